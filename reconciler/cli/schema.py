@@ -1,0 +1,129 @@
+"""`reconciler schema`: look at the JSON Schemas, derive them again, check that they are current."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from importlib.resources.abc import Traversable
+
+    from reconciler.errors import InvalidInputError
+
+_Command = Callable[..., None]
+
+
+@click.group("schema")
+def schema() -> None:
+    """Show, derive and check the JSON Schemas of specs, requests, answers and reports."""
+
+
+@schema.command("show")
+@click.argument("kind", required=False)
+def show(kind: str | None) -> None:
+    """Print the JSON Schema KIND; without KIND, list what there is."""
+    from reconciler.errors import UsageError
+    from reconciler.resources import schema_names, schema_text
+
+    if kind is None:
+        _list_kinds(schema_names())
+        return
+    if kind not in schema_names():
+        known = ", ".join(schema_names())
+        raise UsageError(f"no JSON Schema is called '{kind}'", hint=f"there are: {known}")
+    click.echo(schema_text(kind), nl=False)
+
+
+def _list_kinds(names: tuple[str, ...]) -> None:
+    from reconciler.resources import load_schema
+
+    width = max(map(len, names), default=0)
+    for name in names:
+        click.echo(f"{name:<{width}}  {load_schema(name)['description']}")
+
+
+def _inputs(command: _Command) -> _Command:
+    path = click.Path(path_type=Path)
+    for decorate in (
+        click.option("--out", type=path, metavar="DIR", help="Folder of the derived files."),
+        click.option("--overlay", type=path, metavar="FILE", help="Rules added to the document."),
+        click.option("--from", "source", type=path, metavar="OPENAPI", help="OpenAPI document."),
+    ):
+        command = decorate(command)
+    return command
+
+
+@schema.command("derive")
+@_inputs
+def derive(source: Path | None, overlay: Path | None, out: Path | None) -> None:
+    """Write the JSON Schemas that follow from the OpenAPI document and the overlay.
+
+    Without options, those of this checkout.
+    """
+    from reconciler.openapi.files import find_stale, write_files
+
+    folder = out or _checkout()
+    contents = _contents(source, overlay)
+    changed = find_stale(contents, folder)
+    write_files({name: contents[name] for name in changed}, folder)
+    for name in contents:
+        click.echo(f"{'wrote' if name in changed else 'unchanged'} {folder / name}")
+
+
+@schema.command("check")
+@_inputs
+def check(source: Path | None, overlay: Path | None, out: Path | None) -> None:
+    """Fail if a derived JSON Schema is not what `schema derive` would write."""
+    from reconciler.openapi.files import find_stale
+    from reconciler.resources import schemas_folder
+
+    folder: Traversable = out or schemas_folder()
+    contents = _contents(source, overlay)
+    if stale := find_stale(contents, folder):
+        raise _out_of_date(stale, folder, {"--from": source, "--overlay": overlay, "--out": out})
+    click.echo(f"all derived schemas are current ({len(contents)})")
+
+
+def _contents(source: Path | None, overlay: Path | None) -> dict[str, bytes]:
+    from reconciler.openapi.files import derive_files, shipped_inputs
+    from reconciler.resources import schemas_folder
+
+    document, rules = shipped_inputs(schemas_folder())
+    return derive_files(source or document, overlay or rules)
+
+
+def _checkout() -> Path:
+    from reconciler.errors import UsageError
+    from reconciler.resources import is_checkout, schemas_folder
+
+    folder = schemas_folder()
+    if isinstance(folder, Path) and is_checkout(folder):
+        return folder
+    raise UsageError(
+        "an installed program does not rewrite its own schemas",
+        hint="name another folder with --out DIR",
+    )
+
+
+def _out_of_date(
+    stale: Mapping[str, str], folder: Traversable, options: Mapping[str, Path | None]
+) -> InvalidInputError:
+    from reconciler.errors import InvalidInputError
+    from reconciler.resources import REINSTALL, is_checkout
+
+    lines = [f"  {verdict}: {folder.joinpath(name)}" for name, verdict in stale.items()]
+    ours = options["--out"] or is_checkout(folder)
+    return InvalidInputError(
+        "\n".join(["derived schemas are out of date", *lines]),
+        hint=f"refresh them with: {_derive_command(options)}" if ours else REINSTALL,
+    )
+
+
+def _derive_command(options: Mapping[str, Path | None]) -> str:
+    import shlex
+
+    given = [word for flag, path in options.items() if path for word in (flag, str(path))]
+    return shlex.join(["reconciler", "schema", "derive", *given])

@@ -1,0 +1,1 @@
+"""Decides, never does: plain values in, plain values out."""

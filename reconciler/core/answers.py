@@ -1,0 +1,95 @@
+"""What a control plane can answer to one request, as values; nothing here raises."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from reconciler.core.model import Remote
+
+
+class Method(StrEnum):
+    """The three calls of the API that act on one workload."""
+
+    POST = "POST"
+    GET = "GET"
+    DELETE = "DELETE"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What every answer carries: the server's words, its request id and its clock (RFC 3339)."""
+
+    message: str = ""
+    request_id: str = ""
+    date: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Accepted(Answer):
+    """A 2xx with a readable workload: created, read or being deleted."""
+
+    remote: Remote
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listed(Answer):
+    """The live workloads that a list shows under one name, and whether the list can be believed.
+
+    `trusted` is False when the server has no list or answered it with something else.
+    """
+
+    ids: tuple[str, ...]
+    trusted: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refused(Answer):
+    """A definite no: the request was understood and not carried out."""
+
+    status: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conflict(Answer):
+    """409: a workload of that name lives in the project, perhaps our own."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotFound(Answer):
+    """404; `trusted` when it came as the API's own JSON error and not from something between."""
+
+    trusted: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Throttled(Answer):
+    """429 in JSON: not carried out. `retry_after` in seconds, where the server asked for it."""
+
+    retry_after: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unavailable(Answer):
+    """503 in JSON; a proxy may have said it after the server acted. `retry_after` in seconds."""
+
+    retry_after: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unauthorised(Answer):
+    """The credentials are not accepted, not even with a fresh token."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotSent(Answer):
+    """The request certainly did not reach the server (name, connection, TLS handshake)."""
+
+    permanent: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ambiguous(Answer):
+    """Nobody can tell whether the server acted: lost, late, cut short, unreadable, 500, HTML."""
+
+    status: int | None = None

@@ -1,0 +1,65 @@
+"""The one shape of every finding, whoever found it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from reconciler.errors import Where
+
+
+class Severity(StrEnum):
+    """How bad a finding is; only an error stops a run."""
+
+    ERROR = "error"
+    WARNING = "warning"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Diagnostic:
+    """A finding at a place in a file the user wrote.
+
+    `code` is stable and documented, `pointer` an RFC 6901 JSON pointer into the document,
+    `address` the workload where it is known.
+    """
+
+    severity: Severity
+    code: str
+    message: str
+    where: Where
+    hint: str = ""
+    pointer: str = ""
+    address: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """The published form (`schemas/diagnostic.schema.json`)."""
+        return {
+            "severity": self.severity.value,
+            "code": self.code,
+            "message": self.message,
+            "hint": self.hint or None,
+            "file": self.where.file,
+            "line": self.where.line,
+            "column": self.where.column,
+            "end_line": self.where.end_line,
+            "end_column": self.where.end_column,
+            "pointer": self.pointer,
+            "address": self.address or None,
+        }
+
+
+def sort_diagnostics(found: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
+    """Order findings by place, so that a run's output does not depend on who looked first."""
+    return tuple(
+        sorted(
+            found,
+            key=lambda d: (d.where.file, d.where.line, d.where.column, d.code, d.message),
+        )
+    )
+
+
+def has_errors(found: Iterable[Diagnostic]) -> bool:
+    """Whether anything here must stop a run."""
+    return any(d.severity is Severity.ERROR for d in found)

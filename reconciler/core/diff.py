@@ -1,0 +1,194 @@
+"""Two documents to the list of their differences: a descent finds them, deepdiff aligns lists."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from enum import Enum, StrEnum
+from typing import Any, Final
+
+from reconciler.core.redact import is_redacted
+
+
+class Absent(Enum):
+    """The place where a value is not; None is a value of its own."""
+
+    ABSENT = "absent"
+
+    def __repr__(self) -> str:
+        return "ABSENT"
+
+
+ABSENT: Final = Absent.ABSENT
+
+
+class Origin(StrEnum):
+    """Who changed a field: the spec's author, or somebody on the server."""
+
+    SPEC = "spec"
+    REMOTE = "remote"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FieldChange:
+    """One field that differs, at an RFC 6901 pointer; ABSENT where one side has no value."""
+
+    pointer: str
+    before: Any
+    after: Any
+    forces_replace: bool = False
+    origin: Origin = Origin.SPEC
+
+    def to_json(self) -> dict[str, Any]:
+        """The published form; a secret is never shown, only that it changed."""
+        return {
+            "pointer": self.pointer,
+            "before": _shown(self.before),
+            "after": _shown(self.after),
+            "forces_replace": self.forces_replace,
+            "origin": self.origin.value,
+        }
+
+
+SENSITIVE = "(sensitive, changed)"
+
+
+def _shown(value: Any) -> Any:
+    """A value without stand-ins for secrets; what is absent is null in JSON."""
+    if value is ABSENT:
+        return None
+    if is_redacted(value):
+        return SENSITIVE
+    if isinstance(value, Mapping):
+        return {key: _shown(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_shown(item) for item in value]
+    return value
+
+
+def find_changes(before: Any, after: Any, *, origin: Origin = Origin.SPEC) -> list[FieldChange]:
+    """Every field that differs between two JSON values, in the order of their pointers."""
+    found = [replace(change, origin=origin) for change in _compare(before, after, "")]
+    return sorted(found, key=lambda change: _sort_key(change.pointer))
+
+
+def _sort_key(pointer: str) -> list[tuple[int, int, str]]:
+    return [
+        (0, int(part), "") if part.isdecimal() else (1, 0, part) for part in pointer.split("/")[1:]
+    ]
+
+
+def _compare(before: Any, after: Any, pointer: str) -> Iterator[FieldChange]:
+    if is_same(before, after):
+        return
+    if isinstance(before, Mapping) and isinstance(after, Mapping):
+        for key in [*before, *(key for key in after if key not in before)]:
+            here = f"{pointer}/{_escape(key)}"
+            yield from _compare(before.get(key, ABSENT), after.get(key, ABSENT), here)
+    elif isinstance(before, list) and isinstance(after, list):
+        yield from _compare_lists(before, after, pointer)
+    else:
+        yield FieldChange(pointer=pointer, before=before, after=after)
+
+
+def _compare_lists(before: list[Any], after: list[Any], pointer: str) -> Iterator[FieldChange]:
+    """Items with names (containers, env, ports, volumes) are matched by name, others in order."""
+    old, new = _by_name(before), _by_name(after)
+    if old is None or new is None:
+        yield from _align_lists(before, after, pointer)
+        return
+    common = [name for name in old if name in new]
+    if common != [name for name in new if name in old]:
+        # The order of a list means something to Kubernetes (init containers, env references).
+        yield FieldChange(pointer=pointer, before=before, after=after)
+        return
+    for name in [*old, *(name for name in new if name not in old)]:
+        index, item = old.get(name, (0, ABSENT))
+        index, other = new.get(name, (index, ABSENT))
+        yield from _compare(item, other, f"{pointer}/{index}")
+
+
+def _by_name(items: Sequence[Any]) -> dict[str, tuple[int, Any]] | None:
+    named: dict[str, tuple[int, Any]] = {}
+    for index, item in enumerate(items):
+        name = item.get("name") if isinstance(item, Mapping) else None
+        if not isinstance(name, str) or name in named:
+            return None
+        named[name] = (index, item)
+    return named
+
+
+def _align_lists(before: list[Any], after: list[Any], pointer: str) -> Iterator[FieldChange]:
+    """Let deepdiff tell an insertion from a run of changes; only lists that differ come here."""
+    from deepdiff import DeepDiff
+
+    tree = DeepDiff(before, after, view="tree")
+    aligned = [_align(level) for kind in tree.values() for level in kind]
+    if not aligned or any(pair is None for pair in aligned):
+        yield FieldChange(pointer=pointer, before=before, after=after)
+        return
+    seen: set[tuple[Any, Any]] = set()
+    for pair in aligned:
+        if pair is None or pair in seen:
+            continue
+        seen.add(pair)
+        old, new = pair
+        here = f"{pointer}/{old if new is None else new}"
+        yield from _compare(
+            ABSENT if old is None else before[old], ABSENT if new is None else after[new], here
+        )
+
+
+def _align(level: Any) -> tuple[int | None, int | None] | None:
+    """Which item of the first list deepdiff set against which of the second."""
+    from deepdiff.helper import notpresent
+
+    top = level.all_up.down
+    if top is None:
+        return None
+    old = level.path(output_format="list", use_t2=False)
+    new = level.path(output_format="list", use_t2=True)
+    return (
+        None if top.t1 is notpresent else old[0],
+        None if top.t2 is notpresent else new[0],
+    )
+
+
+def is_same(a: Any, b: Any) -> bool:
+    """Equality of JSON values: 1 equals 1.0, but true is not 1."""
+    if isinstance(a, Mapping) and isinstance(b, Mapping):
+        return a.keys() == b.keys() and all(is_same(a[key], b[key]) for key in a)
+    if isinstance(a, list) and isinstance(b, list):
+        return len(a) == len(b) and all(map(is_same, a, b))
+    if isinstance(a, bool) or isinstance(b, bool):
+        return a is b
+    return bool(a == b)
+
+
+def project(value: Any, shape: Any) -> Any:
+    """The part of a value that a shape declares; what the shape does not mention is left out.
+
+    A list is compared item by item only where both have the same number of items: a server that
+    adds an item (a side car) has changed the list.
+    """
+    if isinstance(value, Mapping) and isinstance(shape, Mapping):
+        return {key: project(value[key], shape[key]) for key in shape if key in value}
+    if isinstance(value, list) and isinstance(shape, list) and len(value) == len(shape):
+        return [project(item, other) for item, other in zip(value, shape, strict=True)]
+    return value
+
+
+def is_ignored(pointer: str, patterns: Sequence[str]) -> bool:
+    """Whether a JSON pointer lies at or below one of the patterns (`*` is any one segment)."""
+    parts = pointer.split("/")
+    return any(_matches(parts, pattern.split("/")) for pattern in patterns)
+
+
+def _matches(parts: list[str], pattern: list[str]) -> bool:
+    if len(pattern) > len(parts):
+        return False
+    return all(want in ("*", have) for want, have in zip(pattern, parts, strict=False))
+
+
+def _escape(key: str) -> str:
+    return key.replace("~", "~0").replace("/", "~1")

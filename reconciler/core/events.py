@@ -1,0 +1,132 @@
+"""What happened during an apply, as values; reports are views of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from reconciler.core.model import Address
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunStarted:
+    """An apply begins; `at` is RFC 3339 in UTC, as in every event."""
+
+    at: str
+    run: str
+    actions: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActionStarted:
+    """Work on one workload begins."""
+
+    at: str
+    address: Address
+    action: str
+    id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestRetried:
+    """A request will be sent again after `delay` seconds, because of `reason`."""
+
+    at: str
+    address: Address
+    method: str
+    attempt: int
+    delay: float
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Throttled:
+    """The server asked everyone to wait: nothing is sent for `delay` seconds."""
+
+    at: str
+    address: Address
+    delay: float
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActionSucceeded:
+    """Done, and durable in the state; `took` in seconds."""
+
+    at: str
+    address: Address
+    action: str
+    id: str | None = None
+    took: float = 0.0
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActionFailed:
+    """Not done, and why, in the server's words where it had any."""
+
+    at: str
+    address: Address
+    action: str
+    message: str
+    id: str | None = None
+    hint: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActionSkipped:
+    """Never begun: the run was stopped, ran out of time, or something before it failed."""
+
+    at: str
+    address: Address
+    action: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InDoubt:
+    """The server may or may not have this workload, and no evidence settles it yet."""
+
+    at: str
+    address: Address
+    action: str
+    message: str
+    hint: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Summary:
+    """What an apply did, by number of workloads."""
+
+    created: int = 0
+    deleted: int = 0
+    replaced: int = 0
+    adopted: int = 0
+    forgotten: int = 0
+    recorded: int = 0
+    failed: int = 0
+    skipped: int = 0
+    in_doubt: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunFinished:
+    """An apply ends; `took` in seconds, `stopped_by` names a signal, a deadline or a lost login."""
+
+    at: str
+    run: str
+    took: float
+    summary: Summary = field(default_factory=Summary)
+    stopped_by: str = ""
+
+
+Event = (
+    RunStarted
+    | ActionStarted
+    | RequestRetried
+    | Throttled
+    | ActionSucceeded
+    | ActionFailed
+    | ActionSkipped
+    | InDoubt
+    | RunFinished
+)

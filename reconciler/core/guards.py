@@ -1,0 +1,224 @@
+"""What refuses a plan before anything is sent: each speaks in numbers and names a way out."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from reconciler.core.model import Address, Live, Missing, Own, Recorded, Remote
+from reconciler.core.plan import Create, Delete, Plan, Reason, Replace
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """One reason not to go on, and what would override it."""
+
+    guard: str
+    message: str
+    hint: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeleteLimit:
+    """How many workloads one run may delete or replace: a share in percent, or a number."""
+
+    percent: float | None = 30.0
+    count: int | None = None
+
+    # Below this many recorded workloads a share says nothing, and a number is used instead.
+    SMALL = 10
+    SMALL_LIMIT = 3
+
+    @classmethod
+    def parse(cls, text: str) -> DeleteLimit:
+        """Read `30%` or `12`; raises ValueError for anything else."""
+        found = re.fullmatch(r"(\d{1,9}(?:\.\d{1,6})?)%|(\d{1,9})", text.strip())
+        if not found:
+            raise ValueError(f"{text!r} is neither a number nor a percentage such as 30%")
+        if found[1] is None:
+            return cls(percent=None, count=int(found[2]))
+        if float(found[1]) > 100:
+            raise ValueError(f"{text!r} is more than 100%")
+        return cls(percent=float(found[1]))
+
+    def allowed(self, recorded: int) -> int:
+        """How many of so many recorded workloads may go."""
+        if self.count is not None:
+            return self.count
+        percent = self.percent or 0.0
+        if recorded < self.SMALL and percent < 100:
+            return self.SMALL_LIMIT if percent else 0
+        return int(recorded * percent / 100)
+
+    def __str__(self) -> str:
+        return f"{self.percent:g} %" if self.percent is not None else str(self.count)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GuardOptions:
+    """The limits and what was explicitly allowed on the command line."""
+
+    max_delete: DeleteLimit = field(default_factory=DeleteLimit)
+    allow_deletes: int = 0
+    allow_missing: int = 0
+    allow_empty: bool = False
+    destroying: bool = False
+    allowed_projects: Collection[str] = ()
+    target_confirmed: bool = False
+
+
+def check_plan(
+    plan: Plan,
+    *,
+    declared: int,
+    recorded: Collection[Recorded],
+    live: Mapping[str, Live],
+    options: GuardOptions,
+) -> tuple[Refusal, ...]:
+    """Everything that speaks against carrying out a plan.
+
+    `declared` counts the specs of the whole repository, `recorded` is every row in the state.
+    """
+    owned = [row for row in recorded if row.own in (Own.ACCEPTED, Own.DELETING)]
+    checks = (
+        _check_projects(plan, options),
+        _check_empty(declared, owned, options),
+        _check_protection(plan),
+        _check_missing(plan, recorded, live, options),
+        _check_deletes(plan, owned, options),
+    )
+    return tuple(refusal for check in checks for refusal in check)
+
+
+def _check_projects(plan: Plan, options: GuardOptions) -> Iterator[Refusal]:
+    allowed = options.allowed_projects
+    outside = {a.address.project for a in plan.changes} - set(allowed)
+    if allowed and outside:
+        names = ", ".join(sorted(outside))
+        yield Refusal(
+            guard="allowed-projects",
+            message=f"the plan changes project {names}, which limits.allowed_projects leaves out",
+            hint=f"add {names} to limits.allowed_projects, or keep to others with --project",
+        )
+
+
+def _check_empty(
+    declared: int, owned: Collection[Recorded], options: GuardOptions
+) -> Iterator[Refusal]:
+    if declared or not owned or options.allow_empty or options.destroying:
+        return
+    yield Refusal(
+        guard="empty-set",
+        message=f"no specs were found, but {_workloads(len(owned))} recorded: all would go",
+        hint="check the directory; if this is meant, add --allow-empty",
+    )
+
+
+def _check_protection(plan: Plan) -> Iterator[Refusal]:
+    hit = [a for a in plan.changes if isinstance(a, Delete | Replace) and _is_protected(a)]
+    if not hit:
+        return
+    listed = ", ".join(f"{a.kind} {a.address}" for a in hit)
+    first = hit[0].address
+    yield Refusal(
+        guard="protection",
+        message=f"{len(hit)} of the planned changes would end a protected workload: {listed}",
+        hint=f"leave it out with -x {first}, or lift the protection: "
+        f"reconciler state unprotect {first} (and lifecycle.protect: false in its spec)",
+    )
+
+
+def _is_protected(action: Delete | Replace) -> bool:
+    """A spec that is still there has the last word; the state remembers for one that is gone."""
+    if action.recorded.own is Own.DELETING:
+        return False
+    if isinstance(action, Replace):
+        return action.desired.lifecycle.protect
+    return action.recorded.lifecycle.protect
+
+
+def _check_missing(
+    plan: Plan,
+    recorded: Collection[Recorded],
+    live: Mapping[str, Live],
+    options: GuardOptions,
+) -> Iterator[Refusal]:
+    """Many workloads missing at once look like a wrong server, not like many deletions."""
+    kept = {row.id for row in recorded if row.own is Own.ACCEPTED}
+    answers = [answer for id_, answer in live.items() if id_ in kept]
+    missing = sum(isinstance(answer, Missing) for answer in answers)
+    seen = sum(isinstance(answer, Remote) for answer in answers)
+    if not missing or options.allow_missing >= missing:
+        return
+    hint = f"if they are really gone from {plan.target.url}, add --allow-missing {missing}"
+    if missing >= 3 and missing * 2 >= len(answers):
+        yield Refusal(
+            guard="mass-missing",
+            message=f"{missing} of {len(answers)} workloads that were read are missing on the "
+            "server: this looks like a wrong URL, tenant or login",
+            hint=hint,
+        )
+    elif not seen and not options.target_confirmed and _recreates(plan):
+        yield Refusal(
+            guard="mass-missing",
+            message=f"{_workloads(missing)} missing and none could be read: "
+            "nothing shows that this is the right server",
+            hint=hint,
+        )
+
+
+def _recreates(plan: Plan) -> bool:
+    return any(isinstance(a, Create) and a.reason is Reason.MISSING_ON_SERVER for a in plan.actions)
+
+
+def _check_deletes(
+    plan: Plan, owned: Collection[Recorded], options: GuardOptions
+) -> Iterator[Refusal]:
+    """Count deletes and replaces, per project and in total; the state holds the comparison."""
+    # A delete that was begun is finished whatever happens; it was counted when it was planned.
+    going = [
+        a
+        for a in plan.changes
+        if isinstance(a, Delete | Replace) and a.recorded.own is not Own.DELETING
+    ]
+    if len(going) <= options.allow_deletes:
+        return
+    over = list(_over_limit([a.address for a in going], owned, options.max_delete))
+    if over:
+        yield Refusal(
+            guard="mass-delete",
+            message="; ".join(over),
+            hint=f"read the plan; if this is meant, re-run with --allow-deletes {len(going)}",
+        )
+
+
+def _over_limit(
+    going: list[Address], owned: Collection[Recorded], limit: DeleteLimit
+) -> Iterator[str]:
+    rows = Counter(row.address.project for row in owned)
+    groups = [("in all", len(going), len(owned))]
+    groups += [
+        (f"in project {project}", count, rows[project])
+        for project, count in sorted(Counter(a.project for a in going).items())
+        if rows[project] < len(owned)
+    ]
+    for where, count, total in groups:
+        allowed = limit.allowed(total)
+        if count > allowed:
+            share = round(100 * count / total) if total else 100
+            yield (
+                f"would delete or replace {count} of {total} workloads {where} ({share} %), "
+                f"limit {_worded(limit, total)}"
+            )
+
+
+def _worded(limit: DeleteLimit, total: int) -> str:
+    if limit.count is None and total < limit.SMALL:
+        return f"{limit.allowed(total)} while fewer than {limit.SMALL} are recorded"
+    return str(limit)
+
+
+def _workloads(count: int) -> str:
+    return f"{count} workload is" if count == 1 else f"{count} workloads are"

@@ -1,0 +1,209 @@
+"""The nouns of the product: what is wanted, what is recorded, what the server says."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from reconciler.errors import Where
+
+Json = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class Address:
+    """The server's own identity of a workload: names are unique within a project."""
+
+    project: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.project}/{self.name}"
+
+    @classmethod
+    def parse(cls, text: str) -> Address:
+        """Read `<projectId>/<name>`; raises ValueError for anything else."""
+        project, slash, name = text.partition("/")
+        if not (project and slash and name) or "/" in name:
+            raise ValueError(f"{text!r} is not an address of the form <projectId>/<name>")
+        return cls(project=project, name=name)
+
+
+class OnRemove(StrEnum):
+    """What happens to a workload whose spec is gone."""
+
+    DELETE = "delete"
+    FORGET = "forget"
+
+
+class OnMissing(StrEnum):
+    """What happens to a workload that the server no longer has although we did not delete it."""
+
+    RECREATE = "recreate"
+    HOLD = "hold"
+    FAIL = "fail"
+
+
+class OnChange(StrEnum):
+    """What happens to a workload whose spec changed: the API can only delete and create."""
+
+    REPLACE = "replace"
+    HOLD = "hold"
+
+
+class OnFailed(StrEnum):
+    """What happens to a workload that the cluster refused."""
+
+    KEEP = "keep"
+    REPLACE = "replace"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lifecycle:
+    """Our own settings of a workload; never sent to the server, remembered in the state.
+
+    `on_missing` is None where the spec leaves it to the kind (see `kinds.runs_to_completion`).
+    """
+
+    protect: bool = False
+    on_remove: OnRemove = OnRemove.DELETE
+    on_missing: OnMissing | None = None
+    on_change: OnChange = OnChange.REPLACE
+    on_failed: OnFailed = OnFailed.KEEP
+    wave: int = 0
+    ignore_changes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Desired:
+    """One effective spec: defaults merged, aliases and files resolved, schema-checked.
+
+    `metadata` is sent as it is (name, projectId and what else was declared). `manifest` is the
+    decoded Kubernetes object; `encoded` says that its author wrote it as base64, and that it is
+    sent that way.
+    """
+
+    address: Address
+    source: Where
+    metadata: Json
+    manifest: Json
+    encoded: bool = False
+    lifecycle: Lifecycle = field(default_factory=Lifecycle)
+
+    @property
+    def spec(self) -> Json:
+        """The declared content in one document, however the manifest was written."""
+        return {"metadata": self.metadata, "manifest": self.manifest}
+
+
+class Own(StrEnum):
+    """What we know about owning the workload of one operation."""
+
+    CREATING = "CREATING"
+    ACCEPTED = "ACCEPTED"
+    SUSPECT = "SUSPECT"
+    DELETING = "DELETING"
+    HAUNTED = "HAUNTED"
+    GONE = "GONE"
+
+
+class Seen(StrEnum):
+    """What the server last said about it: `syncInfo.status` of the API, or one of our two."""
+
+    UNKNOWN = "unknown"
+    QUEUED = "Queued"
+    APPLYING = "Applying"
+    SYNCED = "Synced"
+    FAILED = "Failed"
+    DELETING = "Deleting"
+    DELETED = "Deleted"
+    MISSING = "missing"
+
+
+class Purpose(StrEnum):
+    """Why a workload is being deleted; a replace killed half-way reads it to go on."""
+
+    REMOVED = "removed"
+    REPLACE = "replace"
+    SUPERSEDED = "superseded"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recorded:
+    """One operation as the state knows it: one body, one id at most, never reused.
+
+    `spec` is the redacted copy of what its author declared, `echo` the redacted copy of what the
+    server answered to our own create. Times are RFC 3339 in UTC, by the server's clock where it
+    sent one. `marker` is what a manifest of ours must carry, `source` the file that declared it
+    (relative to the repository's root), `run` the apply that created it.
+    """
+
+    op: str
+    address: Address
+    own: Own
+    digest: str
+    spec: Json
+    lifecycle: Lifecycle = field(default_factory=Lifecycle)
+    seen: Seen = Seen.UNKNOWN
+    id: str | None = None
+    ambiguous: bool = False
+    attempts: int = 0
+    first_sent_at: str | None = None
+    last_sent_at: str | None = None
+    purpose: Purpose | None = None
+    echo: Json | None = None
+    message: str = ""
+    marker: str = ""
+    source: str = ""
+    run: str = ""
+    epoch: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Remote:
+    """A workload as the server describes it (WorkloadV2, with syncInfo where the call has one)."""
+
+    id: str
+    address: Address
+    metadata: Json
+    raw_manifest: Json
+    desired_phase: str
+    seen: Seen = Seen.UNKNOWN
+    message: str = ""
+    tenant_id: int | None = None
+    deleted_at: str | None = None
+
+    @property
+    def echo(self) -> Json:
+        """The part of the server's answer that mirrors a spec."""
+        kept = {k: self.metadata[k] for k in ECHOED_METADATA if k in self.metadata}
+        return {"metadata": kept, "manifest": self.raw_manifest}
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether this answer proves absence: a delete under way does not (API: soft delete)."""
+        if self.seen is Seen.DELETED:
+            return True
+        return self.deleted_at is not None and self.seen is Seen.UNKNOWN
+
+
+ECHOED_METADATA = ("name", "projectId", "priority", "category")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Missing:
+    """The server answered that it does not know this id, in its own JSON words."""
+
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unread:
+    """This id could not be read; nothing may be concluded from it."""
+
+    reason: str
+
+
+Live = Remote | Missing | Unread

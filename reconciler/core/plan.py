@@ -1,0 +1,312 @@
+"""What is to be done, as a value: the actions, their counts, their effect on the GPUs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from enum import StrEnum
+from functools import cached_property
+from typing import Any, ClassVar
+
+from reconciler.core.diagnostics import Diagnostic
+from reconciler.core.diff import FieldChange
+from reconciler.core.digest import digest
+from reconciler.core.model import Address, Desired, Recorded
+from reconciler.errors import Where
+
+FORMAT_VERSION = "1.0"
+
+
+class Reason(StrEnum):
+    """Why an action is in the plan; a closed set, published with the plan document."""
+
+    NEW = "new"
+    SPEC_CHANGED = "spec-changed"
+    LIFECYCLE_CHANGED = "lifecycle-changed"
+    REMOVED_FROM_SPECS = "removed-from-specs"
+    MISSING_ON_SERVER = "missing-on-server"
+    SYNC_FAILED = "sync-failed"
+    DRIFTED = "drifted"
+    REQUESTED = "requested"
+    IN_DOUBT = "in-doubt"
+    ALREADY_OWNED = "already-owned"
+    FORGOTTEN_ON_REMOVE = "forgotten-on-remove"
+    RUN_TO_COMPLETION = "run-to-completion"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GpuEffect:
+    """GPUs that one workload asks for, before and after; `known` is False where nobody can tell."""
+
+    before: float = 0.0
+    after: float = 0.0
+    known: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Action:
+    """What one action of any kind carries: whom it concerns, why, and from which line."""
+
+    kind: ClassVar[str]
+    glyph: ClassVar[str]
+
+    address: Address
+    reason: Reason
+    detail: str = ""
+    source: Where | None = None
+    wave: int = 0
+    gpus: GpuEffect = field(default_factory=GpuEffect)
+    changes: tuple[FieldChange, ...] = ()
+
+    @property
+    def id(self) -> str | None:
+        """The server's id of the workload, where there is one before the apply."""
+        return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _OfRecorded(Action):
+    """An action on a workload that the state knows."""
+
+    recorded: Recorded
+
+    @property
+    def id(self) -> str | None:
+        """The id that the state has for it."""
+        return self.recorded.id
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Create(Action):
+    """Make a workload; `lost` is the record of one that the server no longer has."""
+
+    kind = "create"
+    glyph = "+"
+    desired: Desired
+    lost: Recorded | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replace(_OfRecorded):
+    """Delete a workload, wait for its absence, create it anew: the API has no update."""
+
+    kind = "replace"
+    glyph = "±"
+    desired: Desired
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delete(_OfRecorded):
+    """Delete a workload and wait for its absence."""
+
+    kind = "delete"
+    glyph = "-"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forget(_OfRecorded):
+    """Drop a workload from the state without touching it on the server."""
+
+    kind = "forget"
+    glyph = "."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resolve(_OfRecorded):
+    """Find out whether a create that was cut short has happened.
+
+    `desired` is set where the same body is still wanted and may be sent again.
+    """
+
+    kind = "resolve"
+    glyph = "?"
+    desired: Desired | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record(_OfRecorded):
+    """Remember changed lifecycle settings; nothing is sent."""
+
+    kind = "record"
+    glyph = "="
+    desired: Desired
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hold(Action):
+    """Something would be done if a setting or a flag did not hold it back.
+
+    `fails` makes an apply count it as a failure (`onMissing: fail`).
+    """
+
+    kind = "hold"
+    glyph = "!"
+    recorded: Recorded | None = None
+    fails: bool = False
+
+    @property
+    def id(self) -> str | None:
+        """The server's id of the workload that is held, if it was ever created."""
+        return self.recorded.id if self.recorded else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Keep(_OfRecorded):
+    """Nothing to do."""
+
+    kind = "keep"
+    glyph = " "
+
+
+AnyAction = Create | Replace | Delete | Forget | Resolve | Record | Hold | Keep
+SUMMARY_ORDER = (
+    *("create", "replace", "update", "delete", "adopt"),
+    *("forget", "resolve", "hold", "record"),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drift:
+    """Declared fields of one workload that somebody changed on the server."""
+
+    address: Address
+    changes: tuple[FieldChange, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanTarget:
+    """The control plane and owner that a plan is for."""
+
+    url: str
+    stack: str
+    api_version: str
+    tenant_id: int | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """The published form."""
+        return {
+            "url": self.url,
+            "tenant_id": self.tenant_id,
+            "api_version": self.api_version,
+            "stack": self.stack,
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GpuTotals:
+    """GPUs asked for before, after, and at most during an apply."""
+
+    before: float = 0.0
+    after: float = 0.0
+    peak: float = 0.0
+
+    def to_json(self) -> dict[str, float]:
+        """The published form."""
+        return {"before": self.before, "after": self.after, "peak": self.peak}
+
+
+def _total(effects: Iterable[tuple[AnyAction, GpuEffect]]) -> GpuTotals:
+    """Sum up one group of actions.
+
+    Deletes and creates run side by side, so at worst every create is up before any delete is
+    through; only a replace is sure to give back its own GPUs first.
+    """
+    before = after = growth = 0.0
+    for action, effect in effects:
+        before += effect.before
+        after += effect.after
+        grows = isinstance(action, Create | Replace | Resolve)
+        growth += max(0.0, effect.after - effect.before) if grows else 0.0
+    return GpuTotals(before=before, after=after, peak=max(before + growth, after))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """Everything an apply would do and why; the same inputs give an equal plan.
+
+    `actions` are ordered by wave and address and hold a Keep for every workload left alone.
+    `complete` is False where something could not be read or was left out on purpose.
+    """
+
+    target: PlanTarget
+    lineage: str | None
+    serial: int
+    actions: tuple[AnyAction, ...]
+    drift: tuple[Drift, ...] = ()
+    diagnostics: tuple[Diagnostic, ...] = ()
+    complete: bool = True
+
+    @cached_property
+    def changes(self) -> tuple[AnyAction, ...]:
+        """The actions that do something; what is kept or held is no change."""
+        return tuple(a for a in self.actions if not isinstance(a, Keep | Hold))
+
+    @cached_property
+    def holds(self) -> tuple[Hold, ...]:
+        """What is held back."""
+        return tuple(a for a in self.actions if isinstance(a, Hold))
+
+    def count(self, kind: str) -> int:
+        """How many actions are of one kind."""
+        return sum(action.kind == kind for action in self.actions)
+
+    @property
+    def has_changes(self) -> bool:
+        """Whether an apply would do anything, or somebody else has."""
+        return bool(self.changes or self.drift)
+
+    @cached_property
+    def gpus(self) -> GpuTotals:
+        """The effect on all projects together."""
+        return _total((action, action.gpus) for action in self.actions)
+
+    @cached_property
+    def gpus_by_project(self) -> dict[str, GpuTotals]:
+        """The effect on each project, by its id."""
+        groups: dict[str, list[tuple[AnyAction, GpuEffect]]] = {}
+        for action in self.actions:
+            groups.setdefault(action.address.project, []).append((action, action.gpus))
+        return {project: _total(groups[project]) for project in sorted(groups)}
+
+    @property
+    def unknown_gpus(self) -> int:
+        """How many workloads ask for GPUs in a way that cannot be counted."""
+        return sum(not action.gpus.known for action in self.actions)
+
+    @cached_property
+    def digest(self) -> str:
+        """Names this plan: it covers the target and what would be done, nothing else."""
+        actions = [action_to_json(action) for action in (*self.changes, *self.holds)]
+        return digest({"target": self.target.to_json(), "actions": actions})
+
+    def summary(self) -> dict[str, Any]:
+        """The counts and GPU totals, in the published form."""
+        counts: dict[str, Any] = {kind: self.count(kind) for kind in SUMMARY_ORDER}
+        projects = {key: value.to_json() for key, value in self.gpus_by_project.items()}
+        gpus = {
+            **self.gpus.to_json(),
+            "unknown_workloads": self.unknown_gpus,
+            "by_project": projects,
+        }
+        return {
+            **counts,
+            "unchanged": self.count("keep"),
+            "drifted": len(self.drift),
+            "gpus": gpus,
+        }
+
+
+def action_to_json(action: AnyAction) -> dict[str, Any]:
+    """One action in the published form."""
+    source = action.source
+    return {
+        "address": str(action.address),
+        "action": action.kind,
+        "reason": action.reason.value,
+        "detail": action.detail,
+        "id": action.id,
+        "source": {"file": source.file, "line": source.line} if source else None,
+        "wave": action.wave,
+        "gpus": {"before": action.gpus.before, "after": action.gpus.after},
+        "changes": [change.to_json() for change in action.changes],
+    }

@@ -1,0 +1,67 @@
+"""Which workloads a run is about; the rest is neither looked at nor touched."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import PurePosixPath
+
+from reconciler.core.model import Address, Desired, Recorded
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selection:
+    """Globs on the address, a project, and the folder given on the command line.
+
+    `folder` is relative to the repository's root, `.` for all of it.
+    """
+
+    targets: tuple[str, ...] = ()
+    excludes: tuple[str, ...] = ()
+    project: str | None = None
+    folder: str = "."
+
+    @property
+    def is_everything(self) -> bool:
+        """Whether nothing is left out."""
+        return self == Selection()
+
+    def takes(self, address: Address) -> bool:
+        """Whether the address passes the globs and the project."""
+        text = str(address)
+        if self.project is not None and address.project != self.project:
+            return False
+        if self.targets and not _any_matches(text, self.targets):
+            return False
+        return not _any_matches(text, self.excludes)
+
+    def narrow(
+        self, desired: Sequence[Desired], recorded: Sequence[Recorded]
+    ) -> tuple[list[Desired], list[Recorded]]:
+        """The specs and records that this run is about.
+
+        A record without a spec belongs to the folder of the file that last declared it, so a run
+        over one folder never removes what another folder owns.
+        """
+        wanted = [d for d in desired if self.takes(d.address) and self._holds(d.source.file)]
+        chosen = {d.address for d in wanted}
+        declared = {d.address for d in desired}
+        rows = [
+            r
+            for r in recorded
+            if r.address in chosen
+            or (
+                r.address not in declared
+                and self.takes(r.address)
+                and (self.folder == "." or self._holds(r.source))
+            )
+        ]
+        return wanted, rows
+
+    def _holds(self, file: str) -> bool:
+        return self.folder == "." or PurePosixPath(file).is_relative_to(self.folder)
+
+
+def _any_matches(text: str, patterns: Sequence[str]) -> bool:
+    return any(fnmatchcase(text, pattern) for pattern in patterns)

@@ -1,0 +1,262 @@
+"""Carries out a plan: wave by wave, everything within a wave at once, each failure on its own."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import assert_never
+
+from reconciler.core.events import (
+    ActionFailed,
+    ActionSkipped,
+    ActionSucceeded,
+    Event,
+    InDoubt,
+    RunFinished,
+    RunStarted,
+    Summary,
+)
+from reconciler.core.model import Own, Purpose, Recorded
+from reconciler.core.plan import (
+    AnyAction,
+    Create,
+    Delete,
+    Forget,
+    Hold,
+    Keep,
+    Plan,
+    Record,
+    Replace,
+    Resolve,
+)
+from reconciler.engine.create import Creation, read_doubt
+from reconciler.engine.dispatcher import HaltedError
+from reconciler.engine.lookup import Ours, look_up
+from reconciler.engine.remove import Removal
+from reconciler.engine.run import (
+    DEADLINE,
+    STATE,
+    Done,
+    Doubtful,
+    Failed,
+    Outcome,
+    Run,
+    Skipped,
+    Work,
+)
+from reconciler.errors import StateError
+
+_COUNTED_AS = {
+    "create": "created",
+    "replace": "replaced",
+    "delete": "deleted",
+    "forget": "forgotten",
+    "resolve": "adopted",
+    "record": "recorded",
+}
+
+
+class _Tally:
+    """Turns outcomes into events and counts; remembers whether anything went wrong."""
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self._counts: Counter[str] = Counter()
+
+    @property
+    def summary(self) -> Summary:
+        return Summary(**self._counts)
+
+    @property
+    def is_clean(self) -> bool:
+        return not (self._counts["failed"] or self._counts["in_doubt"] or self._counts["skipped"])
+
+    def tell(self, action: AnyAction, outcome: Outcome, took: float) -> None:
+        at, address, kind = self._run.at(), action.address, action.kind
+        event: Event
+        match outcome:
+            case Done(id=id_, detail=detail):
+                self._counts[_COUNTED_AS[kind]] += 1
+                event = ActionSucceeded(
+                    at=at, address=address, action=kind, id=id_, took=took, detail=detail
+                )
+            case Failed(message=message, hint=hint, id=id_):
+                self._counts["failed"] += 1
+                event = ActionFailed(
+                    at=at, address=address, action=kind, message=message, hint=hint, id=id_
+                )
+            case Skipped(message=message):
+                self._counts["skipped"] += 1
+                event = ActionSkipped(at=at, address=address, action=kind, message=message)
+            case Doubtful(message=message, hint=hint):
+                self._counts["in_doubt"] += 1
+                event = InDoubt(at=at, address=address, action=kind, message=message, hint=hint)
+            case _:
+                assert_never(outcome)
+        self._run.say(event)
+
+
+async def apply(plan: Plan, run: Run, *, deadline: float) -> RunFinished:
+    """Do what the plan says; `deadline` is a time of the run's monotonic clock.
+
+    Whatever happens to single workloads is told through `run.say` and counted in the result.
+    """
+    began = run.clock.monotonic()
+    run.say(RunStarted(at=run.at(), run=run.id, actions=len(plan.changes)))
+    tally = _Tally(run)
+    watch = asyncio.create_task(_watch_deadline(run, deadline))
+    try:
+        for held in plan.holds:
+            if held.fails:
+                tally.tell(held, Failed(message=held.detail, id=held.id), 0.0)
+        await _carry_out(plan, run, tally)
+    finally:
+        watch.cancel()
+        await run.journal.settle()
+        run.dispatcher.close()
+    finished = RunFinished(
+        at=run.at(),
+        run=run.id,
+        took=run.clock.monotonic() - began,
+        summary=tally.summary,
+        stopped_by=run.halt.reason,
+    )
+    run.say(finished)
+    return finished
+
+
+async def _watch_deadline(run: Run, deadline: float) -> None:
+    await run.clock.sleep(max(0.0, deadline - run.clock.monotonic()))
+    run.halt.pull(DEADLINE)
+
+
+async def _carry_out(plan: Plan, run: Run, tally: _Tally) -> None:
+    """Deletes go wave by wave from the highest, everything else from the lowest, side by side."""
+    removals = [a for a in plan.changes if isinstance(a, Delete)]
+    builds = [a for a in plan.changes if not isinstance(a, Delete)]
+    async with asyncio.TaskGroup() as group:
+        group.create_task(_carry_out_waves(_waves(builds), run, tally))
+        group.create_task(_carry_out_waves(_waves(removals)[::-1], run, tally))
+
+
+def _waves(actions: Iterable[AnyAction]) -> list[list[AnyAction]]:
+    waves: dict[int, list[AnyAction]] = {}
+    for action in actions:
+        waves.setdefault(action.wave, []).append(action)
+    return [waves[wave] for wave in sorted(waves)]
+
+
+async def _carry_out_waves(waves: Sequence[Sequence[AnyAction]], run: Run, tally: _Tally) -> None:
+    stopped = ""
+    for wave in waves:
+        if stopped:
+            for action in wave:
+                tally.tell(action, Skipped(message=stopped), 0.0)
+            continue
+        outcomes = await _carry_out_wave(wave, run, tally)
+        if not all(isinstance(outcome, Done) for outcome in outcomes):
+            stopped = f"wave {wave[0].wave} before it did not succeed"
+
+
+async def _carry_out_wave(wave: Sequence[AnyAction], run: Run, tally: _Tally) -> list[Outcome]:
+    tasks = [asyncio.create_task(_perform(action, run, tally)) for action in wave]
+    drain = asyncio.create_task(_drain(run, tasks))
+    try:
+        return list(await asyncio.gather(*tasks))
+    finally:
+        drain.cancel()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _drain(run: Run, tasks: Sequence[asyncio.Task[Outcome]]) -> None:
+    """After a stop, what is in flight gets a few seconds to come home, then it is let go."""
+    await run.halt.wait()
+    await run.clock.sleep(run.options.drain)
+    for task in tasks:
+        task.cancel()
+
+
+async def _perform(action: AnyAction, run: Run, tally: _Tally) -> Outcome:
+    began = run.clock.monotonic()
+    work = Work(run, action.address, action.kind, action.id)
+    try:
+        outcome = await _act(action, work)
+    except StateError as error:
+        run.halt.pull(STATE)
+        outcome = Doubtful(message=error.message, hint=error.hint)
+    except asyncio.CancelledError:
+        if not run.halt:
+            raise
+        outcome = Doubtful(
+            message="let go when the run ended; its record says what was sent",
+            hint="run apply again: it settles this first",
+        )
+    tally.tell(action, outcome, run.clock.monotonic() - began)
+    if run.options.fail_fast and isinstance(outcome, Failed | Doubtful):
+        run.halt.pull("fail-fast")
+    return outcome
+
+
+async def _act(action: AnyAction, work: Work) -> Outcome:
+    match action:
+        case Create():
+            return await _create(action, work)
+        case Replace():
+            return await _replace(action, work)
+        case Delete():
+            removal = Removal(work, action.recorded, Purpose.REMOVED)
+            return await removal.carry_out(wait=work.run.options.wait)
+        case Resolve():
+            return await _resolve(action, work)
+        case Forget():
+            return await _forget(action.recorded, work)
+        case Record():
+            return await _record(action, work)
+        case Hold() | Keep():
+            return Done(id=action.id)
+        case _:
+            assert_never(action)
+
+
+async def _create(action: Create, work: Work) -> Outcome:
+    """What the server lost is looked up by name first: the state may be older than the world."""
+    creation = Creation(work, action.desired)
+    if action.lost is not None:
+        try:
+            verdict = await look_up(work)
+        except HaltedError:
+            return Skipped(message="the run ended before it was sent")
+        await work.commit(replace(action.lost, own=Own.GONE))
+        if isinstance(verdict, Ours):
+            return await creation.adopt(verdict)
+    return await creation.carry_out()
+
+
+async def _resolve(action: Resolve, work: Work) -> Outcome:
+    if action.desired is None:
+        return await read_doubt(work, action.recorded)
+    return await Creation(work, action.desired, resumed=action.recorded).carry_out()
+
+
+async def _replace(action: Replace, work: Work) -> Outcome:
+    """Only a trusted absence makes room for the new one."""
+    removed = await Removal(work, action.recorded, Purpose.REPLACE).carry_out(wait=True)
+    if not isinstance(removed, Done):
+        return removed
+    return await Creation(work, action.desired).carry_out()
+
+
+async def _forget(row: Recorded, work: Work) -> Outcome:
+    await work.commit(replace(row, own=Own.GONE))
+    return Done(id=row.id)
+
+
+async def _record(action: Record, work: Work) -> Outcome:
+    desired = action.desired
+    row = replace(action.recorded, lifecycle=desired.lifecycle, source=desired.source.file)
+    await work.commit(row)
+    return Done(id=row.id)

@@ -1,0 +1,224 @@
+"""Makes one workload: intent first, then the request, then the proof of what became of it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from reconciler.core.answers import (
+    Accepted,
+    Ambiguous,
+    Answer,
+    Conflict,
+    Method,
+    NotFound,
+    Refused,
+    Unavailable,
+)
+from reconciler.core.body import make_body
+from reconciler.core.diff import project
+from reconciler.core.digest import digest
+from reconciler.core.model import Desired, Own, Recorded, Remote, Seen
+from reconciler.core.planner import body_digest, echo_of
+from reconciler.core.retry import Tries
+from reconciler.engine.dispatcher import HaltedError
+from reconciler.engine.lookup import Nobody, Ours, Theirs, Unclear, Verdict, is_quiet, look_up
+from reconciler.engine.run import Done, Doubtful, Failed, Outcome, Run, Skipped, Work, touch
+from reconciler.engine.wait import poll_intervals, wait_until_synced
+
+# How long a name that answers 409 is looked up before it stays in doubt (assumption A3).
+SETTLING_SECONDS = 60.0
+AGAIN = "run apply again: it sends the same request and looks for the proof once more"
+
+
+def new_row(run: Run, desired: Desired) -> Recorded:
+    """The intent to create: a new operation that has not been sent."""
+    op = run.mint_op()
+    return Recorded(
+        op=op,
+        address=desired.address,
+        own=Own.CREATING,
+        digest=body_digest(desired, run.redactor),
+        spec=run.redactor.redact(desired.spec),
+        lifecycle=desired.lifecycle,
+        marker=str(run.marker(op)),
+        source=desired.source.file,
+        run=run.id,
+    )
+
+
+class Creation:
+    """One create from intent to outcome; `resumed` when an earlier run may have sent it."""
+
+    def __init__(self, work: Work, desired: Desired, *, resumed: Recorded | None = None) -> None:
+        self._work = work
+        self._run = work.run
+        self._desired = desired
+        self._row = resumed or new_row(work.run, desired)
+        if resumed is not None:
+            # Whatever the record believes: the process that wrote it may have died after the send.
+            self._row = replace(resumed, ambiguous=True, own=Own.CREATING)
+        self._body = make_body(desired, work.run.marker(self._row.op))
+
+    async def carry_out(self) -> Outcome:
+        """Create, settle what is unclear, and wait for the cluster if the run waits."""
+        try:
+            answer = await self._work.send(Method.POST, self._attempt)
+        except HaltedError:
+            return self._unsent()
+        return await self._conclude(answer)
+
+    async def _attempt(self, tries: Tries) -> Answer:
+        row = replace(self._row, ambiguous=self._row.ambiguous or tries.ambiguous)
+        self._row = touch(row, self._run.server_time())
+        await self._work.commit(self._row)
+        return await self._run.api.create(self._body)
+
+    def _unsent(self) -> Outcome:
+        if self._row.ambiguous:
+            return Doubtful(message="an earlier create is still in doubt", hint=AGAIN)
+        return Skipped(message="the run ended before it was sent")
+
+    async def _conclude(self, answer: Answer) -> Outcome:
+        match answer:
+            case Accepted(remote=remote):
+                return await self._accept(remote, Done(id=remote.id))
+            case Conflict():
+                return await self._resolve(answer)
+            case Ambiguous() | Unavailable():
+                self._row = replace(self._row, ambiguous=True)
+                await self._work.commit(self._row)
+                return await self._resolve(answer)
+            case Refused() | NotFound() if self._row.ambiguous:
+                return await self._resolve(answer)
+            case _ if self._row.ambiguous:
+                return Doubtful(message=answer.message or type(answer).__name__, hint=AGAIN)
+            case _:
+                return await self._drop(answer.message or type(answer).__name__)
+
+    async def _accept(self, remote: Remote, done: Done) -> Outcome:
+        """Record the id before anything is said about it."""
+        echo = self._run.redactor.redact(echo_of(remote))
+        self._row = replace(
+            self._row,
+            own=Own.ACCEPTED,
+            id=remote.id,
+            ambiguous=False,
+            echo=echo,
+            seen=remote.seen if remote.seen is not Seen.UNKNOWN else Seen.QUEUED,
+            message="",
+        )
+        await self._work.commit(self._row)
+        if not self._run.options.wait:
+            return done
+        return await wait_until_synced(self._work, self._row, done)
+
+    async def _drop(self, message: str) -> Outcome:
+        """A definite no to an unambiguous request: there is nothing to remember."""
+        self._row = replace(self._row, own=Own.GONE, message=message)
+        await self._work.commit(self._row)
+        return Failed(message=message)
+
+    async def _resolve(self, answer: Answer) -> Outcome:
+        """The name may be taken, by us or by others: read, prove, and only then decide."""
+        try:
+            verdict = await self._look_until_settled(answer)
+        except HaltedError:
+            return await self._suspect("the run ended before it could be looked up")
+        match verdict:
+            case Ours():
+                return await self.adopt(verdict)
+            case Theirs(message=message) if not self._row.ambiguous or is_quiet(
+                self._run, self._row
+            ):
+                return await self._drop(message)
+            case Theirs(message=message):
+                return await self._suspect(message)
+            case Unclear(listed=False) if isinstance(answer, Conflict) and not self._row.ambiguous:
+                return await self._drop(f"{answer.message}; its owner is unknown")
+            case Nobody():
+                return await self._suspect("the server does not show it yet")
+            case Unclear(message=message):
+                return await self._suspect(f"{answer.message}; {message}")
+
+    async def _look_until_settled(self, answer: Answer) -> Verdict:
+        """A 409 says that something is there, so a list that does not show it is only late."""
+        end = self._run.clock.monotonic() + SETTLING_SECONDS
+        for interval in poll_intervals(first=1.0, longest=16.0):
+            verdict = await look_up(self._work, answer.message)
+            settled = isinstance(verdict, Ours | Theirs) or not isinstance(answer, Conflict)
+            blind = isinstance(verdict, Unclear) and not verdict.listed
+            if settled or blind or self._run.clock.monotonic() + interval > end:
+                return verdict
+            await self._run.dispatcher.pause(interval)
+        raise AssertionError("the intervals never end")
+
+    async def adopt(self, found: Ours) -> Outcome:
+        """Take over what an earlier request made; a changed spec shows in the next plan."""
+        remote, op = found.remote, found.marker.op
+        done = Done(id=remote.id, detail="an earlier request had created it; adopted by its marker")
+        if op == self._row.op:
+            return await self._accept(remote, done)
+        known = self._run.known.get(op)
+        if known is not None and known.id not in (None, remote.id):
+            return await self._leave(f"workload {remote.id} repeats the operation of {known.id}")
+        if self._row.attempts:
+            await self._work.commit(replace(self._row, own=Own.GONE, message="never carried out"))
+        self._row = known or self._row_of_stranger(remote, op)
+        return await self._accept(remote, done)
+
+    async def _leave(self, message: str) -> Outcome:
+        """Touch nothing that cannot be explained; an intent that was never sent is no doubt."""
+        if self._row.attempts:
+            return await self._suspect(message)
+        return Failed(message=message)
+
+    def _row_of_stranger(self, remote: Remote, op: str) -> Recorded:
+        """A workload of ours that this state does not know: it may be older than the world."""
+        declared = self._run.redactor.redact(self._desired.spec)
+        spec = project(self._run.redactor.redact(echo_of(remote)), declared)
+        return replace(
+            self._row,
+            op=op,
+            digest=digest(spec),
+            spec=spec,
+            marker=str(self._run.marker(op)),
+            attempts=0,
+            first_sent_at=None,
+            last_sent_at=None,
+        )
+
+    async def _suspect(self, message: str) -> Outcome:
+        self._row = replace(self._row, own=Own.SUSPECT, ambiguous=True, message=message)
+        await self._work.commit(self._row)
+        return Doubtful(message=message, hint=AGAIN)
+
+
+async def read_doubt(work: Work, row: Recorded) -> Outcome:
+    """Settle a create that is no longer wanted as it was, by reading only; never by a POST."""
+    try:
+        verdict = await look_up(work)
+    except HaltedError:
+        return Doubtful(message="an earlier create is still in doubt", hint=AGAIN)
+    match verdict:
+        case Ours(remote=remote, marker=marker) if marker.op == row.op:
+            echo = work.run.redactor.redact(echo_of(remote))
+            await work.commit(
+                replace(
+                    row,
+                    own=Own.ACCEPTED,
+                    id=remote.id,
+                    ambiguous=False,
+                    echo=echo,
+                    seen=remote.seen,
+                )
+            )
+            return Done(id=remote.id, detail="it had been created; the next plan shows what to do")
+        case Nobody() if is_quiet(work.run, row):
+            await work.commit(replace(row, own=Own.GONE, message="never carried out"))
+            return Done(detail="it was never carried out")
+        case Ours() | Theirs() | Nobody():
+            message = "it may still be carried out late; looked up again by the next run"
+        case Unclear(message=message):
+            pass
+    await work.commit(replace(row, own=Own.SUSPECT, ambiguous=True, message=message))
+    return Doubtful(message=message, hint=AGAIN)

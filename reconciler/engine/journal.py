@@ -1,0 +1,72 @@
+"""Makes records durable before anything depends on them, many in one transaction."""
+
+from __future__ import annotations
+
+import asyncio
+from concurrent.futures import Executor
+
+from reconciler.core.model import Recorded
+from reconciler.errors import StateError
+from reconciler.ports import StateStore
+
+
+class Journal:
+    """Group commits: what arrives while one transaction is written goes into the next.
+
+    With an executor the event loop stays free meanwhile; without one the write happens in it.
+    After a failed write nothing more is written: an order that skips a record is worse than none.
+    `unsaved` then holds what is known and could not be stored.
+    """
+
+    def __init__(self, store: StateStore, executor: Executor | None = None) -> None:
+        self._store = store
+        self._executor = executor
+        self._waiting: list[tuple[Recorded, asyncio.Future[None]]] = []
+        self._writer: asyncio.Task[None] | None = None
+        self._broken: StateError | None = None
+        self.unsaved: dict[str, Recorded] = {}
+
+    async def commit(self, row: Recorded) -> None:
+        """Return when the row is durable; raises StateError when it cannot be made so."""
+        done = asyncio.get_running_loop().create_future()
+        self._waiting.append((row, done))
+        if self._writer is None or self._writer.done():
+            self._writer = asyncio.create_task(self._drain())
+        # A caller that is cancelled must not take the shared write with it.
+        await asyncio.shield(done)
+
+    async def settle(self) -> None:
+        """Wait until everything handed in so far is written or has failed."""
+        if self._writer is not None:
+            await self._writer
+
+    async def _drain(self) -> None:
+        while self._waiting:
+            batch, self._waiting = self._waiting, []
+            try:
+                await self._write([row for row, _ in batch])
+            except StateError as error:
+                self._broken = error
+                self.unsaved |= {row.op: row for row, _ in batch}
+                _fail([done for _, done in batch], error)
+            else:
+                for _, done in batch:
+                    done.set_result(None)
+
+    async def _write(self, rows: list[Recorded]) -> None:
+        if self._broken is not None:
+            raise self._broken
+        # The last word on each operation is enough: the transaction is one instant.
+        latest = list({row.op: row for row in rows}.values())
+        if self._executor is None:
+            self._store.write(latest)
+        else:
+            loop = asyncio.get_running_loop()
+            await loop.run_in_executor(self._executor, self._store.write, latest)
+
+
+def _fail(waiting: list[asyncio.Future[None]], error: StateError) -> None:
+    for done in waiting:
+        done.set_exception(error)
+        # Whoever waited may have been cancelled; the error is kept in the journal all the same.
+        done.exception()

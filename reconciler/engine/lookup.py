@@ -1,0 +1,118 @@
+"""Finds out whose workload lives under a name: by id, by list, and proven by its marker."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from reconciler.core.answers import Accepted, Listed
+from reconciler.core.marker import Marker, read_marker
+from reconciler.core.model import Own, Recorded, Remote
+from reconciler.engine.run import Run, Work
+
+# A POST that was not answered for this long will not be carried out later (assumption A4).
+QUIET = timedelta(seconds=300)
+_UUID = re.compile(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ours:
+    """A live workload under this name carries our lineage and stack."""
+
+    remote: Remote
+    marker: Marker
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Theirs:
+    """A live workload under this name was made by somebody else."""
+
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Nobody:
+    """Nothing lives under this name, and the list that says so can be believed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unclear:
+    """The evidence does not settle it; `listed` says whether the server's list could be asked."""
+
+    message: str
+    listed: bool
+
+
+Verdict = Ours | Theirs | Nobody | Unclear
+
+
+async def look_up(work: Work, hint: str = "") -> Verdict:
+    """Ask for the name of this action; an id in a 409's message is a hint, never a proof."""
+    candidates = dict.fromkeys(_UUID.findall(hint))
+    listed = False
+    message = "the server's list is switched off"
+    if work.run.options.discovery:
+        answer = await work.find(work.address)
+        listed = isinstance(answer, Listed) and answer.trusted
+        message = "" if listed else f"the server's list cannot be used ({answer.message})"
+        if isinstance(answer, Listed):
+            candidates |= dict.fromkeys(answer.ids)
+    theirs: Theirs | None = None
+    async for remote in _live(work, candidates):
+        marker = read_marker(remote.raw_manifest)
+        if marker and (marker.lineage, marker.stack) == (work.run.lineage, work.run.stack):
+            return Ours(remote=remote, marker=marker)
+        theirs = theirs or _foreign(remote, marker)
+    if theirs:
+        return theirs
+    if listed and await _is_believable(work):
+        return Nobody()
+    return Unclear(message=message or "the server's list does not show it", listed=listed)
+
+
+async def _live(work: Work, ids: dict[str, None]) -> AsyncIterator[Remote]:
+    for workload_id in ids:
+        answer = await work.read(workload_id)
+        if (
+            isinstance(answer, Accepted)
+            and answer.remote.address == work.address
+            and not answer.remote.is_gone
+        ):
+            yield answer.remote
+
+
+def _foreign(remote: Remote, marker: Marker | None) -> Theirs:
+    if marker is None:
+        return Theirs(message=f"workload {remote.id} has this name and was not made by this tool")
+    return Theirs(
+        message=f"workload {remote.id} has this name and belongs to stack {marker.stack!r} "
+        f"(state {marker.lineage})"
+    )
+
+
+async def _is_believable(work: Work) -> bool:
+    """An empty list proves absence only if the same list shows something that we know lives."""
+    project = work.address.project
+    control = next(
+        (
+            row
+            for row in work.run.known.values()
+            if row.own is Own.ACCEPTED
+            and row.address.project == project
+            and row.address != work.address
+        ),
+        None,
+    )
+    if control is None:
+        return False
+    answer = await work.find(control.address)
+    return isinstance(answer, Listed) and answer.trusted and control.id in answer.ids
+
+
+def is_quiet(run: Run, row: Recorded) -> bool:
+    """Whether the last send is so long ago that the server will not carry it out any more."""
+    if row.last_sent_at is None:
+        return True
+    return run.server_time() - datetime.fromisoformat(row.last_sent_at) > QUIET

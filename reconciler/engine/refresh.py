@@ -1,0 +1,88 @@
+"""Reads what is recorded back from the server; concludes nothing that no answer says."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from datetime import datetime
+
+from reconciler.core.answers import Accepted, Answer, Method, NotFound, NotSent, Unauthorised
+from reconciler.core.model import Live, Missing, Own, Recorded, Unread
+from reconciler.engine.dispatcher import Dispatcher, HaltedError, OnRetry
+from reconciler.engine.wait import is_fresh
+from reconciler.errors import UnreachableError
+from reconciler.ports import Clock, WorkloadApi
+
+
+async def refresh(
+    rows: Sequence[Recorded],
+    *,
+    api: WorkloadApi,
+    dispatcher: Dispatcher,
+    clock: Clock,
+    on_retry: OnRetry | None = None,
+) -> dict[str, Live]:
+    """GET every recorded id, and map it to what the server said.
+
+    Raises UnreachableError when the server cannot be reached or does not let us in.
+    """
+    wanted = [row for row in rows if row.id and row.own in (Own.ACCEPTED, Own.DELETING)]
+
+    async def read(row: Recorded) -> tuple[str, Live]:
+        answer = await dispatcher.send(Method.GET, lambda _: api.read(row.id or ""), on_retry)
+        return row.id or "", _conclude(answer, row, _server_time(answer, clock))
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(read(row)) for row in wanted]
+    except* UnreachableError as errors:
+        raise errors.exceptions[0] from None
+    except* HaltedError:
+        raise UnreachableError(
+            "the run ended before everything recorded could be read", hint="give it more --deadline"
+        ) from None
+    live = dict(task.result() for task in tasks)
+    _check_reach(live)
+    return live
+
+
+def _server_time(answer: Answer, clock: Clock) -> datetime:
+    return datetime.fromisoformat(answer.date) if answer.date else clock.now()
+
+
+def _conclude(answer: Answer, row: Recorded, now: datetime) -> Live:
+    match answer:
+        case Accepted(remote=remote) if remote.address != row.address:
+            return Unread(reason=f"the server says that {remote.id} is {remote.address}")
+        case Accepted(remote=remote):
+            return remote
+        case NotFound(trusted=True) if is_fresh(now, row) and row.own is Own.ACCEPTED:
+            return Unread(reason="it was accepted just now and is not visible yet")
+        case NotFound(trusted=True, message=message):
+            return Missing(message=message)
+        case Unauthorised(message=message):
+            raise UnreachableError(
+                f"the server does not accept the credentials: {message}",
+                hint="check the token or the client credentials (see 'reconciler plan --help')",
+            )
+        case NotSent(message=message):
+            raise UnreachableError(
+                f"the server cannot be reached: {message}",
+                hint="check --url and the network; nothing was changed",
+            )
+        case _:
+            return Unread(reason=answer.message or type(answer).__name__)
+
+
+def _check_reach(live: dict[str, Live]) -> None:
+    """When nothing at all could be read, the address is more likely wrong than every workload."""
+    reasons = [answer.reason for answer in live.values() if isinstance(answer, Unread)]
+    if reasons and len(reasons) == len(live) and not _are_fresh(reasons):
+        raise UnreachableError(
+            f"none of {len(live)} recorded workloads could be read: {reasons[0]}",
+            hint="check --url; nothing was changed",
+        )
+
+
+def _are_fresh(reasons: Sequence[str]) -> bool:
+    return all("accepted just now" in reason for reason in reasons)

@@ -1,0 +1,123 @@
+"""Ends one workload: verify whose it is, write the intent, delete, and wait for its absence."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from reconciler.core.answers import Accepted, Answer, Method, NotFound
+from reconciler.core.marker import read_marker
+from reconciler.core.model import Own, Purpose, Recorded, Remote, Seen
+from reconciler.core.retry import Tries
+from reconciler.engine.dispatcher import HaltedError
+from reconciler.engine.run import Done, Failed, Outcome, Skipped, Work
+from reconciler.engine.wait import is_fresh, poll_intervals
+
+UNDER_WAY = "the deletion is under way; the next run finishes it"
+
+
+class Removal:
+    """One delete from verification to trusted absence."""
+
+    def __init__(self, work: Work, row: Recorded, purpose: Purpose) -> None:
+        self._work = work
+        self._run = work.run
+        self._row = row
+        self._resumed = row.own is Own.DELETING
+        self._purpose = row.purpose if self._resumed and row.purpose else purpose
+        self._ambiguous = self._resumed
+
+    async def carry_out(self, *, wait: bool) -> Outcome:
+        """Done when the workload is gone; with `wait` off, when the server took the delete."""
+        try:
+            return await self._carry_out(wait)
+        except HaltedError:
+            if self._row.own is Own.DELETING:
+                return Failed(id=self._row.id, message=UNDER_WAY)
+            return Skipped(message="the run ended before it was sent")
+
+    async def _carry_out(self, wait: bool) -> Outcome:
+        refused = None if self._resumed else await self._verify()
+        if refused is not None:
+            return refused
+        answer = await self._work.send(Method.DELETE, self._attempt)
+        match answer:
+            case NotFound(trusted=True):
+                return await self._gone()
+            case Accepted():
+                if wait:
+                    return await self._wait_for_absence()
+                return Done(id=self._row.id, detail=UNDER_WAY)
+            case _:
+                return await self._give_up(answer)
+
+    async def _verify(self) -> Outcome | None:
+        """Read by id first: a delete must hit the workload that we made and nothing else."""
+        answer = await self._work.read(self._row.id or "")
+        match answer:
+            case NotFound(trusted=True) if is_fresh(self._run.server_time(), self._row):
+                return self._fail("was accepted just now and is not visible yet", "run apply again")
+            case NotFound(trusted=True):
+                return await self._gone()
+            case Accepted(remote=remote) if remote.is_gone:
+                return await self._gone()
+            case Accepted(remote=remote):
+                return self._recognise(remote)
+            case _:
+                return self._fail(f"cannot be read before its deletion: {_words(answer)}")
+
+    def _recognise(self, remote: Remote) -> Outcome | None:
+        if remote.address != self._row.address:
+            return self._fail(f"workload {remote.id} is {remote.address} on the server; left alone")
+        marker = read_marker(remote.raw_manifest)
+        if marker is None or (marker.lineage, marker.stack) == (self._run.lineage, self._run.stack):
+            return None
+        return self._fail(f"workload {remote.id} belongs to stack {marker.stack!r}; left alone")
+
+    async def _attempt(self, tries: Tries) -> Answer:
+        self._ambiguous = self._ambiguous or tries.ambiguous
+        if self._row.own is not Own.DELETING:
+            self._row = replace(self._row, own=Own.DELETING, purpose=self._purpose)
+            await self._work.commit(self._row)
+        return await self._run.api.delete(self._row.id or "")
+
+    async def _wait_for_absence(self) -> Outcome:
+        end = self._run.clock.monotonic() + self._run.options.wait_timeout
+        for interval in poll_intervals(longest=5.0):
+            answer = await self._work.read(self._row.id or "")
+            match answer:
+                case NotFound(trusted=True):
+                    return await self._gone()
+                case Accepted(remote=remote) if remote.is_gone:
+                    return await self._gone()
+                case Accepted(remote=remote) if remote.seen is Seen.FAILED:
+                    words = remote.message or "no message"
+                    return self._fail(f"the server could not delete it: {words}")
+                case Accepted():
+                    pass
+                case _:
+                    return self._fail(f"its deletion cannot be followed: {_words(answer)}")
+            if self._run.clock.monotonic() + interval > end:
+                return self._fail(f"still there {self._run.options.wait_timeout:g} s after DELETE")
+            await self._run.dispatcher.pause(interval)
+        raise AssertionError("the intervals never end")
+
+    async def _give_up(self, answer: Answer) -> Outcome:
+        """A delete that was clearly refused was never begun."""
+        if not self._ambiguous and self._row.own is Own.DELETING:
+            self._row = replace(self._row, own=Own.ACCEPTED, purpose=None)
+            await self._work.commit(self._row)
+        return self._fail(_words(answer))
+
+    async def _gone(self) -> Outcome:
+        self._row = replace(
+            self._row, own=Own.GONE, seen=Seen.DELETED, purpose=self._purpose, message=""
+        )
+        await self._work.commit(self._row)
+        return Done(id=self._row.id)
+
+    def _fail(self, message: str, hint: str = "") -> Failed:
+        return Failed(id=self._row.id, message=message, hint=hint)
+
+
+def _words(answer: Answer) -> str:
+    return answer.message or type(answer).__name__

@@ -1,0 +1,205 @@
+"""What all the work of one run shares, and the thread of one action through it."""
+
+from __future__ import annotations
+
+import random
+import uuid
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+from reconciler.core.answers import Accepted, Answer, Method, NotFound, NotSent, Unauthorised
+from reconciler.core.events import ActionStarted, RequestRetried, Throttled
+from reconciler.core.marker import Marker
+from reconciler.core.model import Address, Recorded
+from reconciler.core.redact import Redactor
+from reconciler.core.retry import Tries
+from reconciler.engine.dispatcher import Dispatcher, Halt, Retry
+from reconciler.engine.journal import Journal
+from reconciler.ports import Clock, Say, WorkloadApi
+
+UNAUTHORISED = "unauthorised"
+UNREACHABLE = "unreachable"
+DEADLINE = "deadline"
+STATE = "state"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApplyOptions:
+    """How an apply behaves; durations in seconds.
+
+    `wait` is for Synced; `discovery` says whether the server's list may be asked.
+    """
+
+    wait: bool = True
+    wait_timeout: float = 900.0
+    fail_fast: bool = False
+    discovery: bool = True
+    drain: float = 5.0
+
+
+@dataclass(kw_only=True)
+class Run:
+    """One apply in progress: its ports, its identity, and what it has learnt of the server."""
+
+    id: str
+    lineage: str
+    stack: str
+    api: WorkloadApi
+    journal: Journal
+    dispatcher: Dispatcher
+    halt: Halt
+    clock: Clock
+    rng: random.Random
+    say: Say
+    options: ApplyOptions = field(default_factory=ApplyOptions)
+    known: Mapping[str, Recorded] = field(default_factory=dict)
+    tenant_id: int | None = None
+    _offset: timedelta = field(default_factory=timedelta)
+
+    def __post_init__(self) -> None:
+        self.redactor = Redactor(self.lineage)
+
+    def at(self) -> str:
+        """Now, by our own clock, as events carry it."""
+        return self.clock.now().isoformat(timespec="milliseconds")
+
+    def server_time(self) -> datetime:
+        """Now, by the server's clock as far as its answers have told it."""
+        return self.clock.now() + self._offset
+
+    def mint_op(self) -> str:
+        """A new operation id: a UUIDv7, so that ids sort by age (from the injected clock)."""
+        milliseconds = int(self.clock.now().timestamp() * 1000) & (2**48 - 1)
+        random_bits = self.rng.getrandbits(74)
+        value = milliseconds << 80 | 0x7 << 76 | (random_bits >> 62) << 64
+        return str(uuid.UUID(int=value | 0b10 << 62 | (random_bits & (2**62 - 1))))
+
+    def marker(self, op: str) -> Marker:
+        """What a workload made by this operation carries."""
+        return Marker(lineage=self.lineage, op=op, stack=self.stack)
+
+    def observe(self, answer: Answer) -> None:
+        """Learn the server's clock and tenant, and stop the run where going on is pointless."""
+        if answer.date:
+            self._offset = datetime.fromisoformat(answer.date) - self.clock.now()
+        match answer:
+            case Accepted(remote=remote) if self.tenant_id is None:
+                self.tenant_id = remote.tenant_id
+            case Unauthorised():
+                self.halt.pull(UNAUTHORISED)
+            case NotSent(permanent=True):
+                self.halt.pull(UNREACHABLE)
+            case _:
+                pass
+
+
+class Work:
+    """One action of a run: sends its requests, says what happens to them."""
+
+    def __init__(self, run: Run, address: Address, kind: str, workload_id: str | None) -> None:
+        self.run = run
+        self.address = address
+        self._kind = kind
+        self._id = workload_id
+        self._started = False
+
+    async def commit(self, row: Recorded) -> None:
+        """Make a record durable; raises StateError."""
+        await self.run.journal.commit(row)
+
+    async def send(self, method: Method, attempt: Callable[[Tries], Awaitable[Answer]]) -> Answer:
+        """Send through the dispatcher until there is a final answer; raises HaltedError."""
+
+        async def observed(tries: Tries) -> Answer:
+            self._begin()
+            answer = await attempt(tries)
+            self.run.observe(answer)
+            return answer
+
+        answer = await self.run.dispatcher.send(method, observed, self._tell_retry)
+        if isinstance(answer, NotSent):
+            self.run.halt.pull(UNREACHABLE)
+        if method is Method.POST and isinstance(answer, NotFound) and not answer.trusted:
+            self.run.halt.pull(UNREACHABLE)
+        return answer
+
+    async def read(self, workload_id: str) -> Answer:
+        """GET one workload."""
+        return await self.send(Method.GET, lambda _: self.run.api.read(workload_id))
+
+    async def find(self, address: Address) -> Answer:
+        """List the ids under one name."""
+        return await self.send(Method.GET, lambda _: self.run.api.find(address))
+
+    def _begin(self) -> None:
+        if not self._started:
+            self._started = True
+            self.run.say(
+                ActionStarted(
+                    at=self.run.at(), address=self.address, action=self._kind, id=self._id
+                )
+            )
+
+    def _tell_retry(self, retry: Retry) -> None:
+        reason = retry.answer.message or type(retry.answer).__name__
+        if retry.everyone:
+            self.run.say(
+                Throttled(at=self.run.at(), address=self.address, delay=retry.delay, reason=reason)
+            )
+        self.run.say(
+            RequestRetried(
+                at=self.run.at(),
+                address=self.address,
+                method=retry.method.value,
+                attempt=retry.tries.sends,
+                delay=retry.delay,
+                reason=reason,
+            )
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Done:
+    """The action is carried out and recorded."""
+
+    id: str | None = None
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failed:
+    """The action was not carried out, and is known not to have been."""
+
+    message: str
+    hint: str = ""
+    id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Skipped:
+    """The action was never begun."""
+
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Doubtful:
+    """Nobody can tell yet whether the action was carried out; the record says so."""
+
+    message: str
+    hint: str = ""
+
+
+Outcome = Done | Failed | Skipped | Doubtful
+
+
+def touch(row: Recorded, at: datetime) -> Recorded:
+    """A record of one more send at that time of the server's clock."""
+    text = at.isoformat(timespec="milliseconds")
+    return replace(
+        row,
+        attempts=row.attempts + 1,
+        first_sent_at=row.first_sent_at or text,
+        last_sent_at=text,
+    )

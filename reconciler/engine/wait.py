@@ -1,0 +1,81 @@
+"""Watches accepted workloads until the cluster has taken or refused them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from reconciler.core.answers import Accepted, NotFound
+from reconciler.core.model import Recorded, Remote, Seen
+from reconciler.engine.dispatcher import HaltedError
+from reconciler.engine.run import Done, Failed, Outcome, Work
+
+# A workload that was just accepted may not be visible yet (assumption A3).
+GRACE = timedelta(seconds=60)
+
+
+def poll_intervals(first: float = 0.25, longest: float = 10.0) -> Iterator[float]:
+    """Seconds between looks at one workload: soon at first, then ever more patient."""
+    interval = first
+    while True:
+        yield interval
+        interval = min(longest, interval * 1.6)
+
+
+async def wait_until_synced(work: Work, row: Recorded, done: Done) -> Outcome:
+    """`done` once the cluster took the workload; Failed when it refused it or time is up.
+
+    An interrupted wait is not a failure: the workload is accepted and recorded.
+    """
+    run = work.run
+    end = run.clock.monotonic() + run.options.wait_timeout
+    try:
+        for interval in poll_intervals():
+            outcome, row = await _look(work, row, done)
+            if outcome is not None:
+                return outcome
+            if run.clock.monotonic() + interval > end:
+                waited = f"{run.options.wait_timeout:g} s"
+                return Failed(
+                    id=row.id,
+                    message=f"accepted, but still {row.seen.value} after {waited}",
+                    hint="look at it with 'reconciler status'; it is recorded and not sent again",
+                )
+            await run.dispatcher.pause(interval)
+    except HaltedError:
+        pass
+    return replace(done, detail="accepted; the wait for Synced was cut short")
+
+
+async def _look(work: Work, row: Recorded, done: Done) -> tuple[Outcome | None, Recorded]:
+    answer = await work.read(row.id or "")
+    match answer:
+        case Accepted(remote=remote):
+            row = await _note(work, row, remote)
+            if remote.seen is Seen.SYNCED:
+                return done, row
+            if remote.seen is Seen.FAILED:
+                words = remote.message or "no message"
+                return Failed(id=row.id, message=f"the cluster refused it: {words}"), row
+            return None, row
+        case NotFound(trusted=True) if is_fresh(work.run.server_time(), row):
+            return None, row
+        case _:
+            words = answer.message or type(answer).__name__
+            return Failed(id=row.id, message=f"accepted, but cannot be read: {words}"), row
+
+
+async def _note(work: Work, row: Recorded, remote: Remote) -> Recorded:
+    if (row.seen, row.message) == (remote.seen, remote.message):
+        return row
+    row = replace(row, seen=remote.seen, message=remote.message)
+    await work.commit(row)
+    return row
+
+
+def is_fresh(now: datetime, row: Recorded) -> bool:
+    """Whether a workload was created so recently that a 404 says nothing yet."""
+    if row.last_sent_at is None:
+        return False
+    return now - datetime.fromisoformat(row.last_sent_at) < GRACE

@@ -1,0 +1,75 @@
+"""The exception tree: what went wrong, where, the way out, and the exit code."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class Where:
+    """A place in a file as its author sees it: counted from 1, the end exclusive."""
+
+    file: str
+    line: int = 1
+    column: int = 1
+    end_line: int | None = None
+    end_column: int | None = None
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}:{self.column}"
+
+
+class ReconcilerError(Exception):
+    """Anything a user can be told about: a message, optionally a place and a way out.
+
+    Rendered once, by the command line; a subclass decides the exit code.
+    """
+
+    exit_code: ClassVar[int] = 1
+
+    def __init__(self, message: str, *, where: Where | None = None, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.where = where
+        self.hint = hint
+
+
+class UsageError(ReconcilerError):
+    """The command line itself is wrong."""
+
+    exit_code = 64
+
+
+class InvalidInputError(ReconcilerError):
+    """Specs or configuration are invalid, or there are none."""
+
+    exit_code = 3
+
+
+class RefusedError(ReconcilerError):
+    """A guard refuses to go on; the hint names what would override it."""
+
+    exit_code = 5
+
+
+class StateError(ReconcilerError):
+    """The state cannot be used: missing, damaged, not ours, too new, not writable."""
+
+
+class LockedError(ReconcilerError):
+    """Another run holds the state."""
+
+    exit_code = 6
+
+
+class StalePlanError(ReconcilerError):
+    """The plan is not the one that was approved."""
+
+    exit_code = 7
+
+
+class UnreachableError(ReconcilerError):
+    """The control plane cannot be reached, or does not accept our credentials."""
+
+    exit_code = 9

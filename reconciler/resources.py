@@ -1,0 +1,73 @@
+"""The files that ship with the program: the JSON Schemas and what they are derived from."""
+
+from __future__ import annotations
+
+import json
+from importlib import resources
+from importlib.resources.abc import Traversable
+from pathlib import Path
+from typing import Any
+
+from reconciler.errors import ReconcilerError
+
+SUFFIX = ".schema.json"
+OVERLAY = "overlay.json"
+REINSTALL = "install workload-reconciler again"
+
+# Where the wheel keeps what a checkout keeps in `schemas/` (force-include in pyproject.toml).
+_INSTALLED = "_schemas"
+
+
+def schemas_folder() -> Traversable:
+    """Find the schemas inside an installed package, or beside the package in a checkout.
+
+    Raises ReconcilerError where there are none: the installation is broken.
+    """
+    package = resources.files("reconciler")
+    if _is_ours(installed := package.joinpath(_INSTALLED)):
+        return installed
+    if isinstance(package, Path) and _is_ours(checkout := package.parent / "schemas"):
+        return checkout
+    raise ReconcilerError("the program's JSON Schemas were not installed with it", hint=REINSTALL)
+
+
+def is_checkout(folder: Traversable) -> bool:
+    """Tell a checkout's schemas, which may be derived again, from those of an installed package."""
+    return folder.name != _INSTALLED
+
+
+def schema_names() -> tuple[str, ...]:
+    """Name every shipped schema, in alphabetical order."""
+    files = (entry.name for entry in schemas_folder().iterdir())
+    return tuple(sorted(name.removesuffix(SUFFIX) for name in files if name.endswith(SUFFIX)))
+
+
+def schema_text(name: str) -> str:
+    """Return a shipped schema as it is written; raises ReconcilerError if it cannot be read."""
+    try:
+        return schemas_folder().joinpath(f"{name}{SUFFIX}").read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ReconcilerError(
+            f"the program's JSON Schema '{name}' cannot be read: {error}", hint=REINSTALL
+        ) from error
+
+
+def load_schema(name: str) -> dict[str, Any]:
+    """Return a shipped schema by name, for example `spec`; the caller owns the copy.
+
+    Raises ReconcilerError if there is no such schema, or if its file is damaged.
+    """
+    try:
+        loaded = json.loads(schema_text(name))
+    except json.JSONDecodeError as error:
+        raise ReconcilerError(
+            f"the program's JSON Schema '{name}' is damaged: {error}", hint=REINSTALL
+        ) from error
+    if not isinstance(loaded, dict):
+        raise ReconcilerError(f"the program's JSON Schema '{name}' is damaged", hint=REINSTALL)
+    return loaded
+
+
+def _is_ours(folder: Traversable) -> bool:
+    # A folder of that name beside the package may belong to another distribution.
+    return folder.joinpath(OVERLAY).is_file()

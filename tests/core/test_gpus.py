@@ -1,0 +1,720 @@
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from fractions import Fraction
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reconciler.core.gpus import KINDS, GpuRequest, count_gpus
+
+Json = Any
+
+API_VERSIONS = {
+    "Pod": "v1",
+    "Deployment": "apps/v1",
+    "ReplicaSet": "apps/v1",
+    "StatefulSet": "apps/v1",
+    "Job": "batch/v1",
+    "CronJob": "batch/v1",
+    "JobSet": "jobset.x-k8s.io/v1alpha2",
+    "LeaderWorkerSet": "leaderworkerset.x-k8s.io/v1",
+    "PyTorchJob": "kubeflow.org/v1",
+    "TFJob": "kubeflow.org/v1",
+    "XGBoostJob": "kubeflow.org/v1",
+    "JAXJob": "kubeflow.org/v1",
+    "MPIJob": "kubeflow.org/v2beta1",
+    "Notebook": "kubeflow.org/v1beta1",
+    "RayCluster": "ray.io/v1",
+    "RayJob": "ray.io/v1",
+    "RayService": "ray.io/v1",
+    "InferenceService": "serving.kserve.io/v1beta1",
+    "NIMService": "apps.nvidia.com/v1alpha1",
+    "NIMCache": "apps.nvidia.com/v1alpha1",
+    "DynamoGraphDeployment": "nvidia.com/v1alpha1",
+    "SeldonDeployment": "machinelearning.seldon.io/v1",
+    "VirtualMachineInstance": "kubevirt.io/v1",
+}
+
+
+def manifest(kind: str, spec: Json, *, version: str = "", **metadata: Json) -> Json:
+    """Build a Kubernetes object."""
+    return {
+        "apiVersion": version or API_VERSIONS[kind],
+        "kind": kind,
+        "metadata": {"name": "a", **metadata},
+        "spec": spec,
+    }
+
+
+def asking(gpus: Json = 1) -> Json:
+    """Build a container, or whatever else has `resources`, that is limited to some GPUs."""
+    return {"resources": {"limits": {"nvidia.com/gpu": gpus}}}
+
+
+def template(gpus: Json = 1, **annotations: Json) -> Json:
+    """Build a pod template with one container."""
+    return {"metadata": {"annotations": annotations}, "spec": {"containers": [asking(gpus)]}}
+
+
+def pod(**spec: Json) -> Json:
+    """Build a pod."""
+    return manifest("Pod", {"containers": [], **spec})
+
+
+WALKED = [
+    ("Pod", template(2)["spec"], 2),
+    ("Deployment", {"replicas": 3, "template": template(2)}, 6),
+    ("Deployment", {"template": template(2)}, 2),
+    ("Deployment", {"replicas": None, "template": template(2)}, 2),
+    ("Deployment", {"replicas": 0, "template": template(2)}, 0),
+    ("ReplicaSet", {"replicas": 2, "template": template()}, 2),
+    ("StatefulSet", {"replicas": "4", "template": template("2")}, 8),
+    ("Job", {"template": template(8)}, 8),
+    ("Job", {"parallelism": 4, "completions": 16, "template": template(2)}, 8),
+    ("Job", {"parallelism": 4, "completions": 3, "template": template(2)}, 6),
+    ("Job", {"suspend": True, "template": template(8)}, 0),
+    ("CronJob", {"jobTemplate": {"spec": {"parallelism": 2, "template": template(3)}}}, 6),
+    ("CronJob", {"suspend": True, "jobTemplate": {"spec": {"template": template()}}}, 0),
+    (
+        "JobSet",
+        {
+            "replicatedJobs": [
+                {"name": "driver", "template": {"spec": {"template": template(0)}}},
+                {
+                    "name": "workers",
+                    "replicas": 2,
+                    "template": {"spec": {"parallelism": 3, "template": template(4)}},
+                },
+            ]
+        },
+        24,
+    ),
+    (
+        "LeaderWorkerSet",
+        {"replicas": 2, "leaderWorkerTemplate": {"size": 4, "workerTemplate": template(8)}},
+        64,
+    ),
+    (
+        "LeaderWorkerSet",
+        {
+            "leaderWorkerTemplate": {
+                "size": 4,
+                "leaderTemplate": template(1),
+                "workerTemplate": template(8),
+            }
+        },
+        25,
+    ),
+    ("LeaderWorkerSet", {"leaderWorkerTemplate": {"workerTemplate": template(8)}}, 8),
+    (
+        "PyTorchJob",
+        {
+            "pytorchReplicaSpecs": {
+                "Master": {"template": template(8)},
+                "Worker": {"replicas": 3, "template": template(8)},
+            }
+        },
+        32,
+    ),
+    (
+        "PyTorchJob",
+        {
+            "runPolicy": {"suspend": True},
+            "pytorchReplicaSpecs": {"Master": {"template": template(8)}},
+        },
+        0,
+    ),
+    ("TFJob", {"tfReplicaSpecs": {"Chief": {"template": template(2)}}}, 2),
+    ("XGBoostJob", {"xgbReplicaSpecs": {"Master": {"template": template(2)}}}, 2),
+    ("JAXJob", {"jaxReplicaSpecs": {"Worker": {"replicas": 2, "template": template(4)}}}, 8),
+    (
+        "MPIJob",
+        {
+            "mpiReplicaSpecs": {
+                "Launcher": {"template": template(0)},
+                "Worker": {"replicas": 2, "template": template(8)},
+            }
+        },
+        16,
+    ),
+    ("MPIJob", {"mpiReplicaSpecs": {"Worker": {"template": template(8)}}}, 0),
+    ("Notebook", {"template": template(1)}, 1),
+    (
+        "RayCluster",
+        {
+            "headGroupSpec": {"template": template(1)},
+            "workerGroupSpecs": [
+                {"replicas": 2, "numOfHosts": 4, "template": template(8)},
+                {"minReplicas": 1, "template": template(1)},
+                {"replicas": 9, "maxReplicas": 3, "template": template(1)},
+                {"replicas": 5, "suspend": True, "template": template(8)},
+                {"template": template(8)},
+            ],
+        },
+        69,
+    ),
+    ("RayCluster", {"suspend": True, "headGroupSpec": {"template": template(1)}}, 0),
+    (
+        "RayJob",
+        {
+            "rayClusterSpec": {"headGroupSpec": {"template": template(2)}},
+            "submitterPodTemplate": template(0),
+        },
+        2,
+    ),
+    ("RayJob", {"suspend": True}, 0),
+    ("RayJob", {"clusterSelector": {"ray.io/cluster": "shared"}}, 0),
+    ("RayService", {"rayClusterConfig": {"headGroupSpec": {"template": template(2)}}}, 2),
+    ("InferenceService", {"predictor": {"minReplicas": 2, "model": asking(4)}}, 8),
+    ("InferenceService", {"predictor": {"triton": asking(1)}}, 1),
+    (
+        "InferenceService",
+        {
+            "predictor": {"model": asking(4)},
+            "transformer": {"minReplicas": 3, "containers": [asking(1)]},
+            "explainer": {"containers": [asking(2)]},
+        },
+        9,
+    ),
+    ("InferenceService", {"predictor": {"minReplicas": 0, "model": asking(4)}}, 4),
+    (
+        "InferenceService",
+        {
+            "predictor": {
+                "model": asking(8),
+                "workerSpec": {"tensorParallelSize": 8, "pipelineParallelSize": 2},
+            }
+        },
+        16,
+    ),
+    ("NIMService", {"replicas": 2, **asking(4)}, 8),
+    ("NIMService", {"scale": {"enabled": True, "hpa": {"minReplicas": 3}}, **asking(1)}, 3),
+    ("NIMService", {"multiNode": {"parallelism": {"pipeline": 2}}, **asking(8)}, 16),
+    ("NIMCache", {"source": {}, "storage": {}}, 0),
+    (
+        "DynamoGraphDeployment",
+        {
+            "services": {
+                "Frontend": {"replicas": 2},
+                "Decode": {
+                    "replicas": 2,
+                    "multinode": {"nodeCount": 3},
+                    "resources": {"limits": {"gpu": "4"}},
+                },
+                "Prefill": {"extraPodSpec": {"mainContainer": asking(2)}},
+            }
+        },
+        26,
+    ),
+    (
+        "SeldonDeployment",
+        {
+            "replicas": 2,
+            "predictors": [
+                {"componentSpecs": [template(1), {"replicas": 3, **template(1)}]},
+                {"replicas": 1, "componentSpecs": [template(4)]},
+                {
+                    "componentSpecs": [{"hpaSpec": {"minReplicas": 5}, **template(1)}],
+                    "explainer": {"containerSpec": asking(1)},
+                },
+            ],
+        },
+        15,
+    ),
+    (
+        "VirtualMachineInstance",
+        {"domain": {"devices": {"gpus": [{"name": "a"}, {"name": "b"}]}}},
+        2,
+    ),
+]
+
+
+@pytest.mark.parametrize(("kind", "spec", "gpus"), WALKED)
+def test_every_kind_is_walked_the_way_its_controller_makes_pods(
+    kind: str, spec: Json, gpus: float
+) -> None:
+    """Replicas, groups, hosts, leaders and defaults multiply as the controllers multiply them."""
+    assert count_gpus(manifest(kind, spec)) == GpuRequest(gpus=gpus)
+
+
+def knative(gpus: int, **annotations: str) -> Json:
+    """Build a Knative service with autoscaling annotations."""
+    scale = {f"autoscaling.knative.dev/{key}": value for key, value in annotations.items()}
+    spec = {"template": template(gpus, **scale)}
+    return manifest("Service", spec, version="serving.knative.dev/v1")
+
+
+@pytest.mark.parametrize(
+    ("annotations", "gpus"),
+    [
+        ({}, 2),
+        ({"min-scale": "3"}, 6),
+        ({"minScale": "3"}, 6),
+        ({"min-scale": "0"}, 2),
+        ({"min-scale": "0", "initial-scale": "0"}, 0),
+        ({"initial-scale": "4"}, 8),
+    ],
+)
+def test_a_knative_service_counts_what_it_starts_with(
+    annotations: dict[str, str], gpus: float
+) -> None:
+    """A revision that may scale to zero still starts one pod, unless its initial scale is zero."""
+    assert count_gpus(knative(2, **annotations)) == GpuRequest(gpus=gpus)
+
+
+def test_the_group_tells_a_knative_service_from_a_core_service() -> None:
+    """A core Service has no pods of its own and is not a kind that we walk."""
+    core = {"apiVersion": "v1", "kind": "Service", "spec": {"template": template(2)}}
+    assert count_gpus(core) == GpuRequest(
+        unknown=("v1 Service is not a kind whose pods can be found",)
+    )
+
+
+@pytest.mark.parametrize(
+    ("spec", "gpus"),
+    [
+        ({"containers": [asking(1), asking(2)]}, 3),
+        ({"containers": [asking(1)], "initContainers": [asking(4)]}, 4),
+        ({"containers": [asking(4)], "initContainers": [asking(1), asking(2)]}, 4),
+        (
+            {
+                "containers": [asking(2)],
+                "initContainers": [asking(1) | {"restartPolicy": "Always"}],
+            },
+            3,
+        ),
+        (
+            {
+                "containers": [asking(0)],
+                "initContainers": [asking(1) | {"restartPolicy": "Always"}, asking(3)],
+            },
+            4,
+        ),
+        (
+            {
+                "containers": [asking(0)],
+                "initContainers": [asking(3), asking(1) | {"restartPolicy": "Always"}],
+            },
+            3,
+        ),
+        ({"containers": [{"resources": {"requests": {"nvidia.com/gpu": 2}}}]}, 2),
+        ({"containers": [{}, {"resources": None}]}, 0),
+    ],
+)
+def test_a_pod_needs_the_larger_of_starting_and_running(spec: Json, gpus: float) -> None:
+    """Init containers run one by one, sidecars stay, containers run together."""
+    assert count_gpus(pod(**spec)) == GpuRequest(gpus=gpus)
+
+
+@pytest.mark.parametrize(
+    ("annotations", "asked"),
+    [
+        ({"gpu-fraction": "0.5"}, GpuRequest(gpus=1.5)),
+        ({"gpu-fraction": "0.1"}, GpuRequest(gpus=0.3)),
+        ({"gpu-fraction": ".25", "gpu-fraction-num-devices": "2"}, GpuRequest(gpus=1.5)),
+        ({"gpu-memory": "4096"}, GpuRequest(memory_mib=12288)),
+        (
+            {"gpu-memory": "4096", "gpu-fraction-num-devices": "2"},
+            GpuRequest(memory_mib=24576),
+        ),
+    ],
+)
+def test_shares_stand_in_the_annotations_of_the_pod_template(
+    annotations: dict[str, str], asked: GpuRequest
+) -> None:
+    """A fraction is a number of GPUs; a share by memory is not: no manifest states the size."""
+    spec = {"replicas": 3, "template": template(0, **annotations)}
+    assert count_gpus(manifest("Deployment", spec)) == asked
+
+
+def test_a_notebook_hands_its_own_annotations_to_its_pod() -> None:
+    """The notebook controller copies them; `kubeflow-resource-stopped` scales the notebook to 0."""
+    spec: Json = {"template": {"spec": {"containers": [{}]}}}
+    shared = manifest("Notebook", spec, annotations={"gpu-fraction": "0.5"})
+    stopped = manifest("Notebook", spec, annotations={"kubeflow-resource-stopped": "2026-11-20"})
+    assert [count_gpus(shared), count_gpus(stopped)] == [GpuRequest(gpus=0.5), GpuRequest()]
+
+
+def test_inference_components_add_their_annotations_to_those_of_the_service() -> None:
+    """KServe merges both into the pod; its stop annotation leaves no pods."""
+    spec = {"predictor": {"model": {}, "annotations": {"gpu-fraction-num-devices": "2"}}}
+    shared = manifest("InferenceService", spec, annotations={"gpu-fraction": "0.5"})
+    stopped = manifest("InferenceService", spec, annotations={"serving.kserve.io/stop": "true"})
+    assert [count_gpus(shared), count_gpus(stopped)] == [GpuRequest(gpus=1.0), GpuRequest()]
+
+
+def test_mig_instances_are_counted_apart_from_gpus() -> None:
+    """A profile's name does not tell which part of a GPU it is."""
+    limits = {"nvidia.com/mig-1g.24gb": 1, "nvidia.com/mig-3g.48gb": "2", "nvidia.com/gpu": 1}
+    asked = count_gpus(pod(containers=[{"resources": {"limits": limits}}]))
+    assert asked == GpuRequest(gpus=1, mig_instances=3)
+
+
+@pytest.mark.parametrize(
+    ("asked", "known"),
+    [
+        (GpuRequest(), True),
+        (GpuRequest(gpus=8), True),
+        (GpuRequest(gpus=8, memory_mib=1), False),
+        (GpuRequest(mig_instances=1), False),
+        (GpuRequest(unknown=("replicas is 'many', not a count",)), False),
+    ],
+)
+def test_a_request_is_known_when_its_gpus_are_the_whole_answer(
+    asked: GpuRequest, known: bool
+) -> None:
+    """Shares of unstated size and gaps make `gpus` a lower bound."""
+    assert asked.known is known
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        (7, "the manifest is 7, not a mapping"),
+        ({}, "apiVersion or kind is missing"),
+        (
+            {"apiVersion": "example.com/v1", "kind": "Lathe"},
+            "example.com/v1 Lathe is not a kind whose pods can be found",
+        ),
+        (manifest("Deployment", None), "spec is missing"),
+        (manifest("Deployment", {}), "template is missing"),
+        (manifest("Deployment", {"template": [1]}), "template is a list, not a mapping"),
+        (manifest("Deployment", {"template": {"spec": {}}}), "containers is missing"),
+        (manifest("Pod", {"containers": [1]}), "containers is not a list of mappings"),
+        (
+            manifest("Deployment", {"replicas": "many", "template": template()}),
+            "replicas is 'many', not a count",
+        ),
+        (
+            manifest("Deployment", {"replicas": -1, "template": template()}),
+            "replicas is -1, not a count",
+        ),
+        (
+            manifest("Deployment", {"replicas": True, "template": template()}),
+            "replicas is true, not a count",
+        ),
+        (
+            manifest("Deployment", {"replicas": 2**31, "template": template()}),
+            "replicas is 2147483648, not a count",
+        ),
+        (
+            manifest("Deployment", {"replicas": 10**5000, "template": template()}),
+            "replicas is a number out of range, not a count",
+        ),
+        (manifest("Job", {"suspend": "yes"}), "suspend is 'yes', not true or false"),
+        (pod(containers=[asking("1Gi")]), "nvidia.com/gpu is '1Gi', not a count"),
+        (
+            pod(containers=[{"resources": {"limits": {"nvidia.com/gpu.shared": 1}}}]),
+            "nvidia.com/gpu.shared is a slot of a shared GPU",
+        ),
+        (
+            pod(resourceClaims=[{"name": "gpu"}]),
+            "resourceClaims may claim GPUs that the manifest does not count",
+        ),
+        (
+            manifest("Deployment", {"template": template(0, **{"gpu-fraction": "1e-9"})}),
+            "gpu-fraction is '1e-9', not a share of one GPU",
+        ),
+        (
+            manifest("Deployment", {"template": template(0, **{"gpu-memory": "0"})}),
+            "gpu-memory is 0, not a share",
+        ),
+        (
+            manifest("NIMService", {"replicas": 2}),
+            "without nvidia.com/gpu in resources the NIM operator decides",
+        ),
+        (
+            manifest("InferenceService", {"predictor": {"model": {}, "workerSpec": {}}}),
+            "workerSpec leaves its parallel sizes to the serving runtime",
+        ),
+        (
+            manifest("Workflow", {}, version="argoproj.io/v1alpha1"),
+            "its pods come and go as its steps run",
+        ),
+    ],
+)
+def test_what_cannot_be_read_is_unknown_and_says_why(value: Json, reason: str) -> None:
+    """Nothing that is unreadable counts as 0 GPUs."""
+    assert count_gpus(value) == GpuRequest(unknown=(reason,))
+
+
+def test_what_was_counted_before_a_gap_remains_as_a_lower_bound() -> None:
+    """One unreadable worker group does not hide the head and the groups before it."""
+    spec = {
+        "headGroupSpec": {"template": template(1)},
+        "workerGroupSpecs": [
+            {"replicas": 2, "template": template(4)},
+            {"replicas": "many", "template": template(4)},
+        ],
+    }
+    asked = count_gpus(manifest("RayCluster", spec))
+    assert asked == GpuRequest(gpus=9, unknown=("replicas is 'many', not a count",))
+
+
+def test_every_registered_kind_of_run_ai_is_in_the_table() -> None:
+    """The kinds that a cluster registers out of the box are walked, or their reason is given."""
+    assert {kind for _, kind in KINDS} == {
+        *API_VERSIONS,
+        *("Service", "ScheduledWorkflow", "Workflow", "PipelineRun", "TaskRun"),
+        *("DevWorkspace", "AMLJob", "SPOTRequest"),
+    }
+
+
+# The reference makes every pod, one by one, and plays its start; it shares nothing with the walker.
+
+few = st.integers(0, 3)
+containers = few.map(asking)
+starters = st.builds(
+    lambda ask, stays: ask | ({"restartPolicy": "Always"} if stays else {}),
+    containers,
+    st.booleans(),
+)
+fractions = st.sampled_from(["0.1", "0.25", "0.333", ".5", "0.75"])
+templates = st.one_of(
+    st.fixed_dictionaries(
+        {
+            "spec": st.fixed_dictionaries(
+                {
+                    "containers": st.lists(containers, min_size=1, max_size=3),
+                    "initContainers": st.lists(starters, max_size=4),
+                }
+            )
+        }
+    ),
+    st.builds(
+        lambda share, devices: template(
+            0, **{"gpu-fraction": share, "gpu-fraction-num-devices": str(devices)}
+        ),
+        fractions,
+        st.integers(1, 3),
+    ),
+)
+jobs = st.fixed_dictionaries(
+    {"template": templates}, optional={"parallelism": few, "completions": few}
+)
+ray_groups = st.fixed_dictionaries(
+    {"template": templates},
+    optional={"replicas": few, "numOfHosts": few, "minReplicas": few, "maxReplicas": st.just(3)},
+)
+ray_specs = st.fixed_dictionaries(
+    {
+        "headGroupSpec": st.fixed_dictionaries({"template": templates}),
+        "workerGroupSpecs": st.lists(ray_groups, max_size=3),
+    },
+    optional={"suspend": st.booleans()},
+)
+roles = st.fixed_dictionaries({"template": templates}, optional={"replicas": few})
+leader_worker = st.fixed_dictionaries(
+    {"workerTemplate": templates},
+    optional={"leaderTemplate": templates, "size": st.integers(1, 4)},
+)
+replicated_jobs = st.lists(
+    st.fixed_dictionaries(
+        {"template": st.fixed_dictionaries({"spec": jobs})}, optional={"replicas": few}
+    ),
+    max_size=3,
+)
+specs = {
+    "Deployment": st.fixed_dictionaries({"template": templates}, optional={"replicas": few}),
+    "Job": jobs,
+    "CronJob": st.fixed_dictionaries(
+        {"jobTemplate": st.fixed_dictionaries({"spec": jobs})}, optional={"suspend": st.booleans()}
+    ),
+    "JobSet": st.fixed_dictionaries({"replicatedJobs": replicated_jobs}),
+    "LeaderWorkerSet": st.fixed_dictionaries(
+        {"leaderWorkerTemplate": leader_worker}, optional={"replicas": few}
+    ),
+    "PyTorchJob": st.fixed_dictionaries(
+        {"pytorchReplicaSpecs": st.dictionaries(st.sampled_from(["Master", "Worker"]), roles)}
+    ),
+    "MPIJob": st.fixed_dictionaries(
+        {"mpiReplicaSpecs": st.dictionaries(st.sampled_from(["Launcher", "Worker"]), roles)}
+    ),
+    "RayCluster": ray_specs,
+    "RayJob": st.fixed_dictionaries({"rayClusterSpec": ray_specs}),
+}
+manifests = st.sampled_from(sorted(specs)).flatmap(
+    lambda kind: specs[kind].map(lambda spec: manifest(kind, spec))
+)
+
+
+def made_by_deployment(spec: Json) -> list[Json]:
+    """List each pod's template as often as the pod is made; so do the functions below."""
+    return [spec["template"] for _ in range(spec.get("replicas", 1))]
+
+
+def made_by_job(spec: Json) -> list[Json]:
+    """The last pods of a job are as many as completions are left."""
+    places_left = spec.get("completions", 99)
+    return [spec["template"] for _ in range(spec.get("parallelism", 1))][:places_left]
+
+
+def made_by_cron_job(spec: Json) -> list[Json]:
+    """One run at a time."""
+    return made_by_job(spec["jobTemplate"]["spec"])
+
+
+def made_by_job_set(spec: Json) -> list[Json]:
+    """Each replica of a group is a job."""
+    made = []
+    for group in spec["replicatedJobs"]:
+        for _ in range(group.get("replicas", 1)):
+            made += made_by_job(group["template"]["spec"])
+    return made
+
+
+def made_by_leader_worker_set(spec: Json) -> list[Json]:
+    """The first pod of a group leads, from its own template if it has one."""
+    made = []
+    group = spec["leaderWorkerTemplate"]
+    for _ in range(spec.get("replicas", 1)):
+        for index in range(group.get("size", 1)):
+            leads = index == 0 and "leaderTemplate" in group
+            made.append(group["leaderTemplate" if leads else "workerTemplate"])
+    return made
+
+
+def made_by_pytorch_job(spec: Json) -> list[Json]:
+    """A role has one replica by default."""
+    made = []
+    for replica in spec["pytorchReplicaSpecs"].values():
+        made += [replica["template"] for _ in range(replica.get("replicas", 1))]
+    return made
+
+
+def made_by_mpi_job(spec: Json) -> list[Json]:
+    """Workers have no replica by default."""
+    made = []
+    for role, replica in spec["mpiReplicaSpecs"].items():
+        default = 1 if role == "Launcher" else 0
+        made += [replica["template"] for _ in range(replica.get("replicas", default))]
+    return made
+
+
+def made_by_ray_cluster(spec: Json) -> list[Json]:
+    """One head, and as many hosts for each replica of a worker group as it says."""
+    made = [spec["headGroupSpec"]["template"]]
+    for group in spec["workerGroupSpecs"]:
+        for _ in range(max(group.get("replicas", 0), group.get("minReplicas", 0))):
+            made += [group["template"] for _ in range(group.get("numOfHosts", 1))]
+    return [] if spec.get("suspend") else made
+
+
+def made_by_ray_job(spec: Json) -> list[Json]:
+    """A job brings its own cluster."""
+    return made_by_ray_cluster(spec["rayClusterSpec"])
+
+
+MADE_BY: dict[str, Callable[[Json], list[Json]]] = {
+    "Deployment": made_by_deployment,
+    "Job": made_by_job,
+    "CronJob": made_by_cron_job,
+    "JobSet": made_by_job_set,
+    "LeaderWorkerSet": made_by_leader_worker_set,
+    "PyTorchJob": made_by_pytorch_job,
+    "MPIJob": made_by_mpi_job,
+    "RayCluster": made_by_ray_cluster,
+    "RayJob": made_by_ray_job,
+}
+
+
+def held_by(pod_template: Json) -> Fraction:
+    """Play the pod's start and return the most GPUs that it holds at any moment."""
+    annotations = pod_template.get("metadata", {}).get("annotations", {})
+    if "gpu-fraction" in annotations:
+        devices = int(annotations["gpu-fraction-num-devices"])
+        return sum([Fraction(annotations["gpu-fraction"])] * devices, start=Fraction(0))
+    running: list[int] = []
+    moments = [0]
+    for starter in pod_template["spec"].get("initContainers", []):
+        running.append(starter["resources"]["limits"]["nvidia.com/gpu"])
+        moments.append(sum(running))
+        if "restartPolicy" not in starter:
+            running.pop()
+    for container in pod_template["spec"]["containers"]:
+        running.append(container["resources"]["limits"]["nvidia.com/gpu"])
+        moments.append(sum(running))
+    return Fraction(max(moments))
+
+
+@given(manifests)
+def test_the_walker_agrees_with_making_every_pod_one_by_one(generated: Json) -> None:
+    """Multiplying out gives exactly what counting pod after pod gives."""
+    pods = [] if generated["spec"].get("suspend") else MADE_BY[generated["kind"]](generated["spec"])
+    expected = sum((held_by(each) for each in pods), start=Fraction(0))
+    assert count_gpus(generated) == GpuRequest(gpus=float(expected))
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3)
+    ),
+    max_leaves=8,
+)
+junk = st.one_of(
+    json_values,
+    st.sampled_from(["", "1", "0.5", "-1", "٣", "1e999999999", 10**400, 1e308, float("nan"), 0.5]),
+)
+
+
+def places(value: Json, path: tuple[Json, ...] = ()) -> list[tuple[Json, ...]]:
+    """List the path of everything below `value`."""
+    inner: list[tuple[Json, Json]] = []
+    if isinstance(value, dict):
+        inner = list(value.items())
+    elif isinstance(value, list):
+        inner = list(enumerate(value))
+    return [place for key, child in inner for place in [(*path, key), *places(child, (*path, key))]]
+
+
+def replaced(value: Json, path: tuple[Json, ...], other: Json) -> Json:
+    """Copy `value` with something else at `path`."""
+    changed = copy.deepcopy(value)
+    parent = changed
+    for key in path[:-1]:
+        parent = parent[key]
+    parent[path[-1]] = other
+    return changed
+
+
+walked = [manifest(kind, spec) for kind, spec, _ in WALKED] + [knative(1, **{"min-scale": "2"})]
+damaged = st.sampled_from(walked).flatmap(
+    lambda whole: st.builds(replaced, st.just(whole), st.sampled_from(places(whole)), junk)
+)
+
+
+@given(st.one_of(json_values, damaged))
+def test_no_value_makes_the_count_fail(value: Json) -> None:
+    """Whatever JSON stands where a manifest should, the answer is a finite, natural amount."""
+    asked = count_gpus(value)
+    assert 0 <= asked.gpus < float("inf")
+    assert asked.memory_mib >= 0
+    assert asked.mig_instances >= 0
+
+
+@given(st.dictionaries(st.text(), json_values), st.sampled_from(sorted(KINDS)))
+def test_no_spec_of_a_known_kind_makes_the_count_fail(spec: Json, key: tuple[str, str]) -> None:
+    """A known kind with any spec is counted or unknown."""
+    group, kind = key
+    asked = count_gpus(manifest(kind, spec, version=f"{group}/v1" if group else "v1"))
+    assert asked.gpus >= 0
+
+
+@given(manifests)
+def test_quoting_a_number_does_not_change_the_count(generated: Json) -> None:
+    """YAML written by hand quotes numbers now and then."""
+    assert count_gpus(quoted(generated)) == count_gpus(generated)
+
+
+def quoted(value: Json) -> Json:
+    """Turn every whole number below `value` into text."""
+    if isinstance(value, dict):
+        return {key: quoted(child) for key, child in value.items()}
+    if isinstance(value, list):
+        return [quoted(child) for child in value]
+    return str(value) if type(value) is int else value
