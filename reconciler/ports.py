@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
 from reconciler.core.answers import Answer
 from reconciler.core.events import Event
-from reconciler.core.model import Address, Json, Recorded
+from reconciler.core.model import Address, Header, Json, Recorded, Target
 
 Say = Callable[[Event], None]
 
@@ -32,25 +31,6 @@ class WorkloadApi(Protocol):
     async def find(self, address: Address) -> Answer:
         """List the ids of live workloads of that name: Listed, or why it cannot be told."""
         ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Target:
-    """Which control plane and owner a state belongs to; None is not known yet."""
-
-    url: str
-    stack: str
-    issuer: str | None = None
-    tenant_id: int | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Header:
-    """What a state says about itself; `serial` counts runs that wrote, `lineage` never changes."""
-
-    lineage: str
-    serial: int
-    target: Target
 
 
 class StateStore(Protocol):

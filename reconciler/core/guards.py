@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from reconciler.core.model import Address, Live, Missing, Own, Recorded, Remote
+from reconciler.core.model import Address, Live, Missing, Own, Recorded, Remote, Target
 from reconciler.core.plan import Create, Delete, Plan, Reason, Replace
 
 
@@ -90,6 +90,28 @@ def check_plan(
         _check_deletes(plan, owned, options),
     )
     return tuple(refusal for check in checks for refusal in check)
+
+
+def check_target(pinned: Target, met: Target) -> tuple[Refusal, ...]:
+    """Compare the target that a state belongs to with the one of this run.
+
+    What either side does not know yet is no contradiction.
+    """
+    pairs = (
+        ("server", pinned.url, met.url),
+        ("stack", pinned.stack, met.stack),
+        ("token issuer", pinned.issuer, met.issuer),
+        ("tenant", pinned.tenant_id, met.tenant_id),
+    )
+    return tuple(
+        Refusal(
+            guard="wrong-target",
+            message=f"this state belongs to {what} {before}, and this run is for {now}",
+            hint="give the right --url, --stack or login; another target needs another --state",
+        )
+        for what, before, now in pairs
+        if before is not None and now is not None and before != now
+    )
 
 
 def _check_projects(plan: Plan, options: GuardOptions) -> Iterator[Refusal]:

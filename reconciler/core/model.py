@@ -207,3 +207,22 @@ class Unread:
 
 
 Live = Remote | Missing | Unread
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """Which control plane and owner a state belongs to; None is not known yet."""
+
+    url: str
+    stack: str
+    issuer: str | None = None
+    tenant_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Header:
+    """What a state says about itself; `serial` counts runs that wrote, `lineage` never changes."""
+
+    lineage: str
+    serial: int
+    target: Target

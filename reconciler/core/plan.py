@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -211,13 +212,20 @@ def _total(effects: Iterable[tuple[AnyAction, GpuEffect]]) -> GpuTotals:
     Deletes and creates run side by side, so at worst every create is up before any delete is
     through; only a replace is sure to give back its own GPUs first.
     """
-    before = after = growth = 0.0
-    for action, effect in effects:
-        before += effect.before
-        after += effect.after
-        grows = isinstance(action, Create | Replace | Resolve)
-        growth += max(0.0, effect.after - effect.before) if grows else 0.0
-    return GpuTotals(before=before, after=after, peak=max(before + growth, after))
+    group = list(effects)
+    before = _add(effect.before for _, effect in group)
+    after = _add(effect.after for _, effect in group)
+    growth = _add(
+        max(0.0, effect.after - effect.before)
+        for action, effect in group
+        if isinstance(action, Create | Replace | Resolve)
+    )
+    return GpuTotals(before=before, after=after, peak=max(_add((before, growth)), after))
+
+
+def _add(gpus: Iterable[float]) -> float:
+    """Sum up fractions of GPUs so that neither their order nor binary rounding shows."""
+    return round(math.fsum(gpus), 6)
 
 
 @dataclass(frozen=True, kw_only=True)

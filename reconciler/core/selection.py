@@ -12,20 +12,15 @@ from reconciler.core.model import Address, Desired, Recorded
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selection:
-    """Globs on the address, a project, and the folder given on the command line.
+    """Globs on the address, a project, and the folders or files given on the command line.
 
-    `folder` is relative to the repository's root, `.` for all of it.
+    `places` are relative to the repository's root, `.` for all of it.
     """
 
     targets: tuple[str, ...] = ()
     excludes: tuple[str, ...] = ()
     project: str | None = None
-    folder: str = "."
-
-    @property
-    def is_everything(self) -> bool:
-        """Whether nothing is left out."""
-        return self == Selection()
+    places: tuple[str, ...] = (".",)
 
     def takes(self, address: Address) -> bool:
         """Whether the address passes the globs and the project."""
@@ -54,13 +49,13 @@ class Selection:
             or (
                 r.address not in declared
                 and self.takes(r.address)
-                and (self.folder == "." or self._holds(r.source))
+                and self._holds(r.source)
             )
         ]
         return wanted, rows
 
     def _holds(self, file: str) -> bool:
-        return self.folder == "." or PurePosixPath(file).is_relative_to(self.folder)
+        return any(p == "." or PurePosixPath(file).is_relative_to(p) for p in self.places)
 
 
 def _any_matches(text: str, patterns: Sequence[str]) -> bool:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from reconciler.core.model import Own, Recorded
-from reconciler.ports import Header, Target
+from reconciler.core.model import Header, Own, Recorded, Target
 
 
 class MemoryStore:

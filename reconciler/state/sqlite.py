@@ -16,9 +16,8 @@ from typing import Any
 
 from sqlite_utils import Database
 
-from reconciler.core.model import Own, Recorded
+from reconciler.core.model import Header, Own, Recorded, Target
 from reconciler.errors import LockedError, StateError
-from reconciler.ports import Header, Target
 from reconciler.state.lock import FileLock
 from reconciler.state.migrations import APPLICATION_ID, SCHEMA_VERSION, migrations
 from reconciler.state.rows import from_row, to_row

@@ -1,0 +1,93 @@
+"""The body of an answer: decoded within a bound, and JSON or a fault."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import zlib
+from collections.abc import AsyncIterable, Callable, Mapping
+from typing import Any
+
+MAX_BODY = 8 * 1024 * 1024
+
+_TITLE = re.compile(rb"<title[^>]*>(.{1,200}?)</title>", re.IGNORECASE | re.DOTALL)
+_JSON = re.compile(r"application/(json|[a-z0-9.-]+\+json)")
+_SURROGATE_ESCAPE = re.compile(rb"\\u[dD][89a-fA-F]")
+
+Inflate = Callable[[bytes, int], bytes]
+
+
+class BodyError(Exception):
+    """A body that says nothing reliable: too large, badly coded, or no JSON object."""
+
+
+async def read_body(chunks: AsyncIterable[bytes], coding: str) -> bytes:
+    """Collect a body up to 8 MiB decoded; never holds more, however well it compresses.
+
+    Raises BodyError beyond that, and for a content coding that we did not ask for.
+    """
+    inflate, is_whole = _decoder(coding.strip().lower())
+    body = bytearray()
+    async for chunk in chunks:
+        body += inflate(chunk, MAX_BODY + 1 - len(body))
+        if len(body) > MAX_BODY:
+            raise BodyError(f"a body of more than {MAX_BODY // 1024 // 1024} MiB")
+    if body and not is_whole():
+        raise BodyError("a compressed body that ends too early")
+    return bytes(body)
+
+
+def parse_object(body: bytes, content_type: str) -> Mapping[str, Any]:
+    """Parse a JSON object; raises BodyError where the body is or calls itself anything else."""
+    media = content_type.partition(";")[0].strip().lower()
+    if not _JSON.fullmatch(media):
+        raise BodyError(f"{media or 'a body without a content type'} instead of JSON{_title(body)}")
+    try:
+        data = json.loads(body, parse_constant=_no_constant, parse_float=_finite)
+    except (ValueError, RecursionError):
+        raise BodyError("JSON that cannot be read") from None
+    if _SURROGATE_ESCAPE.search(body):
+        data = _without_lone_surrogates(data)
+    if not isinstance(data, dict):
+        raise BodyError("JSON that is not an object")
+    return data
+
+
+def _decoder(coding: str) -> tuple[Inflate, Callable[[], bool]]:
+    if coding in ("", "identity"):
+        return (lambda chunk, _room: chunk), (lambda: True)
+    if coding not in ("gzip", "x-gzip"):
+        raise BodyError(f"a body coded as {coding}, which was not asked for")
+    # Not the HTTP library's decoder: that one expands a whole chunk, a thousand-fold at worst.
+    stream = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
+
+    def inflate(chunk: bytes, room: int) -> bytes:
+        try:
+            return stream.decompress(chunk, room)
+        except zlib.error:
+            raise BodyError("a body whose compression is damaged") from None
+
+    return inflate, lambda: stream.eof
+
+
+def _title(page: bytes) -> str:
+    found = _TITLE.search(page[:16_384])
+    return f" ({' '.join(found[1].decode(errors='replace').split())})" if found else ""
+
+
+def _no_constant(name: str) -> float:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if math.isinf(number):
+        raise ValueError("a number beyond what can be kept")
+    return number
+
+
+def _without_lone_surrogates(data: object) -> Any:
+    # JSON can spell half a character; UTF-8, and so the state, cannot hold it.
+    text = json.dumps(data, ensure_ascii=False).encode("utf-16", "surrogatepass")
+    return json.loads(text.decode("utf-16", "replace"))

@@ -1,0 +1,254 @@
+"""The control plane over HTTP, as `ports.WorkloadApi` describes it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import TracebackType
+from typing import Self, TypeVar
+
+import httpx
+
+from reconciler.api.credentials import Credentials, Secret
+from reconciler.api.exchange import Call, Exchange, Reply
+from reconciler.api.tokens import Bearer, Monotonic, open_source
+from reconciler.api.transport import make_transport
+from reconciler.api.urls import (
+    LIST_PATH,
+    WORKLOADS_PATH,
+    is_workload_id,
+    normalise_url,
+    workload_path,
+)
+from reconciler.api.verdict import Said, judge, said, unreadable
+from reconciler.api.wire import (
+    ListItem,
+    ListPage,
+    WireError,
+    address_of,
+    read_get_response,
+    read_page,
+    read_workload,
+)
+from reconciler.core.answers import Accepted, Ambiguous, Answer, Listed, NotSent
+from reconciler.core.model import Address, Json, Remote, Seen
+
+T = TypeVar("T")
+
+_PAGE_SIZE = 500
+# A server that ignores the filter would have us read its whole list.
+_MOST_PAGES = 20
+_FILTERABLE = re.compile(r"[A-Za-z0-9._-]+")
+_NO_LIST = (404, 405, 501)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiSettings:
+    """What the client needs to know; `request_timeout` in seconds bounds one call in total."""
+
+    url: str
+    credentials: Credentials
+    ca_file: Path | None = None
+    concurrency: int = 32
+    request_timeout: float = 30.0
+
+
+class HttpWorkloadApi:
+    """Workloads V2 over HTTP: one request per call, every outcome a value, no retries.
+
+    The exception is a 401, which is replayed once where another token is to be had. Building it
+    raises InvalidInputError for a URL or CA file that cannot be used.
+    """
+
+    def __init__(
+        self,
+        settings: ApiSettings,
+        *,
+        transport: httpx.AsyncBaseTransport | None = None,
+        monotonic: Monotonic = time.monotonic,
+    ) -> None:
+        self.url = normalise_url(settings.url)
+        self.issuer: str | None = None
+        self._exchange = Exchange(
+            self.url,
+            transport
+            or make_transport(self.url, concurrency=settings.concurrency, ca_file=settings.ca_file),
+            request_timeout=settings.request_timeout,
+        )
+        self._tokens = open_source(
+            settings.credentials, ask=self._ask_for_token, monotonic=monotonic
+        )
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Stop a token fetch under way and close every connection."""
+        await self._tokens.aclose()
+        await self._exchange.aclose()
+
+    async def login(self) -> Answer | None:
+        """Get a token without using it, so that `issuer` is known; an answer says why not."""
+        bearer = await self._in_time(self._tokens.current(), self._exchange.deadline())
+        return None if isinstance(bearer, Bearer) else bearer
+
+    async def create(self, body: Json) -> Answer:
+        """POST a workload; Accepted only where the reply carries our name and project."""
+        try:
+            content = json.dumps(body, allow_nan=False).encode()
+        except (TypeError, ValueError) as error:
+            return NotSent(message=f"the spec cannot be written as JSON: {error}", permanent=True)
+        wanted = address_of(body)
+        call = Call(method="POST", path=WORKLOADS_PATH, content=content)
+        return await self._answer(call, read_workload, lambda remote: _is_named(remote, wanted))
+
+    async def read(self, workload_id: str) -> Answer:
+        """GET a workload by id."""
+        return await self._about("GET", workload_id, read_get_response)
+
+    async def delete(self, workload_id: str) -> Answer:
+        """DELETE a workload by id; what is accepted is under way, never already absence."""
+        answer = await self._about("DELETE", workload_id, read_workload)
+        if isinstance(answer, Accepted):
+            return replace(answer, remote=replace(answer.remote, seen=Seen.DELETING))
+        return answer
+
+    async def find(self, address: Address) -> Answer:
+        """List live workloads of exactly that name in that project (v1 list, all its pages)."""
+        if not (_FILTERABLE.fullmatch(address.project) and _FILTERABLE.fullmatch(address.name)):
+            return Listed(
+                ids=(), trusted=False, message=f"{address} cannot be written as a list filter"
+            )
+        return await self._pages(address, self._exchange.deadline())
+
+    async def _about(
+        self, method: str, workload_id: str, reader: Callable[[object], Remote]
+    ) -> Answer:
+        if not is_workload_id(workload_id):
+            return NotSent(message=f"{workload_id!r} is not a workload id", permanent=True)
+        call = Call(method=method, path=workload_path(workload_id))
+        return await self._answer(call, reader, lambda remote: _has_id(remote, workload_id))
+
+    async def _answer(
+        self,
+        call: Call,
+        reader: Callable[[object], Remote],
+        check: Callable[[Remote], None],
+    ) -> Answer:
+        reply = await self._ask(call, self._exchange.deadline())
+        if isinstance(reply, Answer):
+            return reply
+        refusal = judge(reply)
+        if refusal is not None:
+            return refusal
+        try:
+            remote = reader(reply.data)
+            check(remote)
+        except WireError as error:
+            return unreadable(reply, str(error))
+        return Accepted(remote=remote, **_silent(reply))
+
+    async def _pages(self, address: Address, deadline: float) -> Answer:
+        found: list[ListItem] = []
+        offset = 0
+        for _ in range(_MOST_PAGES):
+            reply = await self._ask(_list_call(address, offset), deadline)
+            if isinstance(reply, Answer):
+                return reply
+            page = _page(reply)
+            if isinstance(page, Answer):
+                return page
+            found += (item for item in page.items if _is_match(item, address))
+            if page.next is None:
+                return Listed(ids=_in_order(found), **_silent(reply))
+            if page.next <= offset:
+                return unreadable(reply, "next does not lead on")
+            offset = page.next
+        return Ambiguous(message=f"the list of {address} did not end within {_MOST_PAGES} pages")
+
+    async def _ask(self, call: Call, deadline: float) -> Reply | Answer:
+        bearer = await self._in_time(self._tokens.current(), deadline)
+        if isinstance(bearer, Answer):
+            return bearer
+        reply = await self._exchange.send(call, deadline=deadline, bearer=bearer.token)
+        if not (isinstance(reply, Reply) and reply.status == 401):
+            return reply
+        fresh = await self._in_time(self._tokens.renew(bearer), deadline)
+        if fresh is None or isinstance(fresh, Answer):
+            return fresh or reply
+        return await self._exchange.send(call, deadline=deadline, bearer=fresh.token)
+
+    async def _in_time(self, token: Awaitable[T], deadline: float) -> T | NotSent:
+        try:
+            async with asyncio.timeout_at(deadline):
+                found = await token
+        except TimeoutError:
+            return NotSent(message="no token in time")
+        if isinstance(found, Bearer):
+            self.issuer = found.issuer
+        return found
+
+    async def _ask_for_token(self, call: Call, hide: Secret) -> Reply | NotSent | Ambiguous:
+        return await self._exchange.send(call, deadline=self._exchange.deadline(), hide=hide)
+
+
+def _is_named(remote: Remote, wanted: Address) -> None:
+    if remote.address != wanted:
+        raise WireError(f"it describes {remote.address}, asked for was {wanted}")
+
+
+def _has_id(remote: Remote, wanted: str) -> None:
+    if remote.id.lower() != wanted.lower():
+        raise WireError(f"it describes workload {remote.id}, asked for was {wanted}")
+
+
+def _list_call(address: Address, offset: int) -> Call:
+    params = {
+        "filterBy": f"projectId=={address.project},name=={address.name}",
+        "limit": str(_PAGE_SIZE),
+    }
+    if offset:
+        params["offset"] = str(offset)
+    return Call(method="GET", path=LIST_PATH, params=params)
+
+
+def _page(reply: Reply) -> ListPage | Answer:
+    if reply.status in _NO_LIST:
+        return Listed(ids=(), trusted=False, **said(reply))
+    refusal = judge(reply)
+    if refusal is not None:
+        return refusal
+    try:
+        return read_page(reply.data)
+    except WireError as error:
+        return unreadable(reply, str(error))
+
+
+def _is_match(item: ListItem, address: Address) -> bool:
+    return item.address == address and item.deleted_at is None
+
+
+def _in_order(found: list[ListItem]) -> tuple[str, ...]:
+    # A native workload may hold the same name: what can be ours comes first.
+    likely = sorted(found, key=lambda item: item.source_api not in (None, "WorkloadsV2"))
+    return tuple(dict.fromkeys(item.id for item in likely))
+
+
+def _silent(reply: Reply) -> Said:
+    # What the words of a success would be is "HTTP 202: no message".
+    words = said(reply)
+    words["message"] = ""
+    return words

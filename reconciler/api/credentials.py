@@ -1,0 +1,96 @@
+"""Where a token comes from, and a wrapper that keeps secrets out of every text."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from reconciler.errors import UnreachableError
+
+_HINT = (
+    "give --token-file FILE, or set RUNAI_TOKEN, "
+    "or set both RUNAI_CLIENT_ID and RUNAI_CLIENT_SECRET"
+)
+# RFC 6750 2.1. Anything else would make the HTTP library refuse the header and quote it.
+_BEARER = re.compile(r"[A-Za-z0-9._~+/-]+=*")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Secret:
+    """A value that does not print; `reveal` is the only way out."""
+
+    value: str = field(repr=False)
+
+    def reveal(self) -> str:
+        """The secret itself, for the wire only."""
+        return self.value
+
+    def hide_in(self, text: str) -> str:
+        """The text with the secret blanked: servers echo what they are sent."""
+        return text.replace(self.value, "(hidden)") if self.value else text
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenFile:
+    """A file that holds a bearer token and is rotated by someone else."""
+
+    path: Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FixedToken:
+    """A bearer token that lives as long as it lives."""
+
+    token: Secret
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClientCredentials:
+    """A service account or an access key, exchanged for short-lived tokens."""
+
+    client_id: str
+    client_secret: Secret
+
+
+Credentials = TokenFile | FixedToken | ClientCredentials
+
+
+def credentials_from(environ: Mapping[str, str], token_file: Path | None = None) -> Credentials:
+    """Choose the credentials: the token file, RUNAI_TOKEN, then the client's id and secret.
+
+    An empty variable counts as unset, as CI systems leave them. Raises UnreachableError where
+    there are none, or only half of a pair.
+    """
+    if token_file is not None:
+        return TokenFile(path=token_file)
+    if token := environ.get("RUNAI_TOKEN", "").strip():
+        return FixedToken(token=_bearer(token))
+    client_id = environ.get("RUNAI_CLIENT_ID", "").strip()
+    client_secret = environ.get("RUNAI_CLIENT_SECRET", "").strip()
+    if client_id and client_secret:
+        return ClientCredentials(client_id=client_id, client_secret=Secret(value=client_secret))
+    raise UnreachableError(_what_is_missing(client_id, client_secret), hint=_HINT)
+
+
+def is_bearer(text: str) -> bool:
+    """Whether a text can be a bearer token at all (RFC 6750)."""
+    return _BEARER.fullmatch(text) is not None
+
+
+def _bearer(text: str) -> Secret:
+    if not is_bearer(text):
+        raise UnreachableError(
+            "RUNAI_TOKEN holds characters that a bearer token cannot have",
+            hint="set it to the token alone, without quotes and without 'Bearer'",
+        )
+    return Secret(value=text)
+
+
+def _what_is_missing(client_id: str, client_secret: str) -> str:
+    if client_id:
+        return "RUNAI_CLIENT_ID is set, but RUNAI_CLIENT_SECRET is not"
+    if client_secret:
+        return "RUNAI_CLIENT_SECRET is set, but RUNAI_CLIENT_ID is not"
+    return "no credentials for the control plane"

@@ -1,0 +1,183 @@
+"""One request and its reply: bounded in time and size, failures sorted by what they prove."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+from reconciler import __version__
+from reconciler.api.body import BodyError, parse_object, read_body
+from reconciler.api.credentials import Secret
+from reconciler.api.urls import strip_url
+from reconciler.core.answers import Ambiguous, NotSent
+
+MAX_MESSAGE = 2_000
+USER_AGENT = f"workload-reconciler/{__version__}"
+
+_MESSAGE_KEYS = ("message", "error_description", "detail", "title", "error")
+_CONNECT_SHARE = 0.25
+_NO_SECRET = Secret(value="")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """One request before it has a token; `content` is JSON."""
+
+    method: str
+    path: str
+    content: bytes | None = None
+    params: Mapping[str, str] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """A complete answer; `data` is None unless the body is a JSON object and says so.
+
+    `message` is the server's own words where it had any, bounded, the call's secret blanked.
+    """
+
+    status: int
+    headers: httpx.Headers
+    data: Mapping[str, Any] | None
+    message: str
+
+
+class Exchange:
+    """Sends calls to one base URL over one transport."""
+
+    def __init__(
+        self, url: str, transport: httpx.AsyncBaseTransport, *, request_timeout: float
+    ) -> None:
+        self._url = url
+        self._transport = transport
+        self._request_timeout = request_timeout
+        # Waiting for a connection, making one and the TLS handshake get a share each, so that
+        # they give up before the whole call does: then nothing was sent, for certain.
+        share = request_timeout * _CONNECT_SHARE
+        self._phases = {"connect": share, "pool": share, "read": None, "write": None}
+
+    def deadline(self) -> float:
+        """The moment, on the event loop's clock, by which a call that begins now must be over."""
+        return asyncio.get_running_loop().time() + self._request_timeout
+
+    async def send(
+        self,
+        call: Call,
+        *,
+        deadline: float,
+        bearer: Secret | None = None,
+        hide: Secret = _NO_SECRET,
+    ) -> Reply | NotSent | Ambiguous:
+        """Send once; `hide` is a secret of the body that no message may repeat."""
+        secret = bearer or hide
+        try:
+            async with asyncio.timeout_at(deadline):
+                return await self._exchange(self._request(call, bearer), secret)
+        except (httpx.HTTPError, OSError) as error:
+            return self._failure(error, secret)
+
+    async def aclose(self) -> None:
+        """Close every connection."""
+        await self._transport.aclose()
+
+    def _request(self, call: Call, bearer: Secret | None) -> httpx.Request:
+        headers = {
+            "Accept": "application/json",
+            "Accept-Encoding": "gzip",
+            "User-Agent": USER_AGENT,
+        }
+        if call.content is not None:
+            headers["Content-Type"] = "application/json"
+        if bearer is not None:
+            headers["Authorization"] = f"Bearer {bearer.reveal()}"
+        return httpx.Request(
+            call.method,
+            self._url + call.path,
+            params=call.params,
+            headers=headers,
+            content=call.content,
+            extensions={"timeout": self._phases},
+        )
+
+    async def _exchange(self, request: httpx.Request, secret: Secret) -> Reply:
+        response = await self._transport.handle_async_request(request)
+        data, fault = await _read(response)
+        message = _words(response, data) or f"HTTP {response.status_code}: {fault}"
+        return Reply(
+            status=response.status_code,
+            headers=response.headers,
+            data=data,
+            message=secret.hide_in(message)[:MAX_MESSAGE],
+        )
+
+    def _failure(self, error: Exception, secret: Secret) -> NotSent | Ambiguous:
+        words = secret.hide_in(_first_words(error))[:MAX_MESSAGE]
+        match error:
+            case httpx.ConnectError() if certificate := _certificate_problem(error):
+                return NotSent(message=certificate, permanent=True)
+            case httpx.ConnectTimeout():
+                return NotSent(message=f"no connection to {self._url} in time")
+            case httpx.PoolTimeout():
+                return NotSent(message="no free connection in time")
+            case httpx.ConnectError():
+                return NotSent(message=f"cannot connect to {self._url}: {words}")
+            case httpx.UnsupportedProtocol():
+                return NotSent(message=words, permanent=True)
+            case TimeoutError() | httpx.TimeoutException():
+                return Ambiguous(message=f"no complete answer within {self._request_timeout:g} s")
+            case _:
+                return Ambiguous(message=f"the connection broke: {words}")
+
+
+async def _read(response: httpx.Response) -> tuple[Mapping[str, Any] | None, str]:
+    # The raw stream, not httpx's decoded one: the bound must hold while decoding.
+    stream = response.stream
+    if not isinstance(stream, httpx.AsyncByteStream):
+        raise TypeError("an asynchronous transport answered with a synchronous stream")
+    try:
+        body = await read_body(stream, response.headers.get("content-encoding", ""))
+        return parse_object(body, response.headers.get("content-type", "")), "no message"
+    except BodyError as error:
+        return None, str(error)
+    finally:
+        await stream.aclose()
+
+
+def _words(response: httpx.Response, data: Mapping[str, Any] | None) -> str:
+    if response.is_redirect:
+        target = strip_url(response.headers.get("location", "")) or "nowhere"
+        return (
+            f"HTTP {response.status_code} redirects to {target}; "
+            "redirects are not followed, check the server URL"
+        )
+    texts = [data[key] for key in _MESSAGE_KEYS if isinstance(data.get(key), str)] if data else []
+    details = data.get("details") if data else None
+    if texts and isinstance(details, str) and details:
+        return f"{texts[0]}: {details}"
+    return next((text for text in texts if text), "")
+
+
+def _certificate_problem(error: Exception) -> str:
+    for cause in _causes(error):
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return (
+                f"the server's certificate cannot be verified: {cause.verify_message}; "
+                "if a private authority signed it, name its certificate with --ca-file"
+            )
+    return ""
+
+
+def _first_words(error: Exception) -> str:
+    return next((words for cause in _causes(error) if (words := str(cause))), type(error).__name__)
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    # Each library on the way up wraps the error of the one below, often in a wordless one.
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__

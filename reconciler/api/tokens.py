@@ -1,0 +1,267 @@
+"""Bearer tokens: where they come from, how long they last, how a rejected one is replaced."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import stat
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from reconciler.api.claims import lifetime, read_issuer
+from reconciler.api.credentials import (
+    ClientCredentials,
+    Credentials,
+    FixedToken,
+    Secret,
+    TokenFile,
+    is_bearer,
+)
+from reconciler.api.exchange import Call, Reply
+from reconciler.api.headers import http_date
+from reconciler.api.urls import LOGIN_PATH
+from reconciler.api.verdict import Said, judge, said
+from reconciler.core.answers import (
+    Ambiguous,
+    Answer,
+    NotSent,
+    Refused,
+    Throttled,
+    Unauthorised,
+    Unavailable,
+)
+
+Ask = Callable[[Call, Secret], Awaitable[Reply | NotSent | Ambiguous]]
+Monotonic = Callable[[], float]
+
+_REFRESH_AT = 0.8
+_MOST_FILE_BYTES = 65_536
+_BAD_CREDENTIALS = (400, 403, 422)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bearer:
+    """A token in hand, and who issued it where it says so."""
+
+    token: Secret
+    issuer: str | None = None
+
+
+class TokenSource(Protocol):
+    """Gives tokens; an Answer instead of one says why there is none."""
+
+    async def current(self) -> Bearer | Answer:
+        """A token that should be accepted."""
+        ...
+
+    async def renew(self, rejected: Bearer, /) -> Bearer | Answer | None:
+        """Another token than the one that was answered by 401; None when there is no other."""
+        ...
+
+    async def aclose(self) -> None:
+        """Stop what is under way."""
+        ...
+
+
+def open_source(credentials: Credentials, *, ask: Ask, monotonic: Monotonic) -> TokenSource:
+    """Make the source for these credentials; `ask` sends a call without a token."""
+    match credentials:
+        case FixedToken():
+            return FixedSource(credentials)
+        case TokenFile():
+            return FileSource(credentials.path)
+        case ClientCredentials():
+            return ClientSource(credentials, ask=ask, monotonic=monotonic)
+
+
+class FixedSource:
+    """One token, for as long as the server takes it."""
+
+    def __init__(self, credentials: FixedToken) -> None:
+        self._bearer = _bearer(credentials.token.reveal())
+
+    async def current(self) -> Bearer | Answer:
+        """The token."""
+        return self._bearer
+
+    async def renew(self, _rejected: Bearer, /) -> Bearer | Answer | None:
+        """There is no other."""
+        return None
+
+    async def aclose(self) -> None:
+        """Nothing is under way."""
+
+
+class FileSource:
+    """A token file, read again when it changes; a rotation caught half-way keeps the old token.
+
+    What is not a regular file (a pipe from another command) can be read once only.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._held: Bearer | None = None
+        self._signature: tuple[int, ...] | None = None
+
+    async def current(self) -> Bearer | Answer:
+        """The file's token; Unauthorised where it has never held one."""
+        return self._load(force=False)
+
+    async def renew(self, rejected: Bearer, /) -> Bearer | Answer | None:
+        """The file's token, where it is a new one."""
+        found = self._load(force=True)
+        return None if found == rejected else found
+
+    async def aclose(self) -> None:
+        """Nothing is under way."""
+
+    def _load(self, *, force: bool) -> Bearer | Answer:
+        try:
+            signature = self._sign()
+            if self._held is None or (signature and (force or signature != self._signature)):
+                self._held, self._signature = self._read(), signature
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or str(error)
+            if self._held is None:
+                return Unauthorised(message=f"cannot use the token file {self._path}: {reason}")
+        return self._held
+
+    def _sign(self) -> tuple[int, ...] | None:
+        status = self._path.stat()
+        if not stat.S_ISREG(status.st_mode):
+            return None
+        return (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+
+    def _read(self) -> Bearer:
+        with self._path.open("rb") as file:
+            content = file.read(_MOST_FILE_BYTES + 1)
+        text = content.decode("ascii", "replace").strip()
+        if not text:
+            raise ValueError("it is empty")
+        if len(content) > _MOST_FILE_BYTES or not is_bearer(text):
+            raise ValueError("it holds more than a bearer token")
+        return _bearer(text)
+
+
+@dataclass(slots=True, kw_only=True)
+class _Held:
+    """A token with its times on the monotonic clock: when to renew, when it ends."""
+
+    bearer: Bearer
+    due: float
+    expires: float
+
+
+class ClientSource:
+    """Tokens for client credentials, fetched once however many ask, renewed at 80 % of life."""
+
+    def __init__(self, credentials: ClientCredentials, *, ask: Ask, monotonic: Monotonic) -> None:
+        self._credentials = credentials
+        self._ask = ask
+        self._monotonic = monotonic
+        self._held: _Held | None = None
+        self._fetching: asyncio.Task[Bearer | Answer] | None = None
+
+    async def current(self) -> Bearer | Answer:
+        """A token with life left; why not, where none can be had."""
+        if self._held is not None and self._monotonic() < self._held.due:
+            return self._held.bearer
+        fetched = await self._fetch_once()
+        return fetched if isinstance(fetched, Bearer) else self._fall_back(fetched)
+
+    async def renew(self, rejected: Bearer, /) -> Bearer | Answer | None:
+        """A token fetched since the rejected one, by whoever noticed first."""
+        if self._held is not None and self._held.bearer == rejected:
+            self._held = None
+        found = await self.current()
+        return None if found == rejected else found
+
+    async def aclose(self) -> None:
+        """Stop a fetch under way."""
+        if self._fetching is not None:
+            self._fetching.cancel()
+            await asyncio.wait([self._fetching])
+
+    def _fall_back(self, failure: Answer) -> Bearer | Answer:
+        # The old token serves until its end; the next try comes after half of what is left.
+        held, now = self._held, self._monotonic()
+        if held is None or now >= held.expires:
+            return failure
+        held.due = now + (held.expires - now) / 2
+        return held.bearer
+
+    async def _fetch_once(self) -> Bearer | Answer:
+        if self._fetching is None or self._fetching.done():
+            self._fetching = asyncio.create_task(self._fetch())
+        # Shielded: a caller that gives up must not take the token from the others.
+        return await asyncio.shield(self._fetching)
+
+    async def _fetch(self) -> Bearer | Answer:
+        asked_at = self._monotonic()
+        secret = self._credentials.client_secret
+        reply = await self._ask(_token_call(self._credentials), secret)
+        if not isinstance(reply, Reply):
+            return _not_asked(reply)
+        refusal = judge(reply)
+        if refusal is not None:
+            return _explain(refusal, reply)
+        return self._keep(reply, asked_at)
+
+    def _keep(self, reply: Reply, asked_at: float) -> Bearer | Answer:
+        data = reply.data or {}
+        token = data.get("accessToken")
+        if not isinstance(token, str) or not is_bearer(token):
+            return _no_endpoint(said(reply), "its answer holds no accessToken")
+        life = lifetime(data.get("expiresIn"), token, http_date(reply.headers.get("date")))
+        self._held = _Held(
+            bearer=_bearer(token), due=asked_at + _REFRESH_AT * life, expires=asked_at + life
+        )
+        return self._held.bearer
+
+
+def _bearer(token: str) -> Bearer:
+    return Bearer(token=Secret(value=token), issuer=read_issuer(token))
+
+
+def _token_call(credentials: ClientCredentials) -> Call:
+    content = {
+        "grantType": "client_credentials",
+        "clientID": credentials.client_id,
+        "clientSecret": credentials.client_secret.reveal(),
+    }
+    return Call(method="POST", path=LOGIN_PATH, content=json.dumps(content).encode())
+
+
+def _not_asked(failure: NotSent | Ambiguous) -> NotSent:
+    # Whatever became of the request for a token, the workload's own was not sent.
+    permanent = isinstance(failure, NotSent) and failure.permanent
+    return NotSent(message=f"no token: {failure.message}", permanent=permanent)
+
+
+def _explain(refusal: Answer, reply: Reply) -> Answer:
+    words = said(reply)
+    match refusal:
+        case Unauthorised():
+            return _not_accepted(words)
+        case Refused(status=status) if status in _BAD_CREDENTIALS:
+            return _not_accepted(words)
+        case Throttled(retry_after=delay) | Unavailable(retry_after=delay):
+            words["message"] = f"no token: {reply.message}"
+            # Not Unavailable, which would leave the workload's own request in doubt.
+            return Throttled(retry_after=delay, **words)
+        case Ambiguous() if reply.status >= 500 or reply.status in (408, 429):
+            words["message"] = f"no token: {reply.message}"
+            return NotSent(**words)
+    return _no_endpoint(words, reply.message)
+
+
+def _not_accepted(words: Said) -> Unauthorised:
+    words["message"] = f"the client credentials are not accepted: {words['message']}"
+    return Unauthorised(**words)
+
+
+def _no_endpoint(words: Said, problem: str) -> NotSent:
+    words["message"] = f"{LOGIN_PATH} of this server issues no tokens: {problem}"
+    return NotSent(permanent=True, **words)

@@ -1,0 +1,72 @@
+"""How bytes travel: the one function to change for another HTTP engine underneath.
+
+httpx is kept as the interface (requests, responses, `MockTransport`, `ASGITransport`); its
+transports do not follow redirects, keep cookies or read the environment, all of which its client
+would have to be talked out of.
+"""
+
+from __future__ import annotations
+
+import logging
+import ssl
+from pathlib import Path
+
+import httpx
+
+from reconciler.errors import InvalidInputError
+
+# Below the five seconds after which common servers hang up on an idle connection: a POST that
+# meets the hang-up has an unknown outcome.
+_KEEP_ALIVE_SECONDS = 4.0
+
+
+def make_transport(
+    url: str, *, concurrency: int, ca_file: Path | None = None
+) -> httpx.AsyncBaseTransport:
+    """Make the transport for a normalised base URL, with at most `concurrency` connections.
+
+    Trust is the system's plus `ca_file`. No proxies, no HTTP/2, no retries. Raises
+    InvalidInputError for a CA file that cannot be used.
+    """
+    _quiet_libraries()
+    limits = httpx.Limits(
+        max_connections=concurrency,
+        max_keepalive_connections=concurrency,
+        keepalive_expiry=_KEEP_ALIVE_SECONDS,
+    )
+    return httpx.AsyncHTTPTransport(
+        verify=_tls_context(url, ca_file), trust_env=False, http2=False, limits=limits, retries=0
+    )
+
+
+def _tls_context(url: str, ca_file: Path | None) -> ssl.SSLContext:
+    # Not create_default_context: it writes session keys where the environment tells it to, and
+    # is stricter with private authorities from one Python version to the next.
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    if url.startswith("https:"):
+        context.load_default_certs()
+    if ca_file is not None:
+        _trust(context, ca_file)
+    return context
+
+
+def _trust(context: ssl.SSLContext, ca_file: Path) -> None:
+    try:
+        context.load_verify_locations(cafile=ca_file)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        if isinstance(error, ssl.SSLError):
+            reason = "it holds no certificate in PEM form"
+        raise InvalidInputError(
+            f"cannot use the CA file {ca_file}: {reason}",
+            hint="--ca-file takes one or more certificates, each between BEGIN and END CERTIFICATE",
+        ) from None
+
+
+def _quiet_libraries() -> None:
+    # Their debug lines describe every request; ours are the ones a reader of the log wants.
+    for name in ("httpx", "httpcore"):
+        logger = logging.getLogger(name)
+        if logger.level < logging.WARNING:
+            logger.setLevel(logging.WARNING)

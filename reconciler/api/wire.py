@@ -1,0 +1,272 @@
+"""The wire format of the API: JSON into our values, our values into JSON.
+
+Extra fields are welcome, what we rely on is checked. A reader raises WireError and nothing else,
+and the error names the field by its path: `workload.metadata.id`.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, TypeVar
+
+from reconciler.api.urls import is_workload_id
+from reconciler.core.model import Address, Json, Remote, Seen
+
+T = TypeVar("T")
+
+
+class WireError(ValueError):
+    """A body that is JSON but not what the API promises; says where, never what it held."""
+
+    def __init__(self, problem: str, path: str = "") -> None:
+        super().__init__(f"{path}: {problem}" if path else problem)
+        self.problem = problem
+        self.path = path
+
+    def under(self, key: str) -> WireError:
+        """The same error seen from one level further out."""
+        joint = "" if not self.path or self.path.startswith("[") else "."
+        return WireError(self.problem, f"{key}{joint}{self.path}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ErrorBody:
+    """The API's own error envelope (schema `Error`)."""
+
+    code: int
+    message: str
+    details: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListItem:
+    """A workload as the v1 list shows it, of any kind of submission."""
+
+    id: str
+    address: Address
+    source_api: str | None = None
+    deleted_at: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListPage:
+    """One page of the v1 list; `next` is the offset of the following one."""
+
+    items: tuple[ListItem, ...]
+    next: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SyncInfo:
+    """How far the cluster has followed (schema `WorkloadV2SyncInfo`)."""
+
+    status: str
+    message: str = ""
+
+
+def read_workload(data: object) -> Remote:
+    """Read a bare WorkloadV2, as POST and DELETE answer it."""
+    return _workload(_object(data), None)
+
+
+def read_get_response(data: object) -> Remote:
+    """Read a WorkloadV2GetResponse: the workload is wrapped, with syncInfo beside it."""
+    fields = _object(data)
+    sync = _optional(fields, "syncInfo", _sync_info)
+    return _required(fields, "workload", lambda inner: _workload(_object(inner), sync))
+
+
+def read_error(data: object) -> ErrorBody:
+    """Read the error envelope."""
+    fields = _object(data)
+    return ErrorBody(
+        code=_required(fields, "code", _integer),
+        message=_required(fields, "message", _text),
+        details=_optional(fields, "details", _text) or "",
+    )
+
+
+def read_page(data: object) -> ListPage:
+    """Read a page of the v1 list; a null list is an empty one."""
+    fields = _object(data)
+    if "workloads" not in fields:
+        raise WireError("is missing", "workloads")
+    return ListPage(
+        items=_optional(fields, "workloads", _items) or (),
+        next=_optional(fields, "next", _integer),
+    )
+
+
+def create_body(metadata: Json, manifest: Json, *, encoded: bool = False) -> dict[str, Any]:
+    """Build a WorkloadV2CreateRequest; raises ValueError for a manifest that JSON cannot carry."""
+    if not encoded:
+        return {"metadata": dict(metadata), "manifest": dict(manifest)}
+    text = _yaml_safe_json(manifest).encode()
+    return {
+        "metadata": dict(metadata),
+        "manifestBase64Encoded": base64.b64encode(text).decode("ascii"),
+    }
+
+
+def address_of(body: Json) -> Address:
+    """The address that a create request asks for."""
+    metadata = body["metadata"]
+    return Address(project=metadata["projectId"], name=metadata["name"])
+
+
+# Characters that YAML forbids or folds in their raw form; JSON leaves them as they are.
+_NOT_RAW_IN_YAML = re.compile("[\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]")
+
+
+def _yaml_safe_json(manifest: Json) -> str:
+    # The server reads this as YAML, whose parsers refuse the surrogate pairs that JSON's ASCII
+    # form is made of: so characters stay as they are, but for those that YAML cannot hold.
+    text = json.dumps(manifest, ensure_ascii=False, allow_nan=False)
+    return _NOT_RAW_IN_YAML.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+def _workload(fields: Mapping[str, Any], sync: SyncInfo | None) -> Remote:
+    metadata = _required(fields, "metadata", _object)
+    try:
+        address, workload_id = _address(metadata), _required(metadata, "id", _workload_id)
+        deleted_at = _optional(metadata, "deletedAt", _moment)
+        tenant_id = _optional(metadata, "tenantId", _integer)
+    except WireError as error:
+        raise error.under("metadata") from None
+    return Remote(
+        id=workload_id,
+        address=address,
+        metadata={**metadata, "projectId": address.project},
+        raw_manifest=_optional(fields, "rawManifest", _object) or {},
+        desired_phase=_optional(fields, "desiredPhase", _text) or "",
+        seen=_seen(sync, deleted=deleted_at is not None),
+        message=_sync_message(sync),
+        tenant_id=tenant_id,
+        deleted_at=deleted_at,
+    )
+
+
+def _seen(sync: SyncInfo | None, *, deleted: bool) -> Seen:
+    if sync is None:
+        return Seen.UNKNOWN
+    if sync.status in _SYNC_STATUSES:
+        return Seen(sync.status)
+    # A status that we do not know must not pass for "no syncInfo", which beside a deletion time
+    # would prove absence.
+    return Seen.DELETING if deleted else Seen.UNKNOWN
+
+
+_SYNC_STATUSES = frozenset({"Queued", "Applying", "Deleting", "Synced", "Deleted", "Failed"})
+
+
+def _sync_message(sync: SyncInfo | None) -> str:
+    if sync is None:
+        return ""
+    if sync.status in _SYNC_STATUSES:
+        return sync.message
+    return sync.message or f"the server reports the unfamiliar sync status {sync.status!r}"
+
+
+def _sync_info(data: object) -> SyncInfo:
+    fields = _object(data)
+    return SyncInfo(
+        status=_required(fields, "status", _text),
+        message=_optional(fields, "message", _text) or "",
+    )
+
+
+def _items(data: object) -> tuple[ListItem, ...]:
+    if not isinstance(data, Sequence) or isinstance(data, str):
+        raise WireError("is not a list")
+    return tuple(_under(f"[{index}]", _item, item) for index, item in enumerate(data))
+
+
+def _item(data: object) -> ListItem:
+    fields = _object(data)
+    return ListItem(
+        id=_required(fields, "id", _workload_id),
+        address=_address(fields),
+        source_api=_optional(fields, "sourceApi", _text),
+        deleted_at=_optional(fields, "deletedAt", _moment),
+    )
+
+
+def _address(fields: Mapping[str, Any]) -> Address:
+    return Address(
+        project=_required(fields, "projectId", _project),
+        name=_required(fields, "name", _filled_text),
+    )
+
+
+def _required(fields: Mapping[str, Any], key: str, read: Callable[[object], T]) -> T:
+    if fields.get(key) is None:
+        raise WireError("is missing", key)
+    return _under(key, read, fields[key])
+
+
+def _optional(fields: Mapping[str, Any], key: str, read: Callable[[object], T]) -> T | None:
+    value = fields.get(key)
+    return None if value is None else _under(key, read, value)
+
+
+def _under(key: str, read: Callable[[object], T], value: object) -> T:
+    try:
+        return read(value)
+    except WireError as error:
+        raise error.under(key) from None
+
+
+def _object(value: object) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping):
+        raise WireError("is not an object")
+    return value
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise WireError("is not a string")
+    return value
+
+
+def _filled_text(value: object) -> str:
+    text = _text(value)
+    if not text:
+        raise WireError("is empty")
+    return text
+
+
+def _integer(value: object) -> int:
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise WireError("is not an integer")
+    return value
+
+
+def _project(value: object) -> str:
+    # The schema says string and its example is a bare 1: both are the same project.
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    return _filled_text(value)
+
+
+def _workload_id(value: object) -> str:
+    text = _text(value)
+    if not is_workload_id(text):
+        raise WireError("is not a workload id")
+    return text
+
+
+def _moment(value: object) -> str | None:
+    # A zero time is how Go servers write "never".
+    text = _text(value)
+    if not text:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise WireError("is not a date and time") from None
+    return text if moment.year > 1 else None

@@ -1,0 +1,195 @@
+"""Carries out what was planned, under the state's lock, and says how it ended."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import signal
+import uuid
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from reconciler.app.planning import GuardError, Planned, PlanRequest, met_target, prepare
+from reconciler.app.session import Connector, Session
+from reconciler.app.settings import Settings
+from reconciler.app.workspace import Workspace
+from reconciler.core.events import RunFinished
+from reconciler.core.model import Recorded, Target
+from reconciler.engine.apply import apply
+from reconciler.engine.dispatcher import Halt
+from reconciler.engine.journal import Journal
+from reconciler.engine.run import STATE, UNAUTHORISED, UNREACHABLE, ApplyOptions, Run
+from reconciler.errors import StalePlanError
+from reconciler.ports import Say, StateStore
+from reconciler.state.sqlite import SqliteStore, create_state, open_state
+
+SIGNALS = {signal.SIGINT: 130, signal.SIGTERM: 143}
+Confirm = Callable[[Planned], bool]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApplyRequest:
+    """An apply as it was asked for; `command` names it to whoever meets its lock."""
+
+    plan: PlanRequest
+    options: ApplyOptions
+    command: str
+    init: bool = False
+    lock_timeout: float = 0.0
+    expect_digest: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Applied:
+    """How an apply ended: `finished` is None where it was not confirmed.
+
+    `unsaved` holds what is known of the server and could not be written to the state.
+    """
+
+    planned: Planned
+    finished: RunFinished | None
+    unsaved: tuple[Recorded, ...] = ()
+
+    @property
+    def exit_code(self) -> int:
+        """A signal first, then 9, 8, 4: what a caller has to act on before the rest."""
+        finished = self.finished
+        if finished is None:
+            return 0
+        summary = finished.summary
+        for code, applies in (
+            (_signal_code(finished.stopped_by), bool(_signal_code(finished.stopped_by))),
+            (1, finished.stopped_by == STATE),
+            (9, finished.stopped_by in (UNAUTHORISED, UNREACHABLE)),
+            (8, bool(summary.in_doubt)),
+            (4, bool(summary.failed or summary.skipped)),
+        ):
+            if applies:
+                return code
+        return 0
+
+
+def _signal_code(reason: str) -> int:
+    return {number.name: code for number, code in SIGNALS.items()}.get(reason, 0)
+
+
+async def carry_out(
+    workspace: Workspace,
+    request: ApplyRequest,
+    *,
+    connector: Connector,
+    confirm: Confirm,
+    say: Say,
+) -> Applied:
+    """Lock, plan, ask, apply. Raises a ReconcilerError where it does not get as far as applying."""
+    settings = workspace.settings
+    workspace.need_valid()
+    with _open_store(settings, request) as store:
+        async with connector.open(settings, say) as session:
+            planned = await prepare(workspace, store, session, request.plan)
+            _check_digest(planned, request.expect_digest)
+            if planned.refusals:
+                raise GuardError(planned.refusals, planned)
+            if planned.plan.changes and not confirm(planned):
+                return Applied(planned=planned, finished=None)
+            return await _run(planned, store, session, settings, request)
+
+
+@contextmanager
+def _open_store(settings: Settings, request: ApplyRequest) -> Iterator[SqliteStore]:
+    """The state before the network: what is wrong on this machine is said at once."""
+    store = _find_or_create(settings, request)
+    try:
+        store.hold(request.command, request.lock_timeout)
+        yield store
+    finally:
+        store.close()
+
+
+def _find_or_create(settings: Settings, request: ApplyRequest) -> SqliteStore:
+    url = settings.need_url()
+    if settings.state.exists() or not request.init:
+        return open_state(settings.state)
+    return create_state(settings.state, Target(url=url, stack=settings.stack))
+
+
+def _check_digest(planned: Planned, expected: str | None) -> None:
+    if expected is not None and expected != planned.plan.digest:
+        raise StalePlanError(
+            f"the plan is no longer the one that was approved: its digest is {planned.plan.digest}",
+            hint="plan again, have the new plan approved, and pass its digest",
+        )
+
+
+async def _run(
+    planned: Planned,
+    store: StateStore,
+    session: Session,
+    settings: Settings,
+    request: ApplyRequest,
+) -> Applied:
+    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="state") as executor:
+        journal = Journal(store, executor)
+        options = dataclasses.replace(request.options, discovery=settings.discovery)
+        run = Run(
+            id=str(uuid.UUID(int=session.rng.getrandbits(128), version=4)),
+            lineage=store.header.lineage,
+            stack=settings.stack,
+            api=session.api,
+            journal=journal,
+            dispatcher=session.dispatcher,
+            halt=session.halt,
+            clock=session.clock,
+            rng=session.rng,
+            say=session.say,
+            options=options,
+            known={row.op: row for row in planned.recorded},
+        )
+        with _stop_on_signals(session.halt):
+            finished = await apply(planned.plan, run, deadline=session.deadline)
+        _pin(store, session, settings, planned.tenant_id or run.tenant_id, journal)
+        return Applied(planned=planned, finished=finished, unsaved=tuple(journal.unsaved.values()))
+
+
+def _pin(
+    store: StateStore, session: Session, settings: Settings, tenant_id: int | None, journal: Journal
+) -> None:
+    """Remember whom this state was used with, so that another server is noticed."""
+    if journal.unsaved:
+        return
+    known = store.header.target
+    met = met_target(settings, session)
+    store.pin(
+        Target(
+            url=met.url,
+            stack=met.stack,
+            issuer=known.issuer or met.issuer,
+            tenant_id=known.tenant_id if known.tenant_id is not None else tenant_id,
+        )
+    )
+
+
+@contextmanager
+def _stop_on_signals(halt: Halt) -> Iterator[None]:
+    """The first signal drains the run, the second ends the process as if it had no handler."""
+    loop = asyncio.get_running_loop()
+
+    def stop(number: signal.Signals) -> None:
+        halt.pull(number.name)
+        loop.remove_signal_handler(number)
+
+    installed = []
+    for number in SIGNALS:
+        # Handlers exist in the main thread only; elsewhere the caller decides what a signal does.
+        try:
+            loop.add_signal_handler(number, stop, number)
+        except (RuntimeError, ValueError):
+            continue
+        installed.append(number)
+    try:
+        yield
+    finally:
+        for number in installed:
+            loop.remove_signal_handler(number)

@@ -1,0 +1,166 @@
+"""From a repository, a state and a server to a plan and what speaks against it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from reconciler.app.session import Connector, Session
+from reconciler.app.settings import Settings
+from reconciler.app.states import read_state_or_none
+from reconciler.app.workspace import Workspace
+from reconciler.core.events import RequestRetried
+from reconciler.core.guards import GuardOptions, Refusal, check_plan, check_target
+from reconciler.core.model import Header, Live, Recorded, Remote, Target
+from reconciler.core.plan import Plan, PlanTarget
+from reconciler.core.planner import PlanOptions, make_plan
+from reconciler.core.selection import Selection
+from reconciler.engine.dispatcher import Retry
+from reconciler.engine.refresh import refresh
+from reconciler.errors import InvalidInputError, RefusedError
+from reconciler.ports import Say, StateStore
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanRequest:
+    """What the caller asked for besides the specs."""
+
+    selection: Selection = field(default_factory=Selection)
+    options: PlanOptions = field(default_factory=PlanOptions)
+    allow_deletes: int = 0
+    allow_missing: int = 0
+    allow_empty: bool = False
+    destroying: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Planned:
+    """A plan, what refuses it, and the records and answers that it was made from."""
+
+    plan: Plan
+    refusals: tuple[Refusal, ...]
+    recorded: tuple[Recorded, ...]
+    tenant_id: int | None
+
+
+class GuardError(RefusedError):
+    """Guards refuse: each of them is in `refusals`, the plan, if there is one, in `planned`."""
+
+    def __init__(self, refusals: Sequence[Refusal], planned: Planned | None = None) -> None:
+        super().__init__(refusals[0].message, hint=refusals[0].hint)
+        self.refusals = tuple(refusals)
+        self.planned = planned
+
+
+def met_target(settings: Settings, session: Session) -> Target:
+    """The target of this run, as far as it is known after the login."""
+    return Target(url=session.url, stack=settings.stack, issuer=session.issuer)
+
+
+def need_same_target(header: Header, met: Target) -> None:
+    """Raise GuardError when a state belongs to another server, login or owner."""
+    refusals = check_target(header.target, met)
+    if refusals:
+        raise GuardError(refusals)
+
+
+async def make(
+    workspace: Workspace, request: PlanRequest, *, connector: Connector, say: Say
+) -> Planned:
+    """A plan that nobody is about to apply; without a state it is made as if from an empty one."""
+    settings = workspace.settings
+    target = Target(url=settings.need_url(), stack=settings.stack)
+    with read_state_or_none(settings.state, target) as store:
+        async with connector.open(settings, say) as session:
+            return await prepare(workspace, store, session, request)
+
+
+async def prepare(
+    workspace: Workspace, store: StateStore, session: Session, request: PlanRequest
+) -> Planned:
+    """Read what is recorded from the server, decide, and ask the guards.
+
+    Raises InvalidInputError where there is nothing to decide about, UnreachableError, GuardError.
+    """
+    settings, header = workspace.settings, store.header
+    met = met_target(settings, session)
+    recorded = tuple(store.read())
+    if recorded:
+        need_same_target(header, met)
+    if not workspace.desired and not recorded:
+        raise InvalidInputError(
+            "no specs were found", hint="give the folder that holds them; *.yaml, *.yml and *.json"
+        )
+    wanted = () if request.destroying else workspace.desired
+    desired, rows = request.selection.narrow(wanted, recorded)
+    live = await _refresh(rows, session) if request.options.refreshed else {}
+    tenant_id = _tenant(live)
+    if recorded:
+        need_same_target(header, dataclasses.replace(met, tenant_id=tenant_id))
+    plan = make_plan(
+        desired,
+        rows,
+        live,
+        target=PlanTarget(
+            url=session.url,
+            stack=settings.stack,
+            api_version=settings.api_version,
+            tenant_id=header.target.tenant_id or tenant_id,
+        ),
+        lineage=header.lineage,
+        serial=header.serial,
+        options=request.options,
+        diagnostics=workspace.diagnostics,
+    )
+    options = _guard_options(settings, request, header, met)
+    refusals = check_plan(
+        plan, declared=len(workspace.desired), recorded=recorded, live=live, options=options
+    )
+    return Planned(plan=plan, refusals=refusals, recorded=recorded, tenant_id=tenant_id)
+
+
+async def _refresh(rows: Sequence[Recorded], session: Session) -> Mapping[str, Live]:
+    addresses = {row.id: row.address for row in rows}
+    first = next(iter(addresses.values()), None)
+
+    def tell(retry: Retry) -> None:
+        if first is not None:
+            session.say(
+                RequestRetried(
+                    at=session.clock.now().isoformat(timespec="milliseconds"),
+                    address=first,
+                    method=retry.method.value,
+                    attempt=retry.tries.sends,
+                    delay=retry.delay,
+                    reason=retry.answer.message,
+                )
+            )
+
+    return await refresh(
+        rows,
+        api=session.api,
+        dispatcher=session.dispatcher,
+        clock=session.clock,
+        on_retry=tell,
+    )
+
+
+def _tenant(live: Mapping[str, Live]) -> int | None:
+    tenants = {answer.tenant_id for answer in live.values() if isinstance(answer, Remote)}
+    return min((tenant for tenant in tenants if tenant is not None), default=None)
+
+
+def _guard_options(
+    settings: Settings, request: PlanRequest, header: Header, met: Target
+) -> GuardOptions:
+    issuer = header.target.issuer
+    return GuardOptions(
+        max_delete=settings.max_delete,
+        allow_deletes=request.allow_deletes,
+        allow_missing=request.allow_missing,
+        allow_empty=request.allow_empty,
+        destroying=request.destroying,
+        allowed_projects=settings.allowed_projects,
+        target_confirmed=issuer is not None and issuer == met.issuer,
+    )

@@ -1,0 +1,122 @@
+"""One connection to a control plane, with everything that sends through it."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from reconciler.app.settings import Settings
+from reconciler.core.answers import Answer, Listed, Method, NotSent, Unauthorised
+from reconciler.core.retry import Tries
+from reconciler.engine.clock import SystemClock
+from reconciler.engine.dispatcher import Dispatcher, Halt, Limit
+from reconciler.errors import UnreachableError
+from reconciler.ports import Clock, Say, WorkloadApi
+
+if TYPE_CHECKING:
+    import httpx
+
+    from reconciler.api.client import HttpWorkloadApi
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """A logged-in client and the dispatcher in front of it.
+
+    `deadline` is a time of the monotonic clock; `issuer` is who signed our token, if it says so.
+    """
+
+    url: str
+    api: WorkloadApi
+    dispatcher: Dispatcher
+    halt: Halt
+    clock: Clock
+    rng: random.Random
+    deadline: float
+    say: Say
+    issuer: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Connector:
+    """Opens sessions; a test gives its own transport and clock."""
+
+    environ: Mapping[str, str]
+    clock: Clock
+    transport: Callable[[], httpx.AsyncBaseTransport] | None = None
+    seed: int | None = None
+
+    @classmethod
+    def system(cls, environ: Mapping[str, str]) -> Connector:
+        """The one that talks to the network in real time."""
+        return cls(environ=environ, clock=SystemClock())
+
+    @asynccontextmanager
+    async def open(self, settings: Settings, say: Say) -> AsyncIterator[Session]:
+        """Log in; raises UnreachableError when that cannot be done."""
+        clock = self.clock
+        # Jitter needs no secrecy, only independence between runs.
+        rng = random.Random(self.seed)  # noqa: S311
+        deadline = clock.monotonic() + settings.deadline
+        halt = Halt()
+        dispatcher = Dispatcher(
+            clock=clock,
+            limit=Limit(settings.concurrency),
+            rng=rng,
+            halt=halt,
+            deadline=deadline,
+        )
+        async with self._client(settings) as api:
+            await _log_in(api, dispatcher)
+            yield Session(
+                url=api.url,
+                api=api,
+                dispatcher=dispatcher,
+                halt=halt,
+                clock=clock,
+                rng=rng,
+                deadline=deadline,
+                say=say,
+                issuer=api.issuer,
+            )
+        dispatcher.close()
+
+    def _client(self, settings: Settings) -> HttpWorkloadApi:
+        from reconciler.api.client import ApiSettings, HttpWorkloadApi
+        from reconciler.api.credentials import credentials_from
+
+        return HttpWorkloadApi(
+            ApiSettings(
+                url=settings.need_url(),
+                credentials=credentials_from(self.environ, settings.token_file),
+                ca_file=settings.ca_file,
+                concurrency=settings.concurrency,
+                request_timeout=settings.request_timeout,
+            ),
+            transport=self.transport() if self.transport else None,
+            monotonic=self.clock.monotonic,
+        )
+
+
+async def _log_in(api: HttpWorkloadApi, dispatcher: Dispatcher) -> None:
+    """Find out at once whether the server is there and lets us in; a busy one is asked again."""
+
+    async def attempt(_: Tries) -> Answer:
+        return await api.login() or Listed(ids=())
+
+    answer = await dispatcher.send(Method.GET, attempt)
+    if isinstance(answer, Listed):
+        return
+    words = answer.message or type(answer).__name__
+    if isinstance(answer, Unauthorised):
+        raise UnreachableError(
+            f"{api.url} does not accept the credentials: {words}",
+            hint="check RUNAI_CLIENT_ID and RUNAI_CLIENT_SECRET, RUNAI_TOKEN or --token-file",
+        )
+    reason = "cannot be reached" if isinstance(answer, NotSent) else "cannot be logged in to"
+    raise UnreachableError(
+        f"{api.url} {reason}: {words}", hint="check --url and the network; nothing was changed"
+    )

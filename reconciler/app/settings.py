@@ -1,0 +1,110 @@
+"""Which value holds: flag or environment, then reconciler.yaml, then the default."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from reconciler.core.guards import DeleteLimit
+from reconciler.errors import InvalidInputError, UsageError
+from reconciler.specs.config import Config
+
+DEFAULT_STATE = ".reconciler/state.db"
+DEFAULT_STACK = "default"
+API_VERSION = "2.23"
+CONCURRENCY = 32
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Flags:
+    """What the command line and the environment said; None is nothing. Durations in seconds."""
+
+    config: Path | None = None
+    state: str | None = None
+    url: str | None = None
+    stack: str | None = None
+    token_file: Path | None = None
+    ca_file: Path | None = None
+    concurrency: int | None = None
+    deadline: float = 1800.0
+    request_timeout: float = 30.0
+    max_delete: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """The values of one run; `url` is None where nobody gave one."""
+
+    root: Path
+    url: str | None
+    stack: str
+    state: Path
+    api_version: str
+    concurrency: int
+    deadline: float
+    request_timeout: float
+    token_file: Path | None
+    ca_file: Path | None
+    discovery: bool
+    max_delete: DeleteLimit
+    allowed_projects: tuple[str, ...]
+
+    def need_url(self) -> str:
+        """The server's address; raises UsageError where nobody gave one."""
+        if self.url is None:
+            raise UsageError(
+                "no server is given",
+                hint="set url in reconciler.yaml, RUNAI_BASE_URL or --url; "
+                "'reconciler sandbox' starts one on this machine",
+            )
+        return self.url
+
+
+def resolve_settings(
+    flags: Flags, config: Config, *, root: Path, environ: Mapping[str, str]
+) -> Settings:
+    """Combine the sources; raises a ReconcilerError for a value that cannot be used."""
+    limit = flags.max_delete or config.limits.max_delete
+    return Settings(
+        root=root,
+        url=flags.url or environ.get("RUNAI_BASE_URL") or config.url,
+        stack=flags.stack or config.stack or DEFAULT_STACK,
+        state=_state_path(flags, config, root),
+        api_version=config.api_version or API_VERSION,
+        concurrency=flags.concurrency or config.concurrency or CONCURRENCY,
+        deadline=flags.deadline,
+        request_timeout=flags.request_timeout,
+        token_file=flags.token_file,
+        ca_file=flags.ca_file,
+        discovery=config.discovery is not False,
+        max_delete=_parse_limit(limit) if limit else DeleteLimit(),
+        allowed_projects=config.limits.allowed_projects or (),
+    )
+
+
+def _state_path(flags: Flags, config: Config, root: Path) -> Path:
+    """A path in the configuration is relative to its file, one on the command line to here."""
+    if flags.state is not None:
+        return Path(_local(flags.state))
+    if config.state is not None:
+        home = config.path.parent if config.path else root
+        return home / _local(config.state)
+    return root / DEFAULT_STATE
+
+
+def _local(state: str) -> str:
+    if "://" in state:
+        scheme = state.partition("://")[0]
+        raise UsageError(
+            f"a state cannot be kept at {scheme}:// yet",
+            hint="give the path of a file, for example --state .reconciler/state.db",
+        )
+    return state
+
+
+def _parse_limit(text: str) -> DeleteLimit:
+    try:
+        return DeleteLimit.parse(text)
+    except ValueError as error:
+        raise InvalidInputError(f"max_delete: {error}", hint="write 30% or a number") from None

@@ -1,0 +1,88 @@
+"""A repository of specs as one run sees it: its root, its configuration, what it declares."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from reconciler.app.settings import Flags, Settings, resolve_settings
+from reconciler.core.diagnostics import Diagnostic, has_errors, sort_diagnostics
+from reconciler.core.model import Desired
+from reconciler.errors import InvalidInputError
+from reconciler.specs.config import Config, config_file, find_root, load_config
+
+
+class InvalidSpecsError(InvalidInputError):
+    """Specs or configuration have errors: all of them are in `diagnostics`."""
+
+    def __init__(self, diagnostics: Sequence[Diagnostic], prefix: str) -> None:
+        super().__init__("the specs are not valid; nothing was sent")
+        self.diagnostics = tuple(diagnostics)
+        self.prefix = prefix
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workspace:
+    """What was read; `places` are the parts that this run is about, `.` for all of it.
+
+    `prefix` before a file's name makes a path that can be opened from the current directory.
+    """
+
+    settings: Settings
+    desired: tuple[Desired, ...]
+    diagnostics: tuple[Diagnostic, ...]
+    files: int
+    places: tuple[str, ...]
+    prefix: str
+
+    def need_valid(self) -> None:
+        """Raise InvalidSpecsError when anything has an error, whichever file it is in."""
+        if has_errors(self.diagnostics):
+            raise InvalidSpecsError(self.diagnostics, self.prefix)
+
+
+def open_workspace(paths: Sequence[Path], flags: Flags, environ: Mapping[str, str]) -> Workspace:
+    """Read the repository that the paths belong to, all of it, whatever part is asked for.
+
+    Raises InvalidInputError when a path does not exist.
+    """
+    from reconciler.specs.loading import load_specs
+
+    for path in paths:
+        if str(path) != "-" and not path.exists():
+            raise InvalidInputError(f"there is nothing at {path}", hint="give an existing folder")
+    first = next((path for path in paths if str(path) != "-"), Path())
+    root = find_root(first if first.is_dir() else first.parent)
+    config = _read_config(flags, root)
+    loaded = load_specs(paths, root=root, config=config)
+    settings = resolve_settings(flags, config, root=root, environ=environ)
+    return Workspace(
+        settings=settings,
+        desired=loaded.desired,
+        diagnostics=sort_diagnostics((*config.diagnostics, *loaded.diagnostics)),
+        files=loaded.files,
+        places=loaded.targets,
+        prefix=loaded.prefix,
+    )
+
+
+def settings_here(folder: Path, flags: Flags, environ: Mapping[str, str]) -> Settings:
+    """The settings of the repository that a folder belongs to, without reading its specs.
+
+    Raises InvalidSpecsError for a configuration with errors.
+    """
+    root = find_root(folder)
+    config = _read_config(flags, root)
+    if has_errors(config.diagnostics):
+        raise InvalidSpecsError(config.diagnostics, "")
+    return resolve_settings(flags, config, root=root, environ=environ)
+
+
+def _read_config(flags: Flags, root: Path) -> Config:
+    if flags.config is not None and not flags.config.exists():
+        raise InvalidInputError(
+            f"there is no configuration at {flags.config}", hint="check --config"
+        )
+    path = flags.config or config_file(root) or config_file(Path())
+    return load_config(path, root=root)

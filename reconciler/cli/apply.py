@@ -1,0 +1,180 @@
+"""`reconciler apply` and `reconciler destroy`: carry out what a plan says."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from reconciler.cli.console import Console
+from reconciler.cli.options import (
+    environment_options,
+    flags_from,
+    output_options,
+    plan_options,
+    plan_request_from,
+)
+from reconciler.cli.params import DURATION
+
+if TYPE_CHECKING:
+    from reconciler.app.applying import Applied, ApplyRequest
+    from reconciler.app.planning import Planned
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def _apply_options(command: Command) -> Command:
+    for option in reversed(
+        (
+            click.option("--yes", is_flag=True, help="Do not ask; needed without a terminal."),
+            click.option(
+                "--wait/--no-wait",
+                default=True,
+                show_default=True,
+                help="Wait until the cluster has taken every workload.",
+            ),
+            click.option(
+                "--wait-timeout",
+                type=DURATION,
+                default="15m",
+                show_default=True,
+                envvar="RECONCILER_WAIT_TIMEOUT",
+                help="Longest wait for one workload.",
+            ),
+            click.option("--fail-fast", is_flag=True, help="Begin nothing new after a failure."),
+            click.option(
+                "--lock-timeout",
+                type=DURATION,
+                default="0s",
+                show_default=True,
+                envvar="RECONCILER_LOCK_TIMEOUT",
+                help="Wait this long for another run to end.",
+            ),
+            click.option(
+                "--expect-digest",
+                metavar="DIGEST",
+                help="Go on only if the plan has this digest (see 'plan -o json').",
+            ),
+        )
+    ):
+        command = option(command)
+    return command
+
+
+@click.command()
+@click.argument("directory", type=click.Path(path_type=Path), default=".", metavar="[DIR]")
+@plan_options
+@_apply_options
+@click.option("--init", is_flag=True, help="Make the state if there is none.")
+@environment_options
+@output_options("text", "json", "ndjson")
+def apply(directory: Path, **options: Any) -> int:
+    """Make the server have what the specs in DIR (default: here) declare."""
+    return _carry_out(directory, options, destroying=False)
+
+
+@click.command()
+@click.argument("directory", type=click.Path(path_type=Path), default=".", metavar="[DIR]")
+@plan_options
+@_apply_options
+@environment_options
+@output_options("text", "json", "ndjson")
+def destroy(directory: Path, **options: Any) -> int:
+    """Delete every workload that the state of DIR (default: here) records.
+
+    An apply of nothing: the same plan, the same guards.
+    """
+    return _carry_out(directory, options | {"init": False}, destroying=True)
+
+
+def _carry_out(directory: Path, options: dict[str, Any], *, destroying: bool) -> int:
+    import asyncio
+
+    from reconciler.app.applying import carry_out
+    from reconciler.app.planning import GuardError
+    from reconciler.app.session import Connector
+    from reconciler.app.workspace import open_workspace
+    from reconciler.cli.progress import ApplyReporter
+
+    console = Console.of(options)
+    if not options["yes"] and not sys.stdin.isatty():
+        raise click.UsageError("there is no terminal to ask on; add --yes to apply without asking")
+    workspace = open_workspace([directory], flags_from(options), os.environ)
+    request = _request(options, workspace.places, destroying=destroying)
+    reporter = ApplyReporter(console)
+
+    def confirm(planned: Planned) -> bool:
+        _show(console, planned, workspace.prefix)
+        if options["yes"] or click.confirm("Apply this plan?", err=True):
+            reporter.begin(len(planned.plan.changes))
+            return True
+        return False
+
+    with reporter:
+        try:
+            applied = asyncio.run(
+                carry_out(
+                    workspace,
+                    request,
+                    connector=Connector.system(os.environ),
+                    confirm=confirm,
+                    say=reporter.say,
+                )
+            )
+        except GuardError as error:
+            if error.planned is not None:
+                _show(console, error.planned, workspace.prefix)
+            raise
+    return _conclude(console, applied)
+
+
+def _request(options: dict[str, Any], places: tuple[str, ...], *, destroying: bool) -> ApplyRequest:
+    from reconciler.app.applying import ApplyRequest
+    from reconciler.engine.run import ApplyOptions
+
+    plan = plan_request_from(options, places)
+    return ApplyRequest(
+        plan=dataclasses.replace(plan, destroying=destroying),
+        options=ApplyOptions(
+            wait=options["wait"],
+            wait_timeout=options["wait_timeout"],
+            fail_fast=options["fail_fast"],
+        ),
+        command="reconciler destroy" if destroying else "reconciler apply",
+        init=options["init"],
+        lock_timeout=options["lock_timeout"],
+        expect_digest=options["expect_digest"],
+    )
+
+
+def _show(console: Console, planned: Planned, prefix: str) -> None:
+    """The plan that is about to be applied, where people read; a stream holds events only."""
+    console.findings(planned.plan.diagnostics, prefix)
+    if console.has("text"):
+        console.line(console.text(prefix).plan(planned.plan))
+        console.line("")
+
+
+def _conclude(console: Console, applied: Applied) -> int:
+    from reconciler.report.documents import applied_document, to_line, to_text
+
+    finished = applied.finished
+    if finished is None:
+        console.note("Nothing was changed.")
+        return 0
+    console.emit("json", lambda: to_text(applied_document(applied.planned.plan, finished)))
+    if finished.stopped_by:
+        console.warn(f"stopped by {finished.stopped_by}; everything known is recorded")
+    if console.has("text"):
+        console.line(console.text().applied(finished.summary, finished.took))
+    for row in applied.unsaved:
+        # Known of the server, but not writable to the state: it must not be lost with the screen.
+        console.warn(
+            to_line({"unsaved": str(row.address), "op": row.op, "id": row.id, "own": row.own})
+        )
+    return applied.exit_code

@@ -1,0 +1,140 @@
+"""The only place that prints: results to standard output, everything else beside them."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from reconciler.cli.params import Output
+from reconciler.errors import ReconcilerError
+
+if TYPE_CHECKING:
+    from reconciler.core.diagnostics import Diagnostic
+    from reconciler.report.text import Text
+
+
+class Console:
+    """Where the results of one command go, and how they look there.
+
+    A standard output that is closed or full is noticed once and then left alone: it never stops
+    work that is under way.
+    """
+
+    def __init__(
+        self,
+        *,
+        outputs: Sequence[Output] = (),
+        color: str = "auto",
+        quiet: bool = False,
+        verbose: bool = False,
+        default: str = "text",
+    ) -> None:
+        self.outputs = tuple(outputs) or (Output(default),)
+        if sum(output.path is None for output in self.outputs) > 1:
+            raise click.UsageError(
+                "only one format can go to standard output; give the others a file (-o FORMAT=PATH)"
+            )
+        self.quiet = quiet
+        self.verbose = verbose
+        self._color = color
+        self._open = True
+
+    @classmethod
+    def of(cls, options: dict[str, Any]) -> Console:
+        """The console that `output_options` asked for."""
+        return cls(
+            outputs=options["outputs"],
+            color=options["color"],
+            quiet=options["quiet"],
+            verbose=options["verbose"],
+        )
+
+    def text(self, prefix: str = "", *, err: bool = False) -> Text:
+        """A renderer for people, coloured as its stream allows."""
+        from reconciler.report.text import Text
+
+        stream = sys.stderr if err else sys.stdout
+        return Text(colour=wants_colour(self._color, stream), prefix=prefix)
+
+    def has(self, name: str) -> bool:
+        """Whether a format goes to standard output."""
+        return any(output.format == name and output.path is None for output in self.outputs)
+
+    def emit(self, name: str, render: Callable[[], str]) -> None:
+        """Give a finished result to every output of that format."""
+        for output in self.outputs:
+            if output.format == name:
+                if output.path is None:
+                    self.line(render())
+                else:
+                    _write_file(output, render())
+
+    def line(self, text: str) -> None:
+        """A line of a result."""
+        self._print(text, err=False)
+
+    def note(self, text: str) -> None:
+        """A line about the work, which is not its result."""
+        if not self.quiet:
+            self._print(text, err=True)
+
+    def warn(self, text: str) -> None:
+        """A line that is shown even when quiet."""
+        self._print(text, err=True)
+
+    def findings(self, found: Sequence[Diagnostic], prefix: str) -> None:
+        """Diagnostics, beside the result."""
+        if found:
+            self.warn(self.text(prefix, err=True).diagnostics(found))
+
+    def _print(self, text: str, *, err: bool) -> None:
+        if not self._open and not err:
+            return
+        try:
+            click.echo(text, err=err, color=True)
+        except OSError:
+            self._open = self._open and err
+
+
+def _write_file(output: Output, text: str) -> None:
+    path = output.path
+    if path is None:
+        return
+    try:
+        path.write_text(text + "\n", encoding="utf-8")
+    except OSError as error:
+        raise ReconcilerError(
+            f"{path} cannot be written: {error.strerror or error}", hint="check -o"
+        ) from error
+
+
+def wants_colour(choice: str, stream: Any) -> bool:
+    """--color, then NO_COLOR, then FORCE_COLOR or CLICOLOR_FORCE, then whether it is a terminal."""
+    if choice != "auto":
+        return choice == "always"
+    if os.environ.get("NO_COLOR"):
+        return False
+    if os.environ.get("FORCE_COLOR") or os.environ.get("CLICOLOR_FORCE"):
+        return True
+    return bool(stream.isatty()) and os.environ.get("TERM") != "dumb"
+
+
+def explain(error: ReconcilerError) -> None:
+    """Say what ended a command: its message, its findings, its way out."""
+    from reconciler.app.planning import GuardError
+    from reconciler.app.workspace import InvalidSpecsError
+
+    console = Console()
+    text = console.text(err=True)
+    match error:
+        case InvalidSpecsError(diagnostics=found, prefix=prefix):
+            console.findings(found, prefix)
+            console.warn(text.error(error))
+        case GuardError(refusals=refusals):
+            console.warn(text.refusals(refusals))
+        case _:
+            console.warn(text.error(error))

@@ -1,0 +1,99 @@
+"""The group of all commands, and the one place where a failure becomes an exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+
+import click
+
+from reconciler import __version__
+from reconciler.cli.apply import apply, destroy
+from reconciler.cli.init import init
+from reconciler.cli.plan import plan
+from reconciler.cli.render import render
+from reconciler.cli.sandbox import sandbox
+from reconciler.cli.schema import schema
+from reconciler.cli.state import state
+from reconciler.cli.status import status
+from reconciler.cli.validate import validate
+from reconciler.errors import ReconcilerError
+
+USAGE = 64
+INTERRUPTED = 130
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="reconciler", message="%(prog)s %(version)s")
+def cli() -> None:
+    """Keep NVIDIA Run:ai workloads as declared in a directory of spec files.
+
+    validate checks the specs, plan shows what would change and why, apply does it.
+    """
+
+
+for command in (
+    init,
+    validate,
+    render,
+    plan,
+    apply,
+    destroy,
+    status,
+    state,
+    schema,
+    sandbox,
+):
+    cli.add_command(command)
+
+
+def main() -> None:
+    """Run the command line and end the process with its exit code."""
+    code = run(sys.argv[1:])
+    try:
+        sys.stdout.flush()
+    except OSError:
+        # The reader went away; what was to be done is done, and the code says how it ended.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(code)
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command line and return its exit code; never raises."""
+    try:
+        result = cli.main(list(arguments), prog_name="reconciler", standalone_mode=False)
+    except click.UsageError as error:
+        error.show()
+        return USAGE
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except click.Abort:
+        click.echo("stopped", err=True)
+        return INTERRUPTED
+    except ReconcilerError as error:
+        return _explain(error)
+    except BrokenPipeError:
+        return 0
+    except Exception as error:
+        return _apologise(error)
+    return result if isinstance(result, int) else 0
+
+
+def _explain(error: ReconcilerError) -> int:
+    from reconciler.cli.console import explain
+
+    explain(error)
+    return error.exit_code
+
+
+def _apologise(error: Exception) -> int:
+    """A bug: say so in one line; the traceback is for those who ask for it."""
+    click.echo(f"error: unexpected failure: {type(error).__name__}: {error}", err=True)
+    if os.environ.get("RECONCILER_DEBUG"):
+        click.echo("".join(traceback.format_exception(error)), err=True)
+    else:
+        click.echo("  hint: this is a bug; RECONCILER_DEBUG=1 shows where it happened", err=True)
+    return 1

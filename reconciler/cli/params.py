@@ -1,0 +1,68 @@
+"""What a value on the command line may look like."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
+
+
+class Duration(click.ParamType[float]):
+    """A length of time such as `30s`, `5m`, `1h30m` or `250ms`; its value is in seconds."""
+
+    name = "duration"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Read it; click's usage error for anything else."""
+        if isinstance(value, int | float):
+            return float(value)
+        text = str(value).strip()
+        parts = _PART.findall(text)
+        if not parts or "".join(number + unit for number, unit in parts) != text:
+            self.fail(f"{value!r} is not a duration such as 30s, 5m or 1h30m", param, ctx)
+        return sum(float(number) * _UNITS[unit] for number, unit in parts)
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """A format, and the file it goes to; standard output where there is none."""
+
+    format: str
+    path: Path | None = None
+
+
+class OutputType(click.ParamType[Output]):
+    """`FORMAT` or `FORMAT=PATH`."""
+
+    name = "format"
+
+    def __init__(self, formats: tuple[str, ...]) -> None:
+        self._formats = formats
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:  # noqa: ARG002
+        """How help shows it (the signature is click's)."""
+        return f"{'|'.join(self._formats)}[=PATH]"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Output:
+        """Read it; click's usage error for a format that this command does not have."""
+        if isinstance(value, Output):
+            return value
+        name, equals, path = str(value).partition("=")
+        if name not in self._formats:
+            self.fail(f"{name!r} is not one of {', '.join(self._formats)}", param, ctx)
+        if equals and not path:
+            self.fail(f"{value!r} names no file after '='", param, ctx)
+        return Output(name, Path(path) if path else None)
+
+
+DURATION = Duration()

@@ -1,0 +1,243 @@
+"""`reconciler sandbox`: a local Workloads V2 server to rehearse against."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from reconciler.sandbox import Credential, Entry, Settings
+
+_EXTRA = "the sandbox needs uvicorn and PyJWT: install 'workload-reconciler[sandbox]'"
+_FILE = click.Path(path_type=Path, dir_okay=False)
+_READABLE = click.Path(path_type=Path, dir_okay=False, exists=True)
+
+
+def _duration(text: str) -> float:
+    from reconciler.sandbox.quantities import read_duration
+
+    try:
+        return read_duration(text)
+    except ValueError as exc:
+        raise click.BadParameter(str(exc)) from None
+
+
+@click.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="Loopback address.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=8080,
+    show_default=True,
+    help="TCP port; 0 takes a free one.",
+)
+@click.option("--data", type=_FILE, help="Keep the workloads in FILE over restarts.")
+@click.option(
+    "--sync-delay",
+    type=_duration,
+    metavar="DURATION",
+    default="1s",
+    show_default=True,
+    help="From accepted to Synced, and from Deleting to gone.",
+)
+@click.option(
+    "--latency", type=_duration, metavar="DURATION", default="0s", help="Delay of every answer."
+)
+@click.option(
+    "--fault",
+    "faults",
+    multiple=True,
+    metavar="RULE",
+    help="What goes wrong, such as '503 p=30%'; @FILE reads one rule a line. Repeatable.",
+)
+@click.option("--scenario", help="A named set of rules; see --list-scenarios.")
+@click.option("--list-scenarios", is_flag=True, help="Describe the scenarios and exit.")
+@click.option("--seed", type=int, help="Repeat the chance of an earlier run.")
+@click.option("--client-id", default="demo", show_default=True, help="Who may log in.")
+@click.option("--client-secret-file", type=_READABLE, help="File with the secret to log in with.")
+@click.option(
+    "--credentials",
+    type=_READABLE,
+    help="JSON list of further clients: client_id, client_secret, projects, writes.",
+)
+@click.option(
+    "--token-lifetime", type=_duration, metavar="DURATION", default="1h", show_default=True
+)
+@click.option(
+    "--project",
+    "projects",
+    multiple=True,
+    metavar="ID=NAME",
+    help="A project; once one is given, no other exists. Repeatable.",
+)
+@click.option(
+    "--category",
+    "categories",
+    multiple=True,
+    help="A category beside Build, Train and Deploy. Repeatable.",
+)
+@click.option(
+    "--after-delete",
+    type=click.Choice(["missing", "body", "bare"]),
+    default="missing",
+    show_default=True,
+    help="GET of a deleted workload: 404, its body, or its body without syncInfo.",
+)
+@click.option("--no-list", is_flag=True, help="Serve no GET /api/v1/workloads.")
+@click.option("--control", is_flag=True, help="Serve the control API below /sandbox/.")
+@click.option("--ledger", type=_FILE, help="Append every request to FILE as JSON lines.")
+@click.option("-q", "--quiet", is_flag=True, help="Log no requests.")
+def sandbox(**options: Any) -> None:
+    """Serve the Workloads V2 API on this machine, as strict and as hostile as asked."""
+    if find_spec("uvicorn") is None or find_spec("jwt") is None:
+        raise click.ClickException(_EXTRA)
+    from reconciler.sandbox import SandboxError
+
+    if options["list_scenarios"]:
+        _list_scenarios()
+        return
+    try:
+        _serve(options)
+    except SandboxError as exc:
+        raise click.UsageError(str(exc)) from None
+
+
+def _serve(options: dict[str, Any]) -> None:
+    from reconciler.sandbox import serve
+
+    settings = _settings(options)
+    serve(
+        settings,
+        options["host"],
+        options["port"],
+        announce=lambda url: _announce(url, settings, options["client_secret_file"]),
+        listener=None if options["quiet"] else _log,
+    )
+
+
+def _settings(options: dict[str, Any]) -> Settings:
+    from secrets import randbelow
+
+    from reconciler.sandbox import AfterDelete, Settings
+
+    seed = options["seed"]
+    return Settings(
+        seed=randbelow(2**32) if seed is None else seed,
+        credentials=_credentials(options),
+        projects=tuple(_project(text) for text in options["projects"]),
+        categories=(*Settings().categories, *options["categories"]),
+        token_lifetime=options["token_lifetime"],
+        sync_delay=options["sync_delay"],
+        delete_delay=options["sync_delay"],
+        latency=options["latency"],
+        after_delete=AfterDelete(options["after_delete"]),
+        listing=not options["no_list"],
+        control=options["control"],
+        faults=_faults(options),
+        data=options["data"],
+        ledger=options["ledger"],
+    )
+
+
+def _faults(options: dict[str, Any]) -> tuple[str, ...]:
+    from reconciler.sandbox import find_scenario
+    from reconciler.sandbox.rules import read_rules
+
+    texts: list[str] = []
+    if options["scenario"] is not None:
+        texts.extend(find_scenario(options["scenario"]).rules)
+    for text in options["faults"]:
+        if text.startswith("@"):
+            texts.extend(rule.text for rule in read_rules(_read(Path(text[1:]))))
+        else:
+            texts.append(text)
+    return tuple(texts)
+
+
+def _credentials(options: dict[str, Any]) -> tuple[Credential, ...]:
+    from reconciler.sandbox import DEMO_SECRET, Credential
+
+    secret = DEMO_SECRET
+    if options["client_secret_file"] is not None:
+        secret = _read(options["client_secret_file"]).strip()
+    if not secret:
+        raise click.UsageError(f"{options['client_secret_file']} holds no secret")
+    first = Credential(client_id=options["client_id"], client_secret=secret)
+    path = options["credentials"]
+    return (first,) if path is None else (first, *_further_credentials(path))
+
+
+def _further_credentials(path: Path) -> list[Credential]:
+    import json
+
+    from reconciler.sandbox import Credential
+
+    try:
+        return [
+            Credential(
+                client_id=row["client_id"],
+                client_secret=row["client_secret"],
+                projects=None if row.get("projects") is None else frozenset(row["projects"]),
+                writes=bool(row.get("writes", True)),
+            )
+            for row in json.loads(_read(path))
+        ]
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise click.UsageError(
+            f"{path} is not a JSON list of objects with client_id and client_secret"
+        ) from None
+
+
+def _project(text: str) -> Any:
+    from reconciler.sandbox import Project
+
+    project_id, equals, name = text.partition("=")
+    if not (project_id and equals and name):
+        raise click.UsageError(f"--project {text}: write ID=NAME, such as 4501=team-a")
+    return Project(id=project_id, name=name)
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as exc:
+        raise click.UsageError(f"cannot read {path}: {exc}") from None
+
+
+def _announce(url: str, settings: Settings, secret_file: Path | None) -> None:
+    """Say where it listens, then how to point the client at it, ready to be copied."""
+    from shlex import quote
+
+    from reconciler.sandbox import DEMO_SECRET
+
+    client = settings.credentials[0]
+    click.echo(f"sandbox listening on {url}")
+    # A secret from a file is the user's own: it is not repeated on a terminal.
+    secret = DEMO_SECRET if secret_file is None else f'"$(cat {quote(str(secret_file))})"'
+    click.echo(f"export RUNAI_BASE_URL={url}")
+    click.echo(f"export RUNAI_CLIENT_ID={client.client_id}")
+    click.echo(f"export RUNAI_CLIENT_SECRET={secret}")
+    click.echo(f"seed {settings.seed}: --seed {settings.seed} repeats its chance")
+
+
+def _log(entry: Entry) -> None:
+    from time import strftime
+
+    subject = entry.path if entry.name is None else f"{entry.project_id}/{entry.name}"
+    answer = "no answer" if entry.status is None else str(entry.status)
+    effect = "" if entry.effect is None else f" {entry.effect}"
+    fault = "" if entry.fault is None else f" [{entry.fault}]"
+    clock = strftime("%H:%M:%S")
+    click.echo(f"{clock} {entry.method} {subject} -> {answer}{effect}{fault}", err=True)
+
+
+def _list_scenarios() -> None:
+    from reconciler.sandbox import SCENARIOS
+
+    for scenario in SCENARIOS:
+        click.echo(f"{scenario.name}: {scenario.story}")
+        for rule in scenario.rules:
+            click.echo(f"    --fault '{rule}'")

@@ -1,0 +1,1 @@
+"""Views of values: they choose words and layout, and compute nothing."""

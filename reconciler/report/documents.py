@@ -1,0 +1,162 @@
+"""What other programs read: plans, findings and events in their published JSON forms."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from reconciler import __version__
+from reconciler.core.diagnostics import Diagnostic
+from reconciler.core.events import Event, RunFinished, RunStarted
+from reconciler.core.gpus import count_gpus
+from reconciler.core.model import Address, Live, Missing, Own, Recorded, Remote, Seen, Unread
+from reconciler.core.plan import FORMAT_VERSION, Plan, action_to_json
+
+
+def plan_document(plan: Plan, created_at: datetime) -> dict[str, Any]:
+    """A plan as `schemas/plan.schema.json` has it; only `created_at` depends on the moment."""
+    return {
+        "format_version": FORMAT_VERSION,
+        "tool_version": __version__,
+        "digest": plan.digest,
+        "created_at": created_at.isoformat(timespec="seconds"),
+        "target": plan.target.to_json(),
+        "state": {"lineage": plan.lineage, "serial": plan.serial},
+        "complete": plan.complete,
+        "summary": plan.summary(),
+        "actions": [action_to_json(action) for action in (*plan.changes, *plan.holds)],
+        "drift": [
+            {
+                "address": str(drift.address),
+                "changes": [change.to_json() for change in drift.changes],
+                "origin": "remote",
+            }
+            for drift in plan.drift
+        ],
+        "diagnostics": [finding.to_json() for finding in plan.diagnostics],
+    }
+
+
+def diagnostics_document(found: Sequence[Diagnostic]) -> list[dict[str, Any]]:
+    """Findings as a list of `schemas/diagnostic.schema.json`."""
+    return [finding.to_json() for finding in found]
+
+
+def event_document(event: Event) -> dict[str, Any]:
+    """An event as `schemas/event.schema.json` has it; its name comes first."""
+    values = {field.name: getattr(event, field.name) for field in dataclasses.fields(event)}
+    head: dict[str, Any] = {"event": _snake(type(event).__name__)}
+    if isinstance(event, RunStarted):
+        head["format_version"] = FORMAT_VERSION
+    return head | {name: _plain(value) for name, value in values.items()}
+
+
+def applied_document(plan: Plan, finished: RunFinished) -> dict[str, Any]:
+    """How an apply ended: the plan that it carried out, and its last event."""
+    return {
+        "format_version": FORMAT_VERSION,
+        "tool_version": __version__,
+        "digest": plan.digest,
+        "run": event_document(finished),
+    }
+
+
+def record_document(row: Recorded, *, whole: bool = False) -> dict[str, Any]:
+    """A record of the state; `whole` adds the redacted documents."""
+    short = {
+        "address": str(row.address),
+        "id": row.id,
+        "own": row.own.value,
+        "seen": row.seen.value,
+        "message": row.message or None,
+        "protect": row.lifecycle.protect,
+        "wave": row.lifecycle.wave,
+        "source": row.source or None,
+        "last_sent_at": row.last_sent_at,
+    }
+    if not whole:
+        return short
+    return short | {
+        "op": row.op,
+        "run": row.run or None,
+        "digest": row.digest,
+        "ambiguous": row.ambiguous,
+        "attempts": row.attempts,
+        "first_sent_at": row.first_sent_at,
+        "purpose": row.purpose.value if row.purpose else None,
+        "marker": row.marker,
+        "lifecycle": dataclasses.asdict(row.lifecycle),
+        "spec": row.spec,
+        "echo": row.echo,
+    }
+
+
+def status_document(row: Recorded, live: Live | None) -> dict[str, Any]:
+    """A record beside what the server says of it."""
+    return {
+        "address": str(row.address),
+        "id": row.id,
+        "recorded": row.own.value,
+        "status": status_word(row, live),
+        "message": status_message(row, live) or None,
+        "gpus": count_gpus(row.spec.get("manifest", {})).gpus,
+        "created_at": live.metadata.get("createdAt") if isinstance(live, Remote) else None,
+    }
+
+
+def status_word(row: Recorded, live: Live | None) -> str:
+    """One word for how a workload is: the server's, or ours where it has none."""
+    match live:
+        case Remote(seen=seen, desired_phase=phase):
+            return seen.value if seen is not Seen.UNKNOWN else phase
+        case Missing():
+            return "missing"
+        case Unread():
+            return "unread"
+        case None:
+            return "in doubt" if row.own in (Own.CREATING, Own.SUSPECT) else row.own.value.lower()
+
+
+def status_message(row: Recorded, live: Live | None) -> str:
+    """The words that go with it."""
+    match live:
+        case Unread(reason=reason):
+            return reason
+        case Remote(message=message):
+            return message
+        case _:
+            return row.message
+
+
+def to_yaml(documents: Sequence[Any]) -> str:
+    """Documents as one YAML stream, keys in their own order."""
+    import yaml
+
+    text = yaml.safe_dump_all(documents, sort_keys=False, allow_unicode=True, width=100)
+    return text.rstrip("\n")
+
+
+def to_text(document: Any) -> str:
+    """A document for a file or a pipe: indented, characters as they are."""
+    return json.dumps(document, indent=2, ensure_ascii=False)
+
+
+def to_line(document: Any) -> str:
+    """A document as one line of a stream."""
+    return json.dumps(document, ensure_ascii=False, separators=(",", ":"))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Address):
+        return str(value)
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return dataclasses.asdict(value)
+    return value
+
+
+def _snake(name: str) -> str:
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()

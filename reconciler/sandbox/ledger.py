@@ -1,0 +1,127 @@
+"""The referee's book: every request, what it did to the world, and what the client heard."""
+
+from __future__ import annotations
+
+import json
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, replace
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from reconciler.sandbox.settings import SandboxError
+
+
+class Effect(StrEnum):
+    """What a request changed."""
+
+    CREATED = "created"
+    DELETED = "deleted"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One request, written when its outcome is decided and before the client can hear of it.
+
+    `status` is what the client is told, None when the connection dies without an answer. A late
+    execution is an entry of its own, with `cause` naming the request that brought it about.
+    `told` is false when the answer does not say what happened.
+    """
+
+    seq: int
+    cause: int | None = None
+    arrived: float
+    decided: float
+    method: str
+    path: str
+    caller: str | None = None
+    project_id: str | None = None
+    name: str | None = None
+    id: str | None = None
+    marker: str | None = None
+    status: int | None
+    effect: Effect | None = None
+    fault: str | None = None
+    in_flight: int = 0
+    told: bool = True
+
+    @property
+    def misled(self) -> bool:
+        """Whether something was done although the client was told otherwise, or nothing."""
+        return self.effect is not None and not self.told
+
+
+class Ledger:
+    """The entries of one sandbox, oldest first; the oldest are dropped beyond `limit`."""
+
+    def __init__(self, limit: int | None, path: Path | None = None) -> None:
+        self._entries: deque[Entry] = deque(maxlen=limit)
+        self._file = None if path is None else _open(path)
+        self._numbered = 0
+        self._listeners: list[Callable[[Entry], None]] = []
+
+    def __iter__(self) -> Iterator[Entry]:
+        return iter(self._entries)
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    @property
+    def entries(self) -> tuple[Entry, ...]:
+        """Everything still remembered."""
+        return tuple(self._entries)
+
+    def effects(self, effect: Effect) -> tuple[Entry, ...]:
+        """The entries with one effect, in the order in which it happened."""
+        return tuple(entry for entry in self._entries if entry.effect is effect)
+
+    def since(self, seq: int) -> tuple[Entry, ...]:
+        """The entries numbered above `seq`; an order of arrival, not of outcomes."""
+        return tuple(entry for entry in self._entries if entry.seq > seq)
+
+    def number(self) -> int:
+        """Number a request as it arrives, from 1."""
+        self._numbered += 1
+        return self._numbered
+
+    def listen(self, listener: Callable[[Entry], None]) -> None:
+        """Hear of every entry from now on."""
+        self._listeners.append(listener)
+
+    def write(self, entry: Entry) -> None:
+        """Add an entry, to the file as well when there is one."""
+        self._entries.append(entry)
+        self._append(entry)
+        for listener in self._listeners:
+            listener(entry)
+
+    def correct(self, entry: Entry) -> None:
+        """Note that an answer did not arrive after all; in the file, a second line says so."""
+        corrected = replace(entry, status=None, told=False)
+        for position in range(len(self._entries) - 1, -1, -1):
+            if self._entries[position] is entry:
+                self._entries[position] = corrected
+        self._append(corrected)
+
+    def _append(self, entry: Entry) -> None:
+        if self._file is not None:
+            self._file.write(json.dumps(to_record(entry), separators=(",", ":")) + "\n")
+            self._file.flush()
+
+    def close(self) -> None:
+        """Close the file, if there is one."""
+        if self._file is not None:
+            self._file.close()
+
+
+def to_record(entry: Entry) -> dict[str, Any]:
+    """Flatten an entry for a JSON line."""
+    return {**asdict(entry), "misled": entry.misled}
+
+
+def _open(path: Path) -> Any:
+    try:
+        return path.open("a", encoding="ascii")
+    except OSError as exc:
+        raise SandboxError(f"cannot write the ledger {path}: {exc.strerror}") from None

@@ -1,0 +1,36 @@
+"""Projects by id: a closed list when one was given, otherwise any id with a made-up name."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from hashlib import blake2b
+
+from reconciler.sandbox.settings import Project
+
+_FIT = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?")
+
+
+class Projects:
+    """The projects of the tenant."""
+
+    def __init__(self, projects: tuple[Project, ...]) -> None:
+        self._names = {project.id: project.name for project in projects}
+        self.listed = projects
+
+    def exists(self, project_id: str) -> bool:
+        """Whether a workload can be created there; an open list has every project."""
+        return not self._names or project_id in self._names
+
+    def name_of(self, project_id: str) -> str:
+        """The project's name, made up from the id when none was given."""
+        return self._names.get(project_id) or _made_up_name(project_id)
+
+
+@lru_cache(maxsize=4096)
+def _made_up_name(project_id: str) -> str:
+    """Fit any id into the alphabet that the API document allows for project names."""
+    if _FIT.fullmatch(project_id):
+        return f"project-{project_id}"
+    digest = blake2b(project_id.encode("utf-8", "surrogatepass"), digest_size=4).hexdigest()
+    return f"project-{digest}"

@@ -1,0 +1,236 @@
+"""Fault rules: one line of text each, such as `503 p=30% on=POST retry-after=2s`."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from reconciler.sandbox.quantities import (
+    Span,
+    read_count,
+    read_duration,
+    read_share,
+    read_size,
+    read_span,
+)
+from reconciler.sandbox.settings import SandboxError
+
+
+class Fault(StrEnum):
+    """What a rule does to a request, or to the life of the workload that it creates or deletes."""
+
+    STATUS = "status"
+    REDIRECT = "redirect"
+    CAP = "cap"
+    RATE = "rate"
+    DROP = "drop"
+    LOST = "lost"
+    LATE = "late"
+    SLOW = "slow"
+    TRUNCATE = "truncate"
+    DRIP = "drip"
+    OVERSIZE = "oversize"
+    BOMB = "bomb"
+    GARBLE = "garble"
+    LATENCY = "latency"
+    LAG = "lag"
+    LIST_LAG = "list-lag"
+    STRIP = "strip-annotations"
+    SYNC_DELAY = "sync-delay"
+    SYNC_STUCK = "sync-stuck"
+    SYNC_FAILS = "sync-fails"
+    LINGER = "linger"
+    DELETE_FAILS = "delete-fails"
+
+
+class Route(StrEnum):
+    """The parts of the API that a rule can single out with `at=`."""
+
+    WORKLOADS = "workloads"
+    LIST = "list"
+    TYPES = "types"
+    PROJECTS = "projects"
+    TOKEN = "token"  # noqa: S105 - the name of an endpoint
+
+
+class Page(StrEnum):
+    """What the body of an injected status looks like."""
+
+    JSON = "json"
+    HTML = "html"
+    EMPTY = "empty"
+
+
+ON_CREATE = frozenset(
+    {Fault.LAG, Fault.LIST_LAG, Fault.STRIP, Fault.SYNC_DELAY, Fault.SYNC_STUCK, Fault.SYNC_FAILS}
+)
+ON_DELETE = frozenset({Fault.LINGER, Fault.DELETE_FAILS})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """One fault and when it strikes; seconds and bytes, None where nothing is asked for.
+
+    `amount` is the number behind the fault's name: a status, a duration, a size or a ceiling.
+    """
+
+    text: str
+    fault: Fault
+    amount: float = 0.0
+    note: str = ""
+    on: frozenset[str] | None = None
+    at: frozenset[Route] = frozenset({Route.WORKLOADS})
+    name: str | None = None
+    kind: str | None = None
+    project: str | None = None
+    share: float | None = None
+    nth: Span | None = None
+    attempt: Span | None = None
+    every: int | None = None
+    times: int | None = None
+    after: float = 0.0
+    lasts: float | None = None
+    retry_after: float | None = None
+    retry_date: bool = False
+    status: int | None = None
+    page: Page = Page.JSON
+    executed: bool = False
+    hangup: bool = False
+    jitter: float = 0.0
+    chunk: int = 64
+
+
+def read_rule(text: str) -> Rule:
+    """Read one rule; raises SandboxError that names the word it stumbles over."""
+    try:
+        head, *words = shlex.split(text)
+    except ValueError:
+        raise SandboxError(f"fault rule '{text}' is empty or has an open quote") from None
+    try:
+        fields = _read_head(head)
+        for word in words:
+            fields |= _read_word(word)
+    except ValueError as exc:
+        raise SandboxError(f"fault rule '{text}': {exc}") from None
+    return _with_methods(Rule(text=text, **fields))
+
+
+def read_rules(text: str) -> tuple[Rule, ...]:
+    """Read a file of rules: one a line, `#` starts a comment; raises SandboxError."""
+    lines = (line.strip() for line in text.splitlines())
+    return tuple(read_rule(line) for line in lines if line and not line.startswith("#"))
+
+
+def _with_methods(rule: Rule) -> Rule:
+    if rule.fault in ON_CREATE | ON_DELETE and rule.on is not None:
+        raise SandboxError(f"fault rule '{rule.text}': '{rule.fault}' has its own method, drop on=")
+    return rule
+
+
+def _read_head(head: str) -> dict[str, Any]:
+    name, equals, value = head.partition("=")
+    if name.isascii() and name.isdigit():
+        return {"fault": Fault.STATUS, "amount": float(_read_status(name))}
+    if name not in _HEADS:
+        raise ValueError(f"'{name}' is no fault; known are a status code, {', '.join(_HEADS)}")
+    fault = Fault(name)
+    read, default = _HEADS[name]
+    if read is None:
+        return {"fault": fault, "note": value or default}
+    if not equals and default is None:
+        raise ValueError(f"'{name}' needs a value: {name}=…")
+    return {"fault": fault, "amount": float(read(value)) if equals else float(default)}
+
+
+def _read_word(word: str) -> dict[str, Any]:
+    key, equals, value = word.partition("=")
+    if key in _FLAGS and not equals:
+        return {key: True}
+    if key not in _WORDS or not equals:
+        raise ValueError(f"'{word}' is not understood; known are {', '.join((*_WORDS, *_FLAGS))}")
+    field, read = _WORDS[key]
+    if key == "retry-date":
+        return {"retry_after": read(value), "retry_date": True}
+    return {field: read(value)}
+
+
+def _read_status(text: str) -> int:
+    status = read_count(text)
+    if not 400 <= status <= 599:
+        raise ValueError(f"{text} is not a status from 400 to 599")
+    return status
+
+
+def _read_methods(text: str) -> frozenset[str]:
+    methods = frozenset(text.upper().split(","))
+    unknown = sorted(methods - {"GET", "POST", "DELETE"})
+    if unknown:
+        raise ValueError(f"on={text}: {unknown[0]} is not GET, POST or DELETE")
+    return methods
+
+
+def _read_routes(text: str) -> frozenset[Route]:
+    if text == "all":
+        return frozenset(Route)
+    try:
+        return frozenset(Route(part) for part in text.split(","))
+    except ValueError:
+        raise ValueError(f"at={text}: known are {', '.join(Route)} and all") from None
+
+
+def _read_page(text: str) -> Page:
+    try:
+        return Page(text)
+    except ValueError:
+        raise ValueError(f"page={text}: known are {', '.join(Page)}") from None
+
+
+_Reader = Callable[[str], Any]
+# name -> how its value is read and what it is when none is given; no reader: the value is a text.
+_HEADS: dict[str, tuple[_Reader | None, Any]] = {
+    Fault.REDIRECT: (None, "http://127.0.0.1:9/"),
+    Fault.CAP: (read_count, None),
+    Fault.RATE: (read_count, None),
+    Fault.DROP: (None, ""),
+    Fault.LOST: (None, ""),
+    Fault.LATE: (read_duration, None),
+    Fault.SLOW: (read_duration, None),
+    Fault.TRUNCATE: (read_size, 10),
+    Fault.DRIP: (read_duration, 0.1),
+    Fault.OVERSIZE: (read_size, 100 * 1024**2),
+    Fault.BOMB: (read_size, 100 * 1024**2),
+    Fault.GARBLE: (None, ""),
+    Fault.LATENCY: (read_duration, None),
+    Fault.LAG: (read_duration, None),
+    Fault.LIST_LAG: (read_duration, None),
+    Fault.STRIP: (None, ""),
+    Fault.SYNC_DELAY: (read_duration, None),
+    Fault.SYNC_STUCK: (None, ""),
+    Fault.SYNC_FAILS: (None, "admission webhook denied the request"),
+    Fault.LINGER: (read_duration, float("inf")),
+    Fault.DELETE_FAILS: (None, "the cluster did not delete the workload"),
+}
+_WORDS: dict[str, tuple[str, _Reader]] = {
+    "on": ("on", _read_methods),
+    "at": ("at", _read_routes),
+    "name": ("name", str),
+    "kind": ("kind", str),
+    "project": ("project", str),
+    "p": ("share", read_share),
+    "nth": ("nth", read_span),
+    "try": ("attempt", read_span),
+    "every": ("every", read_count),
+    "times": ("times", read_count),
+    "after": ("after", read_duration),
+    "for": ("lasts", read_duration),
+    "retry-after": ("retry_after", read_duration),
+    "retry-date": ("retry_after", read_duration),
+    "status": ("status", _read_status),
+    "page": ("page", _read_page),
+    "jitter": ("jitter", read_duration),
+    "chunk": ("chunk", read_count),
+}
+_FLAGS = ("executed", "hangup")

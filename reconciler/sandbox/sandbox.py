@@ -1,0 +1,67 @@
+"""One sandbox, put together: an ASGI application, the world behind it, and the book about it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+
+from reconciler.sandbox.api import Api
+from reconciler.sandbox.asgi import App
+from reconciler.sandbox.control import Control
+from reconciler.sandbox.faults import Faults
+from reconciler.sandbox.journal import FileJournal, Journal
+from reconciler.sandbox.ledger import Ledger
+from reconciler.sandbox.rules import read_rule
+from reconciler.sandbox.settings import Settings
+from reconciler.sandbox.store import Store
+from reconciler.sandbox.tokens import Tokens
+from reconciler.sandbox.wire import Sleep
+
+
+class Sandbox:
+    """A server without a socket: give `app` to any ASGI server or in-process transport.
+
+    `clock` tells epoch seconds and decides every phase, expiry and window; `sleep` is awaited
+    where an answer is meant to take time. Raises SandboxError when the settings cannot be used.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        clock: Callable[[], float] = time.time,
+        sleep: Sleep = asyncio.sleep,
+    ) -> None:
+        self.settings = settings
+        self._clock = clock
+        rules = [read_rule(text) for text in settings.faults]
+        self._journal = Journal() if settings.data is None else FileJournal(settings.data)
+        self._store = Store(settings, clock, self._journal)
+        self.ledger = Ledger(settings.ledger_limit, settings.ledger)
+        self.tokens = Tokens(settings, clock)
+        self.faults = Faults(rules, seed=settings.seed, now=clock())
+        control = Control(self._store, self.faults, self.ledger, self.tokens, clock)
+        self.app = App(
+            settings=settings,
+            api=Api(settings, self._store, self.tokens, clock),
+            faults=self.faults,
+            ledger=self.ledger,
+            control=control if settings.control else None,
+            clock=clock,
+            sleep=sleep,
+        )
+
+    @property
+    def store(self) -> Store:
+        """The world as of now: requests that were held back are carried out first when due."""
+        self.app.settle()
+        return self._store
+
+    def set_faults(self, *rules: str) -> None:
+        """Put these rules in force instead of the present ones; raises SandboxError."""
+        self.faults.replace([read_rule(text) for text in rules], self._clock())
+
+    def close(self) -> None:
+        """Close the data file and the ledger."""
+        self._journal.close()
+        self.ledger.close()

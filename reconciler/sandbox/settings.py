@@ -1,0 +1,79 @@
+"""What a sandbox is told before it starts: who may log in, which projects exist, how life goes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+DEMO_CLIENT_ID = "demo"
+# Public on purpose: it opens nothing but a throw-away server on the loopback interface.
+DEMO_SECRET = "demo-secret-for-the-local-sandbox-only"  # noqa: S105 - documented, guards nothing
+
+
+class SandboxError(Exception):
+    """The sandbox cannot start as asked; the message says why and what to do instead."""
+
+
+class AfterDelete(StrEnum):
+    """How a GET answers once a deletion is complete; the API document leaves it open."""
+
+    MISSING = "missing"
+    BODY = "body"
+    BARE = "bare"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Credential:
+    """A client that may log in; `projects` of None means every project."""
+
+    client_id: str
+    client_secret: str
+    projects: frozenset[str] | None = None
+    writes: bool = True
+
+    def may_see(self, project_id: str) -> bool:
+        """Whether this client has any right in the project."""
+        return self.projects is None or project_id in self.projects
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Project:
+    """A project by id (a string, as everywhere in the API) and by name."""
+
+    id: str
+    name: str
+
+
+DEMO = Credential(client_id=DEMO_CLIENT_ID, client_secret=DEMO_SECRET)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Everything that shapes one sandbox; durations are seconds, sizes are bytes.
+
+    Without `projects` any project id is accepted; with them, every other id is forbidden (403).
+    """
+
+    seed: int = 0
+    credentials: tuple[Credential, ...] = (DEMO,)
+    projects: tuple[Project, ...] = ()
+    categories: tuple[str, ...] = ("Build", "Train", "Deploy")
+    tenant_id: int = 1
+    cluster_id: str = "9c1f7b64-5a0e-4a61-8d5e-2f0f6a3f8b10"
+    issuer: str = "http://sandbox.localhost/auth/realms/sandbox"
+    token_lifetime: float = 3600.0
+    refresh_lifetime: float = 36_000.0
+    says_expiry: bool = False
+    sync_delay: float = 0.0
+    delete_delay: float = 0.0
+    latency: float = 0.0
+    after_delete: AfterDelete = AfterDelete.MISSING
+    conflict_names_id: bool = False
+    listing: bool = True
+    control: bool = False
+    faults: tuple[str, ...] = ()
+    max_body: int = 4 * 1024 * 1024
+    data: Path | None = None
+    ledger: Path | None = None
+    ledger_limit: int | None = 200_000

@@ -1,0 +1,240 @@
+"""The world behind the API: workloads, the names they hold, and the ways to meddle with them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from hashlib import blake2b
+from typing import Any
+from uuid import UUID
+
+from reconciler.sandbox.answers import Refusal, encode
+from reconciler.sandbox.journal import Journal
+from reconciler.sandbox.manifests import dress_manifest
+from reconciler.sandbox.projects import Projects
+from reconciler.sandbox.settings import Settings
+from reconciler.sandbox.submission import Submission, read_submission
+from reconciler.sandbox.workload import STRAIGHT, Phase, Twist, Workload
+
+SOMEBODY_ELSE = "somebody-else"
+_KEPT_AFTER_DELETE = 14 * 24 * 3600.0
+_SWEEP_EVERY = 1024
+
+
+class Store:
+    """All workloads by id; one living workload per (project, name), ids never reused.
+
+    Methods named after API calls obey its rules and raise Refusal. `plant`, `vanish`, `edit` and
+    `fail_sync` are for tests and the control API: they act as the world does, behind every back.
+    """
+
+    def __init__(self, settings: Settings, clock: Callable[[], float], journal: Journal) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._journal = journal
+        self._projects = Projects(settings.projects)
+        self._by_id: dict[str, Workload] = {}
+        self._holders: dict[tuple[str, str], list[str]] = {}
+        self._births: dict[tuple[str, str], int] = {}
+        self._next_sweep = _SWEEP_EVERY
+        for workload in journal.load():
+            self._remember(workload)
+        self._births |= journal.births()
+
+    def __len__(self) -> int:
+        return len(self._by_id)
+
+    def create(self, submission: Submission, caller: str, twist: Twist = STRAIGHT) -> Workload:
+        """Accept a submission; raises Refusal (409) while the name is held."""
+        now = self._clock()
+        holder = self.find(submission.project_id, submission.name)
+        if holder is not None:
+            raise self._conflict(holder)
+        self._sweep(now)
+        return self._bear(submission, caller, twist, now)
+
+    def get(self, workload_id: str) -> Workload | None:
+        """The workload as its creator wrote it, gone or alive, unless it is still invisible."""
+        workload = self._by_id.get(workload_id)
+        if workload is None or workload.visible_at > self._clock():
+            return None
+        return workload
+
+    def delete(self, workload: Workload, caller: str, twist: Twist = STRAIGHT) -> Workload:
+        """Accept a deletion; asking again is harmless, and revives one that has failed."""
+        now = self._clock()
+        if workload.phase(now) is Phase.DELETING:
+            return workload
+        delay = self._settings.delete_delay if twist.delete_delay is None else twist.delete_delay
+        return self._keep(
+            replace(
+                workload,
+                delete_at=now,
+                delete_settles_at=now + delay if delay != float("inf") else None,
+                delete_failure=twist.delete_failure,
+                deleted_by=caller,
+                updated_at=now,
+                updated_by=caller,
+            )
+        )
+
+    def find(self, project_id: str, name: str) -> Workload | None:
+        """The living workload that holds a name, visible or not."""
+        now = self._clock()
+        living = (w for w in self.namesakes(project_id, name) if not w.is_gone(now))
+        return next(living, None)
+
+    def namesakes(self, project_id: str, name: str) -> tuple[Workload, ...]:
+        """Every workload, gone or alive, that has or had a name."""
+        ids = self._holders.get((project_id, name), ())
+        return tuple(self._by_id[workload_id] for workload_id in ids)
+
+    def all(self) -> tuple[Workload, ...]:
+        """Every workload still remembered, in order of creation."""
+        return tuple(self._by_id.values())
+
+    def live(self) -> tuple[Workload, ...]:
+        """The workloads that are not gone, in order of creation."""
+        now = self._clock()
+        return tuple(w for w in self._by_id.values() if not w.is_gone(now))
+
+    def phase(self, workload_id: str) -> Phase | None:
+        """The present phase of a workload, None for an id never given out."""
+        workload = self._by_id.get(workload_id)
+        return None if workload is None else workload.phase(self._clock())
+
+    def manifest(self, workload_id: str) -> dict[str, Any]:
+        """The raw manifest of a workload as a value; raises KeyError for an unknown id."""
+        manifest: dict[str, Any] = json.loads(self._by_id[workload_id].raw)
+        return manifest
+
+    def plant(self, request: Mapping[str, Any], *, by: str = SOMEBODY_ELSE) -> Workload:
+        """Create a workload out of band, even where the name is held; raises Refusal (400)."""
+        submission = read_submission(encode(request), self._settings)
+        return self._bear(submission, by, STRAIGHT, self._clock())
+
+    def vanish(self, workload_id: str, *, by: str = SOMEBODY_ELSE) -> Workload:
+        """Make a workload disappear at once; raises KeyError for an unknown id."""
+        now = self._clock()
+        gone = replace(
+            self._by_id[workload_id],
+            delete_at=now,
+            delete_settles_at=now,
+            delete_failure=None,
+            deleted_by=by,
+        )
+        return self._keep(gone)
+
+    def edit(
+        self,
+        workload_id: str,
+        *,
+        manifest: Mapping[str, Any] | None = None,
+        priority: str | None = None,
+        category: str | None = None,
+        by: str = SOMEBODY_ELSE,
+    ) -> Workload:
+        """Change a live workload behind its owner's back; raises KeyError for an unknown id."""
+        old = self._by_id[workload_id]
+        raw = old.raw.encode() if manifest is None else encode(manifest)
+        priority, category = priority or old.priority, category or old.category
+        dressed = self._dress(raw, old.name, old.project_name, priority, category)
+        edited = replace(
+            old,
+            raw=raw.decode(),
+            dressed=dressed,
+            priority=priority,
+            category=category,
+            updated_at=self._clock(),
+            updated_by=by,
+        )
+        return self._keep(edited)
+
+    def fail_sync(self, workload_id: str, message: str = "admission denied") -> Workload:
+        """Let the cluster refuse a workload from now on; raises KeyError for an unknown id."""
+        now = self._clock()
+        old = self._by_id[workload_id]
+        failed = replace(old, applying_at=now, settled_at=now, sync_failure=message)
+        return self._keep(failed)
+
+    def _bear(self, submission: Submission, caller: str, twist: Twist, now: float) -> Workload:
+        project_name = self._projects.name_of(submission.project_id)
+        raw = _without_annotations(submission) if twist.strips_annotations else submission.raw
+        delay = self._settings.sync_delay if twist.sync_delay is None else twist.sync_delay
+        workload = Workload(
+            id=self._mint((submission.project_id, submission.name)),
+            project_id=submission.project_id,
+            project_name=project_name,
+            name=submission.name,
+            group=submission.kind.group,
+            version=submission.version,
+            kind=submission.kind.name,
+            priority=submission.priority,
+            category=submission.category,
+            raw=raw.decode(),
+            dressed=self._dress(
+                raw, submission.name, project_name, submission.priority, submission.category
+            ),
+            created_at=now,
+            created_by=caller,
+            updated_at=now,
+            updated_by=caller,
+            visible_at=now + twist.read_lag,
+            listed_at=now + max(twist.read_lag, twist.list_lag),
+            applying_at=now + delay / 2,
+            settled_at=None if twist.stuck else now + delay,
+            sync_failure=twist.sync_failure,
+        )
+        return self._keep(workload)
+
+    def _dress(
+        self, raw: bytes, name: str, project: str, priority: str | None, category: str | None
+    ) -> str:
+        dressed = dress_manifest(
+            raw, name=name, project_name=project, priority=priority, category=category
+        )
+        return encode(dressed).decode()
+
+    def _mint(self, address: tuple[str, str]) -> str:
+        """Derive the id from the seed and the how-manieth of its name, never from arrival order.
+
+        Concurrent requests then get the same ids in every replay of a seed.
+        """
+        nth = self._births[address] = self._births.get(address, 0) + 1
+        text = "\0".join((str(self._settings.seed), *address, str(nth)))
+        digest = blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+        return str(UUID(bytes=digest, version=4))
+
+    def _keep(self, workload: Workload) -> Workload:
+        self._journal.append(workload, self._births.get(workload.address, 1))
+        self._remember(workload)
+        return workload
+
+    def _remember(self, workload: Workload) -> None:
+        if workload.id not in self._by_id:
+            self._holders.setdefault(workload.address, []).append(workload.id)
+        self._by_id[workload.id] = workload
+
+    def _conflict(self, holder: Workload) -> Refusal:
+        hint = f" (id {holder.id})" if self._settings.conflict_names_id else ""
+        message = f"workload with name '{holder.name}' already exists in this project{hint}"
+        return Refusal(409, message)
+
+    def _sweep(self, now: float) -> None:
+        """Forget what was deleted two weeks ago, as the control plane does."""
+        if len(self._by_id) < self._next_sweep:
+            return
+        horizon = now - _KEPT_AFTER_DELETE
+        kept = [w for w in self._by_id.values() if not w.is_gone(horizon)]
+        self._by_id.clear()
+        self._holders.clear()
+        for workload in kept:
+            self._remember(workload)
+        self._next_sweep = 2 * len(kept) + _SWEEP_EVERY
+
+
+def _without_annotations(submission: Submission) -> bytes:
+    manifest: dict[str, Any] = json.loads(submission.raw)
+    manifest.get("metadata", {}).pop("annotations", None)
+    return encode(manifest)

@@ -1,0 +1,163 @@
+"""Logging in: client credentials against signed tokens that expire and can be revoked."""
+
+from __future__ import annotations
+
+import hmac
+import math
+from collections.abc import Callable
+from hashlib import sha256
+from typing import Any
+
+from reconciler.sandbox.answers import Refusal
+from reconciler.sandbox.settings import Credential, Settings
+from reconciler.sandbox.submission import read_json
+
+_CHALLENGE = ((b"www-authenticate", b"Bearer"),)
+_ALGORITHM = "HS256"
+_CACHED = 4096
+_UNFAMILIAR = "Issuer is not familiar."
+# The control plane reads these names in any letter case: its documents themselves disagree.
+_SPELLINGS = {
+    "client_credentials": ("clientid", "clientsecret"),
+    "app_token": ("appid", "appsecret"),
+}
+
+
+class Tokens:
+    """Grants and checks the tokens of one sandbox; the signing key follows from its secrets.
+
+    So a token outlives a restart, and a sandbox with other secrets refuses it.
+    """
+
+    def __init__(self, settings: Settings, clock: Callable[[], float]) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._credentials = {c.client_id: c for c in settings.credentials}
+        secrets = "\0".join(f"{c.client_id}\0{c.client_secret}" for c in settings.credentials)
+        self._key = sha256(f"sandbox signing key\0{secrets}".encode()).digest()
+        self._granted = 0
+        self._revoked: set[str] = set()
+        self._live: dict[str, set[str]] = {}
+        self._checked: dict[bytes, dict[str, Any]] = {}
+
+    def grant(self, body: bytes) -> dict[str, Any]:
+        """Answer `POST /api/v1/token`; raises Refusal, 400 for the form and 401 for the secret."""
+        request = read_json(body)
+        if not isinstance(request, dict):
+            raise Refusal(400, "request body must be a JSON object")
+        fields = {key.lower(): value for key, value in request.items()}
+        grant = fields.get("granttype")
+        if grant == "refresh_token":
+            return self._issue(self._refresh(_text(fields, "refreshtoken")))
+        if grant not in _SPELLINGS:
+            raise Refusal(400, f"grantType '{grant}' is not supported")
+        client_id, secret = (_text(fields, key) for key in _SPELLINGS[grant])
+        return self._issue(self._log_in(client_id, secret))
+
+    def caller(self, authorization: bytes | None) -> Credential:
+        """Whom a request speaks for; raises Refusal (401)."""
+        if authorization is None:
+            raise Refusal(401, "Authorization header is missing", headers=_CHALLENGE)
+        claims = self._checked.get(authorization)
+        if claims is None:
+            claims = self._check(authorization)
+        if claims["exp"] <= self._clock():
+            raise Refusal(401, "token is expired", headers=_CHALLENGE)
+        return self._credentials[claims["sub"]]
+
+    def revoke(self, client_id: str | None = None) -> int:
+        """Make every token granted so far worthless, of one client or of all; returns how many."""
+        revoked = 0
+        for owner, ids in self._live.items():
+            if client_id in (None, owner):
+                revoked += len(ids)
+                self._revoked |= ids
+                ids.clear()
+        self._checked.clear()
+        return revoked
+
+    def _log_in(self, client_id: str, secret: str) -> Credential:
+        credential = self._credentials.get(client_id)
+        expected = "" if credential is None else credential.client_secret
+        same = hmac.compare_digest(
+            secret.encode("utf-8", "surrogatepass"), expected.encode("utf-8", "surrogatepass")
+        )
+        if credential is None or not same:
+            raise Refusal(401, "Invalid client or Invalid client credentials", headers=_CHALLENGE)
+        return credential
+
+    def _refresh(self, token: str) -> Credential:
+        claims = self._decode(token.encode("utf-8", "surrogatepass"), "refresh")
+        if claims["exp"] <= self._clock():
+            raise Refusal(401, "refresh token is expired", headers=_CHALLENGE)
+        return self._credentials[claims["sub"]]
+
+    def _issue(self, credential: Credential) -> dict[str, Any]:
+        access = self._sign(credential, "access", self._settings.token_lifetime)
+        answer: dict[str, Any] = {
+            "accessToken": access,
+            "idToken": access,
+            "refreshToken": self._sign(credential, "refresh", self._settings.refresh_lifetime),
+        }
+        if self._settings.says_expiry:
+            answer["expiresIn"] = math.ceil(self._settings.token_lifetime)
+        return answer
+
+    def _sign(self, credential: Credential, use: str, lifetime: float) -> str:
+        import jwt
+
+        now = self._clock()
+        self._granted += 1
+        token_id = f"{now:.6f}-{self._granted}"
+        self._live.setdefault(credential.client_id, set()).add(token_id)
+        claims = {
+            "iss": self._settings.issuer,
+            "sub": credential.client_id,
+            "tenant_id": self._settings.tenant_id,
+            "use": use,
+            "iat": int(now),
+            "exp": math.ceil(now + lifetime),
+            "jti": token_id,
+        }
+        return jwt.encode(claims, self._key, algorithm=_ALGORITHM)
+
+    def _check(self, authorization: bytes) -> dict[str, Any]:
+        scheme, _, token = authorization.partition(b" ")
+        if scheme.lower() != b"bearer":
+            raise Refusal(401, "Authorization header is not a bearer token", headers=_CHALLENGE)
+        claims = self._decode(token.strip(), "access")
+        if len(self._checked) >= _CACHED:
+            self._checked.clear()
+        self._checked[authorization] = claims
+        return claims
+
+    def _decode(self, token: bytes, use: str) -> dict[str, Any]:
+        import jwt
+
+        # PyJWT would compare with the real clock; expiry is judged by the injected one.
+        try:
+            claims: dict[str, Any] = jwt.decode(
+                token,
+                self._key,
+                algorithms=[_ALGORITHM],
+                issuer=self._settings.issuer,
+                options={
+                    "verify_exp": False,
+                    "verify_iat": False,
+                    "verify_nbf": False,
+                    "require": ["exp", "sub", "jti"],
+                },
+            )
+        except (jwt.PyJWTError, ValueError):
+            raise Refusal(401, _UNFAMILIAR, headers=_CHALLENGE) from None
+        usable = claims.get("use") == use and claims["sub"] in self._credentials
+        if not usable or claims["jti"] in self._revoked:
+            raise Refusal(401, _UNFAMILIAR, headers=_CHALLENGE)
+        return claims
+
+
+def _text(fields: dict[str, Any], key: str) -> str:
+    value = fields.get(key)
+    if not isinstance(value, str) or not value:
+        raise Refusal(400, f"{key} is required and must be a string")
+    return value

@@ -1,0 +1,154 @@
+"""One ASGI exchange from the server's side: read, answer, dawdle, or let the connection die."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import struct
+import zlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, MutableMapping
+from typing import Any
+
+from reconciler.sandbox.answers import Answer, Header, Refusal
+
+Message = MutableMapping[str, Any]
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+Sleep = Callable[[float], Awaitable[None]]
+
+# Where the socket server leaves the transport of a connection for us (see server.py).
+TRANSPORT = "sandbox.transport"
+_RESET_ON_CLOSE = struct.pack("ii", 1, 0)
+_BLOCK = b" " * 65_536
+
+
+class ConnectionLostError(Exception):
+    """The connection died on purpose, in process, where there is no socket to close."""
+
+
+class ClientGoneError(Exception):
+    """The client hung up before its request was read."""
+
+
+class Wire:
+    """The connection of one request."""
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self._receive = receive
+        self._send = send
+        self._transport: Any = (scope.get("state") or {}).get(TRANSPORT)
+
+    async def read_body(self, declared: bytes | None, limit: int) -> bytes:
+        """Read the request body; raises Refusal (413) beyond `limit`, or ClientGoneError."""
+        if declared is not None and declared.isdigit() and int(declared) > limit:
+            raise _too_large(limit)
+        parts: list[bytes] = []
+        size = 0
+        while True:
+            message = await self._receive()
+            if message["type"] == "http.disconnect":
+                raise ClientGoneError
+            part = message.get("body", b"")
+            parts.append(part)
+            size += len(part)
+            if size > limit:
+                raise _too_large(limit)
+            if not message.get("more_body", False):
+                return b"".join(parts)
+
+    async def send(self, status: int, body: bytes, headers: tuple[Header, ...]) -> None:
+        """Send a whole answer."""
+        length = (b"content-length", str(len(body)).encode())
+        await self._start(status, (*headers, length))
+        await self._send({"type": "http.response.body", "body": body})
+
+    async def stream(self, status: int, headers: tuple[Header, ...], parts: _Parts) -> None:
+        """Send an answer of unannounced length, part by part."""
+        await self._start(status, headers)
+        async for part in parts:
+            await self._send({"type": "http.response.body", "body": part, "more_body": True})
+        await self._send({"type": "http.response.body", "body": b""})
+
+    async def cut(self, answer: Answer, size: int) -> None:
+        """Announce a whole answer, send its first `size` bytes, and close the connection."""
+        # One byte short at most: a whole answer would not be a broken one.
+        part = answer.body[: min(size, len(answer.body) - 1)]
+        length = (b"content-length", str(len(answer.body)).encode())
+        await self._start(answer.status, (*answer.headers, length))
+        await self._send({"type": "http.response.body", "body": part, "more_body": True})
+        await self._die(reset=False)
+
+    async def kill(self) -> None:
+        """Reset the connection without a word; raises ConnectionLostError where there is none."""
+        await self._die(reset=True)
+
+    async def outlasts(self, sleep: Sleep, seconds: float) -> bool:
+        """Sleep, and say whether the client is still there afterwards."""
+        sleeping = asyncio.ensure_future(sleep(seconds))
+        leaving = asyncio.ensure_future(self._receive())
+        try:
+            await asyncio.wait({sleeping, leaving}, return_when=asyncio.FIRST_COMPLETED)
+            return sleeping.done()
+        finally:
+            sleeping.cancel()
+            leaving.cancel()
+
+    async def _start(self, status: int, headers: tuple[Header, ...]) -> None:
+        await self._send(
+            {"type": "http.response.start", "status": status, "headers": list(headers)}
+        )
+
+    async def _die(self, *, reset: bool) -> None:
+        if self._transport is None:
+            raise ConnectionLostError("the sandbox let the connection die")
+        if reset:
+            raw = self._transport.get_extra_info("socket")
+            raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+            self._transport.abort()
+        else:
+            self._transport.close()
+        # The server must have noticed before we return, or it would answer 500 in our place.
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+
+
+_Parts = AsyncIterator[bytes]
+
+
+async def drip(body: bytes, chunk: int, interval: float, sleep: Sleep) -> _Parts:
+    """Yield a body in small chunks with a pause after each."""
+    for start in range(0, len(body), chunk):
+        yield body[start : start + chunk]
+        await sleep(interval)
+
+
+async def pad(body: bytes, size: int) -> _Parts:
+    """Yield a JSON body followed by spaces up to `size`: valid, and far too long."""
+    for part in _padded(body, size):
+        yield part
+
+
+async def bomb(body: bytes, size: int) -> _Parts:
+    """Yield the gzip form of a padded body: small on the wire, `size` bytes when unpacked."""
+    packer = zlib.compressobj(9, wbits=zlib.MAX_WBITS | 16)
+    for part in _padded(body, size):
+        packed = packer.compress(part)
+        if packed:
+            yield packed
+        # Let other requests in between two blocks.
+        await asyncio.sleep(0)
+    yield packer.flush()
+
+
+def _padded(body: bytes, size: int) -> Iterator[bytes]:
+    yield body
+    missing = size - len(body)
+    while missing > 0:
+        yield _BLOCK[:missing]
+        missing -= len(_BLOCK)
+
+
+def _too_large(limit: int) -> Refusal:
+    message = f"request body exceeds {limit} bytes"
+    return Refusal(413, message, headers=((b"connection", b"close"),))

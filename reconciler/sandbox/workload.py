@@ -1,0 +1,162 @@
+"""A workload of the sandbox as a value; its phases follow from time stamps, so nothing ticks."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from typing import Any
+
+from reconciler.sandbox.answers import encode, timestamp
+from reconciler.sandbox.settings import AfterDelete
+
+DEPARTMENT_ID = "1"
+DEPARTMENT_NAME = "default"
+
+
+class Phase(StrEnum):
+    """The `status` of the API's syncInfo."""
+
+    QUEUED = "Queued"
+    APPLYING = "Applying"
+    SYNCED = "Synced"
+    FAILED = "Failed"
+    DELETING = "Deleting"
+    DELETED = "Deleted"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Twist:
+    """What a fault makes of one workload's life; seconds, and None for what goes as usual."""
+
+    sync_delay: float | None = None
+    sync_failure: str | None = None
+    stuck: bool = False
+    read_lag: float = 0.0
+    list_lag: float = 0.0
+    strips_annotations: bool = False
+    delete_delay: float | None = None
+    delete_failure: str | None = None
+
+
+STRAIGHT = Twist()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workload:
+    """One workload, alive or gone; instants are epoch seconds, None is an instant that never comes.
+
+    `raw` and `dressed` are the two manifests of the API, already written as JSON.
+    """
+
+    id: str
+    project_id: str
+    project_name: str
+    name: str
+    group: str
+    version: str
+    kind: str
+    priority: str | None
+    category: str | None
+    raw: str
+    dressed: str
+    created_at: float
+    created_by: str
+    updated_at: float
+    updated_by: str
+    visible_at: float
+    listed_at: float
+    applying_at: float | None
+    settled_at: float | None
+    sync_failure: str | None = None
+    delete_at: float | None = None
+    delete_settles_at: float | None = None
+    delete_failure: str | None = None
+    deleted_by: str | None = None
+
+    @property
+    def address(self) -> tuple[str, str]:
+        """The identity that is unique among the living: project id and name."""
+        return self.project_id, self.name
+
+    def phase(self, now: float) -> Phase:
+        """Where the workload is in its life."""
+        if self.delete_at is not None:
+            if not _reached(self.delete_settles_at, now):
+                return Phase.DELETING
+            return Phase.DELETED if self.delete_failure is None else Phase.FAILED
+        if not _reached(self.applying_at, now):
+            return Phase.QUEUED
+        if not _reached(self.settled_at, now):
+            return Phase.APPLYING
+        return Phase.SYNCED if self.sync_failure is None else Phase.FAILED
+
+    def is_gone(self, now: float) -> bool:
+        """Whether the name is free again."""
+        return self.phase(now) is Phase.DELETED
+
+    @property
+    def failure(self) -> str | None:
+        """What syncInfo says once the workload has failed."""
+        return self.sync_failure if self.delete_at is None else self.delete_failure
+
+
+def _reached(instant: float | None, now: float) -> bool:
+    return instant is not None and instant <= now
+
+
+_SYNC_INFO = {phase: b',"syncInfo":' + encode({"status": phase}) for phase in Phase}
+
+
+def render_workload(workload: Workload, now: float, tenant_id: int, cluster_id: str) -> bytes:
+    """Write the `WorkloadV2` document; the manifests are spliced in as they are stored."""
+    desired = "Running" if workload.delete_at is None else "Deleted"
+    head = encode(_metadata(workload, now, tenant_id, cluster_id))
+    return b'{"metadata":%b,"desiredPhase":"%b","workloadManifest":%b,"rawManifest":%b}' % (
+        head,
+        desired.encode(),
+        workload.dressed.encode(),
+        workload.raw.encode(),
+    )
+
+
+def render_status(workload: Workload, now: float, after_delete: AfterDelete) -> bytes:
+    """Write the rest of a GET after the workload: syncInfo, or nothing for a bare soft delete."""
+    phase = workload.phase(now)
+    if phase is Phase.DELETED and after_delete is AfterDelete.BARE:
+        return b""
+    if phase is not Phase.FAILED:
+        return _SYNC_INFO[phase]
+    return b',"syncInfo":' + encode({"status": phase, "message": workload.failure})
+
+
+def _metadata(workload: Workload, now: float, tenant_id: int, cluster_id: str) -> dict[str, Any]:
+    gone_at = workload.delete_settles_at if workload.is_gone(now) else None
+    return {
+        "name": workload.name,
+        "projectId": workload.project_id,
+        "priority": workload.priority,
+        "category": workload.category,
+        "id": workload.id,
+        "gvk": {"group": workload.group, "version": workload.version, "kind": workload.kind},
+        "projectName": workload.project_name,
+        "clusterId": cluster_id,
+        "tenantId": tenant_id,
+        "departmentId": DEPARTMENT_ID,
+        "departmentName": DEPARTMENT_NAME,
+        "createdAt": timestamp(workload.created_at),
+        "createdBy": workload.created_by,
+        "updatedAt": timestamp(workload.updated_at),
+        "updatedBy": workload.updated_by,
+        "deletedAt": None if gone_at is None else timestamp(gone_at),
+        "deletedBy": None if gone_at is None else workload.deleted_by,
+    }
+
+
+def to_record(workload: Workload) -> dict[str, Any]:
+    """Flatten a workload for the data file."""
+    return asdict(workload)
+
+
+def from_record(record: dict[str, Any]) -> Workload:
+    """Rebuild a workload from the data file; raises TypeError when fields do not match."""
+    return Workload(**record)

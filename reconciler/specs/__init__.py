@@ -1,0 +1,1 @@
+"""Files in, checked workloads out: reading, positions, defaults, schemas, findings."""

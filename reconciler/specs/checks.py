@@ -1,0 +1,212 @@
+"""What is checked of one effective spec, beyond being readable."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+from reconciler.core.diagnostics import Diagnostic, Severity, has_errors
+from reconciler.core.marker import PREFIX
+from reconciler.core.model import Address
+from reconciler.specs.config import Config
+from reconciler.specs.drafts import INLINE, Draft
+from reconciler.specs.kinds import is_registered, kind_names, versions_of
+from reconciler.specs.nodes import Node, Step, follow, walk
+from reconciler.specs.placing import say_at, say_breaches
+from reconciler.specs.policies import Policy, broken_policies
+from reconciler.specs.shapes import did_you_mean, find_breaches, shipped_validator, type_name
+
+# What is missing where defaults could not be read is most likely in them.
+_EXPLAINED_BY_BROKEN_DEFAULTS = frozenset({"missing-field", "project-choice", "manifest-choice"})
+
+
+class Sheet:
+    """A spec and what has been found in it; positions are only worked out for findings."""
+
+    def __init__(self, draft: Draft, address: Address | None) -> None:
+        self.draft = draft
+        self.address = address
+        self.found: list[Diagnostic] = []
+
+    @cached_property
+    def tree(self) -> Node:
+        """The spec with the place of every part of it."""
+        return self.draft.tree()
+
+    def get(self, *path: str) -> Any:
+        """Return a value of the spec, or None."""
+        value: Any = self.draft.value
+        for step in path:
+            value = value.get(step) if isinstance(value, dict) else None
+        return value
+
+    def say(
+        self,
+        code: str,
+        message: str,
+        path: Sequence[Step],
+        *,
+        hint: str = "",
+        at_key: bool = False,
+        severity: Severity | None = None,
+    ) -> None:
+        """Note a finding at a value of the spec, or at its key."""
+        address = str(self.address or "")
+        self.found.append(
+            say_at(
+                self.tree,
+                code,
+                message,
+                path,
+                hint=hint,
+                at_key=at_key,
+                address=address,
+                severity=severity,
+            )
+        )
+
+
+def identify(value: Any, config: Config) -> Address | None:
+    """Return the address of an effective spec, aliases resolved, as far as it is known."""
+    metadata = value.get("metadata")
+    if not isinstance(metadata, dict):
+        return None
+    name, project = metadata.get("name"), metadata.get("projectId")
+    if project is None and isinstance(alias := metadata.get("project"), str):
+        project = config.projects.get(alias)
+    if not (isinstance(name, str) and isinstance(project, str) and name and project):
+        return None
+    return Address(project=project, name=name)
+
+
+def check(draft: Draft, config: Config, policies: Sequence[Policy] = ()) -> list[Diagnostic]:
+    """Everything that is wrong with one spec by itself."""
+    address = identify(draft.value, config)
+    sheet = Sheet(draft, address)
+    _check_shape(sheet)
+    _check_alias(sheet, config)
+    for rule in _MANIFEST_RULES:
+        rule(sheet)
+    if policies and address is not None and not has_errors(sheet.found) and not draft.broken:
+        _check_policies(sheet, address, policies)
+    return sheet.found
+
+
+def effective(value: Mapping[str, Any], address: Address) -> dict[str, Any]:
+    """Return a checked spec with its project's alias resolved."""
+    metadata = {
+        "projectId" if key == "project" else key: address.project if key == "project" else given
+        for key, given in value["metadata"].items()
+    }
+    return {**value, "metadata": metadata}
+
+
+def _check_shape(sheet: Sheet) -> None:
+    breaches = find_breaches(shipped_validator("spec"), sheet.draft.value)
+    if sheet.draft.chain.broken:
+        breaches = [one for one in breaches if one.code not in _EXPLAINED_BY_BROKEN_DEFAULTS]
+    if breaches:
+        address = str(sheet.address or "")
+        sheet.found.extend(say_breaches(breaches, sheet.tree, address=address))
+
+
+def _check_alias(sheet: Sheet, config: Config) -> None:
+    alias = sheet.get("metadata", "project")
+    if not isinstance(alias, str) or alias in config.projects:
+        return
+    known = ", ".join(sorted(config.projects))
+    if config.projects:
+        hint = did_you_mean(alias, config.projects) or f"known projects: {known}"
+    else:
+        hint = f"add it under 'projects' in reconciler.yaml: {{{alias}: \"<projectId>\"}}"
+    listed = f"; known are {known}" if config.projects else ""
+    message = f"no project is called '{alias}'{listed}"
+    sheet.say("unknown-project", message, ["metadata", "project"], hint=hint)
+
+
+def _check_policies(sheet: Sheet, address: Address, policies: Sequence[Policy]) -> None:
+    spec = effective(sheet.draft.value, address)
+    for policy, breach in broken_policies(policies, spec):
+        message = f"{breach.message} ({policy.title})"
+        severity = policy.severity
+        sheet.say(
+            "policy",
+            message,
+            breach.path,
+            hint=breach.hint,
+            at_key=breach.at_key,
+            severity=severity,
+        )
+
+
+def _check_manifest_name(sheet: Sheet) -> None:
+    name, inner = sheet.get("metadata", "name"), sheet.get(INLINE, "metadata", "name")
+    if isinstance(name, str) and isinstance(inner, str) and name != inner:
+        message = f"the manifest is named '{inner}', the workload '{name}'"
+        path = [INLINE, "metadata", "name"]
+        sheet.say("name-mismatch", message, path, hint="give both the same name")
+
+
+def _check_kind(sheet: Sheet) -> None:
+    version, kind = sheet.get(INLINE, "apiVersion"), sheet.get(INLINE, "kind")
+    if not (isinstance(version, str) and isinstance(kind, str) and version and kind):
+        return
+    if is_registered(version, kind):
+        return
+    versions = versions_of(kind)
+    if versions:
+        hint = f"registered is {' and '.join(f'{one} {kind}' for one in versions)}"
+    else:
+        hint = did_you_mean(kind, kind_names()) or "the platform's administrator can register it"
+    message = f"{version} {kind} is not among the kinds that the platform registers out of the box"
+    sheet.say("unknown-kind", message, [INLINE, "apiVersion" if versions else "kind"], hint=hint)
+
+
+def _check_annotations(sheet: Sheet) -> None:
+    annotations = sheet.get(INLINE, "metadata", "annotations")
+    path = [INLINE, "metadata", "annotations"]
+    if annotations is not None and not isinstance(annotations, dict):
+        message = f"'annotations' must be a mapping, not {type_name(annotations)}"
+        sheet.say("wrong-type", message, path)
+        return
+    for name in annotations or ():
+        if name.startswith(PREFIX):
+            message = f"the annotation '{name}' is written by the reconciler itself"
+            hint = "remove it; a workload that exists already is taken over with `state adopt`"
+            sheet.say("reserved-annotation", message, [*path, name], hint=hint, at_key=True)
+
+
+def _check_ambiguity(sheet: Sheet) -> None:
+    draft = sheet.draft
+    documents = [*draft.chain.layers, draft.document, draft.manifest]
+    if draft.encoded:
+        documents = [draft.manifest]
+    if not any(one is not None and one.ambiguous for one in documents):
+        return
+    _, manifest = follow(sheet.tree, [INLINE])
+    for path, node in walk(manifest) if INLINE in draft.value else ():
+        if node.older and (draft.encoded or node.older != "a date"):
+            _say_ambiguous(sheet, (INLINE, *path), node)
+
+
+def _say_ambiguous(sheet: Sheet, path: Sequence[Step], node: Node) -> None:
+    written = node.page.text[node.start : node.end]
+    value = f"the text '{written}'" if isinstance(node.value, str) else f"the number {node.value}"
+    is_key = follow(sheet.tree, path)[1] is not node
+    message = f"{written} is {value} in YAML 1.2, but {node.older} in YAML 1.1"
+    if isinstance(node.value, str):
+        hint = "quote it, or write what is meant without doubt"
+    else:
+        hint = "write the number in decimal digits, or quote it if it is meant as text"
+    # The server reads a base64 manifest again, by rules of its own; inline it gets our reading.
+    severity = Severity.ERROR if sheet.draft.encoded else Severity.WARNING
+    sheet.say("ambiguous-yaml", message, path, hint=hint, at_key=is_key, severity=severity)
+
+
+_MANIFEST_RULES: tuple[Callable[[Sheet], None], ...] = (
+    _check_manifest_name,
+    _check_kind,
+    _check_annotations,
+    _check_ambiguity,
+)

@@ -1,0 +1,102 @@
+"""Every finding that reading specs and configuration can give, by its stable code."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from reconciler.core.diagnostics import Diagnostic, Severity
+from reconciler.errors import Where
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Code:
+    """What a code means, and how bad it is where the finding does not say otherwise."""
+
+    meaning: str
+    severity: Severity = Severity.ERROR
+
+
+def _warning(meaning: str) -> Code:
+    return Code(meaning=meaning, severity=Severity.WARNING)
+
+
+CODES: dict[str, Code] = {
+    # files and folders
+    "no-such-path": Code(meaning="a path that was given, or that a spec names, does not exist"),
+    "unreadable": Code(meaning="the operating system does not let a file or folder be read"),
+    "not-a-file": Code(meaning="a pipe, device, socket or folder stands where a file is expected"),
+    "broken-symlink": Code(meaning="a symbolic link leads nowhere"),
+    "symlink-loop": Code(meaning="a symbolic link leads back to itself or to a folder above it"),
+    "too-many-links": Code(meaning="symbolic links to folders multiply the tree beyond reason"),
+    "outside-root": Code(meaning="a path leads out of the repository's root"),
+    "too-large": Code(meaning="a file is larger than 16 MiB"),
+    "bad-ignore-file": Code(meaning="a line of a .reconcilerignore is not a gitignore pattern"),
+    "misnamed-defaults": _warning("a file looks like defaults but is not named _defaults.yaml"),
+    "nested-config": _warning("a reconciler.yaml below the root is not read in this run"),
+    # text and notation
+    "not-text": Code(meaning="a file is not UTF-8 text"),
+    "control-character": Code(meaning="a character that YAML does not allow"),
+    "lone-surrogate": Code(meaning="half of a surrogate pair, which no UTF-8 text can hold"),
+    "yaml-syntax": Code(meaning="the text is not YAML"),
+    "json-syntax": Code(meaning="the text of a .json file is not JSON"),
+    "duplicate-key": Code(meaning="a key appears twice in one mapping"),
+    "non-string-key": Code(meaning="a key is not a string"),
+    "unsupported-tag": Code(meaning="a YAML tag that has no counterpart in JSON"),
+    "unsupported-number": Code(meaning="a number that JSON or a 64-bit reader cannot hold"),
+    "unknown-alias": Code(meaning="a YAML alias without an anchor before it, or inside its own"),
+    "bad-merge": Code(meaning="a merge key (<<) whose value is not a mapping"),
+    "too-deep": Code(meaning="a document is nested more than 100 levels deep"),
+    "too-big": Code(meaning="a document has more than 100,000 values once aliases are expanded"),
+    "ambiguous-yaml": _warning(
+        "a plain value that YAML 1.1 and 1.2 read differently; an error in a base64 manifest"
+    ),
+    # documents
+    "empty-file": Code(meaning="a file holds no document"),
+    "empty-document": _warning("a document between two separators holds nothing"),
+    "many-documents": Code(meaning="several documents where exactly one is expected"),
+    "not-a-mapping": Code(meaning="a document is not a mapping"),
+    "not-a-spec": Code(meaning="a document is something else than a spec"),
+    # shape
+    "unknown-field": Code(meaning="a field that does not exist"),
+    "missing-field": Code(meaning="a required field is missing"),
+    "wrong-type": Code(meaning="a value of the wrong type"),
+    "invalid-value": Code(meaning="a value of the right type that is not allowed"),
+    "policy": Code(meaning="a spec does not satisfy a policy of reconciler.yaml"),
+    "bad-policy": Code(meaning="a policy cannot be used"),
+    # workloads
+    "project-choice": Code(meaning="not exactly one of `project` and `projectId`"),
+    "unknown-project": Code(meaning="a project alias that reconciler.yaml does not define"),
+    "manifest-choice": Code(
+        meaning="not exactly one of `manifest`, `manifestFile` and `manifestBase64Encoded`"
+    ),
+    "empty-manifest": Code(meaning="a manifest holds nothing"),
+    "bad-base64": Code(meaning="manifestBase64Encoded is not strict base64"),
+    "reserved-annotation": Code(
+        meaning="an annotation that the reconciler writes itself, to know its own workloads"
+    ),
+    "duplicate-address": Code(meaning="two specs declare the same workload"),
+    "name-mismatch": _warning("the manifest's name differs from the workload's"),
+    "unknown-kind": _warning("a kind that the platform does not register out of the box"),
+}
+
+
+def finding(
+    code: str,
+    message: str,
+    where: Where,
+    *,
+    hint: str = "",
+    pointer: str = "",
+    address: str = "",
+    severity: Severity | None = None,
+) -> Diagnostic:
+    """Make a finding with the severity of its code, unless another is given."""
+    return Diagnostic(
+        severity=severity or CODES[code].severity,
+        code=code,
+        message=message,
+        where=where,
+        hint=hint,
+        pointer=pointer,
+        address=address,
+    )

@@ -1,0 +1,159 @@
+"""`reconciler.yaml`: where a repository begins, and what its owner decided."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from reconciler.core.diagnostics import Diagnostic, has_errors, sort_diagnostics
+from reconciler.errors import InvalidInputError, Where
+from reconciler.specs.codes import finding
+from reconciler.specs.documents import Document
+from reconciler.specs.fileaccess import is_folder, posix_name
+from reconciler.specs.files import CONFIG_FILE
+from reconciler.specs.library import read_file
+from reconciler.specs.nodes import place_of_value
+from reconciler.specs.placing import say_breaches
+from reconciler.specs.shapes import find_breaches, shipped_validator
+
+_SECRETS = frozenset({"token", "client_id", "client_secret", "clientSecret", "password", "secret"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """Bounds of an apply; `max_delete` is a number or a percentage, as written."""
+
+    max_delete: str | None = None
+    allowed_projects: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """What a configuration file says; None is what it leaves to flags, environment and defaults.
+
+    `path` is None where there is no file, `where` holds the place of each top-level value that
+    is given, and a setting that has an error is treated as not given.
+    """
+
+    path: Path | None = None
+    url: str | None = None
+    stack: str | None = None
+    state: str | None = None
+    api_version: str | None = None
+    projects: Mapping[str, str] = field(default_factory=dict)
+    concurrency: int | None = None
+    limits: Limits = field(default_factory=Limits)
+    policies: tuple[str, ...] = ()
+    discovery: bool | None = None
+    where: Mapping[str, Where] = field(default_factory=dict)
+    diagnostics: tuple[Diagnostic, ...] = ()
+
+
+def find_root(folder: Path) -> Path:
+    """Return the nearest folder at or above a path that holds a reconciler.yaml, else the path."""
+    here = absolute(folder)
+    if os.path.lexists(here) and not is_folder(here):
+        here = here.parent
+    for candidate in (here, *here.parents):
+        if config_file(candidate) is not None:
+            return candidate
+    return here
+
+
+def config_file(root: Path) -> Path | None:
+    """Return the configuration file of a root, if it has one."""
+    path = root / CONFIG_FILE
+    # A broken link or a pipe of that name is meant as one: reading it says what is wrong.
+    return path if os.path.lexists(path) and not is_folder(path) else None
+
+
+def load_config(path: Path | None, *, root: Path | None = None) -> Config:
+    """Read and check a configuration; findings name the file relative to the root.
+
+    Without a root that is the folder of the file. Nothing is raised: see `Config.diagnostics`.
+    """
+    if path is None:
+        return Config()
+    name = name_below(path, root or path.parent)
+    reading = read_file(path, name)
+    found = [one for one in reading.findings if one.code != "empty-file"]
+    if len(reading.documents) > 1:
+        where = reading.documents[1].where
+        found.append(finding("many-documents", "a configuration is one document", where))
+    if not reading.documents or len(reading.documents) > 1:
+        return Config(path=path, diagnostics=sort_diagnostics(found))
+    return _check(path, reading.documents[0], found)
+
+
+def absolute(path: Path) -> Path:
+    """Make a path absolute without resolving symbolic links, as the user sees it.
+
+    Raises InvalidInputError where it depends on a working directory that is gone.
+    """
+    try:
+        return Path(os.path.normpath(Path.cwd() / path))
+    except FileNotFoundError as error:
+        raise InvalidInputError("the working directory no longer exists") from error
+
+
+def name_below(path: Path, root: Path) -> str:
+    """Name a path relative to a root, with forward slashes; it may begin with `..`."""
+    return posix_name(os.path.relpath(absolute(path), absolute(root)))
+
+
+def _check(path: Path, document: Document, found: list[Diagnostic]) -> Config:
+    value = document.value
+    if not isinstance(value, dict):
+        message = "a configuration is a mapping of settings"
+        found.append(finding("not-a-mapping", message, document.where))
+        return Config(path=path, diagnostics=sort_diagnostics(found))
+    is_whole = not has_errors(found)
+    tree = document.tree()
+    breaches = find_breaches(shipped_validator("config"), value)
+    found.extend(say_breaches(breaches, tree, hints=_hint_at_secret))
+    spoilt = {str(breach.path[0]) for breach in breaches if breach.path}
+    good = {key: given for key, given in value.items() if is_whole and key not in spoilt}
+    where = {key: place_of_value(tree, [key]).where for key in value}
+    return Config(
+        path=path,
+        where=MappingProxyType(where),
+        diagnostics=sort_diagnostics(found),
+        **_settings(good),
+    )
+
+
+def _settings(value: dict[str, Any]) -> dict[str, Any]:
+    plain = {key: value.get(key) for key in ("url", "stack", "state", "api_version")}
+    concurrency = value.get("concurrency")
+    return plain | {
+        "projects": MappingProxyType(dict(value.get("projects", {}))),
+        "concurrency": None if concurrency is None else int(concurrency),
+        "limits": _limits(value.get("limits", {})),
+        "policies": tuple(value.get("policies", ())),
+        "discovery": _discovery(value),
+    }
+
+
+def _limits(value: dict[str, Any]) -> Limits:
+    most = value.get("max_delete")
+    projects = value.get("allowed_projects")
+    return Limits(
+        max_delete=None if most is None else str(most),
+        allowed_projects=None if projects is None else tuple(projects),
+    )
+
+
+def _discovery(value: dict[str, Any]) -> bool | None:
+    # `off` is a string in YAML 1.2; other tools may have written the boolean they read.
+    given = value.get("discovery")
+    return None if given is None else given not in ("off", False)
+
+
+def _hint_at_secret(name: str) -> str:
+    if name not in _SECRETS:
+        return ""
+    return "credentials are read from the environment (RUNAI_...) or with --token-file"

@@ -1,0 +1,70 @@
+"""Every file of a run, read once and by its real path, however many specs ask for it."""
+
+from __future__ import annotations
+
+import os
+import posixpath
+from collections.abc import Iterator
+from pathlib import Path
+
+from reconciler.core.diagnostics import Diagnostic
+from reconciler.errors import Where
+from reconciler.specs.documents import Reading, read_page
+from reconciler.specs.fileaccess import Trouble, explain, posix_name, read_bytes
+from reconciler.specs.files import Found, is_inside
+from reconciler.specs.pages import decode
+
+
+class Library:
+    """Reads files below a root and remembers what it read."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = os.path.realpath(root)
+        self._readings: dict[str, Reading] = {}
+
+    def read(self, found: Found) -> Reading:
+        """Read the documents of a file; trouble becomes a finding of the reading."""
+        known = self._readings.get(found.name)
+        if known is None:
+            known = self._readings[found.name] = read_file(found.path, found.name)
+        return known
+
+    def findings(self) -> Iterator[Diagnostic]:
+        """What is wrong with the files read so far, as texts."""
+        for reading in self._readings.values():
+            yield from reading.findings
+
+    def locate(self, folder: str, path: str) -> Found | Trouble:
+        """Resolve a path that a file in a folder names; both are relative to the root."""
+        if path.startswith("/"):
+            return _OUTSIDE
+        try:
+            real = os.path.realpath(f"{self.root}/{folder}/{path}", strict=True)
+        except (OSError, ValueError) as error:
+            return explain(error)
+        if not is_inside(real, self.root):
+            return _OUTSIDE
+        name = posixpath.normpath(f"{folder}/{path}" if folder else path)
+        return Found(name=posix_name(name), path=Path(real), real=real)
+
+
+def read_file(path: Path, name: str) -> Reading:
+    """Read the documents of one file under the name that findings give it."""
+    return read_data(read_bytes(path), name)
+
+
+def read_data(data: bytes | Trouble, name: str) -> Reading:
+    """Read the documents of a file's bytes, or pass on why there are none."""
+    if isinstance(data, Trouble):
+        return Reading(documents=(), findings=(data.at(Where(file=name)),))
+    page = decode(data, name)
+    if isinstance(page, Diagnostic):
+        return Reading(documents=(), findings=(page,))
+    return read_page(page)
+
+
+_OUTSIDE = Trouble(
+    code="outside-root",
+    message="does not lie below the repository's root",
+    hint="give a path relative to this file that stays inside the repository",
+)

@@ -1,0 +1,155 @@
+"""A repository of specs, read and checked as a whole."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO
+
+from reconciler.core.diagnostics import Diagnostic, has_errors, sort_diagnostics
+from reconciler.core.model import Address, Desired
+from reconciler.specs.checks import check, identify
+from reconciler.specs.codes import finding
+from reconciler.specs.conclusions import conclude
+from reconciler.specs.config import Config, absolute
+from reconciler.specs.defaults import Defaults
+from reconciler.specs.documents import Document, Reading
+from reconciler.specs.drafts import Draft, compose, looks_like_spec
+from reconciler.specs.fileaccess import STDIN, read_stream
+from reconciler.specs.library import Library, read_data
+from reconciler.specs.loaded import Loaded
+from reconciler.specs.nodes import follow
+from reconciler.specs.policies import Policy, load_policies
+from reconciler.specs.survey import Survey, display_prefix, survey
+
+
+def load_specs(
+    paths: Sequence[Path], *, root: Path, config: Config, stdin: BinaryIO | None = None
+) -> Loaded:
+    """Read every spec below the root; `-` among the paths reads standard input.
+
+    With `-` alone the root's files are not specs, while its defaults and manifests still are used.
+    Nothing is raised for what files hold or are: see `Loaded.diagnostics`.
+    """
+    root = absolute(root)
+    bench = _Bench(config=config, found=list(config.diagnostics))
+    bench.policies = load_policies(config, root, bench.found)
+    surveyed = survey(paths, root, config)
+    library = Library(root)
+    defaults = Defaults(surveyed.tree.defaults, library)
+    files = _read_all(surveyed, library, stdin)
+    candidates = [one for file in files for one in _compose_file(file, defaults, library)]
+    pulled = {one.draft.pulled for one in candidates if one.draft is not None} - {""}
+    for candidate in candidates:
+        if candidate.file.real not in pulled:
+            bench.take(candidate)
+    bench.found += [*surveyed.tree.findings, *defaults.findings, *library.findings()]
+    bench.found += [one for file in files if file.name == STDIN for one in file.reading.findings]
+    return Loaded(
+        desired=tuple(bench.desired[address] for address in sorted(bench.desired)),
+        diagnostics=_distinct(bench.found),
+        files=sum(file.real not in pulled for file in files),
+        targets=surveyed.targets,
+        prefix=display_prefix(root, absolute(Path())),
+        drafts=bench.drafts,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _File:
+    """A file of specs, read; standard input has no real path."""
+
+    name: str
+    real: str
+    reading: Reading
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Candidate:
+    """A document that may be a spec, with what was found while composing it."""
+
+    file: _File
+    draft: Draft | None
+    found: tuple[Diagnostic, ...]
+
+
+@dataclass(slots=True, kw_only=True)
+class _Bench:
+    """Where drafts are checked, each by itself and against those before it."""
+
+    config: Config
+    found: list[Diagnostic]
+    policies: tuple[Policy, ...] = ()
+    desired: dict[Address, Desired] = field(default_factory=dict)
+    drafts: dict[Address, Draft] = field(default_factory=dict)
+
+    def take(self, candidate: _Candidate) -> None:
+        self.found += candidate.found
+        if (draft := candidate.draft) is None:
+            return
+        own = check(draft, self.config, self.policies)
+        address = identify(draft.value, self.config)
+        if address is not None and self.drafts.setdefault(address, draft) is not draft:
+            own.append(_say_duplicate(address, self.drafts[address], draft))
+        self.found += own
+        is_sound = not (draft.broken or candidate.file.reading.broken or has_errors(own))
+        if address is not None and is_sound:
+            self.desired[address] = conclude(draft, address)
+
+
+def _read_all(surveyed: Survey, library: Library, stdin: BinaryIO | None) -> list[_File]:
+    files = [
+        _File(name=file.name, real=file.real, reading=library.read(file))
+        for file in surveyed.tree.specs
+    ]
+    if surveyed.reads_stdin:
+        data = read_stream(stdin or sys.stdin.buffer)
+        files.append(_File(name=STDIN, real="", reading=read_data(data, STDIN)))
+    return files
+
+
+def _compose_file(file: _File, defaults: Defaults, library: Library) -> Iterable[_Candidate]:
+    for document in file.reading.documents:
+        found: list[Diagnostic] = []
+        problem = _no_spec(document)
+        if problem is not None:
+            yield _Candidate(file=file, draft=None, found=(problem,))
+            continue
+        draft = compose(document, defaults.reaching(document.folder), library, found)
+        yield _Candidate(file=file, draft=draft, found=tuple(found))
+
+
+def _no_spec(document: Document) -> Diagnostic | None:
+    value = document.value
+    if not isinstance(value, dict):
+        message = "a spec is a mapping with 'metadata' and a manifest"
+        return finding("not-a-mapping", message, document.where)
+    if {"apiVersion", "kind"} <= value.keys() and not looks_like_spec(value):
+        message = f"this is a Kubernetes manifest ({value['kind']}), not a spec"
+        hint = "put it under 'manifest:' of a spec, or list the file in .reconcilerignore"
+        return finding("not-a-spec", message, document.where, hint=hint)
+    return None
+
+
+def _say_duplicate(address: Address, first: Draft, second: Draft) -> Diagnostic:
+    (_, one), (_, two) = (follow(draft.tree(), ["metadata", "name"]) for draft in (first, second))
+    there = one.where if one.page.file == first.document.page.file else first.document.where
+    here = two.where if two.page.file == second.document.page.file else second.document.where
+    return finding(
+        "duplicate-address",
+        f"{address} is already declared at {there}",
+        here,
+        hint="remove one of them, or give it another name",
+        pointer="/metadata/name",
+        address=str(address),
+    )
+
+
+def _distinct(found: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
+    """Sort findings, and keep one of those that many specs share through defaults or a file."""
+    kept: dict[tuple[object, ...], Diagnostic] = {}
+    for one in sorted(found, key=lambda one: (one.address, one.pointer)):
+        kept.setdefault((one.where, one.code, one.message), one)
+    return sort_diagnostics(kept.values())

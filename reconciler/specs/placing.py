@@ -1,0 +1,54 @@
+"""Findings put where they belong in a tree."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+from reconciler.core.diagnostics import Diagnostic, Severity
+from reconciler.specs.codes import finding
+from reconciler.specs.nodes import Node, Step, place_of_key, place_of_value, pointer
+from reconciler.specs.shapes import Breach
+
+
+def say_at(
+    tree: Node,
+    code: str,
+    message: str,
+    path: Sequence[Step],
+    *,
+    hint: str = "",
+    at_key: bool = False,
+    address: str = "",
+    severity: Severity | None = None,
+) -> Diagnostic:
+    """Make a finding that points at a value of a tree, or at its key."""
+    node = (place_of_key if at_key else place_of_value)(tree, path)
+    return finding(
+        code,
+        message + node.note,
+        node.where,
+        hint=hint,
+        pointer=pointer(path),
+        address=address,
+        severity=severity,
+    )
+
+
+def say_breaches(
+    breaches: Iterable[Breach],
+    tree: Node,
+    *,
+    address: str = "",
+    hints: Callable[[str], str] | None = None,
+) -> Iterator[Diagnostic]:
+    """Turn violations of a schema into findings; `hints` may know better about a field."""
+    for breach in breaches:
+        yield say_at(
+            tree,
+            breach.code,
+            breach.message,
+            breach.path,
+            hint=(hints(str(breach.path[-1])) if hints and breach.path else "") or breach.hint,
+            at_key=breach.at_key,
+            address=address,
+        )

@@ -1,0 +1,41 @@
+"""Effective specs as documents again, such as could have been written by hand."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterable
+from typing import Any
+
+from reconciler.core.model import Desired, Lifecycle
+
+
+def render_documents(desired: Iterable[Desired]) -> list[dict[str, Any]]:
+    """Return each spec with defaults, aliases and files resolved; reading them gives the same.
+
+    Values are as their authors wrote them, secrets included. A base64 manifest stays one.
+    """
+    return [_render(one) for one in desired]
+
+
+def _render(desired: Desired) -> dict[str, Any]:
+    manifest: dict[str, Any] = {"manifest": dict(desired.manifest)}
+    if desired.encoded:
+        text = json.dumps(desired.manifest, separators=(",", ":"))
+        manifest = {"manifestBase64Encoded": base64.b64encode(text.encode()).decode()}
+    metadata = {"metadata": dict(desired.metadata)}
+    return metadata | manifest | {"lifecycle": _render_lifecycle(desired.lifecycle)}
+
+
+def _render_lifecycle(lifecycle: Lifecycle) -> dict[str, Any]:
+    rendered: dict[str, Any] = {
+        "protect": lifecycle.protect,
+        "onRemove": lifecycle.on_remove.value,
+        "onChange": lifecycle.on_change.value,
+        "onFailed": lifecycle.on_failed.value,
+        "wave": lifecycle.wave,
+        "ignoreChanges": list(lifecycle.ignore_changes),
+    }
+    if lifecycle.on_missing is not None:
+        rendered["onMissing"] = lifecycle.on_missing.value
+    return rendered

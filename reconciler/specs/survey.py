@@ -1,0 +1,87 @@
+"""Which files a run is about: what was given on the command line, and what the root holds."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from reconciler.core.diagnostics import Diagnostic
+from reconciler.errors import Where
+from reconciler.specs.codes import finding
+from reconciler.specs.config import Config, absolute, name_below
+from reconciler.specs.fileaccess import is_folder
+from reconciler.specs.files import CONFIG_FILE, DEFAULTS_FILE, Found, Tree, find_files, is_inside
+from reconciler.specs.policies import policy_files
+
+STANDARD_INPUT = Path("-")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Survey:
+    """The files to read, and the given paths relative to the root."""
+
+    tree: Tree
+    targets: tuple[str, ...]
+    reads_stdin: bool
+
+
+def survey(paths: Sequence[Path], root: Path, config: Config) -> Survey:
+    """Find the files of a run; a file that is named outright is a spec whatever it is called."""
+    given = [path for path in paths if path != STANDARD_INPUT]
+    reads_stdin = STANDARD_INPUT in paths
+    tree = _defaults_only(root) if reads_stdin and not given else _whole(root, config)
+    names = [_target(absolute(path), root, tree) for path in given]
+    targets = tuple(name for name in names if name is not None) or (".",)
+    return Survey(tree=tree, targets=targets, reads_stdin=reads_stdin)
+
+
+def display_prefix(root: Path, here: Path) -> str:
+    """Return what makes a path that opens from the working directory of a name below the root.
+
+    Relative where one of the two holds the other, else absolute.
+    """
+    if root == here:
+        return ""
+    if root.is_relative_to(here) or here.is_relative_to(root):
+        return name_below(root, here) + "/"
+    return root.as_posix().rstrip("/") + "/"
+
+
+def _whole(root: Path, config: Config) -> Tree:
+    policies = {os.path.realpath(path) for _, files in policy_files(config) for path in files}
+    return find_files(root, skip=policies)
+
+
+def _defaults_only(root: Path) -> Tree:
+    path = root / DEFAULTS_FILE
+    if not os.path.lexists(path):
+        return Tree()
+    return Tree(defaults=[Found(name=DEFAULTS_FILE, path=path, real=os.path.realpath(path))])
+
+
+def _target(path: Path, root: Path, tree: Tree) -> str | None:
+    name = name_below(path, root)
+    where = Where(file=name)
+    if path != root and not os.path.lexists(path):
+        tree.findings.append(finding("no-such-path", f"'{name}' does not exist", where))
+        return None
+    real = os.path.realpath(path)
+    if name.startswith("..") or not is_inside(real, os.path.realpath(root)):
+        tree.findings.append(_outside(name, where))
+        return None
+    if not is_folder(path) and path.name not in (CONFIG_FILE, DEFAULTS_FILE):
+        _add(tree, Found(name=name, path=path, real=real))
+    return name
+
+
+def _add(tree: Tree, file: Found) -> None:
+    if file not in tree.specs and all(file.name != one.name for one in tree.specs):
+        tree.specs.append(replace(file))
+        tree.specs.sort(key=lambda found: found.name)
+
+
+def _outside(name: str, where: Where) -> Diagnostic:
+    hint = "one run is about one root: the folder that holds reconciler.yaml"
+    return finding("outside-root", f"'{name}' does not lie below the root", where, hint=hint)
