@@ -31,7 +31,6 @@ class PlanRequest:
     allow_deletes: int = 0
     allow_missing: int = 0
     allow_empty: bool = False
-    destroying: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +91,7 @@ async def prepare(
         raise InvalidInputError(
             "no specs were found", hint="give the folder that holds them; *.yaml, *.yml and *.json"
         )
-    wanted = () if request.destroying else workspace.desired
+    wanted = () if request.options.destroying else workspace.desired
     desired, rows = request.selection.narrow(wanted, recorded)
     live = await _refresh(rows, session) if request.options.refreshed else {}
     tenant_id = _tenant(live)
@@ -160,7 +159,7 @@ def _guard_options(
         allow_deletes=request.allow_deletes,
         allow_missing=request.allow_missing,
         allow_empty=request.allow_empty,
-        destroying=request.destroying,
+        destroying=request.options.destroying,
         allowed_projects=settings.allowed_projects,
         target_confirmed=issuer is not None and issuer == met.issuer,
     )

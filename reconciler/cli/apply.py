@@ -139,7 +139,9 @@ def _request(options: dict[str, Any], places: tuple[str, ...], *, destroying: bo
 
     plan = plan_request_from(options, places)
     return ApplyRequest(
-        plan=dataclasses.replace(plan, destroying=destroying),
+        plan=dataclasses.replace(
+            plan, options=dataclasses.replace(plan.options, destroying=destroying)
+        ),
         options=ApplyOptions(
             wait=options["wait"],
             wait_timeout=options["wait_timeout"],

@@ -220,20 +220,25 @@ def _over_limit(
     going: list[Address], owned: Collection[Recorded], limit: DeleteLimit
 ) -> Iterator[str]:
     rows = Counter(row.address.project for row in owned)
-    groups = [("in all", len(going), len(owned))]
-    groups += [
-        (f"in project {project}", count, rows[project])
-        for project, count in sorted(Counter(a.project for a in going).items())
-        if rows[project] < len(owned)
-    ]
-    for where, count, total in groups:
-        allowed = limit.allowed(total)
-        if count > allowed:
-            share = round(100 * count / total) if total else 100
-            yield (
-                f"would delete or replace {count} of {total} workloads {where} ({share} %), "
-                f"limit {_worded(limit, total)}"
-            )
+    per_project = sorted(Counter(address.project for address in going).items())
+    groups = [(f"in project {project}", count, rows[project]) for project, count in per_project]
+    # When all of it is too much, which part of it is too much says nothing more.
+    for group in ([("in all", len(going), len(owned))], groups):
+        over = [_over(where, count, total, limit) for where, count, total in group]
+        found = [words for words in over if words]
+        if found:
+            yield from found
+            return
+
+
+def _over(where: str, count: int, total: int, limit: DeleteLimit) -> str:
+    if count <= limit.allowed(total):
+        return ""
+    share = round(100 * count / total) if total else 100
+    return (
+        f"would delete or replace {count} of {total} workloads {where} ({share} %), "
+        f"limit {_worded(limit, total)}"
+    )
 
 
 def _worded(limit: DeleteLimit, total: int) -> str:

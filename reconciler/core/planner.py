@@ -58,13 +58,17 @@ class OnDrift(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlanOptions:
-    """What the caller decides about a plan; the defaults are the careful ones."""
+    """What the caller decides about a plan; the defaults are the careful ones.
+
+    `destroying` says that specs are missing because everything was asked to go.
+    """
 
     on_drift: OnDrift = OnDrift.REPORT
     no_delete: bool = False
     no_create: bool = False
     replace: tuple[str, ...] = ()
     refreshed: bool = True
+    destroying: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -302,15 +306,17 @@ def _judge_missing(case: _Case) -> AnyAction:
 
 
 def _judge_removed(case: _Case) -> AnyAction:
-    """Its spec is gone."""
+    """Its spec is gone, or everything is to go."""
     made = f", created by run {case.row.run}" if case.row.run else ""
     if case.row.lifecycle.on_remove is OnRemove.FORGET:
         detail = f"no spec declares it any more{made}; left on the server (onRemove: forget)"
         return Forget(**case.common(Reason.FORGOTTEN_ON_REMOVE, detail), recorded=case.row)
-    detail = f"no spec declares it any more{made}"
+    reason, detail = Reason.REMOVED_FROM_SPECS, f"no spec declares it any more{made}"
+    if case.options.destroying:
+        reason, detail = Reason.REQUESTED, f"destroy was asked for{made}"
     if case.options.no_delete:
-        return _hold(case, Reason.REMOVED_FROM_SPECS, f"{detail}; held by --no-delete")
-    return Delete(**case.common(Reason.REMOVED_FROM_SPECS, detail), recorded=case.row)
+        return _hold(case, reason, f"{detail}; held by --no-delete")
+    return Delete(**case.common(reason, detail), recorded=case.row)
 
 
 def _judge_wanted(case: _Case, desired: Desired) -> AnyAction:

@@ -46,11 +46,7 @@ class Selection:
             r
             for r in recorded
             if r.address in chosen
-            or (
-                r.address not in declared
-                and self.takes(r.address)
-                and self._holds(r.source)
-            )
+            or (r.address not in declared and self.takes(r.address) and self._holds(r.source))
         ]
         return wanted, rows
 

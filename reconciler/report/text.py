@@ -26,7 +26,7 @@ from reconciler.core.events import (
 from reconciler.core.gpus import count_gpus
 from reconciler.core.guards import Refusal
 from reconciler.core.model import Live, Recorded
-from reconciler.core.plan import AnyAction, GpuTotals, Hold, Plan
+from reconciler.core.plan import AnyAction, GpuTotals, Hold, Plan, Reason
 from reconciler.errors import ReconcilerError
 from reconciler.report.documents import status_message, status_word
 from reconciler.report.escape import escape_terminal, shorten
@@ -40,6 +40,7 @@ COLOURS = {
     "record": "blue",
     "hold": "bright_black",
 }
+INDENT = " " * 13
 _PAST = {
     "create": "created",
     "replace": "replaced",
@@ -65,7 +66,10 @@ class Text:
 
     def plan(self, plan: Plan, *, details: bool = True) -> str:
         """The whole plan; its last line is the verdict."""
-        blocks = [self._action(action, details) for action in (*plan.changes, *plan.holds)]
+        shown = (*plan.changes, *plan.holds)
+        width = max((len(str(action.address)) for action in shown), default=0)
+        lines = [self._action(action, width, details) for action in shown]
+        blocks = ["\n".join(lines)] if lines else []
         if plan.drift:
             blocks.append(self._drift(plan))
         if not plan.changes:
@@ -197,26 +201,27 @@ class Text:
             case _:
                 assert_never(event)
 
-    def _action(self, action: AnyAction, details: bool) -> str:
-        colour = COLOURS.get(action.kind, "")
-        head = self._paint(f"{action.glyph} {action.kind:<7}", colour)
-        place = f"  {self._place(action.source.file)}:{action.source.line}" if action.source else ""
-        gpus = self._gpu_effect(action)
-        lines = [f"{head} {self._bold(str(action.address))}{gpus}{self._dim(place)}"]
-        reason = f"{action.reason.value}: {action.detail}" if action.detail else action.reason.value
-        lines.append(f"    {escape_terminal(reason)}")
+    def _action(self, action: AnyAction, width: int, details: bool) -> str:
+        """One line for what happens, below it the reason and the fields that lead to it."""
+        head = self._paint(f"{action.glyph} {action.kind:<7}", COLOURS.get(action.kind, ""))
+        address = self._bold(f"{action.address!s:<{width}}")
+        place = f"{self._place(action.source.file)}:{action.source.line}" if action.source else ""
+        parts = [part for part in (self._gpu_effect(action), place) if part]
+        lines = [f"  {head}  {address}  {self._dim('  '.join(parts))}".rstrip()]
+        if action.reason is not Reason.NEW:
+            lines.append(f"{INDENT}{escape_terminal(f'{action.reason}: {action.detail}')}")
         if details:
-            lines += [f"      {line}" for line in self._changes(action.changes)]
+            lines += [f"{INDENT}{line}" for line in self._changes(action.changes)]
         return "\n".join(lines)
 
     def _gpu_effect(self, action: AnyAction) -> str:
         before, after = gpu_number(action.gpus.before), gpu_number(action.gpus.after)
         if not action.gpus.known:
             counted = f"{before} → {after} and more" if (before, after) != ("0", "0") else "GPUs"
-            return self._dim(f"  {counted} that cannot be counted")
+            return f"{counted} that cannot be counted"
         if before == after and (before == "0" or isinstance(action, Hold)):
             return ""
-        return self._dim(f"  {before} → {after} GPUs")
+        return f"{before} → {after} GPUs"
 
     def _changes(self, changes: Sequence[FieldChange]) -> Iterator[str]:
         for change in changes:
@@ -236,7 +241,7 @@ class Text:
         lines = ["Changed on the server, and not undone (--on-drift replace does):"]
         for drift in plan.drift:
             lines.append(f"  {drift.address}")
-            lines += [f"      {line}" for line in self._changes(drift.changes)]
+            lines += [f"    {line}" for line in self._changes(drift.changes)]
         return "\n".join(lines)
 
     def _gpus(self, total: GpuTotals, unknown: int) -> str:

@@ -18,8 +18,8 @@ _CACHED = 4096
 _UNFAMILIAR = "Issuer is not familiar."
 # The control plane reads these names in any letter case: its documents themselves disagree.
 _SPELLINGS = {
-    "client_credentials": ("clientid", "clientsecret"),
-    "app_token": ("appid", "appsecret"),
+    "client_credentials": ("clientID", "clientSecret"),
+    "app_token": ("appID", "appSecret"),
 }
 
 
@@ -46,9 +46,9 @@ class Tokens:
         if not isinstance(request, dict):
             raise Refusal(400, "request body must be a JSON object")
         fields = {key.lower(): value for key, value in request.items()}
-        grant = fields.get("granttype")
+        grant = _text(fields, "grantType")
         if grant == "refresh_token":
-            return self._issue(self._refresh(_text(fields, "refreshtoken")))
+            return self._issue(self._refresh(_text(fields, "refreshToken")))
         if grant not in _SPELLINGS:
             raise Refusal(400, f"grantType '{grant}' is not supported")
         client_id, secret = (_text(fields, key) for key in _SPELLINGS[grant])
@@ -157,7 +157,7 @@ class Tokens:
 
 
 def _text(fields: dict[str, Any], key: str) -> str:
-    value = fields.get(key)
+    value = fields.get(key.lower())
     if not isinstance(value, str) or not value:
         raise Refusal(400, f"{key} is required and must be a string")
     return value

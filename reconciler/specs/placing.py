@@ -48,7 +48,17 @@ def say_breaches(
             breach.code,
             breach.message,
             breach.path,
-            hint=(hints(str(breach.path[-1])) if hints and breach.path else "") or breach.hint,
+            hint=(hints(str(breach.path[-1])) if hints and breach.path else "")
+            or _hint_at_quotes(breach, tree)
+            or breach.hint,
             at_key=breach.at_key,
             address=address,
         )
+
+
+def _hint_at_quotes(breach: Breach, tree: Node) -> str:
+    # As written: the number that was read may have lost a zero at either end.
+    if not breach.wants_quotes:
+        return ""
+    node = place_of_value(tree, breach.path)
+    return f'quote it: "{node.page.text[node.start : node.end]}"'

@@ -22,13 +22,17 @@ Fault = Any
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Breach:
-    """One violation: at a path, pointing at its key or at its value."""
+    """One violation: at a path, pointing at its key or at its value.
+
+    `wants_quotes` where a string is wanted, and the value as written would be one in quotes.
+    """
 
     code: str
     message: str
     path: tuple[Step, ...]
     hint: str = ""
     at_key: bool = False
+    wants_quotes: bool = False
 
 
 @cache
@@ -167,12 +171,16 @@ def _wrong_type(error: Fault, path: tuple[Step, ...]) -> Breach:
         shown = f"{shown.replace('a ', 'the ', 1)} {show(value)}"
     subject = f"'{path[-1]}' must be" if path and isinstance(path[-1], str) else "this must be"
     message = f"{subject} {expected}, not {shown}"
-    return Breach(code="wrong-type", message=message, path=path, hint=_type_hint(names, value))
+    return Breach(
+        code="wrong-type",
+        message=message,
+        path=path,
+        hint=_type_hint(names, value),
+        wants_quotes="string" in names and isinstance(value, bool | int | float),
+    )
 
 
 def _type_hint(names: list[str], value: Any) -> str:
-    if "string" in names and isinstance(value, bool | int | float):
-        return f'quote it: "{show(value)}"'
     if "boolean" in names and isinstance(value, str):
         if value.lower() in {"yes", "on", "y", "true"}:
             return "write true"
@@ -260,7 +268,7 @@ _CHOICES = {"projectId": "project-choice", "manifest": "manifest-choice"}
 def _choice(names: tuple[str, ...], value: Any, path: tuple[Step, ...]) -> Breach:
     code = next((_CHOICES[name] for name in names if name in _CHOICES), "invalid-value")
     listed = ", ".join(f"'{name}'" for name in names[:-1]) + f" or '{names[-1]}'"
-    given = [name for name in names if name in value]
+    given = [name for name in value if name in names]
     if not given:
         return Breach(code=code, message=f"one of {listed} is missing", path=path, at_key=True)
     both = " and ".join(f"'{name}'" for name in given)

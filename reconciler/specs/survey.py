@@ -64,7 +64,9 @@ def _defaults_only(root: Path) -> Tree:
 def _target(path: Path, root: Path, tree: Tree) -> str | None:
     name = name_below(path, root)
     where = Where(file=name)
-    if path != root and not os.path.lexists(path):
+    if path == root:
+        return name
+    if not os.path.lexists(path):
         tree.findings.append(finding("no-such-path", f"'{name}' does not exist", where))
         return None
     real = os.path.realpath(path)

@@ -1,0 +1,22 @@
+# syntax=docker/dockerfile:1
+FROM python:3.13-slim AS build
+WORKDIR /src
+COPY requirements/demo.txt requirements/runtime.txt requirements/
+RUN python -m venv /build \
+    && /build/bin/pip install --no-cache-dir --require-hashes -r requirements/demo.txt \
+    && python -m venv --without-pip /opt/reconciler \
+    && /build/bin/pip --python /opt/reconciler/bin/python install --no-cache-dir --require-hashes -r requirements/runtime.txt
+COPY pyproject.toml README.md LICENSE ./
+COPY reconciler reconciler
+COPY schemas schemas
+RUN /build/bin/python -m build --wheel --no-isolation --outdir /dist \
+    && /build/bin/pip --python /opt/reconciler/bin/python install --no-cache-dir --no-deps /dist/*.whl
+
+FROM python:3.13-slim
+# The state is a file: mount a volume here, and keep it between runs.
+RUN useradd --uid 10001 --create-home --home-dir /workloads reconciler
+COPY --from=build /opt/reconciler /opt/reconciler
+ENV PATH=/opt/reconciler/bin:$PATH PYTHONUNBUFFERED=1
+WORKDIR /workloads
+USER 10001
+ENTRYPOINT ["reconciler"]

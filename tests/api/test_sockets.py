@@ -1,0 +1,306 @@
+"""A hostile server on a real loopback socket: bounded time and memory, a clear answer."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import json
+import socket
+import time
+import tracemalloc
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from reconciler.api.client import ApiSettings, HttpWorkloadApi
+from reconciler.api.credentials import FixedToken, Secret
+from reconciler.core.answers import Accepted, Ambiguous, Answer, NotSent, Refused
+from reconciler.errors import InvalidInputError
+from tests.api.factories import BODY, ID, TOKEN, remote, workload
+
+Server = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+Call = Callable[[HttpWorkloadApi], Awaitable[Any]]
+
+HEAD = b"HTTP/1.1 202 Accepted\r\ncontent-type: application/json\r\n"
+DEADLINE = 0.2
+
+
+def settings(port: int, *, scheme: str = "http", **options: Any) -> ApiSettings:
+    """A client of this machine with a short deadline."""
+    return ApiSettings(
+        url=f"{scheme}://127.0.0.1:{port}",
+        credentials=FixedToken(token=Secret(value=TOKEN)),
+        **{"request_timeout": DEADLINE, **options},
+    )
+
+
+@asynccontextmanager
+async def listening(server: Server) -> AsyncIterator[int]:
+    """The port of a server that speaks bytes; every connection is gone at the end."""
+    serving: list[asyncio.Task[None]] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            with suppress(OSError, asyncio.IncompleteReadError):
+                await server(reader, writer)
+        finally:
+            writer.close()
+
+    def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        serving.append(asyncio.create_task(serve(reader, writer)))
+
+    listener = await asyncio.start_server(accept, "127.0.0.1", 0)
+    async with listener:
+        yield listener.sockets[0].getsockname()[1]
+    for task in serving:
+        task.cancel()
+    await asyncio.gather(*serving, return_exceptions=True)
+
+
+def against(server: Server, call: Call, **options: Any) -> Any:
+    """What a call comes to against a server that speaks bytes."""
+
+    async def run() -> Any:
+        async with listening(server) as port, HttpWorkloadApi(settings(port, **options)) as api:
+            return await call(api)
+
+    return asyncio.run(run())
+
+
+async def post(api: HttpWorkloadApi) -> Answer:
+    """The call whose fate matters most."""
+    return await api.create(BODY)
+
+
+def says(*parts: bytes, pause: float = 0.0, repeat: bytes = b"") -> Server:
+    """A server that reads a request's head, says this, and perhaps goes on for ever."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        for part in parts:
+            writer.write(part)
+        await writer.drain()
+        while repeat:
+            writer.write(repeat)
+            await writer.drain()
+            await asyncio.sleep(pause)
+
+    return serve
+
+
+def body(content: bytes, *headers: bytes) -> bytes:
+    """A 202 with this body."""
+    fields = b"".join(header + b"\r\n" for header in headers)
+    return HEAD + fields + b"content-length: %d\r\n\r\n" % len(content) + content
+
+
+def test_an_honest_server_is_understood() -> None:
+    """Compressed or not, over one connection after the other."""
+    plain = json.dumps(workload()).encode()
+    packed = body(gzip.compress(plain), b"content-encoding: gzip")
+    assert against(says(body(plain)), post) == Accepted(remote=remote())
+    assert against(says(packed), post) == Accepted(remote=remote())
+
+
+@pytest.mark.parametrize(
+    "server",
+    [
+        says(HEAD + b"content-length: 9999\r\n\r\n", repeat=b" ", pause=0.01),
+        says(HEAD + b"transfer-encoding: chunked\r\n\r\n", repeat=b"1\r\n \r\n", pause=0.01),
+        says(b"HTTP/1.1 202 Accepted\r\n", repeat=b"x: y\r\n", pause=0.01),
+        says(b"", repeat=b"HTTP/1.1 100 Continue\r\n\r\n", pause=0.01),
+    ],
+    ids=["body", "chunks", "headers", "continue"],
+)
+def test_a_server_that_drips_meets_the_total_deadline(server: Server) -> None:
+    """A time-out per read would wait for ever."""
+    begun = time.monotonic()
+    answer = against(server, post)
+    assert answer == Ambiguous(message="no complete answer within 0.2 s")
+    assert time.monotonic() - begun < 10 * DEADLINE
+
+
+@pytest.mark.parametrize(
+    ("server", "words"),
+    [
+        (says(), "Server disconnected without sending a response."),
+        (says(b"SMTP ready\r\n\r\n"), "illegal status line: bytearray(b'SMTP ready')"),
+        (says(b"HTTP/1.1 2"), "Server disconnected without sending a response."),
+        (says(body(b"{}" * 50)[:-3]), "peer closed connection without sending complete message"),
+        (says(HEAD, repeat=b"x: " + b"y" * 4096 + b"\r\n"), "Receive buffer too long"),
+    ],
+    ids=["silent", "garbage", "half-status", "half-body", "endless-headers"],
+)
+def test_a_broken_answer_to_a_post_is_ambiguous(server: Server, words: str) -> None:
+    """The server had the request; nobody knows what it did with it."""
+    answer = against(server, post, request_timeout=5.0)
+    assert isinstance(answer, Ambiguous)
+    assert answer.message.startswith(f"the connection broke: {words}")
+
+
+def test_a_connection_that_is_reset_is_ambiguous() -> None:
+    """RST after the request is no proof that it was not carried out."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        raw = writer.get_extra_info("socket")
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+        writer.transport.abort()
+
+    answer = against(serve, post, request_timeout=5.0)
+    assert isinstance(answer, Ambiguous)
+
+
+def test_a_half_closed_connection_still_delivers_its_answer() -> None:
+    """A server may say all it has and stop writing before the request is fully read."""
+    plain = json.dumps(workload()).encode()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(body(plain))
+        writer.write_eof()
+        await reader.read()
+
+    assert against(serve, post) == Accepted(remote=remote())
+
+
+def test_a_server_that_hangs_up_between_requests_costs_nothing() -> None:
+    """A connection that has been closed while idle is not used again."""
+    plain = json.dumps({"workload": workload()}).encode()
+
+    async def twice(api: HttpWorkloadApi) -> list[Answer]:
+        first = await api.read(ID)
+        await asyncio.sleep(0.02)
+        return [first, await api.read(ID)]
+
+    assert against(says(body(plain)), twice) == [Accepted(remote=remote())] * 2
+
+
+def test_a_redirect_is_answered_by_nobody_else() -> None:
+    """The other place never hears of us."""
+    heard: list[bytes] = []
+
+    async def other(reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
+        heard.append(await reader.read(1))
+
+    async def run() -> Answer:
+        async with listening(other) as port:
+            location = b"location: http://127.0.0.1:%d/x\r\ncontent-length: 0\r\n\r\n" % port
+            moved = says(b"HTTP/1.1 302 Found\r\n" + location)
+            async with listening(moved) as here, HttpWorkloadApi(settings(here)) as api:
+                return await api.create(BODY)
+
+    answer = asyncio.run(run())
+    assert isinstance(answer, Refused)
+    assert (answer.status, heard) == (302, [])
+
+
+def test_a_bomb_is_bounded_in_memory() -> None:
+    """Sixty-four mebibytes in sixty-four kibibytes are given up after eight mebibytes."""
+    bomb = body(gzip.compress(b"\0" * 64 * 1024 * 1024, 9), b"content-encoding: gzip")
+    tracemalloc.start()
+    answer = against(says(bomb), post, request_timeout=10.0)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert answer == Ambiguous(status=202, message="HTTP 202: a body of more than 8 MiB")
+    assert peak < 32 * 1024 * 1024
+
+
+def refused_port() -> int:
+    """A port on which nobody listens."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port
+
+
+async def alone(port: int, **options: Any) -> Answer:
+    """A POST to that port."""
+    async with HttpWorkloadApi(settings(port, **options)) as api:
+        return await api.create(BODY)
+
+
+def test_a_refused_connection_was_not_sent() -> None:
+    """Worth another try, and nothing is in doubt."""
+    port = refused_port()
+    answer = asyncio.run(alone(port))
+    assert answer == NotSent(
+        message=f"cannot connect to http://127.0.0.1:{port}: All connection attempts failed"
+    )
+
+
+def test_a_name_that_does_not_resolve_was_not_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    """DNS may be back in a moment."""
+
+    def nowhere(*_: Any, **__: Any) -> Any:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    async def run() -> Answer:
+        wanted = ApiSettings(
+            url="https://cp.example", credentials=FixedToken(token=Secret(value=TOKEN))
+        )
+        async with HttpWorkloadApi(wanted) as api:
+            return await api.create(BODY)
+
+    monkeypatch.setattr(socket, "getaddrinfo", nowhere)
+    answer = asyncio.run(run())
+    assert isinstance(answer, NotSent)
+    assert not answer.permanent
+    assert answer.message.endswith("Name or service not known")
+
+
+def test_a_handshake_that_fails_was_not_sent() -> None:
+    """A server without TLS behind an https URL never sees the request."""
+
+    async def plain(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        await writer.drain()
+
+    answer = against(plain, post, scheme="https", request_timeout=5.0)
+    assert isinstance(answer, NotSent)
+    assert not answer.permanent
+
+
+def test_a_handshake_that_hangs_was_not_sent() -> None:
+    """Connecting has its own share of the deadline, so that its end is certain."""
+
+    async def mute(reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+
+    answer = against(mute, post, scheme="https")
+    assert isinstance(answer, NotSent)
+    assert answer.message.startswith("no connection to https://127.0.0.1:")
+
+
+def test_more_calls_than_connections_wait_their_turn() -> None:
+    """The ceiling is on connections; a turn that comes too late was not sent."""
+    plain = json.dumps({"workload": workload()}).encode()
+    server = says(body(plain))
+
+    async def many(api: HttpWorkloadApi) -> list[Answer]:
+        return await asyncio.gather(*(api.read(ID) for _ in range(20)))
+
+    answers = against(server, many, concurrency=2, request_timeout=5.0)
+    assert answers == [Accepted(remote=remote())] * 20
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (None, "No such file or directory"),
+        (b"not a certificate", "it holds no certificate in PEM form"),
+    ],
+)
+def test_a_ca_file_that_cannot_be_used_is_invalid_input(
+    tmp_path: Path, content: bytes | None, reason: str
+) -> None:
+    """Found when the client is built, before anything is sent."""
+    path = tmp_path / "ca.pem"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(InvalidInputError) as caught:
+        HttpWorkloadApi(settings(1, scheme="https", ca_file=path))
+    assert caught.value.message == f"cannot use the CA file {path}: {reason}"

@@ -1,0 +1,39 @@
+"""What every test has: an environment without the caller's settings, and known randomness."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sqlite3
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+settings.register_profile("dev", deadline=None, max_examples=50)
+# CI repeats itself: a failure there is the change's, not the day's. `thorough` looks for more.
+settings.register_profile("ci", deadline=None, max_examples=50, derandomize=True)
+settings.register_profile(
+    "thorough",
+    deadline=None,
+    max_examples=2000,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile(
+    os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.environ.get("CI") else "dev")
+)
+
+_FOREIGN = ("RUNAI_", "RECONCILER_", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
+_LOOKS = ("NO_COLOR", "FORCE_COLOR", "CLICOLOR_FORCE")
+
+
+@pytest.fixture(autouse=True)
+def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep the caller's control plane, proxies and colours out of the tests."""
+    for name in list(os.environ):
+        if name.upper().startswith(_FOREIGN) or name in _LOOKS:
+            monkeypatch.delenv(name)
+
+
+def pytest_report_header() -> str:
+    """Name the versions that a failure may depend on."""
+    return f"python {platform.python_version()}, sqlite {sqlite3.sqlite_version}"
