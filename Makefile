@@ -9,6 +9,13 @@ BIN := $(VENV)/bin
 # The tree is installed as it stands (--no-deps: what it needs is in the pinned file).
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
+# The linter of the Dockerfile comes as a program for this platform only; CI has it.
+ifeq ($(shell uname -sm),Linux x86_64)
+HADOLINT := $(BIN)/hadolint Dockerfile
+else
+HADOLINT := @echo "Dockerfile not linted: hadolint is packaged for Linux on x86_64 only"
+endif
+
 .PHONY: help demo test lint wheel-test clean
 
 help: ## Show what there is to make.
@@ -24,7 +31,9 @@ lint: $(VENV)/.test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/lint-imports --no-timing
+	$(BIN)/lint-imports
+	$(BIN)/zizmor --quiet --offline --no-progress .github
+	$(HADOLINT)
 	$(BIN)/reconciler schema check
 	$(BIN)/python tools/generate_docs.py --check
 
