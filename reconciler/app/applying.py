@@ -27,6 +27,7 @@ from reconciler.state.sqlite import SqliteStore, create_state, open_state
 
 SIGNALS = {signal.SIGINT: 130, signal.SIGTERM: 143}
 Confirm = Callable[[Planned], bool]
+"""Shown every plan that no guard refuses, also one without changes; False ends the run."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +93,7 @@ async def carry_out(
             _check_digest(planned, request.expect_digest)
             if planned.refusals:
                 raise GuardError(planned.refusals, planned)
-            if planned.plan.changes and not confirm(planned):
+            if not confirm(planned):
                 return Applied(planned=planned, finished=None)
             return await _run(planned, store, session, settings, request)
 

@@ -30,9 +30,9 @@ async def look(
     Raises StateError without a state or record, UnreachableError, GuardError for another target.
     """
     with read_state(settings.state) as store:
-        rows = store.read()
+        rows = sorted(store.read(), key=lambda row: row.address)
         header = store.header
-    chosen = [find_record(rows, address) for address in addresses] if addresses else list(rows)
+    chosen = [find_record(rows, address) for address in addresses] if addresses else rows
     async with connector.open(settings, say) as session:
         need_same_target(header, met_target(settings, session))
         live = await refresh(

@@ -65,7 +65,6 @@ def resolve_settings(
     flags: Flags, config: Config, *, root: Path, environ: Mapping[str, str]
 ) -> Settings:
     """Combine the sources; raises a ReconcilerError for a value that cannot be used."""
-    limit = flags.max_delete or config.limits.max_delete
     return Settings(
         root=root,
         url=flags.url or environ.get("RUNAI_BASE_URL") or config.url,
@@ -78,7 +77,7 @@ def resolve_settings(
         token_file=flags.token_file,
         ca_file=flags.ca_file,
         discovery=config.discovery is not False,
-        max_delete=_parse_limit(limit) if limit else DeleteLimit(),
+        max_delete=_limit(flags, config),
         allowed_projects=config.limits.allowed_projects or (),
     )
 
@@ -103,8 +102,12 @@ def _local(state: str) -> str:
     return state
 
 
-def _parse_limit(text: str) -> DeleteLimit:
+def _limit(flags: Flags, config: Config) -> DeleteLimit:
+    text = flags.max_delete or config.limits.max_delete
+    if text is None:
+        return DeleteLimit()
     try:
         return DeleteLimit.parse(text)
     except ValueError as error:
-        raise InvalidInputError(f"max_delete: {error}", hint="write 30% or a number") from None
+        wrong = UsageError if flags.max_delete else InvalidInputError
+        raise wrong(f"max_delete: {error}", hint="write 30% or a number") from None

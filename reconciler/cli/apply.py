@@ -110,7 +110,8 @@ def _carry_out(directory: Path, options: dict[str, Any], *, destroying: bool) ->
 
     def confirm(planned: Planned) -> bool:
         _show(console, planned, workspace.prefix)
-        if options["yes"] or click.confirm("Apply this plan?", err=True):
+        idle = not planned.plan.changes
+        if idle or options["yes"] or click.confirm("Apply this plan?", err=True):
             reporter.begin(len(planned.plan.changes))
             return True
         return False

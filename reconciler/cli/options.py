@@ -43,11 +43,11 @@ _ENVIRONMENT: tuple[tuple[str, dict[str, Any]], ...] = (
     ),
     (
         "--deadline",
-        {"type": DURATION, "default": "30m", "show_default": True, "help": "For the whole run."},
+        {"type": DURATION, "default": "30m", "show_default": True, "help": "Time for the run."},
     ),
     (
         "--request-timeout",
-        {"type": DURATION, "default": "30s", "show_default": True, "help": "For one request."},
+        {"type": DURATION, "default": "30s", "show_default": True, "help": "Time per request."},
     ),
 )
 

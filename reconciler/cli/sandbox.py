@@ -64,7 +64,12 @@ def _duration(text: str) -> float:
     help="JSON list of further clients: client_id, client_secret, projects, writes.",
 )
 @click.option(
-    "--token-lifetime", type=_duration, metavar="DURATION", default="1h", show_default=True
+    "--token-lifetime",
+    type=_duration,
+    metavar="DURATION",
+    default="1h",
+    show_default=True,
+    help="How long a login lasts.",
 )
 @click.option(
     "--project",

@@ -36,7 +36,7 @@ def list_(**options: Any) -> int:
 
     console = Console.of(options)
     with read_state(_settings(options).state) as store:
-        rows = store.read()
+        rows = sorted(store.read(), key=lambda row: row.address)
     console.emit("json", lambda: to_text([record_document(row) for row in rows]))
     console.emit("text", lambda: console.text().records(rows))
     return 0

@@ -8,40 +8,47 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-_LAST_WORDS = {
-    "apikey",
-    "credential",
-    "credentials",
-    "passphrase",
-    "passwd",
-    "password",
-    "pwd",
-    "secret",
-    "token",
-}
+_LAST_WORDS = {"auth", "authorization", "pass", "passcode", "pat", "pwd"}
 _LAST_PAIRS = {
     ("access", "key"),
-    ("api", "key"),
     ("connection", "string"),
     ("encryption", "key"),
     ("private", "key"),
     ("secret", "key"),
     ("signing", "key"),
 }
-_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
-_MARK = re.compile(r"\(sensitive [0-9a-f]{16}\)")
-# `NAME=value`, `--name=value` and `--name value` in a command line, `user:password@` in a URL.
-# A value that begins with `$` is a reference to a variable, not a secret.
-_ASSIGNMENT = re.compile(
-    r"(?<![\w-])(--)?([A-Za-z][\w-]*)(=|(?(1)[ \t]+|=))(\"[^\"]*\"|'[^']*'|[^\s;&|]+)"
+# Also at the end of a longer word: PGPASSWORD, clientsecret.
+_ENDINGS = (
+    *("apikey", "credential", "credentials", "passphrase", "passwd", "password"),
+    *("privatekey", "secret", "secretkey", "token"),
 )
-_USERINFO = re.compile(r"(?<=://)([^/\s:@]*:)([^/\s@]+)(?=@)")
+_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
+_MARK = re.compile(r"\(sensitive [0-9a-f]{16}\)")
+# What introduces a value in a command line, a script or a file within a string: `NAME=`,
+# `--name value`, `name: value`, `"name": value`.
+_NAME = re.compile(
+    r"(?<![\w-])(-{1,2})?([A-Za-z_][\w-]*)(?:=|[\"']?[ \t]*:[ \t]*|(?(1)(?:[ \t]|\\\n)+|(?!)))"
+)
+_VALUE = re.compile(
+    r"(?:(?i:basic|bearer|token)[ \t]+)?"
+    r"(?:\"(?:[^\"\\]|\\.)*\"|'[^']*'|[^\s;&|])+",
+    re.DOTALL,
+)
+_BEARER = re.compile(r"(?i:\bbearer[ \t]+)([\w.~+/=-]{16,})")
+_USERINFO = re.compile(r"(?<=://)([^/\s:@]*:)([^/\s]+)(?=@)")
+# An http address has no use for a name without a password: it is an access token.
+_TOKEN_LOGIN = re.compile(r"(?<=http://|ttps://)([^/\s:@]+)(?=@)")
 
 
 def looks_secret(name: str) -> bool:
     """Whether a value under this key must be kept back: `HF_TOKEN` yes, `maxTokens` no."""
     words = [word.lower() for word in _WORD.findall(name)]
-    return bool(words) and (words[-1] in _LAST_WORDS or tuple(words[-2:]) in _LAST_PAIRS)
+    return bool(words) and (
+        words[-1] in _LAST_WORDS
+        or words[-1].endswith(_ENDINGS)
+        or "".join(words[-2:]) == "apikey"
+        or tuple(words[-2:]) in _LAST_PAIRS
+    )
 
 
 def is_redacted(value: Any) -> bool:
@@ -70,19 +77,20 @@ class Redactor:
 
     def _redact_list(self, items: list[Any] | tuple[Any, ...]) -> list[Any]:
         """Like any list, but `["--token", "abc"]` is a secret in two items."""
-        flags = [None, *items[:-1]]
         return [
-            self._hide(item) if _is_secret_flag(flag) and _is_value(item) else self.redact(item)
-            for flag, item in zip(flags, items, strict=True)
+            self._hide(item)
+            if i and _is_secret_flag(items[i - 1]) and _is_value(item)
+            else self.redact(item)
+            for i, item in enumerate(items)
         ]
 
     def _redact_map(self, value: Mapping[str, Any]) -> dict[str, Any]:
         whole = {"data", "stringData"} if value.get("kind") == "Secret" else set()
         if _is_named_secret(value):
-            whole = {"value"}
+            whole = {"value", "default"}
         return {
             key: self._hide(item)
-            if key in whole or (looks_secret(key) and not isinstance(item, Mapping | list | tuple))
+            if key in whole or (looks_secret(key) and not _holds_objects(item))
             else self.redact(item)
             for key, item in value.items()
         }
@@ -100,18 +108,24 @@ class Redactor:
         return self._mark(text)
 
     def _redact_text(self, text: str) -> str:
-        if "=" in text or "--" in text:
-            text = _ASSIGNMENT.sub(self._hide_assignment, text)
+        if "=" in text or ":" in text or "-" in text:
+            text = self._hide_assignments(text)
         if "://" in text:
             text = _USERINFO.sub(lambda m: m[1] + self._hide(m[2]), text)
-        return text
+            text = _TOKEN_LOGIN.sub(lambda m: self._hide(m[1]), text)
+        return _BEARER.sub(lambda m: m[0][: m.start(1) - m.start()] + self._hide(m[1]), text)
 
-    def _hide_assignment(self, found: re.Match[str]) -> str:
-        dashes, name, between, value = found.groups()
-        bare = value.strip("\"'")
-        if not looks_secret(name) or bare.startswith(("$", "(sensitive")):
-            return found[0]
-        return f"{dashes or ''}{name}{between}{self._hide(bare)}"
+    def _hide_assignments(self, text: str) -> str:
+        """Only names are searched for, so that `--env TOKEN=x` is found within a value."""
+        parts, end = [], 0
+        for found in _NAME.finditer(text):
+            if found.start() < end or not looks_secret(found[2]):
+                continue
+            value = _VALUE.match(text, found.end())
+            if value and not _is_open(value[0]) and not _MARK.match(text, value.start()):
+                parts += [text[end : value.start()], self._hide(value[0])]
+                end = value.end()
+        return "".join([*parts, text[end:]])
 
     def _mark(self, text: str) -> str:
         data = text.encode("utf-8", "surrogatepass")
@@ -119,14 +133,26 @@ class Redactor:
 
 
 def _is_secret_flag(item: Any) -> bool:
-    return isinstance(item, str) and item.startswith("--") and looks_secret(item)
+    return isinstance(item, str) and item.startswith("-") and looks_secret(item)
 
 
 def _is_value(item: Any) -> bool:
-    return isinstance(item, str) and not item.startswith(("-", "$"))
+    return isinstance(item, str) and not item.startswith("-") and not _is_open(item)
+
+
+def _is_open(value: str) -> bool:
+    """A reference to a variable is no secret."""
+    return value.lstrip("\"'").startswith("$")
+
+
+def _holds_objects(value: Any) -> bool:
+    """Kubernetes has objects under such names (`secret: {secretName: …}`) that hide nothing."""
+    if isinstance(value, list | tuple):
+        return any(isinstance(item, Mapping | list | tuple) for item in value)
+    return isinstance(value, Mapping)
 
 
 def _is_named_secret(value: Mapping[str, Any]) -> bool:
     """An item like `{name: HF_TOKEN, value: …}`, as environments and parameters are written."""
-    name = value.get("name")
-    return isinstance(name, str) and "value" in value and looks_secret(name)
+    name = value.get("name", value.get("key"))
+    return isinstance(name, str) and looks_secret(name)

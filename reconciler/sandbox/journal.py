@@ -44,7 +44,11 @@ class FileJournal(Journal):
         self._workloads: dict[str, Workload] = {}
         self._births: _Births = {}
         self._file = _open_locked(path)
-        self._replay()
+        try:
+            self._replay()
+        except SandboxError:
+            self._file.close()
+            raise
 
     def load(self) -> Iterator[Workload]:
         """Hand over the replayed workloads."""

@@ -13,7 +13,7 @@ from reconciler.sandbox.faults import Faults
 from reconciler.sandbox.journal import FileJournal, Journal
 from reconciler.sandbox.ledger import Ledger
 from reconciler.sandbox.rules import read_rule
-from reconciler.sandbox.settings import Settings
+from reconciler.sandbox.settings import SandboxError, Settings
 from reconciler.sandbox.store import Store
 from reconciler.sandbox.tokens import Tokens
 from reconciler.sandbox.wire import Sleep
@@ -35,9 +35,13 @@ class Sandbox:
         self.settings = settings
         self._clock = clock
         rules = [read_rule(text) for text in settings.faults]
-        self._journal = Journal() if settings.data is None else FileJournal(settings.data)
-        self._store = Store(settings, clock, self._journal)
         self.ledger = Ledger(settings.ledger_limit, settings.ledger)
+        try:
+            self._journal = Journal() if settings.data is None else FileJournal(settings.data)
+        except SandboxError:
+            self.ledger.close()
+            raise
+        self._store = Store(settings, clock, self._journal)
         self.tokens = Tokens(settings, clock)
         self.faults = Faults(rules, seed=settings.seed, now=clock())
         control = Control(self._store, self.faults, self.ledger, self.tokens, clock)

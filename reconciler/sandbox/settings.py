@@ -76,4 +76,4 @@ class Settings:
     max_body: int = 4 * 1024 * 1024
     data: Path | None = None
     ledger: Path | None = None
-    ledger_limit: int | None = 200_000
+    ledger_limit: int | None = 100_000

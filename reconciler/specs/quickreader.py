@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from math import isfinite
 from sys import intern
-from typing import Any
+from typing import Any, NoReturn
 
 import yaml
 
@@ -122,7 +123,7 @@ def _open(event: Any) -> Any:
     return {} if type(event) is yaml.MappingStartEvent else []
 
 
-def _decline() -> Any:
+def _decline() -> NoReturn:
     raise _DeclineError
 
 
@@ -133,7 +134,11 @@ def _read_json(text: str) -> list[Quick]:
     if text.count(",") >= MAX_VALUES // 2:
         raise _DeclineError
     value = json.loads(
-        text, object_pairs_hook=_object, parse_constant=_decline_constant, parse_int=_integer
+        text,
+        object_pairs_hook=_object,
+        parse_constant=_decline_constant,
+        parse_float=_fraction,
+        parse_int=_integer,
     )
     first = len(text) - len(text.lstrip())
     return [Quick(0, len(text), first, len(text.rstrip()), value)]
@@ -148,6 +153,11 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _decline_constant(name: str) -> Any:
     raise _DeclineError(name)
+
+
+def _fraction(text: str) -> float:
+    number = float(text)
+    return number if isfinite(number) else _decline()
 
 
 def _integer(text: str) -> int:

@@ -236,7 +236,9 @@ _REASONS = {
 def _alternatives(error: Fault, path: tuple[Step, ...]) -> Iterator[Breach]:
     names = _exclusive_names(error.validator_value)
     if names:
-        yield _choice(names, error.instance, path)
+        # What is no mapping at all has its own finding.
+        if isinstance(error.instance, dict):
+            yield _choice(names, error.instance, path)
         return
     branches: dict[Any, list[Fault]] = {}
     for inner in error.context or ():

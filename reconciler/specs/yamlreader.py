@@ -23,8 +23,11 @@ MAX_VALUES = 100_000
 
 LOADER: Any = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
 
-# The complement of c-printable, section 5.1 of YAML 1.2.2.
-FORBIDDEN = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+# The complement of c-printable, section 5.1 of YAML 1.2.2, and the three separators which are
+# line breaks in YAML 1.1 alone: the parser would silently make blanks of them.
+FORBIDDEN = re.compile(
+    "[^\t\n\r\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
+)
 _PROPERTIES = re.compile(r"(?:[&!][^\s]*\s+)+")
 _CORE = "tag:yaml.org,2002:"
 _SCALAR_TYPES: dict[str, tuple[type, ...]] = {
@@ -168,7 +171,7 @@ class _Reader:
         node = self.node(event, value)
         self.check_depth(1, node)
         if event.tag not in (None, "!", _CORE + ("map" if isinstance(value, dict) else "seq")):
-            here = self.whole(event)
+            here = Node(self.page, self.whole(event).start, node.start, None)
             self.say("unsupported-tag", _unsupported(event.tag), here, hint="remove the tag")
         if event.anchor is not None:
             self.anchors[event.anchor] = None
@@ -307,7 +310,7 @@ def _unsupported(tag: str) -> str:
 
 def _forbidden(page: Page, at: int, character: str) -> Diagnostic:
     name = f"U+{ord(character):04X}"
-    message = f"the control character {name} is not allowed in YAML{page.note(at)}"
+    message = f"the control character {name} cannot stand in YAML as it is{page.note(at)}"
     hint = "remove it, or write it as an escape inside double quotes"
     return finding("control-character", message, page.where(at, at + 1), hint=hint)
 

@@ -1,0 +1,93 @@
+"""The command line in this process, and a sandbox that listens on a port of its own."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import pytest
+
+from reconciler.cli.main import run
+
+PROGRAM = Path(sys.executable).parent / "reconciler"
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """How one command ended."""
+
+    code: int
+    out: str
+    err: str
+
+
+class Cli(Protocol):
+    """Runs one command line in this process."""
+
+    def __call__(self, *arguments: object) -> Result:
+        """Run it and return how it ended."""
+        ...
+
+
+@pytest.fixture
+def cli(capsys: pytest.CaptureFixture[str]) -> Cli:
+    """The command line as `main` runs it, with what it prints."""
+
+    def call(*arguments: object) -> Result:
+        capsys.readouterr()
+        code = run([str(argument) for argument in arguments])
+        captured = capsys.readouterr()
+        return Result(code, captured.out, captured.err)
+
+    return call
+
+
+def start_sandbox(*arguments: str) -> tuple[subprocess.Popen[str], dict[str, str]]:
+    """A sandbox process that is ready, and the variables that lead to it."""
+    process = subprocess.Popen(
+        [str(PROGRAM), "sandbox", "--port", "0", "--quiet", *arguments],
+        text=True,
+        stdout=subprocess.PIPE,
+    )
+    found: dict[str, str] = {}
+    assert process.stdout is not None
+    for line in process.stdout:
+        if match := re.fullmatch(r"export (\w+)=(\S+)\s*", line):
+            found[match[1]] = match[2]
+        if len(found) == 3:
+            return process, found
+    raise AssertionError("the sandbox did not start")
+
+
+def stop_sandbox(process: subprocess.Popen[str]) -> None:
+    """End a sandbox as a service manager would."""
+    process.terminate()
+    assert process.stdout is not None
+    process.stdout.close()
+    assert process.wait(timeout=10) == 0
+
+
+@pytest.fixture(scope="session")
+def fast_server() -> Iterator[Mapping[str, str]]:
+    """A sandbox whose workloads are synced and gone at once."""
+    process, variables = start_sandbox("--sync-delay", "0s")
+    yield variables
+    stop_sandbox(process)
+
+
+@pytest.fixture
+def server(fast_server: Mapping[str, str], monkeypatch: pytest.MonkeyPatch) -> Mapping[str, str]:
+    """The environment of this test points to the fast sandbox."""
+    for name, value in fast_server.items():
+        monkeypatch.setenv(name, value)
+    return fast_server
+
+
+@pytest.fixture(autouse=True)
+def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)

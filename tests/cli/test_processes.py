@@ -1,0 +1,115 @@
+"""Whole processes that are stopped, killed, raced, or cut off from their reader."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import PROGRAM, Cli, start_sandbox, stop_sandbox
+from tests.cli.repositories import new_project, spec, write_specs
+
+
+@pytest.fixture(scope="module")
+def slow_server() -> Iterator[Mapping[str, str]]:
+    """A sandbox that accepts at once and never gets around to syncing."""
+    process, variables = start_sandbox("--sync-delay", "1h")
+    yield variables
+    stop_sandbox(process)
+
+
+def begin_apply(specs: Path, server: Mapping[str, str], **more: object) -> subprocess.Popen[str]:
+    """An apply in a process of its own that has recorded something."""
+    process = subprocess.Popen(
+        [str(PROGRAM), "apply", str(specs), "--yes", "--init", "-v"],
+        env=os.environ | dict(server),
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
+
+
+def wait_until_accepted(specs: Path, cli: Cli, count: int) -> None:
+    """Wait until the state knows the ids; the processes under test are real."""
+    state = specs / ".reconciler/state.db"
+    for _ in range(200):
+        if state.exists() and cli("state", "list", "--state", state).out.count("accepted") == count:
+            return
+        time.sleep(0.05)
+    raise AssertionError("nothing was accepted in ten seconds")
+
+
+@pytest.fixture
+def specs(tmp_path: Path) -> Path:
+    """Two workloads in a project of their own."""
+    project = new_project()
+    return write_specs(tmp_path / "w", spec("one", project), spec("two", project))
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_ends_an_apply_in_order(
+    specs: Path, slow_server: Mapping[str, str], cli: Cli, number: signal.Signals, code: int
+) -> None:
+    """The first signal cuts the waits; everything known is recorded, and the code tells which."""
+    process = begin_apply(specs, slow_server)
+    wait_until_accepted(specs, cli, 2)
+    process.send_signal(number)
+    out, _ = process.communicate(timeout=10)
+    assert process.returncode == code
+    assert f"stopped by {number.name}; everything known is recorded" in out
+    assert "Applied: 2 created" in out
+    assert "Traceback" not in out
+
+
+def test_two_applies_at_once(
+    specs: Path,
+    slow_server: Mapping[str, str],
+    cli: Cli,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The second is told who holds the state; when the holder is killed, nobody is held up."""
+    for name, value in slow_server.items():
+        monkeypatch.setenv(name, value)
+    process = begin_apply(specs, slow_server)
+    wait_until_accepted(specs, cli, 2)
+    second = cli("apply", specs, "--yes")
+    assert second.code == 6
+    assert f"process {process.pid}," in second.err
+    assert "(reconciler apply)" in second.err
+    process.kill()
+    process.communicate()
+    third = cli("apply", specs, "--yes", "--no-wait")
+    assert third.code == 0
+    assert "2 unchanged" in third.out
+
+
+@pytest.mark.parametrize("sink", ["/dev/full", "closed pipe"])
+def test_a_lost_reader_never_stops_an_apply(
+    specs: Path, fast_server: Mapping[str, str], cli: Cli, sink: str
+) -> None:
+    """What cannot be shown is done all the same, and recorded."""
+    if sink == "closed pipe":
+        reader, writer = os.pipe()
+        os.close(reader)
+    else:
+        writer = os.open(sink, os.O_WRONLY)
+    process = subprocess.run(
+        [str(PROGRAM), "apply", str(specs), "--yes", "--init"],
+        env=os.environ | dict(fast_server),
+        stdout=writer,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+        timeout=30,
+    )
+    os.close(writer)
+    assert (process.returncode, process.stderr) == (0, "")
+    assert (
+        cli("state", "list", "--state", specs / ".reconciler/state.db").out.count("accepted") == 2
+    )
