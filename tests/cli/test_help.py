@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from reconciler.cli.main import cli
-from tools.generate_docs import error_classes
+from tools.generate_docs import ROOT, error_classes
 
 HEAVY = {
     *("deepdiff", "httpx", "jsonschema", "jwt", "rich", "sqlite3", "sqlite_utils", "uvicorn"),
@@ -40,7 +40,11 @@ def commands(
 def test_help_loads_nothing_heavy(words: list[str]) -> None:
     """Whoever asks for help does not wait for libraries that only work needs."""
     done = subprocess.run(
-        [sys.executable, "-c", LOADED, *words], capture_output=True, text=True, check=True
+        [sys.executable, "-c", LOADED, *words],
+        capture_output=True,
+        check=True,
+        cwd=ROOT,
+        text=True,
     )
     code, modules = json.loads(done.stderr)
     assert code == 0

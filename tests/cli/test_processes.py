@@ -23,9 +23,9 @@ def slow_server() -> Iterator[Mapping[str, str]]:
     stop_sandbox(process)
 
 
-def begin_apply(specs: Path, server: Mapping[str, str], **more: object) -> subprocess.Popen[str]:
-    """An apply in a process of its own that has recorded something."""
-    process = subprocess.Popen(
+def begin_apply(specs: Path, server: Mapping[str, str]) -> subprocess.Popen[str]:
+    """An apply in a process of its own."""
+    return subprocess.Popen(
         [str(PROGRAM), "apply", str(specs), "--yes", "--init", "-v"],
         env=os.environ | dict(server),
         text=True,
