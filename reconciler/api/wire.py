@@ -6,9 +6,6 @@ and the error names the field by its path: `workload.metadata.id`.
 
 from __future__ import annotations
 
-import base64
-import json
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -102,32 +99,10 @@ def read_page(data: object) -> ListPage:
     )
 
 
-def create_body(metadata: Json, manifest: Json, *, encoded: bool = False) -> dict[str, Any]:
-    """Build a WorkloadV2CreateRequest; raises ValueError for a manifest that JSON cannot carry."""
-    if not encoded:
-        return {"metadata": dict(metadata), "manifest": dict(manifest)}
-    text = _yaml_safe_json(manifest).encode()
-    return {
-        "metadata": dict(metadata),
-        "manifestBase64Encoded": base64.b64encode(text).decode("ascii"),
-    }
-
-
 def address_of(body: Json) -> Address:
     """The address that a create request asks for."""
     metadata = body["metadata"]
     return Address(project=metadata["projectId"], name=metadata["name"])
-
-
-# Characters that YAML forbids or folds in their raw form; JSON leaves them as they are.
-_NOT_RAW_IN_YAML = re.compile("[\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]")
-
-
-def _yaml_safe_json(manifest: Json) -> str:
-    # The server reads this as YAML, whose parsers refuse the surrogate pairs that JSON's ASCII
-    # form is made of: so characters stay as they are, but for those that YAML cannot hold.
-    text = json.dumps(manifest, ensure_ascii=False, allow_nan=False)
-    return _NOT_RAW_IN_YAML.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def _workload(fields: Mapping[str, Any], sync: SyncInfo | None) -> Remote:

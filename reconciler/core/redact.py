@@ -6,11 +6,13 @@ import hashlib
 import hmac
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 _LAST_WORDS = {"auth", "authorization", "pass", "passcode", "pat", "pwd"}
 _LAST_PAIRS = {
     ("access", "key"),
+    ("api", "key"),
     ("connection", "string"),
     ("encryption", "key"),
     ("private", "key"),
@@ -23,6 +25,7 @@ _ENDINGS = (
     *("privatekey", "secret", "secretkey", "token"),
 )
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
+_HINT = re.compile("auth|pass|pat|pwd|token|secret|key|credential|string", re.IGNORECASE)
 _MARK = re.compile(r"\(sensitive [0-9a-f]{16}\)")
 # What introduces a value in a command line, a script or a file within a string: `NAME=`,
 # `--name value`, `name: value`, `"name": value`.
@@ -34,20 +37,18 @@ _VALUE = re.compile(
     r"(?:\"(?:[^\"\\]|\\.)*\"|'[^']*'|[^\s;&|])+",
     re.DOTALL,
 )
-_BEARER = re.compile(r"(?i:\bbearer[ \t]+)([\w.~+/=-]{16,})")
+_BEARER = re.compile(r"(\b(?i:bearer)[ \t]+)([\w.~+/=-]{16,})")
 _USERINFO = re.compile(r"(?<=://)([^/\s:@]*:)([^/\s]+)(?=@)")
 # An http address has no use for a name without a password: it is an access token.
 _TOKEN_LOGIN = re.compile(r"(?<=http://|ttps://)([^/\s:@]+)(?=@)")
 
 
+@lru_cache(maxsize=4096)
 def looks_secret(name: str) -> bool:
     """Whether a value under this key must be kept back: `HF_TOKEN` yes, `maxTokens` no."""
     words = [word.lower() for word in _WORD.findall(name)]
     return bool(words) and (
-        words[-1] in _LAST_WORDS
-        or words[-1].endswith(_ENDINGS)
-        or "".join(words[-2:]) == "apikey"
-        or tuple(words[-2:]) in _LAST_PAIRS
+        words[-1] in _LAST_WORDS or words[-1].endswith(_ENDINGS) or tuple(words[-2:]) in _LAST_PAIRS
     )
 
 
@@ -90,10 +91,20 @@ class Redactor:
             whole = {"value", "default"}
         return {
             key: self._hide(item)
-            if key in whole or (looks_secret(key) and not _holds_objects(item))
+            if key in whole
+            else self._hide_scalars(item)
+            if looks_secret(key)
             else self.redact(item)
             for key, item in value.items()
         }
+
+    def _hide_scalars(self, value: Any) -> Any:
+        """Kubernetes has objects under such names (`secret: {secretName: …}`) that hide nothing."""
+        if isinstance(value, Mapping):
+            return self._redact_map(value)
+        if isinstance(value, list | tuple):
+            return [self._hide_scalars(item) for item in value]
+        return self._hide(value)
 
     def _hide(self, value: Any) -> Any:
         if isinstance(value, Mapping):
@@ -108,12 +119,14 @@ class Redactor:
         return self._mark(text)
 
     def _redact_text(self, text: str) -> str:
-        if "=" in text or ":" in text or "-" in text:
+        if _HINT.search(text):
             text = self._hide_assignments(text)
         if "://" in text:
             text = _USERINFO.sub(lambda m: m[1] + self._hide(m[2]), text)
             text = _TOKEN_LOGIN.sub(lambda m: self._hide(m[1]), text)
-        return _BEARER.sub(lambda m: m[0][: m.start(1) - m.start()] + self._hide(m[1]), text)
+        if "earer" in text.lower():
+            text = _BEARER.sub(lambda m: m[1] + self._hide(m[2]), text)
+        return text
 
     def _hide_assignments(self, text: str) -> str:
         """Only names are searched for, so that `--env TOKEN=x` is found within a value."""
@@ -143,13 +156,6 @@ def _is_value(item: Any) -> bool:
 def _is_open(value: str) -> bool:
     """A reference to a variable is no secret."""
     return value.lstrip("\"'").startswith("$")
-
-
-def _holds_objects(value: Any) -> bool:
-    """Kubernetes has objects under such names (`secret: {secretName: …}`) that hide nothing."""
-    if isinstance(value, list | tuple):
-        return any(isinstance(item, Mapping | list | tuple) for item in value)
-    return isinstance(value, Mapping)
 
 
 def _is_named_secret(value: Mapping[str, Any]) -> bool:

@@ -118,6 +118,7 @@ class Dispatcher:
                 return last
             try:
                 last = await attempt(tries)
+                asked = self._obey(last)
             finally:
                 self._in_flight -= 1
                 self._pump()
@@ -125,12 +126,12 @@ class Dispatcher:
             self._reached = self._reached or not isinstance(last, NotSent)
             if not may_retry(method, last, tries, reached=self._reached):
                 return last
-            delay = self._delay(method, last, tries)
+            delay = self._back_off(method, last, tries) if asked is None else asked
             ready_at = self._clock.monotonic() + delay
             if ready_at > self._deadline or self._halt:
                 return last
             if on_retry is not None:
-                everyone = asked_pause(last) is not None
+                everyone = asked is not None
                 on_retry(
                     Retry(method=method, answer=last, tries=tries, delay=delay, everyone=everyone)
                 )
@@ -153,14 +154,20 @@ class Dispatcher:
         if self._timer is not None:
             self._timer.cancel()
 
-    def _delay(self, method: Method, answer: Answer, tries: Tries) -> float:
-        """Full jitter; a Retry-After holds everyone back, with jitter against a stampede."""
+    def _obey(self, answer: Answer) -> float | None:
+        """A Retry-After holds everyone back, with jitter against a stampede.
+
+        The gate closes before the place of this request is given to the next one.
+        """
         asked = asked_pause(answer)
-        now = self._clock.monotonic()
-        if asked is not None:
-            pause = min(asked, PAUSE_CAP) + self._rng.uniform(0, PAUSE_JITTER)
-            self._gate = max(self._gate, now + pause)
-            return pause
+        if asked is None:
+            return None
+        pause = min(asked, PAUSE_CAP) + self._rng.uniform(0, PAUSE_JITTER)
+        self._gate = max(self._gate, self._clock.monotonic() + pause)
+        return pause
+
+    def _back_off(self, method: Method, answer: Answer, tries: Tries) -> float:
+        """Full jitter: anything from nothing to a ceiling that doubles with every send."""
         base = RULES[method, type(answer)].base
         return self._rng.uniform(0, min(BACKOFF_CAP, base * 2 ** min(tries.sends, 16)))
 

@@ -12,7 +12,6 @@ import pytest
 
 from reconciler.api.client import ApiSettings, HttpWorkloadApi
 from reconciler.api.credentials import ClientCredentials, Secret
-from reconciler.api.wire import create_body
 from reconciler.core.answers import (
     Accepted,
     Ambiguous,
@@ -25,6 +24,7 @@ from reconciler.core.answers import (
     Unauthorised,
     Unavailable,
 )
+from reconciler.core.body import create_body
 from reconciler.core.model import Seen
 from reconciler.sandbox import (
     DEMO_CLIENT_ID,

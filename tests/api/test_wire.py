@@ -17,12 +17,12 @@ from reconciler.api.wire import (
     ListPage,
     WireError,
     address_of,
-    create_body,
     read_error,
     read_get_response,
     read_page,
     read_workload,
 )
+from reconciler.core.body import create_body
 from reconciler.core.model import Seen
 from tests.api.factories import ADDRESS, BODY, ID, MANIFEST, METADATA, error, remote, workload
 
