@@ -14,7 +14,7 @@ SUFFIX = ".schema.json"
 OVERLAY = "overlay.json"
 REINSTALL = "install workload-reconciler again"
 
-# Where the wheel keeps what a checkout keeps in `schemas/` (force-include in pyproject.toml).
+# Where the wheel keeps what a checkout keeps in `schemas/` (see pyproject.toml).
 _INSTALLED = "_schemas"
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+import sysconfig
 import tempfile
 import venv
 from pathlib import Path
@@ -63,10 +64,8 @@ def main() -> int:
 def _borrow_packages(home: Path) -> None:
     """Let the new environment see this one's packages, but not the editable install among them."""
     site = next((home / "lib").glob("python*/site-packages"))
-    ours = Path(__import__("click").__file__).parent.parent
-    for entry in ours.iterdir():
-        is_product = "workload_reconciler" in entry.name or entry.name.startswith("__editable__")
-        if not is_product and entry.name not in ("pip", "__pycache__", "_virtualenv.pth"):
+    for entry in Path(sysconfig.get_path("purelib")).iterdir():
+        if "workload_reconciler" not in entry.name and entry.name not in ("pip", "__pycache__"):
             (site / entry.name).symlink_to(entry)
 
 

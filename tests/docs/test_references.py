@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from reconciler.core.model import Own
+from tools.generate_docs import ROOT
+
+DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(ROOT.glob("docs/*.md"))]
+NAMED = re.compile(
+    r"(?<![\w./-])(?:reconciler|tests|tools|schemas|examples|requirements|benchmarks|docs)"
+    r"/[\w./-]*\w/?"
+)
+LINK = re.compile(r"\]\(([^)#:\s]+)(?:#[^)]*)?\)")
+QUOTED = re.compile(r"`(tests/[\w/]+\.py)`:\n\n```python\n(.*?)```", re.DOTALL)
+
+each_document = pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+
+
+@each_document
+def test_every_path_exists(document: Path) -> None:
+    """A file or folder of the repository that a page names is there."""
+    named = set(NAMED.findall(document.read_text("utf-8")))
+    assert [path for path in sorted(named) if not (ROOT / path).exists()] == []
+
+
+@each_document
+def test_every_link_leads_somewhere(document: Path) -> None:
+    """A relative link names a file that exists."""
+    links = set(LINK.findall(document.read_text("utf-8")))
+    assert [link for link in sorted(links) if not (document.parent / link).exists()] == []
+
+
+def test_the_exemplary_test_is_a_real_one() -> None:
+    """The test shown in CONTRIBUTING.md stands, word for word, in the file that it is said to."""
+    quoted = QUOTED.findall((ROOT / "CONTRIBUTING.md").read_text("utf-8"))
+    assert len(quoted) == 1
+    [(name, code)] = quoted
+    assert f"\n\n\n{code}" in (ROOT / name).read_text("utf-8")
+
+
+def test_the_floors_are_those_that_are_enforced() -> None:
+    """The page about the architecture draws the layers that import-linter checks."""
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+    floors = settings["tool"]["importlinter"]["contracts"][0]["layers"]
+    drawn = "```\n" + "\n".join(floors) + "\n```"
+    assert drawn in (ROOT / "docs" / "architecture.md").read_text("utf-8")
+
+
+def test_every_room_is_described() -> None:
+    """The table of rooms has each folder of the package, and no other."""
+    page = (ROOT / "docs" / "architecture.md").read_text("utf-8")
+    rooms = {path.parent.name for path in ROOT.glob("reconciler/*/__init__.py")}
+    assert set(re.findall(r"^\| `reconciler/(\w+)/` \|", page, re.MULTILINE)) == rooms
+
+
+def test_every_state_of_a_record_is_described() -> None:
+    """The table of a create's life has a row for each value of `own`."""
+    page = (ROOT / "docs" / "architecture.md").read_text("utf-8")
+    assert set(re.findall(r"^\| `([A-Z]+)` \|", page, re.MULTILINE)) == {own.value for own in Own}

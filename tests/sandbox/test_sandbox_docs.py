@@ -1,0 +1,28 @@
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from reconciler.sandbox import Fault, find_scenario, read_rule
+
+GUIDE = (Path(__file__).parents[2] / "docs" / "sandbox.md").read_text(encoding="utf-8")
+
+
+def test_every_fault_is_described() -> None:
+    """A fault that the guide does not name is found by nobody."""
+    rows = set(re.findall(r"^\| `([a-z-]+)", GUIDE, re.MULTILINE))
+    assert {fault.value for fault in Fault if fault is not Fault.STATUS} <= rows
+
+
+@pytest.mark.parametrize("text", re.findall(r"--fault ['\"](.+?)['\"](?: \\|`|$)", GUIDE, re.M))
+def test_every_rule_in_the_guide_can_be_read(text: str) -> None:
+    """What is there to be copied works."""
+    assert read_rule(text).text == text
+
+
+def test_every_scenario_in_the_guide_exists() -> None:
+    """So do the named ones."""
+    names = re.findall(r"--scenario ([a-z]+)", GUIDE)
+    assert [find_scenario(name).name for name in names] == ["storm", "outage"]

@@ -1,0 +1,296 @@
+"""Writes the reference pages that follow from the code: commands, exit codes, diagnostics.
+
+A fact that the code holds is written down once, there; `--check` tells which pages have fallen
+behind it.
+"""
+
+from __future__ import annotations
+
+import html
+import importlib
+import inspect
+import pkgutil
+import re
+import textwrap
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+import click
+
+import reconciler
+from reconciler.app.applying import SIGNALS
+from reconciler.cli.main import INTERRUPTED, USAGE, cli
+from reconciler.errors import ReconcilerError, Where
+from reconciler.report.text import Text
+from reconciler.specs.codes import CODES, finding
+
+ROOT = Path(__file__).resolve().parent.parent
+NOTE = "<!-- Written by tools/generate_docs.py; change the code, then run it again. -->"
+WIDTH = 88
+
+# Read without a flag of their own, so that click does not know of them.
+VARIABLES = {
+    "RUNAI_BASE_URL": "The control plane, where neither `--url` nor `RECONCILER_URL` is given.",
+    "RUNAI_TOKEN": "A bearer token, where no `--token-file` is given.",
+    "RUNAI_CLIENT_ID": "The client that logs in, where there is no token.",
+    "RUNAI_CLIENT_SECRET": "Its secret. There is no flag for a secret, and no key for one in "
+    "`reconciler.yaml`.",
+    "NO_COLOR": "No colours, where `--color` is `auto`.",
+    "FORCE_COLOR": "Colours also without a terminal, where `--color` is `auto`.",
+    "CLICOLOR_FORCE": "The same as `FORCE_COLOR`.",
+    "RECONCILER_DEBUG": "Shows the traceback of an unexpected failure.",
+}
+
+SAMPLE = finding(
+    "unknown-field",
+    "unknown field 'priorty'",
+    Where(file="team-a/finetune.yaml", line=4, column=3),
+    hint="did you mean 'priority'?",
+)
+
+# Codes that no exception carries, and who decides them.
+OUTCOMES = (
+    (0, "Done. Also a plan with changes, without `--detailed-exitcode`.", "cli/plan.py"),
+    (0, "An apply that was not confirmed: nothing was changed.", "app/applying.py"),
+    (1, "Any other error, such as a result that cannot be written to its file.", "errors.py"),
+    (1, "An unexpected failure: a bug.", "cli/main.py"),
+    (1, "What an apply learnt could not be written to the state.", "app/applying.py"),
+    (1, "The sandbox's optional dependencies are not installed.", "cli/sandbox.py"),
+    (2, "`plan --detailed-exitcode`: there are changes or drift.", "cli/plan.py"),
+    (3, "`validate` reported at least one error.", "cli/validate.py"),
+    (4, "Some workloads failed or were skipped; applying again is safe.", "app/applying.py"),
+    (5, "`plan`: a guard would refuse the apply.", "cli/plan.py"),
+    (8, "Some creations are in doubt and need evidence.", "app/applying.py"),
+    (9, "The server was lost, or stopped accepting the login.", "app/applying.py"),
+    (USAGE, "An option or argument that does not exist or does not fit.", "cli/main.py"),
+    (INTERRUPTED, "Stopped by Ctrl-C outside an apply, or at its question.", "cli/main.py"),
+    *(
+        (
+            code,
+            f"An apply was stopped by {number.name}; what is known is recorded.",
+            "app/applying.py",
+        )
+        for number, code in SIGNALS.items()
+    ),
+)
+
+
+@click.command()
+@click.option("--check", is_flag=True, help="Write nothing; fail if a page is out of date.")
+@click.option("--root", type=click.Path(path_type=Path), default=ROOT, help="The repository.")
+def main(check: bool, root: Path) -> None:
+    """Write the generated pages of docs/, or check that they are current."""
+    stale = find_stale(root)
+    if check:
+        for name in stale:
+            click.echo(f"{name} is out of date; run tools/generate_docs.py", err=True)
+        raise SystemExit(bool(stale))
+    contents = pages()
+    for name in stale:
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(contents[name], encoding="utf-8")
+        click.echo(f"wrote {name}")
+
+
+def find_stale(root: Path) -> list[str]:
+    """Name the pages below a root that are missing or not what the code gives."""
+    return [name for name, text in pages().items() if _read(root / name) != text]
+
+
+def pages() -> dict[str, str]:
+    """Every generated page by its name below the repository's root."""
+    return {
+        "docs/cli.md": "\n".join(_cli_page()) + "\n",
+        "docs/diagnostics.md": "\n".join(_diagnostics_page()) + "\n",
+        "docs/exit-codes.md": "\n".join(_exit_codes_page()) + "\n",
+    }
+
+
+def walk(
+    group: click.Group, path: tuple[str, ...]
+) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+    """Every command below a group that does something itself, with the words that call it."""
+    for name, command in group.commands.items():
+        if isinstance(command, click.Group):
+            yield from walk(command, (*path, name))
+        else:
+            yield (*path, name), command
+
+
+def error_classes() -> list[type[ReconcilerError]]:
+    """Every error of the package that a user can be told about, in the order of their names."""
+    for module in pkgutil.walk_packages(reconciler.__path__, "reconciler."):
+        if not module.name.endswith(".__main__"):
+            importlib.import_module(module.name)
+    return sorted(_subclasses(ReconcilerError), key=lambda error: error.__name__)
+
+
+def _subclasses(error: type[ReconcilerError]) -> set[type[ReconcilerError]]:
+    # A class of a test is not the product's.
+    ours = [one for one in error.__subclasses__() if one.__module__.startswith("reconciler.")]
+    return {error}.union(*map(_subclasses, ours))
+
+
+def _read(path: Path) -> str | None:
+    return path.read_text(encoding="utf-8") if path.is_file() else None
+
+
+def _cli_page() -> Iterator[str]:
+    commands = list(walk(cli, ("reconciler",)))
+    yield from (NOTE, "", "# Commands", "")
+    yield _fill(_escape((cli.help or "").replace("\n\n", " ")))
+    yield ""
+    yield _fill(
+        "A flag goes before its environment variable, that before `reconciler.yaml`, and that "
+        "before the default. A duration is written `250ms`, `30s`, `5m` or `1h30m`. "
+        "Every command also has `-h`, and `reconciler --version` tells the version. How a command "
+        "ends is on the page about [exit codes](exit-codes.md)."
+    )
+    yield ""
+    rows = [
+        (f"[`{' '.join(path)}`](#{'-'.join(path)})", _summary(command))
+        for path, command in commands
+    ]
+    yield from _table(("Command", "What it does"), rows)
+    yield from ("", "Also read from the environment:", "")
+    yield from _table(
+        ("Variable", "Meaning"), [(f"`{name}`", words) for name, words in VARIABLES.items()]
+    )
+    for path, command in commands:
+        yield from _command_section(path, command)
+
+
+def _command_section(path: Sequence[str], command: click.Command) -> Iterator[str]:
+    # A parent as in a real call: click remembers on the command how help is asked for.
+    parent = click.Context(cli, **cli.context_settings)
+    context = click.Context(command, parent=parent)
+    usage = " ".join((*path, *command.collect_usage_pieces(context)))
+    yield from ("", f"## {' '.join(path)}", "", "```", usage, "```")
+    for paragraph in inspect.cleandoc(command.help or "").split("\n\n"):
+        yield from ("", _fill(_escape(paragraph)))
+    options = [option for option in command.params if isinstance(option, click.Option)]
+    if options:
+        yield ""
+        rows = [_option_row(option, context) for option in options]
+        yield from _table(("Option", "Meaning", "Default", "Environment"), rows)
+
+
+def _option_row(option: click.Option, context: click.Context) -> tuple[str, ...]:
+    meaning, default = _split_default(option.help or "")
+    default = default or _default(option)
+    variables = [option.envvar] if isinstance(option.envvar, str) else option.envvar or ()
+    return (
+        _code(_spelling(option, context)),
+        _escape(meaning),
+        _code(default),
+        " ".join(map(_code, variables)),
+    )
+
+
+def _spelling(option: click.Option, context: click.Context) -> str:
+    names = ", ".join(option.opts)
+    if option.secondary_opts:
+        return f"{names} / {', '.join(option.secondary_opts)}"
+    return names if option.is_flag else f"{names} {option.make_metavar(context)}"
+
+
+def _split_default(words: str) -> tuple[str, str]:
+    """Help may name a default that is decided later than click decides."""
+    found = re.fullmatch(r"(.*?)\s*\[default: (.*)\]", words, re.DOTALL)
+    return (found[1], found[2]) if found else (words, "")
+
+
+def _default(option: click.Option) -> str:
+    value = option.to_info_dict()["default"]
+    if option.secondary_opts:
+        return (option.opts if value else option.secondary_opts)[0]
+    if value is None or option.is_flag or option.multiple:
+        return ""
+    return str(value)
+
+
+def _diagnostics_page() -> Iterator[str]:
+    yield from (NOTE, "", "# Diagnostics", "")
+    yield _fill(
+        "What is wrong with specs and configuration is reported all at once, each finding with a "
+        "place in the file that its author wrote, a code and, where there is one, a way out:"
+    )
+    yield from ("", "```")
+    yield Text().diagnostics([SAMPLE])
+    yield from ("```", "")
+    yield _fill(
+        "With `-o json` a finding is an object of `schemas/diagnostic.schema.json`. Codes are "
+        "stable: one may be added, none changes its meaning. An error keeps `plan` and `apply` "
+        "from sending anything and ends them with 3; a warning is only shown."
+    )
+    yield ""
+    rows = [
+        (_code(name), code.severity.value, _escape(code.meaning)) for name, code in CODES.items()
+    ]
+    yield from _table(("Code", "Severity", "Meaning"), rows)
+
+
+def _exit_codes_page() -> Iterator[str]:
+    yield from (NOTE, "", "# Exit codes", "")
+    yield _fill(
+        "A command that cannot do its work ends with the code of the error that stopped it, which "
+        "says what is wrong and names a way out. A command that did its work tells how that went."
+    )
+    yield ""
+    rows = [(code, _escape(_first_sentence(one)), _code(one.__name__)) for code, one in _causes()]
+    rows += [(code, words, _code(f"reconciler/{place}")) for code, words, place in OUTCOMES]
+    yield from _table(
+        ("Code", "Meaning", "Decided by"),
+        [(str(code), *rest) for code, *rest in sorted(rows, key=lambda row: row[0])],
+    )
+    yield ""
+    yield _fill(
+        "When several are true of one apply, the first of these counts: a signal, a state that "
+        "could not be written (1), a lost server (9), creations in doubt (8), failures (4). "
+        "What is held back is no failure, unless `onMissing: fail` asks for it."
+    )
+
+
+def _causes() -> Iterator[tuple[int, type[ReconcilerError]]]:
+    """The errors that stand for a code; one below them only says more about the same thing."""
+    for error in error_classes():
+        if error is ReconcilerError:
+            continue
+        if "exit_code" in vars(error) or ReconcilerError in error.__bases__:
+            yield error.exit_code, error
+
+
+def _first_sentence(error: type[ReconcilerError]) -> str:
+    return inspect.cleandoc(error.__doc__ or "").split("\n")[0]
+
+
+def _summary(command: click.Command) -> str:
+    return _escape(" ".join((command.help or "").split("\n\n")[0].split()))
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
+    # Cells are not padded: one longer entry would change every line of the table.
+    yield f"| {' | '.join(head)} |"
+    yield f"|{' --- |' * len(head)}"
+    for row in rows:
+        yield f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |"
+
+
+def _code(text: str) -> str:
+    return f"`{text}`" if text else ""
+
+
+def _escape(text: str) -> str:
+    """Text as Markdown shows it: without tags or emphasis that nobody meant."""
+    return html.escape(text, quote=False).replace("*", "\\*")
+
+
+def _fill(text: str) -> str:
+    return textwrap.fill(
+        " ".join(text.split()), WIDTH, break_long_words=False, break_on_hyphens=False
+    )
+
+
+if __name__ == "__main__":
+    main()
