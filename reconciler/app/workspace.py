@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from reconciler.app.settings import Flags, Settings, resolve_settings
-from reconciler.core.diagnostics import Diagnostic, has_errors, sort_diagnostics
+from reconciler.core.diagnostics import Diagnostic, has_errors
 from reconciler.core.model import Desired
 from reconciler.errors import InvalidInputError
 from reconciler.specs.config import Config, config_file, find_root, load_config
@@ -60,7 +60,7 @@ def open_workspace(paths: Sequence[Path], flags: Flags, environ: Mapping[str, st
     return Workspace(
         settings=settings,
         desired=loaded.desired,
-        diagnostics=sort_diagnostics((*config.diagnostics, *loaded.diagnostics)),
+        diagnostics=loaded.diagnostics,
         files=loaded.files,
         places=loaded.targets,
         prefix=loaded.prefix,

@@ -129,14 +129,14 @@ def _check_policies(sheet: Sheet, address: Address, policies: Sequence[Policy]) 
     spec = effective(sheet.draft.value, address)
     for policy, breach in broken_policies(policies, spec):
         message = f"{breach.message} ({policy.title})"
-        severity = policy.severity
+        code = breach.code if breach.code == "bad-policy" else "policy"
         sheet.say(
-            "policy",
+            code,
             message,
             breach.path,
             hint=breach.hint,
             at_key=breach.at_key,
-            severity=severity,
+            severity=policy.severity,
         )
 
 

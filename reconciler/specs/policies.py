@@ -18,6 +18,9 @@ from reconciler.specs.config import Config, name_below
 from reconciler.specs.library import read_file
 from reconciler.specs.shapes import Breach, find_breaches, make_validator
 
+# What a schema that its own metaschema accepts may still raise when it is used.
+_UNUSABLE = (Unresolvable, RecursionError)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
@@ -62,7 +65,11 @@ def broken_policies(
 ) -> Iterator[tuple[Policy, Breach]]:
     """Yield what policies have against an effective spec."""
     for policy in policies:
-        for breach in find_breaches(policy.validator, spec):
+        try:
+            breaches = find_breaches(policy.validator, spec)
+        except _UNUSABLE as error:
+            breaches = [Breach(code="bad-policy", message=_explain(error), path=(), at_key=True)]
+        for breach in breaches:
             yield policy, breach
 
 
@@ -94,6 +101,12 @@ def _problem(schema: Any) -> str:
         make_validator(schema).is_valid({})
     except SchemaError as error:
         return str(error.message)
-    except Unresolvable as error:
-        return f"the reference {error.ref} leads out of the file, and none is fetched"
+    except _UNUSABLE as error:
+        return _explain(error)
     return ""
+
+
+def _explain(error: Exception) -> str:
+    if isinstance(error, Unresolvable):
+        return f"the reference {error.ref} leads out of the file, and none is fetched"
+    return "it refers to itself"

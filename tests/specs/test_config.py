@@ -1,0 +1,162 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from reconciler.errors import Where
+from reconciler.specs.config import Config, Limits, config_file, find_root, load_config
+from tests.specs.factories import tell, write
+
+
+def said(config: Config) -> list[str]:
+    """Write the findings of a configuration, a line each."""
+    return [tell(found) for found in config.diagnostics]
+
+
+def test_every_setting(tmp_path: Path) -> None:
+    """What the file says is kept as it was meant, with its place; the rest is left open."""
+    path = write(
+        tmp_path,
+        {
+            "reconciler.yaml": (
+                "url: https://app.run.ai\nstack: team-a-production\nstate: .reconciler/state.db\n"
+                'api_version: "2.23"\nprojects: {team-a: "4501"}\nconcurrency: 8\n'
+                'limits: {max_delete: 30%, allowed_projects: ["4501"]}\n'
+                "policies: [policies/*.json]\ndiscovery: off\n"
+            )
+        },
+    )
+    config = load_config(path / "reconciler.yaml")
+    places = dict(config.where)
+    assert config == Config(
+        path=tmp_path / "reconciler.yaml",
+        url="https://app.run.ai",
+        stack="team-a-production",
+        state=".reconciler/state.db",
+        api_version="2.23",
+        projects={"team-a": "4501"},
+        concurrency=8,
+        limits=Limits(max_delete="30%", allowed_projects=("4501",)),
+        policies=("policies/*.json",),
+        discovery=False,
+        where=places,
+    )
+    assert places["stack"] == Where(
+        file="reconciler.yaml", line=2, column=8, end_line=2, end_column=25
+    )
+    assert list(places) == [
+        "url",
+        "stack",
+        "state",
+        "api_version",
+        "projects",
+        "concurrency",
+        "limits",
+        "policies",
+        "discovery",
+    ]
+
+
+@pytest.mark.parametrize("text", ["", "# all defaults\n", "{}\n"])
+def test_a_file_that_decides_nothing(text: str, tmp_path: Path) -> None:
+    """An empty or commented-out configuration marks a root and leaves all to defaults."""
+    path = write(tmp_path, {"reconciler.yaml": text}) / "reconciler.yaml"
+    assert load_config(path) == Config(path=path)
+    assert load_config(None) == Config()
+
+
+def test_mistakes_are_found_all_at_once(tmp_path: Path) -> None:
+    """Each points at its place, and what is right is still used."""
+    path = write(
+        tmp_path,
+        {
+            "reconciler.yaml": (
+                "url: app.run.ai\nconcurency: 3\ntoken: abc\nstack: prod\napi_version: 2.20\n"
+                "limits: {max_delete: 130%}\n"
+            )
+        },
+    )
+    config = load_config(path / "reconciler.yaml")
+    assert (config.url, config.stack, config.limits) == (None, "prod", Limits())
+    assert said(config) == [
+        (
+            "reconciler.yaml:1:6-1:16 error invalid-value: 'app.run.ai' is not allowed as 'url'"
+            " | Base URL of the control plane."
+        ),
+        (
+            "reconciler.yaml:2:1-2:11 error unknown-field: unknown field 'concurency'"
+            " | did you mean 'concurrency'?"
+        ),
+        (
+            "reconciler.yaml:3:1-3:6 error unknown-field: unknown field 'token'"
+            " | credentials are read from the environment (RUNAI_...) or with --token-file"
+        ),
+        (
+            "reconciler.yaml:5:14-5:18 error wrong-type: 'api_version' must be a string, not"
+            " the number"
+            ' 2.2 | quote it: "2.20"'
+        ),
+        (
+            "reconciler.yaml:6:22-6:26 error invalid-value: '130%' is not allowed as 'max_delete'"
+            " | How many of the recorded workloads one apply may delete or replace: a number, or a"
+            " share such as 30%."
+        ),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "finding"),
+    [
+        ("- 1\n", "1:1-1:4 error not-a-mapping: a configuration is a mapping of settings"),
+        ("a: 1\n---\nb: 1\n", "3:1-3:5 error many-documents: a configuration is one document"),
+        (
+            "stack: a\nstack: b\n",
+            (
+                "2:1-2:6 error duplicate-key: the key 'stack' is already given in line 1, column 1"
+                " | keep one of them"
+            ),
+        ),
+    ],
+)
+def test_what_is_no_configuration(text: str, finding: str, tmp_path: Path) -> None:
+    """Nothing of a file that cannot be understood as a whole is used."""
+    path = write(tmp_path, {"reconciler.yaml": text}) / "reconciler.yaml"
+    config = load_config(path)
+    assert said(config) == [f"reconciler.yaml:{finding}"]
+    assert config.stack is None
+
+
+def test_a_configuration_elsewhere_is_named_from_the_root(tmp_path: Path) -> None:
+    """Findings in a file outside the root still lead to it."""
+    write(tmp_path, {"conf/ours.yaml": "stak: a\n", "root/a.yaml": ""})
+    config = load_config(tmp_path / "conf/ours.yaml", root=tmp_path / "root")
+    assert [found.where.file for found in config.diagnostics] == ["../conf/ours.yaml"]
+
+
+def test_a_configuration_that_cannot_be_read(tmp_path: Path) -> None:
+    """A pipe or a dangling link is one finding, not a wait."""
+    os.mkfifo(tmp_path / "reconciler.yaml")
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub/reconciler.yaml").symlink_to("gone")
+    for folder in (tmp_path, tmp_path / "sub"):
+        assert find_root(folder) == folder
+    assert said(load_config(config_file(tmp_path))) == [
+        "reconciler.yaml:1:1 error not-a-file: the file is a pipe, not a regular file"
+    ]
+    assert said(load_config(config_file(tmp_path / "sub"))) == [
+        "reconciler.yaml:1:1 error no-such-path: the file does not exist"
+    ]
+
+
+def test_the_root_is_the_nearest_folder_with_a_configuration(tmp_path: Path) -> None:
+    """At or above the given path, else the path itself; a folder of that name does not count."""
+    write(tmp_path, {"r/reconciler.yaml": "", "r/a/b/x.yaml": "", "r/a/reconciler.yaml/x": ""})
+    root = tmp_path / "r"
+    assert find_root(root) == root
+    assert find_root(root / "a/b") == root
+    assert find_root(root / "a/b/x.yaml") == root
+    assert find_root(root / "a/../a/gone") == root
+    assert find_root(tmp_path) == tmp_path
+    assert config_file(tmp_path) is None

@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from reconciler.specs.scalars import Plain, read_plain
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("", None),
+        ("~", None),
+        ("null", None),
+        ("true", True),
+        ("FALSE", False),
+        ("0", 0),
+        ("-12", -12),
+        ("+3", 3),
+        ("0x1F", 31),
+        ("1.5", 1.5),
+        (".5", 0.5),
+        ("-1.", -1.0),
+        ("1.5e+3", 1500.0),
+        ("18446744073709551615", 2**64 - 1),
+        ("-9223372036854775808", -(2**63)),
+        ("nginx:1.27", "nginx:1.27"),
+        ("1.2.3", "1.2.3"),
+        ("10Gi", "10Gi"),
+        ("500m", "500m"),
+        ("-", "-"),
+        ("tRue", "tRue"),
+        ("None", "None"),
+        ("--flag", "--flag"),
+    ],
+)
+def test_what_both_versions_read_alike(text: str, value: Any) -> None:
+    """Ordinary scalars mean what the core schema of YAML 1.2 says, and nobody disagrees."""
+    read = read_plain(text)
+    assert read == Plain(value)
+    assert type(read.value) is type(value)
+
+
+@pytest.mark.parametrize(
+    ("text", "value", "older"),
+    [
+        ("no", "no", "false"),
+        ("On", "On", "true"),
+        ("yes", "yes", "true"),
+        ("y", "y", "true"),
+        ("N", "N", "false"),
+        ("017", 17, "the number 15"),
+        ("0o17", 15, "the text '0o17'"),
+        ("08", 8, "the text '08'"),
+        ("1_000", "1_000", "the number 1000"),
+        ("0b11", "0b11", "the number 3"),
+        ("12:30:45", "12:30:45", "the number 45045"),
+        ("22:22", "22:22", "the number 1342"),
+        ("1e3", 1000.0, "the text '1e3'"),
+        ("1.5e3", 1500.0, "the text '1.5e3'"),
+        ("-0x1F", "-0x1F", "the number -31"),
+        ("2026-01-01", "2026-01-01", "a date"),
+        ("2026-99-99", "2026-99-99", "an error"),
+    ],
+)
+def test_what_they_read_differently(text: str, value: Any, older: str) -> None:
+    """The value is that of YAML 1.2; that of 1.1 is told beside it."""
+    read = read_plain(text)
+    assert (read.value, read.older, read.problem) == (value, older, "")
+    assert type(read.value) is type(value)
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        (".nan", "is not a number that JSON can hold"),
+        ("-.INF", "is not a number that JSON can hold"),
+        ("1e400", "is too large for a number"),
+        ("18446744073709551616", "does not fit into 64 bits"),
+        ("-9223372036854775809", "does not fit into 64 bits"),
+        ("9" * 10_000, "does not fit into 64 bits"),
+        ("0x" + "f" * 10_000, "does not fit into 64 bits"),
+    ],
+)
+def test_numbers_that_nobody_can_hold(text: str, problem: str) -> None:
+    """They are reported, in no time, whatever their length."""
+    assert read_plain(text).problem == problem
