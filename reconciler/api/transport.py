@@ -1,8 +1,7 @@
 """How bytes travel: the one function to change for another HTTP engine underneath.
 
-httpx is kept as the interface (requests, responses, `MockTransport`, `ASGITransport`); its
-transports do not follow redirects, keep cookies or read the environment, all of which its client
-would have to be talked out of.
+httpx is kept as the interface (requests, responses, `MockTransport`, `ASGITransport`), but its own
+pool looks at every connection for every request. `benchmarks/transports.py` compares the ways.
 """
 
 from __future__ import annotations
@@ -13,6 +12,7 @@ from pathlib import Path
 
 import httpx
 
+from reconciler.api.connections import AiohttpTransport
 from reconciler.errors import InvalidInputError
 
 # Below the five seconds after which common servers hang up on an idle connection: a POST that
@@ -29,13 +29,8 @@ def make_transport(
     InvalidInputError for a CA file that cannot be used.
     """
     _quiet_libraries()
-    limits = httpx.Limits(
-        max_connections=concurrency,
-        max_keepalive_connections=concurrency,
-        keepalive_expiry=_KEEP_ALIVE_SECONDS,
-    )
-    return httpx.AsyncHTTPTransport(
-        verify=_tls_context(url, ca_file), trust_env=False, http2=False, limits=limits, retries=0
+    return AiohttpTransport(
+        context=_tls_context(url, ca_file), limit=concurrency, keep_alive=_KEEP_ALIVE_SECONDS
     )
 
 
@@ -66,7 +61,7 @@ def _trust(context: ssl.SSLContext, ca_file: Path) -> None:
 
 def _quiet_libraries() -> None:
     # Their debug lines describe every request; ours are the ones a reader of the log wants.
-    for name in ("httpx", "httpcore"):
+    for name in ("aiohttp", "httpx"):
         logger = logging.getLogger(name)
         if logger.level < logging.WARNING:
             logger.setLevel(logging.WARNING)

@@ -1,0 +1,111 @@
+"""Real handshakes with a throw-away authority."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+import trustme
+
+from reconciler.api.client import ApiSettings, HttpWorkloadApi
+from reconciler.api.credentials import FixedToken, Secret
+from reconciler.core.answers import Accepted, Answer, NotSent
+from reconciler.errors import InvalidInputError
+from tests.api.factories import ID, remote, workload
+
+AUTHORITY = trustme.CA()
+
+
+@asynccontextmanager
+async def listening(context: ssl.SSLContext) -> AsyncIterator[int]:
+    """A server that answers every request with the same workload."""
+    content = json.dumps({"workload": workload()}).encode()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        head = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: close\r\n"
+        writer.write(head + b"content-length: %d\r\n\r\n" % len(content) + content)
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=context)
+    asyncio.get_running_loop().set_exception_handler(lambda *_: None)
+    async with server:
+        yield server.sockets[0].getsockname()[1]
+
+
+def server_context(*names: str) -> ssl.SSLContext:
+    """A server with a certificate of our authority for these names."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    AUTHORITY.issue_cert(*names).configure_cert(context)
+    return context
+
+
+def read(context: ssl.SSLContext, ca_file: Path | None = None) -> Answer:
+    """One GET of a workload over TLS."""
+
+    async def run() -> Answer:
+        async with listening(context) as port:
+            wanted = ApiSettings(
+                url=f"https://127.0.0.1:{port}",
+                credentials=FixedToken(token=Secret(value="token")),
+                ca_file=ca_file,
+                request_timeout=5.0,
+            )
+            async with HttpWorkloadApi(wanted) as api:
+                return await api.read(ID)
+
+    return asyncio.run(run())
+
+
+@pytest.fixture
+def ca_file(tmp_path: Path) -> Path:
+    """The authority's certificate, as an administrator hands it out."""
+    path = tmp_path / "ca.pem"
+    AUTHORITY.cert_pem.write_to_path(str(path))
+    return path
+
+
+def test_a_private_authority_is_trusted_when_named(ca_file: Path) -> None:
+    """--ca-file adds to what the system trusts."""
+    assert read(server_context("127.0.0.1"), ca_file) == Accepted(remote=remote())
+
+
+def test_an_unknown_authority_is_final_and_says_what_to_do() -> None:
+    """Nothing was sent, trying again is pointless, and the flag that helps is named."""
+    answer = read(server_context("127.0.0.1"))
+    assert isinstance(answer, NotSent)
+    assert answer.permanent
+    assert "certificate cannot be verified" in answer.message
+    assert "--ca-file" in answer.message
+
+
+def test_a_certificate_for_another_name_is_final(ca_file: Path) -> None:
+    """A trusted authority does not make every server the right one."""
+    answer = read(server_context("elsewhere.example"), ca_file)
+    assert isinstance(answer, NotSent)
+    assert answer.permanent
+
+
+def test_an_old_protocol_is_not_spoken(ca_file: Path) -> None:
+    """Below TLS 1.2 there is no connection, and nothing was sent."""
+    context = server_context("127.0.0.1")
+    context.set_ciphers("DEFAULT:@SECLEVEL=0")
+    with pytest.warns(DeprecationWarning, match="deprecated"):
+        context.minimum_version = ssl.TLSVersion.TLSv1
+    with pytest.warns(DeprecationWarning, match="deprecated"):
+        context.maximum_version = ssl.TLSVersion.TLSv1_1
+    assert isinstance(read(context, ca_file), NotSent)
+
+
+def test_a_file_without_certificates_is_refused_at_once(tmp_path: Path) -> None:
+    """Better than a failed handshake later."""
+    path = tmp_path / "empty.pem"
+    path.write_text("nothing here\n")
+    with pytest.raises(InvalidInputError, match="cannot use the CA file"):
+        read(server_context("127.0.0.1"), path)
