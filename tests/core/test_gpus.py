@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.core.gpus import KINDS, GpuRequest, count_gpus
+from reconciler.core.gpus import GpuRequest, count_gpus
+from reconciler.core.pods import KINDS
 
 Json = Any
 
