@@ -59,7 +59,8 @@ def explain(error: OSError | ValueError) -> Trouble:
         return Trouble(code="symlink-loop", message="is a symbolic link that leads back to itself")
     if isinstance(error, FileNotFoundError | NotADirectoryError):
         return Trouble(code="no-such-path", message="does not exist")
-    reason = error.strerror if isinstance(error, OSError) else str(error)
+    # The only name that Python itself refuses, in other words from version to version.
+    reason = error.strerror if isinstance(error, OSError) else "its name holds a NUL character"
     hint = "check its permissions" if isinstance(error, PermissionError) else ""
     message = f"cannot be read: {reason or type(error).__name__}"
     return Trouble(code="unreadable", message=message, hint=hint)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import base64
-import json
 from collections.abc import Iterable
 from typing import Any
 
+from reconciler.core.body import create_body
 from reconciler.core.model import Desired, Lifecycle
 
 
@@ -19,12 +18,8 @@ def render_documents(desired: Iterable[Desired]) -> list[dict[str, Any]]:
 
 
 def _render(desired: Desired) -> dict[str, Any]:
-    manifest: dict[str, Any] = {"manifest": dict(desired.manifest)}
-    if desired.encoded:
-        text = json.dumps(desired.manifest, separators=(",", ":"))
-        manifest = {"manifestBase64Encoded": base64.b64encode(text.encode()).decode()}
-    metadata = {"metadata": dict(desired.metadata)}
-    return metadata | manifest | {"lifecycle": _render_lifecycle(desired.lifecycle)}
+    body = create_body(desired.metadata, desired.manifest, encoded=desired.encoded)
+    return body | {"lifecycle": _render_lifecycle(desired.lifecycle)}
 
 
 def _render_lifecycle(lifecycle: Lifecycle) -> dict[str, Any]:

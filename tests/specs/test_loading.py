@@ -322,7 +322,7 @@ def test_symbolic_links_stay_inside(tmp_path: Path) -> None:
             " repository's root | give a path relative to this file that stays inside the"
             " repository"
         ),
-        "c.yaml:2:15-2:21 error unreadable: 'a\0b' cannot be read: embedded null byte",
+        "c.yaml:2:15-2:21 error unreadable: 'a\0b' cannot be read: its name holds a NUL character",
         f"linked:1:1 error {out}",
         f"x.yaml:1:1 error {out}",
     ]

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 from io import BytesIO
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from hypothesis import given
@@ -40,9 +41,10 @@ DOCUMENTS = st.fixed_dictionaries(
 
 
 def read(document: Any) -> tuple[Desired, ...]:
-    """Load one document from standard input."""
+    """Load one document from standard input, in a repository that declares nothing else."""
     stream = BytesIO(json.dumps(document).encode())
-    return load_specs([Path("-")], root=Path("/"), config=Config(), stdin=stream).desired
+    with TemporaryDirectory() as empty:
+        return load_specs([Path("-")], root=Path(empty), config=Config(), stdin=stream).desired
 
 
 @given(DOCUMENTS)
