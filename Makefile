@@ -16,7 +16,7 @@ else
 HADOLINT := @echo "Dockerfile not linted: hadolint is packaged for Linux on x86_64 only"
 endif
 
-.PHONY: help demo test lint wheel-test clean
+.PHONY: help demo rehearse-storm rehearse-outage test lint wheel-test proof-honesty clean
 
 help: ## Show what there is to make.
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 16
@@ -24,8 +24,14 @@ help: ## Show what there is to make.
 demo: $(VENV)/.demo ## See it work against a sandbox on this machine.
 	@$(BIN)/python tools/demo.py
 
+rehearse-storm: $(VENV)/.demo ## A third of the requests fails, answers get lost: still each once.
+	@$(BIN)/python -m tools.rehearse storm
+
+rehearse-outage: $(VENV)/.demo ## The gateway goes away in the middle of an apply.
+	@$(BIN)/python -m tools.rehearse outage
+
 test: $(VENV)/.test lint ## Lint, types, import contracts, generated files, tests.
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q -n auto
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check .
@@ -39,6 +45,9 @@ lint: $(VENV)/.test
 
 wheel-test: $(VENV)/.test ## Build the wheel and use it away from the checkout.
 	$(BIN)/python tools/test_wheel.py
+
+proof-honesty: $(VENV)/.test ## Thousands of requests that try to catch the sandbox at a lie.
+	HYPOTHESIS_PROFILE=thorough $(BIN)/python -m pytest -q --timeout=0 tests/sandbox/test_schemathesis.py
 
 clean: ## Remove the environment and what tools left behind.
 	rm -rf $(VENV) .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache build dist

@@ -120,21 +120,17 @@ async def prepare(
 
 
 async def _refresh(rows: Sequence[Recorded], session: Session) -> Mapping[str, Live]:
-    addresses = {row.id: row.address for row in rows}
-    first = next(iter(addresses.values()), None)
-
-    def tell(retry: Retry) -> None:
-        if first is not None:
-            session.say(
-                RequestRetried(
-                    at=session.clock.now().isoformat(timespec="milliseconds"),
-                    address=first,
-                    method=retry.method.value,
-                    attempt=retry.tries.sends,
-                    delay=retry.delay,
-                    reason=retry.answer.message,
-                )
+    def tell(row: Recorded, retry: Retry) -> None:
+        session.say(
+            RequestRetried(
+                at=session.clock.now().isoformat(timespec="milliseconds"),
+                address=row.address,
+                method=retry.method.value,
+                attempt=retry.tries.sends,
+                delay=retry.delay,
+                reason=retry.answer.message,
             )
+        )
 
     return await refresh(
         rows,

@@ -62,19 +62,18 @@ class Connector:
         rng = random.Random(self.seed)  # noqa: S311
         deadline = clock.monotonic() + settings.deadline
         halt = Halt()
-        dispatcher = Dispatcher(
-            clock=clock,
-            limit=Limit(settings.concurrency),
-            rng=rng,
-            halt=halt,
-            deadline=deadline,
-        )
+
+        def dispatcher() -> Dispatcher:
+            limit = Limit(settings.concurrency)
+            return Dispatcher(clock=clock, limit=limit, rng=rng, halt=halt, deadline=deadline)
+
         async with self._client(settings) as api:
-            await _log_in(api, dispatcher)
-            yield Session(
+            # One of its own: a login with a token at hand succeeds without reaching any server.
+            await _log_in(api, dispatcher())
+            session = Session(
                 url=api.url,
                 api=api,
-                dispatcher=dispatcher,
+                dispatcher=dispatcher(),
                 halt=halt,
                 clock=clock,
                 rng=rng,
@@ -82,7 +81,10 @@ class Connector:
                 say=say,
                 issuer=api.issuer,
             )
-        dispatcher.close()
+            try:
+                yield session
+            finally:
+                session.dispatcher.close()
 
     def _client(self, settings: Settings) -> HttpWorkloadApi:
         from reconciler.api.client import ApiSettings, HttpWorkloadApi

@@ -54,13 +54,13 @@ SENSITIVE = "(sensitive, changed)"
 
 
 def _shown(value: Any) -> Any:
-    """A value without stand-ins for secrets; what is absent is null in JSON."""
+    """A value without stand-ins for secrets, its keys in order; what is absent is null in JSON."""
     if value is ABSENT:
         return None
     if is_redacted(value):
         return SENSITIVE
     if isinstance(value, Mapping):
-        return {key: _shown(item) for key, item in value.items()}
+        return {key: _shown(value[key]) for key in sorted(value)}
     if isinstance(value, list):
         return [_shown(item) for item in value]
     return value
@@ -73,8 +73,10 @@ def find_changes(before: Any, after: Any, *, origin: Origin = Origin.SPEC) -> li
 
 
 def _sort_key(pointer: str) -> list[tuple[int, int, str]]:
+    """Numbers by their size: of two without leading zeros, the longer one is larger."""
     return [
-        (0, int(part), "") if part.isdecimal() else (1, 0, part) for part in pointer.split("/")[1:]
+        (0, len(part), part) if part.isdecimal() else (1, 0, part)
+        for part in pointer.split("/")[1:]
     ]
 
 
@@ -122,7 +124,7 @@ def _align_lists(before: list[Any], after: list[Any], pointer: str) -> Iterator[
     """Let deepdiff tell an insertion from a run of changes; only lists that differ come here."""
     from deepdiff import DeepDiff
 
-    tree = DeepDiff(before, after, view="tree")
+    tree = DeepDiff(_told_apart(before), _told_apart(after), view="tree")
     aligned = [_align(level) for kind in tree.values() for level in kind]
     if not aligned or any(pair is None for pair in aligned):
         yield FieldChange(pointer=pointer, before=before, after=after)
@@ -137,6 +139,17 @@ def _align_lists(before: list[Any], after: list[Any], pointer: str) -> Iterator[
         yield from _compare(
             ABSENT if old is None else before[old], ABSENT if new is None else after[new], here
         )
+
+
+def _told_apart(value: Any) -> Any:
+    """A copy in which true is not 1 for those who compare with `==`."""
+    if isinstance(value, bool):
+        return ("bool", str(value))
+    if isinstance(value, Mapping):
+        return {key: _told_apart(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_told_apart(item) for item in value]
+    return value
 
 
 def _align(level: Any) -> tuple[int | None, int | None] | None:
@@ -168,14 +181,26 @@ def is_same(a: Any, b: Any) -> bool:
 def project(value: Any, shape: Any) -> Any:
     """The part of a value that a shape declares; what the shape does not mention is left out.
 
-    A list is compared item by item only where both have the same number of items: a server that
-    adds an item (a side car) has changed the list.
+    Items with names are matched by name, others in order where there are equally many. A server
+    that adds an item (a side car) has changed the list, but not the items beside it.
     """
     if isinstance(value, Mapping) and isinstance(shape, Mapping):
         return {key: project(value[key], shape[key]) for key in shape if key in value}
-    if isinstance(value, list) and isinstance(shape, list) and len(value) == len(shape):
-        return [project(item, other) for item, other in zip(value, shape, strict=True)]
+    if isinstance(value, list) and isinstance(shape, list):
+        return _project_list(value, shape)
     return value
+
+
+def _project_list(items: list[Any], shapes: list[Any]) -> list[Any]:
+    named, wanted = _by_name(items), _by_name(shapes)
+    if named and wanted:
+        return [
+            project(item, wanted[name][1]) if name in wanted else item
+            for name, (_, item) in named.items()
+        ]
+    if len(items) == len(shapes):
+        return [project(item, shape) for item, shape in zip(items, shapes, strict=True)]
+    return items
 
 
 def is_ignored(pointer: str, patterns: Sequence[str]) -> bool:

@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
+from fractions import Fraction
 
 from reconciler.core.model import Address, Live, Missing, Own, Recorded, Remote, Target
 from reconciler.core.plan import Create, Delete, Plan, Reason, Replace
@@ -50,7 +51,8 @@ class DeleteLimit:
         percent = self.percent or 0.0
         if recorded < self.SMALL and percent < 100:
             return self.SMALL_LIMIT if percent else 0
-        return int(recorded * percent / 100)
+        # As it was written: 2.01 % of 10,000 are 201, which binary fractions miss.
+        return int(recorded * Fraction(str(percent)) / 100)
 
     def __str__(self) -> str:
         return f"{self.percent:g} %" if self.percent is not None else str(self.count)
@@ -84,7 +86,7 @@ def check_plan(
     owned = [row for row in recorded if row.own in (Own.ACCEPTED, Own.DELETING)]
     checks = (
         _check_projects(plan, options),
-        _check_empty(declared, owned, options),
+        _check_empty(declared, recorded, options),
         _check_protection(plan),
         _check_missing(plan, recorded, live, options),
         _check_deletes(plan, owned, options),
@@ -127,13 +129,13 @@ def _check_projects(plan: Plan, options: GuardOptions) -> Iterator[Refusal]:
 
 
 def _check_empty(
-    declared: int, owned: Collection[Recorded], options: GuardOptions
+    declared: int, recorded: Collection[Recorded], options: GuardOptions
 ) -> Iterator[Refusal]:
-    if declared or not owned or options.allow_empty or options.destroying:
+    if declared or not recorded or options.allow_empty or options.destroying:
         return
     yield Refusal(
         guard="empty-set",
-        message=f"no specs were found, but {_workloads(len(owned))} recorded: all would go",
+        message=f"no specs were found, but {_workloads(len(recorded))} recorded: all would go",
         hint="check the directory; if this is meant, add --allow-empty",
     )
 
@@ -172,13 +174,14 @@ def _check_missing(
     answers = [answer for id_, answer in live.items() if id_ in kept]
     missing = sum(isinstance(answer, Missing) for answer in answers)
     seen = sum(isinstance(answer, Remote) for answer in answers)
+    read = missing + seen
     if not missing or options.allow_missing >= missing:
         return
     hint = f"if they are really gone from {plan.target.url}, add --allow-missing {missing}"
-    if missing >= 3 and missing * 2 >= len(answers):
+    if missing >= 3 and missing * 2 >= read:
         yield Refusal(
             guard="mass-missing",
-            message=f"{missing} of {len(answers)} workloads that were read are missing on the "
+            message=f"{missing} of {read} workloads that were read are missing on the "
             "server: this looks like a wrong URL, tenant or login",
             hint=hint,
         )

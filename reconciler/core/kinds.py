@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from reconciler.core.model import Json
 
 # Kinds whose pods end by themselves: running one again by surprise repeats its work.
@@ -29,5 +31,9 @@ def group_kind(manifest: Json) -> tuple[str, str]:
 
 
 def runs_to_completion(manifest: Json) -> bool:
-    """Whether a workload of this kind finishes by itself."""
-    return group_kind(manifest) in _FINITE
+    """Whether a workload of this kind finishes by itself; a bare Pod says so itself."""
+    kind = group_kind(manifest)
+    if kind == ("", "Pod"):
+        spec = manifest.get("spec")
+        return isinstance(spec, Mapping) and spec.get("restartPolicy") in ("Never", "OnFailure")
+    return kind in _FINITE

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from functools import cached_property
 from typing import Any, ClassVar
@@ -283,8 +283,12 @@ class Plan:
 
     @cached_property
     def digest(self) -> str:
-        """Names this plan: it covers the target and what would be done, nothing else."""
-        actions = [action_to_json(action) for action in (*self.changes, *self.holds)]
+        """Names this plan: it covers the target and what would be done, nothing else.
+
+        Not the published form alone: a body that changes after its approval is another plan, and
+        a spec that moves to another line is not.
+        """
+        actions = [_bound(action) for action in (*self.changes, *self.holds)]
         return digest({"target": self.target.to_json(), "actions": actions})
 
     def summary(self) -> dict[str, Any]:
@@ -302,6 +306,16 @@ class Plan:
             "drifted": len(self.drift),
             "gpus": gpus,
         }
+
+
+def _bound(action: AnyAction) -> dict[str, Any]:
+    """What an approval of this action is bound to."""
+    bound = action_to_json(action)
+    del bound["source"]
+    if isinstance(action, Create | Replace | Record | Resolve) and action.desired:
+        bound["spec"] = digest(action.desired.spec)
+        bound["lifecycle"] = asdict(action.desired.lifecycle)
+    return bound
 
 
 def action_to_json(action: AnyAction) -> dict[str, Any]:

@@ -160,7 +160,9 @@ def _decide(
     """One workload and its drift: first what has been begun is finished, then what is wanted."""
     for row in rows:
         if row.own is Own.DELETING:
-            return _with_gpus(_finish_delete(row, desired, world), row, desired), ()
+            lost = row.id is not None and _is_lost(world.live.get(row.id))
+            action = _finish_delete(row, desired, world)
+            return _with_gpus(action, None if lost else row, desired), ()
     for row in rows:
         if row.own in (Own.CREATING, Own.SUSPECT):
             return _with_gpus(_settle(row, desired, world), None, desired), ()
@@ -202,15 +204,18 @@ def _finish_delete(row: Recorded, desired: Desired | None, world: _World) -> Any
 def _settle(row: Recorded, desired: Desired | None, world: _World) -> AnyAction:
     """A create whose outcome is unknown: send the same again, or read, but never forget it."""
     same = desired is not None and body_digest(desired, world.redactor) == row.digest
-    if same:
+    again = same and not world.options.no_create
+    if again:
         detail = "a create was cut short; the same request is sent again"
+    elif same:
+        detail = "a create was cut short; looked up, and not sent again because of --no-create"
     elif desired is not None:
         detail = "a create was cut short and the spec has changed since; it is looked up first"
     else:
         detail = "a create was cut short and is no longer wanted; it is looked up, not repeated"
     case = _Case(row=row, desired=desired, options=world.options)
     return Resolve(
-        **case.common(Reason.IN_DOUBT, detail), recorded=row, desired=desired if same else None
+        **case.common(Reason.IN_DOUBT, detail), recorded=row, desired=desired if again else None
     )
 
 
@@ -279,7 +284,9 @@ def _is_lost(live: Live | None) -> bool:
 
 
 def _is_leaving(live: Remote) -> bool:
-    return live.seen is Seen.DELETING or live.desired_phase == "Deleted"
+    return (
+        live.seen is Seen.DELETING or live.desired_phase == "Deleted" or live.deleted_at is not None
+    )
 
 
 def _judge_missing(case: _Case) -> AnyAction:
@@ -321,11 +328,15 @@ def _judge_removed(case: _Case) -> AnyAction:
 
 def _judge_wanted(case: _Case, desired: Desired) -> AnyAction:
     """It is declared and there; the first rule that applies decides."""
-    for rule in (_changed_spec, _failed_sync, _asked_for, _drifted, _changed_lifecycle):
+    settings = _changed_lifecycle(case, desired)
+    for rule in (_changed_spec, _failed_sync, _asked_for, _drifted):
         action = rule(case, desired)
+        if isinstance(action, Hold) and settings:
+            # Protection that waits for the hold to end would be missing when the spec goes first.
+            return replace(settings, detail=f"{settings.detail}; {action.detail}")
         if action is not None:
             return action
-    return Keep(**case.common(Reason.ALREADY_OWNED), recorded=case.row)
+    return settings or Keep(**case.common(Reason.ALREADY_OWNED), recorded=case.row)
 
 
 def _changed_spec(case: _Case, desired: Desired) -> AnyAction | None:
@@ -361,7 +372,7 @@ def _drifted(case: _Case, desired: Desired) -> AnyAction | None:
     return _replace(case, desired, Reason.DRIFTED, detail, case.drift)
 
 
-def _changed_lifecycle(case: _Case, desired: Desired) -> AnyAction | None:
+def _changed_lifecycle(case: _Case, desired: Desired) -> Record | None:
     if desired.lifecycle == case.row.lifecycle:
         return None
     detail = "lifecycle settings changed; nothing is sent"

@@ -68,12 +68,12 @@ class Redactor:
 
     def redact(self, value: Any) -> Any:
         """A copy without secrets; applying it twice changes nothing more."""
+        if isinstance(value, str):
+            return self._redact_text(value)
         if isinstance(value, Mapping):
             return self._redact_map(value)
         if isinstance(value, list | tuple):
             return self._redact_list(value)
-        if isinstance(value, str):
-            return self._redact_text(value)
         return value
 
     def _redact_list(self, items: list[Any] | tuple[Any, ...]) -> list[Any]:

@@ -27,17 +27,21 @@ from reconciler.core.plan import (
     Hold,
     Keep,
     Plan,
+    Reason,
     Record,
     Replace,
     Resolve,
 )
-from reconciler.engine.create import Creation, read_doubt
+from reconciler.engine.create import AGAIN, Creation, forget_missing, read_doubt
 from reconciler.engine.dispatcher import HaltedError
 from reconciler.engine.lookup import Ours, look_up
 from reconciler.engine.remove import Removal
 from reconciler.engine.run import (
+    CUT_SHORT,
     DEADLINE,
     STATE,
+    UNDER_WAY,
+    UNSENT,
     Done,
     Doubtful,
     Failed,
@@ -47,6 +51,8 @@ from reconciler.engine.run import (
     Work,
 )
 from reconciler.errors import StateError
+
+LET_GO = "the run ended before its answer came"
 
 _COUNTED_AS = {
     "create": "created",
@@ -187,18 +193,31 @@ async def _perform(action: AnyAction, run: Run, tally: _Tally) -> Outcome:
         outcome = await _act(action, work)
     except StateError as error:
         run.halt.pull(STATE)
-        outcome = Doubtful(message=error.message, hint=error.hint)
+        outcome = _let_go(action, work, Failed(message=error.message, hint=error.hint))
     except asyncio.CancelledError:
         if not run.halt:
             raise
-        outcome = Doubtful(
-            message="let go when the run ended; its record says what was sent",
-            hint="run apply again: it settles this first",
-        )
+        outcome = _let_go(action, work, Skipped(message=UNSENT))
     tally.tell(action, outcome, run.clock.monotonic() - began)
     if run.options.fail_fast and isinstance(outcome, Failed | Doubtful):
         run.halt.pull("fail-fast")
     return outcome
+
+
+def _let_go(action: AnyAction, work: Work, unsent: Failed | Skipped) -> Outcome:
+    """What its last durable record says of an action that did not come to an end."""
+    row = work.durable or (action.recorded if isinstance(action, Resolve) else None)
+    match row:
+        case Recorded(own=Own.CREATING | Own.SUSPECT):
+            message = unsent.message if isinstance(unsent, Failed) else LET_GO
+            return Doubtful(message=message, hint=AGAIN)
+        case Recorded(own=Own.DELETING):
+            message = unsent.message if isinstance(unsent, Failed) else UNDER_WAY
+            return Failed(id=row.id, message=message)
+        case Recorded(own=Own.ACCEPTED, id=id_) if not isinstance(action, Delete | Record):
+            return Done(id=id_, detail=CUT_SHORT)
+        case _:
+            return unsent
 
 
 async def _act(action: AnyAction, work: Work) -> Outcome:
@@ -213,7 +232,7 @@ async def _act(action: AnyAction, work: Work) -> Outcome:
         case Resolve():
             return await _resolve(action, work)
         case Forget():
-            return await _forget(action.recorded, work)
+            return await _forget(action, work)
         case Record():
             return await _record(action, work)
         case Hold() | Keep():
@@ -229,7 +248,7 @@ async def _create(action: Create, work: Work) -> Outcome:
         try:
             verdict = await look_up(work)
         except HaltedError:
-            return Skipped(message="the run ended before it was sent")
+            return Skipped(message=UNSENT)
         await work.commit(replace(action.lost, own=Own.GONE))
         if isinstance(verdict, Ours):
             return await creation.adopt(verdict)
@@ -250,9 +269,15 @@ async def _replace(action: Replace, work: Work) -> Outcome:
     return await Creation(work, action.desired).carry_out()
 
 
-async def _forget(row: Recorded, work: Work) -> Outcome:
-    await work.commit(replace(row, own=Own.GONE))
-    return Done(id=row.id)
+async def _forget(action: Forget, work: Work) -> Outcome:
+    """What the server lost is looked up by name first: a copy of the state may have replaced it."""
+    if action.reason is Reason.MISSING_ON_SERVER:
+        try:
+            return await forget_missing(work, action.recorded)
+        except HaltedError:
+            return Skipped(message=UNSENT)
+    await work.commit(replace(action.recorded, own=Own.GONE))
+    return Done(id=action.id)
 
 
 async def _record(action: Record, work: Work) -> Outcome:

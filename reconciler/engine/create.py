@@ -22,7 +22,17 @@ from reconciler.core.planner import body_digest, echo_of
 from reconciler.core.retry import Tries
 from reconciler.engine.dispatcher import HaltedError
 from reconciler.engine.lookup import Nobody, Ours, Theirs, Unclear, Verdict, is_quiet, look_up
-from reconciler.engine.run import Done, Doubtful, Failed, Outcome, Run, Skipped, Work, touch
+from reconciler.engine.run import (
+    UNSENT,
+    Done,
+    Doubtful,
+    Failed,
+    Outcome,
+    Run,
+    Skipped,
+    Work,
+    touch,
+)
 from reconciler.engine.wait import poll_intervals, wait_until_synced
 
 # How long a name that answers 409 is looked up before it stays in doubt (assumption A3).
@@ -57,6 +67,8 @@ class Creation:
         if resumed is not None:
             # Whatever the record believes: the process that wrote it may have died after the send.
             self._row = replace(resumed, ambiguous=True, own=Own.CREATING)
+        # The last send that may still be carried out; one that was answered cannot come true late.
+        self._unclear_at = self._row.last_sent_at
         self._body = make_body(desired, work.run.marker(self._row.op))
 
     async def carry_out(self) -> Outcome:
@@ -64,19 +76,27 @@ class Creation:
         try:
             answer = await self._work.send(Method.POST, self._attempt)
         except HaltedError:
-            return self._unsent()
+            return await self._withdraw()
         return await self._conclude(answer)
 
     async def _attempt(self, tries: Tries) -> Answer:
+        if tries.ambiguous:
+            self._unclear_at = self._row.last_sent_at
         row = replace(self._row, ambiguous=self._row.ambiguous or tries.ambiguous)
         self._row = touch(row, self._run.server_time())
         await self._work.commit(self._row)
+        if self._run.halt:
+            # The run was stopped while the intent was being written.
+            raise HaltedError
         return await self._run.api.create(self._body)
 
-    def _unsent(self) -> Outcome:
+    async def _withdraw(self) -> Outcome:
+        """The run ended first: an intent that was certainly not sent is taken back."""
         if self._row.ambiguous:
             return Doubtful(message="an earlier create is still in doubt", hint=AGAIN)
-        return Skipped(message="the run ended before it was sent")
+        if self._row.attempts:
+            await self._work.commit(replace(self._row, own=Own.GONE, message="never sent"))
+        return Skipped(message=UNSENT)
 
     async def _conclude(self, answer: Answer) -> Outcome:
         match answer:
@@ -85,6 +105,7 @@ class Creation:
             case Conflict():
                 return await self._resolve(answer)
             case Ambiguous() | Unavailable():
+                self._unclear_at = self._row.last_sent_at
                 self._row = replace(self._row, ambiguous=True)
                 await self._work.commit(self._row)
                 return await self._resolve(answer)
@@ -97,16 +118,7 @@ class Creation:
 
     async def _accept(self, remote: Remote, done: Done) -> Outcome:
         """Record the id before anything is said about it."""
-        echo = self._run.redactor.redact(echo_of(remote))
-        self._row = replace(
-            self._row,
-            own=Own.ACCEPTED,
-            id=remote.id,
-            ambiguous=False,
-            echo=echo,
-            seen=remote.seen if remote.seen is not Seen.UNKNOWN else Seen.QUEUED,
-            message="",
-        )
+        self._row = _accepted(self._run, self._row, remote)
         await self._work.commit(self._row)
         if not self._run.options.wait:
             return done
@@ -124,13 +136,14 @@ class Creation:
             verdict = await self._look_until_settled(answer)
         except HaltedError:
             return await self._suspect("the run ended before it could be looked up")
+        quiet = is_quiet(self._run, self._unclear_at)
         match verdict:
             case Ours():
                 return await self.adopt(verdict)
-            case Theirs(message=message) if not self._row.ambiguous or is_quiet(
-                self._run, self._row
-            ):
+            case Theirs(message=message) if quiet or not self._row.ambiguous:
                 return await self._drop(message)
+            case Nobody() if quiet and isinstance(answer, Refused | NotFound):
+                return await self._drop(answer.message)
             case Theirs(message=message):
                 return await self._suspect(message)
             case Unclear(listed=False) if isinstance(answer, Conflict) and not self._row.ambiguous:
@@ -163,7 +176,7 @@ class Creation:
             return await self._leave(f"workload {remote.id} repeats the operation of {known.id}")
         if self._row.attempts:
             await self._work.commit(replace(self._row, own=Own.GONE, message="never carried out"))
-        self._row = known or self._row_of_stranger(remote, op)
+        self._row = known or _row_of_stranger(self._run, self._row, remote, op)
         return await self._accept(remote, done)
 
     async def _leave(self, message: str) -> Outcome:
@@ -172,25 +185,44 @@ class Creation:
             return await self._suspect(message)
         return Failed(message=message)
 
-    def _row_of_stranger(self, remote: Remote, op: str) -> Recorded:
-        """A workload of ours that this state does not know: it may be older than the world."""
-        declared = self._run.redactor.redact(self._desired.spec)
-        spec = project(self._run.redactor.redact(echo_of(remote)), declared)
-        return replace(
-            self._row,
-            op=op,
-            digest=digest(spec),
-            spec=spec,
-            marker=str(self._run.marker(op)),
-            attempts=0,
-            first_sent_at=None,
-            last_sent_at=None,
-        )
-
     async def _suspect(self, message: str) -> Outcome:
-        self._row = replace(self._row, own=Own.SUSPECT, ambiguous=True, message=message)
+        self._row = replace(
+            self._row,
+            own=Own.SUSPECT,
+            ambiguous=True,
+            message=message,
+            last_sent_at=self._unclear_at or self._row.last_sent_at,
+        )
         await self._work.commit(self._row)
         return Doubtful(message=message, hint=AGAIN)
+
+
+def _accepted(run: Run, row: Recorded, remote: Remote) -> Recorded:
+    """The record of a workload that the server has, known by its id from now on."""
+    return replace(
+        row,
+        own=Own.ACCEPTED,
+        id=remote.id,
+        ambiguous=False,
+        echo=run.redactor.redact(echo_of(remote)),
+        seen=remote.seen if remote.seen is not Seen.UNKNOWN else Seen.QUEUED,
+        message="",
+    )
+
+
+def _row_of_stranger(run: Run, row: Recorded, remote: Remote, op: str) -> Recorded:
+    """A workload of ours that this state does not know: it may be older than the world."""
+    spec = project(run.redactor.redact(echo_of(remote)), row.spec)
+    return replace(
+        row,
+        op=op,
+        digest=digest(spec),
+        spec=spec,
+        marker=str(run.marker(op)),
+        attempts=0,
+        first_sent_at=None,
+        last_sent_at=None,
+    )
 
 
 async def read_doubt(work: Work, row: Recorded) -> Outcome:
@@ -201,24 +233,40 @@ async def read_doubt(work: Work, row: Recorded) -> Outcome:
         return Doubtful(message="an earlier create is still in doubt", hint=AGAIN)
     match verdict:
         case Ours(remote=remote, marker=marker) if marker.op == row.op:
-            echo = work.run.redactor.redact(echo_of(remote))
-            await work.commit(
-                replace(
-                    row,
-                    own=Own.ACCEPTED,
-                    id=remote.id,
-                    ambiguous=False,
-                    echo=echo,
-                    seen=remote.seen,
-                )
-            )
+            await work.commit(_accepted(work.run, row, remote))
             return Done(id=remote.id, detail="it had been created; the next plan shows what to do")
-        case Nobody() if is_quiet(work.run, row):
-            await work.commit(replace(row, own=Own.GONE, message="never carried out"))
-            return Done(detail="it was never carried out")
+        case Ours() | Theirs() | Nobody() if is_quiet(work.run, row.last_sent_at):
+            return await _settle_absent(work, row, verdict)
         case Ours() | Theirs() | Nobody():
             message = "it may still be carried out late; looked up again by the next run"
         case Unclear(message=message):
             pass
     await work.commit(replace(row, own=Own.SUSPECT, ambiguous=True, message=message))
     return Doubtful(message=message, hint=AGAIN)
+
+
+async def _settle_absent(work: Work, row: Recorded, verdict: Ours | Theirs | Nobody) -> Outcome:
+    """The name is free or has another owner, and nothing can come late: there is no doubt left."""
+    await _take_over(work, row, verdict)
+    await work.commit(replace(row, own=Own.GONE, message="never carried out"))
+    return Done(detail="it was never carried out")
+
+
+async def forget_missing(work: Work, row: Recorded) -> Outcome:
+    """Drop the record of a workload that the server lost; raises HaltedError.
+
+    Another one of ours under its name is taken into the state: nothing that we made may be lost.
+    """
+    verdict = await look_up(work)
+    await work.commit(replace(row, own=Own.GONE, seen=Seen.MISSING))
+    if await _take_over(work, row, verdict):
+        return Done(id=row.id, detail="a successor has its name; the next plan shows what to do")
+    return Done(id=row.id)
+
+
+async def _take_over(work: Work, row: Recorded, verdict: Verdict) -> bool:
+    if not isinstance(verdict, Ours) or verdict.marker.op in work.run.known:
+        return False
+    found = _row_of_stranger(work.run, row, verdict.remote, verdict.marker.op)
+    await work.commit(_accepted(work.run, found, verdict.remote))
+    return True

@@ -45,10 +45,11 @@ class Journal:
             batch, self._waiting = self._waiting, []
             try:
                 await self._write([row for row, _ in batch])
-            except StateError as error:
-                self._broken = error
+            except Exception as error:
+                # Whatever it is: whoever waits must hear of it, or would wait for ever.
+                self._broken = _explain(error)
                 self.unsaved |= {row.op: row for row, _ in batch}
-                _fail([done for _, done in batch], error)
+                _fail([done for _, done in batch], self._broken)
             else:
                 for _, done in batch:
                     done.set_result(None)
@@ -63,6 +64,15 @@ class Journal:
         else:
             loop = asyncio.get_running_loop()
             await loop.run_in_executor(self._executor, self._store.write, latest)
+
+
+def _explain(error: Exception) -> StateError:
+    if isinstance(error, StateError):
+        return error
+    words = str(error) or type(error).__name__
+    explained = StateError(f"the state cannot be written: {words}")
+    explained.__cause__ = error
+    return explained
 
 
 def _fail(waiting: list[asyncio.Future[None]], error: StateError) -> None:

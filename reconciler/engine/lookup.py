@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from reconciler.core.answers import Accepted, Listed
 from reconciler.core.marker import Marker, read_marker
-from reconciler.core.model import Own, Recorded, Remote
+from reconciler.core.model import Own, Remote
 from reconciler.engine.run import Run, Work
 
 # A POST that was not answered for this long will not be carried out later (assumption A4).
@@ -48,39 +47,51 @@ class Unclear:
 Verdict = Ours | Theirs | Nobody | Unclear
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Candidates:
+    """Ids that may hold the name; `message` says why the list is no help, if it is none."""
+
+    ids: tuple[str, ...]
+    listed: bool
+    message: str = ""
+
+
 async def look_up(work: Work, hint: str = "") -> Verdict:
     """Ask for the name of this action; an id in a 409's message is a hint, never a proof."""
-    candidates = dict.fromkeys(_UUID.findall(hint))
-    listed = False
-    message = "the server's list is switched off"
-    if work.run.options.discovery:
-        answer = await work.find(work.address)
-        listed = isinstance(answer, Listed) and answer.trusted
-        message = "" if listed else f"the server's list cannot be used ({answer.message})"
-        if isinstance(answer, Listed):
-            candidates |= dict.fromkeys(answer.ids)
+    candidates = await _find_candidates(work, hint)
     theirs: Theirs | None = None
-    async for remote in _live(work, candidates):
+    for workload_id in candidates.ids:
+        answer = await work.read(workload_id)
+        if not isinstance(answer, Accepted):
+            # It may be ours, so neither its absence nor another owner can be concluded.
+            words = answer.message or type(answer).__name__
+            message = f"workload {workload_id} may have this name and cannot be read ({words})"
+            return Unclear(message=message, listed=candidates.listed)
+        remote = answer.remote
+        if remote.address != work.address or remote.is_gone:
+            continue
         marker = read_marker(remote.raw_manifest)
         if marker and (marker.lineage, marker.stack) == (work.run.lineage, work.run.stack):
             return Ours(remote=remote, marker=marker)
         theirs = theirs or _foreign(remote, marker)
     if theirs:
         return theirs
-    if listed and await _is_believable(work):
+    if candidates.listed and await _is_believable(work):
         return Nobody()
-    return Unclear(message=message or "the server's list does not show it", listed=listed)
+    message = candidates.message or "the server's list does not show it"
+    return Unclear(message=message, listed=candidates.listed)
 
 
-async def _live(work: Work, ids: dict[str, None]) -> AsyncIterator[Remote]:
-    for workload_id in ids:
-        answer = await work.read(workload_id)
-        if (
-            isinstance(answer, Accepted)
-            and answer.remote.address == work.address
-            and not answer.remote.is_gone
-        ):
-            yield answer.remote
+async def _find_candidates(work: Work, hint: str) -> _Candidates:
+    hinted = _UUID.findall(hint)
+    if not work.run.options.discovery:
+        message = "the server's list is switched off"
+        return _Candidates(ids=tuple(dict.fromkeys(hinted)), listed=False, message=message)
+    answer = await work.find(work.address)
+    ids = answer.ids if isinstance(answer, Listed) else ()
+    listed = isinstance(answer, Listed) and answer.trusted
+    message = "" if listed else f"the server's list cannot be used ({answer.message})"
+    return _Candidates(ids=tuple(dict.fromkeys((*hinted, *ids))), listed=listed, message=message)
 
 
 def _foreign(remote: Remote, marker: Marker | None) -> Theirs:
@@ -111,8 +122,8 @@ async def _is_believable(work: Work) -> bool:
     return isinstance(answer, Listed) and answer.trusted and control.id in answer.ids
 
 
-def is_quiet(run: Run, row: Recorded) -> bool:
-    """Whether the last send is so long ago that the server will not carry it out any more."""
-    if row.last_sent_at is None:
+def is_quiet(run: Run, last_sent_at: str | None) -> bool:
+    """Whether a send is so long ago that the server will not carry it out any more."""
+    if last_sent_at is None:
         return True
-    return run.server_time() - datetime.fromisoformat(row.last_sent_at) > QUIET
+    return run.server_time() - datetime.fromisoformat(last_sent_at) > QUIET

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
+from functools import partial
 
 from reconciler.core.answers import Accepted, Answer, Method, NotFound, NotSent, Unauthorised
 from reconciler.core.model import Live, Missing, Own, Recorded, Unread
-from reconciler.engine.dispatcher import Dispatcher, HaltedError, OnRetry
+from reconciler.engine.dispatcher import Dispatcher, HaltedError, Retry
 from reconciler.engine.wait import is_fresh
 from reconciler.errors import UnreachableError
 from reconciler.ports import Clock, WorkloadApi
+
+OnReadRetry = Callable[[Recorded, Retry], None]
+"""Is told which record could not be read yet."""
 
 
 async def refresh(
@@ -20,7 +24,7 @@ async def refresh(
     api: WorkloadApi,
     dispatcher: Dispatcher,
     clock: Clock,
-    on_retry: OnRetry | None = None,
+    on_retry: OnReadRetry | None = None,
 ) -> dict[str, Live]:
     """GET every recorded id, and map it to what the server said.
 
@@ -29,7 +33,14 @@ async def refresh(
     wanted = [row for row in rows if row.id and row.own in (Own.ACCEPTED, Own.DELETING)]
 
     async def read(row: Recorded) -> tuple[str, Live]:
-        answer = await dispatcher.send(Method.GET, lambda _: api.read(row.id or ""), on_retry)
+        tell = partial(on_retry, row) if on_retry else None
+        try:
+            answer = await dispatcher.send(Method.GET, lambda _: api.read(row.id or ""), tell)
+        except HaltedError:
+            raise UnreachableError(
+                "the run ended before everything recorded could be read",
+                hint="give it more --deadline",
+            ) from None
         return row.id or "", _conclude(answer, row, _server_time(answer, clock))
 
     try:
@@ -37,10 +48,6 @@ async def refresh(
             tasks = [group.create_task(read(row)) for row in wanted]
     except* UnreachableError as errors:
         raise errors.exceptions[0] from None
-    except* HaltedError:
-        raise UnreachableError(
-            "the run ended before everything recorded could be read", hint="give it more --deadline"
-        ) from None
     live = dict(task.result() for task in tasks)
     _check_reach(live)
     return live

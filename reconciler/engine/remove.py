@@ -4,15 +4,26 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from reconciler.core.answers import Accepted, Answer, Method, NotFound
+from reconciler.core.answers import (
+    Accepted,
+    Answer,
+    Conflict,
+    Method,
+    NotFound,
+    NotSent,
+    Refused,
+    Throttled,
+    Unauthorised,
+)
 from reconciler.core.marker import read_marker
 from reconciler.core.model import Own, Purpose, Recorded, Remote, Seen
 from reconciler.core.retry import Tries
 from reconciler.engine.dispatcher import HaltedError
-from reconciler.engine.run import Done, Failed, Outcome, Skipped, Work
+from reconciler.engine.run import UNDER_WAY, UNSENT, Done, Failed, Outcome, Skipped, Work
 from reconciler.engine.wait import is_fresh, poll_intervals
 
-UNDER_WAY = "the deletion is under way; the next run finishes it"
+# Answers to a DELETE that nothing was done for.
+_CERTAINLY_NOT_DONE = (Conflict, NotSent, Refused, Throttled, Unauthorised)
 
 
 class Removal:
@@ -24,21 +35,22 @@ class Removal:
         self._row = row
         self._resumed = row.own is Own.DELETING
         self._purpose = row.purpose if self._resumed and row.purpose else purpose
-        self._ambiguous = self._resumed
+        self._may_be_sent = self._resumed
 
     async def carry_out(self, *, wait: bool) -> Outcome:
         """Done when the workload is gone; with `wait` off, when the server took the delete."""
         try:
             return await self._carry_out(wait)
         except HaltedError:
+            await self._take_back()
             if self._row.own is Own.DELETING:
                 return Failed(id=self._row.id, message=UNDER_WAY)
-            return Skipped(message="the run ended before it was sent")
+            return Skipped(message=UNSENT)
 
     async def _carry_out(self, wait: bool) -> Outcome:
-        refused = None if self._resumed else await self._verify()
-        if refused is not None:
-            return refused
+        verified = await self._verify()
+        if verified is not None:
+            return verified
         answer = await self._work.send(Method.DELETE, self._attempt)
         match answer:
             case NotFound(trusted=True):
@@ -54,7 +66,7 @@ class Removal:
         """Read by id first: a delete must hit the workload that we made and nothing else."""
         answer = await self._work.read(self._row.id or "")
         match answer:
-            case NotFound(trusted=True) if is_fresh(self._run.server_time(), self._row):
+            case NotFound(trusted=True) if not self._resumed and self._is_fresh():
                 return self._fail("was accepted just now and is not visible yet", "run apply again")
             case NotFound(trusted=True):
                 return await self._gone()
@@ -73,12 +85,20 @@ class Removal:
             return None
         return self._fail(f"workload {remote.id} belongs to stack {marker.stack!r}; left alone")
 
-    async def _attempt(self, tries: Tries) -> Answer:
-        self._ambiguous = self._ambiguous or tries.ambiguous
+    def _is_fresh(self) -> bool:
+        return is_fresh(self._run.server_time(), self._row)
+
+    async def _attempt(self, _: Tries) -> Answer:
         if self._row.own is not Own.DELETING:
             self._row = replace(self._row, own=Own.DELETING, purpose=self._purpose)
             await self._work.commit(self._row)
-        return await self._run.api.delete(self._row.id or "")
+        if self._run.halt:
+            # The run was stopped while the intent was being written.
+            raise HaltedError
+        before, self._may_be_sent = self._may_be_sent, True
+        answer = await self._run.api.delete(self._row.id or "")
+        self._may_be_sent = before or not isinstance(answer, _CERTAINLY_NOT_DONE)
+        return answer
 
     async def _wait_for_absence(self) -> Outcome:
         end = self._run.clock.monotonic() + self._run.options.wait_timeout
@@ -102,11 +122,14 @@ class Removal:
         raise AssertionError("the intervals never end")
 
     async def _give_up(self, answer: Answer) -> Outcome:
-        """A delete that was clearly refused was never begun."""
-        if not self._ambiguous and self._row.own is Own.DELETING:
+        await self._take_back()
+        return self._fail(_words(answer))
+
+    async def _take_back(self) -> None:
+        """A delete that certainly did not happen was never begun."""
+        if self._row.own is Own.DELETING and not self._may_be_sent:
             self._row = replace(self._row, own=Own.ACCEPTED, purpose=None)
             await self._work.commit(self._row)
-        return self._fail(_words(answer))
 
     async def _gone(self) -> Outcome:
         self._row = replace(

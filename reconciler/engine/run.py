@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import random
 import uuid
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from reconciler.core.answers import Accepted, Answer, Method, NotFound, NotSent, Unauthorised
 from reconciler.core.events import ActionStarted, RequestRetried, Throttled
 from reconciler.core.marker import Marker
-from reconciler.core.model import Address, Recorded
+from reconciler.core.model import Address, Own, Recorded
 from reconciler.core.redact import Redactor
 from reconciler.core.retry import Tries
 from reconciler.engine.dispatcher import Dispatcher, Halt, Retry
@@ -22,6 +22,9 @@ UNAUTHORISED = "unauthorised"
 UNREACHABLE = "unreachable"
 DEADLINE = "deadline"
 STATE = "state"
+UNSENT = "the run ended before it was sent"
+CUT_SHORT = "accepted; the wait for Synced was cut short"
+UNDER_WAY = "the deletion is under way; the next run finishes it"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +43,10 @@ class ApplyOptions:
 
 @dataclass(kw_only=True)
 class Run:
-    """One apply in progress: its ports, its identity, and what it has learnt of the server."""
+    """One apply in progress: its ports, its identity, and what it has learnt of the server.
+
+    `known` is what the state holds at this moment, by operation.
+    """
 
     id: str
     lineage: str
@@ -53,7 +59,7 @@ class Run:
     rng: random.Random
     say: Say
     options: ApplyOptions = field(default_factory=ApplyOptions)
-    known: Mapping[str, Recorded] = field(default_factory=dict)
+    known: dict[str, Recorded] = field(default_factory=dict)
     tenant_id: int | None = None
     _offset: timedelta = field(default_factory=timedelta)
 
@@ -103,10 +109,16 @@ class Work:
         self._kind = kind
         self._id = workload_id
         self._started = False
+        self.durable: Recorded | None = None
 
     async def commit(self, row: Recorded) -> None:
-        """Make a record durable; raises StateError."""
+        """Make a record durable, and remember it as `durable`; raises StateError."""
         await self.run.journal.commit(row)
+        self.durable = row
+        if row.own is Own.GONE:
+            self.run.known.pop(row.op, None)
+        else:
+            self.run.known[row.op] = row
 
     async def send(self, method: Method, attempt: Callable[[Tries], Awaitable[Answer]]) -> Answer:
         """Send through the dispatcher until there is a final answer; raises HaltedError."""

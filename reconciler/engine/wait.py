@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from reconciler.core.answers import Accepted, NotFound
 from reconciler.core.model import Recorded, Remote, Seen
 from reconciler.engine.dispatcher import HaltedError
-from reconciler.engine.run import Done, Failed, Outcome, Work
+from reconciler.engine.run import CUT_SHORT, Done, Failed, Outcome, Work
 
 # A workload that was just accepted may not be visible yet (assumption A3).
 GRACE = timedelta(seconds=60)
@@ -45,7 +45,7 @@ async def wait_until_synced(work: Work, row: Recorded, done: Done) -> Outcome:
             await run.dispatcher.pause(interval)
     except HaltedError:
         pass
-    return replace(done, detail="accepted; the wait for Synced was cut short")
+    return replace(done, detail=CUT_SHORT)
 
 
 async def _look(work: Work, row: Recorded, done: Done) -> tuple[Outcome | None, Recorded]:
@@ -53,6 +53,8 @@ async def _look(work: Work, row: Recorded, done: Done) -> tuple[Outcome | None, 
     match answer:
         case Accepted(remote=remote):
             row = await _note(work, row, remote)
+            if remote.is_gone:
+                return Failed(id=row.id, message="accepted, but deleted by somebody else"), row
             if remote.seen is Seen.SYNCED:
                 return done, row
             if remote.seen is Seen.FAILED:

@@ -15,6 +15,7 @@ from reconciler.core.events import Event, RunFinished, RunStarted
 from reconciler.core.gpus import count_gpus
 from reconciler.core.model import Address, Live, Missing, Own, Recorded, Remote, Seen, Unread
 from reconciler.core.plan import FORMAT_VERSION, Plan, action_to_json
+from reconciler.report.escape import escape_json
 
 
 def plan_document(plan: Plan, created_at: datetime) -> dict[str, Any]:
@@ -141,13 +142,13 @@ def to_yaml(documents: Sequence[Any]) -> str:
 
 
 def to_text(document: Any) -> str:
-    """A document for a file or a pipe: indented, characters as they are."""
-    return json.dumps(document, indent=2, ensure_ascii=False)
+    """A document for a file or a pipe: indented, readable characters as they are."""
+    return escape_json(json.dumps(document, indent=2, ensure_ascii=False))
 
 
 def to_line(document: Any) -> str:
     """A document as one line of a stream."""
-    return json.dumps(document, ensure_ascii=False, separators=(",", ":"))
+    return escape_json(json.dumps(document, ensure_ascii=False, separators=(",", ":")))
 
 
 def _plain(value: Any) -> Any:

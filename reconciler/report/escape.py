@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import unicodedata
 
 # Cc: escape sequences and line breaks; Cf: bidirectional overrides and invisible characters;
@@ -15,6 +16,18 @@ def escape_terminal(text: str, *, keep: str = "") -> str:
         return text
     return "".join(
         char if char in keep or unicodedata.category(char) not in _HARMFUL else _spell(char)
+        for char in text
+    )
+
+
+def escape_json(text: str) -> str:
+    """JSON text with the same characters spelt out; its line breaks can only be layout."""
+    if text.isascii() and "\x7f" not in text:
+        return text
+    return "".join(
+        char
+        if char == "\n" or unicodedata.category(char) not in _HARMFUL
+        else json.dumps(char)[1:-1]
         for char in text
     )
 

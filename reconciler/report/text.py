@@ -9,7 +9,7 @@ from typing import Any, assert_never
 import click
 
 from reconciler.core.diagnostics import Diagnostic, Severity
-from reconciler.core.diff import ABSENT, FieldChange
+from reconciler.core.diff import ABSENT, SENSITIVE, FieldChange
 from reconciler.core.events import (
     ActionFailed,
     ActionSkipped,
@@ -25,8 +25,8 @@ from reconciler.core.events import (
 )
 from reconciler.core.gpus import count_gpus
 from reconciler.core.guards import Refusal
-from reconciler.core.model import Live, Recorded
-from reconciler.core.plan import AnyAction, GpuTotals, Hold, Plan, Reason
+from reconciler.core.model import Address, Live, Recorded
+from reconciler.core.plan import AnyAction, Delete, GpuTotals, Hold, Plan, Reason, Record, Replace
 from reconciler.errors import ReconcilerError
 from reconciler.report.documents import status_message, status_word
 from reconciler.report.escape import escape_terminal, shorten
@@ -67,7 +67,7 @@ class Text:
     def plan(self, plan: Plan, *, details: bool = True) -> str:
         """The whole plan; its last line is the verdict."""
         shown = (*plan.changes, *plan.holds)
-        width = max((len(str(action.address)) for action in shown), default=0)
+        width = max((len(_name(action.address)) for action in shown), default=0)
         lines = [self._action(action, width, details) for action in shown]
         blocks = ["\n".join(lines)] if lines else []
         if plan.drift:
@@ -131,9 +131,9 @@ class Text:
             return "The state records no workloads."
         table = [
             (
-                str(row.address),
+                _name(row.address),
                 row.own.value.lower(),
-                row.id or "-",
+                escape_terminal(row.id or "-"),
                 "protected" if row.lifecycle.protect else "",
             )
             for row in rows
@@ -146,10 +146,10 @@ class Text:
             return "The state records no workloads."
         table = [
             (
-                str(row.address),
-                status_word(row, live),
+                _name(row.address),
+                escape_terminal(status_word(row, live)),
                 gpu_number(count_gpus(row.spec.get("manifest", {})).gpus),
-                row.id or "-",
+                escape_terminal(row.id or "-"),
                 escape_terminal(shorten(status_message(row, live))),
             )
             for row, live in looks
@@ -163,7 +163,9 @@ class Text:
     def refusals(self, refusals: Sequence[Refusal]) -> str:
         """Why an apply will not begin."""
         return "\n".join(
-            self._with_hint(f"{self._error('refused')} {refusal.message}", refusal.hint)
+            self._with_hint(
+                f"{self._error('refused')} {escape_terminal(refusal.message)}", refusal.hint
+            )
             for refusal in refusals
         )
 
@@ -178,8 +180,8 @@ class Text:
         match event:
             case ActionSucceeded(address=address, action=kind, id=id_, detail=detail):
                 words = self._paint(f"{_PAST[kind]:<9}", COLOURS[kind])
-                notes = "; ".join(part for part in (id_ or "", escape_terminal(detail)) if part)
-                return f"{words} {address}  {notes}".rstrip()
+                notes = escape_terminal("; ".join(part for part in (id_ or "", detail) if part))
+                return f"{words} {_name(address)}  {notes}".rstrip()
             case ActionFailed(address=address, message=message, hint=hint):
                 return self._problem("failed", "red", address, message, hint)
             case InDoubt(address=address, message=message, hint=hint):
@@ -193,9 +195,9 @@ class Text:
                 if not verbose:
                     return None
                 again = f"{method} sent {attempt} times, again in {delay:.1f} s"
-                return f"retry     {address}  {again}: {escape_terminal(event.reason)}"
+                return f"retry     {_name(address)}  {again}: {escape_terminal(event.reason)}"
             case ActionStarted(address=address, action=kind):
-                return f"begun     {address}  {kind}" if verbose else None
+                return f"begun     {_name(address)}  {kind}" if verbose else None
             case RunStarted() | RunFinished():
                 return None
             case _:
@@ -204,11 +206,11 @@ class Text:
     def _action(self, action: AnyAction, width: int, details: bool) -> str:
         """One line for what happens, below it the reason and the fields that lead to it."""
         head = self._paint(f"{action.glyph} {action.kind:<7}", COLOURS.get(action.kind, ""))
-        address = self._bold(f"{action.address!s:<{width}}")
         place = f"{self._place(action.source.file)}:{action.source.line}" if action.source else ""
-        parts = [part for part in (self._gpu_effect(action), place) if part]
-        lines = [f"  {head}  {address}  {self._dim('  '.join(parts))}".rstrip()]
-        if action.reason is not Reason.NEW:
+        notes = "  ".join(part for part in (self._gpu_effect(action), place) if part)
+        address = self._bold(f"{_name(action.address):<{width if notes else 0}}")
+        lines = [f"  {head}  {address}  {self._dim(notes)}" if notes else f"  {head}  {address}"]
+        if action.reason is not Reason.NEW or isinstance(action, Hold):
             lines.append(f"{INDENT}{escape_terminal(f'{action.reason}: {action.detail}')}")
         if details:
             lines += [f"{INDENT}{line}" for line in self._changes(action.changes)]
@@ -219,7 +221,7 @@ class Text:
         if not action.gpus.known:
             counted = f"{before} → {after} and more" if (before, after) != ("0", "0") else "GPUs"
             return f"{counted} that cannot be counted"
-        if before == after and (before == "0" or isinstance(action, Hold)):
+        if before == after and (before == "0" or isinstance(action, Hold | Record)):
             return ""
         return f"{before} → {after} GPUs"
 
@@ -238,11 +240,21 @@ class Text:
                 yield self._paint(f"~ {pointer}: {before} → {after}", "yellow")
 
     def _drift(self, plan: Plan) -> str:
-        lines = ["Changed on the server, and not undone (--on-drift replace does):"]
-        for drift in plan.drift:
-            lines.append(f"  {drift.address}")
-            lines += [f"    {line}" for line in self._changes(drift.changes)]
-        return "\n".join(lines)
+        ended = {a.address for a in plan.changes if isinstance(a, Replace | Delete)}
+        groups = (
+            (False, "Changed on the server, and not undone (--on-drift replace does):"),
+            (True, "Changed on the server, and overwritten by this plan:"),
+        )
+        blocks = []
+        for undone, heading in groups:
+            lines = [heading]
+            for drift in plan.drift:
+                if (drift.address in ended) is undone:
+                    lines.append(f"  {_name(drift.address)}")
+                    lines += [f"    {line}" for line in self._changes(drift.changes)]
+            if lines != [heading]:
+                blocks.append("\n".join(lines))
+        return "\n\n".join(blocks)
 
     def _gpus(self, total: GpuTotals, unknown: int) -> str:
         before, after, peak = map(gpu_number, (total.before, total.after, total.peak))
@@ -257,9 +269,9 @@ class Text:
         message = f"{place}: {severity} {escape_terminal(finding.message)} ({finding.code})"
         return self._with_hint(message, finding.hint)
 
-    def _problem(self, word: str, colour: str, address: object, message: str, hint: str) -> str:
+    def _problem(self, word: str, colour: str, address: Address, message: str, hint: str) -> str:
         head = self._paint(f"{word:<9}", colour)
-        return self._with_hint(f"{head} {address}  {escape_terminal(message)}", hint)
+        return self._with_hint(f"{head} {_name(address)}  {escape_terminal(message)}", hint)
 
     def _with_hint(self, text: str, hint: str) -> str:
         return f"{text}\n  hint: {escape_terminal(hint)}" if hint else text
@@ -280,10 +292,14 @@ class Text:
         return click.style(text, dim=True) if self._colour and text else text
 
 
+def _name(address: Address) -> str:
+    return escape_terminal(str(address))
+
+
 def _value(value: Any) -> str:
     """A JSON value on one line, its middle cut out where it is long."""
-    if isinstance(value, str) and value.startswith("(sensitive"):
-        return value
+    if value == SENSITIVE:
+        return SENSITIVE
     return shorten(escape_terminal(json.dumps(value, ensure_ascii=False)))
 
 

@@ -16,6 +16,7 @@ from typing import Any
 
 from sqlite_utils import Database
 
+from reconciler.core.digest import digest
 from reconciler.core.model import Header, Own, Recorded, Target
 from reconciler.errors import LockedError, StateError
 from reconciler.state.lock import FileLock
@@ -35,6 +36,9 @@ class Holder:
 
     def __str__(self) -> str:
         return f"{self.user}@{self.host}, process {self.pid}, since {self.since} ({self.command})"
+
+
+_RESTORE = "restore the state from a backup; the server's workloads are untouched"
 
 
 class SqliteStore:
@@ -66,7 +70,7 @@ class SqliteStore:
         """Every operation that is not GONE, oldest first; raises StateError on damage."""
         with _explained(self._path):
             rows = list(
-                self._db.table("operations").rows_where("own != ?", [Own.GONE.value], order_by="op")
+                self._db.query("SELECT * FROM operations WHERE own != ? ORDER BY op", [Own.GONE])
             )
         return [from_row(row) for row in rows]
 
@@ -125,11 +129,10 @@ class SqliteStore:
         return None
 
     def _meta(self) -> dict[str, str]:
-        return {row["key"]: row["value"] for row in self._db.table("meta").rows}
+        return _read_meta(self._db, self._path)
 
     def _set_meta(self, values: Mapping[str, str]) -> None:
-        rows = [{"key": key, "value": value} for key, value in values.items()]
-        self._db.table("meta").upsert_all(rows, pk="key")
+        _write_meta(self._db, {**self._meta(), **values})
 
 
 def create_state(path: Path, target: Target) -> SqliteStore:
@@ -144,7 +147,9 @@ def create_state(path: Path, target: Target) -> SqliteStore:
             _build(beside, target)
             os.link(beside, path)
         except FileExistsError:
-            raise StateError(f"there is already a state at {path}") from None
+            raise StateError(
+                f"there is already a state at {path}", hint="use it, or give another --state"
+            ) from None
         finally:
             beside.unlink(missing_ok=True)
         _sync_folder(path.parent)
@@ -153,8 +158,9 @@ def create_state(path: Path, target: Target) -> SqliteStore:
 
 def _build(path: Path, target: Target) -> None:
     os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-    db = _connect(path, journal="DELETE")
+    db = _connect(path)
     try:
+        _set_journal(db, "DELETE")
         db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         migrations.apply(db)
         db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
@@ -166,10 +172,27 @@ def _build(path: Path, target: Target) -> None:
             "created_at": _now(),
             **_target_meta(target),
         }
-        rows = [{"key": key, "value": value} for key, value in meta.items()]
-        db.table("meta").insert_all(rows)
+        _write_meta(db, meta)
     finally:
         db.conn.close()
+
+
+def _write_meta(db: Database, meta: Mapping[str, str]) -> None:
+    known = {key: value for key, value in meta.items() if key != "checksum"}
+    rows = [{"key": key, "value": value} for key, value in known.items()]
+    rows.append({"key": "checksum", "value": digest(known)})
+    db.table("meta").upsert_all(rows, pk="key")
+
+
+def _read_meta(db: Database, path: Path) -> dict[str, str]:
+    """What the state says of itself; raises StateError when that was damaged."""
+    meta = {row["key"]: row["value"] for row in db.query("SELECT key, value FROM meta")}
+    found = meta.pop("checksum", None)
+    if not all(isinstance(text, str) for pair in meta.items() for text in pair) or (
+        found != digest(meta)
+    ):
+        raise _damaged(path, "its header does not match its checksum")
+    return meta
 
 
 def open_state(path: Path) -> SqliteStore:
@@ -177,32 +200,44 @@ def open_state(path: Path) -> SqliteStore:
 
     Raises StateError when it is absent, not ours, newer than this program, or damaged.
     """
-    if not path.exists():
-        raise StateError(
-            f"there is no state at {path}",
-            hint="the first apply makes one with --init; if there should be one, restore it first",
-        )
     with _explained(path):
+        _check_there(path)
         db = _connect(path)
         try:
             _check_ours(db, path)
-            if migrations.pending(db):
+            _set_journal(db, "TRUNCATE")
+            _check_sound(db, path)
+            if _version(db) < SCHEMA_VERSION:
                 migrations.apply(db)
                 db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+            _read_meta(db, path)
         except BaseException:
             db.conn.close()
             raise
     return SqliteStore(db, path)
 
 
-def _connect(path: Path, *, journal: str = "TRUNCATE") -> Database:
+def _check_there(path: Path) -> None:
+    """SQLite would make an absent file, and wait for the other end of a pipe."""
+    if not path.exists():
+        raise StateError(
+            f"there is no state at {path}",
+            hint="the first apply makes one with --init; if there should be one, restore it first",
+        )
+    if not path.is_file():
+        raise StateError(f"{path} is not a file", hint="give the path of a state with --state")
+
+
+def _connect(path: Path) -> Database:
     # One thread at a time uses it, but not always the one that opened it.
     conn = sqlite3.connect(path, timeout=10.0, check_same_thread=False)
-    db = Database(conn, execute_plugins=False)
+    return Database(conn, execute_plugins=False)
+
+
+def _set_journal(db: Database, mode: str) -> None:
     # One file holds everything that is committed, whoever copies it (see docs/architecture.md).
-    db.execute(f"PRAGMA journal_mode = {journal}")
+    db.execute(f"PRAGMA journal_mode = {mode}")
     db.execute("PRAGMA synchronous = FULL")
-    return db
 
 
 def _check_ours(db: Database, path: Path) -> None:
@@ -212,13 +247,28 @@ def _check_ours(db: Database, path: Path) -> None:
             f"{path} is not a state of this program",
             hint="give the path of a state with --state; nothing was changed",
         )
-    version = db.execute("PRAGMA user_version").fetchone()[0]
+    version = _version(db)
     if version > SCHEMA_VERSION:
         raise StateError(
             f"{path} was written by a newer version of this program (format {version}, "
             f"this one knows {SCHEMA_VERSION})",
             hint="upgrade the program that runs here; nothing was changed",
         )
+
+
+def _version(db: Database) -> int:
+    return int(db.execute("PRAGMA user_version").fetchone()[0])
+
+
+def _check_sound(db: Database, path: Path) -> None:
+    """A row that a damaged page hides would look like one that was never written."""
+    found = db.execute("PRAGMA integrity_check(1)").fetchone()[0]
+    if found != "ok":
+        raise _damaged(path, found)
+
+
+def _damaged(path: Path, what: str) -> StateError:
+    return StateError(f"the state {path} is damaged: {what}", hint=_RESTORE)
 
 
 @contextlib.contextmanager
@@ -228,6 +278,9 @@ def _explained(path: Path) -> Iterator[None]:
         yield
     except sqlite3.DatabaseError as error:
         raise StateError(f"the state {path} cannot be used: {error}", hint=_hint(error)) from error
+    except UnicodeDecodeError as error:
+        # Not even SQLite's own message about the damage is text.
+        raise _damaged(path, "it holds bytes that are no text") from error
     except OSError as error:
         reason = error.strerror or str(error)
         raise StateError(f"the state {path} cannot be used: {reason}", hint=_hint(error)) from error
@@ -241,9 +294,11 @@ def _hint(error: Exception) -> str:
         return "make the file and its folder writable for this user, or use another --state"
     if "full" in text or "No space" in text:
         return "make room on the disk; what is recorded so far is safe"
-    if "malformed" in text:
-        return "restore the state from a backup; the server's workloads are untouched"
-    return ""
+    if "locked" in text:
+        return "another program has it open; close that and run this again"
+    if isinstance(error, sqlite3.DatabaseError) and "unable to open" not in text:
+        return _RESTORE
+    return "check the path given with --state"
 
 
 def _locked(path: Path, holder: Holder | None) -> LockedError:

@@ -1,0 +1,111 @@
+"""Questions to a state, and the small surgery on it."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+from reconciler.app.looking import look
+from reconciler.app.planning import GuardError
+from reconciler.app.states import find_record, make_state, read_state, set_protection
+from reconciler.core.model import Missing, Own, Remote, Target
+from reconciler.errors import StateError, UsageError
+from reconciler.state.sqlite import create_state
+from tests.timing import run
+from tests.worlds import URL, World, wish
+
+
+def _world(tmp_path: Path) -> World:
+    world = World(path=tmp_path / "state.db")
+    world.settings = dataclasses.replace(world.settings, state=tmp_path / "state.db")
+    world.apply(wish("a"), wish("b"))
+    return world
+
+
+def test_a_record_is_found_by_its_address(tmp_path: Path) -> None:
+    """And what is no address, or is not recorded, is said to be so."""
+    rows = _world(tmp_path).rows()
+
+    assert find_record(rows, "4501/a").address.name == "a"
+    with pytest.raises(UsageError, match="not an address"):
+        find_record(rows, "a")
+    with pytest.raises(StateError, match="the state has no 4501/z"):
+        find_record(rows, "4501/z")
+
+
+def test_protection_is_set_once_and_lifted_once(tmp_path: Path) -> None:
+    """It says whether it changed anything."""
+    path = tmp_path / "state.db"
+    _world(tmp_path)
+
+    said = [
+        set_protection(path, "4501/a", protect=protect, command="test")
+        for protect in (True, True, False, False)
+    ]
+
+    assert said == [True, False, True, False]
+
+
+def test_a_protected_record_cannot_be_destroyed(tmp_path: Path) -> None:
+    """What was protected by hand is protected against the specs as well."""
+    world = _world(tmp_path)
+    set_protection(tmp_path / "state.db", "4501/a", protect=True, command="test")
+
+    with pytest.raises(GuardError):
+        world.apply(wish("b"))
+
+    assert world.live() == ["a", "b"]
+
+
+def test_a_state_is_made_once(tmp_path: Path) -> None:
+    """A second one in its place would forget the first."""
+    settings = dataclasses.replace(World().settings, state=tmp_path / "x" / "state.db")
+
+    assert make_state(settings) == tmp_path / "x" / "state.db"
+    with pytest.raises(StateError, match="already a state"):
+        make_state(settings)
+    with read_state(settings.state) as store:
+        assert store.header.target == Target(url=URL, stack="blue")
+
+
+def test_a_look_shows_what_the_server_says(tmp_path: Path) -> None:
+    """One entry per record: what lives, what is gone, and what has no id yet."""
+    world = _world(tmp_path)
+    world.record(dataclasses.replace(world.row("b"), op="zz", own=Own.CREATING, id=None))
+    world.sandbox.store.vanish(world.id_of("b"))
+    world.timeline.skip(3600.0)
+
+    found = run(
+        look(world.settings, [], connector=world.connector(), say=lambda _: None), world.timeline
+    )
+
+    assert [(look.row.address.name, type(look.live)) for look in found] == [
+        ("a", Remote),
+        ("b", Missing),
+        ("b", type(None)),
+    ]
+
+
+def test_a_look_at_one_reads_one(tmp_path: Path) -> None:
+    """The addresses given are the ones that are asked for."""
+    world = _world(tmp_path)
+    before = len(world.entries())
+
+    run(
+        look(world.settings, ["4501/b"], connector=world.connector(), say=lambda _: None),
+        world.timeline,
+    )
+
+    assert [f"{e.method} {e.name}" for e in world.entries()[before:]] == ["GET b"]
+
+
+def test_a_look_with_the_state_of_another_server_is_refused(tmp_path: Path) -> None:
+    """Its ids mean nothing here."""
+    world = World()
+    create_state(tmp_path / "state.db", Target(url="https://other.example", stack="blue")).close()
+    settings = dataclasses.replace(world.settings, state=tmp_path / "state.db")
+
+    with pytest.raises(GuardError):
+        run(look(settings, [], connector=world.connector(), say=lambda _: None), world.timeline)

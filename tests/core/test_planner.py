@@ -1,0 +1,755 @@
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from reconciler.core.diff import ABSENT, FieldChange, Origin
+from reconciler.core.digest import digest
+from reconciler.core.model import (
+    Desired,
+    Lifecycle,
+    Live,
+    Missing,
+    OnChange,
+    OnFailed,
+    OnMissing,
+    OnRemove,
+    Own,
+    Purpose,
+    Recorded,
+    Seen,
+    Unread,
+)
+from reconciler.core.plan import (
+    AnyAction,
+    Create,
+    Delete,
+    Forget,
+    GpuEffect,
+    Hold,
+    Keep,
+    Plan,
+    Reason,
+    Record,
+    Replace,
+    Resolve,
+)
+from reconciler.core.planner import OnDrift
+from reconciler.errors import Where
+from tests.factories import (
+    make_address,
+    make_desired,
+    make_manifest,
+    make_recorded,
+    make_remote,
+    plan_for,
+)
+
+WANTED = make_desired()
+CHANGED = make_desired(manifest=make_manifest(replicas=2))
+ROW = make_recorded(WANTED)
+JOB = make_desired(manifest=make_manifest("Job"))
+DRIFTED = make_manifest(image="somebody/else:1")
+REPLICAS = FieldChange(pointer="/manifest/spec/replicas", before=1, after=2, forces_replace=True)
+API = "the API can only delete and create"
+
+
+def plan_of(
+    desired: Desired | None, row: Recorded | None, live: Live | None = None, **options: Any
+) -> Plan:
+    """Plan for one workload."""
+    answers: Mapping[str, Live] = {row.id: live} if live and row and row.id else {}
+    return plan_for([desired] if desired else [], [row] if row else [], answers, **options)
+
+
+def decide(
+    desired: Desired | None, row: Recorded | None, live: Live | None = None, **options: Any
+) -> AnyAction:
+    """Return the only action of a plan for one workload."""
+    [action] = plan_of(desired, row, live, **options).actions
+    return action
+
+
+def told(action: AnyAction) -> tuple[type[AnyAction], Reason, str]:
+    """Return what an action is and why."""
+    return type(action), action.reason, action.detail
+
+
+def with_lifecycle(desired: Desired, **settings: Any) -> Desired:
+    """Return the same spec under other settings."""
+    return dataclasses.replace(desired, lifecycle=Lifecycle(**settings))
+
+
+def test_what_is_new_is_created() -> None:
+    """A declared workload that the state does not know is made, from the line that declares it."""
+    desired = make_desired(file="team-a/llm.yaml", line=3, wave=2)
+    assert decide(desired, None) == Create(
+        address=make_address(),
+        reason=Reason.NEW,
+        detail="declared, and not in the state yet",
+        source=Where(file="team-a/llm.yaml", line=3),
+        wave=2,
+        gpus=GpuEffect(before=0, after=1),
+        desired=desired,
+    )
+
+
+def test_what_is_as_declared_is_kept() -> None:
+    """A workload that is wanted and there is quiet."""
+    assert decide(WANTED, ROW, make_remote(ROW)) == Keep(
+        address=make_address(),
+        reason=Reason.ALREADY_OWNED,
+        source=Where(file="llm.yaml"),
+        gpus=GpuEffect(before=1, after=1),
+        recorded=ROW,
+    )
+
+
+def test_a_changed_spec_is_replaced() -> None:
+    """The API has no update: every changed field forces a delete and a create."""
+    assert decide(CHANGED, ROW, make_remote(ROW)) == Replace(
+        address=make_address(),
+        reason=Reason.SPEC_CHANGED,
+        detail=f"/manifest/spec/replicas changed; {API}",
+        source=Where(file="llm.yaml"),
+        gpus=GpuEffect(before=1, after=2),
+        changes=(REPLICAS,),
+        recorded=ROW,
+        desired=CHANGED,
+    )
+
+
+def test_a_replace_names_the_first_field_and_counts_the_others() -> None:
+    """The reason fits on a line however much has changed."""
+    desired = make_desired(manifest=make_manifest(replicas=2, gpus=4, image="b"))
+    detail = f"/manifest/spec/replicas and 2 more changed; {API}"
+    assert told(decide(desired, ROW)) == (Replace, Reason.SPEC_CHANGED, detail)
+
+
+def test_what_was_removed_is_deleted() -> None:
+    """A delete names the run that created the workload, and carries the recorded wave."""
+    row = make_recorded(make_desired(wave=3))
+    assert decide(None, row, make_remote(row)) == Delete(
+        address=make_address(),
+        reason=Reason.REMOVED_FROM_SPECS,
+        detail="no spec declares it any more, created by run run-1",
+        wave=3,
+        gpus=GpuEffect(before=1, after=0),
+        recorded=row,
+    )
+
+
+def test_what_was_removed_may_be_forgotten() -> None:
+    """The recorded onRemove decides, since the spec is gone; the GPUs stay in use."""
+    row = make_recorded(make_desired(on_remove=OnRemove.FORGET), run="")
+    assert decide(None, row, make_remote(row)) == Forget(
+        address=make_address(),
+        reason=Reason.FORGOTTEN_ON_REMOVE,
+        detail="no spec declares it any more; left on the server (onRemove: forget)",
+        gpus=GpuEffect(before=1, after=1),
+        recorded=row,
+    )
+
+
+def test_what_is_destroyed_was_asked_for() -> None:
+    """`destroy` says why; onRemove: forget still forgets, --no-delete still holds."""
+    detail = "destroy was asked for, created by run run-1"
+    assert told(decide(None, ROW, destroying=True)) == (Delete, Reason.REQUESTED, detail)
+    held = decide(None, ROW, destroying=True, no_delete=True)
+    assert told(held) == (Hold, Reason.REQUESTED, f"{detail}; held by --no-delete")
+    row = make_recorded(make_desired(on_remove=OnRemove.FORGET))
+    assert type(decide(None, row, destroying=True)) is Forget
+
+
+FINISHED = "no longer on the server; a finished job is not run again (set onMissing: recreate)"
+MISSING = Missing(message="not found")
+GONE = make_remote(ROW, seen=Seen.DELETED)
+
+
+@pytest.mark.parametrize("live", [MISSING, GONE])
+@pytest.mark.parametrize(
+    ("desired", "expected"),
+    [
+        (WANTED, (Create, Reason.MISSING_ON_SERVER, "deleted on the server by somebody else")),
+        (
+            with_lifecycle(WANTED, on_missing=OnMissing.RECREATE),
+            (Create, Reason.MISSING_ON_SERVER, "deleted on the server by somebody else"),
+        ),
+        (
+            with_lifecycle(WANTED, on_missing=OnMissing.HOLD),
+            (Hold, Reason.MISSING_ON_SERVER, "no longer on the server; held by onMissing: hold"),
+        ),
+        (
+            with_lifecycle(WANTED, on_missing=OnMissing.FAIL),
+            (Hold, Reason.MISSING_ON_SERVER, "no longer on the server; onMissing: fail"),
+        ),
+        (
+            JOB,
+            (
+                Hold,
+                Reason.RUN_TO_COMPLETION,
+                FINISHED,
+            ),
+        ),
+        (
+            with_lifecycle(JOB, on_missing=OnMissing.RECREATE),
+            (Create, Reason.MISSING_ON_SERVER, "deleted on the server by somebody else"),
+        ),
+        (None, (Forget, Reason.MISSING_ON_SERVER, "gone from the server and from the specs")),
+    ],
+)
+def test_what_is_missing(desired: Desired | None, live: Live, expected: Any) -> None:
+    """onMissing decides; without it, what finishes by itself is not run again by surprise."""
+    row = make_recorded(desired or WANTED)
+    action = decide(desired, row, live)
+    assert told(action) == expected
+    assert action.gpus.before == 0
+    assert isinstance(action, Create) is (action.gpus.after == 1)
+
+
+def test_only_on_missing_fail_makes_an_apply_fail() -> None:
+    """A hold is no failure unless the author said so."""
+    for policy in (OnMissing.HOLD, OnMissing.FAIL):
+        action = decide(with_lifecycle(WANTED, on_missing=policy), ROW, MISSING)
+        assert isinstance(action, Hold)
+        assert action.fails is (policy is OnMissing.FAIL)
+
+
+def test_what_is_recreated_remembers_what_was_lost() -> None:
+    """The engine looks the lost one up by name before it makes another."""
+    action = decide(WANTED, ROW, MISSING)
+    assert isinstance(action, Create)
+    assert (action.lost, action.desired, action.id) == (ROW, WANTED, None)
+
+
+FAILED = make_remote(ROW, seen=Seen.FAILED, message="no such image")
+REFUSED = "the cluster refused it: no such image"
+
+
+@pytest.mark.parametrize(
+    ("desired", "live", "options", "expected"),
+    [
+        (WANTED, FAILED, {}, (Hold, Reason.SYNC_FAILED, REFUSED)),
+        (
+            WANTED,
+            make_remote(ROW, seen=Seen.FAILED),
+            {},
+            (Hold, Reason.SYNC_FAILED, "the cluster refused it: no message"),
+        ),
+        (WANTED, FAILED, {"replace": ("4501/llm",)}, (Replace, Reason.SYNC_FAILED, REFUSED)),
+        (
+            make_desired(on_failed=OnFailed.REPLACE),
+            FAILED,
+            {},
+            (Replace, Reason.SYNC_FAILED, REFUSED),
+        ),
+        (
+            CHANGED,
+            FAILED,
+            {},
+            (Replace, Reason.SPEC_CHANGED, f"/manifest/spec/replicas changed; {API}"),
+        ),
+    ],
+)
+def test_what_the_cluster_refused(
+    desired: Desired, live: Live, options: dict[str, Any], expected: Any
+) -> None:
+    """It is reported and kept unless onFailed, --replace or a new spec says otherwise."""
+    row = make_recorded(with_lifecycle(WANTED, on_failed=desired.lifecycle.on_failed))
+    assert told(decide(desired, row, live, **options)) == expected
+
+
+def test_a_change_may_be_held_until_it_is_asked_for() -> None:
+    """onChange: hold waits for --replace with this address, and shows what waits."""
+    desired = with_lifecycle(CHANGED, on_change=OnChange.HOLD)
+    row = make_recorded(with_lifecycle(WANTED, on_change=OnChange.HOLD))
+    detail = f"/manifest/spec/replicas changed; {API}"
+    held = decide(desired, row, replace=("4501/other",))
+    assert told(held) == (Hold, Reason.SPEC_CHANGED, f"{detail}; held by onChange: hold")
+    assert held.changes == (REPLICAS,)
+    asked = decide(desired, row, replace=("4501/llm",))
+    assert told(asked) == (Replace, Reason.SPEC_CHANGED, detail)
+
+
+def test_a_replace_can_be_asked_for() -> None:
+    """--replace carries out a replace that nothing else would lead to."""
+    action = decide(WANTED, ROW, make_remote(ROW), replace=("4501/llm",))
+    assert told(action) == (Replace, Reason.REQUESTED, "asked for by --replace")
+
+
+def test_drift_is_reported_and_by_wish_replaced() -> None:
+    """A remote-only change is shown, not undone, unless --on-drift replace is given."""
+    live = make_remote(ROW, raw_manifest=DRIFTED)
+    image = "/manifest/spec/template/spec/containers/0/image"
+    change = FieldChange(
+        pointer=image, before="nvcr.io/llm:1", after="somebody/else:1", origin=Origin.REMOTE
+    )
+    reported = plan_of(WANTED, ROW, live)
+    assert told(reported.actions[0]) == (Keep, Reason.ALREADY_OWNED, "")
+    assert [(str(d.address), d.changes) for d in reported.drift] == [("4501/llm", (change,))]
+    assert reported.has_changes
+    assert reported.changes == ()
+    replaced = plan_of(WANTED, ROW, live, on_drift=OnDrift.REPLACE)
+    [action] = replaced.actions
+    assert told(action) == (Replace, Reason.DRIFTED, f"{image} was changed on the server")
+    assert action.changes == (change,)
+
+
+def test_a_changed_spec_wins_over_drift() -> None:
+    """Both are told apart: the action shows the author's change, the drift the other one."""
+    plan = plan_of(CHANGED, ROW, make_remote(ROW, raw_manifest=DRIFTED), on_drift=OnDrift.REPLACE)
+    assert [(a.reason, a.changes) for a in plan.actions] == [(Reason.SPEC_CHANGED, (REPLICAS,))]
+    assert [c.origin for d in plan.drift for c in d.changes] == [Origin.REMOTE]
+
+
+@pytest.mark.parametrize(
+    ("patterns", "kind"),
+    [
+        ((), Replace),
+        (("/manifest/spec/replicas",), Keep),
+        (("/manifest/*/replicas",), Keep),
+        (("/manifest/spec",), Keep),
+        (("/manifest/spec/replica",), Replace),
+        (("/*/replicas",), Replace),
+        (("/metadata",), Replace),
+    ],
+)
+def test_ignored_fields_lead_to_nothing(patterns: tuple[str, ...], kind: type) -> None:
+    """ignoreChanges covers the author's changes and those on the server alike."""
+    row = make_recorded(with_lifecycle(WANTED, ignore_changes=patterns))
+    assert type(decide(with_lifecycle(CHANGED, ignore_changes=patterns), row)) is kind
+    remote = make_remote(row, raw_manifest=CHANGED.manifest)
+    drifted = plan_of(with_lifecycle(WANTED, ignore_changes=patterns), row, remote).drift
+    assert bool(drifted) is (kind is Replace)
+    removed = plan_of(None, row, remote).drift
+    assert bool(removed) is (kind is Replace)
+
+
+def test_changed_settings_are_recorded_and_nothing_is_sent() -> None:
+    """A change of lifecycle alone is remembered in the state."""
+    desired = make_desired(protect=True)
+    assert decide(desired, ROW, make_remote(ROW)) == Record(
+        address=make_address(),
+        reason=Reason.LIFECYCLE_CHANGED,
+        detail="lifecycle settings changed; nothing is sent",
+        source=Where(file="llm.yaml"),
+        gpus=GpuEffect(before=1, after=1),
+        recorded=ROW,
+        desired=desired,
+    )
+
+
+@pytest.mark.parametrize(
+    ("desired", "live", "options", "held"),
+    [
+        (WANTED, FAILED, {}, REFUSED),
+        (
+            with_lifecycle(CHANGED, on_change=OnChange.HOLD),
+            None,
+            {},
+            f"/manifest/spec/replicas changed; {API}; held by onChange: hold",
+        ),
+        (
+            CHANGED,
+            None,
+            {"no_delete": True},
+            f"/manifest/spec/replicas changed; {API}; held by --no-delete",
+        ),
+    ],
+)
+def test_protection_does_not_wait_for_what_is_held(
+    desired: Desired, live: Live | None, options: dict[str, Any], held: str
+) -> None:
+    """A new setting is remembered although its workload is held: the spec may be gone next time."""
+    settings = dataclasses.replace(desired.lifecycle, protect=True)
+    action = decide(dataclasses.replace(desired, lifecycle=settings), ROW, live, **options)
+    assert told(action) == (
+        Record,
+        Reason.LIFECYCLE_CHANGED,
+        f"lifecycle settings changed; nothing is sent; {held}",
+    )
+
+
+UNREAD = Unread(reason="503 after 10 tries")
+
+
+@pytest.mark.parametrize("desired", [WANTED, CHANGED, None])
+def test_nothing_is_concluded_from_what_could_not_be_read(desired: Desired | None) -> None:
+    """It is held, and the plan says that it is not complete."""
+    plan = plan_of(desired, ROW, UNREAD)
+    assert [told(a) for a in plan.actions] == [
+        (Hold, Reason.IN_DOUBT, "could not be read: 503 after 10 tries")
+    ]
+    assert not plan.complete
+    assert not plan.has_changes
+
+
+def test_a_plan_without_reading_is_not_complete() -> None:
+    """--no-refresh counts what is recorded as unchanged, and says so."""
+    plan = plan_of(WANTED, ROW, refreshed=False)
+    assert [type(a) for a in plan.actions] == [Keep]
+    assert not plan.complete
+    assert plan_of(WANTED, ROW, make_remote(ROW)).complete
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"seen": Seen.DELETING},
+        {"desired_phase": "Deleted"},
+        {"deleted_at": "2026-11-20T09:00:00Z"},
+        {"deleted_at": "2026-11-20T09:00:00Z", "seen": Seen.FAILED},
+    ],
+)
+def test_what_somebody_else_is_deleting_waits(fields: dict[str, Any]) -> None:
+    """Neither absent nor there: the next run sees how it ended. What is unwanted is deleted."""
+    live = make_remote(ROW, **fields)
+    assert told(decide(CHANGED, ROW, live)) == (
+        Hold,
+        Reason.MISSING_ON_SERVER,
+        "somebody else is deleting it on the server; the next run sees the outcome",
+    )
+    assert type(decide(None, ROW, live)) is Delete
+
+
+@pytest.mark.parametrize("live", [None, make_remote(ROW), MISSING, UNREAD])
+@pytest.mark.parametrize(
+    ("desired", "purpose", "options", "expected"),
+    [
+        (
+            None,
+            Purpose.REMOVED,
+            {"no_delete": True},
+            (
+                Delete,
+                Reason.REMOVED_FROM_SPECS,
+                "its deletion has begun and is finished first",
+            ),
+        ),
+        (
+            WANTED,
+            Purpose.REPLACE,
+            {},
+            (Replace, Reason.SPEC_CHANGED, "its replacement was cut short and is finished"),
+        ),
+        (
+            WANTED,
+            Purpose.REMOVED,
+            {"no_delete": True},
+            (
+                Replace,
+                Reason.REMOVED_FROM_SPECS,
+                "its deletion has begun and is finished first; it is wanted again",
+            ),
+        ),
+        (
+            WANTED,
+            Purpose.REPLACE,
+            {"no_create": True},
+            (Delete, Reason.REMOVED_FROM_SPECS, "its deletion has begun and is finished first"),
+        ),
+    ],
+)
+def test_a_deletion_that_has_begun_is_finished_first(
+    desired: Desired | None,
+    purpose: Purpose,
+    options: dict[str, Any],
+    expected: Any,
+    live: Live | None,
+) -> None:
+    """Whatever the specs say now: a late DELETE would end what we had decided to keep."""
+    row = make_recorded(WANTED, own=Own.DELETING, purpose=purpose)
+    action = decide(desired, row, live, **options)
+    assert told(action) == expected
+    assert action.gpus.before == (0 if live is MISSING else 1)
+
+
+AGAIN = "a create was cut short; the same request is sent again"
+
+
+@pytest.mark.parametrize("own", [Own.CREATING, Own.SUSPECT])
+@pytest.mark.parametrize(
+    ("desired", "options", "sent", "detail"),
+    [
+        (WANTED, {}, True, AGAIN),
+        (with_lifecycle(WANTED, protect=True), {}, True, AGAIN),
+        (dataclasses.replace(WANTED, encoded=True), {}, True, AGAIN),
+        (
+            WANTED,
+            {"no_create": True},
+            False,
+            "a create was cut short; looked up, and not sent again because of --no-create",
+        ),
+        (
+            CHANGED,
+            {},
+            False,
+            "a create was cut short and the spec has changed since; it is looked up first",
+        ),
+        (
+            None,
+            {},
+            False,
+            "a create was cut short and is no longer wanted; it is looked up, not repeated",
+        ),
+    ],
+)
+def test_a_create_that_was_cut_short_is_settled(
+    own: Own, desired: Desired | None, options: dict[str, Any], sent: bool, detail: str
+) -> None:
+    """The same body may be sent again; anything else is only looked up, never forgotten."""
+    row = make_recorded(WANTED, own=own)
+    action = decide(desired, row, **options)
+    assert isinstance(action, Resolve)
+    assert told(action) == (Resolve, Reason.IN_DOUBT, detail)
+    assert action.desired == (desired if sent else None)
+    assert action.recorded == row
+
+
+@pytest.mark.parametrize(
+    ("desired", "row", "live", "options", "expected"),
+    [
+        (
+            None,
+            ROW,
+            None,
+            {"no_delete": True},
+            (
+                Reason.REMOVED_FROM_SPECS,
+                "no spec declares it any more, created by run run-1; held by --no-delete",
+            ),
+        ),
+        (
+            CHANGED,
+            ROW,
+            None,
+            {"no_delete": True},
+            (
+                Reason.SPEC_CHANGED,
+                f"/manifest/spec/replicas changed; {API}; held by --no-delete",
+            ),
+        ),
+        (
+            CHANGED,
+            ROW,
+            None,
+            {"no_create": True},
+            (
+                Reason.SPEC_CHANGED,
+                f"/manifest/spec/replicas changed; {API}; held by --no-create",
+            ),
+        ),
+        (
+            WANTED,
+            None,
+            None,
+            {"no_create": True},
+            (Reason.NEW, "not created yet; held by --no-create"),
+        ),
+        (
+            WANTED,
+            ROW,
+            MISSING,
+            {"no_create": True},
+            (Reason.MISSING_ON_SERVER, "no longer on the server; held by --no-create"),
+        ),
+    ],
+)
+def test_what_a_flag_holds_back(
+    desired: Desired | None,
+    row: Recorded | None,
+    live: Live | None,
+    options: dict[str, Any],
+    expected: Any,
+) -> None:
+    """--no-delete and --no-create hold back replaces as well; what is held has no effect."""
+    action = decide(desired, row, live, **options)
+    assert isinstance(action, Hold)
+    assert (action.reason, action.detail) == expected
+    assert action.gpus.before == action.gpus.after
+    assert action.id == (row.id if row else None)
+
+
+def test_a_haunted_address_can_be_created_anew_and_is_looked_up_otherwise() -> None:
+    """A create that may still come to life never ends up unwatched."""
+    row = make_recorded(WANTED, own=Own.HAUNTED, id=None)
+    assert type(decide(WANTED, row)) is Create
+    assert told(decide(None, row))[:2] == (Resolve, Reason.IN_DOUBT)
+
+
+def test_what_has_gone_has_no_part_in_a_plan() -> None:
+    """A record of something that is gone is history."""
+    row = make_recorded(WANTED, own=Own.GONE)
+    assert decide(WANTED, row, make_remote(ROW)) == decide(WANTED, None)
+    assert plan_of(None, row).actions == ()
+
+
+def test_of_several_operations_the_unfinished_ones_come_first() -> None:
+    """First deletions, then creates in doubt, then what is there."""
+    rows = [
+        make_recorded(WANTED, op="1"),
+        make_recorded(WANTED, op="2", own=Own.CREATING),
+        make_recorded(WANTED, op="3", own=Own.DELETING),
+        make_recorded(WANTED, op="4", own=Own.HAUNTED),
+    ]
+    for expected in ("3", "2", "1"):
+        [action] = plan_for([WANTED], rows).actions
+        assert isinstance(action, Replace | Resolve | Keep)
+        assert action.recorded.op == expected
+        rows = [row for row in rows if row.op != expected]
+
+
+def test_actions_are_ordered_by_wave_and_address() -> None:
+    """Lower waves first; within one, projects and names as texts."""
+    desired = [
+        make_desired("2/a", wave=-1),
+        make_desired("10/b"),
+        make_desired("10/a"),
+        make_desired("1/z", wave=1),
+    ]
+    plan = plan_for(desired)
+    assert [str(a.address) for a in plan.actions] == ["2/a", "10/a", "10/b", "1/z"]
+
+
+def test_an_empty_plan_is_a_plan() -> None:
+    """Nothing wanted and nothing recorded is nothing to do."""
+    plan = plan_for()
+    assert (plan.actions, plan.has_changes, plan.complete) == ((), False, True)
+
+
+DECLARED = {
+    "apiVersion": "apps/v1",
+    "kind": "Deployment",
+    "spec": {"template": {"spec": {"containers": [{"name": "main", "image": "a"}]}}},
+}
+
+
+def _embellished() -> dict[str, Any]:
+    """The manifest as a server returns it: with all that it adds by itself."""
+    container = {"name": "main", "image": "a", "imagePullPolicy": "Always"}
+    pod = {"containers": [container], "schedulerName": "runai-scheduler"}
+    return {
+        **DECLARED,
+        "metadata": {
+            "name": "llm",
+            "namespace": "runai-team-a",
+            "labels": {"runai/queue": "team-a"},
+            "annotations": {
+                "workload-reconciler/op": "l/o",
+                "workload-reconciler/stack": "s",
+                "runai/project": "4501",
+            },
+        },
+        "spec": {
+            "replicas": 1,
+            "template": {"metadata": {"labels": {"app": "x"}}, "spec": pod},
+        },
+    }
+
+
+def test_what_the_server_adds_is_no_drift() -> None:
+    """Injected annotations, labels and namespace, defaults, priority and category never show."""
+    desired = make_desired(manifest=DECLARED)
+    row = make_recorded(desired)
+    metadata = {
+        "id": row.id,
+        "name": "llm",
+        "projectId": "4501",
+        "priority": "low",
+        "category": "Train",
+        "createdAt": "2026-11-20T09:00:00Z",
+    }
+    live = make_remote(row, raw_manifest=_embellished(), metadata=metadata)
+    plan = plan_of(desired, row, live)
+    assert (plan.drift, [type(a) for a in plan.actions]) == ((), [Keep])
+
+
+def test_a_declared_field_that_the_server_defaulted_at_once_is_no_drift() -> None:
+    """What counts is the echo of our own create: `priority: null` came back as `low` then."""
+    desired = make_desired(manifest=DECLARED, metadata={"priority": None})
+    row = make_recorded(desired)
+    metadata = {"name": "llm", "projectId": "4501", "priority": "low"}
+    live = make_remote(row, metadata=metadata)
+    echoed = dataclasses.replace(row, echo={"metadata": metadata, "manifest": DECLARED})
+    assert plan_of(desired, echoed, live).drift == ()
+    later = dataclasses.replace(live, metadata={**metadata, "priority": "high"})
+    assert [
+        (c.pointer, c.before, c.after)
+        for d in plan_of(desired, echoed, later).drift
+        for c in d.changes
+    ] == [("/metadata/priority", "low", "high")]
+
+
+def test_without_an_echo_the_spec_itself_is_compared() -> None:
+    """A record that never saw its 202 knows at least what was sent."""
+    row = make_recorded(make_desired(manifest=DECLARED), echo=None)
+    desired = make_desired(manifest=DECLARED)
+    assert plan_of(desired, row, make_remote(row, raw_manifest=_embellished())).drift == ()
+    changed = {**_embellished(), "kind": "StatefulSet"}
+    assert [
+        (c.pointer, c.before, c.after)
+        for d in plan_of(desired, row, make_remote(row, raw_manifest=changed)).drift
+        for c in d.changes
+    ] == [("/manifest/kind", "Deployment", "StatefulSet")]
+
+
+def test_a_declared_field_that_vanished_on_the_server_is_drift() -> None:
+    """Somebody removed what the author had declared."""
+    desired = make_desired(metadata={"priority": "high"})
+    row = make_recorded(desired)
+    live = make_remote(row, metadata={"name": "llm", "projectId": "4501"})
+    [drift] = plan_of(desired, row, live).drift
+    assert [(c.pointer, c.before, c.after) for c in drift.changes] == [
+        ("/metadata/priority", "high", ABSENT)
+    ]
+
+
+def test_a_field_that_is_no_longer_declared_is_a_change() -> None:
+    """Removing what was applied before is a change of the spec."""
+    row = make_recorded(make_desired(metadata={"priority": "high"}))
+    action = decide(WANTED, row)
+    assert [(c.pointer, c.before, c.after) for c in action.changes] == [
+        ("/metadata/priority", "high", ABSENT)
+    ]
+    assert type(action) is Replace
+
+
+def test_the_form_of_a_manifest_is_no_change() -> None:
+    """Base64 and inline of the same content are one spec, in whatever order its keys are."""
+    manifest = dict(reversed(list(make_manifest().items())))
+    assert type(decide(make_desired(manifest=manifest, encoded=True), ROW)) is Keep
+
+
+def test_a_number_that_json_writes_differently_is_no_change() -> None:
+    """1 and 1.0 are one number, although their digests differ."""
+    same = make_desired(manifest={**make_manifest(), "x": 1.0})
+    row = make_recorded(make_desired(manifest={**make_manifest(), "x": 1}))
+    assert digest(same.spec) != row.digest
+    assert type(decide(same, row)) is Keep
+
+
+def test_a_changed_secret_is_replaced_and_not_shown() -> None:
+    """Only its pointer is told."""
+    old, new = (
+        make_desired(manifest={**make_manifest(), "data": {"password": word}})
+        for word in ("hunter1", "hunter2")
+    )
+    action = decide(new, make_recorded(old))
+    assert [change.to_json() for change in action.changes] == [
+        {
+            "pointer": "/manifest/data/password",
+            "before": "(sensitive, changed)",
+            "after": "(sensitive, changed)",
+            "forces_replace": True,
+            "origin": "spec",
+        }
+    ]
+
+
+def test_what_cannot_be_counted_is_said_of_both_sides() -> None:
+    """A kind whose GPUs nobody can count makes the effect unknown, not nothing."""
+    strange = make_desired(manifest={"apiVersion": "example.com/v1", "kind": "Strange"})
+    assert decide(strange, ROW).gpus == GpuEffect(before=1, after=0, known=False)

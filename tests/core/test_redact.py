@@ -1,0 +1,211 @@
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reconciler.core.diff import find_changes, is_same
+from reconciler.core.redact import Redactor, is_redacted, looks_secret
+from tests.strategies import json_values, shuffles
+
+CANARY = "hunter2canary"
+REDACTOR = Redactor("lineage")
+MARK = re.compile(r"\(sensitive [0-9a-f]{16}\)")
+
+
+def shown(value: Any) -> Any:
+    """Redact a value, each stand-in written as `***`."""
+    return json.loads(MARK.sub("***", json.dumps(REDACTOR.redact(value))))
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("password", "HF_TOKEN", "hfToken", "--hf-token", "apiKey", "API_KEY", "NGC_API_KEY"),
+        *("PGPASSWORD", "MYSQL_PWD", "DB_PASS", "AWS_SECRET_ACCESS_KEY", "clientSecret"),
+        *("clientsecret", "HF_TOKEN_2", "password1", "passphrase", "Authorization", "privateKey"),
+        *("GITHUB_PAT", "connectionString", "credentials", "_TOKEN", "APIKey"),
+    ],
+)
+def test_such_names_announce_a_secret(name: str) -> None:
+    """The last word decides, whatever the spelling, also at the end of a longer word."""
+    assert looks_secret(name)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("maxTokens", "max_tokens", "secretName", "secretKeyRef", "imagePullSecrets", "key"),
+        *("tokenizer", "PASSWORD_FILE", "token-path", "image", "path", "", "42", "bypass"),
+    ],
+)
+def test_such_names_do_not(name: str) -> None:
+    """A reference to a secret, or something named after one, may be shown."""
+    assert not looks_secret(name)
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ({"password": "x"}, {"password": "***"}),
+        ({"password": 42}, {"password": "***"}),
+        ({"password": ""}, {"password": ""}),
+        ({"password": None, "token": True}, {"password": None, "token": True}),
+        ({"credentials": ["a", {"user": "u"}]}, {"credentials": ["***", {"user": "u"}]}),
+        ({"secret": {"secretName": "s"}}, {"secret": {"secretName": "s"}}),
+        ({"kind": "Secret", "data": {"a": "b"}}, {"kind": "Secret", "data": {"a": "***"}}),
+        (
+            {"kind": "Secret", "stringData": {"a": ["b", {"c": 1}]}, "type": "Opaque"},
+            {"kind": "Secret", "stringData": {"a": ["***", {"c": "***"}]}, "type": "Opaque"},
+        ),
+        ({"kind": "ConfigMap", "data": {"a": "b"}}, {"kind": "ConfigMap", "data": {"a": "b"}}),
+        ({"name": "HF_TOKEN", "value": "x"}, {"name": "HF_TOKEN", "value": "***"}),
+        ({"name": "password", "default": "x"}, {"name": "password", "default": "***"}),
+        ({"key": "api-key", "value": "x"}, {"key": "api-key", "value": "***"}),
+        (
+            {"name": "HF_TOKEN", "valueFrom": {"secretKeyRef": {"name": "n", "key": "k"}}},
+            {"name": "HF_TOKEN", "valueFrom": {"secretKeyRef": {"name": "n", "key": "k"}}},
+        ),
+        ({"name": "MODEL", "value": "x"}, {"name": "MODEL", "value": "x"}),
+        ([], []),
+        ({"args": []}, {"args": []}),
+        (["--token", "abc", "--port", "80"], ["--token", "***", "--port", "80"]),
+        (["-password", "abc"], ["-password", "***"]),
+        (["--token", "--port"], ["--token", "--port"]),
+        (["--token", "$TOKEN"], ["--token", "$TOKEN"]),
+        (["token", "abc"], ["token", "abc"]),
+        (("--token", "abc"), ["--token", "***"]),
+    ],
+)
+def test_a_value_is_hidden_where_its_place_says_that_it_is_secret(
+    value: Any, expected: Any
+) -> None:
+    """Kubernetes' own places for secrets, names that announce one, and the flag before it."""
+    assert shown(value) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("run --token abc --port 80", "run --token *** --port 80"),
+        ("run --token=abc", "run --token=***"),
+        ("run -token abc", "run -token ***"),
+        ("java -Dpassword=abc -jar x", "java -Dpassword=*** -jar x"),
+        ("java -Dspring.password=abc", "java -Dspring.password=***"),
+        ("--env HF_TOKEN=abc", "--env HF_TOKEN=***"),
+        ("--set=auth.password=abc", "--set=auth.password=***"),
+        ("export TOKEN='a b'; go", "export TOKEN=***; go"),
+        ('TOKEN="a \\" b" go', "TOKEN=*** go"),
+        ('TOKEN=a"b c"d go', "TOKEN=*** go"),
+        ('TOKEN="abc', "TOKEN=***"),
+        ("_TOKEN=abc", "_TOKEN=***"),
+        ("--token \\\n  abc", "--token \\\n  ***"),
+        ("a: 1\npassword: abc\nb: 2", "a: 1\npassword: ***\nb: 2"),
+        ('{"password": "abc"}', '{"password": ***'),
+        ('{"password" : "a b", "c": 1}', '{"password" : *** "c": 1}'),
+        ("curl -H 'Authorization: Bearer abc' x", "curl -H 'Authorization: *** x"),
+        ("header Bearer abcdefghijklmnop", "header Bearer ***"),
+        ("postgres://u:p@ss@h/db", "postgres://u:***@h/db"),
+        ("https://ghp_abc@github.com/x", "https://***@github.com/x"),
+        ("https://h/?a=1&token=abc&b=2", "https://h/?a=1&token=***&b=2"),
+        ("TOKEN=$TOKEN go", "TOKEN=$TOKEN go"),
+        ('--token "$(cat f)"', '--token "$(cat f)"'),
+        ("secret:\n  name: x", "secret:\n  name: x"),
+        ("git clone ssh://git@github.com/x", "git clone ssh://git@github.com/x"),
+        ("https://h:8080/a@b", "https://h:8080/a@b"),
+        ("--max-tokens 512", "--max-tokens 512"),
+        ("the token is good, the password too", "the token is good, the password too"),
+        ("nvcr.io/nvidia/pytorch:24.01-py3", "nvcr.io/nvidia/pytorch:24.01-py3"),
+    ],
+)
+def test_a_secret_within_a_text_is_hidden(text: str, expected: str) -> None:
+    """Command lines, scripts, files in strings and addresses; a variable's name is no secret."""
+    assert shown(text) == expected
+
+
+@given(json_values)
+def test_redacting_twice_changes_nothing_more(value: Any) -> None:
+    """What was stored redacted compares equal to the same spec redacted now."""
+    once = REDACTOR.redact(value)
+    assert is_same(REDACTOR.redact(once), once)
+
+
+_fragments = st.lists(
+    st.sampled_from(
+        [
+            *("--token", "-p", "TOKEN", "password", "name", "a", "Bearer", "(sensitive", "://"),
+            *("u", "=", ":", " ", '"', "'", "\\", "\n", "@", "$", "&", ";", "x" * 16, "-"),
+        ]
+    ),
+    max_size=12,
+).map("".join)
+
+
+@given(_fragments)
+def test_redacting_a_text_twice_changes_nothing_more(text: str) -> None:
+    """Whatever a text looks like, its redacted form is final."""
+    once = REDACTOR.redact(text)
+    assert REDACTOR.redact(once) == once
+
+
+def _hidden_places(secret: Any) -> list[Any]:
+    return [
+        {"apiVersion": "v1", "kind": "Secret", "data": {"k": secret}},
+        {"env": [{"name": "HF_TOKEN", "value": secret}]},
+        {"args": ["serve", "--api-key", secret]},
+        {"args": [f"--api-key={secret}"]},
+        {"command": ["sh", "-c", f"export PGPASSWORD={secret} && run"]},
+        {"url": f"https://user:{secret}@host/path"},
+        {"auth": {"password": secret}},
+        {"data": {"config.yaml": f"user: u\npassword: {secret}\n"}},
+        {"headers": {"Authorization": f"Bearer {secret}"}},
+    ]
+
+
+_secrets = st.builds("{}{}".format, st.just(CANARY), st.integers(0, 10**6))
+
+
+@given(st.lists(st.integers(0, 8), max_size=4), _secrets, json_values, st.data())
+def test_no_secret_survives(
+    places: list[int], secret: str, around: Any, data: st.DataObject
+) -> None:
+    """Wherever secrets are usually put, and whatever is beside them, they do not come through."""
+    hidden = {"around": around, "in": [_hidden_places(secret)[i] for i in places]}
+    document = data.draw(shuffles(hidden))
+    assert CANARY not in json.dumps(REDACTOR.redact(document))
+
+
+@given(_secrets, _secrets, st.integers(0, 8))
+def test_a_change_of_a_secret_shows_without_the_secret(old: str, new: str, place: int) -> None:
+    """Equal secrets stay equal, different ones differ, and neither is told."""
+    before, after = (REDACTOR.redact(_hidden_places(s)[place]) for s in (old, new))
+    found = find_changes(before, after)
+    assert bool(found) is (old != new)
+    assert CANARY not in json.dumps([change.to_json() for change in found])
+
+
+def test_stand_ins_of_two_states_cannot_be_compared() -> None:
+    """The key is the state's own."""
+    one, other = (Redactor(key).redact({"token": "x"})["token"] for key in ("a", "b"))
+    assert one != other
+    assert is_redacted(one)
+    assert is_redacted(f"--token {one}")
+    assert not is_redacted("(sensitive)")
+    assert not is_redacted(None)
+
+
+def test_half_characters_are_hidden_too() -> None:
+    """A password that is no valid text does not stop anything."""
+    assert MARK.fullmatch(REDACTOR.redact({"password": "\ud800"})["password"])
+
+
+def test_a_long_text_costs_no_more_than_its_length() -> None:
+    """No text makes the search go back and forth: this one would take hours if it did."""
+    text = (
+        "token:" * 20_000 + "a-" * 50_000 + "'\"" * 20_000 + "a://b:" * 10_000 + "--pass " * 9_000
+    )
+    assert REDACTOR.redact(text).startswith("token:(sensitive ")

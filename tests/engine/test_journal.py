@@ -1,0 +1,133 @@
+"""How records become durable: in groups, in order, and not at all once something failed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import pytest
+
+from reconciler.core.model import Header, Own, Recorded, Target
+from reconciler.engine.journal import Journal
+from reconciler.errors import StateError
+from reconciler.state.memory import MemoryStore
+from tests.timing import run
+from tests.worlds import Disk, wish
+
+HEADER = Header(lineage="l", serial=0, target=Target(url="https://x.example", stack="s"))
+
+
+def _row(op: str, **changes: object) -> Recorded:
+    desired = wish("a")
+    row = Recorded(
+        op=op, address=desired.address, own=Own.CREATING, digest="sha256:0", spec=desired.spec
+    )
+    return replace(row, **changes)  # type: ignore[arg-type] # any field of a record
+
+
+class Flaky(Disk):
+    """A disk whose first write fails in a given way; the next one would succeed."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(MemoryStore(HEADER))
+        self.error: Exception | None = error
+
+    def write(self, rows: Sequence[Recorded]) -> None:
+        """Fail once."""
+        if self.error is not None:
+            error, self.error = self.error, None
+            raise error
+        super().write(rows)
+
+
+def test_what_arrives_together_is_written_together() -> None:
+    """One transaction holds every row that was waiting."""
+    disk = Disk(MemoryStore(HEADER))
+
+    async def main() -> None:
+        journal = Journal(disk)
+        await asyncio.gather(*(journal.commit(_row(op)) for op in "abc"))
+
+    run(main())
+
+    assert [[row.op for row in write] for write in disk.writes] == [["a", "b", "c"]]
+
+
+def test_the_last_word_on_an_operation_is_written() -> None:
+    """Two changes of one row in one transaction are one."""
+    disk = Disk(MemoryStore(HEADER))
+
+    async def main() -> None:
+        journal = Journal(disk)
+        await asyncio.gather(
+            journal.commit(_row("a")), journal.commit(_row("a", own=Own.ACCEPTED, id="i"))
+        )
+
+    run(main())
+
+    assert [(row.op, row.own) for row in disk.read()] == [("a", Own.ACCEPTED)]
+
+
+def test_a_thread_writes_while_the_loop_goes_on() -> None:
+    """What arrives during a write goes into the next one."""
+    disk = Disk(MemoryStore(HEADER))
+
+    async def main() -> None:
+        with ThreadPoolExecutor(max_workers=1) as executor:
+            journal = Journal(disk, executor)
+            first = asyncio.create_task(journal.commit(_row("a")))
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            await asyncio.gather(first, *(journal.commit(_row(op)) for op in "bc"))
+            await journal.settle()
+
+    run(main())
+
+    assert sorted(row.op for row in disk.read()) == ["a", "b", "c"]
+    assert len(disk.writes) == 2
+
+
+def test_a_caller_that_leaves_does_not_take_the_write_along() -> None:
+    """A cancelled action's record is written all the same."""
+    disk = Disk(MemoryStore(HEADER))
+
+    async def main() -> None:
+        journal = Journal(disk)
+        leaving = asyncio.create_task(journal.commit(_row("a")))
+        staying = asyncio.create_task(journal.commit(_row("b")))
+        await asyncio.sleep(0)
+        leaving.cancel()
+        await staying
+        await journal.settle()
+
+    run(main())
+
+    assert sorted(row.op for row in disk.read()) == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (StateError("disk full"), "disk full"),
+        (UnicodeEncodeError("utf-8", "\ud800", 0, 1, "surrogates not allowed"), "surrogates"),
+        (OverflowError(), "OverflowError"),
+    ],
+)
+def test_after_a_failed_write_nothing_is_written(error: Exception, words: str) -> None:
+    """A state that skips a record is worse than one that ends: everyone waiting is told."""
+    disk = Flaky(error)
+
+    async def main() -> Journal:
+        journal = Journal(disk)
+        for op in "ab":
+            with pytest.raises(StateError, match=words):
+                await journal.commit(_row(op))
+        await journal.settle()
+        return journal
+
+    journal = run(main())
+
+    assert disk.read() == []
+    assert sorted(journal.unsaved) == ["a", "b"]

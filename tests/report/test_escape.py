@@ -1,0 +1,185 @@
+from __future__ import annotations
+
+import dataclasses
+import json
+import unicodedata
+from typing import Any
+
+import click
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reconciler.core.diagnostics import Diagnostic, Severity
+from reconciler.core.events import (
+    ActionFailed,
+    ActionSkipped,
+    ActionStarted,
+    ActionSucceeded,
+    Event,
+    InDoubt,
+    RequestRetried,
+    Throttled,
+)
+from reconciler.core.guards import Refusal
+from reconciler.core.model import Address, Live, Recorded, Seen, Unread
+from reconciler.errors import ReconcilerError, Where
+from reconciler.report.documents import to_line, to_text
+from reconciler.report.escape import escape_json, escape_terminal, shorten
+from reconciler.report.text import Text
+from tests.factories import make_desired, make_manifest, make_recorded, make_remote, plan_for
+from tests.strategies import hostile, json_values
+
+HARMFUL = {"Cc", "Cf", "Cs", "Zl", "Zp"}
+
+
+def harmful(text: str) -> list[str]:
+    """Return what could move a cursor or turn a line around; line breaks are the report's own."""
+    return [c for c in text if c != "\n" and unicodedata.category(c) in HARMFUL]
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("plain ümläut 日本 🎉", "plain ümläut 日本 🎉"),
+        ("\x1b[31mred", "\\x1b[31mred"),
+        ("a\tb\r\nc", "a\\x09b\\x0d\\x0ac"),
+        ("\x7f\x9b", "\\x7f\\x9b"),
+        ("\u202egpj.exe", "\\u202egpj.exe"),
+        ("a\u2028b", "a\\u2028b"),
+        ("\ud800", "\\ud800"),
+        ("\U000e0041", "\\U000e0041"),
+    ],
+)
+def test_harmful_characters_are_spelt_out(text: str, shown: str) -> None:
+    """Everything else stays readable."""
+    assert escape_terminal(text) == shown
+
+
+@given(hostile)
+def test_nothing_harmful_is_left_in_a_text(text: str) -> None:
+    """Escaping is complete, can be encoded, and has no more to do."""
+    once = escape_terminal(text)
+    assert harmful(once + "\n") == []
+    assert "\n" not in once
+    assert once.encode().decode() == once
+    assert escape_terminal(once) == once
+
+
+@given(hostile)
+def test_a_line_break_may_be_kept(text: str) -> None:
+    """Where the program itself wrote them."""
+    assert escape_terminal(text, keep="\n").count("\n") == text.count("\n")
+
+
+@given(st.recursive(st.one_of(json_values, hostile), lambda v: st.lists(v, max_size=3)), hostile)
+def test_json_is_harmless_and_means_the_same(value: Any, key: str) -> None:
+    """Documents reach terminals too; what a program reads from them is what was there."""
+    document = {"key": key, key: value}
+    for text in (to_text(document), to_line(document)):
+        assert harmful(text) == []
+        assert text.encode()
+        assert json.loads(text) == document
+    assert "\n" not in to_line(document)
+
+
+def test_characters_of_other_languages_stay_readable_in_json() -> None:
+    """Only what is harmful is escaped, beyond the basic plane as JSON does it."""
+    assert escape_json('"日本 🎉 \u202e \U000e0041 \x7f"') == (
+        '"日本 🎉 \\u202e \\udb40\\udc41 \\u007f"'
+    )
+
+
+@given(st.text(max_size=200), st.integers(8, 80))
+def test_a_shortened_text_has_the_width_and_both_ends(text: str, width: int) -> None:
+    """The middle is where the least is said."""
+    short = shorten(text, width)
+    if len(text) <= width:
+        assert short == text
+        return
+    head, tail = short.split(" … ", 1) if text.count(" … ") == 0 else (short[:1], short[-1:])
+    assert len(short) == width
+    assert text.startswith(head)
+    assert text.endswith(tail)
+
+
+def everything(word: str) -> list[str]:
+    """Render everything there is, with one word in every place that is not ours."""
+    address = Address(project=f"p{word}", name=f"n{word}")
+    desired = dataclasses.replace(
+        make_desired(manifest={**make_manifest(), "data": {word: word, "password": word}}),
+        address=address,
+        source=Where(file=f"{word}.yaml"),
+    )
+    row = dataclasses.replace(make_recorded(desired), id=f"i{word}", run=word, message=word)
+    old = dataclasses.replace(row, spec={"metadata": {word: word}, "manifest": {}}, digest=word)
+    remote = dataclasses.replace(
+        make_remote(row), desired_phase=f"d{word}", seen=Seen.UNKNOWN, message=word
+    )
+    failed = dataclasses.replace(remote, seen=Seen.FAILED)
+    drifted = dataclasses.replace(remote, raw_manifest={"kind": f"k{word}", word: word})
+    finding = Diagnostic(
+        severity=Severity.ERROR,
+        code="x",
+        message=word,
+        hint=word,
+        where=Where(file=word),
+    )
+    here: dict[str, Any] = {"at": "now", "address": address, "action": "create"}
+    events: list[Event] = [
+        ActionStarted(**here),
+        ActionSucceeded(**here, id=word, detail=word),
+        ActionFailed(**here, message=word, hint=word),
+        ActionSkipped(**here, message=word),
+        InDoubt(**here, message=word, hint=word),
+        Throttled(at="now", address=address, delay=1, reason=word),
+        RequestRetried(at="now", address=address, method="GET", attempt=1, delay=1, reason=word),
+    ]
+    looks: list[tuple[Recorded, Live | None]] = [
+        (row, remote),
+        (row, failed),
+        (row, Unread(reason=word)),
+        (row, None),
+    ]
+    text = Text(prefix=f"{word}/")
+    plans = [
+        plan_for([desired]),
+        plan_for([desired], [old]),
+        plan_for([], [row]),
+        plan_for([desired], [row], {row.id or "": failed}),
+        plan_for([desired], [row], {row.id or "": drifted}),
+        plan_for([desired], [row], {row.id or "": Unread(reason=word)}),
+    ]
+    return [
+        *(text.plan(plan) for plan in plans),
+        *(text.event(event, verbose=True) or "" for event in events),
+        text.records([row]),
+        text.statuses(looks),
+        text.diagnostics([finding]),
+        text.validation([finding], 1, 1),
+        text.refusals([Refusal(guard="g", message=word, hint=word)]),
+        text.error(ReconcilerError(word, where=Where(file=word), hint=word)),
+    ]
+
+
+@given(hostile)
+def test_nothing_harmful_from_specs_or_servers_reaches_a_terminal(word: str) -> None:
+    """Whatever stands in a name, a path, an id, a value or a message."""
+    for rendered in everything(word):
+        assert harmful(rendered) == []
+        assert rendered.encode()
+
+
+@given(hostile.filter(lambda text: "\n" not in text))
+def test_nobody_else_breaks_lines(word: str) -> None:
+    """A report has as many lines as with an ordinary word in every place."""
+    assert [text.count("\n") for text in everything(f"{word}\r\x0b\u2028\x85")] == [
+        text.count("\n") for text in everything("word")
+    ]
+
+
+def test_colours_are_the_only_escape_sequences() -> None:
+    """A spec that holds one cannot pass for ours."""
+    plan = plan_for([make_desired(file="\x1b[32m.yaml")])
+    assert "\x1b[32m.yaml" not in Text(colour=True).plan(plan)
+    assert "\\x1b[32m.yaml" in click.unstyle(Text(colour=True).plan(plan))

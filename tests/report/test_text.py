@@ -1,0 +1,412 @@
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from reconciler.core.diagnostics import Diagnostic, Severity
+from reconciler.core.diff import ABSENT, FieldChange
+from reconciler.core.events import (
+    ActionFailed,
+    ActionSkipped,
+    ActionStarted,
+    ActionSucceeded,
+    Event,
+    InDoubt,
+    RequestRetried,
+    RunFinished,
+    RunStarted,
+    Summary,
+    Throttled,
+)
+from reconciler.core.guards import Refusal
+from reconciler.core.model import Lifecycle, Live, Missing, Own, Recorded, Seen, Unread
+from reconciler.core.plan import GpuEffect, Plan, Reason, Replace
+from reconciler.errors import ReconcilerError, Where
+from reconciler.report.text import Text, gpu_number
+from tests.factories import (
+    LINEAGE,
+    NOW,
+    PLAN_TARGET,
+    make_address,
+    make_desired,
+    make_manifest,
+    make_recorded,
+    make_remote,
+    plan_for,
+)
+
+NAMES = (
+    *("changed", "drifted", "failed", "job", "kept", "lost", "doubt", "protected", "removed"),
+    "undone",
+)
+
+
+def busy_plan() -> Plan:
+    """Return a plan that has everything in it."""
+    old = {
+        name: make_desired(f"4501/{name}", file=f"team-a/{name}.yaml", line=line)
+        for line, name in enumerate(NAMES, start=1)
+    }
+    rows = {name: make_recorded(one) for name, one in old.items()}
+    rows["doubt"] = make_recorded(old["doubt"], own=Own.CREATING)
+    live: dict[str, Live] = {row.id: make_remote(row) for row in rows.values() if row.id}
+    elsewhere = make_manifest(image="somebody/else:1")
+    live |= {
+        f"id-op-4501-{name}": make_remote(rows[name], raw_manifest=elsewhere)
+        for name in ("drifted", "undone")
+    }
+    live["id-op-4501-failed"] = make_remote(rows["failed"], seen=Seen.FAILED, message="no image")
+    live["id-op-4501-job"] = Unread(reason="503")
+    live["id-op-4501-lost"] = Missing()
+    new = {
+        "changed": make_manifest(replicas=2, image="nvcr.io/llm:2"),
+        "undone": make_manifest(replicas=3),
+    }
+    desired = [
+        *(old[name] for name in ("drifted", "failed", "job", "kept", "doubt")),
+        *(dataclasses.replace(old[name], manifest=manifest) for name, manifest in new.items()),
+        dataclasses.replace(old["protected"], lifecycle=Lifecycle(protect=True)),
+        make_desired("7/new", file="new.yaml", line=9),
+        make_desired("7/odd", manifest={"apiVersion": "example.com/v1", "kind": "Odd"}),
+    ]
+    return plan_for(desired, list(rows.values()), live)
+
+
+BUSY = """\
+  ± replace  4501/changed    1 → 2 GPUs  team-a/changed.yaml:1
+             spec-changed: /manifest/spec/replicas and 1 more changed; \
+the API can only delete and create
+             ~ /manifest/spec/replicas: 1 → 2
+             ~ /manifest/spec/template/spec/containers/0/image: "nvcr.io/llm:1" → "nvcr.io/llm:2"
+  ? resolve  4501/doubt      0 → 1 GPUs  team-a/doubt.yaml:7
+             in-doubt: a create was cut short; the same request is sent again
+  . forget   4501/lost
+             missing-on-server: gone from the server and from the specs
+  = record   4501/protected  team-a/protected.yaml:8
+             lifecycle-changed: lifecycle settings changed; nothing is sent
+  - delete   4501/removed    1 → 0 GPUs
+             removed-from-specs: no spec declares it any more, created by run run-1
+  ± replace  4501/undone     1 → 3 GPUs  team-a/undone.yaml:10
+             spec-changed: /manifest/spec/replicas changed; the API can only delete and create
+             ~ /manifest/spec/replicas: 1 → 3
+  + create   7/new           0 → 1 GPUs  new.yaml:9
+  + create   7/odd           GPUs that cannot be counted  llm.yaml:1
+  ! hold     4501/failed     team-a/failed.yaml:3
+             sync-failed: the cluster refused it: no image
+  ! hold     4501/job        team-a/job.yaml:4
+             in-doubt: could not be read: 503
+
+Changed on the server, and not undone (--on-drift replace does):
+  4501/drifted
+    ~ /manifest/spec/template/spec/containers/0/image: "nvcr.io/llm:1" → "somebody/else:1"
+
+Changed on the server, and overwritten by this plan:
+  4501/undone
+    ~ /manifest/spec/template/spec/containers/0/image: "nvcr.io/llm:1" → "somebody/else:1"
+
+Not everything was read from the server.
+
+Plan: 2 to create, 2 to replace, 1 to delete, 1 to forget, 1 to resolve, 1 to record; \
+2 unchanged, 2 held, 2 drifted. GPUs 8 → 12 (peak 13, 1 not countable)."""
+
+
+def test_a_plan_with_everything_in_it() -> None:
+    """What happens, why, from which line, with which effect on the GPUs; the verdict last."""
+    assert Text().plan(busy_plan()) == BUSY
+
+
+def test_a_plan_in_short() -> None:
+    """Without details the fields that changed are left out, the drift is not."""
+    lines = [line for line in BUSY.splitlines() if not line.startswith(" " * 13 + "~")]
+    assert Text().plan(busy_plan(), details=False).splitlines() == lines
+
+
+def test_a_plan_seen_from_elsewhere() -> None:
+    """Paths can be opened from where the command was typed."""
+    assert Text(prefix="../ws/").plan(plan_for([make_desired(file="a.yaml", line=3)])) == (
+        "  + create   4501/llm  0 → 1 GPUs  ../ws/a.yaml:3\n\n"
+        "Plan: 1 to create, 0 to replace, 0 to delete; 0 unchanged. GPUs 0 → 1 (peak 1)."
+    )
+
+
+def test_a_plan_without_changes() -> None:
+    """It says so, and what is held or has drifted is no change."""
+    desired, row = make_desired(), make_recorded()
+    assert Text().plan(plan_for([desired], [row], {row.id or "": make_remote(row)})) == (
+        "Nothing to do.\n\n"
+        "Plan: 0 to create, 0 to replace, 0 to delete; 1 unchanged. GPUs 1 → 1 (peak 1)."
+    )
+    assert Text().plan(plan_for([desired], no_create=True)) == (
+        "  ! hold     4501/llm  llm.yaml:1\n"
+        "             new: not created yet; held by --no-create\n\n"
+        "Nothing to do.\n\n"
+        "Plan: 0 to create, 0 to replace, 0 to delete; 0 unchanged, 1 held. GPUs 0 → 0 (peak 0)."
+    )
+
+
+def test_a_plan_in_colour() -> None:
+    """Each kind of action has its colour, addresses and the verdict stand out, places do not."""
+    row = make_recorded()
+    desired = make_desired(manifest=make_manifest(replicas=2))
+    assert Text(colour=True).plan(plan_for([desired], [row])) == (
+        "  \x1b[33m± replace\x1b[0m  \x1b[1m4501/llm\x1b[0m  "
+        "\x1b[2m1 → 2 GPUs  llm.yaml:1\x1b[0m\n"
+        "             spec-changed: /manifest/spec/replicas changed; "
+        "the API can only delete and create\n"
+        "             \x1b[33m~ /manifest/spec/replicas: 1 → 2\x1b[0m\n\n"
+        "\x1b[1mPlan: 0 to create, 1 to replace, 0 to delete; 0 unchanged. "
+        "GPUs 1 → 2 (peak 2).\x1b[0m"
+    )
+
+
+def test_the_colours_change_nothing_but_the_colour() -> None:
+    """Without its escape sequences a coloured plan is the plain one."""
+    import click
+
+    assert click.unstyle(Text(colour=True).plan(busy_plan())) == BUSY
+
+
+def changed(*changes: FieldChange, gpus: GpuEffect | None = None) -> str:
+    """Return what a plan with one replace says below its head."""
+    action = Replace(
+        address=make_address(),
+        reason=Reason.SPEC_CHANGED,
+        detail="d",
+        recorded=make_recorded(),
+        desired=make_desired(),
+        changes=changes,
+        gpus=gpus or GpuEffect(),
+    )
+    plan = Plan(target=PLAN_TARGET, lineage=LINEAGE, serial=0, actions=(action,))
+    return Text().plan(plan).split("\n\n", maxsplit=1)[0]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "line"),
+    [
+        (1, 2, "~ /a: 1 → 2"),
+        (ABSENT, {"k": "ü"}, '+ /a: {"k": "ü"}'),
+        ([1], ABSENT, "- /a: [1]"),
+        (None, True, "~ /a: null → true"),
+        (
+            "(sensitive 0123456789abcdef)",
+            "(sensitive 0)",
+            '~ /a: (sensitive, changed) → "(sensitive 0)"',
+        ),
+        (
+            "(sensitive 0123456789abcdef)",
+            "(sensitive fedcba9876543210)",
+            "~ /a: (sensitive, changed)",
+        ),
+        ("(sensitive\x1b[2J", "", '~ /a: "(sensitive\\u001b[2J" → ""'),
+        ("a\nb", "é\u202e", '~ /a: "a\\nb" → "é\\u202e"'),
+        ("x" * 80, 1, f'~ /a: "{"x" * 33} … {"x" * 34}" → 1'),
+    ],
+)
+def test_a_field_that_changed(before: Any, after: Any, line: str) -> None:
+    """One line each: values as JSON, long ones without their middle, secrets never."""
+    text = changed(FieldChange(pointer="/a", before=before, after=after))
+    assert text.splitlines()[2] == f"             {line}"
+
+
+@pytest.mark.parametrize(
+    ("effect", "words"),
+    [
+        (GpuEffect(), ""),
+        (GpuEffect(before=1, after=1), "  1 → 1 GPUs"),
+        (GpuEffect(before=0.5, after=8), "  0.5 → 8 GPUs"),
+        (GpuEffect(known=False), "  GPUs that cannot be counted"),
+        (GpuEffect(after=8, known=False), "  0 → 8 and more that cannot be counted"),
+    ],
+)
+def test_the_effect_on_the_gpus(effect: GpuEffect, words: str) -> None:
+    """What is unknown is never shown as nothing."""
+    assert changed(gpus=effect).splitlines()[0] == f"  ± replace  4501/llm{words}"
+
+
+def test_numbers_of_gpus() -> None:
+    """Fractions as they are, whole numbers without a point, however many."""
+    assert [gpu_number(n) for n in (0.0, 0.25, 8.0, 2_000_000.0)] == ["0", "0.25", "8", "2000000"]
+
+
+def test_the_last_line_of_an_apply() -> None:
+    """The counts that are always there, and the others where they are not zero."""
+    text = Text()
+    assert text.applied(Summary(created=3, replaced=1), 4.2) == (
+        "Applied: 3 created, 1 replaced, 0 deleted; 0 failed, 0 in doubt (4.2 s)."
+    )
+    everything = Summary(
+        created=1, deleted=2, replaced=3, adopted=4, forgotten=5, recorded=6, failed=7
+    )
+    everything = dataclasses.replace(everything, skipped=8, in_doubt=9)
+    assert text.applied(everything, 0.04) == (
+        "Applied: 1 created, 3 replaced, 2 deleted, 4 settled, 5 forgotten, 6 recorded; "
+        "7 failed, 9 in doubt, 8 skipped (0.0 s)."
+    )
+
+
+def at(kind: Callable[..., Event], **fields: Any) -> Event:
+    """Return an event about the usual workload."""
+    return kind(at=NOW, address=make_address(), **fields)
+
+
+EVENTS = [
+    (
+        at(ActionSucceeded, action="create", id="id-1", took=1.0),
+        "created   4501/llm  id-1",
+    ),
+    (
+        at(ActionSucceeded, action="resolve", id="id-1", detail="adopted by its marker"),
+        "settled   4501/llm  id-1; adopted by its marker",
+    ),
+    (at(ActionSucceeded, action="record"), "recorded  4501/llm"),
+    (
+        at(ActionFailed, action="create", message="no\nquota", hint="ask for more"),
+        "failed    4501/llm  no\\x0aquota\n  hint: ask for more",
+    ),
+    (
+        at(InDoubt, action="create", message="no answer", hint="run apply again"),
+        "in doubt  4501/llm  no answer\n  hint: run apply again",
+    ),
+    (at(ActionSkipped, action="delete", message="stopped"), "skipped   4501/llm  stopped"),
+    (
+        at(Throttled, delay=2.4, reason="429"),
+        "the server asked to wait: pausing 2 s (429)",
+    ),
+]
+VERBOSE = [
+    (at(ActionStarted, action="create"), "begun     4501/llm  create"),
+    (
+        at(RequestRetried, method="POST", attempt=2, delay=0.51, reason="503"),
+        "retry     4501/llm  POST sent 2 times, again in 0.5 s: 503",
+    ),
+]
+SILENT = [
+    RunStarted(at=NOW, run="r", actions=1),
+    RunFinished(at=NOW, run="r", took=1.0),
+]
+
+
+@pytest.mark.parametrize(("event", "line"), EVENTS)
+def test_what_happened_in_a_line(event: Event, line: str) -> None:
+    """Verbose or not."""
+    assert Text().event(event) == line
+    assert Text().event(event, verbose=True) == line
+
+
+@pytest.mark.parametrize(("event", "line"), VERBOSE)
+def test_what_is_only_told_at_length(event: Event, line: str) -> None:
+    """Beginnings and retries are for those who ask."""
+    assert Text().event(event) is None
+    assert Text().event(event, verbose=True) == line
+
+
+@pytest.mark.parametrize("event", SILENT)
+def test_what_is_told_otherwise(event: Event) -> None:
+    """The begin and the end of a run have lines of their own."""
+    assert Text().event(event, verbose=True) is None
+
+
+def test_events_in_colour() -> None:
+    """The first word says how it went, in the colour of its action."""
+    text = Text(colour=True)
+    assert text.event(at(ActionSucceeded, action="delete", id="i")) == (
+        "\x1b[31mdeleted  \x1b[0m 4501/llm  i"
+    )
+    assert text.event(at(ActionFailed, action="create", message="no")) == (
+        "\x1b[31mfailed   \x1b[0m 4501/llm  no"
+    )
+
+
+FINDINGS = (
+    Diagnostic(
+        severity=Severity.ERROR,
+        code="unknown-field",
+        message="unknown field 'priorty'",
+        hint="did you mean 'priority'?",
+        where=Where(file="team-a/finetune.yaml", line=4, column=3),
+    ),
+    Diagnostic(
+        severity=Severity.WARNING,
+        code="unknown-kind",
+        message="nobody knows this kind",
+        where=Where(file="b.yaml", line=2),
+    ),
+)
+
+
+def test_findings_and_their_verdict() -> None:
+    """As compilers write them; every finding, then the counts."""
+    assert Text(prefix="ws/").validation(FINDINGS, workloads=2, files=1) == (
+        "ws/team-a/finetune.yaml:4:3: error: unknown field 'priorty' (unknown-field)\n"
+        "  hint: did you mean 'priority'?\n"
+        "ws/b.yaml:2:1: warning: nobody knows this kind (unknown-kind)\n"
+        "1 error, 1 warning."
+    )
+    assert Text().validation(FINDINGS[1:], workloads=2, files=1).splitlines()[-1] == (
+        "2 workloads in 1 file: valid, 1 warning."
+    )
+    assert Text().validation((), workloads=1, files=2) == "1 workload in 2 files: valid."
+
+
+def test_refusals_each_with_a_way_out() -> None:
+    """One after the other."""
+    refusals = (
+        Refusal(guard="a", message="too\x1bmany", hint="add --allow-deletes 4"),
+        Refusal(guard="b", message="empty", hint=""),
+    )
+    assert Text().refusals(refusals) == (
+        "refused: too\\x1bmany\n  hint: add --allow-deletes 4\nrefused: empty"
+    )
+
+
+def test_an_error_with_and_without_a_place() -> None:
+    """Its own line breaks stay: they are the program's."""
+    assert Text().error(ReconcilerError("one\ntwo\x07", hint="go")) == (
+        "error: one\ntwo\\x07\n  hint: go"
+    )
+    where = Where(file="a.yaml", line=2, column=3)
+    assert Text(colour=True).error(ReconcilerError("no", where=where)) == (
+        "a.yaml:2:3: \x1b[31merror:\x1b[0m no"
+    )
+
+
+def test_records_as_a_table() -> None:
+    """A line each; protection is worth a word."""
+    rows = [
+        make_recorded(make_desired("1/a", protect=True)),
+        make_recorded(make_desired("1/longer-name"), own=Own.CREATING),
+    ]
+    assert Text().records(rows) == (
+        "ADDRESS        STATE     ID\n"
+        "1/a            accepted  id-op-1-a  protected\n"
+        "1/longer-name  creating  -"
+    )
+    assert Text().records([]) == "The state records no workloads."
+
+
+def test_statuses_as_a_table() -> None:
+    """The server's word where it has one, ours where it has none."""
+    rows = [make_recorded(make_desired(f"1/{name}")) for name in "abcde"]
+    looks: list[tuple[Recorded, Live | None]] = [
+        (rows[0], make_remote(rows[0], seen=Seen.FAILED, message="no image\nat all")),
+        (rows[1], make_remote(rows[1], seen=Seen.UNKNOWN, desired_phase="Stopped")),
+        (rows[2], Missing()),
+        (rows[3], Unread(reason="503")),
+        (dataclasses.replace(rows[4], own=Own.SUSPECT, id=None, message="no answer"), None),
+    ]
+    assert Text().statuses(looks) == (
+        "ADDRESS  STATUS    GPUS  ID         MESSAGE\n"
+        "1/a      Failed    1     id-op-1-a  no image\\x0aat all\n"
+        "1/b      Stopped   1     id-op-1-b\n"
+        "1/c      missing   1     id-op-1-c\n"
+        "1/d      unread    1     id-op-1-d  503\n"
+        "1/e      in doubt  1     -          no answer"
+    )
+    assert Text().statuses([(rows[0], None)]).splitlines()[1].split() == [
+        *("1/a", "accepted", "1", "id-op-1-a")
+    ]
+    assert Text().statuses([]) == "The state records no workloads."

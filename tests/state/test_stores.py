@@ -1,0 +1,201 @@
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Protocol
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reconciler.core.model import Own, Recorded, Target
+from reconciler.ports import StateStore
+from reconciler.state.memory import MemoryStore
+from reconciler.state.rows import COLUMNS, from_row, to_row
+from reconciler.state.sqlite import create_state, open_state
+from tests.factories import make_header, make_recorded, make_target
+from tests.strategies import hostile, records
+
+
+class Sessions(Protocol):
+    """One state, and a way to meet it as the next process does."""
+
+    def __call__(self) -> StateStore:
+        """Open the state anew; what was open before is closed."""
+        ...
+
+
+class MemorySessions:
+    """A memory store outlives nothing, so the next session is handed what the last one left."""
+
+    def __init__(self) -> None:
+        self._store = MemoryStore(make_header())
+
+    def __call__(self) -> StateStore:
+        """Hand the rows over."""
+        self._store = MemoryStore(self._store.header, self._store.read())
+        return self._store
+
+
+class SqliteSessions:
+    """A file, opened again each time."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._store = create_state(path, make_target())
+
+    def __call__(self) -> StateStore:
+        """Close the file and open it."""
+        self._store.close()
+        self._store = open_state(self._path)
+        return self._store
+
+    def close(self) -> None:
+        """Close what is open."""
+        self._store.close()
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+def sessions(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Sessions]:
+    """Each kind of store, new and empty."""
+    if request.param == "memory":
+        yield MemorySessions()
+        return
+    opened = SqliteSessions(tmp_path / "state.db")
+    yield opened
+    opened.close()
+
+
+def row(op: str, own: Own = Own.ACCEPTED) -> Recorded:
+    """Return a record of one operation."""
+    return make_recorded(address=f"1/{op}", op=op, own=own)
+
+
+def test_a_new_state_is_empty_and_knows_its_target(sessions: Sessions) -> None:
+    """Nothing is recorded, no run has written, and the lineage says which state it is."""
+    store = sessions()
+    assert list(store.read()) == []
+    assert store.header.serial == 0
+    assert store.header.target == make_target()
+    assert store.header.lineage
+
+
+def test_what_was_written_is_there_at_once_and_later(sessions: Sessions) -> None:
+    """In the order of operations, whatever the order of writing."""
+    store = sessions()
+    store.write([row("b"), row("a")])
+    store.write([row("c")])
+    assert list(store.read()) == [row("a"), row("b"), row("c")]
+    assert list(sessions().read()) == [row("a"), row("b"), row("c")]
+
+
+def test_a_later_record_of_an_operation_takes_the_place_of_the_earlier(sessions: Sessions) -> None:
+    """One operation has one record, all of it the newest."""
+    store = sessions()
+    store.write([row("a", Own.CREATING)])
+    known = dataclasses.replace(row("a"), purpose=None, message="")
+    store.write([known, row("b")])
+    assert list(store.read()) == [known, row("b")]
+    bare = dataclasses.replace(known, id=None, echo=None, first_sent_at=None, last_sent_at=None)
+    store.write([bare])
+    assert list(sessions().read()) == [bare, row("b")]
+
+
+def test_what_has_gone_is_not_read(sessions: Sessions) -> None:
+    """A record that ended has no part in what comes."""
+    store = sessions()
+    store.write([row("a"), row("b")])
+    store.write([row("a", Own.GONE)])
+    assert list(store.read()) == [row("b")]
+    assert list(sessions().read()) == [row("b")]
+
+
+def test_the_serial_counts_runs_that_wrote(sessions: Sessions) -> None:
+    """Once per run, however often it writes; reading and pinning do not count."""
+    store = sessions()
+    for op in "abc":
+        store.write([row(op)])
+        assert store.header.serial == 1
+    store = sessions()
+    store.read()
+    store.pin(make_target(tenant_id=5))
+    assert store.header.serial == 1
+    store.write([row("d")])
+    assert store.header.serial == 2
+    assert sessions().header.serial == 2
+
+
+def test_the_lineage_never_changes(sessions: Sessions) -> None:
+    """Whatever is written."""
+    store = sessions()
+    before = store.header.lineage
+    store.write([row("a")])
+    store.pin(make_target(issuer="i"))
+    assert sessions().header.lineage == before
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        make_target(),
+        make_target(issuer="https://issuer", tenant_id=7),
+        make_target(tenant_id=0),
+        make_target(url="https://other", stack=""),
+    ],
+)
+def test_a_target_is_remembered(sessions: Sessions, target: Target) -> None:
+    """Tenant 0 is a tenant; what is not known stays unknown."""
+    sessions().pin(target)
+    assert sessions().header.target == target
+
+
+def test_many_records_are_one_write(sessions: Sessions) -> None:
+    """More than any batch of the database below holds."""
+    many = [row(f"{i:04}") for i in range(1500)]
+    sessions().write(many)
+    assert list(sessions().read()) == many
+
+
+@given(st.lists(records, max_size=4, unique_by=lambda r: r.op))
+def test_every_record_survives_as_columns(rows: Sequence[Recorded]) -> None:
+    """Nothing of a record is lost or bent, whatever it holds."""
+    assert [from_row(to_row(one)) for one in rows] == rows
+    assert all(list(to_row(one)) == list(COLUMNS) for one in rows)
+
+
+def test_every_record_survives_the_file(tmp_path: Path) -> None:
+    """Written and read again, through the database."""
+    store = create_state(tmp_path / "state.db", make_target())
+
+    @given(st.lists(records, max_size=3, unique_by=lambda r: r.op))
+    def survives(rows: list[Recorded]) -> None:
+        store.write([dataclasses.replace(old, own=Own.GONE) for old in store.read()])
+        store.write(rows)
+        assert store.read() == sorted(rows, key=lambda r: r.op)
+
+    survives()
+    store.close()
+
+
+def test_what_is_no_text_does_not_stop_a_write(tmp_path: Path) -> None:
+    """Half characters from a server or a file name: kept in documents, spelt out in texts."""
+    with_halves = dataclasses.replace(
+        row("a"), message="no \ud800", source="\udcff.yaml", spec={"\ud800": ["\udfff\x00"]}
+    )
+    store = create_state(tmp_path / "state.db", make_target())
+    store.write([with_halves])
+    assert list(store.read()) == [
+        dataclasses.replace(with_halves, message="no \\ud800", source="\\udcff.yaml")
+    ]
+    store.close()
+
+
+@given(hostile, hostile)
+def test_whatever_a_server_says_can_be_stored(message: str, key: str) -> None:
+    """A write never fails because of what is written."""
+    told = dataclasses.replace(row("a"), message=message, spec={key: message}, echo={key: message})
+    columns = to_row(told)
+    assert all(text.encode() for text in columns.values() if isinstance(text, str) and text)
+    back = from_row(columns)
+    assert (back.spec, back.echo) == (told.spec, told.echo)
