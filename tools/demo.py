@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -40,11 +40,36 @@ class Demo:
 
     def run(self, command: str, *, code: int = 0, expect: str = "", absent: str = "") -> str:
         """Run a command as its user would; its exit code and output must be as expected."""
+        got, plain = self.attempt(command)
+        if got != code:
+            raise DemoError(f"{command!r} ended with {got}, not with {code}")
+        if expect and expect not in plain:
+            raise DemoError(f"{command!r} did not say {expect!r}")
+        if absent and absent in plain:
+            raise DemoError(f"{command!r} said {absent!r}")
+        if code:
+            print(f"{DIM}(exit code {code}, as it should be){PLAIN}", flush=True)
+        return plain
+
+    def attempt(self, command: str) -> tuple[int, str]:
+        """Run a command and show it; returns its exit code and what it said, without colours."""
         print(f"{GREEN}$ {command}{PLAIN}", flush=True)
+        done = self._execute(command)
+        print(done.stdout, end="", flush=True)
+        return done.returncode, re.sub(r"\x1b\[[0-9;]*m", "", done.stdout)
+
+    def ask(self, command: str) -> str:
+        """Run a command that is no part of the story, and return what it said."""
+        done = self._execute(command)
+        if done.returncode:
+            raise DemoError(f"{command!r} ended with {done.returncode}: {done.stdout}")
+        return done.stdout
+
+    def _execute(self, command: str) -> subprocess.CompletedProcess[str]:
         words = shlex.split(command)
         if words[0] == "reconciler":
             words[0] = str(PROGRAM)
-        done = subprocess.run(
+        return subprocess.run(
             words,
             cwd=self._folder,
             env=self._environ,
@@ -54,25 +79,17 @@ class Demo:
             timeout=300,
             check=False,
         )
-        print(done.stdout, end="", flush=True)
-        if done.returncode != code:
-            raise DemoError(f"{command!r} ended with {done.returncode}, not with {code}")
-        plain = re.sub(r"\x1b\[[0-9;]*m", "", done.stdout)
-        if expect and expect not in plain:
-            raise DemoError(f"{command!r} did not say {expect!r}")
-        if absent and absent in plain:
-            raise DemoError(f"{command!r} said {absent!r}")
-        if code:
-            print(f"{DIM}(exit code {code}, as it should be){PLAIN}", flush=True)
-        return plain
 
 
 @contextmanager
-def sandbox(environ: dict[str, str]) -> Iterator[dict[str, str]]:
+def sandbox(environ: dict[str, str], *options: str) -> Iterator[dict[str, str]]:
     """A sandbox on a free port, and the variables that point the command line at it."""
-    print(f"{GREEN}$ reconciler sandbox --port 0 &{PLAIN}", flush=True)
+    print(
+        f"{GREEN}$ reconciler {shlex.join(['sandbox', '--port', '0', *options])} &{PLAIN}",
+        flush=True,
+    )
     process = subprocess.Popen(
-        [str(PROGRAM), "sandbox", "--port", "0", "--quiet"],
+        [str(PROGRAM), "sandbox", "--port", "0", "--quiet", *options],
         env=environ,
         text=True,
         stdout=subprocess.PIPE,
@@ -168,8 +185,8 @@ def _insist_on(count: int, exports: dict[str, str]) -> None:
     print(f"{DIM}(the server's own list has {there} workloads){PLAIN}", flush=True)
 
 
-def main() -> int:
-    """Run the demo in a folder of its own, which is gone afterwards."""
+def play(story: Callable[[Demo, dict[str, str]], None], *options: str) -> int:
+    """Tell a story in a folder of its own, which is gone afterwards, to a sandbox of its own."""
     # Nothing of the caller's may reach the demo: it must never meet a real control plane.
     environ = {
         key: value
@@ -183,10 +200,10 @@ def main() -> int:
         print(f"{GREEN}$ cp -r examples/workloads workloads{PLAIN}")
         shutil.copytree(REPOSITORY / "examples" / "workloads", folder / "workloads")
         try:
-            with sandbox(environ) as exports:
-                tell(Demo(folder, environ | exports), exports)
+            with sandbox(environ, *options) as exports:
+                story(Demo(folder, environ | exports), exports)
         except (DemoError, OSError, subprocess.TimeoutExpired) as error:
-            print(f"\n{RED}The demo failed: {error}{PLAIN}", file=sys.stderr)
+            print(f"\n{RED}It failed: {error}{PLAIN}", file=sys.stderr)
             return 1
         except KeyboardInterrupt:
             return 130
@@ -195,4 +212,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(play(tell))

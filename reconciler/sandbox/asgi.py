@@ -195,36 +195,41 @@ class App:
         late = _Late(self._clock() + rule.amount, exchange.seq, exchange)
         heapq.heappush(self._late, late)
         if rule.hangup:
-            self._write(exchange, None, status=None)
+            self._miss(exchange)
             await exchange.wire.kill()
+        elif await self._is_awaited(exchange, rule.amount):
+            self.settle(late.due)
+            if exchange.outcome is not None:
+                await self._send(exchange, exchange.outcome.answer)
             return
+        # Nobody else may come by to carry it out when its time has come.
+        await self._sleep(max(0.0, late.due - self._clock()))
+        self.settle(late.due)
+
+    async def _is_awaited(self, exchange: _Exchange, seconds: float) -> bool:
+        """Let time pass, and say whether the client has waited; notes it if not."""
         patient = False
         try:
-            patient = await exchange.wire.outlasts(self._sleep, rule.amount)
+            patient = await exchange.wire.outlasts(self._sleep, seconds)
         finally:
             if not patient:
                 self._miss(exchange)
-        if not patient:
-            # Nobody else may come by to carry it out when its time has come.
-            await self._sleep(max(0.0, late.due - self._clock()))
-        self.settle(late.due)
-        if patient and exchange.outcome is not None:
-            await self._send(exchange, exchange.outcome.answer)
+        return patient
 
     async def _answer_slowly(self, exchange: _Exchange, rule: Rule) -> None:
         """Carry the request out now; the answer takes its time."""
         outcome = self._perform(exchange, exchange.verdict.twist)
         answer = outcome.answer
         self._write(exchange, outcome, status=answer.status)
+        if rule.fault is Fault.SLOW:
+            if await self._is_awaited(exchange, rule.amount):
+                await self._send(exchange, answer)
+            return
         heard = False
         try:
-            if rule.fault is Fault.DRIP:
-                parts = drip(answer.body, rule.chunk, rule.amount, self._sleep)
-                await exchange.wire.stream(answer.status, self._headers(answer), parts)
-                heard = True
-            elif await exchange.wire.outlasts(self._sleep, rule.amount):
-                await self._send(exchange, answer)
-                heard = True
+            parts = drip(answer.body, rule.chunk, rule.amount, self._sleep)
+            await exchange.wire.stream(answer.status, self._headers(answer), parts)
+            heard = True
         finally:
             if not heard:
                 self._miss(exchange)

@@ -6,7 +6,8 @@ import json
 from email.utils import formatdate
 from typing import Any
 
-from reconciler.sandbox.answers import HTML_TYPE, Answer, Header, error
+from reconciler.sandbox.answers import HTML_TYPE, Answer, Header, Refusal, error
+from reconciler.sandbox.manifests import decode_manifest
 from reconciler.sandbox.rules import Fault, Page, Rule
 
 _HTML = b"<html><head><title>%d</title></head><body><h1>%d</h1><p>the gateway</p></body></html>"
@@ -17,12 +18,21 @@ def peek(body: bytes) -> tuple[str | None, str | None, str | None]:
     try:
         request = json.loads(body)
         metadata = request["metadata"]
-        manifest = request.get("manifest") or {}
-        found: list[Any] = [metadata.get("projectId"), metadata.get("name"), manifest.get("kind")]
+        kind = _peek_kind(request)
+        found: list[Any] = [metadata.get("projectId"), metadata.get("name"), kind]
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None, None, None
     project, name, kind = (text if isinstance(text, str) else None for text in found)
     return project, name, kind
+
+
+def _peek_kind(request: dict[str, Any]) -> Any:
+    if isinstance(encoded := request.get("manifestBase64Encoded"), str):
+        try:
+            return decode_manifest(encoded).get("kind")
+        except Refusal:
+            return None
+    return (request.get("manifest") or {}).get("kind")
 
 
 def inject(rule: Rule, now: float) -> Answer:

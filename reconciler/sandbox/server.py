@@ -51,23 +51,17 @@ def serve(
 
 
 def _run(sandbox: Sandbox, bound: socket.socket, announce: Callable[[str], None]) -> None:
-    server = _build_server(sandbox, lambda: announce(_url(bound)))
+    server = _build_server(configure(sandbox.app), lambda: announce(_url(bound)))
     with _stopping_quietly(server):
         asyncio.run(server.serve(sockets=[bound]))
 
 
-def _build_server(sandbox: Sandbox, started: Callable[[], None]) -> uvicorn.Server:
+def configure(app: Any) -> uvicorn.Config:
+    """Build the settings under which uvicorn serves the sandbox, or what is compared with it."""
     import uvicorn
 
-    class Server(uvicorn.Server):
-        """Says when it has started: only then does a connection reach the application."""
-
-        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-            await super().startup(sockets)
-            started()
-
-    config = uvicorn.Config(
-        sandbox.app,
+    return uvicorn.Config(
+        app,
         http=_protocol(),
         ws="none",
         lifespan="off",
@@ -81,6 +75,18 @@ def _build_server(sandbox: Sandbox, started: Callable[[], None]) -> uvicorn.Serv
         timeout_keep_alive=_IDLE_SECONDS,
         timeout_graceful_shutdown=_GRACE_SECONDS,
     )
+
+
+def _build_server(config: uvicorn.Config, started: Callable[[], None]) -> uvicorn.Server:
+    import uvicorn
+
+    class Server(uvicorn.Server):
+        """Says when it has started: only then does a connection reach the application."""
+
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().startup(sockets)
+            started()
+
     return Server(config)
 
 

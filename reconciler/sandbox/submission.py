@@ -134,7 +134,7 @@ def _read_kind(manifest: dict[str, Any]) -> tuple[Kind, str]:
 
 def _check_manifest_metadata(metadata: object) -> None:
     maps = isinstance(metadata, dict) and all(
-        isinstance(metadata.get(field) or {}, dict) for field in ("labels", "annotations")
+        isinstance(metadata.get(field), dict | None) for field in ("labels", "annotations")
     )
     if not maps:
         raise Refusal(400, "manifest metadata is not a valid map")

@@ -139,6 +139,10 @@ REFUSED = [
         "manifest metadata is not a valid map",
     ),
     (
+        with_manifest({**JOB, "metadata": {"annotations": False}}),
+        "manifest metadata is not a valid map",
+    ),
+    (
         with_manifest({**JOB, "apiVersion": "batch/v2"}),
         "workload type not found for GVK: batch/v2/Job",
     ),

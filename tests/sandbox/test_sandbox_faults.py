@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from reconciler.sandbox import SCENARIOS, Effect, SandboxError, find_scenario, read_rule
-from tests.sandbox.rigs import WORKLOADS, Rig, request
+from tests.sandbox.rigs import WORKLOADS, Rig, in_base64, request
 
 SOMEBODY = f"{WORKLOADS}/5d1f0000-0000-4000-8000-000000000000"
 
@@ -93,6 +93,14 @@ def test_rules_pick_workloads_by_name_kind_and_project() -> None:
     ]
     assert statuses == [500, 202, 202]
     assert rig.get(rig.sandbox.store.live()[1].id).status_code == 504
+
+
+def test_rules_see_the_kind_inside_base64() -> None:
+    """A rule for jobs strikes a job in either form; what cannot be read is of no kind."""
+    rig = Rig("503 kind=Job")
+    for text, status in (("{apiVersion: batch/v1, kind: Job}", 503), ("- a", 400), ("{", 400)):
+        body = {"metadata": request()["metadata"], "manifestBase64Encoded": in_base64(text)}
+        assert rig.ask("POST", WORKLOADS, json=body).status_code == status
 
 
 def test_an_outage_has_a_beginning_and_an_end() -> None:

@@ -59,6 +59,16 @@ def test_a_truncated_answer_ends_early(protocol: str) -> None:
             assert (answer.status_code, int(answer.headers["content-length"]) > 10) == (202, True)
 
 
+def test_a_late_request_needs_nobody_to_remind_the_server() -> None:
+    """It is carried out when its time has come, though its connection died and no other came."""
+    with serving("late=100ms hangup on=POST", "latency=500ms at=list") as (_, client):
+        with pytest.raises(httpx.ReadError):
+            client.post(WORKLOADS, json=request())
+        # This one arrives before the other is due, and looks when the other must be done.
+        listed = client.get("/api/v1/workloads").json()["workloads"]
+    assert [item["name"] for item in listed] == ["a"]
+
+
 def test_a_bomb_is_small_on_the_wire() -> None:
     """64 MiB arrive as a few kilobytes of gzip, and other requests are served meanwhile."""
     with (
