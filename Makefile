@@ -16,7 +16,7 @@ else
 HADOLINT := @echo "Dockerfile not linted: hadolint is packaged for Linux on x86_64 only"
 endif
 
-.PHONY: help demo rehearse-storm rehearse-outage test lint wheel-test proof-honesty clean
+.PHONY: help demo rehearse-storm rehearse-outage test lint wheel-test proof-honesty bench-requests clean
 
 help: ## Show what there is to make.
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 16
@@ -48,6 +48,9 @@ wheel-test: $(VENV)/.test ## Build the wheel and use it away from the checkout.
 
 proof-honesty: $(VENV)/.test ## Thousands of requests that try to catch the sandbox at a lie.
 	HYPOTHESIS_PROFILE=thorough $(BIN)/python -m pytest -q --timeout=0 tests/sandbox/test_schemathesis.py
+
+bench-requests: $(VENV)/.test ## Failures, requests and time against servers that refuse.
+	$(BIN)/python -m benchmarks.requests
 
 clean: ## Remove the environment and what tools left behind.
 	rm -rf $(VENV) .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache build dist

@@ -12,7 +12,7 @@ from reconciler.app.settings import Settings
 from reconciler.core.answers import Answer, Listed, Method, NotSent, Unauthorised
 from reconciler.core.retry import Tries
 from reconciler.engine.clock import SystemClock
-from reconciler.engine.dispatcher import Dispatcher, Halt, Limit
+from reconciler.engine.dispatcher import Dispatcher, Halt
 from reconciler.errors import UnreachableError
 from reconciler.ports import Clock, Say, WorkloadApi
 
@@ -64,8 +64,14 @@ class Connector:
         halt = Halt()
 
         def dispatcher() -> Dispatcher:
-            limit = Limit(settings.concurrency)
-            return Dispatcher(clock=clock, limit=limit, rng=rng, halt=halt, deadline=deadline)
+            return Dispatcher(
+                clock=clock,
+                ceiling=settings.concurrency,
+                rng=rng,
+                halt=halt,
+                deadline=deadline,
+                max_rps=settings.max_rps,
+            )
 
         async with self._client(settings) as api:
             # One of its own: a login with a token at hand succeeds without reaching any server.

@@ -30,6 +30,7 @@ class Flags:
     deadline: float = 1800.0
     request_timeout: float = 30.0
     max_delete: str | None = None
+    max_rps: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +50,7 @@ class Settings:
     discovery: bool
     max_delete: DeleteLimit
     allowed_projects: tuple[str, ...]
+    max_rps: float | None = None
 
     def need_url(self) -> str:
         """The server's address; raises UsageError where nobody gave one."""
@@ -78,6 +80,7 @@ def resolve_settings(
         ca_file=flags.ca_file,
         discovery=config.discovery is not False,
         max_delete=_limit(flags, config),
+        max_rps=flags.max_rps,
         allowed_projects=config.limits.allowed_projects or (),
     )
 

@@ -42,6 +42,14 @@ _ENVIRONMENT: tuple[tuple[str, dict[str, Any]], ...] = (
         },
     ),
     (
+        "--max-rps",
+        {
+            "type": click.FloatRange(0, min_open=True),
+            "metavar": "N",
+            "help": "Most requests sent in a second.  [default: as many as the server takes]",
+        },
+    ),
+    (
         "--deadline",
         {"type": DURATION, "default": "30m", "show_default": True, "help": "Time for the run."},
     ),

@@ -40,12 +40,13 @@ class RequestRetried:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Throttled:
-    """The server asked everyone to wait: nothing is sent for `delay` seconds."""
+    """Everyone holds back: for `delay` seconds, or to `limit` requests at a time, or both."""
 
     at: str
     address: Address
     delay: float
     reason: str
+    limit: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -30,6 +30,8 @@ class _Experiment:
 class Pace:
     """Grows by one per round of successes, and slows down where slowing down helps.
 
+    Until the first refusal it doubles per round: a server that has room need not be felt out.
+
     A server that refuses at random must not be left idle, and one that takes only so many at once
     must not be pushed: both answer the same. So a rise in refusals starts an experiment: the limit
     is cut, and cut again. If refusals fall, they were ours, and the limit stays below the edge that
@@ -45,6 +47,7 @@ class Pace:
         self._known = self._limit
         self._edge = math.inf
         self._step = 1.0
+        self._untouched = True
         self._strikes = 0
         self._seen = self._refused = 0
         self._latency = 0.0
@@ -68,14 +71,19 @@ class Pace:
         """One request was served, in so many seconds."""
         self._latency += (latency - self._latency) * (0.1 if self._latency else 1.0)
         if self._experiment is None:
-            near_edge = self._limit >= GENTLE * self._edge
-            growth = (self._step if near_edge else 1.0) / self._limit
-            self._limit = min(self._ceiling, self._limit + growth)
+            self._limit = min(self._ceiling, self._limit + self._growth())
         self._count(refused=False)
 
     def refused(self) -> None:
         """One request met an overloaded server (503, 429, no answer in time)."""
+        self._untouched = False
         self._count(refused=True)
+
+    def _growth(self) -> float:
+        if self._untouched:
+            return 1.0
+        near_edge = self._limit >= GENTLE * self._edge
+        return (self._step if near_edge else 1.0) / self._limit
 
     def _count(self, *, refused: bool) -> None:
         self._seen += 1

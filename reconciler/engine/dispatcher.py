@@ -1,4 +1,4 @@
-"""One way out for every request: bounded, patient, and polite when asked to wait."""
+"""One way out for every request: it slows down where that helps, and pauses in an outage."""
 
 from __future__ import annotations
 
@@ -10,13 +10,26 @@ import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from reconciler.core.answers import Answer, Method, NotSent
+from reconciler.core.answers import (
+    Ambiguous,
+    Answer,
+    Method,
+    NotSent,
+    Throttled,
+    Unavailable,
+)
+from reconciler.core.pace import Pace
 from reconciler.core.retry import RULES, Tries, asked_pause, may_retry
 from reconciler.ports import Clock
 
 BACKOFF_CAP = 20.0
 PAUSE_CAP = 120.0
 PAUSE_JITTER = 2.0
+# So many failures in a row, whoever's, are an outage: everyone pauses, longer each time.
+OUTAGE_RUN = 10
+OUTAGE_PAUSE = 0.5
+OUTAGE_PAUSE_CAP = 10.0
+PROBES = 2
 
 Attempt = Callable[[Tries], Awaitable[Answer]]
 """Sends once; it is told what has been tried, and may write an intent down first."""
@@ -57,45 +70,61 @@ class Halt:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Retry:
-    """A request that will be sent again after `delay` seconds; `everyone` waits if it was asked."""
+    """A request that will be sent again after `delay` seconds.
+
+    `everyone` waits, if the server asked for it or seems to be away; `slowed_to` is the new number
+    of requests in flight where this answer led to one.
+    """
 
     method: Method
     answer: Answer
     tries: Tries
     delay: float
     everyone: bool
+    slowed_to: int | None = None
 
 
-class Limit:
-    """How many requests may be in flight: fixed here, the place where adapting goes."""
+class _Lane:
+    """Requests of one sort that wait for their turn, and how many of them may be in flight."""
 
     def __init__(self, ceiling: int) -> None:
-        self._ceiling = ceiling
+        self.heap: list[tuple[float, int, asyncio.Future[None]]] = []
+        self.pace = Pace(ceiling)
+        self.in_flight = 0
+        self.next_at = 0.0
 
-    @property
-    def value(self) -> int:
-        """The number at this moment."""
-        return self._ceiling
+    def ready_at(self) -> float:
+        """When the first in the queue may go, as far as this lane is concerned."""
+        return max(self.heap[0][0], self.next_at)
 
 
 class Dispatcher:
-    """Admits requests in the order in which they become ready, at most `limit` at a time.
+    """Admits requests in the order in which they become ready, reads and writes in lanes.
 
-    `deadline` is a time of the monotonic clock after which nothing is sent.
+    `ceiling` bounds the requests in flight, however much the server would take; `deadline` is a
+    time of the monotonic clock after which nothing is sent; `max_rps` bounds the sends per second.
     """
 
     def __init__(
-        self, *, clock: Clock, limit: Limit, rng: random.Random, halt: Halt, deadline: float
+        self,
+        *,
+        clock: Clock,
+        ceiling: int,
+        rng: random.Random,
+        halt: Halt,
+        deadline: float,
+        max_rps: float | None = None,
     ) -> None:
         self._clock = clock
-        self._limit = limit
+        self._ceiling = ceiling
         self._rng = rng
         self._deadline = deadline
         self._halt = halt
-        self._heap: list[tuple[float, int, asyncio.Future[None]]] = []
+        self._reads, self._writes = _Lane(ceiling), _Lane(ceiling)
+        self._interval = 1.0 / max_rps if max_rps else 0.0
         self._order = itertools.count()
-        self._in_flight = 0
         self._gate = 0.0
+        self._failures = self._pauses = 0
         self._reached = False
         self._timer: asyncio.Task[None] | None = None
         self._wake_time = math.inf
@@ -108,32 +137,41 @@ class Dispatcher:
 
         Raises HaltedError when the run ends before anything could be sent.
         """
+        lane = self._reads if method is Method.GET else self._writes
         tries = Tries()
         ready_at = self._clock.monotonic()
         last: Answer | None = None
         while True:
-            if not await self._admit(ready_at):
+            if not await self._admit(lane, ready_at):
                 if last is None:
                     raise HaltedError
                 return last
+            before = lane.pace.limit
+            began = self._clock.monotonic()
             try:
                 last = await attempt(tries)
-                asked = self._obey(last)
+                # The gate closes before the place of this request is given to the next one.
+                pause = self._heed(lane, last, self._clock.monotonic() - began)
             finally:
-                self._in_flight -= 1
-                self._pump()
+                self._leave(lane)
             tries = tries.after(method, last)
-            self._reached = self._reached or not isinstance(last, NotSent)
             if not may_retry(method, last, tries, reached=self._reached):
                 return last
-            delay = self._back_off(method, last, tries) if asked is None else asked
+            delay = max(pause, self._back_off(method, last, tries))
             ready_at = self._clock.monotonic() + delay
             if ready_at > self._deadline or self._halt:
                 return last
             if on_retry is not None:
-                everyone = asked is not None
+                slowed_to = lane.pace.limit if lane.pace.limit < before else None
                 on_retry(
-                    Retry(method=method, answer=last, tries=tries, delay=delay, everyone=everyone)
+                    Retry(
+                        method=method,
+                        answer=last,
+                        tries=tries,
+                        delay=delay,
+                        everyone=pause > 0.0,
+                        slowed_to=slowed_to,
+                    )
                 )
 
     async def pause(self, seconds: float) -> None:
@@ -154,55 +192,93 @@ class Dispatcher:
         if self._timer is not None:
             self._timer.cancel()
 
-    def _obey(self, answer: Answer) -> float | None:
-        """A Retry-After holds everyone back, with jitter against a stampede.
+    def _heed(self, lane: _Lane, answer: Answer, latency: float) -> float:
+        """Learn from an answer; returns the seconds for which it makes everyone wait."""
+        self._reached = self._reached or not isinstance(answer, NotSent)
+        if not isinstance(answer, Unavailable | Throttled | Ambiguous | NotSent):
+            self._failures = self._pauses = 0
+            lane.pace.succeeded(latency)
+            return 0.0
+        self._failures += 1
+        if not isinstance(answer, NotSent):
+            lane.pace.refused()
+            lane.next_at = self._clock.monotonic() + lane.pace.spacing
+        pause = self._asked_pause(answer) or self._outage_pause(lane)
+        if pause:
+            self._gate = max(self._gate, self._clock.monotonic() + pause)
+        return pause
 
-        The gate closes before the place of this request is given to the next one.
-        """
+    def _asked_pause(self, answer: Answer) -> float:
+        """A Retry-After holds everyone back, with jitter against a stampede."""
         asked = asked_pause(answer)
         if asked is None:
-            return None
-        pause = min(asked, PAUSE_CAP) + self._rng.uniform(0, PAUSE_JITTER)
-        self._gate = max(self._gate, self._clock.monotonic() + pause)
-        return pause
+            return 0.0
+        return min(asked, PAUSE_CAP) + self._rng.uniform(0, PAUSE_JITTER)
+
+    def _outage_pause(self, lane: _Lane) -> float:
+        """After a run of failures a pause and a few probes, not a hail of requests."""
+        run = max(OUTAGE_RUN, lane.pace.limit)
+        if self._failures < run:
+            return 0.0
+        self._failures = run - PROBES
+        self._pauses += 1
+        longest = min(OUTAGE_PAUSE_CAP, OUTAGE_PAUSE * 2 ** min(self._pauses - 1, 16))
+        return self._rng.uniform(longest / 2, longest)
 
     def _back_off(self, method: Method, answer: Answer, tries: Tries) -> float:
         """Full jitter: anything from nothing to a ceiling that doubles with every send."""
         base = RULES[method, type(answer)].base
         return self._rng.uniform(0, min(BACKOFF_CAP, base * 2 ** min(tries.sends, 16)))
 
-    async def _admit(self, ready_at: float) -> bool:
+    async def _admit(self, lane: _Lane, ready_at: float) -> bool:
         """Wait for a turn; False when the run ends first."""
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        heapq.heappush(self._heap, (ready_at, next(self._order), turn))
+        heapq.heappush(lane.heap, (ready_at, next(self._order), turn))
         self._pump()
         try:
             await turn
         except asyncio.CancelledError:
             if turn.done() and not turn.cancelled():
-                self._in_flight -= 1
-                self._pump()
+                self._leave(lane)
             raise
         if self._halt or self._clock.monotonic() >= self._deadline:
-            self._in_flight -= 1
-            self._pump()
+            self._leave(lane)
             return False
         return True
+
+    def _leave(self, lane: _Lane) -> None:
+        lane.in_flight -= 1
+        self._pump()
 
     def _pump(self) -> None:
         """Let in whoever may go now, and wake up when the next one may."""
         now = self._clock.monotonic()
         ending = bool(self._halt) or now >= self._deadline
-        while self._heap and (ending or self._is_open(now)):
-            _, _, turn = heapq.heappop(self._heap)
+        # The lane with fewer in flight first, so that neither starves below the common ceiling.
+        while lane := min(
+            (lane for lane in (self._writes, self._reads) if self._may_go(lane, now, ending)),
+            key=lambda lane: lane.in_flight,
+            default=None,
+        ):
+            _, _, turn = heapq.heappop(lane.heap)
             if not turn.cancelled():
-                self._in_flight += 1
+                lane.in_flight += 1
+                if self._interval:
+                    self._gate = max(self._gate, now + self._interval)
                 turn.set_result(None)
-        if self._heap and self._in_flight < self._limit.value:
-            self._wake_at(max(self._heap[0][0], self._gate))
+        waiting = [lane for lane in (self._writes, self._reads) if self._has_place(lane)]
+        if waiting:
+            self._wake_at(max(self._gate, min(lane.ready_at() for lane in waiting)))
 
-    def _is_open(self, now: float) -> bool:
-        return self._in_flight < self._limit.value and now >= self._gate and self._heap[0][0] <= now
+    def _may_go(self, lane: _Lane, now: float, ending: bool) -> bool:
+        if ending:
+            return bool(lane.heap)
+        return self._has_place(lane) and max(self._gate, lane.ready_at()) <= now
+
+    def _has_place(self, lane: _Lane) -> bool:
+        limit = PROBES if self._pauses else lane.pace.limit
+        in_all = self._reads.in_flight + self._writes.in_flight
+        return bool(lane.heap) and lane.in_flight < limit and in_all < self._ceiling
 
     def _wake_at(self, at: float) -> None:
         if self._timer is not None:

@@ -155,9 +155,15 @@ class Work:
 
     def _tell_retry(self, retry: Retry) -> None:
         reason = retry.answer.message or type(retry.answer).__name__
-        if retry.everyone:
+        if retry.everyone or retry.slowed_to is not None:
             self.run.say(
-                Throttled(at=self.run.at(), address=self.address, delay=retry.delay, reason=reason)
+                Throttled(
+                    at=self.run.at(),
+                    address=self.address,
+                    delay=retry.delay if retry.everyone else 0.0,
+                    reason=reason,
+                    limit=retry.slowed_to,
+                )
             )
         self.run.say(
             RequestRetried(

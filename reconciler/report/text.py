@@ -188,9 +188,11 @@ class Text:
                 return self._problem("in doubt", "yellow", address, message, hint)
             case ActionSkipped(address=address, message=message):
                 return self._problem("skipped", "bright_black", address, message, "")
-            case Throttled(delay=delay, reason=reason):
-                asked = f"the server asked to wait: pausing {delay:.0f} s"
-                return self._paint(f"{asked} ({escape_terminal(reason)})", "yellow")
+            case Throttled(delay=delay, reason=reason, limit=limit):
+                slower = [f"slowing to {limit} at a time"] if limit is not None else []
+                slower += [f"pausing for {delay:.0f} s"] if delay else []
+                words = f"{escape_terminal(reason)}: {', '.join(slower)}"
+                return self._paint(words, "yellow")
             case RequestRetried(address=address, method=method, attempt=attempt, delay=delay):
                 if not verbose:
                     return None

@@ -27,7 +27,7 @@ from reconciler.core.answers import (
 )
 from reconciler.core.model import Address, Remote
 from reconciler.core.retry import RULES, Tries
-from reconciler.engine.dispatcher import Dispatcher, Halt, HaltedError, Limit, Retry
+from reconciler.engine.dispatcher import Dispatcher, Halt, HaltedError, Retry
 from tests.timing import Timeline, VirtualClock, run
 
 FINE = Listed(ids=())
@@ -78,7 +78,7 @@ class Rig:
         self.halt = Halt()
         self.dispatcher = Dispatcher(
             clock=self.clock,
-            limit=Limit(self.limit),
+            ceiling=self.limit,
             rng=random.Random(self.seed),  # noqa: S311 - jitter needs no secrecy
             halt=self.halt,
             deadline=self.deadline,

@@ -248,7 +248,7 @@ EVENTS: list[tuple[Event, dict[str, Any]]] = [
     ),
     (
         events.Throttled(**HERE, delay=2, reason="429"),
-        {"event": "throttled", **PUBLISHED, "delay": 2, "reason": "429"},
+        {"event": "throttled", **PUBLISHED, "delay": 2, "reason": "429", "limit": None},
     ),
     (
         events.ActionSucceeded(**HERE, action="create", id="i", took=1.5, detail="d"),

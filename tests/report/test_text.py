@@ -274,7 +274,7 @@ EVENTS = [
     (at(ActionSkipped, action="delete", message="stopped"), "skipped   4501/llm  stopped"),
     (
         at(Throttled, delay=2.4, reason="429"),
-        "the server asked to wait: pausing 2 s (429)",
+        "429: pausing for 2 s",
     ),
 ]
 VERBOSE = [
