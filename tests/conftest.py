@@ -9,9 +9,9 @@ import sqlite3
 import pytest
 from hypothesis import HealthCheck, settings
 
-settings.register_profile("dev", deadline=None, max_examples=50)
+settings.register_profile("dev", deadline=None, max_examples=25)
 # CI repeats itself: a failure there is the change's, not the day's. `thorough` looks for more.
-settings.register_profile("ci", deadline=None, max_examples=50, derandomize=True)
+settings.register_profile("ci", deadline=None, max_examples=25, derandomize=True)
 settings.register_profile(
     "thorough",
     deadline=None,

@@ -32,10 +32,10 @@ def test_nothing_is_given_up_and_nothing_is_hammered(name: str) -> None:
 def test_random_refusals_do_not_starve() -> None:
     """At 60 % of 503 it takes no more than 1.3 times as long as the best fixed number."""
     scenario = SCENARIOS["60 % of 503"]
-    seeds = (1, 2, 3)
-    ours = sum(simulate(scenario, COUNT, seed=seed).seconds for seed in seeds)
+    seeds = (1, 2)
+    ours = sum(simulate(scenario, COUNT // 2, seed=seed).seconds for seed in seeds)
     best = min(
-        sum(simulate(scenario, COUNT, seed=seed, fixed=fixed).seconds for seed in seeds)
+        sum(simulate(scenario, COUNT // 2, seed=seed, fixed=fixed).seconds for seed in seeds)
         for fixed in (16, 32, 64)
     )
     assert ours <= 1.3 * best
