@@ -7,6 +7,7 @@ import hmac
 import re
 from collections.abc import Mapping
 from functools import lru_cache
+from functools import lru_cache
 from typing import Any
 
 _LAST_WORDS = {"auth", "authorization", "pass", "passcode", "pat", "pwd"}
@@ -44,6 +45,8 @@ _TOKEN_LOGIN = re.compile(r"(?<=http://|ttps://)([^/\s:@]+)(?=@)")
 
 
 @lru_cache(maxsize=4096)
+# The same few hundred names come up again and again.
+@lru_cache(maxsize=8192)
 def looks_secret(name: str) -> bool:
     """Whether a value under this key must be kept back: `HF_TOKEN` yes, `maxTokens` no."""
     words = [word.lower() for word in _WORD.findall(name)]

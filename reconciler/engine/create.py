@@ -18,7 +18,7 @@ from reconciler.core.body import make_body
 from reconciler.core.diff import project
 from reconciler.core.digest import digest
 from reconciler.core.model import Desired, Own, Recorded, Remote, Seen
-from reconciler.core.planner import body_digest, echo_of
+from reconciler.core.planner import echo_of
 from reconciler.core.retry import Tries
 from reconciler.engine.dispatcher import HaltedError
 from reconciler.engine.lookup import Nobody, Ours, Theirs, Unclear, Verdict, is_quiet, look_up
@@ -43,12 +43,13 @@ AGAIN = "run apply again: it sends the same request and looks for the proof once
 def new_row(run: Run, desired: Desired) -> Recorded:
     """The intent to create: a new operation that has not been sent."""
     op = run.mint_op()
+    spec = run.redactor.redact(desired.spec)
     return Recorded(
         op=op,
         address=desired.address,
         own=Own.CREATING,
-        digest=body_digest(desired, run.redactor),
-        spec=run.redactor.redact(desired.spec),
+        digest=digest(spec),
+        spec=spec,
         lifecycle=desired.lifecycle,
         marker=str(run.marker(op)),
         source=desired.source.file,
