@@ -7,7 +7,6 @@ import hmac
 import re
 from collections.abc import Mapping
 from functools import lru_cache
-from functools import lru_cache
 from typing import Any
 
 _LAST_WORDS = {"auth", "authorization", "pass", "passcode", "pat", "pwd"}
