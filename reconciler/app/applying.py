@@ -23,7 +23,7 @@ from reconciler.engine.journal import Journal
 from reconciler.engine.run import STATE, UNAUTHORISED, UNREACHABLE, ApplyOptions, Run
 from reconciler.errors import StalePlanError
 from reconciler.ports import Say, StateStore
-from reconciler.state.sqlite import SqliteStore, create_state, open_state
+from reconciler.state.sqlite import SqliteStore, create_state, is_there, open_state
 
 SIGNALS = {signal.SIGINT: 130, signal.SIGTERM: 143}
 Confirm = Callable[[Planned], bool]
@@ -111,7 +111,7 @@ def _open_store(settings: Settings, request: ApplyRequest) -> Iterator[SqliteSto
 
 def _find_or_create(settings: Settings, request: ApplyRequest) -> SqliteStore:
     url = settings.need_url()
-    if settings.state.exists() or not request.init:
+    if is_there(settings.state) or not request.init:
         return open_state(settings.state)
     return create_state(settings.state, Target(url=url, stack=settings.stack))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from reconciler.app.session import Connector, Session
@@ -12,13 +12,13 @@ from reconciler.app.states import read_state_or_none
 from reconciler.app.workspace import Workspace
 from reconciler.core.events import RequestRetried
 from reconciler.core.guards import GuardOptions, Refusal, check_plan, check_target
-from reconciler.core.model import Header, Live, Recorded, Remote, Target
+from reconciler.core.model import Address, Header, Live, Recorded, Remote, Target
 from reconciler.core.plan import Plan, PlanTarget
 from reconciler.core.planner import PlanOptions, make_plan
 from reconciler.core.selection import Selection
 from reconciler.engine.dispatcher import Retry
 from reconciler.engine.refresh import refresh
-from reconciler.errors import InvalidInputError, RefusedError
+from reconciler.errors import InvalidInputError, RefusedError, UsageError
 from reconciler.ports import Say, StateStore
 
 
@@ -93,6 +93,7 @@ async def prepare(
         )
     wanted = () if request.options.destroying else workspace.desired
     desired, rows = request.selection.narrow(wanted, recorded)
+    _check_names(request, {*(d.address for d in desired), *(r.address for r in rows)})
     live = await _refresh(rows, session) if request.options.refreshed else {}
     tenant_id = _tenant(live)
     if recorded:
@@ -139,6 +140,21 @@ async def _refresh(rows: Sequence[Recorded], session: Session) -> Mapping[str, L
         clock=session.clock,
         on_retry=tell,
     )
+
+
+def _check_names(request: PlanRequest, found: Collection[Address]) -> None:
+    """A pattern or address that means nothing is more likely misspelt than meant."""
+    if request.selection.targets and not found:
+        patterns = " ".join(request.selection.targets)
+        raise UsageError(
+            f"no workload matches -t {patterns}", hint="patterns are globs on <projectId>/<name>"
+        )
+    for address in request.options.replace:
+        if address not in map(str, found):
+            raise UsageError(
+                f"--replace {address}: there is no such workload here",
+                hint="give an address as the plan shows it, <projectId>/<name>",
+            )
 
 
 def _tenant(live: Mapping[str, Live]) -> int | None:

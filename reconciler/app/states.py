@@ -12,7 +12,7 @@ from reconciler.core.model import Address, Header, Recorded, Target
 from reconciler.errors import StateError, UsageError
 from reconciler.ports import StateStore
 from reconciler.state.memory import MemoryStore
-from reconciler.state.sqlite import SqliteStore, create_state, open_state
+from reconciler.state.sqlite import SqliteStore, create_state, is_there, open_state
 
 
 @contextmanager
@@ -28,7 +28,7 @@ def read_state(path: Path) -> Iterator[SqliteStore]:
 @contextmanager
 def read_state_or_none(path: Path, target: Target) -> Iterator[StateStore]:
     """A state to plan with: where there is none yet, an empty one that is never written."""
-    if not path.exists():
+    if not is_there(path):
         yield MemoryStore(Header(lineage="", serial=0, target=target))
         return
     with read_state(path) as store:

@@ -195,6 +195,12 @@ def _read_meta(db: Database, path: Path) -> dict[str, str]:
     return meta
 
 
+def is_there(path: Path) -> bool:
+    """Whether there is anything at a state's path; raises StateError for an impossible one."""
+    with _explained(path):
+        return path.exists()
+
+
 def open_state(path: Path) -> SqliteStore:
     """Open a state that exists, and bring an older one up to date.
 

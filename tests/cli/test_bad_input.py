@@ -199,3 +199,23 @@ def test_same_address_twice(cli: Cli, tmp_path: Path) -> None:
     assert result.code == 3
     assert "w/two.json:1:" in result.err
     assert "one.json" in result.err.replace("w/two.json", "")
+
+
+@pytest.mark.usefixtures("server")
+def test_a_name_that_means_nothing(cli: Cli, specs: Path) -> None:
+    """A target or address that matches nothing is wrong usage, not a run that does nothing."""
+    for arguments, words in (
+        (("-t", "1/typo*"), "no workload matches -t 1/typo*"),
+        (("--replace", "1/typo"), "--replace 1/typo: there is no such workload here"),
+    ):
+        result = cli("plan", specs, *arguments)
+        assert (result.code, result.out) == (64, "")
+        assert result.err.startswith(f"error: {words}\n  hint: ")
+
+
+@pytest.mark.usefixtures("server")
+def test_a_path_that_no_file_can_have(cli: Cli, specs: Path) -> None:
+    """A state's path that is too long is explained like any other."""
+    result = cli("plan", specs, "--state", "x" * 5000)
+    assert result.code == 1
+    assert "File name too long" in result.err

@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -168,6 +169,13 @@ def test_a_write_is_all_or_nothing(path: Path) -> None:
         with pytest.raises(StateError, match="cannot be used: no c today"):
             store.write([make_recorded(address=f"1/{op}", op=op) for op in "bc"])
         assert (store.header, store.read()) == before
+
+
+def test_another_thread_may_write(path: Path) -> None:
+    """An apply writes from a thread of its own, so that the network does not wait for the disk."""
+    with opened(path) as store, ThreadPoolExecutor(max_workers=1) as executor:
+        executor.submit(store.write, [make_recorded()]).result()
+        assert store.read() == [make_recorded()]
 
 
 def execute(path: Path, statement: str) -> None:
