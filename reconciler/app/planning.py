@@ -87,7 +87,7 @@ async def prepare(
     recorded = tuple(store.read())
     if recorded:
         need_same_target(header, met)
-    if not workspace.desired and not recorded:
+    if not workspace.desired and not recorded and not request.options.destroying:
         raise InvalidInputError(
             "no specs were found", hint="give the folder that holds them; *.yaml, *.yml and *.json"
         )

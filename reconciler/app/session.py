@@ -13,6 +13,7 @@ from reconciler.core.answers import Answer, Listed, Method, NotSent, Unauthorise
 from reconciler.core.retry import Tries
 from reconciler.engine.clock import SystemClock
 from reconciler.engine.dispatcher import Dispatcher, Halt
+from reconciler.engine.refresh import probe
 from reconciler.errors import UnreachableError
 from reconciler.ports import Clock, Say, WorkloadApi
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     import httpx
 
     from reconciler.api.client import HttpWorkloadApi
+    from reconciler.api.credentials import Credentials
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,9 +75,14 @@ class Connector:
                 max_rps=settings.max_rps,
             )
 
-        async with self._client(settings) as api:
+        from reconciler.api.credentials import credentials_from, has_contact
+
+        credentials = credentials_from(self.environ, settings.token_file)
+        async with self._client(settings, credentials) as api:
             # One of its own: a login with a token at hand succeeds without reaching any server.
             await _log_in(api, dispatcher())
+            if not has_contact(credentials):
+                await probe(api=api, dispatcher=dispatcher())
             session = Session(
                 url=api.url,
                 api=api,
@@ -92,14 +99,13 @@ class Connector:
             finally:
                 session.dispatcher.close()
 
-    def _client(self, settings: Settings) -> HttpWorkloadApi:
+    def _client(self, settings: Settings, credentials: Credentials) -> HttpWorkloadApi:
         from reconciler.api.client import ApiSettings, HttpWorkloadApi
-        from reconciler.api.credentials import credentials_from
 
         return HttpWorkloadApi(
             ApiSettings(
                 url=settings.need_url(),
-                credentials=credentials_from(self.environ, settings.token_file),
+                credentials=credentials,
                 ca_file=settings.ca_file,
                 concurrency=settings.concurrency,
                 request_timeout=settings.request_timeout,

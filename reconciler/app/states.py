@@ -63,8 +63,10 @@ def set_protection(path: Path, text: str, *, protect: bool, command: str) -> boo
     with read_state(path) as store:
         store.hold(command)
         row = find_record(store.read(), text)
-        if row.lifecycle.protect is protect:
+        if (row.protected or row.lifecycle.protect) is protect:
             return False
-        lifecycle = dataclasses.replace(row.lifecycle, protect=protect)
-        store.write([dataclasses.replace(row, lifecycle=lifecycle)])
+        lifecycle = row.lifecycle
+        if not protect:
+            lifecycle = dataclasses.replace(lifecycle, protect=False)
+        store.write([dataclasses.replace(row, protected=protect, lifecycle=lifecycle)])
         return True

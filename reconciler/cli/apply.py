@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -24,6 +25,7 @@ from reconciler.cli.params import DURATION
 if TYPE_CHECKING:
     from reconciler.app.applying import Applied, ApplyRequest
     from reconciler.app.planning import Planned
+    from reconciler.cli.progress import ApplyReporter
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -101,7 +103,7 @@ def _carry_out(directory: Path, options: dict[str, Any], *, destroying: bool) ->
     from reconciler.app.workspace import open_workspace
     from reconciler.cli.progress import ApplyReporter
 
-    console = Console.of(options)
+    console = Console.of(options, lenient=True)
     if not options["yes"] and not sys.stdin.isatty():
         raise click.UsageError("there is no terminal to ask on; add --yes to apply without asking")
     workspace = open_workspace([directory], flags_from(options), os.environ)
@@ -111,7 +113,7 @@ def _carry_out(directory: Path, options: dict[str, Any], *, destroying: bool) ->
     def confirm(planned: Planned) -> bool:
         _show(console, planned, workspace.prefix)
         idle = not planned.plan.changes
-        if idle or options["yes"] or click.confirm("Apply this plan?", err=True):
+        if idle or options["yes"] or _ask(reporter):
             reporter.begin(len(planned.plan.changes))
             return True
         return False
@@ -132,6 +134,16 @@ def _carry_out(directory: Path, options: dict[str, Any], *, destroying: bool) ->
                 _show(console, error.planned, workspace.prefix)
             raise
     return _conclude(console, applied)
+
+
+def _ask(reporter: ApplyReporter) -> bool:
+    """Ask whether to go on; Ctrl-C at the question ends the program and not just a task."""
+    reporter.waiting("waiting for an answer")
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        return click.confirm("Apply this plan?", err=True)
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _request(options: dict[str, Any], places: tuple[str, ...], *, destroying: bool) -> ApplyRequest:

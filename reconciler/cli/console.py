@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 class Console:
     """Where the results of one command go, and how they look there.
 
-    A standard output that is closed or full is noticed once and then left alone: it never stops
-    work that is under way.
+    A reader that went away is noticed once and then left alone. A full standard output is an
+    error, unless the console is `lenient`: then it never stops work that is under way.
     """
 
     def __init__(
@@ -32,6 +32,7 @@ class Console:
         quiet: bool = False,
         verbose: bool = False,
         default: str = "text",
+        lenient: bool = False,
     ) -> None:
         self.outputs = tuple(outputs) or (Output(default),)
         if sum(output.path is None for output in self.outputs) > 1:
@@ -41,12 +42,14 @@ class Console:
         self.quiet = quiet
         self.verbose = verbose
         self._color = color
+        self._lenient = lenient
         self._open = True
 
     @classmethod
-    def of(cls, options: dict[str, Any]) -> Console:
+    def of(cls, options: dict[str, Any], *, lenient: bool = False) -> Console:
         """The console that `output_options` asked for."""
         return cls(
+            lenient=lenient,
             outputs=options["outputs"],
             color=options["color"],
             quiet=options["quiet"],
@@ -96,8 +99,13 @@ class Console:
             return
         try:
             click.echo(text, err=err, color=True)
-        except OSError:
+        except OSError as error:
             self._open = self._open and err
+            if not (err or self._lenient or isinstance(error, BrokenPipeError)):
+                raise ReconcilerError(
+                    f"standard output cannot be written: {error.strerror or error}",
+                    hint="what was printed is not the whole result",
+                ) from error
 
 
 def _write_file(output: Output, text: str) -> None:

@@ -51,6 +51,7 @@ for command in (
 
 def main() -> None:
     """Run the command line and end the process with its exit code."""
+    _open_missing_streams()
     code = run(sys.argv[1:])
     try:
         sys.stdout.flush()
@@ -58,6 +59,13 @@ def main() -> None:
         # The reader went away; what was to be done is done, and the code says how it ended.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     sys.exit(code)
+
+
+def _open_missing_streams() -> None:
+    """A shell's `>&-` leaves no stream at all, and much of Python does not expect that."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_WRONLY), "w"))
 
 
 def run(arguments: Sequence[str]) -> int:

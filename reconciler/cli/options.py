@@ -152,14 +152,14 @@ _PLAN: tuple[Callable[[Any], Any], ...] = (
         type=click.IntRange(0),
         default=0,
         metavar="N",
-        help="Allow this many deletes and replaces after all.",
+        help="Allow exactly this many deletes and replaces after all.",
     ),
     click.option(
         "--allow-missing",
         type=click.IntRange(0),
         default=0,
         metavar="N",
-        help="Believe that this many workloads are gone from the server.",
+        help="Believe that exactly this many workloads are gone from the server.",
     ),
     click.option("--allow-empty", is_flag=True, help="Allow that no spec is left."),
 )

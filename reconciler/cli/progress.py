@@ -85,6 +85,10 @@ class ApplyReporter:
     def __exit__(self, *exc: Any) -> None:
         self._stack.close()
 
+    def waiting(self, doing: str) -> None:
+        """Nothing can be seen of this; the pulse names it."""
+        self._heartbeat.doing = doing
+
     def begin(self, total: int) -> None:
         """The plan is confirmed; from here on there is something to follow."""
         self._total = total

@@ -155,12 +155,15 @@ def _check_protection(plan: Plan) -> Iterator[Refusal]:
 
 
 def _is_protected(action: Delete | Replace) -> bool:
-    """A spec that is still there has the last word; the state remembers for one that is gone."""
-    if action.recorded.own is Own.DELETING:
+    """A person's word holds until a person lifts it; a spec's holds for as long as it says so.
+
+    What a spec said last is remembered for when it is gone.
+    """
+    row = action.recorded
+    if row.own is Own.DELETING:
         return False
-    if isinstance(action, Replace):
-        return action.desired.lifecycle.protect
-    return action.recorded.lifecycle.protect
+    lifecycle = action.desired.lifecycle if isinstance(action, Replace) else row.lifecycle
+    return row.protected or lifecycle.protect
 
 
 def _check_missing(
@@ -175,7 +178,7 @@ def _check_missing(
     missing = sum(isinstance(answer, Missing) for answer in answers)
     seen = sum(isinstance(answer, Remote) for answer in answers)
     read = missing + seen
-    if not missing or options.allow_missing >= missing:
+    if not missing or options.allow_missing == missing:
         return
     hint = f"if they are really gone from {plan.target.url}, add --allow-missing {missing}"
     if missing >= 3 and missing * 2 >= read:
@@ -208,7 +211,7 @@ def _check_deletes(
         for a in plan.changes
         if isinstance(a, Delete | Replace) and a.recorded.own is not Own.DELETING
     ]
-    if len(going) <= options.allow_deletes:
+    if len(going) == options.allow_deletes:
         return
     over = list(_over_limit([a.address for a in going], owned, options.max_delete))
     if over:

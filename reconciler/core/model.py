@@ -136,8 +136,9 @@ class Recorded:
 
     `spec` is the redacted copy of what its author declared, `echo` the redacted copy of what the
     server answered to our own create. Times are RFC 3339 in UTC, by the server's clock where it
-    sent one. `marker` is what a manifest of ours must carry, `source` the file that declared it
-    (relative to the repository's root), `run` the apply that created it.
+    sent one. `marker` is what a manifest of ours must carry, `protected` that a person protected it
+    beside its spec, `source` the file that declared it (relative to the repository's root), `run`
+    the apply that created it.
     """
 
     op: str
@@ -156,6 +157,7 @@ class Recorded:
     echo: Json | None = None
     message: str = ""
     marker: str = ""
+    protected: bool = False
     source: str = ""
     run: str = ""
     epoch: int = 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from typing import Any, assert_never
 
@@ -375,10 +375,29 @@ def _drifted(case: _Case, desired: Desired) -> AnyAction | None:
 def _changed_lifecycle(case: _Case, desired: Desired) -> Record | None:
     if desired.lifecycle == case.row.lifecycle:
         return None
-    detail = "lifecycle settings changed; nothing is sent"
+    before, after = asdict(case.row.lifecycle), asdict(desired.lifecycle)
+    changed = [
+        f"{_camel(name)} {_worded(before[name])} → {_worded(after[name])}"
+        for name in before
+        if before[name] != after[name]
+    ]
+    detail = f"{', '.join(changed)}; nothing is sent"
     return Record(
         **case.common(Reason.LIFECYCLE_CHANGED, detail), recorded=case.row, desired=desired
     )
+
+
+def _camel(name: str) -> str:
+    """A setting's name as specs spell it."""
+    first, *rest = name.split("_")
+    return first + "".join(part.capitalize() for part in rest)
+
+
+def _worded(value: Any) -> str:
+    """A setting as its author would write it."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return "unset" if value in (None, ()) else str(value)
 
 
 def _is_asked_for(case: _Case) -> bool:

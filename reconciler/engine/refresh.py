@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from functools import partial
 
@@ -16,6 +17,23 @@ from reconciler.ports import Clock, WorkloadApi
 
 OnReadRetry = Callable[[Recorded, Retry], None]
 """Is told which record could not be read yet."""
+
+
+# An id that no workload has: asking for it shows whether anyone answers, and lets us in.
+NOBODY = "00000000-0000-0000-0000-000000000000"
+
+
+async def probe(*, api: WorkloadApi, dispatcher: Dispatcher) -> None:
+    """Find out whether the server is there and lets us in; raises UnreachableError."""
+    with _ended():
+        answer = await dispatcher.send(Method.GET, lambda _: api.read(NOBODY))
+    if isinstance(answer, Unauthorised | NotSent):
+        raise _unreachable(answer)
+    if isinstance(answer, NotFound) and not answer.trusted:
+        raise UnreachableError(
+            f"the server does not speak the API: {answer.message}",
+            hint="check --url; nothing was changed",
+        )
 
 
 async def refresh(
@@ -34,13 +52,8 @@ async def refresh(
 
     async def read(row: Recorded) -> tuple[str, Live]:
         tell = partial(on_retry, row) if on_retry else None
-        try:
+        with _ended():
             answer = await dispatcher.send(Method.GET, lambda _: api.read(row.id or ""), tell)
-        except HaltedError:
-            raise UnreachableError(
-                "the run ended before everything recorded could be read",
-                hint="give it more --deadline",
-            ) from None
         return row.id or "", _conclude(answer, row, _server_time(answer, clock))
 
     try:
@@ -51,6 +64,18 @@ async def refresh(
     live = dict(task.result() for task in tasks)
     _check_reach(live)
     return live
+
+
+@contextmanager
+def _ended() -> Iterator[None]:
+    """A run that ends while it is still reading has nothing to plan with."""
+    try:
+        yield
+    except HaltedError:
+        raise UnreachableError(
+            "the run ended before everything recorded could be read",
+            hint="give it more --deadline",
+        ) from None
 
 
 def _server_time(answer: Answer, clock: Clock) -> datetime:
@@ -67,18 +92,22 @@ def _conclude(answer: Answer, row: Recorded, now: datetime) -> Live:
             return Unread(reason="it was accepted just now and is not visible yet")
         case NotFound(trusted=True, message=message):
             return Missing(message=message)
-        case Unauthorised(message=message):
-            raise UnreachableError(
-                f"the server does not accept the credentials: {message}",
-                hint="check the token or the client credentials (see 'reconciler plan --help')",
-            )
-        case NotSent(message=message):
-            raise UnreachableError(
-                f"the server cannot be reached: {message}",
-                hint="check --url and the network; nothing was changed",
-            )
+        case Unauthorised() | NotSent():
+            raise _unreachable(answer)
         case _:
             return Unread(reason=answer.message or type(answer).__name__)
+
+
+def _unreachable(answer: Unauthorised | NotSent) -> UnreachableError:
+    if isinstance(answer, Unauthorised):
+        return UnreachableError(
+            f"the server does not accept the credentials: {answer.message}",
+            hint="check the token or the client credentials (see 'reconciler plan --help')",
+        )
+    return UnreachableError(
+        f"the server cannot be reached: {answer.message}",
+        hint="check --url and the network; nothing was changed",
+    )
 
 
 def _check_reach(live: dict[str, Live]) -> None:

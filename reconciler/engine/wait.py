@@ -77,7 +77,7 @@ async def _note(work: Work, row: Recorded, remote: Remote) -> Recorded:
 
 
 def is_fresh(now: datetime, row: Recorded) -> bool:
-    """Whether a workload was created so recently that a 404 says nothing yet."""
-    if row.last_sent_at is None:
+    """Whether a workload was created so recently, and never seen since, that a 404 says nothing."""
+    if row.last_sent_at is None or row.seen not in (Seen.UNKNOWN, Seen.QUEUED):
         return False
     return now - datetime.fromisoformat(row.last_sent_at) < GRACE

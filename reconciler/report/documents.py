@@ -74,7 +74,7 @@ def record_document(row: Recorded, *, whole: bool = False) -> dict[str, Any]:
         "own": row.own.value,
         "seen": row.seen.value,
         "message": row.message or None,
-        "protect": row.lifecycle.protect,
+        "protect": row.protected or row.lifecycle.protect,
         "wave": row.lifecycle.wave,
         "source": row.source or None,
         "last_sent_at": row.last_sent_at,

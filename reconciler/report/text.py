@@ -134,7 +134,7 @@ class Text:
                 _name(row.address),
                 row.own.value.lower(),
                 escape_terminal(row.id or "-"),
-                "protected" if row.lifecycle.protect else "",
+                "protected" if row.protected or row.lifecycle.protect else "",
             )
             for row in rows
         ]
@@ -209,10 +209,15 @@ class Text:
         """One line for what happens, below it the reason and the fields that lead to it."""
         head = self._paint(f"{action.glyph} {action.kind:<7}", COLOURS.get(action.kind, ""))
         place = f"{self._place(action.source.file)}:{action.source.line}" if action.source else ""
-        notes = "  ".join(part for part in (self._gpu_effect(action), place) if part)
+        wave = f"wave {action.wave}" if action.wave else ""
+        notes = "  ".join(part for part in (self._gpu_effect(action), place, wave) if part)
         address = self._bold(f"{_name(action.address):<{width if notes else 0}}")
         lines = [f"  {head}  {address}  {self._dim(notes)}" if notes else f"  {head}  {address}"]
-        if action.reason is not Reason.NEW or isinstance(action, Hold):
+        # What says the same under every line of a first apply or a destroy is left out.
+        obvious = action.reason is Reason.NEW or (
+            action.reason is Reason.REQUESTED and isinstance(action, Delete)
+        )
+        if not obvious or isinstance(action, Hold):
             lines.append(f"{INDENT}{escape_terminal(f'{action.reason}: {action.detail}')}")
         if details:
             lines += [f"{INDENT}{line}" for line in self._changes(action.changes)]

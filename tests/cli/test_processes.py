@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pty
 import signal
 import subprocess
 import time
@@ -113,3 +114,50 @@ def test_a_lost_reader_never_stops_an_apply(
     assert (
         cli("state", "list", "--state", specs / ".reconciler/state.db").out.count("accepted") == 2
     )
+
+
+def test_ctrl_c_at_the_question_ends_the_program(
+    specs: Path, fast_server: Mapping[str, str], cli: Cli
+) -> None:
+    """Nothing is sent, and the state is free for the next one."""
+    terminal, stdin = pty.openpty()
+    process = subprocess.Popen(
+        [str(PROGRAM), "apply", str(specs), "--init"],
+        env=os.environ | dict(fast_server),
+        text=True,
+        stdin=stdin,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert process.stderr is not None
+    question = process.stderr.read(len("Apply this plan? [y/N]"))
+    assert question == "Apply this plan? [y/N]"
+    # Between the question and the read that waits for its answer no signal is noticed.
+    time.sleep(0.3)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=10)
+    os.close(terminal)
+    os.close(stdin)
+    assert process.returncode == 130
+    assert "2 to create" in out
+    assert "stopped" in err
+    state = specs / ".reconciler/state.db"
+    assert cli("state", "list", "--state", state).out == "The state records no workloads.\n"
+
+
+@pytest.mark.parametrize(
+    ("redirect", "code", "words"),
+    [(">&-", 0, ""), (">/dev/full", 1, "error: standard output cannot be written: No space left")],
+)
+def test_a_result_that_nobody_can_read(specs: Path, redirect: str, code: int, words: str) -> None:
+    """No stream is nobody's loss; a full one is an error, never a traceback."""
+    done = subprocess.run(
+        ["sh", "-c", f"{PROGRAM} validate {specs} {redirect}"],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=30,
+    )
+    assert done.returncode == code
+    assert done.stderr.startswith(words)
+    assert "Traceback" not in done.stderr

@@ -215,3 +215,42 @@ def test_status_says_what_the_server_says(cli: Cli, specs: Path, project: str) -
         (f"{project}/one", "Synced", 1.0),
         (f"{project}/two", "Synced", 1.0),
     ]
+
+
+def test_destroy_twice_is_done_twice(cli: Cli, specs: Path) -> None:
+    """A clean-up that runs again finds nothing to do, with or without specs."""
+    assert cli("apply", specs, "--yes", "--init").code == 0
+    assert cli("destroy", specs, "--yes").code == 0
+    assert cli("destroy", specs, "--yes").code == 0
+    for path in specs.glob("*.json"):
+        path.unlink()
+    again = cli("destroy", specs, "--yes")
+    assert (again.code, again.err) == (0, "")
+
+
+def test_a_person_protects_a_workload(cli: Cli, specs: Path, project: str) -> None:
+    """It is neither replaced nor deleted, whatever its spec says, until a person lifts that."""
+    cli("apply", specs, "--yes", "--init")
+    state = ("--state", specs / ".reconciler/state.db")
+    assert cli("state", "protect", f"{project}/one", *state).out == (
+        f"{project}/one is now protected.\n"
+    )
+    assert cli("apply", specs, "--yes").code == 0
+    change(specs, "one", '"replicas": 1', '"replicas": 3')
+    assert cli("apply", specs, "--yes").code == 5
+    (specs / "one.json").unlink()
+    assert cli("apply", specs, "--yes").code == 5
+    cli("state", "unprotect", f"{project}/one", *state)
+    assert "1 deleted" in cli("apply", specs, "--yes").out
+
+
+def test_a_token_is_tried_before_anything_is_planned(
+    cli: Cli, specs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A wrong token or server shows in the first plan, also when there is nothing to read."""
+    monkeypatch.delenv("RUNAI_CLIENT_ID")
+    monkeypatch.delenv("RUNAI_CLIENT_SECRET")
+    monkeypatch.setenv("RUNAI_TOKEN", "not-a-token")
+    refused = cli("plan", specs)
+    assert (refused.code, refused.out) == (9, "")
+    assert "does not accept the credentials" in refused.err

@@ -227,6 +227,14 @@ def test_who_decides_about_protection(was: bool, is_now: bool | None, refused: b
     assert guards(found) == (["protection"] if refused else [])
 
 
+@pytest.mark.parametrize("declared", [True, False])
+def test_a_person_has_the_last_word_about_protection(declared: bool) -> None:
+    """What somebody protected by hand is not replaced because its spec says nothing of it."""
+    row = dataclasses.replace(make_recorded(make_desired("1/a")), protected=True)
+    desired = edited([make_desired("1/a")]) if declared else []
+    assert guards(check(desired, [row], declared=1)) == ["protection"]
+
+
 def test_a_protected_workload_may_be_missing_forgotten_or_on_its_way_out() -> None:
     """Protection is against what this tool would end."""
     one = make_desired("1/a", protect=True)

@@ -334,7 +334,7 @@ def test_changed_settings_are_recorded_and_nothing_is_sent() -> None:
     assert decide(desired, ROW, make_remote(ROW)) == Record(
         address=make_address(),
         reason=Reason.LIFECYCLE_CHANGED,
-        detail="lifecycle settings changed; nothing is sent",
+        detail="protect false → true; nothing is sent",
         source=Where(file="llm.yaml"),
         gpus=GpuEffect(before=1, after=1),
         recorded=ROW,
@@ -343,25 +343,27 @@ def test_changed_settings_are_recorded_and_nothing_is_sent() -> None:
 
 
 @pytest.mark.parametrize(
-    ("desired", "live", "options", "held"),
+    ("desired", "live", "options", "changed", "held"),
     [
-        (WANTED, FAILED, {}, REFUSED),
+        (WANTED, FAILED, {}, "protect false → true", REFUSED),
         (
             with_lifecycle(CHANGED, on_change=OnChange.HOLD),
             None,
             {},
+            "protect false → true, onChange replace → hold",
             f"/manifest/spec/replicas changed; {API}; held by onChange: hold",
         ),
         (
             CHANGED,
             None,
             {"no_delete": True},
+            "protect false → true",
             f"/manifest/spec/replicas changed; {API}; held by --no-delete",
         ),
     ],
 )
 def test_protection_does_not_wait_for_what_is_held(
-    desired: Desired, live: Live | None, options: dict[str, Any], held: str
+    desired: Desired, live: Live | None, options: dict[str, Any], changed: str, held: str
 ) -> None:
     """A new setting is remembered although its workload is held: the spec may be gone next time."""
     settings = dataclasses.replace(desired.lifecycle, protect=True)
@@ -369,7 +371,7 @@ def test_protection_does_not_wait_for_what_is_held(
     assert told(action) == (
         Record,
         Reason.LIFECYCLE_CHANGED,
-        f"lifecycle settings changed; nothing is sent; {held}",
+        f"{changed}; nothing is sent; {held}",
     )
 
 

@@ -86,7 +86,7 @@ the API can only delete and create
   . forget   4501/lost
              missing-on-server: gone from the server and from the specs
   = record   4501/protected  team-a/protected.yaml:8
-             lifecycle-changed: lifecycle settings changed; nothing is sent
+             lifecycle-changed: protect false → true; nothing is sent
   - delete   4501/removed    1 → 0 GPUs
              removed-from-specs: no spec declares it any more, created by run run-1
   ± replace  4501/undone     1 → 3 GPUs  team-a/undone.yaml:10
