@@ -6,6 +6,7 @@ import copy
 from collections.abc import Mapping
 from typing import Any
 
+from reconciler.core.judging import PlanOptions
 from reconciler.core.marker import Marker, mark
 from reconciler.core.model import (
     Address,
@@ -20,7 +21,7 @@ from reconciler.core.model import (
     Target,
 )
 from reconciler.core.plan import Plan, PlanTarget
-from reconciler.core.planner import PlanOptions, body_digest, make_plan
+from reconciler.core.planner import body_digest, make_plan
 from reconciler.core.redact import Redactor
 from reconciler.errors import Where
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from reconciler.core.judging import OnDrift, PlanOptions
 from reconciler.core.marker import Marker
 from reconciler.core.model import (
     Desired,
@@ -27,7 +28,6 @@ from reconciler.core.model import (
     Seen,
     Unread,
 )
-from reconciler.core.planner import OnDrift, PlanOptions
 from tests.factories import make_address, make_desired, make_manifest, make_recorded, make_remote
 
 names = st.from_regex(r"[a-z]([-a-z0-9]{0,8}[a-z0-9])?", fullmatch=True)

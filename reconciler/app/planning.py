@@ -12,9 +12,10 @@ from reconciler.app.states import read_state_or_none
 from reconciler.app.workspace import Workspace
 from reconciler.core.events import RequestRetried
 from reconciler.core.guards import GuardOptions, Refusal, check_plan, check_target
+from reconciler.core.judging import PlanOptions
 from reconciler.core.model import Address, Header, Live, Recorded, Remote, Target
 from reconciler.core.plan import Plan, PlanTarget
-from reconciler.core.planner import PlanOptions, make_plan
+from reconciler.core.planner import make_plan
 from reconciler.core.selection import Selection
 from reconciler.engine.dispatcher import Retry
 from reconciler.engine.refresh import refresh

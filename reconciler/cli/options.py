@@ -178,7 +178,7 @@ def flags_from(options: Mapping[str, Any]) -> Flags:
 def plan_request_from(options: Mapping[str, Any], places: tuple[str, ...]) -> PlanRequest:
     """What `plan_options` asked for."""
     from reconciler.app.planning import PlanRequest
-    from reconciler.core.planner import OnDrift, PlanOptions
+    from reconciler.core.judging import OnDrift, PlanOptions
     from reconciler.core.selection import Selection
 
     return PlanRequest(

@@ -17,8 +17,8 @@ from reconciler.app.planning import GuardError, Planned, PlanRequest
 from reconciler.app.workspace import InvalidSpecsError, Workspace
 from reconciler.core.diagnostics import Diagnostic, Severity
 from reconciler.core.events import Event, RunFinished, Summary
+from reconciler.core.judging import PlanOptions
 from reconciler.core.model import Desired, Own, Recorded, Target
-from reconciler.core.planner import PlanOptions
 from reconciler.engine.run import ApplyOptions
 from reconciler.errors import (
     InvalidInputError,

@@ -12,7 +12,7 @@ from reconciler.app.planning import GuardError, PlanRequest, make
 from reconciler.app.workspace import Workspace
 from reconciler.core.events import Event, RequestRetried
 from reconciler.core.guards import DeleteLimit
-from reconciler.core.planner import PlanOptions
+from reconciler.core.judging import PlanOptions
 from reconciler.core.selection import Selection
 from reconciler.errors import UnreachableError
 from tests.timing import run

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from hypothesis import assume, event, given, settings
 from hypothesis import strategies as st
 
+from reconciler.core.judging import PlanOptions
 from reconciler.core.model import Desired, Live, Missing, Own, Recorded, Remote, Seen, Unread
 from reconciler.core.plan import (
     Create,
@@ -19,7 +20,7 @@ from reconciler.core.plan import (
     Replace,
     Resolve,
 )
-from reconciler.core.planner import PlanOptions, make_plan
+from reconciler.core.planner import make_plan
 from reconciler.core.selection import Selection
 from reconciler.report.documents import plan_document, to_text
 from reconciler.report.text import Text

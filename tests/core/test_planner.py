@@ -8,6 +8,7 @@ import pytest
 
 from reconciler.core.diff import ABSENT, FieldChange, Origin
 from reconciler.core.digest import digest
+from reconciler.core.judging import OnDrift
 from reconciler.core.model import (
     Desired,
     Lifecycle,
@@ -37,7 +38,6 @@ from reconciler.core.plan import (
     Replace,
     Resolve,
 )
-from reconciler.core.planner import OnDrift
 from reconciler.errors import Where
 from tests.factories import (
     make_address,

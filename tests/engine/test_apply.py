@@ -9,8 +9,8 @@ import pytest
 from reconciler.app.planning import PlanRequest
 from reconciler.core.events import ActionStarted, ActionSucceeded, RunFinished, RunStarted
 from reconciler.core.events import Summary as Counts
+from reconciler.core.judging import OnDrift, PlanOptions
 from reconciler.core.model import OnMissing, OnRemove, Own, Purpose, Seen
-from reconciler.core.planner import OnDrift, PlanOptions
 from reconciler.sandbox import AfterDelete
 from tests.timing import EPOCH
 from tests.worlds import URL, World, wish

@@ -13,8 +13,9 @@ from reconciler import __version__
 from reconciler.core import events
 from reconciler.core.diagnostics import Diagnostic, Severity
 from reconciler.core.events import Event, RunFinished, RunStarted, Summary
+from reconciler.core.judging import PlanOptions
 from reconciler.core.model import Live, Missing, Own, Purpose, Recorded, Seen, Unread
-from reconciler.core.planner import PlanOptions, make_plan
+from reconciler.core.planner import make_plan
 from reconciler.errors import Where
 from reconciler.report.documents import (
     applied_document,
