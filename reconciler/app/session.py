@@ -60,8 +60,7 @@ class Connector:
     async def open(self, settings: Settings, say: Say) -> AsyncIterator[Session]:
         """Log in; raises UnreachableError when that cannot be done."""
         clock = self.clock
-        # Jitter needs no secrecy, only independence between runs.
-        rng = random.Random(self.seed)  # noqa: S311
+        rng = random.Random(self.seed)  # noqa: S311 - jitter needs independence, not secrecy
         deadline = clock.monotonic() + settings.deadline
         halt = Halt()
 

@@ -46,9 +46,12 @@ class Console:
         self._open = True
 
     @classmethod
-    def of(cls, options: dict[str, Any], *, lenient: bool = False) -> Console:
+    def of(
+        cls, options: dict[str, Any], *, default: str = "text", lenient: bool = False
+    ) -> Console:
         """The console that `output_options` asked for."""
         return cls(
+            default=default,
             lenient=lenient,
             outputs=options["outputs"],
             color=options["color"],

@@ -47,8 +47,8 @@ class OutputType(click.ParamType[Output]):
     def __init__(self, formats: tuple[str, ...]) -> None:
         self._formats = formats
 
-    def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:  # noqa: ARG002
-        """How help shows it (the signature is click's)."""
+    def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:  # noqa: ARG002 - click's
+        """How help shows it."""
         return f"{'|'.join(self._formats)}[=PATH]"
 
     def convert(

@@ -23,13 +23,7 @@ def render(paths: tuple[Path, ...], **options: Any) -> int:
     from reconciler.report.documents import to_text, to_yaml
     from reconciler.specs.rendering import render_documents
 
-    console = Console(
-        outputs=options["outputs"],
-        color=options["color"],
-        quiet=options["quiet"],
-        verbose=options["verbose"],
-        default="yaml",
-    )
+    console = Console.of(options, default="yaml")
     workspace = open_workspace(paths or (Path(),), flags_from(options), os.environ)
     workspace.need_valid()
     console.findings(workspace.diagnostics, workspace.prefix)

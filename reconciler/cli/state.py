@@ -51,7 +51,7 @@ def show(address: str, **options: Any) -> int:
     from reconciler.app.states import find_record, read_state
     from reconciler.report.documents import record_document, to_text
 
-    console = Console(outputs=options["outputs"], color=options["color"], default="json")
+    console = Console.of(options, default="json")
     with read_state(_settings(options).state) as store:
         row = find_record(store.read(), address)
     console.emit("json", lambda: to_text(record_document(row, whole=True)))

@@ -75,10 +75,6 @@ class _Tally:
     def summary(self) -> Summary:
         return Summary(**self._counts)
 
-    @property
-    def is_clean(self) -> bool:
-        return not (self._counts["failed"] or self._counts["in_doubt"] or self._counts["skipped"])
-
     def tell(self, action: AnyAction, outcome: Outcome, took: float) -> None:
         at, address, kind = self._run.at(), action.address, action.kind
         event: Event

@@ -63,7 +63,6 @@ class Creation:
     def __init__(self, work: Work, desired: Desired, *, resumed: Recorded | None = None) -> None:
         self._work = work
         self._run = work.run
-        self._desired = desired
         self._row = resumed or new_row(work.run, desired)
         if resumed is not None:
             # Whatever the record believes: the process that wrote it may have died after the send.

@@ -21,6 +21,7 @@ OnReadRetry = Callable[[Recorded, Retry], None]
 
 # An id that no workload has: asking for it shows whether anyone answers, and lets us in.
 NOBODY = "00000000-0000-0000-0000-000000000000"
+NOT_VISIBLE_YET = "it was accepted just now and is not visible yet"
 
 
 async def probe(*, api: WorkloadApi, dispatcher: Dispatcher) -> None:
@@ -89,7 +90,7 @@ def _conclude(answer: Answer, row: Recorded, now: datetime) -> Live:
         case Accepted(remote=remote):
             return remote
         case NotFound(trusted=True) if is_fresh(now, row) and row.own is Own.ACCEPTED:
-            return Unread(reason="it was accepted just now and is not visible yet")
+            return Unread(reason=NOT_VISIBLE_YET)
         case NotFound(trusted=True, message=message):
             return Missing(message=message)
         case Unauthorised() | NotSent():
@@ -113,12 +114,8 @@ def _unreachable(answer: Unauthorised | NotSent) -> UnreachableError:
 def _check_reach(live: dict[str, Live]) -> None:
     """When nothing at all could be read, the address is more likely wrong than every workload."""
     reasons = [answer.reason for answer in live.values() if isinstance(answer, Unread)]
-    if reasons and len(reasons) == len(live) and not _are_fresh(reasons):
+    if reasons and len(reasons) == len(live) and set(reasons) != {NOT_VISIBLE_YET}:
         raise UnreachableError(
             f"none of {len(live)} recorded workloads could be read: {reasons[0]}",
             hint="check --url; nothing was changed",
         )
-
-
-def _are_fresh(reasons: Sequence[str]) -> bool:
-    return all("accepted just now" in reason for reason in reasons)
