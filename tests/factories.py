@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from reconciler.core.judging import PlanOptions
@@ -145,6 +146,8 @@ def plan_for(
     desired: list[Desired] | None = None,
     recorded: list[Recorded] | None = None,
     live: Mapping[str, Live] | None = None,
+    *,
+    now: datetime | None = None,
     **options: Any,
 ) -> Plan:
     """Make a plan for the usual target; what is left over are plan options."""
@@ -156,4 +159,5 @@ def plan_for(
         lineage=LINEAGE,
         serial=7,
         options=PlanOptions(**options),
+        now=now,
     )

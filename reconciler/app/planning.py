@@ -112,6 +112,7 @@ async def prepare(
         lineage=header.lineage,
         serial=header.serial,
         options=request.options,
+        now=session.clock.now(),
         diagnostics=workspace.diagnostics,
     )
     options = _guard_options(settings, request, header, met)

@@ -116,12 +116,13 @@ class Forget(_OfRecorded):
 class Resolve(_OfRecorded):
     """Find out whether a create that was cut short has happened.
 
-    `desired` is set where the same body is still wanted and may be sent again.
+    `desired` is what is wanted now and may be sent, `same` says that it is what was sent before.
     """
 
     kind = "resolve"
     glyph = "?"
     desired: Desired | None = None
+    same: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,10 +154,11 @@ class Hold(Action):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Keep(_OfRecorded):
-    """Nothing to do."""
+    """Nothing to do; `outlived` are older operations that can no longer come true beside it."""
 
     kind = "keep"
     glyph = " "
+    outlived: tuple[Recorded, ...] = ()
 
 
 AnyAction = Create | Replace | Delete | Forget | Resolve | Record | Hold | Keep

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any, assert_never
 
 from reconciler.core.diagnostics import Diagnostic, sort_diagnostics
@@ -39,6 +40,7 @@ from reconciler.core.plan import (
     Resolve,
 )
 from reconciler.core.redact import Redactor
+from reconciler.core.transitions import comes_true_until, may_come_true
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +50,7 @@ class _World:
     live: Mapping[str, Live]
     options: PlanOptions
     redactor: Redactor
+    now: datetime | None
 
 
 def make_plan(
@@ -59,15 +62,17 @@ def make_plan(
     lineage: str,
     serial: int = 0,
     options: PlanOptions | None = None,
+    now: datetime | None = None,
     diagnostics: Iterable[Diagnostic] = (),
 ) -> Plan:
     """Decide about every workload that is wanted or recorded.
 
     `live` maps ids to what the server said of them; a recorded id that is not in it counts as
-    unchanged (`--no-refresh`). Pure: the order of the inputs does not matter.
+    unchanged (`--no-refresh`). `now` is the server's time; without it no lost request counts as too
+    old to come true. Pure: the order of the inputs does not matter.
     """
     options = options or PlanOptions()
-    world = _World(live=live, options=options, redactor=Redactor(lineage))
+    world = _World(live=live, options=options, redactor=Redactor(lineage), now=now)
     wanted = {d.address: d for d in desired}
     rows = _group(recorded)
     actions: list[AnyAction] = []
@@ -112,9 +117,10 @@ def _decide(
         if row.own is Own.ACCEPTED:
             case = _examine(row, desired, world)
             running = None if is_lost(case.live) else row
-            return _with_gpus(judge(case), running, desired), case.drift
+            action = _with_gpus(judge(case), running, desired)
+            return _with_ghosts(action, case, rows, world), case.drift
     if desired is None:
-        return _with_gpus(_settle(rows[0], None, world), None, None), ()
+        return _with_gpus(_watch(rows[0], world), None, None), ()
     return _with_gpus(_make(desired, world.options), None, desired), ()
 
 
@@ -146,8 +152,7 @@ def _finish_delete(row: Recorded, desired: Desired | None, world: _World) -> Any
 def _settle(row: Recorded, desired: Desired | None, world: _World) -> AnyAction:
     """A create whose outcome is unknown: send the same again, or read, but never forget it."""
     same = desired is not None and body_digest(desired, world.redactor) == row.digest
-    again = same and not world.options.no_create
-    if again:
+    if same and not world.options.no_create:
         detail = "a create was cut short; the same request is sent again"
     elif same:
         detail = "a create was cut short; looked up, and not sent again because of --no-create"
@@ -156,9 +161,35 @@ def _settle(row: Recorded, desired: Desired | None, world: _World) -> AnyAction:
     else:
         detail = "a create was cut short and is no longer wanted; it is looked up, not repeated"
     case = Case(row=row, desired=desired, options=world.options)
-    return Resolve(
-        **case.common(Reason.IN_DOUBT, detail), recorded=row, desired=desired if again else None
+    wanted = None if world.options.no_create else desired
+    return Resolve(**case.common(Reason.IN_DOUBT, detail), recorded=row, desired=wanted, same=same)
+
+
+def _watch(row: Recorded, world: _World) -> AnyAction:
+    """A workload is gone, but a create of it whose answer was lost may not have been."""
+    case = Case(row=row, desired=None, options=world.options)
+    if _is_past(row, world):
+        detail = "a lost create of it may have come true after its deletion; it is looked up"
+        return Resolve(**case.common(Reason.IN_DOUBT, detail), recorded=row)
+    until = comes_true_until(row)
+    detail = (
+        f"gone, but a lost create of it may still come true until {until:%Y-%m-%d %H:%M:%S} UTC"
     )
+    return Hold(**case.common(Reason.IN_DOUBT, detail), recorded=row)
+
+
+def _with_ghosts(
+    action: AnyAction, case: Case, rows: Sequence[Recorded], world: _World
+) -> AnyAction:
+    """While one workload has the name, no older request can take it (assumption A1)."""
+    if not (isinstance(action, Keep) and isinstance(case.live, Remote)):
+        return action
+    past = tuple(row for row in rows if row.own is Own.HAUNTED and _is_past(row, world))
+    return replace(action, outlived=past)
+
+
+def _is_past(row: Recorded, world: _World) -> bool:
+    return world.now is not None and not may_come_true(row, world.now)
 
 
 def _examine(row: Recorded, desired: Desired | None, world: _World) -> Case:

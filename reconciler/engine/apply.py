@@ -32,11 +32,13 @@ from reconciler.core.plan import (
     Replace,
     Resolve,
 )
-from reconciler.engine.create import AGAIN, Creation, forget_missing, read_doubt
+from reconciler.core.transitions import Evidence, may_come_true
+from reconciler.engine.create import Creation
 from reconciler.engine.dispatcher import HaltedError
 from reconciler.engine.lookup import Ours, look_up
 from reconciler.engine.remove import Removal
 from reconciler.engine.run import (
+    AGAIN,
     CUT_SHORT,
     DEADLINE,
     STATE,
@@ -50,6 +52,7 @@ from reconciler.engine.run import (
     Skipped,
     Work,
 )
+from reconciler.engine.settle import forget_missing, lose, settle, supersede
 from reconciler.errors import StateError
 
 LET_GO = "the run ended before its answer came"
@@ -113,6 +116,7 @@ async def apply(plan: Plan, run: Run, *, deadline: float) -> RunFinished:
         for held in plan.holds:
             if held.fails:
                 tally.tell(held, Failed(message=held.detail, id=held.id), 0.0)
+        await _bury_outlived(plan, run)
         await _carry_out(plan, run, tally)
     finally:
         watch.cancel()
@@ -127,6 +131,21 @@ async def apply(plan: Plan, run: Run, *, deadline: float) -> RunFinished:
     )
     run.say(finished)
     return finished
+
+
+async def _bury_outlived(plan: Plan, run: Run) -> None:
+    """What can no longer come true needs no record; nothing is asked or told for it."""
+    past = [
+        Work(run, row.address, kept.kind, kept.id).advance(row, Evidence.BURIED)
+        for kept in plan.actions
+        if isinstance(kept, Keep)
+        for row in kept.outlived
+        if not may_come_true(row, run.server_time())
+    ]
+    try:
+        await asyncio.gather(*past)
+    except StateError:
+        run.halt.pull(STATE)
 
 
 async def _watch_deadline(run: Run, deadline: float) -> None:
@@ -245,7 +264,7 @@ async def _create(action: Create, work: Work) -> Outcome:
             verdict = await look_up(work)
         except HaltedError:
             return Skipped(message=UNSENT)
-        await work.commit(replace(action.lost, own=Own.GONE))
+        await lose(work, action.lost)
         if isinstance(verdict, Ours):
             return await creation.adopt(verdict)
     return await creation.carry_out()
@@ -253,7 +272,9 @@ async def _create(action: Create, work: Work) -> Outcome:
 
 async def _resolve(action: Resolve, work: Work) -> Outcome:
     if action.desired is None:
-        return await read_doubt(work, action.recorded)
+        return await settle(work, action.recorded)
+    if not action.same:
+        return await supersede(work, action.recorded, action.desired)
     return await Creation(work, action.desired, resumed=action.recorded).carry_out()
 
 
@@ -268,11 +289,8 @@ async def _replace(action: Replace, work: Work) -> Outcome:
 async def _forget(action: Forget, work: Work) -> Outcome:
     """What the server lost is looked up by name first: a copy of the state may have replaced it."""
     if action.reason is Reason.MISSING_ON_SERVER:
-        try:
-            return await forget_missing(work, action.recorded)
-        except HaltedError:
-            return Skipped(message=UNSENT)
-    await work.commit(replace(action.recorded, own=Own.GONE))
+        return await forget_missing(work, action.recorded)
+    await work.advance(action.recorded, Evidence.RELEASED)
     return Done(id=action.id)
 
 

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 
-from reconciler.core.answers import Accepted, Listed
+from reconciler.core.answers import Accepted, Listed, NotFound
 from reconciler.core.marker import Marker, read_marker
 from reconciler.core.model import Own, Remote
-from reconciler.engine.run import Run, Work
+from reconciler.engine.run import Work
 
-# A POST that was not answered for this long will not be carried out later (assumption A4).
-QUIET = timedelta(seconds=300)
 _UUID = re.compile(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b")
 
 
@@ -49,9 +46,13 @@ Verdict = Ours | Theirs | Nobody | Unclear
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Candidates:
-    """Ids that may hold the name; `message` says why the list is no help, if it is none."""
+    """Ids that may hold the name; `message` says why the list is no help, if it is none.
+
+    `recorded` are those that the state itself has for other operations under this name.
+    """
 
     ids: tuple[str, ...]
+    recorded: frozenset[str]
     listed: bool
     message: str = ""
 
@@ -62,6 +63,8 @@ async def look_up(work: Work, hint: str = "") -> Verdict:
     theirs: Theirs | None = None
     for workload_id in candidates.ids:
         answer = await work.read(workload_id)
+        if workload_id in candidates.recorded and isinstance(answer, NotFound) and answer.trusted:
+            continue
         if not isinstance(answer, Accepted):
             # It may be ours, so neither its absence nor another owner can be concluded.
             words = answer.message or type(answer).__name__
@@ -71,7 +74,7 @@ async def look_up(work: Work, hint: str = "") -> Verdict:
         if remote.address != work.address or remote.is_gone:
             continue
         marker = read_marker(remote.raw_manifest)
-        if marker and (marker.lineage, marker.stack) == (work.run.lineage, work.run.stack):
+        if marker and work.run.owns(marker):
             return Ours(remote=remote, marker=marker)
         theirs = theirs or _foreign(remote, marker)
     if theirs:
@@ -83,15 +86,23 @@ async def look_up(work: Work, hint: str = "") -> Verdict:
 
 
 async def _find_candidates(work: Work, hint: str) -> _Candidates:
-    hinted = _UUID.findall(hint)
-    if not work.run.options.discovery:
-        message = "the server's list is switched off"
-        return _Candidates(ids=tuple(dict.fromkeys(hinted)), listed=False, message=message)
-    answer = await work.find(work.address)
-    ids = answer.ids if isinstance(answer, Listed) else ()
-    listed = isinstance(answer, Listed) and answer.trusted
-    message = "" if listed else f"the server's list cannot be used ({answer.message})"
-    return _Candidates(ids=tuple(dict.fromkeys((*hinted, *ids))), listed=listed, message=message)
+    ids, listed, message = _UUID.findall(hint), False, "the server's list is switched off"
+    if work.run.options.discovery:
+        answer = await work.find(work.address)
+        ids += answer.ids if isinstance(answer, Listed) else ()
+        listed = isinstance(answer, Listed) and answer.trusted
+        message = "" if listed else f"the server's list cannot be used ({answer.message})"
+    recorded = {
+        row.id
+        for row in work.run.known.values()
+        if row.own is Own.ACCEPTED and row.address == work.address and row.id
+    }
+    return _Candidates(
+        ids=tuple(dict.fromkeys((*ids, *sorted(recorded)))),
+        recorded=frozenset(recorded - set(ids)),
+        listed=listed,
+        message=message,
+    )
 
 
 def _foreign(remote: Remote, marker: Marker | None) -> Theirs:
@@ -120,10 +131,3 @@ async def _is_believable(work: Work) -> bool:
         return False
     answer = await work.find(control.address)
     return isinstance(answer, Listed) and answer.trusted and control.id in answer.ids
-
-
-def is_quiet(run: Run, last_sent_at: str | None) -> bool:
-    """Whether a send is so long ago that the server will not carry it out any more."""
-    if last_sent_at is None:
-        return True
-    return run.server_time() - datetime.fromisoformat(last_sent_at) > QUIET

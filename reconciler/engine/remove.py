@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from reconciler.core.answers import (
     Accepted,
     Answer,
@@ -18,6 +16,7 @@ from reconciler.core.answers import (
 from reconciler.core.marker import read_marker
 from reconciler.core.model import Own, Purpose, Recorded, Remote, Seen
 from reconciler.core.retry import Tries
+from reconciler.core.transitions import Evidence, absence
 from reconciler.engine.dispatcher import HaltedError
 from reconciler.engine.run import UNDER_WAY, UNSENT, Done, Failed, Outcome, Skipped, Work
 from reconciler.engine.wait import is_fresh, poll_intervals
@@ -81,7 +80,7 @@ class Removal:
         if remote.address != self._row.address:
             return self._fail(f"workload {remote.id} is {remote.address} on the server; left alone")
         marker = read_marker(remote.raw_manifest)
-        if marker is None or (marker.lineage, marker.stack) == (self._run.lineage, self._run.stack):
+        if marker is None or self._run.owns(marker):
             return None
         return self._fail(f"workload {remote.id} belongs to stack {marker.stack!r}; left alone")
 
@@ -90,8 +89,9 @@ class Removal:
 
     async def _attempt(self, _: Tries) -> Answer:
         if self._row.own is not Own.DELETING:
-            self._row = replace(self._row, own=Own.DELETING, purpose=self._purpose)
-            await self._work.commit(self._row)
+            self._row = await self._work.advance(
+                self._row, Evidence.CONDEMNED, purpose=self._purpose
+            )
         if self._run.halt:
             # The run was stopped while the intent was being written.
             raise HaltedError
@@ -128,15 +128,18 @@ class Removal:
     async def _take_back(self) -> None:
         """A delete that certainly did not happen was never begun."""
         if self._row.own is Own.DELETING and not self._may_be_sent:
-            self._row = replace(self._row, own=Own.ACCEPTED, purpose=None)
-            await self._work.commit(self._row)
+            self._row = await self._work.advance(self._row, Evidence.SPARED, purpose=None)
 
     async def _gone(self) -> Outcome:
-        self._row = replace(
-            self._row, own=Own.GONE, seen=Seen.DELETED, purpose=self._purpose, message=""
+        done = Done(id=self._row.id)
+        self._row = await self._work.advance(
+            self._row,
+            absence(self._row, self._run.server_time()),
+            seen=Seen.DELETED,
+            purpose=self._purpose,
+            message="",
         )
-        await self._work.commit(self._row)
-        return Done(id=self._row.id)
+        return done
 
     def _fail(self, message: str, hint: str = "") -> Failed:
         return Failed(id=self._row.id, message=message, hint=hint)

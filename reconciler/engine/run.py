@@ -5,8 +5,9 @@ from __future__ import annotations
 import random
 import uuid
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 
 from reconciler.core.answers import Accepted, Answer, Method, NotFound, NotSent, Unauthorised
 from reconciler.core.events import ActionStarted, RequestRetried, Throttled
@@ -14,6 +15,7 @@ from reconciler.core.marker import Marker
 from reconciler.core.model import Address, Own, Recorded
 from reconciler.core.redact import Redactor
 from reconciler.core.retry import Tries
+from reconciler.core.transitions import Evidence, advance
 from reconciler.engine.dispatcher import Dispatcher, Halt, Retry
 from reconciler.engine.journal import Journal
 from reconciler.ports import Clock, Say, WorkloadApi
@@ -22,6 +24,7 @@ UNAUTHORISED = "unauthorised"
 UNREACHABLE = "unreachable"
 DEADLINE = "deadline"
 STATE = "state"
+AGAIN = "run apply again: it sends the same request and looks for the proof once more"
 UNSENT = "the run ended before it was sent"
 CUT_SHORT = "accepted; the wait for Synced was cut short"
 UNDER_WAY = "the deletion is under way; the next run finishes it"
@@ -85,6 +88,10 @@ class Run:
         """What a workload made by this operation carries."""
         return Marker(lineage=self.lineage, op=op, stack=self.stack)
 
+    def owns(self, marker: Marker) -> bool:
+        """Whether a workload that carries this marker is ours: this state's and this stack's."""
+        return (marker.lineage, marker.stack) == (self.lineage, self.stack)
+
     def observe(self, answer: Answer) -> None:
         """Learn the server's clock and tenant, and stop the run where going on is pointless."""
         if answer.date:
@@ -119,6 +126,12 @@ class Work:
             self.run.known.pop(row.op, None)
         else:
             self.run.known[row.op] = row
+
+    async def advance(self, row: Recorded, evidence: Evidence, **facts: Any) -> Recorded:
+        """Make what the evidence does to a record durable, and return it; raises StateError."""
+        moved = advance(row, evidence, **facts)
+        await self.commit(moved)
+        return moved
 
     async def send(self, method: Method, attempt: Callable[[Tries], Awaitable[Answer]]) -> Answer:
         """Send through the dispatcher until there is a final answer; raises HaltedError."""
@@ -210,14 +223,3 @@ class Doubtful:
 
 
 Outcome = Done | Failed | Skipped | Doubtful
-
-
-def touch(row: Recorded, at: datetime) -> Recorded:
-    """A record of one more send at that time of the server's clock."""
-    text = at.isoformat(timespec="milliseconds")
-    return replace(
-        row,
-        attempts=row.attempts + 1,
-        first_sent_at=row.first_sent_at or text,
-        last_sent_at=text,
-    )

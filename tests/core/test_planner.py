@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -488,6 +489,12 @@ AGAIN = "a create was cut short; the same request is sent again"
         (
             CHANGED,
             {},
+            True,
+            "a create was cut short and the spec has changed since; it is looked up first",
+        ),
+        (
+            CHANGED,
+            {"no_create": True},
             False,
             "a create was cut short and the spec has changed since; it is looked up first",
         ),
@@ -502,12 +509,13 @@ AGAIN = "a create was cut short; the same request is sent again"
 def test_a_create_that_was_cut_short_is_settled(
     own: Own, desired: Desired | None, options: dict[str, Any], sent: bool, detail: str
 ) -> None:
-    """The same body may be sent again; anything else is only looked up, never forgotten."""
+    """What is wanted may be sent, the same operation or a new one; nothing is ever forgotten."""
     row = make_recorded(WANTED, own=own)
     action = decide(desired, row, **options)
     assert isinstance(action, Resolve)
     assert told(action) == (Resolve, Reason.IN_DOUBT, detail)
     assert action.desired == (desired if sent else None)
+    assert action.same == (desired not in (None, CHANGED))
     assert action.recorded == row
 
 
@@ -575,11 +583,52 @@ def test_what_a_flag_holds_back(
     assert action.id == (row.id if row else None)
 
 
-def test_a_haunted_address_can_be_created_anew_and_is_looked_up_otherwise() -> None:
-    """A create that may still come to life never ends up unwatched."""
-    row = make_recorded(WANTED, own=Own.HAUNTED, id=None)
-    assert type(decide(WANTED, row)) is Create
-    assert told(decide(None, row))[:2] == (Resolve, Reason.IN_DOUBT)
+SENT = datetime(2026, 3, 15, 12, 0, tzinfo=UTC)
+GHOST = make_recorded(
+    WANTED,
+    op="op-0",
+    own=Own.HAUNTED,
+    id=None,
+    ambiguous=True,
+    last_sent_at=SENT.isoformat(),
+)
+
+
+def _plan_later(seconds: int, rows: list[Recorded], *desired: Desired) -> Plan:
+    live = {row.id: make_remote(row) for row in rows if row.id}
+    return plan_for(list(desired), rows, live, now=SENT + timedelta(seconds=seconds))
+
+
+def test_a_haunted_name_can_be_used_at_once() -> None:
+    """The new workload keeps the late one out: two cannot have one name."""
+    (action,) = _plan_later(10, [GHOST], WANTED).actions
+    assert told(action) == (Create, Reason.NEW, "declared, and not in the state yet")
+
+
+def test_a_ghost_is_watched_and_then_looked_up() -> None:
+    """For five minutes a lost create may still come true; after that it has or never will."""
+    (early,) = _plan_later(10, [GHOST]).actions
+    (late,) = _plan_later(301, [GHOST]).actions
+    assert told(early) == (
+        Hold,
+        Reason.IN_DOUBT,
+        "gone, but a lost create of it may still come true until 2026-03-15 12:05:00 UTC",
+    )
+    assert told(late) == (
+        Resolve,
+        Reason.IN_DOUBT,
+        "a lost create of it may have come true after its deletion; it is looked up",
+    )
+
+
+def test_a_ghost_is_outlived_by_the_workload_that_has_its_name() -> None:
+    """No request is needed for that, and no change is shown."""
+    (early,) = _plan_later(10, [GHOST, ROW], WANTED).actions
+    (late,) = _plan_later(301, [GHOST, ROW], WANTED).actions
+    assert isinstance(early, Keep)
+    assert isinstance(late, Keep)
+    assert (early.recorded, early.outlived) == (ROW, ())
+    assert late == dataclasses.replace(early, outlived=(GHOST,))
 
 
 def test_what_has_gone_has_no_part_in_a_plan() -> None:

@@ -1,0 +1,1 @@
+"""Harnesses that try to break the promises of the product, each a command that can fail."""

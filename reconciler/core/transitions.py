@@ -1,0 +1,153 @@
+"""How a record moves on: every state, every piece of evidence, and what follows, in one table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+from reconciler.core.model import Own, Recorded
+
+# A POST that was not answered for this long will not be carried out later (assumption A4).
+QUIET = timedelta(seconds=300)
+
+
+class Evidence(StrEnum):
+    """What has been learnt of one operation, or is about to be done with it."""
+
+    INTENDED = "a create is about to be sent"
+    RESUMED = "another process may have sent it"
+    UNANSWERED = "a create was sent, and nobody can tell what became of it"
+    UNSENT = "the last create was certainly not carried out"
+    FOUND = "an answer or a marker ties a workload to this operation"
+    TRACED = "a marker ties a workload to the only create that was left unanswered"
+    UNPROVEN = "nothing that was read settles it"
+    ABSENT = "nothing of it lives, but a create may still come true"
+    BURIED = "nothing of it lives, and nothing can come true any more"
+    OUTLIVED = "another operation of ours has the name, or is about to ask for it"
+    CONDEMNED = "a delete is about to be sent"
+    SPARED = "the delete was certainly not carried out"
+    RELEASED = "a spec or a person says that it is no longer ours to keep"
+
+
+class Effect(StrEnum):
+    """What a step does to the other columns."""
+
+    DOUBT = "a create may come true without our knowing"
+    CERTAINTY = "no create can come true any more"
+    TAKE_ID = "its id is known from now on"
+    LOSE_ID = "its id names nothing any more"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Where a piece of evidence leads; `in_doubt` where an ambiguous operation goes elsewhere."""
+
+    to: Own
+    effects: frozenset[Effect] = frozenset()
+    in_doubt: Own | None = None
+
+
+class TransitionError(Exception):
+    """A defect of this program: this evidence cannot exist in this state."""
+
+
+def _step(to: Own, *effects: Effect, in_doubt: Own | None = None) -> Step:
+    return Step(to, frozenset(effects), in_doubt)
+
+
+_DOUBT, _CERTAINTY = Effect.DOUBT, Effect.CERTAINTY
+_TAKE_ID, _LOSE_ID = Effect.TAKE_ID, Effect.LOSE_ID
+
+TRANSITIONS: Mapping[tuple[Own, Evidence], Step] = {
+    (Own.CREATING, Evidence.INTENDED): _step(Own.CREATING),
+    (Own.CREATING, Evidence.RESUMED): _step(Own.CREATING, _DOUBT),
+    (Own.CREATING, Evidence.UNANSWERED): _step(Own.CREATING, _DOUBT),
+    (Own.CREATING, Evidence.UNSENT): _step(Own.GONE, in_doubt=Own.CREATING),
+    (Own.CREATING, Evidence.FOUND): _step(Own.ACCEPTED, _TAKE_ID),
+    (Own.CREATING, Evidence.TRACED): _step(Own.ACCEPTED, _TAKE_ID, _CERTAINTY),
+    (Own.CREATING, Evidence.UNPROVEN): _step(Own.SUSPECT, _DOUBT),
+    (Own.CREATING, Evidence.ABSENT): _step(Own.SUSPECT, _DOUBT),
+    (Own.CREATING, Evidence.BURIED): _step(Own.GONE),
+    (Own.CREATING, Evidence.OUTLIVED): _step(Own.HAUNTED, _DOUBT),
+    (Own.CREATING, Evidence.RELEASED): _step(Own.GONE),
+    (Own.SUSPECT, Evidence.RESUMED): _step(Own.CREATING, _DOUBT),
+    (Own.SUSPECT, Evidence.FOUND): _step(Own.ACCEPTED, _TAKE_ID),
+    (Own.SUSPECT, Evidence.TRACED): _step(Own.ACCEPTED, _TAKE_ID, _CERTAINTY),
+    (Own.SUSPECT, Evidence.UNPROVEN): _step(Own.SUSPECT, _DOUBT),
+    (Own.SUSPECT, Evidence.ABSENT): _step(Own.SUSPECT, _DOUBT),
+    (Own.SUSPECT, Evidence.BURIED): _step(Own.GONE),
+    (Own.SUSPECT, Evidence.OUTLIVED): _step(Own.HAUNTED, _DOUBT),
+    (Own.SUSPECT, Evidence.RELEASED): _step(Own.GONE),
+    (Own.ACCEPTED, Evidence.FOUND): _step(Own.ACCEPTED, _TAKE_ID),
+    (Own.ACCEPTED, Evidence.CONDEMNED): _step(Own.DELETING),
+    (Own.ACCEPTED, Evidence.ABSENT): _step(Own.HAUNTED, _LOSE_ID, _DOUBT),
+    (Own.ACCEPTED, Evidence.BURIED): _step(Own.GONE),
+    (Own.ACCEPTED, Evidence.RELEASED): _step(Own.GONE),
+    (Own.DELETING, Evidence.CONDEMNED): _step(Own.DELETING),
+    (Own.DELETING, Evidence.SPARED): _step(Own.ACCEPTED),
+    (Own.DELETING, Evidence.ABSENT): _step(Own.HAUNTED, _LOSE_ID, _DOUBT),
+    (Own.DELETING, Evidence.BURIED): _step(Own.GONE),
+    (Own.HAUNTED, Evidence.RESUMED): _step(Own.HAUNTED, _DOUBT),
+    (Own.HAUNTED, Evidence.FOUND): _step(Own.ACCEPTED, _TAKE_ID),
+    (Own.HAUNTED, Evidence.TRACED): _step(Own.ACCEPTED, _TAKE_ID, _CERTAINTY),
+    (Own.HAUNTED, Evidence.UNPROVEN): _step(Own.SUSPECT, _DOUBT),
+    (Own.HAUNTED, Evidence.ABSENT): _step(Own.HAUNTED, _DOUBT),
+    (Own.HAUNTED, Evidence.BURIED): _step(Own.GONE),
+    (Own.HAUNTED, Evidence.OUTLIVED): _step(Own.HAUNTED, _DOUBT),
+    (Own.HAUNTED, Evidence.RELEASED): _step(Own.GONE),
+}
+
+
+def advance(row: Recorded, evidence: Evidence, **facts: Any) -> Recorded:
+    """The record after this evidence; `facts` are other columns that it brings.
+
+    Raises TransitionError for evidence that this state cannot meet, and for a second id.
+    """
+    step = TRANSITIONS.get((row.own, evidence))
+    if step is None:
+        raise TransitionError(f"{row.address} is {row.own}: {evidence}")
+    own = step.in_doubt if row.ambiguous and step.in_doubt else step.to
+    ambiguous = _is_ambiguous_after(row, step)
+    known = _id_after(row, step, facts.pop("id", None))
+    return replace(row, own=own, ambiguous=ambiguous, id=known, **facts)
+
+
+def _is_ambiguous_after(row: Recorded, step: Step) -> bool:
+    if Effect.CERTAINTY in step.effects:
+        return False
+    return row.ambiguous or Effect.DOUBT in step.effects
+
+
+def _id_after(row: Recorded, step: Step, given: str | None) -> str | None:
+    if Effect.LOSE_ID in step.effects:
+        return None
+    if Effect.TAKE_ID not in step.effects:
+        return row.id
+    if given is None or row.id not in (None, given):
+        raise TransitionError(f"{row.address} is {row.id}, and cannot be {given} as well")
+    return given
+
+
+def may_come_true(row: Recorded, now: datetime) -> bool:
+    """Whether a create of this operation may still be carried out behind our back."""
+    return now <= comes_true_until(row)
+
+
+def comes_true_until(row: Recorded) -> datetime:
+    """The last moment at which a create of this operation may be carried out unseen."""
+    if not row.ambiguous or row.last_sent_at is None:
+        return datetime.min.replace(tzinfo=UTC)
+    return datetime.fromisoformat(row.last_sent_at) + QUIET
+
+
+def absence(row: Recorded, now: datetime) -> Evidence:
+    """What it proves that nothing of this operation lives at this moment of the server's clock."""
+    return Evidence.ABSENT if may_come_true(row, now) else Evidence.BURIED
+
+
+def succession(row: Recorded, now: datetime) -> Evidence:
+    """What it proves that another operation of ours has the name (assumption A1)."""
+    return Evidence.OUTLIVED if may_come_true(row, now) else Evidence.BURIED

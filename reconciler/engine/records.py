@@ -1,0 +1,76 @@
+"""Writes records: of an intent, of what an answer shows, of a workload that was found."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from reconciler.core.diff import project
+from reconciler.core.digest import digest
+from reconciler.core.model import Desired, Own, Recorded, Remote, Seen
+from reconciler.core.planner import echo_of
+from reconciler.core.transitions import Evidence, advance
+from reconciler.engine.run import Run
+
+
+def new_row(run: Run, desired: Desired) -> Recorded:
+    """The intent to create: a new operation that has not been sent."""
+    op = run.mint_op()
+    spec = run.redactor.redact(desired.spec)
+    return Recorded(
+        op=op,
+        address=desired.address,
+        own=Own.CREATING,
+        digest=digest(spec),
+        spec=spec,
+        lifecycle=desired.lifecycle,
+        marker=str(run.marker(op)),
+        source=desired.source.file,
+        run=run.id,
+    )
+
+
+def one_more_send(row: Recorded, at: datetime) -> dict[str, Any]:
+    """What another send at that time of the server's clock changes in a record."""
+    text = at.isoformat(timespec="milliseconds")
+    return {
+        "attempts": row.attempts + 1,
+        "first_sent_at": row.first_sent_at or text,
+        "last_sent_at": text,
+    }
+
+
+def accept(
+    run: Run, row: Recorded, remote: Remote, evidence: Evidence = Evidence.FOUND
+) -> Recorded:
+    """The record of a workload that the server has, known by its id from now on."""
+    return advance(
+        row,
+        evidence,
+        id=remote.id,
+        echo=run.redactor.redact(echo_of(remote)),
+        seen=remote.seen if remote.seen is not Seen.UNKNOWN else Seen.QUEUED,
+        message="",
+        purpose=None,
+    )
+
+
+def new_row_of_stranger(run: Run, like: Recorded, remote: Remote, op: str) -> Recorded:
+    """A workload of ours that this state does not know: it may be older than the world.
+
+    Whoever made it may have sent its create more than once, until a moment ago.
+    """
+    spec = project(run.redactor.redact(echo_of(remote)), like.spec)
+    facts: dict[str, Any] = {"op": op, "digest": digest(spec), "spec": spec}
+    return replace(
+        like,
+        **facts,
+        own=Own.CREATING,
+        id=None,
+        ambiguous=True,
+        marker=str(run.marker(op)),
+        attempts=0,
+        first_sent_at=None,
+        last_sent_at=run.server_time().isoformat(timespec="milliseconds"),
+    )

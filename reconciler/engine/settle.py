@@ -1,0 +1,98 @@
+"""Settles what earlier runs left open, by reading; only what is wanted is ever sent."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from reconciler.core.model import Desired, Purpose, Recorded, Seen
+from reconciler.core.transitions import Evidence, absence, advance, may_come_true, succession
+from reconciler.engine.create import Creation
+from reconciler.engine.dispatcher import HaltedError
+from reconciler.engine.lookup import Nobody, Ours, Theirs, Unclear, Verdict, look_up
+from reconciler.engine.records import accept, new_row_of_stranger
+from reconciler.engine.run import AGAIN, UNSENT, Done, Doubtful, Outcome, Skipped, Work
+
+STILL_IN_DOUBT = "an earlier create is still in doubt"
+MAY_COME_LATE = "it may still be carried out late; looked up again by the next run"
+NEXT_PLAN = "the next plan shows what to do"
+
+
+async def settle(work: Work, row: Recorded) -> Outcome:
+    """Find out what became of a create that nobody wants as it was; never by a POST."""
+    try:
+        verdict = await look_up(work)
+    except HaltedError:
+        return Doubtful(message=STILL_IN_DOUBT, hint=AGAIN)
+    return await _conclude(work, advance(row, Evidence.RESUMED), verdict)
+
+
+async def supersede(work: Work, row: Recorded, desired: Desired) -> Outcome:
+    """Settle a create whose spec has changed since, and make what is wanted now.
+
+    Where its absence cannot be proven, the new one proves it: two cannot have one name (A1).
+    """
+    try:
+        verdict = await look_up(work)
+    except HaltedError:
+        return Doubtful(message=STILL_IN_DOUBT, hint=AGAIN)
+    row = advance(row, Evidence.RESUMED)
+    if isinstance(verdict, Ours):
+        return await _conclude(work, row, verdict)
+    evidence = Evidence.OUTLIVED
+    if isinstance(verdict, Nobody):
+        evidence = succession(row, work.run.server_time())
+    await work.advance(row, evidence, purpose=Purpose.SUPERSEDED)
+    created = await Creation(work, desired).carry_out()
+    if isinstance(created, Done) and not created.detail:
+        return replace(created, detail="created as it is wanted now")
+    return created
+
+
+async def _conclude(work: Work, row: Recorded, verdict: Verdict) -> Outcome:
+    now = work.run.server_time()
+    match verdict:
+        case Ours(remote=remote, marker=marker) if marker.op == row.op:
+            found = Evidence.TRACED if row.attempts == 1 else Evidence.FOUND
+            await work.commit(accept(work.run, row, remote, found))
+            return Done(id=remote.id, detail=f"it had been created; {NEXT_PLAN}")
+        case Ours():
+            await _take_over(work, row, verdict)
+            await work.advance(row, succession(row, now), purpose=Purpose.SUPERSEDED)
+            return Done(detail="it was never carried out; another of ours has its name")
+        case Theirs() | Nobody() if not may_come_true(row, now):
+            await work.advance(row, Evidence.BURIED, message="never carried out")
+            return Done(detail="it was never carried out")
+        case Theirs() | Nobody():
+            await work.advance(row, Evidence.ABSENT, message=MAY_COME_LATE)
+            return Doubtful(message=MAY_COME_LATE, hint=AGAIN)
+        case Unclear(message=message):
+            await work.advance(row, Evidence.UNPROVEN, message=message)
+            return Doubtful(message=message, hint=AGAIN)
+
+
+async def forget_missing(work: Work, row: Recorded) -> Outcome:
+    """Drop the record of a workload that the server lost.
+
+    Another one of ours under its name is taken into the state: nothing that we made may be lost.
+    """
+    try:
+        verdict = await look_up(work)
+    except HaltedError:
+        return Skipped(message=UNSENT)
+    await lose(work, row)
+    if isinstance(verdict, Ours) and await _take_over(work, row, verdict):
+        return Done(id=row.id, detail=f"a successor has its name; {NEXT_PLAN}")
+    return Done(id=row.id)
+
+
+async def lose(work: Work, row: Recorded) -> None:
+    """Record that the server no longer has a workload that nobody here deleted."""
+    await work.advance(row, absence(row, work.run.server_time()), seen=Seen.MISSING)
+
+
+async def _take_over(work: Work, row: Recorded, found: Ours) -> bool:
+    if found.marker.op in work.run.known:
+        return False
+    stranger = new_row_of_stranger(work.run, row, found.remote, found.marker.op)
+    await work.commit(accept(work.run, stranger, found.remote))
+    return True

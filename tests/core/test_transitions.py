@@ -1,0 +1,169 @@
+"""The table of what evidence does to a record, whole and law by law."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reconciler.core.model import Own, Recorded
+from reconciler.core.transitions import (
+    TRANSITIONS,
+    Evidence,
+    TransitionError,
+    absence,
+    advance,
+    comes_true_until,
+    may_come_true,
+    succession,
+)
+from tests.factories import make_desired, make_recorded
+
+SENT = datetime(2026, 3, 15, 12, 0, tzinfo=UTC)
+# Own, evidence: what becomes of a certain record / of an ambiguous one. `?` marks the bit.
+TABLE = """
+CREATING INTENDED   CREATING   / CREATING?
+CREATING RESUMED    CREATING?  / CREATING?
+CREATING UNANSWERED CREATING?  / CREATING?
+CREATING UNSENT     GONE       / CREATING?
+CREATING FOUND      ACCEPTED   / ACCEPTED?
+CREATING TRACED     ACCEPTED   / ACCEPTED
+CREATING UNPROVEN   SUSPECT?   / SUSPECT?
+CREATING ABSENT     SUSPECT?   / SUSPECT?
+CREATING BURIED     GONE       / GONE?
+CREATING OUTLIVED   HAUNTED?   / HAUNTED?
+CREATING RELEASED   GONE       / GONE?
+SUSPECT  RESUMED    CREATING?  / CREATING?
+SUSPECT  FOUND      ACCEPTED   / ACCEPTED?
+SUSPECT  TRACED     ACCEPTED   / ACCEPTED
+SUSPECT  UNPROVEN   SUSPECT?   / SUSPECT?
+SUSPECT  ABSENT     SUSPECT?   / SUSPECT?
+SUSPECT  BURIED     GONE       / GONE?
+SUSPECT  OUTLIVED   HAUNTED?   / HAUNTED?
+SUSPECT  RELEASED   GONE       / GONE?
+ACCEPTED FOUND      ACCEPTED   / ACCEPTED?
+ACCEPTED CONDEMNED  DELETING   / DELETING?
+ACCEPTED ABSENT     HAUNTED?   / HAUNTED?
+ACCEPTED BURIED     GONE       / GONE?
+ACCEPTED RELEASED   GONE       / GONE?
+DELETING CONDEMNED  DELETING   / DELETING?
+DELETING SPARED     ACCEPTED   / ACCEPTED?
+DELETING ABSENT     HAUNTED?   / HAUNTED?
+DELETING BURIED     GONE       / GONE?
+HAUNTED  RESUMED    HAUNTED?   / HAUNTED?
+HAUNTED  FOUND      ACCEPTED   / ACCEPTED?
+HAUNTED  TRACED     ACCEPTED   / ACCEPTED
+HAUNTED  UNPROVEN   SUSPECT?   / SUSPECT?
+HAUNTED  ABSENT     HAUNTED?   / HAUNTED?
+HAUNTED  BURIED     GONE       / GONE?
+HAUNTED  OUTLIVED   HAUNTED?   / HAUNTED?
+HAUNTED  RELEASED   GONE       / GONE?
+"""
+
+
+def _row(own: Own, *, ambiguous: bool, sent: datetime | None = SENT) -> Recorded:
+    known = own in (Own.ACCEPTED, Own.DELETING)
+    return replace(
+        make_recorded(make_desired(), own=own, id="id-1" if known else None),
+        ambiguous=ambiguous,
+        last_sent_at=sent.isoformat() if sent else None,
+    )
+
+
+def _after(own: Own, evidence: Evidence, *, ambiguous: bool) -> str:
+    facts = {"id": "id-1"} if evidence in (Evidence.FOUND, Evidence.TRACED) else {}
+    row = advance(_row(own, ambiguous=ambiguous), evidence, **facts)
+    return row.own.value + ("?" if row.ambiguous else "")
+
+
+def test_every_step_leads_where_the_table_says() -> None:
+    """Each state, each piece of evidence, with and without a create that may come true."""
+    told = [
+        f"{own.value:8} {evidence.name:10} "
+        f"{_after(own, evidence, ambiguous=False):10} / {_after(own, evidence, ambiguous=True)}"
+        for own, evidence in TRANSITIONS
+    ]
+    assert told == TABLE.strip().splitlines()
+
+
+@pytest.mark.parametrize("own", Own)
+@pytest.mark.parametrize("evidence", Evidence)
+def test_what_the_table_does_not_name_is_a_defect(own: Own, evidence: Evidence) -> None:
+    """Evidence that a state cannot meet is never taken for something else."""
+    if (own, evidence) in TRANSITIONS:
+        return
+    with pytest.raises(TransitionError):
+        advance(_row(own, ambiguous=True), evidence, id="id-1")
+
+
+def test_nothing_leads_out_of_the_end() -> None:
+    """What is GONE stays gone: its operation is never used again."""
+    assert not [evidence for own, evidence in TRANSITIONS if own is Own.GONE]
+
+
+STEPS = st.lists(st.sampled_from(Evidence), max_size=12)
+
+
+@given(start=st.sampled_from(Own), ambiguous=st.booleans(), steps=STEPS)
+def test_an_id_is_never_overwritten_and_lost_only_with_its_workload(
+    start: Own, ambiguous: bool, steps: list[Evidence]
+) -> None:
+    """Whatever happens to a record: ACCEPTED and DELETING have an id, a ghost has none (I5, I6)."""
+    row = _row(start, ambiguous=ambiguous)
+    for number, evidence in enumerate(steps):
+        try:
+            after = advance(row, evidence, id=f"id-{number}")
+        except TransitionError:
+            continue
+        if row.id is not None and after.id != row.id:
+            assert (after.id, evidence) == (None, Evidence.ABSENT)
+        assert (after.id is not None) or after.own not in (Own.ACCEPTED, Own.DELETING)
+        assert after.own is not Own.HAUNTED or after.id is None
+        row = after
+
+
+@given(start=st.sampled_from(Own), steps=STEPS)
+def test_a_doubt_ends_only_by_evidence(start: Own, steps: list[Evidence]) -> None:
+    """An ambiguous create is dropped only for a proof of its absence, or by somebody's decision."""
+    row = _row(start, ambiguous=True)
+    for evidence in steps:
+        try:
+            after = advance(row, evidence, id=row.id or "id-1")
+        except TransitionError:
+            continue
+        if row.ambiguous and after.own is Own.GONE:
+            assert evidence in (Evidence.BURIED, Evidence.RELEASED)
+        if row.ambiguous and not after.ambiguous:
+            assert evidence is Evidence.TRACED
+        row = after
+
+
+def test_a_second_id_is_refused() -> None:
+    """Two workloads for one operation are not one record."""
+    with pytest.raises(TransitionError, match="is id-1, and cannot be id-2 as well"):
+        advance(_row(Own.ACCEPTED, ambiguous=False), Evidence.FOUND, id="id-2")
+
+
+@pytest.mark.parametrize(
+    ("own", "ambiguous", "sent", "seconds", "late"),
+    [
+        (Own.CREATING, True, SENT, 0, True),
+        (Own.CREATING, True, SENT, 300, True),
+        (Own.CREATING, True, SENT, 301, False),
+        (Own.CREATING, True, None, 0, False),
+        (Own.CREATING, False, SENT, 0, False),
+        (Own.ACCEPTED, True, SENT, 10, True),
+    ],
+)
+def test_an_unanswered_create_may_come_true_for_five_minutes(
+    own: Own, ambiguous: bool, sent: datetime | None, seconds: int, late: bool
+) -> None:
+    """An answered one never does (assumption A4)."""
+    row, now = _row(own, ambiguous=ambiguous, sent=sent), SENT + timedelta(seconds=seconds)
+    assert may_come_true(row, now) is late
+    assert absence(row, now) is (Evidence.ABSENT if late else Evidence.BURIED)
+    assert succession(row, now) is (Evidence.OUTLIVED if late else Evidence.BURIED)
+    assert (now <= comes_true_until(row)) is late
