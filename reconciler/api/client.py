@@ -43,6 +43,7 @@ T = TypeVar("T")
 _PAGE_SIZE = 500
 # A server that ignores the filter would have us read its whole list.
 _MOST_PAGES = 20
+_MOST_PAGES_OF_A_PROJECT = 400
 _FILTERABLE = re.compile(r"[A-Za-z0-9._-]+")
 _NO_LIST = (404, 405, 501)
 
@@ -132,7 +133,19 @@ class HttpWorkloadApi:
             return Listed(
                 ids=(), trusted=False, message=f"{address} cannot be written as a list filter"
             )
-        return await self._pages(address, self._exchange.deadline())
+        filter_by = f"projectId=={address.project},name=={address.name}"
+        return await self._pages(str(address), filter_by, lambda item: item.address == address)
+
+    async def find_all(self, project: str) -> Answer:
+        """List the live workloads of one project (v1 list, all its pages)."""
+        if not _FILTERABLE.fullmatch(project):
+            return Listed(ids=(), trusted=False, message=f"{project} cannot be written as a filter")
+        return await self._pages(
+            f"project {project}",
+            f"projectId=={project}",
+            lambda item: item.address.project == project,
+            most=_MOST_PAGES_OF_A_PROJECT,
+        )
 
     async def _about(
         self, method: str, workload_id: str, reader: Callable[[object], Remote]
@@ -161,23 +174,30 @@ class HttpWorkloadApi:
             return unreadable(reply, str(error))
         return Accepted(remote=remote, **_silent(reply))
 
-    async def _pages(self, address: Address, deadline: float) -> Answer:
+    async def _pages(
+        self,
+        what: str,
+        filter_by: str,
+        match: Callable[[ListItem], bool],
+        *,
+        most: int = _MOST_PAGES,
+    ) -> Answer:
         found: list[ListItem] = []
         offset = 0
-        for _ in range(_MOST_PAGES):
-            reply = await self._ask(_list_call(address, offset), deadline)
+        for _ in range(most):
+            reply = await self._ask(_list_call(filter_by, offset), self._exchange.deadline())
             if isinstance(reply, Answer):
                 return reply
             page = _page(reply)
             if isinstance(page, Answer):
                 return page
-            found += (item for item in page.items if _is_match(item, address))
+            found += (item for item in page.items if item.deleted_at is None and match(item))
             if page.next is None:
                 return Listed(ids=_in_order(found), **_silent(reply))
             if page.next <= offset:
                 return unreadable(reply, "next does not lead on")
             offset = page.next
-        return Ambiguous(message=f"the list of {address} did not end within {_MOST_PAGES} pages")
+        return Ambiguous(message=f"the list of {what} did not end within {most} pages")
 
     async def _ask(self, call: Call, deadline: float) -> Reply | Answer:
         bearer = await self._in_time(self._tokens.current(), deadline)
@@ -215,11 +235,8 @@ def _has_id(remote: Remote, wanted: str) -> None:
         raise WireError(f"it describes workload {remote.id}, asked for was {wanted}")
 
 
-def _list_call(address: Address, offset: int) -> Call:
-    params = {
-        "filterBy": f"projectId=={address.project},name=={address.name}",
-        "limit": str(_PAGE_SIZE),
-    }
+def _list_call(filter_by: str, offset: int) -> Call:
+    params = {"filterBy": filter_by, "limit": str(_PAGE_SIZE)}
     if offset:
         params["offset"] = str(offset)
     return Call(method="GET", path=LIST_PATH, params=params)
@@ -235,10 +252,6 @@ def _page(reply: Reply) -> ListPage | Answer:
         return read_page(reply.data)
     except WireError as error:
         return unreadable(reply, str(error))
-
-
-def _is_match(item: ListItem, address: Address) -> bool:
-    return item.address == address and item.deleted_at is None
 
 
 def _in_order(found: list[ListItem]) -> tuple[str, ...]:

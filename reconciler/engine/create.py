@@ -15,12 +15,12 @@ from reconciler.core.answers import (
     Unavailable,
 )
 from reconciler.core.body import make_body
-from reconciler.core.model import Desired, Own, Purpose, Recorded, Remote
+from reconciler.core.model import Desired, Own, Purpose, Recorded
 from reconciler.core.retry import Tries
 from reconciler.core.transitions import Evidence, absence, advance, succession
 from reconciler.engine.dispatcher import HaltedError
 from reconciler.engine.lookup import Nobody, Ours, Theirs, Unclear, Verdict, look_up
-from reconciler.engine.records import accept, new_row, new_row_of_stranger, one_more_send
+from reconciler.engine.records import accept, new_row, one_more_send, row_of_stranger
 from reconciler.engine.run import (
     AGAIN,
     UNSENT,
@@ -82,7 +82,7 @@ class Creation:
     async def _conclude(self, answer: Answer) -> Outcome:
         match answer:
             case Accepted(remote=remote):
-                return await self._accept(remote, Done(id=remote.id))
+                return await self._take(accept(self._run, self._row, remote), Done(id=remote.id))
             case Conflict():
                 return await self._resolve(answer)
             case Ambiguous() | Unavailable():
@@ -101,11 +101,9 @@ class Creation:
         self._unanswered += 1
         self._unclear_at = self._row.last_sent_at
 
-    async def _accept(
-        self, remote: Remote, done: Done, evidence: Evidence = Evidence.FOUND
-    ) -> Outcome:
+    async def _take(self, row: Recorded, done: Done) -> Outcome:
         """Record the id before anything is said about it."""
-        self._row = accept(self._run, self._row, remote, evidence)
+        self._row = row
         await self._work.commit(self._row)
         if not self._run.options.wait:
             return done
@@ -170,15 +168,17 @@ class Creation:
         done = Done(id=remote.id, detail="an earlier request had created it; adopted by its marker")
         if op == self._row.op:
             traced = self._row.ambiguous and self._unanswered == 1
-            return await self._accept(remote, done, Evidence.TRACED if traced else Evidence.FOUND)
+            evidence = Evidence.TRACED if traced else Evidence.FOUND
+            return await self._take(accept(self._run, self._row, remote, evidence), done)
         known = self._run.known.get(op)
         if known and (known.own is Own.DELETING or known.id not in (None, remote.id)):
             return await self._leave(f"workload {remote.id} repeats the operation of {known.id}")
         if self._row.attempts:
             evidence = succession(self._row, self._run.server_time())
             await self._work.advance(self._row, evidence, purpose=Purpose.SUPERSEDED)
-        self._row = known or new_row_of_stranger(self._run, self._row, remote, op)
-        return await self._accept(remote, done)
+        if known is None:
+            return await self._take(row_of_stranger(self._run, self._row, remote, op), done)
+        return await self._take(accept(self._run, known, remote), done)
 
     async def _leave(self, message: str) -> Outcome:
         """Touch nothing that cannot be explained; an intent that was never sent is no doubt."""

@@ -8,8 +8,9 @@ from typing import Any
 
 from reconciler.core.diff import project
 from reconciler.core.digest import digest
-from reconciler.core.model import Desired, Own, Recorded, Remote, Seen
+from reconciler.core.model import Desired, Json, Own, Recorded, Remote, Seen
 from reconciler.core.planner import echo_of
+from reconciler.core.redact import Redactor
 from reconciler.core.transitions import Evidence, advance
 from reconciler.engine.run import Run
 
@@ -56,21 +57,39 @@ def accept(
     )
 
 
-def new_row_of_stranger(run: Run, like: Recorded, remote: Remote, op: str) -> Recorded:
-    """A workload of ours that this state does not know: it may be older than the world.
-
-    Whoever made it may have sent its create more than once, until a moment ago.
-    """
-    spec = project(run.redactor.redact(echo_of(remote)), like.spec)
-    facts: dict[str, Any] = {"op": op, "digest": digest(spec), "spec": spec}
+def row_of_stranger(run: Run, like: Recorded, remote: Remote, op: str) -> Recorded:
+    """A workload of ours that this state does not know: it may be older than the world."""
+    found = row_of_found(
+        remote, op, redactor=run.redactor, declared=like.spec, at=run.server_time()
+    )
     return replace(
-        like,
-        **facts,
-        own=Own.CREATING,
-        id=None,
-        ambiguous=True,
+        found,
+        lifecycle=like.lifecycle,
         marker=str(run.marker(op)),
-        attempts=0,
-        first_sent_at=None,
-        last_sent_at=run.server_time().isoformat(timespec="milliseconds"),
+        source=like.source,
+        run=run.id,
+    )
+
+
+def row_of_found(
+    remote: Remote, op: str, *, redactor: Redactor, declared: Json | None, at: datetime
+) -> Recorded:
+    """The record of a workload that somebody else made, or a run that this state knows nothing of.
+
+    Of its content only what is declared counts, all of it where nothing is. Whoever made it may
+    have sent its create more than once, until a moment ago.
+    """
+    echo = redactor.redact(echo_of(remote))
+    spec = echo if declared is None else project(echo, declared)
+    return Recorded(
+        op=op,
+        address=remote.address,
+        own=Own.ACCEPTED,
+        digest=digest(spec),
+        spec=spec,
+        seen=remote.seen,
+        id=remote.id,
+        ambiguous=True,
+        last_sent_at=at.isoformat(timespec="milliseconds"),
+        echo=echo,
     )

@@ -9,7 +9,7 @@ from reconciler.core.transitions import Evidence, absence, advance, may_come_tru
 from reconciler.engine.create import Creation
 from reconciler.engine.dispatcher import HaltedError
 from reconciler.engine.lookup import Nobody, Ours, Theirs, Unclear, Verdict, look_up
-from reconciler.engine.records import accept, new_row_of_stranger
+from reconciler.engine.records import accept, row_of_stranger
 from reconciler.engine.run import AGAIN, UNSENT, Done, Doubtful, Outcome, Skipped, Work
 
 STILL_IN_DOUBT = "an earlier create is still in doubt"
@@ -93,6 +93,5 @@ async def lose(work: Work, row: Recorded) -> None:
 async def _take_over(work: Work, row: Recorded, found: Ours) -> bool:
     if found.marker.op in work.run.known:
         return False
-    stranger = new_row_of_stranger(work.run, row, found.remote, found.marker.op)
-    await work.commit(accept(work.run, stranger, found.remote))
+    await work.commit(row_of_stranger(work.run, row, found.remote, found.marker.op))
     return True
