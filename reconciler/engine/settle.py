@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from reconciler.core.model import Desired, Purpose, Recorded, Seen
+from reconciler.core.model import Desired, Own, Purpose, Recorded, Seen
 from reconciler.core.transitions import Evidence, absence, advance, may_come_true, succession
 from reconciler.engine.create import Creation
 from reconciler.engine.dispatcher import HaltedError
@@ -14,6 +14,8 @@ from reconciler.engine.run import AGAIN, UNSENT, Done, Doubtful, Outcome, Skippe
 
 STILL_IN_DOUBT = "an earlier create is still in doubt"
 MAY_COME_LATE = "it may still be carried out late; looked up again by the next run"
+NEVER_CARRIED_OUT = "it was never carried out"
+NOTHING_LEFT = "nothing of it is left"
 NEXT_PLAN = "the next plan shows what to do"
 
 
@@ -58,10 +60,11 @@ async def _conclude(work: Work, row: Recorded, verdict: Verdict) -> Outcome:
         case Ours():
             await _take_over(work, row, verdict)
             await work.advance(row, succession(row, now), purpose=Purpose.SUPERSEDED)
-            return Done(detail="it was never carried out; another of ours has its name")
+            return Done(detail=f"{NEVER_CARRIED_OUT}; another of ours has its name")
         case Theirs() | Nobody() if not may_come_true(row, now):
-            await work.advance(row, Evidence.BURIED, message="never carried out")
-            return Done(detail="it was never carried out")
+            message = NOTHING_LEFT if row.own is Own.HAUNTED else NEVER_CARRIED_OUT
+            await work.advance(row, Evidence.BURIED, message=message)
+            return Done(detail=message)
         case Theirs() | Nobody():
             await work.advance(row, Evidence.ABSENT, message=MAY_COME_LATE)
             return Doubtful(message=MAY_COME_LATE, hint=AGAIN)

@@ -180,7 +180,7 @@ def test_what_is_missing_and_unwanted_is_looked_up_before_it_is_forgotten() -> N
     assert deleted.summary == {"deleted": 1}
     assert (world.live(), world.state()) == (["b"], ["a HAUNTED Deleted", "b ACCEPTED Synced"])
     world.timeline.skip(301.0)
-    assert world.apply(wish("b")).told == ["done: resolve 4501/a: it was never carried out"]
+    assert world.apply(wish("b")).told == ["done: resolve 4501/a: nothing of it is left"]
     assert world.state() == ["b ACCEPTED Synced"]
 
 
