@@ -153,16 +153,25 @@ def _settle(row: Recorded, desired: Desired | None, world: _World) -> AnyAction:
     """A create whose outcome is unknown: send the same again, or read, but never forget it."""
     same = desired is not None and body_digest(desired, world.redactor) == row.digest
     if same and not world.options.no_create:
-        detail = "a create was cut short; the same request is sent again"
+        remedy = "the same request is sent again"
     elif same:
-        detail = "a create was cut short; looked up, and not sent again because of --no-create"
+        remedy = "looked up, and not sent again because of --no-create"
     elif desired is not None:
-        detail = "a create was cut short and the spec has changed since; it is looked up first"
+        remedy = "the spec has changed since, so it is looked up before anything is sent"
     else:
-        detail = "a create was cut short and is no longer wanted; it is looked up, not repeated"
+        remedy = "it is no longer wanted, so it is looked up and not repeated"
+    detail = f"{_doubt(row)}; {remedy}"
     case = Case(row=row, desired=desired, options=world.options)
     wanted = None if world.options.no_create else desired
     return Resolve(**case.common(Reason.IN_DOUBT, detail), recorded=row, desired=wanted, same=same)
+
+
+def _doubt(row: Recorded) -> str:
+    """What is not known, since when, and what the last look at the server was missing."""
+    sent = datetime.fromisoformat(row.last_sent_at) if row.last_sent_at else None
+    when = f" of {sent:%Y-%m-%d %H:%M:%S} UTC" if sent else ""
+    missing = f" ({row.message})" if row.own is Own.SUSPECT and row.message else ""
+    return f"a create{when} was cut short{missing}"
 
 
 def _watch(row: Recorded, world: _World) -> AnyAction:

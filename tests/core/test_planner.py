@@ -470,7 +470,8 @@ def test_a_deletion_that_has_begun_is_finished_first(
     assert action.gpus.before == (0 if live is MISSING else 1)
 
 
-AGAIN = "a create was cut short; the same request is sent again"
+CUT_SHORT = "a create of 2026-11-20 09:00:00 UTC was cut short"
+AGAIN = f"{CUT_SHORT}; the same request is sent again"
 
 
 @pytest.mark.parametrize("own", [Own.CREATING, Own.SUSPECT])
@@ -484,25 +485,25 @@ AGAIN = "a create was cut short; the same request is sent again"
             WANTED,
             {"no_create": True},
             False,
-            "a create was cut short; looked up, and not sent again because of --no-create",
+            f"{CUT_SHORT}; looked up, and not sent again because of --no-create",
         ),
         (
             CHANGED,
             {},
             True,
-            "a create was cut short and the spec has changed since; it is looked up first",
+            f"{CUT_SHORT}; the spec has changed since, so it is looked up before anything is sent",
         ),
         (
             CHANGED,
             {"no_create": True},
             False,
-            "a create was cut short and the spec has changed since; it is looked up first",
+            f"{CUT_SHORT}; the spec has changed since, so it is looked up before anything is sent",
         ),
         (
             None,
             {},
             False,
-            "a create was cut short and is no longer wanted; it is looked up, not repeated",
+            f"{CUT_SHORT}; it is no longer wanted, so it is looked up and not repeated",
         ),
     ],
 )
@@ -581,6 +582,15 @@ def test_what_a_flag_holds_back(
     assert (action.reason, action.detail) == expected
     assert action.gpus.before == action.gpus.after
     assert action.id == (row.id if row else None)
+
+
+def test_a_doubt_says_which_evidence_is_missing() -> None:
+    """Whoever has to decide sees what the last run looked for in vain."""
+    words = "the server's list does not show it"
+    row = make_recorded(WANTED, own=Own.SUSPECT, message=words, last_sent_at=None)
+    assert told(decide(WANTED, row))[2] == (
+        f"a create was cut short ({words}); the same request is sent again"
+    )
 
 
 SENT = datetime(2026, 3, 15, 12, 0, tzinfo=UTC)
