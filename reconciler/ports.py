@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
@@ -30,6 +31,10 @@ class WorkloadApi(Protocol):
 
     async def find(self, address: Address) -> Answer:
         """List the ids of live workloads of that name: Listed, or why it cannot be told."""
+        ...
+
+    async def find_all(self, project: str) -> Answer:
+        """List the ids of all live workloads of a project: Listed, or why it cannot be told."""
         ...
 
 
@@ -68,3 +73,81 @@ class Clock(Protocol):
     async def sleep(self, seconds: float) -> None:
         """Wait that long."""
         ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunEntry:
+    """One run in a state's history: an apply, or a surgery on the record.
+
+    Times are RFC 3339 in UTC, `took` is in seconds. Without `finished` the run was killed or is
+    still going on. `counts` says what was done to how many workloads, without zeros.
+    """
+
+    id: str
+    command: str
+    user: str
+    host: str
+    started: str
+    finished: str | None = None
+    took: float | None = None
+    stopped_by: str = ""
+    exit_code: int | None = None
+    counts: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActionEntry:
+    """What one run did to one workload; `seconds` is None where nothing was begun."""
+
+    address: str
+    action: str
+    outcome: str
+    reason: str = ""
+    message: str = ""
+    id: str | None = None
+    seconds: float | None = None
+
+
+class RunHistory(Protocol):
+    """The runs that a state remembers; every write is durable when it returns."""
+
+    def begin_run(self, run: RunEntry) -> None:
+        """Remember that a run began, and forget the oldest ones."""
+        ...
+
+    def add_actions(self, run_id: str, actions: Sequence[ActionEntry]) -> None:
+        """Remember what a run did, after what it did before."""
+        ...
+
+    def end_run(self, run: RunEntry) -> None:
+        """Remember how a run ended."""
+        ...
+
+    def runs(self) -> Sequence[RunEntry]:
+        """Every run that is remembered, the newest first."""
+        ...
+
+    def actions(self, run_id: str) -> Sequence[ActionEntry]:
+        """What one run did, in the order in which it ended."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Flaw:
+    """Something wrong with a state, and the way out of it."""
+
+    message: str
+    hint: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inspection:
+    """What a look at all of a state found; `in_doubt` is no flaw, the next apply looks again."""
+
+    path: str
+    format: int
+    records: int
+    in_doubt: int
+    runs: int
+    backups: int
+    flaws: tuple[Flaw, ...] = ()

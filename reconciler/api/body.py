@@ -44,7 +44,7 @@ def parse_object(body: bytes, content_type: str) -> Mapping[str, Any]:
     if not _JSON.fullmatch(media):
         raise BodyError(f"{media or 'a body without a content type'} instead of JSON{_title(body)}")
     try:
-        data = json.loads(body, parse_constant=_no_constant, parse_float=_finite)
+        data = _DECODER.decode(body.decode(json.detect_encoding(body), "surrogatepass"))
     except (ValueError, RecursionError):
         raise BodyError("JSON that cannot be read") from None
     if _SURROGATE_ESCAPE.search(body):
@@ -85,6 +85,10 @@ def _finite(text: str) -> float:
     if math.isinf(number):
         raise ValueError("a number beyond what can be kept")
     return number
+
+
+# Made once: `json.loads` would make one for every body.
+_DECODER = json.JSONDecoder(parse_constant=_no_constant, parse_float=_finite)
 
 
 def _without_lone_surrogates(data: object) -> Any:

@@ -46,6 +46,7 @@ _MOST_PAGES = 20
 _MOST_PAGES_OF_A_PROJECT = 400
 _FILTERABLE = re.compile(r"[A-Za-z0-9._-]+")
 _NO_LIST = (404, 405, 501)
+_ENCODER = json.JSONEncoder(allow_nan=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,7 +110,7 @@ class HttpWorkloadApi:
     async def create(self, body: Json) -> Answer:
         """POST a workload; Accepted only where the reply carries our name and project."""
         try:
-            content = json.dumps(body, allow_nan=False).encode()
+            content = _ENCODER.encode(body).encode()
         except (TypeError, ValueError) as error:
             return NotSent(message=f"the spec cannot be written as JSON: {error}", permanent=True)
         wanted = address_of(body)

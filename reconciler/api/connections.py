@@ -2,54 +2,59 @@
 
 from __future__ import annotations
 
-import os
 import ssl
-from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator
 
 import aiohttp
 import httpx
+from aiohttp.connector import Connection
+from aiohttp.tracing import Trace
 from yarl import URL
+
+from reconciler.api.failures import UnconnectedError, break_of, failure_of
+from reconciler.api.identity import ClientCertificate
+from reconciler.api.proxies import Proxy
 
 
 class AiohttpTransport(httpx.AsyncBaseTransport):
     """Sends each request once, over at most `limit` connections to one server.
 
     Failures are sorted by what they prove, which is why this is not left to an adapter from
-    elsewhere: ConnectError and ConnectTimeout mean that nothing was sent, everything else that it
-    may have been. No redirects, cookies, proxies or decoding; the environment is not read.
+    elsewhere: see `failure_of`. No redirects, cookies or decoding; the environment is not read.
+    `identity` is what `context` shows to the server, for messages that name it.
     """
 
-    def __init__(self, *, context: ssl.SSLContext, limit: int, keep_alive: float) -> None:
+    def __init__(
+        self,
+        *,
+        context: ssl.SSLContext,
+        limit: int,
+        keep_alive: float,
+        proxy: Proxy | None = None,
+        identity: ClientCertificate | None = None,
+    ) -> None:
         self._context = context
         self._limit = limit
         self._keep_alive = keep_alive
+        self._proxy = proxy
+        self._identity = identity
         self._session: aiohttp.ClientSession | None = None
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send a request whose body is in memory; the answer's body is still to be read."""
-        timeouts = request.extensions.get("timeout", {})
-        with _translated(request):
-            answer = await self._open_session().request(
-                request.method,
-                # The target goes out as httpx wrote it: quoting it again would change it.
-                URL(str(request.url), encoded=True),
-                headers=request.headers.multi_items(),
-                data=request.content or None,
-                allow_redirects=False,
-                timeout=aiohttp.ClientTimeout(
-                    total=None,
-                    connect=timeouts.get("pool"),
-                    sock_connect=timeouts.get("connect"),
-                    sock_read=timeouts.get("read"),
-                ),
+        try:
+            answer = await self._send(request)
+        except aiohttp.ClientError as error:
+            failure = failure_of(error, request, proxy=self._proxy, identity=self._identity)
+        else:
+            return httpx.Response(
+                answer.status,
+                headers=answer.raw_headers,
+                stream=_Body(answer, request),
+                request=request,
             )
-        return httpx.Response(
-            answer.status,
-            headers=answer.raw_headers,
-            stream=_Body(answer, request),
-            request=request,
-        )
+        # Not where it was caught: aiohttp's exception holds the request's headers.
+        raise failure
 
     async def aclose(self) -> None:
         """Close every connection."""
@@ -57,15 +62,35 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
             await self._session.close()
             self._session = None
 
+    async def _send(self, request: httpx.Request) -> aiohttp.ClientResponse:
+        timeouts = request.extensions.get("timeout", {})
+        return await self._open_session().request(
+            request.method,
+            # The target goes out as httpx wrote it: quoting it again would change it.
+            URL(str(request.url), encoded=True),
+            headers=request.headers.multi_items(),
+            data=request.content or None,
+            allow_redirects=False,
+            proxy=self._proxy.address if self._proxy else None,
+            proxy_headers=_login(self._proxy),
+            timeout=aiohttp.ClientTimeout(
+                total=None,
+                connect=timeouts.get("pool"),
+                sock_connect=timeouts.get("connect"),
+                sock_read=timeouts.get("read"),
+            ),
+        )
+
     def _open_session(self) -> aiohttp.ClientSession:
         # A session belongs to the event loop that is running when it is made.
         if self._session is None:
             self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(
+                connector=_Connector(
                     limit=self._limit, keepalive_timeout=self._keep_alive, ssl=self._context
                 ),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 auto_decompress=False,
+                # It would also take logins from ~/.netrc; proxies are chosen by `proxy_for`.
                 trust_env=False,
             )
             # aiohttp would repeat a GET or DELETE by itself when a kept connection turns out to be
@@ -73,6 +98,27 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
             # public switch: a test with such a server proves that this one still works.
             self._session._retry_connection = False
         return self._session
+
+
+class _Connector(aiohttp.TCPConnector):
+    """Tells a proxy's failures from the server's, which aiohttp raises as the same exceptions."""
+
+    async def connect(
+        self,
+        req: aiohttp.ClientRequest,
+        traces: list[Trace],
+        timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109 - aiohttp's signature
+    ) -> Connection:
+        """Get a connection; raises UnconnectedError where a proxy gives none."""
+        try:
+            return await super().connect(req, traces, timeout)
+        except (aiohttp.ClientConnectorError, TimeoutError):
+            raise
+        except aiohttp.ClientHttpProxyError as error:
+            status: int | None = error.status
+        except (aiohttp.ClientError, OSError):
+            status = None
+        raise UnconnectedError(status)
 
 
 class _Body(httpx.AsyncByteStream):
@@ -83,46 +129,18 @@ class _Body(httpx.AsyncByteStream):
         self._request = request
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        with _translated(self._request):
+        try:
             async for chunk in self._answer.content.iter_any():
                 yield chunk
+        except aiohttp.ClientError as error:
+            raise break_of(error, self._request) from error
 
     async def aclose(self) -> None:
         # Gives the connection back after a whole body, and closes it after a part of one.
         self._answer.release()
 
 
-@contextmanager
-def _translated(request: httpx.Request) -> Iterator[None]:
-    """Raise httpx's exceptions for aiohttp's."""
-    try:
-        yield
-    except aiohttp.ConnectionTimeoutError as error:
-        raise httpx.ConnectTimeout(str(error), request=request) from error
-    except aiohttp.ClientConnectorCertificateError as error:
-        cause = error.certificate_error
-        raise httpx.ConnectError(str(cause), request=request) from cause
-    except aiohttp.ClientConnectorSSLError as error:
-        raise httpx.ConnectError(str(error.os_error), request=request) from error
-    except aiohttp.ClientConnectorError as error:
-        raise httpx.ConnectError(_why_unconnected(error.os_error), request=request) from error
-    except (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError) as error:
-        raise httpx.UnsupportedProtocol(str(error), request=request) from error
-    except aiohttp.ServerDisconnectedError as error:
-        words = "the server hung up without an answer"
-        raise httpx.RemoteProtocolError(words, request=request) from error
-    except aiohttp.ClientPayloadError as error:
-        words = "the answer ended too early"
-        raise httpx.RemoteProtocolError(words, request=request) from error
-    except aiohttp.ClientResponseError as error:
-        words = f"not an HTTP answer: {(error.message.splitlines() or [''])[0].rstrip(':')}"
-        raise httpx.RemoteProtocolError(words, request=request) from error
-    except aiohttp.ClientError as error:
-        raise httpx.ReadError(str(error) or type(error).__name__, request=request) from error
-
-
-def _why_unconnected(error: OSError) -> str:
-    """The system's words for it; aiohttp's own repeat the address, which our message has."""
-    if error.errno and error.errno > 0:
-        return os.strerror(error.errno)
-    return error.strerror or str(error)
+def _login(proxy: Proxy | None) -> dict[str, str] | None:
+    if proxy is None or proxy.login is None:
+        return None
+    return {"Proxy-Authorization": proxy.login.reveal()}

@@ -6,6 +6,7 @@ import asyncio
 import ssl
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import httpx
@@ -22,6 +23,12 @@ USER_AGENT = f"workload-reconciler/{__version__}"
 _MESSAGE_KEYS = ("message", "error_description", "detail", "title", "error")
 _CONNECT_SHARE = 0.25
 _NO_SECRET = Secret(value="")
+_HEADERS = (
+    (b"Accept", b"application/json"),
+    (b"Accept-Encoding", b"gzip"),
+    (b"User-Agent", USER_AGENT.encode()),
+)
+_JSON = (b"Content-Type", b"application/json")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,11 +45,12 @@ class Call:
 class Reply:
     """A complete answer; `data` is None unless the body is a JSON object and says so.
 
-    `message` is the server's own words where it had any, bounded, the call's secret blanked.
+    The names of `headers` are in lower case. `message` is the server's own words where it had any,
+    bounded, the call's secret blanked.
     """
 
     status: int
-    headers: httpx.Headers
+    headers: Mapping[str, str]
     data: Mapping[str, Any] | None
     message: str
 
@@ -86,18 +94,14 @@ class Exchange:
         await self._transport.aclose()
 
     def _request(self, call: Call, bearer: Secret | None) -> httpx.Request:
-        headers = {
-            "Accept": "application/json",
-            "Accept-Encoding": "gzip",
-            "User-Agent": USER_AGENT,
-        }
+        headers = [*_HEADERS]
         if call.content is not None:
-            headers["Content-Type"] = "application/json"
+            headers.append(_JSON)
         if bearer is not None:
-            headers["Authorization"] = f"Bearer {bearer.reveal()}"
+            headers.append((b"Authorization", f"Bearer {bearer.reveal()}".encode("ascii")))
         return httpx.Request(
             call.method,
-            self._url + call.path,
+            _parse_url(self._url + call.path),
             params=call.params,
             headers=headers,
             content=call.content,
@@ -106,11 +110,13 @@ class Exchange:
 
     async def _exchange(self, request: httpx.Request, secret: Secret) -> Reply:
         response = await self._transport.handle_async_request(request)
-        data, fault = await _read(response)
+        # Looking into httpx's own headers costs a search for every name.
+        headers = dict(response.headers.items())
+        data, fault = await _read(response, headers)
         message = _words(response, data) or f"HTTP {response.status_code}: {fault}"
         return Reply(
             status=response.status_code,
-            headers=response.headers,
+            headers=headers,
             data=data,
             message=secret.hide_in(message)[:MAX_MESSAGE],
         )
@@ -134,14 +140,20 @@ class Exchange:
                 return Ambiguous(message=f"the connection broke: {words}")
 
 
-async def _read(response: httpx.Response) -> tuple[Mapping[str, Any] | None, str]:
+# Every create has the same, and whoever waits for a workload asks for it again and again.
+_parse_url = lru_cache(maxsize=1024)(httpx.URL)
+
+
+async def _read(
+    response: httpx.Response, headers: Mapping[str, str]
+) -> tuple[Mapping[str, Any] | None, str]:
     # The raw stream, not httpx's decoded one: the bound must hold while decoding.
     stream = response.stream
     if not isinstance(stream, httpx.AsyncByteStream):
         raise TypeError("an asynchronous transport answered with a synchronous stream")
     try:
-        body = await read_body(stream, response.headers.get("content-encoding", ""))
-        return parse_object(body, response.headers.get("content-type", "")), "no message"
+        body = await read_body(stream, headers.get("content-encoding", ""))
+        return parse_object(body, headers.get("content-type", "")), "no message"
     except BodyError as error:
         return None, str(error)
     finally:

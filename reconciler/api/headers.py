@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 
 REQUEST_ID_HEADERS = ("x-request-id", "x-correlation-id", "request-id", "x-trace-id")
 
@@ -38,7 +39,13 @@ def http_date(value: str | None) -> datetime | None:
 
 def server_date(headers: Mapping[str, str]) -> str | None:
     """The server's clock in RFC 3339, from the Date header."""
-    date = http_date(headers.get("date"))
+    return _in_rfc3339(headers.get("date"))
+
+
+# A second has one date, however many answers come within it.
+@lru_cache(maxsize=16)
+def _in_rfc3339(value: str | None) -> str | None:
+    date = http_date(value)
     return None if date is None else date.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 

@@ -162,12 +162,15 @@ class ClientSource:
         self._ask = ask
         self._monotonic = monotonic
         self._held: _Held | None = None
+        self._refused: Unauthorised | None = None
         self._fetching: asyncio.Task[Bearer | Answer] | None = None
 
     async def current(self) -> Bearer | Answer:
         """A token with life left; why not, where none can be had."""
         if self._held is not None and self._monotonic() < self._held.due:
             return self._held.bearer
+        if self._refused is not None:
+            return self._refused
         fetched = await self._fetch_once()
         return fetched if isinstance(fetched, Bearer) else self._fall_back(fetched)
 
@@ -188,6 +191,8 @@ class ClientSource:
         # The old token serves until its end; the next try comes after half of what is left.
         held, now = self._held, self._monotonic()
         if held is None or now >= held.expires:
+            # Every request that is still on its way would ask again, and be counted as an attack.
+            self._refused = failure if isinstance(failure, Unauthorised) else None
             return failure
         held.due = now + (held.expires - now) / 2
         return held.bearer

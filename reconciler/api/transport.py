@@ -13,6 +13,8 @@ from pathlib import Path
 import httpx
 
 from reconciler.api.connections import AiohttpTransport
+from reconciler.api.identity import ClientCertificate, show_certificate
+from reconciler.api.proxies import Proxy
 from reconciler.errors import InvalidInputError
 
 # Below the five seconds after which common servers hang up on an idle connection: a POST that
@@ -21,16 +23,29 @@ _KEEP_ALIVE_SECONDS = 4.0
 
 
 def make_transport(
-    url: str, *, concurrency: int, ca_file: Path | None = None
+    url: str,
+    *,
+    concurrency: int,
+    ca_file: Path | None = None,
+    identity: ClientCertificate | None = None,
+    proxy: Proxy | None = None,
 ) -> httpx.AsyncBaseTransport:
     """Make the transport for a normalised base URL, with at most `concurrency` connections.
 
-    Trust is the system's plus `ca_file`. No proxies, no HTTP/2, no retries. Raises
-    InvalidInputError for a CA file that cannot be used.
+    Trust is the system's plus `ca_file`. No HTTP/2, no retries, and a proxy only where one is
+    given. Raises InvalidInputError for a certificate or key that cannot be used, UnreachableError
+    for a client certificate that is out of date.
     """
     _quiet_libraries()
+    context = _tls_context(url, ca_file)
+    if identity is not None:
+        show_certificate(context, identity)
     return AiohttpTransport(
-        context=_tls_context(url, ca_file), limit=concurrency, keep_alive=_KEEP_ALIVE_SECONDS
+        context=context,
+        limit=concurrency,
+        keep_alive=_KEEP_ALIVE_SECONDS,
+        proxy=proxy,
+        identity=identity,
     )
 
 

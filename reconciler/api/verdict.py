@@ -44,6 +44,8 @@ def judge(reply: Reply) -> Answer | None:
     gate that checks credentials before it lets a request through (a 403 page is not: filters
     also send it in place of an answer that has already been given).
     """
+    if reply.data is not None and 200 <= reply.status < 300:
+        return None
     words = said(reply)
     match reply.status:
         case status if 300 <= status < 400:
@@ -54,8 +56,6 @@ def judge(reply: Reply) -> Answer | None:
             return NotFound(trusted=_is_own_error(reply), **words)
         case status if reply.data is None:
             return Ambiguous(status=status, **words)
-        case status if 200 <= status < 300:
-            return None
         case 409:
             return Conflict(**words)
         case 429:

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from reconciler.app.planning import GuardError, Planned, PlanRequest, met_target, prepare
+from reconciler.app.runlog import RunLog
 from reconciler.app.session import Connector, Session
 from reconciler.app.settings import Settings
 from reconciler.app.workspace import Workspace
@@ -46,12 +47,14 @@ class ApplyRequest:
 class Applied:
     """How an apply ended: `finished` is None where it was not confirmed.
 
-    `unsaved` holds what is known of the server and could not be written to the state.
+    `unsaved` holds what is known of the server and could not be written to the state;
+    `unlogged` says why the state's history of this run is not complete, if it is not.
     """
 
     planned: Planned
     finished: RunFinished | None
     unsaved: tuple[Recorded, ...] = ()
+    unlogged: str = ""
 
     @property
     def exit_code(self) -> int:
@@ -95,7 +98,11 @@ async def carry_out(
                 raise GuardError(planned.refusals, planned)
             if not confirm(planned):
                 return Applied(planned=planned, finished=None)
-            return await _run(planned, store, session, settings, request)
+            if planned.plan.changes and planned.recorded:
+                store.back_up()
+            return await run_plan(
+                planned, store, session, settings, options=request.options, command=request.command
+            )
 
 
 @contextmanager
@@ -124,18 +131,30 @@ def _check_digest(planned: Planned, expected: str | None) -> None:
         )
 
 
-async def _run(
+async def run_plan(
     planned: Planned,
-    store: StateStore,
+    store: SqliteStore,
     session: Session,
     settings: Settings,
-    request: ApplyRequest,
+    *,
+    options: ApplyOptions,
+    command: str,
 ) -> Applied:
+    """Carry out a plan that everybody agreed to, on a state that is held."""
     with ThreadPoolExecutor(max_workers=1, thread_name_prefix="state") as executor:
         journal = Journal(store, executor)
-        options = dataclasses.replace(request.options, discovery=settings.discovery)
+        run_id = str(uuid.UUID(int=session.rng.getrandbits(128), version=4))
+        log = RunLog.of(
+            planned.plan,
+            store,
+            executor,
+            run_id=run_id,
+            command=command,
+            at=session.clock.now(),
+        )
+        options = dataclasses.replace(options, discovery=settings.discovery)
         run = Run(
-            id=str(uuid.UUID(int=session.rng.getrandbits(128), version=4)),
+            id=run_id,
             lineage=store.header.lineage,
             stack=settings.stack,
             api=session.api,
@@ -144,14 +163,18 @@ async def _run(
             halt=session.halt,
             clock=session.clock,
             rng=session.rng,
-            say=session.say,
+            say=log.listening(session.say),
             options=options,
             known={row.op: row for row in planned.recorded},
         )
         with _stop_on_signals(session.halt):
             finished = await apply(planned.plan, run, deadline=session.deadline)
         _pin(store, session, settings, planned.tenant_id or run.tenant_id, journal)
-        return Applied(planned=planned, finished=finished, unsaved=tuple(journal.unsaved.values()))
+        applied = Applied(
+            planned=planned, finished=finished, unsaved=tuple(journal.unsaved.values())
+        )
+        log.end(finished, applied.exit_code)
+        return dataclasses.replace(applied, unlogged=log.trouble)
 
 
 def _pin(

@@ -15,7 +15,8 @@ from reconciler.core.guards import GuardOptions, Refusal, check_plan, check_targ
 from reconciler.core.judging import PlanOptions
 from reconciler.core.model import Address, Header, Live, Recorded, Remote, Target
 from reconciler.core.plan import Plan, PlanTarget
-from reconciler.core.planner import make_plan
+from reconciler.core.planner import compare, make_plan
+from reconciler.core.redact import Redactor
 from reconciler.core.selection import Selection
 from reconciler.engine.dispatcher import Retry
 from reconciler.engine.refresh import refresh
@@ -36,11 +37,15 @@ class PlanRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Planned:
-    """A plan, what refuses it, and the records and answers that it was made from."""
+    """A plan, what refuses it, and the records and answers that it was made from.
 
-    plan: Plan
+    Without its contents when printed: asyncio does that with the result of a program's main task,
+    and would take longer for it than for the plan.
+    """
+
+    plan: Plan = field(repr=False)
     refusals: tuple[Refusal, ...]
-    recorded: tuple[Recorded, ...]
+    recorded: tuple[Recorded, ...] = field(repr=False)
     tenant_id: int | None
 
 
@@ -63,6 +68,18 @@ def need_same_target(header: Header, met: Target) -> None:
     refusals = check_target(header.target, met)
     if refusals:
         raise GuardError(refusals)
+
+
+def plan_target(
+    settings: Settings, session: Session, header: Header, tenant_id: int | None = None
+) -> PlanTarget:
+    """The control plane and owner that a plan made now is for."""
+    return PlanTarget(
+        url=session.url,
+        stack=settings.stack,
+        api_version=settings.api_version,
+        tenant_id=header.target.tenant_id or tenant_id,
+    )
 
 
 async def make(
@@ -95,7 +112,7 @@ async def prepare(
     wanted = () if request.options.destroying else workspace.desired
     desired, rows = request.selection.narrow(wanted, recorded)
     _check_names(request, {*(d.address for d in desired), *(r.address for r in rows)})
-    live = await _refresh(rows, session) if request.options.refreshed else {}
+    live = await _refresh(rows, session, header) if request.options.refreshed else {}
     tenant_id = _tenant(live)
     if recorded:
         need_same_target(header, dataclasses.replace(met, tenant_id=tenant_id))
@@ -103,12 +120,7 @@ async def prepare(
         desired,
         rows,
         live,
-        target=PlanTarget(
-            url=session.url,
-            stack=settings.stack,
-            api_version=settings.api_version,
-            tenant_id=header.target.tenant_id or tenant_id,
-        ),
+        target=plan_target(settings, session, header, tenant_id),
         lineage=header.lineage,
         serial=header.serial,
         options=request.options,
@@ -122,7 +134,11 @@ async def prepare(
     return Planned(plan=plan, refusals=refusals, recorded=recorded, tenant_id=tenant_id)
 
 
-async def _refresh(rows: Sequence[Recorded], session: Session) -> Mapping[str, Live]:
+async def _refresh(
+    rows: Sequence[Recorded], session: Session, header: Header
+) -> Mapping[str, Live]:
+    redactor = Redactor(header.lineage)
+
     def tell(row: Recorded, retry: Retry) -> None:
         session.say(
             RequestRetried(
@@ -141,6 +157,7 @@ async def _refresh(rows: Sequence[Recorded], session: Session) -> Mapping[str, L
         dispatcher=session.dispatcher,
         clock=session.clock,
         on_retry=tell,
+        keep=lambda row, remote: compare(row, remote, redactor),
     )
 
 

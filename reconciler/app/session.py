@@ -105,12 +105,27 @@ class Connector:
             ApiSettings(
                 url=settings.need_url(),
                 credentials=credentials,
-                ca_file=settings.ca_file,
-                concurrency=settings.concurrency,
                 request_timeout=settings.request_timeout,
             ),
-            transport=self.transport() if self.transport else None,
+            transport=self.transport() if self.transport else self._way(settings),
             monotonic=self.clock.monotonic,
+        )
+
+    def _way(self, settings: Settings) -> httpx.AsyncBaseTransport:
+        """How bytes get to the server, as the settings and the environment want it."""
+        from reconciler.api.identity import ClientCertificate
+        from reconciler.api.proxies import proxy_for
+        from reconciler.api.transport import make_transport
+        from reconciler.api.urls import normalise_url
+
+        url = normalise_url(settings.need_url())
+        certificate, key = settings.client_cert, settings.client_key
+        return make_transport(
+            url,
+            concurrency=settings.concurrency,
+            ca_file=settings.ca_file,
+            identity=ClientCertificate(certificate=certificate, key=key) if certificate else None,
+            proxy=proxy_for(url, self.environ) if settings.use_env_proxy else None,
         )
 
 

@@ -26,6 +26,9 @@ class Flags:
     stack: str | None = None
     token_file: Path | None = None
     ca_file: Path | None = None
+    client_cert: Path | None = None
+    client_key: Path | None = None
+    use_env_proxy: bool | None = None
     concurrency: int | None = None
     deadline: float = 1800.0
     request_timeout: float = 30.0
@@ -35,7 +38,11 @@ class Flags:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """The values of one run; `url` is None where nobody gave one."""
+    """The values of one run; `url` is None where nobody gave one.
+
+    Without a `client_key`, the file of `client_cert` holds the key as well. Proxies of the
+    environment count only with `use_env_proxy`.
+    """
 
     root: Path
     url: str | None
@@ -51,6 +58,9 @@ class Settings:
     max_delete: DeleteLimit
     allowed_projects: tuple[str, ...]
     max_rps: float | None = None
+    client_cert: Path | None = None
+    client_key: Path | None = None
+    use_env_proxy: bool = False
 
     def need_url(self) -> str:
         """The server's address; raises UsageError where nobody gave one."""
@@ -67,6 +77,7 @@ def resolve_settings(
     flags: Flags, config: Config, *, root: Path, environ: Mapping[str, str]
 ) -> Settings:
     """Combine the sources; raises a ReconcilerError for a value that cannot be used."""
+    _refuse_lonely_key(flags)
     return Settings(
         root=root,
         url=flags.url or environ.get("RUNAI_BASE_URL") or config.url,
@@ -78,11 +89,26 @@ def resolve_settings(
         request_timeout=flags.request_timeout,
         token_file=flags.token_file,
         ca_file=flags.ca_file,
+        client_cert=flags.client_cert,
+        client_key=flags.client_key,
+        use_env_proxy=_is_on(flags.use_env_proxy, config.use_env_proxy),
         discovery=config.discovery is not False,
         max_delete=_limit(flags, config),
         max_rps=flags.max_rps,
         allowed_projects=config.limits.allowed_projects or (),
     )
+
+
+def _is_on(flag: bool | None, configured: bool | None) -> bool:
+    return bool(configured) if flag is None else flag
+
+
+def _refuse_lonely_key(flags: Flags) -> None:
+    if flags.client_key is not None and flags.client_cert is None:
+        raise UsageError(
+            "--client-key is given without --client-cert",
+            hint="name the certificate that the key belongs to, also as RECONCILER_CLIENT_CERT",
+        )
 
 
 def _state_path(flags: Flags, config: Config, root: Path) -> Path:

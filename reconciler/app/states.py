@@ -1,8 +1,7 @@
-"""What can be asked of a state without a server, and the small surgery on it."""
+"""What can be asked of a state without a server."""
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,7 +9,8 @@ from pathlib import Path
 from reconciler.app.settings import Settings
 from reconciler.core.model import Address, Header, Recorded, Target
 from reconciler.errors import StateError, UsageError
-from reconciler.ports import StateStore
+from reconciler.ports import Inspection, RunEntry, StateStore
+from reconciler.state.check import inspect_state
 from reconciler.state.memory import MemoryStore
 from reconciler.state.sqlite import SqliteStore, create_state, is_there, open_state
 
@@ -41,32 +41,39 @@ def make_state(settings: Settings) -> Path:
     return settings.state
 
 
+def inspect(path: Path) -> Inspection:
+    """Everything that is wrong with a state; raises StateError for what is none."""
+    return inspect_state(path)
+
+
 def find_record(rows: Sequence[Recorded], text: str) -> Recorded:
-    """The record of an address; raises StateError with the nearest ones where there is none."""
+    """The newest record of an address; raises StateError where there is none."""
+    return find_records(rows, text)[-1]
+
+
+def find_records(rows: Sequence[Recorded], text: str) -> list[Recorded]:
+    """The records of an address, oldest first; raises StateError where there are none."""
     try:
         address = Address.parse(text)
     except ValueError as error:
         raise UsageError(str(error), hint="'reconciler state list' shows them") from None
-    for row in reversed(rows):
-        if row.address == address:
-            return row
-    raise StateError(
-        f"the state has no {address}", hint="'reconciler state list' shows what it has"
-    )
+    found = [row for row in rows if row.address == address]
+    if not found:
+        raise StateError(
+            f"the state has no {address}", hint="'reconciler state list' shows what it has"
+        )
+    return found
 
 
-def set_protection(path: Path, text: str, *, protect: bool, command: str) -> bool:
-    """Protect a workload against deletes and replaces, or lift that; False when it was so already.
-
-    Raises StateError and LockedError.
-    """
-    with read_state(path) as store:
-        store.hold(command)
-        row = find_record(store.read(), text)
-        if (row.protected or row.lifecycle.protect) is protect:
-            return False
-        lifecycle = row.lifecycle
-        if not protect:
-            lifecycle = dataclasses.replace(lifecycle, protect=False)
-        store.write([dataclasses.replace(row, protected=protect, lifecycle=lifecycle)])
-        return True
+def find_run(runs: Sequence[RunEntry], text: str) -> RunEntry:
+    """The run whose id begins like this; raises StateError where it is none or several."""
+    found = [run for run in runs if run.id.startswith(text.lower())]
+    if not found:
+        raise StateError(
+            f"the state remembers no run {text}", hint="'reconciler runs list' shows them"
+        )
+    if len(found) > 1:
+        raise StateError(
+            f"{len(found)} runs begin with {text}", hint="give more of the id, or all of it"
+        )
+    return found[0]

@@ -176,7 +176,8 @@ def _show(console: Console, planned: Planned, prefix: str) -> None:
 
 
 def _conclude(console: Console, applied: Applied) -> int:
-    from reconciler.report.documents import applied_document, to_line, to_text
+    from reconciler.report.documents import applied_document, to_line, to_text, unsaved_document
+    from reconciler.report.history import unsaved_text
 
     finished = applied.finished
     if finished is None:
@@ -184,12 +185,15 @@ def _conclude(console: Console, applied: Applied) -> int:
         return 0
     console.emit("json", lambda: to_text(applied_document(applied.planned.plan, finished)))
     if finished.stopped_by:
-        console.warn(f"stopped by {finished.stopped_by}; everything known is recorded")
+        kept = "not everything known" if applied.unsaved else "everything known"
+        console.warn(f"stopped by {finished.stopped_by}; {kept} is recorded")
     if console.has("text"):
         console.line(console.text().applied(finished.summary, finished.took))
     for row in applied.unsaved:
         # Known of the server, but not writable to the state: it must not be lost with the screen.
-        console.warn(
-            to_line({"unsaved": str(row.address), "op": row.op, "id": row.id, "own": row.own})
-        )
+        console.warn(to_line(unsaved_document(row)))
+    if applied.unsaved:
+        console.warn(unsaved_text(applied.unsaved))
+    if applied.unlogged:
+        console.warn(f"the history of this run is not complete: {applied.unlogged}")
     return applied.exit_code

@@ -11,9 +11,11 @@ import click
 
 from reconciler import __version__
 from reconciler.cli.apply import apply, destroy
+from reconciler.cli.claims import adopt, recover, resolve
 from reconciler.cli.init import init
 from reconciler.cli.plan import plan
 from reconciler.cli.render import render
+from reconciler.cli.runs import runs
 from reconciler.cli.sandbox import sandbox
 from reconciler.cli.schema import schema
 from reconciler.cli.state import state
@@ -34,6 +36,9 @@ def cli() -> None:
     """
 
 
+for surgery in (adopt, resolve, recover):
+    state.add_command(surgery)
+
 for command in (
     init,
     validate,
@@ -43,6 +48,7 @@ for command in (
     destroy,
     status,
     state,
+    runs,
     schema,
     sandbox,
 ):

@@ -21,8 +21,9 @@ _PATH = click.Path(path_type=Path)
 def environment_options(command: Command) -> Command:
     """Where things are: each also as RECONCILER_<FLAG> in the environment."""
     for flag, settings in reversed(_ENVIRONMENT):
-        name = "RECONCILER_" + flag.removeprefix("--").replace("-", "_").upper()
-        command = click.option(flag, envvar=name, show_envvar=True, **settings)(command)
+        name = flag.partition("/")[0].removeprefix("--").replace("-", "_").upper()
+        option = click.option(flag, envvar=f"RECONCILER_{name}", show_envvar=True, **settings)
+        command = option(command)
     return command
 
 
@@ -33,6 +34,25 @@ _ENVIRONMENT: tuple[tuple[str, dict[str, Any]], ...] = (
     ("--stack", {"metavar": "NAME", "help": "Owner's name, written into every workload."}),
     ("--token-file", {"type": _PATH, "metavar": "FILE", "help": "File that holds a token."}),
     ("--ca-file", {"type": _PATH, "metavar": "FILE", "help": "Extra certificates to trust."}),
+    (
+        "--client-cert",
+        {"type": _PATH, "metavar": "FILE", "help": "Certificate to show to the server (PEM)."},
+    ),
+    (
+        "--client-key",
+        {
+            "type": _PATH,
+            "metavar": "FILE",
+            "help": "Its private key, where the certificate's file does not hold it.",
+        },
+    ),
+    (
+        "--use-env-proxy/--no-use-env-proxy",
+        {
+            "default": None,
+            "help": "Whether HTTPS_PROXY, ALL_PROXY and NO_PROXY count.  [default: no]",
+        },
+    ),
     (
         "--concurrency",
         {

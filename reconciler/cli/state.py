@@ -1,8 +1,10 @@
-"""`reconciler state`: look at the record, and the small surgery on it."""
+"""`reconciler state`: look at the record, and the surgery on it."""
 
 from __future__ import annotations
 
 import os
+import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,11 +15,12 @@ from reconciler.cli.options import flags_from, output_options, state_options
 
 if TYPE_CHECKING:
     from reconciler.app.settings import Settings
+    from reconciler.core.model import Recorded
 
 
 @click.group()
 def state() -> None:
-    """Look at what is recorded, and protect workloads."""
+    """Look at what is recorded, check it, and change it by hand."""
 
 
 def _settings(options: dict[str, Any]) -> Settings:
@@ -58,16 +61,24 @@ def show(address: str, **options: Any) -> int:
     return 0
 
 
-@state.command()
+dry_run_option = click.option(
+    "--dry-run", is_flag=True, help="Say what would be done, and do nothing."
+)
+yes_option = click.option("--yes", is_flag=True, help="Do not ask; needed without a terminal.")
+
+
+@state.command(short_help="Refuse every delete and replace of a workload.")
 @click.argument("address")
+@dry_run_option
 @state_options
 def protect(address: str, **options: Any) -> int:
     """Refuse every delete and replace of ADDRESS, also when its spec is gone."""
     return _set_protection(address, options, protect=True)
 
 
-@state.command()
+@state.command(short_help="Lift the protection of a workload.")
 @click.argument("address")
+@dry_run_option
 @state_options
 def unprotect(address: str, **options: Any) -> int:
     """Lift the protection of ADDRESS; a spec that protects it does so again at the next apply."""
@@ -75,11 +86,140 @@ def unprotect(address: str, **options: Any) -> int:
 
 
 def _set_protection(address: str, options: dict[str, Any], *, protect: bool) -> int:
-    from reconciler.app.states import set_protection
+    from reconciler.app.surgery import set_protection
 
     word = "protected" if protect else "unprotected"
-    command = f"reconciler state {word[:-2]}"
-    path = _settings(options).state
-    changed = set_protection(path, address, protect=protect, command=command)
-    Console().line(f"{address} is {'now ' if changed else 'already '}{word}.")
+    changed = set_protection(
+        _settings(options).state,
+        address,
+        protect=protect,
+        command=f"reconciler state {word[:-2]} {address}",
+        dry_run=options["dry_run"],
+    )
+    when = "already" if not changed else "would be" if options["dry_run"] else "now"
+    Console().line(f"{address} {when if when == 'would be' else f'is {when}'} {word}.")
+    return 0
+
+
+@state.command(short_help="Copy the state.")
+@click.argument("file", required=False, type=click.Path(path_type=Path, dir_okay=False))
+@dry_run_option
+@state_options
+def backup(file: Path | None, **options: Any) -> int:
+    """Copy the state to FILE, or to a folder beside it where the last five copies are kept.
+
+    An apply and every surgery do so by themselves before they change anything. A copy is a state
+    like any other: look at it with --state, restore it with cp while nothing runs.
+    """
+    from reconciler.app.surgery import back_up
+
+    made = back_up(_settings(options).state, file, dry_run=options["dry_run"])
+    Console().line(f"{'Would copy' if options['dry_run'] else 'Copied'} the state to {made}.")
+    return 0
+
+
+@state.command(short_help="Look for damage in the state.")
+@state_options
+@output_options("text", "json")
+def check(**options: Any) -> int:
+    """Look at all of the state, and say what is wrong with it and the way out.
+
+    Ends with 0 for a state that is sound, with 1 for one that is not. Workloads in doubt are
+    counted and are no flaw: the next apply looks for them.
+    """
+    from reconciler.app.states import inspect
+    from reconciler.errors import StateError
+    from reconciler.report.documents import inspection_document, to_text
+    from reconciler.report.history import inspection_text
+
+    console = Console.of(options)
+    found = inspect(_settings(options).state)
+    console.emit("json", lambda: to_text(inspection_document(found)))
+    console.emit("text", lambda: inspection_text(found))
+    if found.flaws:
+        raise StateError(f"the state {found.path} is not sound", hint=found.flaws[0].hint)
+    return 0
+
+
+@state.command(short_help="Forget a record; the workload stays.")
+@click.argument("address")
+@dry_run_option
+@yes_option
+@state_options
+def rm(address: str, **options: Any) -> int:
+    """Forget the record of ADDRESS; the server is not asked, and keeps the workload.
+
+    What is in doubt is not forgotten. If a spec still declares the workload, the next apply takes
+    it back by its marker.
+    """
+    from reconciler.app.surgery import forget
+
+    ask = asker(options, "Forget this record?")
+    rows = forget(
+        _settings(options).state,
+        address,
+        command=f"reconciler state rm {address}",
+        confirm=ask,
+        dry_run=options["dry_run"],
+    )
+    for row in rows:
+        word = "Would forget" if options["dry_run"] else "Forgot"
+        Console().line(f"{word} {row.address} ({row.id}).")
+    return conclude(rows)
+
+
+@state.command(short_help="Move records to another state.")
+@click.argument("addresses", nargs=-1, required=True, metavar="ADDRESS...")
+@click.option(
+    "--to", required=True, type=click.Path(path_type=Path), metavar="STATE", help="Other state."
+)
+@click.option("--init", is_flag=True, help="Make the other state if there is none.")
+@dry_run_option
+@yes_option
+@state_options
+def move(addresses: tuple[str, ...], **options: Any) -> int:
+    """Move the records of ADDRESS... (also globs) to another STATE, to split a repository.
+
+    The other state is new, or got its records by a move from this one, and belongs to the same
+    server and stack. Move the specs only afterwards, and before the next apply of either. Killed
+    half-way, a move is finished by the same command.
+    """
+    from reconciler.app.moving import move as move_records
+
+    ask = asker(options, f"Move these records to {options['to']}?")
+    moved = move_records(
+        _settings(options).state,
+        addresses,
+        options["to"],
+        command=f"reconciler state move {' '.join(addresses)} --to {options['to']}",
+        confirm=ask,
+        init=options["init"],
+        dry_run=options["dry_run"],
+    )
+    word = "Would move" if options["dry_run"] else "Moved"
+    for row in moved.rows:
+        known = " (it was there already)" if row in moved.there else ""
+        Console().line(f"{word} {row.address} to {options['to']}{known}.")
+    return conclude(moved.rows)
+
+
+def asker(options: dict[str, Any], question: str) -> Callable[[Sequence[Recorded]], bool]:
+    """How a surgery is confirmed: by a flag, or by somebody at a terminal who sees the records."""
+    if options["yes"] or options["dry_run"]:
+        return lambda _: True
+    if not sys.stdin.isatty():
+        raise click.UsageError("there is no terminal to ask on; add --yes to go on without asking")
+
+    def ask(rows: Sequence[Recorded]) -> bool:
+        console = Console()
+        console.warn(console.text(err=True).records(rows))
+        return click.confirm(question, err=True)
+
+    return ask
+
+
+def conclude(done: Sequence[object]) -> int:
+    """The end of a surgery; one that was declined says so."""
+    if not done:
+        Console().note("Nothing was changed.")
     return 0

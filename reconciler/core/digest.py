@@ -14,5 +14,9 @@ def canonical(value: Any) -> str:
 
 def digest(value: Any) -> str:
     """`sha256:…` over the canonical form; lone surrogates are kept apart, never an error."""
-    data = canonical(value).encode("utf-8", "surrogatepass")
-    return "sha256:" + hashlib.sha256(data).hexdigest()
+    return digest_text(canonical(value))
+
+
+def digest_text(text: str) -> str:
+    """The digest of a value whose canonical form is at hand."""
+    return "sha256:" + hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()

@@ -195,6 +195,9 @@ def _drifted(case: Case, desired: Desired) -> AnyAction | None:
 
 
 def _changed_lifecycle(case: Case, desired: Desired) -> Record | None:
+    if not case.row.is_declared:
+        detail = "found on the server as it is declared now; nothing is sent"
+        return Record(**case.common(Reason.ALREADY_OWNED, detail), recorded=case.row, desired=desired)
     if desired.lifecycle == case.row.lifecycle:
         return None
     before, after = asdict(case.row.lifecycle), asdict(desired.lifecycle)

@@ -134,7 +134,8 @@ class Purpose(StrEnum):
 class Recorded:
     """One operation as the state knows it: one body, one id at most, never reused.
 
-    `spec` is the redacted copy of what its author declared, `echo` the redacted copy of what the
+    `spec` is the redacted copy of what its author declared, `digest` names it (and is empty for a
+    workload that was found on the server and that no file has declared yet), `echo` the redacted copy of what the
     server answered to our own create. Times are RFC 3339 in UTC, by the server's clock where it
     sent one. `marker` is what a manifest of ours must carry, `protected` that a person protected it
     beside its spec, `source` the file that declared it (relative to the repository's root), `run`
@@ -161,6 +162,11 @@ class Recorded:
     source: str = ""
     run: str = ""
     epoch: int = 0
+
+    @property
+    def is_declared(self) -> bool:
+        """Whether `spec` is what a file declares, and not all that was found on the server."""
+        return bool(self.digest)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -44,6 +44,16 @@ from reconciler.core.transitions import comes_true_until, may_come_true
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Compared(Remote):
+    """What the server says of a workload, already compared with its record: the body is let go.
+
+    `drift` holds the declared fields that differ from the server's echo of our own create.
+    """
+
+    drift: tuple[FieldChange, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _World:
     """What every decision of one plan may look at."""
 
@@ -67,9 +77,9 @@ def make_plan(
 ) -> Plan:
     """Decide about every workload that is wanted or recorded.
 
-    `live` maps ids to what the server said of them; a recorded id that is not in it counts as
-    unchanged (`--no-refresh`). `now` is the server's time; without it no lost request counts as too
-    old to come true. Pure: the order of the inputs does not matter.
+    `live` maps ids to what the server said of them, compared already or not; a recorded id that is
+    not in it counts as unchanged (`--no-refresh`). `now` is the server's time; without it no lost
+    request counts as too old to come true. Pure: the order of the inputs does not matter.
     """
     options = options or PlanOptions()
     world = _World(live=live, options=options, redactor=Redactor(lineage), now=now)
@@ -77,7 +87,7 @@ def make_plan(
     rows = _group(recorded)
     actions: list[AnyAction] = []
     drift: list[Drift] = []
-    for address in sorted({*wanted, *rows}):
+    for address in sorted({*wanted, *rows}, key=lambda a: (a.project, a.name)):
         action, drifted = _decide(wanted.get(address), rows.get(address, []), world)
         actions.append(action)
         if drifted:
@@ -86,7 +96,8 @@ def make_plan(
         target=target,
         lineage=lineage or None,
         serial=serial,
-        actions=tuple(sorted(actions, key=lambda a: (a.wave, a.address, a.kind))),
+        # There is one action for each address, and they are in that order already.
+        actions=tuple(sorted(actions, key=lambda action: action.wave)),
         drift=tuple(drift),
         diagnostics=sort_diagnostics(diagnostics),
         complete=options.refreshed and not any(isinstance(x, Unread) for x in live.values()),
@@ -207,13 +218,15 @@ def _examine(row: Recorded, desired: Desired | None, world: _World) -> Case:
     seen = world.live.get(row.id) if row.id else None
     ignored = (desired.lifecycle if desired else row.lifecycle).ignore_changes
     changes: list[FieldChange] = []
-    if desired and body_digest(desired, redactor) != row.digest:
-        found = find_changes(row.spec, redactor.redact(desired.spec))
+    if desired:
+        spec, named = redactor.redact_and_digest(desired.spec)
+        before = row.spec if row.is_declared else project(row.spec, spec)
+        found = find_changes(before, spec) if named != row.digest else ()
         changes = [_forcing(c) for c in found if not is_ignored(c.pointer, ignored)]
     drift: list[FieldChange] = []
     if isinstance(seen, Remote) and not seen.is_gone:
-        found = find_drift(row, seen, redactor)
-        drift = [c for c in found if not is_ignored(c.pointer, ignored)]
+        drifted = seen if isinstance(seen, Compared) else compare(row, seen, redactor)
+        drift = [c for c in drifted.drift if not is_ignored(c.pointer, ignored)]
     return Case(
         row=row,
         desired=desired,
@@ -229,10 +242,27 @@ def _forcing(change: FieldChange) -> FieldChange:
     return replace(change, forces_replace=True)
 
 
-def find_drift(row: Recorded, remote: Remote, redactor: Redactor) -> list[FieldChange]:
-    """Declared fields that differ between the server's echo now and its echo of our create."""
-    now = redactor.redact(echo_of(remote))
+def compare(row: Recorded, remote: Remote, redactor: Redactor) -> Compared:
+    """Compare what the server says now with its echo of our create, and let the body go."""
+    return Compared(
+        id=remote.id,
+        address=remote.address,
+        metadata=remote.metadata,
+        raw_manifest={},
+        desired_phase=remote.desired_phase,
+        seen=remote.seen,
+        message=remote.message,
+        tenant_id=remote.tenant_id,
+        deleted_at=remote.deleted_at,
+        drift=() if remote.is_gone else tuple(_find_drift(row, remote, redactor)),
+    )
+
+
+def _find_drift(row: Recorded, remote: Remote, redactor: Redactor) -> list[FieldChange]:
+    now, named = redactor.redact_and_digest(echo_of(remote))
     before = row.echo if row.echo is not None else row.spec
+    if named == digest(before):
+        return []
     return find_changes(project(before, row.spec), project(now, row.spec), origin=Origin.REMOTE)
 
 
@@ -243,23 +273,21 @@ def echo_of(remote: Remote) -> dict[str, Any]:
 
 def body_digest(desired: Desired, redactor: Redactor) -> str:
     """Names the content of a spec; secrets enter it only as keyed digests."""
-    return digest(redactor.redact(desired.spec))
+    return redactor.redact_and_digest(desired.spec)[1]
 
 
 def _with_gpus(action: AnyAction, row: Recorded | None, desired: Desired | None) -> AnyAction:
     """Say what the action does to the GPUs that this workload asks for."""
-    nothing = GpuRequest()
-    before = count_gpus(row.spec.get("manifest", {})) if row else nothing
-    wanted = count_gpus(desired.manifest) if desired else nothing
-    after = _gpus_after(action, before, wanted)
+    before = count_gpus(row.spec.get("manifest", {})) if row else GpuRequest()
+    after = _gpus_after(action, before, desired)
     known = before.known and after.known
     return replace(action, gpus=GpuEffect(before=before.gpus, after=after.gpus, known=known))
 
 
-def _gpus_after(action: AnyAction, before: GpuRequest, wanted: GpuRequest) -> GpuRequest:
+def _gpus_after(action: AnyAction, before: GpuRequest, desired: Desired | None) -> GpuRequest:
     match action:
         case Create() | Replace() | Resolve():
-            return wanted
+            return count_gpus(desired.manifest) if desired else GpuRequest()
         case Delete():
             return GpuRequest()
         case Forget() | Record() | Hold() | Keep():

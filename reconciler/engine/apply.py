@@ -36,6 +36,7 @@ from reconciler.core.transitions import Evidence, may_come_true
 from reconciler.engine.create import Creation
 from reconciler.engine.dispatcher import HaltedError
 from reconciler.engine.lookup import Ours, look_up
+from reconciler.engine.records import declare
 from reconciler.engine.remove import Removal
 from reconciler.engine.run import (
     AGAIN,
@@ -297,5 +298,7 @@ async def _forget(action: Forget, work: Work) -> Outcome:
 async def _record(action: Record, work: Work) -> Outcome:
     desired = action.desired
     row = replace(action.recorded, lifecycle=desired.lifecycle, source=desired.source.file)
+    if not row.is_declared:
+        row = declare(row, work.run.redactor.redact(desired.spec))
     await work.commit(row)
     return Done(id=row.id)

@@ -30,6 +30,8 @@ OUTAGE_RUN = 10
 OUTAGE_PAUSE = 0.5
 OUTAGE_PAUSE_CAP = 10.0
 PROBES = 2
+# However many wait for something to happen on the server, so often are they looked at in all.
+LOOKS_PER_SECOND = 500
 
 Attempt = Callable[[Tries], Awaitable[Answer]]
 """Sends once; it is told what has been tried, and may write an intent down first."""
@@ -128,7 +130,9 @@ class Dispatcher:
         self._reached = False
         self._timer: asyncio.Task[None] | None = None
         self._wake_time = math.inf
+        self._resting: set[asyncio.Future[None]] = set()
         halt.listen(self._pump)
+        halt.listen(self._rouse)
 
     async def send(
         self, method: Method, attempt: Attempt, on_retry: OnRetry | None = None
@@ -177,15 +181,25 @@ class Dispatcher:
     async def pause(self, seconds: float) -> None:
         """Wait that long, but not past the end of the run; raises HaltedError at its end."""
         left = self._deadline - self._clock.monotonic()
-        sleeping = asyncio.ensure_future(self._clock.sleep(min(seconds, max(0.0, left))))
-        halted = asyncio.ensure_future(self._halt.wait())
+        if self._halt:
+            raise HaltedError
+        rest = asyncio.ensure_future(self._clock.sleep(min(seconds, max(0.0, left))))
+        self._resting.add(rest)
         try:
-            await asyncio.wait((sleeping, halted), return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait((rest,))
         finally:
-            sleeping.cancel()
-            halted.cancel()
+            self._resting.discard(rest)
+            rest.cancel()
         if self._halt or left <= seconds:
             raise HaltedError
+
+    def stretched(self, seconds: float) -> float:
+        """A pause before the next look at something: as long as asked for, longer in a crowd."""
+        return max(seconds, len(self._resting) / LOOKS_PER_SECOND)
+
+    def _rouse(self) -> None:
+        for rest in self._resting:
+            rest.cancel()
 
     def close(self) -> None:
         """Stop watching the clock; nobody may be waiting any more."""

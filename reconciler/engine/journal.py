@@ -32,8 +32,7 @@ class Journal:
         self._waiting.append((row, done))
         if self._writer is None or self._writer.done():
             self._writer = asyncio.create_task(self._drain())
-        # A caller that is cancelled must not take the shared write with it.
-        await asyncio.shield(done)
+        await done
 
     async def settle(self) -> None:
         """Wait until everything handed in so far is written or has failed."""
@@ -52,7 +51,9 @@ class Journal:
                 _fail([done for _, done in batch], self._broken)
             else:
                 for _, done in batch:
-                    done.set_result(None)
+                    # A caller that was cancelled does not take the shared write with it.
+                    if not done.done():
+                        done.set_result(None)
 
     async def _write(self, rows: list[Recorded]) -> None:
         if self._broken is not None:
@@ -77,6 +78,5 @@ def _explain(error: Exception) -> StateError:
 
 def _fail(waiting: list[asyncio.Future[None]], error: StateError) -> None:
     for done in waiting:
-        done.set_exception(error)
-        # Whoever waited may have been cancelled; the error is kept in the journal all the same.
-        done.exception()
+        if not done.done():
+            done.set_exception(error)

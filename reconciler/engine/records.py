@@ -76,7 +76,8 @@ def row_of_found(
 ) -> Recorded:
     """The record of a workload that somebody else made, or a run that this state knows nothing of.
 
-    Of its content only what is declared counts, all of it where nothing is. Whoever made it may
+    Of its content only what is declared counts; without a declaration all of it is kept until there
+    is one. Whoever made it may
     have sent its create more than once, until a moment ago.
     """
     echo = redactor.redact(echo_of(remote))
@@ -85,7 +86,7 @@ def row_of_found(
         op=op,
         address=remote.address,
         own=Own.ACCEPTED,
-        digest=digest(spec),
+        digest="" if declared is None else digest(spec),
         spec=spec,
         seen=remote.seen,
         id=remote.id,
@@ -93,3 +94,9 @@ def row_of_found(
         last_sent_at=at.isoformat(timespec="milliseconds"),
         echo=echo,
     )
+
+
+def declare(row: Recorded, spec: Json) -> Recorded:
+    """The record of a found workload of which only what a file declares counts from now on."""
+    declared = project(row.spec, spec)
+    return replace(row, spec=declared, digest=digest(declared))

@@ -9,7 +9,8 @@ from datetime import datetime
 from functools import partial
 
 from reconciler.core.answers import Accepted, Answer, Method, NotFound, NotSent, Unauthorised
-from reconciler.core.model import Live, Missing, Own, Recorded, Unread
+from reconciler.core.model import Live, Missing, Own, Recorded, Remote, Unread
+from reconciler.core.retry import Tries
 from reconciler.engine.dispatcher import Dispatcher, HaltedError, Retry
 from reconciler.engine.wait import is_fresh
 from reconciler.errors import UnreachableError
@@ -17,10 +18,13 @@ from reconciler.ports import Clock, WorkloadApi
 
 OnReadRetry = Callable[[Recorded, Retry], None]
 """Is told which record could not be read yet."""
-
+Keep = Callable[[Recorded, Remote], Remote]
+"""What is kept of a workload that was read."""
 
 # An id that no workload has: asking for it shows whether anyone answers, and lets us in.
 NOBODY = "00000000-0000-0000-0000-000000000000"
+# Enough for those that wait for another try not to hold up the rest.
+READERS = 1024
 NOT_VISIBLE_YET = "it was accepted just now and is not visible yet"
 
 
@@ -44,27 +48,42 @@ async def refresh(
     dispatcher: Dispatcher,
     clock: Clock,
     on_retry: OnReadRetry | None = None,
+    keep: Keep = lambda _, remote: remote,
 ) -> dict[str, Live]:
     """GET every recorded id, and map it to what the server said.
 
+    What `keep` drops of an answer is gone before the next ones are read: bodies need not pile up.
     Raises UnreachableError when the server cannot be reached or does not let us in.
     """
-    wanted = [row for row in rows if row.id and row.own in (Own.ACCEPTED, Own.DELETING)]
+    wanted = {row.id: row for row in rows if row.id and row.own in (Own.ACCEPTED, Own.DELETING)}
+    found: dict[str, Live] = {}
+    queue = iter(wanted.items())
 
-    async def read(row: Recorded) -> tuple[str, Live]:
+    async def read(id_: str, row: Recorded) -> Live:
         tell = partial(on_retry, row) if on_retry else None
         with _ended():
-            answer = await dispatcher.send(Method.GET, lambda _: api.read(row.id or ""), tell)
-        return row.id or "", _conclude(answer, row, _server_time(answer, clock))
+            answer = await dispatcher.send(Method.GET, partial(_read, api, id_), tell)
+        said = _conclude(answer, row, _server_time(answer, clock))
+        return keep(row, said) if isinstance(said, Remote) else said
+
+    async def read_on() -> None:
+        # Nothing of an answer may stay here: this waits for its next turn with all it has.
+        for id_, row in queue:
+            found[id_] = await read(id_, row)
 
     try:
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(read(row)) for row in wanted]
+            for _ in range(min(READERS, len(wanted))):
+                group.create_task(read_on())
     except* UnreachableError as errors:
         raise errors.exceptions[0] from None
-    live = dict(task.result() for task in tasks)
+    live = {id_: found[id_] for id_ in wanted}
     _check_reach(live)
     return live
+
+
+async def _read(api: WorkloadApi, workload_id: str, _: Tries) -> Answer:
+    return await api.read(workload_id)
 
 
 @contextmanager

@@ -78,11 +78,8 @@ class Run:
         return self.clock.now() + self._offset
 
     def mint_op(self) -> str:
-        """A new operation id: a UUIDv7, so that ids sort by age (from the injected clock)."""
-        milliseconds = int(self.clock.now().timestamp() * 1000) & (2**48 - 1)
-        random_bits = self.rng.getrandbits(74)
-        value = milliseconds << 80 | 0x7 << 76 | (random_bits >> 62) << 64
-        return str(uuid.UUID(int=value | 0b10 << 62 | (random_bits & (2**62 - 1))))
+        """A new operation id, from the injected clock."""
+        return mint_op(self.clock.now(), self.rng)
 
     def marker(self, op: str) -> Marker:
         """What a workload made by this operation carries."""
@@ -105,6 +102,14 @@ class Run:
                 self.halt.pull(UNREACHABLE)
             case _:
                 pass
+
+
+def mint_op(now: datetime, rng: random.Random) -> str:
+    """An operation id: a UUIDv7, so that ids sort by age."""
+    milliseconds = int(now.timestamp() * 1000) & (2**48 - 1)
+    random_bits = rng.getrandbits(74)
+    value = milliseconds << 80 | 0x7 << 76 | (random_bits >> 62) << 64
+    return str(uuid.UUID(int=value | 0b10 << 62 | (random_bits & (2**62 - 1))))
 
 
 class Work:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
+from itertools import chain
 
 from reconciler.core.answers import Accepted, NotFound
 from reconciler.core.model import Recorded, Remote, Seen
@@ -31,10 +32,10 @@ async def wait_until_synced(work: Work, row: Recorded, done: Done) -> Outcome:
     run = work.run
     end = run.clock.monotonic() + run.options.wait_timeout
     try:
-        for interval in poll_intervals():
-            outcome, row = await _look(work, row, done)
-            if outcome is not None:
-                return outcome
+        # At once, in case it is done already; but those who wait in a crowd leave the way to the
+        # creates.
+        for wanted in chain((0.0,), poll_intervals()):
+            interval = run.dispatcher.stretched(wanted)
             if run.clock.monotonic() + interval > end:
                 waited = f"{run.options.wait_timeout:g} s"
                 return Failed(
@@ -42,7 +43,11 @@ async def wait_until_synced(work: Work, row: Recorded, done: Done) -> Outcome:
                     message=f"accepted, but still {row.seen.value} after {waited}",
                     hint="look at it with 'reconciler status'; it is recorded and not sent again",
                 )
-            await run.dispatcher.pause(interval)
+            if interval:
+                await run.dispatcher.pause(interval)
+            outcome, row = await _look(work, row, done)
+            if outcome is not None:
+                return outcome
     except HaltedError:
         pass
     return replace(done, detail=CUT_SHORT)

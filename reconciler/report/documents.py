@@ -15,6 +15,7 @@ from reconciler.core.events import Event, RunFinished, RunStarted
 from reconciler.core.gpus import count_gpus
 from reconciler.core.model import Address, Live, Missing, Own, Recorded, Remote, Seen, Unread
 from reconciler.core.plan import FORMAT_VERSION, Plan, action_to_json
+from reconciler.ports import ActionEntry, Inspection, RunEntry
 from reconciler.report.escape import escape_json
 
 
@@ -93,6 +94,38 @@ def record_document(row: Recorded, *, whole: bool = False) -> dict[str, Any]:
         "lifecycle": dataclasses.asdict(row.lifecycle),
         "spec": row.spec,
         "echo": row.echo,
+    }
+
+
+def run_document(run: RunEntry, actions: Sequence[ActionEntry] | None = None) -> dict[str, Any]:
+    """A run of the state's history; with `actions`, what it did to each workload."""
+    document = dataclasses.asdict(run) | {"counts": dict(run.counts)}
+    if actions is None:
+        return document
+    return document | {"actions": [dataclasses.asdict(action) for action in actions]}
+
+
+def inspection_document(found: Inspection) -> dict[str, Any]:
+    """What a look at all of a state found."""
+    return dataclasses.asdict(found) | {
+        "sound": not found.flaws,
+        "flaws": [dataclasses.asdict(flaw) for flaw in found.flaws],
+    }
+
+
+def unsaved_document(row: Recorded) -> dict[str, Any]:
+    """What is known of a workload and could not be written down: enough to settle it by hand."""
+    return {
+        "unsaved": str(row.address),
+        "op": row.op,
+        "id": row.id,
+        "own": row.own.value,
+        "seen": row.seen.value,
+        "purpose": row.purpose.value if row.purpose else None,
+        "ambiguous": row.ambiguous,
+        "last_sent_at": row.last_sent_at,
+        "marker": row.marker,
+        "run": row.run,
     }
 
 

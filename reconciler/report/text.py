@@ -117,10 +117,10 @@ class Text:
         """Every finding, and the verdict as the last line."""
         errors = sum(finding.severity is Severity.ERROR for finding in found)
         warnings = len(found) - errors
-        counts = [f"{_number(errors, 'error')}"] if errors else []
-        counts += [f"{_number(warnings, 'warning')}"] if warnings else []
+        counts = [f"{number_of(errors, 'error')}"] if errors else []
+        counts += [f"{number_of(warnings, 'warning')}"] if warnings else []
         if not errors:
-            specs = f"{_number(workloads, 'workload')} in {_number(files, 'file')}"
+            specs = f"{number_of(workloads, 'workload')} in {number_of(files, 'file')}"
             counts.insert(0, f"{specs}: valid")
         verdict = self._bold(", ".join(counts) + ".")
         return f"{self.diagnostics(found)}\n{verdict}" if found else verdict
@@ -138,7 +138,7 @@ class Text:
             )
             for row in rows
         ]
-        return _columns(("ADDRESS", "STATE", "ID", ""), table)
+        return columns(("ADDRESS", "STATE", "ID", ""), table)
 
     def statuses(self, looks: Sequence[tuple[Recorded, Live | None]]) -> str:
         """What is recorded beside what the server says, a line each."""
@@ -154,7 +154,7 @@ class Text:
             )
             for row, live in looks
         ]
-        return _columns(("ADDRESS", "STATUS", "GPUS", "ID", "MESSAGE"), table)
+        return columns(("ADDRESS", "STATUS", "GPUS", "ID", "MESSAGE"), table)
 
     def diagnostics(self, found: Sequence[Diagnostic]) -> str:
         """Every finding, each with its hint below it."""
@@ -310,11 +310,13 @@ def _value(value: Any) -> str:
     return shorten(escape_terminal(json.dumps(value, ensure_ascii=False)))
 
 
-def _number(count: int, noun: str) -> str:
+def number_of(count: int, noun: str) -> str:
+    """A number and what is counted, in the plural where it takes one."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
-def _columns(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
+def columns(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
+    """A table whose columns are as wide as they have to be."""
     table = [head, *rows]
     widths = [max(len(row[i]) for row in table) for i in range(len(head))]
     return "\n".join(

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import json
+from hashlib import sha256
+from typing import Any
+
 from sqlite_utils import Database, Migrations
 
-from reconciler.state.rows import COLUMNS
-
-# "RcWl", so that `file` and we can tell our states from other people's databases.
-APPLICATION_ID = 0x5263576C
-SCHEMA_VERSION = 1
+from reconciler.state.rows import COLUMNS, checksum
 
 migrations = Migrations("reconciler")
 
@@ -28,3 +28,57 @@ def m001_first_release(db: Database) -> None:
     operations.create_index(["own"])
     holder = {"host": str, "pid": int, "user": str, "command": str, "since": str}
     db.table("holder").create({"slot": int, **holder}, pk="slot", strict=True)
+
+
+@migrations()
+def m002_history(db: Database) -> None:
+    """The history of runs, and what makes a row cheaper to write: its checksum, and one index."""
+    runs = {
+        "id": str,
+        "command": str,
+        "user": str,
+        "host": str,
+        "started": str,
+        "finished": str,
+        "took": float,
+        "stopped_by": str,
+        "exit_code": int,
+        "counts": str,
+    }
+    db.table("runs").create(
+        runs, pk="id", not_null={"command", "user", "host", "started", "counts"}, strict=True
+    )
+    db.table("runs").create_index(["started"])
+    actions = {
+        "run": str,
+        "number": int,
+        "address": str,
+        "action": str,
+        "reason": str,
+        "outcome": str,
+        "message": str,
+        "id": str,
+        "seconds": float,
+    }
+    db.table("run_actions").create(
+        actions, pk=("run", "number"), not_null={"address", "action", "outcome"}, strict=True
+    )
+    db.execute("DROP INDEX IF EXISTS idx_operations_own")
+    names = [*COLUMNS]
+    for values in db.execute(f"SELECT {', '.join(names)} FROM operations").fetchall():  # noqa: S608 - our own columns
+        row = dict(zip(names, values, strict=True))
+        # A row that was damaged before stays so: a fresh checksum would make it believable.
+        if _is_whole_in_format_1(row):
+            db.execute(
+                "UPDATE operations SET checksum = ? WHERE op = ?", [checksum(row), row["op"]]
+            )
+
+
+def _is_whole_in_format_1(row: dict[str, Any]) -> bool:
+    rest = {key: value for key, value in row.items() if key != "checksum"}
+    try:
+        text = json.dumps(rest, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    except TypeError:
+        return False
+    found = "sha256:" + sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+    return bool(row["checksum"] == found)

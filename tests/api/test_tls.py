@@ -10,15 +10,13 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-import trustme
 
 from reconciler.api.client import ApiSettings, HttpWorkloadApi
 from reconciler.api.credentials import FixedToken, Secret
 from reconciler.core.answers import Accepted, Answer, NotSent
 from reconciler.errors import InvalidInputError
 from tests.api.factories import ID, remote, workload
-
-AUTHORITY = trustme.CA()
+from tests.api.handshakes import AUTHORITY, server_context
 
 
 @asynccontextmanager
@@ -37,13 +35,6 @@ async def listening(context: ssl.SSLContext) -> AsyncIterator[int]:
     asyncio.get_running_loop().set_exception_handler(lambda *_: None)
     async with server:
         yield server.sockets[0].getsockname()[1]
-
-
-def server_context(*names: str) -> ssl.SSLContext:
-    """A server with a certificate of our authority for these names."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    AUTHORITY.issue_cert(*names).configure_cert(context)
-    return context
 
 
 def read(context: ssl.SSLContext, ca_file: Path | None = None) -> Answer:

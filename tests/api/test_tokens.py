@@ -92,6 +92,20 @@ def test_a_second_401_is_final() -> None:
     assert server.used == ["t1", "t2"]
 
 
+def test_refused_credentials_are_not_tried_again() -> None:
+    """A login that is repeated for every request under way looks like an attack, and locks out."""
+    server = Server(lives=3600, good=set())
+
+    async def tell(api: HttpWorkloadApi) -> list[Answer]:
+        await api.login()
+        server.login = reply(401, error(401, "locked"))
+        return [await api.read(ID) for _ in range(5)]
+
+    answers = story(server, tell, credentials=PAIR)
+    assert answers == [stamped(Unauthorised(message=REFUSED + "locked"))] * 5
+    assert (len(server.asked), server.used) == (2, ["t1"])
+
+
 def test_a_fixed_token_is_not_replayed() -> None:
     """There is no other one to try."""
     server = Server(good=set())

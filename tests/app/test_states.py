@@ -9,9 +9,11 @@ import pytest
 
 from reconciler.app.looking import look
 from reconciler.app.planning import GuardError
-from reconciler.app.states import find_record, make_state, read_state, set_protection
+from reconciler.app.states import find_record, find_run, make_state, read_state
+from reconciler.app.surgery import set_protection
 from reconciler.core.model import Missing, Own, Remote, Target
 from reconciler.errors import StateError, UsageError
+from reconciler.ports import RunEntry
 from reconciler.state.sqlite import create_state
 from tests.timing import run
 from tests.worlds import URL, World, wish
@@ -33,6 +35,20 @@ def test_a_record_is_found_by_its_address(tmp_path: Path) -> None:
         find_record(rows, "a")
     with pytest.raises(StateError, match="the state has no 4501/z"):
         find_record(rows, "4501/z")
+
+
+def test_a_run_is_found_by_the_beginning_of_its_id() -> None:
+    """As long as that is enough to tell it from the others."""
+    runs = [
+        RunEntry(id=run_id, command="c", user="u", host="h", started="s")
+        for run_id in ("ab12", "ab34", "cd56")
+    ]
+    assert find_run(runs, "C") == runs[2]
+    assert find_run(runs, "ab34") == runs[1]
+    with pytest.raises(StateError, match="2 runs begin with ab"):
+        find_run(runs, "ab")
+    with pytest.raises(StateError, match="the state remembers no run x"):
+        find_run(runs, "x")
 
 
 def test_protection_is_set_once_and_lifted_once(tmp_path: Path) -> None:

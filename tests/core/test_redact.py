@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reconciler.core.diff import find_changes, is_same
-from reconciler.core.redact import Redactor, is_redacted, looks_secret
+from reconciler.core.digest import canonical, digest
+from reconciler.core.redact import Redactor, is_redacted, looks_secret, may_hold_secret
 from tests.strategies import json_values, shuffles
 
 CANARY = "hunter2canary"
@@ -79,6 +80,12 @@ def test_such_names_do_not(name: str) -> None:
         (["--token", "$TOKEN"], ["--token", "$TOKEN"]),
         (["token", "abc"], ["token", "abc"]),
         (("--token", "abc"), ["--token", "***"]),
+        (
+            {'api"key': "x", "connection\nstring": "y"},
+            {'api"key': "***", "connection\nstring": "***"},
+        ),
+        # Letters whose lower case is, or begins with, one of ASCII's: they end a word here.
+        ({"tokenİ": "x", "PASSWORD\u017f": "y"}, {"tokenİ": "***", "PASSWORD\u017f": "***"}),
     ],
 )
 def test_a_value_is_hidden_where_its_place_says_that_it_is_secret(
@@ -118,6 +125,8 @@ def test_a_value_is_hidden_where_its_place_says_that_it_is_secret(
         ("git clone ssh://git@github.com/x", "git clone ssh://git@github.com/x"),
         ("https://h:8080/a@b", "https://h:8080/a@b"),
         ("--max-tokens 512", "--max-tokens 512"),
+        ("tokenİ=abc", "tokenİ=***"),
+        ("token\u212a=abc", "token\u212a=***"),
         ("the token is good, the password too", "the token is good, the password too"),
         ("nvcr.io/nvidia/pytorch:24.01-py3", "nvcr.io/nvidia/pytorch:24.01-py3"),
     ],
@@ -125,6 +134,83 @@ def test_a_value_is_hidden_where_its_place_says_that_it_is_secret(
 def test_a_secret_within_a_text_is_hidden(text: str, expected: str) -> None:
     """Command lines, scripts, files in strings and addresses; a variable's name is no secret."""
     assert shown(text) == expected
+
+
+MIXED = {
+    "metadata": {"name": "chat", "projectId": "4501"},
+    "manifest": {
+        "args": ["--port", "8080", "--api-key", "abc"],
+        "command": ["sh", "-c", "export PGPASSWORD=abc && run"],
+        "env": [
+            {"name": "HF_TOKEN", "value": "abc"},
+            {"name": "MODEL", "value": "ü"},
+            {"name": "PROXY", "value": "http://user:abc@proxy:3128"},
+        ],
+        "half": "\ud800",
+        "numbers": [2, 0.5, None, True],
+    },
+}
+PLAIN = {"manifest": {"key": "a", "path": "/x", "half": "\ud800", "numbers": [2, 0.5, None, True]}}
+STAND_IN = "(sensitive d897bb73b2306b1e)"
+
+
+def test_what_is_stored_stays_what_it_is() -> None:
+    """States hold these stand-ins and digests: any other would replace every workload."""
+    redactor = Redactor("0190c5d4-7a3c-7000-8000-000000000001")
+    assert redactor.redact_and_digest(MIXED) == (
+        {
+            "metadata": MIXED["metadata"],
+            "manifest": {
+                "args": ["--port", "8080", "--api-key", STAND_IN],
+                "command": ["sh", "-c", f"export PGPASSWORD={STAND_IN} && run"],
+                "env": [
+                    {"name": "HF_TOKEN", "value": STAND_IN},
+                    {"name": "MODEL", "value": "ü"},
+                    {"name": "PROXY", "value": f"http://user:{STAND_IN}@proxy:3128"},
+                ],
+                "half": "\ud800",
+                "numbers": [2, 0.5, None, True],
+            },
+        },
+        "sha256:1d1c6a6f04d30ada9d6acef0c29260f411661beb9dd741006c8aadc641357557",
+    )
+    assert redactor.redact_and_digest(PLAIN) == (
+        PLAIN,
+        "sha256:0b41b2f0ae9f33be9084a237613d441b974d7b6d69422fe8761543c8e276dbc8",
+    )
+
+
+@given(json_values)
+def test_a_digest_is_that_of_what_is_shown(value: Any) -> None:
+    """Redacting and naming in one go is redacting, then naming."""
+    redacted = REDACTOR.redact(value)
+    assert REDACTOR.redact_and_digest(value) == (redacted, digest(redacted))
+
+
+@given(
+    json_values,
+    st.lists(st.sampled_from(["token", "api", "key", '"', "\\", "İ", "_"])).map("".join),
+)
+def test_a_document_is_redacted_as_its_parts_are(value: Any, name: str) -> None:
+    """What stands beside a value does not matter: searching nothing is only a short cut."""
+    document = {name: "x", "args": [f"{name}=x", f"--{name}", "x"], "inner": value}
+    searched = REDACTOR.redact({"document": document, "token": "x"})["document"]
+    assert REDACTOR.redact(document) == searched
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {
+            "kind": "Job",
+            "spec": {"key": "nvidia.com/gpu.product", "mountPath": "/data", "type": "string"},
+        },
+        {"imagePullSecrets": [{"name": "registry"}], "maxTokens": 512, "url": "https://h:80/a@b"},
+    ],
+)
+def test_most_manifests_are_not_searched(value: Any) -> None:
+    """Words that secrets' names have in common with ordinary fields do not slow anything down."""
+    assert not may_hold_secret(canonical(value))
 
 
 @given(json_values)

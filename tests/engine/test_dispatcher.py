@@ -301,6 +301,40 @@ def test_a_pause_ends_with_the_run() -> None:
     assert run(main(), rig.timeline) == [10.0, 50.0]
 
 
+def test_the_switch_wakes_everyone_who_waits() -> None:
+    """Ten thousand may be waiting for the cluster when the run is stopped."""
+    rig = Rig()
+
+    async def rest() -> float:
+        with pytest.raises(HaltedError):
+            await rig.dispatcher.pause(100.0)
+        return rig.timeline.now
+
+    async def main() -> list[float]:
+        await rig.open()
+        asyncio.get_running_loop().call_later(5.0, rig.halt.pull, "SIGINT")
+        woken = await asyncio.gather(*(rest() for _ in range(50)))
+        return [*woken, await rest()]
+
+    assert run(main(), rig.timeline) == [5.0] * 51
+
+
+def test_in_a_crowd_everyone_looks_less_often() -> None:
+    """A thousand who wait look five hundred times a second in all, a few as often as they like."""
+    rig = Rig()
+
+    async def main() -> list[float]:
+        await rig.open()
+        crowd = [asyncio.create_task(rig.dispatcher.pause(10.0)) for _ in range(1000)]
+        alone = rig.dispatcher.stretched(0.25)
+        await asyncio.sleep(1.0)
+        together = [rig.dispatcher.stretched(0.25), rig.dispatcher.stretched(5.0)]
+        await asyncio.gather(*crowd)
+        return [alone, *together, rig.dispatcher.stretched(0.0)]
+
+    assert run(main(), rig.timeline) == [0.25, 2.0, 5.0, 0.0]
+
+
 def test_the_same_seed_sends_at_the_same_times() -> None:
     """A run can be replayed: its jitter comes from the injected numbers only."""
 

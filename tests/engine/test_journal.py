@@ -107,6 +107,21 @@ def test_a_caller_that_leaves_does_not_take_the_write_along() -> None:
     assert sorted(row.op for row in disk.read()) == ["a", "b"]
 
 
+def test_a_caller_that_leaves_a_write_that_fails_leaves_it_known() -> None:
+    """Nobody is left to be told, but what could not be stored is not forgotten."""
+    disk = Flaky(StateError("disk full"))
+
+    async def main() -> Journal:
+        journal = Journal(disk)
+        leaving = asyncio.create_task(journal.commit(_row("a")))
+        await asyncio.sleep(0)
+        leaving.cancel()
+        await journal.settle()
+        return journal
+
+    assert list(run(main()).unsaved) == ["a"]
+
+
 @pytest.mark.parametrize(
     ("error", "words"),
     [

@@ -18,6 +18,7 @@ MOST_REQUESTS = {
     "outage of 60 s": 1.15,
     "outage, Retry-After 20": 1.1,
     "latency spikes": 1.0,
+    "tokens that end": 1.05,
 }
 
 

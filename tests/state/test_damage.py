@@ -13,7 +13,10 @@ from reconciler.state.rows import checksum, from_row, to_row
 from reconciler.state.sqlite import create_state, open_state
 from tests.factories import make_recorded, make_target
 
-RESTORE = "restore the state from a backup; the server's workloads are untouched"
+RESTORE = (
+    "restore the state from a backup ('reconciler state check' names the newest sound one); "
+    "the server's workloads are untouched"
+)
 ANOTHER = "give the path of a state with --state"
 
 
@@ -118,7 +121,7 @@ def test_a_state_of_a_newer_program(tmp_path: Path) -> None:
     sql(path, "PRAGMA user_version = 7")
     before = path.read_bytes()
     assert refusal(path) == (
-        "STATE was written by a newer version of this program (format 7, this one knows 1)",
+        "STATE was written by a newer version of this program (format 7, this one knows 2)",
         "upgrade the program that runs here; nothing was changed",
     )
     assert path.read_bytes() == before
@@ -141,11 +144,11 @@ def test_a_state_that_was_cut_short(tmp_path: Path, share: float) -> None:
     [
         (
             "UPDATE operations SET id = 'id-stolen' WHERE name = 'w3'",
-            "the state's record of 1/w3 is damaged: its checksum does not match",
+            "the state STATE: the record of 1/w3 is damaged: its checksum does not match",
         ),
         (
             "UPDATE operations SET own = 'DELETING' WHERE name = 'w0'",
-            "the state's record of 1/w0 is damaged: its checksum does not match",
+            "the state STATE: the record of 1/w0 is damaged: its checksum does not match",
         ),
         (
             "UPDATE meta SET value = 'https://other' WHERE key = 'url'",
@@ -159,7 +162,7 @@ def test_a_state_that_was_cut_short(tmp_path: Path, share: float) -> None:
         ("DROP TABLE meta", "the state STATE cannot be used: no such table: meta"),
         (
             "ALTER TABLE operations RENAME COLUMN epoch TO era",
-            "the state's record of 1/w0 is damaged: its checksum does not match",
+            "the state STATE cannot be used: no such column: epoch",
         ),
     ],
 )
@@ -186,7 +189,7 @@ def test_a_record_of_a_future_form() -> None:
     with pytest.raises(StateError) as caught:
         from_row(row)
     assert caught.value.message == (
-        "the state's record of 4501/llm cannot be read: 'DREAMING' is not a valid Own"
+        "the record of 4501/llm cannot be read: 'DREAMING' is not a valid Own"
     )
     assert caught.value.hint == "it may come from another version of this program"
 
@@ -207,5 +210,5 @@ def test_no_flipped_bit_is_believed(tmp_path: Path) -> None:
             hints.append(error.hint)
         else:
             assert found == expected
-    assert len(hints) > 100
+    assert len(hints) > 60
     assert all(hints)

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from reconciler.errors import LockedError, StateError
-from reconciler.state import lock
+from reconciler.state import database, lock
 from reconciler.state.sqlite import SqliteStore, create_state, open_state
 from tests.factories import make_recorded, make_target
 
@@ -75,7 +75,7 @@ def test_a_state_says_what_it_is(path: Path) -> None:
     """Application and format are in the file's first bytes, for `file` and for later versions."""
     data = path.read_bytes()
     assert data[68:72] == b"RcWl"
-    assert data[60:64] == b"\0\0\0\1"
+    assert data[60:64] == b"\0\0\0\2"
 
 
 def test_two_states_have_two_lineages(tmp_path: Path) -> None:
@@ -118,9 +118,9 @@ def _die(*_: object, **__: object) -> None:
 @pytest.mark.parametrize(
     "step",
     [
-        pytest.param("reconciler.state.sqlite._connect", id="before the database"),
-        pytest.param("reconciler.state.sqlite.migrations.apply", id="before the tables"),
-        pytest.param("reconciler.state.sqlite._write_meta", id="before the header"),
+        pytest.param("reconciler.state.database.connect", id="before the database"),
+        pytest.param("reconciler.state.migrations.migrations.apply", id="before the tables"),
+        pytest.param("reconciler.state.database.write_meta", id="before the header"),
         pytest.param("os.link", id="before the name"),
     ],
 )
@@ -144,8 +144,8 @@ def test_a_process_killed_while_it_makes_a_state_leaves_no_state(tmp_path: Path)
     path = tmp_path / "state.db"
     with run_child(
         "import os, signal",
-        "from reconciler.state import sqlite as s",
-        "s._write_meta = lambda *a: os.kill(os.getpid(), signal.SIGKILL)",
+        "from reconciler.state import database, sqlite as s",
+        "database.write_meta = lambda *a: os.kill(os.getpid(), signal.SIGKILL)",
         f"s.create_state(s.Path({str(path)!r}), s.Target(url='u', stack='s'))",
     ) as killed:
         assert killed.wait() == -signal.SIGKILL
@@ -189,8 +189,8 @@ def test_a_full_disk_is_told_with_a_way_out(path: Path) -> None:
     """What was recorded before is still there."""
     with opened(path) as store:
         store.write([make_recorded(address="1/a", op="a")])
-        pages = store._db.execute("PRAGMA page_count").fetchone()[0]
-        store._db.execute(f"PRAGMA max_page_count = {pages}")
+        pages = store._conn.execute("PRAGMA page_count").fetchone()[0]
+        store._conn.execute(f"PRAGMA max_page_count = {pages}")
         with pytest.raises(StateError) as caught:
             store.write([make_recorded(address=f"1/{i}", op=str(i)) for i in range(200)])
         assert caught.value.message == (
@@ -200,10 +200,19 @@ def test_a_full_disk_is_told_with_a_way_out(path: Path) -> None:
         assert [r.op for r in store.read()] == ["a"]
 
 
-def test_a_state_that_is_read_only_refuses_to_be_held(path: Path) -> None:
+def test_a_state_that_is_read_only_refuses_to_be_held(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A query-only database stands for one on a read-only disk, which also stops the superuser."""
-    with opened(path) as store:
-        store._db.execute("PRAGMA query_only = 1")
+    connect = database.connect
+
+    def connect_read_only(path: Path | str) -> sqlite3.Connection:
+        conn = connect(path)
+        conn.execute("PRAGMA query_only = 1")
+        return conn
+
+    with opened(path) as store, monkeypatch.context() as patch:
+        patch.setattr(database, "connect", connect_read_only)
         with pytest.raises(StateError) as caught:
             store.hold("apply")
         assert caught.value.message == (
@@ -279,6 +288,18 @@ def test_a_reader_needs_no_lock(path: Path, holder: subprocess.Popen[str]) -> No
     assert holder.poll() is None
 
 
+def test_a_reader_loads_no_more_than_it_needs(path: Path) -> None:
+    """Schemas are written with a library whose import takes longer than reading a state."""
+    with run_child(
+        "import sys, pathlib",
+        "from reconciler.state.sqlite import open_state",
+        f"store = open_state(pathlib.Path({str(path)!r}))",
+        "store.hold('apply'); store.read(); store.close()",
+        "sys.exit('sqlite_utils' in sys.modules)",
+    ) as child:
+        assert child.wait() == 0
+
+
 def test_a_killed_holder_blocks_nobody(path: Path, holder: subprocess.Popen[str]) -> None:
     """The kernel gives the lock back; the name it left behind misleads nobody."""
     holder.kill()
@@ -341,7 +362,7 @@ def _nobody() -> str:
 def test_a_database_that_somebody_else_keeps_locked(path: Path) -> None:
     """A browser for databases, say: it has to let go first."""
     with opened(path) as store, contextlib.closing(sqlite3.connect(path)) as other:
-        store._db.execute("PRAGMA busy_timeout = 0")
+        store._conn.execute("PRAGMA busy_timeout = 0")
         other.execute("BEGIN EXCLUSIVE")
         with pytest.raises(StateError) as caught:
             store.write([make_recorded()])

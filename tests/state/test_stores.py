@@ -1,15 +1,16 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.core.model import Own, Recorded, Target
+from reconciler.core.model import Json, Own, Recorded, Target
 from reconciler.ports import StateStore
 from reconciler.state.memory import MemoryStore
 from reconciler.state.rows import COLUMNS, from_row, to_row
@@ -162,6 +163,38 @@ def test_every_record_survives_as_columns(rows: Sequence[Recorded]) -> None:
     """Nothing of a record is lost or bent, whatever it holds."""
     assert [from_row(to_row(one)) for one in rows] == rows
     assert all(list(to_row(one)) == list(COLUMNS) for one in rows)
+
+
+numbers: st.SearchStrategy[Any] = st.sampled_from([0, 1, 12, 1.0, True, False, None, "1", {}, []])
+manifests = numbers | st.dictionaries(st.sampled_from("ab"), numbers, max_size=2)
+parts = st.fixed_dictionaries(
+    {}, optional={"manifest": manifests, "metadata": manifests, "m": numbers, "z": numbers}
+)
+
+
+@given(parts, parts)
+def test_a_spec_and_its_echo_are_told_apart(spec: Json, echo: Json) -> None:
+    """However alike they are: 1 is not 1.0, and neither is true."""
+    back = from_row(to_row(dataclasses.replace(row("a"), spec=spec, echo=echo)))
+    assert json.dumps([back.spec, back.echo]) == json.dumps([_sorted(spec), _sorted(echo)])
+
+
+def _sorted(value: Json) -> Json:
+    return {key: _in_order(value[key]) for key in sorted(value)}
+
+
+def _in_order(value: object) -> object:
+    return _sorted(value) if isinstance(value, dict) else value
+
+
+def test_a_manifest_that_came_back_as_it_was_sent_is_read_once() -> None:
+    """The record holds one value for both."""
+    manifest = {"kind": "Job", "spec": {"replicas": 1}}
+    spec, echo = ({"manifest": manifest, "metadata": {"priority": p}} for p in (None, "low"))
+    back = from_row(to_row(dataclasses.replace(row("a"), spec=spec, echo=echo)))
+    assert (back.spec, back.echo) == (spec, echo)
+    assert back.echo is not None
+    assert back.spec["manifest"] is back.echo["manifest"]
 
 
 def test_every_record_survives_the_file(tmp_path: Path) -> None:

@@ -1,0 +1,276 @@
+"""Ties workloads on the server to records: by the marker they carry, or by somebody's decision."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+
+from reconciler.app.applying import Applied, run_plan
+from reconciler.app.planning import Planned, met_target, need_same_target, plan_target
+from reconciler.app.runlog import surgery_entry
+from reconciler.app.session import Connector, Session
+from reconciler.app.settings import Settings
+from reconciler.app.states import find_records, read_state
+from reconciler.app.surgery import Confirm, entries
+from reconciler.core.answers import Accepted, Answer, Method, NotFound
+from reconciler.core.marker import Marker, read_marker
+from reconciler.core.model import Address, Desired, Own, Recorded, Remote
+from reconciler.core.plan import Plan, Reason, Resolve
+from reconciler.core.redact import Redactor
+from reconciler.core.transitions import Evidence, advance
+from reconciler.engine.records import row_of_found
+from reconciler.engine.run import ApplyOptions, mint_op
+from reconciler.errors import RefusedError, StateError, UnreachableError, UsageError
+from reconciler.ports import Say
+from reconciler.state.sqlite import SqliteStore
+
+IN_DOUBT = (Own.CREATING, Own.SUSPECT, Own.HAUNTED)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """What somebody asks for: a record, a workload, and how to go about it."""
+
+    address: str
+    command: str
+    confirm: Confirm
+    dry_run: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Bench:
+    """A state held for writing beside a session with its server."""
+
+    store: SqliteStore
+    session: Session
+    stack: str
+
+    def owns(self, marker: Marker) -> bool:
+        return (marker.lineage, marker.stack) == (self.store.header.lineage, self.stack)
+
+    def finish(self, claim: Claim, action: str, rows: Sequence[Recorded]) -> Sequence[Recorded]:
+        """Ask, and write; returns what was written, or would be."""
+        if not claim.confirm(rows):
+            return ()
+        if not claim.dry_run:
+            self.store.back_up()
+            entry = surgery_entry(claim.command, {action: len(rows)})
+            self.store.amend(entry, entries(rows, action), rows=rows)
+        return rows
+
+
+async def adopt(
+    settings: Settings,
+    claim: Claim,
+    workload_id: str,
+    *,
+    declared: Iterable[Desired],
+    connector: Connector,
+    say: Say,
+) -> Sequence[Recorded]:
+    """Record a workload that this state does not know; nothing is sent but a GET.
+
+    What `declared` says of it is compared from now on. Raises RefusedError for a workload of
+    another name or owner, and for an address that is recorded already.
+    """
+    address = _parse(claim.address)
+    async with _open_bench(settings, claim, connector, say) as bench:
+        rows = bench.store.read()
+        _check_free(rows, address, workload_id)
+        remote = await _read(bench.session, workload_id)
+        marker = _check_claim(bench, remote, address)
+        row = _adopted(bench, remote, marker, declared)
+        return bench.finish(claim, "adopt", [row])
+
+
+async def resolve_by_id(
+    settings: Settings, claim: Claim, workload_id: str, *, connector: Connector, say: Say
+) -> Sequence[Recorded]:
+    """Settle a doubt: this workload is what became of the create.
+
+    A marker decides which operation made it; a workload without one is taken at the caller's word.
+    """
+    async with _open_bench(settings, claim, connector, say) as bench:
+        doubts = _doubts(bench.store.read(), claim.address)
+        remote = await _read(bench.session, workload_id)
+        marker = _check_claim(bench, remote, doubts[0].address)
+        row = _pick(doubts, marker, workload_id)
+        redactor = Redactor(bench.store.header.lineage)
+        found = row_of_found(
+            remote, row.op, redactor=redactor, declared=row.spec, at=bench.session.clock.now()
+        )
+        evidence = Evidence.TRACED if marker and row.attempts == 1 else Evidence.FOUND
+        settled = advance(
+            row,
+            evidence,
+            id=remote.id,
+            echo=found.echo,
+            seen=remote.seen,
+            message="",
+            purpose=None,
+            marker=row.marker if marker else "",
+        )
+        return bench.finish(claim, "resolve", [settled])
+
+
+def abandon(settings: Settings, claim: Claim) -> Sequence[Recorded]:
+    """Drop a doubt on somebody's word that nothing of it lives or will live; nothing is read."""
+    with read_state(settings.state) as store:
+        if not claim.dry_run:
+            store.hold(claim.command)
+        doubts = _doubts(store.read(), claim.address)
+        dropped = [advance(row, Evidence.RELEASED, message="abandoned by hand") for row in doubts]
+        if not claim.confirm(doubts):
+            return ()
+        if not claim.dry_run:
+            store.back_up()
+            entry = surgery_entry(claim.command, {"abandon": len(dropped)})
+            store.amend(entry, entries(dropped, "abandon"), rows=dropped)
+        return dropped
+
+
+async def recheck(settings: Settings, claim: Claim, *, connector: Connector, say: Say) -> Applied:
+    """Look for the evidence again, by GETs only; what it proves is recorded."""
+    async with _open_bench(settings, claim, connector, say) as bench:
+        recorded = tuple(bench.store.read())
+        looked_up = [
+            Resolve(
+                address=row.address,
+                reason=Reason.REQUESTED,
+                detail="looked up, and not sent again",
+                recorded=row,
+            )
+            for row in _doubts(recorded, claim.address)
+        ]
+        plan = Plan(
+            target=plan_target(settings, bench.session, bench.store.header),
+            lineage=bench.store.header.lineage,
+            serial=bench.store.header.serial,
+            actions=tuple(looked_up),
+        )
+        planned = Planned(plan=plan, refusals=(), recorded=recorded, tenant_id=None)
+        if claim.dry_run or not claim.confirm([action.recorded for action in looked_up]):
+            return Applied(planned=planned, finished=None)
+        return await run_plan(
+            planned,
+            bench.store,
+            bench.session,
+            settings,
+            options=ApplyOptions(wait=False),
+            command=claim.command,
+        )
+
+
+@asynccontextmanager
+async def _open_bench(
+    settings: Settings, claim: Claim, connector: Connector, say: Say
+) -> AsyncIterator[_Bench]:
+    """The state before the network, as an apply does."""
+    with read_state(settings.state) as store:
+        if not claim.dry_run:
+            store.hold(claim.command)
+        async with connector.open(settings, say) as session:
+            need_same_target(store.header, met_target(settings, session))
+            yield _Bench(store=store, session=session, stack=settings.stack)
+
+
+def _parse(text: str) -> Address:
+    try:
+        return Address.parse(text)
+    except ValueError as error:
+        raise UsageError(str(error), hint="give it as the plan shows it") from None
+
+
+async def _read(session: Session, workload_id: str) -> Remote:
+    """GET one workload; raises StateError where the server has none of that id."""
+    answer: Answer = await session.dispatcher.send(
+        Method.GET, lambda _: session.api.read(workload_id)
+    )
+    match answer:
+        case Accepted(remote=remote) if not remote.is_gone:
+            return remote
+        case Accepted() | NotFound(trusted=True):
+            raise StateError(
+                f"the server has no workload {workload_id}",
+                hint="take the id from the control plane's own list; nothing was changed",
+            )
+        case _:
+            words = answer.message or type(answer).__name__
+            raise UnreachableError(
+                f"workload {workload_id} cannot be read: {words}",
+                hint="check the id and --url; nothing was changed",
+            )
+
+
+def _check_claim(bench: _Bench, remote: Remote, address: Address) -> Marker | None:
+    """The marker of a workload that may be ours; raises RefusedError where it cannot be."""
+    if remote.address != address:
+        raise RefusedError(
+            f"workload {remote.id} is {remote.address}, not {address}",
+            hint="check the id; nothing was changed",
+        )
+    marker = read_marker(remote.raw_manifest)
+    if marker is not None and not bench.owns(marker):
+        raise RefusedError(
+            f"workload {remote.id} belongs to stack {marker.stack!r} (state {marker.lineage})",
+            hint="only the state that made it may change it; nothing was changed",
+        )
+    return marker
+
+
+def _check_free(rows: Sequence[Recorded], address: Address, workload_id: str) -> None:
+    for row in rows:
+        if row.address == address and row.own in IN_DOUBT:
+            raise RefusedError(
+                f"{address} is in doubt ({row.own.value}): an earlier create is not settled",
+                hint=f"settle it: reconciler state resolve {address} --id {workload_id}",
+            )
+        if row.address == address:
+            raise RefusedError(
+                f"{address} is recorded already, as workload {row.id}",
+                hint=f"look at it: reconciler state show {address}",
+            )
+
+
+def _adopted(
+    bench: _Bench, remote: Remote, marker: Marker | None, declared: Iterable[Desired]
+) -> Recorded:
+    session, redactor = bench.session, Redactor(bench.store.header.lineage)
+    now = session.clock.now()
+    desired = next((d for d in declared if d.address == remote.address), None)
+    row = row_of_found(
+        remote,
+        marker.op if marker else mint_op(now, session.rng),
+        redactor=redactor,
+        declared=redactor.redact(desired.spec) if desired else None,
+        at=now,
+    )
+    if desired is not None:
+        row = replace(row, lifecycle=desired.lifecycle, source=desired.source.file)
+    # No create of ours made a workload without a marker, so none can come true late.
+    return replace(row, marker=str(marker) if marker else "", ambiguous=marker is not None)
+
+
+def _doubts(rows: Sequence[Recorded], text: str) -> list[Recorded]:
+    doubts = [row for row in find_records(rows, text) if row.own in IN_DOUBT]
+    if not doubts:
+        raise StateError(
+            f"{text} is not in doubt",
+            hint=f"look at it: reconciler state show {text}; nothing was changed",
+        )
+    return doubts
+
+
+def _pick(doubts: Sequence[Recorded], marker: Marker | None, workload_id: str) -> Recorded:
+    """The operation that made a workload, as its marker says, or the only one there is."""
+    if marker is None and len(doubts) == 1:
+        return doubts[0]
+    for row in doubts:
+        if marker is not None and row.op == marker.op:
+            return row
+    found = f"was made by operation {marker.op}" if marker else "carries no marker"
+    raise RefusedError(
+        f"workload {workload_id} {found}, and {len(doubts)} other operations are in doubt",
+        hint=f"let the tool look: reconciler state resolve {doubts[0].address} --recheck",
+    )

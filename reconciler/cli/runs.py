@@ -1,0 +1,62 @@
+"""`reconciler runs`: the history of applies and of surgery on the state."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from reconciler.cli.console import Console
+from reconciler.cli.options import flags_from, output_options, state_options
+
+if TYPE_CHECKING:
+    from reconciler.app.settings import Settings
+
+
+@click.group()
+def runs() -> None:
+    """Look at what earlier runs did; they are remembered for 90 days."""
+
+
+def _settings(options: dict[str, Any]) -> Settings:
+    from reconciler.app.workspace import settings_here
+
+    return settings_here(Path(), flags_from(options), os.environ)
+
+
+@runs.command("list")
+@state_options
+@output_options("text", "json")
+def list_(**options: Any) -> int:
+    """List every run that the state remembers, the newest first."""
+    from reconciler.app.states import read_state
+    from reconciler.report.documents import run_document, to_text
+    from reconciler.report.history import runs_text
+
+    console = Console.of(options)
+    with read_state(_settings(options).state) as store:
+        found = store.runs()
+    console.emit("json", lambda: to_text([run_document(run) for run in found]))
+    console.emit("text", lambda: runs_text(found))
+    return 0
+
+
+@runs.command()
+@click.argument("run")
+@state_options
+@output_options("text", "json")
+def show(run: str, **options: Any) -> int:
+    """Show what RUN did to each workload; the beginning of its id is enough."""
+    from reconciler.app.states import find_run, read_state
+    from reconciler.report.documents import run_document, to_text
+    from reconciler.report.history import run_text
+
+    console = Console.of(options)
+    with read_state(_settings(options).state) as store:
+        found = find_run(store.runs(), run)
+        actions = store.actions(found.id)
+    console.emit("json", lambda: to_text(run_document(found, actions)))
+    console.emit("text", lambda: run_text(found, actions))
+    return 0

@@ -1,0 +1,78 @@
+"""Copies of a state beside it: whole, durable, private, and the last few of them."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+
+from reconciler.errors import StateError
+from reconciler.state.database import connect, sync_folder
+from reconciler.state.trouble import explained
+
+KEPT = 5
+_SUFFIX = ".db"
+
+
+def backups_folder(path: Path) -> Path:
+    """Where the backups of a state are."""
+    return path.with_name(f"{path.name}.backups")
+
+
+def list_backups(path: Path) -> list[Path]:
+    """The backups of a state, the newest first."""
+    folder = backups_folder(path)
+    if not folder.is_dir():
+        return []
+    found = (file for file in folder.iterdir() if not file.name.startswith("."))
+    return sorted((file for file in found if file.suffix == _SUFFIX), reverse=True)
+
+
+def next_backup(path: Path, serial: int) -> Path:
+    """A name for a backup made now; names sort by time."""
+    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
+    return backups_folder(path) / f"{stamp}-serial-{serial}{_SUFFIX}"
+
+
+def back_up(path: Path, to: Path) -> None:
+    """Copy a whole state to a new file; raises StateError, and then leaves nothing behind.
+
+    It is made beside its place and moved there, so that no half copy is ever taken for a backup.
+    """
+    beside = to.with_name(f".{to.name}.{uuid.uuid4().hex}")
+    with explained(to, f"the backup {to} cannot be made"):
+        to.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        try:
+            _copy(path, beside)
+            os.link(beside, to)
+        except FileExistsError:
+            raise StateError(
+                f"there is already a file at {to}", hint="give the backup another name"
+            ) from None
+        finally:
+            beside.unlink(missing_ok=True)
+        sync_folder(to.parent)
+
+
+def rotate(path: Path, newest: Path) -> None:
+    """Keep the last few backups of a state, the newest one whatever the clock said."""
+    older = [file for file in list_backups(path) if file != newest]
+    for file in older[KEPT - 1 :]:
+        file.unlink(missing_ok=True)
+
+
+def _copy(path: Path, to: Path) -> None:
+    """SQLite's own copy: reading the file otherwise would give away the locks of this process."""
+    os.close(os.open(to, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+    with closing(connect(path)) as state, closing(connect(to)) as copy:
+        # A copy that is cut short is thrown away, so it is made durable once, at the end.
+        copy.execute("PRAGMA journal_mode = OFF")
+        copy.execute("PRAGMA synchronous = OFF")
+        state.backup(copy)
+    fd = os.open(to, os.O_RDONLY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)

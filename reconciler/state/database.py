@@ -1,0 +1,209 @@
+"""A state's file: opened as ours or refused, built whole, read in any format up to ours."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+import uuid
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+
+from reconciler.core.digest import digest
+from reconciler.core.model import Target
+from reconciler.errors import StateError
+from reconciler.state.trouble import damaged
+
+# "RcWl", so that `file` and we can tell our states from other people's databases.
+APPLICATION_ID = 0x5263576C
+SCHEMA_VERSION = 2
+
+
+def connect(path: Path | str) -> sqlite3.Connection:
+    """Open a database without asking what is in it."""
+    # One thread at a time uses it, but not always the one that opened it.
+    return sqlite3.connect(path, timeout=10.0, check_same_thread=False, isolation_level=None)
+
+
+@contextlib.contextmanager
+def transaction(conn: sqlite3.Connection) -> Iterator[None]:
+    """All or nothing, and durable at the end."""
+    conn.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        conn.execute("COMMIT")
+    except BaseException:
+        # SQLite has already rolled back by itself where the disk was full.
+        if conn.in_transaction:
+            conn.execute("ROLLBACK")
+        raise
+
+
+def open_database(path: Path) -> sqlite3.Connection:
+    """Open a file that is a sound state of this format or an older one; raises StateError."""
+    check_there(path)
+    conn = connect(path)
+    try:
+        check_ours(conn, path)
+        set_journal(conn, "TRUNCATE")
+        _check_sound(conn, path)
+    except BaseException:
+        conn.close()
+        raise
+    return conn
+
+
+def is_older(conn: sqlite3.Connection) -> bool:
+    """Whether a database has to be migrated before this version can use it."""
+    return version_of(conn) < SCHEMA_VERSION
+
+
+def version_of(conn: sqlite3.Connection) -> int:
+    """The format of a database."""
+    return int(conn.execute("PRAGMA user_version").fetchone()[0])
+
+
+def migrate(conn: sqlite3.Connection) -> None:
+    """Bring a database to this version's format, wholly or not at all.
+
+    Of a file that others may open, only for who holds its lock.
+    """
+    from sqlite_utils import Database
+
+    from reconciler.state.migrations import migrations
+
+    with transaction(conn):
+        migrations.apply(Database(conn, execute_plugins=False))
+        conn.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+
+
+def migrated_copy(conn: sqlite3.Connection) -> sqlite3.Connection:
+    """The same content in memory and in this version's format; the file stays as it is."""
+    copy = connect(":memory:")
+    try:
+        conn.backup(copy)
+        migrate(copy)
+    except BaseException:
+        copy.close()
+        raise
+    return copy
+
+
+def build(path: Path, target: Target) -> None:
+    """Fill a new file with an empty state."""
+    os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+    conn = connect(path)
+    try:
+        set_journal(conn, "DELETE")
+        conn.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        migrate(conn)
+        meta = {
+            "lineage": str(uuid.uuid4()),
+            "serial": "0",
+            "nonce": str(uuid.uuid4()),
+            "epoch": "0",
+            "created_at": now(),
+            **target_meta(target),
+        }
+        with transaction(conn):
+            write_meta(conn, meta)
+    finally:
+        conn.close()
+
+
+def set_journal(conn: sqlite3.Connection, mode: str) -> None:
+    """Choose how a transaction survives a crash."""
+    # One file holds everything that is committed, whoever copies it (see docs/architecture.md).
+    conn.execute(f"PRAGMA journal_mode = {mode}")
+    conn.execute("PRAGMA synchronous = FULL")
+
+
+def write_meta(conn: sqlite3.Connection, meta: Mapping[str, str]) -> None:
+    """Write down what the state says of itself, with a checksum."""
+    known = {key: value for key, value in meta.items() if key != "checksum"}
+    conn.executemany(
+        "INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)",
+        [*known.items(), ("checksum", digest(known))],
+    )
+
+
+def read_meta(conn: sqlite3.Connection, path: Path) -> dict[str, str]:
+    """What the state says of itself; raises StateError when that was damaged."""
+    meta = dict(conn.execute("SELECT key, value FROM meta").fetchall())
+    found = meta.pop("checksum", None)
+    if not all(isinstance(text, str) for pair in meta.items() for text in pair) or (
+        found != digest(meta)
+    ):
+        raise damaged(path, "its header does not match its checksum")
+    return meta
+
+
+def target_meta(target: Target) -> dict[str, str]:
+    """A target as it is written down."""
+    tenant = "" if target.tenant_id is None else str(target.tenant_id)
+    return {
+        "url": target.url,
+        "stack": target.stack,
+        "issuer": target.issuer or "",
+        "tenant_id": tenant,
+    }
+
+
+def target_of(meta: Mapping[str, str]) -> Target:
+    """A target as it was written down."""
+    return Target(
+        url=meta["url"],
+        stack=meta["stack"],
+        issuer=meta.get("issuer") or None,
+        tenant_id=int(meta["tenant_id"]) if meta.get("tenant_id") else None,
+    )
+
+
+def now() -> str:
+    """The moment, as states write it down."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def sync_folder(folder: Path) -> None:
+    """Make a new name durable."""
+    fd = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def check_there(path: Path) -> None:
+    """Raise StateError where no file is: SQLite would make one, or wait for a pipe's other end."""
+    if not path.exists():
+        raise StateError(
+            f"there is no state at {path}",
+            hint="the first apply makes one with --init; if there should be one, restore it first",
+        )
+    if not path.is_file():
+        raise StateError(f"{path} is not a file", hint="give the path of a state with --state")
+
+
+def check_ours(conn: sqlite3.Connection, path: Path) -> None:
+    """Raise StateError for the database of another program or of a newer version."""
+    application_id = conn.execute("PRAGMA application_id").fetchone()[0]
+    if application_id != APPLICATION_ID:
+        raise StateError(
+            f"{path} is not a state of this program",
+            hint="give the path of a state with --state; nothing was changed",
+        )
+    version = version_of(conn)
+    if version > SCHEMA_VERSION:
+        raise StateError(
+            f"{path} was written by a newer version of this program (format {version}, "
+            f"this one knows {SCHEMA_VERSION})",
+            hint="upgrade the program that runs here; nothing was changed",
+        )
+
+
+def _check_sound(conn: sqlite3.Connection, path: Path) -> None:
+    """A row that a damaged page hides would look like one that was never written."""
+    found = conn.execute("PRAGMA integrity_check(1)").fetchone()[0]
+    if found != "ok":
+        raise damaged(path, found)

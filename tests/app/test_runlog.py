@@ -1,0 +1,208 @@
+"""What an apply leaves in the state's history, and that it never stands in the apply's way."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from reconciler.app import runlog
+from reconciler.app.planning import GuardError
+from reconciler.core.events import ActionSucceeded, Event
+from reconciler.core.model import Own
+from reconciler.errors import StateError
+from reconciler.ports import ActionEntry, RunEntry
+from reconciler.state import backups
+from reconciler.state.backups import list_backups
+from reconciler.state.sqlite import open_state
+from tests.app.test_applying import Office
+from tests.state.test_files import KilledError
+from tests.worlds import World, wish
+
+
+@pytest.fixture
+def office(tmp_path: Path) -> Office:
+    """A repository and a calm server that takes its time."""
+    return Office(tmp_path, World(latency=1.0))
+
+
+def history(office: Office) -> list[tuple[RunEntry, list[ActionEntry]]]:
+    """Every run with what it did, the newest first."""
+    store = open_state(office.path)
+    try:
+        return [(run, list(store.actions(run.id))) for run in store.runs()]
+    finally:
+        store.close()
+
+
+def in_words(actions: list[ActionEntry]) -> list[str]:
+    """What a run did, in words."""
+    return [f"{a.action} {a.address} {a.reason}: {a.outcome}" for a in actions]
+
+
+def test_every_apply_is_a_run(office: Office) -> None:
+    """With what became of each workload; one that has nothing to do is a run as well."""
+    office.apply(wish("a"), wish("b"))
+    office.apply(wish("a", image="nginx:2"))
+    office.apply(wish("a", image="nginx:2"))
+
+    (idle, nothing), (second, changes), (first, creates) = history(office)
+
+    assert (idle.counts, idle.exit_code, nothing) == ({}, 0, [])
+    assert second.counts == {"replaced": 1, "deleted": 1}
+    assert sorted(in_words(changes)) == [
+        "delete 4501/b removed-from-specs: done",
+        "replace 4501/a spec-changed: done",
+    ]
+    assert sorted(in_words(creates)) == [
+        "create 4501/a new: done",
+        "create 4501/b new: done",
+    ]
+    assert first.command == "reconciler apply"
+    assert (first.stopped_by, first.exit_code) == ("", 0)
+    assert first.took is not None
+    assert first.finished is not None
+    assert first.started < first.finished
+    assert all(action.seconds is not None and action.seconds > 0 for action in creates)
+    assert {action.id for action in creates} == {
+        e.id for e in office.events if isinstance(e, ActionSucceeded) and e.action == "create"
+    }
+
+
+def test_a_record_names_the_run_that_made_it(office: Office) -> None:
+    """The id that plans show is one that `runs show` knows."""
+    office.apply(wish("a"))
+    assert [row.run for row in office.rows()] == [run.id for run, _ in history(office)]
+
+
+def test_failures_are_remembered_without_secrets(tmp_path: Path) -> None:
+    """In the server's words, what looks secret in them taken out, and how long they took."""
+    office = Office(tmp_path, World("sync-fails='bad --token=hunter2' name=a", sync_delay=2.0))
+    office.apply(wish("a"))
+
+    ((run, (failed,)),) = history(office)
+
+    assert (run.exit_code, run.counts) == (4, {"failed": 1})
+    assert failed.outcome == "failed"
+    assert "the cluster refused it: bad --token=(sensitive" in failed.message
+    assert "hunter2" not in failed.message
+    assert failed.seconds is not None
+    assert failed.seconds >= 2.0
+
+
+def test_a_killed_run_stays_visible(office: Office) -> None:
+    """It began and never ended; the next run is another one."""
+
+    def die(event: Event) -> None:
+        if isinstance(event, ActionSucceeded):
+            raise KilledError
+
+    office.events = _Listening(die)
+    with pytest.raises(BaseException):  # noqa: B017, PT011 - a group of what a dying process feels
+        office.apply(wish("a"))
+    office.events = []
+    office.apply(wish("a"))
+
+    (second, _), (first, _) = history(office)
+    assert (first.finished, first.exit_code, first.counts) == (None, None, {})
+    assert second.exit_code == 0
+
+
+class _Listening(list[Event]):
+    """Events that somebody listens to."""
+
+    def __init__(self, listener: object) -> None:
+        super().__init__()
+        self._listener = listener
+
+    def append(self, event: Event) -> None:
+        """Tell the listener first."""
+        assert callable(self._listener)
+        self._listener(event)
+        super().append(event)
+
+
+def test_a_history_is_written_in_groups(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While the run goes on, in the order of what was told."""
+    monkeypatch.setattr(runlog, "GROUP", 3)
+    office.apply(*[wish(f"w{i}") for i in range(10)])
+    ((_, actions),) = history(office)
+    told = [str(e.address) for e in office.events if isinstance(e, ActionSucceeded)]
+    assert [action.address for action in actions] == told
+
+
+@pytest.mark.parametrize("table", ["run_actions", "runs"])
+def test_a_history_that_cannot_be_written_stops_nothing(office: Office, table: str) -> None:
+    """The work is done and recorded; the result says what is missing."""
+    office.apply(wish("a"))
+    with sqlite3.connect(office.path) as conn:
+        when = "WHEN NEW.finished IS NOT NULL" if table == "runs" else ""
+        conn.execute(
+            f"CREATE TRIGGER t BEFORE INSERT ON {table} {when} "
+            "BEGIN SELECT RAISE(ABORT, 'no room'); END"
+        )
+    conn.close()
+    applied = office.apply(wish("a"), wish("b"))
+    assert applied.exit_code == 0
+    assert applied.unlogged == f"the state {office.path} cannot be used: no room"
+    assert [row.own for row in office.rows()] == [Own.ACCEPTED, Own.ACCEPTED]
+
+
+def test_a_run_that_cannot_be_announced_sends_nothing(office: Office) -> None:
+    """It would be invisible if it were killed, and the disk is proven before the first request."""
+    office.apply(wish("a"))
+    with sqlite3.connect(office.path) as conn:
+        conn.execute(
+            "CREATE TRIGGER t BEFORE INSERT ON runs BEGIN SELECT RAISE(ABORT, 'no room'); END"
+        )
+    conn.close()
+    before = office.world.ledger()
+    with pytest.raises(StateError, match="no room"):
+        office.apply(wish("a"), wish("b"))
+    assert office.world.ledger() == before
+
+
+def test_an_apply_backs_the_state_up_before_it_changes_anything(office: Office) -> None:
+    """A first one has nothing to lose, and one without changes leaves no copy."""
+    office.apply(wish("a"))
+    office.apply(wish("a"))
+    assert list_backups(office.path) == []
+    rows = office.rows()
+
+    office.apply(wish("a"), wish("b"))
+
+    (backup,) = list_backups(office.path)
+    copy = open_state(backup)
+    assert copy.read() == rows
+    copy.close()
+
+
+def test_a_refused_apply_leaves_no_backup(office: Office) -> None:
+    """Nothing was about to be written."""
+    office.apply(wish("a"))
+    with pytest.raises(GuardError):
+        office.apply()
+    office.apply(wish("b"), wish("a"), answer=False)
+    assert list_backups(office.path) == []
+
+
+def test_no_room_for_a_backup_stops_the_apply_before_it_sends(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The message names the file and the way out, and no run is left behind."""
+    office.apply(wish("a"))
+    before = office.world.ledger()
+    runs = len(history(office))
+
+    def fail(*_: object) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(backups, "_copy", fail)
+        with pytest.raises(StateError, match="cannot be made: database or disk is full") as caught:
+            office.apply(wish("a"), wish("b"))
+    assert "make room" in caught.value.hint
+    assert office.world.ledger() == before
+    assert len(history(office)) == runs
+    assert office.apply(wish("a"), wish("b")).exit_code == 0

@@ -1,0 +1,176 @@
+"""What may be done to the record by hand, and what may not."""
+
+from __future__ import annotations
+
+import dataclasses
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from reconciler.app.surgery import back_up, forget, set_protection
+from reconciler.core.model import Own
+from reconciler.errors import LockedError, RefusedError, StateError
+from reconciler.ports import ActionEntry
+from reconciler.state.backups import list_backups
+from reconciler.state.sqlite import open_state
+from tests.worlds import World, wish
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    """Two workloads, recorded in a file."""
+    world = World(path=tmp_path / "state.db")
+    world.apply(wish("a"), wish("b"))
+    return world
+
+
+@pytest.fixture
+def path(tmp_path: Path, world: World) -> Path:
+    """The state of that world."""
+    assert world.live() == ["a", "b"]
+    return tmp_path / "state.db"
+
+
+def rm(path: Path, address: str, *, answer: bool = True, dry_run: bool = False) -> list[str]:
+    """Forget a record and return the addresses that were."""
+    rows = forget(path, address, command=f"rm {address}", confirm=lambda _: answer, dry_run=dry_run)
+    return [str(row.address) for row in rows]
+
+
+def test_a_forgotten_workload_lives_on(world: World, path: Path) -> None:
+    """The server is not asked; with its spec it is taken back, and nothing is made twice."""
+    requests = len(world.entries())
+    assert rm(path, "4501/a") == ["4501/a"]
+    assert (world.state(), world.live()) == (["b ACCEPTED Synced"], ["a", "b"])
+    assert len(world.entries()) == requests
+
+    world.apply(wish("a"), wish("b"))
+
+    assert world.state() == ["a ACCEPTED Synced", "b ACCEPTED Synced"]
+    assert (world.created_twice(), world.live()) == ([], ["a", "b"])
+
+
+def test_a_surgery_is_a_run(path: Path) -> None:
+    """With its command, what it was about, and a copy of what was before."""
+    store = open_state(path)
+    rows = store.read()
+    store.close()
+    rm(path, "4501/a")
+    store = open_state(path)
+    (run,) = store.runs()
+    actions = store.actions(run.id)
+    store.close()
+    assert (run.command, run.counts, run.exit_code) == ("rm 4501/a", {"forgotten": 1}, 0)
+    assert actions == [
+        ActionEntry(
+            address="4501/a",
+            action="forget",
+            outcome="done",
+            reason="requested",
+            id=rows[0].id,
+        )
+    ]
+    (backup,) = list_backups(path)
+    copy = open_state(backup)
+    assert copy.read() == rows
+    copy.close()
+
+
+@pytest.mark.parametrize(
+    ("answer", "dry_run", "said"), [(False, False, []), (True, True, ["4501/a"])]
+)
+def test_what_is_not_to_be_done_leaves_no_trace(
+    path: Path, answer: bool, dry_run: bool, said: list[str]
+) -> None:
+    """Neither an answer of no nor a dry run writes a record, a run or a backup."""
+    before = _contents(path)
+    assert rm(path, "4501/a", answer=answer, dry_run=dry_run) == said
+    set_protection(path, "4501/a", protect=True, command="protect", dry_run=True)
+    assert _contents(path) == before
+    assert list_backups(path) == []
+
+
+def _contents(path: Path) -> object:
+    store = open_state(path)
+    try:
+        return store.header, store.read(), store.runs()
+    finally:
+        store.close()
+
+
+def recently() -> str:
+    """A moment within the time in which an unanswered create may still be carried out."""
+    return (datetime.now(UTC) - timedelta(seconds=30)).isoformat(timespec="seconds")
+
+
+@pytest.mark.parametrize("own", [Own.CREATING, Own.SUSPECT, Own.HAUNTED, Own.DELETING])
+def test_what_is_in_doubt_is_not_forgotten(world: World, path: Path, own: Own) -> None:
+    """Its record is all that is known of it; the way out is named, also in a dry run."""
+    row = dataclasses.replace(world.row("a"), own=own)
+    world.record(row)
+    for dry_run in (True, False):
+        with pytest.raises(RefusedError) as caught:
+            rm(path, "4501/a", dry_run=dry_run)
+        assert caught.value.message == (
+            f"4501/a is in doubt ({own}): what the server has of it is not settled"
+        )
+        assert caught.value.hint == ("apply again, or settle it: reconciler state resolve 4501/a")
+        assert caught.value.exit_code == 5
+    assert world.row("a") == row
+
+
+def test_a_create_that_may_still_come_true_is_a_doubt(world: World, path: Path) -> None:
+    """A workload that was found by its marker can be forgotten once nothing can follow it."""
+    row = dataclasses.replace(world.row("a"), ambiguous=True, last_sent_at=recently())
+    world.record(row)
+    with pytest.raises(RefusedError, match="4501/a is in doubt: one of its creates was never"):
+        rm(path, "4501/a")
+    world.record(dataclasses.replace(row, last_sent_at="2026-01-01T00:00:00+00:00"))
+    assert rm(path, "4501/a") == ["4501/a"]
+
+
+def test_a_doubt_beside_a_record_keeps_both(world: World, path: Path) -> None:
+    """An address is forgotten whole or not at all."""
+    ghost = dataclasses.replace(world.row("a"), op="0", own=Own.HAUNTED, id=None)
+    world.record(ghost)
+    with pytest.raises(RefusedError):
+        rm(path, "4501/a")
+    assert len(world.rows()) == 3
+
+
+def test_a_state_in_use_is_left_alone(path: Path) -> None:
+    """By an apply, say; looking and copying is possible all the same."""
+    holder = open_state(path)
+    holder.hold("reconciler apply")
+    with pytest.raises(LockedError):
+        rm(path, "4501/a")
+    with pytest.raises(LockedError):
+        set_protection(path, "4501/a", protect=True, command="protect")
+    assert rm(path, "4501/a", dry_run=True) == ["4501/a"]
+    assert back_up(path, None, dry_run=False).exists()
+    holder.close()
+
+
+def test_a_backup_by_hand(path: Path, tmp_path: Path) -> None:
+    """To a file of one's own or among the others; a dry run says where."""
+    assert back_up(path, tmp_path / "mine.db", dry_run=True) == tmp_path / "mine.db"
+    assert not (tmp_path / "mine.db").exists()
+    assert back_up(path, None, dry_run=True).parent == tmp_path / "state.db.backups"
+    assert list_backups(path) == []
+    assert back_up(path, tmp_path / "mine.db", dry_run=False) == tmp_path / "mine.db"
+    assert list_backups(path) == []
+    assert [back_up(path, None, dry_run=False)] == list_backups(path)
+    with pytest.raises(StateError, match="there is already a file"):
+        back_up(path, tmp_path / "mine.db", dry_run=False)
+
+
+def test_a_protection_is_a_run(world: World, path: Path) -> None:
+    """Set and lifted, each with its word; what changes nothing is none."""
+    for protect in (True, True, False):
+        set_protection(path, "4501/a", protect=protect, command=f"protect {protect}")
+    store = open_state(path)
+    runs = [(run.command, run.counts) for run in store.runs()]
+    store.close()
+    assert runs == [("protect False", {"unprotected": 1}), ("protect True", {"protected": 1})]
+    assert [row.protected for row in world.rows()] == [False, False]

@@ -1,0 +1,92 @@
+"""What is recorded is read back as a stream: each answer is used, then let go."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import random
+import weakref
+from dataclasses import replace
+from typing import Any
+
+from reconciler.core.answers import Accepted, Answer
+from reconciler.core.model import Address, Live, Recorded, Remote
+from reconciler.engine.dispatcher import Dispatcher, Halt
+from reconciler.engine.refresh import refresh
+from tests.factories import make_desired, make_recorded
+from tests.timing import Timeline, VirtualClock, run
+
+CEILING = 16
+_RNG = random.Random(1)  # noqa: S311 - jitter needs no secrecy
+
+
+class Body(dict[str, Any]):
+    """A manifest that can be watched."""
+
+
+class Library:
+    """A server of bodies that knows how many of them are still held by somebody."""
+
+    def __init__(self, rows: list[Recorded]) -> None:
+        self._rows = {row.id: row for row in rows}
+        self._held = self.most = 0
+
+    async def read(self, workload_id: str) -> Answer:
+        """Answer after a while, each time a little later than before."""
+        await asyncio.sleep(1.0)
+        body = Body(kind="Job")
+        weakref.finalize(body, self._let_go)
+        self._held += 1
+        self.most = max(self.most, self._held)
+        row = self._rows[workload_id]
+        return Accepted(
+            remote=Remote(
+                id=workload_id,
+                address=row.address,
+                metadata={},
+                raw_manifest=body,
+                desired_phase="Running",
+            )
+        )
+
+    def _let_go(self) -> None:
+        self._held -= 1
+
+
+def _read_back(count: int) -> tuple[Library, list[Recorded], dict[str, Live]]:
+    wanted = make_desired()
+    rows = [
+        replace(make_recorded(wanted, op=f"op-{n}"), address=Address(project="1", name=f"w{n}"))
+        for n in range(count)
+    ]
+    library = Library(rows)
+    timeline = Timeline()
+
+    async def main() -> dict[str, Live]:
+        clock = VirtualClock(timeline)
+        dispatcher = Dispatcher(clock=clock, ceiling=CEILING, rng=_RNG, halt=Halt(), deadline=1e6)
+        api: Any = library
+        found = await refresh(
+            rows,
+            api=api,
+            dispatcher=dispatcher,
+            clock=clock,
+            keep=lambda _, remote: replace(remote, raw_manifest={}),
+        )
+        dispatcher.close()
+        return found
+
+    return library, rows, run(main(), timeline)
+
+
+def test_every_record_is_read_and_no_body_is_kept() -> None:
+    """However many are recorded, only as many bodies are in memory as requests in flight."""
+    gc.collect()
+    library, rows, live = _read_back(2000)
+    assert list(live) == [row.id for row in rows]
+    assert library.most <= 2 * CEILING
+
+
+def test_nothing_recorded_needs_no_request() -> None:
+    """An empty state is read back at once."""
+    assert _read_back(0)[2] == {}

@@ -1,0 +1,169 @@
+"""What people read about a state's runs, its soundness, and what it could not take."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from reconciler.core.model import Own
+from reconciler.ports import ActionEntry, Flaw, Inspection, RunEntry
+from reconciler.report.documents import inspection_document, run_document, unsaved_document
+from reconciler.report.history import inspection_text, run_text, runs_text, unsaved_text
+from tests.factories import LINEAGE, NOW, make_recorded
+
+BEGUN = RunEntry(
+    id="5e0d6c0e-3f0a-4d51-9a52-0c6f6f9d2f11",
+    command="reconciler apply",
+    user="anna",
+    host="ci-7",
+    started="2026-11-20T09:00:00.123+00:00",
+)
+ENDED = dataclasses.replace(
+    BEGUN,
+    id="77777777-3f0a-4d51-9a52-0c6f6f9d2f11",
+    started="2026-11-20T10:00:00.000+00:00",
+    finished="2026-11-20T10:00:04.250+00:00",
+    took=4.25,
+    stopped_by="SIGINT",
+    exit_code=130,
+    counts={"created": 3, "in_doubt": 1},
+)
+IDLE = dataclasses.replace(
+    ENDED, id="88888888-0000-4000-8000-000000000000", stopped_by="", exit_code=0, counts={}
+)
+ACTIONS = [
+    ActionEntry(
+        address="4501/llm", action="create", outcome="done", reason="new", id="id-1", seconds=1.25
+    ),
+    ActionEntry(
+        address="4501/\x1b[31m", action="delete", outcome="failed", message="no\nroom", id=None
+    ),
+]
+
+
+def test_runs_are_a_table() -> None:
+    """The beginning of an id, when, who, what, how long, and how it ended."""
+    assert runs_text([IDLE, ENDED, BEGUN]) == (
+        "RUN       STARTED               BY         COMMAND           TOOK   RESULT\n"
+        "88888888  2026-11-20 10:00:00Z  anna@ci-7  reconciler apply  4.2 s  nothing to do\n"
+        "77777777  2026-11-20 10:00:00Z  anna@ci-7  reconciler apply  4.2 s  "
+        "3 created, 1 in doubt; stopped by SIGINT; exit code 130\n"
+        "5e0d6c0e  2026-11-20 09:00:00Z  anna@ci-7  reconciler apply         "
+        "started, never finished"
+    )
+    assert runs_text([]) == "The state remembers no runs."
+
+
+def test_a_run_is_told_with_what_it_did() -> None:
+    """A reason stands where there is no message, and nothing moves the cursor."""
+    assert run_text(ENDED, ACTIONS) == (
+        "run       77777777-3f0a-4d51-9a52-0c6f6f9d2f11\n"
+        "command   reconciler apply\n"
+        "by        anna@ci-7\n"
+        "started   2026-11-20 10:00:00Z\n"
+        "finished  2026-11-20 10:00:04Z (4.2 s)\n"
+        "result    3 created, 1 in doubt; stopped by SIGINT; exit code 130\n"
+        "\n"
+        "ADDRESS        ACTION  OUTCOME  TOOK   ID    MESSAGE\n"
+        "4501/llm       create  done     1.2 s  id-1  new\n"
+        "4501/\\x1b[31m  delete  failed          -     no\\x0aroom"
+    )
+
+
+def test_a_run_that_never_ended_says_so() -> None:
+    """It was killed, or goes on."""
+    assert run_text(BEGUN, []).splitlines()[4:] == [
+        "finished  never",
+        "result    started, never finished",
+    ]
+
+
+def test_a_run_is_a_document() -> None:
+    """As a line of a list, or whole with its actions."""
+    listed = run_document(ENDED)
+    assert listed == {
+        "id": ENDED.id,
+        "command": "reconciler apply",
+        "user": "anna",
+        "host": "ci-7",
+        "started": ENDED.started,
+        "finished": ENDED.finished,
+        "took": 4.25,
+        "stopped_by": "SIGINT",
+        "exit_code": 130,
+        "counts": {"created": 3, "in_doubt": 1},
+    }
+    assert run_document(ENDED, ACTIONS[:1]) == listed | {
+        "actions": [
+            {
+                "address": "4501/llm",
+                "action": "create",
+                "outcome": "done",
+                "reason": "new",
+                "message": "",
+                "id": "id-1",
+                "seconds": 1.25,
+            }
+        ]
+    }
+
+
+SOUND = Inspection(path="state.db", format=2, records=12, in_doubt=1, runs=3, backups=1)
+FLAWED = dataclasses.replace(
+    SOUND, flaws=(Flaw(message="torn", hint="mend it"), Flaw(message="a\tb", hint="x"))
+)
+
+
+def test_an_inspection_ends_with_its_verdict() -> None:
+    """Each flaw has its way out below it."""
+    assert inspection_text(SOUND) == (
+        "state.db: sound; 12 records (1 in doubt), 3 runs, 1 backup, format 2."
+    )
+    assert inspection_text(FLAWED) == (
+        "flaw: torn\n  hint: mend it\nflaw: a\\x09b\n  hint: x\n"
+        "state.db: 2 flaws; 12 records (1 in doubt), 3 runs, 1 backup, format 2."
+    )
+
+
+def test_an_inspection_is_a_document() -> None:
+    """For a monitor that reads it."""
+    assert inspection_document(FLAWED) == {
+        "path": "state.db",
+        "format": 2,
+        "records": 12,
+        "in_doubt": 1,
+        "runs": 3,
+        "backups": 1,
+        "flaws": [{"message": "torn", "hint": "mend it"}, {"message": "a\tb", "hint": "x"}],
+        "sound": False,
+    }
+
+
+def test_what_could_not_be_saved_can_be_settled_by_hand() -> None:
+    """A line of JSON each, and what they are for."""
+    known = make_recorded(address="4501/llm", op="op-1", run="run-1")
+    assert unsaved_document(known) == {
+        "unsaved": "4501/llm",
+        "op": "op-1",
+        "id": "id-op-1",
+        "own": "ACCEPTED",
+        "seen": "Synced",
+        "purpose": None,
+        "ambiguous": False,
+        "last_sent_at": NOW,
+        "marker": f"{LINEAGE}/op-1",
+        "run": "run-1",
+    }
+    doubtful = make_recorded(address="4501/x", own=Own.CREATING)
+    count, plan, example = unsaved_text([doubtful, known]).splitlines()
+    assert count == (
+        "2 records could not be written to the state; the lines above hold what is known."
+    )
+    assert plan == (
+        "Make room and apply again: whatever was sent had been announced in the state before, so "
+        "the next apply finds each workload by its marker and finishes each delete."
+    )
+    assert example == (
+        "If the server's list is switched off, an id settles it, for example: "
+        "reconciler state resolve 4501/llm --id id-op-1"
+    )
+    assert len(unsaved_text([doubtful]).splitlines()) == 2
