@@ -1,8 +1,9 @@
 """GETs of the sandbox beside a bare ASGI hello-world, and what many workloads weigh.
 
 Both are served by uvicorn under the same settings, each by one process on one core; the client
-has the other core. They take turns, so that a busy machine is busy for both. Run it from the
-root of the repository: `python -m benchmarks.sandbox`.
+has the other core. They take turns, so that a busy machine is busy for both. The reads go to all
+workloads in an order without pattern. Run it from the root of the repository:
+`python -m benchmarks.sandbox`.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import argparse
 import asyncio
 import json
 import os
+import random
 import re
 import socket
 import statistics
@@ -19,6 +21,7 @@ import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator, MutableMapping
 from contextlib import contextmanager
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +29,7 @@ from benchmarks.creates import body
 
 PROGRAM = Path(sys.executable).parent / "reconciler"
 CONNECTIONS = 32
+CHECKED = 500
 SECRET = "demo-secret-for-the-local-sandbox-only"
 Message = MutableMapping[str, Any]
 
@@ -108,14 +112,14 @@ class Connection:
 
 
 class Hammer(asyncio.Protocol):
-    """Repeats one request as soon as it is answered, until an instant.
+    """Asks the next thing as soon as the last one is answered, until an instant.
 
-    An HTTP library would cost more than the server it measures. All answers to one request are
-    of the same length here, so counting bytes counts answers.
+    An HTTP library would cost more than the server it measures. All answers of one server are of
+    the same length here, so counting bytes counts answers.
     """
 
-    def __init__(self, request: bytes, size: int, until: float) -> None:
-        self._request, self._size, self._until = request, size, until
+    def __init__(self, requests: Iterator[bytes], size: int, until: float) -> None:
+        self._requests, self._size, self._until = requests, size, until
         self._missing = size
         self.count = 0
         self.done = asyncio.get_running_loop().create_future()
@@ -123,17 +127,20 @@ class Hammer(asyncio.Protocol):
     def connection_made(self, transport: Any) -> None:
         """Begin."""
         self._transport = transport
-        transport.write(self._request)
+        transport.write(next(self._requests))
 
     def data_received(self, data: bytes) -> None:
         """Go on when an answer is whole."""
         self._missing -= len(data)
         if self._missing > 0:
             return
+        if self._missing < 0:
+            self._transport.abort()
+            return
         self._missing = self._size
         self.count += 1
         if time.perf_counter() < self._until:
-            self._transport.write(self._request)
+            self._transport.write(next(self._requests))
         else:
             self._transport.close()
 
@@ -142,21 +149,21 @@ class Hammer(asyncio.Protocol):
         self.done.set_result(time.perf_counter())
 
 
-async def hammer(port: int, request: bytes, seconds: float) -> float:
-    """Answers per second to one request, asked on many connections at once."""
+async def hammer(port: int, requests: list[bytes], seconds: float) -> float:
+    """Answers per second, the requests asked in turn on many connections at once."""
     connection = await Connection(port).open()
-    size, _ = await connection.ask(request)
+    size, _ = await connection.ask(requests[0])
     connection.close()
-    began, loop = time.perf_counter(), asyncio.get_running_loop()
+    began, loop, endless = time.perf_counter(), asyncio.get_running_loop(), cycle(requests)
     made = [
         await loop.create_connection(
-            lambda: Hammer(request, size, began + seconds), "127.0.0.1", port
+            lambda: Hammer(endless, size, began + seconds), "127.0.0.1", port
         )
         for _ in range(CONNECTIONS)
     ]
     ended: float = max([await one.done for _, one in made])
     if ended < began + seconds:
-        raise SystemExit("the server hung up")
+        raise SystemExit("the server hung up, or gave an answer of another length")
     return sum(one.count for _, one in made) / (ended - began)
 
 
@@ -168,8 +175,8 @@ async def log_in(connection: Connection) -> str:
     return token
 
 
-async def create(port: int, count: int) -> tuple[str, str]:
-    """Create so many workloads over the wire; returns a token and one id."""
+async def create(port: int, count: int) -> tuple[str, list[str]]:
+    """Create so many workloads over the wire; returns a token and their ids."""
     connections = [await Connection(port).open() for _ in range(CONNECTIONS)]
     token = await log_in(connections[0])
     indexes = iter(range(count))
@@ -183,7 +190,19 @@ async def create(port: int, count: int) -> tuple[str, str]:
         connection.close()
 
     await asyncio.gather(*(work(connection) for connection in connections))
-    return token, ids[count // 2]
+    return token, ids
+
+
+async def read(port: int, token: str, ids: list[str]) -> list[bytes]:
+    """The requests that read these workloads; a sample is read to see that each is itself."""
+    requests = [write("GET", f"/api/v2/workloads/{one}", token) for one in ids]
+    connection = await Connection(port).open()
+    for one, request in list(zip(ids, requests, strict=True))[:CHECKED]:
+        _, found = await connection.ask(request)
+        if found["workload"]["metadata"]["id"] != one:
+            raise SystemExit(f"the server answered another workload than {one}")
+    connection.close()
+    return requests
 
 
 def memory(pid: int) -> float:
@@ -199,12 +218,13 @@ def measure(count: int, rounds: int, seconds: float) -> None:
     with serving(*command) as (pid, port), serving(*peer) as (_, hello_port):
         pin(os.getpid(), -1)
         empty, began = memory(pid), time.perf_counter()
-        token, one = asyncio.run(create(port, count))
+        token, ids = asyncio.run(create(port, count))
         rate = count / (time.perf_counter() - began)
         print(f"empty             {empty:8.0f} MB")
         print(f"{count} workloads {memory(pid):9.0f} MB   limit 400 MB for 50000")
         print(f"creates           {rate:8.0f} /s  with a client that parses every answer")
-        ours, theirs = write("GET", f"/api/v2/workloads/{one}", token), write("GET", "/")
+        random.Random(1).shuffle(ids)
+        ours, theirs = asyncio.run(read(port, token, ids)), [write("GET", "/")]
         rates: list[tuple[float, float]] = []
         for _ in range(rounds):
             bare = asyncio.run(hammer(hello_port, theirs, seconds))

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 Header = tuple[bytes, bytes]
 JSON_TYPE: Header = (b"content-type", b"application/json")
@@ -14,8 +13,7 @@ _ENCODER = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
 HTML_TYPE: Header = (b"content-type", b"text/html; charset=utf-8")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class Answer(NamedTuple):
     """One HTTP response before it is put on the wire."""
 
     status: int

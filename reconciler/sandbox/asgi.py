@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from email.utils import formatdate
 
 from reconciler.sandbox.answers import Answer, Header, Refusal
@@ -106,10 +106,11 @@ class App:
                 self._write(exchange, outcome, status=None, told=False, cause=exchange.seq)
 
     async def _serve(self, scope: Scope, wire: Wire) -> None:
-        self.settle()
+        now = self._clock()
+        self.settle(now)
         exchange = _Exchange(
             seq=0,
-            arrived=self._clock(),
+            arrived=now,
             in_flight=self._in_flight,
             wire=wire,
             request=Request(
@@ -147,7 +148,9 @@ class App:
         except Refusal as refusal:
             await self._tell(exchange, Outcome(answer=refusal.answer()))
             return
-        exchange.verdict = self._faults.judge(self._ask(exchange, exchange.route), self._clock())
+        if self._faults:
+            asked = self._ask(exchange, exchange.route)
+            exchange.verdict = self._faults.judge(asked, self._clock())
         delay = self._settings.latency + exchange.verdict.delay
         if delay > 0:
             await self._sleep(delay)
@@ -273,13 +276,13 @@ class App:
         request = exchange.request
         declared = request.headers.get(b"content-length")
         body = await exchange.wire.read_body(declared, self._settings.max_body)
-        return replace(request, body=body)
+        return request._replace(body=body)
 
     def _ask(self, exchange: _Exchange, route: Route) -> Asked:
-        """Describe a request to the rules; reads the body only where there are rules."""
+        """Describe a request to the rules."""
         request = exchange.request
         subject: tuple[str | None, ...] = (None, None, None)
-        if self._faults and route is Route.WORKLOADS:
+        if route is Route.WORKLOADS:
             if request.method == "POST":
                 subject = peek(request.body)
             elif (workload := self._api.addressed(request.path)) is not None:

@@ -15,7 +15,7 @@ from reconciler.sandbox.manifests import dress_manifest
 from reconciler.sandbox.projects import Projects
 from reconciler.sandbox.settings import Settings
 from reconciler.sandbox.submission import Submission, read_submission
-from reconciler.sandbox.workload import STRAIGHT, Phase, Twist, Workload
+from reconciler.sandbox.workload import STRAIGHT, Phase, Twist, Workload, write_document, write_head
 
 SOMEBODY_ELSE = "somebody-else"
 _KEPT_AFTER_DELETE = 14 * 24 * 3600.0
@@ -35,11 +35,13 @@ class Store:
         self._journal = journal
         self._projects = Projects(settings.projects)
         self._by_id: dict[str, Workload] = {}
+        # Written once for each form of a workload, not for each read of it.
+        self._heads: dict[str, bytes] = {}
         self._holders: dict[tuple[str, str], list[str]] = {}
         self._births: dict[tuple[str, str], int] = {}
         self._next_sweep = _SWEEP_EVERY
         for workload in journal.load():
-            self._remember(workload)
+            self._remember(workload, self._write_head(workload))
         self._births |= journal.births()
 
     def __len__(self) -> int:
@@ -109,6 +111,15 @@ class Store:
         manifest: dict[str, Any] = json.loads(self._by_id[workload_id].raw)
         return manifest
 
+    def render(self, workload: Workload, phase: Phase) -> bytes:
+        """The `WorkloadV2` document of a workload in the form that is kept here."""
+        # Time alone makes a deletion complete, so its instant is not in the head that is kept.
+        if phase is Phase.DELETED:
+            head = self._write_head(workload, gone_at=workload.delete_settles_at)
+        else:
+            head = self._heads[workload.id]
+        return write_document(workload, head)
+
     def plant(self, request: Mapping[str, Any], *, by: str = SOMEBODY_ELSE) -> Workload:
         """Create a workload out of band, even where the name is held; raises Refusal (400)."""
         submission = read_submission(encode(request), self._settings)
@@ -137,12 +148,12 @@ class Store:
     ) -> Workload:
         """Change a live workload behind its owner's back; raises KeyError for an unknown id."""
         old = self._by_id[workload_id]
-        raw = old.raw.encode() if manifest is None else encode(manifest)
+        raw = old.raw if manifest is None else encode(manifest)
         priority, category = priority or old.priority, category or old.category
         dressed = self._dress(raw, old.name, old.project_name, priority, category)
         edited = replace(
             old,
-            raw=raw.decode(),
+            raw=raw,
             dressed=dressed,
             priority=priority,
             category=category,
@@ -172,7 +183,7 @@ class Store:
             kind=submission.kind.name,
             priority=submission.priority,
             category=submission.category,
-            raw=raw.decode(),
+            raw=raw,
             dressed=self._dress(
                 raw, submission.name, project_name, submission.priority, submission.category
             ),
@@ -190,11 +201,11 @@ class Store:
 
     def _dress(
         self, raw: bytes, name: str, project: str, priority: str | None, category: str | None
-    ) -> str:
+    ) -> bytes:
         dressed = dress_manifest(
             raw, name=name, project_name=project, priority=priority, category=category
         )
-        return encode(dressed).decode()
+        return encode(dressed)
 
     def _mint(self, address: tuple[str, str]) -> str:
         """Derive the id from the seed and the how-manieth of its name, never from arrival order.
@@ -208,13 +219,18 @@ class Store:
 
     def _keep(self, workload: Workload) -> Workload:
         self._journal.append(workload, self._births.get(workload.address, 1))
-        self._remember(workload)
+        self._remember(workload, self._write_head(workload))
         return workload
 
-    def _remember(self, workload: Workload) -> None:
+    def _remember(self, workload: Workload, head: bytes) -> None:
         if workload.id not in self._by_id:
             self._holders.setdefault(workload.address, []).append(workload.id)
         self._by_id[workload.id] = workload
+        self._heads[workload.id] = head
+
+    def _write_head(self, workload: Workload, gone_at: float | None = None) -> bytes:
+        settings = self._settings
+        return write_head(workload, settings.tenant_id, settings.cluster_id, gone_at=gone_at)
 
     def _conflict(self, holder: Workload) -> Refusal:
         hint = f" (id {holder.id})" if self._settings.conflict_names_id else ""
@@ -227,10 +243,10 @@ class Store:
             return
         horizon = now - _KEPT_AFTER_DELETE
         kept = [w for w in self._by_id.values() if not w.is_gone(horizon)]
-        self._by_id.clear()
-        self._holders.clear()
+        heads = self._heads
+        self._by_id, self._heads, self._holders = {}, {}, {}
         for workload in kept:
-            self._remember(workload)
+            self._remember(workload, heads[workload.id])
         self._next_sweep = 2 * len(kept) + _SWEEP_EVERY
 
 

@@ -35,9 +35,9 @@ class Wire:
     """The connection of one request."""
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self._scope = scope
         self._receive = receive
         self._send = send
-        self._transport: Any = (scope.get("state") or {}).get(TRANSPORT)
 
     async def read_body(self, declared: bytes | None, limit: int) -> bytes:
         """Read the request body; raises Refusal (413) beyond `limit`, or ClientGoneError."""
@@ -59,8 +59,7 @@ class Wire:
 
     async def send(self, status: int, body: bytes, headers: tuple[Header, ...]) -> None:
         """Send a whole answer."""
-        length = (b"content-length", str(len(body)).encode())
-        await self._start(status, (*headers, length))
+        await self._start(status, (*headers, (b"content-length", b"%d" % len(body))))
         await self._send({"type": "http.response.body", "body": body})
 
     async def stream(self, status: int, headers: tuple[Header, ...], parts: _Parts) -> None:
@@ -74,7 +73,7 @@ class Wire:
         """Announce a whole answer, send its first `size` bytes, and close the connection."""
         # One byte short at most: a whole answer would not be a broken one.
         part = answer.body[: min(size, len(answer.body) - 1)]
-        length = (b"content-length", str(len(answer.body)).encode())
+        length = (b"content-length", b"%d" % len(answer.body))
         await self._start(answer.status, (*answer.headers, length))
         await self._send({"type": "http.response.body", "body": part, "more_body": True})
         await self._die(reset=False)
@@ -86,7 +85,7 @@ class Wire:
     async def outlasts(self, sleep: Sleep, seconds: float) -> bool:
         """Sleep, and say whether the client is still there afterwards."""
         sleeping = asyncio.ensure_future(sleep(seconds))
-        leaving = asyncio.ensure_future(self._receive())
+        leaving = asyncio.ensure_future(self._await_leaving())
         try:
             await asyncio.wait({sleeping, leaving}, return_when=asyncio.FIRST_COMPLETED)
             return sleeping.done()
@@ -94,23 +93,26 @@ class Wire:
             sleeping.cancel()
             leaving.cancel()
 
-    async def _start(self, status: int, headers: tuple[Header, ...]) -> None:
-        await self._send(
-            {"type": "http.response.start", "status": status, "headers": list(headers)}
-        )
-
-    async def _die(self, *, reset: bool) -> None:
-        if self._transport is None:
-            raise ConnectionLostError("the sandbox let the connection die")
-        if reset:
-            raw = self._transport.get_extra_info("socket")
-            raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
-            self._transport.abort()
-        else:
-            self._transport.close()
-        # The server must have noticed before we return, or it would answer 500 in our place.
+    async def _await_leaving(self) -> None:
+        """Wait until the client is gone; what it still has to say, such as a body, is ignored."""
         while (await self._receive())["type"] != "http.disconnect":
             pass
+
+    async def _start(self, status: int, headers: tuple[Header, ...]) -> None:
+        await self._send({"type": "http.response.start", "status": status, "headers": headers})
+
+    async def _die(self, *, reset: bool) -> None:
+        transport: Any = (self._scope.get("state") or {}).get(TRANSPORT)
+        if transport is None:
+            raise ConnectionLostError("the sandbox let the connection die")
+        if reset:
+            raw = transport.get_extra_info("socket")
+            raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+            transport.abort()
+        else:
+            transport.close()
+        # The server must have noticed before we return, or it would answer 500 in our place.
+        await self._await_leaving()
 
 
 _Parts = AsyncIterator[bytes]

@@ -7,7 +7,6 @@ from enum import StrEnum
 from typing import Any
 
 from reconciler.sandbox.answers import encode, timestamp
-from reconciler.sandbox.settings import AfterDelete
 
 DEPARTMENT_ID = "1"
 DEPARTMENT_NAME = "default"
@@ -57,8 +56,8 @@ class Workload:
     kind: str
     priority: str | None
     category: str | None
-    raw: str
-    dressed: str
+    raw: bytes
+    dressed: bytes
     created_at: float
     created_by: str
     updated_at: float
@@ -107,31 +106,11 @@ def _reached(instant: float | None, now: float) -> bool:
 _SYNC_INFO = {phase: b',"syncInfo":' + encode({"status": phase}) for phase in Phase}
 
 
-def render_workload(workload: Workload, now: float, tenant_id: int, cluster_id: str) -> bytes:
-    """Write the `WorkloadV2` document; the manifests are spliced in as they are stored."""
-    desired = "Running" if workload.delete_at is None else "Deleted"
-    head = encode(_metadata(workload, now, tenant_id, cluster_id))
-    return b'{"metadata":%b,"desiredPhase":"%b","workloadManifest":%b,"rawManifest":%b}' % (
-        head,
-        desired.encode(),
-        workload.dressed.encode(),
-        workload.raw.encode(),
-    )
-
-
-def render_status(workload: Workload, now: float, after_delete: AfterDelete) -> bytes:
-    """Write the rest of a GET after the workload: syncInfo, or nothing for a bare soft delete."""
-    phase = workload.phase(now)
-    if phase is Phase.DELETED and after_delete is AfterDelete.BARE:
-        return b""
-    if phase is not Phase.FAILED:
-        return _SYNC_INFO[phase]
-    return b',"syncInfo":' + encode({"status": phase, "message": workload.failure})
-
-
-def _metadata(workload: Workload, now: float, tenant_id: int, cluster_id: str) -> dict[str, Any]:
-    gone_at = workload.delete_settles_at if workload.is_gone(now) else None
-    return {
+def write_head(
+    workload: Workload, tenant_id: int, cluster_id: str, *, gone_at: float | None
+) -> bytes:
+    """Write the beginning of the `WorkloadV2` document, up to the manifests."""
+    metadata = {
         "name": workload.name,
         "projectId": workload.project_id,
         "priority": workload.priority,
@@ -150,13 +129,29 @@ def _metadata(workload: Workload, now: float, tenant_id: int, cluster_id: str) -
         "deletedAt": None if gone_at is None else timestamp(gone_at),
         "deletedBy": None if gone_at is None else workload.deleted_by,
     }
+    desired = b"Running" if workload.delete_at is None else b"Deleted"
+    return b'{"metadata":%b,"desiredPhase":"%b"' % (encode(metadata), desired)
+
+
+def write_document(workload: Workload, head: bytes) -> bytes:
+    """Write the `WorkloadV2` document; the manifests are spliced in as they are stored."""
+    return b'%b,"workloadManifest":%b,"rawManifest":%b}' % (head, workload.dressed, workload.raw)
+
+
+def write_sync_info(workload: Workload, phase: Phase) -> bytes:
+    """Write what a GET says after the workload."""
+    if phase is not Phase.FAILED:
+        return _SYNC_INFO[phase]
+    return b',"syncInfo":' + encode({"status": phase, "message": workload.failure})
 
 
 def to_record(workload: Workload) -> dict[str, Any]:
     """Flatten a workload for the data file."""
-    return asdict(workload)
+    manifests = {"raw": workload.raw.decode(), "dressed": workload.dressed.decode()}
+    return asdict(workload) | manifests
 
 
 def from_record(record: dict[str, Any]) -> Workload:
-    """Rebuild a workload from the data file; raises TypeError when fields do not match."""
-    return Workload(**record)
+    """Rebuild a workload; raises KeyError, TypeError or AttributeError when fields do not match."""
+    manifests = {field: record[field].encode() for field in ("raw", "dressed")}
+    return Workload(**record | manifests)

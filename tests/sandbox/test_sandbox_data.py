@@ -25,10 +25,10 @@ def test_a_restart_loses_nothing(tmp_path: Path) -> None:
     rig.sandbox.store.vanish(dead)
     rig.delete(dying)
     rig.now += 6
-    before = rig.sandbox.store.all()
-    rig = restarted(rig, data, **delays)
-    assert rig.sandbox.store.all() == before
     ids = (synced, fresh, dying, dead)
+    before = rig.sandbox.store.all(), [rig.get(one).content for one in ids]
+    rig = restarted(rig, data, **delays)
+    assert (rig.sandbox.store.all(), [rig.get(one).content for one in ids]) == before
     assert [rig.status(one) for one in ids] == ["Synced", "Applying", "Deleting", "404"]
     assert rig.sandbox.store.find("4501", "dying") is not None
     rig.now += 4

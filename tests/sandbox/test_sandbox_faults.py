@@ -7,6 +7,7 @@ import httpx
 import pytest
 
 from reconciler.sandbox import SCENARIOS, Effect, SandboxError, find_scenario, read_rule
+from reconciler.sandbox.wire import Message, Wire
 from tests.sandbox.rigs import WORKLOADS, Rig, in_base64, request
 
 SOMEBODY = f"{WORKLOADS}/5d1f0000-0000-4000-8000-000000000000"
@@ -231,6 +232,43 @@ def test_a_slow_answer_comes_after_the_deed() -> None:
     answer = rig.ask("POST", WORKLOADS, json=request())
     assert (answer.status_code, rig.now) == (202, started + 5)
     assert rig.sandbox.store.live()[0].created_at == started
+
+
+@pytest.mark.parametrize("rule", ["slow=5s on=GET,DELETE", "late=5s on=GET,DELETE"])
+def test_a_request_without_a_body_can_wait_too(rule: str) -> None:
+    """The end of a body that nobody reads is not the client leaving."""
+    rig = Rig(rule)
+    workload_id = rig.create()
+    started = rig.now
+    answers = [rig.get(workload_id).status_code, rig.delete(workload_id).status_code]
+    assert (answers, rig.now) == ([200, 202], started + 10)
+    assert [(e.method, e.status, e.misled) for e in rig.sandbox.ledger] == [
+        ("POST", 202, False),
+        ("GET", 200, False),
+        ("DELETE", 202, False),
+    ]
+
+
+def test_a_client_that_leaves_is_noticed_behind_its_body() -> None:
+    """What is left of a request comes first, the disconnection after it."""
+    messages: list[Message] = [
+        {"type": "http.request", "body": b"{", "more_body": True},
+        {"type": "http.request", "body": b"}", "more_body": False},
+        {"type": "http.disconnect"},
+    ]
+
+    async def receive() -> Message:
+        return messages.pop(0)
+
+    async def send(_: Message) -> None:
+        raise AssertionError
+
+    async def sleep(_: float) -> None:
+        await asyncio.Future()
+
+    wire = Wire({}, receive, send)
+    assert asyncio.run(wire.outlasts(sleep, 5.0)) is False
+    assert messages == []
 
 
 def test_latency_adds_up_and_spares_nobody() -> None:

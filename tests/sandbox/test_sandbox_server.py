@@ -59,6 +59,16 @@ def test_a_truncated_answer_ends_early(protocol: str) -> None:
             assert (answer.status_code, int(answer.headers["content-length"]) > 10) == (202, True)
 
 
+@pytest.mark.parametrize("protocol", ["auto", "h11"])
+@pytest.mark.parametrize("fault", ["slow=10ms on=GET,DELETE", "late=10ms on=GET,DELETE"])
+def test_a_read_that_has_to_wait_is_answered(protocol: str, fault: str) -> None:
+    """Servers hand over an empty body first; the client that sent it is still there."""
+    with serving(fault, protocol=protocol) as (_, client):
+        workload_id = client.post(WORKLOADS, json=request()).json()["metadata"]["id"]
+        path = f"{WORKLOADS}/{workload_id}"
+        assert (client.get(path).status_code, client.delete(path).status_code) == (200, 202)
+
+
 def test_a_late_request_needs_nobody_to_remind_the_server() -> None:
     """It is carried out when its time has come, though its connection died and no other came."""
     with serving("late=100ms hangup on=POST", "latency=500ms at=list") as (_, client):
