@@ -385,6 +385,7 @@ def _run(
         say=session.say,
         options=options,
         known={row.op: row for row in planned.recorded},
+        alive=set(planned.alive),
     )
 
 

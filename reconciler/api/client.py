@@ -76,6 +76,7 @@ class HttpWorkloadApi:
     ) -> None:
         self.url = normalise_url(settings.url)
         self.issuer: str | None = None
+        self.date: str | None = None
         self._exchange = Exchange(
             self.url,
             transport
@@ -223,7 +224,10 @@ class HttpWorkloadApi:
         return found
 
     async def _ask_for_token(self, call: Call, hide: Secret) -> Reply | NotSent | Ambiguous:
-        return await self._exchange.send(call, deadline=self._exchange.deadline(), hide=hide)
+        reply = await self._exchange.send(call, deadline=self._exchange.deadline(), hide=hide)
+        if isinstance(reply, Reply) and reply.status == 200:
+            self.date = said(reply)["date"]
+        return reply
 
 
 def _is_named(remote: Remote, wanted: Address) -> None:

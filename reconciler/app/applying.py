@@ -166,14 +166,16 @@ async def run_plan(
             say=log.listening(session.say),
             options=options,
             known={row.op: row for row in planned.recorded},
+            alive=set(planned.alive),
         )
         with _stop_on_signals(session.halt):
             finished = await apply(planned.plan, run, deadline=session.deadline)
-        _pin(store, session, settings, planned.tenant_id or run.tenant_id, journal)
         applied = Applied(
             planned=planned, finished=finished, unsaved=tuple(journal.unsaved.values())
         )
         log.end(finished, applied.exit_code)
+        # Only now is the thread that writes done with the file.
+        _pin(store, session, settings, planned.tenant_id or run.tenant_id, journal)
         return dataclasses.replace(applied, unlogged=log.trouble)
 
 

@@ -20,6 +20,7 @@ from reconciler.core.redact import Redactor
 from reconciler.core.selection import Selection
 from reconciler.engine.dispatcher import Retry
 from reconciler.engine.refresh import refresh
+from reconciler.engine.successors import Registry
 from reconciler.errors import InvalidInputError, RefusedError, UsageError
 from reconciler.ports import Say, StateStore
 
@@ -37,7 +38,7 @@ class PlanRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Planned:
-    """A plan, what refuses it, and the records and answers that it was made from.
+    """A plan, what refuses it, the records that it was made from, and the ids seen alive for it.
 
     Without its contents when printed: asyncio does that with the result of a program's main task,
     and would take longer for it than for the plan.
@@ -47,6 +48,7 @@ class Planned:
     refusals: tuple[Refusal, ...]
     recorded: tuple[Recorded, ...] = field(repr=False)
     tenant_id: int | None
+    alive: frozenset[str] = field(default_factory=frozenset, repr=False)
 
 
 class GuardError(RefusedError):
@@ -112,7 +114,7 @@ async def prepare(
     wanted = () if request.options.destroying else workspace.desired
     desired, rows = request.selection.narrow(wanted, recorded)
     _check_names(request, {*(d.address for d in desired), *(r.address for r in rows)})
-    live = await _refresh(rows, session, header) if request.options.refreshed else {}
+    live = await _refresh(rows, session, settings, header) if request.options.refreshed else {}
     tenant_id = _tenant(live)
     if recorded:
         need_same_target(header, dataclasses.replace(met, tenant_id=tenant_id))
@@ -124,18 +126,24 @@ async def prepare(
         lineage=header.lineage,
         serial=header.serial,
         options=request.options,
-        now=session.clock.now(),
+        now=session.dispatcher.server.now(),
         diagnostics=workspace.diagnostics,
     )
     options = _guard_options(settings, request, header, met)
     refusals = check_plan(
         plan, declared=len(workspace.desired), recorded=recorded, live=live, options=options
     )
-    return Planned(plan=plan, refusals=refusals, recorded=recorded, tenant_id=tenant_id)
+    return Planned(
+        plan=plan,
+        refusals=refusals,
+        recorded=recorded,
+        tenant_id=tenant_id,
+        alive=frozenset(id_ for id_, said in live.items() if isinstance(said, Remote)),
+    )
 
 
 async def _refresh(
-    rows: Sequence[Recorded], session: Session, header: Header
+    rows: Sequence[Recorded], session: Session, settings: Settings, header: Header
 ) -> Mapping[str, Live]:
     redactor = Redactor(header.lineage)
 
@@ -151,7 +159,7 @@ async def _refresh(
             )
         )
 
-    return await refresh(
+    live = await refresh(
         rows,
         api=session.api,
         dispatcher=session.dispatcher,
@@ -159,6 +167,15 @@ async def _refresh(
         on_retry=tell,
         keep=lambda row, remote: compare(row, remote, redactor),
     )
+    if not settings.discovery:
+        return live
+    registry = Registry(
+        api=session.api,
+        dispatcher=session.dispatcher,
+        lineage=header.lineage,
+        stack=settings.stack,
+    )
+    return await registry.find_successors(rows, live)
 
 
 def _check_names(request: PlanRequest, found: Collection[Address]) -> None:

@@ -14,6 +14,7 @@ from reconciler.core.retry import Tries
 from reconciler.engine.clock import SystemClock
 from reconciler.engine.dispatcher import Dispatcher, Halt
 from reconciler.engine.refresh import probe
+from reconciler.engine.servertime import ServerTime
 from reconciler.errors import UnreachableError
 from reconciler.ports import Clock, Say, WorkloadApi
 
@@ -62,7 +63,7 @@ class Connector:
         clock = self.clock
         rng = random.Random(self.seed)  # noqa: S311 - jitter needs independence, not secrecy
         deadline = clock.monotonic() + settings.deadline
-        halt = Halt()
+        halt, server = Halt(), ServerTime(clock)
 
         def dispatcher() -> Dispatcher:
             return Dispatcher(
@@ -72,6 +73,7 @@ class Connector:
                 halt=halt,
                 deadline=deadline,
                 max_rps=settings.max_rps,
+                server=server,
             )
 
         from reconciler.api.credentials import credentials_from, has_contact
@@ -133,7 +135,7 @@ async def _log_in(api: HttpWorkloadApi, dispatcher: Dispatcher) -> None:
     """Find out at once whether the server is there and lets us in; a busy one is asked again."""
 
     async def attempt(_: Tries) -> Answer:
-        return await api.login() or Listed(ids=())
+        return await api.login() or Listed(ids=(), date=api.date)
 
     answer = await dispatcher.send(Method.GET, attempt)
     if isinstance(answer, Listed):

@@ -115,6 +115,9 @@ def _judge_missing(case: Case) -> AnyAction:
     """The server has lost it, and it was not us."""
     reason = Reason.MISSING_ON_SERVER
     desired = case.desired
+    if isinstance(case.live, Missing) and case.live.successor:
+        detail = f"a later run made {case.live.successor} under its name; that is recorded instead"
+        return Forget(**case.common(reason, detail), recorded=case.row)
     if desired is None:
         detail = "gone from the server and from the specs"
         return Forget(**case.common(reason, detail), recorded=case.row)
@@ -197,7 +200,8 @@ def _drifted(case: Case, desired: Desired) -> AnyAction | None:
 def _changed_lifecycle(case: Case, desired: Desired) -> Record | None:
     if not case.row.is_declared:
         detail = "found on the server as it is declared now; nothing is sent"
-        return Record(**case.common(Reason.ALREADY_OWNED, detail), recorded=case.row, desired=desired)
+        common = case.common(Reason.ALREADY_OWNED, detail)
+        return Record(**common, recorded=case.row, desired=desired)
     if desired.lifecycle == case.row.lifecycle:
         return None
     before, after = asdict(case.row.lifecycle), asdict(desired.lifecycle)

@@ -134,12 +134,12 @@ class Purpose(StrEnum):
 class Recorded:
     """One operation as the state knows it: one body, one id at most, never reused.
 
-    `spec` is the redacted copy of what its author declared, `digest` names it (and is empty for a
-    workload that was found on the server and that no file has declared yet), `echo` the redacted copy of what the
-    server answered to our own create. Times are RFC 3339 in UTC, by the server's clock where it
-    sent one. `marker` is what a manifest of ours must carry, `protected` that a person protected it
-    beside its spec, `source` the file that declared it (relative to the repository's root), `run`
-    the apply that created it.
+    `spec` is the redacted copy of what its author declared, and `digest` names it; the digest is
+    empty for a workload that was found on the server and that no file has declared yet. `echo` is
+    the redacted copy of what the server answered to our own create. Times are RFC 3339 in UTC, by
+    the server's clock where it sent one. `marker` is what a manifest of ours must carry,
+    `protected` that a person protected it beside its spec, `source` the file that declared it
+    (relative to the repository's root), `run` the apply that created it.
     """
 
     op: str
@@ -202,9 +202,14 @@ ECHOED_METADATA = ("name", "projectId", "priority", "category")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Missing:
-    """The server answered that it does not know this id, in its own JSON words."""
+    """The server answered that it does not know this id, in its own JSON words.
+
+    `successor` is the id of a workload of ours that has its name since: the state is older than
+    the world.
+    """
 
     message: str = ""
+    successor: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -138,13 +138,14 @@ class Record(_OfRecorded):
 class Hold(Action):
     """Something would be done if a setting or a flag did not hold it back.
 
-    `fails` makes an apply count it as a failure (`onMissing: fail`).
+    `fails` makes an apply count it as a failure (`onMissing: fail`); `outlived` as with Keep.
     """
 
     kind = "hold"
     glyph = "!"
     recorded: Recorded | None = None
     fails: bool = False
+    outlived: tuple[Recorded, ...] = ()
 
     @property
     def id(self) -> str | None:

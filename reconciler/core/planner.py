@@ -202,7 +202,7 @@ def _with_ghosts(
     action: AnyAction, case: Case, rows: Sequence[Recorded], world: _World
 ) -> AnyAction:
     """While one workload has the name, no older request can take it (assumption A1)."""
-    if not (isinstance(action, Keep) and isinstance(case.live, Remote)):
+    if not (isinstance(action, Keep | Hold) and isinstance(case.live, Remote)):
         return action
     past = tuple(row for row in rows if row.own is Own.HAUNTED and _is_past(row, world))
     return replace(action, outlived=past)
@@ -247,7 +247,7 @@ def compare(row: Recorded, remote: Remote, redactor: Redactor) -> Compared:
     return Compared(
         id=remote.id,
         address=remote.address,
-        metadata=remote.metadata,
+        metadata={},
         raw_manifest={},
         desired_phase=remote.desired_phase,
         seen=remote.seen,

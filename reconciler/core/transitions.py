@@ -12,6 +12,10 @@ from reconciler.core.model import Own, Recorded
 
 # A POST that was not answered for this long will not be carried out later (assumption A4).
 QUIET = timedelta(seconds=300)
+# What was created can be read by then (assumption A3).
+SETTLED = timedelta(seconds=60)
+# Two Dates without fractions of a second may be this much farther apart than they look.
+ROUNDING = timedelta(seconds=2)
 
 
 class Evidence(StrEnum):
@@ -137,14 +141,25 @@ def may_come_true(row: Recorded, now: datetime) -> bool:
 
 
 def comes_true_until(row: Recorded) -> datetime:
-    """The last moment at which a create of this operation may be carried out unseen."""
+    """The last moment at which a create of this operation may have been carried out unseen."""
     if not row.ambiguous or row.last_sent_at is None:
         return datetime.min.replace(tzinfo=UTC)
-    return datetime.fromisoformat(row.last_sent_at) + QUIET
+    return datetime.fromisoformat(row.last_sent_at) + QUIET + SETTLED + ROUNDING
 
 
-def absence(row: Recorded, now: datetime) -> Evidence:
-    """What it proves that nothing of this operation lives at this moment of the server's clock."""
+def absence(row: Recorded, held_until: datetime | None) -> Evidence:
+    """What it proves that a workload is gone which had its name until this moment at least.
+
+    While it had the name, no other create of it could come true (assumption A1); what comes true
+    after that is found by its name only. None is a workload that was not seen alive.
+    """
+    if held_until is None:
+        return Evidence.ABSENT if row.ambiguous else Evidence.BURIED
+    return Evidence.ABSENT if may_come_true(row, held_until) else Evidence.BURIED
+
+
+def vacancy(row: Recorded, now: datetime) -> Evidence:
+    """What it proves that nothing of this operation has the name at this moment."""
     return Evidence.ABSENT if may_come_true(row, now) else Evidence.BURIED
 
 

@@ -53,7 +53,7 @@ from reconciler.engine.run import (
     Skipped,
     Work,
 )
-from reconciler.engine.settle import forget_missing, lose, settle, supersede
+from reconciler.engine.settle import forget_missing, hand_over, lose, settle, supersede
 from reconciler.errors import StateError
 
 LET_GO = "the run ended before its answer came"
@@ -139,7 +139,7 @@ async def _bury_outlived(plan: Plan, run: Run) -> None:
     past = [
         Work(run, row.address, kept.kind, kept.id).advance(row, Evidence.BURIED)
         for kept in plan.actions
-        if isinstance(kept, Keep)
+        if isinstance(kept, Keep | Hold)
         for row in kept.outlived
         if not may_come_true(row, run.server_time())
     ]
@@ -175,7 +175,8 @@ async def _carry_out_waves(waves: Sequence[Sequence[AnyAction]], run: Run, tally
     for wave in waves:
         if stopped:
             for action in wave:
-                tally.tell(action, Skipped(message=stopped), 0.0)
+                work = Work(run, action.address, action.kind, action.id)
+                tally.tell(action, _let_go(action, work, Skipped(message=stopped)), 0.0)
             continue
         outcomes = await _carry_out_wave(wave, run, tally)
         if not all(isinstance(outcome, Done) for outcome in outcomes):
@@ -225,7 +226,7 @@ def _let_go(action: AnyAction, work: Work, unsent: Failed | Skipped) -> Outcome:
     row = work.durable or (action.recorded if isinstance(action, Resolve) else None)
     match row:
         case Recorded(own=Own.CREATING | Own.SUSPECT):
-            message = unsent.message if isinstance(unsent, Failed) else LET_GO
+            message = LET_GO if unsent.message == UNSENT else unsent.message
             return Doubtful(message=message, hint=AGAIN)
         case Recorded(own=Own.DELETING):
             message = unsent.message if isinstance(unsent, Failed) else UNDER_WAY
@@ -265,9 +266,9 @@ async def _create(action: Create, work: Work) -> Outcome:
             verdict = await look_up(work)
         except HaltedError:
             return Skipped(message=UNSENT)
-        await lose(work, action.lost)
         if isinstance(verdict, Ours):
-            return await creation.adopt(verdict)
+            return await hand_over(work, action.lost, verdict)
+        await lose(work, action.lost, verdict)
     return await creation.carry_out()
 
 

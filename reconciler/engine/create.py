@@ -17,7 +17,7 @@ from reconciler.core.answers import (
 from reconciler.core.body import make_body
 from reconciler.core.model import Desired, Own, Purpose, Recorded
 from reconciler.core.retry import Tries
-from reconciler.core.transitions import Evidence, absence, advance, succession
+from reconciler.core.transitions import Evidence, advance, succession, vacancy
 from reconciler.engine.dispatcher import HaltedError
 from reconciler.engine.lookup import Nobody, Ours, Theirs, Unclear, Verdict, look_up
 from reconciler.engine.records import accept, new_row, one_more_send, row_of_stranger
@@ -82,7 +82,10 @@ class Creation:
     async def _conclude(self, answer: Answer) -> Outcome:
         match answer:
             case Accepted(remote=remote):
-                return await self._take(accept(self._run, self._row, remote), Done(id=remote.id))
+                row = accept(self._run, self._row, remote)
+                # It can be read a minute after this at the latest, not a minute after the send.
+                answered = self._run.server_time().isoformat(timespec="milliseconds")
+                return await self._take(replace(row, last_sent_at=answered), Done(id=remote.id))
             case Conflict():
                 return await self._resolve(answer)
             case Ambiguous() | Unavailable():
@@ -122,7 +125,7 @@ class Creation:
             return await self._suspect("the run ended before it could be looked up")
         # What was answered since cannot come true late; only what was not can.
         self._row = replace(self._row, last_sent_at=self._unclear_at or self._row.last_sent_at)
-        gone = absence(self._row, self._run.server_time())
+        gone = vacancy(self._row, self._run.server_time())
         match verdict:
             case Ours():
                 return await self.adopt(verdict)
@@ -177,7 +180,9 @@ class Creation:
             evidence = succession(self._row, self._run.server_time())
             await self._work.advance(self._row, evidence, purpose=Purpose.SUPERSEDED)
         if known is None:
-            return await self._take(row_of_stranger(self._run, self._row, remote, op), done)
+            wanted = self._row
+            row = row_of_stranger(self._run, wanted, remote, op, declared=wanted.spec)
+            return await self._take(row, done)
         return await self._take(accept(self._run, known, remote), done)
 
     async def _leave(self, message: str) -> Outcome:

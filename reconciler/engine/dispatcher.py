@@ -20,6 +20,7 @@ from reconciler.core.answers import (
 )
 from reconciler.core.pace import Pace
 from reconciler.core.retry import RULES, Tries, asked_pause, may_retry
+from reconciler.engine.servertime import ServerTime
 from reconciler.ports import Clock
 
 BACKOFF_CAP = 20.0
@@ -104,7 +105,8 @@ class Dispatcher:
     """Admits requests in the order in which they become ready, reads and writes in lanes.
 
     `ceiling` bounds the requests in flight, however much the server would take; `deadline` is a
-    time of the monotonic clock after which nothing is sent; `max_rps` bounds the sends per second.
+    time of the monotonic clock after which nothing is sent; `max_rps` bounds the sends per second;
+    `server` is told every answer, so that it knows the server's time.
     """
 
     def __init__(
@@ -116,7 +118,9 @@ class Dispatcher:
         halt: Halt,
         deadline: float,
         max_rps: float | None = None,
+        server: ServerTime | None = None,
     ) -> None:
+        self.server = server or ServerTime(clock)
         self._clock = clock
         self._ceiling = ceiling
         self._rng = rng
@@ -154,6 +158,7 @@ class Dispatcher:
             began = self._clock.monotonic()
             try:
                 last = await attempt(tries)
+                self.server.observe(last)
                 # The gate closes before the place of this request is given to the next one.
                 pause = self._heed(lane, last, self._clock.monotonic() - began)
             finally:

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 
 from reconciler.core.answers import Accepted, Listed, NotFound
 from reconciler.core.marker import Marker, read_marker
-from reconciler.core.model import Own, Remote
+from reconciler.core.model import Own, Recorded, Remote
 from reconciler.engine.run import Work
 
+# So many workloads may be missing from a list before it is not believed.
+CONTROLS = 3
 _UUID = re.compile(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b")
 
 
@@ -116,18 +118,20 @@ def _foreign(remote: Remote, marker: Marker | None) -> Theirs:
 
 async def _is_believable(work: Work) -> bool:
     """An empty list proves absence only if the same list shows something that we know lives."""
-    project = work.address.project
-    control = next(
-        (
-            row
-            for row in work.run.known.values()
-            if row.own is Own.ACCEPTED
-            and row.address.project == project
-            and row.address != work.address
-        ),
-        None,
-    )
-    if control is None:
-        return False
-    answer = await work.find(control.address)
-    return isinstance(answer, Listed) and answer.trusted and control.id in answer.ids
+    for control in _controls(work):
+        answer = await work.find(control.address)
+        if isinstance(answer, Listed) and answer.trusted and control.id in answer.ids:
+            return True
+    return False
+
+
+def _controls(work: Work) -> list[Recorded]:
+    """A few workloads of the same project that should be listed; first those read in this run."""
+    rows = [
+        row
+        for row in work.run.known.values()
+        if row.own is Own.ACCEPTED
+        and row.address.project == work.address.project
+        and row.address != work.address
+    ]
+    return sorted(rows, key=lambda row: row.id not in work.run.alive)[:CONTROLS]

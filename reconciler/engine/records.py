@@ -57,11 +57,12 @@ def accept(
     )
 
 
-def row_of_stranger(run: Run, like: Recorded, remote: Remote, op: str) -> Recorded:
+def row_of_stranger(
+    run: Run, like: Recorded, remote: Remote, op: str, *, declared: Json | None
+) -> Recorded:
     """A workload of ours that this state does not know: it may be older than the world."""
-    found = row_of_found(
-        remote, op, redactor=run.redactor, declared=like.spec, at=run.server_time()
-    )
+    at = run.server_time()
+    found = row_of_found(remote, op, redactor=run.redactor, declared=declared, at=at)
     return replace(
         found,
         lifecycle=like.lifecycle,

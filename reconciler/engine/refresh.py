@@ -30,7 +30,7 @@ NOT_VISIBLE_YET = "it was accepted just now and is not visible yet"
 
 async def probe(*, api: WorkloadApi, dispatcher: Dispatcher) -> None:
     """Find out whether the server is there and lets us in; raises UnreachableError."""
-    with _ended():
+    with unless_ended():
         answer = await dispatcher.send(Method.GET, lambda _: api.read(NOBODY))
     if isinstance(answer, Unauthorised | NotSent):
         raise _unreachable(answer)
@@ -61,7 +61,7 @@ async def refresh(
 
     async def read(id_: str, row: Recorded) -> Live:
         tell = partial(on_retry, row) if on_retry else None
-        with _ended():
+        with unless_ended():
             answer = await dispatcher.send(Method.GET, partial(_read, api, id_), tell)
         said = _conclude(answer, row, _server_time(answer, clock))
         return keep(row, said) if isinstance(said, Remote) else said
@@ -87,7 +87,7 @@ async def _read(api: WorkloadApi, workload_id: str, _: Tries) -> Answer:
 
 
 @contextmanager
-def _ended() -> Iterator[None]:
+def unless_ended() -> Iterator[None]:
     """A run that ends while it is still reading has nothing to plan with."""
     try:
         yield

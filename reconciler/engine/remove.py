@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from reconciler.core.answers import (
     Accepted,
     Answer,
@@ -35,6 +37,7 @@ class Removal:
         self._resumed = row.own is Own.DELETING
         self._purpose = row.purpose if self._resumed and row.purpose else purpose
         self._may_be_sent = self._resumed
+        self._alive_at: datetime | None = None
 
     async def carry_out(self, *, wait: bool) -> Outcome:
         """Done when the workload is gone; with `wait` off, when the server took the delete."""
@@ -72,6 +75,8 @@ class Removal:
             case Accepted(remote=remote) if remote.is_gone:
                 return await self._gone()
             case Accepted(remote=remote):
+                if remote.seen is not Seen.DELETING and remote.deleted_at is None:
+                    self._alive_at = self._run.server_time()
                 return self._recognise(remote)
             case _:
                 return self._fail(f"cannot be read before its deletion: {_words(answer)}")
@@ -134,7 +139,7 @@ class Removal:
         done = Done(id=self._row.id)
         self._row = await self._work.advance(
             self._row,
-            absence(self._row, self._run.server_time()),
+            absence(self._row, self._alive_at),
             seen=Seen.DELETED,
             purpose=self._purpose,
             message="",

@@ -6,7 +6,7 @@ import random
 import uuid
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from reconciler.core.answers import Accepted, Answer, Method, NotFound, NotSent, Unauthorised
@@ -48,7 +48,8 @@ class ApplyOptions:
 class Run:
     """One apply in progress: its ports, its identity, and what it has learnt of the server.
 
-    `known` is what the state holds at this moment, by operation.
+    `known` is what the state holds at this moment, by operation; `alive` the ids that the server
+    has shown in this run.
     """
 
     id: str
@@ -63,8 +64,8 @@ class Run:
     say: Say
     options: ApplyOptions = field(default_factory=ApplyOptions)
     known: dict[str, Recorded] = field(default_factory=dict)
+    alive: set[str] = field(default_factory=set)
     tenant_id: int | None = None
-    _offset: timedelta = field(default_factory=timedelta)
 
     def __post_init__(self) -> None:
         self.redactor = Redactor(self.lineage)
@@ -75,7 +76,7 @@ class Run:
 
     def server_time(self) -> datetime:
         """Now, by the server's clock as far as its answers have told it."""
-        return self.clock.now() + self._offset
+        return self.dispatcher.server.now()
 
     def mint_op(self) -> str:
         """A new operation id, from the injected clock."""
@@ -90,12 +91,11 @@ class Run:
         return (marker.lineage, marker.stack) == (self.lineage, self.stack)
 
     def observe(self, answer: Answer) -> None:
-        """Learn the server's clock and tenant, and stop the run where going on is pointless."""
-        if answer.date:
-            self._offset = datetime.fromisoformat(answer.date) - self.clock.now()
+        """Learn what lives and whose it is, and stop the run where going on is pointless."""
         match answer:
-            case Accepted(remote=remote) if self.tenant_id is None:
-                self.tenant_id = remote.tenant_id
+            case Accepted(remote=remote):
+                self.alive.add(remote.id)
+                self.tenant_id = self.tenant_id or remote.tenant_id
             case Unauthorised():
                 self.halt.pull(UNAUTHORISED)
             case NotSent(permanent=True):

@@ -5,7 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 
 from reconciler.core.model import Desired, Own, Purpose, Recorded, Seen
-from reconciler.core.transitions import Evidence, absence, advance, may_come_true, succession
+from reconciler.core.transitions import (
+    Evidence,
+    absence,
+    advance,
+    may_come_true,
+    succession,
+    vacancy,
+)
 from reconciler.engine.create import Creation
 from reconciler.engine.dispatcher import HaltedError
 from reconciler.engine.lookup import Nobody, Ours, Theirs, Unclear, Verdict, look_up
@@ -25,7 +32,18 @@ async def settle(work: Work, row: Recorded) -> Outcome:
         verdict = await look_up(work)
     except HaltedError:
         return Doubtful(message=STILL_IN_DOUBT, hint=AGAIN)
-    return await _conclude(work, advance(row, Evidence.RESUMED), verdict)
+    outcome = await _conclude(work, advance(row, Evidence.RESUMED), verdict)
+    await _settle_ghosts(work, row, verdict)
+    return outcome
+
+
+async def _settle_ghosts(work: Work, row: Recorded, verdict: Verdict) -> None:
+    """What one look at a name has shown holds for every older operation under it."""
+    if isinstance(verdict, Unclear):
+        return
+    for other in list(work.run.known.values()):
+        if other.own is Own.HAUNTED and other.address == row.address and other.op != row.op:
+            await _conclude(work, other, verdict)
 
 
 async def supersede(work: Work, row: Recorded, desired: Desired) -> Outcome:
@@ -82,19 +100,44 @@ async def forget_missing(work: Work, row: Recorded) -> Outcome:
         verdict = await look_up(work)
     except HaltedError:
         return Skipped(message=UNSENT)
-    await lose(work, row)
-    if isinstance(verdict, Ours) and await _take_over(work, row, verdict):
-        return Done(id=row.id, detail=f"a successor has its name; {NEXT_PLAN}")
+    if isinstance(verdict, Ours):
+        return await hand_over(work, row, verdict)
+    await lose(work, row, verdict)
+    await _settle_ghosts(work, row, verdict)
     return Done(id=row.id)
 
 
-async def lose(work: Work, row: Recorded) -> None:
-    """Record that the server no longer has a workload that nobody here deleted."""
-    await work.advance(row, absence(row, work.run.server_time()), seen=Seen.MISSING)
+async def hand_over(work: Work, row: Recorded, found: Ours) -> Outcome:
+    """Record what has the name of a lost workload, and only then give up what was recorded."""
+    remote, op = found.remote, found.marker.op
+    if remote.id == row.id:
+        await work.commit(accept(work.run, row, remote))
+        return Done(id=row.id, detail=f"it is there after all; {NEXT_PLAN}")
+    if op == row.op:
+        lost = await work.advance(row, Evidence.ABSENT, seen=Seen.MISSING)
+        await work.commit(accept(work.run, lost, remote))
+        return Done(id=remote.id, detail=f"it came to life again as {remote.id}; {NEXT_PLAN}")
+    await _take_over(work, row, found)
+    await lose(work, row, found)
+    return Done(id=remote.id, detail=f"a successor has its name; {NEXT_PLAN}")
+
+
+async def lose(work: Work, row: Recorded, verdict: Verdict) -> None:
+    """Record that the server no longer has a workload that nobody here deleted.
+
+    Nobody knows since when; a late create of it is ruled out only by what has its name now.
+    """
+    if isinstance(verdict, Unclear):
+        evidence = absence(row, held_until=None)
+    else:
+        evidence = vacancy(row, work.run.server_time())
+    await work.advance(row, evidence, seen=Seen.MISSING)
 
 
 async def _take_over(work: Work, row: Recorded, found: Ours) -> bool:
     if found.marker.op in work.run.known:
         return False
-    await work.commit(row_of_stranger(work.run, row, found.remote, found.marker.op))
+    remote, op = found.remote, found.marker.op
+    # What its spec declared is not known here: the next plan compares it with what is wanted.
+    await work.commit(row_of_stranger(work.run, row, remote, op, declared=None))
     return True

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from itertools import chain
 
 from reconciler.core.answers import Accepted, NotFound
 from reconciler.core.model import Recorded, Remote, Seen
+from reconciler.core.transitions import ROUNDING, SETTLED
 from reconciler.engine.dispatcher import HaltedError
 from reconciler.engine.run import CUT_SHORT, Done, Failed, Outcome, Work
-
-# A workload that was just accepted may not be visible yet (assumption A3).
-GRACE = timedelta(seconds=60)
 
 
 def poll_intervals(first: float = 0.25, longest: float = 10.0) -> Iterator[float]:
@@ -85,4 +83,4 @@ def is_fresh(now: datetime, row: Recorded) -> bool:
     """Whether a workload was created so recently, and never seen since, that a 404 says nothing."""
     if row.last_sent_at is None or row.seen not in (Seen.UNKNOWN, Seen.QUEUED):
         return False
-    return now - datetime.fromisoformat(row.last_sent_at) < GRACE
+    return now - datetime.fromisoformat(row.last_sent_at) < SETTLED + ROUNDING

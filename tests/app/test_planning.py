@@ -70,6 +70,13 @@ def test_a_plan_without_a_refresh_reads_nothing_and_says_so() -> None:
     assert not planned.plan.complete
 
 
+def test_what_was_planned_prints_in_a_line() -> None:
+    """asyncio prints a program's result to itself: ten thousand specs took seconds."""
+    world = World()
+    world.apply(wish("a"))
+    assert repr(world.plan(wish("a"), wish("b"))) == "Planned(refusals=(), tenant_id=1)"
+
+
 def test_the_same_plan_has_the_same_digest() -> None:
     """Two plans of one situation are one plan."""
     world = World()

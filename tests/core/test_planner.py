@@ -618,11 +618,11 @@ def test_a_haunted_name_can_be_used_at_once() -> None:
 def test_a_ghost_is_watched_and_then_looked_up() -> None:
     """For five minutes a lost create may still come true; after that it has or never will."""
     (early,) = _plan_later(10, [GHOST]).actions
-    (late,) = _plan_later(301, [GHOST]).actions
+    (late,) = _plan_later(363, [GHOST]).actions
     assert told(early) == (
         Hold,
         Reason.IN_DOUBT,
-        "gone, but a lost create of it may still come true until 2026-03-15 12:05:00 UTC",
+        "gone, but a lost create of it may still come true until 2026-03-15 12:06:02 UTC",
     )
     assert told(late) == (
         Resolve,
@@ -634,7 +634,7 @@ def test_a_ghost_is_watched_and_then_looked_up() -> None:
 def test_a_ghost_is_outlived_by_the_workload_that_has_its_name() -> None:
     """No request is needed for that, and no change is shown."""
     (early,) = _plan_later(10, [GHOST, ROW], WANTED).actions
-    (late,) = _plan_later(301, [GHOST, ROW], WANTED).actions
+    (late,) = _plan_later(363, [GHOST, ROW], WANTED).actions
     assert isinstance(early, Keep)
     assert isinstance(late, Keep)
     assert (early.recorded, early.outlived) == (ROW, ())

@@ -19,6 +19,7 @@ from reconciler.core.transitions import (
     comes_true_until,
     may_come_true,
     succession,
+    vacancy,
 )
 from tests.factories import make_desired, make_recorded
 
@@ -151,19 +152,21 @@ def test_a_second_id_is_refused() -> None:
     ("own", "ambiguous", "sent", "seconds", "late"),
     [
         (Own.CREATING, True, SENT, 0, True),
-        (Own.CREATING, True, SENT, 300, True),
-        (Own.CREATING, True, SENT, 301, False),
+        (Own.CREATING, True, SENT, 362, True),
+        (Own.CREATING, True, SENT, 363, False),
         (Own.CREATING, True, None, 0, False),
         (Own.CREATING, False, SENT, 0, False),
         (Own.ACCEPTED, True, SENT, 10, True),
     ],
 )
-def test_an_unanswered_create_may_come_true_for_five_minutes(
+def test_an_unanswered_create_may_come_true_for_six_minutes(
     own: Own, ambiguous: bool, sent: datetime | None, seconds: int, late: bool
 ) -> None:
-    """An answered one never does (assumption A4)."""
+    """Five until nothing is carried out any more (A4), one until it can be read (A3)."""
     row, now = _row(own, ambiguous=ambiguous, sent=sent), SENT + timedelta(seconds=seconds)
     assert may_come_true(row, now) is late
     assert absence(row, now) is (Evidence.ABSENT if late else Evidence.BURIED)
+    assert vacancy(row, now) is (Evidence.ABSENT if late else Evidence.BURIED)
+    assert absence(row, None) is (Evidence.ABSENT if ambiguous else Evidence.BURIED)
     assert succession(row, now) is (Evidence.OUTLIVED if late else Evidence.BURIED)
     assert (now <= comes_true_until(row)) is late

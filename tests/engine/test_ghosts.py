@@ -28,7 +28,7 @@ def test_a_create_that_comes_true_after_the_delete_is_found_and_deleted() -> Non
     (watched,) = world.plan(wish("z")).plan.holds
     world.timeline.skip(120.0)
     came_true = world.live()
-    world.timeline.skip(200.0)
+    world.timeline.skip(260.0)
 
     found = world.apply(wish("z"))
     deleted = world.apply(wish("z"))
@@ -50,7 +50,7 @@ def test_a_create_that_never_comes_true_is_buried_when_its_time_is_over() -> Non
     world.apply(wish("a"), wish("z"))
     world.apply(wish("z"))
     haunted = world.state()
-    world.timeline.skip(301.0)
+    world.timeline.skip(363.0)
 
     ran = world.apply(wish("z"))
 

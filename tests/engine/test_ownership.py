@@ -154,10 +154,11 @@ def test_what_is_missing_is_looked_up_by_name_before_it_is_created_again() -> No
     ran = world.apply(*edited)
 
     assert ran.told == [
-        "done: create 4501/a: an earlier request had created it; adopted by its marker"
+        "done: forget 4501/a: a successor has its name; the next plan shows what to do"
     ]
     assert world.ledger() == before
     assert (world.row("a").op, world.row("a").id) == (new.op, new.id)
+    assert world.apply(*edited).summary == {"recorded": 1}
     assert world.apply(*edited).summary == {}
 
 
@@ -179,7 +180,7 @@ def test_what_is_missing_and_unwanted_is_looked_up_before_it_is_forgotten() -> N
     ]
     assert deleted.summary == {"deleted": 1}
     assert (world.live(), world.state()) == (["b"], ["a HAUNTED Deleted", "b ACCEPTED Synced"])
-    world.timeline.skip(301.0)
+    world.timeline.skip(363.0)
     assert world.apply(wish("b")).told == ["done: resolve 4501/a: nothing of it is left"]
     assert world.state() == ["b ACCEPTED Synced"]
 
@@ -193,7 +194,7 @@ def test_a_second_life_of_the_same_operation_is_known_again() -> None:
 
     for _ in range(3):
         world.apply(wish("b"))
-        world.timeline.skip(301.0)
+        world.timeline.skip(363.0)
 
     assert (world.live(), world.state()) == (["b"], ["b ACCEPTED Synced"])
 
@@ -352,3 +353,42 @@ def test_every_delete_targets_an_id_that_was_given_to_us() -> None:
 
     assert len(deleted) == 2
     assert deleted <= given
+
+
+def test_an_old_copy_of_a_whole_state_converges() -> None:
+    """Every id in it is dead, and every name has a successor: that is no wrong server."""
+    world = World()
+    names = ("a", "b", "c", "d")
+    world.apply(*(wish(name) for name in names))
+    old = world.rows()
+    edited = [wish(name, image="nginx:2") for name in names]
+    world.apply(*edited, request=PlanRequest(allow_deletes=4))
+    world.record(*(replace(row, own=Own.GONE) for row in world.rows()), *old)
+    world.timeline.skip(3600.0)
+
+    plan = world.plan(*edited).plan
+    ran = world.apply(*edited)
+
+    assert [action.kind for action in plan.changes] == ["forget"] * 4
+    assert "a later run made " in plan.changes[0].detail
+    assert ran.summary == {"forgotten": 4}
+    assert world.apply(*edited).summary == {"recorded": 4}
+    assert not world.plan(*edited).plan.changes
+    assert sorted(row.id or "" for row in world.rows()) == sorted(map(world.id_of, names))
+
+
+def test_a_held_job_is_looked_up_too() -> None:
+    """What an old state holds as finished may have been replaced since."""
+    world = World()
+    world.apply(wish("a", kind="Job"), wish("z"))
+    old = world.row("a")
+    edited = (wish("a", kind="Job", image="nginx:2"), wish("z"))
+    world.apply(*edited)
+    world.record(replace(world.row("a"), own=Own.GONE), old)
+    world.timeline.skip(3600.0)
+
+    world.apply(*edited)
+    world.apply(*edited)
+
+    assert world.row("a").id == world.id_of("a")
+    assert not world.plan(*edited).plan.changes

@@ -1,0 +1,148 @@
+"""Ten mistakes that this protocol exists to avoid, each put into the real engine for a while.
+
+A proof that lets one of them pass proves nothing. They are patches of the running engine: no
+switch in the product leads to them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from unittest import mock
+
+from reconciler.core import transitions
+from reconciler.core.answers import Answer, Conflict
+from reconciler.core.marker import Marker, read_marker
+from reconciler.core.model import Json, Recorded
+from reconciler.core.plan import Resolve
+from reconciler.core.transitions import Evidence, advance
+from reconciler.engine import apply, lookup, refresh, remove, wait
+from reconciler.engine.create import Creation
+from reconciler.engine.remove import Removal
+from reconciler.engine.run import Done, Outcome, Run, Work
+
+Patch = tuple[object, str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mutant:
+    """One mistake: what it is in words, and the patches that make it."""
+
+    mistake: str
+    patches: Callable[[], list[Patch]]
+
+    @contextmanager
+    def made(self) -> Iterator[None]:
+        """Make the mistake within a block."""
+        with ExitStack() as stack:
+            for target, name, replacement in self.patches():
+                stack.enter_context(mock.patch.object(target, name, replacement))
+            yield
+
+
+def _send_without_intent() -> list[Patch]:
+    durable = Work.advance
+
+    async def remember_only(
+        self: Work, row: Recorded, evidence: Evidence, **facts: Any
+    ) -> Recorded:
+        if evidence is Evidence.INTENDED:
+            return advance(row, evidence, **facts)
+        return await durable(self, row, evidence, **facts)
+
+    return [(Work, "advance", remember_only)]
+
+
+def _recover_with_a_new_operation() -> list[Patch]:
+    recover = apply._resolve
+
+    async def begin_again(action: Resolve, work: Work) -> Outcome:
+        if action.desired is None or not action.same:
+            return await recover(action, work)
+        await work.advance(action.recorded, Evidence.BURIED)
+        return await Creation(work, action.desired).carry_out()
+
+    return [(apply, "_resolve", begin_again)]
+
+
+def _take_every_conflict_for_others() -> list[Patch]:
+    conclude = Creation._conclude
+
+    async def give_up(self: Creation, answer: Answer) -> Outcome:
+        if isinstance(answer, Conflict):
+            return await self._drop(answer.message, Evidence.BURIED)
+        return await conclude(self, answer)
+
+    return [(Creation, "_conclude", give_up)]
+
+
+def _adopt_without_proof() -> list[Patch]:
+    def believe(manifest: Json) -> Marker:
+        found = read_marker(manifest)
+        return found or Marker(lineage="", op="00000000-0000-7000-8000-000000000000", stack="")
+
+    return [
+        (lookup, "read_marker", believe),
+        (Run, "owns", lambda *_: True),
+    ]
+
+
+def _trust_an_early_404() -> list[Patch]:
+    return [(module, "is_fresh", lambda *_: False) for module in (wait, refresh, remove)]
+
+
+def _expect_no_late_post() -> list[Patch]:
+    return [(transitions, "comes_true_until", lambda _: datetime.min.replace(tzinfo=UTC))]
+
+
+def _forget_the_doubt() -> list[Patch]:
+    return [(transitions, "_is_ambiguous_after", lambda *_: False)]
+
+
+def _believe_an_empty_list() -> list[Patch]:
+    async def believe(*_: Any) -> bool:
+        return True
+
+    return [(lookup, "_is_believable", believe)]
+
+
+def _drop_what_nobody_wants() -> list[Patch]:
+    async def drop(work: Work, row: Recorded) -> Outcome:
+        await work.advance(row, Evidence.BURIED)
+        return Done()
+
+    return [(apply, "settle", drop)]
+
+
+def _bury_on_the_202() -> list[Patch]:
+    async def bury(self: Removal) -> Outcome:
+        return await self._gone()
+
+    return [(Removal, "_wait_for_absence", bury)]
+
+
+MUTANTS: Mapping[str, Mutant] = {
+    "no-intent": Mutant(mistake="no intent before a POST", patches=_send_without_intent),
+    "new-operation": Mutant(
+        mistake="a new operation on recovery", patches=_recover_with_a_new_operation
+    ),
+    "conflict-is-theirs": Mutant(
+        mistake="409 taken for a conflict after a doubt", patches=_take_every_conflict_for_others
+    ),
+    "no-proof": Mutant(
+        mistake="adoption without proof, no check before a DELETE", patches=_adopt_without_proof
+    ),
+    "early-404": Mutant(mistake="an early 404 is trusted", patches=_trust_an_early_404),
+    "no-window": Mutant(mistake="no window for late POSTs", patches=_expect_no_late_post),
+    "no-doubt": Mutant(mistake="the ambiguous bit is forgotten", patches=_forget_the_doubt),
+    "empty-list": Mutant(
+        mistake="an empty list is taken for absence", patches=_believe_an_empty_list
+    ),
+    "drop-unwanted": Mutant(
+        mistake="an unwanted intent is dropped", patches=_drop_what_nobody_wants
+    ),
+    "early-tombstone": Mutant(mistake="a tombstone on the DELETE's 202", patches=_bury_on_the_202),
+}

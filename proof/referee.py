@@ -1,0 +1,129 @@
+"""What must be true after a run, judged by the sandbox's book against the state's bytes."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from proof.sandboxes import Entry, Resident
+from reconciler.core.model import Own, Recorded
+from reconciler.errors import ReconcilerError
+from reconciler.state.sqlite import open_state
+
+# Rows that say "it may exist": they own whatever lives under their operation.
+_DOUBT = (Own.CREATING, Own.SUSPECT, Own.HAUNTED)
+# Rows that a plan without actions cannot leave behind; HAUNTED only waits for time to pass.
+_UNSETTLED = (Own.CREATING, Own.SUSPECT, Own.DELETING)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """How a project must look in the end: how often each declared name was to be created.
+
+    `removed` are names that were created and must be gone; `foreign` are ids of others.
+    """
+
+    project: str
+    creates: Mapping[str, int]
+    removed: Mapping[str, int] = field(default_factory=dict)
+    foreign: Collection[str] = ()
+
+
+def read_rows(state: Path) -> list[Recorded]:
+    """The rows of a state, read from a copy: opening repairs, and that is for the next run."""
+    if not state.exists():
+        return []
+    with tempfile.TemporaryDirectory(prefix="reconciler-proof-") as name:
+        copy = shutil.copytree(state.parent, Path(name) / "copy") / state.name
+        store = open_state(copy)
+        try:
+            return list(store.read())
+        finally:
+            store.close()
+
+
+def check_known(
+    state: Path, entries: Sequence[Entry], residents: Sequence[Resident], wanted: Wanted
+) -> list[str]:
+    """Whatever lives and was made by us is on record, by id or as doubt about its operation.
+
+    This holds at every instant, so also right after a kill.
+    """
+    try:
+        rows = read_rows(state)
+    except ReconcilerError as error:
+        return [f"the state cannot be opened: {error}"]
+    ids = {row.id for row in rows}
+    doubts = {row.op for row in rows if row.own in _DOUBT or row.ambiguous}
+    ops = {e.id: (e.marker or "").rpartition("/")[2] for e in entries if e.effect == "created"}
+    return [
+        f"{one.project}/{one.name} {one.id} lives, and the state knows nothing of it"
+        for one in residents
+        if one.id in ops and one.id not in ids and ops[one.id] not in doubts
+    ] + check_deletes(entries, wanted.foreign)
+
+
+def check_converged(
+    state: Path, entries: Sequence[Entry], residents: Sequence[Resident], wanted: Wanted
+) -> list[str]:
+    """Exactly what is declared lives, once, under the recorded id; nobody else lost anything."""
+    try:
+        rows = read_rows(state)
+    except ReconcilerError as error:
+        return [f"the state cannot be opened: {error}"]
+    return [
+        *_check_living(residents, wanted),
+        *_check_rows(rows, residents, wanted),
+        *_check_creates(entries, wanted),
+        *check_deletes(entries, wanted.foreign),
+    ]
+
+
+def _check_living(residents: Sequence[Resident], wanted: Wanted) -> list[str]:
+    foreign = {one.id for one in residents if one.id in wanted.foreign}
+    lost = [f"{id_} of somebody else is gone" for id_ in wanted.foreign if id_ not in foreign]
+    living = Counter(one.name for one in residents if one.id not in foreign)
+    return lost + [
+        f"{wanted.project}/{name} lives {living[name]} times"
+        for name in sorted(living.keys() | wanted.creates.keys())
+        if living[name] != (name in wanted.creates)
+    ]
+
+
+def _check_rows(
+    rows: Sequence[Recorded], residents: Sequence[Resident], wanted: Wanted
+) -> list[str]:
+    recorded = {
+        (row.address.project, row.address.name, row.id) for row in rows if row.own is Own.ACCEPTED
+    }
+    living = {(r.project, r.name, r.id) for r in residents if r.id not in wanted.foreign}
+    unsettled = [row for row in rows if row.own in _UNSETTLED]
+    return [
+        *(f"recorded, and not there: {'/'.join(map(str, one))}" for one in recorded - living),
+        *(f"there, and not recorded: {'/'.join(map(str, one))}" for one in living - recorded),
+        *(f"{row.address} is still {row.own}: {row.message}" for row in unsettled),
+    ]
+
+
+def _check_creates(entries: Sequence[Entry], wanted: Wanted) -> list[str]:
+    made = Counter(entry.name for entry in entries if entry.effect == "created")
+    expected = Counter({**wanted.creates, **wanted.removed})
+    return [
+        f"{wanted.project}/{name} was created {made[name]} times, not {expected[name]}"
+        for name in sorted(map(str, made.keys() | expected.keys()))
+        if made[name] != expected[name]
+    ]
+
+
+def check_deletes(entries: Sequence[Entry], foreign: Collection[str]) -> list[str]:
+    """Every DELETE was aimed at an id that the server had given to us."""
+    ours = {entry.id for entry in entries if entry.effect == "created"}
+    targets = {entry.path.rpartition("/")[2] for entry in entries if entry.method == "DELETE"}
+    return [
+        f"a DELETE was sent for {target}, which {'is' if target in foreign else 'may be'} foreign"
+        for target in sorted(targets - ours)
+    ]

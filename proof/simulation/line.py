@@ -1,0 +1,78 @@
+"""The wire between one process and the opponent, as `ports.WorkloadApi` wants it."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from proof.simulation.disk import Disk
+from proof.simulation.loop import Loop
+from proof.simulation.server import Entry, Server
+from reconciler.core.answers import Accepted, Answer
+from reconciler.core.model import Address, Json
+
+
+class Sender(Protocol):
+    """What the wire needs of the process at its end; `verified` are the ids that it has read."""
+
+    number: int
+    requests: int
+    loop: Loop
+    server: Server
+    disk: Disk
+    verified: set[str]
+
+    def step(self) -> None:
+        """An instant at which the process may die."""
+        ...
+
+    def note(self, entry: Entry) -> None:
+        """A request has reached the server."""
+        ...
+
+
+class Line:
+    """The wire of one process, as `ports.WorkloadApi` wants it."""
+
+    def __init__(self, process: Sender) -> None:
+        self._process = process
+        self._server = process.server
+        self._loop = process.loop
+
+    async def create(self, body: Json) -> Answer:
+        """POST."""
+        marker = body["manifest"]["metadata"]["annotations"]["workload-reconciler/op"]
+        metadata = body["metadata"]
+        target = f"{metadata['projectId']}/{metadata['name']}"
+        return await self._send("POST", target, op=marker.partition("/")[2], body=body)
+
+    async def read(self, workload_id: str) -> Answer:
+        """GET."""
+        answer = await self._send("GET", workload_id)
+        if isinstance(answer, Accepted):
+            self._process.verified.add(workload_id)
+        return answer
+
+    async def delete(self, workload_id: str) -> Answer:
+        """DELETE."""
+        return await self._send("DELETE", workload_id)
+
+    async def find(self, address: Address) -> Answer:
+        """GET the list."""
+        return await self._send("LIST", str(address), address=address)
+
+    async def find_all(self, project: str) -> Answer:
+        """GET the whole list of a project."""
+        self._process.step()
+        return self._server.list_project(project)
+
+    async def _send(
+        self, method: str, target: str, *, address: Address | None = None, **more: Any
+    ) -> Answer:
+        process = self._process
+        process.step()
+        process.requests += 1
+        entry, fate = self._server.receive(process.number, method, target, **more)
+        process.note(entry)
+        await self._loop.travel(fate.heard)
+        process.step()
+        return self._server.answer(entry, address)

@@ -1,0 +1,298 @@
+"""One process: the real plan and apply over the opponent's wire, with a disk that outlives it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+from random import Random
+from typing import Any
+from uuid import UUID
+
+from proof.simulation.circumstances import Circumstances
+from proof.simulation.disk import ISSUER, LINEAGE, STACK, URL, Disk
+from proof.simulation.line import Line
+from proof.simulation.loop import Loop, Platter
+from proof.simulation.server import Entry, Server, date_at
+from reconciler.app.applying import Applied
+from reconciler.app.planning import Planned, prepare
+from reconciler.app.session import Session
+from reconciler.app.settings import Settings
+from reconciler.app.workspace import Workspace
+from reconciler.core.answers import Listed
+from reconciler.core.events import Event, RunFinished
+from reconciler.core.guards import DeleteLimit
+from reconciler.core.model import Desired, Recorded, Target
+from reconciler.engine.apply import apply
+from reconciler.engine.dispatcher import Dispatcher, Halt
+from reconciler.engine.journal import Journal
+from reconciler.engine.run import ApplyOptions, Run
+from reconciler.errors import ReconcilerError
+from tests.timing import Timeline, VirtualClock
+
+
+class SkewedClock(VirtualClock):
+    """The clock of a machine that is off by so many seconds."""
+
+    def __init__(self, timeline: Timeline, skew: float) -> None:
+        super().__init__(timeline)
+        self._skew = timedelta(seconds=skew)
+
+    def now(self) -> datetime:
+        """What this machine takes for the time."""
+        return super().now() + self._skew
+
+
+class Watcher:
+    """What a process shows to whoever watches it; this one looks away."""
+
+    def sending(self, process: Process, entry: Entry, disk: Disk) -> None:
+        """A request has reached the server."""
+
+    def wrote(
+        self, disk: Disk, before: Sequence[Recorded | None], rows: Sequence[Recorded]
+    ) -> None:
+        """Rows have become durable."""
+
+    def said(self, process: Process, event: Event) -> None:
+        """The process has told something to its user."""
+
+    def ended(self, process: Process) -> None:
+        """The process is no more."""
+
+
+class Process:
+    """One apply, from its birth to its end or death."""
+
+    def __init__(
+        self,
+        *,
+        number: int,
+        loop: Loop,
+        server: Server,
+        disk: Disk,
+        specs: Sequence[Desired],
+        circumstances: Circumstances,
+        watcher: Watcher,
+    ) -> None:
+        self.number = number
+        self.server = server
+        self.disk = disk
+        self.loop = loop
+        self.specs = tuple(specs)
+        self.circumstances = circumstances
+        self.watcher = watcher
+        self.dead = False
+        self.steps = self.requests = 0
+        self.verified: set[str] = set()
+        self.began = server.timeline.now
+        self.halted_at: float | None = None
+        self.ended_at: float | None = None
+        self.planned: Planned | None = None
+        self.finished: RunFinished | None = None
+        self.error: ReconcilerError | None = None
+        self.events: list[Event] = []
+        self.told: list[tuple[float, Event]] = []
+        self.written: list[tuple[float, Recorded]] = []
+        self.only_plan = False
+        self._main: asyncio.Task[None] | None = None
+
+    @property
+    def exit_code(self) -> int | None:
+        """What the command ends with; None where it was killed."""
+        if self.dead:
+            return None
+        if self.error is not None:
+            return self.error.exit_code
+        assert self.planned is not None
+        return Applied(planned=self.planned, finished=self.finished).exit_code
+
+    async def live(self) -> None:
+        """Plan and apply; returns also when it is killed."""
+        task = self._main = asyncio.ensure_future(self._run())
+        loop = asyncio.get_running_loop()
+        after = self.circumstances.kill_after
+        timer = None if after is None else loop.call_later(after, self.kill)
+        try:
+            await asyncio.wait((task,))
+            if not (self.dead or task.cancelled()):
+                task.result()
+        finally:
+            if timer is not None:
+                timer.cancel()
+            self.ended_at = self.server.timeline.now
+            self.watcher.ended(self)
+
+    def kill(self) -> None:
+        """End it at this instant: nothing more is written, sent or heard."""
+        self.dead = True
+        assert self._main is not None
+        self._main.cancel()
+
+    def step(self) -> None:
+        """One of the instants at which a process may die."""
+        self.steps += 1
+        if self.steps == self.circumstances.kill_step:
+            self.kill()
+        if self.dead:
+            raise asyncio.CancelledError
+
+    def note(self, entry: Entry) -> None:
+        """A request has reached the server."""
+        self.watcher.sending(self, entry, self.disk)
+
+    def say(self, event: Event) -> None:
+        """Tell the user, if there is still somebody who tells."""
+        if not self.dead:
+            self.events.append(event)
+            self.told.append((self.server.timeline.now, event))
+            self.watcher.said(self, event)
+
+    async def _run(self) -> None:
+        session = self._session()
+        try:
+            await self._apply(session)
+        except ReconcilerError as error:
+            self.error = error
+        finally:
+            session.dispatcher.close()
+
+    async def _apply(self, session: Session) -> None:
+        settings = _settings(self.circumstances)
+        workspace = Workspace(
+            settings=settings,
+            desired=self.specs,
+            diagnostics=(),
+            files=len(self.specs),
+            places=(".",),
+            prefix="",
+        )
+        planned = await prepare(workspace, self.disk, session, self.circumstances.request)
+        self.planned = planned
+        if planned.refusals or self.only_plan:
+            return
+        run = self._make_run(session, planned)
+        after = self.circumstances.interrupt_after
+        if after is not None:
+            asyncio.get_running_loop().call_later(after, self._interrupt, session.halt)
+        self.finished = await apply(planned.plan, run, deadline=session.deadline)
+
+    def _interrupt(self, halt: Halt) -> None:
+        if not halt:
+            self.halted_at = self.server.timeline.now
+            halt.pull("SIGINT")
+
+    def _session(self) -> Session:
+        c = self.circumstances
+        timeline = self.server.timeline
+        clock = SkewedClock(timeline, c.skew) if c.skew else VirtualClock(timeline)
+        rng, halt = Random(c.seed), Halt()
+        deadline = clock.monotonic() + c.deadline
+        dispatcher = Dispatcher(
+            clock=clock, ceiling=c.concurrency, rng=rng, halt=halt, deadline=deadline
+        )
+        # A session begins with a login, whose answer has a Date.
+        dispatcher.server.observe(Listed(ids=(), date=date_at(int(timeline.now))))
+        return Session(
+            url=URL,
+            api=Line(self),
+            dispatcher=dispatcher,
+            halt=halt,
+            clock=clock,
+            rng=rng,
+            deadline=deadline,
+            say=self.say,
+            issuer=ISSUER,
+        )
+
+    def _make_run(self, session: Session, planned: Planned) -> Run:
+        c = self.circumstances
+        platter = Platter(Random(c.seed + 1), c.slowest_write) if c.slowest_write else None
+        return Run(
+            id=str(UUID(int=session.rng.getrandbits(128), version=4)),
+            lineage=LINEAGE,
+            stack=STACK,
+            api=session.api,
+            journal=Journal(_Pen(self), platter),
+            dispatcher=session.dispatcher,
+            halt=session.halt,
+            clock=session.clock,
+            rng=session.rng,
+            say=session.say,
+            options=ApplyOptions(
+                wait=c.wait,
+                wait_timeout=c.wait_timeout,
+                fail_fast=c.fail_fast,
+                discovery=c.discovery,
+            ),
+            known={row.op: row for row in planned.recorded},
+            alive=set(planned.alive),
+        )
+
+
+class _Pen:
+    """The disk as one process writes to it: it is watched, and ends with the process."""
+
+    def __init__(self, process: Process) -> None:
+        self._process = process
+        self._disk = process.disk
+        self.header = self._disk.header
+
+    def read(self) -> Sequence[Recorded]:
+        return self._disk.read()
+
+    def pin(self, target: Target) -> None:
+        self._disk.pin(target)
+
+    def write(self, rows: Sequence[Recorded]) -> None:
+        process = self._process
+        if process.dead:
+            return
+        process.step()
+        before = [self._disk.durable.get(row.op) for row in rows]
+        self._disk.write(rows)
+        process.written += [(process.server.timeline.now, row) for row in rows]
+        process.watcher.wrote(self._disk, before, rows)
+        process.step()
+
+
+def run_all(processes: Sequence[Process], loop: Loop) -> None:
+    """Let processes run side by side until each of them has ended."""
+
+    async def main() -> None:
+        await asyncio.gather(*(process.live() for process in processes))
+
+    loop.run_until_complete(main())
+    if any(process.dead for process in processes):
+        sweep(loop)
+
+
+def sweep(loop: Loop) -> None:
+    """End what is left on the loop: it belongs to processes that are no more."""
+
+    async def end(left: Sequence[asyncio.Task[Any]]) -> None:
+        await asyncio.gather(*left, return_exceptions=True)
+
+    while left := loop.take_unfinished():
+        for task in left:
+            task.cancel()
+        loop.run_until_complete(end(left))
+
+
+def _settings(c: Circumstances) -> Settings:
+    return Settings(
+        root=Path(),
+        url=URL,
+        stack=STACK,
+        state=Path("state.db"),
+        api_version="2.23",
+        concurrency=c.concurrency,
+        deadline=c.deadline,
+        request_timeout=30.0,
+        token_file=None,
+        ca_file=None,
+        discovery=c.discovery,
+        max_delete=DeleteLimit.parse("100%"),
+        allowed_projects=(),
+    )

@@ -1,0 +1,73 @@
+"""The specs of one history, as somebody edits them between two runs."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from random import Random
+
+from reconciler.core.model import Address, Desired, Lifecycle, OnFailed, OnRemove
+from reconciler.errors import Where
+
+PROJECTS = ("4501", "4502")
+
+
+class Repository:
+    """Which workloads are declared, and how; every change is drawn from the history's dice.
+
+    The `anchors` are never removed: where a list is to be believed, somebody has to be known to
+    live (assumption A5).
+    """
+
+    def __init__(self, rng: Random, workloads: int) -> None:
+        self._rng = rng
+        self.names = _names(workloads)
+        self.anchors = {next(a for a in self.names if a.project == p) for p in PROJECTS}
+        self.wanted: dict[Address, Desired] = {}
+
+    def begin(self) -> None:
+        """The first commit."""
+        for address in self.names:
+            if address in self.anchors or self._rng.random() < 0.8:
+                self.wanted[address] = self._wish(address, 1)
+
+    def edit(self) -> None:
+        """Another commit: additions, changes of a spec or of its lifecycle, removals."""
+        rng = self._rng
+        pace = rng.random() * 0.5
+        for address in self.names:
+            if rng.random() >= pace:
+                continue
+            now = self.wanted.get(address)
+            if now is None or rng.random() < 0.6 or address in self.anchors:
+                self.wanted[address] = self._wish(address, rng.randint(1, 3))
+            else:
+                del self.wanted[address]
+
+    def _wish(self, address: Address, replicas: int) -> Desired:
+        rng = self._rng
+        on_remove = OnRemove.FORGET if rng.random() < 0.05 else OnRemove.DELETE
+        on_failed = OnFailed.REPLACE if rng.random() < 0.5 else OnFailed.KEEP
+        wave = 1 if rng.random() < 0.1 else 0
+        return _declare(address, replicas, on_remove, on_failed, wave)
+
+
+@lru_cache(maxsize=64)
+def _names(count: int) -> tuple[Address, ...]:
+    """Two projects, the second one smaller; three addresses at least."""
+    return tuple(
+        Address(project=PROJECTS[n % 3 == 2], name=f"w{n:02}") for n in range(max(3, count))
+    )
+
+
+@lru_cache(maxsize=4096)
+def _declare(
+    address: Address, replicas: int, on_remove: OnRemove, on_failed: OnFailed, wave: int
+) -> Desired:
+    """A declared workload; `replicas` is what an edit of its spec changes."""
+    return Desired(
+        address=address,
+        source=Where(file=f"{address.name}.yaml"),
+        metadata={"name": address.name, "projectId": address.project},
+        manifest={"apiVersion": "apps/v1", "kind": "Deployment", "spec": {"replicas": replicas}},
+        lifecycle=Lifecycle(on_remove=on_remove, on_failed=on_failed, wave=wave),
+    )
