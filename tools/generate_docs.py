@@ -23,6 +23,7 @@ from reconciler.cli.main import INTERRUPTED, USAGE, cli
 from reconciler.errors import ReconcilerError, Where
 from reconciler.report.text import Text
 from reconciler.specs.codes import CODES, finding
+from tools.examples import example
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTE = "<!-- Written by tools/generate_docs.py; change the code, then run it again. -->"
@@ -35,6 +36,10 @@ VARIABLES = {
     "RUNAI_CLIENT_ID": "The client that logs in, where there is no token.",
     "RUNAI_CLIENT_SECRET": "Its secret. There is no flag for a secret, and no key for one in "
     "`reconciler.yaml`.",
+    "HTTPS_PROXY": "With `--use-env-proxy`: the proxy that opens a tunnel to the control plane, as "
+    "`http://user:password@host:port`. In lower case as well, like the next two.",
+    "ALL_PROXY": "The same, where `HTTPS_PROXY` is not set.",
+    "NO_PROXY": "Hosts, domains and networks that are reached without it, separated by commas.",
     "NO_COLOR": "No colours, where `--color` is `auto`.",
     "FORCE_COLOR": "Colours also without a terminal, where `--color` is `auto`.",
     "CLICOLOR_FORCE": "The same as `FORCE_COLOR`.",
@@ -222,13 +227,20 @@ def _diagnostics_page() -> Iterator[str]:
     yield _fill(
         "With `-o json` a finding is an object of `schemas/diagnostic.schema.json`. Codes are "
         "stable: one may be added, none changes its meaning. An error keeps `plan` and `apply` "
-        "from sending anything and ends them with 3; a warning is only shown."
+        "from sending anything and ends them with 3; a warning is only shown. The examples below "
+        "are those of the tests; [validation](validation.md) tells the rules."
     )
     yield ""
     rows = [
-        (_code(name), code.severity.value, _escape(code.meaning)) for name, code in CODES.items()
+        (f"[`{name}`](#{name})", code.severity.value, _escape(code.meaning))
+        for name, code in CODES.items()
     ]
     yield from _table(("Code", "Severity", "Meaning"), rows)
+    for name, code in CODES.items():
+        yield from ("", f"## {name}", "")
+        rest = "A file can [suppress](validation.md#suppressions) it." if code.suppressible else ""
+        yield _fill(f"{code.severity.value.capitalize()}: {_escape(code.meaning)}. {rest}")
+        yield from ("", example(name))
 
 
 def _exit_codes_page() -> Iterator[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from reconciler.app.settings import Flags, Settings, resolve_settings
@@ -11,6 +11,7 @@ from reconciler.core.diagnostics import Diagnostic, has_errors
 from reconciler.core.model import Desired
 from reconciler.errors import InvalidInputError
 from reconciler.specs.config import Config, config_file, find_root, load_config
+from reconciler.specs.loaded import Loaded
 
 
 class InvalidSpecsError(InvalidInputError):
@@ -27,6 +28,7 @@ class Workspace:
     """What was read; `places` are the parts that this run is about, `.` for all of it.
 
     `prefix` before a file's name makes a path that can be opened from the current directory.
+    `loaded` knows of each part of a spec where it was written.
     """
 
     settings: Settings
@@ -35,6 +37,7 @@ class Workspace:
     files: int
     places: tuple[str, ...]
     prefix: str
+    loaded: Loaded = field(default_factory=Loaded, repr=False, compare=False)
 
     def need_valid(self) -> None:
         """Raise InvalidSpecsError when anything has an error, whichever file it is in."""
@@ -64,6 +67,7 @@ def open_workspace(paths: Sequence[Path], flags: Flags, environ: Mapping[str, st
         files=loaded.files,
         places=loaded.targets,
         prefix=loaded.prefix,
+        loaded=loaded,
     )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property
 from typing import Any
 
 from reconciler.core.diagnostics import Diagnostic, Severity, has_errors
@@ -12,59 +11,15 @@ from reconciler.core.model import Address
 from reconciler.specs.config import Config
 from reconciler.specs.drafts import INLINE, Draft
 from reconciler.specs.kinds import is_registered, kind_names, versions_of
+from reconciler.specs.kubernetes.rules import check_manifest
 from reconciler.specs.nodes import Node, Step, follow, walk
-from reconciler.specs.placing import say_at, say_breaches
 from reconciler.specs.policies import Policy, broken_policies
 from reconciler.specs.shapes import did_you_mean, find_breaches, shipped_validator, type_name
+from reconciler.specs.sheet import Sheet
+from reconciler.specs.suppressions import Suppressions
 
 # What is missing where defaults could not be read is most likely in them.
 _EXPLAINED_BY_BROKEN_DEFAULTS = frozenset({"missing-field", "project-choice", "manifest-choice"})
-
-
-class Sheet:
-    """A spec and what has been found in it; positions are only worked out for findings."""
-
-    def __init__(self, draft: Draft, address: Address | None) -> None:
-        self.draft = draft
-        self.address = address
-        self.found: list[Diagnostic] = []
-
-    @cached_property
-    def tree(self) -> Node:
-        """The spec with the place of every part of it."""
-        return self.draft.tree()
-
-    def get(self, *path: str) -> Any:
-        """Return a value of the spec, or None."""
-        value: Any = self.draft.value
-        for step in path:
-            value = value.get(step) if isinstance(value, dict) else None
-        return value
-
-    def say(
-        self,
-        code: str,
-        message: str,
-        path: Sequence[Step],
-        *,
-        hint: str = "",
-        at_key: bool = False,
-        severity: Severity | None = None,
-    ) -> None:
-        """Note a finding at a value of the spec, or at its key."""
-        address = str(self.address or "")
-        self.found.append(
-            say_at(
-                self.tree,
-                code,
-                message,
-                path,
-                hint=hint,
-                at_key=at_key,
-                address=address,
-                severity=severity,
-            )
-        )
 
 
 def identify(value: Any, config: Config) -> Address | None:
@@ -80,14 +35,22 @@ def identify(value: Any, config: Config) -> Address | None:
     return Address(project=project, name=name)
 
 
-def check(draft: Draft, config: Config, policies: Sequence[Policy] = ()) -> list[Diagnostic]:
+def check(
+    draft: Draft,
+    config: Config,
+    policies: Sequence[Policy] = (),
+    suppressions: Suppressions | None = None,
+) -> list[Diagnostic]:
     """Everything that is wrong with one spec by itself."""
     address = identify(draft.value, config)
-    sheet = Sheet(draft, address)
+    sheet = Sheet(draft, address, suppressions)
     _check_shape(sheet)
     _check_alias(sheet, config)
     for rule in _MANIFEST_RULES:
         rule(sheet)
+    if not draft.chain.broken:
+        check_manifest(sheet)
+    _check_ambiguity(sheet)
     if policies and address is not None and not has_errors(sheet.found) and not draft.broken:
         _check_policies(sheet, address, policies)
     return sheet.found
@@ -106,9 +69,8 @@ def _check_shape(sheet: Sheet) -> None:
     breaches = find_breaches(shipped_validator("spec"), sheet.draft.value)
     if sheet.draft.chain.broken:
         breaches = [one for one in breaches if one.code not in _EXPLAINED_BY_BROKEN_DEFAULTS]
-    if breaches:
-        address = str(sheet.address or "")
-        sheet.found.extend(say_breaches(breaches, sheet.tree, address=address))
+    for breach in breaches:
+        sheet.say_breach(breach)
 
 
 def _check_alias(sheet: Sheet, config: Config) -> None:
@@ -127,16 +89,20 @@ def _check_alias(sheet: Sheet, config: Config) -> None:
 
 def _check_policies(sheet: Sheet, address: Address, policies: Sequence[Policy]) -> None:
     spec = effective(sheet.draft.value, address)
-    for policy, breach in broken_policies(policies, spec):
-        message = f"{breach.message} ({policy.title})"
-        code = breach.code if breach.code == "bad-policy" else "policy"
+    file = sheet.draft.document.page.file
+    given = sheet.get("metadata", "project")
+    projects = {address.project, *([given] if isinstance(given, str) else ())}
+    concerned = [one for one in policies if one.concerns(spec, projects, file)]
+    for policy, breach in broken_policies(concerned, spec):
+        verdict = policy.judge(breach)
         sheet.say(
-            code,
-            message,
+            verdict.code,
+            verdict.message,
             breach.path,
-            hint=breach.hint,
+            hint=verdict.hint,
             at_key=breach.at_key,
-            severity=policy.severity,
+            severity=verdict.severity,
+            rule=policy.name,
         )
 
 
@@ -208,5 +174,4 @@ _MANIFEST_RULES: tuple[Callable[[Sheet], None], ...] = (
     _check_manifest_name,
     _check_kind,
     _check_annotations,
-    _check_ambiguity,
 )

@@ -10,14 +10,25 @@ from reconciler.errors import Where
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Code:
-    """What a code means, and how bad it is where the finding does not say otherwise."""
+    """What a code means, and how bad it is where the finding does not say otherwise.
+
+    A `suppressible` one is about what a spec asks for; the others say that it cannot be relied on.
+    """
 
     meaning: str
     severity: Severity = Severity.ERROR
+    suppressible: bool = False
 
 
 def _warning(meaning: str) -> Code:
     return Code(meaning=meaning, severity=Severity.WARNING)
+
+
+def _about_content(meaning: str, severity: Severity = Severity.ERROR) -> Code:
+    return Code(meaning=meaning, severity=severity, suppressible=True)
+
+
+_WARNING = Severity.WARNING
 
 
 CODES: dict[str, Code] = {
@@ -47,8 +58,9 @@ CODES: dict[str, Code] = {
     "bad-merge": Code(meaning="a merge key (<<) whose value is not a mapping"),
     "too-deep": Code(meaning="a document is nested more than 100 levels deep"),
     "too-big": Code(meaning="a document has more than 100,000 values once aliases are expanded"),
-    "ambiguous-yaml": _warning(
-        "a plain value that YAML 1.1 and 1.2 read differently; an error in a base64 manifest"
+    "ambiguous-yaml": _about_content(
+        "a plain value that YAML 1.1 and 1.2 read differently; an error in a base64 manifest",
+        _WARNING,
     ),
     # documents
     "empty-file": Code(meaning="a file holds no document"),
@@ -61,8 +73,10 @@ CODES: dict[str, Code] = {
     "missing-field": Code(meaning="a required field is missing"),
     "wrong-type": Code(meaning="a value of the wrong type"),
     "invalid-value": Code(meaning="a value of the right type that is not allowed"),
-    "policy": Code(meaning="a spec does not satisfy a policy of reconciler.yaml"),
+    "policy": _about_content("a spec does not satisfy a policy of reconciler.yaml"),
     "bad-policy": Code(meaning="a policy cannot be used"),
+    "bad-suppression": Code(meaning="a suppression without a reason, or of what cannot be"),
+    "unused-suppression": _warning("a suppression of a finding that is not there"),
     # workloads
     "project-choice": Code(meaning="not exactly one of `project` and `projectId`"),
     "unknown-project": Code(meaning="a project alias that reconciler.yaml does not define"),
@@ -75,8 +89,43 @@ CODES: dict[str, Code] = {
         meaning="an annotation that the reconciler writes itself, to know its own workloads"
     ),
     "duplicate-address": Code(meaning="two specs declare the same workload"),
-    "name-mismatch": _warning("the manifest's name differs from the workload's"),
-    "unknown-kind": _warning("a kind that the platform does not register out of the box"),
+    "duplicate-manifest-name": Code(
+        meaning="two workloads of a project whose manifests are one and the same object"
+    ),
+    "gpu-budget": Code(meaning="a project asks for more GPUs than limits.gpus allows it"),
+    "wave-order": _about_content(
+        "a workload is created no later than another one that it refers to", _WARNING
+    ),
+    "name-mismatch": _about_content("the manifest's name differs from the workload's", _WARNING),
+    "unknown-kind": _about_content(
+        "a kind that the platform does not register out of the box", _WARNING
+    ),
+    # the manifest as a Kubernetes object
+    "bad-kind": _about_content("apiVersion or kind are not those of one Kubernetes object"),
+    "bad-name": _about_content("a name of an object or container that Kubernetes refuses"),
+    "bad-label": _about_content("a label that Kubernetes refuses"),
+    "bad-annotation": _about_content("an annotation that Kubernetes refuses"),
+    "server-field": _about_content("a field that only the cluster writes", _WARNING),
+    "no-containers": _about_content("a pod without containers"),
+    "no-image": _about_content("a container without an image"),
+    "bad-restart-policy": _about_content("a restartPolicy that the kind does not allow"),
+    "bad-selector": _about_content("a selector that does not find the pods of its own template"),
+    "bad-count": _about_content("a number of pods that is no number, or negative"),
+    "bad-schedule": _about_content("a schedule that the CronJob controller cannot read"),
+    "bad-quantity": _about_content(
+        "an amount of a resource that cannot be read, or above its limit"
+    ),
+    "bad-gpu-request": _about_content("GPUs that are not asked for in whole numbers, as a limit"),
+    "bad-gpu-share": _about_content("gpu-fraction or gpu-memory that the scheduler refuses"),
+    "misplaced-gpu-share": _about_content(
+        "gpu-fraction or gpu-memory where no pod gets to see it", _WARNING
+    ),
+    "kubernetes-unknown-field": _about_content(
+        "a field that Kubernetes does not have, and drops", _WARNING
+    ),
+    "kubernetes-missing-field": _about_content("a field that Kubernetes requires is missing"),
+    "kubernetes-wrong-type": _about_content("a value of another type than Kubernetes takes"),
+    "kubernetes-invalid-value": _about_content("a value that Kubernetes does not allow"),
 }
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -15,10 +15,12 @@ from reconciler.specs.codes import finding
 from reconciler.specs.documents import Document
 from reconciler.specs.fileaccess import is_folder, posix_name
 from reconciler.specs.files import CONFIG_FILE
+from reconciler.specs.globs import BadPatternError, Pattern, read_pattern
 from reconciler.specs.library import read_file
-from reconciler.specs.nodes import place_of_value
+from reconciler.specs.nodes import Node, Step, place_of_value
 from reconciler.specs.placing import say_breaches
 from reconciler.specs.shapes import find_breaches, shipped_validator
+from reconciler.specs.suppressions import Suppression
 
 _SECRETS = frozenset({"token", "client_id", "client_secret", "clientSecret", "password", "secret"})
 
@@ -29,6 +31,15 @@ class Limits:
 
     max_delete: str | None = None
     allowed_projects: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Budget:
+    """The most GPUs that the specs of a project may ask for; None stands for each project."""
+
+    project: str | None
+    gpus: float
+    where: Where
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +59,10 @@ class Config:
     concurrency: int | None = None
     limits: Limits = field(default_factory=Limits)
     policies: tuple[str, ...] = ()
+    suppressions: tuple[Suppression, ...] = ()
+    budgets: tuple[Budget, ...] = ()
     discovery: bool | None = None
+    use_env_proxy: bool | None = None
     where: Mapping[str, Where] = field(default_factory=dict)
     diagnostics: tuple[Diagnostic, ...] = ()
 
@@ -121,6 +135,8 @@ def _check(path: Path, document: Document, found: list[Diagnostic]) -> Config:
     return Config(
         path=path,
         where=MappingProxyType(where),
+        suppressions=_suppressions(good.get("suppressions", ()), tree, found),
+        budgets=_budgets(good, tree),
         diagnostics=sort_diagnostics(found),
         **_settings(good),
     )
@@ -135,6 +151,7 @@ def _settings(value: dict[str, Any]) -> dict[str, Any]:
         "limits": _limits(value.get("limits", {})),
         "policies": tuple(value.get("policies", ())),
         "discovery": _discovery(value),
+        "use_env_proxy": value.get("use_env_proxy"),
     }
 
 
@@ -145,6 +162,52 @@ def _limits(value: dict[str, Any]) -> Limits:
         max_delete=None if most is None else str(most),
         allowed_projects=None if projects is None else tuple(projects),
     )
+
+
+def _budgets(value: dict[str, Any], tree: Node) -> tuple[Budget, ...]:
+    given = value.get("limits", {}).get("gpus")
+    if given is None:
+        return ()
+    path = ["limits", "gpus"]
+    if not isinstance(given, dict):
+        return (Budget(project=None, gpus=given, where=place_of_value(tree, path).where),)
+    aliases = value.get("projects", {})
+    return tuple(
+        Budget(
+            project=aliases.get(name, name),
+            gpus=gpus,
+            where=place_of_value(tree, [*path, name]).where,
+        )
+        for name, gpus in given.items()
+    )
+
+
+def _suppressions(
+    given: Sequence[dict[str, Any]], tree: Node, found: list[Diagnostic]
+) -> tuple[Suppression, ...]:
+    return tuple(
+        Suppression(
+            codes=tuple(one["codes"]),
+            files=tuple(_patterns(one["files"], tree, ("suppressions", index, "files"), found)),
+            reason=one["reason"],
+            where=place_of_value(tree, ["suppressions", index]).where,
+        )
+        for index, one in enumerate(given)
+    )
+
+
+def _patterns(
+    lines: Sequence[str], tree: Node, path: Sequence[Step], found: list[Diagnostic]
+) -> Iterator[Pattern]:
+    for index, line in enumerate(lines):
+        try:
+            pattern = read_pattern(line)
+        except BadPatternError as error:
+            where = place_of_value(tree, [*path, index]).where
+            found.append(finding("invalid-value", f"'{line}' is not a pattern: {error}", where))
+            continue
+        if pattern is not None:
+            yield pattern
 
 
 def _discovery(value: dict[str, Any]) -> bool | None:

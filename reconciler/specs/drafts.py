@@ -39,6 +39,12 @@ class Draft:
     pulled: str = ""
     broken: bool = False
 
+    @property
+    def documents(self) -> tuple[Document, ...]:
+        """Every document that parts of the value may come from, the spec's own first."""
+        manifest = () if self.manifest is None else (self.manifest,)
+        return (self.document, *self.chain.layers, *manifest)
+
     def tree(self) -> Node:
         """Build the same value again with the place of every part of it."""
         layers = [layer.tree() for layer in (*self.chain.layers, self.document)]

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from reconciler.core.diagnostics import Diagnostic
 from reconciler.errors import Where
 from reconciler.specs.codes import finding
 from reconciler.specs.fileaccess import Trouble, read_bytes
+from reconciler.specs.globs import BadPatternError, Pattern, read_pattern
 from reconciler.specs.pages import Page, decode
-
-if TYPE_CHECKING:
-    from pathspec import GitIgnoreSpec
 
 IGNORE_FILE = ".reconcilerignore"
 
@@ -23,16 +20,16 @@ class Rules:
     """The patterns of one file; they speak about paths below its folder."""
 
     folder: str
-    patterns: GitIgnoreSpec
+    patterns: tuple[Pattern, ...]
 
 
 def is_ignored(rules: tuple[Rules, ...], name: str, *, is_folder: bool) -> bool:
     """Whether a path below the root is left out; `rules` run from the root to its own folder."""
     for one in reversed(rules):
-        inside = name[len(one.folder) :].lstrip("/") + ("/" if is_folder else "")
-        verdict = one.patterns.check_file(inside).include
-        if verdict is not None:
-            return verdict
+        inside = name[len(one.folder) :].lstrip("/")
+        for pattern in reversed(one.patterns):
+            if pattern.matches(inside, is_folder=is_folder):
+                return not pattern.negated
     return False
 
 
@@ -49,18 +46,16 @@ def read_rules(path: Path, name: str, folder: str, found: list[Diagnostic]) -> R
     return Rules(folder=folder, patterns=_patterns(page, found))
 
 
-def _patterns(page: Page, found: list[Diagnostic]) -> GitIgnoreSpec:
-    from pathspec import GitIgnoreSpec
-
-    good: list[str] = []
+def _patterns(page: Page, found: list[Diagnostic]) -> tuple[Pattern, ...]:
+    good: list[Pattern] = []
     start = 0
-    for line in page.text.splitlines(keepends=True):
-        pattern = line.rstrip("\r\n")
+    for line in page.text.split("\n"):
         try:
-            GitIgnoreSpec.from_lines([pattern])
-            good.append(pattern)
-        except ValueError:
-            where = page.where(start, start + len(pattern))
-            found.append(finding("bad-ignore-file", f"'{pattern}' is not a pattern", where))
-        start += len(line)
-    return GitIgnoreSpec.from_lines(good)
+            pattern = read_pattern(line)
+            good += [pattern] if pattern else []
+        except BadPatternError as error:
+            where = page.where(start, start + len(line))
+            message = f"'{line.rstrip()}' is not a pattern: {error}"
+            found.append(finding("bad-ignore-file", message, where))
+        start += len(line) + 1
+    return tuple(good)

@@ -13,7 +13,7 @@ from reconciler.core.model import Address, Desired
 from reconciler.specs.checks import check, identify
 from reconciler.specs.codes import finding
 from reconciler.specs.conclusions import conclude
-from reconciler.specs.config import Config, absolute
+from reconciler.specs.config import Config, absolute, name_below
 from reconciler.specs.defaults import Defaults
 from reconciler.specs.documents import Document, Reading
 from reconciler.specs.drafts import Draft, compose, looks_like_spec
@@ -22,7 +22,9 @@ from reconciler.specs.library import Library, read_data
 from reconciler.specs.loaded import Loaded
 from reconciler.specs.nodes import follow
 from reconciler.specs.policies import Policy, load_policies
+from reconciler.specs.suppressions import Suppressions
 from reconciler.specs.survey import Survey, display_prefix, survey
+from reconciler.specs.together import Neighbours
 
 
 def load_specs(
@@ -36,6 +38,7 @@ def load_specs(
     root = absolute(root)
     bench = _Bench(config=config, found=list(config.diagnostics))
     bench.policies = load_policies(config, root, bench.found)
+    bench.suppressions.configured = config.suppressions
     surveyed = survey(paths, root, config)
     library = Library(root)
     defaults = Defaults(surveyed.tree.defaults, library)
@@ -47,10 +50,12 @@ def load_specs(
             bench.take(candidate)
     bench.found += [*surveyed.tree.findings, *defaults.findings, *library.findings()]
     bench.found += [one for file in files if file.name == STDIN for one in file.reading.findings]
+    bench.compare()
     return Loaded(
         desired=tuple(bench.desired[address] for address in sorted(bench.desired)),
         diagnostics=_distinct(bench.found),
-        files=sum(file.real not in pulled for file in files),
+        sources=tuple(file.name for file in files if file.real not in pulled),
+        rules=_rules(config, bench.policies, root),
         targets=surveyed.targets,
         prefix=display_prefix(root, absolute(Path())),
         drafts=bench.drafts,
@@ -82,6 +87,7 @@ class _Bench:
     config: Config
     found: list[Diagnostic]
     policies: tuple[Policy, ...] = ()
+    suppressions: Suppressions = field(default_factory=Suppressions)
     desired: dict[Address, Desired] = field(default_factory=dict)
     drafts: dict[Address, Draft] = field(default_factory=dict)
 
@@ -89,7 +95,9 @@ class _Bench:
         self.found += candidate.found
         if (draft := candidate.draft) is None:
             return
-        own = check(draft, self.config, self.policies)
+        for document in draft.documents:
+            self.suppressions.read(document.page)
+        own = check(draft, self.config, self.policies, self.suppressions)
         address = identify(draft.value, self.config)
         if address is not None and self.drafts.setdefault(address, draft) is not draft:
             own.append(_say_duplicate(address, self.drafts[address], draft))
@@ -97,6 +105,14 @@ class _Bench:
         is_sound = not (draft.broken or candidate.file.reading.broken or has_errors(own))
         if address is not None and is_sound:
             self.desired[address] = conclude(draft, address)
+
+    def compare(self) -> None:
+        """Check the specs beside each other, and what suppressions were good for."""
+        self.found += self.suppressions.findings()
+        self.found += Neighbours(self.desired, self.drafts).check(self.config.budgets)
+        if not has_errors(self.found):
+            # Behind an error, rules may not have looked at all.
+            self.found += self.suppressions.unused()
 
 
 def _read_all(surveyed: Survey, library: Library, stdin: BinaryIO | None) -> list[_File]:
@@ -108,6 +124,11 @@ def _read_all(surveyed: Survey, library: Library, stdin: BinaryIO | None) -> lis
         data = read_stream(stdin or sys.stdin.buffer)
         files.append(_File(name=STDIN, real="", reading=read_data(data, STDIN)))
     return files
+
+
+def _rules(config: Config, policies: Iterable[Policy], root: Path) -> frozenset[str]:
+    own = () if config.path is None else (name_below(config.path, root),)
+    return frozenset((*own, *(policy.file for policy in policies)))
 
 
 def _compose_file(file: _File, defaults: Defaults, library: Library) -> Iterable[_Candidate]:

@@ -49,16 +49,16 @@ def say_breaches(
             breach.message,
             breach.path,
             hint=(hints(str(breach.path[-1])) if hints and breach.path else "")
-            or _hint_at_quotes(breach, tree)
-            or breach.hint,
+            or hint_at(breach, tree),
             at_key=breach.at_key,
             address=address,
         )
 
 
-def _hint_at_quotes(breach: Breach, tree: Node) -> str:
+def hint_at(breach: Breach, tree: Node) -> str:
+    """Return the way out of a violation: the value in quotes where that is all it takes."""
     # As written: the number that was read may have lost a zero at either end.
     if not breach.wants_quotes:
-        return ""
+        return breach.hint
     node = place_of_value(tree, breach.path)
     return f'quote it: "{node.page.text[node.start : node.end]}"'

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from functools import cache
 from typing import Any
@@ -15,6 +15,7 @@ from referencing import Registry
 
 from reconciler.resources import load_schema
 from reconciler.specs.nodes import Step
+from reconciler.specs.notes import collect_notes
 
 # A jsonschema.ValidationError; its type stubs mix an internal sentinel into every attribute.
 Fault = Any
@@ -25,6 +26,7 @@ class Breach:
     """One violation: at a path, pointing at its key or at its value.
 
     `wants_quotes` where a string is wanted, and the value as written would be one in quotes.
+    `notes` are the `x-` keys of the part of the schema that is violated and of those around it.
     """
 
     code: str
@@ -33,6 +35,7 @@ class Breach:
     hint: str = ""
     at_key: bool = False
     wants_quotes: bool = False
+    notes: Mapping[str, str] = field(default_factory=dict, compare=False)
 
 
 @cache
@@ -51,11 +54,12 @@ def find_breaches(validator: Validator, value: Any) -> list[Breach]:
     """Everything that a schema has against a value; several complaints about one place are one."""
     found: dict[tuple[Any, ...], Breach] = {}
     for error in validator.iter_errors(value):
+        notes = collect_notes(validator.schema, error.absolute_schema_path)
         for breach in _explain(error):
             # A name that is no string, or breaks two patterns, is one mistake.
             key = (breach.path, breach.at_key, breach.message if breach.at_key else "")
             if key not in found or _RANK[breach.code] < _RANK[found[key].code]:
-                found[key] = breach
+                found[key] = replace(breach, notes=notes) if notes else breach
     return list(found.values())
 
 
@@ -103,6 +107,8 @@ _TYPE_NAMES = {
     "boolean": "true or false",
     "null": "null",
 }
+# A longer list is no help to anybody.
+_MOST_LISTED = 12
 _RANK = {
     "wrong-type": 0,
     "project-choice": 1,
@@ -139,7 +145,7 @@ def _unknown_fields(error: Fault, path: tuple[Step, ...]) -> Iterator[Breach]:
     for name in error.instance:
         if name in known or any(re.search(pattern, name) for pattern in patterns):
             continue
-        listed = f"known here: {', '.join(known)}" if known else ""
+        listed = f"known here: {', '.join(known)}" if 0 < len(known) <= _MOST_LISTED else ""
         yield Breach(
             code="unknown-field",
             message=f"unknown field {show(name)}",

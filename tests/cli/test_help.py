@@ -14,7 +14,7 @@ from tools.generate_docs import ROOT, error_classes
 
 HEAVY = {
     *("deepdiff", "httpx", "jsonschema", "jwt", "rich", "sqlite3", "sqlite_utils", "uvicorn"),
-    *("asyncio", "pathspec", "yaml"),
+    *("asyncio", "yaml"),
 }
 LOADED = """
 import json, sys

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
 
@@ -15,7 +16,18 @@ from reconciler.specs.loading import load_specs
 
 Files = Mapping[str, str | bytes]
 
-MANIFEST = "{apiVersion: apps/v1, kind: Deployment}"
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """A repository, and everything that is said about it; `arranged` is what no file shows."""
+
+    files: Files = field(default_factory=dict)
+    arrange: Callable[[Path], object] = lambda _root: None
+    arranged: str = ""
+    said: tuple[str, ...]
+
+
+MANIFEST = "{apiVersion: tekton.dev/v1, kind: TaskRun}"
 SPEC = f'metadata: {{name: llm, projectId: "4501"}}\nmanifest: {MANIFEST}\n'
 
 

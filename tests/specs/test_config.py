@@ -24,7 +24,7 @@ def test_every_setting(tmp_path: Path) -> None:
                 "url: https://app.run.ai\nstack: team-a-production\nstate: .reconciler/state.db\n"
                 'api_version: "2.23"\nprojects: {team-a: "4501"}\nconcurrency: 8\n'
                 'limits: {max_delete: 30%, allowed_projects: ["4501"]}\n'
-                "policies: [policies/*.json]\ndiscovery: off\n"
+                "policies: [policies/*.json]\ndiscovery: off\nuse_env_proxy: true\n"
             )
         },
     )
@@ -41,6 +41,7 @@ def test_every_setting(tmp_path: Path) -> None:
         limits=Limits(max_delete="30%", allowed_projects=("4501",)),
         policies=("policies/*.json",),
         discovery=False,
+        use_env_proxy=True,
         where=places,
     )
     assert places["stack"] == Where(
@@ -56,6 +57,7 @@ def test_every_setting(tmp_path: Path) -> None:
         "limits",
         "policies",
         "discovery",
+        "use_env_proxy",
     ]
 
 
@@ -160,3 +162,36 @@ def test_the_root_is_the_nearest_folder_with_a_configuration(tmp_path: Path) -> 
     assert find_root(root / "a/../a/gone") == root
     assert find_root(tmp_path) == tmp_path
     assert config_file(tmp_path) is None
+
+
+def test_budgets_have_their_places(tmp_path: Path) -> None:
+    """One number is for each project, a mapping by id or alias; each has its place."""
+    text = 'projects: {team-a: "4501"}\nlimits: {gpus: GPUS}\n'
+    found = {}
+    for gpus in ("8", '{team-a: 2.5, "9": 0}'):
+        path = write(tmp_path, {"reconciler.yaml": text.replace("GPUS", gpus)})
+        config = load_config(path / "reconciler.yaml")
+        assert said(config) == []
+        found[gpus] = [(one.project, one.gpus, str(one.where)) for one in config.budgets]
+    assert found == {
+        "8": [(None, 8, "reconciler.yaml:2:16")],
+        '{team-a: 2.5, "9": 0}': [
+            ("4501", 2.5, "reconciler.yaml:2:25"),
+            ("9", 0, "reconciler.yaml:2:35"),
+        ],
+    }
+
+
+def test_what_is_no_budget_and_no_suppression(tmp_path: Path) -> None:
+    """A number below nothing, and a suppression without its reason."""
+    text = "limits: {gpus: {a: -1}}\nsuppressions: [{codes: [policy], files: ['*']}]\n"
+    path = write(tmp_path, {"reconciler.yaml": text})
+    config = load_config(path / "reconciler.yaml")
+    assert said(config) == [
+        (
+            "reconciler.yaml:1:20-1:22 error invalid-value: -1 is not allowed as 'a': it is less"
+            " than 0 | The most GPUs of this project."
+        ),
+        "reconciler.yaml:2:17-2:22 error missing-field: the field 'reason' is missing",
+    ]
+    assert (config.budgets, config.suppressions) == ((), ())

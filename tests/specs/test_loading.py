@@ -21,7 +21,7 @@ from tests.specs.factories import SPEC, encoded, load, pointed_at, spec, told
 
 LLM = Address(project="4501", name="llm")
 CONFIG = 'projects: {team-a: "4501"}\n'
-JOB = "apiVersion: batch/v1\nkind: Job\nspec: {parallelism: 2}\n"
+JOB = "apiVersion: tekton.dev/v1\nkind: TaskRun\nspec: {parallelism: 2}\n"
 FROM_FILE = "metadata: {name: llm, project: team-a}\nmanifestFile: manifests/job.yaml\n"
 
 
@@ -31,7 +31,7 @@ def desired(file: str = "a.yaml", line: int = 1, column: int = 1, name: str = "l
         address=Address(project="4501", name=name),
         source=Where(file=file, line=line, column=column),
         metadata={"name": name, "projectId": "4501"},
-        manifest={"apiVersion": "apps/v1", "kind": "Deployment"},
+        manifest={"apiVersion": "tekton.dev/v1", "kind": "TaskRun"},
     )
 
 
@@ -43,7 +43,7 @@ def test_a_whole_spec(tmp_path: Path) -> None:
             "team-a/llm.yaml": (
                 "# a comment\n"
                 'metadata: {name: llm, projectId: "4501", priority: high, category: null}\n'
-                "manifest: {apiVersion: batch/v1, kind: Job}\n"
+                "manifest: {apiVersion: tekton.dev/v1, kind: TaskRun}\n"
                 "lifecycle:\n  protect: true\n  onRemove: forget\n  onMissing: fail\n"
                 "  onChange: hold\n  onFailed: replace\n  wave: 3\n"
                 "  ignoreChanges: [/manifest/spec/replicas]\n"
@@ -56,7 +56,7 @@ def test_a_whole_spec(tmp_path: Path) -> None:
             address=LLM,
             source=Where(file="team-a/llm.yaml", line=2),
             metadata={"name": "llm", "projectId": "4501", "priority": "high", "category": None},
-            manifest={"apiVersion": "batch/v1", "kind": "Job"},
+            manifest={"apiVersion": "tekton.dev/v1", "kind": "TaskRun"},
             lifecycle=Lifecycle(
                 protect=True,
                 on_remove=OnRemove.FORGET,
@@ -75,7 +75,7 @@ def test_documents_files_and_folders(tmp_path: Path) -> None:
     broken = "{"
     as_json = (
         '{"metadata": {"name": "d", "projectId": "4501"},'
-        ' "manifest": {"apiVersion": "apps/v1", "kind": "Deployment"}}'
+        ' "manifest": {"apiVersion": "tekton.dev/v1", "kind": "TaskRun"}}'
     )
     loaded = load(
         tmp_path,
@@ -145,7 +145,8 @@ def test_defaults_reach_down(tmp_path: Path) -> None:
             ),
             "team/a.yaml": (
                 "metadata: {name: llm, category: null}\n"
-                "manifest: {apiVersion: v1, kind: Pod, metadata: {labels: {tier: null}}}\n"
+                "manifest: {apiVersion: tekton.dev/v1, kind: TaskRun, metadata: {labels: "
+                "{tier: null}}}\n"
             ),
         },
     )
@@ -162,8 +163,8 @@ def test_defaults_reach_down(tmp_path: Path) -> None:
             },
             manifest={
                 "metadata": {"labels": {"owner": "team", "tier": None}},
-                "apiVersion": "v1",
-                "kind": "Pod",
+                "apiVersion": "tekton.dev/v1",
+                "kind": "TaskRun",
             },
             lifecycle=Lifecycle(protect=True),
         ),
@@ -199,8 +200,8 @@ def test_a_manifest_file(tmp_path: Path) -> None:
     assert loaded.files == 1
     (one,) = loaded.desired
     assert one.manifest == {
-        "apiVersion": "batch/v1",
-        "kind": "Job",
+        "apiVersion": "tekton.dev/v1",
+        "kind": "TaskRun",
         "spec": {"parallelism": 2, "completions": 1},
     }
     assert one.source == Where(file="team/a.yaml")
@@ -218,7 +219,7 @@ def test_a_manifest_file_named_by_defaults(tmp_path: Path) -> None:
         },
     )
     assert told(loaded) == []
-    assert [one.manifest["kind"] for one in loaded.desired] == ["Job", "Deployment"]
+    assert [one.manifest["kind"] for one in loaded.desired] == ["TaskRun", "TaskRun"]
 
 
 def test_mistakes_inside_a_manifest_file(tmp_path: Path) -> None:
@@ -335,20 +336,20 @@ def test_a_base64_manifest(tmp_path: Path) -> None:
         tmp_path,
         {
             "_defaults.yaml": "manifest: {metadata: {labels: {a: b}}}\n",
-            "a.yaml": encoded("apiVersion: apps/v1\nkind: Deployment\n"),
+            "a.yaml": encoded("apiVersion: tekton.dev/v1\nkind: TaskRun\n"),
         },
     )
     assert told(loaded) == []
     (one,) = loaded.desired
     assert one.encoded
-    assert one.manifest == {"apiVersion": "apps/v1", "kind": "Deployment"}
+    assert one.manifest == {"apiVersion": "tekton.dev/v1", "kind": "TaskRun"}
 
 
 @pytest.mark.parametrize(
     ("text", "said"),
     [
         (
-            "apiVersion: v1\nkind: Pod\nspec:\n  hostPID: on\n  since: 2026-01-01\n",
+            "apiVersion: tekton.dev/v1\nkind: TaskRun\nspec:\n  hostPID: on\n  since: 2026-01-01\n",
             [
                 (
                     "ambiguous-yaml: on is the text 'on' in YAML 1.2, but true in YAML 1.1"
@@ -414,8 +415,10 @@ def test_values_from_defaults_point_into_them(tmp_path: Path) -> None:
         tmp_path,
         {
             "_defaults.yaml": "metadata:\n  projectId: 4501\n",
-            "a.yaml": "metadata: {name: llm}\nmanifest: {apiVersion: v1, kind: Pod}\n",
-            "b.yaml": "metadata: {name: two}\nmanifest: {apiVersion: v1, kind: Pod}\n",
+            "a.yaml": "metadata: {name: llm}\nmanifest: {apiVersion: tekton.dev/v1, kind: "
+            "TaskRun}\n",
+            "b.yaml": "metadata: {name: two}\nmanifest: {apiVersion: tekton.dev/v1, kind: "
+            "TaskRun}\n",
         },
     )
     assert told(loaded) == [
@@ -433,7 +436,8 @@ def test_broken_defaults_do_not_blame_the_specs(tmp_path: Path) -> None:
         tmp_path,
         {
             "_defaults.yaml": "metadata: {projectId: [}\n",
-            "a.yaml": "metadata: {name: llm, prio: 1}\nmanifest: {apiVersion: v1, kind: Pod}\n",
+            "a.yaml": "metadata: {name: llm, prio: 1}\nmanifest: {apiVersion: "
+            "tekton.dev/v1, kind: TaskRun}\n",
         },
     )
     assert [one.code for one in loaded.diagnostics] == ["yaml-syntax", "unknown-field"]
@@ -451,7 +455,7 @@ def test_standard_input(tmp_path: Path) -> None:
             "team/_defaults.yaml": "{",
         },
         [Path("-")],
-        b"metadata: {name: llm}\nmanifest: {apiVersion: apps/v1, kind: Deployment}\n---\n[]\n",
+        b"metadata: {name: llm}\nmanifest: {apiVersion: tekton.dev/v1, kind: TaskRun}\n---\n[]\n",
     )
     assert told(loaded) == [
         "<stdin>:4:1-4:3 error not-a-mapping: a spec is a mapping with 'metadata' and a manifest"

@@ -33,7 +33,8 @@ DOCUMENTS = st.fixed_dictionaries(
             optional={"priority": st.sampled_from(["low", None]), "category": st.none()},
         ),
         "manifest": st.fixed_dictionaries(
-            {"apiVersion": st.just("v1"), "kind": st.just("Pod")}, optional={"spec": VALUES}
+            {"apiVersion": st.just("tekton.dev/v1"), "kind": st.just("TaskRun")},
+            optional={"spec": VALUES},
         ),
     },
     optional={"lifecycle": st.fixed_dictionaries({}, optional=CHOICES)},
@@ -65,13 +66,13 @@ def test_a_rendered_spec(tmp_path: Path) -> None:
             "reconciler.yaml": 'projects: {team-a: "4501"}\n',
             "_defaults.yaml": "metadata: {project: team-a, priority: low}\n",
             "a.yaml": "metadata: {name: llm}\nmanifestFile: job.yaml\nlifecycle: {wave: 2}\n",
-            "job.yaml": "apiVersion: batch/v1\nkind: Job\n",
+            "job.yaml": "apiVersion: tekton.dev/v1\nkind: TaskRun\n",
         },
     )
     assert render_documents(loaded.desired) == [
         {
             "metadata": {"projectId": "4501", "priority": "low", "name": "llm"},
-            "manifest": {"apiVersion": "batch/v1", "kind": "Job"},
+            "manifest": {"apiVersion": "tekton.dev/v1", "kind": "TaskRun"},
             "lifecycle": {
                 "protect": False,
                 "onRemove": "delete",
@@ -86,7 +87,9 @@ def test_a_rendered_spec(tmp_path: Path) -> None:
 
 def test_a_base64_manifest_stays_one(tmp_path: Path) -> None:
     """It is rendered in base64, and reads back as the same manifest."""
-    loaded = load(tmp_path, {"a.yaml": encoded("apiVersion: v1\nkind: Pod\ndata: {a: ü}\n")})
+    loaded = load(
+        tmp_path, {"a.yaml": encoded("apiVersion: tekton.dev/v1\nkind: TaskRun\ndata: {a: ü}\n")}
+    )
     (rendered,) = render_documents(loaded.desired)
     assert set(rendered) == {"metadata", "manifestBase64Encoded", "lifecycle"}
     (again,) = read(rendered)

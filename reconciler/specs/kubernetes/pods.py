@@ -1,0 +1,171 @@
+"""The pods that a kind makes: their containers, how they restart, what they are selected by."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from reconciler.core.fields import LARGEST_COUNT
+from reconciler.specs.drafts import INLINE
+from reconciler.specs.kubernetes.anatomy import ANY, FINITE, ROLES, Anatomy, Path, find, find_all
+from reconciler.specs.kubernetes.syntax import problem_of_label
+from reconciler.specs.shapes import did_you_mean, show
+from reconciler.specs.sheet import Sheet
+
+Manifest = Mapping[str, Any]
+
+CONTAINERS = ("containers", "initContainers")
+
+
+def pod_specs(manifest: Manifest, anatomy: Anatomy) -> Iterator[tuple[Path, Manifest]]:
+    """Every pod's own specification with its path in the spec."""
+    patterns = tuple(f"{pod}/spec".lstrip("/") for pod in anatomy.pods)
+    for path, spec in find_all(manifest, patterns):
+        if isinstance(spec, dict):
+            yield (INLINE, *path), spec
+
+
+def check_containers(sheet: Sheet, manifest: Manifest, anatomy: Anatomy) -> None:
+    """Each pod has containers, each of them an image and a name of its own."""
+    _check_presence(sheet, manifest, anatomy)
+    for path, spec in pod_specs(manifest, anatomy):
+        names: dict[str, Path] = {}
+        for here, container in find_all(spec, tuple(f"{field}/*" for field in CONTAINERS)):
+            if isinstance(container, dict):
+                _check_image(sheet, (*path, *here), container)
+                _check_container_name(sheet, (*path, *here), container, names)
+
+
+def _check_presence(sheet: Sheet, manifest: Manifest, anatomy: Anatomy) -> None:
+    templates = [one for one in find_all(manifest, anatomy.pods) if isinstance(one[1], dict)]
+    for path, template in templates:
+        spec = template.get("spec")
+        if spec is None or (isinstance(spec, dict) and not spec.get("containers")):
+            here = [INLINE, *path, "spec", "containers"]
+            sheet.say("no-containers", "the pod has no containers", here, at_key=True)
+    if anatomy.needs_pods and not templates:
+        first = anatomy.pods[0]
+        message = f"a {manifest['kind']} without pods: there is nothing at {first}"
+        sheet.say("no-containers", message, [INLINE, *first.split("/")], at_key=True)
+
+
+def _check_image(sheet: Sheet, path: Path, container: Manifest) -> None:
+    image = container.get("image")
+    if image is None or image == "":
+        name = container.get("name")
+        whose = f"the container {show(name)}" if isinstance(name, str) else "the container"
+        sheet.say("no-image", f"{whose} has no image", [*path, "image"], at_key=True)
+    elif isinstance(image, str) and image != image.strip():
+        sheet.say("no-image", f"the image {show(image)} has blanks around it", [*path, "image"])
+
+
+def _check_container_name(
+    sheet: Sheet, path: Path, container: Manifest, names: dict[str, Path]
+) -> None:
+    name = container.get("name")
+    if not isinstance(name, str):
+        return
+    if problem := problem_of_label(name):
+        sheet.say("bad-name", f"the container's name {show(name)} {problem}", [*path, "name"])
+    elif names.setdefault(name, path) is not path:
+        message = f"two containers of the pod are named '{name}'"
+        sheet.say("bad-name", message, [*path, "name"], hint="give each a name of its own")
+
+
+def check_restarts(sheet: Sheet, manifest: Manifest, anatomy: Anatomy) -> None:
+    """Pods, and the roles of a training job, restart as their kind allows."""
+    for path, spec in pod_specs(manifest, anatomy):
+        _check_restart(sheet, manifest, path, spec, anatomy.restarts, must=anatomy.must_restart)
+    roles = FINITE if manifest.get("apiVersion") == "kubeflow.org/v2beta1" else ROLES
+    for path, role in find(manifest, anatomy.roles) if anatomy.roles else ():
+        if isinstance(role, dict):
+            _check_restart(sheet, manifest, (INLINE, *path), role, roles, must=False)
+
+
+def _check_restart(
+    sheet: Sheet,
+    manifest: Manifest,
+    path: Path,
+    parent: Manifest,
+    legal: Sequence[str],
+    *,
+    must: bool,
+) -> None:
+    kind, given = manifest["kind"], parent.get("restartPolicy")
+    allowed = " or ".join(legal)
+    hint = f"write {allowed}"
+    here = [*path, "restartPolicy"]
+    if given is None:
+        if must:
+            message = f"a {kind} needs a restartPolicy: Kubernetes' default is not allowed for it"
+            sheet.say("bad-restart-policy", message, here, hint=hint, at_key=True)
+    elif isinstance(given, str) and given not in legal:
+        message = f"the restartPolicy {show(given)} is not allowed for a {kind}"
+        if given not in ANY:
+            hint = did_you_mean(given, legal) or hint
+        sheet.say("bad-restart-policy", message, here, hint=hint)
+
+
+def check_selector(sheet: Sheet, manifest: Manifest, anatomy: Anatomy) -> None:
+    """A controller finds its own pods: the selector matches the labels of their template."""
+    spec = manifest.get("spec")
+    if not anatomy.selects or not isinstance(spec, dict):
+        return
+    selector = spec.get("selector")
+    labels: Any = next((found for _, found in find(spec, "template/metadata/labels")), {})
+    if not isinstance(selector, dict) or not isinstance(labels, dict):
+        return
+    path = (INLINE, "spec", "selector")
+    if not (selector.get("matchLabels") or selector.get("matchExpressions")):
+        sheet.say("bad-selector", "the selector is empty", path, at_key=True)
+    for here, wanted in find(selector, "matchLabels/*"):
+        given = labels.get(here[-1])
+        if isinstance(wanted, str) and (given or "") != wanted:
+            has = f"has '{given}'" if given else "does not have it"
+            message = f"the selector wants the label {here[-1]}={wanted}, and the template {has}"
+            hint = "write the same label under template.metadata.labels"
+            sheet.say("bad-selector", message, [*path, *here], hint=hint)
+    for here, wanted in find(selector, "matchExpressions/*"):
+        if isinstance(wanted, dict) and not _is_met(wanted, labels):
+            message = f"the template's labels do not meet the selector for '{wanted.get('key')}'"
+            sheet.say("bad-selector", message, [*path, *here])
+
+
+def _is_met(wanted: Manifest, labels: Manifest) -> bool:
+    key, values = wanted.get("key"), wanted.get("values") or []
+    if not (isinstance(key, str) and isinstance(values, list)):
+        # What it is instead is a matter of its shape.
+        return True
+    match wanted.get("operator"):
+        case "In":
+            return labels.get(key) in values
+        case "NotIn":
+            return labels.get(key) not in values
+        case "Exists":
+            return key in labels
+        case "DoesNotExist":
+            return key not in labels
+        case _:
+            return False
+
+
+def check_counts(sheet: Sheet, manifest: Manifest, anatomy: Anatomy) -> None:
+    """Numbers of pods are numbers, and not negative."""
+    for path, count in find_all(manifest, anatomy.counts):
+        if type(count) is int and 0 <= count <= LARGEST_COUNT:
+            continue
+        message = f"'{path[-1]}' must be a whole number from 0, not {show(count)}"
+        hint = "remove the quotes" if isinstance(count, str) and count.isdecimal() else ""
+        sheet.say("bad-count", message, [INLINE, *path], hint=hint)
+
+
+def check_schedule(sheet: Sheet, manifest: Manifest, anatomy: Anatomy) -> None:
+    """The schedule of a CronJob can be read by its controller."""
+    if not anatomy.schedule:
+        return
+    from reconciler.specs.kubernetes.schedules import problem_of_schedule
+
+    for path, schedule in find(manifest, anatomy.schedule):
+        if isinstance(schedule, str) and (problem := problem_of_schedule(schedule)):
+            message = f"the schedule {show(schedule)} {problem}"
+            sheet.say("bad-schedule", message, [INLINE, *path])

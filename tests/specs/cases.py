@@ -1,0 +1,470 @@
+"""Repositories for the codes about files, notations and the shape of specs."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from tests.specs.factories import SPEC, Case, encoded, spec
+
+NESTED = "a: " + "[" * 101 + "]" * 101
+CONFIG = 'projects: {team-a: "4501"}\n'
+
+
+def deep_folders(root: Path) -> None:
+    """Make a path that is longer than the operating system takes in one piece."""
+    here = os.open(root, os.O_RDONLY)
+    for _ in range(20):
+        os.mkdir("d" * 250, dir_fd=here)
+        below = os.open("d" * 250, os.O_RDONLY, dir_fd=here)
+        os.close(here)
+        here = below
+    os.close(here)
+
+
+def many_links(root: Path) -> None:
+    """Let every folder hold two ways into the next, so that paths double at each."""
+    for level in range(12):
+        (root / f"f{level}").mkdir()
+        for way in ("a", "b"):
+            if level:
+                (root / f"f{level - 1}" / way).symlink_to(root / f"f{level}")
+
+
+CASES = {
+    "no-such-path": Case(
+        files={"a.yaml": 'metadata: {name: llm, projectId: "1"}\nmanifestFile: gone.yaml\n'},
+        said=("a.yaml:2:15-2:24 error no-such-path: 'gone.yaml' does not exist",),
+    ),
+    "unreadable": Case(
+        arrange=deep_folders,
+        arranged="Folders inside folders, deeper than the operating system takes in one path.",
+        said=(
+            "/".join(["d" * 250] * 17)
+            + ":1:1 error unreadable: the folder cannot be read: File name too long",
+        ),
+    ),
+    "not-a-file": Case(
+        arrange=lambda root: os.mkfifo(root / "a.yaml"),
+        arranged="`a.yaml` is a named pipe.",
+        said=("a.yaml:1:1 error not-a-file: the file is a pipe, not a regular file",),
+    ),
+    "broken-symlink": Case(
+        arrange=lambda root: (root / "team-a").symlink_to("gone"),
+        arranged="`team-a` is a symbolic link to `gone`.",
+        said=(
+            (
+                "team-a:1:1 error broken-symlink: the symbolic link leads nowhere"
+                " | remove it, or list it in .reconcilerignore"
+            ),
+        ),
+    ),
+    "symlink-loop": Case(
+        files={"a.yaml": SPEC},
+        arrange=lambda root: (root / "up").symlink_to("."),
+        arranged="`up` is a symbolic link to `.`.",
+        said=(
+            (
+                "up:1:1 error symlink-loop: the symbolic link leads back to a folder that it"
+                " lies in"
+                " | remove it, or list it in .reconcilerignore"
+            ),
+        ),
+    ),
+    "too-many-links": Case(
+        arrange=many_links,
+        arranged="Twelve folders, each with two symbolic links to the next.",
+        said=(
+            "f3/a/a/a/a/a/a/a/a:1:1 error too-many-links: more than 1000 symbolic links to folders",
+        ),
+    ),
+    "outside-root": Case(
+        files={"a.yaml": 'metadata: {name: llm, projectId: "1"}\nmanifestFile: /etc/hosts\n'},
+        said=(
+            (
+                "a.yaml:2:15-2:25 error outside-root: '/etc/hosts' does not lie below the"
+                " repository's"
+                " root | give a path relative to this file that stays inside the repository"
+            ),
+        ),
+    ),
+    "too-large": Case(
+        arrange=lambda root: os.truncate(_touch(root / "a.yaml"), 16 * 1024 * 1024 + 1),
+        arranged="`a.yaml` is larger than 16 MiB.",
+        said=(
+            (
+                "a.yaml:1:1 error too-large: the file is larger than 16 MiB"
+                " | split it, or list it in .reconcilerignore"
+            ),
+        ),
+    ),
+    "bad-ignore-file": Case(
+        files={".reconcilerignore": "old/\n!\n"},
+        said=(
+            (
+                ".reconcilerignore:2:1-2:2 error bad-ignore-file: '!' is not a pattern: it "
+                "names nothing"
+            ),
+        ),
+    ),
+    "misnamed-defaults": Case(
+        files={"_defaults.yml": SPEC},
+        said=(
+            (
+                "_defaults.yml:1:1 warning misnamed-defaults: '_defaults.yml' is not read"
+                " | name it _defaults.yaml"
+            ),
+        ),
+    ),
+    "nested-config": Case(
+        files={"team-a/reconciler.yaml": CONFIG},
+        said=(
+            (
+                "team-a/reconciler.yaml:1:1 warning nested-config: the configuration below the"
+                " root is"
+                " not read: its specs belong to this root | run in its folder to use it"
+            ),
+        ),
+    ),
+    "not-text": Case(
+        files={"a.yaml": SPEC.encode("utf-16"), "b.yaml": b"a: 1\nb: \xff\n"},
+        said=(
+            "a.yaml:1:1 error not-text: the file is UTF-16 text | save it as UTF-8",
+            "b.yaml:2:4-2:4 error not-text: the file is not UTF-8 text | save it as UTF-8",
+        ),
+    ),
+    "control-character": Case(
+        files={"a.yaml": "a: \x07\n"},
+        said=(
+            (
+                "a.yaml:1:4-1:5 error control-character: the control character U+0007 cannot"
+                " stand in"
+                " YAML as it is | remove it, or write it as an escape inside double quotes"
+            ),
+        ),
+    ),
+    "lone-surrogate": Case(
+        files={"a.yaml": 'a: "\\ud800"\n', "b.json": '"\\ud800"'},
+        said=(
+            (
+                "a.yaml:1:7-1:8 error lone-surrogate: an escape that is no Unicode character"
+                " | write the character itself"
+            ),
+            "b.json:1:1-1:9 error lone-surrogate: half of a surrogate pair is no text",
+            (
+                "b.json:1:1-1:9 error not-a-mapping: a spec is a mapping with 'metadata' and a"
+                " manifest"
+            ),
+        ),
+    ),
+    "yaml-syntax": Case(
+        files={"a.yaml": "a: b: c\n", "b.yaml": "a:\n\tb: 1\n"},
+        said=(
+            (
+                "a.yaml:1:5-1:6 error yaml-syntax: not YAML: mapping values are not allowed in this"
+                " context | quote a value that holds ': ', and check the indentation"
+            ),
+            (
+                "b.yaml:2:1-2:1 error yaml-syntax: a tab cannot indent or separate values in YAML"
+                " | use spaces"
+            ),
+        ),
+    ),
+    "json-syntax": Case(
+        files={"a.json": '{"a": 1,}'},
+        said=("a.json:1:9-1:10 error json-syntax: not JSON: expected a key in double quotes",),
+    ),
+    "duplicate-key": Case(
+        files={"a.yaml": SPEC + "lifecycle: {wave: 1}\nlifecycle: {wave: 2}\n"},
+        said=(
+            (
+                "a.yaml:4:1-4:10 error duplicate-key: the key 'lifecycle' is already given in"
+                " line 3,"
+                " column 1 | keep one of them"
+            ),
+        ),
+    ),
+    "non-string-key": Case(
+        files={
+            "a.yaml": spec(manifest="{apiVersion: tekton.dev/v1, kind: TaskRun, data: {80: http}}")
+        },
+        said=(
+            'a.yaml:2:61-2:63 error non-string-key: the key 80 is not a string | quote it: "80"',
+        ),
+    ),
+    "unsupported-tag": Case(
+        files={
+            "a.yaml": spec(
+                manifest="{apiVersion: tekton.dev/v1, kind: TaskRun, data: !!binary aGk=}"
+            )
+        },
+        said=(
+            (
+                "a.yaml:2:60-2:73 error unsupported-tag: the tag !!binary has no meaning here:"
+                " a spec"
+                " holds JSON values | remove the tag"
+            ),
+        ),
+    ),
+    "unsupported-number": Case(
+        files={
+            "a.yaml": spec(
+                manifest="{apiVersion: tekton.dev/v1, kind: TaskRun, data: [.nan, 1e999]}"
+            )
+        },
+        said=(
+            (
+                "a.yaml:2:61-2:65 error unsupported-number: .nan is not a number that JSON can hold"
+                " | quote it if it is meant as text"
+            ),
+            (
+                "a.yaml:2:67-2:72 error unsupported-number: 1e999 is too large for a number"
+                " | quote it if it is meant as text"
+            ),
+        ),
+    ),
+    "unknown-alias": Case(
+        files={"a.yaml": spec(manifest="{apiVersion: tekton.dev/v1, kind: TaskRun, data: *gone}")},
+        said=("a.yaml:2:60-2:65 error unknown-alias: the alias *gone has no anchor before it",),
+    ),
+    "bad-merge": Case(
+        files={"a.yaml": spec(manifest="{apiVersion: tekton.dev/v1, kind: TaskRun, <<: 1}")},
+        said=("a.yaml:2:58-2:59 error bad-merge: '<<' merges mappings only",),
+    ),
+    "too-deep": Case(
+        files={"a.yaml": NESTED},
+        said=("a.yaml:1:103-1:104 error too-deep: nested more than 100 levels deep",),
+    ),
+    "too-big": Case(
+        files={"a.yaml": "a: [" + "1, " * 100_000 + "]\n"},
+        said=(
+            (
+                "a.yaml:1:299996-1:299997 error too-big: the document has more than 100,000 values,"
+                " aliases expanded | split the file, or use fewer aliases"
+            ),
+        ),
+    ),
+    "ambiguous-yaml": Case(
+        files={"a.yaml": spec(manifest="{apiVersion: tekton.dev/v1, kind: TaskRun, mode: 0644}")},
+        said=(
+            (
+                "a.yaml:2:60-2:64 warning ambiguous-yaml: 0644 is the number 644 in YAML 1.2,"
+                " but the"
+                " number 420 in YAML 1.1"
+                " | write the number in decimal digits, or quote it if it is meant as text"
+            ),
+        ),
+    ),
+    "empty-file": Case(
+        files={"a.yaml": "# nothing but this\n"},
+        said=(
+            (
+                "a.yaml:1:1-1:1 error empty-file: the file holds no document"
+                " | delete it if it is no longer wanted: an empty file may have been cut off"
+            ),
+        ),
+    ),
+    "empty-document": Case(
+        files={"a.yaml": SPEC + "---\n"},
+        said=("a.yaml:4:1-4:1 warning empty-document: this document is empty",),
+    ),
+    "many-documents": Case(
+        files={"_defaults.yaml": "metadata: {}\n---\nmetadata: {}\n"},
+        said=("_defaults.yaml:3:1-3:13 error many-documents: defaults are one document",),
+    ),
+    "not-a-mapping": Case(
+        files={"a.yaml": "- 1\n- 2\n"},
+        said=(
+            (
+                "a.yaml:1:1-2:4 error not-a-mapping: a spec is a mapping with 'metadata' and a"
+                " manifest"
+            ),
+        ),
+    ),
+    "not-a-spec": Case(
+        files={"a.yaml": "apiVersion: v1\nkind: Pod\n"},
+        said=(
+            (
+                "a.yaml:1:1-2:10 error not-a-spec: this is a Kubernetes manifest (Pod), not a spec"
+                " | put it under 'manifest:' of a spec, or list the file in .reconcilerignore"
+            ),
+        ),
+    ),
+    "unknown-field": Case(
+        files={"a.yaml": SPEC + "lifecycel: {}\n"},
+        said=(
+            (
+                "a.yaml:3:1-3:10 error unknown-field: unknown field 'lifecycel'"
+                " | did you mean 'lifecycle'?"
+            ),
+        ),
+    ),
+    "missing-field": Case(
+        files={"a.yaml": 'metadata: {projectId: "1"}\nmanifest: {kind: Pod}\n'},
+        said=(
+            "a.yaml:1:1-1:9 error missing-field: the field 'name' is missing in 'metadata'",
+            "a.yaml:2:1-2:9 error missing-field: the field 'apiVersion' is missing in 'manifest'",
+        ),
+    ),
+    "wrong-type": Case(
+        files={"a.yaml": SPEC + "lifecycle: {protect: yes}\n"},
+        said=(
+            (
+                "a.yaml:3:22-3:25 error wrong-type: 'protect' must be true or false, not the string"
+                " 'yes' | write true"
+            ),
+        ),
+    ),
+    "invalid-value": Case(
+        files={"a.yaml": SPEC + "lifecycle: {onRemove: forgt}\n"},
+        said=(
+            (
+                "a.yaml:3:23-3:28 error invalid-value: 'forgt' is not allowed as 'onRemove'"
+                " | did you mean 'forget'?; allowed: delete, forget"
+            ),
+        ),
+    ),
+    "policy": Case(
+        files={
+            "reconciler.yaml": "policies: [policies/*.json]\n",
+            "policies/owner.json": '{"title": "owner", "properties": {"lifecycle": {"required":'
+            ' ["wave"]}}, "required": ["lifecycle"], "x-severity": "warning"}',
+            "a.yaml": SPEC + "lifecycle: {protect: true}\n",
+            "b.yaml": spec("other"),
+        },
+        said=(
+            (
+                "a.yaml:3:1-3:10 warning policy: the field 'wave' is missing in 'lifecycle'"
+                " (policy owner)"
+            ),
+            "b.yaml:1:1-1:9 warning policy: the field 'lifecycle' is missing (policy owner)",
+        ),
+    ),
+    "bad-policy": Case(
+        files={
+            "reconciler.yaml": "policies: [gone.json, bad.json, far.json]\n",
+            "bad.json": '{"type": "tuple"}',
+            "far.json": '{"$ref": "https://example.com/schema.json"}',
+        },
+        said=(
+            (
+                "bad.json:1:1 error bad-policy: not a JSON Schema: 'tuple' is not valid under"
+                " any of"
+                " the given schemas"
+            ),
+            (
+                "far.json:1:1 error bad-policy: not a JSON Schema: the reference"
+                " https://example.com/schema.json leads out of the file, and none is fetched"
+            ),
+            (
+                "reconciler.yaml:1:11-1:42 error bad-policy: no policy matches 'gone.json'"
+                " | patterns are relative to the folder of reconciler.yaml"
+            ),
+        ),
+    ),
+    "project-choice": Case(
+        files={
+            "reconciler.yaml": CONFIG,
+            "a.yaml": 'metadata: {name: llm, project: team-a, projectId: "1"}\n'
+            "manifest: {apiVersion: tekton.dev/v1, kind: TaskRun}\n",
+        },
+        said=(
+            (
+                "a.yaml:1:40-1:49 error project-choice: 'project' and 'projectId' exclude each"
+                " other"
+                " | keep one of 'projectId' or 'project'"
+            ),
+        ),
+    ),
+    "unknown-project": Case(
+        files={
+            "reconciler.yaml": CONFIG,
+            "a.yaml": "metadata: {name: llm, project: teama}\n"
+            "manifest: {apiVersion: tekton.dev/v1, kind: TaskRun}\n",
+        },
+        said=(
+            (
+                "a.yaml:1:32-1:37 error unknown-project: no project is called 'teama'; known"
+                " are team-a"
+                " | did you mean 'team-a'?"
+            ),
+        ),
+    ),
+    "manifest-choice": Case(
+        files={"a.yaml": SPEC + "manifestFile: b.yml\n"},
+        said=(
+            (
+                "a.yaml:3:1-3:13 error manifest-choice: 'manifest' and 'manifestFile' exclude each"
+                " other | keep one of 'manifest', 'manifestBase64Encoded' or 'manifestFile'"
+            ),
+        ),
+    ),
+    "empty-manifest": Case(
+        files={"a.yaml": encoded(" \n")},
+        said=("a.yaml:2:24-2:30 error empty-manifest: the manifest is empty",),
+    ),
+    "bad-base64": Case(
+        files={"a.yaml": 'metadata: {name: llm, projectId: "1"}\nmanifestBase64Encoded: a b\n'},
+        said=(
+            (
+                "a.yaml:2:24-2:27 error bad-base64: this is not strict base64"
+                " | encode without line breaks: base64 -w0 FILE"
+            ),
+        ),
+    ),
+    "reserved-annotation": Case(
+        files={
+            "a.yaml": spec(
+                manifest="\n  apiVersion: tekton.dev/v1\n  kind: TaskRun\n"
+                "  metadata: {annotations: {workload-reconciler/op: x}}"
+            )
+        },
+        said=(
+            (
+                "a.yaml:5:28-5:50 error reserved-annotation: the annotation"
+                " 'workload-reconciler/op' is"
+                " written by the reconciler itself"
+                " | remove it; a workload that exists already is taken over with `state adopt`"
+            ),
+        ),
+    ),
+    "duplicate-address": Case(
+        files={"b.yaml": SPEC, "a.yaml": SPEC},
+        said=(
+            (
+                "b.yaml:1:18-1:21 error duplicate-address: 4501/llm is already declared at"
+                " a.yaml:1:18"
+                " | remove one of them, or give it another name"
+            ),
+        ),
+    ),
+    "name-mismatch": Case(
+        files={
+            "a.yaml": spec(
+                manifest="{apiVersion: tekton.dev/v1, kind: TaskRun, metadata: {name: other}}"
+            )
+        },
+        said=(
+            (
+                "a.yaml:2:71-2:76 warning name-mismatch: the manifest is named 'other', the"
+                " workload"
+                " 'llm' | give both the same name"
+            ),
+        ),
+    ),
+    "unknown-kind": Case(
+        files={"a.yaml": spec(manifest="{apiVersion: apps/v1beta1, kind: Deployment}")},
+        said=(
+            (
+                "a.yaml:2:24-2:36 warning unknown-kind: apps/v1beta1 Deployment is not among"
+                " the kinds"
+                " that the platform registers out of the box | registered is apps/v1 Deployment"
+            ),
+        ),
+    ),
+}
+
+
+def _touch(path: Path) -> Path:
+    path.touch()
+    return path

@@ -1,0 +1,132 @@
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from reconciler.errors import InvalidInputError, UsageError
+from reconciler.specs.changes import changed_files
+from tests.specs.factories import SPEC, load, spec, told, write
+
+KIND = "{apiVersion: example.com/v1, kind: Trainer}"
+
+
+def git(root: Path, *arguments: str) -> None:
+    """Run git as somebody without a configuration of their own."""
+    who = ("-c", "user.name=a", "-c", "user.email=a@example.com", "-c", "init.defaultBranch=main")
+    subprocess.run(["git", *who, *arguments], cwd=root, check=True, capture_output=True)
+
+
+@pytest.fixture
+def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A repository with a commit, in whose folder `root` the specs are."""
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", "/dev/null")
+    write(tmp_path, {"root/a.yaml": SPEC, "root/b.yaml": spec("b"), "README": ""})
+    git(tmp_path, "init", "-q")
+    git(tmp_path, "add", ".")
+    git(tmp_path, "commit", "-qm", "first")
+    return tmp_path
+
+
+def test_what_has_changed(repository: Path) -> None:
+    """Edited, new, removed and renamed files count, committed or not; those elsewhere do not."""
+    root = repository / "root"
+    assert changed_files(root, "HEAD") == frozenset()
+    write(root, {"c/new ü.yaml": "", "a.yaml": SPEC + "# edited\n"})
+    git(repository, "mv", "root/b.yaml", "root/d.yaml")
+    write(repository, {"README": "edited"})
+    expected = {"a.yaml", "b.yaml", "c/new ü.yaml", "d.yaml"}
+    assert changed_files(root, "HEAD") == expected
+    git(repository, "add", ".")
+    git(repository, "commit", "-qm", "second")
+    assert changed_files(root, "HEAD") == frozenset()
+    assert changed_files(root, "HEAD~1") == expected
+
+
+def test_what_others_changed_meanwhile_does_not_count(repository: Path) -> None:
+    """Compared is with the last common ancestor, as a pull request is shown."""
+    git(repository, "switch", "-qc", "mine")
+    write(repository, {"root/mine.yaml": ""})
+    git(repository, "add", ".")
+    git(repository, "commit", "-qm", "mine")
+    git(repository, "switch", "-q", "-")
+    write(repository, {"root/theirs.yaml": ""})
+    git(repository, "add", ".")
+    git(repository, "commit", "-qm", "theirs")
+    git(repository, "branch", "theirs")
+    git(repository, "switch", "-q", "mine")
+    assert changed_files(repository / "root", "theirs") == {"mine.yaml"}
+
+
+@pytest.mark.parametrize("revision", ["nope", "", "--help", "HEAD:root", "a b"])
+def test_a_revision_that_is_none(revision: str, repository: Path) -> None:
+    """It is wrong usage, never an option of git's."""
+    with pytest.raises(UsageError) as caught:
+        changed_files(repository, revision)
+    assert caught.value.message == f"git knows no revision '{revision}'"
+
+
+def test_no_repository(tmp_path: Path) -> None:
+    """Outside of one, git's own words say why."""
+    with pytest.raises(InvalidInputError, match="not a git repository") as caught:
+        changed_files(tmp_path, "HEAD")
+    assert caught.value.hint == "--changed-since works inside a git repository"
+
+
+def test_no_git(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without git there is nothing to compare with."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(InvalidInputError, match="git is not installed"):
+        changed_files(tmp_path, "HEAD")
+
+
+FILES = {
+    "reconciler.yaml": "policies: [p.json]\n",
+    "p.json": "true",
+    "a/_defaults.yaml": "metadata: {priority: low}\n",
+    "a/a.yaml": spec("a", manifest=KIND),
+    "b/b.yaml": 'metadata: {name: b, projectId: "4501"}\nmanifestFile: m.yaml\n',
+    "b/m.yaml": "apiVersion: example.com/v1\nkind: Trainer\n",
+    "c/c.yaml": spec("c", manifest=KIND),
+    "c/copy.yaml": spec("c", manifest=KIND),
+}
+A, B = "a/a.yaml", "b/m.yaml"
+C = ["c/c.yaml", "c/copy.yaml", "c/copy.yaml"]
+
+
+@pytest.mark.parametrize(
+    ("changed", "found", "sources"),
+    [
+        ([], [], []),
+        ([A], [A], [A]),
+        (["a/_defaults.yaml"], [A], [A]),
+        (["b/b.yaml"], [B], ["b/b.yaml"]),
+        ([B], [B], ["b/b.yaml"]),
+        (["c/c.yaml"], C, ["c/c.yaml"]),
+        (["c/copy.yaml"], C[1:], ["c/copy.yaml"]),
+        (["gone.yaml"], [], []),
+        *(([name], [A, B, *C], [A, "b/b.yaml", *C[:2]]) for name in ("reconciler.yaml", "p.json")),
+        (["x/.reconcilerignore"], [A, B, *C], [A, "b/b.yaml", *C[:2]]),
+    ],
+)
+def test_findings_that_changed_files_have_to_do_with(
+    changed: list[str], found: list[str], sources: list[str], tmp_path: Path
+) -> None:
+    """Theirs, those of specs made of them, and of others that clash with them.
+
+    A change of what decides about every spec is about every spec.
+    """
+    loaded = load(tmp_path, FILES).about(changed)
+    assert [one.where.file for one in loaded.diagnostics] == found
+    assert list(loaded.sources) == sources
+    assert {one.source.file for one in loaded.desired} == set(sources) - {"c/copy.yaml"}
+
+
+def test_an_error_in_the_configuration_always_shows(tmp_path: Path) -> None:
+    """Nothing can be relied on without it."""
+    files = {**FILES, "reconciler.yaml": "stak: a\n"}
+    loaded = load(tmp_path, files).about([])
+    assert told(loaded) == [
+        "reconciler.yaml:1:1-1:5 error unknown-field: unknown field 'stak' | did you mean 'stack'?"
+    ]

@@ -1,0 +1,117 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from reconciler.specs.files import find_files
+from reconciler.specs.globs import BadPatternError, read_pattern, selects
+from tests.specs.factories import write
+
+NAMES = st.sampled_from(["a", "b", "ab", "a b", "a[b", "x.y", "c*"])
+PATHS = st.lists(NAMES, min_size=1, max_size=3).map(lambda names: "/".join(names) + ".yaml")
+PIECES = st.sampled_from(
+    [
+        *("a", "b", "x", ".", "*", "**", "?", "/", "/**/", "\\*", "\\", "[ab]", "[!a]", "[^b-z]"),
+        *("[]a]", "[[:alpha:]]", "[z-a]", "[a", "]", ".yaml", " ", "!", "#", "c"),
+    ]
+)
+LINES = st.lists(PIECES, min_size=1, max_size=5).map("".join)
+
+
+def reads(line: str) -> bool:
+    """Whether a line is a pattern; what is none is reported, where git says nothing."""
+    try:
+        return read_pattern(line) is not None
+    except BadPatternError:
+        return False
+
+
+def listed_by_git(root: Path) -> list[str]:
+    """Name the files that git's own reading of the same ignore files leaves."""
+    done = subprocess.run(
+        ["git", "ls-files", "--others", "--exclude-per-directory=.reconcilerignore", "-z"],
+        cwd=root,
+        capture_output=True,
+        check=True,
+        env={"PATH": os.environ["PATH"], "GIT_CONFIG_GLOBAL": "/dev/null", "HOME": str(root)},
+    )
+    names = done.stdout.decode().split("\0")
+    return sorted(name for name in names if name.endswith(".yaml"))
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    paths=st.lists(PATHS, min_size=1, max_size=8),
+    above=st.lists(LINES.filter(reads), max_size=4),
+    below=st.lists(LINES.filter(reads), max_size=2),
+)
+def test_patterns_mean_what_they_mean_to_git(
+    paths: list[str], above: list[str], below: list[str]
+) -> None:
+    """Of any tree, any patterns in any folder leave exactly the files that git would list."""
+    with TemporaryDirectory() as folder:
+        root = Path(folder)
+        write(root, dict.fromkeys(paths, ""))
+        write(root, {".reconcilerignore": "\n".join(above)})
+        if (root / "a").is_dir():
+            write(root, {"a/.reconcilerignore": "\n".join(below)})
+        subprocess.run(["git", "init", "-q", "."], cwd=root, check=True)
+        assert [file.name for file in find_files(root).specs] == listed_by_git(root)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "path"),
+    [
+        ("*a" * 120 + "b", "a" * 255),
+        ("/" + "**/a/" * 200 + "b", "/".join("a" * 2000)),
+        ("[" + "a" * 5000 + "]*" * 5, "a" * 255),
+        ("?" * 200 + "*" * 50 + "b", "a" * 255),
+    ],
+)
+def test_no_pattern_takes_long(pattern: str, path: str) -> None:
+    """Stars that could share a name in many ways are tried in one."""
+    begun = time.perf_counter()
+    read = read_pattern(pattern)
+    assert read is not None
+    assert not read.matches(path)
+    assert time.perf_counter() - begun < 1
+
+
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        ("!", "it names nothing"),
+        ("/", "it names nothing"),
+        ("a//b", "it has an empty part"),
+        ("[a", "its '[' is not closed"),
+        ("a\\", "it ends with a lone backslash"),
+        ("[[:word:]]", "there is no class [:word:]"),
+    ],
+)
+def test_what_is_no_pattern(line: str, problem: str) -> None:
+    """A line that git would silently never match is refused with the reason."""
+    with pytest.raises(BadPatternError, match="^" + problem.replace("[", "\\[") + "$"):
+        read_pattern(line)
+
+
+@pytest.mark.parametrize("line", ["", "  ", "# a comment", "#"])
+def test_lines_without_a_pattern(line: str) -> None:
+    """Blank lines and comments are none."""
+    assert read_pattern(line) is None
+
+
+def test_a_list_of_patterns_selects_files() -> None:
+    """A file is meant by itself or by a folder that it lies in, and the last pattern decides."""
+    patterns = [one for line in ("team-a/", "!team-a/b.yaml") if (one := read_pattern(line))]
+    paths = ("team-a/a.yaml", "team-a/x/a.yaml", "team-a/b.yaml", "b/a.yaml", "team-a")
+    assert [path for path in paths if selects(patterns, path)] == [
+        "team-a/a.yaml",
+        "team-a/x/a.yaml",
+    ]

@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from reconciler.specs.kubernetes import anatomy
+from reconciler.specs.kubernetes.structure import definitions, fits, validator_of, without_nulls
+from tests.specs.factories import load, pointed_at
+from tests.specs.manifests import MANIFESTS, fresh
+from tests.specs.strategies import VALUES
+
+
+@st.composite
+def places(draw: st.DrawFn, value: Any) -> tuple[Any, Any]:
+    """Choose a part of a value: what holds it, and the step to it."""
+    while True:
+        steps = list(value) if isinstance(value, dict) else list(range(len(value)))
+        step = draw(st.sampled_from(steps))
+        below = value[step]
+        if not (isinstance(below, dict | list) and below) or draw(st.integers(0, 3)) == 0:
+            return value, step
+        value = below
+
+
+@st.composite
+def damaged(draw: st.DrawFn) -> tuple[str, Any]:
+    """Return a kind, and a manifest of it in which something is replaced, added or taken away."""
+    kind = draw(st.sampled_from(sorted(MANIFESTS)))
+    value = fresh(kind)
+    value["metadata"] = {"name": "llm", "labels": {"a": "b"}, "annotations": {"gpu-memory": "1"}}
+    for _ in range(draw(st.integers(1, 3))):
+        holder, step = draw(places(value))
+        holder[step] = draw(VALUES)
+        if isinstance(holder, dict):
+            holder[draw(st.sampled_from(FIELDS))] = draw(VALUES)
+    return kind, value
+
+
+FIELDS = sorted(
+    {"replicas", "restartPolicy", "containers", "resources", "limits", "requests", "schedule"}
+    | {"selector", "matchLabels", "matchExpressions", "labels", "annotations", "image", "name"}
+    | {"gpu-fraction", "nvidia.com/gpu", "memory", "nodeSelector", "template", "metadata"}
+)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=300)
+@given(case=damaged())
+def test_any_manifest_gives_a_spec_or_findings(case: tuple[str, Any], tmp_path: Path) -> None:
+    """However a manifest is damaged, nothing is raised, and every finding has its place."""
+    spec = {"metadata": {"name": "llm", "projectId": "1"}, "manifest": case[1]}
+    loaded = load(tmp_path, {"a.json": json.dumps(spec, indent=1)})
+    assert loaded.desired or loaded.diagnostics
+    for one in loaded.diagnostics:
+        assert pointed_at(tmp_path, one.where) != ""
+
+
+@settings(max_examples=300)
+@given(case=damaged())
+def test_the_quick_look_and_jsonschema_agree(case: tuple[str, Any]) -> None:
+    """What the quick look lets pass, jsonschema does; what that accepts, passes, or has odd values.
+
+    Odd are null, which only jsonschema's caller takes away, and 1.0, which is a whole number to it.
+    """
+    known = definitions()
+    for value, definition in _parts(case):
+        quick = fits(known[definition], value, known)
+        accepted = validator_of(definition).is_valid(without_nulls(value))
+        assert accepted or not quick
+        assert quick or not accepted or _is_odd(value)
+
+
+def _parts(case: tuple[str, Any]) -> list[tuple[Any, str]]:
+    kind, value = case
+    (shape,) = (shape for (_, known), shape in anatomy.KINDS.items() if known == kind)
+    return [
+        (part, definition)
+        for pattern, definition in shape.shapes
+        for _, part in anatomy.find(value, pattern)
+    ]
+
+
+def _is_odd(value: Any) -> bool:
+    if isinstance(value, dict | list):
+        return any(map(_is_odd, value.values() if isinstance(value, dict) else value))
+    return value is None or isinstance(value, float)
