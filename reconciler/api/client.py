@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import re
 import time
@@ -37,6 +38,7 @@ from reconciler.api.wire import (
 )
 from reconciler.core.answers import Accepted, Ambiguous, Answer, Listed, NotSent
 from reconciler.core.model import Address, Json, Remote, Seen
+from reconciler.core.redact import blank, find_secrets
 
 T = TypeVar("T")
 
@@ -115,7 +117,12 @@ class HttpWorkloadApi:
         except (TypeError, ValueError) as error:
             return NotSent(message=f"the spec cannot be written as JSON: {error}", permanent=True)
         wanted = address_of(body)
-        call = Call(method="POST", path=WORKLOADS_PATH, content=content)
+        call = Call(
+            method="POST",
+            path=WORKLOADS_PATH,
+            content=content,
+            hide=lambda words: blank(words, find_secrets(_readable(body))),
+        )
         return await self._answer(call, read_workload, lambda remote: _is_named(remote, wanted))
 
     async def read(self, workload_id: str) -> Answer:
@@ -224,10 +231,17 @@ class HttpWorkloadApi:
         return found
 
     async def _ask_for_token(self, call: Call, hide: Secret) -> Reply | NotSent | Ambiguous:
-        reply = await self._exchange.send(call, deadline=self._exchange.deadline(), hide=hide)
+        call = replace(call, hide=hide.hide_in)
+        reply = await self._exchange.send(call, deadline=self._exchange.deadline())
         if isinstance(reply, Reply) and reply.status == 200:
             self.date = said(reply)["date"]
         return reply
+
+
+def _readable(body: Json) -> Json:
+    """A create request whose manifest can be searched for secrets."""
+    encoded = body.get("manifestBase64Encoded")
+    return {**body, "manifest": json.loads(base64.b64decode(encoded))} if encoded else body
 
 
 def _is_named(remote: Remote, wanted: Address) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from reconciler.core.redact import HIDDEN
 from reconciler.errors import UnreachableError
 
 _HINT = (
@@ -29,7 +30,7 @@ class Secret:
 
     def hide_in(self, text: str) -> str:
         """The text with the secret blanked: servers echo what they are sent."""
-        return text.replace(self.value, "(hidden)") if self.value else text
+        return text.replace(self.value, HIDDEN) if self.value else text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -16,13 +16,13 @@ from reconciler.api.body import BodyError, parse_object, read_body
 from reconciler.api.credentials import Secret
 from reconciler.api.urls import strip_url
 from reconciler.core.answers import Ambiguous, NotSent
+from reconciler.core.redact import blank
 
 MAX_MESSAGE = 2_000
 USER_AGENT = f"workload-reconciler/{__version__}"
 
 _MESSAGE_KEYS = ("message", "error_description", "detail", "title", "error")
 _CONNECT_SHARE = 0.25
-_NO_SECRET = Secret(value="")
 _HEADERS = (
     (b"Accept", b"application/json"),
     (b"Accept-Encoding", b"gzip"),
@@ -33,12 +33,16 @@ _JSON = (b"Content-Type", b"application/json")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """One request before it has a token; `content` is JSON."""
+    """One request before it has a token; `content` is JSON.
+
+    `hide` takes out of the server's words what they may not repeat of it.
+    """
 
     method: str
     path: str
     content: bytes | None = None
     params: Mapping[str, str] | None = None
+    hide: Callable[[str], str] = blank
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +50,7 @@ class Reply:
     """A complete answer; `data` is None unless the body is a JSON object and says so.
 
     The names of `headers` are in lower case. `message` is the server's own words where it had any,
-    bounded, the call's secret blanked.
+    bounded, without secrets.
     """
 
     status: int
@@ -79,15 +83,17 @@ class Exchange:
         *,
         deadline: float,
         bearer: Secret | None = None,
-        hide: Secret = _NO_SECRET,
     ) -> Reply | NotSent | Ambiguous:
-        """Send once; `hide` is a secret of the body that no message may repeat."""
-        secret = bearer or hide
+        """Send once; no message repeats the bearer or a secret of the call."""
+
+        def hide(words: str) -> str:
+            return call.hide(bearer.hide_in(words) if bearer else words)
+
         try:
             async with asyncio.timeout_at(deadline):
-                return await self._exchange(self._request(call, bearer), secret)
+                return await self._exchange(self._request(call, bearer), hide)
         except (httpx.HTTPError, OSError) as error:
-            return self._failure(error, secret)
+            return self._failure(error, hide)
 
     async def aclose(self) -> None:
         """Close every connection."""
@@ -108,21 +114,22 @@ class Exchange:
             extensions={"timeout": self._phases},
         )
 
-    async def _exchange(self, request: httpx.Request, secret: Secret) -> Reply:
+    async def _exchange(self, request: httpx.Request, hide: Callable[[str], str]) -> Reply:
         response = await self._transport.handle_async_request(request)
         # Looking into httpx's own headers costs a search for every name.
         headers = dict(response.headers.items())
         data, fault = await _read(response, headers)
-        message = _words(response, data) or f"HTTP {response.status_code}: {fault}"
+        words = _words(response, data)
+        message = hide(words) if words else f"HTTP {response.status_code}: {fault}"
         return Reply(
             status=response.status_code,
             headers=headers,
             data=data,
-            message=secret.hide_in(message)[:MAX_MESSAGE],
+            message=message[:MAX_MESSAGE],
         )
 
-    def _failure(self, error: Exception, secret: Secret) -> NotSent | Ambiguous:
-        words = secret.hide_in(_first_words(error))[:MAX_MESSAGE]
+    def _failure(self, error: Exception, hide: Callable[[str], str]) -> NotSent | Ambiguous:
+        words = hide(_first_words(error))[:MAX_MESSAGE]
         match error:
             case httpx.ConnectError() if certificate := _certificate_problem(error):
                 return NotSent(message=certificate, permanent=True)

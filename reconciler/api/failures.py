@@ -109,7 +109,7 @@ def _credentials_wanted(proxy: Proxy) -> str:
         problem, verb = "does not accept the credentials it is given", "correct them in"
     return (
         f"the proxy {proxy.address} {problem} (HTTP 407); {verb} {proxy.variable}, "
-        "as in http://user:password@proxy.example:3128"
+        "as USER:PASSWORD@ before its name"
     )
 
 

@@ -8,7 +8,7 @@ import signal
 import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from reconciler.app.planning import GuardError, Planned, PlanRequest, met_target, prepare
@@ -22,7 +22,7 @@ from reconciler.engine.apply import apply
 from reconciler.engine.dispatcher import Halt
 from reconciler.engine.journal import Journal
 from reconciler.engine.run import STATE, UNAUTHORISED, UNREACHABLE, ApplyOptions, Run
-from reconciler.errors import StalePlanError
+from reconciler.errors import StalePlanError, StateError
 from reconciler.ports import Say, StateStore
 from reconciler.state.sqlite import SqliteStore, create_state, is_there, open_state
 
@@ -48,12 +48,13 @@ class Applied:
     """How an apply ended: `finished` is None where it was not confirmed.
 
     `unsaved` holds what is known of the server and could not be written to the state;
-    `unlogged` says why the state's history of this run is not complete, if it is not.
+    `trouble` says why, and `unlogged` why the state's history of this run is not complete.
     """
 
     planned: Planned
     finished: RunFinished | None
     unsaved: tuple[Recorded, ...] = ()
+    trouble: StateError | None = None
     unlogged: str = ""
 
     @property
@@ -120,7 +121,13 @@ def _find_or_create(settings: Settings, request: ApplyRequest) -> SqliteStore:
     url = settings.need_url()
     if is_there(settings.state) or not request.init:
         return open_state(settings.state)
-    return create_state(settings.state, Target(url=url, stack=settings.stack))
+    try:
+        return create_state(settings.state, Target(url=url, stack=settings.stack))
+    except StateError:
+        # Somebody else was quicker; the lock decides who goes on.
+        if not is_there(settings.state):
+            raise
+        return open_state(settings.state)
 
 
 def _check_digest(planned: Planned, expected: str | None) -> None:
@@ -171,7 +178,10 @@ async def run_plan(
         with _stop_on_signals(session.halt):
             finished = await apply(planned.plan, run, deadline=session.deadline)
         applied = Applied(
-            planned=planned, finished=finished, unsaved=tuple(journal.unsaved.values())
+            planned=planned,
+            finished=finished,
+            unsaved=tuple(journal.unsaved.values()),
+            trouble=journal.trouble,
         )
         log.end(finished, applied.exit_code)
         # Only now is the thread that writes done with the file.
@@ -199,23 +209,24 @@ def _pin(
 
 @contextmanager
 def _stop_on_signals(halt: Halt) -> Iterator[None]:
-    """The first signal drains the run, the second ends the process as if it had no handler."""
+    """The first signal drains the run; the second, whichever it is, does what it did before."""
     loop = asyncio.get_running_loop()
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+
+    def hand_back() -> None:
+        for number in SIGNALS:
+            if loop.remove_signal_handler(number):
+                signal.signal(number, before[number])
 
     def stop(number: signal.Signals) -> None:
         halt.pull(number.name)
-        loop.remove_signal_handler(number)
+        hand_back()
 
-    installed = []
     for number in SIGNALS:
         # Handlers exist in the main thread only; elsewhere the caller decides what a signal does.
-        try:
+        with suppress(RuntimeError, ValueError):
             loop.add_signal_handler(number, stop, number)
-        except (RuntimeError, ValueError):
-            continue
-        installed.append(number)
     try:
         yield
     finally:
-        for number in installed:
-            loop.remove_signal_handler(number)
+        hand_back()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from reconciler.cli.console import Console
+from reconciler.cli.console import Console, explain
 from reconciler.cli.options import (
     environment_options,
     flags_from,
@@ -137,13 +136,8 @@ def _carry_out(directory: Path, options: dict[str, Any], *, destroying: bool) ->
 
 
 def _ask(reporter: ApplyReporter) -> bool:
-    """Ask whether to go on; Ctrl-C at the question ends the program and not just a task."""
     reporter.waiting("waiting for an answer")
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        return click.confirm("Apply this plan?", err=True)
-    finally:
-        signal.signal(signal.SIGINT, before)
+    return click.confirm("Apply this plan?", err=True)
 
 
 def _request(options: dict[str, Any], places: tuple[str, ...], *, destroying: bool) -> ApplyRequest:
@@ -184,9 +178,11 @@ def _conclude(console: Console, applied: Applied) -> int:
         console.note("Nothing was changed.")
         return 0
     console.emit("json", lambda: to_text(applied_document(applied.planned.plan, finished)))
+    if applied.trouble is not None:
+        explain(applied.trouble)
     if finished.stopped_by:
-        kept = "not everything known" if applied.unsaved else "everything known"
-        console.warn(f"stopped by {finished.stopped_by}; {kept} is recorded")
+        kept = "not all of what is" if applied.unsaved else "everything"
+        console.warn(f"stopped by {finished.stopped_by}; {kept} known is recorded")
     if console.has("text"):
         console.line(console.text().applied(finished.summary, finished.took))
     for row in applied.unsaved:

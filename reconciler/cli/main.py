@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Sequence
+from types import FrameType
 
 import click
 
@@ -58,6 +61,7 @@ for command in (
 def main() -> None:
     """Run the command line and end the process with its exit code."""
     _open_missing_streams()
+    signal.signal(signal.SIGINT, _end)
     code = run(sys.argv[1:])
     try:
         sys.stdout.flush()
@@ -65,6 +69,14 @@ def main() -> None:
         # The reader went away; what was to be done is done, and the code says how it ended.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     sys.exit(code)
+
+
+def _end(_number: int, _frame: FrameType | None) -> None:
+    """Ctrl-C ends the process: an exception could be swallowed by whatever it hits."""
+    with contextlib.suppress(OSError):
+        # A live view hides the cursor.
+        os.write(2, b"\x1b[?25hstopped\n" if os.isatty(2) else b"stopped\n")
+    os._exit(INTERRUPTED)
 
 
 def _open_missing_streams() -> None:

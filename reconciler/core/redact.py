@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import hmac
+import json
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -47,11 +49,16 @@ _HINTS = tuple(
     )
 )
 _SHORT = 128
+HIDDEN = "(hidden)"
+# A shorter one would turn up in innocent words.
+_SHORTEST = 4
+_BASE64 = re.compile(r"[A-Za-z0-9+/_-]{16,}={0,2}")
 _MARK = re.compile(r"\(sensitive [0-9a-f]{16}\)")
 # What introduces a value in a command line, a script or a file within a string: `NAME=`,
-# `--name value`, `name: value`, `"name": value`.
+# `name = value`, `--name value`, `name: value`, `"name": value`.
 _NAME = re.compile(
-    r"(?<![\w-])(-{1,2})?([A-Za-z_][\w-]*)(?:=|[\"']?[ \t]*:[ \t]*|(?(1)(?:[ \t]|\\\n)+|(?!)))"
+    r"(?<![\w-])(-{1,2})?([A-Za-z_][\w-]*)"
+    r"(?:[ \t]*=[ \t]*|[\"']?[ \t]*:[ \t]*|(?(1)(?:[ \t]|\\\n)+|(?!)))"
 )
 _VALUE = re.compile(
     r"(?:(?i:basic|bearer|token)[ \t]+)?"
@@ -197,6 +204,51 @@ class Redactor:
     def _mark(self, text: str) -> str:
         data = text.encode("utf-8", "surrogatepass")
         return f"(sensitive {hmac.new(self._key, data, hashlib.sha256).hexdigest()[:16]})"
+
+
+class _Blanker(Redactor):
+    """Hides without a digest, for words that belong to no state; remembers what it has hidden."""
+
+    def __init__(self) -> None:
+        super().__init__("")
+        self.found: set[str] = set()
+
+    def _mark(self, text: str) -> str:
+        self.found.add(text)
+        return HIDDEN
+
+
+def find_secrets(value: Any) -> frozenset[str]:
+    """Every text in a JSON value that a redactor would hide."""
+    blanker = _Blanker()
+    blanker.redact(value)
+    return frozenset(blanker.found)
+
+
+def blank(text: str, secrets: Collection[str] = ()) -> str:
+    """Somebody else's words without secrets: those that are known, and what looks like one.
+
+    Servers repeat what they were sent, as it was, escaped, or encoded.
+    """
+    for secret in sorted(secrets, key=len, reverse=True):
+        form = secret if len(secret) >= _SHORTEST else ""
+        for _ in range(3):
+            text = text.replace(form, HIDDEN) if form else text
+            form = json.dumps(form)[1:-1]
+    if secrets:
+        text = _BASE64.sub(lambda run: HIDDEN if _encodes(run[0], secrets) else run[0], text)
+    return str(_Blanker().redact(text))
+
+
+def _encodes(run: str, secrets: Collection[str]) -> bool:
+    """Whether a run of base64, which may have been cut at either end, holds one of the secrets."""
+    text = run.rstrip("=")
+    for start in range(4):
+        part = text[start:]
+        decoded = base64.b64decode(part[: len(part) // 4 * 4], altchars=b"-_").decode("latin-1")
+        if any(secret in decoded for secret in secrets if len(secret) >= _SHORTEST):
+            return True
+    return False
 
 
 def _is_secret_flag(item: Any) -> bool:

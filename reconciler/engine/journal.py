@@ -15,7 +15,7 @@ class Journal:
 
     With an executor the event loop stays free meanwhile; without one the write happens in it.
     After a failed write nothing more is written: an order that skips a record is worse than none.
-    `unsaved` then holds what is known and could not be stored.
+    `trouble` then says why, and `unsaved` holds what is known and could not be stored.
     """
 
     def __init__(self, store: StateStore, executor: Executor | None = None) -> None:
@@ -23,7 +23,7 @@ class Journal:
         self._executor = executor
         self._waiting: list[tuple[Recorded, asyncio.Future[None]]] = []
         self._writer: asyncio.Task[None] | None = None
-        self._broken: StateError | None = None
+        self.trouble: StateError | None = None
         self.unsaved: dict[str, Recorded] = {}
 
     async def commit(self, row: Recorded) -> None:
@@ -46,9 +46,9 @@ class Journal:
                 await self._write([row for row, _ in batch])
             except Exception as error:
                 # Whatever it is: whoever waits must hear of it, or would wait for ever.
-                self._broken = _explain(error)
+                self.trouble = _explain(error)
                 self.unsaved |= {row.op: row for row, _ in batch}
-                _fail([done for _, done in batch], self._broken)
+                _fail([done for _, done in batch], self.trouble)
             else:
                 for _, done in batch:
                     # A caller that was cancelled does not take the shared write with it.
@@ -56,8 +56,8 @@ class Journal:
                         done.set_result(None)
 
     async def _write(self, rows: list[Recorded]) -> None:
-        if self._broken is not None:
-            raise self._broken
+        if self.trouble is not None:
+            raise self.trouble
         # The last word on each operation is enough: the transaction is one instant.
         latest = list({row.op: row for row in rows}.values())
         if self._executor is None:

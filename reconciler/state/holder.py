@@ -12,6 +12,7 @@ from pathlib import Path
 
 from reconciler.errors import LockedError
 from reconciler.state.database import now, transaction
+from reconciler.state.lock import FileLock
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,16 +56,12 @@ def strike(conn: sqlite3.Connection) -> None:
         conn.execute("DELETE FROM holder")
 
 
-def locked(conn: sqlite3.Connection, path: Path) -> LockedError:
+def locked(lock: FileLock, path: Path) -> LockedError:
     """What to say to whoever meets a state that is held."""
-    found = None
-    with contextlib.suppress(sqlite3.Error):
-        found = conn.execute("SELECT host, pid, user, command, since FROM holder").fetchone()
-    who = "by another run"
-    if found:
-        host, pid, user, command, since = found
-        who = f"by {Holder(host=host, pid=pid, user=user, command=command, since=since)}"
+    name = ""
+    with contextlib.suppress(OSError):
+        name = lock.holder()
     return LockedError(
-        f"the state {path} is in use {who}",
+        f"the state {path} is in use by {name or 'another run'}",
         hint="wait for it with --lock-timeout 10m; a run that was killed holds nothing",
     )

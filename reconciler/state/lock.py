@@ -10,6 +10,9 @@ from pathlib import Path
 
 # How often a run that waits for another one looks again.
 POLL_SECONDS = 0.2
+# A process that has just taken the lock writes its name within an instant.
+LOOKS = 20
+LOOK_SECONDS = 0.01
 
 
 class FileLock:
@@ -19,10 +22,10 @@ class FileLock:
         self._path = path
         self._fd: int | None = None
 
-    def acquire(self, timeout: float = 0.0) -> bool:
+    def acquire(self, timeout: float = 0.0, *, name: str = "") -> bool:
         """Take the lock, trying again for `timeout` seconds; False when another process has it.
 
-        Raises OSError when the lock file cannot be made.
+        Whoever has it leaves a name in the file. Raises OSError when the file cannot be made.
         """
         end = time.monotonic() + timeout
         fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -39,7 +42,17 @@ class FileLock:
                 time.sleep(min(POLL_SECONDS, max(0.0, end - time.monotonic())))
             else:
                 self._fd = fd
+                os.ftruncate(fd, 0)
+                os.pwrite(fd, name.encode(), 0)
                 return True
+
+    def holder(self) -> str:
+        """The name that the process which has the lock has left; empty if it had no time to."""
+        for _ in range(LOOKS):
+            if name := self._path.read_text(errors="replace"):
+                return name
+            time.sleep(LOOK_SECONDS)
+        return ""
 
     def release(self) -> None:
         """Give the lock back; the file is left, since removing it would race with a waiter."""

@@ -144,18 +144,19 @@ class SqliteStore:
         where a lock would mean nothing.
         """
         check_local(self._path)
+        me = holder.myself(command)
         lock = FileLock(self._path.with_name(self._path.name + ".lock"))
         with explained(self._path):
-            acquired = lock.acquire(timeout)
+            acquired = lock.acquire(timeout, name=str(me))
         if not acquired:
-            raise holder.locked(self._conn, self._path)
+            raise holder.locked(lock, self._path)
         self._lock = lock
         try:
             with explained(self._path):
                 # What was read before the lock was ours may have been replaced since.
                 self._conn.close()
                 self._open(migrating=True)
-                holder.sign(self._conn, holder.myself(command))
+                holder.sign(self._conn, me)
         except BaseException:
             self.release()
             raise

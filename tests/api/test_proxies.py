@@ -113,7 +113,7 @@ def test_the_server_behind_a_tunnel_is_verified(tmp_path: Path) -> None:
 
 
 WANTED = b"HTTP/1.1 407 Proxy Authentication Required\r\nproxy-authenticate: Basic\r\n\r\n"
-ADVICE = "HTTPS_PROXY, as in http://user:password@proxy.example:3128"
+ADVICE = "HTTPS_PROXY, as USER:PASSWORD@ before its name"
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import base64
 import json
 import re
 from typing import Any
@@ -10,7 +11,14 @@ from hypothesis import strategies as st
 
 from reconciler.core.diff import find_changes, is_same
 from reconciler.core.digest import canonical, digest
-from reconciler.core.redact import Redactor, is_redacted, looks_secret, may_hold_secret
+from reconciler.core.redact import (
+    Redactor,
+    blank,
+    find_secrets,
+    is_redacted,
+    looks_secret,
+    may_hold_secret,
+)
 from tests.strategies import json_values, shuffles
 
 CANARY = "hunter2canary"
@@ -295,3 +303,44 @@ def test_a_long_text_costs_no_more_than_its_length() -> None:
         "token:" * 20_000 + "a-" * 50_000 + "'\"" * 20_000 + "a://b:" * 10_000 + "--pass " * 9_000
     )
     assert REDACTOR.redact(text).startswith("token:(sensitive ")
+
+
+ECHOED = {
+    "kind": "Pod",
+    "spec": {"containers": [{"env": [{"name": "HF_TOKEN", "value": 'hf_"x\\y'}], "args": ["-v"]}]},
+    "data": "password = opensesame",
+}
+
+
+def test_the_secrets_of_a_document_can_be_named() -> None:
+    """They are what a redactor hides, and nothing else."""
+    assert find_secrets(ECHOED) == {'hf_"x\\y', "opensesame"}
+
+
+@pytest.mark.parametrize(
+    "echo",
+    [
+        json.dumps(ECHOED),
+        json.dumps(json.dumps(ECHOED)),
+        "cannot parse " + base64.b64encode(json.dumps(ECHOED).encode()).decode(),
+        "cannot parse " + base64.b64encode(b"?" + json.dumps(ECHOED).encode()).decode()[2:],
+        'value hf_"x\\y is not allowed, nor is opensesame',
+    ],
+)
+def test_a_server_that_repeats_a_document_repeats_no_secret(echo: str) -> None:
+    """As it was, escaped, or encoded: only the rest of the words stays."""
+    told = blank(echo, find_secrets(ECHOED))
+    assert "opensesame" not in told
+    assert "hf_" not in told
+    assert base64.b64encode(b"opensesame").decode()[:12] not in told
+
+
+def test_words_without_secrets_are_repeated_as_they_are() -> None:
+    """Somebody has to read them."""
+    words = "Deployment.apps is invalid: spec.selector: Required value (id 1b4e28ba-2fa1-11d2)"
+    assert blank(words) == blank(words, {"opensesame"}) == words
+
+
+def test_an_assignment_with_spaces_is_one_too() -> None:
+    """As configuration files write it."""
+    assert blank("[db]\npassword = opensesame\nhost = db") == "[db]\npassword = (hidden)\nhost = db"

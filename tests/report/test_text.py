@@ -82,7 +82,8 @@ the API can only delete and create
              ~ /manifest/spec/replicas: 1 → 2
              ~ /manifest/spec/template/spec/containers/0/image: "nvcr.io/llm:1" → "nvcr.io/llm:2"
   ? resolve  4501/doubt      0 → 1 GPUs  team-a/doubt.yaml:7
-             in-doubt: a create of 2026-11-20 09:00:00 UTC was cut short; the same request is sent again
+             in-doubt: a create of 2026-11-20 09:00:00 UTC was cut short; \
+the same request is sent again
   . forget   4501/lost
              missing-on-server: gone from the server and from the specs
   = record   4501/protected  team-a/protected.yaml:8
