@@ -16,7 +16,8 @@ else
 HADOLINT := @echo "Dockerfile not linted: hadolint is packaged for Linux on x86_64 only"
 endif
 
-.PHONY: help demo rehearse-storm rehearse-outage test lint wheel-test proof-honesty bench-requests clean
+.PHONY: help demo rehearse-storm rehearse-outage test lint wheel-test proof proof-full proof-honesty \
+	bench-requests clean
 
 help: ## Show what there is to make.
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 16
@@ -45,6 +46,33 @@ lint: $(VENV)/.test
 
 wheel-test: $(VENV)/.test ## Build the wheel and use it away from the checkout.
 	$(BIN)/python tools/test_wheel.py
+
+proof: $(VENV)/.test ## Every gate of docs/guarantees.md, at a size that fits into CI.
+	$(BIN)/python -m proof.model --states 20000
+	$(BIN)/python -m proof.simulation --seeds 1000
+	$(BIN)/python -m proof.simulation --seeds 300 --stale
+	$(BIN)/python -m proof.simulation --seeds 5 --kill-points
+	$(BIN)/python -m proof.simulation --mutants
+	$(BIN)/python -m proof.syscalls --stride 9
+	$(BIN)/python -m proof.kernel --stride 61 --steps 4
+	$(BIN)/python -m proof.rivals --rounds 2
+	$(BIN)/python -m proof.signals --rounds 3
+	$(BIN)/python -m proof.canary --rude 2
+	$(BIN)/python -m proof.load --count 1000
+
+proof-full: $(VENV)/.test proof-honesty ## The same at full size: more than an hour.
+	$(BIN)/python -m proof.model --states 200000
+	$(BIN)/python -m proof.model --mutants
+	$(BIN)/python -m proof.simulation --seeds 10000
+	$(BIN)/python -m proof.simulation --seeds 3000 --stale
+	$(BIN)/python -m proof.simulation --seeds 50 --kill-points
+	$(BIN)/python -m proof.simulation --mutants
+	$(BIN)/python -m proof.syscalls --stride 1
+	$(BIN)/python -m proof.kernel --stride 1
+	$(BIN)/python -m proof.rivals --rounds 20
+	$(BIN)/python -m proof.signals --rounds 30
+	$(BIN)/python -m proof.canary --rude 10
+	$(BIN)/python -m proof.load --count 10000
 
 proof-honesty: $(VENV)/.test ## Thousands of requests that try to catch the sandbox at a lie.
 	HYPOTHESIS_PROFILE=thorough $(BIN)/python -m pytest -q --timeout=0 tests/sandbox/test_schemathesis.py
