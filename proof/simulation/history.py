@@ -22,6 +22,7 @@ from proof.simulation.repository import PROJECTS, Repository
 from proof.simulation.server import Server
 from proof.simulation.transcript import Note, write_transcript
 from proof.simulation.weather import CALM, LATEST, LONGEST_LAG, draw_weather
+from reconciler.core.events import ActionSkipped, InDoubt
 from reconciler.core.guards import Refusal
 from reconciler.core.model import (
     Address,
@@ -199,13 +200,25 @@ class History:
         return taken
 
     def _apply_twice(self, discovery: bool) -> None:
-        """Or once, where that was enough: the second plan shows it."""
-        for _ in range(2):
+        """Or once, where that was enough: the second plan shows it.
+
+        There are two waves; one that waits for the other counts from when it is reached.
+        """
+        applies, waited = 0, False
+        while applies < 2:
             self._run([self._make(self.disk, peaceful(self._rng, discovery=discovery))])
             self.timeline.skip(1.0)
-            last = self.processes[-1].planned
+            process = self.processes[-1]
+            last = process.planned
             if last is not None and not (last.plan.changes or last.refusals):
                 return
+            waits = any(
+                event.message.startswith("wave ")
+                for event in process.events
+                if isinstance(event, ActionSkipped | InDoubt)
+            )
+            applies += not waits or waited
+            waited = waited or waits
 
     def _plan(self, discovery: bool) -> Sequence[AnyAction]:
         """What another apply would do; one that had nothing to do has just shown it."""

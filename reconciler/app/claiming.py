@@ -100,10 +100,9 @@ async def resolve_by_id(
         found = row_of_found(
             remote, row.op, redactor=redactor, declared=row.spec, at=bench.session.clock.now()
         )
-        evidence = Evidence.TRACED if marker and row.attempts == 1 else Evidence.FOUND
         settled = advance(
             row,
-            evidence,
+            Evidence.FOUND,
             id=remote.id,
             echo=found.echo,
             seen=remote.seen,

@@ -53,7 +53,7 @@ from reconciler.engine.run import (
     Skipped,
     Work,
 )
-from reconciler.engine.settle import forget_missing, hand_over, lose, settle, supersede
+from reconciler.engine.settle import NEXT_PLAN, forget_missing, hand_over, lose, settle, supersede
 from reconciler.errors import StateError
 
 LET_GO = "the run ended before its answer came"
@@ -244,8 +244,7 @@ async def _act(action: AnyAction, work: Work) -> Outcome:
         case Replace():
             return await _replace(action, work)
         case Delete():
-            removal = Removal(work, action.recorded, Purpose.REMOVED)
-            return await removal.carry_out(wait=work.run.options.wait)
+            return await _delete(action, work)
         case Resolve():
             return await _resolve(action, work)
         case Forget():
@@ -256,6 +255,25 @@ async def _act(action: AnyAction, work: Work) -> Outcome:
             return Done(id=action.id)
         case _:
             assert_never(action)
+
+
+async def _delete(action: Delete, work: Work) -> Outcome:
+    """A late create that may have come true while nobody looked is looked up at once."""
+    removal = Removal(work, action.recorded, Purpose.REMOVED)
+    removed = await removal.carry_out(wait=work.run.options.wait)
+    ghost = work.durable
+    if ghost is None or ghost.own is not Own.HAUNTED:
+        return removed
+    if may_come_true(ghost, work.run.server_time()):
+        return removed
+    settled = await settle(work, ghost)
+    if isinstance(settled, Doubtful):
+        return settled
+    if isinstance(settled, Done) and isinstance(removed, Done) and settled.id:
+        return replace(
+            removed, detail=f"a late create of it came true as {settled.id}; {NEXT_PLAN}"
+        )
+    return removed
 
 
 async def _create(action: Create, work: Work) -> Outcome:

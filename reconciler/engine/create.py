@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 
 from reconciler.core.answers import (
     Accepted,
@@ -35,6 +36,8 @@ from reconciler.engine.wait import poll_intervals, wait_until_synced
 
 # How long a name that answers 409 is looked up before it stays in doubt (assumption A3).
 SETTLING_SECONDS = 60.0
+# An intent is on the disk within this time, or its date is put right.
+PROMPT = timedelta(seconds=5)
 
 
 class Creation:
@@ -47,8 +50,10 @@ class Creation:
         if resumed is not None:
             # Whatever the record believes: the process that wrote it may have died after the send.
             self._row = advance(resumed, Evidence.RESUMED)
-        # Sends that may still be carried out, and the last of them: an answered one cannot be.
-        self._unanswered = self._row.attempts
+        # Sends of our own that may still be carried out, and the last of all: an answered one
+        # cannot be. How often others have sent it, a record that may be a copy does not tell.
+        self._resumed = resumed is not None
+        self._unanswered = 0
         self._unclear_at = self._row.last_sent_at
         self._body = make_body(desired, work.run.marker(self._row.op))
 
@@ -63,9 +68,15 @@ class Creation:
     async def _attempt(self, tries: Tries) -> Answer:
         if tries.ambiguous:
             self._note_unanswered()
+        sent_at = self._run.server_time()
         self._row = await self._work.advance(
-            self._row, Evidence.INTENDED, **one_more_send(self._row, self._run.server_time())
+            self._row, Evidence.INTENDED, **one_more_send(self._row, sent_at)
         )
+        if self._run.server_time() - sent_at > PROMPT:
+            # The disk or the whole machine stood still: the record must not be older than the send.
+            now = self._run.server_time().isoformat(timespec="milliseconds")
+            self._row = replace(self._row, last_sent_at=now)
+            await self._work.commit(self._row)
         if self._run.halt:
             # The run was stopped while the intent was being written.
             raise HaltedError
@@ -123,9 +134,11 @@ class Creation:
             verdict = await self._look_until_settled(answer)
         except HaltedError:
             return await self._suspect("the run ended before it could be looked up")
-        # What was answered since cannot come true late; only what was not can.
-        self._row = replace(self._row, last_sent_at=self._unclear_at or self._row.last_sent_at)
-        gone = vacancy(self._row, self._run.server_time())
+        # What was answered since cannot come true late; only what was not can. But a conflict with
+        # nobody to be seen is with something that cannot be seen yet.
+        if isinstance(verdict, Ours | Theirs) or not isinstance(answer, Conflict):
+            self._row = replace(self._row, last_sent_at=self._unclear_at or self._row.last_sent_at)
+        gone = vacancy(self._row, self._work.asked_at)
         match verdict:
             case Ours():
                 return await self.adopt(verdict)
@@ -170,14 +183,14 @@ class Creation:
         remote, op = found.remote, found.marker.op
         done = Done(id=remote.id, detail="an earlier request had created it; adopted by its marker")
         if op == self._row.op:
-            traced = self._row.ambiguous and self._unanswered == 1
+            traced = not self._resumed and self._unanswered == 1
             evidence = Evidence.TRACED if traced else Evidence.FOUND
             return await self._take(accept(self._run, self._row, remote, evidence), done)
         known = self._run.known.get(op)
         if known and (known.own is Own.DELETING or known.id not in (None, remote.id)):
             return await self._leave(f"workload {remote.id} repeats the operation of {known.id}")
         if self._row.attempts:
-            evidence = succession(self._row, self._run.server_time())
+            evidence = succession(self._row, self._work.asked_at)
             await self._work.advance(self._row, evidence, purpose=Purpose.SUPERSEDED)
         if known is None:
             wanted = self._row

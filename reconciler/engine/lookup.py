@@ -61,6 +61,7 @@ class _Candidates:
 
 async def look_up(work: Work, hint: str = "") -> Verdict:
     """Ask for the name of this action; an id in a 409's message is a hint, never a proof."""
+    work.asked_at = work.run.server_time()
     candidates = await _find_candidates(work, hint)
     theirs: Theirs | None = None
     for workload_id in candidates.ids:

@@ -113,7 +113,11 @@ def mint_op(now: datetime, rng: random.Random) -> str:
 
 
 class Work:
-    """One action of a run: sends its requests, says what happens to them."""
+    """One action of a run: sends its requests, says what happens to them.
+
+    `asked_at` is the server's time at which the last look at its name began: what was read may be
+    as old as that.
+    """
 
     def __init__(self, run: Run, address: Address, kind: str, workload_id: str | None) -> None:
         self.run = run
@@ -122,6 +126,7 @@ class Work:
         self._id = workload_id
         self._started = False
         self.durable: Recorded | None = None
+        self.asked_at = run.server_time()
 
     async def commit(self, row: Recorded) -> None:
         """Make a record durable, and remember it as `durable`; raises StateError."""

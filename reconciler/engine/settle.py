@@ -60,7 +60,7 @@ async def supersede(work: Work, row: Recorded, desired: Desired) -> Outcome:
         return await _conclude(work, row, verdict)
     evidence = Evidence.OUTLIVED
     if isinstance(verdict, Nobody):
-        evidence = succession(row, work.run.server_time())
+        evidence = succession(row, work.asked_at)
     await work.advance(row, evidence, purpose=Purpose.SUPERSEDED)
     created = await Creation(work, desired).carry_out()
     if isinstance(created, Done) and not created.detail:
@@ -69,11 +69,10 @@ async def supersede(work: Work, row: Recorded, desired: Desired) -> Outcome:
 
 
 async def _conclude(work: Work, row: Recorded, verdict: Verdict) -> Outcome:
-    now = work.run.server_time()
+    now = work.asked_at
     match verdict:
         case Ours(remote=remote, marker=marker) if marker.op == row.op:
-            found = Evidence.TRACED if row.attempts == 1 else Evidence.FOUND
-            await work.commit(accept(work.run, row, remote, found))
+            await work.commit(accept(work.run, row, remote))
             return Done(id=remote.id, detail=f"it had been created; {NEXT_PLAN}")
         case Ours():
             await _take_over(work, row, verdict)
@@ -130,14 +129,17 @@ async def lose(work: Work, row: Recorded, verdict: Verdict) -> None:
     if isinstance(verdict, Unclear):
         evidence = absence(row, held_until=None)
     else:
-        evidence = vacancy(row, work.run.server_time())
+        evidence = vacancy(row, work.asked_at)
     await work.advance(row, evidence, seen=Seen.MISSING)
 
 
-async def _take_over(work: Work, row: Recorded, found: Ours) -> bool:
-    if found.marker.op in work.run.known:
-        return False
+async def _take_over(work: Work, row: Recorded, found: Ours) -> None:
+    """Record whose it is, if the state does not have its id already."""
     remote, op = found.remote, found.marker.op
+    known = work.run.known.get(op)
+    if known is not None:
+        if known.id is None:
+            await work.commit(accept(work.run, known, remote))
+        return
     # What its spec declared is not known here: the next plan compares it with what is wanted.
     await work.commit(row_of_stranger(work.run, row, remote, op, declared=None))
-    return True

@@ -6,8 +6,9 @@ from typing import Any
 
 import httpx
 
+from reconciler.core.marker import Marker, mark
 from reconciler.core.plan import Hold
-from tests.worlds import World, is_write, wish
+from tests.worlds import LINEAGE, World, is_write, wish
 
 LATE = "late=120s hangup on=POST name=a times=1"
 
@@ -149,3 +150,92 @@ def test_an_edited_doubt_that_has_come_true_is_asked_about_without_a_list() -> N
     assert (first.exit_code, second.exit_code) == (8, 8)
     assert world.state() == ["a SUSPECT unknown"]
     assert world.changes() == ["created a"]
+
+
+def _come_true(world: World, name: str, op: str) -> str:
+    """The server carries out a request of ours that nobody waits for any more."""
+    spec = wish(name)
+    manifest = mark(spec.manifest, Marker(lineage=LINEAGE, op=op, stack="blue"))
+    return world.sandbox.store.plant({"metadata": spec.metadata, "manifest": manifest}).id
+
+
+def _killed_beside_another() -> World:
+    world = World()
+    world.apply(wish("z"))
+    world.on_request = lambda request: world.kill() if is_write(request) else None
+    world.apply(wish("a"), wish("z"))
+    world.on_request = lambda _: None
+    return world
+
+
+def test_an_absence_is_as_old_as_the_look_that_showed_it() -> None:
+    """What was read before the last moment of a late create does not rule it out."""
+    world = _killed_beside_another()
+    op = world.row("a").op
+    world.timeline.skip(290.0)
+    lists: list[httpx.Request] = []
+
+    def come_true_behind_the_list(request: httpx.Request) -> None:
+        if request.url.path == "/api/v1/workloads":
+            lists.append(request)
+            if len(lists) == 1:
+                world.timeline.skip(5.0)
+                _come_true(world, "a", op)
+                world.timeline.skip(70.0)
+
+    world.on_answer = come_true_behind_the_list
+    world.apply(wish("z"))
+
+    assert [row.address.name for row in world.rows()] == ["a", "z"]
+
+
+def test_a_copy_of_the_state_does_not_know_how_often_a_create_was_sent() -> None:
+    """Its count may be older than the last send: certainty comes from this run's own sends only."""
+    world = _killed_beside_another()
+    copy = world.row("a")
+    world.apply(wish("a"), wish("z"))
+    world.record(copy)
+    world.apply(wish("z"))
+    world.apply(wish("z"))
+    _come_true(world, "a", copy.op)
+    world.timeline.skip(900.0)
+
+    world.apply(wish("z"))
+    world.apply(wish("z"))
+
+    assert world.live() == ["z"]
+
+
+def test_a_conflict_is_a_sign_of_life_whatever_the_list_shows() -> None:
+    """Something has the name, and it may be ours: the doubt counts from the conflict."""
+    world = _killed_beside_another()
+    copy = world.row("a")
+    world.timeline.skip(400.0)
+    world.sandbox.set_faults("list-lag=59s name=a", "lag=59s name=a")
+    world.apply(wish("a"), wish("z"), wait=False)
+    world.sandbox.set_faults()
+    world.record(copy)
+    world.apply(wish("a"), wish("z"))
+    world.timeline.skip(900.0)
+
+    world.apply(wish("z"))
+    world.apply(wish("z"))
+
+    assert world.live() == ["z"]
+
+
+def test_a_delete_that_nobody_saw_the_end_of_looks_for_what_came_after() -> None:
+    """Its name was free for a while, and a late create may have taken it."""
+    world = World("late=200s hangup on=POST times=1 name=a")
+    world.apply(wish("z"))
+    world.apply(wish("a"), wish("z"))
+    world.on_answer = lambda request: world.kill() if is_write(request, "DELETE") else None
+    world.apply(wish("z"))
+    world.on_answer = lambda _: None
+    world.timeline.skip(600.0)
+
+    finished = world.apply(wish("z"))
+    world.apply(wish("z"))
+
+    assert finished.told[0].startswith("done: delete 4501/a: a late create of it came true as ")
+    assert (world.live(), world.plan(wish("z")).plan.changes) == (["z"], ())

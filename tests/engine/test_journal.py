@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import sys
+import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -10,7 +12,7 @@ from dataclasses import replace
 import pytest
 
 from reconciler.core.model import Header, Own, Recorded, Target
-from reconciler.engine.journal import Journal
+from reconciler.engine.journal import Journal, writing_thread
 from reconciler.errors import StateError
 from reconciler.state.memory import MemoryStore
 from tests.timing import run
@@ -87,6 +89,15 @@ def test_a_thread_writes_while_the_loop_goes_on() -> None:
 
     assert sorted(row.op for row in disk.read()) == ["a", "b", "c"]
     assert len(disk.writes) == 2
+
+
+def test_the_writing_thread_gets_its_turns_as_long_as_there_is_one() -> None:
+    """A busy loop lets it in within a millisecond; afterwards Python is as it was."""
+    before = sys.getswitchinterval()
+    with writing_thread() as executor:
+        assert executor.submit(lambda: threading.current_thread().name).result() == "state_0"
+        assert sys.getswitchinterval() < 0.001
+    assert sys.getswitchinterval() == before
 
 
 def test_a_caller_that_leaves_does_not_take_the_write_along() -> None:

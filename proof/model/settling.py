@@ -1,0 +1,99 @@
+"""The engine's procedures that settle doubts by reading."""
+
+from __future__ import annotations
+
+from proof.model.messages import End
+from proof.model.work import DONE, DOUBTFUL, SKIPPED, Halted, Sending, Steps, Verdict, Work
+from proof.model.world import Row, Workload
+from reconciler.core.model import Own, Purpose, Seen
+from reconciler.core.transitions import Evidence
+
+
+class Settling(Work):
+    """What became of a create that is not sent again."""
+
+    def settle(self, row: Row) -> Steps[End]:
+        """Find out what became of a create that nobody wants as it was; never by a POST."""
+        try:
+            verdict = yield from self.look_up()
+        except Halted:
+            return End(DOUBTFUL)
+        resumed = self.advance(row, Evidence.RESUMED)
+        ended = yield from self.conclude_settling(resumed, verdict)
+        yield from self.settle_ghosts(row, verdict)
+        return ended
+
+    def settle_ghosts(self, row: Row, verdict: Verdict) -> Steps[None]:
+        """What one look at a name has shown holds for every older operation under it."""
+        if verdict.word == "unclear":
+            return
+        for other in sorted(self.known.values()):
+            if other.own is Own.HAUNTED and other.op != row.op:
+                yield from self.conclude_settling(other, verdict)
+
+    def conclude_settling(self, row: Row, verdict: Verdict) -> Steps[End]:
+        """What the look-up proves of a create that is not sent again."""
+        found = verdict.found
+        match verdict.word:
+            case "ours" if found and found.op == row.op:
+                sending = Sending(row, row.attempts, row.sent, resumed=True)
+                evidence = Evidence.TRACED if self.is_traced(sending) else Evidence.FOUND
+                yield from self.commit(self.accept(row, found.id, Seen.SYNCED, evidence))
+                return End(DONE, found.id)
+            case "ours":
+                yield from self.take_over(found)
+                evidence = self.succession(row, verdict.asked)
+                yield from self.move(row, evidence, purpose=Purpose.SUPERSEDED)
+                return End(DONE)
+            case "theirs" | "nobody" if not self.may_come_true(row, verdict.asked):
+                yield from self.move(row, Evidence.BURIED)
+                return End(DONE)
+            case "theirs" | "nobody":
+                yield from self.move(row, Evidence.ABSENT)
+                return End(DOUBTFUL)
+            case _:
+                yield from self.move(row, Evidence.UNPROVEN)
+                return End(DOUBTFUL)
+
+    def forget_missing(self, row: Row) -> Steps[End]:
+        """Drop the record of a workload that the server lost."""
+        try:
+            verdict = yield from self.look_up()
+        except Halted:
+            return End(SKIPPED)
+        if verdict.word == "ours":
+            return (yield from self.hand_over(row, verdict))
+        yield from self.lose(row, verdict)
+        yield from self.settle_ghosts(row, verdict)
+        return End(DONE)
+
+    def hand_over(self, row: Row, verdict: Verdict) -> Steps[End]:
+        """Record what has the name of a lost workload, and only then give up what was recorded."""
+        found = verdict.found
+        assert found is not None
+        if found.op == row.op:
+            if found.id != row.id:
+                row = yield from self.move(row, Evidence.ABSENT, seen=Seen.MISSING)
+            yield from self.commit(self.accept(row, found.id, Seen.SYNCED, Evidence.FOUND))
+            return End(DONE, found.id)
+        yield from self.take_over(found)
+        yield from self.lose(row, verdict)
+        return End(DONE, found.id)
+
+    def lose(self, row: Row, verdict: Verdict) -> Steps[None]:
+        """The server no longer has a workload that nobody here deleted."""
+        if verdict.word == "unclear":
+            evidence = self.absence(row, None)
+        else:
+            evidence = self.vacancy(row, verdict.asked)
+        yield from self.move(row, evidence, seen=Seen.MISSING)
+
+    def take_over(self, found: Workload | None) -> Steps[None]:
+        """A workload of ours that no row has by its id is taken into the state."""
+        if found is None:
+            return
+        known = self.known.get(found.op)
+        if known is None:
+            yield from self.commit(self.row_of_stranger(found))
+        elif known.id is None:
+            yield from self.commit(self.accept(known, found.id, Seen.SYNCED, Evidence.FOUND))

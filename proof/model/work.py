@@ -1,0 +1,184 @@
+"""What every procedure of the engine is made of: requests, durable rows, and the look-up."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterable
+from typing import Any, NamedTuple, TypeVar
+
+from proof.model import rows
+from proof.model.messages import (
+    Absent,
+    Command,
+    Commit,
+    Control,
+    Find,
+    Found,
+    Listed,
+    Read,
+    Stopped,
+)
+from proof.model.world import FOREIGN, Row, Settings, Workload
+from reconciler.core.model import Own, Seen
+from reconciler.core.transitions import Evidence
+
+# The engine sends an unclear create three times; the second repetition adds nothing but size.
+SENDS = 2
+LOOKS = 2
+
+T = TypeVar("T")
+Steps = Generator[Command, Any, T]
+
+DONE, FAILED, DOUBTFUL, SKIPPED = "done", "failed", "doubtful", "skipped"
+
+
+class Halted(Exception):  # noqa: N818 - the engine's word; it is no error
+    """The run is ending: this request was not sent."""
+
+
+class Verdict(NamedTuple):
+    """Whose workload lives under the name: "ours", "theirs", "nobody" or "unclear".
+
+    It is about the moment at which the first question was `asked`: what has come true since then
+    the answers need not show.
+    """
+
+    word: str
+    asked: int
+    found: Workload | None = None
+    listed: bool = False
+
+
+class Sending(NamedTuple):
+    """One create: its row, how many sends may still be carried out, and when the last of them was.
+
+    The same three variables as the engine's Creation.
+    """
+
+    row: Row
+    unanswered: int
+    unclear_at: int | None
+    resumed: bool = False
+
+
+class Work:
+    """One apply for one address, and what it knows; the engine's Run and Work."""
+
+    def __init__(
+        self, settings: Settings, known: Iterable[Row], desire: int, fresh_op: int
+    ) -> None:
+        self.settings = settings
+        self.known = {row.op: row for row in known}
+        self.desire = desire
+        self.fresh_op = fresh_op
+        self.halted = False
+        # The server's clock, set anew before each step.
+        self.now = 0
+
+    # The rules, one by one, so that a mutant can break one of them.
+    def advance(self, row: Row, evidence: Evidence, **facts: Any) -> Row:
+        """The table."""
+        return rows.advance(row, evidence, **facts)
+
+    def may_come_true(self, row: Row, at: int) -> bool:
+        """Whether a create might still be carried out unseen at that time."""
+        return rows.may_come_true(row, at)
+
+    def absence(self, row: Row, held_until: int | None) -> Evidence:
+        """What it proves that a workload is gone which had its name until then."""
+        return rows.absence(row, held_until)
+
+    def vacancy(self, row: Row, at: int) -> Evidence:
+        """What it proves that nothing of it had the name at that time."""
+        return rows.vacancy(row, at)
+
+    def succession(self, row: Row, at: int) -> Evidence:
+        """What it proves that another operation had the name at that time."""
+        return rows.succession(row, at)
+
+    def is_fresh(self, row: Row) -> bool:
+        """Whether a 404 says nothing yet."""
+        return rows.is_fresh(row, self.now)
+
+    def is_traced(self, sending: Sending) -> bool:
+        """Whether a workload that was found leaves nothing in doubt: there was one open send.
+
+        A record may be an older copy and know of too few sends: only what this run sent counts.
+        """
+        return sending.row.ambiguous and sending.unanswered == 1 and not sending.resumed
+
+    def is_ours(self, found: Workload) -> bool:
+        """Whether its marker is of our lineage and stack."""
+        return found.op != FOREIGN
+
+    def ask(self, command: Command) -> Steps[Any]:
+        """Send one request; raises Halted."""
+        if self.halted:
+            raise Halted
+        answer = yield command
+        if isinstance(answer, Stopped):
+            self.halted = True
+            raise Halted
+        return answer
+
+    def commit(self, row: Row) -> Steps[None]:
+        """Make a row durable, then remember it."""
+        yield Commit(row)
+        if row.own is Own.GONE:
+            self.known.pop(row.op, None)
+        else:
+            self.known[row.op] = row
+
+    def move(self, row: Row, evidence: Evidence, **facts: Any) -> Steps[Row]:
+        """Make what the evidence does to a row durable."""
+        moved = self.advance(row, evidence, **facts)
+        yield from self.commit(moved)
+        return moved
+
+    def accept(self, row: Row, id_: int, seen: Seen, evidence: Evidence) -> Row:
+        """The row of a workload that the server has."""
+        return self.advance(row, evidence, id=id_, seen=seen, purpose=None)
+
+    def row_of_stranger(self, found: Workload) -> Row:
+        """A workload of ours that this state does not know."""
+        return Row(
+            op=found.op,
+            own=Own.ACCEPTED,
+            body=found.body,
+            id=found.id,
+            ambiguous=True,
+            sent=self.now,
+            seen=Seen.SYNCED,
+        )
+
+    def look_up(self, hint: int | None = None) -> Steps[Verdict]:
+        """Ask for the name; an id in a 409 is a hint, never a proof."""
+        asked = self.now
+        listed = False
+        names: tuple[int, ...] = () if hint is None else (hint,)
+        if self.settings.discovery:
+            answer = yield from self.ask(Find())
+            listed = isinstance(answer, Listed)
+            names += answer.ids if isinstance(answer, Listed) else ()
+        recorded = {r.id for r in self.known.values() if r.own is Own.ACCEPTED and r.id}
+        theirs: Workload | None = None
+        for name in dict.fromkeys((*names, *sorted(recorded))):
+            answer = yield from self.ask(Read(name))
+            if isinstance(answer, Absent) and name in recorded and name not in names:
+                continue
+            if not isinstance(answer, Found):
+                return Verdict("unclear", asked, listed=listed)
+            if self.is_ours(answer.workload):
+                return Verdict("ours", asked, answer.workload)
+            theirs = theirs or answer.workload
+        if theirs:
+            return Verdict("theirs", asked, theirs)
+        if listed and (yield from self.is_believable()):
+            return Verdict("nobody", asked)
+        return Verdict("unclear", asked, listed=listed)
+
+    def is_believable(self) -> Steps[bool]:
+        """An empty list proves absence only if it shows something that we know lives."""
+        if not self.settings.control:
+            return False
+        answer = yield from self.ask(Control())
+        return isinstance(answer, Listed)

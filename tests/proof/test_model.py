@@ -1,0 +1,115 @@
+"""The search over the model of one address, at a size for every day."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from proof.model.__main__ import MIXES, SETTINGS, main
+from proof.model.automaton import Automaton
+from proof.model.client import Client
+from proof.model.mutants import (
+    AdoptionWithoutProof,
+    ConflictAfterAmbiguity,
+    DroppedIntent,
+    EarlyNotFound,
+    EmptyListAsAbsence,
+    ForgottenBit,
+    InvisibleForgotten,
+    JudgedLate,
+    NewOpOnRecovery,
+    NoIntent,
+    NoLateWindow,
+    TombstoneOnAccept,
+)
+from proof.model.search import Search
+from proof.model.world import IDLE, Budget, Settings, World
+
+PLAIN = Budget(edits=1, crashes=0, faults=0, meddling=0, restores=0)
+KILLED = PLAIN._replace(crashes=1)
+FAULTY = PLAIN._replace(faults=1, meddling=1)
+WORSE = FAULTY._replace(crashes=1)
+BLIND = Settings(control=False)
+
+
+@pytest.mark.parametrize("settings", SETTINGS, ids=str)
+def test_no_rule_can_be_broken(settings: Settings) -> None:
+    """Whatever happens to one workload, its record stays true and the end is what was declared."""
+    report = Search(settings).run(MIXES, 6_000)
+
+    assert report.violation is None, report.violation
+    assert report.states == 6_000
+
+
+@pytest.mark.parametrize(
+    ("mutant", "rule", "settings", "mix"),
+    [
+        (NoIntent, "I4", Settings(), PLAIN),
+        (NewOpOnRecovery, "I1", Settings(), KILLED),
+        (ConflictAfterAmbiguity, "I8", Settings(), PLAIN),
+        (AdoptionWithoutProof, "I3", Settings(), FAULTY),
+        (EarlyNotFound, "I5", Settings(), PLAIN),
+        (NoLateWindow, "I1", Settings(), KILLED),
+        (ForgottenBit, "I1", Settings(), FAULTY),
+        (EmptyListAsAbsence, "I8", BLIND, KILLED),
+        (DroppedIntent, "I8", Settings(), KILLED),
+        (TombstoneOnAccept, "I5", Settings(), PLAIN),
+        (JudgedLate, "I1", Settings(), KILLED),
+        (InvisibleForgotten, "I1", Settings(), KILLED),
+    ],
+    ids=lambda value: value.__name__ if isinstance(value, type) else "",
+)
+def test_a_broken_rule_is_found(
+    mutant: type[Client], rule: str, settings: Settings, mix: Budget
+) -> None:
+    """Each mistake ends in a violation, and the search tells the way to it."""
+    report = Search(settings, mutant).run([mix], 10_000)
+
+    assert report.violation is not None
+    assert report.violation.broken.startswith(rule)
+    assert report.violation.path[0]
+
+
+def test_a_search_can_come_to_its_end() -> None:
+    """With one edit and nothing that goes wrong there is a last world."""
+    report = Search(Settings()).run([PLAIN], 100_000)
+
+    assert report.exhausted == 1
+    assert report.violation is None
+
+
+def test_clients_that_are_told_alike_have_the_same_future(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Telling clients apart by all that they ever heard finds no world that is not found anyway."""
+    merged = _idle_worlds()
+
+    reach = Automaton._reach
+
+    def reach_apart(self: Automaton, start: Any, heard: Any) -> int:
+        self._numbers.clear()
+        return reach(self, start, heard)
+
+    monkeypatch.setattr(Automaton, "_reach", reach_apart)
+
+    assert _idle_worlds() == merged
+
+
+def _idle_worlds() -> set[World]:
+    mix = Budget(edits=0, crashes=0, faults=1, meddling=0, restores=0)
+    search = Search(Settings())
+    assert search.run([mix], 100_000).exhausted == 1
+    return {world for world in search.worlds if world.client == IDLE}
+
+
+def test_the_command_prints_its_figures(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """States, depth and violations of each search, and of all of them."""
+    monkeypatch.setattr("sys.argv", ["model", "--states", "3000"])
+
+    assert main() == 0
+
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.partition(":")[0] for line in lines[:3]] == [str(s) for s in SETTINGS]
+    assert lines[3].startswith("3000 states in ")
+    assert lines[3].endswith(", 0 violations")
