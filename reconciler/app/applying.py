@@ -7,7 +7,6 @@ import dataclasses
 import signal
 import uuid
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
@@ -20,7 +19,7 @@ from reconciler.core.events import RunFinished
 from reconciler.core.model import Recorded, Target
 from reconciler.engine.apply import apply
 from reconciler.engine.dispatcher import Halt
-from reconciler.engine.journal import Journal
+from reconciler.engine.journal import Journal, writing_thread
 from reconciler.engine.run import STATE, UNAUTHORISED, UNREACHABLE, ApplyOptions, Run
 from reconciler.errors import StalePlanError, StateError
 from reconciler.ports import Say, StateStore
@@ -148,7 +147,7 @@ async def run_plan(
     command: str,
 ) -> Applied:
     """Carry out a plan that everybody agreed to, on a state that is held."""
-    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="state") as executor:
+    with writing_thread() as executor:
         journal = Journal(store, executor)
         run_id = str(uuid.UUID(int=session.rng.getrandbits(128), version=4))
         log = RunLog.of(

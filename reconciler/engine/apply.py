@@ -56,6 +56,8 @@ from reconciler.engine.run import (
 from reconciler.engine.settle import NEXT_PLAN, forget_missing, hand_over, lose, settle, supersede
 from reconciler.errors import StateError
 
+# So many actions are begun at most, if none of them waits for a cluster: more would fill memory.
+CROWD = 1024
 LET_GO = "the run ended before its answer came"
 
 _COUNTED_AS = {
@@ -184,10 +186,19 @@ async def _carry_out_waves(waves: Sequence[Sequence[AnyAction]], run: Run, tally
 
 
 async def _carry_out_wave(wave: Sequence[AnyAction], run: Run, tally: _Tally) -> list[Outcome]:
-    tasks = [asyncio.create_task(_perform(action, run, tally)) for action in wave]
+    """Everything at once; without a wait for Synced, no more than a crowd of it is begun."""
+    queue, outcomes = iter(wave), list[Outcome]()
+
+    async def work_on() -> None:
+        for action in queue:
+            outcomes.append(await _perform(action, run, tally))
+
+    crowd = len(wave) if run.options.wait else min(CROWD, len(wave))
+    tasks = [asyncio.create_task(work_on()) for _ in range(crowd)]
     drain = asyncio.create_task(_drain(run, tasks))
     try:
-        return list(await asyncio.gather(*tasks))
+        await asyncio.gather(*tasks)
+        return outcomes
     finally:
         drain.cancel()
         for task in tasks:
@@ -195,7 +206,7 @@ async def _carry_out_wave(wave: Sequence[AnyAction], run: Run, tally: _Tally) ->
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _drain(run: Run, tasks: Sequence[asyncio.Task[Outcome]]) -> None:
+async def _drain(run: Run, tasks: Sequence[asyncio.Task[None]]) -> None:
     """After a stop, what is in flight gets a few seconds to come home, then it is let go."""
     await run.halt.wait()
     await run.clock.sleep(run.options.drain)

@@ -175,7 +175,7 @@ class Creation:
             blind = isinstance(verdict, Unclear) and not verdict.listed
             if settled or blind or self._run.clock.monotonic() + interval > end:
                 return verdict
-            await self._run.dispatcher.pause(interval)
+            await self._run.dispatcher.pause(self._run.dispatcher.stretched(interval))
         raise AssertionError("the intervals never end")
 
     async def adopt(self, found: Ours) -> Outcome:

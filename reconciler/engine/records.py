@@ -18,12 +18,12 @@ from reconciler.engine.run import Run
 def new_row(run: Run, desired: Desired) -> Recorded:
     """The intent to create: a new operation that has not been sent."""
     op = run.mint_op()
-    spec = run.redactor.redact(desired.spec)
+    spec, named = run.redactor.redact_and_digest(desired.spec)
     return Recorded(
         op=op,
         address=desired.address,
         own=Own.CREATING,
-        digest=digest(spec),
+        digest=named,
         spec=spec,
         lifecycle=desired.lifecycle,
         marker=str(run.marker(op)),

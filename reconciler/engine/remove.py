@@ -123,7 +123,7 @@ class Removal:
                     return self._fail(f"its deletion cannot be followed: {_words(answer)}")
             if self._run.clock.monotonic() + interval > end:
                 return self._fail(f"still there {self._run.options.wait_timeout:g} s after DELETE")
-            await self._run.dispatcher.pause(interval)
+            await self._run.dispatcher.pause(self._run.dispatcher.stretched(interval))
         raise AssertionError("the intervals never end")
 
     async def _give_up(self, answer: Answer) -> Outcome:

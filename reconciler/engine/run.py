@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import uuid
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -135,7 +135,8 @@ class Work:
         if row.own is Own.GONE:
             self.run.known.pop(row.op, None)
         else:
-            self.run.known[row.op] = row
+            # Nothing that is decided during a run looks at an echo, and there may be thousands.
+            self.run.known[row.op] = replace(row, echo=None)
 
     async def advance(self, row: Recorded, evidence: Evidence, **facts: Any) -> Recorded:
         """Make what the evidence does to a record durable, and return it; raises StateError."""
