@@ -45,15 +45,22 @@ def _list_kinds(names: tuple[str, ...]) -> None:
         click.echo(f"{name:<{width}}  {load_schema(name)['description']}")
 
 
+_PATH = click.Path(path_type=Path)
+_OUT = click.option("--out", type=_PATH, metavar="DIR", help="Folder of the derived files.")
+_OVERLAY = click.option(
+    "--overlay", type=_PATH, metavar="FILE", help="Rules added to the document."
+)
+
+
 def _inputs(command: _Command) -> _Command:
-    path = click.Path(path_type=Path)
-    for decorate in (
-        click.option("--out", type=path, metavar="DIR", help="Folder of the derived files."),
-        click.option("--overlay", type=path, metavar="FILE", help="Rules added to the document."),
-        click.option("--from", "source", type=path, metavar="OPENAPI", help="OpenAPI document."),
-    ):
-        command = decorate(command)
-    return command
+    source = click.option(
+        "--from",
+        "source",
+        type=_PATH,
+        metavar="OPENAPI",
+        help="OpenAPI document: JSON, YAML, or the publisher's Markdown page.",
+    )
+    return source(_OVERLAY(_OUT(command)))
 
 
 @schema.command("derive")
@@ -63,10 +70,32 @@ def derive(source: Path | None, overlay: Path | None, out: Path | None) -> None:
 
     Without options, those of this checkout.
     """
-    from reconciler.openapi.files import find_stale, write_files
+    folder = out or _checkout()
+    _write(_contents(source, overlay), folder)
+
+
+@schema.command("import")
+@click.argument("source", type=_PATH, metavar="FILE")
+@_OVERLAY
+@_OUT
+def import_(source: Path, overlay: Path | None, out: Path | None) -> None:
+    """Take over the publisher's FILE: its Markdown page, or an OpenAPI document in JSON or YAML.
+
+    Writes the document as one in JSON, and the JSON Schemas that follow from it: with --out into
+    DIR, otherwise into this checkout. Where the shipped document has a description of the same
+    thing, that stays, so that only what has changed in substance is written.
+    """
+    from reconciler.openapi.files import import_files, shipped_inputs
+    from reconciler.resources import schemas_folder
 
     folder = out or _checkout()
-    contents = _contents(source, overlay)
+    known, rules = shipped_inputs(schemas_folder())
+    _write(import_files(source, overlay or rules, known), folder)
+
+
+def _write(contents: Mapping[str, bytes], folder: Path) -> None:
+    from reconciler.openapi.files import find_stale, write_files
+
     changed = find_stale(contents, folder)
     write_files({name: contents[name] for name in changed}, folder)
     for name in contents:

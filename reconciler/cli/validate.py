@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from reconciler.cli.console import Console
+from reconciler.cli.excerpts import wanted_excerpts
 from reconciler.cli.options import output_options, state_options
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     help="Show no more than N errors, and what comes before them.",
 )
 @state_options
-@output_options("text", "json")
+@output_options("text", "json", "github", "sarif", "junit", "gitlab")
 def validate(
     paths: tuple[Path, ...],
     changed_since: str | None,
@@ -55,7 +56,6 @@ def validate(
     from reconciler.cli.options import flags_from
     from reconciler.core.diagnostics import has_errors
     from reconciler.errors import InvalidInputError
-    from reconciler.report.documents import diagnostics_document, to_text
 
     console = Console.of(options)
     workspace = open_workspace(paths or (Path(),), flags_from(options), os.environ)
@@ -63,15 +63,52 @@ def validate(
         raise InvalidInputError(
             "no specs were found", hint="give the folder that holds them; *.yaml, *.yml and *.json"
         )
-    loaded = _narrow(workspace.loaded, workspace.settings.root, changed_since, console)
-    found = _named_from_here(loaded)
+    root = workspace.settings.root
+    loaded = _narrow(workspace.loaded, root, changed_since, console)
+    found = loaded.diagnostics
     shown = _first(found, max_errors)
-    console.emit("json", lambda: to_text(diagnostics_document(shown)))
-    counted = (len(loaded.targeted), loaded.targeted_files)
-    console.emit("text", lambda: console.text().validation(shown, *counted))
+    _emit_here(console, loaded, shown)
+    if any(output.format not in ("text", "json") for output in console.outputs):
+        _emit_from_checkout(console, loaded, shown, root, fail_on)
     if len(shown) < len(found):
         console.note(f"{len(found) - len(shown)} more findings are not shown (--max-errors)")
     return 3 if has_errors(found) or (found and fail_on == "warning") else 0
+
+
+def _emit_here(console: Console, loaded: Loaded, shown: Sequence[Diagnostic]) -> None:
+    """The formats whose reader opens a file from the working directory."""
+    from reconciler.report.documents import diagnostics_document, to_text
+
+    found = _named(shown, loaded.prefix)
+    counted = (len(loaded.targeted), loaded.targeted_files)
+    console.emit("json", lambda: to_text(diagnostics_document(found)))
+    excerpts = wanted_excerpts(console) if console.has("text") else None
+    console.emit("text", lambda: console.text().validation(found, *counted, excerpts))
+
+
+def _emit_from_checkout(
+    console: Console, loaded: Loaded, shown: Sequence[Diagnostic], root: Path, fail_on: str
+) -> None:
+    """The formats of CI servers, which know files by their path in the checkout."""
+    from reconciler.core.diagnostics import Severity
+    from reconciler.report.documents import to_text
+    from reconciler.report.github import annotations_text
+    from reconciler.report.gitlab import code_quality_document
+    from reconciler.report.junit import junit_text
+    from reconciler.report.sarif import sarif_document
+    from reconciler.report.text import Text
+    from reconciler.specs.codes import CODES
+    from reconciler.specs.loaded import display_name
+
+    prefix = _prefix_in_checkout(root, loaded.prefix)
+    found = _named(shown, prefix)
+    verdict = Text().validation_verdict(found, len(loaded.targeted), loaded.targeted_files)
+    meanings = {name: code.meaning for name, code in CODES.items()}
+    files = {display_name(one.source.file, prefix) for one in loaded.targeted}
+    console.emit("github", lambda: annotations_text(found, verdict))
+    console.emit("gitlab", lambda: to_text(code_quality_document(found)))
+    console.emit("junit", lambda: junit_text(found, files, Severity(fail_on)))
+    console.emit("sarif", lambda: to_text(sarif_document(found, meanings)))
 
 
 def _narrow(loaded: Loaded, root: Path, revision: str | None, console: Console) -> Loaded:
@@ -86,14 +123,28 @@ def _narrow(loaded: Loaded, root: Path, revision: str | None, console: Console) 
     return narrowed
 
 
-def _named_from_here(loaded: Loaded) -> list[Diagnostic]:
-    """Name files as paths from the working directory, in every format alike."""
+def _named(found: Sequence[Diagnostic], prefix: str) -> list[Diagnostic]:
+    """Name files as paths from where the prefix begins."""
     from dataclasses import replace
 
+    from reconciler.specs.loaded import display_name
+
     return [
-        replace(one, where=replace(one.where, file=loaded.display(one.where)))
-        for one in loaded.diagnostics
+        replace(one, where=replace(one.where, file=display_name(one.where.file, prefix)))
+        for one in found
     ]
+
+
+def _prefix_in_checkout(root: Path, otherwise: str) -> str:
+    """What goes before a name to make a path from the top of the git checkout around the root."""
+    from reconciler.specs.fileaccess import posix_name
+
+    below = root.resolve()
+    for top in (below, *below.parents):
+        # A folder in a clone, a file in a worktree or a submodule; never mind what may not be read.
+        if os.access(top / ".git", os.F_OK):
+            return f"{posix_name(str(below.relative_to(top)))}/"
+    return otherwise
 
 
 def _first(found: Sequence[Diagnostic], errors: int | None) -> Sequence[Diagnostic]:

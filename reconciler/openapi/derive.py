@@ -20,7 +20,7 @@ def derive(document: object, overlay: object) -> dict[str, Schema]:
     Raises InvalidInputError, naming the place, for a document or an overlay that cannot be
     followed to the letter.
     """
-    version = _version(document)
+    version = document_version(document)
     bodies: dict[str, Schema] = {}
     for recipe in read_recipes(overlay):
         base = bodies[recipe.extends] if recipe.extends else _base(document, recipe)
@@ -47,6 +47,26 @@ def standalone(document: object, component: str) -> Schema:
             waiting.extend(references(definitions[name]))
     ordered = {name: definitions[name] for name in components if name in definitions}
     return root | ({"$defs": ordered} if ordered else {})
+
+
+def document_version(document: object) -> str:
+    """Return which version of the API an OpenAPI 3.0 document describes.
+
+    Raises InvalidInputError where it does not say so, or speaks another OpenAPI.
+    """
+    dialect = as_object(document, "OpenAPI document").get("openapi")
+    if not isinstance(dialect, str) or not dialect.startswith("3.0."):
+        raise InvalidInputError(
+            f"#/openapi: expected an OpenAPI 3.0 document, found {dialect!r}",
+            hint="later versions speak JSON Schema already, earlier ones another language",
+        )
+    version = as_object(_section(document, "info"), "#/info").get("version")
+    if not isinstance(version, str):
+        raise InvalidInputError(
+            "#/info/version: the document does not say which API it describes",
+            hint="the version is a string, in YAML also where it looks like a number: quote it",
+        )
+    return version
 
 
 def write_schema(schema: Schema) -> str:
@@ -104,19 +124,6 @@ def _refuse_invalid(name: str, schema: Schema) -> None:
             f"{name}#{pointer}: not a valid JSON Schema: {error.message}",
             hint="look for this place in the OpenAPI document and in the overlay",
         ) from error
-
-
-def _version(document: object) -> str:
-    dialect = as_object(document, "OpenAPI document").get("openapi")
-    if not isinstance(dialect, str) or not dialect.startswith("3.0."):
-        raise InvalidInputError(
-            f"#/openapi: expected an OpenAPI 3.0 document, found {dialect!r}",
-            hint="later versions speak JSON Schema already, earlier ones another language",
-        )
-    version = as_object(_section(document, "info"), "#/info").get("version")
-    if not isinstance(version, str):
-        raise InvalidInputError("#/info/version: the document does not say which API it describes")
-    return version
 
 
 def _section(document: object, *path: str) -> object:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-import json
+import re
 from collections.abc import Mapping
 from importlib.resources.abc import Traversable
 from pathlib import Path
 
-from reconciler.errors import InvalidInputError, ReconcilerError, Where
-from reconciler.openapi.derive import derive, write_schema
-from reconciler.resources import OVERLAY, SUFFIX
+from reconciler.errors import InvalidInputError, ReconcilerError
+from reconciler.openapi.derive import derive, document_version, write_schema
+from reconciler.openapi.sources import keep_words, load_json, read_document, read_text
+from reconciler.openapi.translate import as_object
+from reconciler.resources import OVERLAY, REINSTALL, SUFFIX
 
-DOCUMENT = "openapi/workloads-v2-2.23.json"
+DOCUMENTS = "openapi"
+_DOCUMENT = "workloads-v2-{}.json"
+_VERSION = re.compile(r"\d[\w.+-]{0,30}", re.ASCII)
 
 
 def derive_files(document: Traversable, overlay: Traversable) -> dict[str, bytes]:
@@ -20,10 +24,32 @@ def derive_files(document: Traversable, overlay: Traversable) -> dict[str, bytes
     Raises InvalidInputError for inputs that cannot be read or followed.
     """
     try:
-        schemas = derive(_read(document), _read(overlay))
+        return _schemas(read_document(document), overlay)
     except RecursionError as error:
-        raise InvalidInputError("the OpenAPI document or the overlay nests too deeply") from error
-    return {f"{name}{SUFFIX}": write_schema(schema).encode() for name, schema in schemas.items()}
+        raise _too_deep() from error
+
+
+def import_files(
+    document: Traversable, overlay: Traversable, known: Traversable
+) -> dict[str, bytes]:
+    """Return the content of a publisher's document and of all that is derived from it, by name.
+
+    The document becomes one in JSON, named after its version, with the words of the known one.
+    Raises InvalidInputError for inputs that cannot be read or followed.
+    """
+    try:
+        whole = keep_words(read_document(document), read_document(known))
+        version = document_version(whole)
+        if not _VERSION.fullmatch(version):
+            raise InvalidInputError(f"#/info/version: {version!r} is not a version such as 2.23")
+        return {
+            f"{DOCUMENTS}/{_DOCUMENT.format(version)}": write_schema(
+                dict(as_object(whole, "#"))
+            ).encode(),
+            **_schemas(whole, overlay),
+        }
+    except RecursionError as error:
+        raise _too_deep() from error
 
 
 def find_stale(expected: Mapping[str, bytes], folder: Traversable) -> dict[str, str]:
@@ -37,14 +63,26 @@ def write_files(contents: Mapping[str, bytes], folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, content in contents.items():
+            (folder / name).parent.mkdir(exist_ok=True)
             (folder / name).write_bytes(content)
     except OSError as error:
         raise ReconcilerError(f"cannot write to {folder}: {error.strerror}") from error
 
 
 def shipped_inputs(folder: Traversable) -> tuple[Traversable, Traversable]:
-    """Return the OpenAPI document and the overlay that lie in a schemas folder."""
-    return folder.joinpath(*DOCUMENT.split("/")), folder.joinpath(OVERLAY)
+    """Return the newest OpenAPI document and the overlay that lie in a schemas folder.
+
+    Raises ReconcilerError where there is no document: the installation is broken.
+    """
+    entries = folder.joinpath(DOCUMENTS)
+    try:
+        documents = [entry for entry in entries.iterdir() if entry.name.endswith(".json")]
+    except OSError:
+        documents = []
+    if not documents:
+        raise ReconcilerError(f"there is no OpenAPI document in {entries}", hint=REINSTALL)
+    newest = max(documents, key=lambda entry: [*map(int, re.findall(r"\d+", entry.name))])
+    return newest, folder.joinpath(OVERLAY)
 
 
 def _verdict(file: Traversable, wanted: bytes) -> str:
@@ -53,14 +91,13 @@ def _verdict(file: Traversable, wanted: bytes) -> str:
     return "" if _bytes(file) == wanted else "stale"
 
 
-def _read(file: Traversable) -> object:
-    try:
-        return json.loads(_bytes(file).decode("utf-8-sig"))
-    except json.JSONDecodeError as error:
-        where = Where(file=str(file), line=error.lineno, column=error.colno)
-        raise InvalidInputError(f"not JSON: {error.msg}", where=where) from error
-    except UnicodeDecodeError as error:
-        raise InvalidInputError(f"{file}: not UTF-8 text") from error
+def _schemas(document: object, overlay: Traversable) -> dict[str, bytes]:
+    schemas = derive(document, load_json(read_text(overlay), str(overlay)))
+    return {f"{name}{SUFFIX}": write_schema(schema).encode() for name, schema in schemas.items()}
+
+
+def _too_deep() -> InvalidInputError:
+    return InvalidInputError("the OpenAPI document or the overlay nests too deeply")
 
 
 def _bytes(file: Traversable) -> bytes:

@@ -30,6 +30,7 @@ from reconciler.core.plan import AnyAction, Delete, GpuTotals, Hold, Plan, Reaso
 from reconciler.errors import ReconcilerError
 from reconciler.report.documents import status_message, status_word
 from reconciler.report.escape import escape_terminal, shorten
+from reconciler.report.excerpts import Excerpts
 
 COLOURS = {
     "create": "green",
@@ -113,8 +114,19 @@ class Text:
             rest.append(f"{summary.skipped} skipped")
         return self._bold(f"Applied: {', '.join(done)}; {', '.join(rest)} ({took:.1f} s).")
 
-    def validation(self, found: Sequence[Diagnostic], workloads: int, files: int) -> str:
-        """Every finding, and the verdict as the last line."""
+    def validation(
+        self,
+        found: Sequence[Diagnostic],
+        workloads: int,
+        files: int,
+        excerpts: Excerpts | None = None,
+    ) -> str:
+        """Every finding, with the line that it is about if asked for, and the verdict."""
+        verdict = self.validation_verdict(found, workloads, files)
+        return f"{self.diagnostics(found, excerpts)}\n{verdict}" if found else verdict
+
+    def validation_verdict(self, found: Sequence[Diagnostic], workloads: int, files: int) -> str:
+        """The last line of a validation."""
         errors = sum(finding.severity is Severity.ERROR for finding in found)
         warnings = len(found) - errors
         counts = [f"{number_of(errors, 'error')}"] if errors else []
@@ -122,8 +134,7 @@ class Text:
         if not errors:
             specs = f"{number_of(workloads, 'workload')} in {number_of(files, 'file')}"
             counts.insert(0, f"{specs}: valid")
-        verdict = self._bold(", ".join(counts) + ".")
-        return f"{self.diagnostics(found)}\n{verdict}" if found else verdict
+        return self._bold(", ".join(counts) + ".")
 
     def records(self, rows: Sequence[Recorded]) -> str:
         """What the state records, a line each."""
@@ -156,9 +167,9 @@ class Text:
         ]
         return columns(("ADDRESS", "STATUS", "GPUS", "ID", "MESSAGE"), table)
 
-    def diagnostics(self, found: Sequence[Diagnostic]) -> str:
+    def diagnostics(self, found: Sequence[Diagnostic], excerpts: Excerpts | None = None) -> str:
         """Every finding, each with its hint below it."""
-        return "\n".join(self._diagnostic(finding) for finding in found)
+        return "\n".join(self._diagnostic(finding, excerpts) for finding in found)
 
     def refusals(self, refusals: Sequence[Refusal]) -> str:
         """Why an apply will not begin."""
@@ -268,12 +279,16 @@ class Text:
         more = f", {unknown} not countable" if unknown else ""
         return f"GPUs {before} → {after} (peak {peak}{more})."
 
-    def _diagnostic(self, finding: Diagnostic) -> str:
+    def _diagnostic(self, finding: Diagnostic, excerpts: Excerpts | None) -> str:
         colour = "red" if finding.severity is Severity.ERROR else "yellow"
         where = finding.where
         place = f"{self._place(where.file)}:{where.line}:{where.column}"
         severity = self._paint(f"{finding.severity.value}:", colour)
         message = f"{place}: {severity} {escape_terminal(finding.message)} ({finding.code})"
+        if excerpts is not None and (drawn := excerpts.draw(where)):
+            (margin, line), (below, carets) = drawn
+            message = f"{message}\n{self._dim(margin)}{line}"
+            message = f"{message}\n{self._dim(below)}{self._paint(carets, colour)}"
         return self._with_hint(message, finding.hint)
 
     def _problem(self, word: str, colour: str, address: Address, message: str, hint: str) -> str:
