@@ -1,7 +1,6 @@
 """Reading and checking many spec files, beside check-jsonschema on the same files in one run.
 
-Whole processes: this program without a memory of earlier runs, with an empty one, and with one of
-files that have not changed since. check-jsonschema is taken from the path, or installed into an
+Whole processes, in turns. check-jsonschema is taken from the path, or installed into an
 environment of its own that is thrown away; it checks the shape of a spec only, without positions.
 """
 
@@ -23,21 +22,21 @@ from shutil import which
 
 from reconciler.resources import schema_text
 
-PEER = "check-jsonschema"
+OURS, PEER = "this program", "check-jsonschema"
+# Without its compiled part, the peer's YAML reader would take many times as long.
+PARTS = (PEER, "ruamel.yaml.clib")
 # One argument list has to hold the names of all files.
 MOST = 20_000
 
-# What the product does for `validate`, with or without a memory, and what it found.
+# What the product does for `validate`, and what it found.
 LOAD = """
 import json, os, sys
 from pathlib import Path
 from reconciler.specs.config import config_file, load_config
 from reconciler.specs.loading import load_specs
-from reconciler.specs.memory import Memory
 root = Path(sys.argv[1])
-memory = Memory(Path(sys.argv[2])) if len(sys.argv) > 2 else None
 config = load_config(config_file(root), root=root)
-loaded = load_specs([root], root=root, config=config, memory=memory)
+loaded = load_specs([root], root=root, config=config)
 print(json.dumps([loaded.files, len(loaded.desired), [str(one) for one in loaded.diagnostics]]))
 sys.stdout.flush()
 os._exit(0)
@@ -186,7 +185,7 @@ def find_peer(folder: Path) -> str | None:
     if found is not None:
         return found
     venv.create(folder, with_pip=True)
-    installer = [str(folder / "bin" / "pip"), "install", "--quiet", PEER]
+    installer = [str(folder / "bin" / "pip"), "install", "--quiet", *PARTS]
     done = subprocess.run(installer, capture_output=True, check=False)
     return str(folder / "bin" / PEER) if done.returncode == 0 else None
 
@@ -214,7 +213,7 @@ def main() -> None:
 
 def compare(folder: Path, arguments: argparse.Namespace) -> None:
     """Measure all in a folder of their own."""
-    root, memory = folder / "specs", folder / "memory"
+    root = folder / "specs"
     paths = write_files(root, min(arguments.count, MOST), arguments.wrong)
     size = sum(path.stat().st_size for path in paths)
     print(f"{len(paths):,} files, {size / 1e6:.1f} MB, {os.cpu_count()} processors, load", end=" ")
@@ -227,27 +226,22 @@ def compare(folder: Path, arguments: argparse.Namespace) -> None:
     environ = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
     environ["PYTHONPYCACHEPREFIX"] = str(folder / "bytecode")
     measure(ours, environ)
-    runs: dict[str, list[Measured]] = {"without a memory": [], "cold": [], "warm": [], PEER: []}
+    runs: dict[str, list[Measured]] = {OURS: [], PEER: []}
     for _ in range(arguments.rounds):
-        memory.unlink(missing_ok=True)
-        runs["without a memory"].append(measure(ours, environ))
-        runs["cold"].append(measure([*ours, str(memory)], environ))
-        runs["warm"].append(measure([*ours, str(memory)], environ))
+        runs[OURS].append(measure(ours, environ))
         if peer is not None:
             check = [peer, "--no-cache", "--schemafile", str(schema), *map(str, paths)]
             runs[PEER].append(measure(check))
-    answers = {one.output for key in runs if key != PEER for one in runs[key]}
+    answers = {one.output for one in runs[OURS]}
     if len(answers) != 1:
         raise SystemExit("the runs of this program differ in what they found")
     files, sound, found = json.loads(answers.pop())
     print(f"{files:,} files read, {sound:,} sound specs, {len(found):,} findings, all runs alike")
     used = {label: report(label, given) for label, given in runs.items() if given}
-    print(f"ratio warm / cold              {used['warm'] / used['cold']:.2f}")
     if peer is None:
         print(f"{PEER} was not asked for, or is not to be had here")
         return
-    for label in ("without a memory", "cold", "warm"):
-        print(f"ratio {label} / {PEER:<19} {used[label] / used[PEER]:.3f}")
+    print(f"ratio {used[OURS] / used[PEER]:.3f}")
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from reconciler.specs.kinds import is_registered, kind_names, versions_of
 from reconciler.specs.kubernetes.rules import check_manifest
 from reconciler.specs.nodes import Node, Step, follow, walk
 from reconciler.specs.policies import Policy, broken_policies
-from reconciler.specs.shapes import did_you_mean, find_breaches, shipped_validator, type_name
+from reconciler.specs.shapes import did_you_mean, find_breaches, shipped_shape, type_name
 from reconciler.specs.sheet import Sheet
 from reconciler.specs.suppressions import Suppressions
 
@@ -66,7 +66,7 @@ def effective(value: Mapping[str, Any], address: Address) -> dict[str, Any]:
 
 
 def _check_shape(sheet: Sheet) -> None:
-    breaches = find_breaches(shipped_validator("spec"), sheet.draft.value)
+    breaches = find_breaches(shipped_shape("spec"), sheet.draft.value)
     if sheet.draft.chain.broken:
         breaches = [one for one in breaches if one.code not in _EXPLAINED_BY_BROKEN_DEFAULTS]
     for breach in breaches:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -19,7 +20,7 @@ from reconciler.specs.globs import BadPatternError, Pattern, read_pattern
 from reconciler.specs.library import read_file
 from reconciler.specs.nodes import Node, Step, place_of_value
 from reconciler.specs.placing import say_breaches
-from reconciler.specs.shapes import find_breaches, shipped_validator
+from reconciler.specs.shapes import find_breaches, shipped_shape
 from reconciler.specs.suppressions import Suppression
 
 _SECRETS = frozenset({"token", "client_id", "client_secret", "clientSecret", "password", "secret"})
@@ -65,6 +66,29 @@ class Config:
     use_env_proxy: bool | None = None
     where: Mapping[str, Where] = field(default_factory=dict)
     diagnostics: tuple[Diagnostic, ...] = ()
+
+
+class Places(Mapping[str, Where]):
+    """Where the top-level values of a document are written, which is only looked up if asked."""
+
+    def __init__(self, document: Document) -> None:
+        self._document = document
+
+    @cached_property
+    def tree(self) -> Node:
+        """The document with the place of every part of it."""
+        return self._document.tree()
+
+    def __getitem__(self, key: str) -> Where:
+        if key not in self._document.value:
+            raise KeyError(key)
+        return place_of_value(self.tree, [key]).where
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._document.value)
+
+    def __len__(self) -> int:
+        return len(self._document.value)
 
 
 def find_root(folder: Path) -> Path:
@@ -126,17 +150,16 @@ def _check(path: Path, document: Document, found: list[Diagnostic]) -> Config:
         found.append(finding("not-a-mapping", message, document.where))
         return Config(path=path, diagnostics=sort_diagnostics(found))
     is_whole = not has_errors(found)
-    tree = document.tree()
-    breaches = find_breaches(shipped_validator("config"), value)
-    found.extend(say_breaches(breaches, tree, hints=_hint_at_secret))
+    places = Places(document)
+    breaches = find_breaches(shipped_shape("config"), value)
+    found.extend(say_breaches(breaches, places.tree, hints=_hint_at_secret) if breaches else ())
     spoilt = {str(breach.path[0]) for breach in breaches if breach.path}
     good = {key: given for key, given in value.items() if is_whole and key not in spoilt}
-    where = {key: place_of_value(tree, [key]).where for key in value}
     return Config(
         path=path,
-        where=MappingProxyType(where),
-        suppressions=_suppressions(good.get("suppressions", ()), tree, found),
-        budgets=_budgets(good, tree),
+        where=places,
+        suppressions=_suppressions(good.get("suppressions", ()), places, found),
+        budgets=_budgets(good, places),
         diagnostics=sort_diagnostics(found),
         **_settings(good),
     )
@@ -164,10 +187,11 @@ def _limits(value: dict[str, Any]) -> Limits:
     )
 
 
-def _budgets(value: dict[str, Any], tree: Node) -> tuple[Budget, ...]:
+def _budgets(value: dict[str, Any], places: Places) -> tuple[Budget, ...]:
     given = value.get("limits", {}).get("gpus")
     if given is None:
         return ()
+    tree = places.tree
     path = ["limits", "gpus"]
     if not isinstance(given, dict):
         return (Budget(project=None, gpus=given, where=place_of_value(tree, path).where),)
@@ -183,27 +207,27 @@ def _budgets(value: dict[str, Any], tree: Node) -> tuple[Budget, ...]:
 
 
 def _suppressions(
-    given: Sequence[dict[str, Any]], tree: Node, found: list[Diagnostic]
+    given: Sequence[dict[str, Any]], places: Places, found: list[Diagnostic]
 ) -> tuple[Suppression, ...]:
     return tuple(
         Suppression(
             codes=tuple(one["codes"]),
-            files=tuple(_patterns(one["files"], tree, ("suppressions", index, "files"), found)),
+            files=tuple(_patterns(one["files"], places, ("suppressions", index, "files"), found)),
             reason=one["reason"],
-            where=place_of_value(tree, ["suppressions", index]).where,
+            where=place_of_value(places.tree, ["suppressions", index]).where,
         )
         for index, one in enumerate(given)
     )
 
 
 def _patterns(
-    lines: Sequence[str], tree: Node, path: Sequence[Step], found: list[Diagnostic]
+    lines: Sequence[str], places: Places, path: Sequence[Step], found: list[Diagnostic]
 ) -> Iterator[Pattern]:
     for index, line in enumerate(lines):
         try:
             pattern = read_pattern(line)
         except BadPatternError as error:
-            where = place_of_value(tree, [*path, index]).where
+            where = place_of_value(places.tree, [*path, index]).where
             found.append(finding("invalid-value", f"'{line}' is not a pattern: {error}", where))
             continue
         if pattern is not None:

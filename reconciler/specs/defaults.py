@@ -13,7 +13,7 @@ from reconciler.specs.files import Found
 from reconciler.specs.library import Library
 from reconciler.specs.merging import merge
 from reconciler.specs.placing import say_breaches
-from reconciler.specs.shapes import find_breaches, shipped_validator
+from reconciler.specs.shapes import find_breaches, shipped_shape
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +67,6 @@ class Defaults:
             message = "defaults are a mapping, shaped like a spec"
             self.findings.append(finding("not-a-mapping", message, document.where))
             return None
-        breaches = find_breaches(shipped_validator("defaults"), document.value)
+        breaches = find_breaches(shipped_shape("defaults"), document.value)
         self.findings.extend(say_breaches(breaches, document.tree()) if breaches else ())
         return None if has_errors(reading.findings) else document

@@ -8,11 +8,9 @@ from typing import Any
 from reconciler.core.diagnostics import Diagnostic, has_errors
 from reconciler.errors import Where
 from reconciler.specs.codes import finding
-from reconciler.specs.jsonreader import read_json
-from reconciler.specs.nodes import Node, plain
+from reconciler.specs.nodes import Node, Parsed, plain
 from reconciler.specs.pages import Page
 from reconciler.specs.quickreader import Quick, read_quickly
-from reconciler.specs.yamlreader import Parsed, read_yaml
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,10 +46,7 @@ class Document:
 
     def tree(self) -> Node:
         """Read the document again, with the place of every key and value."""
-        ignored: list[Diagnostic] = []
-        if self.page.notation == "json":
-            return read_json(self.page, ignored)[0].root
-        return read_yaml(self.page, ignored, self.start, self.end)[0].root
+        return _read_trees(self.page, [], self.start, self.end)[0].root
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +73,7 @@ def read_page(page: Page) -> Reading:
 def read_carefully(page: Page) -> Reading:
     """Read all documents of a page with positions; a text that YAML refuses may still be JSON."""
     found: list[Diagnostic] = []
-    parsed = read_json(page, found) if page.notation == "json" else read_yaml(page, found)
+    parsed = _read_trees(page, found)
     if found and page.notation == "yaml" and page.text.lstrip()[:1] in ("{", "["):
         page, parsed, found = _retry_as_json(page, parsed, found)
     documents = tuple(_from_tree(page, one) for one in parsed if not _is_empty(one))
@@ -87,12 +82,25 @@ def read_carefully(page: Page) -> Reading:
     return Reading(documents=documents, findings=tuple(found))
 
 
+def _read_trees(
+    page: Page, found: list[Diagnostic], start: int = 0, end: int | None = None
+) -> list[Parsed]:
+    # The careful readers are only loaded for what is not plain or not right.
+    if page.notation == "json":
+        from reconciler.specs.jsonreader import read_json
+
+        return read_json(page, found)
+    from reconciler.specs.yamlreader import read_yaml
+
+    return read_yaml(page, found, start, end)
+
+
 def _retry_as_json(
     page: Page, parsed: list[Parsed], found: list[Diagnostic]
 ) -> tuple[Page, list[Parsed], list[Diagnostic]]:
     other: list[Diagnostic] = []
     as_json = Page(file=page.file, text=page.text, notation="json", inside=page.inside)
-    read = read_json(as_json, other)
+    read = _read_trees(as_json, other)
     return (as_json, read, other) if read and not other else (page, parsed, found)
 
 

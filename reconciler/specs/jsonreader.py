@@ -8,10 +8,9 @@ from typing import Any, NoReturn
 
 from reconciler.core.diagnostics import Diagnostic
 from reconciler.specs.codes import finding
-from reconciler.specs.nodes import Entry, Node
+from reconciler.specs.nodes import MAX_DEPTH, MAX_VALUES, Entry, Node, Parsed
 from reconciler.specs.pages import Page
 from reconciler.specs.scalars import read_float, read_integer
-from reconciler.specs.yamlreader import MAX_DEPTH, MAX_VALUES, Parsed
 
 _BLANKS = re.compile(r"[ \t\n\r]*")
 _STRING = re.compile(r'"[^"\\\x00-\x1f]*(?:\\.[^"\\\x00-\x1f]*)*"')

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
@@ -35,7 +37,12 @@ def load_specs(
     With `-` alone the root's files are not specs, while its defaults and manifests still are used.
     Nothing is raised for what files hold or are: see `Loaded.diagnostics`.
     """
-    root = absolute(root)
+    # Thousands of documents hold no cycles, and looking for some takes as long as reading them.
+    with _collector_at_rest():
+        return _load(paths, absolute(root), config, stdin)
+
+
+def _load(paths: Sequence[Path], root: Path, config: Config, stdin: BinaryIO | None) -> Loaded:
     bench = _Bench(config=config, found=list(config.diagnostics))
     bench.policies = load_policies(config, root, bench.found)
     bench.suppressions.configured = config.suppressions
@@ -60,6 +67,17 @@ def load_specs(
         prefix=display_prefix(root, absolute(Path())),
         drafts=bench.drafts,
     )
+
+
+@contextmanager
+def _collector_at_rest() -> Iterator[None]:
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

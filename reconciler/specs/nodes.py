@@ -11,6 +11,10 @@ from reconciler.specs.pages import Page
 
 Step = str | int
 
+# The bounds of every document, aliases expanded.
+MAX_DEPTH = 100
+MAX_VALUES = 100_000
+
 
 @dataclass(slots=True)
 class Node:
@@ -42,6 +46,16 @@ class Node:
 
 
 Entry = tuple[Node, Node]
+
+
+@dataclass(slots=True, kw_only=True)
+class Parsed:
+    """One document of a text: its slice, its tree, and whether a scalar in it is ambiguous."""
+
+    start: int
+    end: int
+    root: Node
+    ambiguous: bool = False
 
 
 def plain(node: Node) -> Any:

@@ -8,10 +8,6 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-from jsonschema import Draft202012Validator, SchemaError
-from jsonschema.protocols import Validator
-from referencing.exceptions import Unresolvable
-
 from reconciler.core.diagnostics import Diagnostic, Severity
 from reconciler.errors import Where
 from reconciler.specs.codes import finding
@@ -20,11 +16,7 @@ from reconciler.specs.globs import BadPatternError, Pattern, read_pattern, selec
 from reconciler.specs.library import read_file
 from reconciler.specs.nodes import Step
 from reconciler.specs.placing import say_at
-from reconciler.specs.shapes import Breach, find_breaches, make_validator
-
-# What a schema that its own metaschema accepts may still raise when it is used.
-_UNUSABLE = (Unresolvable, RecursionError)
-
+from reconciler.specs.shapes import Breach, Shape, find_breaches
 
 _SEVERITIES = {one.value: one for one in Severity}
 _LISTS = ("x-kinds", "x-projects", "x-paths")
@@ -53,7 +45,7 @@ class Policy:
     file: str
     name: str
     title: str
-    validator: Validator
+    shape: Shape
     kinds: tuple[str, ...] = ()
     projects: tuple[str, ...] = ()
     paths: tuple[Pattern, ...] = ()
@@ -120,8 +112,8 @@ def broken_policies(
     """Yield what policies have against an effective spec."""
     for policy in policies:
         try:
-            breaches = find_breaches(policy.validator, spec)
-        except _UNUSABLE as error:
+            breaches = find_breaches(policy.shape, spec)
+        except _unusable() as error:
             breaches = [Breach(code="bad-policy", message=_explain(error), path=(), at_key=True)]
         for breach in breaches:
             yield policy, breach
@@ -154,7 +146,7 @@ def _make(notes: Mapping[str, Any], schema: Any, name: str) -> Policy:
         file=name,
         name=own,
         title=f"policy {notes.get('title') or notes.get('x-id') or name}",
-        validator=make_validator(schema),
+        shape=Shape(schema),
         kinds=kinds,
         projects=projects,
         paths=tuple(pattern for path in paths if (pattern := read_pattern(path))),
@@ -209,19 +201,30 @@ def _problem_of_note(key: str, value: Any) -> tuple[str, str] | None:
 
 
 def _problem(schema: Any) -> str:
+    from jsonschema import Draft202012Validator, SchemaError
+
     if not isinstance(schema, dict | bool):
         return "it is neither a mapping nor a boolean"
     try:
         Draft202012Validator.check_schema(schema)
-        make_validator(schema).is_valid({})
+        Shape(schema).validator.is_valid({})
     except SchemaError as error:
         return str(error.message)
-    except _UNUSABLE as error:
+    except _unusable() as error:
         return _explain(error)
     return ""
 
 
+def _unusable() -> tuple[type[Exception], ...]:
+    """What a schema that its own metaschema accepts may still raise when it is used."""
+    from referencing.exceptions import Unresolvable
+
+    return (Unresolvable, RecursionError)
+
+
 def _explain(error: Exception) -> str:
+    from referencing.exceptions import Unresolvable
+
     if isinstance(error, Unresolvable):
         return f"the reference {error.ref} leads out of the file, and none is fetched"
     return "it refers to itself"

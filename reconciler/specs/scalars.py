@@ -9,10 +9,6 @@ from datetime import date
 from functools import lru_cache
 from typing import Any
 
-import yaml
-from yaml.constructor import SafeConstructor
-from yaml.resolver import Resolver
-
 # Section 10.3.2 of the YAML 1.2.2 specification.
 _NULL = frozenset({"", "~", "null", "Null", "NULL"})
 _BOOL = {
@@ -38,6 +34,11 @@ _LETTERS = {"y": "true", "Y": "true", "n": "false", "N": "false"}
 LARGEST = 2**64 - 1
 SMALLEST = -(2**63)
 _LONGEST = 24
+
+# What 1.1 reads alike, so that most files are read without loading PyYAML's patterns for it:
+# a decimal number, one with a unit, an option, any word but these.
+_ALIKE = re.compile(r"(?:0|[1-9][0-9]{0,17})(?:\.[0-9]{1,17}|m|[KMGTP]i?)?\Z|--?[A-Za-z]|[A-Za-z~]")
+_WORDS = frozenset({"yes", "no", "on", "off", "y", "n"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +71,8 @@ def _read_telling(text: str) -> Plain:
     value, problem = read_core(text)
     if problem:
         return Plain(value, problem=problem)
+    if _ALIKE.match(text) and text.lower() not in _WORDS:
+        return Plain(value)
     older = _LETTERS.get(text) or _read_older(text)
     if older is _SAME or _agree(value, older):
         return Plain(value)
@@ -116,6 +119,8 @@ _SAME: Any = object()
 
 def _read_older(text: str) -> Any:
     """Read by YAML 1.1, as PyYAML does; _SAME for a string."""
+    from yaml.resolver import Resolver
+
     for tag, pattern in Resolver.yaml_implicit_resolvers.get(text[0], ()):
         if pattern.match(text):
             return _construct_older(tag.rpartition(":")[2], text)
@@ -123,11 +128,14 @@ def _read_older(text: str) -> Any:
 
 
 def _construct_older(kind: str, text: str) -> Any:
+    from yaml import ScalarNode
+    from yaml.constructor import SafeConstructor
+
     make = getattr(SafeConstructor, f"construct_yaml_{kind}", None)
     if make is None:
         return _SAME
     try:
-        return make(SafeConstructor(), yaml.ScalarNode(f"tag:yaml.org,2002:{kind}", text))
+        return make(SafeConstructor(), ScalarNode(f"tag:yaml.org,2002:{kind}", text))
     except ValueError:
         return ValueError
 

@@ -5,17 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from difflib import get_close_matches
-from functools import cache
-from typing import Any
-
-from jsonschema import Draft202012Validator
-from jsonschema.protocols import Validator
-from referencing import Registry
+from functools import cache, cached_property
+from typing import TYPE_CHECKING, Any
 
 from reconciler.resources import load_schema
+from reconciler.specs.gates import make_gate
 from reconciler.specs.nodes import Step
 from reconciler.specs.notes import collect_notes
+
+if TYPE_CHECKING:
+    from jsonschema.protocols import Validator
 
 # A jsonschema.ValidationError; its type stubs mix an internal sentinel into every attribute.
 Fault = Any
@@ -38,20 +37,41 @@ class Breach:
     notes: Mapping[str, str] = field(default_factory=dict, compare=False)
 
 
+class Shape:
+    """A schema. Only what its gate declines is worth loading jsonschema, which takes long."""
+
+    def __init__(self, schema: Any) -> None:
+        self.schema = schema
+        self._gate = make_gate(schema)
+
+    @cached_property
+    def validator(self) -> Validator:
+        """A validator that never fetches a remote reference; building one costs milliseconds."""
+        from jsonschema import Draft202012Validator
+        from referencing import Registry
+
+        registry: Registry[Any] = Registry()
+        return Draft202012Validator(self.schema, registry=registry)
+
+    def passes(self, value: Any) -> bool:
+        """Whether a value is beyond doubt what the schema wants."""
+        try:
+            return self._gate(value)
+        except RecursionError:
+            return False
+
+
 @cache
-def shipped_validator(name: str) -> Validator:
-    """Build the validator of a shipped schema, once per process: building costs milliseconds."""
-    return make_validator(load_schema(name))
+def shipped_shape(name: str) -> Shape:
+    """Return the shape of a shipped schema, once per process."""
+    return Shape(load_schema(name))
 
 
-def make_validator(schema: Any) -> Validator:
-    """Build a validator that never fetches a remote reference."""
-    registry: Registry[Any] = Registry()
-    return Draft202012Validator(schema, registry=registry)
-
-
-def find_breaches(validator: Validator, value: Any) -> list[Breach]:
+def find_breaches(shape: Shape, value: Any) -> list[Breach]:
     """Everything that a schema has against a value; several complaints about one place are one."""
+    if shape.passes(value):
+        return []
+    validator = shape.validator
     found: dict[tuple[Any, ...], Breach] = {}
     for error in validator.iter_errors(value):
         notes = collect_notes(validator.schema, error.absolute_schema_path)
@@ -65,6 +85,8 @@ def find_breaches(validator: Validator, value: Any) -> list[Breach]:
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Suggest the closest of some words, or nothing."""
+    from difflib import get_close_matches
+
     lower = {name.lower(): name for name in known}
     close = get_close_matches(word.lower(), list(lower), n=1, cutoff=0.6)
     return f"did you mean '{lower[close[0]]}'?" if close else ""

@@ -14,12 +14,9 @@ import yaml
 
 from reconciler.core.diagnostics import Diagnostic
 from reconciler.specs.codes import finding
-from reconciler.specs.nodes import Entry, Node
+from reconciler.specs.nodes import MAX_DEPTH, MAX_VALUES, Entry, Node, Parsed
 from reconciler.specs.pages import Page
 from reconciler.specs.scalars import read_core, read_plain
-
-MAX_DEPTH = 100
-MAX_VALUES = 100_000
 
 LOADER: Any = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
 
@@ -36,16 +33,6 @@ _SCALAR_TYPES: dict[str, tuple[type, ...]] = {
     "int": (int,),
     "float": (float, int),
 }
-
-
-@dataclass(slots=True, kw_only=True)
-class Parsed:
-    """One document of a text: its slice, its tree, and whether a scalar in it is ambiguous."""
-
-    start: int
-    end: int
-    root: Node
-    ambiguous: bool = False
 
 
 class _GiveUpError(Exception):

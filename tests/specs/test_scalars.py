@@ -3,6 +3,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 
 from reconciler.specs.scalars import Plain, read_plain
 
@@ -86,3 +89,26 @@ def test_what_they_read_differently(text: str, value: Any, older: str) -> None:
 def test_numbers_that_nobody_can_hold(text: str, problem: str) -> None:
     """They are reported, in no time, whatever their length."""
     assert read_plain(text).problem == problem
+
+
+def older_value(text: str) -> Any:
+    """What PyYAML makes of one scalar."""
+    loader: Any = yaml.SafeLoader("")
+    tag = loader.resolve(yaml.ScalarNode, text, (True, False))
+    return loader.construct_object(yaml.ScalarNode(tag, text))
+
+
+@given(
+    st.one_of(
+        st.from_regex(r"[-+.~]{0,2}[0-9]{0,3}[A-Za-z._:]{0,3}[0-9]{0,2}", fullmatch=True),
+        st.sampled_from(
+            ["true", "False", "NULL", "nUll", "yes", "Off", "y", "1E5", "1.5m", "-.inf"]
+        ),
+    )
+)
+def test_what_is_called_alike_is_alike_to_pyyaml(text: str) -> None:
+    """A scalar without a word about YAML 1.1 is the same value to its most common reader."""
+    read = read_plain(text)
+    if text and not read.older and not read.problem:
+        older = older_value(text)
+        assert (type(older), older) == (type(read.value), read.value)

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from reconciler.specs.shapes import Breach, did_you_mean, find_breaches, make_validator
+from reconciler.specs.shapes import Breach, Shape, did_you_mean, find_breaches
 
 PORT = {"type": "object", "properties": {"port": {"type": "integer"}}, "required": ["port"]}
 
@@ -80,7 +80,7 @@ def breach(code: str, message: str, path: tuple[Any, ...] = (), **more: Any) -> 
 )  # fmt: skip
 def test_one_mistake_is_one_sentence(schema: Any, value: Any, expected: Breach) -> None:
     """Alternatives are told as the one that was meant, several complaints as the first."""
-    assert find_breaches(make_validator(schema), value) == [expected]
+    assert find_breaches(Shape(schema), value) == [expected]
 
 
 def test_suggestions_are_close_or_absent() -> None:

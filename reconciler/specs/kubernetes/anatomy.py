@@ -178,12 +178,13 @@ def _steps(pattern: str) -> tuple[str, ...]:
 
 
 def _walk(value: Any, steps: tuple[str, ...], at: int, path: Path) -> Iterator[tuple[Path, Any]]:
-    while at < len(steps) and steps[at] != "*":
+    begun = at
+    while value is not None and at < len(steps) and steps[at] != "*":
         value = value.get(steps[at]) if isinstance(value, dict) else None
-        path = (*path, steps[at])
         at += 1
     if value is None:
         return
+    path += steps[begun:at]
     if at == len(steps):
         yield path, value
         return

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from reconciler.core.diagnostics import Severity
@@ -33,17 +33,24 @@ def check_resources(sheet: Sheet, manifest: Manifest, anatomy: Anatomy) -> None:
         _check_balance(sheet, path, resources)
 
 
-def _find_resources(value: Any, path: Path) -> Iterator[tuple[Path, Manifest]]:
+def _find_resources(value: Any, path: Path) -> list[tuple[Path, Manifest]]:
+    found: list[tuple[Path, Manifest]] = []
+    _collect_resources(value, path, found)
+    return found
+
+
+def _collect_resources(value: Any, path: Path, found: list[tuple[Path, Manifest]]) -> None:
+    # No generator: every part of every manifest comes through here.
     if isinstance(value, list):
         for index, one in enumerate(value):
             if isinstance(one, dict):
-                yield from _find_resources(one, (*path, index))
-    elif isinstance(value, dict):
-        for name, one in value.items():
-            if name == "resources" and isinstance(one, dict):
-                yield (*path, name), one
-            elif isinstance(one, dict | list):
-                yield from _find_resources(one, (*path, name))
+                _collect_resources(one, (*path, index), found)
+        return
+    for name, one in value.items():
+        if isinstance(one, dict) and name == "resources":
+            found.append(((*path, name), one))
+        elif isinstance(one, dict | list):
+            _collect_resources(one, (*path, name), found)
 
 
 def _check_amount(sheet: Sheet, path: Path, name: str, value: Any) -> None:

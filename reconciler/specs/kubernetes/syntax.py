@@ -8,6 +8,10 @@ from __future__ import annotations
 
 import re
 from decimal import Decimal
+from functools import lru_cache
+
+# The same few names, keys and amounts stand in thousands of files.
+_REMEMBERED = 4096
 
 _LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 _SUBDOMAIN = re.compile(rf"{_LABEL.pattern}(\.{_LABEL.pattern})*")
@@ -25,6 +29,7 @@ _LONGEST_QUANTITY = 64
 _BYTES = re.compile(r"([0-9.]+) ?([kKmMgGtT])(i?)[bB]?(?:ytes)?")
 
 
+@lru_cache(maxsize=_REMEMBERED)
 def problem_of_label(text: str) -> str:
     """A DNS label (RFC 1123), such as the name of a container."""
     if len(text) > 63:
@@ -34,6 +39,7 @@ def problem_of_label(text: str) -> str:
     return "may hold lower case letters, digits and '-' only, and begins and ends without a '-'"
 
 
+@lru_cache(maxsize=_REMEMBERED)
 def problem_of_name(text: str, longest: int = 253) -> str:
     """A DNS subdomain (RFC 1123), such as the name of an object."""
     if len(text) > longest:
@@ -43,6 +49,7 @@ def problem_of_name(text: str, longest: int = 253) -> str:
     return "may hold lower case letters, digits, '-' and '.' only, and begins and ends with neither"
 
 
+@lru_cache(maxsize=_REMEMBERED)
 def problem_of_key(text: str) -> str:
     """The key of a label or annotation: a name, or a DNS subdomain, a slash and a name."""
     prefix, slash, name = text.rpartition("/")
@@ -60,6 +67,7 @@ def problem_of_label_value(text: str) -> str:
     return _problem_of_qualified(text) if text else ""
 
 
+@lru_cache(maxsize=_REMEMBERED)
 def _problem_of_qualified(text: str) -> str:
     if len(text) > 63:
         return "has more than 63 characters"
@@ -68,6 +76,7 @@ def _problem_of_qualified(text: str) -> str:
     return "may hold letters, digits, '-', '_' and '.' only, the latter three only inside"
 
 
+@lru_cache(maxsize=_REMEMBERED)
 def problem_of_api_version(text: str) -> str:
     """An API version: a version alone, or a group, a slash and a version."""
     group, slash, version = text.rpartition("/")
@@ -76,6 +85,7 @@ def problem_of_api_version(text: str) -> str:
     return "" if _VERSION.fullmatch(version) else "is not written as <group>/<version>, or v1 alone"
 
 
+@lru_cache(maxsize=_REMEMBERED)
 def problem_of_kind(text: str) -> str:
     """A kind: letters and digits."""
     return "" if _KIND.fullmatch(text) else "is not one word of letters and digits"
@@ -85,7 +95,11 @@ def read_quantity(value: object) -> Decimal | None:
     """An amount of a resource, or None where it is not written as one."""
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         return None
-    text = str(value)
+    return _read_amount(str(value))
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _read_amount(text: str) -> Decimal | None:
     found = _QUANTITY.fullmatch(text) if len(text) <= _LONGEST_QUANTITY else None
     if found is None:
         return None
