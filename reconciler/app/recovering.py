@@ -39,11 +39,16 @@ class Search:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recovered:
-    """What was put back, or would be, and how many workloads of others were seen on the way."""
+    """What was put back, or would be, and what was seen of others on the way.
+
+    `others` counts workloads without our stack's marker, `elsewhere` those of our stack by the
+    lineage of the other state that made them.
+    """
 
     rows: tuple[Recorded, ...]
     lineage: str
     others: int
+    elsewhere: Mapping[str, int]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,13 +82,20 @@ async def recover(
             lineage = _choose(found, search.lineage, store)
             rows = _new_rows(found, lineage, search.selection, store)
             if not rows or not claim.confirm(rows):
-                return Recovered(rows=(), lineage=lineage, others=len(ids) - len(found))
+                return _recovered((), lineage, found, others=len(ids) - len(found))
             if not claim.dry_run:
                 if store is None:
                     create_state(settings.state, met_target(settings, session)).close()
                     store = _open(settings, claim, files)
                 _write(store, claim, rows, lineage)
-            return Recovered(rows=rows, lineage=lineage, others=len(ids) - len(found))
+            return _recovered(rows, lineage, found, others=len(ids) - len(found))
+
+
+def _recovered(
+    rows: tuple[Recorded, ...], lineage: str, found: Sequence[_Found], *, others: int
+) -> Recovered:
+    elsewhere = Counter(each.lineage for each in found if each.lineage != lineage)
+    return Recovered(rows=rows, lineage=lineage, others=others, elsewhere=elsewhere)
 
 
 def _open(settings: Settings, claim: Claim, files: ExitStack) -> SqliteStore:

@@ -82,15 +82,14 @@ def refuse_doubt(rows: Sequence[Recorded]) -> None:
             raise RefusedError(
                 f"{row.address} is in doubt ({row.own.value}): what the server has of it is not "
                 "settled",
-                hint=f"apply again, or settle it: reconciler state resolve {row.address}",
+                hint=f"apply again, or settle it: reconciler state resolve {row.address} --recheck",
             )
         if may_come_true(row, now):
             until = comes_true_until(row).isoformat(timespec="seconds")
             raise RefusedError(
                 f"{row.address} is in doubt: one of its creates was never answered, and may be "
                 f"carried out until {until}",
-                hint="wait until then and try again, or settle it: "
-                f"reconciler state resolve {row.address}",
+                hint="wait until then and try again",
             )
 
 

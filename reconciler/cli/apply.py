@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from reconciler.app.applying import Applied, ApplyRequest
     from reconciler.app.planning import Planned
     from reconciler.cli.progress import ApplyReporter
+    from reconciler.core.events import Event
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -132,7 +133,7 @@ def _carry_out(directory: Path, options: dict[str, Any], *, destroying: bool) ->
             if error.planned is not None:
                 _show(console, error.planned, workspace.prefix)
             raise
-    return _conclude(console, applied)
+    return _conclude(console, applied, reporter.outcomes)
 
 
 def _ask(reporter: ApplyReporter) -> bool:
@@ -169,7 +170,7 @@ def _show(console: Console, planned: Planned, prefix: str) -> None:
         console.line("")
 
 
-def _conclude(console: Console, applied: Applied) -> int:
+def _conclude(console: Console, applied: Applied, outcomes: Sequence[Event]) -> int:
     from reconciler.report.documents import applied_document, to_line, to_text, unsaved_document
     from reconciler.report.history import unsaved_text
 
@@ -177,7 +178,9 @@ def _conclude(console: Console, applied: Applied) -> int:
     if finished is None:
         console.note("Nothing was changed.")
         return 0
-    console.emit("json", lambda: to_text(applied_document(applied.planned.plan, finished)))
+    console.emit(
+        "json", lambda: to_text(applied_document(applied.planned.plan, finished, outcomes))
+    )
     if applied.trouble is not None:
         explain(applied.trouble)
     if finished.stopped_by:

@@ -172,9 +172,13 @@ def recover(
             say=say,
         ),
     )
-    Console().note(
-        f"lineage {found.lineage}; {found.others} other workloads in these projects are not ours"
-    )
+    console = Console()
+    for other, count in found.elsewhere.items():
+        console.note(
+            f"made by another state of this stack, lineage {other}: {count}; to recover them: "
+            f"--lineage {other} --state NEW-FILE, or move this state away first"
+        )
+    console.note(f"not of this stack: {found.others}")
     return _tell(found.rows, options, "Would recover" if options["dry_run"] else "Recovered")
 
 

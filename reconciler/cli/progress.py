@@ -77,6 +77,7 @@ class ApplyReporter:
         self._live: Progress | None = None
         self._task: TaskID | None = None
         self._total = self._done = self._begun = 0
+        self.outcomes: list[Event] = []
 
     def __enter__(self) -> Self:
         self._stack.enter_context(self._heartbeat)
@@ -109,7 +110,10 @@ class ApplyReporter:
 
     def _count(self, event: Event) -> None:
         self._begun += isinstance(event, ActionStarted)
-        self._done += isinstance(event, ActionSucceeded | ActionFailed | ActionSkipped | InDoubt)
+        if isinstance(event, ActionSucceeded | ActionFailed | ActionSkipped | InDoubt):
+            self._done += 1
+            if self._console.has("json"):
+                self.outcomes.append(event)
         self._heartbeat.doing = f"applying: {self._done} of {self._total} done"
         if self._live is not None and self._task is not None:
             self._live.update(self._task, completed=self._done, begun=self._begun - self._done)

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 
-from reconciler.core.model import Address, Live, Missing, Own, Recorded, Remote, Target
+from reconciler.core.model import Address, Live, Missing, Own, Recorded, Remote, Seen, Target
 from reconciler.core.plan import Create, Delete, Plan, Reason, Replace
 
 
@@ -173,7 +173,8 @@ def _check_missing(
     options: GuardOptions,
 ) -> Iterator[Refusal]:
     """Many workloads missing at once look like a wrong server, not like many deletions."""
-    kept = {row.id for row in recorded if row.own is Own.ACCEPTED}
+    # What was missing before, and has been accepted as that, is no news.
+    kept = {row.id for row in recorded if row.own is Own.ACCEPTED and row.seen is not Seen.MISSING}
     answers = [answer for id_, answer in live.items() if id_ in kept]
     # What has a successor of ours was replaced by a run that this state does not know.
     missing = sum(isinstance(a, Missing) and a.successor is None for a in answers)

@@ -18,7 +18,7 @@ from reconciler.core.events import (
     RunStarted,
     Summary,
 )
-from reconciler.core.model import Own, Purpose, Recorded
+from reconciler.core.model import Own, Purpose, Recorded, Seen
 from reconciler.core.plan import (
     AnyAction,
     Create,
@@ -39,7 +39,6 @@ from reconciler.engine.lookup import Ours, look_up
 from reconciler.engine.records import declare
 from reconciler.engine.remove import Removal
 from reconciler.engine.run import (
-    AGAIN,
     CUT_SHORT,
     DEADLINE,
     STATE,
@@ -85,8 +84,8 @@ class _Tally:
         at, address, kind = self._run.at(), action.address, action.kind
         event: Event
         match outcome:
-            case Done(id=id_, detail=detail):
-                self._counts[_COUNTED_AS[kind]] += 1
+            case Done(id=id_, detail=detail, adopted=adopted):
+                self._counts["adopted" if adopted else _COUNTED_AS[kind]] += 1
                 event = ActionSucceeded(
                     at=at, address=address, action=kind, id=id_, took=took, detail=detail
                 )
@@ -98,8 +97,12 @@ class _Tally:
             case Skipped(message=message):
                 self._counts["skipped"] += 1
                 event = ActionSkipped(at=at, address=address, action=kind, message=message)
-            case Doubtful(message=message, hint=hint):
+            case Doubtful(message=message):
                 self._counts["in_doubt"] += 1
+                hint = (
+                    "apply again, which looks for the proof once more; or settle it by hand: "
+                    f"reconciler state resolve {address} --id ID (or --abandon)"
+                )
                 event = InDoubt(at=at, address=address, action=kind, message=message, hint=hint)
             case _:
                 assert_never(outcome)
@@ -120,6 +123,7 @@ async def apply(plan: Plan, run: Run, *, deadline: float) -> RunFinished:
             if held.fails:
                 tally.tell(held, Failed(message=held.detail, id=held.id), 0.0)
         await _bury_outlived(plan, run)
+        await _note_missing(plan, run)
         await _carry_out(plan, run, tally)
     finally:
         watch.cancel()
@@ -147,6 +151,21 @@ async def _bury_outlived(plan: Plan, run: Run) -> None:
     ]
     try:
         await asyncio.gather(*past)
+    except StateError:
+        run.halt.pull(STATE)
+
+
+async def _note_missing(plan: Plan, run: Run) -> None:
+    """What was held as missing once is no news to the next run, and no sign of a wrong server."""
+    noted = [
+        Work(run, row.address, held.kind, held.id).commit(replace(row, seen=Seen.MISSING))
+        for held in plan.holds
+        if held.reason in (Reason.MISSING_ON_SERVER, Reason.RUN_TO_COMPLETION)
+        and (row := held.recorded) is not None
+        and row.seen is not Seen.MISSING
+    ]
+    try:
+        await asyncio.gather(*noted)
     except StateError:
         run.halt.pull(STATE)
 
@@ -238,7 +257,7 @@ def _let_go(action: AnyAction, work: Work, unsent: Failed | Skipped) -> Outcome:
     match row:
         case Recorded(own=Own.CREATING | Own.SUSPECT):
             message = LET_GO if unsent.message == UNSENT else unsent.message
-            return Doubtful(message=message, hint=AGAIN)
+            return Doubtful(message=message)
         case Recorded(own=Own.DELETING):
             message = unsent.message if isinstance(unsent, Failed) else UNDER_WAY
             return Failed(id=row.id, message=message)

@@ -23,7 +23,6 @@ from reconciler.engine.dispatcher import HaltedError
 from reconciler.engine.lookup import Nobody, Ours, Theirs, Unclear, Verdict, look_up
 from reconciler.engine.records import accept, new_row, one_more_send, row_of_stranger
 from reconciler.engine.run import (
-    AGAIN,
     UNSENT,
     Done,
     Doubtful,
@@ -85,7 +84,7 @@ class Creation:
     async def _withdraw(self) -> Outcome:
         """The run ended first: an intent that was certainly not sent is taken back."""
         if self._row.ambiguous:
-            return Doubtful(message="an earlier create is still in doubt", hint=AGAIN)
+            return Doubtful(message="an earlier create is still in doubt")
         if self._row.attempts:
             await self._work.advance(self._row, Evidence.UNSENT, message="never sent")
         return Skipped(message=UNSENT)
@@ -106,7 +105,7 @@ class Creation:
             case Refused() | NotFound() if self._row.ambiguous:
                 return await self._resolve(answer)
             case _ if self._row.ambiguous:
-                return Doubtful(message=answer.message or type(answer).__name__, hint=AGAIN)
+                return Doubtful(message=answer.message or type(answer).__name__)
             case _:
                 return await self._drop(answer.message or type(answer).__name__)
 
@@ -123,10 +122,12 @@ class Creation:
             return done
         return await wait_until_synced(self._work, self._row, done)
 
-    async def _drop(self, message: str, evidence: Evidence = Evidence.UNSENT) -> Outcome:
+    async def _drop(
+        self, message: str, evidence: Evidence = Evidence.UNSENT, *, hint: str = ""
+    ) -> Outcome:
         """A definite no, and nothing that could come true late: there is nothing to remember."""
         self._row = await self._work.advance(self._row, evidence, message=message)
-        return Failed(message=message)
+        return Failed(message=message, hint=hint)
 
     async def _resolve(self, answer: Answer) -> Outcome:
         """The name may be taken, by us or by others: read, prove, and only then decide."""
@@ -142,8 +143,8 @@ class Creation:
         match verdict:
             case Ours():
                 return await self.adopt(verdict)
-            case Theirs(message=message) if gone is Evidence.BURIED:
-                return await self._drop(message, gone)
+            case Theirs(message=message, hint=hint) if gone is Evidence.BURIED:
+                return await self._drop(message, gone, hint=hint)
             case Nobody() if gone is Evidence.BURIED and isinstance(answer, Refused | NotFound):
                 return await self._drop(answer.message, gone)
             case Theirs(message=message):
@@ -159,12 +160,13 @@ class Creation:
         """An owner that cannot be read: an earlier operation of ours if there is one, or others."""
         known = list(self._run.known.values())
         ghosts = [r for r in known if r.own is Own.HAUNTED and r.address == self._row.address]
-        failed = await self._drop(f"{message}; its owner is unknown")
+        hint = f"if it is meant to be this one: reconciler state adopt {self._row.address} --id ID"
+        failed = await self._drop(f"{message}; its owner is unknown", hint=hint)
         for ghost in ghosts:
             await self._work.advance(ghost, Evidence.UNPROVEN, message=message)
         if not ghosts:
             return failed
-        return Doubtful(message="an earlier create of it may have come true", hint=AGAIN)
+        return Doubtful(message="an earlier create of it may have come true")
 
     async def _look_until_settled(self, answer: Answer) -> Verdict:
         """A 409 says that something is there, so a list that does not show it is only late."""
@@ -181,7 +183,8 @@ class Creation:
     async def adopt(self, found: Ours) -> Outcome:
         """Take over what an earlier request made; a changed spec shows in the next plan."""
         remote, op = found.remote, found.marker.op
-        done = Done(id=remote.id, detail="an earlier request had created it; adopted by its marker")
+        detail = "an earlier request had created it; adopted by its marker"
+        done = Done(id=remote.id, detail=detail, adopted=op != self._row.op)
         if op == self._row.op:
             traced = not self._resumed and self._unanswered == 1
             evidence = Evidence.TRACED if traced else Evidence.FOUND
@@ -206,4 +209,4 @@ class Creation:
 
     async def _suspect(self, message: str, evidence: Evidence = Evidence.UNPROVEN) -> Outcome:
         self._row = await self._work.advance(self._row, evidence, message=message)
-        return Doubtful(message=message, hint=AGAIN)
+        return Doubtful(message=message)

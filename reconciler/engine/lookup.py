@@ -25,9 +25,10 @@ class Ours:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Theirs:
-    """A live workload under this name was made by somebody else."""
+    """A live workload under this name was made by somebody else; `hint` where that may be us."""
 
     message: str
+    hint: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +80,7 @@ async def look_up(work: Work, hint: str = "") -> Verdict:
         marker = read_marker(remote.raw_manifest)
         if marker and work.run.owns(marker):
             return Ours(remote=remote, marker=marker)
-        theirs = theirs or _foreign(remote, marker)
+        theirs = theirs or _foreign(remote, marker, work)
     if theirs:
         return theirs
     if candidates.listed and await _is_believable(work):
@@ -108,9 +109,18 @@ async def _find_candidates(work: Work, hint: str) -> _Candidates:
     )
 
 
-def _foreign(remote: Remote, marker: Marker | None) -> Theirs:
+def _foreign(remote: Remote, marker: Marker | None, work: Work) -> Theirs:
     if marker is None:
-        return Theirs(message=f"workload {remote.id} has this name and was not made by this tool")
+        return Theirs(
+            message=f"workload {remote.id} has this name and was not made by this tool",
+            hint=f"to take it over: reconciler state adopt {work.address} --id {remote.id}",
+        )
+    if marker.stack == work.run.stack:
+        return Theirs(
+            message=f"workload {remote.id} has this name and was made by another state of this "
+            f"stack (lineage {marker.lineage})",
+            hint="if that state is lost: move this new one away, then 'reconciler state recover'",
+        )
     return Theirs(
         message=f"workload {remote.id} has this name and belongs to stack {marker.stack!r} "
         f"(state {marker.lineage})"

@@ -24,7 +24,6 @@ UNAUTHORISED = "unauthorised"
 UNREACHABLE = "unreachable"
 DEADLINE = "deadline"
 STATE = "state"
-AGAIN = "run apply again: it sends the same request and looks for the proof once more"
 UNSENT = "the run ended before it was sent"
 CUT_SHORT = "accepted; the wait for Synced was cut short"
 UNDER_WAY = "the deletion is under way; the next run finishes it"
@@ -203,10 +202,11 @@ class Work:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Done:
-    """The action is carried out and recorded."""
+    """The action is carried out and recorded; `adopted` where an earlier run had done it."""
 
     id: str | None = None
     detail: str = ""
+    adopted: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -230,7 +230,6 @@ class Doubtful:
     """Nobody can tell yet whether the action was carried out; the record says so."""
 
     message: str
-    hint: str = ""
 
 
 Outcome = Done | Failed | Skipped | Doubtful

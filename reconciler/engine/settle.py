@@ -17,7 +17,7 @@ from reconciler.engine.create import Creation
 from reconciler.engine.dispatcher import HaltedError
 from reconciler.engine.lookup import Nobody, Ours, Theirs, Unclear, Verdict, look_up
 from reconciler.engine.records import accept, row_of_stranger
-from reconciler.engine.run import AGAIN, UNSENT, Done, Doubtful, Outcome, Skipped, Work
+from reconciler.engine.run import UNSENT, Done, Doubtful, Outcome, Skipped, Work
 
 STILL_IN_DOUBT = "an earlier create is still in doubt"
 MAY_COME_LATE = "it may still be carried out late; looked up again by the next run"
@@ -31,7 +31,7 @@ async def settle(work: Work, row: Recorded) -> Outcome:
     try:
         verdict = await look_up(work)
     except HaltedError:
-        return Doubtful(message=STILL_IN_DOUBT, hint=AGAIN)
+        return Doubtful(message=STILL_IN_DOUBT)
     outcome = await _conclude(work, advance(row, Evidence.RESUMED), verdict)
     await _settle_ghosts(work, row, verdict)
     return outcome
@@ -54,7 +54,7 @@ async def supersede(work: Work, row: Recorded, desired: Desired) -> Outcome:
     try:
         verdict = await look_up(work)
     except HaltedError:
-        return Doubtful(message=STILL_IN_DOUBT, hint=AGAIN)
+        return Doubtful(message=STILL_IN_DOUBT)
     row = advance(row, Evidence.RESUMED)
     if isinstance(verdict, Ours):
         return await _conclude(work, row, verdict)
@@ -84,10 +84,10 @@ async def _conclude(work: Work, row: Recorded, verdict: Verdict) -> Outcome:
             return Done(detail=message)
         case Theirs() | Nobody():
             await work.advance(row, Evidence.ABSENT, message=MAY_COME_LATE)
-            return Doubtful(message=MAY_COME_LATE, hint=AGAIN)
+            return Doubtful(message=MAY_COME_LATE)
         case Unclear(message=message):
             await work.advance(row, Evidence.UNPROVEN, message=message)
-            return Doubtful(message=message, hint=AGAIN)
+            return Doubtful(message=message)
 
 
 async def forget_missing(work: Work, row: Recorded) -> Outcome:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -57,12 +57,15 @@ def event_document(event: Event) -> dict[str, Any]:
     return head | {name: _plain(value) for name, value in values.items()}
 
 
-def applied_document(plan: Plan, finished: RunFinished) -> dict[str, Any]:
-    """How an apply ended: the plan that it carried out, and its last event."""
+def applied_document(
+    plan: Plan, finished: RunFinished, outcomes: Iterable[Event] = ()
+) -> dict[str, Any]:
+    """How an apply ended: the plan that it carried out, each outcome, and its last event."""
     return {
         "format_version": FORMAT_VERSION,
         "tool_version": __version__,
         "digest": plan.digest,
+        "actions": [event_document(event) for event in outcomes],
         "run": event_document(finished),
     }
 

@@ -50,7 +50,7 @@ def inspect_state(path: Path) -> Inspection:
 
 def is_in_doubt(row: Recorded) -> bool:
     """Whether the server may have something that this record does not know, or is losing it."""
-    return row.ambiguous or row.own not in (Own.ACCEPTED, Own.GONE)
+    return row.own not in (Own.ACCEPTED, Own.GONE)
 
 
 def _way_out(path: Path, backups: Iterable[Path]) -> str:

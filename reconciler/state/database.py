@@ -179,7 +179,8 @@ def check_there(path: Path) -> None:
     if not path.exists():
         raise StateError(
             f"there is no state at {path}",
-            hint="the first apply makes one with --init; if there should be one, restore it first",
+            hint="if there was one, restore it or run 'reconciler state recover'; "
+            "only the very first apply makes one, with --init",
         )
     if not path.is_file():
         raise StateError(f"{path} is not a file", hint="give the path of a state with --state")

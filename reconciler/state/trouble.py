@@ -11,8 +11,8 @@ from pathlib import Path
 from reconciler.errors import StateError
 
 RESTORE = (
-    "restore the state from a backup ('reconciler state check' names the newest sound one); "
-    "the server's workloads are untouched"
+    "restore a copy from its .backups folder, or move it away and run "
+    "'reconciler state recover'; the server's workloads are untouched"
 )
 
 
@@ -49,7 +49,7 @@ def naming(path: Path) -> Iterator[None]:
 def _hint(error: Exception) -> str:
     text = str(error)
     if "not a database" in text:
-        return "this file is no state of this program; give another path with --state"
+        return f"this file is no state: give another path with --state, or {RESTORE}"
     if "readonly" in text or isinstance(error, PermissionError):
         return "make the file and its folder writable for this user, or use another --state"
     if "full" in text or "No space" in text:

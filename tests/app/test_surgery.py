@@ -115,7 +115,9 @@ def test_what_is_in_doubt_is_not_forgotten(world: World, path: Path, own: Own) -
         assert caught.value.message == (
             f"4501/a is in doubt ({own}): what the server has of it is not settled"
         )
-        assert caught.value.hint == ("apply again, or settle it: reconciler state resolve 4501/a")
+        assert caught.value.hint == (
+            "apply again, or settle it: reconciler state resolve 4501/a --recheck"
+        )
         assert caught.value.exit_code == 5
     assert world.row("a") == row
 

@@ -392,3 +392,21 @@ def test_a_held_job_is_looked_up_too() -> None:
 
     assert world.row("a").id == world.id_of("a")
     assert not world.plan(*edited).plan.changes
+
+
+def test_what_was_accepted_as_missing_is_no_news_to_the_next_run() -> None:
+    """A cluster that cleans up its finished jobs refuses one run, and not every run after it."""
+    world = World()
+    jobs = [wish(name, kind="Job") for name in ("a", "b", "c", "d")]
+    world.apply(*jobs)
+    for name in ("a", "b", "c"):
+        world.sandbox.store.vanish(world.id_of(name))
+    world.timeline.skip(3600.0)
+
+    refused = world.plan(*jobs).refusals
+    accepted = world.apply(*jobs, request=PlanRequest(allow_missing=3))
+    after = world.plan(*jobs)
+
+    assert [refusal.guard for refusal in refused] == ["mass-missing"]
+    assert accepted.summary == {}
+    assert (after.refusals, after.plan.count("hold")) == ((), 3)

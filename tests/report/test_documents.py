@@ -12,7 +12,7 @@ from jsonschema import Draft202012Validator
 from reconciler import __version__
 from reconciler.core import events
 from reconciler.core.diagnostics import Diagnostic, Severity
-from reconciler.core.events import Event, RunFinished, RunStarted, Summary
+from reconciler.core.events import Event, InDoubt, RunFinished, RunStarted, Summary
 from reconciler.core.judging import PlanOptions
 from reconciler.core.model import Live, Missing, Own, Purpose, Recorded, Seen, Unread
 from reconciler.core.planner import make_plan
@@ -318,13 +318,15 @@ def test_every_kind_of_event_is_published() -> None:
 
 
 def test_the_end_of_an_apply_names_its_plan() -> None:
-    """The digest that was approved, and the last event."""
+    """The digest that was approved, what became of each workload, and the last event."""
     plan = plan_for([make_desired()])
     finished = RunFinished(at=NOW, run="r", took=1.0)
-    assert applied_document(plan, finished) == {
+    doubt = InDoubt(at=NOW, address=make_address(), action="create", message="?")
+    assert applied_document(plan, finished, [doubt]) == {
         "format_version": "1.0",
         "tool_version": __version__,
         "digest": plan.digest,
+        "actions": [event_document(doubt)],
         "run": event_document(finished),
     }
 

@@ -14,8 +14,8 @@ from reconciler.state.sqlite import create_state, open_state
 from tests.factories import make_recorded, make_target
 
 RESTORE = (
-    "restore the state from a backup ('reconciler state check' names the newest sound one); "
-    "the server's workloads are untouched"
+    "restore a copy from its .backups folder, or move it away and run "
+    "'reconciler state recover'; the server's workloads are untouched"
 )
 ANOTHER = "give the path of a state with --state"
 
@@ -56,7 +56,10 @@ def test_an_absent_state(tmp_path: Path) -> None:
     path = tmp_path / "state.db"
     assert refusal(path) == (
         "there is no state at STATE",
-        "the first apply makes one with --init; if there should be one, restore it first",
+        (
+            "if there was one, restore it or run 'reconciler state recover'; "
+            "only the very first apply makes one, with --init"
+        ),
     )
     assert not path.exists()
 
@@ -84,7 +87,7 @@ def test_a_file_that_is_no_database(tmp_path: Path, data: bytes) -> None:
     path.write_bytes(data)
     assert refusal(path) == (
         "the state STATE cannot be used: file is not a database",
-        "this file is no state of this program; give another path with --state",
+        f"this file is no state: give another path with --state, or {RESTORE}",
     )
     assert path.read_bytes() == data
 
