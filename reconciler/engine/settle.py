@@ -77,17 +77,20 @@ async def _conclude(work: Work, row: Recorded, verdict: Verdict) -> Outcome:
         case Ours():
             await _take_over(work, row, verdict)
             await work.advance(row, succession(row, now), purpose=Purpose.SUPERSEDED)
-            return Done(detail=f"{NEVER_CARRIED_OUT}; another of ours has its name")
+            return Done(detail=f"{_end_of(row)}; another of ours has its name")
         case Theirs() | Nobody() if not may_come_true(row, now):
-            message = NOTHING_LEFT if row.own is Own.HAUNTED else NEVER_CARRIED_OUT
-            await work.advance(row, Evidence.BURIED, message=message)
-            return Done(detail=message)
+            await work.advance(row, Evidence.BURIED, message=_end_of(row))
+            return Done(detail=_end_of(row))
         case Theirs() | Nobody():
             await work.advance(row, Evidence.ABSENT, message=MAY_COME_LATE)
             return Doubtful(message=MAY_COME_LATE)
         case Unclear(message=message):
             await work.advance(row, Evidence.UNPROVEN, message=message)
             return Doubtful(message=message)
+
+
+def _end_of(row: Recorded) -> str:
+    return NOTHING_LEFT if row.own is Own.HAUNTED else NEVER_CARRIED_OUT
 
 
 async def forget_missing(work: Work, row: Recorded) -> Outcome:
