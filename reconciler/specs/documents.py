@@ -8,9 +8,9 @@ from typing import Any
 from reconciler.core.diagnostics import Diagnostic, has_errors
 from reconciler.errors import Where
 from reconciler.specs.codes import finding
-from reconciler.specs.nodes import Node, Parsed, plain
+from reconciler.specs.nodes import Node, Parsed, Quick, plain
 from reconciler.specs.pages import Page
-from reconciler.specs.quickreader import Quick, read_quickly
+from reconciler.specs.quickreader import read_quickly
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

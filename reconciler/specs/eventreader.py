@@ -7,8 +7,7 @@ from typing import Any, NoReturn
 
 import yaml
 
-from reconciler.specs.nodes import MAX_DEPTH, MAX_VALUES
-from reconciler.specs.quickreader import Quick
+from reconciler.specs.nodes import MAX_DEPTH, MAX_VALUES, Quick
 from reconciler.specs.scalars import TELLING, read_plain
 from reconciler.specs.yamlreader import FORBIDDEN, LOADER
 

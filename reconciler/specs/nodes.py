@@ -48,6 +48,17 @@ class Node:
 Entry = tuple[Node, Node]
 
 
+@dataclass(frozen=True, slots=True)
+class Quick:
+    """One document: its slice of the text, where its content begins and ends, and its value."""
+
+    start: int
+    end: int
+    first: int
+    last: int
+    value: Any
+
+
 @dataclass(slots=True, kw_only=True)
 class Parsed:
     """One document of a text: its slice, its tree, and whether a scalar in it is ambiguous."""

@@ -7,25 +7,13 @@ position, is read by `yamlreader` or `jsonreader`; a property test holds all way
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from math import isfinite
 from typing import Any, NoReturn
 
 from reconciler.specs.linereader import read_lines
-from reconciler.specs.nodes import MAX_DEPTH, MAX_VALUES
+from reconciler.specs.nodes import MAX_DEPTH, MAX_VALUES, Quick
 from reconciler.specs.pages import Page
 from reconciler.specs.scalars import LARGEST, SMALLEST
-
-
-@dataclass(frozen=True, slots=True)
-class Quick:
-    """One document: its slice of the text, where its content begins and ends, and its value."""
-
-    start: int
-    end: int
-    first: int
-    last: int
-    value: Any
 
 
 class _DeclineError(Exception):
