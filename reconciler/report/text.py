@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
-from typing import Any, assert_never
+from typing import assert_never
 
 import click
 
 from reconciler.core.diagnostics import Diagnostic, Severity
-from reconciler.core.diff import ABSENT, SENSITIVE, FieldChange
+from reconciler.core.diff import FieldChange
 from reconciler.core.events import (
     ActionFailed,
     ActionSkipped,
@@ -28,6 +27,7 @@ from reconciler.core.guards import Refusal
 from reconciler.core.model import Address, Live, Recorded
 from reconciler.core.plan import AnyAction, Delete, GpuTotals, Hold, Plan, Reason, Record, Replace
 from reconciler.errors import ReconcilerError
+from reconciler.report.changes import change_lines
 from reconciler.report.documents import status_message, status_word
 from reconciler.report.escape import escape_terminal, shorten
 from reconciler.report.excerpts import Excerpts
@@ -41,6 +41,7 @@ COLOURS = {
     "record": "blue",
     "hold": "bright_black",
 }
+SIGN_COLOURS = {"+": "green", "-": "red", "~": "yellow", "@": "cyan", " ": ""}
 INDENT = " " * 13
 _PAST = {
     "create": "created",
@@ -245,17 +246,10 @@ class Text:
 
     def _changes(self, changes: Sequence[FieldChange]) -> Iterator[str]:
         for change in changes:
-            pointer = escape_terminal(change.pointer) or "/"
-            shown = change.to_json()
-            before, after = _value(shown["before"]), _value(shown["after"])
-            if change.before is ABSENT:
-                yield self._paint(f"+ {pointer}: {after}", "green")
-            elif change.after is ABSENT:
-                yield self._paint(f"- {pointer}: {before}", "red")
-            elif before == after:
-                yield self._paint(f"~ {pointer}: {after}", "yellow")
-            else:
-                yield self._paint(f"~ {pointer}: {before} → {after}", "yellow")
+            for line in change_lines(change):
+                margin = "  " if line.inner else ""
+                words = f"{margin}{line.sign} {escape_terminal(line.text)}".rstrip()
+                yield self._paint(words, SIGN_COLOURS[line.sign])
 
     def _drift(self, plan: Plan) -> str:
         ended = {a.address for a in plan.changes if isinstance(a, Replace | Delete)}
@@ -316,13 +310,6 @@ class Text:
 
 def _name(address: Address) -> str:
     return escape_terminal(str(address))
-
-
-def _value(value: Any) -> str:
-    """A JSON value on one line, its middle cut out where it is long."""
-    if value == SENSITIVE:
-        return SENSITIVE
-    return shorten(escape_terminal(json.dumps(value, ensure_ascii=False)))
 
 
 def number_of(count: int, noun: str) -> str:
