@@ -8,18 +8,17 @@ from dataclasses import dataclass, replace
 
 from reconciler.app.applying import Applied, run_plan
 from reconciler.app.planning import Planned, met_target, need_same_target, plan_target
-from reconciler.app.runlog import surgery_entry
 from reconciler.app.session import Connector, Session
 from reconciler.app.settings import Settings
 from reconciler.app.states import find_records, read_state
-from reconciler.app.surgery import Confirm, entries
+from reconciler.app.surgery import Confirm, amend
 from reconciler.core.answers import Accepted, Answer, Method, NotFound
 from reconciler.core.marker import Marker, read_marker
 from reconciler.core.model import Address, Desired, Own, Recorded, Remote
 from reconciler.core.plan import Plan, Reason, Resolve
 from reconciler.core.redact import Redactor
 from reconciler.core.transitions import Evidence, advance
-from reconciler.engine.records import row_of_found
+from reconciler.engine.records import accept, adopt_found
 from reconciler.engine.run import ApplyOptions, mint_op
 from reconciler.errors import RefusedError, StateError, UnreachableError, UsageError
 from reconciler.ports import Say
@@ -47,16 +46,14 @@ class _Bench:
     stack: str
 
     def owns(self, marker: Marker) -> bool:
-        return (marker.lineage, marker.stack) == (self.store.header.lineage, self.stack)
+        return marker.is_of(self.store.header.lineage, self.stack)
 
     def finish(self, claim: Claim, action: str, rows: Sequence[Recorded]) -> Sequence[Recorded]:
         """Ask, and write; returns what was written, or would be."""
         if not claim.confirm(rows):
             return ()
         if not claim.dry_run:
-            self.store.back_up()
-            entry = surgery_entry(claim.command, {action: len(rows)})
-            self.store.amend(entry, entries(rows, action), rows=rows)
+            amend(self.store, claim.command, action, rows)
         return rows
 
 
@@ -97,17 +94,9 @@ async def resolve_by_id(
         marker = _check_claim(bench, remote, doubts[0].address)
         row = _pick(doubts, marker, workload_id)
         redactor = Redactor(bench.store.header.lineage)
-        found = row_of_found(
-            remote, row.op, redactor=redactor, declared=row.spec, at=bench.session.clock.now()
-        )
-        settled = advance(
-            row,
-            Evidence.FOUND,
-            id=remote.id,
-            echo=found.echo,
+        settled = replace(
+            accept(row, remote, redactor),
             seen=remote.seen,
-            message="",
-            purpose=None,
             marker=row.marker if marker else "",
         )
         return bench.finish(claim, "resolve", [settled])
@@ -123,9 +112,7 @@ def abandon(settings: Settings, claim: Claim) -> Sequence[Recorded]:
         if not claim.confirm(doubts):
             return ()
         if not claim.dry_run:
-            store.back_up()
-            entry = surgery_entry(claim.command, {"abandon": len(dropped)})
-            store.amend(entry, entries(dropped, "abandon"), rows=dropped)
+            amend(store, claim.command, "abandon", dropped)
         return dropped
 
 
@@ -236,17 +223,14 @@ def _adopted(
     bench: _Bench, remote: Remote, marker: Marker | None, declared: Iterable[Desired]
 ) -> Recorded:
     session, redactor = bench.session, Redactor(bench.store.header.lineage)
-    now = session.clock.now()
-    desired = next((d for d in declared if d.address == remote.address), None)
-    row = row_of_found(
+    now = session.dispatcher.server.now()
+    row = adopt_found(
         remote,
         marker.op if marker else mint_op(now, session.rng),
         redactor=redactor,
-        declared=redactor.redact(desired.spec) if desired else None,
+        desired=next((d for d in declared if d.address == remote.address), None),
         at=now,
     )
-    if desired is not None:
-        row = replace(row, lifecycle=desired.lifecycle, source=desired.source.file)
     # No create of ours made a workload without a marker, so none can come true late.
     return replace(row, marker=str(marker) if marker else "", ambiguous=marker is not None)
 

@@ -11,17 +11,16 @@ from datetime import datetime
 
 from reconciler.app.claiming import Claim
 from reconciler.app.planning import met_target, need_same_target
-from reconciler.app.runlog import surgery_entry
 from reconciler.app.session import Connector, Session
 from reconciler.app.settings import Settings
 from reconciler.app.states import read_state
-from reconciler.app.surgery import entries
+from reconciler.app.surgery import amend
 from reconciler.core.answers import Accepted, Answer, Listed, Method, NotFound
 from reconciler.core.marker import read_marker
 from reconciler.core.model import Address, Desired, Recorded, Remote
 from reconciler.core.redact import Redactor
 from reconciler.core.selection import Selection
-from reconciler.engine.records import row_of_found
+from reconciler.engine.records import adopt_found
 from reconciler.errors import RefusedError, StateError, UnreachableError, UsageError
 from reconciler.ports import Say
 from reconciler.state.sqlite import SqliteStore, create_state, is_there
@@ -128,7 +127,7 @@ async def _find(
     session: Session, ids: Sequence[str], stack: str, wanted: Mapping[Address, Desired]
 ) -> list[_Found]:
     """Those of the listed workloads that are of our stack."""
-    at = session.clock.now()
+    at = session.dispatcher.server.now()
 
     async def find(workload_id: str) -> _Found | None:
         remote = await _read(session, workload_id)
@@ -169,10 +168,7 @@ def _identify(remote: Remote, stack: str, desired: Desired | None, at: datetime)
     if marker is None or marker.stack != stack:
         return None
     redactor = Redactor(marker.lineage)
-    declared = redactor.redact(desired.spec) if desired else None
-    row = row_of_found(remote, marker.op, redactor=redactor, declared=declared, at=at)
-    if desired is not None:
-        row = replace(row, lifecycle=desired.lifecycle, source=desired.source.file)
+    row = adopt_found(remote, marker.op, redactor=redactor, desired=desired, at=at)
     return _Found(lineage=marker.lineage, row=replace(row, marker=str(marker)))
 
 
@@ -214,7 +210,5 @@ def _new_rows(
 
 
 def _write(store: SqliteStore, claim: Claim, rows: Sequence[Recorded], lineage: str) -> None:
-    store.back_up()
-    entry = surgery_entry(claim.command, {"recover": len(rows)})
     taken = lineage if store.header.lineage != lineage else None
-    store.amend(entry, entries(rows, "recover"), rows=rows, lineage=taken)
+    amend(store, claim.command, "recover", rows, lineage=taken)

@@ -19,7 +19,15 @@ from reconciler.state.sqlite import SqliteStore
 Confirm = Callable[[Sequence[Recorded]], bool]
 """Shown what is about to be done; False leaves everything as it is."""
 
-_PAST = {"forget": "forgotten", "protect": "protected", "unprotect": "unprotected"}
+_PAST = {
+    "abandon": "abandoned",
+    "adopt": "adopted",
+    "forget": "forgotten",
+    "protect": "protected",
+    "recover": "recovered",
+    "resolve": "resolved",
+    "unprotect": "unprotected",
+}
 
 
 def back_up(path: Path, to: Path | None, *, dry_run: bool) -> Path:
@@ -48,7 +56,7 @@ def set_protection(
             if not protect:
                 lifecycle = dataclasses.replace(lifecycle, protect=False)
             changed = dataclasses.replace(row, protected=protect, lifecycle=lifecycle)
-            _amend(store, command, "protect" if protect else "unprotect", [changed])
+            amend(store, command, "protect" if protect else "unprotect", [changed])
         return True
 
 
@@ -70,7 +78,7 @@ def forget(
         if not dry_run:
             message = "forgotten by hand"
             forgotten = [advance(row, Evidence.RELEASED, message=message) for row in rows]
-            _amend(store, command, "forget", forgotten)
+            amend(store, command, "forget", forgotten)
         return rows
 
 
@@ -108,7 +116,18 @@ def entries(rows: Sequence[Recorded], action: str, message: str = "") -> list[Ac
     ]
 
 
-def _amend(store: SqliteStore, command: str, action: str, rows: Sequence[Recorded]) -> None:
+def amend(
+    store: SqliteStore,
+    command: str,
+    action: str,
+    rows: Sequence[Recorded],
+    *,
+    lineage: str | None = None,
+) -> None:
+    """Write records changed by hand, a copy of the state first, and the history of it.
+
+    `lineage` is the state's own from now on, if given. Raises StateError.
+    """
     store.back_up()
     run = surgery_entry(command, {_PAST[action]: len(rows)})
-    store.amend(run, entries(rows, action), rows=rows)
+    store.amend(run, entries(rows, action), rows=rows, lineage=lineage)

@@ -24,6 +24,10 @@ class Marker:
     def __str__(self) -> str:
         return f"{self.lineage}/{self.op}"
 
+    def is_of(self, lineage: str, stack: str) -> bool:
+        """Whether this state and this owner made the workload that carries it."""
+        return (self.lineage, self.stack) == (lineage, stack)
+
 
 def mark(manifest: Json, marker: Marker) -> dict[str, Any]:
     """A copy of a manifest that carries the marker; the original is untouched."""

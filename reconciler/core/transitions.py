@@ -155,7 +155,7 @@ def absence(row: Recorded, held_until: datetime | None) -> Evidence:
     """
     if held_until is None:
         return Evidence.ABSENT if row.ambiguous else Evidence.BURIED
-    return Evidence.ABSENT if may_come_true(row, held_until) else Evidence.BURIED
+    return vacancy(row, held_until)
 
 
 def vacancy(row: Recorded, now: datetime) -> Evidence:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Iterable, Sequence
 from dataclasses import replace
 from typing import assert_never
 
@@ -149,10 +149,7 @@ async def _bury_outlived(plan: Plan, run: Run) -> None:
         for row in kept.outlived
         if not may_come_true(row, run.server_time())
     ]
-    try:
-        await asyncio.gather(*past)
-    except StateError:
-        run.halt.pull(STATE)
+    await _write_down(past, run)
 
 
 async def _note_missing(plan: Plan, run: Run) -> None:
@@ -164,8 +161,13 @@ async def _note_missing(plan: Plan, run: Run) -> None:
         and (row := held.recorded) is not None
         and row.seen is not Seen.MISSING
     ]
+    await _write_down(noted, run)
+
+
+async def _write_down(writes: Iterable[Awaitable[object]], run: Run) -> None:
+    """What nothing is sent for; a state that cannot be written ends the run."""
     try:
-        await asyncio.gather(*noted)
+        await asyncio.gather(*writes)
     except StateError:
         run.halt.pull(STATE)
 

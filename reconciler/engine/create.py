@@ -92,7 +92,7 @@ class Creation:
     async def _conclude(self, answer: Answer) -> Outcome:
         match answer:
             case Accepted(remote=remote):
-                row = accept(self._run, self._row, remote)
+                row = accept(self._row, remote, self._run.redactor)
                 # It can be read a minute after this at the latest, not a minute after the send.
                 answered = self._run.server_time().isoformat(timespec="milliseconds")
                 return await self._take(replace(row, last_sent_at=answered), Done(id=remote.id))
@@ -188,7 +188,7 @@ class Creation:
         if op == self._row.op:
             traced = not self._resumed and self._unanswered == 1
             evidence = Evidence.TRACED if traced else Evidence.FOUND
-            return await self._take(accept(self._run, self._row, remote, evidence), done)
+            return await self._take(accept(self._row, remote, self._run.redactor, evidence), done)
         known = self._run.known.get(op)
         if known and (known.own is Own.DELETING or known.id not in (None, remote.id)):
             return await self._leave(f"workload {remote.id} repeats the operation of {known.id}")
@@ -199,7 +199,7 @@ class Creation:
             wanted = self._row
             row = row_of_stranger(self._run, wanted, remote, op, declared=wanted.spec)
             return await self._take(row, done)
-        return await self._take(accept(self._run, known, remote), done)
+        return await self._take(accept(known, remote, self._run.redactor), done)
 
     async def _leave(self, message: str) -> Outcome:
         """Touch nothing that cannot be explained; an intent that was never sent is no doubt."""

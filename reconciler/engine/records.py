@@ -43,14 +43,14 @@ def one_more_send(row: Recorded, at: datetime) -> dict[str, Any]:
 
 
 def accept(
-    run: Run, row: Recorded, remote: Remote, evidence: Evidence = Evidence.FOUND
+    row: Recorded, remote: Remote, redactor: Redactor, evidence: Evidence = Evidence.FOUND
 ) -> Recorded:
     """The record of a workload that the server has, known by its id from now on."""
     return advance(
         row,
         evidence,
         id=remote.id,
-        echo=run.redactor.redact(echo_of(remote)),
+        echo=redactor.redact(echo_of(remote)),
         seen=remote.seen if remote.seen is not Seen.UNKNOWN else Seen.QUEUED,
         message="",
         purpose=None,
@@ -78,8 +78,7 @@ def row_of_found(
     """The record of a workload that somebody else made, or a run that this state knows nothing of.
 
     Of its content only what is declared counts; without a declaration all of it is kept until there
-    is one. Whoever made it may
-    have sent its create more than once, until a moment ago.
+    is one. Whoever made it may have sent its create more than once, until a moment ago.
     """
     echo = redactor.redact(echo_of(remote))
     spec = echo if declared is None else project(echo, declared)
@@ -95,6 +94,17 @@ def row_of_found(
         last_sent_at=at.isoformat(timespec="milliseconds"),
         echo=echo,
     )
+
+
+def adopt_found(
+    remote: Remote, op: str, *, redactor: Redactor, desired: Desired | None, at: datetime
+) -> Recorded:
+    """The record of a found workload, looked after as the file says that declares it, if any."""
+    declared = redactor.redact(desired.spec) if desired else None
+    row = row_of_found(remote, op, redactor=redactor, declared=declared, at=at)
+    if desired is None:
+        return row
+    return replace(row, lifecycle=desired.lifecycle, source=desired.source.file)
 
 
 def declare(row: Recorded, spec: Json) -> Recorded:

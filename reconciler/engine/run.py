@@ -87,7 +87,7 @@ class Run:
 
     def owns(self, marker: Marker) -> bool:
         """Whether a workload that carries this marker is ours: this state's and this stack's."""
-        return (marker.lineage, marker.stack) == (self.lineage, self.stack)
+        return marker.is_of(self.lineage, self.stack)
 
     def observe(self, answer: Answer) -> None:
         """Learn what lives and whose it is, and stop the run where going on is pointless."""

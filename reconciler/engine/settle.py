@@ -72,7 +72,7 @@ async def _conclude(work: Work, row: Recorded, verdict: Verdict) -> Outcome:
     now = work.asked_at
     match verdict:
         case Ours(remote=remote, marker=marker) if marker.op == row.op:
-            await work.commit(accept(work.run, row, remote))
+            await work.commit(accept(row, remote, work.run.redactor))
             return Done(id=remote.id, detail=f"it had been created; {NEXT_PLAN}")
         case Ours():
             await _take_over(work, row, verdict)
@@ -113,11 +113,11 @@ async def hand_over(work: Work, row: Recorded, found: Ours) -> Outcome:
     """Record what has the name of a lost workload, and only then give up what was recorded."""
     remote, op = found.remote, found.marker.op
     if remote.id == row.id:
-        await work.commit(accept(work.run, row, remote))
+        await work.commit(accept(row, remote, work.run.redactor))
         return Done(id=row.id, detail=f"it is there after all; {NEXT_PLAN}")
     if op == row.op:
         lost = await work.advance(row, Evidence.ABSENT, seen=Seen.MISSING)
-        await work.commit(accept(work.run, lost, remote))
+        await work.commit(accept(lost, remote, work.run.redactor))
         return Done(id=remote.id, detail=f"it came to life again as {remote.id}; {NEXT_PLAN}")
     await _take_over(work, row, found)
     await lose(work, row, found)
@@ -142,7 +142,7 @@ async def _take_over(work: Work, row: Recorded, found: Ours) -> None:
     known = work.run.known.get(op)
     if known is not None:
         if known.id is None:
-            await work.commit(accept(work.run, known, remote))
+            await work.commit(accept(known, remote, work.run.redactor))
         return
     # What its spec declared is not known here: the next plan compares it with what is wanted.
     await work.commit(row_of_stranger(work.run, row, remote, op, declared=None))

@@ -27,13 +27,15 @@ class Registry:
 
     async def find_successors(
         self, rows: Sequence[Recorded], live: Mapping[str, Live]
-    ) -> dict[str, Live]:
+    ) -> Mapping[str, Live]:
         """The answers, where a missing one names the workload of ours that has its name since.
 
         A list that cannot be asked leaves an answer as it is: an apply looks again before it acts.
         Raises UnreachableError when the run ends meanwhile.
         """
         lost = [row for row in rows if row.own is Own.ACCEPTED and _is_missing(row, live)]
+        if not lost:
+            return live
         with unless_ended():
             found = await asyncio.gather(*(self._find_successor(row) for row in lost))
         heirs = {row.id: heir for row, heir in zip(lost, found, strict=True) if heir}
@@ -65,7 +67,7 @@ class Registry:
         marker = read_marker(remote.raw_manifest)
         if marker is None or remote.address != row.address or remote.is_gone:
             return False
-        return (marker.lineage, marker.stack) == (self.lineage, self.stack)
+        return marker.is_of(self.lineage, self.stack)
 
 
 def _is_missing(row: Recorded, live: Mapping[str, Live]) -> bool:

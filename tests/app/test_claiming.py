@@ -218,7 +218,7 @@ def test_a_doubt_is_settled_by_the_id_of_what_became_of_it(tmp_path: Path) -> No
     assert settled == ["a ACCEPTED"]
     assert (after.exit_code, after.summary) == (0, {})
     assert office.world.changes() == ["created a"]
-    assert office.history() == ["resolve"]
+    assert office.history() == ["resolved"]
 
 
 def test_a_doubt_is_not_settled_by_what_another_operation_made(tmp_path: Path) -> None:
@@ -256,7 +256,7 @@ def test_a_doubt_can_be_given_up(tmp_path: Path) -> None:
 
     assert _told(dropped) == ["a GONE"]
     assert after.summary == {"created": 1}
-    assert office.history() == ["abandon"]
+    assert office.history() == ["abandoned"]
 
 
 def test_what_is_not_in_doubt_has_nothing_to_settle(tmp_path: Path) -> None:
