@@ -106,10 +106,11 @@ class Delete(_OfRecorded):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Forget(_OfRecorded):
-    """Drop a workload from the state without touching it on the server."""
+    """Drop a workload from the state without touching it on the server; `outlived` as with Keep."""
 
     kind = "forget"
     glyph = "."
+    outlived: tuple[Recorded, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

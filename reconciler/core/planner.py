@@ -129,7 +129,8 @@ def _decide(
             case = _examine(row, desired, world)
             running = None if is_lost(case.live) else row
             action = _with_gpus(judge(case), running, desired)
-            return _with_ghosts(action, case, rows, world), case.drift
+            ghosts = [other for other in rows if other.own is Own.HAUNTED]
+            return _with_ghosts(action, case, ghosts, world), case.drift
     if desired is None:
         return _with_gpus(_watch(rows[0], world), None, None), ()
     return _with_gpus(_make(desired, world.options), None, desired), ()
@@ -199,13 +200,16 @@ def _watch(row: Recorded, world: _World) -> AnyAction:
 
 
 def _with_ghosts(
-    action: AnyAction, case: Case, rows: Sequence[Recorded], world: _World
+    action: AnyAction, case: Case, ghosts: Sequence[Recorded], world: _World
 ) -> AnyAction:
     """While one workload has the name, no older request can take it (assumption A1)."""
-    if not (isinstance(action, Keep | Hold) and isinstance(case.live, Remote)):
-        return action
-    past = tuple(row for row in rows if row.own is Own.HAUNTED and _is_past(row, world))
-    return replace(action, outlived=past)
+    there = isinstance(case.live, Remote)
+    past = tuple(row for row in ghosts if there and _is_past(row, world))
+    if action.reason is Reason.FORGOTTEN_ON_REMOVE and len(past) < len(ghosts):
+        # Once it is forgotten, nothing would tell it from what the older request may have made.
+        detail = f"{action.detail}; not forgotten while an older create of it may still come true"
+        return Hold(**case.common(Reason.IN_DOUBT, detail), recorded=case.row)
+    return replace(action, outlived=past) if isinstance(action, Keep | Hold | Forget) else action
 
 
 def _is_past(row: Recorded, world: _World) -> bool:

@@ -52,7 +52,15 @@ from reconciler.engine.run import (
     Skipped,
     Work,
 )
-from reconciler.engine.settle import NEXT_PLAN, forget_missing, hand_over, lose, settle, supersede
+from reconciler.engine.settle import (
+    NEXT_PLAN,
+    find_heir,
+    forget_missing,
+    hand_over,
+    lose,
+    settle,
+    supersede,
+)
 from reconciler.errors import StateError
 
 # So many actions are begun at most, if none of them waits for a cluster: more would fill memory.
@@ -145,7 +153,7 @@ async def _bury_outlived(plan: Plan, run: Run) -> None:
     past = [
         Work(run, row.address, kept.kind, kept.id).advance(row, Evidence.BURIED)
         for kept in plan.actions
-        if isinstance(kept, Keep | Hold)
+        if isinstance(kept, Keep | Hold | Forget)
         for row in kept.outlived
         if not may_come_true(row, run.server_time())
     ]
@@ -291,21 +299,25 @@ async def _act(action: AnyAction, work: Work) -> Outcome:
 
 async def _delete(action: Delete, work: Work) -> Outcome:
     """A late create that may have come true while nobody looked is looked up at once."""
-    removal = Removal(work, action.recorded, Purpose.REMOVED)
-    removed = await removal.carry_out(wait=work.run.options.wait)
-    ghost = work.durable
-    if ghost is None or ghost.own is not Own.HAUNTED:
+    row = action.recorded
+    removed = await Removal(work, row, Purpose.REMOVED).carry_out(wait=work.run.options.wait)
+    if not isinstance(removed, Done):
         return removed
-    if may_come_true(ghost, work.run.server_time()):
+    late: str | None = None
+    match work.durable:
+        case Recorded(own=Own.HAUNTED) as ghost if not may_come_true(ghost, work.run.server_time()):
+            settled = await settle(work, ghost)
+            if isinstance(settled, Doubtful):
+                return settled
+            late = settled.id if isinstance(settled, Done) else None
+        case Recorded(own=Own.GONE) if row.own is Own.DELETING:
+            # Much may have happened since it was begun, also through other copies of the state.
+            late = await find_heir(work, row)
+        case _:
+            pass
+    if late is None:
         return removed
-    settled = await settle(work, ghost)
-    if isinstance(settled, Doubtful):
-        return settled
-    if isinstance(settled, Done) and isinstance(removed, Done) and settled.id:
-        return replace(
-            removed, detail=f"a late create of it came true as {settled.id}; {NEXT_PLAN}"
-        )
-    return removed
+    return replace(removed, detail=f"a late create of it came true as {late}; {NEXT_PLAN}")
 
 
 async def _create(action: Create, work: Work) -> Outcome:

@@ -136,6 +136,21 @@ async def lose(work: Work, row: Recorded, verdict: Verdict) -> None:
     await work.advance(row, evidence, seen=Seen.MISSING)
 
 
+async def find_heir(work: Work, row: Recorded) -> str | None:
+    """The id of another workload of ours that has this name after all, recorded from now on.
+
+    A run that started from another copy of the state may have asked for it, and have been late.
+    """
+    try:
+        verdict = await look_up(work)
+    except HaltedError:
+        return None
+    if not isinstance(verdict, Ours):
+        return None
+    await _take_over(work, row, verdict)
+    return verdict.remote.id
+
+
 async def _take_over(work: Work, row: Recorded, found: Ours) -> None:
     """Record whose it is, if the state does not have its id already."""
     remote, op = found.remote, found.marker.op

@@ -641,6 +641,20 @@ def test_a_ghost_is_outlived_by_the_workload_that_has_its_name() -> None:
     assert late == dataclasses.replace(early, outlived=(GHOST,))
 
 
+def test_what_is_to_be_forgotten_waits_for_its_ghosts() -> None:
+    """Forgotten first, it would be found by the look for the ghost, and recorded once more."""
+    row = dataclasses.replace(ROW, lifecycle=Lifecycle(on_remove=OnRemove.FORGET))
+    (early,) = _plan_later(10, [GHOST, row]).actions
+    (late,) = _plan_later(363, [GHOST, row]).actions
+    detail = (
+        "no spec declares it any more, created by run run-1; left on the server (onRemove: "
+        "forget); not forgotten while an older create of it may still come true"
+    )
+    assert told(early) == (Hold, Reason.IN_DOUBT, detail)
+    assert isinstance(late, Forget)
+    assert (late.recorded, late.outlived) == (row, (GHOST,))
+
+
 def test_what_has_gone_has_no_part_in_a_plan() -> None:
     """A record of something that is gone is history."""
     row = make_recorded(WANTED, own=Own.GONE)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import httpx
 
 from reconciler.core.marker import Marker, mark
+from reconciler.core.model import Own
 from reconciler.core.plan import Hold
 from tests.worlds import LINEAGE, World, is_write, wish
 
@@ -222,6 +224,26 @@ def test_a_conflict_is_a_sign_of_life_whatever_the_list_shows() -> None:
     world.apply(wish("z"))
 
     assert world.live() == ["z"]
+
+
+def test_a_delete_that_is_finished_late_finds_what_another_copy_of_the_state_made() -> None:
+    """The name was free meanwhile, and a create that this copy knows nothing of was late."""
+    world = World()
+    world.apply(wish("a"), wish("z"))
+    world.on_answer = lambda request: world.kill() if is_write(request, "DELETE") else None
+    world.apply(wish("z"))
+    world.on_answer = lambda _: None
+    copy = world.row("a")
+    world.timeline.skip(1.0)
+    world.apply(wish("a"), wish("z"))
+    world.record(copy, replace(world.row("a"), own=Own.GONE))
+    world.timeline.skip(600.0)
+
+    finished = world.apply(wish("z"))
+    world.apply(wish("z"))
+
+    assert finished.told[0].startswith("done: delete 4501/a: a late create of it came true as ")
+    assert (world.live(), world.plan(wish("z")).plan.changes) == (["z"], ())
 
 
 def test_a_delete_that_nobody_saw_the_end_of_looks_for_what_came_after() -> None:
