@@ -181,6 +181,8 @@ class History:
         self._apply_twice(self._discovery)
         self._check_plan(squatted, discovery=self._discovery)
         if not self._discovery:
+            # Without a list, every refused attempt at a stranger's name has begun the quiet anew.
+            self.timeline.skip(PEACE)
             self._apply_twice(True)
             self._check_plan(squatted, discovery=True)
         self._check_world(squatted, known)

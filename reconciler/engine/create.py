@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from datetime import timedelta
 
@@ -35,8 +36,8 @@ from reconciler.engine.wait import poll_intervals, wait_until_synced
 
 # How long a name that answers 409 is looked up before it stays in doubt (assumption A3).
 SETTLING_SECONDS = 60.0
-# An intent is on the disk within this time, or its date is put right.
-PROMPT = timedelta(seconds=5)
+# An intent is followed by its request within this time, or its date is put right.
+PROMPT = timedelta(seconds=1)
 
 
 class Creation:
@@ -54,32 +55,51 @@ class Creation:
         self._resumed = resumed is not None
         self._unanswered = 0
         self._unclear_at = self._row.last_sent_at
+        self._intended_at = work.run.server_time()
         self._body = make_body(desired, work.run.marker(self._row.op))
 
     async def carry_out(self) -> Outcome:
         """Create, settle what is unclear, and wait for the cluster if the run waits."""
         try:
-            answer = await self._work.send(Method.POST, self._attempt)
+            answer = await self._send()
         except HaltedError:
             return await self._withdraw()
         return await self._conclude(answer)
 
+    async def _send(self) -> Answer:
+        """The first intent is written while other requests are in flight, not in place of one."""
+        async with AsyncExitStack() as places:
+            await places.enter_async_context(self._run.dispatcher.ahead)
+            if self._run.halt:
+                raise HaltedError
+            await self._intend()
+
+            async def attempt(tries: Tries) -> Answer:
+                await places.aclose()
+                return await self._attempt(tries)
+
+            return await self._work.send(Method.POST, attempt)
+
     async def _attempt(self, tries: Tries) -> Answer:
         if tries.ambiguous:
             self._note_unanswered()
-        sent_at = self._run.server_time()
-        self._row = await self._work.advance(
-            self._row, Evidence.INTENDED, **one_more_send(self._row, sent_at)
-        )
-        if self._run.server_time() - sent_at > PROMPT:
-            # The disk or the whole machine stood still: the record must not be older than the send.
-            now = self._run.server_time().isoformat(timespec="milliseconds")
+        if tries.sends:
+            await self._intend()
+        if self._run.server_time() - self._intended_at > PROMPT:
+            # The queue, the disk or the machine was slow: no record may be older than its send.
+            self._intended_at = self._run.server_time()
+            now = self._intended_at.isoformat(timespec="milliseconds")
             self._row = replace(self._row, last_sent_at=now)
             await self._work.commit(self._row)
         if self._run.halt:
             # The run was stopped while the intent was being written.
             raise HaltedError
         return await self._run.api.create(self._body)
+
+    async def _intend(self) -> None:
+        self._intended_at = self._run.server_time()
+        sent = one_more_send(self._row, self._intended_at)
+        self._row = await self._work.advance(self._row, Evidence.INTENDED, **sent)
 
     async def _withdraw(self) -> Outcome:
         """The run ended first: an intent that was certainly not sent is taken back."""

@@ -106,7 +106,8 @@ class Dispatcher:
 
     `ceiling` bounds the requests in flight, however much the server would take; `deadline` is a
     time of the monotonic clock after which nothing is sent; `max_rps` bounds the sends per second;
-    `server` is told every answer, so that it knows the server's time.
+    `server` is told every answer, so that it knows the server's time. Whoever has to prepare a
+    request does it under `ahead`, which keeps a place's next request at hand and no more.
     """
 
     def __init__(
@@ -121,6 +122,7 @@ class Dispatcher:
         server: ServerTime | None = None,
     ) -> None:
         self.server = server or ServerTime(clock)
+        self.ahead = asyncio.Semaphore(ceiling)
         self._clock = clock
         self._ceiling = ceiling
         self._rng = rng
