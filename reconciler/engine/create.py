@@ -112,10 +112,10 @@ class Creation:
     async def _conclude(self, answer: Answer) -> Outcome:
         match answer:
             case Accepted(remote=remote):
-                row = accept(self._row, remote, self._run.redactor)
                 # It can be read a minute after this at the latest, not a minute after the send.
                 answered = self._run.server_time().isoformat(timespec="milliseconds")
-                return await self._take(replace(row, last_sent_at=answered), Done(id=remote.id))
+                row = accept(self._row, remote, self._run.redactor, last_sent_at=answered)
+                return await self._take(row, Done(id=remote.id))
             case Conflict():
                 return await self._resolve(answer)
             case Ambiguous() | Unavailable():

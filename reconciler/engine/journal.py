@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import sys
 from collections.abc import Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
@@ -23,11 +24,14 @@ def writing_thread() -> Iterator[Executor]:
     """One thread for a journal, which gets its turns while the event loop is busy."""
     before = sys.getswitchinterval()
     sys.setswitchinterval(_SWITCH_SECONDS)
+    # What was loaded and planned stays to the end: the collector need not look at it any more.
+    gc.freeze()
     try:
         with ThreadPoolExecutor(max_workers=1, thread_name_prefix="state") as executor:
             yield executor
     finally:
         sys.setswitchinterval(before)
+        gc.unfreeze()
 
 
 class Journal:

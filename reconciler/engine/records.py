@@ -43,7 +43,11 @@ def one_more_send(row: Recorded, at: datetime) -> dict[str, Any]:
 
 
 def accept(
-    row: Recorded, remote: Remote, redactor: Redactor, evidence: Evidence = Evidence.FOUND
+    row: Recorded,
+    remote: Remote,
+    redactor: Redactor,
+    evidence: Evidence = Evidence.FOUND,
+    **facts: Any,
 ) -> Recorded:
     """The record of a workload that the server has, known by its id from now on."""
     return advance(
@@ -54,6 +58,7 @@ def accept(
         seen=remote.seen if remote.seen is not Seen.UNKNOWN else Seen.QUEUED,
         message="",
         purpose=None,
+        **facts,
     )
 
 

@@ -135,7 +135,7 @@ class Work:
             self.run.known.pop(row.op, None)
         else:
             # Nothing that is decided during a run looks at an echo, and there may be thousands.
-            self.run.known[row.op] = replace(row, echo=None)
+            self.run.known[row.op] = row if row.echo is None else replace(row, echo=None)
 
     async def advance(self, row: Recorded, evidence: Evidence, **facts: Any) -> Recorded:
         """Make what the evidence does to a record durable, and return it; raises StateError."""
