@@ -14,8 +14,6 @@ from pathlib import Path
 
 from benchmarks.sandboxes import PROGRAM, body, measure, sandbox, write_specs
 
-__all__ = ["body"]
-
 CONCURRENCY = 32
 
 

@@ -28,7 +28,7 @@ def apply(server: Sandbox, folder: Path) -> subprocess.Popen[bytes]:
     """An apply of the folder, with its state beside it."""
     command = [str(PROGRAM), *APPLY, "--state", str(folder.with_suffix(".db"))]
     return subprocess.Popen(
-        command, cwd=folder, env=os.environ | server.exports, stdout=subprocess.DEVNULL
+        command, cwd=folder, env=os.environ | server.variables, stdout=subprocess.DEVNULL
     )
 
 

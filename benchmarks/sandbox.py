@@ -25,9 +25,8 @@ from itertools import cycle
 from pathlib import Path
 from typing import Any
 
-from benchmarks.creates import body
+from benchmarks.sandboxes import PROGRAM, body
 
-PROGRAM = Path(sys.executable).parent / "reconciler"
 CONNECTIONS = 32
 CHECKED = 500
 SECRET = "demo-secret-for-the-local-sandbox-only"

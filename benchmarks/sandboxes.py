@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import subprocess
 import sys
 import time
-import urllib.request
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tools import sandboxes
+
 PROGRAM = Path(sys.executable).parent / "reconciler"
-EXPORTS = ("RUNAI_BASE_URL", "RUNAI_CLIENT_ID", "RUNAI_CLIENT_SECRET")
 
 
 def manifest(name: str) -> dict[str, Any]:
@@ -54,50 +53,8 @@ def write_specs(folder: Path, count: int) -> None:
         (folder / f"bench-{index:05d}.json").write_text(json.dumps(body(index)))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sandbox:
-    """A sandbox that listens; `exports` are the variables that point a client at it."""
-
-    pid: int
-    exports: Mapping[str, str]
-
-    @property
-    def url(self) -> str:
-        """Its base URL."""
-        return self.exports["RUNAI_BASE_URL"]
-
-    def ask(self, path: str, token: str = "", value: Any = None) -> Any:
-        """One request past the product: a GET, or a POST of a value; returns the answer."""
-        headers = {"Content-Type": "application/json"}
-        if token:
-            headers["Authorization"] = f"Bearer {token}"
-        content = None if value is None else json.dumps(value).encode()
-        request = urllib.request.Request(  # noqa: S310 - the sandbox on loopback
-            self.url + path, data=content, headers=headers
-        )
-        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        with opener.open(request) as answer:
-            return json.load(answer)
-
-    def log_in(self) -> str:
-        """A token of the demo client."""
-        login = {
-            "grantType": "client_credentials",
-            "clientID": self.exports["RUNAI_CLIENT_ID"],
-            "clientSecret": self.exports["RUNAI_CLIENT_SECRET"],
-        }
-        token: str = self.ask("/api/v1/token", value=login)["accessToken"]
-        return token
-
-    def live_ids(self) -> list[str]:
-        """The ids of the workloads that the server itself lists."""
-        token, offset, found = self.log_in(), 0, list[str]()
-        while True:
-            page = self.ask(f"/api/v1/workloads?limit=500&offset={offset}", token)
-            found += (item["id"] for item in page["workloads"])
-            if not page.get("next"):
-                return found
-            offset = page["next"]
+class Sandbox(sandboxes.Sandbox):
+    """A sandbox whose processor time counts as well."""
 
     def cpu_seconds(self) -> float:
         """The processor time that the server has used so far."""
@@ -105,27 +62,9 @@ class Sandbox:
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-@contextmanager
-def sandbox(*options: str) -> Iterator[Sandbox]:
-    """Start a sandbox on a free port, and stop it in the end."""
-    process = subprocess.Popen(
-        [str(PROGRAM), "sandbox", "--port", "0", "--quiet", *options],
-        text=True,
-        stdout=subprocess.PIPE,
-    )
-    found: dict[str, str] = {}
-    try:
-        for line in process.stdout or ():
-            if match := re.fullmatch(r"export (\w+)=(\S+)\s*", line):
-                found[match[1]] = match[2]
-            if found.keys() >= set(EXPORTS):
-                break
-        else:
-            raise SystemExit("the sandbox did not start")
-        yield Sandbox(pid=process.pid, exports=found)
-    finally:
-        process.terminate()
-        process.wait()
+def sandbox(*options: str) -> AbstractContextManager[Sandbox]:
+    """A sandbox for as long as the block lasts."""
+    return Sandbox.running(*options)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,7 +90,7 @@ def measure(command: Sequence[str], server: Sandbox, cwd: Path) -> Measured:
     process = subprocess.Popen(
         command,
         cwd=cwd,
-        env=os.environ | server.exports,
+        env=os.environ | server.variables,
         text=True,
         stdout=subprocess.PIPE,
     )

@@ -168,26 +168,33 @@ def bare(settings: Settings) -> None:
         curl_posts = measure(_curl(settings, server, folder, "files"), server, folder)
     took, loop = _took(apply.output), float(posts.output)
     read_loop, refresh_took = float(reads.output), refresh.seconds - blind.seconds
-    print(f"{'creates':<40} {'seconds':>8} {'per second':>11} {'ratio':>7}")
-    for name, seconds, reference in (
+    tabulate(
+        "creates",
+        count,
         ("bare loop, same transport", loop, loop),
         ("reconciler apply, its sending phase", took, loop),
         ("bare loop, whole process", posts.seconds, posts.seconds),
         ("reconciler apply, whole process", apply.seconds, posts.seconds),
         (f"curl under xargs -P {settings.concurrency}", curl_posts.seconds, posts.seconds),
-    ):
-        print(f"{name:<40} {seconds:8.2f} {count / seconds:11.0f} {seconds / reference:7.2f}")
-    print(f"{'reads':<40} {'seconds':>8} {'per second':>11} {'ratio':>7}")
-    for name, seconds, reference in (
+    )
+    tabulate(
+        "reads",
+        count,
         ("bare loop, same transport", read_loop, read_loop),
         ("reconciler plan, less --no-refresh", refresh_took, read_loop),
         ("bare loop, whole process", reads.seconds, reads.seconds),
         ("reconciler plan, whole process", refresh.seconds, reads.seconds),
         (f"curl under xargs -P {settings.concurrency}", curl_reads.seconds, reads.seconds),
-    ):
-        print(f"{name:<40} {seconds:8.2f} {count / seconds:11.0f} {seconds / reference:7.2f}")
+    )
     for name, done in (("apply", apply), ("plan", refresh), ("bare creates", posts)):
         print(f"{name:<14} {done}")
+
+
+def tabulate(title: str, count: int, *rows: tuple[str, float, float]) -> None:
+    """A table of times, each beside the one that it is compared with."""
+    print(f"{title:<40} {'seconds':>8} {'per second':>11} {'ratio':>7}")
+    for name, seconds, reference in rows:
+        print(f"{name:<40} {seconds:8.2f} {count / seconds:11.0f} {seconds / reference:7.2f}")
 
 
 def _bare(settings: Settings, what: str) -> list[str]:

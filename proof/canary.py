@@ -16,7 +16,7 @@ import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -287,7 +287,8 @@ def main() -> int:
         file = Path(name) / "secret"
         file.write_text(Canaries({})["the client secret"])
         with sandbox("--sync-delay", "0s", "--client-secret-file", str(file)) as started:
-            server = Sandbox({**started.variables, "RUNAI_CLIENT_SECRET": file.read_text()})
+            variables = {**started.variables, "RUNAI_CLIENT_SECRET": file.read_text()}
+            server = replace(started, variables=variables)
             with scenario(searches, "a life", server) as search:
                 live_a_life(search, "1")
             with scenario(searches, "drift", server) as search:

@@ -25,7 +25,6 @@ from proof.referee import Wanted, check_converged, check_known, read_rows
 from proof.rounds import APPLY, PLAN, Ground, Round, count_calls, follow, judge_recovery
 from proof.sandboxes import sandbox
 from proof.tracing import NoTracerError, need_strace, strike
-from proof.workloads import spec, write_specs
 from reconciler.errors import ReconcilerError
 
 FEW, MANY = 8, 40
@@ -89,18 +88,6 @@ class Tally:
         sys.stdout.flush()
 
 
-def prepare(here: Round, *, past: bool, count: int = FEW) -> Wanted:
-    """Write the specs; with a past, the state exists and knows the first of them."""
-    names = [f"w{number:02d}" for number in range(count)]
-    if past:
-        write_specs(here.folder, [spec(names[0], here.project)])
-        made = here.run(APPLY, "past")
-        if made.code:
-            raise RuntimeError(f"the past could not be made: {made}")
-    write_specs(here.folder, [spec(name, here.project) for name in names])
-    return Wanted(project=here.project, creates=dict.fromkeys(names, 1))
-
-
 def unsaved_ids(run: Ended) -> set[str]:
     """The ids that a run printed because it could not store them."""
     lines = (line.strip() for line in run.err.splitlines())
@@ -150,7 +137,7 @@ def fail_calls(ground: Ground, tally: Tally, failures: Sequence[Failure], title:
     hurt = unsaved = 0
     for failure in failures:
         with ground.round() as here:
-            wanted = prepare(here, past=failure.thread != "main")
+            wanted = here.prepare(FEW, past=failure.thread != "main")
 
             def attach(stop: Stop, failure: Failure = failure) -> subprocess.Popen[str] | None:
                 if stop.thread != failure.thread:
@@ -169,7 +156,7 @@ def list_failures(ground: Ground, stride: int) -> list[Failure]:
     found = []
     for past in (False, True):
         with ground.round() as here:
-            prepare(here, past=past)
+            here.prepare(FEW, past=past)
             counts = count_calls(here, VICTIM)
         found += [
             Failure(thread, call, error, n, stays)
@@ -191,7 +178,7 @@ def limit_sizes(ground: Ground, tally: Tally, steps: int) -> None:
     hurt = unsaved = 0
     for step in range(steps):
         with ground.round() as here:
-            wanted = prepare(here, past=True, count=MANY)
+            wanted = here.prepare(MANY, past=True)
             limit = here.state.stat().st_size + 4096 * 3 * step
             victim = fork(VICTIM, ground.server.variables, here.folder)
             for stop in victim.stops():
@@ -232,7 +219,7 @@ def fill_disks(ground: Ground, tally: Tally, steps: int) -> None:
             with ground.round() as here:
                 # Only the state lives on the small disk: what is printed has room.
                 here.state.parent.symlink_to(disk)
-                wanted = prepare(here, past=True, count=MANY)
+                wanted = here.prepare(MANY, past=True)
                 ballast, pages = Path(disk) / "ballast", 2 + 5 * step
                 _fill(ballast, spare=4096 * pages)
                 run = here.run(VICTIM, "victim")
@@ -271,7 +258,7 @@ def lose_readers(ground: Ground, tally: Tally) -> None:
     for kind in ("/dev/full", "closed pipe"):
         for form in ("text", "json", "ndjson"):
             with ground.round() as here, deaf_stream(kind) as writer:
-                wanted = prepare(here, past=False)
+                wanted = here.prepare(FEW, past=False)
                 process = begin(
                     [*VICTIM, "-o", form, "-v"],
                     ground.server.variables,
@@ -295,7 +282,7 @@ def lose_everything(ground: Ground, tally: Tally) -> None:
     unsaved = tried = 0
     for kind in ("/dev/full", "closed pipe"):
         with ground.round() as here, deaf_stream(kind) as writer:
-            wanted = prepare(here, past=True)
+            wanted = here.prepare(FEW, past=True)
             limit = here.state.stat().st_size + 4096
             process = begin(
                 VICTIM,

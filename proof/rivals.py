@@ -23,7 +23,6 @@ from proof.forks import Fork, fork, preload
 from proof.referee import Wanted, check_converged
 from proof.rounds import APPLY, Ground, Round, judge_recovery
 from proof.sandboxes import Entry, Sandbox, sandbox
-from proof.workloads import spec, write_specs
 
 RIVALS = 8
 COUNT = 24
@@ -61,18 +60,6 @@ def begin_all(here: Round, *more: str) -> list[Fork]:
     return rivals
 
 
-def prepare(here: Round, *, past: bool) -> Wanted:
-    """Write the specs; with a past, the state is there already."""
-    names = [f"w{number:02d}" for number in range(COUNT)]
-    if past:
-        write_specs(here.folder, [spec(names[0], here.project)])
-        made = here.run(APPLY, "past")
-        if made.code:
-            raise RuntimeError(f"the past could not be made: {made}")
-    write_specs(here.folder, [spec(name, here.project) for name in names])
-    return Wanted(project=here.project, creates=dict.fromkeys(names, 1))
-
-
 def writes(here: Round) -> list[Entry]:
     """What the rivals wrote, in the order of its arrival."""
     found = [entry for entry in here.entries() if entry.is_write]
@@ -105,9 +92,12 @@ def check_posts(here: Round, wanted: Wanted, *, most: int) -> list[str]:
 def turn_away(ground: Ground, _: random.Random, *, past: bool) -> tuple[list[str], list[Ended]]:
     """Without patience one wins, and the others are told who he is."""
     with ground.round() as here:
-        wanted = prepare(here, past=past)
+        wanted = here.prepare(COUNT, past=past)
+        # The winner must outlive every start, or who comes later rightly finds nothing to do.
+        ground.server.order("latency=3s on=POST nth=1")
         rivals = begin_all(here)
         ends = [rival.wait() for rival in rivals]
+        ground.server.order()
         winners = {rival.pid for rival, end in zip(rivals, ends, strict=True) if end.code == OK}
         found = check_turns(here) + check_posts(here, wanted, most=0)
         if len(winners) != 1:
@@ -133,7 +123,7 @@ def _check_turned_away(end: Ended, winners: set[int]) -> list[str]:
 def wait_in_line(ground: Ground, _: random.Random) -> tuple[list[str], list[Ended]]:
     """With patience all of them get their turn, and the first has done it all."""
     with ground.round() as here:
-        wanted = prepare(here, past=True)
+        wanted = here.prepare(COUNT, past=True)
         ends = [rival.wait() for rival in begin_all(here, *PATIENT)]
         found = check_turns(here) + check_posts(here, wanted, most=0)
         found += [f"exit code {end.code}, not 0" for end in ends if end.code]
@@ -143,7 +133,7 @@ def wait_in_line(ground: Ground, _: random.Random) -> tuple[list[str], list[Ende
 def kill_holder(ground: Ground, rng: random.Random) -> tuple[list[str], list[Ended]]:
     """The holder dies in the middle; the next one goes on where it stopped."""
     with ground.round() as here:
-        wanted = prepare(here, past=True)
+        wanted = here.prepare(COUNT, past=True)
         rivals = begin_all(here, *PATIENT)
         count = rng.randint(1, COUNT - CONCURRENCY - 1)
         holder = _await_writer(here, count)

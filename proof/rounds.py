@@ -16,6 +16,7 @@ from proof.forks import Fork, Stop, fork, run_fork
 from proof.referee import Wanted
 from proof.sandboxes import Entry, Resident, Sandbox
 from proof.tracing import finish, listen, read_counts
+from proof.workloads import spec, write_specs
 
 APPLY = ("apply", ".", "--yes", "--init")
 PLAN = ("plan", ".", "--detailed-exitcode")
@@ -69,6 +70,17 @@ class Round:
     def state(self) -> Path:
         """The state file, whether it is there or not."""
         return self.folder / STATE
+
+    def prepare(self, count: int, *, past: bool) -> Wanted:
+        """Write so many specs; with a past, the state exists and knows the first of them."""
+        names = [f"w{number:02d}" for number in range(count)]
+        if past:
+            write_specs(self.folder, [spec(names[0], self.project)])
+            made = self.run(APPLY, "past")
+            if made.code:
+                raise RuntimeError(f"the past could not be made: {made}")
+        write_specs(self.folder, [spec(name, self.project) for name in names])
+        return Wanted(project=self.project, creates=dict.fromkeys(names, 1))
 
     def entries(self) -> list[Entry]:
         """The ledger's entries of this round."""

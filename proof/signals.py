@@ -20,7 +20,6 @@ from proof.forks import preload
 from proof.referee import Wanted, check_converged, check_known
 from proof.rounds import APPLY, Ground, Round, judge_recovery
 from proof.sandboxes import sandbox
-from proof.workloads import spec, write_specs
 
 CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}
 COUNT = 40
@@ -42,13 +41,6 @@ class Stopped:
     run: Ended
     at: float
     took: float
-
-
-def prepare(here: Round) -> Wanted:
-    """Write the specs."""
-    names = [f"w{number:02d}" for number in range(COUNT)]
-    write_specs(here.folder, [spec(name, here.project) for name in names])
-    return Wanted(project=here.project, creates=dict.fromkeys(names, 1))
 
 
 def start(here: Round) -> subprocess.Popen[str]:
@@ -114,7 +106,7 @@ def recover(here: Round, wanted: Wanted) -> tuple[list[str], list[Ended]]:
 def interrupt_at_random(ground: Ground, number: signal.Signals, delay: float) -> list[str]:
     """One signal at a moment between the first import and the last line."""
     with ground.round() as here:
-        wanted = prepare(here)
+        wanted = here.prepare(COUNT, past=False)
         ground.server.order(BUSY)
         process = start(here)
         time.sleep(delay)
@@ -138,7 +130,7 @@ def interrupt_at_random(ground: Ground, number: signal.Signals, delay: float) ->
 def interrupt_deaf(ground: Ground, numbers: Sequence[signal.Signals]) -> list[str]:
     """A server that carries out and never answers: one signal drains, a second ends at once."""
     with ground.round() as here:
-        wanted = prepare(here)
+        wanted = here.prepare(COUNT, past=False)
         ground.server.order(DEAF)
         process = start(here)
         wait_for_writes(here, 4)

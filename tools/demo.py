@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shlex
@@ -10,11 +9,10 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import urllib.request
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+
+from tools.sandboxes import Sandbox, SandboxError
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 PROGRAM = Path(sys.executable).parent / "reconciler"
@@ -81,68 +79,7 @@ class Demo:
         )
 
 
-@contextmanager
-def sandbox(environ: dict[str, str], *options: str) -> Iterator[dict[str, str]]:
-    """A sandbox on a free port, and the variables that point the command line at it."""
-    print(
-        f"{GREEN}$ reconciler {shlex.join(['sandbox', '--port', '0', *options])} &{PLAIN}",
-        flush=True,
-    )
-    process = subprocess.Popen(
-        [str(PROGRAM), "sandbox", "--port", "0", "--quiet", *options],
-        env=environ,
-        text=True,
-        stdout=subprocess.PIPE,
-    )
-    try:
-        yield _read_exports(process)
-    finally:
-        process.terminate()
-        code = process.wait(timeout=30)
-    if code:
-        raise DemoError(f"the sandbox ended with {code}")
-
-
-def _read_exports(process: subprocess.Popen[str]) -> dict[str, str]:
-    found: dict[str, str] = {}
-    for line in process.stdout or ():
-        print(line, end="", flush=True)
-        match = re.fullmatch(r"export (\w+)=(\S+)\s*", line)
-        if match:
-            found[match[1]] = match[2]
-        if {"RUNAI_BASE_URL", "RUNAI_CLIENT_ID", "RUNAI_CLIENT_SECRET"} <= found.keys():
-            return found
-    raise DemoError("the sandbox did not start")
-
-
-def count_on_server(exports: dict[str, str]) -> int:
-    """Ask the server itself, past our own client and state, how many workloads live."""
-    base = exports["RUNAI_BASE_URL"]
-    credentials = {
-        "grantType": "client_credentials",
-        "clientID": exports["RUNAI_CLIENT_ID"],
-        "clientSecret": exports["RUNAI_CLIENT_SECRET"],
-    }
-    login = urllib.request.Request(  # noqa: S310 - the sandbox on loopback
-        f"{base}/api/v1/token",
-        data=json.dumps(credentials).encode(),
-        headers={"Content-Type": "application/json"},
-    )
-    token = _fetch(login)["accessToken"]
-    listing = urllib.request.Request(  # noqa: S310 - the sandbox on loopback
-        f"{base}/api/v1/workloads?limit=500", headers={"Authorization": f"Bearer {token}"}
-    )
-    return len(_fetch(listing)["workloads"])
-
-
-def _fetch(request: urllib.request.Request) -> dict[str, Any]:
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    with opener.open(request, timeout=10) as response:
-        answer: dict[str, Any] = json.load(response)
-        return answer
-
-
-def tell(demo: Demo, exports: dict[str, str]) -> None:
+def tell(demo: Demo, server: Sandbox) -> None:
     """The story: from nothing to a fleet, through a change and a removal, back to nothing."""
     demo.say("Check the specs; this needs no server")
     demo.run("reconciler validate workloads", expect="21 workloads in 18 files: valid")
@@ -152,7 +89,7 @@ def tell(demo: Demo, exports: dict[str, str]) -> None:
 
     demo.say("Do it; --init makes the state, --yes answers the question")
     demo.run("reconciler apply workloads --yes --init", expect="Applied: 21 created")
-    _insist_on(21, exports)
+    _insist_on(21, server)
 
     demo.say("Plan again: nothing is left to do")
     quiet = "Plan: 0 to create, 0 to replace, 0 to delete; 21 unchanged"
@@ -168,24 +105,25 @@ def tell(demo: Demo, exports: dict[str, str]) -> None:
     demo.say("Take one workload out of the specs")
     demo.run("rm workloads/research/reward-model.yaml")
     demo.run("reconciler apply workloads --yes", expect="1 deleted")
-    _insist_on(20, exports)
+    _insist_on(20, server)
 
     demo.say("Take everything away: the guards want to be told so, in numbers")
     demo.run("reconciler destroy workloads --yes", code=5, expect="vector-store")
     demo.run("reconciler state unprotect 4503/vector-store --state workloads/.reconciler/state.db")
     demo.run("reconciler destroy workloads --yes", code=5, expect="--allow-deletes 20")
     demo.run("reconciler destroy workloads --yes --allow-deletes 20", expect="20 deleted")
-    _insist_on(0, exports)
+    _insist_on(0, server)
 
 
-def _insist_on(count: int, exports: dict[str, str]) -> None:
-    there = count_on_server(exports)
+def _insist_on(count: int, server: Sandbox) -> None:
+    """Ask the server itself, past our own client and state, how many workloads live."""
+    there = len(server.live_ids())
     if there != count:
         raise DemoError(f"the server has {there} workloads, not {count}")
     print(f"{DIM}(the server's own list has {there} workloads){PLAIN}", flush=True)
 
 
-def play(story: Callable[[Demo, dict[str, str]], None], *options: str) -> int:
+def play(story: Callable[[Demo, Sandbox], None], *options: str) -> int:
     """Tell a story in a folder of its own, which is gone afterwards, to a sandbox of its own."""
     # Nothing of the caller's may reach the demo: it must never meet a real control plane.
     environ = {
@@ -199,16 +137,21 @@ def play(story: Callable[[Demo, dict[str, str]], None], *options: str) -> int:
         folder = Path(name)
         print(f"{GREEN}$ cp -r examples/workloads workloads{PLAIN}")
         shutil.copytree(REPOSITORY / "examples" / "workloads", folder / "workloads")
+        print(f"{GREEN}$ reconciler {shlex.join(['sandbox', '--port', '0', *options])} &{PLAIN}")
         try:
-            with sandbox(environ, *options) as exports:
-                story(Demo(folder, environ | exports), exports)
-        except (DemoError, OSError, subprocess.TimeoutExpired) as error:
+            with Sandbox.running(*options, environ=environ, show=_show) as server:
+                story(Demo(folder, {**environ, **server.variables}), server)
+        except (DemoError, SandboxError, OSError, subprocess.TimeoutExpired) as error:
             print(f"\n{RED}It failed: {error}{PLAIN}", file=sys.stderr)
             return 1
         except KeyboardInterrupt:
             return 130
     print(f"\n{BOLD}Every step did what it says.{PLAIN}")
     return 0
+
+
+def _show(line: str) -> None:
+    print(line, end="", flush=True)
 
 
 if __name__ == "__main__":

@@ -31,7 +31,7 @@ from proof.model.work import (
     LOOKS,
     SENDS,
     SKIPPED,
-    Halted,
+    HaltedError,
     Sending,
     Steps,
     Verdict,
@@ -48,7 +48,7 @@ class Client(Removing):
         """Read what is recorded, let the planner decide, carry it out."""
         try:
             sights = yield from self.refresh()
-        except Halted:
+        except HaltedError:
             return End(SKIPPED)
         task = rows.decide(tuple(sorted(self.known.values())), sights, self.desire, self.now)
         for past in task.outlived:
@@ -108,7 +108,7 @@ class Client(Removing):
         if lost is not None:
             try:
                 verdict = yield from self.look_up()
-            except Halted:
+            except HaltedError:
                 return End(SKIPPED)
             if verdict.word == "ours":
                 return (yield from self.hand_over(lost, verdict))
@@ -128,7 +128,7 @@ class Client(Removing):
                 sending = self.note_unanswered(sending)
             try:
                 sending, answer = yield from self.attempt(sending)
-            except Halted:
+            except HaltedError:
                 return (yield from self.withdraw(self.known[sending.row.op]))
             ambiguous = ambiguous or isinstance(answer, Unclear)
             if not (isinstance(answer, Unclear | Unsent) and answer.again) or send + 1 == SENDS:
@@ -136,7 +136,7 @@ class Client(Removing):
         return (yield from self.conclude(sending, answer))
 
     def attempt(self, sending: Sending) -> Steps[tuple[Sending, Any]]:
-        """Write the intent down, then send; raises Halted in between."""
+        """Write the intent down, then send; raises HaltedError in between."""
         row = sending.row
         row = yield from self.move(row, Evidence.INTENDED, attempts=row.attempts + 1, sent=self.now)
         answer = yield from self.ask(Post(row.op, row.body))
@@ -180,7 +180,7 @@ class Client(Removing):
         yield from self.commit(row)
         try:
             answer = yield from self.ask(Read(row.id or 0))
-        except Halted:
+        except HaltedError:
             return End(DONE, row.id)
         if isinstance(answer, Found) and row.seen is not Seen.SYNCED:
             yield from self.commit(row._replace(seen=Seen.SYNCED))
@@ -195,7 +195,7 @@ class Client(Removing):
         """The name may be taken, by us or by others."""
         try:
             verdict = yield from self.look_until_settled(answer)
-        except Halted:
+        except HaltedError:
             return (yield from self.suspect(sending.row, Evidence.UNPROVEN))
         row = sending.row
         if sending.unclear_at is not None and self.is_explained(answer, verdict):
@@ -272,7 +272,7 @@ class Client(Removing):
         """Settle a create whose spec has changed since, and make what is wanted now."""
         try:
             verdict = yield from self.look_up()
-        except Halted:
+        except HaltedError:
             return End(DOUBTFUL)
         row = self.advance(row, Evidence.RESUMED)
         if verdict.word == "ours":

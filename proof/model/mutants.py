@@ -53,7 +53,7 @@ class ConflictAfterAmbiguity(Client):
 class AdoptionWithoutProof(Client):
     """Whatever has the name is ours, and a delete does not look whose it is."""
 
-    def is_ours(self, found: Workload) -> bool:  # noqa: ARG002 - that is the mistake
+    def is_ours(self, found: Workload) -> bool:
         """Everything is."""
         return True
 
@@ -61,7 +61,7 @@ class AdoptionWithoutProof(Client):
 class EarlyNotFound(Client):
     """A 404 within a minute of the create is believed."""
 
-    def is_fresh(self, row: Row) -> bool:  # noqa: ARG002 - that is the mistake
+    def is_fresh(self, row: Row) -> bool:
         """Nothing is."""
         return False
 
@@ -69,19 +69,19 @@ class EarlyNotFound(Client):
 class NoLateWindow(Client):
     """A create that was not answered is taken for one that will not be carried out."""
 
-    def may_come_true(self, row: Row, at: int) -> bool:  # noqa: ARG002 - that is the mistake
+    def may_come_true(self, row: Row, at: int) -> bool:
         """Never."""
         return False
 
-    def absence(self, row: Row, held_until: int | None) -> Evidence:  # noqa: ARG002 - that is the mistake
+    def absence(self, row: Row, held_until: int | None) -> Evidence:
         """At once."""
         return Evidence.BURIED
 
-    def vacancy(self, row: Row, at: int) -> Evidence:  # noqa: ARG002 - that is the mistake
+    def vacancy(self, row: Row, at: int) -> Evidence:
         """At once."""
         return Evidence.BURIED
 
-    def succession(self, row: Row, at: int) -> Evidence:  # noqa: ARG002 - that is the mistake
+    def succession(self, row: Row, at: int) -> Evidence:
         """At once."""
         return Evidence.BURIED
 
@@ -145,7 +145,7 @@ class InvisibleForgotten(Client):
 class DeadIdAsDeadOp(Client):
     """An id that is gone counts for all that its operation may have made."""
 
-    def absence(self, row: Row, held_until: int | None) -> Evidence:  # noqa: ARG002 - that is the mistake
+    def absence(self, row: Row, held_until: int | None) -> Evidence:
         """By the clock alone."""
         return self.vacancy(row, self.now)
 
@@ -172,7 +172,7 @@ class GhostLeft(Client):
 class ConflictUnexplained(Client):
     """A 409 that nothing explains yet does not count as a sign of life."""
 
-    def is_explained(self, answer: Any, verdict: Verdict) -> bool:  # noqa: ARG002 - that is the mistake
+    def is_explained(self, answer: Any, verdict: Verdict) -> bool:
         """Everything is."""
         return True
 

@@ -15,7 +15,7 @@ from proof.model.messages import (
     Unsent,
 )
 from proof.model.settling import Settling
-from proof.model.work import DONE, FAILED, LOOKS, SENDS, SKIPPED, Halted, Steps
+from proof.model.work import DONE, FAILED, LOOKS, SENDS, SKIPPED, HaltedError, Steps
 from proof.model.world import Phase, Row
 from reconciler.core.model import Own, Purpose, Seen
 from reconciler.core.transitions import Evidence
@@ -44,13 +44,13 @@ class Removing(Settling):
                 return verified
             if not resumed:
                 row = yield from self.move(row, Evidence.CONDEMNED, purpose=purpose)
-        except Halted:
+        except HaltedError:
             return End(SKIPPED)
         may_be_sent = resumed
         for _ in range(SENDS):
             try:
                 answer = yield from self.ask(Remove(row.id or 0))
-            except Halted:
+            except HaltedError:
                 break
             may_be_sent = may_be_sent or not isinstance(answer, Unsent)
             if not (isinstance(answer, Unclear | Unsent) and answer.again):
@@ -90,7 +90,7 @@ class Removing(Settling):
                     break
                 if look + 1 < LOOKS:
                     yield from self.ask(Pause())
-            except Halted:
+            except HaltedError:
                 break
         return End(FAILED)
 

@@ -114,10 +114,11 @@ def to_row(record: Recorded) -> Row:
 
 
 @cache
-def advance(row: Row, evidence: Evidence, *, id: int | None = None, **facts: Any) -> Row:  # noqa: A002 - the product's word
+def advance(row: Row, evidence: Evidence, **facts: Any) -> Row:
     """The product's table, on a row; raises its TransitionError."""
-    if id is not None:
-        facts["id"] = str(id)
+    id_ = facts.pop("id", None)
+    if id_ is not None:
+        facts["id"] = str(id_)
     if "sent" in facts:
         facts["last_sent_at"] = at(facts.pop("sent")).isoformat()
     return to_row(transitions.advance(to_record(row), evidence, **facts))

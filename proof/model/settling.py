@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from proof.model.messages import End
-from proof.model.work import DONE, DOUBTFUL, SKIPPED, Halted, Sending, Steps, Verdict, Work
+from proof.model.work import DONE, DOUBTFUL, SKIPPED, HaltedError, Sending, Steps, Verdict, Work
 from proof.model.world import Row, Workload
 from reconciler.core.model import Own, Purpose, Seen
 from reconciler.core.transitions import Evidence
@@ -16,7 +16,7 @@ class Settling(Work):
         """Find out what became of a create that nobody wants as it was; never by a POST."""
         try:
             verdict = yield from self.look_up()
-        except Halted:
+        except HaltedError:
             return End(DOUBTFUL)
         resumed = self.advance(row, Evidence.RESUMED)
         ended = yield from self.conclude_settling(resumed, verdict)
@@ -59,7 +59,7 @@ class Settling(Work):
         """Drop the record of a workload that the server lost."""
         try:
             verdict = yield from self.look_up()
-        except Halted:
+        except HaltedError:
             return End(SKIPPED)
         if verdict.word == "ours":
             return (yield from self.hand_over(row, verdict))

@@ -31,7 +31,7 @@ Steps = Generator[Command, Any, T]
 DONE, FAILED, DOUBTFUL, SKIPPED = "done", "failed", "doubtful", "skipped"
 
 
-class Halted(Exception):  # noqa: N818 - the engine's word; it is no error
+class HaltedError(Exception):
     """The run is ending: this request was not sent."""
 
 
@@ -111,13 +111,13 @@ class Work:
         return found.op != FOREIGN
 
     def ask(self, command: Command) -> Steps[Any]:
-        """Send one request; raises Halted."""
+        """Send one request; raises HaltedError."""
         if self.halted:
-            raise Halted
+            raise HaltedError
         answer = yield command
         if isinstance(answer, Stopped):
             self.halted = True
-            raise Halted
+            raise HaltedError
         return answer
 
     def commit(self, row: Row) -> Steps[None]:

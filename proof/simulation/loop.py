@@ -125,9 +125,9 @@ class Loop(asyncio.BaseEventLoop):
         self.call_at(self._timeline.now + seconds, _arrive, future)
         return future
 
-    def run_until_complete(self, future: Coroutine[Any, Any, T]) -> T:  # type: ignore[override]
+    def run(self, main: Coroutine[Any, Any, T]) -> T:
         """Take turns until it is done; raises RuntimeError where it would wait for ever."""
-        task: asyncio.Task[T] = asyncio.Task(future, loop=self)
+        task: asyncio.Task[T] = asyncio.Task(main, loop=self)
         asyncio._set_running_loop(self)
         try:
             self._take_turns(task)

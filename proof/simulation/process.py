@@ -263,7 +263,7 @@ def run_all(processes: Sequence[Process], loop: Loop) -> None:
     async def main() -> None:
         await asyncio.gather(*(process.live() for process in processes))
 
-    loop.run_until_complete(main())
+    loop.run(main())
     if any(process.dead for process in processes):
         sweep(loop)
 
@@ -277,7 +277,7 @@ def sweep(loop: Loop) -> None:
     while left := loop.take_unfinished():
         for task in left:
             task.cancel()
-        loop.run_until_complete(end(left))
+        loop.run(end(left))
 
 
 def _settings(c: Circumstances) -> Settings:

@@ -17,6 +17,7 @@ import httpx
 
 from reconciler.api.credentials import Credentials, Secret
 from reconciler.api.exchange import Call, Exchange, Reply
+from reconciler.api.headers import server_date
 from reconciler.api.tokens import Bearer, Monotonic, open_source
 from reconciler.api.transport import make_transport
 from reconciler.api.urls import (
@@ -234,7 +235,7 @@ class HttpWorkloadApi:
         call = replace(call, hide=hide.hide_in)
         reply = await self._exchange.send(call, deadline=self._exchange.deadline())
         if isinstance(reply, Reply) and reply.status == 200:
-            self.date = said(reply)["date"]
+            self.date = server_date(reply.headers)
         return reply
 
 

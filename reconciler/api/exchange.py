@@ -147,6 +147,14 @@ class Exchange:
                 return Ambiguous(message=f"the connection broke: {words}")
 
 
+def causes(error: BaseException | None) -> Iterator[BaseException]:
+    """The error, and those that it was raised from or because of."""
+    # Each library on the way up wraps the error of the one below, often in a wordless one.
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
 # Every create has the same, and whoever waits for a workload asks for it again and again.
 _parse_url = lru_cache(maxsize=1024)(httpx.URL)
 
@@ -182,7 +190,7 @@ def _words(response: httpx.Response, data: Mapping[str, Any] | None) -> str:
 
 
 def _certificate_problem(error: Exception) -> str:
-    for cause in _causes(error):
+    for cause in causes(error):
         if isinstance(cause, ssl.SSLCertVerificationError):
             return (
                 f"the server's certificate cannot be verified: {cause.verify_message}; "
@@ -192,11 +200,4 @@ def _certificate_problem(error: Exception) -> str:
 
 
 def _first_words(error: Exception) -> str:
-    return next((words for cause in _causes(error) if (words := str(cause))), type(error).__name__)
-
-
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    # Each library on the way up wraps the error of the one below, often in a wordless one.
-    while error is not None:
-        yield error
-        error = error.__cause__ or error.__context__
+    return next((words for cause in causes(error) if (words := str(cause))), type(error).__name__)

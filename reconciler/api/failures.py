@@ -9,6 +9,7 @@ from typing import TypeVar
 import aiohttp
 import httpx
 
+from reconciler.api.exchange import causes
 from reconciler.api.identity import ClientCertificate, alert_of, rejection
 from reconciler.api.proxies import Proxy
 
@@ -46,7 +47,7 @@ def failure_of(
     ConnectError, ConnectTimeout and ImpassableError prove that nothing was sent; the others leave
     it open.
     """
-    if words := next((words for one in _chain(error) if (words := rejection(one, identity))), ""):
+    if words := next((words for one in causes(error) if (words := rejection(one, identity))), ""):
         return ImpassableError(words, request=request)
     if proxy is not None and (failure := _proxy_failure(error, request, proxy)) is not None:
         return failure
@@ -129,11 +130,3 @@ def _why_unconnected(error: OSError) -> str:
 def _caused(failure: T, cause: BaseException) -> T:
     failure.__cause__ = cause
     return failure
-
-
-def _chain(error: BaseException | None) -> list[BaseException]:
-    found: list[BaseException] = []
-    while error is not None:
-        found.append(error)
-        error = error.__cause__ or error.__context__
-    return found

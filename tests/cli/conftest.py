@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -13,6 +12,7 @@ from typing import Protocol
 import pytest
 
 from reconciler.cli.main import run
+from tools.sandboxes import Sandbox, start, stop
 
 PROGRAM = Path(sys.executable).parent / "reconciler"
 
@@ -49,35 +49,19 @@ def cli(capsys: pytest.CaptureFixture[str]) -> Cli:
 
 def start_sandbox(*arguments: str) -> tuple[subprocess.Popen[str], dict[str, str]]:
     """A sandbox process that is ready, and the variables that lead to it."""
-    process = subprocess.Popen(
-        [str(PROGRAM), "sandbox", "--port", "0", "--quiet", *arguments],
-        text=True,
-        stdout=subprocess.PIPE,
-    )
-    found: dict[str, str] = {}
-    assert process.stdout is not None
-    for line in process.stdout:
-        if match := re.fullmatch(r"export (\w+)=(\S+)\s*", line):
-            found[match[1]] = match[2]
-        if len(found) == 3:
-            return process, found
-    raise AssertionError("the sandbox did not start")
+    return start(*arguments)
 
 
 def stop_sandbox(process: subprocess.Popen[str]) -> None:
-    """End a sandbox as a service manager would."""
-    process.terminate()
-    assert process.stdout is not None
-    process.stdout.close()
-    assert process.wait(timeout=10) == 0
+    """End a sandbox in order."""
+    assert stop(process) == 0
 
 
 @pytest.fixture(scope="session")
 def fast_server() -> Iterator[Mapping[str, str]]:
     """A sandbox whose workloads are synced and gone at once."""
-    process, variables = start_sandbox("--sync-delay", "0s")
-    yield variables
-    stop_sandbox(process)
+    with Sandbox.running("--sync-delay", "0s") as server:
+        yield server.variables
 
 
 @pytest.fixture

@@ -7,6 +7,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from proof import workloads
+
 # The sandbox outlives a test, so every test has a project of its own.
 _projects = itertools.count(1000)
 
@@ -17,27 +19,8 @@ def new_project() -> str:
 
 
 def spec(name: str, project: str, **more: Any) -> dict[str, Any]:
-    """A Deployment with one GPU."""
-    labels = {"app": name}
-    limits = {"nvidia.com/gpu": 1}
-    container = {"name": "main", "image": "server:1", "resources": {"limits": limits}}
-    return {
-        "metadata": {"name": name, "projectId": project},
-        "manifest": {
-            "apiVersion": "apps/v1",
-            "kind": "Deployment",
-            "metadata": {"name": name},
-            "spec": {
-                "replicas": 1,
-                "selector": {"matchLabels": labels},
-                "template": {
-                    "metadata": {"labels": labels},
-                    "spec": {"containers": [container]},
-                },
-            },
-        },
-        **more,
-    }
+    """A Deployment with one GPU, and `more` beside its metadata and manifest."""
+    return workloads.spec(name, project) | more
 
 
 def write_specs(folder: Path, *specs: dict[str, Any]) -> Path:
