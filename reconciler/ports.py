@@ -80,7 +80,8 @@ class RunEntry:
     """One run in a state's history: an apply, or a surgery on the record.
 
     Times are RFC 3339 in UTC, `took` is in seconds. Without `finished` the run was killed or is
-    still going on. `counts` says what was done to how many workloads, without zeros.
+    still going on. `counts` says what was done to how many workloads, without zeros; `plan` is
+    the id of the saved plan that it carried out, if it was one.
     """
 
     id: str
@@ -92,6 +93,7 @@ class RunEntry:
     took: float | None = None
     stopped_by: str = ""
     exit_code: int | None = None
+    plan: str = ""
     counts: Mapping[str, int] = field(default_factory=dict)
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from reconciler.app.planning import GuardError, Planned, PlanRequest, met_target, prepare
 from reconciler.app.runlog import RunLog
+from reconciler.app.saving import check_expected, check_plan_target, check_state, check_unused
 from reconciler.app.session import Connector, Session
 from reconciler.app.settings import Settings
 from reconciler.app.workspace import Workspace
@@ -21,7 +22,7 @@ from reconciler.engine.apply import apply
 from reconciler.engine.dispatcher import Halt
 from reconciler.engine.journal import Journal, writing_thread
 from reconciler.engine.run import STATE, UNAUTHORISED, UNREACHABLE, ApplyOptions, Run
-from reconciler.errors import StalePlanError, StateError
+from reconciler.errors import StateError
 from reconciler.ports import Say, StateStore
 from reconciler.state.sqlite import SqliteStore, create_state, is_there, open_state
 
@@ -58,7 +59,7 @@ class Applied:
 
     @property
     def exit_code(self) -> int:
-        """A signal first, then 9, 8, 4: what a caller has to act on before the rest."""
+        """A signal first, then 9, 8, 7, 4: what a caller has to act on before the rest."""
         finished = self.finished
         if finished is None:
             return 0
@@ -68,6 +69,7 @@ class Applied:
             (1, finished.stopped_by == STATE),
             (9, finished.stopped_by in (UNAUTHORISED, UNREACHABLE)),
             (8, bool(summary.in_doubt)),
+            (7, bool(self.planned.refused)),
             (4, bool(summary.failed or summary.skipped)),
         ):
             if applies:
@@ -91,9 +93,17 @@ async def carry_out(
     settings = workspace.settings
     workspace.need_valid()
     with _open_store(settings, request) as store:
+        approval = request.plan.approval
+        if approval is not None:
+            check_expected(approval.plan, request.expect_digest)
+            check_unused(approval, store.runs())
+            check_state(approval, store.header)
         async with connector.open(settings, say) as session:
+            if approval is not None:
+                check_plan_target(approval, session.url, settings.stack, settings.api_version)
             planned = await prepare(workspace, store, session, request.plan)
-            _check_digest(planned, request.expect_digest)
+            if approval is None:
+                check_expected(planned.plan, request.expect_digest)
             if planned.refusals:
                 raise GuardError(planned.refusals, planned)
             if not confirm(planned):
@@ -101,7 +111,13 @@ async def carry_out(
             if planned.plan.changes and planned.recorded:
                 store.back_up()
             return await run_plan(
-                planned, store, session, settings, options=request.options, command=request.command
+                planned,
+                store,
+                session,
+                settings,
+                options=request.options,
+                command=request.command,
+                saved=approval.id if approval else "",
             )
 
 
@@ -129,14 +145,6 @@ def _find_or_create(settings: Settings, request: ApplyRequest) -> SqliteStore:
         return open_state(settings.state)
 
 
-def _check_digest(planned: Planned, expected: str | None) -> None:
-    if expected is not None and expected != planned.plan.digest:
-        raise StalePlanError(
-            f"the plan is no longer the one that was approved: its digest is {planned.plan.digest}",
-            hint="plan again, have the new plan approved, and pass its digest",
-        )
-
-
 async def run_plan(
     planned: Planned,
     store: SqliteStore,
@@ -145,6 +153,7 @@ async def run_plan(
     *,
     options: ApplyOptions,
     command: str,
+    saved: str = "",
 ) -> Applied:
     """Carry out a plan that everybody agreed to, on a state that is held."""
     with writing_thread() as executor:
@@ -157,6 +166,7 @@ async def run_plan(
             run_id=run_id,
             command=command,
             at=session.clock.now(),
+            saved=saved,
         )
         options = dataclasses.replace(options, discovery=settings.discovery)
         run = Run(

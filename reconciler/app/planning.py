@@ -10,11 +10,18 @@ from reconciler.app.session import Connector, Session
 from reconciler.app.settings import Settings
 from reconciler.app.states import read_state_or_none
 from reconciler.app.workspace import Workspace
+from reconciler.core.approval import Approval, Rechecked, recheck
 from reconciler.core.events import RequestRetried
-from reconciler.core.guards import GuardOptions, Refusal, check_plan, check_target
+from reconciler.core.guards import (
+    GuardOptions,
+    Refusal,
+    check_plan,
+    check_target,
+    count_ending,
+)
 from reconciler.core.judging import PlanOptions
 from reconciler.core.model import Address, Header, Live, Recorded, Remote, Target
-from reconciler.core.plan import Plan, PlanTarget
+from reconciler.core.plan import Hold, Plan, PlanTarget
 from reconciler.core.planner import compare, make_plan
 from reconciler.core.redact import Redactor
 from reconciler.core.selection import Selection
@@ -27,18 +34,22 @@ from reconciler.ports import Say, StateStore
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlanRequest:
-    """What the caller asked for besides the specs."""
+    """What the caller asked for besides the specs; with an `approval`, only what it approved."""
 
     selection: Selection = field(default_factory=Selection)
     options: PlanOptions = field(default_factory=PlanOptions)
     allow_deletes: int = 0
     allow_missing: int = 0
     allow_empty: bool = False
+    approval: Approval | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Planned:
     """A plan, what refuses it, the records that it was made from, and the ids seen alive for it.
+
+    `refused` are the entries of a saved plan that are no longer as they were approved, `beyond`
+    counts the changes that it does not hold.
 
     Without its contents when printed: asyncio does that with the result of a program's main task,
     and would take longer for it than for the plan.
@@ -49,6 +60,8 @@ class Planned:
     recorded: tuple[Recorded, ...] = field(repr=False)
     tenant_id: int | None
     alive: frozenset[str] = field(default_factory=frozenset, repr=False)
+    refused: tuple[Hold, ...] = field(default=(), repr=False)
+    beyond: int = field(default=0, repr=False)
 
 
 class GuardError(RefusedError):
@@ -129,12 +142,16 @@ async def prepare(
         now=session.dispatcher.server.now(),
         diagnostics=workspace.diagnostics,
     )
-    options = _guard_options(settings, request, header, met)
+    rechecked = recheck(request.approval, plan) if request.approval else Rechecked(plan=plan)
+    plan = rechecked.plan
+    options = _guard_options(settings, request, header, met, plan)
     refusals = check_plan(
         plan, declared=len(workspace.desired), recorded=recorded, live=live, options=options
     )
     return Planned(
         plan=plan,
+        refused=rechecked.refused,
+        beyond=rechecked.beyond,
         refusals=refusals,
         recorded=recorded,
         tenant_id=tenant_id,
@@ -199,12 +216,13 @@ def _tenant(live: Mapping[str, Live]) -> int | None:
 
 
 def _guard_options(
-    settings: Settings, request: PlanRequest, header: Header, met: Target
+    settings: Settings, request: PlanRequest, header: Header, met: Target, plan: Plan
 ) -> GuardOptions:
     issuer = header.target.issuer
     return GuardOptions(
         max_delete=settings.max_delete,
-        allow_deletes=request.allow_deletes,
+        # Each delete of a saved plan was approved by its name.
+        allow_deletes=count_ending(plan) if request.approval else request.allow_deletes,
         allow_missing=request.allow_missing,
         allow_empty=request.allow_empty,
         destroying=request.options.destroying,

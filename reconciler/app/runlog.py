@@ -62,16 +62,23 @@ class RunLog:
         run_id: str,
         command: str,
         at: datetime,
+        saved: str = "",
     ) -> RunLog:
         """The log of an apply that is about to begin; raises StateError if it cannot be kept.
 
         A run that is going to send something is in the history before it does, so that one that
-        is killed stays visible; a run without changes is written down once, at its end.
+        is killed stays visible; a run without changes is written down once, at its end. `saved`
+        is the id of the saved plan that it carries out.
         """
         me = myself(command)
         log = cls(
             run=RunEntry(
-                id=run_id, command=command, user=me.user, host=me.host, started=_written(at)
+                id=run_id,
+                command=command,
+                user=me.user,
+                host=me.host,
+                started=_written(at),
+                plan=saved,
             ),
             history=history,
             executor=executor,

@@ -207,12 +207,7 @@ def _check_deletes(
     plan: Plan, owned: Collection[Recorded], options: GuardOptions
 ) -> Iterator[Refusal]:
     """Count deletes and replaces, per project and in total; the state holds the comparison."""
-    # A delete that was begun is finished whatever happens; it was counted when it was planned.
-    going = [
-        a
-        for a in plan.changes
-        if isinstance(a, Delete | Replace) and a.recorded.own is not Own.DELETING
-    ]
+    going = _ending(plan)
     if len(going) == options.allow_deletes:
         return
     over = list(_over_limit([a.address for a in going], owned, options.max_delete))
@@ -222,6 +217,20 @@ def _check_deletes(
             message="; ".join(over),
             hint=f"read the plan; if this is meant, re-run with --allow-deletes {len(going)}",
         )
+
+
+def count_ending(plan: Plan) -> int:
+    """How many workloads a plan deletes or replaces, as `--allow-deletes` counts them."""
+    return len(_ending(plan))
+
+
+def _ending(plan: Plan) -> list[Delete | Replace]:
+    # A delete that was begun is finished whatever happens; it was counted when it was planned.
+    return [
+        a
+        for a in plan.changes
+        if isinstance(a, Delete | Replace) and a.recorded.own is not Own.DELETING
+    ]
 
 
 def _over_limit(

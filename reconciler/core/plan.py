@@ -37,11 +37,15 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GpuEffect:
-    """GPUs that one workload asks for, before and after; `known` is False where nobody can tell."""
+    """GPUs that one workload asks for, before and after; `known` is False where nobody can tell.
+
+    `since` is when those before were asked for (RFC 3339), where we were the ones who asked.
+    """
 
     before: float = 0.0
     after: float = 0.0
     known: bool = True
+    since: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -237,7 +241,8 @@ class Plan:
     """Everything an apply would do and why; the same inputs give an equal plan.
 
     `actions` are ordered by wave and address and hold a Keep for every workload left alone.
-    `complete` is False where something could not be read or was left out on purpose.
+    `complete` is False where something could not be read or was left out on purpose. `named` is
+    the digest of a plan that was read back: its actions have no bodies to tell it from.
     """
 
     target: PlanTarget
@@ -247,6 +252,7 @@ class Plan:
     drift: tuple[Drift, ...] = ()
     diagnostics: tuple[Diagnostic, ...] = ()
     complete: bool = True
+    named: str | None = None
 
     @cached_property
     def changes(self) -> tuple[AnyAction, ...]:
@@ -292,7 +298,9 @@ class Plan:
         Not the published form alone: a body that changes after its approval is another plan, and
         a spec that moves to another line is not.
         """
-        actions = [_bound(action) for action in (*self.changes, *self.holds)]
+        if self.named is not None:
+            return self.named
+        actions = [gist(action) for action in (*self.changes, *self.holds)]
         return digest({"target": self.target.to_json(), "actions": actions})
 
     def summary(self) -> dict[str, Any]:
@@ -312,14 +320,25 @@ class Plan:
         }
 
 
-def _bound(action: AnyAction) -> dict[str, Any]:
+def gist(action: AnyAction) -> dict[str, Any]:
     """What an approval of this action is bound to."""
     bound = action_to_json(action)
     del bound["source"]
-    if isinstance(action, Create | Replace | Record | Resolve) and action.desired:
-        bound["spec"] = digest(action.desired.spec)
-        bound["lifecycle"] = asdict(action.desired.lifecycle)
+    desired = desired_of(action)
+    if desired is not None:
+        bound["spec"] = digest(desired.spec)
+        bound["lifecycle"] = asdict(desired.lifecycle)
     return bound
+
+
+def desired_of(action: AnyAction) -> Desired | None:
+    """What is to be on the server, or in the record, after this action."""
+    return action.desired if isinstance(action, Create | Replace | Record | Resolve) else None
+
+
+def recorded_of(action: AnyAction) -> Recorded | None:
+    """The record that an action ends, changes or leaves alone."""
+    return action.lost if isinstance(action, Create) else action.recorded
 
 
 def action_to_json(action: AnyAction) -> dict[str, Any]:

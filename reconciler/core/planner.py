@@ -285,7 +285,15 @@ def _with_gpus(action: AnyAction, row: Recorded | None, desired: Desired | None)
     before = count_gpus(row.spec.get("manifest", {})) if row else GpuRequest()
     after = _gpus_after(action, before, desired)
     known = before.known and after.known
-    return replace(action, gpus=GpuEffect(before=before.gpus, after=after.gpus, known=known))
+    effect = GpuEffect(before=before.gpus, after=after.gpus, known=known, since=_since(action))
+    return replace(action, gpus=effect)
+
+
+def _since(action: AnyAction) -> str | None:
+    """When what is given back was asked for; of a workload that was found, nobody knows."""
+    if not isinstance(action, Delete | Replace) or action.recorded.first_sent_at is None:
+        return None
+    return action.recorded.last_sent_at
 
 
 def _gpus_after(action: AnyAction, before: GpuRequest, desired: Desired | None) -> GpuRequest:

@@ -17,7 +17,7 @@ from reconciler.state.trouble import damaged
 
 # "RcWl", so that `file` and we can tell our states from other people's databases.
 APPLICATION_ID = 0x5263576C
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 
 def connect(path: Path | str) -> sqlite3.Connection:

@@ -74,6 +74,12 @@ def m002_history(db: Database) -> None:
             )
 
 
+@migrations()
+def m003_saved_plans(db: Database) -> None:
+    """Which saved plan a run carried out, so that it is carried out once."""
+    db.table("runs").add_column("plan", str, not_null_default="")
+
+
 def _is_whole_in_format_1(row: dict[str, Any]) -> bool:
     rest = {key: value for key, value in row.items() if key != "checksum"}
     try:

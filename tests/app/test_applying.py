@@ -18,7 +18,8 @@ from reconciler.app.workspace import InvalidSpecsError, Workspace
 from reconciler.core.diagnostics import Diagnostic, Severity
 from reconciler.core.events import Event, RunFinished, Summary
 from reconciler.core.judging import PlanOptions
-from reconciler.core.model import Desired, Own, Recorded, Target
+from reconciler.core.model import Address, Desired, Own, Recorded, Target
+from reconciler.core.plan import Hold, Plan, PlanTarget, Reason
 from reconciler.engine.run import ApplyOptions
 from reconciler.errors import (
     InvalidInputError,
@@ -348,9 +349,15 @@ def test_a_second_sigint_ends_the_process_at_once(tmp_path: Path) -> None:
     assert office.apply(wish("a")).exit_code == 0
 
 
-def _applied(summary: Summary, stopped_by: str = "") -> Applied:
+def _applied(summary: Summary, stopped_by: str = "", *refused: Hold) -> Applied:
     finished = RunFinished(at="", run="", took=0.0, summary=summary, stopped_by=stopped_by)
-    return Applied(planned=None, finished=finished)  # type: ignore[arg-type] # not looked at
+    target = PlanTarget(url="", stack="", api_version="")
+    plan = Plan(target=target, lineage=None, serial=0, actions=())
+    planned = Planned(plan=plan, refusals=(), recorded=(), tenant_id=None, refused=refused)
+    return Applied(planned=planned, finished=finished)
+
+
+STALE = Hold(address=Address(project="1", name="a"), reason=Reason.NEW, fails=True)
 
 
 @pytest.mark.parametrize(
@@ -368,10 +375,12 @@ def _applied(summary: Summary, stopped_by: str = "") -> Applied:
         (_applied(Summary(), "deadline"), 0),
         (_applied(Summary(skipped=1), "deadline"), 4),
         (_applied(Summary(failed=1), "fail-fast"), 4),
+        (_applied(Summary(failed=2), "", STALE), 7),
+        (_applied(Summary(failed=2, in_doubt=1), "", STALE), 8),
     ],
 )
 def test_the_worst_that_happened_decides_the_exit_code(applied: Applied, code: int) -> None:
-    """A signal, then a broken state, 9, 8, 4."""
+    """A signal, then a broken state, 9, 8, 7, 4."""
     assert applied.exit_code == code
 
 

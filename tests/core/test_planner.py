@@ -41,6 +41,7 @@ from reconciler.core.plan import (
 )
 from reconciler.errors import Where
 from tests.factories import (
+    NOW,
     make_address,
     make_desired,
     make_manifest,
@@ -116,7 +117,7 @@ def test_a_changed_spec_is_replaced() -> None:
         reason=Reason.SPEC_CHANGED,
         detail=f"/manifest/spec/replicas changed; {API}",
         source=Where(file="llm.yaml"),
-        gpus=GpuEffect(before=1, after=2),
+        gpus=GpuEffect(before=1, after=2, since=NOW),
         changes=(REPLICAS,),
         recorded=ROW,
         desired=CHANGED,
@@ -138,7 +139,7 @@ def test_what_was_removed_is_deleted() -> None:
         reason=Reason.REMOVED_FROM_SPECS,
         detail="no spec declares it any more, created by run run-1",
         wave=3,
-        gpus=GpuEffect(before=1, after=0),
+        gpus=GpuEffect(before=1, after=0, since=NOW),
         recorded=row,
     )
 
@@ -827,4 +828,4 @@ def test_a_changed_secret_is_replaced_and_not_shown() -> None:
 def test_what_cannot_be_counted_is_said_of_both_sides() -> None:
     """A kind whose GPUs nobody can count makes the effect unknown, not nothing."""
     strange = make_desired(manifest={"apiVersion": "example.com/v1", "kind": "Strange"})
-    assert decide(strange, ROW).gpus == GpuEffect(before=1, after=0, known=False)
+    assert decide(strange, ROW).gpus == GpuEffect(before=1, after=0, known=False, since=NOW)

@@ -69,7 +69,7 @@ def test_a_sound_state(path: Path) -> None:
     )
     store.close()
     assert inspect_state(path) == Inspection(
-        path=str(path), format=2, records=21, in_doubt=1, runs=1, backups=2
+        path=str(path), format=3, records=21, in_doubt=1, runs=1, backups=2
     )
 
 

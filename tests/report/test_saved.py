@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+
+from hypothesis import given
+from jsonschema import Draft202012Validator
+
+from reconciler.core.approval import Approval, bind
+from reconciler.core.judging import PlanOptions
+from reconciler.core.selection import Selection
+from reconciler.report.documents import plan_document
+from reconciler.report.saved import checksum, read_saved, saved_document
+from reconciler.report.text import Text
+from reconciler.resources import load_schema
+from tests.core.test_laws import plan_of
+from tests.strategies import World, plan_options, worlds
+
+NOW = datetime(2026, 11, 20, 9, tzinfo=UTC)
+SCHEMA = Draft202012Validator(load_schema("plan"))
+
+
+def approve(world: World, options: PlanOptions) -> Approval:
+    """A plan as `plan --save` keeps it."""
+    plan = plan_of(world, options)
+    return Approval(
+        id="7f4f2f7e-1c5a-4f0e-9d39-5f2d6d2a9c11",
+        plan=plan,
+        bindings=bind(plan, refreshed=options.refreshed),
+        options=options,
+        selection=Selection(targets=("4501/*",), excludes=("*/x",), project="4501"),
+        allow_missing=3,
+        allow_empty=True,
+    )
+
+
+@given(worlds(), plan_options)
+def test_a_plan_read_back_is_the_plan_that_was_saved(world: World, options: PlanOptions) -> None:
+    """Through the bytes of a file: the same document, the same approval, the same text."""
+    approval = approve(world, options)
+    document = saved_document(approval, NOW)
+    again = read_saved(json.loads(json.dumps(document)))
+    assert saved_document(again, NOW) == document
+    assert plan_document(again.plan, NOW) == plan_document(approval.plan, NOW)
+    assert (again.bindings, again.options, again.selection) == (
+        approval.bindings,
+        approval.options,
+        approval.selection,
+    )
+    assert again.plan.digest == approval.plan.digest
+    assert Text().plan(again.plan) == Text().plan(approval.plan)
+
+
+@given(worlds(), plan_options)
+def test_a_saved_plan_has_its_published_form(world: World, options: PlanOptions) -> None:
+    """With and without the part that only saved plans have."""
+    document = saved_document(approve(world, options), NOW)
+    SCHEMA.validate(document)
+    del document["saved"]
+    SCHEMA.validate(document)
+
+
+@given(worlds(), plan_options)
+def test_a_saved_plan_holds_no_bodies(world: World, options: PlanOptions) -> None:
+    """They are read from the specs again: an image or a command is in no part of it."""
+    for kind in ("create", "record"):
+        document = saved_document(approve(world, options), NOW)
+        actions = [a for a in document["actions"] if a["action"] == kind]
+        assert all(not action["changes"] for action in actions)
+    assert "manifest" not in json.dumps(document["saved"])
+
+
+def test_a_checksum_covers_every_part() -> None:
+    """Whatever is edited in a saved plan, it is noticed."""
+    world = World(desired=[], recorded=[], live={})
+    document = saved_document(approve(world, PlanOptions()), NOW)
+    for edited in (
+        {**document, "complete": False},
+        {**document, "saved": {**document["saved"], "allow_missing": 4}},
+    ):
+        assert checksum(edited) != document["saved"]["checksum"]
+    assert checksum(document) == document["saved"]["checksum"]
