@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
+import re
 import unicodedata
 
 # Cc: escape sequences and line breaks; Cf: bidirectional overrides and invisible characters;
 # Cs: halves of characters; Zl, Zp: line breaks that not every program sees.
 _HARMFUL = {"Cc", "Cf", "Cs", "Zl", "Zp"}
+# What GitHub's runner reads as a command in a log: `##[` anywhere, `::` in front.
+_OLD_COMMAND = re.compile(r"#(?=#\[)")
+_COMMAND = re.compile(r"\A(\s*):(?=:)")
 
 
 def escape_terminal(text: str, *, keep: str = "") -> str:
-    """The text with every character that could move a cursor or reorder a line spelt out."""
+    """The text with all spelt out that could move a cursor, reorder a line or command a runner."""
+    text = _COMMAND.sub(r"\1\\x3a", _OLD_COMMAND.sub(r"\\x23", text))
     if text.isascii() and text.isprintable():
         return text
     return "".join(
@@ -22,6 +27,7 @@ def escape_terminal(text: str, *, keep: str = "") -> str:
 
 def escape_json(text: str) -> str:
     """JSON text with the same characters spelt out; its line breaks can only be layout."""
+    text = _OLD_COMMAND.sub(r"\\u0023", text)
     if text.isascii() and "\x7f" not in text:
         return text
     return "".join(

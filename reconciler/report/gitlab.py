@@ -1,4 +1,4 @@
-"""Findings as GitLab's code quality report, which a merge request compares with its target."""
+"""What GitLab shows in a merge request: findings as code quality, and the counts of a plan."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from reconciler.core.diagnostics import Diagnostic, Severity
+from reconciler.core.plan import Plan
 from reconciler.report.fingerprints import fingerprints
 
 _SEVERITIES = {Severity.ERROR: "major", Severity.WARNING: "minor"}
@@ -29,3 +30,14 @@ def code_quality_document(found: Sequence[Diagnostic]) -> list[dict[str, Any]]:
         }
         for finding, fingerprint in zip(found, fingerprints(found), strict=True)
     ]
+
+
+def plan_counts_document(plan: Plan) -> dict[str, int]:
+    """A plan as the widget for terraform's plans counts it: a replace is a create and a delete.
+
+    What changes only the record is an update, so that all three are 0 just where nothing is to do.
+    """
+    replaced = plan.count("replace")
+    created, deleted = plan.count("create") + replaced, plan.count("delete") + replaced
+    rest = len(plan.changes) - plan.count("create") - replaced - plan.count("delete")
+    return {"create": created, "update": rest, "delete": deleted}

@@ -8,10 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reconciler.core.diagnostics import Diagnostic, Severity
+from reconciler.core.judging import PlanOptions
+from reconciler.core.planner import make_plan
 from reconciler.errors import Where
 from reconciler.report.fingerprints import fingerprints
-from reconciler.report.gitlab import code_quality_document
+from reconciler.report.gitlab import code_quality_document, plan_counts_document
+from tests.factories import LINEAGE, PLAN_TARGET, plan_for
 from tests.report.findings import BARE, UNKNOWN, reports
+from tests.report.test_text import busy_plan
+from tests.strategies import World, plan_options, worlds
 
 
 def moved(finding: Diagnostic, lines: int) -> Diagnostic:
@@ -101,3 +106,23 @@ def test_positions_in_messages_do_not_count(before: str, after: str, same: bool)
     """Where a message names a second place, that may move as well; other numbers are content."""
     one, other = (dataclasses.replace(UNKNOWN, message=text) for text in (before, after))
     assert (fingerprints([one]) == fingerprints([other])) is same
+
+
+def test_a_plan_as_counts() -> None:
+    """A replace deletes and creates; what only changes the record is an update."""
+    assert plan_counts_document(busy_plan()) == {"create": 4, "update": 3, "delete": 3}
+    assert plan_counts_document(plan_for()) == {"create": 0, "update": 0, "delete": 0}
+
+
+@given(worlds(), plan_options)
+def test_the_counts_are_0_where_nothing_is_to_do(world: World, options: PlanOptions) -> None:
+    """And only there."""
+    plan = make_plan(
+        world.desired,
+        world.recorded,
+        world.live,
+        target=PLAN_TARGET,
+        lineage=LINEAGE,
+        options=options,
+    )
+    assert any(plan_counts_document(plan).values()) is bool(plan.changes)

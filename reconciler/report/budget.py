@@ -1,0 +1,131 @@
+"""Keeps a report below a size: what is long is cut in the middle, and how much is said."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+# No page with nothing in its sections comes near this size.
+LEAST = 8_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """One of many things alike: as it should be shown, and in brief where room is short.
+
+    `kind` names it where those that are left out are counted.
+    """
+
+    full: str
+    brief: str
+    kind: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Missing:
+    """What a cut took: whole parts by their kind, and all but the brief form of some others."""
+
+    parts: Counter[str] = field(default_factory=Counter)
+    shortened: int = 0
+
+    @property
+    def count(self) -> int:
+        """How many parts are left out."""
+        return self.parts.total()
+
+
+def count_kinds(missing: Missing) -> str:
+    """How many are left out of which kind: `30 create, 7 delete`."""
+    return ", ".join(f"{count} {kind}" for kind, count in sorted(missing.parts.items()))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Section:
+    """Things alike below a head and above a foot; `say` words what a cut took of them.
+
+    Without parts it is shown as it is.
+    """
+
+    head: str
+    parts: Sequence[Part] = ()
+    foot: str = ""
+    say: Callable[[Missing], str] = count_kinds
+
+
+def compose(sections: Sequence[Section], limit: int) -> str:
+    """A page of fewer bytes than the limit: every head and foot, and of the parts what fits.
+
+    Raises ValueError where the limit is below LEAST.
+    """
+    if limit < LEAST:
+        raise ValueError(f"a page needs room for {LEAST} bytes, not {limit}")
+    fixed = sum(size(one.head) + size(one.foot) + len("\n\n\n") for one in sections)
+    needs = [sum(size(part.full) + 1 for part in one.parts) for one in sections]
+    rooms = share(needs, limit - fixed)
+    blocks = [_section(one, room) for one, room in zip(sections, rooms, strict=True)]
+    return "\n\n".join(blocks)
+
+
+def _section(section: Section, room: int) -> str:
+    lines, rest, missing = fit(section.parts, room, section.say)
+    if missing.parts or missing.shortened:
+        lines = [*lines, section.say(missing), *rest]
+    return "\n".join(text for text in (section.head, *lines, section.foot) if text)
+
+
+def size(text: str) -> int:
+    """Bytes of a text, which are never fewer than its characters, whoever counts which."""
+    return len(text.encode())
+
+
+def share(needs: Sequence[int], room: int) -> list[int]:
+    """Divide room: whoever needs less than an equal share gets that, the others the rest."""
+    given = [0] * len(needs)
+    left = max(room, 0)
+    order = sorted(range(len(needs)), key=needs.__getitem__)
+    for done, at in enumerate(order):
+        given[at] = min(needs[at], left // (len(needs) - done))
+        left -= given[at]
+    return given
+
+
+def fit(
+    parts: Sequence[Part], room: int, say: Callable[[Missing], str]
+) -> tuple[list[str], list[str], Missing]:
+    """The parts before a cut and those after it, each below the room with a line break.
+
+    `say` words what is missing; the room for its longest words is kept. Both ends are filled in
+    turn, first in brief, so that as many as possible are there, then in full.
+    """
+    if sum(size(part.full) + 1 for part in parts) <= room:
+        return [part.full for part in parts], [], Missing()
+    left = room - size(say(_missing(parts, len(parts)))) - 1
+    shown: dict[int, str] = {}
+    for at in _from_both_ends(len(parts)):
+        need = size(parts[at].brief) + 1
+        if need > left:
+            break
+        shown[at] = parts[at].brief
+        left -= need
+    full = 0
+    for at in _from_both_ends(len(parts)):
+        more = size(parts[at].full) - size(parts[at].brief)
+        if at in shown and more <= left:
+            shown[at] = parts[at].full
+            left -= more
+            full += 1
+    gone = [part for at, part in enumerate(parts) if at not in shown]
+    head = [shown[at] for at in range((len(shown) + 1) // 2)]
+    tail = [shown[at] for at in range(len(parts) - len(shown) // 2, len(parts))]
+    return head, tail, _missing(gone, len(shown) - full)
+
+
+def _missing(parts: Sequence[Part], shortened: int) -> Missing:
+    return Missing(parts=Counter(part.kind for part in parts), shortened=shortened)
+
+
+def _from_both_ends(count: int) -> Iterator[int]:
+    """The first, the last, the second, the last but one, and so on."""
+    for at in range(count):
+        yield at // 2 if at % 2 == 0 else count - 1 - at // 2
