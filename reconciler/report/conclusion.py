@@ -1,0 +1,185 @@
+"""The end of a run: what went wrong, once more, each with its place and the command to go on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+from reconciler.core.events import ActionFailed, ActionSkipped, Event, InDoubt
+from reconciler.core.model import Address
+from reconciler.core.plan import AnyAction, Create, Plan, Record, Replace, Resolve
+from reconciler.errors import Where
+from reconciler.report.escape import escape_terminal
+from reconciler.report.mentions import find_field
+from reconciler.report.paint import Paint, name_of
+
+MOST = 20
+# Skipped workloads are alike: a few names tell which part of a fleet it was.
+FEW = 5
+# How a cluster's refusal begins in the events: the workload is accepted and recorded by then.
+REFUSED = "the cluster refused it: "
+
+_FAILED, _REFUSED, _MISSING = "Failed", "Refused by the cluster", "Missing on the server"
+_DOUBTFUL, _SKIPPED = "In doubt", "Skipped"
+
+Problem = ActionFailed | ActionSkipped | InDoubt
+Locate = Callable[[Address, str], Where]
+"""Finds the place of a part of a spec; raises KeyError for an address that no spec declares."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Commands:
+    """How this run would be called again, and what other commands need to find its state."""
+
+    again: str
+    state: str = ""
+
+    def of(self, words: str) -> str:
+        """Another command of the program, about the same state."""
+        return f"reconciler {words}{self.state}"
+
+
+class Conclusion:
+    """Renders the problems of a run; bounded, however many there are."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        *,
+        run: str,
+        commands: Commands,
+        paint: Paint | None = None,
+        prefix: str = "",
+        locate: Locate | None = None,
+    ) -> None:
+        self._actions = {action.address: action for action in (*plan.changes, *plan.holds)}
+        self._run = run
+        self._commands = commands
+        self._paint = paint or Paint()
+        self._prefix = prefix
+        self._locate = locate
+
+    def text(self, problems: Sequence[Event]) -> str:
+        """Every kind of problem that there is, or nothing."""
+        groups: dict[str, list[Problem]] = {}
+        for problem in problems:
+            if isinstance(problem, ActionFailed | ActionSkipped | InDoubt):
+                groups.setdefault(_title(problem), []).append(problem)
+        blocks = [
+            self._block(title, groups[title], advise)
+            for title, advise in (
+                (_FAILED, self._after_failure),
+                (_REFUSED, self._after_refusal),
+                (_MISSING, self._after_loss),
+                (_DOUBTFUL, self._after_doubt),
+            )
+            if title in groups
+        ]
+        if _SKIPPED in groups:
+            blocks.append(self._skipped(groups[_SKIPPED]))
+        return "\n\n".join(blocks)
+
+    def _block(
+        self, title: str, problems: Sequence[Problem], advise: Callable[[Problem], str]
+    ) -> str:
+        shown = sorted(problems, key=lambda p: p.address)[:MOST]
+        lines = [self._paint(f"{title} ({len(problems)}):", "yellow")]
+        hint = ""
+        for problem in shown:
+            lines.append(f"  {self._finding(problem)}")
+            if isinstance(problem, ActionFailed) and problem.hint not in ("", hint):
+                hint = problem.hint
+                lines.append(f"    hint: {escape_terminal(hint)}")
+        if len(problems) > MOST:
+            lines.append(f"  {self._more(len(problems) - MOST)}")
+        return "\n".join([*lines, f"  next: {escape_terminal(advise(shown[0]))}"])
+
+    def _finding(self, problem: Problem) -> str:
+        """Like a diagnostic, at the place in the spec if there is one."""
+        where = self._where(problem)
+        severity = (
+            self._paint("in doubt:", "yellow")
+            if isinstance(problem, InDoubt)
+            else self._paint("error:", "red")
+        )
+        words = problem.message
+        if not words.startswith(REFUSED) and not isinstance(problem, InDoubt):
+            words = f"{problem.action} failed: {words}" if problem.action != "hold" else words
+        told = f"{severity} {escape_terminal(words)}"
+        if where is None:
+            return f"{name_of(problem.address)}: {told}"
+        return f"{self._place(where)}: {told} ({name_of(problem.address)})"
+
+    def _where(self, problem: Problem) -> Where | None:
+        """The line of the field that the message names, else the first of the spec."""
+        action = self._actions.get(problem.address)
+        if action is None or action.source is None:
+            return None
+        named = self._field(action, problem)
+        if named and self._locate is not None:
+            try:
+                return self._locate(problem.address, named)
+            except KeyError:
+                return action.source
+        return action.source
+
+    def _field(self, action: AnyAction, problem: Problem) -> str | None:
+        if isinstance(action, Create | Replace | Record | Resolve) and action.desired:
+            return find_field(problem.message, action.desired.spec)
+        return None
+
+    def _skipped(self, problems: Sequence[Problem]) -> str:
+        groups: dict[str, list[Address]] = {}
+        for problem in problems:
+            groups.setdefault(problem.message, []).append(problem.address)
+        lines = [self._paint(f"{_SKIPPED} ({len(problems)}):", "yellow")]
+        for message, addresses in islice(groups.items(), MOST):
+            lines.append(f"  {escape_terminal(message)}: {', '.join(_names(addresses))}")
+        if len(groups) > MOST:
+            lines.append(f"  {self._more(len(groups) - MOST)}")
+        return "\n".join([*lines, f"  next: {escape_terminal(self._commands.again)}"])
+
+    def _more(self, count: int) -> str:
+        command = self._commands.of(f"runs show {self._run[:8]}")
+        return f"… and {count} more: {escape_terminal(command)}"
+
+    def _after_failure(self, _: Problem) -> str:
+        return f"{self._commands.again}  (what was done stays done)"
+
+    def _after_refusal(self, first: Problem) -> str:
+        again = f"{self._commands.again} --replace {first.address}"
+        return f"mend the spec and apply; to try it as it is: {again}"
+
+    def _after_loss(self, _: Problem) -> str:
+        return f"set lifecycle.onMissing: recreate, or remove the spec, then {self._commands.again}"
+
+    def _after_doubt(self, first: Problem) -> str:
+        by_hand = self._commands.of(f"state resolve {first.address} --id ID")
+        return (
+            f"{self._commands.again}  (looks for the proof once more), "
+            f"or by hand: {by_hand} (or --abandon)"
+        )
+
+    def _place(self, where: Where) -> str:
+        return escape_terminal(f"{self._prefix}{where}")
+
+
+def _title(problem: Problem) -> str:
+    match problem:
+        case InDoubt():
+            return _DOUBTFUL
+        case ActionSkipped():
+            return _SKIPPED
+        case ActionFailed(action="hold"):
+            return _MISSING
+        case ActionFailed(message=message):
+            return _REFUSED if message.startswith(REFUSED) else _FAILED
+
+
+def _names(addresses: Sequence[Address]) -> Iterator[str]:
+    found = sorted(addresses)
+    shown = len(found) if len(found) <= FEW + 1 else FEW
+    yield from (name_of(address) for address in found[:shown])
+    if shown < len(found):
+        yield f"… and {len(found) - shown} more"

@@ -1,0 +1,159 @@
+"""The two pages: what a plan would do, and how an apply went."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+
+from reconciler import __version__
+from reconciler.core.diagnostics import Severity
+from reconciler.core.events import RunFinished
+from reconciler.core.guards import Refusal
+from reconciler.core.plan import Plan
+from reconciler.report.conclusion import Locate
+from reconciler.report.html.applied import (
+    Losses,
+    concurrency_section,
+    gpu_curve_section,
+    losses_section,
+    summary_section,
+)
+from reconciler.report.html.courses import courses_section
+from reconciler.report.html.document import document
+from reconciler.report.html.markup import Html, lines, tag
+from reconciler.report.html.pieces import Mood, Section, contents, facts, verdict
+from reconciler.report.html.planned import (
+    Budget,
+    changes_section,
+    counts_section,
+    drift_section,
+    findings_section,
+    gpus_section,
+    holds_section,
+    plan_facts,
+    refusals_section,
+)
+from reconciler.report.html.problems import Advice, problem_sections
+from reconciler.report.text import Text
+from reconciler.report.timeline import Timeline
+from reconciler.report.words import number_of
+
+
+def plan_page(
+    plan: Plan, refusals: Sequence[Refusal] = (), *, created_at: datetime, prefix: str = ""
+) -> str:
+    """A plan as a page of its own; `prefix` leads from here to the files of its specs."""
+    budget = Budget()
+    sections = [
+        *refusals_section(refusals),
+        *findings_section(plan.diagnostics, prefix),
+        counts_section(plan),
+        gpus_section(plan),
+        *changes_section(plan, prefix, budget),
+        *holds_section(plan, prefix, budget),
+        *drift_section(plan, budget),
+    ]
+    why = list(_reservations(plan))
+    mood = Mood.BAD if refusals else Mood.ATTENTION if why else Mood.GOOD
+    word = "ready" if plan.changes else "nothing to do"
+    if refusals:
+        why.insert(0, f"Refused by {number_of(len(refusals), 'guard')}: an apply would not begin.")
+        word = "refused"
+    elif why:
+        word = "needs attention"
+    title = f"Plan: {word}"
+    top = verdict(mood, title=title, sentence=Text().verdict(plan), why=why)
+    return _page(title, top, plan_facts(plan), sections, _moment(created_at))
+
+
+def apply_page(
+    plan: Plan,
+    finished: RunFinished,
+    timeline: Timeline,
+    *,
+    prefix: str = "",
+    again: str = "reconciler apply",
+    locate: Locate | None = None,
+    losses: Losses | None = None,
+) -> str:
+    """How an apply of a plan went, as a page of its own.
+
+    `prefix` leads from here to the files of its specs, `again` is the command that goes on from
+    here, `locate` finds the line of a part of a spec.
+    """
+    budget = Budget()
+    losses = losses or Losses()
+    advice = Advice(plan=plan, again=again, prefix=prefix, locate=locate)
+    sections = [
+        *losses_section(losses),
+        *problem_sections(timeline, advice),
+        *findings_section(plan.diagnostics, prefix),
+        summary_section(finished.summary),
+        gpus_section(plan),
+        *_curves(plan, timeline),
+        *courses_section(timeline),
+        *changes_section(plan, prefix, budget),
+        *holds_section(plan, prefix, budget),
+        *drift_section(plan, budget),
+    ]
+    why = [*_troubles(finished, losses), *_reservations(plan)]
+    failed = finished.summary.failed or losses.unsaved or losses.trouble
+    mood = Mood.BAD if failed else Mood.ATTENTION if why else Mood.GOOD
+    unfinished = finished.stopped_by or finished.summary.in_doubt or finished.summary.skipped
+    word = "failed in part" if failed else "not finished" if unfinished else "done"
+    title = f"Apply: {word}"
+    sentence = Text().applied(finished.summary, finished.took)
+    top = verdict(mood, title=title, sentence=sentence, why=why)
+    began = (("Run", tag("code", finished.run)), ("Began", timeline.started or finished.at))
+    about = lines([facts(began), plan_facts(plan)])
+    return _page(title, top, about, sections, finished.at)
+
+
+def _curves(plan: Plan, timeline: Timeline) -> Iterator[Section]:
+    if timeline.courses:
+        yield gpu_curve_section(plan, timeline)
+        yield concurrency_section(timeline)
+
+
+def _reservations(plan: Plan) -> Iterator[str]:
+    """What a reader of a plan should know before agreeing to it."""
+    if not plan.complete:
+        yield "Not everything was read from the server."
+    errors = sum(finding.severity is Severity.ERROR for finding in plan.diagnostics)
+    if errors:
+        yield f"The specs have {number_of(errors, 'error')}."
+    if warnings := len(plan.diagnostics) - errors:
+        yield f"The specs have {number_of(warnings, 'warning')}."
+    if plan.drift:
+        yield f"{number_of(len(plan.drift), 'workload')} changed on the server."
+    if plan.holds:
+        yield f"{number_of(len(plan.holds), 'workload')} held back."
+
+
+def _troubles(finished: RunFinished, losses: Losses) -> Iterator[str]:
+    """What somebody has to look at after an apply."""
+    summary = finished.summary
+    if finished.stopped_by:
+        yield f"Stopped by {finished.stopped_by}; what is known of it is on this page."
+    if summary.failed:
+        yield f"{number_of(summary.failed, 'workload')} failed."
+    if summary.in_doubt:
+        yield f"{number_of(summary.in_doubt, 'workload')} in doubt: apply again looks for proof."
+    if summary.skipped:
+        yield f"{number_of(summary.skipped, 'workload')} skipped."
+    if losses.unsaved:
+        yield f"{number_of(len(losses.unsaved), 'record')} could not be written to the state."
+    if losses.trouble:
+        yield "The state could not be written."
+    if losses.unlogged:
+        yield "The history of this run is not complete."
+
+
+def _page(title: str, top: Html, about: Html, sections: Sequence[Section], moment: str) -> str:
+    made = tag("footer", tag("p", f"reconciler {__version__}, {moment}"))
+    main = tag("main", lines([top, about, contents(sections), *(s.render() for s in sections)]))
+    return document(title, main, made)
+
+
+def _moment(at: datetime) -> str:
+    return at.isoformat(timespec="seconds")

@@ -1,0 +1,161 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reconciler.core.events import ActionFailed, ActionSkipped, ActionSucceeded, Event, InDoubt
+from reconciler.core.model import Address
+from reconciler.errors import Where
+from reconciler.report.conclusion import FEW, MOST, Commands, Conclusion, Locate
+from reconciler.report.escape import escape_terminal
+from reconciler.report.mentions import find_field
+from tests.factories import NOW, make_address, make_desired, make_manifest, plan_for
+from tests.strategies import hostile
+
+RUN = "5e0d6c0e-3f0a-4d51-9a52-0c6f6f9d2f11"
+COMMANDS = Commands(again="reconciler apply w", state=" --state w/.reconciler/state.db")
+
+
+def failed(address: str, message: str, action: str = "create", hint: str = "") -> Event:
+    """Return a failure."""
+    where = make_address(address)
+    return ActionFailed(at=NOW, address=where, action=action, message=message, hint=hint)
+
+
+def told(*problems: Event, locate: Locate | None = None) -> str:
+    """Conclude an apply of three specs."""
+    plan = plan_for(
+        [
+            make_desired("1/a", file="team/a.yaml", line=3, metadata={"priority": "high"}),
+            make_desired("1/b", file="team/b.yaml"),
+            make_desired("1/c", file="team/c.yaml"),
+        ]
+    )
+    conclusion = Conclusion(plan, run=RUN, commands=COMMANDS, prefix="w/", locate=locate)
+    return conclusion.text(problems)
+
+
+def test_every_kind_of_problem_has_its_place_and_its_way_on() -> None:
+    """As diagnostics, by address; each group ends with the command for it."""
+    doubt = InDoubt(at=NOW, address=make_address("1/b"), action="create", message="no answer")
+    skipped = [
+        ActionSkipped(at=NOW, address=make_address(f"2/{name}"), action="create", message="stopped")
+        for name in "hgfedcba"
+    ]
+    assert told(
+        failed("9/gone", "still there 900 s after DELETE", "delete"),
+        failed("1/a", "no\nquota", hint="ask for more"),
+        failed("1/c", "the cluster refused it: no image"),
+        failed("3/lost", "no longer on the server; onMissing: fail", "hold"),
+        doubt,
+        *skipped,
+    ) == (
+        "Failed (2):\n"
+        "  w/team/a.yaml:3:1: error: create failed: no\\x0aquota (1/a)\n"
+        "    hint: ask for more\n"
+        "  9/gone: error: delete failed: still there 900 s after DELETE\n"
+        "  next: reconciler apply w  (what was done stays done)\n"
+        "\n"
+        "Refused by the cluster (1):\n"
+        "  w/team/c.yaml:1:1: error: the cluster refused it: no image (1/c)\n"
+        "  next: mend the spec and apply; to try it as it is: "
+        "reconciler apply w --replace 1/c\n"
+        "\n"
+        "Missing on the server (1):\n"
+        "  3/lost: error: no longer on the server; onMissing: fail\n"
+        "  next: set lifecycle.onMissing: recreate, or remove the spec, then reconciler apply w\n"
+        "\n"
+        "In doubt (1):\n"
+        "  w/team/b.yaml:1:1: in doubt: no answer (1/b)\n"
+        "  next: reconciler apply w  (looks for the proof once more), or by hand: "
+        "reconciler state resolve 1/b --id ID --state w/.reconciler/state.db (or --abandon)\n"
+        "\n"
+        "Skipped (8):\n"
+        "  stopped: 2/a, 2/b, 2/c, 2/d, 2/e, … and 3 more\n"
+        "  next: reconciler apply w"
+    )
+
+
+def test_a_field_that_the_server_names_is_pointed_at() -> None:
+    """Where it was written, in whichever file; a place that nobody knows is the spec's first."""
+
+    def locate(address: Address, pointer: str) -> Where:
+        if str(address) != "1/a":
+            raise KeyError(address)
+        return Where(file="team/_defaults.yaml", line=7, column=len(pointer))
+
+    words = "priority 'high' is not available in this cluster"
+    first = told(failed("1/a", words), locate=locate).splitlines()[1]
+    assert first == f"  w/team/_defaults.yaml:7:18: error: create failed: {words} (1/a)"
+    other = told(failed("1/b", "metadata.name is taken"), locate=locate).splitlines()[1]
+    assert other == "  w/team/b.yaml:1:1: error: create failed: metadata.name is taken (1/b)"
+
+
+def test_many_problems_are_cut_and_counted() -> None:
+    """The rest is a command away."""
+    lines = told(*(failed(f"7/w{i:03}", "no") for i in range(200))).splitlines()
+    assert lines[0] == "Failed (200):"
+    assert len(lines) == MOST + 3
+    assert lines[-2] == (
+        "  … and 180 more: reconciler runs show 5e0d6c0e --state w/.reconciler/state.db"
+    )
+
+
+def test_no_problem_is_nothing_to_say() -> None:
+    """What succeeded is not listed again."""
+    done = ActionSucceeded(at=NOW, address=make_address("1/a"), action="create")
+    assert told() == told(done) == ""
+
+
+def test_the_same_hint_is_given_once() -> None:
+    """A fleet that fails for one reason has one way out."""
+    problems = [failed(f"1/{name}", "no", hint="check the quota") for name in "abc"]
+    assert told(*problems).count("hint:") == 1
+
+
+@given(hostile, st.integers(1, FEW + 1))
+def test_nobody_else_breaks_lines(word: str, count: int) -> None:
+    """However many problems there are and whatever a server says, each is a line."""
+    plain = told(*(failed(f"1/x{i}", "word", hint="hint") for i in range(count)))
+    odd = told(*(failed(f"1/x{i}", word, hint=word or "hint") for i in range(count)))
+    assert len(odd.splitlines()) == len(plain.splitlines())
+    assert escape_terminal(odd, keep="\n") == odd
+
+
+SPEC = make_desired(
+    metadata={"priority": "high", "category": "Train"}, manifest=make_manifest()
+).spec
+
+
+@pytest.mark.parametrize(
+    ("message", "pointer"),
+    [
+        ("priority 'high' is not available in this cluster", "/metadata/priority"),
+        ("category 'Train' is not available in this cluster", "/metadata/category"),
+        ("metadata.priority must be a string or null", "/metadata/priority"),
+        ("metadata.labels must be a map", None),
+        ("invalid value at /metadata/category", "/metadata/category"),
+        ("spec.replicas: must be positive", "/manifest/spec/replicas"),
+        (
+            "spec.template.spec.containers[0].image: cannot be pulled",
+            "/manifest/spec/template/spec/containers/0/image",
+        ),
+        ("spec.template.spec.containers[1].image: cannot be pulled", None),
+        ("manifest.spec.replicas and metadata.priority disagree", None),
+        ("metadata.priority, that is metadata.priority", "/metadata/priority"),
+        ("workload with name 'llm' already exists in this project", None),
+        ("see https://docs.example/spec.html for e.g. this", None),
+        ("HTTP 400: no message", None),
+        ("", None),
+    ],
+)
+def test_a_field_is_found_where_the_words_leave_no_doubt(message: str, pointer: str | None) -> None:
+    """A path all of which is in the spec, and only one of them."""
+    assert find_field(message, SPEC) == pointer
+
+
+@given(st.text(max_size=200))
+def test_no_message_makes_the_search_fail(message: str) -> None:
+    """A server may say anything."""
+    find_field(message, SPEC)

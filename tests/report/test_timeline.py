@@ -1,0 +1,205 @@
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reconciler.core.events import (
+    ActionFailed,
+    ActionSkipped,
+    ActionStarted,
+    ActionSucceeded,
+    Event,
+    RequestRetried,
+    RunStarted,
+    Throttled,
+)
+from reconciler.report import curves
+from reconciler.report.html.courses import choose
+from reconciler.report.timeline import (
+    DONE,
+    FAILED,
+    MOST_PAUSES,
+    MOST_RETRIES_EACH,
+    SKIPPED,
+    WORDS,
+    Course,
+    Timeline,
+)
+from tests.factories import make_address, make_desired, make_manifest, make_recorded, plan_for
+from tests.report.pagetree import at, events
+
+ONE = make_address("1/one")
+
+
+def started(when: float, kind: str = "create") -> ActionStarted:
+    """Work on the one workload begins."""
+    return ActionStarted(at=at(when), address=ONE, action=kind)
+
+
+def retried(when: float, delay: float = 1.0) -> RequestRetried:
+    """One of its requests will be sent again."""
+    return RequestRetried(
+        at=at(when), address=ONE, method="POST", attempt=1, delay=delay, reason="503"
+    )
+
+
+def done(when: float, kind: str = "create") -> ActionSucceeded:
+    """It is over."""
+    return ActionSucceeded(at=at(when), address=ONE, action=kind, id="id-1")
+
+
+def timeline_of(*happened: Event) -> Timeline:
+    """A time line that heard a run."""
+    timeline = Timeline()
+    for event in (RunStarted(at=at(0), run="r", actions=1), *happened):
+        timeline.add(event)
+    return timeline
+
+
+def test_a_course_has_its_beginning_its_waits_and_its_end() -> None:
+    """Times are those since the run began."""
+    timeline = timeline_of(started(1), retried(2, 3.0), done(7))
+    [course] = timeline.courses
+    assert (course.began, course.ended, course.took) == (1.0, 7.0, 6.0)
+    assert (course.outcome, course.id) == (DONE, "id-1")
+    assert [(resend.at, resend.delay) for resend in course.resends] == [(2.0, 3.0)]
+    assert curves.under_way(timeline) == [(0.0, 0.0), (1.0, 1.0), (7.0, 0.0)]
+    assert curves.waiting(timeline) == [(0.0, 0.0), (2.0, 1.0), (5.0, 0.0)]
+
+
+def test_the_same_say_is_heard_by_both() -> None:
+    """Whoever listened before hears every event, and hears it first."""
+    heard: list[Event] = []
+    timeline = Timeline()
+    say = timeline.listening(heard.append)
+    for event in (RunStarted(at=at(0), run="r", actions=1), started(1)):
+        say(event)
+    assert [type(event) for event in heard] == [RunStarted, ActionStarted]
+    assert len(timeline.courses) == 1
+
+
+def test_two_actions_of_one_workload_are_two_courses() -> None:
+    """A delete that is finished, then a create under the same name."""
+    timeline = timeline_of(started(0, "delete"), done(1, "delete"), started(2), retried(3), done(4))
+    assert [(c.action, c.began, c.ended, c.sent_again) for c in timeline.courses] == [
+        ("delete", 0.0, 1.0, 0),
+        ("create", 2.0, 4.0, 1),
+    ]
+
+
+def test_what_sent_nothing_has_no_beginning() -> None:
+    """It is over in the moment in which it is told."""
+    skipped = ActionSkipped(at=at(2), address=ONE, action="create", message="too late")
+    [course] = timeline_of(skipped).courses
+    assert (course.began, course.ended, course.outcome, course.took) == (None, 2.0, SKIPPED, 0.0)
+
+
+def test_what_happened_while_planning_is_counted() -> None:
+    """It is not on the time line of the run."""
+    timeline = Timeline()
+    for event in (retried(-2), retried(-1), RunStarted(at=at(0), run="r", actions=0)):
+        timeline.add(event)
+    assert (timeline.planning, timeline.courses) == (2, [])
+
+
+def test_a_clock_that_is_set_back_does_not_turn_the_report_around() -> None:
+    """Nothing happens before the run begins."""
+    timeline = timeline_of(started(-30), done(5))
+    assert timeline.courses[0].began == 0.0
+    assert timeline.span == 5.0
+
+
+def test_memory_is_bounded_however_long_an_outage_lasts() -> None:
+    """What is beyond the bounds is counted, and words are cut."""
+    storm: list[Event] = [retried(number / 10) for number in range(5_000)]
+    pauses = [
+        Throttled(at=at(number), address=ONE, delay=1.0, reason="x" * 5_000)
+        for number in range(MOST_PAUSES + 10)
+    ]
+    failed = ActionFailed(at=at(600), address=ONE, action="create", message="y" * 50_000)
+    timeline = timeline_of(started(0), *storm, *pauses, failed)
+    [course] = timeline.courses
+    assert (course.sent_again, len(course.resends)) == (5_000, MOST_RETRIES_EACH)
+    assert len(timeline.slowdowns) == MOST_PAUSES
+    assert timeline.dropped == 5_000 - MOST_RETRIES_EACH + 10
+    assert (course.outcome, len(course.words)) == (FAILED, WORDS)
+    assert max(len(slow.reason) for slow in timeline.slowdowns) <= 200
+
+
+def test_the_gpu_curve_follows_the_plan_and_ends_where_it_ended() -> None:
+    """A create counts when it is done, a delete until it is."""
+    plan = plan_for(
+        [make_desired("1/one", manifest=make_manifest(gpus=8))],
+        [make_recorded(make_desired("1/old", manifest=make_manifest(gpus=3)))],
+    )
+    old = ActionSucceeded(at=at(6), address=make_address("1/old"), action="delete")
+    everything = timeline_of(started(1), done(4), old)
+    assert curves.gpus(plan, everything) == [(0.0, 3.0), (4.0, 11.0), (6.0, 8.0)]
+    assert curves.gpus(plan, everything)[-1][1] == plan.gpus.after
+    failed = ActionFailed(at=at(2), address=ONE, action="create", message="no")
+    half = timeline_of(started(1), failed)
+    assert curves.gpus(plan, half) == [(0.0, 3.0)]
+    assert curves.uncertain_gpus(plan, half.courses) == 8.0
+
+
+def test_pauses_that_touch_are_one() -> None:
+    """And none lasts longer than the run."""
+    slow = [
+        Throttled(at=at(when), address=ONE, delay=delay, reason="503")
+        for when, delay in ((1, 2), (2, 2), (6, 0), (7, 60))
+    ]
+    assert curves.pauses(timeline_of(*slow, done(9))) == [(1.0, 4.0), (7.0, 9.0)]
+
+
+_spans = st.lists(st.tuples(st.floats(0, 100), st.floats(0, 100)).map(sorted), max_size=60)
+
+
+@given(_spans)
+def test_nobody_is_under_way_when_all_are_over(spans: list[list[float]]) -> None:
+    """The curve is never below nothing, never above all, and ends at nothing."""
+    timeline = Timeline()
+    timeline.courses = [
+        Course(address=ONE, action="create", began=begin, ended=end) for begin, end in spans
+    ]
+    values = [value for _, value in curves.under_way(timeline)]
+    assert values[-1] == 0.0
+    assert min(values) >= 0.0
+    assert max(values) <= len(spans)
+
+
+@given(st.lists(st.tuples(st.floats(0, 100), st.floats(-5, 5)), max_size=200), st.integers(1, 50))
+def test_a_thinned_curve_has_the_same_outline(edges: list[curves.Point], columns: int) -> None:
+    """Its ends, its highest and its lowest value are those of the whole; it is never reordered."""
+    points = curves.add_up(edges)
+    thin = curves.thin_out(points, 100.0, columns)
+    assert len(thin) <= 4 * (columns + 1)
+    assert (thin[0], thin[-1]) == (points[0], points[-1])
+    assert max(value for _, value in thin) == max(value for _, value in points)
+    assert min(value for _, value in thin) == min(value for _, value in points)
+    rest = iter(points)
+    assert all(point in rest for point in thin)
+    assert curves.value_at(points, 1e9) == points[-1][1]
+
+
+def test_the_courses_that_tell_most_are_chosen() -> None:
+    """What went wrong, then what was sent again, then what took long; in the order of time."""
+    calm = [
+        Course(address=ONE, action=f"c{number}", began=0.0, ended=1.0, outcome=DONE)
+        for number in range(5)
+    ]
+    slow = Course(address=ONE, action="slow", began=0.0, ended=9.0, outcome=DONE)
+    again = Course(address=ONE, action="again", began=0.0, ended=1.0, outcome=DONE, sent_again=2)
+    bad = Course(address=ONE, action="bad", outcome=FAILED)
+    shown, rest = choose([*calm, slow, again, bad], 3)
+    assert [course.action for course in shown] == ["slow", "again", "bad"]
+    assert rest == calm
+
+
+def test_the_example_is_a_run_like_any_other() -> None:
+    """Every course of it has an outcome."""
+    timeline = Timeline()
+    for event in events():
+        timeline.add(event)
+    assert sorted(course.outcome for course in timeline.courses) == [
+        *("done", "done", "failed", "failed", "in doubt", "skipped"),
+    ]
