@@ -5,10 +5,11 @@ from __future__ import annotations
 import random
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from reconciler.app.settings import Settings
+from reconciler.app.traffic import CountingDispatcher, Traffic
 from reconciler.core.answers import Answer, Listed, Method, NotSent, Unauthorised
 from reconciler.core.retry import Tries
 from reconciler.engine.clock import SystemClock
@@ -45,12 +46,16 @@ class Session:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Connector:
-    """Opens sessions; a test gives its own transport and clock."""
+    """Opens sessions; a test gives its own transport and clock.
+
+    `traffic` counts what all of them send and meet.
+    """
 
     environ: Mapping[str, str]
     clock: Clock
     transport: Callable[[], httpx.AsyncBaseTransport] | None = None
     seed: int | None = None
+    traffic: Traffic = field(default_factory=Traffic)
 
     @classmethod
     def system(cls, environ: Mapping[str, str]) -> Connector:
@@ -66,7 +71,8 @@ class Connector:
         halt, server = Halt(), ServerTime(clock)
 
         def dispatcher() -> Dispatcher:
-            return Dispatcher(
+            return CountingDispatcher(
+                self.traffic,
                 clock=clock,
                 ceiling=settings.concurrency,
                 rng=rng,
@@ -79,7 +85,7 @@ class Connector:
         from reconciler.api.credentials import credentials_from, has_contact
 
         credentials = credentials_from(self.environ, settings.token_file)
-        async with self._client(settings, credentials) as api:
+        async with self.client(settings, credentials) as api:
             # One of its own: a login with a token at hand succeeds without reaching any server.
             await _log_in(api, dispatcher())
             if not has_contact(credentials):
@@ -100,16 +106,19 @@ class Connector:
             finally:
                 session.dispatcher.close()
 
-    def _client(self, settings: Settings, credentials: Credentials) -> HttpWorkloadApi:
+    def client(self, settings: Settings, credentials: Credentials) -> HttpWorkloadApi:
+        """A client that nobody has logged in yet; raises a ReconcilerError for bad settings."""
         from reconciler.api.client import ApiSettings, HttpWorkloadApi
+        from reconciler.api.counting import CountingTransport
 
+        way = self.transport() if self.transport else self._way(settings)
         return HttpWorkloadApi(
             ApiSettings(
                 url=settings.need_url(),
                 credentials=credentials,
                 request_timeout=settings.request_timeout,
             ),
-            transport=self.transport() if self.transport else self._way(settings),
+            transport=CountingTransport(way, self.traffic.sent),
             monotonic=self.clock.monotonic,
         )
 

@@ -1,24 +1,32 @@
-"""Which value holds: flag or environment, then reconciler.yaml, then the default."""
+"""Which value holds, and who said so: flag or environment, reconciler.yaml, or the default."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 from reconciler.core.guards import DeleteLimit
 from reconciler.errors import InvalidInputError, UsageError
-from reconciler.specs.config import Config
+from reconciler.specs.config import Config, name_below
+
+T = TypeVar("T")
+D = TypeVar("D")
 
 DEFAULT_STATE = ".reconciler/state.db"
 DEFAULT_STACK = "default"
 API_VERSION = "2.23"
 CONCURRENCY = 32
+DEFAULT = "default"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Flags:
-    """What the command line and the environment said; None is nothing. Durations in seconds."""
+    """What the command line and the environment said; None is nothing. Durations in seconds.
+
+    `origins` names, for each value that was given, the flag or the variable that gave it.
+    """
 
     config: Path | None = None
     state: str | None = None
@@ -34,6 +42,7 @@ class Flags:
     request_timeout: float = 30.0
     max_delete: str | None = None
     max_rps: float | None = None
+    origins: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +50,8 @@ class Settings:
     """The values of one run; `url` is None where nobody gave one.
 
     Without a `client_key`, the file of `client_cert` holds the key as well. Proxies of the
-    environment count only with `use_env_proxy`.
+    environment count only with `use_env_proxy`. `origins` says of each value who gave it: a flag,
+    a variable of the environment, a line of the configuration, or nobody (`default`).
     """
 
     root: Path
@@ -61,6 +71,7 @@ class Settings:
     client_cert: Path | None = None
     client_key: Path | None = None
     use_env_proxy: bool = False
+    origins: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
 
     def need_url(self) -> str:
         """The server's address; raises UsageError where nobody gave one."""
@@ -73,34 +84,81 @@ class Settings:
         return self.url
 
 
+class _Choice:
+    """Takes the first source that says anything, and remembers which it was."""
+
+    def __init__(self, flags: Flags, config: Config, environ: Mapping[str, str]) -> None:
+        self._flags = flags
+        self._config = config
+        self._environ = environ
+        self.origins: dict[str, str] = {}
+
+    def of(
+        self,
+        name: str,
+        given: T | None,
+        default: D,
+        *,
+        configured: T | None = None,
+        within: str = "",
+    ) -> T | D:
+        """The value of one setting, which the configuration may hold `within` a mapping."""
+        if given is not None:
+            self.origins[name] = self._flags.origins.get(name) or DEFAULT
+            return given
+        if configured is not None:
+            self.origins[name] = self._place(*([within, name] if within else [name]))
+            return configured
+        self.origins[name] = DEFAULT
+        return default
+
+    def url(self) -> str | None:
+        """The server's address, which has a variable of its own beside its flag's."""
+        if not self._flags.url and (found := self._environ.get("RUNAI_BASE_URL")):
+            self.origins["url"] = "RUNAI_BASE_URL"
+            return found
+        return self.of("url", self._flags.url or None, None, configured=self._config.url)
+
+    def _place(self, *path: str) -> str:
+        where = self._config.place(*path)
+        if where is None or self._config.path is None:
+            return DEFAULT
+        return f"{name_below(self._config.path, Path())}:{where.line}"
+
+
 def resolve_settings(
     flags: Flags, config: Config, *, root: Path, environ: Mapping[str, str]
 ) -> Settings:
     """Combine the sources; raises a ReconcilerError for a value that cannot be used."""
     _refuse_lonely_key(flags)
+    choice = _Choice(flags, config, environ)
+    pick, limits = choice.of, config.limits
     return Settings(
         root=root,
-        url=flags.url or environ.get("RUNAI_BASE_URL") or config.url,
-        stack=flags.stack or config.stack or DEFAULT_STACK,
-        state=_state_path(flags, config, root),
-        api_version=config.api_version or API_VERSION,
-        concurrency=flags.concurrency or config.concurrency or CONCURRENCY,
-        deadline=flags.deadline,
-        request_timeout=flags.request_timeout,
-        token_file=flags.token_file,
-        ca_file=flags.ca_file,
-        client_cert=flags.client_cert,
-        client_key=flags.client_key,
-        use_env_proxy=_is_on(flags.use_env_proxy, config.use_env_proxy),
-        discovery=config.discovery is not False,
-        max_delete=_limit(flags, config),
-        max_rps=flags.max_rps,
-        allowed_projects=config.limits.allowed_projects or (),
+        url=choice.url(),
+        stack=pick("stack", flags.stack or None, DEFAULT_STACK, configured=config.stack),
+        state=_state_path(choice, flags, config, root),
+        api_version=pick("api_version", None, API_VERSION, configured=config.api_version),
+        concurrency=pick(
+            "concurrency", flags.concurrency, CONCURRENCY, configured=config.concurrency
+        ),
+        deadline=pick("deadline", flags.deadline, flags.deadline),
+        request_timeout=pick("request_timeout", flags.request_timeout, flags.request_timeout),
+        token_file=pick("token_file", flags.token_file, None),
+        ca_file=pick("ca_file", flags.ca_file, None),
+        client_cert=pick("client_cert", flags.client_cert, None),
+        client_key=pick("client_key", flags.client_key, None),
+        use_env_proxy=pick(
+            "use_env_proxy", flags.use_env_proxy, False, configured=config.use_env_proxy
+        ),
+        discovery=pick("discovery", None, True, configured=config.discovery),
+        max_delete=_limit(choice, flags, config),
+        max_rps=pick("max_rps", flags.max_rps, None),
+        allowed_projects=pick(
+            "allowed_projects", None, (), configured=limits.allowed_projects, within="limits"
+        ),
+        origins=choice.origins,
     )
-
-
-def _is_on(flag: bool | None, configured: bool | None) -> bool:
-    return bool(configured) if flag is None else flag
 
 
 def _refuse_lonely_key(flags: Flags) -> None:
@@ -111,14 +169,15 @@ def _refuse_lonely_key(flags: Flags) -> None:
         )
 
 
-def _state_path(flags: Flags, config: Config, root: Path) -> Path:
+def _state_path(choice: _Choice, flags: Flags, config: Config, root: Path) -> Path:
     """A path in the configuration is relative to its file, one on the command line to here."""
-    if flags.state is not None:
-        return Path(_local(flags.state))
-    if config.state is not None:
-        home = config.path.parent if config.path else root
-        return home / _local(config.state)
-    return root / DEFAULT_STATE
+    home = config.path.parent if config.path else root
+    return choice.of(
+        "state",
+        None if flags.state is None else Path(_local(flags.state)),
+        root / DEFAULT_STATE,
+        configured=None if config.state is None else home / _local(config.state),
+    )
 
 
 def _local(state: str) -> str:
@@ -131,9 +190,15 @@ def _local(state: str) -> str:
     return state
 
 
-def _limit(flags: Flags, config: Config) -> DeleteLimit:
-    text = flags.max_delete or config.limits.max_delete
-    if text is None:
+def _limit(choice: _Choice, flags: Flags, config: Config) -> DeleteLimit:
+    text = choice.of(
+        "max_delete",
+        flags.max_delete or None,
+        "",
+        configured=config.limits.max_delete or None,
+        within="limits",
+    )
+    if not text:
         return DeleteLimit()
     try:
         return DeleteLimit.parse(text)

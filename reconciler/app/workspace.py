@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from reconciler.app.settings import Flags, Settings, resolve_settings
 from reconciler.core.diagnostics import Diagnostic, has_errors
 from reconciler.core.model import Desired
 from reconciler.errors import InvalidInputError
 from reconciler.specs.config import Config, config_file, find_root, load_config
 from reconciler.specs.loaded import Loaded
+
+if TYPE_CHECKING:
+    from reconciler.app.settings import Flags, Settings
 
 
 class InvalidSpecsError(InvalidInputError):
@@ -46,19 +49,13 @@ class Workspace:
 
 
 def open_workspace(paths: Sequence[Path], flags: Flags, environ: Mapping[str, str]) -> Workspace:
-    """Read the repository that the paths belong to, all of it, whatever part is asked for.
+    """Read the repository that the paths belong to, and what holds for a run in it.
 
     Raises InvalidInputError when a path does not exist.
     """
-    from reconciler.specs.loading import load_specs
+    from reconciler.app.settings import resolve_settings
 
-    for path in paths:
-        if str(path) != "-" and not path.exists():
-            raise InvalidInputError(f"there is nothing at {path}", hint="give an existing folder")
-    first = next((path for path in paths if str(path) != "-"), Path())
-    root = find_root(first if first.is_dir() else first.parent)
-    config = _read_config(flags, root)
-    loaded = load_specs(paths, root=root, config=config)
+    root, config, loaded = read_repository(paths, flags.config)
     settings = resolve_settings(flags, config, root=root, environ=environ)
     return Workspace(
         settings=settings,
@@ -71,22 +68,47 @@ def open_workspace(paths: Sequence[Path], flags: Flags, environ: Mapping[str, st
     )
 
 
+def read_repository(paths: Sequence[Path], given: Path | None) -> tuple[Path, Config, Loaded]:
+    """Read the repository that the paths belong to, all of it, whatever part is asked for.
+
+    Returns its root, its configuration (the `given` one, if any), and what it declares. Raises
+    InvalidInputError when a path does not exist.
+    """
+    from reconciler.specs.loading import load_specs
+
+    for path in paths:
+        if str(path) != "-" and not path.exists():
+            raise InvalidInputError(f"there is nothing at {path}", hint="give an existing folder")
+    first = next((path for path in paths if str(path) != "-"), Path())
+    root = find_root(first if first.is_dir() else first.parent)
+    config = _read_config(given, root)
+    return root, config, load_specs(paths, root=root, config=config)
+
+
 def settings_here(folder: Path, flags: Flags, environ: Mapping[str, str]) -> Settings:
     """The settings of the repository that a folder belongs to, without reading its specs.
 
     Raises InvalidSpecsError for a configuration with errors.
     """
-    root = find_root(folder)
-    config = _read_config(flags, root)
+    from reconciler.app.settings import resolve_settings
+
+    root, config = read_config(folder, flags)
     if has_errors(config.diagnostics):
         raise InvalidSpecsError(config.diagnostics, "")
     return resolve_settings(flags, config, root=root, environ=environ)
 
 
-def _read_config(flags: Flags, root: Path) -> Config:
-    if flags.config is not None and not flags.config.exists():
-        raise InvalidInputError(
-            f"there is no configuration at {flags.config}", hint="check --config"
-        )
-    path = flags.config or config_file(root) or config_file(Path())
+def read_config(folder: Path, flags: Flags) -> tuple[Path, Config]:
+    """The root that a folder belongs to and its configuration, which may have errors.
+
+    Raises InvalidInputError where a flag names a file that is not there.
+    """
+    root = find_root(folder)
+    return root, _read_config(flags.config, root)
+
+
+def _read_config(given: Path | None, root: Path) -> Config:
+    if given is not None and not given.exists():
+        raise InvalidInputError(f"there is no configuration at {given}", hint="check --config")
+    path = given or config_file(root) or config_file(Path())
     return load_config(path, root=root)

@@ -3,35 +3,123 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
-from typing import Any
+import shutil
+import sys
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from reconciler.cli.complete import complete_recorded
 from reconciler.cli.console import Console
-from reconciler.cli.options import environment_options, flags_from, output_options
+from reconciler.cli.options import environment_options, output_options, settings_from
+from reconciler.cli.params import DURATION
+
+if TYPE_CHECKING:
+    from reconciler.app.looking import Look
+    from reconciler.app.settings import Settings
+    from reconciler.cli.watching import View
+    from reconciler.report.status import Status
+
+EVERY = "5s"
 
 
-@click.command()
-@click.argument("addresses", nargs=-1, metavar="[ADDRESS]...")
+class _Status(click.Command):
+    """A command whose `--watch` may be followed by an address as well as by an interval."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Give `--watch` its default where what comes next can only be an address."""
+        return super().parse_args(ctx, list(_with_interval(args)))
+
+
+def _with_interval(arguments: Sequence[str]) -> Iterator[str]:
+    for word, after in zip(arguments, [*arguments[1:], ""], strict=False):
+        # Every address has a slash, and no duration has one.
+        yield f"--watch={EVERY}" if word == "--watch" and ("/" in after or "*" in after) else word
+
+
+@click.command(cls=_Status)
+@click.argument("addresses", nargs=-1, metavar="[ADDRESS]...", shell_complete=complete_recorded)
+@click.option(
+    "--watch",
+    type=DURATION,
+    is_flag=False,
+    flag_value=EVERY,
+    metavar="[INTERVAL]",
+    help=f"Look again and again, by default every {EVERY}, until Ctrl-C.",
+)
 @environment_options
 @output_options("text", "json")
-def status(addresses: tuple[str, ...], **options: Any) -> int:
-    """Show the live status of every recorded workload, or of those given."""
+def status(addresses: tuple[str, ...], watch: float | None, **options: Any) -> int:
+    """Show the live status of every recorded workload, or of those given (also as globs).
+
+    AGE is how long ago the server made it. The exit code is 0 whatever the status is. With --watch
+    a terminal shows the table anew; elsewhere there is a line for every change, with -o json an
+    object for each.
+    """
+    console = Console.of(options)
+    settings = settings_from(options)
+    if watch is None:
+        return _look(console, settings, addresses)
+    if any(output.path is not None for output in console.outputs):
+        raise click.UsageError("--watch shows what changes; it cannot be kept in a file (-o)")
+    if watch <= 0:
+        raise click.UsageError("--watch needs an interval such as 5s")
+    return _watch(console, settings, addresses, watch)
+
+
+def _look(console: Console, settings: Settings, addresses: Sequence[str]) -> int:
     import asyncio
 
     from reconciler.app.looking import look
     from reconciler.app.session import Connector
-    from reconciler.app.workspace import settings_here
     from reconciler.cli.progress import Heartbeat
-    from reconciler.report.documents import status_document, to_text
+    from reconciler.report.documents import to_text
+    from reconciler.report.status import status_document, statuses_text
 
-    console = Console.of(options)
-    settings = settings_here(Path(), flags_from(options), os.environ)
     with Heartbeat(console, "reading the server") as heartbeat:
         looks = asyncio.run(
             look(settings, addresses, connector=Connector.system(os.environ), say=heartbeat.say)
         )
-    console.emit("json", lambda: to_text([status_document(one.row, one.live) for one in looks]))
-    console.emit("text", lambda: console.text().statuses([(one.row, one.live) for one in looks]))
+    found = _statuses(looks)
+    paint = console.paint()
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    console.emit("json", lambda: to_text([status_document(one) for one in found]))
+    console.emit("text", lambda: statuses_text(found, paint, width=width))
     return 0
+
+
+def _watch(
+    console: Console,
+    settings: Settings,
+    addresses: Sequence[str],
+    interval: float,
+) -> int:
+    import asyncio
+
+    from reconciler.app.looking import watch
+    from reconciler.app.session import Connector
+    from reconciler.cli.watching import view_of
+
+    def show(looks: Sequence[Look]) -> None:
+        view.show(_statuses(looks))
+
+    view: View
+    with view_of(console, interval) as view:
+        ended = asyncio.run(
+            watch(
+                settings,
+                addresses,
+                interval=interval,
+                connector=Connector.system(os.environ),
+                show=show,
+                trouble=view.trouble,
+            )
+        )
+    return 128 + ended if ended else 0
+
+
+def _statuses(looks: Sequence[Look]) -> list[Status]:
+    from reconciler.report.status import Status
+
+    return [Status(row=one.row, live=one.live, at=one.at, late=one.late) for one in looks]

@@ -67,6 +67,12 @@ class Config:
     where: Mapping[str, Where] = field(default_factory=dict)
     diagnostics: tuple[Diagnostic, ...] = ()
 
+    def place(self, *path: Step) -> Where | None:
+        """Where a value is written; None where the file does not give it."""
+        if not (isinstance(self.where, Places) and path[0] in self.where):
+            return None
+        return place_of_value(self.where.tree, path).where
+
 
 class Places(Mapping[str, Where]):
     """Where the top-level values of a document are written, which is only looked up if asked."""

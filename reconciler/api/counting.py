@@ -1,0 +1,32 @@
+"""A transport that tells somebody of every request that goes through it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import httpx
+
+OnRequest = Callable[[str, int | None], None]
+"""Is told the method and the status of an answer, None where no answer came."""
+
+
+class CountingTransport(httpx.AsyncBaseTransport):
+    """Another transport, observed."""
+
+    def __init__(self, inner: httpx.AsyncBaseTransport, on_request: OnRequest) -> None:
+        self._inner = inner
+        self._on_request = on_request
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Send as the other one sends; a request that is given up counts as one without answer."""
+        status: int | None = None
+        try:
+            response = await self._inner.handle_async_request(request)
+            status = response.status_code
+            return response
+        finally:
+            self._on_request(request.method, status)
+
+    async def aclose(self) -> None:
+        """Close the other one."""
+        await self._inner.aclose()

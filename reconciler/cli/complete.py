@@ -1,0 +1,47 @@
+"""What a shell offers for an address: read from the state, quickly, and never with a complaint."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from pathlib import Path
+
+import click
+
+# More than a person can choose from; a shell would ask whether to show them all.
+_MOST = 1000
+
+
+def complete_recorded(
+    context: click.Context, _option: click.Parameter, incomplete: str
+) -> list[str]:
+    """The addresses that the state of the line typed so far records.
+
+    Whatever is wrong, nothing is offered and nothing is said: it would land in the middle of the
+    line that somebody is typing.
+    """
+    with contextlib.suppress(Exception):
+        found = [one for one in _recorded(context) if one.startswith(incomplete)]
+        return found[:_MOST]
+    return []
+
+
+def _recorded(context: click.Context) -> tuple[str, ...]:
+    from reconciler.app.settings import Flags
+    from reconciler.app.workspace import settings_here
+    from reconciler.state.glance import glance
+
+    config, state = context.params.get("config"), context.params.get("state")
+    flags = Flags(config=Path(config) if config else None, state=state or None)
+    return glance(settings_here(_folder(context), flags, os.environ).state).addresses
+
+
+def _folder(context: click.Context) -> Path:
+    """The folder that the command is about; before an option that has no value yet, it is unread.
+
+    Click stops at such an option, and leaves the arguments as they were typed.
+    """
+    if "directory" not in {option.name for option in context.command.params}:
+        return Path()
+    unread = [Path(one) for one in context.args if Path(one).is_dir()]
+    return unread[0] if unread else context.params.get("directory") or Path()

@@ -1,0 +1,69 @@
+"""A quick look at a state without its documents, for whoever must neither wait nor disturb."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+from reconciler.core.model import Own
+from reconciler.state import database, holder
+from reconciler.state.lock import FileLock
+from reconciler.state.mounts import check_local
+from reconciler.state.trouble import explained
+
+# As long as a person at a prompt waits without wondering.
+_PATIENCE = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Glance:
+    """What a state records: its addresses in order, each once, and how many are owned how."""
+
+    addresses: tuple[str, ...]
+    owned: Mapping[Own, int]
+
+
+def glance(path: Path) -> Glance:
+    """Look at a state of any format that is known; raises StateError where there is none.
+
+    The file is opened to be read only, no lock is waited for longer than an instant, and nothing
+    is checked that takes time.
+    """
+    query = "SELECT project || '/' || name, own FROM operations WHERE own != ?"
+    with _open(path) as conn:
+        rows = conn.execute(query, [Own.GONE]).fetchall()
+    counts = Counter(own for _, own in rows)
+    return Glance(
+        addresses=tuple(sorted({address for address, _ in rows})),
+        owned={own: counts[own] for own in Own if own is not Own.GONE},
+    )
+
+
+def try_lock(path: Path, command: str) -> None:
+    """Take the lock of a state and give it back at once; the file itself is not touched.
+
+    Raises LockedError, which names who has it, and StateError where a lock would mean nothing.
+    """
+    database.check_there(path)
+    check_local(path)
+    lock = FileLock(path.with_name(path.name + ".lock"))
+    with explained(path):
+        if not lock.acquire(name=str(holder.myself(command))):
+            raise holder.locked(lock, path)
+        lock.release()
+
+
+@contextmanager
+def _open(path: Path) -> Iterator[sqlite3.Connection]:
+    with explained(path):
+        database.check_there(path)
+        # The name of a file may hold what a URI means something by.
+        uri = f"file:{quote(str(path))}?mode=ro"
+        with closing(sqlite3.connect(uri, uri=True, timeout=_PATIENCE)) as conn:
+            database.check_ours(conn, path)
+            yield conn

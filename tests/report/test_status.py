@@ -1,0 +1,210 @@
+from __future__ import annotations
+
+import dataclasses
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import click
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reconciler.core.model import Live, Missing, Own, Recorded, Seen, Unread
+from reconciler.report.paint import Paint
+from reconciler.report.status import (
+    Status,
+    age_text,
+    change_text,
+    status_document,
+    statuses_text,
+    total_text,
+)
+from tests.factories import make_desired, make_recorded, make_remote
+
+NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
+PLAIN = Paint()
+ID = "0ae9b56f-831f-47a4-a997-23b9e3658202"
+
+
+def made(row: Recorded, **ago: float) -> Live:
+    """A workload that the server made so long ago."""
+    remote = make_remote(row)
+    at = (NOW - timedelta(**ago)).isoformat()
+    return dataclasses.replace(remote, metadata={**remote.metadata, "createdAt": at})
+
+
+def status(name: str = "llm", live: Live | None = None, **fields: Any) -> Status:
+    """A workload as it was just read, by default an hour old and synced."""
+    late = fields.pop("late", False)
+    row = make_recorded(make_desired(f"4501/{name}"), **({"id": ID} | fields))
+    said = live or (made(row, hours=1) if row.own is Own.ACCEPTED else None)
+    return Status(row=row, live=said, at=NOW, late=late)
+
+
+def troubled(seen: Seen, message: str = "") -> Status:
+    """A workload that is not synced."""
+    row = make_recorded(make_desired("4501/train"), id=ID)
+    remote = made(row, days=3)
+    assert not isinstance(remote, Missing | Unread)
+    return Status(row=row, live=dataclasses.replace(remote, seen=seen, message=message), at=NOW)
+
+
+def everything() -> list[Status]:
+    """One of each sort."""
+    return [
+        status("chat"),
+        troubled(Seen.FAILED, "no quota"),
+        status("gone", Missing()),
+        status("unread", Unread(reason="HTTP 500")),
+        status("lost", own=Own.SUSPECT, id=None, message="the connection broke"),
+        status("late", late=True),
+    ]
+
+
+def test_the_table_and_its_total() -> None:
+    """What the server says, how old it is, and how many need somebody."""
+    assert statuses_text(everything(), PLAIN) == (
+        "ADDRESS      STATUS    AGE  GPUS  ID                                    MESSAGE\n"
+        f"4501/chat    Synced    1h   1     {ID}\n"
+        f"4501/train   Failed    3d   1     {ID}  no quota\n"
+        f"4501/gone    missing   -    1     {ID}\n"
+        f"4501/unread  unread    -    1     {ID}  HTTP 500\n"
+        "4501/lost    in doubt  -    1     -                                     "
+        "the connection broke\n"
+        f"4501/late    Synced    1h   1     {ID}  "
+        "an earlier create of it may still come true\n"
+        "6 workloads, 4 GPUs requested; 1 failed, 1 missing, 1 in doubt, 1 unread."
+    )
+
+
+def test_nothing_recorded() -> None:
+    """It is said in words."""
+    assert statuses_text([], PLAIN) == "The state records no workloads."
+
+
+def test_a_narrow_terminal_cuts_ids_first() -> None:
+    """Then messages; addresses are never cut: commands take them."""
+    assert statuses_text(everything(), PLAIN, width=80).splitlines()[:3] == [
+        "ADDRESS      STATUS    AGE  GPUS  ID         MESSAGE",
+        "4501/chat    Synced    1h   1     0ae9b56f…",
+        "4501/train   Failed    3d   1     0ae9b56f…  no quota",
+    ]
+
+
+@given(width=st.integers(50, 200), message=st.text(max_size=100))
+def test_no_line_is_wider_than_the_terminal(width: int, message: str) -> None:
+    """Whatever the server says, as long as the addresses leave room for the columns."""
+    found = [status("chat"), troubled(Seen.FAILED, message)]
+    lines = statuses_text(found, PLAIN, width=width).splitlines()[:-1]
+    assert max(map(len, lines)) <= width
+
+
+@given(height=st.integers(4, 12))
+def test_a_low_terminal_keeps_what_needs_somebody(height: int) -> None:
+    """The table fits, and those that are well are the first to be left out."""
+    found = [status(f"w{n}") for n in range(9)] + [troubled(Seen.FAILED)]
+    lines = statuses_text(found, PLAIN, height=height).splitlines()
+    assert len(lines) <= height
+    assert any(line.startswith("4501/train") for line in lines)
+    if len(found) + 2 > height:
+        assert f"… {len(found) - (len(lines) - 3)} more workloads" in lines
+
+
+def test_a_colour_is_not_counted_as_width() -> None:
+    """With and without colours the columns are the same."""
+    coloured = statuses_text(everything(), Paint(colour=True))
+    assert "\x1b[32mSynced  \x1b[0m" in coloured
+    assert "\x1b[31mFailed  \x1b[0m" in coloured
+    assert "\x1b[33min doubt\x1b[0m" in coloured
+    assert click.unstyle(coloured) == statuses_text(everything(), PLAIN)
+
+
+@pytest.mark.parametrize(
+    ("age", "words"),
+    [
+        (timedelta(seconds=40.9), "40s"),
+        (timedelta(seconds=60), "1m"),
+        (timedelta(minutes=59, seconds=59), "59m"),
+        (timedelta(hours=5), "5h"),
+        (timedelta(hours=47), "47h"),
+        (timedelta(hours=48), "2d"),
+        (timedelta(days=400), "400d"),
+        (None, "-"),
+    ],
+)
+def test_an_age_in_one_unit(age: timedelta | None, words: str) -> None:
+    """The largest that says enough."""
+    assert age_text(age) == words
+
+
+@pytest.mark.parametrize("created", ["", "yesterday", None, 5, "2026-03-02T11:00:00"])
+def test_a_moment_that_cannot_be_read_is_no_age(created: object) -> None:
+    """Nor one without a zone: it could be anybody's."""
+    row = make_recorded()
+    remote = make_remote(row)
+    live = dataclasses.replace(remote, metadata={**remote.metadata, "createdAt": created})
+    assert Status(row=row, live=live, at=NOW).age is None
+
+
+def test_a_clock_that_is_behind_makes_nobody_younger_than_new() -> None:
+    """A Date has no fractions: what was made in this second has the age 0."""
+    row = make_recorded()
+    assert Status(row=row, live=made(row, seconds=-0.5), at=NOW).age == timedelta()
+
+
+def test_the_document() -> None:
+    """Everything that the table shows, for programs."""
+    assert status_document(troubled(Seen.FAILED, "no quota")) == {
+        "address": "4501/train",
+        "id": ID,
+        "recorded": "ACCEPTED",
+        "status": "Failed",
+        "message": "no quota",
+        "gpus": 1.0,
+        "gpus_known": True,
+        "created_at": "2026-02-27T12:00:00+00:00",
+        "age_seconds": 259200,
+    }
+    lost = status_document(status("lost", own=Own.CREATING, id=None))
+    assert (lost["status"], lost["created_at"], lost["age_seconds"]) == ("in doubt", None, None)
+
+
+def test_what_is_gone_asks_for_no_gpus() -> None:
+    """The total is what the server has been asked for."""
+    manifest = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "spec": {"containers": [{"resources": {"limits": {"nvidia.com/gpu": 2}}}]},
+    }
+    row = make_recorded(make_desired("4501/a", manifest=manifest))
+    here = Status(row=row, live=made(row, hours=1), at=NOW)
+    gone = Status(row=row, live=Missing(), at=NOW)
+    deleted = Status(row=row, live=make_remote(row, seen=Seen.DELETED), at=NOW)
+    assert total_text([here, gone, deleted], PLAIN) == (
+        "3 workloads, 2 GPUs requested; 0 failed, 2 missing, 0 in doubt."
+    )
+
+
+def test_gpus_that_cannot_be_counted_are_a_lower_bound() -> None:
+    """Beside the workload and in the total."""
+    manifest = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"annotations": {"gpu-memory": "4000"}},
+        "spec": {"containers": [{"name": "a"}]},
+    }
+    row = make_recorded(make_desired("4501/a", manifest=manifest))
+    text = statuses_text([Status(row=row, live=made(row, hours=1), at=NOW)], PLAIN)
+    assert text.splitlines()[1].split()[3] == "0+"
+    assert "1 workload, 0+ GPUs requested;" in text
+
+
+def test_a_change_is_a_line() -> None:
+    """With its time, and harmless for a log."""
+    at = "2026-03-02T12:00:00Z"
+    evil = troubled(Seen.FAILED, "no\nquota \x1b[31m")
+    assert change_text(evil, "", at, PLAIN) == (
+        r"2026-03-02T12:00:00Z  4501/train  Failed  no\x0aquota \x1b[31m"
+    )
+    assert change_text(status("chat"), "", at, PLAIN) == f"{at}  4501/chat  Synced"
+    assert change_text(None, "4501/x\n", at, PLAIN) == rf"{at}  4501/x\x0a  no longer recorded"
