@@ -39,7 +39,11 @@ lint: $(VENV)/.test
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/zizmor --quiet --offline --no-progress .github
+	$(BIN)/zizmor --quiet --offline --no-progress .github action.yml examples/ci/github/*.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml examples/ci/github/*.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-actions action.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.gitlab-ci --data-transform gitlab-ci examples/ci/gitlab/*.yml
+	$(BIN)/shellcheck ci/*.sh
 	$(HADOLINT)
 	$(BIN)/reconciler schema check
 	$(BIN)/python tools/generate_docs.py --check

@@ -1,132 +1,203 @@
-"""What a new repository starts with: a configuration, one spec, a check in CI."""
+"""What a new repository starts with: a configuration, one spec, a pipeline for its CI system."""
 
 from __future__ import annotations
 
+import enum
+import json
+import os
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from importlib import metadata, resources
 from pathlib import Path
+from urllib.parse import urlsplit
 
-from reconciler import __version__
 from reconciler.errors import InvalidInputError
 
-CONFIG = """\
-# Settings of this repository of workloads. Flags and RECONCILER_* variables go before them.
-
-# The control plane. Credentials are never written here: see RUNAI_CLIENT_ID and
-# RUNAI_CLIENT_SECRET, RUNAI_TOKEN or --token-file.
-# url: https://runai.example.com
-
-# The owner's name. It is written into every workload, so keep it once workloads exist.
-stack: {stack}
-
-# Names for project ids, so that specs can say `project: team-a`.
-projects:
-  team-a: "1"
-
-# Where the ids of created workloads are remembered. Keep this file between runs.
-state: .reconciler/state.db
-
-limits:
-  # Deletes and replaces that one apply may do without being told so.
-  max_delete: 30%
-"""
-
-SPEC = """\
-# One workload: what is sent to create it, and how it is looked after.
-metadata:
-  name: hello
-  project: team-a
-manifest:
-  apiVersion: batch/v1
-  kind: Job
-  metadata:
-    name: hello
-  spec:
-    backoffLimit: 0
-    template:
-      spec:
-        restartPolicy: Never
-        containers:
-          - name: hello
-            image: busybox:1.37
-            command: ["echo", "hello"]
-"""
-
-# Pinned by commit: a tag can be moved to other code.
-WORKFLOW = """\
-name: workloads
-on:
-  pull_request:
-  push:
-    branches: [main]
-permissions:
-  contents: read
-jobs:
-  validate:
-    runs-on: ubuntu-latest
-    timeout-minutes: 10
-    steps:
-      - uses: actions/checkout@11bd71901bbe5b1630ceea73d27597364c9af683 # v4.2.2
-        with:
-          persist-credentials: false
-      - uses: actions/setup-python@a26af69be951a213d495a4c3e4e4022e16d87065 # v5.6.0
-        with:
-          python-version: "3.13"
-      - run: pip install "workload-reconciler=={version}"
-      - run: reconciler validate "{folder}"
-"""
-
+DISTRIBUTION = "workload-reconciler"
+GITHUB_FILE = ".github/workflows/workloads.yml"
+# Hidden, as every file beside specs that is none.
+GITLAB_FILE = ".gitlab/reconciler.gitlab-ci.yml"
+GITLAB_ENTRY = ".gitlab-ci.yml"
+INCLUDE = f"include:\n  - local: {GITLAB_FILE}\n"
 IGNORE = "# The state is not source code.\n*\n"
+
+_PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_./-]*")
+# What one or the other version of YAML takes for something else than text.
+_NO_TEXT = {"true", "false", "null", "yes", "no", "on", "off", "y", "n"}
+
+
+class Ci(enum.StrEnum):
+    """The system that a repository's pipelines are for."""
+
+    GITHUB = "github"
+    GITLAB = "gitlab"
+    NONE = "none"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """Where this program was installed from: a git repository and a commit, empty where unknown."""
+
+    url: str = ""
+    commit: str = ""
+
+    @classmethod
+    def installed(cls) -> Source:
+        """What the installer noted (PEP 610); an index or a folder is no repository to clone."""
+        try:
+            noted = metadata.distribution(DISTRIBUTION).read_text("direct_url.json")
+            direct = json.loads(noted or "{}")
+        except (metadata.PackageNotFoundError, ValueError):
+            return cls()
+        commit = direct.get("vcs_info", {}).get("commit_id", "")
+        is_fetchable = str(direct.get("url", "")).startswith("https://")
+        return cls(url=direct["url"], commit=commit) if commit and is_fetchable else cls()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scaffold:
-    """What was written, and what was there already and was left alone."""
+    """What was written, what was there already and was left alone, and what is left to be done."""
 
     written: tuple[Path, ...]
     kept: tuple[Path, ...]
+    ci: Ci
+    notes: tuple[str, ...]
 
 
-def scaffold(folder: Path) -> Scaffold:
+def scaffold(folder: Path, *, ci: Ci | None = None, source: Source | None = None) -> Scaffold:
     """Write the first files of a repository into a folder; nothing that exists is touched.
 
-    Raises InvalidInputError when the folder cannot be written.
+    Without `ci` the system is the one that the repository around the folder is made for. Raises
+    InvalidInputError when the folder cannot be written.
     """
-    top = _repository_of(folder)
-    inside = folder.resolve().relative_to(top).as_posix()
-    stack = folder.resolve().name or "workloads"
+    here = folder.resolve()
+    top = _repository_of(here)
+    chosen = detect_ci(top) if ci is None else ci
+    source = Source.installed() if source is None else source
     files = {
-        folder / "reconciler.yaml": CONFIG.format(stack=_plain(stack)),
-        folder / "hello.yaml": SPEC,
+        folder / "reconciler.yaml": _template("reconciler.yaml", STACK=_yaml(here.name)),
+        folder / "hello.yaml": _template("hello.yaml"),
         folder / ".reconciler" / ".gitignore": IGNORE,
-        top / ".github" / "workflows" / "workloads.yml": WORKFLOW.format(
-            version=__version__, folder=inside
-        ),
     }
-    written, kept = [], []
+    inside = here.relative_to(top).as_posix()
+    files |= {_near(top / name): text for name, text in _pipeline(chosen, inside, source)}
     try:
-        for path, text in files.items():
-            if path.exists():
-                kept.append(path)
-                continue
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text, encoding="utf-8")
-            written.append(path)
+        written, kept = _write(files)
+        notes = tuple(_notes(top, chosen, source, written))
     except OSError as error:
         raise InvalidInputError(
             f"{error.filename or folder} cannot be written: {error.strerror}",
             hint="give a folder that this user may write to",
         ) from error
-    return Scaffold(written=tuple(written), kept=tuple(kept))
+    return Scaffold(written=written, kept=kept, ci=chosen, notes=notes)
 
 
-def _repository_of(folder: Path) -> Path:
-    """The git repository around a folder, where CI looks for its workflows; else the folder."""
-    here = folder.resolve()
+def detect_ci(top: Path) -> Ci:
+    """The system of a repository: by the files that it has for one, else by where it is hosted."""
+    found = {
+        ci
+        for ci, name in ((Ci.GITHUB, ".github"), (Ci.GITLAB, GITLAB_ENTRY))
+        if (top / name).exists()
+    }
+    if len(found) == 1:
+        return found.pop()
+    hosts = [_host(url) for url in _remotes(top)]
+    named = (ci for host in hosts for ci in (Ci.GITHUB, Ci.GITLAB) if ci.value in host)
+    return next(named, Ci.GITHUB if found else Ci.NONE)
+
+
+def _pipeline(ci: Ci, inside: str, source: Source) -> Iterator[tuple[str, str]]:
+    """The files of a pipeline for the specs in a folder of the repository."""
+    values = {"SOURCE": json.dumps(source.url), "COMMIT": json.dumps(source.commit)}
+    match ci:
+        case Ci.GITHUB:
+            # There `${{` begins an expression, and nothing can be put before it to take it back.
+            if "${{" in inside:
+                raise InvalidInputError(f"a workflow cannot name the folder {inside}")
+            yield GITHUB_FILE, _template("github.yml", FOLDER=_yaml(inside), **values)
+        case Ci.GITLAB:
+            folder = _yaml(inside.replace("$", "$$"))
+            yield GITLAB_FILE, _template("gitlab.yml", FOLDER=folder, **values)
+            yield GITLAB_ENTRY, INCLUDE
+        case Ci.NONE:
+            return
+
+
+def _write(files: Mapping[Path, str]) -> tuple[tuple[Path, ...], tuple[Path, ...]]:
+    written, kept = [], []
+    for path, text in files.items():
+        if path.exists():
+            kept.append(path)
+            continue
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+        written.append(path)
+    return tuple(written), tuple(kept)
+
+
+def _notes(top: Path, ci: Ci, source: Source, written: tuple[Path, ...]) -> Iterator[str]:
+    """What these files cannot know."""
+    if ci is Ci.NONE:
+        yield "No CI system was recognised, so no pipeline: --ci github or --ci gitlab writes one."
+        return
+    pipeline = _near(top / (GITHUB_FILE if ci is Ci.GITHUB else GITLAB_FILE))
+    if pipeline in written:
+        if not source.url:
+            yield f"Fill in TOOL_SOURCE and TOOL_COMMIT in {pipeline}."
+        yield f"What else the pipeline needs stands at the top of {pipeline}."
+    entry = _near(top / GITLAB_ENTRY)
+    if ci is Ci.GITLAB and GITLAB_FILE not in entry.read_text(encoding="utf-8", errors="replace"):
+        yield f"Add to {entry}: include: [{{local: {GITLAB_FILE}}}]"
+
+
+def _near(path: Path) -> Path:
+    """A path as one would type it here."""
+    return Path(os.path.relpath(path))
+
+
+def _template(name: str, **values: str) -> str:
+    file = resources.files("reconciler.app") / "templates" / name
+    text = file.read_text(encoding="utf-8")
+    return re.sub(r"@([A-Z]+)@", lambda found: values[found[1]], text)
+
+
+def _repository_of(here: Path) -> Path:
+    """The git repository around a folder, where CI looks for its pipelines; else the folder."""
     return next((path for path in (here, *here.parents) if (path / ".git").exists()), here)
 
 
-def _plain(name: str) -> str:
-    """A folder's name as a YAML string, whatever characters it has."""
-    import json
+def _remotes(top: Path) -> list[str]:
+    """The addresses of a repository's remotes; none where its configuration cannot be read."""
+    try:
+        text = (_git_folder(top) / "config").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return []
+    return re.findall(r"^\s*url\s*=\s*(\S+)", text, re.MULTILINE)
 
-    return name if name.replace("-", "").isalnum() and name[0].isalpha() else json.dumps(name)
+
+def _git_folder(top: Path) -> Path:
+    """A worktree and a submodule have a file instead, which says where the folder is."""
+    git = top / ".git"
+    if not git.is_file():
+        return git
+    own = top / git.read_text(encoding="utf-8").removeprefix("gitdir:").strip()
+    common = own / "commondir"
+    return own / common.read_text(encoding="utf-8").strip() if common.exists() else own
+
+
+def _host(url: str) -> str:
+    """The host in an address, which may be in the short form of ssh: `git@host:path`."""
+    if "://" in url:
+        return (urlsplit(url).hostname or "").lower()
+    return url.partition(":")[0].rpartition("@")[2].lower()
+
+
+def _yaml(name: str) -> str:
+    """A name as a YAML string, whatever characters it has."""
+    import yaml
+
+    name = name or "workloads"
+    if name == "." or (_PLAIN.fullmatch(name) and name.lower() not in _NO_TEXT):
+        return name
+    return yaml.safe_dump(name, default_style='"', width=float("inf")).rstrip("\n")

@@ -14,18 +14,23 @@ from reconciler.cli.options import environment_options, flags_from
 
 @click.command()
 @click.argument("directory", type=click.Path(path_type=Path), default=".", metavar="[DIR]")
+@click.option(
+    "--ci",
+    type=click.Choice(["github", "gitlab", "none"]),
+    help="System to write a pipeline for.  [default: what the git repository is made for]",
+)
 @environment_options
-def init(directory: Path, **options: Any) -> int:
-    """Write a commented configuration, one example spec and a CI workflow into DIR.
+def init(directory: Path, ci: str | None, **options: Any) -> int:
+    """Write a commented configuration, one example spec and a CI pipeline into DIR.
 
     What exists is left alone. With --state, the state is made as well.
     """
-    from reconciler.app.scaffold import scaffold
+    from reconciler.app.scaffold import Ci, scaffold
     from reconciler.app.states import make_state
     from reconciler.app.workspace import settings_here
 
     console = Console()
-    made = scaffold(directory)
+    made = scaffold(directory, ci=Ci(ci) if ci else None)
     for path in made.written:
         console.line(f"wrote {path}")
     for path in made.kept:
@@ -33,5 +38,7 @@ def init(directory: Path, **options: Any) -> int:
     if options["state"] is not None:
         settings = settings_here(directory, flags_from(options), os.environ)
         console.line(f"wrote {make_state(settings)}")
+    for note in made.notes:
+        console.note(note)
     console.note(f"Next: edit them, then run 'reconciler validate {directory}'.")
     return 0

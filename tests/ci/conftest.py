@@ -1,0 +1,42 @@
+"""A sandbox for the jobs, and machines that forget."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from itertools import count
+from pathlib import Path
+from typing import Protocol
+
+import pytest
+
+from tests.ci.tools import Runner
+from tests.cli.conftest import start_sandbox, stop_sandbox
+
+
+@pytest.fixture(scope="session")
+def control_plane() -> Iterator[Mapping[str, str]]:
+    """The variables that lead to a sandbox whose workloads are synced and gone at once."""
+    process, variables = start_sandbox("--sync-delay", "0s")
+    yield variables
+    stop_sandbox(process)
+
+
+class NewRunner(Protocol):
+    """Makes a machine."""
+
+    def __call__(self, **variables: str) -> Runner:
+        """Make an empty one with these variables."""
+        ...
+
+
+@pytest.fixture
+def new_runner(tmp_path: Path) -> NewRunner:
+    """Machines with an empty working directory each."""
+    numbers = count(1)
+
+    def make(**variables: str) -> Runner:
+        folder = tmp_path / f"runner-{next(numbers)}"
+        folder.mkdir()
+        return Runner(folder=folder, variables=variables)
+
+    return make
