@@ -43,6 +43,8 @@ VARIABLES = {
     "NO_COLOR": "No colours, where `--color` is `auto`.",
     "FORCE_COLOR": "Colours also without a terminal, where `--color` is `auto`.",
     "CLICOLOR_FORCE": "The same as `FORCE_COLOR`.",
+    "GITHUB_STEP_SUMMARY": "With `-o github`: the file that the summary of a step goes to.",
+    "GITHUB_OUTPUT": "With `-o github`: the file that [its outputs](pull-requests.md) go to.",
     "RECONCILER_DEBUG": "Shows the traceback of an unexpected failure.",
 }
 

@@ -98,9 +98,8 @@ async def carry_out(
             check_expected(approval.plan, request.expect_digest)
             check_unused(approval, store.runs())
             check_state(approval, store.header)
+            check_plan_target(approval, settings)
         async with connector.open(settings, say) as session:
-            if approval is not None:
-                check_plan_target(approval, session.url, settings.stack, settings.api_version)
             planned = await prepare(workspace, store, session, request.plan)
             if approval is None:
                 check_expected(planned.plan, request.expect_digest)

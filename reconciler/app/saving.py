@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from reconciler.app.planning import Planned, PlanRequest
+from reconciler.app.settings import Settings
 from reconciler.core.approval import Approval, bind
 from reconciler.core.model import Header
 from reconciler.core.plan import FORMAT_VERSION, Plan
@@ -145,13 +146,15 @@ def check_state(approval: Approval, header: Header) -> None:
     )
 
 
-def check_plan_target(approval: Approval, url: str, stack: str, api_version: str) -> None:
+def check_plan_target(approval: Approval, settings: Settings) -> None:
     """Raise StalePlanError for a plan that is for another server, stack or version of the API."""
+    from reconciler.api.urls import normalise_url
+
     target = approval.plan.target
     pairs = (
-        ("server", target.url, url),
-        ("stack", target.stack, stack),
-        ("version of the API", target.api_version, api_version),
+        ("server", target.url, normalise_url(settings.need_url())),
+        ("stack", target.stack, settings.stack),
+        ("version of the API", target.api_version, settings.api_version),
     )
     for what, planned, met in pairs:
         if planned != met:

@@ -9,13 +9,18 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from reconciler.cli.complete import complete_recorded
 from reconciler.cli.console import Console
-from reconciler.cli.options import environment_options, flags_from, output_options
+from reconciler.cli.options import (
+    environment_options,
+    flags_from,
+    output_options,
+    settings_from,
+)
 from reconciler.cli.state import asker, conclude, dry_run_option, yes_option
 
 if TYPE_CHECKING:
     from reconciler.app.claiming import Claim
-    from reconciler.app.settings import Settings
     from reconciler.app.workspace import Workspace
     from reconciler.core.model import Recorded
     from reconciler.ports import Say
@@ -55,7 +60,7 @@ def adopt(address: str, workload_id: str, **options: Any) -> int:
 
 
 @click.command(short_help="Settle a create that is in doubt.")
-@click.argument("address")
+@click.argument("address", shell_complete=complete_recorded)
 @click.option("--id", "workload_id", metavar="ID", help="This workload is what became of it.")
 @click.option("--recheck", is_flag=True, help="Look for the evidence again; only reads.")
 @click.option("--abandon", is_flag=True, help="Nothing became of it, and nothing will.")
@@ -81,7 +86,7 @@ def _settle(address: str, workload_id: str | None, options: dict[str, Any]) -> i
     from reconciler.app.claiming import abandon, resolve_by_id
     from reconciler.app.session import Connector
 
-    settings = _settings(options)
+    settings = settings_from(options)
     if workload_id is None:
         claim = _claim(options, f"resolve {address} --abandon", address, "Drop this doubt?")
         rows = abandon(settings, claim)
@@ -112,7 +117,7 @@ def _recheck(address: str, options: dict[str, Any]) -> int:
         reporter.begin(1)
         applied = asyncio.run(
             recheck(
-                _settings(options),
+                settings_from(options),
                 claim,
                 connector=Connector.system(os.environ),
                 say=reporter.say,
@@ -191,12 +196,6 @@ def _claim(options: dict[str, Any], command: str, address: str, question: str) -
         confirm=asker(options, question),
         dry_run=options["dry_run"],
     )
-
-
-def _settings(options: dict[str, Any]) -> Settings:
-    from reconciler.app.workspace import settings_here
-
-    return settings_here(Path(), flags_from(options), os.environ)
 
 
 def _workspace(options: dict[str, Any]) -> Workspace:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -13,7 +13,10 @@ from reconciler.cli.params import Output
 from reconciler.errors import ReconcilerError
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from reconciler.core.diagnostics import Diagnostic
+    from reconciler.report.paint import Paint
     from reconciler.report.text import Text
 
 
@@ -22,6 +25,7 @@ class Console:
 
     A reader that went away is noticed once and then left alone. A full standard output is an
     error, unless the console is `lenient`: then it never stops work that is under way.
+    Formats `beside` the result go to standard error, so that another one can have standard output.
     """
 
     def __init__(
@@ -33,9 +37,13 @@ class Console:
         verbose: bool = False,
         default: str = "text",
         lenient: bool = False,
+        beside: Collection[str] = (),
     ) -> None:
-        self.outputs = tuple(outputs) or (Output(default),)
-        if sum(output.path is None for output in self.outputs) > 1:
+        self.outputs = tuple(outputs)
+        if all(output.format in beside for output in outputs):
+            self.outputs += (Output(default),)
+        results = [output for output in self.outputs if output.format not in beside]
+        if sum(output.path is None for output in results) > 1:
             raise click.UsageError(
                 "only one format can go to standard output; give the others a file (-o FORMAT=PATH)"
             )
@@ -43,39 +51,69 @@ class Console:
         self.verbose = verbose
         self._color = color
         self._lenient = lenient
+        self._beside = beside
         self._open = True
+        self._colours: dict[int, bool] = {}
+        self.lost = ""
 
     @classmethod
     def of(
-        cls, options: dict[str, Any], *, default: str = "text", lenient: bool = False
+        cls,
+        options: dict[str, Any],
+        *,
+        default: str = "text",
+        lenient: bool = False,
+        beside: Collection[str] = (),
     ) -> Console:
         """The console that `output_options` asked for."""
         return cls(
             default=default,
             lenient=lenient,
+            beside=beside,
             outputs=options["outputs"],
             color=options["color"],
             quiet=options["quiet"],
             verbose=options["verbose"],
         )
 
-    def text(self, prefix: str = "", *, err: bool = False) -> Text:
-        """A renderer for people, coloured as its stream allows."""
+    def text(self, prefix: str = "", *, err: bool = False, now: datetime | None = None) -> Text:
+        """A renderer for people, coloured as its stream allows; `now` lets it tell ages."""
         from reconciler.report.text import Text
 
         stream = sys.stderr if err else sys.stdout
-        return Text(colour=wants_colour(self._color, stream), prefix=prefix)
+        return Text(colour=self._wants_colour(stream), prefix=prefix, now=now)
+
+    def paint(self) -> Paint:
+        """The colours of standard output."""
+        from reconciler.report.paint import Paint
+
+        return Paint(colour=self._wants_colour(sys.stdout))
+
+    @property
+    def has_reader(self) -> bool:
+        """Whether standard output is still read, as far as anything was written to it."""
+        return self._open
+
+    def _wants_colour(self, stream: Any) -> bool:
+        """Asked once for each stream: there may be thousands of lines."""
+        if id(stream) not in self._colours:
+            self._colours[id(stream)] = wants_colour(self._color, stream)
+        return self._colours[id(stream)]
 
     def has(self, name: str) -> bool:
         """Whether a format goes to standard output."""
         return any(output.format == name and output.path is None for output in self.outputs)
+
+    def wants(self, name: str) -> bool:
+        """Whether a format was asked for, wherever it goes."""
+        return any(output.format == name for output in self.outputs)
 
     def emit(self, name: str, render: Callable[[], str]) -> None:
         """Give a finished result to every output of that format."""
         for output in self.outputs:
             if output.format == name:
                 if output.path is None:
-                    self.line(render())
+                    self._print(render(), err=name in self._beside)
                 else:
                     _write_file(output, render())
 
@@ -104,6 +142,8 @@ class Console:
             click.echo(text, err=err, color=True)
         except OSError as error:
             self._open = self._open and err
+            if not (err or isinstance(error, BrokenPipeError)):
+                self.lost = error.strerror or str(error)
             if not (err or self._lenient or isinstance(error, BrokenPipeError)):
                 raise ReconcilerError(
                     f"standard output cannot be written: {error.strerror or error}",

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import signal
 import sys
 import traceback
 from collections.abc import Sequence
+from functools import partial
 from types import FrameType
 
 import click
@@ -15,12 +17,16 @@ import click
 from reconciler import __version__
 from reconciler.cli.apply import apply, destroy
 from reconciler.cli.claims import adopt, recover, resolve
+from reconciler.cli.completion import completion
+from reconciler.cli.doctor import doctor
 from reconciler.cli.init import init
+from reconciler.cli.metrics import Meter
 from reconciler.cli.plan import plan
 from reconciler.cli.render import render
 from reconciler.cli.runs import runs
 from reconciler.cli.sandbox import sandbox
 from reconciler.cli.schema import schema
+from reconciler.cli.show import show
 from reconciler.cli.state import state
 from reconciler.cli.status import status
 from reconciler.cli.validate import validate
@@ -49,11 +55,14 @@ for command in (
     plan,
     apply,
     destroy,
+    show,
     status,
     state,
     runs,
     schema,
     sandbox,
+    doctor,
+    completion,
 ):
     cli.add_command(command)
 
@@ -61,8 +70,13 @@ for command in (
 def main() -> None:
     """Run the command line and end the process with its exit code."""
     _open_missing_streams()
-    signal.signal(signal.SIGINT, _end)
-    code = run(sys.argv[1:])
+    # Modules hold no garbage, and one run makes little: looking for it takes longer than it saves.
+    gc.freeze()
+    gc.set_threshold(50_000)
+    meter = Meter()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, partial(_end, meter))
+    code = run(sys.argv[1:], meter)
     try:
         sys.stdout.flush()
     except OSError:
@@ -71,12 +85,13 @@ def main() -> None:
     sys.exit(code)
 
 
-def _end(_number: int, _frame: FrameType | None) -> None:
-    """Ctrl-C ends the process: an exception could be swallowed by whatever it hits."""
+def _end(meter: Meter, number: int, _frame: FrameType | None) -> None:
+    """A signal ends the process: an exception could be swallowed by whatever it hits."""
     with contextlib.suppress(OSError):
         # A live view hides the cursor.
         os.write(2, b"\x1b[?25hstopped\n" if os.isatty(2) else b"stopped\n")
-    os._exit(INTERRUPTED)
+    meter.end(128 + number)
+    os._exit(128 + number)
 
 
 def _open_missing_streams() -> None:
@@ -86,10 +101,17 @@ def _open_missing_streams() -> None:
             setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_WRONLY), "w"))
 
 
-def run(arguments: Sequence[str]) -> int:
+def run(arguments: Sequence[str], meter: Meter | None = None) -> int:
     """Run one command line and return its exit code; never raises."""
+    meter = meter or Meter()
+    code = _run(arguments, meter)
+    meter.end(code)
+    return code
+
+
+def _run(arguments: Sequence[str], meter: Meter) -> int:
     try:
-        result = cli.main(list(arguments), prog_name="reconciler", standalone_mode=False)
+        result = cli.main(list(arguments), prog_name="reconciler", standalone_mode=False, obj=meter)
     except click.UsageError as error:
         error.show()
         return USAGE

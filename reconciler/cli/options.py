@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import os
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+from click.core import ParameterSource
 
+from reconciler.cli.complete import complete_recorded
 from reconciler.cli.params import DURATION, OutputType
 
 if TYPE_CHECKING:
     from reconciler.app.planning import PlanRequest
-    from reconciler.app.settings import Flags
+    from reconciler.app.settings import Flags, Settings
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 _PATH = click.Path(path_type=Path)
@@ -133,6 +136,7 @@ _PLAN: tuple[Callable[[Any], Any], ...] = (
         "--target",
         "targets",
         multiple=True,
+        shell_complete=complete_recorded,
         metavar="PATTERN",
         help="Only addresses like this (glob on <projectId>/<name>), repeatable.",
     ),
@@ -141,6 +145,7 @@ _PLAN: tuple[Callable[[Any], Any], ...] = (
         "--exclude",
         "excludes",
         multiple=True,
+        shell_complete=complete_recorded,
         metavar="PATTERN",
         help="Not addresses like this, repeatable.",
     ),
@@ -151,6 +156,7 @@ _PLAN: tuple[Callable[[Any], Any], ...] = (
     click.option(
         "--replace",
         multiple=True,
+        shell_complete=complete_recorded,
         metavar="ADDRESS",
         help="Replace this workload even if nothing changed, repeatable.",
     ),
@@ -186,13 +192,41 @@ _PLAN: tuple[Callable[[Any], Any], ...] = (
 
 
 def flags_from(options: Mapping[str, Any]) -> Flags:
-    """The settings among a command's options."""
+    """The settings among a command's options, each with the flag or variable that gave it."""
     import dataclasses
 
     from reconciler.app.settings import Flags
 
-    names = {field.name for field in dataclasses.fields(Flags)}
-    return Flags(**{name: value for name, value in options.items() if name in names})
+    names = {field.name for field in dataclasses.fields(Flags)} - {"origins"}
+    given = {name: value for name, value in options.items() if name in names}
+    return Flags(**given, origins=_origins(given))
+
+
+def _origins(names: Collection[str]) -> dict[str, str]:
+    """Who gave each option of the running command that has a value and not just its default."""
+    context = click.get_current_context(silent=True)
+    origins: dict[str, str] = {}
+    if context is None:
+        return origins
+    for option in context.command.params:
+        if option.name not in names:
+            continue
+        source = context.get_parameter_source(option.name)
+        if source is ParameterSource.COMMANDLINE:
+            origins[option.name] = option.opts[0]
+        elif source is ParameterSource.ENVIRONMENT:
+            origins[option.name] = str(option.envvar)
+    return origins
+
+
+def settings_from(options: Mapping[str, Any], folder: Path | None = None) -> Settings:
+    """The settings of the repository that a folder (default: here) belongs to.
+
+    Raises InvalidSpecsError for a configuration with errors.
+    """
+    from reconciler.app.workspace import settings_here
+
+    return settings_here(folder or Path(), flags_from(options), os.environ)
 
 
 def plan_request_from(options: Mapping[str, Any], places: tuple[str, ...]) -> PlanRequest:

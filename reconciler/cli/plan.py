@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from reconciler.cli.console import Console
+from reconciler.cli.explaining import explain_option, show_explanation
+from reconciler.cli.metrics import Meter, metrics_option
 from reconciler.cli.options import (
     environment_options,
     flags_from,
@@ -16,9 +19,11 @@ from reconciler.cli.options import (
     plan_options,
     plan_request_from,
 )
+from reconciler.cli.pages import emit_plan_page
+from reconciler.cli.reviews import BESIDE, PLAN_FORMATS, Reviews, markdown_option
 
 if TYPE_CHECKING:
-    from reconciler.app.planning import Planned
+    from reconciler.app.planning import Planned, PlanRequest
 
 
 @click.command()
@@ -27,8 +32,18 @@ if TYPE_CHECKING:
 @click.option(
     "--detailed-exitcode", is_flag=True, help="Exit with 2 when there are changes or drift."
 )
+@click.option(
+    "--save",
+    "save_to",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Keep the plan in FILE for 'apply --plan' and 'show'.",
+)
+@explain_option
+@metrics_option
 @environment_options
-@output_options("text", "json")
+@markdown_option
+@output_options("text", "json", "html", *PLAN_FORMATS)
 def plan(directory: Path, detailed_exitcode: bool, **options: Any) -> int:
     """Show what 'apply' would do with the specs in DIR (default: here), and why.
 
@@ -41,28 +56,54 @@ def plan(directory: Path, detailed_exitcode: bool, **options: Any) -> int:
     from reconciler.app.workspace import open_workspace
     from reconciler.cli.progress import Heartbeat
 
-    console = Console.of(options)
+    console = Console.of(options, beside=BESIDE)
+    meter, connector = Meter.current(), Connector.system(os.environ)
     workspace = open_workspace([directory], flags_from(options), os.environ)
-    workspace.need_valid()
+    meter.attach(workspace.settings, connector)
     request = plan_request_from(options, workspace.places)
-    with Heartbeat(console, "reading what is recorded") as heartbeat:
-        planned = asyncio.run(
-            make(workspace, request, connector=Connector.system(os.environ), say=heartbeat.say)
-        )
+    if options["explain"]:
+        workspace.need_valid()
+        asked = options | {"detailed_exitcode": detailed_exitcode}
+        return show_explanation(console, workspace, request, asked, connector=connector)
+    reviews = Reviews.of(console, workspace, options, "plan")
+    with reviews.failures(), Heartbeat(console, "reading what is recorded") as heartbeat:
+        workspace.need_valid()
+        planned = asyncio.run(make(workspace, request, connector=connector, say=heartbeat.say))
+    meter.plan = planned.plan
     show_plan(console, planned, workspace.prefix)
+    if options["save_to"] is not None:
+        _save(console, options["save_to"], planned, request)
+    changed = 2 if detailed_exitcode and planned.plan.has_changes else 0
+    code = 5 if planned.refusals else changed
+    reviews.plan(planned.plan, planned.refusals, code)
+    return code
+
+
+def _save(console: Console, path: Path, planned: Planned, request: PlanRequest) -> None:
+    """A plan that is refused is not kept: nobody could apply it."""
+    from reconciler.app.saving import save_plan
+
     if planned.refusals:
-        return 5
-    return 2 if detailed_exitcode and planned.plan.has_changes else 0
+        console.warn(f"not saved to {path}: an apply of this plan would be refused")
+        return
+    save_plan(path, planned, request, datetime.now(UTC))
+    console.note(f"Saved: reconciler show {path}; reconciler apply --plan {path}")
 
 
-def show_plan(console: Console, planned: Planned, prefix: str) -> None:
-    """Findings and refusals beside the plan, the plan to wherever it was asked for."""
-    from datetime import UTC, datetime
+def show_plan(
+    console: Console, planned: Planned, prefix: str, created_at: datetime | None = None
+) -> None:
+    """Findings and refusals beside the plan, the plan to wherever it was asked for.
 
+    `created_at` is now, unless the plan was saved before.
+    """
     from reconciler.report.documents import plan_document, to_text
 
     console.findings(planned.plan.diagnostics, prefix)
-    console.emit("json", lambda: to_text(plan_document(planned.plan, datetime.now(UTC))))
-    console.emit("text", lambda: console.text(prefix).plan(planned.plan))
+    now = datetime.now(UTC)
+    created_at = created_at or now
+    console.emit("json", lambda: to_text(plan_document(planned.plan, created_at)))
+    console.emit("text", lambda: console.text(prefix, now=now).plan(planned.plan))
+    emit_plan_page(console, planned, prefix)
     if planned.refusals:
         console.warn(console.text(err=True).refusals(planned.refusals))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -13,28 +15,37 @@ from reconciler.cli.console import Console
 from reconciler.core.events import (
     ActionFailed,
     ActionSkipped,
-    ActionStarted,
     ActionSucceeded,
     Event,
     InDoubt,
+    Throttled,
 )
 
 if TYPE_CHECKING:
-    from rich.progress import Progress, TaskID
+    from reconciler.cli.liveview import LiveView
+    from reconciler.core.plan import Plan
+    from reconciler.ports import Say
+    from reconciler.report.progress import Progress
 
 # A build system that sees no output for a while takes the job for dead.
 PULSE_SECONDS = 25.0
+ENDED = (ActionSucceeded, ActionFailed, ActionSkipped, InDoubt)
 
 
 class Heartbeat:
-    """Says now and then that work goes on, where nothing else has said anything for a while."""
+    """Says now and then that work goes on, where nothing else has said anything for a while.
+
+    `doing` names the work, or is asked for its name; `silent` keeps the pulse off a terminal that
+    shows more than lines.
+    """
 
     def __init__(self, console: Console, doing: str) -> None:
         self._console = console
-        self.doing = doing
+        self.doing: str | Callable[[], str] = doing
+        self.silent = False
         self._over = threading.Event()
         self._spoke = time.monotonic()
-        self._thread = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
+        self._thread = threading.Thread(target=self._keep_beating, name="heartbeat", daemon=True)
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -60,27 +71,40 @@ class Heartbeat:
         """Something was shown just now."""
         self._spoke = time.monotonic()
 
-    def _beat(self) -> None:
+    def beat(self) -> None:
+        """Say that work goes on, unless it can be seen."""
+        if not self.silent:
+            doing = self.doing if isinstance(self.doing, str) else self.doing()
+            self._console.note(f"still {doing}")
+            self.spoke()
+
+    def _keep_beating(self) -> None:
         while not self._over.wait(1.0):
             if time.monotonic() - self._spoke >= PULSE_SECONDS:
-                self._console.note(f"still {self.doing}")
-                self.spoke()
+                self.beat()
 
 
 class ApplyReporter:
-    """Follows an apply: every event to whoever asked for it, in the form they asked for."""
+    """Follows an apply: every event to whoever asked for it, in the form they asked for.
+
+    `listeners` are told every event before it is shown. `outcomes` holds how each action ended if
+    a document is to be made of it, `problems` those that did not succeed.
+    """
 
     def __init__(self, console: Console) -> None:
         self._console = console
+        self._text = console.text()
+        self._documented = any(output.format == "json" for output in console.outputs)
         self._stack = ExitStack()
-        self._heartbeat = Heartbeat(console, "planning")
-        self._live: Progress | None = None
-        self._task: TaskID | None = None
-        self._total = self._done = self._begun = 0
+        self.heartbeat = Heartbeat(console, "planning")
+        self._live: LiveView | None = None
+        self._progress: Progress | None = None
+        self.listeners: list[Say] = []
         self.outcomes: list[Event] = []
+        self.problems: list[Event] = []
 
     def __enter__(self) -> Self:
-        self._stack.enter_context(self._heartbeat)
+        self._stack.enter_context(self.heartbeat)
         return self
 
     def __exit__(self, *exc: Any) -> None:
@@ -88,19 +112,26 @@ class ApplyReporter:
 
     def waiting(self, doing: str) -> None:
         """Nothing can be seen of this; the pulse names it."""
-        self._heartbeat.doing = doing
+        self.heartbeat.doing = doing
 
-    def begin(self, total: int) -> None:
+    def begin(self, total: int, plan: Plan | None = None) -> None:
         """The plan is confirmed; from here on there is something to follow."""
-        self._total = total
-        self._heartbeat.doing = f"applying: 0 of {total} done"
-        if sys.stderr.isatty() and self._console.has("text") and not self._console.quiet:
-            self._live = self._stack.enter_context(_live_view())
-            self._task = self._live.add_task("applying", total=total, begun=0)
+        from reconciler.report.progress import Progress
+
+        progress = self._progress = Progress(total, plan, now=time.monotonic())
+        self.heartbeat.doing = progress.sentence
+        if _is_live(self._console):
+            from reconciler.cli.liveview import LiveView
+
+            self.heartbeat.silent = True
+            view = LiveView(lambda: progress.lines(time.monotonic()))
+            self._live = self._stack.enter_context(view)
 
     def say(self, event: Event) -> None:
         """Show one event."""
-        self._count(event)
+        for listener in self.listeners:
+            listener(event)
+        self._keep(event)
         if self._console.has("ndjson"):
             from reconciler.report.documents import event_document, to_line
 
@@ -108,39 +139,29 @@ class ApplyReporter:
         elif self._console.has("text"):
             self._show(event)
 
-    def _count(self, event: Event) -> None:
-        self._begun += isinstance(event, ActionStarted)
-        if isinstance(event, ActionSucceeded | ActionFailed | ActionSkipped | InDoubt):
-            self._done += 1
-            if self._console.has("json"):
-                self.outcomes.append(event)
-        self._heartbeat.doing = f"applying: {self._done} of {self._total} done"
-        if self._live is not None and self._task is not None:
-            self._live.update(self._task, completed=self._done, begun=self._begun - self._done)
+    def _keep(self, event: Event) -> None:
+        if self._progress is not None:
+            self._progress.add(event, time.monotonic())
+        if isinstance(event, ActionFailed | ActionSkipped | InDoubt):
+            self.problems.append(event)
+        if isinstance(event, ENDED) and self._documented:
+            self.outcomes.append(event)
 
     def _show(self, event: Event) -> None:
-        line = self._console.text().event(event, verbose=self._console.verbose)
+        if self._live is not None and isinstance(event, Throttled) and not self._console.verbose:
+            # It is part of what is drawn, and many are told of the same pause.
+            return
+        line = self._text.event(event, verbose=self._console.verbose)
         if line is None:
             return
-        self._heartbeat.spoke()
-        if self._live is not None:
-            from rich.text import Text
-
-            self._live.console.print(Text.from_ansi(line), soft_wrap=True)
+        self.heartbeat.spoke()
+        if self._live is not None and sys.stdout.isatty():
+            self._live.print(line)
         else:
             self._console.line(line)
 
 
-def _live_view() -> Progress:
-    from rich.console import Console as RichConsole
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[begun]} under way"),
-        TimeElapsedColumn(),
-        console=RichConsole(stderr=True),
-        transient=True,
-    )
+def _is_live(console: Console) -> bool:
+    """Whether somebody watches who can see more than lines."""
+    watched = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+    return watched and console.has("text") and not console.quiet

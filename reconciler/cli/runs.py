@@ -2,28 +2,17 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from reconciler.cli.console import Console
-from reconciler.cli.options import flags_from, output_options, state_options
-
-if TYPE_CHECKING:
-    from reconciler.app.settings import Settings
+from reconciler.cli.options import output_options, settings_from, state_options
 
 
 @click.group()
 def runs() -> None:
     """Look at what earlier runs did; they are remembered for 90 days."""
-
-
-def _settings(options: dict[str, Any]) -> Settings:
-    from reconciler.app.workspace import settings_here
-
-    return settings_here(Path(), flags_from(options), os.environ)
 
 
 @runs.command("list")
@@ -36,7 +25,7 @@ def list_(**options: Any) -> int:
     from reconciler.report.history import runs_text
 
     console = Console.of(options)
-    with read_state(_settings(options).state) as store:
+    with read_state(settings_from(options).state) as store:
         found = store.runs()
     console.emit("json", lambda: to_text([run_document(run) for run in found]))
     console.emit("text", lambda: runs_text(found))
@@ -54,7 +43,7 @@ def show(run: str, **options: Any) -> int:
     from reconciler.report.history import run_text
 
     console = Console.of(options)
-    with read_state(_settings(options).state) as store:
+    with read_state(settings_from(options).state) as store:
         found = find_run(store.runs(), run)
         actions = store.actions(found.id)
     console.emit("json", lambda: to_text(run_document(found, actions)))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -10,23 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from reconciler.cli.complete import complete_recorded
 from reconciler.cli.console import Console
-from reconciler.cli.options import flags_from, output_options, state_options
+from reconciler.cli.options import output_options, settings_from, state_options
 
 if TYPE_CHECKING:
-    from reconciler.app.settings import Settings
     from reconciler.core.model import Recorded
 
 
 @click.group()
 def state() -> None:
     """Look at what is recorded, check it, and change it by hand."""
-
-
-def _settings(options: dict[str, Any]) -> Settings:
-    from reconciler.app.workspace import settings_here
-
-    return settings_here(Path(), flags_from(options), os.environ)
 
 
 @state.command("list")
@@ -38,7 +31,7 @@ def list_(**options: Any) -> int:
     from reconciler.report.documents import record_document, to_text
 
     console = Console.of(options)
-    with read_state(_settings(options).state) as store:
+    with read_state(settings_from(options).state) as store:
         rows = sorted(store.read(), key=lambda row: row.address)
     console.emit("json", lambda: to_text([record_document(row) for row in rows]))
     console.emit("text", lambda: console.text().records(rows))
@@ -46,7 +39,7 @@ def list_(**options: Any) -> int:
 
 
 @state.command()
-@click.argument("address")
+@click.argument("address", shell_complete=complete_recorded)
 @state_options
 @output_options("json")
 def show(address: str, **options: Any) -> int:
@@ -55,7 +48,7 @@ def show(address: str, **options: Any) -> int:
     from reconciler.report.documents import record_document, to_text
 
     console = Console.of(options, default="json")
-    with read_state(_settings(options).state) as store:
+    with read_state(settings_from(options).state) as store:
         row = find_record(store.read(), address)
     console.emit("json", lambda: to_text(record_document(row, whole=True)))
     return 0
@@ -68,7 +61,7 @@ yes_option = click.option("--yes", is_flag=True, help="Do not ask; needed withou
 
 
 @state.command(short_help="Refuse every delete and replace of a workload.")
-@click.argument("address")
+@click.argument("address", shell_complete=complete_recorded)
 @dry_run_option
 @state_options
 def protect(address: str, **options: Any) -> int:
@@ -77,7 +70,7 @@ def protect(address: str, **options: Any) -> int:
 
 
 @state.command(short_help="Lift the protection of a workload.")
-@click.argument("address")
+@click.argument("address", shell_complete=complete_recorded)
 @dry_run_option
 @state_options
 def unprotect(address: str, **options: Any) -> int:
@@ -90,7 +83,7 @@ def _set_protection(address: str, options: dict[str, Any], *, protect: bool) -> 
 
     word = "protected" if protect else "unprotected"
     changed = set_protection(
-        _settings(options).state,
+        settings_from(options).state,
         address,
         protect=protect,
         command=f"reconciler state {word[:-2]} {address}",
@@ -113,7 +106,7 @@ def backup(file: Path | None, **options: Any) -> int:
     """
     from reconciler.app.surgery import back_up
 
-    made = back_up(_settings(options).state, file, dry_run=options["dry_run"])
+    made = back_up(settings_from(options).state, file, dry_run=options["dry_run"])
     Console().line(f"{'Would copy' if options['dry_run'] else 'Copied'} the state to {made}.")
     return 0
 
@@ -133,7 +126,7 @@ def check(**options: Any) -> int:
     from reconciler.report.history import inspection_text
 
     console = Console.of(options)
-    found = inspect(_settings(options).state)
+    found = inspect(settings_from(options).state)
     console.emit("json", lambda: to_text(inspection_document(found)))
     console.emit("text", lambda: inspection_text(found))
     if found.flaws:
@@ -142,7 +135,7 @@ def check(**options: Any) -> int:
 
 
 @state.command(short_help="Forget a record; the workload stays.")
-@click.argument("address")
+@click.argument("address", shell_complete=complete_recorded)
 @dry_run_option
 @yes_option
 @state_options
@@ -156,7 +149,7 @@ def rm(address: str, **options: Any) -> int:
 
     ask = asker(options, "Forget this record?")
     rows = forget(
-        _settings(options).state,
+        settings_from(options).state,
         address,
         command=f"reconciler state rm {address}",
         confirm=ask,
@@ -169,7 +162,13 @@ def rm(address: str, **options: Any) -> int:
 
 
 @state.command(short_help="Move records to another state.")
-@click.argument("addresses", nargs=-1, required=True, metavar="ADDRESS...")
+@click.argument(
+    "addresses",
+    nargs=-1,
+    required=True,
+    metavar="ADDRESS...",
+    shell_complete=complete_recorded,
+)
 @click.option(
     "--to", required=True, type=click.Path(path_type=Path), metavar="STATE", help="Other state."
 )
@@ -188,7 +187,7 @@ def move(addresses: tuple[str, ...], **options: Any) -> int:
 
     ask = asker(options, f"Move these records to {options['to']}?")
     moved = move_records(
-        _settings(options).state,
+        settings_from(options).state,
         addresses,
         options["to"],
         command=f"reconciler state move {' '.join(addresses)} --to {options['to']}",

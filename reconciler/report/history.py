@@ -7,7 +7,12 @@ from collections.abc import Sequence
 from reconciler.core.model import Own, Recorded
 from reconciler.ports import ActionEntry, Inspection, RunEntry
 from reconciler.report.escape import escape_terminal, shorten
-from reconciler.report.text import columns, number_of
+from reconciler.report.words import columns, moment, number_of
+
+# What fits beside a prompt, and into a message to a colleague.
+WIDTH = 100
+# The history counts under the names of the published summary; people read what an apply says.
+_WORDS = {"adopted": "settled", "in_doubt": "in doubt"}
 
 
 def runs_text(runs: Sequence[RunEntry]) -> str:
@@ -17,15 +22,16 @@ def runs_text(runs: Sequence[RunEntry]) -> str:
     table = [
         (
             escape_terminal(run.id[:8]),
-            _moment(run.started),
+            f"{moment(run.started)}Z",
             _author(run),
-            escape_terminal(shorten(run.command)),
+            escape_terminal(run.command.removeprefix("reconciler ")),
             _duration(run.took),
-            escape_terminal(_result(run)),
+            escape_terminal(_result(run, brief=True)),
         )
         for run in runs
     ]
-    return columns(("RUN", "STARTED", "BY", "COMMAND", "TOOK", "RESULT"), table)
+    head = ("RUN", "STARTED", "BY", "COMMAND", "TOOK", "RESULT")
+    return columns(head, table, width=WIDTH, yielding=("BY", "COMMAND", "RESULT"))
 
 
 def run_text(run: RunEntry, actions: Sequence[ActionEntry]) -> str:
@@ -110,14 +116,14 @@ def _duration(seconds: float | None) -> str:
     return "" if seconds is None else f"{seconds:.1f} s"
 
 
-def _result(run: RunEntry) -> str:
-    """How a run ended, in a few words."""
+def _result(run: RunEntry, *, brief: bool = False) -> str:
+    """How a run ended, in a few words; what stopped it says more than its exit code."""
     if run.finished is None:
-        return "started, never finished"
-    counts = [f"{count} {name.replace('_', ' ')}" for name, count in run.counts.items()]
+        return "never finished"
+    counts = [f"{count} {_WORDS.get(name, name)}" for name, count in run.counts.items()]
     words = [", ".join(counts) or "nothing to do"]
     if run.stopped_by:
         words.append(f"stopped by {run.stopped_by}")
-    if run.exit_code:
-        words.append(f"exit code {run.exit_code}")
+    if run.exit_code and not (brief and run.stopped_by):
+        words.append(f"exit {run.exit_code}")
     return "; ".join(words)

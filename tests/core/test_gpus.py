@@ -1,9 +1,6 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
-from fractions import Fraction
-from typing import Any
 
 import pytest
 from hypothesis import given
@@ -11,60 +8,8 @@ from hypothesis import strategies as st
 
 from reconciler.core.gpus import GpuRequest, count_gpus
 from reconciler.core.pods import KINDS
-
-Json = Any
-
-API_VERSIONS = {
-    "Pod": "v1",
-    "Deployment": "apps/v1",
-    "ReplicaSet": "apps/v1",
-    "StatefulSet": "apps/v1",
-    "Job": "batch/v1",
-    "CronJob": "batch/v1",
-    "JobSet": "jobset.x-k8s.io/v1alpha2",
-    "LeaderWorkerSet": "leaderworkerset.x-k8s.io/v1",
-    "PyTorchJob": "kubeflow.org/v1",
-    "TFJob": "kubeflow.org/v1",
-    "XGBoostJob": "kubeflow.org/v1",
-    "JAXJob": "kubeflow.org/v1",
-    "MPIJob": "kubeflow.org/v2beta1",
-    "Notebook": "kubeflow.org/v1beta1",
-    "RayCluster": "ray.io/v1",
-    "RayJob": "ray.io/v1",
-    "RayService": "ray.io/v1",
-    "InferenceService": "serving.kserve.io/v1beta1",
-    "NIMService": "apps.nvidia.com/v1alpha1",
-    "NIMCache": "apps.nvidia.com/v1alpha1",
-    "DynamoGraphDeployment": "nvidia.com/v1alpha1",
-    "SeldonDeployment": "machinelearning.seldon.io/v1",
-    "VirtualMachineInstance": "kubevirt.io/v1",
-}
-
-
-def manifest(kind: str, spec: Json, *, version: str = "", **metadata: Json) -> Json:
-    """Build a Kubernetes object."""
-    return {
-        "apiVersion": version or API_VERSIONS[kind],
-        "kind": kind,
-        "metadata": {"name": "a", **metadata},
-        "spec": spec,
-    }
-
-
-def asking(gpus: Json = 1) -> Json:
-    """Build a container, or whatever else has `resources`, that is limited to some GPUs."""
-    return {"resources": {"limits": {"nvidia.com/gpu": gpus}}}
-
-
-def template(gpus: Json = 1, **annotations: Json) -> Json:
-    """Build a pod template with one container."""
-    return {"metadata": {"annotations": annotations}, "spec": {"containers": [asking(gpus)]}}
-
-
-def pod(**spec: Json) -> Json:
-    """Build a pod."""
-    return manifest("Pod", {"containers": [], **spec})
-
+from tests.core.gpu_manifests import manifests
+from tests.core.manifests import Json, asking, manifest, pod, template
 
 WALKED = [
     ("Pod", template(2)["spec"], 2),
@@ -456,200 +401,6 @@ def test_what_was_counted_before_a_gap_remains_as_a_lower_bound() -> None:
     assert asked == GpuRequest(gpus=9, unknown=("replicas is 'many', not a count",))
 
 
-def test_every_registered_kind_of_run_ai_is_in_the_table() -> None:
-    """The kinds that a cluster registers out of the box are walked, or their reason is given."""
-    assert {kind for _, kind in KINDS} == {
-        *API_VERSIONS,
-        *("Service", "ScheduledWorkflow", "Workflow", "PipelineRun", "TaskRun"),
-        *("DevWorkspace", "AMLJob", "SPOTRequest"),
-    }
-
-
-# The reference makes every pod, one by one, and plays its start; it shares nothing with the walker.
-
-few = st.integers(0, 3)
-containers = few.map(asking)
-starters = st.builds(
-    lambda ask, stays: ask | ({"restartPolicy": "Always"} if stays else {}),
-    containers,
-    st.booleans(),
-)
-fractions = st.sampled_from(["0.1", "0.25", "0.333", ".5", "0.75"])
-templates = st.one_of(
-    st.fixed_dictionaries(
-        {
-            "spec": st.fixed_dictionaries(
-                {
-                    "containers": st.lists(containers, min_size=1, max_size=3),
-                    "initContainers": st.lists(starters, max_size=4),
-                }
-            )
-        }
-    ),
-    st.builds(
-        lambda share, devices: template(
-            0, **{"gpu-fraction": share, "gpu-fraction-num-devices": str(devices)}
-        ),
-        fractions,
-        st.integers(1, 3),
-    ),
-)
-jobs = st.fixed_dictionaries(
-    {"template": templates}, optional={"parallelism": few, "completions": few}
-)
-ray_groups = st.fixed_dictionaries(
-    {"template": templates},
-    optional={"replicas": few, "numOfHosts": few, "minReplicas": few, "maxReplicas": st.just(3)},
-)
-ray_specs = st.fixed_dictionaries(
-    {
-        "headGroupSpec": st.fixed_dictionaries({"template": templates}),
-        "workerGroupSpecs": st.lists(ray_groups, max_size=3),
-    },
-    optional={"suspend": st.booleans()},
-)
-roles = st.fixed_dictionaries({"template": templates}, optional={"replicas": few})
-leader_worker = st.fixed_dictionaries(
-    {"workerTemplate": templates},
-    optional={"leaderTemplate": templates, "size": st.integers(1, 4)},
-)
-replicated_jobs = st.lists(
-    st.fixed_dictionaries(
-        {"template": st.fixed_dictionaries({"spec": jobs})}, optional={"replicas": few}
-    ),
-    max_size=3,
-)
-specs = {
-    "Deployment": st.fixed_dictionaries({"template": templates}, optional={"replicas": few}),
-    "Job": jobs,
-    "CronJob": st.fixed_dictionaries(
-        {"jobTemplate": st.fixed_dictionaries({"spec": jobs})}, optional={"suspend": st.booleans()}
-    ),
-    "JobSet": st.fixed_dictionaries({"replicatedJobs": replicated_jobs}),
-    "LeaderWorkerSet": st.fixed_dictionaries(
-        {"leaderWorkerTemplate": leader_worker}, optional={"replicas": few}
-    ),
-    "PyTorchJob": st.fixed_dictionaries(
-        {"pytorchReplicaSpecs": st.dictionaries(st.sampled_from(["Master", "Worker"]), roles)}
-    ),
-    "MPIJob": st.fixed_dictionaries(
-        {"mpiReplicaSpecs": st.dictionaries(st.sampled_from(["Launcher", "Worker"]), roles)}
-    ),
-    "RayCluster": ray_specs,
-    "RayJob": st.fixed_dictionaries({"rayClusterSpec": ray_specs}),
-}
-manifests = st.sampled_from(sorted(specs)).flatmap(
-    lambda kind: specs[kind].map(lambda spec: manifest(kind, spec))
-)
-
-
-def made_by_deployment(spec: Json) -> list[Json]:
-    """List each pod's template as often as the pod is made; so do the functions below."""
-    return [spec["template"] for _ in range(spec.get("replicas", 1))]
-
-
-def made_by_job(spec: Json) -> list[Json]:
-    """The last pods of a job are as many as completions are left."""
-    places_left = spec.get("completions", 99)
-    return [spec["template"] for _ in range(spec.get("parallelism", 1))][:places_left]
-
-
-def made_by_cron_job(spec: Json) -> list[Json]:
-    """One run at a time."""
-    return made_by_job(spec["jobTemplate"]["spec"])
-
-
-def made_by_job_set(spec: Json) -> list[Json]:
-    """Each replica of a group is a job."""
-    made = []
-    for group in spec["replicatedJobs"]:
-        for _ in range(group.get("replicas", 1)):
-            made += made_by_job(group["template"]["spec"])
-    return made
-
-
-def made_by_leader_worker_set(spec: Json) -> list[Json]:
-    """The first pod of a group leads, from its own template if it has one."""
-    made = []
-    group = spec["leaderWorkerTemplate"]
-    for _ in range(spec.get("replicas", 1)):
-        for index in range(group.get("size", 1)):
-            leads = index == 0 and "leaderTemplate" in group
-            made.append(group["leaderTemplate" if leads else "workerTemplate"])
-    return made
-
-
-def made_by_pytorch_job(spec: Json) -> list[Json]:
-    """A role has one replica by default."""
-    made = []
-    for replica in spec["pytorchReplicaSpecs"].values():
-        made += [replica["template"] for _ in range(replica.get("replicas", 1))]
-    return made
-
-
-def made_by_mpi_job(spec: Json) -> list[Json]:
-    """Workers have no replica by default."""
-    made = []
-    for role, replica in spec["mpiReplicaSpecs"].items():
-        default = 1 if role == "Launcher" else 0
-        made += [replica["template"] for _ in range(replica.get("replicas", default))]
-    return made
-
-
-def made_by_ray_cluster(spec: Json) -> list[Json]:
-    """One head, and as many hosts for each replica of a worker group as it says."""
-    made = [spec["headGroupSpec"]["template"]]
-    for group in spec["workerGroupSpecs"]:
-        for _ in range(max(group.get("replicas", 0), group.get("minReplicas", 0))):
-            made += [group["template"] for _ in range(group.get("numOfHosts", 1))]
-    return [] if spec.get("suspend") else made
-
-
-def made_by_ray_job(spec: Json) -> list[Json]:
-    """A job brings its own cluster."""
-    return made_by_ray_cluster(spec["rayClusterSpec"])
-
-
-MADE_BY: dict[str, Callable[[Json], list[Json]]] = {
-    "Deployment": made_by_deployment,
-    "Job": made_by_job,
-    "CronJob": made_by_cron_job,
-    "JobSet": made_by_job_set,
-    "LeaderWorkerSet": made_by_leader_worker_set,
-    "PyTorchJob": made_by_pytorch_job,
-    "MPIJob": made_by_mpi_job,
-    "RayCluster": made_by_ray_cluster,
-    "RayJob": made_by_ray_job,
-}
-
-
-def held_by(pod_template: Json) -> Fraction:
-    """Play the pod's start and return the most GPUs that it holds at any moment."""
-    annotations = pod_template.get("metadata", {}).get("annotations", {})
-    if "gpu-fraction" in annotations:
-        devices = int(annotations["gpu-fraction-num-devices"])
-        return sum([Fraction(annotations["gpu-fraction"])] * devices, start=Fraction(0))
-    running: list[int] = []
-    moments = [0]
-    for starter in pod_template["spec"].get("initContainers", []):
-        running.append(starter["resources"]["limits"]["nvidia.com/gpu"])
-        moments.append(sum(running))
-        if "restartPolicy" not in starter:
-            running.pop()
-    for container in pod_template["spec"]["containers"]:
-        running.append(container["resources"]["limits"]["nvidia.com/gpu"])
-        moments.append(sum(running))
-    return Fraction(max(moments))
-
-
-@given(manifests)
-def test_the_walker_agrees_with_making_every_pod_one_by_one(generated: Json) -> None:
-    """Multiplying out gives exactly what counting pod after pod gives."""
-    pods = [] if generated["spec"].get("suspend") else MADE_BY[generated["kind"]](generated["spec"])
-    expected = sum((held_by(each) for each in pods), start=Fraction(0))
-    assert count_gpus(generated) == GpuRequest(gpus=float(expected))
-
-
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
     lambda inner: (
@@ -706,7 +457,7 @@ def test_no_spec_of_a_known_kind_makes_the_count_fail(spec: Json, key: tuple[str
     assert asked.gpus >= 0
 
 
-@given(manifests)
+@given(manifests())
 def test_quoting_a_number_does_not_change_the_count(generated: Json) -> None:
     """YAML written by hand quotes numbers now and then."""
     assert count_gpus(quoted(generated)) == count_gpus(generated)

@@ -43,14 +43,30 @@ ACTIONS = [
 def test_runs_are_a_table() -> None:
     """The beginning of an id, when, who, what, how long, and how it ended."""
     assert runs_text([IDLE, ENDED, BEGUN]) == (
-        "RUN       STARTED               BY         COMMAND           TOOK   RESULT\n"
-        "88888888  2026-11-20 10:00:00Z  anna@ci-7  reconciler apply  4.2 s  nothing to do\n"
-        "77777777  2026-11-20 10:00:00Z  anna@ci-7  reconciler apply  4.2 s  "
-        "3 created, 1 in doubt; stopped by SIGINT; exit code 130\n"
-        "5e0d6c0e  2026-11-20 09:00:00Z  anna@ci-7  reconciler apply         "
-        "started, never finished"
+        "RUN       STARTED            BY         COMMAND  TOOK   RESULT\n"
+        "88888888  2026-11-20 10:00Z  anna@ci-7  apply    4.2 s  nothing to do\n"
+        "77777777  2026-11-20 10:00Z  anna@ci-7  apply    4.2 s  "
+        "3 created, 1 in doubt; stopped by SIGINT\n"
+        "5e0d6c0e  2026-11-20 09:00Z  anna@ci-7  apply           never finished"
     )
     assert runs_text([]) == "The state remembers no runs."
+
+
+def test_the_history_fits_beside_a_prompt() -> None:
+    """Long names and results lose their middle, the widest first; ids and times lose nothing."""
+    long = dataclasses.replace(
+        ENDED,
+        user="a-user-with-a-name",
+        host="runner-7f9c6d5b4-abcde.ci.example.com",
+        command="reconciler state resolve 4501/llm-finetune-with-a-long-name --id id-1",
+        counts={"created": 1203, "replaced": 17, "deleted": 4, "adopted": 3, "in_doubt": 1},
+    )
+    lines = runs_text([long, ENDED]).splitlines()
+    assert max(map(len, lines)) == 100
+    assert lines[1] == (
+        "77777777  2026-11-20 10:00Z  a-user-w … ample.com  "
+        "state re … --id id-1  4.2 s  1203 cre … by SIGINT"
+    )
 
 
 def test_a_run_is_told_with_what_it_did() -> None:
@@ -61,7 +77,7 @@ def test_a_run_is_told_with_what_it_did() -> None:
         "by        anna@ci-7\n"
         "started   2026-11-20 10:00:00Z\n"
         "finished  2026-11-20 10:00:04Z (4.2 s)\n"
-        "result    3 created, 1 in doubt; stopped by SIGINT; exit code 130\n"
+        "result    3 created, 1 in doubt; stopped by SIGINT; exit 130\n"
         "\n"
         "ADDRESS        ACTION  OUTCOME  TOOK   ID    MESSAGE\n"
         "4501/llm       create  done     1.2 s  id-1  new\n"
@@ -73,7 +89,7 @@ def test_a_run_that_never_ended_says_so() -> None:
     """It was killed, or goes on."""
     assert run_text(BEGUN, []).splitlines()[4:] == [
         "finished  never",
-        "result    started, never finished",
+        "result    never finished",
     ]
 
 
@@ -91,6 +107,7 @@ def test_a_run_is_a_document() -> None:
         "stopped_by": "SIGINT",
         "exit_code": 130,
         "counts": {"created": 3, "in_doubt": 1},
+        "plan": "",
     }
     assert run_document(ENDED, ACTIONS[:1]) == listed | {
         "actions": [

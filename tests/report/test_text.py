@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -79,6 +80,7 @@ BUSY = """\
   ± replace  4501/changed    1 → 2 GPUs  team-a/changed.yaml:1
              spec-changed: /manifest/spec/replicas and 1 more changed; \
 the API can only delete and create
+             gives back 1 GPU requested since 2026-11-20 09:00 UTC
              ~ /manifest/spec/replicas: 1 → 2
              ~ /manifest/spec/template/spec/containers/0/image: "nvcr.io/llm:1" → "nvcr.io/llm:2"
   ? resolve  4501/doubt      0 → 1 GPUs  team-a/doubt.yaml:7
@@ -90,8 +92,10 @@ the same request is sent again
              lifecycle-changed: protect false → true; nothing is sent
   - delete   4501/removed    1 → 0 GPUs
              removed-from-specs: no spec declares it any more, created by run run-1
+             gives back 1 GPU requested since 2026-11-20 09:00 UTC
   ± replace  4501/undone     1 → 3 GPUs  team-a/undone.yaml:10
              spec-changed: /manifest/spec/replicas changed; the API can only delete and create
+             gives back 1 GPU requested since 2026-11-20 09:00 UTC
              ~ /manifest/spec/replicas: 1 → 3
   + create   7/new           0 → 1 GPUs  new.yaml:9
   + create   7/odd           GPUs that cannot be counted  llm.yaml:1
@@ -157,6 +161,7 @@ def test_a_plan_in_colour() -> None:
         "\x1b[2m1 → 2 GPUs  llm.yaml:1\x1b[0m\n"
         "             spec-changed: /manifest/spec/replicas changed; "
         "the API can only delete and create\n"
+        "             gives back 1 GPU requested since 2026-11-20 09:00 UTC\n"
         "             \x1b[33m~ /manifest/spec/replicas: 1 → 2\x1b[0m\n\n"
         "\x1b[1mPlan: 0 to create, 1 to replace, 0 to delete; 0 unchanged. "
         "GPUs 1 → 2 (peak 2).\x1b[0m"
@@ -170,7 +175,15 @@ def test_the_colours_change_nothing_but_the_colour() -> None:
     assert click.unstyle(Text(colour=True).plan(busy_plan())) == BUSY
 
 
-def changed(*changes: FieldChange, gpus: GpuEffect | None = None) -> str:
+SINCE = "requested since 2026-11-20 09:00 UTC, 61 h"
+
+
+def changed(
+    *changes: FieldChange,
+    gpus: GpuEffect | None = None,
+    now: datetime | None = None,
+    since: str | None = NOW,
+) -> str:
     """Return what a plan with one replace says below its head."""
     action = Replace(
         address=make_address(),
@@ -179,10 +192,10 @@ def changed(*changes: FieldChange, gpus: GpuEffect | None = None) -> str:
         recorded=make_recorded(),
         desired=make_desired(),
         changes=changes,
-        gpus=gpus or GpuEffect(),
+        gpus=dataclasses.replace(gpus or GpuEffect(), since=since),
     )
     plan = Plan(target=PLAN_TARGET, lineage=LINEAGE, serial=0, actions=(action,))
-    return Text().plan(plan).split("\n\n", maxsplit=1)[0]
+    return Text(now=now).plan(plan).split("\n\n", maxsplit=1)[0]
 
 
 @pytest.mark.parametrize(
@@ -210,7 +223,7 @@ def changed(*changes: FieldChange, gpus: GpuEffect | None = None) -> str:
 def test_a_field_that_changed(before: Any, after: Any, line: str) -> None:
     """One line each: values as JSON, long ones without their middle, secrets never."""
     text = changed(FieldChange(pointer="/a", before=before, after=after))
-    assert text.splitlines()[2] == f"             {line}"
+    assert text.splitlines()[2:] == [f"             {line}"]
 
 
 @pytest.mark.parametrize(
@@ -226,6 +239,49 @@ def test_a_field_that_changed(before: Any, after: Any, line: str) -> None:
 def test_the_effect_on_the_gpus(effect: GpuEffect, words: str) -> None:
     """What is unknown is never shown as nothing."""
     assert changed(gpus=effect).splitlines()[0] == f"  ± replace  4501/llm{words}"
+
+
+@pytest.mark.parametrize(
+    ("effect", "words"),
+    [
+        (GpuEffect(), []),
+        (GpuEffect(after=8), []),
+        (GpuEffect(before=1), [f"gives back 1 GPU {SINCE}"]),
+        (
+            GpuEffect(before=0.5, after=8),
+            [f"gives back 0.5 GPUs {SINCE}"],
+        ),
+        (
+            GpuEffect(known=False),
+            [f"gives back GPUs that cannot be counted, {SINCE}"],
+        ),
+        (
+            GpuEffect(before=8, known=False),
+            [f"gives back 8 GPUs and more that cannot be counted, {SINCE}"],
+        ),
+    ],
+)
+def test_what_a_replace_gives_back(effect: GpuEffect, words: list[str]) -> None:
+    """How many GPUs, since when they are asked for, and how long that is; not whether they ran."""
+    now = datetime(2026, 11, 22, 22, 30, tzinfo=UTC)
+    told = [line.strip() for line in changed(gpus=effect, now=now).splitlines()[2:]]
+    assert told == words
+    unknown = [line.strip() for line in changed(gpus=effect, since=None).splitlines()[2:]]
+    assert unknown == [line.removesuffix(SINCE).rstrip(" ,") for line in words]
+
+
+def test_what_a_delete_gives_back() -> None:
+    """A plan says it of what it takes away, at the moment at which it is read."""
+    row = make_recorded()
+    for now, since in (
+        ("2026-11-20T09:00:30+00:00", "requested less than a minute ago"),
+        ("2026-11-20T10:59:00+00:00", "requested since 2026-11-20 09:00 UTC, 119 min"),
+        ("2026-11-20T08:00:00+00:00", "requested since 2026-11-20 09:00 UTC"),
+    ):
+        text = Text(now=datetime.fromisoformat(now)).plan(plan_for([], [row]))
+        assert text.splitlines()[2] == f"             gives back 1 GPU {since}"
+    found = dataclasses.replace(row, first_sent_at=None)
+    assert Text().plan(plan_for([], [found])).splitlines()[2] == "             gives back 1 GPU"
 
 
 def test_numbers_of_gpus() -> None:
@@ -382,11 +438,29 @@ def test_records_as_a_table() -> None:
         make_recorded(make_desired("1/longer-name"), own=Own.CREATING),
     ]
     assert Text().records(rows) == (
-        "ADDRESS        STATE     ID\n"
+        "ADDRESS        STATE     ID         NOTE\n"
         "1/a            accepted  id-op-1-a  protected\n"
         "1/longer-name  creating  -"
     )
     assert Text().records([]) == "The state records no workloads."
+
+
+def test_what_is_left_of_older_creates_is_no_other_workload() -> None:
+    """A workload has one line, whatever may still come true; the last moment for it is named."""
+    one, two = make_desired("1/a"), make_desired("1/b")
+    rows = [
+        make_recorded(one, op="op-1", own=Own.HAUNTED, id=None, ambiguous=True),
+        make_recorded(one, op="op-2", protected=True),
+        make_recorded(two, op="op-3", own=Own.HAUNTED, id=None, ambiguous=True),
+        make_recorded(two, op="op-4", own=Own.HAUNTED, id=None, ambiguous=True),
+    ]
+    assert Text().records(rows) == (
+        "ADDRESS  STATE     ID       NOTE\n"
+        "1/a      accepted  id-op-2  protected; "
+        "an earlier create may come true until 2026-11-20 09:06:02 UTC\n"
+        "1/b      haunted   -        "
+        "gone; a lost create may come true until 2026-11-20 09:06:02 UTC"
+    )
 
 
 def test_statuses_as_a_table() -> None:

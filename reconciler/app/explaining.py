@@ -1,0 +1,160 @@
+"""Explains what a plan decides about one workload: only that one is read from the server."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from reconciler.app.planning import PlanRequest, met_target, need_same_target, plan_target
+from reconciler.app.session import Connector, Session
+from reconciler.app.settings import Settings
+from reconciler.app.states import read_state_or_none
+from reconciler.app.workspace import Workspace
+from reconciler.core.explaining import Explanation, decided_by, explain
+from reconciler.core.guards import GuardOptions, Refusal, check_plan
+from reconciler.core.model import Address, Header, Live, Recorded, Remote, Target
+from reconciler.core.plan import Plan
+from reconciler.core.planner import make_plan
+from reconciler.core.redact import Redactor
+from reconciler.engine.refresh import refresh
+from reconciler.engine.successors import Registry
+from reconciler.errors import UsageError
+from reconciler.ports import Say, StateStore
+
+# Of the guards those that look at one workload; the others count, and need all of them.
+_ABOUT_ONE = ("protection", "allowed-projects")
+MOST_MATCHES = 3
+# Addresses of one project are alike in half of their characters.
+CLOSE = 0.75
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Explained:
+    """An explanation, the plan for this workload alone, and the guards that it would meet."""
+
+    explanation: Explanation
+    plan: Plan
+    refusals: tuple[Refusal, ...]
+
+
+async def explain_one(
+    workspace: Workspace, request: PlanRequest, text: str, *, connector: Connector, say: Say
+) -> Explained:
+    """Make the plan for one address and lay out what led to it.
+
+    Raises UsageError for an address that is neither declared nor recorded, UnreachableError,
+    GuardError for another target.
+    """
+    settings = workspace.settings
+    target = Target(url=settings.need_url(), stack=settings.stack)
+    with read_state_or_none(settings.state, target) as store:
+        recorded = tuple(store.read())
+        declared = {one.address for one in workspace.desired}
+        address = find_address(text, {*declared, *(row.address for row in recorded)})
+        async with connector.open(settings, say) as session:
+            return await _explain(
+                address, workspace, request, recorded=recorded, store=store, session=session
+            )
+
+
+def find_address(text: str, known: Collection[Address]) -> Address:
+    """The address that a text means; raises UsageError with those that look like it."""
+    found = {str(address): address for address in known}
+    if text in found:
+        return found[text]
+    same_name = [name for name in found if name.partition("/")[2] == text]
+    close = sorted(same_name) or difflib.get_close_matches(
+        text, sorted(found), n=MOST_MATCHES, cutoff=CLOSE
+    )
+    hint = (
+        f"did you mean {' or '.join(close[:MOST_MATCHES])}?"
+        if close
+        else "give an address as the plan shows it, <projectId>/<name>"
+    )
+    raise UsageError(f"no spec declares {text}, and the state does not record it", hint=hint)
+
+
+async def _explain(
+    address: Address,
+    workspace: Workspace,
+    request: PlanRequest,
+    *,
+    recorded: Sequence[Recorded],
+    store: StateStore,
+    session: Session,
+) -> Explained:
+    settings, header = workspace.settings, store.header
+    if recorded:
+        need_same_target(header, met_target(settings, session))
+    desired = next((one for one in workspace.desired if one.address == address), None)
+    rows = [row for row in recorded if row.address == address]
+    live = await _read(rows, settings, header, session) if request.options.refreshed else {}
+    tenant_id = _check_tenant(header, settings, session, live)
+    read_at = session.dispatcher.server.now()
+    plan = make_plan(
+        [desired] if desired else [],
+        rows,
+        live,
+        target=plan_target(settings, session, header, tenant_id),
+        lineage=header.lineage,
+        serial=header.serial,
+        options=request.options,
+        now=read_at,
+        diagnostics=workspace.diagnostics,
+    )
+    [action] = plan.actions
+    row = decided_by(action)
+    explanation = explain(
+        action,
+        desired=desired,
+        rows=rows,
+        live=live.get(row.id) if row and row.id else None,
+        options=request.options,
+        redactor=Redactor(header.lineage),
+        read_at=read_at if live else None,
+    )
+    refusals = _refusals(plan, workspace, recorded, live)
+    return Explained(explanation=explanation, plan=plan, refusals=refusals)
+
+
+async def _read(
+    rows: Sequence[Recorded], settings: Settings, header: Header, session: Session
+) -> dict[str, Live]:
+    """What the server says of these workloads, with its bodies."""
+    live = await refresh(rows, api=session.api, dispatcher=session.dispatcher, clock=session.clock)
+    if not settings.discovery:
+        return live
+    registry = Registry(
+        api=session.api,
+        dispatcher=session.dispatcher,
+        lineage=header.lineage,
+        stack=settings.stack,
+    )
+    return dict(await registry.find_successors(rows, live))
+
+
+def _check_tenant(
+    header: Header, settings: Settings, session: Session, live: dict[str, Live]
+) -> int | None:
+    """The tenant that answered; raises GuardError where the state belongs to another."""
+    tenants = {said.tenant_id for said in live.values() if isinstance(said, Remote)}
+    tenant_id = min((tenant for tenant in tenants if tenant is not None), default=None)
+    if live:
+        met = dataclasses.replace(met_target(settings, session), tenant_id=tenant_id)
+        need_same_target(header, met)
+    return tenant_id
+
+
+def _refusals(
+    plan: Plan, workspace: Workspace, recorded: Sequence[Recorded], live: dict[str, Live]
+) -> tuple[Refusal, ...]:
+    found = check_plan(
+        plan,
+        declared=len(workspace.desired),
+        recorded=recorded,
+        live=live,
+        options=GuardOptions(allowed_projects=workspace.settings.allowed_projects),
+    )
+    return tuple(refusal for refusal in found if refusal.guard in _ABOUT_ONE)

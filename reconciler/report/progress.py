@@ -1,0 +1,166 @@
+"""How far an apply has come: the numbers behind the live view and the pulse."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from datetime import timedelta
+from itertools import islice
+from threading import Lock
+
+from reconciler.core.events import (
+    ActionFailed,
+    ActionSkipped,
+    ActionStarted,
+    ActionSucceeded,
+    Event,
+    InDoubt,
+    RequestRetried,
+    Throttled,
+)
+from reconciler.core.model import Address
+from reconciler.core.plan import Plan
+from reconciler.report.escape import escape_terminal, shorten
+from reconciler.report.paint import name_of
+from reconciler.report.words import gpu_number
+
+# A rate over less than this, or of fewer, is chance.
+LEAST_SECONDS, LEAST_DONE = 5.0, 10
+# What the server takes changes; how it was longer ago says nothing.
+WINDOW_SECONDS = 30.0
+# Nobody is told when the limit grows again, so a cut is only named for as long as it is news.
+NEWS_SECONDS = 15.0
+BAR_WIDTH = 20
+OLDEST = 3
+
+_ENDS = {ActionSucceeded: "done", ActionFailed: "failed", ActionSkipped: "skipped"} | {
+    InDoubt: "in doubt"
+}
+
+
+class Progress:
+    """Counts what happens; told by one thread and asked by another.
+
+    Times are seconds of a monotonic clock. Without a plan nothing is said of GPUs.
+    """
+
+    def __init__(self, total: int, plan: Plan | None = None, *, now: float = 0.0) -> None:
+        self.total = total
+        self._effects = {a.address: a.gpus for a in plan.changes} if plan else {}
+        self._plan = plan
+        self._gpus = plan.gpus.before if plan else 0.0
+        self._ends: Counter[str] = Counter()
+        self._retries = 0
+        self._under_way: dict[Address, float] = {}
+        self._pause_until = self._news_until = now
+        self._reason = ""
+        self._limit: int | None = None
+        self._began = now
+        self._samples: deque[tuple[float, int]] = deque([(now, 0)])
+        self._lock = Lock()
+
+    @property
+    def done(self) -> int:
+        """How many actions have come to an end, whichever it was."""
+        return sum(self._ends.values())
+
+    def add(self, event: Event, now: float) -> None:
+        """Something happened."""
+        with self._lock:
+            match event:
+                case ActionStarted(address=address):
+                    self._under_way[address] = now
+                case RequestRetried():
+                    self._retries += 1
+                case Throttled():
+                    self._slow_down(event, now)
+                case ActionSucceeded() | ActionFailed() | ActionSkipped() | InDoubt():
+                    self._under_way.pop(event.address, None)
+                    self._ends[_ENDS[type(event)]] += 1
+                    if isinstance(event, ActionSucceeded) and event.address in self._effects:
+                        effect = self._effects[event.address]
+                        self._gpus += effect.after - effect.before
+                case _:
+                    pass
+
+    def sentence(self) -> str:
+        """All of it in a few words, for those who see one line now and then."""
+        with self._lock:
+            parts = [f"{self.done} of {self.total} done", *self._troubles()]
+            return f"applying: {', '.join(parts)}"
+
+    def lines(self, now: float) -> list[str]:
+        """All of it as a few lines, as it is at this moment."""
+        with self._lock:
+            self._sample(now)
+            lines = [self._head(now), self._counts()]
+            lines += [self._demand(), self._news(now), self._oldest(now)]
+            return [line for line in lines if line]
+
+    def _slow_down(self, event: Throttled, now: float) -> None:
+        self._reason = event.reason
+        self._pause_until = max(self._pause_until, now + event.delay)
+        if event.limit is not None:
+            self._limit = event.limit
+            self._news_until = now + NEWS_SECONDS
+
+    def _sample(self, now: float) -> None:
+        self._samples.append((now, self.done))
+        while len(self._samples) > 2 and self._samples[1][0] <= now - WINDOW_SECONDS:
+            self._samples.popleft()
+
+    def _head(self, now: float) -> str:
+        share = min(1.0, self.done / self.total) if self.total else 1.0
+        filled = int(share * BAR_WIDTH)
+        bar = "━" * filled + "─" * (BAR_WIDTH - filled)
+        passed = timedelta(seconds=int(now - self._began))
+        left = self._left(now)
+        time = f"{passed}, {left}" if left else str(passed)
+        return f"{bar} {self.done} of {self.total} ({share:.0%})  {time}"
+
+    def _counts(self) -> str:
+        waiting = max(0, self.total - self.done - len(self._under_way))
+        parts = [f"{len(self._under_way)} under way, {waiting} waiting", *self._troubles()]
+        if self._retries:
+            parts.append("1 retry" if self._retries == 1 else f"{self._retries} retries")
+        return ", ".join(parts)
+
+    def _troubles(self) -> list[str]:
+        return [
+            f"{self._ends[word]} {word}"
+            for word in ("failed", "in doubt", "skipped")
+            if self._ends[word]
+        ]
+
+    def _demand(self) -> str:
+        if self._plan is None or not (self._plan.gpus.before or self._plan.gpus.after):
+            return ""
+        before, after = gpu_number(self._plan.gpus.before), gpu_number(self._plan.gpus.after)
+        return f"GPUs asked for: {gpu_number(round(self._gpus, 6))} ({before} → {after})"
+
+    def _news(self, now: float) -> str:
+        parts = []
+        if now < self._news_until:
+            parts.append(f"slowed to {self._limit} at a time")
+        if now < self._pause_until:
+            parts.append(f"pausing {self._pause_until - now:.0f} s more")
+        return f"{', '.join(parts)}: {escape_terminal(self._reason)}" if parts else ""
+
+    def _oldest(self, now: float) -> str:
+        names = [
+            f"{shorten(name_of(address), 32)} {now - begun:.0f} s"
+            for address, begun in islice(self._under_way.items(), OLDEST)
+        ]
+        return f"longest: {', '.join(names)}" if names else ""
+
+    def _left(self, now: float) -> str:
+        """How long it will take at the present rate; empty where that would be a guess."""
+        since, before = self._samples[0]
+        passed, ended = now - since, self.done - before
+        if passed < LEAST_SECONDS or ended < LEAST_DONE:
+            return ""
+        seconds = (self.total - self.done) * passed / ended
+        if seconds < 10:
+            return "a few seconds left"
+        if seconds < 120:
+            return f"about {round(seconds, -1):.0f} s left"
+        return f"about {seconds / 60:.0f} min left"

@@ -1,0 +1,77 @@
+"""What is recorded, and what the server says of it, as tables."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from reconciler.core.gpus import count_gpus
+from reconciler.core.model import Address, Live, Own, Recorded
+from reconciler.core.transitions import comes_true_until
+from reconciler.report.documents import status_message, status_word
+from reconciler.report.escape import escape_terminal, shorten
+from reconciler.report.paint import name_of
+from reconciler.report.words import columns, gpu_number
+
+NOTHING_RECORDED = "The state records no workloads."
+
+
+def records_text(rows: Sequence[Recorded]) -> str:
+    """What the state records, a line for each workload.
+
+    What is left of an older create of a workload is a note beside it, not another workload.
+    """
+    if not rows:
+        return NOTHING_RECORDED
+    groups: dict[Address, list[Recorded]] = {}
+    for row in rows:
+        groups.setdefault(row.address, []).append(row)
+    lines = [line for group in groups.values() for line in _record_lines(group)]
+    return columns(("ADDRESS", "STATE", "ID", "NOTE"), lines)
+
+
+def _record_lines(rows: list[Recorded]) -> list[tuple[str, ...]]:
+    ghosts = [row for row in rows if row.own is Own.HAUNTED]
+    here = [row for row in rows if row.own is not Own.HAUNTED]
+    late = [f"an earlier create may come true {_until(ghosts)}"] if ghosts and here else []
+    lines: list[tuple[str, ...]] = [
+        (
+            name_of(row.address),
+            row.own.value.lower(),
+            escape_terminal(row.id or "-"),
+            "; ".join([*_protection(row), *late]),
+        )
+        for row in here
+    ]
+    if not here:
+        note = f"gone; a lost create may come true {_until(ghosts)}"
+        lines.append((name_of(rows[0].address), "haunted", "-", note))
+    return lines
+
+
+def _protection(row: Recorded) -> list[str]:
+    return ["protected"] if row.protected or row.lifecycle.protect else []
+
+
+def _until(ghosts: Sequence[Recorded]) -> str:
+    last = max(map(comes_true_until, ghosts))
+    if last <= datetime.min.replace(tzinfo=UTC):
+        return "at any time"
+    return f"until {last.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def statuses_text(looks: Sequence[tuple[Recorded, Live | None]]) -> str:
+    """What is recorded beside what the server says, a line each."""
+    if not looks:
+        return NOTHING_RECORDED
+    table = [
+        (
+            name_of(row.address),
+            escape_terminal(status_word(row, live)),
+            gpu_number(count_gpus(row.spec.get("manifest", {})).gpus),
+            escape_terminal(row.id or "-"),
+            escape_terminal(shorten(status_message(row, live))),
+        )
+        for row, live in looks
+    ]
+    return columns(("ADDRESS", "STATUS", "GPUS", "ID", "MESSAGE"), table)

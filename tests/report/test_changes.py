@@ -1,0 +1,240 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reconciler.core.diff import ABSENT, SENSITIVE, FieldChange, find_changes
+from reconciler.core.redact import Redactor
+from reconciler.report.changes import (
+    FIRST_LINES,
+    LINE_WIDTH,
+    MOST_LINES,
+    WIDTH,
+    ChangeLine,
+    change_lines,
+)
+from tests.strategies import json_values
+
+SECRET, OTHER = "(sensitive 0123456789abcdef)", "(sensitive fedcba9876543210)"
+THIRD = "(sensitive 0000000000000000)"
+
+
+def shown(before: Any, after: Any, pointer: str = "/a") -> list[str]:
+    """Return the lines of one change, as a view with a margin shows them."""
+    lines = change_lines(FieldChange(pointer=pointer, before=before, after=after))
+    return [f"{'  ' if line.inner else ''}{line.sign} {line.text}" for line in lines]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "line"),
+    [
+        (1, 2, "~ /a: 1 → 2"),
+        (None, True, "~ /a: null → true"),
+        ("1", 1, '~ /a: "1" → 1'),
+        ("a", "é\u202e", '~ /a: "a" → "é\u202e"'),
+        (ABSENT, 3, "+ /a: 3"),
+        ("x", ABSENT, '- /a: "x"'),
+        (ABSENT, {"k": "ü"}, '+ /a: {"k": "ü"}'),
+        ([1], ABSENT, "- /a: [1]"),
+        ([1, 2], [2, 1], "~ /a: [1, 2] → [2, 1]"),
+        ("one\n", "two\n", '~ /a: "one\\n" → "two\\n"'),
+        ("one", "two\nlines", '~ /a: "one" → "two\\nlines"'),
+    ],
+)
+def test_a_change_is_a_line(before: Any, after: Any, line: str) -> None:
+    """Values as JSON, each side where it is; a text is one of several lines or it is a value."""
+    assert shown(before, after) == [line]
+
+
+def test_the_whole_document_has_a_pointer_too() -> None:
+    """An empty pointer would look like a missing one."""
+    assert shown(1, 2, pointer="") == ["~ /: 1 → 2"]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "line"),
+    [
+        (SECRET, OTHER, f"~ /a: {SENSITIVE}"),
+        (SECRET, "plain", f'~ /a: {SENSITIVE} → "plain"'),
+        (ABSENT, SECRET, f"+ /a: {SENSITIVE}"),
+        (f"--token={SECRET}", ABSENT, f'- /a: "--token={SENSITIVE}"'),
+        (ABSENT, {"TOKEN": SECRET, "a": 1}, f'+ /a: {{"TOKEN": "{SENSITIVE}", "a": 1}}'),
+    ],
+)
+def test_a_secret_is_only_said_to_have_changed(before: Any, after: Any, line: str) -> None:
+    """Nor is the digest that stands for it shown: it would look like a value."""
+    assert shown(before, after) == [line]
+
+
+def test_texts_of_several_lines_are_compared_line_by_line() -> None:
+    """What stayed is shown around what changed, with where in the text it is."""
+    before = "#!/bin/sh\nset -e\npip install a\ntrain --epochs 1\necho done\n"
+    after = "#!/bin/sh\nset -e\npip install a b\ntrain --epochs 1\necho done\n"
+    assert shown(before, after, "/manifest/data/run.sh") == [
+        "~ /manifest/data/run.sh:",
+        "  @ -1,5 +1,5",
+        "    #!/bin/sh",
+        "    set -e",
+        "  - pip install a",
+        "  + pip install a b",
+        "    train --epochs 1",
+        "    echo done",
+    ]
+
+
+def test_a_secret_within_a_text_is_no_difference_unless_it_changed() -> None:
+    """The lines around a secret stay readable."""
+    before = f"a\nexport T={SECRET}\nexport U={OTHER}\nb\n"
+    after = f"a\nexport T={SECRET}\nexport U={THIRD}\nc\n"
+    assert shown(before, after) == [
+        "~ /a:",
+        "  @ -1,5 +1,5",
+        "    a",
+        "    export T=(sensitive)",
+        f"  - export U={SENSITIVE}",
+        "  - b",
+        f"  + export U={SENSITIVE}",
+        "  + c",
+        "    ",
+    ]
+
+
+def test_a_new_text_is_shown_by_its_first_lines() -> None:
+    """And by how many there are; one more line is not worth hiding."""
+    text = "".join(f"line {i}\n" for i in range(1, 13))
+    first = [f"  + line {i}" for i in range(1, 9)]
+    assert shown(ABSENT, text) == ["+ /a: 12 lines", *first, "  @ … 4 more lines"]
+    nine = "\n".join(f"line {i}" for i in range(1, 10))
+    assert shown(nine, ABSENT) == [
+        "- /a: 9 lines",
+        *(f"  - line {i}" for i in range(1, 10)),
+    ]
+
+
+def test_a_new_map_with_much_in_it_is_shown_as_an_outline() -> None:
+    """A line for each scalar, in the manner of the specs; a few of them stay on one line."""
+    volume = {
+        "name": "cache",
+        "persistentVolumeClaim": {"claimName": "models", "readOnly": True},
+        "odd key": [{"a": 1, "b": []}, [2, "x"], {}],
+    }
+    assert shown(ABSENT, volume) == [
+        "+ /a:",
+        '  + name: "cache"',
+        '  + "odd key":',
+        "  +   - a: 1",
+        "  +     b: []",
+        "  +   - - 2",
+        '  +     - "x"',
+        "  +   - {}",
+        "  + persistentVolumeClaim:",
+        "  @ … 2 more lines",
+    ]
+    assert shown(ABSENT, {"a": {"b": ["x" * 90, {}]}, "c": None}) == [
+        f'+ /a: {{"a": {{"b": ["{"x" * 20} … {"x" * 16}", {{}}]}}, "c": null}}'
+    ]
+
+
+def test_long_values_are_cut_around_what_differs() -> None:
+    """Beginning and end stay, and so does the difference with what is next to it."""
+    image = "registry.example/some/very/long/path/to/an/image/{}/of/a/server/with/suffix:1"
+    [line] = shown(image.format("first"), image.format("second"))
+    assert line == (
+        '~ /a: "registry.exa … ath/to/an/image/first/of/a/server/with/suffix:1" → '
+        '"registry.exa … ath/to/an/image/second/of/a/server/with/suffix:1"'
+    )
+
+
+def test_a_text_too_long_to_compare_is_counted() -> None:
+    """Comparing takes the square of the lines, and nobody reads that many."""
+    before, after = "a\n" * 1500, "b\n" * 1400
+    assert shown(before, after) == [
+        "~ /a:",
+        "  @ 1501 lines became 1401, too many to be compared here",
+    ]
+
+
+texts = st.text(alphabet="ab\n", max_size=120)
+values = st.one_of(
+    json_values,
+    texts,
+    texts.map(lambda text: text * 30),
+    st.lists(st.dictionaries(st.sampled_from("abc"), texts, max_size=3), max_size=12),
+    st.sampled_from([SECRET, OTHER, f"a\nT={SECRET}\n", f"b\nT={SECRET}\nU={OTHER}", "x" * 500]),
+)
+pairs = st.one_of(
+    st.tuples(values, values),
+    st.tuples(st.just(ABSENT), values),
+    st.tuples(values, st.just(ABSENT)),
+)
+
+
+def is_text(value: Any) -> bool:
+    """Whether a value has several lines."""
+    return isinstance(value, str) and "\n" in value.rstrip("\n")
+
+
+@given(pairs, st.text(max_size=300))
+def test_a_change_has_few_and_short_lines(pair: tuple[Any, Any], pointer: str) -> None:
+    """One line, but for texts on both sides and for what is there on one side only."""
+    before, after = pair
+    lines = list(change_lines(FieldChange(pointer=pointer, before=before, after=after)))
+    texts_differ = is_text(before) and is_text(after)
+    whole = before is ABSENT or after is ABSENT
+    assert len(lines) <= (MOST_LINES if texts_differ else FIRST_LINES) + 2
+    assert len(lines) == 1 or texts_differ or whole
+    assert not lines[0].inner
+    assert all(line.inner for line in lines[1:])
+    assert all(len(line.text) <= 2 * LINE_WIDTH for line in lines)
+    assert all("\n" not in line.text for line in lines[1:])
+
+
+@given(pairs)
+def test_no_stand_in_of_a_secret_is_shown(pair: tuple[Any, Any]) -> None:
+    """Neither side gives away the digest that tells two secrets apart."""
+    before, after = pair
+    lines = change_lines(FieldChange(pointer="/a", before=before, after=after))
+    told = "".join(line.text for line in lines)
+    assert SECRET not in told
+    assert OTHER not in told
+
+
+@given(texts, texts)
+def test_texts_can_be_read_back_from_their_difference(before: str, after: str) -> None:
+    """Context and removals are the lines of the one text, context and additions of the other."""
+    if not (is_text(before) and is_text(after)) or before == after:
+        return
+    lines = list(change_lines(FieldChange(pointer="/a", before=before, after=after)))[1:]
+    if any(line.text.startswith("…") for line in lines):
+        return
+    for text, sign in ((before, "-"), (after, "+")):
+        left = text.split("\n")
+        for line in lines:
+            if line.sign in (sign, " "):
+                # In this order, with only unchanged lines in between.
+                left = left[left.index(line.text) + 1 :]
+
+
+@given(st.text(alphabet="ab", max_size=200), st.text(alphabet="ab", max_size=200))
+def test_both_sides_of_a_long_value_look_different(one: str, other: str) -> None:
+    """Cutting never hides that something differs: that is what the line is for."""
+    if one == other:
+        return
+    [line] = change_lines(FieldChange(pointer="/a", before=one, after=other))
+    before, _, after = line.text.removeprefix("/a: ").partition(" → ")
+    longest = max(len(one), len(other))
+    # What differs may itself be too long to be shown; then its middle may be all that differs.
+    if longest <= WIDTH // 2:
+        assert before != after
+
+
+def test_a_redacted_spec_shows_its_changed_secrets() -> None:
+    """From a spec to the line: the secret is nowhere, its change is."""
+    redactor = Redactor("l")
+    before = redactor.redact({"args": ["--token=aaaa", "--n=1"]})
+    after = redactor.redact({"args": ["--token=bbbb", "--n=1"]})
+    [change] = find_changes(before, after)
+    assert list(change_lines(change)) == [ChangeLine("~", f"/args/0: {SENSITIVE}")]

@@ -1,0 +1,151 @@
+from __future__ import annotations
+
+import dataclasses
+import json
+from datetime import UTC, datetime
+
+from hypothesis import given
+
+from reconciler.core.explaining import Explanation, explain
+from reconciler.core.judging import PlanOptions
+from reconciler.core.model import Live, Missing, Own, Seen, Unread
+from reconciler.report.documents import to_text
+from reconciler.report.escape import escape_terminal
+from reconciler.report.explain import ExplanationText, explanation_document
+from tests.factories import (
+    REDACTOR,
+    make_desired,
+    make_manifest,
+    make_recorded,
+    make_remote,
+    plan_for,
+)
+from tests.strategies import hostile
+
+READ_AT = datetime(2026, 11, 21, 10, 30, tzinfo=UTC)
+
+
+def explained(live: Live | None = None, word: str = "word") -> Explanation:
+    """Explain a workload that both sides changed, with a word in every place that is not ours."""
+    old = make_desired(manifest={**make_manifest(), "data": {"password": word, "key": word}})
+    new = dataclasses.replace(
+        old,
+        manifest={**make_manifest(replicas=2), word: word},
+        lifecycle=dataclasses.replace(
+            old.lifecycle, ignore_changes=(f"/manifest/{word}", "/manifest/data")
+        ),
+    )
+    row = make_recorded(old, run=word)
+    ghost = make_recorded(old, op="op-0", own=Own.HAUNTED, id=None, ambiguous=True)
+    server = {**make_manifest(image="somebody/else:1", replicas=3), "status": {word: word}}
+    live = live or make_remote(row, raw_manifest=server, seen=Seen.FAILED, message=word)
+    plan = plan_for([new], [ghost, row], {row.id or "": live})
+    return explain(
+        plan.actions[0],
+        desired=new,
+        rows=[ghost, row],
+        live=live,
+        options=PlanOptions(),
+        redactor=REDACTOR,
+        read_at=READ_AT,
+    )
+
+
+def test_both_sides_of_a_field_stand_together() -> None:
+    """Who changed what, what of it is left alone, and what of the server's nobody looks at."""
+    blocks = ExplanationText().text(explained()).split("\n\n")
+    assert "\n\n".join(blocks[4:8]) == (
+        "Differences:\n"
+        '  spec     - /manifest/data: {"key": "word", "password": "(sensitive, changed)"}\n'
+        "  server   - /manifest/data: "
+        '{"key": "word", "password": "(sensitive, changed)"}\n'
+        "           left alone by ignoreChanges\n"
+        "  spec     ~ /manifest/spec/replicas: 1 → 2\n"
+        "  server   ~ /manifest/spec/replicas: 1 → 3\n"
+        "           changed on both sides\n"
+        '  spec     + /manifest/word: "word"\n'
+        "           left alone by ignoreChanges\n"
+        "  server   ~ /manifest/spec/template/spec/containers/0/image: "
+        '"nvcr.io/llm:1" → "somebody/else:1"\n'
+        "\n"
+        "Not declared:  1 field of the server's, left alone\n"
+        "  /manifest/status\n"
+        "\n"
+        "Policies:  those that decide here are marked\n"
+        "    onMissing: recreate  (default)\n"
+        "  * onChange: replace  (default)\n"
+        "  * onFailed: keep  (default)\n"
+        "    protect: false  (default)\n"
+        "  * ignoreChanges: /manifest/word /manifest/data  (spec)\n"
+        "  * --on-drift: report  (default)\n"
+        "\n"
+        "Also recorded:\n"
+        "  haunted, id unknown, run run-1, sent 2026-11-20 09:00 UTC"
+    )
+
+
+def test_what_the_server_said_is_told_in_its_words() -> None:
+    """Whether it has it, could not be read, or was not asked."""
+    for live, words in (
+        (None, "desiredPhase Running, syncInfo Failed: word"),
+        (Missing(message="not found"), "the server does not have it: not found"),
+        (
+            Missing(successor="id-9"),
+            "the server does not have it: no message; a later run made id-9",
+        ),
+        (Unread(reason="503"), "could not be read: 503"),
+    ):
+        text = ExplanationText().text(explained(live))
+        head = "The server's echo now:  read 2026-11-21 10:30 UTC\n"
+        assert text.partition(head)[2].splitlines()[0] == f"  {words}"
+
+
+def test_a_document_that_is_the_same_is_not_shown_twice() -> None:
+    """What nobody changed is said in a line."""
+    desired = make_desired()
+    row = make_recorded(desired)
+    live = make_remote(row)
+    plan = plan_for([desired], [row], {row.id or "": live})
+    found = explain(
+        plan.actions[0],
+        desired=desired,
+        rows=[row],
+        live=live,
+        options=PlanOptions(),
+        redactor=REDACTOR,
+    )
+    assert ExplanationText().text(found).partition("\n\n")[2] == (
+        "Last applied:  accepted, id id-op-4501-llm, run run-1, sent 2026-11-20 09:00 UTC\n"
+        "  as declared now\n"
+        "\n"
+        "The server's echo of that:\n"
+        "  as applied\n"
+        "\n"
+        "The server's echo now:\n"
+        "  desiredPhase Running, syncInfo Synced\n"
+        "  the same as its echo then\n"
+        "\n"
+        "Differences:  none in what is declared\n"
+        "\n"
+        "Policies:  those that decide here are marked\n"
+        "    onMissing: recreate  (default)\n"
+        "    onChange: replace  (default)\n"
+        "    onFailed: keep  (default)\n"
+        "    protect: false  (default)\n"
+        "    --on-drift: report  (default)\n"
+        "\n"
+        "Decision:\n"
+        "    keep     4501/llm  1 → 1 GPUs  llm.yaml:1\n"
+        "             already-owned"
+    )
+
+
+@given(hostile)
+def test_nothing_harmful_reaches_a_terminal(word: str) -> None:
+    """Documents, pointers, messages and runs are other people's words."""
+    found = explained(word=word)
+    text = ExplanationText(prefix=f"{word.splitlines()[0] if word else ''}/").text(found)
+    assert escape_terminal(text, keep="\n") == text
+    document = to_text(explanation_document(found))
+    assert escape_terminal(document, keep="\n") == document
+    assert json.loads(document)["address"] == "4501/llm"
