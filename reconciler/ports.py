@@ -8,10 +8,11 @@ from datetime import datetime
 from typing import Protocol
 
 from reconciler.core.answers import Answer
-from reconciler.core.events import Event
+from reconciler.core.events import Event, RequestEnded
 from reconciler.core.model import Address, Header, Json, Recorded, Target
 
 Say = Callable[[Event], None]
+Trace = Callable[[RequestEnded], None]
 
 
 class WorkloadApi(Protocol):

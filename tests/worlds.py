@@ -7,7 +7,7 @@ import dataclasses
 import uuid
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from reconciler.core.events import (
     ActionSucceeded,
     Event,
     InDoubt,
+    RequestEnded,
     RequestRetried,
     RunFinished,
     RunStarted,
@@ -144,6 +145,7 @@ class Ran:
     planned: Planned | None
     finished: RunFinished | None
     events: list[Event]
+    requests: list[RequestEnded] = field(default_factory=list)
     unsaved: tuple[Recorded, ...] = ()
 
     @property
@@ -349,10 +351,18 @@ class World:
                 raise GuardError(planned.refusals, planned)
             if meanwhile is not None:
                 meanwhile(session)
-            engine = _run(session, self.disk, workspace.settings.stack, options, planned)
+            requests: list[RequestEnded] = []
+            stack = workspace.settings.stack
+            engine = _run(session, self.disk, stack, options, planned, requests=requests)
             finished = await apply(planned.plan, engine, deadline=session.deadline)
             unsaved = tuple(engine.journal.unsaved.values())
-            return Ran(planned=planned, finished=finished, events=events, unsaved=unsaved)
+            return Ran(
+                planned=planned,
+                finished=finished,
+                events=events,
+                requests=requests,
+                unsaved=unsaved,
+            )
 
 
 def stop(after: float, reason: str = "SIGINT") -> Meanwhile:
@@ -370,7 +380,13 @@ def is_write(request: httpx.Request, method: str = "POST") -> bool:
 
 
 def _run(
-    session: Session, store: StateStore, stack: str, options: ApplyOptions, planned: Planned
+    session: Session,
+    store: StateStore,
+    stack: str,
+    options: ApplyOptions,
+    planned: Planned,
+    *,
+    requests: list[RequestEnded],
 ) -> Run:
     return Run(
         id=str(uuid.UUID(int=session.rng.getrandbits(128), version=4)),
@@ -383,6 +399,7 @@ def _run(
         clock=session.clock,
         rng=session.rng,
         say=session.say,
+        trace=requests.append,
         options=options,
         known={row.op: row for row in planned.recorded},
         alive=set(planned.alive),

@@ -23,7 +23,7 @@ from reconciler.engine.dispatcher import Halt
 from reconciler.engine.journal import Journal, writing_thread
 from reconciler.engine.run import STATE, UNAUTHORISED, UNREACHABLE, ApplyOptions, Run
 from reconciler.errors import StateError
-from reconciler.ports import Say, StateStore
+from reconciler.ports import Say, StateStore, Trace
 from reconciler.state.sqlite import SqliteStore, create_state, is_there, open_state
 
 SIGNALS = {signal.SIGINT: 130, signal.SIGTERM: 143}
@@ -88,6 +88,7 @@ async def carry_out(
     connector: Connector,
     confirm: Confirm,
     say: Say,
+    trace: Trace | None = None,
 ) -> Applied:
     """Lock, plan, ask, apply. Raises a ReconcilerError where it does not get as far as applying."""
     settings = workspace.settings
@@ -117,6 +118,7 @@ async def carry_out(
                 options=request.options,
                 command=request.command,
                 saved=approval.id if approval else "",
+                trace=trace,
             )
 
 
@@ -153,6 +155,7 @@ async def run_plan(
     options: ApplyOptions,
     command: str,
     saved: str = "",
+    trace: Trace | None = None,
 ) -> Applied:
     """Carry out a plan that everybody agreed to, on a state that is held."""
     with writing_thread() as executor:
@@ -179,6 +182,7 @@ async def run_plan(
             clock=session.clock,
             rng=session.rng,
             say=log.listening(session.say),
+            trace=trace,
             options=options,
             known={row.op: row for row in planned.recorded},
             alive=set(planned.alive),

@@ -173,6 +173,7 @@ def _carry_out(directory: Path, options: dict[str, Any], *, destroying: bool) ->
                     connector=connector,
                     confirm=confirm,
                     say=meter.listening(page.listening(reviews.listening(reporter.say))),
+                    trace=page.trace,
                 )
             )
         except GuardError as error:

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from reconciler.app.applying import Applied
     from reconciler.app.planning import Planned
     from reconciler.app.workspace import Workspace
-    from reconciler.ports import Say
+    from reconciler.ports import Say, Trace
 
 FORMAT = "html"
 
@@ -43,6 +43,12 @@ class ApplyPage:
         """The same `say`, heard by this page as well."""
         wanted = any(output.format == FORMAT for output in self._console.outputs)
         return self._timeline.listening(say) if wanted else say
+
+    @property
+    def trace(self) -> Trace | None:
+        """Told every request, where somebody wants the page."""
+        wanted = any(output.format == FORMAT for output in self._console.outputs)
+        return self._timeline.trace if wanted else None
 
     def emit(self, applied: Applied, again: str) -> None:
         """How it went; an apply that nobody agreed to has no page."""

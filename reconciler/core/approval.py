@@ -172,4 +172,5 @@ def _refuse(action: AnyAction, words: str) -> Hold:
         wave=action.wave,
         gpus=GpuEffect(before=before, after=before, known=action.gpus.known),
         fails=True,
+        outdated=True,
     )

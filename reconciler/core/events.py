@@ -3,8 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 from reconciler.core.model import Address
+
+
+class Cause(StrEnum):
+    """Who or what stood in the way of an action that failed."""
+
+    SERVER = "refused-by-server"
+    CLUSTER = "refused-by-cluster"
+    HELD = "held"
+    OUTDATED = "not-as-approved"
+    OTHER = "other"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +82,7 @@ class ActionFailed:
     message: str
     id: str | None = None
     hint: str = ""
+    cause: Cause = Cause.OTHER
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,6 +130,17 @@ class RunFinished:
     took: float
     summary: Summary = field(default_factory=Summary)
     stopped_by: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestEnded:
+    """One request came back, `took` seconds after it was sent; too frequent to be an event."""
+
+    at: str
+    address: Address
+    method: str
+    took: float
+    answer: str
 
 
 Event = (

@@ -143,13 +143,15 @@ class Record(_OfRecorded):
 class Hold(Action):
     """Something would be done if a setting or a flag did not hold it back.
 
-    `fails` makes an apply count it as a failure (`onMissing: fail`); `outlived` as with Keep.
+    `fails` makes an apply count it as a failure (`onMissing: fail`), `outdated` says that it was
+    approved as another action; `outlived` as with Keep.
     """
 
     kind = "hold"
     glyph = "!"
     recorded: Recorded | None = None
     fails: bool = False
+    outdated: bool = False
     outlived: tuple[Recorded, ...] = ()
 
     @property

@@ -12,6 +12,7 @@ from reconciler.core.events import (
     ActionFailed,
     ActionSkipped,
     ActionSucceeded,
+    Cause,
     Event,
     InDoubt,
     RunFinished,
@@ -97,10 +98,16 @@ class _Tally:
                 event = ActionSucceeded(
                     at=at, address=address, action=kind, id=id_, took=took, detail=detail
                 )
-            case Failed(message=message, hint=hint, id=id_):
+            case Failed(message=message, hint=hint, id=id_, cause=cause):
                 self._counts["failed"] += 1
                 event = ActionFailed(
-                    at=at, address=address, action=kind, message=message, hint=hint, id=id_
+                    at=at,
+                    address=address,
+                    action=kind,
+                    message=message,
+                    hint=hint,
+                    id=id_,
+                    cause=cause,
                 )
             case Skipped(message=message):
                 self._counts["skipped"] += 1
@@ -129,7 +136,8 @@ async def apply(plan: Plan, run: Run, *, deadline: float) -> RunFinished:
     try:
         for held in plan.holds:
             if held.fails:
-                tally.tell(held, Failed(message=held.detail, id=held.id), 0.0)
+                cause = Cause.OUTDATED if held.outdated else Cause.HELD
+                tally.tell(held, Failed(message=held.detail, id=held.id, cause=cause), 0.0)
         await _bury_outlived(plan, run)
         await _note_missing(plan, run)
         await _carry_out(plan, run, tally)

@@ -17,6 +17,7 @@ from reconciler.core.answers import (
     Unavailable,
 )
 from reconciler.core.body import make_body
+from reconciler.core.events import Cause
 from reconciler.core.model import Desired, Own, Purpose, Recorded
 from reconciler.core.retry import Tries
 from reconciler.core.transitions import Evidence, advance, succession, vacancy
@@ -126,6 +127,8 @@ class Creation:
                 return await self._resolve(answer)
             case _ if self._row.ambiguous:
                 return Doubtful(message=answer.message or type(answer).__name__)
+            case Refused(message=message):
+                return await self._drop(message, cause=Cause.SERVER)
             case _:
                 return await self._drop(answer.message or type(answer).__name__)
 
@@ -143,11 +146,16 @@ class Creation:
         return await wait_until_synced(self._work, self._row, done)
 
     async def _drop(
-        self, message: str, evidence: Evidence = Evidence.UNSENT, *, hint: str = ""
+        self,
+        message: str,
+        evidence: Evidence = Evidence.UNSENT,
+        *,
+        hint: str = "",
+        cause: Cause = Cause.OTHER,
     ) -> Outcome:
         """A definite no, and nothing that could come true late: there is nothing to remember."""
         self._row = await self._work.advance(self._row, evidence, message=message)
-        return Failed(message=message, hint=hint)
+        return Failed(message=message, hint=hint, cause=cause)
 
     async def _resolve(self, answer: Answer) -> Outcome:
         """The name may be taken, by us or by others: read, prove, and only then decide."""
@@ -166,7 +174,8 @@ class Creation:
             case Theirs(message=message, hint=hint) if gone is Evidence.BURIED:
                 return await self._drop(message, gone, hint=hint)
             case Nobody() if gone is Evidence.BURIED and isinstance(answer, Refused | NotFound):
-                return await self._drop(answer.message, gone)
+                cause = Cause.SERVER if isinstance(answer, Refused) else Cause.OTHER
+                return await self._drop(answer.message, gone, cause=cause)
             case Theirs(message=message):
                 return await self._suspect(message, gone)
             case Unclear(listed=False) if isinstance(answer, Conflict) and not self._row.ambiguous:

@@ -15,6 +15,7 @@ from reconciler.core.answers import (
     Throttled,
     Unauthorised,
 )
+from reconciler.core.events import Cause
 from reconciler.core.marker import read_marker
 from reconciler.core.model import Own, Purpose, Recorded, Remote, Seen
 from reconciler.core.retry import Tries
@@ -128,7 +129,8 @@ class Removal:
 
     async def _give_up(self, answer: Answer) -> Outcome:
         await self._take_back()
-        return self._fail(_words(answer))
+        cause = Cause.SERVER if isinstance(answer, Refused) else Cause.OTHER
+        return self._fail(_words(answer), cause=cause)
 
     async def _take_back(self) -> None:
         """A delete that certainly did not happen was never begun."""
@@ -146,8 +148,8 @@ class Removal:
         )
         return done
 
-    def _fail(self, message: str, hint: str = "") -> Failed:
-        return Failed(id=self._row.id, message=message, hint=hint)
+    def _fail(self, message: str, hint: str = "", *, cause: Cause = Cause.OTHER) -> Failed:
+        return Failed(id=self._row.id, message=message, hint=hint, cause=cause)
 
 
 def _words(answer: Answer) -> str:

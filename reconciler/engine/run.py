@@ -10,7 +10,13 @@ from datetime import datetime
 from typing import Any
 
 from reconciler.core.answers import Accepted, Answer, Method, NotFound, NotSent, Unauthorised
-from reconciler.core.events import ActionStarted, RequestRetried, Throttled
+from reconciler.core.events import (
+    ActionStarted,
+    Cause,
+    RequestEnded,
+    RequestRetried,
+    Throttled,
+)
 from reconciler.core.marker import Marker
 from reconciler.core.model import Address, Own, Recorded
 from reconciler.core.redact import Redactor
@@ -18,7 +24,7 @@ from reconciler.core.retry import Tries
 from reconciler.core.transitions import Evidence, advance
 from reconciler.engine.dispatcher import Dispatcher, Halt, Retry
 from reconciler.engine.journal import Journal
-from reconciler.ports import Clock, Say, WorkloadApi
+from reconciler.ports import Clock, Say, Trace, WorkloadApi
 
 UNAUTHORISED = "unauthorised"
 UNREACHABLE = "unreachable"
@@ -48,7 +54,7 @@ class Run:
     """One apply in progress: its ports, its identity, and what it has learnt of the server.
 
     `known` is what the state holds at this moment, by operation; `alive` the ids that the server
-    has shown in this run.
+    has shown in this run. `trace` is told every request, for whoever draws them.
     """
 
     id: str
@@ -61,6 +67,7 @@ class Run:
     clock: Clock
     rng: random.Random
     say: Say
+    trace: Trace | None = None
     options: ApplyOptions = field(default_factory=ApplyOptions)
     known: dict[str, Recorded] = field(default_factory=dict)
     alive: set[str] = field(default_factory=set)
@@ -148,7 +155,9 @@ class Work:
 
         async def observed(tries: Tries) -> Answer:
             self._begin()
+            began = self.run.clock.monotonic()
             answer = await attempt(tries)
+            self._trace(method, answer, self.run.clock.monotonic() - began)
             self.run.observe(answer)
             return answer
 
@@ -173,6 +182,18 @@ class Work:
             self.run.say(
                 ActionStarted(
                     at=self.run.at(), address=self.address, action=self._kind, id=self._id
+                )
+            )
+
+    def _trace(self, method: Method, answer: Answer, took: float) -> None:
+        if self.run.trace is not None:
+            self.run.trace(
+                RequestEnded(
+                    at=self.run.at(),
+                    address=self.address,
+                    method=method.value,
+                    took=took,
+                    answer=type(answer).__name__,
                 )
             )
 
@@ -216,6 +237,7 @@ class Failed:
     message: str
     hint: str = ""
     id: str | None = None
+    cause: Cause = Cause.OTHER
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,6 +8,7 @@ from datetime import datetime
 from itertools import chain
 
 from reconciler.core.answers import Accepted, NotFound
+from reconciler.core.events import Cause
 from reconciler.core.model import Recorded, Remote, Seen
 from reconciler.core.transitions import ROUNDING, SETTLED
 from reconciler.engine.dispatcher import HaltedError
@@ -62,7 +63,8 @@ async def _look(work: Work, row: Recorded, done: Done) -> tuple[Outcome | None, 
                 return done, row
             if remote.seen is Seen.FAILED:
                 words = remote.message or "no message"
-                return Failed(id=row.id, message=f"the cluster refused it: {words}"), row
+                message = f"the cluster refused it: {words}"
+                return Failed(id=row.id, message=message, cause=Cause.CLUSTER), row
             return None, row
         case NotFound(trusted=True) if is_fresh(work.run.server_time(), row):
             return None, row

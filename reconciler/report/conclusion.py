@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
-from reconciler.core.events import ActionFailed, ActionSkipped, Event, InDoubt
+from reconciler.core.events import ActionFailed, ActionSkipped, Cause, Event, InDoubt
 from reconciler.core.model import Address
 from reconciler.core.plan import AnyAction, Create, Plan, Record, Replace, Resolve
 from reconciler.errors import Where
@@ -17,11 +17,17 @@ from reconciler.report.paint import Paint, name_of
 MOST = 20
 # Skipped workloads are alike: a few names tell which part of a fleet it was.
 FEW = 5
-# How a cluster's refusal begins in the events: the workload is accepted and recorded by then.
-REFUSED = "the cluster refused it: "
-
 _FAILED, _REFUSED, _MISSING = "Failed", "Refused by the cluster", "Missing on the server"
+_INVALID, _OUTDATED = "Refused by the server", "Not as it was approved"
 _DOUBTFUL, _SKIPPED = "In doubt", "Skipped"
+
+_TITLES = {
+    Cause.SERVER: _INVALID,
+    Cause.CLUSTER: _REFUSED,
+    Cause.HELD: _MISSING,
+    Cause.OUTDATED: _OUTDATED,
+    Cause.OTHER: _FAILED,
+}
 
 Problem = ActionFailed | ActionSkipped | InDoubt
 Locate = Callable[[Address, str], Where]
@@ -69,6 +75,8 @@ class Conclusion:
         blocks = [
             self._block(title, groups[title], advise)
             for title, advise in (
+                (_INVALID, self._after_no),
+                (_OUTDATED, self._after_approval),
                 (_FAILED, self._after_failure),
                 (_REFUSED, self._after_refusal),
                 (_MISSING, self._after_loss),
@@ -103,10 +111,7 @@ class Conclusion:
             if isinstance(problem, InDoubt)
             else self._paint("error:", "red")
         )
-        words = problem.message
-        if not words.startswith(REFUSED) and not isinstance(problem, InDoubt):
-            words = f"{problem.action} failed: {words}" if problem.action != "hold" else words
-        told = f"{severity} {escape_terminal(words)}"
+        told = f"{severity} {escape_terminal(_words(problem))}"
         if where is None:
             return f"{name_of(problem.address)}: {told}"
         return f"{self._place(where)}: {told} ({name_of(problem.address)})"
@@ -147,6 +152,12 @@ class Conclusion:
     def _after_failure(self, _: Problem) -> str:
         return f"{self._commands.again}  (what was done stays done)"
 
+    def _after_no(self, _: Problem) -> str:
+        return f"mend the spec, then {self._commands.again}"
+
+    def _after_approval(self, _: Problem) -> str:
+        return "plan again, and have the new plan approved"
+
     def _after_refusal(self, first: Problem) -> str:
         again = f"{self._commands.again} --replace {first.address}"
         return f"mend the spec and apply; to try it as it is: {again}"
@@ -171,10 +182,18 @@ def _title(problem: Problem) -> str:
             return _DOUBTFUL
         case ActionSkipped():
             return _SKIPPED
-        case ActionFailed(action="hold"):
-            return _MISSING
-        case ActionFailed(message=message):
-            return _REFUSED if message.startswith(REFUSED) else _FAILED
+        case ActionFailed(cause=cause):
+            return _TITLES[cause]
+
+
+def _words(problem: Problem) -> str:
+    match problem:
+        case ActionFailed(cause=Cause.SERVER, message=message):
+            return f"the server refused it: {message}"
+        case ActionFailed(cause=Cause.OTHER, action=action, message=message):
+            return f"{action} failed: {message}"
+        case _:
+            return problem.message
 
 
 def _names(addresses: Sequence[Address]) -> Iterator[str]:

@@ -24,6 +24,12 @@ def under_way(timeline: Timeline) -> list[Point]:
     return add_up(edges)
 
 
+def in_flight(timeline: Timeline) -> list[Point]:
+    """How many requests were between their send and their answer."""
+    edges = [(began, 1.0) for began, _ in timeline.flights]
+    return add_up(edges + [(ended, -1.0) for _, ended in timeline.flights])
+
+
 def waiting(timeline: Timeline) -> list[Point]:
     """How many of them did nothing but wait until a request could be sent again."""
     edges: list[Point] = []
@@ -41,13 +47,17 @@ def pauses(timeline: Timeline) -> list[tuple[float, float]]:
 
 
 def gpus(plan: Plan, timeline: Timeline) -> list[Point]:
-    """The GPUs asked for, from before the run to its end, as far as outcomes tell."""
+    """The GPUs asked for, from before the run to its end, as far as outcomes tell.
+
+    What was created counts from the answer that accepted it, everything else from its end.
+    """
     effects = effects_of(plan)
     edges = []
     for course in timeline.courses:
         effect = effects.get((str(course.address), course.action))
         if effect is not None and course.outcome == DONE and course.ended is not None:
-            edges.append((course.ended, effect.after - effect.before))
+            moment = course.ended if course.accepted is None else course.accepted
+            edges.append((moment, effect.after - effect.before))
     return add_up(edges, start=plan.gpus.before)
 
 

@@ -10,8 +10,10 @@ from reconciler.core.events import (
     ActionSkipped,
     ActionStarted,
     ActionSucceeded,
+    Cause,
     Event,
     InDoubt,
+    RequestEnded,
     RequestRetried,
     RunFinished,
     RunStarted,
@@ -26,6 +28,8 @@ DONE, FAILED, IN_DOUBT, SKIPPED = "done", "failed", "in doubt", "skipped"
 # What is beyond is counted: a run in an outage repeats its requests for as long as it may last.
 MOST_RETRIES_EACH = 20
 MOST_RETRIES = 20_000
+MOST_REQUESTS_EACH = 30
+MOST_REQUESTS = 200_000
 MOST_PAUSES = 2_000
 WORDS = 1_000
 REASON = 200
@@ -44,22 +48,37 @@ class Resend:
     reason: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sent:
+    """A request from its send to its answer."""
+
+    began: float
+    ended: float
+    method: str
+    answer: str
+
+
 @dataclass(slots=True, kw_only=True)
 class Course:
     """The way of one action through an apply; times in seconds since the run began.
 
-    `began` is None where no request was sent, `ended` where nothing more was heard of it.
-    `resends` are the first of `sent_again`, `waited` is the sum of all their delays.
+    `began` is None where no request was sent, `ended` where nothing more was heard of it, and
+    `accepted` where the server has not taken a create. `requests` are the first of `sent`,
+    `resends` the first of `sent_again`; `waited` is the sum of all their delays.
     """
 
     address: Address
     action: str
     began: float | None = None
     ended: float | None = None
+    accepted: float | None = None
     outcome: str = ""
+    cause: Cause = Cause.OTHER
     id: str | None = None
     words: str = ""
     hint: str = ""
+    requests: list[Sent] = field(default_factory=list)
+    sent: int = 0
     resends: list[Resend] = field(default_factory=list)
     sent_again: int = 0
     waited: float = 0.0
@@ -85,13 +104,15 @@ class Slowdown:
 class Timeline:
     """Listens to one apply and remembers its course.
 
-    `dropped` counts what was too much to keep one by one, `planning` the requests that had to be
-    sent again before the run began.
+    `flights` are the times from and to which a request was under way, whoever's. `dropped` counts
+    what was too much to keep one by one, `planning` the requests that had to be sent again before
+    the run began.
     """
 
     def __init__(self) -> None:
         self.courses: list[Course] = []
         self.slowdowns: list[Slowdown] = []
+        self.flights: list[tuple[float, float]] = []
         self.span = 0.0
         self.started = ""
         self.dropped = self.planning = 0
@@ -129,6 +150,28 @@ class Timeline:
                 self._end(event, at)
             case RunStarted() | RunFinished():
                 pass
+
+    def trace(self, request: RequestEnded) -> None:
+        """Remember one request; many times as frequent as events."""
+        if self._zero is None:
+            return
+        ended = max(0.0, _seconds(request.at) - self._zero)
+        began = max(0.0, ended - request.took)
+        self.span = max(self.span, ended)
+        if len(self.flights) == MOST_REQUESTS:
+            self.dropped += 1
+            return
+        self.flights.append((began, ended))
+        course = self._open.get(request.address)
+        if course is None:
+            return
+        course.sent += 1
+        if request.method == "POST" and request.answer == "Accepted":
+            course.accepted = ended
+        if len(course.requests) < MOST_REQUESTS_EACH:
+            course.requests.append(
+                Sent(began=began, ended=ended, method=request.method, answer=request.answer)
+            )
 
     def ended_as(self, outcome: str) -> list[Course]:
         """The courses with one outcome, in the order in which they began."""
@@ -179,8 +222,8 @@ class Timeline:
         match event:
             case ActionSucceeded(id=id_, detail=words):
                 course.outcome, course.id, course.words = DONE, id_, shorten(words, WORDS)
-            case ActionFailed(id=id_, message=words, hint=hint):
-                course.outcome, course.id = FAILED, id_
+            case ActionFailed(id=id_, message=words, hint=hint, cause=cause):
+                course.outcome, course.id, course.cause = FAILED, id_, cause
                 course.words, course.hint = shorten(words, WORDS), shorten(hint, WORDS)
             case InDoubt(message=words, hint=hint):
                 course.outcome = IN_DOUBT

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from reconciler.app.planning import PlanRequest
-from reconciler.core.events import RequestRetried, Throttled
+from reconciler.core.events import ActionFailed, Cause, RequestRetried, Throttled
 from reconciler.core.model import Own
 from reconciler.engine.dispatcher import Halt
 from reconciler.sandbox import DEMO, Credential, Project
@@ -147,14 +147,25 @@ def test_three_unclear_answers_are_looked_up_before_they_are_a_doubt(rule: str) 
     assert world.changes() == ["created a"]
 
 
+def test_every_request_is_traced_with_its_time() -> None:
+    """Those that are sent again too: whoever draws a run sees each of them."""
+    world = World("latency=2s on=POST", "503 times=1 on=POST")
+
+    ran = world.apply(wish("a"), wait=False)
+
+    traced = [(request.method, request.answer, round(request.took, 3)) for request in ran.requests]
+    assert traced == [("POST", "Unavailable", 2.0), ("POST", "Accepted", 2.0)]
+
+
 def test_a_refusal_fails_in_the_words_of_the_server_and_stops_nobody() -> None:
     """400 is final for one workload; the others are created."""
     world = World()
 
     ran = world.apply(wish("a"), wish("Bad_Name"), wish("c"))
 
-    (failed,) = (told for told in ran.told if told.startswith("failed"))
-    assert "must consist of lower case" in failed
+    (failed,) = ran.of(ActionFailed)
+    assert "must consist of lower case" in failed.message
+    assert failed.cause is Cause.SERVER
     assert ran.summary == {"created": 2, "failed": 1}
     assert ran.exit_code == 4
     assert world.ledger("POST").count("POST Bad_Name 400") == 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from reconciler.app.session import Session
-from reconciler.core.events import ActionFailed, ActionSucceeded
+from reconciler.core.events import ActionFailed, ActionSucceeded, Cause
 from reconciler.core.model import OnFailed, Own, Seen
 from reconciler.sandbox import AfterDelete
 from tests.worlds import World, stop, wish
@@ -34,7 +34,8 @@ def test_what_the_cluster_refuses_fails_in_its_words() -> None:
         "done: create 4501/b",
     ]
     assert (ran.exit_code, ran.summary) == (4, {"created": 1, "failed": 1})
-    assert ran.of(ActionFailed)[0].id == world.id_of("a")
+    (failed,) = ran.of(ActionFailed)
+    assert (failed.id, failed.cause) == (world.id_of("a"), Cause.CLUSTER)
     row = world.row("a")
     assert (row.own, row.seen, row.message) == (Own.ACCEPTED, Seen.FAILED, "image not allowed")
 

@@ -14,8 +14,10 @@ from reconciler.core.events import (
     ActionSkipped,
     ActionStarted,
     ActionSucceeded,
+    Cause,
     Event,
     InDoubt,
+    RequestEnded,
     RequestRetried,
     RunFinished,
     RunStarted,
@@ -165,6 +167,7 @@ def events() -> list[Event]:
             action="create",
             message="the cluster refused it: no quota left",
             id="id-3",
+            cause=Cause.CLUSTER,
         ),
         InDoubt(
             at=at(7),
@@ -201,6 +204,13 @@ def stormy_apply() -> str:
     timeline = Timeline()
     for event in events():
         timeline.add(event)
+        if isinstance(event, ActionStarted):
+            # Answered a moment later, by the wall clock that all of them share.
+            timeline.trace(
+                RequestEnded(
+                    at=event.at, address=event.address, method="POST", took=0.1, answer="Accepted"
+                )
+            )
     return apply_page(
         busy_plan(), _finished(), timeline, prefix="specs/", again="reconciler apply specs"
     )

@@ -4,7 +4,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.core.events import ActionFailed, ActionSkipped, ActionSucceeded, Event, InDoubt
+from reconciler.core.events import (
+    ActionFailed,
+    ActionSkipped,
+    ActionSucceeded,
+    Cause,
+    Event,
+    InDoubt,
+)
 from reconciler.core.model import Address
 from reconciler.errors import Where
 from reconciler.report.conclusion import FEW, MOST, Commands, Conclusion, Locate
@@ -17,10 +24,18 @@ RUN = "5e0d6c0e-3f0a-4d51-9a52-0c6f6f9d2f11"
 COMMANDS = Commands(again="reconciler apply w", state=" --state w/.reconciler/state.db")
 
 
-def failed(address: str, message: str, action: str = "create", hint: str = "") -> Event:
+def failed(
+    address: str,
+    message: str,
+    action: str = "create",
+    hint: str = "",
+    cause: Cause = Cause.OTHER,
+) -> Event:
     """Return a failure."""
     where = make_address(address)
-    return ActionFailed(at=NOW, address=where, action=action, message=message, hint=hint)
+    return ActionFailed(
+        at=NOW, address=where, action=action, message=message, hint=hint, cause=cause
+    )
 
 
 def told(*problems: Event, locate: Locate | None = None) -> str:
@@ -46,11 +61,21 @@ def test_every_kind_of_problem_has_its_place_and_its_way_on() -> None:
     assert told(
         failed("9/gone", "still there 900 s after DELETE", "delete"),
         failed("1/a", "no\nquota", hint="ask for more"),
-        failed("1/c", "the cluster refused it: no image"),
-        failed("3/lost", "no longer on the server; onMissing: fail", "hold"),
+        failed("1/c", "the cluster refused it: no image", cause=Cause.CLUSTER),
+        failed("3/lost", "no longer on the server; onMissing: fail", "hold", cause=Cause.HELD),
+        failed("3/odd", "category 'x' is unknown", cause=Cause.SERVER),
+        failed("3/old", "its spec has changed since", "hold", cause=Cause.OUTDATED),
         doubt,
         *skipped,
     ) == (
+        "Refused by the server (1):\n"
+        "  3/odd: error: the server refused it: category 'x' is unknown\n"
+        "  next: mend the spec, then reconciler apply w\n"
+        "\n"
+        "Not as it was approved (1):\n"
+        "  3/old: error: its spec has changed since\n"
+        "  next: plan again, and have the new plan approved\n"
+        "\n"
         "Failed (2):\n"
         "  w/team/a.yaml:3:1: error: create failed: no\\x0aquota (1/a)\n"
         "    hint: ask for more\n"

@@ -271,6 +271,7 @@ EVENTS: list[tuple[Event, dict[str, Any]]] = [
             "message": "no",
             "id": "i",
             "hint": "h",
+            "cause": "other",
         },
     ),
     (

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import dataclasses
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -9,6 +11,7 @@ from reconciler.core.events import (
     ActionStarted,
     ActionSucceeded,
     Event,
+    RequestEnded,
     RequestRetried,
     RunStarted,
     Throttled,
@@ -19,10 +22,12 @@ from reconciler.report.timeline import (
     DONE,
     FAILED,
     MOST_PAUSES,
+    MOST_REQUESTS_EACH,
     MOST_RETRIES_EACH,
     SKIPPED,
     WORDS,
     Course,
+    Sent,
     Timeline,
 )
 from tests.factories import make_address, make_desired, make_manifest, make_recorded, plan_for
@@ -65,6 +70,41 @@ def test_a_course_has_its_beginning_its_waits_and_its_end() -> None:
     assert [(resend.at, resend.delay) for resend in course.resends] == [(2.0, 3.0)]
     assert curves.under_way(timeline) == [(0.0, 0.0), (1.0, 1.0), (7.0, 0.0)]
     assert curves.waiting(timeline) == [(0.0, 0.0), (2.0, 1.0), (5.0, 0.0)]
+
+
+def test_every_request_has_its_place() -> None:
+    """In the course of its workload, in the curve of all, and in the one of the GPUs."""
+    create = plan_for([make_desired("1/one", manifest=make_manifest(gpus=4))])
+    sent = RequestEnded(at=at(3), address=ONE, method="POST", took=2.0, answer="Accepted")
+    timeline = Timeline()
+    timeline.trace(sent)
+    for event in (RunStarted(at=at(0), run="r", actions=1), started(1)):
+        timeline.add(event)
+    timeline.trace(sent)
+    timeline.trace(dataclasses.replace(sent, at=at(4), address=make_address("1/other"), took=9.0))
+    timeline.add(done(7))
+
+    [course] = timeline.courses
+    assert course.requests == [Sent(began=1.0, ended=3.0, method="POST", answer="Accepted")]
+    assert (course.sent, course.accepted) == (1, 3.0)
+    assert curves.in_flight(timeline) == [
+        (0.0, 0.0),
+        (0.0, 1.0),
+        (1.0, 2.0),
+        (3.0, 1.0),
+        (4.0, 0.0),
+    ]
+    assert curves.gpus(create, timeline) == [(0.0, 0.0), (3.0, 4.0)]
+
+
+def test_requests_beyond_a_bound_are_counted() -> None:
+    """A workload that is looked at for hours has a course like any other."""
+    timeline = timeline_of(started(1))
+    request = RequestEnded(at=at(3), address=ONE, method="GET", took=0.1, answer="Accepted")
+    for _ in range(MOST_REQUESTS_EACH + 5):
+        timeline.trace(request)
+    [course] = timeline.courses
+    assert (course.sent, len(course.requests)) == (MOST_REQUESTS_EACH + 5, MOST_REQUESTS_EACH)
 
 
 def test_the_same_say_is_heard_by_both() -> None:

@@ -102,28 +102,33 @@ def gpu_curve_section(plan: Plan, timeline: Timeline) -> Section:
         ],
         shades=curves.pauses(timeline),
     )
-    explained = note("A workload counts from the moment at which its action was reported as done.")
+    explained = note(
+        "A created workload counts from the answer that accepted it, "
+        "a deleted one until its end was reported."
+    )
     return Section(
         id="gpu-curve", heading="GPUs over time", content=fragment(drawn, explained, remark)
     )
 
 
 def concurrency_section(timeline: Timeline) -> Section:
-    """How many workloads were under way at a time."""
+    """How many workloads were under way at a time, and how many requests."""
     busy, idle = curves.under_way(timeline), curves.waiting(timeline)
-    most = max(value for _, value in busy)
+    flying = curves.in_flight(timeline)
+    most, flown = (max(value for _, value in points) for points in (busy, flying))
     shades = curves.pauses(timeline)
     held = sum(end - begin for begin, end in shades)
-    words = f"At most {number(most)} at a time."
+    words = f"At most {number(most)} workloads and {number(flown)} requests at a time."
     if shades:
         words += f" Everyone held back {number_of(len(shades), 'time')}, {seconds(held)} in all."
     drawn = chart(
-        name="Workloads under way",
+        name="Under way",
         summary=words,
         span=timeline.span,
         curves=[
-            Curve(name="begun and not over", look="busy", points=busy, filled=True),
+            Curve(name="workloads begun", look="busy", points=busy, filled=True),
             Curve(name="of these waiting to send again", look="waiting", points=idle, filled=True),
+            Curve(name="requests in flight", look="flying", points=flying),
         ],
         shades=shades,
     )

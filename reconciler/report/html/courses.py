@@ -9,7 +9,16 @@ from reconciler.report.curves import pauses
 from reconciler.report.html.charts import Piece, bar, seconds
 from reconciler.report.html.markup import Html, fragment, lines, tag
 from reconciler.report.html.pieces import Section, address_of, join, note, said
-from reconciler.report.timeline import DONE, FAILED, IN_DOUBT, SKIPPED, Course, Resend, Timeline
+from reconciler.report.timeline import (
+    DONE,
+    FAILED,
+    IN_DOUBT,
+    SKIPPED,
+    Course,
+    Resend,
+    Sent,
+    Timeline,
+)
 from reconciler.report.words import number_of
 
 COURSES = 200
@@ -24,9 +33,9 @@ def courses_section(timeline: Timeline) -> Iterator[Section]:
         return
     shown, rest = choose(timeline.courses, COURSES)
     key = note(
-        "Each bar goes from the first request of an action to its end. Light parts are waits until "
-        "a request could be sent again, the tick before them is the answer that led to it. The bar "
-        "above all others shows when everyone held back."
+        "Each bar goes from the first request of an action to its end. Dark parts are requests "
+        "under way, light ones waits until one could be sent again, each after a tick for the "
+        "answer that led to it. The bar above all others shows when everyone held back."
     )
     items = tag("ol", lines(_course(course, timeline) for course in shown), class_="courses")
     yield Section(
@@ -90,6 +99,10 @@ def _drawn(course: Course, timeline: Timeline) -> Html | None:
     span = max(timeline.span, 0.001)
     end = timeline.span if course.ended is None else course.ended
     pieces = [Piece(look="span", begin=course.began / span, end=end / span)]
+    pieces += [
+        Piece(look="request", begin=sent.began / span, end=sent.ended / span)
+        for sent in course.requests
+    ]
     for resend in course.resends:
         until = min(resend.at + resend.delay, end)
         pieces.append(Piece(look="wait", begin=resend.at / span, end=until / span))
@@ -101,16 +114,25 @@ def _steps(course: Course) -> Iterator[Html]:
     """What happened to it, in order."""
     if course.began is not None:
         yield _step(course.began, "first request sent")
-    for resend in course.resends:
-        yield _step(resend.at, _resent(resend))
-    more = course.sent_again - len(course.resends)
-    if more:
-        yield tag("li", note(f"{number_of(more, 'more request')} sent again are not kept."))
+    told = [(sent.ended, _answered(sent)) for sent in course.requests]
+    told += [(resend.at, _resent(resend)) for resend in course.resends]
+    for at, words in sorted(told, key=lambda step: step[0]):
+        yield _step(at, words)
+    for more, what in (
+        (course.sent - len(course.requests), "more request"),
+        (course.sent_again - len(course.resends), "more repetition"),
+    ):
+        if more > 0:
+            yield tag("li", note(f"{number_of(more, what)} not kept one by one."))
     if course.ended is not None:
         words = ": ".join(
             part for part in (course.outcome, course.words or course.id or "") if part
         )
         yield _step(course.ended, words)
+
+
+def _answered(sent: Sent) -> str:
+    return f"{sent.method} answered after {seconds(sent.ended - sent.began)}: {sent.answer}"
 
 
 def _resent(resend: Resend) -> str:

@@ -6,9 +6,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
+from reconciler.core.events import Cause
 from reconciler.core.plan import AnyAction, Create, Plan, Record, Replace, Resolve
 from reconciler.errors import Where
-from reconciler.report.conclusion import REFUSED, Locate
+from reconciler.report.conclusion import Locate
 from reconciler.report.escape import shorten
 from reconciler.report.html.markup import Child, Html, fragment, lines, tag
 from reconciler.report.html.pieces import (
@@ -56,9 +57,11 @@ class Advice:
     def following(self, course: Course) -> Html:
         """What to do next."""
         again: Child = tag("code", shorten(self.again, WORDS))
-        if course.outcome == FAILED and course.action == "hold":
+        if course.cause is Cause.OUTDATED:
+            told = fragment("plan again, and have the new plan approved")
+        elif course.cause is Cause.HELD:
             told = fragment("set lifecycle.onMissing: recreate, or remove the spec, then ", again)
-        elif course.outcome == FAILED and course.words.startswith(REFUSED):
+        elif course.cause is Cause.CLUSTER:
             anew = shorten(f"{self.again} --replace {course.address}", WORDS)
             told = fragment("mend the spec and apply; to try it as it is: ", tag("code", anew))
         else:
