@@ -12,8 +12,7 @@ from typing import Any
 from reconciler import __version__
 from reconciler.core.diagnostics import Diagnostic
 from reconciler.core.events import Event, RunFinished, RunStarted
-from reconciler.core.gpus import count_gpus
-from reconciler.core.model import Address, Live, Missing, Own, Recorded, Remote, Seen, Unread
+from reconciler.core.model import Address, Recorded
 from reconciler.core.plan import FORMAT_VERSION, Plan, action_to_json
 from reconciler.ports import ActionEntry, Inspection, RunEntry
 from reconciler.report.escape import escape_json
@@ -130,43 +129,6 @@ def unsaved_document(row: Recorded) -> dict[str, Any]:
         "marker": row.marker,
         "run": row.run,
     }
-
-
-def status_document(row: Recorded, live: Live | None) -> dict[str, Any]:
-    """A record beside what the server says of it."""
-    return {
-        "address": str(row.address),
-        "id": row.id,
-        "recorded": row.own.value,
-        "status": status_word(row, live),
-        "message": status_message(row, live) or None,
-        "gpus": count_gpus(row.spec.get("manifest", {})).gpus,
-        "created_at": live.metadata.get("createdAt") if isinstance(live, Remote) else None,
-    }
-
-
-def status_word(row: Recorded, live: Live | None) -> str:
-    """One word for how a workload is: the server's, or ours where it has none."""
-    match live:
-        case Remote(seen=seen, desired_phase=phase):
-            return seen.value if seen is not Seen.UNKNOWN else phase
-        case Missing():
-            return "missing"
-        case Unread():
-            return "unread"
-        case None:
-            return "in doubt" if row.own in (Own.CREATING, Own.SUSPECT) else row.own.value.lower()
-
-
-def status_message(row: Recorded, live: Live | None) -> str:
-    """The words that go with it."""
-    match live:
-        case Unread(reason=reason):
-            return reason
-        case Remote(message=message):
-            return message
-        case _:
-            return row.message
 
 
 def to_yaml(documents: Sequence[Any]) -> str:

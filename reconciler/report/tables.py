@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from reconciler.core.gpus import count_gpus
-from reconciler.core.model import Address, Live, Own, Recorded
+from reconciler.core.model import Address, Own, Recorded
 from reconciler.core.transitions import comes_true_until
-from reconciler.report.documents import status_message, status_word
-from reconciler.report.escape import escape_terminal, shorten
+from reconciler.report.escape import escape_terminal
 from reconciler.report.paint import name_of
-from reconciler.report.words import columns, gpu_number
+from reconciler.report.words import columns
 
 NOTHING_RECORDED = "The state records no workloads."
 
@@ -58,20 +56,3 @@ def _until(ghosts: Sequence[Recorded]) -> str:
     if last <= datetime.min.replace(tzinfo=UTC):
         return "at any time"
     return f"until {last.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
-
-
-def statuses_text(looks: Sequence[tuple[Recorded, Live | None]]) -> str:
-    """What is recorded beside what the server says, a line each."""
-    if not looks:
-        return NOTHING_RECORDED
-    table = [
-        (
-            name_of(row.address),
-            escape_terminal(status_word(row, live)),
-            gpu_number(count_gpus(row.spec.get("manifest", {})).gpus),
-            escape_terminal(row.id or "-"),
-            escape_terminal(shorten(status_message(row, live))),
-        )
-        for row, live in looks
-    ]
-    return columns(("ADDRESS", "STATUS", "GPUS", "ID", "MESSAGE"), table)

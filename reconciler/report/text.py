@@ -8,7 +8,7 @@ from datetime import datetime
 from reconciler.core.diagnostics import Diagnostic, Severity
 from reconciler.core.events import Event, Summary
 from reconciler.core.guards import Refusal
-from reconciler.core.model import Live, Recorded
+from reconciler.core.model import Recorded
 from reconciler.core.plan import Plan
 from reconciler.errors import ReconcilerError
 from reconciler.report.applytext import ApplyText
@@ -16,7 +16,7 @@ from reconciler.report.escape import escape_terminal
 from reconciler.report.excerpts import Excerpts
 from reconciler.report.paint import Paint, with_hint
 from reconciler.report.plantext import PlanText
-from reconciler.report.tables import records_text, statuses_text
+from reconciler.report.tables import records_text
 from reconciler.report.words import columns, gpu_number, number_of
 
 __all__ = ["Text", "columns", "gpu_number", "number_of"]
@@ -78,10 +78,6 @@ class Text:
     def records(self, rows: Sequence[Recorded]) -> str:
         """What the state records, a line for each workload."""
         return records_text(rows)
-
-    def statuses(self, looks: Sequence[tuple[Recorded, Live | None]]) -> str:
-        """What is recorded beside what the server says, a line each."""
-        return statuses_text(looks)
 
     def diagnostics(self, found: Sequence[Diagnostic], excerpts: Excerpts | None = None) -> str:
         """Every finding, each with its hint below it."""

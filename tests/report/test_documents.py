@@ -14,7 +14,7 @@ from reconciler.core import events
 from reconciler.core.diagnostics import Diagnostic, Severity
 from reconciler.core.events import Event, InDoubt, RunFinished, RunStarted, Summary
 from reconciler.core.judging import PlanOptions
-from reconciler.core.model import Live, Missing, Own, Purpose, Recorded, Seen, Unread
+from reconciler.core.model import Live, Own, Purpose
 from reconciler.core.planner import make_plan
 from reconciler.errors import Where
 from reconciler.report.documents import (
@@ -23,7 +23,6 @@ from reconciler.report.documents import (
     event_document,
     plan_document,
     record_document,
-    status_document,
     to_line,
     to_text,
     to_yaml,
@@ -380,42 +379,6 @@ def test_a_record_in_short_and_whole() -> None:
 
 
 ROW = make_recorded()
-
-
-@pytest.mark.parametrize(
-    ("row", "live", "word", "message", "created"),
-    [
-        (ROW, make_remote(ROW), "Synced", None, None),
-        (
-            ROW,
-            make_remote(
-                ROW, seen=Seen.FAILED, message="no", metadata={"createdAt": "2026-01-01T00:00:00Z"}
-            ),
-            "Failed",
-            "no",
-            "2026-01-01T00:00:00Z",
-        ),
-        (ROW, make_remote(ROW, seen=Seen.UNKNOWN), "Running", None, None),
-        (ROW, Missing(message="not found"), "missing", None, None),
-        (ROW, Unread(reason="503"), "unread", "503", None),
-        (ROW, None, "accepted", None, None),
-        (make_recorded(own=Own.SUSPECT, message="m"), None, "in doubt", "m", None),
-        (make_recorded(own=Own.CREATING), None, "in doubt", None, None),
-    ],
-)
-def test_a_status(
-    row: Recorded, live: Live | None, word: str, message: str | None, created: str | None
-) -> None:
-    """A record beside what the server says of it."""
-    assert status_document(row, live) == {
-        "address": "4501/llm",
-        "id": row.id,
-        "recorded": row.own.value,
-        "status": word,
-        "message": message,
-        "gpus": 1.0,
-        "created_at": created,
-    }
 
 
 def test_yaml_keeps_the_order_and_ends_without_a_line_break() -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import unicodedata
+from datetime import UTC, datetime
 from typing import Any
 
 import click
@@ -26,11 +27,15 @@ from reconciler.core.model import Address, Live, Recorded, Seen, Unread
 from reconciler.errors import ReconcilerError, Where
 from reconciler.report.documents import to_line, to_text
 from reconciler.report.escape import escape_json, escape_terminal, shorten
+from reconciler.report.paint import Paint
+from reconciler.report.status import Status, statuses_text
 from reconciler.report.text import Text
 from tests.factories import make_desired, make_manifest, make_recorded, make_remote, plan_for
 from tests.strategies import hostile, json_values
 
 HARMFUL = {"Cc", "Cf", "Cs", "Zl", "Zp"}
+
+LATER = datetime(2026, 11, 23, 9, tzinfo=UTC)
 
 
 def harmful(text: str) -> list[str]:
@@ -154,7 +159,7 @@ def everything(word: str) -> list[str]:
         *(text.plan(plan) for plan in plans),
         *(text.event(event, verbose=True) or "" for event in events),
         text.records([row]),
-        text.statuses(looks),
+        statuses_text([Status(row=row, live=live, at=LATER) for row, live in looks], Paint()),
         text.diagnostics([finding]),
         text.validation([finding], 1, 1),
         text.refusals([Refusal(guard="g", message=word, hint=word)]),

@@ -23,7 +23,7 @@ from reconciler.core.events import (
     Throttled,
 )
 from reconciler.core.guards import Refusal
-from reconciler.core.model import Lifecycle, Live, Missing, Own, Recorded, Seen, Unread
+from reconciler.core.model import Lifecycle, Live, Missing, Own, Seen, Unread
 from reconciler.core.plan import GpuEffect, Plan, Reason, Replace
 from reconciler.errors import ReconcilerError, Where
 from reconciler.report.text import Text, gpu_number
@@ -461,27 +461,3 @@ def test_what_is_left_of_older_creates_is_no_other_workload() -> None:
         "1/b      haunted   -        "
         "gone; a lost create may come true until 2026-11-20 09:06:02 UTC"
     )
-
-
-def test_statuses_as_a_table() -> None:
-    """The server's word where it has one, ours where it has none."""
-    rows = [make_recorded(make_desired(f"1/{name}")) for name in "abcde"]
-    looks: list[tuple[Recorded, Live | None]] = [
-        (rows[0], make_remote(rows[0], seen=Seen.FAILED, message="no image\nat all")),
-        (rows[1], make_remote(rows[1], seen=Seen.UNKNOWN, desired_phase="Stopped")),
-        (rows[2], Missing()),
-        (rows[3], Unread(reason="503")),
-        (dataclasses.replace(rows[4], own=Own.SUSPECT, id=None, message="no answer"), None),
-    ]
-    assert Text().statuses(looks) == (
-        "ADDRESS  STATUS    GPUS  ID         MESSAGE\n"
-        "1/a      Failed    1     id-op-1-a  no image\\x0aat all\n"
-        "1/b      Stopped   1     id-op-1-b\n"
-        "1/c      missing   1     id-op-1-c\n"
-        "1/d      unread    1     id-op-1-d  503\n"
-        "1/e      in doubt  1     -          no answer"
-    )
-    assert Text().statuses([(rows[0], None)]).splitlines()[1].split() == [
-        *("1/a", "accepted", "1", "id-op-1-a")
-    ]
-    assert Text().statuses([]) == "The state records no workloads."
