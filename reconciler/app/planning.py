@@ -24,7 +24,7 @@ from reconciler.core.model import Address, Header, Live, Recorded, Remote, Targe
 from reconciler.core.plan import Hold, Plan, PlanTarget
 from reconciler.core.planner import compare, make_plan
 from reconciler.core.redact import Redactor
-from reconciler.core.selection import Selection
+from reconciler.core.selection import Selection, matches
 from reconciler.engine.dispatcher import Retry
 from reconciler.engine.refresh import refresh
 from reconciler.engine.successors import Registry
@@ -126,7 +126,10 @@ async def prepare(
         )
     wanted = () if request.options.destroying else workspace.desired
     desired, rows = request.selection.narrow(wanted, recorded)
-    _check_names(request, {*(d.address for d in desired), *(r.address for r in rows)})
+    if request.approval is None:
+        chosen = {*(d.address for d in desired), *(r.address for r in rows)}
+        known = {*(d.address for d in workspace.desired), *(r.address for r in recorded)}
+        _check_names(request, chosen, known)
     live = await _refresh(rows, session, settings, header) if request.options.refreshed else {}
     tenant_id = _tenant(live)
     if recorded:
@@ -195,15 +198,30 @@ async def _refresh(
     return await registry.find_successors(rows, live)
 
 
-def _check_names(request: PlanRequest, found: Collection[Address]) -> None:
+def _check_names(
+    request: PlanRequest, chosen: Collection[Address], known: Collection[Address]
+) -> None:
     """A pattern or address that means nothing is more likely misspelt than meant."""
-    if request.selection.targets and not found:
-        patterns = " ".join(request.selection.targets)
+    selection = request.selection
+    if selection.targets and not chosen:
+        patterns = " ".join(selection.targets)
         raise UsageError(
             f"no workload matches -t {patterns}", hint="patterns are globs on <projectId>/<name>"
         )
+    for pattern in selection.excludes:
+        if not any(matches(address, [pattern]) for address in known):
+            raise UsageError(
+                f"no workload matches -x {pattern}: nothing would be left out by it",
+                hint="patterns are globs on <projectId>/<name>",
+            )
+    projects = sorted({address.project for address in known})
+    if selection.project is not None and selection.project not in projects:
+        raise UsageError(
+            f"--project {selection.project}: no workload here is in that project",
+            hint=f"give a project id; there are {', '.join(projects) or 'none'}",
+        )
     for address in request.options.replace:
-        if address not in map(str, found):
+        if address not in map(str, chosen):
             raise UsageError(
                 f"--replace {address}: there is no such workload here",
                 hint="give an address as the plan shows it, <projectId>/<name>",

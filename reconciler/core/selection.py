@@ -24,12 +24,11 @@ class Selection:
 
     def takes(self, address: Address) -> bool:
         """Whether the address passes the globs and the project."""
-        text = str(address)
         if self.project is not None and address.project != self.project:
             return False
-        if self.targets and not _any_matches(text, self.targets):
+        if self.targets and not matches(address, self.targets):
             return False
-        return not _any_matches(text, self.excludes)
+        return not matches(address, self.excludes)
 
     def narrow(
         self, desired: Sequence[Desired], recorded: Sequence[Recorded]
@@ -54,5 +53,6 @@ class Selection:
         return any(p == "." or PurePosixPath(file).is_relative_to(p) for p in self.places)
 
 
-def _any_matches(text: str, patterns: Sequence[str]) -> bool:
-    return any(fnmatchcase(text, pattern) for pattern in patterns)
+def matches(address: Address, patterns: Sequence[str]) -> bool:
+    """Whether any of the globs matches an address."""
+    return any(fnmatchcase(str(address), pattern) for pattern in patterns)

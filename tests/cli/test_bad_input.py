@@ -206,6 +206,8 @@ def test_a_name_that_means_nothing(cli: Cli, specs: Path) -> None:
     """A target or address that matches nothing is wrong usage, not a run that does nothing."""
     for arguments, words in (
         (("-t", "1/typo*"), "no workload matches -t 1/typo*"),
+        (("-x", "1/typo*"), "no workload matches -x 1/typo*: nothing would be left out by it"),
+        (("--project", "0"), "--project 0: no workload here is in that project"),
         (("--replace", "1/typo"), "--replace 1/typo: there is no such workload here"),
     ):
         result = cli("plan", specs, *arguments)
