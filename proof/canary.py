@@ -128,7 +128,10 @@ def secret_specs(canaries: Canaries, project: str, version: int) -> list[dict[st
     return [plain, encoded]
 
 
-EVERY_FORM = ("-o", "json=out.json.txt", "-o", "text")
+# Files that no run takes for specs; what goes to the terminal is searched as well.
+FORMS = ("text", "github", "json=out.json.txt", "html=out.html", "markdown=out.md")
+APPLIED = (*(word for form in FORMS for word in ("-o", form)), "--metrics-file", "out.prom")
+PLANNED = (*APPLIED, "-o", "gitlab=out.gitlab.txt", "-o", "gitlab-plan=out.counts.txt")
 
 
 def live_a_life(search: Search, project: str) -> None:
@@ -136,8 +139,8 @@ def live_a_life(search: Search, project: str) -> None:
     write_specs(search.folder, secret_specs(search.canaries, project, 1))
     search.command("validate", ".", "-v")
     search.command("validate", ".", "-o", "json")
-    search.command("plan", ".", "-v", *EVERY_FORM)
-    search.command("apply", ".", "--yes", "--init", "-v", *EVERY_FORM)
+    search.command("plan", ".", "-v", *PLANNED)
+    search.command("apply", ".", "--yes", "--init", "-v", *APPLIED)
     search.command("plan", ".", "-o", "json", "-v")
     search.command("status", "-v", "-o", "json")
     search.command("status", "-v")
@@ -146,9 +149,15 @@ def live_a_life(search: Search, project: str) -> None:
     for name in ("plain", "encoded"):
         search.command("state", "show", f"{project}/{name}")
     write_specs(search.folder, secret_specs(search.canaries, project, 2))
-    search.command("plan", ".", "-v")
-    search.command("plan", ".", "-o", "json")
-    search.command("apply", ".", "--yes", "-v", "-o", "ndjson")
+    search.command("plan", ".", "-v", *PLANNED, "--save", "plan.txt")
+    search.command("show", "plan.txt", "-v", *(w for form in FORMS for w in ("-o", form)))
+    for name in ("plain", "encoded"):
+        search.command("plan", ".", "--explain", f"{project}/{name}")
+        search.command("plan", ".", "--explain", f"{project}/{name}", "-o", "json")
+    search.command("doctor", ".", "-v")
+    search.command("doctor", ".", "-o", "json")
+    search.command("apply", ".", "--plan", "plan.txt", "--yes", "-v", "-o", "ndjson")
+    search.command("runs", "list", "-o", "json")
     for name in ("plain", "encoded"):
         search.command("state", "show", f"{project}/{name}")
     search.command("destroy", ".", "--yes", "--allow-deletes", "2", "-v", "-o", "ndjson")
@@ -161,9 +170,9 @@ def drift(search: Search, server: Sandbox, project: str) -> None:
     (there,) = (one for one in server.residents(project) if one.name == "plain")
     changed = secret_specs(search.canaries, project, 3)[0]["manifest"]
     server.edit(there.id, changed)
-    search.command("plan", ".", "-v", "-o", "json")
-    search.command("plan", ".", "-v")
-    search.command("apply", ".", "--yes", "-v")
+    search.command("plan", ".", *PLANNED)
+    search.command("plan", ".", "--explain", f"{project}/plain", "-v")
+    search.command("apply", ".", "--yes", "-v", *APPLIED)
     search.command("status", "-o", "json")
     search.command("state", "show", f"{project}/plain")
 
@@ -173,9 +182,8 @@ def fail_on_the_cluster(search: Search, server: Sandbox, project: str) -> None:
     write_specs(search.folder, secret_specs(search.canaries, project, 1))
     value = search.canaries["an environment value v1"]
     server.order(f"sync-fails='denied: HF_TOKEN={value} is known to be leaked'")
-    search.command("apply", ".", "--yes", "--init", "-v", "-o", "ndjson")
-    search.command("plan", ".", "-v")
-    search.command("plan", ".", "-o", "json")
+    search.command("apply", ".", "--yes", "--init", "-v", *APPLIED)
+    search.command("plan", ".", "-v", *PLANNED)
     search.command("status", "-o", "json")
     search.command("state", "list", "-o", "json")
     search.command("state", "show", f"{project}/plain")
@@ -194,8 +202,9 @@ def make_mistakes(search: Search, project: str) -> None:
     for one in wrong:
         write_specs(search.folder, [one])
         search.command("validate", ".", "-v")
-        search.command("validate", ".", "-o", "json")
-        search.command("apply", ".", "--yes", "--init", "-v")
+        for form in ("json", "github", "sarif", "junit", "gitlab"):
+            search.command("validate", ".", "-o", form)
+        search.command("apply", ".", "--yes", "--init", "-v", *APPLIED)
     write_specs(search.folder, [])
     broken = search.folder / "broken.yaml"
     for text in (f"token: {value}\n  - x: [", f"token: '{value}\nkind: x", f"&{value} *a"):
@@ -211,8 +220,9 @@ def meet_rudeness(search: Search, project: str, manners: Manners) -> None:
     with rude_server(manners, search.canaries["the access token"]) as url:
         where = {"RUNAI_BASE_URL": url, "RUNAI_CLIENT_SECRET": search.canaries["a client secret"]}
         limit = ("--deadline", "3s", "-v")
-        search.command("apply", ".", "--yes", "--init", *limit, **where)
+        search.command("apply", ".", "--yes", "--init", *limit, *APPLIED, **where)
         search.command("apply", ".", "--yes", "--init", *limit, "-o", "ndjson", **where)
+        search.command("doctor", ".", "-v", **where)
         search.command("plan", ".", *limit, **where)
         search.command("status", *limit, **where)
         search.command("state", "list", "-o", "json")
