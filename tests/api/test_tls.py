@@ -67,6 +67,16 @@ def test_a_private_authority_is_trusted_when_named(ca_file: Path) -> None:
     assert read(server_context("127.0.0.1"), ca_file) == Accepted(remote=remote())
 
 
+def test_no_session_keys_are_written(
+    ca_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever can set a variable of the environment cannot read along because of it."""
+    log = tmp_path / "keys.log"
+    monkeypatch.setenv("SSLKEYLOGFILE", str(log))
+    assert isinstance(read(server_context("127.0.0.1"), ca_file), Accepted)
+    assert not log.exists()
+
+
 def test_an_unknown_authority_is_final_and_says_what_to_do() -> None:
     """Nothing was sent, trying again is pointless, and the flag that helps is named."""
     answer = read(server_context("127.0.0.1"))
