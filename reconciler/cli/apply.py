@@ -5,16 +5,15 @@ from __future__ import annotations
 import dataclasses
 import os
 import sys
-from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 from click.core import ParameterSource
 
-from reconciler.cli.console import Console, explain
-from reconciler.cli.ending import commands_of, tell_losses, tell_problems
+from reconciler.cli.console import Console
+from reconciler.cli.ending import commands_of
 from reconciler.cli.metrics import Meter, metrics_option
 from reconciler.cli.options import (
     environment_options,
@@ -23,15 +22,12 @@ from reconciler.cli.options import (
     plan_options,
     plan_request_from,
 )
-from reconciler.cli.pages import ApplyPage, emit_plan_page
 from reconciler.cli.params import DURATION
-from reconciler.cli.reviews import APPLY_FORMATS, BESIDE, Reviews, markdown_option
+from reconciler.cli.reviews import APPLY_FORMATS, BESIDE, markdown_option
 
 if TYPE_CHECKING:
-    from reconciler.app.applying import Applied, ApplyRequest
-    from reconciler.app.planning import Planned, PlanRequest
-    from reconciler.cli.progress import ApplyReporter
-    from reconciler.core.events import Event
+    from reconciler.app.applying import ApplyRequest
+    from reconciler.app.planning import PlanRequest
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -139,10 +135,9 @@ def _carry_out(directory: Path, options: dict[str, Any], *, destroying: bool) ->
     import asyncio
 
     from reconciler.app.applying import carry_out
-    from reconciler.app.planning import GuardError
     from reconciler.app.session import Connector
     from reconciler.app.workspace import open_workspace
-    from reconciler.cli.progress import ApplyReporter
+    from reconciler.cli.audience import Audience
 
     console = Console.of(options, lenient=True, beside=BESIDE)
     if not options["yes"] and not sys.stdin.isatty():
@@ -151,49 +146,19 @@ def _carry_out(directory: Path, options: dict[str, Any], *, destroying: bool) ->
     workspace = open_workspace([directory], flags_from(options), os.environ)
     meter.attach(workspace.settings, connector)
     request = _request(options, workspace.places, destroying=destroying)
-    reporter = ApplyReporter(console)
-    reviews = Reviews.of(console, workspace, options, "apply")
-    page = ApplyPage(console, workspace)
-
-    def confirm(planned: Planned) -> bool:
-        meter.plan = planned.plan
-        _show(console, planned, workspace.prefix)
-        idle = not planned.plan.changes
-        if idle or options["yes"] or _ask(reporter):
-            reporter.begin(len(planned.plan.changes), planned.plan)
-            return True
-        return False
-
-    with reviews.failures(), reporter:
-        try:
-            applied = asyncio.run(
-                carry_out(
-                    workspace,
-                    request,
-                    connector=connector,
-                    confirm=confirm,
-                    say=meter.listening(page.listening(reviews.listening(reporter.say))),
-                    trace=page.trace,
-                )
+    audience = Audience(console, workspace, options, meter)
+    with audience.following():
+        applied = asyncio.run(
+            carry_out(
+                workspace,
+                request,
+                connector=connector,
+                confirm=audience.confirm,
+                say=audience.say,
+                trace=audience.trace,
             )
-        except GuardError as error:
-            if error.planned is not None:
-                meter.plan = error.planned.plan
-                _show(console, error.planned, workspace.prefix)
-                emit_plan_page(console, error.planned, workspace.prefix)
-            raise
-    commands = commands_of(request.command, directory, options, workspace)
-    tell_problems(console, applied, reporter.problems, workspace, commands)
-    code = _conclude(console, applied, reporter.outcomes)
-    tell_losses(console, applied, commands)
-    unreported = reviews.applied(applied)
-    page.emit(applied, commands.again)
-    return code or unreported
-
-
-def _ask(reporter: ApplyReporter) -> bool:
-    reporter.waiting("waiting for an answer")
-    return click.confirm("Apply this plan?", err=True)
+        )
+    return audience.conclude(applied, commands_of(request.command, directory, options, workspace))
 
 
 def _request(options: dict[str, Any], places: tuple[str, ...], *, destroying: bool) -> ApplyRequest:
@@ -232,41 +197,3 @@ def _saved_request(path: Path) -> PlanRequest:
         allow_empty=approval.allow_empty,
         approval=approval,
     )
-
-
-def _show(console: Console, planned: Planned, prefix: str) -> None:
-    """The plan that is about to be applied, where people read; a stream holds events only."""
-    console.findings(planned.plan.diagnostics, prefix)
-    if console.has("text"):
-        console.line(console.text(prefix, now=datetime.now(UTC)).plan(planned.plan))
-        console.line("")
-    if planned.beyond:
-        console.warn(f"changes that the saved plan does not hold, and are left: {planned.beyond}")
-
-
-def _conclude(console: Console, applied: Applied, outcomes: Sequence[Event]) -> int:
-    from reconciler.report.documents import applied_document, to_line, to_text, unsaved_document
-    from reconciler.report.history import unsaved_text
-
-    finished = applied.finished
-    if finished is None:
-        console.note("Nothing was changed.")
-        return 0
-    console.emit(
-        "json", lambda: to_text(applied_document(applied.planned.plan, finished, outcomes))
-    )
-    if applied.trouble is not None:
-        explain(applied.trouble)
-    if finished.stopped_by:
-        kept = "not all of what is" if applied.unsaved else "everything"
-        console.warn(f"stopped by {finished.stopped_by}; {kept} known is recorded")
-    if console.has("text"):
-        console.line(console.text().applied(finished.summary, finished.took))
-    for row in applied.unsaved:
-        # Known of the server, but not writable to the state: it must not be lost with the screen.
-        console.warn(to_line(unsaved_document(row)))
-    if applied.unsaved:
-        console.warn(unsaved_text(applied.unsaved))
-    if applied.unlogged:
-        console.warn(f"the history of this run is not complete: {applied.unlogged}")
-    return applied.exit_code

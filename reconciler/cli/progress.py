@@ -24,7 +24,6 @@ from reconciler.core.events import (
 if TYPE_CHECKING:
     from reconciler.cli.liveview import LiveView
     from reconciler.core.plan import Plan
-    from reconciler.ports import Say
     from reconciler.report.progress import Progress
 
 # A build system that sees no output for a while takes the job for dead.
@@ -87,8 +86,8 @@ class Heartbeat:
 class ApplyReporter:
     """Follows an apply: every event to whoever asked for it, in the form they asked for.
 
-    `listeners` are told every event before it is shown. `outcomes` holds how each action ended if
-    a document is to be made of it, `problems` those that did not succeed.
+    `outcomes` holds how each action ended if a document is to be made of it, `problems` those that
+    did not succeed.
     """
 
     def __init__(self, console: Console) -> None:
@@ -99,7 +98,6 @@ class ApplyReporter:
         self.heartbeat = Heartbeat(console, "planning")
         self._live: LiveView | None = None
         self._progress: Progress | None = None
-        self.listeners: list[Say] = []
         self.outcomes: list[Event] = []
         self.problems: list[Event] = []
 
@@ -129,8 +127,6 @@ class ApplyReporter:
 
     def say(self, event: Event) -> None:
         """Show one event."""
-        for listener in self.listeners:
-            listener(event)
         self._keep(event)
         if self._console.has("ndjson"):
             from reconciler.report.documents import event_document, to_line

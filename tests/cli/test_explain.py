@@ -195,12 +195,12 @@ def test_the_end_of_an_apply_says_what_to_do(
     (folder / "odd.json").write_text(json.dumps(odd, indent=1))
     result = cli("apply", folder.name, "--yes", "--init", "-t", f"{project}/*")
     assert result.code == 4
-    end = result.out[result.out.index("\nFailed") :]
+    end = result.out[result.out.index("\nRefused") :]
     assert re.sub(r"\d+\.\d s", "T s", end) == (
-        "\nFailed (1):\n"
-        "  w/odd.json:5:15: error: create failed: "
+        "\nRefused by the server (1):\n"
+        "  w/odd.json:5:15: error: the server refused it: "
         f"category 'Odd' is not available in this cluster ({project}/odd)\n"
-        f"  next: reconciler apply w -t '{project}/*'  (what was done stays done)\n"
+        f"  next: mend the spec, then reconciler apply w -t '{project}/*'\n"
         "\n"
         "Refused by the cluster (1):\n"
         f"  w/poor-one.json:1:1: error: the cluster refused it: no such image "

@@ -20,7 +20,7 @@ from reconciler.cli.console import Console
 from reconciler.cli.liveview import DRAWS_PER_SECOND, LiveView
 from reconciler.cli.params import Output
 from reconciler.cli.progress import ApplyReporter, Heartbeat
-from reconciler.core.events import ActionFailed, ActionStarted, ActionSucceeded, Event
+from reconciler.core.events import ActionStarted, ActionSucceeded, Event
 from tests.cli.conftest import PROGRAM
 from tests.cli.repositories import new_project, spec, write_specs
 from tests.factories import NOW, make_address
@@ -113,22 +113,6 @@ def test_without_a_terminal_every_end_is_a_line(capsys: pytest.CaptureFixture[st
         reporter.say(event(ActionStarted))
         reporter.say(event())
     assert capsys.readouterr() == ("created   1/a  i\n", "")
-
-
-def test_listeners_hear_everything() -> None:
-    """Whatever is shown, and in whichever form."""
-    heard: list[Event] = []
-    reporter = ApplyReporter(Console(outputs=[Output("json")]))
-    reporter.listeners.append(heard.append)
-    failure = ActionFailed(at=NOW, address=make_address("1/b"), action="create", message="no")
-    happened = [event(ActionStarted), event(), failure]
-    with reporter:
-        reporter.begin(2)
-        for one in happened:
-            reporter.say(one)
-    assert heard == happened
-    assert reporter.outcomes == happened[1:]
-    assert reporter.problems == [failure]
 
 
 def test_a_document_in_a_file_has_its_outcomes_too(tmp_path: Path) -> None:
