@@ -140,6 +140,7 @@ def _carry_out(directory: Path, options: dict[str, Any], *, destroying: bool) ->
     from reconciler.cli.audience import Audience
 
     console = Console.of(options, lenient=True, beside=BESIDE)
+    console.need_places()
     if not options["yes"] and not sys.stdin.isatty():
         raise click.UsageError("there is no terminal to ask on; add --yes to apply without asking")
     meter, connector = Meter.current(), Connector.system(os.environ)

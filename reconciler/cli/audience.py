@@ -75,9 +75,9 @@ class Audience:
         console, prefix = self._console, self._workspace.prefix
         self._meter.plan = planned.plan
         console.findings(planned.plan.diagnostics, prefix)
-        if console.has("text"):
-            console.line(console.text(prefix, now=datetime.now(UTC)).plan(planned.plan))
-            console.line("")
+        if console.wants("text"):
+            shown = console.text(prefix, now=datetime.now(UTC)).plan(planned.plan)
+            console.tell("text", f"{shown}\n")
         if planned.beyond:
             left = f"changes that the saved plan does not hold, and are left: {planned.beyond}"
             console.warn(left)
@@ -107,8 +107,8 @@ class Audience:
         if finished.stopped_by:
             kept = "not all of what is" if applied.unsaved else "everything"
             console.warn(f"stopped by {finished.stopped_by}; {kept} known is recorded")
-        if console.has("text"):
-            console.line(console.text().applied(finished.summary, finished.took))
+        if console.wants("text"):
+            console.tell("text", console.text().applied(finished.summary, finished.took))
         self._tell_unsaved(applied)
 
     def _tell_unsaved(self, applied: Applied) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -53,6 +55,7 @@ class Console:
         self._lenient = lenient
         self._beside = beside
         self._open = True
+        self._begun: set[Path] = set()
         self._colours: dict[int, bool] = {}
         self.lost = ""
 
@@ -115,7 +118,34 @@ class Console:
                 if output.path is None:
                     self._print(render(), err=name in self._beside)
                 else:
-                    _write_file(output, render())
+                    text = render() if self._color == "always" else click.unstyle(render())
+                    with explained_writing(output.path):
+                        output.path.write_text(f"{text}\n", encoding="utf-8")
+
+    def tell(self, name: str, text: str) -> None:
+        """Give a part of a result to every output of that format, while the work goes on."""
+        for output in self.outputs:
+            if output.format != name:
+                continue
+            if output.path is None:
+                self.line(text)
+            else:
+                self._stream(output.path, text if self._color == "always" else click.unstyle(text))
+
+    def need_places(self) -> None:
+        """Raise ReconcilerError for a file that cannot be written, before there is anything to."""
+        for output in self.outputs:
+            if output.path is not None:
+                with explained_writing(output.path), output.path.open("a"):
+                    pass
+
+    def _stream(self, path: Path, text: str) -> None:
+        try:
+            with path.open("a" if path in self._begun else "w", encoding="utf-8") as file:
+                file.write(f"{text}\n")
+            self._begun.add(path)
+        except OSError as error:
+            self.lost = self.lost or f"{path}: {error.strerror or error}"
 
     def line(self, text: str) -> None:
         """A line of a result."""
@@ -143,7 +173,7 @@ class Console:
         except OSError as error:
             self._open = self._open and err
             if not (err or isinstance(error, BrokenPipeError)):
-                self.lost = error.strerror or str(error)
+                self.lost = self.lost or f"standard output: {error.strerror or error}"
             if not (err or self._lenient or isinstance(error, BrokenPipeError)):
                 raise ReconcilerError(
                     f"standard output cannot be written: {error.strerror or error}",
@@ -151,12 +181,11 @@ class Console:
                 ) from error
 
 
-def _write_file(output: Output, text: str) -> None:
-    path = output.path
-    if path is None:
-        return
+@contextmanager
+def explained_writing(path: Path) -> Iterator[None]:
+    """Raise ReconcilerError in the place of what the file system says."""
     try:
-        path.write_text(text + "\n", encoding="utf-8")
+        yield
     except OSError as error:
         raise ReconcilerError(
             f"{path} cannot be written: {error.strerror or error}", hint="check -o"

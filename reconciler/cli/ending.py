@@ -27,7 +27,7 @@ def tell_problems(
     """List once more what did not succeed, where people read."""
     from reconciler.report.conclusion import Conclusion
 
-    if not (problems and applied.finished and console.has("text")):
+    if not (problems and applied.finished and console.wants("text")):
         return
     conclusion = Conclusion(
         applied.planned.plan,
@@ -37,14 +37,14 @@ def tell_problems(
         prefix=workspace.prefix,
         locate=workspace.loaded.locate,
     )
-    console.line(f"\n{conclusion.text(problems)}\n")
+    console.tell("text", f"\n{conclusion.text(problems)}\n")
 
 
 def tell_losses(console: Console, applied: Applied, commands: Commands) -> None:
     """Say that nobody can have read the result; what was done is done, so the code stays."""
     if not console.lost:
         return
-    words = f"warning: standard output could not be written: {console.lost}"
+    words = f"warning: not all of the result could be written: {console.lost}"
     if applied.finished is not None:
         told = commands.of(f"runs show {applied.finished.run[:8]}")
         words = f"{words}\n  hint: what was done is recorded: {told}"

@@ -128,11 +128,11 @@ class ApplyReporter:
     def say(self, event: Event) -> None:
         """Show one event."""
         self._keep(event)
-        if self._console.has("ndjson"):
+        if self._console.wants("ndjson"):
             from reconciler.report.documents import event_document, to_line
 
-            self._console.line(to_line(event_document(event)))
-        elif self._console.has("text"):
+            self._console.tell("ndjson", to_line(event_document(event)))
+        if self._console.wants("text"):
             self._show(event)
 
     def _keep(self, event: Event) -> None:
@@ -154,7 +154,7 @@ class ApplyReporter:
         if self._live is not None and sys.stdout.isatty():
             self._live.print(line)
         else:
-            self._console.line(line)
+            self._console.tell("text", line)
 
 
 def _is_live(console: Console) -> bool:

@@ -255,3 +255,33 @@ def test_a_token_is_tried_before_anything_is_planned(
     refused = cli("plan", specs)
     assert (refused.code, refused.out) == (9, "")
     assert "does not accept the credentials" in refused.err
+
+
+def test_every_form_of_an_apply_can_go_to_a_file(cli: Cli, specs: Path) -> None:
+    """What grows while the work goes on as well; standard output holds what was left for it."""
+    first = ("text=a.txt", "ndjson=a.ndjson", "json=a.json", "markdown=a.md", "html=a.html")
+    done = cli(
+        "apply", specs, "--yes", "--init", *(word for form in first for word in ("-o", form))
+    )
+
+    events = [json.loads(line)["event"] for line in Path("a.ndjson").read_text().splitlines()]
+    text = Path("a.txt").read_text().splitlines()
+    assert (done.code, done.out, done.err) == (0, "", "")
+    assert (events[0], events[-1], events.count("action_succeeded")) == (
+        "run_started",
+        "run_finished",
+        2,
+    )
+    assert text[0].startswith("  + create  ")
+    assert text[-1].startswith("Applied: 2 created")
+    assert json.loads(Path("a.json").read_text())["run"]["summary"]["created"] == 2
+
+
+def test_a_file_that_cannot_be_written_is_noticed_before_anything_is_done(
+    cli: Cli, specs: Path
+) -> None:
+    """An hour of applying would be a bad time to find out."""
+    refused = cli("apply", specs, "--yes", "--init", "-o", "html=no/such/folder/a.html")
+    assert (refused.code, refused.out) == (1, "")
+    assert refused.err.startswith("error: no/such/folder/a.html cannot be written: ")
+    assert not (specs / ".reconciler").exists()
