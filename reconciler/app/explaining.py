@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from reconciler.app.planning import PlanRequest, met_target, need_same_target, plan_target
+from reconciler.app.planning import (
+    PlanRequest,
+    met_target,
+    need_same_target,
+    plan_target,
+    tenant_of,
+)
 from reconciler.app.session import Connector, Session
 from reconciler.app.settings import Settings
+from reconciler.app.sights import read_with_successors
 from reconciler.app.states import read_state_or_none
 from reconciler.app.workspace import Workspace
 from reconciler.core.explaining import Explanation, decided_by, explain
 from reconciler.core.guards import GuardOptions, Refusal, check_plan
-from reconciler.core.model import Address, Header, Live, Recorded, Remote, Target
+from reconciler.core.model import Address, Header, Live, Recorded, Target
 from reconciler.core.plan import Plan
 from reconciler.core.planner import make_plan
 from reconciler.core.redact import Redactor
-from reconciler.engine.refresh import refresh
-from reconciler.engine.successors import Registry
 from reconciler.errors import UsageError
 from reconciler.ports import Say, StateStore
 
@@ -90,7 +95,9 @@ async def _explain(
         need_same_target(header, met_target(settings, session))
     desired = next((one for one in workspace.desired if one.address == address), None)
     rows = [row for row in recorded if row.address == address]
-    live = await _read(rows, settings, header, session) if request.options.refreshed else {}
+    live: Mapping[str, Live] = {}
+    if request.options.refreshed:
+        live = await read_with_successors(rows, session, settings, header)
     tenant_id = _check_tenant(header, settings, session, live)
     read_at = session.dispatcher.server.now()
     plan = make_plan(
@@ -119,28 +126,11 @@ async def _explain(
     return Explained(explanation=explanation, plan=plan, refusals=refusals)
 
 
-async def _read(
-    rows: Sequence[Recorded], settings: Settings, header: Header, session: Session
-) -> dict[str, Live]:
-    """What the server says of these workloads, with its bodies."""
-    live = await refresh(rows, api=session.api, dispatcher=session.dispatcher, clock=session.clock)
-    if not settings.discovery:
-        return live
-    registry = Registry(
-        api=session.api,
-        dispatcher=session.dispatcher,
-        lineage=header.lineage,
-        stack=settings.stack,
-    )
-    return dict(await registry.find_successors(rows, live))
-
-
 def _check_tenant(
-    header: Header, settings: Settings, session: Session, live: dict[str, Live]
+    header: Header, settings: Settings, session: Session, live: Mapping[str, Live]
 ) -> int | None:
     """The tenant that answered; raises GuardError where the state belongs to another."""
-    tenants = {said.tenant_id for said in live.values() if isinstance(said, Remote)}
-    tenant_id = min((tenant for tenant in tenants if tenant is not None), default=None)
+    tenant_id = tenant_of(live)
     if live:
         met = dataclasses.replace(met_target(settings, session), tenant_id=tenant_id)
         need_same_target(header, met)
@@ -148,7 +138,7 @@ def _check_tenant(
 
 
 def _refusals(
-    plan: Plan, workspace: Workspace, recorded: Sequence[Recorded], live: dict[str, Live]
+    plan: Plan, workspace: Workspace, recorded: Sequence[Recorded], live: Mapping[str, Live]
 ) -> tuple[Refusal, ...]:
     found = check_plan(
         plan,

@@ -15,11 +15,10 @@ from fnmatch import fnmatchcase
 from reconciler.app.planning import met_target, need_same_target
 from reconciler.app.session import Connector, Session
 from reconciler.app.settings import Settings
+from reconciler.app.sights import read_live
 from reconciler.app.states import find_record, read_state
 from reconciler.core.events import RequestRetried
 from reconciler.core.model import Header, Live, Own, Recorded
-from reconciler.engine.dispatcher import Retry
-from reconciler.engine.refresh import refresh
 from reconciler.errors import ReconcilerError, UnreachableError, UsageError
 from reconciler.ports import Say
 
@@ -178,25 +177,7 @@ def _choose(settings: Settings, patterns: Sequence[str]) -> tuple[Header, list[R
 
 
 async def _read(rows: Sequence[Recorded], session: Session, say: Say) -> list[Look]:
-    def tell(row: Recorded, retry: Retry) -> None:
-        say(
-            RequestRetried(
-                at=session.clock.now().isoformat(timespec="milliseconds"),
-                address=row.address,
-                method=retry.method.value,
-                attempt=retry.tries.sends,
-                delay=retry.delay,
-                reason=retry.answer.message or type(retry.answer).__name__,
-            )
-        )
-
-    live = await refresh(
-        rows,
-        api=session.api,
-        dispatcher=session.dispatcher,
-        clock=session.clock,
-        on_retry=tell,
-    )
+    live = await read_live(rows, session, say)
     at = session.dispatcher.server.now()
     ghosts = {row.address for row in rows if row.own is Own.HAUNTED}
     here = {row.address for row in rows if row.own is not Own.HAUNTED}

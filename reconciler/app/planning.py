@@ -5,13 +5,14 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from reconciler.app.session import Connector, Session
 from reconciler.app.settings import Settings
+from reconciler.app.sights import read_with_successors
 from reconciler.app.states import read_state_or_none
 from reconciler.app.workspace import Workspace
 from reconciler.core.approval import Approval, Rechecked, recheck
-from reconciler.core.events import RequestRetried
 from reconciler.core.guards import (
     GuardOptions,
     Refusal,
@@ -25,9 +26,6 @@ from reconciler.core.plan import Hold, Plan, PlanTarget
 from reconciler.core.planner import compare, make_plan
 from reconciler.core.redact import Redactor
 from reconciler.core.selection import Selection, matches
-from reconciler.engine.dispatcher import Retry
-from reconciler.engine.refresh import refresh
-from reconciler.engine.successors import Registry
 from reconciler.errors import InvalidInputError, RefusedError, UsageError
 from reconciler.ports import Say, StateStore
 
@@ -130,8 +128,11 @@ async def prepare(
         chosen = {*(d.address for d in desired), *(r.address for r in rows)}
         known = {*(d.address for d in workspace.desired), *(r.address for r in recorded)}
         _check_names(request, chosen, known)
-    live = await _refresh(rows, session, settings, header) if request.options.refreshed else {}
-    tenant_id = _tenant(live)
+    live: Mapping[str, Live] = {}
+    if request.options.refreshed:
+        keep = partial(compare, redactor=Redactor(header.lineage))
+        live = await read_with_successors(rows, session, settings, header, keep)
+    tenant_id = tenant_of(live)
     if recorded:
         need_same_target(header, dataclasses.replace(met, tenant_id=tenant_id))
     plan = make_plan(
@@ -160,42 +161,6 @@ async def prepare(
         tenant_id=tenant_id,
         alive=frozenset(id_ for id_, said in live.items() if isinstance(said, Remote)),
     )
-
-
-async def _refresh(
-    rows: Sequence[Recorded], session: Session, settings: Settings, header: Header
-) -> Mapping[str, Live]:
-    redactor = Redactor(header.lineage)
-
-    def tell(row: Recorded, retry: Retry) -> None:
-        session.say(
-            RequestRetried(
-                at=session.clock.now().isoformat(timespec="milliseconds"),
-                address=row.address,
-                method=retry.method.value,
-                attempt=retry.tries.sends,
-                delay=retry.delay,
-                reason=retry.answer.message,
-            )
-        )
-
-    live = await refresh(
-        rows,
-        api=session.api,
-        dispatcher=session.dispatcher,
-        clock=session.clock,
-        on_retry=tell,
-        keep=lambda row, remote: compare(row, remote, redactor),
-    )
-    if not settings.discovery:
-        return live
-    registry = Registry(
-        api=session.api,
-        dispatcher=session.dispatcher,
-        lineage=header.lineage,
-        stack=settings.stack,
-    )
-    return await registry.find_successors(rows, live)
 
 
 def _check_names(
@@ -228,7 +193,8 @@ def _check_names(
             )
 
 
-def _tenant(live: Mapping[str, Live]) -> int | None:
+def tenant_of(live: Mapping[str, Live]) -> int | None:
+    """The tenant that answered, where an answer says so."""
     tenants = {answer.tenant_id for answer in live.values() if isinstance(answer, Remote)}
     return min((tenant for tenant in tenants if tenant is not None), default=None)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from reconciler.core.diagnostics import Diagnostic, Severity
+from reconciler.core.diagnostics import Diagnostic
 from reconciler.core.events import Event, Summary
 from reconciler.core.guards import Refusal
 from reconciler.core.model import Recorded
@@ -14,6 +14,7 @@ from reconciler.errors import ReconcilerError
 from reconciler.report.applytext import ApplyText
 from reconciler.report.escape import escape_terminal
 from reconciler.report.excerpts import Excerpts
+from reconciler.report.findings import FindingsText
 from reconciler.report.paint import Paint, with_hint
 from reconciler.report.plantext import PlanText
 from reconciler.report.tables import records_text
@@ -36,6 +37,7 @@ class Text:
         self._prefix = prefix
         self._now = now
         self._course = ApplyText(self._paint)
+        self._findings = FindingsText(self._paint, prefix=prefix)
 
     def plan(self, plan: Plan, *, details: bool = True) -> str:
         """The whole plan; its last line is the verdict."""
@@ -61,19 +63,7 @@ class Text:
         excerpts: Excerpts | None = None,
     ) -> str:
         """Every finding, with the line that it is about if asked for, and the verdict."""
-        verdict = self.validation_verdict(found, workloads, files)
-        return f"{self.diagnostics(found, excerpts)}\n{verdict}" if found else verdict
-
-    def validation_verdict(self, found: Sequence[Diagnostic], workloads: int, files: int) -> str:
-        """The last line of a validation."""
-        errors = sum(finding.severity is Severity.ERROR for finding in found)
-        warnings = len(found) - errors
-        counts = [f"{number_of(errors, 'error')}"] if errors else []
-        counts += [f"{number_of(warnings, 'warning')}"] if warnings else []
-        if not errors:
-            specs = f"{number_of(workloads, 'workload')} in {number_of(files, 'file')}"
-            counts.insert(0, f"{specs}: valid")
-        return self._paint.bold(", ".join(counts) + ".")
+        return self._findings.validation(found, workloads, files, excerpts)
 
     def records(self, rows: Sequence[Recorded]) -> str:
         """What the state records, a line for each workload."""
@@ -81,7 +71,7 @@ class Text:
 
     def diagnostics(self, found: Sequence[Diagnostic], excerpts: Excerpts | None = None) -> str:
         """Every finding, each with its hint below it."""
-        return "\n".join(self._diagnostic(finding, excerpts) for finding in found)
+        return self._findings.diagnostics(found, excerpts)
 
     def refusals(self, refusals: Sequence[Refusal]) -> str:
         """Why an apply will not begin."""
@@ -98,21 +88,6 @@ class Text:
 
     def _plans(self) -> PlanText:
         return PlanText(self._paint, prefix=self._prefix, now=self._now)
-
-    def _diagnostic(self, finding: Diagnostic, excerpts: Excerpts | None) -> str:
-        colour = "red" if finding.severity is Severity.ERROR else "yellow"
-        where = finding.where
-        place = f"{self._place(where.file)}:{where.line}:{where.column}"
-        severity = self._paint(f"{finding.severity.value}:", colour)
-        message = f"{place}: {severity} {escape_terminal(finding.message)} ({finding.code})"
-        if excerpts is not None and (drawn := excerpts.draw(where)):
-            (margin, line), (below, carets) = drawn
-            message = f"{message}\n{self._paint.dim(margin)}{line}"
-            message = f"{message}\n{self._paint.dim(below)}{self._paint(carets, colour)}"
-        return with_hint(message, finding.hint)
-
-    def _place(self, file: str) -> str:
-        return escape_terminal(f"{self._prefix}{file}")
 
     def _error(self, word: str) -> str:
         return self._paint(f"{word}:", "red")
