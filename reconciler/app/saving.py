@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from reconciler.app.planning import Planned, PlanRequest
 from reconciler.app.settings import Settings
+from reconciler.app.wholefiles import write_whole
 from reconciler.core.approval import Approval, bind
 from reconciler.core.model import Header
 from reconciler.core.plan import FORMAT_VERSION, Plan
@@ -35,21 +35,12 @@ def save_plan(path: Path, planned: Planned, request: PlanRequest, now: datetime)
         allow_missing=request.allow_missing,
         allow_empty=request.allow_empty,
     )
-    _write(path, to_text(saved_document(approval, now)) + "\n")
-
-
-def _write(path: Path, text: str) -> None:
-    beside = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
     try:
-        beside.write_text(text, encoding="utf-8")
-        beside.replace(path)
+        write_whole(path, to_text(saved_document(approval, now)) + "\n")
     except OSError as error:
         raise ReconcilerError(
             f"the plan cannot be saved to {path}: {error.strerror or error}", hint="check --save"
         ) from error
-    finally:
-        with suppress(OSError):
-            beside.unlink(missing_ok=True)
 
 
 def load_plan(path: Path) -> tuple[Approval, datetime]:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import stat
 import time
-import uuid
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -77,12 +75,13 @@ class Meter:
         asked_for_help = code == 0 and self._settings is None
         if self._path is None or asked_for_help:
             return
+        from reconciler.app.wholefiles import write_whole
         from reconciler.report.metrics import metrics_text, read_successes
 
         try:
             place = _regular_file(self._path)
             text = metrics_text(self._metrics(code, read_successes(_read(place))))
-            _write(place, text)
+            write_whole(place, text, shared=True)
         except Exception as error:
             # Also what nobody foresaw: how the run ended must not depend on who watches it.
             reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
@@ -185,20 +184,3 @@ def _read(place: Path) -> str:
             return file.read(_MOST_BYTES).decode("utf-8", "replace")
     except OSError:
         return ""
-
-
-def _write(place: Path, text: str) -> None:
-    """Beside its place and then moved there: who collects it never sees half of it."""
-    # A collector reads *.prom in this folder, and must not take this one for a file of its own.
-    beside = place.with_name(f".{place.name}.{uuid.uuid4().hex}.tmp")
-    fd = os.open(beside, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644)
-    try:
-        with os.fdopen(fd, "wb") as file:
-            # Whoever collects it is another user; the mask of a private state is not meant for it.
-            os.fchmod(fd, 0o644)
-            file.write(text.encode("utf-8", "replace"))
-            file.flush()
-            os.fsync(fd)
-        beside.replace(place)
-    finally:
-        beside.unlink(missing_ok=True)
