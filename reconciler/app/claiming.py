@@ -1,25 +1,26 @@
-"""Ties workloads on the server to records: by the marker they carry, or by somebody's decision."""
+"""Settles by hand what is in doubt: by a workload's id, by looking again, or by giving it up."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 
 from reconciler.app.applying import Applied, run_plan
+from reconciler.app.inventory import read_by_id
 from reconciler.app.planning import Planned, met_target, need_same_target, plan_target
 from reconciler.app.session import Connector, Session
 from reconciler.app.settings import Settings
 from reconciler.app.states import find_records, read_state
 from reconciler.app.surgery import Confirm, amend
-from reconciler.core.answers import Accepted, Answer, Method, NotFound
+from reconciler.core.answers import Accepted, NotFound
 from reconciler.core.marker import Marker, read_marker
-from reconciler.core.model import Address, Desired, Own, Recorded, Remote
+from reconciler.core.model import Address, Own, Recorded, Remote
 from reconciler.core.plan import Plan, Reason, Resolve
 from reconciler.core.redact import Redactor
 from reconciler.core.transitions import Evidence, advance
-from reconciler.engine.records import accept, adopt_found
-from reconciler.engine.run import ApplyOptions, mint_op
+from reconciler.engine.records import accept
+from reconciler.engine.run import ApplyOptions
 from reconciler.errors import RefusedError, StateError, UnreachableError, UsageError
 from reconciler.ports import Say
 from reconciler.state.sqlite import SqliteStore
@@ -57,30 +58,6 @@ class _Bench:
         return rows
 
 
-async def adopt(
-    settings: Settings,
-    claim: Claim,
-    workload_id: str,
-    *,
-    declared: Iterable[Desired],
-    connector: Connector,
-    say: Say,
-) -> Sequence[Recorded]:
-    """Record a workload that this state does not know; nothing is sent but a GET.
-
-    What `declared` says of it is compared from now on. Raises RefusedError for a workload of
-    another name or owner, and for an address that is recorded already.
-    """
-    address = _parse(claim.address)
-    async with _open_bench(settings, claim, connector, say) as bench:
-        rows = bench.store.read()
-        _check_free(rows, address, workload_id)
-        remote = await _read(bench.session, workload_id)
-        marker = _check_claim(bench, remote, address)
-        row = _adopted(bench, remote, marker, declared)
-        return bench.finish(claim, "adopt", [row])
-
-
 async def resolve_by_id(
     settings: Settings, claim: Claim, workload_id: str, *, connector: Connector, say: Say
 ) -> Sequence[Recorded]:
@@ -90,7 +67,7 @@ async def resolve_by_id(
     """
     async with _open_bench(settings, claim, connector, say) as bench:
         doubts = _doubts(bench.store.read(), claim.address)
-        remote = await _read(bench.session, workload_id)
+        remote = await read_workload(bench.session, workload_id)
         marker = _check_claim(bench, remote, doubts[0].address)
         row = _pick(doubts, marker, workload_id)
         redactor = Redactor(bench.store.header.lineage)
@@ -161,18 +138,17 @@ async def _open_bench(
             yield _Bench(store=store, session=session, stack=settings.stack)
 
 
-def _parse(text: str) -> Address:
+def parse_address(text: str) -> Address:
+    """An address as somebody typed it; raises UsageError."""
     try:
         return Address.parse(text)
     except ValueError as error:
         raise UsageError(str(error), hint="give it as the plan shows it") from None
 
 
-async def _read(session: Session, workload_id: str) -> Remote:
+async def read_workload(session: Session, workload_id: str) -> Remote:
     """GET one workload; raises StateError where the server has none of that id."""
-    answer: Answer = await session.dispatcher.send(
-        Method.GET, lambda _: session.api.read(workload_id)
-    )
+    answer = await read_by_id(session, workload_id)
     match answer:
         case Accepted(remote=remote) if not remote.is_gone:
             return remote
@@ -203,36 +179,6 @@ def _check_claim(bench: _Bench, remote: Remote, address: Address) -> Marker | No
             hint="only the state that made it may change it; nothing was changed",
         )
     return marker
-
-
-def _check_free(rows: Sequence[Recorded], address: Address, workload_id: str) -> None:
-    for row in rows:
-        if row.address == address and row.own in IN_DOUBT:
-            raise RefusedError(
-                f"{address} is in doubt ({row.own.value}): an earlier create is not settled",
-                hint=f"settle it: reconciler state resolve {address} --id {workload_id}",
-            )
-        if row.address == address:
-            raise RefusedError(
-                f"{address} is recorded already, as workload {row.id}",
-                hint=f"look at it: reconciler state show {address}",
-            )
-
-
-def _adopted(
-    bench: _Bench, remote: Remote, marker: Marker | None, declared: Iterable[Desired]
-) -> Recorded:
-    session, redactor = bench.session, Redactor(bench.store.header.lineage)
-    now = session.dispatcher.server.now()
-    row = adopt_found(
-        remote,
-        marker.op if marker else mint_op(now, session.rng),
-        redactor=redactor,
-        desired=next((d for d in declared if d.address == remote.address), None),
-        at=now,
-    )
-    # No create of ours made a workload without a marker, so none can come true late.
-    return replace(row, marker=str(marker) if marker else "", ambiguous=marker is not None)
 
 
 def _doubts(rows: Sequence[Recorded], text: str) -> list[Recorded]:

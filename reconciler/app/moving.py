@@ -9,17 +9,15 @@ state and a copy of it are, with every workload recorded in one of them only.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 from reconciler.app.runlog import surgery_entry
-from reconciler.app.states import read_state
+from reconciler.app.states import choose_records, merge_targets, read_state, sweep
 from reconciler.app.surgery import Confirm, entries, refuse_doubt
-from reconciler.core.model import Address, Header, Recorded, Target
-from reconciler.core.selection import Selection
+from reconciler.core.model import Address, Header, Recorded
 from reconciler.errors import RefusedError, StateError, UsageError
 from reconciler.state.sqlite import SqliteStore, create_state, is_there
 
@@ -53,7 +51,7 @@ def move(
         giver = files.enter_context(read_state(path))
         if not dry_run:
             giver.hold(command)
-        rows = _choose(giver.read(), patterns)
+        rows = choose_records(giver.read(), patterns)
         refuse_doubt(rows)
         receiver = _open(to, files, command, dry_run=dry_run) if is_there(to) else None
         new = rows if receiver is None else _new_to(receiver, giver.header, rows)
@@ -64,6 +62,8 @@ def move(
                 create_state(to, giver.header.target).close()
                 receiver = _open(to, files, command, dry_run=False)
             _carry(giver, receiver, rows, new, command)
+            if init:
+                sweep(to)
         return Moved(rows=tuple(rows), there=tuple(row for row in rows if row not in new))
 
 
@@ -82,20 +82,6 @@ def _check_paths(path: Path, to: Path, *, init: bool) -> None:
         raise StateError(
             f"there is no state at {to}", hint="check --to; --init makes a state there"
         )
-
-
-def _choose(rows: Sequence[Recorded], patterns: Sequence[str]) -> list[Recorded]:
-    """The records whose addresses match; every pattern has to mean something."""
-    chosen: dict[str, Recorded] = {}
-    for pattern in patterns:
-        selection = Selection(targets=(pattern,))
-        found = [row for row in rows if selection.takes(row.address)]
-        if not found:
-            raise StateError(
-                f"the state has no {pattern}", hint="'reconciler state list' shows what it has"
-            )
-        chosen |= {row.op: row for row in found}
-    return [row for row in rows if row.op in chosen]
 
 
 def _new_to(receiver: SqliteStore, giver: Header, rows: Sequence[Recorded]) -> list[Recorded]:
@@ -155,7 +141,7 @@ def _carry(
             surgery_entry(f"{command} (from {giver.path})", {"moved": len(new)}),
             entries(new, "move", f"from {giver.path}"),
             rows=new,
-            target=_merge(receiver.header.target, giver.header.target),
+            target=merge_targets(receiver.header.target, giver.header.target),
             lineage=giver.header.lineage,
         )
     try:
@@ -169,11 +155,3 @@ def _carry(
             f"the records are in {receiver.path} now, and still in {giver.path}: {error.message}",
             hint="repeat the same move before the next apply of either",
         ) from error
-
-
-def _merge(known: Target, told: Target) -> Target:
-    return dataclasses.replace(
-        known,
-        issuer=known.issuer or told.issuer,
-        tenant_id=told.tenant_id if known.tenant_id is None else known.tenant_id,
-    )

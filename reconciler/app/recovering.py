@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
@@ -10,18 +9,18 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from reconciler.app.claiming import Claim
+from reconciler.app.inventory import list_ids, read_each
 from reconciler.app.planning import met_target, need_same_target
 from reconciler.app.session import Connector, Session
 from reconciler.app.settings import Settings
 from reconciler.app.states import read_state
 from reconciler.app.surgery import amend
-from reconciler.core.answers import Accepted, Answer, Listed, Method, NotFound
 from reconciler.core.marker import read_marker
 from reconciler.core.model import Address, Desired, Recorded, Remote
 from reconciler.core.redact import Redactor
 from reconciler.core.selection import Selection
 from reconciler.engine.records import adopt_found
-from reconciler.errors import RefusedError, StateError, UnreachableError, UsageError
+from reconciler.errors import RefusedError, StateError, UsageError
 from reconciler.ports import Say
 from reconciler.state.sqlite import SqliteStore, create_state, is_there
 
@@ -64,8 +63,9 @@ async def recover(
     """Record every workload of this stack that the server shows in the projects searched.
 
     A state that is not there is made; to one that is, what it does not know is added. Nothing is
-    sent but GETs. Raises UnreachableError where the server has no list that can be believed, and
-    RefusedError where the workloads of several states are found and none is chosen.
+    sent but GETs. Raises UnreachableError where the server has no list that can be believed,
+    RefusedError where the workloads of several states are found and none is chosen, and UsageError
+    for a pattern that matches none.
     """
     wanted = {desired.address: desired for desired in search.declared}
     projects = sorted({*search.projects, *(address.project for address in wanted)})
@@ -76,9 +76,10 @@ async def recover(
         async with connector.open(settings, say) as session:
             if store is not None:
                 need_same_target(store.header, met_target(settings, session))
-            ids = await _list_ids(session, projects)
+            ids = await list_ids(session, projects)
             found = await _find(session, ids, settings.stack, wanted)
             lineage = _choose(found, search.lineage, store)
+            _check_patterns(found, lineage, search.selection)
             rows = _new_rows(found, lineage, search.selection, store)
             if not rows or not claim.confirm(rows):
                 return _recovered((), lineage, found, others=len(ids) - len(found))
@@ -104,62 +105,17 @@ def _open(settings: Settings, claim: Claim, files: ExitStack) -> SqliteStore:
     return store
 
 
-async def _list_ids(session: Session, projects: Sequence[str]) -> list[str]:
-    """Everything that lives in the projects; raises UnreachableError without a list to believe."""
-    ids: list[str] = []
-    for project in projects:
-        answer = await _list(session, project)
-        if not (isinstance(answer, Listed) and answer.trusted):
-            words = answer.message or type(answer).__name__
-            raise UnreachableError(
-                f"the server's list of project {project} cannot be used: {words}",
-                hint="adopt the workloads one by one: reconciler state adopt ADDRESS --id ID",
-            )
-        ids += answer.ids
-    return list(dict.fromkeys(ids))
-
-
-async def _list(session: Session, project: str) -> Answer:
-    return await session.dispatcher.send(Method.GET, lambda _: session.api.find_all(project))
-
-
 async def _find(
     session: Session, ids: Sequence[str], stack: str, wanted: Mapping[Address, Desired]
 ) -> list[_Found]:
     """Those of the listed workloads that are of our stack."""
     at = session.dispatcher.server.now()
 
-    async def find(workload_id: str) -> _Found | None:
-        remote = await _read(session, workload_id)
-        if remote is None:
-            return None
+    def keep(remote: Remote) -> _Found | None:
         return _identify(remote, stack, wanted.get(remote.address), at)
 
-    try:
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(find(workload_id)) for workload_id in ids]
-    except* UnreachableError as errors:
-        raise errors.exceptions[0] from None
-    return [found for task in tasks if (found := task.result())]
-
-
-async def _read(session: Session, workload_id: str) -> Remote | None:
-    """One listed workload, None where it is gone meanwhile or was not submitted through this API.
-
-    Raises UnreachableError for one that cannot be read: a state that lacks it would be worse.
-    """
-    answer = await session.dispatcher.send(Method.GET, lambda _: session.api.read(workload_id))
-    match answer:
-        case Accepted(remote=remote):
-            return None if remote.is_gone else remote
-        case NotFound(trusted=True):
-            return None
-        case _:
-            words = answer.message or type(answer).__name__
-            raise UnreachableError(
-                f"workload {workload_id} is listed and cannot be read: {words}",
-                hint="nothing was written; run it again",
-            )
+    read = await read_each(session, ids, keep)
+    return [found for found in read.values() if found is not None]
 
 
 def _identify(remote: Remote, stack: str, desired: Desired | None, at: datetime) -> _Found | None:
@@ -197,6 +153,18 @@ def _choose(found: Sequence[_Found], lineage: str | None, store: SqliteStore | N
             hint="choose one with --lineage",
         )
     return next(iter(counts))
+
+
+def _check_patterns(found: Sequence[_Found], lineage: str, selection: Selection) -> None:
+    """A pattern that means nothing is more likely misspelt than meant."""
+    ours = [each.row.address for each in found if each.lineage == lineage]
+    for pattern in selection.targets:
+        one = Selection(targets=(pattern,))
+        if not any(one.takes(address) for address in ours):
+            raise UsageError(
+                f"no workload of this state matches {pattern} on the server",
+                hint="patterns are globs on <projectId>/<name>; nothing was written",
+            )
 
 
 def _new_rows(

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import dataclasses
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from reconciler.app.settings import Settings
 from reconciler.core.model import Address, Header, Recorded, Target
+from reconciler.core.selection import Selection
 from reconciler.errors import StateError, UsageError
 from reconciler.ports import Inspection, RunEntry, StateStore
+from reconciler.state.backups import backups_folder
 from reconciler.state.check import inspect_state
 from reconciler.state.memory import MemoryStore
 from reconciler.state.sqlite import SqliteStore, create_state, is_there, open_state
+
+_UNFINISHED = re.compile(r"\.(.+)\.[0-9a-f]{32}(?:-journal)?")
 
 
 @contextmanager
@@ -53,16 +59,76 @@ def find_record(rows: Sequence[Recorded], text: str) -> Recorded:
 
 def find_records(rows: Sequence[Recorded], text: str) -> list[Recorded]:
     """The records of an address, oldest first; raises StateError where there are none."""
-    try:
-        address = Address.parse(text)
-    except ValueError as error:
-        raise UsageError(str(error), hint="'reconciler state list' shows them") from None
+    address = _parse(text)
     found = [row for row in rows if row.address == address]
     if not found:
         raise StateError(
             f"the state has no {address}", hint="'reconciler state list' shows what it has"
         )
     return found
+
+
+def _parse(text: str) -> Address:
+    try:
+        return Address.parse(text)
+    except ValueError as error:
+        raise UsageError(str(error), hint="'reconciler state list' shows them") from None
+
+
+def choose_records(rows: Sequence[Recorded], patterns: Sequence[str]) -> list[Recorded]:
+    """The records whose addresses match; raises StateError for a pattern that matches none."""
+    chosen: set[str] = set()
+    for pattern in patterns:
+        if not is_glob(pattern):
+            _parse(pattern)
+        found = [row.op for row in rows if Selection(targets=(pattern,)).takes(row.address)]
+        if not found:
+            raise StateError(
+                f"the state has no {pattern}", hint="'reconciler state list' shows what it has"
+            )
+        chosen.update(found)
+    return [row for row in rows if row.op in chosen]
+
+
+def is_glob(pattern: str) -> bool:
+    """Whether a pattern may match more than the address that it is."""
+    return any(char in pattern for char in "*?[")
+
+
+def merge_targets(known: Target, told: Target) -> Target:
+    """What a state knows of its target, and what it did not know yet."""
+    return dataclasses.replace(
+        known,
+        issuer=known.issuer or told.issuer,
+        tenant_id=told.tenant_id if known.tenant_id is None else known.tenant_id,
+    )
+
+
+def list_leftovers(path: Path) -> list[Path]:
+    """Files that a killed command left behind beside a state; or that another one is making now."""
+    folders = (path.parent, backups_folder(path))
+    return sorted(
+        file
+        for folder in folders
+        if folder.is_dir()
+        for file in folder.iterdir()
+        if _is_leftover(file, path)
+    )
+
+
+def sweep(path: Path) -> None:
+    """Remove what was left behind of the making of a state that is there, and is held."""
+    for file in list_leftovers(path):
+        if file.parent == path.parent:
+            file.unlink(missing_ok=True)
+
+
+def _is_leftover(file: Path, state: Path) -> bool:
+    """A state and its backups are made under a hidden name of their own, and then moved."""
+    found = _UNFINISHED.fullmatch(file.name)
+    if found is None:
+        return False
+    return file.parent != state.parent or found[1] == state.name
 
 
 def find_run(runs: Sequence[RunEntry], text: str) -> RunEntry:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from reconciler.app.runlog import surgery_entry
-from reconciler.app.states import find_records, read_state
-from reconciler.core.model import Own, Recorded
+from reconciler.app.states import choose_records, find_records, read_state
+from reconciler.core.model import Own, Recorded, Target
 from reconciler.core.transitions import Evidence, advance, comes_true_until, may_come_true
-from reconciler.errors import RefusedError
+from reconciler.errors import RefusedError, StateError
 from reconciler.ports import ActionEntry
 from reconciler.state.backups import next_backup
 from reconciler.state.sqlite import SqliteStore
@@ -31,33 +32,84 @@ _PAST = {
 
 
 def back_up(path: Path, to: Path | None, *, dry_run: bool) -> Path:
-    """Copy a state, by default to its backups; returns where the copy is, or would be."""
+    """Copy a state, by default to its backups; returns where the copy is, or would be.
+
+    Raises StateError for a folder that is not there, and for a file that is.
+    """
+    _check_place(to)
     with read_state(path) as store:
         if dry_run:
             return to or next_backup(path, store.header.serial)
         return store.back_up(to)
 
 
-def set_protection(
-    path: Path, text: str, *, protect: bool, command: str, dry_run: bool = False
-) -> bool:
-    """Protect a workload against deletes and replaces, or lift that; False when it was so already.
+def _check_place(to: Path | None) -> None:
+    """A folder made of a misspelt path would hold a backup that nobody finds again."""
+    if to is None:
+        return
+    if not to.parent.is_dir():
+        raise StateError(
+            f"there is no folder {to.parent} for the backup", hint="make it first, or check FILE"
+        )
+    if to.exists():
+        raise StateError(f"there is already a file at {to}", hint="give the backup another name")
 
-    Raises StateError and LockedError.
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Protection:
+    """The records whose protection was changed, or would be, and those that had it so already."""
+
+    changed: tuple[Recorded, ...] = ()
+    same: tuple[Recorded, ...] = ()
+
+
+def set_protections(
+    path: Path,
+    patterns: Sequence[str],
+    *,
+    protect: bool,
+    command: str,
+    confirm: Confirm = lambda _: True,
+    dry_run: bool = False,
+) -> Protection:
+    """Protect workloads (addresses and globs) against deletes and replaces, or lift that.
+
+    Nothing is changed where it was not confirmed. Raises StateError, also for a pattern that
+    matches nothing, UsageError and LockedError.
     """
     with read_state(path) as store:
         if not dry_run:
             store.hold(command)
-        row = find_records(store.read(), text)[-1]
-        if (row.protected or row.lifecycle.protect) is protect:
-            return False
-        if not dry_run:
-            lifecycle = row.lifecycle
-            if not protect:
-                lifecycle = dataclasses.replace(lifecycle, protect=False)
-            changed = dataclasses.replace(row, protected=protect, lifecycle=lifecycle)
-            amend(store, command, "protect" if protect else "unprotect", [changed])
-        return True
+        rows = _newest(choose_records(store.read(), patterns))
+        same = tuple(row for row in rows if (row.protected or row.lifecycle.protect) is protect)
+        changed = tuple(row for row in rows if row not in same)
+        if changed and not confirm(changed):
+            return Protection()
+        if changed and not dry_run:
+            action = "protect" if protect else "unprotect"
+            amend(store, command, action, [_protected(row, protect=protect) for row in changed])
+        return Protection(changed=changed, same=same)
+
+
+def set_protection(
+    path: Path, text: str, *, protect: bool, command: str, dry_run: bool = False
+) -> bool:
+    """The same for one workload; False when it was so already."""
+    done = set_protections(path, [text], protect=protect, command=command, dry_run=dry_run)
+    return bool(done.changed)
+
+
+def _newest(rows: Sequence[Recorded]) -> list[Recorded]:
+    """One record for each address: what is left of older creates has nothing to protect."""
+    newest = {row.address: row for row in rows}
+    return [newest[address] for address in sorted(newest)]
+
+
+def _protected(row: Recorded, *, protect: bool) -> Recorded:
+    lifecycle = row.lifecycle
+    if not protect:
+        lifecycle = dataclasses.replace(lifecycle, protect=False)
+    return dataclasses.replace(row, protected=protect, lifecycle=lifecycle)
 
 
 def forget(
@@ -101,15 +153,21 @@ def refuse_doubt(rows: Sequence[Recorded]) -> None:
             )
 
 
-def entries(rows: Sequence[Recorded], action: str, message: str = "") -> list[ActionEntry]:
-    """What a surgery did to each record, for the history."""
+def entries(
+    rows: Sequence[Recorded],
+    action: str,
+    message: str = "",
+    *,
+    notes: Mapping[str, str] | None = None,
+) -> list[ActionEntry]:
+    """What a surgery did to each record, for the history; `notes` are messages by operation."""
     return [
         ActionEntry(
             address=str(row.address),
             action=action,
             outcome="done",
             reason="requested",
-            message=message,
+            message=(notes or {}).get(row.op, message),
             id=row.id,
         )
         for row in rows
@@ -123,11 +181,15 @@ def amend(
     rows: Sequence[Recorded],
     *,
     lineage: str | None = None,
+    target: Target | None = None,
+    notes: Mapping[str, str] | None = None,
 ) -> None:
     """Write records changed by hand, a copy of the state first, and the history of it.
 
-    `lineage` is the state's own from now on, if given. Raises StateError.
+    `lineage` and `target` are the state's own from now on, if given; `notes` are messages of the
+    history by operation. Raises StateError.
     """
     store.back_up()
     run = surgery_entry(command, {_PAST[action]: len(rows)})
-    store.amend(run, entries(rows, action), rows=rows, lineage=lineage)
+    told = entries(rows, action, notes=notes)
+    store.amend(run, told, rows=rows, lineage=lineage, target=target)

@@ -22,41 +22,144 @@ from reconciler.cli.state import asker, conclude, dry_run_option, yes_option
 if TYPE_CHECKING:
     from reconciler.app.claiming import Claim
     from reconciler.app.workspace import Workspace
+    from reconciler.core.adoption import Proposal
     from reconciler.core.model import Recorded
     from reconciler.ports import Say
 
 T = TypeVar("T")
 
 
-@click.command(short_help="Record a workload that the state does not know.")
-@click.argument("address")
-@click.option("--id", "workload_id", required=True, metavar="ID", help="Which workload it is.")
+@click.command(short_help="Record workloads that the state does not know.")
+@click.argument("address", required=False)
+@click.option("--id", "workload_id", metavar="ID", help="Which workload ADDRESS is.")
+@click.option("--project", metavar="ID", help="All that the server lists in this project.")
+@click.option(
+    "--match",
+    "patterns",
+    multiple=True,
+    metavar="GLOB",
+    help="Of those only names like this (with a slash: addresses), repeatable.",
+)
+@click.option(
+    "--undeclared",
+    is_flag=True,
+    help="Of those also what no spec declares: the next apply would delete it.",
+)
+@click.option("--take-over", is_flag=True, help="Also what another stack or state has marked.")
+@click.option("--init", is_flag=True, help="Make the state if there is none.")
 @dry_run_option
 @yes_option
 @environment_options
-@output_options("text")
-def adopt(address: str, workload_id: str, **options: Any) -> int:
-    """Record the workload ID, which this state does not know, as ADDRESS.
+@output_options("text", "json")
+def adopt(address: str | None, workload_id: str | None, **options: Any) -> int:
+    """Record the workload ID as ADDRESS, or what the server lists in a project.
 
-    Nothing changes on the server. If a spec here declares ADDRESS, the next plan compares the two.
+    Shows first what would be recorded, which spec declares it, and what the next plan does about
+    it. Nothing changes on the server, and nothing is written unless everything could be read.
+
+    --take-over is for what its owner has given up, and has forgotten with 'state rm': the mark on
+    the workload cannot be changed. It is deleted or replaced from here by its id and that very
+    mark; a state that still records it would go on to do the same.
     """
-    from reconciler.app.claiming import adopt as adopt_workload
+    _check_adopt(address, workload_id, options)
+    from reconciler.app.adopting import Adopting, adopt_project
+    from reconciler.app.adopting import adopt as adopt_one
+    from reconciler.app.examining import Terms
     from reconciler.app.session import Connector
 
+    console, connector = Console.of(options), Connector.system(os.environ)
     workspace = _workspace(options)
-    claim = _claim(options, f"adopt {address} --id {workload_id}", address, "Record this workload?")
-    rows = _reading(
-        options,
-        lambda say: adopt_workload(
-            workspace.settings,
-            claim,
-            workload_id,
-            declared=workspace.desired,
-            connector=Connector.system(os.environ),
-            say=say,
-        ),
+    if options["project"] is not None:
+        # A spec that cannot be read would look like a workload that none declares.
+        workspace.need_valid()
+    terms = Terms(
+        declared=workspace.desired,
+        take_over=options["take_over"],
+        undeclared=options["undeclared"],
     )
-    return _tell(rows, options, "Would adopt" if options["dry_run"] else "Adopted")
+    request = Adopting(
+        command=_adopt_command(address, workload_id, options),
+        agree=_agree(console, options, workspace.prefix),
+        terms=terms,
+        init=options["init"],
+        dry_run=options["dry_run"],
+    )
+    settings = workspace.settings
+
+    def work(say: Say) -> Coroutine[Any, Any, Proposal | None]:
+        if address is not None and workload_id is not None:
+            return adopt_one(settings, request, address, workload_id, connector=connector, say=say)
+        return adopt_project(
+            settings,
+            request,
+            options["project"],
+            options["patterns"],
+            connector=connector,
+            say=say,
+        )
+
+    return _tell_adopted(console, _reading(options, work), options)
+
+
+def _check_adopt(address: str | None, workload_id: str | None, options: dict[str, Any]) -> None:
+    """One workload, or a project: what belongs to the other way is a mistake."""
+    if options["project"] is None:
+        if address is None or workload_id is None:
+            raise click.UsageError("give ADDRESS and --id ID, or --project ID")
+        if options["patterns"] or options["undeclared"]:
+            raise click.UsageError("--match and --undeclared are for --project ID")
+    elif address is not None or workload_id is not None:
+        raise click.UsageError("--project ID takes no ADDRESS and no --id; it has --match GLOB")
+    _check_terminal(options)
+
+
+def _check_terminal(options: dict[str, Any]) -> None:
+    """A question that nobody can answer is a mistake before anything is read."""
+    asker(options, "")
+
+
+def _adopt_command(address: str | None, workload_id: str | None, options: dict[str, Any]) -> str:
+    words = [address, "--id", workload_id] if address else ["--project", options["project"]]
+    for pattern in options["patterns"]:
+        words += ["--match", pattern]
+    words += [
+        f"--{name.replace('_', '-')}" for name in ("undeclared", "take_over") if options[name]
+    ]
+    return f"reconciler state adopt {' '.join(map(str, words))}"
+
+
+def _agree(console: Console, options: dict[str, Any], prefix: str) -> Callable[[Proposal], bool]:
+    """How an adoption is confirmed: by a flag, or by somebody who sees what it comes to."""
+    from reconciler.report.adoption import proposal_text
+    from reconciler.report.paint import Paint
+
+    asks = not (options["yes"] or options["dry_run"])
+
+    def agree(proposal: Proposal) -> bool:
+        if console.has("text"):
+            console.line(proposal_text(proposal, console.paint(), prefix=prefix))
+        elif asks:
+            console.warn(proposal_text(proposal, Paint(), prefix=prefix))
+        if not (asks and proposal.adoptions):
+            return True
+        return click.confirm("Record these workloads?", err=True)
+
+    return agree
+
+
+def _tell_adopted(console: Console, proposal: Proposal | None, options: dict[str, Any]) -> int:
+    from reconciler.report.adoption import proposal_document
+    from reconciler.report.documents import to_text
+    from reconciler.report.words import number_of
+
+    if proposal is None:
+        return conclude(())
+    done = bool(proposal.adoptions) and not options["dry_run"]
+    console.emit("json", lambda: to_text(proposal_document(proposal, done=done)))
+    if proposal.adoptions and console.has("text"):
+        word = "Adopted" if done else "Would adopt"
+        console.line(f"{word} {number_of(len(proposal.adoptions), 'workload')}.")
+    return 0
 
 
 @click.command(short_help="Settle a create that is in doubt.")

@@ -38,6 +38,7 @@ def list_(**options: Any) -> int:
 @output_options("text", "json")
 def show(run: str, **options: Any) -> int:
     """Show what RUN did to each workload; the beginning of its id is enough."""
+    from reconciler.app.runlog import GROUP
     from reconciler.app.states import find_run, read_state
     from reconciler.report.documents import run_document, to_text
     from reconciler.report.history import run_text
@@ -48,4 +49,9 @@ def show(run: str, **options: Any) -> int:
         actions = store.actions(found.id)
     console.emit("json", lambda: to_text(run_document(found, actions)))
     console.emit("text", lambda: run_text(found, actions))
+    if found.finished is None:
+        console.note(
+            "It did not end, or has not ended yet. What it did last may be missing here (up to "
+            f"{GROUP - 1} actions); 'reconciler state list' has every workload."
+        )
     return 0

@@ -60,38 +60,63 @@ dry_run_option = click.option(
 yes_option = click.option("--yes", is_flag=True, help="Do not ask; needed without a terminal.")
 
 
-@state.command(short_help="Refuse every delete and replace of a workload.")
-@click.argument("address", shell_complete=complete_recorded)
+_addresses = click.argument(
+    "addresses",
+    nargs=-1,
+    required=True,
+    metavar="ADDRESS...",
+    shell_complete=complete_recorded,
+)
+
+
+@state.command(short_help="Refuse every delete and replace of workloads.")
+@_addresses
 @dry_run_option
+@yes_option
 @state_options
-def protect(address: str, **options: Any) -> int:
-    """Refuse every delete and replace of ADDRESS, also when its spec is gone."""
-    return _set_protection(address, options, protect=True)
+def protect(addresses: tuple[str, ...], **options: Any) -> int:
+    """Refuse every delete and replace of ADDRESS... (also globs), also when the specs are gone.
+
+    What a glob matches is shown and asked for.
+    """
+    return _set_protection(addresses, options, protect=True)
 
 
-@state.command(short_help="Lift the protection of a workload.")
-@click.argument("address", shell_complete=complete_recorded)
+@state.command(short_help="Lift the protection of workloads.")
+@_addresses
 @dry_run_option
+@yes_option
 @state_options
-def unprotect(address: str, **options: Any) -> int:
-    """Lift the protection of ADDRESS; a spec that protects it does so again at the next apply."""
-    return _set_protection(address, options, protect=False)
+def unprotect(addresses: tuple[str, ...], **options: Any) -> int:
+    """Lift the protection of ADDRESS... (also globs).
+
+    A spec that protects a workload does so again at the next apply. What a glob matches is shown
+    and asked for.
+    """
+    return _set_protection(addresses, options, protect=False)
 
 
-def _set_protection(address: str, options: dict[str, Any], *, protect: bool) -> int:
-    from reconciler.app.surgery import set_protection
+def _set_protection(addresses: tuple[str, ...], options: dict[str, Any], *, protect: bool) -> int:
+    from reconciler.app.states import is_glob
+    from reconciler.app.surgery import set_protections
 
     word = "protected" if protect else "unprotected"
-    changed = set_protection(
+    # Who writes an address out means that one; what a glob comes to, somebody should see first.
+    confirmed = options["yes"] or not any(map(is_glob, addresses))
+    done = set_protections(
         settings_from(options).state,
-        address,
+        addresses,
         protect=protect,
-        command=f"reconciler state {word[:-2]} {address}",
+        command=f"reconciler state {word[:-2]} {' '.join(addresses)}",
+        confirm=asker(options | {"yes": confirmed}, f"Shall these be {word}?"),
         dry_run=options["dry_run"],
     )
-    when = "already" if not changed else "would be" if options["dry_run"] else "now"
-    Console().line(f"{address} {when if when == 'would be' else f'is {when}'} {word}.")
-    return 0
+    now = "would be" if options["dry_run"] else "is now"
+    for row in done.changed:
+        Console().line(f"{row.address} {now} {word}.")
+    for row in done.same:
+        Console().line(f"{row.address} is already {word}.")
+    return conclude((*done.changed, *done.same))
 
 
 @state.command(short_help="Copy the state.")
@@ -101,8 +126,9 @@ def _set_protection(address: str, options: dict[str, Any], *, protect: bool) -> 
 def backup(file: Path | None, **options: Any) -> int:
     """Copy the state to FILE, or to a folder beside it where the last five copies are kept.
 
-    An apply and every surgery do so by themselves before they change anything. A copy is a state
-    like any other: look at it with --state, restore it with cp while nothing runs.
+    FILE must not be there yet, and its folder must be. An apply and every surgery do so by
+    themselves before they change anything. A copy is a state like any other: look at it with
+    --state, restore it with cp while nothing runs.
     """
     from reconciler.app.surgery import back_up
 
@@ -120,13 +146,18 @@ def check(**options: Any) -> int:
     Ends with 0 for a state that is sound, with 1 for one that is not. Workloads in doubt are
     counted and are no flaw: the next apply looks for them.
     """
-    from reconciler.app.states import inspect
+    from reconciler.app.states import inspect, list_leftovers
     from reconciler.errors import StateError
     from reconciler.report.documents import inspection_document, to_text
     from reconciler.report.history import inspection_text
 
     console = Console.of(options)
     found = inspect(settings_from(options).state)
+    for file in list_leftovers(Path(found.path)):
+        console.note(
+            f"{file} was left behind by a command that was killed (or is being written at this "
+            "moment): it is part of nothing, and can be removed while nothing runs"
+        )
     console.emit("json", lambda: to_text(inspection_document(found)))
     console.emit("text", lambda: inspection_text(found))
     if found.flaws:
@@ -162,13 +193,7 @@ def rm(address: str, **options: Any) -> int:
 
 
 @state.command(short_help="Move records to another state.")
-@click.argument(
-    "addresses",
-    nargs=-1,
-    required=True,
-    metavar="ADDRESS...",
-    shell_complete=complete_recorded,
-)
+@_addresses
 @click.option(
     "--to", required=True, type=click.Path(path_type=Path), metavar="STATE", help="Other state."
 )

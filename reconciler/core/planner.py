@@ -16,6 +16,7 @@ from reconciler.core.marker import unmark
 from reconciler.core.model import (
     Address,
     Desired,
+    Json,
     Live,
     Own,
     Purpose,
@@ -40,6 +41,7 @@ from reconciler.core.plan import (
     Resolve,
 )
 from reconciler.core.redact import Redactor
+from reconciler.core.renames import find_renames, warn_of
 from reconciler.core.transitions import comes_true_until, may_come_true
 
 
@@ -92,6 +94,7 @@ def make_plan(
         actions.append(action)
         if drifted:
             drift.append(Drift(address=address, changes=drifted))
+    renamed = warn_of(find_renames(actions, world.redactor))
     return Plan(
         target=target,
         lineage=lineage or None,
@@ -99,7 +102,7 @@ def make_plan(
         # There is one action for each address, and they are in that order already.
         actions=tuple(sorted(actions, key=lambda action: action.wave)),
         drift=tuple(drift),
-        diagnostics=sort_diagnostics(diagnostics),
+        diagnostics=sort_diagnostics((*diagnostics, *renamed)),
         complete=options.refreshed and not any(isinstance(x, Unread) for x in live.values()),
     )
 
@@ -209,7 +212,9 @@ def _with_ghosts(
         # Once it is forgotten, nothing would tell it from what the older request may have made.
         detail = f"{action.detail}; not forgotten while an older create of it may still come true"
         return Hold(**case.common(Reason.IN_DOUBT, detail), recorded=case.row)
-    return replace(action, outlived=past) if isinstance(action, Keep | Hold | Forget) else action
+    if past and isinstance(action, Keep | Hold | Forget):
+        return replace(action, outlived=past)
+    return action
 
 
 def _is_past(row: Recorded, world: _World) -> bool:
@@ -224,8 +229,7 @@ def _examine(row: Recorded, desired: Desired | None, world: _World) -> Case:
     changes: list[FieldChange] = []
     if desired:
         spec, named = redactor.redact_and_digest(desired.spec)
-        before = row.spec if row.is_declared else project(row.spec, spec)
-        found = find_changes(before, spec) if named != row.digest else ()
+        found = _find_changes(row, spec, redactor) if named != row.digest else ()
         changes = [_forcing(c) for c in found if not is_ignored(c.pointer, ignored)]
     drift: list[FieldChange] = []
     if isinstance(seen, Remote) and not seen.is_gone:
@@ -239,6 +243,15 @@ def _examine(row: Recorded, desired: Desired | None, world: _World) -> Case:
         drift=tuple(drift),
         changes=tuple(changes),
     )
+
+
+def _find_changes(row: Recorded, spec: Json, redactor: Redactor) -> list[FieldChange]:
+    """What the author has changed; a version of this program that hides more has changed nothing.
+
+    The rules of redaction may therefore become stricter, and never laxer.
+    """
+    before = row.spec if row.is_declared else project(row.spec, spec)
+    return find_changes(redactor.redact(before), spec)
 
 
 def _forcing(change: FieldChange) -> FieldChange:
@@ -267,6 +280,7 @@ def _find_drift(row: Recorded, remote: Remote, redactor: Redactor) -> list[Field
     before = row.echo if row.echo is not None else row.spec
     if named == digest(before):
         return []
+    before = redactor.redact(before)
     return find_changes(project(before, row.spec), project(now, row.spec), origin=Origin.REMOTE)
 
 

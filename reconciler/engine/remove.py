@@ -16,7 +16,7 @@ from reconciler.core.answers import (
     Unauthorised,
 )
 from reconciler.core.events import Cause
-from reconciler.core.marker import read_marker
+from reconciler.core.marker import Marker, read_marker
 from reconciler.core.model import Own, Purpose, Recorded, Remote, Seen
 from reconciler.core.retry import Tries
 from reconciler.core.transitions import Evidence, absence
@@ -86,9 +86,13 @@ class Removal:
         if remote.address != self._row.address:
             return self._fail(f"workload {remote.id} is {remote.address} on the server; left alone")
         marker = read_marker(remote.raw_manifest)
-        if marker is None or self._run.owns(marker):
+        if marker is None or self._run.owns(marker) or self._is_taken_over(marker):
             return None
         return self._fail(f"workload {remote.id} belongs to stack {marker.stack!r}; left alone")
+
+    def _is_taken_over(self, marker: Marker) -> bool:
+        """Whether it is the very mark of another state with which a person adopted it."""
+        return marker.lineage != self._run.lineage and str(marker) == self._row.marker
 
     def _is_fresh(self) -> bool:
         return is_fresh(self._run.server_time(), self._row)

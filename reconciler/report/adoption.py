@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import groupby
 from typing import Any
 
 from reconciler.core.adoption import Adoption, Proposal, Skipped, Why
@@ -35,8 +36,7 @@ def proposal_text(proposal: Proposal, paint: Paint, *, prefix: str = "") -> str:
     blocks = [_adoption(one, paint, prefix) for one in proposal.adoptions]
     left = [one for one in proposal.skipped if one.why is not Why.RECORDED]
     if left:
-        lines = [with_hint(f"  {escape_terminal(one.message)}", one.hint) for one in left]
-        blocks.append("\n".join(["Left alone:", *lines]))
+        blocks.append("\n".join(["Left alone:", *_left_alone(left)]))
     if not proposal.adoptions:
         blocks.append("Nothing to adopt.")
     return "\n".join([*blocks, paint.bold(verdict(proposal))])
@@ -76,7 +76,7 @@ def proposal_document(proposal: Proposal, *, done: bool) -> dict[str, Any]:
 def _adoption(one: Adoption, paint: Paint, prefix: str) -> str:
     request, source = _gpus(one), one.then.source
     kind = str(one.row.spec.get("manifest", {}).get("kind") or "")
-    gpus = f"{gpu_number(request.gpus)} GPUs" if request.known else "GPUs that cannot be counted"
+    gpus = _amount(request)
     place = f"{prefix}{source.file}:{source.line}" if source else "no spec declares it"
     notes = "  ".join(
         escape_terminal(part) for part in (kind, gpus, place, f"id {one.row.id}") if part
@@ -84,6 +84,12 @@ def _adoption(one: Adoption, paint: Paint, prefix: str) -> str:
     lines = [f"  {paint('> adopt', 'green')}  {paint.bold(name_of(one.address))}  {notes}"]
     lines += [f"{_INDENT}{line}" for line in _after(one, paint)]
     return "\n".join(lines)
+
+
+def _amount(request: GpuRequest) -> str:
+    if not request.known:
+        return "GPUs that cannot be counted"
+    return f"{gpu_number(request.gpus)} {'GPU' if request.gpus == 1 else 'GPUs'}"
 
 
 def _after(one: Adoption, paint: Paint) -> Iterator[str]:
@@ -104,6 +110,23 @@ def _after(one: Adoption, paint: Paint) -> Iterator[str]:
             margin = "  " if line.inner else ""
             words = f"{margin}{line.sign} {escape_terminal(line.text)}".rstrip()
             yield paint(words, SIGN_COLOURS[line.sign])
+
+
+def _left_alone(left: Sequence[Skipped]) -> Iterator[str]:
+    """A line each, and below those that share it the way out."""
+    for hint, group in groupby(sorted(left, key=_by_reason), key=lambda one: one.hint):
+        lines = [f"  {escape_terminal(_named(one))}" for one in group]
+        yield with_hint("\n".join(lines), hint)
+
+
+def _by_reason(one: Skipped) -> tuple[str, str, str]:
+    return one.why, one.hint, str(one.address or one.id)
+
+
+def _named(one: Skipped) -> str:
+    """What is said of a workload, which may name it by its id only."""
+    address = str(one.address or "")
+    return one.message if address in one.message else f"{address}: {one.message}"
 
 
 def _next(one: Adoption) -> str:

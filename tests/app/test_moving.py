@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from reconciler.app.moving import Moved, move
+from reconciler.app.states import list_leftovers
 from reconciler.core.events import Summary
 from reconciler.core.model import Desired, Own, Recorded, Target
 from reconciler.errors import LockedError, RefusedError, StateError, UsageError
@@ -317,3 +318,28 @@ def test_a_state_in_use_gives_and_takes_nothing(old: Office, new: Office) -> Non
         carry(old, new)
     assert (len(old.rows()), new.rows()) == (3, [])
     assert len(carry(old, new, dry_run=True).rows) == 2
+
+
+def test_what_a_killed_move_left_behind_is_swept_up(old: Office, new: Office) -> None:
+    """Hidden files of a state in the making; those of other states are left alone."""
+    mine = new.path.with_name(f".{new.path.name}.{'0' * 32}")
+    other = new.path.with_name(f".other.db.{'0' * 32}")
+    for file in (mine, mine.with_name(f"{mine.name}-journal"), other):
+        file.touch()
+    assert list_leftovers(new.path) == [mine, mine.with_name(f"{mine.name}-journal")]
+
+    carry(old, new, dry_run=True)
+    assert mine.exists()
+    carry(old, new)
+
+    assert (list_leftovers(new.path), other.exists()) == ([], True)
+    assert settled(new, GOES, GOES_TOO)
+
+
+def test_a_backup_that_was_cut_short_is_named(old: Office) -> None:
+    """Among the backups as well as beside the state."""
+    store = open_state(old.path)
+    cut = store.back_up().parent / f".backup.db.{'a' * 32}"
+    store.close()
+    cut.touch()
+    assert list_leftovers(old.path) == [cut]

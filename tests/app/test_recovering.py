@@ -6,13 +6,15 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from reconciler.app.claiming import Claim
 from reconciler.app.recovering import Recovered, Search, recover
 from reconciler.app.states import read_state
+from reconciler.core.model import Own
 from reconciler.core.selection import Selection
-from reconciler.errors import ReconcilerError, RefusedError
+from reconciler.errors import ReconcilerError, RefusedError, UnreachableError, UsageError
 from reconciler.state.sqlite import create_state
 from tests.timing import run
 from tests.worlds import LINEAGE, URL, World, wish
@@ -152,3 +154,36 @@ def test_a_recovered_state_belongs_to_the_server_it_came_from(tmp_path: Path) ->
 
     with read_state(tmp_path / "new.db") as store:
         assert (store.header.target.url, store.header.target.stack) == (URL, "blue")
+
+
+def test_a_pattern_that_matches_nothing_is_a_mistake(tmp_path: Path) -> None:
+    """One that matches what is recorded already is none; nothing is written."""
+    world = World(path=tmp_path / "state.db")
+    world.apply(*SPECS)
+    world.record(dataclasses.replace(world.row("a"), own=Own.GONE))
+
+    def patterned(*patterns: str) -> Search:
+        return Search(projects=("4501",), selection=Selection(targets=patterns))
+
+    with pytest.raises(UsageError) as caught:
+        _recover(world, tmp_path / "state.db", patterned("4501/a", "4502/*"))
+    assert caught.value.message == "no workload of this state matches 4502/* on the server"
+    assert len(world.rows()) == 2
+    assert _recover(world, tmp_path / "state.db", patterned("4501/b")).rows == ()
+    assert len(_recover(world, tmp_path / "state.db", patterned("4501/a")).rows) == 1
+
+
+def test_a_run_without_time_recovers_nothing(tmp_path: Path) -> None:
+    """It says what it needs, and makes no state."""
+    world = World()
+    world.apply(*SPECS)
+
+    def stand_still(request: httpx.Request) -> None:
+        if request.url.path.startswith("/api/v1/workloads"):
+            world.timeline.skip(10_000)
+
+    world.on_answer = stand_still
+    with pytest.raises(UnreachableError) as caught:
+        _recover(world, tmp_path / "new.db", Search(declared=SPECS))
+    assert caught.value.message == "the run ended before everything could be read"
+    assert not (tmp_path / "new.db").exists()

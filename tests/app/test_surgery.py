@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from reconciler.app.surgery import back_up, forget, set_protection
-from reconciler.core.model import Own
-from reconciler.errors import LockedError, RefusedError, StateError
+from reconciler.app.surgery import back_up, forget, set_protection, set_protections
+from reconciler.core.model import Own, Recorded
+from reconciler.errors import LockedError, RefusedError, StateError, UsageError
 from reconciler.ports import ActionEntry
 from reconciler.state.backups import list_backups
 from reconciler.state.sqlite import open_state
@@ -163,8 +164,19 @@ def test_a_backup_by_hand(path: Path, tmp_path: Path) -> None:
     assert back_up(path, tmp_path / "mine.db", dry_run=False) == tmp_path / "mine.db"
     assert list_backups(path) == []
     assert [back_up(path, None, dry_run=False)] == list_backups(path)
-    with pytest.raises(StateError, match="there is already a file"):
-        back_up(path, tmp_path / "mine.db", dry_run=False)
+    for dry_run in (True, False):
+        with pytest.raises(StateError, match="there is already a file"):
+            back_up(path, tmp_path / "mine.db", dry_run=dry_run)
+
+
+def test_a_backup_makes_no_folders(path: Path, tmp_path: Path) -> None:
+    """One made of a misspelt path would hold a backup that nobody finds again."""
+    for dry_run in (True, False):
+        with pytest.raises(StateError) as caught:
+            back_up(path, tmp_path / "bakcups" / "mine.db", dry_run=dry_run)
+        assert caught.value.message == f"there is no folder {tmp_path / 'bakcups'} for the backup"
+        assert caught.value.hint
+    assert not (tmp_path / "bakcups").exists()
 
 
 def test_a_protection_is_a_run(world: World, path: Path) -> None:
@@ -176,3 +188,47 @@ def test_a_protection_is_a_run(world: World, path: Path) -> None:
     store.close()
     assert runs == [("protect False", {"unprotected": 1}), ("protect True", {"protected": 1})]
     assert [row.protected for row in world.rows()] == [False, False]
+
+
+def test_several_are_protected_at_once(world: World, path: Path) -> None:
+    """Addresses and globs add up, what was so already is said, and it is one run."""
+    shown: list[list[str]] = []
+
+    def confirm(rows: Sequence[Recorded]) -> bool:
+        shown.append([str(row.address) for row in rows])
+        return True
+
+    def protect(*patterns: str) -> tuple[list[str], list[str]]:
+        done = set_protections(path, patterns, protect=True, command="protect", confirm=confirm)
+        return [row.address.name for row in done.changed], [row.address.name for row in done.same]
+
+    assert protect("4501/a") == (["a"], [])
+    assert protect("4501/*", "4501/b") == (["b"], ["a"])
+    assert protect("4501/*") == ([], ["a", "b"])
+    assert shown == [["4501/a"], ["4501/b"]]
+    assert [row.protected for row in world.rows()] == [True, True]
+    store = open_state(path)
+    assert [run.counts for run in store.runs()] == [{"protected": 1}] * 2
+    store.close()
+
+
+def test_a_protection_that_is_declined_or_means_nothing_changes_nothing(path: Path) -> None:
+    """Every pattern has to match a record."""
+    done = set_protections(
+        path, ["4501/*"], protect=True, command="protect", confirm=lambda _: False
+    )
+    assert (done.changed, done.same) == ((), ())
+    with pytest.raises(StateError, match=r"the state has no 4502/\*"):
+        set_protections(path, ["4501/a", "4502/*"], protect=True, command="protect")
+    with pytest.raises(UsageError, match="'a' is not an address"):
+        set_protections(path, ["a"], protect=True, command="protect")
+    store = open_state(path)
+    assert [row.protected for row in store.read()] == [False, False]
+    store.close()
+
+
+def test_what_is_left_of_an_older_create_has_nothing_to_protect(world: World, path: Path) -> None:
+    """One record for each address: the newest."""
+    world.record(dataclasses.replace(world.row("a"), op="0", own=Own.HAUNTED, id=None))
+    done = set_protections(path, ["4501/a"], protect=True, command="protect")
+    assert [row.own for row in done.changed] == [Own.ACCEPTED]

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
+from reconciler.core import redact
 from reconciler.core.diff import ABSENT, FieldChange, Origin
 from reconciler.core.digest import digest
 from reconciler.core.judging import OnDrift
@@ -41,6 +43,7 @@ from reconciler.core.plan import (
 )
 from reconciler.errors import Where
 from tests.factories import (
+    LINEAGE,
     NOW,
     make_address,
     make_desired,
@@ -829,3 +832,20 @@ def test_what_cannot_be_counted_is_said_of_both_sides() -> None:
     """A kind whose GPUs nobody can count makes the effect unknown, not nothing."""
     strange = make_desired(manifest={"apiVersion": "example.com/v1", "kind": "Strange"})
     assert decide(strange, ROW).gpus == GpuEffect(before=1, after=0, known=False, since=NOW)
+
+
+def test_rules_that_hide_more_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An upgrade of this program must not look as if everybody had edited their specs."""
+    desired = make_desired(manifest=make_manifest() | {"door": {"pin": "1234"}})
+    row = make_recorded(desired)
+    monkeypatch.setattr(redact, "_LAST_WORDS", {*redact._LAST_WORDS, "pin"})
+    monkeypatch.setattr(redact, "_HINTS", (*redact._HINTS, (b"pin", re.compile(rb"pin"))))
+    monkeypatch.setattr(redact, "looks_secret", redact.looks_secret.__wrapped__)
+    monkeypatch.setattr(redact, "_has_hint_cached", redact._has_hint)
+
+    same = decide(desired, row, make_remote(row, desired))
+    other = make_desired(manifest=make_manifest() | {"door": {"pin": "4321"}})
+
+    assert redact.Redactor(LINEAGE).redact(desired.spec) != row.spec
+    assert isinstance(same, Keep)
+    assert isinstance(decide(other, row, make_remote(row, desired)), Replace)

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reconciler.core.diagnostics import Diagnostic, Severity
-from reconciler.core.model import Desired, OnRemove, Own, Purpose
+from reconciler.core.model import Desired, OnRemove, Own, Purpose, Recorded
 from reconciler.core.plan import Create, Delete
 from reconciler.core.planner import make_plan
 from reconciler.core.renames import Rename, find_renames
@@ -59,9 +59,9 @@ def test_a_rename_is_said_where_the_new_name_stands() -> None:
         Diagnostic(
             severity=Severity.WARNING,
             code="renamed-workload",
-            message="4501/old is deleted and 4501/new created with the same content: an address is "
-            "the server's own identity and cannot be changed, so what 4501/old does is stopped, "
-            "and starts anew under its new address",
+            message="4501/old is deleted and 4501/new created with the same content: if this is "
+            "meant as a rename, an address is the server's own identity and cannot be changed; "
+            "what 4501/old does is stopped, and starts anew",
             where=Where(file="new.yaml", line=3),
             hint="to leave it alone, keep its name and project (4501/old, last declared in "
             "old.yaml)",
@@ -83,13 +83,11 @@ def test_the_name_may_change_wherever_it_stands_alone() -> None:
 
 
 def test_a_move_to_another_project_is_a_rename() -> None:
-    """Projects are part of the address; the same project comes first where there is a choice."""
-    here, there = make_desired("1/a"), make_desired("2/a")
-    assert renames([here], [there]) == ["1/a -> 2/a"]
-    assert renames([here, make_desired("2/b")], [make_desired("2/c"), make_desired("3/d")]) == [
-        "2/b -> 2/c",
-        "1/a -> 3/d",
-    ]
+    """Under the same name; and another name within the project comes first."""
+    here = make_desired("1/a")
+    assert renames([here], [make_desired("2/a")]) == ["1/a -> 2/a"]
+    assert renames([here], [make_desired("2/a"), make_desired("1/b")]) == ["1/a -> 1/b"]
+    assert renames([here], [make_desired("2/b")]) == []
 
 
 def test_what_else_is_different_is_no_rename() -> None:
@@ -121,13 +119,14 @@ def test_what_is_forgotten_held_or_made_again_is_no_rename() -> None:
         old, lifecycle=dataclasses.replace(old.lifecycle, on_remove=OnRemove.FORGET)
     )
     begun = make_recorded(old, own=Own.DELETING, purpose=Purpose.REMOVED)
-    for rows, options, expected in (
+    cases: list[tuple[list[Recorded], dict[str, Any], list[str]]] = [
         ([make_recorded(old)], {"no_delete": True}, []),
         ([make_recorded(old)], {"no_create": True}, []),
         ([make_recorded(old)], {"destroying": True}, ["1/a -> 1/b"]),
         ([begun], {}, ["1/a -> 1/b"]),
         ([forgotten], {}, []),
-    ):
+    ]
+    for rows, options, expected in cases:
         plan = plan_for([new], rows, **options)
         assert _told(find_renames(plan.actions, REDACTOR)) == expected, options
 

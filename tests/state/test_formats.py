@@ -7,7 +7,6 @@ import json
 import os
 import shutil
 import sqlite3
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -23,7 +22,7 @@ from reconciler.state import database, migrations
 from reconciler.state.backups import list_backups
 from reconciler.state.rows import from_row
 from reconciler.state.sqlite import SqliteStore, open_state
-from tests.state.test_files import KilledError
+from tests.state.test_files import KilledError, opened
 
 FIXTURES = Path(__file__).parent / "fixtures"
 FORMATS = sorted(folder.name for folder in FIXTURES.iterdir() if folder.name.startswith("format-"))
@@ -39,16 +38,6 @@ def folder(request: pytest.FixtureRequest) -> Path:
 def path(folder: Path, tmp_path: Path) -> Path:
     """A copy of its state."""
     return Path(shutil.copy(folder / "state.db", tmp_path / "state.db"))
-
-
-@contextlib.contextmanager
-def opened(path: Path) -> Iterator[SqliteStore]:
-    """Open a state for a while."""
-    store = open_state(path)
-    try:
-        yield store
-    finally:
-        store.close()
 
 
 def answers(folder: Path) -> dict[str, Remote]:

@@ -1,0 +1,102 @@
+"""Everything that the server shows in some projects, each workload read by its id."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from typing import TypeVar
+
+from reconciler.app.session import Session
+from reconciler.core.answers import Accepted, Answer, Listed, Method, NotFound
+from reconciler.core.model import Remote
+from reconciler.core.retry import Tries
+from reconciler.engine.dispatcher import HaltedError
+from reconciler.errors import UnreachableError
+
+Kept = TypeVar("Kept")
+
+# As many as wait for an answer at once; how many are sent is for the dispatcher to say.
+_READERS = 1024
+
+
+async def list_ids(session: Session, projects: Sequence[str]) -> list[str]:
+    """Everything that lives in the projects; raises UnreachableError without a list to believe."""
+    ids: list[str] = []
+    for project in projects:
+        answer = await _list(session, project)
+        if not (isinstance(answer, Listed) and answer.trusted):
+            words = answer.message or type(answer).__name__
+            raise UnreachableError(
+                f"the server's list of project {project} cannot be used: {words}",
+                hint="adopt the workloads one by one: reconciler state adopt ADDRESS --id ID",
+            )
+        ids += answer.ids
+    return list(dict.fromkeys(ids))
+
+
+async def read_each(
+    session: Session, ids: Sequence[str], keep: Callable[[Remote], Kept]
+) -> dict[str, Kept | None]:
+    """What `keep` makes of each listed workload, in the order of the ids.
+
+    None for one that is gone meanwhile or was not submitted through this API. Raises
+    UnreachableError for one that cannot be read: a state that lacks it would be worse than none.
+    """
+    found: dict[str, Kept | None] = {}
+    queue = iter(ids)
+
+    async def read_on() -> None:
+        # What `keep` drops of a body is gone before this waits for its next turn.
+        for workload_id in queue:
+            found[workload_id] = _keep(await read_by_id(session, workload_id), workload_id, keep)
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            for _ in range(min(_READERS, len(ids))):
+                group.create_task(read_on())
+    except* UnreachableError as errors:
+        raise errors.exceptions[0] from None
+    return {workload_id: found[workload_id] for workload_id in ids}
+
+
+async def read_by_id(session: Session, workload_id: str) -> Answer:
+    """GET one workload; raises UnreachableError where the run ends before that."""
+    with _unless_ended():
+        return await session.dispatcher.send(Method.GET, partial(_read, session, workload_id))
+
+
+async def _list(session: Session, project: str) -> Answer:
+    with _unless_ended():
+        return await session.dispatcher.send(Method.GET, lambda _: session.api.find_all(project))
+
+
+async def _read(session: Session, workload_id: str, _: Tries) -> Answer:
+    return await session.api.read(workload_id)
+
+
+def _keep(answer: Answer, workload_id: str, keep: Callable[[Remote], Kept]) -> Kept | None:
+    match answer:
+        case Accepted(remote=remote):
+            return None if remote.is_gone else keep(remote)
+        case NotFound(trusted=True):
+            return None
+        case _:
+            words = answer.message or type(answer).__name__
+            raise UnreachableError(
+                f"workload {workload_id} is listed and cannot be read: {words}",
+                hint="nothing was written; run it again",
+            )
+
+
+@contextmanager
+def _unless_ended() -> Iterator[None]:
+    """A run that ends while it is still reading has not seen everything."""
+    try:
+        yield
+    except HaltedError:
+        raise UnreachableError(
+            "the run ended before everything could be read",
+            hint="give it more --deadline; nothing was written",
+        ) from None
