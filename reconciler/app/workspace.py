@@ -54,8 +54,11 @@ def open_workspace(paths: Sequence[Path], flags: Flags, environ: Mapping[str, st
     Raises InvalidInputError when a path does not exist.
     """
     from reconciler.app.settings import resolve_settings
+    from reconciler.specs.loading import load_specs
 
-    root, config, loaded = read_repository(paths, flags.config)
+    root, config = find_repository(paths, flags.config)
+    # All of it is read, whatever part is asked for.
+    loaded = load_specs(paths, root=root, config=config)
     settings = resolve_settings(flags, config, root=root, environ=environ)
     return Workspace(
         settings=settings,
@@ -68,21 +71,18 @@ def open_workspace(paths: Sequence[Path], flags: Flags, environ: Mapping[str, st
     )
 
 
-def read_repository(paths: Sequence[Path], given: Path | None) -> tuple[Path, Config, Loaded]:
-    """Read the repository that the paths belong to, all of it, whatever part is asked for.
+def find_repository(paths: Sequence[Path], given: Path | None) -> tuple[Path, Config]:
+    """Find the repository that the paths belong to: its root, and the configuration for it.
 
-    Returns its root, its configuration (the `given` one, if any), and what it declares. Raises
-    InvalidInputError when a path does not exist.
+    The configuration is the `given` one, if any. Raises InvalidInputError when a path does not
+    exist.
     """
-    from reconciler.specs.loading import load_specs
-
     for path in paths:
         if str(path) != "-" and not path.exists():
             raise InvalidInputError(f"there is nothing at {path}", hint="give an existing folder")
     first = next((path for path in paths if str(path) != "-"), Path())
     root = find_root(first if first.is_dir() else first.parent)
-    config = _read_config(given, root)
-    return root, config, load_specs(paths, root=root, config=config)
+    return root, _read_config(given, root)
 
 
 def settings_here(folder: Path, flags: Flags, environ: Mapping[str, str]) -> Settings:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +16,8 @@ def wanted_excerpts(console: Console) -> Excerpts | None:
     """Excerpts for a terminal and for --verbose; elsewhere a finding is what programs expect."""
     if not (console.verbose or sys.stdout.isatty()):
         return None
+    import shutil
+
     from reconciler.report.excerpts import Excerpts
 
     return Excerpts(line_of=Lines().of, width=shutil.get_terminal_size((100, 24)).columns)

@@ -38,6 +38,13 @@ if TYPE_CHECKING:
     metavar="N",
     help="Show no more than N errors, and what comes before them.",
 )
+@click.option(
+    "--no-cache",
+    is_flag=True,
+    envvar="RECONCILER_NO_CACHE",
+    show_envvar=True,
+    help="Check everything, even if nothing has changed since it was valid.",
+)
 @state_options
 @output_options("text", "json", "github", "sarif", "junit", "gitlab")
 def validate(
@@ -45,6 +52,7 @@ def validate(
     changed_since: str | None,
     fail_on: str,
     max_errors: int | None,
+    no_cache: bool,
     **options: Any,
 ) -> int:
     """Check the specs in PATH (default: here) without network or credentials.
@@ -52,22 +60,36 @@ def validate(
     Exits with 3 when anything is wrong, after reporting all of it. All specs of the repository are
     read, whatever part is asked for, since some mistakes only show between them.
     """
-    from reconciler.app.workspace import open_workspace
-    from reconciler.cli.options import flags_from
+    from reconciler.app.checking import Memory, cache_folder
+    from reconciler.app.workspace import find_repository
     from reconciler.core.diagnostics import has_errors
     from reconciler.errors import InvalidInputError
+    from reconciler.specs.loading import load_specs
 
     console = Console.of(options)
-    workspace = open_workspace(paths or (Path(),), flags_from(options), os.environ)
-    if not workspace.desired and not workspace.diagnostics:
+    paths = paths or (Path(),)
+    root, config = find_repository(paths, options["config"])
+    # The other formats name the files that were found valid, which nobody remembers.
+    is_plain = all(output.format in ("text", "json") for output in console.outputs)
+    remembers = is_plain and not (no_cache or changed_since)
+    memory = Memory(cache_folder(os.environ), paths, root, config) if remembers else None
+    if memory and (verdict := memory.recall()):
+        _emit_here(console, (), verdict.workloads, verdict.files)
+        return 0
+    digests: dict[str, bytes] | None = {} if memory else None
+    whole = load_specs(paths, root=root, config=config, digests=digests)
+    loaded = whole.asked()
+    if memory and digests:
+        memory.remember(whole, loaded, digests)
+    _note_hidden(console, whole, loaded, "about what was not asked for")
+    if not loaded.desired and not loaded.diagnostics:
         raise InvalidInputError(
             "no specs were found", hint="give the folder that holds them; *.yaml, *.yml and *.json"
         )
-    root = workspace.settings.root
-    loaded = _narrow(workspace.loaded, root, changed_since, console)
+    loaded = _narrow(loaded, root, changed_since, console)
     found = loaded.diagnostics
     shown = _first(found, max_errors)
-    _emit_here(console, loaded, shown)
+    _emit_here(console, _named(shown, loaded.prefix), len(loaded.desired), loaded.files)
     if any(output.format not in ("text", "json") for output in console.outputs):
         _emit_from_checkout(console, loaded, shown, root, fail_on)
     if len(shown) < len(found):
@@ -75,15 +97,24 @@ def validate(
     return 3 if has_errors(found) or (found and fail_on == "warning") else 0
 
 
-def _emit_here(console: Console, loaded: Loaded, shown: Sequence[Diagnostic]) -> None:
+def _emit_here(console: Console, found: Sequence[Diagnostic], workloads: int, files: int) -> None:
     """The formats whose reader opens a file from the working directory."""
+    console.emit("json", lambda: _to_json(found))
+    console.emit("text", lambda: _to_text(console, found, workloads, files))
+
+
+def _to_json(found: Sequence[Diagnostic]) -> str:
     from reconciler.report.documents import diagnostics_document, to_text
 
-    found = _named(shown, loaded.prefix)
-    counted = (len(loaded.targeted), loaded.targeted_files)
-    console.emit("json", lambda: to_text(diagnostics_document(found)))
+    return to_text(diagnostics_document(found))
+
+
+def _to_text(console: Console, found: Sequence[Diagnostic], workloads: int, files: int) -> str:
+    from reconciler.report.findings import FindingsText
+
     excerpts = wanted_excerpts(console) if console.has("text") else None
-    console.emit("text", lambda: console.text().validation(found, *counted, excerpts))
+    text = FindingsText(console.paint())
+    return text.validation(found, workloads, files, excerpts)
 
 
 def _emit_from_checkout(
@@ -92,19 +123,20 @@ def _emit_from_checkout(
     """The formats of CI servers, which know files by their path in the checkout."""
     from reconciler.core.diagnostics import Severity
     from reconciler.report.documents import to_text
+    from reconciler.report.findings import FindingsText
     from reconciler.report.github import annotations_text
     from reconciler.report.gitlab import code_quality_document
     from reconciler.report.junit import junit_text
+    from reconciler.report.paint import Paint
     from reconciler.report.sarif import sarif_document
-    from reconciler.report.text import Text
     from reconciler.specs.codes import CODES
     from reconciler.specs.loaded import display_name
 
     prefix = _prefix_in_checkout(root, loaded.prefix)
     found = _named(shown, prefix)
-    verdict = Text().validation_verdict(found, len(loaded.targeted), loaded.targeted_files)
+    verdict = FindingsText(Paint()).verdict(found, len(loaded.desired), loaded.files)
     meanings = {name: code.meaning for name, code in CODES.items()}
-    files = {display_name(one.source.file, prefix) for one in loaded.targeted}
+    files = {display_name(one.source.file, prefix) for one in loaded.desired}
     console.emit("github", lambda: annotations_text(found, verdict))
     console.emit("gitlab", lambda: to_text(code_quality_document(found)))
     console.emit("junit", lambda: junit_text(found, files, Severity(fail_on)))
@@ -117,10 +149,15 @@ def _narrow(loaded: Loaded, root: Path, revision: str | None, console: Console) 
     from reconciler.specs.changes import changed_files
 
     narrowed = loaded.about(changed_files(root, revision))
-    hidden = len(loaded.diagnostics) - len(narrowed.diagnostics)
-    if hidden:
-        console.note(f"{hidden} findings have nothing to do with changes since {revision}")
+    _note_hidden(console, loaded, narrowed, f"not about changes since {revision}")
     return narrowed
+
+
+def _note_hidden(console: Console, whole: Loaded, part: Loaded, why: str) -> None:
+    hidden = len(whole.diagnostics) - len(part.diagnostics)
+    if hidden:
+        findings = "1 finding is" if hidden == 1 else f"{hidden} findings are"
+        console.note(f"{findings} not shown: {why}")
 
 
 def _named(found: Sequence[Diagnostic], prefix: str) -> list[Diagnostic]:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from reconciler.core.diagnostics import Diagnostic, Severity
 from reconciler.errors import Where
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Code:
+class Code(NamedTuple):
     """What a code means, and how bad it is where the finding does not say otherwise.
 
     A `suppressible` one is about what a spec asks for; the others say that it cannot be relied on.
@@ -58,6 +57,8 @@ CODES: dict[str, Code] = {
     "bad-merge": Code(meaning="a merge key (<<) whose value is not a mapping"),
     "too-deep": Code(meaning="a document is nested more than 100 levels deep"),
     "too-big": Code(meaning="a document has more than 100,000 values once aliases are expanded"),
+    "too-many-documents": Code(meaning="a file holds more than 10,000 documents"),
+    "too-many-findings": Code(meaning="a document or spec has more than 1,000 findings"),
     "ambiguous-yaml": _about_content(
         "a plain value that YAML 1.1 and 1.2 read differently; an error in a base64 manifest",
         _WARNING,
@@ -111,6 +112,15 @@ CODES: dict[str, Code] = {
     "bad-restart-policy": _about_content("a restartPolicy that the kind does not allow"),
     "bad-selector": _about_content("a selector that does not find the pods of its own template"),
     "bad-count": _about_content("a number of pods that is no number, or negative"),
+    "bad-volume": _about_content("volumes and mounts of a pod that do not fit together"),
+    "bad-port": _about_content("a port whose name Kubernetes refuses, or that two ports have"),
+    "bad-env": _about_content("a variable that is given twice, or in two ways"),
+    "bad-probe": _about_content("a probe that does not look in exactly one way"),
+    "bad-placement": _about_content("a toleration or label expression that contradicts itself"),
+    "bad-rollout": _about_content("a way of replacing or counting pods that cannot be gone"),
+    "bad-role": _about_content(
+        "a role of a training job that its operator does not know, or does not find its way in"
+    ),
     "bad-schedule": _about_content("a schedule that the CronJob controller cannot read"),
     "bad-quantity": _about_content(
         "an amount of a resource that cannot be read, or above its limit"
@@ -127,6 +137,17 @@ CODES: dict[str, Code] = {
     "kubernetes-wrong-type": _about_content("a value of another type than Kubernetes takes"),
     "kubernetes-invalid-value": _about_content("a value that Kubernetes does not allow"),
 }
+
+
+# Nobody reads more of them, and each takes time: a place, a suggestion.
+MOST_FINDINGS = 1000
+
+
+def say_too_many(where: Where, address: str = "") -> Diagnostic:
+    """Say that no more is looked for at a place; an error, since more may be wrong."""
+    message = f"more than {MOST_FINDINGS:,} findings, so the rest is not looked for"
+    hint = "is this the file that was meant?"
+    return finding("too-many-findings", message, where, hint=hint, address=address)
 
 
 def finding(

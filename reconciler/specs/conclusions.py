@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from reconciler.core.model import (
@@ -22,10 +22,11 @@ from reconciler.specs.drafts import INLINE, Draft
 def conclude(draft: Draft, address: Address) -> Desired:
     """Return what a draft without errors declares."""
     spec = effective(draft.value, address)
-    start = draft.document.where
+    document = draft.document
+    line, column = document.page.position(document.first)
     return Desired(
         address=address,
-        source=Where(file=start.file, line=start.line, column=start.column),
+        source=Where(file=document.page.file, line=line, column=column),
         metadata=spec["metadata"],
         manifest=spec[INLINE],
         encoded=draft.encoded,
@@ -34,13 +35,16 @@ def conclude(draft: Draft, address: Address) -> Desired:
 
 
 def _lifecycle(given: Mapping[str, Any]) -> Lifecycle:
-    missing = given.get("onMissing")
-    return Lifecycle(
-        protect=given.get("protect", False),
-        on_remove=OnRemove(given.get("onRemove", OnRemove.DELETE)),
-        on_missing=None if missing is None else OnMissing(missing),
-        on_change=OnChange(given.get("onChange", OnChange.REPLACE)),
-        on_failed=OnFailed(given.get("onFailed", OnFailed.KEEP)),
-        wave=int(given.get("wave", 0)),
-        ignore_changes=tuple(given.get("ignoreChanges", ())),
-    )
+    return Lifecycle(**{_FIELDS[key][0]: _FIELDS[key][1](value) for key, value in given.items()})
+
+
+# By the name in a spec: the name in the model, and what makes its value.
+_FIELDS: Mapping[str, tuple[str, Callable[[Any], Any]]] = {
+    "protect": ("protect", bool),
+    "onRemove": ("on_remove", OnRemove),
+    "onMissing": ("on_missing", OnMissing),
+    "onChange": ("on_change", OnChange),
+    "onFailed": ("on_failed", OnFailed),
+    "wave": ("wave", int),
+    "ignoreChanges": ("ignore_changes", tuple),
+}

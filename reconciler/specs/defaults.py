@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from reconciler.core.diagnostics import Diagnostic, has_errors
 from reconciler.specs.codes import finding
@@ -16,12 +15,11 @@ from reconciler.specs.placing import say_breaches
 from reconciler.specs.shapes import find_breaches, shipped_shape
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Chain:
+class Chain(NamedTuple):
     """The defaults that reach a folder, the root's first; `broken` if some could not be used."""
 
+    value: dict[str, Any]
     layers: tuple[Document, ...] = ()
-    value: dict[str, Any] = field(default_factory=dict)
     broken: bool = False
 
 
@@ -40,7 +38,7 @@ class Defaults:
         """Return what holds in a folder, given relative to the root; the root itself is empty."""
         known = self._chains.get(folder)
         if known is None:
-            above = self.reaching(folder.rpartition("/")[0]) if folder else Chain()
+            above = self.reaching(folder.rpartition("/")[0]) if folder else Chain(value={})
             known = self._chains[folder] = self._extend(above, folder)
         return known
 

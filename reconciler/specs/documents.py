@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from reconciler.core.diagnostics import Diagnostic, has_errors
 from reconciler.errors import Where
@@ -13,8 +12,7 @@ from reconciler.specs.pages import Page
 from reconciler.specs.quickreader import read_quickly
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Document:
+class Document(NamedTuple):
     """One document of a page. Positions are not kept but read again from its slice on demand.
 
     Thousands of files are read, few have findings, and a tree weighs many times its text.
@@ -49,8 +47,7 @@ class Document:
         return _read_trees(self.page, [], self.start, self.end)[0].root
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reading:
+class Reading(NamedTuple):
     """What a page holds, and what is wrong with it as a text."""
 
     documents: tuple[Document, ...]

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from functools import reduce
-from typing import Any
+from typing import Any, NamedTuple
 
 from reconciler.core.diagnostics import Diagnostic
 from reconciler.specs.codes import finding
@@ -22,13 +21,12 @@ from reconciler.specs.placing import say_at
 INLINE, IN_FILE, ENCODED = FORMS = ("manifest", "manifestFile", "manifestBase64Encoded")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Draft:
+class Draft(NamedTuple):
     """An effective spec before it is checked.
 
     `value` has the manifest in it wherever it was written, `manifest` is the document it came
-    from if that is another one, `pulled` the real path of its file. `broken` says that a finding
-    has been made already which leaves the spec incomplete.
+    from if that is another one, `pulled` the real path of its file and `named` what findings call
+    it. `broken` says that a finding has been made already which leaves the spec incomplete.
     """
 
     document: Document
@@ -37,6 +35,7 @@ class Draft:
     manifest: Document | None = None
     encoded: bool = False
     pulled: str = ""
+    named: str = ""
     broken: bool = False
 
     @property
@@ -44,6 +43,12 @@ class Draft:
         """Every document that parts of the value may come from, the spec's own first."""
         manifest = () if self.manifest is None else (self.manifest,)
         return (self.document, *self.chain.layers, *manifest)
+
+    @property
+    def files(self) -> set[str]:
+        """The names of all files that parts of the value come from, or were to."""
+        names = {document.page.file for document in self.documents}
+        return names | {self.named} if self.named else names
 
     def tree(self) -> Node:
         """Build the same value again with the place of every part of it."""
@@ -81,7 +86,7 @@ def compose(document: Document, chain: Chain, library: Library, found: list[Diag
 
 def writer_of(draft: Draft, key: str) -> Document:
     """Return the document, of a spec and its defaults, that decided about a top-level key."""
-    nearest = (draft.document, *reversed(draft.chain.layers))
+    nearest: tuple[Document, ...] = (draft.document, *reversed(draft.chain.layers))
     return next(one for one in nearest if key in one.value)
 
 
@@ -95,12 +100,12 @@ def looks_like_spec(value: Any) -> bool:
 
 
 def _without(draft: Draft, *keys: str) -> Draft:
-    return replace(draft, value={k: v for k, v in draft.value.items() if k not in keys})
+    return draft._replace(value={k: v for k, v in draft.value.items() if k not in keys})
 
 
 def _fail(draft: Draft) -> Draft:
     """Leave the reference as it stands: what it refers to has had its finding."""
-    return replace(_without(draft, INLINE), broken=True)
+    return _without(draft, INLINE)._replace(broken=True)
 
 
 def _lay_in_file(draft: Draft, library: Library, found: list[Diagnostic]) -> Draft:
@@ -110,7 +115,7 @@ def _lay_in_file(draft: Draft, library: Library, found: list[Diagnostic]) -> Dra
         found.append(_say(draft, target.code, f"'{path}' {target.message}", hint=target.hint))
         return _fail(draft)
     reading = library.read(target)
-    pulled = replace(draft, pulled=target.real)
+    pulled = draft._replace(pulled=target.real, named=target.name)
     if not reading.documents:
         return _fail(pulled)
     if looks_like_spec(reading.documents[0].value):
@@ -145,12 +150,12 @@ def _lay_in_encoded(draft: Draft, library: Library, found: list[Diagnostic]) -> 
     manifest = _only_mapping(reading, found) if reading.documents else None
     if manifest is None:
         return _fail(draft)
-    return replace(_complete(draft, manifest, manifest.value), encoded=True)
+    return _complete(draft, manifest, manifest.value)._replace(encoded=True)
 
 
 def _complete(draft: Draft, manifest: Document, value: dict[str, Any]) -> Draft:
     rest = _without(draft, *FORMS)
-    return replace(rest, manifest=manifest, value={**rest.value, INLINE: value})
+    return rest._replace(manifest=manifest, value={**rest.value, INLINE: value})
 
 
 def _only_mapping(reading: Reading, found: list[Diagnostic]) -> Document | None:

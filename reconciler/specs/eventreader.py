@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 
 import yaml
 
-from reconciler.specs.nodes import MAX_DEPTH, MAX_VALUES, Quick
+from reconciler.specs.nodes import MAX_DEPTH, MAX_DOCUMENTS, MAX_VALUES, Quick
 from reconciler.specs.scalars import TELLING, read_plain
 from reconciler.specs.yamlreader import FORBIDDEN, LOADER
 
@@ -37,6 +37,8 @@ def _read_documents(text: str) -> list[Quick]:
         first = following()
         value, last = _read_value(first, following)
         start, end = end, following().end_mark.index
+        if len(documents) == MAX_DOCUMENTS:
+            raise _DeclineError
         documents.append(Quick(start, end, first.start_mark.index, last, value))
     return documents
 

@@ -6,6 +6,7 @@ import os
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from reconciler.core.diagnostics import Diagnostic
 from reconciler.errors import Where
@@ -21,12 +22,11 @@ MAX_LINKED_FOLDERS = 1000
 _MISNAMED = ("_defaults.yml", "_defaults.json", "_default.yaml", "_default.yml")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
+class Found(NamedTuple):
     """A file to read: its name relative to the root, where it is, and its real path."""
 
     name: str
-    path: Path
+    path: str
     real: str
 
 
@@ -39,8 +39,7 @@ class Tree:
     findings: list[Diagnostic] = field(default_factory=list)
 
 
-@dataclass(frozen=True, slots=True)
-class _Folder:
+class _Folder(NamedTuple):
     """A folder still to be listed; `above` are the real paths of the folders it lies in."""
 
     path: str
@@ -119,7 +118,7 @@ class _Walker:
         return None
 
     def sort_in_file(self, folder: _Folder, entry: os.DirEntry[str], name: str, real: str) -> None:
-        found = Found(name=posix_name(name), path=Path(entry.path), real=real)
+        found = Found(name=posix_name(name), path=entry.path, real=real)
         if entry.name == CONFIG_FILE:
             if folder.name:
                 self.note_nested(found.name)

@@ -43,19 +43,22 @@ class _UnknownError(Exception):
 
 def make_gate(schema: Any) -> Gate:
     """Build the gate of a schema that stands by itself."""
-    try:
-        return _Maker(schema).make(schema, at_root=True)
-    except (_UnknownError, RecursionError, re.error, *_MISSHAPEN):
-        # Whatever else a schema may be, jsonschema knows.
-        return _decline
+    return _Maker(schema).try_to_make(schema, at_root=True)
 
 
 class _Maker:
-    """Builds the gates of one schema; of each definition once, since they may be recursive."""
+    """Builds the gates of one schema, and those of its definitions where one is first asked."""
 
     def __init__(self, root: Any) -> None:
         self.definitions: Mapping[str, Any] = root.get("$defs", {}) if type(root) is dict else {}
         self.known: dict[str, Gate] = {}
+
+    def try_to_make(self, schema: Any, *, at_root: bool = False) -> Gate:
+        try:
+            return self.make(schema, at_root=at_root)
+        except (_UnknownError, RecursionError, re.error, *_MISSHAPEN):
+            # Whatever else a schema may be, jsonschema knows.
+            return _decline
 
     def make(self, schema: Any, *, at_root: bool = False) -> Gate:
         if isinstance(schema, bool):
@@ -66,6 +69,9 @@ class _Maker:
             if keyword in _REMARKS or keyword[:2] == "x-" or (at_root and keyword in _AT_ROOT):
                 continue
             if keyword in _FIELDS or (has_fields and keyword == "type" and given == "object"):
+                continue
+            if keyword == "type" and given == "array" and "items" in schema:
+                # The gate of the items asks for a list itself.
                 continue
             gates.append(self.make_one(keyword, given))
         if has_fields:
@@ -89,16 +95,17 @@ class _Maker:
         name = reference.removeprefix("#/$defs/")
         if name not in self.definitions:
             raise _UnknownError
-        known = self.known
-        if name not in known:
-            # While it is made, a definition that refers to itself asks for what will be here.
-            known[name] = self.late(name)
-            known[name] = self.make(self.definitions[name])
-        return known[name]
+        return self.known.setdefault(name, self.late(self.definitions[name]))
 
-    def late(self, name: str) -> Gate:
+    def late(self, definition: Any) -> Gate:
+        """The gate of a definition, made when it is first needed: most never are."""
+        made: Gate | None = None
+
         def fits(value: Any) -> bool:
-            return self.known[name](value)
+            nonlocal made
+            if made is None:
+                made = self.try_to_make(definition)
+            return made(value)
 
         return fits
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 _CLASSES = {
     "alnum": "a-zA-Z0-9",
@@ -30,8 +30,7 @@ class BadPatternError(ValueError):
     """A line is not a pattern; the message says why."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pattern:
+class Pattern(NamedTuple):
     """One pattern: a matcher for each step of a path, None for any number of them."""
 
     steps: tuple[re.Pattern[str] | None, ...]

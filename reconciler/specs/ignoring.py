@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from reconciler.core.diagnostics import Diagnostic
 from reconciler.errors import Where
@@ -15,8 +15,7 @@ from reconciler.specs.pages import Page, decode
 IGNORE_FILE = ".reconcilerignore"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rules:
+class Rules(NamedTuple):
     """The patterns of one file; they speak about paths below its folder."""
 
     folder: str

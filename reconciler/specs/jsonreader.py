@@ -7,7 +7,7 @@ import re
 from typing import Any, NoReturn
 
 from reconciler.core.diagnostics import Diagnostic
-from reconciler.specs.codes import finding
+from reconciler.specs.codes import MOST_FINDINGS, finding, say_too_many
 from reconciler.specs.nodes import MAX_DEPTH, MAX_VALUES, Entry, Node, Parsed
 from reconciler.specs.pages import Page
 from reconciler.specs.scalars import read_float, read_integer
@@ -168,5 +168,8 @@ class _Reader:
         raise _NotJsonError
 
     def say(self, code: str, message: str, start: int, end: int, hint: str = "") -> None:
-        note = self.page.note(start)
-        self.found.append(finding(code, message + note, self.page.where(start, end), hint=hint))
+        where, note = self.page.where(start, end), self.page.note(start)
+        if len(self.found) >= MOST_FINDINGS:
+            self.found.append(say_too_many(where))
+            raise _NotJsonError
+        self.found.append(finding(code, message + note, where, hint=hint))

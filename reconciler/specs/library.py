@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import posixpath
-from collections.abc import Iterator
+from collections.abc import Iterator, MutableMapping
 from pathlib import Path
 
 from reconciler.core.diagnostics import Diagnostic
@@ -16,17 +16,23 @@ from reconciler.specs.pages import decode
 
 
 class Library:
-    """Reads files below a root and remembers what it read."""
+    """Reads files below a root and remembers what it read, its digests if they are wanted."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, digests: MutableMapping[str, bytes] | None = None) -> None:
         self.root = os.path.realpath(root)
+        self._digests = digests
         self._readings: dict[str, Reading] = {}
 
     def read(self, found: Found) -> Reading:
         """Read the documents of a file; trouble becomes a finding of the reading."""
         known = self._readings.get(found.name)
         if known is None:
-            known = self._readings[found.name] = read_file(found.path, found.name)
+            data = read_bytes(found.path)
+            known = self._readings[found.name] = read_data(data, found.name)
+            if self._digests is not None and not isinstance(data, Trouble):
+                from hashlib import sha256
+
+                self._digests[found.name] = sha256(data).digest()
         return known
 
     def findings(self) -> Iterator[Diagnostic]:
@@ -45,10 +51,10 @@ class Library:
         if not is_inside(real, self.root):
             return _OUTSIDE
         name = posixpath.normpath(f"{folder}/{path}" if folder else path)
-        return Found(name=posix_name(name), path=Path(real), real=real)
+        return Found(name=posix_name(name), path=real, real=real)
 
 
-def read_file(path: Path, name: str) -> Reading:
+def read_file(path: str | Path, name: str) -> Reading:
     """Read the documents of one file under the name that findings give it."""
     return read_data(read_bytes(path), name)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 
 from reconciler.core.diagnostics import Diagnostic
@@ -11,7 +11,7 @@ from reconciler.core.model import Address, Desired
 from reconciler.errors import Where
 from reconciler.specs.drafts import Draft
 from reconciler.specs.fileaccess import STDIN
-from reconciler.specs.files import CONFIG_FILE
+from reconciler.specs.files import CONFIG_FILE, DEFAULTS_FILE
 from reconciler.specs.ignoring import IGNORE_FILE
 from reconciler.specs.nodes import place_of_value, resolve_steps
 
@@ -42,39 +42,41 @@ class Loaded:
         """How many files were read as specs."""
         return len(self.sources)
 
-    @property
-    def targeted(self) -> tuple[Desired, ...]:
-        """The specs that lie in the given paths."""
-        return tuple(one for one in self.desired if self._is_target(one.source.file))
-
-    @property
-    def targeted_files(self) -> int:
-        """How many files in the given paths were read as specs."""
-        return sum(map(self._is_target, self.sources))
-
     def about(self, files: Collection[str]) -> Loaded:
         """Narrow to what some files have a part in: the specs made of them, and their findings.
 
         A finding in any file stays if it concerns such a spec, and every finding does if the
         files are among those that decide about all specs.
         """
-        if any(file in self.rules or posixpath.basename(file) in _DECIDING for file in files):
+        return self if self._decide(files) else self._narrow(files.__contains__)
+
+    def asked(self) -> Loaded:
+        """Narrow likewise to the given paths, and to what is wrong with the defaults above them."""
+        if "." in self.targets or self._decide(self.targets):
             return self
-        made = {
-            address
-            for address, draft in self.drafts.items()
-            if any(document.page.file in files for document in draft.documents)
-        }
-        desired = tuple(one for one in self.desired if one.address in made)
+        return self._narrow(self._is_asked)
+
+    def _decide(self, files: Collection[str]) -> bool:
+        return any(file in self.rules or posixpath.basename(file) in _DECIDING for file in files)
+
+    def _narrow(self, is_meant: Callable[[str], bool]) -> Loaded:
+        made = {a: draft for a, draft in self.drafts.items() if any(map(is_meant, draft.files))}
         told = {str(address) for address in made}
-        own = {self.drafts[address].document.page.file for address in made}.union(files)
-        found = (
-            one
-            for one in self.diagnostics
-            if one.address in told or one.where.file in files or one.where.file in self.rules
+        parts = {file for draft in made.values() for file in draft.files}.union(self.rules)
+        own = {draft.document.page.file for draft in made.values()}
+        return replace(
+            self,
+            desired=tuple(one for one in self.desired if one.address in made),
+            diagnostics=tuple(
+                one
+                for one in self.diagnostics
+                if one.address in told
+                or is_meant(one.where.file)
+                # What is not about a spec, but about a file that one is made of.
+                or (not one.address and one.where.file in parts)
+            ),
+            sources=tuple(file for file in self.sources if file in own or is_meant(file)),
         )
-        sources = tuple(file for file in self.sources if file in own)
-        return replace(self, desired=desired, diagnostics=tuple(found), sources=sources)
 
     def locate(self, address: Address, pointer: str) -> Where:
         """Find where a part of an effective spec was written, or the nearest part above it.
@@ -88,10 +90,17 @@ class Loaded:
         """Name the file of a place as a path from the working directory."""
         return display_name(where.file, self.prefix)
 
-    def _is_target(self, file: str) -> bool:
+    def _is_asked(self, file: str) -> bool:
         return file == STDIN or any(
-            target in (".", file) or file.startswith(f"{target}/") for target in self.targets
+            target == file or file.startswith(f"{target}/") or _is_above(file, target)
+            for target in self.targets
         )
+
+
+def _is_above(file: str, target: str) -> bool:
+    """Whether a file holds defaults for a path."""
+    folder, slash, name = file.rpartition("/")
+    return name == DEFAULTS_FILE and target.startswith(folder + slash)
 
 
 def display_name(file: str, prefix: str) -> str:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import gc
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, MutableMapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from reconciler.core.diagnostics import Diagnostic, has_errors, sort_diagnostics
 from reconciler.core.model import Address, Desired
 from reconciler.specs.checks import check, identify
-from reconciler.specs.codes import finding
+from reconciler.specs.codes import MOST_FINDINGS, finding
 from reconciler.specs.conclusions import conclude
 from reconciler.specs.config import Config, absolute, name_below
 from reconciler.specs.defaults import Defaults
@@ -28,26 +29,46 @@ from reconciler.specs.suppressions import Suppressions
 from reconciler.specs.survey import Survey, display_prefix, survey
 from reconciler.specs.together import Neighbours
 
+_MANY = 1000
+# Fewer files are read again before a digest could tell that it need not be.
+WORTH_A_DIGEST = 100
+
 
 def load_specs(
-    paths: Sequence[Path], *, root: Path, config: Config, stdin: BinaryIO | None = None
+    paths: Sequence[Path],
+    *,
+    root: Path,
+    config: Config,
+    stdin: BinaryIO | None = None,
+    digests: MutableMapping[str, bytes] | None = None,
 ) -> Loaded:
     """Read every spec below the root; `-` among the paths reads standard input.
 
     With `-` alone the root's files are not specs, while its defaults and manifests still are used.
-    Nothing is raised for what files hold or are: see `Loaded.diagnostics`.
+    Nothing is raised for what files hold or are: see `Loaded.diagnostics`. `digests` is filled with
+    the SHA-256 of each file that is read, by its name, where they are enough to be worth it.
     """
     # Thousands of documents hold no cycles, and looking for some takes as long as reading them.
     with _collector_at_rest():
-        return _load(paths, absolute(root), config, stdin)
+        loaded = _load(paths, absolute(root), config, stdin, digests)
+        if loaded.files > _MANY:
+            # Nor does it pay ever to look at them again.
+            gc.freeze()
+        return loaded
 
 
-def _load(paths: Sequence[Path], root: Path, config: Config, stdin: BinaryIO | None) -> Loaded:
+def _load(
+    paths: Sequence[Path],
+    root: Path,
+    config: Config,
+    stdin: BinaryIO | None,
+    digests: MutableMapping[str, bytes] | None,
+) -> Loaded:
     bench = _Bench(config=config, found=list(config.diagnostics))
     bench.policies = load_policies(config, root, bench.found)
     bench.suppressions.configured = config.suppressions
     surveyed = survey(paths, root, config)
-    library = Library(root)
+    library = Library(root, digests if len(surveyed.tree.specs) >= WORTH_A_DIGEST else None)
     defaults = Defaults(surveyed.tree.defaults, library)
     files = _read_all(surveyed, library, stdin)
     candidates = [one for file in files for one in _compose_file(file, defaults, library)]
@@ -80,8 +101,7 @@ def _collector_at_rest() -> Iterator[None]:
             gc.enable()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _File:
+class _File(NamedTuple):
     """A file of specs, read; standard input has no real path."""
 
     name: str
@@ -89,8 +109,7 @@ class _File:
     reading: Reading
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Candidate:
+class _Candidate(NamedTuple):
     """A document that may be a spec, with what was found while composing it."""
 
     file: _File
@@ -126,7 +145,7 @@ class _Bench:
 
     def compare(self) -> None:
         """Check the specs beside each other, and what suppressions were good for."""
-        self.found += self.suppressions.findings()
+        self.found += islice(self.suppressions.findings(), MOST_FINDINGS)
         self.found += Neighbours(self.desired, self.drafts).check(self.config.budgets)
         if not has_errors(self.found):
             # Behind an error, rules may not have looked at all.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from reconciler.errors import Where
 from reconciler.specs.pages import Page
@@ -14,6 +14,7 @@ Step = str | int
 # The bounds of every document, aliases expanded.
 MAX_DEPTH = 100
 MAX_VALUES = 100_000
+MAX_DOCUMENTS = 10_000
 
 
 @dataclass(slots=True)
@@ -48,8 +49,7 @@ class Node:
 Entry = tuple[Node, Node]
 
 
-@dataclass(frozen=True, slots=True)
-class Quick:
+class Quick(NamedTuple):
     """One document: its slice of the text, where its content begins and ends, and its value."""
 
     start: int
@@ -59,8 +59,7 @@ class Quick:
     value: Any
 
 
-@dataclass(slots=True, kw_only=True)
-class Parsed:
+class Parsed(NamedTuple):
     """One document of a text: its slice, its tree, and whether a scalar in it is ambiguous."""
 
     start: int

@@ -5,9 +5,8 @@ from __future__ import annotations
 import codecs
 import re
 from bisect import bisect_right
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from reconciler.core.diagnostics import Diagnostic
 from reconciler.errors import Where
@@ -26,8 +25,7 @@ _FOREIGN_MARKS = (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Page:
+class Page(NamedTuple):
     """A text and where it stands; `inside` is the field that a decoded text was taken from.
 
     Offsets count characters, and only a line feed ends a line, as in an editor.
@@ -43,8 +41,8 @@ class Page:
         if self.inside is not None:
             return self.inside
         end = max(start, start + len(self.text[start:end].rstrip()))
-        line, column = self._position(start)
-        end_line, end_column = self._position(end)
+        line, column = self.position(start)
+        end_line, end_column = self.position(end)
         return Where(
             file=self.file, line=line, column=column, end_line=end_line, end_column=end_column
         )
@@ -53,10 +51,11 @@ class Page:
         """Say where in a decoded text an offset is, since no file shows that line."""
         if self.inside is None:
             return ""
-        line, column = self._position(start)
+        line, column = self.position(start)
         return f" (line {line}, column {column} of the decoded text)"
 
-    def _position(self, offset: int) -> tuple[int, int]:
+    def position(self, offset: int) -> tuple[int, int]:
+        """Turn an offset into a line and a column, both from 1."""
         if offset < _NEAR:
             line_start = self.text.rfind("\n", 0, offset) + 1
             return self.text.count("\n", 0, offset) + 1, offset - line_start + 1

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from reconciler.core.diagnostics import Diagnostic, Severity
 from reconciler.errors import Where
@@ -23,8 +22,7 @@ _LISTS = ("x-kinds", "x-projects", "x-paths")
 _TEXTS = ("x-id", "x-message", "x-docs")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
+class Verdict(NamedTuple):
     """What a policy says of one violation."""
 
     code: str
@@ -33,8 +31,7 @@ class Verdict:
     severity: Severity | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Policy:
+class Policy(NamedTuple):
     """One schema of `policies:`, and which specs it is about; left out, about every one.
 
     `kinds` are globs on the manifest's kind, `projects` on a project's id or alias, `paths`

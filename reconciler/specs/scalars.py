@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 # Section 10.3.2 of the YAML 1.2.2 specification.
 _NULL = frozenset({"", "~", "null", "Null", "NULL"})
@@ -41,8 +40,7 @@ _ALIKE = re.compile(r"(?:0|[1-9][0-9]{0,17})(?:\.[0-9]{1,17}|m|[KMGTP]i?)?\Z|--?
 _WORDS = frozenset({"yes", "no", "on", "off", "y", "n"})
 
 
-@dataclass(frozen=True, slots=True)
-class Plain:
+class Plain(NamedTuple):
     """The value of a plain scalar; `older` is the reading of YAML 1.1 where it differs.
 
     `problem` says why a number cannot be used; `is_date` that 1.1 makes a date of this string.

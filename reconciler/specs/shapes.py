@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
-from typing import TYPE_CHECKING, Any
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from reconciler.resources import load_schema
+from reconciler.specs.codes import MOST_FINDINGS
 from reconciler.specs.gates import make_gate
 from reconciler.specs.nodes import Step
 from reconciler.specs.notes import collect_notes
@@ -20,8 +21,7 @@ if TYPE_CHECKING:
 Fault = Any
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Breach:
+class Breach(NamedTuple):
     """One violation: at a path, pointing at its key or at its value.
 
     `wants_quotes` where a string is wanted, and the value as written would be one in quotes.
@@ -34,7 +34,7 @@ class Breach:
     hint: str = ""
     at_key: bool = False
     wants_quotes: bool = False
-    notes: Mapping[str, str] = field(default_factory=dict, compare=False)
+    notes: Mapping[str, str] = MappingProxyType({})
 
 
 class Shape:
@@ -79,7 +79,9 @@ def find_breaches(shape: Shape, value: Any) -> list[Breach]:
             # A name that is no string, or breaks two patterns, is one mistake.
             key = (breach.path, breach.at_key, breach.message if breach.at_key else "")
             if key not in found or _RANK[breach.code] < _RANK[found[key].code]:
-                found[key] = replace(breach, notes=notes) if notes else breach
+                found[key] = breach._replace(notes=notes) if notes else breach
+            if len(found) > MOST_FINDINGS:
+                return list(found.values())
     return list(found.values())
 
 
@@ -144,7 +146,7 @@ _RANK = {
 def _explain(error: Fault) -> Iterator[Breach]:
     path = tuple(error.absolute_path)
     if "propertyNames" in error.absolute_schema_path:
-        yield replace(_invalid(error, path), path=(*path, error.instance), at_key=True)
+        yield _invalid(error, path)._replace(path=(*path, error.instance), at_key=True)
         return
     match error.validator:
         case "additionalProperties" | "unevaluatedProperties":
@@ -224,7 +226,7 @@ def _not_listed(error: Fault, path: tuple[Step, ...]) -> Breach:
     allowed = error.validator_value if is_enum else [error.validator_value]
     words = [one for one in allowed if isinstance(one, str)]
     suggestion = did_you_mean(error.instance, words) if isinstance(error.instance, str) else ""
-    listed = ", ".join(show(one) if one is None else str(one) for one in allowed)
+    listed = ", ".join(show(one) if one is None else str(one) for one in allowed if one != "")
     subject = f" as '{path[-1]}'" if path and isinstance(path[-1], str) else ""
     return Breach(
         code="invalid-value",
@@ -272,7 +274,7 @@ def _alternatives(error: Fault, path: tuple[Step, ...]) -> Iterator[Breach]:
     for inner in error.context or ():
         branches.setdefault(inner.schema_path[0], []).append(inner)
     if not branches:
-        yield replace(_invalid(error, path), message=f"{show(error.instance)} matches two forms")
+        yield _invalid(error, path)._replace(message=f"{show(error.instance)} matches two forms")
         return
     # Who wrote a mapping meant the branch for mappings: the one that got furthest inside.
     likely = max(branches.values(), key=_progress)

@@ -8,6 +8,7 @@ from typing import Any
 
 from reconciler.core.diagnostics import Diagnostic, Severity
 from reconciler.core.model import Address
+from reconciler.specs.codes import MOST_FINDINGS, say_too_many
 from reconciler.specs.drafts import ENCODED, Draft, writer_of
 from reconciler.specs.nodes import Node, Step, place_of_key, place_of_value
 from reconciler.specs.pages import Page
@@ -56,8 +57,14 @@ class Sheet:
         `rule` is the name of the policy that makes it.
         """
         self._said.add(tuple(path))
+        if len(self.found) > MOST_FINDINGS:
+            return
         node = (place_of_key if at_key else place_of_value)(self.tree, path)
         if self._suppressions and self._suppressions.cover(self._file_of(node), code, rule):
+            return
+        if len(self.found) == MOST_FINDINGS:
+            where = self.draft.document.where
+            self.found.append(say_too_many(where, str(self.address or "")))
             return
         self.found.append(
             say_at(

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from reconciler.core.diagnostics import Diagnostic
 from reconciler.errors import Where
@@ -24,8 +25,7 @@ MARK = "reconciler:ignore"
 _LINE = re.compile(rf"^[ \t]*#[ \t]*{MARK}(?![^ \t\r\n])[^\n]*", re.MULTILINE)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Suppression:
+class Suppression(NamedTuple):
     """What is suppressed and why; `files` are paths from the root, none for the comment's own.
 
     A code is one of those documented, or `policy:NAME` for one policy alone.

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from reconciler.core.diagnostics import Diagnostic
 from reconciler.errors import Where
@@ -13,28 +13,36 @@ from reconciler.specs.codes import finding
 from reconciler.specs.config import Config, absolute, name_below
 from reconciler.specs.fileaccess import is_folder
 from reconciler.specs.files import CONFIG_FILE, DEFAULTS_FILE, Found, Tree, find_files, is_inside
+from reconciler.specs.ignoring import IGNORE_FILE
 from reconciler.specs.policies import policy_files
 
 STANDARD_INPUT = Path("-")
+_NO_SPECS = frozenset({CONFIG_FILE, DEFAULTS_FILE, IGNORE_FILE})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Survey:
+class Survey(NamedTuple):
     """The files to read, and the given paths relative to the root."""
 
     tree: Tree
     targets: tuple[str, ...]
     reads_stdin: bool
 
+    @property
+    def files(self) -> list[Found]:
+        """Every file that is read because of where it lies."""
+        return [*self.tree.specs, *self.tree.defaults]
+
 
 def survey(paths: Sequence[Path], root: Path, config: Config) -> Survey:
     """Find the files of a run; a file that is named outright is a spec whatever it is called."""
     given = [path for path in paths if path != STANDARD_INPUT]
     reads_stdin = STANDARD_INPUT in paths
-    tree = _defaults_only(root) if reads_stdin and not given else _whole(root, config)
-    names = [_target(absolute(path), root, tree) for path in given]
-    targets = tuple(name for name in names if name is not None) or (".",)
-    return Survey(tree=tree, targets=targets, reads_stdin=reads_stdin)
+    rules = {os.path.realpath(path) for _, files in policy_files(config) for path in files}
+    tree = _defaults_only(root) if reads_stdin and not given else find_files(root, skip=rules)
+    known = {file.name for file in tree.specs}
+    names = [_target(absolute(path), root, tree, known, rules) for path in given]
+    tree.specs.sort(key=lambda found: found.name)
+    return Survey(tree=tree, targets=tuple(names) or (".",), reads_stdin=reads_stdin)
 
 
 def display_prefix(root: Path, here: Path) -> str:
@@ -49,39 +57,29 @@ def display_prefix(root: Path, here: Path) -> str:
     return root.as_posix().rstrip("/") + "/"
 
 
-def _whole(root: Path, config: Config) -> Tree:
-    policies = {os.path.realpath(path) for _, files in policy_files(config) for path in files}
-    return find_files(root, skip=policies)
-
-
 def _defaults_only(root: Path) -> Tree:
     path = root / DEFAULTS_FILE
     if not os.path.lexists(path):
         return Tree()
-    return Tree(defaults=[Found(name=DEFAULTS_FILE, path=path, real=os.path.realpath(path))])
+    return Tree(defaults=[Found(name=DEFAULTS_FILE, path=str(path), real=os.path.realpath(path))])
 
 
-def _target(path: Path, root: Path, tree: Tree) -> str | None:
+def _target(path: Path, root: Path, tree: Tree, known: set[str], rules: Collection[str]) -> str:
+    """Name a given path; one that cannot be read becomes a finding, a file yet unknown a spec."""
     name = name_below(path, root)
     where = Where(file=name)
     if path == root:
         return name
     if not os.path.lexists(path):
         tree.findings.append(finding("no-such-path", f"'{name}' does not exist", where))
-        return None
+        return name
     real = os.path.realpath(path)
     if name.startswith("..") or not is_inside(real, os.path.realpath(root)):
         tree.findings.append(_outside(name, where))
-        return None
-    if not is_folder(path) and path.name not in (CONFIG_FILE, DEFAULTS_FILE):
-        _add(tree, Found(name=name, path=path, real=real))
+    elif not (is_folder(path) or path.name in _NO_SPECS or name in known or real in rules):
+        known.add(name)
+        tree.specs.append(Found(name=name, path=str(path), real=real))
     return name
-
-
-def _add(tree: Tree, file: Found) -> None:
-    if file not in tree.specs and all(file.name != one.name for one in tree.specs):
-        tree.specs.append(replace(file))
-        tree.specs.sort(key=lambda found: found.name)
 
 
 def _outside(name: str, where: Where) -> Diagnostic:

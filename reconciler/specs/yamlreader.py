@@ -13,8 +13,8 @@ from typing import Any
 import yaml
 
 from reconciler.core.diagnostics import Diagnostic
-from reconciler.specs.codes import finding
-from reconciler.specs.nodes import MAX_DEPTH, MAX_VALUES, Entry, Node, Parsed
+from reconciler.specs.codes import MOST_FINDINGS, finding, say_too_many
+from reconciler.specs.nodes import MAX_DEPTH, MAX_DOCUMENTS, MAX_VALUES, Entry, Node, Parsed
 from reconciler.specs.pages import Page
 from reconciler.specs.scalars import read_core, read_plain
 
@@ -114,6 +114,7 @@ class _Reader:
     def finish(self, event: Any) -> None:
         start, self.end = self.end, self.base + event.end_mark.index
         if self.root is not None:
+            self.count_document(self.root)
             self.parsed.append(
                 Parsed(start=start, end=self.end, root=self.root, ambiguous=self.ambiguous)
             )
@@ -277,12 +278,21 @@ class _Reader:
             self.say("too-big", message, node, hint="split the file, or use fewer aliases")
             raise _GiveUpError
 
+    def count_document(self, root: Node) -> None:
+        if len(self.parsed) == MAX_DOCUMENTS:
+            message = f"the file has more than {MAX_DOCUMENTS:,} documents"
+            self.say("too-many-documents", message, root, hint="split the file")
+            raise _GiveUpError
+
     def check_depth(self, more: int, node: Node) -> None:
         if len(self.stack) + more > MAX_DEPTH:
             self.say("too-deep", f"nested more than {MAX_DEPTH} levels deep", node)
             raise _GiveUpError
 
     def say(self, code: str, message: str, node: Node, hint: str = "") -> None:
+        if len(self.found) >= MOST_FINDINGS:
+            self.found.append(say_too_many(node.where))
+            raise _GiveUpError
         self.found.append(finding(code, message + node.note, node.where, hint=hint))
 
 

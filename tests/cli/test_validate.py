@@ -34,6 +34,31 @@ def test_only_what_was_asked_for_is_counted(cli: Cli, tmp_path: Path) -> None:
     assert cli("validate", root / "team").out == "1 workload in 1 file: valid.\n"
 
 
+def test_a_file_is_judged_by_what_concerns_it(cli: Cli, tmp_path: Path) -> None:
+    """Mistakes of others are not shown and do not fail it; those between it and them do."""
+    root = write_specs(tmp_path / "w", spec("good", "1"), broken("bad"), warned("odd"))
+    good, bad = cli("validate", root / "good.json"), cli("validate", root / "bad.json")
+    assert (good.code, good.out) == (0, "1 workload in 1 file: valid.\n")
+    assert good.err == "4 findings are not shown: about what was not asked for\n"
+    assert (bad.code, bad.out.splitlines()[-1]) == (3, "2 errors, 1 warning.")
+    assert bad.err == "1 finding is not shown: about what was not asked for\n"
+    (root / "copy.json").write_text((root / "good.json").read_text())
+    between = cli("validate", root / "copy.json", root / "odd.json", "-q")
+    assert (between.code, between.err) == (3, "")
+    assert "(duplicate-address)" in between.out
+    assert between.out.splitlines()[-1] == "1 error, 1 warning."
+
+
+def test_a_folder_without_specs(cli: Cli, tmp_path: Path) -> None:
+    """Whoever names it expected some, and a path that was mistyped must not look like success."""
+    root = write_specs(tmp_path / "w", spec("one", "1"))
+    (root / "reconciler.yaml").touch()
+    (root / "team").mkdir()
+    result = cli("validate", root / "team")
+    assert (result.code, result.out) == (3, "")
+    assert result.err.startswith("error: no specs were found\n")
+
+
 def test_files_are_named_alike_in_every_format(
     cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -92,7 +117,7 @@ def test_findings_since_a_revision(cli: Cli, history: Path) -> None:
     """Only what has to do with changed files is shown, and a note says how much is not."""
     none = cli("validate", history, "--changed-since", "HEAD", "--fail-on", "warning")
     assert (none.code, none.out) == (0, "0 workloads in 0 files: valid.\n")
-    assert none.err == "2 findings have nothing to do with changes since HEAD\n"
+    assert none.err == "2 findings are not shown: not about changes since HEAD\n"
     (history / "c.json").write_text((history / "a.json").read_text())
     result = cli("validate", history, "--changed-since", "HEAD", "-o", "json")
     found = [(one["file"], one["code"]) for one in json.loads(result.out)]

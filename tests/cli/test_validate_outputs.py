@@ -185,19 +185,6 @@ def test_verbose_shows_the_lines(cli: Cli, root: Path, monkeypatch: pytest.Monke
     )
 
 
-def test_the_page_shows_what_is_printed(
-    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The example on the page about validation is this program's own output."""
-    monkeypatch.setenv("COLUMNS", "100")
-    (tmp_path / "team-a").mkdir()
-    spec = 'metadata:\n  name: llm\n  projectId: "1"\n  priorty: high\n'
-    manifest = "manifest: {apiVersion: tekton.dev/v1, kind: TaskRun}\n"
-    (tmp_path / "team-a" / "finetune.yaml").write_text(spec + manifest)
-    page = (Path(__file__).parents[2] / "docs" / "validation.md").read_text("utf-8")
-    assert f"```\n$ reconciler validate\n{cli('validate', '-v').out}```" in page
-
-
 @pytest.mark.parametrize(
     "content", [b"\xff\xfe\x00", b"metadata: {name: \xe9}\n", b"", b"a: [\n"], ids=str
 )

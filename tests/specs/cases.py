@@ -244,6 +244,29 @@ CASES = {
             ),
         ),
     ),
+    "too-many-documents": Case(
+        files={"a.yaml": "---\n" * 10_001},
+        said=(
+            (
+                "a.yaml:10002:1-10002:1 error too-many-documents: the file has more than 10,000"
+                " documents | split the file"
+            ),
+        ),
+    ),
+    "too-many-findings": Case(
+        # Aliases, so that all but one of the findings point at the same place.
+        files={"a.yaml": SPEC + "lifecycle: {ignoreChanges: [&a 1" + ", *a" * 1000 + "]}\n"},
+        said=(
+            (
+                "a.yaml:1:1-3:4035 error too-many-findings: more than 1,000 findings, so the rest"
+                " is not looked for | is this the file that was meant?"
+            ),
+            (
+                "a.yaml:3:32-3:33 error wrong-type: this must be a string, not the number 1"
+                ' | quote it: "1"'
+            ),
+        ),
+    ),
     "ambiguous-yaml": Case(
         files={"a.yaml": spec(manifest="{apiVersion: tekton.dev/v1, kind: TaskRun, mode: 0644}")},
         said=(

@@ -102,14 +102,16 @@ CASES: dict[str, Case] = {
         files={
             "a.yaml": 'metadata: {name: reranker, projectId: "4501"}\n'
             "manifest:\n  apiVersion: apps.nvidia.com/v1alpha1\n  kind: NIMService\n"
-            "  spec: {storage: {nimCache: {name: reranker-cache}}}\n"
+            "  spec:\n    authSecret: ngc\n"
+            "    image: {repository: nvcr.example.com/rerank, tag: '1'}\n"
+            "    storage: {nimCache: {name: reranker-cache}}\n"
             "---\n"
             'metadata: {name: reranker-cache, projectId: "4501"}\n'
             "manifest: {apiVersion: apps.nvidia.com/v1alpha1, kind: NIMCache}\n",
         },
         said=(
             (
-                "a.yaml:5:37-5:51 warning wave-order: it needs the NIMCache "
+                "a.yaml:8:32-8:46 warning wave-order: it needs the NIMCache "
                 "'reranker-cache', which "
                 "does not come first (waves 0 and 0) | give 4501/reranker a higher lifecycle.wave "
                 "than 4501/reranker-cache"
@@ -293,6 +295,123 @@ CASES: dict[str, Case] = {
             (
                 "a.yaml:8:13-8:16 error bad-count: 'size' must be a whole number from 0, not '2' | "
                 "remove the quotes"
+            ),
+        ),
+    ),
+    "bad-volume": Case(
+        files={
+            "a.yaml": WHO
+            + POD
+            + "  spec:\n    volumes:\n    - {name: data, emptyDir: {}, hostPath: {path: /data}}\n"
+            "    containers:\n    - name: main\n      image: train:1\n      volumeMounts:\n"
+            "      - {name: dat, mountPath: /data}\n",
+        },
+        said=(
+            "a.yaml:8:34-8:42 error bad-volume: a volume is one thing, not emptyDir and hostPath",
+            (
+                "a.yaml:13:16-13:19 error bad-volume: the pod has no volume 'dat' | did you "
+                "mean 'data'?"
+            ),
+        ),
+    ),
+    "bad-port": Case(
+        files={
+            "a.yaml": WHO
+            + POD
+            + "  spec:\n    containers:\n    - name: main\n      image: serve:1\n      ports:\n"
+            "      - {name: http, containerPort: 80}\n"
+            "      - {name: http, containerPort: 8080}\n"
+            "      - {name: prometheus-metrics, containerPort: 9090}\n",
+        },
+        said=(
+            "a.yaml:12:16-12:20 error bad-port: two ports of the container are named 'http'",
+            (
+                "a.yaml:13:16-13:34 error bad-port: the port's name 'prometheus-metrics' is "
+                "not one that Kubernetes takes | at most 15 lower case letters, digits and "
+                "single '-' inside, one a letter"
+            ),
+        ),
+    ),
+    "bad-env": Case(
+        files={
+            "a.yaml": WHO
+            + POD
+            + "  spec:\n    containers:\n    - name: main\n      image: train:1\n      env:\n"
+            "      - {name: SEED, value: '1'}\n"
+            "      - {name: SEED, value: '2'}\n"
+            "      - {name: TOKEN, value: none, valueFrom: {secretKeyRef: {name: hub, key: t}}}\n",
+        },
+        said=(
+            "a.yaml:12:16-12:20 warning bad-env: 'SEED' is given twice, and the later one counts",
+            "a.yaml:13:36-13:45 error bad-env: 'value' and 'valueFrom' exclude each other",
+        ),
+    ),
+    "bad-probe": Case(
+        files={
+            "a.yaml": WHO
+            + POD
+            + "  spec:\n    containers:\n    - name: main\n      image: serve:1\n"
+            "      readinessProbe: {periodSeconds: 5}\n",
+        },
+        said=(
+            (
+                "a.yaml:10:7-10:21 error bad-probe: the readinessProbe looks at nothing | "
+                "write one of exec, grpc, httpGet, tcpSocket"
+            ),
+        ),
+    ),
+    "bad-placement": Case(
+        files={
+            "a.yaml": WHO
+            + POD
+            + "  spec:\n    containers: [{name: main, image: train:1}]\n    tolerations:\n"
+            "    - {key: nvidia.com/gpu, operator: Exists, value: 'true'}\n"
+            "    - {key: spot, effect: NoSchedule, tolerationSeconds: 60}\n",
+        },
+        said=(
+            (
+                "a.yaml:9:54-9:60 error bad-placement: 'Exists' asks for no value | remove "
+                "it, or write Equal"
+            ),
+            (
+                "a.yaml:10:39-10:56 error bad-placement: 'tolerationSeconds' is about the "
+                "effect NoExecute only"
+            ),
+        ),
+    ),
+    "bad-rollout": Case(
+        files={
+            "a.yaml": WHO
+            + DEPLOYMENT.replace(
+                "spec:\n    selector",
+                "spec:\n    strategy: {type: Recreate, rollingUpdate: {maxSurge: 1}}\n    selector",
+            )
+            + "        containers: [{name: main, image: serve:1}]\n",
+        },
+        said=(
+            (
+                "a.yaml:7:32-7:45 error bad-rollout: 'rollingUpdate' is for the type "
+                "RollingUpdate, not for 'Recreate'"
+            ),
+        ),
+    ),
+    "bad-role": Case(
+        files={
+            "a.yaml": WHO
+            + "manifest:\n  apiVersion: kubeflow.org/v1\n  kind: PyTorchJob\n  spec:\n"
+            "    pytorchReplicaSpecs:\n      Leader:\n        template:\n"
+            "          spec: {containers: [{name: main, image: train:1}]}\n"
+            "      Worker:\n        template:\n"
+            "          spec: {containers: [{name: main, image: train:1}]}\n",
+        },
+        said=(
+            (
+                "a.yaml:7:7-7:13 error bad-role: a PyTorchJob has no role 'Leader' | known "
+                "are Master, Worker"
+            ),
+            (
+                "a.yaml:12:38-12:42 warning bad-role: no container is called 'pytorch', which "
+                "a PyTorchJob looks for"
             ),
         ),
     ),

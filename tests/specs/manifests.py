@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,10 @@ LABELLED = {"metadata": {"labels": {"app": "a"}}, **TEMPLATE}
 FINITE = {"spec": {"containers": CONTAINERS, "restartPolicy": "Never"}}
 RAY = {
     "headGroupSpec": {"template": TEMPLATE},
-    "workerGroupSpecs": [{"groupName": "a", "template": TEMPLATE}, {"template": TEMPLATE}],
+    "workerGroupSpecs": [{"groupName": name, "template": TEMPLATE} for name in ("a", "b")],
 }
+NIM = {"authSecret": "ngc", "image": {"repository": "nvcr.example.com/nim/llm", "tag": "1"}}
+CACHE: dict[str, Any] = {"source": {"ngc": {}}, "storage": {"pvc": {}}}
 RAY_PODS = ("headGroupSpec", "workerGroupSpecs/0", "workerGroupSpecs/1")
 
 
@@ -31,18 +34,21 @@ def controller(kind: str) -> dict[str, Any]:
     return manifest("apps/v1", kind, spec)
 
 
-def job_of_roles(kind: str, field: str, version: str = "kubeflow.org/v1") -> dict[str, Any]:
-    """Return a training job with two roles."""
-    roles = {name: {"replicas": 1, "template": TEMPLATE} for name in ("Leader", "Worker")}
-    return manifest(version, kind, {field: roles})
+def job_of_roles(
+    kind: str, field: str, names: Sequence[str], worker: str = "main"
+) -> dict[str, Any]:
+    """Return a training job with some roles."""
+    template = {"spec": {"containers": [{"name": worker, "image": "server:1"}]}}
+    roles = {name: {"replicas": 1, "template": template} for name in names}
+    return manifest("kubeflow.org/v1", kind, {field: roles})
 
 
 def _ray(path: str) -> tuple[str, ...]:
     return tuple(f"{path}/{group}/template/spec" for group in RAY_PODS)
 
 
-def _roles(field: str) -> tuple[str, ...]:
-    return tuple(f"/spec/{field}/{role}/template/spec" for role in ("Leader", "Worker"))
+def _roles(field: str, names: Sequence[str]) -> tuple[str, ...]:
+    return tuple(f"/spec/{field}/{role}/template/spec" for role in names)
 
 
 # Each with the pointers of the pods in it.
@@ -83,13 +89,13 @@ MANIFESTS: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
         tuple(f"/spec/leaderWorkerTemplate/{who}Template/spec" for who in ("leader", "worker")),
     ),
     **{
-        kind: (job_of_roles(kind, field), _roles(field))
-        for kind, field in (
-            ("PyTorchJob", "pytorchReplicaSpecs"),
-            ("TFJob", "tfReplicaSpecs"),
-            ("XGBoostJob", "xgbReplicaSpecs"),
-            ("JAXJob", "jaxReplicaSpecs"),
-            ("MPIJob", "mpiReplicaSpecs"),
+        kind: (job_of_roles(kind, field, names, worker), _roles(field, names))
+        for kind, field, names, worker in (
+            ("PyTorchJob", "pytorchReplicaSpecs", ("Master", "Worker"), "pytorch"),
+            ("TFJob", "tfReplicaSpecs", ("Chief", "PS"), "tensorflow"),
+            ("XGBoostJob", "xgbReplicaSpecs", ("Master", "Worker"), "xgboost"),
+            ("JAXJob", "jaxReplicaSpecs", ("Worker",), "jax"),
+            ("MPIJob", "mpiReplicaSpecs", ("Launcher", "Worker"), "main"),
         )
     },
     "Notebook": (
@@ -118,11 +124,15 @@ MANIFESTS: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
         ("/spec/predictors/0/componentSpecs/0/spec",),
     ),
     "InferenceService": (
-        manifest("serving.kserve.io/v1beta1", "InferenceService", {"predictor": {}}),
+        manifest(
+            "serving.kserve.io/v1beta1",
+            "InferenceService",
+            {"predictor": {"model": {"modelFormat": {"name": "onnx"}}}},
+        ),
         (),
     ),
-    "NIMService": (manifest("apps.nvidia.com/v1alpha1", "NIMService", {}), ()),
-    "NIMCache": (manifest("apps.nvidia.com/v1alpha1", "NIMCache", {}), ()),
+    "NIMService": (manifest("apps.nvidia.com/v1alpha1", "NIMService", NIM), ()),
+    "NIMCache": (manifest("apps.nvidia.com/v1alpha1", "NIMCache", CACHE), ()),
     "DynamoGraphDeployment": (
         manifest("nvidia.com/v1alpha1", "DynamoGraphDeployment", {"services": {"a": {}}}),
         (),

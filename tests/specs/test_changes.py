@@ -95,19 +95,25 @@ A, B = "a/a.yaml", "b/m.yaml"
 C = ["c/c.yaml", "c/copy.yaml", "c/copy.yaml"]
 
 
+CHANGES: list[tuple[list[str], list[str], list[str]]] = [
+    ([A], [A], [A]),
+    (["a/_defaults.yaml"], [A], [A]),
+    (["b/b.yaml"], [B], ["b/b.yaml"]),
+    ([B], [B], ["b/b.yaml"]),
+    (["c/c.yaml"], C, ["c/c.yaml"]),
+    (["c/copy.yaml"], C[1:], ["c/copy.yaml"]),
+    *(([name], [A, B, *C], [A, "b/b.yaml", *C[:2]]) for name in ("reconciler.yaml", "p.json")),
+]
+IGNORING = "x/.reconcilerignore"
+
+
 @pytest.mark.parametrize(
     ("changed", "found", "sources"),
     [
+        *CHANGES,
         ([], [], []),
-        ([A], [A], [A]),
-        (["a/_defaults.yaml"], [A], [A]),
-        (["b/b.yaml"], [B], ["b/b.yaml"]),
-        ([B], [B], ["b/b.yaml"]),
-        (["c/c.yaml"], C, ["c/c.yaml"]),
-        (["c/copy.yaml"], C[1:], ["c/copy.yaml"]),
         (["gone.yaml"], [], []),
-        *(([name], [A, B, *C], [A, "b/b.yaml", *C[:2]]) for name in ("reconciler.yaml", "p.json")),
-        (["x/.reconcilerignore"], [A, B, *C], [A, "b/b.yaml", *C[:2]]),
+        ([IGNORING], [A, B, *C], [A, "b/b.yaml", *C[:2]]),
     ],
 )
 def test_findings_that_changed_files_have_to_do_with(
@@ -121,6 +127,40 @@ def test_findings_that_changed_files_have_to_do_with(
     assert [one.where.file for one in loaded.diagnostics] == found
     assert list(loaded.sources) == sources
     assert {one.source.file for one in loaded.desired} == set(sources) - {"c/copy.yaml"}
+
+
+@pytest.mark.parametrize(("asked", "found", "sources"), [*CHANGES, (["b"], [B], ["b/b.yaml"])])
+def test_findings_that_given_paths_have_to_do_with(
+    asked: list[str], found: list[str], sources: list[str], tmp_path: Path
+) -> None:
+    """The same, for what is named on the command line: files, and folders."""
+    write(tmp_path, FILES)
+    loaded = load(tmp_path, {}, [tmp_path / name for name in asked]).asked()
+    assert [one.where.file for one in loaded.diagnostics] == found
+    assert list(loaded.sources) == sources
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("_defaults.yaml", "metadata: {"),
+        ("team/_defaults.yaml", "metadata: {nam: a}\n"),
+        ("team/m.yaml", "apiVersion: {"),
+        ("team/inner/b.yaml", "metadata: {"),
+    ],
+)
+def test_what_a_given_path_is_made_of_counts(name: str, text: str, tmp_path: Path) -> None:
+    """A mistake in the defaults above it, in its manifest's file or in a file below it is shown."""
+    files = {
+        "team/inner/a.yaml": 'metadata: {name: a, projectId: "1"}\nmanifestFile: ../m.yaml\n',
+        "team/m.yaml": "apiVersion: tekton.dev/v1\nkind: TaskRun\n",
+        "other/_defaults.yaml": "metadata: {",
+        "other/c.yaml": spec("c"),
+        name: text,
+    }
+    write(tmp_path, files)
+    loaded = load(tmp_path, {}, [tmp_path / "team" / "inner"]).asked()
+    assert {one.where.file for one in loaded.diagnostics} == {name}
 
 
 def test_an_error_in_the_configuration_always_shows(tmp_path: Path) -> None:

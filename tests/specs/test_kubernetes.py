@@ -61,8 +61,9 @@ def test_every_pod_is_walked(kind: str, tmp_path: Path) -> None:
     """Each container of each role, group and template is looked at, init containers too."""
     value, places = fresh(kind), MANIFESTS[kind][1]
     for place in places:
-        at(value, place)["containers"] = [{"name": "main", "image": " "}]
-        at(value, place)["initContainers"] = [{"name": "main", "image": "server:1"}]
+        (container,) = at(value, place)["containers"]
+        at(value, place)["initContainers"] = [dict(container)]
+        container["image"] = " "
     assert said(tmp_path, value) == sorted(
         [
             *(("no-image", f"{place}/containers/0/image") for place in places),
@@ -118,7 +119,7 @@ def test_how_roles_restart(version: str, taken: set[str], tmp_path: Path) -> Non
     right = set()
     for policy in ("Always", "OnFailure", "Never", "ExitCode", "exitcode"):
         role = {"restartPolicy": policy, "template": TEMPLATE}
-        value = manifest(version, "MPIJob", {"mpiReplicaSpecs": {"Worker": role}})
+        value = manifest(version, "MPIJob", {"mpiReplicaSpecs": {"Launcher": role}})
         right |= {policy} if said(tmp_path, value) == [] else set()
     assert right == taken
 
@@ -134,7 +135,6 @@ def test_how_roles_restart(version: str, taken: set[str], tmp_path: Path) -> Non
         ({"key": "tier", "operator": "Exists"}, False),
         ({"key": "tier", "operator": "DoesNotExist"}, True),
         ({"key": "app", "operator": "DoesNotExist"}, False),
-        ({"key": "app", "operator": "Like", "values": ["a*"]}, False),
     ],
 )
 def test_selector_expressions(expression: Any, is_met: bool, tmp_path: Path) -> None:

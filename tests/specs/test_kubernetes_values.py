@@ -17,7 +17,7 @@ from reconciler.specs.kubernetes.syntax import (
     problem_of_name,
     read_quantity,
 )
-from tests.specs.manifests import CONTAINERS, findings, fresh, manifest, said
+from tests.specs.manifests import CONTAINERS, NIM, findings, fresh, manifest, said
 
 
 @pytest.mark.parametrize(
@@ -91,9 +91,9 @@ def test_amounts_outside_of_pods(tmp_path: Path) -> None:
         manifest(
             "serving.kserve.io/v1beta1",
             "InferenceService",
-            {"predictor": {"model": {"resources": wrong}}},
+            {"predictor": {"model": {"modelFormat": {"name": "onnx"}, "resources": wrong}}},
         ),
-        manifest("apps.nvidia.com/v1alpha1", "NIMService", {"resources": wrong}),
+        manifest("apps.nvidia.com/v1alpha1", "NIMService", {**NIM, "resources": wrong}),
     ]
     assert [said(tmp_path, value) for value in values] == [
         [("bad-quantity", "/spec/predictor/model/resources/limits/memory")],

@@ -465,15 +465,16 @@ def test_standard_input(tmp_path: Path) -> None:
 
 
 def test_a_folder_below_the_root_is_a_target(tmp_path: Path) -> None:
-    """All of the root is read and checked; what lies in the given paths is told apart."""
+    """All of the root is read and checked; what has to do with the given paths is told apart."""
     files = {"a.yaml": spec("a"), "team/b.yaml": spec("b"), "team-b/c.yaml": spec("c")}
     whole = load(tmp_path, files)
     assert whole.targets == (".",)
-    assert whole.targeted == whole.desired
+    assert whole.asked() is whole
     narrow = load(tmp_path, {}, [tmp_path / "team", tmp_path / "a.yaml"])
     assert narrow.desired == whole.desired
     assert narrow.targets == ("team", "a.yaml")
-    assert [one.address.name for one in narrow.targeted] == ["a", "b"]
+    assert [one.address.name for one in narrow.asked().desired] == ["a", "b"]
+    assert narrow.asked().sources == ("a.yaml", "team/b.yaml")
 
 
 def test_paths_that_cannot_be_targets(tmp_path: Path) -> None:
@@ -491,11 +492,17 @@ def test_paths_that_cannot_be_targets(tmp_path: Path) -> None:
 
 
 def test_a_file_named_outright_is_a_spec(tmp_path: Path) -> None:
-    """Whoever names a file means it, whatever its name; defaults stay defaults."""
-    files = {"_draft.txt": SPEC, "_defaults.yaml": "metadata: {priority: low}\n"}
-    loaded = load(tmp_path, files, [tmp_path / "_draft.txt", tmp_path / "_defaults.yaml"])
+    """Whoever names a file means it, whatever its name; what is something else stays it."""
+    files = {
+        "_draft.txt": SPEC,
+        "_defaults.yaml": "metadata: {priority: low}\n",
+        "reconciler.yaml": "policies: [p.json]\n",
+        "p.json": "{}",
+        ".reconcilerignore": "old/\n",
+    }
+    loaded = load(tmp_path, files, [tmp_path / name for name in files])
     assert told(loaded) == []
-    assert [one.source.file for one in loaded.targeted] == ["_draft.txt"]
+    assert loaded.sources == ("_draft.txt",)
 
 
 def test_a_missing_root(tmp_path: Path) -> None:

@@ -6,10 +6,9 @@ together later, by a workflow's steps or a service of its own, is left to its co
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from reconciler.core.kinds import group_kind
 from reconciler.specs.kinds import is_registered
@@ -23,14 +22,14 @@ STEADY = ("Always",)
 ROLES = (*ANY, "ExitCode")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Anatomy:
+class Anatomy(NamedTuple):
     """One kind. Paths are relative to the manifest, `*` stands for every item or entry.
 
     `pods` lead to pod templates, `counts` to numbers of pods; `roles` to the parts of a training
-    job, which have a restart policy of their own. `shapes` are paths and the definitions of what
-    stands there. `inherits` says that pods get the object's annotations, `needs_pods` that a
-    manifest without any is a mistake.
+    job, which have a restart policy of their own. `role_names` are those that it knows, the first
+    of them needed if it `needs_first`, and `worker` what it calls the container that does the work.
+    `shapes` are paths and the definitions of what stands there. `inherits` says that pods get the
+    object's annotations, `needs_pods` that a manifest without any is a mistake.
     """
 
     pods: tuple[str, ...] = ()
@@ -38,6 +37,9 @@ class Anatomy:
     restarts: tuple[str, ...] = ANY
     must_restart: bool = False
     roles: str = ""
+    role_names: tuple[str, ...] = ()
+    needs_first: bool = False
+    worker: str = ""
     shapes: tuple[tuple[str, str], ...] = ()
     selects: bool = False
     schedule: str = ""
@@ -56,11 +58,14 @@ def _controller(definition: str) -> Anatomy:
     )
 
 
-def _roles(field: str) -> Anatomy:
+def _roles(field: str, *names: str, needs_first: bool = False, worker: str = "") -> Anatomy:
     return Anatomy(
         pods=(f"spec/{field}/*/template",),
         counts=(f"spec/{field}/*/replicas",),
         roles=f"spec/{field}/*",
+        role_names=names,
+        needs_first=needs_first,
+        worker=worker,
         shapes=_templates(f"spec/{field}/*/template"),
     )
 
@@ -69,14 +74,14 @@ def _templates(*paths: str) -> tuple[tuple[str, str], ...]:
     return tuple((path, "PodTemplateSpec") for path in paths)
 
 
-def _ray(cluster: str, *more: str) -> Anatomy:
+def _ray(kind: str, cluster: str, *more: str) -> Anatomy:
     groups = ("headGroupSpec", "workerGroupSpecs/*")
     pods = (*(f"{cluster}/{group}/template" for group in groups), *more)
     names = ("replicas", "minReplicas", "maxReplicas", "numOfHosts")
     return Anatomy(
         pods=pods,
         counts=tuple(f"{cluster}/workerGroupSpecs/*/{name}" for name in names),
-        shapes=_templates(*pods),
+        shapes=(("spec", kind), *_templates(*pods)),
         # A RayJob may run in a cluster that it selects.
         needs_pods=not more,
     )
@@ -118,38 +123,54 @@ KINDS: Mapping[tuple[str, str], Anatomy] = {
             "spec/replicatedJobs/*/template/spec/completions",
         ),
         restarts=FINITE,
-        shapes=(("spec/replicatedJobs/*/template", "JobTemplateSpec"),),
+        shapes=(("spec", "JobSet"), ("spec/replicatedJobs/*/template", "JobTemplateSpec")),
     ),
     ("leaderworkerset.x-k8s.io", "LeaderWorkerSet"): Anatomy(
         pods=(_LEADER, _WORKER),
         counts=("spec/replicas", "spec/leaderWorkerTemplate/size"),
         restarts=STEADY,
-        shapes=_templates(_LEADER, _WORKER),
+        shapes=(("spec", "LeaderWorkerSet"), *_templates(_LEADER, _WORKER)),
     ),
-    ("kubeflow.org", "PyTorchJob"): _roles("pytorchReplicaSpecs"),
-    ("kubeflow.org", "TFJob"): _roles("tfReplicaSpecs"),
-    ("kubeflow.org", "XGBoostJob"): _roles("xgbReplicaSpecs"),
-    ("kubeflow.org", "JAXJob"): _roles("jaxReplicaSpecs"),
-    ("kubeflow.org", "MPIJob"): _roles("mpiReplicaSpecs"),
+    ("kubeflow.org", "PyTorchJob"): _roles(
+        "pytorchReplicaSpecs", "Master", "Worker", worker="pytorch"
+    ),
+    ("kubeflow.org", "TFJob"): _roles(
+        *("tfReplicaSpecs", "Chief", "Master", "Worker", "PS", "Evaluator"), worker="tensorflow"
+    ),
+    ("kubeflow.org", "XGBoostJob"): _roles(
+        "xgbReplicaSpecs", "Master", "Worker", needs_first=True, worker="xgboost"
+    ),
+    ("kubeflow.org", "JAXJob"): _roles("jaxReplicaSpecs", "Worker", needs_first=True, worker="jax"),
+    ("kubeflow.org", "MPIJob"): _roles("mpiReplicaSpecs", "Launcher", "Worker", needs_first=True),
     ("kubeflow.org", "Notebook"): Anatomy(
         pods=("spec/template",),
         restarts=STEADY,
         shapes=(("spec/template/spec", "PodSpec"),),
         inherits=True,
     ),
-    ("ray.io", "RayCluster"): _ray("spec"),
-    ("ray.io", "RayJob"): _ray("spec/rayClusterSpec", "spec/submitterPodTemplate"),
-    ("ray.io", "RayService"): _ray("spec/rayClusterConfig"),
-    ("serving.knative.dev", "Service"): Anatomy(pods=("spec/template",)),
-    ("serving.kserve.io", "InferenceService"): Anatomy(inherits=True, needs_pods=False),
-    ("apps.nvidia.com", "NIMService"): Anatomy(
-        counts=("spec/replicas",), inherits=True, needs_pods=False
+    ("ray.io", "RayCluster"): _ray("RayCluster", "spec"),
+    ("ray.io", "RayJob"): _ray("RayJob", "spec/rayClusterSpec", "spec/submitterPodTemplate"),
+    ("ray.io", "RayService"): _ray("RayService", "spec/rayClusterConfig"),
+    ("serving.knative.dev", "Service"): Anatomy(
+        pods=("spec/template",), shapes=(("spec", "KnativeService"),)
     ),
-    ("apps.nvidia.com", "NIMCache"): Anatomy(inherits=True, needs_pods=False),
+    ("serving.kserve.io", "InferenceService"): Anatomy(
+        shapes=(("spec", "InferenceService"),), inherits=True, needs_pods=False
+    ),
+    ("apps.nvidia.com", "NIMService"): Anatomy(
+        shapes=(("spec", "NIMService"),), counts=("spec/replicas",), inherits=True, needs_pods=False
+    ),
+    ("apps.nvidia.com", "NIMCache"): Anatomy(
+        shapes=(("spec", "NIMCache"),), inherits=True, needs_pods=False
+    ),
     ("nvidia.com", "DynamoGraphDeployment"): Anatomy(
-        counts=("spec/services/*/replicas",), inherits=True, needs_pods=False
+        shapes=(("spec", "DynamoGraphDeployment"),),
+        counts=("spec/services/*/replicas",),
+        inherits=True,
+        needs_pods=False,
     ),
     ("machinelearning.seldon.io", "SeldonDeployment"): Anatomy(
+        shapes=(("spec", "SeldonDeployment"),),
         pods=("spec/predictors/*/componentSpecs/*",),
         counts=("spec/predictors/*/replicas",),
         inherits=True,
@@ -167,9 +188,15 @@ def anatomy_of(manifest: Mapping[str, Any]) -> Anatomy | None:
     return KINDS.get(group_kind(manifest))
 
 
-def find(value: Any, pattern: str) -> Iterator[tuple[Path, Any]]:
+def find(value: Any, pattern: str) -> Iterable[tuple[Path, Any]]:
     """Yield the paths and values that a pattern leads to; what is null or not there is none."""
-    return _walk(value, _steps(pattern), 0, ())
+    steps = _steps(pattern)
+    if "*" in steps:
+        return _walk(value, steps, 0, ())
+    # Most lead to one place, and an iterator for it would take longer than going there.
+    for step in steps:
+        value = value.get(step) if type(value) is dict else None
+    return () if value is None else ((steps, value),)
 
 
 @cache

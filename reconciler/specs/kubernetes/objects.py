@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from reconciler.specs.drafts import INLINE
-from reconciler.specs.kubernetes.anatomy import Anatomy, Path, find
+from reconciler.specs.kubernetes.anatomy import Path
+from reconciler.specs.kubernetes.bodies import Body, Manifest
 from reconciler.specs.kubernetes.syntax import (
     problem_of_api_version,
     problem_of_key,
@@ -16,8 +17,6 @@ from reconciler.specs.kubernetes.syntax import (
 )
 from reconciler.specs.shapes import show, type_name
 from reconciler.specs.sheet import Sheet
-
-Manifest = Mapping[str, Any]
 
 MOST_ANNOTATIONS = 256 * 1024
 
@@ -44,14 +43,12 @@ def check_kind_syntax(sheet: Sheet, manifest: Manifest) -> None:
         sheet.say("bad-kind", message, [INLINE, "kind"], hint="write a spec for each of its items")
 
 
-def check_name(sheet: Sheet, manifest: Manifest, anatomy: Anatomy | None) -> None:
+def check_name(sheet: Sheet, manifest: Manifest, longest: int) -> None:
     """The object's name is one that Kubernetes takes."""
     name = _metadata(manifest).get("name")
-    if isinstance(name, str):
-        problem = problem_of_name(name, anatomy.longest_name if anatomy else 253)
-        if problem:
-            message = f"the name {show(name)} {problem}"
-            sheet.say("bad-name", message, [INLINE, "metadata", "name"])
+    if isinstance(name, str) and (problem := problem_of_name(name, longest)):
+        message = f"the name {show(name)} {problem}"
+        sheet.say("bad-name", message, [INLINE, "metadata", "name"])
 
 
 def check_server_fields(sheet: Sheet, manifest: Manifest) -> None:
@@ -66,9 +63,9 @@ def check_server_fields(sheet: Sheet, manifest: Manifest) -> None:
         sheet.say("server-field", message, [INLINE, *path], hint=hint, at_key=True)
 
 
-def check_labels(sheet: Sheet, manifest: Manifest, anatomy: Anatomy | None) -> None:
+def check_labels(sheet: Sheet, manifest: Manifest, body: Body | None) -> None:
     """Labels and annotations are what Kubernetes takes for them, on the object and its pods."""
-    for path, noun, entries in _tags(manifest, anatomy):
+    for path, noun, entries in _tags(manifest, body):
         if isinstance(entries, dict):
             for key, value in entries.items():
                 _check_entry(sheet, noun, (*path, key), key, value)
@@ -90,27 +87,35 @@ def _check_entry(sheet: Sheet, noun: str, path: Path, key: str, value: Any) -> N
         sheet.say(code, f"the value {show(value)} of the label '{key}' {problem}", path)
 
 
-def _check_size(sheet: Sheet, path: Path, entries: Mapping[str, Any]) -> None:
+def _check_size(sheet: Sheet, path: Path, entries: Manifest) -> None:
     size = sum(len(key.encode()) + len(str(value).encode()) for key, value in entries.items())
     if size > MOST_ANNOTATIONS:
         message = f"annotations hold {size:,} bytes, and Kubernetes takes {MOST_ANNOTATIONS:,}"
         sheet.say("bad-annotation", message, path, at_key=True)
 
 
-def _tags(manifest: Manifest, anatomy: Anatomy | None) -> Iterator[tuple[Path, str, Any]]:
+def _tags(manifest: Manifest, body: Body | None) -> Iterator[tuple[Path, str, Any]]:
     """Every map of labels or annotations with its path in the spec and what it holds."""
-    patterns = [("metadata/labels", "label"), ("metadata/annotations", "annotation")]
-    if anatomy is not None:
-        for pod in filter(None, anatomy.pods):
-            patterns += [(f"{pod}/{pattern}", noun) for pattern, noun in patterns[:2]]
-        patterns += [(f"{pod}/spec/nodeSelector".lstrip("/"), "label") for pod in anatomy.pods]
-        if anatomy.selects:
-            patterns.append(("spec/selector/matchLabels", "label"))
-    for pattern, noun in patterns:
-        for path, entries in find(manifest, pattern):
-            yield (INLINE, *path), noun, entries
+    yield from _tags_of((INLINE,), manifest)
+    for path, template in body.templates if body else ():
+        # A pod is its own template.
+        if len(path) > 1 and isinstance(template, dict):
+            yield from _tags_of(path, template)
+    for pod in body.pods if body else ():
+        if (wanted := pod.spec.get("nodeSelector")) is not None:
+            yield (*pod.path, "nodeSelector"), "label", wanted
+    if body and body.anatomy.selects:
+        for path, wanted in body.find("spec/selector/matchLabels"):
+            yield path, "label", wanted
 
 
-def _metadata(manifest: Manifest) -> Mapping[str, Any]:
+def _tags_of(path: Path, holder: Manifest) -> Iterator[tuple[Path, str, Any]]:
+    metadata = _metadata(holder)
+    for field, noun in (("labels", "label"), ("annotations", "annotation")):
+        if (entries := metadata.get(field)) is not None:
+            yield (*path, "metadata", field), noun, entries
+
+
+def _metadata(manifest: Manifest) -> Manifest:
     metadata = manifest.get("metadata")
     return metadata if isinstance(metadata, dict) else {}

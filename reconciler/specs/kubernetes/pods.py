@@ -2,50 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from reconciler.core.fields import LARGEST_COUNT
 from reconciler.specs.drafts import INLINE
-from reconciler.specs.kubernetes.anatomy import ANY, FINITE, ROLES, Anatomy, Path, find, find_all
+from reconciler.specs.kubernetes.anatomy import ANY, FINITE, ROLES, Path, find
+from reconciler.specs.kubernetes.bodies import Body, Manifest
 from reconciler.specs.kubernetes.syntax import problem_of_label
 from reconciler.specs.shapes import did_you_mean, show
 from reconciler.specs.sheet import Sheet
 
-Manifest = Mapping[str, Any]
 
-CONTAINERS = ("containers", "initContainers")
-
-
-def pod_specs(manifest: Manifest, anatomy: Anatomy) -> Iterator[tuple[Path, Manifest]]:
-    """Every pod's own specification with its path in the spec."""
-    patterns = tuple(f"{pod}/spec".lstrip("/") for pod in anatomy.pods)
-    for path, spec in find_all(manifest, patterns):
-        if isinstance(spec, dict):
-            yield (INLINE, *path), spec
-
-
-def check_containers(sheet: Sheet, manifest: Manifest, anatomy: Anatomy) -> None:
+def check_containers(sheet: Sheet, body: Body) -> None:
     """Each pod has containers, each of them an image and a name of its own."""
-    _check_presence(sheet, manifest, anatomy)
-    for path, spec in pod_specs(manifest, anatomy):
+    _check_presence(sheet, body)
+    for pod in body.pods:
         names: dict[str, Path] = {}
-        for here, container in find_all(spec, tuple(f"{field}/*" for field in CONTAINERS)):
-            if isinstance(container, dict):
-                _check_image(sheet, (*path, *here), container)
-                _check_container_name(sheet, (*path, *here), container, names)
+        for path, container in pod.containers:
+            _check_image(sheet, path, container)
+            _check_container_name(sheet, path, container, names)
 
 
-def _check_presence(sheet: Sheet, manifest: Manifest, anatomy: Anatomy) -> None:
-    templates = [one for one in find_all(manifest, anatomy.pods) if isinstance(one[1], dict)]
+def _check_presence(sheet: Sheet, body: Body) -> None:
+    templates = [one for one in body.templates if isinstance(one[1], dict)]
     for path, template in templates:
         spec = template.get("spec")
         if spec is None or (isinstance(spec, dict) and not spec.get("containers")):
-            here = [INLINE, *path, "spec", "containers"]
+            here = [*path, "spec", "containers"]
             sheet.say("no-containers", "the pod has no containers", here, at_key=True)
-    if anatomy.needs_pods and not templates:
-        first = anatomy.pods[0]
-        message = f"a {manifest['kind']} without pods: there is nothing at {first}"
+    if body.anatomy.needs_pods and not templates:
+        first = body.anatomy.pods[0]
+        message = f"a {body.kind} without pods: there is nothing at {first}"
         sheet.say("no-containers", message, [INLINE, *first.split("/")], at_key=True)
 
 
@@ -72,26 +60,24 @@ def _check_container_name(
         sheet.say("bad-name", message, [*path, "name"], hint="give each a name of its own")
 
 
-def check_restarts(sheet: Sheet, manifest: Manifest, anatomy: Anatomy) -> None:
+def check_restarts(sheet: Sheet, body: Body) -> None:
     """Pods, and the roles of a training job, restart as their kind allows."""
-    for path, spec in pod_specs(manifest, anatomy):
-        _check_restart(sheet, manifest, path, spec, anatomy.restarts, must=anatomy.must_restart)
-    roles = FINITE if manifest.get("apiVersion") == "kubeflow.org/v2beta1" else ROLES
-    for path, role in find(manifest, anatomy.roles) if anatomy.roles else ():
+    anatomy = body.anatomy
+    for pod in body.pods:
+        given, legal = pod.spec.get("restartPolicy"), anatomy.restarts
+        _check_restart(sheet, body.kind, pod.path, given, legal, must=anatomy.must_restart)
+    if not anatomy.roles:
+        return
+    legal = FINITE if body.manifest.get("apiVersion") == "kubeflow.org/v2beta1" else ROLES
+    for path, role in body.find(anatomy.roles):
         if isinstance(role, dict):
-            _check_restart(sheet, manifest, (INLINE, *path), role, roles, must=False)
+            given = role.get("restartPolicy")
+            _check_restart(sheet, body.kind, path, given, legal, must=False)
 
 
 def _check_restart(
-    sheet: Sheet,
-    manifest: Manifest,
-    path: Path,
-    parent: Manifest,
-    legal: Sequence[str],
-    *,
-    must: bool,
+    sheet: Sheet, kind: str, path: Path, given: Any, legal: Sequence[str], *, must: bool
 ) -> None:
-    kind, given = manifest["kind"], parent.get("restartPolicy")
     allowed = " or ".join(legal)
     hint = f"write {allowed}"
     here = [*path, "restartPolicy"]
@@ -106,10 +92,10 @@ def _check_restart(
         sheet.say("bad-restart-policy", message, here, hint=hint)
 
 
-def check_selector(sheet: Sheet, manifest: Manifest, anatomy: Anatomy) -> None:
+def check_selector(sheet: Sheet, body: Body) -> None:
     """A controller finds its own pods: the selector matches the labels of their template."""
-    spec = manifest.get("spec")
-    if not anatomy.selects or not isinstance(spec, dict):
+    spec = body.manifest.get("spec") if body.anatomy.selects else None
+    if not isinstance(spec, dict):
         return
     selector = spec.get("selector")
     labels: Any = next((found for _, found in find(spec, "template/metadata/labels")), {})
@@ -146,26 +132,27 @@ def _is_met(wanted: Manifest, labels: Manifest) -> bool:
         case "DoesNotExist":
             return key not in labels
         case _:
-            return False
+            # Nor is there another operator.
+            return True
 
 
-def check_counts(sheet: Sheet, manifest: Manifest, anatomy: Anatomy) -> None:
+def check_counts(sheet: Sheet, body: Body) -> None:
     """Numbers of pods are numbers, and not negative."""
-    for path, count in find_all(manifest, anatomy.counts):
+    for path, count in body.find(*body.anatomy.counts):
         if type(count) is int and 0 <= count <= LARGEST_COUNT:
             continue
         message = f"'{path[-1]}' must be a whole number from 0, not {show(count)}"
         hint = "remove the quotes" if isinstance(count, str) and count.isdecimal() else ""
-        sheet.say("bad-count", message, [INLINE, *path], hint=hint)
+        sheet.say("bad-count", message, path, hint=hint)
 
 
-def check_schedule(sheet: Sheet, manifest: Manifest, anatomy: Anatomy) -> None:
+def check_schedule(sheet: Sheet, body: Body) -> None:
     """The schedule of a CronJob can be read by its controller."""
-    if not anatomy.schedule:
+    if not body.anatomy.schedule:
         return
     from reconciler.specs.kubernetes.schedules import problem_of_schedule
 
-    for path, schedule in find(manifest, anatomy.schedule):
+    for path, schedule in body.find(body.anatomy.schedule):
         if isinstance(schedule, str) and (problem := problem_of_schedule(schedule)):
             message = f"the schedule {show(schedule)} {problem}"
-            sheet.say("bad-schedule", message, [INLINE, *path])
+            sheet.say("bad-schedule", message, path)

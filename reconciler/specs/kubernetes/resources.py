@@ -3,29 +3,28 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator
 from typing import Any
 
 from reconciler.core.diagnostics import Severity
 from reconciler.core.fields import WHOLE_GPU, UnreadableError, read_fraction, read_positive
 from reconciler.specs.drafts import INLINE
-from reconciler.specs.kubernetes.anatomy import Anatomy, Path, find, find_all
-from reconciler.specs.kubernetes.pods import CONTAINERS
+from reconciler.specs.kubernetes.anatomy import Path, find, find_all
+from reconciler.specs.kubernetes.bodies import CONTAINERS, Body, Manifest
 from reconciler.specs.kubernetes.syntax import hint_at_quantity, read_quantity
 from reconciler.specs.shapes import show
 from reconciler.specs.sheet import Sheet
 
-Manifest = Mapping[str, Any]
-
 FRACTION, MEMORY, DEVICES = "gpu-fraction", "gpu-memory", "gpu-fraction-num-devices"
 _PARTS = ("requests", "limits")
+# Where no kind asks for resources, though most of a manifest may be in there.
+_ELSEWHERE = frozenset({"args", "command", "env", "metadata"})
 _WHOLE = "is a whole GPU, not a share of one"
 
 
-def check_resources(sheet: Sheet, manifest: Manifest, anatomy: Anatomy) -> None:
+def check_resources(sheet: Sheet, body: Body) -> None:
     """Amounts can be read, are not negative, and no request is above its limit."""
-    del anatomy  # wherever a kind has them, they are written alike
-    for path, resources in _find_resources(manifest, (INLINE,)):
+    for path, resources in _find_resources(body.manifest):
         for part in _PARTS:
             asked = resources.get(part)
             for name, value in asked.items() if isinstance(asked, dict) else ():
@@ -33,24 +32,26 @@ def check_resources(sheet: Sheet, manifest: Manifest, anatomy: Anatomy) -> None:
         _check_balance(sheet, path, resources)
 
 
-def _find_resources(value: Any, path: Path) -> list[tuple[Path, Manifest]]:
-    found: list[tuple[Path, Manifest]] = []
-    _collect_resources(value, path, found)
-    return found
+def _find_resources(manifest: Manifest) -> Iterator[tuple[Path, Manifest]]:
+    """Yield every mapping called `resources`: wherever a kind has them, they are written alike."""
+    # Every part of every manifest comes by here: paths are only put together for what is found.
+    pending: list[tuple[Any, Any]] = [(manifest, (INLINE,))]
+    for value, trail in pending:
+        for step, one in value.items() if type(value) is dict else enumerate(value):
+            kind = type(one)
+            if kind is dict and step == "resources":
+                yield _path((trail, step)), one
+            elif (kind is dict or kind is list) and step not in _ELSEWHERE:
+                pending.append((one, (trail, step)))
 
 
-def _collect_resources(value: Any, path: Path, found: list[tuple[Path, Manifest]]) -> None:
-    # No generator: every part of every manifest comes through here.
-    if isinstance(value, list):
-        for index, one in enumerate(value):
-            if isinstance(one, dict):
-                _collect_resources(one, (*path, index), found)
-        return
-    for name, one in value.items():
-        if isinstance(one, dict) and name == "resources":
-            found.append(((*path, name), one))
-        elif isinstance(one, dict | list):
-            _collect_resources(one, (*path, name), found)
+def _path(trail: Any) -> Path:
+    """Put together a path from its last step and the trail that leads there."""
+    steps: list[Any] = []
+    while len(trail) == 2:
+        trail, step = trail
+        steps.append(step)
+    return (*trail, *reversed(steps))
 
 
 def _check_amount(sheet: Sheet, path: Path, name: str, value: Any) -> None:
@@ -81,6 +82,8 @@ def _check_balance(sheet: Sheet, path: Path, resources: Manifest) -> None:
     requests, limits = (resources.get(part) for part in _PARTS)
     for name, value in requests.items() if isinstance(requests, dict) else ():
         limit = limits.get(name) if isinstance(limits, dict) else None
+        if limit is None and not _is_extended(name):
+            continue
         if value == limit or sheet.has_said((*path, "requests", name)):
             continue
         asked, most = read_quantity(value), read_quantity(limit)
@@ -90,6 +93,7 @@ def _check_balance(sheet: Sheet, path: Path, resources: Manifest) -> None:
             message = f"{name} is requested without a limit, which Kubernetes refuses"
             sheet.say(code, message, here, hint="write it under 'limits', which is enough")
         elif asked is None or most is None:
+            # What cannot be read has had its finding.
             continue
         elif _is_extended(name) and asked != most:
             message = f"the request of {show(value)} {name} differs from its limit of {show(limit)}"
@@ -104,24 +108,28 @@ def _is_extended(name: str) -> bool:
     return "/" in name and not name.rpartition("/")[0].endswith("kubernetes.io")
 
 
-def check_shares(sheet: Sheet, manifest: Manifest, anatomy: Anatomy) -> None:
+def check_shares(sheet: Sheet, body: Body) -> None:
     """Shares of a GPU are asked for in one way, in quotes, within what one GPU is."""
-    patterns = tuple(f"{pod}/metadata/annotations".lstrip("/") for pod in anatomy.pods)
-    if anatomy.inherits:
-        patterns = ("metadata/annotations", *(p for p in patterns if p != "metadata/annotations"))
+    holders: dict[Path, Manifest] = {
+        path: one for path, one in body.templates if isinstance(one, dict)
+    }
+    if body.anatomy.inherits:
+        holders[(INLINE,)] = body.manifest
     else:
-        _check_place(sheet, manifest, anatomy)
-    for path, given in find_all(manifest, patterns):
-        if isinstance(given, dict):
-            _check_share(sheet, (INLINE, *path), given)
-            _check_exclusive(sheet, manifest, path, given)
+        _check_place(sheet, body)
+    for path, holder in holders.items():
+        for _, given in find(holder, "metadata/annotations"):
+            if isinstance(given, dict):
+                here = (*path, "metadata", "annotations")
+                _check_share(sheet, here, given)
+                _check_exclusive(sheet, body, here, given)
 
 
-def _check_place(sheet: Sheet, manifest: Manifest, anatomy: Anatomy) -> None:
-    given = next((found for _, found in find(manifest, "metadata/annotations")), None)
+def _check_place(sheet: Sheet, body: Body) -> None:
+    given = next((found for _, found in find(body.manifest, "metadata/annotations")), None)
     for name in (FRACTION, MEMORY, DEVICES):
-        if isinstance(given, dict) and name in given and anatomy.pods:
-            message = f"'{name}' has no effect on a {manifest['kind']} itself"
+        if isinstance(given, dict) and name in given and body.anatomy.pods:
+            message = f"'{name}' has no effect on a {body.kind} itself"
             hint = "write it under the annotations of the pod template"
             here = (INLINE, "metadata", "annotations", name)
             sheet.say("misplaced-gpu-share", message, here, hint=hint, at_key=True)
@@ -167,9 +175,8 @@ def _problem_of_fraction(value: str) -> tuple[str, str]:
     return "", ""
 
 
-def _check_exclusive(sheet: Sheet, manifest: Manifest, path: Path, annotations: Manifest) -> None:
+def _check_exclusive(sheet: Sheet, body: Body, here: Path, annotations: Manifest) -> None:
     asked = [name for name in (FRACTION, MEMORY) if annotations.get(name) is not None]
-    here = (INLINE, *path)
     if len(asked) == 2:
         message = f"{FRACTION} and {MEMORY} exclude each other"
         sheet.say("bad-gpu-share", message, (*here, MEMORY), at_key=True)
@@ -177,19 +184,19 @@ def _check_exclusive(sheet: Sheet, manifest: Manifest, path: Path, annotations: 
         message = f"{DEVICES} says of how many GPUs, but no share is asked for"
         hint = f"add {FRACTION} or {MEMORY}"
         sheet.say("bad-gpu-share", message, (*here, DEVICES), hint=hint, at_key=True)
-    if asked and _asks_for_whole(manifest, path):
+    if asked and _asks_for_whole(body, here):
         message = f"{asked[0]} excludes whole GPUs, and a container asks for {WHOLE_GPU}"
         sheet.say("bad-gpu-share", message, (*here, asked[0]), at_key=True, hint="remove one")
 
 
-def _asks_for_whole(manifest: Manifest, path: Path) -> bool:
+def _asks_for_whole(body: Body, here: Path) -> bool:
     """Whether a container beside the annotations at a path asks for GPUs."""
-    pod: Any = manifest
-    for step in path[:-2]:
+    pod: Any = body.manifest
+    for step in here[1:-2]:
         pod = pod[step]
     containers = tuple(f"spec/{field}/*/resources/limits" for field in CONTAINERS)
     in_notebook = tuple(f"spec/template/{pattern}" for pattern in containers)
-    patterns = containers if path[:-2] or manifest["kind"] == "Pod" else in_notebook
+    patterns = containers if here[1:-2] or body.kind == "Pod" else in_notebook
     return any(
         isinstance(limits, dict) and WHOLE_GPU in limits for _, limits in find_all(pod, patterns)
     )

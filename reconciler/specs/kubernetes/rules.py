@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
 
 from reconciler.specs.drafts import INLINE
-from reconciler.specs.kubernetes.anatomy import Anatomy, anatomy_of, find
+from reconciler.specs.kubernetes.anatomy import anatomy_of
+from reconciler.specs.kubernetes.bodies import Body, open_body
 from reconciler.specs.kubernetes.objects import (
     check_kind_syntax,
     check_labels,
     check_name,
     check_server_fields,
 )
+from reconciler.specs.kubernetes.parts import check_parts
+from reconciler.specs.kubernetes.placement import check_placement
 from reconciler.specs.kubernetes.pods import (
     check_containers,
     check_counts,
@@ -21,8 +23,11 @@ from reconciler.specs.kubernetes.pods import (
     check_selector,
 )
 from reconciler.specs.kubernetes.resources import check_resources, check_shares
+from reconciler.specs.kubernetes.rollouts import check_job, check_roles, check_rollout
 from reconciler.specs.kubernetes.structure import check_structure
 from reconciler.specs.sheet import Sheet
+
+LONGEST_NAME = 253
 
 
 def check_manifest(sheet: Sheet) -> None:
@@ -31,23 +36,24 @@ def check_manifest(sheet: Sheet) -> None:
     if not isinstance(manifest, dict):
         return
     anatomy = anatomy_of(manifest)
+    body = open_body(manifest, anatomy) if anatomy else None
     check_kind_syntax(sheet, manifest)
-    check_name(sheet, manifest, anatomy)
+    check_name(sheet, manifest, anatomy.longest_name if anatomy else LONGEST_NAME)
     check_server_fields(sheet, manifest)
-    check_labels(sheet, manifest, anatomy)
-    if anatomy is not None:
+    check_labels(sheet, manifest, body)
+    if body is not None:
         for rule in _RULES:
-            rule(sheet, manifest, anatomy)
-        _check_shapes(sheet, manifest, anatomy)
+            rule(sheet, body)
 
 
-def _check_shapes(sheet: Sheet, manifest: Mapping[str, Any], anatomy: Anatomy) -> None:
-    for pattern, definition in anatomy.shapes:
-        for path, value in find(manifest, pattern):
-            check_structure(sheet, value, (INLINE, *path), definition)
+def check_shapes(sheet: Sheet, body: Body) -> None:
+    """Everything of which the shape is known has it."""
+    for pattern, definition in body.anatomy.shapes:
+        for path, value in body.find(pattern):
+            check_structure(sheet, value, path, definition)
 
 
-_RULES: tuple[Callable[[Sheet, Mapping[str, Any], Anatomy], None], ...] = (
+_RULES: tuple[Callable[[Sheet, Body], None], ...] = (
     check_containers,
     check_restarts,
     check_selector,
@@ -55,4 +61,11 @@ _RULES: tuple[Callable[[Sheet, Mapping[str, Any], Anatomy], None], ...] = (
     check_schedule,
     check_resources,
     check_shares,
+    check_parts,
+    check_placement,
+    check_rollout,
+    check_job,
+    check_roles,
+    # Last, since it is silent about what a rule has said better.
+    check_shapes,
 )

@@ -7,7 +7,7 @@ of the week, no `L`, `W` or `#`, and no sixth field, which other readers of such
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
 _WORDS = frozenset(
     {"@yearly", "@annually", "@monthly", "@weekly", "@daily", "@midnight", "@hourly"}
@@ -16,8 +16,7 @@ _EVERY = re.compile(r"@every (?:[0-9]+(?:\.[0-9]*)?(?:ns|us|µs|ms|s|m|h))+")
 _PART = re.compile(r"(?P<from>[a-z0-9]+|[*?])(?:-(?P<to>[a-z0-9]+))?(?:/(?P<step>[0-9]+))?")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Field:
+class _Field(NamedTuple):
     name: str
     least: int
     most: int

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import cache
 from typing import Any
 
 from reconciler.resources import schemas_folder
+from reconciler.specs.kubernetes.customs import CUSTOMS
+from reconciler.specs.kubernetes.limits import with_limits
 from reconciler.specs.nodes import Step
 from reconciler.specs.shapes import Shape, find_breaches, show
 from reconciler.specs.sheet import Sheet
@@ -34,7 +35,7 @@ def check_structure(sheet: Sheet, value: Any, path: Sequence[Step], definition: 
             message = breach.message
             if breach.code == "unknown-field":
                 message = f"Kubernetes has no field {show(here[-1])} here"
-            sheet.say_breach(replace(breach, code=code, path=here, message=message))
+            sheet.say_breach(breach._replace(code=code, path=here, message=message))
 
 
 @cache
@@ -48,7 +49,14 @@ def definitions() -> dict[str, Any]:
 @cache
 def shape_of(definition: str) -> Shape:
     """Return the shape of one definition, once per process."""
-    return Shape({"$ref": f"#/$defs/{definition}", "$defs": definitions()})
+    if definition in CUSTOMS:
+        return Shape(CUSTOMS[definition])
+    return Shape({"$ref": f"#/$defs/{definition}", "$defs": _limited()})
+
+
+@cache
+def _limited() -> dict[str, Any]:
+    return with_limits(definitions())
 
 
 def without_nulls(value: Any) -> Any:

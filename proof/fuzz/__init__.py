@@ -1,0 +1,1 @@
+"""Damaged documents and hostile file trees against the reading and checking of specs."""

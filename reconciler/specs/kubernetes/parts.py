@@ -1,0 +1,145 @@
+"""What the parts of a pod have to do with each other: volumes and mounts, ports, variables, probes.
+
+The rules are those of `pkg/apis/core/validation` in Kubernetes' source.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from reconciler.core.diagnostics import Severity
+from reconciler.specs.kubernetes.anatomy import Path
+from reconciler.specs.kubernetes.bodies import Body, Manifest, Pod, items
+from reconciler.specs.kubernetes.syntax import problem_of_label
+from reconciler.specs.shapes import did_you_mean, show
+from reconciler.specs.sheet import Sheet
+
+PROBES = ("livenessProbe", "readinessProbe", "startupProbe")
+HANDLERS = ("exec", "grpc", "httpGet", "tcpSocket")
+
+# The API server reads the pods of these itself; those of others are read when they are made.
+_OWN_GROUPS = frozenset({"", "apps", "batch"})
+_PORT_NAME = re.compile(r"(?=[a-z0-9-]{1,15}\Z)(?=.*[a-z])[a-z0-9]+(-[a-z0-9]+)*")
+
+
+def check_parts(sheet: Sheet, body: Body) -> None:
+    """Volumes, mounts, ports, variables and probes of each pod fit together."""
+    group, slash, _ = str(body.manifest.get("apiVersion")).partition("/")
+    is_own = (group if slash else "") in _OWN_GROUPS
+    for pod in body.pods:
+        names = _check_volumes(sheet, pod) | _claimed(body)
+        for path, container in pod.containers:
+            _check_mounts(sheet, path, container, names, None if is_own else Severity.WARNING)
+            _check_ports(sheet, path, container)
+            _check_variables(sheet, path, container)
+            for name in PROBES:
+                if isinstance(probe := container.get(name), dict):
+                    _check_probe(sheet, (*path, name), probe)
+
+
+def _claimed(body: Body) -> set[str]:
+    """The volumes that a StatefulSet claims for each of its pods."""
+    if body.kind != "StatefulSet":
+        return set()
+    found = (name for _, name in body.find("spec/volumeClaimTemplates/*/metadata/name"))
+    return {name for name in found if isinstance(name, str)}
+
+
+def _check_volumes(sheet: Sheet, pod: Pod) -> set[str]:
+    names: set[str] = set()
+    for path, volume in pod.listed("volumes"):
+        name = volume.get("name")
+        if isinstance(name, str):
+            if problem := problem_of_label(name):
+                message = f"the volume's name {show(name)} {problem}"
+                sheet.say("bad-volume", message, (*path, "name"))
+            elif name in names:
+                sheet.say("bad-volume", f"two volumes are named '{name}'", (*path, "name"))
+            names.add(name)
+        sources = [key for key, given in volume.items() if key != "name" and given is not None]
+        if len(sources) > 1:
+            message = f"a volume is one thing, not {' and '.join(sources)}"
+            sheet.say("bad-volume", message, (*path, sources[1]), at_key=True)
+    return names
+
+
+def _check_mounts(
+    sheet: Sheet, path: Path, container: Manifest, names: set[str], severity: Severity | None
+) -> None:
+    places: set[str] = set()
+    for here, mount in items(path, container, "volumeMounts"):
+        name, place = mount.get("name"), mount.get("mountPath")
+        if isinstance(name, str) and name not in names:
+            hint = did_you_mean(name, names) or "add it under 'volumes' of the pod"
+            message = f"the pod has no volume '{name}'"
+            sheet.say("bad-volume", message, (*here, "name"), hint=hint, severity=severity)
+        if isinstance(place, str) and place:
+            if place in places:
+                message = f"two volumes are mounted at {show(place)}"
+                sheet.say("bad-volume", message, (*here, "mountPath"), severity=severity)
+            places.add(place)
+
+
+def _check_ports(sheet: Sheet, path: Path, container: Manifest) -> None:
+    names: set[str] = set()
+    for here, port in items(path, container, "ports"):
+        name = port.get("name")
+        if not isinstance(name, str) or not name:
+            continue
+        if _PORT_NAME.fullmatch(name) is None:
+            message = f"the port's name {show(name)} is not one that Kubernetes takes"
+            hint = "at most 15 lower case letters, digits and single '-' inside, one a letter"
+            sheet.say("bad-port", message, (*here, "name"), hint=hint)
+        elif name in names:
+            message = f"two ports of the container are named '{name}'"
+            sheet.say("bad-port", message, (*here, "name"))
+        names.add(name)
+
+
+def _check_variables(sheet: Sheet, path: Path, container: Manifest) -> None:
+    names: set[str] = set()
+    variables = container.get("env")
+    # There are many of them, so that even a path is only made where it is needed.
+    for at, variable in enumerate(variables if isinstance(variables, list) else ()):
+        if not isinstance(variable, dict):
+            continue
+        name, source = variable.get("name"), variable.get("valueFrom")
+        if isinstance(name, str):
+            if name in names or not name or "=" in name:
+                _say_variable(sheet, (*path, "env", at, "name"), name, is_second=name in names)
+            names.add(name)
+        if isinstance(source, dict):
+            _check_source(sheet, (*path, "env", at), variable.get("value"), source)
+
+
+def _say_variable(sheet: Sheet, path: Path, name: str, *, is_second: bool) -> None:
+    if is_second:
+        message = f"'{name}' is given twice, and the later one counts"
+        sheet.say("bad-env", message, path, severity=Severity.WARNING)
+    else:
+        sheet.say("bad-env", f"{show(name)} cannot name a variable", path)
+
+
+def _check_source(sheet: Sheet, path: Path, value: Any, source: Manifest) -> None:
+    given = [key for key, one in source.items() if one is not None]
+    if value not in (None, ""):
+        message = "'value' and 'valueFrom' exclude each other"
+        sheet.say("bad-env", message, (*path, "valueFrom"), at_key=True)
+    elif len(given) != 1:
+        shown = f"one source, not {' and '.join(given)}" if given else "no source"
+        message = f"'valueFrom' names {shown}"
+        sheet.say("bad-env", message, (*path, "valueFrom"), at_key=True)
+
+
+def _check_probe(sheet: Sheet, path: Path, probe: Manifest) -> None:
+    given = [name for name in HANDLERS if probe.get(name) is not None]
+    if len(given) != 1:
+        shown = f"in one way, not in {' and '.join(given)}" if given else "at nothing"
+        message = f"the {path[-1]} looks {shown}"
+        hint = f"write one of {', '.join(HANDLERS)}"
+        sheet.say("bad-probe", message, path, hint=hint, at_key=True)
+    wanted = probe.get("successThreshold")
+    if path[-1] != "readinessProbe" and type(wanted) is int and wanted > 1:
+        message = f"the successThreshold of a {path[-1]} is always 1"
+        sheet.say("bad-probe", message, (*path, "successThreshold"), hint="remove it")

@@ -1,0 +1,85 @@
+"""How a kind replaces, counts and names its pods."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from reconciler.core.diagnostics import Severity
+from reconciler.specs.drafts import INLINE
+from reconciler.specs.kubernetes.anatomy import find
+from reconciler.specs.kubernetes.bodies import CONTAINERS, Body, Manifest, items
+from reconciler.specs.shapes import did_you_mean, show
+from reconciler.specs.sheet import Sheet
+
+# What a strategy is called, and the only type that takes details.
+_STRATEGIES = {"Deployment": "strategy", "StatefulSet": "updateStrategy"}
+_ROLLING = "RollingUpdate"
+_NONE = (0, "0%")
+
+
+def check_rollout(sheet: Sheet, body: Body) -> None:
+    """The way in which a controller replaces its pods can be gone."""
+    field = _STRATEGIES.get(body.kind) if body.anatomy.selects else None
+    for path, strategy in body.find(f"spec/{field}") if field else ():
+        details = strategy.get("rollingUpdate") if isinstance(strategy, dict) else None
+        if not isinstance(details, dict):
+            continue
+        kind = strategy.get("type") or _ROLLING
+        if kind != _ROLLING:
+            message = f"'rollingUpdate' is for the type {_ROLLING}, not for {show(kind)}"
+            sheet.say("bad-rollout", message, (*path, "rollingUpdate"), at_key=True)
+        elif details.get("maxSurge") in _NONE and details.get("maxUnavailable") in _NONE:
+            message = "with no pod more and none less, no pod can be replaced"
+            hint = "give maxSurge or maxUnavailable another value than 0"
+            sheet.say("bad-rollout", message, (*path, "rollingUpdate"), hint=hint)
+
+
+def check_job(sheet: Sheet, body: Body) -> None:
+    """A Job has what its mode and its policies need."""
+    patterns = {"Job": "spec", "CronJob": "spec/jobTemplate/spec"}
+    pattern = patterns.get(body.kind) if body.anatomy.must_restart else None
+    for path, spec in body.find(pattern) if pattern else ():
+        if not isinstance(spec, dict):
+            continue
+        if spec.get("completionMode") == "Indexed" and spec.get("completions") is None:
+            message = "the completionMode Indexed needs a number of completions"
+            sheet.say("bad-rollout", message, (*path, "completionMode"))
+        policy: Any = next((one for _, one in find(spec, "template/spec/restartPolicy")), None)
+        if spec.get("podFailurePolicy") is not None and policy == "OnFailure":
+            message = "'podFailurePolicy' needs pods with the restartPolicy Never"
+            sheet.say("bad-rollout", message, (*path, "podFailurePolicy"), at_key=True)
+
+
+def check_roles(sheet: Sheet, body: Body) -> None:
+    """A training job has roles that its operator knows, and the containers that it looks for."""
+    anatomy = body.anatomy
+    if not anatomy.roles:
+        return
+    # Operators have taken names in any case, and newer ones do not.
+    known = {name.lower(): name for name in anatomy.role_names}
+    found = {str(path[-1]).lower() for path, _ in body.find(anatomy.roles)}
+    for path, role in body.find(anatomy.roles):
+        name = str(path[-1])
+        if name.lower() not in known:
+            hint = did_you_mean(name, anatomy.role_names)
+            hint = hint or f"known are {', '.join(anatomy.role_names)}"
+            sheet.say(
+                "bad-role", f"a {body.kind} has no role '{name}'", path, hint=hint, at_key=True
+            )
+        elif anatomy.worker and isinstance(role, dict):
+            _check_worker(sheet, body, (*path, "template", "spec"), role)
+    first = anatomy.role_names[0]
+    if anatomy.needs_first and found and first.lower() not in found:
+        field = anatomy.roles.split("/")[1]
+        message = f"a {body.kind} needs the role '{first}'"
+        sheet.say("bad-role", message, (INLINE, "spec", field), at_key=True)
+
+
+def _check_worker(sheet: Sheet, body: Body, path: tuple[Any, ...], role: Manifest) -> None:
+    spec: Any = next((one for _, one in find(role, "template/spec")), None)
+    containers = items(path, spec, CONTAINERS[0]) if isinstance(spec, dict) else ()
+    names = [container.get("name") for _, container in containers]
+    if names and body.anatomy.worker not in names:
+        message = f"no container is called '{body.anatomy.worker}', which a {body.kind} looks for"
+        here = (*path, CONTAINERS[0], 0, "name")
+        sheet.say("bad-role", message, here, severity=Severity.WARNING)
