@@ -16,7 +16,7 @@ else
 HADOLINT := @echo "Dockerfile not linted: hadolint is packaged for Linux on x86_64 only"
 endif
 
-.PHONY: help demo rehearse-storm rehearse-outage test lint wheel-test proof proof-full proof-honesty \
+.PHONY: help demo rehearse-storm rehearse-outage test lint docs wheel-test proof proof-full proof-honesty \
 	bench-requests clean
 
 help: ## Show what there is to make.
@@ -48,6 +48,9 @@ lint: $(VENV)/.test
 	$(BIN)/reconciler schema check
 	$(BIN)/python tools/generate_docs.py --check
 
+docs: $(VENV)/.docs ## The site, in build/docs; any warning is an error.
+	$(BIN)/sphinx-build -q -W -n --keep-going -b html -d build/doctrees -c docs . build/docs
+
 wheel-test: $(VENV)/.test ## Build the wheel and use it away from the checkout.
 	$(BIN)/python tools/test_wheel.py
 
@@ -62,6 +65,8 @@ proof: $(VENV)/.test ## Every gate of docs/guarantees.md, at a size that fits in
 	$(BIN)/python -m proof.rivals --rounds 2
 	$(BIN)/python -m proof.signals --rounds 3
 	$(BIN)/python -m proof.canary --rude 2
+	$(BIN)/python -m proof.fuzz --documents 5000 --trees 100
+	$(BIN)/python -m proof.pages
 	$(BIN)/python -m proof.load --count 1000
 
 proof-full: $(VENV)/.test proof-honesty ## The same at full size: more than an hour.
@@ -76,6 +81,8 @@ proof-full: $(VENV)/.test proof-honesty ## The same at full size: more than an h
 	$(BIN)/python -m proof.rivals --rounds 20
 	$(BIN)/python -m proof.signals --rounds 30
 	$(BIN)/python -m proof.canary --rude 10
+	$(BIN)/python -m proof.fuzz --documents 100000 --trees 1000
+	$(BIN)/python -m proof.pages
 	$(BIN)/python -m proof.load --count 10000
 	HYPOTHESIS_PROFILE=thorough $(BIN)/python -m pytest -q -n auto --timeout=0 \
 		tests/engine/test_machine.py tests/core/test_laws.py tests/state/test_damage.py tests/specs/test_fuzz.py
@@ -103,3 +110,7 @@ $(VENV)/.test: $(BIN)/python requirements/test.txt pyproject.toml
 	$(INSTALL) --require-hashes -r requirements/test.txt
 	$(INSTALL) --no-deps --no-build-isolation -e .
 	@touch $@ $(VENV)/.demo
+
+$(VENV)/.docs: $(VENV)/.test requirements/docs.txt
+	$(INSTALL) --require-hashes -r requirements/docs.txt
+	@touch $@

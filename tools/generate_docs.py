@@ -1,4 +1,4 @@
-"""Writes the reference pages that follow from the code: commands, exit codes, diagnostics.
+"""Writes the reference pages that follow from the code and from the published schemas.
 
 A fact that the code holds is written down once, there; `--check` tells which pages have fallen
 behind it.
@@ -6,13 +6,12 @@ behind it.
 
 from __future__ import annotations
 
-import html
 import importlib
 import inspect
 import pkgutil
 import re
-import textwrap
-from collections.abc import Iterable, Iterator, Sequence
+import signal
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import click
@@ -24,10 +23,11 @@ from reconciler.errors import ReconcilerError, Where
 from reconciler.report.text import Text
 from reconciler.specs.codes import CODES, finding
 from tools.examples import example
+from tools.markdown import escape, fill, span, table
+from tools.schema_docs import schema_pages
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTE = "<!-- Written by tools/generate_docs.py; change the code, then run it again. -->"
-WIDTH = 88
 
 # Read without a flag of their own, so that click does not know of them.
 VARIABLES = {
@@ -44,7 +44,13 @@ VARIABLES = {
     "FORCE_COLOR": "Colours also without a terminal, where `--color` is `auto`.",
     "CLICOLOR_FORCE": "The same as `FORCE_COLOR`.",
     "GITHUB_STEP_SUMMARY": "With `-o github`: the file that the summary of a step goes to.",
-    "GITHUB_OUTPUT": "With `-o github`: the file that [its outputs](pull-requests.md) go to.",
+    "GITHUB_OUTPUT": "With `-o github`: the file that "
+    "[its outputs](../pull-requests.md#github) go to.",
+    "XDG_CACHE_HOME": "`validate` remembers what was valid below `workload-reconciler` in it; "
+    "without it, in `.cache` of `HOME`.",
+    "HOME": "See `XDG_CACHE_HOME`.",
+    "SSL_CERT_FILE": "The authorities to trust, instead of the system's.",
+    "SSL_CERT_DIR": "The same, as a folder.",
     "RECONCILER_DEBUG": "Shows the traceback of an unexpected failure.",
 }
 
@@ -54,6 +60,9 @@ SAMPLE = finding(
     Where(file="team-a/finetune.yaml", line=4, column=3),
     hint="did you mean 'priority'?",
 )
+
+# What a shell calls a program that SIGTERM has ended.
+TERMINATED = 128 + signal.SIGTERM
 
 # Codes that no exception carries, and who decides them.
 OUTCOMES = (
@@ -67,10 +76,13 @@ OUTCOMES = (
     (3, "`validate` reported at least one error.", "cli/validate.py"),
     (4, "Some workloads failed or were skipped; applying again is safe.", "app/applying.py"),
     (5, "`plan`: a guard would refuse the apply.", "cli/plan.py"),
+    (7, "`apply --plan`: some workloads are not as they were approved.", "app/applying.py"),
     (8, "Some creations are in doubt and need evidence.", "app/applying.py"),
     (9, "The server was lost, or stopped accepting the login.", "app/applying.py"),
     (USAGE, "An option or argument that does not exist or does not fit.", "cli/main.py"),
     (INTERRUPTED, "Stopped by Ctrl-C outside an apply, or at its question.", "cli/main.py"),
+    (INTERRUPTED, "`status --watch`: Ctrl-C is how it ends.", "cli/main.py"),
+    (TERMINATED, "Stopped by SIGTERM outside an apply; so does `status --watch`.", "cli/main.py"),
     *(
         (
             code,
@@ -111,6 +123,11 @@ def pages() -> dict[str, str]:
         "docs/cli.md": "\n".join(_cli_page()) + "\n",
         "docs/diagnostics.md": "\n".join(_diagnostics_page()) + "\n",
         "docs/exit-codes.md": "\n".join(_exit_codes_page()) + "\n",
+        "docs/reference/environment.md": "\n".join(_environment_page()) + "\n",
+        **{
+            f"docs/reference/{name}.md": "\n".join((NOTE, "", *lines)) + "\n"
+            for name, lines in schema_pages(ROOT / "schemas")
+        },
     }
 
 
@@ -146,9 +163,9 @@ def _read(path: Path) -> str | None:
 def _cli_page() -> Iterator[str]:
     commands = list(walk(cli, ("reconciler",)))
     yield from (NOTE, "", "# Commands", "")
-    yield _fill(_escape((cli.help or "").replace("\n\n", " ")))
+    yield fill(escape((cli.help or "").replace("\n\n", " ")))
     yield ""
-    yield _fill(
+    yield fill(
         "A flag goes before its environment variable, that before `reconciler.yaml`, and that "
         "before the default. A duration is written `250ms`, `30s`, `5m` or `1h30m`. "
         "Every command also has `-h`, and `reconciler --version` tells the version. How a command "
@@ -159,11 +176,8 @@ def _cli_page() -> Iterator[str]:
         (f"[`{' '.join(path)}`](#{'-'.join(path)})", _summary(command))
         for path, command in commands
     ]
-    yield from _table(("Command", "What it does"), rows)
-    yield from ("", "Also read from the environment:", "")
-    yield from _table(
-        ("Variable", "Meaning"), [(f"`{name}`", words) for name, words in VARIABLES.items()]
-    )
+    yield from table(("Command", "What it does"), rows)
+    yield from ("", "[All variables of the environment](reference/environment.md).")
     for path, command in commands:
         yield from _command_section(path, command)
 
@@ -175,12 +189,12 @@ def _command_section(path: Sequence[str], command: click.Command) -> Iterator[st
     usage = " ".join((*path, *command.collect_usage_pieces(context)))
     yield from ("", f"## {' '.join(path)}", "", "```", usage, "```")
     for paragraph in inspect.cleandoc(command.help or "").split("\n\n"):
-        yield from ("", _fill(_escape(paragraph)))
+        yield from ("", fill(escape(paragraph)))
     options = [option for option in command.params if isinstance(option, click.Option)]
     if options:
         yield ""
         rows = [_option_row(option, context) for option in options]
-        yield from _table(("Option", "Meaning", "Default", "Environment"), rows)
+        yield from table(("Option", "Meaning", "Default", "Environment"), rows)
 
 
 def _option_row(option: click.Option, context: click.Context) -> tuple[str, ...]:
@@ -188,10 +202,10 @@ def _option_row(option: click.Option, context: click.Context) -> tuple[str, ...]
     default = default or _default(option)
     variables = [option.envvar] if isinstance(option.envvar, str) else option.envvar or ()
     return (
-        _code(_spelling(option, context)),
-        _escape(meaning),
-        _code(default),
-        " ".join(map(_code, variables)),
+        span(_spelling(option, context)),
+        escape(meaning),
+        span(default),
+        " ".join(map(span, variables)),
     )
 
 
@@ -217,16 +231,41 @@ def _default(option: click.Option) -> str:
     return str(value)
 
 
+def _environment_page() -> Iterator[str]:
+    yield from (NOTE, "", "# Environment variables", "")
+    yield fill(
+        "A flag goes before its variable, and that before `reconciler.yaml`. What approves or "
+        "selects (`--yes`, `--allow-…`, `--replace`, `-t`, `-x`, `--plan`) has none, so that "
+        "nothing is approved by a variable that somebody forgot."
+    )
+    yield ""
+    rows = [(span(name), *about) for name, about in sorted(_flag_variables().items())]
+    yield from table(("Variable", "Instead of", "Meaning"), rows)
+    yield from ("", "Also read, without a flag of their own:", "")
+    yield from table(("Variable", "Meaning"), [(span(name), v) for name, v in VARIABLES.items()])
+
+
+def _flag_variables() -> dict[str, tuple[str, str]]:
+    """What stands for a flag: the flag, and what that means."""
+    found: dict[str, tuple[str, str]] = {}
+    for _, command in walk(cli, ("reconciler",)):
+        for option in command.params:
+            if isinstance(option, click.Option) and isinstance(option.envvar, str):
+                meaning, _ = _split_default(option.help or "")
+                found[option.envvar] = (span(option.opts[0]), escape(meaning))
+    return found
+
+
 def _diagnostics_page() -> Iterator[str]:
     yield from (NOTE, "", "# Diagnostics", "")
-    yield _fill(
+    yield fill(
         "What is wrong with specs and configuration is reported all at once, each finding with a "
         "place in the file that its author wrote, a code and, where there is one, a way out:"
     )
     yield from ("", "```")
     yield Text().diagnostics([SAMPLE])
     yield from ("```", "")
-    yield _fill(
+    yield fill(
         "With `-o json` a finding is an object of `schemas/diagnostic.schema.json`. Codes are "
         "stable: one may be added, none changes its meaning. An error keeps `plan` and `apply` "
         "from sending anything and ends them with 3; a warning is only shown. The examples below "
@@ -234,34 +273,35 @@ def _diagnostics_page() -> Iterator[str]:
     )
     yield ""
     rows = [
-        (f"[`{name}`](#{name})", code.severity.value, _escape(code.meaning))
+        (f"[`{name}`](#{name})", code.severity.value, escape(code.meaning))
         for name, code in CODES.items()
     ]
-    yield from _table(("Code", "Severity", "Meaning"), rows)
+    yield from table(("Code", "Severity", "Meaning"), rows)
     for name, code in CODES.items():
         yield from ("", f"## {name}", "")
         rest = "A file can [suppress](validation.md#suppressions) it." if code.suppressible else ""
-        yield _fill(f"{code.severity.value.capitalize()}: {_escape(code.meaning)}. {rest}")
+        yield fill(f"{code.severity.value.capitalize()}: {escape(code.meaning)}. {rest}")
         yield from ("", example(name))
 
 
 def _exit_codes_page() -> Iterator[str]:
     yield from (NOTE, "", "# Exit codes", "")
-    yield _fill(
+    yield fill(
         "A command that cannot do its work ends with the code of the error that stopped it, which "
         "says what is wrong and names a way out. A command that did its work tells how that went."
     )
     yield ""
-    rows = [(code, _escape(_first_sentence(one)), _code(one.__name__)) for code, one in _causes()]
-    rows += [(code, words, _code(f"reconciler/{place}")) for code, words, place in OUTCOMES]
-    yield from _table(
+    rows = [(code, escape(_first_sentence(one)), span(one.__name__)) for code, one in _causes()]
+    rows += [(code, words, span(f"reconciler/{place}")) for code, words, place in OUTCOMES]
+    yield from table(
         ("Code", "Meaning", "Decided by"),
         [(str(code), *rest) for code, *rest in sorted(rows, key=lambda row: row[0])],
     )
     yield ""
-    yield _fill(
+    yield fill(
         "When several are true of one apply, the first of these counts: a signal, a state that "
-        "could not be written (1), a lost server (9), creations in doubt (8), failures (4). "
+        "could not be written (1), a lost server (9), creations in doubt (8), a workload that is "
+        "not as it was approved (7), failures (4). "
         "What is held back is no failure, unless `onMissing: fail` asks for it."
     )
 
@@ -280,30 +320,7 @@ def _first_sentence(error: type[ReconcilerError]) -> str:
 
 
 def _summary(command: click.Command) -> str:
-    return _escape(" ".join((command.help or "").split("\n\n")[0].split()))
-
-
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
-    # Cells are not padded: one longer entry would change every line of the table.
-    yield f"| {' | '.join(head)} |"
-    yield f"|{' --- |' * len(head)}"
-    for row in rows:
-        yield f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |"
-
-
-def _code(text: str) -> str:
-    return f"`{text}`" if text else ""
-
-
-def _escape(text: str) -> str:
-    """Text as Markdown shows it: without tags or emphasis that nobody meant."""
-    return html.escape(text, quote=False).replace("*", "\\*")
-
-
-def _fill(text: str) -> str:
-    return textwrap.fill(
-        " ".join(text.split()), WIDTH, break_long_words=False, break_on_hyphens=False
-    )
+    return escape(" ".join((command.help or "").split("\n\n")[0].split()))
 
 
 if __name__ == "__main__":

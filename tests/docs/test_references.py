@@ -9,15 +9,18 @@ import pytest
 from reconciler.core.model import Own
 from tools.generate_docs import ROOT
 
-DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(ROOT.glob("docs/*.md"))]
+DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted(ROOT.glob("docs/**/*.md"))]
 NAMED = re.compile(
     r"(?<![\w./-])(?:reconciler|tests|tools|schemas|examples|requirements|benchmarks|docs)"
     r"/[\w./-]*\w/?"
 )
 LINK = re.compile(r"\]\(([^)#:\s]+)(?:#[^)]*)?\)")
+SPAN = re.compile(r"`[^`\n]*`")
 QUOTED = re.compile(r"`(tests/[\w/]+\.py)`:\n\n```python\n(.*?)```", re.DOTALL)
 
-each_document = pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+each_document = pytest.mark.parametrize(
+    "document", DOCUMENTS, ids=lambda path: path.relative_to(ROOT).as_posix()
+)
 
 
 @each_document
@@ -30,7 +33,7 @@ def test_every_path_exists(document: Path) -> None:
 @each_document
 def test_every_link_leads_somewhere(document: Path) -> None:
     """A relative link names a file that exists."""
-    links = set(LINK.findall(document.read_text("utf-8")))
+    links = set(LINK.findall(SPAN.sub("", document.read_text("utf-8"))))
     assert [link for link in sorted(links) if not (document.parent / link).exists()] == []
 
 
