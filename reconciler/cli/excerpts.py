@@ -7,14 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from reconciler.cli.console import Console
     from reconciler.errors import Where
     from reconciler.report.excerpts import Excerpts
 
 
-def wanted_excerpts(console: Console) -> Excerpts | None:
-    """Excerpts for a terminal and for --verbose; elsewhere a finding is what programs expect."""
-    if not (console.verbose or sys.stdout.isatty()):
+def wanted_excerpts() -> Excerpts | None:
+    """Excerpts for a terminal; a log may be read by many who cannot read the specs."""
+    if not sys.stdout.isatty():
         return None
     import shutil
 
@@ -24,17 +23,37 @@ def wanted_excerpts(console: Console) -> Excerpts | None:
 
 
 class Lines:
-    """Lines of files that can be opened from the working directory, one file kept at a time."""
+    """Lines of files that can be opened from the working directory, one file kept at a time.
+
+    None of them is about a secret, as far as anybody can tell.
+    """
 
     def __init__(self) -> None:
         self._file = ""
         self._lines: list[str] = []
 
     def of(self, where: Where) -> str | None:
-        """The line that a place begins in; None if it is gone, or never was one."""
+        """The line that a place begins in; None if it is gone, is no line, or may be private."""
         if where.file != self._file:
             self._file, self._lines = where.file, _read(where.file)
-        return self._lines[where.line - 1] if where.line <= len(self._lines) else None
+        if where.line > len(self._lines) or self._is_private(where.line - 1):
+            return None
+        return self._lines[where.line - 1]
+
+    def _is_private(self, index: int) -> bool:
+        """Whether the line, or one that it stands below, is about a secret or something encoded."""
+        from reconciler.core.redact import may_hold_secret
+
+        depth = sys.maxsize
+        for line in reversed(self._lines[: index + 1]):
+            indent = len(line) - len(line.lstrip())
+            if line.strip() and indent < depth:
+                depth = indent
+                if may_hold_secret(line) or "base64" in line.lower():
+                    return True
+            if not depth:
+                break
+        return False
 
 
 def _read(file: str) -> list[str]:

@@ -112,7 +112,7 @@ def _to_json(found: Sequence[Diagnostic]) -> str:
 def _to_text(console: Console, found: Sequence[Diagnostic], workloads: int, files: int) -> str:
     from reconciler.report.findings import FindingsText
 
-    excerpts = wanted_excerpts(console) if console.has("text") else None
+    excerpts = wanted_excerpts() if console.has("text") else None
     text = FindingsText(console.paint())
     return text.validation(found, workloads, files, excerpts)
 

@@ -163,11 +163,24 @@ def _fingerprints(cli: Cli, root: Path) -> dict[tuple[str, str], Any]:
     return {(one["location"]["path"], one["check_name"]): one["fingerprint"] for one in found}
 
 
-def test_verbose_shows_the_lines(cli: Cli, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With -v also where nobody looks: a log may be read later."""
-    monkeypatch.chdir(root)
-    monkeypatch.setenv("COLUMNS", "100")
-    assert cli("validate", "-v").out == (
+def on_terminal(root: Path, *arguments: str, **variables: str) -> str:
+    """What `validate` draws for somebody who looks."""
+    ours, theirs = pty.openpty()
+    environment = {**os.environ, "TERM": "xterm", "COLUMNS": "100", "NO_COLOR": "1", **variables}
+    command = [str(PROGRAM), "validate", *arguments]
+    with subprocess.Popen(command, cwd=root, stdout=theirs, env=environment):
+        os.close(theirs)
+        shown = b""
+        while part := _read(ours):
+            shown += part
+    os.close(ours)
+    return shown.decode().replace("\r\n", "\n")
+
+
+def test_a_terminal_shows_the_lines(root: Path) -> None:
+    """Each with carets under what is meant; a log, which may be read later, has none of them."""
+    shown = on_terminal(root)
+    assert shown == (
         "bad.yaml:3:14: error: 'projectId' must be a string, not the number 4501 (wrong-type)\n"
         "  3 |   projectId: 4501\n"
         "    |              ^^^^\n"
@@ -185,22 +198,49 @@ def test_verbose_shows_the_lines(cli: Cli, root: Path, monkeypatch: pytest.Monke
     )
 
 
+def test_a_log_has_no_lines(cli: Cli, root: Path) -> None:
+    """Whoever reads it may not be one of those who can read the specs."""
+    found = re.findall(r"^ +\d* \| ", on_terminal(root), re.MULTILINE)
+    assert len(found) == 6
+    assert re.findall(r"^ +\d* \| ", cli("validate", root, "-v").out, re.MULTILINE) == []
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "apiToken: s3cr3t",
+        "priority: {token: s3cr3t}",
+        "password:\n    value: {odd: s3cr3t}",
+        "manifestBase64Encoded: s3cr3t",
+    ],
+)
+def test_lines_about_secrets_are_not_drawn(root: Path, line: str) -> None:
+    """Not even for somebody who looks: a terminal is recorded, and looked at by others."""
+    content = f"metadata:\n  name: bad\n  projectId: 7\n  {line}\n"
+    (root / "bad.yaml").write_text(content)
+    shown = on_terminal(root)
+    assert "s3cr3t" not in shown
+    assert "  3 |   projectId: 7\n" in shown
+
+
 @pytest.mark.parametrize(
     "content", [b"\xff\xfe\x00", b"metadata: {name: \xe9}\n", b"", b"a: [\n"], ids=str
 )
-def test_lines_that_cannot_be_shown(cli: Cli, root: Path, content: bytes) -> None:
+def test_lines_that_cannot_be_shown(
+    cli: Cli, root: Path, content: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What is no text, or has no such line, is reported as ever."""
     (root / "bad.yaml").write_bytes(content)
-    plain, verbose = cli("validate", root), cli("validate", root, "-v")
-    assert verbose.code == plain.code == 3
-    shown = [line for line in verbose.out.split("\n") if not re.match(r" +\d* \| ", line)]
+    monkeypatch.chdir(root)
+    plain, seen = cli("validate"), on_terminal(root)
+    shown = [line for line in seen.split("\n") if not re.match(r" +\d* \| ", line)]
     assert "\n".join(shown) == plain.out
 
 
 def test_standard_input_is_not_read_twice(root: Path) -> None:
     """What was piped in is gone: its findings come without lines."""
     done = subprocess.run(
-        [PROGRAM, "validate", "-", "-v"],
+        [PROGRAM, "validate", "-"],
         cwd=root,
         input=SPEC.format(name="bad").encode(),
         capture_output=True,
@@ -210,18 +250,9 @@ def test_standard_input_is_not_read_twice(root: Path) -> None:
     assert b"<stdin>:4:3: error: unknown field 'priorty' (unknown-field)\n  hint: " in done.stdout
 
 
-def test_a_terminal_shows_the_lines(root: Path) -> None:
-    """In colours, as wide as the terminal is; the line that is meant is cut to it."""
-    ours, theirs = pty.openpty()
-    environment = {**os.environ, "TERM": "xterm", "COLUMNS": "40"}
-    environment.pop("NO_COLOR", None)
-    with subprocess.Popen([PROGRAM, "validate"], cwd=root, stdout=theirs, env=environment):
-        os.close(theirs)
-        shown = b""
-        while part := _read(ours):
-            shown += part
-    os.close(ours)
-    lines = shown.decode().replace("\r\n", "\n").split("\n")
+def test_lines_are_cut_to_the_terminal_and_coloured(root: Path) -> None:
+    """The line that is meant is cut around what is meant."""
+    lines = on_terminal(root, "--color", "always", COLUMNS="40").split("\n")
     assert lines[4:7] == [
         "bad.yaml:4:3: \x1b[31merror:\x1b[0m unknown field 'priorty' (unknown-field)",
         "\x1b[2m  4 | \x1b[0m  priorty: high",
