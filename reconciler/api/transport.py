@@ -1,7 +1,8 @@
 """How bytes travel: the one function to change for another HTTP engine underneath.
 
 httpx is kept as the interface (requests, responses, `MockTransport`, `ASGITransport`), but its own
-pool looks at every connection for every request. `python -m benchmarks.sockets bare` compares the ways.
+pool looks at every connection for every request. `python -m benchmarks.sockets bare` compares the
+ways.
 """
 
 from __future__ import annotations

@@ -75,11 +75,12 @@ def scaffold(folder: Path, *, ci: Ci | None = None, source: Source | None = None
     top = _repository_of(here)
     chosen = detect_ci(top) if ci is None else ci
     source = Source.installed() if source is None else source
-    files = {
-        folder / "reconciler.yaml": _template("reconciler.yaml", STACK=_yaml(here.name)),
-        folder / "hello.yaml": _template("hello.yaml"),
-        folder / ".reconciler" / ".gitignore": IGNORE,
-    }
+    config = folder / "reconciler.yaml"
+    files = {config: _template("reconciler.yaml", STACK=_yaml(here.name))}
+    if not config.exists():
+        # Who has a configuration has specs, and would not want another workload to be made.
+        files[folder / "hello.yaml"] = _template("hello.yaml")
+    files[folder / ".reconciler" / ".gitignore"] = IGNORE
     inside = here.relative_to(top).as_posix()
     files |= {_near(top / name): text for name, text in _pipeline(chosen, inside, source)}
     try:

@@ -61,6 +61,8 @@ def plan(directory: Path, detailed_exitcode: bool, **options: Any) -> int:
     workspace = open_workspace([directory], flags_from(options), os.environ)
     meter.attach(workspace.settings, connector)
     request = plan_request_from(options, workspace.places)
+    if options["save_to"] is not None:
+        _refuse_spec_place(options["save_to"], workspace.settings.root)
     if options["explain"]:
         workspace.need_valid()
         asked = options | {"detailed_exitcode": detailed_exitcode}
@@ -72,22 +74,41 @@ def plan(directory: Path, detailed_exitcode: bool, **options: Any) -> int:
     meter.plan = planned.plan
     show_plan(console, planned, workspace.prefix)
     if options["save_to"] is not None:
-        _save(console, options["save_to"], planned, request)
+        _save(console, options["save_to"], planned, request, directory)
     changed = 2 if detailed_exitcode and planned.plan.has_changes else 0
     code = 5 if planned.refusals else changed
     reviews.plan(planned.plan, planned.refusals, code)
     return code
 
 
-def _save(console: Console, path: Path, planned: Planned, request: PlanRequest) -> None:
+def _refuse_spec_place(path: Path, root: Path) -> None:
+    """The next run would take it for a spec."""
+    place = path.resolve()
+    if not place.is_relative_to(root.resolve()) or place.suffix not in (".json", ".yaml", ".yml"):
+        return
+    inside = place.relative_to(root.resolve())
+    if not any(part.startswith((".", "_")) for part in inside.parts):
+        raise click.UsageError(
+            f"{path} is among the specs and would be read as one: "
+            f"save it elsewhere, or as {path.with_suffix('.plan')}"
+        )
+
+
+def _save(
+    console: Console, path: Path, planned: Planned, request: PlanRequest, directory: Path
+) -> None:
     """A plan that is refused is not kept: nobody could apply it."""
+    import shlex
+
     from reconciler.app.saving import save_plan
 
     if planned.refusals:
         console.warn(f"not saved to {path}: an apply of this plan would be refused")
         return
     save_plan(path, planned, request, datetime.now(UTC))
-    console.note(f"Saved: reconciler show {path}; reconciler apply --plan {path}")
+    folder = [] if directory == Path() else [str(directory)]
+    again = shlex.join(["reconciler", "apply", *folder, "--plan", str(path)])
+    console.note(f"Saved: {shlex.join(['reconciler', 'show', str(path)])}; {again}")
 
 
 def show_plan(

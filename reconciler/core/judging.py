@@ -194,7 +194,9 @@ def _drifted(case: Case, desired: Desired) -> AnyAction | None:
     if not case.drift or case.options.on_drift is OnDrift.REPORT:
         return None
     detail = f"{case.drift[0].pointer} was changed on the server"
-    return _replace(case, desired, Reason.DRIFTED, detail, case.drift)
+    # What happened is told as drift; what will happen is its reverse.
+    undone = tuple(replace(c, before=c.after, after=c.before) for c in case.drift)
+    return _replace(case, desired, Reason.DRIFTED, detail, undone)
 
 
 def _changed_lifecycle(case: Case, desired: Desired) -> Record | None:
@@ -226,6 +228,8 @@ def _worded(value: Any) -> str:
     """A setting as its author would write it."""
     if isinstance(value, bool):
         return str(value).lower()
+    if isinstance(value, tuple) and value:
+        return ", ".join(value)
     return "unset" if value in (None, ()) else str(value)
 
 

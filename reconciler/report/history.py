@@ -120,7 +120,9 @@ def _result(run: RunEntry, *, brief: bool = False) -> str:
     """How a run ended, in a few words; what stopped it says more than its exit code."""
     if run.finished is None:
         return "never finished"
-    counts = [f"{count} {_WORDS.get(name, name)}" for name, count in run.counts.items()]
+    # What an apply adopts was its own; what a person adopts was not.
+    known = {} if " state adopt" in run.command else _WORDS
+    counts = [f"{count} {known.get(name, name)}" for name, count in run.counts.items()]
     words = [", ".join(counts) or "nothing to do"]
     if run.stopped_by:
         words.append(f"stopped by {run.stopped_by}")

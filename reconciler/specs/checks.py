@@ -129,6 +129,38 @@ def _check_kind(sheet: Sheet) -> None:
     sheet.say("unknown-kind", message, [INLINE, "apiVersion" if versions else "kind"], hint=hint)
 
 
+def _check_ignored(sheet: Sheet) -> None:
+    patterns = sheet.get("lifecycle", "ignoreChanges")
+    if not isinstance(patterns, list) or not patterns:
+        return
+    if follow(sheet.tree, ["lifecycle", "ignoreChanges"])[1].page is not sheet.draft.document.page:
+        # Rules in defaults are for many specs, and need not be of use to each of them.
+        return
+    for index, pattern in enumerate(patterns):
+        if isinstance(pattern, str) and not _reaches(sheet.draft.value, pattern.split("/")[1:]):
+            sheet.say(
+                "unused-ignore",
+                f"nothing that the spec declares is at '{pattern}'",
+                ["lifecycle", "ignoreChanges", index],
+                hint="check the pointer; what is not declared is not compared, and needs no rule",
+            )
+
+
+def _reaches(value: Any, steps: Sequence[str]) -> bool:
+    """Whether a pointer leads to a part of a document; `*` stands for any one step."""
+    if not steps:
+        return True
+    first, *rest = steps
+    name = first.replace("~1", "/").replace("~0", "~")
+    if isinstance(value, dict):
+        below = value.values() if first == "*" else [value[name]] if name in value else []
+    elif isinstance(value, list):
+        below = [one for i, one in enumerate(value) if first in ("*", str(i))]
+    else:
+        return False
+    return any(_reaches(one, rest) for one in below)
+
+
 def _check_annotations(sheet: Sheet) -> None:
     annotations = sheet.get(INLINE, "metadata", "annotations")
     path = [INLINE, "metadata", "annotations"]
@@ -174,4 +206,5 @@ _MANIFEST_RULES: tuple[Callable[[Sheet], None], ...] = (
     _check_manifest_name,
     _check_kind,
     _check_annotations,
+    _check_ignored,
 )

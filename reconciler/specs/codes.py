@@ -98,6 +98,9 @@ CODES: dict[str, Code] = {
         "a workload is created no later than another one that it refers to", _WARNING
     ),
     "name-mismatch": _about_content("the manifest's name differs from the workload's", _WARNING),
+    "unused-ignore": _about_content(
+        "an ignoreChanges rule points at nothing that the spec declares", _WARNING
+    ),
     "unknown-kind": _about_content(
         "a kind that the platform does not register out of the box", _WARNING
     ),

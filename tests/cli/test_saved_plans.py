@@ -49,7 +49,8 @@ def test_what_was_approved_is_done_and_nothing_else(cli: Cli, specs: Path, proje
     applied = cli("apply", specs, "--plan", "p.json", "--yes")
     left = cli("plan", specs)
 
-    assert planned.err == "Saved: reconciler show p.json; reconciler apply --plan p.json\n"
+    again = f"reconciler apply {specs} --plan p.json"
+    assert planned.err == f"Saved: reconciler show p.json; {again}\n"
     assert applied.code == 0
     assert applied.err == "changes that the saved plan does not hold, and are left: 1\n"
     assert applied.out.splitlines()[-1].startswith(
@@ -242,6 +243,16 @@ def test_what_is_no_plan_is_refused(cli: Cli, content: bytes) -> None:
     refused = cli("show", "p.json")
     assert (refused.code in (3, 7), refused.out) == (True, "")
     assert refused.err.startswith("error: p.json is ")
+
+
+def test_a_plan_is_not_saved_among_the_specs(cli: Cli, specs: Path) -> None:
+    """The next run would take it for one; another ending, or a hidden name, is no spec."""
+    refused = cli("plan", specs, "--save", specs / "p.json")
+    assert (refused.code, refused.out) == (64, "")
+    assert "would be read as one: save it elsewhere, or as " in refused.err
+    for name in ("p.plan", ".p.json", "_p.json"):
+        assert cli("plan", specs, "--save", specs / name).code == 0
+    assert cli("validate", specs).code == 0
 
 
 def test_a_plan_that_cannot_be_read_or_written(cli: Cli, specs: Path) -> None:

@@ -300,7 +300,8 @@ def test_drift_is_reported_and_by_wish_replaced() -> None:
     replaced = plan_of(WANTED, ROW, live, on_drift=OnDrift.REPLACE)
     [action] = replaced.actions
     assert told(action) == (Replace, Reason.DRIFTED, f"{image} was changed on the server")
-    assert action.changes == (change,)
+    undone = dataclasses.replace(change, before=change.after, after=change.before)
+    assert action.changes == (undone,)
 
 
 def test_a_changed_spec_wins_over_drift() -> None:

@@ -475,6 +475,19 @@ CASES = {
             ),
         ),
     ),
+    "unused-ignore": Case(
+        files={
+            "a.yaml": SPEC
+            + "lifecycle:\n  ignoreChanges: [/manifest/kind, /metadata/*, /manifest/spce]\n"
+        },
+        said=(
+            (
+                "a.yaml:4:48-4:62 warning unused-ignore: nothing that the spec declares is at"
+                " '/manifest/spce' | check the pointer; what is not declared is not compared, and"
+                " needs no rule"
+            ),
+        ),
+    ),
     "unknown-kind": Case(
         files={"a.yaml": spec(manifest="{apiVersion: apps/v1beta1, kind: Deployment}")},
         said=(

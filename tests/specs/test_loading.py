@@ -46,7 +46,7 @@ def test_a_whole_spec(tmp_path: Path) -> None:
                 "manifest: {apiVersion: tekton.dev/v1, kind: TaskRun}\n"
                 "lifecycle:\n  protect: true\n  onRemove: forget\n  onMissing: fail\n"
                 "  onChange: hold\n  onFailed: replace\n  wave: 3\n"
-                "  ignoreChanges: [/manifest/spec/replicas]\n"
+                "  ignoreChanges: [/manifest/kind]\n"
             )
         },
     )
@@ -64,7 +64,7 @@ def test_a_whole_spec(tmp_path: Path) -> None:
                 on_change=OnChange.HOLD,
                 on_failed=OnFailed.REPLACE,
                 wave=3,
-                ignore_changes=("/manifest/spec/replicas",),
+                ignore_changes=("/manifest/kind",),
             ),
         ),
     )
@@ -591,7 +591,9 @@ def test_file_names_that_are_not_text(tmp_path: Path) -> None:
 
 def test_findings_have_pointer_and_address(tmp_path: Path) -> None:
     """A finding names the workload and the place in its effective document."""
-    loaded = load(tmp_path, {"a.yaml": SPEC + "lifecycle: {ignoreChanges: [spec, /manifest/a]}\n"})
+    loaded = load(
+        tmp_path, {"a.yaml": SPEC + "lifecycle: {ignoreChanges: [spec, /manifest/kind]}\n"}
+    )
     (one,) = loaded.diagnostics
     assert (one.severity, one.code, one.pointer, one.address) == (
         Severity.ERROR,
@@ -600,3 +602,11 @@ def test_findings_have_pointer_and_address(tmp_path: Path) -> None:
         "4501/llm",
     )
     assert pointed_at(tmp_path, one.where) == "spec"
+
+
+def test_rules_in_defaults_need_not_be_of_use_to_every_spec(tmp_path: Path) -> None:
+    """A folder's replicas may be left to an autoscaler, and one of its specs be a job."""
+    rule = "lifecycle: {ignoreChanges: [/manifest/spec/replicas]}\n"
+    inherited = load(tmp_path / "one", {"_defaults.yaml": rule, "a.yaml": SPEC})
+    own = load(tmp_path / "two", {"a.yaml": SPEC + rule})
+    assert (told(inherited), len(own.diagnostics)) == ([], 1)
