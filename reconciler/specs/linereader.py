@@ -67,7 +67,8 @@ def read_lines(text: str) -> tuple[int, int, dict[str, Any]] | None:
     # A comment behind the last value would not be part of the document.
     if not (is_all and value) or "#" in lines[after - 1]:
         return None
-    return _start_of(text, first), _end_of(text, len(lines) - after), value
+    start = _start_of(text, first) + rows[first][2]
+    return start, _end_of(text, len(lines) - after), value
 
 
 def _count_head(rows: list[_Row], lines: list[str]) -> int:
