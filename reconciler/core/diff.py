@@ -203,6 +203,37 @@ def _project_list(items: list[Any], shapes: list[Any]) -> list[Any]:
     return items
 
 
+def value_at(document: Any, pointer: str) -> Any:
+    """The value at an RFC 6901 pointer, ABSENT where there is none."""
+    for step in _steps(pointer):
+        if isinstance(document, Mapping) and step in document:
+            document = document[step]
+        elif isinstance(document, list) and step.isdecimal() and int(step) < len(document):
+            document = document[int(step)]
+        else:
+            return ABSENT
+    return document
+
+
+def with_value(document: Any, pointer: str, value: Any) -> Any:
+    """A copy of a document with another value at a pointer that leads to one."""
+    return _with_value(document, _steps(pointer), value)
+
+
+def _with_value(document: Any, steps: list[str], value: Any) -> Any:
+    if not steps:
+        return value
+    first, *rest = steps
+    if isinstance(document, Mapping):
+        return {**document, first: _with_value(document[first], rest, value)}
+    index = int(first)
+    return [*document[:index], _with_value(document[index], rest, value), *document[index + 1 :]]
+
+
+def _steps(pointer: str) -> list[str]:
+    return [step.replace("~1", "/").replace("~0", "~") for step in pointer.split("/")[1:]]
+
+
 def is_ignored(pointer: str, patterns: Sequence[str]) -> bool:
     """Whether a JSON pointer lies at or below one of the patterns (`*` is any one segment)."""
     parts = pointer.split("/")

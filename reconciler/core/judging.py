@@ -6,7 +6,8 @@ from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from typing import Any
 
-from reconciler.core.diff import FieldChange
+from reconciler.core.diff import ABSENT, FieldChange, is_same, value_at
+from reconciler.core.digest import digest
 from reconciler.core.kinds import runs_to_completion
 from reconciler.core.model import (
     Desired,
@@ -67,6 +68,20 @@ class Case:
     live: Live | None = None
     drift: tuple[FieldChange, ...] = ()
     changes: tuple[FieldChange, ...] = ()
+
+    @property
+    def is_agreed(self) -> bool:
+        """Whether every change of the spec is to what the server has already.
+
+        Values that are absent, or that our own create was not echoed with, prove nothing.
+        """
+        there = {(c.pointer, digest([c.before, c.after])) for c in self.drift if _is_plain(c)}
+        return bool(self.changes) and all(
+            _is_plain(c)
+            and (c.pointer, digest([c.before, c.after])) in there
+            and is_same(value_at(self.row.echo, c.pointer), c.before)
+            for c in self.changes
+        )
 
     @property
     def lifecycle(self) -> Lifecycle:
@@ -153,7 +168,7 @@ def _judge_removed(case: Case) -> AnyAction:
 
 def _judge_wanted(case: Case, desired: Desired) -> AnyAction:
     """It is declared and there; the first rule that applies decides."""
-    settings = _changed_lifecycle(case, desired)
+    settings = _agreed_spec(case, desired) or _changed_lifecycle(case, desired)
     for rule in (_changed_spec, _failed_sync, _asked_for, _drifted):
         action = rule(case, desired)
         if isinstance(action, Hold) and settings:
@@ -165,7 +180,7 @@ def _judge_wanted(case: Case, desired: Desired) -> AnyAction:
 
 
 def _changed_spec(case: Case, desired: Desired) -> AnyAction | None:
-    if not case.changes:
+    if not case.changes or case.is_agreed:
         return None
     fields = [change.pointer for change in case.changes]
     more = f" and {len(fields) - 1} more" if len(fields) > 1 else ""
@@ -173,6 +188,18 @@ def _changed_spec(case: Case, desired: Desired) -> AnyAction | None:
     if desired.lifecycle.on_change is OnChange.HOLD and not _is_asked_for(case):
         return _hold(case, Reason.SPEC_CHANGED, f"{detail}; held by onChange: hold")
     return _replace(case, desired, Reason.SPEC_CHANGED, detail, case.changes)
+
+
+def _agreed_spec(case: Case, desired: Desired) -> Record | None:
+    """Somebody changed the workload and the spec follows: both agree, so nothing is to be done."""
+    if not case.is_agreed:
+        return None
+    fields = [change.pointer for change in case.changes]
+    more = f" and {len(fields) - 1} more" if len(fields) > 1 else ""
+    detail = f"{fields[0]}{more} is on the server as it is declared now; nothing is sent"
+    agreed = tuple(replace(change, forces_replace=False) for change in case.changes)
+    common = case.common(Reason.SPEC_CHANGED, detail, changes=agreed)
+    return Record(**common, recorded=case.row, desired=desired, agreed=agreed)
 
 
 def _failed_sync(case: Case, desired: Desired) -> AnyAction | None:
@@ -216,6 +243,10 @@ def _changed_lifecycle(case: Case, desired: Desired) -> Record | None:
     return Record(
         **case.common(Reason.LIFECYCLE_CHANGED, detail), recorded=case.row, desired=desired
     )
+
+
+def _is_plain(change: FieldChange) -> bool:
+    return change.before is not ABSENT and change.after is not ABSENT
 
 
 def _camel(name: str) -> str:

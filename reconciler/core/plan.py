@@ -132,11 +132,15 @@ class Resolve(_OfRecorded):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record(_OfRecorded):
-    """Remember changed lifecycle settings; nothing is sent."""
+    """Remember changed lifecycle settings, or a spec that the server fits already; nothing is sent.
+
+    `agreed` are the changes of the spec to what somebody else made of the workload before.
+    """
 
     kind = "record"
     glyph = "="
     desired: Desired
+    agreed: tuple[FieldChange, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -133,7 +133,7 @@ def _decide(
             running = None if is_lost(case.live) else row
             action = _with_gpus(judge(case), running, desired)
             ghosts = [other for other in rows if other.own is Own.HAUNTED]
-            return _with_ghosts(action, case, ghosts, world), case.drift
+            return _with_ghosts(action, case, ghosts, world), _open_drift(action, case)
     if desired is None:
         return _with_gpus(_watch(rows[0], world), None, None), ()
     return _with_gpus(_make(desired, world.options), None, desired), ()
@@ -200,6 +200,12 @@ def _watch(row: Recorded, world: _World) -> AnyAction:
         f"gone, but a lost create of it may still come true until {until:%Y-%m-%d %H:%M:%S} UTC"
     )
     return Hold(**case.common(Reason.IN_DOUBT, detail), recorded=row)
+
+
+def _open_drift(action: AnyAction, case: Case) -> tuple[FieldChange, ...]:
+    """What somebody changed and the spec has not followed."""
+    agreed = {c.pointer for c in action.agreed} if isinstance(action, Record) else set()
+    return tuple(c for c in case.drift if c.pointer not in agreed)
 
 
 def _with_ghosts(

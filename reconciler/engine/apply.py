@@ -37,7 +37,7 @@ from reconciler.core.transitions import Evidence, may_come_true
 from reconciler.engine.create import Creation
 from reconciler.engine.dispatcher import HaltedError
 from reconciler.engine.lookup import Ours, look_up
-from reconciler.engine.records import declare
+from reconciler.engine.records import agree, declare
 from reconciler.engine.remove import Removal
 from reconciler.engine.run import (
     CUT_SHORT,
@@ -371,5 +371,7 @@ async def _record(action: Record, work: Work) -> Outcome:
     row = replace(action.recorded, lifecycle=desired.lifecycle, source=desired.source.file)
     if not row.is_declared:
         row = declare(row, work.run.redactor.redact(desired.spec))
+    if action.agreed:
+        row = agree(row, desired, action.agreed, work.run.redactor)
     await work.commit(row)
     return Done(id=row.id)

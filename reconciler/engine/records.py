@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from reconciler.core.diff import project
+from reconciler.core.diff import FieldChange, project, with_value
 from reconciler.core.digest import digest
 from reconciler.core.model import Desired, Json, Own, Recorded, Remote, Seen
 from reconciler.core.planner import echo_of
@@ -116,3 +117,17 @@ def declare(row: Recorded, spec: Json) -> Recorded:
     """The record of a found workload of which only what a file declares counts from now on."""
     declared = project(row.spec, spec)
     return replace(row, spec=declared, digest=digest(declared))
+
+
+def agree(
+    row: Recorded, desired: Desired, changes: Iterable[FieldChange], redactor: Redactor
+) -> Recorded:
+    """The record of a workload whose spec has followed what somebody else made of it.
+
+    The echo follows as well: from now on it is what the server is expected to say.
+    """
+    spec, named = redactor.redact_and_digest(desired.spec)
+    echo = row.echo
+    for change in changes:
+        echo = with_value(echo, change.pointer, change.after)
+    return replace(row, spec=spec, digest=named, echo=echo)

@@ -23,6 +23,7 @@ from reconciler.core.plan import (
 from reconciler.core.planner import Compared, compare, make_plan
 from reconciler.core.redact import Redactor
 from reconciler.core.selection import Selection
+from reconciler.engine.records import agree
 from reconciler.report.documents import plan_document, to_text
 from reconciler.report.text import Text
 from tests.factories import (
@@ -82,8 +83,9 @@ def perfect_apply(world: World, plan: Plan, run: int) -> World:
                 end(row)
                 if wanted:
                     make(wanted)
-            case Record(desired=desired, recorded=row):
-                rows[row.op] = dataclasses.replace(row, lifecycle=desired.lifecycle)
+            case Record(desired=desired, recorded=row, agreed=agreed):
+                row = dataclasses.replace(row, lifecycle=desired.lifecycle)
+                rows[row.op] = agree(row, desired, agreed, Redactor(LINEAGE)) if agreed else row
             case Hold() | Keep():
                 pass
     return World(desired=world.desired, recorded=list(rows.values()), live=live)

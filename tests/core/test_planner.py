@@ -41,6 +41,8 @@ from reconciler.core.plan import (
     Replace,
     Resolve,
 )
+from reconciler.core.redact import Redactor
+from reconciler.engine.records import agree
 from reconciler.errors import Where
 from tests.factories import (
     LINEAGE,
@@ -302,6 +304,45 @@ def test_drift_is_reported_and_by_wish_replaced() -> None:
     assert told(action) == (Replace, Reason.DRIFTED, f"{image} was changed on the server")
     undone = dataclasses.replace(change, before=change.after, after=change.before)
     assert action.changes == (undone,)
+
+
+def test_a_spec_that_follows_the_server_sends_nothing() -> None:
+    """Somebody changed the workload by hand, its author accepts that: it must not be stopped."""
+    live = make_remote(ROW, CHANGED)
+    following = plan_of(CHANGED, ROW, live)
+    [action] = following.actions
+    assert following.drift == ()
+    agreed = dataclasses.replace(REPLICAS, forces_replace=False)
+    assert told(action) == (
+        Record,
+        Reason.SPEC_CHANGED,
+        "/manifest/spec/replicas is on the server as it is declared now; nothing is sent",
+    )
+    assert isinstance(action, Record)
+    assert action.agreed == action.changes == (agreed,)
+    row = agree(ROW, CHANGED, action.agreed, Redactor(LINEAGE))
+    plan = plan_of(CHANGED, row, live)
+    assert (plan.changes, plan.drift) == ((), ())
+
+
+@pytest.mark.parametrize(
+    "desired",
+    [
+        make_desired(manifest=make_manifest(replicas=3)),
+        make_desired(manifest=make_manifest(replicas=2, gpus=2)),
+        make_desired(manifest=make_manifest(replicas=2) | {"extra": {}}),
+    ],
+)
+def test_a_spec_that_asks_for_more_than_the_server_has_is_a_change(desired: Desired) -> None:
+    """Agreement in part is none."""
+    assert isinstance(decide(desired, ROW, make_remote(ROW, CHANGED)), Replace)
+
+
+def test_agreement_needs_an_echo_that_says_what_the_spec_said() -> None:
+    """A server that had rewritten the value may do so again; nobody can tell what it would be."""
+    echo = {**ROW.spec, "manifest": make_manifest(replicas=7)}
+    row = dataclasses.replace(ROW, echo=echo)
+    assert isinstance(decide(CHANGED, row, make_remote(row, CHANGED)), Replace)
 
 
 def test_a_changed_spec_wins_over_drift() -> None:

@@ -182,6 +182,21 @@ def test_drift_is_reported_and_undone_only_when_asked() -> None:
     assert world.plan(wish("a")).plan.drift == ()
 
 
+def test_drift_that_a_spec_follows_is_recorded_and_nothing_is_sent() -> None:
+    """Whoever accepts a change made by hand must not lose the workload to it."""
+    world = World()
+    world.apply(wish("a"))
+    manifest = world.sandbox.store.manifest(world.id_of("a"))
+    manifest["spec"]["template"]["spec"]["containers"][0]["image"] = "nginx:2"
+    world.sandbox.store.edit(world.id_of("a"), manifest=manifest)
+
+    accepted = world.apply(wish("a", image="nginx:2"))
+    after = world.plan(wish("a", image="nginx:2")).plan
+
+    assert accepted.summary == {"recorded": 1}
+    assert (after.changes, after.drift, world.changes()) == ((), (), ["created a"])
+
+
 def test_what_was_sent_carries_our_marker_and_what_is_recorded_does_not() -> None:
     """The marker proves whose the workload is; no diff ever shows it."""
     world = World()
