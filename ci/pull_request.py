@@ -144,8 +144,8 @@ def _pull_request() -> int:
 
 def main(words: list[str]) -> int:
     """Do one of the two; 1 where it could not be done."""
-    stack = os.environ["STACK_KEY"]
     try:
+        stack = os.environ["STACK_KEY"]
         with _client() as client:
             match words:
                 case ["comment", name]:
@@ -158,6 +158,9 @@ def main(words: list[str]) -> int:
                 case _:
                     sys.stderr.write("use: pull_request.py comment FILE | digest\n")
                     return 64
+    except KeyError as error:
+        sys.stderr.write(f"error: {error.args[0]} is not set; the action and the job set it\n")
+        return 64
     except NoAnswerError as error:
         sys.stderr.write(f"::error title=reconciler::{error}\n")
         return 1

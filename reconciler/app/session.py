@@ -14,7 +14,7 @@ from reconciler.core.answers import Answer, Listed, Method, NotSent, Unauthorise
 from reconciler.core.retry import Tries
 from reconciler.engine.clock import SystemClock
 from reconciler.engine.dispatcher import Dispatcher, Halt
-from reconciler.engine.refresh import probe
+from reconciler.engine.refresh import probe, unless_ended
 from reconciler.engine.servertime import ServerTime
 from reconciler.errors import UnreachableError
 from reconciler.ports import Clock, Say, WorkloadApi
@@ -87,9 +87,10 @@ class Connector:
         credentials = credentials_from(self.environ, settings.token_file)
         async with self.client(settings, credentials) as api:
             # One of its own: a login with a token at hand succeeds without reaching any server.
-            await _log_in(api, dispatcher())
-            if not has_contact(credentials):
-                await probe(api=api, dispatcher=dispatcher())
+            with unless_ended():
+                await _log_in(api, dispatcher())
+                if not has_contact(credentials):
+                    await probe(api=api, dispatcher=dispatcher())
             session = Session(
                 url=api.url,
                 api=api,

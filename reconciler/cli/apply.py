@@ -23,6 +23,7 @@ from reconciler.cli.options import (
     plan_request_from,
 )
 from reconciler.cli.params import DURATION
+from reconciler.cli.places import check_places
 from reconciler.cli.reviews import APPLY_FORMATS, BESIDE, markdown_option
 
 if TYPE_CHECKING:
@@ -140,12 +141,13 @@ def _carry_out(directory: Path, options: dict[str, Any], *, destroying: bool) ->
     from reconciler.cli.audience import Audience
 
     console = Console.of(options, lenient=True, beside=BESIDE)
-    console.need_places()
     if not options["yes"] and not sys.stdin.isatty():
         raise click.UsageError("there is no terminal to ask on; add --yes to apply without asking")
     meter, connector = Meter.current(), Connector.system(os.environ)
     workspace = open_workspace([directory], flags_from(options), os.environ)
     meter.attach(workspace.settings, connector)
+    check_places(console, options, root=workspace.settings.root, state=workspace.settings.state)
+    console.need_places()
     request = _request(options, workspace.places, destroying=destroying)
     audience = Audience(console, workspace, options, meter)
     with audience.following():

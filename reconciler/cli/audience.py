@@ -75,7 +75,7 @@ class Audience:
         console, prefix = self._console, self._workspace.prefix
         self._meter.plan = planned.plan
         console.findings(planned.plan.diagnostics, prefix)
-        if console.wants("text"):
+        if console.wants("text") and not (console.quiet and self._sure):
             shown = console.text(prefix, now=datetime.now(UTC)).plan(planned.plan)
             console.tell("text", f"{shown}\n")
         if planned.beyond:
@@ -92,6 +92,7 @@ class Audience:
         return applied.exit_code or unreported
 
     def _tell(self, applied: Applied) -> None:
+        from reconciler.core.events import Summary
         from reconciler.report.documents import applied_document, to_text
 
         console, finished = self._console, applied.finished
@@ -107,7 +108,8 @@ class Audience:
         if finished.stopped_by:
             kept = "not all of what is" if applied.unsaved else "everything"
             console.warn(f"stopped by {finished.stopped_by}; {kept} known is recorded")
-        if console.wants("text"):
+        idle = finished.summary == Summary()
+        if console.wants("text") and not (console.quiet and idle):
             console.tell("text", console.text().applied(finished.summary, finished.took))
         self._tell_unsaved(applied)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -40,5 +41,6 @@ def init(directory: Path, ci: str | None, **options: Any) -> int:
         console.line(f"wrote {make_state(settings)}")
     for note in made.notes:
         console.note(note)
-    console.note(f"Next: edit them, then run 'reconciler validate {directory}'.")
+    command = shlex.join(["reconciler", "validate", str(directory)])
+    console.note(f"Next: edit them, then run '{command}'.")
     return 0

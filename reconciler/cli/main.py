@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import gc
 import os
 import signal
@@ -125,6 +126,11 @@ def _run(arguments: Sequence[str], meter: Meter) -> int:
         return _explain(error)
     except BrokenPipeError:
         return 0
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            return _apologise(error)
+        click.echo(f"error: standard output cannot be written: {error.strerror}", err=True)
+        return 1
     except Exception as error:
         return _apologise(error)
     return result if isinstance(result, int) else 0

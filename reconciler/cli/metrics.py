@@ -49,6 +49,15 @@ class Meter:
         found = context.find_object(cls) if context else None
         return found or cls()
 
+    @property
+    def path(self) -> Path | None:
+        """The file that was asked for."""
+        return self._path
+
+    def disarm(self) -> None:
+        """Write nothing: what was asked for would destroy something."""
+        self._path = None
+
     def aim(self, command: str, path: Path) -> None:
         """Name the command, and where its metrics go."""
         self._command, self._path = command, path

@@ -20,6 +20,7 @@ from reconciler.cli.options import (
     plan_request_from,
 )
 from reconciler.cli.pages import emit_plan_page
+from reconciler.cli.places import check_places
 from reconciler.cli.reviews import BESIDE, PLAN_FORMATS, Reviews, markdown_option
 
 if TYPE_CHECKING:
@@ -60,9 +61,8 @@ def plan(directory: Path, detailed_exitcode: bool, **options: Any) -> int:
     meter, connector = Meter.current(), Connector.system(os.environ)
     workspace = open_workspace([directory], flags_from(options), os.environ)
     meter.attach(workspace.settings, connector)
+    check_places(console, options, root=workspace.settings.root, state=workspace.settings.state)
     request = plan_request_from(options, workspace.places)
-    if options["save_to"] is not None:
-        _refuse_spec_place(options["save_to"], workspace.settings.root)
     if options["explain"]:
         workspace.need_valid()
         asked = options | {"detailed_exitcode": detailed_exitcode}
@@ -79,19 +79,6 @@ def plan(directory: Path, detailed_exitcode: bool, **options: Any) -> int:
     code = 5 if planned.refusals else changed
     reviews.plan(planned.plan, planned.refusals, code)
     return code
-
-
-def _refuse_spec_place(path: Path, root: Path) -> None:
-    """The next run would take it for a spec."""
-    place = path.resolve()
-    if not place.is_relative_to(root.resolve()) or place.suffix not in (".json", ".yaml", ".yml"):
-        return
-    inside = place.relative_to(root.resolve())
-    if not any(part.startswith((".", "_")) for part in inside.parts):
-        raise click.UsageError(
-            f"{path} is among the specs and would be read as one: "
-            f"save it elsewhere, or as {path.with_suffix('.plan')}"
-        )
 
 
 def _save(

@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 
 # A build system that sees no output for a while takes the job for dead.
 PULSE_SECONDS = 25.0
-ENDED = (ActionSucceeded, ActionFailed, ActionSkipped, InDoubt)
+PROBLEMS = (ActionFailed, ActionSkipped, InDoubt)
+ENDED = (ActionSucceeded, *PROBLEMS)
 
 
 class Heartbeat:
@@ -138,7 +139,7 @@ class ApplyReporter:
     def _keep(self, event: Event) -> None:
         if self._progress is not None:
             self._progress.add(event, time.monotonic())
-        if isinstance(event, ActionFailed | ActionSkipped | InDoubt):
+        if isinstance(event, PROBLEMS):
             self.problems.append(event)
         if isinstance(event, ENDED) and self._documented:
             self.outcomes.append(event)
@@ -148,7 +149,7 @@ class ApplyReporter:
             # It is part of what is drawn, and many are told of the same pause.
             return
         line = self._text.event(event, verbose=self._console.verbose)
-        if line is None:
+        if line is None or (self._console.quiet and not isinstance(event, PROBLEMS)):
             return
         self.heartbeat.spoke()
         if self._live is not None and sys.stdout.isatty():

@@ -12,6 +12,7 @@ import click
 from reconciler.cli.console import Console
 from reconciler.cli.excerpts import wanted_excerpts
 from reconciler.cli.options import output_options, state_options
+from reconciler.cli.places import check_places
 
 if TYPE_CHECKING:
     from reconciler.core.diagnostics import Diagnostic
@@ -69,6 +70,7 @@ def validate(
     console = Console.of(options)
     paths = paths or (Path(),)
     root, config = find_repository(paths, options["config"])
+    check_places(console, options, root=root)
     # The other formats name the files that were found valid, which nobody remembers.
     is_plain = all(output.format in ("text", "json") for output in console.outputs)
     remembers = is_plain and not (no_cache or changed_since)

@@ -93,7 +93,7 @@ def unless_ended() -> Iterator[None]:
         yield
     except HaltedError:
         raise UnreachableError(
-            "the run ended before everything recorded could be read",
+            "the run ended before the server had answered everything that it was asked",
             hint="give it more --deadline",
         ) from None
 

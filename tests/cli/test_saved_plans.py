@@ -249,7 +249,7 @@ def test_a_plan_is_not_saved_among_the_specs(cli: Cli, specs: Path) -> None:
     """The next run would take it for one; another ending, or a hidden name, is no spec."""
     refused = cli("plan", specs, "--save", specs / "p.json")
     assert (refused.code, refused.out) == (64, "")
-    assert "would be read as one: save it elsewhere, or as " in refused.err
+    assert "it is among the specs and would be read as one; write it elsewhere" in refused.err
     for name in ("p.plan", ".p.json", "_p.json"):
         assert cli("plan", specs, "--save", specs / name).code == 0
     assert cli("validate", specs).code == 0
