@@ -52,7 +52,11 @@ def load_plan(path: Path) -> tuple[Approval, datetime]:
     from reconciler.report.saved import checksum, read_saved
 
     document = _read(path)
-    version = document.get("format_version")
+    if "format_version" not in document:
+        raise InvalidInputError(
+            f"{path} is not a saved plan", hint="make one with 'reconciler plan --save'"
+        )
+    version = document["format_version"]
     if version != FORMAT_VERSION:
         raise StalePlanError(
             f"{path} is a plan of format {version}, and this program knows {FORMAT_VERSION}",

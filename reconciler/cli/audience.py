@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from reconciler.app.applying import Applied
     from reconciler.app.planning import Planned
     from reconciler.app.workspace import Workspace
-    from reconciler.ports import Say, Trace
+    from reconciler.core.events import RequestEnded
+    from reconciler.ports import Say
     from reconciler.report.conclusion import Commands
 
 
@@ -41,10 +42,11 @@ class Audience:
             self._page.listening(self._reviews.listening(self._reporter.say))
         )
 
-    @property
-    def trace(self) -> Trace | None:
-        """Who is told every request, if anybody wants to be."""
-        return self._page.trace
+    def trace(self, request: RequestEnded) -> None:
+        """Tell those who draw of a request that came back."""
+        self._reporter.trace(request)
+        if self._page.trace is not None:
+            self._page.trace(request)
 
     @contextmanager
     def following(self) -> Iterator[None]:

@@ -108,6 +108,8 @@ def _check_adopt(address: str | None, workload_id: str | None, options: dict[str
             raise click.UsageError("give ADDRESS and --id ID, or --project ID")
         if options["patterns"] or options["undeclared"]:
             raise click.UsageError("--match and --undeclared are for --project ID")
+    elif not options["project"].strip():
+        raise click.UsageError("--project needs the id of a project")
     elif address is not None or workload_id is not None:
         raise click.UsageError("--project ID takes no ADDRESS and no --id; it has --match GLOB")
     _check_terminal(options)

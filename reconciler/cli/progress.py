@@ -18,6 +18,7 @@ from reconciler.core.events import (
     ActionSucceeded,
     Event,
     InDoubt,
+    RequestEnded,
     Throttled,
 )
 
@@ -135,6 +136,11 @@ class ApplyReporter:
             self._console.tell("ndjson", to_line(event_document(event)))
         if self._console.wants("text"):
             self._show(event)
+
+    def trace(self, request: RequestEnded) -> None:
+        """A request came back; only who draws wants to know."""
+        if self._live is not None and self._progress is not None:
+            self._progress.trace(request)
 
     def _keep(self, event: Event) -> None:
         if self._progress is not None:

@@ -134,13 +134,17 @@ class RunFinished:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestEnded:
-    """One request came back, `took` seconds after it was sent; too frequent to be an event."""
+    """One request came back, `took` seconds after it was sent; too frequent to be an event.
+
+    `limit` is how many of its sort may be in flight from now on.
+    """
 
     at: str
     address: Address
     method: str
     took: float
     answer: str
+    limit: int = 0
 
 
 Event = (

@@ -185,6 +185,11 @@ class Dispatcher:
                     )
                 )
 
+    def limit_of(self, method: Method) -> int:
+        """How many requests of this sort may be in flight now, as far as has been learnt."""
+        lane = self._reads if method is Method.GET else self._writes
+        return min(self._ceiling, PROBES if self._pauses else lane.pace.limit)
+
     async def pause(self, seconds: float) -> None:
         """Wait that long, but not past the end of the run; raises HaltedError at its end."""
         left = self._deadline - self._clock.monotonic()

@@ -194,6 +194,7 @@ class Work:
                     method=method.value,
                     took=took,
                     answer=type(answer).__name__,
+                    limit=self.run.dispatcher.limit_of(method),
                 )
             )
 

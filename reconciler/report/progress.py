@@ -14,6 +14,7 @@ from reconciler.core.events import (
     ActionSucceeded,
     Event,
     InDoubt,
+    RequestEnded,
     RequestRetried,
     Throttled,
 )
@@ -54,6 +55,7 @@ class Progress:
         self._pause_until = self._news_until = now
         self._reason = ""
         self._limit: int | None = None
+        self._pace = 0
         self._began = now
         self._samples: deque[tuple[float, int]] = deque([(now, 0)])
         self._lock = Lock()
@@ -81,6 +83,11 @@ class Progress:
                         self._gpus += effect.after - effect.before
                 case _:
                     pass
+
+    def trace(self, request: RequestEnded) -> None:
+        """A request came back; it tells how many may be sent at a time."""
+        with self._lock:
+            self._pace = request.limit
 
     def sentence(self) -> str:
         """All of it in a few words, for those who see one line now and then."""
@@ -120,6 +127,8 @@ class Progress:
     def _counts(self) -> str:
         waiting = max(0, self.total - self.done - len(self._under_way))
         parts = [f"{len(self._under_way)} under way, {waiting} waiting", *self._troubles()]
+        if self._pace:
+            parts.append(f"up to {self._pace} requests at a time")
         if self._retries:
             parts.append("1 retry" if self._retries == 1 else f"{self._retries} retries")
         return ", ".join(parts)

@@ -14,6 +14,7 @@ from reconciler.core.events import (
     ActionSucceeded,
     Event,
     InDoubt,
+    RequestEnded,
     RequestRetried,
     RunStarted,
     Throttled,
@@ -162,3 +163,13 @@ def test_nothing_harmful_is_drawn(word: str) -> None:
     progress.add(at(Throttled, delay=9.0, reason=word, limit=1), 0.0)
     for line in progress.lines(1.0):
         assert escape_terminal(line) == line
+
+
+def test_the_present_pace_is_told() -> None:
+    """How many the server is taken to bear at this moment, as the last answer left it."""
+    progress = Progress(3, now=0.0)
+    request = RequestEnded(
+        at="now", address=make_address("1/a"), method="POST", took=0.1, answer="Accepted", limit=12
+    )
+    progress.trace(request)
+    assert progress.lines(1.0)[1] == "0 under way, 3 waiting, up to 12 requests at a time"
