@@ -12,7 +12,7 @@ from reconciler.app.session import Session
 from reconciler.app.settings import Settings
 from reconciler.core.adoption import Adoption, Skipped, Why
 from reconciler.core.marker import Marker, read_marker
-from reconciler.core.model import Address, Desired, Header, Recorded, Remote, Seen
+from reconciler.core.model import Address, Desired, Header, Recorded, Remote
 from reconciler.core.plan import PlanTarget
 from reconciler.core.planner import make_plan
 from reconciler.core.redact import Redactor
@@ -130,10 +130,9 @@ class Desk:
         other = self.ops.get(marker.op)
         if other is None:
             return None
-        return Skipped(
-            id=remote.id,
-            address=remote.address,
-            why=Why.COPIED,
+        return _skip(
+            remote,
+            Why.COPIED,
             message=f"workload {remote.id} carries the mark of {other.address}: its manifest was "
             "copied, annotations and all",
             hint="make it again without the annotations workload-reconciler/*",
@@ -144,10 +143,9 @@ class Desk:
         if self.terms.take_over and not changed:
             return None
         hint = "once it is forgotten there (state rm), add --take-over; nothing was changed"
-        return Skipped(
-            id=remote.id,
-            address=remote.address,
-            why=Why.FOREIGN,
+        return _skip(
+            remote,
+            Why.FOREIGN,
             message=f"workload {remote.id} belongs to stack {marker.stack!r} "
             f"(state {marker.lineage})",
             hint="that is this state: somebody changed the annotation" if changed else hint,
@@ -156,10 +154,9 @@ class Desk:
     def _find_undeclared(self, remote: Remote) -> Skipped | None:
         if self.terms.undeclared or remote.address in self.declared:
             return None
-        return Skipped(
-            id=remote.id,
-            address=remote.address,
-            why=Why.UNDECLARED,
+        return _skip(
+            remote,
+            Why.UNDECLARED,
             message=f"no spec declares {remote.address}: once recorded, it would be deleted by "
             "the next apply",
             hint="declare it first; or --undeclared, and a spec before the next apply",
@@ -187,14 +184,16 @@ class Desk:
         return Adoption(row=row, then=plan.actions[0], owner=None if ours else marker)
 
 
+def _skip(remote: Remote, why: Why, *, message: str, hint: str) -> Skipped:
+    return Skipped(id=remote.id, address=remote.address, why=why, message=message, hint=hint)
+
+
 def _find_leaving(remote: Remote) -> Skipped | None:
-    leaving = remote.seen is Seen.DELETING or remote.desired_phase == "Deleted"
-    if not leaving and remote.deleted_at is None:
+    if not remote.is_leaving:
         return None
-    return Skipped(
-        id=remote.id,
-        address=remote.address,
-        why=Why.LEAVING,
+    return _skip(
+        remote,
+        Why.LEAVING,
         message=f"workload {remote.id} ({remote.address}) is being deleted on the server",
         hint="there is nothing to record once it is gone",
     )

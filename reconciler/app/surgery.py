@@ -91,14 +91,6 @@ def set_protections(
         return Protection(changed=changed, same=same)
 
 
-def set_protection(
-    path: Path, text: str, *, protect: bool, command: str, dry_run: bool = False
-) -> bool:
-    """The same for one workload; False when it was so already."""
-    done = set_protections(path, [text], protect=protect, command=command, dry_run=dry_run)
-    return bool(done.changed)
-
-
 def _newest(rows: Sequence[Recorded]) -> list[Recorded]:
     """One record for each address: what is left of older creates has nothing to protect."""
     newest = {row.address: row for row in rows}

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from reconciler.app.planning import Planned
     from reconciler.app.workspace import Workspace
     from reconciler.core.events import RequestEnded
-    from reconciler.ports import Say
+    from reconciler.ports import Say, Trace
     from reconciler.report.conclusion import Commands
 
 
@@ -42,8 +42,13 @@ class Audience:
             self._page.listening(self._reviews.listening(self._reporter.say))
         )
 
-    def trace(self, request: RequestEnded) -> None:
-        """Tell those who draw of a request that came back."""
+    @property
+    def trace(self) -> Trace | None:
+        """Who is told every request, if anybody draws them: there are many."""
+        drawn = self._page.trace is not None or self._reporter.is_live
+        return self._trace if drawn else None
+
+    def _trace(self, request: RequestEnded) -> None:
         self._reporter.trace(request)
         if self._page.trace is not None:
             self._page.trace(request)

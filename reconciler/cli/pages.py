@@ -41,14 +41,12 @@ class ApplyPage:
 
     def listening(self, say: Say) -> Say:
         """The same `say`, heard by this page as well."""
-        wanted = any(output.format == FORMAT for output in self._console.outputs)
-        return self._timeline.listening(say) if wanted else say
+        return self._timeline.listening(say) if self._console.wants(FORMAT) else say
 
     @property
     def trace(self) -> Trace | None:
         """Told every request, where somebody wants the page."""
-        wanted = any(output.format == FORMAT for output in self._console.outputs)
-        return self._timeline.trace if wanted else None
+        return self._timeline.trace if self._console.wants(FORMAT) else None
 
     def emit(self, applied: Applied, again: str) -> None:
         """How it went; an apply that nobody agreed to has no page."""

@@ -120,7 +120,7 @@ class ApplyReporter:
 
         progress = self._progress = Progress(total, plan, now=time.monotonic())
         self.heartbeat.doing = progress.sentence
-        if _is_live(self._console):
+        if self.is_live:
             from reconciler.cli.liveview import LiveView
 
             self.heartbeat.silent = True
@@ -136,6 +136,12 @@ class ApplyReporter:
             self._console.tell("ndjson", to_line(event_document(event)))
         if self._console.wants("text"):
             self._show(event)
+
+    @property
+    def is_live(self) -> bool:
+        """Whether somebody watches who can see more than lines."""
+        watched = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+        return watched and self._console.has("text") and not self._console.quiet
 
     def trace(self, request: RequestEnded) -> None:
         """A request came back; only who draws wants to know."""
@@ -162,9 +168,3 @@ class ApplyReporter:
             self._live.print(line)
         else:
             self._console.tell("text", line)
-
-
-def _is_live(console: Console) -> bool:
-    """Whether somebody watches who can see more than lines."""
-    watched = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
-    return watched and console.has("text") and not console.quiet

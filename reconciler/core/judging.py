@@ -109,7 +109,7 @@ def judge(case: Case) -> AnyAction:
         return _hold(case, Reason.IN_DOUBT, f"could not be read: {live.reason}")
     if case.desired is None:
         return _judge_removed(case)
-    if isinstance(live, Remote) and _is_leaving(live):
+    if isinstance(live, Remote) and live.is_leaving:
         detail = "somebody else is deleting it on the server; the next run sees the outcome"
         return _hold(case, Reason.MISSING_ON_SERVER, detail)
     return _judge_wanted(case, case.desired)
@@ -118,12 +118,6 @@ def judge(case: Case) -> AnyAction:
 def is_lost(live: Live | None) -> bool:
     """Whether the server no longer has it, and says so."""
     return isinstance(live, Missing) or (isinstance(live, Remote) and live.is_gone)
-
-
-def _is_leaving(live: Remote) -> bool:
-    return (
-        live.seen is Seen.DELETING or live.desired_phase == "Deleted" or live.deleted_at is not None
-    )
 
 
 def _judge_missing(case: Case) -> AnyAction:

@@ -196,6 +196,13 @@ class Remote:
             return True
         return self.deleted_at is not None and self.seen is Seen.UNKNOWN
 
+    @property
+    def is_leaving(self) -> bool:
+        """Whether it is gone or on its way there, whoever wanted that."""
+        if self.seen is Seen.DELETING or self.desired_phase == "Deleted":
+            return True
+        return self.deleted_at is not None
+
 
 ECHOED_METADATA = ("name", "projectId", "priority", "category")
 

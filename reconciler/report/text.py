@@ -18,9 +18,6 @@ from reconciler.report.findings import FindingsText
 from reconciler.report.paint import Paint, with_hint
 from reconciler.report.plantext import PlanText
 from reconciler.report.tables import records_text
-from reconciler.report.words import columns, gpu_number, number_of
-
-__all__ = ["Text", "columns", "gpu_number", "number_of"]
 
 
 class Text:

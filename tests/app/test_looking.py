@@ -130,7 +130,7 @@ def test_a_record_that_comes_is_seen(world: World) -> None:
             other = dataclasses.replace(world.row("a"), op="zz", id=None, own=Own.CREATING)
             world.record(other)
 
-    screen.show = shown  # type: ignore[method-assign]
+    screen.show = shown  # type: ignore[method-assign] # this screen acts while it is shown to
     watched(world, screen)
     assert [line.split()[1] for line in screen.lines] == ["3", "4"]
 

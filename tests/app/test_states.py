@@ -10,7 +10,7 @@ import pytest
 from reconciler.app.looking import look
 from reconciler.app.planning import GuardError
 from reconciler.app.states import find_record, find_run, make_state, read_state
-from reconciler.app.surgery import set_protection
+from reconciler.app.surgery import set_protections
 from reconciler.core.model import Missing, Own, Remote, Target
 from reconciler.errors import StateError, UsageError
 from reconciler.ports import RunEntry
@@ -57,7 +57,7 @@ def test_protection_is_set_once_and_lifted_once(tmp_path: Path) -> None:
     _world(tmp_path)
 
     said = [
-        set_protection(path, "4501/a", protect=protect, command="test")
+        bool(set_protections(path, ["4501/a"], protect=protect, command="test").changed)
         for protect in (True, True, False, False)
     ]
 
@@ -67,7 +67,7 @@ def test_protection_is_set_once_and_lifted_once(tmp_path: Path) -> None:
 def test_a_protected_record_cannot_be_destroyed(tmp_path: Path) -> None:
     """What was protected by hand is protected against the specs as well."""
     world = _world(tmp_path)
-    set_protection(tmp_path / "state.db", "4501/a", protect=True, command="test")
+    set_protections(tmp_path / "state.db", ["4501/a"], protect=True, command="test")
 
     with pytest.raises(GuardError):
         world.apply(wish("b"))

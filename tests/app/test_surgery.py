@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.app.surgery import back_up, forget, set_protection, set_protections
+from reconciler.app.surgery import back_up, forget, set_protections
 from reconciler.core.model import Own, Recorded
 from reconciler.errors import LockedError, RefusedError, StateError, UsageError
 from reconciler.ports import ActionEntry
@@ -87,7 +87,7 @@ def test_what_is_not_to_be_done_leaves_no_trace(
     """Neither an answer of no nor a dry run writes a record, a run or a backup."""
     before = _contents(path)
     assert rm(path, "4501/a", answer=answer, dry_run=dry_run) == said
-    set_protection(path, "4501/a", protect=True, command="protect", dry_run=True)
+    set_protections(path, ["4501/a"], protect=True, command="protect", dry_run=True)
     assert _contents(path) == before
     assert list_backups(path) == []
 
@@ -149,7 +149,7 @@ def test_a_state_in_use_is_left_alone(path: Path) -> None:
     with pytest.raises(LockedError):
         rm(path, "4501/a")
     with pytest.raises(LockedError):
-        set_protection(path, "4501/a", protect=True, command="protect")
+        set_protections(path, ["4501/a"], protect=True, command="protect")
     assert rm(path, "4501/a", dry_run=True) == ["4501/a"]
     assert back_up(path, None, dry_run=False).exists()
     holder.close()
@@ -182,7 +182,7 @@ def test_a_backup_makes_no_folders(path: Path, tmp_path: Path) -> None:
 def test_a_protection_is_a_run(world: World, path: Path) -> None:
     """Set and lifted, each with its word; what changes nothing is none."""
     for protect in (True, True, False):
-        set_protection(path, "4501/a", protect=protect, command=f"protect {protect}")
+        set_protections(path, ["4501/a"], protect=protect, command=f"protect {protect}")
     store = open_state(path)
     runs = [(run.command, run.counts) for run in store.runs()]
     store.close()

@@ -127,7 +127,7 @@ def test_trouble_is_silent(tmp_path: Path, content: bytes | None) -> None:
 
 def test_what_breaks_is_silent() -> None:
     """Whatever it is: a traceback would land in the line that somebody is typing."""
-    assert complete_recorded(None, None, "") == []  # type: ignore[arg-type]
+    assert complete_recorded(None, None, "") == []  # type: ignore[arg-type] # broken on purpose
 
 
 def test_zsh_and_fish_get_their_answers(project: str) -> None:

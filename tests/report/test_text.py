@@ -26,7 +26,8 @@ from reconciler.core.guards import Refusal
 from reconciler.core.model import Lifecycle, Live, Missing, Own, Seen, Unread
 from reconciler.core.plan import GpuEffect, Plan, Reason, Replace
 from reconciler.errors import ReconcilerError, Where
-from reconciler.report.text import Text, gpu_number
+from reconciler.report.text import Text
+from reconciler.report.words import gpu_number
 from tests.factories import (
     LINEAGE,
     NOW,
