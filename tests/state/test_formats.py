@@ -26,6 +26,7 @@ from tests.state.test_files import KilledError, opened
 
 FIXTURES = Path(__file__).parent / "fixtures"
 FORMATS = sorted(folder.name for folder in FIXTURES.iterdir() if folder.name.startswith("format-"))
+PRESENT = f"format-{database.SCHEMA_VERSION}"
 
 
 @pytest.fixture(params=FORMATS)
@@ -38,6 +39,12 @@ def folder(request: pytest.FixtureRequest) -> Path:
 def path(folder: Path, tmp_path: Path) -> Path:
     """A copy of its state."""
     return Path(shutil.copy(folder / "state.db", tmp_path / "state.db"))
+
+
+@pytest.fixture(params=[name for name in FORMATS if name != PRESENT])
+def older(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """A copy of a state in a format that has to be migrated."""
+    return Path(shutil.copy(FIXTURES / str(request.param) / "state.db", tmp_path / "state.db"))
 
 
 def answers(folder: Path) -> dict[str, Remote]:
@@ -87,15 +94,15 @@ def test_a_state_of_any_format_plans_nothing(folder: Path, path: Path) -> None:
         assert (store.read(), len(before)) == (before, 2)
 
 
-def test_reading_leaves_the_file_as_it_is(path: Path) -> None:
+def test_reading_leaves_the_file_as_it_is(older: Path) -> None:
     """A plan holds no lock, so it migrates a copy in memory: not a byte of the file changes."""
-    before = path.read_bytes()
-    with opened(path) as store:
+    before = older.read_bytes()
+    with opened(older) as store:
         assert {row.own for row in store.read()} == {Own.ACCEPTED}
         with pytest.raises(AssertionError):
             store.write([])
-    assert path.read_bytes() == before
-    assert [file.name for file in path.parent.iterdir()] == ["state.db"]
+    assert older.read_bytes() == before
+    assert [file.name for file in older.parent.iterdir()] == ["state.db"]
 
 
 def test_a_file_that_cannot_be_written_can_be_read(path: Path) -> None:
@@ -105,17 +112,17 @@ def test_a_file_that_cannot_be_written_can_be_read(path: Path) -> None:
         assert len(store.read()) == 2
 
 
-def test_whoever_takes_the_lock_migrates(path: Path) -> None:
+def test_whoever_takes_the_lock_migrates(older: Path) -> None:
     """Before, the state is backed up as it was; afterwards it has our format, for good."""
-    before = contents(path)
-    with opened(path) as store:
+    before = contents(older)
+    with opened(older) as store:
         store.hold("reconciler apply")
-    assert contents(path)[0] == database.SCHEMA_VERSION > before[0]
-    (backup,) = list_backups(path)
+    assert contents(older)[0] == database.SCHEMA_VERSION > before[0]
+    (backup,) = list_backups(older)
     assert contents(backup) == before
-    with opened(path) as store:
+    with opened(older) as store:
         store.hold("reconciler apply")
-    assert list_backups(path) == [backup]
+    assert list_backups(older) == [backup]
 
 
 def test_a_lock_that_is_taken_keeps_a_migration_away(path: Path) -> None:
@@ -132,11 +139,11 @@ def test_a_lock_that_is_taken_keeps_a_migration_away(path: Path) -> None:
 
 @pytest.mark.parametrize("step", ["in a step", "after the last step"])
 def test_a_migration_is_done_wholly_or_not_at_all(
-    path: Path, monkeypatch: pytest.MonkeyPatch, step: str
+    older: Path, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
     """Killed in the middle, the file is what it was, and the next one begins again."""
-    before = contents(path)
-    store = open_state(path)
+    before = contents(older)
+    store = open_state(older)
     apply = migrations.migrations.apply
     with monkeypatch.context() as patch:
         if step == "in a step":
@@ -145,8 +152,8 @@ def test_a_migration_is_done_wholly_or_not_at_all(
             patch.setattr(migrations.migrations, "apply", lambda db: (apply(db), _die()))
         with pytest.raises(KilledError):
             store.hold("reconciler apply")
-    assert contents(path) == before
-    with opened(path) as store:
+    assert contents(older) == before
+    with opened(older) as store:
         store.hold("reconciler apply")
         assert len(store.read()) == 2
 
