@@ -10,7 +10,6 @@ from typing import Any
 
 from reconciler.core.diff import FieldChange, find_changes, is_ignored, project
 from reconciler.core.judging import OnDrift, PlanOptions, is_lost
-from reconciler.core.kinds import runs_to_completion
 from reconciler.core.model import (
     Address,
     Desired,
@@ -25,6 +24,7 @@ from reconciler.core.model import (
 from reconciler.core.plan import AnyAction, Create, Delete, Replace
 from reconciler.core.planner import compare, echo_of
 from reconciler.core.redact import Redactor
+from reconciler.kinds.registry import runs_to_completion
 
 
 class ChangedBy(StrEnum):

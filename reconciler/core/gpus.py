@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from reconciler.core.fields import (
+from reconciler.kinds.fields import (
     WHOLE_GPU,
     Template,
     UnreadableError,
@@ -21,7 +21,7 @@ from reconciler.core.fields import (
     read_items,
     read_positive,
 )
-from reconciler.core.pods import find_pods
+from reconciler.kinds.registry import find_pods
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,6 @@ from typing import Any
 
 from reconciler.core.diff import ABSENT, FieldChange, is_same, value_at
 from reconciler.core.digest import digest
-from reconciler.core.kinds import runs_to_completion
 from reconciler.core.model import (
     Desired,
     Lifecycle,
@@ -34,6 +33,7 @@ from reconciler.core.plan import (
     Record,
     Replace,
 )
+from reconciler.kinds.registry import runs_to_completion
 
 
 class OnDrift(StrEnum):

@@ -8,9 +8,9 @@ from typing import Any
 from reconciler.core.diagnostics import Diagnostic, Severity, has_errors
 from reconciler.core.marker import PREFIX
 from reconciler.core.model import Address
+from reconciler.kinds.registry import api_versions_of, is_registered, kind_names
 from reconciler.specs.config import Config
 from reconciler.specs.drafts import INLINE, Draft
-from reconciler.specs.kinds import is_registered, kind_names, versions_of
 from reconciler.specs.kubernetes.rules import check_manifest
 from reconciler.specs.nodes import Node, Step, follow, walk
 from reconciler.specs.policies import Policy, broken_policies
@@ -120,7 +120,7 @@ def _check_kind(sheet: Sheet) -> None:
         return
     if is_registered(version, kind):
         return
-    versions = versions_of(kind)
+    versions = api_versions_of(kind)
     if versions:
         hint = f"registered is {' and '.join(f'{one} {kind}' for one in versions)}"
     else:

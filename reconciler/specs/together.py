@@ -7,19 +7,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from reconciler.core.diagnostics import Diagnostic
-from reconciler.core.kinds import group_kind
 from reconciler.core.model import Address, Desired
+from reconciler.kinds.registry import KINDS, group_kind
 from reconciler.specs.codes import finding
 from reconciler.specs.config import Budget
 from reconciler.specs.drafts import INLINE, Draft
 from reconciler.specs.nodes import Step
 from reconciler.specs.placing import say_at
 
-# Who is named by a field must be there first, or the one that names it starts without it.
-_REFERENCES: Mapping[tuple[str, str], tuple[tuple[str, ...], str]] = {
-    ("apps.nvidia.com", "NIMService"): (("spec", "storage", "nimCache", "name"), "NIMCache"),
-    ("ray.io", "RayJob"): (("spec", "clusterSelector", "ray.io/cluster"), "RayCluster"),
-}
 _SHOWN = 3
 
 
@@ -52,16 +47,18 @@ class Neighbours:
         yield self._say(one, "duplicate-manifest-name", message, (INLINE, "metadata", "name"), hint)
 
     def _check_order(self, one: Desired) -> Iterator[Diagnostic]:
-        path, kind = _REFERENCES.get(group_kind(one.manifest), ((), ""))
-        name = _follow(one.manifest, path) if path else None
-        group = group_kind(one.manifest)[0]
-        other = self.named.get((one.address.project, f"{kind}.{group}", str(name)))
-        if other is None or other.lifecycle.wave < one.lifecycle.wave:
-            return
-        waves = f"{one.lifecycle.wave} and {other.lifecycle.wave}"
-        message = f"it needs the {kind} '{name}', which does not come first (waves {waves})"
-        hint = f"give {one.address} a higher lifecycle.wave than {other.address}"
-        yield self._say(one, "wave-order", message, (INLINE, *path), hint)
+        """Whatever a field names must be there first, or the one that names it starts without."""
+        kind = KINDS.get(group_kind(one.manifest))
+        for path, needed in kind.references if kind else ():
+            name = _follow(one.manifest, path)
+            group = group_kind(one.manifest)[0]
+            other = self.named.get((one.address.project, f"{needed}.{group}", str(name)))
+            if other is None or other.lifecycle.wave < one.lifecycle.wave:
+                continue
+            waves = f"{one.lifecycle.wave} and {other.lifecycle.wave}"
+            message = f"it needs the {needed} '{name}', which does not come first (waves {waves})"
+            hint = f"give {one.address} a higher lifecycle.wave than {other.address}"
+            yield self._say(one, "wave-order", message, (INLINE, *path), hint)
 
     def _check_budget(self, budget: Budget) -> Iterator[Diagnostic]:
         for project, asked in sorted(self._gpus(budget).items()):

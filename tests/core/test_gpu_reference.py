@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reconciler.core.gpus import GpuRequest, count_gpus
-from reconciler.core.pods import KINDS
+from reconciler.kinds.registry import KINDS
 from tests.core.gpu_manifests import SPECS, manifests
 from tests.core.gpu_reference import MADE_BY, count_by_hand
 from tests.core.manifests import API_VERSIONS, DECIDED_LATER, UNREGISTERED, manifest

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reconciler.core.gpus import GpuRequest, count_gpus
-from reconciler.core.pods import KINDS
+from reconciler.kinds.registry import KINDS
 from tests.core.gpu_manifests import manifests
 from tests.core.manifests import Json, asking, manifest, pod, template
 

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from reconciler.core.diagnostics import Diagnostic, Severity, has_errors, sort_diagnostics
 from reconciler.core.diff import is_same
 from reconciler.core.digest import canonical, digest
-from reconciler.core.kinds import group_kind, runs_to_completion
 from reconciler.core.model import Address, Seen
 from reconciler.errors import Where
+from reconciler.kinds.registry import group_kind, runs_to_completion
 from tests.factories import make_remote
 from tests.strategies import edits, json_values, names, shuffles
 

@@ -7,8 +7,7 @@ from typing import Any
 
 from click.testing import CliRunner
 
-from reconciler.specs.kubernetes import anatomy
-from reconciler.specs.kubernetes.customs import CUSTOMS
+from reconciler.kinds.registry import KINDS
 from reconciler.specs.kubernetes.structure import definitions
 from tools.derive_kubernetes import ROOTS, TARGET, main
 
@@ -97,9 +96,9 @@ def test_the_shipped_definitions_are_complete() -> None:
     known = definitions()
     every = [one for definition in known.values() for one in schemas(definition)]
     referred = {one["$ref"].removeprefix("#/$defs/") for one in every if "$ref" in one}
-    checked = {name for shape in anatomy.KINDS.values() for _, name in shape.shapes}
-    assert referred | checked <= known.keys() | CUSTOMS.keys()
-    assert not known.keys() & CUSTOMS.keys()
+    layouts = [kind.layout for kind in KINDS.values() if kind.layout]
+    checked = {name for layout in layouts for _, name in layout.definitions}
+    assert referred | checked <= known.keys()
     assert json.loads(TARGET.read_text("utf-8"))["$defs"] == known
 
 

@@ -5,9 +5,8 @@ from typing import Any
 
 import pytest
 
-from reconciler.core import pods
+from reconciler.kinds.registry import KINDS
 from reconciler.specs.config import config_file, load_config
-from reconciler.specs.kubernetes import anatomy
 from reconciler.specs.loading import load_specs
 from tests.specs.factories import encoded, load, pointed_at, told
 from tests.specs.manifests import (
@@ -38,9 +37,8 @@ each_kind = pytest.mark.parametrize("kind", MANIFESTS)
 
 def test_every_kind_whose_pods_are_counted_is_known() -> None:
     """What the plan counts is also checked, but for what a manifest does not determine."""
-    assert {kind for _, kind in pods.KINDS.keys() - anatomy.KINDS.keys()} == DECIDED_LATER
-    assert anatomy.KINDS.keys() <= pods.KINDS.keys()
-    assert {kind for _, kind in anatomy.KINDS} == set(MANIFESTS)
+    assert {kind.name for kind in KINDS.values() if kind.layout is None} == DECIDED_LATER
+    assert {kind.name for kind in KINDS.values() if kind.layout} == set(MANIFESTS)
 
 
 @each_kind

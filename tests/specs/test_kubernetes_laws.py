@@ -7,8 +7,10 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from reconciler.specs.kubernetes import anatomy
-from reconciler.specs.kubernetes.structure import shape_of, without_nulls
+from reconciler.kinds.registry import KINDS
+from reconciler.specs.kubernetes.paths import find
+from reconciler.specs.kubernetes.structure import shape_of, shape_of_kind, without_nulls
+from reconciler.specs.shapes import Shape
 from tests.specs.factories import load, pointed_at
 from tests.specs.manifests import MANIFESTS, fresh
 from tests.specs.strategies import VALUES
@@ -65,21 +67,26 @@ def test_the_quick_look_and_jsonschema_agree(case: tuple[str, Any]) -> None:
 
     Odd are null, which only jsonschema's caller takes away, and 1.0, which is a whole number to it.
     """
-    for value, definition in _parts(case):
-        quick = shape_of(definition).passes(value)
-        accepted = shape_of(definition).validator.is_valid(without_nulls(value))
+    for value, shape in _parts(case):
+        quick = shape.passes(value)
+        accepted = shape.validator.is_valid(without_nulls(value))
         assert accepted or not quick
         assert quick or not accepted or _is_odd(value)
 
 
-def _parts(case: tuple[str, Any]) -> list[tuple[Any, str]]:
+def _parts(case: tuple[str, Any]) -> list[tuple[Any, Shape]]:
     kind, value = case
-    (shape,) = (shape for (_, known), shape in anatomy.KINDS.items() if known == kind)
-    return [
-        (part, definition)
-        for pattern, definition in shape.shapes
-        for _, part in anatomy.find(value, pattern)
+    (known,) = (known for known in KINDS.values() if known.name == kind)
+    assert known.layout
+    parts = [
+        (part, shape_of(definition))
+        for pattern, definition in known.layout.definitions
+        for _, part in find(value, pattern)
     ]
+    if known.structure:
+        shape = shape_of_kind((known.group, known.name))
+        parts += [(part, shape) for _, part in find(value, "spec")]
+    return parts
 
 
 def _is_odd(value: Any) -> bool:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple, TypeAlias
 
+from reconciler.kinds.kind import Kind, Layout
 from reconciler.specs.drafts import INLINE
-from reconciler.specs.kubernetes.anatomy import Anatomy, Path, find_all
+from reconciler.specs.kubernetes.paths import Path, find_all
 
 Manifest: TypeAlias = Mapping[str, Any]
 Placed: TypeAlias = tuple[Path, Any]
@@ -27,10 +28,14 @@ class Pod(NamedTuple):
 
 
 class Body(NamedTuple):
-    """A manifest of a known kind. `templates` are paths in the spec and pod templates, if any."""
+    """A manifest of a known kind.
+
+    `templates` are its pod templates, if any, with their paths in the spec.
+    """
 
     manifest: Manifest
-    anatomy: Anatomy
+    definition: Kind
+    layout: Layout
     templates: list[Placed]
     pods: list[Pod]
 
@@ -45,9 +50,9 @@ class Body(NamedTuple):
             yield (INLINE, *path), value
 
 
-def open_body(manifest: Manifest, anatomy: Anatomy) -> Body:
+def open_body(manifest: Manifest, definition: Kind, layout: Layout) -> Body:
     """Find the pods of a manifest; what is no mapping where one should be has none."""
-    templates = [((INLINE, *path), one) for path, one in find_all(manifest, anatomy.pods)]
+    templates = [((INLINE, *path), one) for path, one in find_all(manifest, layout.pods)]
     pods = []
     for path, template in templates:
         spec = template.get("spec") if isinstance(template, dict) else None
@@ -55,7 +60,7 @@ def open_body(manifest: Manifest, anatomy: Anatomy) -> Body:
             here = (*path, "spec")
             found = [one for field in CONTAINERS for one in items(here, spec, field)]
             pods.append(Pod(here, spec, found))
-    return Body(manifest, anatomy, templates, pods)
+    return Body(manifest, definition, layout, templates, pods)
 
 
 def items(path: Path, value: Manifest, field: str) -> Iterator[tuple[Path, Manifest]]:

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from reconciler.specs.drafts import INLINE
-from reconciler.specs.kubernetes.anatomy import Path
 from reconciler.specs.kubernetes.bodies import Body, Manifest
+from reconciler.specs.kubernetes.paths import Path
 from reconciler.specs.kubernetes.syntax import (
     problem_of_api_version,
     problem_of_key,
@@ -104,7 +104,7 @@ def _tags(manifest: Manifest, body: Body | None) -> Iterator[tuple[Path, str, An
     for pod in body.pods if body else ():
         if (wanted := pod.spec.get("nodeSelector")) is not None:
             yield (*pod.path, "nodeSelector"), "label", wanted
-    if body and body.anatomy.selects:
+    if body and body.layout.selects:
         for path, wanted in body.find("spec/selector/matchLabels"):
             yield path, "label", wanted
 

@@ -9,8 +9,8 @@ import re
 from typing import Any
 
 from reconciler.core.diagnostics import Severity
-from reconciler.specs.kubernetes.anatomy import Path
 from reconciler.specs.kubernetes.bodies import Body, Manifest, Pod, items
+from reconciler.specs.kubernetes.paths import Path
 from reconciler.specs.kubernetes.syntax import problem_of_label
 from reconciler.specs.shapes import did_you_mean, show
 from reconciler.specs.sheet import Sheet

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from reconciler.specs.kubernetes.anatomy import Path
 from reconciler.specs.kubernetes.bodies import Body, Manifest
+from reconciler.specs.kubernetes.paths import Path
 from reconciler.specs.sheet import Sheet
 
 # Below these, labels are asked for in expressions.
@@ -21,7 +21,7 @@ def check_placement(sheet: Sheet, body: Body) -> None:
         for field in _ASKING if not _ASKING.isdisjoint(pod.spec) else ():
             for path, one in _expressions(pod.spec.get(field), (*pod.path, field)):
                 _check_expression(sheet, path, one)
-    if body.anatomy.selects:
+    if body.layout.selects:
         for path, selector in body.find("spec/selector"):
             for here, one in _expressions(selector, path):
                 _check_expression(sheet, here, one)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from reconciler.core.fields import LARGEST_COUNT
+from reconciler.kinds.fields import LARGEST_COUNT
+from reconciler.kinds.kind import ANY_POLICY, FINITE_POLICIES, ROLE_POLICIES
 from reconciler.specs.drafts import INLINE
-from reconciler.specs.kubernetes.anatomy import ANY, FINITE, ROLES, Path, find
 from reconciler.specs.kubernetes.bodies import Body, Manifest
+from reconciler.specs.kubernetes.paths import Path, find
 from reconciler.specs.kubernetes.syntax import problem_of_label
 from reconciler.specs.shapes import did_you_mean, show
 from reconciler.specs.sheet import Sheet
@@ -31,8 +32,8 @@ def _check_presence(sheet: Sheet, body: Body) -> None:
         if spec is None or (isinstance(spec, dict) and not spec.get("containers")):
             here = [*path, "spec", "containers"]
             sheet.say("no-containers", "the pod has no containers", here, at_key=True)
-    if body.anatomy.needs_pods and not templates:
-        first = body.anatomy.pods[0]
+    if body.layout.needs_pods and not templates:
+        first = body.layout.pods[0]
         message = f"a {body.kind} without pods: there is nothing at {first}"
         sheet.say("no-containers", message, [INLINE, *first.split("/")], at_key=True)
 
@@ -62,14 +63,18 @@ def _check_container_name(
 
 def check_restarts(sheet: Sheet, body: Body) -> None:
     """Pods, and the roles of a training job, restart as their kind allows."""
-    anatomy = body.anatomy
+    layout = body.layout
     for pod in body.pods:
-        given, legal = pod.spec.get("restartPolicy"), anatomy.restarts
-        _check_restart(sheet, body.kind, pod.path, given, legal, must=anatomy.must_restart)
-    if not anatomy.roles:
+        given, legal = pod.spec.get("restartPolicy"), layout.restart_policies
+        _check_restart(sheet, body.kind, pod.path, given, legal, must=layout.needs_restart_policy)
+    if not layout.roles:
         return
-    legal = FINITE if body.manifest.get("apiVersion") == "kubeflow.org/v2beta1" else ROLES
-    for path, role in body.find(anatomy.roles):
+    legal = (
+        FINITE_POLICIES
+        if body.manifest.get("apiVersion") == "kubeflow.org/v2beta1"
+        else ROLE_POLICIES
+    )
+    for path, role in body.find(layout.roles):
         if isinstance(role, dict):
             given = role.get("restartPolicy")
             _check_restart(sheet, body.kind, path, given, legal, must=False)
@@ -87,14 +92,14 @@ def _check_restart(
             sheet.say("bad-restart-policy", message, here, hint=hint, at_key=True)
     elif isinstance(given, str) and given not in legal:
         message = f"the restartPolicy {show(given)} is not allowed for a {kind}"
-        if given not in ANY:
+        if given not in ANY_POLICY:
             hint = did_you_mean(given, legal) or hint
         sheet.say("bad-restart-policy", message, here, hint=hint)
 
 
 def check_selector(sheet: Sheet, body: Body) -> None:
     """A controller finds its own pods: the selector matches the labels of their template."""
-    spec = body.manifest.get("spec") if body.anatomy.selects else None
+    spec = body.manifest.get("spec") if body.layout.selects else None
     if not isinstance(spec, dict):
         return
     selector = spec.get("selector")
@@ -138,7 +143,7 @@ def _is_met(wanted: Manifest, labels: Manifest) -> bool:
 
 def check_counts(sheet: Sheet, body: Body) -> None:
     """Numbers of pods are numbers, and not negative."""
-    for path, count in body.find(*body.anatomy.counts):
+    for path, count in body.find(*body.layout.counts):
         if type(count) is int and 0 <= count <= LARGEST_COUNT:
             continue
         message = f"'{path[-1]}' must be a whole number from 0, not {show(count)}"
@@ -148,11 +153,11 @@ def check_counts(sheet: Sheet, body: Body) -> None:
 
 def check_schedule(sheet: Sheet, body: Body) -> None:
     """The schedule of a CronJob can be read by its controller."""
-    if not body.anatomy.schedule:
+    if not body.layout.schedule:
         return
     from reconciler.specs.kubernetes.schedules import problem_of_schedule
 
-    for path, schedule in body.find(body.anatomy.schedule):
+    for path, schedule in body.find(body.layout.schedule):
         if isinstance(schedule, str) and (problem := problem_of_schedule(schedule)):
             message = f"the schedule {show(schedule)} {problem}"
             sheet.say("bad-schedule", message, path)

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from reconciler.core.diagnostics import Severity
-from reconciler.core.fields import WHOLE_GPU, UnreadableError, read_fraction, read_positive
+from reconciler.kinds.fields import WHOLE_GPU, UnreadableError, read_fraction, read_positive
 from reconciler.specs.drafts import INLINE
-from reconciler.specs.kubernetes.anatomy import Path, find, find_all
 from reconciler.specs.kubernetes.bodies import CONTAINERS, Body, Manifest
+from reconciler.specs.kubernetes.paths import Path, find, find_all
 from reconciler.specs.kubernetes.syntax import hint_at_quantity, read_quantity
 from reconciler.specs.shapes import show
 from reconciler.specs.sheet import Sheet
@@ -113,7 +113,7 @@ def check_shares(sheet: Sheet, body: Body) -> None:
     holders: dict[Path, Manifest] = {
         path: one for path, one in body.templates if isinstance(one, dict)
     }
-    if body.anatomy.inherits:
+    if body.layout.inherits_annotations:
         holders[(INLINE,)] = body.manifest
     else:
         _check_place(sheet, body)
@@ -128,7 +128,7 @@ def check_shares(sheet: Sheet, body: Body) -> None:
 def _check_place(sheet: Sheet, body: Body) -> None:
     given = next((found for _, found in find(body.manifest, "metadata/annotations")), None)
     for name in (FRACTION, MEMORY, DEVICES):
-        if isinstance(given, dict) and name in given and body.anatomy.pods:
+        if isinstance(given, dict) and name in given and body.layout.pods:
             message = f"'{name}' has no effect on a {body.kind} itself"
             hint = "write it under the annotations of the pod template"
             here = (INLINE, "metadata", "annotations", name)

@@ -6,8 +6,8 @@ from typing import Any
 
 from reconciler.core.diagnostics import Severity
 from reconciler.specs.drafts import INLINE
-from reconciler.specs.kubernetes.anatomy import find
 from reconciler.specs.kubernetes.bodies import CONTAINERS, Body, Manifest, items
+from reconciler.specs.kubernetes.paths import find
 from reconciler.specs.shapes import did_you_mean, show
 from reconciler.specs.sheet import Sheet
 
@@ -19,7 +19,7 @@ _NONE = (0, "0%")
 
 def check_rollout(sheet: Sheet, body: Body) -> None:
     """The way in which a controller replaces its pods can be gone."""
-    field = _STRATEGIES.get(body.kind) if body.anatomy.selects else None
+    field = _STRATEGIES.get(body.kind) if body.layout.selects else None
     for path, strategy in body.find(f"spec/{field}") if field else ():
         details = strategy.get("rollingUpdate") if isinstance(strategy, dict) else None
         if not isinstance(details, dict):
@@ -37,7 +37,7 @@ def check_rollout(sheet: Sheet, body: Body) -> None:
 def check_job(sheet: Sheet, body: Body) -> None:
     """A Job has what its mode and its policies need."""
     patterns = {"Job": "spec", "CronJob": "spec/jobTemplate/spec"}
-    pattern = patterns.get(body.kind) if body.anatomy.must_restart else None
+    pattern = patterns.get(body.kind) if body.layout.needs_restart_policy else None
     for path, spec in body.find(pattern) if pattern else ():
         if not isinstance(spec, dict):
             continue
@@ -52,25 +52,25 @@ def check_job(sheet: Sheet, body: Body) -> None:
 
 def check_roles(sheet: Sheet, body: Body) -> None:
     """A training job has roles that its operator knows, and the containers that it looks for."""
-    anatomy = body.anatomy
-    if not anatomy.roles:
+    layout = body.layout
+    if not layout.roles:
         return
     # Operators have taken names in any case, and newer ones do not.
-    known = {name.lower(): name for name in anatomy.role_names}
-    found = {str(path[-1]).lower() for path, _ in body.find(anatomy.roles)}
-    for path, role in body.find(anatomy.roles):
+    known = {name.lower(): name for name in layout.role_names}
+    found = {str(path[-1]).lower() for path, _ in body.find(layout.roles)}
+    for path, role in body.find(layout.roles):
         name = str(path[-1])
         if name.lower() not in known:
-            hint = did_you_mean(name, anatomy.role_names)
-            hint = hint or f"known are {', '.join(anatomy.role_names)}"
+            hint = did_you_mean(name, layout.role_names)
+            hint = hint or f"known are {', '.join(layout.role_names)}"
             sheet.say(
                 "bad-role", f"a {body.kind} has no role '{name}'", path, hint=hint, at_key=True
             )
-        elif anatomy.worker and isinstance(role, dict):
+        elif layout.worker_container and isinstance(role, dict):
             _check_worker(sheet, body, (*path, "template", "spec"), role)
-    first = anatomy.role_names[0]
-    if anatomy.needs_first and found and first.lower() not in found:
-        field = anatomy.roles.split("/")[1]
+    first = layout.role_names[0]
+    if layout.needs_first_role and found and first.lower() not in found:
+        field = layout.roles.split("/")[1]
         message = f"a {body.kind} needs the role '{first}'"
         sheet.say("bad-role", message, (INLINE, "spec", field), at_key=True)
 
@@ -79,7 +79,8 @@ def _check_worker(sheet: Sheet, body: Body, path: tuple[Any, ...], role: Manifes
     spec: Any = next((one for _, one in find(role, "template/spec")), None)
     containers = items(path, spec, CONTAINERS[0]) if isinstance(spec, dict) else ()
     names = [container.get("name") for _, container in containers]
-    if names and body.anatomy.worker not in names:
-        message = f"no container is called '{body.anatomy.worker}', which a {body.kind} looks for"
+    worker = body.layout.worker_container
+    if names and worker not in names:
+        message = f"no container is called '{worker}', which a {body.kind} looks for"
         here = (*path, CONTAINERS[0], 0, "name")
         sheet.say("bad-role", message, here, severity=Severity.WARNING)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from reconciler.kinds.registry import registered_kind
 from reconciler.specs.drafts import INLINE
-from reconciler.specs.kubernetes.anatomy import anatomy_of
 from reconciler.specs.kubernetes.bodies import Body, open_body
 from reconciler.specs.kubernetes.objects import (
     check_kind_syntax,
@@ -24,7 +24,7 @@ from reconciler.specs.kubernetes.pods import (
 )
 from reconciler.specs.kubernetes.resources import check_resources, check_shares
 from reconciler.specs.kubernetes.rollouts import check_job, check_roles, check_rollout
-from reconciler.specs.kubernetes.structure import check_structure
+from reconciler.specs.kubernetes.structure import check_structure, shape_of, shape_of_kind
 from reconciler.specs.sheet import Sheet
 
 LONGEST_NAME = 253
@@ -35,10 +35,10 @@ def check_manifest(sheet: Sheet) -> None:
     manifest = sheet.get(INLINE)
     if not isinstance(manifest, dict):
         return
-    anatomy = anatomy_of(manifest)
-    body = open_body(manifest, anatomy) if anatomy else None
+    kind = registered_kind(manifest)
+    body = open_body(manifest, kind, kind.layout) if kind and kind.layout else None
     check_kind_syntax(sheet, manifest)
-    check_name(sheet, manifest, anatomy.longest_name if anatomy else LONGEST_NAME)
+    check_name(sheet, manifest, body.layout.longest_name if body else LONGEST_NAME)
     check_server_fields(sheet, manifest)
     check_labels(sheet, manifest, body)
     if body is not None:
@@ -48,9 +48,12 @@ def check_manifest(sheet: Sheet) -> None:
 
 def check_shapes(sheet: Sheet, body: Body) -> None:
     """Everything of which the shape is known has it."""
-    for pattern, definition in body.anatomy.shapes:
+    group_kind = (body.definition.group, body.definition.name)
+    for path, value in body.find("spec") if body.definition.structure else ():
+        check_structure(sheet, value, path, shape_of_kind(group_kind))
+    for pattern, definition in body.layout.definitions:
         for path, value in body.find(pattern):
-            check_structure(sheet, value, path, definition)
+            check_structure(sheet, value, path, shape_of(definition))
 
 
 _RULES: tuple[Callable[[Sheet, Body], None], ...] = (

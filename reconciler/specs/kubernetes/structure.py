@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
+from reconciler.kinds.registry import KINDS
 from reconciler.resources import schemas_folder
-from reconciler.specs.kubernetes.customs import CUSTOMS
 from reconciler.specs.kubernetes.limits import with_limits
 from reconciler.specs.nodes import Step
 from reconciler.specs.shapes import Shape, find_breaches, show
@@ -23,9 +23,8 @@ _CODES = {
 }
 
 
-def check_structure(sheet: Sheet, value: Any, path: Sequence[Step], definition: str) -> None:
-    """Say what a definition has against a part of a spec, where no rule has said it better."""
-    shape = shape_of(definition)
+def check_structure(sheet: Sheet, value: Any, path: Sequence[Step], shape: Shape) -> None:
+    """Say what a shape has against a part of a spec, where no rule has said it better."""
     if shape.passes(value):
         return
     for breach in find_breaches(shape, without_nulls(value)):
@@ -48,10 +47,14 @@ def definitions() -> dict[str, Any]:
 
 @cache
 def shape_of(definition: str) -> Shape:
-    """Return the shape of one definition, once per process."""
-    if definition in CUSTOMS:
-        return Shape(CUSTOMS[definition])
+    """Return the shape of one of Kubernetes' own definitions, once per process."""
     return Shape({"$ref": f"#/$defs/{definition}", "$defs": _limited()})
+
+
+@cache
+def shape_of_kind(group_kind: tuple[str, str]) -> Shape:
+    """Return the shape of the `spec` of a kind that Kubernetes does not ship."""
+    return Shape(KINDS[group_kind].structure or {})
 
 
 @cache

@@ -1,0 +1,91 @@
+"""What can be said of one kind of workload."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from reconciler.kinds.fields import Template
+
+Pods: TypeAlias = Iterator[tuple[int, Template]]
+"""How many pods of which shape; walking it may raise UnreadableError."""
+PodFinder: TypeAlias = Callable[[Template], Pods]
+
+ANY_POLICY = ("Always", "OnFailure", "Never")
+FINITE_POLICIES = ("OnFailure", "Never")
+STEADY_POLICIES = ("Always",)
+ROLE_POLICIES = (*ANY_POLICY, "ExitCode")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layout:
+    """Where a kind keeps its pods, and what it lets them be.
+
+    Paths are relative to the manifest; `*` stands for every item of a list or entry of a mapping.
+    `pods` lead to pod templates, `counts` to numbers of pods. `definitions` pair a path with the
+    name of Kubernetes' own definition of what stands there. `roles` leads to the parts of a
+    training job, which have a restart policy of their own; `role_names` are those that its operator
+    knows, the first of them required if `needs_first_role`; `worker_container` is the name of the
+    container that does the work. `selects` says that a selector has to match the pods' labels,
+    `inherits_annotations` that pods get the annotations of the object, `needs_pods` that a manifest
+    without a pod template is a mistake.
+    """
+
+    pods: tuple[str, ...] = ()
+    counts: tuple[str, ...] = ()
+    definitions: tuple[tuple[str, str], ...] = ()
+    restart_policies: tuple[str, ...] = ANY_POLICY
+    needs_restart_policy: bool = False
+    roles: str = ""
+    role_names: tuple[str, ...] = ()
+    needs_first_role: bool = False
+    worker_container: str = ""
+    selects: bool = False
+    schedule: str = ""
+    longest_name: int = 253
+    inherits_annotations: bool = False
+    needs_pods: bool = True
+
+
+def always(_: Template) -> bool:
+    """Every workload of the kind runs to completion."""
+    return True
+
+
+def never(_: Template) -> bool:
+    """No workload of the kind runs to completion."""
+    return False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kind:
+    """One kind. Adding one to the program is one of these literals.
+
+    `versions` are those under which the platform registers it out of the box. `find_pods` yields
+    the pods that its controller makes. `runs_to_completion` tells whether a workload ends by
+    itself, so that running it again by surprise would repeat its work. `layout` is None where its
+    pods are put together later, by steps or by a service of its own. `structure` is a JSON Schema
+    of `spec`, written by hand: only what the operator is sure to refuse. `references` are paths to
+    names of other workloads, with the kind that each is of.
+    """
+
+    group: str
+    name: str
+    versions: tuple[str, ...]
+    find_pods: PodFinder
+    runs_to_completion: Callable[[Template], bool] = never
+    layout: Layout | None = None
+    structure: Mapping[str, Any] | None = None
+    references: tuple[tuple[tuple[str, ...], str], ...] = ()
+
+    @property
+    def api_versions(self) -> tuple[str, ...]:
+        """The values of `apiVersion` that manifests of this kind may have."""
+        prefix = f"{self.group}/" if self.group else ""
+        return tuple(f"{prefix}{version}" for version in self.versions)
+
+
+def pod_templates(*paths: str) -> tuple[tuple[str, str], ...]:
+    """`Layout.definitions` that say: pod templates stand at these paths."""
+    return tuple((path, "PodTemplateSpec") for path in paths)

@@ -1,0 +1,123 @@
+"""Kinds of Kubeflow: training jobs made of roles, notebooks, scheduled workflows."""
+
+from __future__ import annotations
+
+from reconciler.kinds.fields import (
+    Template,
+    need,
+    optional,
+    read_annotations,
+    read_count,
+    read_flag,
+)
+from reconciler.kinds.kind import (
+    STEADY_POLICIES,
+    Kind,
+    Layout,
+    PodFinder,
+    Pods,
+    always,
+    pod_templates,
+)
+from reconciler.kinds.unknown import STEPS, decided_later
+
+
+def _role_pods(field: str, default_replicas: dict[str, int]) -> PodFinder:
+    def find_pods(manifest: Template) -> Pods:
+        spec = need(manifest, "spec")
+        if not read_flag(optional(spec, "runPolicy"), "suspend"):
+            roles = need(spec, field)
+            for role in roles:
+                replica = need(roles, role)
+                default = default_replicas.get(str(role).casefold(), 1)
+                yield read_count(replica, "replicas", default), need(replica, "template")
+
+    return find_pods
+
+
+def _training_job(
+    name: str,
+    field: str,
+    role_names: tuple[str, ...],
+    *,
+    versions: tuple[str, ...] = ("v1",),
+    needs_first_role: bool = False,
+    worker_container: str = "",
+    default_replicas: dict[str, int] | None = None,
+) -> Kind:
+    """A job whose roles stand under `field`; a role has one replica unless told otherwise."""
+    return Kind(
+        group="kubeflow.org",
+        name=name,
+        versions=versions,
+        find_pods=_role_pods(field, default_replicas or {}),
+        runs_to_completion=always,
+        layout=Layout(
+            pods=(f"spec/{field}/*/template",),
+            counts=(f"spec/{field}/*/replicas",),
+            definitions=pod_templates(f"spec/{field}/*/template"),
+            roles=f"spec/{field}/*",
+            role_names=role_names,
+            needs_first_role=needs_first_role,
+            worker_container=worker_container,
+        ),
+    )
+
+
+def _notebook_pods(manifest: Template) -> Pods:
+    # Its template has no metadata: the controller copies the notebook's own annotations to the pod.
+    annotations = read_annotations(manifest)
+    template = need(need(manifest, "spec"), "template")
+    if "kubeflow-resource-stopped" not in annotations:
+        merged = {**annotations, **read_annotations(template)}
+        yield 1, {"metadata": {"annotations": merged}, "spec": need(template, "spec")}
+
+
+KINDS = (
+    _training_job(
+        "PyTorchJob", "pytorchReplicaSpecs", ("Master", "Worker"), worker_container="pytorch"
+    ),
+    _training_job(
+        "TFJob",
+        "tfReplicaSpecs",
+        ("Chief", "Master", "Worker", "PS", "Evaluator"),
+        worker_container="tensorflow",
+    ),
+    _training_job(
+        "XGBoostJob",
+        "xgbReplicaSpecs",
+        ("Master", "Worker"),
+        needs_first_role=True,
+        worker_container="xgboost",
+    ),
+    _training_job(
+        "JAXJob", "jaxReplicaSpecs", ("Worker",), needs_first_role=True, worker_container="jax"
+    ),
+    _training_job(
+        "MPIJob",
+        "mpiReplicaSpecs",
+        ("Launcher", "Worker"),
+        versions=("v1", "v2beta1"),
+        needs_first_role=True,
+        # Without a number, the MPI operator starts no workers.
+        default_replicas={"worker": 0},
+    ),
+    Kind(
+        group="kubeflow.org",
+        name="Notebook",
+        versions=("v1beta1",),
+        find_pods=_notebook_pods,
+        layout=Layout(
+            pods=("spec/template",),
+            restart_policies=STEADY_POLICIES,
+            definitions=(("spec/template/spec", "PodSpec"),),
+            inherits_annotations=True,
+        ),
+    ),
+    Kind(
+        group="kubeflow.org",
+        name="ScheduledWorkflow",
+        versions=("v1alpha1",),
+        find_pods=decided_later(STEPS),
+    ),
+)

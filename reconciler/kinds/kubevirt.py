@@ -1,0 +1,36 @@
+"""Virtual machines, which get whole devices of their host."""
+
+from __future__ import annotations
+
+from reconciler.kinds.fields import (
+    WHOLE_GPU,
+    Template,
+    UnreadableError,
+    need,
+    optional,
+    read_items,
+)
+from reconciler.kinds.kind import Kind, Pods
+
+
+def _machine_pods(manifest: Template) -> Pods:
+    # Each entry is one device node of the host; whether it is a whole card only the host knows.
+    spec = need(manifest, "spec")
+    if spec.get("resourceClaims"):
+        raise UnreadableError("resourceClaims may claim GPUs that the manifest does not count")
+    devices = optional(need(spec, "domain"), "devices")
+    hosted = (str(device.get("deviceName")) for device in read_items(devices, "hostDevices"))
+    if any(name.startswith("nvidia.com/") for name in hosted):
+        raise UnreadableError("hostDevices may pass GPUs through under any name")
+    gpus = len(read_items(devices, "gpus"))
+    yield 1, {"spec": {"containers": [{"resources": {"limits": {WHOLE_GPU: gpus}}}]}}
+
+
+KINDS = (
+    Kind(
+        group="kubevirt.io",
+        name="VirtualMachineInstance",
+        versions=("v1",),
+        find_pods=_machine_pods,
+    ),
+)

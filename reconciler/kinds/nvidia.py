@@ -1,0 +1,98 @@
+"""Kinds of NVIDIA's operators: NIM services and caches, Dynamo graphs."""
+
+from __future__ import annotations
+
+from reconciler.kinds.fields import (
+    WHOLE_GPU,
+    Template,
+    UnreadableError,
+    need,
+    optional,
+    read_count,
+    read_flag,
+    read_gpus,
+    read_items,
+)
+from reconciler.kinds.kind import Kind, Layout, Pods
+from reconciler.kinds.structures import TEXT, mapping
+
+
+def _nim_service_pods(manifest: Template) -> Pods:
+    spec = need(manifest, "spec")
+    resources = optional(spec, "resources")
+    if spec.get("draResources"):
+        raise UnreadableError("draResources claims GPUs that the manifest does not count")
+    if not read_gpus({"resources": resources}):
+        raise UnreadableError(f"without {WHOLE_GPU} in resources the NIM operator decides")
+    replicas, scale = read_count(spec, "replicas", 1), optional(spec, "scale")
+    if read_flag(scale, "enabled"):
+        replicas = read_count(optional(scale, "hpa"), "minReplicas", 1)
+    nodes = read_count(optional(optional(spec, "multiNode"), "parallelism"), "pipeline", 1)
+    pod = {
+        "metadata": {"annotations": optional(spec, "annotations")},
+        "spec": {"containers": [{"resources": resources}]},
+    }
+    yield replicas * nodes, pod
+
+
+def _nim_cache_pods(manifest: Template) -> Pods:
+    # It downloads a model; its resources have fields for processors and memory only.
+    need(manifest, "spec")
+    yield from ()
+
+
+def _dynamo_pods(manifest: Template) -> Pods:
+    services = need(need(manifest, "spec"), "services")
+    for name in services:
+        service = need(services, name)
+        nodes = read_count(optional(service, "multinode"), "nodeCount", 1)
+        yield read_count(service, "replicas", 1) * nodes, _dynamo_pod(service)
+
+
+def _dynamo_pod(service: Template) -> Template:
+    resources, extra = optional(service, "resources"), optional(service, "extraPodSpec")
+    gpus = {**optional(resources, "requests"), **optional(resources, "limits")}.get("gpu")
+    main = optional(extra, "mainContainer")
+    if gpus is not None:
+        main = {"resources": {"limits": {WHOLE_GPU: gpus}}}
+    metadata = optional(service, "extraPodMetadata")
+    annotations = {**optional(service, "annotations"), **optional(metadata, "annotations")}
+    spec = {**extra, "containers": [main, *read_items(extra, "containers")]}
+    return {"metadata": {"annotations": annotations}, "spec": spec}
+
+
+KINDS = (
+    Kind(
+        group="apps.nvidia.com",
+        name="NIMService",
+        versions=("v1alpha1",),
+        find_pods=_nim_service_pods,
+        layout=Layout(counts=("spec/replicas",), inherits_annotations=True, needs_pods=False),
+        structure=mapping(
+            {
+                "authSecret": {"type": "string"},
+                "image": mapping({"repository": TEXT, "tag": {"type": "string"}}, ("repository",)),
+            },
+            ("authSecret", "image"),
+        ),
+        references=((("spec", "storage", "nimCache", "name"), "NIMCache"),),
+    ),
+    Kind(
+        group="apps.nvidia.com",
+        name="NIMCache",
+        versions=("v1alpha1",),
+        find_pods=_nim_cache_pods,
+        layout=Layout(inherits_annotations=True, needs_pods=False),
+        structure=mapping({"source": mapping(), "storage": mapping()}, ("source", "storage")),
+    ),
+    Kind(
+        group="nvidia.com",
+        name="DynamoGraphDeployment",
+        versions=("v1alpha1",),
+        find_pods=_dynamo_pods,
+        layout=Layout(
+            counts=("spec/services/*/replicas",), inherits_annotations=True, needs_pods=False
+        ),
+        structure=mapping({"services": mapping()}),
+    ),
+)

@@ -1,0 +1,102 @@
+"""Kinds of KubeRay: clusters, jobs and services made of one head and groups of workers."""
+
+from __future__ import annotations
+
+from reconciler.kinds.fields import LARGEST_COUNT, Template, need, read_count, read_flag, read_items
+from reconciler.kinds.kind import Kind, Layout, Pods, always, pod_templates
+from reconciler.kinds.structures import TEXT, any_of, list_of, mapping
+
+
+def _cluster_pods(manifest: Template) -> Pods:
+    yield from _group_pods(need(manifest, "spec"))
+
+
+def _group_pods(spec: Template) -> Pods:
+    if not read_flag(spec, "suspend"):
+        yield 1, need(need(spec, "headGroupSpec"), "template")
+        for group in read_items(spec, "workerGroupSpecs"):
+            if not read_flag(group, "suspend"):
+                yield _count_workers(group), need(group, "template")
+
+
+def _count_workers(group: Template) -> int:
+    # KubeRay's own defaults: no replicas unless asked for, and always within the bounds.
+    least = read_count(group, "minReplicas", 0)
+    most = read_count(group, "maxReplicas", LARGEST_COUNT)
+    replicas = min(max(read_count(group, "replicas", 0), least), most)
+    return replicas * read_count(group, "numOfHosts", 1)
+
+
+def _job_pods(manifest: Template) -> Pods:
+    spec = need(manifest, "spec")
+    if read_flag(spec, "suspend"):
+        return
+    # With a selector it runs in a cluster that another object asked for.
+    if spec.get("rayClusterSpec") is not None or not spec.get("clusterSelector"):
+        yield from _group_pods(need(spec, "rayClusterSpec"))
+    if spec.get("submitterPodTemplate") is not None:
+        yield 1, need(spec, "submitterPodTemplate")
+
+
+def _service_pods(manifest: Template) -> Pods:
+    spec = need(manifest, "spec")
+    if not read_flag(spec, "suspend"):
+        yield from _group_pods(need(spec, "rayClusterConfig"))
+
+
+def _layout(cluster: str, *other_templates: str, needs_pods: bool = True) -> Layout:
+    """Lay out a kind whose cluster stands at a path; further pod templates may stand elsewhere."""
+    groups = (f"{cluster}/headGroupSpec/template", f"{cluster}/workerGroupSpecs/*/template")
+    counts = ("replicas", "minReplicas", "maxReplicas", "numOfHosts")
+    templates = (*groups, *other_templates)
+    return Layout(
+        pods=templates,
+        counts=tuple(f"{cluster}/workerGroupSpecs/*/{count}" for count in counts),
+        definitions=pod_templates(*templates),
+        needs_pods=needs_pods,
+    )
+
+
+_SERVICE_TYPE = {"type": "string", "enum": ["ClusterIP", "NodePort", "LoadBalancer", ""]}
+_CLUSTER = mapping(
+    {
+        "headGroupSpec": mapping({"serviceType": _SERVICE_TYPE}, ("template",)),
+        "workerGroupSpecs": list_of(mapping({"groupName": TEXT}, ("groupName", "template"))),
+    },
+    ("headGroupSpec",),
+)
+
+KINDS = (
+    # It serves until it is deleted.
+    Kind(
+        group="ray.io",
+        name="RayCluster",
+        versions=("v1",),
+        find_pods=_cluster_pods,
+        layout=_layout("spec"),
+        structure=_CLUSTER,
+    ),
+    # It tears its cluster down at its end.
+    Kind(
+        group="ray.io",
+        name="RayJob",
+        versions=("v1",),
+        find_pods=_job_pods,
+        runs_to_completion=always,
+        # It may run in a cluster that it selects, and then has no pods of its own.
+        layout=_layout("spec/rayClusterSpec", "spec/submitterPodTemplate", needs_pods=False),
+        structure=mapping(
+            {"rayClusterSpec": _CLUSTER, "clusterSelector": mapping()},
+            anyOf=any_of("rayClusterSpec", "clusterSelector"),
+        ),
+        references=((("spec", "clusterSelector", "ray.io/cluster"), "RayCluster"),),
+    ),
+    Kind(
+        group="ray.io",
+        name="RayService",
+        versions=("v1",),
+        find_pods=_service_pods,
+        layout=_layout("spec/rayClusterConfig"),
+        structure=mapping({"rayClusterConfig": _CLUSTER}),
+    ),
+)

@@ -1,0 +1,142 @@
+"""Kinds that serve models and scale by themselves: Knative, KServe, Seldon."""
+
+from __future__ import annotations
+
+from reconciler.kinds.fields import (
+    WHOLE_GPU,
+    Template,
+    UnreadableError,
+    need,
+    optional,
+    read_annotations,
+    read_count,
+    read_items,
+)
+from reconciler.kinds.kind import Kind, Layout, Pods
+from reconciler.kinds.structures import COUNT, TEXT, any_of, list_of, mapping
+
+
+def _knative_pods(manifest: Template) -> Pods:
+    template = need(need(manifest, "spec"), "template")
+    annotations = read_annotations(template)
+    yield _at_least_started(annotations, _scale(annotations, "min", 0)), template
+
+
+def _scale(annotations: Template, edge: str, default: int) -> int:
+    # The older spelling still counts where the newer one is not there.
+    older = read_count(annotations, f"autoscaling.knative.dev/{edge}Scale", default)
+    return read_count(annotations, f"autoscaling.knative.dev/{edge}-scale", older)
+
+
+def _at_least_started(annotations: Template, floor: int) -> int:
+    return max(floor, _scale(annotations, "initial", 1))
+
+
+KSERVE_SERVERS = (
+    *("model", "sklearn", "xgboost", "tensorflow", "pytorch", "triton", "onnx", "huggingface"),
+    *("pmml", "lightgbm", "paddle", "art"),
+)
+
+
+def _kserve_pods(manifest: Template) -> Pods:
+    annotations, spec = read_annotations(manifest), need(manifest, "spec")
+    if annotations.get("serving.kserve.io/stop") == "true":
+        return
+    if spec.get("canary"):
+        raise UnreadableError("canary shares its replicas with the predictor as it is rolled out")
+    for name in ("predictor", "transformer", "explainer"):
+        if name == "predictor" or spec.get(name) is not None:
+            yield _kserve_component(need(spec, name), annotations)
+
+
+def _kserve_component(component: Template, inherited: Template) -> tuple[int, Template]:
+    annotations = {**inherited, **optional(component, "annotations")}
+    servers = [need(component, name) for name in KSERVE_SERVERS if component.get(name) is not None]
+    containers = [*read_items(component, "containers"), *servers]
+    if component.get("workerSpec") is not None:
+        containers = [_kserve_node_group(need(component, "workerSpec"))]
+    pods = _at_least_started(annotations, read_count(component, "minReplicas", 1))
+    spec = {**component, "containers": containers}
+    return pods, {"metadata": {"annotations": annotations}, "spec": spec}
+
+
+def _kserve_node_group(worker: Template) -> Template:
+    """Stand for a head and its workers: KServe spreads this total over their nodes."""
+    sizes = ("tensorParallelSize", "pipelineParallelSize")
+    if any(worker.get(size) is None for size in sizes):
+        raise UnreadableError("workerSpec leaves its parallel sizes to the serving runtime")
+    tensor, pipeline = (read_count(worker, size, 1) for size in sizes)
+    return {"resources": {"limits": {WHOLE_GPU: tensor * pipeline}}}
+
+
+def _seldon_pods(manifest: Template) -> Pods:
+    spec = need(manifest, "spec")
+    for predictor in read_items(spec, "predictors"):
+        replicas = read_count(predictor, "replicas", read_count(spec, "replicas", 1))
+        for component in read_items(predictor, "componentSpecs"):
+            yield _seldon_replicas(component, replicas), component
+        explainer = optional(predictor, "explainer")
+        if explainer.get("containerSpec") is not None and replicas:
+            container = {"resources": need(explainer, "containerSpec").get("resources")}
+            yield read_count(explainer, "replicas", 1), {"spec": {"containers": [container]}}
+
+
+def _seldon_replicas(component: Template, default: int) -> int:
+    if component.get("kedaSpec") is not None:
+        return max(1, read_count(need(component, "kedaSpec"), "minReplicaCount", 1))
+    if component.get("hpaSpec") is not None:
+        return read_count(need(component, "hpaSpec"), "minReplicas", 1)
+    return read_count(component, "replicas", default)
+
+
+_PREDICTOR = mapping(
+    {
+        "minReplicas": COUNT,
+        "maxReplicas": COUNT,
+        "model": mapping({"modelFormat": mapping({"name": TEXT}, ("name",))}, ("modelFormat",)),
+    },
+    anyOf=any_of(
+        *("model", "containers", "sklearn", "xgboost", "tensorflow", "pytorch", "triton", "onnx"),
+        *("huggingface", "pmml", "lightgbm", "paddle", "workerSpec"),
+    ),
+)
+
+KINDS = (
+    Kind(
+        group="serving.knative.dev",
+        name="Service",
+        versions=("v1",),
+        find_pods=_knative_pods,
+        layout=Layout(pods=("spec/template",)),
+        structure=mapping(
+            {
+                "template": mapping({"spec": mapping({"containerConcurrency": COUNT})}),
+                "traffic": list_of(
+                    mapping({"percent": {"type": "integer", "minimum": 0, "maximum": 100}})
+                ),
+            }
+        ),
+    ),
+    Kind(
+        group="serving.kserve.io",
+        name="InferenceService",
+        versions=("v1beta1",),
+        find_pods=_kserve_pods,
+        layout=Layout(inherits_annotations=True, needs_pods=False),
+        structure=mapping({"predictor": _PREDICTOR}, ("predictor",)),
+    ),
+    Kind(
+        group="machinelearning.seldon.io",
+        name="SeldonDeployment",
+        versions=("v1",),
+        find_pods=_seldon_pods,
+        layout=Layout(
+            pods=("spec/predictors/*/componentSpecs/*",),
+            counts=("spec/predictors/*/replicas",),
+            inherits_annotations=True,
+            # Its ready-made servers bring their own.
+            needs_pods=False,
+        ),
+        structure=mapping({"predictors": list_of(mapping())}),
+    ),
+)

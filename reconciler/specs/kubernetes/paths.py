@@ -1,0 +1,49 @@
+"""Values in a manifest by patterns of paths, where `*` stands for every item or entry."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from functools import cache
+from typing import Any, TypeAlias
+
+from reconciler.specs.nodes import Step
+
+Path: TypeAlias = tuple[Step, ...]
+
+
+def find(value: Any, pattern: str) -> Iterable[tuple[Path, Any]]:
+    """Yield the paths and values that a pattern leads to; what is null or not there is none."""
+    steps = _steps(pattern)
+    if "*" in steps:
+        return _walk(value, steps, 0, ())
+    # Most lead to one place, and an iterator for it would take longer than going there.
+    for step in steps:
+        value = value.get(step) if type(value) is dict else None
+    return () if value is None else ((steps, value),)
+
+
+@cache
+def _steps(pattern: str) -> tuple[str, ...]:
+    return tuple(pattern.split("/")) if pattern else ()
+
+
+def _walk(value: Any, steps: tuple[str, ...], at: int, path: Path) -> Iterator[tuple[Path, Any]]:
+    begun = at
+    while value is not None and at < len(steps) and steps[at] != "*":
+        value = value.get(steps[at]) if isinstance(value, dict) else None
+        at += 1
+    if value is None:
+        return
+    path += steps[begun:at]
+    if at == len(steps):
+        yield path, value
+        return
+    entries = value.items() if isinstance(value, dict) else ()
+    for step, one in enumerate(value) if isinstance(value, list) else entries:
+        yield from _walk(one, steps, at + 1, (*path, step))
+
+
+def find_all(value: Any, patterns: tuple[str, ...]) -> Iterator[tuple[Path, Any]]:
+    """Yield what several patterns lead to."""
+    for pattern in patterns:
+        yield from find(value, pattern)
