@@ -13,6 +13,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from reconciler.errors import InvalidInputError
+from reconciler.specs.git import checkout_top
 
 DISTRIBUTION = "workload-reconciler"
 GITHUB_FILE = ".github/workflows/workloads.yml"
@@ -72,7 +73,8 @@ def scaffold(folder: Path, *, ci: Ci | None = None, source: Source | None = None
     InvalidInputError when the folder cannot be written.
     """
     here = folder.resolve()
-    top = _repository_of(here)
+    # Where CI looks for its pipelines.
+    top = checkout_top(here) or here
     chosen = detect_ci(top) if ci is None else ci
     source = Source.installed() if source is None else source
     config = folder / "reconciler.yaml"
@@ -161,11 +163,6 @@ def _template(name: str, **values: str) -> str:
     file = resources.files("reconciler.app") / "templates" / name
     text = file.read_text(encoding="utf-8")
     return re.sub(r"@([A-Z]+)@", lambda found: values[found[1]], text)
-
-
-def _repository_of(here: Path) -> Path:
-    """The git repository around a folder, where CI looks for its pipelines; else the folder."""
-    return next((path for path in (here, *here.parents) if (path / ".git").exists()), here)
 
 
 def _remotes(top: Path) -> list[str]:

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 
 def prefix_in_checkout(root: Path, otherwise: str) -> str:
     """What goes before a name to make a path from the top of the git checkout around the root."""
     from reconciler.specs.fileaccess import posix_name
+    from reconciler.specs.git import checkout_top
 
-    below = root.resolve()
-    for top in (below, *below.parents):
-        # A folder in a clone, a file in a worktree or a submodule; never mind what may not be read.
-        if os.access(top / ".git", os.F_OK):
-            name = posix_name(str(below.relative_to(top)))
-            return "" if name == "." else f"{name}/"
-    return otherwise
+    top = checkout_top(root)
+    if top is None:
+        return otherwise
+    name = posix_name(str(root.resolve().relative_to(top)))
+    return "" if name == "." else f"{name}/"

@@ -12,10 +12,12 @@ from tests.specs.factories import SPEC, load, spec, told, write
 KIND = "{apiVersion: example.com/v1, kind: Trainer}"
 
 
-def git(root: Path, *arguments: str) -> None:
-    """Run git as somebody without a configuration of their own."""
+def git(root: Path, *arguments: str) -> str:
+    """What git prints, run as somebody without a configuration of their own."""
     who = ("-c", "user.name=a", "-c", "user.email=a@example.com", "-c", "init.defaultBranch=main")
-    subprocess.run(["git", *who, *arguments], cwd=root, check=True, capture_output=True)
+    command = ["git", *who, *arguments]
+    done = subprocess.run(command, cwd=root, check=True, capture_output=True, text=True)
+    return done.stdout.rstrip("\n")
 
 
 @pytest.fixture
@@ -74,11 +76,11 @@ def test_no_repository(tmp_path: Path) -> None:
     assert caught.value.hint == "--changed-since works inside a git repository"
 
 
-def test_no_git(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_git(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without git there is nothing to compare with."""
-    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("PATH", str(repository))
     with pytest.raises(InvalidInputError, match="git is not installed"):
-        changed_files(tmp_path, "HEAD")
+        changed_files(repository, "HEAD")
 
 
 FILES = {
