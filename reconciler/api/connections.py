@@ -14,6 +14,7 @@ from yarl import URL
 from reconciler.api.failures import UnconnectedError, break_of, failure_of
 from reconciler.api.identity import ClientCertificate
 from reconciler.api.proxies import Proxy
+from reconciler.api.resolver import UnattendedResolver
 
 
 class AiohttpTransport(httpx.AsyncBaseTransport):
@@ -86,7 +87,10 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
         if self._session is None:
             self._session = aiohttp.ClientSession(
                 connector=_Connector(
-                    limit=self._limit, keepalive_timeout=self._keep_alive, ssl=self._context
+                    limit=self._limit,
+                    keepalive_timeout=self._keep_alive,
+                    ssl=self._context,
+                    resolver=UnattendedResolver(),
                 ),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 auto_decompress=False,

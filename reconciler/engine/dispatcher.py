@@ -33,6 +33,8 @@ OUTAGE_PAUSE_CAP = 10.0
 PROBES = 2
 # However many wait for something to happen on the server, so often are they looked at in all.
 LOOKS_PER_SECOND = 500
+# Seconds past the deadline after which a read is cut: nothing is in doubt without its answer.
+READ_DRAIN = 2.0
 
 Attempt = Callable[[Tries], Awaitable[Answer]]
 """Sends once; it is told what has been tried, and may write an intent down first."""
@@ -40,7 +42,7 @@ OnRetry = Callable[["Retry"], None]
 
 
 class HaltedError(Exception):
-    """The run is ending: this request was not sent."""
+    """The run is ending: this request was not sent, or was a read that nobody waits for."""
 
 
 class Halt:
@@ -145,7 +147,7 @@ class Dispatcher:
     ) -> Answer:
         """Send until there is a final answer or no time is left; the last answer is returned.
 
-        Raises HaltedError when the run ends before anything could be sent.
+        Raises HaltedError when the run ends before anything could be sent, or read to its end.
         """
         lane = self._reads if method is Method.GET else self._writes
         tries = Tries()
@@ -159,10 +161,13 @@ class Dispatcher:
             before = lane.pace.limit
             began = self._clock.monotonic()
             try:
-                last = await attempt(tries)
+                async with asyncio.timeout(self._patience(method, began)):
+                    last = await attempt(tries)
                 self.server.observe(last)
                 # The gate closes before the place of this request is given to the next one.
                 pause = self._heed(lane, last, self._clock.monotonic() - began)
+            except TimeoutError:
+                raise HaltedError from None
             finally:
                 self._leave(lane)
             tries = tries.after(method, last)
@@ -271,6 +276,12 @@ class Dispatcher:
             self._leave(lane)
             return False
         return True
+
+    def _patience(self, method: Method, now: float) -> float | None:
+        """How many seconds a request may take, as far as the end of the run bounds them."""
+        if method is not Method.GET or math.isinf(self._deadline):
+            return None
+        return self._deadline + READ_DRAIN - now
 
     def _leave(self, lane: _Lane) -> None:
         lane.in_flight -= 1

@@ -417,3 +417,23 @@ def test_any_script_ends_in_time_and_within_its_limits(
     assert all(at <= ended for at, _ in rig.sent)
     assert rig.timeline.now <= ended + 7.0 + 1e-6
     assert len(rig.sent) <= 250 * (len(scripts) + limit)
+
+
+@pytest.mark.parametrize(("method", "ends"), [(GET, 302.0), (POST, 330.0)])
+def test_a_read_does_not_outlast_the_run(method: Method, ends: float) -> None:
+    """What was sent to change something is waited for: without its answer it would be in doubt."""
+    rig = Rig()
+
+    async def hang(_: Tries) -> Answer:
+        await rig.clock.sleep(330.0)
+        return _accepted()
+
+    async def work() -> str:
+        await rig.open()
+        try:
+            return type(await rig.dispatcher.send(method, hang)).__name__
+        except HaltedError:
+            return "halted"
+
+    ended = run(work(), rig.timeline)
+    assert (ended, rig.timeline.now) == ("halted" if method is GET else "Accepted", ends)
