@@ -189,7 +189,7 @@ def _check_ambiguity(sheet: Sheet) -> None:
 
 
 def _say_ambiguous(sheet: Sheet, path: Sequence[Step], node: Node) -> None:
-    written = node.page.text[node.start : node.end]
+    written = node.written
     value = f"the text '{written}'" if isinstance(node.value, str) else f"the number {node.value}"
     is_key = follow(sheet.tree, path)[1] is not node
     message = f"{written} is {value} in YAML 1.2, but {node.older} in YAML 1.1"

@@ -56,7 +56,10 @@ CODES: dict[str, Code] = {
     "unknown-alias": Code(meaning="a YAML alias without an anchor before it, or inside its own"),
     "bad-merge": Code(meaning="a merge key (<<) whose value is not a mapping"),
     "too-deep": Code(meaning="a document is nested more than 100 levels deep"),
-    "too-big": Code(meaning="a document has more than 100,000 values once aliases are expanded"),
+    "too-big": Code(
+        meaning="a document has more than 100,000 values, or 16 Mi characters, once aliases are"
+        " expanded"
+    ),
     "too-many-documents": Code(meaning="a file holds more than 10,000 documents"),
     "too-many-findings": Code(meaning="a document or spec has more than 1,000 findings"),
     "ambiguous-yaml": _about_content(

@@ -8,12 +8,14 @@ from typing import Any, NamedTuple
 
 from reconciler.errors import Where
 from reconciler.specs.pages import Page
+from reconciler.specs.scalars import shorten
 
 Step = str | int
 
 # The bounds of every document, aliases expanded.
 MAX_DEPTH = 100
 MAX_VALUES = 100_000
+MAX_CHARACTERS = 16 * 2**20
 MAX_DOCUMENTS = 10_000
 
 
@@ -39,6 +41,11 @@ class Node:
     def note(self) -> str:
         """What a message has to add where the place alone does not show the line."""
         return self.page.note(self.start)
+
+    @property
+    def written(self) -> str:
+        """The text of the value as its author wrote it, shortened."""
+        return shorten(self.page.text[self.start : self.end])
 
     @property
     def is_blank(self) -> bool:

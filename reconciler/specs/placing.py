@@ -60,5 +60,4 @@ def hint_at(breach: Breach, tree: Node) -> str:
     # As written: the number that was read may have lost a zero at either end.
     if not breach.wants_quotes:
         return breach.hint
-    node = place_of_value(tree, breach.path)
-    return f'quote it: "{node.page.text[node.start : node.end]}"'
+    return f'quote it: "{place_of_value(tree, breach.path).written}"'

@@ -32,7 +32,10 @@ _LETTERS = {"y": "true", "Y": "true", "n": "false", "N": "false"}
 
 LARGEST = 2**64 - 1
 SMALLEST = -(2**63)
-_LONGEST = 24
+# More of them than 64 bits take in any base.
+_MOST_DIGITS = 72
+
+_LONGEST_QUOTE = 60
 
 # What 1.1 reads alike, so that most files are read without loading PyYAML's patterns for it:
 # a decimal number, one with a unit, an option, any word but these.
@@ -53,6 +56,11 @@ class Plain(NamedTuple):
 
 
 _EMPTY = Plain(None)
+
+
+def shorten(text: str) -> str:
+    """A text as a finding quotes it: its beginning, if it is long."""
+    return text if len(text) <= _LONGEST_QUOTE else f"{text[: _LONGEST_QUOTE - 3]}..."
 
 
 def read_plain(text: str) -> Plain:
@@ -98,9 +106,10 @@ def read_core(text: str) -> tuple[Any, str]:
 
 def read_integer(text: str, base: int) -> tuple[int, str]:
     """Read digits of a 64-bit number; 0 and a problem where they do not fit."""
-    digits = text.lstrip("+-").lstrip("0")
+    digits = text.lstrip("+-").lstrip("0") or "0"
     # Python refuses to read thousands of digits at all, so the length is looked at first.
-    number = int(text, base) if len(digits) <= 3 * _LONGEST else LARGEST + 1
+    number = int(digits, base) if len(digits) <= _MOST_DIGITS else LARGEST + 1
+    number = -number if text.startswith("-") else number
     if SMALLEST <= number <= LARGEST:
         return number, ""
     return 0, "does not fit into 64 bits"
@@ -132,9 +141,12 @@ def _construct_older(kind: str, text: str) -> Any:
     make = getattr(SafeConstructor, f"construct_yaml_{kind}", None)
     if make is None:
         return _SAME
+    if kind in ("int", "float") and ":" in text and len(text) > _MOST_DIGITS:
+        # Base 60: what PyYAML computes takes time with the square of the length.
+        return LARGEST + 1
     try:
         return make(SafeConstructor(), ScalarNode(f"tag:yaml.org,2002:{kind}", text))
-    except ValueError:
+    except (ValueError, OverflowError):
         return ValueError
 
 
@@ -150,5 +162,6 @@ def _describe(older: Any) -> str:
     if isinstance(older, bool):
         return str(older).lower()
     if isinstance(older, int | float):
-        return f"the number {older}"
-    return older if older in {"true", "false"} else f"the text '{older}'"
+        # Python refuses to write thousands of digits, and nobody wants to read them.
+        return f"the number {older}" if abs(older) <= LARGEST else "a large number"
+    return older if older in {"true", "false"} else f"the text '{shorten(older)}'"

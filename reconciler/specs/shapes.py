@@ -13,6 +13,7 @@ from reconciler.specs.codes import MOST_FINDINGS
 from reconciler.specs.gates import make_gate
 from reconciler.specs.nodes import Step
 from reconciler.specs.notes import collect_notes
+from reconciler.specs.scalars import shorten
 
 if TYPE_CHECKING:
     from jsonschema.protocols import Validator
@@ -97,7 +98,7 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
 def show(value: Any) -> str:
     """Write a value as its author would recognise it, shortened."""
     if isinstance(value, str):
-        return f"'{value}'" if len(value) <= 60 else f"'{value[:57]}...'"
+        return f"'{shorten(value)}'"
     if isinstance(value, bool):
         return str(value).lower()
     if value is None:

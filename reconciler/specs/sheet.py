@@ -93,7 +93,7 @@ class Sheet:
         node = place_of_value(self.tree, path)
         if not isinstance(node.value, bool | int | float):
             return ""
-        return f'quote it: "{node.page.text[node.start : node.end]}"'
+        return f'quote it: "{node.written}"'
 
     def _file_of(self, node: Node) -> Page:
         # A text in base64 has no file of its own: the one that holds it decides.

@@ -43,27 +43,29 @@ class Suppressions:
 
     configured: Sequence[Suppression] = ()
     _written: dict[str, list[Suppression]] = field(default_factory=dict)
-    _used: set[tuple[Where, str]] = field(default_factory=set)
+    # By file and name: a comment speaks for its whole file, so those of one name work together.
+    _effective: dict[str, set[str]] = field(default_factory=dict)
+    _used: set[tuple[Where | str, str]] = field(default_factory=set)
 
     def read(self, page: Page) -> None:
         """Take note of what the comments of a page suppress."""
         if page.file not in self._written:
             self._written[page.file] = list(_read(page))
+            self._effective[page.file] = {
+                name for one in self._written[page.file] for name in _effective_names(one)
+            }
 
     def cover(self, page: Page, code: str, rule: str = "") -> bool:
         """Whether a finding in a page is suppressed, which makes that suppression a used one."""
         names = {code, f"{code}:{rule}"} if rule else {code}
-        covered = False
-        for one in self._speaking_for(page):
-            for name in names.intersection(one.codes):
-                if one.reason and not _problem(name):
-                    self._used.add((one.where, name))
-                    covered = True
-        return covered
-
-    def _speaking_for(self, page: Page) -> Iterator[Suppression]:
-        yield from (one for one in self.configured if selects(one.files, page.file))
-        yield from self._written.get(page.file, ())
+        used: set[tuple[Where | str, str]] = set()
+        used.update((page.file, name) for name in names & self._effective.get(page.file, set()))
+        for one in self.configured:
+            effective = names & _effective_names(one)
+            if effective and selects(one.files, page.file):
+                used.update((one.where, name) for name in effective)
+        self._used |= used
+        return bool(used)
 
     def findings(self) -> Iterator[Diagnostic]:
         """What is wrong with the suppressions themselves."""
@@ -80,7 +82,8 @@ class Suppressions:
         """What is suppressed but not found; for a run in which everything could be checked."""
         for one in self._all():
             for code in one.codes:
-                if not _problem(code) and (one.where, code) not in self._used:
+                place = one.where if one.files else one.where.file
+                if not _problem(code) and (place, code) not in self._used:
                     message = f"there is nothing for '{code}' to suppress"
                     yield finding("unused-suppression", message, one.where, hint="remove it")
 
@@ -103,6 +106,11 @@ def _read(page: Page) -> Iterator[Suppression]:
             reason=reason.strip(),
             where=page.where(found.end() - len(written.lstrip()), found.end()),
         )
+
+
+def _effective_names(suppression: Suppression) -> set[str]:
+    """The codes that a suppression covers; without a reason it covers none."""
+    return {name for name in suppression.codes if suppression.reason and not _problem(name)}
 
 
 def _problem(code: str) -> str:

@@ -8,13 +8,21 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 
 from reconciler.core.diagnostics import Diagnostic
 from reconciler.specs.codes import MOST_FINDINGS, finding, say_too_many
-from reconciler.specs.nodes import MAX_DEPTH, MAX_DOCUMENTS, MAX_VALUES, Entry, Node, Parsed
+from reconciler.specs.nodes import (
+    MAX_CHARACTERS,
+    MAX_DEPTH,
+    MAX_DOCUMENTS,
+    MAX_VALUES,
+    Entry,
+    Node,
+    Parsed,
+)
 from reconciler.specs.pages import Page
 from reconciler.specs.scalars import read_core, read_plain
 
@@ -39,13 +47,20 @@ class _GiveUpError(Exception):
     """The text cannot be read any further; a finding has been noted."""
 
 
+class _Size(NamedTuple):
+    """How much there is of a document, aliases expanded: values, and characters in them."""
+
+    values: int = 0
+    characters: int = 0
+
+
 @dataclass(slots=True)
 class _Frame:
-    """A collection under construction; `before` counts the values that came ahead of it."""
+    """A collection under construction; `before` is the size of what came ahead of it."""
 
     node: Node
     anchor: str | None
-    before: int
+    before: _Size
     flow: bool
     key: Node | None = None
     merges: list[Node] = field(default_factory=list)
@@ -57,7 +72,7 @@ class _Anchored:
     """A finished node that aliases may repeat, with what each repetition costs."""
 
     node: Node
-    values: int
+    size: _Size
     height: int
 
 
@@ -90,7 +105,7 @@ class _Reader:
         self.parsed: list[Parsed] = []
         self.stack: list[_Frame] = []
         self.anchors: dict[str, _Anchored | None] = {}
-        self.values = 0
+        self.size = _Size()
         self.ambiguous = False
         self.root: Node | None = None
         self.end = base
@@ -98,7 +113,7 @@ class _Reader:
     def take(self, event: Any) -> None:
         kind = type(event)
         if kind is yaml.ScalarEvent:
-            self.add(self.scalar(event), 1, event.anchor)
+            self.add(self.scalar(event), event)
         elif kind is yaml.MappingStartEvent or kind is yaml.SequenceStartEvent:
             self.open(event, {} if kind is yaml.MappingStartEvent else [])
         elif kind is yaml.MappingEndEvent or kind is yaml.SequenceEndEvent:
@@ -106,7 +121,7 @@ class _Reader:
         elif kind is yaml.AliasEvent:
             self.alias(event)
         elif kind is yaml.DocumentStartEvent:
-            self.root, self.values, self.ambiguous = None, 0, False
+            self.root, self.size, self.ambiguous = None, _Size(), False
             self.anchors.clear()
         elif kind is yaml.DocumentEndEvent:
             self.finish(event)
@@ -163,8 +178,8 @@ class _Reader:
             self.say("unsupported-tag", _unsupported(event.tag), here, hint="remove the tag")
         if event.anchor is not None:
             self.anchors[event.anchor] = None
-        self.stack.append(_Frame(node, event.anchor, self.values, bool(event.flow_style)))
-        self.count(1, node)
+        self.stack.append(_Frame(node, event.anchor, self.size, bool(event.flow_style)))
+        self.count(_Size(1), node)
 
     def close(self, event: Any) -> None:
         frame = self.stack.pop()
@@ -178,8 +193,9 @@ class _Reader:
             last = node.value[-1] if isinstance(node.value, list) else _last_entry(node.value)
             node.end = max(node.start, last.end)
         if frame.anchor is not None:
-            cost = self.values - frame.before
-            self.anchors[frame.anchor] = _Anchored(node, cost, frame.height)
+            before, after = frame.before, self.size
+            size = _Size(after.values - before.values, after.characters - before.characters)
+            self.anchors[frame.anchor] = _Anchored(node, size, frame.height)
         self.place(node, frame.height)
 
     def alias(self, event: Any) -> None:
@@ -190,7 +206,7 @@ class _Reader:
             self.say("unknown-alias", f"the alias *{event.anchor} {what}", here)
             self.place(here, 0)
             return
-        self.count(known.values, here)
+        self.count(known.size, here)
         self.check_depth(known.height, here)
         self.place(known.node, known.height)
 
@@ -199,10 +215,11 @@ class _Reader:
         start, end = self.base + event.start_mark.index, self.base + event.end_mark.index
         return Node(self.page, start, end, None)
 
-    def add(self, node: Node, values: int, anchor: str | None) -> None:
-        self.count(values, node)
-        if anchor is not None:
-            self.anchors[anchor] = _Anchored(node, values, 0)
+    def add(self, node: Node, event: Any) -> None:
+        size = _Size(1, len(event.value))
+        self.count(size, node)
+        if event.anchor is not None:
+            self.anchors[event.anchor] = _Anchored(node, size, 0)
         self.place(node, 0)
 
     def place(self, node: Node, height: int) -> None:
@@ -271,15 +288,23 @@ class _Reader:
             for name, entry in source.value.items():
                 entries.setdefault(name, entry)
 
-    def count(self, values: int, node: Node) -> None:
-        self.values += values
-        if self.values > MAX_VALUES:
-            message = f"the document has more than {MAX_VALUES:,} values, aliases expanded"
-            self.say("too-big", message, node, hint="split the file, or use fewer aliases")
-            raise _GiveUpError
+    def count(self, more: _Size, node: Node) -> None:
+        values, characters = self.size
+        self.size = _Size(values + more.values, characters + more.characters)
+        if self.size.values > MAX_VALUES:
+            limit = f"{MAX_VALUES:,} values"
+        elif self.size.characters > MAX_CHARACTERS:
+            limit = f"{MAX_CHARACTERS:,} characters"
+        else:
+            return
+        message = f"the document has more than {limit}, aliases expanded"
+        self.say("too-big", message, node, hint="split the file, or use fewer aliases")
+        raise _GiveUpError
 
     def count_document(self, root: Node) -> None:
         if len(self.parsed) == MAX_DOCUMENTS:
+            # None of them is looked at: each might have findings of its own.
+            self.parsed.clear()
             message = f"the file has more than {MAX_DOCUMENTS:,} documents"
             self.say("too-many-documents", message, root, hint="split the file")
             raise _GiveUpError

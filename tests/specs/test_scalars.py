@@ -34,6 +34,9 @@ from reconciler.specs.scalars import Plain, read_plain
         ("500m", "500m"),
         ("-", "-"),
         ("tRue", "tRue"),
+        pytest.param("0" * 5_000, 0, id="zeros"),
+        pytest.param("-" + "0" * 5_000 + "8.5", -8.5, id="a fraction behind zeros"),
+        pytest.param("0x" + "0" * 5_000 + "f", 15, id="hexadecimal behind zeros"),
         ("None", "None"),
         ("--flag", "--flag"),
     ],
@@ -65,13 +68,35 @@ def test_what_both_versions_read_alike(text: str, value: Any) -> None:
         ("-0x1F", "-0x1F", "the number -31"),
         ("2026-01-01", "2026-01-01", "a date"),
         ("2026-99-99", "2026-99-99", "an error"),
+        ("0001-01-01t00:00:00+23:00", "0001-01-01t00:00:00+23:00", "a date"),
+        ("0" * 5_000 + "17", 17, "the number 15"),
+        ("-" + "0" * 5_000 + "8", -8, f"the text '-{'0' * 56}...'"),
     ],
+    ids=lambda given: str(given)[:20],
 )
 def test_what_they_read_differently(text: str, value: Any, older: str) -> None:
     """The value is that of YAML 1.2; that of 1.1 is told beside it."""
     read = read_plain(text)
     assert (read.value, read.older, read.problem) == (value, older, "")
     assert type(read.value) is type(value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "1" + ":20" * 5_000,
+        "-1" + ":20" * 500_000,
+        "0" + ":59" * 5_000 + ".5",
+        "1" + ":59" * 23 + ".5",
+        "0b" + "1" * 20_000,
+        "0b" + "1" * 65,
+        "1_" * 2_000 + "0",
+    ],
+    ids=lambda text: f"{text[:8]} {len(text)}",
+)
+def test_long_numbers_of_the_older_version(text: str) -> None:
+    """Texts in 1.2 that 1.1 takes for numbers of thousands of digits are told apart in no time."""
+    assert read_plain(text) == Plain(text, older="a large number")
 
 
 @pytest.mark.parametrize(
@@ -84,7 +109,11 @@ def test_what_they_read_differently(text: str, value: Any, older: str) -> None:
         ("-9223372036854775809", "does not fit into 64 bits"),
         ("9" * 10_000, "does not fit into 64 bits"),
         ("0x" + "f" * 10_000, "does not fit into 64 bits"),
+        ("0o" + "7" * 10_000, "does not fit into 64 bits"),
+        ("1e" + "9" * 10_000, "is too large for a number"),
+        ("1" * 10_000 + ".5", "is too large for a number"),
     ],
+    ids=lambda given: given[:20],
 )
 def test_numbers_that_nobody_can_hold(text: str, problem: str) -> None:
     """They are reported, in no time, whatever their length."""
