@@ -22,7 +22,7 @@ from reconciler.resources import schemas_folder
 from reconciler.specs.config import Config
 from reconciler.specs.fileaccess import Trouble, read_bytes
 from reconciler.specs.loaded import Loaded
-from reconciler.specs.policies import policy_files
+from reconciler.specs.policyfiles import policy_files
 from reconciler.specs.survey import Survey, survey
 
 # What reads and judges beside our own code.
@@ -54,7 +54,7 @@ class Memory:
         from hashlib import sha256
 
         surveyed = survey(self._paths, self._root, self._config)
-        read = {file.name: read_bytes(file.path) for file in surveyed.files}
+        read = {file.name: read_bytes(file.real) for file in surveyed.files}
         digests = {
             name: sha256(data).digest()
             for name, data in read.items()
@@ -89,8 +89,11 @@ class Memory:
         return sha256(repr(parts).encode("utf-8", "surrogatepass")).hexdigest()
 
     def _read_policies(self) -> list[tuple[str, bytes | Trouble]]:
-        paths = [path for _, found in policy_files(self._config) for path in found]
-        return [(str(path), read_bytes(path)) for path in paths]
+        files = [file for policy in policy_files(self._config) for file in policy.files]
+        return [
+            (str(path), real if isinstance(real, Trouble) else read_bytes(real))
+            for path, real in files
+        ]
 
 
 def cache_folder(environ: Mapping[str, str]) -> Path:

@@ -17,7 +17,11 @@ from reconciler.core.model import Header
 from reconciler.core.plan import FORMAT_VERSION, Plan
 from reconciler.errors import InvalidInputError, ReconcilerError, StalePlanError
 from reconciler.ports import RunEntry
+from reconciler.specs.fileaccess import Border, Trouble
+from reconciler.specs.quoting import quote
 
+# The plan of a hundred thousand workloads; more was not written by this program.
+MOST_BYTES = 1024**3
 PLAN_AGAIN = "plan again and have the new plan approved"
 
 
@@ -76,13 +80,14 @@ def load_plan(path: Path) -> tuple[Approval, datetime]:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
+    data = Border.around(path.parent).read(path, most=MOST_BYTES)
+    if isinstance(data, Trouble):
         raise InvalidInputError(
-            f"the plan {path} cannot be read: {error.strerror or error}",
+            f"the plan {path} {data.message}",
             hint="make one with 'reconciler plan --save FILE'",
-        ) from error
+        )
+    try:
+        document = json.loads(data.decode())
     except (ValueError, RecursionError) as error:
         raise InvalidInputError(
             f"{path} is not a saved plan: {error}", hint="make one with 'reconciler plan --save'"
@@ -103,7 +108,8 @@ def _check_schema(path: Path, document: Mapping[str, Any]) -> None:
     error = best_match(Draft202012Validator(load_schema("plan")).iter_errors(document))
     if error is not None:
         raise InvalidInputError(
-            f"{path} is not a whole plan: {error.json_path}: {error.message}", hint=PLAN_AGAIN
+            f"{path} is not a whole plan: {quote(error.json_path)}: {quote(error.message, 200)}",
+            hint=PLAN_AGAIN,
         )
 
 

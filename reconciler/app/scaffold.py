@@ -13,6 +13,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from reconciler.errors import InvalidInputError
+from reconciler.regularfiles import read_regular
 from reconciler.specs.git import checkout_top
 
 DISTRIBUTION = "workload-reconciler"
@@ -90,7 +91,7 @@ def scaffold(folder: Path, *, ci: Ci | None = None, source: Source | None = None
         notes = tuple(_notes(top, chosen, source, written))
     except OSError as error:
         raise InvalidInputError(
-            f"{error.filename or folder} cannot be written: {error.strerror}",
+            f"{error.filename or folder} cannot be written: {error.strerror or error}",
             hint="give a folder that this user may write to",
         ) from error
     return Scaffold(written=written, kept=kept, ci=chosen, notes=notes)
@@ -134,7 +135,9 @@ def _write(files: Mapping[Path, str]) -> tuple[tuple[Path, ...], tuple[Path, ...
             kept.append(path)
             continue
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
+        # Exclusively: what a link that leads nowhere names would be written to as well.
+        with path.open("x", encoding="utf-8") as file:
+            file.write(text)
         written.append(path)
     return tuple(written), tuple(kept)
 
@@ -150,7 +153,7 @@ def _notes(top: Path, ci: Ci, source: Source, written: tuple[Path, ...]) -> Iter
             yield f"Fill in TOOL_SOURCE and TOOL_COMMIT in {pipeline}."
         yield f"What else the pipeline needs stands at the top of {pipeline}."
     entry = _near(top / GITLAB_ENTRY)
-    if ci is Ci.GITLAB and GITLAB_FILE not in entry.read_text(encoding="utf-8", errors="replace"):
+    if ci is Ci.GITLAB and GITLAB_FILE not in _read(entry):
         yield f"Add to {entry}: include: [{{local: {GITLAB_FILE}}}]"
 
 
@@ -168,7 +171,7 @@ def _template(name: str, **values: str) -> str:
 def _remotes(top: Path) -> list[str]:
     """The addresses of a repository's remotes; none where its configuration cannot be read."""
     try:
-        text = (_git_folder(top) / "config").read_text(encoding="utf-8", errors="replace")
+        text = _read(_git_folder(top) / "config")
     except OSError:
         return []
     return re.findall(r"^\s*url\s*=\s*(\S+)", text, re.MULTILINE)
@@ -179,9 +182,13 @@ def _git_folder(top: Path) -> Path:
     git = top / ".git"
     if not git.is_file():
         return git
-    own = top / git.read_text(encoding="utf-8").removeprefix("gitdir:").strip()
+    own = top / _read(git).removeprefix("gitdir:").strip()
     common = own / "commondir"
-    return own / common.read_text(encoding="utf-8").strip() if common.exists() else own
+    return own / _read(common).strip() if common.exists() else own
+
+
+def _read(path: Path) -> str:
+    return read_regular(path).decode("utf-8", "replace")
 
 
 def _host(url: str) -> str:

@@ -11,6 +11,7 @@ from reconciler.core.diagnostics import Diagnostic, has_errors
 from reconciler.core.model import Desired
 from reconciler.errors import InvalidInputError
 from reconciler.specs.config import Config, config_file, find_root, load_config
+from reconciler.specs.fileaccess import near_miss
 from reconciler.specs.loaded import Loaded
 
 if TYPE_CHECKING:
@@ -79,7 +80,8 @@ def find_repository(paths: Sequence[Path], given: Path | None) -> tuple[Path, Co
     """
     for path in paths:
         if str(path) != "-" and not path.exists():
-            raise InvalidInputError(f"there is nothing at {path}", hint="give an existing folder")
+            hint = near_miss(Path(), str(path)) or "give an existing folder"
+            raise InvalidInputError(f"there is nothing at {path}", hint=hint)
     first = next((path for path in paths if str(path) != "-"), Path())
     root = find_root(first if first.is_dir() else first.parent)
     return root, _read_config(given, root)

@@ -57,10 +57,10 @@ class Lines:
 
 
 def _read(file: str) -> list[str]:
-    from reconciler.specs.fileaccess import STDIN, Trouble, read_bytes
+    from reconciler.specs.fileaccess import STDIN, Border, Trouble
     from reconciler.specs.pages import Page, decode
 
-    data = None if file == STDIN else read_bytes(Path(file))
+    data = None if file == STDIN else Border.around(Path(file).parent).read(file)
     if data is None or isinstance(data, Trouble):
         return []
     page = decode(data, file)

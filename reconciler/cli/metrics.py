@@ -188,8 +188,9 @@ def _regular_file(path: Path) -> Path:
 
 
 def _read(place: Path) -> str:
+    from reconciler.regularfiles import read_regular
+
     try:
-        with place.open("rb") as file:
-            return file.read(_MOST_BYTES).decode("utf-8", "replace")
+        return read_regular(place, most=_MOST_BYTES).decode("utf-8", "replace")
     except OSError:
         return ""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from reconciler.cli.checkout import prefix_in_checkout
 from reconciler.cli.console import Console
 from reconciler.cli.excerpts import wanted_excerpts
 from reconciler.cli.options import output_options, state_options
@@ -134,7 +135,7 @@ def _emit_from_checkout(
     from reconciler.specs.codes import CODES
     from reconciler.specs.loaded import display_name
 
-    prefix = _prefix_in_checkout(root, loaded.prefix)
+    prefix = prefix_in_checkout(root, loaded.prefix)
     found = _named(shown, prefix)
     verdict = FindingsText(Paint()).verdict(found, len(loaded.desired), loaded.files)
     meanings = {name: code.meaning for name, code in CODES.items()}
@@ -172,15 +173,6 @@ def _named(found: Sequence[Diagnostic], prefix: str) -> list[Diagnostic]:
         replace(one, where=replace(one.where, file=display_name(one.where.file, prefix)))
         for one in found
     ]
-
-
-def _prefix_in_checkout(root: Path, otherwise: str) -> str:
-    """What goes before a name to make a path from the top of the git checkout around the root."""
-    from reconciler.specs.fileaccess import posix_name
-    from reconciler.specs.git import checkout_top
-
-    top = checkout_top(root)
-    return f"{posix_name(str(root.resolve().relative_to(top)))}/" if top else otherwise
 
 
 def _first(found: Sequence[Diagnostic], errors: int | None) -> Sequence[Diagnostic]:

@@ -6,14 +6,18 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from importlib.resources.abc import Traversable
+from pathlib import Path
 from typing import Any
 
 from reconciler.errors import InvalidInputError, Where
 from reconciler.openapi.walk import escape
+from reconciler.regularfiles import read_regular
 
 _FENCED = re.compile(r"^```json[ \t]*\r?\n(.*?)^```[ \t]*\r?$", re.DOTALL | re.MULTILINE)
 _PAGES = (".md", ".markdown")
 _YAML = (".yaml", ".yml")
+# Ten times the largest that anybody publishes.
+MOST_BYTES = 64 * 1024 * 1024
 
 
 def read_document(file: Traversable) -> object:
@@ -30,9 +34,10 @@ def read_document(file: Traversable) -> object:
 def read_text(file: Traversable) -> str:
     """Return a file's text; raises InvalidInputError."""
     try:
-        return file.read_bytes().decode("utf-8-sig")
+        data = read_regular(file, most=MOST_BYTES) if isinstance(file, Path) else file.read_bytes()
+        return data.decode("utf-8-sig")
     except OSError as error:
-        raise InvalidInputError(f"cannot read {file}: {error.strerror}") from error
+        raise InvalidInputError(f"cannot read {file}: {error.strerror or error}") from error
     except UnicodeDecodeError as error:
         raise InvalidInputError(f"{file}: not UTF-8 text") from error
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from reconciler.errors import UsageError
@@ -17,26 +18,24 @@ _PLAIN = (
 
 
 def changed_files(root: Path, revision: str) -> frozenset[str]:
-    """Name the files below a root, relative to it, that differ from where a revision was left.
+    """Name the files of a checkout, relative to a root, that differ from where a revision was left.
 
     That is the last common ancestor of the revision and HEAD, as a pull request is shown; changes
-    that are not committed yet count, and so do new files. Raises UsageError for a revision that is
+    that are not committed yet count, and so do new files below the root. A spec may be made of
+    files beside its root, which have `..` in their names. Raises UsageError for a revision that is
     not there, InvalidInputError where git cannot tell.
     """
     git = Git(root)
     commit = _commit(git, revision)
     base = git.try_run("merge-base", commit, "HEAD") or commit
     folder = root.resolve()
-    below = ("--", str(folder.relative_to(git.top)))
+    below = str(folder.relative_to(git.top))
     listed = [
-        git.run("diff", "--name-only", *_PLAIN, "-z", base, *below),
-        git.run("ls-files", "--others", "--exclude-standard", "-z", *below),
+        git.run("diff", "--name-only", *_PLAIN, "-z", base, "--"),
+        git.run("ls-files", "--others", "--exclude-standard", "-z", "--", below),
     ]
     names = {name for part in listed for name in part.split("\0") if name}
-    paths = (git.top / name for name in names)
-    return frozenset(
-        posix_name(str(path.relative_to(folder))) for path in paths if path.is_relative_to(folder)
-    )
+    return frozenset(posix_name(os.path.relpath(git.top / name, folder)) for name in names)
 
 
 def _commit(git: Git, revision: str) -> str:

@@ -38,7 +38,9 @@ CODES: dict[str, Code] = {
     "broken-symlink": Code(meaning="a symbolic link leads nowhere"),
     "symlink-loop": Code(meaning="a symbolic link leads back to itself or to a folder above it"),
     "too-many-links": Code(meaning="symbolic links to folders multiply the tree beyond reason"),
-    "outside-root": Code(meaning="a path leads out of the repository's root"),
+    "outside-root": Code(
+        meaning="a path leads out of the git checkout, or of the root where there is none"
+    ),
     "too-large": Code(meaning="a file is larger than 16 MiB"),
     "bad-ignore-file": Code(meaning="a line of a .reconcilerignore is not a gitignore pattern"),
     "misnamed-defaults": _warning("a file looks like defaults but is not named _defaults.yaml"),
@@ -145,6 +147,9 @@ CODES: dict[str, Code] = {
 }
 
 
+# A net below what quotes a file: nobody reads a longer sentence, and some logs are cut by size.
+LONGEST_SENTENCE = 1000
+
 # Nobody reads more of them, and each takes time: a place, a suggestion.
 MOST_FINDINGS = 1000
 
@@ -170,9 +175,9 @@ def finding(
     return Diagnostic(
         severity=severity or CODES[code].severity,
         code=code,
-        message=message,
+        message=message[:LONGEST_SENTENCE],
         where=where,
-        hint=hint,
+        hint=hint[:LONGEST_SENTENCE],
         pointer=pointer,
         address=address,
     )

@@ -11,16 +11,16 @@ from types import MappingProxyType
 from typing import Any
 
 from reconciler.core.diagnostics import Diagnostic, has_errors, sort_diagnostics
-from reconciler.errors import InvalidInputError, Where
+from reconciler.errors import Where
 from reconciler.specs.codes import finding
 from reconciler.specs.documents import Document
-from reconciler.specs.fileaccess import is_folder, posix_name
+from reconciler.specs.fileaccess import Border, absolute, is_folder, posix_name
 from reconciler.specs.files import CONFIG_FILE
 from reconciler.specs.globs import BadPatternError, Pattern, read_pattern
-from reconciler.specs.library import read_file
+from reconciler.specs.library import read_data
 from reconciler.specs.nodes import Node, Step, place_of_value
 from reconciler.specs.placing import say_breaches
-from reconciler.specs.shapes import find_breaches, shipped_shape
+from reconciler.specs.shapes import find_breaches, shipped_shape, show
 from reconciler.specs.suppressions import Suppression
 
 _SECRETS = frozenset({"token", "client_id", "client_secret", "clientSecret", "password", "secret"})
@@ -118,12 +118,14 @@ def config_file(root: Path) -> Path | None:
 def load_config(path: Path | None, *, root: Path | None = None) -> Config:
     """Read and check a configuration; findings name the file relative to the root.
 
-    Without a root that is the folder of the file. Nothing is raised: see `Config.diagnostics`.
+    Without a root that is the folder of the file. One that is a link out of the checkout around
+    it, or out of its folder where there is none, is not read. Nothing is raised: see
+    `Config.diagnostics`.
     """
     if path is None:
         return Config()
     name = name_below(path, root or path.parent)
-    reading = read_file(path, name)
+    reading = read_data(Border.around(path.parent).read(path), name)
     found = [one for one in reading.findings if one.code != "empty-file"]
     if len(reading.documents) > 1:
         where = reading.documents[1].where
@@ -131,17 +133,6 @@ def load_config(path: Path | None, *, root: Path | None = None) -> Config:
     if not reading.documents or len(reading.documents) > 1:
         return Config(path=path, diagnostics=sort_diagnostics(found))
     return _check(path, reading.documents[0], found)
-
-
-def absolute(path: Path) -> Path:
-    """Make a path absolute without resolving symbolic links, as the user sees it.
-
-    Raises InvalidInputError where it depends on a working directory that is gone.
-    """
-    try:
-        return Path(os.path.normpath(Path.cwd() / path))
-    except FileNotFoundError as error:
-        raise InvalidInputError("the working directory no longer exists") from error
 
 
 def name_below(path: Path, root: Path) -> str:
@@ -234,7 +225,7 @@ def _patterns(
             pattern = read_pattern(line)
         except BadPatternError as error:
             where = place_of_value(places.tree, [*path, index]).where
-            found.append(finding("invalid-value", f"'{line}' is not a pattern: {error}", where))
+            found.append(finding("invalid-value", f"{show(line)} is not a pattern: {error}", where))
             continue
         if pattern is not None:
             yield pattern

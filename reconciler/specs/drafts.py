@@ -17,6 +17,7 @@ from reconciler.specs.merging import merge, merge_trees
 from reconciler.specs.nodes import Entry, Node, Step, place_of_value
 from reconciler.specs.pages import decode
 from reconciler.specs.placing import say_at
+from reconciler.specs.shapes import show
 
 INLINE, IN_FILE, ENCODED = FORMS = ("manifest", "manifestFile", "manifestBase64Encoded")
 
@@ -112,14 +113,14 @@ def _lay_in_file(draft: Draft, library: Library, found: list[Diagnostic]) -> Dra
     path = draft.value[IN_FILE]
     target = library.locate(writer_of(draft, IN_FILE).folder, path)
     if isinstance(target, Trouble):
-        found.append(_say(draft, target.code, f"'{path}' {target.message}", hint=target.hint))
+        found.append(_say(draft, target.code, f"{show(path)} {target.message}", hint=target.hint))
         return _fail(draft)
     reading = library.read(target)
     pulled = draft._replace(pulled=target.real, named=target.name)
     if not reading.documents:
         return _fail(pulled)
     if looks_like_spec(reading.documents[0].value):
-        message = f"'{path}' is a spec, not a manifest"
+        message = f"{show(path)} is a spec, not a manifest"
         found.append(_say(draft, "not-a-spec", message, hint="name a file with the manifest alone"))
         return _fail(draft)
     manifest = _only_mapping(reading, found)

@@ -1,20 +1,19 @@
-"""Reading one file without being held up: no pipes, no devices, nothing huge."""
+"""Files of a repository: read only inside of it, and never held up by what they are."""
 
 from __future__ import annotations
 
 import errno
 import os
-import stat
+import unicodedata
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from reconciler.core.diagnostics import Diagnostic
-from reconciler.errors import Where
+from reconciler.errors import InvalidInputError, Where
+from reconciler.regularfiles import MAX_BYTES, NotRegularError, TooLargeError, read_regular
 from reconciler.specs.codes import finding
 
-MAX_BYTES = 16 * 1024 * 1024
 STDIN = "<stdin>"
-_FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
 
 
 class Trouble(NamedTuple):
@@ -29,29 +28,73 @@ class Trouble(NamedTuple):
         return finding(self.code, f"{subject} {self.message}", where, hint=self.hint)
 
 
-def read_bytes(path: str | Path) -> bytes | Trouble:
-    """Read a regular file of at most 16 MiB."""
-    try:
-        # Opening a device can have effects and opening a pipe can wait, so look first;
-        # the flags cover the moment in between.
-        if trouble := _unfit(os.stat(path)):  # noqa: PTH116 - a Path takes three times as long
-            return trouble
-        handle = os.open(path, _FLAGS)
+class Border(NamedTuple):
+    """The folder, by its real path, outside of which nothing of a repository is read.
+
+    Who writes a repository decides where its links and paths lead, and not what the machine
+    that reads it has: a link to `/proc/self/environ` would print the secrets of a pipeline.
+    """
+
+    top: str
+
+    @classmethod
+    def around(cls, folder: Path) -> Border:
+        """The top of the git checkout around a folder; without one, the folder itself.
+
+        The checkout is looked for above the path as it is given: a folder that is a link out of
+        its checkout has no files inside the border.
+        """
+        given = absolute(folder)
+        top = checkout_around(given) or checkout_around(given.resolve()) or given
+        return cls(os.path.realpath(top))
+
+    def holds(self, real: str) -> bool:
+        """Whether a real path is the border's folder or lies below it."""
+        return real == self.top or real.startswith(self.top.rstrip(os.sep) + os.sep)
+
+    def resolve(self, path: str | Path) -> str | Trouble:
+        """The real path of something inside the border."""
         try:
-            status = os.fstat(handle)
-            return _unfit(status) or _read_handle(handle, status.st_size)
-        finally:
-            os.close(handle)
+            # What is outside is not even told to be there or not.
+            if not self.holds(os.path.realpath(path)):
+                return OUTSIDE
+            real = os.path.realpath(path, strict=True)
+        except (OSError, ValueError) as error:
+            return explain(error)
+        return real if self.holds(real) else OUTSIDE
+
+    def read(self, path: str | Path, *, most: int = MAX_BYTES) -> bytes | Trouble:
+        """Read a regular file inside the border."""
+        real = self.resolve(path)
+        return real if isinstance(real, Trouble) else read_bytes(real, most=most)
+
+
+def checkout_around(folder: Path) -> Path | None:
+    """The top of the git checkout that an absolute path lies in, by that path."""
+    for candidate in (folder, *folder.parents):
+        # A folder in a clone, a file in a worktree or a submodule; never mind what may not be read.
+        if os.access(candidate / ".git", os.F_OK):
+            return candidate
+    return None
+
+
+def absolute(path: Path) -> Path:
+    """Make a path absolute without resolving symbolic links, as the user sees it.
+
+    Raises InvalidInputError where it depends on a working directory that is gone.
+    """
+    try:
+        return Path(os.path.normpath(Path.cwd() / path))
+    except FileNotFoundError as error:
+        raise InvalidInputError("the working directory no longer exists") from error
+
+
+def read_bytes(real: str | Path, *, most: int = MAX_BYTES) -> bytes | Trouble:
+    """Read a regular file by its real path, which a border has been asked about."""
+    try:
+        return read_regular(real, most=most, follow=False)
     except (OSError, ValueError) as error:
         return explain(error)
-
-
-def _read_handle(handle: int, size: int) -> bytes | Trouble:
-    # No file object: making one takes longer than reading. The byte more tells that it is all.
-    data = os.read(handle, size + 1)
-    while len(data) != size and (more := os.read(handle, MAX_BYTES + 1 - len(data))):
-        data += more
-    return _TOO_LARGE if len(data) > MAX_BYTES else data
 
 
 def read_stream(file: BinaryIO) -> bytes | Trouble:
@@ -60,11 +103,18 @@ def read_stream(file: BinaryIO) -> bytes | Trouble:
         data = file.read(MAX_BYTES + 1)
     except (OSError, ValueError) as error:
         return explain(error)
-    return _TOO_LARGE if len(data) > MAX_BYTES else data
+    if len(data) > MAX_BYTES:
+        return explain(TooLargeError(f"is larger than {MAX_BYTES // 1024**2} MiB"))
+    return data
 
 
 def explain(error: OSError | ValueError) -> Trouble:
-    """Say in words why the operating system refused a path."""
+    """Say in words why a path cannot be read."""
+    if isinstance(error, NotRegularError):
+        return Trouble(code="not-a-file", message=str(error))
+    if isinstance(error, TooLargeError):
+        hint = "split it, or list it in .reconcilerignore"
+        return Trouble(code="too-large", message=str(error), hint=hint)
     if isinstance(error, OSError) and error.errno == errno.ELOOP:
         return Trouble(code="symlink-loop", message="is a symbolic link that leads back to itself")
     if isinstance(error, FileNotFoundError | NotADirectoryError):
@@ -89,22 +139,52 @@ def posix_name(path: str) -> str:
     return path.replace(os.sep, "/").encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
-_TOO_LARGE = Trouble(
-    code="too-large",
-    message="is larger than 16 MiB",
-    hint="split it, or list it in .reconcilerignore",
-)
-_KINDS = (
-    (stat.S_ISDIR, "folder"),
-    (stat.S_ISFIFO, "pipe"),
-    (stat.S_ISSOCK, "socket"),
-    (stat.S_ISCHR, "device"),
-    (stat.S_ISBLK, "device"),
-)
+def near_miss(folder: Path, path: str, border: Border | None = None) -> str:
+    """Name what a path that does not exist was likely meant to be; empty where nothing is like it.
+
+    A Mac writes `é` as two characters where others write one, and Windows another separator. No
+    name from outside of a border is told.
+    """
+    steps = path.replace("\\", "/").split("/")
+    there: list[str] = []
+    folder = folder if steps[0] else Path("/")
+    for step in steps:
+        is_open = border is None or border.holds(os.path.realpath(folder))
+        names = ["", ".", "..", *(_names_in(folder) if is_open else ())]
+        alike = [name for name in names if _folded(name) == _folded(step)]
+        if not alike:
+            return ""
+        exact = [name for name in alike if name == step]
+        composed = [name for name in alike if _composed(name) == _composed(step)]
+        there.append((exact or composed or alike)[0])
+        folder /= there[-1]
+    meant = posix_name("/".join(there))
+    if "\\" in path or _composed(meant) != _composed(path):
+        return f"did you mean '{meant}'?"
+    return (
+        f"'{meant}' is there, in another Unicode form of the same letters: "
+        "let the shell complete the name, or rename the file"
+    )
 
 
-def _unfit(status: os.stat_result) -> Trouble | None:
-    if stat.S_ISREG(status.st_mode):
-        return _TOO_LARGE if status.st_size > MAX_BYTES else None
-    kind = next((name for test, name in _KINDS if test(status.st_mode)), "special file")
-    return Trouble(code="not-a-file", message=f"is a {kind}, not a regular file")
+def _names_in(folder: Path) -> list[str]:
+    try:
+        with os.scandir(folder) as entries:
+            return sorted(entry.name for entry in entries)
+    except (OSError, ValueError):
+        return []
+
+
+def _composed(name: str) -> str:
+    return unicodedata.normalize("NFC", name)
+
+
+def _folded(name: str) -> str:
+    return _composed(_composed(name).casefold())
+
+
+OUTSIDE = Trouble(
+    code="outside-root",
+    message="does not lie inside the repository",
+    hint="copy it into the repository: what lies outside of it is not read",
+)

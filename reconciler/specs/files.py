@@ -11,7 +11,7 @@ from typing import NamedTuple
 from reconciler.core.diagnostics import Diagnostic
 from reconciler.errors import Where
 from reconciler.specs.codes import finding
-from reconciler.specs.fileaccess import explain, posix_name
+from reconciler.specs.fileaccess import OUTSIDE, Border, Trouble, explain, posix_name
 from reconciler.specs.ignoring import IGNORE_FILE, Rules, is_ignored, read_rules
 
 CONFIG_FILE = "reconciler.yaml"
@@ -23,10 +23,9 @@ _MISNAMED = ("_defaults.yml", "_defaults.json", "_default.yaml", "_default.yml")
 
 
 class Found(NamedTuple):
-    """A file to read: its name relative to the root, where it is, and its real path."""
+    """A file to read: its name relative to the root, and its real path inside the border."""
 
     name: str
-    path: str
     real: str
 
 
@@ -51,9 +50,11 @@ class _Folder(NamedTuple):
 
 def find_files(root: Path, *, skip: Collection[str] = ()) -> Tree:
     """Look through a folder recursively; `skip` holds real paths that are something else."""
-    walker = _Walker(os.path.realpath(root), skip)
-    top = _Folder(str(root), "", walker.root, (), ())
-    pending = [top]
+    walker = _Walker(Border.around(root), skip)
+    top = _Folder(str(root), "", os.path.realpath(root), (), ())
+    pending = [top] if walker.border.holds(top.real) else []
+    if not pending:
+        walker.tree.findings.append(OUTSIDE.at(Where(file="."), "the folder"))
     while pending:
         pending.extend(walker.enter(pending.pop()))
     tree = walker.tree
@@ -62,14 +63,9 @@ def find_files(root: Path, *, skip: Collection[str] = ()) -> Tree:
     return tree
 
 
-def is_inside(real: str, root: str) -> bool:
-    """Whether a real path is the root's or lies below it."""
-    return real == root or real.startswith(root.rstrip(os.sep) + os.sep)
-
-
 class _Walker:
-    def __init__(self, root: str, skip: Collection[str]) -> None:
-        self.root = root
+    def __init__(self, border: Border, skip: Collection[str]) -> None:
+        self.border = border
         self.skip = frozenset(skip)
         self.tree = Tree()
         self.linked = 0
@@ -96,8 +92,8 @@ class _Walker:
         if not any(entry.name == IGNORE_FILE for entry in entries):
             return folder.rules
         name = f"{folder.name}/{IGNORE_FILE}" if folder.name else IGNORE_FILE
-        path = Path(folder.path) / IGNORE_FILE
-        mine = read_rules(path, posix_name(name), folder.name, self.tree.findings)
+        data = self.border.read(f"{folder.real}/{IGNORE_FILE}")
+        mine = read_rules(data, posix_name(name), folder.name, self.tree.findings)
         return (*folder.rules, mine) if mine else folder.rules
 
     def sort_in(
@@ -105,6 +101,9 @@ class _Walker:
     ) -> _Folder | None:
         is_folder = _is_folder(entry)
         if rules and is_ignored(rules, name, is_folder=is_folder):
+            return None
+        if entry.name == CONFIG_FILE and not folder.name and not is_folder:
+            # Read already, wherever it leads to.
             return None
         if entry.name.startswith("_") and (is_folder or entry.name != DEFAULTS_FILE):
             self.note_misnamed(entry.name, name)
@@ -114,14 +113,13 @@ class _Walker:
             return None
         if is_folder:
             return self.descend(folder, entry, name, real, rules)
-        self.sort_in_file(folder, entry, name, real)
+        self.sort_in_file(entry, name, real)
         return None
 
-    def sort_in_file(self, folder: _Folder, entry: os.DirEntry[str], name: str, real: str) -> None:
-        found = Found(name=posix_name(name), path=entry.path, real=real)
+    def sort_in_file(self, entry: os.DirEntry[str], name: str, real: str) -> None:
+        found = Found(name=posix_name(name), real=real)
         if entry.name == CONFIG_FILE:
-            if folder.name:
-                self.note_nested(found.name)
+            self.note_nested(found.name)
         elif entry.name == DEFAULTS_FILE:
             self.tree.defaults.append(found)
         elif entry.name.endswith(SUFFIXES) and real not in self.skip:
@@ -130,19 +128,17 @@ class _Walker:
     def real_path(
         self, folder: _Folder, entry: os.DirEntry[str], name: str, *, is_folder: bool
     ) -> str | None:
-        """Resolve an entry; None, with a finding, where it leads nowhere or out of the root."""
+        """Resolve an entry; None, with a finding, where it leads nowhere or over the border."""
         if not entry.is_symlink():
             return f"{folder.real.rstrip(os.sep)}{os.sep}{entry.name}"
-        try:
-            real = os.path.realpath(entry.path, strict=True)
-        except OSError as error:
-            self.note_bad_link(error, name)
-            return None
-        if is_inside(real, self.root):
+        real = self.border.resolve(entry.path)
+        if isinstance(real, str):
             return real
-        if is_folder or entry.name.endswith(SUFFIXES):
+        if real.code != OUTSIDE.code:
+            self.note_bad_link(real, name)
+        elif is_folder or entry.name.endswith(SUFFIXES) or not _exists(entry.path):
             hint = "copy it into the repository, or list it in .reconcilerignore"
-            self.say("outside-root", "the symbolic link leads out of the root", name, hint)
+            self.say("outside-root", "the symbolic link leads out of the repository", name, hint)
         return None
 
     def descend(
@@ -169,8 +165,7 @@ class _Walker:
                 return None
         return _Folder(entry.path, name, real, above, rules)
 
-    def note_bad_link(self, error: OSError, name: str) -> None:
-        trouble = explain(error)
+    def note_bad_link(self, trouble: Trouble, name: str) -> None:
         hint = "remove it, or list it in .reconcilerignore"
         if trouble.code == "no-such-path":
             self.say("broken-symlink", "the symbolic link leads nowhere", name, hint)
@@ -188,6 +183,11 @@ class _Walker:
 
     def say(self, code: str, message: str, name: str, hint: str) -> None:
         self.tree.findings.append(finding(code, message, Where(file=posix_name(name)), hint=hint))
+
+
+def _exists(path: str) -> bool:
+    """Whether a link leads anywhere; one that does not may have been meant as a folder of specs."""
+    return os.path.exists(path)  # noqa: PTH110 - a Path raises where permission is missing
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:

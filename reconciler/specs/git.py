@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from reconciler.errors import InvalidInputError
+from reconciler.specs.fileaccess import checkout_around
 
 # Enough for a large repository on a slow disk; a helper that waits for a person never ends.
 PATIENCE = 60.0
@@ -35,12 +36,7 @@ _NO_FILTER = {"clean": "", "smudge": "", "process": "", "required": "false"}
 
 def checkout_top(folder: Path) -> Path | None:
     """The top of the git checkout around a folder, resolved; None outside of one."""
-    below = folder.resolve()
-    for top in (below, *below.parents):
-        # A folder in a clone, a file in a worktree or a submodule; never mind what may not be read.
-        if os.access(top / ".git", os.F_OK):
-            return top
-    return None
+    return checkout_around(folder.resolve())
 
 
 class Git:

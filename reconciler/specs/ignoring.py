@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import NamedTuple
 
 from reconciler.core.diagnostics import Diagnostic
 from reconciler.errors import Where
 from reconciler.specs.codes import finding
-from reconciler.specs.fileaccess import Trouble, read_bytes
+from reconciler.specs.fileaccess import Trouble
 from reconciler.specs.globs import BadPatternError, Pattern, read_pattern
 from reconciler.specs.pages import Page, decode
+from reconciler.specs.shapes import show
 
 IGNORE_FILE = ".reconcilerignore"
 
@@ -32,9 +32,10 @@ def is_ignored(rules: tuple[Rules, ...], name: str, *, is_folder: bool) -> bool:
     return False
 
 
-def read_rules(path: Path, name: str, folder: str, found: list[Diagnostic]) -> Rules | None:
-    """Read a `.reconcilerignore`; what is wrong with it is added to `found`."""
-    data = read_bytes(path)
+def read_rules(
+    data: bytes | Trouble, name: str, folder: str, found: list[Diagnostic]
+) -> Rules | None:
+    """Read the bytes of a `.reconcilerignore`; what is wrong with it is added to `found`."""
     if isinstance(data, Trouble):
         found.append(data.at(Where(file=name)))
         return None
@@ -54,7 +55,7 @@ def _patterns(page: Page, found: list[Diagnostic]) -> tuple[Pattern, ...]:
             good += [pattern] if pattern else []
         except BadPatternError as error:
             where = page.where(start, start + len(line))
-            message = f"'{line.rstrip()}' is not a pattern: {error}"
+            message = f"{show(line.rstrip())} is not a pattern: {error}"
             found.append(finding("bad-ignore-file", message, where))
         start += len(line) + 1
     return tuple(good)

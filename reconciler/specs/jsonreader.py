@@ -10,6 +10,7 @@ from reconciler.core.diagnostics import Diagnostic
 from reconciler.specs.codes import MOST_FINDINGS, finding, say_too_many
 from reconciler.specs.nodes import MAX_DEPTH, MAX_VALUES, Entry, Node, Parsed
 from reconciler.specs.pages import Page
+from reconciler.specs.quoting import quote
 from reconciler.specs.scalars import read_float, read_integer
 
 _BLANKS = re.compile(r"[ \t\n\r]*")
@@ -111,7 +112,7 @@ class _Reader:
             return
         first = entries[key.value][0].where
         place = f"in line {first.line}, column {first.column}"
-        message = f"the key '{key.value}' is already given {place}"
+        message = f"the key '{quote(key.value)}' is already given {place}"
         self.say("duplicate-key", message, key.start, key.end, hint="keep one of them")
 
     def string(self, at: int) -> Node:

@@ -10,8 +10,15 @@ from pathlib import Path
 from reconciler.core.diagnostics import Diagnostic
 from reconciler.errors import Where
 from reconciler.specs.documents import Reading, read_page
-from reconciler.specs.fileaccess import Trouble, explain, posix_name, read_bytes
-from reconciler.specs.files import Found, is_inside
+from reconciler.specs.fileaccess import (
+    OUTSIDE,
+    Border,
+    Trouble,
+    near_miss,
+    posix_name,
+    read_bytes,
+)
+from reconciler.specs.files import Found
 from reconciler.specs.pages import decode
 
 
@@ -20,6 +27,7 @@ class Library:
 
     def __init__(self, root: Path, digests: MutableMapping[str, bytes] | None = None) -> None:
         self.root = os.path.realpath(root)
+        self._border = Border.around(root)
         self._digests = digests
         self._readings: dict[str, Reading] = {}
 
@@ -27,7 +35,7 @@ class Library:
         """Read the documents of a file; trouble becomes a finding of the reading."""
         known = self._readings.get(found.name)
         if known is None:
-            data = read_bytes(found.path)
+            data = read_bytes(found.real)
             known = self._readings[found.name] = read_data(data, found.name)
             if self._digests is not None and not isinstance(data, Trouble):
                 from hashlib import sha256
@@ -42,21 +50,17 @@ class Library:
 
     def locate(self, folder: str, path: str) -> Found | Trouble:
         """Resolve a path that a file in a folder names; both are relative to the root."""
-        if path.startswith("/"):
-            return _OUTSIDE
-        try:
-            real = os.path.realpath(f"{self.root}/{folder}/{path}", strict=True)
-        except (OSError, ValueError) as error:
-            return explain(error)
-        if not is_inside(real, self.root):
-            return _OUTSIDE
+        real: str | Trouble = OUTSIDE
+        if not path.startswith("/"):
+            real = self._border.resolve(f"{self.root}/{folder}/{path}")
+        if real == OUTSIDE:
+            return OUTSIDE._replace(hint=_STAY)
+        if isinstance(real, Trouble):
+            return real._replace(
+                hint=real.hint or near_miss(Path(self.root, folder), path, self._border)
+            )
         name = posixpath.normpath(f"{folder}/{path}" if folder else path)
-        return Found(name=posix_name(name), path=real, real=real)
-
-
-def read_file(path: str | Path, name: str) -> Reading:
-    """Read the documents of one file under the name that findings give it."""
-    return read_data(read_bytes(path), name)
+        return Found(name=posix_name(name), real=real)
 
 
 def read_data(data: bytes | Trouble, name: str) -> Reading:
@@ -69,8 +73,4 @@ def read_data(data: bytes | Trouble, name: str) -> Reading:
     return read_page(page)
 
 
-_OUTSIDE = Trouble(
-    code="outside-root",
-    message="does not lie below the repository's root",
-    hint="give a path relative to this file that stays inside the repository",
-)
+_STAY = "give a path relative to this file that stays inside the repository"

@@ -57,7 +57,9 @@ class Loaded:
         return self._narrow(self._is_asked)
 
     def _decide(self, files: Collection[str]) -> bool:
-        return any(file in self.rules or posixpath.basename(file) in _DECIDING for file in files)
+        # Another root beside this one has files of these names as well.
+        below = (posixpath.basename(file) for file in files if not file.startswith("../"))
+        return not (self.rules.isdisjoint(files) and _DECIDING.isdisjoint(below))
 
     def _narrow(self, is_meant: Callable[[str], bool]) -> Loaded:
         made = {a: draft for a, draft in self.drafts.items() if any(map(is_meant, draft.files))}

@@ -16,15 +16,16 @@ from reconciler.core.model import Address, Desired
 from reconciler.specs.checks import check, identify
 from reconciler.specs.codes import MOST_FINDINGS, finding
 from reconciler.specs.conclusions import conclude
-from reconciler.specs.config import Config, absolute, name_below
+from reconciler.specs.config import Config, name_below
 from reconciler.specs.defaults import Defaults
 from reconciler.specs.documents import Document, Reading
 from reconciler.specs.drafts import Draft, compose, looks_like_spec
-from reconciler.specs.fileaccess import STDIN, read_stream
+from reconciler.specs.fileaccess import STDIN, absolute, read_stream
 from reconciler.specs.library import Library, read_data
 from reconciler.specs.loaded import Loaded
 from reconciler.specs.nodes import follow
 from reconciler.specs.policies import Policy, load_policies
+from reconciler.specs.quoting import quote
 from reconciler.specs.suppressions import Suppressions
 from reconciler.specs.survey import Survey, display_prefix, survey
 from reconciler.specs.together import Neighbours
@@ -185,7 +186,7 @@ def _no_spec(document: Document) -> Diagnostic | None:
         message = "a spec is a mapping with 'metadata' and a manifest"
         return finding("not-a-mapping", message, document.where)
     if {"apiVersion", "kind"} <= value.keys() and not looks_like_spec(value):
-        message = f"this is a Kubernetes manifest ({value['kind']}), not a spec"
+        message = f"this is a Kubernetes manifest ({quote(str(value['kind']))}), not a spec"
         hint = "put it under 'manifest:' of a spec, or list the file in .reconcilerignore"
         return finding("not-a-spec", message, document.where, hint=hint)
     return None

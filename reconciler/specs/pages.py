@@ -79,8 +79,13 @@ def decode(data: bytes, file: str, inside: Where | None = None) -> Page | Diagno
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         return _not_text("is not UTF-8 text", inside or _where_undecodable(data, error, file))
-    if "\0" in text[:2] and len(text) > 1:
-        return _not_text("looks like UTF-16 text without a byte order mark", start)
+    if "\0" in text:
+        if "\0" in text[:2] and len(text) > 1:
+            return _not_text("looks like UTF-16 text without a byte order mark", start)
+        # Nobody writes one, and what the system or a program wrote for itself is full of them.
+        page = Page(file=file, text=text)
+        at = text.index("\0")
+        return _not_text("holds a NUL character", inside or page.where(at, at))
     notation: Notation = "json" if file.endswith(".json") and inside is None else "yaml"
     return Page(file=file, text=text, notation=notation, inside=inside)
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
 from reconciler.core.diagnostics import Diagnostic, Severity
+from reconciler.core.redact import find_secrets
 from reconciler.specs.codes import finding
-from reconciler.specs.nodes import Node, Step, place_of_key, place_of_value, pointer
+from reconciler.specs.nodes import Node, Step, place_of_key, place_of_value, plain, pointer
+from reconciler.specs.quoting import hide
 from reconciler.specs.shapes import Breach
 
 
@@ -20,14 +22,15 @@ def say_at(
     at_key: bool = False,
     address: str = "",
     severity: Severity | None = None,
+    secrets: Collection[str] = (),
 ) -> Diagnostic:
-    """Make a finding that points at a value of a tree, or at its key."""
+    """Make a finding that points at a value of a tree, or at its key, and repeats no secret."""
     node = (place_of_key if at_key else place_of_value)(tree, path)
     return finding(
         code,
-        message + node.note,
+        hide(message, secrets) + node.note,
         node.where,
-        hint=hint,
+        hint=hide(hint, secrets),
         pointer=pointer(path),
         address=address,
         severity=severity,
@@ -42,6 +45,7 @@ def say_breaches(
     hints: Callable[[str], str] | None = None,
 ) -> Iterator[Diagnostic]:
     """Turn violations of a schema into findings; `hints` may know better about a field."""
+    secrets = find_secrets(plain(tree))
     for breach in breaches:
         yield say_at(
             tree,
@@ -52,6 +56,7 @@ def say_breaches(
             or hint_at(breach, tree),
             at_key=breach.at_key,
             address=address,
+            secrets=secrets,
         )
 
 

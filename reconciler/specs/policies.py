@@ -11,10 +11,13 @@ from reconciler.core.diagnostics import Diagnostic, Severity
 from reconciler.errors import Where
 from reconciler.specs.codes import finding
 from reconciler.specs.config import Config, name_below
+from reconciler.specs.fileaccess import Trouble, read_bytes
 from reconciler.specs.globs import BadPatternError, Pattern, read_pattern, selects
-from reconciler.specs.library import read_file
+from reconciler.specs.library import read_data
 from reconciler.specs.nodes import Step
 from reconciler.specs.placing import say_at
+from reconciler.specs.policyfiles import policy_files
+from reconciler.specs.quoting import quote
 from reconciler.specs.shapes import Breach, Shape, find_breaches
 
 _SEVERITIES = {one.value: one for one in Severity}
@@ -75,29 +78,16 @@ class Policy(NamedTuple):
         )
 
 
-def policy_files(config: Config) -> Iterator[tuple[str, list[Path]]]:
-    """Yield each pattern of the configuration with the files that match it."""
-    if config.path is None:
-        return
-    folder = config.path.parent
-    for pattern in config.policies:
-        try:
-            matching = sorted(folder.glob(pattern))
-        except (ValueError, NotImplementedError, OSError):
-            matching = []
-        yield pattern, matching
-
-
 def load_policies(config: Config, root: Path, found: list[Diagnostic]) -> tuple[Policy, ...]:
     """Read the policies of a configuration; what is wrong with them is added to `found`."""
     policies: dict[Path, Policy] = {}
-    for pattern, files in policy_files(config):
-        if not files:
-            message = f"no policy matches '{pattern}'"
-            hint = "patterns are relative to the folder of reconciler.yaml"
-            found.append(finding("bad-policy", message, config.where["policies"], hint=hint))
-        for path in files:
-            policy = None if path in policies else _load(path, name_below(path, root), found)
+    for files, trouble in policy_files(config):
+        if trouble is not None:
+            place = config.where["policies"]
+            found.append(finding(trouble.code, trouble.message, place, hint=trouble.hint))
+        for path, real in files:
+            name = name_below(path, root)
+            policy = None if path in policies else _load(real, name, found)
             if policy is not None:
                 policies[path] = policy
     return tuple(policies.values())
@@ -116,8 +106,8 @@ def broken_policies(
             yield policy, breach
 
 
-def _load(path: Path, name: str, found: list[Diagnostic]) -> Policy | None:
-    reading = read_file(path, name)
+def _load(real: str | Trouble, name: str, found: list[Diagnostic]) -> Policy | None:
+    reading = read_data(real if isinstance(real, Trouble) else read_bytes(real), name)
     found.extend(reading.findings)
     if reading.broken or len(reading.documents) != 1:
         return None
@@ -206,7 +196,7 @@ def _problem(schema: Any) -> str:
         Draft202012Validator.check_schema(schema)
         Shape(schema).validator.is_valid({})
     except SchemaError as error:
-        return str(error.message)
+        return quote(error.message)
     except _unusable() as error:
         return _explain(error)
     return ""
@@ -223,5 +213,5 @@ def _explain(error: Exception) -> str:
     from referencing.exceptions import Unresolvable
 
     if isinstance(error, Unresolvable):
-        return f"the reference {error.ref} leads out of the file, and none is fetched"
+        return f"the reference {quote(str(error.ref))} leads out of the file, and none is fetched"
     return "it refers to itself"

@@ -13,7 +13,7 @@ from reconciler.specs.codes import MOST_FINDINGS
 from reconciler.specs.gates import make_gate
 from reconciler.specs.nodes import Step
 from reconciler.specs.notes import collect_notes
-from reconciler.specs.scalars import shorten
+from reconciler.specs.quoting import quote
 
 if TYPE_CHECKING:
     from jsonschema.protocols import Validator
@@ -96,9 +96,9 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
 
 
 def show(value: Any) -> str:
-    """Write a value as its author would recognise it, shortened."""
+    """Write a value as its author would recognise it, without secrets, and shortened."""
     if isinstance(value, str):
-        return f"'{shorten(value)}'"
+        return f"'{quote(value)}'"
     if isinstance(value, bool):
         return str(value).lower()
     if value is None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from reconciler.core.diagnostics import Diagnostic, Severity
 from reconciler.core.model import Address
+from reconciler.core.redact import find_secrets
 from reconciler.specs.codes import MOST_FINDINGS, say_too_many
 from reconciler.specs.drafts import ENCODED, Draft, writer_of
 from reconciler.specs.nodes import Node, Step, place_of_key, place_of_value
@@ -33,6 +34,11 @@ class Sheet:
     def tree(self) -> Node:
         """The spec with the place of every part of it."""
         return self.draft.tree()
+
+    @cached_property
+    def secrets(self) -> frozenset[str]:
+        """What of the spec no finding may repeat."""
+        return find_secrets(self.draft.value)
 
     def get(self, *path: Step) -> Any:
         """Return a value of the spec, or None."""
@@ -76,6 +82,7 @@ class Sheet:
                 at_key=at_key,
                 address=str(self.address or ""),
                 severity=severity,
+                secrets=self.secrets,
             )
         )
 

@@ -17,6 +17,7 @@ from reconciler.errors import Where
 from reconciler.specs.codes import CODES, finding
 from reconciler.specs.globs import Pattern, selects
 from reconciler.specs.pages import Page
+from reconciler.specs.quoting import quote
 from reconciler.specs.shapes import did_you_mean
 
 MARK = "reconciler:ignore"
@@ -73,7 +74,8 @@ class Suppressions:
             if not one.codes:
                 yield _bad(one, "it names no code", f"# {MARK} CODE -- REASON")
             elif not one.reason:
-                yield _bad(one, "it gives no reason", f"# {MARK} {', '.join(one.codes)} -- REASON")
+                codes = quote(", ".join(one.codes))
+                yield _bad(one, "it gives no reason", f"# {MARK} {codes} -- REASON")
             for code in one.codes:
                 if problem := _problem(code):
                     yield _bad(one, problem, did_you_mean(code, _suppressible()))
@@ -116,7 +118,7 @@ def _effective_names(suppression: Suppression) -> set[str]:
 def _problem(code: str) -> str:
     name = code.partition(":")[0]
     if name not in CODES or (":" in code and name != "policy"):
-        return f"there is no code '{code}'"
+        return f"there is no code '{quote(code)}'"
     return "" if CODES[name].suppressible else f"'{name}' cannot be suppressed"
 
 

@@ -10,11 +10,11 @@ from typing import NamedTuple
 from reconciler.core.diagnostics import Diagnostic
 from reconciler.errors import Where
 from reconciler.specs.codes import finding
-from reconciler.specs.config import Config, absolute, name_below
-from reconciler.specs.fileaccess import is_folder
-from reconciler.specs.files import CONFIG_FILE, DEFAULTS_FILE, Found, Tree, find_files, is_inside
+from reconciler.specs.config import Config, name_below
+from reconciler.specs.fileaccess import Border, Trouble, absolute, is_folder, near_miss
+from reconciler.specs.files import CONFIG_FILE, DEFAULTS_FILE, Found, Tree, find_files
 from reconciler.specs.ignoring import IGNORE_FILE
-from reconciler.specs.policies import policy_files
+from reconciler.specs.policyfiles import policy_files
 
 STANDARD_INPUT = Path("-")
 _NO_SPECS = frozenset({CONFIG_FILE, DEFAULTS_FILE, IGNORE_FILE})
@@ -37,7 +37,9 @@ def survey(paths: Sequence[Path], root: Path, config: Config) -> Survey:
     """Find the files of a run; a file that is named outright is a spec whatever it is called."""
     given = [path for path in paths if path != STANDARD_INPUT]
     reads_stdin = STANDARD_INPUT in paths
-    rules = {os.path.realpath(path) for _, files in policy_files(config) for path in files}
+    rules = {
+        real for policy in policy_files(config) for _, real in policy.files if isinstance(real, str)
+    }
     tree = _defaults_only(root) if reads_stdin and not given else find_files(root, skip=rules)
     known = {file.name for file in tree.specs}
     names = [_target(absolute(path), root, tree, known, rules) for path in given]
@@ -61,7 +63,10 @@ def _defaults_only(root: Path) -> Tree:
     path = root / DEFAULTS_FILE
     if not os.path.lexists(path):
         return Tree()
-    return Tree(defaults=[Found(name=DEFAULTS_FILE, path=str(path), real=os.path.realpath(path))])
+    real = Border.around(root).resolve(path)
+    if isinstance(real, Trouble):
+        return Tree(findings=[real.at(Where(file=DEFAULTS_FILE))])
+    return Tree(defaults=[Found(name=DEFAULTS_FILE, real=real)])
 
 
 def _target(path: Path, root: Path, tree: Tree, known: set[str], rules: Collection[str]) -> str:
@@ -71,14 +76,18 @@ def _target(path: Path, root: Path, tree: Tree, known: set[str], rules: Collecti
     if path == root:
         return name
     if not os.path.lexists(path):
-        tree.findings.append(finding("no-such-path", f"'{name}' does not exist", where))
+        hint = near_miss(root, name, Border.around(root))
+        tree.findings.append(finding("no-such-path", f"'{name}' does not exist", where, hint=hint))
         return name
-    real = os.path.realpath(path)
-    if name.startswith("..") or not is_inside(real, os.path.realpath(root)):
+    if name.startswith(".."):
         tree.findings.append(_outside(name, where))
+        return name
+    real = Border.around(root).resolve(path)
+    if isinstance(real, Trouble):
+        tree.findings.append(real.at(where, f"'{name}'"))
     elif not (is_folder(path) or path.name in _NO_SPECS or name in known or real in rules):
         known.add(name)
-        tree.specs.append(Found(name=name, path=str(path), real=real))
+        tree.specs.append(Found(name=name, real=real))
     return name
 
 

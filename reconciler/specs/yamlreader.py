@@ -24,6 +24,7 @@ from reconciler.specs.nodes import (
     Parsed,
 )
 from reconciler.specs.pages import Page
+from reconciler.specs.quoting import quote
 from reconciler.specs.scalars import read_core, read_plain
 
 LOADER: Any = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
@@ -155,16 +156,17 @@ class _Reader:
         if expected is None:
             self.say("unsupported-tag", _unsupported(tag), self.whole(event), hint="remove the tag")
         elif problem:
-            self.say("unsupported-number", f"{event.value[:40]} {problem}", node)
+            self.say("unsupported-number", f"{quote(event.value, 40)} {problem}", node)
         elif type(value) not in expected:
-            self.say("unsupported-tag", f"'{event.value[:40]}' is no !!{kind}", self.whole(event))
+            message = f"'{quote(event.value, 40)}' is no !!{kind}"
+            self.say("unsupported-tag", message, self.whole(event))
         return node
 
     def plain_scalar(self, event: Any) -> Node:
         read = read_plain(event.value)
         node = self.node(event, read.value, read.older)
         if read.problem:
-            message = f"{event.value[:40]} {read.problem}"
+            message = f"{quote(event.value, 40)} {read.problem}"
             self.say("unsupported-number", message, node, hint="quote it if it is meant as text")
         if read.older:
             self.ambiguous = True
@@ -203,7 +205,7 @@ class _Reader:
         known = self.anchors.get(event.anchor)
         if known is None:
             what = "refers to itself" if event.anchor in self.anchors else "has no anchor before it"
-            self.say("unknown-alias", f"the alias *{event.anchor} {what}", here)
+            self.say("unknown-alias", f"the alias *{quote(event.anchor, 40)} {what}", here)
             self.place(here, 0)
             return
         self.count(known.size, here)
@@ -246,14 +248,10 @@ class _Reader:
         entries: dict[str, Entry] = frame.node.value
         if name in entries:
             first = entries[name][0].where
-            self.say(
-                "duplicate-key",
-                f"the key '{name}' is already given in line {first.line}, column {first.column}"
-                if key.page.inside is None
-                else f"the key '{name}' is given twice",
-                key,
-                hint="keep one of them",
-            )
+            place = f"is already given in line {first.line}, column {first.column}"
+            place = place if key.page.inside is None else "is given twice"
+            message = f"the key '{quote(name)}' {place}"
+            self.say("duplicate-key", message, key, hint="keep one of them")
             return
         entries[name] = (key, value)
 
@@ -264,11 +262,12 @@ class _Reader:
         if isinstance(key.value, dict | list):
             self.say("non-string-key", "a key cannot be a mapping or a list", key)
         else:
+            shown = quote(written, 40)
             self.say(
                 "non-string-key",
-                f"the key {written or 'null'} is not a string",
+                f"the key {shown or 'null'} is not a string",
                 key,
-                hint=f'quote it: "{written}"' if written else "write the key",
+                hint=f'quote it: "{shown}"' if written else "write the key",
             )
         return written
 
@@ -327,7 +326,7 @@ def _last_entry(entries: dict[str, Entry]) -> Node:
 
 def _unsupported(tag: str) -> str:
     name = tag.replace(_CORE, "!!", 1)
-    return f"the tag {name[:60]} has no meaning here: a spec holds JSON values"
+    return f"the tag {quote(name)} has no meaning here: a spec holds JSON values"
 
 
 def _forbidden(page: Page, at: int, character: str) -> Diagnostic:
@@ -363,6 +362,7 @@ def _syntax(page: Page, base: int, error: yaml.MarkedYAMLError) -> Diagnostic:
         line = _line_of(page, base, error.context_mark.index)
         problem = f"{problem}, {error.context}" + (f" that begins in line {line}" if line else "")
     hint = next((advice for words, advice in _ADVICE if words in problem), "")
+    problem = quote(problem, 200)
     return finding("yaml-syntax", f"not YAML: {problem}{note}", where, hint=hint)
 
 

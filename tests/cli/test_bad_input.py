@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import sqlite3
+import unicodedata
 from pathlib import Path
 
 import pytest
 
 from tests.cli.conftest import Cli
 from tests.cli.repositories import new_project, spec, write_specs
+
+ANOTHER_FORM = (
+    "in another Unicode form of the same letters: "
+    "let the shell complete the name, or rename the file"
+)
 
 
 @pytest.fixture
@@ -72,6 +78,50 @@ def test_wrong_types_are_all_reported(cli: Cli, specs: Path) -> None:
         "w/types.yaml:5:11",
     ]
     assert "  hint: did you mean 'name'?" in result.out
+
+
+@pytest.mark.parametrize(
+    ("given", "hint"),
+    [
+        (
+            unicodedata.normalize("NFD", "équipe"),
+            f"'équipe' is there, {ANOTHER_FORM}",
+        ),
+        ("équipe\\llm", "did you mean 'équipe/llm'?"),
+        ("Équipe", "did you mean 'équipe'?"),
+        ("equipe", "give an existing folder"),
+    ],
+)
+def test_a_path_that_is_there_in_another_form(
+    given: str, hint: str, cli: Cli, tmp_path: Path
+) -> None:
+    """Another Unicode form, a backslash and capitals get a hint at the name that is there."""
+    (tmp_path / "équipe" / "llm").mkdir(parents=True)
+    for command in ("validate", "plan"):
+        for above in ("", f"{tmp_path}/"):
+            ended = cli(command, above + given)
+            expected = hint.replace("'équipe", f"'{above}équipe")
+            assert (ended.code, ended.out) == (3, "")
+            assert ended.err == f"error: there is nothing at {above}{given}\n  hint: {expected}\n"
+
+
+def test_a_file_that_is_named_in_another_form(cli: Cli, specs: Path) -> None:
+    """The same holds for a manifest and a policy that a file names."""
+    (specs / "é.txt").write_text("{}")
+    (specs / "d").mkdir()
+    (specs / "d" / "x.json").write_text("{}")
+    name = unicodedata.normalize("NFD", "é.txt")
+    (specs / "a.yaml").write_text(
+        f'metadata: {{name: a, projectId: "1"}}\nmanifestFile: {name}\n---\n'
+        'metadata: {name: b, projectId: "1"}\nmanifestFile: d\\x.json\n'
+    )
+    (specs / "reconciler.yaml").write_text("policies: [D/x.json]\n")
+    hints = [line for line in cli("validate", specs).out.splitlines() if "  hint: " in line]
+    assert hints == [
+        f"  hint: 'é.txt' is there, {ANOTHER_FORM}",
+        "  hint: did you mean 'd/x.json'?",
+        "  hint: did you mean 'd/x.json'?",
+    ]
 
 
 def test_no_server_is_given(cli: Cli, specs: Path) -> None:

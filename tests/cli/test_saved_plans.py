@@ -260,5 +260,5 @@ def test_a_plan_that_cannot_be_read_or_written(cli: Cli, specs: Path) -> None:
     missing = cli("show", "nothing.json")
     unwritable = cli("plan", specs, "--save", "no/such/folder/p.json")
     assert (missing.code, unwritable.code) == (3, 1)
-    assert missing.err.startswith("error: the plan nothing.json cannot be read: ")
+    assert missing.err.startswith("error: the plan nothing.json does not exist\n  hint: make one")
     assert "the plan cannot be saved to no/such/folder/p.json: " in unwritable.err

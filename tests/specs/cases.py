@@ -82,9 +82,8 @@ CASES = {
         files={"a.yaml": 'metadata: {name: llm, projectId: "1"}\nmanifestFile: /etc/hosts\n'},
         said=(
             (
-                "a.yaml:2:15-2:25 error outside-root: '/etc/hosts' does not lie below the"
-                " repository's"
-                " root | give a path relative to this file that stays inside the repository"
+                "a.yaml:2:15-2:25 error outside-root: '/etc/hosts' does not lie inside the"
+                " repository | give a path relative to this file that stays inside the repository"
             ),
         ),
     ),
@@ -127,10 +126,15 @@ CASES = {
         ),
     ),
     "not-text": Case(
-        files={"a.yaml": SPEC.encode("utf-16"), "b.yaml": b"a: 1\nb: \xff\n"},
+        files={
+            "a.yaml": SPEC.encode("utf-16"),
+            "b.yaml": b"a: 1\nb: \xff\n",
+            "c.yaml": b"a: 1\nb: \0\n",
+        },
         said=(
             "a.yaml:1:1 error not-text: the file is UTF-16 text | save it as UTF-8",
             "b.yaml:2:4-2:4 error not-text: the file is not UTF-8 text | save it as UTF-8",
+            "c.yaml:2:4-2:4 error not-text: the file holds a NUL character | save it as UTF-8",
         ),
     ),
     "control-character": Case(

@@ -32,13 +32,13 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_what_has_changed(repository: Path) -> None:
-    """Edited, new, removed and renamed files count, committed or not; those elsewhere do not."""
+    """Edited, new, removed and renamed files count, committed or not, also beside the root."""
     root = repository / "root"
     assert changed_files(root, "HEAD") == frozenset()
     write(root, {"c/new ü.yaml": "", "a.yaml": SPEC + "# edited\n"})
     git(repository, "mv", "root/b.yaml", "root/d.yaml")
     write(repository, {"README": "edited"})
-    expected = {"a.yaml", "b.yaml", "c/new ü.yaml", "d.yaml"}
+    expected = {"../README", "a.yaml", "b.yaml", "c/new ü.yaml", "d.yaml"}
     assert changed_files(root, "HEAD") == expected
     git(repository, "add", ".")
     git(repository, "commit", "-qm", "second")
@@ -115,6 +115,8 @@ IGNORING = "x/.reconcilerignore"
         *CHANGES,
         ([], [], []),
         (["gone.yaml"], [], []),
+        # Of another root.
+        ([f"../{IGNORING}", "../reconciler.yaml"], [], []),
         ([IGNORING], [A, B, *C], [A, "b/b.yaml", *C[:2]]),
     ],
 )
@@ -129,6 +131,18 @@ def test_findings_that_changed_files_have_to_do_with(
     assert [one.where.file for one in loaded.diagnostics] == found
     assert list(loaded.sources) == sources
     assert {one.source.file for one in loaded.desired} == set(sources) - {"c/copy.yaml"}
+
+
+def test_a_change_beside_the_root(repository: Path) -> None:
+    """A spec has changed with the manifest that it takes from beside its root."""
+    root = repository / "root"
+    text = 'metadata: {name: c, projectId: "4501"}\nmanifestFile: ../m.yaml\n'
+    write(root, {"c.yaml": text, "../m.yaml": f"{KIND}\n"})
+    git(repository, "add", ".")
+    git(repository, "commit", "-qm", "second")
+    write(root, {"../m.yaml": f"# edited\n{KIND}\n"})
+    loaded = load(root, {}).about(changed_files(root, "HEAD"))
+    assert [one.source.file for one in loaded.desired] == ["c.yaml"]
 
 
 @pytest.mark.parametrize(("asked", "found", "sources"), [*CHANGES, (["b"], [B], ["b/b.yaml"])])

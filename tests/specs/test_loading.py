@@ -314,14 +314,13 @@ def test_symbolic_links_stay_inside(tmp_path: Path) -> None:
         },
     )
     out = (
-        "outside-root: the symbolic link leads out of the root"
+        "outside-root: the symbolic link leads out of the repository"
         " | copy it into the repository, or list it in .reconcilerignore"
     )
     assert told(loaded) == [
         (
-            "b.yaml:2:15-2:32 error outside-root: '../outside/x.yaml' does not lie below the"
-            " repository's root | give a path relative to this file that stays inside the"
-            " repository"
+            "b.yaml:2:15-2:32 error outside-root: '../outside/x.yaml' does not lie inside the"
+            " repository | give a path relative to this file that stays inside the repository"
         ),
         "c.yaml:2:15-2:21 error unreadable: 'a\0b' cannot be read: its name holds a NUL character",
         f"linked:1:1 error {out}",

@@ -1,0 +1,78 @@
+"""No file of a repository is read but through the one guarded reader."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import reconciler
+
+PACKAGE = Path(reconciler.__file__).parent
+READERS = {"open", "fdopen", "read_text", "read_bytes", "open_code"}
+
+# What opens a file by itself, and why it may.
+ALLOWED = {
+    ("regularfiles.py", "os.open"): "the guarded reader itself",
+    # What the program brings with it.
+    ("resources.py", "schemas_folder().joinpath(f'{name}{SUFFIX}').read_text"): "a shipped schema",
+    ("specs/kubernetes/structure.py", "file.read_text"): "a shipped schema",
+    ("report/html/document.py", "folder.joinpath(STYLE_SHEET).read_text"): "a shipped style sheet",
+    ("openapi/sources.py", "file.read_bytes"): "a shipped document, which may lie in an archive",
+    ("openapi/files.py", "file.read_bytes"): "a derived schema, compared and never quoted",
+    ("app/scaffold.py", "file.read_text"): "a shipped template",
+    ("app/scaffold.py", "metadata.distribution(DISTRIBUTION).read_text"): "the installer's note",
+    # What the user names for this very purpose: a pipe is welcome there.
+    ("api/tokens.py", "self._path.open"): "--token-file, read up to a limit",
+    ("api/identity.py", "path.read_text"): "--client-cert, which OpenSSL has read before",
+    ("api/identity.py", "path.open"): "--client-cert and --client-key, opened and not read",
+    ("api/identity.py", "path.read_bytes"): "--client-cert, searched for a line",
+    ("cli/sandbox.py", "path.read_text"): "--fault @FILE and the secret of a local sandbox",
+    # The state's own files, and what the system says of where they lie.
+    ("state/lock.py", "os.open"): "the state's lock",
+    ("state/lock.py", "self._path.read_text"): "the state's lock, which names its holder",
+    ("state/backups.py", "os.open"): "a copy of the state",
+    ("state/database.py", "os.open"): "a new state, and the folder that is synced",
+    ("state/mounts.py", "table.read_text"): "the kernel's table of mounts",
+    # What is written.
+    ("app/wholefiles.py", "os.open"): "written, and new",
+    ("app/wholefiles.py", "os.fdopen"): "written, and new",
+    ("app/checking.py", "file.read_text"): "the cache of this user",
+    ("app/checking.py", "os.open"): "the cache of this user",
+    ("app/checking.py", "os.fdopen"): "the cache of this user",
+    ("app/scaffold.py", "path.open"): "written, and new",
+    ("cli/console.py", "output.path.open"): "written",
+    ("cli/console.py", "path.open"): "written",
+    ("cli/github.py", "path.open"): "written, and its last character looked at",
+    ("cli/main.py", "os.open"): "the null device",
+    ("cli/main.py", "os.fdopen"): "the null device",
+    # No files.
+    ("specs/yamlreader.py", "self.open"): "a node",
+    **{
+        (f"app/{name}.py", "connector.open"): "a connection"
+        for name in (
+            *("adopting", "applying", "claiming", "explaining", "looking", "planning"),
+            "recovering",
+        )
+    },
+    ("app/looking.py", "self._connector.open"): "a connection",
+}
+
+
+def _opened() -> Iterator[tuple[str, str]]:
+    for path in sorted(PACKAGE.rglob("*.py")):
+        name = path.relative_to(PACKAGE).as_posix()
+        # The sandbox shares no code with the client, and reads the data that it wrote.
+        if name.startswith("sandbox/"):
+            continue
+        for node in ast.walk(ast.parse(path.read_text())):
+            called = node.func if isinstance(node, ast.Call) else None
+            if isinstance(called, ast.Attribute) and called.attr in READERS:
+                yield name, ast.unparse(called)
+            elif isinstance(called, ast.Name) and called.id in ("open", "fdopen"):
+                yield name, called.id
+
+
+def test_files_are_opened_where_it_is_said_why() -> None:
+    """Nothing reads a file but the guarded reader, and what stands above with its reason."""
+    assert set(_opened()) == set(ALLOWED)
