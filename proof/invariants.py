@@ -227,6 +227,8 @@ class Referee(Watcher):
         end = process.began + process.circumstances.deadline
         if process.halted_at is not None:
             end = min(end, process.halted_at)
+        # Who stands still cannot end.
+        end = max(end, self.server.resumed_at)
         assert process.ended_at is not None
         if process.ended_at > end + DRAIN + _EPSILON and not process.dead:
             late = process.ended_at - end

@@ -1,4 +1,4 @@
-"""Ten mistakes that this protocol exists to avoid, each put into the real engine for a while.
+"""Twelve mistakes that this protocol exists to avoid, each put into the real engine for a while.
 
 A proof that lets one of them pass proves nothing. They are patches of the running engine: no
 switch in the product leads to them.
@@ -8,21 +8,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from unittest import mock
 
 from reconciler.core import transitions
-from reconciler.core.answers import Answer, Conflict
+from reconciler.core.answers import Ambiguous, Answer, Conflict, Unavailable
 from reconciler.core.marker import Marker, read_marker
 from reconciler.core.model import Json, Recorded
 from reconciler.core.plan import Resolve
 from reconciler.core.transitions import Evidence, advance
 from reconciler.engine import apply, lookup, refresh, remove, wait
-from reconciler.engine.create import Creation
+from reconciler.engine.create import PROMPT, Creation
+from reconciler.engine.dispatcher import HaltedError
 from reconciler.engine.remove import Removal
 from reconciler.engine.run import Done, Outcome, Run, Work
+from reconciler.engine.servertime import ServerTime
 
 Patch = tuple[object, str, Any]
 
@@ -124,6 +126,37 @@ def _bury_on_the_202() -> list[Patch]:
     return [(Removal, "_wait_for_absence", bury)]
 
 
+def _set_the_clock_back() -> list[Patch]:
+    """As if a Date had been written when its answer is read, for what guards a send as well."""
+
+    def believe_the_last(self: ServerTime, answer: Answer, _: float) -> None:
+        if answer.date and not isinstance(answer, Ambiguous | Unavailable):
+            offset = datetime.fromisoformat(answer.date) - self._elapsed()
+            self._at_least = self._at_most = offset
+
+    async def compare_readings(self: Creation) -> None:
+        now = self._run.latest_server_time()
+        if now - datetime.fromisoformat(self._row.last_sent_at or "") > timedelta(seconds=PROMPT):
+            at = now.isoformat(timespec="milliseconds")
+            self._row = replace(self._row, last_sent_at=at)
+            await self._work.commit(self._row)
+        if self._run.halt:
+            raise HaltedError
+
+    return [
+        (ServerTime, "observe", believe_the_last),
+        (Creation, "_before_send", compare_readings),
+    ]
+
+
+def _send_under_an_old_date() -> list[Patch]:
+    async def send(self: Creation) -> None:
+        if self._run.halt:
+            raise HaltedError
+
+    return [(Creation, "_before_send", send)]
+
+
 MUTANTS: Mapping[str, Mutant] = {
     "no-intent": Mutant(mistake="no intent before a POST", patches=_send_without_intent),
     "new-operation": Mutant(
@@ -145,4 +178,10 @@ MUTANTS: Mapping[str, Mutant] = {
         mistake="an unwanted intent is dropped", patches=_drop_what_nobody_wants
     ),
     "early-tombstone": Mutant(mistake="a tombstone on the DELETE's 202", patches=_bury_on_the_202),
+    "clock-set-back": Mutant(
+        mistake="an answer that waited sets the clock back", patches=_set_the_clock_back
+    ),
+    "old-date": Mutant(
+        mistake="a create is sent under an old date", patches=_send_under_an_old_date
+    ),
 }

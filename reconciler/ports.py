@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
@@ -13,13 +13,18 @@ from reconciler.core.model import Address, Header, Json, Recorded, Target
 
 Say = Callable[[Event], None]
 Trace = Callable[[RequestEnded], None]
+BeforeSend = Callable[[], Awaitable[None]]
 
 
 class WorkloadApi(Protocol):
     """A control plane, one request per call; retries are the caller's, who journals them."""
 
-    async def create(self, body: Json) -> Answer:
-        """POST a workload: Accepted, or why not."""
+    async def create(self, body: Json, before_send: BeforeSend | None = None) -> Answer:
+        """POST a workload: Accepted, or why not.
+
+        `before_send` is awaited each time when the next thing to happen is that bytes leave:
+        after a token was fetched and a connection was made, which may take a while.
+        """
         ...
 
     async def read(self, workload_id: str) -> Answer:
@@ -64,7 +69,10 @@ class Clock(Protocol):
     """Time as the shell sees it, so that tests need no waiting."""
 
     def monotonic(self) -> float:
-        """Seconds that never go back; for durations and deadlines."""
+        """Seconds that never go back, and that pass while the machine sleeps as well.
+
+        For durations, deadlines, and the age of what was written down before a request.
+        """
         ...
 
     def now(self) -> datetime:

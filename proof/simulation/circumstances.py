@@ -16,7 +16,8 @@ _SKEWS = (-3600.0, -400.0, -2.0, 2.0, 400.0, 3600.0)
 class Circumstances:
     """Under which one process runs; seconds, and None for what does not happen.
 
-    `kill_step` is the number of the step at which it dies, counted from 1.
+    `kill_step` is the number of the step at which it dies, counted from 1; `pause_step` the one at
+    which it stands still for `pause` seconds, as by Ctrl-Z or in a container that is frozen.
     """
 
     seed: int
@@ -31,6 +32,8 @@ class Circumstances:
     kill_after: float | None = None
     kill_step: int | None = None
     interrupt_after: float | None = None
+    pause_step: int | None = None
+    pause: float = 0.0
     request: PlanRequest = field(default_factory=PlanRequest)
 
 
@@ -44,6 +47,12 @@ def draw_circumstances(rng: Random, workloads: int, discovery: bool) -> Circumst
         kill_after = rng.random() * rng.choice((3.0, 20.0, 120.0))
     elif luck < 0.55:
         interrupt_after = rng.random() * rng.choice((3.0, 20.0, 120.0))
+    pause_step = None
+    if rng.random() < 0.4:
+        pause_step = rng.randint(1, rng.choice((2, 6)) * workloads)
+        if rng.random() < 0.5:
+            # It is resumed only to be killed.
+            kill_step = pause_step + rng.randint(0, rng.choice((workloads, 3 * workloads)))
     return Circumstances(
         seed=rng.getrandbits(32),
         discovery=discovery,
@@ -57,6 +66,9 @@ def draw_circumstances(rng: Random, workloads: int, discovery: bool) -> Circumst
         kill_after=kill_after,
         kill_step=kill_step,
         interrupt_after=interrupt_after,
+        pause_step=pause_step,
+        # Most of them about as long as a create may be late, where mistakes show.
+        pause=rng.choice((rng.uniform(1.0, 60.0), *[rng.uniform(250.0, 450.0)] * 3, 3000.0)),
         request=PlanRequest(
             selection=Selection(targets=("4501/*",) if rng.random() < 0.05 else ()),
             allow_empty=True,

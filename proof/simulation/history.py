@@ -95,12 +95,19 @@ class History:
         """Live through it; `kill_step` ends the run numbered `victim` at that step."""
         self.repository.begin()
         runs = self._rng.choice((2, 2, 2, 3)) if victim is None else victim + 1
-        for number in range(runs):
-            if number:
+        given_up = False
+        for number in range(runs + 1):
+            if number == runs and not given_up:
+                break
+            if given_up:
+                self.repository.take_back()
+            elif number:
                 self.repository.edit()
             last = self._run_in_storm(
                 kill_step if number == victim else None, plain=victim is not None
             )
+            # Whoever stops a run and then kills it does not want what it was doing.
+            given_up = last.dead and last.circumstances.pause_step is not None
         self._make_peace()
         sweep(self._loop)
         return self._tell(last.steps)
@@ -114,6 +121,10 @@ class History:
         if kill_step is not None:
             only = processes[0]
             only.circumstances = dataclasses.replace(only.circumstances, kill_step=kill_step)
+        if any(process.circumstances.pause_step for process in processes):
+            # What slept wakes up among broken connections, and what was sent over them is late.
+            weather = self.server.weather
+            self.server.weather = dataclasses.replace(weather, writes=0.5, late=0.9)
         self._run(processes)
         self.timeline.skip(rng.choice((0.0, rng.random() * 30.0, 270.0 + rng.random() * 100.0)))
         return processes[0]
@@ -174,8 +185,8 @@ class History:
         """I8: once nothing goes wrong any more, two applies lead to a plan without actions."""
         self.server.weather = CALM
         self.timeline.skip(PEACE)
-        squatted = self._end_squatting()
         self.disk = self._shelf.take() if self.options.stale else self._shelf.newest
+        squatted = self._end_squatting()
         self.referee.disk = self.disk
         known = {row.address for row in self.disk.read()} | self.repository.wanted.keys()
         self._apply_twice(self._discovery)
@@ -192,7 +203,9 @@ class History:
         """Some of those who took our names keep them."""
         now = self.timeline.now
         stay = self._rng.random() < 0.3
-        waves = any(desired.lifecycle.wave for desired in self.repository.wanted.values())
+        lifecycles = [desired.lifecycle for desired in self.repository.wanted.values()]
+        lifecycles += [row.lifecycle for row in self.disk.read()]
+        waves = any(lifecycle.wave for lifecycle in lifecycles)
         taken: set[Address] = set()
         for workload in [w for w in self.server.live() if not w.ours]:
             if stay and not waves and workload.address not in self.repository.anchors:
@@ -204,9 +217,10 @@ class History:
     def _apply_twice(self, discovery: bool) -> None:
         """Or once, where that was enough: the second plan shows it.
 
-        There are two waves; one that waits for the other counts from when it is reached.
+        There are two waves: the second one may wait for two applies, and counts from when it is
+        reached.
         """
-        applies, waited = 0, False
+        applies = waited = 0
         while applies < 2:
             self._run([self._make(self.disk, peaceful(self._rng, discovery=discovery))])
             self.timeline.skip(1.0)
@@ -219,8 +233,10 @@ class History:
                 for event in process.events
                 if isinstance(event, ActionSkipped | InDoubt)
             )
-            applies += not waits or waited
-            waited = waited or waits
+            if waits and waited < 2:
+                waited += 1
+            else:
+                applies += 1
 
     def _plan(self, discovery: bool) -> Sequence[AnyAction]:
         """What another apply would do; one that had nothing to do has just shown it."""

@@ -9,6 +9,7 @@ from proof.simulation.loop import Loop
 from proof.simulation.server import Entry, Server
 from reconciler.core.answers import Accepted, Answer
 from reconciler.core.model import Address, Json
+from reconciler.ports import BeforeSend
 
 
 class Sender(Protocol):
@@ -22,7 +23,7 @@ class Sender(Protocol):
     verified: set[str]
 
     def step(self) -> None:
-        """An instant at which the process may die."""
+        """An instant at which the process may stand still or die."""
         ...
 
     def note(self, entry: Entry) -> None:
@@ -38,12 +39,13 @@ class Line:
         self._server = process.server
         self._loop = process.loop
 
-    async def create(self, body: Json) -> Answer:
+    async def create(self, body: Json, before_send: BeforeSend | None = None) -> Answer:
         """POST."""
         marker = body["manifest"]["metadata"]["annotations"]["workload-reconciler/op"]
         metadata = body["metadata"]
         target = f"{metadata['projectId']}/{metadata['name']}"
-        return await self._send("POST", target, op=marker.partition("/")[2], body=body)
+        op = marker.partition("/")[2]
+        return await self._send("POST", target, before_send=before_send, op=op, body=body)
 
     async def read(self, workload_id: str) -> Answer:
         """GET."""
@@ -66,13 +68,21 @@ class Line:
         return self._server.list_project(project)
 
     async def _send(
-        self, method: str, target: str, *, address: Address | None = None, **more: Any
+        self,
+        method: str,
+        target: str,
+        *,
+        address: Address | None = None,
+        before_send: BeforeSend | None = None,
+        **more: Any,
     ) -> Answer:
         process = self._process
         process.step()
+        if before_send is not None:
+            await before_send()
         process.requests += 1
-        entry, fate = self._server.receive(process.number, method, target, **more)
+        entry, fate = self._server.receive(process.number, method, target, address=address, **more)
         process.note(entry)
         await self._loop.travel(fate.heard)
         process.step()
-        return self._server.answer(entry, address)
+        return self._server.hear(entry)

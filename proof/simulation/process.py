@@ -131,8 +131,12 @@ class Process:
         self._main.cancel()
 
     def step(self) -> None:
-        """One of the instants at which a process may die."""
+        """One of the instants at which a process may stand still or die."""
         self.steps += 1
+        if self.steps == self.circumstances.pause_step:
+            # What comes meanwhile waits: answers to be read, and timers that are overdue.
+            self.server.timeline.skip(self.circumstances.pause)
+            self.server.resumed_at = self.server.timeline.now
         if self.steps == self.circumstances.kill_step:
             self.kill()
         if self.dead:
@@ -193,7 +197,9 @@ class Process:
             clock=clock, ceiling=c.concurrency, rng=rng, halt=halt, deadline=deadline
         )
         # A session begins with a login, whose answer has a Date.
-        dispatcher.server.observe(Listed(ids=(), date=date_at(int(timeline.now))))
+        dispatcher.server.observe(
+            Listed(ids=(), date=date_at(int(timeline.now))), clock.monotonic()
+        )
         return Session(
             url=URL,
             api=Line(self),

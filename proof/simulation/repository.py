@@ -43,11 +43,18 @@ class Repository:
             else:
                 del self.wanted[address]
 
+    def take_back(self) -> None:
+        """Another commit: most of what was declared is removed."""
+        for address in [*self.wanted]:
+            if address not in self.anchors and self._rng.random() < 0.7:
+                del self.wanted[address]
+
     def _wish(self, address: Address, replicas: int) -> Desired:
         rng = self._rng
         on_remove = OnRemove.FORGET if rng.random() < 0.05 else OnRemove.DELETE
         on_failed = OnFailed.REPLACE if rng.random() < 0.5 else OnFailed.KEEP
-        wave = 1 if rng.random() < 0.1 else 0
+        # An anchor shows that its project's list can be believed, so it waits for nobody.
+        wave = 1 if rng.random() < 0.1 and address not in self.anchors else 0
         return _declare(address, replicas, on_remove, on_failed, wave)
 
 

@@ -122,6 +122,7 @@ class Server:
     """The world behind the API, its weather, and its book.
 
     `on_birth` is told of every workload that a request made, at the moment at which it is made.
+    `resumed_at` is when the machine of the clients last went on after it had stood still.
     """
 
     timeline: Timeline
@@ -130,6 +131,7 @@ class Server:
     ours: Callable[[Marker], bool] = lambda _: False
     on_birth: Callable[[Workload], None] = lambda _: None
     weather: Weather = CALM
+    resumed_at: float = 0.0
     book: list[Entry] = field(default_factory=list)
     workloads: dict[str, Workload] = field(default_factory=dict)
 
@@ -182,8 +184,12 @@ class Server:
         *,
         op: str | None = None,
         body: Mapping[str, Any] | None = None,
+        address: Address | None = None,
     ) -> tuple[Entry, Fate]:
-        """Take a request in, and decide what will become of it."""
+        """Take a request in, and decide what will become of it.
+
+        Its answer is given when it is due, and waits there for a client that does not read it yet.
+        """
         self.catch_up()
         now = self.timeline.now
         draw = draw_read if method in ("GET", "LIST") else draw_write
@@ -196,17 +202,21 @@ class Server:
                 self._carry_out(order, now)
             else:
                 self.at(now + fate.done, lambda when: self._carry_out(order, when))
+        self.at(now + fate.heard, lambda when: self._give_answer(entry, address, when))
         return entry, fate
 
-    def answer(self, entry: Entry, address: Address | None = None) -> Answer:
-        """What the client hears, at the moment at which it hears it."""
+    def hear(self, entry: Entry) -> Answer:
+        """What the client reads when it gets to it."""
         self.catch_up()
+        assert entry.answer is not None
         entry.heard = True
-        entry.answer = self._answer(entry, address)
         return entry.answer
 
-    def _answer(self, entry: Entry, address: Address | None) -> Answer:
-        date = date_at(int(self.timeline.now))
+    def _give_answer(self, entry: Entry, address: Address | None, now: float) -> None:
+        entry.answer = self._answer(entry, address, now)
+
+    def _answer(self, entry: Entry, address: Address | None, now: float) -> Answer:
+        date = date_at(int(now))
         match entry.said:
             case Said.BUSY:
                 return Unavailable(message="busy", date=date)
@@ -225,9 +235,9 @@ class Server:
             case _:
                 pass
         if entry.method == "GET":
-            return self._read(entry.target, date)
+            return self._read(entry.target, now)
         if entry.method == "LIST" and address is not None:
-            return self._list(address, date)
+            return self._list(address, now)
         # Writes were answered when they were carried out.
         assert entry.result is not None
         return entry.result
@@ -277,19 +287,19 @@ class Server:
             found.gone = now + takes
             found.unlisted = found.gone + draw_lag(rng, weather.list_lag)
 
-    def _read(self, workload_id: str, date: str) -> Answer:
-        now = self.timeline.now
+    def _read(self, workload_id: str, now: float) -> Answer:
+        date = date_at(int(now))
         found = self.workloads.get(workload_id)
         if found is None or now < found.visible or (now >= found.gone and not found.keeps_body):
             return NotFound(trusted=True, message="no such workload", date=date)
         return Accepted(remote=_remote(found, found.seen(now)), date=date)
 
-    def _list(self, address: Address, date: str) -> Answer:
+    def _list(self, address: Address, now: float) -> Answer:
+        date = date_at(int(now))
         if not self.weather.listing:
             return Listed(ids=(), trusted=False, message="no list", date=date)
         if address.project in self.weather.blind:
             return Listed(ids=(), date=date)
-        now = self.timeline.now
         wanted = self._by_name.get(address, ())
         return Listed(ids=tuple(w.id for w in wanted if w.listed <= now < w.unlisted), date=date)
 

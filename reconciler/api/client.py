@@ -40,6 +40,7 @@ from reconciler.api.wire import (
 from reconciler.core.answers import Accepted, Ambiguous, Answer, Listed, NotSent
 from reconciler.core.model import Address, Json, Remote, Seen
 from reconciler.core.redact import blank, find_secrets
+from reconciler.ports import BeforeSend
 
 T = TypeVar("T")
 
@@ -111,7 +112,7 @@ class HttpWorkloadApi:
         bearer = await self._in_time(self._tokens.current(), self._exchange.deadline())
         return None if isinstance(bearer, Bearer) else bearer
 
-    async def create(self, body: Json) -> Answer:
+    async def create(self, body: Json, before_send: BeforeSend | None = None) -> Answer:
         """POST a workload; Accepted only where the reply carries our name and project."""
         try:
             content = _ENCODER.encode(body).encode()
@@ -122,6 +123,7 @@ class HttpWorkloadApi:
             method="POST",
             path=WORKLOADS_PATH,
             content=content,
+            before_send=before_send,
             hide=lambda words: blank(words, find_secrets(_readable(body))),
         )
         return await self._answer(call, read_workload, lambda remote: _is_named(remote, wanted))

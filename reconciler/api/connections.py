@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import AsyncIterator
+from contextvars import ContextVar
 
 import aiohttp
 import httpx
@@ -15,6 +16,11 @@ from reconciler.api.failures import UnconnectedError, break_of, failure_of
 from reconciler.api.identity import ClientCertificate
 from reconciler.api.proxies import Proxy
 from reconciler.api.resolver import UnattendedResolver
+from reconciler.ports import BeforeSend
+
+# What the request of this task wants to be done once it has its connection: aiohttp hands nothing
+# of ours on to a connector.
+_BEFORE_SEND: ContextVar[BeforeSend | None] = ContextVar("before_send", default=None)
 
 
 class AiohttpTransport(httpx.AsyncBaseTransport):
@@ -65,6 +71,7 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
 
     async def _send(self, request: httpx.Request) -> aiohttp.ClientResponse:
         timeouts = request.extensions.get("timeout", {})
+        _BEFORE_SEND.set(request.extensions.get("before_send"))
         return await self._open_session().request(
             request.method,
             # The target goes out as httpx wrote it: quoting it again would change it.
@@ -105,7 +112,10 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
 
 
 class _Connector(aiohttp.TCPConnector):
-    """Tells a proxy's failures from the server's, which aiohttp raises as the same exceptions."""
+    """Tells a proxy's failures from the server's, which aiohttp raises as the same exceptions.
+
+    It is the last to hear of a request before its bytes leave.
+    """
 
     async def connect(
         self,
@@ -115,14 +125,28 @@ class _Connector(aiohttp.TCPConnector):
     ) -> Connection:
         """Get a connection; raises UnconnectedError where a proxy gives none."""
         try:
-            return await super().connect(req, traces, timeout)
+            connection = await super().connect(req, traces, timeout)
         except (aiohttp.ClientConnectorError, TimeoutError):
             raise
         except aiohttp.ClientHttpProxyError as error:
             status: int | None = error.status
         except (aiohttp.ClientError, OSError):
             status = None
+        else:
+            return await _settle(connection)
         raise UnconnectedError(status)
+
+
+async def _settle(connection: Connection) -> Connection:
+    """Do what a request wants to be done last; where that fails, its connection is given back."""
+    before_send = _BEFORE_SEND.get()
+    try:
+        if before_send is not None:
+            await before_send()
+    except BaseException:
+        connection.release()
+        raise
+    return connection
 
 
 class _Body(httpx.AsyncByteStream):

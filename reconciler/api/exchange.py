@@ -17,6 +17,7 @@ from reconciler.api.credentials import Secret
 from reconciler.api.urls import strip_url
 from reconciler.core.answers import Ambiguous, NotSent
 from reconciler.core.redact import blank
+from reconciler.ports import BeforeSend
 
 MAX_MESSAGE = 2_000
 USER_AGENT = f"workload-reconciler/{__version__}"
@@ -35,13 +36,15 @@ _JSON = (b"Content-Type", b"application/json")
 class Call:
     """One request before it has a token; `content` is JSON.
 
-    `hide` takes out of the server's words what they may not repeat of it.
+    `before_send` is awaited when the next thing to happen is that its bytes leave. `hide` takes out
+    of the server's words what they may not repeat of it.
     """
 
     method: str
     path: str
     content: bytes | None = None
     params: Mapping[str, str] | None = None
+    before_send: BeforeSend | None = None
     hide: Callable[[str], str] = blank
 
 
@@ -91,6 +94,8 @@ class Exchange:
 
         try:
             async with asyncio.timeout_at(deadline):
+                if call.before_send is not None:
+                    await call.before_send()
                 return await self._exchange(self._request(call, bearer), hide)
         except (httpx.HTTPError, OSError) as error:
             return self._failure(error, hide)
@@ -111,7 +116,8 @@ class Exchange:
             params=call.params,
             headers=headers,
             content=call.content,
-            extensions={"timeout": self._phases},
+            # A connection that has to be made first takes its time: the transport asks again.
+            extensions={"timeout": self._phases, "before_send": call.before_send},
         )
 
     async def _exchange(self, request: httpx.Request, hide: Callable[[str], str]) -> Reply:

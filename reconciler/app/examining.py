@@ -73,7 +73,7 @@ class Desk:
             terms=terms,
             target=plan_target(settings, session, header),
             lineage=header.lineage,
-            at=session.dispatcher.server.now(),
+            at=session.dispatcher.server.latest(),
             rows=rows,
             ids={row.id for row in recorded},
             ops={row.op: row for row in recorded},

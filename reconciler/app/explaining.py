@@ -95,11 +95,11 @@ async def _explain(
         need_same_target(header, met_target(settings, session))
     desired = next((one for one in workspace.desired if one.address == address), None)
     rows = [row for row in recorded if row.address == address]
+    read_at = session.dispatcher.server.earliest()
     live: Mapping[str, Live] = {}
     if request.options.refreshed:
         live = await read_with_successors(rows, session, settings, header)
     tenant_id = _check_tenant(header, settings, session, live)
-    read_at = session.dispatcher.server.now()
     plan = make_plan(
         [desired] if desired else [],
         rows,

@@ -128,6 +128,8 @@ async def prepare(
         chosen = {*(d.address for d in desired), *(r.address for r in rows)}
         known = {*(d.address for d in workspace.desired), *(r.address for r in recorded)}
         _check_names(request, chosen, known)
+    # What is read from here on is as old as this, however late it is heard.
+    read_at = session.dispatcher.server.earliest()
     live: Mapping[str, Live] = {}
     if request.options.refreshed:
         keep = partial(compare, redactor=Redactor(header.lineage))
@@ -143,7 +145,7 @@ async def prepare(
         lineage=header.lineage,
         serial=header.serial,
         options=request.options,
-        now=session.dispatcher.server.now(),
+        now=read_at,
         diagnostics=workspace.diagnostics,
     )
     rechecked = recheck(request.approval, plan) if request.approval else Rechecked(plan=plan)

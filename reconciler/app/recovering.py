@@ -109,7 +109,7 @@ async def _find(
     session: Session, ids: Sequence[str], stack: str, wanted: Mapping[Address, Desired]
 ) -> list[_Found]:
     """Those of the listed workloads that are of our stack."""
-    at = session.dispatcher.server.now()
+    at = session.dispatcher.server.latest()
 
     def keep(remote: Remote) -> _Found | None:
         return _identify(remote, stack, wanted.get(remote.address), at)

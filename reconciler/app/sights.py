@@ -39,7 +39,6 @@ async def read_live(
         rows,
         api=session.api,
         dispatcher=session.dispatcher,
-        clock=session.clock,
         on_retry=tell,
         keep=keep,
     )

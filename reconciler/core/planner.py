@@ -212,7 +212,7 @@ def _with_ghosts(
     action: AnyAction, case: Case, ghosts: Sequence[Recorded], world: _World
 ) -> AnyAction:
     """While one workload has the name, no older request can take it (assumption A1)."""
-    there = isinstance(case.live, Remote)
+    there = isinstance(case.live, Remote) and not is_lost(case.live)
     past = tuple(row for row in ghosts if there and _is_past(row, world))
     if action.reason is Reason.FORGOTTEN_ON_REMOVE and len(past) < len(ghosts):
         # Once it is forgotten, nothing would tell it from what the older request may have made.

@@ -37,8 +37,8 @@ from reconciler.engine.wait import poll_intervals, wait_until_synced
 
 # How long a name that answers 409 is looked up before it stays in doubt (assumption A3).
 SETTLING_SECONDS = 60.0
-# An intent is followed by its request within this time, or its date is put right.
-PROMPT = timedelta(seconds=1)
+# Seconds within which an intent is followed by its request, or its date is put right.
+PROMPT = 1.0
 
 
 class Creation:
@@ -56,7 +56,7 @@ class Creation:
         self._resumed = resumed is not None
         self._unanswered = 0
         self._unclear_at = self._row.last_sent_at
-        self._intended_at = work.run.server_time()
+        self._dated_until = work.run.clock.monotonic()
         self._body = make_body(desired, work.run.marker(self._row.op))
 
     async def carry_out(self) -> Outcome:
@@ -86,21 +86,29 @@ class Creation:
             self._note_unanswered()
         if tries.sends:
             await self._intend()
-        if self._run.server_time() - self._intended_at > PROMPT:
-            # The queue, the disk or the machine was slow: no record may be older than its send.
-            self._intended_at = self._run.server_time()
-            now = self._intended_at.isoformat(timespec="milliseconds")
-            self._row = replace(self._row, last_sent_at=now)
+        return await self._run.api.create(self._body, self._before_send)
+
+    async def _intend(self) -> None:
+        self._dated_until = self._run.clock.monotonic() + PROMPT
+        sent = one_more_send(self._row, self._run.latest_server_time())
+        self._row = await self._work.advance(self._row, Evidence.INTENDED, **sent)
+
+    async def _before_send(self) -> None:
+        """No record may be older than its send: later runs count from its date what is over.
+
+        The queue, the disk or the network may have been slow, or the process stood still.
+        """
+        allowance = PROMPT
+        while (now := self._run.clock.monotonic()) > self._dated_until:
+            # A disk that is slower than the allowance gets twice as much, dated ahead.
+            at = self._run.latest_server_time() + timedelta(seconds=allowance - PROMPT)
+            self._dated_until = now + allowance
+            self._row = replace(self._row, last_sent_at=at.isoformat(timespec="milliseconds"))
             await self._work.commit(self._row)
+            allowance *= 2
         if self._run.halt:
             # The run was stopped while the intent was being written.
             raise HaltedError
-        return await self._run.api.create(self._body)
-
-    async def _intend(self) -> None:
-        self._intended_at = self._run.server_time()
-        sent = one_more_send(self._row, self._intended_at)
-        self._row = await self._work.advance(self._row, Evidence.INTENDED, **sent)
 
     async def _withdraw(self) -> Outcome:
         """The run ended first: an intent that was certainly not sent is taken back."""
@@ -114,7 +122,7 @@ class Creation:
         match answer:
             case Accepted(remote=remote):
                 # It can be read a minute after this at the latest, not a minute after the send.
-                answered = self._run.server_time().isoformat(timespec="milliseconds")
+                answered = self._run.latest_server_time().isoformat(timespec="milliseconds")
                 row = accept(self._row, remote, self._run.redactor, last_sent_at=answered)
                 return await self._take(row, Done(id=remote.id))
             case Conflict():

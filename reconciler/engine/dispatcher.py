@@ -163,7 +163,7 @@ class Dispatcher:
             try:
                 async with asyncio.timeout(self._patience(method, began)):
                     last = await attempt(tries)
-                self.server.observe(last)
+                self.server.observe(last, began)
                 # The gate closes before the place of this request is given to the next one.
                 pause = self._heed(lane, last, self._clock.monotonic() - began)
             except TimeoutError:
@@ -228,7 +228,8 @@ class Dispatcher:
         self._reached = self._reached or not isinstance(answer, NotSent)
         if not isinstance(answer, Unavailable | Throttled | Ambiguous | NotSent):
             self._failures = self._pauses = 0
-            lane.pace.succeeded(latency)
+            # An answer that waited while this process stood still says nothing of the pace.
+            lane.pace.succeeded(min(latency, BACKOFF_CAP))
             return 0.0
         self._failures += 1
         if not isinstance(answer, NotSent):

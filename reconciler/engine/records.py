@@ -67,7 +67,7 @@ def row_of_stranger(
     run: Run, like: Recorded, remote: Remote, op: str, *, declared: Json | None
 ) -> Recorded:
     """A workload of ours that this state does not know: it may be older than the world."""
-    at = run.server_time()
+    at = run.latest_server_time()
     found = row_of_found(remote, op, redactor=run.redactor, declared=declared, at=at)
     return replace(
         found,

@@ -14,7 +14,7 @@ from reconciler.core.retry import Tries
 from reconciler.engine.dispatcher import Dispatcher, HaltedError, Retry
 from reconciler.engine.wait import is_fresh
 from reconciler.errors import UnreachableError
-from reconciler.ports import Clock, WorkloadApi
+from reconciler.ports import WorkloadApi
 
 OnReadRetry = Callable[[Recorded, Retry], None]
 """Is told which record could not be read yet."""
@@ -46,7 +46,6 @@ async def refresh(
     *,
     api: WorkloadApi,
     dispatcher: Dispatcher,
-    clock: Clock,
     on_retry: OnReadRetry | None = None,
     keep: Keep = lambda _, remote: remote,
 ) -> dict[str, Live]:
@@ -61,9 +60,10 @@ async def refresh(
 
     async def read(id_: str, row: Recorded) -> Live:
         tell = partial(on_retry, row) if on_retry else None
+        asked_at = dispatcher.server.earliest()
         with unless_ended():
             answer = await dispatcher.send(Method.GET, partial(_read, api, id_), tell)
-        said = _conclude(answer, row, _server_time(answer, clock))
+        said = _conclude(answer, row, _said_at(answer, asked_at))
         return keep(row, said) if isinstance(said, Remote) else said
 
     async def read_on() -> None:
@@ -98,8 +98,8 @@ def unless_ended() -> Iterator[None]:
         ) from None
 
 
-def _server_time(answer: Answer, clock: Clock) -> datetime:
-    return datetime.fromisoformat(answer.date) if answer.date else clock.now()
+def _said_at(answer: Answer, asked_at: datetime) -> datetime:
+    return datetime.fromisoformat(answer.date) if answer.date else asked_at
 
 
 def _conclude(answer: Answer, row: Recorded, now: datetime) -> Live:

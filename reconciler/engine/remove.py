@@ -67,9 +67,11 @@ class Removal:
 
     async def _verify(self) -> Outcome | None:
         """Read by id first: a delete must hit the workload that we made and nothing else."""
+        # What is heard late was true when it was said, and not after: the process may have stood.
+        asked_at = self._run.server_time()
         answer = await self._work.read(self._row.id or "")
         match answer:
-            case NotFound(trusted=True) if not self._resumed and self._is_fresh():
+            case NotFound(trusted=True) if not self._resumed and is_fresh(asked_at, self._row):
                 return self._fail("was accepted just now and is not visible yet", "run apply again")
             case NotFound(trusted=True):
                 return await self._gone()
@@ -77,7 +79,7 @@ class Removal:
                 return await self._gone()
             case Accepted(remote=remote):
                 if remote.seen is not Seen.DELETING and remote.deleted_at is None:
-                    self._alive_at = self._run.server_time()
+                    self._alive_at = asked_at
                 return self._recognise(remote)
             case _:
                 return self._fail(f"cannot be read before its deletion: {_words(answer)}")
@@ -93,9 +95,6 @@ class Removal:
     def _is_taken_over(self, marker: Marker) -> bool:
         """Whether it is the very mark of another state with which a person adopted it."""
         return marker.lineage != self._run.lineage and str(marker) == self._row.marker
-
-    def _is_fresh(self) -> bool:
-        return is_fresh(self._run.server_time(), self._row)
 
     async def _attempt(self, _: Tries) -> Answer:
         if self._row.own is not Own.DELETING:

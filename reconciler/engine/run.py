@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 import uuid
 from collections.abc import Awaitable, Callable
@@ -81,8 +82,12 @@ class Run:
         return self.clock.now().isoformat(timespec="milliseconds")
 
     def server_time(self) -> datetime:
-        """Now, by the server's clock as far as its answers have told it."""
-        return self.dispatcher.server.now()
+        """Now by the server's clock, at least: what is over by this is over."""
+        return self.dispatcher.server.earliest()
+
+    def latest_server_time(self) -> datetime:
+        """Now by the server's clock, at most: what was sent by now was sent before this."""
+        return self.dispatcher.server.latest()
 
     def mint_op(self) -> str:
         """A new operation id, from the injected clock."""
@@ -136,7 +141,14 @@ class Work:
 
     async def commit(self, row: Recorded) -> None:
         """Make a record durable, and remember it as `durable`; raises StateError."""
-        await self.run.journal.commit(row)
+        try:
+            await self.run.journal.commit(row)
+        except asyncio.CancelledError:
+            # Let go while it was written, which goes on: what is told must fit what is recorded.
+            await self.run.journal.settle()
+            if row.op not in self.run.journal.unsaved:
+                self.durable = row
+            raise
         self.durable = row
         if row.own is Own.GONE:
             self.run.known.pop(row.op, None)

@@ -53,6 +53,7 @@ async def wait_until_synced(work: Work, row: Recorded, done: Done) -> Outcome:
 
 
 async def _look(work: Work, row: Recorded, done: Done) -> tuple[Outcome | None, Recorded]:
+    asked_at = work.run.server_time()
     answer = await work.read(row.id or "")
     match answer:
         case Accepted(remote=remote):
@@ -66,7 +67,7 @@ async def _look(work: Work, row: Recorded, done: Done) -> tuple[Outcome | None, 
                 message = f"the cluster refused it: {words}"
                 return Failed(id=row.id, message=message, cause=Cause.CLUSTER), row
             return None, row
-        case NotFound(trusted=True) if is_fresh(work.run.server_time(), row):
+        case NotFound(trusted=True) if is_fresh(asked_at, row):
             return None, row
         case _:
             words = answer.message or type(answer).__name__

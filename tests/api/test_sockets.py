@@ -39,6 +39,30 @@ def test_an_honest_server_is_understood() -> None:
     assert against(says(packed), post) == Accepted(remote=remote())
 
 
+def test_a_create_can_be_put_right_until_its_first_byte_leaves() -> None:
+    """Tokens and connections take their time: what is written down is compared after them."""
+    heard: asyncio.Queue[bytes] = asyncio.Queue()
+    asked: list[int] = []
+
+    async def listen(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
+        heard.put_nowait(await reader.read(1))
+
+    async def call_off() -> None:
+        asked.append(len(asked))
+        if len(asked) == 2:
+            raise KeyError("called off")
+
+    async def main() -> bytes:
+        async with listening(listen) as port:
+            async with HttpWorkloadApi(settings(port)) as api:
+                with pytest.raises(KeyError):
+                    await api.create(BODY, call_off)
+            return await heard.get()
+
+    assert asyncio.run(asyncio.wait_for(main(), 10.0)) == b""
+    assert asked == [0, 1]
+
+
 @pytest.mark.parametrize(
     "server",
     [

@@ -687,6 +687,21 @@ def test_a_ghost_is_outlived_by_the_workload_that_has_its_name() -> None:
     assert late == dataclasses.replace(early, outlived=(GHOST,))
 
 
+@pytest.mark.parametrize(
+    "gone", [{"seen": Seen.DELETED}, {"deleted_at": NOW, "seen": Seen.UNKNOWN}]
+)
+def test_the_body_of_a_deleted_workload_does_not_have_its_name(gone: dict[str, Any]) -> None:
+    """The older create may have come true after that deletion: its record stays."""
+    remote = dataclasses.replace(make_remote(ROW), **gone)
+    for lifecycle in (Lifecycle(on_missing=OnMissing.HOLD), Lifecycle()):
+        row = dataclasses.replace(ROW, lifecycle=lifecycle)
+        wanted = dataclasses.replace(WANTED, lifecycle=lifecycle)
+        later = SENT + timedelta(seconds=363)
+        for desired in ([wanted], []):
+            (action,) = plan_for(desired, [GHOST, row], {str(row.id): remote}, now=later).actions
+            assert getattr(action, "outlived", ()) == ()
+
+
 def test_what_is_to_be_forgotten_waits_for_its_ghosts() -> None:
     """Forgotten first, it would be found by the look for the ghost, and recorded once more."""
     row = dataclasses.replace(ROW, lifecycle=Lifecycle(on_remove=OnRemove.FORGET))

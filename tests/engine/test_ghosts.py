@@ -53,7 +53,7 @@ def test_a_create_that_never_comes_true_is_buried_when_its_time_is_over() -> Non
     world.apply(wish("a"), wish("z"))
     world.apply(wish("z"))
     haunted = world.state()
-    world.timeline.skip(363.0)
+    world.timeline.skip(364.0)
 
     ran = world.apply(wish("z"))
 

@@ -8,14 +8,17 @@ import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from reconciler.core.model import Header, Own, Recorded, Target
 from reconciler.engine.journal import Journal, writing_thread
+from reconciler.engine.run import Work
 from reconciler.errors import StateError
 from reconciler.state.memory import MemoryStore
-from tests.timing import run
+from tests.timing import EPOCH, run
 from tests.worlds import Disk, wish
 
 HEADER = Header(lineage="l", serial=0, target=Target(url="https://x.example", stack="s"))
@@ -70,6 +73,34 @@ def test_the_last_word_on_an_operation_is_written() -> None:
     run(main())
 
     assert [(row.op, row.own) for row in disk.read()] == [("a", Own.ACCEPTED)]
+
+
+def test_who_is_let_go_during_a_write_knows_what_it_wrote() -> None:
+    """The write goes on, so what is told of the workload must fit it."""
+    disk, begun, free = Disk(MemoryStore(HEADER)), threading.Event(), threading.Event()
+
+    def wait() -> None:
+        begun.set()
+        free.wait(5.0)
+
+    disk.on_write = wait
+
+    async def main() -> Recorded | None:
+        with ThreadPoolExecutor(max_workers=1) as executor:
+            shared: Any = SimpleNamespace(
+                journal=Journal(disk, executor), known={}, server_time=lambda: EPOCH
+            )
+            work = Work(shared, wish("a").address, "create", None)
+            task = asyncio.create_task(work.commit(_row("a")))
+            await asyncio.get_running_loop().run_in_executor(None, begun.wait, 5.0)
+            task.cancel()
+            await asyncio.sleep(0)
+            free.set()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            return work.durable
+
+    assert asyncio.run(main()) == disk.read()[0] == _row("a")
 
 
 def test_a_thread_writes_while_the_loop_goes_on() -> None:

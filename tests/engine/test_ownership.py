@@ -180,7 +180,7 @@ def test_what_is_missing_and_unwanted_is_looked_up_before_it_is_forgotten() -> N
     ]
     assert deleted.summary == {"deleted": 1}
     assert (world.live(), world.state()) == (["b"], ["a HAUNTED Deleted", "b ACCEPTED Synced"])
-    world.timeline.skip(363.0)
+    world.timeline.skip(364.0)
     assert world.apply(wish("b")).told == ["done: resolve 4501/a: nothing of it is left"]
     assert world.state() == ["b ACCEPTED Synced"]
 
@@ -194,7 +194,7 @@ def test_a_second_life_of_the_same_operation_is_known_again() -> None:
 
     for _ in range(3):
         world.apply(wish("b"))
-        world.timeline.skip(363.0)
+        world.timeline.skip(364.0)
 
     assert (world.live(), world.state()) == (["b"], ["b ACCEPTED Synced"])
 

@@ -156,7 +156,7 @@ def test_a_doubt_is_not_dropped_while_the_request_could_still_arrive() -> None:
 
     early = world.apply(wish("z"))
     left = world.row("a")
-    world.timeline.skip(363.0)
+    world.timeline.skip(364.0)
     late = world.apply(wish("z"))
 
     assert (early.summary, early.exit_code) == ({"in_doubt": 1}, 8)

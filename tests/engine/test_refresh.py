@@ -70,7 +70,6 @@ def _read_back(count: int) -> tuple[Library, list[Recorded], dict[str, Live]]:
             rows,
             api=api,
             dispatcher=dispatcher,
-            clock=clock,
             keep=lambda _, remote: replace(remote, raw_manifest={}),
         )
         dispatcher.close()

@@ -67,7 +67,7 @@ def test_a_seed_is_one_history_byte_for_byte() -> None:
 
 def test_a_death_replays_the_same_history_up_to_its_step() -> None:
     """What a killed run had sent is the beginning of what it sends when it lives."""
-    whole, cut = open_history(1, Options(workloads=5)), open_history(1, Options(workloads=5))
+    whole, cut = open_history(5, Options(workloads=5)), open_history(5, Options(workloads=5))
     steps = whole.play(VICTIM).steps
     cut.play(VICTIM, steps // 2)
 
