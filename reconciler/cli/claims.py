@@ -17,6 +17,7 @@ from reconciler.cli.options import (
     output_options,
     settings_from,
 )
+from reconciler.cli.params import PROJECT_ID
 from reconciler.cli.state import asker, conclude, dry_run_option, yes_option
 
 if TYPE_CHECKING:
@@ -32,7 +33,12 @@ T = TypeVar("T")
 @click.command(short_help="Record workloads that the state does not know.")
 @click.argument("address", required=False)
 @click.option("--id", "workload_id", metavar="ID", help="Which workload ADDRESS is.")
-@click.option("--project", metavar="ID", help="All that the server lists in this project.")
+@click.option(
+    "--project",
+    type=PROJECT_ID,
+    metavar="ID",
+    help="All that the server lists in this project.",
+)
 @click.option(
     "--match",
     "patterns",
@@ -108,8 +114,6 @@ def _check_adopt(address: str | None, workload_id: str | None, options: dict[str
             raise click.UsageError("give ADDRESS and --id ID, or --project ID")
         if options["patterns"] or options["undeclared"]:
             raise click.UsageError("--match and --undeclared are for --project ID")
-    elif not options["project"].strip():
-        raise click.UsageError("--project needs the id of a project")
     elif address is not None or workload_id is not None:
         raise click.UsageError("--project ID takes no ADDRESS and no --id; it has --match GLOB")
     _check_terminal(options)
@@ -238,6 +242,7 @@ def _recheck(address: str, options: dict[str, Any]) -> int:
 @click.option(
     "--project",
     "projects",
+    type=PROJECT_ID,
     multiple=True,
     metavar="ID",
     help="Look in this project too, repeatable.  [default: those that the specs name]",

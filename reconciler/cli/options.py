@@ -11,7 +11,7 @@ import click
 from click.core import ParameterSource
 
 from reconciler.cli.complete import complete_recorded
-from reconciler.cli.params import DURATION, OutputType
+from reconciler.cli.params import DURATION, PROJECT_ID, OutputType
 
 if TYPE_CHECKING:
     from reconciler.app.planning import PlanRequest
@@ -149,7 +149,7 @@ _PLAN: tuple[Callable[[Any], Any], ...] = (
         metavar="PATTERN",
         help="Not addresses like this, repeatable.",
     ),
-    click.option("--project", metavar="ID", help="Only this project."),
+    click.option("--project", type=PROJECT_ID, metavar="ID", help="Only this project."),
     click.option("--no-refresh", is_flag=True, help="Believe the state; read nothing back."),
     click.option("--no-delete", is_flag=True, help="Hold every delete and replace."),
     click.option("--no-create", is_flag=True, help="Hold every create and replace."),

@@ -31,6 +31,21 @@ class Duration(click.ParamType[float]):
         return sum(float(number) * _UNITS[unit] for number, unit in parts)
 
 
+class ProjectId(click.ParamType[str]):
+    """The id of a project, such as `4501`."""
+
+    name = "id"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Read it; click's usage error for what no project can have as its id."""
+        from reconciler.core.model import is_project_id
+
+        if not is_project_id(str(value)):
+            message = f"{value!r} is not the id of a project: letters, digits, '.', '_' and '-'"
+            self.fail(message, param, ctx)
+        return str(value)
+
+
 @dataclass(frozen=True, slots=True)
 class Output:
     """A format, and the file it goes to; standard output where there is none."""
@@ -66,3 +81,4 @@ class OutputType(click.ParamType[Output]):
 
 
 DURATION = Duration()
+PROJECT_ID = ProjectId()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -10,6 +11,16 @@ from typing import Any
 from reconciler.errors import Where
 
 Json = Mapping[str, Any]
+
+# What the server's list can be asked for without a meaning of its own; names of 253 characters
+# are those of Kubernetes objects, which a workload that was adopted may have.
+_PROJECT_ID = re.compile(r"[A-Za-z0-9._-]{1,63}")
+_NAME = re.compile(r"[A-Za-z0-9._-]{1,253}")
+
+
+def is_project_id(text: str) -> bool:
+    """Whether a text can be the id of a project, as `schemas/overlay.json` has it for specs."""
+    return _PROJECT_ID.fullmatch(text) is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
@@ -26,7 +37,7 @@ class Address:
     def parse(cls, text: str) -> Address:
         """Read `<projectId>/<name>`; raises ValueError for anything else."""
         project, slash, name = text.partition("/")
-        if not (project and slash and name) or "/" in name:
+        if not (slash and is_project_id(project) and _NAME.fullmatch(name)):
             raise ValueError(f"{text!r} is not an address of the form <projectId>/<name>")
         return cls(project=project, name=name)
 

@@ -46,7 +46,9 @@ def test_an_address_is_read_as_it_is_written(project: str, name: str) -> None:
     assert Address.parse(str(address)) == address
 
 
-@pytest.mark.parametrize("text", ["", "/", "a", "a/", "/a", "a/b/c"])
+@pytest.mark.parametrize(
+    "text", ["", "/", "a", "a/", "/a", "a/b/c", "1\n/a", "1/a\n", "1,name==x/a", "1/\u0664"]
+)
 def test_what_is_no_address_is_refused(text: str) -> None:
     """An address has two parts, and both say something."""
     with pytest.raises(ValueError, match=r"is not an address of the form <projectId>/<name>"):
