@@ -157,6 +157,8 @@ class Inspection:
 
     path: str
     format: int
+    # Empty where the header is damaged.
+    lineage: str
     records: int
     in_doubt: int
     runs: int

@@ -24,6 +24,7 @@ GITLAB_ENTRY = ".gitlab-ci.yml"
 INCLUDE = f"include:\n  - local: {GITLAB_FILE}\n"
 IGNORE = "# The state is not source code.\n*\n"
 
+_COMMIT = re.compile(r"[0-9a-f]{40}")
 _PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_./-]*")
 # What one or the other version of YAML takes for something else than text.
 _NO_TEXT = {"true", "false", "null", "yes", "no", "on", "off", "y", "n"}
@@ -52,9 +53,10 @@ class Source:
             direct = json.loads(noted or "{}")
         except (metadata.PackageNotFoundError, ValueError):
             return cls()
-        commit = direct.get("vcs_info", {}).get("commit_id", "")
+        commit = str(direct.get("vcs_info", {}).get("commit_id", ""))
         is_fetchable = str(direct.get("url", "")).startswith("https://")
-        return cls(url=direct["url"], commit=commit) if commit and is_fetchable else cls()
+        is_commit = _COMMIT.fullmatch(commit)
+        return cls(url=direct["url"], commit=commit) if is_commit and is_fetchable else cls()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

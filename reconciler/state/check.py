@@ -26,6 +26,7 @@ class _Found:
     """What one file holds, and what speaks against it."""
 
     format: int = 0
+    lineage: str = ""
     flaws: list[Flaw] = field(default_factory=list)
     rows: list[Recorded] = field(default_factory=list)
     runs: int = 0
@@ -40,6 +41,7 @@ def inspect_state(path: Path) -> Inspection:
     return Inspection(
         path=str(path),
         format=found.format,
+        lineage=found.lineage,
         records=len(alive),
         in_doubt=sum(is_in_doubt(row) for row in alive),
         runs=found.runs,
@@ -90,7 +92,7 @@ def _look(path: Path, way_out: Callable[[], str]) -> _Found:
 
 def _read(conn: sqlite3.Connection, path: Path, found: _Found, way_out: Callable[[], str]) -> None:
     try:
-        database.read_meta(conn, path)
+        found.lineage = database.read_meta(conn, path)["lineage"]
     except StateError as error:
         found.flaws.append(Flaw(message=error.message, hint=way_out()))
     for values in conn.execute(f"{SELECT} ORDER BY op"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Iterator, Mapping
 from itertools import count
 from pathlib import Path
@@ -38,5 +39,23 @@ def new_runner(tmp_path: Path) -> NewRunner:
         folder = tmp_path / f"runner-{next(numbers)}"
         folder.mkdir()
         return Runner(folder=folder, variables=variables)
+
+    return make
+
+
+@pytest.fixture
+def remote(tmp_path: Path) -> Path:
+    """The repository that outlives every machine."""
+    folder = tmp_path / "remote.git"
+    subprocess.run(["git", "init", "--quiet", "--bare", str(folder)], check=True)
+    return folder
+
+
+@pytest.fixture
+def machine(new_runner: NewRunner, remote: Path, control_plane: Mapping[str, str]) -> NewRunner:
+    """Machines that know the repository and the control plane."""
+
+    def make(**variables: str) -> Runner:
+        return new_runner(**{"STATE_REMOTE": str(remote), **control_plane, **variables})
 
     return make

@@ -88,15 +88,40 @@ def test_an_apply_is_never_cancelled_by_another() -> None:
         assert load(path)["concurrency"] == {
             "group": "reconciler-state",
             "cancel-in-progress": False,
+            # Of several that wait, GitHub would otherwise cancel all but the newest.
+            "queue": "max",
         }
 
 
+def lock_age() -> int:
+    """The seconds after which a lock on the state's branch may be taken."""
+    script = (ROOT / "ci" / "state-branch.sh").read_text(encoding="utf-8")
+    (age,) = set(re.findall(r"STATE_LOCK_AGE:-(\d+)", script))
+    return int(age)
+
+
+def test_the_state_is_where_no_commit_reaches() -> None:
+    """Outside of the checkout, as the tool that GitLab's jobs install there."""
+    assert load_action()["inputs"]["state"]["default"].startswith("${{ runner.temp }}/")
+    variables = load(GITLAB)[".reconciler"]["variables"]
+    for name in ("STATE", "TOOL"):
+        assert variables[name].startswith("${CI_PROJECT_DIR}.reconciler/")
+
+
+def test_only_an_apply_takes_the_lock() -> None:
+    """A plan would keep it: nothing stores after it."""
+    plan, apply = (load(GITLAB)[f"reconciler:{name}"]["script"][0] for name in ("plan", "apply"))
+    assert plan == 'bash "$TOOL/ci/state-branch.sh" read "$STATE"'
+    assert apply == 'bash "$TOOL/ci/state-branch.sh" fetch "$STATE"'
+
+
 def test_an_apply_has_time_to_end_and_to_store() -> None:
-    """The job's limit is beyond the program's own deadline and its wait for the lock."""
+    """The job's limit is beyond the program's own deadline and its wait for both locks."""
     for path in SHOWN:
         for job in jobs(path).values():
             if any(step["with"]["command"] == "apply" for step in uses_of(job)):
-                assert job["timeout-minutes"] >= 30 + 10 + 5
+                assert job["timeout-minutes"] >= 30 + 10 + 10 + 5
+                assert job["timeout-minutes"] * 60 < lock_age()
 
 
 @pytest.mark.parametrize("path", SHOWN, ids=lambda path: path.name)
@@ -157,7 +182,8 @@ def test_gitlab_leaves_time_to_store() -> None:
     )
     assert apply["timeout"] == "1h"
     assert script + after < 60
-    assert script > 30 + 10
+    assert lock_age() > 60 * 60
+    assert script > 30 + 10 + 10
 
 
 def test_gitlab_shows_its_widgets() -> None:

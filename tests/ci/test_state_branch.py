@@ -3,72 +3,26 @@
 from __future__ import annotations
 
 import json
-import subprocess
-from collections.abc import Mapping
+import os
+import shutil
 from pathlib import Path
 
 import pytest
 
 from tests.ci.conftest import NewRunner
 from tests.ci.gitserver import serve_git
-from tests.ci.tools import ROOT, STATE, Runner
-
-SCRIPT = ROOT / "ci" / "state-branch.sh"
-
-
-@pytest.fixture
-def remote(tmp_path: Path) -> Path:
-    """The repository that outlives every machine."""
-    folder = tmp_path / "remote.git"
-    subprocess.run(["git", "init", "--quiet", "--bare", str(folder)], check=True)
-    return folder
-
-
-@pytest.fixture
-def machine(new_runner: NewRunner, remote: Path, control_plane: Mapping[str, str]) -> NewRunner:
-    """Machines that know the repository and the control plane."""
-
-    def make(**variables: str) -> Runner:
-        return new_runner(**{"STATE_REMOTE": str(remote), **control_plane, **variables})
-
-    return make
-
-
-def branch(runner: Runner, verb: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    """Run the script as a step does."""
-    return runner.run("bash", SCRIPT, verb, STATE, **variables)
-
-
-def apply(runner: Runner, *words: str) -> int:
-    """Apply what the runner has, and tell how that ended."""
-    words = ("apply", ".", "--yes", "--state", STATE, "--stack", "ci", *words)
-    return runner.run("reconciler", *words).returncode
-
-
-def recorded(runner: Runner) -> list[str]:
-    """The addresses that a runner's state knows."""
-    done = runner.run("reconciler", "state", "list", "--state", STATE, "-o", "json")
-    assert done.returncode == 0, done.stderr
-    return sorted(row["address"] for row in json.loads(done.stdout))
-
-
-def commits(remote: Path) -> int:
-    """How often a state was stored."""
-    done = subprocess.run(
-        ["git", f"--git-dir={remote}", "rev-list", "--count", "reconciler-state"],
-        capture_output=True,
-        check=False,
-        text=True,
-    )
-    return int(done.stdout) if done.returncode == 0 else 0
-
-
-def first_run(runner: Runner, name: str) -> None:
-    """The very first apply, which makes the state and stores it."""
-    runner.write_spec(name)
-    assert branch(runner, "fetch").returncode == 0
-    assert apply(runner, "--init") == 0
-    assert branch(runner, "store").returncode == 0
+from tests.ci.statebranch import (
+    EMPTY_TREE,
+    SCRIPT,
+    apply,
+    branch,
+    commits,
+    first_run,
+    git,
+    lock_of,
+    recorded,
+)
+from tests.ci.tools import STATE, job_environment
 
 
 def test_a_first_run_finds_no_branch_and_stores_one(machine: NewRunner, remote: Path) -> None:
@@ -121,11 +75,87 @@ def test_a_failed_apply_is_stored_as_well(machine: NewRunner, remote: Path) -> N
     assert commits(remote) == 1
 
 
+def test_a_second_run_waits_for_the_first(machine: NewRunner, remote: Path) -> None:
+    """The lock is there from fetch to store; who does not get it in time ends with 6."""
+    first_run(machine(), "waits")
+    one, other = (
+        machine(GITHUB_RUN_ID="7", GITHUB_SERVER_URL="s", GITHUB_REPOSITORY="o/r"),
+        machine(),
+    )
+    assert branch(one, "fetch").returncode == 0
+    refused = branch(other, "fetch")
+    assert refused.returncode == 6
+    assert refused.stderr.splitlines()[-1].startswith(
+        "error: the state on the branch reconciler-state is locked by run s/o/r/actions/runs/7, "
+    )
+    assert not (other.folder / STATE).exists()
+    assert branch(one, "store").returncode == 0
+    assert branch(other, "fetch").returncode == 0
+    assert commits(remote) == 1
+
+
+def test_a_plan_neither_waits_nor_makes_others_wait(machine: NewRunner, remote: Path) -> None:
+    """It reads the newest stored state, with a token that may not write."""
+    first_run(machine(), "planned")
+    assert branch(machine(), "fetch").returncode == 0
+    held = lock_of(remote)
+    reader = machine()
+    assert branch(reader, "read").returncode == 0
+    assert recorded(reader) == ["1/planned"]
+    assert held
+    assert lock_of(remote) == held
+
+
+def test_every_end_of_a_run_frees_the_lock(machine: NewRunner, remote: Path) -> None:
+    """With a state that changed, with one that did not, without any, and where a fetch failed."""
+    runner = machine()
+    assert branch(runner, "fetch").returncode == 0
+    assert lock_of(remote)
+    assert branch(runner, "store").stderr == (
+        "there was no state, and there is none: nothing to store\n"
+    )
+    assert lock_of(remote) == ""
+    first_run(runner, "ends")
+    assert lock_of(remote) == ""
+    assert branch(runner, "fetch").returncode == 0
+    assert lock_of(remote)
+    assert branch(runner, "store").stderr == "the state did not change: nothing to store\n"
+    assert lock_of(remote) == ""
+    empty = git(remote, "commit-tree", EMPTY_TREE)
+    git(remote, "update-ref", "refs/heads/reconciler-state", empty)
+    failed = branch(machine(), "fetch")
+    assert failed.returncode == 1
+    assert failed.stderr.endswith("the branch reconciler-state holds no state.db\n")
+    assert lock_of(remote) == ""
+
+
+def test_a_lock_that_was_left_behind_is_taken(machine: NewRunner, remote: Path) -> None:
+    """A machine that died holds nobody up for ever; should it live, it stores nothing any more."""
+    first_run(machine(), "base")
+    late, taker = machine(), machine(STATE_LOCK_AGE="-1")
+    late.write_spec("base")
+    late.write_spec("late")
+    assert branch(late, "fetch").returncode == 0
+    taken = branch(taker, "fetch")
+    assert "taking the lock that was left behind: a run on " in taken.stderr
+    assert apply(late) == 0
+    refused = branch(late, "store", GITHUB_ACTIONS="true")
+    assert refused.returncode == 3
+    assert refused.stderr.splitlines()[-1].startswith(
+        "::error title=reconciler state::another run took the lock meanwhile"
+    )
+    assert (
+        f"  reconciler state recover --project 1 --state {late.folder / STATE}\n" in refused.stderr
+    )
+    assert branch(taker, "store").returncode == 0
+    assert commits(remote) == 1
+
+
 def test_a_store_that_was_overtaken_is_refused(machine: NewRunner, remote: Path) -> None:
     """Of two runs on one copy the second overwrites nothing: it fails and keeps its state."""
     first_run(machine(), "base")
-    one, other = machine(), machine()
-    for runner, name in ((one, "winner"), (other, "loser")):
+    one, other = machine(STATE_LOCK_AGE="-1"), machine()
+    for runner, name in ((other, "loser"), (one, "winner")):
         runner.write_spec("base")
         runner.write_spec(name)
         assert branch(runner, "fetch").returncode == 0
@@ -137,6 +167,7 @@ def test_a_store_that_was_overtaken_is_refused(machine: NewRunner, remote: Path)
     assert lost.stderr.splitlines()[-1].startswith(
         "::error title=reconciler state::another run stored its state meanwhile"
     )
+    assert lock_of(remote) == ""
     shown = other.run("reconciler", "state", "list", "--state", kept, "-o", "json")
     assert {row["address"] for row in json.loads(shown.stdout)} == {
         "1/base",
@@ -155,8 +186,8 @@ def test_a_store_that_was_overtaken_is_refused(machine: NewRunner, remote: Path)
 
 def test_two_first_runs_make_one_branch(machine: NewRunner, remote: Path) -> None:
     """A branch that appeared since the fetch is not overwritten either."""
-    one, other = machine(), machine()
-    for runner, name in ((one, "early"), (other, "late")):
+    one, other = machine(STATE_LOCK_AGE="-1"), machine()
+    for runner, name in ((other, "late"), (one, "early")):
         runner.write_spec(name)
         assert branch(runner, "fetch").returncode == 0
         assert apply(runner, "--init") == 0
@@ -164,6 +195,58 @@ def test_two_first_runs_make_one_branch(machine: NewRunner, remote: Path) -> Non
     assert branch(other, "store").returncode == 3
     assert (other.folder / f"{STATE}.unstored").exists()
     assert commits(remote) == 1
+
+
+def test_a_push_whose_answer_was_lost_counts(
+    machine: NewRunner, remote: Path, tmp_path: Path
+) -> None:
+    """Git fails although the repository did it: it is asked, and nothing is done twice."""
+    program = tmp_path / "bin" / "git"
+    program.parent.mkdir()
+    program.write_text(
+        f'#!/bin/sh\n{shutil.which("git")} "$@" || exit\n'
+        'case " $* " in *" push "*) exit 1 ;; esac\n',
+        encoding="utf-8",
+    )
+    program.chmod(0o755)
+    runner = machine()
+    path = f"{program.parent}{os.pathsep}{job_environment()['PATH']}"
+    runner.write_spec("unanswered")
+    assert branch(runner, "fetch", PATH=path).returncode == 0
+    assert lock_of(remote)
+    assert apply(runner, "--init") == 0
+    assert branch(runner, "store", PATH=path).returncode == 0
+    assert lock_of(remote) == ""
+    assert commits(remote) == 1
+
+
+def test_a_store_that_failed_can_be_repeated(machine: NewRunner, remote: Path) -> None:
+    """What follows a job tries once more: the lock that the first try freed is taken again."""
+    runner = machine()
+    runner.write_spec("repeated")
+    assert branch(runner, "fetch").returncode == 0
+    assert apply(runner, "--init") == 0
+    hook = remote / "hooks" / "pre-receive"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text("#!/bin/sh\n! grep -q 'heads/reconciler-state$'\n", encoding="utf-8")
+    hook.chmod(0o755)
+    assert branch(runner, "store").returncode == 1
+    assert lock_of(remote) == ""
+    hook.unlink()
+    assert branch(runner, "store").returncode == 0
+    assert commits(remote) == 1
+
+
+def test_a_lock_that_may_not_be_written_is_an_error(machine: NewRunner, remote: Path) -> None:
+    """Without it nothing would keep two runs apart; the repository's own words say why."""
+    hook = remote / "hooks" / "pre-receive"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text("#!/bin/sh\necho protected >&2\nexit 1\n", encoding="utf-8")
+    hook.chmod(0o755)
+    refused = branch(machine(), "fetch")
+    assert refused.returncode == 1
+    assert "remote: protected" in refused.stderr
+    assert refused.stderr.endswith("must be able to push the branch reconciler-state-lock\n")
 
 
 def test_storing_twice_stores_once(machine: NewRunner, remote: Path) -> None:
@@ -192,6 +275,7 @@ def test_a_second_fetch_keeps_what_is_there(machine: NewRunner, remote: Path) ->
     assert again.returncode == 0
     assert again.stderr == "the state that was fetched before is still the newest\n"
     assert recorded(runner) == ["1/stays"]
+    assert branch(runner, "store").returncode == 0
     other = machine()
     assert branch(other, "fetch").returncode == 0
     other.write_spec("stays")
@@ -231,14 +315,20 @@ def test_a_repository_that_refuses_the_push_keeps_the_state(
     refused = branch(runner, "store")
     assert refused.returncode == 1
     assert refused.stderr.count("remote: protected") == 3
+    assert "the lock of the branch reconciler-state could not be freed" in refused.stderr
     assert (runner.folder / f"{STATE}.unstored").exists()
 
 
-def test_the_token_reaches_nothing_but_git(machine: NewRunner, remote: Path) -> None:
+def test_the_token_reaches_nothing_but_git(
+    machine: NewRunner, remote: Path, tmp_path: Path
+) -> None:
     """Over HTTP the token is given when it is asked for; no process or file shows it."""
     token = "token-of-this-job"
+    trace = tmp_path / "trace"
+    # Git's own list of every process that it starts, with its arguments.
+    (tmp_path / ".gitconfig").write_text(f"[trace2]\n\tnormalTarget = {trace}\n", encoding="utf-8")
     with serve_git(remote, user="x-access-token", password=token) as address:
-        runner = machine(STATE_REMOTE=address, STATE_TOKEN=token, GIT_TRACE="1")
+        runner = machine(STATE_REMOTE=address, STATE_TOKEN=token, HOME=str(tmp_path))
         runner.write_spec("over-http")
         fetched = branch(runner, "fetch")
         assert fetched.returncode == 0, fetched.stderr
@@ -249,8 +339,9 @@ def test_the_token_reaches_nothing_but_git(machine: NewRunner, remote: Path) -> 
     assert wrong.returncode == 1
     assert "cannot be read" in wrong.stderr
     assert commits(remote) == 1
-    # The trace names every process with its arguments.
-    assert token not in fetched.stderr + stored.stderr
+    shown = fetched.stderr + stored.stderr + trace.read_text(encoding="utf-8")
+    assert "credential" in shown
+    assert token not in shown
     files = [path for path in runner.folder.rglob("*") if path.is_file()]
     assert [path for path in files if token.encode() in path.read_bytes()] == []
 
@@ -271,4 +362,4 @@ def test_a_wrong_call_is_refused(machine: NewRunner, words: list[str]) -> None:
     """Both words are needed."""
     done = machine().run("bash", SCRIPT, *words)
     assert done.returncode == 64
-    assert done.stderr == "error: use: state-branch.sh fetch|store STATE\n"
+    assert done.stderr == "error: use: state-branch.sh fetch|read|store STATE\n"

@@ -15,7 +15,7 @@ STATE = ".reconciler/state.db"
 SPEC = """\
 metadata:
   name: {name}
-  projectId: "1"
+  projectId: "{project}"
 manifest:
   apiVersion: batch/v1
   kind: Job
@@ -46,9 +46,9 @@ class Runner:
             text=True,
         )
 
-    def write_spec(self, name: str, *, image: str = "busybox:1.37") -> None:
+    def write_spec(self, name: str, *, image: str = "busybox:1.37", project: str = "1") -> None:
         """Declare one workload."""
-        text = SPEC.format(name=name, image=image)
+        text = SPEC.format(name=name, image=image, project=project)
         (self.folder / f"{name}.yaml").write_text(text, encoding="utf-8")
 
 
@@ -58,5 +58,6 @@ def job_environment() -> dict[str, str]:
         "PATH": f"{PROGRAMS}{os.pathsep}{os.environ['PATH']}",
         "HOME": "/nonexistent",
         "GIT_CONFIG_NOSYSTEM": "1",
+        "STATE_LOCK_WAIT": "0",
         "STATE_PAUSE": "0",
     }

@@ -158,12 +158,13 @@ def test_the_workflow_fetches_what_is_installed(tmp_path: Path) -> None:
     ("noted", "source"),
     [
         ({"url": SOURCE.url, "vcs_info": {"vcs": "git", "commit_id": COMMIT}}, SOURCE),
+        ({"url": SOURCE.url, "vcs_info": {"vcs": "git", "commit_id": "main"}}, Source()),
         ({"url": "ssh://git@x/y", "vcs_info": {"vcs": "git", "commit_id": COMMIT}}, Source()),
         ({"url": "file:///src", "dir_info": {"editable": True}}, Source()),
         ({"url": "https://x/y.whl", "archive_info": {}}, Source()),
         (None, Source()),
     ],
-    ids=["commit", "ssh", "folder", "wheel", "index"],
+    ids=["commit", "branch", "ssh", "folder", "wheel", "index"],
 )
 def test_the_installer_notes_the_source(
     monkeypatch: pytest.MonkeyPatch, noted: dict[str, Any] | None, source: Source

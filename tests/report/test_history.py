@@ -124,7 +124,9 @@ def test_a_run_is_a_document() -> None:
     }
 
 
-SOUND = Inspection(path="state.db", format=2, records=12, in_doubt=1, runs=3, backups=1)
+SOUND = Inspection(
+    path="state.db", format=2, lineage=LINEAGE, records=12, in_doubt=1, runs=3, backups=1
+)
 FLAWED = dataclasses.replace(
     SOUND, flaws=(Flaw(message="torn", hint="mend it"), Flaw(message="a\tb", hint="x"))
 )
@@ -146,6 +148,7 @@ def test_an_inspection_is_a_document() -> None:
     assert inspection_document(FLAWED) == {
         "path": "state.db",
         "format": 2,
+        "lineage": LINEAGE,
         "records": 12,
         "in_doubt": 1,
         "runs": 3,

@@ -67,9 +67,10 @@ def test_a_sound_state(path: Path) -> None:
             make_recorded(address="1/y", op="y", own=Own.GONE),
         ]
     )
+    lineage = store.header.lineage
     store.close()
     assert inspect_state(path) == Inspection(
-        path=str(path), format=3, records=21, in_doubt=1, runs=1, backups=2
+        path=str(path), format=3, lineage=lineage, records=21, in_doubt=1, runs=1, backups=2
     )
 
 
@@ -84,8 +85,9 @@ def test_a_state_of_an_older_format(tmp_path: Path) -> None:
     """It is looked at as it is."""
     fixture = Path(__file__).parent / "fixtures" / "format-1" / "state.db"
     path = Path(shutil.copy(fixture, tmp_path / "state.db"))
+    lineage = "f83279f4-ceda-4c73-a39c-d8b26206e703"
     assert inspect_state(path) == Inspection(
-        path=str(path), format=1, records=2, in_doubt=0, runs=0, backups=0
+        path=str(path), format=1, lineage=lineage, records=2, in_doubt=0, runs=0, backups=0
     )
 
 
@@ -116,6 +118,7 @@ def test_every_flaw_is_told(path: Path) -> None:
             hint="they harm nothing; the next apply takes them out",
         ),
     ]
+    assert inspect_state(path).lineage == "", "what is not sound is not told"
 
 
 def test_a_damaged_backup_is_no_way_out(path: Path) -> None:
