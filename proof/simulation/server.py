@@ -24,6 +24,7 @@ from proof.simulation.weather import (
 )
 from reconciler.core.answers import (
     Accepted,
+    Acknowledged,
     Ambiguous,
     Answer,
     Conflict,
@@ -230,6 +231,10 @@ class Server:
                 return Refused(status=422, message="refused", date=date)
             case Said.UNSENT:
                 return NotSent(message="connection refused")
+            case Said.MUTE if entry.method == "POST":
+                return Ambiguous(status=202, message=entry.said.value, date=date)
+            case Said.MUTE if isinstance(entry.result, Accepted):
+                return Acknowledged(date=date)
             case Said.PAGE:
                 return NotFound(trusted=False, message="HTTP 404 with a page", date=date)
             case _:

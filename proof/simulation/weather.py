@@ -26,6 +26,7 @@ class Said(StrEnum):
     NO = "refused"
     UNSENT = "not sent"
     PAGE = "an HTML page"
+    MUTE = "a success without a body"
     UNTRUSTED = "a list that is none"
 
 
@@ -62,7 +63,7 @@ CALM = Weather()
 
 _WRITE_FAULTS = (
     *(Said.BUSY, Said.BUSY, Said.BUSY, Said.LOST, Said.LOST, Said.TIMEOUT),
-    *(Said.ERROR, Said.SLOW_DOWN, Said.UNSENT, Said.NO),
+    *(Said.ERROR, Said.SLOW_DOWN, Said.UNSENT, Said.NO, Said.MUTE),
 )
 _MAYBE_DONE = frozenset((Said.BUSY, Said.LOST, Said.TIMEOUT, Said.ERROR))
 _READ_FAULTS = (Said.BUSY, Said.BUSY, Said.LOST, Said.SLOW_DOWN, Said.UNSENT, Said.PAGE)
@@ -100,7 +101,7 @@ def draw_write(rng: Random, weather: Weather) -> Fate:
             return Fate(first, Said.ANSWER, first + rest)
         return Fate(0.0, Said.ANSWER, quick)
     said = rng.choice(_WRITE_FAULTS)
-    done: float | None = None
+    done: float | None = 0.0 if said is Said.MUTE else None
     if said in _MAYBE_DONE and rng.random() < 0.6:
         late = rng.random() < weather.late
         done = _near_the_end(rng, LATEST) if late else 0.0

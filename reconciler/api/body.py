@@ -11,7 +11,7 @@ from typing import Any
 
 MAX_BODY = 8 * 1024 * 1024
 
-_TITLE = re.compile(rb"<title[^>]*>(.{1,200}?)</title>", re.IGNORECASE | re.DOTALL)
+_TITLE = re.compile(rb"<title[^>]*>(.{1,2000}?)</title>", re.IGNORECASE | re.DOTALL)
 _JSON = re.compile(r"application/(json|[a-z0-9.-]+\+json)")
 _SURROGATE_ESCAPE = re.compile(rb"\\u[dD][89a-fA-F]")
 
@@ -19,7 +19,15 @@ Inflate = Callable[[bytes, int], bytes]
 
 
 class BodyError(Exception):
-    """A body that says nothing reliable: too large, badly coded, or no JSON object."""
+    """A body that says nothing reliable: too large, badly coded, or no JSON object.
+
+    `title` is that of a page, as it was sent; `is_empty` says that there was no body at all.
+    """
+
+    def __init__(self, message: str, *, title: str = "", is_empty: bool = False) -> None:
+        super().__init__(message)
+        self.title = title
+        self.is_empty = is_empty
 
 
 async def read_body(chunks: AsyncIterable[bytes], coding: str) -> bytes:
@@ -40,9 +48,12 @@ async def read_body(chunks: AsyncIterable[bytes], coding: str) -> bytes:
 
 def parse_object(body: bytes, content_type: str) -> Mapping[str, Any]:
     """Parse a JSON object; raises BodyError where the body is or calls itself anything else."""
+    if not body:
+        raise BodyError("an empty body", is_empty=True)
     media = content_type.partition(";")[0].strip().lower()
     if not _JSON.fullmatch(media):
-        raise BodyError(f"{media or 'a body without a content type'} instead of JSON{_title(body)}")
+        message = f"{media or 'a body without a content type'} instead of JSON"
+        raise BodyError(message, title=_title(body))
     try:
         data = _DECODER.decode(body.decode(json.detect_encoding(body), "surrogatepass"))
     except (ValueError, RecursionError):
@@ -73,7 +84,7 @@ def _decoder(coding: str) -> tuple[Inflate, Callable[[], bool]]:
 
 def _title(page: bytes) -> str:
     found = _TITLE.search(page[:16_384])
-    return f" ({' '.join(found[1].decode(errors='replace').split())})" if found else ""
+    return " ".join(found[1].decode(errors="replace").split()) if found else ""
 
 
 def _no_constant(name: str) -> float:

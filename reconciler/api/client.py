@@ -37,7 +37,7 @@ from reconciler.api.wire import (
     read_page,
     read_workload,
 )
-from reconciler.core.answers import Accepted, Ambiguous, Answer, Listed, NotSent
+from reconciler.core.answers import Accepted, Acknowledged, Ambiguous, Answer, Listed, NotSent
 from reconciler.core.model import Address, Json, Remote, Seen
 from reconciler.core.redact import blank, find_secrets
 from reconciler.ports import BeforeSend
@@ -176,6 +176,9 @@ class HttpWorkloadApi:
         reply = await self._ask(call, self._exchange.deadline())
         if isinstance(reply, Answer):
             return reply
+        if call.method == "DELETE" and reply.is_empty and 200 <= reply.status < 300:
+            # What is deleted need not be described; of anything else an empty answer says nothing.
+            return Acknowledged(**_silent(reply))
         refusal = judge(reply)
         if refusal is not None:
             return refusal

@@ -20,6 +20,7 @@ from reconciler.core.redact import blank
 from reconciler.ports import BeforeSend
 
 MAX_MESSAGE = 2_000
+MAX_TITLE = 80
 USER_AGENT = f"workload-reconciler/{__version__}"
 
 _MESSAGE_KEYS = ("message", "error_description", "detail", "title", "error")
@@ -52,6 +53,7 @@ class Call:
 class Reply:
     """A complete answer; `data` is None unless the body is a JSON object and says so.
 
+    `is_empty` tells no body at all from one that cannot be read.
     The names of `headers` are in lower case. `message` is the server's own words where it had any,
     bounded, without secrets.
     """
@@ -60,6 +62,7 @@ class Reply:
     headers: Mapping[str, str]
     data: Mapping[str, Any] | None
     message: str
+    is_empty: bool = False
 
 
 class Exchange:
@@ -124,14 +127,17 @@ class Exchange:
         response = await self._transport.handle_async_request(request)
         # Looking into httpx's own headers costs a search for every name.
         headers = dict(response.headers.items())
-        data, fault = await _read(response, headers)
+        read = await _read(response, headers)
+        data = None if isinstance(read, BodyError) else read
         words = _words(response, data)
-        message = hide(words) if words else f"HTTP {response.status_code}: {fault}"
+        if not words:
+            words = f"HTTP {response.status_code}: {_fault(read, hide)}"
         return Reply(
             status=response.status_code,
             headers=headers,
             data=data,
-            message=message[:MAX_MESSAGE],
+            message=hide(words)[:MAX_MESSAGE],
+            is_empty=isinstance(read, BodyError) and read.is_empty,
         )
 
     def _failure(self, error: Exception, hide: Callable[[str], str]) -> NotSent | Ambiguous:
@@ -167,18 +173,29 @@ _parse_url = lru_cache(maxsize=1024)(httpx.URL)
 
 async def _read(
     response: httpx.Response, headers: Mapping[str, str]
-) -> tuple[Mapping[str, Any] | None, str]:
+) -> Mapping[str, Any] | BodyError:
     # The raw stream, not httpx's decoded one: the bound must hold while decoding.
     stream = response.stream
     if not isinstance(stream, httpx.AsyncByteStream):
         raise TypeError("an asynchronous transport answered with a synchronous stream")
     try:
         body = await read_body(stream, headers.get("content-encoding", ""))
-        return parse_object(body, headers.get("content-type", "")), "no message"
+        return parse_object(body, headers.get("content-type", ""))
     except BodyError as error:
-        return None, str(error)
+        return error
     finally:
         await stream.aclose()
+
+
+def _fault(read: Mapping[str, Any] | BodyError, hide: Callable[[str], str]) -> str:
+    """What is wrong with a body that has no words for us; a page is named by its title."""
+    if not isinstance(read, BodyError):
+        return "no message"
+    # Cut only after it was redacted: half of a secret would not be recognised.
+    title = hide(read.title)
+    if len(title) > MAX_TITLE:
+        title = f"{title[:MAX_TITLE]}…"
+    return f"{read} ({title})" if title else str(read)
 
 
 def _words(response: httpx.Response, data: Mapping[str, Any] | None) -> str:

@@ -162,6 +162,7 @@ class ClientSource:
         self._ask = ask
         self._monotonic = monotonic
         self._held: _Held | None = None
+        self._has_had_one = False
         self._refused: Unauthorised | None = None
         self._fetching: asyncio.Task[Bearer | Answer] | None = None
 
@@ -211,19 +212,45 @@ class ClientSource:
             return _not_asked(reply)
         refusal = judge(reply)
         if refusal is not None:
-            return _explain(refusal, reply)
+            return self._explain(refusal, reply)
         return self._keep(reply, asked_at)
 
     def _keep(self, reply: Reply, asked_at: float) -> Bearer | Answer:
         data = reply.data or {}
         token = data.get("accessToken")
         if not isinstance(token, str) or not is_bearer(token):
-            return _no_endpoint(said(reply), "its answer holds no accessToken")
+            return self._no_endpoint(said(reply), "its answer holds no accessToken")
         life = lifetime(data.get("expiresIn"), token, http_date(reply.headers.get("date")))
         self._held = _Held(
             bearer=_bearer(token), due=asked_at + _REFRESH_AT * life, expires=asked_at + life
         )
+        self._has_had_one = True
         return self._held.bearer
+
+    def _explain(self, refusal: Answer, reply: Reply) -> Answer:
+        words = said(reply)
+        match refusal:
+            case Unauthorised():
+                return _not_accepted(words)
+            case Refused(status=status) if status in _BAD_CREDENTIALS:
+                return _not_accepted(words)
+            case Throttled(retry_after=delay) | Unavailable(retry_after=delay):
+                words["message"] = f"no token: {reply.message}"
+                # Not Unavailable, which would leave the workload's own request in doubt.
+                return Throttled(retry_after=delay, **words)
+            case Ambiguous() if reply.status >= 500 or reply.status == 408:
+                words["message"] = f"no token: {reply.message}"
+                return NotSent(**words)
+        return self._no_endpoint(words, reply.message)
+
+    def _no_endpoint(self, words: Said, problem: str) -> NotSent:
+        """Nobody gives tokens here: for good at the first login, for a moment after that.
+
+        A wrong address is told at once. One that has given a token is right, and what stands
+        before it may say anything while it is restarted.
+        """
+        words["message"] = f"{LOGIN_PATH} of this server issues no tokens: {problem}"
+        return NotSent(permanent=not self._has_had_one, **words)
 
 
 def _bearer(token: str) -> Bearer:
@@ -245,28 +272,6 @@ def _not_asked(failure: NotSent | Ambiguous) -> NotSent:
     return NotSent(message=f"no token: {failure.message}", permanent=permanent)
 
 
-def _explain(refusal: Answer, reply: Reply) -> Answer:
-    words = said(reply)
-    match refusal:
-        case Unauthorised():
-            return _not_accepted(words)
-        case Refused(status=status) if status in _BAD_CREDENTIALS:
-            return _not_accepted(words)
-        case Throttled(retry_after=delay) | Unavailable(retry_after=delay):
-            words["message"] = f"no token: {reply.message}"
-            # Not Unavailable, which would leave the workload's own request in doubt.
-            return Throttled(retry_after=delay, **words)
-        case Ambiguous() if reply.status >= 500 or reply.status in (408, 429):
-            words["message"] = f"no token: {reply.message}"
-            return NotSent(**words)
-    return _no_endpoint(words, reply.message)
-
-
 def _not_accepted(words: Said) -> Unauthorised:
     words["message"] = f"the client credentials are not accepted: {words['message']}"
     return Unauthorised(**words)
-
-
-def _no_endpoint(words: Said, problem: str) -> NotSent:
-    words["message"] = f"{LOGIN_PATH} of this server issues no tokens: {problem}"
-    return NotSent(permanent=True, **words)

@@ -39,10 +39,12 @@ def said(reply: Reply) -> Said:
 def judge(reply: Reply) -> Answer | None:
     """Sort a reply; None is a 2xx in JSON, whose content is still to be read.
 
-    What is not JSON comes from something between us and the API, which proves nothing about the
-    workload. Two exceptions: a redirect was certainly not the API acting, and a 401 page is a
-    gate that checks credentials before it lets a request through (a 403 page is not: filters
-    also send it in place of an answer that has already been given).
+    502, 503 and 504 say that the API is away, whoever says it and in whatever form. Else what is
+    not JSON comes from something between us and the API, which proves nothing about the workload.
+    Three exceptions: a redirect was certainly not the API acting; a 401 page is a gate that checks
+    credentials before it lets a request through (a 403 page is not: filters also send it in place
+    of an answer that has already been given); and a 429 page asks for patience, although it may
+    have taken the place of an answer too.
     """
     if reply.data is not None and 200 <= reply.status < 300:
         return None
@@ -54,14 +56,16 @@ def judge(reply: Reply) -> Answer | None:
             return Unauthorised(**words)
         case 404:
             return NotFound(trusted=_is_own_error(reply), **words)
+        case 502 | 503 | 504:
+            return Unavailable(retry_after=_delay(reply), **words)
+        case 429 if reply.data is None:
+            return Unavailable(retry_after=_delay(reply), **words)
         case status if reply.data is None:
             return Ambiguous(status=status, **words)
         case 409:
             return Conflict(**words)
         case 429:
             return Throttled(retry_after=_delay(reply), **words)
-        case 503:
-            return Unavailable(retry_after=_delay(reply), **words)
         case status if status != 408 and 400 <= status < 500:
             return Refused(status=status, **words)
         case status:

@@ -33,6 +33,11 @@ class Accepted(Answer):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Acknowledged(Answer):
+    """A 2xx without a body to a DELETE: it was taken, and nothing is said of the workload."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Listed(Answer):
     """The live workloads that a list shows under one name, and whether the list can be believed.
 
@@ -71,7 +76,11 @@ class Throttled(Answer):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unavailable(Answer):
-    """503 in JSON; a proxy may have said it after the server acted. `retry_after` in seconds."""
+    """502, 503 or 504, in any form; a proxy may have said it after the server acted.
+
+    `retry_after` in seconds. A 429 that is not the API's own is one too: only the API can say that
+    it did nothing.
+    """
 
     retry_after: float | None = None
 
@@ -90,6 +99,6 @@ class NotSent(Answer):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ambiguous(Answer):
-    """Nobody can tell whether the server acted: lost, late, cut short, unreadable, 500, HTML."""
+    """Nobody can tell whether the server acted: lost, late, cut short, unreadable, 500."""
 
     status: int | None = None

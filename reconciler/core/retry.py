@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from reconciler.core.answers import (
     Accepted,
+    Acknowledged,
     Ambiguous,
     Answer,
     Conflict,
@@ -63,6 +64,7 @@ RULES: dict[tuple[Method, type[Answer]], Rule] = {
     (Method.GET, Unavailable): AGAIN,
     (Method.GET, Ambiguous): AGAIN,
     (Method.DELETE, Accepted): FINAL,
+    (Method.DELETE, Acknowledged): FINAL,
     (Method.DELETE, Refused): FINAL,
     (Method.DELETE, NotFound): FINAL,
     (Method.DELETE, Unauthorised): FINAL,

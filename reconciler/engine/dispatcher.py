@@ -108,8 +108,9 @@ class Dispatcher:
 
     `ceiling` bounds the requests in flight, however much the server would take; `deadline` is a
     time of the monotonic clock after which nothing is sent; `max_rps` bounds the sends per second;
-    `server` is told every answer, so that it knows the server's time. Whoever has to prepare a
-    request does it under `ahead`, which keeps a place's next request at hand and no more.
+    `server` is told every answer, so that it knows the server's time. `reached` says that the
+    server has answered before, so that it is not taken for a wrong address. Whoever has to prepare
+    a request does it under `ahead`, which keeps a place's next request at hand and no more.
     """
 
     def __init__(
@@ -122,6 +123,7 @@ class Dispatcher:
         deadline: float,
         max_rps: float | None = None,
         server: ServerTime | None = None,
+        reached: bool = False,
     ) -> None:
         self.server = server or ServerTime(clock)
         self.ahead = asyncio.Semaphore(ceiling)
@@ -135,7 +137,7 @@ class Dispatcher:
         self._order = itertools.count()
         self._gate = 0.0
         self._failures = self._pauses = 0
-        self._reached = False
+        self._reached = reached
         self._timer: asyncio.Task[None] | None = None
         self._wake_time = math.inf
         self._resting: set[asyncio.Future[None]] = set()

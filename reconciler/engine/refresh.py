@@ -8,7 +8,18 @@ from contextlib import contextmanager
 from datetime import datetime
 from functools import partial
 
-from reconciler.core.answers import Accepted, Answer, Method, NotFound, NotSent, Unauthorised
+from reconciler.core.answers import (
+    Accepted,
+    Ambiguous,
+    Answer,
+    Method,
+    NotFound,
+    NotSent,
+    Refused,
+    Throttled,
+    Unauthorised,
+    Unavailable,
+)
 from reconciler.core.model import Live, Missing, Own, Recorded, Remote, Unread
 from reconciler.core.retry import Tries
 from reconciler.engine.dispatcher import Dispatcher, HaltedError, Retry
@@ -29,16 +40,45 @@ NOT_VISIBLE_YET = "it was accepted just now and is not visible yet"
 
 
 async def probe(*, api: WorkloadApi, dispatcher: Dispatcher) -> None:
-    """Find out whether the server is there and lets us in; raises UnreachableError."""
+    """Find out whether the API is there and lets us in; raises UnreachableError.
+
+    One GET that the API itself has answered comes before everything: a login page takes a POST
+    as gladly as a GET, and a token at hand has not shown who is there.
+    """
+
+    async def attempt(_: Tries) -> Answer:
+        answer = await api.read(NOBODY)
+        if is_from_elsewhere(answer):
+            # No number of tries makes a page the API, so the dispatcher is not left to repeat it.
+            raise UnreachableError(
+                f"the server does not speak the API: {answer.message}",
+                hint="check --url; nothing was changed",
+            )
+        return answer
+
     with unless_ended():
-        answer = await dispatcher.send(Method.GET, lambda _: api.read(NOBODY))
+        answer = await dispatcher.send(Method.GET, attempt)
     if isinstance(answer, Unauthorised | NotSent):
         raise _unreachable(answer)
-    if isinstance(answer, NotFound) and not answer.trusted:
+    if isinstance(answer, Unavailable | Throttled | Ambiguous):
         raise UnreachableError(
-            f"the server does not speak the API: {answer.message}",
-            hint="check --url; nothing was changed",
+            f"the server has not answered as the API does: {_words(answer)}",
+            hint="run it again later, or give it more --deadline; nothing was changed",
         )
+
+
+def is_from_elsewhere(answer: Answer) -> bool:
+    """Whether this was answered by something that is not the API, and not in its place either.
+
+    What stands before the API says that it is away with 5xx; with these it speaks for itself.
+    """
+    match answer:
+        case NotFound(trusted=False):
+            return True
+        case Refused(status=status) | Ambiguous(status=int(status)):
+            return status < 400
+        case _:
+            return False
 
 
 async def refresh(
@@ -115,7 +155,11 @@ def _conclude(answer: Answer, row: Recorded, now: datetime) -> Live:
         case Unauthorised() | NotSent():
             raise _unreachable(answer)
         case _:
-            return Unread(reason=answer.message or type(answer).__name__)
+            return Unread(reason=_words(answer))
+
+
+def _words(answer: Answer) -> str:
+    return answer.message or type(answer).__name__
 
 
 def _unreachable(answer: Unauthorised | NotSent) -> UnreachableError:

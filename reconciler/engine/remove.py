@@ -6,6 +6,7 @@ from datetime import datetime
 
 from reconciler.core.answers import (
     Accepted,
+    Acknowledged,
     Answer,
     Conflict,
     Method,
@@ -58,7 +59,7 @@ class Removal:
         match answer:
             case NotFound(trusted=True):
                 return await self._gone()
-            case Accepted():
+            case Accepted() | Acknowledged():
                 if wait:
                     return await self._wait_for_absence()
                 return Done(id=self._row.id, detail=UNDER_WAY)

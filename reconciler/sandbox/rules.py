@@ -159,8 +159,9 @@ def _read_word(word: str) -> dict[str, Any]:
 
 def _read_status(text: str) -> int:
     status = read_count(text)
-    if not 400 <= status <= 599:
-        raise ValueError(f"{text} is not a status from 400 to 599")
+    # With 3xx a place to go is named: that is `redirect`.
+    if not (200 <= status <= 299 or 400 <= status <= 599):
+        raise ValueError(f"{text} is not a status from 200 to 299 or from 400 to 599")
     return status
 
 

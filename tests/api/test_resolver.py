@@ -74,7 +74,7 @@ def test_a_process_ends_although_its_resolver_is_silent(tmp_path: Path, command:
     init = ["--yes", "--init"] if command == "apply" else []
     begun = time.monotonic()
     ended = subprocess.run(
-        [str(PROGRAM), command, *init, "--deadline", "500ms", "--request-timeout", "400ms"],
+        [str(PROGRAM), command, *init, "--deadline", "3s", "--request-timeout", "400ms"],
         cwd=tmp_path,
         env=os.environ
         | {"PYTHONPATH": str(tmp_path), "RUNAI_BASE_URL": "https://cp.example", "RUNAI_TOKEN": "t"},

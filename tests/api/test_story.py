@@ -184,7 +184,7 @@ def test_the_wrong_secret_and_a_foreign_project_are_told_apart() -> None:
     ("rule", "answer"),
     [
         ("503 retry-after=7s", Unavailable),
-        ("503 page=html", Ambiguous),
+        ("503 page=html retry-after=7s", Unavailable),
         ("429 retry-after=7s", Throttled),
         ("500", Ambiguous),
         ("drop", Ambiguous),

@@ -130,7 +130,7 @@ NO_TOKENS = "/api/v1/token of this server issues no tokens: "
         (reply(500, error(500)), NotSent(message="no token: no")),
         (
             reply(502, PAGE, media="text/html"),
-            NotSent(message="no token: HTTP 502: text/html instead of JSON (Sign in)"),
+            Throttled(message="no token: HTTP 502: text/html instead of JSON (Sign in)"),
         ),
         (
             reply(200, PAGE, media="text/html"),

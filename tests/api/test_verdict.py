@@ -3,6 +3,8 @@ from __future__ import annotations
 import gzip
 import json
 import ssl
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import httpx
@@ -10,6 +12,7 @@ import pytest
 
 from reconciler.core.answers import (
     Accepted,
+    Acknowledged,
     Ambiguous,
     Answer,
     Conflict,
@@ -53,9 +56,9 @@ JSON_ANSWERS: dict[int, Answer] = {
     429: Throttled(retry_after=7.0, message="no"),
     500: Ambiguous(status=500, message="no"),
     501: Ambiguous(status=501, message="no"),
-    502: Ambiguous(status=502, message="no"),
+    502: Unavailable(retry_after=7.0, message="no"),
     503: Unavailable(retry_after=7.0, message="no"),
-    504: Ambiguous(status=504, message="no"),
+    504: Unavailable(retry_after=7.0, message="no"),
     599: Ambiguous(status=599, message="no"),
 }
 # What a page from something in between means.
@@ -64,8 +67,11 @@ PAGE_ANSWERS: dict[int, Answer] = {
     404: NotFound(trusted=False, message=f"HTTP 404: {PAGE_WORDS}"),
 } | {
     status: Ambiguous(status=status, message=f"HTTP {status}: {PAGE_WORDS}")
-    for status in (200, 202, 204, 400, 403, 405, 408, 409, 413, 422, 429, 500, 502, 503, 504)
-}
+    for status in (200, 202, 204, 400, 403, 405, 408, 409, 413, 422, 500)
+} | {
+    status: Unavailable(retry_after=7.0, message=f"HTTP {status}: {PAGE_WORDS}")
+    for status in (429, 502, 503, 504)
+}  # fmt: skip
 MOVED = "redirects to https://login.example/in; redirects are not followed, check the server URL"
 REDIRECTS = {status: Refused(status=status, message=f"HTTP {status} {MOVED}")
              for status in (300, 301, 302, 303, 307, 308)}  # fmt: skip
@@ -82,7 +88,7 @@ def test_a_json_answer_means_what_its_status_says(method: Method, status: int) -
 @pytest.mark.parametrize("method", Method)
 @pytest.mark.parametrize("status", PAGE_ANSWERS)
 def test_a_page_proves_nothing(method: Method, status: int) -> None:
-    """HTML is a transport fault whatever its status; only a 401 and a 404 say a little more."""
+    """About the workload; that the API is away, or that we are a stranger, it can say well."""
     handler = reply(status, PAGE, media="text/html; charset=utf-8", retry_after="7")
     assert ask_by(handler, method) == stamped(PAGE_ANSWERS[status])
 
@@ -161,7 +167,9 @@ def test_an_id_is_compared_without_case() -> None:
 @pytest.mark.parametrize(
     ("content", "media", "fault"),
     [
-        (b"", "application/json", "JSON that cannot be read"),
+        (b"", "application/json", "an empty body"),
+        (b"", "text/html", "an empty body"),
+        (b" ", "application/json", "JSON that cannot be read"),
         (b'{"a": ', "application/json", "JSON that cannot be read"),
         (b"\xff\xfe\x00", "application/json", "JSON that cannot be read"),
         (b"[" * 100_000, "application/json", "JSON that cannot be read"),
@@ -175,14 +183,48 @@ def test_an_id_is_compared_without_case() -> None:
         (b"{}", "application/jsonish", "application/jsonish instead of JSON"),
     ],
 )
-@pytest.mark.parametrize("status", [202, 400, 503])
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        (202, partial(Ambiguous, status=202)),
+        (400, partial(Ambiguous, status=400)),
+        (502, Unavailable),
+        (503, Unavailable),
+        (504, Unavailable),
+    ],
+    ids=lambda value: str(value) if isinstance(value, int) else "",
+)
 def test_a_body_that_is_no_json_object_is_a_transport_fault(
-    status: int, content: bytes, media: str, fault: str
+    status: int, kind: Callable[..., Answer], content: bytes, media: str, fault: str
 ) -> None:
-    """The API has never said anything of the kind."""
+    """The API has never said anything of the kind; that it is away, the status alone says."""
     assert ask_by(reply(status, content, media=media), Method.POST) == stamped(
-        Ambiguous(status=status, message=f"HTTP {status}: {fault}")
+        kind(message=f"HTTP {status}: {fault}")
     )
+
+
+@pytest.mark.parametrize("status", [200, 202, 204])
+@pytest.mark.parametrize("media", ["", "application/json", "text/html"])
+def test_a_2xx_without_a_body_says_enough_of_a_delete_only(status: int, media: str) -> None:
+    """What is deleted need not be described; what was created or read must be."""
+    handler = reply(status, b"", media=media)
+    unclear = stamped(Ambiguous(status=status, message=f"HTTP {status}: an empty body"))
+    assert ask_by(handler, Method.DELETE) == stamped(Acknowledged())
+    assert ask_by(handler, Method.POST) == unclear
+    assert ask_by(handler, Method.GET) == unclear
+
+
+@pytest.mark.parametrize("status", [404, 500])
+def test_an_error_without_a_body_is_no_answer_to_a_delete(status: int) -> None:
+    """Only success needs no words."""
+    assert not isinstance(ask_by(reply(status, b""), Method.DELETE), Acknowledged)
+
+
+def test_the_title_of_a_page_is_short_and_without_secrets() -> None:
+    """It is redacted before it is cut, so that no half of a secret is left."""
+    title = f"{'x' * 70} {TOKEN} {'y' * 70}"
+    answer = ask_by(reply(200, f"<title>{title}</title>".encode(), media="text/html"), Method.GET)
+    assert answer.message == f"HTTP 200: text/html instead of JSON ({'x' * 70} (hidden) …)"
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import pytest
 
 from reconciler.core.answers import (
     Accepted,
+    Acknowledged,
     Ambiguous,
     Answer,
     Conflict,
@@ -23,6 +24,7 @@ from tests.factories import make_remote
 
 ANSWERS: dict[str, Answer] = {
     "accepted": Accepted(remote=make_remote()),
+    "acknowledged": Acknowledged(),
     "listed": Listed(ids=()),
     "refused": Refused(status=400),
     "conflict": Conflict(),
@@ -38,6 +40,7 @@ ANSWERS: dict[str, Answer] = {
 EXPECTED = {
     #                POST GET DELETE
     "accepted":     ". . .",
+    "acknowledged": "- - .",
     "listed":       "- . -",
     "refused":      ". . .",
     "conflict":     ". . r",
@@ -125,6 +128,8 @@ def test_only_busy_answers_ask_for_a_pause() -> None:
 def test_who_is_asked_to_slow_down_starts_slower() -> None:
     """The first back-off after a 429 is four times that after a 503."""
     bases = {
-        name: RULES[Method.POST, type(ANSWERS[name])].base for name in ANSWERS if name != "listed"
+        name: RULES[method, type(ANSWERS[name])].base
+        for method, name, _ in CELLS
+        if method is Method.POST
     }
     assert bases == {name: 1.0 if name == "throttled" else 0.25 for name in bases}

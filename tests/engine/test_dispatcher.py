@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from reconciler.core.answers import (
     Accepted,
+    Acknowledged,
     Ambiguous,
     Answer,
     Conflict,
@@ -47,6 +48,8 @@ ANSWERS: Sequence[Answer] = (
     NotSent(permanent=True),
     Ambiguous(),
 )
+# To one method only, so that nothing draws it for another.
+DELETED = Acknowledged()
 
 
 def _accepted() -> Answer:
@@ -141,7 +144,7 @@ def test_a_place_is_given_to_whoever_became_ready_first() -> None:
 @pytest.mark.parametrize(("method", "answer"), RULES)
 def test_the_table_decides_what_is_sent_again(method: Method, answer: type[Answer]) -> None:
     """Every answer to every method: final, repeated up to its limit, or until the deadline."""
-    example = next(a for a in (*ANSWERS, _accepted()) if isinstance(a, answer))
+    example = next(a for a in (*ANSWERS, DELETED, _accepted()) if isinstance(a, answer))
     rig = Rig(deadline=200.0)
 
     async def main() -> Answer | None:

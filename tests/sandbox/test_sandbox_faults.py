@@ -48,6 +48,24 @@ def test_a_gateway_answers_in_html_or_not_at_all() -> None:
     assert (empty.status_code, empty.content) == (504, b"")
 
 
+def test_a_login_page_takes_everything_for_a_success() -> None:
+    """200 and HTML: nothing is done, and the status alone does not show it."""
+    rig = Rig("200 page=html")
+    answer = rig.ask("POST", WORKLOADS, json=request("a"))
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "text/html; charset=utf-8")
+    assert rig.sandbox.store.all() == ()
+
+
+def test_a_delete_can_be_carried_out_without_a_word() -> None:
+    """204 has no body, and 200 need not have one."""
+    for status in (200, 204):
+        rig = Rig(f"{status} page=empty executed on=DELETE")
+        made = rig.ask("POST", WORKLOADS, json=request("a")).json()
+        answer = rig.ask("DELETE", f"{WORKLOADS}/{made['metadata']['id']}")
+        assert (answer.status_code, answer.content) == (status, b"")
+        assert [e.name for e in rig.sandbox.ledger.effects(Effect.DELETED)] == ["a"]
+
+
 def test_a_redirect_leads_elsewhere() -> None:
     """A login page in the way answers 307 with a location."""
     answer = Rig("redirect=https://login.example/").ask("GET", SOMEBODY)
@@ -377,7 +395,8 @@ def test_the_login_can_be_struck_too() -> None:
     [
         ("", "is empty"),
         ("503 'x", "open quote"),
-        ("200", "200 is not a status from 400 to 599"),
+        ("302", "302 is not a status from 200 to 299 or from 400 to 599"),
+        ("199", "199 is not a status from 200 to 299 or from 400 to 599"),
         ("explode", "'explode' is no fault"),
         ("late", "'late' needs a value: late=…"),
         ("late=soon", "'soon' is not a duration such as 250ms, 30s, 5m or 1h"),
