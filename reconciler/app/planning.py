@@ -19,6 +19,7 @@ from reconciler.core.guards import (
     check_plan,
     check_target,
     count_ending,
+    find_emptied,
 )
 from reconciler.core.judging import PlanOptions
 from reconciler.core.model import Address, Header, Live, Recorded, Remote, Target
@@ -28,6 +29,7 @@ from reconciler.core.redact import Redactor
 from reconciler.core.selection import Selection, matches
 from reconciler.errors import InvalidInputError, RefusedError, UsageError
 from reconciler.ports import Say, StateStore
+from reconciler.specs.fileaccess import is_folder
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,8 +153,16 @@ async def prepare(
     rechecked = recheck(request.approval, plan) if request.approval else Rechecked(plan=plan)
     plan = rechecked.plan
     options = _guard_options(settings, request, header, met, plan)
+    files = {one.source.file for one in workspace.desired}
     refusals = check_plan(
-        plan, declared=len(workspace.desired), recorded=recorded, live=live, options=options
+        plan,
+        declared=len(workspace.desired),
+        recorded=recorded,
+        live=live,
+        options=options,
+        emptied=[
+            folder for folder in find_emptied(recorded, files) if is_folder(settings.root / folder)
+        ],
     )
     return Planned(
         plan=plan,

@@ -63,7 +63,7 @@ def _is_of_state(place: Path, state: Path) -> bool:
 
 
 def _would_be_read(place: Path, root: Path) -> bool:
-    if place.suffix not in SPEC_SUFFIXES or not place.is_relative_to(root):
+    if place.suffix.lower() not in SPEC_SUFFIXES or not place.is_relative_to(root):
         return False
     return not _is_hidden(place.relative_to(root).parts)
 

@@ -78,15 +78,19 @@ def check_plan(
     recorded: Collection[Recorded],
     live: Mapping[str, Live],
     options: GuardOptions,
+    emptied: Collection[str] = (),
 ) -> tuple[Refusal, ...]:
     """Everything that speaks against carrying out a plan.
 
     `declared` counts the specs of the whole repository, `recorded` is every row in the state.
+    `emptied` are the folders of `find_emptied` that still stand.
     """
     owned = [row for row in recorded if row.own in (Own.ACCEPTED, Own.DELETING)]
     checks = (
         _check_projects(plan, options),
         _check_empty(declared, recorded, options),
+        # Where nothing is declared at all, the guard before has said it.
+        _check_emptied(plan, emptied if declared else (), options),
         _check_protection(plan),
         _check_missing(plan, recorded, live, options),
         _check_deletes(plan, owned, options),
@@ -138,6 +142,44 @@ def _check_empty(
         message=f"no specs were found, but {_workloads(len(recorded))} recorded: all would go",
         hint="check the directory; if this is meant, add --allow-empty",
     )
+
+
+def find_emptied(recorded: Collection[Recorded], declared: Collection[str]) -> tuple[str, ...]:
+    """The folders that specs were recorded from, while no declared file lies in them now.
+
+    Of folders inside each other the topmost; the root is left to the guard of the empty set.
+    """
+    had = {folder for row in recorded for folder in _folders_of(row.source)}
+    empty = had - {folder for file in declared for folder in _folders_of(file)}
+    return tuple(sorted(folder for folder in empty if empty.isdisjoint(_folders_of(folder))))
+
+
+def _folders_of(file: str) -> Iterator[str]:
+    while file := file.rpartition("/")[0]:
+        yield file
+
+
+def _check_emptied(
+    plan: Plan, emptied: Collection[str], options: GuardOptions
+) -> Iterator[Refusal]:
+    """Git keeps no empty folder: one that stands is more likely incomplete than given up."""
+    ending = _ending(plan)
+    if options.destroying or len(ending) == options.allow_deletes:
+        return
+    for folder in emptied:
+        deletes = [
+            action
+            for action in ending
+            if isinstance(action, Delete) and action.recorded.source.startswith(f"{folder}/")
+        ]
+        if deletes:
+            yield Refusal(
+                guard="emptied-folder",
+                message=f"the folder {folder} is there, but has none of its specs any more: "
+                f"{_workloads(len(deletes))} to be deleted",
+                hint="is it checked out, mounted and rendered as a whole? if this is meant, "
+                f"re-run with --allow-deletes {len(ending)}",
+            )
 
 
 def _check_protection(plan: Plan) -> Iterator[Refusal]:

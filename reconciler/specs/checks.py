@@ -17,6 +17,7 @@ from reconciler.specs.policies import Policy, broken_policies
 from reconciler.specs.shapes import did_you_mean, find_breaches, shipped_shape, type_name
 from reconciler.specs.sheet import Sheet
 from reconciler.specs.suppressions import Suppressions
+from reconciler.specs.templating import check_templates
 
 # What is missing where defaults could not be read is most likely in them.
 _EXPLAINED_BY_BROKEN_DEFAULTS = frozenset({"missing-field", "project-choice", "manifest-choice"})
@@ -44,6 +45,7 @@ def check(
     """Everything that is wrong with one spec by itself."""
     address = identify(draft.value, config)
     sheet = Sheet(draft, address, suppressions)
+    check_templates(sheet)
     _check_shape(sheet)
     _check_alias(sheet, config)
     for rule in _MANIFEST_RULES:

@@ -43,6 +43,12 @@ CODES: dict[str, Code] = {
     ),
     "too-large": Code(meaning="a file is larger than 16 MiB"),
     "bad-ignore-file": Code(meaning="a line of a .reconcilerignore is not a gitignore pattern"),
+    "misnamed-spec": Code(
+        meaning="a file would be a spec, if its name did not end in other letters"
+    ),
+    "empty-submodule": Code(
+        meaning="a git submodule is not checked out: its specs would look removed"
+    ),
     "misnamed-defaults": _warning("a file looks like defaults but is not named _defaults.yaml"),
     "nested-config": _warning("a reconciler.yaml below the root is not read in this run"),
     # text and notation
@@ -99,6 +105,9 @@ CODES: dict[str, Code] = {
         meaning="two workloads of a project whose manifests are one and the same object"
     ),
     "gpu-budget": Code(meaning="a project asks for more GPUs than limits.gpus allows it"),
+    "unrendered-template": _about_content(
+        "a template that is not rendered, where a name, image, label or quantity is expected"
+    ),
     "wave-order": _about_content(
         "a workload is created no later than another one that it refers to", _WARNING
     ),

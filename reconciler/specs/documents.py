@@ -42,6 +42,10 @@ class Document(NamedTuple):
         """The folder of its file, relative to the root; empty for the root itself."""
         return self.page.file.rpartition("/")[0]
 
+    def holds(self, text: str) -> bool:
+        """Whether a text is written anywhere in the document."""
+        return self.page.text.find(text, self.start, self.end) >= 0
+
     def tree(self) -> Node:
         """Read the document again, with the place of every key and value."""
         return _read_trees(self.page, [], self.start, self.end)[0].root

@@ -13,6 +13,7 @@ from reconciler.errors import Where
 from reconciler.specs.codes import finding
 from reconciler.specs.fileaccess import OUTSIDE, Border, Trouble, explain, posix_name
 from reconciler.specs.ignoring import IGNORE_FILE, Rules, is_ignored, read_rules
+from reconciler.specs.submodules import Submodules
 
 CONFIG_FILE = "reconciler.yaml"
 DEFAULTS_FILE = "_defaults.yaml"
@@ -66,6 +67,7 @@ def find_files(root: Path, *, skip: Collection[str] = ()) -> Tree:
 class _Walker:
     def __init__(self, border: Border, skip: Collection[str]) -> None:
         self.border = border
+        self.submodules = Submodules(border)
         self.skip = frozenset(skip)
         self.tree = Tree()
         self.linked = 0
@@ -79,6 +81,10 @@ class _Walker:
             where = Where(file=posix_name(folder.name or "."))
             self.tree.findings.append(explain(error).at(where, "the folder"))
             return
+        if all(entry.name == ".git" for entry in entries) and self.submodules.expect(folder.real):
+            message = "the git submodule is not checked out: its specs would look removed"
+            hint = "git submodule update --init, or list the folder in .reconcilerignore"
+            self.say("empty-submodule", message, folder.name or ".", hint)
         rules = self.rules_of(folder, entries)
         for entry in entries:
             name = f"{folder.name}/{entry.name}" if folder.name else entry.name
@@ -122,8 +128,16 @@ class _Walker:
             self.note_nested(found.name)
         elif entry.name == DEFAULTS_FILE:
             self.tree.defaults.append(found)
-        elif entry.name.endswith(SUFFIXES) and real not in self.skip:
+        elif real in self.skip:
+            return
+        elif entry.name.endswith(SUFFIXES):
             self.tree.specs.append(found)
+        elif entry.name.lower().endswith(SUFFIXES):
+            stem, dot, suffix = entry.name.rpartition(".")
+            # Left out in silence, what it declares would be deleted.
+            message = f"'{entry.name}' is not read: specs end in .yaml, .yml or .json"
+            hint = f"name it {stem}{dot}{suffix.lower()}, or list it in .reconcilerignore"
+            self.say("misnamed-spec", message, name, hint)
 
     def real_path(
         self, folder: _Folder, entry: os.DirEntry[str], name: str, *, is_folder: bool
@@ -174,7 +188,8 @@ class _Walker:
             self.tree.findings.append(trouble.at(where, "the symbolic link"))
 
     def note_misnamed(self, base: str, name: str) -> None:
-        if base in _MISNAMED:
+        lower = base.lower()
+        if lower in _MISNAMED or (lower == DEFAULTS_FILE and base != DEFAULTS_FILE):
             self.say("misnamed-defaults", f"'{base}' is not read", name, f"name it {DEFAULTS_FILE}")
 
     def note_nested(self, name: str) -> None:

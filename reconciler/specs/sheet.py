@@ -29,6 +29,7 @@ class Sheet:
         self.found: list[Diagnostic] = []
         self._suppressions = suppressions
         self._said: set[tuple[Step, ...]] = set()
+        self._settled: set[tuple[Step, ...]] = set()
 
     @cached_property
     def tree(self) -> Node:
@@ -57,11 +58,17 @@ class Sheet:
         at_key: bool = False,
         severity: Severity | None = None,
         rule: str = "",
+        settles: bool = False,
     ) -> None:
         """Note a finding at a value of the spec, or at its key, unless its file suppresses it.
 
-        `rule` is the name of the policy that makes it.
+        `rule` is the name of the policy that makes it. One that `settles` explains whatever else is
+        wrong at that place, and nothing is said of it any more.
         """
+        if tuple(path) in self._settled:
+            return
+        if settles:
+            self._settled.add(tuple(path))
         self._said.add(tuple(path))
         if len(self.found) > MOST_FINDINGS:
             return

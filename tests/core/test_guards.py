@@ -15,6 +15,7 @@ from reconciler.core.guards import (
     Refusal,
     check_plan,
     check_target,
+    find_emptied,
 )
 from reconciler.core.model import (
     Desired,
@@ -44,6 +45,7 @@ def check(
     live: Mapping[str, Live] | None = None,
     *,
     declared: int | None = None,
+    emptied: Sequence[str] = (),
     **options: Any,
 ) -> tuple[Refusal, ...]:
     """Plan, and ask the guards; the specs are all that the repository has."""
@@ -54,6 +56,7 @@ def check(
         recorded=recorded,
         live=live,
         options=GuardOptions(**options),
+        emptied=emptied,
     )
 
 
@@ -192,6 +195,40 @@ def test_an_empty_set_is_refused() -> None:
     assert check([], rows, destroying=True) == ()
     assert check([], rows, declared=1) == ()
     assert check([], []) == ()
+
+
+def test_the_folders_that_lost_their_specs() -> None:
+    """The topmost that had some and have none; a moved spec is not lost with its old folder."""
+    sources = ["a/b/1.yaml", "a/b/2.yaml", "a/3.yaml", "c/4.yaml", "d/e/5.yaml", "6.yaml", ""]
+    rows = [make_recorded(address=f"1/w{i}", source=file) for i, file in enumerate(sources)]
+    assert find_emptied(rows, []) == ("a", "c", "d")
+    assert find_emptied(rows, ["a/7.yaml", "d/8.yaml"]) == ("a/b", "c", "d/e")
+    assert find_emptied(rows, sources) == ()
+    assert find_emptied([], sources) == ()
+
+
+def test_a_folder_that_stands_without_its_specs_is_refused() -> None:
+    """It counts what would be deleted of it; the way out is the number of all that would end."""
+    team = [make_desired(f"1/w{i}", file=f"team-a/{i}.yaml") for i in range(2)]
+    others = [make_desired(f"1/x{i}", file=f"team-b/{i}.yaml") for i in range(9)]
+    rows = [make_recorded(one, source=one.source.file) for one in (*team, *others)]
+    refusal = Refusal(
+        guard="emptied-folder",
+        message="the folder team-a is there, but has none of its specs any more: "
+        "2 workloads are to be deleted",
+        hint="is it checked out, mounted and rendered as a whole? if this is meant, "
+        "re-run with --allow-deletes 3",
+    )
+    assert check(others[1:], rows, emptied=["team-a"]) == (refusal,)
+    assert check(others[1:], rows) == ()
+    assert check(others[1:], rows, emptied=["team-a"], allow_deletes=3) == ()
+    assert guards(check(others[1:], rows, emptied=["team-a"], allow_deletes=2)) == [
+        "emptied-folder"
+    ]
+    assert guards(check([], rows, emptied=["team-a"], destroying=True)) == ["mass-delete"]
+    assert guards(check([], rows, emptied=["team-a"])) == ["empty-set", "mass-delete"]
+    moved = [dataclasses.replace(one, source=others[0].source) for one in team]
+    assert check([*others, *moved], rows, emptied=["team-a"]) == ()
 
 
 def test_a_protected_workload_is_neither_deleted_nor_replaced() -> None:

@@ -106,6 +106,43 @@ CASES = {
             ),
         ),
     ),
+    "misnamed-spec": Case(
+        files={"a.YAML": SPEC},
+        said=(
+            (
+                "a.YAML:1:1 error misnamed-spec: 'a.YAML' is not read: specs end in .yaml,"
+                " .yml or .json"
+                " | name it a.yaml, or list it in .reconcilerignore"
+            ),
+        ),
+    ),
+    "empty-submodule": Case(
+        files={".gitmodules": '[submodule "team-a"]\n\tpath = team-a\n'},
+        arrange=lambda root: (root / "team-a").mkdir(),
+        arranged="`team-a` is an empty folder, as a clone leaves it.",
+        said=(
+            (
+                "team-a:1:1 error empty-submodule: the git submodule is not checked out:"
+                " its specs would look removed"
+                " | git submodule update --init, or list the folder in .reconcilerignore"
+            ),
+        ),
+    ),
+    "unrendered-template": Case(
+        files={
+            "a.yaml": spec(
+                manifest="{apiVersion: tekton.dev/v1, kind: TaskRun,"
+                " spec: {image: 'app:{{ .tag }}'}}"
+            )
+        },
+        said=(
+            (
+                "a.yaml:2:68-2:84 error unrendered-template: the image 'app:{{ .tag }}' holds"
+                " a template that is not rendered"
+                " | render the file first, and read what comes out of it"
+            ),
+        ),
+    ),
     "misnamed-defaults": Case(
         files={"_defaults.yml": SPEC},
         said=(
