@@ -14,9 +14,11 @@ from typing import Any
 import httpx
 
 from reconciler.app.applying import Applied
-from reconciler.app.planning import GuardError, Planned, PlanRequest, prepare
+from reconciler.app.planning import Planned, PlanRequest, prepare
+from reconciler.app.refused import GuardError
 from reconciler.app.session import Connector, Session
 from reconciler.app.settings import Settings
+from reconciler.app.target import Pin
 from reconciler.app.workspace import Workspace
 from reconciler.core.events import (
     ActionFailed,
@@ -35,6 +37,7 @@ from reconciler.core.guards import DeleteLimit
 from reconciler.core.model import Address, Desired, Header, Lifecycle, Recorded, Target
 from reconciler.engine.apply import apply
 from reconciler.engine.journal import Journal
+from reconciler.engine.refresh import NOBODY
 from reconciler.engine.run import ApplyOptions, Run
 from reconciler.errors import StateError, Where
 from reconciler.ports import StateStore
@@ -246,7 +249,8 @@ class World:
 
         async def main() -> Planned:
             workspace = _workspace(self.settings, specs)
-            async with self.connector().open(self.settings, _mute) as session:
+            pin = _pin(self.disk)
+            async with self.connector().open(self.settings, pin, _mute) as session:
                 return await prepare(workspace, self.disk, session, request or PlanRequest())
 
         with self._booted():
@@ -292,8 +296,12 @@ class World:
         return sorted(workload.name for workload in self.sandbox.store.live())
 
     def entries(self) -> list[Entry]:
-        """The ledger without logins."""
-        return [entry for entry in self.sandbox.ledger if entry.path != "/api/v1/token"]
+        """The ledger without what every session begins with: a login, and a read of nothing."""
+        return [
+            entry
+            for entry in self.sandbox.ledger
+            if entry.path != "/api/v1/token" and not entry.path.endswith(NOBODY)
+        ]
 
     def changes(self) -> list[str]:
         """Every change of the world by a request, in order."""
@@ -345,7 +353,8 @@ class World:
         events: list[Event],
         meanwhile: Meanwhile | None,
     ) -> Ran:
-        async with self.connector().open(workspace.settings, events.append) as session:
+        pin = _pin(self.disk)
+        async with self.connector().open(workspace.settings, pin, events.append) as session:
             planned = await prepare(workspace, self.disk, session, request)
             if planned.refusals:
                 raise GuardError(planned.refusals, planned)
@@ -406,10 +415,15 @@ def _run(
     )
 
 
+def _pin(store: StateStore) -> Pin:
+    return Pin(target=store.header.target, binds=bool(store.read()))
+
+
 def _settings(stack: str) -> Settings:
     return Settings(
         root=Path(),
         url=URL,
+        url_is_given=True,
         stack=stack,
         state=Path("state.db"),
         api_version="2.23",

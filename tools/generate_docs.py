@@ -31,7 +31,10 @@ NOTE = "<!-- Written by tools/generate_docs.py; change the code, then run it aga
 
 # Read without a flag of their own, so that click does not know of them.
 VARIABLES = {
-    "RUNAI_BASE_URL": "The control plane, where neither `--url` nor `RECONCILER_URL` is given.",
+    "RUNAI_BASE_URL": "The control plane, where neither `--url` nor `RECONCILER_URL` is given. Set "
+    "and empty it is wrong usage (64) for what connects: "
+    "[which server is spoken to](../requests.md#which-server-is-spoken-to).",
+    "CI": "If it is not empty, nobody is asked whether a server is meant.",
     "RUNAI_TOKEN": "A bearer token, where no `--token-file` is given.",
     "RUNAI_CLIENT_ID": "The client that logs in, where there is no token.",
     "RUNAI_CLIENT_SECRET": "Its secret. There is no flag for a secret, and no key for one in "

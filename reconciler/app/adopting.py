@@ -16,11 +16,11 @@ from fnmatch import fnmatchcase
 from reconciler.app.claiming import parse_address, read_workload
 from reconciler.app.examining import Desk, Examined, Terms
 from reconciler.app.inventory import list_ids, read_each
-from reconciler.app.planning import met_target, need_same_target
-from reconciler.app.session import Connector, Session
+from reconciler.app.session import Connector, Session, met_target
 from reconciler.app.settings import Settings
 from reconciler.app.states import merge_targets, read_state
 from reconciler.app.surgery import amend
+from reconciler.app.target import Pin, need_same_target
 from reconciler.core.adoption import Adoption, Proposal, Skipped, Why
 from reconciler.core.model import Address, Header, Target
 from reconciler.errors import RefusedError, StateError, UsageError
@@ -59,7 +59,7 @@ class _Office:
     def conclude(self, proposal: Proposal) -> Proposal | None:
         """Ask, and write everything at once: a copy of the state first, one entry of history."""
         met = replace(met_target(self.settings, self.session), tenant_id=self.desk.tenant)
-        need_same_target(self.header, met)
+        need_same_target(self.header.target, met)
         if not self.request.agree(proposal):
             return None
         if proposal.adoptions and not self.request.dry_run:
@@ -94,18 +94,13 @@ async def _open(
     """The state before the network, as an apply does; raises StateError where there is none."""
     with ExitStack() as files:
         store = None
-        header = Header(
-            lineage=str(uuid.uuid4()),
-            serial=0,
-            target=Target(url=settings.need_url(), stack=settings.stack),
-        )
         if is_there(settings.state) or not request.init:
             store = files.enter_context(read_state(settings.state))
             if not request.dry_run:
                 store.hold(request.command)
-            header = store.header
-        async with connector.open(settings, say) as session:
-            need_same_target(header, met_target(settings, session))
+        pin = Pin(target=store.header.target) if store is not None else None
+        async with connector.open(settings, pin, say) as session:
+            header = store.header if store is not None else _new_header(settings, session)
             recorded = store.read() if store else ()
             desk = Desk.of(header, recorded, session, settings, request.terms)
             yield _Office(
@@ -116,6 +111,11 @@ async def _open(
                 session=session,
                 desk=desk,
             )
+
+
+def _new_header(settings: Settings, session: Session) -> Header:
+    target = Target(url=session.url, stack=settings.stack)
+    return Header(lineage=str(uuid.uuid4()), serial=0, target=target)
 
 
 async def adopt(

@@ -10,11 +10,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
-from reconciler.app.planning import GuardError, Planned, PlanRequest, met_target, prepare
+from reconciler.app.planning import Planned, PlanRequest, prepare
+from reconciler.app.refused import GuardError
 from reconciler.app.runlog import RunLog
 from reconciler.app.saving import check_expected, check_plan_target, check_state, check_unused
-from reconciler.app.session import Connector, Session
+from reconciler.app.session import Connector, Session, met_target
 from reconciler.app.settings import Settings
+from reconciler.app.states import make_state, pin_of
 from reconciler.app.workspace import Workspace
 from reconciler.core.events import RunFinished
 from reconciler.core.model import Recorded, Target
@@ -24,7 +26,7 @@ from reconciler.engine.journal import Journal, writing_thread
 from reconciler.engine.run import STATE, UNAUTHORISED, UNREACHABLE, ApplyOptions, Run
 from reconciler.errors import StateError
 from reconciler.ports import Say, StateStore, Trace
-from reconciler.state.sqlite import SqliteStore, create_state, is_there, open_state
+from reconciler.state.sqlite import SqliteStore, is_there, open_state
 
 SIGNALS = {signal.SIGINT: 130, signal.SIGTERM: 143}
 Confirm = Callable[[Planned], bool]
@@ -93,14 +95,14 @@ async def carry_out(
     """Lock, plan, ask, apply. Raises a ReconcilerError where it does not get as far as applying."""
     settings = workspace.settings
     workspace.need_valid()
-    with _open_store(settings, request) as store:
+    with _open_store(settings, request, connector) as store:
         approval = request.plan.approval
         if approval is not None:
             check_expected(approval.plan, request.expect_digest)
             check_unused(approval, store.runs())
             check_state(approval, store.header)
             check_plan_target(approval, settings)
-        async with connector.open(settings, say) as session:
+        async with connector.open(settings, pin_of(store), say) as session:
             planned = await prepare(workspace, store, session, request.plan)
             if approval is None:
                 check_expected(planned.plan, request.expect_digest)
@@ -123,9 +125,11 @@ async def carry_out(
 
 
 @contextmanager
-def _open_store(settings: Settings, request: ApplyRequest) -> Iterator[SqliteStore]:
+def _open_store(
+    settings: Settings, request: ApplyRequest, connector: Connector
+) -> Iterator[SqliteStore]:
     """The state before the network: what is wrong on this machine is said at once."""
-    store = _find_or_create(settings, request)
+    store = _find_or_create(settings, request, connector)
     try:
         store.hold(request.command, request.lock_timeout)
         yield store
@@ -133,12 +137,14 @@ def _open_store(settings: Settings, request: ApplyRequest) -> Iterator[SqliteSto
         store.close()
 
 
-def _find_or_create(settings: Settings, request: ApplyRequest) -> SqliteStore:
-    url = settings.need_url()
+def _find_or_create(settings: Settings, request: ApplyRequest, connector: Connector) -> SqliteStore:
+    settings.need_url()
     if is_there(settings.state) or not request.init:
         return open_state(settings.state)
+    # A new state confirms its server from then on.
+    server = connector.check(settings, None)
     try:
-        return create_state(settings.state, Target(url=url, stack=settings.stack))
+        return make_state(settings, server)
     except StateError:
         # Somebody else was quicker; the lock decides who goes on.
         if not is_there(settings.state):

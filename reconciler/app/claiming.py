@@ -8,11 +8,12 @@ from dataclasses import dataclass, replace
 
 from reconciler.app.applying import Applied, run_plan
 from reconciler.app.inventory import read_by_id
-from reconciler.app.planning import Planned, met_target, need_same_target, plan_target
+from reconciler.app.planning import Planned, plan_target
 from reconciler.app.session import Connector, Session
 from reconciler.app.settings import Settings
 from reconciler.app.states import find_records, read_state
 from reconciler.app.surgery import Confirm, amend
+from reconciler.app.target import Pin
 from reconciler.core.answers import Accepted, NotFound
 from reconciler.core.marker import Marker, read_marker
 from reconciler.core.model import Address, Own, Recorded, Remote
@@ -133,8 +134,7 @@ async def _open_bench(
     with read_state(settings.state) as store:
         if not claim.dry_run:
             store.hold(claim.command)
-        async with connector.open(settings, say) as session:
-            need_same_target(store.header, met_target(settings, session))
+        async with connector.open(settings, Pin(target=store.header.target), say) as session:
             yield _Bench(store=store, session=session, stack=settings.stack)
 
 

@@ -17,9 +17,10 @@ from reconciler.app.facts import (
     list_versions,
     normalised,
 )
-from reconciler.app.session import Connector
+from reconciler.app.session import Connector, met_target
 from reconciler.app.settings import Flags, Settings, resolve_settings
-from reconciler.app.states import inspect, read_state
+from reconciler.app.states import inspect, pin_of, read_state
+from reconciler.app.target import CheckedServer, Pin, need_same_target
 from reconciler.app.workspace import read_config
 from reconciler.core.answers import (
     Accepted,
@@ -34,9 +35,9 @@ from reconciler.core.answers import (
     Unavailable,
 )
 from reconciler.core.diagnostics import has_errors
-from reconciler.core.guards import check_target
-from reconciler.core.model import Address, Header, Own, Target
-from reconciler.errors import InvalidInputError, ReconcilerError, RefusedError, UnreachableError
+from reconciler.core.model import Address, Own
+from reconciler.engine.refresh import is_from_elsewhere
+from reconciler.errors import InvalidInputError, ReconcilerError, UnreachableError
 from reconciler.report.doctor import Check, Examination, Level
 from reconciler.specs.config import Config
 from reconciler.state.glance import glance, try_lock
@@ -58,7 +59,6 @@ NOBODY = "reconciler-doctor"
 
 _PASSING = (Ambiguous, NotSent, Throttled, Unavailable)
 _UNREACHED = UnreachableError.exit_code
-_REFUSED = RefusedError.exit_code
 _ROLE = "give the account a role that may read workloads in the projects of these specs"
 
 
@@ -101,6 +101,8 @@ class _Doctor:
                 self.skew = (datetime.fromisoformat(answer.date) - middle).total_seconds()
             if not isinstance(answer, _PASSING) or getattr(answer, "permanent", False):
                 break
+            if is_from_elsewhere(answer):
+                break
         return answer
 
 
@@ -119,8 +121,8 @@ async def examine(
     )
     if settings is None:
         return Examination(checks=doctor.checks, versions=list_versions())
-    header = _check_here(doctor, settings)
-    await _check_there(doctor, settings, environ, header)
+    pin = _check_here(doctor, settings)
+    await _check_there(doctor, settings, environ, pin)
     return Examination(
         checks=doctor.checks,
         settings=list_settings(settings, config, environ),
@@ -150,7 +152,7 @@ def _check_config(doctor: _Doctor, config: Config) -> None:
     )
 
 
-def _check_here(doctor: _Doctor, settings: Settings) -> Header | None:
+def _check_here(doctor: _Doctor, settings: Settings) -> Pin | None:
     """What an apply meets before the network: the address, the state and its lock."""
     url = doctor.attempt("server", lambda: normalised(settings))
     if url is not None:
@@ -167,19 +169,19 @@ def _check_here(doctor: _Doctor, settings: Settings) -> Header | None:
     if not there:
         doctor.say("lock", Level.SKIPPED, "there is no state to lock")
         return None
-    header = doctor.attempt("state", lambda: _check_state(doctor, settings.state))
+    pin = doctor.attempt("state", lambda: _check_state(doctor, settings.state))
 
     def lock() -> None:
         try_lock(settings.state, "reconciler doctor")
         doctor.ok("lock", "it can be taken: no other run has it")
 
     doctor.attempt("lock", lock)
-    return header
+    return pin
 
 
-def _check_state(doctor: _Doctor, path: Path) -> Header:
+def _check_state(doctor: _Doctor, path: Path) -> Pin | None:
     with read_state(path) as store:
-        header = store.header
+        header, pin = store.header, pin_of(store)
     flaws, owned = inspect(path).flaws, glance(path).owned
     doubts = owned[Own.CREATING] + owned[Own.SUSPECT]
     facts = (
@@ -196,15 +198,16 @@ def _check_state(doctor: _Doctor, path: Path) -> Header:
         doctor.say("state", Level.WARNING, facts, hint)
     else:
         doctor.ok("state", facts)
-    return header
+    return pin
 
 
 async def _check_there(
-    doctor: _Doctor, settings: Settings, environ: Mapping[str, str], header: Header | None
+    doctor: _Doctor, settings: Settings, environ: Mapping[str, str], pin: Pin | None
 ) -> None:
     """What an apply meets on the network: who we are, the way, the login, the rights."""
     from reconciler.api.credentials import FixedToken, Secret, credentials_from
 
+    server = _check_server(doctor, settings, pin)
     credentials = doctor.attempt(
         "credentials", lambda: credentials_from(environ, settings.token_file)
     )
@@ -212,37 +215,59 @@ async def _check_there(
         doctor.ok("credentials", credentials_facts(credentials, settings))
     # Whether the files and the proxy can be used does not depend on who we are.
     anybody = FixedToken(token=Secret(value=""))
-    api = _check_connection(doctor, settings, environ, credentials or anybody)
+    api = None
+    if server is not None:
+        api = _check_connection(doctor, server, settings, environ, credentials or anybody)
     if api is None or credentials is None:
         for name in ("login", "read", "list", "clock"):
             doctor.say(name, Level.SKIPPED, "not tried, after what is said above")
     else:
-        await _check_rights(doctor, api, settings, header)
+        await _check_rights(doctor, api, settings, pin)
         _check_clock(doctor)
     if api is not None:
         await api.aclose()
-    _check_target(doctor, settings, header, api)
     version, origin = settings.api_version, settings.origins["api_version"]
     doctor.ok("api", f"{version} is assumed (from {origin}); the server does not tell its own")
 
 
-def _check_connection(
-    doctor: _Doctor, settings: Settings, environ: Mapping[str, str], credentials: Credentials
-) -> HttpWorkloadApi | None:
-    """A client, if one can be made; nothing is sent for that."""
+def _check_server(doctor: _Doctor, settings: Settings, pin: Pin | None) -> CheckedServer | None:
+    """Whether anything may be sent there at all, asked before anything is."""
+    server = None
     try:
         normalised(settings)
     except ReconcilerError:
-        doctor.say("connection", Level.SKIPPED, "there is no address to connect to")
-        return None
-    api = doctor.attempt("connection", lambda: doctor.connector.client(settings, credentials))
+        doctor.say("target", Level.SKIPPED, "there is no address to connect to")
+    else:
+        server = doctor.attempt("target", lambda: doctor.connector.check(settings, pin))
+    if server is None:
+        doctor.say("connection", Level.SKIPPED, "there is no server that may be connected to")
+    elif pin is None:
+        doctor.say("target", Level.SKIPPED, "there is no state to compare with")
+    elif not pin.binds:
+        doctor.ok("target", "the state records nothing yet, so it binds no run to another server")
+    else:
+        doctor.ok("target", f"the state belongs to this server and to stack {settings.stack}")
+    return server
+
+
+def _check_connection(
+    doctor: _Doctor,
+    server: CheckedServer,
+    settings: Settings,
+    environ: Mapping[str, str],
+    credentials: Credentials,
+) -> HttpWorkloadApi | None:
+    """A client, if one can be made; nothing is sent for that."""
+    api = doctor.attempt(
+        "connection", lambda: doctor.connector.client(server, settings, credentials)
+    )
     if api is not None:
         doctor.ok("connection", connection_facts(api.url, settings, environ))
     return api
 
 
 async def _check_rights(
-    doctor: _Doctor, api: HttpWorkloadApi, settings: Settings, header: Header | None
+    doctor: _Doctor, api: HttpWorkloadApi, settings: Settings, pin: Pin | None
 ) -> None:
     answer = await doctor.ask(api.login)
     if answer is not None:
@@ -250,13 +275,24 @@ async def _check_rights(
         for name in ("read", "list"):
             doctor.say(name, Level.SKIPPED, "not tried without a login")
         return
+    if not doctor.attempt("login", lambda: _is_expected_login(api, settings, pin)):
+        for name in ("read", "list"):
+            doctor.say(name, Level.SKIPPED, "not tried with a token of another login")
+        return
     issuer = f", issued by {api.issuer}" if api.issuer else ""
     doctor.ok("login", f"there is a token{issuer}")
     await _check_reading(doctor, api)
     if not settings.discovery:
         doctor.ok("list", f"not asked for (discovery: off, from {settings.origins['discovery']})")
         return
-    await _check_listing(doctor, api, _some_project(settings, header))
+    await _check_listing(doctor, api, _some_project(settings, pin))
+
+
+def _is_expected_login(api: HttpWorkloadApi, settings: Settings, pin: Pin | None) -> bool:
+    """True, or GuardError for a token that somebody else issued than the state is used to."""
+    if pin is not None and pin.binds:
+        need_same_target(pin.target, met_target(settings, api))
+    return True
 
 
 async def _check_reading(doctor: _Doctor, api: HttpWorkloadApi) -> None:
@@ -268,7 +304,7 @@ async def _check_reading(doctor: _Doctor, api: HttpWorkloadApi) -> None:
                 "workloads may be read (an id that none has was answered with 404); whether they "
                 "may be created and deleted shows when it is done",
             )
-        case NotFound():
+        case Answer() if is_from_elsewhere(answer):
             hint = "check --url"
             message = f"the server does not speak the API: {answer.message}"
             doctor.say("read", Level.PROBLEM, message, hint, _UNREACHED)
@@ -296,9 +332,9 @@ async def _check_listing(doctor: _Doctor, api: HttpWorkloadApi, project: str) ->
             doctor.say("list", Level.WARNING, f"the list could not be read: {words}", hint)
 
 
-def _some_project(settings: Settings, header: Header | None) -> str:
+def _some_project(settings: Settings, pin: Pin | None) -> str:
     """A project that these specs are about, as far as the state or the limits know one."""
-    if header is not None:
+    if pin is not None:
         known = glance(settings.state).addresses
         if known:
             return known[0].partition("/")[0]
@@ -329,17 +365,3 @@ def _check_clock(doctor: _Doctor) -> None:
         )
     else:
         doctor.ok("clock", f"within {MOST_SKEW:.0f} s of the server's")
-
-
-def _check_target(
-    doctor: _Doctor, settings: Settings, header: Header | None, api: HttpWorkloadApi | None
-) -> None:
-    if header is None or api is None:
-        doctor.say("target", Level.SKIPPED, "there is nothing to compare")
-        return
-    met = Target(url=api.url, stack=settings.stack, issuer=api.issuer)
-    refusals = check_target(header.target, met)
-    for refusal in refusals:
-        doctor.say("target", Level.PROBLEM, refusal.message, refusal.hint, _REFUSED)
-    if not refusals:
-        doctor.ok("target", f"the state belongs to this server and to stack {settings.stack}")

@@ -7,21 +7,16 @@ import difflib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from reconciler.app.planning import (
-    PlanRequest,
-    met_target,
-    need_same_target,
-    plan_target,
-    tenant_of,
-)
-from reconciler.app.session import Connector, Session
+from reconciler.app.planning import PlanRequest, plan_target, tenant_of
+from reconciler.app.session import Connector, Session, met_target
 from reconciler.app.settings import Settings
 from reconciler.app.sights import read_with_successors
-from reconciler.app.states import read_state_or_none
+from reconciler.app.states import pin_of, read_state_or_none, without_state
+from reconciler.app.target import need_same_target
 from reconciler.app.workspace import Workspace
 from reconciler.core.explaining import Explanation, decided_by, explain
 from reconciler.core.guards import GuardOptions, Refusal, check_plan
-from reconciler.core.model import Address, Header, Live, Recorded, Target
+from reconciler.core.model import Address, Header, Live, Recorded
 from reconciler.core.plan import Plan
 from reconciler.core.planner import make_plan
 from reconciler.core.redact import Redactor
@@ -53,14 +48,14 @@ async def explain_one(
     GuardError for another target.
     """
     settings = workspace.settings
-    target = Target(url=settings.need_url(), stack=settings.stack)
-    with read_state_or_none(settings.state, target) as store:
-        recorded = tuple(store.read())
+    with read_state_or_none(settings.state) as store:
+        recorded = tuple(store.read()) if store is not None else ()
         declared = {one.address for one in workspace.desired}
         address = find_address(text, {*declared, *(row.address for row in recorded)})
-        async with connector.open(settings, say) as session:
+        async with connector.open(settings, pin_of(store), say) as session:
+            known = store or without_state(met_target(settings, session))
             return await _explain(
-                address, workspace, request, recorded=recorded, store=store, session=session
+                address, workspace, request, recorded=recorded, store=known, session=session
             )
 
 
@@ -91,8 +86,6 @@ async def _explain(
     session: Session,
 ) -> Explained:
     settings, header = workspace.settings, store.header
-    if recorded:
-        need_same_target(header, met_target(settings, session))
     desired = next((one for one in workspace.desired if one.address == address), None)
     rows = [row for row in recorded if row.address == address]
     read_at = session.dispatcher.server.earliest()
@@ -133,7 +126,7 @@ def _check_tenant(
     tenant_id = tenant_of(live)
     if live:
         met = dataclasses.replace(met_target(settings, session), tenant_id=tenant_id)
-        need_same_target(header, met)
+        need_same_target(header.target, met)
     return tenant_id
 
 

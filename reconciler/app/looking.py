@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from fnmatch import fnmatchcase
 
-from reconciler.app.planning import met_target, need_same_target
 from reconciler.app.session import Connector, Session
 from reconciler.app.settings import Settings
 from reconciler.app.sights import read_live
 from reconciler.app.states import find_record, read_state
+from reconciler.app.target import Pin
 from reconciler.core.events import RequestRetried
 from reconciler.core.model import Header, Live, Own, Recorded
 from reconciler.errors import ReconcilerError, UnreachableError, UsageError
@@ -55,8 +55,7 @@ async def look(
     Raises StateError without a state or record, UnreachableError, GuardError for another target.
     """
     header, chosen = _choose(settings, addresses)
-    async with connector.open(settings, say) as session:
-        need_same_target(header, met_target(settings, session))
+    async with connector.open(settings, Pin(target=header.target), say) as session:
         return await _read(chosen, session, say)
 
 
@@ -76,6 +75,8 @@ async def watch(
     """
     # There is no last moment: a watch ends when somebody ends it.
     endless = dataclasses.replace(settings, deadline=math.inf)
+    # A question about the server is asked while a signal still ends it.
+    connector.check(endless, Pin(target=_choose(endless, addresses)[0].target))
     with _ended_by_signal() as ended:
         watching = _Watch(endless, addresses, connector, show, trouble)
         try:
@@ -143,9 +144,8 @@ class _Watch:
 
     async def _open(self, header: Header) -> Session:
         session = await self._held.enter_async_context(
-            self._connector.open(self._settings, self._say)
+            self._connector.open(self._settings, Pin(target=header.target), self._say)
         )
-        need_same_target(header, met_target(self._settings, session))
         self._session = session
         return session
 

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 
-from reconciler.app.session import Connector, Session
+from reconciler.app.session import Connector, Session, met_target
 from reconciler.app.settings import Settings
 from reconciler.app.sights import read_with_successors
-from reconciler.app.states import read_state_or_none
+from reconciler.app.states import pin_of, read_state_or_none, without_state
+from reconciler.app.target import need_same_target
 from reconciler.app.workspace import Workspace
 from reconciler.core.approval import Approval, Rechecked, recheck
 from reconciler.core.guards import (
     GuardOptions,
     Refusal,
     check_plan,
-    check_target,
     count_ending,
     find_emptied,
 )
@@ -27,7 +27,7 @@ from reconciler.core.plan import Hold, Plan, PlanTarget
 from reconciler.core.planner import compare, make_plan
 from reconciler.core.redact import Redactor
 from reconciler.core.selection import Selection, matches
-from reconciler.errors import InvalidInputError, RefusedError, UsageError
+from reconciler.errors import InvalidInputError, UsageError
 from reconciler.ports import Say, StateStore
 from reconciler.specs.fileaccess import is_folder
 
@@ -64,27 +64,6 @@ class Planned:
     beyond: int = field(default=0, repr=False)
 
 
-class GuardError(RefusedError):
-    """Guards refuse: each of them is in `refusals`, the plan, if there is one, in `planned`."""
-
-    def __init__(self, refusals: Sequence[Refusal], planned: Planned | None = None) -> None:
-        super().__init__(refusals[0].message, hint=refusals[0].hint)
-        self.refusals = tuple(refusals)
-        self.planned = planned
-
-
-def met_target(settings: Settings, session: Session) -> Target:
-    """The target of this run, as far as it is known after the login."""
-    return Target(url=session.url, stack=settings.stack, issuer=session.issuer)
-
-
-def need_same_target(header: Header, met: Target) -> None:
-    """Raise GuardError when a state belongs to another server, login or owner."""
-    refusals = check_target(header.target, met)
-    if refusals:
-        raise GuardError(refusals)
-
-
 def plan_target(
     settings: Settings, session: Session, header: Header, tenant_id: int | None = None
 ) -> PlanTarget:
@@ -102,10 +81,10 @@ async def make(
 ) -> Planned:
     """A plan that nobody is about to apply; without a state it is made as if from an empty one."""
     settings = workspace.settings
-    target = Target(url=settings.need_url(), stack=settings.stack)
-    with read_state_or_none(settings.state, target) as store:
-        async with connector.open(settings, say) as session:
-            return await prepare(workspace, store, session, request)
+    with read_state_or_none(settings.state) as store:
+        async with connector.open(settings, pin_of(store), say) as session:
+            known = store or without_state(met_target(settings, session))
+            return await prepare(workspace, known, session, request)
 
 
 async def prepare(
@@ -118,8 +97,6 @@ async def prepare(
     settings, header = workspace.settings, store.header
     met = met_target(settings, session)
     recorded = tuple(store.read())
-    if recorded:
-        need_same_target(header, met)
     if not workspace.desired and not recorded and not request.options.destroying:
         raise InvalidInputError(
             "no specs were found", hint="give the folder that holds them; *.yaml, *.yml and *.json"
@@ -138,7 +115,7 @@ async def prepare(
         live = await read_with_successors(rows, session, settings, header, keep)
     tenant_id = tenant_of(live)
     if recorded:
-        need_same_target(header, dataclasses.replace(met, tenant_id=tenant_id))
+        need_same_target(header.target, dataclasses.replace(met, tenant_id=tenant_id))
     plan = make_plan(
         desired,
         rows,

@@ -10,11 +10,11 @@ from datetime import datetime
 
 from reconciler.app.claiming import Claim
 from reconciler.app.inventory import list_ids, read_each
-from reconciler.app.planning import met_target, need_same_target
-from reconciler.app.session import Connector, Session
+from reconciler.app.session import Connector, Session, met_target
 from reconciler.app.settings import Settings
 from reconciler.app.states import read_state
 from reconciler.app.surgery import amend
+from reconciler.app.target import Pin
 from reconciler.core.marker import read_marker
 from reconciler.core.model import Address, Desired, Recorded, Remote
 from reconciler.core.redact import Redactor
@@ -73,9 +73,8 @@ async def recover(
         raise UsageError("there is no project to look in", hint="give --project, or a folder")
     with ExitStack() as files:
         store = _open(settings, claim, files) if is_there(settings.state) else None
-        async with connector.open(settings, say) as session:
-            if store is not None:
-                need_same_target(store.header, met_target(settings, session))
+        pin = Pin(target=store.header.target) if store is not None else None
+        async with connector.open(settings, pin, say) as session:
             ids = await list_ids(session, projects)
             found = await _find(session, ids, settings.stack, wanted)
             lineage = _choose(found, search.lineage, store)

@@ -9,8 +9,16 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from reconciler.app.settings import Settings
+from reconciler.app.target import (
+    CheckedServer,
+    ConfirmServer,
+    Pin,
+    check_server,
+    need_same_target,
+)
 from reconciler.app.traffic import CountingDispatcher, Traffic
 from reconciler.core.answers import Answer, Listed, Method, NotSent, Unauthorised
+from reconciler.core.model import Target
 from reconciler.core.retry import Tries
 from reconciler.engine.clock import SystemClock
 from reconciler.engine.dispatcher import Dispatcher, Halt
@@ -48,29 +56,41 @@ class Session:
 class Connector:
     """Opens sessions; a test gives its own transport and clock.
 
-    `traffic` counts what all of them send and meet.
+    `confirm` asks a person about a server, where there is one to ask. `traffic` counts what all
+    of them send and meet.
     """
 
     environ: Mapping[str, str]
     clock: Clock
+    confirm: ConfirmServer | None = None
     transport: Callable[[], httpx.AsyncBaseTransport] | None = None
     seed: int | None = None
     traffic: Traffic = field(default_factory=Traffic)
 
     @classmethod
-    def system(cls, environ: Mapping[str, str]) -> Connector:
+    def system(cls, environ: Mapping[str, str], confirm: ConfirmServer | None = None) -> Connector:
         """The one that talks to the network in real time."""
-        return cls(environ=environ, clock=SystemClock())
+        return cls(environ=environ, clock=SystemClock(), confirm=confirm)
+
+    def check(self, settings: Settings, pin: Pin | None) -> CheckedServer:
+        """The server that may be spoken to; raises as `check_server` does."""
+        return check_server(settings, pin, environ=self.environ, confirm=self.confirm)
 
     @asynccontextmanager
-    async def open(self, settings: Settings, say: Say) -> AsyncIterator[Session]:
-        """Log in; raises UnreachableError when that cannot be done."""
+    async def open(self, settings: Settings, pin: Pin | None, say: Say) -> AsyncIterator[Session]:
+        """Log in to the server that a state belongs to; without a state, `pin` is None.
+
+        Raises GuardError for another server, login or stack than the state's, before anything is
+        sent to it, and for a server that nobody has confirmed; UnreachableError when it cannot be
+        reached, is not the API, or does not let us in.
+        """
+        server = self.check(settings, pin)
         clock = self.clock
         rng = random.Random(self.seed)  # noqa: S311 - jitter needs independence, not secrecy
         deadline = clock.monotonic() + settings.deadline
-        halt, server = Halt(), ServerTime(clock)
+        halt, server_time = Halt(), ServerTime(clock)
 
-        def dispatcher() -> Dispatcher:
+        def dispatcher(*, reached: bool) -> Dispatcher:
             return CountingDispatcher(
                 self.traffic,
                 clock=clock,
@@ -79,22 +99,25 @@ class Connector:
                 halt=halt,
                 deadline=deadline,
                 max_rps=settings.max_rps,
-                server=server,
+                server=server_time,
+                reached=reached,
             )
 
-        from reconciler.api.credentials import credentials_from, has_contact
+        from reconciler.api.credentials import credentials_from
 
         credentials = credentials_from(self.environ, settings.token_file)
-        async with self.client(settings, credentials) as api:
-            # One of its own: a login with a token at hand succeeds without reaching any server.
+        async with self.client(server, settings, credentials) as api:
+            # Dispatchers of their own: a token at hand is a login that has reached no server.
             with unless_ended():
-                await _log_in(api, dispatcher())
-                if not has_contact(credentials):
-                    await probe(api=api, dispatcher=dispatcher())
+                await _log_in(api, dispatcher(reached=False))
+                if pin is not None and pin.binds:
+                    # A token at hand says who issued it before anybody is shown it.
+                    need_same_target(pin.target, met_target(settings, api))
+                await probe(api=api, dispatcher=dispatcher(reached=False))
             session = Session(
                 url=api.url,
                 api=api,
-                dispatcher=dispatcher(),
+                dispatcher=dispatcher(reached=True),
                 halt=halt,
                 clock=clock,
                 rng=rng,
@@ -107,15 +130,17 @@ class Connector:
             finally:
                 session.dispatcher.close()
 
-    def client(self, settings: Settings, credentials: Credentials) -> HttpWorkloadApi:
+    def client(
+        self, server: CheckedServer, settings: Settings, credentials: Credentials
+    ) -> HttpWorkloadApi:
         """A client that nobody has logged in yet; raises a ReconcilerError for bad settings."""
         from reconciler.api.client import ApiSettings, HttpWorkloadApi
         from reconciler.api.counting import CountingTransport
 
-        way = self.transport() if self.transport else self._way(settings)
+        way = self.transport() if self.transport else self._way(server.url, settings)
         return HttpWorkloadApi(
             ApiSettings(
-                url=settings.need_url(),
+                url=server.url,
                 credentials=credentials,
                 request_timeout=settings.request_timeout,
             ),
@@ -123,14 +148,12 @@ class Connector:
             monotonic=self.clock.monotonic,
         )
 
-    def _way(self, settings: Settings) -> httpx.AsyncBaseTransport:
+    def _way(self, url: str, settings: Settings) -> httpx.AsyncBaseTransport:
         """How bytes get to the server, as the settings and the environment want it."""
         from reconciler.api.identity import ClientCertificate
         from reconciler.api.proxies import proxy_for
         from reconciler.api.transport import make_transport
-        from reconciler.api.urls import normalise_url
 
-        url = normalise_url(settings.need_url())
         certificate, key = settings.client_cert, settings.client_key
         return make_transport(
             url,
@@ -139,6 +162,11 @@ class Connector:
             identity=ClientCertificate(certificate=certificate, key=key) if certificate else None,
             proxy=proxy_for(url, self.environ) if settings.use_env_proxy else None,
         )
+
+
+def met_target(settings: Settings, met: Session | HttpWorkloadApi) -> Target:
+    """The target of a run, as far as it is known after the login."""
+    return Target(url=met.url, stack=settings.stack, issuer=met.issuer)
 
 
 async def _log_in(api: HttpWorkloadApi, dispatcher: Dispatcher) -> None:

@@ -49,6 +49,8 @@ class Flags:
 class Settings:
     """The values of one run; `url` is None where nobody gave one.
 
+    `url_is_given` says that a flag or the environment named it, and not just a file in the
+    repository, which a pull request can change.
     Without a `client_key`, the file of `client_cert` holds the key as well. Proxies of the
     environment count only with `use_env_proxy`. `origins` says of each value who gave it: a flag,
     a variable of the environment, a line of the configuration, or nobody (`default`).
@@ -71,15 +73,21 @@ class Settings:
     client_cert: Path | None = None
     client_key: Path | None = None
     use_env_proxy: bool = False
+    url_is_given: bool = False
     origins: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
 
     def need_url(self) -> str:
-        """The server's address; raises UsageError where nobody gave one."""
+        """The server's address; raises UsageError where nobody gave one, or an empty one."""
         if self.url is None:
             raise UsageError(
                 "no server is given",
                 hint="set url in reconciler.yaml, RUNAI_BASE_URL or --url; "
                 "'reconciler sandbox' starts one on this machine",
+            )
+        if not self.url.strip():
+            raise UsageError(
+                f"{self.origins.get('url', 'the server')} is set, and empty",
+                hint="give it the address of the control plane, or unset it",
             )
         return self.url
 
@@ -112,12 +120,19 @@ class _Choice:
         self.origins[name] = DEFAULT
         return default
 
-    def url(self) -> str | None:
-        """The server's address, which has a variable of its own beside its flag's."""
-        if not self._flags.url and (found := self._environ.get("RUNAI_BASE_URL")):
-            self.origins["url"] = "RUNAI_BASE_URL"
-            return found
-        return self.of("url", self._flags.url or None, None, configured=self._config.url)
+    def given_url(self) -> str | None:
+        """The server's address as a flag or the environment names it.
+
+        An empty one is kept: whoever set it meant to decide, and the repository must not instead.
+        """
+        if self._flags.url is not None:
+            return self.of("url", self._flags.url, None)
+        # click takes an empty variable of a flag for an unset one.
+        for variable in ("RUNAI_BASE_URL", "RECONCILER_URL"):
+            if variable in self._environ:
+                self.origins["url"] = variable
+                return self._environ[variable]
+        return None
 
     def _place(self, *path: str) -> str:
         where = self._config.place(*path)
@@ -133,9 +148,11 @@ def resolve_settings(
     _refuse_lonely_key(flags)
     choice = _Choice(flags, config, environ)
     pick, limits = choice.of, config.limits
+    given_url = choice.given_url()
     return Settings(
         root=root,
-        url=choice.url(),
+        url=pick("url", None, None, configured=config.url) if given_url is None else given_url,
+        url_is_given=given_url is not None,
         stack=pick("stack", flags.stack or None, DEFAULT_STACK, configured=config.stack),
         state=_state_path(choice, flags, config, root),
         api_version=pick("api_version", None, API_VERSION, configured=config.api_version),

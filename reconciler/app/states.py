@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from reconciler.app.settings import Settings
+from reconciler.app.target import CheckedServer, Pin
 from reconciler.core.model import Address, Header, Recorded, Target
 from reconciler.core.selection import Selection
 from reconciler.errors import StateError, UsageError
@@ -32,19 +33,28 @@ def read_state(path: Path) -> Iterator[SqliteStore]:
 
 
 @contextmanager
-def read_state_or_none(path: Path, target: Target) -> Iterator[StateStore]:
-    """A state to plan with: where there is none yet, an empty one that is never written."""
+def read_state_or_none(path: Path) -> Iterator[SqliteStore | None]:
+    """A state to plan with, or None where there is none yet."""
     if not is_there(path):
-        yield MemoryStore(Header(lineage="", serial=0, target=target))
+        yield None
         return
     with read_state(path) as store:
         yield store
 
 
-def make_state(settings: Settings) -> Path:
-    """Make an empty state for the target of these settings; raises StateError where one is."""
-    create_state(settings.state, Target(url=settings.need_url(), stack=settings.stack)).close()
-    return settings.state
+def without_state(target: Target) -> StateStore:
+    """What a plan is made from where there is no state yet; it is never written."""
+    return MemoryStore(Header(lineage="", serial=0, target=target))
+
+
+def pin_of(store: SqliteStore | None) -> Pin | None:
+    """The target that a run on this state is bound to; a state without records binds nothing."""
+    return None if store is None else Pin(target=store.header.target, binds=store.has_records())
+
+
+def make_state(settings: Settings, server: CheckedServer) -> SqliteStore:
+    """Make an empty state, pinned to a server; raises StateError where there is one."""
+    return create_state(settings.state, Target(url=server.url, stack=settings.stack))
 
 
 def inspect(path: Path) -> Inspection:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 from click.core import ParameterSource
 
+from reconciler.cli.connecting import connector_for
 from reconciler.cli.console import Console
 from reconciler.cli.ending import commands_of
 from reconciler.cli.metrics import Meter, metrics_option
@@ -136,14 +137,13 @@ def _carry_out(directory: Path, options: dict[str, Any], *, destroying: bool) ->
     import asyncio
 
     from reconciler.app.applying import carry_out
-    from reconciler.app.session import Connector
     from reconciler.app.workspace import open_workspace
     from reconciler.cli.audience import Audience
 
     console = Console.of(options, lenient=True, beside=BESIDE)
     if not options["yes"] and not sys.stdin.isatty():
         raise click.UsageError("there is no terminal to ask on; add --yes to apply without asking")
-    meter, connector = Meter.current(), Connector.system(os.environ)
+    meter, connector = Meter.current(), connector_for(options)
     workspace = open_workspace([directory], flags_from(options), os.environ)
     meter.attach(workspace.settings, connector)
     check_places(console, options, root=workspace.settings.root, state=workspace.settings.state)

@@ -56,7 +56,7 @@ class Audience:
     @contextmanager
     def following(self) -> Iterator[None]:
         """While work is under way; whoever waits for a report gets one of what ends it early."""
-        from reconciler.app.planning import GuardError
+        from reconciler.app.refused import GuardError
 
         with self._reviews.failures(), self._reporter:
             try:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from reconciler.cli.complete import complete_recorded
+from reconciler.cli.connecting import connector_for
 from reconciler.cli.console import Console
 from reconciler.cli.options import (
     environment_options,
@@ -71,9 +72,8 @@ def adopt(address: str | None, workload_id: str | None, **options: Any) -> int:
     from reconciler.app.adopting import Adopting, adopt_project
     from reconciler.app.adopting import adopt as adopt_one
     from reconciler.app.examining import Terms
-    from reconciler.app.session import Connector
 
-    console, connector = Console.of(options), Connector.system(os.environ)
+    console, connector = Console.of(options), connector_for(options)
     workspace = _workspace(options)
     if options["project"] is not None:
         # A spec that cannot be read would look like a workload that none declares.
@@ -193,7 +193,6 @@ def resolve(address: str, workload_id: str | None, **options: Any) -> int:
 
 def _settle(address: str, workload_id: str | None, options: dict[str, Any]) -> int:
     from reconciler.app.claiming import abandon, resolve_by_id
-    from reconciler.app.session import Connector
 
     settings = settings_from(options)
     if workload_id is None:
@@ -206,7 +205,7 @@ def _settle(address: str, workload_id: str | None, options: dict[str, Any]) -> i
     rows = _reading(
         options,
         lambda say: resolve_by_id(
-            settings, claim, workload_id, connector=Connector.system(os.environ), say=say
+            settings, claim, workload_id, connector=connector_for(options), say=say
         ),
     )
     return _tell(rows, options, "Would settle" if options["dry_run"] else "Settled")
@@ -216,7 +215,6 @@ def _recheck(address: str, options: dict[str, Any]) -> int:
     import asyncio
 
     from reconciler.app.claiming import recheck
-    from reconciler.app.session import Connector
     from reconciler.cli.progress import ApplyReporter
 
     console = Console.of(options)
@@ -228,7 +226,7 @@ def _recheck(address: str, options: dict[str, Any]) -> int:
             recheck(
                 settings_from(options),
                 claim,
-                connector=Connector.system(os.environ),
+                connector=connector_for(options),
                 say=reporter.say,
             )
         )
@@ -266,7 +264,6 @@ def recover(
     """
     from reconciler.app.recovering import Search
     from reconciler.app.recovering import recover as recover_state
-    from reconciler.app.session import Connector
     from reconciler.core.selection import Selection
 
     workspace = _workspace(options)
@@ -283,7 +280,7 @@ def recover(
             workspace.settings,
             claim,
             search,
-            connector=Connector.system(os.environ),
+            connector=connector_for(options),
             say=say,
         ),
     )

@@ -205,7 +205,7 @@ def wants_colour(choice: str, stream: Any) -> bool:
 
 def explain(error: ReconcilerError) -> None:
     """Say what ended a command: its message, its findings, its way out."""
-    from reconciler.app.planning import GuardError
+    from reconciler.app.refused import GuardError
     from reconciler.app.workspace import InvalidSpecsError
 
     console = Console()

@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from reconciler.cli.connecting import connector_for
 from reconciler.cli.console import Console
 from reconciler.cli.options import environment_options, flags_from, output_options
 
@@ -28,13 +29,12 @@ def doctor(directory: Path, **options: Any) -> int:
     import asyncio
 
     from reconciler.app.doctor import examine
-    from reconciler.app.session import Connector
     from reconciler.cli.progress import Heartbeat
     from reconciler.report.doctor import examination_document, examination_text
     from reconciler.report.documents import to_text
 
     console = Console.of(options)
-    connector = Connector.system(os.environ)
+    connector = connector_for(options)
     flags = flags_from(options)
     with Heartbeat(console, "asking the server"):
         found = asyncio.run(examine(directory, flags, environ=os.environ, connector=connector))

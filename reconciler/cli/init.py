@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from reconciler.cli.connecting import connector_for
 from reconciler.cli.console import Console
 from reconciler.cli.options import environment_options, flags_from
 
@@ -38,7 +39,10 @@ def init(directory: Path, ci: str | None, **options: Any) -> int:
         console.line(f"kept  {path}")
     if options["state"] is not None:
         settings = settings_here(directory, flags_from(options), os.environ)
-        console.line(f"wrote {make_state(settings)}")
+        # A state confirms its server from then on, so whose it is pinned to is asked here.
+        server = connector_for(options).check(settings, None)
+        make_state(settings, server).close()
+        console.line(f"wrote {settings.state}")
     for note in made.notes:
         console.note(note)
     command = shlex.join(["reconciler", "validate", str(directory)])

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from reconciler.cli.connecting import connector_for
 from reconciler.cli.console import Console
 from reconciler.cli.explaining import explain_option, show_explanation
 from reconciler.cli.metrics import Meter, metrics_option
@@ -53,12 +54,11 @@ def plan(directory: Path, detailed_exitcode: bool, **options: Any) -> int:
     import asyncio
 
     from reconciler.app.planning import make
-    from reconciler.app.session import Connector
     from reconciler.app.workspace import open_workspace
     from reconciler.cli.progress import Heartbeat
 
     console = Console.of(options, beside=BESIDE)
-    meter, connector = Meter.current(), Connector.system(os.environ)
+    meter, connector = Meter.current(), connector_for(options)
     workspace = open_workspace([directory], flags_from(options), os.environ)
     meter.attach(workspace.settings, connector)
     check_places(console, options, root=workspace.settings.root, state=workspace.settings.state)

@@ -127,7 +127,7 @@ class Reviews:
         )
 
     def _failed(self, error: ReconcilerError) -> None:
-        from reconciler.app.planning import GuardError
+        from reconciler.app.refused import GuardError
         from reconciler.app.workspace import InvalidSpecsError
         from reconciler.report.github import failure_annotations, failure_outputs
         from reconciler.report.markdown import markdown_failure

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import sys
 from collections.abc import Iterator, Sequence
@@ -11,12 +10,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from reconciler.cli.complete import complete_recorded
+from reconciler.cli.connecting import connector_for
 from reconciler.cli.console import Console
 from reconciler.cli.options import environment_options, output_options, settings_from
 from reconciler.cli.params import DURATION
 
 if TYPE_CHECKING:
     from reconciler.app.looking import Look
+    from reconciler.app.session import Connector
     from reconciler.app.settings import Settings
     from reconciler.cli.watching import View
     from reconciler.report.status import Status
@@ -60,27 +61,26 @@ def status(addresses: tuple[str, ...], watch: float | None, **options: Any) -> i
     console = Console.of(options)
     settings = settings_from(options)
     if watch is None:
-        return _look(console, settings, addresses)
+        return _look(console, settings, addresses, connector_for(options))
     if any(output.path is not None for output in console.outputs):
         raise click.UsageError("--watch shows what changes; it cannot be kept in a file (-o)")
     if watch <= 0:
         raise click.UsageError("--watch needs an interval such as 5s")
-    return _watch(console, settings, addresses, watch)
+    return _watch(console, settings, addresses, watch, connector_for(options))
 
 
-def _look(console: Console, settings: Settings, addresses: Sequence[str]) -> int:
+def _look(
+    console: Console, settings: Settings, addresses: Sequence[str], connector: Connector
+) -> int:
     import asyncio
 
     from reconciler.app.looking import look
-    from reconciler.app.session import Connector
     from reconciler.cli.progress import Heartbeat
     from reconciler.report.documents import to_text
     from reconciler.report.status import status_document, statuses_text
 
     with Heartbeat(console, "reading the server") as heartbeat:
-        looks = asyncio.run(
-            look(settings, addresses, connector=Connector.system(os.environ), say=heartbeat.say)
-        )
+        looks = asyncio.run(look(settings, addresses, connector=connector, say=heartbeat.say))
     found = _statuses(looks)
     paint = console.paint()
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
@@ -94,11 +94,11 @@ def _watch(
     settings: Settings,
     addresses: Sequence[str],
     interval: float,
+    connector: Connector,
 ) -> int:
     import asyncio
 
     from reconciler.app.looking import watch
-    from reconciler.app.session import Connector
     from reconciler.cli.watching import view_of
 
     def show(looks: Sequence[Look]) -> None:
@@ -111,7 +111,7 @@ def _watch(
                 settings,
                 addresses,
                 interval=interval,
-                connector=Connector.system(os.environ),
+                connector=connector,
                 show=show,
                 trouble=view.trouble,
             )

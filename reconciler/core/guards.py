@@ -120,6 +120,17 @@ def check_target(pinned: Target, met: Target) -> tuple[Refusal, ...]:
     )
 
 
+def unconfirmed_server(url: str, source: str) -> Refusal:
+    """Refuse a server that the repository names and nobody else; `source` is the line that does."""
+    return Refusal(
+        guard="unconfirmed-server",
+        message=f"only {source or 'the repository'} names the server {url}, and whoever may change "
+        "that file could have the credentials sent anywhere; nothing was sent",
+        hint="if it is your control plane, set RUNAI_BASE_URL or --url to it; at a terminal, "
+        "without --yes, you are asked once",
+    )
+
+
 def _check_projects(plan: Plan, options: GuardOptions) -> Iterator[Refusal]:
     allowed = options.allowed_projects
     outside = {a.address.project for a in plan.changes} - set(allowed)

@@ -59,6 +59,12 @@ class SqliteStore:
         with _collector_paused(), naming(self._path):
             return [from_values(row) for row in rows]
 
+    def has_records(self) -> bool:
+        """Whether there is any operation that is not GONE."""
+        with explained(self._path):
+            query = "SELECT 1 FROM operations WHERE own != ? LIMIT 1"
+            return self._conn.execute(query, [Own.GONE]).fetchone() is not None
+
     def write(self, rows: Sequence[Recorded]) -> None:
         """Insert or replace rows by operation, in one durable transaction."""
         with self._transaction():

@@ -13,7 +13,8 @@ import httpx
 import pytest
 
 from reconciler.app.applying import Applied, ApplyRequest, carry_out
-from reconciler.app.planning import GuardError, Planned, PlanRequest
+from reconciler.app.planning import Planned, PlanRequest
+from reconciler.app.refused import GuardError
 from reconciler.app.workspace import InvalidSpecsError, Workspace
 from reconciler.core.diagnostics import Diagnostic, Severity
 from reconciler.core.events import Event, RunFinished, Summary

@@ -94,8 +94,8 @@ def test_everything_is_well(world: World, path: Path) -> None:
     """Each thing that an apply needs is looked at, in its order."""
     found = examined(world, path)
     assert [*found] == [
-        *("configuration", "server", "state", "lock", "credentials", "connection"),
-        *("login", "read", "list", "clock", "target", "api"),
+        *("configuration", "server", "state", "lock", "target", "credentials", "connection"),
+        *("login", "read", "list", "clock", "api"),
     ]
     assert {check.level for check in found.values()} == {OK}
     assert "1 recorded, 0 in doubt" in found["state"].message

@@ -13,6 +13,7 @@ from click.testing import CliRunner
 from reconciler.app.settings import Flags, Settings, resolve_settings
 from reconciler.app.workspace import read_config
 from reconciler.cli.options import environment_options, flags_from
+from reconciler.errors import UsageError
 
 CONFIG = """\
 url: https://configured.example
@@ -29,7 +30,11 @@ discovery: off
 
 
 def settled(
-    folder: Path, *arguments: str, config: str = CONFIG, base_url: str = "", **environ: str
+    folder: Path,
+    *arguments: str,
+    config: str = CONFIG,
+    base_url: str | None = None,
+    **environ: str,
 ) -> Settings:
     """What holds for a command line in a folder with a configuration."""
     (folder / "reconciler.yaml").write_text(config)
@@ -43,7 +48,8 @@ def settled(
     result = CliRunner().invoke(command, arguments, env=environ, catch_exceptions=False)
     assert result.exit_code == 0, result.output
     root, read = read_config(Path(), heard[0])
-    return resolve_settings(heard[0], read, root=root, environ={"RUNAI_BASE_URL": base_url})
+    variables = environ if base_url is None else environ | {"RUNAI_BASE_URL": base_url}
+    return resolve_settings(heard[0], read, root=root, environ=variables)
 
 
 @pytest.fixture(autouse=True)
@@ -53,7 +59,7 @@ def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_every_value_has_an_origin(tmp_path: Path) -> None:
     """None is left out, so that none has to be guessed; nobody's is the default."""
-    without = {"root", "origins"}
+    without = {"root", "origins", "url_is_given"}
     names = {field.name for field in dataclasses.fields(Settings)} - without
     assert settled(tmp_path, config="").origins == dict.fromkeys(names, "default")
 
@@ -75,20 +81,41 @@ def test_a_configuration_is_named_with_its_lines(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "variable", "base_url", "decided"),
+    ("arguments", "variables", "decided"),
     [
-        (["--url", "https://flag"], "https://var", "https://base", ("https://flag", "--url")),
-        ([], "https://var", "https://base", ("https://var", "RECONCILER_URL")),
-        ([], "", "https://base", ("https://base", "RUNAI_BASE_URL")),
-        ([], "", "", ("https://configured.example", "reconciler.yaml:1")),
+        (["--url", "https://flag"], ["https://var", "https://base"], ("https://flag", "--url")),
+        ([], ["https://var", "https://base"], ("https://var", "RECONCILER_URL")),
+        ([], ["", "https://base"], ("https://base", "RUNAI_BASE_URL")),
+        ([], [None, "https://base"], ("https://base", "RUNAI_BASE_URL")),
+        (["--url", "https://flag"], [None, ""], ("https://flag", "--url")),
+        (["--url", ""], [None, "https://base"], ("", "--url")),
+        ([], [None, ""], ("", "RUNAI_BASE_URL")),
+        ([], ["", None], ("", "RECONCILER_URL")),
+        ([], [None, None], ("https://configured.example", "reconciler.yaml:1")),
     ],
 )
 def test_the_first_to_decide_is_named(
-    tmp_path: Path, arguments: list[str], variable: str, base_url: str, decided: tuple[str, str]
+    tmp_path: Path,
+    arguments: list[str],
+    variables: list[str | None],
+    decided: tuple[str, str],
 ) -> None:
-    """The value and its origin come from the same choice."""
-    found = settled(tmp_path, *arguments, base_url=base_url, RECONCILER_URL=variable)
+    """The value and its origin come from the same choice; only what is unset decides nothing."""
+    names = ("RECONCILER_URL", "RUNAI_BASE_URL")
+    pairs = zip(names, variables, strict=True)
+    environ = {name: value for name, value in pairs if value is not None}
+    found = settled(tmp_path, *arguments, base_url=environ.pop("RUNAI_BASE_URL", None), **environ)
     assert (found.url, found.origins["url"]) == decided
+    assert found.url_is_given == (not found.origins["url"].startswith("reconciler.yaml"))
+
+
+@pytest.mark.parametrize(("arguments", "base_url"), [(["--url", ""], None), ([], ""), ([], " ")])
+def test_an_empty_address_is_no_absence(
+    tmp_path: Path, arguments: list[str], base_url: str | None
+) -> None:
+    """A variable that a CI system leaves empty must not hand the choice to the repository."""
+    with pytest.raises(UsageError, match="is set, and empty"):
+        settled(tmp_path, *arguments, base_url=base_url).need_url()
 
 
 def test_a_default_of_the_command_line_is_nobodys(tmp_path: Path) -> None:

@@ -8,7 +8,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from reconciler.app.planning import GuardError, PlanRequest, make
+from reconciler.app.planning import PlanRequest, make
+from reconciler.app.refused import GuardError
 from reconciler.app.workspace import Workspace
 from reconciler.core.events import Event, RequestRetried
 from reconciler.core.guards import DeleteLimit
@@ -171,10 +172,10 @@ def test_a_read_that_fails_holds_its_workload() -> None:
 
 
 def test_a_server_where_nothing_can_be_read_is_the_wrong_one() -> None:
-    """Every answer is a page: exit 9 and nothing is planned."""
+    """The answer about each of them is a page: exit 9 and nothing is planned."""
     world = World()
     world.apply(wish("a"), wish("b"))
-    world.sandbox.set_faults("404 page=html on=GET")
+    world.sandbox.set_faults("404 page=html on=GET name=*")
 
     with pytest.raises(UnreachableError, match="none of 2 recorded workloads could be read"):
         world.plan(wish("a"), wish("b"))

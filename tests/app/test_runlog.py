@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from reconciler.app import runlog
-from reconciler.app.planning import GuardError
+from reconciler.app.refused import GuardError
 from reconciler.core.events import ActionSucceeded, Event
 from reconciler.core.model import Own
 from reconciler.errors import StateError

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from reconciler.app.looking import look
-from reconciler.app.planning import GuardError
+from reconciler.app.refused import GuardError
 from reconciler.app.states import find_record, find_run, make_state, read_state
 from reconciler.app.surgery import set_protections
+from reconciler.app.target import check_server
 from reconciler.core.model import Missing, Own, Remote, Target
 from reconciler.errors import StateError, UsageError
 from reconciler.ports import RunEntry
@@ -79,9 +80,11 @@ def test_a_state_is_made_once(tmp_path: Path) -> None:
     """A second one in its place would forget the first."""
     settings = dataclasses.replace(World().settings, state=tmp_path / "x" / "state.db")
 
-    assert make_state(settings) == tmp_path / "x" / "state.db"
+    server = check_server(settings, None, environ={})
+
+    make_state(settings, server).close()
     with pytest.raises(StateError, match="already a state"):
-        make_state(settings)
+        make_state(settings, server)
     with read_state(settings.state) as store:
         assert store.header.target == Target(url=URL, stack="blue")
 

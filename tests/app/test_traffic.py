@@ -51,19 +51,19 @@ def test_pauses_that_overlap_are_one() -> None:
 
 
 def test_a_run_counts_all_that_it_sends() -> None:
-    """Logins, writes and reads; each send once, answered or not."""
+    """Logins, writes and reads, the first of which finds out who is there; answered or not."""
     world = World()
     connector = world.connector()
 
     async def main() -> None:
-        async with connector.open(world.settings, lambda _: None) as session:
+        async with connector.open(world.settings, None, lambda _: None) as session:
             await session.dispatcher.send(
                 Method.GET, lambda _: session.api.read("0ae9b56f-831f-47a4-a997-23b9e3658202")
             )
 
     world.apply(wish("a"))
     run(main(), world.timeline)
-    assert connector.traffic.requests == {("POST", "200"): 1, ("GET", "404"): 1}
+    assert connector.traffic.requests == {("POST", "200"): 1, ("GET", "404"): 2}
 
 
 def test_what_is_repeated_is_counted_with_its_reason() -> None:
@@ -84,7 +84,7 @@ def test_what_is_repeated_is_counted_with_its_reason() -> None:
         return next(answers)
 
     async def main() -> Answer:
-        async with connector.open(world.settings, lambda _: None) as session:
+        async with connector.open(world.settings, None, lambda _: None) as session:
             return await session.dispatcher.send(Method.GET, attempt, heard.append)
 
     assert isinstance(run(main(), world.timeline), NotFound)

@@ -8,6 +8,7 @@ from reconciler.app.session import Session
 from reconciler.core.events import ActionStarted
 from reconciler.core.model import Own
 from reconciler.engine.run import ApplyOptions
+from reconciler.sandbox import Entry
 from tests.timing import EPOCH
 from tests.worlds import World, stop, wish
 
@@ -25,6 +26,11 @@ def _exact(world: World) -> None:
     assert {str(id_) for id_ in owned} <= {w.id for w in world.sandbox.store.live()}
 
 
+def _opening(world: World) -> list[Entry]:
+    """What the session began with: a login, and a read that shows who is there."""
+    return [entry for entry in world.sandbox.ledger if entry not in world.entries()]
+
+
 @pytest.mark.parametrize("reason", ["SIGINT", "SIGTERM"])
 @pytest.mark.parametrize("after", [0.0, 0.9, 1.0, 2.5, 4.2, 7.0])
 def test_nothing_is_sent_after_the_switch_is_pulled(reason: str, after: float) -> None:
@@ -33,7 +39,7 @@ def test_nothing_is_sent_after_the_switch_is_pulled(reason: str, after: float) -
 
     ran = world.apply(*SPECS, meanwhile=stop(after, reason), concurrency=8)
 
-    pulled = world.sandbox.ledger.entries[0].decided + after
+    pulled = _opening(world)[-1].decided + after
     late = [e for e in world.entries() if e.arrived > pulled]
     assert late == []
     assert world.timeline.now <= pulled - EPOCH.timestamp() + 5.0
@@ -52,7 +58,7 @@ def test_nothing_is_sent_after_the_switch_is_pulled(reason: str, after: float) -
 @pytest.mark.parametrize("deadline", [3.0, 6.5, 10.0])
 def test_a_run_ends_five_seconds_after_its_deadline_at_the_latest(deadline: float) -> None:
     """Nothing is sent after it, and an answer that never comes is not waited for."""
-    world = World("latency=20s p=30%", latency=1.0, sync_delay=3.0)
+    world = World("latency=20s p=30% after=2s", latency=1.0, sync_delay=3.0)
 
     ran = world.apply(*SPECS, deadline=deadline, concurrency=4)
 
@@ -66,8 +72,8 @@ def test_a_run_ends_five_seconds_after_its_deadline_at_the_latest(deadline: floa
 
 
 def test_an_outage_until_the_deadline_ends_the_run() -> None:
-    """A server that only ever says 503 costs the time that was given, not more."""
-    world = World("503")
+    """A server that only ever says 503 to a create costs the time that was given, not more."""
+    world = World("503 on=POST")
 
     ran = world.apply(wish("a"), deadline=600.0)
 

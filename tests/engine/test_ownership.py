@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from reconciler.app.planning import GuardError, PlanRequest
+from reconciler.app.planning import PlanRequest
+from reconciler.app.refused import GuardError
 from reconciler.core.model import OnMissing, Own
 from tests.worlds import World, wish
 
