@@ -268,13 +268,13 @@ store() {
   fi
 }
 
-# Where no configuration of a pull request is found: a broken one would keep a state from its branch.
-ask_state() { (cd / && reconciler state "$@"); }
+# The program is asked at the root, where it finds no configuration of a pull request: a broken one
+# would keep the state from its branch.
 
 # Through SQLite, not cp: a run that was killed leaves a half-done transaction and its journal.
 copy_state() {
   rm -f "$copy"
-  ask_state backup --state "$state" "$copy" >/dev/null ||
+  (cd / && reconciler state backup --state "$state" "$copy") >/dev/null ||
     fail 1 "the state $state could not be copied; the branch $branch is left as it is"
 }
 
@@ -291,7 +291,7 @@ $branch ($fetched), so it was not made from it; the branch is left as it is"
 }
 
 lineage_of() {
-  ask_state check --state "$1" -o json 2>/dev/null |
+  (cd / && reconciler state check --state "$1" -o json) 2>/dev/null |
     sed -n 's/^ *"lineage": "\([0-9a-f-]*\)",\{0,1\}$/\1/p' || true
 }
 
@@ -343,7 +343,7 @@ lose() {
   local project projects=
   cp -- "$copy" "$keep"
   free_lock
-  for project in $(ask_state list --state "$copy" -o json 2>/dev/null |
+  for project in $( (cd / && reconciler state list --state "$copy" -o json) 2>/dev/null |
     sed -n 's|^ *"address": "\([A-Za-z0-9_-]*\)/.*|\1|p' | sort -u || true); do
     projects+=" --project $project"
   done

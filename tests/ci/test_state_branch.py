@@ -131,10 +131,10 @@ def test_every_end_of_a_run_frees_the_lock(machine: NewRunner, remote: Path) -> 
 
 def test_a_lock_that_was_left_behind_is_taken(machine: NewRunner, remote: Path) -> None:
     """A machine that died holds nobody up for ever; should it live, it stores nothing any more."""
-    first_run(machine(), "base")
+    first_run(machine(), "left")
     late, taker = machine(), machine(STATE_LOCK_AGE="-1")
-    late.write_spec("base")
-    late.write_spec("late")
+    late.write_spec("left")
+    late.write_spec("living")
     assert branch(late, "fetch").returncode == 0
     taken = branch(taker, "fetch")
     assert "taking the lock that was left behind: a run on " in taken.stderr

@@ -35,7 +35,7 @@ def workloads_of(control_plane: Mapping[str, str]) -> list[str]:
     with httpx.Client(base_url=control_plane["RUNAI_BASE_URL"]) as client:
         token = client.post("/api/v1/token", json=login).json()["accessToken"]
         client.headers["Authorization"] = f"Bearer {token}"
-        query = {"filterBy": f"projectId=={PROJECT}", "limit": 500}
+        query = {"filterBy": f"projectId=={PROJECT}", "limit": "500"}
         rows = client.get("/api/v1/workloads", params=query).json()["workloads"]
     return sorted(f"{row['projectId']}/{row['name']}" for row in rows)
 
