@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import uuid
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -54,6 +54,8 @@ LINEAGE = "11111111-2222-4333-8444-555555555555"
 LOGIN = {"RUNAI_CLIENT_ID": DEMO.client_id, "RUNAI_CLIENT_SECRET": DEMO.client_secret}
 
 Meanwhile = Callable[[Session], None]
+Rewrite = Callable[[httpx.Request, httpx.Response], Awaitable[httpx.Response]]
+"""Puts other words into the server's mouth."""
 
 
 def wish(
@@ -133,7 +135,7 @@ class Line(httpx.AsyncBaseTransport):
         await self._pass(self._world.on_request, request)
         response = await self._inner.handle_async_request(request)
         await self._pass(self._world.on_answer, request)
-        return response
+        return await self._world.rewrite(request, response)
 
     async def _pass(self, hook: Callable[[httpx.Request], None], request: httpx.Request) -> None:
         hook(request)
@@ -192,6 +194,11 @@ def _nothing(_: httpx.Request) -> None:
     """No hook."""
 
 
+async def _as_it_is(_: httpx.Request, response: httpx.Response) -> httpx.Response:
+    """What the server said is what the client hears."""
+    return response
+
+
 class World:
     """Everything that outlives a process; `path` puts the state into a real file."""
 
@@ -207,6 +214,7 @@ class World:
         self.settings = _settings(stack)
         self.on_request: Callable[[httpx.Request], None] = _nothing
         self.on_answer: Callable[[httpx.Request], None] = _nothing
+        self.rewrite: Rewrite = _as_it_is
         self._path = path
         self._memory = MemoryStore(Header(lineage=LINEAGE, serial=0, target=_target(stack)))
         self._processes = 0

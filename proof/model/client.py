@@ -85,13 +85,14 @@ class Client(Removing):
                 return (yield from self.supersede(row))
             case "resolve" if row:
                 resumed = self.advance(row, Evidence.RESUMED)
-                sending = Sending(resumed, resumed.attempts, resumed.sent, resumed=True)
+                in_doubt = row.own is Own.CREATING or row.ambiguous
+                sending = Sending(resumed, resumed.attempts, resumed.sent, True, in_doubt)
                 return (yield from self.carry_out(sending))
             case "replace" if row:
-                removed = yield from self.remove(row, Purpose.REPLACE)
+                removed = yield from self.remove(row, Purpose.REPLACE, successor=True)
                 if removed.outcome != DONE:
                     return removed
-                return (yield from self.carry_out(self.new_sending()))
+                return (yield from self.carry_out(self.new_sending()._replace(replaces=True)))
             case "delete" if row:
                 return (yield from self.delete(row))
             case "forget" if row and task.missing:
@@ -146,7 +147,7 @@ class Client(Removing):
         """One more send may still be carried out."""
         row = self.advance(sending.row, Evidence.UNANSWERED)
         unanswered = min(sending.unanswered + 1, rows.MANY)
-        return Sending(row, unanswered, row.sent, sending.resumed)
+        return sending._replace(row=row, unanswered=unanswered, unclear_at=row.sent, in_doubt=True)
 
     def withdraw(self, row: Row) -> Steps[End]:
         """An intent that was certainly not sent is taken back."""
@@ -178,6 +179,10 @@ class Client(Removing):
     def take(self, row: Row) -> Steps[End]:
         """Record the id, then have one look at what became of it."""
         yield from self.commit(row)
+        for vacated in sorted(self.known.values()):
+            if rows.is_down(vacated):
+                evidence = self.succession(vacated, self.now)
+                yield from self.move(vacated, evidence, purpose=Purpose.SUPERSEDED)
         try:
             answer = yield from self.ask(Read(row.id or 0))
         except HaltedError:
@@ -194,9 +199,14 @@ class Client(Removing):
     def resolve(self, sending: Sending, answer: Any) -> Steps[End]:
         """The name may be taken, by us or by others."""
         try:
-            verdict = yield from self.look_until_settled(answer)
+            sending, answer, verdict = yield from self.look_until_settled(sending, answer)
         except HaltedError:
-            return (yield from self.suspect(sending.row, Evidence.UNPROVEN))
+            row = self.known[sending.row.op]
+            if isinstance(answer, Taken) and self.is_sure(sending):
+                return (yield from self.drop(row, Evidence.BURIED))
+            return (yield from self.suspect(row, Evidence.UNPROVEN))
+        if verdict is None:
+            return (yield from self.conclude(sending, answer))
         row = sending.row
         if sending.unclear_at is not None and self.is_explained(answer, verdict):
             row = row._replace(sent=sending.unclear_at)
@@ -211,34 +221,46 @@ class Client(Removing):
                 return (yield from self.drop(row, gone))
             case "theirs":
                 return (yield from self.suspect(row, gone))
-            case "unclear" if (
-                not verdict.listed and isinstance(answer, Taken) and not row.ambiguous
-            ):
-                return (yield from self.give_way(row))
+            case _ if isinstance(answer, Taken) and self.is_sure(sending):
+                return (yield from self.give_way(row, verdict))
             case _:
-                pass
-        return (yield from self.suspect(row, Evidence.UNPROVEN))
+                return (yield from self.suspect(row, Evidence.UNPROVEN))
 
     def is_explained(self, answer: Any, verdict: Verdict) -> bool:
         """Whether it is known who made a 409; what nobody can see yet was made a moment ago."""
         return not isinstance(answer, Taken) or verdict.word in ("ours", "theirs")
 
-    def look_until_settled(self, answer: Any) -> Steps[Verdict]:
-        """A 409 says that something is there, so a list that does not show it is only late."""
+    def look_until_settled(
+        self, sending: Sending, answer: Any
+    ) -> Steps[tuple[Sending, Any, Verdict | None]]:
+        """What may be ours is looked for, and a name that we have freed is asked for, again."""
         hint = answer.hint if isinstance(answer, Taken) else None
         verdict = yield from self.look_up(hint)
         for _ in range(1, LOOKS):
-            settled = verdict.word in ("ours", "theirs") or not isinstance(answer, Taken)
-            if settled or (verdict.word == "unclear" and not verdict.listed):
+            if verdict.word in ("ours", "theirs") or not isinstance(answer, Taken):
+                break
+            blind = verdict.word == "unclear" and not verdict.listed
+            may_be_ours = (not self.is_sure(sending) or bool(self.ghosts())) and not blind
+            if not (may_be_ours or sending.replaces):
                 break
             yield from self.ask(Pause())
+            if sending.replaces and self.is_sure(sending):
+                sending, answer = yield from self.attempt(sending)
+                if not isinstance(answer, Taken):
+                    return sending, answer, None
             verdict = yield from self.look_up(hint)
-        return verdict
+        return sending, answer, verdict
 
-    def give_way(self, row: Row) -> Steps[End]:
-        """An owner that cannot be read: an earlier operation of ours if there is one, or others."""
-        ghosts = [r for r in sorted(self.known.values()) if r.own is Own.HAUNTED]
-        yield from self.move(row, Evidence.UNSENT)
+    def ghosts(self) -> list[Row]:
+        """Earlier operations that may have come true since."""
+        return [r for r in sorted(self.known.values()) if r.own is Own.HAUNTED and r.ambiguous]
+
+    def give_way(self, row: Row, verdict: Verdict) -> Steps[End]:
+        """The name is taken, nobody can tell by whom, and every send of this one was answered."""
+        ghosts = self.ghosts()
+        if not ghosts and verdict.word == "unclear":
+            return (yield from self.suspect(row, Evidence.OBSTRUCTED))
+        yield from self.move(row, Evidence.BURIED)
         for ghost in ghosts:
             yield from self.move(ghost, Evidence.UNPROVEN)
         return End(DOUBTFUL if ghosts else FAILED)

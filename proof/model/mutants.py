@@ -193,6 +193,14 @@ class TracedByCopy(Client):
         return super().is_traced(sending._replace(resumed=False))
 
 
+class SureOfConflict(Client):
+    """A 409 says that this operation has made nothing, also where a send was never answered."""
+
+    def is_sure(self, sending: Sending) -> bool:
+        """Always."""
+        return True
+
+
 CLASSIC: tuple[type[Client], ...] = (
     NoIntent,
     NewOpOnRecovery,
@@ -214,6 +222,7 @@ FOUND_HERE: tuple[type[Client], ...] = (
     GhostAfterDelete,
     TracedByCopy,
     ConflictUnexplained,
+    SureOfConflict,
 )
 # Where mutants are looked for, and among how many states: most of them are close at hand.
 NEAR = (

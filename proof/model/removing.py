@@ -30,14 +30,16 @@ class Removing(Settling):
         if ended.outcome != DONE:
             return ended
         for ghost in sorted(self.known.values()):
-            if ghost.own is Own.HAUNTED and not self.may_come_true(ghost, self.now):
+            late = ghost.own is Own.HAUNTED and ghost.ambiguous
+            if late and not self.may_come_true(ghost, self.now):
                 return (yield from self.settle(ghost))
         return ended
 
-    def remove(self, row: Row, purpose: Purpose) -> Steps[End]:
-        """One delete from verification to trusted absence."""
+    def remove(self, row: Row, purpose: Purpose, *, successor: bool = False) -> Steps[End]:
+        """One delete from verification to trusted absence; a `successor` may follow."""
+        self.makes_room = successor
         resumed = row.own is Own.DELETING
-        purpose = (resumed and row.purpose) or purpose
+        purpose = (resumed and not successor and row.purpose) or purpose
         try:
             verified, alive_at = yield from self.verify(row, purpose)
             if verified is not None:
@@ -97,5 +99,7 @@ class Removing(Settling):
     def gone(self, row: Row, purpose: Purpose, alive_at: int | None) -> Steps[End]:
         """Its id names nothing any more; `alive_at` is when this run saw it living, if it did."""
         evidence = self.absence(row, alive_at)
+        if self.makes_room and evidence is Evidence.BURIED:
+            evidence = Evidence.VACATED
         yield from self.move(row, evidence, seen=Seen.DELETED, purpose=purpose)
         return End(DONE)

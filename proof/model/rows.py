@@ -100,6 +100,7 @@ def to_record(row: Row) -> Recorded:
 def to_row(record: Recorded) -> Row:
     """The row of one of the product's records."""
     sent = record.last_sent_at
+    seen = Seen.QUEUED if record.seen in (Seen.UNKNOWN, Seen.QUEUED) else Seen.SYNCED
     return Row(
         op=int(record.op),
         own=record.own,
@@ -108,9 +109,15 @@ def to_row(record: Recorded) -> Row:
         ambiguous=record.ambiguous,
         attempts=min(record.attempts, MANY),
         sent=None if sent is None else round((datetime.fromisoformat(sent) - EPOCH) / TICK),
-        purpose=record.purpose if record.own is Own.DELETING else None,
-        seen=Seen.QUEUED if record.seen in (Seen.UNKNOWN, Seen.QUEUED) else Seen.SYNCED,
+        purpose=record.purpose if record.own is Own.DELETING or record.is_down else None,
+        seen=record.seen if record.is_down else seen,
     )
+
+
+@cache
+def is_down(row: Row) -> bool:
+    """The product's rule: it was deleted for a successor that is not there yet."""
+    return to_record(row).is_down
 
 
 @cache

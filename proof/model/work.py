@@ -51,13 +51,16 @@ class Verdict(NamedTuple):
 class Sending(NamedTuple):
     """One create: its row, how many sends may still be carried out, and when the last of them was.
 
-    The same three variables as the engine's Creation.
+    The same variables as the engine's Creation: `in_doubt` where a send is known that nobody has
+    answered, `replaces` where this run has deleted what had the name.
     """
 
     row: Row
     unanswered: int
     unclear_at: int | None
     resumed: bool = False
+    in_doubt: bool = False
+    replaces: bool = False
 
 
 class Work:
@@ -71,6 +74,8 @@ class Work:
         self.desire = desire
         self.fresh_op = fresh_op
         self.halted = False
+        # Whether the delete under way makes room for a successor.
+        self.makes_room = False
         # The server's clock, set anew before each step.
         self.now = 0
 
@@ -105,6 +110,10 @@ class Work:
         A record may be an older copy and know of too few sends: only what this run sent counts.
         """
         return sending.row.ambiguous and sending.unanswered == 1 and not sending.resumed
+
+    def is_sure(self, sending: Sending) -> bool:
+        """Whether a 409 says for certain that this operation has made nothing."""
+        return not sending.in_doubt
 
     def is_ours(self, found: Workload) -> bool:
         """Whether its marker is of our lineage and stack."""
@@ -154,16 +163,19 @@ class Work:
         """Ask for the name; an id in a 409 is a hint, never a proof."""
         asked = self.now
         listed = False
-        names: tuple[int, ...] = () if hint is None else (hint,)
+        listed_ids: tuple[int, ...] = ()
         if self.settings.discovery:
             answer = yield from self.ask(Find())
             listed = isinstance(answer, Listed)
-            names += answer.ids if isinstance(answer, Listed) else ()
+            listed_ids = answer.ids if isinstance(answer, Listed) else ()
+        names = (*(() if hint is None else (hint,)), *listed_ids)
         recorded = {r.id for r in self.known.values() if r.own is Own.ACCEPTED and r.id}
         theirs: Workload | None = None
         for name in dict.fromkeys((*names, *sorted(recorded))):
             answer = yield from self.ask(Read(name))
-            if isinstance(answer, Absent) and name in recorded and name not in names:
+            if isinstance(answer, Absent) and name in recorded and name not in listed_ids:
+                continue
+            if name == hint and name not in listed_ids and not isinstance(answer, Found):
                 continue
             if not isinstance(answer, Found):
                 return Verdict("unclear", asked, listed=listed)

@@ -179,7 +179,7 @@ def _choose(settings: Settings, patterns: Sequence[str]) -> tuple[Header, list[R
 async def _read(rows: Sequence[Recorded], session: Session, say: Say) -> list[Look]:
     live = await read_live(rows, session, say)
     at = session.dispatcher.server.earliest()
-    ghosts = {row.address for row in rows if row.own is Own.HAUNTED}
+    ghosts = {row.address for row in rows if row.own is Own.HAUNTED and row.ambiguous}
     here = {row.address for row in rows if row.own is not Own.HAUNTED}
     return [
         Look(

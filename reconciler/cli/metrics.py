@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from reconciler.app.session import Connector
     from reconciler.app.settings import Settings
     from reconciler.core.events import Event
-    from reconciler.core.model import Own
     from reconciler.core.plan import Plan
     from reconciler.ports import Say
     from reconciler.report.metrics import RunMetrics
+    from reconciler.state.glance import Glance
 
 # Nothing of ours is longer; what is was not written by us.
 _MOST_BYTES = 1 << 20
@@ -105,6 +105,7 @@ class Meter:
 
         stack = self._stack(successes)
         traffic = self._connector.traffic if self._connector else Traffic()
+        recorded = self._recorded()
         return RunMetrics(
             command=self._command,
             stack=stack,
@@ -118,7 +119,8 @@ class Meter:
             retries=traffic.retries,
             pauses=traffic.pauses,
             paused=traffic.paused,
-            owned=self._owned(),
+            owned=recorded.owned if recorded else None,
+            down=recorded.down if recorded else 0,
         )
 
     def _stack(self, successes: Mapping[tuple[str, str], float]) -> str:
@@ -128,14 +130,14 @@ class Meter:
         known = [stack for command, stack in successes if command == self._command]
         return known[0] if len(known) == 1 else ""
 
-    def _owned(self) -> Mapping[Own, int] | None:
+    def _recorded(self) -> Glance | None:
         from reconciler.errors import StateError
         from reconciler.state.glance import glance
 
         if self._settings is None:
             return None
         with contextlib.suppress(StateError):
-            return glance(self._settings.state).owned
+            return glance(self._settings.state)
         return None
 
 

@@ -74,7 +74,11 @@ class ActionSucceeded:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ActionFailed:
-    """Not done, and why, in the server's words where it had any."""
+    """Not done, and why, in the server's words where it had any.
+
+    `down` says that nothing is known to run there, although a spec declares it and something ran
+    there once; `deleted` is the id that this run deleted to make room for it. So for all problems.
+    """
 
     at: str
     address: Address
@@ -83,16 +87,20 @@ class ActionFailed:
     id: str | None = None
     hint: str = ""
     cause: Cause = Cause.OTHER
+    deleted: str | None = None
+    down: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ActionSkipped:
-    """Never begun: the run was stopped, ran out of time, or something before it failed."""
+    """Not begun or not ended: the run was stopped, or ran out of time, or a wave before failed."""
 
     at: str
     address: Address
     action: str
     message: str
+    deleted: str | None = None
+    down: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,11 +112,16 @@ class InDoubt:
     action: str
     message: str
     hint: str = ""
+    deleted: str | None = None
+    down: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Summary:
-    """What an apply did, by number of workloads."""
+    """What an apply did, by number of workloads.
+
+    `down` counts what did not succeed once more: where nothing is known to run any more.
+    """
 
     created: int = 0
     deleted: int = 0
@@ -118,6 +131,7 @@ class Summary:
     recorded: int = 0
     failed: int = 0
     skipped: int = 0
+    down: int = 0
     in_doubt: int = 0
 
 

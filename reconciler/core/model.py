@@ -179,6 +179,12 @@ class Recorded:
         """Whether `spec` is what a file declares, and not all that was found on the server."""
         return bool(self.digest)
 
+    @property
+    def is_down(self) -> bool:
+        """Whether it was deleted to be replaced, and no successor of it has been accepted yet."""
+        replaced = self.purpose is Purpose.REPLACE and self.seen is Seen.DELETED
+        return replaced and self.own is Own.HAUNTED
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Remote:

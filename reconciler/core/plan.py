@@ -33,6 +33,10 @@ class Reason(StrEnum):
     ALREADY_OWNED = "already-owned"
     FORGOTTEN_ON_REMOVE = "forgotten-on-remove"
     RUN_TO_COMPLETION = "run-to-completion"
+    DOWN = "down"
+    OWNER_UNKNOWN = "owner-unknown"
+    MARKER_MISSING = "marker-missing"
+    UNPROVEN_ABSENCE = "unproven-absence"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

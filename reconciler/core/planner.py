@@ -136,19 +136,24 @@ def _decide(
             return _with_ghosts(action, case, ghosts, world), _open_drift(action, case)
     if desired is None:
         return _with_gpus(_watch(rows[0], world), None, None), ()
-    return _with_gpus(_make(desired, world.options), None, desired), ()
+    down = next((row for row in rows if row.is_down), None)
+    return _with_gpus(_make(desired, down, world.options), None, desired), ()
 
 
-def _make(desired: Desired, options: PlanOptions) -> AnyAction:
-    here: dict[str, Any] = {
+def _make(desired: Desired, down: Recorded | None, options: PlanOptions) -> AnyAction:
+    """A workload that does not run; `down` is what was deleted to make room for it."""
+    common: dict[str, Any] = {
         "address": desired.address,
-        "reason": Reason.NEW,
+        "reason": Reason.DOWN if down else Reason.NEW,
         "source": desired.source,
         "wave": desired.lifecycle.wave,
     }
+    detail = f"{down.message}; nothing runs there now" if down else ""
     if options.no_create:
-        return Hold(**here, detail="not created yet; held by --no-create")
-    return Create(**here, detail="declared, and not in the state yet", desired=desired)
+        held = f"{detail or 'not created yet'}; held by --no-create"
+        return Hold(**common, detail=held, recorded=down, fails=down is not None)
+    detail = detail or "declared, and not in the state yet"
+    return Create(**common, detail=detail, desired=desired)
 
 
 def _finish_delete(row: Recorded, desired: Desired | None, world: _World) -> AnyAction:
@@ -178,20 +183,27 @@ def _settle(row: Recorded, desired: Desired | None, world: _World) -> AnyAction:
     detail = f"{_doubt(row)}; {remedy}"
     case = Case(row=row, desired=desired, options=world.options)
     wanted = None if world.options.no_create else desired
-    return Resolve(**case.common(Reason.IN_DOUBT, detail), recorded=row, desired=wanted, same=same)
+    # Whose create was answered with a no is sure of it: only who has its name is not known.
+    unowned = row.own is Own.SUSPECT and not row.ambiguous
+    reason = Reason.OWNER_UNKNOWN if unowned else Reason.IN_DOUBT
+    return Resolve(**case.common(reason, detail), recorded=row, desired=wanted, same=same)
 
 
 def _doubt(row: Recorded) -> str:
-    """What is not known, since when, and what the last look at the server was missing."""
+    """What is not known: in the server's words where it had any, and since when."""
     sent = datetime.fromisoformat(row.last_sent_at) if row.last_sent_at else None
     when = f" of {sent:%Y-%m-%d %H:%M:%S} UTC" if sent else ""
-    missing = f" ({row.message})" if row.own is Own.SUSPECT and row.message else ""
-    return f"a create{when} was cut short{missing}"
+    if row.own is Own.SUSPECT and row.message:
+        return f"{row.message}: a create{when} is in doubt"
+    return f"a create{when} was cut short"
 
 
 def _watch(row: Recorded, world: _World) -> AnyAction:
     """A workload is gone, but a create of it whose answer was lost may not have been."""
     case = Case(row=row, desired=None, options=world.options)
+    if not row.ambiguous:
+        detail = f"{row.message}; nothing runs there, and no spec declares it any more"
+        return Forget(**case.common(Reason.REMOVED_FROM_SPECS, detail), recorded=row)
     if _is_past(row, world):
         detail = "a lost create of it may have come true after its deletion; it is looked up"
         return Resolve(**case.common(Reason.IN_DOUBT, detail), recorded=row)

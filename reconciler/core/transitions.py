@@ -30,6 +30,8 @@ class Evidence(StrEnum):
     UNPROVEN = "nothing that was read settles it"
     ABSENT = "nothing of it lives, but a create may still come true"
     BURIED = "nothing of it lives, and nothing can come true any more"
+    OBSTRUCTED = "every create of it was answered: somebody unknown has its name"
+    VACATED = "it is gone and was to be replaced, and its successor is not there yet"
     OUTLIVED = "another operation of ours has the name, or is about to ask for it"
     CONDEMNED = "a delete is about to be sent"
     SPARED = "the delete was certainly not carried out"
@@ -74,6 +76,7 @@ TRANSITIONS: Mapping[tuple[Own, Evidence], Step] = {
     (Own.CREATING, Evidence.TRACED): _step(Own.ACCEPTED, _TAKE_ID, _CERTAINTY),
     (Own.CREATING, Evidence.UNPROVEN): _step(Own.SUSPECT, _DOUBT),
     (Own.CREATING, Evidence.ABSENT): _step(Own.SUSPECT, _DOUBT),
+    (Own.CREATING, Evidence.OBSTRUCTED): _step(Own.SUSPECT, _CERTAINTY),
     (Own.CREATING, Evidence.BURIED): _step(Own.GONE),
     (Own.CREATING, Evidence.OUTLIVED): _step(Own.HAUNTED, _DOUBT),
     (Own.CREATING, Evidence.RELEASED): _step(Own.GONE),
@@ -89,11 +92,13 @@ TRANSITIONS: Mapping[tuple[Own, Evidence], Step] = {
     (Own.ACCEPTED, Evidence.CONDEMNED): _step(Own.DELETING),
     (Own.ACCEPTED, Evidence.ABSENT): _step(Own.HAUNTED, _LOSE_ID, _DOUBT),
     (Own.ACCEPTED, Evidence.BURIED): _step(Own.GONE),
+    (Own.ACCEPTED, Evidence.VACATED): _step(Own.HAUNTED, _LOSE_ID),
     (Own.ACCEPTED, Evidence.RELEASED): _step(Own.GONE),
     (Own.DELETING, Evidence.CONDEMNED): _step(Own.DELETING),
     (Own.DELETING, Evidence.SPARED): _step(Own.ACCEPTED),
     (Own.DELETING, Evidence.ABSENT): _step(Own.HAUNTED, _LOSE_ID, _DOUBT),
     (Own.DELETING, Evidence.BURIED): _step(Own.GONE),
+    (Own.DELETING, Evidence.VACATED): _step(Own.HAUNTED, _LOSE_ID),
     (Own.HAUNTED, Evidence.RESUMED): _step(Own.HAUNTED, _DOUBT),
     (Own.HAUNTED, Evidence.FOUND): _step(Own.ACCEPTED, _TAKE_ID),
     (Own.HAUNTED, Evidence.TRACED): _step(Own.ACCEPTED, _TAKE_ID, _CERTAINTY),

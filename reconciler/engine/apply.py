@@ -6,7 +6,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Iterable, Sequence
 from dataclasses import replace
-from typing import assert_never
+from typing import Any, assert_never
 
 from reconciler.core.events import (
     ActionFailed,
@@ -32,6 +32,7 @@ from reconciler.core.plan import (
     Record,
     Replace,
     Resolve,
+    desired_of,
 )
 from reconciler.core.transitions import Evidence, may_come_true
 from reconciler.engine.create import Creation
@@ -48,7 +49,9 @@ from reconciler.engine.run import (
     Done,
     Doubtful,
     Failed,
+    Loss,
     Outcome,
+    Problem,
     Run,
     Skipped,
     Work,
@@ -108,20 +111,41 @@ class _Tally:
                     hint=hint,
                     id=id_,
                     cause=cause,
+                    **self._count_loss(outcome.loss),
                 )
             case Skipped(message=message):
                 self._counts["skipped"] += 1
-                event = ActionSkipped(at=at, address=address, action=kind, message=message)
+                event = ActionSkipped(
+                    at=at,
+                    address=address,
+                    action=kind,
+                    message=message,
+                    **self._count_loss(outcome.loss),
+                )
             case Doubtful(message=message):
                 self._counts["in_doubt"] += 1
                 hint = (
                     "apply again, which looks for the proof once more; or settle it by hand: "
                     f"reconciler state resolve {address} --id ID (or --abandon)"
                 )
-                event = InDoubt(at=at, address=address, action=kind, message=message, hint=hint)
+                event = InDoubt(
+                    at=at,
+                    address=address,
+                    action=kind,
+                    message=message,
+                    hint=hint,
+                    **self._count_loss(outcome.loss),
+                )
             case _:
                 assert_never(outcome)
         self._run.say(event)
+
+    def _count_loss(self, loss: Loss | None) -> dict[str, Any]:
+        if loss is None:
+            return {}
+        self._counts["down"] += 1
+        self._counts["deleted"] += loss.deleted is not None
+        return {"down": True, "deleted": loss.deleted}
 
 
 async def apply(plan: Plan, run: Run, *, deadline: float) -> RunFinished:
@@ -137,7 +161,9 @@ async def apply(plan: Plan, run: Run, *, deadline: float) -> RunFinished:
         for held in plan.holds:
             if held.fails:
                 cause = Cause.OUTDATED if held.outdated else Cause.HELD
-                tally.tell(held, Failed(message=held.detail, id=held.id, cause=cause), 0.0)
+                loss = Loss(deleted=None) if held.reason is Reason.DOWN else None
+                failed = Failed(message=held.detail, id=held.id, cause=cause, loss=loss)
+                tally.tell(held, failed, 0.0)
         await _bury_outlived(plan, run)
         await _note_missing(plan, run)
         await _carry_out(plan, run, tally)
@@ -256,6 +282,8 @@ async def _perform(action: AnyAction, run: Run, tally: _Tally) -> Outcome:
     work = Work(run, action.address, action.kind, action.id)
     try:
         outcome = await _act(action, work)
+        if not isinstance(outcome, Done):
+            await _note_loss(action, work, outcome)
     except StateError as error:
         run.halt.pull(STATE)
         outcome = _let_go(action, work, Failed(message=error.message, hint=error.hint))
@@ -263,10 +291,46 @@ async def _perform(action: AnyAction, run: Run, tally: _Tally) -> Outcome:
         if not run.halt:
             raise
         outcome = _let_go(action, work, Skipped(message=UNSENT))
+    if not isinstance(outcome, Done):
+        outcome = _with_loss(action, work, outcome)
     tally.tell(action, outcome, run.clock.monotonic() - began)
     if run.options.fail_fast and isinstance(outcome, Failed | Doubtful):
         run.halt.pull("fail-fast")
     return outcome
+
+
+def _emptied(action: AnyAction, work: Work) -> Recorded | None:
+    """What was deleted for the successor that this action did not get accepted."""
+    emptied = work.run.down_at(action.address)
+    if emptied is None or desired_of(action) is None:
+        return None
+    if isinstance(action, Replace) and emptied.op != action.recorded.op:
+        return None
+    return emptied
+
+
+async def _note_loss(action: AnyAction, work: Work, outcome: Problem) -> None:
+    """What stands in the successor's way is on record for as long as it does."""
+    emptied = _emptied(action, work)
+    if emptied is not None:
+        message = f"{outcome.message}; {_deed_of(emptied)}"
+        await work.run.journal.commit(noted := replace(emptied, message=message))
+        work.run.remember(noted)
+
+
+def _with_loss(action: AnyAction, work: Work, outcome: Problem) -> Problem:
+    """Whatever else is said of it: something ran there, and nothing does now."""
+    emptied = _emptied(action, work)
+    if emptied is None:
+        return outcome
+    runs = "is known to run" if isinstance(outcome, Doubtful) else "runs"
+    message = f"{outcome.message}; {_deed_of(emptied)}, and nothing {runs} there now"
+    return replace(outcome, message=message, loss=Loss(deleted=work.deleted))
+
+
+def _deed_of(emptied: Recorded) -> str:
+    """Which workload was deleted; what has stood in the way of its successor is left out."""
+    return emptied.message.rpartition("; ")[2] or "it was deleted to be replaced"
 
 
 def _let_go(action: AnyAction, work: Work, unsent: Failed | Skipped) -> Outcome:
@@ -352,10 +416,11 @@ async def _resolve(action: Resolve, work: Work) -> Outcome:
 
 async def _replace(action: Replace, work: Work) -> Outcome:
     """Only a trusted absence makes room for the new one."""
-    removed = await Removal(work, action.recorded, Purpose.REPLACE).carry_out(wait=True)
+    removal = Removal(work, action.recorded, Purpose.REPLACE, successor=True)
+    removed = await removal.carry_out(wait=True)
     if not isinstance(removed, Done):
         return removed
-    return await Creation(work, action.desired).carry_out()
+    return await Creation(work, action.desired, replaces=True).carry_out()
 
 
 async def _forget(action: Forget, work: Work) -> Outcome:

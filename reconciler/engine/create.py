@@ -42,9 +42,20 @@ PROMPT = 1.0
 
 
 class Creation:
-    """One create from intent to outcome; `resumed` when an earlier run may have sent it."""
+    """One create from intent to outcome.
 
-    def __init__(self, work: Work, desired: Desired, *, resumed: Recorded | None = None) -> None:
+    `resumed` when an earlier run may have sent it; `replaces` when this run has just deleted what
+    had its name.
+    """
+
+    def __init__(
+        self,
+        work: Work,
+        desired: Desired,
+        *,
+        resumed: Recorded | None = None,
+        replaces: bool = False,
+    ) -> None:
         self._work = work
         self._run = work.run
         self._row = resumed or new_row(work.run, desired)
@@ -54,6 +65,10 @@ class Creation:
         # Sends of our own that may still be carried out, and the last of all: an answered one
         # cannot be. How often others have sent it, a record that may be a copy does not tell.
         self._resumed = resumed is not None
+        self._replaces = replaces
+        # Whether a send of this operation is known that nobody has answered.
+        self._in_doubt = resumed is not None and (resumed.own is Own.CREATING or resumed.ambiguous)
+        self._said = ""
         self._unanswered = 0
         self._unclear_at = self._row.last_sent_at
         self._dated_until = work.run.clock.monotonic()
@@ -86,7 +101,9 @@ class Creation:
             self._note_unanswered()
         if tries.sends:
             await self._intend()
-        return await self._run.api.create(self._body, self._before_send)
+        answer = self._checked(await self._run.api.create(self._body, self._before_send))
+        self._said = answer.message or type(answer).__name__
+        return answer
 
     async def _intend(self) -> None:
         self._dated_until = self._run.clock.monotonic() + PROMPT
@@ -110,10 +127,21 @@ class Creation:
             # The run was stopped while the intent was being written.
             raise HaltedError
 
+    def _checked(self, answer: Answer) -> Answer:
+        """An id that another record has cannot be what became of this create."""
+        if not isinstance(answer, Accepted):
+            return answer
+        owner = self._run.claim(answer.remote.id, self._row)
+        if owner is None:
+            return answer
+        message = f"the server answered with workload {answer.remote.id}, which is {owner} already"
+        return Ambiguous(message=message, request_id=answer.request_id, date=answer.date)
+
     async def _withdraw(self) -> Outcome:
         """The run ended first: an intent that was certainly not sent is taken back."""
         if self._row.ambiguous:
-            return Doubtful(message="an earlier create is still in doubt")
+            message = "an earlier create is still in doubt"
+            return Doubtful(message=f"{self._said}; {message}" if self._said else message)
         if self._row.attempts:
             await self._work.advance(self._row, Evidence.UNSENT, message="never sent")
         return Skipped(message=UNSENT)
@@ -134,14 +162,15 @@ class Creation:
             case Refused() | NotFound() if self._row.ambiguous:
                 return await self._resolve(answer)
             case _ if self._row.ambiguous:
-                return Doubtful(message=answer.message or type(answer).__name__)
-            case Refused(message=message):
-                return await self._drop(message, cause=Cause.SERVER)
+                return Doubtful(message=self._said)
+            case Refused():
+                return await self._drop(self._said, cause=Cause.SERVER)
             case _:
-                return await self._drop(answer.message or type(answer).__name__)
+                return await self._drop(self._said)
 
     def _note_unanswered(self) -> None:
-        self._row = advance(self._row, Evidence.UNANSWERED)
+        self._row = advance(self._row, Evidence.UNANSWERED, message=self._said)
+        self._in_doubt = True
         self._unanswered += 1
         self._unclear_at = self._row.last_sent_at
 
@@ -149,6 +178,7 @@ class Creation:
         """Record the id before anything is said about it."""
         self._row = row
         await self._work.commit(self._row)
+        await self._succeed()
         if not self._run.options.wait:
             return done
         return await wait_until_synced(self._work, self._row, done)
@@ -165,12 +195,23 @@ class Creation:
         self._row = await self._work.advance(self._row, evidence, message=message)
         return Failed(message=message, hint=hint, cause=cause)
 
+    async def _succeed(self) -> None:
+        """What was deleted to make room for this one has its successor."""
+        vacated = self._run.down_at(self._row.address)
+        if vacated is not None:
+            evidence = succession(vacated, self._run.server_time())
+            moved = advance(vacated, evidence, purpose=Purpose.SUPERSEDED, message="")
+            await self._run.journal.commit(moved)
+            self._run.remember(moved)
+
     async def _resolve(self, answer: Answer) -> Outcome:
         """The name may be taken, by us or by others: read, prove, and only then decide."""
         try:
-            verdict = await self._look_until_settled(answer)
+            answer, verdict = await self._look_until_settled(answer)
         except HaltedError:
-            return await self._suspect("the run ended before it could be looked up")
+            return await self._leave_unsettled(answer)
+        if verdict is None:
+            return await self._conclude(answer)
         # What was answered since cannot come true late; only what was not can. But a conflict with
         # nobody to be seen is with something that cannot be seen yet.
         if isinstance(verdict, Ours | Theirs) or not isinstance(answer, Conflict):
@@ -180,41 +221,70 @@ class Creation:
             case Ours():
                 return await self.adopt(verdict)
             case Theirs(message=message, hint=hint) if gone is Evidence.BURIED:
-                return await self._drop(message, gone, hint=hint)
+                return await self._drop(f"{self._said}; {message}", gone, hint=hint)
             case Nobody() if gone is Evidence.BURIED and isinstance(answer, Refused | NotFound):
                 cause = Cause.SERVER if isinstance(answer, Refused) else Cause.OTHER
-                return await self._drop(answer.message, gone, cause=cause)
+                return await self._drop(self._said, gone, cause=cause)
             case Theirs(message=message):
-                return await self._suspect(message, gone)
-            case Unclear(listed=False) if isinstance(answer, Conflict) and not self._row.ambiguous:
-                return await self._give_way(answer.message)
+                return await self._suspect(f"{self._said}; {message}", gone)
+            case Nobody() | Unclear() if isinstance(answer, Conflict) and not self._in_doubt:
+                return await self._give_way(verdict)
             case Nobody():
-                return await self._suspect("the server does not show it yet")
+                return await self._suspect(f"{self._said}; the server does not show it yet")
             case Unclear(message=message):
-                return await self._suspect(f"{answer.message}; {message}")
+                return await self._suspect(f"{self._said}; {message}")
 
-    async def _give_way(self, message: str) -> Outcome:
-        """An owner that cannot be read: an earlier operation of ours if there is one, or others."""
-        known = list(self._run.known.values())
-        ghosts = [r for r in known if r.own is Own.HAUNTED and r.address == self._row.address]
-        hint = f"if it is meant to be this one: reconciler state adopt {self._row.address} --id ID"
-        failed = await self._drop(f"{message}; its owner is unknown", hint=hint)
-        for ghost in ghosts:
-            await self._work.advance(ghost, Evidence.UNPROVEN, message=message)
-        if not ghosts:
-            return failed
-        return Doubtful(message="an earlier create of it may have come true")
+    async def _leave_unsettled(self, answer: Answer) -> Outcome:
+        """The run ends first: only a create that was answered in so many words is no doubt."""
+        message = f"{self._said}; the run ended before it could be looked up"
+        if isinstance(answer, Conflict) and not self._in_doubt:
+            return await self._drop(message, Evidence.BURIED)
+        return await self._suspect(message)
 
-    async def _look_until_settled(self, answer: Answer) -> Verdict:
-        """A 409 says that something is there, so a list that does not show it is only late."""
+    async def _give_way(self, verdict: Nobody | Unclear) -> Outcome:
+        """The name is taken, and nobody can tell by whom; every send of this one was answered."""
+        ghosts = self._ghosts()
+        if ghosts:
+            await self._drop(self._said, Evidence.BURIED)
+            for ghost in ghosts:
+                await self._work.advance(ghost, Evidence.UNPROVEN, message=self._said)
+            return Doubtful(message=f"{self._said}; an earlier create of it may have come true")
+        if isinstance(verdict, Unclear):
+            message = f"{self._said}; its owner is unknown: {verdict.message}"
+            return await self._suspect(message, Evidence.OBSTRUCTED)
+        return await self._drop(
+            f"{self._said}; the server lists nothing under this name",
+            Evidence.BURIED,
+            hint="the name of a deleted workload may stay taken for a while: apply again later, "
+            "ask who keeps it on the server, or choose another name",
+        )
+
+    def _ghosts(self) -> list[Recorded]:
+        """Earlier operations under this name that may have come true since."""
+        address = self._row.address
+        rows = [row for row in self._run.known.values() if row.address == address]
+        return [row for row in rows if row.own is Own.HAUNTED and row.ambiguous]
+
+    async def _look_until_settled(self, answer: Answer) -> tuple[Answer, Verdict | None]:
+        """The answer and whose the name is; no verdict where another send was answered otherwise.
+
+        What an unanswered create of ours has made may not be listed yet, and a name that we have
+        just freed may be held for a moment: for so long it is looked up, and asked for, again.
+        """
         end = self._run.clock.monotonic() + SETTLING_SECONDS
         for interval in poll_intervals(first=1.0, longest=16.0):
             verdict = await look_up(self._work, answer.message)
-            settled = isinstance(verdict, Ours | Theirs) or not isinstance(answer, Conflict)
+            if isinstance(verdict, Ours | Theirs) or not isinstance(answer, Conflict):
+                return answer, verdict
             blind = isinstance(verdict, Unclear) and not verdict.listed
-            if settled or blind or self._run.clock.monotonic() + interval > end:
-                return verdict
+            may_be_ours = (self._in_doubt or bool(self._ghosts())) and not blind
+            if not (may_be_ours or self._replaces) or self._run.clock.monotonic() + interval > end:
+                return answer, verdict
             await self._run.dispatcher.pause(self._run.dispatcher.stretched(interval))
+            if self._replaces and not self._in_doubt:
+                answer = await self._send()
+                if not isinstance(answer, Conflict):
+                    return answer, None
         raise AssertionError("the intervals never end")
 
     async def adopt(self, found: Ours) -> Outcome:

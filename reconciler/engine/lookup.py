@@ -51,11 +51,13 @@ Verdict = Ours | Theirs | Nobody | Unclear
 class _Candidates:
     """Ids that may hold the name; `message` says why the list is no help, if it is none.
 
-    `recorded` are those that the state itself has for other operations under this name.
+    `recorded` are those that the state itself has for other operations under this name, `hinted`
+    those that only the text of a message names.
     """
 
     ids: tuple[str, ...]
     recorded: frozenset[str]
+    hinted: frozenset[str]
     listed: bool
     message: str = ""
 
@@ -68,6 +70,9 @@ async def look_up(work: Work, hint: str = "") -> Verdict:
     for workload_id in candidates.ids:
         answer = await work.read(workload_id)
         if workload_id in candidates.recorded and isinstance(answer, NotFound) and answer.trusted:
+            continue
+        if workload_id in candidates.hinted and not isinstance(answer, Accepted):
+            # Any text may hold the id of anything, such as of the request.
             continue
         if not isinstance(answer, Accepted):
             # It may be ours, so neither its absence nor another owner can be concluded.
@@ -90,10 +95,11 @@ async def look_up(work: Work, hint: str = "") -> Verdict:
 
 
 async def _find_candidates(work: Work, hint: str) -> _Candidates:
-    ids, listed, message = _UUID.findall(hint), False, "the server's list is switched off"
+    hinted: list[str] = _UUID.findall(hint)
+    ids, listed, message = tuple[str, ...](), False, "the server's list is switched off"
     if work.run.options.discovery:
         answer = await work.find(work.address)
-        ids += answer.ids if isinstance(answer, Listed) else ()
+        ids = answer.ids if isinstance(answer, Listed) else ()
         listed = isinstance(answer, Listed) and answer.trusted
         message = "" if listed else f"the server's list cannot be used ({answer.message})"
     recorded = {
@@ -102,8 +108,9 @@ async def _find_candidates(work: Work, hint: str) -> _Candidates:
         if row.own is Own.ACCEPTED and row.address == work.address and row.id
     }
     return _Candidates(
-        ids=tuple(dict.fromkeys((*ids, *sorted(recorded)))),
+        ids=tuple(dict.fromkeys((*hinted, *ids, *sorted(recorded)))),
         recorded=frozenset(recorded - set(ids)),
+        hinted=frozenset(hinted) - set(ids) - recorded,
         listed=listed,
         message=message,
     )

@@ -30,14 +30,21 @@ _CERTAINLY_NOT_DONE = (Conflict, NotSent, Refused, Throttled, Unauthorised)
 
 
 class Removal:
-    """One delete from verification to trusted absence."""
+    """One delete from verification to trusted absence.
 
-    def __init__(self, work: Work, row: Recorded, purpose: Purpose) -> None:
+    What makes room for a `successor` stays on record until that one is accepted.
+    """
+
+    def __init__(
+        self, work: Work, row: Recorded, purpose: Purpose, *, successor: bool = False
+    ) -> None:
+        self._successor = successor
         self._work = work
         self._run = work.run
         self._row = row
         self._resumed = row.own is Own.DELETING
-        self._purpose = row.purpose if self._resumed and row.purpose else purpose
+        keeps_purpose = self._resumed and row.purpose is not None and not successor
+        self._purpose = row.purpose if keeps_purpose else purpose
         self._may_be_sent = self._resumed
         self._alive_at: datetime | None = None
 
@@ -143,12 +150,16 @@ class Removal:
 
     async def _gone(self) -> Outcome:
         done = Done(id=self._row.id)
+        evidence, message = absence(self._row, self._alive_at), ""
+        if self._successor:
+            deleted = self._row.own is Own.DELETING
+            self._work.deleted = self._row.id if deleted else None
+            deed = "was deleted to be replaced" if deleted else "was gone before its replacement"
+            message = f"workload {self._row.id} {deed}"
+            if evidence is Evidence.BURIED:
+                evidence = Evidence.VACATED
         self._row = await self._work.advance(
-            self._row,
-            absence(self._row, self._alive_at),
-            seen=Seen.DELETED,
-            purpose=self._purpose,
-            message="",
+            self._row, evidence, seen=Seen.DELETED, purpose=self._purpose, message=message
         )
         return done
 

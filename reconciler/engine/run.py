@@ -76,6 +76,29 @@ class Run:
 
     def __post_init__(self) -> None:
         self.redactor = Redactor(self.lineage)
+        self._down = {row.address: row for row in self.known.values() if row.is_down}
+        self._owners = {row.id: (row.op, row.address) for row in self.known.values() if row.id}
+
+    def remember(self, row: Recorded) -> None:
+        """Take note of a row that has become durable."""
+        if row.own is Own.GONE:
+            self.known.pop(row.op, None)
+        else:
+            # Nothing that is decided during a run looks at an echo, and there may be thousands.
+            self.known[row.op] = row if row.echo is None else replace(row, echo=None)
+        if row.is_down:
+            self._down[row.address] = row
+        elif (down := self.down_at(row.address)) is not None and down.op == row.op:
+            del self._down[row.address]
+
+    def down_at(self, address: Address) -> Recorded | None:
+        """What was deleted under this address for a successor that has not been accepted yet."""
+        return self._down.get(address)
+
+    def claim(self, workload_id: str, row: Recorded) -> Address | None:
+        """Tie an id to an operation; returns whose it is if another one has it already."""
+        op, address = self._owners.setdefault(workload_id, (row.op, row.address))
+        return None if op == row.op else address
 
     def at(self) -> str:
         """Now, by our own clock, as events carry it."""
@@ -127,7 +150,7 @@ class Work:
     """One action of a run: sends its requests, says what happens to them.
 
     `asked_at` is the server's time at which the last look at its name began: what was read may be
-    as old as that.
+    as old as that. `deleted` is the id of what it has deleted to make room for a successor.
     """
 
     def __init__(self, run: Run, address: Address, kind: str, workload_id: str | None) -> None:
@@ -137,6 +160,7 @@ class Work:
         self._id = workload_id
         self._started = False
         self.durable: Recorded | None = None
+        self.deleted: str | None = None
         self.asked_at = run.server_time()
 
     async def commit(self, row: Recorded) -> None:
@@ -150,11 +174,7 @@ class Work:
                 self.durable = row
             raise
         self.durable = row
-        if row.own is Own.GONE:
-            self.run.known.pop(row.op, None)
-        else:
-            # Nothing that is decided during a run looks at an echo, and there may be thousands.
-            self.run.known[row.op] = row if row.echo is None else replace(row, echo=None)
+        self.run.remember(row)
 
     async def advance(self, row: Recorded, evidence: Evidence, **facts: Any) -> Recorded:
         """Make what the evidence does to a record durable, and return it; raises StateError."""
@@ -244,6 +264,16 @@ class Done:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Loss:
+    """Nothing is known to run at an address that a replace has emptied.
+
+    `deleted` is the id that this run has deleted for it; None where an earlier one had.
+    """
+
+    deleted: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Failed:
     """The action was not carried out, and is known not to have been."""
 
@@ -251,13 +281,15 @@ class Failed:
     hint: str = ""
     id: str | None = None
     cause: Cause = Cause.OTHER
+    loss: Loss | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Skipped:
-    """The action was never begun."""
+    """The action was never begun, or not gone on with after its delete."""
 
     message: str
+    loss: Loss | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -265,6 +297,8 @@ class Doubtful:
     """Nobody can tell yet whether the action was carried out; the record says so."""
 
     message: str
+    loss: Loss | None = None
 
 
-Outcome = Done | Failed | Skipped | Doubtful
+Problem = Failed | Skipped | Doubtful
+Outcome = Done | Problem

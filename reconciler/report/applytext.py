@@ -76,7 +76,11 @@ class ApplyText:
         ):
             if count:
                 done.append(f"{count} {word}")
-        rest = [f"{summary.failed} failed", f"{summary.in_doubt} in doubt"]
+        rest = [
+            f"{summary.failed} failed",
+            f"{summary.down} down",
+            f"{summary.in_doubt} in doubt",
+        ]
         if summary.skipped:
             rest.append(f"{summary.skipped} skipped")
         return self._paint.bold(f"Applied: {', '.join(done)}; {', '.join(rest)} ({took:.1f} s).")

@@ -130,6 +130,7 @@ def applied_outputs(plan: Plan, finished: RunFinished, *, exit_code: int) -> dic
         "forgotten": str(done.forgotten),
         "recorded": str(done.recorded),
         "failed": str(done.failed),
+        "down": str(done.down),
         "in_doubt": str(done.in_doubt),
         "skipped": str(done.skipped),
     }

@@ -94,7 +94,8 @@ def markdown_applied(
     """
     summary = finished.summary
     verdict = Text().applied(summary, finished.took)
-    if summary.failed or summary.in_doubt or summary.skipped or finished.stopped_by or troubles:
+    unfinished = summary.failed or summary.down or summary.in_doubt or summary.skipped
+    if unfinished or finished.stopped_by or troubles:
         verdict = f"Incomplete. {verdict}"
     places = {action.address: action.source for action in plan.actions}
     stopped = [f"The run was stopped: {finished.stopped_by}."] if finished.stopped_by else []
@@ -195,6 +196,7 @@ def _applied_counts(finished: RunFinished) -> list[tuple[str, int]]:
         ("forgotten", done.forgotten),
         ("recorded", done.recorded),
         ("failed", done.failed),
+        ("down", done.down),
         ("in doubt", done.in_doubt),
         ("skipped", done.skipped),
     ]

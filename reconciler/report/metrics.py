@@ -25,6 +25,7 @@ FAMILIES = {
     "reconciler_drifted_workloads": "Workloads that somebody else changed on the server.",
     "reconciler_recorded_workloads": "Records of the state, by how the workload is owned.",
     "reconciler_in_doubt_workloads": "Creates that were announced and whose outcome is not known.",
+    "reconciler_down_workloads": "Workloads deleted to be replaced whose successor is not there.",
     "reconciler_operations": "Actions of the last apply, by how they ended.",
     "reconciler_requests": "HTTP requests of the last run, logins included; no code: no answer.",
     "reconciler_retries": "Requests of the last run that were sent again, by what led to it.",
@@ -52,7 +53,8 @@ class RunMetrics:
 
     `results` counts the actions of an apply by kind and result, `requests` what was sent by method
     and status (empty where none came), `retries` and the pauses what the server's trouble led to.
-    `owned` counts the state's records after the run, `last_success` is that of an earlier run.
+    `owned` and `down` count the state's records after the run, `last_success` is that of an earlier
+    run.
     """
 
     command: str
@@ -68,6 +70,7 @@ class RunMetrics:
     pauses: int = 0
     paused: float = 0.0
     owned: Mapping[Own, int] | None = None
+    down: int = 0
 
 
 def metrics_text(run: RunMetrics) -> str:
@@ -110,6 +113,7 @@ def _samples(run: RunMetrics) -> Iterator[Sample]:
         yield from _of_plan(run.plan)
     if run.owned is not None:
         yield from _of_records(run.owned)
+        yield "reconciler_down_workloads", (), run.down
     if run.results is not None:
         yield from _of_results(run.results)
     yield from _of_traffic(run)

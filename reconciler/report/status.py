@@ -16,6 +16,7 @@ from reconciler.report.paint import Paint, name_of
 from reconciler.report.words import GAP, gpu_number, number_of
 
 IN_DOUBT = "in doubt"
+DOWN = "down"
 MISSING = "missing"
 UNREAD = "unread"
 HEAD = ("ADDRESS", "STATUS", "AGE", "GPUS", "ID", "MESSAGE")
@@ -28,11 +29,12 @@ _COLOURS = {
     Seen.FAILED.value: "red",
     Seen.DELETED.value: "red",
     MISSING: "red",
+    DOWN: "red",
     IN_DOUBT: "yellow",
     UNREAD: "yellow",
 }
 _GONE = (MISSING, Seen.DELETED.value)
-_RARE = (UNREAD, Own.HAUNTED.value.lower())
+_RARE = (DOWN, UNREAD, Own.HAUNTED.value.lower())
 # As much of an id as tells two apart; commands that take one want it whole.
 _SHORT_ID = 9
 _LEAST_MESSAGE = 16
@@ -65,6 +67,8 @@ class Status:
                 return MISSING
             case Unread():
                 return UNREAD
+            case None if self.row.is_down:
+                return DOWN
             case None:
                 doubtful = self.row.own in (Own.CREATING, Own.SUSPECT)
                 return IN_DOUBT if doubtful else self.row.own.value.lower()
@@ -77,6 +81,8 @@ class Status:
                 words = reason
             case Remote(message=message):
                 words = message
+            case None if self.row.is_down:
+                words = f"{self.row.message}; nothing runs there now"
             case _:
                 words = self.row.message
         late = "an earlier create of it may still come true" if self.late else ""

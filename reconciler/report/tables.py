@@ -29,9 +29,10 @@ def records_text(rows: Sequence[Recorded]) -> str:
 
 
 def _record_lines(rows: list[Recorded]) -> list[tuple[str, ...]]:
-    ghosts = [row for row in rows if row.own is Own.HAUNTED]
-    here = [row for row in rows if row.own is not Own.HAUNTED]
-    late = [f"an earlier create may come true {_until(ghosts)}"] if ghosts and here else []
+    past = [row for row in rows if row.own is Own.HAUNTED]
+    present = [row for row in rows if row.own is not Own.HAUNTED]
+    ghosts = [row for row in past if row.ambiguous]
+    late = [f"an earlier create may come true {_until(ghosts)}"] if ghosts else []
     lines: list[tuple[str, ...]] = [
         (
             name_of(row.address),
@@ -39,11 +40,14 @@ def _record_lines(rows: list[Recorded]) -> list[tuple[str, ...]]:
             escape_terminal(row.id or "-"),
             "; ".join([*_protection(row), *late]),
         )
-        for row in here
+        for row in present
     ]
-    if not here:
-        note = f"gone; a lost create may come true {_until(ghosts)}"
-        lines.append((name_of(rows[0].address), "haunted", "-", note))
+    if not present:
+        down = next((row for row in past if row.is_down), None)
+        note = f"{escape_terminal(down.message)}; nothing runs there now" if down else "gone"
+        late = [f"a lost create may come true {_until(ghosts)}"] if ghosts else []
+        word = "down" if down else "haunted"
+        lines.append((name_of(past[0].address), word, "-", "; ".join([note, *late])))
     return lines
 
 

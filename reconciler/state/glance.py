@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
-from reconciler.core.model import Own
+from reconciler.core.model import Own, Purpose, Seen
 from reconciler.state import database, holder
 from reconciler.state.lock import FileLock
 from reconciler.state.mounts import check_local
@@ -22,10 +22,14 @@ _PATIENCE = 1.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Glance:
-    """What a state records: its addresses in order, each once, and how many are owned how."""
+    """What a state records: its addresses in order, each once, and how many are owned how.
+
+    `down` counts the addresses at which nothing is left but what was deleted to be replaced.
+    """
 
     addresses: tuple[str, ...]
     owned: Mapping[Own, int]
+    down: int = 0
 
 
 def glance(path: Path) -> Glance:
@@ -34,13 +38,17 @@ def glance(path: Path) -> Glance:
     The file is opened to be read only, no lock is waited for longer than an instant, and nothing
     is checked that takes time.
     """
-    query = "SELECT project || '/' || name, own FROM operations WHERE own != ?"
+    query = "SELECT project || '/' || name, own, seen, purpose FROM operations WHERE own != ?"
     with _open(path) as conn:
         rows = conn.execute(query, [Own.GONE]).fetchall()
-    counts = Counter(own for _, own in rows)
+    counts = Counter(own for _, own, _, _ in rows)
+    emptied = (Own.HAUNTED, Seen.DELETED, Purpose.REPLACE)
+    occupied = {address for address, own, _, _ in rows if own != Own.HAUNTED}
+    down = {address for address, *columns in rows if tuple(columns) == emptied}
     return Glance(
-        addresses=tuple(sorted({address for address, _ in rows})),
+        addresses=tuple(sorted({address for address, *_ in rows})),
         owned={own: counts[own] for own in Own if own is not Own.GONE},
+        down=len(down - occupied),
     )
 
 

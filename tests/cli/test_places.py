@@ -60,7 +60,9 @@ def test_a_quiet_apply_says_nothing_if_nothing_was_done(cli: Cli, specs: Path) -
     assert (idle.out, idle.err) == ("", "")
     (specs / "one.json").write_text((specs / "one.json").read_text().replace("one", "two"))
     busy = cli("apply", specs, "--yes", "-q")
-    assert busy.out.startswith("Applied: 1 created, 0 replaced, 1 deleted; 0 failed, 0 in doubt (")
+    assert busy.out.startswith(
+        "Applied: 1 created, 0 replaced, 1 deleted; 0 failed, 0 down, 0 in doubt ("
+    )
 
 
 def test_a_deadline_that_is_over_at_once(cli: Cli, specs: Path) -> None:

@@ -213,7 +213,7 @@ def test_an_apply_in_which_workloads_fail(
     assert result.code == 4
     page = Path("page.md").read_text("utf-8")
     assert page.split("\n")[2].startswith(
-        "## Incomplete. Applied: 0 created, 0 replaced, 0 deleted; 2 failed, 0 in doubt"
+        "## Incomplete. Applied: 0 created, 0 replaced, 0 deleted; 2 failed, 0 down, 0 in doubt"
     )
     rows = re.findall(r"^\| `(\S+)` \| create \| `(\S+)` \| (.+) \| (.+) \|$", page, re.MULTILINE)
     assert [row[:2] for row in rows] == [

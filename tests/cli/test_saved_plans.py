@@ -54,7 +54,7 @@ def test_what_was_approved_is_done_and_nothing_else(cli: Cli, specs: Path, proje
     assert applied.code == 0
     assert applied.err == "changes that the saved plan does not hold, and are left: 1\n"
     assert applied.out.splitlines()[-1].startswith(
-        "Applied: 0 created, 1 replaced, 1 deleted; 0 failed, 0 in doubt ("
+        "Applied: 0 created, 1 replaced, 1 deleted; 0 failed, 0 down, 0 in doubt ("
     )
     assert left.out.startswith(f"  ± replace  {project}/c  1 → 4 GPUs")
 
@@ -71,7 +71,9 @@ def test_what_has_changed_since_is_refused_and_the_rest_is_done(
     refusal = "not as it was approved: its spec has changed since; plan again"
     assert applied.code == 7
     assert f"failed    {project}/b  {refusal}" in applied.out
-    assert "Applied: 0 created, 0 replaced, 1 deleted; 1 failed, 0 in doubt (" in applied.out
+    assert (
+        "Applied: 0 created, 0 replaced, 1 deleted; 1 failed, 0 down, 0 in doubt (" in applied.out
+    )
 
 
 def test_a_plan_is_taken_once(cli: Cli, specs: Path) -> None:

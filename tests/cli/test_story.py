@@ -38,7 +38,7 @@ def test_create_keep_replace_delete_destroy(cli: Cli, specs: Path, project: str)
     created = cli("apply", specs, "--yes", "--init")
     assert created.code == 0
     assert created.out.splitlines()[-1].startswith(
-        "Applied: 2 created, 0 replaced, 0 deleted; 0 failed, 0 in doubt ("
+        "Applied: 2 created, 0 replaced, 0 deleted; 0 failed, 0 down, 0 in doubt ("
     )
 
     kept = cli("plan", specs, "--detailed-exitcode")

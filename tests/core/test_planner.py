@@ -557,7 +557,7 @@ def test_a_create_that_was_cut_short_is_settled(
     own: Own, desired: Desired | None, options: dict[str, Any], sent: bool, detail: str
 ) -> None:
     """What is wanted may be sent, the same operation or a new one; nothing is ever forgotten."""
-    row = make_recorded(WANTED, own=own)
+    row = make_recorded(WANTED, own=own, ambiguous=True)
     action = decide(desired, row, **options)
     assert isinstance(action, Resolve)
     assert told(action) == (Resolve, Reason.IN_DOUBT, detail)
@@ -633,9 +633,19 @@ def test_what_a_flag_holds_back(
 def test_a_doubt_says_which_evidence_is_missing() -> None:
     """Whoever has to decide sees what the last run looked for in vain."""
     words = "the server's list does not show it"
-    row = make_recorded(WANTED, own=Own.SUSPECT, message=words, last_sent_at=None)
+    row = make_recorded(WANTED, own=Own.SUSPECT, ambiguous=True, message=words, last_sent_at=None)
     assert told(decide(WANTED, row))[2] == (
-        f"a create was cut short ({words}); the same request is sent again"
+        f"{words}: a create is in doubt; the same request is sent again"
+    )
+
+
+def test_a_create_that_was_answered_with_a_no_is_told_as_an_unknown_owner() -> None:
+    """Nothing of ours can come true: the only question is who has the name."""
+    row = make_recorded(WANTED, own=Own.SUSPECT, message="name taken", last_sent_at=None)
+    assert told(decide(WANTED, row)) == (
+        Resolve,
+        Reason.OWNER_UNKNOWN,
+        "name taken: a create is in doubt; the same request is sent again",
     )
 
 

@@ -12,6 +12,7 @@ from reconciler.core.model import Own
 from reconciler.core.plan import Hold
 from tests.worlds import LINEAGE, World, is_write, wish
 
+TAKEN = "workload with name 'a' already exists in this project"
 LATE = "late=120s hangup on=POST name=a times=1"
 
 
@@ -148,7 +149,9 @@ def test_an_edited_doubt_that_has_come_true_is_asked_about_without_a_list() -> N
     first = world.apply(edited)
     second = world.apply(edited)
 
-    assert first.told == ["in doubt: resolve 4501/a: an earlier create of it may have come true"]
+    assert first.told == [
+        f"in doubt: resolve 4501/a: {TAKEN}; an earlier create of it may have come true"
+    ]
     assert (first.exit_code, second.exit_code) == (8, 8)
     assert world.state() == ["a SUSPECT unknown"]
     assert world.changes() == ["created a"]

@@ -9,9 +9,11 @@ import pytest
 from reconciler.app.planning import PlanRequest
 from reconciler.app.refused import GuardError
 from reconciler.core.model import OnMissing, Own
+from reconciler.core.plan import Reason
 from tests.worlds import World, wish
 
 ALLOW = PlanRequest(allow_empty=True)
+TAKEN = "workload with name 'a' already exists in this project"
 
 
 def _plant(world: World, name: str, **annotations: str) -> str:
@@ -31,7 +33,9 @@ def test_a_workload_made_by_hand_is_never_touched() -> None:
 
     ran = world.apply(wish("a"), wish("b"))
 
-    failed = f"create 4501/a: workload {theirs} has this name and was not made by this tool"
+    failed = (
+        f"create 4501/a: {TAKEN}; workload {theirs} has this name and was not made by this tool"
+    )
     assert ran.told == [f"failed: {failed}", "done: create 4501/b"]
     assert ran.exit_code == 4
     assert world.ledger("DELETE") == []
@@ -48,26 +52,31 @@ def test_a_workload_of_another_stack_is_named_by_its_owner() -> None:
 
     (told,) = ran.told
     assert told == (
-        f"failed: create 4501/a: workload {theirs} has this name and belongs to stack 'green' "
-        "(state some-lineage)"
+        f"failed: create 4501/a: {TAKEN}; workload {theirs} has this name and belongs to stack "
+        "'green' (state some-lineage)"
     )
     assert (world.changes(), world.state()) == ([], [])
 
 
 def test_a_stranger_whose_list_is_hidden_is_an_unknown_owner() -> None:
-    """Without a list nobody can tell who has the name; nothing is touched, nothing is in doubt."""
+    """Without a list nobody can tell who has the name: it is listed in every run, not touched."""
     world = World(listing=False)
     _plant(world, "a")
 
-    ran = world.apply(wish("a"))
+    runs = [world.apply(wish("a")) for _ in range(3)]
+    (planned,) = world.plan(wish("a")).plan.changes
 
-    assert ran.exit_code == 4
-    (told,) = ran.told
-    assert told == (
-        "failed: create 4501/a: workload with name 'a' already exists in this project; "
-        "its owner is unknown"
-    )
-    assert world.state() == []
+    words = f"{TAKEN}; its owner is unknown: the server's list cannot be used ("
+    assert [ran.exit_code for ran in runs] == [8, 8, 8]
+    assert runs[0].told[0].startswith(f"in doubt: create 4501/a: {words}")
+    assert runs[2].told[0].startswith(f"in doubt: resolve 4501/a: {words}")
+    assert (planned.reason, planned.detail[: len(words)]) == (Reason.OWNER_UNKNOWN, words)
+    assert world.state() == ["a SUSPECT unknown"]
+    assert (world.changes(), world.live()) == ([], ["a"])
+    # Whoever has the name goes: the same operation is sent again and settles it.
+    world.sandbox.store.vanish(world.id_of("a"))
+    assert world.apply(wish("a")).exit_code == 0
+    assert world.state() == ["a ACCEPTED Synced"]
 
 
 def test_an_id_in_the_words_of_a_conflict_is_enough_to_recognise_our_own() -> None:
@@ -329,7 +338,7 @@ def test_discovery_that_is_switched_off_asks_no_list() -> None:
 
     ran = world.apply(wish("a"), discovery=False)
 
-    assert ran.exit_code == 4
+    assert ran.exit_code == 8
     assert [e.path for e in world.entries() if e.path == "/api/v1/workloads"] == []
 
 

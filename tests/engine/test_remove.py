@@ -217,16 +217,21 @@ def test_a_page_instead_of_a_404_is_no_absence() -> None:
 
 
 def test_the_record_of_a_delete_goes_through_its_two_states() -> None:
-    """DELETING before the request, GONE after a trusted absence, each with its purpose."""
+    """DELETING before the request, then GONE, or on record until a successor is accepted."""
     world = _grown()
+    before = world.row("a")
 
     world.apply(wish("a", image="nginx:2"))
 
     rows = [row for write in world.disk.writes for row in write]
     assert sorted((row.address.name, row.own, row.purpose) for row in rows[:4]) == [
         ("a", Own.DELETING, Purpose.REPLACE),
-        ("a", Own.GONE, Purpose.REPLACE),
+        ("a", Own.HAUNTED, Purpose.REPLACE),
         ("b", Own.DELETING, Purpose.REMOVED),
         ("b", Own.GONE, Purpose.REMOVED),
     ]
-    assert {row.seen for row in rows[:4] if row.own is Own.GONE} == {Seen.DELETED}
+    assert {row.seen for row in rows[:4] if row.own is not Own.DELETING} == {Seen.DELETED}
+    assert [(row.own, row.purpose) for row in rows if row.op == before.op][-1] == (
+        Own.GONE,
+        Purpose.SUPERSEDED,
+    )

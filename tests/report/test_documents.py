@@ -224,6 +224,7 @@ SUMMARY = {
     "recorded": 0,
     "failed": 0,
     "skipped": 0,
+    "down": 0,
     "in_doubt": 2,
 }
 EVENTS: list[tuple[Event, dict[str, Any]]] = [
@@ -271,20 +272,31 @@ EVENTS: list[tuple[Event, dict[str, Any]]] = [
             "id": "i",
             "hint": "h",
             "cause": "other",
+            "deleted": None,
+            "down": False,
         },
     ),
     (
         events.ActionSkipped(**HERE, action="replace", message="stopped"),
-        {"event": "action_skipped", **PUBLISHED, "action": "replace", "message": "stopped"},
+        {
+            "event": "action_skipped",
+            **PUBLISHED,
+            "action": "replace",
+            "message": "stopped",
+            "deleted": None,
+            "down": False,
+        },
     ),
     (
-        events.InDoubt(**HERE, action="resolve", message="m", hint="h"),
+        events.InDoubt(**HERE, action="resolve", message="m", hint="h", deleted="old", down=True),
         {
             "event": "in_doubt",
             **PUBLISHED,
             "action": "resolve",
             "message": "m",
             "hint": "h",
+            "deleted": "old",
+            "down": True,
         },
     ),
     (

@@ -124,7 +124,7 @@ def test_the_end_of_an_apply_as_annotations() -> None:
     ).split("\n") == [
         (
             "::error title=reconciler apply::Applied: 1 created, 0 replaced, 0 deleted; "
-            "1 failed, 1 in doubt, 1 skipped (1.0 s)."
+            "1 failed, 0 down, 1 in doubt, 1 skipped (1.0 s)."
         ),
         "::error title=stopped::the run was stopped: SIGINT",
         "::error file=w/fx,line=3,col=1,title=create failed::px/nx: x%0Ahint: hx",
@@ -171,7 +171,7 @@ def test_the_end_of_an_apply_as_outputs_of_a_step() -> None:
     assert outputs_text(applied_outputs(plan, finished, exit_code=8)).splitlines() == [
         *("outcome=incomplete", "exit_code=8", f"digest={plan.digest}", "created=1"),
         *("replaced=0", "deleted=0", "settled=0", "forgotten=0", "recorded=0"),
-        *("failed=0", "in_doubt=2", "skipped=0"),
+        *("failed=0", "down=0", "in_doubt=2", "skipped=0"),
     ]
     assert applied_outputs(plan, finished, exit_code=0)["outcome"] == "applied"
     error = ReconcilerError("x")

@@ -236,13 +236,15 @@ def test_the_end_of_an_apply() -> None:
         troubles=["the disk is full"],
         prefix="w/",
     )
-    assert page == APPLIED.replace("DIGEST", plan.digest)
+    verdict = "2 created, 0 replaced, 0 deleted; 1 failed, 0 down, 1 in doubt, 1 skipped (4.2 s)."
+    expected = APPLIED.replace("DIGEST", plan.digest).replace("VERDICT", f"Applied: {verdict}")
+    assert page == expected
 
 
 APPLIED = """\
 <!-- reconciler:apply:s -->
 
-## Incomplete. Applied: 2 created, 0 replaced, 0 deleted; 1 failed, 1 in doubt, 1 skipped (4.2 s).
+## Incomplete. VERDICT
 
 > [!CAUTION]
 > **Something went wrong with the run itself.**
@@ -289,7 +291,7 @@ def test_an_apply_that_went_well() -> None:
     finished = RunFinished(at="now", run="r-1", took=0.04, summary=Summary(created=1))
     assert markdown_applied(plan, finished, []) == (
         "<!-- reconciler:apply:team-a -->\n\n"
-        "## Applied: 1 created, 0 replaced, 0 deleted; 0 failed, 0 in doubt (0.0 s).\n\n"
+        "## Applied: 1 created, 0 replaced, 0 deleted; 0 failed, 0 down, 0 in doubt (0.0 s).\n\n"
         "| created | replaced | deleted | failed | in doubt |\n"
         "| ---: | ---: | ---: | ---: | ---: |\n"
         "| 1 | 0 | 0 | 0 | 0 |\n\n"

@@ -294,7 +294,7 @@ def test_the_last_line_of_an_apply() -> None:
     """The counts that are always there, and the others where they are not zero."""
     text = Text()
     assert text.applied(Summary(created=3, replaced=1), 4.2) == (
-        "Applied: 3 created, 1 replaced, 0 deleted; 0 failed, 0 in doubt (4.2 s)."
+        "Applied: 3 created, 1 replaced, 0 deleted; 0 failed, 0 down, 0 in doubt (4.2 s)."
     )
     everything = Summary(
         created=1, deleted=2, replaced=3, adopted=4, forgotten=5, recorded=6, failed=7
@@ -302,7 +302,7 @@ def test_the_last_line_of_an_apply() -> None:
     everything = dataclasses.replace(everything, skipped=8, in_doubt=9)
     assert text.applied(everything, 0.04) == (
         "Applied: 1 created, 3 replaced, 2 deleted, 4 settled, 5 forgotten, 6 recorded; "
-        "7 failed, 9 in doubt, 8 skipped (0.0 s)."
+        "7 failed, 0 down, 9 in doubt, 8 skipped (0.0 s)."
     )
 
 

@@ -69,6 +69,8 @@ def summary_section(summary: Summary) -> Section:
         ("record", summary.recorded, "recorded"),
     ]
     ends = [("failed", summary.failed, "failed"), ("doubt", summary.in_doubt, "in doubt")]
+    if summary.down:
+        ends.insert(1, ("failed", summary.down, "down"))
     skipped = [("skipped", summary.skipped, "skipped")]
     counts = [*always, *(one for one in rare if one[1]), *ends, *(s for s in skipped if s[1])]
     return Section(id="counts", heading="What was done", content=tiles(counts))

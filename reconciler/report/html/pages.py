@@ -137,6 +137,8 @@ def _troubles(finished: RunFinished, losses: Losses) -> Iterator[str]:
         yield f"Stopped by {finished.stopped_by}; what is known of it is on this page."
     if summary.failed:
         yield f"{number_of(summary.failed, 'workload')} failed."
+    if summary.down:
+        yield f"{number_of(summary.down, 'workload')} down: deleted, and no successor runs."
     if summary.in_doubt:
         yield f"{number_of(summary.in_doubt, 'workload')} in doubt: apply again looks for proof."
     if summary.skipped:
