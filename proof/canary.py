@@ -12,9 +12,10 @@ import base64
 import json
 import re
 import secrets
+import shutil
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -23,6 +24,7 @@ from typing import Any
 from proof.commands import Ended, run
 from proof.echoes import Manners, rude_server
 from proof.sandboxes import Sandbox, sandbox
+from proof.ways import WAYS
 from proof.workloads import spec, write_specs
 
 # What a signed token looks like, whoever made it.
@@ -129,7 +131,9 @@ def secret_specs(canaries: Canaries, project: str, version: int) -> list[dict[st
 
 
 # Files that no run takes for specs; what goes to the terminal is searched as well.
+CHECKED = ("text", "json", "github", "sarif", "junit", "gitlab")
 FORMS = ("text", "github", "json=out.json.txt", "html=out.html", "markdown=out.md")
+READ = tuple(word for form in CHECKED for word in ("-o", f"{form}=out.{form}.txt"))
 APPLIED = (*(word for form in FORMS for word in ("-o", form)), "--metrics-file", "out.prom")
 PLANNED = (*APPLIED, "-o", "gitlab=out.gitlab.txt", "-o", "gitlab-plan=out.counts.txt")
 
@@ -245,6 +249,50 @@ def be_refused(search: Search, project: str) -> None:
     search.command("init", RUNAI_BASE_URL=login)
 
 
+def follow_ways_out(search: Search) -> None:
+    """A repository that leads to what the job keeps: its variables, its checkout, its files."""
+    place = search.folder.parent
+    variables = {
+        name: search.canaries[f"the variable {name}"]
+        # The last two are hidden by no name.
+        for name in ("RUNAI_CLIENT_SECRET", "RUNAI_TOKEN", "DEPLOY_PASSWORD", "DEPLOY", "CI_JOB")
+    }
+    (place / "runner").mkdir()
+    targets = {
+        "/proc/self/environ": "",
+        f"{place}/runner/token": f"{search.canaries['a file of the runner']} //\n",
+        f"{place}/checkout/.git/config": f"[remote]\n url = {search.canaries['the checkout']} //\n",
+    }
+    checkout, root = place / "checkout", place / "checkout" / "w"
+    for target, text in targets.items():
+        for title, way in WAYS.items():
+            shutil.rmtree(checkout, ignore_errors=True)
+            (checkout / ".git").mkdir(parents=True)
+            write_specs(root, [spec("one", "7")])
+            if text:
+                Path(target).write_text(text)
+            way(root, target)
+            for arguments in (("validate", "w", *READ), ("plan", "w", "-v", *PLANNED)):
+                _be_led(search, variables, checkout, f"{title} to {target}", arguments)
+        (root / "link").symlink_to(target)
+        for words in ("plan w --config w/link", "show w/link", "apply --yes --plan w/link"):
+            _be_led(search, variables, checkout, f"a file that is named: {target}", words.split())
+
+
+def _be_led(
+    search: Search, variables: Mapping[str, str], folder: Path, way: str, arguments: Sequence[str]
+) -> None:
+    """Run a command that must refuse, and search all that it wrote."""
+    ended = run(arguments, {**search.variables, **variables}, folder)
+    what = f"{way}: {' '.join(arguments)}"
+    if ended.code != 3:
+        raise RuntimeError(f"{what} did not refuse\n{ended}")
+    search.look(f"{what}: stdout", ended.out.encode())
+    search.look(f"{what}: stderr", ended.err.encode())
+    for path in folder.glob("out.*"):
+        search.look(f"{what}: {path.name}", path.read_bytes())
+
+
 RUDE = (
     Manners(400),
     Manners(401, bars=True),
@@ -307,6 +355,8 @@ def main() -> int:
                 fail_on_the_cluster(search, server, "3")
             with scenario(searches, "mistakes", server) as search:
                 make_mistakes(search, "4")
+            with scenario(searches, "ways out of a repository", server) as search:
+                follow_ways_out(search)
             with scenario(searches, "refused", server) as search:
                 be_refused(search, "5")
             for manners in RUDE[: arguments.rude]:

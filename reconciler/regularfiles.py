@@ -20,7 +20,10 @@ class NotRegularError(OSError):
 
 
 class TooLargeError(OSError):
-    """A file holds more than is read of one."""
+    """A file holds more bytes than are read of one."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__(f"is larger than {most // 1024**2} MiB")
 
 
 def read_regular(path: str | Path, *, most: int = MAX_BYTES, follow: bool = True) -> bytes:
@@ -46,7 +49,7 @@ def _read_handle(handle: int, size: int, most: int) -> bytes:
     while len(data) != size and (chunk := os.read(handle, most + 1 - len(data))):
         data += chunk
     if len(data) > most:
-        raise TooLargeError(f"is larger than {most // 1024**2} MiB")
+        raise TooLargeError(most)
     return data
 
 
@@ -65,4 +68,4 @@ def _need_regular(status: os.stat_result, most: int) -> None:
         kind = next((name for test, name in _KINDS if test(status.st_mode)), "special file")
         raise NotRegularError(f"is a {kind}, not a regular file")
     if status.st_size > most:
-        raise TooLargeError(f"is larger than {most // 1024**2} MiB")
+        raise TooLargeError(most)

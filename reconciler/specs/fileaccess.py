@@ -32,7 +32,8 @@ class Border(NamedTuple):
     """The folder, by its real path, outside of which nothing of a repository is read.
 
     Who writes a repository decides where its links and paths lead, and not what the machine
-    that reads it has: a link to `/proc/self/environ` would print the secrets of a pipeline.
+    that reads it has: a link to `/proc/self/environ` would print the secrets of a pipeline. Its
+    `.git` is outside as well: pipelines keep the credentials of the checkout there.
     """
 
     top: str
@@ -49,8 +50,11 @@ class Border(NamedTuple):
         return cls(os.path.realpath(top))
 
     def holds(self, real: str) -> bool:
-        """Whether a real path is the border's folder or lies below it."""
-        return real == self.top or real.startswith(self.top.rstrip(os.sep) + os.sep)
+        """Whether a real path is the border's folder or lies below it, and in no `.git`."""
+        top = self.top.rstrip(os.sep) + os.sep
+        if real != self.top and not real.startswith(top):
+            return False
+        return f"{os.sep}.git{os.sep}" not in f"{real[len(top) - 1 :].lower()}{os.sep}"
 
     def resolve(self, path: str | Path) -> str | Trouble:
         """The real path of something inside the border."""
@@ -103,9 +107,7 @@ def read_stream(file: BinaryIO) -> bytes | Trouble:
         data = file.read(MAX_BYTES + 1)
     except (OSError, ValueError) as error:
         return explain(error)
-    if len(data) > MAX_BYTES:
-        return explain(TooLargeError(f"is larger than {MAX_BYTES // 1024**2} MiB"))
-    return data
+    return explain(TooLargeError(MAX_BYTES)) if len(data) > MAX_BYTES else data
 
 
 def explain(error: OSError | ValueError) -> Trouble:

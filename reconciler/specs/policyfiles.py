@@ -98,6 +98,8 @@ class _Walk:
             yield from self.find(folder, below)
         for name in self._list(folder):
             path = os.path.join(folder, name)  # noqa: PTH118 - thousands of them
+            if name == ".git":
+                continue
             if not os.path.isdir(path):  # noqa: PTH112 - as above
                 yield from () if below else (path,)
             # As in every shell, a link is no folder for `**`: it might lead around in a circle.

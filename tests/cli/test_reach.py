@@ -6,11 +6,12 @@ import contextlib
 import os
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from proof.ways import WAYS
 from tests.cli.conftest import PROGRAM
 from tests.cli.repositories import new_project, spec, write_specs
 
@@ -24,55 +25,6 @@ SECRETS = {
     "RUNAI_BASE_URL": f"https://{CANARY}-c.example.com",
 }
 ENVIRON = "/proc/self/environ"
-SPEC = 'metadata: {name: a, projectId: "1"}\n'
-
-
-def _link(name: str, target: str) -> Callable[[Path], object]:
-    def arrange(root: Path) -> None:
-        path = root / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.unlink(missing_ok=True)
-        path.symlink_to(target)
-
-    return arrange
-
-
-def _file(name: str, text: str) -> Callable[[Path], object]:
-    def arrange(root: Path) -> None:
-        path = root / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
-
-    return arrange
-
-
-def _suppress(root: Path) -> None:
-    _file("reconciler.yaml", "policies: [p.json]\n")(root)
-    _link("p.json", ENVIRON)(root)
-
-
-# Each way to lead the program to the environment of the job, by what leads there.
-WAYS: dict[str, Callable[[Path], object]] = {
-    "an ignore file": _link(".reconcilerignore", ENVIRON),
-    "an ignore file below": _link("sub/.reconcilerignore", ENVIRON),
-    "the configuration": _link("reconciler.yaml", ENVIRON),
-    "a spec": _link("b.yaml", ENVIRON),
-    "a spec in JSON": _link("b.json", ENVIRON),
-    "the defaults": _link("_defaults.yaml", ENVIRON),
-    "defaults below": _link("sub/_defaults.yaml", ENVIRON),
-    "a folder": _link("sub", "/proc/self"),
-    "a manifest by a link": _link("manifest", ENVIRON),
-    "a manifest by its path": _file("b.yaml", f"{SPEC}manifestFile: {ENVIRON}\n"),
-    "a manifest by a way up": _file(
-        "b.yaml", f"{SPEC}manifestFile: {'../' * 20}proc/self/environ\n"
-    ),
-    "a policy by a link": _suppress,
-    "a policy by its path": _file("reconciler.yaml", f"policies: [{ENVIRON}]\n"),
-    "a policy by a way up": _file(
-        "reconciler.yaml", f"policies: ['{'../' * 20}proc/self/environ']\n"
-    ),
-    "policies by a glob": _file("reconciler.yaml", f"policies: ['{'../' * 20}proc/self/env*']\n"),
-}
 
 
 @pytest.fixture
@@ -99,9 +51,15 @@ def _outputs(folder: Path) -> Iterator[bytes]:
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_no_output_shows_the_secrets_of_the_job(way: str, root: Path, tmp_path: Path) -> None:
-    """Whatever leads to the environment is a finding or nothing, in every form and a plan."""
-    WAYS[way](root)
+@pytest.mark.parametrize("target", [ENVIRON, ".git/config"])
+def test_no_output_shows_the_secrets_of_the_job(
+    target: str, way: str, root: Path, tmp_path: Path
+) -> None:
+    """What leads to its environment, or to the credentials of its checkout, is a finding."""
+    if target != ENVIRON:
+        subprocess.run(["git", "init", "--quiet", tmp_path], check=True)
+        (tmp_path / target).write_text(f"[remote]\n\turl = {CANARY} //\n")
+    WAYS[way](root, str(tmp_path / target))
     forms = [word for form in FORMS for word in ("-o", f"{form}={tmp_path}/out.{form}")]
     validated = _run("validate", root, *forms)
     planned = _run("plan", root, "-o", "markdown", "--deadline", "5s")
