@@ -26,6 +26,7 @@ from reconciler.engine.journal import Journal, writing_thread
 from reconciler.engine.run import STATE, UNAUTHORISED, UNREACHABLE, ApplyOptions, Run
 from reconciler.errors import StateError
 from reconciler.ports import Say, StateStore, Trace
+from reconciler.state.database import PATIENCE
 from reconciler.state.sqlite import SqliteStore, is_there, open_state
 
 SIGNALS = {signal.SIGINT: 130, signal.SIGTERM: 143}
@@ -140,7 +141,7 @@ def _open_store(
 def _find_or_create(settings: Settings, request: ApplyRequest, connector: Connector) -> SqliteStore:
     settings.need_url()
     if is_there(settings.state) or not request.init:
-        return open_state(settings.state)
+        return open_state(settings.state, min(settings.deadline, PATIENCE))
     # A new state confirms its server from then on.
     server = connector.check(settings, None)
     try:
@@ -149,7 +150,7 @@ def _find_or_create(settings: Settings, request: ApplyRequest, connector: Connec
         # Somebody else was quicker; the lock decides who goes on.
         if not is_there(settings.state):
             raise
-        return open_state(settings.state)
+        return open_state(settings.state, min(settings.deadline, PATIENCE))
 
 
 async def run_plan(

@@ -48,7 +48,7 @@ async def explain_one(
     GuardError for another target.
     """
     settings = workspace.settings
-    with read_state_or_none(settings.state) as store:
+    with read_state_or_none(settings.state, settings.deadline) as store:
         recorded = tuple(store.read()) if store is not None else ()
         declared = {one.address for one in workspace.desired}
         address = find_address(text, {*declared, *(row.address for row in recorded)})

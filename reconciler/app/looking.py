@@ -156,7 +156,7 @@ class _Watch:
 
 def _choose(settings: Settings, patterns: Sequence[str]) -> tuple[Header, list[Recorded]]:
     """The records that match, the newest of an address that is given as it is."""
-    with read_state(settings.state) as store:
+    with read_state(settings.state, settings.deadline) as store:
         rows, header = sorted(store.read(), key=lambda row: row.address), store.header
     if not patterns:
         return header, rows

@@ -81,7 +81,7 @@ async def make(
 ) -> Planned:
     """A plan that nobody is about to apply; without a state it is made as if from an empty one."""
     settings = workspace.settings
-    with read_state_or_none(settings.state) as store:
+    with read_state_or_none(settings.state, settings.deadline) as store:
         async with connector.open(settings, pin_of(store), say) as session:
             known = store or without_state(met_target(settings, session))
             return await prepare(workspace, known, session, request)

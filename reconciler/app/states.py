@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,16 +15,16 @@ from reconciler.errors import StateError, UsageError
 from reconciler.ports import Inspection, RunEntry, StateStore
 from reconciler.state.backups import backups_folder
 from reconciler.state.check import inspect_state
+from reconciler.state.database import PATIENCE
 from reconciler.state.memory import MemoryStore
+from reconciler.state.names import made_as
 from reconciler.state.sqlite import SqliteStore, create_state, is_there, open_state
-
-_UNFINISHED = re.compile(r"\.(.+)\.[0-9a-f]{32}(?:-journal)?")
 
 
 @contextmanager
-def read_state(path: Path) -> Iterator[SqliteStore]:
-    """A state to look at; raises StateError where there is none."""
-    store = open_state(path)
+def read_state(path: Path, patience: float = PATIENCE) -> Iterator[SqliteStore]:
+    """A state to look at; raises StateError where there is none, or after so many seconds."""
+    store = open_state(path, min(patience, PATIENCE))
     try:
         yield store
     finally:
@@ -33,12 +32,12 @@ def read_state(path: Path) -> Iterator[SqliteStore]:
 
 
 @contextmanager
-def read_state_or_none(path: Path) -> Iterator[SqliteStore | None]:
+def read_state_or_none(path: Path, patience: float = PATIENCE) -> Iterator[SqliteStore | None]:
     """A state to plan with, or None where there is none yet."""
     if not is_there(path):
         yield None
         return
-    with read_state(path) as store:
+    with read_state(path, patience) as store:
         yield store
 
 
@@ -135,10 +134,8 @@ def sweep(path: Path) -> None:
 
 def _is_leftover(file: Path, state: Path) -> bool:
     """A state and its backups are made under a hidden name of their own, and then moved."""
-    found = _UNFINISHED.fullmatch(file.name)
-    if found is None:
-        return False
-    return file.parent != state.parent or found[1] == state.name
+    name = made_as(file.name)
+    return name is not None and (file.parent != state.parent or name == state.name)
 
 
 def find_run(runs: Sequence[RunEntry], text: str) -> RunEntry:

@@ -32,12 +32,15 @@ def moment(at: str) -> str:
 
 
 def age(since: str, now: datetime) -> str:
-    """How long ago a time of the record was, in hours at most; empty for what lies ahead."""
+    """How long ago a time of the record was, in hours at most; empty for what lies ahead.
+
+    Two clocks differ a little, and a record is dated with the latest time that it can be of.
+    """
     try:
         passed = now - datetime.fromisoformat(since)
     except (TypeError, ValueError):
         return ""
-    return duration(passed) if passed >= timedelta() else ""
+    return duration(passed) if passed > -timedelta(minutes=1) else ""
 
 
 def duration(passed: timedelta) -> str:

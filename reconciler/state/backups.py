@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import uuid
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
 from reconciler.errors import StateError
-from reconciler.state.database import connect, sync_folder
+from reconciler.state.database import check_ours, connect, sync_folder
+from reconciler.state.names import beside
 from reconciler.state.trouble import explained
 
 KEPT = 5
@@ -41,18 +41,18 @@ def back_up(path: Path, to: Path) -> None:
 
     It is made beside its place and moved there, so that no half copy is ever taken for a backup.
     """
-    beside = to.with_name(f".{to.name}.{uuid.uuid4().hex}")
+    unfinished = beside(to)
     with explained(to, f"the backup {to} cannot be made"):
         to.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         try:
-            _copy(path, beside)
-            os.link(beside, to)
+            _copy(path, unfinished)
+            os.link(unfinished, to)
         except FileExistsError:
             raise StateError(
                 f"there is already a file at {to}", hint="give the backup another name"
             ) from None
         finally:
-            beside.unlink(missing_ok=True)
+            unfinished.unlink(missing_ok=True)
         sync_folder(to.parent)
 
 
@@ -71,6 +71,8 @@ def _copy(path: Path, to: Path) -> None:
         copy.execute("PRAGMA journal_mode = OFF")
         copy.execute("PRAGMA synchronous = OFF")
         state.backup(copy)
+        # What was opened may have been replaced since, also by a file with nothing in it.
+        check_ours(copy, path)
     fd = os.open(to, os.O_RDONLY)
     try:
         os.fsync(fd)

@@ -15,6 +15,7 @@ from reconciler.ports import Flaw, Inspection
 from reconciler.state import database, history
 from reconciler.state.backups import list_backups
 from reconciler.state.rows import SELECT, from_values
+from reconciler.state.schema import check_schema
 from reconciler.state.trouble import explained
 
 # Of a badly damaged file SQLite has a great deal to say, and all of it means the same.
@@ -72,9 +73,15 @@ def _way_out(path: Path, backups: Iterable[Path]) -> str:
 
 def _look(path: Path, way_out: Callable[[], str]) -> _Found:
     database.check_there(path)
-    with closing(database.connect(path)) as conn:
+    conn = database.connect(path)
+    with closing(conn), database.bounded(conn, path):
         database.check_ours(conn, path)
         found = _Found(format=database.version_of(conn))
+        try:
+            check_schema(conn, path, found.format)
+        except StateError as error:
+            found.flaws.append(Flaw(message=error.message, hint=way_out()))
+            return found
         pages = conn.execute(f"PRAGMA integrity_check({_MOST_PAGES})").fetchall()
         found.flaws += [Flaw(message=said, hint=way_out()) for (said,) in pages if said != "ok"]
         if found.flaws:

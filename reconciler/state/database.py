@@ -5,14 +5,17 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
+import time
 import uuid
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from urllib.parse import quote
 
 from reconciler.core.digest import digest
 from reconciler.core.model import Target
 from reconciler.errors import StateError
+from reconciler.state.schema import check_schema
 from reconciler.state.trouble import damaged
 
 # "RcWl", so that `file` and we can tell our states from other people's databases.
@@ -20,10 +23,45 @@ APPLICATION_ID = 0x5263576C
 SCHEMA_VERSION = 3
 
 
-def connect(path: Path | str) -> sqlite3.Connection:
-    """Open a database without asking what is in it."""
-    # One thread at a time uses it, but not always the one that opened it.
-    return sqlite3.connect(path, timeout=10.0, check_same_thread=False, isolation_level=None)
+# Seconds for a look at a file of which nobody knows yet what is in it.
+PATIENCE = 60.0
+_INSTRUCTIONS = 100_000
+MEMORY = ":memory:"
+
+
+def connect(path: Path | str, *, mode: str = "rw", timeout: float = 10.0) -> sqlite3.Connection:
+    """Open a database that is there without asking what is in it; `:memory:` is always there.
+
+    Nothing that is in it may call functions, and its pages are looked at before they are believed.
+    """
+    # A plain name would make an empty database where the file has just vanished.
+    place = path if path == MEMORY else f"file:{quote(str(path))}?mode={mode}"
+    conn = sqlite3.connect(
+        place,
+        uri=True,
+        timeout=timeout,
+        # One thread at a time uses it, but not always the one that opened it.
+        check_same_thread=False,
+        isolation_level=None,
+    )
+    conn.execute("PRAGMA trusted_schema = OFF")
+    conn.execute("PRAGMA cell_size_check = ON")
+    return conn
+
+
+@contextlib.contextmanager
+def bounded(conn: sqlite3.Connection, path: Path, patience: float = PATIENCE) -> Iterator[None]:
+    """Raise StateError for a database that keeps who looks into it busy for longer."""
+    end = time.monotonic() + patience
+    conn.set_progress_handler(lambda: time.monotonic() > end, _INSTRUCTIONS)
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode != sqlite3.SQLITE_INTERRUPT:
+            raise
+        raise damaged(path, f"it could not be looked through within {patience:g} s") from error
+    finally:
+        conn.set_progress_handler(None, 0)
 
 
 @contextlib.contextmanager
@@ -40,14 +78,16 @@ def transaction(conn: sqlite3.Connection) -> Iterator[None]:
         raise
 
 
-def open_database(path: Path) -> sqlite3.Connection:
+def open_database(path: Path, patience: float = PATIENCE) -> sqlite3.Connection:
     """Open a file that is a sound state of this format or an older one; raises StateError."""
     check_there(path)
     conn = connect(path)
     try:
-        check_ours(conn, path)
-        set_journal(conn, "TRUNCATE")
-        _check_sound(conn, path)
+        with bounded(conn, path, patience):
+            check_ours(conn, path)
+            check_schema(conn, path, version_of(conn))
+            set_journal(conn, "TRUNCATE")
+            _check_sound(conn, path)
     except BaseException:
         conn.close()
         raise
@@ -80,7 +120,7 @@ def migrate(conn: sqlite3.Connection) -> None:
 
 def migrated_copy(conn: sqlite3.Connection) -> sqlite3.Connection:
     """The same content in memory and in this version's format; the file stays as it is."""
-    copy = connect(":memory:")
+    copy = connect(MEMORY)
     try:
         conn.backup(copy)
         migrate(copy)

@@ -8,12 +8,12 @@ from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import quote
 
 from reconciler.core.model import Own, Purpose, Seen
 from reconciler.state import database, holder
-from reconciler.state.lock import FileLock
+from reconciler.state.lock import StateLock
 from reconciler.state.mounts import check_local
+from reconciler.state.schema import check_schema
 from reconciler.state.trouble import explained
 
 # As long as a person at a prompt waits without wondering.
@@ -59,7 +59,7 @@ def try_lock(path: Path, command: str) -> None:
     """
     database.check_there(path)
     check_local(path)
-    lock = FileLock(path.with_name(path.name + ".lock"))
+    lock = StateLock(path)
     with explained(path):
         if not lock.acquire(name=str(holder.myself(command))):
             raise holder.locked(lock, path)
@@ -70,8 +70,8 @@ def try_lock(path: Path, command: str) -> None:
 def _open(path: Path) -> Iterator[sqlite3.Connection]:
     with explained(path):
         database.check_there(path)
-        # The name of a file may hold what a URI means something by.
-        uri = f"file:{quote(str(path))}?mode=ro"
-        with closing(sqlite3.connect(uri, uri=True, timeout=_PATIENCE)) as conn:
+        conn = database.connect(path, mode="ro", timeout=_PATIENCE)
+        with closing(conn), database.bounded(conn, path, _PATIENCE):
             database.check_ours(conn, path)
+            check_schema(conn, path, database.version_of(conn))
             yield conn

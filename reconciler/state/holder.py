@@ -12,7 +12,7 @@ from pathlib import Path
 
 from reconciler.errors import LockedError
 from reconciler.state.database import now, transaction
-from reconciler.state.lock import FileLock
+from reconciler.state.lock import StateLock
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +56,7 @@ def strike(conn: sqlite3.Connection) -> None:
         conn.execute("DELETE FROM holder")
 
 
-def locked(lock: FileLock, path: Path) -> LockedError:
+def locked(lock: StateLock, path: Path) -> LockedError:
     """What to say to whoever meets a state that is held."""
     name = ""
     with contextlib.suppress(OSError):

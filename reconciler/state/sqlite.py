@@ -15,8 +15,9 @@ from reconciler.ports import ActionEntry, RunEntry
 from reconciler.state import database, history, holder
 from reconciler.state.backups import back_up, next_backup, rotate
 from reconciler.state.database import read_meta, write_meta
-from reconciler.state.lock import FileLock
+from reconciler.state.lock import StateLock
 from reconciler.state.mounts import check_local
+from reconciler.state.names import beside, check_one_name
 from reconciler.state.rows import SELECT, UPSERT, RowWriter, from_values
 from reconciler.state.trouble import explained, naming
 
@@ -28,9 +29,10 @@ class SqliteStore:
     by `hold`: nothing writes to it without the kernel's lock, a migration least of all.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, patience: float = database.PATIENCE) -> None:
         self._path = path
-        self._lock: FileLock | None = None
+        self._patience = patience
+        self._lock: StateLock | None = None
         self._written = False
         self._rows = RowWriter()
         with explained(path):
@@ -151,7 +153,7 @@ class SqliteStore:
         """
         check_local(self._path)
         me = holder.myself(command)
-        lock = FileLock(self._path.with_name(self._path.name + ".lock"))
+        lock = StateLock(self._path)
         with explained(self._path):
             acquired = lock.acquire(timeout, name=str(me))
         if not acquired:
@@ -159,9 +161,12 @@ class SqliteStore:
         self._lock = lock
         try:
             with explained(self._path):
+                check_one_name(self._path)
                 # What was read before the lock was ours may have been replaced since.
                 self._conn.close()
                 self._open(migrating=True)
+                if not lock.is_on(self._path):
+                    raise _replaced(self._path)
                 holder.sign(self._conn, me)
         except BaseException:
             self.release()
@@ -182,7 +187,7 @@ class SqliteStore:
 
     def _open(self, *, migrating: bool) -> None:
         """Open the file; one of an older format is migrated, or else copied into memory."""
-        conn = database.open_database(self._path)
+        conn = database.open_database(self._path, self._patience)
         try:
             self._copied = database.is_older(conn) and not migrating
             if self._copied:
@@ -231,16 +236,16 @@ def create_state(path: Path, target: Target) -> SqliteStore:
     check_local(path)
     with explained(path):
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        beside = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+        unfinished = beside(path)
         try:
-            database.build(beside, target)
-            os.link(beside, path)
+            database.build(unfinished, target)
+            os.link(unfinished, path)
         except FileExistsError:
             raise StateError(
                 f"there is already a state at {path}", hint="use it, or give another --state"
             ) from None
         finally:
-            beside.unlink(missing_ok=True)
+            unfinished.unlink(missing_ok=True)
         database.sync_folder(path.parent)
     return open_state(path)
 
@@ -251,12 +256,19 @@ def is_there(path: Path) -> bool:
         return path.exists()
 
 
-def open_state(path: Path) -> SqliteStore:
-    """Open a state that exists.
+def open_state(path: Path, patience: float = database.PATIENCE) -> SqliteStore:
+    """Open a state that exists, looking into it for so many seconds at most.
 
     Raises StateError when it is absent, not ours, newer than this program, or damaged.
     """
-    return SqliteStore(path)
+    return SqliteStore(path, patience)
+
+
+def _replaced(path: Path) -> StateError:
+    return StateError(
+        f"the state {path} was replaced by another file while its lock was taken",
+        hint="nothing was changed; run this again",
+    )
 
 
 @contextmanager

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -13,7 +15,7 @@ from reconciler.core.events import ActionSucceeded, Event
 from reconciler.core.model import Own
 from reconciler.errors import StateError
 from reconciler.ports import ActionEntry, RunEntry
-from reconciler.state import backups
+from reconciler.state import backups, database
 from reconciler.state.backups import list_backups
 from reconciler.state.sqlite import open_state
 from tests.app.test_applying import Office
@@ -132,31 +134,44 @@ def test_a_history_is_written_in_groups(office: Office, monkeypatch: pytest.Monk
     assert [action.address for action in actions] == told
 
 
-@pytest.mark.parametrize("table", ["run_actions", "runs"])
-def test_a_history_that_cannot_be_written_stops_nothing(office: Office, table: str) -> None:
-    """The work is done and recorded; the result says what is missing."""
-    office.apply(wish("a"))
-    with sqlite3.connect(office.path) as conn:
-        when = "WHEN NEW.finished IS NOT NULL" if table == "runs" else ""
+def _fill_up(monkeypatch: pytest.MonkeyPatch, table: str, when: str = "") -> None:
+    """Let the tables of the history take no more rows, as a full disk does, while records fit."""
+    transaction = database.transaction
+
+    @contextmanager
+    def refusing(conn: sqlite3.Connection) -> Iterator[None]:
         conn.execute(
-            f"CREATE TRIGGER t BEFORE INSERT ON {table} {when} "
+            f"CREATE TEMP TRIGGER IF NOT EXISTS t BEFORE INSERT ON main.{table} {when} "
             "BEGIN SELECT RAISE(ABORT, 'no room'); END"
         )
-    conn.close()
-    applied = office.apply(wish("a"), wish("b"))
+        with transaction(conn):
+            yield
+
+    monkeypatch.setattr(database, "transaction", refusing)
+
+
+@pytest.mark.parametrize(
+    ("table", "when"), [("run_actions", ""), ("runs", "WHEN NEW.finished IS NOT NULL")]
+)
+def test_a_history_that_cannot_be_written_stops_nothing(
+    office: Office, monkeypatch: pytest.MonkeyPatch, table: str, when: str
+) -> None:
+    """The work is done and recorded; the result says what is missing."""
+    office.apply(wish("a"))
+    with monkeypatch.context() as patch:
+        _fill_up(patch, table, when)
+        applied = office.apply(wish("a"), wish("b"))
     assert applied.exit_code == 0
     assert applied.unlogged == f"the state {office.path} cannot be used: no room"
     assert [row.own for row in office.rows()] == [Own.ACCEPTED, Own.ACCEPTED]
 
 
-def test_a_run_that_cannot_be_announced_sends_nothing(office: Office) -> None:
+def test_a_run_that_cannot_be_announced_sends_nothing(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """It would be invisible if it were killed, and the disk is proven before the first request."""
     office.apply(wish("a"))
-    with sqlite3.connect(office.path) as conn:
-        conn.execute(
-            "CREATE TRIGGER t BEFORE INSERT ON runs BEGIN SELECT RAISE(ABORT, 'no room'); END"
-        )
-    conn.close()
+    _fill_up(monkeypatch, "runs")
     before = office.world.ledger()
     with pytest.raises(StateError, match="no room"):
         office.apply(wish("a"), wish("b"))
