@@ -15,7 +15,7 @@ from reconciler.core.events import Event, RunFinished, RunStarted
 from reconciler.core.model import Address, Recorded
 from reconciler.core.plan import FORMAT_VERSION, Plan, action_to_json
 from reconciler.ports import ActionEntry, Inspection, RunEntry
-from reconciler.report.escape import escape_json
+from reconciler.report.escape import escape_json, escape_terminal
 
 
 def plan_document(plan: Plan, created_at: datetime) -> dict[str, Any]:
@@ -132,11 +132,23 @@ def unsaved_document(row: Recorded) -> dict[str, Any]:
 
 
 def to_yaml(documents: Sequence[Any]) -> str:
-    """Documents as one YAML stream, keys in their own order."""
+    """Documents as one YAML stream, keys in their own order, with nothing harmful in it.
+
+    What is spelt out is spelt as YAML does it between double quotes, so it means the same.
+    """
     import yaml
 
-    text = yaml.safe_dump_all(documents, sort_keys=False, allow_unicode=True, width=100)
-    return text.rstrip("\n")
+    class Dumper(yaml.SafeDumper):
+        def represent_text(self, text: str) -> yaml.ScalarNode:
+            # A long text is folded at its blanks, after which anything may begin a line.
+            is_harmless = text == escape_terminal(text, keep="\n") and " ::" not in text
+            style = None if is_harmless else '"'
+            return self.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+    Dumper.add_representer(str, Dumper.represent_text)
+    options: Any = {"sort_keys": False, "allow_unicode": True, "width": 100}
+    text = yaml.dump_all(documents, Dumper=Dumper, **options)
+    return escape_terminal(text.rstrip("\n"), keep="\n")
 
 
 def to_text(document: Any) -> str:

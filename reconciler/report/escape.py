@@ -9,14 +9,18 @@ import unicodedata
 # Cc: escape sequences and line breaks; Cf: bidirectional overrides and invisible characters;
 # Cs: halves of characters; Zl, Zp: line breaks that not every program sees.
 _HARMFUL = {"Cc", "Cf", "Cs", "Zl", "Zp"}
-# What GitHub's runner reads as a command in a log: `##[` anywhere, `::` in front.
-_OLD_COMMAND = re.compile(r"#(?=#\[)")
-_COMMAND = re.compile(r"\A(\s*):(?=:)")
+# What runners read as a command anywhere in a line of a log: `##[group]` (GitHub, Azure),
+# `##vso[task.setvariable …]` (Azure), `##teamcity[…]`.
+_BRACKETED = re.compile(r"#(?=#\w*\[)")
+# What GitHub reads as one at the beginning of a line, whatever blanks stand before it; and what
+# begins, without blanks, a group of lines at Buildkite, under another name and perhaps folded.
+# (GitLab's sections need an escape sequence, which is spelt out as such.)
+_LEADING = re.compile(r"^[^\S\n]*:(?=:)|^([-+~^])(?=\1\1 )", re.MULTILINE)
 
 
 def escape_terminal(text: str, *, keep: str = "") -> str:
     """The text with all spelt out that could move a cursor, reorder a line or command a runner."""
-    text = _COMMAND.sub(r"\1\\x3a", _OLD_COMMAND.sub(r"\\x23", text))
+    text = _LEADING.sub(_spell_last, _BRACKETED.sub(r"\\x23", text))
     if text.isascii() and text.isprintable():
         return text
     return "".join(
@@ -27,7 +31,7 @@ def escape_terminal(text: str, *, keep: str = "") -> str:
 
 def escape_json(text: str) -> str:
     """JSON text with the same characters spelt out; its line breaks can only be layout."""
-    text = _OLD_COMMAND.sub(r"\\u0023", text)
+    text = _BRACKETED.sub(r"\\u0023", text)
     if text.isascii() and "\x7f" not in text:
         return text
     return "".join(
@@ -36,6 +40,10 @@ def escape_json(text: str) -> str:
         else json.dumps(char)[1:-1]
         for char in text
     )
+
+
+def _spell_last(found: re.Match[str]) -> str:
+    return found[0][:-1] + _spell(found[0][-1])
 
 
 def _spell(char: str) -> str:

@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 import unicodedata
 from datetime import UTC, datetime
 from typing import Any
 
 import click
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -25,7 +27,7 @@ from reconciler.core.events import (
 from reconciler.core.guards import Refusal
 from reconciler.core.model import Address, Live, Recorded, Seen, Unread
 from reconciler.errors import ReconcilerError, Where
-from reconciler.report.documents import to_line, to_text
+from reconciler.report.documents import to_line, to_text, to_yaml
 from reconciler.report.escape import escape_json, escape_terminal, shorten
 from reconciler.report.paint import Paint
 from reconciler.report.status import Status, statuses_text
@@ -59,6 +61,82 @@ def harmful(text: str) -> list[str]:
 def test_harmful_characters_are_spelt_out(text: str, shown: str) -> None:
     """Everything else stays readable."""
     assert escape_terminal(text) == shown
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("##vso[task.setvariable variable=x]y", "\\x23#vso[task.setvariable variable=x]y"),
+        ("in a line: ##vso[build.addbuildtag]x", "in a line: \\x23#vso[build.addbuildtag]x"),
+        ("##[error]x", "\\x23#[error]x"),
+        ("###vso[x]", "#\\x23#vso[x]"),
+        (
+            "##teamcity[buildStatus status='SUCCESS']",
+            "\\x23#teamcity[buildStatus status='SUCCESS']",
+        ),
+        ("::error::x", "\\x3a:error::x"),
+        (" \t::stop-commands::x", " \\x09\\x3a:stop-commands::x"),
+        ("--- folded", "\\x2d-- folded"),
+        ("+++ shown", "\\x2b++ shown"),
+        ("~~~ quiet", "\\x7e~~ quiet"),
+        ("^^^ +++", "\\x5e^^ +++"),
+        ("\x1b[0Ksection_start:1:a\r\x1b[0Kx", "\\x1b[0Ksection_start:1:a\\x0d\\x1b[0Kx"),
+        ("## heading [link]", "## heading [link]"),
+        ("a::b --- c", "a::b --- c"),
+        ("----", "----"),
+    ],
+)
+def test_what_commands_a_runner_is_spelt_out(text: str, shown: str) -> None:
+    """Of Azure, GitHub, TeamCity, Buildkite and GitLab, and nothing that only looks alike."""
+    assert escape_terminal(text) == shown
+    assert escape_terminal(shown) == shown
+
+
+def commands_in(log: str) -> list[str]:
+    """The lines that one or the other runner would take for a command, by their own rules."""
+    return [
+        line
+        for line in log.split("\n")
+        if any(sign in line for sign in ("##vso[", "##[", "##teamcity["))
+        or line.lstrip().startswith("::")
+        or re.match(r"(---|\+\+\+|~~~|\^\^\^) ", line)
+        or re.search(r"section_(start|end):\d+:\w+\r\x1b\[0K", line)
+    ]
+
+
+COMMANDS = [
+    "##vso[task.setvariable variable=PATH]x",
+    "##teamcity[setParameter name='env.PATH' value='x']",
+    "##[section]x",
+    "::add-mask::x",
+    "x\n::add-mask::x",
+    "x\r\n  ::add-mask::x",
+    f"{'x ' * 48}::add-mask:: {'y ' * 20}",
+    "--- x",
+    "\x1b[0Ksection_start:1560896352:a\r\x1b[0Kx",
+]
+
+
+@pytest.mark.parametrize("word", COMMANDS)
+def test_nothing_in_a_report_commands_a_runner(word: str) -> None:
+    """Wherever it stands, in text, in JSON and in YAML, which still mean the same."""
+    for rendered in everything(word):
+        assert commands_in(rendered) == []
+    for document in ({"key": word}, {word: "value"}, {"list": [word, {"a": word}]}):
+        for text in (to_text(document), to_line(document), to_yaml([document, document])):
+            assert commands_in(text) == []
+        assert json.loads(to_text(document)) == document
+        assert list(yaml.safe_load_all(to_yaml([document, document]))) == [document, document]
+
+
+@given(st.recursive(st.one_of(json_values, hostile), lambda v: st.lists(v, max_size=3)), hostile)
+def test_yaml_is_harmless_and_means_the_same(value: Any, key: str) -> None:
+    """Rendered specs are read by other programs, and by people on a terminal."""
+    document = {"key": key, key: value}
+    text = to_yaml([document])
+    assert harmful(text) == []
+    assert commands_in(text) == []
+    assert yaml.safe_load(text) == document
 
 
 @given(hostile)
