@@ -20,7 +20,9 @@ ACTION = ROOT / "action.yml"
 _EXPRESSION = re.compile(r"\$\{\{ (.+?) \}\}")
 _INSTALL = "Install reconciler"
 # Of what the runner knows, what it gives to every step unasked; its token is not among them.
-_VARIABLES = ("api_url", "event_path", "repository", "run_id", "server_url", "sha")
+_VARIABLES = (
+    *("api_url", "event_path", "graphql_url", "repository", "run_id", "server_url", "sha"),
+)
 
 
 @dataclass(slots=True)

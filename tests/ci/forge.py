@@ -13,6 +13,8 @@ from typing import Any
 import httpx
 
 TOKEN = "job-token"
+# Whom the token of a job comments as.
+ACCOUNT = "github-actions[bot]"
 
 
 @dataclass(slots=True)
@@ -23,14 +25,17 @@ class Forge:
     pulls: list[dict[str, Any]] = field(default_factory=list)
     sent: list[str] = field(default_factory=list)
 
-    def say(self, body: str, *, kind: str = "Bot") -> None:
-        """Somebody comments."""
-        number = len(self.comments) + 1
-        self.comments.append({"id": number, "body": body, "user": {"type": kind}})
+    def say(self, body: str | None, *, by: str | None = ACCOUNT) -> None:
+        """Somebody comments; None is an account that was deleted since."""
+        kind = "Bot" if by and by.endswith("[bot]") else "User"
+        user = {"login": by, "type": kind} if by else None
+        self.comments.append({"id": len(self.comments) + 1, "body": body, "user": user})
 
     def answer(self, request: httpx.Request) -> httpx.Response:
         """What GitHub would answer."""
         path, body = request.url.path, request.content
+        if path == "/graphql":
+            return httpx.Response(200, json={"data": {"viewer": {"login": ACCOUNT}}})
         if request.method != "GET":
             self.sent.append(f"{request.method} {path}")
         if path.endswith("/pulls"):

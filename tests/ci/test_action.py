@@ -40,6 +40,7 @@ def github(forge: Forge, tmp_path: Path) -> Iterator[Mapping[str, str]]:
         yield {
             "api_url": address,
             "event_path": str(event),
+            "graphql_url": f"{address}/graphql",
             "repository": "org/specs",
             "run_attempt": "1",
             "run_id": "77",
