@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+from reconciler.engine.refresh import NOBODY
+
 
 @dataclass(frozen=True, slots=True)
 class Manners:
@@ -41,9 +43,15 @@ def rude_server(manners: Manners, token: str) -> Iterator[str]:
                 self._refuse(body)
 
         def do_GET(self) -> None:
-            self._refuse("")
+            if self.path.endswith(NOBODY) and not manners.bars:
+                # Nobody posts anything to a server that does not answer the first read.
+                absent = json.dumps({"code": 404, "message": "no such workload"})
+                self._send(404, "application/json", absent)
+            else:
+                self._refuse("")
 
-        do_DELETE = do_GET  # noqa: N815 - http.server's name for it
+        def do_DELETE(self) -> None:
+            self._refuse("")
 
         def log_message(self, *_: object) -> None:
             pass
@@ -51,7 +59,8 @@ def rude_server(manners: Manners, token: str) -> Iterator[str]:
         def _refuse(self, body: str) -> None:
             told = f"cannot take {body} from {dict(self.headers)}"
             if manners.page:
-                self._send(manners.status, "text/html", f"<html><body>{told}</body></html>")
+                page = f"<html><head><title>{told}</title></head><body>{told}</body></html>"
+                self._send(manners.status, "text/html", page)
             else:
                 answer = {"code": manners.status, "message": told, "details": told}
                 self._send(manners.status, "application/json", json.dumps(answer))

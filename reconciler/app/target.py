@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from reconciler.api.urls import normalise_url
 from reconciler.app.refused import GuardError
@@ -15,6 +16,7 @@ from reconciler.app.settings import Settings
 from reconciler.core.guards import check_target, unconfirmed_server
 from reconciler.core.model import Target
 from reconciler.errors import InvalidInputError
+from reconciler.specs.git import Git, checkout_top
 
 ConfirmServer = Callable[[str, str], bool]
 """Asks a person whether a server is meant, given its URL and which file names it."""
@@ -53,12 +55,31 @@ def check_server(
     url = normalise_url(settings.need_url())
     if pin is not None and pin.binds:
         need_same_target(pin.target, Target(url=url, stack=settings.stack))
-    if not (settings.url_is_given or (pin is not None and _normalised(pin.target).url == url)):
+    if settings.url_is_given:
+        return CheckedServer(url=url)
+    is_pinned = pin is not None and _normalised(pin.target).url == url
+    is_committed = is_pinned and _is_committed(settings.state)
+    if not is_pinned or is_committed:
         source = settings.origins.get("url", "")
         # Some CI systems attach a terminal, and nobody sits at it.
         if confirm is None or environ.get("CI") or not confirm(url, source):
-            raise GuardError([unconfirmed_server(url, source)])
+            raise GuardError([unconfirmed_server(url, source, state_is_committed=is_committed)])
     return CheckedServer(url=url)
+
+
+def _is_committed(state: Path) -> bool:
+    """Whether a state came with the checkout around it: its author is then the address's, too.
+
+    Where git cannot tell, it counts as committed.
+    """
+    path = state.resolve()
+    top = checkout_top(path.parent)
+    if top is None:
+        return False
+    try:
+        return bool(Git(path.parent).run("ls-files", "-z", "--", str(path.relative_to(top))))
+    except InvalidInputError:
+        return True
 
 
 def need_same_target(pinned: Target, met: Target) -> None:

@@ -298,6 +298,25 @@ def test_a_server_that_is_confirmed_is_spoken_to_in_ci(
     assert listener.connections > 0
 
 
+@pytest.mark.usefixtures("credentials")
+@pytest.mark.parametrize("tracked", [True, False], ids=["committed", "beside a checkout"])
+def test_a_state_that_a_commit_brought_confirms_nothing(
+    cli: Cli, listener: Listener, tracked: bool
+) -> None:
+    """Whoever writes the address could write the state that vouches for it."""
+    name_server(listener.url)
+    record(listener.url)
+    subprocess.run(["git", "init", "--quiet"], check=True)
+    added = ["."] if tracked else ["reconciler.yaml"]
+    subprocess.run(["git", "add", "--force", *added], check=True)
+
+    ended = call(cli, "plan")
+    listener.close()
+
+    assert (ended.code, listener.connections > 0) == ((5, False) if tracked else (9, True))
+    assert ("the state is committed" in ended.err) == tracked
+
+
 def at_terminal(*words: str, reply: bytes, **environ: str) -> tuple[int, str]:
     """Run the program with a person at its terminal, who answers the first question."""
     controller, terminal = pty.openpty()
