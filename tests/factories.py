@@ -24,6 +24,7 @@ from reconciler.core.model import (
 from reconciler.core.plan import Plan, PlanTarget
 from reconciler.core.planner import body_digest, make_plan
 from reconciler.core.redact import Redactor
+from reconciler.core.secrets.rules import BUILT_IN, Rules
 from reconciler.errors import Where
 
 LINEAGE = "5e0d6c0e-3f0a-4d51-9a52-0c6f6f9d2f11"
@@ -148,6 +149,7 @@ def plan_for(
     live: Mapping[str, Live] | None = None,
     *,
     now: datetime | None = None,
+    rules: Rules = BUILT_IN,
     **options: Any,
 ) -> Plan:
     """Make a plan for the usual target; what is left over are plan options."""
@@ -160,4 +162,5 @@ def plan_for(
         serial=7,
         options=PlanOptions(**options),
         now=now,
+        rules=rules,
     )

@@ -40,6 +40,7 @@ from reconciler.api.wire import (
 from reconciler.core.answers import Accepted, Acknowledged, Ambiguous, Answer, Listed, NotSent
 from reconciler.core.model import Address, Json, Remote, Seen
 from reconciler.core.redact import blank, find_secrets
+from reconciler.core.secrets.rules import BUILT_IN, Rules
 from reconciler.ports import BeforeSend
 
 T = TypeVar("T")
@@ -55,13 +56,17 @@ _ENCODER = json.JSONEncoder(allow_nan=False)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApiSettings:
-    """What the client needs to know; `request_timeout` in seconds bounds one call in total."""
+    """What the client needs to know; `request_timeout` in seconds bounds one call in total.
+
+    `rules` say what is taken out of the server's words.
+    """
 
     url: str
     credentials: Credentials
     ca_file: Path | None = None
     concurrency: int = 32
     request_timeout: float = 30.0
+    rules: Rules = BUILT_IN
 
 
 class HttpWorkloadApi:
@@ -86,7 +91,9 @@ class HttpWorkloadApi:
             transport
             or make_transport(self.url, concurrency=settings.concurrency, ca_file=settings.ca_file),
             request_timeout=settings.request_timeout,
+            rules=settings.rules,
         )
+        self._rules = settings.rules
         self._tokens = open_source(
             settings.credentials, ask=self._ask_for_token, monotonic=monotonic
         )
@@ -124,7 +131,9 @@ class HttpWorkloadApi:
             path=WORKLOADS_PATH,
             content=content,
             before_send=before_send,
-            hide=lambda words: blank(words, find_secrets(_readable(body))),
+            hide=lambda words: blank(
+                words, find_secrets(_readable(body), self._rules), self._rules
+            ),
         )
         return await self._answer(call, read_workload, lambda remote: _is_named(remote, wanted))
 
@@ -187,6 +196,9 @@ class HttpWorkloadApi:
             check(remote)
         except WireError as error:
             return unreadable(reply, str(error))
+        if remote.message:
+            # A cluster may repeat what it could not run, its environment included.
+            remote = replace(remote, message=blank(remote.message, rules=self._rules))
         return Accepted(remote=remote, **_silent(reply))
 
     async def _pages(

@@ -17,6 +17,7 @@ from reconciler.api.credentials import Secret
 from reconciler.api.urls import strip_url
 from reconciler.core.answers import Ambiguous, NotSent
 from reconciler.core.redact import blank
+from reconciler.core.secrets.rules import BUILT_IN, Rules
 from reconciler.ports import BeforeSend
 
 MAX_MESSAGE = 2_000
@@ -38,7 +39,7 @@ class Call:
     """One request before it has a token; `content` is JSON.
 
     `before_send` is awaited when the next thing to happen is that its bytes leave. `hide` takes out
-    of the server's words what they may not repeat of it.
+    of the server's words what they may not repeat of it, and without one what looks like a secret.
     """
 
     method: str
@@ -46,7 +47,7 @@ class Call:
     content: bytes | None = None
     params: Mapping[str, str] | None = None
     before_send: BeforeSend | None = None
-    hide: Callable[[str], str] = blank
+    hide: Callable[[str], str] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,11 +70,17 @@ class Exchange:
     """Sends calls to one base URL over one transport."""
 
     def __init__(
-        self, url: str, transport: httpx.AsyncBaseTransport, *, request_timeout: float
+        self,
+        url: str,
+        transport: httpx.AsyncBaseTransport,
+        *,
+        request_timeout: float,
+        rules: Rules = BUILT_IN,
     ) -> None:
         self._url = url
         self._transport = transport
         self._request_timeout = request_timeout
+        self._rules = rules
         # Waiting for a connection, making one and the TLS handshake get a share each, so that
         # they give up before the whole call does: then nothing was sent, for certain.
         share = request_timeout * _CONNECT_SHARE
@@ -93,7 +100,8 @@ class Exchange:
         """Send once; no message repeats the bearer or a secret of the call."""
 
         def hide(words: str) -> str:
-            return call.hide(bearer.hide_in(words) if bearer else words)
+            words = bearer.hide_in(words) if bearer else words
+            return call.hide(words) if call.hide else blank(words, rules=self._rules)
 
         try:
             async with asyncio.timeout_at(deadline):

@@ -13,7 +13,6 @@ from typing import Any, TypeVar
 
 from reconciler.api.urls import is_workload_id
 from reconciler.core.model import Address, Json, Remote, Seen
-from reconciler.core.redact import blank
 
 T = TypeVar("T")
 
@@ -143,11 +142,9 @@ _SYNC_STATUSES = frozenset({"Queued", "Applying", "Deleting", "Synced", "Deleted
 def _sync_message(sync: SyncInfo | None) -> str:
     if sync is None:
         return ""
-    # A cluster may repeat what it could not run, its environment included.
-    message = blank(sync.message)
     if sync.status in _SYNC_STATUSES:
-        return message
-    return message or f"the server reports the unfamiliar sync status {sync.status!r}"
+        return sync.message
+    return sync.message or f"the server reports the unfamiliar sync status {sync.status!r}"
 
 
 def _sync_info(data: object) -> SyncInfo:

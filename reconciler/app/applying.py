@@ -176,6 +176,7 @@ async def run_plan(
             command=command,
             at=session.clock.now(),
             saved=saved,
+            rules=settings.rules,
         )
         options = dataclasses.replace(options, discovery=settings.discovery)
         run = Run(
@@ -193,6 +194,7 @@ async def run_plan(
             options=options,
             known={row.op: row for row in planned.recorded},
             alive=set(planned.alive),
+            rules=settings.rules,
         )
         with _stop_on_signals(session.halt):
             finished = await apply(planned.plan, run, deadline=session.deadline)
@@ -205,6 +207,8 @@ async def run_plan(
         log.end(finished, applied.exit_code)
         # Only now is the thread that writes done with the file.
         _pin(store, session, settings, planned.tenant_id or run.tenant_id, journal)
+        if not journal.unsaved:
+            store.renew(run.redactor)
         return dataclasses.replace(applied, unlogged=log.trouble)
 
 

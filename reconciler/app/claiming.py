@@ -71,7 +71,7 @@ async def resolve_by_id(
         remote = await read_workload(bench.session, workload_id)
         marker = _check_claim(bench, remote, doubts[0].address)
         row = _pick(doubts, marker, workload_id)
-        redactor = Redactor(bench.store.header.lineage)
+        redactor = Redactor(bench.store.header.lineage, settings.rules)
         settled = replace(
             accept(row, remote, redactor),
             seen=remote.seen,

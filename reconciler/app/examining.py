@@ -78,7 +78,7 @@ class Desk:
             ids={row.id for row in recorded},
             ops={row.op: row for row in recorded},
             declared={one.address: one for one in terms.declared},
-            redactor=Redactor(header.lineage),
+            redactor=Redactor(header.lineage, settings.rules),
         )
 
     def examine(self, remote: Remote) -> Examined:
@@ -180,6 +180,7 @@ class Desk:
             {remote.id: remote},
             target=self.target,
             lineage=self.lineage,
+            rules=self.redactor.rules,
         )
         return Adoption(row=row, then=plan.actions[0], owner=None if ours else marker)
 

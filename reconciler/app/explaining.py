@@ -103,6 +103,7 @@ async def _explain(
         options=request.options,
         now=read_at,
         diagnostics=workspace.diagnostics,
+        rules=settings.rules,
     )
     [action] = plan.actions
     row = decided_by(action)
@@ -112,7 +113,7 @@ async def _explain(
         rows=rows,
         live=live.get(row.id) if row and row.id else None,
         options=request.options,
-        redactor=Redactor(header.lineage),
+        redactor=Redactor(header.lineage, settings.rules),
         read_at=read_at if live else None,
     )
     refusals = _refusals(plan, workspace, recorded, live)

@@ -130,6 +130,8 @@ def _settings(settings: Settings, config: Config, environ: Mapping[str, str]) ->
         "discovery": _switch(settings.discovery),
         "max_delete": settings.max_delete,
         "allowed_projects": ", ".join(settings.allowed_projects),
+        "redact": ", ".join(settings.redact),
+        "reveal": ", ".join(settings.reveal),
     }
     for name, value in values.items():
         shown = "" if value is None else str(value)

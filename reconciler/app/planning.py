@@ -111,7 +111,7 @@ async def prepare(
     read_at = session.dispatcher.server.earliest()
     live: Mapping[str, Live] = {}
     if request.options.refreshed:
-        keep = partial(compare, redactor=Redactor(header.lineage))
+        keep = partial(compare, redactor=Redactor(header.lineage, settings.rules))
         live = await read_with_successors(rows, session, settings, header, keep)
     tenant_id = tenant_of(live)
     if recorded:
@@ -126,6 +126,7 @@ async def prepare(
         options=request.options,
         now=read_at,
         diagnostics=workspace.diagnostics,
+        rules=settings.rules,
     )
     rechecked = recheck(request.approval, plan) if request.approval else Rechecked(plan=plan)
     plan = rechecked.plan

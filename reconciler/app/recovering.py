@@ -76,7 +76,7 @@ async def recover(
         pin = Pin(target=store.header.target) if store is not None else None
         async with connector.open(settings, pin, say) as session:
             ids = await list_ids(session, projects)
-            found = await _find(session, ids, settings.stack, wanted)
+            found = await _find(session, ids, settings, wanted)
             lineage = _choose(found, search.lineage, store)
             _check_patterns(found, lineage, search.selection)
             rows = _new_rows(found, lineage, search.selection, store)
@@ -105,24 +105,26 @@ def _open(settings: Settings, claim: Claim, files: ExitStack) -> SqliteStore:
 
 
 async def _find(
-    session: Session, ids: Sequence[str], stack: str, wanted: Mapping[Address, Desired]
+    session: Session, ids: Sequence[str], settings: Settings, wanted: Mapping[Address, Desired]
 ) -> list[_Found]:
     """Those of the listed workloads that are of our stack."""
     at = session.dispatcher.server.latest()
 
     def keep(remote: Remote) -> _Found | None:
-        return _identify(remote, stack, wanted.get(remote.address), at)
+        return _identify(remote, settings, wanted.get(remote.address), at)
 
     read = await read_each(session, ids, keep)
     return [found for found in read.values() if found is not None]
 
 
-def _identify(remote: Remote, stack: str, desired: Desired | None, at: datetime) -> _Found | None:
+def _identify(
+    remote: Remote, settings: Settings, desired: Desired | None, at: datetime
+) -> _Found | None:
     """The record of a workload of our stack, as the state that made it would have it."""
     marker = read_marker(remote.raw_manifest)
-    if marker is None or marker.stack != stack:
+    if marker is None or marker.stack != settings.stack:
         return None
-    redactor = Redactor(marker.lineage)
+    redactor = Redactor(marker.lineage, settings.rules)
     row = adopt_found(remote, marker.op, redactor=redactor, desired=desired, at=at)
     return _Found(lineage=marker.lineage, row=replace(row, marker=str(marker)))
 

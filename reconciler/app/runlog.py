@@ -20,6 +20,7 @@ from reconciler.core.events import (
 )
 from reconciler.core.plan import Plan
 from reconciler.core.redact import Redactor
+from reconciler.core.secrets.rules import BUILT_IN, Rules
 from reconciler.ports import ActionEntry, RunEntry, RunHistory, Say
 from reconciler.state.holder import myself
 
@@ -63,6 +64,7 @@ class RunLog:
         command: str,
         at: datetime,
         saved: str = "",
+        rules: Rules = BUILT_IN,
     ) -> RunLog:
         """The log of an apply that is about to begin; raises StateError if it cannot be kept.
 
@@ -82,7 +84,7 @@ class RunLog:
             ),
             history=history,
             executor=executor,
-            redactor=Redactor(plan.lineage or ""),
+            redactor=Redactor(plan.lineage or "", rules),
             reasons={(str(a.address), a.kind): a.reason.value for a in plan.actions},
         )
         if plan.changes:

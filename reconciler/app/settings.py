@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from reconciler.core.guards import DeleteLimit
+from reconciler.core.secrets.rules import Rules
 from reconciler.errors import InvalidInputError, UsageError
 from reconciler.specs.config import Config, name_below
 
@@ -74,7 +75,14 @@ class Settings:
     client_key: Path | None = None
     use_env_proxy: bool = False
     url_is_given: bool = False
+    redact: tuple[str, ...] = ()
+    reveal: tuple[str, ...] = ()
     origins: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
+
+    @property
+    def rules(self) -> Rules:
+        """What is a secret in this repository."""
+        return Rules(redact=self.redact, reveal=self.reveal)
 
     def need_url(self) -> str:
         """The server's address; raises UsageError where nobody gave one, or an empty one."""
@@ -169,6 +177,8 @@ def resolve_settings(
             "use_env_proxy", flags.use_env_proxy, False, configured=config.use_env_proxy
         ),
         discovery=pick("discovery", None, True, configured=config.discovery),
+        redact=pick("redact", None, (), configured=config.redact),
+        reveal=pick("reveal", None, (), configured=config.reveal),
         max_delete=_limit(choice, flags, config),
         max_rps=pick("max_rps", flags.max_rps, None),
         allowed_projects=pick(

@@ -6,12 +6,14 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from reconciler.core.secrets.rules import BUILT_IN, Rules
+
 if TYPE_CHECKING:
     from reconciler.errors import Where
     from reconciler.report.excerpts import Excerpts
 
 
-def wanted_excerpts() -> Excerpts | None:
+def wanted_excerpts(rules: Rules) -> Excerpts | None:
     """Excerpts for a terminal; a log may be read by many who cannot read the specs."""
     if not sys.stdout.isatty():
         return None
@@ -19,7 +21,7 @@ def wanted_excerpts() -> Excerpts | None:
 
     from reconciler.report.excerpts import Excerpts
 
-    return Excerpts(line_of=Lines().of, width=shutil.get_terminal_size((100, 24)).columns)
+    return Excerpts(line_of=Lines(rules).of, width=shutil.get_terminal_size((100, 24)).columns)
 
 
 class Lines:
@@ -28,7 +30,8 @@ class Lines:
     None of them is about a secret, as far as anybody can tell.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, rules: Rules = BUILT_IN) -> None:
+        self._rules = rules
         self._file = ""
         self._lines: list[str] = []
 
@@ -42,7 +45,9 @@ class Lines:
 
     def _is_private(self, index: int) -> bool:
         """Whether the line, or one that it stands below, is about a secret or something encoded."""
-        from reconciler.core.redact import may_hold_secret
+        from reconciler.core.secrets.hints import hints_for
+
+        may_hold_secret = hints_for(self._rules.hints).may_hold_secret
 
         depth = sys.maxsize
         for line in reversed(self._lines[: index + 1]):

@@ -45,11 +45,16 @@ def list_(**options: Any) -> int:
 def show(address: str, **options: Any) -> int:
     """Show everything recorded of the workload ADDRESS."""
     from reconciler.app.states import find_record, read_state
+    from reconciler.core.redact import Redactor
+    from reconciler.core.renewal import renew_row
     from reconciler.report.documents import record_document, to_text
 
     console = Console.of(options, default="json")
-    with read_state(settings_from(options).state) as store:
-        row = find_record(store.read(), address)
+    settings = settings_from(options)
+    with read_state(settings.state) as store:
+        # Earlier rules may have hidden less than today's.
+        redactor = Redactor(store.header.lineage, settings.rules)
+        row = renew_row(find_record(store.read(), address), redactor)
     console.emit("json", lambda: to_text(record_document(row, whole=True)))
     return 0
 

@@ -17,6 +17,8 @@ from reconciler.cli.places import check_places
 
 if TYPE_CHECKING:
     from reconciler.core.diagnostics import Diagnostic
+    from reconciler.core.secrets.rules import Rules
+    from reconciler.report.excerpts import Excerpts
     from reconciler.specs.loaded import Loaded
 
 
@@ -77,7 +79,7 @@ def validate(
     remembers = is_plain and not (no_cache or changed_since)
     memory = Memory(cache_folder(os.environ), paths, root, config) if remembers else None
     if memory and (verdict := memory.recall()):
-        _emit_here(console, (), verdict.workloads, verdict.files)
+        _emit_here(console, (), verdict.workloads, verdict.files, config.rules)
         return 0
     digests: dict[str, bytes] | None = {} if memory else None
     whole = load_specs(paths, root=root, config=config, digests=digests)
@@ -92,7 +94,8 @@ def validate(
     loaded = _narrow(loaded, root, changed_since, console)
     found = loaded.diagnostics
     shown = _first(found, max_errors)
-    _emit_here(console, _named(shown, loaded.prefix), len(loaded.desired), loaded.files)
+    named = _named(shown, loaded.prefix)
+    _emit_here(console, named, len(loaded.desired), loaded.files, config.rules)
     if any(output.format not in ("text", "json") for output in console.outputs):
         _emit_from_checkout(console, loaded, shown, root, fail_on)
     if len(shown) < len(found):
@@ -100,10 +103,13 @@ def validate(
     return 3 if has_errors(found) or (found and fail_on == "warning") else 0
 
 
-def _emit_here(console: Console, found: Sequence[Diagnostic], workloads: int, files: int) -> None:
+def _emit_here(
+    console: Console, found: Sequence[Diagnostic], workloads: int, files: int, rules: Rules
+) -> None:
     """The formats whose reader opens a file from the working directory."""
     console.emit("json", lambda: _to_json(found))
-    console.emit("text", lambda: _to_text(console, found, workloads, files))
+    excerpts = wanted_excerpts(rules) if console.has("text") else None
+    console.emit("text", lambda: _to_text(console, found, workloads, files, excerpts))
 
 
 def _to_json(found: Sequence[Diagnostic]) -> str:
@@ -112,10 +118,15 @@ def _to_json(found: Sequence[Diagnostic]) -> str:
     return to_text(diagnostics_document(found))
 
 
-def _to_text(console: Console, found: Sequence[Diagnostic], workloads: int, files: int) -> str:
+def _to_text(
+    console: Console,
+    found: Sequence[Diagnostic],
+    workloads: int,
+    files: int,
+    excerpts: Excerpts | None,
+) -> str:
     from reconciler.report.findings import FindingsText
 
-    excerpts = wanted_excerpts() if console.has("text") else None
     text = FindingsText(console.paint())
     return text.validation(found, workloads, files, excerpts)
 

@@ -24,6 +24,7 @@ from reconciler.core.model import (
 from reconciler.core.plan import AnyAction, Create, Delete, Replace
 from reconciler.core.planner import compare, echo_of
 from reconciler.core.redact import Redactor
+from reconciler.core.renewal import renew_row
 from reconciler.kinds.registry import runs_to_completion
 
 
@@ -122,7 +123,9 @@ def explain(
             *_policies(action, settings, differences, desired=desired, row=row, live=live),
             *_options(action.address, options, differences),
         ),
-        others=tuple(other for other in rows if row is None or other.op != row.op),
+        others=tuple(
+            renew_row(other, redactor) for other in rows if row is None or other.op != row.op
+        ),
     )
 
 

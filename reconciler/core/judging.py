@@ -60,7 +60,11 @@ class PlanOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
-    """One workload that has a record: everything its decision may depend on."""
+    """One workload that has a record: everything its decision may depend on.
+
+    `renewed` says that the row is not what the state holds: it was written under other rules of
+    what is a secret.
+    """
 
     row: Recorded
     desired: Desired | None
@@ -68,6 +72,7 @@ class Case:
     live: Live | None = None
     drift: tuple[FieldChange, ...] = ()
     changes: tuple[FieldChange, ...] = ()
+    renewed: bool = False
 
     @property
     def is_agreed(self) -> bool:
@@ -162,7 +167,11 @@ def _judge_removed(case: Case) -> AnyAction:
 
 def _judge_wanted(case: Case, desired: Desired) -> AnyAction:
     """It is declared and there; the first rule that applies decides."""
-    settings = _agreed_spec(case, desired) or _changed_lifecycle(case, desired)
+    settings = (
+        _agreed_spec(case, desired)
+        or _changed_lifecycle(case, desired)
+        or _renewed_row(case, desired)
+    )
     for rule in (_changed_spec, _failed_sync, _asked_for, _drifted):
         action = rule(case, desired)
         if isinstance(action, Hold) and settings:
@@ -237,6 +246,14 @@ def _changed_lifecycle(case: Case, desired: Desired) -> Record | None:
     return Record(
         **case.common(Reason.LIFECYCLE_CHANGED, detail), recorded=case.row, desired=desired
     )
+
+
+def _renewed_row(case: Case, desired: Desired) -> Record | None:
+    if not case.renewed:
+        return None
+    detail = "its record follows other rules of what is a secret; it is written anew, nothing sent"
+    common = case.common(Reason.ALREADY_OWNED, detail)
+    return Record(**common, recorded=case.row, desired=desired)
 
 
 def _is_plain(change: FieldChange) -> bool:

@@ -42,6 +42,8 @@ from reconciler.core.plan import (
 )
 from reconciler.core.redact import Redactor
 from reconciler.core.renames import find_renames, warn_of
+from reconciler.core.renewal import renew, renew_row
+from reconciler.core.secrets.rules import BUILT_IN, Rules
 from reconciler.core.transitions import comes_true_until, may_come_true
 
 
@@ -49,10 +51,12 @@ from reconciler.core.transitions import comes_true_until, may_come_true
 class Compared(Remote):
     """What the server says of a workload, already compared with its record: the body is let go.
 
-    `drift` holds the declared fields that differ from the server's echo of our own create.
+    `drift` holds the declared fields that differ from the server's echo of our own create, and
+    `renewed` that echo as today's rules of what is a secret write it, where they changed it.
     """
 
     drift: tuple[FieldChange, ...]
+    renewed: Json | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,15 +80,18 @@ def make_plan(
     options: PlanOptions | None = None,
     now: datetime | None = None,
     diagnostics: Iterable[Diagnostic] = (),
+    rules: Rules = BUILT_IN,
 ) -> Plan:
     """Decide about every workload that is wanted or recorded.
 
     `live` maps ids to what the server said of them, compared already or not; a recorded id that is
     not in it counts as unchanged (`--no-refresh`). `now` is the server's time; without it no lost
-    request counts as too old to come true. Pure: the order of the inputs does not matter.
+    request counts as too old to come true. `rules` say what is a secret; a row that was written
+    under others is taken as these would have written it. Pure: the order of the inputs does not
+    matter.
     """
     options = options or PlanOptions()
-    world = _World(live=live, options=options, redactor=Redactor(lineage), now=now)
+    world = _World(live=live, options=options, redactor=Redactor(lineage, rules), now=now)
     wanted = {d.address: d for d in desired}
     rows = _group(recorded)
     actions: list[AnyAction] = []
@@ -119,6 +126,7 @@ def _decide(
     desired: Desired | None, rows: Sequence[Recorded], world: _World
 ) -> tuple[AnyAction, tuple[FieldChange, ...]]:
     """One workload and its drift: first what has been begun is finished, then what is wanted."""
+    rows = [_renewed(row, desired, world) for row in rows]
     for row in rows:
         if row.own is Own.DELETING:
             lost = row.id is not None and is_lost(world.live.get(row.id))
@@ -138,6 +146,13 @@ def _decide(
         return _with_gpus(_watch(rows[0], world), None, None), ()
     down = next((row for row in rows if row.is_down), None)
     return _with_gpus(_make(desired, down, world.options), None, desired), ()
+
+
+def _renewed(row: Recorded, desired: Desired | None, world: _World) -> Recorded:
+    """A row as today's rules of what is a secret write it; an accepted one is examined first."""
+    if row.own is Own.ACCEPTED and desired is not None:
+        return row
+    return renew_row(row, world.redactor, plain=desired.spec if desired else None)
 
 
 def _make(desired: Desired, down: Recorded | None, options: PlanOptions) -> AnyAction:
@@ -243,33 +258,32 @@ def _examine(row: Recorded, desired: Desired | None, world: _World) -> Case:
     """Compare three ways: the spec with what was applied, the echo with what was echoed then."""
     redactor = world.redactor
     seen = world.live.get(row.id) if row.id else None
+    if isinstance(seen, Remote) and not seen.is_gone and not isinstance(seen, Compared):
+        seen = compare(row, seen, redactor)
     ignored = (desired.lifecycle if desired else row.lifecycle).ignore_changes
+    renewed = row
     changes: list[FieldChange] = []
     if desired:
         spec, named = redactor.redact_and_digest(desired.spec)
-        found = _find_changes(row, spec, redactor) if named != row.digest else ()
-        changes = [_forcing(c) for c in found if not is_ignored(c.pointer, ignored)]
+        if named != row.digest:
+            renewed = renew_row(row, redactor, plain=desired.spec)
+            before = renewed.spec if row.is_declared else project(renewed.spec, spec)
+            found = find_changes(before, spec)
+            changes = [_forcing(c) for c in found if not is_ignored(c.pointer, ignored)]
     drift: list[FieldChange] = []
-    if isinstance(seen, Remote) and not seen.is_gone:
-        drifted = seen if isinstance(seen, Compared) else compare(row, seen, redactor)
-        drift = [c for c in drifted.drift if not is_ignored(c.pointer, ignored)]
+    if isinstance(seen, Compared):
+        drift = [c for c in seen.drift if not is_ignored(c.pointer, ignored)]
+        if seen.renewed is not None:
+            renewed = replace(renewed, echo=seen.renewed)
     return Case(
-        row=row,
+        row=renewed,
         desired=desired,
         live=seen,
         options=world.options,
         drift=tuple(drift),
         changes=tuple(changes),
+        renewed=renewed is not row,
     )
-
-
-def _find_changes(row: Recorded, spec: Json, redactor: Redactor) -> list[FieldChange]:
-    """What the author has changed; a version of this program that hides more has changed nothing.
-
-    The rules of redaction may therefore become stricter, and never laxer.
-    """
-    before = row.spec if row.is_declared else project(row.spec, spec)
-    return find_changes(redactor.redact(before), spec)
 
 
 def _forcing(change: FieldChange) -> FieldChange:
@@ -279,6 +293,7 @@ def _forcing(change: FieldChange) -> FieldChange:
 
 def compare(row: Recorded, remote: Remote, redactor: Redactor) -> Compared:
     """Compare what the server says now with its echo of our create, and let the body go."""
+    drift, renewed = ((), None) if remote.is_gone else _find_drift(row, remote, redactor)
     return Compared(
         id=remote.id,
         address=remote.address,
@@ -289,17 +304,23 @@ def compare(row: Recorded, remote: Remote, redactor: Redactor) -> Compared:
         message=remote.message,
         tenant_id=remote.tenant_id,
         deleted_at=remote.deleted_at,
-        drift=() if remote.is_gone else tuple(_find_drift(row, remote, redactor)),
+        drift=drift,
+        renewed=renewed,
     )
 
 
-def _find_drift(row: Recorded, remote: Remote, redactor: Redactor) -> list[FieldChange]:
-    now, named = redactor.redact_and_digest(echo_of(remote))
-    before = row.echo if row.echo is not None else row.spec
-    if named == digest(before):
-        return []
-    before = redactor.redact(before)
-    return find_changes(project(before, row.spec), project(now, row.spec), origin=Origin.REMOTE)
+def _find_drift(
+    row: Recorded, remote: Remote, redactor: Redactor
+) -> tuple[tuple[FieldChange, ...], Json | None]:
+    """The declared fields that differ, and the recorded echo if today's rules write another."""
+    plain = echo_of(remote)
+    now, named = redactor.redact_and_digest(plain)
+    recorded = row.echo if row.echo is not None else row.spec
+    if named == digest(recorded):
+        return (), None
+    before = renew(recorded, redactor, plain=plain)
+    found = find_changes(project(before, row.spec), project(now, row.spec), origin=Origin.REMOTE)
+    return tuple(found), before if row.echo is not None and before != row.echo else None
 
 
 def echo_of(remote: Remote) -> dict[str, Any]:

@@ -8,56 +8,25 @@ import hmac
 import json
 import re
 from collections.abc import Collection, Mapping
-from functools import lru_cache
 from typing import Any
 
 from reconciler.core.digest import canonical, digest, digest_text
+from reconciler.core.secrets.addresses import hide_in_addresses
+from reconciler.core.secrets.commands import hide_argument, hide_in_command
+from reconciler.core.secrets.hints import hints_for
+from reconciler.core.secrets.names import NameKind, kind_of_name
+from reconciler.core.secrets.rules import BUILT_IN, Rules
+from reconciler.core.secrets.shapes import hide_blocks, hide_random, hide_tokens, is_open
 
-_LAST_WORDS = {"auth", "authorization", "pass", "passcode", "pat", "pwd"}
-_LAST_PAIRS = {
-    ("access", "key"),
-    ("api", "key"),
-    ("connection", "string"),
-    ("encryption", "key"),
-    ("private", "key"),
-    ("secret", "key"),
-    ("signing", "key"),
-}
-# Also at the end of a longer word: PGPASSWORD, clientsecret.
-_ENDINGS = (
-    *("apikey", "credential", "credentials", "passphrase", "passwd", "password"),
-    *("privatekey", "secret", "secretkey", "token"),
-)
-_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
-# Without one of these, in lower case, no text holds a secret that anything here would find. They
-# are looked for one by one: that is many times as fast as one expression with alternatives.
-_HINTS = tuple(
-    (hint, re.compile(ending))
-    for hint, ending in (
-        (b"auth", rb"auth(?:orization)?(?![a-z])"),
-        (b"pass", rb"pass(?:code|phrase|wd|word)?(?![a-z])"),
-        (b"pat", rb"pat(?![a-z])"),
-        (b"pwd", rb"pwd(?![a-z])"),
-        (b"credential", rb"credentials?(?![a-z])"),
-        (b"secret", rb"secret(?![a-z])"),
-        (b"token", rb"token(?![a-z])"),
-        # The second half of a pair: right after a quote it is the whole name, or its first word.
-        (b"key", rb"key(?![a-z])(?:(?<!\"key)|(?<=\\\"key))"),
-        (b"string", rb"string(?![a-z])(?:(?<!\"string)|(?<=\\\"string))"),
-        (b"://", rb"://[^/\s]*@"),
-        (b"earer", rb"earer"),
-    )
-)
-_SHORT = 128
 HIDDEN = "(hidden)"
 # A shorter one would turn up in innocent words.
 _SHORTEST = 4
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]{16,}={0,2}")
-_MARK = re.compile(r"\(sensitive [0-9a-f]{16}\)")
+MARK = re.compile(r"\(sensitive [0-9a-f]{16}\)")
 # What introduces a value in a command line, a script or a file within a string: `NAME=`,
 # `name = value`, `--name value`, `name: value`, `"name": value`.
 _NAME = re.compile(
-    r"(?<![\w-])(-{1,2})?([A-Za-z_][\w-]*)"
+    r"(?<![\w-])(-{1,2})?(\w[\w-]*)"
     r"(?:[ \t]*=[ \t]*|[\"']?[ \t]*:[ \t]*|(?(1)(?:[ \t]|\\\n)+|(?!)))"
 )
 _VALUE = re.compile(
@@ -66,42 +35,14 @@ _VALUE = re.compile(
     re.DOTALL,
 )
 _BEARER = re.compile(r"(\b(?i:bearer)[ \t]+)([\w.~+/=-]{16,})")
-_USERINFO = re.compile(r"(?<=://)([^/\s:@]*:)([^/\s]+)(?=@)")
-# An http address has no use for a name without a password: it is an access token.
-_TOKEN_LOGIN = re.compile(r"(?<=http://|ttps://)([^/\s:@]+)(?=@)")
-
-
-# The same few hundred names come up again and again.
-@lru_cache(maxsize=8192)
-def looks_secret(name: str) -> bool:
-    """Whether a value under this key must be kept back: `HF_TOKEN` yes, `maxTokens` no."""
-    words = [word.lower() for word in _WORD.findall(name)]
-    return bool(words) and (
-        words[-1] in _LAST_WORDS or words[-1].endswith(_ENDINGS) or tuple(words[-2:]) in _LAST_PAIRS
-    )
-
-
-def may_hold_secret(text: str) -> bool:
-    """Whether a text, or a document as JSON text, has to be searched: hardly any has to.
-
-    True where there is nothing is possible, False where there is something is not.
-    """
-    return _has_hint_cached(text) if len(text) <= _SHORT else _has_hint(text)
-
-
-def _has_hint(text: str) -> bool:
-    # As bytes: only ASCII letters make words here, and other letters must not turn into them.
-    lower = text.encode("utf-8", "surrogatepass").lower()
-    return any(hint in lower and ending.search(lower) for hint, ending in _HINTS)
-
-
-# Fleets repeat themselves: the same image names, flags and labels in every workload.
-_has_hint_cached = lru_cache(maxsize=8192)(_has_hint)
+_WHOLE_SECRET = {"data": NameKind.HIDDEN, "stringData": NameKind.HIDDEN}
+_NO_KINDS: Mapping[str, NameKind] = {}
+_BY_NAME = frozenset({NameKind.LIKELY, NameKind.CERTAIN, NameKind.HIDDEN})
 
 
 def is_redacted(value: Any) -> bool:
     """Whether a value is, or contains, the stand-in of a secret."""
-    return isinstance(value, str) and _MARK.search(value) is not None
+    return isinstance(value, str) and MARK.search(value) is not None
 
 
 class Redactor:
@@ -110,27 +51,35 @@ class Redactor:
     The key is the state's lineage: digests from two states cannot be compared.
     """
 
-    def __init__(self, key: str) -> None:
+    def __init__(self, key: str, rules: Rules = BUILT_IN) -> None:
+        self.rules = rules
         self._key = key.encode()
+        self._may_hold = hints_for(rules.hints).may_hold_secret
+        self._kind_of = rules.kind_of if rules != BUILT_IN else kind_of_name
 
     def redact(self, value: Any) -> Any:
         """A JSON value without secrets; applying it twice changes nothing more.
 
         A copy where it had any, the value itself where it had none.
         """
-        return self._redact(value) if may_hold_secret(canonical(value)) else value
+        return self._redact(value) if self._may_hold(canonical(value)) else value
 
     def redact_and_digest(self, value: Any) -> tuple[Any, str]:
         """What `redact` returns, and its digest: one canonical form serves both."""
         text = canonical(value)
-        if not may_hold_secret(text):
+        if not self._may_hold(text):
             return value, digest_text(text)
         redacted = self._redact(value)
         return redacted, digest(redacted)
 
+    def mark(self, text: str) -> str:
+        """What stands for a secret: the same for the same text under the same key."""
+        data = text.encode("utf-8", "surrogatepass")
+        return f"(sensitive {hmac.new(self._key, data, hashlib.sha256).hexdigest()[:16]})"
+
     def _redact(self, value: Any) -> Any:
         if isinstance(value, str):
-            return self._redact_text(value) if may_hold_secret(value) else value
+            return self._redact_text(value) if self._may_hold(value) else value
         # A plain dict is recognised at once, any other mapping ten times as slowly.
         if isinstance(value, dict):
             return self._redact_map(value)
@@ -141,91 +90,117 @@ class Redactor:
     def _redact_list(self, items: list[Any] | tuple[Any, ...]) -> list[Any]:
         """Like any list, but `["--token", "abc"]` is a secret in two items."""
         return [
-            self._hide(item)
-            if i and _is_secret_flag(items[i - 1]) and _is_value(item)
+            self._redact_argument(items, index)
+            if index and isinstance(item, str) and isinstance(items[index - 1], str)
             else self._redact(item)
-            for i, item in enumerate(items)
+            for index, item in enumerate(items)
         ]
 
-    def _redact_map(self, value: Mapping[str, Any]) -> dict[str, Any]:
-        whole = {"data", "stringData"} if value.get("kind") == "Secret" else set()
-        if _is_named_secret(value):
-            whole = {"value", "default"}
-        return {
-            key: self._hide(item)
-            if key in whole
-            else self._hide_scalars(item)
-            if looks_secret(key)
-            else self._redact(item)
-            for key, item in value.items()
-        }
+    def _redact_argument(self, items: list[Any] | tuple[Any, ...], index: int) -> Any:
+        item, flag = items[index], items[index - 1]
+        if flag.startswith("-") and not item.startswith("-"):
+            kind = self._kind_of(flag)
+            if kind in _BY_NAME:
+                return self._hide(item, kind)
+        argument = hide_argument(items, index, self._hide_text)
+        return self._redact(item) if argument is None else argument
 
-    def _hide_scalars(self, value: Any) -> Any:
+    def _redact_map(self, value: Mapping[str, Any]) -> dict[str, Any]:
+        kinds = self._kinds_within(value)
+        redacted: dict[str, Any] = {}
+        for key, item in value.items():
+            kind = (kinds and kinds.get(key)) or self._kind_of(key)
+            ordinary = kind is NameKind.ORDINARY
+            redacted[key] = self._redact(item) if ordinary else self._redact_named(item, kind)
+        return redacted
+
+    def _kinds_within(self, value: Mapping[str, Any]) -> Mapping[str, NameKind]:
+        """What a mapping says of its values beside their own names."""
+        if value.get("kind") == "Secret":
+            return _WHOLE_SECRET
+        # An item like `{name: HF_TOKEN, value: …}`, as environments and parameters are written.
+        name = value.get("name", value.get("key"))
+        if isinstance(name, str) and (kind := self._kind_of(name)) is not NameKind.ORDINARY:
+            return {"value": kind, "default": kind}
+        return _NO_KINDS
+
+    def _redact_named(self, value: Any, kind: NameKind) -> Any:
+        if kind is not NameKind.SHOWN:
+            return self._hide(value, kind)
+        if not isinstance(value, str):
+            return self._redact(value)
+        # What an owner wants to be seen: only a secret beyond doubt is hidden in it.
+        return self._hide_shapes(hide_blocks(value, self._hide_text))
+
+    def _hide(self, value: Any, kind: NameKind) -> Any:
         """Kubernetes has objects under such names (`secret: {secretName: …}`) that hide nothing."""
         if isinstance(value, Mapping):
-            return self._redact_map(value)
+            return self._hide_all(value) if kind is NameKind.HIDDEN else self._redact_map(value)
         if isinstance(value, list | tuple):
-            return [self._hide_scalars(item) for item in value]
-        return self._hide(value)
-
-    def _hide(self, value: Any) -> Any:
-        if isinstance(value, Mapping):
-            return {key: self._hide(item) for key, item in value.items()}
-        if isinstance(value, list | tuple):
-            return [self._hide(item) for item in value]
+            return [self._hide(item, kind) for item in value]
         if value is None or isinstance(value, bool):
             return value
         text = str(value)
-        if text == "" or _MARK.fullmatch(text):
-            return text
-        return self._mark(text)
+        if kind is not NameKind.HIDDEN and is_open(text, surely=kind is NameKind.CERTAIN):
+            return value
+        return self._hide_text(text)
+
+    def _hide_all(self, value: Mapping[str, Any]) -> dict[str, Any]:
+        return {key: self._hide(item, NameKind.HIDDEN) for key, item in value.items()}
+
+    def _hide_text(self, text: str) -> str:
+        return text if text == "" or MARK.fullmatch(text) else self.mark(text)
 
     def _redact_text(self, text: str) -> str:
+        text = hide_blocks(text, self._hide_text)
         text = self._hide_assignments(text)
-        if "://" in text:
-            text = _USERINFO.sub(lambda m: m[1] + self._hide(m[2]), text)
-            text = _TOKEN_LOGIN.sub(lambda m: self._hide(m[1]), text)
+        text = hide_in_command(text, self._hide_text)
+        return hide_random(self._hide_shapes(text), self._hide_text)
+
+    def _hide_shapes(self, text: str) -> str:
+        text = hide_in_addresses(text, self._hide_text)
         if "earer" in text.lower():
-            text = _BEARER.sub(lambda m: m[1] + self._hide(m[2]), text)
-        return text
+            text = _BEARER.sub(lambda m: m[1] + self._hide_text(m[2]), text)
+        return hide_tokens(text, self._hide_text)
 
     def _hide_assignments(self, text: str) -> str:
         """Only names are searched for, so that `--env TOKEN=x` is found within a value."""
         parts, end = [], 0
         for found in _NAME.finditer(text):
-            if found.start() < end or not looks_secret(found[2]):
+            kind = self._kind_of(found[2])
+            if found.start() < end or kind not in _BY_NAME:
                 continue
             value = _VALUE.match(text, found.end())
-            if value and not _is_open(value[0]) and not _MARK.match(text, value.start()):
-                parts += [text[end : value.start()], self._hide(value[0])]
-                end = value.end()
+            if value and not MARK.match(text, value.start()):
+                # `keys = table.keys()`; what a shell assigns has a name in capitals.
+                code = found[1] is None and not found[2].isupper()
+                sure = kind is not NameKind.LIKELY
+                if kind is NameKind.HIDDEN or not is_open(value[0], surely=sure, code=code):
+                    parts += [text[end : value.start()], self._hide_text(value[0])]
+                    end = value.end()
         return "".join([*parts, text[end:]])
-
-    def _mark(self, text: str) -> str:
-        data = text.encode("utf-8", "surrogatepass")
-        return f"(sensitive {hmac.new(self._key, data, hashlib.sha256).hexdigest()[:16]})"
 
 
 class _Blanker(Redactor):
     """Hides without a digest, for words that belong to no state; remembers what it has hidden."""
 
-    def __init__(self) -> None:
-        super().__init__("")
+    def __init__(self, rules: Rules) -> None:
+        super().__init__("", rules)
         self.found: set[str] = set()
 
-    def _mark(self, text: str) -> str:
+    def mark(self, text: str) -> str:
         self.found.add(text)
         return HIDDEN
 
 
-def find_secrets(value: Any) -> frozenset[str]:
+def find_secrets(value: Any, rules: Rules = BUILT_IN) -> frozenset[str]:
     """Every text in a JSON value that a redactor would hide."""
-    blanker = _Blanker()
+    blanker = _Blanker(rules)
     blanker.redact(value)
     return frozenset(blanker.found)
 
 
-def blank(text: str, secrets: Collection[str] = ()) -> str:
+def blank(text: str, secrets: Collection[str] = (), rules: Rules = BUILT_IN) -> str:
     """Somebody else's words without secrets: those that are known, and what looks like one.
 
     Servers repeat what they were sent, as it was, escaped, or encoded.
@@ -237,7 +212,7 @@ def blank(text: str, secrets: Collection[str] = ()) -> str:
             form = json.dumps(form)[1:-1]
     if secrets:
         text = _BASE64.sub(lambda run: HIDDEN if _encodes(run[0], secrets) else run[0], text)
-    return str(_Blanker().redact(text))
+    return str(_Blanker(rules).redact(text))
 
 
 def _encodes(run: str, secrets: Collection[str]) -> bool:
@@ -249,22 +224,3 @@ def _encodes(run: str, secrets: Collection[str]) -> bool:
         if any(secret in decoded for secret in secrets if len(secret) >= _SHORTEST):
             return True
     return False
-
-
-def _is_secret_flag(item: Any) -> bool:
-    return isinstance(item, str) and item.startswith("-") and looks_secret(item)
-
-
-def _is_value(item: Any) -> bool:
-    return isinstance(item, str) and not item.startswith("-") and not _is_open(item)
-
-
-def _is_open(value: str) -> bool:
-    """A reference to a variable is no secret."""
-    return value.lstrip("\"'").startswith("$")
-
-
-def _is_named_secret(value: Mapping[str, Any]) -> bool:
-    """An item like `{name: HF_TOKEN, value: …}`, as environments and parameters are written."""
-    name = value.get("name", value.get("key"))
-    return isinstance(name, str) and looks_secret(name)

@@ -22,6 +22,7 @@ from reconciler.core.marker import Marker
 from reconciler.core.model import Address, Own, Recorded
 from reconciler.core.redact import Redactor
 from reconciler.core.retry import Tries
+from reconciler.core.secrets.rules import BUILT_IN, Rules
 from reconciler.core.transitions import Evidence, advance
 from reconciler.engine.dispatcher import Dispatcher, Halt, Retry
 from reconciler.engine.journal import Journal
@@ -73,9 +74,10 @@ class Run:
     known: dict[str, Recorded] = field(default_factory=dict)
     alive: set[str] = field(default_factory=set)
     tenant_id: int | None = None
+    rules: Rules = BUILT_IN
 
     def __post_init__(self) -> None:
-        self.redactor = Redactor(self.lineage)
+        self.redactor = Redactor(self.lineage, self.rules)
         self._down = {row.address: row for row in self.known.values() if row.is_down}
         self._owners = {row.id: (row.op, row.address) for row in self.known.values() if row.id}
 

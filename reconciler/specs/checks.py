@@ -44,7 +44,7 @@ def check(
 ) -> list[Diagnostic]:
     """Everything that is wrong with one spec by itself."""
     address = identify(draft.value, config)
-    sheet = Sheet(draft, address, suppressions)
+    sheet = Sheet(draft, address, suppressions, config.rules)
     check_templates(sheet)
     _check_shape(sheet)
     _check_alias(sheet, config)

@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import Any
 
 from reconciler.core.diagnostics import Diagnostic, has_errors, sort_diagnostics
+from reconciler.core.secrets.rules import Rules, literals_of
 from reconciler.errors import Where
 from reconciler.specs.codes import finding
 from reconciler.specs.documents import Document
@@ -64,8 +65,15 @@ class Config:
     budgets: tuple[Budget, ...] = ()
     discovery: bool | None = None
     use_env_proxy: bool | None = None
+    redact: tuple[str, ...] | None = None
+    reveal: tuple[str, ...] | None = None
     where: Mapping[str, Where] = field(default_factory=dict)
     diagnostics: tuple[Diagnostic, ...] = ()
+
+    @property
+    def rules(self) -> Rules:
+        """What is a secret in this repository."""
+        return Rules(redact=self.redact or (), reveal=self.reveal or ())
 
     def place(self, *path: Step) -> Where | None:
         """Where a value is written; None where the file does not give it."""
@@ -152,6 +160,7 @@ def _check(path: Path, document: Document, found: list[Diagnostic]) -> Config:
     found.extend(say_breaches(breaches, places.tree, hints=_hint_at_secret) if breaches else ())
     spoilt = {str(breach.path[0]) for breach in breaches if breach.path}
     good = {key: given for key, given in value.items() if is_whole and key not in spoilt}
+    found.extend(_say_endless(good, places))
     return Config(
         path=path,
         where=places,
@@ -172,7 +181,24 @@ def _settings(value: dict[str, Any]) -> dict[str, Any]:
         "policies": tuple(value.get("policies", ())),
         "discovery": _discovery(value),
         "use_env_proxy": value.get("use_env_proxy"),
+        "redact": _globs(value, "redact"),
+        "reveal": _globs(value, "reveal"),
     }
+
+
+def _globs(value: dict[str, Any], name: str) -> tuple[str, ...] | None:
+    return tuple(value[name]) if name in value else None
+
+
+def _say_endless(value: dict[str, Any], places: Places) -> Iterator[Diagnostic]:
+    """A glob without a letter would hide, or show, the value of every name."""
+    for name in ("redact", "reveal"):
+        for index, glob in enumerate(value.get(name, ())):
+            if not literals_of(glob):
+                message = f"{show(glob)} matches every name"
+                where = place_of_value(places.tree, [name, index]).where
+                hint = "write a part of the names that are meant, for example MY_KEY_*"
+                yield finding("invalid-value", message, where, hint=hint)
 
 
 def _limits(value: dict[str, Any]) -> Limits:

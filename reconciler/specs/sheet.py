@@ -9,6 +9,7 @@ from typing import Any
 from reconciler.core.diagnostics import Diagnostic, Severity
 from reconciler.core.model import Address
 from reconciler.core.redact import find_secrets
+from reconciler.core.secrets.rules import BUILT_IN, Rules
 from reconciler.specs.codes import MOST_FINDINGS, say_too_many
 from reconciler.specs.drafts import ENCODED, Draft, writer_of
 from reconciler.specs.nodes import Node, Step, place_of_key, place_of_value
@@ -22,12 +23,17 @@ class Sheet:
     """A spec and what has been found in it; positions are only worked out for findings."""
 
     def __init__(
-        self, draft: Draft, address: Address | None, suppressions: Suppressions | None = None
+        self,
+        draft: Draft,
+        address: Address | None,
+        suppressions: Suppressions | None = None,
+        rules: Rules = BUILT_IN,
     ) -> None:
         self.draft = draft
         self.address = address
         self.found: list[Diagnostic] = []
         self._suppressions = suppressions
+        self._rules = rules
         self._said: set[tuple[Step, ...]] = set()
         self._settled: set[tuple[Step, ...]] = set()
 
@@ -39,7 +45,7 @@ class Sheet:
     @cached_property
     def secrets(self) -> frozenset[str]:
         """What of the spec no finding may repeat."""
-        return find_secrets(self.draft.value)
+        return find_secrets(self.draft.value, self._rules)
 
     def get(self, *path: Step) -> Any:
         """Return a value of the spec, or None."""

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from reconciler.core.model import Header, Own, Recorded, Target
+from reconciler.core.redact import Redactor
 from reconciler.errors import StateError
 from reconciler.ports import ActionEntry, RunEntry
 from reconciler.state import database, history, holder
@@ -18,6 +19,7 @@ from reconciler.state.database import read_meta, write_meta
 from reconciler.state.lock import StateLock
 from reconciler.state.mounts import check_local
 from reconciler.state.names import beside, check_one_name
+from reconciler.state.renewal import renew_rows
 from reconciler.state.rows import SELECT, UPSERT, RowWriter, from_values
 from reconciler.state.trouble import explained, naming
 
@@ -122,6 +124,25 @@ class SqliteStore:
         """Remember how a run ended."""
         with self._transaction():
             history.put_run(self._conn, run)
+
+    def renew(self, redactor: Redactor) -> None:
+        """Let nothing be left in the file that these rules of what is a secret hide.
+
+        A file that follows them says so, and is left as it is. Of another one every row is written
+        anew, and then all of the file, since its free pages hold what the rows were.
+        """
+        rules = redactor.rules.fingerprint
+        with explained(self._path):
+            if self._meta().get("rules") == rules:
+                return
+        with self._transaction():
+            renewed = renew_rows(self._conn, redactor)
+        with explained(self._path):
+            if renewed:
+                self._conn.execute("VACUUM")
+        # Last, so that a kill before lets the next one begin again.
+        with self._transaction():
+            self._set_meta({"rules": rules})
 
     def runs(self) -> Sequence[RunEntry]:
         """Every run that is remembered, the newest first."""

@@ -26,6 +26,8 @@ limits:
   max_delete: 10%
   allowed_projects: ["4501"]
 discovery: off
+redact: [MY_KEY_*]
+reveal: [CACHE_KEY]
 """
 
 
@@ -77,6 +79,8 @@ def test_a_configuration_is_named_with_its_lines(tmp_path: Path) -> None:
         "max_delete": "reconciler.yaml:8",
         "allowed_projects": "reconciler.yaml:9",
         "discovery": "reconciler.yaml:10",
+        "redact": "reconciler.yaml:11",
+        "reveal": "reconciler.yaml:12",
     }
 
 

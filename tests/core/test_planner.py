@@ -1,14 +1,12 @@
 from __future__ import annotations
 
 import dataclasses
-import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from reconciler.core import redact
 from reconciler.core.diff import ABSENT, FieldChange, Origin
 from reconciler.core.digest import digest
 from reconciler.core.judging import OnDrift
@@ -42,6 +40,7 @@ from reconciler.core.plan import (
     Resolve,
 )
 from reconciler.core.redact import Redactor
+from reconciler.core.secrets.rules import BUILT_IN, Rules
 from reconciler.engine.records import agree
 from reconciler.errors import Where
 from tests.factories import (
@@ -901,18 +900,54 @@ def test_what_cannot_be_counted_is_said_of_both_sides() -> None:
     assert decide(strange, ROW).gpus == GpuEffect(before=1, after=0, known=False, since=NOW)
 
 
-def test_rules_that_hide_more_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An upgrade of this program must not look as if everybody had edited their specs."""
-    desired = make_desired(manifest=make_manifest() | {"door": {"pin": "1234"}})
-    row = make_recorded(desired)
-    monkeypatch.setattr(redact, "_LAST_WORDS", {*redact._LAST_WORDS, "pin"})
-    monkeypatch.setattr(redact, "_HINTS", (*redact._HINTS, (b"pin", re.compile(rb"pin"))))
-    monkeypatch.setattr(redact, "looks_secret", redact.looks_secret.__wrapped__)
-    monkeypatch.setattr(redact, "_has_hint_cached", redact._has_hint)
+PIN = Rules(redact=("pin",))
+PINNED = make_desired(manifest=make_manifest() | {"door": {"pin": "1234", "bell": 7}})
+OTHER_PIN = make_desired(manifest=make_manifest() | {"door": {"pin": "4321", "bell": 7}})
 
-    same = decide(desired, row, make_remote(row, desired))
-    other = make_desired(manifest=make_manifest() | {"door": {"pin": "4321"}})
 
-    assert redact.Redactor(LINEAGE).redact(desired.spec) != row.spec
-    assert isinstance(same, Keep)
-    assert isinstance(decide(other, row, make_remote(row, desired)), Replace)
+def written_under(rules: Rules, desired: Desired) -> Recorded:
+    """The record of a workload as a state has it that was written under other rules."""
+    return make_recorded(desired, redactor=Redactor(LINEAGE, rules))
+
+
+@pytest.mark.parametrize(
+    ("then", "now"), [(BUILT_IN, PIN), (PIN, BUILT_IN), (PIN, Rules(redact=("pin", "bell")))]
+)
+def test_other_rules_of_what_is_a_secret_write_records_anew(then: Rules, now: Rules) -> None:
+    """Stricter or laxer, nobody edited a spec: nothing is sent, and the next plan is empty."""
+    row = written_under(then, PINNED)
+    remote = make_remote(row, PINNED)
+
+    action = decide(PINNED, row, remote, rules=now)
+
+    assert isinstance(action, Record)
+    assert action.recorded == written_under(now, PINNED)
+    assert action.changes == ()
+    assert isinstance(decide(PINNED, action.recorded, remote, rules=now), Keep)
+
+
+@pytest.mark.parametrize(("then", "now"), [(BUILT_IN, PIN), (PIN, BUILT_IN), (PIN, PIN)])
+def test_a_changed_secret_is_a_change_under_any_rules(then: Rules, now: Rules) -> None:
+    """A mark is only equal to the text that it was made of."""
+    row = written_under(then, PINNED)
+    action = decide(OTHER_PIN, row, make_remote(row, PINNED), rules=now)
+    assert isinstance(action, Replace)
+    assert [change.pointer for change in action.changes] == ["/manifest/door/pin"]
+
+
+def test_drift_is_none_under_other_rules() -> None:
+    """What the server echoes is compared with what it echoed then, whoever wrote that down."""
+    echoed = make_desired(manifest=make_manifest() | {"door": {"pin": "1234", "bell": 8}})
+    for then, now in ((BUILT_IN, PIN), (PIN, BUILT_IN)):
+        row = written_under(then, PINNED)
+        plan = plan_of(PINNED, row, make_remote(row, echoed), rules=now)
+        assert [c.pointer for each in plan.drift for c in each.changes] == ["/manifest/door/bell"]
+
+
+def test_a_create_in_doubt_stays_the_same_under_other_rules() -> None:
+    """Its body is what was sent, so the same request is sent again, and its row written anew."""
+    row = make_recorded(PINNED, own=Own.CREATING, id=None, echo=None)
+    action = decide(PINNED, row, rules=PIN)
+    assert isinstance(action, Resolve)
+    assert action.same
+    assert action.recorded.spec == written_under(PIN, PINNED).spec

@@ -16,9 +16,9 @@ from reconciler.core.redact import (
     blank,
     find_secrets,
     is_redacted,
-    looks_secret,
-    may_hold_secret,
 )
+from reconciler.core.secrets.hints import Hints
+from reconciler.core.secrets.names import NameKind, kind_of_name
 from tests.strategies import json_values, shuffles
 
 CANARY = "hunter2canary"
@@ -42,7 +42,7 @@ def shown(value: Any) -> Any:
 )
 def test_such_names_announce_a_secret(name: str) -> None:
     """The last word decides, whatever the spelling, also at the end of a longer word."""
-    assert looks_secret(name)
+    assert kind_of_name(name) is NameKind.CERTAIN
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ def test_such_names_announce_a_secret(name: str) -> None:
 )
 def test_such_names_do_not(name: str) -> None:
     """A reference to a secret, or something named after one, may be shown."""
-    assert not looks_secret(name)
+    assert kind_of_name(name) is NameKind.ORDINARY
 
 
 @pytest.mark.parametrize(
@@ -218,7 +218,7 @@ def test_a_document_is_redacted_as_its_parts_are(value: Any, name: str) -> None:
 )
 def test_most_manifests_are_not_searched(value: Any) -> None:
     """Words that secrets' names have in common with ordinary fields do not slow anything down."""
-    assert not may_hold_secret(canonical(value))
+    assert not Hints().may_hold_secret(canonical(value))
 
 
 @given(json_values)

@@ -1,0 +1,109 @@
+"""Reads records that were made under other rules of what is a secret as if made under today's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+from reconciler.core.digest import canonical, digest
+from reconciler.core.model import Recorded
+from reconciler.core.redact import MARK, Redactor
+
+
+def renew(recorded: Any, redactor: Redactor, *, plain: Any = None) -> Any:
+    """A recorded document as today's rules write it.
+
+    A mark names a text: where `plain` holds a text whose mark under this key is that one, it is
+    the text that was recorded. So rules may become stricter, and laxer.
+    """
+    if plain is not None and MARK.search(canonical(recorded)):
+        recorded = _read(recorded, plain, _Texts(plain, redactor))
+    return redactor.redact(recorded)
+
+
+def renew_row(row: Recorded, redactor: Redactor, *, plain: Any = None) -> Recorded:
+    """A record as today's rules write it; the row itself where that is what it is."""
+    spec = renew(row.spec, redactor, plain=plain)
+    echo = None if row.echo is None else renew(row.echo, redactor, plain=plain)
+    message = redactor.redact(row.message)
+    if spec == row.spec and echo == row.echo and message == row.message:
+        return row
+    named = digest(spec) if row.is_declared else ""
+    return replace(row, spec=spec, echo=echo, digest=named, message=message)
+
+
+def _read(recorded: Any, plain: Any, texts: _Texts) -> Any:
+    """The recorded document with the texts in it that are known; what stands beside tells first."""
+    if isinstance(recorded, str):
+        return texts.read(recorded, plain) if MARK.search(recorded) else recorded
+    if isinstance(recorded, Mapping):
+        beside = plain if isinstance(plain, Mapping) else {}
+        return {key: _read(item, beside.get(key), texts) for key, item in recorded.items()}
+    if isinstance(recorded, list):
+        items = plain if isinstance(plain, list) else []
+        padded = [*items, *[None] * len(recorded)]
+        return [_read(item, padded[index], texts) for index, item in enumerate(recorded)]
+    return recorded
+
+
+class _Texts:
+    """The texts of a document, by which marks are read."""
+
+    # More ends than this are not tried: who has such a text sees a change where there is none.
+    ENDS = 1000
+
+    def __init__(self, document: Any, redactor: Redactor) -> None:
+        self._redactor = redactor
+        self._leaves = [leaf for leaf in _leaves(document) if _is_text(leaf)]
+        self._by_mark = {redactor.mark(str(leaf)): leaf for leaf in self._leaves}
+
+    def read(self, recorded: str, beside: Any) -> Any:
+        """The value that a text with marks stands for, or the text where nobody knows it."""
+        if _is_text(beside) and self._is_of(recorded, str(beside)):
+            return beside
+        if MARK.fullmatch(recorded):
+            return self._by_mark.get(recorded, recorded)
+        return next((leaf for leaf in self._leaves if self._is_of(recorded, str(leaf))), recorded)
+
+    def _is_of(self, recorded: str, text: str) -> bool:
+        """Whether a text with marks is what another became under some rules.
+
+        Between two marks a text stands as it was. What a mark is of ends where that goes on, at
+        the one place that the mark agrees to.
+        """
+        marks, literals = MARK.findall(recorded), MARK.split(recorded)
+        if not (text.startswith(literals[0]) and text.endswith(literals[-1])):
+            return False
+        at = len(literals[0])
+        for mark, literal in zip(marks[:-1], literals[1:-1], strict=True):
+            end = self._end_of(text, at, mark, literal)
+            if end < 0:
+                return False
+            at = end + len(literal)
+        last = text[at : len(text) - len(literals[-1])]
+        return bool(self._redactor.mark(last) == marks[-1])
+
+    def _end_of(self, text: str, at: int, mark: str, literal: str) -> int:
+        end = at
+        for _ in range(self.ENDS):
+            end = text.find(literal, end + 1)
+            if end < 0 or self._redactor.mark(text[at:end]) == mark:
+                return end
+        return -1
+
+
+def _is_text(value: Any) -> bool:
+    """Whether it could have been hidden: numbers were, as texts; booleans never."""
+    return isinstance(value, str | int | float) and not isinstance(value, bool)
+
+
+def _leaves(value: Any) -> Iterator[Any]:
+    if isinstance(value, Mapping):
+        for item in value.values():
+            yield from _leaves(item)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from _leaves(item)
+    else:
+        yield value

@@ -1,0 +1,358 @@
+"""What is taken for a secret, held against public lists, and what never is."""
+
+from __future__ import annotations
+
+import base64
+import csv
+import hashlib
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reconciler.core.redact import Redactor, blank, is_redacted
+from reconciler.core.renewal import renew
+from reconciler.core.secrets.hints import Hints
+from reconciler.core.secrets.names import NameKind, kind_of_name
+from reconciler.core.secrets.rules import BUILT_IN, Rules, literals_of
+from reconciler.core.secrets.shapes import is_open
+from tests.strategies import json_values
+
+ROOT = Path(__file__).parents[2]
+REDACTOR = Redactor("lineage")
+MARK = re.compile(r"\(sensitive [0-9a-f]{16}\)")
+CANARY = "canary-7f3a9"
+LISTED = list(
+    csv.DictReader(
+        (Path(__file__).with_name("secret_names.tsv")).read_text("utf-8").splitlines(),
+        delimiter="\t",
+    )
+)
+SECRETS = sorted({row["name"] for row in LISTED if row["kind"] == "secret"})
+OTHERS = sorted({row["name"] for row in LISTED if row["kind"] != "secret"})
+NOISE = hashlib.shake_256(b"noise").digest(96)
+BASE64 = base64.b64encode(NOISE).decode()
+URLSAFE = base64.urlsafe_b64encode(NOISE).decode()
+LETTERS = re.sub(r"\W", "", BASE64)
+
+
+def shown(value: Any, redactor: Redactor = REDACTOR) -> Any:
+    """Redact a value, each stand-in written as `***`."""
+    return json.loads(MARK.sub("***", json.dumps(redactor.redact(value))))
+
+
+def camel(name: str) -> str:
+    """A name as fields are spelt."""
+    first, *rest = re.split(r"[-_]", name.lower())
+    return first + "".join(part.capitalize() for part in rest)
+
+
+def test_there_are_enough_names_to_mean_something() -> None:
+    """Two public lists, of which each name is said what it is."""
+    assert {row["source"] for row in LISTED} == {"gitleaks", "github"}
+    assert (len(LISTED), len(SECRETS), len(OTHERS)) == (446, 416, 30)
+
+
+@pytest.mark.parametrize("name", SECRETS)
+def test_no_value_under_a_name_of_a_public_list_leaks(name: str) -> None:
+    """However it is spelt, and wherever names stand."""
+    upper = name.upper().replace("-", "_")
+    places = [
+        {"env": [{"name": upper, "value": CANARY}]},
+        {upper: CANARY, name: CANARY, camel(name): CANARY},
+        {"args": [f"--{name.lower().replace('_', '-')}", CANARY, f"--{name}={CANARY}"]},
+        {"command": ["sh", "-c", f"export {upper}={CANARY}; serve --{name} {CANARY}"]},
+        {"data": {"settings.yaml": f"{name}: {CANARY}\n", ".env": f"A=1\n{upper}={CANARY}\n"}},
+    ]
+    assert CANARY not in json.dumps(REDACTOR.redact(places))
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("KAGGLE_KEY", "AZURE_STORAGE_KEY", "AIRFLOW__CORE__FERNET_KEY", "SECRET_KEY_BASE"),
+        *("MASTER_KEY", "TOKENS", "API_KEYS", "CREDS", "DB_PW", "SLACK_WEBHOOK_URL", "sshpass"),
+        *("GOOGLE_CREDENTIALS_JSON", "AWS_ACCESS_KEY_ID", "DEPLOY_KEY_B64", "DB_PASSWORD_OLD"),
+        *("TS_AUTHKEY", "twitteroauthaccesssecret", "HF_TOKENS", "redisPass", "AUTH_HEADER"),
+    ],
+)
+def test_such_names_hide_a_value(name: str) -> None:
+    """Plurals, suffixes, short forms, and words that are written together."""
+    assert shown({"name": name, "value": CANARY}) == {"name": name, "value": "***"}
+
+
+ORDINARY = [
+    ("BATCH_SIZE", "64"),
+    ("MAX_TOKENS", "512"),
+    ("maxTokens", 512),
+    ("MAX_NEW_TOKENS", "unlimited"),
+    ("TOKENIZER", "org/tokenizer-v2"),
+    ("TOKENIZERS_PARALLELISM", "false"),
+    ("PAD_TOKEN", "<pad>"),
+    ("eos_token", "</s>"),
+    ("STOP_TOKENS", "</s>,<eos>"),
+    ("NUM_TOKENS_PER_BATCH", "4096"),
+    ("TOKENS", "1000000"),
+    ("SORT_KEY", "created_at"),
+    ("PRIMARY_KEY", "id"),
+    ("CACHE_KEY", "llama-7b-v2"),
+    ("PUBLIC_KEY", "abc123"),
+    ("topologyKey", "topology.kubernetes.io/zone"),
+    ("HASH_KEYS", "16"),
+    ("GPU_KEY", "nvidia.com/gpu"),
+    ("SSH_KEY", "/etc/ssh/keys/id_ed25519"),
+    ("GOOGLE_APPLICATION_CREDENTIALS", "/var/secrets/google/key.json"),
+    ("PASSWORD_FILE", "/run/secrets/db"),
+    ("TOKEN_PATH", "/var/run/token"),
+    ("USE_AUTH", "true"),
+    ("REQUIRE_PASSWORD", "no"),
+    ("DISABLE_IMPLICIT_TOKEN", "1"),
+    ("SECRET_NAME", "registry-credentials"),
+    ("authSecret", "ngc-api"),
+    ("KEYBOARD", "us"),
+    ("MONKEY", "see"),
+    ("COMPASS", "north"),
+    ("TOKEN", "$(HF_TOKEN)"),
+    ("API_KEY", "${API_KEY:-$OTHER}"),
+    ("COMMIT", "a94a8fe5ccb19ba61c4c0873d391e987982fbbd3"),
+    ("RUN_ID", "1b4e28ba-2fa1-11d2-883f-0016d3cca427"),
+    ("CHECKSUM", "sha256:" + "0123456789abcdef" * 4),
+    ("INTEGRITY", "sha512-" + BASE64[:88]),
+    ("IMAGE", "registry.example.com/team/model@sha256:" + "ab12cd34" * 8),
+    ("MODEL", "TheBloke/Mixtral-8x7B-Instruct-v0.1-GPTQ"),
+    ("MODEL", "Qwen2.5-Coder-32B-Instruct-GPTQ-Int4"),
+    ("GPU", "NVIDIA-A100-SXM4-80GB-MIG-1g.10gb"),
+    ("CHECKPOINT", "s3://models/llama3/step-00012000/model-00001-of-00030.safetensors"),
+    ("CLASS", "LlamaForCausalLMWithValueHead2Tower"),
+    ("JOB", "sk-learn-nightly-20240101123000"),
+    ("HOST_KEY", "ssh-ed25519 " + "AAAAC3NzaC1lZDI1NTE5AAAAI" + LETTERS[:43] + " user@host"),
+    ("DATABASE", "postgres://db.example.com:5432/models?sslmode=require"),
+    ("HOOK", "https://ci.example.com/webhook"),
+    ("NCCL_IB_HCA", "mlx5_0:1,mlx5_1:1"),
+    ("JAVA_OPTS", "-Xmx4g -XX:+UseG1GC"),
+    ("DATE", "2026-11-20T09:00:00.000+00:00"),
+]
+
+
+@pytest.mark.parametrize(("name", "value"), ORDINARY)
+def test_what_reviewers_have_to_see_is_shown(name: str, value: Any) -> None:
+    """Numbers, booleans, paths, images, plain words, digests, UUIDs, commits, and references."""
+    if name == "HOST_KEY":
+        name = "KNOWN_HOST"
+    for place in ({"name": name, "value": value}, {name: value}):
+        assert shown(place) == place
+
+
+MARKED = [
+    *("ghp_" + "a" * 36, "github_pat_" + LETTERS[:40], "glpat-" + "x" * 20, "hf_" + "b" * 34),
+    *("sk-" + LETTERS[:40], "sk-proj-" + LETTERS[:40], "sk-ant-api03-" + URLSAFE[:90] + "AA"),
+    *("nvapi-" + URLSAFE[:64], "xoxb-1234-5678-abcdef", "xapp-1-A0-12-abcdef", "r8_" + "c" * 37),
+    *("AKIAIOSFODNN7EXAMPLE", "ASIA" + "B" * 16, "AIza" + URLSAFE[:35], "ya29." + URLSAFE[:60]),
+    *("dop_v1_" + "0a" * 32, "dapi" + "0b" * 16, "npm_" + LETTERS[:36], "pypi-AgEI" + LETTERS),
+    *("sk_live_" + LETTERS[:24], "SG." + URLSAFE[:22] + "." + URLSAFE[:43], "hvs." + URLSAFE[:90]),
+    *(
+        "shpat_" + "0c" * 16,
+        "pul-" + "0d" * 20,
+        "lin_api_" + LETTERS[:40],
+        "1234567890:AA" + URLSAFE[:33],
+    ),
+    *("AGE-SECRET-KEY-1QPZRY9X8GF2TVDW0S3JN54KHCE6MUA7L", "gsk_" + LETTERS[:52]),
+    "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0." + URLSAFE[:43],
+    "-----BEGIN RSA PRIVATE KEY-----\nMIIE\nabc\n-----END RSA PRIVATE KEY-----",
+    *(LETTERS[:40], BASE64[:44], URLSAFE[:43], "k3j9x2m5" * 4),
+]
+
+
+@pytest.mark.parametrize("secret", MARKED)
+def test_a_value_that_is_a_secret_by_its_form_is_hidden(secret: str) -> None:
+    """Under any name, alone, in a command, and in a text that somebody else wrote."""
+    assert shown({"name": "ALERTS", "value": secret}) == {"name": "ALERTS", "value": "***"}
+    assert shown(f'serve --model x "{secret}" y') == 'serve --model x "***" y'
+    assert secret not in blank(f"cannot start with {secret}: refused")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("curl -u u:X https://h/", "curl -u u:*** https://h/"),
+        ("curl --user 'admin:a b' x", "curl --user 'admin:***' x"),
+        ("docker run -u 1000:1000 x", "docker run -u 1000:1000 x"),
+        ("docker login -u u -p X r", "docker login -u u -p *** r"),
+        ("sshpass -p X ssh h", "sshpass -p *** ssh h"),
+        ("mysql -h db -pX m", "mysql -h db -p*** m"),
+        ("mysql -h db -p m", "mysql -h db -p m"),
+        ("redis-cli -a X get k", "redis-cli -a *** get k"),
+        ("serve --wandb-key X --port 1", "serve --wandb-key *** --port 1"),
+        ("keys = table.keys()", "keys = table.keys()"),
+        ("cache_keys: tokens.ids", "cache_keys: tokens.ids"),
+        (
+            "https://h/o?X-Amz-Date=1&X-Amz-Signature=ab",
+            "https://h/o?X-Amz-Date=1&X-Amz-Signature=***",
+        ),
+        ("https://h/o?sv=2022&sp=r&sig=a%2Bb&se=1", "https://h/o?sv=2022&sp=r&sig=***&se=1"),
+        ("sv=2022&sp=r&sig=a%2Bb", "sv=2022&sp=r&sig=***"),
+        ("https://h/o?X-Goog-Signature=ab", "https://h/o?X-Goog-Signature=***"),
+        ("https://f.azurewebsites.net/api/x?code=ab", "https://f.azurewebsites.net/api/x?code=***"),
+        ("https://hooks.slack.com/services/T0/B0/x", "https://hooks.slack.com/***"),
+        ("https://discord.com/api/webhooks/1/x", "https://discord.com/api/webhooks/***"),
+        ("https://o.webhook.office.com/webhookb2/x/y", "https://o.webhook.office.com/***"),
+        ("https://mattermost.example.com/hooks/x", "https://mattermost.example.com/hooks/***"),
+        ("redis://:X@h:6379/0", "redis://:***@h:6379/0"),
+        ("AccountName=x;AccountKey=a==;Suffix=y", "AccountName=x;AccountKey=***;Suffix=y"),
+    ],
+)
+def test_what_a_command_or_an_address_gives_away_is_hidden(text: str, expected: str) -> None:
+    """And nothing else of it."""
+    assert shown(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["curl", "-u", "u:X"], ["curl", "-u", "u:***"]),
+        (["docker", "run", "--user", "1000:1000"], ["docker", "run", "--user", "1000:1000"]),
+        (["docker", "login", "-p", "X"], ["docker", "login", "-p", "***"]),
+        (["docker", "run", "-p", "80:80"], ["docker", "run", "-p", "80:80"]),
+        (["/usr/bin/mysql", "-pX"], ["/usr/bin/mysql", "-p***"]),
+        (["sshpass", "-p", "$PASS"], ["sshpass", "-p", "$PASS"]),
+        (
+            ["serve", "--api-key", "X", "--sort-key", "id"],
+            ["serve", "--api-key", "***", "--sort-key", "id"],
+        ),
+        (["serve", "--tokens", "100"], ["serve", "--tokens", "100"]),
+    ],
+)
+def test_an_argument_is_hidden_where_its_flag_says_so(
+    arguments: list[str], expected: list[str]
+) -> None:
+    """Also where a program's flag is too short to say it."""
+    assert shown({"args": arguments}) == {"args": expected}
+
+
+def _leaves(value: Any) -> Iterator[Any]:
+    if isinstance(value, dict):
+        for item in value.values():
+            yield from _leaves(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _leaves(item)
+    else:
+        yield value
+
+
+def test_hardly_anything_of_the_examples_is_hidden() -> None:
+    """At most one value in a hundred; there is no secret in any of them."""
+    documents = [
+        document
+        for folder in ("examples/workloads", "tests/docs/workloads")
+        for path in sorted((ROOT / folder).rglob("*.y*ml"))
+        for document in yaml.safe_load_all(path.read_text("utf-8"))
+        # A manifest in base64 is read before anything is stored or shown of it.
+        if isinstance(document, dict) and "manifestBase64Encoded" not in document
+    ]
+    values = list(_leaves(documents))
+    hidden = [leaf for leaf in _leaves(REDACTOR.redact(documents)) if is_redacted(leaf)]
+    assert len(values) > 500
+    assert len(hidden) * 100 <= len(values), hidden
+
+
+RULES = Rules(redact=("MY_KEY_*", "pin"), reveal=("MODEL_KEY", "*_dataset_token", "my_key_open"))
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("MY_KEY_A", NameKind.HIDDEN),
+        ("my_key_b", NameKind.HIDDEN),
+        ("--my-key-c", NameKind.HIDDEN),
+        ("my_key_open", NameKind.HIDDEN),
+        ("pin", NameKind.HIDDEN),
+        ("spinner", NameKind.ORDINARY),
+        ("MODEL_KEY", NameKind.SHOWN),
+        ("PUBLIC_DATASET_TOKEN", NameKind.SHOWN),
+        ("OTHER_TOKEN", NameKind.CERTAIN),
+    ],
+)
+def test_an_owner_decides_about_names(name: str, kind: NameKind) -> None:
+    """`redact` wins over `reveal`, and both over what the program knows."""
+    assert RULES.kind_of(name) is kind
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ({"name": "MY_KEY_A", "value": "5"}, {"name": "MY_KEY_A", "value": "***"}),
+        ({"door": {"pin": 1234}}, {"door": {"pin": "***"}}),
+        ({"door": {"pin": ["a", {"b": "c"}]}}, {"door": {"pin": ["***", {"b": "***"}]}}),
+        (["--my-key-x", "/a/path"], ["--my-key-x", "***"]),
+        ("export MY_KEY_X=true", "export MY_KEY_X=***"),
+        ({"name": "MODEL_KEY", "value": "abc"}, {"name": "MODEL_KEY", "value": "abc"}),
+        ({"MODEL_KEY": LETTERS[:40]}, {"MODEL_KEY": LETTERS[:40]}),
+        ({"MODEL_KEY": "hf_" + "b" * 34}, {"MODEL_KEY": "***"}),
+        ("serve --model-key abc", "serve --model-key abc"),
+    ],
+)
+def test_what_an_owner_says_holds_everywhere(value: Any, expected: Any) -> None:
+    """What is hidden is hidden whatever it is; what is shown may still be a token."""
+    assert shown(value, Redactor("lineage", RULES)) == expected
+
+
+def test_a_glob_without_letters_says_nothing() -> None:
+    """It would hide, or show, everything."""
+    assert [glob for glob in ("*", "?*", "[A-Z]*", "A*", "*_?x") if not literals_of(glob)] == [
+        *("*", "?*", "[A-Z]*")
+    ]
+
+
+SPEC = {
+    "env": [{"name": "MODEL_KEY", "value": "abc"}, {"name": "SIZE", "value": 5}],
+    "args": ["serve", "--model-key", "abc", "--pin", "77", "run --model-key abc --pin 77 -v"],
+}
+
+
+@given(
+    st.sampled_from([BUILT_IN, RULES, Rules(redact=("SIZE", "--v"))]),
+    st.sampled_from([BUILT_IN, RULES, Rules(redact=("SIZE", "model-key"))]),
+)
+def test_a_record_is_read_as_todays_rules_would_have_written_it(then: Rules, now: Rules) -> None:
+    """A mark and a text are equal if the text's mark under the same key is that mark."""
+    before, after = Redactor("lineage", then), Redactor("lineage", now)
+    assert renew(before.redact(SPEC), after, plain=SPEC) == after.redact(SPEC)
+
+
+def test_a_mark_of_another_text_stays_one() -> None:
+    """What was recorded is not what is there now; nobody knows what it was."""
+    before = REDACTOR.redact({"args": "--api-key old -v"})
+    assert renew(before, Redactor("lineage", Rules(reveal=("api-key",))), plain=SPEC) == before
+
+
+@given(json_values, st.sampled_from([*MARKED, "https://u:p@h/", "curl -u u:X h", "sig=abc"]))
+def test_a_hint_is_never_missing(value: Any, secret: str) -> None:
+    """What has no hint has nothing to hide: a document is not searched in vain, nor too little."""
+    document = {"a": value, "b": [secret]}
+    text = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    assert Hints().may_hold_secret(text)
+
+
+def test_the_version_names_the_rules() -> None:
+    """A state remembers by which rules it was written: raise VERSION with every change of them."""
+    samples = [[{"name": name, "value": "x-1"}, name] for name, _ in ORDINARY] + [
+        *({"name": name, "value": CANARY} for name in [*SECRETS, *OTHERS]),
+        *MARKED,
+    ]
+    seen = hashlib.sha256(json.dumps(REDACTOR.redact(samples)).encode()).hexdigest()[:12]
+    assert (BUILT_IN.fingerprint[7:19], seen) == ("33345c151e2a", "b7e11bcc8cb7")
+
+
+def test_a_name_that_is_sure_leaves_less_open() -> None:
+    """A number may be a password, but no storage key."""
+    assert is_open("512", surely=False)
+    assert not is_open("512", surely=True)
+    assert kind_of_name("HASH_KEYS") is NameKind.LIKELY
+    assert kind_of_name("DB_PASSWORD") is NameKind.CERTAIN
