@@ -42,6 +42,7 @@ lint: $(VENV)/.test
 	$(BIN)/zizmor --quiet --offline --no-progress .github action.yml examples/ci/github/*.yml
 	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml examples/ci/github/*.yml
 	$(BIN)/check-jsonschema --builtin-schema vendor.github-actions action.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
 	$(BIN)/check-jsonschema --builtin-schema vendor.gitlab-ci --data-transform gitlab-ci examples/ci/gitlab/*.yml
 	$(BIN)/shellcheck ci/*.sh
 	$(HADOLINT)

@@ -88,8 +88,17 @@ def test_the_hook() -> None:
     """It is one hook, which pre-commit installs like any Python program."""
     assert (HOOK["id"], HOOK["language"]) == ("reconciler-validate", "python")
     assert HOOK.keys() == {
-        *("id", "name", "description", "entry", "language", "files", "pass_filenames")
+        *("id", "name", "description", "entry", "language", "files", "pass_filenames"),
+        "additional_dependencies",
     }
+
+
+def test_the_hook_installs_what_is_pinned() -> None:
+    """Neither more nor less, and no version that is newer than those that were tried."""
+    runtime = (HOOKS.parent / "requirements" / "runtime.txt").read_text("utf-8")
+    pins = re.findall(r"^(\S+==\S+(?: ; .*\S)?) \\$", runtime, re.MULTILINE)
+    assert pins
+    assert HOOK["additional_dependencies"] == pins
 
 
 @pytest.mark.parametrize(
