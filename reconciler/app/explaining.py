@@ -50,12 +50,19 @@ async def explain_one(
     settings = workspace.settings
     with read_state_or_none(settings.state, settings.deadline) as store:
         recorded = tuple(store.read()) if store is not None else ()
+        at_work = store.writer() if store is not None else ""
         declared = {one.address for one in workspace.desired}
         address = find_address(text, {*declared, *(row.address for row in recorded)})
         async with connector.open(settings, pin_of(store), say) as session:
             known = store or without_state(met_target(settings, session))
             return await _explain(
-                address, workspace, request, recorded=recorded, store=known, session=session
+                address,
+                workspace,
+                request,
+                recorded=recorded,
+                at_work=at_work,
+                store=known,
+                session=session,
             )
 
 
@@ -82,6 +89,7 @@ async def _explain(
     request: PlanRequest,
     *,
     recorded: Sequence[Recorded],
+    at_work: str,
     store: StateStore,
     session: Session,
 ) -> Explained:
@@ -102,6 +110,7 @@ async def _explain(
         serial=header.serial,
         options=request.options,
         now=read_at,
+        at_work=at_work,
         diagnostics=workspace.diagnostics,
         rules=settings.rules,
     )

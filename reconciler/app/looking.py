@@ -32,13 +32,23 @@ class Look:
     """One record and the server's answer, `at` the server's time of it.
 
     `live` is None for what has no id yet; `late` says that an older create of the same workload
-    may come true beside it.
+    may come true beside it; `at_work` is who else writes to the state now, if anybody does.
     """
 
     row: Recorded
     live: Live | None
     at: datetime
     late: bool = False
+    at_work: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Chosen:
+    """The records to look at, of which state they are, and who else is at work on it."""
+
+    header: Header
+    rows: Sequence[Recorded]
+    at_work: str
 
 
 Show = Callable[[Sequence[Look]], None]
@@ -54,8 +64,8 @@ async def look(
 
     Raises StateError without a state or record, UnreachableError, GuardError for another target.
     """
-    header, chosen = _choose(settings, addresses)
-    async with connector.open(settings, Pin(target=header.target), say) as session:
+    chosen = _choose(settings, addresses)
+    async with connector.open(settings, Pin(target=chosen.header.target), say) as session:
         return await _read(chosen, session, say)
 
 
@@ -76,7 +86,7 @@ async def watch(
     # There is no last moment: a watch ends when somebody ends it.
     endless = dataclasses.replace(settings, deadline=math.inf)
     # A question about the server is asked while a signal still ends it.
-    connector.check(endless, Pin(target=_choose(endless, addresses)[0].target))
+    connector.check(endless, Pin(target=_choose(endless, addresses).header.target))
     with _ended_by_signal() as ended:
         watching = _Watch(endless, addresses, connector, show, trouble)
         try:
@@ -132,10 +142,10 @@ class _Watch:
 
     async def _read(self) -> list[Look]:
         """The state anew as well: an apply may be changing it."""
-        header, chosen = _choose(self._settings, self._addresses)
+        chosen = _choose(self._settings, self._addresses)
         try:
             async with asyncio.timeout(PATIENCE):
-                session = self._session or await self._open(header)
+                session = self._session or await self._open(chosen.header)
                 return await _read(chosen, session, self._say)
         except TimeoutError:
             raise UnreachableError(
@@ -154,12 +164,13 @@ class _Watch:
             self._trouble(event.reason)
 
 
-def _choose(settings: Settings, patterns: Sequence[str]) -> tuple[Header, list[Recorded]]:
+def _choose(settings: Settings, patterns: Sequence[str]) -> _Chosen:
     """The records that match, the newest of an address that is given as it is."""
     with read_state(settings.state, settings.deadline) as store:
         rows, header = sorted(store.read(), key=lambda row: row.address), store.header
+        at_work = store.writer()
     if not patterns:
-        return header, rows
+        return _Chosen(header=header, rows=rows, at_work=at_work)
     chosen: dict[str, Recorded] = {}
     for pattern in patterns:
         if not any(char in pattern for char in GLOB):
@@ -173,10 +184,12 @@ def _choose(settings: Settings, patterns: Sequence[str]) -> tuple[Header, list[R
                 hint="'reconciler state list' shows what is recorded",
             )
         chosen |= {row.op: row for row in found}
-    return header, sorted(chosen.values(), key=lambda row: row.address)
+    rows = sorted(chosen.values(), key=lambda row: row.address)
+    return _Chosen(header=header, rows=rows, at_work=at_work)
 
 
-async def _read(rows: Sequence[Recorded], session: Session, say: Say) -> list[Look]:
+async def _read(chosen: _Chosen, session: Session, say: Say) -> list[Look]:
+    rows = chosen.rows
     live = await read_live(rows, session, say)
     at = session.dispatcher.server.earliest()
     ghosts = {row.address for row in rows if row.own is Own.HAUNTED and row.ambiguous}
@@ -187,6 +200,7 @@ async def _read(rows: Sequence[Recorded], session: Session, say: Say) -> list[Lo
             live=live.get(row.id) if row.id else None,
             at=at,
             late=row.own is not Own.HAUNTED and row.address in ghosts,
+            at_work=chosen.at_work,
         )
         for row in rows
         # What is left of an older create is a note beside the workload, not another one.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -84,19 +84,32 @@ async def make(
     with read_state_or_none(settings.state, settings.deadline) as store:
         async with connector.open(settings, pin_of(store), say) as session:
             known = store or without_state(met_target(settings, session))
-            return await prepare(workspace, known, session, request)
+            writer = store.writer if store else nobody
+            return await prepare(workspace, known, session, request, writer=writer)
+
+
+def nobody() -> str:
+    """Who writes to a state that nobody else can write to."""
+    return ""
 
 
 async def prepare(
-    workspace: Workspace, store: StateStore, session: Session, request: PlanRequest
+    workspace: Workspace,
+    store: StateStore,
+    session: Session,
+    request: PlanRequest,
+    *,
+    writer: Callable[[], str] = nobody,
 ) -> Planned:
     """Read what is recorded from the server, decide, and ask the guards.
 
-    Raises InvalidInputError where there is nothing to decide about, UnreachableError, GuardError.
+    `writer` says who else is at work on the state: a plan may be made beside an apply. Raises
+    InvalidInputError where there is nothing to decide about, UnreachableError, GuardError.
     """
     settings, header = workspace.settings, store.header
     met = met_target(settings, session)
     recorded = tuple(store.read())
+    at_work = writer()
     if not workspace.desired and not recorded and not request.options.destroying:
         raise InvalidInputError(
             "no specs were found", hint="give the folder that holds them; *.yaml, *.yml and *.json"
@@ -125,6 +138,7 @@ async def prepare(
         serial=header.serial,
         options=request.options,
         now=read_at,
+        at_work=at_work,
         diagnostics=workspace.diagnostics,
         rules=settings.rules,
     )

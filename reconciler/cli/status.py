@@ -122,4 +122,7 @@ def _watch(
 def _statuses(looks: Sequence[Look]) -> list[Status]:
     from reconciler.report.status import Status
 
-    return [Status(row=one.row, live=one.live, at=one.at, late=one.late) for one in looks]
+    return [
+        Status(row=one.row, live=one.live, at=one.at, late=one.late, at_work=one.at_work)
+        for one in looks
+    ]

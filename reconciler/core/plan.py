@@ -252,7 +252,9 @@ class Plan:
 
     `actions` are ordered by wave and address and hold a Keep for every workload left alone.
     `complete` is False where something could not be read or was left out on purpose. `named` is
-    the digest of a plan that was read back: its actions have no bodies to tell it from.
+    the digest of a plan that was read back: its actions have no bodies to tell it from. `at_work`
+    is who writes to the state meanwhile: what that run has begun is held, and no change of this
+    plan.
     """
 
     target: PlanTarget
@@ -263,6 +265,7 @@ class Plan:
     diagnostics: tuple[Diagnostic, ...] = ()
     complete: bool = True
     named: str | None = None
+    at_work: str = ""
 
     @cached_property
     def changes(self) -> tuple[AnyAction, ...]:

@@ -67,6 +67,7 @@ class _World:
     options: PlanOptions
     redactor: Redactor
     now: datetime | None
+    at_work: bool
 
 
 def make_plan(
@@ -81,17 +82,19 @@ def make_plan(
     now: datetime | None = None,
     diagnostics: Iterable[Diagnostic] = (),
     rules: Rules = BUILT_IN,
+    at_work: str = "",
 ) -> Plan:
     """Decide about every workload that is wanted or recorded.
 
     `live` maps ids to what the server said of them, compared already or not; a recorded id that is
     not in it counts as unchanged (`--no-refresh`). `now` is the server's time; without it no lost
     request counts as too old to come true. `rules` say what is a secret; a row that was written
-    under others is taken as these would have written it. Pure: the order of the inputs does not
-    matter.
+    under others is taken as these would have written it. `at_work` is another run that writes to
+    the state now. Pure: the order of the inputs does not matter.
     """
     options = options or PlanOptions()
-    world = _World(live=live, options=options, redactor=Redactor(lineage, rules), now=now)
+    redactor = Redactor(lineage, rules)
+    world = _World(live=live, options=options, redactor=redactor, now=now, at_work=bool(at_work))
     wanted = {d.address: d for d in desired}
     rows = _group(recorded)
     actions: list[AnyAction] = []
@@ -111,6 +114,7 @@ def make_plan(
         drift=tuple(drift),
         diagnostics=sort_diagnostics((*diagnostics, *renamed)),
         complete=options.refreshed and not any(isinstance(x, Unread) for x in live.values()),
+        at_work=at_work,
     )
 
 
@@ -126,6 +130,8 @@ def _decide(
     desired: Desired | None, rows: Sequence[Recorded], world: _World
 ) -> tuple[AnyAction, tuple[FieldChange, ...]]:
     """One workload and its drift: first what has been begun is finished, then what is wanted."""
+    if world.at_work and (begun := next((row for row in rows if _is_begun(row)), None)):
+        return _leave_to_run(begun, desired, world), ()
     rows = [_renewed(row, desired, world) for row in rows]
     for row in rows:
         if row.own is Own.DELETING:
@@ -153,6 +159,28 @@ def _renewed(row: Recorded, desired: Desired | None, world: _World) -> Recorded:
     if row.own is Own.ACCEPTED and desired is not None:
         return row
     return renew_row(row, world.redactor, plain=desired.spec if desired else None)
+
+
+def _is_begun(row: Recorded) -> bool:
+    """Whether a run that is at work may be about to go on with it."""
+    return row.own in (Own.CREATING, Own.DELETING) or row.is_down
+
+
+def _leave_to_run(row: Recorded, desired: Desired | None, world: _World) -> AnyAction:
+    """What another run has begun is no doubt of ours, and nothing that we would do.
+
+    Its GPUs count as what that run is about to leave.
+    """
+    if row.own is Own.CREATING:
+        what, left = "its create", row
+    elif row.purpose is Purpose.REPLACE:
+        what, left = "its replacement", row
+    else:
+        what, left = "its deletion", None
+    case = Case(row=row, desired=desired, options=world.options)
+    detail = f"{what} is under way: another run is at work on it"
+    held = Hold(**case.common(Reason.IN_DOUBT, detail), recorded=row)
+    return _with_gpus(held, left, desired)
 
 
 def _make(desired: Desired, down: Recorded | None, options: PlanOptions) -> AnyAction:

@@ -28,6 +28,7 @@ def plan_document(plan: Plan, created_at: datetime) -> dict[str, Any]:
         "target": plan.target.to_json(),
         "state": {"lineage": plan.lineage, "serial": plan.serial},
         "complete": plan.complete,
+        **({"at_work": plan.at_work} if plan.at_work else {}),
         "summary": plan.summary(),
         "actions": [action_to_json(action) for action in (*plan.changes, *plan.holds)],
         "drift": [

@@ -16,7 +16,7 @@ from reconciler.core.plan import Plan
 from reconciler.errors import ReconcilerError, Where
 from reconciler.report.escape import escape_terminal
 from reconciler.report.text import Text
-from reconciler.report.words import gpu_number, number_of
+from reconciler.report.words import at_work, gpu_number, number_of
 
 # What GitHub takes as the summary of one step, in bytes; more makes it drop the whole of it.
 SUMMARY_LIMIT = 1024 * 1024
@@ -42,6 +42,8 @@ def annotations_text(found: Sequence[Diagnostic], verdict: str) -> str:
 def plan_annotations(plan: Plan, refusals: Sequence[Refusal], *, prefix: str = "") -> str:
     """A plan: its verdict, then what refuses it, then the findings."""
     notes = list(_refused(refusals))
+    if told := at_work(plan):
+        notes.append(_Note(level="notice", title="at work", message=told))
     if not plan.complete:
         message = "not everything was read from the server"
         notes.append(_Note(level="warning", title="incomplete", message=message))

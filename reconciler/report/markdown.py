@@ -36,7 +36,7 @@ from reconciler.report.commonmark import (
 from reconciler.report.effects import given_back, gpu_effect
 from reconciler.report.escape import shorten
 from reconciler.report.text import Text
-from reconciler.report.words import gpu_number, number_of
+from reconciler.report.words import at_work, gpu_number, number_of
 
 # What GitHub takes as a comment.
 COMMENT_LIMIT = 65_536
@@ -65,6 +65,7 @@ def markdown_plan(
     sections = [
         Section(head=f"{marker('plan', plan.target.stack)}\n\n## {verdict}"),
         *_refusals(refusals),
+        *_alert("NOTE", "Another run is at work on this state.", _at_work(plan)),
         *_findings(plan.diagnostics, prefix, complete=plan.complete),
         _counts(_plan_counts(plan)),
         _gpus(plan),
@@ -159,6 +160,10 @@ def _findings(
     ]
     kind = "CAUTION" if has_errors(found) else "WARNING"
     yield from _alert(kind, f"{number_of(len(found), 'finding')} in the specs.", lines)
+
+
+def _at_work(plan: Plan) -> list[str]:
+    return [words(told)] if (told := at_work(plan)) else []
 
 
 def _alert(kind: str, title: str, lines: Sequence[str]) -> Iterator[Section]:

@@ -11,7 +11,7 @@ from reconciler.report.changes import change_lines
 from reconciler.report.effects import given_back, gpu_effect
 from reconciler.report.escape import escape_terminal
 from reconciler.report.paint import COLOURS, SIGN_COLOURS, Paint, name_of
-from reconciler.report.words import gpu_number
+from reconciler.report.words import at_work, gpu_number
 
 INDENT = " " * 13
 
@@ -34,6 +34,8 @@ class PlanText:
             blocks.append(self._drift(plan))
         if not plan.changes:
             blocks.append("Nothing to do.")
+        if told := at_work(plan):
+            blocks.append(self._paint(escape_terminal(told), "cyan"))
         if not plan.complete:
             blocks.append(self._paint("Not everything was read from the server.", "yellow"))
         return "\n\n".join([*blocks, self.verdict(plan)])

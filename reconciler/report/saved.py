@@ -143,6 +143,7 @@ def _read_plan(document: Json) -> Plan:
         diagnostics=tuple(map(_read_diagnostic, document["diagnostics"])),
         complete=document["complete"],
         named=document["digest"],
+        at_work=document.get("at_work", ""),
     )
 
 

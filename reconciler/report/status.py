@@ -16,6 +16,7 @@ from reconciler.report.paint import Paint, name_of
 from reconciler.report.words import GAP, gpu_number, number_of
 
 IN_DOUBT = "in doubt"
+UNDER_WAY = "under way"
 DOWN = "down"
 MISSING = "missing"
 UNREAD = "unread"
@@ -31,10 +32,11 @@ _COLOURS = {
     MISSING: "red",
     DOWN: "red",
     IN_DOUBT: "yellow",
+    UNDER_WAY: "cyan",
     UNREAD: "yellow",
 }
 _GONE = (MISSING, Seen.DELETED.value)
-_RARE = (DOWN, UNREAD, Own.HAUNTED.value.lower())
+_RARE = (UNDER_WAY, DOWN, UNREAD, Own.HAUNTED.value.lower())
 # As much of an id as tells two apart; commands that take one want it whole.
 _SHORT_ID = 9
 _LEAST_MESSAGE = 16
@@ -45,18 +47,28 @@ _UNITS = ((86_400, "d", 2 * 86_400), (3_600, "h", 3_600), (60, "m", 60))
 class Status:
     """One record and what the server says of it; `at` is the server's time of that.
 
-    `late` says that an older create of the same workload may come true beside it.
+    `late` says that an older create of the same workload may come true beside it; `at_work` is who
+    writes to the state meanwhile, and is about to go on with what is begun.
     """
 
     row: Recorded
     live: Live | None
     at: datetime
     late: bool = False
+    at_work: str = ""
+
+    @cached_property
+    def is_under_way(self) -> bool:
+        """Whether another run is making or deleting it at this moment."""
+        begun = self.row.own in (Own.CREATING, Own.DELETING) or self.row.is_down
+        return bool(self.at_work) and begun
 
     @cached_property
     def word(self) -> str:
         """One word for how the workload is: the server's, or ours where it has none."""
         match self.live:
+            case None | Missing() | Remote(is_gone=True) if self.is_under_way:
+                return UNDER_WAY
             case Remote(is_gone=True):
                 return Seen.DELETED.value
             case Remote(seen=Seen.UNKNOWN, desired_phase=phase):
@@ -81,6 +93,8 @@ class Status:
                 words = reason
             case Remote(message=message):
                 words = message
+            case None | Missing() if self.is_under_way:
+                words = f"{self.at_work} is at work on it"
             case None if self.row.is_down:
                 words = f"{self.row.message}; nothing runs there now"
             case _:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 
+from reconciler.core.plan import Plan
 from reconciler.report.escape import escape_terminal, shorten
 
 # Narrower than this a shortened cell says nothing.
@@ -41,6 +42,13 @@ def age(since: str, now: datetime) -> str:
     except (TypeError, ValueError):
         return ""
     return duration(passed) if passed > -timedelta(minutes=1) else ""
+
+
+def at_work(plan: Plan) -> str:
+    """Who is changing what a plan was made from; empty where nobody is."""
+    if not plan.at_work:
+        return ""
+    return f"At work on this state: {plan.at_work}. What that run has begun is shown as under way."
 
 
 def duration(passed: timedelta) -> str:

@@ -56,7 +56,7 @@ class StateLock:
         """Whether some process has the lock now; looking keeps nobody from taking it for long."""
         try:
             fd = os.open(self._beside, os.O_RDONLY | os.O_CLOEXEC)
-        except FileNotFoundError:
+        except (FileNotFoundError, PermissionError):
             return False
         try:
             return not _is_free(fd, fcntl.LOCK_SH)

@@ -6,7 +6,7 @@ import gc
 import os
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from reconciler.core.model import Header, Own, Recorded, Target
@@ -192,6 +192,15 @@ class SqliteStore:
         except BaseException:
             self.release()
             raise
+
+    def writer(self) -> str:
+        """Who else writes to this state now, and with which command; empty where nobody does."""
+        if self._lock is not None:
+            return ""
+        lock = StateLock(self._path)
+        with suppress(OSError):
+            return (lock.holder() or "another run") if lock.is_held() else ""
+        return ""
 
     def release(self) -> None:
         """Let others write; harmless when nothing is held."""

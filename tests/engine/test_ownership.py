@@ -420,3 +420,27 @@ def test_what_was_accepted_as_missing_is_no_news_to_the_next_run() -> None:
     assert [refusal.guard for refusal in refused] == ["mass-missing"]
     assert accepted.summary == {}
     assert (after.refusals, after.plan.count("hold")) == ((), 3)
+
+
+@pytest.mark.parametrize("edited", [False, True])
+def test_an_older_copy_without_a_list_ends_in_a_doubt_that_is_listed(edited: bool) -> None:
+    """The copy knows nothing of what has the name: a person decides, and until then it is said."""
+    world = World(listing=False)
+    world.apply(wish("a"), wish("z"))
+    older = world.row("a")
+    wanted = (wish("a", image="nginx:2"), wish("z")) if edited else (wish("a"), wish("z"))
+    if edited:
+        world.apply(*wanted)
+        world.record(replace(world.row("a"), own=Own.GONE), older)
+    else:
+        world.record(replace(older, own=Own.GONE))
+    world.timeline.skip(600.0)
+
+    codes = [world.apply(*wanted).exit_code for _ in range(3)]
+    (doubt,) = world.plan(*wanted).plan.changes
+    listed = world.state()
+
+    assert codes == [8, 8, 8]
+    assert (doubt.address.name, doubt.reason) == ("a", Reason.OWNER_UNKNOWN)
+    assert listed == ["a SUSPECT unknown", "z ACCEPTED Synced"]
+    assert world.live() == ["a", "z"]

@@ -36,7 +36,7 @@ from reconciler.report.html.planned import (
 from reconciler.report.html.problems import Advice, problem_sections
 from reconciler.report.text import Text
 from reconciler.report.timeline import Timeline
-from reconciler.report.words import number_of
+from reconciler.report.words import at_work, number_of
 
 
 def plan_page(
@@ -117,6 +117,8 @@ def _curves(plan: Plan, timeline: Timeline) -> Iterator[Section]:
 
 def _reservations(plan: Plan) -> Iterator[str]:
     """What a reader of a plan should know before agreeing to it."""
+    if told := at_work(plan):
+        yield told
     if not plan.complete:
         yield "Not everything was read from the server."
     errors = sum(finding.severity is Severity.ERROR for finding in plan.diagnostics)
