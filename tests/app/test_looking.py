@@ -54,7 +54,7 @@ def test_what_matches_nothing_is_said(world: World) -> None:
 
 def test_what_is_left_of_an_older_create_is_a_note(world: World) -> None:
     """Beside its workload; alone it is shown, as nothing else tells of it."""
-    ghost = dataclasses.replace(world.row("a"), op="zz", own=Own.HAUNTED, id=None)
+    ghost = dataclasses.replace(world.row("a"), op="zz", own=Own.HAUNTED, id=None, ambiguous=True)
     lost = dataclasses.replace(ghost, op="zy", address=dataclasses.replace(ghost.address, name="c"))
     world.record(ghost, lost)
     looks = run(
