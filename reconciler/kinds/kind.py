@@ -12,6 +12,21 @@ Pods: TypeAlias = Iterator[tuple[int, Template]]
 """How many pods of which shape; walking it may raise UnreadableError."""
 PodFinder: TypeAlias = Callable[[Template], Pods]
 
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Derived:
+    """What a controller calls something that it makes: the workload's name, and this behind it.
+
+    `noun` is what it makes. `sure` says that nothing comes of the workload if that is too long.
+    """
+
+    noun: str
+    suffix: str
+    sure: bool = True
+
+
+NameDeriver: TypeAlias = Callable[[Template], Iterator[Derived]]
+
 ANY_POLICY = ("Always", "OnFailure", "Never")
 FINITE_POLICIES = ("OnFailure", "Never")
 STEADY_POLICIES = ("Always",)
@@ -29,7 +44,8 @@ class Layout:
     knows, the first of them required if `needs_first_role`; `worker_container` is the name of the
     container that does the work. `selects` says that a selector has to match the pods' labels,
     `inherits_annotations` that pods get the annotations of the object, `needs_pods` that a manifest
-    without a pod template is a mistake.
+    without a pod template is a mistake. `longest_name` is what the controller can work with, which
+    may be less than an object may have; `derive_names` yields the names that it makes of it.
     """
 
     pods: tuple[str, ...] = ()
@@ -44,6 +60,7 @@ class Layout:
     selects: bool = False
     schedule: str = ""
     longest_name: int = 253
+    derive_names: NameDeriver | None = None
     inherits_annotations: bool = False
     needs_pods: bool = True
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+
 from reconciler.kinds.fields import (
     Template,
     need,
@@ -12,8 +14,10 @@ from reconciler.kinds.fields import (
 )
 from reconciler.kinds.kind import (
     STEADY_POLICIES,
+    Derived,
     Kind,
     Layout,
+    NameDeriver,
     PodFinder,
     Pods,
     always,
@@ -33,6 +37,18 @@ def _role_pods(field: str, default_replicas: dict[str, int]) -> PodFinder:
                 yield read_count(replica, "replicas", default), need(replica, "template")
 
     return find_pods
+
+
+def _name_deriver(field: str) -> NameDeriver:
+    def derive_names(manifest: Template) -> Iterator[Derived]:
+        roles = optional(optional(manifest, "spec"), field)
+        for role, replica in roles.items():
+            replicas = replica.get("replicas", 1) if isinstance(replica, Mapping) else 1
+            last = max(0, replicas - 1) if isinstance(replicas, int) else 0
+            # Its pods run without their services, but do not find each other.
+            yield Derived(noun="services", suffix=f"-{str(role).lower()}-{last}", sure=False)
+
+    return derive_names
 
 
 def _training_job(
@@ -60,6 +76,8 @@ def _training_job(
             role_names=role_names,
             needs_first_role=needs_first_role,
             worker_container=worker_container,
+            longest_name=63,
+            derive_names=_name_deriver(field),
         ),
     )
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
-from reconciler.kinds.fields import Template, need, read_count, read_flag
+from reconciler.kinds.fields import Template, need, optional, read_count, read_flag
 from reconciler.kinds.kind import (
     FINITE_POLICIES,
     STEADY_POLICIES,
+    Derived,
     Kind,
     Layout,
     Pods,
@@ -50,7 +51,30 @@ def _cron_job_pods(manifest: Template) -> Pods:
         yield from _job_pods(need(spec, "jobTemplate"))
 
 
-def _controller(name: str) -> Kind:
+def last_index(job_spec: Template) -> int | None:
+    """The highest index among the pods of an indexed Job, where it is known."""
+    completions = job_spec.get("completions")
+    if isinstance(completions, bool) or not isinstance(completions, int) or completions < 1:
+        return None
+    return completions - 1
+
+
+def _job_names(manifest: Template) -> Iterator[Derived]:
+    yield from _indexed_pods(optional(manifest, "spec"), "")
+
+
+def _cron_job_names(manifest: Template) -> Iterator[Derived]:
+    # A job is named after the minute that it belongs to, a number of eight digits.
+    job = optional(optional(manifest, "spec"), "jobTemplate")
+    yield from _indexed_pods(optional(job, "spec"), "-12345678")
+
+
+def _indexed_pods(job_spec: Template, suffix: str) -> Iterator[Derived]:
+    if job_spec.get("completionMode") == "Indexed" and (last := last_index(job_spec)) is not None:
+        yield Derived(noun="pods", suffix=f"{suffix}-{last}")
+
+
+def _controller(name: str, longest_name: int = 253) -> Kind:
     """A kind that keeps a number of equal pods running."""
     return Kind(
         group="apps",
@@ -63,6 +87,7 @@ def _controller(name: str) -> Kind:
             restart_policies=STEADY_POLICIES,
             definitions=(("", name),),
             selects=True,
+            longest_name=longest_name,
         ),
     )
 
@@ -78,9 +103,11 @@ KINDS = (
         runs_to_completion=_pod_ends,
         layout=Layout(pods=("",), definitions=(("", "Pod"),), inherits_annotations=True),
     ),
-    _controller("Deployment"),
+    # Its ReplicaSets are named after it, with a dash and a hash of ten characters.
+    _controller("Deployment", longest_name=242),
     _controller("ReplicaSet"),
-    _controller("StatefulSet"),
+    # Its pods have a label of its name, a dash and a hash of ten; a label's value has 63 at most.
+    _controller("StatefulSet", longest_name=52),
     Kind(
         group="batch",
         name="Job",
@@ -93,6 +120,9 @@ KINDS = (
             restart_policies=FINITE_POLICIES,
             needs_restart_policy=True,
             definitions=(("", "Job"),),
+            # Its pods have it as a label.
+            longest_name=63,
+            derive_names=_job_names,
         ),
     ),
     Kind(
@@ -109,6 +139,7 @@ KINDS = (
             schedule="spec/schedule",
             # Its jobs are named after it, and what they append takes eleven characters.
             longest_name=52,
+            derive_names=_cron_job_names,
         ),
     ),
 )

@@ -44,7 +44,15 @@ def _service_pods(manifest: Template) -> Pods:
         yield from _group_pods(need(spec, "rayClusterConfig"))
 
 
-def _layout(cluster: str, *other_templates: str, needs_pods: bool = True) -> Layout:
+# KubeRay refuses what would be cut off in the names of services, and names a cluster that it makes
+# for a job or a service after that, with six characters behind.
+_LONGEST_CLUSTER = 53
+_LONGEST_OWNER = _LONGEST_CLUSTER - 6
+
+
+def _layout(
+    cluster: str, *other_templates: str, longest_name: int, needs_pods: bool = True
+) -> Layout:
     """Lay out a kind whose cluster stands at a path; further pod templates may stand elsewhere."""
     groups = (f"{cluster}/headGroupSpec/template", f"{cluster}/workerGroupSpecs/*/template")
     counts = ("replicas", "minReplicas", "maxReplicas", "numOfHosts")
@@ -54,6 +62,7 @@ def _layout(cluster: str, *other_templates: str, needs_pods: bool = True) -> Lay
         counts=tuple(f"{cluster}/workerGroupSpecs/*/{count}" for count in counts),
         definitions=pod_templates(*templates),
         needs_pods=needs_pods,
+        longest_name=longest_name,
     )
 
 
@@ -73,7 +82,7 @@ KINDS = (
         name="RayCluster",
         versions=("v1",),
         find_pods=_cluster_pods,
-        layout=_layout("spec"),
+        layout=_layout("spec", longest_name=_LONGEST_CLUSTER),
         structure=_CLUSTER,
     ),
     # It tears its cluster down at its end.
@@ -84,7 +93,12 @@ KINDS = (
         find_pods=_job_pods,
         runs_to_completion=always,
         # It may run in a cluster that it selects, and then has no pods of its own.
-        layout=_layout("spec/rayClusterSpec", "spec/submitterPodTemplate", needs_pods=False),
+        layout=_layout(
+            "spec/rayClusterSpec",
+            "spec/submitterPodTemplate",
+            longest_name=_LONGEST_OWNER,
+            needs_pods=False,
+        ),
         structure=mapping(
             {"rayClusterSpec": _CLUSTER, "clusterSelector": mapping()},
             anyOf=any_of("rayClusterSpec", "clusterSelector"),
@@ -96,7 +110,7 @@ KINDS = (
         name="RayService",
         versions=("v1",),
         find_pods=_service_pods,
-        layout=_layout("spec/rayClusterConfig"),
+        layout=_layout("spec/rayClusterConfig", longest_name=_LONGEST_OWNER),
         structure=mapping({"rayClusterConfig": _CLUSTER}),
     ),
 )

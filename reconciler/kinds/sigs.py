@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from reconciler.kinds.fields import Template, need, read_count, read_flag, read_items
+from collections.abc import Iterator, Mapping
+
+from reconciler.kinds.fields import Template, need, optional, read_count, read_flag, read_items
 from reconciler.kinds.kind import (
     FINITE_POLICIES,
     STEADY_POLICIES,
+    Derived,
     Kind,
     Layout,
     Pods,
     always,
     pod_templates,
 )
-from reconciler.kinds.kubernetes import job_parallelism
+from reconciler.kinds.kubernetes import job_parallelism, last_index
 from reconciler.kinds.structures import COUNT, TEXT, list_of, mapping
 
 
@@ -23,6 +26,20 @@ def _job_set_pods(manifest: Template) -> Pods:
         for group in read_items(spec, "replicatedJobs"):
             job = need(need(group, "template"), "spec")
             yield read_count(group, "replicas", 1) * job_parallelism(job), need(job, "template")
+
+
+def _job_set_names(manifest: Template) -> Iterator[Derived]:
+    groups = optional(manifest, "spec").get("replicatedJobs")
+    for group in groups if isinstance(groups, list) else ():
+        if not isinstance(group, Mapping):
+            continue
+        replicas = group.get("replicas", 1)
+        job = f"-{group.get('name')}-{max(0, replicas - 1) if isinstance(replicas, int) else 0}"
+        yield Derived(noun="jobs", suffix=job)
+        spec = optional(optional(group, "template"), "spec")
+        # JobSet's own default, and the random letters behind the name of each pod.
+        if spec.get("completionMode", "Indexed") == "Indexed" and (last := last_index(spec)):
+            yield Derived(noun="pods", suffix=f"{job}-{last}-abcde")
 
 
 def _leader_worker_pods(manifest: Template) -> Pods:
@@ -54,6 +71,8 @@ KINDS = (
             ),
             restart_policies=FINITE_POLICIES,
             definitions=(("spec/replicatedJobs/*/template", "JobTemplateSpec"),),
+            longest_name=63,
+            derive_names=_job_set_names,
         ),
         structure=mapping(
             {"replicatedJobs": list_of(mapping({"name": TEXT, "replicas": COUNT}, ("name",)))}
@@ -69,6 +88,8 @@ KINDS = (
             counts=("spec/replicas", "spec/leaderWorkerTemplate/size"),
             restart_policies=STEADY_POLICIES,
             definitions=pod_templates(_LEADER, _WORKER),
+            # It is made of StatefulSets, whose names are longer than its own.
+            longest_name=51,
         ),
         structure=mapping(
             {

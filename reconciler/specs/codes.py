@@ -120,7 +120,10 @@ CODES: dict[str, Code] = {
     ),
     # the manifest as a Kubernetes object
     "bad-kind": _about_content("apiVersion or kind are not those of one Kubernetes object"),
-    "bad-name": _about_content("a name of an object or container that Kubernetes refuses"),
+    "bad-name": _about_content(
+        "a name of an object or container that Kubernetes refuses, or makes no pods for"
+    ),
+    "object-too-large": _about_content("a manifest is larger than what Kubernetes stores, 1.5 MiB"),
     "bad-label": _about_content("a label that Kubernetes refuses"),
     "bad-annotation": _about_content("an annotation that Kubernetes refuses"),
     "server-field": _about_content("a field that only the cluster writes", _WARNING),

@@ -168,6 +168,22 @@ CASES: dict[str, Case] = {
             ),
         ),
     ),
+    "object-too-large": Case(
+        files={
+            "a.yaml": WHO
+            + POD
+            + "  spec:\n    containers:\n      - {name: main, image: serve:1, args: ["
+            + "x" * 1_600_000
+            + "]}\n"
+        },
+        said=(
+            (
+                "a.yaml:2:1-2:9 error object-too-large: the object has 1,600,128 bytes, and "
+                "Kubernetes stores 1,572,864 at most | put what is large into a volume, an image "
+                "or a ConfigMap of its own"
+            ),
+        ),
+    ),
     "bad-label": Case(
         files={
             "a.yaml": WHO

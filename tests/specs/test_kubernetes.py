@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -151,12 +152,106 @@ def test_an_empty_selector(selector: Any, tmp_path: Path) -> None:
     assert said(tmp_path, value) == [("bad-selector", "/spec/selector")]
 
 
-def test_a_cron_job_has_a_shorter_name(tmp_path: Path) -> None:
-    """The names of its jobs are longer than its own, and they have a limit, too."""
-    value = fresh("CronJob")
-    value["metadata"] = {"name": "a" * 53}
-    codes = {code for code, _ in said(tmp_path, value)}
-    assert codes == {"bad-name", "name-mismatch"}
+LONGEST_NAMES = {
+    "CronJob": 52,
+    "Deployment": 242,
+    "Job": 63,
+    "LeaderWorkerSet": 51,
+    "RayCluster": 53,
+    "RayJob": 47,
+    "RayService": 47,
+    "StatefulSet": 52,
+}
+
+
+@pytest.mark.parametrize("kind", LONGEST_NAMES)
+def test_a_name_is_as_long_as_its_controller_can_work_with(kind: str, tmp_path: Path) -> None:
+    """What it makes is named after the workload, and has a limit, too: one more, and none runs."""
+    value = fresh(kind)
+    for length, expected in ((0, set()), (1, {("bad-name", "/metadata/name")})):
+        value["metadata"] = {
+            **value.get("metadata", {}),
+            "name": "a" * (LONGEST_NAMES[kind] + length),
+        }
+        assert {one for one in said(tmp_path, value) if one[0] == "bad-name"} == expected
+
+
+def test_a_manifest_without_a_name_has_the_workloads(tmp_path: Path) -> None:
+    """It is the same object then, so the limit is the same."""
+    text = json.dumps(controller("StatefulSet"))
+    for length, codes in ((52, []), (53, ["bad-name"])):
+        found = load(
+            tmp_path,
+            {"a.yaml": f"metadata: {{name: {'a' * length}, projectId: '1'}}\nmanifest: {text}\n"},
+        )
+        assert [one.code for one in found.diagnostics] == codes
+        assert {pointed_at(tmp_path, one.where) for one in found.diagnostics} <= {"a" * length}
+
+
+def indexed(completions: int) -> dict[str, Any]:
+    """The specification of a Job whose pods have numbers."""
+    pod = {"restartPolicy": "Never", "containers": CONTAINERS}
+    return {
+        "completionMode": "Indexed",
+        "completions": completions,
+        "parallelism": 1,
+        "template": {"spec": pod},
+    }
+
+
+DERIVED = [
+    ("batch/v1", "Job", indexed(10), 61),
+    ("batch/v1", "Job", indexed(11), 60),
+    ("batch/v1", "CronJob", {"schedule": "0 * * * *", "jobTemplate": {"spec": indexed(1000)}}, 50),
+    (
+        "jobset.x-k8s.io/v1alpha2",
+        "JobSet",
+        {"replicatedJobs": [{"name": "workers", "replicas": 4, "template": {"spec": indexed(8)}}]},
+        45,
+    ),
+    (
+        "kubeflow.org/v1",
+        "PyTorchJob",
+        {
+            "pytorchReplicaSpecs": {
+                "Master": {
+                    "replicas": 1,
+                    "template": {"spec": {"containers": [{"name": "pytorch", "image": "x"}]}},
+                },
+                "Worker": {
+                    "replicas": 12,
+                    "template": {"spec": {"containers": [{"name": "pytorch", "image": "x"}]}},
+                },
+            }
+        },
+        53,
+    ),
+]
+
+
+@pytest.mark.parametrize(("version", "kind", "spec", "longest"), DERIVED)
+def test_names_that_are_made_of_a_name_have_a_limit(
+    version: str, kind: str, spec: dict[str, Any], longest: int, tmp_path: Path
+) -> None:
+    """A pod of an indexed Job, or a service of a training job, has 63 characters at most."""
+    value = {"apiVersion": version, "kind": kind, "spec": spec}
+    for length, expected in ((0, set()), (1, {("bad-name", "/metadata/name")})):
+        value["metadata"] = {"name": "a" * (longest + length)}
+        found = {one for one in said(tmp_path, value) if one[0] != "name-mismatch"}
+        assert found == expected
+
+
+def test_an_object_has_a_size(tmp_path: Path) -> None:
+    """Kubernetes stores 1.5 MiB of one, as bytes and not as characters."""
+    value = fresh("Pod")
+    space = 1_572_864 - len(json.dumps(value, separators=(",", ":"))) - 40
+    for text, expected in (
+        ("x" * space, []),
+        ("ü" * (space // 2 + 40), [("object-too-large", "")]),
+    ):
+        value["spec"]["hostname"] = ""
+        value["spec"]["containers"][0]["args"] = [text]
+        assert said(tmp_path, value) == expected
 
 
 def test_annotations_have_a_size(tmp_path: Path) -> None:
@@ -218,6 +313,16 @@ POSITIONS = {
     },
 }
 BODY = "{apiVersion: v1, kind: Pod, spec: {containers: [{name: A_1, image: x}]}}"
+
+
+def test_what_is_meant_again_counts_again(tmp_path: Path) -> None:
+    """Some lines of YAML with aliases are an object of megabytes."""
+    lines = ["manifest:", "  apiVersion: argoproj.io/v1alpha1", "  kind: Workflow", "  spec:"]
+    lines += [f"    a0: &a0 ['{'x' * 1000}', {'y' * 1000}]"]
+    lines += [f"    a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 4)]
+    text = "metadata: {name: a, projectId: '1'}\n" + "\n".join(lines) + "\n"
+    found = load(tmp_path, {"a.yaml": text}).diagnostics
+    assert [(one.code, one.pointer) for one in found] == [("object-too-large", "/manifest")]
 
 
 @pytest.mark.parametrize("way", POSITIONS)

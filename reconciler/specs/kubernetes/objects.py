@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from reconciler.core.diagnostics import Severity
+from reconciler.kinds.fields import UnreadableError
 from reconciler.specs.drafts import INLINE
 from reconciler.specs.kubernetes.bodies import Body, Manifest
 from reconciler.specs.kubernetes.paths import Path
@@ -19,6 +22,10 @@ from reconciler.specs.shapes import show, type_name
 from reconciler.specs.sheet import Sheet
 
 MOST_ANNOTATIONS = 256 * 1024
+# What etcd takes in one request, as it comes.
+MOST_BYTES = 3 * 512 * 1024
+LONGEST_LABEL = 63
+_UTF_8 = ("utf-8", "surrogatepass")
 
 # Written by the API server; a manifest that was read from a cluster still has them.
 _SERVER_FIELDS = (
@@ -44,11 +51,61 @@ def check_kind_syntax(sheet: Sheet, manifest: Manifest) -> None:
 
 
 def check_name(sheet: Sheet, manifest: Manifest, longest: int) -> None:
-    """The object's name is one that Kubernetes takes."""
-    name = _metadata(manifest).get("name")
-    if isinstance(name, str) and (problem := problem_of_name(name, longest)):
-        message = f"the name {show(name)} {problem}"
-        sheet.say("bad-name", message, [INLINE, "metadata", "name"])
+    """The object's name is one that Kubernetes takes, and that its controller can work with."""
+    name, path = _named(sheet, manifest)
+    is_own = path[0] == INLINE
+    if (
+        isinstance(name, str)
+        and (is_own or len(name) > longest)
+        and (problem := problem_of_name(name, longest))
+    ):
+        sheet.say("bad-name", f"the name {show(name)} {problem}", path)
+
+
+def check_derived_names(sheet: Sheet, body: Body) -> None:
+    """What a controller makes of the name is not longer than a part of a domain's name."""
+    name, path = _named(sheet, body.manifest)
+    layout = body.layout
+    if layout.derive_names is None or not isinstance(name, str) or len(name) > layout.longest_name:
+        return
+    try:
+        longest = max(
+            layout.derive_names(body.manifest), key=lambda one: len(one.suffix), default=None
+        )
+    except UnreadableError:
+        # Its shape is wrong, which others say.
+        return
+    length = len(name) + len(longest.suffix) if longest else 0
+    if longest and length > LONGEST_LABEL:
+        message = (
+            f"the {longest.noun} of this {body.kind} would be named {show(name + longest.suffix)}, "
+            f"which has {length} characters, and not {LONGEST_LABEL} at most"
+        )
+        hint = f"shorten the name by {length - LONGEST_LABEL}"
+        severity = None if longest.sure else Severity.WARNING
+        sheet.say("bad-name", message, path, hint=hint, severity=severity)
+
+
+def check_size(sheet: Sheet, manifest: Manifest) -> None:
+    """The object is not larger than what Kubernetes stores."""
+    documents = sheet.draft.documents
+    # A character is six in JSON at most, where nothing is written once and meant again.
+    if 6 * sum(one.end - one.start for one in documents) <= MOST_BYTES and not any(
+        one.holds("*") for one in documents
+    ):
+        return
+    size = len(json.dumps(manifest, ensure_ascii=False, separators=(",", ":")).encode(*_UTF_8))
+    if size > MOST_BYTES:
+        message = f"the object has {size:,} bytes, and Kubernetes stores {MOST_BYTES:,} at most"
+        hint = "put what is large into a volume, an image or a ConfigMap of its own"
+        sheet.say("object-too-large", message, [INLINE], hint=hint, at_key=True)
+
+
+def _named(sheet: Sheet, manifest: Manifest) -> tuple[Any, Path]:
+    """The object's name with its path in the spec: without one it gets the workload's."""
+    if (name := _metadata(manifest).get("name")) is not None:
+        return name, (INLINE, "metadata", "name")
+    return sheet.get("metadata", "name"), ("metadata", "name")
 
 
 def check_server_fields(sheet: Sheet, manifest: Manifest) -> None:

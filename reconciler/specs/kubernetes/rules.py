@@ -8,10 +8,12 @@ from reconciler.kinds.registry import registered_kind
 from reconciler.specs.drafts import INLINE
 from reconciler.specs.kubernetes.bodies import Body, open_body
 from reconciler.specs.kubernetes.objects import (
+    check_derived_names,
     check_kind_syntax,
     check_labels,
     check_name,
     check_server_fields,
+    check_size,
 )
 from reconciler.specs.kubernetes.parts import check_parts
 from reconciler.specs.kubernetes.placement import check_placement
@@ -40,6 +42,7 @@ def check_manifest(sheet: Sheet) -> None:
     check_kind_syntax(sheet, manifest)
     check_name(sheet, manifest, body.layout.longest_name if body else LONGEST_NAME)
     check_server_fields(sheet, manifest)
+    check_size(sheet, manifest)
     check_labels(sheet, manifest, body)
     if body is not None:
         for rule in _RULES:
@@ -57,6 +60,7 @@ def check_shapes(sheet: Sheet, body: Body) -> None:
 
 
 _RULES: tuple[Callable[[Sheet, Body], None], ...] = (
+    check_derived_names,
     check_containers,
     check_restarts,
     check_selector,
