@@ -99,7 +99,8 @@ check_paths() {
     [ ! -L "$path" ] || fail 1 "$path is a link: keep the state outside of the checkout"
   done
   while top=$(top_of "$folder"); do
-    tracked=$(run_git -C "$top" ls-files -- "$state" "$state-journal" "$state-wal" "$clone") ||
+    tracked=$(run_git -C "$top" --literal-pathspecs ls-files -- \
+      "$state" "$state-journal" "$state-wal" "$state-shm" "$clone") ||
       fail 1 "git cannot tell what is committed in $top"
     [ -z "$tracked" ] || fail 1 "the path of the state is committed in this repository \
 (${tracked%%$'\n'*}): keep the state outside of the checkout"
@@ -164,8 +165,9 @@ try_lock() {
     is_left_behind "$held" || return 1
     say "taking the lock that was left behind: $holder"
   fi
+  # Said here, because a caller that asks whether this succeeds switches `set -e` off.
   mine=$(commit "$(here mktree </dev/null)" -m "$(this_run), $(date -u +%FT%TZ)" \
-    -m "$(od -An -N16 -tx1 /dev/urandom | tr -d ' \n')")
+    -m "$(od -An -N16 -tx1 /dev/urandom | tr -d ' \n')") || fail 1 "the lock cannot be written to $clone"
   for attempt in 1 2 3; do
     [ "$attempt" = 1 ] || sleep "$pause"
     if swap_lock "$held" "$mine" 2>"$clone/push.log"; then
@@ -268,10 +270,9 @@ store() {
   fi
 }
 
-# The program is asked at the root, where it finds no configuration of a pull request: a broken one
-# would keep the state from its branch.
-
-# Through SQLite, not cp: a run that was killed leaves a half-done transaction and its journal.
+# Through SQLite, not cp: a run that was killed leaves a half-done transaction and its journal. The
+# program is asked at the root, where it finds no configuration of a pull request: a broken one would
+# keep the state from its branch.
 copy_state() {
   rm -f "$copy"
   (cd / && reconciler state backup --state "$state" "$copy") >/dev/null ||
@@ -286,8 +287,11 @@ check_lineage() {
   fetched=$(lineage_of "$clone/fetched.db")
   stored=$(lineage_of "$copy")
   rm -f "$clone/fetched.db"
-  [ "$fetched" = "$stored" ] || lose 1 "this state has another lineage ($stored) than the branch \
-$branch ($fetched), so it was not made from it; the branch is left as it is"
+  [ "$fetched" != "$stored" ] || return 0
+  cp -- "$copy" "$keep"
+  free_lock
+  fail 1 "this state has another lineage ($stored) than the branch $branch ($fetched), so it was not \
+made from it; the branch is left as it is, and this state is kept at $keep"
 }
 
 lineage_of() {

@@ -237,6 +237,29 @@ def test_a_store_that_failed_can_be_repeated(machine: NewRunner, remote: Path) -
     assert commits(remote) == 1
 
 
+def test_a_disk_without_room_takes_no_lock(
+    machine: NewRunner, remote: Path, tmp_path: Path
+) -> None:
+    """A run that cannot write its lock must neither go on without one nor free that of another."""
+    first_run(machine(), "full-disk")
+    assert branch(machine(), "fetch").returncode == 0
+    held = lock_of(remote)
+    program = tmp_path / "bin" / "git"
+    program.parent.mkdir()
+    program.write_text(
+        '#!/bin/sh\ncase " $* " in *" commit-tree "*) exit 128 ;; esac\n'
+        f'exec {shutil.which("git")} "$@"\n',
+        encoding="utf-8",
+    )
+    program.chmod(0o755)
+    path = f"{program.parent}{os.pathsep}{job_environment()['PATH']}"
+    failed = branch(machine(STATE_LOCK_AGE="-1"), "fetch", PATH=path)
+    assert failed.returncode == 1
+    assert "error: the lock cannot be written to " in failed.stderr
+    assert held
+    assert lock_of(remote) == held
+
+
 def test_a_lock_that_may_not_be_written_is_an_error(machine: NewRunner, remote: Path) -> None:
     """Without it nothing would keep two runs apart; the repository's own words say why."""
     hook = remote / "hooks" / "pre-receive"
