@@ -87,7 +87,7 @@ class Connector:
         server = self.check(settings, pin)
         clock = self.clock
         rng = random.Random(self.seed)  # noqa: S311 - jitter needs independence, not secrecy
-        deadline = clock.monotonic() + settings.deadline
+        deadline = clock.monotonic() + settings.deadline - settings.spent
         halt, server_time = Halt(), ServerTime(clock)
 
         def dispatcher(*, reached: bool) -> Dispatcher:

@@ -52,6 +52,7 @@ class Settings:
 
     `url_is_given` says that a flag or the environment named it, and not just a file in the
     repository, which a pull request can change.
+    Of the `deadline`, reading the specs has `spent` a part already; both are seconds.
     Without a `client_key`, the file of `client_cert` holds the key as well. Proxies of the
     environment count only with `use_env_proxy`. `origins` says of each value who gave it: a flag,
     a variable of the environment, a line of the configuration, or nobody (`default`).
@@ -70,6 +71,7 @@ class Settings:
     discovery: bool
     max_delete: DeleteLimit
     allowed_projects: tuple[str, ...]
+    spent: float = field(default=0.0, compare=False)
     max_rps: float | None = None
     client_cert: Path | None = None
     client_key: Path | None = None

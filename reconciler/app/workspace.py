@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -52,17 +52,20 @@ class Workspace:
 def open_workspace(paths: Sequence[Path], flags: Flags, environ: Mapping[str, str]) -> Workspace:
     """Read the repository that the paths belong to, and what holds for a run in it.
 
-    Raises InvalidInputError when a path does not exist.
+    Raises InvalidInputError when a path does not exist, or reading takes longer than the deadline.
     """
     from reconciler.app.settings import resolve_settings
+    from reconciler.specs.deadline import Deadline
     from reconciler.specs.loading import load_specs
 
-    root, config = find_repository(paths, flags.config)
-    # All of it is read, whatever part is asked for.
-    loaded = load_specs(paths, root=root, config=config)
+    deadline = Deadline.after(flags.deadline)
+    with deadline.enforced():
+        root, config = find_repository(paths, flags.config)
+        # All of it is read, whatever part is asked for.
+        loaded = load_specs(paths, root=root, config=config, deadline=deadline)
     settings = resolve_settings(flags, config, root=root, environ=environ)
     return Workspace(
-        settings=settings,
+        settings=replace(settings, spent=deadline.spent()),
         desired=loaded.desired,
         diagnostics=loaded.diagnostics,
         files=loaded.files,

@@ -91,6 +91,20 @@ def state_options(command: Command) -> Command:
     return command
 
 
+def reading_option(command: Command) -> Command:
+    """The deadline of a command that reads specs and nothing else."""
+    option = click.option(
+        "--deadline",
+        type=DURATION,
+        default="25s",
+        show_default=True,
+        envvar="RECONCILER_DEADLINE",
+        show_envvar=True,
+        help="Time for reading the specs and judging them by policies.",
+    )
+    return option(command)
+
+
 def output_options(*formats: str) -> Callable[[Command], Command]:
     """How results are shown; the first format is the default."""
 

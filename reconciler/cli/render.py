@@ -9,12 +9,13 @@ from typing import Any
 import click
 
 from reconciler.cli.console import Console
-from reconciler.cli.options import flags_from, output_options, state_options
+from reconciler.cli.options import flags_from, output_options, reading_option, state_options
 
 
 @click.command()
 @click.argument("paths", nargs=-1, type=click.Path(path_type=Path), metavar="[PATH]...")
 @state_options
+@reading_option
 @output_options("yaml", "json")
 def render(paths: tuple[Path, ...], **options: Any) -> int:
     """Print the effective specs of PATH (default: here)."""

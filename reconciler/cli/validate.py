@@ -12,7 +12,7 @@ import click
 from reconciler.cli.checkout import prefix_in_checkout
 from reconciler.cli.console import Console
 from reconciler.cli.excerpts import wanted_excerpts
-from reconciler.cli.options import output_options, state_options
+from reconciler.cli.options import output_options, reading_option, state_options
 from reconciler.cli.places import check_places
 
 if TYPE_CHECKING:
@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     help="Check everything, even if nothing has changed since it was valid.",
 )
 @state_options
+@reading_option
 @output_options("text", "json", "github", "sarif", "junit", "gitlab")
 def validate(
     paths: tuple[Path, ...],
@@ -68,9 +69,12 @@ def validate(
     from reconciler.app.workspace import find_repository
     from reconciler.core.diagnostics import has_errors
     from reconciler.errors import InvalidInputError
+    from reconciler.specs.deadline import Deadline
     from reconciler.specs.loading import load_specs
 
     console = Console.of(options)
+    deadline = Deadline.after(options["deadline"])
+    click.get_current_context().with_resource(deadline.enforced())
     paths = paths or (Path(),)
     root, config = find_repository(paths, options["config"])
     check_places(console, options, root=root)
@@ -82,7 +86,7 @@ def validate(
         _emit_here(console, (), verdict.workloads, verdict.files, config.rules)
         return 0
     digests: dict[str, bytes] | None = {} if memory else None
-    whole = load_specs(paths, root=root, config=config, digests=digests)
+    whole = load_specs(paths, root=root, config=config, digests=digests, deadline=deadline)
     loaded = whole.asked()
     if memory and digests:
         memory.remember(whole, loaded, digests)

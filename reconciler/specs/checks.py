@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from reconciler.core.diagnostics import Diagnostic, Severity, has_errors
+from reconciler.core.diagnostics import Diagnostic, Severity
 from reconciler.core.marker import PREFIX
 from reconciler.core.model import Address
 from reconciler.kinds.registry import api_versions_of, is_registered, kind_names
@@ -13,7 +13,6 @@ from reconciler.specs.config import Config
 from reconciler.specs.drafts import INLINE, Draft
 from reconciler.specs.kubernetes.rules import check_manifest
 from reconciler.specs.nodes import Node, Step, follow, walk
-from reconciler.specs.policies import Policy, broken_policies
 from reconciler.specs.shapes import did_you_mean, find_breaches, shipped_shape, type_name
 from reconciler.specs.sheet import Sheet
 from reconciler.specs.suppressions import Suppressions
@@ -37,12 +36,9 @@ def identify(value: Any, config: Config) -> Address | None:
 
 
 def check(
-    draft: Draft,
-    config: Config,
-    policies: Sequence[Policy] = (),
-    suppressions: Suppressions | None = None,
+    draft: Draft, config: Config, suppressions: Suppressions | None = None
 ) -> list[Diagnostic]:
-    """Everything that is wrong with one spec by itself."""
+    """Everything that is wrong with one spec by itself, policies aside."""
     address = identify(draft.value, config)
     sheet = Sheet(draft, address, suppressions, config.rules)
     check_templates(sheet)
@@ -53,8 +49,6 @@ def check(
     if not draft.chain.broken:
         check_manifest(sheet)
     _check_ambiguity(sheet)
-    if policies and address is not None and not has_errors(sheet.found) and not draft.broken:
-        _check_policies(sheet, address, policies)
     return sheet.found
 
 
@@ -87,25 +81,6 @@ def _check_alias(sheet: Sheet, config: Config) -> None:
     listed = f"; known are {known}" if config.projects else ""
     message = f"no project is called '{alias}'{listed}"
     sheet.say("unknown-project", message, ["metadata", "project"], hint=hint)
-
-
-def _check_policies(sheet: Sheet, address: Address, policies: Sequence[Policy]) -> None:
-    spec = effective(sheet.draft.value, address)
-    file = sheet.draft.document.page.file
-    given = sheet.get("metadata", "project")
-    projects = {address.project, *([given] if isinstance(given, str) else ())}
-    concerned = [one for one in policies if one.concerns(spec, projects, file)]
-    for policy, breach in broken_policies(concerned, spec):
-        verdict = policy.judge(breach)
-        sheet.say(
-            verdict.code,
-            verdict.message,
-            breach.path,
-            hint=verdict.hint,
-            at_key=breach.at_key,
-            severity=verdict.severity,
-            rule=policy.name,
-        )
 
 
 def _check_manifest_name(sheet: Sheet) -> None:

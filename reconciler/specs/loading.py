@@ -17,6 +17,7 @@ from reconciler.specs.checks import check, identify
 from reconciler.specs.codes import MOST_FINDINGS, finding
 from reconciler.specs.conclusions import conclude
 from reconciler.specs.config import Config, name_below
+from reconciler.specs.deadline import Deadline
 from reconciler.specs.defaults import Defaults
 from reconciler.specs.documents import Document, Reading
 from reconciler.specs.drafts import Draft, compose, looks_like_spec
@@ -25,6 +26,7 @@ from reconciler.specs.library import Library, read_data
 from reconciler.specs.loaded import Loaded
 from reconciler.specs.nodes import follow
 from reconciler.specs.policies import Policy, load_policies
+from reconciler.specs.policychecks import PolicyChecks
 from reconciler.specs.quoting import quote
 from reconciler.specs.suppressions import Suppressions
 from reconciler.specs.survey import Survey, display_prefix, survey
@@ -33,6 +35,7 @@ from reconciler.specs.together import Neighbours
 _MANY = 1000
 # Fewer files are read again before a digest could tell that it need not be.
 WORTH_A_DIGEST = 100
+_JUDGING_SECONDS = 1800.0
 
 
 def load_specs(
@@ -42,16 +45,19 @@ def load_specs(
     config: Config,
     stdin: BinaryIO | None = None,
     digests: MutableMapping[str, bytes] | None = None,
+    deadline: Deadline | None = None,
 ) -> Loaded:
     """Read every spec below the root; `-` among the paths reads standard input.
 
     With `-` alone the root's files are not specs, while its defaults and manifests still are used.
     Nothing is raised for what files hold or are: see `Loaded.diagnostics`. `digests` is filled with
     the SHA-256 of each file that is read, by its name, where they are enough to be worth it.
+    Policies judge until the `deadline`, by default for half an hour.
     """
+    deadline = deadline or Deadline.after(_JUDGING_SECONDS)
     # Thousands of documents hold no cycles, and looking for some takes as long as reading them.
     with _collector_at_rest():
-        loaded = _load(paths, absolute(root), config, stdin, digests)
+        loaded = _load(paths, absolute(root), config, stdin, digests, deadline=deadline)
         if loaded.files > _MANY:
             # Nor does it pay ever to look at them again.
             gc.freeze()
@@ -64,10 +70,14 @@ def _load(
     config: Config,
     stdin: BinaryIO | None,
     digests: MutableMapping[str, bytes] | None,
+    *,
+    deadline: Deadline,
 ) -> Loaded:
-    bench = _Bench(config=config, found=list(config.diagnostics))
-    bench.policies = load_policies(config, root, bench.found)
-    bench.suppressions.configured = config.suppressions
+    found = list(config.diagnostics)
+    policies = load_policies(config, root, found)
+    suppressions = Suppressions(configured=config.suppressions)
+    checks = PolicyChecks(policies=policies, suppressions=suppressions)
+    bench = _Bench(config=config, found=found, suppressions=suppressions, policy_checks=checks)
     surveyed = survey(paths, root, config)
     library = Library(root, digests if len(surveyed.tree.specs) >= WORTH_A_DIGEST else None)
     defaults = Defaults(surveyed.tree.defaults, library)
@@ -77,6 +87,7 @@ def _load(
     for candidate in candidates:
         if candidate.file.real not in pulled:
             bench.take(candidate)
+    bench.judge(deadline)
     bench.found += [*surveyed.tree.findings, *defaults.findings, *library.findings()]
     bench.found += [one for file in files if file.name == STDIN for one in file.reading.findings]
     bench.compare()
@@ -84,7 +95,7 @@ def _load(
         desired=tuple(bench.desired[address] for address in sorted(bench.desired)),
         diagnostics=_distinct(bench.found),
         sources=tuple(file.name for file in files if file.real not in pulled),
-        rules=_rules(config, bench.policies, root),
+        rules=_rules(config, policies, root),
         targets=surveyed.targets,
         prefix=display_prefix(root, absolute(Path())),
         drafts=bench.drafts,
@@ -124,8 +135,8 @@ class _Bench:
 
     config: Config
     found: list[Diagnostic]
-    policies: tuple[Policy, ...] = ()
-    suppressions: Suppressions = field(default_factory=Suppressions)
+    suppressions: Suppressions
+    policy_checks: PolicyChecks
     desired: dict[Address, Desired] = field(default_factory=dict)
     drafts: dict[Address, Draft] = field(default_factory=dict)
 
@@ -135,14 +146,24 @@ class _Bench:
             return
         for document in draft.documents:
             self.suppressions.read(document.page)
-        own = check(draft, self.config, self.policies, self.suppressions)
+        own = check(draft, self.config, self.suppressions)
         address = identify(draft.value, self.config)
+        if address is not None and not (draft.broken or has_errors(own)):
+            self.policy_checks.add(draft, address)
         if address is not None and self.drafts.setdefault(address, draft) is not draft:
             own.append(_say_duplicate(address, self.drafts[address], draft))
         self.found += own
         is_sound = not (draft.broken or candidate.file.reading.broken or has_errors(own))
         if address is not None and is_sound:
             self.desired[address] = conclude(draft, address)
+
+    def judge(self, deadline: Deadline) -> None:
+        """Ask the policies about what has no error of its own."""
+        for case, one in self.policy_checks.run(deadline):
+            self.found.append(one)
+            is_unsound = case is not None and has_errors([one])
+            if case and is_unsound and self.drafts[case.address] is case.draft:
+                self.desired.pop(case.address, None)
 
     def compare(self) -> None:
         """Check the specs beside each other, and what suppressions were good for."""

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from reconciler.errors import Where
 from reconciler.specs.pages import Page
-from reconciler.specs.scalars import shorten
+from reconciler.specs.quoting import quote
 
 Step = str | int
 
@@ -44,8 +44,8 @@ class Node:
 
     @property
     def written(self) -> str:
-        """The text of the value as its author wrote it, shortened."""
-        return shorten(self.page.text[self.start : self.end])
+        """The value as its author wrote it, fit to be repeated."""
+        return quote(self.page.text[self.start : self.end])
 
     @property
     def is_blank(self) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,14 +11,14 @@ from reconciler.core.diagnostics import Diagnostic, Severity
 from reconciler.errors import Where
 from reconciler.specs.codes import finding
 from reconciler.specs.config import Config, name_below
+from reconciler.specs.documents import Document
 from reconciler.specs.fileaccess import Trouble, read_bytes
 from reconciler.specs.globs import BadPatternError, Pattern, read_pattern, selects
 from reconciler.specs.library import read_data
 from reconciler.specs.nodes import Step
 from reconciler.specs.placing import say_at
 from reconciler.specs.policyfiles import policy_files
-from reconciler.specs.quoting import quote
-from reconciler.specs.shapes import Breach, Shape, find_breaches
+from reconciler.specs.shapes import Breach
 
 _SEVERITIES = {one.value: one for one in Severity}
 _LISTS = ("x-kinds", "x-projects", "x-paths")
@@ -28,10 +28,9 @@ _TEXTS = ("x-id", "x-message", "x-docs")
 class Verdict(NamedTuple):
     """What a policy says of one violation."""
 
-    code: str
     message: str
     hint: str
-    severity: Severity | None
+    severity: Severity
 
 
 class Policy(NamedTuple):
@@ -45,7 +44,7 @@ class Policy(NamedTuple):
     file: str
     name: str
     title: str
-    shape: Shape
+    document: Document
     kinds: tuple[str, ...] = ()
     projects: tuple[str, ...] = ()
     paths: tuple[Pattern, ...] = ()
@@ -61,17 +60,13 @@ class Policy(NamedTuple):
             return False
         return not self.paths or selects(self.paths, file)
 
-    def judge(self, breach: Breach) -> Verdict:
+    def word(self, breach: Breach) -> Verdict:
         """Word a violation as the policy's author wants it."""
-        if breach.code == "bad-policy":
-            message = f"{breach.message} ({self.title})"
-            return Verdict(code=breach.code, message=message, hint=breach.hint, severity=None)
         notes = breach.notes
         docs = f"see {notes['x-docs']}" if "x-docs" in notes else ""
         # What the author says is meant for this very case, so it goes before our own advice.
         own = "" if "x-message" in notes else breach.hint
         return Verdict(
-            code="policy",
             message=f"{notes.get('x-message', breach.message)} ({self.title})",
             hint="; ".join(filter(None, (own, docs))),
             severity=_SEVERITIES.get(notes.get("x-severity", ""), Severity.ERROR),
@@ -93,28 +88,14 @@ def load_policies(config: Config, root: Path, found: list[Diagnostic]) -> tuple[
     return tuple(policies.values())
 
 
-def broken_policies(
-    policies: Sequence[Policy], spec: Mapping[str, Any]
-) -> Iterator[tuple[Policy, Breach]]:
-    """Yield what policies have against an effective spec."""
-    for policy in policies:
-        try:
-            breaches = find_breaches(policy.shape, spec)
-        except _unusable() as error:
-            breaches = [Breach(code="bad-policy", message=_explain(error), path=(), at_key=True)]
-        for breach in breaches:
-            yield policy, breach
-
-
 def _load(real: str | Trouble, name: str, found: list[Diagnostic]) -> Policy | None:
     reading = read_data(real if isinstance(real, Trouble) else read_bytes(real), name)
     found.extend(reading.findings)
     if reading.broken or len(reading.documents) != 1:
         return None
     document = reading.documents[0]
-    problem = _problem(document.value)
-    if problem:
-        message = f"not a JSON Schema: {problem}"
+    if not isinstance(document.value, dict | bool):
+        message = "not a JSON Schema: it is neither a mapping nor a boolean"
         found.append(finding("bad-policy", message, Where(file=name)))
         return None
     notes = document.value if isinstance(document.value, dict) else {}
@@ -123,17 +104,17 @@ def _load(real: str | Trouble, name: str, found: list[Diagnostic]) -> Policy | N
         say_at(document.tree(), "bad-policy", message, where, hint=hint)
         for where, message, hint in mistakes
     )
-    return None if mistakes else _make(notes, document.value, name)
+    return None if mistakes else _make(notes, document, name)
 
 
-def _make(notes: Mapping[str, Any], schema: Any, name: str) -> Policy:
+def _make(notes: Mapping[str, Any], document: Document, name: str) -> Policy:
     own = str(notes.get("x-id") or _stem(name))
     kinds, projects, paths = (_listed(notes, key) for key in _LISTS)
     return Policy(
         file=name,
         name=own,
         title=f"policy {notes.get('title') or notes.get('x-id') or name}",
-        shape=Shape(schema),
+        document=document,
         kinds=kinds,
         projects=projects,
         paths=tuple(pattern for path in paths if (pattern := read_pattern(path))),
@@ -185,33 +166,3 @@ def _problem_of_note(key: str, value: Any) -> tuple[str, str] | None:
     except BadPatternError as error:
         return f"holds what is not a pattern: {error}", "write it in gitignore syntax"
     return None
-
-
-def _problem(schema: Any) -> str:
-    from jsonschema import Draft202012Validator, SchemaError
-
-    if not isinstance(schema, dict | bool):
-        return "it is neither a mapping nor a boolean"
-    try:
-        Draft202012Validator.check_schema(schema)
-        Shape(schema).validator.is_valid({})
-    except SchemaError as error:
-        return quote(error.message)
-    except _unusable() as error:
-        return _explain(error)
-    return ""
-
-
-def _unusable() -> tuple[type[Exception], ...]:
-    """What a schema that its own metaschema accepts may still raise when it is used."""
-    from referencing.exceptions import Unresolvable
-
-    return (Unresolvable, RecursionError)
-
-
-def _explain(error: Exception) -> str:
-    from referencing.exceptions import Unresolvable
-
-    if isinstance(error, Unresolvable):
-        return f"the reference {quote(str(error.ref))} leads out of the file, and none is fetched"
-    return "it refers to itself"

@@ -8,6 +8,8 @@ from datetime import date
 from functools import lru_cache
 from typing import Any, NamedTuple
 
+from reconciler.specs.quoting import quote
+
 # Section 10.3.2 of the YAML 1.2.2 specification.
 _NULL = frozenset({"", "~", "null", "Null", "NULL"})
 _BOOL = {
@@ -35,8 +37,6 @@ SMALLEST = -(2**63)
 # More of them than 64 bits take in any base.
 _MOST_DIGITS = 72
 
-_LONGEST_QUOTE = 60
-
 # What 1.1 reads alike, so that most files are read without loading PyYAML's patterns for it:
 # a decimal number, one with a unit, an option, any word but these.
 _ALIKE = re.compile(r"(?:0|[1-9][0-9]{0,17})(?:\.[0-9]{1,17}|m|[KMGTP]i?)?\Z|--?[A-Za-z]|[A-Za-z~]")
@@ -56,11 +56,6 @@ class Plain(NamedTuple):
 
 
 _EMPTY = Plain(None)
-
-
-def shorten(text: str) -> str:
-    """A text as a finding quotes it: its beginning, if it is long."""
-    return text if len(text) <= _LONGEST_QUOTE else f"{text[: _LONGEST_QUOTE - 3]}..."
 
 
 def read_plain(text: str) -> Plain:
@@ -164,4 +159,4 @@ def _describe(older: Any) -> str:
     if isinstance(older, int | float):
         # Python refuses to write thousands of digits, and nobody wants to read them.
         return f"the number {older}" if abs(older) <= LARGEST else "a large number"
-    return older if older in {"true", "false"} else f"the text '{shorten(older)}'"
+    return older if older in {"true", "false"} else f"the text '{quote(older)}'"

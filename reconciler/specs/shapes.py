@@ -70,9 +70,11 @@ def shipped_shape(name: str) -> Shape:
 
 def find_breaches(shape: Shape, value: Any) -> list[Breach]:
     """Everything that a schema has against a value; several complaints about one place are one."""
-    if shape.passes(value):
-        return []
-    validator = shape.validator
+    return [] if shape.passes(value) else list_breaches(shape.validator, value)
+
+
+def list_breaches(validator: Validator, value: Any) -> list[Breach]:
+    """The same by a validator, which takes its time over what is right as well."""
     found: dict[tuple[Any, ...], Breach] = {}
     for error in validator.iter_errors(value):
         notes = collect_notes(validator.schema, error.absolute_schema_path)

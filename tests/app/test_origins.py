@@ -60,8 +60,11 @@ def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_every_value_has_an_origin(tmp_path: Path) -> None:
-    """None is left out, so that none has to be guessed; nobody's is the default."""
-    without = {"root", "origins", "url_is_given"}
+    """None is left out, so that none has to be guessed; nobody's is the default.
+
+    What is measured and not given is no such value.
+    """
+    without = {"root", "origins", "url_is_given", "spent"}
     names = {field.name for field in dataclasses.fields(Settings)} - without
     assert settled(tmp_path, config="").origins == dict.fromkeys(names, "default")
 

@@ -98,7 +98,12 @@ def write_valid(root: Path) -> Path:
     return root
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+# Each of the runs, a dozen for an example, starts a process for the repository's policy.
+@settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    deadline=None,
+    max_examples=settings().max_examples // 3,
+)
 @given(changes=CHANGES, paths=st.sampled_from([("",), ("team",), ("a.yaml", "team/c.yaml")]))
 def test_a_memory_never_changes_a_result(
     changes: list[tuple[str, str | None]], paths: tuple[str, ...]
