@@ -75,11 +75,6 @@ def credentials_from(environ: Mapping[str, str], token_file: Path | None = None)
     raise UnreachableError(_what_is_missing(client_id, client_secret), hint=_HINT)
 
 
-def has_contact(credentials: Credentials) -> bool:
-    """Whether a login with these asks the server anything; a token at hand is only presented."""
-    return isinstance(credentials, ClientCredentials)
-
-
 def is_bearer(text: str) -> bool:
     """Whether a text can be a bearer token at all (RFC 6750)."""
     return _BEARER.fullmatch(text) is not None
