@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from reconciler.core.judging import PlanOptions
-from reconciler.core.marker import Marker, mark
+from reconciler.core.marker import Marker, mark, read_marker
 from reconciler.core.model import (
     Address,
     Desired,
@@ -114,7 +114,8 @@ def make_remote(
 ) -> Remote:
     """Return what a server that changed nothing says of a record, fields replaced.
 
-    The content is that of `desired` (its secrets in plain text) or else of the record's own spec.
+    The content is that of `desired` (its secrets in plain text) or else of the record's own spec;
+    another manifest still carries the marker.
     """
     recorded = recorded or make_recorded(desired)
     content = desired.spec if desired else recorded.spec
@@ -128,6 +129,8 @@ def make_remote(
         "seen": Seen.SYNCED,
         "tenant_id": 1,
     }
+    if "raw_manifest" in fields and read_marker(fields["raw_manifest"]) is None:
+        fields["raw_manifest"] = mark(fields["raw_manifest"], marker)
     return Remote(**(known | fields))
 
 

@@ -48,9 +48,11 @@ class Client(Removing):
         """Read what is recorded, let the planner decide, carry it out."""
         try:
             sights = yield from self.refresh()
+            proven = yield from self.is_absence_proven(sights)
         except HaltedError:
             return End(SKIPPED)
-        task = rows.decide(tuple(sorted(self.known.values())), sights, self.desire, self.now)
+        known = tuple(sorted(self.known.values()))
+        task = rows.decide(known, sights, self.desire, self.now, proven=proven)
         for past in task.outlived:
             if not self.may_come_true(past, self.now):
                 yield from self.move(past, Evidence.BURIED)
@@ -72,6 +74,13 @@ class Client(Removing):
                 case _:
                     sights += ((row.id, UNREAD),)
         return sights
+
+    def is_absence_proven(self, sights: Sights) -> Steps[bool]:
+        """Whether the list says as well that what was not found is gone."""
+        lost = {id_ for id_, sight in sights if sight is None}
+        if not any(row.own is Own.ACCEPTED and row.id in lost for row in self.known.values()):
+            return False
+        return self.is_proof((yield from self.look_up()))
 
     def act(self, task: Task) -> Steps[End]:
         """Carry out the one action of this address."""
@@ -95,6 +104,8 @@ class Client(Removing):
                 return (yield from self.carry_out(self.new_sending()._replace(replaces=True)))
             case "delete" if row:
                 return (yield from self.delete(row))
+            case "unproven":
+                return End(FAILED)
             case "forget" if row and task.missing:
                 return (yield from self.forget_missing(row))
             case "forget" if row:

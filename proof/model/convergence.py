@@ -135,12 +135,16 @@ class Convergence:
         owned = [row for row in world.rows if row.own is Own.ACCEPTED]
         if holder is None or holder.op == FOREIGN:
             if owned:
+                if desire == NOTHING and self._may_be_unproven(told):
+                    return ""
                 return f"{owned[0].id} is on record and does not live"
             if desire != NOTHING and not holder:
                 return "what is declared does not live"
             return "" if desire == NOTHING or told == FAILED else f"a stranger is told as {told}"
         if desire == NOTHING:
-            return "" if holder.op in world.lost else f"{holder.id} lives, and nobody wants it"
+            listed = any(row.op == holder.op for row in owned) and self._may_be_unproven(told)
+            fine = listed or holder.op in world.lost
+            return "" if fine else f"{holder.id} lives, and nobody wants it"
         if [row.id for row in owned] == [holder.id]:
             if holder.body == desire and owned[0].body == desire:
                 return ""
@@ -148,3 +152,7 @@ class Convergence:
         if not self._settings.discovery and holder.op in world.beyond and told == FAILED:
             return ""
         return f"{holder.id} of op {holder.op} lives, on record are {[r.id for r in owned]}"
+
+    def _may_be_unproven(self, told: str) -> bool:
+        """Without a list nothing proves an absence: the row stays listed for a person to decide."""
+        return told == FAILED and not (self._settings.discovery and self._settings.control)

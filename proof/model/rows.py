@@ -23,6 +23,7 @@ from reconciler.core.model import (
     Unread,
 )
 from reconciler.core.plan import (
+    Adopt,
     AnyAction,
     Create,
     Delete,
@@ -30,6 +31,7 @@ from reconciler.core.plan import (
     Hold,
     Keep,
     PlanTarget,
+    Reason,
     Record,
     Replace,
     Resolve,
@@ -162,12 +164,15 @@ def is_fresh(row: Row, now: int) -> bool:
 
 
 @cache
-def decide(rows: tuple[Row, ...], sights: Sights, desire: int, now: int) -> Task:
-    """What the product's planner wants done, given what was read of the recorded ids."""
+def decide(rows: tuple[Row, ...], sights: Sights, desire: int, now: int, *, proven: bool) -> Task:
+    """What the product's planner wants done, given what was read of the recorded ids.
+
+    `proven`: the list can be believed, so that it confirms what a read did not find.
+    """
     plan = make_plan(
         [wish(desire)] if desire != NOTHING else [],
         map(to_record, rows),
-        {str(id_): _live(sight) for id_, sight in sights},
+        {str(id_): _live(sight, proven=proven) for id_, sight in sights},
         target=PlanTarget(url="", stack=STACK, api_version=""),
         lineage=LINEAGE,
         now=at(now),
@@ -175,9 +180,9 @@ def decide(rows: tuple[Row, ...], sights: Sights, desire: int, now: int) -> Task
     return _task(plan.actions)
 
 
-def _live(sight: Sight) -> Live:
+def _live(sight: Sight, *, proven: bool) -> Live:
     if sight is None:
-        return Missing()
+        return Missing(proven=proven)
     if isinstance(sight, str):
         return Unread(reason=sight)
     manifest = wish(sight.body).manifest
@@ -211,5 +216,9 @@ def _task(actions: Iterable[AnyAction]) -> Task:
             return Task("keep", outlived=tuple(map(to_row, outlived)))
         case Replace(recorded=recorded) | Delete(recorded=recorded) | Record(recorded=recorded):
             return Task(action.kind, to_row(recorded))
+        case Adopt(recorded=recorded):
+            return Task("forget", to_row(recorded), missing=True)
+        case Hold(reason=Reason.UNPROVEN_ABSENCE):
+            return Task("unproven")
         case Hold(outlived=outlived):
             return Task("hold", outlived=tuple(map(to_row, outlived)))

@@ -3,7 +3,17 @@
 from __future__ import annotations
 
 from proof.model.messages import End
-from proof.model.work import DONE, DOUBTFUL, SKIPPED, HaltedError, Sending, Steps, Verdict, Work
+from proof.model.work import (
+    DONE,
+    DOUBTFUL,
+    FAILED,
+    SKIPPED,
+    HaltedError,
+    Sending,
+    Steps,
+    Verdict,
+    Work,
+)
 from proof.model.world import Row, Workload
 from reconciler.core.model import Own, Purpose, Seen
 from reconciler.core.transitions import Evidence
@@ -63,9 +73,16 @@ class Settling(Work):
             return End(SKIPPED)
         if verdict.word == "ours":
             return (yield from self.hand_over(row, verdict))
+        if not self.is_proof(verdict):
+            yield from self.commit(row._replace(seen=Seen.SYNCED))
+            return End(FAILED)
         yield from self.lose(row, verdict)
         yield from self.settle_ghosts(row, verdict)
         return End(DONE)
+
+    def is_proof(self, verdict: Verdict) -> bool:
+        """Whether what was looked up shows that a workload is gone."""
+        return verdict.word != "unclear"
 
     def hand_over(self, row: Row, verdict: Verdict) -> Steps[End]:
         """Record what has the name of a lost workload, and only then give up what was recorded."""

@@ -62,7 +62,11 @@ class Throttled:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ActionSucceeded:
-    """Done, and durable in the state; `took` in seconds."""
+    """Done, and durable in the state; `took` in seconds.
+
+    `counted_as` is the count of the summary that it is in: what was to be created may turn out to
+    be there.
+    """
 
     at: str
     address: Address
@@ -70,6 +74,7 @@ class ActionSucceeded:
     id: str | None = None
     took: float = 0.0
     detail: str = ""
+    counted_as: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 
@@ -229,11 +229,19 @@ def _check_missing(
 ) -> Iterator[Refusal]:
     """Many workloads missing at once look like a wrong server, not like many deletions."""
     # What was missing before, and has been accepted as that, is no news.
-    kept = {row.id for row in recorded if row.own is Own.ACCEPTED and row.seen is not Seen.MISSING}
-    answers = [answer for id_, answer in live.items() if id_ in kept]
+    answers = {
+        row.address: live[row.id]
+        for row in recorded
+        if row.own is Own.ACCEPTED and row.seen is not Seen.MISSING and row.id and row.id in live
+    }
     # What has a successor of ours was replaced by a run that this state does not know.
-    missing = sum(isinstance(a, Missing) and a.successor is None for a in answers)
-    seen = sum(isinstance(a, Remote | Missing) for a in answers) - missing
+    lost = [a for a, answer in answers.items() if _is_lost(answer)]
+    there = [
+        a
+        for a, answer in answers.items()
+        if isinstance(answer, Remote | Missing) and not _is_lost(answer)
+    ]
+    missing, seen = len(lost), len(there)
     read = missing + seen
     if not missing or options.allow_missing == missing:
         return
@@ -252,6 +260,25 @@ def _check_missing(
             "nothing shows that this is the right server",
             hint=hint,
         )
+    elif emptied := _find_emptied(lost, there):
+        counts = ", ".join(f"{count} in project {project}" for project, count in emptied)
+        yield Refusal(
+            guard="mass-missing",
+            message=f"everything that is known of a project is missing on the server ({counts}): "
+            "this looks like a project that was moved or that the login may not see",
+            hint=hint,
+        )
+
+
+def _is_lost(answer: Live) -> bool:
+    return isinstance(answer, Missing) and answer.successor is None
+
+
+def _find_emptied(lost: Iterable[Address], there: Iterable[Address]) -> list[tuple[str, int]]:
+    """The projects of which two or more workloads are missing and none was found, in order."""
+    counts = Counter(address.project for address in lost)
+    populated = {address.project for address in there}
+    return sorted((p, count) for p, count in counts.items() if count >= 2 and p not in populated)
 
 
 def _recreates(plan: Plan) -> bool:

@@ -23,6 +23,7 @@ from reconciler.core.model import (
     Unread,
 )
 from reconciler.core.plan import (
+    Adopt,
     AnyAction,
     Create,
     Delete,
@@ -63,7 +64,8 @@ class Case:
     """One workload that has a record: everything its decision may depend on.
 
     `renewed` says that the row is not what the state holds: it was written under other rules of
-    what is a secret.
+    what is a secret. `unmarked` says that what lives under its id has lost the marker that the
+    record knows.
     """
 
     row: Recorded
@@ -73,6 +75,7 @@ class Case:
     drift: tuple[FieldChange, ...] = ()
     changes: tuple[FieldChange, ...] = ()
     renewed: bool = False
+    unmarked: bool = False
 
     @property
     def is_agreed(self) -> bool:
@@ -131,10 +134,9 @@ def _judge_missing(case: Case) -> AnyAction:
     desired = case.desired
     if isinstance(case.live, Missing) and case.live.successor:
         detail = f"a later run made {case.live.successor} under its name; that is recorded instead"
-        return Forget(**case.common(reason, detail), recorded=case.row)
+        return Adopt(**case.common(reason, detail), recorded=case.row)
     if desired is None:
-        detail = "gone from the server and from the specs"
-        return Forget(**case.common(reason, detail), recorded=case.row)
+        return _judge_gone(case)
     policy = desired.lifecycle.on_missing
     if policy is None and runs_to_completion(desired.manifest):
         detail = (
@@ -151,6 +153,20 @@ def _judge_missing(case: Case) -> AnyAction:
     return Create(**case.common(reason, detail), desired=desired, lost=case.row)
 
 
+def _judge_gone(case: Case) -> AnyAction:
+    """Neither declared nor found: it is forgotten on proof, for nothing would point to it again."""
+    if case.row.lifecycle.on_remove is OnRemove.FORGET:
+        return _judge_removed(case)
+    if isinstance(case.live, Missing) and not case.live.proven:
+        detail = (
+            "gone from the specs, and the server does not find it; no list that can be believed "
+            f"shows that it is gone. Once you know: reconciler state rm {case.row.address}"
+        )
+        return _hold(case, Reason.UNPROVEN_ABSENCE, detail, fails=True)
+    detail = "gone from the server and from the specs"
+    return Forget(**case.common(Reason.MISSING_ON_SERVER, detail), recorded=case.row)
+
+
 def _judge_removed(case: Case) -> AnyAction:
     """Its spec is gone, or everything is to go."""
     made = f", created by run {case.row.run}" if case.row.run else ""
@@ -162,6 +178,8 @@ def _judge_removed(case: Case) -> AnyAction:
         reason, detail = Reason.REQUESTED, f"destroy was asked for{made}"
     if case.options.no_delete:
         return _hold(case, reason, f"{detail}; held by --no-delete")
+    if case.unmarked:
+        return _hold_unmarked(case, detail)
     return Delete(**case.common(reason, detail), recorded=case.row)
 
 
@@ -292,9 +310,22 @@ def _replace(
     ):
         if held:
             return _hold(case, reason, f"{detail}; held by {flag}")
+    if case.unmarked:
+        return _hold_unmarked(case, detail)
     return Replace(
         **case.common(reason, detail, changes=changes), recorded=case.row, desired=desired
     )
+
+
+def _hold_unmarked(case: Case, detail: str) -> Hold:
+    """Nothing shows any more that it is ours, so nothing of it is ended unseen."""
+    row = case.row
+    detail = (
+        f"{detail}; left alone: workload {row.id} no longer carries the mark that it had, and may "
+        f"be somebody else's. If it is yours: reconciler state rm {row.address}, then "
+        f"reconciler state adopt {row.address} --id {row.id}"
+    )
+    return _hold(case, Reason.MARKER_MISSING, detail, fails=True)
 
 
 def _hold(case: Case, reason: Reason, detail: str, *, fails: bool = False) -> Hold:

@@ -228,12 +228,15 @@ ECHOED_METADATA = ("name", "projectId", "priority", "category")
 class Missing:
     """The server answered that it does not know this id, in its own JSON words.
 
-    `successor` is the id of a workload of ours that has its name since: the state is older than
-    the world.
+    `successor` is the id of a workload of ours that has its name since, `manifest` the one of that:
+    the state is older than the world. `proven` says that a list that can be believed does not show
+    it either; one answer alone may come from a replica that lags.
     """
 
     message: str = ""
     successor: str | None = None
+    manifest: Json | None = None
+    proven: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

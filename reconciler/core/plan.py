@@ -122,6 +122,14 @@ class Forget(_OfRecorded):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Adopt(_OfRecorded):
+    """Record the workload of ours that has the name of a lost one since; nothing is sent."""
+
+    kind = "adopt"
+    glyph = "="
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Resolve(_OfRecorded):
     """Find out whether a create that was cut short has happened.
 
@@ -177,7 +185,7 @@ class Keep(_OfRecorded):
     outlived: tuple[Recorded, ...] = ()
 
 
-AnyAction = Create | Replace | Delete | Forget | Resolve | Record | Hold | Keep
+AnyAction = Create | Replace | Delete | Adopt | Forget | Resolve | Record | Hold | Keep
 SUMMARY_ORDER = (
     *("create", "replace", "update", "delete", "adopt"),
     *("forget", "resolve", "hold", "record"),

@@ -12,12 +12,13 @@ from reconciler.core.diff import FieldChange, Origin, find_changes, is_ignored, 
 from reconciler.core.digest import digest
 from reconciler.core.gpus import GpuRequest, count_gpus
 from reconciler.core.judging import Case, PlanOptions, is_lost, judge
-from reconciler.core.marker import unmark
+from reconciler.core.marker import read_marker, unmark
 from reconciler.core.model import (
     Address,
     Desired,
     Json,
     Live,
+    Missing,
     Own,
     Purpose,
     Recorded,
@@ -25,6 +26,7 @@ from reconciler.core.model import (
     Unread,
 )
 from reconciler.core.plan import (
+    Adopt,
     AnyAction,
     Create,
     Delete,
@@ -53,10 +55,12 @@ class Compared(Remote):
 
     `drift` holds the declared fields that differ from the server's echo of our own create, and
     `renewed` that echo as today's rules of what is a secret write it, where they changed it.
+    `unmarked` says that it has lost the marker that its record knows.
     """
 
     drift: tuple[FieldChange, ...]
     renewed: Json | None = None
+    unmarked: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,8 +148,7 @@ def _decide(
     for row in rows:
         if row.own is Own.ACCEPTED:
             case = _examine(row, desired, world)
-            running = None if is_lost(case.live) else row
-            action = _with_gpus(judge(case), running, desired)
+            action = _with_gpus(judge(case), _find_running(case), desired)
             ghosts = [other for other in rows if other.own is Own.HAUNTED]
             return _with_ghosts(action, case, ghosts, world), _open_drift(action, case)
     if desired is None:
@@ -181,6 +184,15 @@ def _leave_to_run(row: Recorded, desired: Desired | None, world: _World) -> AnyA
     detail = f"{what} is under way: another run is at work on it"
     held = Hold(**case.common(Reason.IN_DOUBT, detail), recorded=row)
     return _with_gpus(held, left, desired)
+
+
+def _find_running(case: Case) -> Recorded | None:
+    """What runs under the name, for the count of its GPUs: a successor is not what was lost."""
+    if not is_lost(case.live):
+        return case.row
+    if isinstance(case.live, Missing) and case.live.manifest is not None:
+        return replace(case.row, spec={"manifest": case.live.manifest})
+    return None
 
 
 def _make(desired: Desired, down: Recorded | None, options: PlanOptions) -> AnyAction:
@@ -311,6 +323,7 @@ def _examine(row: Recorded, desired: Desired | None, world: _World) -> Case:
         drift=tuple(drift),
         changes=tuple(changes),
         renewed=renewed is not row,
+        unmarked=isinstance(seen, Compared) and seen.unmarked,
     )
 
 
@@ -334,6 +347,7 @@ def compare(row: Recorded, remote: Remote, redactor: Redactor) -> Compared:
         deleted_at=remote.deleted_at,
         drift=drift,
         renewed=renewed,
+        unmarked=bool(row.marker) and read_marker(remote.raw_manifest) is None,
     )
 
 
@@ -383,7 +397,7 @@ def _gpus_after(action: AnyAction, before: GpuRequest, desired: Desired | None) 
             return count_gpus(desired.manifest) if desired else GpuRequest()
         case Delete():
             return GpuRequest()
-        case Forget() | Record() | Hold() | Keep():
+        case Adopt() | Forget() | Record() | Hold() | Keep():
             return before
         case _:
             assert_never(action)

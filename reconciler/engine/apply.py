@@ -21,6 +21,7 @@ from reconciler.core.events import (
 )
 from reconciler.core.model import Own, Purpose, Recorded, Seen
 from reconciler.core.plan import (
+    Adopt,
     AnyAction,
     Create,
     Delete,
@@ -69,12 +70,14 @@ from reconciler.errors import StateError
 
 # So many actions are begun at most, if none of them waits for a cluster: more would fill memory.
 CROWD = 1024
+_MISSING = (Reason.MISSING_ON_SERVER, Reason.RUN_TO_COMPLETION, Reason.UNPROVEN_ABSENCE)
 LET_GO = "the run ended before its answer came"
 
 _COUNTED_AS = {
     "create": "created",
     "replace": "replaced",
     "delete": "deleted",
+    "adopt": "adopted",
     "forget": "forgotten",
     "resolve": "adopted",
     "record": "recorded",
@@ -96,10 +99,17 @@ class _Tally:
         at, address, kind = self._run.at(), action.address, action.kind
         event: Event
         match outcome:
-            case Done(id=id_, detail=detail, adopted=adopted):
-                self._counts["adopted" if adopted else _COUNTED_AS[kind]] += 1
+            case Done(id=id_, detail=detail, adopted=adopted, kept=kept):
+                name = "adopted" if adopted else "recorded" if kept else _COUNTED_AS[kind]
+                self._counts[name] += 1
                 event = ActionSucceeded(
-                    at=at, address=address, action=kind, id=id_, took=took, detail=detail
+                    at=at,
+                    address=address,
+                    action=kind,
+                    id=id_,
+                    took=took,
+                    detail=detail,
+                    counted_as=name,
                 )
             case Failed(message=message, hint=hint, id=id_, cause=cause):
                 self._counts["failed"] += 1
@@ -160,7 +170,9 @@ async def apply(plan: Plan, run: Run, *, deadline: float) -> RunFinished:
     try:
         for held in plan.holds:
             if held.fails:
-                cause = Cause.OUTDATED if held.outdated else Cause.HELD
+                missing = held.reason is Reason.MISSING_ON_SERVER
+                cause = Cause.HELD if missing else Cause.OTHER
+                cause = Cause.OUTDATED if held.outdated else cause
                 loss = Loss(deleted=None) if held.reason is Reason.DOWN else None
                 failed = Failed(message=held.detail, id=held.id, cause=cause, loss=loss)
                 tally.tell(held, failed, 0.0)
@@ -199,7 +211,7 @@ async def _note_missing(plan: Plan, run: Run) -> None:
     noted = [
         Work(run, row.address, held.kind, held.id).commit(replace(row, seen=Seen.MISSING))
         for held in plan.holds
-        if held.reason in (Reason.MISSING_ON_SERVER, Reason.RUN_TO_COMPLETION)
+        if held.reason in _MISSING
         and (row := held.recorded) is not None
         and row.seen is not Seen.MISSING
     ]
@@ -359,6 +371,8 @@ async def _act(action: AnyAction, work: Work) -> Outcome:
             return await _delete(action, work)
         case Resolve():
             return await _resolve(action, work)
+        case Adopt():
+            return await forget_missing(work, action.recorded)
         case Forget():
             return await _forget(action, work)
         case Record():

@@ -9,6 +9,7 @@ from typing import Any
 
 from reconciler.core.diff import FieldChange, project, with_value
 from reconciler.core.digest import digest
+from reconciler.core.marker import read_marker
 from reconciler.core.model import Desired, Json, Own, Recorded, Remote, Seen
 from reconciler.core.planner import echo_of
 from reconciler.core.redact import Redactor
@@ -50,7 +51,10 @@ def accept(
     evidence: Evidence = Evidence.FOUND,
     **facts: Any,
 ) -> Recorded:
-    """The record of a workload that the server has, known by its id from now on."""
+    """The record of a workload that the server has, known by its id from now on.
+
+    A server that does not show our marker now is not expected to show it later.
+    """
     return advance(
         row,
         evidence,
@@ -59,6 +63,7 @@ def accept(
         seen=remote.seen if remote.seen is not Seen.UNKNOWN else Seen.QUEUED,
         message="",
         purpose=None,
+        marker=row.marker if read_marker(remote.raw_manifest) else "",
         **facts,
     )
 

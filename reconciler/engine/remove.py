@@ -96,6 +96,14 @@ class Removal:
         if remote.address != self._row.address:
             return self._fail(f"workload {remote.id} is {remote.address} on the server; left alone")
         marker = read_marker(remote.raw_manifest)
+        if marker is None and self._row.marker:
+            message = f"workload {remote.id} no longer carries the mark that it had; left alone"
+            place = self._row.address
+            return self._fail(
+                message,
+                f"if it is yours: reconciler state rm {place}, then "
+                f"reconciler state adopt {place} --id {remote.id}",
+            )
         if marker is None or self._run.owns(marker) or self._is_taken_over(marker):
             return None
         return self._fail(f"workload {remote.id} belongs to stack {marker.stack!r}; left alone")

@@ -258,11 +258,16 @@ class Work:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Done:
-    """The action is carried out and recorded; `adopted` where an earlier run had done it."""
+    """The action is carried out and recorded.
+
+    `adopted` where an earlier run had made what is recorded now, `kept` where it was there all
+    along and nothing was to be done.
+    """
 
     id: str | None = None
     detail: str = ""
     adopted: bool = False
+    kept: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

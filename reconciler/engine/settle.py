@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from reconciler.core.answers import Accepted
 from reconciler.core.model import Desired, Own, Purpose, Recorded, Seen
 from reconciler.core.transitions import (
     Evidence,
@@ -17,7 +18,7 @@ from reconciler.engine.create import Creation
 from reconciler.engine.dispatcher import HaltedError
 from reconciler.engine.lookup import Nobody, Ours, Theirs, Unclear, Verdict, look_up
 from reconciler.engine.records import accept, row_of_stranger
-from reconciler.engine.run import UNSENT, Done, Doubtful, Outcome, Skipped, Work
+from reconciler.engine.run import UNSENT, Done, Doubtful, Failed, Outcome, Skipped, Work
 
 STILL_IN_DOUBT = "an earlier create is still in doubt"
 MAY_COME_LATE = "it may still be carried out late; looked up again by the next run"
@@ -94,19 +95,32 @@ def _end_of(row: Recorded) -> str:
 
 
 async def forget_missing(work: Work, row: Recorded) -> Outcome:
-    """Drop the record of a workload that the server lost.
+    """Drop the record of a workload that the server lost, if that is proven.
 
     Another one of ours under its name is taken into the state: nothing that we made may be lost.
+    One that may only be out of sight is kept: nothing else would point to it.
     """
     try:
         verdict = await look_up(work)
+        deleted = isinstance(verdict, Unclear) and await _is_deleted(work, row)
     except HaltedError:
         return Skipped(message=UNSENT)
     if isinstance(verdict, Ours):
         return await hand_over(work, row, verdict)
+    if isinstance(verdict, Unclear) and not deleted:
+        message = f"not forgotten, for nothing proves that it is gone: {verdict.message}"
+        await work.commit(replace(row, seen=Seen.MISSING, message=message))
+        hint = f"once you know that it is gone: reconciler state rm {row.address}"
+        return Failed(id=row.id, message=message, hint=hint)
     await lose(work, row, verdict)
     await _settle_ghosts(work, row, verdict)
     return Done(id=row.id)
+
+
+async def _is_deleted(work: Work, row: Recorded) -> bool:
+    """Whether the server says in so many words that this very workload was deleted."""
+    answer = await work.read(row.id or "")
+    return isinstance(answer, Accepted) and answer.remote.is_gone
 
 
 async def hand_over(work: Work, row: Recorded, found: Ours) -> Outcome:
@@ -114,14 +128,15 @@ async def hand_over(work: Work, row: Recorded, found: Ours) -> Outcome:
     remote, op = found.remote, found.marker.op
     if remote.id == row.id:
         await work.commit(accept(row, remote, work.run.redactor))
-        return Done(id=row.id, detail=f"it is there after all; {NEXT_PLAN}")
+        return Done(id=row.id, kept=True, detail=f"it is there after all; {NEXT_PLAN}")
     if op == row.op:
         lost = await work.advance(row, Evidence.ABSENT, seen=Seen.MISSING)
         await work.commit(accept(lost, remote, work.run.redactor))
-        return Done(id=remote.id, detail=f"it came to life again as {remote.id}; {NEXT_PLAN}")
+        detail = f"it came to life again as {remote.id}; {NEXT_PLAN}"
+        return Done(id=remote.id, adopted=True, detail=detail)
     await _take_over(work, row, found)
     await lose(work, row, found)
-    return Done(id=remote.id, detail=f"a successor has its name; {NEXT_PLAN}")
+    return Done(id=remote.id, adopted=True, detail=f"a successor has its name; {NEXT_PLAN}")
 
 
 async def lose(work: Work, row: Recorded, verdict: Verdict) -> None:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
 from reconciler.core.answers import Accepted, Answer, Listed, Method
 from reconciler.core.marker import read_marker
-from reconciler.core.model import Live, Missing, Own, Recorded
+from reconciler.core.model import Address, Live, Missing, Own, Recorded, Remote
 from reconciler.core.retry import Tries
 from reconciler.engine.dispatcher import Dispatcher
+from reconciler.engine.lookup import CONTROLS
 from reconciler.engine.refresh import unless_ended
 from reconciler.ports import WorkloadApi
 
@@ -28,7 +29,7 @@ class Registry:
     async def find_successors(
         self, rows: Sequence[Recorded], live: Mapping[str, Live]
     ) -> Mapping[str, Live]:
-        """The answers, where a missing one names the workload of ours that has its name since.
+        """The answers; a missing one says what the list shows under its name, if that is proof.
 
         A list that cannot be asked leaves an answer as it is: an apply looks again before it acts.
         Raises UnreachableError when the run ends meanwhile.
@@ -37,27 +38,58 @@ class Registry:
         if not lost:
             return live
         with unless_ended():
-            found = await asyncio.gather(*(self._find_successor(row) for row in lost))
-        heirs = {row.id: heir for row, heir in zip(lost, found, strict=True) if heir}
+            believed = await self._find_believed(rows, live, {row.address.project for row in lost})
+            seen = await asyncio.gather(
+                *(self._look_up(row, believed=row.address.project in believed) for row in lost)
+            )
+        found = {row.id: missing for row, missing in zip(lost, seen, strict=True)}
         return {
-            id_: replace(said, successor=heirs[id_])
-            if isinstance(said, Missing) and id_ in heirs
-            else said
-            for id_, said in live.items()
+            id_: replace(found[id_], message=answer.message)
+            if isinstance(answer, Missing) and id_ in found
+            else answer
+            for id_, answer in live.items()
         }
 
-    async def _find_successor(self, row: Recorded) -> str | None:
-        listed = await self._get(lambda _: self.api.find(row.address))
-        for workload_id in listed.ids if isinstance(listed, Listed) else ():
-            if workload_id == row.id:
-                continue
+    async def _look_up(self, row: Recorded, *, believed: bool) -> Missing:
+        listed = await self._find(row.address)
+        if not (isinstance(listed, Listed) and listed.trusted) or row.id in listed.ids:
+            return Missing()
+        # Two cannot have one name: a stranger who has it proves that ours does not.
+        is_read, stranger = True, False
+        for workload_id in listed.ids:
             answer = await self._get(partial(self._read, workload_id))
-            if isinstance(answer, Accepted) and self._is_ours(answer, row):
-                return workload_id
-        return None
+            if not isinstance(answer, Accepted):
+                is_read = False
+            elif self._is_ours(answer, row):
+                return Missing(successor=workload_id, manifest=answer.remote.raw_manifest)
+            elif answer.remote.address == row.address and not answer.remote.is_gone:
+                stranger = True
+        return Missing(proven=is_read and (stranger or believed))
+
+    async def _find_believed(
+        self, rows: Sequence[Recorded], live: Mapping[str, Live], projects: Collection[str]
+    ) -> set[str]:
+        """The projects of which the list shows something that was read alive a moment ago."""
+        controls: dict[str, list[Recorded]] = {project: [] for project in projects}
+        for row in rows:
+            chosen = controls.get(row.address.project)
+            if chosen is not None and len(chosen) < CONTROLS and _lives(row, live):
+                chosen.append(row)
+        shown = await asyncio.gather(*(self._shows_any(chosen) for chosen in controls.values()))
+        return {project for project, any_ in zip(controls, shown, strict=True) if any_}
+
+    async def _shows_any(self, controls: Sequence[Recorded]) -> bool:
+        for control in controls:
+            listed = await self._find(control.address)
+            if isinstance(listed, Listed) and listed.trusted and control.id in listed.ids:
+                return True
+        return False
 
     async def _get(self, attempt: Callable[[Tries], Awaitable[Answer]]) -> Answer:
         return await self.dispatcher.send(Method.GET, attempt)
+
+    async def _find(self, address: Address) -> Answer:
+        return await self._get(lambda _: self.api.find(address))
 
     async def _read(self, workload_id: str, _: Tries) -> Answer:
         return await self.api.read(workload_id)
@@ -68,6 +100,11 @@ class Registry:
         if marker is None or remote.address != row.address or remote.is_gone:
             return False
         return marker.is_of(self.lineage, self.stack)
+
+
+def _lives(row: Recorded, live: Mapping[str, Live]) -> bool:
+    answer = live.get(row.id) if row.id else None
+    return isinstance(answer, Remote) and not answer.is_leaving
 
 
 def _is_missing(row: Recorded, live: Mapping[str, Live]) -> bool:

@@ -25,11 +25,14 @@ _PAST = {
     "create": "created",
     "replace": "replaced",
     "delete": "deleted",
+    "adopt": "settled",
     "forget": "forgotten",
     "resolve": "settled",
     "record": "recorded",
     "hold": "held",
 }
+# What turned out to be another deed than the one that was planned, by the summary's names.
+_COUNTS = {"adopted": "settled", "recorded": "recorded"}
 
 
 class ApplyText:
@@ -42,7 +45,8 @@ class ApplyText:
         """One line about something that happened, or None where it is not worth one."""
         match event:
             case ActionSucceeded(address=address, action=kind, id=id_, detail=detail):
-                words = self._paint(f"{_PAST[kind]:<9}", COLOURS[kind])
+                past = _COUNTS.get(event.counted_as, _PAST[kind])
+                words = self._paint(f"{past:<9}", COLOURS[kind])
                 notes = escape_terminal("; ".join(part for part in (id_ or "", detail) if part))
                 return f"{words} {name_of(address)}  {notes}".rstrip()
             case ActionFailed(address=address, message=message, hint=hint):

@@ -190,7 +190,7 @@ def _words(problem: Problem) -> str:
     match problem:
         case ActionFailed(cause=Cause.SERVER, message=message):
             return f"the server refused it: {message}"
-        case ActionFailed(cause=Cause.OTHER, action=action, message=message):
+        case ActionFailed(cause=Cause.OTHER, action=action, message=message) if action != "hold":
             return f"{action} failed: {message}"
         case _:
             return problem.message

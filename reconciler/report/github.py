@@ -99,7 +99,7 @@ def failure_annotations(
 
 def plan_outputs(plan: Plan, *, refused: bool, exit_code: int) -> dict[str, str]:
     """A plan as the outputs of a step: short values of one line, all of them ours."""
-    kinds = ("create", "replace", "delete", "forget", "resolve", "record", "hold")
+    kinds = ("create", "replace", "delete", "adopt", "forget", "resolve", "record", "hold")
     outcome = "refused" if refused else "changes" if plan.has_changes else "nothing"
     gpus = plan.gpus
     return {

@@ -182,7 +182,7 @@ def _counts(counts: Sequence[tuple[str, int]]) -> Section:
 
 
 def _plan_counts(plan: Plan) -> list[tuple[str, int]]:
-    kinds = ("create", "replace", "delete", "forget", "resolve", "record")
+    kinds = ("create", "replace", "delete", "adopt", "forget", "resolve", "record")
     always = ("create", "replace", "delete", "unchanged")
     counts = [(kind, plan.count(kind)) for kind in kinds]
     counts += [("held", len(plan.holds)), ("unchanged", plan.count("keep"))]

@@ -11,6 +11,7 @@ COLOURS = {
     "create": "green",
     "replace": "yellow",
     "delete": "red",
+    "adopt": "cyan",
     "forget": "magenta",
     "resolve": "cyan",
     "record": "blue",

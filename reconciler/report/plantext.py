@@ -45,7 +45,7 @@ class PlanText:
         always = ("create", "replace", "delete")
         counts = [
             f"{plan.count(kind)} to {kind}"
-            for kind in (*always, "forget", "resolve", "record")
+            for kind in (*always, "adopt", "forget", "resolve", "record")
             if kind in always or plan.count(kind)
         ]
         rest = [f"{plan.count('keep')} unchanged"]

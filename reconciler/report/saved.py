@@ -14,6 +14,7 @@ from reconciler.core.digest import digest
 from reconciler.core.judging import OnDrift, PlanOptions
 from reconciler.core.model import Address, Desired, Lifecycle, Own, Recorded
 from reconciler.core.plan import (
+    Adopt,
     AnyAction,
     Create,
     Delete,
@@ -185,6 +186,8 @@ def _read_action(
             return Replace(**common, recorded=row, desired=desired)
         case "delete":
             return Delete(**common, recorded=row)
+        case "adopt":
+            return Adopt(**common, recorded=row)
         case "forget":
             return Forget(**common, recorded=row)
         case "resolve":

@@ -315,6 +315,27 @@ def test_many_missing_at_once_look_like_a_wrong_server(
     assert guards(found) == (["mass-missing"] if refused else [])
 
 
+def test_a_project_of_which_everything_is_missing_is_refused() -> None:
+    """Two of two in one project are news, however many live elsewhere; one of one is not."""
+    elsewhere = fleet(12)
+    for count, expected in ((1, []), (2, ["mass-missing"])):
+        emptied = [make_desired(f"9/{number}") for number in range(count)]
+        known = recorded([*elsewhere, *emptied])
+        live: dict[str, Live] = {
+            row.id or "": Missing() if row.address.project == "9" else make_remote(row)
+            for row in known
+        }
+        found = check([*elsewhere, *emptied], known, live, target_confirmed=True)
+        assert guards(found) == expected
+        if found:
+            assert found[0].message.startswith(
+                "everything that is known of a project is missing on the server (2 in project 9): "
+            )
+            assert found[0].hint.endswith("add --allow-missing 2")
+        allowed = check([*elsewhere, *emptied], known, live, allow_missing=count)
+        assert allowed == ()
+
+
 def test_mass_missing_speaks_in_numbers_and_can_be_allowed_by_them() -> None:
     """The hint names the server, and the number that must be stated."""
     known, live = mass(4, 2, 5)
@@ -347,10 +368,12 @@ def test_recreating_needs_evidence_of_the_server(missing: int, message: str) -> 
         message=f"{message}nothing shows that this is the right server",
         hint=f"if they are really gone from {URL}, add --allow-missing {missing}",
     )
-    assert check(known, rows, live, target_confirmed=True) == ()
+    # Two that are all of their project are news for another reason, whatever is known of the login.
+    emptied = ["mass-missing"] if missing > 1 else []
+    assert guards(check(known, rows, live, target_confirmed=True)) == emptied
     assert check(known, rows, live, allow_missing=missing) == ()
     held = [dataclasses.replace(one, lifecycle=_hold()) for one in known]
-    assert check(held, rows, live) == ()
+    assert guards(check(held, rows, live)) == emptied
 
 
 def _hold() -> Any:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from reconciler.core.judging import PlanOptions
 from reconciler.core.model import Desired, Live, Missing, Own, Recorded, Remote, Seen, Unread
 from reconciler.core.plan import (
+    Adopt,
     Create,
     Delete,
     Forget,
@@ -77,7 +78,7 @@ def perfect_apply(world: World, plan: Plan, run: int) -> World:
             case Replace(desired=desired, recorded=row):
                 end(row)
                 make(desired)
-            case Delete(recorded=row) | Forget(recorded=row):
+            case Delete(recorded=row) | Forget(recorded=row) | Adopt(recorded=row):
                 end(row)
             case Resolve(desired=wanted, recorded=row):
                 end(row)
@@ -281,7 +282,7 @@ def test_digests_are_equal_exactly_for_equal_doings(
                 a.id,
                 [c.to_json() for c in a.changes],
                 (a.gpus.before, a.gpus.after),
-                None if isinstance(a, Delete | Forget | Hold | Keep) else _body(a.desired),
+                None if isinstance(a, Adopt | Delete | Forget | Hold | Keep) else _body(a.desired),
             )
             for a in actions
         ]

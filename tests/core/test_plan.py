@@ -136,7 +136,7 @@ def test_the_summary_counts_every_kind() -> None:
         make_desired("1/drifted"),
     ]
     live: dict[str, Live] = {
-        "id-op-1-lost": Missing(),
+        "id-op-1-lost": Missing(proven=True),
         "id-op-1-drifted": make_remote(rows[-1], raw_manifest=make_manifest(image="x")),
     }
     plan = plan_for(desired, rows, live)

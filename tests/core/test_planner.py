@@ -171,7 +171,7 @@ def test_what_is_destroyed_was_asked_for() -> None:
 
 
 FINISHED = "no longer on the server; a finished job is not run again (set onMissing: recreate)"
-MISSING = Missing(message="not found")
+MISSING = Missing(message="not found", proven=True)
 GONE = make_remote(ROW, seen=Seen.DELETED)
 
 

@@ -27,7 +27,13 @@ def test_the_first_apply_creates_everything() -> None:
     assert ran.events == [
         RunStarted(at=at, run=row.run, actions=1),
         ActionStarted(at=at, address=row.address, action="create"),
-        ActionSucceeded(at=at, address=row.address, action="create", id=world.id_of("a")),
+        ActionSucceeded(
+            at=at,
+            address=row.address,
+            action="create",
+            id=world.id_of("a"),
+            counted_as="created",
+        ),
         RunFinished(at=at, run=row.run, took=0.0, summary=Counts(created=1)),
     ]
     assert ran.exit_code == 0

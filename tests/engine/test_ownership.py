@@ -164,7 +164,7 @@ def test_what_is_missing_is_looked_up_by_name_before_it_is_created_again() -> No
     ran = world.apply(*edited)
 
     assert ran.told == [
-        "done: forget 4501/a: a successor has its name; the next plan shows what to do"
+        "done: adopt 4501/a: a successor has its name; the next plan shows what to do"
     ]
     assert world.ledger() == before
     assert (world.row("a").op, world.row("a").id) == (new.op, new.id)
@@ -186,7 +186,7 @@ def test_what_is_missing_and_unwanted_is_looked_up_before_it_is_forgotten() -> N
     deleted = world.apply(wish("b"))
 
     assert found.told == [
-        "done: forget 4501/a: a successor has its name; the next plan shows what to do"
+        "done: adopt 4501/a: a successor has its name; the next plan shows what to do"
     ]
     assert deleted.summary == {"deleted": 1}
     assert (world.live(), world.state()) == (["b"], ["a HAUNTED Deleted", "b ACCEPTED Synced"])
@@ -219,7 +219,10 @@ def test_a_workload_that_was_only_out_of_sight_is_kept() -> None:
 
     ran = world.apply(wish("a"), wish("b"))
 
-    assert ran.summary == {"created": 1}
+    assert ran.told == [
+        "done: create 4501/a: it is there after all; the next plan shows what to do"
+    ]
+    assert ran.summary == {"recorded": 1}
     assert world.changes() == ["created a", "created b"]
     assert (world.row("a").op, world.row("a").id) == (row.op, row.id)
 
@@ -379,9 +382,9 @@ def test_an_old_copy_of_a_whole_state_converges() -> None:
     plan = world.plan(*edited).plan
     ran = world.apply(*edited)
 
-    assert [action.kind for action in plan.changes] == ["forget"] * 4
+    assert [action.kind for action in plan.changes] == ["adopt"] * 4
     assert "a later run made " in plan.changes[0].detail
-    assert ran.summary == {"forgotten": 4}
+    assert ran.summary == {"adopted": 4}
     assert world.apply(*edited).summary == {"recorded": 4}
     assert not world.plan(*edited).plan.changes
     assert sorted(row.id or "" for row in world.rows()) == sorted(map(world.id_of, names))

@@ -260,6 +260,7 @@ EVENTS: list[tuple[Event, dict[str, Any]]] = [
             "id": "i",
             "took": 1.5,
             "detail": "d",
+            "counted_as": "",
         },
     ),
     (

@@ -154,7 +154,8 @@ def test_a_plan_as_outputs_of_a_step() -> None:
     assert outputs_text(plan_outputs(plan, refused=True, exit_code=5)).splitlines() == [
         *("outcome=refused", "exit_code=5", "has_changes=true", "refused=true", "complete=false"),
         f"digest={plan.digest}",
-        *("create=2", "replace=2", "delete=1", "forget=1", "resolve=1", "record=1", "hold=2"),
+        *("create=2", "replace=2", "delete=1", "adopt=0", "forget=1", "resolve=1"),
+        *("record=1", "hold=2"),
         *("unchanged=2", "drifted=2", "gpus_before=8", "gpus_after=12", "gpus_peak=13"),
     ]
     changes = plan_outputs(plan, refused=False, exit_code=0)

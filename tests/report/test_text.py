@@ -62,7 +62,7 @@ def busy_plan() -> Plan:
     }
     live["id-op-4501-failed"] = make_remote(rows["failed"], seen=Seen.FAILED, message="no image")
     live["id-op-4501-job"] = Unread(reason="503")
-    live["id-op-4501-lost"] = Missing()
+    live["id-op-4501-lost"] = Missing(proven=True)
     new = {
         "changed": make_manifest(replicas=2, image="nvcr.io/llm:2"),
         "undone": make_manifest(replicas=3),

@@ -38,7 +38,7 @@ from reconciler.report.html.pieces import (
 from reconciler.report.words import gpu_number, number_of
 
 # What can end something comes first.
-KINDS = ("delete", "replace", "resolve", "create", "forget", "record")
+KINDS = ("delete", "replace", "resolve", "create", "adopt", "forget", "record")
 WORKLOADS = 400
 LINES_EACH = 60
 LINES = 6_000
@@ -116,7 +116,7 @@ def counts_section(plan: Plan) -> Section:
     always = ("create", "replace", "delete")
     counts = [
         (kind, plan.count(kind), f"to {kind}")
-        for kind in (*always, "forget", "resolve", "record")
+        for kind in (*always, "adopt", "forget", "resolve", "record")
         if kind in always or plan.count(kind)
     ]
     counts.append(("keep", plan.count("keep"), "unchanged"))
