@@ -218,7 +218,10 @@ def _drifted(row: Recorded) -> Remote:
     return dataclasses.replace(remote, raw_manifest=manifest)
 
 
-stored_texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
+# No half characters and no zero bytes: those are spelt out, and do not come back as they were.
+stored_texts = st.text(
+    st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=12
+)
 records = st.builds(
     Recorded,
     op=st.uuids().map(str),

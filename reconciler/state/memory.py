@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from reconciler.core.model import Header, Own, Recorded, Target
+from reconciler.state.rows import storable
 
 
 class MemoryStore:
@@ -30,7 +31,10 @@ class MemoryStore:
         if not self._written:
             self._header = replace(self._header, serial=self._header.serial + 1)
             self._written = True
-        self._rows |= {row.op: row for row in rows}
+        self._rows |= {
+            row.op: replace(row, message=storable(row.message), source=storable(row.source))
+            for row in rows
+        }
 
     def pin(self, target: Target) -> None:
         """Remember what has been learnt of the target."""

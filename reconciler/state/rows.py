@@ -125,8 +125,9 @@ def to_row(record: Recorded) -> dict[str, Any]:
 
 
 def storable(text: str) -> str:
-    """A text whose half characters are spelt out."""
-    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
+    """A text whose half characters and zero bytes are spelt out: not every store takes them."""
+    whole = text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
+    return whole.replace("\0", "\\x00")
 
 
 def from_row(row: Mapping[str, Any]) -> Recorded:

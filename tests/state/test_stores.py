@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import threading
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -11,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reconciler.core.model import Json, Own, Recorded, Target
+from reconciler.errors import StateError
 from reconciler.ports import StateStore
 from reconciler.state.memory import MemoryStore
 from reconciler.state.rows import COLUMNS, from_row, to_row
@@ -211,17 +214,43 @@ def test_every_record_survives_the_file(tmp_path: Path) -> None:
     store.close()
 
 
-def test_what_is_no_text_does_not_stop_a_write(tmp_path: Path) -> None:
-    """Half characters from a server or a file name: kept in documents, spelt out in texts."""
-    with_halves = dataclasses.replace(
-        row("a"), message="no \ud800", source="\udcff.yaml", spec={"\ud800": ["\udfff\x00"]}
+def test_what_is_no_text_does_not_stop_a_write(sessions: Sessions) -> None:
+    """Half characters and zero bytes of a server or a file name, which not every store takes.
+
+    They are kept in documents, where JSON spells them out, and spelt out in short texts.
+    """
+    document = {"\ud800": ["\udfff\x00"]}
+    odd = dataclasses.replace(
+        row("a"), message="no \ud800\0", source="\udcff\0.yaml", spec=document
     )
-    store = create_state(tmp_path / "state.db", make_target())
-    store.write([with_halves])
-    assert list(store.read()) == [
-        dataclasses.replace(with_halves, message="no \\ud800", source="\\udcff.yaml")
+    sessions().write([odd])
+    assert list(sessions().read()) == [
+        dataclasses.replace(odd, message="no \\ud800\\x00", source="\\udcff\\x00.yaml")
     ]
+
+
+def test_of_several_that_make_one_state_at_once_one_does(tmp_path: Path) -> None:
+    """The others are told that there is one, and what they leave is that one and nothing else."""
+    path, start = tmp_path / "state.db", threading.Barrier(8)
+
+    def make(_: int) -> str:
+        start.wait()
+        try:
+            store = create_state(path, make_target())
+        except StateError as error:
+            return error.message
+        lineage = store.header.lineage
+        store.close()
+        return lineage
+
+    with ThreadPoolExecutor(max_workers=8) as threads:
+        told = list(threads.map(make, range(8)))
+
+    store = open_state(path)
+    others = [f"there is already a state at {path}"] * 7
+    assert sorted(told) == sorted([store.header.lineage, *others])
     store.close()
+    assert {file.name for file in tmp_path.iterdir()} == {"state.db"}
 
 
 @given(hostile, hostile)
