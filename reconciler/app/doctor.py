@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
@@ -52,6 +53,8 @@ T = TypeVar("T")
 # A server that is only busy for a moment has nothing wrong with it.
 ATTEMPTS = 3
 PAUSE = 1.0
+# What each question gets even if the time of the whole is over: all of them are asked.
+LEAST_PATIENCE = 0.5
 # A Date has no fractions, and an answer takes its time.
 MOST_SKEW = 5.0
 # A name that no workload has: the answer shows whether the list may be asked, and holds nothing.
@@ -64,9 +67,13 @@ _ROLE = "give the account a role that may read workloads in the projects of thes
 
 @dataclass(kw_only=True)
 class _Doctor:
-    """Looks at one thing after the other; what goes wrong is a finding."""
+    """Looks at one thing after the other; what goes wrong is a finding.
+
+    `ends` is a time of the monotonic clock after which no answer is waited for.
+    """
 
     connector: Connector
+    ends: float
     checks: list[Check] = field(default_factory=list)
     skew: float | None = None
 
@@ -93,9 +100,16 @@ class _Doctor:
         answer: Answer | None = None
         for attempt in range(ATTEMPTS):
             if attempt:
+                if self.connector.clock.monotonic() + PAUSE > self.ends:
+                    break
                 await self.connector.clock.sleep(PAUSE)
             began = self.connector.clock.now()
-            answer = await send()
+            left = self.ends - self.connector.clock.monotonic()
+            try:
+                async with asyncio.timeout(max(left, LEAST_PATIENCE)):
+                    answer = await send()
+            except TimeoutError:
+                return NotSent(message="no answer within the --deadline")
             if answer is not None and answer.date:
                 middle = began + (self.connector.clock.now() - began) / 2
                 self.skew = (datetime.fromisoformat(answer.date) - middle).total_seconds()
@@ -110,7 +124,7 @@ async def examine(
     folder: Path, flags: Flags, *, environ: Mapping[str, str], connector: Connector
 ) -> Examination:
     """Look at everything that an apply of a folder needs; nothing is raised or changed."""
-    doctor = _Doctor(connector=connector)
+    doctor = _Doctor(connector=connector, ends=connector.clock.monotonic() + flags.deadline)
     read = doctor.attempt("configuration", lambda: _read_config(folder, flags))
     if read is None:
         return Examination(checks=doctor.checks, versions=list_versions())
