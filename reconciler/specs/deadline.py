@@ -60,8 +60,12 @@ class Deadline:
             signal.ITIMER_REAL, min(self.left() + _GRACE, _LONGEST), _GRACE
         )
         try:
-            yield
+            try:
+                yield
+            finally:
+                signal.setitimer(signal.ITIMER_REAL, 0)
         finally:
+            # Once more: the alarm may have rung in the line above.
             signal.setitimer(signal.ITIMER_REAL, 0)
             signal.signal(signal.SIGALRM, handler)
             if delay:
