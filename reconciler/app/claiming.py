@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 
@@ -16,7 +16,7 @@ from reconciler.app.surgery import Confirm, amend
 from reconciler.app.target import Pin
 from reconciler.core.answers import Accepted, NotFound
 from reconciler.core.marker import Marker, read_marker
-from reconciler.core.model import Address, Own, Recorded, Remote
+from reconciler.core.model import Address, Own, Purpose, Recorded, Remote
 from reconciler.core.plan import Plan, Reason, Resolve
 from reconciler.core.redact import Redactor
 from reconciler.core.transitions import Evidence, advance
@@ -27,6 +27,8 @@ from reconciler.ports import Say
 from reconciler.state.sqlite import SqliteStore
 
 IN_DOUBT = (Own.CREATING, Own.SUSPECT, Own.HAUNTED)
+# What can be looked up again, or given up: also a delete that does not come to its end.
+UNSETTLED = (*IN_DOUBT, Own.DELETING)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,12 +83,15 @@ async def resolve_by_id(
 
 
 def abandon(settings: Settings, claim: Claim) -> Sequence[Recorded]:
-    """Drop a doubt on somebody's word that nothing of it lives or will live; nothing is read."""
+    """Drop a doubt on somebody's word that nothing of it lives or will live; nothing is read.
+
+    A delete is not dropped but given up: its id stays on record, and its name taken.
+    """
     with read_state(settings.state) as store:
         if not claim.dry_run:
             store.hold(claim.command)
-        doubts = _doubts(store.read(), claim.address)
-        dropped = [advance(row, Evidence.RELEASED, message="abandoned by hand") for row in doubts]
+        doubts = _doubts(store.read(), claim.address, UNSETTLED)
+        dropped = [_abandon(row) for row in doubts]
         if not claim.confirm(doubts):
             return ()
         if not claim.dry_run:
@@ -105,7 +110,7 @@ async def recheck(settings: Settings, claim: Claim, *, connector: Connector, say
                 detail="looked up, and not sent again",
                 recorded=row,
             )
-            for row in _doubts(recorded, claim.address)
+            for row in _doubts(recorded, claim.address, UNSETTLED)
         ]
         plan = Plan(
             target=plan_target(settings, bench.session, bench.store.header),
@@ -181,8 +186,16 @@ def _check_claim(bench: _Bench, remote: Remote, address: Address) -> Marker | No
     return marker
 
 
-def _doubts(rows: Sequence[Recorded], text: str) -> list[Recorded]:
-    doubts = [row for row in find_records(rows, text) if row.own in IN_DOUBT]
+def _abandon(row: Recorded) -> Recorded:
+    if row.own is Own.DELETING:
+        return replace(row, purpose=Purpose.GIVEN_UP, message="its deletion was given up by hand")
+    return advance(row, Evidence.RELEASED, message="abandoned by hand")
+
+
+def _doubts(
+    rows: Sequence[Recorded], text: str, kinds: Collection[Own] = IN_DOUBT
+) -> list[Recorded]:
+    doubts = [row for row in find_records(rows, text) if row.own in kinds]
     if not doubts:
         raise StateError(
             f"{text} is not in doubt",

@@ -130,6 +130,14 @@ def refuse_doubt(rows: Sequence[Recorded]) -> None:
     """Raise RefusedError for records without which a workload could be lost or doubled."""
     now = datetime.now(UTC)
     for row in rows:
+        if row.is_down and not row.ambiguous:
+            continue
+        if row.own is Own.DELETING:
+            raise RefusedError(
+                f"{row.address} is being deleted: workload {row.id} may still be there",
+                hint=f"look again: reconciler state resolve {row.address} --recheck; to wait no "
+                "longer: --abandon",
+            )
         if row.own is not Own.ACCEPTED:
             raise RefusedError(
                 f"{row.address} is in doubt ({row.own.value}): what the server has of it is not "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
@@ -66,7 +67,12 @@ class CountingDispatcher(Dispatcher):
         self._watch = clock
 
     async def send(
-        self, method: Method, attempt: Attempt, on_retry: OnRetry | None = None
+        self,
+        method: Method,
+        attempt: Attempt,
+        on_retry: OnRetry | None = None,
+        *,
+        conflict_for: float = math.inf,
     ) -> Answer:
         """As the dispatcher sends."""
 
@@ -75,4 +81,4 @@ class CountingDispatcher(Dispatcher):
             if on_retry is not None:
                 on_retry(retry)
 
-        return await super().send(method, attempt, heard)
+        return await super().send(method, attempt, heard, conflict_for=conflict_for)

@@ -168,11 +168,13 @@ def _tell_adopted(console: Console, proposal: Proposal | None, options: dict[str
     return 0
 
 
-@click.command(short_help="Settle a create that is in doubt.")
+@click.command(short_help="Settle a create or a delete that is in doubt.")
 @click.argument("address", shell_complete=complete_recorded)
 @click.option("--id", "workload_id", metavar="ID", help="This workload is what became of it.")
 @click.option("--recheck", is_flag=True, help="Look for the evidence again; only reads.")
-@click.option("--abandon", is_flag=True, help="Nothing became of it, and nothing will.")
+@click.option(
+    "--abandon", is_flag=True, help="Nothing became of it, and nothing will; wait for it no longer."
+)
 @dry_run_option
 @yes_option
 @environment_options
@@ -183,6 +185,10 @@ def resolve(address: str, workload_id: str | None, **options: Any) -> int:
     --recheck looks again and records what is proven. --id names the workload; its marker is
     checked if it has one. --abandon drops the doubt on your word: if the create comes true after
     all, that workload runs without being known here.
+
+    A delete that does not come to its end is settled by --recheck once the workload is gone.
+    --abandon only stops the waiting for it: its id stays listed, its name is not free, and an apply
+    ends with 4.
     """
     if (workload_id is not None) + options["recheck"] + options["abandon"] != 1:
         raise click.UsageError("give one of --recheck, --id ID and --abandon")

@@ -7,6 +7,9 @@ from enum import StrEnum
 
 from reconciler.core.model import Remote
 
+# The status of a refusal for want of rights.
+FORBIDDEN = 403
+
 
 class Method(StrEnum):
     """The three calls of the API that act on one workload."""

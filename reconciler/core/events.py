@@ -12,6 +12,7 @@ class Cause(StrEnum):
     """Who or what stood in the way of an action that failed."""
 
     SERVER = "refused-by-server"
+    DENIED = "permission-denied"
     CLUSTER = "refused-by-cluster"
     HELD = "held"
     OUTDATED = "not-as-approved"
@@ -39,7 +40,10 @@ class ActionStarted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestRetried:
-    """A request will be sent again after `delay` seconds, because of `reason`."""
+    """A request will be sent again after `delay` seconds, because of `reason`.
+
+    `is_news` says that the server has refused it for now, for a reason that was not told before.
+    """
 
     at: str
     address: Address
@@ -47,6 +51,7 @@ class RequestRetried:
     attempt: int
     delay: float
     reason: str
+    is_news: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

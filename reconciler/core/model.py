@@ -134,11 +134,15 @@ class Seen(StrEnum):
 
 
 class Purpose(StrEnum):
-    """Why a workload is being deleted; a replace killed half-way reads it to go on."""
+    """Why a workload is being deleted; a replace killed half-way reads it to go on.
+
+    A delete that a person has given up is not sent or waited for again, and never frees its name.
+    """
 
     REMOVED = "removed"
     REPLACE = "replace"
     SUPERSEDED = "superseded"
+    GIVEN_UP = "given-up"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -139,7 +139,7 @@ def _decide(
     rows = [_renewed(row, desired, world) for row in rows]
     for row in rows:
         if row.own is Own.DELETING:
-            lost = row.id is not None and is_lost(world.live.get(row.id))
+            lost = _is_found_lost(row, world)
             action = _finish_delete(row, desired, world)
             return _with_gpus(action, None if lost else row, desired), ()
     for row in rows:
@@ -211,9 +211,19 @@ def _make(desired: Desired, down: Recorded | None, options: PlanOptions) -> AnyA
     return Create(**common, detail=detail, desired=desired)
 
 
+def _is_found_lost(row: Recorded, world: _World) -> bool:
+    return row.id is not None and is_lost(world.live.get(row.id))
+
+
 def _finish_delete(row: Recorded, desired: Desired | None, world: _World) -> AnyAction:
     """A delete that was begun is always finished: a late one would kill what we decided to keep."""
     case = Case(row=row, desired=desired, options=world.options)
+    if row.purpose is Purpose.GIVEN_UP and not _is_found_lost(row, world):
+        detail = (
+            f"workload {row.id} may still be there: its deletion was given up by hand, and its "
+            f"name is not free. Once it is gone: reconciler state resolve {row.address} --recheck"
+        )
+        return Hold(**case.common(Reason.REQUESTED, detail), recorded=row, fails=True)
     if desired is None or world.options.no_create:
         detail = "its deletion has begun and is finished first"
         return Delete(**case.common(Reason.REMOVED_FROM_SPECS, detail), recorded=row)

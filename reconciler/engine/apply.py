@@ -3,21 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from collections.abc import Awaitable, Iterable, Sequence
 from dataclasses import replace
-from typing import Any, assert_never
+from typing import assert_never
 
 from reconciler.core.events import (
-    ActionFailed,
-    ActionSkipped,
-    ActionSucceeded,
     Cause,
-    Event,
-    InDoubt,
     RunFinished,
     RunStarted,
-    Summary,
 )
 from reconciler.core.model import Own, Purpose, Recorded, Seen
 from reconciler.core.plan import (
@@ -33,7 +26,6 @@ from reconciler.core.plan import (
     Record,
     Replace,
     Resolve,
-    desired_of,
 )
 from reconciler.core.transitions import Evidence, may_come_true
 from reconciler.engine.create import Creation
@@ -52,7 +44,6 @@ from reconciler.engine.run import (
     Failed,
     Loss,
     Outcome,
-    Problem,
     Run,
     Skipped,
     Work,
@@ -66,96 +57,13 @@ from reconciler.engine.settle import (
     settle,
     supersede,
 )
+from reconciler.engine.tally import Tally, note_loss, with_loss
 from reconciler.errors import StateError
 
 # So many actions are begun at most, if none of them waits for a cluster: more would fill memory.
 CROWD = 1024
 _MISSING = (Reason.MISSING_ON_SERVER, Reason.RUN_TO_COMPLETION, Reason.UNPROVEN_ABSENCE)
 LET_GO = "the run ended before its answer came"
-
-_COUNTED_AS = {
-    "create": "created",
-    "replace": "replaced",
-    "delete": "deleted",
-    "adopt": "adopted",
-    "forget": "forgotten",
-    "resolve": "adopted",
-    "record": "recorded",
-}
-
-
-class _Tally:
-    """Turns outcomes into events and counts; remembers whether anything went wrong."""
-
-    def __init__(self, run: Run) -> None:
-        self._run = run
-        self._counts: Counter[str] = Counter()
-
-    @property
-    def summary(self) -> Summary:
-        return Summary(**self._counts)
-
-    def tell(self, action: AnyAction, outcome: Outcome, took: float) -> None:
-        at, address, kind = self._run.at(), action.address, action.kind
-        event: Event
-        match outcome:
-            case Done(id=id_, detail=detail, adopted=adopted, kept=kept):
-                name = "adopted" if adopted else "recorded" if kept else _COUNTED_AS[kind]
-                self._counts[name] += 1
-                event = ActionSucceeded(
-                    at=at,
-                    address=address,
-                    action=kind,
-                    id=id_,
-                    took=took,
-                    detail=detail,
-                    counted_as=name,
-                )
-            case Failed(message=message, hint=hint, id=id_, cause=cause):
-                self._counts["failed"] += 1
-                event = ActionFailed(
-                    at=at,
-                    address=address,
-                    action=kind,
-                    message=message,
-                    hint=hint,
-                    id=id_,
-                    cause=cause,
-                    **self._count_loss(outcome.loss),
-                )
-            case Skipped(message=message):
-                self._counts["skipped"] += 1
-                event = ActionSkipped(
-                    at=at,
-                    address=address,
-                    action=kind,
-                    message=message,
-                    **self._count_loss(outcome.loss),
-                )
-            case Doubtful(message=message):
-                self._counts["in_doubt"] += 1
-                hint = (
-                    "apply again, which looks for the proof once more; or settle it by hand: "
-                    f"reconciler state resolve {address} --id ID (or --abandon)"
-                )
-                event = InDoubt(
-                    at=at,
-                    address=address,
-                    action=kind,
-                    message=message,
-                    hint=hint,
-                    **self._count_loss(outcome.loss),
-                )
-            case _:
-                assert_never(outcome)
-        self._run.say(event)
-
-    def _count_loss(self, loss: Loss | None) -> dict[str, Any]:
-        if loss is None:
-            return {}
-        self._counts["down"] += 1
-        self._counts["deleted"] += loss.deleted is not None
-        return {"down": True, "deleted": loss.deleted}
 
 
 async def apply(plan: Plan, run: Run, *, deadline: float) -> RunFinished:
@@ -165,7 +73,7 @@ async def apply(plan: Plan, run: Run, *, deadline: float) -> RunFinished:
     """
     began = run.clock.monotonic()
     run.say(RunStarted(at=run.at(), run=run.id, actions=len(plan.changes)))
-    tally = _Tally(run)
+    tally = Tally(run)
     watch = asyncio.create_task(_watch_deadline(run, deadline))
     try:
         for held in plan.holds:
@@ -231,7 +139,7 @@ async def _watch_deadline(run: Run, deadline: float) -> None:
     run.halt.pull(DEADLINE)
 
 
-async def _carry_out(plan: Plan, run: Run, tally: _Tally) -> None:
+async def _carry_out(plan: Plan, run: Run, tally: Tally) -> None:
     """Deletes go wave by wave from the highest, everything else from the lowest, side by side."""
     removals = [a for a in plan.changes if isinstance(a, Delete)]
     builds = [a for a in plan.changes if not isinstance(a, Delete)]
@@ -247,7 +155,7 @@ def _waves(actions: Iterable[AnyAction]) -> list[list[AnyAction]]:
     return [waves[wave] for wave in sorted(waves)]
 
 
-async def _carry_out_waves(waves: Sequence[Sequence[AnyAction]], run: Run, tally: _Tally) -> None:
+async def _carry_out_waves(waves: Sequence[Sequence[AnyAction]], run: Run, tally: Tally) -> None:
     stopped = ""
     for wave in waves:
         if stopped:
@@ -260,7 +168,7 @@ async def _carry_out_waves(waves: Sequence[Sequence[AnyAction]], run: Run, tally
             stopped = f"wave {wave[0].wave} before it did not succeed"
 
 
-async def _carry_out_wave(wave: Sequence[AnyAction], run: Run, tally: _Tally) -> list[Outcome]:
+async def _carry_out_wave(wave: Sequence[AnyAction], run: Run, tally: Tally) -> list[Outcome]:
     """Everything at once; without a wait for Synced, no more than a crowd of it is begun."""
     queue, outcomes = iter(wave), list[Outcome]()
 
@@ -289,13 +197,13 @@ async def _drain(run: Run, tasks: Sequence[asyncio.Task[None]]) -> None:
         task.cancel()
 
 
-async def _perform(action: AnyAction, run: Run, tally: _Tally) -> Outcome:
+async def _perform(action: AnyAction, run: Run, tally: Tally) -> Outcome:
     began = run.clock.monotonic()
     work = Work(run, action.address, action.kind, action.id)
     try:
         outcome = await _act(action, work)
         if not isinstance(outcome, Done):
-            await _note_loss(action, work, outcome)
+            await note_loss(action, work, outcome)
     except StateError as error:
         run.halt.pull(STATE)
         outcome = _let_go(action, work, Failed(message=error.message, hint=error.hint))
@@ -304,45 +212,11 @@ async def _perform(action: AnyAction, run: Run, tally: _Tally) -> Outcome:
             raise
         outcome = _let_go(action, work, Skipped(message=UNSENT))
     if not isinstance(outcome, Done):
-        outcome = _with_loss(action, work, outcome)
+        outcome = with_loss(action, work, outcome)
     tally.tell(action, outcome, run.clock.monotonic() - began)
     if run.options.fail_fast and isinstance(outcome, Failed | Doubtful):
         run.halt.pull("fail-fast")
     return outcome
-
-
-def _emptied(action: AnyAction, work: Work) -> Recorded | None:
-    """What was deleted for the successor that this action did not get accepted."""
-    emptied = work.run.down_at(action.address)
-    if emptied is None or desired_of(action) is None:
-        return None
-    if isinstance(action, Replace) and emptied.op != action.recorded.op:
-        return None
-    return emptied
-
-
-async def _note_loss(action: AnyAction, work: Work, outcome: Problem) -> None:
-    """What stands in the successor's way is on record for as long as it does."""
-    emptied = _emptied(action, work)
-    if emptied is not None:
-        message = f"{outcome.message}; {_deed_of(emptied)}"
-        await work.run.journal.commit(noted := replace(emptied, message=message))
-        work.run.remember(noted)
-
-
-def _with_loss(action: AnyAction, work: Work, outcome: Problem) -> Problem:
-    """Whatever else is said of it: something ran there, and nothing does now."""
-    emptied = _emptied(action, work)
-    if emptied is None:
-        return outcome
-    runs = "is known to run" if isinstance(outcome, Doubtful) else "runs"
-    message = f"{outcome.message}; {_deed_of(emptied)}, and nothing {runs} there now"
-    return replace(outcome, message=message, loss=Loss(deleted=work.deleted))
-
-
-def _deed_of(emptied: Recorded) -> str:
-    """Which workload was deleted; what has stood in the way of its successor is left out."""
-    return emptied.message.rpartition("; ")[2] or "it was deleted to be replaced"
 
 
 def _let_go(action: AnyAction, work: Work, unsent: Failed | Skipped) -> Outcome:
@@ -421,6 +295,8 @@ async def _create(action: Create, work: Work) -> Outcome:
 
 
 async def _resolve(action: Resolve, work: Work) -> Outcome:
+    if action.recorded.own is Own.DELETING:
+        return await Removal(work, action.recorded, Purpose.REMOVED).look()
     if action.desired is None:
         return await settle(work, action.recorded)
     if not action.same:

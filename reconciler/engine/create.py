@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from reconciler.core.answers import (
+    FORBIDDEN,
     Accepted,
     Ambiguous,
     Answer,
@@ -163,6 +164,8 @@ class Creation:
                 return await self._resolve(answer)
             case _ if self._row.ambiguous:
                 return Doubtful(message=self._said)
+            case Refused(status=status) if status == FORBIDDEN:
+                return await self._drop(f"permission denied: {self._said}", cause=Cause.DENIED)
             case Refused():
                 return await self._drop(self._said, cause=Cause.SERVER)
             case _:

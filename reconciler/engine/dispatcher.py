@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from reconciler.core.answers import (
     Ambiguous,
     Answer,
+    Conflict,
     Method,
     NotSent,
     Throttled,
@@ -145,15 +146,23 @@ class Dispatcher:
         halt.listen(self._rouse)
 
     async def send(
-        self, method: Method, attempt: Attempt, on_retry: OnRetry | None = None
+        self,
+        method: Method,
+        attempt: Attempt,
+        on_retry: OnRetry | None = None,
+        *,
+        conflict_for: float = math.inf,
     ) -> Answer:
         """Send until there is a final answer or no time is left; the last answer is returned.
 
+        A 409 says that the server will not do it for now: it is repeated for `conflict_for`
+        seconds.
         Raises HaltedError when the run ends before anything could be sent, or read to its end.
         """
         lane = self._reads if method is Method.GET else self._writes
         tries = Tries()
         ready_at = self._clock.monotonic()
+        conflict_until = ready_at + conflict_for
         last: Answer | None = None
         while True:
             if not await self._admit(lane, ready_at):
@@ -177,7 +186,8 @@ class Dispatcher:
                 return last
             delay = max(pause, self._back_off(method, last, tries))
             ready_at = self._clock.monotonic() + delay
-            if ready_at > self._deadline or self._halt:
+            end = conflict_until if isinstance(last, Conflict) else self._deadline
+            if ready_at > min(end, self._deadline) or self._halt:
                 return last
             if on_retry is not None:
                 slowed_to = lane.pace.limit if lane.pace.limit < before else None

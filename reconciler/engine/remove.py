@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
 from datetime import datetime
 
 from reconciler.core.answers import (
+    FORBIDDEN,
     Accepted,
     Acknowledged,
     Answer,
@@ -25,6 +28,8 @@ from reconciler.engine.dispatcher import HaltedError
 from reconciler.engine.run import UNDER_WAY, UNSENT, Done, Failed, Outcome, Skipped, Work
 from reconciler.engine.wait import is_fresh, poll_intervals
 
+# Seconds for which a delete is waited for that an earlier run has waited for in full.
+_SECOND_LOOK = 30.0
 # Answers to a DELETE that nothing was done for.
 _CERTAINLY_NOT_DONE = (Conflict, NotSent, Refused, Throttled, Unauthorised)
 
@@ -46,6 +51,9 @@ class Removal:
         keeps_purpose = self._resumed and row.purpose is not None and not successor
         self._purpose = row.purpose if keeps_purpose else purpose
         self._may_be_sent = self._resumed
+        # An earlier run has waited for this one in vain, and said why: it is looked at, no more.
+        waited = self._resumed and bool(row.message)
+        self._patience = min(self._run.options.wait_timeout, _SECOND_LOOK if waited else math.inf)
         self._alive_at: datetime | None = None
 
     async def carry_out(self, *, wait: bool) -> Outcome:
@@ -62,7 +70,7 @@ class Removal:
         verified = await self._verify()
         if verified is not None:
             return verified
-        answer = await self._work.send(Method.DELETE, self._attempt)
+        answer = await self._work.send(Method.DELETE, self._attempt, conflict_for=self._patience)
         match answer:
             case NotFound(trusted=True):
                 return await self._gone()
@@ -71,7 +79,15 @@ class Removal:
                     return await self._wait_for_absence()
                 return Done(id=self._row.id, detail=UNDER_WAY)
             case _:
-                return await self._give_up(answer)
+                return await self._refuse(answer)
+
+    async def look(self) -> Outcome:
+        """Record that it is gone, if it is; nothing is sent but a GET."""
+        try:
+            verified = await self._verify()
+        except HaltedError:
+            return Skipped(message=UNSENT)
+        return verified or self._fail("still there; its name is not free before it is gone")
 
     async def _verify(self) -> Outcome | None:
         """Read by id first: a delete must hit the workload that we made and nothing else."""
@@ -115,7 +131,7 @@ class Removal:
     async def _attempt(self, _: Tries) -> Answer:
         if self._row.own is not Own.DELETING:
             self._row = await self._work.advance(
-                self._row, Evidence.CONDEMNED, purpose=self._purpose
+                self._row, Evidence.CONDEMNED, purpose=self._purpose, message=""
             )
         if self._run.halt:
             # The run was stopped while the intent was being written.
@@ -126,7 +142,7 @@ class Removal:
         return answer
 
     async def _wait_for_absence(self) -> Outcome:
-        end = self._run.clock.monotonic() + self._run.options.wait_timeout
+        end = self._run.clock.monotonic() + self._patience
         for interval in poll_intervals(longest=5.0):
             answer = await self._work.read(self._row.id or "")
             match answer:
@@ -136,20 +152,33 @@ class Removal:
                     return await self._gone()
                 case Accepted(remote=remote) if remote.seen is Seen.FAILED:
                     words = remote.message or "no message"
-                    return self._fail(f"the server could not delete it: {words}")
+                    return await self._give_up(f"the server could not delete it: {words}")
                 case Accepted():
                     pass
                 case _:
                     return self._fail(f"its deletion cannot be followed: {_words(answer)}")
             if self._run.clock.monotonic() + interval > end:
-                return self._fail(f"still there {self._run.options.wait_timeout:g} s after DELETE")
+                return await self._give_up(f"still there {self._patience:g} s after DELETE")
             await self._run.dispatcher.pause(self._run.dispatcher.stretched(interval))
         raise AssertionError("the intervals never end")
 
-    async def _give_up(self, answer: Answer) -> Outcome:
+    async def _refuse(self, answer: Answer) -> Outcome:
+        """The server did not take the delete, and says why."""
         await self._take_back()
-        cause = Cause.SERVER if isinstance(answer, Refused) else Cause.OTHER
-        return self._fail(_words(answer), cause=cause)
+        if isinstance(answer, Refused) and answer.status == FORBIDDEN:
+            return self._fail(f"permission denied: {_words(answer)}", cause=Cause.DENIED)
+        if isinstance(answer, Refused):
+            return self._fail(_words(answer), cause=Cause.SERVER)
+        return await self._give_up(_words(answer))
+
+    async def _give_up(self, message: str) -> Outcome:
+        """What it was waited for in vain is on record, so that no later run waits as long again."""
+        if self._row.own is not Own.DELETING:
+            return self._fail(message)
+        self._row = replace(self._row, message=message)
+        await self._work.commit(self._row)
+        hint = f"to wait for it no longer: reconciler state resolve {self._row.address} --abandon"
+        return self._fail(message, hint)
 
     async def _take_back(self) -> None:
         """A delete that certainly did not happen was never begun."""

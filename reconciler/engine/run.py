@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 import uuid
 from collections.abc import Awaitable, Callable
@@ -10,7 +11,15 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from reconciler.core.answers import Accepted, Answer, Method, NotFound, NotSent, Unauthorised
+from reconciler.core.answers import (
+    Accepted,
+    Answer,
+    Conflict,
+    Method,
+    NotFound,
+    NotSent,
+    Unauthorised,
+)
 from reconciler.core.events import (
     ActionStarted,
     Cause,
@@ -163,6 +172,7 @@ class Work:
         self._started = False
         self.durable: Recorded | None = None
         self.deleted: str | None = None
+        self._refusal = ""
         self.asked_at = run.server_time()
 
     async def commit(self, row: Recorded) -> None:
@@ -184,7 +194,13 @@ class Work:
         await self.commit(moved)
         return moved
 
-    async def send(self, method: Method, attempt: Callable[[Tries], Awaitable[Answer]]) -> Answer:
+    async def send(
+        self,
+        method: Method,
+        attempt: Callable[[Tries], Awaitable[Answer]],
+        *,
+        conflict_for: float = math.inf,
+    ) -> Answer:
         """Send through the dispatcher until there is a final answer; raises HaltedError."""
 
         async def observed(tries: Tries) -> Answer:
@@ -195,7 +211,9 @@ class Work:
             self.run.observe(answer)
             return answer
 
-        answer = await self.run.dispatcher.send(method, observed, self._tell_retry)
+        answer = await self.run.dispatcher.send(
+            method, observed, self._tell_retry, conflict_for=conflict_for
+        )
         if isinstance(answer, NotSent):
             self.run.halt.pull(UNREACHABLE)
         if method is Method.POST and isinstance(answer, NotFound) and not answer.trusted:
@@ -244,6 +262,8 @@ class Work:
                     limit=retry.slowed_to,
                 )
             )
+        refusal = reason if isinstance(retry.answer, Conflict) else self._refusal
+        is_news, self._refusal = refusal != self._refusal, refusal
         self.run.say(
             RequestRetried(
                 at=self.run.at(),
@@ -252,6 +272,7 @@ class Work:
                 attempt=retry.tries.sends,
                 delay=retry.delay,
                 reason=reason,
+                is_news=is_news,
             )
         )
 

@@ -57,8 +57,10 @@ class ApplyText:
                 return self._problem("skipped", "bright_black", address, message, "")
             case Throttled():
                 return self._paint(_slowing(event), "yellow")
-            case RequestRetried(address=address):
-                return f"retry     {name_of(address)}  {_retrying(event)}" if verbose else None
+            case RequestRetried(address=address) if verbose or event.is_news:
+                return f"retry     {name_of(address)}  {_retrying(event)}"
+            case RequestRetried():
+                return None
             case ActionStarted(address=address, action=kind):
                 return f"begun     {name_of(address)}  {kind}" if verbose else None
             case RunStarted() | RunFinished():

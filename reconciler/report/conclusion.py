@@ -19,10 +19,12 @@ MOST = 20
 FEW = 5
 _FAILED, _REFUSED, _MISSING = "Failed", "Refused by the cluster", "Missing on the server"
 _INVALID, _OUTDATED = "Refused by the server", "Not as it was approved"
+_DENIED = "Not permitted"
 _DOUBTFUL, _SKIPPED = "In doubt", "Skipped"
 
 _TITLES = {
     Cause.SERVER: _INVALID,
+    Cause.DENIED: _DENIED,
     Cause.CLUSTER: _REFUSED,
     Cause.HELD: _MISSING,
     Cause.OUTDATED: _OUTDATED,
@@ -76,6 +78,7 @@ class Conclusion:
             self._block(title, groups[title], advise)
             for title, advise in (
                 (_INVALID, self._after_no),
+                (_DENIED, self._after_denial),
                 (_OUTDATED, self._after_approval),
                 (_FAILED, self._after_failure),
                 (_REFUSED, self._after_refusal),
@@ -154,6 +157,10 @@ class Conclusion:
 
     def _after_no(self, _: Problem) -> str:
         return f"mend the spec, then {self._commands.again}"
+
+    def _after_denial(self, first: Problem) -> str:
+        project = first.address.project
+        return f"let the login change workloads in project {project}, then {self._commands.again}"
 
     def _after_approval(self, _: Problem) -> str:
         return "plan again, and have the new plan approved"

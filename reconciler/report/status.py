@@ -92,7 +92,8 @@ class Status:
             case Unread(reason=reason):
                 words = reason
             case Remote(message=message):
-                words = message
+                own = self.row.message if self.row.own is Own.DELETING else ""
+                words = "; ".join(dict.fromkeys(part for part in (message, own) if part))
             case None | Missing() if self.is_under_way:
                 words = f"{self.at_work} is at work on it"
             case None if self.row.is_down:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from reconciler.core.model import Address, Own, Recorded
+from reconciler.core.model import Address, Own, Purpose, Recorded
 from reconciler.core.transitions import comes_true_until
 from reconciler.report.escape import escape_terminal
 from reconciler.report.paint import name_of
@@ -38,7 +38,7 @@ def _record_lines(rows: list[Recorded]) -> list[tuple[str, ...]]:
             name_of(row.address),
             row.own.value.lower(),
             escape_terminal(row.id or "-"),
-            "; ".join([*_protection(row), *late]),
+            "; ".join([*_protection(row), *_given_up(row), *late]),
         )
         for row in present
     ]
@@ -53,6 +53,12 @@ def _record_lines(rows: list[Recorded]) -> list[tuple[str, ...]]:
 
 def _protection(row: Recorded) -> list[str]:
     return ["protected"] if row.protected or row.lifecycle.protect else []
+
+
+def _given_up(row: Recorded) -> list[str]:
+    if row.purpose is not Purpose.GIVEN_UP:
+        return []
+    return [f"given up; once it is gone: reconciler state resolve {name_of(row.address)} --recheck"]
 
 
 def _until(ghosts: Sequence[Recorded]) -> str:

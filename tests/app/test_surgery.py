@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from reconciler.app.surgery import back_up, forget, set_protections
-from reconciler.core.model import Own, Recorded
+from reconciler.core.model import Own, Purpose, Recorded, Seen
 from reconciler.errors import LockedError, RefusedError, StateError, UsageError
 from reconciler.ports import ActionEntry
 from reconciler.state.backups import list_backups
@@ -105,7 +105,22 @@ def recently() -> str:
     return (datetime.now(UTC) - timedelta(seconds=30)).isoformat(timespec="seconds")
 
 
-@pytest.mark.parametrize("own", [Own.CREATING, Own.SUSPECT, Own.HAUNTED, Own.DELETING])
+def test_what_was_deleted_to_be_replaced_can_be_forgotten(world: World, path: Path) -> None:
+    """Nothing runs there, and nothing can come true: its record is no doubt."""
+    row = dataclasses.replace(
+        world.row("a"),
+        own=Own.HAUNTED,
+        id=None,
+        ambiguous=False,
+        purpose=Purpose.REPLACE,
+        seen=Seen.DELETED,
+    )
+    world.record(row)
+    assert rm(path, "4501/a") == ["4501/a"]
+    assert "a" not in {row.address.name for row in world.rows()}
+
+
+@pytest.mark.parametrize("own", [Own.CREATING, Own.SUSPECT, Own.HAUNTED])
 def test_what_is_in_doubt_is_not_forgotten(world: World, path: Path, own: Own) -> None:
     """Its record is all that is known of it; the way out is named, also in a dry run."""
     row = dataclasses.replace(world.row("a"), own=own)

@@ -202,7 +202,7 @@ def test_an_unknown_project_fails_its_own_workloads_only() -> None:
     ran = world.apply(wish("a"), wish("b", project="9999"))
 
     assert ran.told == [
-        "failed: create 9999/b: You do not have sufficient permissions.",
+        "failed: create 9999/b: permission denied: You do not have sufficient permissions.",
         "done: create 4501/a",
     ]
     assert ran.exit_code == 4

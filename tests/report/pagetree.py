@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 from reconciler import __version__
 from reconciler.core.events import (
@@ -141,7 +142,7 @@ def refused_plan() -> str:
 def events() -> list[Event]:
     """A run of that plan in which something of everything happened."""
     words = "503: come back later"
-    resent = {"method": "POST", "reason": words}
+    resent: dict[str, Any] = {"method": "POST", "reason": words}
 
     def begun(when: float, name: str, kind: str) -> ActionStarted:
         return ActionStarted(at=at(when), address=make_address(name), action=kind)

@@ -245,6 +245,7 @@ EVENTS: list[tuple[Event, dict[str, Any]]] = [
             "attempt": 1,
             "delay": 0.25,
             "reason": "503",
+            "is_news": False,
         },
     ),
     (

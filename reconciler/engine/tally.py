@@ -1,0 +1,149 @@
+"""How actions ended, as events and counts, and what a replace has left behind."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from typing import Any, assert_never
+
+from reconciler.core.events import (
+    ActionFailed,
+    ActionSkipped,
+    ActionSucceeded,
+    Event,
+    InDoubt,
+    Summary,
+)
+from reconciler.core.model import Recorded
+from reconciler.core.plan import AnyAction, Replace, desired_of
+from reconciler.engine.run import (
+    Done,
+    Doubtful,
+    Failed,
+    Loss,
+    Outcome,
+    Problem,
+    Run,
+    Skipped,
+    Work,
+)
+
+_COUNTED_AS = {
+    "create": "created",
+    "replace": "replaced",
+    "delete": "deleted",
+    "adopt": "adopted",
+    "forget": "forgotten",
+    "resolve": "adopted",
+    "record": "recorded",
+}
+
+
+class Tally:
+    """Turns outcomes into events and counts; remembers whether anything went wrong."""
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self._counts: Counter[str] = Counter()
+
+    @property
+    def summary(self) -> Summary:
+        """The counts so far."""
+        return Summary(**self._counts)
+
+    def tell(self, action: AnyAction, outcome: Outcome, took: float) -> None:
+        """Count how an action ended, and say it; `took` in seconds."""
+        at, address, kind = self._run.at(), action.address, action.kind
+        event: Event
+        match outcome:
+            case Done(id=id_, detail=detail, adopted=adopted, kept=kept):
+                name = "adopted" if adopted else "recorded" if kept else _COUNTED_AS[kind]
+                self._counts[name] += 1
+                event = ActionSucceeded(
+                    at=at,
+                    address=address,
+                    action=kind,
+                    id=id_,
+                    took=took,
+                    detail=detail,
+                    counted_as=name,
+                )
+            case Failed(message=message, hint=hint, id=id_, cause=cause):
+                self._counts["failed"] += 1
+                event = ActionFailed(
+                    at=at,
+                    address=address,
+                    action=kind,
+                    message=message,
+                    hint=hint,
+                    id=id_,
+                    cause=cause,
+                    **self._count_loss(outcome.loss),
+                )
+            case Skipped(message=message):
+                self._counts["skipped"] += 1
+                event = ActionSkipped(
+                    at=at,
+                    address=address,
+                    action=kind,
+                    message=message,
+                    **self._count_loss(outcome.loss),
+                )
+            case Doubtful(message=message):
+                self._counts["in_doubt"] += 1
+                hint = (
+                    "apply again, which looks for the proof once more; or settle it by hand: "
+                    f"reconciler state resolve {address} --id ID (or --abandon)"
+                )
+                event = InDoubt(
+                    at=at,
+                    address=address,
+                    action=kind,
+                    message=message,
+                    hint=hint,
+                    **self._count_loss(outcome.loss),
+                )
+            case _:
+                assert_never(outcome)
+        self._run.say(event)
+
+    def _count_loss(self, loss: Loss | None) -> dict[str, Any]:
+        if loss is None:
+            return {}
+        self._counts["down"] += 1
+        self._counts["deleted"] += loss.deleted is not None
+        return {"down": True, "deleted": loss.deleted}
+
+
+def _find_emptied(action: AnyAction, work: Work) -> Recorded | None:
+    """What was deleted for the successor that this action did not get accepted."""
+    emptied = work.run.down_at(action.address)
+    if emptied is None or desired_of(action) is None:
+        return None
+    if isinstance(action, Replace) and emptied.op != action.recorded.op:
+        return None
+    return emptied
+
+
+async def note_loss(action: AnyAction, work: Work, outcome: Problem) -> None:
+    """What stands in the successor's way is on record for as long as it does."""
+    emptied = _find_emptied(action, work)
+    if emptied is not None:
+        message = f"{outcome.message}; {_deed_of(emptied)}"
+        await work.run.journal.commit(noted := replace(emptied, message=message))
+        work.run.remember(noted)
+
+
+def with_loss(action: AnyAction, work: Work, outcome: Problem) -> Problem:
+    """Whatever else is said of it: something ran there, and nothing does now."""
+    emptied = _find_emptied(action, work)
+    if emptied is None:
+        return outcome
+    runs = "is known to run" if isinstance(outcome, Doubtful) else "runs"
+    message = f"{outcome.message}; {_deed_of(emptied)}, and nothing {runs} there now"
+    return replace(outcome, message=message, loss=Loss(deleted=work.deleted))
+
+
+def _deed_of(emptied: Recorded) -> str:
+    """Which workload was deleted; what has stood in the way of its successor is left out."""
+    return emptied.message.rpartition("; ")[2] or "it was deleted to be replaced"

@@ -1,0 +1,133 @@
+"""Deletes that do not come to their end: told as they happen, waited for once, given up by hand."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+from reconciler.app.claiming import Claim, abandon, recheck
+from reconciler.app.surgery import forget
+from reconciler.core.events import ActionFailed, Cause, RequestRetried
+from reconciler.core.model import Own, Purpose
+from reconciler.core.plan import Hold, Reason
+from reconciler.errors import RefusedError
+from tests.timing import run
+from tests.worlds import World, wish
+
+FOREVER = "linger name=a"
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    """A world in which the deletion of `a` never ends, with its state in a file."""
+    path = tmp_path / "state.db"
+    world = World(FOREVER, path=path)
+    world.settings = dataclasses.replace(world.settings, state=path)
+    world.apply(wish("a"), wish("b"))
+    return world
+
+
+def _claim(words: str = "resolve") -> Claim:
+    return Claim(address="4501/a", command=f"reconciler state {words}", confirm=lambda _: True)
+
+
+def _recheck(world: World) -> int:
+    told = recheck(world.settings, _claim(), connector=world.connector(), say=lambda _: None)
+    return run(told, world.timeline).exit_code
+
+
+def test_an_earlier_runs_delete_is_not_waited_for_in_full_again(world: World) -> None:
+    """The first apply waits as long as it was told to, every later one for half a minute."""
+    waited = []
+    for _ in range(3):
+        began = world.timeline.now
+        ran = world.apply(wish("b"), wait_timeout=900.0)
+        waited.append(world.timeline.now - began)
+        assert ran.exit_code == 4
+
+    assert waited[0] > 890.0
+    assert max(waited[1:]) < 35.0
+    assert world.row("a").message == "still there 30 s after DELETE"
+
+
+def test_a_delete_that_is_given_up_is_listed_and_never_frees_its_name(world: World) -> None:
+    """No request is sent for it, its id is told with the command that settles it, exit code 4."""
+    held_id = world.id_of("a")
+    world.apply(wish("b"), wait_timeout=5.0)
+    with pytest.raises(RefusedError, match="is being deleted: workload") as refused:
+        forget(world.settings.state, "4501/a", command="rm", confirm=lambda _: True)
+
+    abandon(world.settings, _claim("resolve 4501/a --abandon"))
+    left = world.row("a")
+    sent, began = len(world.ledger()), world.timeline.now
+    unwanted = world.apply(wish("b"))
+    wanted = world.apply(wish("a"), wish("b"))
+    (held,) = world.plan(wish("a"), wish("b")).plan.holds
+
+    assert "--recheck" in refused.value.hint
+    assert "--abandon" in refused.value.hint
+    assert (left.own, left.id, left.purpose) == (Own.DELETING, held_id, Purpose.GIVEN_UP)
+    assert (type(held), held.reason, held.id) == (Hold, Reason.REQUESTED, held_id)
+    assert held.detail.endswith("Once it is gone: reconciler state resolve 4501/a --recheck")
+    assert [ran.exit_code for ran in (unwanted, wanted)] == [4, 4]
+    assert (len(world.ledger()), world.timeline.now - began < 2.0) == (sent, True)
+
+
+def test_a_recheck_settles_a_delete_once_the_workload_is_gone(world: World) -> None:
+    """It only reads: still there is exit code 4, gone is recorded."""
+    world.apply(wish("b"), wait_timeout=5.0)
+    abandon(world.settings, _claim("resolve 4501/a --abandon"))
+    sent = len(world.ledger())
+
+    there = _recheck(world)
+    world.sandbox.store.vanish(world.id_of("a"))
+    gone = _recheck(world)
+
+    assert (there, gone) == (4, 0)
+    assert len(world.ledger()) == sent
+    assert world.state() == ["b ACCEPTED Synced"]
+    assert world.apply(wish("b")).summary == {}
+
+
+def test_what_was_given_up_and_is_gone_after_all_is_made_again(world: World) -> None:
+    """The next apply sees it: nothing has to be settled by hand."""
+    world.apply(wish("b"), wait_timeout=5.0)
+    abandon(world.settings, _claim("resolve 4501/a --abandon"))
+    world.sandbox.store.vanish(world.id_of("a"))
+
+    ran = world.apply(wish("a"), wish("b"))
+
+    assert (ran.summary, ran.exit_code) == ({"replaced": 1}, 0)
+    assert world.state() == ["a ACCEPTED Synced", "b ACCEPTED Synced"]
+
+
+def test_a_delete_that_is_refused_for_now_is_repeated_while_an_apply_waits() -> None:
+    """`--wait-timeout` bounds it, and its reason is told once, as it happens."""
+    world = World("409 on=DELETE")
+    world.apply(wish("a"), wish("b"))
+    began = world.timeline.now
+
+    ran = world.apply(wish("b"), wait_timeout=60.0)
+
+    (failed,) = ran.of(ActionFailed)
+    assert failed.message == "injected by a fault rule: 409 on=DELETE"
+    assert 30.0 < world.timeline.now - began <= 61.0
+    retried = ran.of(RequestRetried)
+    assert [event.is_news for event in retried] == [True] + [False] * (len(retried) - 1)
+    assert world.state() == ["a ACCEPTED Synced", "b ACCEPTED Synced"]
+
+
+@pytest.mark.parametrize("method", ["DELETE", "POST"])
+def test_a_refusal_for_want_of_rights_says_so(method: str) -> None:
+    """Nobody has to mend a spec because a login may not do something."""
+    world = World(f"403 on={method} name=a nth=1")
+    if method == "DELETE":
+        world.apply(wish("a"), wish("b"))
+
+    ran = world.apply(*(() if method == "DELETE" else (wish("a"),)), wish("b"))
+
+    (failed,) = ran.of(ActionFailed)
+    assert failed.message.startswith("permission denied: injected by a fault rule: 403")
+    assert (failed.cause, ran.exit_code) == (Cause.DENIED, 4)
