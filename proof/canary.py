@@ -9,133 +9,20 @@ from __future__ import annotations
 
 import argparse
 import base64
-import json
-import re
-import secrets
-import shutil
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from proof.commands import Ended, run
+from proof.attacks import be_attacked, follow_ways_out, reveal_names
+from proof.canaries import APPLIED, FORMS, PLANNED, Canaries, Search, secret_specs
+from proof.commands import run
 from proof.echoes import Manners, rude_server
 from proof.sandboxes import Sandbox, sandbox
-from proof.ways import WAYS
 from proof.workloads import spec, write_specs
-
-# What a signed token looks like, whoever made it.
-_SIGNED = re.compile(rb"eyJ[A-Za-z0-9_-]{12,}\.[A-Za-z0-9_-]{12,}")
-
-
-class Canaries:
-    """Secrets by the place where they are put; made when they are first asked for."""
-
-    def __init__(self, known: Mapping[str, str]) -> None:
-        self._values = dict(known)
-
-    def __getitem__(self, place: str) -> str:
-        """The secret of one place; it survives JSON, YAML, a shell and a URL unchanged."""
-        return self._values.setdefault(place, f"canary{secrets.token_hex(12)}")
-
-    def places(self) -> list[str]:
-        """Every place that has a secret."""
-        return sorted(self._values)
-
-    def hits(self, content: bytes) -> Iterator[str]:
-        """The places whose secret is in there, in whatever form."""
-        for place, value in self._values.items():
-            for form, needle in _forms(value.encode()):
-                if needle in content:
-                    yield f"{place} ({form})"
-        if _SIGNED.search(content):
-            yield "an access token (plain)"
-
-
-def _forms(value: bytes) -> Iterator[tuple[str, bytes]]:
-    yield "plain", value
-    yield "reversed", value[::-1]
-    yield "hexadecimal", value.hex().encode()
-    for shift in range(3):
-        # Base64 of a text that contains it: only the characters that do not mix with its edges.
-        encoded = base64.b64encode(b"\0" * shift + value).rstrip(b"=")
-        yield "base64", encoded[4 if shift else 0 : -1]
-
-
-@dataclass(slots=True)
-class Search:
-    """The artefacts of one scenario, searched as they come."""
-
-    canaries: Canaries
-    folder: Path
-    variables: Mapping[str, str]
-    title: str
-    found: dict[str, list[str]] = field(default_factory=dict)
-    artefacts: int = 0
-    size: int = 0
-
-    def command(self, *arguments: str, **variables: str) -> Ended:
-        """Run a command and search everything that it leaves behind."""
-        ended = run(arguments, {**self.variables, **variables}, self.folder)
-        what = f"{self.title}: {' '.join(arguments)}"
-        self.look(f"{what}: stdout", ended.out.encode())
-        self.look(f"{what}: stderr", ended.err.encode())
-        for path in sorted(self.folder.rglob("*")):
-            if path.is_file() and path.suffix != ".json":
-                self.look(f"{what}: {path.relative_to(self.folder)}", path.read_bytes())
-        return ended
-
-    def look(self, what: str, content: bytes) -> None:
-        """Search one artefact."""
-        self.artefacts += 1
-        self.size += len(content)
-        for hit in self.canaries.hits(content):
-            self.found.setdefault(hit, []).append(what)
-
-
-def secret_specs(canaries: Canaries, project: str, version: int) -> list[dict[str, Any]]:
-    """Workloads that carry secrets wherever a manifest can; a new version has new ones."""
-
-    def secret(place: str) -> str:
-        return canaries[f"{place} v{version}"]
-
-    plain = spec("plain", project)
-    container = plain["manifest"]["spec"]["template"]["spec"]["containers"][0]
-    container["env"] = [
-        {"name": "HF_TOKEN", "value": secret("an environment value")},
-        {"name": "DATABASE_URL", "value": f"postgres://app:{secret('a URL')}@db.example.com/app"},
-        {"name": "SETUP", "value": f"login --password {secret('a script')} && start"},
-    ]
-    container["args"] = ["--api-token", secret("an argument"), f"--password={secret('a flag')}"]
-    plain["manifest"]["metadata"]["annotations"] = {
-        "example.com/api-token": secret("an annotation"),
-        "example.com/config": json.dumps({"clientSecret": secret("JSON in an annotation")}),
-    }
-    # The schema of a kind is the cluster's business; inline configuration is common.
-    plain["manifest"]["spec"]["config"] = {
-        "data": {
-            "password": secret("configuration data"),
-            "app.ini": f"[db]\npassword = {secret('a file in configuration data')}\n",
-        },
-        "stringData": {"apiKey": secret("string data")},
-    }
-    encoded = spec("encoded", project)
-    manifest = encoded.pop("manifest")
-    inner = manifest["spec"]["template"]["spec"]["containers"][0]
-    inner["env"] = [{"name": "WANDB_API_KEY", "value": secret("an encoded manifest")}]
-    encoded["manifestBase64Encoded"] = base64.b64encode(json.dumps(manifest).encode()).decode()
-    return [plain, encoded]
-
-
-# Files that no run takes for specs; what goes to the terminal is searched as well.
-CHECKED = ("text", "json", "github", "sarif", "junit", "gitlab")
-FORMS = ("text", "github", "json=out.json.txt", "html=out.html", "markdown=out.md")
-READ = tuple(word for form in CHECKED for word in ("-o", f"{form}=out.{form}.txt"))
-APPLIED = (*(word for form in FORMS for word in ("-o", form)), "--metrics-file", "out.prom")
-PLANNED = (*APPLIED, "-o", "gitlab=out.gitlab.txt", "-o", "gitlab-plan=out.counts.txt")
 
 
 def live_a_life(search: Search, project: str) -> None:
@@ -249,50 +136,6 @@ def be_refused(search: Search, project: str) -> None:
     search.command("init", RUNAI_BASE_URL=login)
 
 
-def follow_ways_out(search: Search) -> None:
-    """A repository that leads to what the job keeps: its variables, its checkout, its files."""
-    place = search.folder.parent
-    variables = {
-        name: search.canaries[f"the variable {name}"]
-        # The last two are hidden by no name.
-        for name in ("RUNAI_CLIENT_SECRET", "RUNAI_TOKEN", "DEPLOY_PASSWORD", "DEPLOY", "CI_JOB")
-    }
-    (place / "runner").mkdir()
-    targets = {
-        "/proc/self/environ": "",
-        f"{place}/runner/token": f"{search.canaries['a file of the runner']} //\n",
-        f"{place}/checkout/.git/config": f"[remote]\n url = {search.canaries['the checkout']} //\n",
-    }
-    checkout, root = place / "checkout", place / "checkout" / "w"
-    for target, text in targets.items():
-        for title, way in WAYS.items():
-            shutil.rmtree(checkout, ignore_errors=True)
-            (checkout / ".git").mkdir(parents=True)
-            write_specs(root, [spec("one", "7")])
-            if text:
-                Path(target).write_text(text)
-            way(root, target)
-            for arguments in (("validate", "w", *READ), ("plan", "w", "-v", *PLANNED)):
-                _be_led(search, variables, checkout, f"{title} to {target}", arguments)
-        (root / "link").symlink_to(target)
-        for words in ("plan w --config w/link", "show w/link", "apply --yes --plan w/link"):
-            _be_led(search, variables, checkout, f"a file that is named: {target}", words.split())
-
-
-def _be_led(
-    search: Search, variables: Mapping[str, str], folder: Path, way: str, arguments: Sequence[str]
-) -> None:
-    """Run a command that must refuse, and search all that it wrote."""
-    ended = run(arguments, {**search.variables, **variables}, folder)
-    what = f"{way}: {' '.join(arguments)}"
-    if ended.code != 3:
-        raise RuntimeError(f"{what} did not refuse\n{ended}")
-    search.look(f"{what}: stdout", ended.out.encode())
-    search.look(f"{what}: stderr", ended.err.encode())
-    for path in folder.glob("out.*"):
-        search.look(f"{what}: {path.name}", path.read_bytes())
-
-
 RUDE = (
     Manners(400),
     Manners(401, bars=True),
@@ -356,13 +199,18 @@ def main() -> int:
             with scenario(searches, "mistakes", server) as search:
                 make_mistakes(search, "4")
             with scenario(searches, "ways out of a repository", server) as search:
-                follow_ways_out(search)
+                ways = follow_ways_out(search)
+            with scenario(searches, "a malicious repository", server) as search:
+                ways += be_attacked(search)
+            with scenario(searches, "names that are shown", server) as search:
+                ways += reveal_names(search, server, "9")
             with scenario(searches, "refused", server) as search:
                 be_refused(search, "5")
             for manners in RUDE[: arguments.rude]:
                 with scenario(searches, f"a rude server, {manners}", server) as search:
                     meet_rudeness(search, "6", manners)
     hits = sum(len(search.found) for search in searches)
+    print(f"{ways} ways into a repository were tried")
     print(f"{sum(search.artefacts for search in searches)} artefacts searched, {hits} leaks")
     return int(bool(hits))
 

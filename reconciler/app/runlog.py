@@ -136,7 +136,7 @@ class RunLog:
             action=event.action,
             outcome=_OUTCOMES[type(event)],
             reason=self.reasons.get((address, event.action), ""),
-            message=self.redactor.redact(words),
+            message=self.redactor.strict.redact(words),
             id=getattr(event, "id", None),
             seconds=self._seconds(event),
         )

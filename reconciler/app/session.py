@@ -143,7 +143,7 @@ class Connector:
                 url=server.url,
                 credentials=credentials,
                 request_timeout=settings.request_timeout,
-                rules=settings.rules,
+                rules=settings.rules.strict,
             ),
             transport=CountingTransport(way, self.traffic.sent),
             monotonic=self.clock.monotonic,

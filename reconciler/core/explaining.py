@@ -103,7 +103,7 @@ def explain(
     row = decided_by(action)
     declared = redactor.redact(desired.spec) if desired else None
     here = live if isinstance(live, Remote) and not live.is_gone else None
-    echoed = redactor.redact(echo_of(here)) if here else None
+    echoed = redactor.strict.redact(echo_of(here)) if here else None
     changes = _spec_changes(row, declared)
     drift = compare(row, here, redactor).drift if row and here else ()
     settings = _settings(desired, row)

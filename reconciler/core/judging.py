@@ -64,8 +64,9 @@ class Case:
     """One workload that has a record: everything its decision may depend on.
 
     `renewed` says that the row is not what the state holds: it was written under other rules of
-    what is a secret. `unmarked` says that what lives under its id has lost the marker that the
-    record knows.
+    what is a secret. `strict_changes` are the changes of the spec without what its owner reveals,
+    as the drift is told; empty where nothing is revealed. `unmarked` says that what lives under its
+    id has lost the marker that the record knows.
     """
 
     row: Recorded
@@ -76,6 +77,7 @@ class Case:
     changes: tuple[FieldChange, ...] = ()
     renewed: bool = False
     unmarked: bool = False
+    strict_changes: tuple[FieldChange, ...] = ()
 
     @property
     def is_agreed(self) -> bool:
@@ -83,12 +85,13 @@ class Case:
 
         Values that are absent, or that our own create was not echoed with, prove nothing.
         """
+        changes = self.strict_changes or self.changes
         there = {(c.pointer, digest([c.before, c.after])) for c in self.drift if _is_plain(c)}
-        return bool(self.changes) and all(
+        return bool(changes) and all(
             _is_plain(c)
             and (c.pointer, digest([c.before, c.after])) in there
             and is_same(value_at(self.row.echo, c.pointer), c.before)
-            for c in self.changes
+            for c in changes
         )
 
     @property
@@ -220,7 +223,9 @@ def _agreed_spec(case: Case, desired: Desired) -> Record | None:
     detail = f"{fields[0]}{more} is on the server as it is declared now; nothing is sent"
     agreed = tuple(replace(change, forces_replace=False) for change in case.changes)
     common = case.common(Reason.SPEC_CHANGED, detail, changes=agreed)
-    return Record(**common, recorded=case.row, desired=desired, agreed=agreed)
+    return Record(
+        **common, recorded=case.row, desired=desired, agreed=case.strict_changes or agreed
+    )
 
 
 def _failed_sync(case: Case, desired: Desired) -> AnyAction | None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, assert_never
+from typing import Any
 
 from reconciler.core.diagnostics import Diagnostic, sort_diagnostics
 from reconciler.core.diff import FieldChange, Origin, find_changes, is_ignored, project
 from reconciler.core.digest import digest
-from reconciler.core.gpus import GpuRequest, count_gpus
+from reconciler.core.effects import with_gpus
 from reconciler.core.judging import Case, PlanOptions, is_lost, judge
 from reconciler.core.marker import read_marker, unmark
 from reconciler.core.model import (
@@ -26,13 +26,11 @@ from reconciler.core.model import (
     Unread,
 )
 from reconciler.core.plan import (
-    Adopt,
     AnyAction,
     Create,
     Delete,
     Drift,
     Forget,
-    GpuEffect,
     Hold,
     Keep,
     Plan,
@@ -141,20 +139,20 @@ def _decide(
         if row.own is Own.DELETING:
             lost = _is_found_lost(row, world)
             action = _finish_delete(row, desired, world)
-            return _with_gpus(action, None if lost else row, desired), ()
+            return with_gpus(action, None if lost else row, desired), ()
     for row in rows:
         if row.own in (Own.CREATING, Own.SUSPECT):
-            return _with_gpus(_settle(row, desired, world), None, desired), ()
+            return with_gpus(_settle(row, desired, world), None, desired), ()
     for row in rows:
         if row.own is Own.ACCEPTED:
             case = _examine(row, desired, world)
-            action = _with_gpus(judge(case), _find_running(case), desired)
+            action = with_gpus(judge(case), _find_running(case), desired)
             ghosts = [other for other in rows if other.own is Own.HAUNTED]
             return _with_ghosts(action, case, ghosts, world), _open_drift(action, case)
     if desired is None:
-        return _with_gpus(_watch(rows[0], world), None, None), ()
+        return with_gpus(_watch(rows[0], world), None, None), ()
     down = next((row for row in rows if row.is_down), None)
-    return _with_gpus(_make(desired, down, world.options), None, desired), ()
+    return with_gpus(_make(desired, down, world.options), None, desired), ()
 
 
 def _renewed(row: Recorded, desired: Desired | None, world: _World) -> Recorded:
@@ -183,7 +181,7 @@ def _leave_to_run(row: Recorded, desired: Desired | None, world: _World) -> AnyA
     case = Case(row=row, desired=desired, options=world.options)
     detail = f"{what} is under way: another run is at work on it"
     held = Hold(**case.common(Reason.IN_DOUBT, detail), recorded=row)
-    return _with_gpus(held, left, desired)
+    return with_gpus(held, left, desired)
 
 
 def _find_running(case: Case) -> Recorded | None:
@@ -313,6 +311,7 @@ def _examine(row: Recorded, desired: Desired | None, world: _World) -> Case:
     ignored = (desired.lifecycle if desired else row.lifecycle).ignore_changes
     renewed = row
     changes: list[FieldChange] = []
+    strict_changes: list[FieldChange] = []
     if desired:
         spec, named = redactor.redact_and_digest(desired.spec)
         if named != row.digest:
@@ -320,6 +319,9 @@ def _examine(row: Recorded, desired: Desired | None, world: _World) -> Case:
             before = renewed.spec if row.is_declared else project(renewed.spec, spec)
             found = find_changes(before, spec)
             changes = [_forcing(c) for c in found if not is_ignored(c.pointer, ignored)]
+            if changes and redactor.strict is not redactor:
+                found = find_changes(redactor.strict.redact(before), redactor.strict.redact(spec))
+                strict_changes = [c for c in found if not is_ignored(c.pointer, ignored)]
     drift: list[FieldChange] = []
     if isinstance(seen, Compared):
         drift = [c for c in seen.drift if not is_ignored(c.pointer, ignored)]
@@ -334,6 +336,7 @@ def _examine(row: Recorded, desired: Desired | None, world: _World) -> Case:
         changes=tuple(changes),
         renewed=renewed is not row,
         unmarked=isinstance(seen, Compared) and seen.unmarked,
+        strict_changes=tuple(strict_changes),
     )
 
 
@@ -365,7 +368,7 @@ def _find_drift(
     row: Recorded, remote: Remote, redactor: Redactor
 ) -> tuple[tuple[FieldChange, ...], Json | None]:
     """The declared fields that differ, and the recorded echo if today's rules write another."""
-    plain = echo_of(remote)
+    plain, redactor = echo_of(remote), redactor.strict
     now, named = redactor.redact_and_digest(plain)
     recorded = row.echo if row.echo is not None else row.spec
     if named == digest(recorded):
@@ -383,31 +386,3 @@ def echo_of(remote: Remote) -> dict[str, Any]:
 def body_digest(desired: Desired, redactor: Redactor) -> str:
     """Names the content of a spec; secrets enter it only as keyed digests."""
     return redactor.redact_and_digest(desired.spec)[1]
-
-
-def _with_gpus(action: AnyAction, row: Recorded | None, desired: Desired | None) -> AnyAction:
-    """Say what the action does to the GPUs that this workload asks for."""
-    before = count_gpus(row.spec.get("manifest", {})) if row else GpuRequest()
-    after = _gpus_after(action, before, desired)
-    known = before.known and after.known
-    effect = GpuEffect(before=before.gpus, after=after.gpus, known=known, since=_since(action))
-    return replace(action, gpus=effect)
-
-
-def _since(action: AnyAction) -> str | None:
-    """When what is given back was asked for; of a workload that was found, nobody knows."""
-    if not isinstance(action, Delete | Replace) or action.recorded.first_sent_at is None:
-        return None
-    return action.recorded.last_sent_at
-
-
-def _gpus_after(action: AnyAction, before: GpuRequest, desired: Desired | None) -> GpuRequest:
-    match action:
-        case Create() | Replace() | Resolve():
-            return count_gpus(desired.manifest) if desired else GpuRequest()
-        case Delete():
-            return GpuRequest()
-        case Adopt() | Forget() | Record() | Hold() | Keep():
-            return before
-        case _:
-            assert_never(action)

@@ -48,11 +48,13 @@ def is_redacted(value: Any) -> bool:
 class Redactor:
     """Replaces secrets by digests under one key, so that equal secrets stay equal.
 
-    The key is the state's lineage: digests from two states cannot be compared.
+    The key is the state's lineage: digests from two states cannot be compared. `strict` is for what
+    a server says, which somebody may have changed since who did not know who would read it.
     """
 
     def __init__(self, key: str, rules: Rules = BUILT_IN) -> None:
         self.rules = rules
+        self.strict: Redactor = Redactor(key, rules.strict) if rules.reveal else self
         self._key = key.encode()
         self._may_hold = hints_for(rules.hints).may_hold_secret
         self._kind_of = rules.kind_of if rules != BUILT_IN else kind_of_name

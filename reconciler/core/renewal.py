@@ -25,8 +25,8 @@ def renew(recorded: Any, redactor: Redactor, *, plain: Any = None) -> Any:
 def renew_row(row: Recorded, redactor: Redactor, *, plain: Any = None) -> Recorded:
     """A record as today's rules write it; the row itself where that is what it is."""
     spec = renew(row.spec, redactor, plain=plain)
-    echo = None if row.echo is None else renew(row.echo, redactor, plain=plain)
-    message = redactor.redact(row.message)
+    echo = None if row.echo is None else renew(row.echo, redactor.strict, plain=plain)
+    message = redactor.strict.redact(row.message)
     if spec == row.spec and echo == row.echo and message == row.message:
         return row
     named = digest(spec) if row.is_declared else ""

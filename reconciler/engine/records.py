@@ -59,7 +59,7 @@ def accept(
         row,
         evidence,
         id=remote.id,
-        echo=redactor.redact(echo_of(remote)),
+        echo=redactor.strict.redact(echo_of(remote)),
         seen=remote.seen if remote.seen is not Seen.UNKNOWN else Seen.QUEUED,
         message="",
         purpose=None,
@@ -91,7 +91,7 @@ def row_of_found(
     Of its content only what is declared counts; without a declaration all of it is kept until there
     is one. Whoever made it may have sent its create more than once, until a moment ago.
     """
-    echo = redactor.redact(echo_of(remote))
+    echo = redactor.strict.redact(echo_of(remote))
     spec = echo if declared is None else project(echo, declared)
     return Recorded(
         op=op,

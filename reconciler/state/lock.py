@@ -18,6 +18,10 @@ LOOK_SECONDS = 0.01
 # SQLite locks the state's own file as well, with locks of another kind. Linux keeps the two kinds
 # apart; elsewhere they meet, and a state could not be written by its own holder.
 _KINDS_ARE_APART = sys.platform == "linux"
+# A link in the place of the file beside a state leads to a file that is somebody else's to write,
+# and to read.
+_LONGEST_NAME = 4096
+_BESIDE = os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class StateLock:
@@ -55,8 +59,9 @@ class StateLock:
     def is_held(self) -> bool:
         """Whether some process has the lock now; looking keeps nobody from taking it for long."""
         try:
-            fd = os.open(self._beside, os.O_RDONLY | os.O_CLOEXEC)
-        except (FileNotFoundError, PermissionError):
+            fd = os.open(self._beside, os.O_RDONLY | _BESIDE)
+        except OSError:
+            # Whoever wants to take it is told why that cannot be.
             return False
         try:
             return not _is_free(fd, fcntl.LOCK_SH)
@@ -66,8 +71,9 @@ class StateLock:
     def holder(self) -> str:
         """The name that the process which has the lock has left; empty if it had no time to."""
         for _ in range(LOOKS):
-            if name := self._beside.read_text(errors="replace"):
-                return name
+            with os.fdopen(os.open(self._beside, os.O_RDONLY | _BESIDE), errors="replace") as file:
+                if name := file.read(_LONGEST_NAME):
+                    return name
             time.sleep(LOOK_SECONDS)
         return ""
 
@@ -80,7 +86,7 @@ class StateLock:
         taken = False
         try:
             taken = (not _KINDS_ARE_APART or self._take(self._state, os.O_RDONLY)) and self._take(
-                self._beside, os.O_RDWR | os.O_CREAT
+                self._beside, os.O_RDWR | os.O_CREAT | _BESIDE
             )
             if taken:
                 os.ftruncate(self._fds[-1], 0)

@@ -27,11 +27,11 @@ def renew_rows(conn: sqlite3.Connection, redactor: Redactor) -> int:
             renewed.append(writer.values(fresh))
     conn.executemany(UPSERT, renewed)
     messages = [
-        (storable(redactor.redact(message)), run, number)
+        (storable(redactor.strict.redact(message)), run, number)
         for run, number, message in conn.execute(
             "SELECT run, number, message FROM run_actions WHERE message IS NOT NULL"
         )
-        if redactor.redact(message) != message
+        if redactor.strict.redact(message) != message
     ]
     conn.executemany("UPDATE run_actions SET message = ? WHERE run = ? AND number = ?", messages)
     return len(renewed) + len(messages)

@@ -951,3 +951,29 @@ def test_a_create_in_doubt_stays_the_same_under_other_rules() -> None:
     assert isinstance(action, Resolve)
     assert action.same
     assert action.recorded.spec == written_under(PIN, PINNED).spec
+
+
+SHOWN = Rules(reveal=("token",))
+TOKEN = make_desired(manifest=make_manifest() | {"door": {"token": "one-1"}})
+OTHER_TOKEN = make_desired(manifest=make_manifest() | {"door": {"token": "two-2"}})
+
+
+def test_what_an_owner_reveals_is_shown_of_his_specs_and_not_of_the_server() -> None:
+    """What somebody put there since is nothing that the author of a pull request knows."""
+    row = make_recorded(TOKEN)
+    changed = decide(OTHER_TOKEN, row, make_remote(row, TOKEN), rules=SHOWN)
+    drifted = plan_of(TOKEN, row, make_remote(row, OTHER_TOKEN), rules=SHOWN)
+    assert [change.after for change in changed.changes] == ["two-2"]
+    assert "two-2" not in repr(drifted)
+    assert [c.pointer for each in drifted.drift for c in each.changes] == ["/manifest/door/token"]
+
+
+def test_a_revealed_value_that_both_sides_changed_alike_is_recorded() -> None:
+    """The spec follows what somebody did on the server, and neither side has to be undone."""
+    row = make_recorded(TOKEN, redactor=Redactor(LINEAGE, SHOWN))
+    row = dataclasses.replace(row, echo=Redactor(LINEAGE).redact(TOKEN.spec))
+    remote = make_remote(row, OTHER_TOKEN)
+    action = decide(OTHER_TOKEN, row, remote, rules=SHOWN)
+    assert isinstance(action, Record)
+    after = agree(action.recorded, OTHER_TOKEN, action.agreed, Redactor(LINEAGE, SHOWN))
+    assert isinstance(decide(OTHER_TOKEN, after, remote, rules=SHOWN), Keep)

@@ -7,7 +7,10 @@ import base64
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proof.canary import Canaries
+from proof.attacks import NAMED
+from proof.canaries import Canaries
+from proof.malice import COMMENTS, MALICE
+from proof.ways import WAYS
 
 
 @given(before=st.binary(max_size=8), after=st.binary(max_size=8))
@@ -34,3 +37,11 @@ def test_an_access_token_is_seen_by_its_looks() -> None:
     """Nobody knows its value beforehand."""
     token = b"eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJkZW1vIn0.c2lnbmF0dXJl"
     assert list(Canaries({}).hits(b"Authorization: Bearer " + token)) == ["an access token (plain)"]
+
+
+def test_there_are_many_ways_into_a_repository() -> None:
+    """Each has a name of its own, by which a leak is told."""
+    names = [*WAYS, *NAMED, *MALICE, *COMMENTS]
+    assert len(names) == len(set(names)) >= 50
+    for noun in ("pipe", "device", "address", "state", "lock", "policy", "plan", "comment", "tag"):
+        assert any(noun in name for name in names)

@@ -16,6 +16,7 @@ from reconciler.state import database
 from reconciler.state.check import inspect_state
 from reconciler.state.database import SCHEMA_VERSION, bounded, connect, migrate
 from reconciler.state.glance import glance
+from reconciler.state.lock import StateLock
 from reconciler.state.names import beside
 from reconciler.state.schema import check_schema
 from reconciler.state.sqlite import create_state, open_state
@@ -249,3 +250,18 @@ def test_a_state_that_is_replaced_while_its_lock_is_taken_is_left_alone(
     again = open_state(path)
     again.hold("apply")
     again.close()
+
+
+def test_a_link_in_the_place_of_a_lock_leads_nowhere(path: Path) -> None:
+    """A commit can bring one: it is neither written through nor read through."""
+    other = path.with_name("token")
+    other.write_text("canary")
+    lock = path.with_name("state.db.lock")
+    lock.unlink()
+    lock.symlink_to(other)
+    store = open_state(path)
+    with pytest.raises(StateError, match="Too many levels of symbolic links"):
+        store.hold("reconciler apply")
+    store.close()
+    assert other.read_text() == "canary"
+    assert not StateLock(path).is_held()

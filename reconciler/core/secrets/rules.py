@@ -33,6 +33,11 @@ class Rules:
         return _kind_of(self, name) if self.redact or self.reveal else kind_of_name(name)
 
     @property
+    def strict(self) -> Rules:
+        """The same for what others wrote: an owner reveals what stands in his own files."""
+        return Rules(redact=self.redact) if self.reveal else self
+
+    @property
     def fingerprint(self) -> str:
         """Names these rules: a state written by others may hold what is hidden now."""
         return digest([VERSION, sorted(self.redact), sorted(self.reveal)])
