@@ -59,6 +59,7 @@ proof: $(VENV)/.test ## Every gate of docs/guarantees.md, at a size that fits in
 	$(BIN)/python -m proof.model --states 20000
 	$(BIN)/python -m proof.simulation --seeds 1000
 	$(BIN)/python -m proof.simulation --seeds 300 --stale
+	$(BIN)/python -m proof.simulation --seeds 300 --paused
 	$(BIN)/python -m proof.simulation --seeds 5 --kill-points
 	$(BIN)/python -m proof.simulation --mutants
 	$(BIN)/python -m proof.syscalls --stride 9
@@ -75,6 +76,7 @@ proof-full: $(VENV)/.test proof-honesty ## The same at full size: more than an h
 	$(BIN)/python -m proof.model --mutants
 	$(BIN)/python -m proof.simulation --seeds 10000
 	$(BIN)/python -m proof.simulation --seeds 3000 --stale
+	$(BIN)/python -m proof.simulation --seeds 3000 --paused
 	$(BIN)/python -m proof.simulation --seeds 50 --kill-points
 	$(BIN)/python -m proof.simulation --mutants
 	$(BIN)/python -m proof.syscalls --stride 1

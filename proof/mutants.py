@@ -31,9 +31,13 @@ Patch = tuple[object, str, Any]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mutant:
-    """One mistake: what it is in words, and the patches that make it."""
+    """One mistake: what it is in words, and the patches that make it.
+
+    `paused` is one that shows where processes stand still, and there only.
+    """
 
     mistake: str
+    paused: bool = False
     patches: Callable[[], list[Patch]]
 
     @contextmanager
@@ -179,9 +183,13 @@ MUTANTS: Mapping[str, Mutant] = {
     ),
     "early-tombstone": Mutant(mistake="a tombstone on the DELETE's 202", patches=_bury_on_the_202),
     "clock-set-back": Mutant(
-        mistake="an answer that waited sets the clock back", patches=_set_the_clock_back
+        mistake="an answer that waited sets the clock back",
+        patches=_set_the_clock_back,
+        paused=True,
     ),
     "old-date": Mutant(
-        mistake="a create is sent under an old date", patches=_send_under_an_old_date
+        mistake="a create is sent under an old date",
+        patches=_send_under_an_old_date,
+        paused=True,
     ),
 }

@@ -28,7 +28,12 @@ _SHOWN = 20
 def main(arguments: Sequence[str] | None = None) -> int:
     """Play what was asked for."""
     asked = _parse(arguments)
-    options = Options(workloads=asked.workloads, stale=asked.stale, skew=not asked.no_skew)
+    options = Options(
+        workloads=asked.workloads,
+        stale=asked.stale,
+        paused=asked.paused,
+        skew=not asked.no_skew,
+    )
     if asked.seed is not None:
         return _play_one(asked, options)
     if asked.mutants or asked.mutant:
@@ -48,6 +53,9 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--mutants", action="store_true", help="make each mistake in turn")
     parser.add_argument(
         "--stale", action="store_true", help="any apply may start from an older copy of the state"
+    )
+    parser.add_argument(
+        "--paused", action="store_true", help="most runs stand still and die soon after"
     )
     parser.add_argument(
         "--kill-points", action="store_true", help="kill the second run at each of its steps"

@@ -6,7 +6,7 @@ import gc
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TypeVar
 
@@ -122,6 +122,7 @@ def play_kill_points(seeds: Iterable[int], options: Options) -> Figures:
 
 def catch_mutant(name: str, seeds: Sequence[int], options: Options) -> Caught:
     """Play until the mistake shows where the engine without it kept all promises."""
+    options = replace(options, paused=options.paused or MUTANTS[name].paused)
     with _no_pauses():
         for number, seed in enumerate(seeds, 1):
             with MUTANTS[name].made():

@@ -37,8 +37,14 @@ class Circumstances:
     request: PlanRequest = field(default_factory=PlanRequest)
 
 
-def draw_circumstances(rng: Random, workloads: int, discovery: bool) -> Circumstances:
-    """Those of a run in a storm: one in two ends before its time, one way or another."""
+def draw_circumstances(
+    rng: Random, workloads: int, discovery: bool, *, paused: bool = False
+) -> Circumstances:
+    """Those of a run in a storm: one in two ends before its time, one way or another.
+
+    With `paused` most of them stand still somewhere near their beginning and are killed soon after,
+    and nothing ends the others.
+    """
     kill_after = kill_step = interrupt_after = None
     luck = rng.random()
     if luck < 0.25:
@@ -48,11 +54,14 @@ def draw_circumstances(rng: Random, workloads: int, discovery: bool) -> Circumst
     elif luck < 0.55:
         interrupt_after = rng.random() * rng.choice((3.0, 20.0, 120.0))
     pause_step = None
-    if rng.random() < 0.4:
-        pause_step = rng.randint(1, rng.choice((2, 6)) * workloads)
-        if rng.random() < 0.5:
+    least = 360.0 if paused else rng.uniform(1.0, 60.0)
+    if rng.random() < (0.6 if paused else 0.4):
+        pause_step = rng.randint(1, rng.choice((1, 2) if paused else (2, 6)) * workloads)
+        if rng.random() < (0.9 if paused else 0.5):
             # It is resumed only to be killed.
-            kill_step = pause_step + rng.randint(0, rng.choice((workloads, 3 * workloads)))
+            kill_step = pause_step + rng.randint(0, rng.choice((1, 3)) * workloads)
+    elif paused:
+        kill_step = kill_after = interrupt_after = None
     return Circumstances(
         seed=rng.getrandbits(32),
         discovery=discovery,
@@ -68,7 +77,7 @@ def draw_circumstances(rng: Random, workloads: int, discovery: bool) -> Circumst
         interrupt_after=interrupt_after,
         pause_step=pause_step,
         # Most of them about as long as a create may be late, where mistakes show.
-        pause=rng.choice((rng.uniform(1.0, 60.0), *[rng.uniform(250.0, 450.0)] * 3, 3000.0)),
+        pause=rng.choice((least, *[rng.uniform(250.0, 450.0)] * 3, 3000.0)),
         request=PlanRequest(
             selection=Selection(targets=("4501/*",) if rng.random() < 0.05 else ()),
             allow_empty=True,

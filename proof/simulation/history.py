@@ -45,10 +45,14 @@ _FOREIGN: tuple[dict[str, str], ...] = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """What a history may contain; `stale` lets any run start from an older copy of the state."""
+    """What a history may contain; `stale` lets any run start from an older copy of the state.
+
+    `paused` lets most runs in a storm stand still and die soon after.
+    """
 
     workloads: int = 20
     stale: bool = False
+    paused: bool = False
     skew: bool = True
 
 
@@ -94,7 +98,8 @@ class History:
     def play(self, victim: int | None = None, kill_step: int | None = None) -> Told:
         """Live through it; `kill_step` ends the run numbered `victim` at that step."""
         self.repository.begin()
-        runs = self._rng.choice((2, 2, 2, 3)) if victim is None else victim + 1
+        rng = self._rng
+        runs = rng.choice((2, 2, 2, 3)) if victim is None else victim + 1
         given_up = False
         for number in range(runs + 1):
             if number == runs and not given_up:
@@ -106,14 +111,16 @@ class History:
             last = self._run_in_storm(
                 kill_step if number == victim else None, plain=victim is not None
             )
-            # Whoever stops a run and then kills it does not want what it was doing.
+            # Whoever stops a run and then kills it does not want what it was doing, and is quick.
             given_up = last.dead and last.circumstances.pause_step is not None
+            rest = 20.0 if given_up and self.options.paused else 270.0 + rng.random() * 100.0
+            self.timeline.skip(rng.choice((0.0, rng.random() * 30.0, rest)))
         self._make_peace()
         sweep(self._loop)
         return self._tell(last.steps)
 
     def _run_in_storm(self, kill_step: int | None, *, plain: bool) -> Process:
-        """Apply in bad weather, and let some time pass; returns the process that did it."""
+        """Apply in bad weather; returns the process that did it."""
         rng = self._rng
         self.server.weather = draw_weather(rng, self._hidden)
         self._meddle()
@@ -126,7 +133,6 @@ class History:
             weather = self.server.weather
             self.server.weather = dataclasses.replace(weather, writes=0.5, late=0.9)
         self._run(processes)
-        self.timeline.skip(rng.choice((0.0, rng.random() * 30.0, 270.0 + rng.random() * 100.0)))
         return processes[0]
 
     def _choose_disks(self) -> list[Disk]:
@@ -150,8 +156,11 @@ class History:
                     self.server.at(when, _Squat(self.server, address, rng.choice(_FOREIGN)))
 
     def _draw(self, plain: bool) -> Circumstances:
-        drawn = draw_circumstances(self._rng, self.options.workloads, self._discovery)
-        drawn = drawn if self.options.skew else dataclasses.replace(drawn, skew=0.0)
+        options = self.options
+        drawn = draw_circumstances(
+            self._rng, options.workloads, self._discovery, paused=options.paused
+        )
+        drawn = drawn if options.skew else dataclasses.replace(drawn, skew=0.0)
         return undisturbed(drawn) if plain else drawn
 
     def _make(self, disk: Disk, circumstances: Circumstances) -> Process:

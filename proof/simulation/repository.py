@@ -9,6 +9,8 @@ from reconciler.core.model import Address, Desired, Lifecycle, OnFailed, OnRemov
 from reconciler.errors import Where
 
 PROJECTS = ("4501", "4502")
+# Two in each project: one of them may be under way itself when the other is looked for.
+ANCHORS = 2
 
 
 class Repository:
@@ -21,7 +23,11 @@ class Repository:
     def __init__(self, rng: Random, workloads: int) -> None:
         self._rng = rng
         self.names = _names(workloads)
-        self.anchors = {next(a for a in self.names if a.project == p) for p in PROJECTS}
+        self.anchors = {
+            address
+            for project in PROJECTS
+            for address in [a for a in self.names if a.project == project][:ANCHORS]
+        }
         self.wanted: dict[Address, Desired] = {}
 
     def begin(self) -> None:
