@@ -7,7 +7,7 @@ import base64
 import json
 import re
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
@@ -21,6 +21,7 @@ from reconciler.api.headers import server_date
 from reconciler.api.tokens import Bearer, Monotonic, open_source
 from reconciler.api.transport import make_transport
 from reconciler.api.urls import (
+    COUNT_PATH,
     LIST_PATH,
     WORKLOADS_PATH,
     is_workload_id,
@@ -33,6 +34,7 @@ from reconciler.api.wire import (
     ListPage,
     WireError,
     address_of,
+    read_count,
     read_get_response,
     read_page,
     read_workload,
@@ -158,15 +160,40 @@ class HttpWorkloadApi:
         return await self._pages(str(address), filter_by, lambda item: item.address == address)
 
     async def find_all(self, project: str) -> Answer:
-        """List the live workloads of one project (v1 list, all its pages)."""
+        """List the live workloads of one project (v1 list, all its pages), and have them counted.
+
+        Pages of a list without an order may show one workload twice and another one never.
+        """
         if not _FILTERABLE.fullmatch(project):
             return Listed(ids=(), trusted=False, message=f"{project} cannot be written as a filter")
-        return await self._pages(
+        filter_by = f"projectId=={project}"
+        listed = await self._pages(
             f"project {project}",
-            f"projectId=={project}",
+            filter_by,
             lambda item: item.address.project == project,
             most=_MOST_PAGES_OF_A_PROJECT,
+            order={"sortBy": "name", "sortOrder": "asc"},
         )
+        if not isinstance(listed, Listed) or not listed.trusted:
+            return listed
+        counted = await self._count(filter_by)
+        return counted if isinstance(counted, Answer) else replace(listed, counted=counted)
+
+    async def _count(self, filter_by: str) -> int | Answer | None:
+        """How many the server counts; None where it has no count."""
+        call = Call(method="GET", path=COUNT_PATH, params={"filterBy": filter_by})
+        reply = await self._ask(call, self._exchange.deadline())
+        if isinstance(reply, Answer):
+            return reply
+        if reply.status in _NO_LIST:
+            return None
+        refusal = judge(reply)
+        if refusal is not None:
+            return refusal
+        try:
+            return read_count(reply.data)
+        except WireError as error:
+            return unreadable(reply, str(error))
 
     async def _about(
         self, method: str, workload_id: str, reader: Callable[[object], Remote]
@@ -208,11 +235,13 @@ class HttpWorkloadApi:
         match: Callable[[ListItem], bool],
         *,
         most: int = _MOST_PAGES,
+        order: Mapping[str, str] | None = None,
     ) -> Answer:
         found: list[ListItem] = []
         offset = 0
         for _ in range(most):
-            reply = await self._ask(_list_call(filter_by, offset), self._exchange.deadline())
+            call = _list_call(filter_by, offset, order or {})
+            reply = await self._ask(call, self._exchange.deadline())
             if isinstance(reply, Answer):
                 return reply
             page = _page(reply)
@@ -220,7 +249,8 @@ class HttpWorkloadApi:
                 return page
             found += (item for item in page.items if item.deleted_at is None and match(item))
             if page.next is None:
-                return Listed(ids=_in_order(found), **_silent(reply))
+                ids = _in_order(found)
+                return Listed(ids=ids, repeated=len(ids) < len(found), **_silent(reply))
             if page.next <= offset:
                 return unreadable(reply, "next does not lead on")
             offset = page.next
@@ -272,8 +302,8 @@ def _has_id(remote: Remote, wanted: str) -> None:
         raise WireError(f"it describes workload {remote.id}, asked for was {wanted}")
 
 
-def _list_call(filter_by: str, offset: int) -> Call:
-    params = {"filterBy": filter_by, "limit": str(_PAGE_SIZE)}
+def _list_call(filter_by: str, offset: int, order: Mapping[str, str]) -> Call:
+    params = {"filterBy": filter_by, "limit": str(_PAGE_SIZE), **order}
     if offset:
         params["offset"] = str(offset)
     return Call(method="GET", path=LIST_PATH, params=params)

@@ -11,6 +11,7 @@ from reconciler.errors import InvalidInputError
 LOGIN_PATH = "/api/v1/token"
 WORKLOADS_PATH = "/api/v2/workloads"
 LIST_PATH = "/api/v1/workloads"
+COUNT_PATH = "/api/v1/workloads/count"
 
 _HINT = "give the address of the control plane, such as https://app.run.ai"
 _DEFAULT_PORTS = {"https": 443, "http": 80}

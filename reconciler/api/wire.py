@@ -99,6 +99,11 @@ def read_page(data: object) -> ListPage:
     )
 
 
+def read_count(data: object) -> int:
+    """Read how many workloads a filter of the v1 list leaves."""
+    return _required(_object(data), "count", _integer)
+
+
 def address_of(body: Json) -> Address:
     """The address that a create request asks for."""
     metadata = body["metadata"]

@@ -17,23 +17,42 @@ from reconciler.errors import UnreachableError
 
 Kept = TypeVar("Kept")
 
+# So often a list is read whose pages overlap, or hold fewer than the server counts.
+_WALKS = 3
 # As many as wait for an answer at once; how many are sent is for the dispatcher to say.
 _READERS = 1024
 
 
 async def list_ids(session: Session, projects: Sequence[str]) -> list[str]:
     """Everything that lives in the projects; raises UnreachableError without a list to believe."""
-    ids: list[str] = []
+    ids: dict[str, None] = {}
     for project in projects:
-        answer = await _list(session, project)
-        if not (isinstance(answer, Listed) and answer.trusted):
-            words = answer.message or type(answer).__name__
+        ids |= dict.fromkeys(await _list_whole(session, project))
+    return list(ids)
+
+
+async def _list_whole(session: Session, project: str) -> dict[str, None]:
+    """Every id of a project, from as many walks through its pages as it takes."""
+    ids: dict[str, None] = {}
+    counted: int | None = None
+    for _ in range(_WALKS):
+        listed = await _list(session, project)
+        if not (isinstance(listed, Listed) and listed.trusted):
+            words = listed.message or type(listed).__name__
             raise UnreachableError(
                 f"the server's list of project {project} cannot be used: {words}",
                 hint="adopt the workloads one by one: reconciler state adopt ADDRESS --id ID",
             )
-        ids += answer.ids
-    return list(dict.fromkeys(ids))
+        ids |= dict.fromkeys(listed.ids)
+        counted = listed.counted
+        whole = not listed.repeated if counted is None else len(ids) >= counted
+        if whole:
+            return ids
+    lacks = "repeats itself" if counted is None else f"shows {len(ids)} of {counted} workloads"
+    raise UnreachableError(
+        f"the server's list of project {project} is not complete: it {lacks}, read {_WALKS} times",
+        hint="run it again when nothing changes there; nothing was written",
+    )
 
 
 async def read_each(

@@ -44,11 +44,15 @@ class Acknowledged(Answer):
 class Listed(Answer):
     """The live workloads that a list shows under one name, and whether the list can be believed.
 
-    `trusted` is False when the server has no list or answered it with something else.
+    `trusted` is False when the server has no list or answered it with something else. `counted` is
+    how many there are by the server's own count, where it has one; `repeated` says that one came
+    twice, so that others may have slipped between two pages.
     """
 
     ids: tuple[str, ...]
     trusted: bool = True
+    counted: int | None = None
+    repeated: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from hashlib import blake2b
+from random import Random
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -26,6 +27,7 @@ from reconciler.sandbox.workload import (
 )
 
 WORKLOADS_PATH = "/api/v2/workloads"
+COUNT_PATH = "/api/v1/workloads/count"
 _NOT_ALLOWED = "You do not have sufficient permissions."
 MARKER = "workload-reconciler/op"
 
@@ -69,6 +71,8 @@ class Api:
         }
         if settings.listing:
             self._fixed["/api/v1/workloads"] = (Route.LIST, {"GET"})
+            self._fixed[COUNT_PATH] = (Route.LIST, {"GET"})
+        self._lists = 0
 
     def route(self, method: str, path: str) -> Route:
         """Find the route; raises Refusal, 404 for no such path and 405 for a wrong method."""
@@ -186,6 +190,12 @@ class Api:
             and caller.may_see(w.project_id)
         )
         chosen = query.select(shown, WORKLOAD_FIELDS)
+        if request.path == COUNT_PATH:
+            return reply(200, {"count": len(chosen)})
+        if query.sort_by is None:
+            # Nothing is promised of an order that nobody asks for, not even from page to page.
+            self._lists += 1
+            Random(f"{self._settings.seed}:{self._lists}").shuffle(chosen)  # noqa: S311 - repeatable
         cluster_id = self._settings.cluster_id
         page = query.page("workloads", chosen, lambda w: write_workload(w, now, cluster_id))
         return reply(200, page)

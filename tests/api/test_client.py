@@ -97,7 +97,7 @@ def test_find_keeps_exact_live_matches_and_puts_ours_first() -> None:
         item(id="ours"),
     ]
     answer = ask(reply(200, {"workloads": items}), lambda api: api.find(ADDRESS))
-    assert answer == stamped(Listed(ids=("old", "ours", "native")))
+    assert answer == stamped(Listed(ids=("old", "ours", "native"), repeated=True))
 
 
 def test_find_reads_every_page() -> None:
