@@ -19,10 +19,11 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from benchmarks.sandboxes import write_specs
+from reconciler.core.comparison import compare
 from reconciler.core.marker import Marker, mark
 from reconciler.core.model import Desired, Live, Own, Recorded, Remote, Seen
 from reconciler.core.plan import Plan, PlanTarget
-from reconciler.core.planner import compare, make_plan
+from reconciler.core.planner import make_plan
 from reconciler.core.redact import Redactor
 from reconciler.report.text import Text
 from reconciler.specs.config import load_config

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from reconciler.core.judging import PlanOptions
+from reconciler.core.case import PlanOptions
+from reconciler.core.comparison import body_digest
 from reconciler.core.marker import Marker, mark, read_marker
 from reconciler.core.model import (
     Address,
@@ -22,7 +23,7 @@ from reconciler.core.model import (
     Target,
 )
 from reconciler.core.plan import Plan, PlanTarget
-from reconciler.core.planner import body_digest, make_plan
+from reconciler.core.planner import make_plan
 from reconciler.core.redact import Redactor
 from reconciler.core.secrets.rules import BUILT_IN, Rules
 from reconciler.errors import Where

@@ -10,7 +10,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from reconciler.core.judging import OnDrift, PlanOptions
+from reconciler.core.case import OnDrift, PlanOptions
 from reconciler.core.marker import Marker
 from reconciler.core.model import (
     Desired,
@@ -243,6 +243,8 @@ records = st.builds(
     source=stored_texts,
     run=stored_texts,
     epoch=st.integers(-(2**62), 2**62),
+    kept=st.none() | json_objects,
+    undone=st.lists(stored_texts, max_size=2).map(tuple),
 )
 """Any record that may be stored."""
 

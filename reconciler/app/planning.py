@@ -14,6 +14,8 @@ from reconciler.app.states import pin_of, read_state_or_none, without_state
 from reconciler.app.target import need_same_target
 from reconciler.app.workspace import Workspace
 from reconciler.core.approval import Approval, Rechecked, recheck
+from reconciler.core.case import PlanOptions
+from reconciler.core.comparison import compare
 from reconciler.core.guards import (
     GuardOptions,
     Refusal,
@@ -21,10 +23,9 @@ from reconciler.core.guards import (
     count_ending,
     find_emptied,
 )
-from reconciler.core.judging import PlanOptions
 from reconciler.core.model import Address, Header, Live, Recorded, Remote, Target
 from reconciler.core.plan import Hold, Plan, PlanTarget
-from reconciler.core.planner import compare, make_plan
+from reconciler.core.planner import make_plan
 from reconciler.core.redact import Redactor
 from reconciler.core.selection import Selection, matches
 from reconciler.errors import InvalidInputError, UsageError

@@ -14,7 +14,7 @@ from reconciler.app.settings import Settings
 from reconciler.app.wholefiles import write_whole
 from reconciler.core.approval import Approval, bind
 from reconciler.core.model import Header
-from reconciler.core.plan import FORMAT_VERSION, Plan
+from reconciler.core.plan import PLAN_FORMAT_VERSION, Plan
 from reconciler.errors import InvalidInputError, ReconcilerError, StalePlanError
 from reconciler.ports import RunEntry
 from reconciler.specs.fileaccess import Border, Trouble
@@ -61,9 +61,9 @@ def load_plan(path: Path) -> tuple[Approval, datetime]:
             f"{path} is not a saved plan", hint="make one with 'reconciler plan --save'"
         )
     version = document["format_version"]
-    if version != FORMAT_VERSION:
+    if version != PLAN_FORMAT_VERSION:
         raise StalePlanError(
-            f"{path} is a plan of format {version}, and this program knows {FORMAT_VERSION}",
+            f"{path} is a plan of format {version}, and this program knows {PLAN_FORMAT_VERSION}",
             hint=PLAN_AGAIN,
         )
     if "saved" not in document:

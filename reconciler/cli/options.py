@@ -246,7 +246,7 @@ def settings_from(options: Mapping[str, Any], folder: Path | None = None) -> Set
 def plan_request_from(options: Mapping[str, Any], places: tuple[str, ...]) -> PlanRequest:
     """What `plan_options` asked for."""
     from reconciler.app.planning import PlanRequest
-    from reconciler.core.judging import OnDrift, PlanOptions
+    from reconciler.core.case import OnDrift, PlanOptions
     from reconciler.core.selection import Selection
 
     return PlanRequest(

@@ -6,10 +6,10 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from reconciler.core.diff import FieldChange
+from reconciler.core.case import PlanOptions
+from reconciler.core.diff import ABSENT, FieldChange, Origin, without
 from reconciler.core.digest import digest
-from reconciler.core.judging import PlanOptions
-from reconciler.core.model import Address, Recorded
+from reconciler.core.model import Address, Desired, Recorded
 from reconciler.core.plan import (
     AnyAction,
     Delete,
@@ -79,14 +79,24 @@ def bind(plan: Plan, *, refreshed: bool) -> tuple[Binding, ...]:
 
 def _bind(action: AnyAction, drift: Collection[FieldChange] | None) -> Binding:
     desired, row = desired_of(action), recorded_of(action)
+    # What others made of it is bound by `live`, and not at all where nobody looked.
+    ours = tuple(replace(c, before=ABSENT) for c in action.changes if c.origin is not Origin.REMOTE)
     return Binding(
         address=action.address,
         action=action.kind,
-        gist=digest(gist(action)),
-        spec=digest([desired.spec, asdict(desired.lifecycle)]) if desired else None,
+        gist=digest(gist(replace(action, changes=ours))),
+        spec=digest(_declared(desired)) if desired else None,
         record=digest(_facts(row)) if row else None,
         live=None if drift is None else digest([change.to_json() for change in drift]),
     )
+
+
+def _declared(desired: Desired) -> list[Any]:
+    """What an author has written; ignored fields of what is sent may be those that run."""
+    spec: Any = desired.spec
+    for pattern in desired.lifecycle.ignore_changes:
+        spec = without(spec, pattern)
+    return [spec, asdict(desired.lifecycle)]
 
 
 def _facts(row: Recorded) -> dict[str, Any]:
@@ -140,7 +150,9 @@ def _difference(before: Binding, now: Binding | None) -> str:
         return "its record in the state has changed since"
     if before.live is not None and now.live != before.live:
         return "it was changed on the server since"
-    return "" if now.gist == before.gist else "the reason for it has changed since"
+    return (
+        "" if now.gist == before.gist else "what is sent, or the reason for it, has changed since"
+    )
 
 
 def _waiting(plan: Plan, stale: Mapping[Address, str]) -> dict[Address, str]:

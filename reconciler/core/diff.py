@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from enum import Enum, StrEnum
 from typing import Any, Final
 
-from reconciler.core.redact import is_redacted
+from reconciler.core.redact import is_redacted, spell_marks
 
 
 class Absent(Enum):
@@ -31,23 +31,28 @@ class Origin(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FieldChange:
-    """One field that differs, at an RFC 6901 pointer; ABSENT where one side has no value."""
+    """One field that differs, at an RFC 6901 pointer; ABSENT where one side has no value.
+
+    `ignored` says that it is covered by ignoreChanges, and stays as it is before.
+    """
 
     pointer: str
     before: Any
     after: Any
     forces_replace: bool = False
     origin: Origin = Origin.SPEC
+    ignored: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """The published form; a secret is never shown, only that it changed."""
-        return {
+        document = {
             "pointer": self.pointer,
             "before": _shown(self.before),
             "after": _shown(self.after),
             "forces_replace": self.forces_replace,
             "origin": self.origin.value,
         }
+        return document | {"ignored": True} if self.ignored else document
 
 
 SENSITIVE = "(sensitive, changed)"
@@ -58,7 +63,8 @@ def _shown(value: Any) -> Any:
     if value is ABSENT:
         return None
     if is_redacted(value):
-        return SENSITIVE
+        # What stands around a secret is none, and may be what matters.
+        return spell_marks(value, SENSITIVE)
     if isinstance(value, Mapping):
         return {key: _shown(value[key]) for key in sorted(value)}
     if isinstance(value, list):
@@ -216,7 +222,10 @@ def value_at(document: Any, pointer: str) -> Any:
 
 
 def with_value(document: Any, pointer: str, value: Any) -> Any:
-    """A copy of a document with another value at a pointer that leads to one."""
+    """A copy of a document with another value at a pointer; ABSENT takes out what is there.
+
+    Maps on the way that are not there are made, an index behind the end of a list appends to it.
+    """
     return _with_value(document, _steps(pointer), value)
 
 
@@ -224,14 +233,70 @@ def _with_value(document: Any, steps: list[str], value: Any) -> Any:
     if not steps:
         return value
     first, *rest = steps
-    if isinstance(document, Mapping):
-        return {**document, first: _with_value(document[first], rest, value)}
-    index = int(first)
-    return [*document[:index], _with_value(document[index], rest, value), *document[index + 1 :]]
+    if isinstance(document, list):
+        index = int(first)
+        below = document[index] if index < len(document) else ABSENT
+        item = _with_value(below, rest, value)
+        return [*document[:index], *([] if item is ABSENT else [item]), *document[index + 1 :]]
+    parent = dict(document) if isinstance(document, Mapping) else {}
+    item = _with_value(parent.get(first, ABSENT), rest, value)
+    if item is ABSENT:
+        parent.pop(first, None)
+        return parent
+    return {**parent, first: item}
+
+
+def undo(document: Any, changes: Sequence[FieldChange]) -> Any:
+    """A copy of the document that changes led to, as it was before them.
+
+    The pointer of an item that a list has no more is where it stood before.
+    """
+    # From the end, so that no item moves before it has been found.
+    for change in sorted(changes, key=lambda each: _sort_key(each.pointer), reverse=True):
+        if change.after is not ABSENT:
+            document = with_value(document, change.pointer, change.before)
+    for change in changes:
+        if change.after is ABSENT:
+            document = _insert(document, _steps(change.pointer), change.before)
+    return document
+
+
+def _insert(document: Any, steps: list[str], value: Any) -> Any:
+    """Put a value where it stood; into a list it goes without replacing what stands there now."""
+    *way, last = steps
+    parent = value_at(document, "".join(f"/{_escape(step)}" for step in way))
+    if isinstance(parent, list):
+        at = int(last)
+        parent = [*parent[:at], value, *parent[at:]]
+        return _with_value(document, way, parent)
+    return _with_value(document, steps, value)
 
 
 def _steps(pointer: str) -> list[str]:
     return [step.replace("~1", "/").replace("~0", "~") for step in pointer.split("/")[1:]]
+
+
+def without(document: Any, pattern: str) -> Any:
+    """A copy of a document without what a pattern of `is_ignored` leads to."""
+    return _without(document, _steps(pattern))
+
+
+def _without(document: Any, steps: list[str]) -> Any:
+    if not steps:
+        return None
+    first, *rest = steps
+    if isinstance(document, Mapping):
+        return {
+            key: _without(item, rest) if first in (key, "*") else item
+            for key, item in document.items()
+            if rest or first not in (key, "*")
+        }
+    if isinstance(document, list):
+        return [
+            _without(item, rest) if first in ("*", str(index)) else item
+            for index, item in enumerate(document)
+        ]
+    return document
 
 
 def is_ignored(pointer: str, patterns: Sequence[str]) -> bool:

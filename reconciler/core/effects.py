@@ -40,8 +40,10 @@ def _since(action: AnyAction) -> str | None:
 
 def _gpus_after(action: AnyAction, before: GpuRequest, desired: Desired | None) -> GpuRequest:
     match action:
-        case Create() | Replace() | Resolve():
-            return count_gpus(desired.manifest) if desired else GpuRequest()
+        case Create(desired=sent) | Replace(desired=sent) | Resolve(desired=sent):
+            # What is sent may keep a number of replicas that runs.
+            body = sent or desired
+            return count_gpus(body.manifest) if body else GpuRequest()
         case Delete():
             return GpuRequest()
         case Adopt() | Forget() | Record() | Hold() | Keep():

@@ -8,8 +8,10 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from reconciler.core.case import OnDrift, PlanOptions
+from reconciler.core.comparison import compare, compare_spec, echo_of
 from reconciler.core.diff import FieldChange, find_changes, is_ignored, project
-from reconciler.core.judging import OnDrift, PlanOptions, is_lost
+from reconciler.core.judging import is_lost
 from reconciler.core.model import (
     Address,
     Desired,
@@ -21,8 +23,7 @@ from reconciler.core.model import (
     Remote,
     Seen,
 )
-from reconciler.core.plan import AnyAction, Create, Delete, Replace
-from reconciler.core.planner import compare, echo_of
+from reconciler.core.plan import AnyAction, Create, Delete, Replace, document_of
 from reconciler.core.redact import Redactor
 from reconciler.core.renewal import renew_row
 from reconciler.kinds.registry import runs_to_completion
@@ -71,8 +72,9 @@ class Explanation:
     """One workload as a plan sees it; every document is redacted.
 
     `declared` is the spec now, `recorded` holds what was applied last and what the server echoed
-    then, `echoed` is what it says now, read at `read_at`. `undeclared` are the pointers of what
-    the server added and nobody manages, `others` the further records of this address.
+    then, `echoed` is what it says now, read at `read_at`. `sent` is what the action sends.
+    `undeclared` are the pointers of what the server added and nobody manages, `others` the further
+    records of this address.
     """
 
     address: Address
@@ -83,6 +85,7 @@ class Explanation:
     live: Live | None
     echoed: Json | None
     read_at: datetime | None
+    sent: Json | None
     differences: tuple[Difference, ...]
     undeclared: tuple[str, ...]
     policies: tuple[Policy, ...]
@@ -104,7 +107,8 @@ def explain(
     declared = redactor.redact(desired.spec) if desired else None
     here = live if isinstance(live, Remote) and not live.is_gone else None
     echoed = redactor.strict.redact(echo_of(here)) if here else None
-    changes = _spec_changes(row, declared)
+    since = compare_spec(row, desired, redactor) if row and desired else None
+    changes = (since.changes or since.restated) if since else ()
     drift = compare(row, here, redactor).drift if row and here else ()
     settings = _settings(desired, row)
     differences = _merge(changes, drift, settings.ignore_changes)
@@ -117,6 +121,7 @@ def explain(
         live=live,
         echoed=echoed,
         read_at=read_at,
+        sent=document_of(action),
         differences=differences,
         undeclared=tuple(_undeclared(row, echoed)),
         policies=(
@@ -132,13 +137,6 @@ def explain(
 def decided_by(action: AnyAction) -> Recorded | None:
     """The record that an action is about, or None where there is nothing but a spec."""
     return action.lost if isinstance(action, Create) else action.recorded
-
-
-def _spec_changes(row: Recorded | None, declared: Json | None) -> list[FieldChange]:
-    """What the planner compares: of a found workload only what is declared counts."""
-    if row is None or declared is None:
-        return []
-    return find_changes(row.spec if row.is_declared else project(row.spec, declared), declared)
 
 
 def _merge(

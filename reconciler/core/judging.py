@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
-from enum import StrEnum
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
-from reconciler.core.diff import ABSENT, FieldChange, is_same, value_at
-from reconciler.core.digest import digest
+from reconciler.core.case import Case, OnDrift
+from reconciler.core.diff import ABSENT, FieldChange, is_same, value_at, with_value
+from reconciler.core.equality import reword
 from reconciler.core.model import (
     Desired,
-    Lifecycle,
     Live,
     Missing,
     OnChange,
     OnFailed,
     OnMissing,
     OnRemove,
-    Recorded,
     Remote,
     Seen,
     Unread,
@@ -34,81 +33,8 @@ from reconciler.core.plan import (
     Record,
     Replace,
 )
+from reconciler.core.renewal import renew
 from reconciler.kinds.registry import runs_to_completion
-
-
-class OnDrift(StrEnum):
-    """What a change made only on the server leads to."""
-
-    REPORT = "report"
-    REPLACE = "replace"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlanOptions:
-    """What the caller decides about a plan; the defaults are the careful ones.
-
-    `destroying` says that specs are missing because everything was asked to go.
-    """
-
-    on_drift: OnDrift = OnDrift.REPORT
-    no_delete: bool = False
-    no_create: bool = False
-    replace: tuple[str, ...] = ()
-    refreshed: bool = True
-    destroying: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Case:
-    """One workload that has a record: everything its decision may depend on.
-
-    `renewed` says that the row is not what the state holds: it was written under other rules of
-    what is a secret. `strict_changes` are the changes of the spec without what its owner reveals,
-    as the drift is told; empty where nothing is revealed. `unmarked` says that what lives under its
-    id has lost the marker that the record knows.
-    """
-
-    row: Recorded
-    desired: Desired | None
-    options: PlanOptions
-    live: Live | None = None
-    drift: tuple[FieldChange, ...] = ()
-    changes: tuple[FieldChange, ...] = ()
-    renewed: bool = False
-    unmarked: bool = False
-    strict_changes: tuple[FieldChange, ...] = ()
-
-    @property
-    def is_agreed(self) -> bool:
-        """Whether every change of the spec is to what the server has already.
-
-        Values that are absent, or that our own create was not echoed with, prove nothing.
-        """
-        changes = self.strict_changes or self.changes
-        there = {(c.pointer, digest([c.before, c.after])) for c in self.drift if _is_plain(c)}
-        return bool(changes) and all(
-            _is_plain(c)
-            and (c.pointer, digest([c.before, c.after])) in there
-            and is_same(value_at(self.row.echo, c.pointer), c.before)
-            for c in changes
-        )
-
-    @property
-    def lifecycle(self) -> Lifecycle:
-        """What the spec says now; what it said last, once it is gone."""
-        return self.desired.lifecycle if self.desired else self.row.lifecycle
-
-    def common(self, reason: Reason, detail: str = "", **more: Any) -> dict[str, Any]:
-        """The fields that every action of this case shares."""
-        return {
-            "address": self.row.address,
-            "reason": reason,
-            "detail": detail,
-            "source": self.desired.source if self.desired else None,
-            "wave": self.lifecycle.wave,
-            **more,
-        }
 
 
 def judge(case: Case) -> AnyAction:
@@ -141,19 +67,35 @@ def _judge_missing(case: Case) -> AnyAction:
     if desired is None:
         return _judge_gone(case)
     policy = desired.lifecycle.on_missing
-    if policy is None and runs_to_completion(desired.manifest):
-        detail = (
-            "no longer on the server; a finished job is not run again (set onMissing: recreate)"
-        )
-        return _hold(case, Reason.RUN_TO_COMPLETION, detail)
+    if runs_to_completion(desired.manifest) and policy in (None, OnMissing.HOLD):
+        return _judge_finished(case, desired)
     if policy is OnMissing.HOLD:
         return _hold(case, reason, "no longer on the server; held by onMissing: hold")
     if policy is OnMissing.FAIL:
         return _hold(case, reason, "no longer on the server; onMissing: fail", fails=True)
+    return _recreate(case, desired, reason, "deleted on the server by somebody else")
+
+
+def _judge_finished(case: Case, desired: Desired) -> AnyAction:
+    """A job that has been cleaned up is not run again; another spec is another job."""
+    if not case.changes:
+        detail = (
+            "no longer on the server; a finished job is not run again (set onMissing: recreate)"
+        )
+        return _hold(case, Reason.RUN_TO_COMPLETION, detail)
+    detail = f"{_name_fields(case.changes)} changed, so it is another job than the one that ended"
+    if desired.lifecycle.on_change is OnChange.HOLD and not _is_asked_for(case):
+        return _hold(case, Reason.SPEC_CHANGED, f"{detail}; held by onChange: hold")
+    return _recreate(case, desired, Reason.SPEC_CHANGED, detail)
+
+
+def _recreate(case: Case, desired: Desired, reason: Reason, detail: str) -> AnyAction:
     if case.options.no_create:
         return _hold(case, reason, "no longer on the server; held by --no-create")
-    detail = "deleted on the server by somebody else"
-    return Create(**case.common(reason, detail), desired=desired, lost=case.row)
+    # Nothing runs that a field could be kept of, and nothing has to go for it.
+    found = (*case.submit(desired).changes, *case.settings)
+    changes = tuple(replace(change, forces_replace=False) for change in found)
+    return Create(**case.common(reason, detail, changes=changes), desired=desired, lost=case.row)
 
 
 def _judge_gone(case: Case) -> AnyAction:
@@ -188,12 +130,15 @@ def _judge_removed(case: Case) -> AnyAction:
 
 def _judge_wanted(case: Case, desired: Desired) -> AnyAction:
     """It is declared and there; the first rule that applies decides."""
+    agreed = _agreed_spec(case, desired)
+    rules = (_changed_spec, _failed_sync, _asked_for, _drifted)
     settings = (
-        _agreed_spec(case, desired)
+        agreed
+        or _restated_spec(case, desired)
         or _changed_lifecycle(case, desired)
         or _renewed_row(case, desired)
     )
-    for rule in (_changed_spec, _failed_sync, _asked_for, _drifted):
+    for rule in rules[1:] if agreed else rules:
         action = rule(case, desired)
         if isinstance(action, Hold) and settings:
             # Protection that waits for the hold to end would be missing when the spec goes first.
@@ -204,27 +149,66 @@ def _judge_wanted(case: Case, desired: Desired) -> AnyAction:
 
 
 def _changed_spec(case: Case, desired: Desired) -> AnyAction | None:
-    if not case.changes or case.is_agreed:
+    if not case.changes:
         return None
-    fields = [change.pointer for change in case.changes]
-    more = f" and {len(fields) - 1} more" if len(fields) > 1 else ""
-    detail = f"{fields[0]}{more} changed; the API can only delete and create"
+    detail = f"{_name_fields(case.changes)} changed; the API can only delete and create"
     if desired.lifecycle.on_change is OnChange.HOLD and not _is_asked_for(case):
         return _hold(case, Reason.SPEC_CHANGED, f"{detail}; held by onChange: hold")
-    return _replace(case, desired, Reason.SPEC_CHANGED, detail, case.changes)
+    return _replace(case, desired, Reason.SPEC_CHANGED, detail)
+
+
+def _name_fields(changes: Sequence[FieldChange]) -> str:
+    """The first field that differs, and how many more do."""
+    more = f" and {len(changes) - 1} more" if len(changes) > 1 else ""
+    return f"{changes[0].pointer}{more}"
 
 
 def _agreed_spec(case: Case, desired: Desired) -> Record | None:
-    """Somebody changed the workload and the spec follows: both agree, so nothing is to be done."""
-    if not case.is_agreed:
+    """The spec has followed what is on the server already, so nothing is to be done.
+
+    A value that our own create was not echoed with proves nothing: a server that has rewritten it
+    once may do so again.
+    """
+    if not case.changes:
         return None
-    fields = [change.pointer for change in case.changes]
-    more = f" and {len(fields) - 1} more" if len(fields) > 1 else ""
-    detail = f"{fields[0]}{more} is on the server as it is declared now; nothing is sent"
+    ours = {change.pointer for change in case.changes}
+    drifted = {change.pointer for change in case.drift} - ours
+    differences = [change for change in case.submit(desired).changes if not change.ignored]
+    if not {change.pointer for change in differences} <= drifted:
+        return None
+    recorded, spec = case.row, case.redactor.redact(desired.spec)
+    echo = recorded.spec if recorded.echo is None else recorded.echo
+    echo = reword(renew(echo, case.redactor, plain=recorded.spec), like=spec)
+    for change in case.changes:
+        if change.before is not ABSENT and not is_same(
+            value_at(echo, change.pointer), change.before
+        ):
+            return None
+    for change in case.changes:
+        echo = with_value(echo, change.pointer, change.after)
     agreed = tuple(replace(change, forces_replace=False) for change in case.changes)
-    common = case.common(Reason.SPEC_CHANGED, detail, changes=agreed)
+    detail = f"{_name_fields(agreed)} is on the server as it is declared now; nothing is sent"
     return Record(
-        **common, recorded=case.row, desired=desired, agreed=case.strict_changes or agreed
+        **case.common(Reason.SPEC_CHANGED, detail, changes=(*agreed, *case.settings)),
+        recorded=case.row,
+        desired=desired,
+        follows=True,
+        agreed=agreed,
+        echo=case.redactor.strict.redact(echo),
+    )
+
+
+def _restated_spec(case: Case, desired: Desired) -> Record | None:
+    """The spec's text has changed, and what it says has not."""
+    restated = case.restated
+    if not restated or not case.row.is_declared:
+        return None
+    detail = f"{_name_fields(restated)} is written differently and means the same; nothing is sent"
+    return Record(
+        **case.common(Reason.SPEC_CHANGED, detail, changes=(*restated, *case.settings)),
+        recorded=case.row,
+        desired=desired,
+        follows=True,
     )
 
 
@@ -246,28 +230,36 @@ def _asked_for(case: Case, desired: Desired) -> AnyAction | None:
 def _drifted(case: Case, desired: Desired) -> AnyAction | None:
     if not case.drift or case.options.on_drift is OnDrift.REPORT:
         return None
-    detail = f"{case.drift[0].pointer} was changed on the server"
-    # What happened is told as drift; what will happen is its reverse.
-    undone = tuple(replace(c, before=c.after, after=c.before) for c in case.drift)
-    return _replace(case, desired, Reason.DRIFTED, detail, undone)
+    fresh = [change for change in case.drift if change.pointer not in case.row.undone]
+    if not fresh:
+        # Whoever makes this change makes it again: to replace it in every run would only kill work.
+        detail = (
+            f"{_name_fields(case.drift)} was changed on the server again after a replace had "
+            "undone it; it is not replaced a second time (--replace does)"
+        )
+        return _hold(case, Reason.DRIFTED, detail)
+    detail = f"{fresh[0].pointer} was changed on the server"
+    return _replace(case, desired, Reason.DRIFTED, detail)
 
 
 def _changed_lifecycle(case: Case, desired: Desired) -> Record | None:
     if not case.row.is_declared:
         detail = "found on the server as it is declared now; nothing is sent"
         common = case.common(Reason.ALREADY_OWNED, detail)
-        return Record(**common, recorded=case.row, desired=desired)
-    if desired.lifecycle == case.row.lifecycle:
+        follows = bool(case.restated)
+        return Record(**common, recorded=case.row, desired=desired, follows=follows)
+    if not case.settings:
         return None
-    before, after = asdict(case.row.lifecycle), asdict(desired.lifecycle)
+    changes = (*case.settings, *case.ignored)
     changed = [
-        f"{_camel(name)} {_worded(before[name])} → {_worded(after[name])}"
-        for name in before
-        if before[name] != after[name]
+        f"{change.pointer.rpartition('/')[2]} {_worded(change.before)} → {_worded(change.after)}"
+        for change in case.settings
     ]
     detail = f"{', '.join(changed)}; nothing is sent"
     return Record(
-        **case.common(Reason.LIFECYCLE_CHANGED, detail), recorded=case.row, desired=desired
+        **case.common(Reason.LIFECYCLE_CHANGED, detail, changes=changes),
+        recorded=case.row,
+        desired=desired,
     )
 
 
@@ -279,46 +271,46 @@ def _renewed_row(case: Case, desired: Desired) -> Record | None:
     return Record(**common, recorded=case.row, desired=desired)
 
 
-def _is_plain(change: FieldChange) -> bool:
-    return change.before is not ABSENT and change.after is not ABSENT
-
-
-def _camel(name: str) -> str:
-    """A setting's name as specs spell it."""
-    first, *rest = name.split("_")
-    return first + "".join(part.capitalize() for part in rest)
-
-
 def _worded(value: Any) -> str:
     """A setting as its author would write it."""
+    if value is ABSENT:
+        return "unset"
     if isinstance(value, bool):
         return str(value).lower()
-    if isinstance(value, tuple) and value:
-        return ", ".join(value)
-    return "unset" if value in (None, ()) else str(value)
+    return ", ".join(value) if isinstance(value, list) else str(value)
 
 
 def _is_asked_for(case: Case) -> bool:
     return str(case.row.address) in case.options.replace
 
 
-def _replace(
-    case: Case,
-    desired: Desired,
-    reason: Reason,
-    detail: str,
-    changes: tuple[FieldChange, ...] = (),
-) -> AnyAction:
+def _replace(case: Case, desired: Desired, reason: Reason, detail: str) -> AnyAction:
+    submission = case.submit(desired)
+    if submission.exposed:
+        fields = ", ".join(submission.exposed)
+        detail = f"{detail}; {fields} runs with a secret that is not kept, so the spec's is sent"
+    changes = submission.changes
+    if all(change.ignored for change in changes):
+        # The server repeats what it was sent in another form: what led to this is still to be told.
+        undone = (replace(c, before=c.after, after=c.before) for c in case.drift)
+        changes = (*(case.changes or undone), *changes)
+    changes = (*changes, *case.settings)
     for flag, held in (
         ("--no-delete", case.options.no_delete),
         ("--no-create", case.options.no_create),
     ):
         if held:
-            return _hold(case, reason, f"{detail}; held by {flag}")
+            return replace(_hold(case, reason, f"{detail}; held by {flag}"), changes=changes)
     if case.unmarked:
         return _hold_unmarked(case, detail)
+    overwritten = tuple(change.pointer for change in case.drift)
+    before = case.row.undone if reason is Reason.DRIFTED else ()
     return Replace(
-        **case.common(reason, detail, changes=changes), recorded=case.row, desired=desired
+        **case.common(reason, detail, changes=changes),
+        recorded=case.row,
+        desired=submission.desired,
+        kept=submission.kept,
+        undone=tuple(dict.fromkeys((*before, *overwritten))),
     )
 
 

@@ -154,7 +154,9 @@ class Recorded:
     the redacted copy of what the server answered to our own create. Times are RFC 3339 in UTC, by
     the server's clock where it sent one. `marker` is what a manifest of ours must carry,
     `protected` that a person protected it beside its spec, `source` the file that declared it
-    (relative to the repository's root), `run` the apply that created it.
+    (relative to the repository's root), `run` the apply that created it. `kept` is what ran when
+    its replacement was begun, where the successor keeps ignored fields of it; `undone` are the
+    pointers at which this workload's own create has overwritten changes made on the server.
     """
 
     op: str
@@ -177,6 +179,8 @@ class Recorded:
     source: str = ""
     run: str = ""
     epoch: int = 0
+    kept: Json | None = None
+    undone: tuple[str, ...] = ()
 
     @property
     def is_declared(self) -> bool:

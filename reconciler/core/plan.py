@@ -12,9 +12,10 @@ from typing import Any, ClassVar
 from reconciler.core.diagnostics import Diagnostic
 from reconciler.core.diff import FieldChange
 from reconciler.core.digest import digest
-from reconciler.core.model import Address, Desired, Recorded
+from reconciler.core.model import Address, Desired, Json, Recorded
 from reconciler.errors import Where
 
+PLAN_FORMAT_VERSION = "1.1"
 FORMAT_VERSION = "1.0"
 
 
@@ -87,21 +88,30 @@ class _OfRecorded(Action):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Create(Action):
-    """Make a workload; `lost` is the record of one that the server no longer has."""
+    """Make a workload; `lost` is the record of one that is gone, `document` the redacted body."""
 
     kind = "create"
     glyph = "+"
     desired: Desired
     lost: Recorded | None = None
+    document: Json | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Replace(_OfRecorded):
-    """Delete a workload, wait for its absence, create it anew: the API has no update."""
+    """Delete a workload, wait for its absence, create it anew: the API has no update.
+
+    `desired` is what is sent: the spec, with the values of what runs where ignoreChanges keeps
+    them. `kept` is what runs, where anything of it is kept; `undone` are the pointers of what
+    somebody changed on the server, and what this overwrites.
+    """
 
     kind = "replace"
     glyph = "±"
     desired: Desired
+    kept: Json | None = None
+    undone: tuple[str, ...] = ()
+    document: Json | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,19 +150,24 @@ class Resolve(_OfRecorded):
     glyph = "?"
     desired: Desired | None = None
     same: bool = False
+    document: Json | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record(_OfRecorded):
     """Remember changed lifecycle settings, or a spec that the server fits already; nothing is sent.
 
-    `agreed` are the changes of the spec to what somebody else made of the workload before.
+    `follows` says that the record takes over the spec: it means what the record means, or `agreed`
+    are its changes, to what somebody else made of the workload before; `echo` is then what the
+    server is expected to say from now on.
     """
 
     kind = "record"
     glyph = "="
     desired: Desired
+    follows: bool = False
     agreed: tuple[FieldChange, ...] = ()
+    echo: Json | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -355,6 +370,11 @@ def gist(action: AnyAction) -> dict[str, Any]:
 def desired_of(action: AnyAction) -> Desired | None:
     """What is to be on the server, or in the record, after this action."""
     return action.desired if isinstance(action, Create | Replace | Record | Resolve) else None
+
+
+def document_of(action: AnyAction) -> Json | None:
+    """What an action sends, or may send, to create a workload; redacted."""
+    return action.document if isinstance(action, Create | Replace | Resolve) else None
 
 
 def recorded_of(action: AnyAction) -> Recorded | None:

@@ -7,16 +7,15 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+from reconciler.core.case import Case, PlanOptions
+from reconciler.core.comparison import Compared, SpecChanges, body_digest, compare, compare_spec
 from reconciler.core.diagnostics import Diagnostic, sort_diagnostics
-from reconciler.core.diff import FieldChange, Origin, find_changes, is_ignored, project
-from reconciler.core.digest import digest
+from reconciler.core.diff import FieldChange, is_ignored
 from reconciler.core.effects import with_gpus
-from reconciler.core.judging import Case, PlanOptions, is_lost, judge
-from reconciler.core.marker import read_marker, unmark
+from reconciler.core.judging import is_lost, judge
 from reconciler.core.model import (
     Address,
     Desired,
-    Json,
     Live,
     Missing,
     Own,
@@ -42,23 +41,10 @@ from reconciler.core.plan import (
 )
 from reconciler.core.redact import Redactor
 from reconciler.core.renames import find_renames, warn_of
-from reconciler.core.renewal import renew, renew_row
+from reconciler.core.renewal import renew_row
 from reconciler.core.secrets.rules import BUILT_IN, Rules
+from reconciler.core.submission import Submission, lifecycle_changes, submit
 from reconciler.core.transitions import comes_true_until, may_come_true
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Compared(Remote):
-    """What the server says of a workload, already compared with its record: the body is let go.
-
-    `drift` holds the declared fields that differ from the server's echo of our own create, and
-    `renewed` that echo as today's rules of what is a secret write it, where they changed it.
-    `unmarked` says that it has lost the marker that its record knows.
-    """
-
-    drift: tuple[FieldChange, ...]
-    renewed: Json | None = None
-    unmarked: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,7 +89,7 @@ def make_plan(
     drift: list[Drift] = []
     for address in sorted({*wanted, *rows}, key=lambda a: (a.project, a.name)):
         action, drifted = _decide(wanted.get(address), rows.get(address, []), world)
-        actions.append(action)
+        actions.append(_with_document(action, world.redactor))
         if drifted:
             drift.append(Drift(address=address, changes=drifted))
     renamed = warn_of(find_renames(actions, world.redactor))
@@ -152,7 +138,7 @@ def _decide(
     if desired is None:
         return with_gpus(_watch(rows[0], world), None, None), ()
     down = next((row for row in rows if row.is_down), None)
-    return with_gpus(_make(desired, down, world.options), None, desired), ()
+    return with_gpus(_make(desired, down, world), None, desired), ()
 
 
 def _renewed(row: Recorded, desired: Desired | None, world: _World) -> Recorded:
@@ -178,7 +164,7 @@ def _leave_to_run(row: Recorded, desired: Desired | None, world: _World) -> AnyA
         what, left = "its replacement", row
     else:
         what, left = "its deletion", None
-    case = Case(row=row, desired=desired, options=world.options)
+    case = Case(row=row, desired=desired, options=world.options, redactor=world.redactor)
     detail = f"{what} is under way: another run is at work on it"
     held = Hold(**case.common(Reason.IN_DOUBT, detail), recorded=row)
     return with_gpus(held, left, desired)
@@ -193,7 +179,7 @@ def _find_running(case: Case) -> Recorded | None:
     return None
 
 
-def _make(desired: Desired, down: Recorded | None, options: PlanOptions) -> AnyAction:
+def _make(desired: Desired, down: Recorded | None, world: _World) -> AnyAction:
     """A workload that does not run; `down` is what was deleted to make room for it."""
     common: dict[str, Any] = {
         "address": desired.address,
@@ -202,11 +188,28 @@ def _make(desired: Desired, down: Recorded | None, options: PlanOptions) -> AnyA
         "wave": desired.lifecycle.wave,
     }
     detail = f"{down.message}; nothing runs there now" if down else ""
-    if options.no_create:
+    if world.options.no_create:
         held = f"{detail or 'not created yet'}; held by --no-create"
         return Hold(**common, detail=held, recorded=down, fails=down is not None)
-    detail = detail or "declared, and not in the state yet"
-    return Create(**common, detail=detail, desired=desired)
+    if down is None:
+        return Create(**common, detail="declared, and not in the state yet", desired=desired)
+    submission = _succeed(down, desired, world)
+    changes = tuple(replace(change, forces_replace=False) for change in submission.changes)
+    return Create(**common, detail=detail, changes=changes, desired=submission.desired)
+
+
+def _succeed(row: Recorded, desired: Desired, world: _World) -> Submission:
+    """What takes the place of a workload whose deletion has begun.
+
+    What ran was read before its delete; what of it was to be kept was written down with that.
+    """
+    return submit(
+        desired,
+        world.redactor.redact(row.spec if row.kept is None else row.kept),
+        world.redactor,
+        by_author=compare_spec(row, desired, world.redactor).changes,
+        keeps=row.kept is not None,
+    )
 
 
 def _is_found_lost(row: Recorded, world: _World) -> bool:
@@ -215,7 +218,7 @@ def _is_found_lost(row: Recorded, world: _World) -> bool:
 
 def _finish_delete(row: Recorded, desired: Desired | None, world: _World) -> AnyAction:
     """A delete that was begun is always finished: a late one would kill what we decided to keep."""
-    case = Case(row=row, desired=desired, options=world.options)
+    case = Case(row=row, desired=desired, options=world.options, redactor=world.redactor)
     if row.purpose is Purpose.GIVEN_UP and not _is_found_lost(row, world):
         detail = (
             f"workload {row.id} may still be there: its deletion was given up by hand, and its "
@@ -225,16 +228,35 @@ def _finish_delete(row: Recorded, desired: Desired | None, world: _World) -> Any
     if desired is None or world.options.no_create:
         detail = "its deletion has begun and is finished first"
         return Delete(**case.common(Reason.REMOVED_FROM_SPECS, detail), recorded=row)
-    if row.purpose is Purpose.REPLACE:
-        detail = "its replacement was cut short and is finished"
-        return Replace(**case.common(Reason.SPEC_CHANGED, detail), recorded=row, desired=desired)
-    detail = "its deletion has begun and is finished first; it is wanted again"
-    return Replace(**case.common(Reason.REMOVED_FROM_SPECS, detail), recorded=row, desired=desired)
+    reason, detail = Reason.SPEC_CHANGED, "its replacement was cut short and is finished"
+    if row.purpose is not Purpose.REPLACE:
+        reason = Reason.REMOVED_FROM_SPECS
+        detail = "its deletion has begun and is finished first; it is wanted again"
+    submission = _succeed(row, desired, world)
+    changes = (*submission.changes, *lifecycle_changes(row.lifecycle, desired.lifecycle))
+    return Replace(
+        **case.common(reason, detail, changes=changes),
+        recorded=row,
+        desired=submission.desired,
+        kept=row.kept,
+        undone=row.undone,
+    )
 
 
 def _settle(row: Recorded, desired: Desired | None, world: _World) -> AnyAction:
     """A create whose outcome is unknown: send the same again, or read, but never forget it."""
-    same = desired is not None and body_digest(desired, world.redactor) == row.digest
+    wanted, changes = desired, tuple[FieldChange, ...]()
+    if desired is not None and body_digest(desired, world.redactor) != row.digest:
+        # What was sent held values of ignored fields that were kept of its predecessor.
+        submission = submit(
+            desired,
+            world.redactor.redact(row.spec),
+            world.redactor,
+            by_author=compare_spec(row, desired, world.redactor).changes,
+            keeps=True,
+        )
+        wanted, changes = submission.desired, submission.changes
+    same = wanted is not None and body_digest(wanted, world.redactor) == row.digest
     if same and not world.options.no_create:
         remedy = "the same request is sent again"
     elif same:
@@ -244,12 +266,16 @@ def _settle(row: Recorded, desired: Desired | None, world: _World) -> AnyAction:
     else:
         remedy = "it is no longer wanted, so it is looked up and not repeated"
     detail = f"{_doubt(row)}; {remedy}"
-    case = Case(row=row, desired=desired, options=world.options)
-    wanted = None if world.options.no_create else desired
+    case = Case(row=row, desired=desired, options=world.options, redactor=world.redactor)
     # Whose create was answered with a no is sure of it: only who has its name is not known.
     unowned = row.own is Own.SUSPECT and not row.ambiguous
     reason = Reason.OWNER_UNKNOWN if unowned else Reason.IN_DOUBT
-    return Resolve(**case.common(reason, detail), recorded=row, desired=wanted, same=same)
+    return Resolve(
+        **case.common(reason, detail, changes=changes),
+        recorded=row,
+        desired=None if world.options.no_create else wanted,
+        same=same,
+    )
 
 
 def _doubt(row: Recorded) -> str:
@@ -263,7 +289,7 @@ def _doubt(row: Recorded) -> str:
 
 def _watch(row: Recorded, world: _World) -> AnyAction:
     """A workload is gone, but a create of it whose answer was lost may not have been."""
-    case = Case(row=row, desired=None, options=world.options)
+    case = Case(row=row, desired=None, options=world.options, redactor=world.redactor)
     if not row.ambiguous:
         detail = f"{row.message}; nothing runs there, and no spec declares it any more"
         return Forget(**case.common(Reason.REMOVED_FROM_SPECS, detail), recorded=row)
@@ -309,22 +335,11 @@ def _examine(row: Recorded, desired: Desired | None, world: _World) -> Case:
     if isinstance(seen, Remote) and not seen.is_gone and not isinstance(seen, Compared):
         seen = compare(row, seen, redactor)
     ignored = (desired.lifecycle if desired else row.lifecycle).ignore_changes
-    renewed = row
-    changes: list[FieldChange] = []
-    strict_changes: list[FieldChange] = []
-    if desired:
-        spec, named = redactor.redact_and_digest(desired.spec)
-        if named != row.digest:
-            renewed = renew_row(row, redactor, plain=desired.spec)
-            before = renewed.spec if row.is_declared else project(renewed.spec, spec)
-            found = find_changes(before, spec)
-            changes = [_forcing(c) for c in found if not is_ignored(c.pointer, ignored)]
-            if changes and redactor.strict is not redactor:
-                found = find_changes(redactor.strict.redact(before), redactor.strict.redact(spec))
-                strict_changes = [c for c in found if not is_ignored(c.pointer, ignored)]
-    drift: list[FieldChange] = []
+    since = compare_spec(row, desired, redactor) if desired else SpecChanges(row=row)
+    renewed = since.row
+    drift: Sequence[FieldChange] = ()
     if isinstance(seen, Compared):
-        drift = [c for c in seen.drift if not is_ignored(c.pointer, ignored)]
+        drift = seen.drift
         if seen.renewed is not None:
             renewed = replace(renewed, echo=seen.renewed)
     return Case(
@@ -332,57 +347,16 @@ def _examine(row: Recorded, desired: Desired | None, world: _World) -> Case:
         desired=desired,
         live=seen,
         options=world.options,
-        drift=tuple(drift),
-        changes=tuple(changes),
+        redactor=redactor,
+        drift=tuple(c for c in drift if not is_ignored(c.pointer, ignored)),
+        since=since,
         renewed=renewed is not row,
         unmarked=isinstance(seen, Compared) and seen.unmarked,
-        strict_changes=tuple(strict_changes),
     )
 
 
-def _forcing(change: FieldChange) -> FieldChange:
-    """The base version of the API has no update, so every changed field forces a replace."""
-    return replace(change, forces_replace=True)
-
-
-def compare(row: Recorded, remote: Remote, redactor: Redactor) -> Compared:
-    """Compare what the server says now with its echo of our create, and let the body go."""
-    drift, renewed = ((), None) if remote.is_gone else _find_drift(row, remote, redactor)
-    return Compared(
-        id=remote.id,
-        address=remote.address,
-        metadata={},
-        raw_manifest={},
-        desired_phase=remote.desired_phase,
-        seen=remote.seen,
-        message=remote.message,
-        tenant_id=remote.tenant_id,
-        deleted_at=remote.deleted_at,
-        drift=drift,
-        renewed=renewed,
-        unmarked=bool(row.marker) and read_marker(remote.raw_manifest) is None,
-    )
-
-
-def _find_drift(
-    row: Recorded, remote: Remote, redactor: Redactor
-) -> tuple[tuple[FieldChange, ...], Json | None]:
-    """The declared fields that differ, and the recorded echo if today's rules write another."""
-    plain, redactor = echo_of(remote), redactor.strict
-    now, named = redactor.redact_and_digest(plain)
-    recorded = row.echo if row.echo is not None else row.spec
-    if named == digest(recorded):
-        return (), None
-    before = renew(recorded, redactor, plain=plain)
-    found = find_changes(project(before, row.spec), project(now, row.spec), origin=Origin.REMOTE)
-    return tuple(found), before if row.echo is not None and before != row.echo else None
-
-
-def echo_of(remote: Remote) -> dict[str, Any]:
-    """What the server says of a workload, without the marker that we put there."""
-    return {**remote.echo, "manifest": unmark(remote.raw_manifest)}
-
-
-def body_digest(desired: Desired, redactor: Redactor) -> str:
-    """Names the content of a spec; secrets enter it only as keyed digests."""
-    return redactor.redact_and_digest(desired.spec)[1]
+def _with_document(action: AnyAction, redactor: Redactor) -> AnyAction:
+    """Say what will be sent, as far as others may read it."""
+    if isinstance(action, Create | Replace | Resolve) and action.desired is not None:
+        return replace(action, document=redactor.redact(action.desired.spec))
+    return action

@@ -31,7 +31,7 @@ from reconciler.core.transitions import Evidence, may_come_true
 from reconciler.engine.create import Creation
 from reconciler.engine.dispatcher import HaltedError
 from reconciler.engine.lookup import Ours, look_up
-from reconciler.engine.records import agree, declare
+from reconciler.engine.records import declare, follow
 from reconciler.engine.remove import Removal
 from reconciler.engine.run import (
     CUT_SHORT,
@@ -306,7 +306,7 @@ async def _resolve(action: Resolve, work: Work) -> Outcome:
 
 async def _replace(action: Replace, work: Work) -> Outcome:
     """Only a trusted absence makes room for the new one."""
-    removal = Removal(work, action.recorded, Purpose.REPLACE, successor=True)
+    removal = Removal(work, action.recorded, Purpose.REPLACE, successor=action)
     removed = await removal.carry_out(wait=True)
     if not isinstance(removed, Done):
         return removed
@@ -326,7 +326,7 @@ async def _record(action: Record, work: Work) -> Outcome:
     row = replace(action.recorded, lifecycle=desired.lifecycle, source=desired.source.file)
     if not row.is_declared:
         row = declare(row, work.run.redactor.redact(desired.spec))
-    if action.agreed:
-        row = agree(row, desired, action.agreed, work.run.redactor)
+    if action.follows:
+        row = follow(row, desired, action.echo, work.run.redactor)
     await work.commit(row)
     return Done(id=row.id)

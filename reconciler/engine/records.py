@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from reconciler.core.diff import FieldChange, project, with_value
+from reconciler.core.comparison import echo_of
+from reconciler.core.diff import project
 from reconciler.core.digest import digest
 from reconciler.core.marker import read_marker
 from reconciler.core.model import Desired, Json, Own, Recorded, Remote, Seen
-from reconciler.core.planner import echo_of
 from reconciler.core.redact import Redactor
 from reconciler.core.transitions import Evidence, advance
 from reconciler.engine.run import Run
@@ -21,6 +20,7 @@ def new_row(run: Run, desired: Desired) -> Recorded:
     """The intent to create: a new operation that has not been sent."""
     op = run.mint_op()
     spec, named = run.redactor.redact_and_digest(desired.spec)
+    replaced = run.down_at(desired.address)
     return Recorded(
         op=op,
         address=desired.address,
@@ -31,6 +31,7 @@ def new_row(run: Run, desired: Desired) -> Recorded:
         marker=str(run.marker(op)),
         source=desired.source.file,
         run=run.id,
+        undone=replaced.undone if replaced else (),
     )
 
 
@@ -124,15 +125,10 @@ def declare(row: Recorded, spec: Json) -> Recorded:
     return replace(row, spec=declared, digest=digest(declared))
 
 
-def agree(
-    row: Recorded, desired: Desired, changes: Iterable[FieldChange], redactor: Redactor
-) -> Recorded:
-    """The record of a workload whose spec has followed what somebody else made of it.
+def follow(row: Recorded, desired: Desired, echo: Json | None, redactor: Redactor) -> Recorded:
+    """The record of a workload whose spec says in other words what runs already.
 
-    The echo follows as well: from now on it is what the server is expected to say.
+    `echo` is what the server is expected to say from now on, if that is something else.
     """
     spec, named = redactor.redact_and_digest(desired.spec)
-    echo = row.echo
-    for change in changes:
-        echo = with_value(echo, change.pointer, change.after)
-    return replace(row, spec=spec, digest=named, echo=echo)
+    return replace(row, spec=spec, digest=named, echo=row.echo if echo is None else echo)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
 from reconciler.core.answers import (
     FORBIDDEN,
@@ -22,6 +23,7 @@ from reconciler.core.answers import (
 from reconciler.core.events import Cause
 from reconciler.core.marker import Marker, read_marker
 from reconciler.core.model import Own, Purpose, Recorded, Remote, Seen
+from reconciler.core.plan import Replace
 from reconciler.core.retry import Tries
 from reconciler.core.transitions import Evidence, absence
 from reconciler.engine.dispatcher import HaltedError
@@ -37,11 +39,12 @@ _CERTAINLY_NOT_DONE = (Conflict, NotSent, Refused, Throttled, Unauthorised)
 class Removal:
     """One delete from verification to trusted absence.
 
-    What makes room for a `successor` stays on record until that one is accepted.
+    What makes room for a `successor` stays on record until that one is accepted, with what it keeps
+    and overwrites of what ran.
     """
 
     def __init__(
-        self, work: Work, row: Recorded, purpose: Purpose, *, successor: bool = False
+        self, work: Work, row: Recorded, purpose: Purpose, *, successor: Replace | None = None
     ) -> None:
         self._successor = successor
         self._work = work
@@ -55,6 +58,7 @@ class Removal:
         waited = self._resumed and bool(row.message)
         self._patience = min(self._run.options.wait_timeout, _SECOND_LOOK if waited else math.inf)
         self._alive_at: datetime | None = None
+        self._undone = () if self._resumed else row.undone
 
     async def carry_out(self, *, wait: bool) -> Outcome:
         """Done when the workload is gone; with `wait` off, when the server took the delete."""
@@ -131,7 +135,11 @@ class Removal:
     async def _attempt(self, _: Tries) -> Answer:
         if self._row.own is not Own.DELETING:
             self._row = await self._work.advance(
-                self._row, Evidence.CONDEMNED, purpose=self._purpose, message=""
+                self._row,
+                Evidence.CONDEMNED,
+                purpose=self._purpose,
+                message="",
+                **self._memory(),
             )
         if self._run.halt:
             # The run was stopped while the intent was being written.
@@ -162,6 +170,11 @@ class Removal:
             await self._run.dispatcher.pause(self._run.dispatcher.stretched(interval))
         raise AssertionError("the intervals never end")
 
+    def _memory(self) -> dict[str, Any]:
+        """What the successor needs of what ran, should this run not come to it."""
+        successor = self._successor
+        return {"kept": successor.kept, "undone": successor.undone} if successor else {}
+
     async def _refuse(self, answer: Answer) -> Outcome:
         """The server did not take the delete, and says why."""
         await self._take_back()
@@ -183,7 +196,9 @@ class Removal:
     async def _take_back(self) -> None:
         """A delete that certainly did not happen was never begun."""
         if self._row.own is Own.DELETING and not self._may_be_sent:
-            self._row = await self._work.advance(self._row, Evidence.SPARED, purpose=None)
+            self._row = await self._work.advance(
+                self._row, Evidence.SPARED, purpose=None, kept=None, undone=self._undone
+            )
 
     async def _gone(self) -> Outcome:
         done = Done(id=self._row.id)
@@ -196,7 +211,12 @@ class Removal:
             if evidence is Evidence.BURIED:
                 evidence = Evidence.VACATED
         self._row = await self._work.advance(
-            self._row, evidence, seen=Seen.DELETED, purpose=self._purpose, message=message
+            self._row,
+            evidence,
+            seen=Seen.DELETED,
+            purpose=self._purpose,
+            message=message,
+            **self._memory(),
         )
         return done
 

@@ -8,6 +8,7 @@ from datetime import datetime
 from itertools import chain
 
 from reconciler.core.answers import Accepted, NotFound
+from reconciler.core.comparison import echo_of
 from reconciler.core.events import Cause
 from reconciler.core.model import Recorded, Remote, Seen
 from reconciler.core.transitions import ROUNDING, SETTLED
@@ -78,6 +79,10 @@ async def _note(work: Work, row: Recorded, remote: Remote) -> Recorded:
     if (row.seen, row.message) == (remote.seen, remote.message):
         return row
     row = replace(row, seen=remote.seen, message=remote.message)
+    if remote.seen is Seen.SYNCED:
+        # The platform goes on filling in what it has accepted: from now on, this is how it runs.
+        echo = work.run.redactor.strict.redact(echo_of(remote))
+        row = row if echo == row.echo else replace(row, echo=echo)
     await work.commit(row)
     return row
 

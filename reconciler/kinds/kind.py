@@ -84,7 +84,8 @@ class Kind:
     itself, so that running it again by surprise would repeat its work. `layout` is None where its
     pods are put together later, by steps or by a service of its own. `structure` is a JSON Schema
     of `spec`, written by hand: only what the operator is sure to refuse. `references` are paths to
-    names of other workloads, with the kind that each is of.
+    names of other workloads, with the kind that each is of. `first_container_counts` says that the
+    operator does something to the first container of a pod, whatever it is called.
     """
 
     group: str
@@ -95,6 +96,7 @@ class Kind:
     layout: Layout | None = None
     structure: Mapping[str, Any] | None = None
     references: tuple[tuple[tuple[str, ...], str], ...] = ()
+    first_container_counts: bool = False
 
     @property
     def api_versions(self) -> tuple[str, ...]:

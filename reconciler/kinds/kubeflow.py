@@ -79,6 +79,8 @@ def _training_job(
             longest_name=63,
             derive_names=_name_deriver(field),
         ),
+        # An operator that looks for no name takes the first.
+        first_container_counts=not worker_container,
     )
 
 
@@ -131,6 +133,7 @@ KINDS = (
             definitions=(("spec/template/spec", "PodSpec"),),
             inherits_annotations=True,
         ),
+        first_container_counts=True,
     ),
     Kind(
         group="kubeflow.org",

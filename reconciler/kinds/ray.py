@@ -81,6 +81,7 @@ KINDS = (
         group="ray.io",
         name="RayCluster",
         versions=("v1",),
+        first_container_counts=True,
         find_pods=_cluster_pods,
         layout=_layout("spec", longest_name=_LONGEST_CLUSTER),
         structure=_CLUSTER,
@@ -90,6 +91,7 @@ KINDS = (
         group="ray.io",
         name="RayJob",
         versions=("v1",),
+        first_container_counts=True,
         find_pods=_job_pods,
         runs_to_completion=always,
         # It may run in a cluster that it selects, and then has no pods of its own.
@@ -109,6 +111,7 @@ KINDS = (
         group="ray.io",
         name="RayService",
         versions=("v1",),
+        first_container_counts=True,
         find_pods=_service_pods,
         layout=_layout("spec/rayClusterConfig", longest_name=_LONGEST_OWNER),
         structure=mapping({"rayClusterConfig": _CLUSTER}),

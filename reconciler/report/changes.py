@@ -4,26 +4,27 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+import shlex
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
-from itertools import islice
 from typing import Any, Literal
 
+from reconciler.core.content import Content, content_of
 from reconciler.core.diff import ABSENT, SENSITIVE, FieldChange
-from reconciler.core.redact import is_redacted
+from reconciler.core.plan import AnyAction, Create, Reason, Resolve
+from reconciler.core.redact import is_redacted, spell_marks
 from reconciler.report.escape import shorten
 
-# Enough to recognise a changed script by; the whole of it is in the specs.
-MOST_LINES = 40
-# Of what is added or removed as a whole, enough to recognise it.
+# Of what is removed as a whole, enough to recognise it: it is not sent.
 FIRST_LINES = 8
 # A map or list with no more scalars than this is read at a glance on one line.
 MOST_LEAVES = 3
-# Comparing is quadratic at worst, and nobody reads the difference of more than this.
+# Comparing is quadratic at worst; so many changed lines are shown as they were and as they are.
 COMPARABLE = 2000
 # Unchanged lines shown around changed ones.
 AROUND = 2
+# Longer ones are cut, but never within what is changed.
 WIDTH = 72
 LINE_WIDTH = 160
 # What stands before and after a difference in a long value.
@@ -51,8 +52,48 @@ class ChangeLine:
 def change_lines(change: FieldChange) -> Iterator[ChangeLine]:
     """A changed field on one line; texts of several lines, and what is long and new, below it.
 
-    What stands for a secret is never shown, only whether it changed.
+    What stands for a secret is never shown, only whether it changed. All else that is sent is shown
+    whole: whoever approves it must not be asked to guess.
     """
+    first, *others = _lines_of(change)
+    if change.ignored:
+        first = ChangeLine(first.sign, f"{first.text}  (ignored: what runs is kept)")
+    yield first
+    yield from others
+
+
+def action_lines(action: AnyAction) -> Iterator[ChangeLine]:
+    """All that a reviewer has to see of an action: what is new at a glance, and what differs."""
+    if isinstance(action, Create | Resolve) and action.document is not None:
+        yield from _content_lines(content_of(action.document))
+    for change in action.changes:
+        # A record of settings has nothing else to say, and says it in its reason.
+        if action.reason is not Reason.LIFECYCLE_CHANGED or change.ignored:
+            yield from change_lines(change)
+
+
+def _content_lines(content: Content) -> Iterator[ChangeLine]:
+    """What a new workload runs: its images, its access to the host, its commands."""
+    if content.images:
+        yield ChangeLine("+", f"image {', '.join(content.images)}")
+    if content.host_access:
+        yield ChangeLine("+", f"host access: {', '.join(content.host_access)}")
+    for command in content.commands:
+        head = f"{command.of} {command.name}".strip()
+        words = [str(word) for word in _listed(command.value)]
+        if any("\n" in word for word in words):
+            yield ChangeLine("+", f"{head}:")
+            lines = (line for word in words for line in word.rstrip("\n").split("\n"))
+            yield from (ChangeLine("+", line, inner=True) for line in lines)
+        else:
+            yield ChangeLine("+", f"{head}: {shlex.join(words)}")
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def _lines_of(change: FieldChange) -> Iterator[ChangeLine]:
     pointer = shorten(change.pointer or "/", LINE_WIDTH)
     if change.before is ABSENT:
         yield from _whole("+", pointer, change.after)
@@ -62,7 +103,7 @@ def change_lines(change: FieldChange) -> Iterator[ChangeLine]:
         yield ChangeLine("~", f"{pointer}:")
         yield from _text_lines(*_settle_secrets(change.before, change.after))
     else:
-        yield ChangeLine("~", f"{pointer}: {_pair(change)}")
+        yield ChangeLine("~", f"{pointer}: {_pair(change.before, change.after)}")
 
 
 def _whole(sign: Literal["+", "-"], pointer: str, value: Any) -> Iterator[ChangeLine]:
@@ -71,22 +112,24 @@ def _whole(sign: Literal["+", "-"], pointer: str, value: Any) -> Iterator[Change
     if _is_text(shown):
         lines = shown.rstrip("\n").split("\n")
         yield ChangeLine(sign, f"{pointer}: {len(lines)} lines")
-        yield from _first(sign, iter(lines), len(lines))
+        yield from _first(sign, lines)
     elif _leaves(shown) > MOST_LEAVES:
         yield ChangeLine(sign, f"{pointer}:")
-        found = list(_outline(shown))
-        yield from _first(sign, iter(found), len(found))
+        yield from _first(sign, [*_outline(shown)])
     else:
-        yield ChangeLine(sign, f"{pointer}: {shorten(_worded(shown), WIDTH)}")
+        text = _worded(shown)
+        yield ChangeLine(sign, f"{pointer}: {text if sign == '+' else shorten(text, WIDTH)}")
 
 
-def _first(sign: Sign, lines: Iterator[str], count: int) -> Iterator[ChangeLine]:
-    """The first lines and how many follow; a single one is not worth hiding."""
-    shown = count if count <= FIRST_LINES + 1 else FIRST_LINES
-    for line in islice(lines, shown):
-        yield ChangeLine(sign, shorten(line, LINE_WIDTH), inner=True)
-    if shown < count:
-        yield ChangeLine("@", f"{CUT} {count - shown} more lines", inner=True)
+def _first(sign: Sign, lines: Sequence[str]) -> Iterator[ChangeLine]:
+    """All lines of what is new; of what goes, the first, and how many follow."""
+    if sign == "+" or len(lines) <= FIRST_LINES + 1:
+        yield from (ChangeLine(sign, line, inner=True) for line in lines)
+        return
+    yield from (
+        ChangeLine(sign, shorten(line, LINE_WIDTH), inner=True) for line in lines[:FIRST_LINES]
+    )
+    yield ChangeLine("@", f"{CUT} {len(lines) - FIRST_LINES} more lines", inner=True)
 
 
 def _is_text(value: Any) -> bool:
@@ -94,51 +137,55 @@ def _is_text(value: Any) -> bool:
 
 
 def _text_lines(before: str, after: str) -> Iterator[ChangeLine]:
-    old, new = before.split("\n"), after.split("\n")
-    if len(old) + len(new) > COMPARABLE:
-        words = f"{len(old)} lines became {len(new)}, too many to be compared here"
-        yield ChangeLine("@", words, inner=True)
-        return
-    found = list(_unified(old, new))
-    yield from found[:MOST_LINES]
-    if len(found) > MOST_LINES:
-        yield ChangeLine("@", f"{CUT} {len(found) - MOST_LINES} more lines", inner=True)
-
-
-def _unified(old: list[str], new: list[str]) -> Iterator[ChangeLine]:
     """The lines of a unified diff, each part below where it is in both texts."""
+    old, new = before.split("\n"), after.split("\n")
     head, tail = _common(old, new)
     # Most of a changed text is as it was, and comparing that would take most of the time.
     first = max(0, head - AROUND)
     last_old, last_new = (len(lines) - max(0, tail - AROUND) for lines in (old, new))
     old, new = old[first:last_old], new[first:last_new]
-    for group in SequenceMatcher(None, old, new, autojunk=False).get_grouped_opcodes(AROUND):
+    for group in _groups(old, new):
         (_, i, _, j, _), (_, _, k, _, m) = group[0], group[-1]
         where = f"-{first + i + 1},{k - i} +{first + j + 1},{m - j}"
         yield ChangeLine("@", where, inner=True)
         for kind, i1, i2, j1, j2 in group:
             if kind == "equal":
-                yield from (_line(" ", text) for text in old[i1:i2])
+                shown = (shorten(_reveal(text), LINE_WIDTH) for text in old[i1:i2])
+                yield from (ChangeLine(" ", text, inner=True) for text in shown)
             else:
-                yield from (_line("-", text) for text in old[i1:i2])
-                yield from (_line("+", text) for text in new[j1:j2])
+                yield from _changed_lines(old[i1:i2], new[j1:j2])
 
 
-def _line(sign: Sign, text: str) -> ChangeLine:
-    shown = _STAND_IN.sub(SENSITIVE, text) if "(sensitive" in text else text
-    return ChangeLine(sign, shorten(shown, LINE_WIDTH), inner=True)
+def _groups(old: list[str], new: list[str]) -> Iterable[list[tuple[str, int, int, int, int]]]:
+    if len(old) + len(new) > COMPARABLE:
+        return [[("replace", 0, len(old), 0, len(new))]]
+    return SequenceMatcher(None, old, new, autojunk=False).get_grouped_opcodes(AROUND)
 
 
-def _pair(change: FieldChange) -> str:
+def _changed_lines(old: Sequence[str], new: Sequence[str]) -> Iterator[ChangeLine]:
+    """Lines that have gone and come; long ones are cut around what the one has of the other."""
+    shared = [_common(one, other) for one, other in zip(old, new, strict=False)]
+    sides: tuple[tuple[Sign, Sequence[str]], ...] = (("-", old), ("+", new))
+    for sign, lines in sides:
+        for at, line in enumerate(lines):
+            text = _cut_around(line, *shared[at], LINE_WIDTH) if at < len(shared) else line
+            yield ChangeLine(sign, _reveal(text), inner=True)
+
+
+def _pair(before: Any, after: Any) -> str:
     """Both sides on one line, long ones cut around what differs."""
-    shown = change.to_json()
-    before, after = _worded(shown["before"]), _worded(shown["after"])
-    if before == after:
-        return shorten(after, WIDTH)
-    if SENSITIVE in (before, after):
-        return f"{shorten(before, WIDTH)} → {shorten(after, WIDTH)}"
-    head, tail = _common(before, after)
-    return f"{_cut_around(before, head, tail)} → {_cut_around(after, head, tail)}"
+    one, other = _settle_secrets(_json(before), _json(after))
+    head, tail = _common(one, other)
+    old, new = (_reveal(_cut_around(side, head, tail, WIDTH)) for side in (one, other))
+    return new if old == new else f"{old} → {new}"
+
+
+def _reveal(text: str) -> str:
+    """What is shown of a text in which marks stand for secrets."""
+    if "(sensitive" not in text:
+        return text
+    shown = spell_marks(text, SENSITIVE)
+    return SENSITIVE if shown == f'"{SENSITIVE}"' else shown
 
 
 def _common(one: Sequence[str], other: Sequence[str]) -> tuple[int, int]:
@@ -150,20 +197,32 @@ def _common(one: Sequence[str], other: Sequence[str]) -> tuple[int, int]:
     return head, tail
 
 
-def _cut_around(text: str, head: int, tail: int) -> str:
-    """Keep the beginning, the difference and the end of a long text, cut what is between them."""
-    if len(text) <= WIDTH:
+def _cut_around(text: str, head: int, tail: int, width: int) -> str:
+    """Keep the beginning, the difference and the end of a long text, cut what is between them.
+
+    What stands for a secret is cut nowhere: a part of it would tell it from others.
+    """
+    if len(text) <= width:
         return text
-    start, end = max(0, head - CONTEXT), min(len(text), len(text) - tail + CONTEXT)
-    before = text[:start] if start <= CONTEXT else f"{text[: CONTEXT - 3]} {CUT} "
-    after = text[end:] if len(text) - end <= CONTEXT else f" {CUT} {text[3 - CONTEXT :]}"
-    return f"{before}{shorten(text[start:end], WIDTH - len(before) - len(after))}{after}"
+    marks = [found.span() for found in _STAND_IN.finditer(text)]
+
+    def down(at: int) -> int:
+        return next((begin for begin, end in marks if begin < at < end), at)
+
+    def up(at: int) -> int:
+        return next((end for begin, end in marks if begin < at < end), at)
+
+    start, end = down(max(0, head - CONTEXT)), up(min(len(text), len(text) - tail + CONTEXT))
+    first, last = down(CONTEXT - 3), up(len(text) - CONTEXT + 3)
+    before = text[:start] if start <= CONTEXT else f"{text[:first]} {CUT} "
+    after = text[end:] if len(text) - end <= CONTEXT else f" {CUT} {text[last:]}"
+    return f"{before}{text[start:end]}{after}"
 
 
 def _hide_secrets(value: Any) -> Any:
     """A value that is new or gone: of a secret in it, only that there was one."""
     if isinstance(value, str) and is_redacted(value):
-        return _STAND_IN.sub(SENSITIVE, value)
+        return spell_marks(value, SENSITIVE)
     if isinstance(value, Mapping):
         return {key: _hide_secrets(value[key]) for key in sorted(value)}
     return [_hide_secrets(item) for item in value] if isinstance(value, list) else value
@@ -219,4 +278,4 @@ def _worded(value: Any) -> str:
 
 
 def _json(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False)
+    return json.dumps(value, ensure_ascii=False, sort_keys=True)

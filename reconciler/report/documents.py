@@ -10,10 +10,18 @@ from datetime import datetime
 from typing import Any
 
 from reconciler import __version__
+from reconciler.core.content import content_of
 from reconciler.core.diagnostics import Diagnostic
 from reconciler.core.events import Event, RunFinished, RunStarted
 from reconciler.core.model import Address, Recorded
-from reconciler.core.plan import FORMAT_VERSION, Plan, action_to_json
+from reconciler.core.plan import (
+    FORMAT_VERSION,
+    PLAN_FORMAT_VERSION,
+    AnyAction,
+    Plan,
+    action_to_json,
+    document_of,
+)
 from reconciler.ports import ActionEntry, Inspection, RunEntry
 from reconciler.report.escape import escape_json, escape_terminal
 
@@ -21,7 +29,7 @@ from reconciler.report.escape import escape_json, escape_terminal
 def plan_document(plan: Plan, created_at: datetime) -> dict[str, Any]:
     """A plan as `schemas/plan.schema.json` has it; only `created_at` depends on the moment."""
     return {
-        "format_version": FORMAT_VERSION,
+        "format_version": PLAN_FORMAT_VERSION,
         "tool_version": __version__,
         "digest": plan.digest,
         "created_at": created_at.isoformat(timespec="seconds"),
@@ -30,7 +38,7 @@ def plan_document(plan: Plan, created_at: datetime) -> dict[str, Any]:
         "complete": plan.complete,
         **({"at_work": plan.at_work} if plan.at_work else {}),
         "summary": plan.summary(),
-        "actions": [action_to_json(action) for action in (*plan.changes, *plan.holds)],
+        "actions": [action_document(action) for action in (*plan.changes, *plan.holds)],
         "drift": [
             {
                 "address": str(drift.address),
@@ -40,6 +48,23 @@ def plan_document(plan: Plan, created_at: datetime) -> dict[str, Any]:
             for drift in plan.drift
         ],
         "diagnostics": [finding.to_json() for finding in plan.diagnostics],
+    }
+
+
+def action_document(action: AnyAction) -> dict[str, Any]:
+    """One action of a plan; of one that sends a body, what that is and what stands out in it."""
+    document = action_to_json(action)
+    body = document_of(action)
+    if body is None:
+        return document
+    content = content_of(body)
+    return document | {
+        "kind": content.kind,
+        "images": list(content.images),
+        "commands": [dataclasses.asdict(command) for command in content.commands],
+        "host_access": list(content.host_access),
+        "priority": content.priority,
+        "document": content.document,
     }
 
 

@@ -39,6 +39,7 @@ def explanation_document(found: Explanation, refusals: Sequence[Refusal] = ()) -
         },
         "differences": [_difference_document(difference) for difference in found.differences],
         "undeclared": list(found.undeclared),
+        "sent": found.sent,
         "policies": [asdict(policy) for policy in found.policies],
         "other_records": [record_document(row) for row in found.others],
         "decision": action_to_json(found.action),
@@ -76,6 +77,7 @@ class ExplanationText:
             *self._undeclared(found),
             self._policies(found),
             *self._others(found),
+            *self._sent(found),
             f"{self._heading('Decision')}\n{self._plans.action(found.action, details=False)}",
         ]
         return "\n\n".join(blocks)
@@ -149,6 +151,11 @@ class ExplanationText:
             words = f"{mark} {policy.name}: {policy.value}  ({policy.origin})"
             lines.append(f"  {escape_terminal(words)}")
         return "\n".join(lines)
+
+    def _sent(self, found: Explanation) -> Iterator[str]:
+        """The body of an action that keeps something of what runs; else it is as declared."""
+        if found.sent is not None and found.sent != found.declared:
+            yield f"{self._heading('Will be sent')}\n{_yaml(found.sent)}"
 
     def _others(self, found: Explanation) -> Iterator[str]:
         if found.others:

@@ -23,7 +23,7 @@ from reconciler.core.model import Address
 from reconciler.core.plan import AnyAction, Delete, Drift, GpuTotals, Plan, Replace
 from reconciler.errors import ReconcilerError, Where
 from reconciler.report.budget import Missing, Part, Section, compose, count_kinds
-from reconciler.report.changes import ChangeLine, change_lines
+from reconciler.report.changes import ChangeLine, action_lines, change_lines
 from reconciler.report.commonmark import (
     code,
     code_html,
@@ -40,8 +40,6 @@ from reconciler.report.words import at_work, gpu_number, number_of
 
 # What GitHub takes as a comment.
 COMMENT_LIMIT = 65_536
-# Of one workload; whoever changes more than that does not review it line by line.
-_MOST_LINES = 200
 # What is always there must stay within `budget.LEAST`.
 _LONGEST_NAME = 80
 # Of more projects, those in which nothing changes would hide those in which something does.
@@ -254,7 +252,7 @@ def _action(action: AnyAction, prefix: str) -> Part:
     head = f"{action.glyph} {action.kind} {code_html(str(action.address))}"
     why = f"{action.reason}: {words(action.detail)}" if action.detail else str(action.reason)
     facts = [why, given_back(action), f"wave {action.wave}" if action.wave else ""]
-    lines = list(chain.from_iterable(map(change_lines, action.changes)))
+    lines = list(action_lines(action))
     return _details(" · ".join([head, *filter(None, notes)]), facts, lines, action.kind)
 
 
@@ -269,21 +267,13 @@ def _drift(drift: Drift, *, overwritten: bool) -> Part:
 def _details(head: str, facts: Sequence[str], lines: Sequence[ChangeLine], kind: str) -> Part:
     """Something to unfold. HTML lasts until an empty line, and what follows is Markdown again."""
     body = ["\n".join(f"- {fact}" for fact in facts if fact)]
-    body += [diff_block(_middle_cut(lines))] if lines else []
+    body += [diff_block(lines)] if lines else []
     inside = "\n\n".join(filter(None, body))
     return Part(
         full=f"\n<details><summary>{head}</summary>\n\n{inside}\n\n</details>",
         brief=f"\n<p>{head}</p>",
         kind=kind,
     )
-
-
-def _middle_cut(lines: Sequence[ChangeLine]) -> list[ChangeLine]:
-    if len(lines) <= _MOST_LINES:
-        return list(lines)
-    half = _MOST_LINES // 2
-    gap = ChangeLine("@", f"… {len(lines) - 2 * half} more lines", inner=True)
-    return [*lines[:half], gap, *lines[-half:]]
 
 
 def _plan_foot(plan: Plan) -> Section:

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from reconciler.core.diff import FieldChange
 from reconciler.core.plan import AnyAction, Delete, GpuTotals, Hold, Plan, Reason, Replace
-from reconciler.report.changes import change_lines
+from reconciler.report.changes import ChangeLine, action_lines, change_lines
 from reconciler.report.effects import given_back, gpu_effect
 from reconciler.report.escape import escape_terminal
 from reconciler.report.paint import COLOURS, SIGN_COLOURS, Paint, name_of
@@ -71,16 +71,17 @@ class PlanText:
         if back := given_back(action, self._now):
             lines.append(f"{INDENT}{back}")
         if details:
-            lines += [f"{INDENT}{line}" for line in self.changes(action.changes)]
+            lines += [f"{INDENT}{self._line(line)}" for line in action_lines(action)]
         return "\n".join(lines)
 
     def changes(self, changes: Sequence[FieldChange]) -> Iterator[str]:
         """The fields that differ, in the colours of their signs."""
-        for change in changes:
-            for line in change_lines(change):
-                margin = "  " if line.inner else ""
-                words = f"{margin}{line.sign} {escape_terminal(line.text)}".rstrip()
-                yield self._paint(words, SIGN_COLOURS[line.sign])
+        return (self._line(line) for change in changes for line in change_lines(change))
+
+    def _line(self, line: ChangeLine) -> str:
+        margin = "  " if line.inner else ""
+        words = f"{margin}{line.sign} {escape_terminal(line.text)}".rstrip()
+        return self._paint(words, SIGN_COLOURS[line.sign])
 
     def _drift(self, plan: Plan) -> str:
         ended = {a.address for a in plan.changes if isinstance(a, Replace | Delete)}

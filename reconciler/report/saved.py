@@ -8,10 +8,10 @@ from datetime import datetime
 from typing import Any
 
 from reconciler.core.approval import Approval, Binding
+from reconciler.core.case import OnDrift, PlanOptions
 from reconciler.core.diagnostics import Diagnostic, Severity
 from reconciler.core.diff import ABSENT, FieldChange, Origin
 from reconciler.core.digest import digest
-from reconciler.core.judging import OnDrift, PlanOptions
 from reconciler.core.model import Address, Desired, Lifecycle, Own, Recorded
 from reconciler.core.plan import (
     Adopt,
@@ -179,11 +179,12 @@ def _read_action(
         manifest={},
         lifecycle=Lifecycle(wave=action["wave"]),
     )
+    document = action.get("document")
     match action["action"]:
         case "create":
-            return Create(**common, desired=desired)
+            return Create(**common, desired=desired, document=document)
         case "replace":
-            return Replace(**common, recorded=row, desired=desired)
+            return Replace(**common, recorded=row, desired=desired, document=document)
         case "delete":
             return Delete(**common, recorded=row)
         case "adopt":
@@ -191,7 +192,12 @@ def _read_action(
         case "forget":
             return Forget(**common, recorded=row)
         case "resolve":
-            return Resolve(**common, recorded=row, desired=desired if source else None)
+            return Resolve(
+                **common,
+                recorded=row,
+                desired=desired if document is not None else None,
+                document=document,
+            )
         case "record":
             return Record(**common, recorded=row, desired=desired)
         case _:
@@ -210,6 +216,7 @@ def _read_changes(changes: Sequence[Json], absent: Sequence[str]) -> tuple[Field
             after=ABSENT if side == "after" else change["after"],
             forces_replace=change["forces_replace"],
             origin=Origin(change["origin"]),
+            ignored=change.get("ignored", False),
         )
         for change, side in zip(changes, absent, strict=True)
     )

@@ -96,7 +96,7 @@ class RowWriter:
             record.digest,
             self._text(record.spec),
             self._text(record.echo) if record.echo is not None else None,
-            _lifecycle_text(record.lifecycle),
+            _settings_text(record),
             storable(record.message),
             record.marker,
             int(record.protected),
@@ -157,6 +157,7 @@ def _read(values: Sequence[Any]) -> Recorded:
         rest
     )
     spec, echo = _documents(spec_text, echo_text)
+    kept, undone = _memory(lifecycle)
     return Recorded(
         op=op,
         address=Address(project=project, name=name),
@@ -178,6 +179,8 @@ def _read(values: Sequence[Any]) -> Recorded:
         source=source,
         run=run,
         epoch=epoch,
+        kept=kept,
+        undone=undone,
     )
 
 
@@ -220,6 +223,23 @@ def _checksum(values: Sequence[Any]) -> str:
     spec, echo = values[_SPEC], values[_ECHO] or ""
     short = (*values[:_SPEC], len(spec), values[_ECHO] and len(echo), *values[_ECHO + 1 :])
     return "sha256:" + sha256((ascii(short) + spec + echo).encode()).hexdigest()
+
+
+def _settings_text(record: Recorded) -> str:
+    """The settings, and beside them what a replace has to remember, where there is anything.
+
+    Older versions read the settings by their names and do without the rest, so that a state which
+    remembers something still has their format.
+    """
+    if record.kept is None and not record.undone:
+        return _lifecycle_text(record.lifecycle)
+    memory = {"kept": record.kept, "undone": list(record.undone)}
+    return _written({**asdict(record.lifecycle), "memory": memory})
+
+
+def _memory(settings: str) -> tuple[Json | None, tuple[str, ...]]:
+    memory = json.loads(settings).get("memory") if '"memory":' in settings else None
+    return (memory["kept"], tuple(memory["undone"])) if memory else (None, ())
 
 
 @lru_cache(maxsize=256)

@@ -11,9 +11,9 @@ import pytest
 from reconciler.app.planning import PlanRequest, make
 from reconciler.app.refused import GuardError
 from reconciler.app.workspace import Workspace
+from reconciler.core.case import PlanOptions
 from reconciler.core.events import Event, RequestRetried
 from reconciler.core.guards import DeleteLimit
-from reconciler.core.judging import PlanOptions
 from reconciler.core.selection import Selection
 from reconciler.errors import UnreachableError
 from tests.timing import run

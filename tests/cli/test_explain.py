@@ -121,7 +121,7 @@ class TestExplain:
         document = json.loads(result.out)
         assert list(document) == [
             *("format_version", "address", "declared", "applied", "echoed", "differences"),
-            *("undeclared", "policies", "other_records", "decision", "refusals"),
+            *("undeclared", "sent", "policies", "other_records", "decision", "refusals"),
         ]
         pointer = "/manifest/spec/template/spec/containers/0/env/0/value"
         change = {

@@ -162,7 +162,7 @@ def test_a_plan_that_leads_out_of_the_checkout(tmp_path: Path) -> None:
 
 def test_a_plan_is_not_quoted_at_length(tmp_path: Path) -> None:
     """A damaged plan is told of in a line, and without what its words may hold."""
-    text = f'{{"format_version": "1.0", "saved": "token={CANARY} {"x" * 5000}"}}'
+    text = f'{{"format_version": "1.1", "saved": "token={CANARY} {"x" * 5000}"}}'
     (tmp_path / "plan.json").write_text(text)
     ended = _run("show", tmp_path / "plan.json")
     assert ended.returncode == 3

@@ -220,7 +220,7 @@ def _strip(document: dict[str, Any]) -> None:
         (_edit, 3, "p.json is not as it was saved: its checksum does not match"),
         (_drop, 3, "p.json is not a whole plan: $.saved: 'bindings' is a required property"),
         (_sign, 3, "p.json is not a whole plan: $.saved.bindings[0].action: 7 is not of type"),
-        (_age, 7, "p.json is a plan of format 0.9, and this program knows 1.0"),
+        (_age, 7, "p.json is a plan of format 0.9, and this program knows 1.1"),
         (_strip, 3, "p.json shows a plan, but was not written by 'plan --save'"),
     ],
 )

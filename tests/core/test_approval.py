@@ -6,7 +6,7 @@ import pytest
 from hypothesis import event, given
 
 from reconciler.core.approval import Approval, Binding, bind, recheck
-from reconciler.core.judging import PlanOptions
+from reconciler.core.case import PlanOptions
 from reconciler.core.model import Desired, Live, Recorded, Seen
 from reconciler.core.plan import Hold, Plan, gist
 from tests.core.test_laws import plan_of

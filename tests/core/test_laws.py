@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 from hypothesis import assume, event, given, settings
 from hypothesis import strategies as st
 
-from reconciler.core.judging import PlanOptions
+from reconciler.core.case import PlanOptions
+from reconciler.core.comparison import Compared, compare
 from reconciler.core.model import Desired, Live, Missing, Own, Recorded, Remote, Seen, Unread
 from reconciler.core.plan import (
     Adopt,
@@ -21,10 +22,10 @@ from reconciler.core.plan import (
     Replace,
     Resolve,
 )
-from reconciler.core.planner import Compared, compare, make_plan
+from reconciler.core.planner import make_plan
 from reconciler.core.redact import Redactor
 from reconciler.core.selection import Selection
-from reconciler.engine.records import agree
+from reconciler.engine.records import follow
 from reconciler.report.documents import plan_document, to_text
 from reconciler.report.text import Text
 from tests.factories import (
@@ -84,9 +85,9 @@ def perfect_apply(world: World, plan: Plan, run: int) -> World:
                 end(row)
                 if wanted:
                     make(wanted)
-            case Record(desired=desired, recorded=row, agreed=agreed):
+            case Record(desired=desired, recorded=row, follows=follows, echo=echo):
                 row = dataclasses.replace(row, lifecycle=desired.lifecycle)
-                rows[row.op] = agree(row, desired, agreed, Redactor(LINEAGE)) if agreed else row
+                rows[row.op] = follow(row, desired, echo, Redactor(LINEAGE)) if follows else row
             case Hold() | Keep():
                 pass
     return World(desired=world.desired, recorded=list(rows.values()), live=live)

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from reconciler.core.case import OnDrift
 from reconciler.core.diff import ABSENT, FieldChange, Origin
 from reconciler.core.digest import digest
-from reconciler.core.judging import OnDrift
 from reconciler.core.model import (
     Desired,
     Lifecycle,
@@ -41,7 +41,7 @@ from reconciler.core.plan import (
 )
 from reconciler.core.redact import Redactor
 from reconciler.core.secrets.rules import BUILT_IN, Rules
-from reconciler.engine.records import agree
+from reconciler.engine.records import follow
 from reconciler.errors import Where
 from tests.factories import (
     LINEAGE,
@@ -59,6 +59,7 @@ CHANGED = make_desired(manifest=make_manifest(replicas=2))
 ROW = make_recorded(WANTED)
 JOB = make_desired(manifest=make_manifest("Job"))
 DRIFTED = make_manifest(image="somebody/else:1")
+IMAGE = "/manifest/spec/template/spec/containers/0/image"
 REPLICAS = FieldChange(pointer="/manifest/spec/replicas", before=1, after=2, forces_replace=True)
 API = "the API can only delete and create"
 
@@ -100,6 +101,7 @@ def test_what_is_new_is_created() -> None:
         wave=2,
         gpus=GpuEffect(before=0, after=1),
         desired=desired,
+        document=desired.spec,
     )
 
 
@@ -125,6 +127,7 @@ def test_a_changed_spec_is_replaced() -> None:
         changes=(REPLICAS,),
         recorded=ROW,
         desired=CHANGED,
+        document=CHANGED.spec,
     )
 
 
@@ -289,9 +292,8 @@ def test_a_replace_can_be_asked_for() -> None:
 def test_drift_is_reported_and_by_wish_replaced() -> None:
     """A remote-only change is shown, not undone, unless --on-drift replace is given."""
     live = make_remote(ROW, raw_manifest=DRIFTED)
-    image = "/manifest/spec/template/spec/containers/0/image"
     change = FieldChange(
-        pointer=image, before="nvcr.io/llm:1", after="somebody/else:1", origin=Origin.REMOTE
+        pointer=IMAGE, before="nvcr.io/llm:1", after="somebody/else:1", origin=Origin.REMOTE
     )
     reported = plan_of(WANTED, ROW, live)
     assert told(reported.actions[0]) == (Keep, Reason.ALREADY_OWNED, "")
@@ -300,7 +302,7 @@ def test_drift_is_reported_and_by_wish_replaced() -> None:
     assert reported.changes == ()
     replaced = plan_of(WANTED, ROW, live, on_drift=OnDrift.REPLACE)
     [action] = replaced.actions
-    assert told(action) == (Replace, Reason.DRIFTED, f"{image} was changed on the server")
+    assert told(action) == (Replace, Reason.DRIFTED, f"{IMAGE} was changed on the server")
     undone = dataclasses.replace(change, before=change.after, after=change.before)
     assert action.changes == (undone,)
 
@@ -319,7 +321,7 @@ def test_a_spec_that_follows_the_server_sends_nothing() -> None:
     )
     assert isinstance(action, Record)
     assert action.agreed == action.changes == (agreed,)
-    row = agree(ROW, CHANGED, action.agreed, Redactor(LINEAGE))
+    row = follow(ROW, CHANGED, action.echo, Redactor(LINEAGE))
     plan = plan_of(CHANGED, row, live)
     assert (plan.changes, plan.drift) == ((), ())
 
@@ -345,9 +347,14 @@ def test_agreement_needs_an_echo_that_says_what_the_spec_said() -> None:
 
 
 def test_a_changed_spec_wins_over_drift() -> None:
-    """Both are told apart: the action shows the author's change, the drift the other one."""
+    """The action shows both, each as whose it is: what is sent overwrites the other one."""
     plan = plan_of(CHANGED, ROW, make_remote(ROW, raw_manifest=DRIFTED), on_drift=OnDrift.REPLACE)
-    assert [(a.reason, a.changes) for a in plan.actions] == [(Reason.SPEC_CHANGED, (REPLICAS,))]
+    overwritten = FieldChange(
+        pointer=IMAGE, before="somebody/else:1", after="nvcr.io/llm:1", origin=Origin.REMOTE
+    )
+    assert [(a.reason, a.changes) for a in plan.actions] == [
+        (Reason.SPEC_CHANGED, (REPLICAS, overwritten))
+    ]
     assert [c.origin for d in plan.drift for c in d.changes] == [Origin.REMOTE]
 
 
@@ -383,6 +390,7 @@ def test_changed_settings_are_recorded_and_nothing_is_sent() -> None:
         detail="protect false → true; nothing is sent",
         source=Where(file="llm.yaml"),
         gpus=GpuEffect(before=1, after=1),
+        changes=(FieldChange(pointer="/lifecycle/protect", before=False, after=True),),
         recorded=ROW,
         desired=desired,
     )
@@ -975,5 +983,5 @@ def test_a_revealed_value_that_both_sides_changed_alike_is_recorded() -> None:
     remote = make_remote(row, OTHER_TOKEN)
     action = decide(OTHER_TOKEN, row, remote, rules=SHOWN)
     assert isinstance(action, Record)
-    after = agree(action.recorded, OTHER_TOKEN, action.agreed, Redactor(LINEAGE, SHOWN))
+    after = follow(action.recorded, OTHER_TOKEN, action.echo, Redactor(LINEAGE, SHOWN))
     assert isinstance(decide(OTHER_TOKEN, after, remote, rules=SHOWN), Keep)

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from reconciler.app.planning import PlanRequest
+from reconciler.core.case import OnDrift, PlanOptions
 from reconciler.core.events import ActionStarted, ActionSucceeded, RunFinished, RunStarted
 from reconciler.core.events import Summary as Counts
-from reconciler.core.judging import OnDrift, PlanOptions
 from reconciler.core.model import OnMissing, OnRemove, Own, Purpose, Seen
 from reconciler.sandbox import AfterDelete
 from tests.timing import EPOCH

@@ -8,8 +8,8 @@ import httpx
 import pytest
 
 from reconciler.app.planning import PlanRequest
+from reconciler.core.case import PlanOptions
 from reconciler.core.events import ActionFailed, InDoubt
-from reconciler.core.judging import PlanOptions
 from reconciler.core.model import Own, Purpose
 from reconciler.core.plan import Create, Reason
 from tests.worlds import World, is_write, stop, wish

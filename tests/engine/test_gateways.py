@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from reconciler.app.planning import PlanRequest
-from reconciler.core.judging import PlanOptions
+from reconciler.core.case import PlanOptions
 from reconciler.core.model import Own
 from reconciler.errors import UnreachableError
 from reconciler.sandbox import Entry

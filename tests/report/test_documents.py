@@ -11,9 +11,9 @@ from jsonschema import Draft202012Validator
 
 from reconciler import __version__
 from reconciler.core import events
+from reconciler.core.case import PlanOptions
 from reconciler.core.diagnostics import Diagnostic, Severity
 from reconciler.core.events import Event, InDoubt, RunFinished, RunStarted, Summary
-from reconciler.core.judging import PlanOptions
 from reconciler.core.model import Live, Own, Purpose
 from reconciler.core.planner import make_plan
 from reconciler.errors import Where
@@ -93,7 +93,7 @@ def test_a_whole_plan() -> None:
     own = {"forces_replace": True, "origin": "spec"}
     totals = {"before": 1.0, "after": 8.0, "peak": 8.0}
     assert valid("plan", plan_document(plan, MOMENT)) == {
-        "format_version": "1.0",
+        "format_version": "1.1",
         "tool_version": __version__,
         "digest": plan.digest,
         "created_at": "2026-11-20T09:00:00+00:00",
@@ -130,9 +130,22 @@ def test_a_whole_plan() -> None:
                 "wave": 0,
                 "gpus": {"before": 1.0, "after": 8.0},
                 "changes": [
+                    {
+                        "pointer": "/manifest/kind",
+                        "before": "Job",
+                        "after": "Deployment",
+                        "forces_replace": False,
+                        "origin": "remote",
+                    },
                     {"pointer": replicas, "before": 1, "after": 2, **own},
                     {"pointer": limit, "before": 1, "after": 4, **own},
                 ],
+                "kind": "Deployment",
+                "images": ["nvcr.io/llm:1"],
+                "commands": [],
+                "host_access": [],
+                "priority": None,
+                "document": desired.spec,
             }
         ],
         "drift": [

@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 
 from hypothesis import given
 
+from reconciler.core.case import PlanOptions
 from reconciler.core.explaining import Explanation, explain
-from reconciler.core.judging import PlanOptions
 from reconciler.core.model import Live, Missing, Own, Seen, Unread
 from reconciler.report.documents import to_text
 from reconciler.report.escape import escape_terminal

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from reconciler.core.case import PlanOptions
 from reconciler.core.diagnostics import Diagnostic, Severity
-from reconciler.core.judging import PlanOptions
 from reconciler.core.planner import make_plan
 from reconciler.errors import Where
 from reconciler.report.fingerprints import fingerprints

@@ -76,6 +76,10 @@ Way out: re-run with `--allow-deletes` 41
 
 - in-doubt: a create of `2026-11-20 09:00:00` UTC was cut short; the same request is sent again
 
+```diff
++ image nvcr.io/llm:1
+```
+
 </details>
 
 <details><summary>. forget <code>4501/lost</code> · missing-on-server</summary>
@@ -106,6 +110,7 @@ Way out: re-run with `--allow-deletes` 41
 
 ```diff
 ! /manifest/spec/replicas: 1 → 3
+! /manifest/spec/template/spec/containers/0/image: "somebody/else:1" → "nvcr.io/llm:1"
 ```
 
 </details>
@@ -114,6 +119,10 @@ Way out: re-run with `--allow-deletes` 41
 · new</summary>
 
 - new: declared, and not in the state yet
+
+```diff
++ image nvcr.io/llm:1
+```
 
 </details>
 

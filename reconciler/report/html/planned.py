@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from reconciler.core.diagnostics import Diagnostic, Severity
-from reconciler.core.diff import FieldChange
 from reconciler.core.guards import Refusal
 from reconciler.core.model import Address
 from reconciler.core.plan import (
@@ -18,7 +17,7 @@ from reconciler.core.plan import (
     Reason,
     Replace,
 )
-from reconciler.report.changes import ChangeLine, change_lines
+from reconciler.report.changes import ChangeLine, action_lines, change_lines
 from reconciler.report.effects import given_back, gpu_effect
 from reconciler.report.html.charts import Piece, bar
 from reconciler.report.html.markup import Child, Html, fragment, lines, tag
@@ -40,7 +39,6 @@ from reconciler.report.words import gpu_number, number_of
 # What can end something comes first.
 KINDS = ("delete", "replace", "resolve", "create", "adopt", "forget", "record")
 WORKLOADS = 400
-LINES_EACH = 60
 LINES = 6_000
 FINDINGS = 200
 PROJECTS = 60
@@ -50,16 +48,20 @@ _LOOKS = {"+": "added", "-": "removed", "~": "changed", "@": "part", " ": "same"
 
 
 class Budget:
-    """How many lines of differences a page still has room for."""
+    """How many lines of differences a page still has room for.
+
+    All of a workload's or none of them: what is left out in the middle could be what matters.
+    """
 
     def __init__(self, left: int = LINES) -> None:
         self._left = left
 
     def take(self, found: Sequence[ChangeLine]) -> Sequence[ChangeLine]:
-        """As many of these as there is room for."""
-        taken = found[: max(0, min(LINES_EACH, self._left))]
-        self._left -= len(taken)
-        return taken
+        """All of these, if there is room for them."""
+        if len(found) > self._left:
+            return ()
+        self._left -= len(found)
+        return found
 
 
 def plan_facts(plan: Plan) -> Html:
@@ -233,7 +235,8 @@ def _drifted(heading: str, drifts: Sequence[Drift], budget: Budget) -> Iterator[
     if drifts:
         yield tag("h3", f"{heading}: {len(drifts):,}")
     for drift in drifts[:WORKLOADS]:
-        body = _difference(drift.changes, budget)
+        found = [line for change in drift.changes for line in change_lines(change)]
+        body = _difference(found, budget)
         kind = tag("span", "≠ drift", class_="kind")
         yield _workload(kind, drift.address, None, body, "drift", is_open=False)
     if left := _left_out(max(0, len(drifts) - WORKLOADS)):
@@ -248,7 +251,7 @@ def _action(action: AnyAction, prefix: str, budget: Budget, is_open: bool) -> Ht
     reason = None
     if not obvious or isinstance(action, Hold):
         reason = said(f"{action.reason.value}: {action.detail}")
-    differences = _difference(action.changes, budget)
+    differences = _difference([*action_lines(action)], budget)
     kind = tag("span", f"{action.glyph} {action.kind}", class_="kind")
     wave = tag("span", f"wave {action.wave}") if action.wave else None
     told = [words for words in (gpu_effect(action), given_back(action)) if words]
@@ -268,16 +271,14 @@ def _workload(
     return tag("details", tag("summary", head), body, class_=classes, open=is_open)
 
 
-def _difference(changes: Sequence[FieldChange], budget: Budget) -> Html | None:
-    """The lines that differ, as far as there is room for them."""
-    found = [line for change in changes for line in change_lines(change)]
+def _difference(found: Sequence[ChangeLine], budget: Budget) -> Html | None:
+    """The lines that differ, if there is room for them."""
     if not found:
         return None
     shown = budget.take(found)
-    more = len(found) - len(shown)
-    left = note(f"{number_of(more, 'more line')} left out here.") if more else None
-    drawn = tag("pre", lines(map(_line, shown)), class_="difference") if shown else None
-    return fragment(drawn, left)
+    if not shown:
+        return note(f"{number_of(len(found), 'line')} left out here.")
+    return tag("pre", lines(map(_line, shown)), class_="difference")
 
 
 def _line(line: ChangeLine) -> Html:
