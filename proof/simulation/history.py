@@ -81,7 +81,11 @@ class History:
         self.timeline = timeline
         timeline.now = 0.0
         self.server = Server(
-            timeline, Random(~seed), names_holder=self._rng.random() < 0.3, ours=ours
+            timeline,
+            Random(~seed),
+            names=Random(f"names {seed}"),
+            names_holder=self._rng.random() < 0.3,
+            ours=ours,
         )
         self._shelf = Shelf(self._rng)
         self.disk = self._shelf.newest

@@ -61,6 +61,7 @@ class Workload:
     gone: float = _NEVER
     delete_fails: float = _NEVER
     unlisted: float = _NEVER
+    reserves: float = 0.0
     keeps_body: bool = False
 
     def lives(self, now: float) -> bool:
@@ -122,12 +123,15 @@ class _Order:
 class Server:
     """The world behind the API, its weather, and its book.
 
+    `names` decides which names stay taken for a while after a delete; those dice are its own, so
+    that the rest of a history does not depend on them.
     `on_birth` is told of every workload that a request made, at the moment at which it is made.
     `resumed_at` is when the machine of the clients last went on after it had stood still.
     """
 
     timeline: Timeline
     rng: Random
+    names: Random = field(default_factory=lambda: Random(0))
     names_holder: bool = False
     ours: Callable[[Marker], bool] = lambda _: False
     on_birth: Callable[[Workload], None] = lambda _: None
@@ -141,6 +145,7 @@ class Server:
         self._by_name: dict[Address, list[Workload]] = {}
         self._orders: list[tuple[float, int, Callable[[float], None]]] = []
         self._counter = 0
+        self._reserved = self.names.random() * 0.5 if self.names.random() < 0.2 else 0.0
 
     def at(self, when: float, happen: Callable[[float], None]) -> None:
         """Let something happen at an instant; nothing notices it before."""
@@ -163,6 +168,11 @@ class Server:
         """Who holds a name."""
         held = self._holders.get(address)
         return held if held is not None and held.lives(now) else None
+
+    def _reserving(self, address: Address, now: float) -> Workload | None:
+        """Who is gone and keeps the name from others all the same, for a while."""
+        gone = self._holders.get(address)
+        return gone if gone is not None and now < gone.reserves else None
 
     def vanish(self, address: Address, now: float) -> None:
         """Somebody deletes a workload, at once."""
@@ -260,7 +270,7 @@ class Server:
         metadata, manifest = body["metadata"], body["manifest"]
         address = Address(project=metadata["projectId"], name=metadata["name"])
         date = date_at(int(now))
-        held = self.holder(address, now)
+        held = self.holder(address, now) or self._reserving(address, now)
         if held is not None:
             entry.effect = "conflict"
             hint = f" (id {held.id})" if self.names_holder else ""
@@ -291,6 +301,8 @@ class Server:
         else:
             found.gone = now + takes
             found.unlisted = found.gone + draw_lag(rng, weather.list_lag)
+            if weather is not CALM and self.names.random() < self._reserved:
+                found.reserves = found.gone + self.names.uniform(1.0, 120.0)
 
     def _read(self, workload_id: str, now: float) -> Answer:
         date = date_at(int(now))

@@ -49,19 +49,30 @@ def _with_interval(arguments: Sequence[str]) -> Iterator[str]:
     metavar="[INTERVAL]",
     help=f"Look again and again, by default every {EVERY}, until Ctrl-C.",
 )
+@click.option(
+    "--exit-status",
+    is_flag=True,
+    help="End with 4 where a workload is Failed, missing or down.",
+)
 @environment_options
 @output_options("text", "json")
-def status(addresses: tuple[str, ...], watch: float | None, **options: Any) -> int:
+def status(
+    addresses: tuple[str, ...], watch: float | None, exit_status: bool, **options: Any
+) -> int:
     """Show the live status of every recorded workload, or of those given (also as globs).
 
-    AGE is how long ago the server made it. The exit code is 0 whatever the status is. With --watch
-    a terminal shows the table anew; elsewhere there is a line for every change, with -o json an
-    object for each.
+    AGE is how long ago the server made it; what is down was deleted to be replaced, and its
+    successor is not there. The exit code is 0 whatever the status is, unless --exit-status asks for
+    another. With --watch a terminal shows the table anew; elsewhere there is a line for every
+    change, with -o json an object for each.
     """
     console = Console.of(options)
     settings = settings_from(options)
     if watch is None:
-        return _look(console, settings, addresses, connector_for(options))
+        found = _look(console, settings, addresses, connector_for(options))
+        return 4 if exit_status and any(one.is_wrong for one in found) else 0
+    if exit_status:
+        raise click.UsageError("--watch ends when somebody ends it: it has no --exit-status")
     if any(output.path is not None for output in console.outputs):
         raise click.UsageError("--watch shows what changes; it cannot be kept in a file (-o)")
     if watch <= 0:
@@ -71,7 +82,7 @@ def status(addresses: tuple[str, ...], watch: float | None, **options: Any) -> i
 
 def _look(
     console: Console, settings: Settings, addresses: Sequence[str], connector: Connector
-) -> int:
+) -> list[Status]:
     import asyncio
 
     from reconciler.app.looking import look
@@ -86,7 +97,7 @@ def _look(
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
     console.emit("json", lambda: to_text([status_document(one) for one in found]))
     console.emit("text", lambda: statuses_text(found, paint, width=width))
-    return 0
+    return found
 
 
 def _watch(

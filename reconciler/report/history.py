@@ -11,6 +11,8 @@ from reconciler.report.words import columns, moment, number_of
 
 # What fits beside a prompt, and into a message to a colleague.
 WIDTH = 100
+# The history of one run is looked at for what happened: an id in the middle is worth a long line.
+MESSAGE = 400
 # The history counts under the names of the published summary; people read what an apply says.
 _WORDS = {"adopted": "settled", "in_doubt": "in doubt"}
 
@@ -96,7 +98,7 @@ def _actions_text(actions: Sequence[ActionEntry]) -> str:
             escape_terminal(action.outcome),
             _duration(action.seconds),
             escape_terminal(action.id or "-"),
-            escape_terminal(shorten(action.message or action.reason)),
+            escape_terminal(shorten(action.message or action.reason, MESSAGE)),
         )
         for action in actions
     ]

@@ -36,6 +36,7 @@ _COLOURS = {
     UNREAD: "yellow",
 }
 _GONE = (MISSING, Seen.DELETED.value)
+_WRONG = (*_GONE, DOWN, Seen.FAILED.value)
 _RARE = (UNDER_WAY, DOWN, UNREAD, Own.HAUNTED.value.lower())
 # As much of an id as tells two apart; commands that take one want it whole.
 _SHORT_ID = 9
@@ -123,6 +124,11 @@ class Status:
         """The GPUs that its manifest asks for."""
         manifest = self.row.spec.get("manifest")
         return count_gpus(manifest if isinstance(manifest, Mapping) else {})
+
+    @property
+    def is_wrong(self) -> bool:
+        """Whether it is not as it was declared, and an apply alone will not mend it."""
+        return self.word in _WRONG
 
     @property
     def is_quiet(self) -> bool:

@@ -1,0 +1,97 @@
+"""A replace whose successor is refused: every output says what is gone and what refused it."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Cli
+from tests.cli.repositories import new_project, spec, write_specs
+from tools.sandboxes import Sandbox
+
+WORDS = "injected by a fault rule: 422 on=POST name=a nth=2-"
+
+
+@pytest.fixture(autouse=True)
+def _repository(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A repository of one workload that runs, and whose next create is refused."""
+    project = new_project()
+    with Sandbox.running("--sync-delay", "0s", "--fault", "422 on=POST name=a nth=2-") as server:
+        for name, value in server.variables.items():
+            monkeypatch.setenv(name, value)
+        folder = write_specs(tmp_path / "w", spec("a", project))
+        assert cli("apply", folder, "--yes", "--init", "-q").code == 0
+        path = folder / "a.json"
+        document = json.loads(path.read_text())
+        document["manifest"]["spec"]["replicas"] = 2
+        path.write_text(json.dumps(document))
+        monkeypatch.chdir(folder)
+        yield
+
+
+def test_every_output_of_the_apply_says_so(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Text, JSON, event stream, Markdown, HTML, GitHub, metrics and the history."""
+    monkeypatch.setenv("GITHUB_OUTPUT", str(tmp_path / "outputs"))
+    [old] = json.loads(cli("status", "-o", "json").out)
+
+    kept = (f"{kind}={tmp_path / kind}" for kind in ("json", "ndjson", "markdown", "html"))
+    applied = cli(
+        *("apply", "--yes", "--metrics-file", tmp_path / "metrics"),
+        *(word for output in ("text", "github", *kept) for word in ("-o", output)),
+    )
+
+    deed = f"workload {old['id']} was deleted to be replaced, and nothing runs there now"
+    assert applied.code == 4
+    assert f"{WORDS}; {deed}" in applied.out
+    assert applied.out.splitlines()[-1].startswith(
+        "Applied: 0 created, 0 replaced, 1 deleted; 1 failed, 1 down, 0 in doubt ("
+    )
+    [action] = json.loads((tmp_path / "json").read_text())["actions"]
+    assert (action["deleted"], action["down"]) == (old["id"], True)
+    finished = json.loads((tmp_path / "ndjson").read_text().splitlines()[-1])
+    assert {k: v for k, v in finished["summary"].items() if v} == {
+        "deleted": 1,
+        "failed": 1,
+        "down": 1,
+    }
+    for page in ("markdown", "html"):
+        text = re.sub(r"[\\`]", "", (tmp_path / page).read_text("utf-8"))
+        assert (deed in text, "1 down" in text) == (True, True), page
+    assert f"{WORDS}; {deed}" in applied.err
+    outputs = dict(line.split("=", 1) for line in (tmp_path / "outputs").read_text().splitlines())
+    assert (outputs["deleted"], outputs["failed"], outputs["down"]) == ("1", "1", "1")
+    assert re.search(
+        r"^reconciler_down_workloads\{.*\} 1$", (tmp_path / "metrics").read_text(), re.M
+    )
+    [latest, *_] = json.loads(cli("runs", "list", "-o", "json").out)
+    history = cli("runs", "show", latest["id"])
+    assert deed in history.out
+    assert "1 deleted, 1 failed, 1 down" in history.out
+
+
+def test_status_and_plan_list_it_until_it_is_there(cli: Cli) -> None:
+    """`down` is a word of the status, a reason of the plan, and an exit code of both."""
+    assert cli("status", "--exit-status").code == 0
+    assert cli("apply", "--yes").code == 4
+
+    looked = cli("status", "--exit-status")
+    plain = cli("status")
+    planned = cli("plan", "--detailed-exitcode")
+    listed = cli("state", "list")
+
+    assert (looked.code, plain.code, planned.code) == (4, 0, 2)
+    assert re.search(r"/a +down .*nothing runs there now\n", looked.out)
+    assert looked.out.splitlines()[-1].endswith("0 failed, 0 missing, 0 in doubt, 1 down.")
+    assert f"down: {WORDS}; workload " in planned.out
+    assert f" {WORDS}; workload " in listed.out
+
+
+def test_a_watch_has_no_exit_status(cli: Cli) -> None:
+    """It ends when somebody ends it."""
+    assert cli("status", "--watch", "--exit-status").code == 64
