@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from reconciler.api.urls import normalise_url
 from reconciler.app.refused import GuardError
@@ -58,26 +57,31 @@ def check_server(
     if settings.url_is_given:
         return CheckedServer(url=url)
     is_pinned = pin is not None and _normalised(pin.target).url == url
-    is_committed = is_pinned and _is_committed(settings.state)
-    if not is_pinned or is_committed:
+    may_be_committed = is_pinned and _may_be_committed(settings, environ)
+    if not is_pinned or may_be_committed:
         source = settings.origins.get("url", "")
         # Some CI systems attach a terminal, and nobody sits at it.
         if confirm is None or environ.get("CI") or not confirm(url, source):
-            raise GuardError([unconfirmed_server(url, source, state_is_committed=is_committed)])
+            raise GuardError(
+                [unconfirmed_server(url, source, state_may_be_committed=may_be_committed)]
+            )
     return CheckedServer(url=url)
 
 
-def _is_committed(state: Path) -> bool:
-    """Whether a state came with the checkout around it: its author is then the address's, too.
+def _may_be_committed(settings: Settings, environ: Mapping[str, str]) -> bool:
+    """Whether a state may have come with the specs: its author is then the address's, too.
 
-    Where git cannot tell, it counts as committed.
+    So may one whose journal did: SQLite writes what that holds into the state. Where git cannot
+    tell, it counts as committed, and so it does in a pipeline whose specs are in no checkout.
     """
-    path = state.resolve()
+    path = settings.state.resolve()
     top = checkout_top(path.parent)
     if top is None:
-        return False
+        return bool(environ.get("CI")) and checkout_top(settings.root) is None
+    name = str(path.relative_to(top))
+    names = (name, f"{name}-journal", f"{name}-wal", f"{name}-shm")
     try:
-        return bool(Git(path.parent).run("ls-files", "-z", "--", str(path.relative_to(top))))
+        return bool(Git(path.parent).run("ls-files", "-z", "--", *names))
     except InvalidInputError:
         return True
 

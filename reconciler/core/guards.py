@@ -120,13 +120,13 @@ def check_target(pinned: Target, met: Target) -> tuple[Refusal, ...]:
     )
 
 
-def unconfirmed_server(url: str, source: str, *, state_is_committed: bool = False) -> Refusal:
+def unconfirmed_server(url: str, source: str, *, state_may_be_committed: bool = False) -> Refusal:
     """Refuse a server that the repository names and nobody else; `source` is the line that does."""
-    committed = " (the state is committed beside it, and proves nothing)"
+    committed = " (the state may have come with it, and proves nothing)"
     return Refusal(
         guard="unconfirmed-server",
         message=f"only {source or 'the repository'} names the server {url}"
-        f"{committed if state_is_committed else ''}, and whoever may change "
+        f"{committed if state_may_be_committed else ''}, and whoever may change "
         "that file could have the credentials sent anywhere; nothing was sent",
         hint="if it is your control plane, set RUNAI_BASE_URL or --url to it; at a terminal, "
         "without --yes, you are asked once",

@@ -284,9 +284,11 @@ def test_a_server_that_is_confirmed_is_spoken_to_in_ci(
         case "--url":
             extra = ["--url", listener.url]
         case "the state":
+            subprocess.run(["git", "init", "--quiet"], check=True)
             # As it was typed when the state was made.
             record(f"{listener.url}/")
         case "an empty state":
+            subprocess.run(["git", "init", "--quiet"], check=True)
             record(listener.url, rows=False)
         case variable:
             monkeypatch.setenv(variable, listener.url)
@@ -299,22 +301,47 @@ def test_a_server_that_is_confirmed_is_spoken_to_in_ci(
 
 
 @pytest.mark.usefixtures("credentials")
-@pytest.mark.parametrize("tracked", [True, False], ids=["committed", "beside a checkout"])
+@pytest.mark.parametrize(
+    ("tracked", "is_refused"),
+    [
+        (".reconciler/state.db", True),
+        # What it holds is written into a state that no commit brought.
+        (".reconciler/state.db-journal", True),
+        ("reconciler.yaml", False),
+    ],
+)
 def test_a_state_that_a_commit_brought_confirms_nothing(
-    cli: Cli, listener: Listener, tracked: bool
+    cli: Cli, listener: Listener, tracked: str, is_refused: bool
 ) -> None:
     """Whoever writes the address could write the state that vouches for it."""
     name_server(listener.url)
     record(listener.url)
     subprocess.run(["git", "init", "--quiet"], check=True)
-    added = ["."] if tracked else ["reconciler.yaml"]
-    subprocess.run(["git", "add", "--force", *added], check=True)
+    Path(".reconciler/state.db-journal").touch()
+    subprocess.run(["git", "add", "--force", tracked], check=True)
 
     ended = call(cli, "plan")
     listener.close()
 
-    assert (ended.code, listener.connections > 0) == ((5, False) if tracked else (9, True))
-    assert ("the state is committed" in ended.err) == tracked
+    assert (ended.code, listener.connections > 0) == ((5, False) if is_refused else (9, True))
+    assert ("the state may have come with it" in ended.err) == is_refused
+
+
+@pytest.mark.usefixtures("credentials")
+@pytest.mark.parametrize("in_pipeline", [True, False])
+def test_a_state_in_no_checkout_confirms_nothing_in_a_pipeline(
+    cli: Cli, listener: Listener, in_pipeline: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An archive of a pull request holds what its author put there, and git cannot tell what."""
+    if in_pipeline:
+        monkeypatch.setenv("CI", "true")
+    name_server(listener.url)
+    record(listener.url)
+
+    ended = call(cli, "plan")
+    listener.close()
+
+    assert (ended.code, listener.connections > 0) == ((5, False) if in_pipeline else (9, True))
 
 
 def at_terminal(*words: str, reply: bytes, **environ: str) -> tuple[int, str]:
