@@ -31,7 +31,16 @@ def list_backups(path: Path) -> list[Path]:
 
 
 def next_backup(path: Path, serial: int) -> Path:
-    """A name for a backup made now; names sort by time."""
+    """A name for a backup made now; names sort by time.
+
+    Raises StateError where the folder is a link: the oldest files of wherever it leads, which may
+    have come with a checkout, would be removed.
+    """
+    if backups_folder(path).is_symlink():
+        raise StateError(
+            f"the folder {backups_folder(path)} is a symbolic link",
+            hint="remove the link; what it leads to was not touched",
+        )
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
     return backups_folder(path) / f"{stamp}-serial-{serial}{_SUFFIX}"
 

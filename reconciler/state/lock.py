@@ -9,6 +9,8 @@ import sys
 import time
 from pathlib import Path
 
+from reconciler.regularfiles import read_regular
+
 # How often a run that waits for another one looks again.
 POLL_SECONDS = 0.2
 # A process that has just taken the lock writes its name within an instant, and one that only
@@ -19,9 +21,9 @@ LOOK_SECONDS = 0.01
 # apart; elsewhere they meet, and a state could not be written by its own holder.
 _KINDS_ARE_APART = sys.platform == "linux"
 # A link in the place of the file beside a state leads to a file that is somebody else's to write,
-# and to read.
+# and to read; and at a pipe nobody ever comes.
 _LONGEST_NAME = 4096
-_BESIDE = os.O_NOFOLLOW | os.O_CLOEXEC
+_BESIDE = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 class StateLock:
@@ -71,9 +73,8 @@ class StateLock:
     def holder(self) -> str:
         """The name that the process which has the lock has left; empty if it had no time to."""
         for _ in range(LOOKS):
-            with os.fdopen(os.open(self._beside, os.O_RDONLY | _BESIDE), errors="replace") as file:
-                if name := file.read(_LONGEST_NAME):
-                    return name
+            if name := read_regular(self._beside, most=_LONGEST_NAME, follow=False):
+                return name.decode(errors="replace")
             time.sleep(LOOK_SECONDS)
         return ""
 
@@ -97,7 +98,12 @@ class StateLock:
         return taken
 
     def _take(self, path: Path, flags: int) -> bool:
-        fd = os.open(path, flags | os.O_CLOEXEC, 0o600)
+        try:
+            fd = os.open(path, flags | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            if error.errno != errno.ELOOP:
+                raise
+            raise OSError(errno.ELOOP, f"{path} is a symbolic link", str(path)) from error
         self._fds.append(fd)
         # Whoever comes by the name finds what is there now: a lock on what was there keeps nobody
         # out.

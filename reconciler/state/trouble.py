@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 from collections.abc import Iterator
-from errno import EDQUOT, EFBIG, EIO
+from errno import EDQUOT, EFBIG, EIO, ELOOP
 from pathlib import Path
 
 from reconciler.errors import StateError
@@ -58,6 +58,8 @@ def _hint(error: Exception) -> str:
         return "the disk fails or a quota is used up; what is recorded so far is safe"
     if "locked" in text:
         return "another program has it open; close that and run this again"
+    if isinstance(error, OSError) and error.errno == ELOOP:
+        return "remove the link; what it leads to was not touched"
     if isinstance(error, sqlite3.DatabaseError) and "unable to open" not in text:
         return RESTORE
     return "check the path given with --state"

@@ -30,7 +30,6 @@ ALLOWED = {
     ("cli/sandbox.py", "path.read_text"): "--fault @FILE and the secret of a local sandbox",
     # The state's own files, and what the system says of where they lie.
     ("state/lock.py", "os.open"): "the state and its lock, opened and not read",
-    ("state/lock.py", "self._beside.read_text"): "the state's lock, which names its holder",
     ("state/backups.py", "os.open"): "a copy of the state",
     ("state/database.py", "os.open"): "a new state, and the folder that is synced",
     ("state/mounts.py", "table.read_text"): "the kernel's table of mounts",

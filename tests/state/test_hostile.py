@@ -252,16 +252,41 @@ def test_a_state_that_is_replaced_while_its_lock_is_taken_is_left_alone(
     again.close()
 
 
-def test_a_link_in_the_place_of_a_lock_leads_nowhere(path: Path) -> None:
-    """A commit can bring one: it is neither written through nor read through."""
-    other = path.with_name("token")
-    other.write_text("canary")
-    lock = path.with_name("state.db.lock")
-    lock.unlink()
+def test_a_link_in_place_of_the_lock_is_not_followed(path: Path, tmp_path: Path) -> None:
+    """A commit can bring one, and what it leads to would be written over."""
+    other = tmp_path / "precious.txt"
+    other.write_text("precious")
+    lock = _without_its_lock(path).with_name("state.db.lock")
     lock.symlink_to(other)
     store = open_state(path)
-    with pytest.raises(StateError, match="Too many levels of symbolic links"):
-        store.hold("reconciler apply")
+    with pytest.raises(StateError, match=r"state\.db\.lock is a symbolic link") as refused:
+        store.hold("apply")
+    assert refused.value.hint == "remove the link; what it leads to was not touched"
+    assert store.writer() == ""
     store.close()
-    assert other.read_text() == "canary"
+    assert other.read_text() == "precious"
     assert not StateLock(path).is_held()
+
+
+def test_a_pipe_in_place_of_the_lock_holds_nobody_up(path: Path) -> None:
+    """Nobody ever writes to it, and nothing is read from it."""
+    os.mkfifo(_without_its_lock(path).with_name("state.db.lock"))
+    store = open_state(path)
+    assert store.writer() == ""
+    with pytest.raises(StateError, match="cannot be used"):
+        store.hold("apply")
+    store.close()
+
+
+def test_a_link_in_place_of_the_backups_is_not_followed(path: Path, tmp_path: Path) -> None:
+    """The oldest files of another folder would be removed as if they were backups."""
+    other = tmp_path / "others"
+    other.mkdir()
+    for number in range(9):
+        (other / f"{number}.db").touch()
+    path.with_name("state.db.backups").symlink_to(other)
+    store = open_state(path)
+    with pytest.raises(StateError, match=r"state\.db\.backups is a symbolic link"):
+        store.back_up()
+    store.close()
+    assert len([*other.iterdir()]) == 9
