@@ -27,7 +27,7 @@ _PACKAGE = Path(__file__).parents[2]
 # What a dynamic linker may need; no other variable is for a process that only computes.
 _VARIABLES = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
 # No honest policy comes near them; a second is long for one spec.
-LIMITS = Limits(seconds=2.0, memory=2**30, breaches=100_000)
+LIMITS = Limits(seconds=2.0, memory=2**30, breaches=100_000, characters=2**25)
 # However short a run is, its policies get this much.
 _LEAST_SECONDS = 1.0
 # Both processes hold a batch in memory.

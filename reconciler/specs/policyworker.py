@@ -32,11 +32,14 @@ _GATE_SHARE = 0.25
 
 
 class Limits(NamedTuple):
-    """Seconds of a processor for one judgement, bytes of memory and breaches for all of them."""
+    """Seconds of a processor for one judgement; bytes of memory, and the breaches and characters
+    of answers, for all of them.
+    """
 
     seconds: float
     memory: int
     breaches: int
+    characters: int
 
 
 class _TooSlowError(BaseException):
@@ -134,18 +137,31 @@ def main() -> None:
     _bound_memory(limits.memory)
     judges = [Judge(schema, limits) for schema in json.loads(sys.stdin.readline())]
     unusable = {number for number, judge in enumerate(judges) if _answer(judge.check())}
-    breaches = 0
+    breaches = characters = 0
     for line in sys.stdin:
         numbers, spec = json.loads(line)
         for number in numbers:
             answer = {} if number in unusable else judges[number].judge(spec)
             breaches += len(answer.get("breaches", ()))
+            # A policy's own words stand in each of its breaches; who reads this holds all of them.
+            characters += sum(_count_characters(breach) for breach in answer.get("breaches", ()))
             if breaches > limits.breaches:
                 # Each of them would be a line for somebody to read.
                 excess = f"has led to more than {limits.breaches:,} findings"
                 answer = {"excess": excess, "path": []}
+            elif characters > limits.characters:
+                excess = f"has led to findings of more than {limits.characters:,} characters"
+                answer = {"excess": excess, "path": []}
             if _answer(answer):
                 unusable.add(number)
+
+
+def _count_characters(part: Any) -> int:
+    """How long the texts in a part of an answer are, without writing them down."""
+    if isinstance(part, str):
+        return len(part)
+    parts = part.values() if isinstance(part, dict) else part if isinstance(part, list) else ()
+    return sum(map(_count_characters, parts))
 
 
 def _answer(answer: dict[str, Any]) -> bool:

@@ -130,6 +130,25 @@ def test_findings_without_number(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert (codes.count("policy"), codes.count("bad-policy")) == (10, 1)
 
 
+@pytest.mark.parametrize("key", ["x-message", "x-docs", "description"])
+def test_findings_without_measure(
+    key: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Words of a policy that are long are repeated only so often."""
+    monkeypatch.setattr(policyprocess, "LIMITS", SHORT._replace(seconds=60.0, characters=15_000))
+    files = {
+        "reconciler.yaml": CONFIG,
+        "policies/a.json": json.dumps(inside({"items": {"minLength": 9, key: "m" * 1_000}})),
+        "a.yaml": with_value(list("0123456789")),
+        "b.yaml": with_value(list("0123456789")).replace("llm", "b"),
+    }
+    found = load(tmp_path, files).diagnostics
+    codes = [one.code for one in found]
+    assert (codes.count("policy"), codes.count("bad-policy")) == (10, 1)
+    message = "judging 4501/b has led to findings of more than 15,000 characters"
+    assert message in [one.message for one in found]
+
+
 def test_a_run_without_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """At the deadline the process is ended, whatever it is at, and that is what is told."""
     monkeypatch.setattr(policyprocess, "LIMITS", SHORT._replace(seconds=600.0))
