@@ -203,6 +203,17 @@ def test_a_record_of_a_future_form() -> None:
     assert caught.value.hint == "it may come from another version of this program"
 
 
+@pytest.mark.parametrize("column", ["spec", "echo"])
+@pytest.mark.parametrize("text", ["[]", "5", "[" * 100_000])
+def test_a_record_whose_documents_are_none(column: str, text: str) -> None:
+    """Whoever can write to a state can make a checksum for anything."""
+    row = to_row(make_recorded())
+    row[column] = text
+    row["checksum"] = checksum(row)
+    with pytest.raises(StateError, match=r"^the record of 4501/llm cannot be read: "):
+        from_row(row)
+
+
 def test_no_flipped_bit_is_believed(tmp_path: Path) -> None:
     """Wherever it is, the state is either as it was or refused with a way out."""
     path, copy = tmp_path / "state.db", tmp_path / "copy.db"
