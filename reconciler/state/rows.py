@@ -144,7 +144,7 @@ def from_values(values: Sequence[Any]) -> Recorded:
         )
     try:
         return _read(values)
-    except (KeyError, RecursionError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
         raise StateError(
             f"the record of {values[1]}/{values[2]} cannot be read: {error}",
             hint="it may come from another version of this program",
@@ -157,10 +157,10 @@ def _read(values: Sequence[Any]) -> Recorded:
         rest
     )
     spec, echo = _documents(spec_text, echo_text)
-    # Checksums have no key: whoever can write a state can make one for anything.
-    if not (isinstance(spec, dict) and isinstance(echo, dict | None)):
-        raise TypeError("a document is no mapping")
     kept, undone = _memory(lifecycle)
+    # Checksums have no key: whoever can write a state can make one for anything.
+    if not (isinstance(spec, dict) and all(isinstance(one, dict | None) for one in (echo, kept))):
+        raise TypeError("a document is no mapping")
     return Recorded(
         op=op,
         address=Address(project=project, name=name),

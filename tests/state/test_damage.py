@@ -3,6 +3,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -203,14 +204,28 @@ def test_a_record_of_a_future_form() -> None:
     assert caught.value.hint == "it may come from another version of this program"
 
 
-@pytest.mark.parametrize("column", ["spec", "echo"])
-@pytest.mark.parametrize("text", ["[]", "5", "[" * 100_000])
+@pytest.mark.parametrize(
+    ("column", "text"),
+    [
+        *product(["spec", "echo"], ["[]", "5", "[" * 100_000]),
+        ("lifecycle", '[{"memory": 1}]'),
+    ],
+)
 def test_a_record_whose_documents_are_none(column: str, text: str) -> None:
     """Whoever can write to a state can make a checksum for anything."""
     row = to_row(make_recorded())
     row[column] = text
     row["checksum"] = checksum(row)
     with pytest.raises(StateError, match=r"^the record of 4501/llm cannot be read: "):
+        from_row(row)
+
+
+def test_a_record_that_keeps_what_is_no_document() -> None:
+    """The same beside its lifecycle settings."""
+    row = to_row(make_recorded())
+    row["lifecycle"] = row["lifecycle"].removesuffix("}") + ',"memory":{"kept":5,"undone":[]}}'
+    row["checksum"] = checksum(row)
+    with pytest.raises(StateError, match="cannot be read: a document is no mapping"):
         from_row(row)
 
 
