@@ -77,7 +77,12 @@ OUTCOMES = (
     (1, "The sandbox's optional dependencies are not installed.", "cli/sandbox.py"),
     (2, "`plan --detailed-exitcode`: there are changes or drift.", "cli/plan.py"),
     (3, "`validate` reported at least one error.", "cli/validate.py"),
-    (4, "Some workloads failed or were skipped; applying again is safe.", "app/applying.py"),
+    (
+        4,
+        "Some workloads failed, were skipped or are down; applying again is safe.",
+        "app/applying.py",
+    ),
+    (4, "`status --exit-status`: a workload is Failed, missing or down.", "cli/status.py"),
     (5, "`plan`: a guard would refuse the apply.", "cli/plan.py"),
     (7, "`apply --plan`: some workloads are not as they were approved.", "app/applying.py"),
     (8, "Some creations are in doubt and need evidence.", "app/applying.py"),

@@ -69,7 +69,7 @@ class Creation:
         self._replaces = replaces
         # Whether a send of this operation is known that nobody has answered.
         self._in_doubt = resumed is not None and (resumed.own is Own.CREATING or resumed.ambiguous)
-        self._said = ""
+        self._last_message = ""
         self._unanswered = 0
         self._unclear_at = self._row.last_sent_at
         self._dated_until = work.run.clock.monotonic()
@@ -103,7 +103,7 @@ class Creation:
         if tries.sends:
             await self._intend()
         answer = self._checked(await self._run.api.create(self._body, self._before_send))
-        self._said = answer.message or type(answer).__name__
+        self._last_message = answer.message or type(answer).__name__
         return answer
 
     async def _intend(self) -> None:
@@ -142,7 +142,9 @@ class Creation:
         """The run ended first: an intent that was certainly not sent is taken back."""
         if self._row.ambiguous:
             message = "an earlier create is still in doubt"
-            return Doubtful(message=f"{self._said}; {message}" if self._said else message)
+            return Doubtful(
+                message=f"{self._last_message}; {message}" if self._last_message else message
+            )
         if self._row.attempts:
             await self._work.advance(self._row, Evidence.UNSENT, message="never sent")
         return Skipped(message=UNSENT)
@@ -163,16 +165,12 @@ class Creation:
             case Refused() | NotFound() if self._row.ambiguous:
                 return await self._resolve(answer)
             case _ if self._row.ambiguous:
-                return Doubtful(message=self._said)
-            case Refused(status=status) if status == FORBIDDEN:
-                return await self._drop(f"permission denied: {self._said}", cause=Cause.DENIED)
-            case Refused():
-                return await self._drop(self._said, cause=Cause.SERVER)
+                return Doubtful(message=self._last_message)
             case _:
-                return await self._drop(self._said)
+                return await self._drop_refused(answer, Evidence.UNSENT)
 
     def _note_unanswered(self) -> None:
-        self._row = advance(self._row, Evidence.UNANSWERED, message=self._said)
+        self._row = advance(self._row, Evidence.UNANSWERED, message=self._last_message)
         self._in_doubt = True
         self._unanswered += 1
         self._unclear_at = self._row.last_sent_at
@@ -197,6 +195,16 @@ class Creation:
         """A definite no, and nothing that could come true late: there is nothing to remember."""
         self._row = await self._work.advance(self._row, evidence, message=message)
         return Failed(message=message, hint=hint, cause=cause)
+
+    async def _drop_refused(self, answer: Answer, evidence: Evidence) -> Outcome:
+        match answer:
+            case Refused(status=status) if status == FORBIDDEN:
+                message = f"permission denied: {self._last_message}"
+                return await self._drop(message, evidence, cause=Cause.DENIED)
+            case Refused():
+                return await self._drop(self._last_message, evidence, cause=Cause.SERVER)
+            case _:
+                return await self._drop(self._last_message, evidence)
 
     async def _succeed(self) -> None:
         """What was deleted to make room for this one has its successor."""
@@ -224,22 +232,21 @@ class Creation:
             case Ours():
                 return await self.adopt(verdict)
             case Theirs(message=message, hint=hint) if gone is Evidence.BURIED:
-                return await self._drop(f"{self._said}; {message}", gone, hint=hint)
+                return await self._drop(f"{self._last_message}; {message}", gone, hint=hint)
             case Nobody() if gone is Evidence.BURIED and isinstance(answer, Refused | NotFound):
-                cause = Cause.SERVER if isinstance(answer, Refused) else Cause.OTHER
-                return await self._drop(self._said, gone, cause=cause)
+                return await self._drop_refused(answer, gone)
             case Theirs(message=message):
-                return await self._suspect(f"{self._said}; {message}", gone)
+                return await self._suspect(f"{self._last_message}; {message}", gone)
             case Nobody() | Unclear() if isinstance(answer, Conflict) and not self._in_doubt:
                 return await self._give_way(verdict)
             case Nobody():
-                return await self._suspect(f"{self._said}; the server does not show it yet")
+                return await self._suspect(f"{self._last_message}; the server does not show it yet")
             case Unclear(message=message):
-                return await self._suspect(f"{self._said}; {message}")
+                return await self._suspect(f"{self._last_message}; {message}")
 
     async def _leave_unsettled(self, answer: Answer) -> Outcome:
         """The run ends first: only a create that was answered in so many words is no doubt."""
-        message = f"{self._said}; the run ended before it could be looked up"
+        message = f"{self._last_message}; the run ended before it could be looked up"
         if isinstance(answer, Conflict) and not self._in_doubt:
             return await self._drop(message, Evidence.BURIED)
         return await self._suspect(message)
@@ -248,15 +255,17 @@ class Creation:
         """The name is taken, and nobody can tell by whom; every send of this one was answered."""
         ghosts = self._ghosts()
         if ghosts:
-            await self._drop(self._said, Evidence.BURIED)
+            await self._drop(self._last_message, Evidence.BURIED)
             for ghost in ghosts:
-                await self._work.advance(ghost, Evidence.UNPROVEN, message=self._said)
-            return Doubtful(message=f"{self._said}; an earlier create of it may have come true")
+                await self._work.advance(ghost, Evidence.UNPROVEN, message=self._last_message)
+            return Doubtful(
+                message=f"{self._last_message}; an earlier create of it may have come true"
+            )
         if isinstance(verdict, Unclear):
-            message = f"{self._said}; its owner is unknown: {verdict.message}"
+            message = f"{self._last_message}; its owner is unknown: {verdict.message}"
             return await self._suspect(message, Evidence.OBSTRUCTED)
         return await self._drop(
-            f"{self._said}; the server lists nothing under this name",
+            f"{self._last_message}; the server lists nothing under this name",
             Evidence.BURIED,
             hint="the name of a deleted workload may stay taken for a while: apply again later, "
             "ask who keeps it on the server, or choose another name",
