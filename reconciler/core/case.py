@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import cached_property
 from typing import Any
 
 from reconciler.core.comparison import Compared, SpecChanges, what_runs
@@ -36,7 +37,7 @@ class PlanOptions:
     destroying: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Case:
     """One workload that has a record: everything its decision may depend on.
 
@@ -93,18 +94,15 @@ class Case:
         """Our own settings that differ from those in the record."""
         return tuple(lifecycle_changes(self.row.lifecycle, self.lifecycle))
 
-    def submit(self, desired: Desired) -> Submission:
-        """What would be sent now, held against what runs."""
+    @cached_property
+    def submission(self) -> Submission:
+        """What would be sent for what is wanted, held against what runs."""
+        if self.desired is None or self.since is None:
+            raise AssertionError("nothing is sent for what nobody wants")
         there = isinstance(self.live, Remote) and not self.live.is_gone
         answer = self.live.answer if isinstance(self.live, Compared) else None
-        wanted = self.redactor.redact(desired.spec)
-        return submit(
-            desired,
-            what_runs(self.row, answer, wanted, self.redactor),
-            self.redactor,
-            by_author=self._by_author,
-            keeps=there,
-        )
+        runs = what_runs(self.row, answer, self.since.spec, self.redactor)
+        return submit(self.desired, self.since, runs, self.redactor, keeps=there)
 
     @property
     def lifecycle(self) -> Lifecycle:

@@ -79,10 +79,11 @@ def body_digest(desired: Desired, redactor: Redactor) -> str:
 class SpecChanges:
     """How a spec differs from its record: by meaning, and otherwise only by its text.
 
-    `row` is the record as today's rules of what is a secret write it.
+    `row` is the record as today's rules of what is a secret write it, `spec` the redacted spec.
     """
 
     row: Recorded
+    spec: Json
     changes: tuple[FieldChange, ...] = ()
     restated: tuple[FieldChange, ...] = ()
 
@@ -91,14 +92,14 @@ def compare_spec(row: Recorded, desired: Desired, redactor: Redactor) -> SpecCha
     """What the author has changed since the record was made; equal digests settle it."""
     spec, named = redactor.redact_and_digest(desired.spec)
     if named == row.digest:
-        return SpecChanges(row=row)
+        return SpecChanges(row=row, spec=spec)
     row = renew_row(row, redactor, plain=desired.spec)
     before = row.spec if row.is_declared else project(row.spec, spec)
     by_text = tuple(find_changes(before, spec))
     if not by_text:
-        return SpecChanges(row=row)
+        return SpecChanges(row=row, spec=spec)
     changes = tuple(find_changes(reword(before, like=spec), spec))
-    return SpecChanges(row=row, changes=changes, restated=() if changes else by_text)
+    return SpecChanges(row=row, spec=spec, changes=changes, restated=() if changes else by_text)
 
 
 def what_runs(row: Recorded, answer: Json | None, wanted: Json, redactor: Redactor) -> Json:
@@ -129,6 +130,8 @@ class _Sides(NamedTuple):
 
 def _overlay(sides: _Sides, spot: Spot) -> Any:
     spec, then, now, wanted = sides
+    if spec == wanted and then == now:
+        return spec
     if spec is ABSENT:
         return ABSENT if now is ABSENT or wanted is ABSENT else project(now, wanted)
     if now is ABSENT:

@@ -169,7 +169,7 @@ _EMPTY_VALUES = frozenset({"env", "tolerations"})
 
 def _normal_list(items: Sequence[Any], spot: Spot) -> list[Any]:
     normal = [_normal(item, spot) for item in items]
-    keys = _order_free_keys(normal, spot)
+    keys = keys_of(normal, spot)
     if keys is None:
         return normal
     return [item for _, item in sorted(zip(keys, normal, strict=True), key=lambda pair: pair[0])]
@@ -177,19 +177,12 @@ def _normal_list(items: Sequence[Any], spot: Spot) -> list[Any]:
 
 def keys_of(items: Sequence[Any], spot: Spot) -> list[str] | None:
     """What tells the items of a list apart, in their order; None where it means something."""
-    if spot.name not in SETS and spot.name not in MERGE_KEYS:
-        return None
-    return _order_free_keys([_normal(item, spot) for item in items], spot)
-
-
-def _order_free_keys(items: Sequence[Any], spot: Spot) -> list[str] | None:
-    """The same of items in their normal form."""
     if spot.name in SETS:
-        return _numbered([canonical(item) for item in items])
+        return _numbered([canonical(_normal(item, spot)) for item in items])
     for names in MERGE_KEYS.get(spot.name, ()):
-        keys = [_key(item, names) for item in items]
-        if None not in keys and len({*keys}) == len(keys):
-            return None if _is_ordered(items, spot) else [key for key in keys if key]
+        keys = [key for item in items if (key := _key(item, names, spot))]
+        if len({*keys}) == len(items):
+            return None if _is_ordered(items, spot) else keys
     return None
 
 
@@ -203,11 +196,16 @@ def _numbered(texts: Sequence[str]) -> list[str]:
     return keys
 
 
-def _key(item: Any, names: tuple[str, ...]) -> str | None:
-    """The values of an item's keys; its first one must be there."""
-    if not isinstance(item, Mapping) or not isinstance(item.get(names[0]), str | int):
+def _key(item: Any, names: tuple[str, ...], spot: Spot) -> str | None:
+    """The values of an item's keys in their normal form; its first one must be there."""
+    if not isinstance(item, Mapping):
         return None
-    return canonical([item.get(name) for name in names])
+    spots = [step_into(item, name, spot) for name in names]
+    values = [_normal(item.get(below.name), below) for below in spots]
+    if not isinstance(values[0], str | int):
+        return None
+    pairs = zip(values, spots, strict=True)
+    return canonical([None if _says_nothing(value, below) else value for value, below in pairs])
 
 
 def _is_ordered(items: Sequence[Mapping[str, Any]], spot: Spot) -> bool:
@@ -238,6 +236,9 @@ def reword(value: Any, like: Any) -> Any:
 
 
 def _reword(value: Any, like: Any, spot: Spot) -> Any:
+    if value == like:
+        # The same in Python but for a true that is a 1, and that stays as it is.
+        return value
     if isinstance(value, Mapping) and isinstance(like, Mapping):
         return _reword_map(value, like, spot)
     if isinstance(value, list) and isinstance(like, list):

@@ -93,7 +93,7 @@ def _recreate(case: Case, desired: Desired, reason: Reason, detail: str) -> AnyA
     if case.options.no_create:
         return _hold(case, reason, "no longer on the server; held by --no-create")
     # Nothing runs that a field could be kept of, and nothing has to go for it.
-    found = (*case.submit(desired).changes, *case.settings)
+    found = (*case.submission.changes, *case.settings)
     changes = tuple(replace(change, forces_replace=False) for change in found)
     return Create(**case.common(reason, detail, changes=changes), desired=desired, lost=case.row)
 
@@ -154,7 +154,7 @@ def _changed_spec(case: Case, desired: Desired) -> AnyAction | None:
     detail = f"{_name_fields(case.changes)} changed; the API can only delete and create"
     if desired.lifecycle.on_change is OnChange.HOLD and not _is_asked_for(case):
         return _hold(case, Reason.SPEC_CHANGED, f"{detail}; held by onChange: hold")
-    return _replace(case, desired, Reason.SPEC_CHANGED, detail)
+    return _replace(case, Reason.SPEC_CHANGED, detail)
 
 
 def _name_fields(changes: Sequence[FieldChange]) -> str:
@@ -173,7 +173,7 @@ def _agreed_spec(case: Case, desired: Desired) -> Record | None:
         return None
     ours = {change.pointer for change in case.changes}
     drifted = {change.pointer for change in case.drift} - ours
-    differences = [change for change in case.submit(desired).changes if not change.ignored]
+    differences = [change for change in case.submission.changes if not change.ignored]
     if not {change.pointer for change in differences} <= drifted:
         return None
     recorded, spec = case.row, case.redactor.redact(desired.spec)
@@ -217,29 +217,32 @@ def _failed_sync(case: Case, desired: Desired) -> AnyAction | None:
         return None
     words = f"the cluster refused it: {case.live.message or 'no message'}"
     if desired.lifecycle.on_failed is OnFailed.REPLACE or _is_asked_for(case):
-        return _replace(case, desired, Reason.SYNC_FAILED, words)
+        return _replace(case, Reason.SYNC_FAILED, words)
     return _hold(case, Reason.SYNC_FAILED, words)
 
 
-def _asked_for(case: Case, desired: Desired) -> AnyAction | None:
+def _asked_for(case: Case, _: Desired) -> AnyAction | None:
     if not _is_asked_for(case):
         return None
-    return _replace(case, desired, Reason.REQUESTED, "asked for by --replace")
+    return _replace(case, Reason.REQUESTED, "asked for by --replace")
 
 
-def _drifted(case: Case, desired: Desired) -> AnyAction | None:
-    if not case.drift or case.options.on_drift is OnDrift.REPORT:
+def _drifted(case: Case, _: Desired) -> AnyAction | None:
+    # What the spec has followed is not undone.
+    followed = {change.pointer for change in case.changes}
+    drift = [change for change in case.drift if change.pointer not in followed]
+    if not drift or case.options.on_drift is OnDrift.REPORT:
         return None
-    fresh = [change for change in case.drift if change.pointer not in case.row.undone]
+    fresh = [change for change in drift if change.pointer not in case.row.undone]
     if not fresh:
         # Whoever makes this change makes it again: to replace it in every run would only kill work.
         detail = (
-            f"{_name_fields(case.drift)} was changed on the server again after a replace had "
+            f"{_name_fields(drift)} was changed on the server again after a replace had "
             "undone it; it is not replaced a second time (--replace does)"
         )
         return _hold(case, Reason.DRIFTED, detail)
     detail = f"{fresh[0].pointer} was changed on the server"
-    return _replace(case, desired, Reason.DRIFTED, detail)
+    return _replace(case, Reason.DRIFTED, detail)
 
 
 def _changed_lifecycle(case: Case, desired: Desired) -> Record | None:
@@ -284,8 +287,8 @@ def _is_asked_for(case: Case) -> bool:
     return str(case.row.address) in case.options.replace
 
 
-def _replace(case: Case, desired: Desired, reason: Reason, detail: str) -> AnyAction:
-    submission = case.submit(desired)
+def _replace(case: Case, reason: Reason, detail: str) -> AnyAction:
+    submission = case.submission
     if submission.exposed:
         fields = ", ".join(submission.exposed)
         detail = f"{detail}; {fields} runs with a secret that is not kept, so the spec's is sent"

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from reconciler.core.case import Case, PlanOptions
-from reconciler.core.comparison import Compared, SpecChanges, body_digest, compare, compare_spec
+from reconciler.core.comparison import Compared, body_digest, compare, compare_spec
 from reconciler.core.diagnostics import Diagnostic, sort_diagnostics
 from reconciler.core.diff import FieldChange, is_ignored
 from reconciler.core.effects import with_gpus
@@ -203,13 +203,9 @@ def _succeed(row: Recorded, desired: Desired, world: _World) -> Submission:
 
     What ran was read before its delete; what of it was to be kept was written down with that.
     """
-    return submit(
-        desired,
-        world.redactor.redact(row.spec if row.kept is None else row.kept),
-        world.redactor,
-        by_author=compare_spec(row, desired, world.redactor).changes,
-        keeps=row.kept is not None,
-    )
+    since = compare_spec(row, desired, world.redactor)
+    runs = since.row.spec if row.kept is None else row.kept
+    return submit(desired, since, runs, world.redactor, keeps=row.kept is not None)
 
 
 def _is_found_lost(row: Recorded, world: _World) -> bool:
@@ -248,13 +244,8 @@ def _settle(row: Recorded, desired: Desired | None, world: _World) -> AnyAction:
     wanted, changes = desired, tuple[FieldChange, ...]()
     if desired is not None and body_digest(desired, world.redactor) != row.digest:
         # What was sent held values of ignored fields that were kept of its predecessor.
-        submission = submit(
-            desired,
-            world.redactor.redact(row.spec),
-            world.redactor,
-            by_author=compare_spec(row, desired, world.redactor).changes,
-            keeps=True,
-        )
+        since = compare_spec(row, desired, world.redactor)
+        submission = submit(desired, since, since.row.spec, world.redactor, keeps=True)
         wanted, changes = submission.desired, submission.changes
     same = wanted is not None and body_digest(wanted, world.redactor) == row.digest
     if same and not world.options.no_create:
@@ -335,8 +326,8 @@ def _examine(row: Recorded, desired: Desired | None, world: _World) -> Case:
     if isinstance(seen, Remote) and not seen.is_gone and not isinstance(seen, Compared):
         seen = compare(row, seen, redactor)
     ignored = (desired.lifecycle if desired else row.lifecycle).ignore_changes
-    since = compare_spec(row, desired, redactor) if desired else SpecChanges(row=row)
-    renewed = since.row
+    since = compare_spec(row, desired, redactor) if desired else None
+    renewed = since.row if since else row
     drift: Sequence[FieldChange] = ()
     if isinstance(seen, Compared):
         drift = seen.drift

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 from enum import Enum
 from typing import Any
 
+from reconciler.core.comparison import SpecChanges
 from reconciler.core.diff import ABSENT, FieldChange, Origin, find_changes, is_ignored, undo
 from reconciler.core.equality import reword
 from reconciler.core.model import Desired, Json, Lifecycle
@@ -32,49 +33,37 @@ class Submission:
 
 
 def submit(
-    desired: Desired,
-    runs: Json,
-    redactor: Redactor,
-    *,
-    by_author: Sequence[FieldChange] = (),
-    keeps: bool = False,
+    desired: Desired, since: SpecChanges, runs: Json, redactor: Redactor, *, keeps: bool
 ) -> Submission:
     """Put together what is sent in the place of what runs.
 
-    `by_author` are the changes of the spec since its record: what else differs is somebody's on the
-    server. With `keeps`, a field under ignoreChanges keeps its value of what runs; without, nothing
-    could be read that could be kept, and the spec's value is sent.
+    `since` says what the author has changed: what else differs is somebody's on the server. With
+    `keeps`, a field under ignoreChanges keeps its value of what runs; without, nothing could be
+    read that could be kept, and the spec's value is sent.
     """
-    spec = redactor.redact(desired.spec)
     # What a server says is hidden by stricter rules: a mark may be of a text that the spec shows.
     runs = renew(runs, redactor, plain=desired.spec)
-    found = find_changes(reword(runs, like=spec), spec)
-    ignored = [
-        c for c in found if keeps and is_ignored(c.pointer, desired.lifecycle.ignore_changes)
-    ]
+    found = find_changes(reword(runs, like=since.spec), since.spec)
+    patterns = desired.lifecycle.ignore_changes if keeps else ()
+    ignored = [change for change in found if is_ignored(change.pointer, patterns)]
     kept = [change for change in ignored if not _holds_secret(change.before)]
-    exposed = tuple(change.pointer for change in ignored if change not in kept)
-    ours = [change.pointer for change in by_author]
-    shown = (
-        replace(change, ignored=True)
-        if change in kept
-        else _attribute(change, by_author=any(_overlap(change.pointer, one) for one in ours))
-        for change in found
-    )
     if kept:
         body = undo(desired.spec, kept)
         desired = replace(desired, metadata=body["metadata"], manifest=body["manifest"])
     return Submission(
         desired=desired,
-        changes=(*shown,),
+        changes=tuple(
+            replace(change, ignored=True) if change in kept else _attribute(change, since.changes)
+            for change in found
+        ),
         kept=runs if kept else None,
-        exposed=exposed,
+        exposed=tuple(change.pointer for change in ignored if change not in kept),
     )
 
 
-def _attribute(change: FieldChange, *, by_author: bool) -> FieldChange:
+def _attribute(change: FieldChange, by_author: Iterable[FieldChange]) -> FieldChange:
     """The base version of the API has no update, so what an author changes forces a replace."""
-    if by_author:
+    if any(_overlap(change.pointer, each.pointer) for each in by_author):
         return replace(change, forces_replace=True)
     return replace(change, origin=Origin.REMOTE)
 
@@ -90,6 +79,8 @@ def _holds_secret(value: Any) -> bool:
 
 def lifecycle_changes(before: Lifecycle, after: Lifecycle) -> Iterator[FieldChange]:
     """Which of our own settings differ, as their author spells them."""
+    if before == after:
+        return
     old, new = asdict(before), asdict(after)
     for name in old:
         if old[name] != new[name]:

@@ -238,6 +238,18 @@ def test_a_plan_that_was_edited_is_none(
         assert refused.err.startswith(f"error: {words}")
 
 
+def test_a_plan_of_an_earlier_format_is_refused(cli: Cli, specs: Path) -> None:
+    """It says too little of what is sent, and is not guessed at."""
+    saved = Path(__file__).parents[1] / "state" / "fixtures" / "format-3" / "saved.plan"
+    for command in (("show", saved), ("apply", specs, "--plan", saved, "--yes")):
+        refused = cli(*command)
+        assert (refused.code, refused.out) == (7, "")
+        assert refused.err == (
+            f"error: {saved} is a plan of format 1.0, and this program knows 1.1\n"
+            "  hint: plan again and have the new plan approved\n"
+        )
+
+
 @pytest.mark.parametrize("content", [b"", b"[]", b"\xff\xfe", b"{", b"[" * 100_000, b'{"a": NaN}'])
 def test_what_is_no_plan_is_refused(cli: Cli, content: bytes) -> None:
     """Whatever it is, a message says so."""
