@@ -44,9 +44,9 @@ JOB = "apiVersion: batch/v1\nkind: Job\nspec: {template: {spec: {restartPolicy: 
 CONFIG = """\
 projects: {team-a: "4501"}
 limits: {max_delete: 30%, gpus: {team-a: 2}}
-policies: [p.json]
 suppressions: [{codes: [unknown-kind], files: ["**/*"], reason: known}]
 """
+POLICIES = "policies: [p.json]\n"
 POLICY = '{"x-id": "p", "properties": {"metadata": {"required": ["priority"], "x-message": "no"}}}'
 IGNORE = "old/\n!old/a.yaml\n*.tmp\n[ab]/**/c\n"
 
@@ -97,10 +97,13 @@ def _examples() -> tuple[str, ...]:
 def make_repository(seed: int, number: int) -> Files:
     """The files of one repository, one of which is damaged, or two."""
     chance = Random(f"{seed}/{number}")
-    files = {"m/job.yaml": JOB.encode(), "reconciler.yaml": CONFIG.encode(), "p.json": b"{}"}
+    files = {"m/job.yaml": JOB.encode(), "p.json": b"{}"}
     for _ in range(1 if chance.random() < 0.9 else 2):
         name, data = chance.choices(_ROLES, _WEIGHTS)[0](chance)
         files[name] = data
+    # A policy is judged by a process of its own, which takes as long as fifty documents.
+    policies = "" if files["p.json"] == b"{}" else POLICIES
+    files.setdefault("reconciler.yaml", (CONFIG + policies).encode())
     if not any(name.startswith(("a.", "e.")) for name in files):
         files["a.yaml"] = (SPEC + "---\n" + IN_FILE).encode()
     return files
@@ -230,7 +233,7 @@ def _encoded(chance: Random) -> tuple[str, bytes]:
 
 
 def _config(chance: Random) -> tuple[str, bytes]:
-    return "reconciler.yaml", _encode(chance, _damage(chance, CONFIG))
+    return "reconciler.yaml", _encode(chance, _damage(chance, CONFIG + POLICIES))
 
 
 def _policy(chance: Random) -> tuple[str, bytes]:
