@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from reconciler.core.diagnostics import Diagnostic, Severity
 from reconciler.core.diff import ABSENT, FieldChange
@@ -125,7 +126,13 @@ def _actions(word: str, number: int) -> Iterator[AnyAction]:
     one, two = GpuEffect(before=1.0, after=2.0), GpuEffect(after=8.0)
     gone, odd = GpuEffect(before=2.0), GpuEffect(known=False)
     yield Create(
-        address=address, reason=Reason.NEW, source=source, gpus=two, desired=desired, wave=1
+        address=address,
+        reason=Reason.NEW,
+        source=source,
+        gpus=two,
+        desired=desired,
+        wave=1,
+        document=_document(word),
     )
     yield Replace(
         address=_address(word, number, "r"),
@@ -191,6 +198,11 @@ def _desired(address: Address, word: str) -> Desired:
         metadata={"name": address.name, "projectId": address.project},
         manifest=manifest,
     )
+
+
+def _document(word: str) -> dict[str, Any]:
+    host = {"hostNetwork": True, "hostPath": {"path": word}}
+    return {"metadata": {"name": word}, "manifest": {"kind": word, "image": word, "spec": host}}
 
 
 def _row(address: Address, word: str) -> Recorded:

@@ -100,6 +100,24 @@ def test_drift_is_no_change_to_a_plan_that_did_not_look() -> None:
     assert recheck(approval, _fresh(ROW, CHANGED, DRIFTED)).refused == ()
 
 
+def test_another_value_of_an_ignored_field_is_another_body() -> None:
+    """What a replace keeps of what runs is approved with it, and names another plan."""
+    pattern = "/manifest/spec/replicas"
+    row = make_recorded(make_desired("4501/a", ignore_changes=(pattern,)))
+    manifest = make_manifest(image="b")
+    wanted = make_desired("4501/a", manifest=manifest, ignore_changes=(pattern,))
+    plan, other = (
+        _fresh(row, wanted, make_remote(row, raw_manifest=make_manifest(replicas=count)))
+        for count in (4, 5)
+    )
+    assert plan.digest != other.digest
+    assert recheck(approve(plan), plan).refused == ()
+    [refused] = recheck(approve(plan), other).refused
+    assert refused.detail == (
+        "not as it was approved: what is sent, or the reason for it, has changed since; plan again"
+    )
+
+
 def test_what_nobody_approved_is_left() -> None:
     """The rest of the plan is carried out, what came after it is counted."""
     checked = recheck(approve(plan_for([A], [])), plan_for([A, B], []))
