@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from reconciler.core.diff import ABSENT, FieldChange, Origin, find_changes, is_same, project
 from reconciler.core.digest import digest
-from reconciler.core.equality import ROOT, Spot, keys_of, reword, step_into
+from reconciler.core.equality import ROOT, Spot, is_equal, keys_of, reword, step_into
 from reconciler.core.marker import read_marker, unmark
 from reconciler.core.model import Desired, Json, Recorded, Remote
 from reconciler.core.redact import Redactor
@@ -60,9 +60,9 @@ def compare(row: Recorded, remote: Remote, redactor: Redactor) -> Compared:
     before = renew(recorded, redactor, plain=plain)
     then = reword(before, like=row.spec)
     since = reword(now, like=then)
-    drift = find_changes(project(then, row.spec), project(since, row.spec), origin=Origin.REMOTE)
+    drift = _find_differences(project(then, row.spec), project(since, row.spec), Origin.REMOTE)
     renewed = before if row.echo is not None and before != row.echo else None
-    return replace(compared, drift=tuple(drift), renewed=renewed, answer=now)
+    return replace(compared, drift=drift, renewed=renewed, answer=now)
 
 
 def echo_of(remote: Remote) -> dict[str, Any]:
@@ -98,8 +98,15 @@ def compare_spec(row: Recorded, desired: Desired, redactor: Redactor) -> SpecCha
     by_text = tuple(find_changes(before, spec))
     if not by_text:
         return SpecChanges(row=row, spec=spec)
-    changes = tuple(find_changes(reword(before, like=spec), spec))
+    changes = _find_differences(before, spec, Origin.SPEC)
     return SpecChanges(row=row, spec=spec, changes=changes, restated=() if changes else by_text)
+
+
+def _find_differences(before: Any, after: Any, origin: Origin) -> tuple[FieldChange, ...]:
+    """The fields that differ to Kubernetes, and not only in their text."""
+    if is_equal(before, after):
+        return ()
+    return tuple(find_changes(reword(before, like=after), after, origin=origin))
 
 
 def what_runs(row: Recorded, answer: Json | None, wanted: Json, redactor: Redactor) -> Json:
