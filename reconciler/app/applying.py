@@ -16,7 +16,7 @@ from reconciler.app.runlog import RunLog
 from reconciler.app.saving import check_expected, check_plan_target, check_state, check_unused
 from reconciler.app.session import Connector, Session, met_target
 from reconciler.app.settings import Settings
-from reconciler.app.states import make_state, pin_of
+from reconciler.app.states import make_state, open_existing, pin_of
 from reconciler.app.workspace import Workspace
 from reconciler.core.events import RunFinished
 from reconciler.core.model import Recorded, Target
@@ -26,8 +26,7 @@ from reconciler.engine.journal import Journal, writing_thread
 from reconciler.engine.run import STATE, UNAUTHORISED, UNREACHABLE, ApplyOptions, Run
 from reconciler.errors import StateError
 from reconciler.ports import Say, StateStore, Trace
-from reconciler.state.database import PATIENCE
-from reconciler.state.sqlite import SqliteStore, is_there, open_state
+from reconciler.state.sqlite import SqliteStore, is_there
 
 SIGNALS = {signal.SIGINT: 130, signal.SIGTERM: 143}
 Confirm = Callable[[Planned], bool]
@@ -141,7 +140,7 @@ def _open_store(
 def _find_or_create(settings: Settings, request: ApplyRequest, connector: Connector) -> SqliteStore:
     settings.need_url()
     if is_there(settings.state) or not request.init:
-        return open_state(settings.state, min(settings.deadline, PATIENCE))
+        return open_existing(settings.state, settings.deadline)
     # A new state confirms its server from then on.
     server = connector.check(settings, None)
     try:
@@ -150,7 +149,7 @@ def _find_or_create(settings: Settings, request: ApplyRequest, connector: Connec
         # Somebody else was quicker; the lock decides who goes on.
         if not is_there(settings.state):
             raise
-        return open_state(settings.state, min(settings.deadline, PATIENCE))
+        return open_existing(settings.state, settings.deadline)
 
 
 async def run_plan(

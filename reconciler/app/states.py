@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from reconciler.app.committed import refuse_committed_journal
 from reconciler.app.settings import Settings
 from reconciler.app.target import CheckedServer, Pin
 from reconciler.core.model import Address, Header, Recorded, Target
@@ -21,10 +22,16 @@ from reconciler.state.names import made_as
 from reconciler.state.sqlite import SqliteStore, create_state, is_there, open_state
 
 
+def open_existing(path: Path, patience: float = PATIENCE) -> SqliteStore:
+    """Open a state for as many seconds at most; raises StateError where there is none."""
+    refuse_committed_journal(path)
+    return open_state(path, min(patience, PATIENCE))
+
+
 @contextmanager
 def read_state(path: Path, patience: float = PATIENCE) -> Iterator[SqliteStore]:
     """A state to look at; raises StateError where there is none, or after so many seconds."""
-    store = open_state(path, min(patience, PATIENCE))
+    store = open_existing(path, patience)
     try:
         yield store
     finally:
@@ -58,6 +65,7 @@ def make_state(settings: Settings, server: CheckedServer) -> SqliteStore:
 
 def inspect(path: Path) -> Inspection:
     """Everything that is wrong with a state; raises StateError for what is none."""
+    refuse_committed_journal(path)
     return inspect_state(path)
 
 

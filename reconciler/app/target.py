@@ -10,12 +10,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from reconciler.api.urls import normalise_url
+from reconciler.app.committed import is_committed
 from reconciler.app.refused import GuardError
 from reconciler.app.settings import Settings
 from reconciler.core.guards import check_target, unconfirmed_server
 from reconciler.core.model import Target
 from reconciler.errors import InvalidInputError
-from reconciler.specs.git import Git, checkout_top
+from reconciler.specs.git import checkout_top
 
 ConfirmServer = Callable[[str, str], bool]
 """Asks a person whether a server is meant, given its URL and which file names it."""
@@ -71,19 +72,11 @@ def check_server(
 def _may_be_committed(settings: Settings, environ: Mapping[str, str]) -> bool:
     """Whether a state may have come with the specs: its author is then the address's, too.
 
-    So may one whose journal did: SQLite writes what that holds into the state. Where git cannot
-    tell, it counts as committed, and so it does in a pipeline whose specs are in no checkout.
+    So it may in a pipeline whose specs are in no checkout.
     """
-    path = settings.state.resolve()
-    top = checkout_top(path.parent)
-    if top is None:
+    if checkout_top(settings.state.resolve().parent) is None:
         return bool(environ.get("CI")) and checkout_top(settings.root) is None
-    name = str(path.relative_to(top))
-    names = (name, f"{name}-journal", f"{name}-wal", f"{name}-shm")
-    try:
-        return bool(Git(path.parent).run("ls-files", "-z", "--", *names))
-    except InvalidInputError:
-        return True
+    return is_committed(settings.state)
 
 
 def need_same_target(pinned: Target, met: Target) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,6 +15,8 @@ from reconciler.state.trouble import explained
 
 KEPT = 5
 _SUFFIX = ".db"
+# What this program names a backup that it makes by itself; people keep other copies there, too.
+_OURS = re.compile(r"[0-9]{8}T[0-9]{6}\.[0-9]{6}Z-serial-[0-9]+\.db")
 
 
 def backups_folder(path: Path) -> Path:
@@ -67,7 +70,8 @@ def back_up(path: Path, to: Path) -> None:
 
 def rotate(path: Path, newest: Path) -> None:
     """Keep the last few backups of a state, the newest one whatever the clock said."""
-    older = [file for file in list_backups(path) if file != newest]
+    made = (file for file in list_backups(path) if _OURS.fullmatch(file.name))
+    older = [file for file in made if file != newest]
     for file in older[KEPT - 1 :]:
         file.unlink(missing_ok=True)
 

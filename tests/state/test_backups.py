@@ -45,12 +45,14 @@ def test_backups_are_private(store: SqliteStore) -> None:
 
 
 def test_the_last_five_are_kept(store: SqliteStore) -> None:
-    """The newest first; what else lies in the folder is left alone."""
+    """The newest first; what people have put into the folder is left alone."""
     made = [store.back_up() for _ in range(KEPT + 2)]
-    (backups_folder(store.path) / "notes.txt").touch()
+    kept = [backups_folder(store.path) / name for name in ("notes.txt", "2020-before-upgrade.db")]
+    for file in kept:
+        file.touch()
     made.append(store.back_up())
-    assert list_backups(store.path) == made[: -KEPT - 1 : -1]
-    assert (backups_folder(store.path) / "notes.txt").exists()
+    assert list_backups(store.path) == [*made[: -KEPT - 1 : -1], kept[1]]
+    assert all(file.exists() for file in kept)
 
 
 def test_a_backup_is_kept_whatever_the_clock_says(store: SqliteStore) -> None:
