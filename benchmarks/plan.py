@@ -19,13 +19,13 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from benchmarks.sandboxes import write_specs
-from reconciler.core.comparison import compare
-from reconciler.core.marker import Marker, mark
+from reconciler.core.diff.comparison import compare
 from reconciler.core.model import Desired, Live, Own, Recorded, Remote, Seen
-from reconciler.core.plan import Plan, PlanTarget
-from reconciler.core.planner import make_plan
+from reconciler.core.planning.plan import Plan, PlanTarget
+from reconciler.core.planning.planner import make_plan
+from reconciler.core.protocol.marker import Marker, mark
 from reconciler.core.redact import Redactor
-from reconciler.report.text import Text
+from reconciler.report.text.text import Text
 from reconciler.specs.config import load_config
 from reconciler.specs.loading import load_specs
 

@@ -20,10 +20,10 @@ import httpx
 from reconciler.api.client import ApiSettings, HttpWorkloadApi
 from reconciler.api.credentials import ClientCredentials, Secret
 from reconciler.app.session import Session
-from reconciler.core.answers import Accepted, Answer, Method, Unavailable
 from reconciler.core.model import Address, Remote
-from reconciler.core.pace import Pace
-from reconciler.core.retry import Tries
+from reconciler.core.protocol.adaptive_limit import Pace
+from reconciler.core.protocol.api_results import Accepted, Answer, Method, Unavailable
+from reconciler.core.protocol.retry import Tries
 from reconciler.engine import dispatcher as engine
 from tests.timing import Timeline, VirtualClock, run
 from tests.worlds import World, wish

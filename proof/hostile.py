@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from reconciler.core.diagnostics import Diagnostic, Severity
-from reconciler.core.diff import ABSENT, FieldChange
+from reconciler.core.diff.diff import ABSENT, FieldChange
 from reconciler.core.events import (
     ActionFailed,
     ActionSkipped,
@@ -21,9 +21,9 @@ from reconciler.core.events import (
     Summary,
     Throttled,
 )
-from reconciler.core.guards import Refusal
 from reconciler.core.model import Address, Desired, Own, Recorded
-from reconciler.core.plan import (
+from reconciler.core.planning.guards import Refusal
+from reconciler.core.planning.plan import (
     AnyAction,
     Create,
     Delete,

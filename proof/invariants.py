@@ -20,7 +20,7 @@ from reconciler.core.events import (
     InDoubt,
 )
 from reconciler.core.model import Address, OnRemove, Own, Recorded
-from reconciler.core.retry import AMBIGUOUS_SENDS
+from reconciler.core.protocol.retry import AMBIGUOUS_SENDS
 from reconciler.engine.apply import LET_GO
 
 IN_DOUBT = (Own.CREATING, Own.SUSPECT)

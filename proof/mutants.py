@@ -13,12 +13,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from unittest import mock
 
-from reconciler.core import transitions
-from reconciler.core.answers import Ambiguous, Answer, Conflict, Unavailable
-from reconciler.core.marker import Marker, read_marker
 from reconciler.core.model import Json, Recorded
-from reconciler.core.plan import Resolve
-from reconciler.core.transitions import Evidence, advance
+from reconciler.core.planning.plan import Resolve
+from reconciler.core.protocol import transitions
+from reconciler.core.protocol.api_results import Ambiguous, Answer, Conflict, Unavailable
+from reconciler.core.protocol.marker import Marker, read_marker
+from reconciler.core.protocol.transitions import Evidence, advance
 from reconciler.engine import apply, lookup, refresh, remove, wait
 from reconciler.engine.create import PROMPT, Creation
 from reconciler.engine.dispatcher import HaltedError

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
-from reconciler.core.answers import Answer
 from reconciler.core.events import Event, RequestEnded
 from reconciler.core.model import Address, Header, Json, Recorded, Target
+from reconciler.core.protocol.api_results import Answer
 
 Say = Callable[[Event], None]
 Trace = Callable[[RequestEnded], None]

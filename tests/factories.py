@@ -7,9 +7,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from reconciler.core.case import PlanOptions
-from reconciler.core.comparison import body_digest
-from reconciler.core.marker import Marker, mark, read_marker
+from reconciler.core.diff.comparison import body_digest
 from reconciler.core.model import (
     Address,
     Desired,
@@ -22,8 +20,10 @@ from reconciler.core.model import (
     Seen,
     Target,
 )
-from reconciler.core.plan import Plan, PlanTarget
-from reconciler.core.planner import make_plan
+from reconciler.core.planning.case import PlanOptions
+from reconciler.core.planning.plan import Plan, PlanTarget
+from reconciler.core.planning.planner import make_plan
+from reconciler.core.protocol.marker import Marker, mark, read_marker
 from reconciler.core.redact import Redactor
 from reconciler.core.secrets.rules import BUILT_IN, Rules
 from reconciler.errors import Where

@@ -10,8 +10,6 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from reconciler.core.case import OnDrift, PlanOptions
-from reconciler.core.marker import Marker
 from reconciler.core.model import (
     Desired,
     Lifecycle,
@@ -28,6 +26,8 @@ from reconciler.core.model import (
     Seen,
     Unread,
 )
+from reconciler.core.planning.case import OnDrift, PlanOptions
+from reconciler.core.protocol.marker import Marker
 from tests.factories import make_address, make_desired, make_manifest, make_recorded, make_remote
 
 names = st.from_regex(r"[a-z]([-a-z0-9]{0,8}[a-z0-9])?", fullmatch=True)

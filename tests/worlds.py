@@ -13,13 +13,13 @@ from typing import Any
 
 import httpx
 
-from reconciler.app.applying import Applied
-from reconciler.app.planning import Planned, PlanRequest, prepare
+from reconciler.app.applying.applying import Applied
+from reconciler.app.planning.planning import Planned, PlanRequest, prepare
+from reconciler.app.planning.workspace import Workspace
 from reconciler.app.refused import GuardError
 from reconciler.app.session import Connector, Session
 from reconciler.app.settings import Settings
 from reconciler.app.target import Pin
-from reconciler.app.workspace import Workspace
 from reconciler.core.events import (
     ActionFailed,
     ActionSkipped,
@@ -33,8 +33,8 @@ from reconciler.core.events import (
     RunStarted,
     Throttled,
 )
-from reconciler.core.guards import DeleteLimit
 from reconciler.core.model import Address, Desired, Header, Lifecycle, Recorded, Target
+from reconciler.core.planning.guards import DeleteLimit
 from reconciler.engine.apply import apply
 from reconciler.engine.journal import Journal
 from reconciler.engine.refresh import NOBODY

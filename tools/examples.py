@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from reconciler.report.text import Text
+from reconciler.report.text.text import Text
 from tests.specs import cases, kubernetes_cases
 from tests.specs.factories import Case, load
 

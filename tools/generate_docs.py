@@ -17,11 +17,11 @@ from pathlib import Path
 import click
 
 import reconciler
-from reconciler.app.applying import SIGNALS
+from reconciler.app.applying.applying import SIGNALS
 from reconciler.cli.main import INTERRUPTED, USAGE, cli
 from reconciler.errors import ReconcilerError, Where
-from reconciler.report.text import Text
-from reconciler.specs.codes import CODES, finding
+from reconciler.report.text.text import Text
+from reconciler.specs.rules.codes import CODES, finding
 from tools.examples import example
 from tools.markdown import escape, fill, span, table
 from tools.schema_docs import schema_pages
@@ -69,24 +69,28 @@ TERMINATED = 128 + signal.SIGTERM
 
 # Codes that no exception carries, and who decides them.
 OUTCOMES = (
-    (0, "Done. Also a plan with changes, without `--detailed-exitcode`.", "cli/plan.py"),
-    (0, "An apply that was not confirmed: nothing was changed.", "app/applying.py"),
+    (0, "Done. Also a plan with changes, without `--detailed-exitcode`.", "cli/commands/plan.py"),
+    (0, "An apply that was not confirmed: nothing was changed.", "app/applying/applying.py"),
     (1, "Any other error, such as a result that cannot be written to its file.", "errors.py"),
     (1, "An unexpected failure: a bug.", "cli/main.py"),
-    (1, "What an apply learnt could not be written to the state.", "app/applying.py"),
-    (1, "The sandbox's optional dependencies are not installed.", "cli/sandbox.py"),
-    (2, "`plan --detailed-exitcode`: there are changes or drift.", "cli/plan.py"),
-    (3, "`validate` reported at least one error.", "cli/validate.py"),
+    (1, "What an apply learnt could not be written to the state.", "app/applying/applying.py"),
+    (1, "The sandbox's optional dependencies are not installed.", "cli/commands/sandbox.py"),
+    (2, "`plan --detailed-exitcode`: there are changes or drift.", "cli/commands/plan.py"),
+    (3, "`validate` reported at least one error.", "cli/commands/validate.py"),
     (
         4,
         "Some workloads failed, were skipped or are down; applying again is safe.",
-        "app/applying.py",
+        "app/applying/applying.py",
     ),
-    (4, "`status --exit-status`: a workload is Failed, missing or down.", "cli/status.py"),
-    (5, "`plan`: a guard would refuse the apply.", "cli/plan.py"),
-    (7, "`apply --plan`: some workloads are not as they were approved.", "app/applying.py"),
-    (8, "Some creations are in doubt and need evidence.", "app/applying.py"),
-    (9, "The server was lost, or stopped accepting the login.", "app/applying.py"),
+    (4, "`status --exit-status`: a workload is Failed, missing or down.", "cli/commands/status.py"),
+    (5, "`plan`: a guard would refuse the apply.", "cli/commands/plan.py"),
+    (
+        7,
+        "`apply --plan`: some workloads are not as they were approved.",
+        "app/applying/applying.py",
+    ),
+    (8, "Some creations are in doubt and need evidence.", "app/applying/applying.py"),
+    (9, "The server was lost, or stopped accepting the login.", "app/applying/applying.py"),
     (USAGE, "An option or argument that does not exist or does not fit.", "cli/main.py"),
     (INTERRUPTED, "Stopped by Ctrl-C outside an apply, or at its question.", "cli/main.py"),
     (INTERRUPTED, "`status --watch`: Ctrl-C is how it ends.", "cli/main.py"),
@@ -95,7 +99,7 @@ OUTCOMES = (
         (
             code,
             f"An apply was stopped by {number.name}; what is known is recorded.",
-            "app/applying.py",
+            "app/applying/applying.py",
         )
         for number, code in SIGNALS.items()
     ),

@@ -15,9 +15,9 @@ from typing import Literal
 
 from proof.fuzz.documents import make_repository
 from proof.fuzz.trees import build_tree
-from reconciler.report.documents import diagnostics_document, to_text
-from reconciler.report.findings import FindingsText
-from reconciler.report.paint import Paint
+from reconciler.report.machine.documents import diagnostics_document, to_text
+from reconciler.report.text.color import Paint
+from reconciler.report.text.findings import FindingsText
 from reconciler.specs.config import config_file, find_root, load_config
 from reconciler.specs.loading import load_specs
 

@@ -9,7 +9,7 @@ from proof.model.client import Client
 from proof.model.messages import Command, Defect, End
 from proof.model.work import Work
 from proof.model.world import Row, Settings
-from reconciler.core.transitions import TransitionError
+from reconciler.core.protocol.transitions import TransitionError
 
 
 class _Start(NamedTuple):

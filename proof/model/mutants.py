@@ -13,7 +13,7 @@ from proof.model.rows import Task
 from proof.model.work import DONE, Sending, Steps, Verdict
 from proof.model.world import DEAD, Budget, Row, Workload
 from reconciler.core.model import Purpose
-from reconciler.core.transitions import Evidence
+from reconciler.core.protocol.transitions import Evidence
 
 
 class NoIntent(Client):

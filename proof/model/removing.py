@@ -18,7 +18,7 @@ from proof.model.settling import Settling
 from proof.model.work import DONE, FAILED, LOOKS, SENDS, SKIPPED, HaltedError, Steps
 from proof.model.world import Phase, Row
 from reconciler.core.model import Own, Purpose, Seen
-from reconciler.core.transitions import Evidence
+from reconciler.core.protocol.transitions import Evidence
 
 
 class Removing(Settling):

@@ -8,9 +8,7 @@ from functools import cache
 from typing import Any, NamedTuple
 
 from proof.model.world import FOREIGN, NOTHING, TICK, Phase, Row, Workload
-from reconciler.core import transitions
 from reconciler.core.digest import digest
-from reconciler.core.marker import Marker, mark
 from reconciler.core.model import (
     Address,
     Desired,
@@ -22,7 +20,7 @@ from reconciler.core.model import (
     Seen,
     Unread,
 )
-from reconciler.core.plan import (
+from reconciler.core.planning.plan import (
     Adopt,
     AnyAction,
     Create,
@@ -36,8 +34,10 @@ from reconciler.core.plan import (
     Replace,
     Resolve,
 )
-from reconciler.core.planner import make_plan
-from reconciler.core.transitions import Evidence
+from reconciler.core.planning.planner import make_plan
+from reconciler.core.protocol import transitions
+from reconciler.core.protocol.marker import Marker, mark
+from reconciler.core.protocol.transitions import Evidence
 from reconciler.engine import wait
 from reconciler.errors import Where
 

@@ -16,7 +16,7 @@ from proof.model.work import (
 )
 from proof.model.world import Row, Workload
 from reconciler.core.model import Own, Purpose, Seen
-from reconciler.core.transitions import Evidence
+from reconciler.core.protocol.transitions import Evidence
 
 
 class Settling(Work):

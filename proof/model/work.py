@@ -19,7 +19,7 @@ from proof.model.messages import (
 )
 from proof.model.world import FOREIGN, Row, Settings, Workload
 from reconciler.core.model import Own, Seen
-from reconciler.core.transitions import Evidence
+from reconciler.core.protocol.transitions import Evidence
 
 # The engine sends an unclear create three times; the second repetition adds nothing but size.
 SENDS = 2

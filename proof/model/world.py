@@ -12,7 +12,7 @@ from enum import IntEnum
 from typing import NamedTuple
 
 from reconciler.core.model import Address, Own, Purpose, Recorded, Seen
-from reconciler.core.transitions import comes_true_until
+from reconciler.core.protocol.transitions import comes_true_until
 
 TICK = timedelta(seconds=150.2)
 # A request that was sent so many ticks ago is dead (A4): 300.4 s are over.

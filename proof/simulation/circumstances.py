@@ -6,8 +6,8 @@ import dataclasses
 from dataclasses import dataclass, field
 from random import Random
 
-from reconciler.app.planning import PlanRequest
-from reconciler.core.selection import Selection
+from reconciler.app.planning.planning import PlanRequest
+from reconciler.core.planning.selection import Selection
 
 _SKEWS = (-3600.0, -400.0, -2.0, 2.0, 400.0, 3600.0)
 

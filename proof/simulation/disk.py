@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from random import Random
 
-from reconciler.core.marker import Marker
 from reconciler.core.model import Header, Own, Recorded, Target
+from reconciler.core.protocol.marker import Marker
 from reconciler.state.memory import MemoryStore
 
 LINEAGE = "11111111-2222-4333-8444-555555555555"

@@ -23,12 +23,12 @@ from proof.simulation.server import Server
 from proof.simulation.transcript import Note, write_transcript
 from proof.simulation.weather import CALM, LATEST, LONGEST_LAG, draw_weather
 from reconciler.core.events import ActionSkipped, InDoubt
-from reconciler.core.guards import Refusal
 from reconciler.core.model import (
     Address,
     Own,
 )
-from reconciler.core.plan import AnyAction, Create, Resolve
+from reconciler.core.planning.guards import Refusal
+from reconciler.core.planning.plan import AnyAction, Create, Resolve
 from tests.timing import Timeline
 
 # Faults stop, and then everything that was still to come has come and can be seen.

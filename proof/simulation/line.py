@@ -7,8 +7,8 @@ from typing import Any, Protocol
 from proof.simulation.disk import Disk
 from proof.simulation.loop import Loop
 from proof.simulation.server import Entry, Server
-from reconciler.core.answers import Accepted, Answer
 from reconciler.core.model import Address, Json
+from reconciler.core.protocol.api_results import Accepted, Answer
 from reconciler.ports import BeforeSend
 
 

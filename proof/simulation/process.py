@@ -15,15 +15,15 @@ from proof.simulation.disk import ISSUER, LINEAGE, STACK, URL, Disk
 from proof.simulation.line import Line
 from proof.simulation.loop import Loop, Platter
 from proof.simulation.server import Entry, Server, date_at
-from reconciler.app.applying import Applied
-from reconciler.app.planning import Planned, prepare
+from reconciler.app.applying.applying import Applied
+from reconciler.app.planning.planning import Planned, prepare
+from reconciler.app.planning.workspace import Workspace
 from reconciler.app.session import Session
 from reconciler.app.settings import Settings
-from reconciler.app.workspace import Workspace
-from reconciler.core.answers import Listed
 from reconciler.core.events import Event, RunFinished
-from reconciler.core.guards import DeleteLimit
 from reconciler.core.model import Desired, Recorded, Target
+from reconciler.core.planning.guards import DeleteLimit
+from reconciler.core.protocol.api_results import Listed
 from reconciler.engine.apply import apply
 from reconciler.engine.dispatcher import Dispatcher, Halt
 from reconciler.engine.journal import Journal

@@ -22,7 +22,8 @@ from proof.simulation.weather import (
     draw_read,
     draw_write,
 )
-from reconciler.core.answers import (
+from reconciler.core.model import Address, Json, Remote, Seen
+from reconciler.core.protocol.api_results import (
     Accepted,
     Acknowledged,
     Ambiguous,
@@ -35,8 +36,7 @@ from reconciler.core.answers import (
     Throttled,
     Unavailable,
 )
-from reconciler.core.marker import Marker, read_marker
-from reconciler.core.model import Address, Json, Remote, Seen
+from reconciler.core.protocol.marker import Marker, read_marker
 from tests.timing import EPOCH, Timeline
 
 _NEVER = float("inf")

@@ -39,8 +39,15 @@ from reconciler.api.wire import (
     read_page,
     read_workload,
 )
-from reconciler.core.answers import Accepted, Acknowledged, Ambiguous, Answer, Listed, NotSent
 from reconciler.core.model import Address, Json, Remote, Seen
+from reconciler.core.protocol.api_results import (
+    Accepted,
+    Acknowledged,
+    Ambiguous,
+    Answer,
+    Listed,
+    NotSent,
+)
 from reconciler.core.redact import blank, find_secrets
 from reconciler.core.secrets.rules import BUILT_IN, Rules
 from reconciler.ports import BeforeSend

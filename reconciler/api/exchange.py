@@ -15,7 +15,7 @@ from reconciler import __version__
 from reconciler.api.body import BodyError, parse_object, read_body
 from reconciler.api.credentials import Secret
 from reconciler.api.urls import strip_url
-from reconciler.core.answers import Ambiguous, NotSent
+from reconciler.core.protocol.api_results import Ambiguous, NotSent
 from reconciler.core.redact import blank
 from reconciler.core.secrets.rules import BUILT_IN, Rules
 from reconciler.ports import BeforeSend

@@ -23,7 +23,7 @@ from reconciler.api.exchange import Call, Reply
 from reconciler.api.headers import http_date
 from reconciler.api.urls import LOGIN_PATH
 from reconciler.api.verdict import Said, judge, said
-from reconciler.core.answers import (
+from reconciler.core.protocol.api_results import (
     Ambiguous,
     Answer,
     NotSent,

@@ -7,7 +7,7 @@ from typing import TypedDict
 from reconciler.api.exchange import Reply
 from reconciler.api.headers import request_id, retry_after, server_date
 from reconciler.api.wire import WireError, read_error
-from reconciler.core.answers import (
+from reconciler.core.protocol.api_results import (
     Ambiguous,
     Answer,
     Conflict,

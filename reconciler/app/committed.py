@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from reconciler.errors import InvalidInputError, StateError
-from reconciler.specs.git import Git, checkout_top
+from reconciler.specs.discovery.git import Git, checkout_top
 
 # SQLite's files beside a database; what the first holds is written into the database.
 JOURNAL = "-journal"

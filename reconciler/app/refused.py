@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from reconciler.core.guards import Refusal
+from reconciler.core.planning.guards import Refusal
 from reconciler.errors import RefusedError
 
 if TYPE_CHECKING:
-    from reconciler.app.planning import Planned
+    from reconciler.app.planning.planning import Planned
 
 
 class GuardError(RefusedError):

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from reconciler.errors import InvalidInputError
 from reconciler.regularfiles import read_regular
-from reconciler.specs.git import checkout_top
+from reconciler.specs.discovery.git import checkout_top
 
 DISTRIBUTION = "workload-reconciler"
 GITHUB_FILE = ".github/workflows/workloads.yml"

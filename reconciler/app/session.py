@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from reconciler.app.applying.request_stats import CountingDispatcher, Traffic
 from reconciler.app.settings import Settings
 from reconciler.app.target import (
     CheckedServer,
@@ -16,10 +17,9 @@ from reconciler.app.target import (
     check_server,
     need_same_target,
 )
-from reconciler.app.traffic import CountingDispatcher, Traffic
-from reconciler.core.answers import Answer, Listed, Method, NotSent, Unauthorised
 from reconciler.core.model import Target
-from reconciler.core.retry import Tries
+from reconciler.core.protocol.api_results import Answer, Listed, Method, NotSent, Unauthorised
+from reconciler.core.protocol.retry import Tries
 from reconciler.engine.clock import SystemClock
 from reconciler.engine.dispatcher import Dispatcher, Halt
 from reconciler.engine.refresh import probe, unless_ended

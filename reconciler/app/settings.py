@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
-from reconciler.core.guards import DeleteLimit
+from reconciler.core.planning.guards import DeleteLimit
 from reconciler.core.secrets.rules import Rules
 from reconciler.errors import InvalidInputError, UsageError
 from reconciler.specs.config import Config, name_below

@@ -13,10 +13,10 @@ from reconciler.api.urls import normalise_url
 from reconciler.app.committed import is_committed
 from reconciler.app.refused import GuardError
 from reconciler.app.settings import Settings
-from reconciler.core.guards import check_target, unconfirmed_server
 from reconciler.core.model import Target
+from reconciler.core.planning.guards import check_target, unconfirmed_server
 from reconciler.errors import InvalidInputError
-from reconciler.specs.git import checkout_top
+from reconciler.specs.discovery.git import checkout_top
 
 ConfirmServer = Callable[[str, str], bool]
 """Asks a person whether a server is meant, given its URL and which file names it."""

@@ -7,8 +7,8 @@ from pathlib import Path
 
 def prefix_in_checkout(root: Path, otherwise: str) -> str:
     """What goes before a name to make a path from the top of the git checkout around the root."""
-    from reconciler.specs.fileaccess import posix_name
-    from reconciler.specs.git import checkout_top
+    from reconciler.specs.discovery.git import checkout_top
+    from reconciler.specs.source.fileaccess import posix_name
 
     top = checkout_top(root)
     if top is None:

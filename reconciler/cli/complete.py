@@ -27,8 +27,8 @@ def complete_recorded(
 
 
 def _recorded(context: click.Context) -> tuple[str, ...]:
+    from reconciler.app.planning.workspace import settings_here
     from reconciler.app.settings import Flags
-    from reconciler.app.workspace import settings_here
     from reconciler.state.glance import glance
 
     config, state = context.params.get("config"), context.params.get("state")

@@ -32,7 +32,7 @@ class _ServerQuestion:
 
     def __call__(self, url: str, source: str) -> bool:
         """Whether the server at this address is meant."""
-        from reconciler.report.escape import escape_terminal
+        from reconciler.report.text.escape import escape_terminal
 
         if url not in self._confirmed:
             place = escape_terminal(source or "the configuration")

@@ -16,21 +16,21 @@ from types import FrameType
 import click
 
 from reconciler import __version__
-from reconciler.cli.apply import apply, destroy
-from reconciler.cli.claims import adopt, recover, resolve
-from reconciler.cli.completion import completion
-from reconciler.cli.doctor import doctor
-from reconciler.cli.init import init
-from reconciler.cli.metrics import Meter
-from reconciler.cli.plan import plan
-from reconciler.cli.render import render
-from reconciler.cli.runs import runs
-from reconciler.cli.sandbox import sandbox
-from reconciler.cli.schema import schema
-from reconciler.cli.show import show
-from reconciler.cli.state import state
-from reconciler.cli.status import status
-from reconciler.cli.validate import validate
+from reconciler.cli.commands.apply import apply, destroy
+from reconciler.cli.commands.claims import adopt, recover, resolve
+from reconciler.cli.commands.completion import completion
+from reconciler.cli.commands.doctor import doctor
+from reconciler.cli.commands.init import init
+from reconciler.cli.commands.plan import plan
+from reconciler.cli.commands.render import render
+from reconciler.cli.commands.runs import runs
+from reconciler.cli.commands.sandbox import sandbox
+from reconciler.cli.commands.schema import schema
+from reconciler.cli.commands.show import show
+from reconciler.cli.commands.state import state
+from reconciler.cli.commands.status import status
+from reconciler.cli.commands.validate import validate
+from reconciler.cli.output.metrics_file import Meter
 from reconciler.errors import ReconcilerError
 
 USAGE = 64
@@ -137,7 +137,7 @@ def _run(arguments: Sequence[str], meter: Meter) -> int:
 
 
 def _explain(error: ReconcilerError) -> int:
-    from reconciler.cli.console import explain
+    from reconciler.cli.output.console import explain
 
     explain(error)
     return error.exit_code

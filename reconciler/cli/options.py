@@ -14,7 +14,7 @@ from reconciler.cli.complete import complete_recorded
 from reconciler.cli.params import DURATION, PROJECT_ID, OutputType
 
 if TYPE_CHECKING:
-    from reconciler.app.planning import PlanRequest
+    from reconciler.app.planning.planning import PlanRequest
     from reconciler.app.settings import Flags, Settings
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -238,16 +238,16 @@ def settings_from(options: Mapping[str, Any], folder: Path | None = None) -> Set
 
     Raises InvalidSpecsError for a configuration with errors.
     """
-    from reconciler.app.workspace import settings_here
+    from reconciler.app.planning.workspace import settings_here
 
     return settings_here(folder or Path(), flags_from(options), os.environ)
 
 
 def plan_request_from(options: Mapping[str, Any], places: tuple[str, ...]) -> PlanRequest:
     """What `plan_options` asked for."""
-    from reconciler.app.planning import PlanRequest
-    from reconciler.core.case import OnDrift, PlanOptions
-    from reconciler.core.selection import Selection
+    from reconciler.app.planning.planning import PlanRequest
+    from reconciler.core.planning.case import OnDrift, PlanOptions
+    from reconciler.core.planning.selection import Selection
 
     return PlanRequest(
         selection=Selection(

@@ -13,7 +13,7 @@ from reconciler.core.events import (
     RunStarted,
 )
 from reconciler.core.model import Own, Purpose, Recorded, Seen
-from reconciler.core.plan import (
+from reconciler.core.planning.plan import (
     Adopt,
     AnyAction,
     Create,
@@ -27,7 +27,7 @@ from reconciler.core.plan import (
     Replace,
     Resolve,
 )
-from reconciler.core.transitions import Evidence, may_come_true
+from reconciler.core.protocol.transitions import Evidence, may_come_true
 from reconciler.engine.create import Creation
 from reconciler.engine.dispatcher import HaltedError
 from reconciler.engine.lookup import Ours, look_up

@@ -6,7 +6,9 @@ from contextlib import AsyncExitStack
 from dataclasses import replace
 from datetime import timedelta
 
-from reconciler.core.answers import (
+from reconciler.core.events import Cause
+from reconciler.core.model import Desired, Own, Purpose, Recorded
+from reconciler.core.protocol.api_results import (
     FORBIDDEN,
     Accepted,
     Ambiguous,
@@ -17,11 +19,9 @@ from reconciler.core.answers import (
     Refused,
     Unavailable,
 )
-from reconciler.core.body import make_body
-from reconciler.core.events import Cause
-from reconciler.core.model import Desired, Own, Purpose, Recorded
-from reconciler.core.retry import Tries
-from reconciler.core.transitions import Evidence, advance, succession, vacancy
+from reconciler.core.protocol.body import make_body
+from reconciler.core.protocol.retry import Tries
+from reconciler.core.protocol.transitions import Evidence, advance, succession, vacancy
 from reconciler.engine.dispatcher import HaltedError
 from reconciler.engine.lookup import Nobody, Ours, Theirs, Unclear, Verdict, look_up
 from reconciler.engine.records import accept, new_row, one_more_send, row_of_stranger

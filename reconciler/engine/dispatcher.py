@@ -10,7 +10,8 @@ import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from reconciler.core.answers import (
+from reconciler.core.protocol.adaptive_limit import Pace
+from reconciler.core.protocol.api_results import (
     Ambiguous,
     Answer,
     Conflict,
@@ -19,8 +20,7 @@ from reconciler.core.answers import (
     Throttled,
     Unavailable,
 )
-from reconciler.core.pace import Pace
-from reconciler.core.retry import RULES, Tries, asked_pause, may_retry
+from reconciler.core.protocol.retry import RULES, Tries, asked_pause, may_retry
 from reconciler.engine.servertime import ServerTime
 from reconciler.ports import Clock
 

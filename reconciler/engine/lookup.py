@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from reconciler.core.answers import Accepted, Listed, NotFound
-from reconciler.core.marker import Marker, read_marker
 from reconciler.core.model import Own, Recorded, Remote
+from reconciler.core.protocol.api_results import Accepted, Listed, NotFound
+from reconciler.core.protocol.marker import Marker, read_marker
 from reconciler.engine.run import Work
 
 # So many workloads may be missing from a list before it is not believed.

@@ -6,13 +6,13 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from reconciler.core.comparison import echo_of
-from reconciler.core.diff import project
+from reconciler.core.diff.comparison import echo_of
+from reconciler.core.diff.diff import project
 from reconciler.core.digest import digest
-from reconciler.core.marker import read_marker
 from reconciler.core.model import Desired, Json, Own, Recorded, Remote, Seen
+from reconciler.core.protocol.marker import read_marker
+from reconciler.core.protocol.transitions import Evidence, advance
 from reconciler.core.redact import Redactor
-from reconciler.core.transitions import Evidence, advance
 from reconciler.engine.run import Run
 
 

@@ -8,7 +8,8 @@ from contextlib import contextmanager
 from datetime import datetime
 from functools import partial
 
-from reconciler.core.answers import (
+from reconciler.core.model import Live, Missing, Own, Recorded, Remote, Unread
+from reconciler.core.protocol.api_results import (
     Accepted,
     Ambiguous,
     Answer,
@@ -20,8 +21,7 @@ from reconciler.core.answers import (
     Unauthorised,
     Unavailable,
 )
-from reconciler.core.model import Live, Missing, Own, Recorded, Remote, Unread
-from reconciler.core.retry import Tries
+from reconciler.core.protocol.retry import Tries
 from reconciler.engine.dispatcher import Dispatcher, HaltedError, Retry
 from reconciler.engine.wait import is_fresh
 from reconciler.errors import UnreachableError

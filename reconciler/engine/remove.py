@@ -7,7 +7,10 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from reconciler.core.answers import (
+from reconciler.core.events import Cause
+from reconciler.core.model import Own, Purpose, Recorded, Remote, Seen
+from reconciler.core.planning.plan import Replace
+from reconciler.core.protocol.api_results import (
     FORBIDDEN,
     Accepted,
     Acknowledged,
@@ -20,12 +23,9 @@ from reconciler.core.answers import (
     Throttled,
     Unauthorised,
 )
-from reconciler.core.events import Cause
-from reconciler.core.marker import Marker, read_marker
-from reconciler.core.model import Own, Purpose, Recorded, Remote, Seen
-from reconciler.core.plan import Replace
-from reconciler.core.retry import Tries
-from reconciler.core.transitions import Evidence, absence
+from reconciler.core.protocol.marker import Marker, read_marker
+from reconciler.core.protocol.retry import Tries
+from reconciler.core.protocol.transitions import Evidence, absence
 from reconciler.engine.dispatcher import HaltedError
 from reconciler.engine.run import UNDER_WAY, UNSENT, Done, Failed, Outcome, Skipped, Work
 from reconciler.engine.wait import is_fresh, poll_intervals

@@ -11,7 +11,15 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from reconciler.core.answers import (
+from reconciler.core.events import (
+    ActionStarted,
+    Cause,
+    RequestEnded,
+    RequestRetried,
+    Throttled,
+)
+from reconciler.core.model import Address, Own, Recorded
+from reconciler.core.protocol.api_results import (
     Accepted,
     Answer,
     Conflict,
@@ -20,19 +28,11 @@ from reconciler.core.answers import (
     NotSent,
     Unauthorised,
 )
-from reconciler.core.events import (
-    ActionStarted,
-    Cause,
-    RequestEnded,
-    RequestRetried,
-    Throttled,
-)
-from reconciler.core.marker import Marker
-from reconciler.core.model import Address, Own, Recorded
+from reconciler.core.protocol.marker import Marker
+from reconciler.core.protocol.retry import Tries
+from reconciler.core.protocol.transitions import Evidence, advance
 from reconciler.core.redact import Redactor
-from reconciler.core.retry import Tries
 from reconciler.core.secrets.rules import BUILT_IN, Rules
-from reconciler.core.transitions import Evidence, advance
 from reconciler.engine.dispatcher import Dispatcher, Halt, Retry
 from reconciler.engine.journal import Journal
 from reconciler.ports import Clock, Say, Trace, WorkloadApi

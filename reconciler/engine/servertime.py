@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from reconciler.core.answers import Ambiguous, Answer, NotFound, Unavailable
+from reconciler.core.protocol.api_results import Ambiguous, Answer, NotFound, Unavailable
 from reconciler.ports import Clock
 
 # A Date has no fractions: the server's clock may show up to a second more.

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from reconciler.core.answers import Accepted
 from reconciler.core.model import Desired, Own, Purpose, Recorded, Seen
-from reconciler.core.transitions import (
+from reconciler.core.protocol.api_results import Accepted
+from reconciler.core.protocol.transitions import (
     Evidence,
     absence,
     advance,

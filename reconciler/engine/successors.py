@@ -7,10 +7,10 @@ from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
-from reconciler.core.answers import Accepted, Answer, Listed, Method
-from reconciler.core.marker import read_marker
 from reconciler.core.model import Address, Live, Missing, Own, Recorded, Remote
-from reconciler.core.retry import Tries
+from reconciler.core.protocol.api_results import Accepted, Answer, Listed, Method
+from reconciler.core.protocol.marker import read_marker
+from reconciler.core.protocol.retry import Tries
 from reconciler.engine.dispatcher import Dispatcher
 from reconciler.engine.lookup import CONTROLS
 from reconciler.engine.refresh import unless_ended

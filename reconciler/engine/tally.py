@@ -15,7 +15,7 @@ from reconciler.core.events import (
     Summary,
 )
 from reconciler.core.model import Recorded
-from reconciler.core.plan import AnyAction, Replace, desired_of
+from reconciler.core.planning.plan import AnyAction, Replace, desired_of
 from reconciler.engine.run import (
     Done,
     Doubtful,

@@ -7,11 +7,11 @@ from dataclasses import replace
 from datetime import datetime
 from itertools import chain
 
-from reconciler.core.answers import Accepted, NotFound
-from reconciler.core.comparison import echo_of
+from reconciler.core.diff.comparison import echo_of
 from reconciler.core.events import Cause
 from reconciler.core.model import Recorded, Remote, Seen
-from reconciler.core.transitions import ROUNDING, SETTLED
+from reconciler.core.protocol.api_results import Accepted, NotFound
+from reconciler.core.protocol.transitions import ROUNDING, SETTLED
 from reconciler.engine.dispatcher import HaltedError
 from reconciler.engine.run import CUT_SHORT, Done, Failed, Outcome, Work
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 
-from reconciler.core.plan import GpuEffect, Plan
+from reconciler.core.planning.plan import GpuEffect, Plan
 from reconciler.report.timeline import DONE, FAILED, IN_DOUBT, Course, Timeline
 
 Point = tuple[float, float]

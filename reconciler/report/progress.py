@@ -19,10 +19,10 @@ from reconciler.core.events import (
     Throttled,
 )
 from reconciler.core.model import Address
-from reconciler.core.plan import Plan
-from reconciler.report.escape import escape_terminal, shorten
-from reconciler.report.paint import name_of
-from reconciler.report.words import gpu_number
+from reconciler.core.planning.plan import Plan
+from reconciler.report.text.color import name_of
+from reconciler.report.text.escape import escape_terminal, shorten
+from reconciler.report.text.formatting import gpu_number
 
 # A rate over less than this, or of fewer, is chance.
 LEAST_SECONDS, LEAST_DONE = 5.0, 10

@@ -21,7 +21,7 @@ from reconciler.core.events import (
 )
 from reconciler.core.model import Address
 from reconciler.ports import Say
-from reconciler.report.escape import shorten
+from reconciler.report.text.escape import shorten
 
 DONE, FAILED, IN_DOUBT, SKIPPED = "done", "failed", "in doubt", "skipped"
 

@@ -13,16 +13,16 @@ from typing import Any
 from reconciler.core.diagnostics import Diagnostic, has_errors, sort_diagnostics
 from reconciler.core.secrets.rules import Rules, literals_of
 from reconciler.errors import Where
-from reconciler.specs.codes import finding
-from reconciler.specs.documents import Document
-from reconciler.specs.fileaccess import Border, absolute, is_folder, posix_name
-from reconciler.specs.files import CONFIG_FILE
-from reconciler.specs.globs import BadPatternError, Pattern, read_pattern
-from reconciler.specs.library import read_data
-from reconciler.specs.nodes import Node, Step, place_of_value
-from reconciler.specs.placing import say_breaches
-from reconciler.specs.shapes import find_breaches, shipped_shape, show
-from reconciler.specs.suppressions import Suppression
+from reconciler.specs.discovery.files import CONFIG_FILE
+from reconciler.specs.discovery.globs import BadPatternError, Pattern, read_pattern
+from reconciler.specs.rules.codes import finding
+from reconciler.specs.rules.placing import say_breaches
+from reconciler.specs.rules.suppressions import Suppression
+from reconciler.specs.schema.compiled_schema import find_breaches, shipped_shape, show
+from reconciler.specs.source.documents import Document
+from reconciler.specs.source.fileaccess import Border, absolute, is_folder, posix_name
+from reconciler.specs.source.nodes import Node, Step, place_of_value
+from reconciler.specs.source.source_cache import read_data
 
 _SECRETS = frozenset({"token", "client_id", "client_secret", "clientSecret", "password", "secret"})
 

@@ -9,11 +9,11 @@ from dataclasses import dataclass, field, replace
 from reconciler.core.diagnostics import Diagnostic
 from reconciler.core.model import Address, Desired
 from reconciler.errors import Where
-from reconciler.specs.drafts import Draft
-from reconciler.specs.fileaccess import STDIN
-from reconciler.specs.files import CONFIG_FILE, DEFAULTS_FILE
-from reconciler.specs.ignoring import IGNORE_FILE
-from reconciler.specs.nodes import place_of_value, resolve_steps
+from reconciler.specs.compose.composed_spec import Draft
+from reconciler.specs.discovery.files import CONFIG_FILE, DEFAULTS_FILE
+from reconciler.specs.discovery.ignoring import IGNORE_FILE
+from reconciler.specs.source.fileaccess import STDIN
+from reconciler.specs.source.nodes import place_of_value, resolve_steps
 
 # A change here may bring in specs that have not changed themselves.
 _DECIDING = frozenset({CONFIG_FILE, IGNORE_FILE})

@@ -13,24 +13,24 @@ from typing import BinaryIO, NamedTuple
 
 from reconciler.core.diagnostics import Diagnostic, has_errors, sort_diagnostics
 from reconciler.core.model import Address, Desired
-from reconciler.specs.checks import check, identify
-from reconciler.specs.codes import MOST_FINDINGS, finding
-from reconciler.specs.conclusions import conclude
+from reconciler.specs.compose.composed_spec import Draft, compose, looks_like_spec
+from reconciler.specs.compose.defaults import Defaults
+from reconciler.specs.compose.to_desired import conclude
 from reconciler.specs.config import Config, name_below
-from reconciler.specs.deadline import Deadline
-from reconciler.specs.defaults import Defaults
-from reconciler.specs.documents import Document, Reading
-from reconciler.specs.drafts import Draft, compose, looks_like_spec
-from reconciler.specs.fileaccess import STDIN, absolute, read_stream
-from reconciler.specs.library import Library, read_data
+from reconciler.specs.discovery.spec_files import Survey, display_prefix, survey
 from reconciler.specs.loaded import Loaded
-from reconciler.specs.nodes import follow
-from reconciler.specs.policies import Policy, load_policies
-from reconciler.specs.policychecks import PolicyChecks
-from reconciler.specs.quoting import quote
-from reconciler.specs.suppressions import Suppressions
-from reconciler.specs.survey import Survey, display_prefix, survey
-from reconciler.specs.together import Neighbours
+from reconciler.specs.rules.checks import check, identify
+from reconciler.specs.rules.codes import MOST_FINDINGS, finding
+from reconciler.specs.rules.cross_checks import Neighbours
+from reconciler.specs.rules.suppressions import Suppressions
+from reconciler.specs.schema.policies import Policy, load_policies
+from reconciler.specs.schema.policychecks import PolicyChecks
+from reconciler.specs.source.deadline import Deadline
+from reconciler.specs.source.documents import Document, Reading
+from reconciler.specs.source.fileaccess import STDIN, absolute, read_stream
+from reconciler.specs.source.nodes import follow
+from reconciler.specs.source.quoting import quote
+from reconciler.specs.source.source_cache import Library, read_data
 
 _MANY = 1000
 # Fewer files are read again before a digest could tell that it need not be.

@@ -13,8 +13,8 @@ import httpx
 
 from reconciler.api.client import ApiSettings, HttpWorkloadApi
 from reconciler.api.credentials import Credentials, FixedToken, Secret
-from reconciler.core.answers import Answer, Method
 from reconciler.core.model import Address, Remote, Seen
+from reconciler.core.protocol.api_results import Answer, Method
 from reconciler.ports import WorkloadApi
 
 URL = "https://cp.example"

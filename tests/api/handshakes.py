@@ -20,7 +20,7 @@ from reconciler.api.credentials import FixedToken, Secret
 from reconciler.api.identity import ClientCertificate
 from reconciler.api.proxies import Proxy
 from reconciler.api.transport import make_transport
-from reconciler.core.answers import Answer
+from reconciler.core.protocol.api_results import Answer
 from tests.api.factories import BODY, TOKEN, workload
 
 AUTHORITY = trustme.CA()

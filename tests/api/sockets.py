@@ -10,7 +10,7 @@ from typing import Any
 
 from reconciler.api.client import ApiSettings, HttpWorkloadApi
 from reconciler.api.credentials import FixedToken, Secret
-from reconciler.core.answers import Answer
+from reconciler.core.protocol.api_results import Answer
 from tests.api.factories import BODY, TOKEN
 
 Server = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]

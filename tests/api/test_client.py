@@ -7,14 +7,14 @@ import httpx
 import pytest
 
 from reconciler import __version__
-from reconciler.core.answers import (
+from reconciler.core.model import Address
+from reconciler.core.protocol.api_results import (
     Ambiguous,
     Answer,
     Listed,
     Method,
     NotSent,
 )
-from reconciler.core.model import Address
 from reconciler.ports import WorkloadApi
 from tests.api.factories import (
     ADDRESS,

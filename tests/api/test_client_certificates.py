@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from reconciler.api.identity import ClientCertificate
 from reconciler.api.transport import make_transport
-from reconciler.core.answers import Accepted, NotSent
+from reconciler.core.protocol.api_results import Accepted, NotSent
 from reconciler.errors import InvalidInputError, ReconcilerError, UnreachableError
 from tests.api.factories import remote
 from tests.api.handshakes import (

@@ -16,7 +16,7 @@ import pytest
 from reconciler.api.client import HttpWorkloadApi
 from reconciler.api.credentials import ClientCredentials, Secret
 from reconciler.api.transport import make_transport
-from reconciler.core.answers import Accepted, Ambiguous, Answer, NotSent, Refused
+from reconciler.core.protocol.api_results import Accepted, Ambiguous, Answer, NotSent, Refused
 from tests.api.factories import ID, TOKEN, remote, workload
 from tests.api.sockets import HEAD, Server, against, body, listening, post, says
 

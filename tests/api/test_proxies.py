@@ -17,8 +17,8 @@ import pytest
 from reconciler.api.credentials import Secret
 from reconciler.api.proxies import Proxy, proxy_for
 from reconciler.app.session import Connector
-from reconciler.core.answers import Accepted, Answer, NotFound, NotSent
 from reconciler.core.events import Event
+from reconciler.core.protocol.api_results import Accepted, Answer, NotFound, NotSent
 from reconciler.engine.clock import SystemClock
 from reconciler.errors import UnreachableError
 from tests.api.factories import ID, TOKEN, error, remote

@@ -17,7 +17,7 @@ import pytest
 from reconciler.api.client import ApiSettings, HttpWorkloadApi
 from reconciler.api.credentials import FixedToken, Secret
 from reconciler.api.resolver import UnattendedResolver
-from reconciler.core.answers import Answer, NotSent
+from reconciler.core.protocol.api_results import Answer, NotSent
 from tests.api.factories import BODY, TOKEN
 from tests.cli.conftest import PROGRAM
 

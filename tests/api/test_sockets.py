@@ -14,7 +14,7 @@ import pytest
 
 from reconciler.api.client import ApiSettings, HttpWorkloadApi
 from reconciler.api.credentials import FixedToken, Secret
-from reconciler.core.answers import Accepted, Ambiguous, Answer, NotSent, Refused
+from reconciler.core.protocol.api_results import Accepted, Ambiguous, Answer, NotSent, Refused
 from reconciler.errors import InvalidInputError
 from tests.api.factories import BODY, ID, TOKEN, remote, workload
 from tests.api.sockets import (

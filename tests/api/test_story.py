@@ -12,7 +12,8 @@ import pytest
 
 from reconciler.api.client import ApiSettings, HttpWorkloadApi
 from reconciler.api.credentials import ClientCredentials, Secret
-from reconciler.core.answers import (
+from reconciler.core.model import Seen
+from reconciler.core.protocol.api_results import (
     Accepted,
     Ambiguous,
     Answer,
@@ -24,8 +25,7 @@ from reconciler.core.answers import (
     Unauthorised,
     Unavailable,
 )
-from reconciler.core.body import create_body
-from reconciler.core.model import Seen
+from reconciler.core.protocol.body import create_body
 from reconciler.sandbox import (
     DEMO_CLIENT_ID,
     DEMO_SECRET,

@@ -13,7 +13,7 @@ import pytest
 
 from reconciler.api.client import ApiSettings, HttpWorkloadApi
 from reconciler.api.credentials import FixedToken, Secret
-from reconciler.core.answers import Accepted, Answer, NotSent
+from reconciler.core.protocol.api_results import Accepted, Answer, NotSent
 from reconciler.errors import InvalidInputError
 from tests.api.factories import ID, remote, workload
 from tests.api.handshakes import AUTHORITY, server_context

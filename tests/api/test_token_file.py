@@ -9,7 +9,7 @@ from reconciler.api.client import HttpWorkloadApi
 from reconciler.api.credentials import (
     TokenFile,
 )
-from reconciler.core.answers import Accepted, Answer, Method, Unauthorised
+from reconciler.core.protocol.api_results import Accepted, Answer, Method, Unauthorised
 from tests.api.factories import (
     ID,
     ask_by,

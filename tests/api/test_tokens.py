@@ -11,7 +11,14 @@ from reconciler.api.credentials import (
     FixedToken,
     Secret,
 )
-from reconciler.core.answers import Accepted, Answer, Method, NotSent, Throttled, Unauthorised
+from reconciler.core.protocol.api_results import (
+    Accepted,
+    Answer,
+    Method,
+    NotSent,
+    Throttled,
+    Unauthorised,
+)
 from tests.api.factories import (
     ID,
     Handler,

@@ -10,7 +10,8 @@ from typing import Any
 import httpx
 import pytest
 
-from reconciler.core.answers import (
+from reconciler.core.model import Seen
+from reconciler.core.protocol.api_results import (
     Accepted,
     Acknowledged,
     Ambiguous,
@@ -24,7 +25,6 @@ from reconciler.core.answers import (
     Unauthorised,
     Unavailable,
 )
-from reconciler.core.model import Seen
 from tests.api.factories import (
     ID,
     TOKEN,

@@ -22,8 +22,8 @@ from reconciler.api.wire import (
     read_page,
     read_workload,
 )
-from reconciler.core.body import create_body
 from reconciler.core.model import Seen
+from reconciler.core.protocol.body import create_body
 from tests.api.factories import ADDRESS, BODY, ID, MANIFEST, METADATA, error, remote, workload
 
 READERS = [read_workload, read_get_response, read_error, read_page]

@@ -9,11 +9,11 @@ from typing import Any
 import httpx
 import pytest
 
-from reconciler.app.adopting import Adopting, adopt, adopt_project
-from reconciler.app.examining import Terms
-from reconciler.core.adoption import Proposal, Skipped
-from reconciler.core.marker import OP, STACK
+from reconciler.app.state.adopting import Adopting, adopt, adopt_project
+from reconciler.app.state.examining import Terms
 from reconciler.core.model import Desired
+from reconciler.core.planning.adoption import Proposal, Skipped
+from reconciler.core.protocol.marker import OP, STACK
 from reconciler.engine.refresh import NOBODY
 from reconciler.errors import (
     LockedError,

@@ -12,15 +12,15 @@ from pathlib import Path
 import httpx
 import pytest
 
-from reconciler.app.applying import Applied, ApplyRequest, carry_out
-from reconciler.app.planning import Planned, PlanRequest
+from reconciler.app.applying.applying import Applied, ApplyRequest, carry_out
+from reconciler.app.planning.planning import Planned, PlanRequest
+from reconciler.app.planning.workspace import InvalidSpecsError, Workspace
 from reconciler.app.refused import GuardError
-from reconciler.app.workspace import InvalidSpecsError, Workspace
-from reconciler.core.case import PlanOptions
 from reconciler.core.diagnostics import Diagnostic, Severity
 from reconciler.core.events import Event, RunFinished, Summary
 from reconciler.core.model import Address, Desired, Own, Recorded, Target
-from reconciler.core.plan import Hold, Plan, PlanTarget, Reason
+from reconciler.core.planning.case import PlanOptions
+from reconciler.core.planning.plan import Hold, Plan, PlanTarget, Reason
 from reconciler.engine.run import ApplyOptions
 from reconciler.errors import (
     InvalidInputError,

@@ -12,19 +12,19 @@ from typing import Any
 import jsonschema
 import pytest
 
-from reconciler.app.explaining import explain_one
-from reconciler.app.looking import look
-from reconciler.app.planning import Planned, PlanRequest, make
-from reconciler.app.workspace import Workspace
+from reconciler.app.planning.explaining import explain_one
+from reconciler.app.planning.planning import Planned, PlanRequest, make
+from reconciler.app.planning.workspace import Workspace
+from reconciler.app.status.workload_status import look
 from reconciler.core.model import Address, Own, Purpose, Seen
-from reconciler.core.plan import Delete, Hold, Keep, Reason, Replace, Resolve
-from reconciler.report.documents import plan_document
-from reconciler.report.github import plan_annotations
+from reconciler.core.planning.plan import Delete, Hold, Keep, Reason, Replace, Resolve
 from reconciler.report.html.pages import plan_page
-from reconciler.report.markdown import markdown_plan
-from reconciler.report.paint import Paint
-from reconciler.report.status import Status, status_document, statuses_text
-from reconciler.report.text import Text
+from reconciler.report.machine.documents import plan_document
+from reconciler.report.machine.github import plan_annotations
+from reconciler.report.markdown.markdown import markdown_plan
+from reconciler.report.text.color import Paint
+from reconciler.report.text.status import Status, status_document, statuses_text
+from reconciler.report.text.text import Text
 from reconciler.resources import load_schema
 from reconciler.state.sqlite import open_state
 from tests.timing import EPOCH, run

@@ -10,8 +10,8 @@ from typing import Any, TypeVar
 import httpx
 import pytest
 
-from reconciler.app.claiming import Claim, abandon, recheck, resolve_by_id
 from reconciler.app.settings import Settings
+from reconciler.app.state.claiming import Claim, abandon, recheck, resolve_by_id
 from reconciler.core.model import Recorded
 from reconciler.errors import ReconcilerError, RefusedError
 from reconciler.state.sqlite import open_state

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.app.states import inspect, read_state
+from reconciler.app.state.states import inspect, read_state
 from reconciler.core.model import Target
 from reconciler.errors import StateError
 from reconciler.state.sqlite import create_state

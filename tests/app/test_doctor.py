@@ -12,11 +12,11 @@ from typing import Any
 import httpx
 import pytest
 
-from reconciler.app.doctor import examine
-from reconciler.app.facts import connection_facts, list_versions
 from reconciler.app.settings import Flags, Settings, resolve_settings
+from reconciler.app.status.doctor import examine
+from reconciler.app.status.environment_report import connection_facts, list_versions
 from reconciler.core.model import Own
-from reconciler.report.doctor import Check, Level
+from reconciler.report.text.doctor import Check, Level
 from reconciler.specs.config import Config
 from tests.timing import Timeline, VirtualClock, run
 from tests.worlds import URL, World, wish

@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from reconciler.app.looking import Look, look, watch
+from reconciler.app.status.workload_status import Look, look, watch
 from reconciler.core.model import Own
 from reconciler.errors import StateError, UnreachableError, UsageError
 from tests.timing import run

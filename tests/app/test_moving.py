@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from reconciler.app.moving import Moved, move
-from reconciler.app.states import list_leftovers
+from reconciler.app.state.moving import Moved, move
+from reconciler.app.state.states import list_leftovers
 from reconciler.core.events import Summary
 from reconciler.core.model import Desired, Own, Recorded, Target
 from reconciler.errors import LockedError, RefusedError, StateError, UsageError

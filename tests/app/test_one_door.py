@@ -25,7 +25,12 @@ MAKERS = {
     "Connector": set(),
     "system": {"cli/connecting.py"},
     # A state confirms the server that it was made for.
-    "create_state": {"app/adopting.py", "app/moving.py", "app/recovering.py", "app/states.py"},
+    "create_state": {
+        "app/state/adopting.py",
+        "app/state/moving.py",
+        "app/state/recovering.py",
+        "app/state/states.py",
+    },
 }
 
 

@@ -10,8 +10,8 @@ import click
 import pytest
 from click.testing import CliRunner
 
+from reconciler.app.planning.workspace import read_config
 from reconciler.app.settings import Flags, Settings, resolve_settings
-from reconciler.app.workspace import read_config
 from reconciler.cli.options import environment_options, flags_from
 from reconciler.errors import UsageError
 

@@ -8,13 +8,13 @@ from pathlib import Path
 import httpx
 import pytest
 
-from reconciler.app.planning import PlanRequest, make
+from reconciler.app.planning.planning import PlanRequest, make
+from reconciler.app.planning.workspace import Workspace
 from reconciler.app.refused import GuardError
-from reconciler.app.workspace import Workspace
-from reconciler.core.case import PlanOptions
 from reconciler.core.events import Event, RequestRetried
-from reconciler.core.guards import DeleteLimit
-from reconciler.core.selection import Selection
+from reconciler.core.planning.case import PlanOptions
+from reconciler.core.planning.guards import DeleteLimit
+from reconciler.core.planning.selection import Selection
 from reconciler.errors import UnreachableError
 from tests.timing import run
 from tests.worlds import World, wish

@@ -9,11 +9,11 @@ from typing import Any
 import httpx
 import pytest
 
-from reconciler.app.claiming import Claim
-from reconciler.app.recovering import Recovered, Search, recover
-from reconciler.app.states import read_state
+from reconciler.app.state.claiming import Claim
+from reconciler.app.state.recovering import Recovered, Search, recover
+from reconciler.app.state.states import read_state
 from reconciler.core.model import Own
-from reconciler.core.selection import Selection
+from reconciler.core.planning.selection import Selection
 from reconciler.errors import ReconcilerError, RefusedError, UnreachableError, UsageError
 from reconciler.state.sqlite import create_state
 from tests.timing import run

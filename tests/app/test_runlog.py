@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.app import runlog
+from reconciler.app.applying import runlog
 from reconciler.app.refused import GuardError
 from reconciler.core.events import ActionSucceeded, Event
 from reconciler.core.model import Own

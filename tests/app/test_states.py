@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.app.looking import look
 from reconciler.app.refused import GuardError
-from reconciler.app.states import find_record, find_run, make_state, read_state
-from reconciler.app.surgery import set_protections
+from reconciler.app.state.state_edits import set_protections
+from reconciler.app.state.states import find_record, find_run, make_state, read_state
+from reconciler.app.status.workload_status import look
 from reconciler.app.target import check_server
 from reconciler.core.model import Missing, Own, Remote, Target
 from reconciler.errors import StateError, UsageError

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.app.surgery import back_up, forget, set_protections
+from reconciler.app.state.state_edits import back_up, forget, set_protections
 from reconciler.core.model import Own, Purpose, Recorded, Seen
 from reconciler.errors import LockedError, RefusedError, StateError, UsageError
 from reconciler.ports import ActionEntry

@@ -7,7 +7,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from reconciler.app.planning import PlanRequest
+from reconciler.app.planning.planning import PlanRequest
 from reconciler.core.model import Own
 from tests.app.test_adopting import Registry, lineage_of, neighbour
 from tests.worlds import LINEAGE, World, is_write, wish

@@ -4,9 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from reconciler.app.traffic import Traffic
-from reconciler.core.answers import Answer, Method, NotFound, NotSent, Throttled, Unavailable
-from reconciler.core.retry import RULES, Tries
+from reconciler.app.applying.request_stats import Traffic
+from reconciler.core.protocol.api_results import (
+    Answer,
+    Method,
+    NotFound,
+    NotSent,
+    Throttled,
+    Unavailable,
+)
+from reconciler.core.protocol.retry import RULES, Tries
 from reconciler.engine.dispatcher import Retry
 from tests.timing import run
 from tests.worlds import World, wish

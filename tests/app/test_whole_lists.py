@@ -8,9 +8,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from reconciler.app.claiming import Claim
-from reconciler.app.recovering import Search, recover
-from reconciler.core.marker import Marker, mark
+from reconciler.app.state.claiming import Claim
+from reconciler.app.state.recovering import Search, recover
+from reconciler.core.protocol.marker import Marker, mark
 from reconciler.errors import UnreachableError
 from tests.timing import run
 from tests.worlds import LINEAGE, PROJECT, World, wish

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from reconciler.specs.kubernetes.structure import shape_of
-from reconciler.specs.shapes import find_breaches
+from reconciler.specs.schema.compiled_schema import find_breaches
 from tests.ci.command_lines import find_command_lines
 from tests.ci.conftest import NewRunner
 from tests.ci.tools import ROOT

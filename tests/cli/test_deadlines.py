@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 
-from reconciler.specs import deadline, loading, policyprocess
+from reconciler.specs import loading
+from reconciler.specs.schema import policyprocess
+from reconciler.specs.source import deadline
 from tests.cli.conftest import Cli
 
 COMMANDS = [("validate",), ("render",), ("plan",), ("apply", "--yes")]

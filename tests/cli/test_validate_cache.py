@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from reconciler.app import checking
+from reconciler.app.planning import validation_cache as checking
 from reconciler.cli.main import run
 from reconciler.specs import loading
 from tests.cli.conftest import Cli

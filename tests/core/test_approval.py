@@ -5,10 +5,10 @@ import dataclasses
 import pytest
 from hypothesis import event, given
 
-from reconciler.core.approval import Approval, Binding, bind, recheck
-from reconciler.core.case import PlanOptions
 from reconciler.core.model import Desired, Live, Recorded, Seen
-from reconciler.core.plan import Hold, Plan, gist
+from reconciler.core.planning.approval import Approval, Binding, bind, recheck
+from reconciler.core.planning.case import PlanOptions
+from reconciler.core.planning.plan import Hold, Plan, gist
 from tests.core.test_laws import plan_of
 from tests.factories import make_desired, make_manifest, make_recorded, make_remote, plan_for
 from tests.strategies import World, plan_options, worlds

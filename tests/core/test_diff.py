@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from reconciler.core.diff import (
+from reconciler.core.diff.diff import (
     ABSENT,
     SENSITIVE,
     FieldChange,

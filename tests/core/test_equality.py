@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.core.diff import find_changes, is_same
+from reconciler.core.diff.diff import find_changes, is_same
+from reconciler.core.diff.equality import MERGE_KEYS, is_equal, normal_form, reword
+from reconciler.core.diff.quantities import normal_quantity
 from reconciler.core.digest import canonical
-from reconciler.core.equality import MERGE_KEYS, is_equal, normal_form, reword
-from reconciler.core.quantities import normal_quantity
 from tests.factories import REDACTOR, make_manifest
 from tests.strategies import edits, json_values
 

@@ -6,12 +6,12 @@ from collections.abc import Iterable, Sequence
 import pytest
 from hypothesis import given
 
-from reconciler.core.case import OnDrift, PlanOptions
-from reconciler.core.diff import FieldChange, Origin
-from reconciler.core.explaining import ChangedBy, Explanation, explain
+from reconciler.core.diff.diff import FieldChange, Origin
 from reconciler.core.model import Desired, Live, Missing, OnMissing, OnRemove, Own, Recorded, Seen
-from reconciler.core.plan import Reason
-from reconciler.core.planner import make_plan
+from reconciler.core.planning.case import OnDrift, PlanOptions
+from reconciler.core.planning.explanation import ChangedBy, Explanation, explain
+from reconciler.core.planning.plan import Reason
+from reconciler.core.planning.planner import make_plan
 from tests.factories import (
     LINEAGE,
     PLAN_TARGET,

@@ -9,14 +9,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.core.guards import (
-    DeleteLimit,
-    GuardOptions,
-    Refusal,
-    check_plan,
-    check_target,
-    find_emptied,
-)
 from reconciler.core.model import (
     Desired,
     Live,
@@ -27,6 +19,14 @@ from reconciler.core.model import (
     Recorded,
     Remote,
     Unread,
+)
+from reconciler.core.planning.guards import (
+    DeleteLimit,
+    GuardOptions,
+    Refusal,
+    check_plan,
+    check_target,
+    find_emptied,
 )
 from tests.factories import (
     URL,

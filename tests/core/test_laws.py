@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 from hypothesis import assume, event, given, settings
 from hypothesis import strategies as st
 
-from reconciler.core.case import PlanOptions
-from reconciler.core.comparison import Compared, compare
+from reconciler.core.diff.comparison import Compared, compare
 from reconciler.core.model import Desired, Live, Missing, Own, Recorded, Remote, Seen, Unread
-from reconciler.core.plan import (
+from reconciler.core.planning.case import PlanOptions
+from reconciler.core.planning.plan import (
     Adopt,
     Create,
     Delete,
@@ -22,12 +22,12 @@ from reconciler.core.plan import (
     Replace,
     Resolve,
 )
-from reconciler.core.planner import make_plan
+from reconciler.core.planning.planner import make_plan
+from reconciler.core.planning.selection import Selection
 from reconciler.core.redact import Redactor
-from reconciler.core.selection import Selection
 from reconciler.engine.records import follow
-from reconciler.report.documents import plan_document, to_text
-from reconciler.report.text import Text
+from reconciler.report.machine.documents import plan_document, to_text
+from reconciler.report.text.text import Text
 from tests.factories import (
     LINEAGE,
     PLAN_TARGET,

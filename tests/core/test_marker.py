@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from hypothesis import given
 
-from reconciler.core.body import make_body
-from reconciler.core.diff import is_same
-from reconciler.core.marker import Marker, mark, read_marker, unmark
+from reconciler.core.diff.diff import is_same
+from reconciler.core.protocol.body import make_body
+from reconciler.core.protocol.marker import Marker, mark, read_marker, unmark
 from tests.factories import make_desired
 from tests.strategies import json_objects, markers
 

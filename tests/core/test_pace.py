@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.core.pace import FLOOR, START, Pace
+from reconciler.core.protocol.adaptive_limit import FLOOR, START, Pace
 
 
 def serve(pace: Pace, count: int, latency: float = 0.05) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from reconciler.core.diagnostics import Diagnostic, Severity
 from reconciler.core.model import Lifecycle, Live, Missing, Own
-from reconciler.core.plan import (
+from reconciler.core.planning.plan import (
     AnyAction,
     Create,
     Delete,

@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from reconciler.core.case import OnDrift
-from reconciler.core.diff import ABSENT, FieldChange, Origin
+from reconciler.core.diff.diff import ABSENT, FieldChange, Origin
 from reconciler.core.digest import digest
 from reconciler.core.model import (
     Desired,
@@ -25,7 +24,8 @@ from reconciler.core.model import (
     Seen,
     Unread,
 )
-from reconciler.core.plan import (
+from reconciler.core.planning.case import OnDrift
+from reconciler.core.planning.plan import (
     AnyAction,
     Create,
     Delete,

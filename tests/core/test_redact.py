@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.core.diff import find_changes, is_same
+from reconciler.core.diff.diff import find_changes, is_same
 from reconciler.core.digest import canonical, digest
 from reconciler.core.redact import (
     Redactor,

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from reconciler.core.diagnostics import Diagnostic, Severity
 from reconciler.core.model import Desired, OnRemove, Own, Purpose, Recorded
-from reconciler.core.plan import Create, Delete
-from reconciler.core.planner import make_plan
-from reconciler.core.renames import Rename, find_renames
+from reconciler.core.planning.plan import Create, Delete
+from reconciler.core.planning.planner import make_plan
+from reconciler.core.planning.renames import Rename, find_renames
 from reconciler.errors import Where
 from tests.factories import (
     LINEAGE,

@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 
-from reconciler.core.answers import (
+from reconciler.core.protocol.api_results import (
     Accepted,
     Acknowledged,
     Ambiguous,
@@ -19,7 +19,7 @@ from reconciler.core.answers import (
     Unauthorised,
     Unavailable,
 )
-from reconciler.core.retry import RULES, Tries, asked_pause, may_retry
+from reconciler.core.protocol.retry import RULES, Tries, asked_pause, may_retry
 from tests.factories import make_remote
 
 ANSWERS: dict[str, Answer] = {

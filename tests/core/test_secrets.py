@@ -16,8 +16,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from reconciler.core.planning.renewal import renew
 from reconciler.core.redact import Redactor, blank, is_redacted
-from reconciler.core.renewal import renew
 from reconciler.core.secrets.hints import Hints
 from reconciler.core.secrets.names import NameKind, kind_of_name
 from reconciler.core.secrets.rules import BUILT_IN, Rules, literals_of

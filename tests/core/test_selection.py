@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from reconciler.core.model import Address
-from reconciler.core.selection import Selection
+from reconciler.core.planning.selection import Selection
 from tests.factories import make_desired, make_recorded
 
 

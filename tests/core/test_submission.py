@@ -11,14 +11,14 @@ from typing import Any
 import pytest
 from hypothesis import given
 
-from reconciler.core.case import OnDrift
-from reconciler.core.diff import ABSENT, FieldChange, Origin, find_changes, undo, without
+from reconciler.core.diff.diff import ABSENT, FieldChange, Origin, find_changes, undo, without
 from reconciler.core.model import Desired, Lifecycle, Missing, OnMissing
-from reconciler.core.plan import Create, Hold, Plan, Record, Replace
-from reconciler.report.documents import plan_document, to_text
+from reconciler.core.planning.case import OnDrift
+from reconciler.core.planning.plan import Create, Hold, Plan, Record, Replace
 from reconciler.report.html import plan_page
-from reconciler.report.markdown import markdown_plan
-from reconciler.report.text import Text
+from reconciler.report.machine.documents import plan_document, to_text
+from reconciler.report.markdown.markdown import markdown_plan
+from reconciler.report.text.text import Text
 from reconciler.state.rows import from_row, to_row
 from tests.factories import (
     make_desired,

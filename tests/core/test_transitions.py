@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reconciler.core.model import Own, Recorded
-from reconciler.core.transitions import (
+from reconciler.core.protocol.transitions import (
     TRANSITIONS,
     Evidence,
     TransitionError,

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reconciler.core.diagnostics import Diagnostic, Severity, has_errors, sort_diagnostics
-from reconciler.core.diff import is_same
+from reconciler.core.diff.diff import is_same
 from reconciler.core.digest import canonical, digest
 from reconciler.core.model import Address, Seen
 from reconciler.errors import Where

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from reconciler.app.applying import Applied
-from reconciler.app.planning import Planned
+from reconciler.app.applying.applying import Applied
+from reconciler.app.planning.planning import Planned
 from reconciler.core.events import RunFinished, Summary
-from reconciler.core.plan import PlanTarget
-from reconciler.core.planner import make_plan
+from reconciler.core.planning.plan import PlanTarget
+from reconciler.core.planning.planner import make_plan
 from tools.generate_docs import ROOT, find_stale, main, pages
 
 PAGES = [
@@ -99,4 +99,4 @@ def test_the_end_of_an_apply_is_documented(summary: Summary, stopped_by: str, co
     assert exit_code(summary, stopped_by) == code
     page = pages()["docs/exit-codes.md"].splitlines()
     rows = [line for line in page if line.startswith(f"| {code} | ")]
-    assert any("`reconciler/app/applying.py`" in row for row in rows)
+    assert any("`reconciler/app/applying/applying.py`" in row for row in rows)

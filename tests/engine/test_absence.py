@@ -9,7 +9,7 @@ import httpx
 
 from reconciler.core.events import ActionFailed, ActionSucceeded
 from reconciler.core.model import Own, Seen
-from reconciler.core.plan import Adopt, Hold, Reason
+from reconciler.core.planning.plan import Adopt, Hold, Reason
 from reconciler.sandbox import AfterDelete
 from tests.worlds import PROJECT, World, wish
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from reconciler.app.planning import PlanRequest
+from reconciler.app.planning.planning import PlanRequest
 from reconciler.core.events import ActionFailed, Cause, RequestRetried, Throttled
 from reconciler.core.model import Own
 from reconciler.engine.dispatcher import Halt

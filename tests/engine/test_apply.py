@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.app.planning import PlanRequest
-from reconciler.core.case import OnDrift, PlanOptions
+from reconciler.app.planning.planning import PlanRequest
 from reconciler.core.events import ActionStarted, ActionSucceeded, RunFinished, RunStarted
 from reconciler.core.events import Summary as Counts
 from reconciler.core.model import OnMissing, OnRemove, Own, Purpose, Seen
+from reconciler.core.planning.case import OnDrift, PlanOptions
 from reconciler.sandbox import AfterDelete
 from tests.timing import EPOCH
 from tests.worlds import URL, World, wish

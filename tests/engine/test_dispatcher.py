@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.core.answers import (
+from reconciler.core.model import Address, Remote
+from reconciler.core.protocol.api_results import (
     Accepted,
     Acknowledged,
     Ambiguous,
@@ -26,8 +27,7 @@ from reconciler.core.answers import (
     Unauthorised,
     Unavailable,
 )
-from reconciler.core.model import Address, Remote
-from reconciler.core.retry import RULES, Tries
+from reconciler.core.protocol.retry import RULES, Tries
 from reconciler.engine.dispatcher import Dispatcher, Halt, HaltedError, Retry
 from tests.timing import Timeline, VirtualClock, run
 

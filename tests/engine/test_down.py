@@ -7,11 +7,11 @@ from pathlib import Path
 import httpx
 import pytest
 
-from reconciler.app.planning import PlanRequest
-from reconciler.core.case import PlanOptions
+from reconciler.app.planning.planning import PlanRequest
 from reconciler.core.events import ActionFailed, InDoubt
 from reconciler.core.model import Own, Purpose
-from reconciler.core.plan import Create, Reason
+from reconciler.core.planning.case import PlanOptions
+from reconciler.core.planning.plan import Create, Reason
 from tests.worlds import World, is_write, stop, wish
 
 ALLOW = PlanRequest(allow_empty=True)

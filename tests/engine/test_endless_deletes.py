@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.app.claiming import Claim, abandon, recheck
-from reconciler.app.surgery import forget
+from reconciler.app.state.claiming import Claim, abandon, recheck
+from reconciler.app.state.state_edits import forget
 from reconciler.core.events import ActionFailed, Cause, RequestRetried
 from reconciler.core.model import Own, Purpose
-from reconciler.core.plan import Hold, Reason
+from reconciler.core.planning.plan import Hold, Reason
 from reconciler.errors import RefusedError
 from tests.timing import run
 from tests.worlds import World, wish

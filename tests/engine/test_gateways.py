@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from reconciler.app.planning import PlanRequest
-from reconciler.core.case import PlanOptions
+from reconciler.app.planning.planning import PlanRequest
 from reconciler.core.model import Own
+from reconciler.core.planning.case import PlanOptions
 from reconciler.errors import UnreachableError
 from reconciler.sandbox import Entry
 from tests.engine.test_logins import at, logins

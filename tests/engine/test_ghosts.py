@@ -7,9 +7,9 @@ from typing import Any
 
 import httpx
 
-from reconciler.core.marker import Marker, mark
 from reconciler.core.model import Own
-from reconciler.core.plan import Hold
+from reconciler.core.planning.plan import Hold
+from reconciler.core.protocol.marker import Marker, mark
 from tests.worlds import LINEAGE, World, is_write, wish
 
 TAKEN = "workload with name 'a' already exists in this project"

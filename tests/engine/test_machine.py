@@ -10,11 +10,11 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from reconciler.app.planning import PlanRequest
+from reconciler.app.planning.planning import PlanRequest
 from reconciler.app.session import Session
 from reconciler.app.settings import Settings
-from reconciler.core.guards import DeleteLimit
 from reconciler.core.model import Desired, Own
+from reconciler.core.planning.guards import DeleteLimit
 from reconciler.errors import UnreachableError
 from tests.worlds import PROJECT, World, wish
 

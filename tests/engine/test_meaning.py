@@ -9,11 +9,11 @@ from typing import Any
 import httpx
 import pytest
 
-from reconciler.app.planning import PlanRequest
-from reconciler.core.case import OnDrift, PlanOptions
-from reconciler.core.diff import ABSENT
+from reconciler.app.planning.planning import PlanRequest
+from reconciler.core.diff.diff import ABSENT
 from reconciler.core.model import Desired, OnMissing
-from reconciler.core.plan import Hold, Replace
+from reconciler.core.planning.case import OnDrift, PlanOptions
+from reconciler.core.planning.plan import Hold, Replace
 from tests.worlds import World, wish
 
 REPLICAS = "/manifest/spec/replicas"

@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from reconciler.app.planning import PlanRequest
+from reconciler.app.planning.planning import PlanRequest
 from reconciler.app.refused import GuardError
 from reconciler.core.model import OnMissing, Own
-from reconciler.core.plan import Reason
+from reconciler.core.planning.plan import Reason
 from tests.worlds import World, wish
 
 ALLOW = PlanRequest(allow_empty=True)

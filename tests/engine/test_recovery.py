@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from reconciler.app.planning import PlanRequest
+from reconciler.app.planning.planning import PlanRequest
 from reconciler.core.events import ActionSucceeded
 from reconciler.core.model import Own, Purpose
 from tests.worlds import World, is_write, wish

@@ -9,8 +9,8 @@ import weakref
 from dataclasses import replace
 from typing import Any
 
-from reconciler.core.answers import Accepted, Answer
 from reconciler.core.model import Address, Live, Recorded, Remote
+from reconciler.core.protocol.api_results import Accepted, Answer
 from reconciler.engine.dispatcher import Dispatcher, Halt
 from reconciler.engine.refresh import refresh
 from tests.factories import make_desired, make_recorded

@@ -9,8 +9,8 @@ from datetime import datetime, timedelta
 
 import httpx
 
-from reconciler.core.answers import Ambiguous, Answer, Listed, NotFound, Unavailable
 from reconciler.core.model import Own
+from reconciler.core.protocol.api_results import Ambiguous, Answer, Listed, NotFound, Unavailable
 from reconciler.engine.create import PROMPT
 from reconciler.engine.servertime import ServerTime
 from tests.timing import EPOCH, Timeline, VirtualClock

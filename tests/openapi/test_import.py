@@ -14,7 +14,7 @@ from click.testing import CliRunner, Result
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.cli.schema import schema
+from reconciler.cli.commands.schema import schema
 from reconciler.errors import InvalidInputError, ReconcilerError
 from reconciler.openapi.files import shipped_inputs
 from reconciler.openapi.sources import keep_words, merge_excerpts, read_document

@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from reconciler.core import events, model, plan
+from reconciler.core import events, model
 from reconciler.core.diagnostics import Severity
-from reconciler.core.diff import Origin
+from reconciler.core.diff.diff import Origin
+from reconciler.core.planning import plan
 from reconciler.resources import load_schema
 
 

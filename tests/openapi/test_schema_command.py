@@ -10,7 +10,7 @@ from click.testing import CliRunner, Result
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.cli.schema import schema
+from reconciler.cli.commands.schema import schema
 from reconciler.errors import InvalidInputError, ReconcilerError, UsageError
 from reconciler.openapi.files import derive_files, find_stale, shipped_inputs, write_files
 from reconciler.resources import load_schema, schema_names, schema_text, schemas_folder
@@ -170,7 +170,7 @@ def test_a_longer_or_shorter_file_is_stale(change: object, tmp_path: Path) -> No
 
 def test_the_command_is_light() -> None:
     """Importing the command loads click; schemas and their libraries wait until they are used."""
-    program = "import sys, reconciler.cli.schema; print(*sys.modules)"
+    program = "import sys, reconciler.cli.commands.schema; print(*sys.modules)"
     loaded = subprocess.run(
         [sys.executable, "-c", program], check=True, capture_output=True, text=True
     ).stdout.split()

@@ -13,7 +13,7 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 from reconciler.core.diagnostics import Diagnostic, Severity
-from reconciler.core.diff import ABSENT, FieldChange, Origin
+from reconciler.core.diff.diff import ABSENT, FieldChange, Origin
 from reconciler.core.events import (
     ActionFailed,
     ActionSkipped,
@@ -23,9 +23,9 @@ from reconciler.core.events import (
     RunFinished,
     Summary,
 )
-from reconciler.core.guards import Refusal
 from reconciler.core.model import Address
-from reconciler.core.plan import (
+from reconciler.core.planning.guards import Refusal
+from reconciler.core.planning.plan import (
     AnyAction,
     Create,
     Delete,
@@ -38,7 +38,7 @@ from reconciler.core.plan import (
     Replace,
 )
 from reconciler.errors import ReconcilerError, Where
-from reconciler.report.markdown import markdown_applied, markdown_failure, markdown_plan
+from reconciler.report.markdown.markdown import markdown_applied, markdown_failure, markdown_plan
 from tests.factories import LINEAGE, make_desired, make_recorded
 from tests.strategies import hostile
 

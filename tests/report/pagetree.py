@@ -25,7 +25,7 @@ from reconciler.core.events import (
     Summary,
     Throttled,
 )
-from reconciler.core.guards import Refusal
+from reconciler.core.planning.guards import Refusal
 from reconciler.report.html import apply_page, plan_page
 from reconciler.report.html.document import policy, style
 from reconciler.report.timeline import Timeline

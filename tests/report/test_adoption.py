@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from reconciler.core.adoption import Adoption, Proposal, Skipped, Why
-from reconciler.core.marker import Marker
 from reconciler.core.model import Desired
-from reconciler.report.adoption import proposal_document, proposal_text
-from reconciler.report.paint import Paint
+from reconciler.core.planning.adoption import Adoption, Proposal, Skipped, Why
+from reconciler.core.protocol.marker import Marker
+from reconciler.report.text.adoption import proposal_document, proposal_text
+from reconciler.report.text.color import Paint
 from tests.factories import (
     make_address,
     make_desired,

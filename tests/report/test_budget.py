@@ -8,15 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.core.diff import FieldChange
+from reconciler.core.diff.diff import FieldChange
 from reconciler.core.events import RunFinished, Summary
-from reconciler.core.plan import Delete, GpuEffect, Plan, Reason, Replace
-from reconciler.report.budget import LEAST, Part, Section, compose, share, size
-from reconciler.report.markdown import (
+from reconciler.core.planning.plan import Delete, GpuEffect, Plan, Reason, Replace
+from reconciler.report.markdown.markdown import (
     COMMENT_LIMIT,
     markdown_applied,
     markdown_plan,
 )
+from reconciler.report.markdown.size_limit import LEAST, Part, Section, compose, share, size
 from tests.factories import (
     LINEAGE,
     PLAN_TARGET,

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.core.diff import ABSENT, SENSITIVE, FieldChange, find_changes
+from reconciler.core.diff.diff import ABSENT, SENSITIVE, FieldChange, find_changes
 from reconciler.core.redact import Redactor
 from reconciler.report.changes import (
     FIRST_LINES,

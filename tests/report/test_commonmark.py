@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reconciler.report.changes import ChangeLine
-from reconciler.report.commonmark import code, diff_block, marker, words
+from reconciler.report.markdown.commonmark import code, diff_block, marker, words
 from tests.report.pages import (
     all_pages,
     bare_texts,

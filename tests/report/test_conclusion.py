@@ -14,9 +14,9 @@ from reconciler.core.events import (
 )
 from reconciler.core.model import Address
 from reconciler.errors import Where
-from reconciler.report.conclusion import FEW, MOST, Commands, Conclusion, Locate
-from reconciler.report.escape import escape_terminal
-from reconciler.report.mentions import find_field
+from reconciler.report.error_field import find_field
+from reconciler.report.text.conclusion import FEW, MOST, Commands, Conclusion, Locate
+from reconciler.report.text.escape import escape_terminal
 from tests.factories import NOW, make_address, make_desired, make_manifest, plan_for
 from tests.strategies import hostile
 

@@ -3,7 +3,8 @@ from __future__ import annotations
 import click
 
 from reconciler import __version__
-from reconciler.report.doctor import (
+from reconciler.report.text.color import Paint
+from reconciler.report.text.doctor import (
     Check,
     Examination,
     Level,
@@ -11,7 +12,6 @@ from reconciler.report.doctor import (
     examination_document,
     examination_text,
 )
-from reconciler.report.paint import Paint
 
 FOUND = Examination(
     checks=[

@@ -11,13 +11,13 @@ from jsonschema import Draft202012Validator
 
 from reconciler import __version__
 from reconciler.core import events
-from reconciler.core.case import PlanOptions
 from reconciler.core.diagnostics import Diagnostic, Severity
 from reconciler.core.events import Event, InDoubt, RunFinished, RunStarted, Summary
 from reconciler.core.model import Live, Own, Purpose
-from reconciler.core.planner import make_plan
+from reconciler.core.planning.case import PlanOptions
+from reconciler.core.planning.planner import make_plan
 from reconciler.errors import Where
-from reconciler.report.documents import (
+from reconciler.report.machine.documents import (
     applied_document,
     diagnostics_document,
     event_document,

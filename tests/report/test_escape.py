@@ -24,14 +24,14 @@ from reconciler.core.events import (
     RequestRetried,
     Throttled,
 )
-from reconciler.core.guards import Refusal
 from reconciler.core.model import Address, Live, Recorded, Seen, Unread
+from reconciler.core.planning.guards import Refusal
 from reconciler.errors import ReconcilerError, Where
-from reconciler.report.documents import to_line, to_text, to_yaml
-from reconciler.report.escape import escape_json, escape_terminal, shorten
-from reconciler.report.paint import Paint
-from reconciler.report.status import Status, statuses_text
-from reconciler.report.text import Text
+from reconciler.report.machine.documents import to_line, to_text, to_yaml
+from reconciler.report.text.color import Paint
+from reconciler.report.text.escape import escape_json, escape_terminal, shorten
+from reconciler.report.text.status import Status, statuses_text
+from reconciler.report.text.text import Text
 from tests.factories import make_desired, make_manifest, make_recorded, make_remote, plan_for
 from tests.strategies import hostile, json_values
 

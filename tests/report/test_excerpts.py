@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from reconciler.errors import Where
-from reconciler.report.escape import escape_terminal
-from reconciler.report.excerpts import CUT, NARROWEST, Excerpts, cut_around
-from reconciler.report.text import Text
+from reconciler.report.text.escape import escape_terminal
+from reconciler.report.text.excerpts import CUT, NARROWEST, Excerpts, cut_around
+from reconciler.report.text.text import Text
 from tests.report.findings import UNKNOWN
 from tests.strategies import hostile
 

@@ -6,12 +6,12 @@ from datetime import UTC, datetime
 
 from hypothesis import given
 
-from reconciler.core.case import PlanOptions
-from reconciler.core.explaining import Explanation, explain
 from reconciler.core.model import Live, Missing, Own, Seen, Unread
-from reconciler.report.documents import to_text
-from reconciler.report.escape import escape_terminal
-from reconciler.report.explain import ExplanationText, explanation_document
+from reconciler.core.planning.case import PlanOptions
+from reconciler.core.planning.explanation import Explanation, explain
+from reconciler.report.machine.documents import to_text
+from reconciler.report.text.escape import escape_terminal
+from reconciler.report.text.explain import ExplanationText, explanation_document
 from tests.factories import (
     REDACTOR,
     make_desired,

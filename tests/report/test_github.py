@@ -8,10 +8,9 @@ from hypothesis import given
 
 from reconciler.core.diagnostics import Diagnostic
 from reconciler.core.events import RunFinished, Summary
-from reconciler.core.plan import Plan
+from reconciler.core.planning.plan import Plan
 from reconciler.errors import ReconcilerError, Where
-from reconciler.report.escape import escape_terminal
-from reconciler.report.github import (
+from reconciler.report.machine.github import (
     annotations_text,
     applied_annotations,
     applied_outputs,
@@ -21,6 +20,7 @@ from reconciler.report.github import (
     plan_annotations,
     plan_outputs,
 )
+from reconciler.report.text.escape import escape_terminal
 from tests.factories import make_desired, plan_for
 from tests.report.findings import BARE, UNKNOWN, breaking, reports
 from tests.report.pages import make_outcomes, make_plan_with, make_refusal

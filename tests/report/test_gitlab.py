@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.core.case import PlanOptions
 from reconciler.core.diagnostics import Diagnostic, Severity
-from reconciler.core.planner import make_plan
+from reconciler.core.planning.case import PlanOptions
+from reconciler.core.planning.planner import make_plan
 from reconciler.errors import Where
-from reconciler.report.fingerprints import fingerprints
-from reconciler.report.gitlab import code_quality_document, plan_counts_document
+from reconciler.report.machine.fingerprints import fingerprints
+from reconciler.report.machine.gitlab import code_quality_document, plan_counts_document
 from tests.factories import LINEAGE, PLAN_TARGET, plan_for
 from tests.report.findings import BARE, UNKNOWN, reports
 from tests.report.test_text import busy_plan

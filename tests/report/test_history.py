@@ -6,8 +6,8 @@ import dataclasses
 
 from reconciler.core.model import Own
 from reconciler.ports import ActionEntry, Flaw, Inspection, RunEntry
-from reconciler.report.documents import inspection_document, run_document, unsaved_document
-from reconciler.report.history import inspection_text, run_text, runs_text, unsaved_text
+from reconciler.report.machine.documents import inspection_document, run_document, unsaved_document
+from reconciler.report.text.history import inspection_text, run_text, runs_text, unsaved_text
 from tests.factories import LINEAGE, NOW, make_recorded
 
 BEGUN = RunEntry(

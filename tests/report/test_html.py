@@ -15,15 +15,15 @@ from hypothesis import strategies as st
 
 from proof.hostile import pages_of
 from reconciler.core.events import RunFinished, Summary
-from reconciler.core.guards import Refusal
-from reconciler.core.plan import Plan
+from reconciler.core.planning.guards import Refusal
+from reconciler.core.planning.plan import Plan
 from reconciler.errors import StateError
-from reconciler.report.escape import escape_terminal
 from reconciler.report.html import Losses, apply_page, plan_page
 from reconciler.report.html.charts import nice_top, seconds
 from reconciler.report.html.document import style
 from reconciler.report.html.markup import Html, fragment, tag, text
 from reconciler.report.html.pieces import allot
+from reconciler.report.text.escape import escape_terminal
 from reconciler.report.timeline import Timeline
 from tests.factories import make_desired, make_manifest, make_recorded, plan_for
 from tests.report.pagetree import BEGIN, FOLDER, PAGES, Element, at, parse, refused_plan, stable

@@ -1,11 +1,11 @@
 from __future__ import annotations
 
-from reconciler.core.diff import FieldChange
+from reconciler.core.diff.diff import FieldChange
 from reconciler.core.events import RunFinished, Summary
 from reconciler.core.model import Live, Missing
-from reconciler.core.plan import Plan, Reason, Replace
+from reconciler.core.planning.plan import Plan, Reason, Replace
 from reconciler.errors import ReconcilerError, Where
-from reconciler.report.markdown import (
+from reconciler.report.markdown.markdown import (
     markdown_applied,
     markdown_failure,
     markdown_plan,

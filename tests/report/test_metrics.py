@@ -12,7 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from reconciler import __version__
 from reconciler.core.model import Own
-from reconciler.report.metrics import FAMILIES, RunMetrics, metrics_text, read_successes
+from reconciler.report.machine.metrics import FAMILIES, RunMetrics, metrics_text, read_successes
 from tests.factories import make_desired, make_manifest, make_recorded, make_remote, plan_for
 from tools.generate_docs import ROOT
 

@@ -19,9 +19,9 @@ from reconciler.core.events import (
     RunStarted,
     Throttled,
 )
-from reconciler.core.plan import Plan
-from reconciler.report.escape import escape_terminal
+from reconciler.core.planning.plan import Plan
 from reconciler.report.progress import BAR_WIDTH, NEWS_SECONDS, Progress
+from reconciler.report.text.escape import escape_terminal
 from tests.factories import (
     NOW,
     make_address,

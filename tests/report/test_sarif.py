@@ -10,9 +10,9 @@ from jsonschema import Draft7Validator
 
 from reconciler import __version__
 from reconciler.core.diagnostics import Diagnostic
-from reconciler.report.documents import to_text
-from reconciler.report.fingerprints import fingerprints
-from reconciler.report.sarif import SCHEMA, sarif_document
+from reconciler.report.machine.documents import to_text
+from reconciler.report.machine.fingerprints import fingerprints
+from reconciler.report.machine.sarif import SCHEMA, sarif_document
 from tests.report.findings import BARE, UNKNOWN, reports
 
 PUBLISHED = json.loads(

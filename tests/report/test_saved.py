@@ -7,12 +7,12 @@ from datetime import UTC, datetime
 from hypothesis import given
 from jsonschema import Draft202012Validator
 
-from reconciler.core.approval import Approval, bind
-from reconciler.core.case import PlanOptions
-from reconciler.core.selection import Selection
-from reconciler.report.documents import plan_document
-from reconciler.report.saved import checksum, read_saved, saved_document
-from reconciler.report.text import Text
+from reconciler.core.planning.approval import Approval, bind
+from reconciler.core.planning.case import PlanOptions
+from reconciler.core.planning.selection import Selection
+from reconciler.report.machine.documents import plan_document
+from reconciler.report.machine.saved import checksum, read_saved, saved_document
+from reconciler.report.text.text import Text
 from reconciler.resources import load_schema
 from tests.core.test_laws import plan_of
 from tests.strategies import World, plan_options, worlds

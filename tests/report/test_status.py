@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reconciler.core.model import Live, Missing, Own, Recorded, Seen, Unread
-from reconciler.report.paint import Paint
-from reconciler.report.status import (
+from reconciler.report.text.color import Paint
+from reconciler.report.text.status import (
     Status,
     age_text,
     change_text,

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from reconciler.core.diagnostics import Diagnostic, Severity
-from reconciler.core.diff import ABSENT, FieldChange
+from reconciler.core.diff.diff import ABSENT, FieldChange
 from reconciler.core.events import (
     ActionFailed,
     ActionSkipped,
@@ -22,12 +22,12 @@ from reconciler.core.events import (
     Summary,
     Throttled,
 )
-from reconciler.core.guards import Refusal
 from reconciler.core.model import Lifecycle, Live, Missing, Own, Seen, Unread
-from reconciler.core.plan import GpuEffect, Plan, Reason, Replace
+from reconciler.core.planning.guards import Refusal
+from reconciler.core.planning.plan import GpuEffect, Plan, Reason, Replace
 from reconciler.errors import ReconcilerError, Where
-from reconciler.report.text import Text
-from reconciler.report.words import gpu_number
+from reconciler.report.text.formatting import gpu_number
+from reconciler.report.text.text import Text
 from tests.factories import (
     LINEAGE,
     NOW,

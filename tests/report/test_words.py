@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from reconciler.report.words import age
+from reconciler.report.text.formatting import age
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 

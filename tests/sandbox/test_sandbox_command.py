@@ -11,10 +11,10 @@ import httpx
 import pytest
 from click.testing import CliRunner
 
-from reconciler.cli.sandbox import sandbox
+from reconciler.cli.commands.sandbox import sandbox
 from tests.sandbox.rigs import WORKLOADS, request
 
-PROGRAM = "from reconciler.cli.sandbox import sandbox; sandbox()"
+PROGRAM = "from reconciler.cli.commands.sandbox import sandbox; sandbox()"
 
 
 def complaint(*arguments: str) -> str:
@@ -97,7 +97,7 @@ def test_scenarios_are_described() -> None:
 
 def test_without_its_extra_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     """The optional dependencies are named by the extra that brings them."""
-    monkeypatch.setattr("reconciler.cli.sandbox.find_spec", lambda _: None)
+    monkeypatch.setattr("reconciler.cli.commands.sandbox.find_spec", lambda _: None)
     result = CliRunner().invoke(sandbox, [])
     assert result.exit_code == 1
     assert "install 'workload-reconciler[sandbox]'" in result.output
@@ -112,7 +112,7 @@ def test_the_command_module_imports_only_click() -> None:
         "shell = types.ModuleType('reconciler.cli')\n"
         "shell.__path__ = [reconciler.__path__[0] + '/cli']\n"
         "sys.modules['reconciler.cli'] = shell\n"
-        "import reconciler.cli.sandbox\n"
+        "import reconciler.cli.commands.sandbox\n"
         "print(json.dumps([name for name in sys.modules if name.startswith('reconciler')]))"
     )
     done = subprocess.run(
@@ -121,5 +121,6 @@ def test_the_command_module_imports_only_click() -> None:
     assert sorted(json.loads(done.stdout)) == [
         "reconciler",
         "reconciler.cli",
-        "reconciler.cli.sandbox",
+        "reconciler.cli.commands",
+        "reconciler.cli.commands.sandbox",
     ]

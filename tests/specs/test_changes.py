@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from reconciler.errors import InvalidInputError, UsageError
-from reconciler.specs.changes import changed_files
+from reconciler.specs.discovery.changes import changed_files
 from tests.specs.factories import SPEC, load, spec, told, write
 
 KIND = "{apiVersion: example.com/v1, kind: Trainer}"

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.specs.codes import CODES
+from reconciler.specs.rules.codes import CODES
 from tests.specs import cases, kubernetes_cases
 from tests.specs.factories import load, told
 

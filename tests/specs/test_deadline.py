@@ -10,8 +10,8 @@ from threading import Thread
 
 import pytest
 
-from reconciler.specs import deadline
-from reconciler.specs.deadline import Deadline, OutOfTimeError
+from reconciler.specs.source import deadline
+from reconciler.specs.source.deadline import Deadline, OutOfTimeError
 
 
 @pytest.fixture(autouse=True)

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reconciler.specs.gates import make_gate
-from reconciler.specs.shapes import Shape, find_breaches, shipped_shape
+from reconciler.specs.schema.compiled_schema import Shape, find_breaches, shipped_shape
+from reconciler.specs.schema.schema_precheck import make_gate
 from tests.specs.strategies import VALUES
 
 SPEC = {

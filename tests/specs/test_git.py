@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from reconciler.errors import InvalidInputError
-from reconciler.specs.changes import changed_files
-from reconciler.specs.git import checkout_top
+from reconciler.specs.discovery.changes import changed_files
+from reconciler.specs.discovery.git import checkout_top
 from tests.specs.factories import SPEC, write
 from tests.specs.test_changes import git
 
@@ -185,4 +185,4 @@ def test_only_one_module_starts_git() -> None:
         and isinstance(node.elts[0], ast.Constant)
         and node.elts[0].value == "git"
     }
-    assert starting == {"reconciler/specs/git.py"}
+    assert starting == {"reconciler/specs/discovery/git.py"}

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from reconciler.kinds.registry import KINDS
 from reconciler.specs.kubernetes.paths import find
 from reconciler.specs.kubernetes.structure import shape_of, shape_of_kind, without_nulls
-from reconciler.specs.shapes import Shape
+from reconciler.specs.schema.compiled_schema import Shape
 from tests.specs.factories import load, pointed_at
 from tests.specs.manifests import MANIFESTS, fresh
 from tests.specs.strategies import VALUES

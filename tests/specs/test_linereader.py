@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reconciler.specs.documents import read_carefully
-from reconciler.specs.eventreader import read_events
-from reconciler.specs.linereader import DEEPEST, LONGEST, read_lines
-from reconciler.specs.pages import Page
+from reconciler.specs.source.documents import read_carefully
+from reconciler.specs.source.eventreader import read_events
+from reconciler.specs.source.linereader import DEEPEST, LONGEST, read_lines
+from reconciler.specs.source.source_text import Page
 from tests.specs.strategies import mutated
 
 EXAMPLES = Path(__file__).resolve().parent.parent.parent / "examples"

@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reconciler.core.diagnostics import Diagnostic
-from reconciler.specs.jsonreader import read_json
-from reconciler.specs.merging import merge, merge_trees
-from reconciler.specs.nodes import Node, plain, walk
-from reconciler.specs.pages import Page
+from reconciler.specs.compose.merging import merge, merge_trees
+from reconciler.specs.source.jsonreader import read_json
+from reconciler.specs.source.nodes import Node, plain, walk
+from reconciler.specs.source.source_text import Page
 from tests.specs.strategies import MAPPINGS
 
 # Documents in which a key always holds the same kind of value, as under one schema.

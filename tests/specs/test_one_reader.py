@@ -27,7 +27,10 @@ ALLOWED = {
     ("api/identity.py", "path.read_text"): "--client-cert, which OpenSSL has read before",
     ("api/identity.py", "path.open"): "--client-cert and --client-key, opened and not read",
     ("api/identity.py", "path.read_bytes"): "--client-cert, searched for a line",
-    ("cli/sandbox.py", "path.read_text"): "--fault @FILE and the secret of a local sandbox",
+    (
+        "cli/commands/sandbox.py",
+        "path.read_text",
+    ): "--fault @FILE and a local sandbox's secret",
     # The state's own files, and what the system says of where they lie.
     ("state/lock.py", "os.open"): "the state and its lock, opened and not read",
     ("state/backups.py", "os.open"): "a copy of the state",
@@ -36,25 +39,25 @@ ALLOWED = {
     # What is written.
     ("app/wholefiles.py", "os.open"): "written, and new",
     ("app/wholefiles.py", "os.fdopen"): "written, and new",
-    ("app/checking.py", "file.read_text"): "the cache of this user",
-    ("app/checking.py", "os.open"): "the cache of this user",
-    ("app/checking.py", "os.fdopen"): "the cache of this user",
+    ("app/planning/validation_cache.py", "file.read_text"): "the cache of this user",
+    ("app/planning/validation_cache.py", "os.open"): "the cache of this user",
+    ("app/planning/validation_cache.py", "os.fdopen"): "the cache of this user",
     ("app/scaffold.py", "path.open"): "written, and new",
-    ("cli/console.py", "output.path.open"): "written",
-    ("cli/console.py", "path.open"): "written",
-    ("cli/github.py", "path.open"): "written, and its last character looked at",
+    ("cli/output/console.py", "output.path.open"): "written",
+    ("cli/output/console.py", "path.open"): "written",
+    ("cli/output/github_files.py", "path.open"): "written, and its last character looked at",
     ("cli/main.py", "os.open"): "the null device",
     ("cli/main.py", "os.fdopen"): "the null device",
     # No files.
-    ("specs/yamlreader.py", "self.open"): "a node",
+    ("specs/source/yamlreader.py", "self.open"): "a node",
     **{
         (f"app/{name}.py", "connector.open"): "a connection"
         for name in (
-            *("adopting", "applying", "claiming", "explaining", "looking", "planning"),
-            "recovering",
+            *("applying/applying", "planning/explaining", "planning/planning"),
+            *("state/adopting", "state/claiming", "state/recovering", "status/workload_status"),
         )
     },
-    ("app/looking.py", "self._connector.open"): "a connection",
+    ("app/status/workload_status.py", "self._connector.open"): "a connection",
 }
 
 

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from reconciler.specs import scalars
-from reconciler.specs.deadline import Deadline
-from reconciler.specs.globs import read_pattern, selects
+from reconciler.specs.discovery.globs import read_pattern, selects
 from reconciler.specs.kubernetes import parts, schedules, syntax
+from reconciler.specs.source import scalars
+from reconciler.specs.source.deadline import Deadline
 
 SCHEMAS = Path(__file__).parents[2] / "schemas"
 # One by one, and in pairs: what repetitions share out among each other.

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from reconciler.errors import ReconcilerError
-from reconciler.specs import policyprocess
 from reconciler.specs.config import config_file, load_config
-from reconciler.specs.deadline import Deadline
 from reconciler.specs.loading import load_specs
+from reconciler.specs.schema import policyprocess
+from reconciler.specs.source.deadline import Deadline
 from tests.specs.factories import SPEC, load, spec, told, write
 
 CONFIG = "policies: [policies/*]\n"

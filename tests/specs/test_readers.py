@@ -9,11 +9,11 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.specs.documents import Reading, read_carefully, read_page
-from reconciler.specs.nodes import plain, walk
-from reconciler.specs.pages import Notation, Page
-from reconciler.specs.quickreader import read_quickly
-from reconciler.specs.yamlreader import FORBIDDEN
+from reconciler.specs.source.documents import Reading, read_carefully, read_page
+from reconciler.specs.source.nodes import plain, walk
+from reconciler.specs.source.quickreader import read_quickly
+from reconciler.specs.source.source_text import Notation, Page
+from reconciler.specs.source.yamlreader import FORBIDDEN
 from tests.specs.factories import tell
 from tests.specs.strategies import JSON_TEXTS, MAPPINGS, TEXTS, VALUES, mutated
 
@@ -165,7 +165,7 @@ def test_lines_and_columns_are_an_editors(parts: list[str]) -> None:
 )
 def test_yaml_as_people_write_it(text: str, value: Any) -> None:
     """Anchors, merge keys, tags of JSON's own types, byte order marks and line ends are read."""
-    from reconciler.specs.pages import decode
+    from reconciler.specs.source.source_text import decode
 
     page = decode(text.encode(), "a.yaml")
     assert isinstance(page, Page)

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reconciler.core.model import Desired
+from reconciler.specs.compose.rendering import render_documents
 from reconciler.specs.config import Config
 from reconciler.specs.loading import load_specs
-from reconciler.specs.rendering import render_documents
 from tests.specs.factories import encoded, load
 from tests.specs.strategies import VALUES
 

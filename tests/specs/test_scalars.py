@@ -7,7 +7,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.specs.scalars import Plain, read_plain
+from reconciler.specs.source.scalars import Plain, read_plain
 
 
 @pytest.mark.parametrize(

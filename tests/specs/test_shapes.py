@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from reconciler.specs.shapes import Breach, Shape, did_you_mean, find_breaches
+from reconciler.specs.schema.compiled_schema import Breach, Shape, did_you_mean, find_breaches
 
 PORT = {"type": "object", "properties": {"port": {"type": "integer"}}, "required": ["port"]}
 

@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 
 from reconciler.api.wire import read_get_response
+from reconciler.app.planning.workspace import open_workspace
 from reconciler.app.settings import Flags
-from reconciler.app.workspace import open_workspace
 from reconciler.core.model import Own, Recorded, Remote
-from reconciler.core.plan import Plan, PlanTarget
-from reconciler.core.planner import make_plan
+from reconciler.core.planning.plan import Plan, PlanTarget
+from reconciler.core.planning.planner import make_plan
 from reconciler.errors import LockedError, StateError
 from reconciler.state import database, migrations
 from reconciler.state.backups import list_backups

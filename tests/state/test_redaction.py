@@ -14,12 +14,12 @@ from typing import Any
 import httpx
 import pytest
 
-from reconciler.app.applying import Applied, ApplyRequest, carry_out
-from reconciler.app.planning import Planned, PlanRequest, make
+from reconciler.app.applying.applying import Applied, ApplyRequest, carry_out
+from reconciler.app.planning.planning import Planned, PlanRequest, make
+from reconciler.app.planning.workspace import Workspace, open_workspace
 from reconciler.app.session import Connector
 from reconciler.app.settings import Flags
-from reconciler.app.workspace import Workspace, open_workspace
-from reconciler.core.plan import Plan
+from reconciler.core.planning.plan import Plan
 from reconciler.core.redact import Redactor
 from reconciler.core.secrets.rules import Rules
 from reconciler.engine.clock import SystemClock

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 
 from reconciler.core.events import Summary
 from reconciler.core.model import Recorded
-from reconciler.core.plan import Plan
+from reconciler.core.planning.plan import Plan
 from reconciler.errors import ReconcilerError
 from reconciler.report import curves
-from reconciler.report.documents import to_line, unsaved_document
 from reconciler.report.html.charts import Curve, Level, chart, number, seconds
 from reconciler.report.html.markup import Html, fragment, lines, tag
 from reconciler.report.html.pieces import (
@@ -21,8 +20,9 @@ from reconciler.report.html.pieces import (
     tiles,
     way_out,
 )
+from reconciler.report.machine.documents import to_line, unsaved_document
+from reconciler.report.text.formatting import gpu_number, number_of
 from reconciler.report.timeline import Timeline
-from reconciler.report.words import gpu_number, number_of
 
 UNSAVED = SLOWDOWNS = 100
 

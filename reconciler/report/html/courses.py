@@ -9,6 +9,7 @@ from reconciler.report.curves import pauses
 from reconciler.report.html.charts import Piece, bar, seconds
 from reconciler.report.html.markup import Html, fragment, lines, tag
 from reconciler.report.html.pieces import Section, address_of, join, note, said
+from reconciler.report.text.formatting import number_of
 from reconciler.report.timeline import (
     DONE,
     FAILED,
@@ -19,7 +20,6 @@ from reconciler.report.timeline import (
     Sent,
     Timeline,
 )
-from reconciler.report.words import number_of
 
 COURSES = 200
 TICK = 0.004

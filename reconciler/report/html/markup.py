@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from html import escape
 
-from reconciler.report.escape import escape_terminal
+from reconciler.report.text.escape import escape_terminal
 
 _VOID = frozenset({"line", "meta", "path", "rect"})
 _ELEMENTS = frozenset(

@@ -8,9 +8,8 @@ from datetime import datetime
 from reconciler import __version__
 from reconciler.core.diagnostics import Severity
 from reconciler.core.events import RunFinished
-from reconciler.core.guards import Refusal
-from reconciler.core.plan import Plan
-from reconciler.report.conclusion import Locate
+from reconciler.core.planning.guards import Refusal
+from reconciler.core.planning.plan import Plan
 from reconciler.report.html.applied import (
     Losses,
     concurrency_section,
@@ -34,9 +33,10 @@ from reconciler.report.html.planned import (
     refusals_section,
 )
 from reconciler.report.html.problems import Advice, problem_sections
-from reconciler.report.text import Text
+from reconciler.report.text.conclusion import Locate
+from reconciler.report.text.formatting import at_work, number_of
+from reconciler.report.text.text import Text
 from reconciler.report.timeline import Timeline
-from reconciler.report.words import at_work, number_of
 
 
 def plan_page(

@@ -8,8 +8,8 @@ from enum import Enum
 
 from reconciler.core.model import Address
 from reconciler.errors import Where
-from reconciler.report.escape import shorten
 from reconciler.report.html.markup import Child, Html, fragment, tag
+from reconciler.report.text.escape import shorten
 
 WORDS = 1_000
 PLACE = 300

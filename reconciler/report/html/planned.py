@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from reconciler.core.diagnostics import Diagnostic, Severity
-from reconciler.core.guards import Refusal
 from reconciler.core.model import Address
-from reconciler.core.plan import (
+from reconciler.core.planning.guards import Refusal
+from reconciler.core.planning.plan import (
     AnyAction,
     Delete,
     Drift,
@@ -18,7 +18,6 @@ from reconciler.core.plan import (
     Replace,
 )
 from reconciler.report.changes import ChangeLine, action_lines, change_lines
-from reconciler.report.effects import given_back, gpu_effect
 from reconciler.report.html.charts import Piece, bar
 from reconciler.report.html.markup import Child, Html, fragment, lines, tag
 from reconciler.report.html.pieces import (
@@ -34,7 +33,8 @@ from reconciler.report.html.pieces import (
     tiles,
     way_out,
 )
-from reconciler.report.words import gpu_number, number_of
+from reconciler.report.text.formatting import gpu_number, number_of
+from reconciler.report.text.gpu_text import given_back, gpu_effect
 
 # What can end something comes first.
 KINDS = ("delete", "replace", "resolve", "create", "adopt", "forget", "record")

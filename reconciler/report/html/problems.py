@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from reconciler.core.events import Cause
-from reconciler.core.plan import AnyAction, Create, Plan, Record, Replace, Resolve
+from reconciler.core.planning.plan import AnyAction, Create, Plan, Record, Replace, Resolve
 from reconciler.errors import Where
-from reconciler.report.conclusion import Locate
-from reconciler.report.escape import shorten
+from reconciler.report.error_field import find_field
 from reconciler.report.html.markup import Child, Html, fragment, lines, tag
 from reconciler.report.html.pieces import (
     WORDS,
@@ -22,9 +21,10 @@ from reconciler.report.html.pieces import (
     said,
     way_out,
 )
-from reconciler.report.mentions import find_field
+from reconciler.report.text.conclusion import Locate
+from reconciler.report.text.escape import shorten
+from reconciler.report.text.formatting import number_of
 from reconciler.report.timeline import FAILED, IN_DOUBT, SKIPPED, Course, Timeline
-from reconciler.report.words import number_of
 
 GROUPS = 60
 MEMBERS = 30

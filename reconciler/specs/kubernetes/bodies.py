@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple, TypeAlias
 
 from reconciler.kinds.kind import Kind, Layout
-from reconciler.specs.drafts import INLINE
+from reconciler.specs.compose.composed_spec import INLINE
 from reconciler.specs.kubernetes.paths import Path, find_all
 
 Manifest: TypeAlias = Mapping[str, Any]

@@ -8,7 +8,7 @@ from typing import Any
 
 from reconciler.core.diagnostics import Severity
 from reconciler.kinds.fields import UnreadableError
-from reconciler.specs.drafts import INLINE
+from reconciler.specs.compose.composed_spec import INLINE
 from reconciler.specs.kubernetes.bodies import Body, Manifest
 from reconciler.specs.kubernetes.paths import Path
 from reconciler.specs.kubernetes.syntax import (
@@ -18,8 +18,8 @@ from reconciler.specs.kubernetes.syntax import (
     problem_of_label_value,
     problem_of_name,
 )
-from reconciler.specs.shapes import show, type_name
-from reconciler.specs.sheet import Sheet
+from reconciler.specs.rules.check_context import Sheet
+from reconciler.specs.schema.compiled_schema import show, type_name
 
 MOST_ANNOTATIONS = 256 * 1024
 # What etcd takes in one request, as it comes.

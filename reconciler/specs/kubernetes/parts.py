@@ -12,8 +12,8 @@ from reconciler.core.diagnostics import Severity
 from reconciler.specs.kubernetes.bodies import Body, Manifest, Pod, items
 from reconciler.specs.kubernetes.paths import Path
 from reconciler.specs.kubernetes.syntax import problem_of_label
-from reconciler.specs.shapes import did_you_mean, show
-from reconciler.specs.sheet import Sheet
+from reconciler.specs.rules.check_context import Sheet
+from reconciler.specs.schema.compiled_schema import did_you_mean, show
 
 PROBES = ("livenessProbe", "readinessProbe", "startupProbe")
 HANDLERS = ("exec", "grpc", "httpGet", "tcpSocket")

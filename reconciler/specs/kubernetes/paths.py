@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from functools import cache
 from typing import Any, TypeAlias
 
-from reconciler.specs.nodes import Step
+from reconciler.specs.source.nodes import Step
 
 Path: TypeAlias = tuple[Step, ...]
 

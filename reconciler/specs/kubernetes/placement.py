@@ -7,7 +7,7 @@ from typing import Any
 
 from reconciler.specs.kubernetes.bodies import Body, Manifest
 from reconciler.specs.kubernetes.paths import Path
-from reconciler.specs.sheet import Sheet
+from reconciler.specs.rules.check_context import Sheet
 
 # Below these, labels are asked for in expressions.
 _ASKING = frozenset({"affinity", "topologySpreadConstraints"})

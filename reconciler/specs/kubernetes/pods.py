@@ -7,12 +7,12 @@ from typing import Any
 
 from reconciler.kinds.fields import LARGEST_COUNT
 from reconciler.kinds.kind import ANY_POLICY, FINITE_POLICIES, ROLE_POLICIES
-from reconciler.specs.drafts import INLINE
+from reconciler.specs.compose.composed_spec import INLINE
 from reconciler.specs.kubernetes.bodies import Body, Manifest
 from reconciler.specs.kubernetes.paths import Path, find
 from reconciler.specs.kubernetes.syntax import problem_of_label
-from reconciler.specs.shapes import did_you_mean, show
-from reconciler.specs.sheet import Sheet
+from reconciler.specs.rules.check_context import Sheet
+from reconciler.specs.schema.compiled_schema import did_you_mean, show
 
 
 def check_containers(sheet: Sheet, body: Body) -> None:

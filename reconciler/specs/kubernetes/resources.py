@@ -8,12 +8,12 @@ from typing import Any
 
 from reconciler.core.diagnostics import Severity
 from reconciler.kinds.fields import WHOLE_GPU, UnreadableError, read_fraction, read_positive
-from reconciler.specs.drafts import INLINE
+from reconciler.specs.compose.composed_spec import INLINE
 from reconciler.specs.kubernetes.bodies import CONTAINERS, Body, Manifest
 from reconciler.specs.kubernetes.paths import Path, find, find_all
 from reconciler.specs.kubernetes.syntax import hint_at_quantity, read_quantity
-from reconciler.specs.shapes import show
-from reconciler.specs.sheet import Sheet
+from reconciler.specs.rules.check_context import Sheet
+from reconciler.specs.schema.compiled_schema import show
 
 FRACTION, MEMORY, DEVICES = "gpu-fraction", "gpu-memory", "gpu-fraction-num-devices"
 _PARTS = ("requests", "limits")

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from reconciler.core.diagnostics import Severity
-from reconciler.specs.drafts import INLINE
+from reconciler.specs.compose.composed_spec import INLINE
 from reconciler.specs.kubernetes.bodies import CONTAINERS, Body, Manifest, items
 from reconciler.specs.kubernetes.paths import find
-from reconciler.specs.shapes import did_you_mean, show
-from reconciler.specs.sheet import Sheet
+from reconciler.specs.rules.check_context import Sheet
+from reconciler.specs.schema.compiled_schema import did_you_mean, show
 
 # What a strategy is called, and the only type that takes details.
 _STRATEGIES = {"Deployment": "strategy", "StatefulSet": "updateStrategy"}

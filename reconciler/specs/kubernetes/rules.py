@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from reconciler.kinds.registry import registered_kind
-from reconciler.specs.drafts import INLINE
+from reconciler.specs.compose.composed_spec import INLINE
 from reconciler.specs.kubernetes.bodies import Body, open_body
 from reconciler.specs.kubernetes.objects import (
     check_derived_names,
@@ -27,7 +27,7 @@ from reconciler.specs.kubernetes.pods import (
 from reconciler.specs.kubernetes.resources import check_resources, check_shares
 from reconciler.specs.kubernetes.rollouts import check_job, check_roles, check_rollout
 from reconciler.specs.kubernetes.structure import check_structure, shape_of, shape_of_kind
-from reconciler.specs.sheet import Sheet
+from reconciler.specs.rules.check_context import Sheet
 
 LONGEST_NAME = 253
 

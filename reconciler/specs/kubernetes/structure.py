@@ -10,9 +10,9 @@ from typing import Any
 from reconciler.kinds.registry import KINDS
 from reconciler.resources import schemas_folder
 from reconciler.specs.kubernetes.limits import with_limits
-from reconciler.specs.nodes import Step
-from reconciler.specs.shapes import Shape, find_breaches, show
-from reconciler.specs.sheet import Sheet
+from reconciler.specs.rules.check_context import Sheet
+from reconciler.specs.schema.compiled_schema import Shape, find_breaches, show
+from reconciler.specs.source.nodes import Step
 
 SCHEMA_FILE = "v1.37.json"
 

@@ -1,0 +1,84 @@
+"""What a run sent and met on its way, counted for whoever watches unattended runs."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+from reconciler.core.protocol.api_results import (
+    Ambiguous,
+    Answer,
+    Conflict,
+    Method,
+    NotSent,
+    Throttled,
+    Unavailable,
+)
+from reconciler.engine.dispatcher import Attempt, Dispatcher, OnRetry, Retry
+from reconciler.ports import Clock
+
+# Every answer that the rules of core/retry.py let a request be repeated after.
+_REASONS: dict[type[Answer], str] = {
+    Ambiguous: "unclear",
+    Conflict: "conflict",
+    NotSent: "not-sent",
+    Throttled: "throttled",
+    Unavailable: "unavailable",
+}
+
+
+@dataclass(slots=True, kw_only=True)
+class Traffic:
+    """Counts of one run: requests by method and status, retries by reason, and the pauses.
+
+    Pauses that overlap are one; `paused` is in seconds, and the longest that it can have been.
+    """
+
+    requests: Counter[tuple[str, str]] = field(default_factory=Counter)
+    retries: dict[str, int] = field(default_factory=lambda: dict.fromkeys(_REASONS.values(), 0))
+    pauses: int = 0
+    paused: float = 0.0
+    _until: float = 0.0
+
+    def sent(self, method: str, status: int | None) -> None:
+        """A request was sent, and answered with a status or not at all."""
+        self.requests[method, "" if status is None else str(status)] += 1
+
+    def retried(self, retry: Retry, now: float) -> None:
+        """A request will be sent again; `now` is a time of the monotonic clock."""
+        self.retries[_REASONS[type(retry.answer)]] += 1
+        if not retry.everyone:
+            return
+        if now >= self._until:
+            self.pauses += 1
+        until = max(self._until, now + retry.delay)
+        self.paused += until - max(now, self._until)
+        self._until = until
+
+
+class CountingDispatcher(Dispatcher):
+    """A dispatcher whose retries are counted, whoever asked for the request."""
+
+    def __init__(self, traffic: Traffic, *, clock: Clock, **how: Any) -> None:
+        super().__init__(clock=clock, **how)
+        self._traffic = traffic
+        self._watch = clock
+
+    async def send(
+        self,
+        method: Method,
+        attempt: Attempt,
+        on_retry: OnRetry | None = None,
+        *,
+        conflict_for: float = math.inf,
+    ) -> Answer:
+        """As the dispatcher sends."""
+
+        def heard(retry: Retry) -> None:
+            self._traffic.retried(retry, self._watch.monotonic())
+            if on_retry is not None:
+                on_retry(retry)
+
+        return await super().send(method, attempt, heard, conflict_for=conflict_for)

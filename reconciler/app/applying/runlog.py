@@ -1,0 +1,194 @@
+"""What an apply says, kept in the state's history; it never stops or slows the apply."""
+
+from __future__ import annotations
+
+import dataclasses
+import uuid
+from collections.abc import Mapping
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from reconciler.core.events import (
+    ActionFailed,
+    ActionSkipped,
+    ActionStarted,
+    ActionSucceeded,
+    Event,
+    InDoubt,
+    RunFinished,
+)
+from reconciler.core.planning.plan import Plan
+from reconciler.core.redact import Redactor
+from reconciler.core.secrets.rules import BUILT_IN, Rules
+from reconciler.ports import ActionEntry, RunEntry, RunHistory, Say
+from reconciler.state.holder import myself
+
+# So many actions are written down in one transaction of their own.
+GROUP = 256
+
+_OUTCOMES = {
+    ActionSucceeded: "done",
+    ActionFailed: "failed",
+    ActionSkipped: "skipped",
+    InDoubt: "in doubt",
+}
+
+
+@dataclass(kw_only=True)
+class RunLog:
+    """Listens to one apply and writes its history behind the records, in groups.
+
+    The writes take turns with the journal's on one executor. A write that fails ends the history
+    of this run and nothing else: `trouble` says why.
+    """
+
+    run: RunEntry
+    history: RunHistory
+    executor: Executor
+    redactor: Redactor
+    reasons: Mapping[tuple[str, str], str]
+    trouble: str = ""
+    _begun: bool = False
+    _actions: list[ActionEntry] = field(default_factory=list)
+    _started: dict[tuple[str, str], str] = field(default_factory=dict)
+
+    @classmethod
+    def of(
+        cls,
+        plan: Plan,
+        history: RunHistory,
+        executor: Executor,
+        *,
+        run_id: str,
+        command: str,
+        at: datetime,
+        saved: str = "",
+        rules: Rules = BUILT_IN,
+    ) -> RunLog:
+        """The log of an apply that is about to begin; raises StateError if it cannot be kept.
+
+        A run that is going to send something is in the history before it does, so that one that
+        is killed stays visible; a run without changes is written down once, at its end. `saved`
+        is the id of the saved plan that it carries out.
+        """
+        me = myself(command)
+        log = cls(
+            run=RunEntry(
+                id=run_id,
+                command=command,
+                user=me.user,
+                host=me.host,
+                started=_written(at),
+                plan=saved,
+            ),
+            history=history,
+            executor=executor,
+            redactor=Redactor(plan.lineage or "", rules),
+            reasons={(str(a.address), a.kind): a.reason.value for a in plan.actions},
+        )
+        if plan.changes:
+            history.begin_run(log.run)
+            log._begun = True
+        return log
+
+    def listening(self, say: Say) -> Say:
+        """The same `say`, heard by this log as well."""
+
+        def heard(event: Event) -> None:
+            say(event)
+            self._hear(event)
+
+        return heard
+
+    def end(self, finished: RunFinished, exit_code: int) -> None:
+        """Write down the rest and how it ended."""
+        counts = dataclasses.asdict(finished.summary)
+        self.run = dataclasses.replace(
+            self.run,
+            finished=_written(datetime.fromisoformat(finished.at)),
+            took=round(finished.took, 3),
+            stopped_by=finished.stopped_by,
+            exit_code=exit_code,
+            counts={name: count for name, count in counts.items() if count},
+        )
+        self.executor.submit(self._finish).result()
+
+    def _hear(self, event: Event) -> None:
+        match event:
+            case ActionStarted(address=address, action=kind, at=at):
+                self._started[str(address), kind] = at
+            case ActionSucceeded() | ActionFailed() | ActionSkipped() | InDoubt():
+                self._actions.append(self._entry(event))
+                if len(self._actions) >= GROUP:
+                    group, self._actions = self._actions, []
+                    self.executor.submit(self._write, group)
+            case _:
+                pass
+
+    def _entry(
+        self, event: ActionSucceeded | ActionFailed | ActionSkipped | InDoubt
+    ) -> ActionEntry:
+        address = str(event.address)
+        words = event.detail if isinstance(event, ActionSucceeded) else event.message
+        return ActionEntry(
+            address=address,
+            action=event.action,
+            outcome=_OUTCOMES[type(event)],
+            reason=self.reasons.get((address, event.action), ""),
+            message=self.redactor.strict.redact(words),
+            id=getattr(event, "id", None),
+            seconds=self._seconds(event),
+        )
+
+    def _seconds(
+        self, event: ActionSucceeded | ActionFailed | ActionSkipped | InDoubt
+    ) -> float | None:
+        if isinstance(event, ActionSucceeded):
+            return round(event.took, 3)
+        began = self._started.get((str(event.address), event.action))
+        if began is None:
+            return None
+        took = datetime.fromisoformat(event.at) - datetime.fromisoformat(began)
+        return round(took.total_seconds(), 3)
+
+    def _write(self, actions: list[ActionEntry]) -> None:
+        if self.trouble:
+            return
+        try:
+            self.history.add_actions(self.run.id, actions)
+        except Exception as error:
+            # Whatever it is: nobody waits for this write, so nobody else would hear of it.
+            self.trouble = str(error)
+
+    def _finish(self) -> None:
+        if self._actions:
+            self._write(self._actions)
+        try:
+            if self._begun:
+                self.history.end_run(self.run)
+            else:
+                self.history.begin_run(self.run)
+        except Exception as error:
+            # The work is done and recorded: that it is not listed as a run does not undo it.
+            self.trouble = self.trouble or str(error)
+
+
+def surgery_entry(command: str, counts: Mapping[str, int]) -> RunEntry:
+    """A surgery as a run: it is over as soon as it is written down."""
+    me, at = myself(command), _written(datetime.now(UTC))
+    return RunEntry(
+        id=str(uuid.uuid4()),
+        command=command,
+        user=me.user,
+        host=me.host,
+        started=at,
+        finished=at,
+        took=0.0,
+        exit_code=0,
+        counts=counts,
+    )
+
+
+def _written(at: datetime) -> str:
+    return at.astimezone(UTC).isoformat(timespec="milliseconds")

@@ -1,0 +1,1 @@
+"""Reading a repository, validating it and planning, from settings to a result."""

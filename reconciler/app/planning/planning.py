@@ -1,0 +1,220 @@
+"""From a repository, a state and a server to a plan and what speaks against it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+
+from reconciler.app.planning.workspace import Workspace
+from reconciler.app.session import Connector, Session, met_target
+from reconciler.app.settings import Settings
+from reconciler.app.state.states import pin_of, read_state_or_none, without_state
+from reconciler.app.status.refresh import read_with_successors
+from reconciler.app.target import need_same_target
+from reconciler.core.diff.comparison import compare
+from reconciler.core.model import Address, Header, Live, Recorded, Remote, Target
+from reconciler.core.planning.approval import Approval, Rechecked, recheck
+from reconciler.core.planning.case import PlanOptions
+from reconciler.core.planning.guards import (
+    GuardOptions,
+    Refusal,
+    check_plan,
+    count_ending,
+    find_emptied,
+)
+from reconciler.core.planning.plan import Hold, Plan, PlanTarget
+from reconciler.core.planning.planner import make_plan
+from reconciler.core.planning.selection import Selection, matches
+from reconciler.core.redact import Redactor
+from reconciler.errors import InvalidInputError, UsageError
+from reconciler.ports import Say, StateStore
+from reconciler.specs.source.fileaccess import is_folder
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanRequest:
+    """What the caller asked for besides the specs; with an `approval`, only what it approved."""
+
+    selection: Selection = field(default_factory=Selection)
+    options: PlanOptions = field(default_factory=PlanOptions)
+    allow_deletes: int = 0
+    allow_missing: int = 0
+    allow_empty: bool = False
+    approval: Approval | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Planned:
+    """A plan, what refuses it, the records that it was made from, and the ids seen alive for it.
+
+    `refused` are the entries of a saved plan that are no longer as they were approved, `beyond`
+    counts the changes that it does not hold.
+
+    Without its contents when printed: asyncio does that with the result of a program's main task,
+    and would take longer for it than for the plan.
+    """
+
+    plan: Plan = field(repr=False)
+    refusals: tuple[Refusal, ...]
+    recorded: tuple[Recorded, ...] = field(repr=False)
+    tenant_id: int | None
+    alive: frozenset[str] = field(default_factory=frozenset, repr=False)
+    refused: tuple[Hold, ...] = field(default=(), repr=False)
+    beyond: int = field(default=0, repr=False)
+
+
+def plan_target(
+    settings: Settings, session: Session, header: Header, tenant_id: int | None = None
+) -> PlanTarget:
+    """The control plane and owner that a plan made now is for."""
+    return PlanTarget(
+        url=session.url,
+        stack=settings.stack,
+        api_version=settings.api_version,
+        tenant_id=header.target.tenant_id or tenant_id,
+    )
+
+
+async def make(
+    workspace: Workspace, request: PlanRequest, *, connector: Connector, say: Say
+) -> Planned:
+    """A plan that nobody is about to apply; without a state it is made as if from an empty one."""
+    settings = workspace.settings
+    with read_state_or_none(settings.state, settings.deadline) as store:
+        async with connector.open(settings, pin_of(store), say) as session:
+            known = store or without_state(met_target(settings, session))
+            writer = store.writer if store else nobody
+            return await prepare(workspace, known, session, request, writer=writer)
+
+
+def nobody() -> str:
+    """Who writes to a state that nobody else can write to."""
+    return ""
+
+
+async def prepare(
+    workspace: Workspace,
+    store: StateStore,
+    session: Session,
+    request: PlanRequest,
+    *,
+    writer: Callable[[], str] = nobody,
+) -> Planned:
+    """Read what is recorded from the server, decide, and ask the guards.
+
+    `writer` says who else is at work on the state: a plan may be made beside an apply. Raises
+    InvalidInputError where there is nothing to decide about, UnreachableError, GuardError.
+    """
+    settings, header = workspace.settings, store.header
+    met = met_target(settings, session)
+    recorded = tuple(store.read())
+    at_work = writer()
+    if not workspace.desired and not recorded and not request.options.destroying:
+        raise InvalidInputError(
+            "no specs were found", hint="give the folder that holds them; *.yaml, *.yml and *.json"
+        )
+    wanted = () if request.options.destroying else workspace.desired
+    desired, rows = request.selection.narrow(wanted, recorded)
+    if request.approval is None:
+        chosen = {*(d.address for d in desired), *(r.address for r in rows)}
+        known = {*(d.address for d in workspace.desired), *(r.address for r in recorded)}
+        _check_names(request, chosen, known)
+    # What is read from here on is as old as this, however late it is heard.
+    read_at = session.dispatcher.server.earliest()
+    live: Mapping[str, Live] = {}
+    if request.options.refreshed:
+        keep = partial(compare, redactor=Redactor(header.lineage, settings.rules))
+        live = await read_with_successors(rows, session, settings, header, keep)
+    tenant_id = tenant_of(live)
+    if recorded:
+        need_same_target(header.target, dataclasses.replace(met, tenant_id=tenant_id))
+    plan = make_plan(
+        desired,
+        rows,
+        live,
+        target=plan_target(settings, session, header, tenant_id),
+        lineage=header.lineage,
+        serial=header.serial,
+        options=request.options,
+        now=read_at,
+        at_work=at_work,
+        diagnostics=workspace.diagnostics,
+        rules=settings.rules,
+    )
+    rechecked = recheck(request.approval, plan) if request.approval else Rechecked(plan=plan)
+    plan = rechecked.plan
+    options = _guard_options(settings, request, header, met, plan)
+    files = {one.source.file for one in workspace.desired}
+    refusals = check_plan(
+        plan,
+        declared=len(workspace.desired),
+        recorded=recorded,
+        live=live,
+        options=options,
+        emptied=[
+            folder for folder in find_emptied(recorded, files) if is_folder(settings.root / folder)
+        ],
+    )
+    return Planned(
+        plan=plan,
+        refused=rechecked.refused,
+        beyond=rechecked.beyond,
+        refusals=refusals,
+        recorded=recorded,
+        tenant_id=tenant_id,
+        alive=frozenset(id_ for id_, said in live.items() if isinstance(said, Remote)),
+    )
+
+
+def _check_names(
+    request: PlanRequest, chosen: Collection[Address], known: Collection[Address]
+) -> None:
+    """A pattern or address that means nothing is more likely misspelt than meant."""
+    selection = request.selection
+    if selection.targets and not chosen:
+        patterns = " ".join(selection.targets)
+        raise UsageError(
+            f"no workload matches -t {patterns}", hint="patterns are globs on <projectId>/<name>"
+        )
+    for pattern in selection.excludes:
+        if not any(matches(address, [pattern]) for address in known):
+            raise UsageError(
+                f"no workload matches -x {pattern}: nothing would be left out by it",
+                hint="patterns are globs on <projectId>/<name>",
+            )
+    projects = sorted({address.project for address in known})
+    if selection.project is not None and selection.project not in projects:
+        raise UsageError(
+            f"--project {selection.project}: no workload here is in that project",
+            hint=f"give a project id; there are {', '.join(projects) or 'none'}",
+        )
+    for address in request.options.replace:
+        if address not in map(str, chosen):
+            raise UsageError(
+                f"--replace {address}: there is no such workload here",
+                hint="give an address as the plan shows it, <projectId>/<name>",
+            )
+
+
+def tenant_of(live: Mapping[str, Live]) -> int | None:
+    """The tenant that answered, where an answer says so."""
+    tenants = {answer.tenant_id for answer in live.values() if isinstance(answer, Remote)}
+    return min((tenant for tenant in tenants if tenant is not None), default=None)
+
+
+def _guard_options(
+    settings: Settings, request: PlanRequest, header: Header, met: Target, plan: Plan
+) -> GuardOptions:
+    issuer = header.target.issuer
+    return GuardOptions(
+        max_delete=settings.max_delete,
+        # Each delete of a saved plan was approved by its name.
+        allow_deletes=count_ending(plan) if request.approval else request.allow_deletes,
+        allow_missing=request.allow_missing,
+        allow_empty=request.allow_empty,
+        destroying=request.options.destroying,
+        allowed_projects=settings.allowed_projects,
+        target_confirmed=issuer is not None and issuer == met.issuer,
+    )

@@ -1,0 +1,119 @@
+"""A repository of specs as one run sees it: its root, its configuration, what it declares."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from reconciler.core.diagnostics import Diagnostic, has_errors
+from reconciler.core.model import Desired
+from reconciler.errors import InvalidInputError
+from reconciler.specs.config import Config, config_file, find_root, load_config
+from reconciler.specs.loaded import Loaded
+from reconciler.specs.source.fileaccess import near_miss
+
+if TYPE_CHECKING:
+    from reconciler.app.settings import Flags, Settings
+
+
+class InvalidSpecsError(InvalidInputError):
+    """Specs or configuration have errors: all of them are in `diagnostics`."""
+
+    def __init__(self, diagnostics: Sequence[Diagnostic], prefix: str) -> None:
+        super().__init__("the specs are not valid; nothing was sent")
+        self.diagnostics = tuple(diagnostics)
+        self.prefix = prefix
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workspace:
+    """What was read; `places` are the parts that this run is about, `.` for all of it.
+
+    `prefix` before a file's name makes a path that can be opened from the current directory.
+    `loaded` knows of each part of a spec where it was written.
+    """
+
+    settings: Settings
+    desired: tuple[Desired, ...]
+    diagnostics: tuple[Diagnostic, ...]
+    files: int
+    places: tuple[str, ...]
+    prefix: str
+    loaded: Loaded = field(default_factory=Loaded, repr=False, compare=False)
+
+    def need_valid(self) -> None:
+        """Raise InvalidSpecsError when anything has an error, whichever file it is in."""
+        if has_errors(self.diagnostics):
+            raise InvalidSpecsError(self.diagnostics, self.prefix)
+
+
+def open_workspace(paths: Sequence[Path], flags: Flags, environ: Mapping[str, str]) -> Workspace:
+    """Read the repository that the paths belong to, and what holds for a run in it.
+
+    Raises InvalidInputError when a path does not exist, or reading takes longer than the deadline.
+    """
+    from reconciler.app.settings import resolve_settings
+    from reconciler.specs.loading import load_specs
+    from reconciler.specs.source.deadline import Deadline
+
+    deadline = Deadline.after(flags.deadline)
+    with deadline.enforced():
+        root, config = find_repository(paths, flags.config)
+        # All of it is read, whatever part is asked for.
+        loaded = load_specs(paths, root=root, config=config, deadline=deadline)
+    settings = resolve_settings(flags, config, root=root, environ=environ)
+    return Workspace(
+        settings=replace(settings, spent=deadline.spent()),
+        desired=loaded.desired,
+        diagnostics=loaded.diagnostics,
+        files=loaded.files,
+        places=loaded.targets,
+        prefix=loaded.prefix,
+        loaded=loaded,
+    )
+
+
+def find_repository(paths: Sequence[Path], given: Path | None) -> tuple[Path, Config]:
+    """Find the repository that the paths belong to: its root, and the configuration for it.
+
+    The configuration is the `given` one, if any. Raises InvalidInputError when a path does not
+    exist.
+    """
+    for path in paths:
+        if str(path) != "-" and not path.exists():
+            hint = near_miss(Path(), str(path)) or "give an existing folder"
+            raise InvalidInputError(f"there is nothing at {path}", hint=hint)
+    first = next((path for path in paths if str(path) != "-"), Path())
+    root = find_root(first if first.is_dir() else first.parent)
+    return root, _read_config(given, root)
+
+
+def settings_here(folder: Path, flags: Flags, environ: Mapping[str, str]) -> Settings:
+    """The settings of the repository that a folder belongs to, without reading its specs.
+
+    Raises InvalidSpecsError for a configuration with errors.
+    """
+    from reconciler.app.settings import resolve_settings
+
+    root, config = read_config(folder, flags)
+    if has_errors(config.diagnostics):
+        raise InvalidSpecsError(config.diagnostics, "")
+    return resolve_settings(flags, config, root=root, environ=environ)
+
+
+def read_config(folder: Path, flags: Flags) -> tuple[Path, Config]:
+    """The root that a folder belongs to and its configuration, which may have errors.
+
+    Raises InvalidInputError where a flag names a file that is not there.
+    """
+    root = find_root(folder)
+    return root, _read_config(flags.config, root)
+
+
+def _read_config(given: Path | None, root: Path) -> Config:
+    if given is not None and not given.exists():
+        raise InvalidInputError(f"there is no configuration at {given}", hint="check --config")
+    path = given or config_file(root) or config_file(Path())
+    return load_config(path, root=root)

@@ -1,0 +1,1 @@
+"""What a person may do to a state: look, edit, adopt, settle, recover, move."""

@@ -1,0 +1,218 @@
+"""Settles by hand what is in doubt: by a workload's id, by looking again, or by giving it up."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Collection, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+
+from reconciler.app.applying.applying import Applied, run_plan
+from reconciler.app.planning.planning import Planned, plan_target
+from reconciler.app.session import Connector, Session
+from reconciler.app.settings import Settings
+from reconciler.app.state.list_workloads import read_by_id
+from reconciler.app.state.state_edits import Confirm, amend
+from reconciler.app.state.states import find_records, read_state
+from reconciler.app.target import Pin
+from reconciler.core.model import Address, Own, Purpose, Recorded, Remote
+from reconciler.core.planning.plan import Plan, Reason, Resolve
+from reconciler.core.protocol.api_results import Accepted, NotFound
+from reconciler.core.protocol.marker import Marker, read_marker
+from reconciler.core.protocol.transitions import Evidence, advance
+from reconciler.core.redact import Redactor
+from reconciler.engine.records import accept
+from reconciler.engine.run import ApplyOptions
+from reconciler.errors import RefusedError, StateError, UnreachableError, UsageError
+from reconciler.ports import Say
+from reconciler.state.sqlite import SqliteStore
+
+IN_DOUBT = (Own.CREATING, Own.SUSPECT, Own.HAUNTED)
+# What can be looked up again, or given up: also a delete that does not come to its end.
+UNSETTLED = (*IN_DOUBT, Own.DELETING)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """What somebody asks for: a record, a workload, and how to go about it."""
+
+    address: str
+    command: str
+    confirm: Confirm
+    dry_run: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Bench:
+    """A state held for writing beside a session with its server."""
+
+    store: SqliteStore
+    session: Session
+    stack: str
+
+    def owns(self, marker: Marker) -> bool:
+        return marker.is_of(self.store.header.lineage, self.stack)
+
+    def finish(self, claim: Claim, action: str, rows: Sequence[Recorded]) -> Sequence[Recorded]:
+        """Ask, and write; returns what was written, or would be."""
+        if not claim.confirm(rows):
+            return ()
+        if not claim.dry_run:
+            amend(self.store, claim.command, action, rows)
+        return rows
+
+
+async def resolve_by_id(
+    settings: Settings, claim: Claim, workload_id: str, *, connector: Connector, say: Say
+) -> Sequence[Recorded]:
+    """Settle a doubt: this workload is what became of the create.
+
+    A marker decides which operation made it; a workload without one is taken at the caller's word.
+    """
+    async with _open_bench(settings, claim, connector, say) as bench:
+        doubts = _doubts(bench.store.read(), claim.address)
+        remote = await read_workload(bench.session, workload_id)
+        marker = _check_claim(bench, remote, doubts[0].address)
+        row = _pick(doubts, marker, workload_id)
+        redactor = Redactor(bench.store.header.lineage, settings.rules)
+        settled = replace(
+            accept(row, remote, redactor),
+            seen=remote.seen,
+            marker=row.marker if marker else "",
+        )
+        return bench.finish(claim, "resolve", [settled])
+
+
+def abandon(settings: Settings, claim: Claim) -> Sequence[Recorded]:
+    """Drop a doubt on somebody's word that nothing of it lives or will live; nothing is read.
+
+    A delete is not dropped but given up: its id stays on record, and its name taken.
+    """
+    with read_state(settings.state) as store:
+        if not claim.dry_run:
+            store.hold(claim.command)
+        doubts = _doubts(store.read(), claim.address, UNSETTLED)
+        dropped = [_abandon(row) for row in doubts]
+        if not claim.confirm(doubts):
+            return ()
+        if not claim.dry_run:
+            amend(store, claim.command, "abandon", dropped)
+        return dropped
+
+
+async def recheck(settings: Settings, claim: Claim, *, connector: Connector, say: Say) -> Applied:
+    """Look for the evidence again, by GETs only; what it proves is recorded."""
+    async with _open_bench(settings, claim, connector, say) as bench:
+        recorded = tuple(bench.store.read())
+        looked_up = [
+            Resolve(
+                address=row.address,
+                reason=Reason.REQUESTED,
+                detail="looked up, and not sent again",
+                recorded=row,
+            )
+            for row in _doubts(recorded, claim.address, UNSETTLED)
+        ]
+        plan = Plan(
+            target=plan_target(settings, bench.session, bench.store.header),
+            lineage=bench.store.header.lineage,
+            serial=bench.store.header.serial,
+            actions=tuple(looked_up),
+        )
+        planned = Planned(plan=plan, refusals=(), recorded=recorded, tenant_id=None)
+        if claim.dry_run or not claim.confirm([action.recorded for action in looked_up]):
+            return Applied(planned=planned, finished=None)
+        return await run_plan(
+            planned,
+            bench.store,
+            bench.session,
+            settings,
+            options=ApplyOptions(wait=False),
+            command=claim.command,
+        )
+
+
+@asynccontextmanager
+async def _open_bench(
+    settings: Settings, claim: Claim, connector: Connector, say: Say
+) -> AsyncIterator[_Bench]:
+    """The state before the network, as an apply does."""
+    with read_state(settings.state) as store:
+        if not claim.dry_run:
+            store.hold(claim.command)
+        async with connector.open(settings, Pin(target=store.header.target), say) as session:
+            yield _Bench(store=store, session=session, stack=settings.stack)
+
+
+def parse_address(text: str) -> Address:
+    """An address as somebody typed it; raises UsageError."""
+    try:
+        return Address.parse(text)
+    except ValueError as error:
+        raise UsageError(str(error), hint="give it as the plan shows it") from None
+
+
+async def read_workload(session: Session, workload_id: str) -> Remote:
+    """GET one workload; raises StateError where the server has none of that id."""
+    answer = await read_by_id(session, workload_id)
+    match answer:
+        case Accepted(remote=remote) if not remote.is_gone:
+            return remote
+        case Accepted() | NotFound(trusted=True):
+            raise StateError(
+                f"the server has no workload {workload_id}",
+                hint="take the id from the control plane's own list; nothing was changed",
+            )
+        case _:
+            words = answer.message or type(answer).__name__
+            raise UnreachableError(
+                f"workload {workload_id} cannot be read: {words}",
+                hint="check the id and --url; nothing was changed",
+            )
+
+
+def _check_claim(bench: _Bench, remote: Remote, address: Address) -> Marker | None:
+    """The marker of a workload that may be ours; raises RefusedError where it cannot be."""
+    if remote.address != address:
+        raise RefusedError(
+            f"workload {remote.id} is {remote.address}, not {address}",
+            hint="check the id; nothing was changed",
+        )
+    marker = read_marker(remote.raw_manifest)
+    if marker is not None and not bench.owns(marker):
+        raise RefusedError(
+            f"workload {remote.id} belongs to stack {marker.stack!r} (state {marker.lineage})",
+            hint="only the state that made it may change it; nothing was changed",
+        )
+    return marker
+
+
+def _abandon(row: Recorded) -> Recorded:
+    if row.own is Own.DELETING:
+        return replace(row, purpose=Purpose.GIVEN_UP, message="its deletion was given up by hand")
+    return advance(row, Evidence.RELEASED, message="abandoned by hand")
+
+
+def _doubts(
+    rows: Sequence[Recorded], text: str, kinds: Collection[Own] = IN_DOUBT
+) -> list[Recorded]:
+    doubts = [row for row in find_records(rows, text) if row.own in kinds]
+    if not doubts:
+        raise StateError(
+            f"{text} is not in doubt",
+            hint=f"look at it: reconciler state show {text}; nothing was changed",
+        )
+    return doubts
+
+
+def _pick(doubts: Sequence[Recorded], marker: Marker | None, workload_id: str) -> Recorded:
+    """The operation that made a workload, as its marker says, or the only one there is."""
+    if marker is None and len(doubts) == 1:
+        return doubts[0]
+    for row in doubts:
+        if marker is not None and row.op == marker.op:
+            return row
+    found = f"was made by operation {marker.op}" if marker else "carries no marker"
+    raise RefusedError(
+        f"workload {workload_id} {found}, and {len(doubts)} other operations are in doubt",
+        hint=f"let the tool look: reconciler state resolve {doubts[0].address} --recheck",
+    )

@@ -1,0 +1,200 @@
+"""Decides of a workload on the server whether it can be recorded, and what then becomes of it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from reconciler.app.planning.planning import plan_target
+from reconciler.app.session import Session
+from reconciler.app.settings import Settings
+from reconciler.app.state.claiming import IN_DOUBT
+from reconciler.core.model import Address, Desired, Header, Recorded, Remote
+from reconciler.core.planning.adoption import Adoption, Skipped, Why
+from reconciler.core.planning.plan import PlanTarget
+from reconciler.core.planning.planner import make_plan
+from reconciler.core.protocol.marker import Marker, read_marker
+from reconciler.core.redact import Redactor
+from reconciler.engine.records import adopt_found
+from reconciler.engine.run import mint_op
+
+Examined = Adoption | Skipped
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """What may be recorded: what a spec declares, and what somebody asks for besides.
+
+    `take_over` takes what another stack or state has marked, `undeclared` what no spec declares.
+    """
+
+    declared: Iterable[Desired] = ()
+    take_over: bool = False
+    undeclared: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Desk:
+    """What every decision about a workload may look at; collects the tenants that were met."""
+
+    session: Session
+    terms: Terms
+    target: PlanTarget
+    lineage: str
+    at: datetime
+    rows: Mapping[Address, Sequence[Recorded]]
+    ids: Collection[str | None]
+    ops: Mapping[str, Recorded]
+    declared: Mapping[Address, Desired]
+    redactor: Redactor
+    tenants: set[int] = field(default_factory=set)
+
+    @property
+    def tenant(self) -> int | None:
+        """Whose workloads these are, as far as the server says so."""
+        return min(self.tenants, default=None)
+
+    @classmethod
+    def of(
+        cls,
+        header: Header,
+        recorded: Sequence[Recorded],
+        session: Session,
+        settings: Settings,
+        terms: Terms,
+    ) -> Desk:
+        """A desk on which everything recorded and declared lies."""
+        rows: dict[Address, list[Recorded]] = {}
+        for row in recorded:
+            rows.setdefault(row.address, []).append(row)
+        return cls(
+            session=session,
+            terms=terms,
+            target=plan_target(settings, session, header),
+            lineage=header.lineage,
+            at=session.dispatcher.server.latest(),
+            rows=rows,
+            ids={row.id for row in recorded},
+            ops={row.op: row for row in recorded},
+            declared={one.address: one for one in terms.declared},
+            redactor=Redactor(header.lineage, settings.rules),
+        )
+
+    def examine(self, remote: Remote) -> Examined:
+        """What becomes of a workload that the server shows."""
+        if remote.tenant_id is not None:
+            self.tenants.add(remote.tenant_id)
+        marker = read_marker(remote.raw_manifest)
+        problem = (
+            self.find_record(remote.address, remote.id)
+            or _find_leaving(remote)
+            or self._find_owner(remote, marker)
+            or self._find_undeclared(remote)
+        )
+        return problem or self._adopt(remote, marker)
+
+    def find_record(self, address: Address, workload_id: str) -> Skipped | None:
+        """What the state has that speaks against recording a workload."""
+        rows = self.rows.get(address, ())
+        doubt = next((row for row in rows if row.own in IN_DOUBT), None)
+        if doubt is not None:
+            return Skipped(
+                id=workload_id,
+                address=address,
+                why=Why.IN_DOUBT,
+                message=f"{address} is in doubt ({doubt.own.value}): an earlier create is not "
+                "settled",
+                hint=f"settle it: reconciler state resolve {address} --id {workload_id}",
+            )
+        if rows or workload_id in self.ids:
+            known = rows[-1].id if rows else workload_id
+            return Skipped(
+                id=workload_id,
+                address=address,
+                why=Why.RECORDED,
+                message=f"{address} is recorded already, as workload {known}",
+                hint=f"look at it: reconciler state show {address}",
+            )
+        return None
+
+    def _owns(self, marker: Marker) -> bool:
+        return marker.is_of(self.lineage, self.target.stack)
+
+    def _find_owner(self, remote: Remote, marker: Marker | None) -> Skipped | None:
+        """A marker that is not ours to claim, or that another workload of ours has."""
+        if marker is None:
+            return None
+        if not self._owns(marker):
+            return self._find_stranger(remote, marker)
+        other = self.ops.get(marker.op)
+        if other is None:
+            return None
+        return _skip(
+            remote,
+            Why.COPIED,
+            message=f"workload {remote.id} carries the mark of {other.address}: its manifest was "
+            "copied, annotations and all",
+            hint="make it again without the annotations workload-reconciler/*",
+        )
+
+    def _find_stranger(self, remote: Remote, marker: Marker) -> Skipped | None:
+        changed = marker.lineage == self.lineage
+        if self.terms.take_over and not changed:
+            return None
+        hint = "once it is forgotten there (state rm), add --take-over; nothing was changed"
+        return _skip(
+            remote,
+            Why.FOREIGN,
+            message=f"workload {remote.id} belongs to stack {marker.stack!r} "
+            f"(state {marker.lineage})",
+            hint="that is this state: somebody changed the annotation" if changed else hint,
+        )
+
+    def _find_undeclared(self, remote: Remote) -> Skipped | None:
+        if self.terms.undeclared or remote.address in self.declared:
+            return None
+        return _skip(
+            remote,
+            Why.UNDECLARED,
+            message=f"no spec declares {remote.address}: once recorded, it would be deleted by "
+            "the next apply",
+            hint="declare it first; or --undeclared, and a spec before the next apply",
+        )
+
+    def _adopt(self, remote: Remote, marker: Marker | None) -> Adoption:
+        desired = self.declared.get(remote.address)
+        ours = marker is not None and self._owns(marker)
+        row = adopt_found(
+            remote,
+            marker.op if marker and ours else mint_op(self.at, self.session.rng),
+            redactor=self.redactor,
+            desired=desired,
+            at=self.at,
+        )
+        # No create of this state made what does not carry its mark, so none can come true late.
+        row = replace(row, marker=str(marker) if marker else "", ambiguous=ours)
+        plan = make_plan(
+            [desired] if desired else [],
+            [row],
+            {remote.id: remote},
+            target=self.target,
+            lineage=self.lineage,
+            rules=self.redactor.rules,
+        )
+        return Adoption(row=row, then=plan.actions[0], owner=None if ours else marker)
+
+
+def _skip(remote: Remote, why: Why, *, message: str, hint: str) -> Skipped:
+    return Skipped(id=remote.id, address=remote.address, why=why, message=message, hint=hint)
+
+
+def _find_leaving(remote: Remote) -> Skipped | None:
+    if not remote.is_leaving:
+        return None
+    return _skip(
+        remote,
+        Why.LEAVING,
+        message=f"workload {remote.id} ({remote.address}) is being deleted on the server",
+        hint="there is nothing to record once it is gone",
+    )

@@ -1,0 +1,121 @@
+"""Everything that the server shows in some projects, each workload read by its id."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from typing import TypeVar
+
+from reconciler.app.session import Session
+from reconciler.core.model import Remote
+from reconciler.core.protocol.api_results import Accepted, Answer, Listed, Method, NotFound
+from reconciler.core.protocol.retry import Tries
+from reconciler.engine.dispatcher import HaltedError
+from reconciler.errors import UnreachableError
+
+Kept = TypeVar("Kept")
+
+# So often a list is read whose pages overlap, or hold fewer than the server counts.
+_WALKS = 3
+# As many as wait for an answer at once; how many are sent is for the dispatcher to say.
+_READERS = 1024
+
+
+async def list_ids(session: Session, projects: Sequence[str]) -> list[str]:
+    """Everything that lives in the projects; raises UnreachableError without a list to believe."""
+    ids: dict[str, None] = {}
+    for project in projects:
+        ids |= dict.fromkeys(await _list_whole(session, project))
+    return list(ids)
+
+
+async def _list_whole(session: Session, project: str) -> dict[str, None]:
+    """Every id of a project, from as many walks through its pages as it takes."""
+    ids: dict[str, None] = {}
+    counted: int | None = None
+    for _ in range(_WALKS):
+        listed = await _list(session, project)
+        if not (isinstance(listed, Listed) and listed.trusted):
+            words = listed.message or type(listed).__name__
+            raise UnreachableError(
+                f"the server's list of project {project} cannot be used: {words}",
+                hint="adopt the workloads one by one: reconciler state adopt ADDRESS --id ID",
+            )
+        ids |= dict.fromkeys(listed.ids)
+        counted = listed.counted
+        whole = not listed.repeated if counted is None else len(ids) >= counted
+        if whole:
+            return ids
+    lacks = "repeats itself" if counted is None else f"shows {len(ids)} of {counted} workloads"
+    raise UnreachableError(
+        f"the server's list of project {project} is not complete: it {lacks}, read {_WALKS} times",
+        hint="run it again when nothing changes there; nothing was written",
+    )
+
+
+async def read_each(
+    session: Session, ids: Sequence[str], keep: Callable[[Remote], Kept]
+) -> dict[str, Kept | None]:
+    """What `keep` makes of each listed workload, in the order of the ids.
+
+    None for one that is gone meanwhile or was not submitted through this API. Raises
+    UnreachableError for one that cannot be read: a state that lacks it would be worse than none.
+    """
+    found: dict[str, Kept | None] = {}
+    queue = iter(ids)
+
+    async def read_on() -> None:
+        # What `keep` drops of a body is gone before this waits for its next turn.
+        for workload_id in queue:
+            found[workload_id] = _keep(await read_by_id(session, workload_id), workload_id, keep)
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            for _ in range(min(_READERS, len(ids))):
+                group.create_task(read_on())
+    except* UnreachableError as errors:
+        raise errors.exceptions[0] from None
+    return {workload_id: found[workload_id] for workload_id in ids}
+
+
+async def read_by_id(session: Session, workload_id: str) -> Answer:
+    """GET one workload; raises UnreachableError where the run ends before that."""
+    with _unless_ended():
+        return await session.dispatcher.send(Method.GET, partial(_read, session, workload_id))
+
+
+async def _list(session: Session, project: str) -> Answer:
+    with _unless_ended():
+        return await session.dispatcher.send(Method.GET, lambda _: session.api.find_all(project))
+
+
+async def _read(session: Session, workload_id: str, _: Tries) -> Answer:
+    return await session.api.read(workload_id)
+
+
+def _keep(answer: Answer, workload_id: str, keep: Callable[[Remote], Kept]) -> Kept | None:
+    match answer:
+        case Accepted(remote=remote):
+            return None if remote.is_gone else keep(remote)
+        case NotFound(trusted=True):
+            return None
+        case _:
+            words = answer.message or type(answer).__name__
+            raise UnreachableError(
+                f"workload {workload_id} is listed and cannot be read: {words}",
+                hint="nothing was written; run it again",
+            )
+
+
+@contextmanager
+def _unless_ended() -> Iterator[None]:
+    """A run that ends while it is still reading has not seen everything."""
+    try:
+        yield
+    except HaltedError:
+        raise UnreachableError(
+            "the run ended before everything could be read",
+            hint="give it more --deadline; nothing was written",
+        ) from None

@@ -1,0 +1,157 @@
+"""Moves records from one state to another, for a repository that is split.
+
+Two things tie a workload to its state: the marker on the server, and the digests of its secrets.
+Both are made with the state's lineage, and neither can be made again without replacing the
+workload. So what is moved keeps its lineage, and the state that receives it has the same one: it
+takes it over when it is new, before anything of its own carries another. The two are then what a
+state and a copy of it are, with every workload recorded in one of them only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from reconciler.app.applying.runlog import surgery_entry
+from reconciler.app.state.state_edits import Confirm, entries, refuse_doubt
+from reconciler.app.state.states import choose_records, merge_targets, read_state, sweep
+from reconciler.core.model import Address, Header, Recorded
+from reconciler.errors import RefusedError, StateError, UsageError
+from reconciler.state.sqlite import SqliteStore, create_state, is_there
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moved:
+    """What was moved, or would be; `there` were in the other state already, by a move cut short."""
+
+    rows: tuple[Recorded, ...] = ()
+    there: tuple[Recorded, ...] = ()
+
+
+def move(
+    path: Path,
+    patterns: Sequence[str],
+    to: Path,
+    *,
+    command: str,
+    confirm: Confirm,
+    init: bool = False,
+    dry_run: bool = False,
+) -> Moved:
+    """Move the records whose addresses match to another state, which `init` makes if need be.
+
+    Both files are locked. The records are durable there before they are taken out here, so that a
+    kill in between leaves them in both, and the same move again mends that. Raises RefusedError
+    for records in doubt and for a state that cannot take them, StateError, LockedError.
+    """
+    _check_paths(path, to, init=init)
+    with ExitStack() as files:
+        giver = files.enter_context(read_state(path))
+        if not dry_run:
+            giver.hold(command)
+        rows = choose_records(giver.read(), patterns)
+        refuse_doubt(rows)
+        receiver = _open(to, files, command, dry_run=dry_run) if is_there(to) else None
+        new = rows if receiver is None else _new_to(receiver, giver.header, rows)
+        if not confirm(rows):
+            return Moved()
+        if not dry_run:
+            if receiver is None:
+                create_state(to, giver.header.target).close()
+                receiver = _open(to, files, command, dry_run=False)
+            _carry(giver, receiver, rows, new, command)
+            if init:
+                sweep(to)
+        return Moved(rows=tuple(rows), there=tuple(row for row in rows if row not in new))
+
+
+def _open(to: Path, files: ExitStack, command: str, *, dry_run: bool) -> SqliteStore:
+    store = files.enter_context(read_state(to))
+    if not dry_run:
+        store.hold(command)
+    return store
+
+
+def _check_paths(path: Path, to: Path, *, init: bool) -> None:
+    if is_there(to):
+        if path.exists() and path.samefile(to):
+            raise UsageError(f"{to} is the state that the records are in", hint="give another --to")
+    elif not init:
+        raise StateError(
+            f"there is no state at {to}", hint="check --to; --init makes a state there"
+        )
+
+
+def _new_to(receiver: SqliteStore, giver: Header, rows: Sequence[Recorded]) -> list[Recorded]:
+    """The records that the other state has not got yet; raises RefusedError if it cannot have them.
+
+    One that it has is left as it is there: a run may have used it since the move was cut short.
+    """
+    _check_fits(receiver, giver)
+    there: dict[Address, set[str]] = {}
+    for row in receiver.read():
+        there.setdefault(row.address, set()).add(row.op)
+    for row in rows:
+        if there.get(row.address, {row.op}).isdisjoint({row.op}):
+            raise RefusedError(
+                f"{receiver.path} records {row.address} too, under another operation: one of the "
+                "two is out of date",
+                hint=f"compare the ids (reconciler state show {row.address}), and forget the wrong "
+                f"one: reconciler state rm {row.address}",
+            )
+    return [row for row in rows if row.address not in there]
+
+
+def _check_fits(receiver: SqliteStore, giver: Header) -> None:
+    """Its workloads would be missing on another server, and foreign under another mark."""
+    header = receiver.header
+    ours, theirs = giver.target, header.target
+    for word, mine, other in (
+        ("server", ours.url, theirs.url),
+        ("stack", ours.stack, theirs.stack),
+        ("token issuer", ours.issuer, theirs.issuer),
+        ("tenant", ours.tenant_id, theirs.tenant_id),
+    ):
+        if mine != other and None not in (mine, other):
+            raise RefusedError(
+                f"{receiver.path} belongs to another {word} ({other}, not {mine})",
+                hint="records can only move to a state of the same server and stack",
+            )
+    if header.lineage != giver.lineage and header.serial > 0:
+        raise RefusedError(
+            f"{receiver.path} has workloads of its own, made under another lineage: those that "
+            "are moved would look foreign beside them",
+            hint="move to a new state (--init), or to one that got its records by a move from here",
+        )
+
+
+def _carry(
+    giver: SqliteStore,
+    receiver: SqliteStore,
+    rows: Sequence[Recorded],
+    new: Sequence[Recorded],
+    command: str,
+) -> None:
+    giver.back_up()
+    if new:
+        receiver.back_up()
+        receiver.amend(
+            surgery_entry(f"{command} (from {giver.path})", {"moved": len(new)}),
+            entries(new, "move", f"from {giver.path}"),
+            rows=new,
+            target=merge_targets(receiver.header.target, giver.header.target),
+            lineage=giver.header.lineage,
+        )
+    try:
+        giver.amend(
+            surgery_entry(command, {"moved": len(rows)}),
+            entries(rows, "move", f"to {receiver.path}"),
+            without=[row.op for row in rows],
+        )
+    except StateError as error:
+        raise StateError(
+            f"the records are in {receiver.path} now, and still in {giver.path}: {error.message}",
+            hint="repeat the same move before the next apply of either",
+        ) from error

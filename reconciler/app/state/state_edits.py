@@ -1,0 +1,195 @@
+"""What a person may do to the record by hand; nothing here talks to the server."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from reconciler.app.applying.runlog import surgery_entry
+from reconciler.app.state.states import choose_records, find_records, read_state
+from reconciler.core.model import Own, Recorded, Target
+from reconciler.core.protocol.transitions import Evidence, advance, comes_true_until, may_come_true
+from reconciler.errors import RefusedError, StateError
+from reconciler.ports import ActionEntry
+from reconciler.state.backups import next_backup
+from reconciler.state.sqlite import SqliteStore
+
+Confirm = Callable[[Sequence[Recorded]], bool]
+"""Shown what is about to be done; False leaves everything as it is."""
+
+_PAST = {
+    "abandon": "abandoned",
+    "adopt": "adopted",
+    "forget": "forgotten",
+    "protect": "protected",
+    "recover": "recovered",
+    "resolve": "resolved",
+    "unprotect": "unprotected",
+}
+
+
+def back_up(path: Path, to: Path | None, *, dry_run: bool) -> Path:
+    """Copy a state, by default to its backups; returns where the copy is, or would be.
+
+    Raises StateError for a folder that is not there, and for a file that is.
+    """
+    _check_place(to)
+    with read_state(path) as store:
+        if dry_run:
+            return to or next_backup(path, store.header.serial)
+        return store.back_up(to)
+
+
+def _check_place(to: Path | None) -> None:
+    """A folder made of a misspelt path would hold a backup that nobody finds again."""
+    if to is None:
+        return
+    if not to.parent.is_dir():
+        raise StateError(
+            f"there is no folder {to.parent} for the backup", hint="make it first, or check FILE"
+        )
+    if to.exists():
+        raise StateError(f"there is already a file at {to}", hint="give the backup another name")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Protection:
+    """The records whose protection was changed, or would be, and those that had it so already."""
+
+    changed: tuple[Recorded, ...] = ()
+    same: tuple[Recorded, ...] = ()
+
+
+def set_protections(
+    path: Path,
+    patterns: Sequence[str],
+    *,
+    protect: bool,
+    command: str,
+    confirm: Confirm = lambda _: True,
+    dry_run: bool = False,
+) -> Protection:
+    """Protect workloads (addresses and globs) against deletes and replaces, or lift that.
+
+    Nothing is changed where it was not confirmed. Raises StateError, also for a pattern that
+    matches nothing, UsageError and LockedError.
+    """
+    with read_state(path) as store:
+        if not dry_run:
+            store.hold(command)
+        rows = _newest(choose_records(store.read(), patterns))
+        same = tuple(row for row in rows if (row.protected or row.lifecycle.protect) is protect)
+        changed = tuple(row for row in rows if row not in same)
+        if changed and not confirm(changed):
+            return Protection()
+        if changed and not dry_run:
+            action = "protect" if protect else "unprotect"
+            amend(store, command, action, [_protected(row, protect=protect) for row in changed])
+        return Protection(changed=changed, same=same)
+
+
+def _newest(rows: Sequence[Recorded]) -> list[Recorded]:
+    """One record for each address: what is left of older creates has nothing to protect."""
+    newest = {row.address: row for row in rows}
+    return [newest[address] for address in sorted(newest)]
+
+
+def _protected(row: Recorded, *, protect: bool) -> Recorded:
+    lifecycle = row.lifecycle
+    if not protect:
+        lifecycle = dataclasses.replace(lifecycle, protect=False)
+    return dataclasses.replace(row, protected=protect, lifecycle=lifecycle)
+
+
+def forget(
+    path: Path, text: str, *, command: str, confirm: Confirm, dry_run: bool = False
+) -> list[Recorded]:
+    """Drop the record of a workload; the server is not asked, and keeps the workload.
+
+    Returns what was, or would be, forgotten; nothing where it was not confirmed. Raises
+    RefusedError for a workload in doubt: its record is all that is known of it.
+    """
+    with read_state(path) as store:
+        if not dry_run:
+            store.hold(command)
+        rows = find_records(store.read(), text)
+        refuse_doubt(rows)
+        if not confirm(rows):
+            return []
+        if not dry_run:
+            message = "forgotten by hand"
+            forgotten = [advance(row, Evidence.RELEASED, message=message) for row in rows]
+            amend(store, command, "forget", forgotten)
+        return rows
+
+
+def refuse_doubt(rows: Sequence[Recorded]) -> None:
+    """Raise RefusedError for records without which a workload could be lost or doubled."""
+    now = datetime.now(UTC)
+    for row in rows:
+        if row.is_down and not row.ambiguous:
+            continue
+        if row.own is Own.DELETING:
+            raise RefusedError(
+                f"{row.address} is being deleted: workload {row.id} may still be there",
+                hint=f"look again: reconciler state resolve {row.address} --recheck; to wait no "
+                "longer: --abandon",
+            )
+        if row.own is not Own.ACCEPTED:
+            raise RefusedError(
+                f"{row.address} is in doubt ({row.own.value}): what the server has of it is not "
+                "settled",
+                hint=f"apply again, or settle it: reconciler state resolve {row.address} --recheck",
+            )
+        if may_come_true(row, now):
+            until = comes_true_until(row).isoformat(timespec="seconds")
+            raise RefusedError(
+                f"{row.address} is in doubt: one of its creates was never answered, and may be "
+                f"carried out until {until}",
+                hint="wait until then and try again",
+            )
+
+
+def entries(
+    rows: Sequence[Recorded],
+    action: str,
+    message: str = "",
+    *,
+    notes: Mapping[str, str] | None = None,
+) -> list[ActionEntry]:
+    """What a surgery did to each record, for the history; `notes` are messages by operation."""
+    return [
+        ActionEntry(
+            address=str(row.address),
+            action=action,
+            outcome="done",
+            reason="requested",
+            message=(notes or {}).get(row.op, message),
+            id=row.id,
+        )
+        for row in rows
+    ]
+
+
+def amend(
+    store: SqliteStore,
+    command: str,
+    action: str,
+    rows: Sequence[Recorded],
+    *,
+    lineage: str | None = None,
+    target: Target | None = None,
+    notes: Mapping[str, str] | None = None,
+) -> None:
+    """Write records changed by hand, a copy of the state first, and the history of it.
+
+    `lineage` and `target` are the state's own from now on, if given; `notes` are messages of the
+    history by operation. Raises StateError.
+    """
+    store.back_up()
+    run = surgery_entry(command, {_PAST[action]: len(rows)})
+    told = entries(rows, action, notes=notes)
+    store.amend(run, told, rows=rows, lineage=lineage, target=target)

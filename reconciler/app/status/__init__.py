@@ -1,0 +1,1 @@
+"""What the server says of what is recorded, and whether an apply could work."""

@@ -1,0 +1,381 @@
+"""Finds out whether an apply from here could work, and changes nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import uuid
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from reconciler.app.planning.workspace import read_config
+from reconciler.app.session import Connector, met_target
+from reconciler.app.settings import Flags, Settings, resolve_settings
+from reconciler.app.state.states import inspect, pin_of, read_state
+from reconciler.app.status.environment_report import (
+    connection_facts,
+    credentials_facts,
+    list_settings,
+    list_versions,
+    normalised,
+)
+from reconciler.app.target import CheckedServer, Pin, need_same_target
+from reconciler.core.diagnostics import has_errors
+from reconciler.core.model import Address, Own
+from reconciler.core.protocol.api_results import (
+    Accepted,
+    Ambiguous,
+    Answer,
+    Listed,
+    NotFound,
+    NotSent,
+    Refused,
+    Throttled,
+    Unauthorised,
+    Unavailable,
+)
+from reconciler.engine.refresh import is_from_elsewhere
+from reconciler.errors import InvalidInputError, ReconcilerError, UnreachableError
+from reconciler.report.text.doctor import Check, Examination, Level
+from reconciler.specs.config import Config
+from reconciler.state.glance import glance, try_lock
+from reconciler.state.sqlite import is_there
+
+if TYPE_CHECKING:
+    from reconciler.api.client import HttpWorkloadApi
+    from reconciler.api.credentials import Credentials
+
+T = TypeVar("T")
+
+# A server that is only busy for a moment has nothing wrong with it.
+ATTEMPTS = 3
+PAUSE = 1.0
+# What each question gets even if the time of the whole is over: all of them are asked.
+LEAST_PATIENCE = 0.5
+# A Date has no fractions, and an answer takes its time.
+MOST_SKEW = 5.0
+# A name that no workload has: the answer shows whether the list may be asked, and holds nothing.
+NOBODY = "reconciler-doctor"
+
+_PASSING = (Ambiguous, NotSent, Throttled, Unavailable)
+_UNREACHED = UnreachableError.exit_code
+_ROLE = "give the account a role that may read workloads in the projects of these specs"
+
+
+@dataclass(kw_only=True)
+class _Doctor:
+    """Looks at one thing after the other; what goes wrong is a finding.
+
+    `ends` is a time of the monotonic clock after which no answer is waited for.
+    """
+
+    connector: Connector
+    ends: float
+    checks: list[Check] = field(default_factory=list)
+    skew: float | None = None
+
+    def say(self, name: str, level: Level, message: str, hint: str = "", code: int = 0) -> None:
+        """Note down what one check found."""
+        self.checks.append(
+            Check(name=name, level=level, message=message, hint=hint, exit_code=code)
+        )
+
+    def ok(self, name: str, message: str) -> None:
+        """Nothing is wrong with it."""
+        self.say(name, Level.OK, message)
+
+    def attempt(self, name: str, work: Callable[[], T]) -> T | None:
+        """What comes out of it; an error is the finding of this check."""
+        try:
+            return work()
+        except ReconcilerError as error:
+            self.say(name, Level.PROBLEM, error.message, error.hint, error.exit_code)
+            return None
+
+    async def ask(self, send: Callable[[], Awaitable[Answer | None]]) -> Answer | None:
+        """Send, and again if that may help; remembers how far the server's clock is from ours."""
+        answer: Answer | None = None
+        for attempt in range(ATTEMPTS):
+            if attempt:
+                if self.connector.clock.monotonic() + PAUSE > self.ends:
+                    break
+                await self.connector.clock.sleep(PAUSE)
+            began = self.connector.clock.now()
+            left = self.ends - self.connector.clock.monotonic()
+            try:
+                async with asyncio.timeout(max(left, LEAST_PATIENCE)):
+                    answer = await send()
+            except TimeoutError:
+                return NotSent(message="no answer within the --deadline")
+            if answer is not None and answer.date:
+                middle = began + (self.connector.clock.now() - began) / 2
+                self.skew = (datetime.fromisoformat(answer.date) - middle).total_seconds()
+            if not isinstance(answer, _PASSING) or getattr(answer, "permanent", False):
+                break
+            if is_from_elsewhere(answer):
+                break
+        return answer
+
+
+async def examine(
+    folder: Path, flags: Flags, *, environ: Mapping[str, str], connector: Connector
+) -> Examination:
+    """Look at everything that an apply of a folder needs; nothing is raised or changed."""
+    doctor = _Doctor(connector=connector, ends=connector.clock.monotonic() + flags.deadline)
+    read = doctor.attempt("configuration", lambda: _read_config(folder, flags))
+    if read is None:
+        return Examination(checks=doctor.checks, versions=list_versions())
+    root, config = read
+    _check_config(doctor, config)
+    settings = doctor.attempt(
+        "settings", lambda: resolve_settings(flags, config, root=root, environ=environ)
+    )
+    if settings is None:
+        return Examination(checks=doctor.checks, versions=list_versions())
+    pin = _check_here(doctor, settings)
+    await _check_there(doctor, settings, environ, pin)
+    return Examination(
+        checks=doctor.checks,
+        settings=list_settings(settings, config, environ),
+        versions=list_versions(),
+    )
+
+
+def _read_config(folder: Path, flags: Flags) -> tuple[Path, Config]:
+    if not folder.exists():
+        raise InvalidInputError(f"there is nothing at {folder}", hint="give an existing folder")
+    return read_config(folder, flags)
+
+
+def _check_config(doctor: _Doctor, config: Config) -> None:
+    found = config.diagnostics
+    if not found:
+        doctor.ok("configuration", str(config.path) if config.path else "no reconciler.yaml")
+        return
+    first, *rest = found
+    more = f" (and {len(rest)} more)" if rest else ""
+    doctor.say(
+        "configuration",
+        Level.PROBLEM if has_errors(found) else Level.WARNING,
+        f"{first.where}: {first.message}{more}",
+        first.hint or "'reconciler validate' shows all findings",
+        InvalidInputError.exit_code if has_errors(found) else 0,
+    )
+
+
+def _check_here(doctor: _Doctor, settings: Settings) -> Pin | None:
+    """What an apply meets before the network: the address, the state and its lock."""
+    url = doctor.attempt("server", lambda: normalised(settings))
+    if url is not None:
+        doctor.ok("server", url)
+    there = doctor.attempt("state", lambda: is_there(settings.state))
+    if there is False:
+        doctor.say(
+            "state",
+            Level.WARNING,
+            f"there is none at {settings.state}",
+            "if this is a new repository, the first apply makes one with --init; if not, "
+            "restore it before anything else, or run 'reconciler state recover'",
+        )
+    if not there:
+        doctor.say("lock", Level.SKIPPED, "there is no state to lock")
+        return None
+    pin = doctor.attempt("state", lambda: _check_state(doctor, settings.state))
+
+    def lock() -> None:
+        try_lock(settings.state, "reconciler doctor")
+        doctor.ok("lock", "it can be taken: no other run has it")
+
+    doctor.attempt("lock", lock)
+    return pin
+
+
+def _check_state(doctor: _Doctor, path: Path) -> Pin | None:
+    with read_state(path) as store:
+        header, pin = store.header, pin_of(store)
+    flaws, owned = inspect(path).flaws, glance(path).owned
+    doubts = owned[Own.CREATING] + owned[Own.SUSPECT]
+    facts = (
+        f"{path}: {sum(owned.values())} recorded, {doubts} in doubt, "
+        f"lineage {header.lineage}, serial {header.serial}"
+    )
+    if flaws:
+        doctor.say("state", Level.WARNING, f"{facts}; {flaws[0].message}", flaws[0].hint)
+    elif not os.access(path, os.W_OK):
+        hint = "an apply writes to it: let this user do so"
+        doctor.say("state", Level.PROBLEM, f"{facts}; it is not writable", hint, 1)
+    elif doubts:
+        hint = "the next apply looks for them; 'reconciler state list' names them"
+        doctor.say("state", Level.WARNING, facts, hint)
+    else:
+        doctor.ok("state", facts)
+    return pin
+
+
+async def _check_there(
+    doctor: _Doctor, settings: Settings, environ: Mapping[str, str], pin: Pin | None
+) -> None:
+    """What an apply meets on the network: who we are, the way, the login, the rights."""
+    from reconciler.api.credentials import FixedToken, Secret, credentials_from
+
+    server = _check_server(doctor, settings, pin)
+    credentials = doctor.attempt(
+        "credentials", lambda: credentials_from(environ, settings.token_file)
+    )
+    if credentials is not None:
+        doctor.ok("credentials", credentials_facts(credentials, settings))
+    # Whether the files and the proxy can be used does not depend on who we are.
+    anybody = FixedToken(token=Secret(value=""))
+    api = None
+    if server is not None:
+        api = _check_connection(doctor, server, settings, environ, credentials or anybody)
+    if api is None or credentials is None:
+        for name in ("login", "read", "list", "clock"):
+            doctor.say(name, Level.SKIPPED, "not tried, after what is said above")
+    else:
+        await _check_rights(doctor, api, settings, pin)
+        _check_clock(doctor)
+    if api is not None:
+        await api.aclose()
+    version, origin = settings.api_version, settings.origins["api_version"]
+    doctor.ok("api", f"{version} is assumed (from {origin}); the server does not tell its own")
+
+
+def _check_server(doctor: _Doctor, settings: Settings, pin: Pin | None) -> CheckedServer | None:
+    """Whether anything may be sent there at all, asked before anything is."""
+    server = None
+    try:
+        normalised(settings)
+    except ReconcilerError:
+        doctor.say("target", Level.SKIPPED, "there is no address to connect to")
+    else:
+        server = doctor.attempt("target", lambda: doctor.connector.check(settings, pin))
+    if server is None:
+        doctor.say("connection", Level.SKIPPED, "there is no server that may be connected to")
+    elif pin is None:
+        doctor.say("target", Level.SKIPPED, "there is no state to compare with")
+    elif not pin.binds:
+        doctor.ok("target", "the state records nothing yet, so it binds no run to another server")
+    else:
+        doctor.ok("target", f"the state belongs to this server and to stack {settings.stack}")
+    return server
+
+
+def _check_connection(
+    doctor: _Doctor,
+    server: CheckedServer,
+    settings: Settings,
+    environ: Mapping[str, str],
+    credentials: Credentials,
+) -> HttpWorkloadApi | None:
+    """A client, if one can be made; nothing is sent for that."""
+    api = doctor.attempt(
+        "connection", lambda: doctor.connector.client(server, settings, credentials)
+    )
+    if api is not None:
+        doctor.ok("connection", connection_facts(api.url, settings, environ))
+    return api
+
+
+async def _check_rights(
+    doctor: _Doctor, api: HttpWorkloadApi, settings: Settings, pin: Pin | None
+) -> None:
+    answer = await doctor.ask(api.login)
+    if answer is not None:
+        _say_refusal(doctor, "login", answer)
+        for name in ("read", "list"):
+            doctor.say(name, Level.SKIPPED, "not tried without a login")
+        return
+    if not doctor.attempt("login", lambda: _is_expected_login(api, settings, pin)):
+        for name in ("read", "list"):
+            doctor.say(name, Level.SKIPPED, "not tried with a token of another login")
+        return
+    issuer = f", issued by {api.issuer}" if api.issuer else ""
+    doctor.ok("login", f"there is a token{issuer}")
+    await _check_reading(doctor, api)
+    if not settings.discovery:
+        doctor.ok("list", f"not asked for (discovery: off, from {settings.origins['discovery']})")
+        return
+    await _check_listing(doctor, api, _some_project(settings, pin))
+
+
+def _is_expected_login(api: HttpWorkloadApi, settings: Settings, pin: Pin | None) -> bool:
+    """True, or GuardError for a token that somebody else issued than the state is used to."""
+    if pin is not None and pin.binds:
+        need_same_target(pin.target, met_target(settings, api))
+    return True
+
+
+async def _check_reading(doctor: _Doctor, api: HttpWorkloadApi) -> None:
+    answer = await doctor.ask(lambda: api.read(str(uuid.uuid4())))
+    match answer:
+        case NotFound(trusted=True) | Accepted():
+            doctor.ok(
+                "read",
+                "workloads may be read (an id that none has was answered with 404); whether they "
+                "may be created and deleted shows when it is done",
+            )
+        case Answer() if is_from_elsewhere(answer):
+            hint = "check --url"
+            message = f"the server does not speak the API: {answer.message}"
+            doctor.say("read", Level.PROBLEM, message, hint, _UNREACHED)
+        case Refused():
+            message = f"workloads may not be read: {answer.message}"
+            doctor.say("read", Level.PROBLEM, message, _ROLE, _UNREACHED)
+        case _:
+            _say_refusal(doctor, "read", answer)
+
+
+async def _check_listing(doctor: _Doctor, api: HttpWorkloadApi, project: str) -> None:
+    answer = await doctor.ask(lambda: api.find(Address(project=project, name=NOBODY)))
+    match answer:
+        case Listed(trusted=True):
+            doctor.ok("list", f"workloads may be listed by name (asked for project {project})")
+        case Listed() | NotFound():
+            hint = "creates in doubt then need 'reconciler state resolve'; set discovery: off"
+            doctor.say("list", Level.WARNING, "the server has no list of workloads", hint)
+        case Refused():
+            message = f"workloads of project {project} may not be listed: {answer.message}"
+            doctor.say("list", Level.WARNING, message, f"{_ROLE}, or set discovery: off")
+        case _:
+            words = answer.message if answer else ""
+            hint = "lost answers are looked up there; try again, or set discovery: off"
+            doctor.say("list", Level.WARNING, f"the list could not be read: {words}", hint)
+
+
+def _some_project(settings: Settings, pin: Pin | None) -> str:
+    """A project that these specs are about, as far as the state or the limits know one."""
+    if pin is not None:
+        known = glance(settings.state).addresses
+        if known:
+            return known[0].partition("/")[0]
+    return settings.allowed_projects[0] if settings.allowed_projects else "0"
+
+
+def _say_refusal(doctor: _Doctor, name: str, answer: Answer | None) -> None:
+    words = (answer.message if answer else "") or type(answer).__name__
+    if isinstance(answer, Unauthorised):
+        hint = "check RUNAI_CLIENT_ID and RUNAI_CLIENT_SECRET, RUNAI_TOKEN or --token-file"
+    elif isinstance(answer, NotSent):
+        hint = "check --url, the network, --ca-file and --use-env-proxy"
+    else:
+        hint = "an apply goes on trying until its --deadline"
+    doctor.say(name, Level.PROBLEM, words, hint, _UNREACHED)
+
+
+def _check_clock(doctor: _Doctor) -> None:
+    if doctor.skew is None:
+        doctor.say("clock", Level.SKIPPED, "no answer told the server's time")
+    elif abs(doctor.skew) > MOST_SKEW:
+        ahead = "ahead of" if doctor.skew < 0 else "behind"
+        doctor.say(
+            "clock",
+            Level.WARNING,
+            f"this machine is {abs(doctor.skew):.0f} s {ahead} the server",
+            "records go by the server's time; logs, tokens and certificates do not: use NTP",
+        )
+    else:
+        doctor.ok("clock", f"within {MOST_SKEW:.0f} s of the server's")

@@ -1,0 +1,50 @@
+"""`reconciler init`: the first files of a repository of workloads."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from pathlib import Path
+from typing import Any
+
+import click
+
+from reconciler.cli.connecting import connector_for
+from reconciler.cli.options import environment_options, flags_from
+from reconciler.cli.output.console import Console
+
+
+@click.command()
+@click.argument("directory", type=click.Path(path_type=Path), default=".", metavar="[DIR]")
+@click.option(
+    "--ci",
+    type=click.Choice(["github", "gitlab", "none"]),
+    help="System to write a pipeline for.  [default: what the git repository is made for]",
+)
+@environment_options
+def init(directory: Path, ci: str | None, **options: Any) -> int:
+    """Write a commented configuration, one example spec and a CI pipeline into DIR.
+
+    What exists is left alone. With --state, the state is made as well.
+    """
+    from reconciler.app.planning.workspace import settings_here
+    from reconciler.app.scaffold import Ci, scaffold
+    from reconciler.app.state.states import make_state
+
+    console = Console()
+    made = scaffold(directory, ci=Ci(ci) if ci else None)
+    for path in made.written:
+        console.line(f"wrote {path}")
+    for path in made.kept:
+        console.line(f"kept  {path}")
+    if options["state"] is not None:
+        settings = settings_here(directory, flags_from(options), os.environ)
+        # A state confirms its server from then on, so whose it is pinned to is asked here.
+        server = connector_for(options).check(settings, None)
+        make_state(settings, server).close()
+        console.line(f"wrote {settings.state}")
+    for note in made.notes:
+        console.note(note)
+    command = shlex.join(["reconciler", "validate", str(directory)])
+    console.note(f"Next: edit them, then run '{command}'.")
+    return 0

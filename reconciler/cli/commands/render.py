@@ -1,0 +1,35 @@
+"""`reconciler render`: the specs as they are after defaults, aliases and files."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import click
+
+from reconciler.cli.options import flags_from, output_options, reading_option, state_options
+from reconciler.cli.output.console import Console
+
+
+@click.command()
+@click.argument("paths", nargs=-1, type=click.Path(path_type=Path), metavar="[PATH]...")
+@state_options
+@reading_option
+@output_options("yaml", "json")
+def render(paths: tuple[Path, ...], **options: Any) -> int:
+    """Print the effective specs of PATH (default: here)."""
+    from reconciler.app.planning.workspace import open_workspace
+    from reconciler.core.planning.selection import Selection
+    from reconciler.report.machine.documents import to_text, to_yaml
+    from reconciler.specs.compose.rendering import render_documents
+
+    console = Console.of(options, default="yaml")
+    workspace = open_workspace(paths or (Path(),), flags_from(options), os.environ)
+    workspace.need_valid()
+    console.findings(workspace.diagnostics, workspace.prefix)
+    desired, _ = Selection(places=workspace.places).narrow(workspace.desired, ())
+    documents = render_documents(desired)
+    console.emit("json", lambda: to_text(documents))
+    console.emit("yaml", lambda: to_yaml(documents))
+    return 0

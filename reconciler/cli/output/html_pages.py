@@ -1,0 +1,70 @@
+"""`-o html`: the pages of a plan and of an apply, for those who asked for one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from reconciler.cli.output.console import Console
+
+if TYPE_CHECKING:
+    from reconciler.app.applying.applying import Applied
+    from reconciler.app.planning.planning import Planned
+    from reconciler.app.planning.workspace import Workspace
+    from reconciler.ports import Say, Trace
+
+FORMAT = "html"
+
+
+def emit_plan_page(console: Console, planned: Planned, prefix: str) -> None:
+    """The plan and what refuses it."""
+    from datetime import UTC, datetime
+
+    from reconciler.report.html import plan_page
+
+    console.emit(
+        FORMAT,
+        lambda: plan_page(
+            planned.plan, planned.refusals, created_at=datetime.now(UTC), prefix=prefix
+        ),
+    )
+
+
+class ApplyPage:
+    """Follows one apply for the page about it; without anybody who wants one it does nothing."""
+
+    def __init__(self, console: Console, workspace: Workspace) -> None:
+        from reconciler.report.timeline import Timeline
+
+        self._console = console
+        self._workspace = workspace
+        self._timeline = Timeline()
+
+    def listening(self, say: Say) -> Say:
+        """The same `say`, heard by this page as well."""
+        return self._timeline.listening(say) if self._console.wants(FORMAT) else say
+
+    @property
+    def trace(self) -> Trace | None:
+        """Told every request, where somebody wants the page."""
+        return self._timeline.trace if self._console.wants(FORMAT) else None
+
+    def emit(self, applied: Applied, again: str) -> None:
+        """How it went; an apply that nobody agreed to has no page."""
+        from reconciler.report.html import Losses, apply_page
+
+        finished = applied.finished
+        if finished is None:
+            return
+        losses = Losses(unsaved=applied.unsaved, trouble=applied.trouble, unlogged=applied.unlogged)
+        self._console.emit(
+            FORMAT,
+            lambda: apply_page(
+                applied.planned.plan,
+                finished,
+                self._timeline,
+                prefix=self._workspace.prefix,
+                again=again,
+                locate=self._workspace.loaded.locate,
+                losses=losses,
+            ),
+        )

@@ -1,0 +1,170 @@
+"""What is seen while work is under way: a live view on a terminal, lines and a pulse elsewhere."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from reconciler.cli.output.console import Console
+from reconciler.core.events import (
+    ActionFailed,
+    ActionSkipped,
+    ActionSucceeded,
+    Event,
+    InDoubt,
+    RequestEnded,
+    Throttled,
+)
+
+if TYPE_CHECKING:
+    from reconciler.cli.output.liveview import LiveView
+    from reconciler.core.planning.plan import Plan
+    from reconciler.report.progress import Progress
+
+# A build system that sees no output for a while takes the job for dead.
+PULSE_SECONDS = 25.0
+PROBLEMS = (ActionFailed, ActionSkipped, InDoubt)
+ENDED = (ActionSucceeded, *PROBLEMS)
+
+
+class Heartbeat:
+    """Says now and then that work goes on, where nothing else has said anything for a while.
+
+    `doing` names the work, or is asked for its name; `silent` keeps the pulse off a terminal that
+    shows more than lines.
+    """
+
+    def __init__(self, console: Console, doing: str) -> None:
+        self._console = console
+        self.doing: str | Callable[[], str] = doing
+        self.silent = False
+        self._over = threading.Event()
+        self._spoke = time.monotonic()
+        self._thread = threading.Thread(target=self._keep_beating, name="heartbeat", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def say(self, event: Event) -> None:
+        """Show what is worth a line, and start waiting anew."""
+        line = self._console.text(err=True).event(event, verbose=self._console.verbose)
+        if line is not None:
+            self._console.note(line)
+            self.spoke()
+
+    def spoke(self) -> None:
+        """Something was shown just now."""
+        self._spoke = time.monotonic()
+
+    def beat(self) -> None:
+        """Say that work goes on, unless it can be seen."""
+        if not self.silent:
+            doing = self.doing if isinstance(self.doing, str) else self.doing()
+            self._console.note(f"still {doing}")
+            self.spoke()
+
+    def _keep_beating(self) -> None:
+        while not self._over.wait(1.0):
+            if time.monotonic() - self._spoke >= PULSE_SECONDS:
+                self.beat()
+
+
+class ApplyReporter:
+    """Follows an apply: every event to whoever asked for it, in the form they asked for.
+
+    `outcomes` holds how each action ended if a document is to be made of it, `problems` those that
+    did not succeed.
+    """
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._text = console.text()
+        self._documented = any(output.format == "json" for output in console.outputs)
+        self._stack = ExitStack()
+        self.heartbeat = Heartbeat(console, "planning")
+        self._live: LiveView | None = None
+        self._progress: Progress | None = None
+        self.outcomes: list[Event] = []
+        self.problems: list[Event] = []
+
+    def __enter__(self) -> Self:
+        self._stack.enter_context(self.heartbeat)
+        return self
+
+    def __exit__(self, *exc: Any) -> None:
+        self._stack.close()
+
+    def waiting(self, doing: str) -> None:
+        """Nothing can be seen of this; the pulse names it."""
+        self.heartbeat.doing = doing
+
+    def begin(self, total: int, plan: Plan | None = None) -> None:
+        """The plan is confirmed; from here on there is something to follow."""
+        from reconciler.report.progress import Progress
+
+        progress = self._progress = Progress(total, plan, now=time.monotonic())
+        self.heartbeat.doing = progress.sentence
+        if self.is_live:
+            from reconciler.cli.output.liveview import LiveView
+
+            self.heartbeat.silent = True
+            view = LiveView(lambda: progress.lines(time.monotonic()))
+            self._live = self._stack.enter_context(view)
+
+    def say(self, event: Event) -> None:
+        """Show one event."""
+        self._keep(event)
+        if self._console.wants("ndjson"):
+            from reconciler.report.machine.documents import event_document, to_line
+
+            self._console.tell("ndjson", to_line(event_document(event)))
+        if self._console.wants("text"):
+            self._show(event)
+
+    @property
+    def is_live(self) -> bool:
+        """Whether somebody watches who can see more than lines."""
+        watched = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+        return watched and self._console.has("text") and not self._console.quiet
+
+    def trace(self, request: RequestEnded) -> None:
+        """A request came back; only who draws wants to know."""
+        if self._live is not None and self._progress is not None:
+            self._progress.trace(request)
+
+    def _keep(self, event: Event) -> None:
+        if self._progress is not None:
+            self._progress.add(event, time.monotonic())
+        if isinstance(event, PROBLEMS):
+            self.problems.append(event)
+        if isinstance(event, ENDED) and self._documented:
+            self.outcomes.append(event)
+
+    def _show(self, event: Event) -> None:
+        if self._live is not None and isinstance(event, Throttled) and not self._console.verbose:
+            # It is part of what is drawn, and many are told of the same pause.
+            return
+        line = self._text.event(event, verbose=self._console.verbose)
+        if line is None or (self._console.quiet and not isinstance(event, PROBLEMS)):
+            return
+        self.heartbeat.spoke()
+        if self._live is not None and sys.stdout.isatty():
+            self._live.print(line)
+        else:
+            self._console.tell("text", line)

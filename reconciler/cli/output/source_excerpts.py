@@ -1,0 +1,73 @@
+"""The lines that findings are about, read again for whoever looks at a terminal."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from reconciler.core.secrets.rules import BUILT_IN, Rules
+
+if TYPE_CHECKING:
+    from reconciler.errors import Where
+    from reconciler.report.text.excerpts import Excerpts
+
+
+def wanted_excerpts(rules: Rules) -> Excerpts | None:
+    """Excerpts for a terminal; a log may be read by many who cannot read the specs."""
+    if not sys.stdout.isatty():
+        return None
+    import shutil
+
+    from reconciler.report.text.excerpts import Excerpts
+
+    return Excerpts(line_of=Lines(rules).of, width=shutil.get_terminal_size((100, 24)).columns)
+
+
+class Lines:
+    """Lines of files that can be opened from the working directory, one file kept at a time.
+
+    None of them is about a secret, as far as anybody can tell.
+    """
+
+    def __init__(self, rules: Rules = BUILT_IN) -> None:
+        self._rules = rules
+        self._file = ""
+        self._lines: list[str] = []
+
+    def of(self, where: Where) -> str | None:
+        """The line that a place begins in; None if it is gone, is no line, or may be private."""
+        if where.file != self._file:
+            self._file, self._lines = where.file, _read(where.file)
+        if where.line > len(self._lines) or self._is_private(where.line - 1):
+            return None
+        return self._lines[where.line - 1]
+
+    def _is_private(self, index: int) -> bool:
+        """Whether the line, or one that it stands below, is about a secret or something encoded."""
+        from reconciler.core.secrets.hints import hints_for
+
+        may_hold_secret = hints_for(self._rules.hints).may_hold_secret
+
+        depth = sys.maxsize
+        for line in reversed(self._lines[: index + 1]):
+            indent = len(line) - len(line.lstrip())
+            if line.strip() and indent < depth:
+                depth = indent
+                if may_hold_secret(line) or "base64" in line.lower():
+                    return True
+            if not depth:
+                break
+        return False
+
+
+def _read(file: str) -> list[str]:
+    from reconciler.specs.source.fileaccess import STDIN, Border, Trouble
+    from reconciler.specs.source.source_text import Page, decode
+
+    data = None if file == STDIN else Border.around(Path(file).parent).read(file)
+    if data is None or isinstance(data, Trouble):
+        return []
+    page = decode(data, file)
+    # As positions are counted: only a line feed ends a line.
+    return page.text.replace("\r\n", "\n").split("\n") if isinstance(page, Page) else []

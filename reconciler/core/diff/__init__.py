@@ -1,0 +1,1 @@
+"""Whether two objects mean the same, and how they differ."""

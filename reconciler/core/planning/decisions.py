@@ -1,0 +1,332 @@
+"""What becomes of a workload that was accepted once: one rule after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from reconciler.core.diff.diff import ABSENT, FieldChange, is_same, value_at, with_value
+from reconciler.core.diff.equality import reword
+from reconciler.core.model import (
+    Desired,
+    Live,
+    Missing,
+    OnChange,
+    OnFailed,
+    OnMissing,
+    OnRemove,
+    Remote,
+    Seen,
+    Unread,
+)
+from reconciler.core.planning.case import Case, OnDrift
+from reconciler.core.planning.plan import (
+    Adopt,
+    AnyAction,
+    Create,
+    Delete,
+    Forget,
+    Hold,
+    Keep,
+    Reason,
+    Record,
+    Replace,
+)
+from reconciler.core.planning.renewal import renew
+from reconciler.kinds.registry import runs_to_completion
+
+
+def judge(case: Case) -> AnyAction:
+    """A workload that was accepted once."""
+    live = case.live
+    if is_lost(live):
+        return _judge_missing(case)
+    if isinstance(live, Unread):
+        return _hold(case, Reason.IN_DOUBT, f"could not be read: {live.reason}")
+    if case.desired is None:
+        return _judge_removed(case)
+    if isinstance(live, Remote) and live.is_leaving:
+        detail = "somebody else is deleting it on the server; the next run sees the outcome"
+        return _hold(case, Reason.MISSING_ON_SERVER, detail)
+    return _judge_wanted(case, case.desired)
+
+
+def is_lost(live: Live | None) -> bool:
+    """Whether the server no longer has it, and says so."""
+    return isinstance(live, Missing) or (isinstance(live, Remote) and live.is_gone)
+
+
+def _judge_missing(case: Case) -> AnyAction:
+    """The server has lost it, and it was not us."""
+    reason = Reason.MISSING_ON_SERVER
+    desired = case.desired
+    if isinstance(case.live, Missing) and case.live.successor:
+        detail = f"a later run made {case.live.successor} under its name; that is recorded instead"
+        return Adopt(**case.common(reason, detail), recorded=case.row)
+    if desired is None:
+        return _judge_gone(case)
+    policy = desired.lifecycle.on_missing
+    if runs_to_completion(desired.manifest) and policy in (None, OnMissing.HOLD):
+        return _judge_finished(case, desired)
+    if policy is OnMissing.HOLD:
+        return _hold(case, reason, "no longer on the server; held by onMissing: hold")
+    if policy is OnMissing.FAIL:
+        return _hold(case, reason, "no longer on the server; onMissing: fail", fails=True)
+    return _recreate(case, desired, reason, "deleted on the server by somebody else")
+
+
+def _judge_finished(case: Case, desired: Desired) -> AnyAction:
+    """A job that has been cleaned up is not run again; another spec is another job."""
+    if not case.changes:
+        detail = (
+            "no longer on the server; a finished job is not run again (set onMissing: recreate)"
+        )
+        return _hold(case, Reason.RUN_TO_COMPLETION, detail)
+    detail = f"{_name_fields(case.changes)} changed, so it is another job than the one that ended"
+    if desired.lifecycle.on_change is OnChange.HOLD and not _is_asked_for(case):
+        return _hold(case, Reason.SPEC_CHANGED, f"{detail}; held by onChange: hold")
+    return _recreate(case, desired, Reason.SPEC_CHANGED, detail)
+
+
+def _recreate(case: Case, desired: Desired, reason: Reason, detail: str) -> AnyAction:
+    if case.options.no_create:
+        return _hold(case, reason, "no longer on the server; held by --no-create")
+    # Nothing runs that a field could be kept of, and nothing has to go for it.
+    found = (*case.submission.changes, *case.settings)
+    changes = tuple(replace(change, forces_replace=False) for change in found)
+    return Create(**case.common(reason, detail, changes=changes), desired=desired, lost=case.row)
+
+
+def _judge_gone(case: Case) -> AnyAction:
+    """Neither declared nor found: it is forgotten on proof, for nothing would point to it again."""
+    if case.row.lifecycle.on_remove is OnRemove.FORGET:
+        return _judge_removed(case)
+    if isinstance(case.live, Missing) and not case.live.proven:
+        detail = (
+            "gone from the specs, and the server does not find it; no list that can be believed "
+            f"shows that it is gone. Once you know: reconciler state rm {case.row.address}"
+        )
+        return _hold(case, Reason.UNPROVEN_ABSENCE, detail, fails=True)
+    detail = "gone from the server and from the specs"
+    return Forget(**case.common(Reason.MISSING_ON_SERVER, detail), recorded=case.row)
+
+
+def _judge_removed(case: Case) -> AnyAction:
+    """Its spec is gone, or everything is to go."""
+    made = f", created by run {case.row.run}" if case.row.run else ""
+    if case.row.lifecycle.on_remove is OnRemove.FORGET:
+        detail = f"no spec declares it any more{made}; left on the server (onRemove: forget)"
+        return Forget(**case.common(Reason.FORGOTTEN_ON_REMOVE, detail), recorded=case.row)
+    reason, detail = Reason.REMOVED_FROM_SPECS, f"no spec declares it any more{made}"
+    if case.options.destroying:
+        reason, detail = Reason.REQUESTED, f"destroy was asked for{made}"
+    if case.options.no_delete:
+        return _hold(case, reason, f"{detail}; held by --no-delete")
+    if case.unmarked:
+        return _hold_unmarked(case, detail)
+    return Delete(**case.common(reason, detail), recorded=case.row)
+
+
+def _judge_wanted(case: Case, desired: Desired) -> AnyAction:
+    """It is declared and there; the first rule that applies decides."""
+    agreed = _agreed_spec(case, desired)
+    rules = (_changed_spec, _failed_sync, _asked_for, _drifted)
+    settings = (
+        agreed
+        or _restated_spec(case, desired)
+        or _changed_lifecycle(case, desired)
+        or _renewed_row(case, desired)
+    )
+    for rule in rules[1:] if agreed else rules:
+        action = rule(case, desired)
+        if isinstance(action, Hold) and settings:
+            # Protection that waits for the hold to end would be missing when the spec goes first.
+            return replace(settings, detail=f"{settings.detail}; {action.detail}")
+        if action is not None:
+            return action
+    return settings or Keep(**case.common(Reason.ALREADY_OWNED), recorded=case.row)
+
+
+def _changed_spec(case: Case, desired: Desired) -> AnyAction | None:
+    if not case.changes:
+        return None
+    detail = f"{_name_fields(case.changes)} changed; the API can only delete and create"
+    if desired.lifecycle.on_change is OnChange.HOLD and not _is_asked_for(case):
+        return _hold(case, Reason.SPEC_CHANGED, f"{detail}; held by onChange: hold")
+    return _replace(case, Reason.SPEC_CHANGED, detail)
+
+
+def _name_fields(changes: Sequence[FieldChange]) -> str:
+    """The first field that differs, and how many more do."""
+    more = f" and {len(changes) - 1} more" if len(changes) > 1 else ""
+    return f"{changes[0].pointer}{more}"
+
+
+def _agreed_spec(case: Case, desired: Desired) -> Record | None:
+    """The spec has followed what is on the server already, so nothing is to be done.
+
+    A value that our own create was not echoed with proves nothing: a server that has rewritten it
+    once may do so again.
+    """
+    if not case.changes:
+        return None
+    ours = {change.pointer for change in case.changes}
+    drifted = {change.pointer for change in case.drift} - ours
+    differences = [change for change in case.submission.changes if not change.ignored]
+    if not {change.pointer for change in differences} <= drifted:
+        return None
+    recorded, spec = case.row, case.redactor.redact(desired.spec)
+    echo = recorded.spec if recorded.echo is None else recorded.echo
+    echo = reword(renew(echo, case.redactor, plain=recorded.spec), like=spec)
+    for change in case.changes:
+        if change.before is not ABSENT and not is_same(
+            value_at(echo, change.pointer), change.before
+        ):
+            return None
+    for change in case.changes:
+        echo = with_value(echo, change.pointer, change.after)
+    agreed = tuple(replace(change, forces_replace=False) for change in case.changes)
+    detail = f"{_name_fields(agreed)} is on the server as it is declared now; nothing is sent"
+    return Record(
+        **case.common(Reason.SPEC_CHANGED, detail, changes=(*agreed, *case.settings)),
+        recorded=case.row,
+        desired=desired,
+        follows=True,
+        agreed=agreed,
+        echo=case.redactor.strict.redact(echo),
+    )
+
+
+def _restated_spec(case: Case, desired: Desired) -> Record | None:
+    """The spec's text has changed, and what it says has not."""
+    restated = case.restated
+    if not restated or not case.row.is_declared:
+        return None
+    detail = f"{_name_fields(restated)} is written differently and means the same; nothing is sent"
+    return Record(
+        **case.common(Reason.SPEC_CHANGED, detail, changes=(*restated, *case.settings)),
+        recorded=case.row,
+        desired=desired,
+        follows=True,
+    )
+
+
+def _failed_sync(case: Case, desired: Desired) -> AnyAction | None:
+    if not (isinstance(case.live, Remote) and case.live.seen is Seen.FAILED):
+        return None
+    words = f"the cluster refused it: {case.live.message or 'no message'}"
+    if desired.lifecycle.on_failed is OnFailed.REPLACE or _is_asked_for(case):
+        return _replace(case, Reason.SYNC_FAILED, words)
+    return _hold(case, Reason.SYNC_FAILED, words)
+
+
+def _asked_for(case: Case, _: Desired) -> AnyAction | None:
+    if not _is_asked_for(case):
+        return None
+    return _replace(case, Reason.REQUESTED, "asked for by --replace")
+
+
+def _drifted(case: Case, _: Desired) -> AnyAction | None:
+    # What the spec has followed is not undone.
+    followed = {change.pointer for change in case.changes}
+    drift = [change for change in case.drift if change.pointer not in followed]
+    if not drift or case.options.on_drift is OnDrift.REPORT:
+        return None
+    fresh = [change for change in drift if change.pointer not in case.row.undone]
+    if not fresh:
+        # Whoever makes this change makes it again: to replace it in every run would only kill work.
+        detail = (
+            f"{_name_fields(drift)} was changed on the server again after a replace had "
+            "undone it; it is not replaced a second time (--replace does)"
+        )
+        return _hold(case, Reason.DRIFTED, detail)
+    detail = f"{fresh[0].pointer} was changed on the server"
+    return _replace(case, Reason.DRIFTED, detail)
+
+
+def _changed_lifecycle(case: Case, desired: Desired) -> Record | None:
+    if not case.row.is_declared:
+        detail = "found on the server as it is declared now; nothing is sent"
+        common = case.common(Reason.ALREADY_OWNED, detail)
+        follows = bool(case.restated)
+        return Record(**common, recorded=case.row, desired=desired, follows=follows)
+    if not case.settings:
+        return None
+    changes = (*case.settings, *case.ignored)
+    changed = [
+        f"{change.pointer.rpartition('/')[2]} {_worded(change.before)} → {_worded(change.after)}"
+        for change in case.settings
+    ]
+    detail = f"{', '.join(changed)}; nothing is sent"
+    return Record(
+        **case.common(Reason.LIFECYCLE_CHANGED, detail, changes=changes),
+        recorded=case.row,
+        desired=desired,
+    )
+
+
+def _renewed_row(case: Case, desired: Desired) -> Record | None:
+    if not case.renewed:
+        return None
+    detail = "its record follows other rules of what is a secret; it is written anew, nothing sent"
+    common = case.common(Reason.ALREADY_OWNED, detail)
+    return Record(**common, recorded=case.row, desired=desired)
+
+
+def _worded(value: Any) -> str:
+    """A setting as its author would write it."""
+    if value is ABSENT:
+        return "unset"
+    if isinstance(value, bool):
+        return str(value).lower()
+    return ", ".join(value) if isinstance(value, list) else str(value)
+
+
+def _is_asked_for(case: Case) -> bool:
+    return str(case.row.address) in case.options.replace
+
+
+def _replace(case: Case, reason: Reason, detail: str) -> AnyAction:
+    submission = case.submission
+    if submission.exposed:
+        fields = ", ".join(submission.exposed)
+        detail = f"{detail}; {fields} runs with a secret that is not kept, so the spec's is sent"
+    changes = submission.changes
+    if all(change.ignored for change in changes):
+        # The server repeats what it was sent in another form: what led to this is still to be told.
+        undone = (replace(c, before=c.after, after=c.before) for c in case.drift)
+        changes = (*(case.changes or undone), *changes)
+    changes = (*changes, *case.settings)
+    for flag, held in (
+        ("--no-delete", case.options.no_delete),
+        ("--no-create", case.options.no_create),
+    ):
+        if held:
+            return replace(_hold(case, reason, f"{detail}; held by {flag}"), changes=changes)
+    if case.unmarked:
+        return _hold_unmarked(case, detail)
+    overwritten = tuple(change.pointer for change in case.drift)
+    before = case.row.undone if reason is Reason.DRIFTED else ()
+    return Replace(
+        **case.common(reason, detail, changes=changes),
+        recorded=case.row,
+        desired=submission.desired,
+        kept=submission.kept,
+        undone=tuple(dict.fromkeys((*before, *overwritten))),
+    )
+
+
+def _hold_unmarked(case: Case, detail: str) -> Hold:
+    """Nothing shows any more that it is ours, so nothing of it is ended unseen."""
+    row = case.row
+    detail = (
+        f"{detail}; left alone: workload {row.id} no longer carries the mark that it had, and may "
+        f"be somebody else's. If it is yours: reconciler state rm {row.address}, then "
+        f"reconciler state adopt {row.address} --id {row.id}"
+    )
+    return _hold(case, Reason.MARKER_MISSING, detail, fails=True)
+
+
+def _hold(case: Case, reason: Reason, detail: str, *, fails: bool = False) -> Hold:
+    return Hold(**case.common(reason, detail, changes=case.changes), recorded=case.row, fails=fails)

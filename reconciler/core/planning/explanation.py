@@ -1,0 +1,238 @@
+"""Why a plan decides about one workload as it does: what was compared, and what applies."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from reconciler.core.diff.comparison import compare, compare_spec, echo_of
+from reconciler.core.diff.diff import FieldChange, find_changes, is_ignored, project
+from reconciler.core.model import (
+    Address,
+    Desired,
+    Json,
+    Lifecycle,
+    Live,
+    OnMissing,
+    Recorded,
+    Remote,
+    Seen,
+)
+from reconciler.core.planning.case import OnDrift, PlanOptions
+from reconciler.core.planning.decisions import is_lost
+from reconciler.core.planning.plan import AnyAction, Create, Delete, Replace, document_of
+from reconciler.core.planning.renewal import renew_row
+from reconciler.core.redact import Redactor
+from reconciler.kinds.registry import runs_to_completion
+
+
+class ChangedBy(StrEnum):
+    """Who changed a field since the last apply."""
+
+    SPEC = "spec"
+    REMOTE = "remote"
+    BOTH = "both"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Difference:
+    """A field that the spec's author, somebody on the server, or both have changed."""
+
+    pointer: str
+    spec: FieldChange | None = None
+    remote: FieldChange | None = None
+    ignored: bool = False
+
+    @property
+    def changed_by(self) -> ChangedBy:
+        """Who it was."""
+        if self.spec and self.remote:
+            return ChangedBy.BOTH
+        return ChangedBy.SPEC if self.spec else ChangedBy.REMOTE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """A setting that decides in some situation; `applies` where it is this one.
+
+    `origin` is `spec`, `record`, `state` (a person's word), `option` or `default`.
+    """
+
+    name: str
+    value: str
+    origin: str
+    applies: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Explanation:
+    """One workload as a plan sees it; every document is redacted.
+
+    `declared` is the spec now, `recorded` holds what was applied last and what the server echoed
+    then, `echoed` is what it says now, read at `read_at`. `sent` is what the action sends.
+    `undeclared` are the pointers of what the server added and nobody manages, `others` the further
+    records of this address.
+    """
+
+    address: Address
+    action: AnyAction
+    desired: Desired | None
+    declared: Json | None
+    recorded: Recorded | None
+    live: Live | None
+    echoed: Json | None
+    read_at: datetime | None
+    sent: Json | None
+    differences: tuple[Difference, ...]
+    undeclared: tuple[str, ...]
+    policies: tuple[Policy, ...]
+    others: tuple[Recorded, ...]
+
+
+def explain(
+    action: AnyAction,
+    *,
+    desired: Desired | None,
+    rows: Sequence[Recorded],
+    live: Live | None,
+    options: PlanOptions,
+    redactor: Redactor,
+    read_at: datetime | None = None,
+) -> Explanation:
+    """Lay out what led to an action of a plan; `live` has to have its body, and is not compared."""
+    row = decided_by(action)
+    declared = redactor.redact(desired.spec) if desired else None
+    here = live if isinstance(live, Remote) and not live.is_gone else None
+    echoed = redactor.strict.redact(echo_of(here)) if here else None
+    since = compare_spec(row, desired, redactor) if row and desired else None
+    changes = (since.changes or since.restated) if since else ()
+    drift = compare(row, here, redactor).drift if row and here else ()
+    settings = _settings(desired, row)
+    differences = _merge(changes, drift, settings.ignore_changes)
+    return Explanation(
+        address=action.address,
+        action=action,
+        desired=desired,
+        declared=declared,
+        recorded=row,
+        live=live,
+        echoed=echoed,
+        read_at=read_at,
+        sent=document_of(action),
+        differences=differences,
+        undeclared=tuple(_undeclared(row, echoed)),
+        policies=(
+            *_policies(action, settings, differences, desired=desired, row=row, live=live),
+            *_options(action.address, options, differences),
+        ),
+        others=tuple(
+            renew_row(other, redactor) for other in rows if row is None or other.op != row.op
+        ),
+    )
+
+
+def decided_by(action: AnyAction) -> Recorded | None:
+    """The record that an action is about, or None where there is nothing but a spec."""
+    return action.lost if isinstance(action, Create) else action.recorded
+
+
+def _merge(
+    changes: Sequence[FieldChange], drift: Sequence[FieldChange], patterns: Sequence[str]
+) -> tuple[Difference, ...]:
+    by_spec = {change.pointer: change for change in changes}
+    by_others = {change.pointer: change for change in drift}
+    return tuple(
+        Difference(
+            pointer=pointer,
+            spec=by_spec.get(pointer),
+            remote=by_others.get(pointer),
+            ignored=is_ignored(pointer, patterns),
+        )
+        for pointer in dict.fromkeys((*by_spec, *by_others))
+    )
+
+
+def _undeclared(row: Recorded | None, echoed: Json | None) -> Iterator[str]:
+    if row is not None and echoed is not None:
+        for added in find_changes(project(echoed, row.spec), echoed):
+            yield added.pointer
+
+
+def _settings(desired: Desired | None, row: Recorded | None) -> Lifecycle:
+    if desired is not None:
+        return desired.lifecycle
+    return row.lifecycle if row else Lifecycle()
+
+
+def _policies(
+    action: AnyAction,
+    settings: Lifecycle,
+    differences: Sequence[Difference],
+    *,
+    desired: Desired | None,
+    row: Recorded | None,
+    live: Live | None,
+) -> Iterator[Policy]:
+    usual, said_by = Lifecycle(), "spec" if desired else "record"
+    counted = [difference for difference in differences if not difference.ignored]
+
+    def of(name: str, value: Any, default: Any, *, applies: bool) -> Policy:
+        origin = "default" if value == default else said_by
+        return Policy(name=name, value=str(value), origin=origin, applies=applies)
+
+    if desired is None:
+        yield of("onRemove", settings.on_remove, usual.on_remove, applies=not is_lost(live))
+    else:
+        changed = any(difference.spec for difference in counted)
+        failed = isinstance(live, Remote) and live.seen is Seen.FAILED
+        yield _on_missing(desired, applies=row is not None and is_lost(live))
+        yield of("onChange", settings.on_change, usual.on_change, applies=changed)
+        yield of("onFailed", settings.on_failed, usual.on_failed, applies=failed)
+    yield _protection(settings, row, said_by, ends=isinstance(action, Delete | Replace))
+    if settings.ignore_changes:
+        hits = any(difference.ignored for difference in differences)
+        value = " ".join(settings.ignore_changes)
+        yield Policy(name="ignoreChanges", value=value, origin=said_by, applies=hits)
+
+
+def _on_missing(desired: Desired, *, applies: bool) -> Policy:
+    """Left open, it follows from the kind."""
+    policy = desired.lifecycle.on_missing
+    if policy is not None:
+        return Policy(name="onMissing", value=policy.value, origin="spec", applies=applies)
+    finite = runs_to_completion(desired.manifest)
+    usual = OnMissing.HOLD if finite else OnMissing.RECREATE
+    return Policy(name="onMissing", value=usual.value, origin="default", applies=applies)
+
+
+def _protection(settings: Lifecycle, row: Recorded | None, said_by: str, *, ends: bool) -> Policy:
+    """A person's word goes before the spec's; it matters where the workload would end."""
+    by_hand = row is not None and row.protected
+    on = by_hand or settings.protect
+    origin = "state" if by_hand else said_by if on else "default"
+    return Policy(name="protect", value=str(on).lower(), origin=origin, applies=ends and on)
+
+
+def _options(
+    address: Address, options: PlanOptions, differences: Sequence[Difference]
+) -> Iterator[Policy]:
+    drifted = any(difference.remote for difference in differences if not difference.ignored)
+    asked = options.on_drift is not OnDrift.REPORT
+    yield Policy(
+        name="--on-drift",
+        value=options.on_drift.value,
+        origin="option" if asked else "default",
+        applies=drifted,
+    )
+    flags = (
+        ("--no-delete", options.no_delete),
+        ("--no-create", options.no_create),
+        ("--replace", str(address) in options.replace),
+        ("--no-refresh", not options.refreshed),
+    )
+    for name, given in flags:
+        if given:
+            yield Policy(name=name, value="given", origin="option", applies=True)

@@ -1,0 +1,350 @@
+"""What refuses a plan before anything is sent: each speaks in numbers and names a way out."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+
+from reconciler.core.model import Address, Live, Missing, Own, Recorded, Remote, Seen, Target
+from reconciler.core.planning.plan import Create, Delete, Plan, Reason, Replace
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """One reason not to go on, and what would override it."""
+
+    guard: str
+    message: str
+    hint: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeleteLimit:
+    """How many workloads one run may delete or replace: a share in percent, or a number."""
+
+    percent: float | None = 30.0
+    count: int | None = None
+
+    # Below this many recorded workloads a share says nothing, and a number is used instead.
+    SMALL = 10
+    SMALL_LIMIT = 3
+
+    @classmethod
+    def parse(cls, text: str) -> DeleteLimit:
+        """Read `30%` or `12`; raises ValueError for anything else."""
+        found = re.fullmatch(r"(\d{1,9}(?:\.\d{1,6})?)%|(\d{1,9})", text.strip())
+        if not found:
+            raise ValueError(f"{text!r} is neither a number nor a percentage such as 30%")
+        if found[1] is None:
+            return cls(percent=None, count=int(found[2]))
+        if float(found[1]) > 100:
+            raise ValueError(f"{text!r} is more than 100%")
+        return cls(percent=float(found[1]))
+
+    def allowed(self, recorded: int) -> int:
+        """How many of so many recorded workloads may go."""
+        if self.count is not None:
+            return self.count
+        percent = self.percent or 0.0
+        if recorded < self.SMALL and percent < 100:
+            return self.SMALL_LIMIT if percent else 0
+        # As it was written: 2.01 % of 10,000 are 201, which binary fractions miss.
+        return int(recorded * Fraction(str(percent)) / 100)
+
+    def __str__(self) -> str:
+        return f"{self.percent:g} %" if self.percent is not None else str(self.count)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GuardOptions:
+    """The limits and what was explicitly allowed on the command line."""
+
+    max_delete: DeleteLimit = field(default_factory=DeleteLimit)
+    allow_deletes: int = 0
+    allow_missing: int = 0
+    allow_empty: bool = False
+    destroying: bool = False
+    allowed_projects: Collection[str] = ()
+    target_confirmed: bool = False
+
+
+def check_plan(
+    plan: Plan,
+    *,
+    declared: int,
+    recorded: Collection[Recorded],
+    live: Mapping[str, Live],
+    options: GuardOptions,
+    emptied: Collection[str] = (),
+) -> tuple[Refusal, ...]:
+    """Everything that speaks against carrying out a plan.
+
+    `declared` counts the specs of the whole repository, `recorded` is every row in the state.
+    `emptied` are the folders of `find_emptied` that still stand.
+    """
+    owned = [row for row in recorded if row.own in (Own.ACCEPTED, Own.DELETING)]
+    checks = (
+        _check_projects(plan, options),
+        _check_empty(declared, recorded, options),
+        # Where nothing is declared at all, the guard before has said it.
+        _check_emptied(plan, emptied if declared else (), options),
+        _check_protection(plan),
+        _check_missing(plan, recorded, live, options),
+        _check_deletes(plan, owned, options),
+    )
+    return tuple(refusal for check in checks for refusal in check)
+
+
+def check_target(pinned: Target, met: Target) -> tuple[Refusal, ...]:
+    """Compare the target that a state belongs to with the one of this run.
+
+    What either side does not know yet is no contradiction.
+    """
+    pairs = (
+        ("server", pinned.url, met.url),
+        ("stack", pinned.stack, met.stack),
+        ("token issuer", pinned.issuer, met.issuer),
+        ("tenant", pinned.tenant_id, met.tenant_id),
+    )
+    return tuple(
+        Refusal(
+            guard="wrong-target",
+            message=f"this state belongs to {what} {before}, and this run is for {now}",
+            hint="give the right --url, --stack or login; another target needs another --state",
+        )
+        for what, before, now in pairs
+        if before is not None and now is not None and before != now
+    )
+
+
+def unconfirmed_server(url: str, source: str, *, state_may_be_committed: bool = False) -> Refusal:
+    """Refuse a server that the repository names and nobody else; `source` is the line that does."""
+    committed = " (the state may have come with it, and proves nothing)"
+    return Refusal(
+        guard="unconfirmed-server",
+        message=f"only {source or 'the repository'} names the server {url}"
+        f"{committed if state_may_be_committed else ''}, and whoever may change "
+        "that file could have the credentials sent anywhere; nothing was sent",
+        hint="if it is your control plane, set RUNAI_BASE_URL or --url to it; at a terminal, "
+        "without --yes, you are asked once",
+    )
+
+
+def _check_projects(plan: Plan, options: GuardOptions) -> Iterator[Refusal]:
+    allowed = options.allowed_projects
+    outside = {a.address.project for a in plan.changes} - set(allowed)
+    if allowed and outside:
+        names = ", ".join(sorted(outside))
+        yield Refusal(
+            guard="allowed-projects",
+            message=f"the plan changes project {names}, which limits.allowed_projects leaves out",
+            hint=f"add {names} to limits.allowed_projects, or keep to others with --project",
+        )
+
+
+def _check_empty(
+    declared: int, recorded: Collection[Recorded], options: GuardOptions
+) -> Iterator[Refusal]:
+    if declared or not recorded or options.allow_empty or options.destroying:
+        return
+    yield Refusal(
+        guard="empty-set",
+        message=f"no specs were found, but {_workloads(len(recorded))} recorded: all would go",
+        hint="check the directory; if this is meant, add --allow-empty",
+    )
+
+
+def find_emptied(recorded: Collection[Recorded], declared: Collection[str]) -> tuple[str, ...]:
+    """The folders that specs were recorded from, while no declared file lies in them now.
+
+    Of folders inside each other the topmost; the root is left to the guard of the empty set.
+    """
+    had = {folder for row in recorded for folder in _folders_of(row.source)}
+    empty = had - {folder for file in declared for folder in _folders_of(file)}
+    return tuple(sorted(folder for folder in empty if empty.isdisjoint(_folders_of(folder))))
+
+
+def _folders_of(file: str) -> Iterator[str]:
+    while file := file.rpartition("/")[0]:
+        yield file
+
+
+def _check_emptied(
+    plan: Plan, emptied: Collection[str], options: GuardOptions
+) -> Iterator[Refusal]:
+    """Git keeps no empty folder: one that stands is more likely incomplete than given up."""
+    ending = _ending(plan)
+    if options.destroying or len(ending) == options.allow_deletes:
+        return
+    for folder in emptied:
+        deletes = [
+            action
+            for action in ending
+            if isinstance(action, Delete) and action.recorded.source.startswith(f"{folder}/")
+        ]
+        if deletes:
+            yield Refusal(
+                guard="emptied-folder",
+                message=f"the folder {folder} is there, but has none of its specs any more: "
+                f"{_workloads(len(deletes))} to be deleted",
+                hint="is it checked out, mounted and rendered as a whole? if this is meant, "
+                f"re-run with --allow-deletes {len(ending)}",
+            )
+
+
+def _check_protection(plan: Plan) -> Iterator[Refusal]:
+    hit = [a for a in plan.changes if isinstance(a, Delete | Replace) and _is_protected(a)]
+    if not hit:
+        return
+    listed = ", ".join(f"{a.kind} {a.address}" for a in hit)
+    first = hit[0].address
+    yield Refusal(
+        guard="protection",
+        message=f"{len(hit)} of the planned changes would end a protected workload: {listed}",
+        hint=f"leave it out with -x {first}, or lift the protection: "
+        f"reconciler state unprotect {first} (and lifecycle.protect: false in its spec)",
+    )
+
+
+def _is_protected(action: Delete | Replace) -> bool:
+    """A person's word holds until a person lifts it; a spec's holds for as long as it says so.
+
+    What a spec said last is remembered for when it is gone.
+    """
+    row = action.recorded
+    if row.own is Own.DELETING:
+        return False
+    lifecycle = action.desired.lifecycle if isinstance(action, Replace) else row.lifecycle
+    return row.protected or lifecycle.protect
+
+
+def _check_missing(
+    plan: Plan,
+    recorded: Collection[Recorded],
+    live: Mapping[str, Live],
+    options: GuardOptions,
+) -> Iterator[Refusal]:
+    """Many workloads missing at once look like a wrong server, not like many deletions."""
+    # What was missing before, and has been accepted as that, is no news.
+    answers = {
+        row.address: live[row.id]
+        for row in recorded
+        if row.own is Own.ACCEPTED and row.seen is not Seen.MISSING and row.id and row.id in live
+    }
+    # What has a successor of ours was replaced by a run that this state does not know.
+    lost = [a for a, answer in answers.items() if _is_lost(answer)]
+    there = [
+        a
+        for a, answer in answers.items()
+        if isinstance(answer, Remote | Missing) and not _is_lost(answer)
+    ]
+    missing, seen = len(lost), len(there)
+    read = missing + seen
+    if not missing or options.allow_missing == missing:
+        return
+    hint = f"if they are really gone from {plan.target.url}, add --allow-missing {missing}"
+    if missing >= 3 and missing * 2 >= read:
+        yield Refusal(
+            guard="mass-missing",
+            message=f"{missing} of {read} workloads that were read are missing on the "
+            "server: this looks like a wrong URL, tenant or login",
+            hint=hint,
+        )
+    elif not seen and not options.target_confirmed and _recreates(plan):
+        yield Refusal(
+            guard="mass-missing",
+            message=f"{_workloads(missing)} missing and none could be read: "
+            "nothing shows that this is the right server",
+            hint=hint,
+        )
+    elif emptied := _find_emptied(lost, there):
+        counts = ", ".join(f"{count} in project {project}" for project, count in emptied)
+        yield Refusal(
+            guard="mass-missing",
+            message=f"everything that is known of a project is missing on the server ({counts}): "
+            "this looks like a project that was moved or that the login may not see",
+            hint=hint,
+        )
+
+
+def _is_lost(answer: Live) -> bool:
+    return isinstance(answer, Missing) and answer.successor is None
+
+
+def _find_emptied(lost: Iterable[Address], there: Iterable[Address]) -> list[tuple[str, int]]:
+    """The projects of which two or more workloads are missing and none was found, in order."""
+    counts = Counter(address.project for address in lost)
+    populated = {address.project for address in there}
+    return sorted((p, count) for p, count in counts.items() if count >= 2 and p not in populated)
+
+
+def _recreates(plan: Plan) -> bool:
+    return any(isinstance(a, Create) and a.reason is Reason.MISSING_ON_SERVER for a in plan.actions)
+
+
+def _check_deletes(
+    plan: Plan, owned: Collection[Recorded], options: GuardOptions
+) -> Iterator[Refusal]:
+    """Count deletes and replaces, per project and in total; the state holds the comparison."""
+    going = _ending(plan)
+    if len(going) == options.allow_deletes:
+        return
+    over = list(_over_limit([a.address for a in going], owned, options.max_delete))
+    if over:
+        yield Refusal(
+            guard="mass-delete",
+            message="; ".join(over),
+            hint=f"read the plan; if this is meant, re-run with --allow-deletes {len(going)}",
+        )
+
+
+def count_ending(plan: Plan) -> int:
+    """How many workloads a plan deletes or replaces, as `--allow-deletes` counts them."""
+    return len(_ending(plan))
+
+
+def _ending(plan: Plan) -> list[Delete | Replace]:
+    # A delete that was begun is finished whatever happens; it was counted when it was planned.
+    return [
+        a
+        for a in plan.changes
+        if isinstance(a, Delete | Replace) and a.recorded.own is not Own.DELETING
+    ]
+
+
+def _over_limit(
+    going: list[Address], owned: Collection[Recorded], limit: DeleteLimit
+) -> Iterator[str]:
+    rows = Counter(row.address.project for row in owned)
+    per_project = sorted(Counter(address.project for address in going).items())
+    groups = [(f"in project {project}", count, rows[project]) for project, count in per_project]
+    # When all of it is too much, which part of it is too much says nothing more.
+    for group in ([("in all", len(going), len(owned))], groups):
+        over = [_over(where, count, total, limit) for where, count, total in group]
+        found = [words for words in over if words]
+        if found:
+            yield from found
+            return
+
+
+def _over(where: str, count: int, total: int, limit: DeleteLimit) -> str:
+    if count <= limit.allowed(total):
+        return ""
+    share = round(100 * count / total) if total else 100
+    return (
+        f"would delete or replace {count} of {total} workloads {where} ({share} %), "
+        f"limit {_worded(limit, total)}"
+    )
+
+
+def _worded(limit: DeleteLimit, total: int) -> str:
+    if limit.count is None and total < limit.SMALL:
+        return f"{limit.allowed(total)} while fewer than {limit.SMALL} are recorded"
+    return str(limit)
+
+
+def _workloads(count: int) -> str:
+    return f"{count} workload is" if count == 1 else f"{count} workloads are"

@@ -1,0 +1,353 @@
+"""make_plan: what is wanted, what is recorded and what is live, to what is to be done."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from reconciler.core.diagnostics import Diagnostic, sort_diagnostics
+from reconciler.core.diff.comparison import Compared, body_digest, compare, compare_spec
+from reconciler.core.diff.diff import FieldChange, is_ignored
+from reconciler.core.model import (
+    Address,
+    Desired,
+    Live,
+    Missing,
+    Own,
+    Purpose,
+    Recorded,
+    Remote,
+    Unread,
+)
+from reconciler.core.planning.case import Case, PlanOptions
+from reconciler.core.planning.decisions import is_lost, judge
+from reconciler.core.planning.effects import with_gpus
+from reconciler.core.planning.plan import (
+    AnyAction,
+    Create,
+    Delete,
+    Drift,
+    Forget,
+    Hold,
+    Keep,
+    Plan,
+    PlanTarget,
+    Reason,
+    Record,
+    Replace,
+    Resolve,
+)
+from reconciler.core.planning.renames import find_renames, warn_of
+from reconciler.core.planning.renewal import renew_row
+from reconciler.core.planning.submission import Submission, lifecycle_changes, submit
+from reconciler.core.protocol.transitions import comes_true_until, may_come_true
+from reconciler.core.redact import Redactor
+from reconciler.core.secrets.rules import BUILT_IN, Rules
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _World:
+    """What every decision of one plan may look at."""
+
+    live: Mapping[str, Live]
+    options: PlanOptions
+    redactor: Redactor
+    now: datetime | None
+    at_work: bool
+
+
+def make_plan(
+    desired: Iterable[Desired],
+    recorded: Iterable[Recorded],
+    live: Mapping[str, Live],
+    *,
+    target: PlanTarget,
+    lineage: str,
+    serial: int = 0,
+    options: PlanOptions | None = None,
+    now: datetime | None = None,
+    diagnostics: Iterable[Diagnostic] = (),
+    rules: Rules = BUILT_IN,
+    at_work: str = "",
+) -> Plan:
+    """Decide about every workload that is wanted or recorded.
+
+    `live` maps ids to what the server said of them, compared already or not; a recorded id that is
+    not in it counts as unchanged (`--no-refresh`). `now` is the server's time; without it no lost
+    request counts as too old to come true. `rules` say what is a secret; a row that was written
+    under others is taken as these would have written it. `at_work` is another run that writes to
+    the state now. Pure: the order of the inputs does not matter.
+    """
+    options = options or PlanOptions()
+    redactor = Redactor(lineage, rules)
+    world = _World(live=live, options=options, redactor=redactor, now=now, at_work=bool(at_work))
+    wanted = {d.address: d for d in desired}
+    rows = _group(recorded)
+    actions: list[AnyAction] = []
+    drift: list[Drift] = []
+    for address in sorted({*wanted, *rows}, key=lambda a: (a.project, a.name)):
+        action, drifted = _decide(wanted.get(address), rows.get(address, []), world)
+        actions.append(_with_document(action, world.redactor))
+        if drifted:
+            drift.append(Drift(address=address, changes=drifted))
+    renamed = warn_of(find_renames(actions, world.redactor))
+    return Plan(
+        target=target,
+        lineage=lineage or None,
+        serial=serial,
+        # There is one action for each address, and they are in that order already.
+        actions=tuple(sorted(actions, key=lambda action: action.wave)),
+        drift=tuple(drift),
+        diagnostics=sort_diagnostics((*diagnostics, *renamed)),
+        complete=options.refreshed and not any(isinstance(x, Unread) for x in live.values()),
+        at_work=at_work,
+    )
+
+
+def _group(recorded: Iterable[Recorded]) -> dict[Address, list[Recorded]]:
+    groups: dict[Address, list[Recorded]] = {}
+    for row in sorted(recorded, key=lambda r: r.op):
+        if row.own is not Own.GONE:
+            groups.setdefault(row.address, []).append(row)
+    return groups
+
+
+def _decide(
+    desired: Desired | None, rows: Sequence[Recorded], world: _World
+) -> tuple[AnyAction, tuple[FieldChange, ...]]:
+    """One workload and its drift: first what has been begun is finished, then what is wanted."""
+    if world.at_work and (begun := next((row for row in rows if _is_begun(row)), None)):
+        return _leave_to_run(begun, desired, world), ()
+    rows = [_renewed(row, desired, world) for row in rows]
+    for row in rows:
+        if row.own is Own.DELETING:
+            lost = _is_found_lost(row, world)
+            action = _finish_delete(row, desired, world)
+            return with_gpus(action, None if lost else row, desired), ()
+    for row in rows:
+        if row.own in (Own.CREATING, Own.SUSPECT):
+            return with_gpus(_settle(row, desired, world), None, desired), ()
+    for row in rows:
+        if row.own is Own.ACCEPTED:
+            case = _examine(row, desired, world)
+            action = with_gpus(judge(case), _find_running(case), desired)
+            ghosts = [other for other in rows if other.own is Own.HAUNTED]
+            return _with_ghosts(action, case, ghosts, world), _open_drift(action, case)
+    if desired is None:
+        return with_gpus(_watch(rows[0], world), None, None), ()
+    down = next((row for row in rows if row.is_down), None)
+    return with_gpus(_make(desired, down, world), None, desired), ()
+
+
+def _renewed(row: Recorded, desired: Desired | None, world: _World) -> Recorded:
+    """A row as today's rules of what is a secret write it; an accepted one is examined first."""
+    if row.own is Own.ACCEPTED and desired is not None:
+        return row
+    return renew_row(row, world.redactor, plain=desired.spec if desired else None)
+
+
+def _is_begun(row: Recorded) -> bool:
+    """Whether a run that is at work may be about to go on with it."""
+    return row.own in (Own.CREATING, Own.DELETING) or row.is_down
+
+
+def _leave_to_run(row: Recorded, desired: Desired | None, world: _World) -> AnyAction:
+    """What another run has begun is no doubt of ours, and nothing that we would do.
+
+    Its GPUs count as what that run is about to leave.
+    """
+    if row.own is Own.CREATING:
+        what, left = "its create", row
+    elif row.purpose is Purpose.REPLACE:
+        what, left = "its replacement", row
+    else:
+        what, left = "its deletion", None
+    case = Case(row=row, desired=desired, options=world.options, redactor=world.redactor)
+    detail = f"{what} is under way: another run is at work on it"
+    held = Hold(**case.common(Reason.IN_DOUBT, detail), recorded=row)
+    return with_gpus(held, left, desired)
+
+
+def _find_running(case: Case) -> Recorded | None:
+    """What runs under the name, for the count of its GPUs: a successor is not what was lost."""
+    if not is_lost(case.live):
+        return case.row
+    if isinstance(case.live, Missing) and case.live.manifest is not None:
+        return replace(case.row, spec={"manifest": case.live.manifest})
+    return None
+
+
+def _make(desired: Desired, down: Recorded | None, world: _World) -> AnyAction:
+    """A workload that does not run; `down` is what was deleted to make room for it."""
+    common: dict[str, Any] = {
+        "address": desired.address,
+        "reason": Reason.DOWN if down else Reason.NEW,
+        "source": desired.source,
+        "wave": desired.lifecycle.wave,
+    }
+    detail = f"{down.message}; nothing runs there now" if down else ""
+    if world.options.no_create:
+        held = f"{detail or 'not created yet'}; held by --no-create"
+        return Hold(**common, detail=held, recorded=down, fails=down is not None)
+    if down is None:
+        return Create(**common, detail="declared, and not in the state yet", desired=desired)
+    submission = _succeed(down, desired, world)
+    changes = tuple(replace(change, forces_replace=False) for change in submission.changes)
+    return Create(**common, detail=detail, changes=changes, desired=submission.desired)
+
+
+def _succeed(row: Recorded, desired: Desired, world: _World) -> Submission:
+    """What takes the place of a workload whose deletion has begun.
+
+    What ran was read before its delete; what of it was to be kept was written down with that.
+    """
+    since = compare_spec(row, desired, world.redactor)
+    runs = since.row.spec if row.kept is None else row.kept
+    return submit(desired, since, runs, world.redactor, keeps=row.kept is not None)
+
+
+def _is_found_lost(row: Recorded, world: _World) -> bool:
+    return row.id is not None and is_lost(world.live.get(row.id))
+
+
+def _finish_delete(row: Recorded, desired: Desired | None, world: _World) -> AnyAction:
+    """A delete that was begun is always finished: a late one would kill what we decided to keep."""
+    case = Case(row=row, desired=desired, options=world.options, redactor=world.redactor)
+    if row.purpose is Purpose.GIVEN_UP and not _is_found_lost(row, world):
+        detail = (
+            f"workload {row.id} may still be there: its deletion was given up by hand, and its "
+            f"name is not free. Once it is gone: reconciler state resolve {row.address} --recheck"
+        )
+        return Hold(**case.common(Reason.REQUESTED, detail), recorded=row, fails=True)
+    if desired is None or world.options.no_create:
+        detail = "its deletion has begun and is finished first"
+        return Delete(**case.common(Reason.REMOVED_FROM_SPECS, detail), recorded=row)
+    reason, detail = Reason.SPEC_CHANGED, "its replacement was cut short and is finished"
+    if row.purpose is not Purpose.REPLACE:
+        reason = Reason.REMOVED_FROM_SPECS
+        detail = "its deletion has begun and is finished first; it is wanted again"
+    submission = _succeed(row, desired, world)
+    changes = (*submission.changes, *lifecycle_changes(row.lifecycle, desired.lifecycle))
+    return Replace(
+        **case.common(reason, detail, changes=changes),
+        recorded=row,
+        desired=submission.desired,
+        kept=row.kept,
+        undone=row.undone,
+    )
+
+
+def _settle(row: Recorded, desired: Desired | None, world: _World) -> AnyAction:
+    """A create whose outcome is unknown: send the same again, or read, but never forget it."""
+    wanted, changes = desired, tuple[FieldChange, ...]()
+    if desired is not None and body_digest(desired, world.redactor) != row.digest:
+        # What was sent held values of ignored fields that were kept of its predecessor.
+        since = compare_spec(row, desired, world.redactor)
+        submission = submit(desired, since, since.row.spec, world.redactor, keeps=True)
+        wanted, changes = submission.desired, submission.changes
+    same = wanted is not None and body_digest(wanted, world.redactor) == row.digest
+    if same and not world.options.no_create:
+        remedy = "the same request is sent again"
+    elif same:
+        remedy = "looked up, and not sent again because of --no-create"
+    elif desired is not None:
+        remedy = "the spec has changed since, so it is looked up before anything is sent"
+    else:
+        remedy = "it is no longer wanted, so it is looked up and not repeated"
+    detail = f"{_doubt(row)}; {remedy}"
+    case = Case(row=row, desired=desired, options=world.options, redactor=world.redactor)
+    # Whose create was answered with a no is sure of it: only who has its name is not known.
+    unowned = row.own is Own.SUSPECT and not row.ambiguous
+    reason = Reason.OWNER_UNKNOWN if unowned else Reason.IN_DOUBT
+    return Resolve(
+        **case.common(reason, detail, changes=changes),
+        recorded=row,
+        desired=None if world.options.no_create else wanted,
+        same=same,
+    )
+
+
+def _doubt(row: Recorded) -> str:
+    """What is not known: in the server's words where it had any, and since when."""
+    sent = datetime.fromisoformat(row.last_sent_at) if row.last_sent_at else None
+    when = f" of {sent:%Y-%m-%d %H:%M:%S} UTC" if sent else ""
+    if row.own is Own.SUSPECT and row.message:
+        return f"{row.message}: a create{when} is in doubt"
+    return f"a create{when} was cut short"
+
+
+def _watch(row: Recorded, world: _World) -> AnyAction:
+    """A workload is gone, but a create of it whose answer was lost may not have been."""
+    case = Case(row=row, desired=None, options=world.options, redactor=world.redactor)
+    if not row.ambiguous:
+        detail = f"{row.message}; nothing runs there, and no spec declares it any more"
+        return Forget(**case.common(Reason.REMOVED_FROM_SPECS, detail), recorded=row)
+    if _is_past(row, world):
+        detail = "a lost create of it may have come true after its deletion; it is looked up"
+        return Resolve(**case.common(Reason.IN_DOUBT, detail), recorded=row)
+    until = comes_true_until(row)
+    detail = (
+        f"gone, but a lost create of it may still come true until {until:%Y-%m-%d %H:%M:%S} UTC"
+    )
+    return Hold(**case.common(Reason.IN_DOUBT, detail), recorded=row)
+
+
+def _open_drift(action: AnyAction, case: Case) -> tuple[FieldChange, ...]:
+    """What somebody changed and the spec has not followed."""
+    agreed = {c.pointer for c in action.agreed} if isinstance(action, Record) else set()
+    return tuple(c for c in case.drift if c.pointer not in agreed)
+
+
+def _with_ghosts(
+    action: AnyAction, case: Case, ghosts: Sequence[Recorded], world: _World
+) -> AnyAction:
+    """While one workload has the name, no older request can take it (assumption A1)."""
+    there = isinstance(case.live, Remote) and not is_lost(case.live)
+    past = tuple(row for row in ghosts if there and _is_past(row, world))
+    if action.reason is Reason.FORGOTTEN_ON_REMOVE and len(past) < len(ghosts):
+        # Once it is forgotten, nothing would tell it from what the older request may have made.
+        detail = f"{action.detail}; not forgotten while an older create of it may still come true"
+        return Hold(**case.common(Reason.IN_DOUBT, detail), recorded=case.row)
+    if past and isinstance(action, Keep | Hold | Forget):
+        return replace(action, outlived=past)
+    return action
+
+
+def _is_past(row: Recorded, world: _World) -> bool:
+    return world.now is not None and not may_come_true(row, world.now)
+
+
+def _examine(row: Recorded, desired: Desired | None, world: _World) -> Case:
+    """Compare three ways: the spec with what was applied, the echo with what was echoed then."""
+    redactor = world.redactor
+    seen = world.live.get(row.id) if row.id else None
+    if isinstance(seen, Remote) and not seen.is_gone and not isinstance(seen, Compared):
+        seen = compare(row, seen, redactor)
+    ignored = (desired.lifecycle if desired else row.lifecycle).ignore_changes
+    since = compare_spec(row, desired, redactor) if desired else None
+    renewed = since.row if since else row
+    drift: Sequence[FieldChange] = ()
+    if isinstance(seen, Compared):
+        drift = seen.drift
+        if seen.renewed is not None:
+            renewed = replace(renewed, echo=seen.renewed)
+    return Case(
+        row=renewed,
+        desired=desired,
+        live=seen,
+        options=world.options,
+        redactor=redactor,
+        drift=tuple(c for c in drift if not is_ignored(c.pointer, ignored)),
+        since=since,
+        renewed=renewed is not row,
+        unmarked=isinstance(seen, Compared) and seen.unmarked,
+    )
+
+
+def _with_document(action: AnyAction, redactor: Redactor) -> AnyAction:
+    """Say what will be sent, as far as others may read it."""
+    if isinstance(action, Create | Replace | Resolve) and action.desired is not None:
+        return replace(action, document=redactor.redact(action.desired.spec))
+    return action

@@ -1,0 +1,127 @@
+"""Recognises a workload that is deleted under one address and created again under another."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from reconciler.core.diagnostics import Diagnostic, Severity
+from reconciler.core.digest import canonical, digest_text
+from reconciler.core.model import Address, Json
+from reconciler.core.planning.plan import AnyAction, Create, Delete
+from reconciler.core.redact import Redactor
+
+Ends = TypeVar("Ends", Delete, Create)
+Key = tuple[str, str]
+
+RENAMED = "renamed-workload"
+_SETTINGS = ("name", "projectId")
+_ITS_NAME = '"\\u0000name"'
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rename:
+    """One workload before and after: the server knows only that one ends and another begins."""
+
+    old: Delete
+    new: Create
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Content:
+    """What is left of a spec without its address: as it is, and with its name taken out everywhere.
+
+    Labels and containers are often called like the workload, and then often renamed with it.
+    """
+
+    exact: str
+    nameless: str
+
+
+# From the most alike to the least: another name, also within, or the same name in another project.
+_LIKENESSES: tuple[Callable[[Address, _Content], Key], ...] = (
+    lambda address, content: (content.exact, address.project),
+    lambda address, content: (content.nameless, address.project),
+    lambda address, content: (content.exact, address.name),
+)
+
+
+def find_renames(actions: Iterable[AnyAction], redactor: Redactor) -> tuple[Rename, ...]:
+    """Pair each delete with the create that is most like it; what is recreated is no rename.
+
+    Either the name or the project is another one: where both are, equal content says little.
+    Secrets are compared by the digests that the record has of them.
+    """
+    ended = [a for a in actions if isinstance(a, Delete)]
+    made = [a for a in actions if isinstance(a, Create) and a.lost is None]
+    if not (ended and made):
+        return ()
+    contents = {a.address: _content(a.address, a.recorded.spec) for a in ended}
+    contents |= {a.address: _content(a.address, redactor.redact(a.desired.spec)) for a in made}
+    found: list[Rename] = []
+    for likeness in _LIKENESSES:
+        keys = {address: likeness(address, content) for address, content in contents.items()}
+        pairs = _pair(ended, made, keys)
+        found += pairs
+        ended = _without(ended, (pair.old for pair in pairs))
+        made = _without(made, (pair.new for pair in pairs))
+    return tuple(sorted(found, key=lambda rename: rename.new.address))
+
+
+def warn_of(renames: Iterable[Rename]) -> list[Diagnostic]:
+    """What a reviewer has to know of each, at the line that declares the new address."""
+    return [
+        Diagnostic(
+            severity=Severity.WARNING,
+            code=RENAMED,
+            message=f"{rename.old.address} is deleted and {rename.new.address} created with the "
+            "same content: if this is meant as a rename, an address is the server's own identity "
+            f"and cannot be changed; what {rename.old.address} does is stopped, and starts anew",
+            where=rename.new.desired.source,
+            hint=f"to leave it alone, keep its name and project{_declared(rename.old)}",
+            address=str(rename.new.address),
+        )
+        for rename in renames
+    ]
+
+
+def _declared(old: Delete) -> str:
+    source = old.recorded.source
+    return f" ({old.address}, last declared in {source})" if source else f" ({old.address})"
+
+
+def _content(address: Address, spec: Json) -> _Content:
+    metadata = {key: value for key, value in spec["metadata"].items() if key not in _SETTINGS}
+    manifest = _unnamed(spec["manifest"], address.name)
+    text = canonical({"metadata": metadata, "manifest": manifest})
+    # Between its quotes a name is a whole key or value, and never a part of one.
+    nameless = text.replace(canonical(address.name), _ITS_NAME)
+    return _Content(exact=digest_text(text), nameless=digest_text(nameless))
+
+
+def _unnamed(manifest: Json, name: str) -> Json:
+    metadata = manifest.get("metadata")
+    if not isinstance(metadata, Mapping) or metadata.get("name") != name:
+        return manifest
+    return {**manifest, "metadata": {**metadata, "name": None}}
+
+
+def _pair(
+    ended: Sequence[Delete], made: Sequence[Create], keys: dict[Address, Key]
+) -> list[Rename]:
+    """Equal ones in their own order: which of several it is makes no difference."""
+    waiting: dict[Key, deque[Delete]] = {}
+    for delete in ended:
+        waiting.setdefault(keys[delete.address], deque()).append(delete)
+    return [
+        Rename(old=equal.popleft(), new=create)
+        for create in made
+        if (equal := waiting.get(keys[create.address]))
+    ]
+
+
+def _without(actions: Sequence[Ends], paired: Iterable[Ends]) -> list[Ends]:
+    done = {action.address for action in paired}
+    return [action for action in actions if action.address not in done]

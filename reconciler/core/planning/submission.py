@@ -1,0 +1,106 @@
+"""What will be sent for a workload, and every field in which it differs from what runs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, replace
+from enum import Enum
+from typing import Any
+
+from reconciler.core.diff.comparison import SpecChanges
+from reconciler.core.diff.diff import ABSENT, FieldChange, Origin, find_changes, is_ignored, undo
+from reconciler.core.diff.equality import reword
+from reconciler.core.model import Desired, Json, Lifecycle
+from reconciler.core.planning.renewal import renew
+from reconciler.core.redact import Redactor, is_redacted
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Submission:
+    """A body on its way, and what a reviewer has to see of it.
+
+    `desired` is sent: the spec, in which ignored fields are as they run. `changes` are all
+    differences between it and what runs, and those of the spec that are ignored. `kept` is what
+    runs, where any of it is kept; `exposed` are pointers of ignored fields that cannot be kept,
+    since what runs there is a secret.
+    """
+
+    desired: Desired
+    changes: tuple[FieldChange, ...] = ()
+    kept: Json | None = None
+    exposed: tuple[str, ...] = ()
+
+
+def submit(
+    desired: Desired, since: SpecChanges, runs: Json, redactor: Redactor, *, keeps: bool
+) -> Submission:
+    """Put together what is sent in the place of what runs.
+
+    `since` says what the author has changed: what else differs is somebody's on the server. With
+    `keeps`, a field under ignoreChanges keeps its value of what runs; without, nothing could be
+    read that could be kept, and the spec's value is sent.
+    """
+    # What a server says is hidden by stricter rules: a mark may be of a text that the spec shows.
+    runs = renew(runs, redactor, plain=desired.spec)
+    found = find_changes(reword(runs, like=since.spec), since.spec)
+    patterns = desired.lifecycle.ignore_changes if keeps else ()
+    ignored = [change for change in found if is_ignored(change.pointer, patterns)]
+    kept = [change for change in ignored if not _holds_secret(change.before)]
+    if kept:
+        body = undo(desired.spec, kept)
+        desired = replace(desired, metadata=body["metadata"], manifest=body["manifest"])
+    return Submission(
+        desired=desired,
+        changes=tuple(
+            replace(change, ignored=True) if change in kept else _attribute(change, since.changes)
+            for change in found
+        ),
+        kept=runs if kept else None,
+        exposed=tuple(change.pointer for change in ignored if change not in kept),
+    )
+
+
+def _attribute(change: FieldChange, by_author: Iterable[FieldChange]) -> FieldChange:
+    """The base version of the API has no update, so what an author changes forces a replace."""
+    if any(_overlap(change.pointer, each.pointer) for each in by_author):
+        return replace(change, forces_replace=True)
+    return replace(change, origin=Origin.REMOTE)
+
+
+def _overlap(one: str, other: str) -> bool:
+    """Whether a pointer leads to what another leads to, or to a part of it."""
+    return f"{one}/".startswith(f"{other}/") or f"{other}/".startswith(f"{one}/")
+
+
+def _holds_secret(value: Any) -> bool:
+    return is_redacted(value if isinstance(value, str) else json.dumps(value, default=str))
+
+
+def lifecycle_changes(before: Lifecycle, after: Lifecycle) -> Iterator[FieldChange]:
+    """Which of our own settings differ, as their author spells them."""
+    if before == after:
+        return
+    old, new = asdict(before), asdict(after)
+    for name in old:
+        if old[name] != new[name]:
+            yield FieldChange(
+                pointer=f"/lifecycle/{spell(name)}",
+                before=_setting(old[name]),
+                after=_setting(new[name]),
+            )
+
+
+def spell(name: str) -> str:
+    """A setting's name as specs have it: `on_change` is `onChange`."""
+    first, *others = name.split("_")
+    return first + "".join(part.capitalize() for part in others)
+
+
+def _setting(value: Any) -> Any:
+    """A setting's value as specs have it; one that is not set is absent."""
+    if value is None or value == ():
+        return ABSENT
+    if isinstance(value, tuple):
+        return list(value)
+    return value.value if isinstance(value, Enum) else value

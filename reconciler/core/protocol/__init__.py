@@ -1,0 +1,1 @@
+"""How a request survives a crash: markers, transitions of a record, and what may be sent again."""

@@ -1,0 +1,38 @@
+"""What is sent to create a workload: exactly the API's WorkloadV2CreateRequest."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from typing import Any
+
+from reconciler.core.model import Desired, Json
+from reconciler.core.protocol.marker import Marker, mark
+
+# Characters that YAML forbids or folds in their raw form; JSON leaves them as they are.
+_NOT_RAW_IN_YAML = re.compile("[\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]")
+
+
+def make_body(desired: Desired, marker: Marker) -> dict[str, Any]:
+    """The declared content with our marker on its manifest, in the form its author chose."""
+    manifest = mark(desired.manifest, marker)
+    return create_body(desired.metadata, manifest, encoded=desired.encoded)
+
+
+def create_body(metadata: Json, manifest: Json, *, encoded: bool = False) -> dict[str, Any]:
+    """Build a create request; raises ValueError for a manifest that JSON cannot carry."""
+    if not encoded:
+        return {"metadata": dict(metadata), "manifest": dict(manifest)}
+    text = _yaml_safe_json(manifest).encode()
+    return {
+        "metadata": dict(metadata),
+        "manifestBase64Encoded": base64.b64encode(text).decode("ascii"),
+    }
+
+
+def _yaml_safe_json(manifest: Json) -> str:
+    # The server reads this as YAML, whose parsers refuse the surrogate pairs that JSON's ASCII
+    # form is made of: so characters stay as they are, but for those that YAML cannot hold.
+    text = json.dumps(manifest, ensure_ascii=False, allow_nan=False)
+    return _NOT_RAW_IN_YAML.sub(lambda found: f"\\u{ord(found[0]):04x}", text)

@@ -1,0 +1,111 @@
+"""What may be sent again: one table over method and answer, read by the dispatcher."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from reconciler.core.protocol.api_results import (
+    Accepted,
+    Acknowledged,
+    Ambiguous,
+    Answer,
+    Conflict,
+    Listed,
+    Method,
+    NotFound,
+    NotSent,
+    Refused,
+    Throttled,
+    Unauthorised,
+    Unavailable,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """What an answer to one method means for the next attempt.
+
+    `limit` bounds how often this kind of answer may be met (None: until the deadline);
+    `ambiguous` says that the server may have acted; `base` is the first back-off in seconds.
+    """
+
+    retry: bool
+    limit: int | None = None
+    ambiguous: bool = False
+    base: float = 0.25
+
+
+FINAL = Rule(retry=False)
+AGAIN = Rule(retry=True)
+SLOWER = Rule(retry=True, base=1.0)
+# A POST may have been carried out; after this many such sends it is looked up instead.
+AMBIGUOUS_SENDS = 3
+# A server that was never reached in this run is more likely misspelt than restarting.
+UNREACHED_SENDS = 4
+
+RULES: dict[tuple[Method, type[Answer]], Rule] = {
+    (Method.POST, Accepted): FINAL,
+    (Method.POST, Refused): FINAL,
+    (Method.POST, Conflict): FINAL,
+    (Method.POST, NotFound): FINAL,
+    (Method.POST, Unauthorised): FINAL,
+    (Method.POST, NotSent): AGAIN,
+    (Method.POST, Throttled): SLOWER,
+    (Method.POST, Unavailable): Rule(retry=True, ambiguous=True),
+    (Method.POST, Ambiguous): Rule(retry=True, limit=AMBIGUOUS_SENDS, ambiguous=True),
+    (Method.GET, Accepted): FINAL,
+    (Method.GET, Listed): FINAL,
+    (Method.GET, Refused): FINAL,
+    (Method.GET, Conflict): FINAL,
+    (Method.GET, NotFound): FINAL,
+    (Method.GET, Unauthorised): FINAL,
+    (Method.GET, NotSent): AGAIN,
+    (Method.GET, Throttled): SLOWER,
+    (Method.GET, Unavailable): AGAIN,
+    (Method.GET, Ambiguous): AGAIN,
+    (Method.DELETE, Accepted): FINAL,
+    (Method.DELETE, Acknowledged): FINAL,
+    (Method.DELETE, Refused): FINAL,
+    (Method.DELETE, NotFound): FINAL,
+    (Method.DELETE, Unauthorised): FINAL,
+    (Method.DELETE, NotSent): AGAIN,
+    (Method.DELETE, Throttled): SLOWER,
+    (Method.DELETE, Unavailable): Rule(retry=True, ambiguous=True),
+    (Method.DELETE, Ambiguous): Rule(retry=True, ambiguous=True),
+    (Method.DELETE, Conflict): AGAIN,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tries:
+    """How one operation has gone so far: sends, and how many of them ended in which way."""
+
+    sends: int = 0
+    unclear: int = 0
+    unsent: int = 0
+    ambiguous: bool = False
+
+    def after(self, method: Method, answer: Answer) -> Tries:
+        """The count with one more answer."""
+        return Tries(
+            sends=self.sends + 1,
+            unclear=self.unclear + isinstance(answer, Ambiguous),
+            unsent=self.unsent + isinstance(answer, NotSent),
+            ambiguous=self.ambiguous or RULES[method, type(answer)].ambiguous,
+        )
+
+
+def may_retry(method: Method, answer: Answer, tries: Tries, *, reached: bool) -> bool:
+    """Whether the same request may be sent again; `tries` already counts this answer.
+
+    `reached` says whether the server has answered anything in this run.
+    """
+    rule = RULES[method, type(answer)]
+    if isinstance(answer, NotSent):
+        return not answer.permanent and (reached or tries.unsent < UNREACHED_SENDS)
+    return rule.retry and (rule.limit is None or tries.unclear < rule.limit)
+
+
+def asked_pause(answer: Answer) -> float | None:
+    """Seconds that the server asked everyone to wait, if it did (Retry-After on 429 and 503)."""
+    return answer.retry_after if isinstance(answer, Throttled | Unavailable) else None

@@ -1,0 +1,180 @@
+"""How a run ended, in the text format of Prometheus: what unattended runs leave behind."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import get_args
+
+from reconciler import __version__
+from reconciler.core.model import Own
+from reconciler.core.planning.plan import AnyAction, Hold, Keep, Plan
+
+RESULTS = ("succeeded", "failed", "skipped", "in_doubt")
+LAST_SUCCESS = "reconciler_last_success_timestamp_seconds"
+FAMILIES = {
+    "reconciler_build_info": "The version that ran, always 1.",
+    "reconciler_last_run_timestamp_seconds": "When the last run ended, however it ended.",
+    LAST_SUCCESS: "When a run last ended with the exit code 0, or 2 for a plan with changes.",
+    "reconciler_last_run_exit_code": "How the last run ended; see the page about exit codes.",
+    "reconciler_last_run_duration_seconds": "How long the last run took.",
+    "reconciler_planned_changes": "Workloads that the last plan would change, by action.",
+    "reconciler_held_workloads": "Workloads that a setting or a flag holds back from a change.",
+    "reconciler_drifted_workloads": "Workloads that somebody else changed on the server.",
+    "reconciler_recorded_workloads": "Records of the state, by how the workload is owned.",
+    "reconciler_in_doubt_workloads": "Creates that were announced and whose outcome is not known.",
+    "reconciler_down_workloads": "Workloads deleted to be replaced whose successor is not there.",
+    "reconciler_operations": "Actions of the last apply, by how they ended.",
+    "reconciler_requests": "HTTP requests of the last run, logins included; no code: no answer.",
+    "reconciler_retries": "Requests of the last run that were sent again, by what led to it.",
+    "reconciler_throttle_pauses": "How often the last run held back all of its requests.",
+    "reconciler_throttle_pause_seconds": "For how long at most it held them back.",
+    "reconciler_requested_gpus": "GPUs that the workloads of a project ask for.",
+    "reconciler_uncounted_gpu_workloads": "Workloads whose GPUs cannot be counted.",
+}
+
+_ACTIONS = tuple(action.kind for action in get_args(AnyAction) if action is not Keep)
+_CHANGES = tuple(kind for kind in _ACTIONS if kind != Hold.kind)
+_SUCCESSES = (0, 2)
+_ESCAPES = {"\\": "\\\\", '"': '\\"', "\n": "\\n"}
+_PREVIOUS = re.compile(
+    rf'{LAST_SUCCESS}\{{command="(\w+)",stack="((?:[^"\\]|\\.)*)"\}} (\S+)', re.ASCII
+)
+
+Labels = tuple[tuple[str, str], ...]
+Sample = tuple[str, Labels, float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunMetrics:
+    """One run that is over. Moments are Unix times in seconds; None is not known.
+
+    `results` counts the actions of an apply by kind and result, `requests` what was sent by method
+    and status (empty where none came), `retries` and the pauses what the server's trouble led to.
+    `owned` and `down` count the state's records after the run, `last_success` is that of an earlier
+    run.
+    """
+
+    command: str
+    stack: str
+    finished: float
+    duration: float
+    exit_code: int
+    last_success: float | None = None
+    plan: Plan | None = None
+    results: Mapping[tuple[str, str], int] | None = None
+    requests: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    retries: Mapping[str, int] = field(default_factory=dict)
+    pauses: int = 0
+    paused: float = 0.0
+    owned: Mapping[Own, int] | None = None
+    down: int = 0
+
+
+def metrics_text(run: RunMetrics) -> str:
+    """The whole file: every family that has a value, with its help and type."""
+    common = (("command", run.command), ("stack", run.stack))
+    samples: dict[str, list[str]] = {}
+    for name, labels, value in _samples(run):
+        line = f"{name}{_labels((*common, *labels))} {_number(value)}"
+        samples.setdefault(name, []).append(line)
+    lines = []
+    for name, words in FAMILIES.items():
+        if name in samples:
+            lines += [f"# HELP {name} {words}", f"# TYPE {name} gauge", *samples[name]]
+    return "\n".join(lines) + "\n"
+
+
+def read_successes(text: str) -> dict[tuple[str, str], float]:
+    """The moments of the last successes in an earlier file, by command and stack.
+
+    What cannot be read is left out: a file that was cut or edited must not stop a run.
+    """
+    found = {}
+    for line in text.split("\n")[:-1]:
+        match = _PREVIOUS.fullmatch(line)
+        moment = _moment(match[3]) if match else None
+        if match and moment is not None:
+            found[match[1], _unescape(match[2])] = moment
+    return found
+
+
+def _samples(run: RunMetrics) -> Iterator[Sample]:
+    success = run.finished if run.exit_code in _SUCCESSES else run.last_success
+    yield "reconciler_build_info", (("version", __version__),), 1
+    yield "reconciler_last_run_timestamp_seconds", (), run.finished
+    if success is not None:
+        yield LAST_SUCCESS, (), success
+    yield "reconciler_last_run_exit_code", (), run.exit_code
+    yield "reconciler_last_run_duration_seconds", (), run.duration
+    if run.plan is not None:
+        yield from _of_plan(run.plan)
+    if run.owned is not None:
+        yield from _of_records(run.owned)
+        yield "reconciler_down_workloads", (), run.down
+    if run.results is not None:
+        yield from _of_results(run.results)
+    yield from _of_traffic(run)
+
+
+def _of_plan(plan: Plan) -> Iterator[Sample]:
+    for kind in _CHANGES:
+        yield "reconciler_planned_changes", (("action", kind),), plan.count(kind)
+    yield "reconciler_held_workloads", (), len(plan.holds)
+    yield "reconciler_drifted_workloads", (), len(plan.drift)
+    for project, gpus in plan.gpus_by_project.items():
+        for moment, number in gpus.to_json().items():
+            labels = (("project", project), ("moment", moment))
+            yield "reconciler_requested_gpus", labels, number
+    yield "reconciler_uncounted_gpu_workloads", (), plan.unknown_gpus
+
+
+def _of_records(owned: Mapping[Own, int]) -> Iterator[Sample]:
+    for own, count in owned.items():
+        yield "reconciler_recorded_workloads", (("own", own.value.lower()),), count
+    open_intents = sum(owned.get(own, 0) for own in (Own.CREATING, Own.SUSPECT))
+    yield "reconciler_in_doubt_workloads", (), open_intents
+
+
+def _of_results(results: Mapping[tuple[str, str], int]) -> Iterator[Sample]:
+    # Also those that did not occur: a series that comes and goes cannot be compared with itself.
+    for kind in _ACTIONS:
+        for result in RESULTS:
+            labels = (("action", kind), ("result", result))
+            yield "reconciler_operations", labels, results.get((kind, result), 0)
+
+
+def _of_traffic(run: RunMetrics) -> Iterator[Sample]:
+    for (method, code), count in sorted(run.requests.items()):
+        yield "reconciler_requests", (("method", method), ("code", code)), count
+    for reason, count in sorted(run.retries.items()):
+        yield "reconciler_retries", (("reason", reason),), count
+    yield "reconciler_throttle_pauses", (), run.pauses
+    yield "reconciler_throttle_pause_seconds", (), run.paused
+
+
+def _labels(pairs: Iterable[tuple[str, str]]) -> str:
+    inner = ",".join(f'{name}="{_escape(value)}"' for name, value in pairs)
+    return f"{{{inner}}}"
+
+
+def _escape(value: str) -> str:
+    return "".join(_ESCAPES.get(char, char) for char in value)
+
+
+def _unescape(value: str) -> str:
+    return re.sub(r"\\(.)", lambda match: "\n" if match[1] == "n" else match[1], value)
+
+
+def _number(value: float) -> str:
+    return str(value) if isinstance(value, int) else repr(round(value, 3))
+
+
+def _moment(text: str) -> float | None:
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if math.isfinite(value) and value > 0 else None

@@ -1,0 +1,111 @@
+"""What specs and servers say, made harmless for Markdown as GitHub and GitLab show it.
+
+Whatever is not an ordinary word stands in code: there no emphasis, link, mention, reference, commit
+id or emoji is looked for, neither by a Markdown parser nor by what a forge does afterwards.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Iterable, Sequence
+from itertools import groupby
+from urllib.parse import quote
+
+from reconciler.core.digest import digest_text
+from reconciler.report.changes import ChangeLine
+from reconciler.report.text.escape import escape_terminal, shorten
+
+# Letters or a short number, with the punctuation of a sentence: no forge makes a reference of it.
+# Seven letters from a to f could be the name of a commit.
+_WORD = re.compile(
+    r"(?!.*[0-9a-fA-F]{7})(?:\(?[^\W\d_]+(?:-[^\W\d_]+)*|\(?\d{1,6})[).,;:%]*|→|%[).,;:]*"
+)
+_TICKS = re.compile("`+")
+# Parsers give up on delimiters beyond some length of their own.
+_LONGEST_RUN = 8
+_LONGEST_NAME = 80
+LONGEST = 400
+
+
+def words(text: str) -> str:
+    """A sentence for a line of Markdown that something of ours begins."""
+    groups = groupby(shorten(text, LONGEST).split(" "), _is_word)
+    parts = [" ".join(group) if plain else _clause(" ".join(group)) for plain, group in groups]
+    return " ".join(parts).strip()
+
+
+def _clause(text: str) -> str:
+    """Code, and after it the punctuation that belongs to the sentence."""
+    inner = text.rstrip(",;:")
+    return code(inner) + text[len(inner) :] if inner else code(text)
+
+
+def code(text: str, longest: int = LONGEST) -> str:
+    """A code span around the text; its delimiters are longer than any run of them inside."""
+    shown = _harmless(shorten(text, longest))
+    if not shown.strip():
+        return "`(empty)`" if not shown else "`(blank)`"
+    ticks = "`" * (1 + max((len(run) for run in _TICKS.findall(shown)), default=0))
+    # One space is taken off at both ends, or at none.
+    pad = " " if shown[0] in " `" or shown[-1] in " `" else ""
+    return f"{ticks}{pad}{shown}{pad}{ticks}"
+
+
+def code_html(text: str) -> str:
+    """The text as code within HTML."""
+    return f"<code>{html.escape(_harmless(text))}</code>"
+
+
+def table(
+    head: Sequence[str], rows: Iterable[Sequence[str]] = (), *, numbers: Sequence[str] = ()
+) -> list[str]:
+    """The lines of a table; the columns that are named as numbers are aligned as such."""
+    dashes = ["---:" if name in numbers else "---" for name in head]
+    return [row(head), row(dashes), *map(row, rows)]
+
+
+def row(cells: Sequence[str]) -> str:
+    """One line of a table; bars inside of code are no borders either."""
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+
+def diff_block(lines: Sequence[ChangeLine]) -> str:
+    """Signed lines as a fenced block in which forges colour them; `~` is `!` there."""
+    shown = [_diff_line(line) for line in lines]
+    longest = max((len(run) for line in shown for run in _TICKS.findall(line)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return "\n".join([f"{fence}diff", *shown, fence])
+
+
+def marker(kind: str, stack: str) -> str:
+    """A comment that is not shown, by which a workflow finds what it wrote before."""
+    name = quote(stack, safe="", errors="replace").replace("--", "-%2D")
+    if len(name) > _LONGEST_NAME:
+        name = f"{name[:_LONGEST_NAME]}.{digest_text(stack).removeprefix('sha256:')[:16]}"
+    return f"<!-- reconciler:{kind}:{name} -->"
+
+
+def _is_word(part: str) -> bool:
+    return not part or bool(_WORD.fullmatch(part))
+
+
+def _harmless(text: str) -> str:
+    """On one line, of a bounded length, and with long runs of backticks spelt out."""
+    shown = escape_terminal(shorten(text, LONGEST))
+    return _TICKS.sub(lambda run: run[0] if len(run[0]) <= _LONGEST_RUN else _spelt(run[0]), shown)
+
+
+def _spelt(run: str) -> str:
+    return "\\x60" * len(run)
+
+
+def _diff_line(line: ChangeLine) -> str:
+    text = _harmless(line.text)
+    match line.sign:
+        case "@":
+            return f"@@ {text} @@"
+        case "~":
+            return f"! {text}"
+        case _:
+            return f"{line.sign} {text}"

@@ -1,0 +1,95 @@
+"""How the reports say numbers, times and durations."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+
+from reconciler.core.planning.plan import Plan
+from reconciler.report.text.escape import escape_terminal, shorten
+
+# Narrower than this a shortened cell says nothing.
+NARROWEST = 8
+GAP = "  "
+
+
+def gpu_number(gpus: float) -> str:
+    """A number of GPUs without trailing zeros."""
+    return f"{gpus:g}" if gpus < 1e6 else f"{gpus:.0f}"
+
+
+def number_of(count: int, noun: str) -> str:
+    """A number and what is counted, in the plural where it takes one."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def moment(at: str) -> str:
+    """A time of the record (RFC 3339) as people read it: to the minute, in UTC."""
+    try:
+        when = datetime.fromisoformat(at)
+    except ValueError:
+        return escape_terminal(at)
+    return f"{(when if when.tzinfo else when.replace(tzinfo=UTC)).astimezone(UTC):%Y-%m-%d %H:%M}"
+
+
+def age(since: str, now: datetime) -> str:
+    """How long ago a time of the record was, in hours at most; empty for what lies ahead.
+
+    Two clocks differ a little, and a record is dated with the latest time that it can be of.
+    """
+    try:
+        passed = now - datetime.fromisoformat(since)
+    except (TypeError, ValueError):
+        return ""
+    return duration(passed) if passed > -timedelta(minutes=1) else ""
+
+
+def at_work(plan: Plan) -> str:
+    """Who is changing what a plan was made from; empty where nobody is."""
+    if not plan.at_work:
+        return ""
+    return f"At work on this state: {plan.at_work}. What that run has begun is shown as under way."
+
+
+def duration(passed: timedelta) -> str:
+    """A length of time in the unit that people would use for it."""
+    minutes = int(passed.total_seconds() // 60)
+    if minutes < 1:
+        return "less than a minute"
+    return f"{minutes} min" if minutes < 120 else f"{minutes // 60:,} h"
+
+
+def columns(
+    head: tuple[str, ...],
+    rows: Sequence[tuple[str, ...]],
+    *,
+    width: int | None = None,
+    yielding: Sequence[str] = (),
+    cut: Callable[[str, int], str] = shorten,
+) -> str:
+    """A table whose columns are as wide as they have to be.
+
+    Where that is wider than `width`, the `yielding` columns are cut, the widest first.
+    """
+    table = [head, *rows]
+    widths = [max(len(row[i]) for row in table) for i in range(len(head))]
+    if width is not None:
+        widths = _fit(widths, [head.index(name) for name in yielding], width)
+        table = [
+            tuple(cut(cell, most) for cell, most in zip(row, widths, strict=True)) for row in table
+        ]
+    return "\n".join(
+        GAP.join(cell.ljust(most) for cell, most in zip(row, widths, strict=True)).rstrip()
+        for row in table
+    )
+
+
+def _fit(widths: list[int], yielding: list[int], width: int) -> list[int]:
+    """Take from the widest column until the table fits, or until nothing more can be taken."""
+    fitted = list(widths)
+    while sum(fitted) + len(GAP) * (len(fitted) - 1) > width and yielding:
+        widest = max(yielding, key=lambda i: fitted[i])
+        if fitted[widest] <= NARROWEST:
+            break
+        fitted[widest] -= 1
+    return fitted

@@ -1,0 +1,51 @@
+"""What an action does to the GPUs, in words: asked for before and after, and what is given back.
+
+No answer of the base API says that a workload runs (`desiredPhase` is a wish, `Synced` says that
+the cluster has the object), so nothing here says it either.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from reconciler.core.planning.plan import AnyAction, Delete, GpuEffect, Hold, Record, Replace
+from reconciler.report.text.formatting import age, gpu_number, moment
+
+_JUST_NOW = "less than a minute"
+
+
+def gpu_effect(action: AnyAction) -> str:
+    """GPUs that one workload asks for before and after; empty where that is nothing at all."""
+    before, after = gpu_number(action.gpus.before), gpu_number(action.gpus.after)
+    if not action.gpus.known:
+        counted = f"{before} → {after} and more" if (before, after) != ("0", "0") else "GPUs"
+        return f"{counted} that cannot be counted"
+    if before == after and (before == "0" or isinstance(action, Hold | Record)):
+        return ""
+    return f"{before} → {after} GPUs"
+
+
+def given_back(action: AnyAction, now: datetime | None = None) -> str:
+    """What a delete or replace gives back, and since when it was asked for; empty for the rest.
+
+    A workload that was found on the server has no such time.
+    """
+    if not isinstance(action, Delete | Replace):
+        return ""
+    amount = _amount(action.gpus)
+    begun = action.gpus.since
+    if not amount or begun is None:
+        return f"gives back {amount.rstrip(',')}" if amount else ""
+    long = age(begun, now) if now else ""
+    if long == _JUST_NOW:
+        return f"gives back {amount} requested {long} ago"
+    since = f"gives back {amount} requested since {moment(begun)} UTC"
+    return f"{since}, {long}" if long else since
+
+
+def _amount(effect: GpuEffect) -> str:
+    if not effect.before:
+        return "" if effect.known else "GPUs that cannot be counted,"
+    noun = "GPU" if effect.before == 1 else "GPUs"
+    more = "" if effect.known else " and more that cannot be counted,"
+    return f"{gpu_number(effect.before)} {noun}{more}"

@@ -1,0 +1,133 @@
+"""What people read about a state as a whole: its runs, its soundness, what it could not take."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from reconciler.core.model import Own, Recorded
+from reconciler.ports import ActionEntry, Inspection, RunEntry
+from reconciler.report.text.escape import escape_terminal, shorten
+from reconciler.report.text.formatting import columns, moment, number_of
+
+# What fits beside a prompt, and into a message to a colleague.
+WIDTH = 100
+# The history of one run is looked at for what happened: an id in the middle is worth a long line.
+MESSAGE = 400
+# The history counts under the names of the published summary; people read what an apply says.
+_WORDS = {"adopted": "settled", "in_doubt": "in doubt"}
+
+
+def runs_text(runs: Sequence[RunEntry]) -> str:
+    """The history of a state, a line each."""
+    if not runs:
+        return "The state remembers no runs."
+    table = [
+        (
+            escape_terminal(run.id[:8]),
+            f"{moment(run.started)}Z",
+            _author(run),
+            escape_terminal(run.command.removeprefix("reconciler ")),
+            _duration(run.took),
+            escape_terminal(_result(run, brief=True)),
+        )
+        for run in runs
+    ]
+    head = ("RUN", "STARTED", "BY", "COMMAND", "TOOK", "RESULT")
+    return columns(head, table, width=WIDTH, yielding=("BY", "COMMAND", "RESULT"))
+
+
+def run_text(run: RunEntry, actions: Sequence[ActionEntry]) -> str:
+    """One run: how it began and ended, and what it did to each workload."""
+    took = f" ({_duration(run.took)})" if run.took is not None else ""
+    facts = (
+        ("run", escape_terminal(run.id)),
+        ("command", escape_terminal(run.command)),
+        ("by", _author(run)),
+        ("started", _moment(run.started)),
+        ("finished", f"{_moment(run.finished)}{took}" if run.finished else "never"),
+        ("result", escape_terminal(_result(run))),
+    )
+    head = "\n".join(f"{name:<9} {value}" for name, value in facts)
+    return f"{head}\n\n{_actions_text(actions)}" if actions else head
+
+
+def inspection_text(found: Inspection) -> str:
+    """Everything that is wrong with a state, and the verdict as the last line."""
+    lines = []
+    for flaw in found.flaws:
+        lines += [
+            f"flaw: {escape_terminal(flaw.message)}",
+            f"  hint: {escape_terminal(flaw.hint)}",
+        ]
+    verdict = number_of(len(found.flaws), "flaw") if found.flaws else "sound"
+    counts = ", ".join(
+        (
+            f"{number_of(found.records, 'record')} ({found.in_doubt} in doubt)",
+            number_of(found.runs, "run"),
+            number_of(found.backups, "backup"),
+        )
+    )
+    place = escape_terminal(found.path)
+    return "\n".join([*lines, f"{place}: {verdict}; {counts}, format {found.format}."])
+
+
+def unsaved_text(rows: Sequence[Recorded]) -> str:
+    """What the lines about records that could not be written are for."""
+    count = number_of(len(rows), "record")
+    lines = [f"{count} could not be written to the state; the lines above hold what is known."]
+    lines.append(
+        "Make room and apply again: whatever was sent had been announced in the state before, so "
+        "the next apply finds each workload by its marker and finishes each delete."
+    )
+    for row in rows:
+        if row.id and row.own is Own.ACCEPTED:
+            command = f"reconciler state resolve {row.address} --id {row.id}"
+            lines.append(
+                "If the server's list is switched off, an id settles it, for example: "
+                f"{escape_terminal(command)}"
+            )
+            break
+    return "\n".join(lines)
+
+
+def _actions_text(actions: Sequence[ActionEntry]) -> str:
+    table = [
+        (
+            escape_terminal(action.address),
+            escape_terminal(action.action),
+            escape_terminal(action.outcome),
+            _duration(action.seconds),
+            escape_terminal(action.id or "-"),
+            escape_terminal(shorten(action.message or action.reason, MESSAGE)),
+        )
+        for action in actions
+    ]
+    return columns(("ADDRESS", "ACTION", "OUTCOME", "TOOK", "ID", "MESSAGE"), table)
+
+
+def _author(run: RunEntry) -> str:
+    return escape_terminal(f"{run.user}@{run.host}")
+
+
+def _moment(at: str) -> str:
+    """A time as people read it, in UTC as it was written down."""
+    return escape_terminal(f"{at[:19].replace('T', ' ')}Z")
+
+
+def _duration(seconds: float | None) -> str:
+    return "" if seconds is None else f"{seconds:.1f} s"
+
+
+def _result(run: RunEntry, *, brief: bool = False) -> str:
+    """How a run ended, in a few words; what stopped it says more than its exit code."""
+    if run.finished is None:
+        return "never finished"
+    # What an apply adopts was its own; what a person adopts was not.
+    known = {} if " state adopt" in run.command else _WORDS
+    counts = [f"{count} {known.get(name, name)}" for name, count in run.counts.items()]
+    words = [", ".join(counts) or "nothing to do"]
+    if run.stopped_by:
+        words.append(f"stopped by {run.stopped_by}")
+    if run.exit_code and not (brief and run.stopped_by):
+        words.append(f"exit {run.exit_code}")
+    return "; ".join(words)

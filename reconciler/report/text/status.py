@@ -1,0 +1,266 @@
+"""`reconciler status` for people and programs: what is recorded, beside what the server says."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import cached_property
+from typing import Any
+
+from reconciler.core.gpus import GpuRequest, count_gpus
+from reconciler.core.model import Live, Missing, Own, Recorded, Remote, Seen, Unread
+from reconciler.report.text.color import Paint, name_of
+from reconciler.report.text.escape import escape_terminal, shorten
+from reconciler.report.text.formatting import GAP, gpu_number, number_of
+
+IN_DOUBT = "in doubt"
+UNDER_WAY = "under way"
+DOWN = "down"
+MISSING = "missing"
+UNREAD = "unread"
+HEAD = ("ADDRESS", "STATUS", "AGE", "GPUS", "ID", "MESSAGE")
+
+_COLOURS = {
+    Seen.SYNCED.value: "green",
+    Seen.QUEUED.value: "cyan",
+    Seen.APPLYING.value: "cyan",
+    Seen.DELETING.value: "magenta",
+    Seen.FAILED.value: "red",
+    Seen.DELETED.value: "red",
+    MISSING: "red",
+    DOWN: "red",
+    IN_DOUBT: "yellow",
+    UNDER_WAY: "cyan",
+    UNREAD: "yellow",
+}
+_GONE = (MISSING, Seen.DELETED.value)
+_WRONG = (*_GONE, DOWN, Seen.FAILED.value)
+_RARE = (UNDER_WAY, DOWN, UNREAD, Own.HAUNTED.value.lower())
+# As much of an id as tells two apart; commands that take one want it whole.
+_SHORT_ID = 9
+_LEAST_MESSAGE = 16
+_UNITS = ((86_400, "d", 2 * 86_400), (3_600, "h", 3_600), (60, "m", 60))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Status:
+    """One record and what the server says of it; `at` is the server's time of that.
+
+    `late` says that an older create of the same workload may come true beside it; `at_work` is who
+    writes to the state meanwhile, and is about to go on with what is begun.
+    """
+
+    row: Recorded
+    live: Live | None
+    at: datetime
+    late: bool = False
+    at_work: str = ""
+
+    @cached_property
+    def is_under_way(self) -> bool:
+        """Whether another run is making or deleting it at this moment."""
+        begun = self.row.own in (Own.CREATING, Own.DELETING) or self.row.is_down
+        return bool(self.at_work) and begun
+
+    @cached_property
+    def word(self) -> str:
+        """One word for how the workload is: the server's, or ours where it has none."""
+        match self.live:
+            case None | Missing() | Remote(is_gone=True) if self.is_under_way:
+                return UNDER_WAY
+            case Remote(is_gone=True):
+                return Seen.DELETED.value
+            case Remote(seen=Seen.UNKNOWN, desired_phase=phase):
+                return phase or Seen.UNKNOWN.value
+            case Remote(seen=seen):
+                return seen.value
+            case Missing():
+                return MISSING
+            case Unread():
+                return UNREAD
+            case None if self.row.is_down:
+                return DOWN
+            case None:
+                doubtful = self.row.own in (Own.CREATING, Own.SUSPECT)
+                return IN_DOUBT if doubtful else self.row.own.value.lower()
+
+    @cached_property
+    def message(self) -> str:
+        """The words that go with it."""
+        match self.live:
+            case Unread(reason=reason):
+                words = reason
+            case Remote(message=message):
+                own = self.row.message if self.row.own is Own.DELETING else ""
+                words = "; ".join(dict.fromkeys(part for part in (message, own) if part))
+            case None | Missing() if self.is_under_way:
+                words = f"{self.at_work} is at work on it"
+            case None if self.row.is_down:
+                words = f"{self.row.message}; nothing runs there now"
+            case _:
+                words = self.row.message
+        late = "an earlier create of it may still come true" if self.late else ""
+        return "; ".join(part for part in (words, late) if part)
+
+    @cached_property
+    def created_at(self) -> str | None:
+        """When the server made it (RFC 3339), if it says so."""
+        made = self.live.metadata.get("createdAt") if isinstance(self.live, Remote) else None
+        return made if isinstance(made, str) else None
+
+    @cached_property
+    def age(self) -> timedelta | None:
+        """How long ago that was."""
+        try:
+            passed = self.at - datetime.fromisoformat(self.created_at or "")
+        except (TypeError, ValueError):
+            return None
+        return max(passed, timedelta())
+
+    @cached_property
+    def gpus(self) -> GpuRequest:
+        """The GPUs that its manifest asks for."""
+        manifest = self.row.spec.get("manifest")
+        return count_gpus(manifest if isinstance(manifest, Mapping) else {})
+
+    @property
+    def is_wrong(self) -> bool:
+        """Whether it is not as it was declared, and an apply alone will not mend it."""
+        return self.word in _WRONG
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether nobody has to look at it."""
+        return self.word == Seen.SYNCED.value and not self.late
+
+
+def status_document(status: Status) -> dict[str, Any]:
+    """A workload as `status -o json` has it; `age_seconds` is by the server's clock."""
+    age = status.age
+    return {
+        "address": str(status.row.address),
+        "id": status.row.id,
+        "recorded": status.row.own.value,
+        "status": status.word,
+        "message": status.message or None,
+        "gpus": status.gpus.gpus,
+        "gpus_known": status.gpus.known,
+        "created_at": status.created_at,
+        "age_seconds": None if age is None else int(age.total_seconds()),
+    }
+
+
+def statuses_text(
+    statuses: Sequence[Status],
+    paint: Paint,
+    *,
+    width: int | None = None,
+    height: int | None = None,
+) -> str:
+    """The table and the total below it; within `width` columns and `height` lines, where given.
+
+    Where not all lines fit, those that nobody has to look at go first.
+    """
+    if not statuses:
+        return "The state records no workloads."
+    shown = statuses if height is None else _most_urgent(statuses, height - 3)
+    lines = _table(shown, paint, width)
+    if len(shown) < len(statuses):
+        lines.append(paint.dim(f"… {number_of(len(statuses) - len(shown), 'more workload')}"))
+    return "\n".join([*lines, total_text(statuses, paint)])
+
+
+def total_text(statuses: Sequence[Status], paint: Paint) -> str:
+    """How many workloads there are, what they ask for at least, and how many need somebody."""
+    counts = Counter(status.word for status in statuses)
+    # What the server does not have asks for nothing; one that could not be read is still there.
+    here = [s for s in statuses if s.live is not None and s.word not in _GONE]
+    gpus = gpu_number(round(sum(status.gpus.gpus for status in here), 6))
+    more = "" if all(status.gpus.known for status in here) else "+"
+    rest = [
+        f"{counts[Seen.FAILED.value]} failed",
+        f"{sum(counts[word] for word in _GONE)} missing",
+        f"{counts[IN_DOUBT]} in doubt",
+    ]
+    rest += [f"{counts[word]} {word}" for word in _RARE if counts[word]]
+    head = f"{number_of(len(statuses), 'workload')}, {gpus}{more} GPUs requested"
+    return paint.bold(f"{head}; {', '.join(rest)}.")
+
+
+def change_text(status: Status | None, address: str, at: str, paint: Paint) -> str:
+    """A line for a workload that is not as it was when last looked at; None is no longer there."""
+    if status is None:
+        return f"{at}  {escape_terminal(address)}  no longer recorded"
+    word = paint(escape_terminal(status.word), _COLOURS.get(status.word, ""))
+    return f"{at}  {name_of(status.row.address)}  {word}  {_message(status)}".rstrip()
+
+
+def age_text(age: timedelta | None) -> str:
+    """An age in the largest unit that says enough: 40s, 5m, 47h, 3d."""
+    if age is None:
+        return "-"
+    seconds = int(age.total_seconds())
+    for size, unit, least in _UNITS:
+        if seconds >= least:
+            return f"{seconds // size}{unit}"
+    return f"{seconds}s"
+
+
+def _most_urgent(statuses: Sequence[Status], most: int) -> Sequence[Status]:
+    if len(statuses) <= most + 1:
+        return statuses
+    chosen = sorted(range(len(statuses)), key=lambda i: (statuses[i].is_quiet, i))[: max(most, 1)]
+    return [statuses[i] for i in sorted(chosen)]
+
+
+def _table(statuses: Sequence[Status], paint: Paint, width: int | None) -> list[str]:
+    rows = [_cells(status) for status in statuses]
+    widths = [max(len(row[i]) for row in (HEAD, *rows)) for i in range(len(HEAD))]
+    if width is not None:
+        rows, widths = _fit(rows, widths, width)
+    lines = [GAP.join(cell.ljust(most) for cell, most in zip(HEAD, widths, strict=True)).rstrip()]
+    for status, row in zip(statuses, rows, strict=True):
+        padded = [cell.ljust(most) for cell, most in zip(row, widths, strict=True)]
+        # Painted last: escape sequences have no width.
+        padded[1] = paint(padded[1], _COLOURS.get(status.word, ""))
+        lines.append(GAP.join(padded).rstrip())
+    return lines
+
+
+def _cells(status: Status) -> tuple[str, ...]:
+    return (
+        name_of(status.row.address),
+        escape_terminal(status.word),
+        age_text(status.age),
+        gpu_number(status.gpus.gpus) + ("" if status.gpus.known else "+"),
+        escape_terminal(status.row.id or "-"),
+        _message(status),
+    )
+
+
+def _message(status: Status) -> str:
+    return escape_terminal(shorten(status.message))
+
+
+def _fit(
+    rows: list[tuple[str, ...]], widths: list[int], width: int
+) -> tuple[list[tuple[str, ...]], list[int]]:
+    """Cut ids where the messages need their room, then the messages, then what is left."""
+    ids = widths[4]
+    if _room(widths, width) < min(widths[5], _LEAST_MESSAGE):
+        ids = min(ids, _SHORT_ID)
+    widths = [*widths[:4], ids, 0]
+    room = max(_room(widths, width), 0)
+    cut = [(*row[:4], _cut(row[4], ids), _cut(row[5], room)) for row in rows]
+    return cut, [*widths[:5], max(len(HEAD[5]), *(len(row[5]) for row in cut))]
+
+
+def _room(widths: Sequence[int], width: int) -> int:
+    """What is left for the last column."""
+    return width - sum(widths[:-1]) - len(GAP) * (len(widths) - 1)
+
+
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[: most - 1]}…" if most > 0 else ""

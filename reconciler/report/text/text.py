@@ -1,0 +1,90 @@
+"""What people read: plans, findings, refusals and the course of an apply, as lines of text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from reconciler.core.diagnostics import Diagnostic
+from reconciler.core.events import Event, Summary
+from reconciler.core.model import Recorded
+from reconciler.core.planning.guards import Refusal
+from reconciler.core.planning.plan import Plan
+from reconciler.errors import ReconcilerError
+from reconciler.report.text.applytext import ApplyText
+from reconciler.report.text.color import Paint, with_hint
+from reconciler.report.text.escape import escape_terminal
+from reconciler.report.text.excerpts import Excerpts
+from reconciler.report.text.findings import FindingsText
+from reconciler.report.text.plantext import PlanText
+from reconciler.report.text.tables import records_text
+
+
+class Text:
+    """Renders values as text; `colour` decides about escape sequences, nothing else does.
+
+    `prefix` before a file's name makes a path from the working directory, `now` turns time stamps
+    into ages.
+    """
+
+    def __init__(
+        self, *, colour: bool = False, prefix: str = "", now: datetime | None = None
+    ) -> None:
+        self._paint = Paint(colour=colour)
+        self._prefix = prefix
+        self._now = now
+        self._course = ApplyText(self._paint)
+        self._findings = FindingsText(self._paint, prefix=prefix)
+
+    def plan(self, plan: Plan, *, details: bool = True) -> str:
+        """The whole plan; its last line is the verdict."""
+        return self._plans().plan(plan, details=details)
+
+    def verdict(self, plan: Plan) -> str:
+        """The last line of a plan."""
+        return self._plans().verdict(plan)
+
+    def applied(self, summary: Summary, took: float) -> str:
+        """The last line of an apply."""
+        return self._course.applied(summary, took)
+
+    def event(self, event: Event, *, verbose: bool = False) -> str | None:
+        """One line about something that happened, or None where it is not worth one."""
+        return self._course.event(event, verbose=verbose)
+
+    def validation(
+        self,
+        found: Sequence[Diagnostic],
+        workloads: int,
+        files: int,
+        excerpts: Excerpts | None = None,
+    ) -> str:
+        """Every finding, with the line that it is about if asked for, and the verdict."""
+        return self._findings.validation(found, workloads, files, excerpts)
+
+    def records(self, rows: Sequence[Recorded]) -> str:
+        """What the state records, a line for each workload."""
+        return records_text(rows)
+
+    def diagnostics(self, found: Sequence[Diagnostic], excerpts: Excerpts | None = None) -> str:
+        """Every finding, each with its hint below it."""
+        return self._findings.diagnostics(found, excerpts)
+
+    def refusals(self, refusals: Sequence[Refusal]) -> str:
+        """Why an apply will not begin."""
+        return "\n".join(
+            with_hint(f"{self._error('refused')} {escape_terminal(refusal.message)}", refusal.hint)
+            for refusal in refusals
+        )
+
+    def error(self, error: ReconcilerError) -> str:
+        """Anything that ended a command."""
+        where = f"{escape_terminal(str(error.where))}: " if error.where else ""
+        message = escape_terminal(error.message, keep="\n")
+        return with_hint(f"{where}{self._error('error')} {message}", error.hint)
+
+    def _plans(self) -> PlanText:
+        return PlanText(self._paint, prefix=self._prefix, now=self._now)
+
+    def _error(self, word: str) -> str:
+        return self._paint(f"{word}:", "red")

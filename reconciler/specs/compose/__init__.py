@@ -1,0 +1,1 @@
+"""From files to one effective spec: defaults, manifests, aliases laid into it."""

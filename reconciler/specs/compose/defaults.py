@@ -1,0 +1,70 @@
+"""`_defaults.yaml` files: what every spec of a folder and below starts from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+from reconciler.core.diagnostics import Diagnostic, has_errors
+from reconciler.specs.compose.merging import merge
+from reconciler.specs.discovery.files import Found
+from reconciler.specs.rules.codes import finding
+from reconciler.specs.rules.placing import say_breaches
+from reconciler.specs.schema.compiled_schema import find_breaches, shipped_shape
+from reconciler.specs.source.documents import Document
+from reconciler.specs.source.source_cache import Library
+
+
+class Chain(NamedTuple):
+    """The defaults that reach a folder, the root's first; `broken` if some could not be used."""
+
+    value: dict[str, Any]
+    layers: tuple[Document, ...] = ()
+    broken: bool = False
+
+
+class Defaults:
+    """The defaults of a repository, merged once per folder."""
+
+    def __init__(self, files: Iterable[Found], library: Library) -> None:
+        self.findings: list[Diagnostic] = []
+        self._layers: dict[str, Document | None] = {}
+        self._chains: dict[str, Chain] = {}
+        for file in files:
+            folder = file.name.rpartition("/")[0]
+            self._layers[folder] = self._read(file, library)
+
+    def reaching(self, folder: str) -> Chain:
+        """Return what holds in a folder, given relative to the root; the root itself is empty."""
+        known = self._chains.get(folder)
+        if known is None:
+            above = self.reaching(folder.rpartition("/")[0]) if folder else Chain(value={})
+            known = self._chains[folder] = self._extend(above, folder)
+        return known
+
+    def _extend(self, above: Chain, folder: str) -> Chain:
+        if folder not in self._layers:
+            return above
+        layer = self._layers[folder]
+        if layer is None:
+            return Chain(layers=above.layers, value=above.value, broken=True)
+        value = merge(above.value, layer.value)
+        return Chain(layers=(*above.layers, layer), value=value, broken=above.broken)
+
+    def _read(self, file: Found, library: Library) -> Document | None:
+        """Return the one document of a file; None, with a finding, where it cannot be used."""
+        reading = library.read(file)
+        if not reading.documents:
+            return None
+        if len(reading.documents) > 1:
+            second = reading.documents[1].where
+            self.findings.append(finding("many-documents", "defaults are one document", second))
+            return None
+        document = reading.documents[0]
+        if not isinstance(document.value, dict):
+            message = "defaults are a mapping, shaped like a spec"
+            self.findings.append(finding("not-a-mapping", message, document.where))
+            return None
+        breaches = find_breaches(shipped_shape("defaults"), document.value)
+        self.findings.extend(say_breaches(breaches, document.tree()) if breaches else ())
+        return None if has_errors(reading.findings) else document

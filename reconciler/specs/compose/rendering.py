@@ -1,0 +1,36 @@
+"""Effective specs as documents again, such as could have been written by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from reconciler.core.model import Desired, Lifecycle
+from reconciler.core.protocol.body import create_body
+
+
+def render_documents(desired: Iterable[Desired]) -> list[dict[str, Any]]:
+    """Return each spec with defaults, aliases and files resolved; reading them gives the same.
+
+    Values are as their authors wrote them, secrets included. A base64 manifest stays one.
+    """
+    return [_render(one) for one in desired]
+
+
+def _render(desired: Desired) -> dict[str, Any]:
+    body = create_body(desired.metadata, desired.manifest, encoded=desired.encoded)
+    return body | {"lifecycle": _render_lifecycle(desired.lifecycle)}
+
+
+def _render_lifecycle(lifecycle: Lifecycle) -> dict[str, Any]:
+    rendered: dict[str, Any] = {
+        "protect": lifecycle.protect,
+        "onRemove": lifecycle.on_remove.value,
+        "onChange": lifecycle.on_change.value,
+        "onFailed": lifecycle.on_failed.value,
+        "wave": lifecycle.wave,
+        "ignoreChanges": list(lifecycle.ignore_changes),
+    }
+    if lifecycle.on_missing is not None:
+        rendered["onMissing"] = lifecycle.on_missing.value
+    return rendered

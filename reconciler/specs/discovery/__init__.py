@@ -1,0 +1,1 @@
+"""Which files of a repository are specs, and which are left out."""

@@ -1,0 +1,212 @@
+"""Finding the files of a repository: what is a spec, what are defaults, what is in the way."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+from reconciler.core.diagnostics import Diagnostic
+from reconciler.errors import Where
+from reconciler.specs.discovery.ignoring import IGNORE_FILE, Rules, is_ignored, read_rules
+from reconciler.specs.discovery.submodules import Submodules
+from reconciler.specs.rules.codes import finding
+from reconciler.specs.source.fileaccess import OUTSIDE, Border, Trouble, explain, posix_name
+
+CONFIG_FILE = "reconciler.yaml"
+DEFAULTS_FILE = "_defaults.yaml"
+SUFFIXES = (".yaml", ".yml", ".json")
+MAX_LINKED_FOLDERS = 1000
+
+_MISNAMED = ("_defaults.yml", "_defaults.json", "_default.yaml", "_default.yml")
+
+
+class Found(NamedTuple):
+    """A file to read: its name relative to the root, and its real path inside the border."""
+
+    name: str
+    real: str
+
+
+@dataclass(slots=True, kw_only=True)
+class Tree:
+    """The files below a root, in the order of their names."""
+
+    specs: list[Found] = field(default_factory=list)
+    defaults: list[Found] = field(default_factory=list)
+    findings: list[Diagnostic] = field(default_factory=list)
+
+
+class _Folder(NamedTuple):
+    """A folder still to be listed; `above` are the real paths of the folders it lies in."""
+
+    path: str
+    name: str
+    real: str
+    above: tuple[str, ...]
+    rules: tuple[Rules, ...]
+
+
+def find_files(root: Path, *, skip: Collection[str] = ()) -> Tree:
+    """Look through a folder recursively; `skip` holds real paths that are something else."""
+    walker = _Walker(Border.around(root), skip)
+    top = _Folder(str(root), "", os.path.realpath(root), (), ())
+    pending = [top] if walker.border.holds(top.real) else []
+    if not pending:
+        walker.tree.findings.append(OUTSIDE.at(Where(file="."), "the folder"))
+    while pending:
+        pending.extend(walker.enter(pending.pop()))
+    tree = walker.tree
+    tree.specs.sort(key=lambda found: found.name)
+    tree.defaults.sort(key=lambda found: found.name)
+    return tree
+
+
+class _Walker:
+    def __init__(self, border: Border, skip: Collection[str]) -> None:
+        self.border = border
+        self.submodules = Submodules(border)
+        self.skip = frozenset(skip)
+        self.tree = Tree()
+        self.linked = 0
+
+    def enter(self, folder: _Folder) -> Iterator[_Folder]:
+        """Sort the entries of a folder into the tree; yields the folders among them."""
+        try:
+            with os.scandir(folder.path) as listing:
+                entries = sorted(listing, key=lambda entry: entry.name)
+        except OSError as error:
+            where = Where(file=posix_name(folder.name or "."))
+            self.tree.findings.append(explain(error).at(where, "the folder"))
+            return
+        if all(entry.name == ".git" for entry in entries) and self.submodules.expect(folder.real):
+            message = "the git submodule is not checked out: its specs would look removed"
+            hint = "git submodule update --init, or list the folder in .reconcilerignore"
+            self.say("empty-submodule", message, folder.name or ".", hint)
+        rules = self.rules_of(folder, entries)
+        for entry in entries:
+            name = f"{folder.name}/{entry.name}" if folder.name else entry.name
+            if entry.name.startswith("."):
+                continue
+            below = self.sort_in(folder, entry, name, rules)
+            if below is not None:
+                yield below
+
+    def rules_of(self, folder: _Folder, entries: list[os.DirEntry[str]]) -> tuple[Rules, ...]:
+        if not any(entry.name == IGNORE_FILE for entry in entries):
+            return folder.rules
+        name = f"{folder.name}/{IGNORE_FILE}" if folder.name else IGNORE_FILE
+        data = self.border.read(f"{folder.real}/{IGNORE_FILE}")
+        mine = read_rules(data, posix_name(name), folder.name, self.tree.findings)
+        return (*folder.rules, mine) if mine else folder.rules
+
+    def sort_in(
+        self, folder: _Folder, entry: os.DirEntry[str], name: str, rules: tuple[Rules, ...]
+    ) -> _Folder | None:
+        is_folder = _is_folder(entry)
+        if rules and is_ignored(rules, name, is_folder=is_folder):
+            return None
+        if entry.name == CONFIG_FILE and not folder.name and not is_folder:
+            # Read already, wherever it leads to.
+            return None
+        if entry.name.startswith("_") and (is_folder or entry.name != DEFAULTS_FILE):
+            self.note_misnamed(entry.name, name)
+            return None
+        real = self.real_path(folder, entry, name, is_folder=is_folder)
+        if real is None:
+            return None
+        if is_folder:
+            return self.descend(folder, entry, name, real, rules)
+        self.sort_in_file(entry, name, real)
+        return None
+
+    def sort_in_file(self, entry: os.DirEntry[str], name: str, real: str) -> None:
+        found = Found(name=posix_name(name), real=real)
+        if entry.name == CONFIG_FILE:
+            self.note_nested(found.name)
+        elif entry.name == DEFAULTS_FILE:
+            self.tree.defaults.append(found)
+        elif real in self.skip:
+            return
+        elif entry.name.endswith(SUFFIXES):
+            self.tree.specs.append(found)
+        elif entry.name.lower().endswith(SUFFIXES):
+            stem, dot, suffix = entry.name.rpartition(".")
+            # Left out in silence, what it declares would be deleted.
+            message = f"'{entry.name}' is not read: specs end in .yaml, .yml or .json"
+            hint = f"name it {stem}{dot}{suffix.lower()}, or list it in .reconcilerignore"
+            self.say("misnamed-spec", message, name, hint)
+
+    def real_path(
+        self, folder: _Folder, entry: os.DirEntry[str], name: str, *, is_folder: bool
+    ) -> str | None:
+        """Resolve an entry; None, with a finding, where it leads nowhere or over the border."""
+        if not entry.is_symlink():
+            return f"{folder.real.rstrip(os.sep)}{os.sep}{entry.name}"
+        real = self.border.resolve(entry.path)
+        if isinstance(real, str):
+            return real
+        if real.code != OUTSIDE.code:
+            self.note_bad_link(real, name)
+        elif is_folder or entry.name.endswith(SUFFIXES) or not _exists(entry.path):
+            hint = "copy it into the repository, or list it in .reconcilerignore"
+            self.say("outside-root", "the symbolic link leads out of the repository", name, hint)
+        return None
+
+    def descend(
+        self,
+        folder: _Folder,
+        entry: os.DirEntry[str],
+        name: str,
+        real: str,
+        rules: tuple[Rules, ...],
+    ) -> _Folder | None:
+        above = (*folder.above, folder.real)
+        if entry.is_symlink():
+            self.linked += 1
+            if real in above:
+                message = "the symbolic link leads back to a folder that it lies in"
+                self.say(
+                    "symlink-loop", message, name, "remove it, or list it in .reconcilerignore"
+                )
+                return None
+            if self.linked > MAX_LINKED_FOLDERS:
+                if self.linked == MAX_LINKED_FOLDERS + 1:
+                    message = f"more than {MAX_LINKED_FOLDERS} symbolic links to folders"
+                    self.say("too-many-links", message, name, "")
+                return None
+        return _Folder(entry.path, name, real, above, rules)
+
+    def note_bad_link(self, trouble: Trouble, name: str) -> None:
+        hint = "remove it, or list it in .reconcilerignore"
+        if trouble.code == "no-such-path":
+            self.say("broken-symlink", "the symbolic link leads nowhere", name, hint)
+        else:
+            where = Where(file=posix_name(name))
+            self.tree.findings.append(trouble.at(where, "the symbolic link"))
+
+    def note_misnamed(self, base: str, name: str) -> None:
+        lower = base.lower()
+        if lower in _MISNAMED or (lower == DEFAULTS_FILE and base != DEFAULTS_FILE):
+            self.say("misnamed-defaults", f"'{base}' is not read", name, f"name it {DEFAULTS_FILE}")
+
+    def note_nested(self, name: str) -> None:
+        message = "the configuration below the root is not read: its specs belong to this root"
+        self.say("nested-config", message, name, "run in its folder to use it")
+
+    def say(self, code: str, message: str, name: str, hint: str) -> None:
+        self.tree.findings.append(finding(code, message, Where(file=posix_name(name)), hint=hint))
+
+
+def _exists(path: str) -> bool:
+    """Whether a link leads anywhere; one that does not may have been meant as a folder of specs."""
+    return os.path.exists(path)  # noqa: PTH110 - a Path raises where permission is missing
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False

@@ -1,0 +1,61 @@
+"""What `.reconcilerignore` files leave out: gitignore patterns, the nearest file deciding."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from reconciler.core.diagnostics import Diagnostic
+from reconciler.errors import Where
+from reconciler.specs.discovery.globs import BadPatternError, Pattern, read_pattern
+from reconciler.specs.rules.codes import finding
+from reconciler.specs.schema.compiled_schema import show
+from reconciler.specs.source.fileaccess import Trouble
+from reconciler.specs.source.source_text import Page, decode
+
+IGNORE_FILE = ".reconcilerignore"
+
+
+class Rules(NamedTuple):
+    """The patterns of one file; they speak about paths below its folder."""
+
+    folder: str
+    patterns: tuple[Pattern, ...]
+
+
+def is_ignored(rules: tuple[Rules, ...], name: str, *, is_folder: bool) -> bool:
+    """Whether a path below the root is left out; `rules` run from the root to its own folder."""
+    for one in reversed(rules):
+        inside = name[len(one.folder) :].lstrip("/")
+        for pattern in reversed(one.patterns):
+            if pattern.matches(inside, is_folder=is_folder):
+                return not pattern.negated
+    return False
+
+
+def read_rules(
+    data: bytes | Trouble, name: str, folder: str, found: list[Diagnostic]
+) -> Rules | None:
+    """Read the bytes of a `.reconcilerignore`; what is wrong with it is added to `found`."""
+    if isinstance(data, Trouble):
+        found.append(data.at(Where(file=name)))
+        return None
+    page = decode(data, name)
+    if isinstance(page, Diagnostic):
+        found.append(page)
+        return None
+    return Rules(folder=folder, patterns=_patterns(page, found))
+
+
+def _patterns(page: Page, found: list[Diagnostic]) -> tuple[Pattern, ...]:
+    good: list[Pattern] = []
+    start = 0
+    for line in page.text.split("\n"):
+        try:
+            pattern = read_pattern(line)
+            good += [pattern] if pattern else []
+        except BadPatternError as error:
+            where = page.where(start, start + len(line))
+            message = f"{show(line.rstrip())} is not a pattern: {error}"
+            found.append(finding("bad-ignore-file", message, where))
+        start += len(line) + 1
+    return tuple(good)

@@ -1,0 +1,50 @@
+"""Git submodules that were not checked out: folders that stand empty where others have specs.
+
+`git clone` leaves such a folder without a word, and so do most pipelines. What it should hold would
+look removed, and be deleted.
+"""
+
+from __future__ import annotations
+
+import os
+import posixpath
+import re
+from pathlib import Path
+
+from reconciler.errors import InvalidInputError
+from reconciler.specs.discovery.git import Git
+from reconciler.specs.source.fileaccess import Border, checkout_around, posix_name
+
+_GITLINK = "160000 "
+_PATH = re.compile(r"^[ \t]*path[ \t]*=[ \t]*(\"?)(.*?)\1[ \t]*$", re.MULTILINE)
+
+
+class Submodules:
+    """Where the checkouts around some folders expect submodules; each is asked once."""
+
+    def __init__(self, border: Border) -> None:
+        self._border = border
+        self._expected: dict[Path, frozenset[str]] = {}
+
+    def expect(self, folder: str) -> bool:
+        """Whether a folder, by its real path, should hold a submodule."""
+        # Above it: one that was half checked out has a `.git` of its own.
+        above = Path(folder).parent
+        top = checkout_around(above) or Path(self._border.top)
+        if top not in self._expected:
+            self._expected[top] = self._find(top)
+        return posix_name(os.path.relpath(folder, top)) in self._expected[top]
+
+    def _find(self, top: Path) -> frozenset[str]:
+        """The index knows every submodule; a copy without one has the file that names them."""
+        try:
+            entries = Git(top).run("ls-files", "--stage", "-z").split("\0")
+        except InvalidInputError:
+            return self._find_by_name(top)
+        links = (entry.partition("\t")[2] for entry in entries if entry.startswith(_GITLINK))
+        return frozenset(map(posix_name, links))
+
+    def _find_by_name(self, top: Path) -> frozenset[str]:
+        data = self._border.read(top / ".gitmodules")
+        text = data.decode("utf-8", "replace") if isinstance(data, bytes) else ""
+        return frozenset(posixpath.normpath(found[2]) for found in _PATH.finditer(text))

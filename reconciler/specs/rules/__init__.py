@@ -1,0 +1,1 @@
+"""What is checked of a spec beyond its shape, alone and beside others."""

@@ -1,0 +1,192 @@
+"""What is checked of one effective spec, beyond being readable."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from reconciler.core.diagnostics import Diagnostic, Severity
+from reconciler.core.model import Address
+from reconciler.core.protocol.marker import PREFIX
+from reconciler.kinds.registry import api_versions_of, is_registered, kind_names
+from reconciler.specs.compose.composed_spec import INLINE, Draft
+from reconciler.specs.config import Config
+from reconciler.specs.kubernetes.rules import check_manifest
+from reconciler.specs.rules.check_context import Sheet
+from reconciler.specs.rules.suppressions import Suppressions
+from reconciler.specs.rules.templating import check_templates
+from reconciler.specs.schema.compiled_schema import (
+    did_you_mean,
+    find_breaches,
+    shipped_shape,
+    type_name,
+)
+from reconciler.specs.source.nodes import Node, Step, follow, walk
+
+# What is missing where defaults could not be read is most likely in them.
+_EXPLAINED_BY_BROKEN_DEFAULTS = frozenset({"missing-field", "project-choice", "manifest-choice"})
+
+
+def identify(value: Any, config: Config) -> Address | None:
+    """Return the address of an effective spec, aliases resolved, as far as it is known."""
+    metadata = value.get("metadata")
+    if not isinstance(metadata, dict):
+        return None
+    name, project = metadata.get("name"), metadata.get("projectId")
+    if project is None and isinstance(alias := metadata.get("project"), str):
+        project = config.projects.get(alias)
+    if not (isinstance(name, str) and isinstance(project, str) and name and project):
+        return None
+    return Address(project=project, name=name)
+
+
+def check(
+    draft: Draft, config: Config, suppressions: Suppressions | None = None
+) -> list[Diagnostic]:
+    """Everything that is wrong with one spec by itself, policies aside."""
+    address = identify(draft.value, config)
+    sheet = Sheet(draft, address, suppressions, config.rules)
+    check_templates(sheet)
+    _check_shape(sheet)
+    _check_alias(sheet, config)
+    for rule in _MANIFEST_RULES:
+        rule(sheet)
+    if not draft.chain.broken:
+        check_manifest(sheet)
+    _check_ambiguity(sheet)
+    return sheet.found
+
+
+def effective(value: Mapping[str, Any], address: Address) -> dict[str, Any]:
+    """Return a checked spec with its project's alias resolved."""
+    metadata = {
+        "projectId" if key == "project" else key: address.project if key == "project" else given
+        for key, given in value["metadata"].items()
+    }
+    return {**value, "metadata": metadata}
+
+
+def _check_shape(sheet: Sheet) -> None:
+    breaches = find_breaches(shipped_shape("spec"), sheet.draft.value)
+    if sheet.draft.chain.broken:
+        breaches = [one for one in breaches if one.code not in _EXPLAINED_BY_BROKEN_DEFAULTS]
+    for breach in breaches:
+        sheet.say_breach(breach)
+
+
+def _check_alias(sheet: Sheet, config: Config) -> None:
+    alias = sheet.get("metadata", "project")
+    if not isinstance(alias, str) or alias in config.projects:
+        return
+    known = ", ".join(sorted(config.projects))
+    if config.projects:
+        hint = did_you_mean(alias, config.projects) or f"known projects: {known}"
+    else:
+        hint = f"add it under 'projects' in reconciler.yaml: {{{alias}: \"<projectId>\"}}"
+    listed = f"; known are {known}" if config.projects else ""
+    message = f"no project is called '{alias}'{listed}"
+    sheet.say("unknown-project", message, ["metadata", "project"], hint=hint)
+
+
+def _check_manifest_name(sheet: Sheet) -> None:
+    name, inner = sheet.get("metadata", "name"), sheet.get(INLINE, "metadata", "name")
+    if isinstance(name, str) and isinstance(inner, str) and name != inner:
+        message = f"the manifest is named '{inner}', the workload '{name}'"
+        path = [INLINE, "metadata", "name"]
+        sheet.say("name-mismatch", message, path, hint="give both the same name")
+
+
+def _check_kind(sheet: Sheet) -> None:
+    version, kind = sheet.get(INLINE, "apiVersion"), sheet.get(INLINE, "kind")
+    if not (isinstance(version, str) and isinstance(kind, str) and version and kind):
+        return
+    if is_registered(version, kind):
+        return
+    versions = api_versions_of(kind)
+    if versions:
+        hint = f"registered is {' and '.join(f'{one} {kind}' for one in versions)}"
+    else:
+        hint = did_you_mean(kind, kind_names()) or "the platform's administrator can register it"
+    message = f"{version} {kind} is not among the kinds that the platform registers out of the box"
+    sheet.say("unknown-kind", message, [INLINE, "apiVersion" if versions else "kind"], hint=hint)
+
+
+def _check_ignored(sheet: Sheet) -> None:
+    patterns = sheet.get("lifecycle", "ignoreChanges")
+    if not isinstance(patterns, list) or not patterns:
+        return
+    if follow(sheet.tree, ["lifecycle", "ignoreChanges"])[1].page is not sheet.draft.document.page:
+        # Rules in defaults are for many specs, and need not be of use to each of them.
+        return
+    for index, pattern in enumerate(patterns):
+        if isinstance(pattern, str) and not _reaches(sheet.draft.value, pattern.split("/")[1:]):
+            sheet.say(
+                "unused-ignore",
+                f"nothing that the spec declares is at '{pattern}'",
+                ["lifecycle", "ignoreChanges", index],
+                hint="check the pointer; what is not declared is not compared, and needs no rule",
+            )
+
+
+def _reaches(value: Any, steps: Sequence[str]) -> bool:
+    """Whether a pointer leads to a part of a document; `*` stands for any one step."""
+    if not steps:
+        return True
+    first, *rest = steps
+    name = first.replace("~1", "/").replace("~0", "~")
+    if isinstance(value, dict):
+        below = value.values() if first == "*" else [value[name]] if name in value else []
+    elif isinstance(value, list):
+        below = [one for i, one in enumerate(value) if first in ("*", str(i))]
+    else:
+        return False
+    return any(_reaches(one, rest) for one in below)
+
+
+def _check_annotations(sheet: Sheet) -> None:
+    annotations = sheet.get(INLINE, "metadata", "annotations")
+    path = [INLINE, "metadata", "annotations"]
+    if annotations is not None and not isinstance(annotations, dict):
+        message = f"'annotations' must be a mapping, not {type_name(annotations)}"
+        sheet.say("wrong-type", message, path)
+        return
+    for name in annotations or ():
+        if name.startswith(PREFIX):
+            message = f"the annotation '{name}' is written by the reconciler itself"
+            hint = "remove it; a workload that exists already is taken over with `state adopt`"
+            sheet.say("reserved-annotation", message, [*path, name], hint=hint, at_key=True)
+
+
+def _check_ambiguity(sheet: Sheet) -> None:
+    draft = sheet.draft
+    documents = [*draft.chain.layers, draft.document, draft.manifest]
+    if draft.encoded:
+        documents = [draft.manifest]
+    if not any(one is not None and one.ambiguous for one in documents):
+        return
+    _, manifest = follow(sheet.tree, [INLINE])
+    for path, node in walk(manifest) if INLINE in draft.value else ():
+        if node.older and (draft.encoded or node.older != "a date"):
+            _say_ambiguous(sheet, (INLINE, *path), node)
+
+
+def _say_ambiguous(sheet: Sheet, path: Sequence[Step], node: Node) -> None:
+    written = node.written
+    value = f"the text '{written}'" if isinstance(node.value, str) else f"the number {node.value}"
+    is_key = follow(sheet.tree, path)[1] is not node
+    message = f"{written} is {value} in YAML 1.2, but {node.older} in YAML 1.1"
+    if isinstance(node.value, str):
+        hint = "quote it, or write what is meant without doubt"
+    else:
+        hint = "write the number in decimal digits, or quote it if it is meant as text"
+    # The server reads a base64 manifest again, by rules of its own; inline it gets our reading.
+    severity = Severity.ERROR if sheet.draft.encoded else Severity.WARNING
+    sheet.say("ambiguous-yaml", message, path, hint=hint, at_key=is_key, severity=severity)
+
+
+_MANIFEST_RULES: tuple[Callable[[Sheet], None], ...] = (
+    _check_manifest_name,
+    _check_kind,
+    _check_annotations,
+    _check_ignored,
+)

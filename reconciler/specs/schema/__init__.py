@@ -1,0 +1,1 @@
+"""JSON Schemas: those that ship, and the policies that users write."""

@@ -1,0 +1,129 @@
+"""The files that `policies:` means: globs below the configuration's folder, inside the border."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import NamedTuple
+
+from reconciler.specs.config import Config
+from reconciler.specs.schema.compiled_schema import show
+from reconciler.specs.source.fileaccess import OUTSIDE, Border, Trouble, absolute, near_miss
+
+# A pattern over more than this is not about policies, and would be read three times a run.
+MOST_ENTRIES = 100_000
+_BASE = "patterns are relative to the folder of reconciler.yaml"
+
+
+class PolicyFiles(NamedTuple):
+    """The files that one pattern means, as paths and as real paths; a trouble where there is none.
+
+    A file whose real path is not known lies outside of the border, or cannot be looked at.
+    """
+
+    files: tuple[tuple[Path, str | Trouble], ...] = ()
+    trouble: Trouble | None = None
+
+
+def policy_files(config: Config) -> Iterator[PolicyFiles]:
+    """Yield what each pattern of a configuration means."""
+    if config.path is not None:
+        folder = absolute(config.path.parent)
+        border = Border.around(folder)
+        for pattern in config.policies:
+            yield _find(pattern, folder, border)
+
+
+def _find(pattern: str, folder: Path, border: Border) -> PolicyFiles:
+    steps = [step for step in pattern.split("/") if step not in ("", ".")]
+    while steps and steps[0] == "..":
+        folder, steps = folder.parent, steps[1:]
+    if pattern.startswith("/") or not border.holds(os.path.realpath(folder)):
+        trouble = OUTSIDE._replace(message=f"the policy {show(pattern)} {OUTSIDE.message}")
+        return PolicyFiles(trouble=trouble)
+    if not steps or ".." in steps:
+        problem = "has '..' behind a name" if steps else "names no file"
+        return PolicyFiles(trouble=_bad(f"the pattern {show(pattern)} {problem}", _BASE))
+    walk = _Walk(border)
+    try:
+        names = sorted(set(walk.find(str(folder), tuple(steps))))
+    except _TooManyError:
+        message = f"the pattern {show(pattern)} searches more than {MOST_ENTRIES:,} files"
+        return PolicyFiles(trouble=_bad(message, "name the folder of the policies"))
+    if not names:
+        hint = near_miss(folder, "/".join(steps), border) or _BASE
+        return PolicyFiles(trouble=_bad(f"no policy matches {show(pattern)}", hint))
+    return PolicyFiles(files=tuple((Path(name), border.resolve(name)) for name in names))
+
+
+def _bad(message: str, hint: str) -> Trouble:
+    return Trouble(code="bad-policy", message=message, hint=hint)
+
+
+class _TooManyError(Exception):
+    """A pattern that searches more than is reasonable."""
+
+
+class _Walk:
+    """Follows the steps of a pattern; links to folders only inside the border."""
+
+    def __init__(self, border: Border) -> None:
+        self._border = border
+        self._entries = 0
+        self._been: set[tuple[str, int]] = set()
+
+    def find(self, folder: str, steps: tuple[str, ...]) -> Iterator[str]:
+        """Yield the paths that steps lead to from a folder."""
+        # `**/a/**/a/**` leads to one folder in many ways.
+        if (folder, len(steps)) in self._been:
+            return
+        self._been.add((folder, len(steps)))
+        step, *below = steps
+        if step == "**":
+            yield from self._find_anywhere(folder, tuple(below))
+            return
+        is_glob = any(sign in step for sign in "*?[")
+        names = [name for name in self._list(folder) if fnmatchcase(name, step)] if is_glob else []
+        for name in names if is_glob else [step]:
+            path = os.path.join(folder, name)  # noqa: PTH118 - thousands of them
+            if below:
+                yield from self.find(path, tuple(below)) if self._is_folder(path) else ()
+            elif is_glob or _is_there(path):
+                yield path
+
+    def _find_anywhere(self, folder: str, below: tuple[str, ...]) -> Iterator[str]:
+        if below:
+            yield from self.find(folder, below)
+        for name in self._list(folder):
+            path = os.path.join(folder, name)  # noqa: PTH118 - thousands of them
+            if name == ".git":
+                continue
+            if not os.path.isdir(path):  # noqa: PTH112 - as above
+                yield from () if below else (path,)
+            # As in every shell, a link is no folder for `**`: it might lead around in a circle.
+            elif not os.path.islink(path):  # noqa: PTH114 - as above
+                yield from self.find(path, ("**", *below))
+
+    def _is_folder(self, path: str) -> bool:
+        return isinstance(self._border.resolve(path), str) and os.path.isdir(path)  # noqa: PTH112
+
+    def _list(self, folder: str) -> list[str]:
+        try:
+            with os.scandir(folder) as entries:
+                names = [entry.name for entry in entries]
+        except OSError:
+            return []
+        self._entries += len(names)
+        if self._entries > MOST_ENTRIES:
+            raise _TooManyError
+        return names
+
+
+def _is_there(path: str) -> bool:
+    try:
+        return os.path.lexists(path)
+    except ValueError:
+        # A name with a NUL, which no file has.
+        return False

@@ -1,0 +1,146 @@
+"""Starts the process in which policies judge specs, asks it, and ends it where it must."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from reconciler.core.model import Address
+from reconciler.errors import ReconcilerError
+from reconciler.specs.compose.composed_spec import Draft
+from reconciler.specs.schema.compiled_schema import Breach
+from reconciler.specs.schema.policyworker import Limits
+from reconciler.specs.source.deadline import Deadline
+from reconciler.specs.source.nodes import Step
+
+# Isolated: neither the working directory nor the environment decides what is imported.
+_START = (
+    "import sys; sys.path.append(sys.argv[1]);"
+    " from reconciler.specs.schema.policyworker import main; main()"
+)
+_PACKAGE = Path(__file__).parents[2]
+# What a dynamic linker may need; no other variable is for a process that only computes.
+_VARIABLES = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
+# No honest policy comes near them; a second is long for one spec.
+LIMITS = Limits(seconds=2.0, memory=2**30, breaches=100_000, characters=2**25)
+# However short a run is, its policies get this much.
+_LEAST_SECONDS = 1.0
+# Both processes hold a batch in memory.
+_BATCH_CHARACTERS = 16 * 2**20
+_SIMPLIFY = (
+    "simplify it: no repetition inside a repetition, no long lists to compare, fewer references"
+)
+
+
+class Case(NamedTuple):
+    """A spec with its effective value, and the numbers of the policies that are about it."""
+
+    draft: Draft
+    address: Address
+    spec: Mapping[str, Any]
+    policies: Sequence[int]
+
+
+class Judgement(NamedTuple):
+    """What a policy has against a case; where it has none, what is wrong with the policy itself.
+
+    `trouble` says that at a path of the policy, with a way out in `hint`.
+    """
+
+    policy: int
+    case: Case | None = None
+    breaches: Sequence[Breach] = ()
+    trouble: str = ""
+    path: Sequence[Step] = ()
+    hint: str = ""
+
+
+def judge(schemas: Sequence[Any], cases: Sequence[Case], deadline: Deadline) -> Iterator[Judgement]:
+    """Yield what the policies with these schemas have against cases, and what is wrong with them.
+
+    A policy that is in trouble is not asked again. Raises ReconcilerError where no process can be
+    started for it.
+    """
+    usable = list(schemas)
+    for batch in _batches(cases):
+        for judgement in _ask(usable, batch, deadline):
+            if judgement.trouble:
+                usable[judgement.policy] = True
+            yield judgement
+
+
+def _batches(cases: Sequence[Case]) -> Iterator[list[tuple[Case, str]]]:
+    """Yield the cases with their lines; at least one batch, since schemas are read in any case."""
+    batch: list[tuple[Case, str]] = []
+    size = 0
+    for case in cases:
+        line = json.dumps([case.policies, case.spec])
+        if batch and size + len(line) > _BATCH_CHARACTERS:
+            yield batch
+            batch, size = [], 0
+        batch.append((case, line))
+        size += len(line)
+    yield batch
+
+
+def _ask(
+    schemas: Sequence[Any], batch: Sequence[tuple[Case, str]], deadline: Deadline
+) -> Iterator[Judgement]:
+    asked = [Judgement(policy) for policy in range(len(schemas))]
+    asked += [Judgement(policy, case) for case, _ in batch for policy in case.policies]
+    lines = [json.dumps(LIMITS), json.dumps(schemas), *(line for _, line in batch), ""]
+    answers, ending = _run("\n".join(lines).encode(), deadline)
+    for judgement, answer in zip(asked, answers, strict=False):
+        if answer:
+            yield _conclude(judgement, json.loads(answer))
+    if len(answers) < len(asked):
+        # It was ended in the middle of this one, and nobody knows about those behind it.
+        unanswered = asked[len(answers)]
+        yield unanswered._replace(trouble=f"{_subject(unanswered)} {ending}", hint=_SIMPLIFY)
+
+
+def _run(questions: bytes, deadline: Deadline) -> tuple[list[bytes], str]:
+    """Return the answers that came, and how it ended where they are not all."""
+    command = [sys.executable, "-I", "-c", _START, str(_PACKAGE)]
+    environ = {name: os.environ[name] for name in _VARIABLES if name in os.environ}
+    seconds = max(deadline.left(), _LEAST_SECONDS)
+    try:
+        ended = subprocess.run(  # noqa: S603 - this very interpreter, with our own code
+            command, input=questions, capture_output=True, env=environ, timeout=seconds, check=False
+        )
+    except subprocess.TimeoutExpired as error:
+        output = error.output or b""
+        ending = f"was not over after the {deadline.seconds:g} s of --deadline"
+    except OSError as error:
+        raise ReconcilerError(f"no process for the policies can be started: {error}") from error
+    else:
+        output = ended.stdout
+        ending = f"ended its process (exit code {ended.returncode})"
+        if ended.returncode and not output:
+            reason = ended.stderr.decode(errors="replace").strip().rpartition("\n")[2]
+            reason = reason or f"exit code {ended.returncode}"
+            raise ReconcilerError(f"the process for the policies failed: {reason}")
+    # A line is an answer once it has ended.
+    return output.split(b"\n")[:-1], ending
+
+
+def _conclude(judgement: Judgement, answer: Mapping[str, Any]) -> Judgement:
+    if "problem" in answer:
+        return judgement._replace(trouble=f"not a JSON Schema: {answer['problem']}")
+    if "excess" in answer:
+        trouble = f"{_subject(judgement)} {answer['excess']}"
+        return judgement._replace(trouble=trouble, path=answer["path"], hint=_SIMPLIFY)
+    breaches = [
+        Breach(code, message, tuple(path), *more)
+        for code, message, path, *more in answer["breaches"]
+    ]
+    return judgement._replace(breaches=breaches)
+
+
+def _subject(judgement: Judgement) -> str:
+    return f"judging {judgement.case.address}" if judgement.case else "reading this policy"

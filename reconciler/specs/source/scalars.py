@@ -1,0 +1,162 @@
+"""What a plain YAML scalar means: the core schema of YAML 1.2, and how 1.1 would differ."""
+
+from __future__ import annotations
+
+import math
+import re
+from datetime import date
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from reconciler.specs.source.quoting import quote
+
+# Section 10.3.2 of the YAML 1.2.2 specification.
+_NULL = frozenset({"", "~", "null", "Null", "NULL"})
+_BOOL = {
+    "true": True,
+    "True": True,
+    "TRUE": True,
+    "false": False,
+    "False": False,
+    "FALSE": False,
+}
+_DECIMAL = re.compile(r"[-+]?[0-9]+\Z")
+_OCTAL = re.compile(r"0o[0-7]+\Z")
+_HEXADECIMAL = re.compile(r"0x[0-9a-fA-F]+\Z")
+_FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?\Z")
+_NOT_FINITE = re.compile(r"(?:[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))\Z")
+
+# No other first character begins a null, a boolean, a number or a date, in 1.1 or 1.2.
+TELLING = frozenset("-+.0123456789tTfFnNyYoO~")
+
+# PyYAML leaves these two letters alone; the specification of 1.1 and older Go readers do not.
+_LETTERS = {"y": "true", "Y": "true", "n": "false", "N": "false"}
+
+LARGEST = 2**64 - 1
+SMALLEST = -(2**63)
+# More of them than 64 bits take in any base.
+_MOST_DIGITS = 72
+
+# What 1.1 reads alike, so that most files are read without loading PyYAML's patterns for it:
+# a decimal number, one with a unit, an option, any word but these.
+_ALIKE = re.compile(r"(?:0|[1-9][0-9]{0,17})(?:\.[0-9]{1,17}|m|[KMGTP]i?)?\Z|--?[A-Za-z]|[A-Za-z~]")
+_WORDS = frozenset({"yes", "no", "on", "off", "y", "n"})
+
+
+class Plain(NamedTuple):
+    """The value of a plain scalar; `older` is the reading of YAML 1.1 where it differs.
+
+    `problem` says why a number cannot be used; `is_date` that 1.1 makes a date of this string.
+    """
+
+    value: Any
+    older: str = ""
+    problem: str = ""
+    is_date: bool = False
+
+
+_EMPTY = Plain(None)
+
+
+def read_plain(text: str) -> Plain:
+    """Read an unquoted, untagged scalar."""
+    if not text:
+        return _EMPTY
+    if text[0] not in TELLING:
+        return Plain(text)
+    return _read_telling(text)
+
+
+@lru_cache(maxsize=8192)
+def _read_telling(text: str) -> Plain:
+    value, problem = read_core(text)
+    if problem:
+        return Plain(value, problem=problem)
+    if _ALIKE.match(text) and text.lower() not in _WORDS:
+        return Plain(value)
+    older = _LETTERS.get(text) or _read_older(text)
+    if older is _SAME or _agree(value, older):
+        return Plain(value)
+    return Plain(value, older=_describe(older), is_date=isinstance(older, date))
+
+
+def read_core(text: str) -> tuple[Any, str]:
+    """Read by the core schema of YAML 1.2; the second value says why a number is unusable."""
+    if text in _NULL:
+        return None, ""
+    if text in _BOOL:
+        return _BOOL[text], ""
+    if _DECIMAL.match(text):
+        return read_integer(text, 10)
+    if _OCTAL.match(text):
+        return read_integer(text[2:], 8)
+    if _HEXADECIMAL.match(text):
+        return read_integer(text[2:], 16)
+    if _FLOAT.match(text):
+        return read_float(text)
+    if _NOT_FINITE.match(text):
+        return 0, "is not a number that JSON can hold"
+    return text, ""
+
+
+def read_integer(text: str, base: int) -> tuple[int, str]:
+    """Read digits of a 64-bit number; 0 and a problem where they do not fit."""
+    digits = text.lstrip("+-").lstrip("0") or "0"
+    # Python refuses to read thousands of digits at all, so the length is looked at first.
+    number = int(digits, base) if len(digits) <= _MOST_DIGITS else LARGEST + 1
+    number = -number if text.startswith("-") else number
+    if SMALLEST <= number <= LARGEST:
+        return number, ""
+    return 0, "does not fit into 64 bits"
+
+
+def read_float(text: str) -> tuple[float, str]:
+    """Read a decimal fraction; 0 and a problem where it overflows."""
+    number = float(text)
+    return (number, "") if math.isfinite(number) else (0.0, "is too large for a number")
+
+
+_SAME: Any = object()
+
+
+def _read_older(text: str) -> Any:
+    """Read by YAML 1.1, as PyYAML does; _SAME for a string."""
+    from yaml.resolver import Resolver
+
+    for tag, pattern in Resolver.yaml_implicit_resolvers.get(text[0], ()):
+        if pattern.match(text):
+            return _construct_older(tag.rpartition(":")[2], text)
+    return _SAME if not isinstance(read_core(text)[0], (int, float)) else text
+
+
+def _construct_older(kind: str, text: str) -> Any:
+    from yaml import ScalarNode
+    from yaml.constructor import SafeConstructor
+
+    make = getattr(SafeConstructor, f"construct_yaml_{kind}", None)
+    if make is None:
+        return _SAME
+    if kind in ("int", "float") and ":" in text and len(text) > _MOST_DIGITS:
+        # Base 60: what PyYAML computes takes time with the square of the length.
+        return LARGEST + 1
+    try:
+        return make(SafeConstructor(), ScalarNode(f"tag:yaml.org,2002:{kind}", text))
+    except (ValueError, OverflowError):
+        return ValueError
+
+
+def _agree(value: Any, older: Any) -> bool:
+    return type(value) is type(older) and bool(value == older)
+
+
+def _describe(older: Any) -> str:
+    if older is ValueError:
+        return "an error"
+    if isinstance(older, date):
+        return "a date"
+    if isinstance(older, bool):
+        return str(older).lower()
+    if isinstance(older, int | float):
+        # Python refuses to write thousands of digits, and nobody wants to read them.
+        return f"the number {older}" if abs(older) <= LARGEST else "a large number"
+    return older if older in {"true", "false"} else f"the text '{quote(older)}'"

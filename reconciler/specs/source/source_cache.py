@@ -1,0 +1,76 @@
+"""Every file of a run, read once and by its real path, however many specs ask for it."""
+
+from __future__ import annotations
+
+import os
+import posixpath
+from collections.abc import Iterator, MutableMapping
+from pathlib import Path
+
+from reconciler.core.diagnostics import Diagnostic
+from reconciler.errors import Where
+from reconciler.specs.discovery.files import Found
+from reconciler.specs.source.documents import Reading, read_page
+from reconciler.specs.source.fileaccess import (
+    OUTSIDE,
+    Border,
+    Trouble,
+    near_miss,
+    posix_name,
+    read_bytes,
+)
+from reconciler.specs.source.source_text import decode
+
+
+class Library:
+    """Reads files below a root and remembers what it read, its digests if they are wanted."""
+
+    def __init__(self, root: Path, digests: MutableMapping[str, bytes] | None = None) -> None:
+        self.root = os.path.realpath(root)
+        self._border = Border.around(root)
+        self._digests = digests
+        self._readings: dict[str, Reading] = {}
+
+    def read(self, found: Found) -> Reading:
+        """Read the documents of a file; trouble becomes a finding of the reading."""
+        known = self._readings.get(found.name)
+        if known is None:
+            data = read_bytes(found.real)
+            known = self._readings[found.name] = read_data(data, found.name)
+            if self._digests is not None and not isinstance(data, Trouble):
+                from hashlib import sha256
+
+                self._digests[found.name] = sha256(data).digest()
+        return known
+
+    def findings(self) -> Iterator[Diagnostic]:
+        """What is wrong with the files read so far, as texts."""
+        for reading in self._readings.values():
+            yield from reading.findings
+
+    def locate(self, folder: str, path: str) -> Found | Trouble:
+        """Resolve a path that a file in a folder names; both are relative to the root."""
+        real: str | Trouble = OUTSIDE
+        if not path.startswith("/"):
+            real = self._border.resolve(f"{self.root}/{folder}/{path}")
+        if real == OUTSIDE:
+            return OUTSIDE._replace(hint=_STAY)
+        if isinstance(real, Trouble):
+            return real._replace(
+                hint=real.hint or near_miss(Path(self.root, folder), path, self._border)
+            )
+        name = posixpath.normpath(f"{folder}/{path}" if folder else path)
+        return Found(name=posix_name(name), real=real)
+
+
+def read_data(data: bytes | Trouble, name: str) -> Reading:
+    """Read the documents of a file's bytes, or pass on why there are none."""
+    if isinstance(data, Trouble):
+        return Reading(documents=(), findings=(data.at(Where(file=name)),))
+    page = decode(data, name)
+    if isinstance(page, Diagnostic):
+        return Reading(documents=(), findings=(page,))
+    return read_page(page)
+
+
+_STAY = "give a path relative to this file that stays inside the repository"

@@ -1,0 +1,100 @@
+"""Text with the name of its file: decoding, and character offsets as lines and columns."""
+
+from __future__ import annotations
+
+import codecs
+import re
+from bisect import bisect_right
+from functools import lru_cache
+from typing import Literal, NamedTuple
+
+from reconciler.core.diagnostics import Diagnostic
+from reconciler.errors import Where
+from reconciler.specs.rules.codes import finding
+
+Notation = Literal["yaml", "json"]
+
+# Up to here, counting lines is quicker than making a list of them.
+_NEAR = 4096
+
+_FOREIGN_MARKS = (
+    (codecs.BOM_UTF32_LE, "UTF-32"),
+    (codecs.BOM_UTF32_BE, "UTF-32"),
+    (codecs.BOM_UTF16_LE, "UTF-16"),
+    (codecs.BOM_UTF16_BE, "UTF-16"),
+)
+
+
+class Page(NamedTuple):
+    """A text and where it stands; `inside` is the field that a decoded text was taken from.
+
+    Offsets count characters, and only a line feed ends a line, as in an editor.
+    """
+
+    file: str
+    text: str
+    notation: Notation = "yaml"
+    inside: Where | None = None
+
+    def where(self, start: int, end: int) -> Where:
+        """Turn a range of characters into a place, without the blanks that end it."""
+        if self.inside is not None:
+            return self.inside
+        end = max(start, start + len(self.text[start:end].rstrip()))
+        line, column = self.position(start)
+        end_line, end_column = self.position(end)
+        return Where(
+            file=self.file, line=line, column=column, end_line=end_line, end_column=end_column
+        )
+
+    def note(self, start: int) -> str:
+        """Say where in a decoded text an offset is, since no file shows that line."""
+        if self.inside is None:
+            return ""
+        line, column = self.position(start)
+        return f" (line {line}, column {column} of the decoded text)"
+
+    def position(self, offset: int) -> tuple[int, int]:
+        """Turn an offset into a line and a column, both from 1."""
+        if offset < _NEAR:
+            line_start = self.text.rfind("\n", 0, offset) + 1
+            return self.text.count("\n", 0, offset) + 1, offset - line_start + 1
+        starts = _line_starts(self.text)
+        line = bisect_right(starts, offset)
+        return line, offset - starts[line - 1] + 1
+
+
+@lru_cache(maxsize=4)
+def _line_starts(text: str) -> list[int]:
+    return [0, *(match.end() for match in re.finditer("\n", text))]
+
+
+def decode(data: bytes, file: str, inside: Where | None = None) -> Page | Diagnostic:
+    """Read bytes as UTF-8, with or without a byte order mark; a finding says what else they are."""
+    start = inside or Where(file=file)
+    for mark, name in _FOREIGN_MARKS:
+        if data.startswith(mark):
+            return _not_text(f"is {name} text", start)
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        return _not_text("is not UTF-8 text", inside or _where_undecodable(data, error, file))
+    if "\0" in text:
+        if "\0" in text[:2] and len(text) > 1:
+            return _not_text("looks like UTF-16 text without a byte order mark", start)
+        # Nobody writes one, and what the system or a program wrote for itself is full of them.
+        page = Page(file=file, text=text)
+        at = text.index("\0")
+        return _not_text("holds a NUL character", inside or page.where(at, at))
+    notation: Notation = "json" if file.endswith(".json") and inside is None else "yaml"
+    return Page(file=file, text=text, notation=notation, inside=inside)
+
+
+def _not_text(what: str, where: Where) -> Diagnostic:
+    return finding("not-text", f"the file {what}", where, hint="save it as UTF-8")
+
+
+def _where_undecodable(data: bytes, error: UnicodeDecodeError, file: str) -> Where:
+    good = data[: error.start].decode("utf-8-sig")
+    page = Page(file=file, text=good)
+    return page.where(len(good), len(good))
