@@ -107,7 +107,8 @@ class _Walk:
                 yield from self.find(path, ("**", *below))
 
     def _is_folder(self, path: str) -> bool:
-        return isinstance(self._border.resolve(path), str) and os.path.isdir(path)  # noqa: PTH112
+        is_inside = isinstance(self._border.resolve(path), str)
+        return is_inside and os.path.isdir(path)  # noqa: PTH112 - asked for thousands of them
 
     def _list(self, folder: str) -> list[str]:
         try:
