@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from benchmarks.sandboxes import PROGRAM, body, measure, sandbox, write_specs
-from reconciler.core.model import Address, Own, Recorded, Seen, Target
+from reconciler.core.model import Address, LastSeen, Own, Recorded, Target
 from reconciler.state.sqlite import SqliteStore, create_state, open_state
 
 MEMORY = Path("/dev/shm")  # noqa: S108 - the file system in memory is what is measured
@@ -69,7 +69,9 @@ def records(index: int) -> tuple[Recorded, Recorded]:
         run="83af2754-e784-41de-983b-9ea6feece78c",
     )
     workload_id = f"97ae5fb0-8946-400f-9d08-{index:012x}"
-    return intent, replace(intent, own=Own.ACCEPTED, seen=Seen.QUEUED, id=workload_id, echo=echoed)
+    return intent, replace(
+        intent, own=Own.ACCEPTED, seen=LastSeen.QUEUED, id=workload_id, echo=echoed
+    )
 
 
 @contextmanager

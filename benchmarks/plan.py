@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 
 from benchmarks.sandboxes import write_specs
 from reconciler.core.diff.comparison import compare
-from reconciler.core.model import Desired, Live, Own, Recorded, Remote, Seen
+from reconciler.core.model import Desired, LastSeen, Live, Own, Recorded, Remote
 from reconciler.core.planning.plan import Plan, PlanTarget
 from reconciler.core.planning.planner import make_plan
 from reconciler.core.protocol.marker import Marker, mark
@@ -55,7 +55,7 @@ def record(desired: Desired) -> Recorded:
         spec=_copy(spec),
         echo=_copy(spec),
         id=f"id-{desired.address.name}",
-        seen=Seen.SYNCED,
+        seen=LastSeen.SYNCED,
         first_sent_at="2026-11-20T09:00:00.000+00:00",
         last_sent_at="2026-11-20T09:00:00.000+00:00",
     )
@@ -70,7 +70,7 @@ def answer(row: Recorded, desired: Desired) -> Remote:
         metadata=_copy(desired.metadata),
         raw_manifest=mark(_copy(desired.manifest), marker),
         desired_phase="Running",
-        seen=Seen.SYNCED,
+        seen=LastSeen.SYNCED,
     )
 
 

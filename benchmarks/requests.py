@@ -21,9 +21,9 @@ from reconciler.api.client import ApiSettings, HttpWorkloadApi
 from reconciler.api.credentials import ClientCredentials, Secret
 from reconciler.app.session import Session
 from reconciler.core.model import Address, Remote
-from reconciler.core.protocol.adaptive_limit import Pace
-from reconciler.core.protocol.api_results import Accepted, Answer, Method, Unavailable
-from reconciler.core.protocol.retry import Tries
+from reconciler.core.protocol.adaptive_limit import AdaptiveLimit
+from reconciler.core.protocol.api_results import Accepted, ApiResult, Method, Unavailable
+from reconciler.core.protocol.retry import SendCounts
 from reconciler.engine import dispatcher as engine
 from tests.timing import Timeline, VirtualClock, run
 from tests.worlds import World, wish
@@ -52,7 +52,7 @@ class Server:
         self.serving = 0
         self.requests = 0
 
-    async def answer(self, _: Tries) -> Answer:
+    async def answer(self, _: SendCounts) -> ApiResult:
         """One request."""
         self.requests += 1
         refusal = self.refuses(self)
@@ -66,7 +66,7 @@ class Server:
         return FINE
 
 
-Refuses = Callable[[Server], Answer | None]
+Refuses = Callable[[Server], ApiResult | None]
 
 
 def at_random(share: float) -> Refuses:
@@ -83,14 +83,14 @@ def more_than(cap: int, share: float = 0.0) -> Refuses:
 def between(begin: float, end: float, retry_after: float | None = None) -> Refuses:
     """An outage."""
 
-    def refuses(server: Server) -> Answer | None:
+    def refuses(server: Server) -> ApiResult | None:
         away = begin <= server.timeline.now < end
         return Unavailable(retry_after=retry_after) if away else None
 
     return refuses
 
 
-def spikes(_: Server) -> Answer | None:
+def spikes(_: Server) -> ApiResult | None:
     """Nothing is refused, but every fifth second takes twenty times as long."""
     return None
 
@@ -121,7 +121,7 @@ class Gate(httpx.AsyncBaseTransport):
         """Answer a login, or a create."""
         if request.url.path == "/api/v1/token":
             return await self._log_in()
-        answer = await self.server.answer(Tries())
+        answer = await self.server.answer(SendCounts())
         token = request.headers["authorization"].removeprefix("Bearer ")
         if self.server.timeline.now < self.ends[token] and answer is FINE:
             return httpx.Response(202, json=ECHO)
@@ -136,7 +136,7 @@ class Gate(httpx.AsyncBaseTransport):
         return httpx.Response(200, json={"accessToken": token, "expiresIn": TOKEN_SECONDS})
 
 
-def no_one(_: Server) -> Answer | None:
+def no_one(_: Server) -> ApiResult | None:
     """Nothing is refused by the server; its `Gate` turns away old tokens."""
     return None
 
@@ -168,7 +168,7 @@ class Outcome:
     turned_away: int = 0
 
 
-class _Fixed(Pace):
+class _Fixed(AdaptiveLimit):
     """A number of requests in flight that never changes, for comparison."""
 
     def succeeded(self, latency: float) -> None:
@@ -186,12 +186,12 @@ def simulate(scenario: Refuses, count: int, *, seed: int, fixed: int | None = No
     gate = Gate(server)
     send = _through(gate, timeline) if scenario is no_one else server.answer
 
-    async def main() -> list[Answer]:
+    async def main() -> list[ApiResult]:
         sender = engine.Dispatcher(
             clock=VirtualClock(timeline),
             ceiling=fixed or CEILING,
             rng=random.Random(seed + 1),
-            halt=engine.Halt(),
+            halt=engine.StopSignal(),
             deadline=1800.0,
         )
         if fixed is not None:

@@ -40,7 +40,7 @@ from reconciler.core.planning.plan import (
     Resolve,
 )
 from reconciler.errors import ReconcilerError, Where
-from reconciler.report.html import Losses, apply_page, plan_page
+from reconciler.report.html import UnsavedRecords, apply_page, plan_page
 from reconciler.report.timeline import Timeline
 
 BEGIN = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
@@ -58,7 +58,7 @@ def pages_of(word: str, count: int = 1) -> dict[str, str]:
     finished = RunFinished(
         at=_at(60), run=word, took=60.0, summary=_summary(count), stopped_by=word
     )
-    losses = Losses(
+    losses = UnsavedRecords(
         unsaved=[_row(_address(word, 0), word)],
         trouble=ReconcilerError(word, hint=word),
         unlogged=word,

@@ -23,8 +23,8 @@ from reconciler.core.model import Address, OnRemove, Own, Recorded
 from reconciler.core.protocol.retry import AMBIGUOUS_SENDS
 from reconciler.engine.apply import LET_GO
 
-IN_DOUBT = (Own.CREATING, Own.SUSPECT)
-_MAY_EXIST = (*IN_DOUBT, Own.HAUNTED)
+IN_DOUBT = (Own.CREATING, Own.UNCONFIRMED)
+_MAY_EXIST = (*IN_DOUBT, Own.LATE_CREATE_POSSIBLE)
 # After the switch is pulled, what is in flight may take this long to come home.
 DRAIN = 5.0
 # A process rounds, and its last words take no time, but its last write may.

@@ -16,14 +16,14 @@ from unittest import mock
 from reconciler.core.model import Json, Recorded
 from reconciler.core.planning.plan import Resolve
 from reconciler.core.protocol import transitions
-from reconciler.core.protocol.api_results import Ambiguous, Answer, Conflict, Unavailable
+from reconciler.core.protocol.api_results import Ambiguous, ApiResult, Conflict, Unavailable
 from reconciler.core.protocol.marker import Marker, read_marker
 from reconciler.core.protocol.transitions import Evidence, advance
 from reconciler.engine import apply, lookup, refresh, remove, wait
-from reconciler.engine.create import PROMPT, Creation
-from reconciler.engine.dispatcher import HaltedError
-from reconciler.engine.remove import Removal
-from reconciler.engine.run import Done, Outcome, Run, Work
+from reconciler.engine.create import PROMPT, CreateTask
+from reconciler.engine.dispatcher import StoppedError
+from reconciler.engine.remove import DeleteTask
+from reconciler.engine.run import ActionContext, ActionDone, ApplyContext, Outcome
 from reconciler.engine.servertime import ServerTime
 
 Patch = tuple[object, str, Any]
@@ -50,39 +50,39 @@ class Mutant:
 
 
 def _send_without_intent() -> list[Patch]:
-    durable = Work.advance
+    durable = ActionContext.advance
 
     async def remember_only(
-        self: Work, row: Recorded, evidence: Evidence, **facts: Any
+        self: ActionContext, row: Recorded, evidence: Evidence, **facts: Any
     ) -> Recorded:
-        if evidence is Evidence.INTENDED:
+        if evidence is Evidence.CREATE_INTENDED:
             return advance(row, evidence, **facts)
         return await durable(self, row, evidence, **facts)
 
-    return [(Work, "advance", remember_only)]
+    return [(ActionContext, "advance", remember_only)]
 
 
 def _recover_with_a_new_operation() -> list[Patch]:
     recover = apply._resolve
 
-    async def begin_again(action: Resolve, work: Work) -> Outcome:
+    async def begin_again(action: Resolve, work: ActionContext) -> Outcome:
         if action.desired is None or not action.same:
             return await recover(action, work)
-        await work.advance(action.recorded, Evidence.BURIED)
-        return await Creation(work, action.desired).carry_out()
+        await work.advance(action.recorded, Evidence.CONFIRMED_GONE)
+        return await CreateTask(work, action.desired).carry_out()
 
     return [(apply, "_resolve", begin_again)]
 
 
 def _take_every_conflict_for_others() -> list[Patch]:
-    conclude = Creation._conclude
+    conclude = CreateTask._conclude
 
-    async def give_up(self: Creation, answer: Answer) -> Outcome:
+    async def give_up(self: CreateTask, answer: ApiResult) -> Outcome:
         if isinstance(answer, Conflict):
-            return await self._drop(answer.message, Evidence.BURIED)
+            return await self._drop(answer.message, Evidence.CONFIRMED_GONE)
         return await conclude(self, answer)
 
-    return [(Creation, "_conclude", give_up)]
+    return [(CreateTask, "_conclude", give_up)]
 
 
 def _adopt_without_proof() -> list[Patch]:
@@ -92,7 +92,7 @@ def _adopt_without_proof() -> list[Patch]:
 
     return [
         (lookup, "read_marker", believe),
-        (Run, "owns", lambda *_: True),
+        (ApplyContext, "owns", lambda *_: True),
     ]
 
 
@@ -116,49 +116,49 @@ def _believe_an_empty_list() -> list[Patch]:
 
 
 def _drop_what_nobody_wants() -> list[Patch]:
-    async def drop(work: Work, row: Recorded) -> Outcome:
-        await work.advance(row, Evidence.BURIED)
-        return Done()
+    async def drop(work: ActionContext, row: Recorded) -> Outcome:
+        await work.advance(row, Evidence.CONFIRMED_GONE)
+        return ActionDone()
 
     return [(apply, "settle", drop)]
 
 
 def _bury_on_the_202() -> list[Patch]:
-    async def bury(self: Removal) -> Outcome:
+    async def bury(self: DeleteTask) -> Outcome:
         return await self._gone()
 
-    return [(Removal, "_wait_for_absence", bury)]
+    return [(DeleteTask, "_wait_for_absence", bury)]
 
 
 def _set_the_clock_back() -> list[Patch]:
     """As if a Date had been written when its answer is read, for what guards a send as well."""
 
-    def believe_the_last(self: ServerTime, answer: Answer, _: float) -> None:
+    def believe_the_last(self: ServerTime, answer: ApiResult, _: float) -> None:
         if answer.date and not isinstance(answer, Ambiguous | Unavailable):
             offset = datetime.fromisoformat(answer.date) - self._elapsed()
             self._at_least = self._at_most = offset
 
-    async def compare_readings(self: Creation) -> None:
+    async def compare_readings(self: CreateTask) -> None:
         now = self._run.latest_server_time()
         if now - datetime.fromisoformat(self._row.last_sent_at or "") > timedelta(seconds=PROMPT):
             at = now.isoformat(timespec="milliseconds")
             self._row = replace(self._row, last_sent_at=at)
             await self._work.commit(self._row)
         if self._run.halt:
-            raise HaltedError
+            raise StoppedError
 
     return [
         (ServerTime, "observe", believe_the_last),
-        (Creation, "_before_send", compare_readings),
+        (CreateTask, "_before_send", compare_readings),
     ]
 
 
 def _send_under_an_old_date() -> list[Patch]:
-    async def send(self: Creation) -> None:
+    async def send(self: CreateTask) -> None:
         if self._run.halt:
-            raise HaltedError
+            raise StoppedError
 
-    return [(Creation, "_before_send", send)]
+    return [(CreateTask, "_before_send", send)]
 
 
 MUTANTS: Mapping[str, Mutant] = {

@@ -15,9 +15,9 @@ from reconciler.errors import ReconcilerError
 from reconciler.state.sqlite import open_state
 
 # Rows that say "it may exist": they own whatever lives under their operation.
-_DOUBT = (Own.CREATING, Own.SUSPECT, Own.HAUNTED)
-# Rows that a plan without actions cannot leave behind; HAUNTED only waits for time to pass.
-_UNSETTLED = (Own.CREATING, Own.SUSPECT, Own.DELETING)
+_DOUBT = (Own.CREATING, Own.UNCONFIRMED, Own.LATE_CREATE_POSSIBLE)
+# Rows that a plan without actions cannot leave behind; what may still come true only waits.
+_UNSETTLED = (Own.CREATING, Own.UNCONFIRMED, Own.DELETING)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from reconciler.core.events import Event, RequestEnded
 from reconciler.core.model import Address, Header, Json, Recorded, Target
-from reconciler.core.protocol.api_results import Answer
+from reconciler.core.protocol.api_results import ApiResult
 
 Say = Callable[[Event], None]
 Trace = Callable[[RequestEnded], None]
@@ -19,7 +19,7 @@ BeforeSend = Callable[[], Awaitable[None]]
 class WorkloadApi(Protocol):
     """A control plane, one request per call; retries are the caller's, who journals them."""
 
-    async def create(self, body: Json, before_send: BeforeSend | None = None) -> Answer:
+    async def create(self, body: Json, before_send: BeforeSend | None = None) -> ApiResult:
         """POST a workload: Accepted, or why not.
 
         `before_send` is awaited each time when the next thing to happen is that bytes leave:
@@ -27,19 +27,19 @@ class WorkloadApi(Protocol):
         """
         ...
 
-    async def read(self, workload_id: str) -> Answer:
+    async def read(self, workload_id: str) -> ApiResult:
         """GET a workload by id: Accepted, NotFound, or why it cannot be told."""
         ...
 
-    async def delete(self, workload_id: str) -> Answer:
+    async def delete(self, workload_id: str) -> ApiResult:
         """DELETE a workload by id: Accepted, NotFound, or why not."""
         ...
 
-    async def find(self, address: Address) -> Answer:
+    async def find(self, address: Address) -> ApiResult:
         """List the ids of live workloads of that name: Listed, or why it cannot be told."""
         ...
 
-    async def find_all(self, project: str) -> Answer:
+    async def find_all(self, project: str) -> ApiResult:
         """List the ids of all live workloads of a project: Listed, or why it cannot be told."""
         ...
 
@@ -144,7 +144,7 @@ class RunHistory(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Flaw:
+class StateFlaw:
     """Something wrong with a state, and the way out of it."""
 
     message: str
@@ -163,4 +163,4 @@ class Inspection:
     in_doubt: int
     runs: int
     backups: int
-    flaws: tuple[Flaw, ...] = ()
+    flaws: tuple[StateFlaw, ...] = ()

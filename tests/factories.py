@@ -12,12 +12,12 @@ from reconciler.core.model import (
     Address,
     Desired,
     Header,
+    LastSeen,
     Lifecycle,
     Live,
     Own,
     Recorded,
     Remote,
-    Seen,
     Target,
 )
 from reconciler.core.planning.case import PlanOptions
@@ -25,7 +25,7 @@ from reconciler.core.planning.plan import Plan, PlanTarget
 from reconciler.core.planning.planner import make_plan
 from reconciler.core.protocol.marker import Marker, mark, read_marker
 from reconciler.core.redact import Redactor
-from reconciler.core.secrets.rules import BUILT_IN, Rules
+from reconciler.core.secrets.rules import BUILT_IN, RedactionRules
 from reconciler.errors import Where
 
 LINEAGE = "5e0d6c0e-3f0a-4d51-9a52-0c6f6f9d2f11"
@@ -92,7 +92,7 @@ def make_recorded(
     spec = redactor.redact(desired.spec)
     known: dict[str, Any] = {
         "own": Own.ACCEPTED,
-        "seen": Seen.SYNCED,
+        "seen": LastSeen.SYNCED,
         "id": f"id-{op}",
         "attempts": 1,
         "first_sent_at": NOW,
@@ -105,8 +105,8 @@ def make_recorded(
         "source": desired.source.file,
         "run": "run-1",
     }
-    if fields.get("own") in (Own.CREATING, Own.SUSPECT):
-        known |= {"id": None, "echo": None, "seen": Seen.UNKNOWN}
+    if fields.get("own") in (Own.CREATING, Own.UNCONFIRMED):
+        known |= {"id": None, "echo": None, "seen": LastSeen.UNKNOWN}
     return Recorded(op=op, address=desired.address, **(known | fields))
 
 
@@ -127,7 +127,7 @@ def make_remote(
         "metadata": {"id": recorded.id, "tenantId": 1, **content["metadata"]},
         "raw_manifest": mark(copy.deepcopy(content["manifest"]), marker),
         "desired_phase": "Running",
-        "seen": Seen.SYNCED,
+        "seen": LastSeen.SYNCED,
         "tenant_id": 1,
     }
     if "raw_manifest" in fields and read_marker(fields["raw_manifest"]) is None:
@@ -153,7 +153,7 @@ def plan_for(
     live: Mapping[str, Live] | None = None,
     *,
     now: datetime | None = None,
-    rules: Rules = BUILT_IN,
+    rules: RedactionRules = BUILT_IN,
     **options: Any,
 ) -> Plan:
     """Make a plan for the usual target; what is left over are plan options."""

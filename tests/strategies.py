@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from reconciler.core.model import (
     Desired,
+    LastSeen,
     Lifecycle,
     Live,
     Missing,
@@ -23,7 +24,6 @@ from reconciler.core.model import (
     Purpose,
     Recorded,
     Remote,
-    Seen,
     Unread,
 )
 from reconciler.core.planning.case import OnDrift, PlanOptions
@@ -143,7 +143,9 @@ class World:
 
 _ADDRESSES = ("1/a", "1/b", "1/c", "2/a", "2/b", "30/a")
 _SETTLED = st.just(Own.ACCEPTED)
-_ANY = st.sampled_from([Own.ACCEPTED] * 5 + [Own.CREATING, Own.SUSPECT, Own.DELETING, Own.HAUNTED])
+_ANY = st.sampled_from(
+    [Own.ACCEPTED] * 5 + [Own.CREATING, Own.UNCONFIRMED, Own.DELETING, Own.LATE_CREATE_POSSIBLE]
+)
 
 
 @st.composite
@@ -201,9 +203,9 @@ def _rows(draw: st.DrawFn, desired: Desired, own: st.SearchStrategy[Own]) -> Rec
 def _answers(draw: st.DrawFn, row: Recorded) -> Live:
     answers: list[Live] = [
         make_remote(row),
-        make_remote(row, seen=Seen.FAILED, message="no such image"),
-        make_remote(row, seen=Seen.DELETING),
-        make_remote(row, seen=Seen.DELETED, desired_phase="Deleted"),
+        make_remote(row, seen=LastSeen.FAILED, message="no such image"),
+        make_remote(row, seen=LastSeen.DELETING),
+        make_remote(row, seen=LastSeen.DELETED, desired_phase="Deleted"),
         _drifted(row),
         Missing(message="not found"),
         Unread(reason="503"),
@@ -230,7 +232,7 @@ records = st.builds(
     digest=stored_texts,
     spec=json_objects,
     lifecycle=lifecycles,
-    seen=st.sampled_from(Seen),
+    seen=st.sampled_from(LastSeen),
     id=st.none() | stored_texts,
     ambiguous=st.booleans(),
     attempts=st.integers(0, 2**62),

@@ -13,13 +13,13 @@ from typing import Any
 
 import httpx
 
-from reconciler.app.applying.applying import Applied
-from reconciler.app.planning.planning import Planned, PlanRequest, prepare
+from reconciler.app.applying.applying import ApplyResult
+from reconciler.app.planning.planning import PlanRequest, PlanResult, prepare
 from reconciler.app.planning.workspace import Workspace
 from reconciler.app.refused import GuardError
 from reconciler.app.session import Connector, Session
 from reconciler.app.settings import Settings
-from reconciler.app.target import Pin
+from reconciler.app.target import PinnedTarget
 from reconciler.core.events import (
     ActionFailed,
     ActionSkipped,
@@ -38,7 +38,7 @@ from reconciler.core.planning.guards import DeleteLimit
 from reconciler.engine.apply import apply
 from reconciler.engine.journal import Journal
 from reconciler.engine.refresh import NOBODY
-from reconciler.engine.run import ApplyOptions, Run
+from reconciler.engine.run import ApplyContext, ApplyOptions
 from reconciler.errors import StateError, Where
 from reconciler.ports import StateStore
 from reconciler.sandbox import DEMO, Effect, Entry, Sandbox
@@ -147,7 +147,7 @@ class Line(httpx.AsyncBaseTransport):
 class Ran:
     """One apply as its caller saw it; `finished` is None for a process that was killed."""
 
-    planned: Planned | None
+    planned: PlanResult | None
     finished: RunFinished | None
     events: list[Event]
     requests: list[RequestEnded] = field(default_factory=list)
@@ -157,7 +157,9 @@ class Ran:
     def exit_code(self) -> int:
         """What the command would have ended with."""
         assert self.planned is not None
-        return Applied(planned=self.planned, finished=self.finished, unsaved=self.unsaved).exit_code
+        return ApplyResult(
+            planned=self.planned, finished=self.finished, unsaved=self.unsaved
+        ).exit_code
 
     @property
     def summary(self) -> dict[str, int]:
@@ -252,10 +254,10 @@ class World:
                     raise
                 return Ran(planned=None, finished=None, events=events)
 
-    def plan(self, *specs: Desired, request: PlanRequest | None = None) -> Planned:
+    def plan(self, *specs: Desired, request: PlanRequest | None = None) -> PlanResult:
         """Plan these specs in a new process."""
 
-        async def main() -> Planned:
+        async def main() -> PlanResult:
             workspace = _workspace(self.settings, specs)
             pin = _pin(self.disk)
             async with self.connector().open(self.settings, pin, _mute) as session:
@@ -401,11 +403,11 @@ def _run(
     store: StateStore,
     stack: str,
     options: ApplyOptions,
-    planned: Planned,
+    planned: PlanResult,
     *,
     requests: list[RequestEnded],
-) -> Run:
-    return Run(
+) -> ApplyContext:
+    return ApplyContext(
         id=str(uuid.UUID(int=session.rng.getrandbits(128), version=4)),
         lineage=store.header.lineage,
         stack=stack,
@@ -423,8 +425,8 @@ def _run(
     )
 
 
-def _pin(store: StateStore) -> Pin:
-    return Pin(target=store.header.target, binds=bool(store.read()))
+def _pin(store: StateStore) -> PinnedTarget:
+    return PinnedTarget(target=store.header.target, binds=bool(store.read()))
 
 
 def _settings(stack: str) -> Settings:

@@ -71,7 +71,9 @@ def records(demo: Demo) -> list[tuple[str, str]]:
     """Address and id of every workload that our own state records as there, sorted."""
     found = json.loads(demo.ask(f"reconciler state list -q -o json --state {STATE}"))
     # What is gone may leave a ghost for some minutes: a lost create of it could still come true.
-    return sorted((one["address"], one["id"]) for one in found if one["own"] != "HAUNTED")
+    return sorted(
+        (one["address"], one["id"]) for one in found if one["own"] != "LATE_CREATE_POSSIBLE"
+    )
 
 
 def insist(demo: Demo, referee: Referee) -> None:

@@ -37,7 +37,7 @@ from proof.model.work import (
     Verdict,
 )
 from proof.model.world import Row
-from reconciler.core.model import Own, Purpose, Seen
+from reconciler.core.model import LastSeen, Own, Purpose
 from reconciler.core.protocol.transitions import Evidence
 
 
@@ -55,7 +55,7 @@ class Client(Removing):
         task = rows.decide(known, sights, self.desire, self.now, proven=proven)
         for past in task.outlived:
             if not self.may_come_true(past, self.now):
-                yield from self.move(past, Evidence.BURIED)
+                yield from self.move(past, Evidence.CONFIRMED_GONE)
         return (yield from self.act(task))
 
     def refresh(self) -> Steps[Sights]:
@@ -150,13 +150,15 @@ class Client(Removing):
     def attempt(self, sending: Sending) -> Steps[tuple[Sending, Any]]:
         """Write the intent down, then send; raises HaltedError in between."""
         row = sending.row
-        row = yield from self.move(row, Evidence.INTENDED, attempts=row.attempts + 1, sent=self.now)
+        row = yield from self.move(
+            row, Evidence.CREATE_INTENDED, attempts=row.attempts + 1, sent=self.now
+        )
         answer = yield from self.ask(Post(row.op, row.body))
         return sending._replace(row=row), answer
 
     def note_unanswered(self, sending: Sending) -> Sending:
         """One more send may still be carried out."""
-        row = self.advance(sending.row, Evidence.UNANSWERED)
+        row = self.advance(sending.row, Evidence.CREATE_UNANSWERED)
         unanswered = min(sending.unanswered + 1, rows.MANY)
         return sending._replace(row=row, unanswered=unanswered, unclear_at=row.sent, in_doubt=True)
 
@@ -164,7 +166,7 @@ class Client(Removing):
         """An intent that was certainly not sent is taken back."""
         if row.ambiguous:
             return End(DOUBTFUL)
-        yield from self.move(row, Evidence.UNSENT)
+        yield from self.move(row, Evidence.CREATE_REJECTED)
         return End(SKIPPED)
 
     def conclude(self, sending: Sending, answer: Any) -> Steps[End]:
@@ -172,7 +174,7 @@ class Client(Removing):
         row = sending.row
         match answer:
             case Made(id=id_):
-                accepted = self.accept(row, id_, Seen.QUEUED, Evidence.FOUND)
+                accepted = self.accept(row, id_, LastSeen.QUEUED, Evidence.FOUND)
                 return (yield from self.take(accepted._replace(sent=self.now)))
             case Taken():
                 return (yield from self.resolve(sending, answer))
@@ -185,7 +187,7 @@ class Client(Removing):
             case _ if row.ambiguous:
                 return End(DOUBTFUL)
             case _:
-                return (yield from self.drop(row, Evidence.UNSENT))
+                return (yield from self.drop(row, Evidence.CREATE_REJECTED))
 
     def take(self, row: Row) -> Steps[End]:
         """Record the id, then have one look at what became of it."""
@@ -198,8 +200,8 @@ class Client(Removing):
             answer = yield from self.ask(Read(row.id or 0))
         except HaltedError:
             return End(DONE, row.id)
-        if isinstance(answer, Found) and row.seen is not Seen.SYNCED:
-            yield from self.commit(row._replace(seen=Seen.SYNCED))
+        if isinstance(answer, Found) and row.seen is not LastSeen.SYNCED:
+            yield from self.commit(row._replace(seen=LastSeen.SYNCED))
         return End(DONE if isinstance(answer, Found) else FAILED, row.id)
 
     def drop(self, row: Row, evidence: Evidence) -> Steps[End]:
@@ -214,7 +216,7 @@ class Client(Removing):
         except HaltedError:
             row = self.known[sending.row.op]
             if isinstance(answer, Taken) and self.is_sure(sending):
-                return (yield from self.drop(row, Evidence.BURIED))
+                return (yield from self.drop(row, Evidence.CONFIRMED_GONE))
             return (yield from self.suspect(row, Evidence.UNPROVEN))
         if verdict is None:
             return (yield from self.conclude(sending, answer))
@@ -226,9 +228,9 @@ class Client(Removing):
         match verdict.word:
             case "ours":
                 return (yield from self.adopt(sending, verdict))
-            case "theirs" if gone is Evidence.BURIED:
+            case "theirs" if gone is Evidence.CONFIRMED_GONE:
                 return (yield from self.drop(row, gone))
-            case "nobody" if gone is Evidence.BURIED and isinstance(answer, Refused):
+            case "nobody" if gone is Evidence.CONFIRMED_GONE and isinstance(answer, Refused):
                 return (yield from self.drop(row, gone))
             case "theirs":
                 return (yield from self.suspect(row, gone))
@@ -264,14 +266,18 @@ class Client(Removing):
 
     def ghosts(self) -> list[Row]:
         """Earlier operations that may have come true since."""
-        return [r for r in sorted(self.known.values()) if r.own is Own.HAUNTED and r.ambiguous]
+        return [
+            r
+            for r in sorted(self.known.values())
+            if r.own is Own.LATE_CREATE_POSSIBLE and r.ambiguous
+        ]
 
     def give_way(self, row: Row, verdict: Verdict) -> Steps[End]:
         """The name is taken, nobody can tell by whom, and every send of this one was answered."""
         ghosts = self.ghosts()
         if not ghosts and verdict.word == "unclear":
-            return (yield from self.suspect(row, Evidence.OBSTRUCTED))
-        yield from self.move(row, Evidence.BURIED)
+            return (yield from self.suspect(row, Evidence.NAME_TAKEN))
+        yield from self.move(row, Evidence.CONFIRMED_GONE)
         for ghost in ghosts:
             yield from self.move(ghost, Evidence.UNPROVEN)
         return End(DOUBTFUL if ghosts else FAILED)
@@ -281,8 +287,8 @@ class Client(Removing):
         found, row = verdict.found, sending.row
         assert found is not None
         if found.op == row.op:
-            evidence = Evidence.TRACED if self.is_traced(sending) else Evidence.FOUND
-            return (yield from self.take(self.accept(row, found.id, Seen.SYNCED, evidence)))
+            evidence = Evidence.MATCHED_ONLY_SEND if self.is_traced(sending) else Evidence.FOUND
+            return (yield from self.take(self.accept(row, found.id, LastSeen.SYNCED, evidence)))
         known = self.known.get(found.op)
         if known and (known.own is Own.DELETING or known.id not in (None, found.id)):
             if row.attempts:
@@ -293,7 +299,7 @@ class Client(Removing):
             yield from self.move(row, evidence, purpose=Purpose.SUPERSEDED)
         if known is None:
             return (yield from self.take(self.row_of_stranger(found)))
-        known = self.accept(known, found.id, Seen.SYNCED, Evidence.FOUND)
+        known = self.accept(known, found.id, LastSeen.SYNCED, Evidence.FOUND)
         return (yield from self.take(known))
 
     def suspect(self, row: Row, evidence: Evidence) -> Steps[End]:
@@ -310,7 +316,7 @@ class Client(Removing):
         row = self.advance(row, Evidence.RESUMED)
         if verdict.word == "ours":
             return (yield from self.conclude_settling(row, verdict))
-        evidence = Evidence.OUTLIVED
+        evidence = Evidence.SUPERSEDED
         if verdict.word == "nobody":
             evidence = self.succession(row, verdict.asked)
         yield from self.move(row, evidence, purpose=Purpose.SUPERSEDED)

@@ -124,7 +124,7 @@ class Convergence:
     def _check_rest(self, world: World, told: str) -> str:
         """Exactly what is declared lives, known by its id; or it is said why not."""
         holder, desire = world.holder, world.desire
-        suspects = [row for row in world.rows if row.own in (Own.CREATING, Own.SUSPECT)]
+        suspects = [row for row in world.rows if row.own in (Own.CREATING, Own.UNCONFIRMED)]
         if suspects:
             self._suspects += 1
             if self._settings.discovery and self._settings.control:

@@ -7,7 +7,7 @@ from proof.model.work import DONE, DOUBTFUL
 from proof.model.world import FOREIGN, OLD, Row, World
 from reconciler.core.model import Own
 
-IN_DOUBT = (Own.CREATING, Own.SUSPECT, Own.HAUNTED)
+IN_DOUBT = (Own.CREATING, Own.UNCONFIRMED, Own.LATE_CREATE_POSSIBLE)
 
 
 def check_world(world: World) -> str:
@@ -80,7 +80,7 @@ def check_end(world: World, end: End) -> str:
     """I7 and I13: what is reported is on record, and doubts are reported."""
     if end.outcome == DONE and end.id is not None and not _is_owned(world, end.id):
         return f"I7: {end.id} is reported and not on record"
-    doubts = [row for row in world.rows if row.own in (Own.CREATING, Own.SUSPECT)]
+    doubts = [row for row in world.rows if row.own in (Own.CREATING, Own.UNCONFIRMED)]
     if doubts and end.outcome != DOUBTFUL:
         return f"I13: op {doubts[0].op} is in doubt, and the run says {end.outcome}"
     return ""

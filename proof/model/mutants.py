@@ -24,7 +24,7 @@ class NoIntent(Client):
         self.known[sending.row.op] = sending.row
         answer = yield from self.ask(Post(sending.row.op, sending.row.body))
         row = yield from self.move(
-            sending.row, Evidence.INTENDED, attempts=sending.row.attempts + 1, sent=self.now
+            sending.row, Evidence.CREATE_INTENDED, attempts=sending.row.attempts + 1, sent=self.now
         )
         return sending._replace(row=row), answer
 
@@ -75,15 +75,15 @@ class NoLateWindow(Client):
 
     def absence(self, row: Row, held_until: int | None) -> Evidence:
         """At once."""
-        return Evidence.BURIED
+        return Evidence.CONFIRMED_GONE
 
     def vacancy(self, row: Row, at: int) -> Evidence:
         """At once."""
-        return Evidence.BURIED
+        return Evidence.CONFIRMED_GONE
 
     def succession(self, row: Row, at: int) -> Evidence:
         """At once."""
-        return Evidence.BURIED
+        return Evidence.CONFIRMED_GONE
 
 
 class ForgottenBit(Client):
@@ -139,7 +139,7 @@ class InvisibleForgotten(Client):
 
     def vacancy(self, row: Row, at: int) -> Evidence:
         """By that window."""
-        return Evidence.ABSENT if self.may_come_true(row, at) else Evidence.BURIED
+        return Evidence.ABSENT if self.may_come_true(row, at) else Evidence.CONFIRMED_GONE
 
 
 class DeadIdAsDeadOp(Client):

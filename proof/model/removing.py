@@ -17,7 +17,7 @@ from proof.model.messages import (
 from proof.model.settling import Settling
 from proof.model.work import DONE, FAILED, LOOKS, SENDS, SKIPPED, HaltedError, Steps
 from proof.model.world import Phase, Row
-from reconciler.core.model import Own, Purpose, Seen
+from reconciler.core.model import LastSeen, Own, Purpose
 from reconciler.core.protocol.transitions import Evidence
 
 
@@ -30,7 +30,7 @@ class Removing(Settling):
         if ended.outcome != DONE:
             return ended
         for ghost in sorted(self.known.values()):
-            late = ghost.own is Own.HAUNTED and ghost.ambiguous
+            late = ghost.own is Own.LATE_CREATE_POSSIBLE and ghost.ambiguous
             if late and not self.may_come_true(ghost, self.now):
                 return (yield from self.settle(ghost))
         return ended
@@ -45,7 +45,7 @@ class Removing(Settling):
             if verified is not None:
                 return verified
             if not resumed:
-                row = yield from self.move(row, Evidence.CONDEMNED, purpose=purpose)
+                row = yield from self.move(row, Evidence.DELETE_INTENDED, purpose=purpose)
         except HaltedError:
             return End(SKIPPED)
         may_be_sent = resumed
@@ -62,7 +62,7 @@ class Removing(Settling):
         if not self.halted and isinstance(answer, Going):
             return (yield from self.wait_for_absence(row, purpose, alive_at))
         if not may_be_sent:
-            yield from self.move(row, Evidence.SPARED, purpose=None)
+            yield from self.move(row, Evidence.DELETE_REJECTED, purpose=None)
         return End(FAILED)
 
     def verify(self, row: Row, purpose: Purpose) -> Steps[tuple[End | None, int | None]]:
@@ -99,7 +99,7 @@ class Removing(Settling):
     def gone(self, row: Row, purpose: Purpose, alive_at: int | None) -> Steps[End]:
         """Its id names nothing any more; `alive_at` is when this run saw it living, if it did."""
         evidence = self.absence(row, alive_at)
-        if self.makes_room and evidence is Evidence.BURIED:
-            evidence = Evidence.VACATED
-        yield from self.move(row, evidence, seen=Seen.DELETED, purpose=purpose)
+        if self.makes_room and evidence is Evidence.CONFIRMED_GONE:
+            evidence = Evidence.DELETED_FOR_REPLACE
+        yield from self.move(row, evidence, seen=LastSeen.DELETED, purpose=purpose)
         return End(DONE)

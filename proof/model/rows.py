@@ -12,12 +12,12 @@ from reconciler.core.digest import digest
 from reconciler.core.model import (
     Address,
     Desired,
+    LastSeen,
     Live,
     Missing,
     Own,
     Recorded,
     Remote,
-    Seen,
     Unread,
 )
 from reconciler.core.planning.plan import (
@@ -102,7 +102,9 @@ def to_record(row: Row) -> Recorded:
 def to_row(record: Recorded) -> Row:
     """The row of one of the product's records."""
     sent = record.last_sent_at
-    seen = Seen.QUEUED if record.seen in (Seen.UNKNOWN, Seen.QUEUED) else Seen.SYNCED
+    seen = (
+        LastSeen.QUEUED if record.seen in (LastSeen.UNKNOWN, LastSeen.QUEUED) else LastSeen.SYNCED
+    )
     return Row(
         op=int(record.op),
         own=record.own,
@@ -189,7 +191,9 @@ def _live(sight: Sight, *, proven: bool) -> Live:
     if sight.op != FOREIGN:
         manifest = mark(manifest, Marker(lineage=LINEAGE, op=f"{sight.op:03}", stack=STACK))
     going = sight.phase is not Phase.LIVING
-    seen = {Phase.DELETING: Seen.DELETING, Phase.STUCK: Seen.FAILED}.get(sight.phase, Seen.SYNCED)
+    seen = {Phase.DELETING: LastSeen.DELETING, Phase.STUCK: LastSeen.FAILED}.get(
+        sight.phase, LastSeen.SYNCED
+    )
     return Remote(
         id=str(sight.id),
         address=ADDRESS,

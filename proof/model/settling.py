@@ -15,7 +15,7 @@ from proof.model.work import (
     Work,
 )
 from proof.model.world import Row, Workload
-from reconciler.core.model import Own, Purpose, Seen
+from reconciler.core.model import LastSeen, Own, Purpose
 from reconciler.core.protocol.transitions import Evidence
 
 
@@ -38,7 +38,7 @@ class Settling(Work):
         if verdict.word == "unclear":
             return
         for other in sorted(self.known.values()):
-            if other.own is Own.HAUNTED and other.op != row.op:
+            if other.own is Own.LATE_CREATE_POSSIBLE and other.op != row.op:
                 yield from self.conclude_settling(other, verdict)
 
     def conclude_settling(self, row: Row, verdict: Verdict) -> Steps[End]:
@@ -47,8 +47,8 @@ class Settling(Work):
         match verdict.word:
             case "ours" if found and found.op == row.op:
                 sending = Sending(row, row.attempts, row.sent, resumed=True)
-                evidence = Evidence.TRACED if self.is_traced(sending) else Evidence.FOUND
-                yield from self.commit(self.accept(row, found.id, Seen.SYNCED, evidence))
+                evidence = Evidence.MATCHED_ONLY_SEND if self.is_traced(sending) else Evidence.FOUND
+                yield from self.commit(self.accept(row, found.id, LastSeen.SYNCED, evidence))
                 return End(DONE, found.id)
             case "ours":
                 yield from self.take_over(found)
@@ -56,7 +56,7 @@ class Settling(Work):
                 yield from self.move(row, evidence, purpose=Purpose.SUPERSEDED)
                 return End(DONE)
             case "theirs" | "nobody" if not self.may_come_true(row, verdict.asked):
-                yield from self.move(row, Evidence.BURIED)
+                yield from self.move(row, Evidence.CONFIRMED_GONE)
                 return End(DONE)
             case "theirs" | "nobody":
                 yield from self.move(row, Evidence.ABSENT)
@@ -74,7 +74,7 @@ class Settling(Work):
         if verdict.word == "ours":
             return (yield from self.hand_over(row, verdict))
         if not self.is_proof(verdict):
-            yield from self.commit(row._replace(seen=Seen.SYNCED))
+            yield from self.commit(row._replace(seen=LastSeen.SYNCED))
             return End(FAILED)
         yield from self.lose(row, verdict)
         yield from self.settle_ghosts(row, verdict)
@@ -90,8 +90,8 @@ class Settling(Work):
         assert found is not None
         if found.op == row.op:
             if found.id != row.id:
-                row = yield from self.move(row, Evidence.ABSENT, seen=Seen.MISSING)
-            yield from self.commit(self.accept(row, found.id, Seen.SYNCED, Evidence.FOUND))
+                row = yield from self.move(row, Evidence.ABSENT, seen=LastSeen.MISSING)
+            yield from self.commit(self.accept(row, found.id, LastSeen.SYNCED, Evidence.FOUND))
             return End(DONE, found.id)
         yield from self.take_over(found)
         yield from self.lose(row, verdict)
@@ -103,7 +103,7 @@ class Settling(Work):
             evidence = self.absence(row, None)
         else:
             evidence = self.vacancy(row, verdict.asked)
-        yield from self.move(row, evidence, seen=Seen.MISSING)
+        yield from self.move(row, evidence, seen=LastSeen.MISSING)
 
     def take_over(self, found: Workload | None) -> Steps[None]:
         """A workload of ours that no row has by its id is taken into the state."""
@@ -113,4 +113,4 @@ class Settling(Work):
         if known is None:
             yield from self.commit(self.row_of_stranger(found))
         elif known.id is None:
-            yield from self.commit(self.accept(known, found.id, Seen.SYNCED, Evidence.FOUND))
+            yield from self.commit(self.accept(known, found.id, LastSeen.SYNCED, Evidence.FOUND))

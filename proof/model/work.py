@@ -18,7 +18,7 @@ from proof.model.messages import (
     Stopped,
 )
 from proof.model.world import FOREIGN, Row, Settings, Workload
-from reconciler.core.model import Own, Seen
+from reconciler.core.model import LastSeen, Own
 from reconciler.core.protocol.transitions import Evidence
 
 # The engine sends an unclear create three times; the second repetition adds nothing but size.
@@ -143,7 +143,7 @@ class Work:
         yield from self.commit(moved)
         return moved
 
-    def accept(self, row: Row, id_: int, seen: Seen, evidence: Evidence) -> Row:
+    def accept(self, row: Row, id_: int, seen: LastSeen, evidence: Evidence) -> Row:
         """The row of a workload that the server has."""
         return self.advance(row, evidence, id=id_, seen=seen, purpose=None)
 
@@ -156,7 +156,7 @@ class Work:
             id=found.id,
             ambiguous=True,
             sent=self.now,
-            seen=Seen.SYNCED,
+            seen=LastSeen.SYNCED,
         )
 
     def look_up(self, hint: int | None = None) -> Steps[Verdict]:

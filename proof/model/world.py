@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from enum import IntEnum
 from typing import NamedTuple
 
-from reconciler.core.model import Address, Own, Purpose, Recorded, Seen
+from reconciler.core.model import Address, LastSeen, Own, Purpose, Recorded
 from reconciler.core.protocol.transitions import comes_true_until
 
 TICK = timedelta(seconds=150.2)
@@ -65,7 +65,7 @@ class Row(NamedTuple):
     attempts: int = 0
     sent: int | None = None
     purpose: Purpose | None = None
-    seen: Seen = Seen.QUEUED
+    seen: LastSeen = LastSeen.QUEUED
 
 
 class Flight(NamedTuple):

@@ -8,7 +8,7 @@ from proof.simulation.disk import Disk
 from proof.simulation.loop import Loop
 from proof.simulation.server import Entry, Server
 from reconciler.core.model import Address, Json
-from reconciler.core.protocol.api_results import Accepted, Answer
+from reconciler.core.protocol.api_results import Accepted, ApiResult
 from reconciler.ports import BeforeSend
 
 
@@ -39,7 +39,7 @@ class Line:
         self._server = process.server
         self._loop = process.loop
 
-    async def create(self, body: Json, before_send: BeforeSend | None = None) -> Answer:
+    async def create(self, body: Json, before_send: BeforeSend | None = None) -> ApiResult:
         """POST."""
         marker = body["manifest"]["metadata"]["annotations"]["workload-reconciler/op"]
         metadata = body["metadata"]
@@ -47,22 +47,22 @@ class Line:
         op = marker.partition("/")[2]
         return await self._send("POST", target, before_send=before_send, op=op, body=body)
 
-    async def read(self, workload_id: str) -> Answer:
+    async def read(self, workload_id: str) -> ApiResult:
         """GET."""
         answer = await self._send("GET", workload_id)
         if isinstance(answer, Accepted):
             self._process.verified.add(workload_id)
         return answer
 
-    async def delete(self, workload_id: str) -> Answer:
+    async def delete(self, workload_id: str) -> ApiResult:
         """DELETE."""
         return await self._send("DELETE", workload_id)
 
-    async def find(self, address: Address) -> Answer:
+    async def find(self, address: Address) -> ApiResult:
         """GET the list."""
         return await self._send("LIST", str(address), address=address)
 
-    async def find_all(self, project: str) -> Answer:
+    async def find_all(self, project: str) -> ApiResult:
         """GET the whole list of a project."""
         self._process.step()
         return self._server.list_project(project)
@@ -75,7 +75,7 @@ class Line:
         address: Address | None = None,
         before_send: BeforeSend | None = None,
         **more: Any,
-    ) -> Answer:
+    ) -> ApiResult:
         process = self._process
         process.step()
         if before_send is not None:

@@ -15,8 +15,8 @@ from proof.simulation.disk import ISSUER, LINEAGE, STACK, URL, Disk
 from proof.simulation.line import Line
 from proof.simulation.loop import Loop, Platter
 from proof.simulation.server import Entry, Server, date_at
-from reconciler.app.applying.applying import Applied
-from reconciler.app.planning.planning import Planned, prepare
+from reconciler.app.applying.applying import ApplyResult
+from reconciler.app.planning.planning import PlanResult, prepare
 from reconciler.app.planning.workspace import Workspace
 from reconciler.app.session import Session
 from reconciler.app.settings import Settings
@@ -25,9 +25,9 @@ from reconciler.core.model import Desired, Recorded, Target
 from reconciler.core.planning.guards import DeleteLimit
 from reconciler.core.protocol.api_results import Listed
 from reconciler.engine.apply import apply
-from reconciler.engine.dispatcher import Dispatcher, Halt
+from reconciler.engine.dispatcher import Dispatcher, StopSignal
 from reconciler.engine.journal import Journal
-from reconciler.engine.run import ApplyOptions, Run
+from reconciler.engine.run import ApplyContext, ApplyOptions
 from reconciler.errors import ReconcilerError
 from tests.timing import Timeline, VirtualClock
 
@@ -89,7 +89,7 @@ class Process:
         self.began = server.timeline.now
         self.halted_at: float | None = None
         self.ended_at: float | None = None
-        self.planned: Planned | None = None
+        self.planned: PlanResult | None = None
         self.finished: RunFinished | None = None
         self.error: ReconcilerError | None = None
         self.events: list[Event] = []
@@ -106,7 +106,7 @@ class Process:
         if self.error is not None:
             return self.error.exit_code
         assert self.planned is not None
-        return Applied(planned=self.planned, finished=self.finished).exit_code
+        return ApplyResult(planned=self.planned, finished=self.finished).exit_code
 
     async def live(self) -> None:
         """Plan and apply; returns also when it is killed."""
@@ -182,7 +182,7 @@ class Process:
             asyncio.get_running_loop().call_later(after, self._interrupt, session.halt)
         self.finished = await apply(planned.plan, run, deadline=session.deadline)
 
-    def _interrupt(self, halt: Halt) -> None:
+    def _interrupt(self, halt: StopSignal) -> None:
         if not halt:
             self.halted_at = self.server.timeline.now
             halt.pull("SIGINT")
@@ -191,7 +191,7 @@ class Process:
         c = self.circumstances
         timeline = self.server.timeline
         clock = SkewedClock(timeline, c.skew) if c.skew else VirtualClock(timeline)
-        rng, halt = Random(c.seed), Halt()
+        rng, halt = Random(c.seed), StopSignal()
         deadline = clock.monotonic() + c.deadline
         dispatcher = Dispatcher(
             clock=clock, ceiling=c.concurrency, rng=rng, halt=halt, deadline=deadline
@@ -212,10 +212,10 @@ class Process:
             issuer=ISSUER,
         )
 
-    def _make_run(self, session: Session, planned: Planned) -> Run:
+    def _make_run(self, session: Session, planned: PlanResult) -> ApplyContext:
         c = self.circumstances
         platter = Platter(Random(c.seed + 1), c.slowest_write) if c.slowest_write else None
-        return Run(
+        return ApplyContext(
             id=str(UUID(int=session.rng.getrandbits(128), version=4)),
             lineage=LINEAGE,
             stack=STACK,

@@ -22,18 +22,18 @@ from proof.simulation.weather import (
     draw_read,
     draw_write,
 )
-from reconciler.core.model import Address, Json, Remote, Seen
+from reconciler.core.model import Address, Json, LastSeen, Remote
 from reconciler.core.protocol.api_results import (
     Accepted,
     Acknowledged,
     Ambiguous,
-    Answer,
+    ApiResult,
     Conflict,
     Listed,
     NotFound,
     NotSent,
     Refused,
-    Throttled,
+    TooManyRequests,
     Unavailable,
 )
 from reconciler.core.protocol.marker import Marker, read_marker
@@ -68,17 +68,17 @@ class Workload:
         """Whether it holds its name."""
         return now < self.gone
 
-    def seen(self, now: float) -> Seen:
+    def seen(self, now: float) -> LastSeen:
         """What syncInfo says."""
         if now >= self.gone:
-            return Seen.DELETED
+            return LastSeen.DELETED
         if now >= self.delete_fails:
-            return Seen.FAILED
+            return LastSeen.FAILED
         if now >= self.delete_at:
-            return Seen.DELETING
+            return LastSeen.DELETING
         if now >= self.synced:
-            return Seen.FAILED if self.refused else Seen.SYNCED
-        return Seen.QUEUED if now < (self.born + self.synced) / 2 else Seen.APPLYING
+            return LastSeen.FAILED if self.refused else LastSeen.SYNCED
+        return LastSeen.QUEUED if now < (self.born + self.synced) / 2 else LastSeen.APPLYING
 
 
 @dataclass(slots=True, eq=False)
@@ -95,8 +95,8 @@ class Entry:
     target: str
     op: str | None = None
     said: Said = Said.ANSWER
-    result: Answer | None = None
-    answer: Answer | None = None
+    result: ApiResult | None = None
+    answer: ApiResult | None = None
     done: float | None = None
     effect: str = ""
     heard: bool = False
@@ -216,7 +216,7 @@ class Server:
         self.at(now + fate.heard, lambda when: self._give_answer(entry, address, when))
         return entry, fate
 
-    def hear(self, entry: Entry) -> Answer:
+    def hear(self, entry: Entry) -> ApiResult:
         """What the client reads when it gets to it."""
         self.catch_up()
         assert entry.answer is not None
@@ -226,13 +226,13 @@ class Server:
     def _give_answer(self, entry: Entry, address: Address | None, now: float) -> None:
         entry.answer = self._answer(entry, address, now)
 
-    def _answer(self, entry: Entry, address: Address | None, now: float) -> Answer:
+    def _answer(self, entry: Entry, address: Address | None, now: float) -> ApiResult:
         date = date_at(int(now))
         match entry.said:
             case Said.BUSY:
                 return Unavailable(message="busy", date=date)
             case Said.SLOW_DOWN:
-                return Throttled(message="slow down", date=date)
+                return TooManyRequests(message="slow down", date=date)
             case Said.ERROR:
                 return Ambiguous(status=500, message="error", date=date)
             case Said.LOST | Said.TIMEOUT:
@@ -266,7 +266,7 @@ class Server:
         else:
             entry.result = self._delete(entry, now)
 
-    def _create(self, entry: Entry, body: Mapping[str, Any], now: float) -> Answer:
+    def _create(self, entry: Entry, body: Mapping[str, Any], now: float) -> ApiResult:
         metadata, manifest = body["metadata"], body["manifest"]
         address = Address(project=metadata["projectId"], name=metadata["name"])
         date = date_at(int(now))
@@ -278,9 +278,9 @@ class Server:
         born = self._bear(address, metadata, manifest, now, ours=True)
         entry.effect = f"created {born.id}"
         self.on_birth(born)
-        return Accepted(remote=_remote(born, Seen.UNKNOWN), date=date)
+        return Accepted(remote=_remote(born, LastSeen.UNKNOWN), date=date)
 
-    def _delete(self, entry: Entry, now: float) -> Answer:
+    def _delete(self, entry: Entry, now: float) -> ApiResult:
         found = self.workloads.get(entry.target)
         date = date_at(int(now))
         if found is None or not found.lives(now) or now < found.visible:
@@ -288,7 +288,7 @@ class Server:
         if not (found.delete_at <= now < found.delete_fails):
             self._begin_delete(found, now)
             entry.effect = f"deleted {found.address}"
-        return Accepted(remote=_remote(found, Seen.DELETING), date=date)
+        return Accepted(remote=_remote(found, LastSeen.DELETING), date=date)
 
     def _begin_delete(self, found: Workload, now: float) -> None:
         rng, weather = self.rng, self.weather
@@ -304,14 +304,14 @@ class Server:
             if weather is not CALM and self.names.random() < self._reserved:
                 found.reserves = found.gone + self.names.uniform(1.0, 120.0)
 
-    def _read(self, workload_id: str, now: float) -> Answer:
+    def _read(self, workload_id: str, now: float) -> ApiResult:
         date = date_at(int(now))
         found = self.workloads.get(workload_id)
         if found is None or now < found.visible or (now >= found.gone and not found.keeps_body):
             return NotFound(trusted=True, message="no such workload", date=date)
         return Accepted(remote=_remote(found, found.seen(now)), date=date)
 
-    def _list(self, address: Address, now: float) -> Answer:
+    def _list(self, address: Address, now: float) -> ApiResult:
         date = date_at(int(now))
         if not self.weather.listing:
             return Listed(ids=(), trusted=False, message="no list", date=date)
@@ -320,7 +320,7 @@ class Server:
         wanted = self._by_name.get(address, ())
         return Listed(ids=tuple(w.id for w in wanted if w.listed <= now < w.unlisted), date=date)
 
-    def list_project(self, project: str) -> Answer:
+    def list_project(self, project: str) -> ApiResult:
         """What the list shows of a whole project."""
         self.catch_up()
         date, now = date_at(int(self.timeline.now)), self.timeline.now
@@ -362,7 +362,7 @@ def date_at(second: int) -> str:
     return (EPOCH + timedelta(seconds=second)).isoformat()
 
 
-def _remote(found: Workload, seen: Seen) -> Remote:
+def _remote(found: Workload, seen: LastSeen) -> Remote:
     return Remote(
         id=found.id,
         address=found.address,
@@ -370,6 +370,6 @@ def _remote(found: Workload, seen: Seen) -> Remote:
         raw_manifest=found.manifest,
         desired_phase="Running",
         seen=seen,
-        message="admission denied" if seen is Seen.FAILED else "",
+        message="admission denied" if seen is LastSeen.FAILED else "",
         tenant_id=1,
     )

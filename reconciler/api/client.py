@@ -18,7 +18,7 @@ import httpx
 from reconciler.api.credentials import Credentials, Secret
 from reconciler.api.exchange import Call, Exchange, Reply
 from reconciler.api.headers import server_date
-from reconciler.api.tokens import Bearer, Monotonic, open_source
+from reconciler.api.tokens import BearerToken, Monotonic, open_source
 from reconciler.api.transport import make_transport
 from reconciler.api.urls import (
     COUNT_PATH,
@@ -28,7 +28,7 @@ from reconciler.api.urls import (
     normalise_url,
     workload_path,
 )
-from reconciler.api.verdict import Said, judge, said, unreadable
+from reconciler.api.verdict import Said, classify_response, said, unreadable
 from reconciler.api.wire import (
     ListItem,
     ListPage,
@@ -39,17 +39,17 @@ from reconciler.api.wire import (
     read_page,
     read_workload,
 )
-from reconciler.core.model import Address, Json, Remote, Seen
+from reconciler.core.model import Address, Json, LastSeen, Remote
 from reconciler.core.protocol.api_results import (
     Accepted,
     Acknowledged,
     Ambiguous,
-    Answer,
+    ApiResult,
     Listed,
     NotSent,
 )
 from reconciler.core.redact import blank, find_secrets
-from reconciler.core.secrets.rules import BUILT_IN, Rules
+from reconciler.core.secrets.rules import BUILT_IN, RedactionRules
 from reconciler.ports import BeforeSend
 
 T = TypeVar("T")
@@ -75,7 +75,7 @@ class ApiSettings:
     ca_file: Path | None = None
     concurrency: int = 32
     request_timeout: float = 30.0
-    rules: Rules = BUILT_IN
+    rules: RedactionRules = BUILT_IN
 
 
 class HttpWorkloadApi:
@@ -123,12 +123,12 @@ class HttpWorkloadApi:
         await self._tokens.aclose()
         await self._exchange.aclose()
 
-    async def login(self) -> Answer | None:
+    async def login(self) -> ApiResult | None:
         """Get a token without using it, so that `issuer` is known; an answer says why not."""
         bearer = await self._in_time(self._tokens.current(), self._exchange.deadline())
-        return None if isinstance(bearer, Bearer) else bearer
+        return None if isinstance(bearer, BearerToken) else bearer
 
-    async def create(self, body: Json, before_send: BeforeSend | None = None) -> Answer:
+    async def create(self, body: Json, before_send: BeforeSend | None = None) -> ApiResult:
         """POST a workload; Accepted only where the reply carries our name and project."""
         try:
             content = _ENCODER.encode(body).encode()
@@ -146,18 +146,18 @@ class HttpWorkloadApi:
         )
         return await self._answer(call, read_workload, lambda remote: _is_named(remote, wanted))
 
-    async def read(self, workload_id: str) -> Answer:
+    async def read(self, workload_id: str) -> ApiResult:
         """GET a workload by id."""
         return await self._about("GET", workload_id, read_get_response)
 
-    async def delete(self, workload_id: str) -> Answer:
+    async def delete(self, workload_id: str) -> ApiResult:
         """DELETE a workload by id; what is accepted is under way, never already absence."""
         answer = await self._about("DELETE", workload_id, read_workload)
         if isinstance(answer, Accepted):
-            return replace(answer, remote=replace(answer.remote, seen=Seen.DELETING))
+            return replace(answer, remote=replace(answer.remote, seen=LastSeen.DELETING))
         return answer
 
-    async def find(self, address: Address) -> Answer:
+    async def find(self, address: Address) -> ApiResult:
         """List live workloads of exactly that name in that project (v1 list, all its pages)."""
         if not (_FILTERABLE.fullmatch(address.project) and _FILTERABLE.fullmatch(address.name)):
             return Listed(
@@ -166,7 +166,7 @@ class HttpWorkloadApi:
         filter_by = f"projectId=={address.project},name=={address.name}"
         return await self._pages(str(address), filter_by, lambda item: item.address == address)
 
-    async def find_all(self, project: str) -> Answer:
+    async def find_all(self, project: str) -> ApiResult:
         """List the live workloads of one project (v1 list, all its pages), and have them counted.
 
         Pages of a list without an order may show one workload twice and another one never.
@@ -184,17 +184,17 @@ class HttpWorkloadApi:
         if not isinstance(listed, Listed) or not listed.trusted:
             return listed
         counted = await self._count(filter_by)
-        return counted if isinstance(counted, Answer) else replace(listed, counted=counted)
+        return counted if isinstance(counted, ApiResult) else replace(listed, counted=counted)
 
-    async def _count(self, filter_by: str) -> int | Answer | None:
+    async def _count(self, filter_by: str) -> int | ApiResult | None:
         """How many the server counts; None where it has no count."""
         call = Call(method="GET", path=COUNT_PATH, params={"filterBy": filter_by})
         reply = await self._ask(call, self._exchange.deadline())
-        if isinstance(reply, Answer):
+        if isinstance(reply, ApiResult):
             return reply
         if reply.status in _NO_LIST:
             return None
-        refusal = judge(reply)
+        refusal = classify_response(reply)
         if refusal is not None:
             return refusal
         try:
@@ -204,7 +204,7 @@ class HttpWorkloadApi:
 
     async def _about(
         self, method: str, workload_id: str, reader: Callable[[object], Remote]
-    ) -> Answer:
+    ) -> ApiResult:
         if not is_workload_id(workload_id):
             return NotSent(message=f"{workload_id!r} is not a workload id", permanent=True)
         call = Call(method=method, path=workload_path(workload_id))
@@ -215,14 +215,14 @@ class HttpWorkloadApi:
         call: Call,
         reader: Callable[[object], Remote],
         check: Callable[[Remote], None],
-    ) -> Answer:
+    ) -> ApiResult:
         reply = await self._ask(call, self._exchange.deadline())
-        if isinstance(reply, Answer):
+        if isinstance(reply, ApiResult):
             return reply
         if call.method == "DELETE" and reply.is_empty and 200 <= reply.status < 300:
             # What is deleted need not be described; of anything else an empty answer says nothing.
             return Acknowledged(**_silent(reply))
-        refusal = judge(reply)
+        refusal = classify_response(reply)
         if refusal is not None:
             return refusal
         try:
@@ -243,16 +243,16 @@ class HttpWorkloadApi:
         *,
         most: int = _MOST_PAGES,
         order: Mapping[str, str] | None = None,
-    ) -> Answer:
+    ) -> ApiResult:
         found: list[ListItem] = []
         offset = 0
         for _ in range(most):
             call = _list_call(filter_by, offset, order or {})
             reply = await self._ask(call, self._exchange.deadline())
-            if isinstance(reply, Answer):
+            if isinstance(reply, ApiResult):
                 return reply
             page = _page(reply)
-            if isinstance(page, Answer):
+            if isinstance(page, ApiResult):
                 return page
             found += (item for item in page.items if item.deleted_at is None and match(item))
             if page.next is None:
@@ -263,15 +263,15 @@ class HttpWorkloadApi:
             offset = page.next
         return Ambiguous(message=f"the list of {what} did not end within {most} pages")
 
-    async def _ask(self, call: Call, deadline: float) -> Reply | Answer:
+    async def _ask(self, call: Call, deadline: float) -> Reply | ApiResult:
         bearer = await self._in_time(self._tokens.current(), deadline)
-        if isinstance(bearer, Answer):
+        if isinstance(bearer, ApiResult):
             return bearer
         reply = await self._exchange.send(call, deadline=deadline, bearer=bearer.token)
         if not (isinstance(reply, Reply) and reply.status == 401):
             return reply
         fresh = await self._in_time(self._tokens.renew(bearer), deadline)
-        if fresh is None or isinstance(fresh, Answer):
+        if fresh is None or isinstance(fresh, ApiResult):
             return fresh or reply
         return await self._exchange.send(call, deadline=deadline, bearer=fresh.token)
 
@@ -281,7 +281,7 @@ class HttpWorkloadApi:
                 found = await token
         except TimeoutError:
             return NotSent(message="no token in time")
-        if isinstance(found, Bearer):
+        if isinstance(found, BearerToken):
             self.issuer = found.issuer
         return found
 
@@ -316,10 +316,10 @@ def _list_call(filter_by: str, offset: int, order: Mapping[str, str]) -> Call:
     return Call(method="GET", path=LIST_PATH, params=params)
 
 
-def _page(reply: Reply) -> ListPage | Answer:
+def _page(reply: Reply) -> ListPage | ApiResult:
     if reply.status in _NO_LIST:
         return Listed(ids=(), trusted=False, **said(reply))
-    refusal = judge(reply)
+    refusal = classify_response(reply)
     if refusal is not None:
         return refusal
     try:

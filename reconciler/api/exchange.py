@@ -17,7 +17,7 @@ from reconciler.api.credentials import Secret
 from reconciler.api.urls import strip_url
 from reconciler.core.protocol.api_results import Ambiguous, NotSent
 from reconciler.core.redact import blank
-from reconciler.core.secrets.rules import BUILT_IN, Rules
+from reconciler.core.secrets.rules import BUILT_IN, RedactionRules
 from reconciler.ports import BeforeSend
 
 MAX_MESSAGE = 2_000
@@ -75,7 +75,7 @@ class Exchange:
         transport: httpx.AsyncBaseTransport,
         *,
         request_timeout: float,
-        rules: Rules = BUILT_IN,
+        rules: RedactionRules = BUILT_IN,
     ) -> None:
         self._url = url
         self._transport = transport

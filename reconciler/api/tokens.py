@@ -22,13 +22,13 @@ from reconciler.api.credentials import (
 from reconciler.api.exchange import Call, Reply
 from reconciler.api.headers import http_date
 from reconciler.api.urls import LOGIN_PATH
-from reconciler.api.verdict import Said, judge, said
+from reconciler.api.verdict import Said, classify_response, said
 from reconciler.core.protocol.api_results import (
     Ambiguous,
-    Answer,
+    ApiResult,
     NotSent,
     Refused,
-    Throttled,
+    TooManyRequests,
     Unauthorised,
     Unavailable,
 )
@@ -42,7 +42,7 @@ _BAD_CREDENTIALS = (400, 403, 422)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Bearer:
+class BearerToken:
     """A token in hand, and who issued it where it says so."""
 
     token: Secret
@@ -52,11 +52,11 @@ class Bearer:
 class TokenSource(Protocol):
     """Gives tokens; an Answer instead of one says why there is none."""
 
-    async def current(self) -> Bearer | Answer:
+    async def current(self) -> BearerToken | ApiResult:
         """A token that should be accepted."""
         ...
 
-    async def renew(self, rejected: Bearer, /) -> Bearer | Answer | None:
+    async def renew(self, rejected: BearerToken, /) -> BearerToken | ApiResult | None:
         """Another token than the one that was answered by 401; None when there is no other."""
         ...
 
@@ -82,11 +82,11 @@ class FixedSource:
     def __init__(self, credentials: FixedToken) -> None:
         self._bearer = _bearer(credentials.token.reveal())
 
-    async def current(self) -> Bearer | Answer:
+    async def current(self) -> BearerToken | ApiResult:
         """The token."""
         return self._bearer
 
-    async def renew(self, _rejected: Bearer, /) -> Bearer | Answer | None:
+    async def renew(self, _rejected: BearerToken, /) -> BearerToken | ApiResult | None:
         """There is no other."""
         return None
 
@@ -102,14 +102,14 @@ class FileSource:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._held: Bearer | None = None
+        self._held: BearerToken | None = None
         self._signature: tuple[int, ...] | None = None
 
-    async def current(self) -> Bearer | Answer:
+    async def current(self) -> BearerToken | ApiResult:
         """The file's token; Unauthorised where it has never held one."""
         return self._load(force=False)
 
-    async def renew(self, rejected: Bearer, /) -> Bearer | Answer | None:
+    async def renew(self, rejected: BearerToken, /) -> BearerToken | ApiResult | None:
         """The file's token, where it is a new one."""
         found = self._load(force=True)
         return None if found == rejected else found
@@ -117,7 +117,7 @@ class FileSource:
     async def aclose(self) -> None:
         """Nothing is under way."""
 
-    def _load(self, *, force: bool) -> Bearer | Answer:
+    def _load(self, *, force: bool) -> BearerToken | ApiResult:
         try:
             signature = self._sign()
             if self._held is None or (signature and (force or signature != self._signature)):
@@ -134,7 +134,7 @@ class FileSource:
             return None
         return (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
 
-    def _read(self) -> Bearer:
+    def _read(self) -> BearerToken:
         with self._path.open("rb") as file:
             content = file.read(_MOST_FILE_BYTES + 1)
         text = content.decode("ascii", "replace").strip()
@@ -149,7 +149,7 @@ class FileSource:
 class _Held:
     """A token with its times on the monotonic clock: when to renew, when it ends."""
 
-    bearer: Bearer
+    bearer: BearerToken
     due: float
     expires: float
 
@@ -164,18 +164,18 @@ class ClientSource:
         self._held: _Held | None = None
         self._has_had_one = False
         self._refused: Unauthorised | None = None
-        self._fetching: asyncio.Task[Bearer | Answer] | None = None
+        self._fetching: asyncio.Task[BearerToken | ApiResult] | None = None
 
-    async def current(self) -> Bearer | Answer:
+    async def current(self) -> BearerToken | ApiResult:
         """A token with life left; why not, where none can be had."""
         if self._held is not None and self._monotonic() < self._held.due:
             return self._held.bearer
         if self._refused is not None:
             return self._refused
         fetched = await self._fetch_once()
-        return fetched if isinstance(fetched, Bearer) else self._fall_back(fetched)
+        return fetched if isinstance(fetched, BearerToken) else self._fall_back(fetched)
 
-    async def renew(self, rejected: Bearer, /) -> Bearer | Answer | None:
+    async def renew(self, rejected: BearerToken, /) -> BearerToken | ApiResult | None:
         """A token fetched since the rejected one, by whoever noticed first."""
         if self._held is not None and self._held.bearer == rejected:
             self._held = None
@@ -188,7 +188,7 @@ class ClientSource:
             self._fetching.cancel()
             await asyncio.wait([self._fetching])
 
-    def _fall_back(self, failure: Answer) -> Bearer | Answer:
+    def _fall_back(self, failure: ApiResult) -> BearerToken | ApiResult:
         # The old token serves until its end; the next try comes after half of what is left.
         held, now = self._held, self._monotonic()
         if held is None or now >= held.expires:
@@ -198,24 +198,24 @@ class ClientSource:
         held.due = now + (held.expires - now) / 2
         return held.bearer
 
-    async def _fetch_once(self) -> Bearer | Answer:
+    async def _fetch_once(self) -> BearerToken | ApiResult:
         if self._fetching is None or self._fetching.done():
             self._fetching = asyncio.create_task(self._fetch())
         # Shielded: a caller that gives up must not take the token from the others.
         return await asyncio.shield(self._fetching)
 
-    async def _fetch(self) -> Bearer | Answer:
+    async def _fetch(self) -> BearerToken | ApiResult:
         asked_at = self._monotonic()
         secret = self._credentials.client_secret
         reply = await self._ask(_token_call(self._credentials), secret)
         if not isinstance(reply, Reply):
             return _not_asked(reply)
-        refusal = judge(reply)
+        refusal = classify_response(reply)
         if refusal is not None:
             return self._explain(refusal, reply)
         return self._keep(reply, asked_at)
 
-    def _keep(self, reply: Reply, asked_at: float) -> Bearer | Answer:
+    def _keep(self, reply: Reply, asked_at: float) -> BearerToken | ApiResult:
         data = reply.data or {}
         token = data.get("accessToken")
         if not isinstance(token, str) or not is_bearer(token):
@@ -227,17 +227,17 @@ class ClientSource:
         self._has_had_one = True
         return self._held.bearer
 
-    def _explain(self, refusal: Answer, reply: Reply) -> Answer:
+    def _explain(self, refusal: ApiResult, reply: Reply) -> ApiResult:
         words = said(reply)
         match refusal:
             case Unauthorised():
                 return _not_accepted(words)
             case Refused(status=status) if status in _BAD_CREDENTIALS:
                 return _not_accepted(words)
-            case Throttled(retry_after=delay) | Unavailable(retry_after=delay):
+            case TooManyRequests(retry_after=delay) | Unavailable(retry_after=delay):
                 words["message"] = f"no token: {reply.message}"
                 # Not Unavailable, which would leave the workload's own request in doubt.
-                return Throttled(retry_after=delay, **words)
+                return TooManyRequests(retry_after=delay, **words)
             case Ambiguous() if reply.status >= 500 or reply.status == 408:
                 words["message"] = f"no token: {reply.message}"
                 return NotSent(**words)
@@ -253,8 +253,8 @@ class ClientSource:
         return NotSent(permanent=not self._has_had_one, **words)
 
 
-def _bearer(token: str) -> Bearer:
-    return Bearer(token=Secret(value=token), issuer=read_issuer(token))
+def _bearer(token: str) -> BearerToken:
+    return BearerToken(token=Secret(value=token), issuer=read_issuer(token))
 
 
 def _token_call(credentials: ClientCredentials) -> Call:

@@ -9,11 +9,11 @@ from reconciler.api.headers import request_id, retry_after, server_date
 from reconciler.api.wire import WireError, read_error
 from reconciler.core.protocol.api_results import (
     Ambiguous,
-    Answer,
+    ApiResult,
     Conflict,
     NotFound,
     Refused,
-    Throttled,
+    TooManyRequests,
     Unauthorised,
     Unavailable,
 )
@@ -36,7 +36,7 @@ def said(reply: Reply) -> Said:
     )
 
 
-def judge(reply: Reply) -> Answer | None:
+def classify_response(reply: Reply) -> ApiResult | None:
     """Sort a reply; None is a 2xx in JSON, whose content is still to be read.
 
     502, 503 and 504 say that the API is away, whoever says it and in whatever form. Else what is
@@ -65,7 +65,7 @@ def judge(reply: Reply) -> Answer | None:
         case 409:
             return Conflict(**words)
         case 429:
-            return Throttled(retry_after=_delay(reply), **words)
+            return TooManyRequests(retry_after=_delay(reply), **words)
         case status if status != 408 and 400 <= status < 500:
             return Refused(status=status, **words)
         case status:

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 from reconciler.api.urls import is_workload_id
-from reconciler.core.model import Address, Json, Remote, Seen
+from reconciler.core.model import Address, Json, LastSeen, Remote
 
 T = TypeVar("T")
 
@@ -131,14 +131,14 @@ def _workload(fields: Mapping[str, Any], sync: SyncInfo | None) -> Remote:
     )
 
 
-def _seen(sync: SyncInfo | None, *, deleted: bool) -> Seen:
+def _seen(sync: SyncInfo | None, *, deleted: bool) -> LastSeen:
     if sync is None:
-        return Seen.UNKNOWN
+        return LastSeen.UNKNOWN
     if sync.status in _SYNC_STATUSES:
-        return Seen(sync.status)
+        return LastSeen(sync.status)
     # A status that we do not know must not pass for "no syncInfo", which beside a deletion time
     # would prove absence.
-    return Seen.DELETING if deleted else Seen.UNKNOWN
+    return LastSeen.DELETING if deleted else LastSeen.UNKNOWN
 
 
 _SYNC_STATUSES = frozenset({"Queued", "Applying", "Deleting", "Synced", "Deleted", "Failed"})

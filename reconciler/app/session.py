@@ -8,20 +8,20 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from reconciler.app.applying.request_stats import CountingDispatcher, Traffic
+from reconciler.app.applying.request_stats import CountingDispatcher, RequestStats
 from reconciler.app.settings import Settings
 from reconciler.app.target import (
     CheckedServer,
     ConfirmServer,
-    Pin,
+    PinnedTarget,
     check_server,
     need_same_target,
 )
 from reconciler.core.model import Target
-from reconciler.core.protocol.api_results import Answer, Listed, Method, NotSent, Unauthorised
-from reconciler.core.protocol.retry import Tries
+from reconciler.core.protocol.api_results import ApiResult, Listed, Method, NotSent, Unauthorised
+from reconciler.core.protocol.retry import SendCounts
 from reconciler.engine.clock import SystemClock
-from reconciler.engine.dispatcher import Dispatcher, Halt
+from reconciler.engine.dispatcher import Dispatcher, StopSignal
 from reconciler.engine.refresh import probe, unless_ended
 from reconciler.engine.servertime import ServerTime
 from reconciler.errors import UnreachableError
@@ -44,7 +44,7 @@ class Session:
     url: str
     api: WorkloadApi
     dispatcher: Dispatcher
-    halt: Halt
+    halt: StopSignal
     clock: Clock
     rng: random.Random
     deadline: float
@@ -65,19 +65,21 @@ class Connector:
     confirm: ConfirmServer | None = None
     transport: Callable[[], httpx.AsyncBaseTransport] | None = None
     seed: int | None = None
-    traffic: Traffic = field(default_factory=Traffic)
+    traffic: RequestStats = field(default_factory=RequestStats)
 
     @classmethod
     def system(cls, environ: Mapping[str, str], confirm: ConfirmServer | None = None) -> Connector:
         """The one that talks to the network in real time."""
         return cls(environ=environ, clock=SystemClock(), confirm=confirm)
 
-    def check(self, settings: Settings, pin: Pin | None) -> CheckedServer:
+    def check(self, settings: Settings, pin: PinnedTarget | None) -> CheckedServer:
         """The server that may be spoken to; raises as `check_server` does."""
         return check_server(settings, pin, environ=self.environ, confirm=self.confirm)
 
     @asynccontextmanager
-    async def open(self, settings: Settings, pin: Pin | None, say: Say) -> AsyncIterator[Session]:
+    async def open(
+        self, settings: Settings, pin: PinnedTarget | None, say: Say
+    ) -> AsyncIterator[Session]:
         """Log in to the server that a state belongs to; without a state, `pin` is None.
 
         Raises GuardError for another server, login or stack than the state's, before anything is
@@ -88,7 +90,7 @@ class Connector:
         clock = self.clock
         rng = random.Random(self.seed)  # noqa: S311 - jitter needs independence, not secrecy
         deadline = clock.monotonic() + settings.deadline - settings.spent
-        halt, server_time = Halt(), ServerTime(clock)
+        halt, server_time = StopSignal(), ServerTime(clock)
 
         def dispatcher(*, reached: bool) -> Dispatcher:
             return CountingDispatcher(
@@ -173,7 +175,7 @@ def met_target(settings: Settings, met: Session | HttpWorkloadApi) -> Target:
 async def _log_in(api: HttpWorkloadApi, dispatcher: Dispatcher) -> None:
     """Find out at once whether the server is there and lets us in; a busy one is asked again."""
 
-    async def attempt(_: Tries) -> Answer:
+    async def attempt(_: SendCounts) -> ApiResult:
         return await api.login() or Listed(ids=(), date=api.date)
 
     answer = await dispatcher.send(Method.GET, attempt)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from reconciler.core.planning.guards import DeleteLimit
-from reconciler.core.secrets.rules import Rules
+from reconciler.core.secrets.rules import RedactionRules
 from reconciler.errors import InvalidInputError, UsageError
 from reconciler.specs.config import Config, name_below
 
@@ -82,9 +82,9 @@ class Settings:
     origins: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
 
     @property
-    def rules(self) -> Rules:
+    def rules(self) -> RedactionRules:
         """What is a secret in this repository."""
-        return Rules(redact=self.redact, reveal=self.reveal)
+        return RedactionRules(redact=self.redact, reveal=self.reveal)
 
     def need_url(self) -> str:
         """The server's address; raises UsageError where nobody gave one, or an empty one."""

@@ -23,7 +23,7 @@ ConfirmServer = Callable[[str, str], bool]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Pin:
+class PinnedTarget:
     """The target that a state belongs to.
 
     With `binds` off it confirms its server and excludes no other: nothing is recorded there.
@@ -42,7 +42,7 @@ class CheckedServer:
 
 def check_server(
     settings: Settings,
-    pin: Pin | None,
+    pin: PinnedTarget | None,
     *,
     environ: Mapping[str, str],
     confirm: ConfirmServer | None = None,

@@ -30,7 +30,7 @@ from reconciler.cli.commands.show import show
 from reconciler.cli.commands.state import state
 from reconciler.cli.commands.status import status
 from reconciler.cli.commands.validate import validate
-from reconciler.cli.output.metrics_file import Meter
+from reconciler.cli.output.metrics_file import MetricsWriter
 from reconciler.errors import ReconcilerError
 
 USAGE = 64
@@ -74,7 +74,7 @@ def main() -> None:
     # Modules hold no garbage, and one run makes little: looking for it takes longer than it saves.
     gc.freeze()
     gc.set_threshold(50_000)
-    meter = Meter()
+    meter = MetricsWriter()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, partial(_end, meter))
     code = run(sys.argv[1:], meter)
@@ -86,7 +86,7 @@ def main() -> None:
     sys.exit(code)
 
 
-def _end(meter: Meter, number: int, _frame: FrameType | None) -> None:
+def _end(meter: MetricsWriter, number: int, _frame: FrameType | None) -> None:
     """A signal ends the process: an exception could be swallowed by whatever it hits."""
     with contextlib.suppress(OSError):
         # A live view hides the cursor.
@@ -102,15 +102,15 @@ def _open_missing_streams() -> None:
             setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_WRONLY), "w"))
 
 
-def run(arguments: Sequence[str], meter: Meter | None = None) -> int:
+def run(arguments: Sequence[str], meter: MetricsWriter | None = None) -> int:
     """Run one command line and return its exit code; never raises."""
-    meter = meter or Meter()
+    meter = meter or MetricsWriter()
     code = _run(arguments, meter)
     meter.end(code)
     return code
 
 
-def _run(arguments: Sequence[str], meter: Meter) -> int:
+def _run(arguments: Sequence[str], meter: MetricsWriter) -> int:
     try:
         result = cli.main(list(arguments), prog_name="reconciler", standalone_mode=False, obj=meter)
     except click.UsageError as error:

@@ -114,13 +114,13 @@ class Own(StrEnum):
 
     CREATING = "CREATING"
     ACCEPTED = "ACCEPTED"
-    SUSPECT = "SUSPECT"
+    UNCONFIRMED = "UNCONFIRMED"
     DELETING = "DELETING"
-    HAUNTED = "HAUNTED"
+    LATE_CREATE_POSSIBLE = "LATE_CREATE_POSSIBLE"
     GONE = "GONE"
 
 
-class Seen(StrEnum):
+class LastSeen(StrEnum):
     """What the server last said about it: `syncInfo.status` of the API, or one of our two."""
 
     UNKNOWN = "unknown"
@@ -165,7 +165,7 @@ class Recorded:
     digest: str
     spec: Json
     lifecycle: Lifecycle = field(default_factory=Lifecycle)
-    seen: Seen = Seen.UNKNOWN
+    seen: LastSeen = LastSeen.UNKNOWN
     id: str | None = None
     ambiguous: bool = False
     attempts: int = 0
@@ -190,8 +190,8 @@ class Recorded:
     @property
     def is_down(self) -> bool:
         """Whether it was deleted to be replaced, and no successor of it has been accepted yet."""
-        replaced = self.purpose is Purpose.REPLACE and self.seen is Seen.DELETED
-        return replaced and self.own is Own.HAUNTED
+        replaced = self.purpose is Purpose.REPLACE and self.seen is LastSeen.DELETED
+        return replaced and self.own is Own.LATE_CREATE_POSSIBLE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -203,7 +203,7 @@ class Remote:
     metadata: Json
     raw_manifest: Json
     desired_phase: str
-    seen: Seen = Seen.UNKNOWN
+    seen: LastSeen = LastSeen.UNKNOWN
     message: str = ""
     tenant_id: int | None = None
     deleted_at: str | None = None
@@ -217,14 +217,14 @@ class Remote:
     @property
     def is_gone(self) -> bool:
         """Whether this answer proves absence: a delete under way does not (API: soft delete)."""
-        if self.seen is Seen.DELETED:
+        if self.seen is LastSeen.DELETED:
             return True
-        return self.deleted_at is not None and self.seen is Seen.UNKNOWN
+        return self.deleted_at is not None and self.seen is LastSeen.UNKNOWN
 
     @property
     def is_leaving(self) -> bool:
         """Whether it is gone or on its way there, whoever wanted that."""
-        if self.seen is Seen.DELETING or self.desired_phase == "Deleted":
+        if self.seen is LastSeen.DELETING or self.desired_phase == "Deleted":
             return True
         return self.deleted_at is not None
 

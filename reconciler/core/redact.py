@@ -15,7 +15,7 @@ from reconciler.core.secrets.addresses import hide_in_addresses
 from reconciler.core.secrets.commands import hide_argument, hide_in_command
 from reconciler.core.secrets.hints import hints_for
 from reconciler.core.secrets.names import NameKind, kind_of_name
-from reconciler.core.secrets.rules import BUILT_IN, Rules
+from reconciler.core.secrets.rules import BUILT_IN, RedactionRules
 from reconciler.core.secrets.shapes import hide_blocks, hide_random, hide_tokens, is_open
 
 HIDDEN = "(hidden)"
@@ -57,7 +57,7 @@ class Redactor:
     a server says, which somebody may have changed since who did not know who would read it.
     """
 
-    def __init__(self, key: str, rules: Rules = BUILT_IN) -> None:
+    def __init__(self, key: str, rules: RedactionRules = BUILT_IN) -> None:
         self.rules = rules
         self.strict: Redactor = Redactor(key, rules.strict) if rules.reveal else self
         self._key = key.encode()
@@ -191,7 +191,7 @@ class Redactor:
 class _Blanker(Redactor):
     """Hides without a digest, for words that belong to no state; remembers what it has hidden."""
 
-    def __init__(self, rules: Rules) -> None:
+    def __init__(self, rules: RedactionRules) -> None:
         super().__init__("", rules)
         self.found: set[str] = set()
 
@@ -200,14 +200,14 @@ class _Blanker(Redactor):
         return HIDDEN
 
 
-def find_secrets(value: Any, rules: Rules = BUILT_IN) -> frozenset[str]:
+def find_secrets(value: Any, rules: RedactionRules = BUILT_IN) -> frozenset[str]:
     """Every text in a JSON value that a redactor would hide."""
     blanker = _Blanker(rules)
     blanker.redact(value)
     return frozenset(blanker.found)
 
 
-def blank(text: str, secrets: Collection[str] = (), rules: Rules = BUILT_IN) -> str:
+def blank(text: str, secrets: Collection[str] = (), rules: RedactionRules = BUILT_IN) -> str:
     """Somebody else's words without secrets: those that are known, and what looks like one.
 
     Servers repeat what they were sent, as it was, escaped, or encoded.

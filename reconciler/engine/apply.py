@@ -12,7 +12,7 @@ from reconciler.core.events import (
     RunFinished,
     RunStarted,
 )
-from reconciler.core.model import Own, Purpose, Recorded, Seen
+from reconciler.core.model import LastSeen, Own, Purpose, Recorded
 from reconciler.core.planning.plan import (
     Adopt,
     AnyAction,
@@ -28,25 +28,25 @@ from reconciler.core.planning.plan import (
     Resolve,
 )
 from reconciler.core.protocol.transitions import Evidence, may_come_true
-from reconciler.engine.create import Creation
-from reconciler.engine.dispatcher import HaltedError
-from reconciler.engine.lookup import Ours, look_up
+from reconciler.engine.create import CreateTask
+from reconciler.engine.dispatcher import StoppedError
+from reconciler.engine.lookup import OwnWorkload, look_up
 from reconciler.engine.records import declare, follow
-from reconciler.engine.remove import Removal
+from reconciler.engine.remove import DeleteTask
 from reconciler.engine.run import (
     CUT_SHORT,
     DEADLINE,
     STATE,
     UNDER_WAY,
     UNSENT,
-    Done,
-    Doubtful,
+    ActionContext,
+    ActionDone,
+    ActionInDoubt,
+    ApplyContext,
+    EmptiedAddress,
     Failed,
-    Loss,
     Outcome,
-    Run,
     Skipped,
-    Work,
 )
 from reconciler.engine.settle import (
     NEXT_PLAN,
@@ -66,7 +66,7 @@ _MISSING = (Reason.MISSING_ON_SERVER, Reason.RUN_TO_COMPLETION, Reason.UNPROVEN_
 LET_GO = "the run ended before its answer came"
 
 
-async def apply(plan: Plan, run: Run, *, deadline: float) -> RunFinished:
+async def apply(plan: Plan, run: ApplyContext, *, deadline: float) -> RunFinished:
     """Do what the plan says; `deadline` is a time of the run's monotonic clock.
 
     Whatever happens to single workloads is told through `run.say` and counted in the result.
@@ -81,7 +81,7 @@ async def apply(plan: Plan, run: Run, *, deadline: float) -> RunFinished:
                 missing = held.reason is Reason.MISSING_ON_SERVER
                 cause = Cause.HELD if missing else Cause.OTHER
                 cause = Cause.OUTDATED if held.outdated else cause
-                loss = Loss(deleted=None) if held.reason is Reason.DOWN else None
+                loss = EmptiedAddress(deleted=None) if held.reason is Reason.DOWN else None
                 failed = Failed(message=held.detail, id=held.id, cause=cause, loss=loss)
                 tally.tell(held, failed, 0.0)
         await _bury_outlived(plan, run)
@@ -102,10 +102,10 @@ async def apply(plan: Plan, run: Run, *, deadline: float) -> RunFinished:
     return finished
 
 
-async def _bury_outlived(plan: Plan, run: Run) -> None:
+async def _bury_outlived(plan: Plan, run: ApplyContext) -> None:
     """What can no longer come true needs no record; nothing is asked or told for it."""
     past = [
-        Work(run, row.address, kept.kind, kept.id).advance(row, Evidence.BURIED)
+        ActionContext(run, row.address, kept.kind, kept.id).advance(row, Evidence.CONFIRMED_GONE)
         for kept in plan.actions
         if isinstance(kept, Keep | Hold | Forget)
         for row in kept.outlived
@@ -114,19 +114,21 @@ async def _bury_outlived(plan: Plan, run: Run) -> None:
     await _write_down(past, run)
 
 
-async def _note_missing(plan: Plan, run: Run) -> None:
+async def _note_missing(plan: Plan, run: ApplyContext) -> None:
     """What was held as missing once is no news to the next run, and no sign of a wrong server."""
     noted = [
-        Work(run, row.address, held.kind, held.id).commit(replace(row, seen=Seen.MISSING))
+        ActionContext(run, row.address, held.kind, held.id).commit(
+            replace(row, seen=LastSeen.MISSING)
+        )
         for held in plan.holds
         if held.reason in _MISSING
         and (row := held.recorded) is not None
-        and row.seen is not Seen.MISSING
+        and row.seen is not LastSeen.MISSING
     ]
     await _write_down(noted, run)
 
 
-async def _write_down(writes: Iterable[Awaitable[object]], run: Run) -> None:
+async def _write_down(writes: Iterable[Awaitable[object]], run: ApplyContext) -> None:
     """What nothing is sent for; a state that cannot be written ends the run."""
     try:
         await asyncio.gather(*writes)
@@ -134,12 +136,12 @@ async def _write_down(writes: Iterable[Awaitable[object]], run: Run) -> None:
         run.halt.pull(STATE)
 
 
-async def _watch_deadline(run: Run, deadline: float) -> None:
+async def _watch_deadline(run: ApplyContext, deadline: float) -> None:
     await run.clock.sleep(max(0.0, deadline - run.clock.monotonic()))
     run.halt.pull(DEADLINE)
 
 
-async def _carry_out(plan: Plan, run: Run, tally: Tally) -> None:
+async def _carry_out(plan: Plan, run: ApplyContext, tally: Tally) -> None:
     """Deletes go wave by wave from the highest, everything else from the lowest, side by side."""
     removals = [a for a in plan.changes if isinstance(a, Delete)]
     builds = [a for a in plan.changes if not isinstance(a, Delete)]
@@ -155,20 +157,24 @@ def _waves(actions: Iterable[AnyAction]) -> list[list[AnyAction]]:
     return [waves[wave] for wave in sorted(waves)]
 
 
-async def _carry_out_waves(waves: Sequence[Sequence[AnyAction]], run: Run, tally: Tally) -> None:
+async def _carry_out_waves(
+    waves: Sequence[Sequence[AnyAction]], run: ApplyContext, tally: Tally
+) -> None:
     stopped = ""
     for wave in waves:
         if stopped:
             for action in wave:
-                work = Work(run, action.address, action.kind, action.id)
+                work = ActionContext(run, action.address, action.kind, action.id)
                 tally.tell(action, _let_go(action, work, Skipped(message=stopped)), 0.0)
             continue
         outcomes = await _carry_out_wave(wave, run, tally)
-        if not all(isinstance(outcome, Done) for outcome in outcomes):
+        if not all(isinstance(outcome, ActionDone) for outcome in outcomes):
             stopped = f"wave {wave[0].wave} before it did not succeed"
 
 
-async def _carry_out_wave(wave: Sequence[AnyAction], run: Run, tally: Tally) -> list[Outcome]:
+async def _carry_out_wave(
+    wave: Sequence[AnyAction], run: ApplyContext, tally: Tally
+) -> list[Outcome]:
     """Everything at once; without a wait for Synced, no more than a crowd of it is begun."""
     queue, outcomes = iter(wave), list[Outcome]()
 
@@ -189,7 +195,7 @@ async def _carry_out_wave(wave: Sequence[AnyAction], run: Run, tally: Tally) -> 
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _drain(run: Run, tasks: Sequence[asyncio.Task[None]]) -> None:
+async def _drain(run: ApplyContext, tasks: Sequence[asyncio.Task[None]]) -> None:
     """After a stop, what is in flight gets a few seconds to come home, then it is let go."""
     await run.halt.wait()
     await run.clock.sleep(run.options.drain)
@@ -197,12 +203,12 @@ async def _drain(run: Run, tasks: Sequence[asyncio.Task[None]]) -> None:
         task.cancel()
 
 
-async def _perform(action: AnyAction, run: Run, tally: Tally) -> Outcome:
+async def _perform(action: AnyAction, run: ApplyContext, tally: Tally) -> Outcome:
     began = run.clock.monotonic()
-    work = Work(run, action.address, action.kind, action.id)
+    work = ActionContext(run, action.address, action.kind, action.id)
     try:
         outcome = await _act(action, work)
-        if not isinstance(outcome, Done):
+        if not isinstance(outcome, ActionDone):
             await note_loss(action, work, outcome)
     except StateError as error:
         run.halt.pull(STATE)
@@ -211,31 +217,31 @@ async def _perform(action: AnyAction, run: Run, tally: Tally) -> Outcome:
         if not run.halt:
             raise
         outcome = _let_go(action, work, Skipped(message=UNSENT))
-    if not isinstance(outcome, Done):
+    if not isinstance(outcome, ActionDone):
         outcome = with_loss(action, work, outcome)
     tally.tell(action, outcome, run.clock.monotonic() - began)
-    if run.options.fail_fast and isinstance(outcome, Failed | Doubtful):
+    if run.options.fail_fast and isinstance(outcome, Failed | ActionInDoubt):
         run.halt.pull("fail-fast")
     return outcome
 
 
-def _let_go(action: AnyAction, work: Work, unsent: Failed | Skipped) -> Outcome:
+def _let_go(action: AnyAction, work: ActionContext, unsent: Failed | Skipped) -> Outcome:
     """What its last durable record says of an action that did not come to an end."""
     row = work.durable or (action.recorded if isinstance(action, Resolve) else None)
     match row:
-        case Recorded(own=Own.CREATING | Own.SUSPECT):
+        case Recorded(own=Own.CREATING | Own.UNCONFIRMED):
             message = LET_GO if unsent.message == UNSENT else unsent.message
-            return Doubtful(message=message)
+            return ActionInDoubt(message=message)
         case Recorded(own=Own.DELETING):
             message = unsent.message if isinstance(unsent, Failed) else UNDER_WAY
             return Failed(id=row.id, message=message)
         case Recorded(own=Own.ACCEPTED, id=id_) if not isinstance(action, Delete | Record):
-            return Done(id=id_, detail=CUT_SHORT)
+            return ActionDone(id=id_, detail=CUT_SHORT)
         case _:
             return unsent
 
 
-async def _act(action: AnyAction, work: Work) -> Outcome:
+async def _act(action: AnyAction, work: ActionContext) -> Outcome:
     match action:
         case Create():
             return await _create(action, work)
@@ -252,24 +258,26 @@ async def _act(action: AnyAction, work: Work) -> Outcome:
         case Record():
             return await _record(action, work)
         case Hold() | Keep():
-            return Done(id=action.id)
+            return ActionDone(id=action.id)
         case _:
             assert_never(action)
 
 
-async def _delete(action: Delete, work: Work) -> Outcome:
+async def _delete(action: Delete, work: ActionContext) -> Outcome:
     """A late create that may have come true while nobody looked is looked up at once."""
     row = action.recorded
-    removed = await Removal(work, row, Purpose.REMOVED).carry_out(wait=work.run.options.wait)
-    if not isinstance(removed, Done):
+    removed = await DeleteTask(work, row, Purpose.REMOVED).carry_out(wait=work.run.options.wait)
+    if not isinstance(removed, ActionDone):
         return removed
     late: str | None = None
     match work.durable:
-        case Recorded(own=Own.HAUNTED) as ghost if not may_come_true(ghost, work.run.server_time()):
+        case Recorded(own=Own.LATE_CREATE_POSSIBLE) as ghost if not may_come_true(
+            ghost, work.run.server_time()
+        ):
             settled = await settle(work, ghost)
-            if isinstance(settled, Doubtful):
+            if isinstance(settled, ActionInDoubt):
                 return settled
-            late = settled.id if isinstance(settled, Done) else None
+            late = settled.id if isinstance(settled, ActionDone) else None
         case Recorded(own=Own.GONE) if row.own is Own.DELETING:
             # Much may have happened since it was begun, also through other copies of the state.
             late = await find_heir(work, row)
@@ -280,48 +288,48 @@ async def _delete(action: Delete, work: Work) -> Outcome:
     return replace(removed, detail=f"a late create of it came true as {late}; {NEXT_PLAN}")
 
 
-async def _create(action: Create, work: Work) -> Outcome:
+async def _create(action: Create, work: ActionContext) -> Outcome:
     """What the server lost is looked up by name first: the state may be older than the world."""
-    creation = Creation(work, action.desired)
+    creation = CreateTask(work, action.desired)
     if action.lost is not None:
         try:
             verdict = await look_up(work)
-        except HaltedError:
+        except StoppedError:
             return Skipped(message=UNSENT)
-        if isinstance(verdict, Ours):
+        if isinstance(verdict, OwnWorkload):
             return await hand_over(work, action.lost, verdict)
         await lose(work, action.lost, verdict)
     return await creation.carry_out()
 
 
-async def _resolve(action: Resolve, work: Work) -> Outcome:
+async def _resolve(action: Resolve, work: ActionContext) -> Outcome:
     if action.recorded.own is Own.DELETING:
-        return await Removal(work, action.recorded, Purpose.REMOVED).look()
+        return await DeleteTask(work, action.recorded, Purpose.REMOVED).look()
     if action.desired is None:
         return await settle(work, action.recorded)
     if not action.same:
         return await supersede(work, action.recorded, action.desired)
-    return await Creation(work, action.desired, resumed=action.recorded).carry_out()
+    return await CreateTask(work, action.desired, resumed=action.recorded).carry_out()
 
 
-async def _replace(action: Replace, work: Work) -> Outcome:
+async def _replace(action: Replace, work: ActionContext) -> Outcome:
     """Only a trusted absence makes room for the new one."""
-    removal = Removal(work, action.recorded, Purpose.REPLACE, successor=action)
+    removal = DeleteTask(work, action.recorded, Purpose.REPLACE, successor=action)
     removed = await removal.carry_out(wait=True)
-    if not isinstance(removed, Done):
+    if not isinstance(removed, ActionDone):
         return removed
-    return await Creation(work, action.desired, replaces=True).carry_out()
+    return await CreateTask(work, action.desired, replaces=True).carry_out()
 
 
-async def _forget(action: Forget, work: Work) -> Outcome:
+async def _forget(action: Forget, work: ActionContext) -> Outcome:
     """What the server lost is looked up by name first: a copy of the state may have replaced it."""
     if action.reason is Reason.MISSING_ON_SERVER:
         return await forget_missing(work, action.recorded)
     await work.advance(action.recorded, Evidence.RELEASED)
-    return Done(id=action.id)
+    return ActionDone(id=action.id)
 
 
-async def _record(action: Record, work: Work) -> Outcome:
+async def _record(action: Record, work: ActionContext) -> Outcome:
     desired = action.desired
     row = replace(action.recorded, lifecycle=desired.lifecycle, source=desired.source.file)
     if not row.is_declared:
@@ -329,4 +337,4 @@ async def _record(action: Record, work: Work) -> Outcome:
     if action.follows:
         row = follow(row, desired, action.echo, work.run.redactor)
     await work.commit(row)
-    return Done(id=row.id)
+    return ActionDone(id=row.id)

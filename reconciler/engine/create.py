@@ -12,7 +12,7 @@ from reconciler.core.protocol.api_results import (
     FORBIDDEN,
     Accepted,
     Ambiguous,
-    Answer,
+    ApiResult,
     Conflict,
     Method,
     NotFound,
@@ -20,19 +20,26 @@ from reconciler.core.protocol.api_results import (
     Unavailable,
 )
 from reconciler.core.protocol.body import make_body
-from reconciler.core.protocol.retry import Tries
+from reconciler.core.protocol.retry import SendCounts
 from reconciler.core.protocol.transitions import Evidence, advance, succession, vacancy
-from reconciler.engine.dispatcher import HaltedError
-from reconciler.engine.lookup import Nobody, Ours, Theirs, Unclear, Verdict, look_up
+from reconciler.engine.dispatcher import StoppedError
+from reconciler.engine.lookup import (
+    LookupUnclear,
+    NameFree,
+    NameTaken,
+    OwnWorkload,
+    Verdict,
+    look_up,
+)
 from reconciler.engine.records import accept, new_row, one_more_send, row_of_stranger
 from reconciler.engine.run import (
     UNSENT,
-    Done,
-    Doubtful,
+    ActionContext,
+    ActionDone,
+    ActionInDoubt,
     Failed,
     Outcome,
     Skipped,
-    Work,
 )
 from reconciler.engine.wait import poll_intervals, wait_until_synced
 
@@ -42,7 +49,7 @@ SETTLING_SECONDS = 60.0
 PROMPT = 1.0
 
 
-class Creation:
+class CreateTask:
     """One create from intent to outcome.
 
     `resumed` when an earlier run may have sent it; `replaces` when this run has just deleted what
@@ -51,7 +58,7 @@ class Creation:
 
     def __init__(
         self,
-        work: Work,
+        work: ActionContext,
         desired: Desired,
         *,
         resumed: Recorded | None = None,
@@ -79,25 +86,25 @@ class Creation:
         """Create, settle what is unclear, and wait for the cluster if the run waits."""
         try:
             answer = await self._send()
-        except HaltedError:
+        except StoppedError:
             return await self._withdraw()
         return await self._conclude(answer)
 
-    async def _send(self) -> Answer:
+    async def _send(self) -> ApiResult:
         """The first intent is written while other requests are in flight, not in place of one."""
         async with AsyncExitStack() as places:
             await places.enter_async_context(self._run.dispatcher.ahead)
             if self._run.halt:
-                raise HaltedError
+                raise StoppedError
             await self._intend()
 
-            async def attempt(tries: Tries) -> Answer:
+            async def attempt(tries: SendCounts) -> ApiResult:
                 await places.aclose()
                 return await self._attempt(tries)
 
             return await self._work.send(Method.POST, attempt)
 
-    async def _attempt(self, tries: Tries) -> Answer:
+    async def _attempt(self, tries: SendCounts) -> ApiResult:
         if tries.ambiguous:
             self._note_unanswered()
         if tries.sends:
@@ -109,7 +116,7 @@ class Creation:
     async def _intend(self) -> None:
         self._dated_until = self._run.clock.monotonic() + PROMPT
         sent = one_more_send(self._row, self._run.latest_server_time())
-        self._row = await self._work.advance(self._row, Evidence.INTENDED, **sent)
+        self._row = await self._work.advance(self._row, Evidence.CREATE_INTENDED, **sent)
 
     async def _before_send(self) -> None:
         """No record may be older than its send: later runs count from its date what is over.
@@ -126,9 +133,9 @@ class Creation:
             allowance *= 2
         if self._run.halt:
             # The run was stopped while the intent was being written.
-            raise HaltedError
+            raise StoppedError
 
-    def _checked(self, answer: Answer) -> Answer:
+    def _checked(self, answer: ApiResult) -> ApiResult:
         """An id that another record has cannot be what became of this create."""
         if not isinstance(answer, Accepted):
             return answer
@@ -142,20 +149,20 @@ class Creation:
         """The run ended first: an intent that was certainly not sent is taken back."""
         if self._row.ambiguous:
             message = "an earlier create is still in doubt"
-            return Doubtful(
+            return ActionInDoubt(
                 message=f"{self._last_message}; {message}" if self._last_message else message
             )
         if self._row.attempts:
-            await self._work.advance(self._row, Evidence.UNSENT, message="never sent")
+            await self._work.advance(self._row, Evidence.CREATE_REJECTED, message="never sent")
         return Skipped(message=UNSENT)
 
-    async def _conclude(self, answer: Answer) -> Outcome:
+    async def _conclude(self, answer: ApiResult) -> Outcome:
         match answer:
             case Accepted(remote=remote):
                 # It can be read a minute after this at the latest, not a minute after the send.
                 answered = self._run.latest_server_time().isoformat(timespec="milliseconds")
                 row = accept(self._row, remote, self._run.redactor, last_sent_at=answered)
-                return await self._take(row, Done(id=remote.id))
+                return await self._take(row, ActionDone(id=remote.id))
             case Conflict():
                 return await self._resolve(answer)
             case Ambiguous() | Unavailable():
@@ -165,17 +172,17 @@ class Creation:
             case Refused() | NotFound() if self._row.ambiguous:
                 return await self._resolve(answer)
             case _ if self._row.ambiguous:
-                return Doubtful(message=self._last_message)
+                return ActionInDoubt(message=self._last_message)
             case _:
-                return await self._drop_refused(answer, Evidence.UNSENT)
+                return await self._drop_refused(answer, Evidence.CREATE_REJECTED)
 
     def _note_unanswered(self) -> None:
-        self._row = advance(self._row, Evidence.UNANSWERED, message=self._last_message)
+        self._row = advance(self._row, Evidence.CREATE_UNANSWERED, message=self._last_message)
         self._in_doubt = True
         self._unanswered += 1
         self._unclear_at = self._row.last_sent_at
 
-    async def _take(self, row: Recorded, done: Done) -> Outcome:
+    async def _take(self, row: Recorded, done: ActionDone) -> Outcome:
         """Record the id before anything is said about it."""
         self._row = row
         await self._work.commit(self._row)
@@ -187,7 +194,7 @@ class Creation:
     async def _drop(
         self,
         message: str,
-        evidence: Evidence = Evidence.UNSENT,
+        evidence: Evidence = Evidence.CREATE_REJECTED,
         *,
         hint: str = "",
         cause: Cause = Cause.OTHER,
@@ -196,7 +203,7 @@ class Creation:
         self._row = await self._work.advance(self._row, evidence, message=message)
         return Failed(message=message, hint=hint, cause=cause)
 
-    async def _drop_refused(self, answer: Answer, evidence: Evidence) -> Outcome:
+    async def _drop_refused(self, answer: ApiResult, evidence: Evidence) -> Outcome:
         match answer:
             case Refused(status=status) if status == FORBIDDEN:
                 message = f"permission denied: {self._last_message}"
@@ -215,58 +222,64 @@ class Creation:
             await self._run.journal.commit(moved)
             self._run.remember(moved)
 
-    async def _resolve(self, answer: Answer) -> Outcome:
+    async def _resolve(self, answer: ApiResult) -> Outcome:
         """The name may be taken, by us or by others: read, prove, and only then decide."""
         try:
             answer, verdict = await self._look_until_settled(answer)
-        except HaltedError:
+        except StoppedError:
             return await self._leave_unsettled(answer)
         if verdict is None:
             return await self._conclude(answer)
         # What was answered since cannot come true late; only what was not can. But a conflict with
         # nobody to be seen is with something that cannot be seen yet.
-        if isinstance(verdict, Ours | Theirs) or not isinstance(answer, Conflict):
+        if isinstance(verdict, OwnWorkload | NameTaken) or not isinstance(answer, Conflict):
             self._row = replace(self._row, last_sent_at=self._unclear_at or self._row.last_sent_at)
         gone = vacancy(self._row, self._work.asked_at)
         match verdict:
-            case Ours():
+            case OwnWorkload():
                 return await self.adopt(verdict)
-            case Theirs(message=message, hint=hint) if gone is Evidence.BURIED:
+            case NameTaken(message=message, hint=hint) if gone is Evidence.CONFIRMED_GONE:
                 return await self._drop(f"{self._last_message}; {message}", gone, hint=hint)
-            case Nobody() if gone is Evidence.BURIED and isinstance(answer, Refused | NotFound):
+            case NameFree() if gone is Evidence.CONFIRMED_GONE and isinstance(
+                answer, Refused | NotFound
+            ):
                 return await self._drop_refused(answer, gone)
-            case Theirs(message=message):
-                return await self._suspect(f"{self._last_message}; {message}", gone)
-            case Nobody() | Unclear() if isinstance(answer, Conflict) and not self._in_doubt:
+            case NameTaken(message=message):
+                return await self._leave_unconfirmed(f"{self._last_message}; {message}", gone)
+            case NameFree() | LookupUnclear() if (
+                isinstance(answer, Conflict) and not self._in_doubt
+            ):
                 return await self._give_way(verdict)
-            case Nobody():
-                return await self._suspect(f"{self._last_message}; the server does not show it yet")
-            case Unclear(message=message):
-                return await self._suspect(f"{self._last_message}; {message}")
+            case NameFree():
+                return await self._leave_unconfirmed(
+                    f"{self._last_message}; the server does not show it yet"
+                )
+            case LookupUnclear(message=message):
+                return await self._leave_unconfirmed(f"{self._last_message}; {message}")
 
-    async def _leave_unsettled(self, answer: Answer) -> Outcome:
+    async def _leave_unsettled(self, answer: ApiResult) -> Outcome:
         """The run ends first: only a create that was answered in so many words is no doubt."""
         message = f"{self._last_message}; the run ended before it could be looked up"
         if isinstance(answer, Conflict) and not self._in_doubt:
-            return await self._drop(message, Evidence.BURIED)
-        return await self._suspect(message)
+            return await self._drop(message, Evidence.CONFIRMED_GONE)
+        return await self._leave_unconfirmed(message)
 
-    async def _give_way(self, verdict: Nobody | Unclear) -> Outcome:
+    async def _give_way(self, verdict: NameFree | LookupUnclear) -> Outcome:
         """The name is taken, and nobody can tell by whom; every send of this one was answered."""
         ghosts = self._ghosts()
         if ghosts:
-            await self._drop(self._last_message, Evidence.BURIED)
+            await self._drop(self._last_message, Evidence.CONFIRMED_GONE)
             for ghost in ghosts:
                 await self._work.advance(ghost, Evidence.UNPROVEN, message=self._last_message)
-            return Doubtful(
+            return ActionInDoubt(
                 message=f"{self._last_message}; an earlier create of it may have come true"
             )
-        if isinstance(verdict, Unclear):
+        if isinstance(verdict, LookupUnclear):
             message = f"{self._last_message}; its owner is unknown: {verdict.message}"
-            return await self._suspect(message, Evidence.OBSTRUCTED)
+            return await self._leave_unconfirmed(message, Evidence.NAME_TAKEN)
         return await self._drop(
             f"{self._last_message}; the server lists nothing under this name",
-            Evidence.BURIED,
+            Evidence.CONFIRMED_GONE,
             hint="the name of a deleted workload may stay taken for a while: apply again later, "
             "ask who keeps it on the server, or choose another name",
         )
@@ -275,9 +288,9 @@ class Creation:
         """Earlier operations under this name that may have come true since."""
         address = self._row.address
         rows = [row for row in self._run.known.values() if row.address == address]
-        return [row for row in rows if row.own is Own.HAUNTED and row.ambiguous]
+        return [row for row in rows if row.own is Own.LATE_CREATE_POSSIBLE and row.ambiguous]
 
-    async def _look_until_settled(self, answer: Answer) -> tuple[Answer, Verdict | None]:
+    async def _look_until_settled(self, answer: ApiResult) -> tuple[ApiResult, Verdict | None]:
         """The answer and whose the name is; no verdict where another send was answered otherwise.
 
         What an unanswered create of ours has made may not be listed yet, and a name that we have
@@ -286,9 +299,9 @@ class Creation:
         end = self._run.clock.monotonic() + SETTLING_SECONDS
         for interval in poll_intervals(first=1.0, longest=16.0):
             verdict = await look_up(self._work, answer.message)
-            if isinstance(verdict, Ours | Theirs) or not isinstance(answer, Conflict):
+            if isinstance(verdict, OwnWorkload | NameTaken) or not isinstance(answer, Conflict):
                 return answer, verdict
-            blind = isinstance(verdict, Unclear) and not verdict.listed
+            blind = isinstance(verdict, LookupUnclear) and not verdict.listed
             may_be_ours = (self._in_doubt or bool(self._ghosts())) and not blind
             if not (may_be_ours or self._replaces) or self._run.clock.monotonic() + interval > end:
                 return answer, verdict
@@ -299,14 +312,14 @@ class Creation:
                     return answer, None
         raise AssertionError("the intervals never end")
 
-    async def adopt(self, found: Ours) -> Outcome:
+    async def adopt(self, found: OwnWorkload) -> Outcome:
         """Take over what an earlier request made; a changed spec shows in the next plan."""
         remote, op = found.remote, found.marker.op
         detail = "an earlier request had created it; adopted by its marker"
-        done = Done(id=remote.id, detail=detail, adopted=op != self._row.op)
+        done = ActionDone(id=remote.id, detail=detail, adopted=op != self._row.op)
         if op == self._row.op:
             traced = not self._resumed and self._unanswered == 1
-            evidence = Evidence.TRACED if traced else Evidence.FOUND
+            evidence = Evidence.MATCHED_ONLY_SEND if traced else Evidence.FOUND
             return await self._take(accept(self._row, remote, self._run.redactor, evidence), done)
         known = self._run.known.get(op)
         if known and (known.own is Own.DELETING or known.id not in (None, remote.id)):
@@ -323,9 +336,11 @@ class Creation:
     async def _leave(self, message: str) -> Outcome:
         """Touch nothing that cannot be explained; an intent that was never sent is no doubt."""
         if self._row.attempts:
-            return await self._suspect(message)
+            return await self._leave_unconfirmed(message)
         return Failed(message=message)
 
-    async def _suspect(self, message: str, evidence: Evidence = Evidence.UNPROVEN) -> Outcome:
+    async def _leave_unconfirmed(
+        self, message: str, evidence: Evidence = Evidence.UNPROVEN
+    ) -> Outcome:
         self._row = await self._work.advance(self._row, evidence, message=message)
-        return Doubtful(message=message)
+        return ActionInDoubt(message=message)

@@ -10,17 +10,17 @@ import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from reconciler.core.protocol.adaptive_limit import Pace
+from reconciler.core.protocol.adaptive_limit import AdaptiveLimit
 from reconciler.core.protocol.api_results import (
     Ambiguous,
-    Answer,
+    ApiResult,
     Conflict,
     Method,
     NotSent,
-    Throttled,
+    TooManyRequests,
     Unavailable,
 )
-from reconciler.core.protocol.retry import RULES, Tries, asked_pause, may_retry
+from reconciler.core.protocol.retry import RULES, SendCounts, asked_pause, may_retry
 from reconciler.engine.servertime import ServerTime
 from reconciler.ports import Clock
 
@@ -37,16 +37,16 @@ LOOKS_PER_SECOND = 500
 # Seconds past the deadline after which a read is cut: nothing is in doubt without its answer.
 READ_DRAIN = 2.0
 
-Attempt = Callable[[Tries], Awaitable[Answer]]
+Attempt = Callable[[SendCounts], Awaitable[ApiResult]]
 """Sends once; it is told what has been tried, and may write an intent down first."""
 OnRetry = Callable[["Retry"], None]
 
 
-class HaltedError(Exception):
+class StoppedError(Exception):
     """The run is ending: this request was not sent, or was a read that nobody waits for."""
 
 
-class Halt:
+class StopSignal:
     """The one switch that ends a run; the first reason stands."""
 
     def __init__(self) -> None:
@@ -83,8 +83,8 @@ class Retry:
     """
 
     method: Method
-    answer: Answer
-    tries: Tries
+    answer: ApiResult
+    tries: SendCounts
     delay: float
     everyone: bool
     slowed_to: int | None = None
@@ -95,7 +95,7 @@ class _Lane:
 
     def __init__(self, ceiling: int) -> None:
         self.heap: list[tuple[float, int, asyncio.Future[None]]] = []
-        self.pace = Pace(ceiling)
+        self.pace = AdaptiveLimit(ceiling)
         self.in_flight = 0
         self.next_at = 0.0
 
@@ -120,7 +120,7 @@ class Dispatcher:
         clock: Clock,
         ceiling: int,
         rng: random.Random,
-        halt: Halt,
+        halt: StopSignal,
         deadline: float,
         max_rps: float | None = None,
         server: ServerTime | None = None,
@@ -152,7 +152,7 @@ class Dispatcher:
         on_retry: OnRetry | None = None,
         *,
         conflict_for: float = math.inf,
-    ) -> Answer:
+    ) -> ApiResult:
         """Send until there is a final answer or no time is left; the last answer is returned.
 
         A 409 says that the server will not do it for now: it is repeated for `conflict_for`
@@ -160,14 +160,14 @@ class Dispatcher:
         Raises HaltedError when the run ends before anything could be sent, or read to its end.
         """
         lane = self._reads if method is Method.GET else self._writes
-        tries = Tries()
+        tries = SendCounts()
         ready_at = self._clock.monotonic()
         conflict_until = ready_at + conflict_for
-        last: Answer | None = None
+        last: ApiResult | None = None
         while True:
             if not await self._admit(lane, ready_at):
                 if last is None:
-                    raise HaltedError
+                    raise StoppedError
                 return last
             before = lane.pace.limit
             began = self._clock.monotonic()
@@ -178,7 +178,7 @@ class Dispatcher:
                 # The gate closes before the place of this request is given to the next one.
                 pause = self._heed(lane, last, self._clock.monotonic() - began)
             except TimeoutError:
-                raise HaltedError from None
+                raise StoppedError from None
             finally:
                 self._leave(lane)
             tries = tries.after(method, last)
@@ -211,7 +211,7 @@ class Dispatcher:
         """Wait that long, but not past the end of the run; raises HaltedError at its end."""
         left = self._deadline - self._clock.monotonic()
         if self._halt:
-            raise HaltedError
+            raise StoppedError
         rest = asyncio.ensure_future(self._clock.sleep(min(seconds, max(0.0, left))))
         self._resting.add(rest)
         try:
@@ -220,7 +220,7 @@ class Dispatcher:
             self._resting.discard(rest)
             rest.cancel()
         if self._halt or left <= seconds:
-            raise HaltedError
+            raise StoppedError
 
     def stretched(self, seconds: float) -> float:
         """A pause before the next look at something: as long as asked for, longer in a crowd."""
@@ -235,10 +235,10 @@ class Dispatcher:
         if self._timer is not None:
             self._timer.cancel()
 
-    def _heed(self, lane: _Lane, answer: Answer, latency: float) -> float:
+    def _heed(self, lane: _Lane, answer: ApiResult, latency: float) -> float:
         """Learn from an answer; returns the seconds for which it makes everyone wait."""
         self._reached = self._reached or not isinstance(answer, NotSent)
-        if not isinstance(answer, Unavailable | Throttled | Ambiguous | NotSent):
+        if not isinstance(answer, Unavailable | TooManyRequests | Ambiguous | NotSent):
             self._failures = self._pauses = 0
             # An answer that waited while this process stood still says nothing of the pace.
             lane.pace.succeeded(min(latency, BACKOFF_CAP))
@@ -252,7 +252,7 @@ class Dispatcher:
             self._gate = max(self._gate, self._clock.monotonic() + pause)
         return pause
 
-    def _asked_pause(self, answer: Answer) -> float:
+    def _asked_pause(self, answer: ApiResult) -> float:
         """A Retry-After holds everyone back, with jitter against a stampede."""
         asked = asked_pause(answer)
         if asked is None:
@@ -269,7 +269,7 @@ class Dispatcher:
         longest = min(OUTAGE_PAUSE_CAP, OUTAGE_PAUSE * 2 ** min(self._pauses - 1, 16))
         return self._rng.uniform(longest / 2, longest)
 
-    def _back_off(self, method: Method, answer: Answer, tries: Tries) -> float:
+    def _back_off(self, method: Method, answer: ApiResult, tries: SendCounts) -> float:
         """Full jitter: anything from nothing to a ceiling that doubles with every send."""
         base = RULES[method, type(answer)].base
         return self._rng.uniform(0, min(BACKOFF_CAP, base * 2 ** min(tries.sends, 16)))

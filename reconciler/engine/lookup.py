@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from reconciler.core.model import Own, Recorded, Remote
 from reconciler.core.protocol.api_results import Accepted, Listed, NotFound
 from reconciler.core.protocol.marker import Marker, read_marker
-from reconciler.engine.run import Work
+from reconciler.engine.run import ActionContext
 
 # So many workloads may be missing from a list before it is not believed.
 CONTROLS = 3
@@ -16,7 +16,7 @@ _UUID = re.compile(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ours:
+class OwnWorkload:
     """A live workload under this name carries our lineage and stack."""
 
     remote: Remote
@@ -24,7 +24,7 @@ class Ours:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Theirs:
+class NameTaken:
     """A live workload under this name was made by somebody else; `hint` where that may be us."""
 
     message: str
@@ -32,19 +32,19 @@ class Theirs:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Nobody:
+class NameFree:
     """Nothing lives under this name, and the list that says so can be believed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Unclear:
+class LookupUnclear:
     """The evidence does not settle it; `listed` says whether the server's list could be asked."""
 
     message: str
     listed: bool
 
 
-Verdict = Ours | Theirs | Nobody | Unclear
+Verdict = OwnWorkload | NameTaken | NameFree | LookupUnclear
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,11 +62,11 @@ class _Candidates:
     message: str = ""
 
 
-async def look_up(work: Work, hint: str = "") -> Verdict:
+async def look_up(work: ActionContext, hint: str = "") -> Verdict:
     """Ask for the name of this action; an id in a 409's message is a hint, never a proof."""
     work.asked_at = work.run.server_time()
     candidates = await _find_candidates(work, hint)
-    theirs: Theirs | None = None
+    theirs: NameTaken | None = None
     for workload_id in candidates.ids:
         answer = await work.read(workload_id)
         if workload_id in candidates.recorded and isinstance(answer, NotFound) and answer.trusted:
@@ -78,23 +78,23 @@ async def look_up(work: Work, hint: str = "") -> Verdict:
             # It may be ours, so neither its absence nor another owner can be concluded.
             words = answer.message or type(answer).__name__
             message = f"workload {workload_id} may have this name and cannot be read ({words})"
-            return Unclear(message=message, listed=candidates.listed)
+            return LookupUnclear(message=message, listed=candidates.listed)
         remote = answer.remote
         if remote.address != work.address or remote.is_gone:
             continue
         marker = read_marker(remote.raw_manifest)
         if marker and work.run.owns(marker):
-            return Ours(remote=remote, marker=marker)
+            return OwnWorkload(remote=remote, marker=marker)
         theirs = theirs or _foreign(remote, marker, work)
     if theirs:
         return theirs
     if candidates.listed and await _is_believable(work):
-        return Nobody()
+        return NameFree()
     message = candidates.message or "the server's list does not show it"
-    return Unclear(message=message, listed=candidates.listed)
+    return LookupUnclear(message=message, listed=candidates.listed)
 
 
-async def _find_candidates(work: Work, hint: str) -> _Candidates:
+async def _find_candidates(work: ActionContext, hint: str) -> _Candidates:
     hinted: list[str] = _UUID.findall(hint)
     ids, listed, message = tuple[str, ...](), False, "the server's list is switched off"
     if work.run.options.discovery:
@@ -116,25 +116,25 @@ async def _find_candidates(work: Work, hint: str) -> _Candidates:
     )
 
 
-def _foreign(remote: Remote, marker: Marker | None, work: Work) -> Theirs:
+def _foreign(remote: Remote, marker: Marker | None, work: ActionContext) -> NameTaken:
     if marker is None:
-        return Theirs(
+        return NameTaken(
             message=f"workload {remote.id} has this name and was not made by this tool",
             hint=f"to take it over: reconciler state adopt {work.address} --id {remote.id}",
         )
     if marker.stack == work.run.stack:
-        return Theirs(
+        return NameTaken(
             message=f"workload {remote.id} has this name and was made by another state of this "
             f"stack (lineage {marker.lineage})",
             hint="if that state is lost: move this new one away, then 'reconciler state recover'",
         )
-    return Theirs(
+    return NameTaken(
         message=f"workload {remote.id} has this name and belongs to stack {marker.stack!r} "
         f"(state {marker.lineage})"
     )
 
 
-async def _is_believable(work: Work) -> bool:
+async def _is_believable(work: ActionContext) -> bool:
     """An empty list proves absence only if the same list shows something that we know lives."""
     for control in _controls(work):
         answer = await work.find(control.address)
@@ -143,7 +143,7 @@ async def _is_believable(work: Work) -> bool:
     return False
 
 
-def _controls(work: Work) -> list[Recorded]:
+def _controls(work: ActionContext) -> list[Recorded]:
     """A few workloads of the same project that should be listed; first those read in this run."""
     rows = [
         row

@@ -9,14 +9,14 @@ from typing import Any
 from reconciler.core.diff.comparison import echo_of
 from reconciler.core.diff.diff import project
 from reconciler.core.digest import digest
-from reconciler.core.model import Desired, Json, Own, Recorded, Remote, Seen
+from reconciler.core.model import Desired, Json, LastSeen, Own, Recorded, Remote
 from reconciler.core.protocol.marker import read_marker
 from reconciler.core.protocol.transitions import Evidence, advance
 from reconciler.core.redact import Redactor
-from reconciler.engine.run import Run
+from reconciler.engine.run import ApplyContext
 
 
-def new_row(run: Run, desired: Desired) -> Recorded:
+def new_row(run: ApplyContext, desired: Desired) -> Recorded:
     """The intent to create: a new operation that has not been sent."""
     op = run.mint_op()
     spec, named = run.redactor.redact_and_digest(desired.spec)
@@ -61,7 +61,7 @@ def accept(
         evidence,
         id=remote.id,
         echo=redactor.strict.redact(echo_of(remote)),
-        seen=remote.seen if remote.seen is not Seen.UNKNOWN else Seen.QUEUED,
+        seen=remote.seen if remote.seen is not LastSeen.UNKNOWN else LastSeen.QUEUED,
         message="",
         purpose=None,
         marker=row.marker if read_marker(remote.raw_manifest) else "",
@@ -70,7 +70,7 @@ def accept(
 
 
 def row_of_stranger(
-    run: Run, like: Recorded, remote: Remote, op: str, *, declared: Json | None
+    run: ApplyContext, like: Recorded, remote: Remote, op: str, *, declared: Json | None
 ) -> Recorded:
     """A workload of ours that this state does not know: it may be older than the world."""
     at = run.latest_server_time()

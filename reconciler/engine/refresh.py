@@ -12,17 +12,17 @@ from reconciler.core.model import Live, Missing, Own, Recorded, Remote, Unread
 from reconciler.core.protocol.api_results import (
     Accepted,
     Ambiguous,
-    Answer,
+    ApiResult,
     Method,
     NotFound,
     NotSent,
     Refused,
-    Throttled,
+    TooManyRequests,
     Unauthorised,
     Unavailable,
 )
-from reconciler.core.protocol.retry import Tries
-from reconciler.engine.dispatcher import Dispatcher, HaltedError, Retry
+from reconciler.core.protocol.retry import SendCounts
+from reconciler.engine.dispatcher import Dispatcher, Retry, StoppedError
 from reconciler.engine.wait import is_fresh
 from reconciler.errors import UnreachableError
 from reconciler.ports import WorkloadApi
@@ -46,7 +46,7 @@ async def probe(*, api: WorkloadApi, dispatcher: Dispatcher) -> None:
     as gladly as a GET, and a token at hand has not shown who is there.
     """
 
-    async def attempt(_: Tries) -> Answer:
+    async def attempt(_: SendCounts) -> ApiResult:
         answer = await api.read(NOBODY)
         if is_from_elsewhere(answer):
             # No number of tries makes a page the API, so the dispatcher is not left to repeat it.
@@ -60,14 +60,14 @@ async def probe(*, api: WorkloadApi, dispatcher: Dispatcher) -> None:
         answer = await dispatcher.send(Method.GET, attempt)
     if isinstance(answer, Unauthorised | NotSent):
         raise _unreachable(answer)
-    if isinstance(answer, Unavailable | Throttled | Ambiguous):
+    if isinstance(answer, Unavailable | TooManyRequests | Ambiguous):
         raise UnreachableError(
             f"the server has not answered as the API does: {_words(answer)}",
             hint="run it again later, or give it more --deadline; nothing was changed",
         )
 
 
-def is_from_elsewhere(answer: Answer) -> bool:
+def is_from_elsewhere(answer: ApiResult) -> bool:
     """Whether this was answered by something that is not the API, and not in its place either.
 
     What stands before the API says that it is away with 5xx; with these it speaks for itself.
@@ -122,7 +122,7 @@ async def refresh(
     return live
 
 
-async def _read(api: WorkloadApi, workload_id: str, _: Tries) -> Answer:
+async def _read(api: WorkloadApi, workload_id: str, _: SendCounts) -> ApiResult:
     return await api.read(workload_id)
 
 
@@ -131,18 +131,18 @@ def unless_ended() -> Iterator[None]:
     """A run that ends while it is still reading has nothing to plan with."""
     try:
         yield
-    except HaltedError:
+    except StoppedError:
         raise UnreachableError(
             "the run ended before the server had answered everything that it was asked",
             hint="give it more --deadline",
         ) from None
 
 
-def _said_at(answer: Answer, asked_at: datetime) -> datetime:
+def _said_at(answer: ApiResult, asked_at: datetime) -> datetime:
     return datetime.fromisoformat(answer.date) if answer.date else asked_at
 
 
-def _conclude(answer: Answer, row: Recorded, now: datetime) -> Live:
+def _conclude(answer: ApiResult, row: Recorded, now: datetime) -> Live:
     match answer:
         case Accepted(remote=remote) if remote.address != row.address:
             return Unread(reason=f"the server says that {remote.id} is {remote.address}")
@@ -158,7 +158,7 @@ def _conclude(answer: Answer, row: Recorded, now: datetime) -> Live:
             return Unread(reason=_words(answer))
 
 
-def _words(answer: Answer) -> str:
+def _words(answer: ApiResult) -> str:
     return answer.message or type(answer).__name__
 
 

@@ -8,35 +8,43 @@ from datetime import datetime
 from typing import Any
 
 from reconciler.core.events import Cause
-from reconciler.core.model import Own, Purpose, Recorded, Remote, Seen
+from reconciler.core.model import LastSeen, Own, Purpose, Recorded, Remote
 from reconciler.core.planning.plan import Replace
 from reconciler.core.protocol.api_results import (
     FORBIDDEN,
     Accepted,
     Acknowledged,
-    Answer,
+    ApiResult,
     Conflict,
     Method,
     NotFound,
     NotSent,
     Refused,
-    Throttled,
+    TooManyRequests,
     Unauthorised,
 )
 from reconciler.core.protocol.marker import Marker, read_marker
-from reconciler.core.protocol.retry import Tries
+from reconciler.core.protocol.retry import SendCounts
 from reconciler.core.protocol.transitions import Evidence, absence
-from reconciler.engine.dispatcher import HaltedError
-from reconciler.engine.run import UNDER_WAY, UNSENT, Done, Failed, Outcome, Skipped, Work
+from reconciler.engine.dispatcher import StoppedError
+from reconciler.engine.run import (
+    UNDER_WAY,
+    UNSENT,
+    ActionContext,
+    ActionDone,
+    Failed,
+    Outcome,
+    Skipped,
+)
 from reconciler.engine.wait import is_fresh, poll_intervals
 
 # Seconds for which a delete is waited for that an earlier run has waited for in full.
 _SECOND_LOOK = 30.0
 # Answers to a DELETE that nothing was done for.
-_CERTAINLY_NOT_DONE = (Conflict, NotSent, Refused, Throttled, Unauthorised)
+_CERTAINLY_NOT_DONE = (Conflict, NotSent, Refused, TooManyRequests, Unauthorised)
 
 
-class Removal:
+class DeleteTask:
     """One delete from verification to trusted absence.
 
     What makes room for a `successor` stays on record until that one is accepted, with what it keeps
@@ -44,7 +52,12 @@ class Removal:
     """
 
     def __init__(
-        self, work: Work, row: Recorded, purpose: Purpose, *, successor: Replace | None = None
+        self,
+        work: ActionContext,
+        row: Recorded,
+        purpose: Purpose,
+        *,
+        successor: Replace | None = None,
     ) -> None:
         self._successor = successor
         self._work = work
@@ -64,7 +77,7 @@ class Removal:
         """Done when the workload is gone; with `wait` off, when the server took the delete."""
         try:
             return await self._carry_out(wait)
-        except HaltedError:
+        except StoppedError:
             await self._take_back()
             if self._row.own is Own.DELETING:
                 return Failed(id=self._row.id, message=UNDER_WAY)
@@ -81,7 +94,7 @@ class Removal:
             case Accepted() | Acknowledged():
                 if wait:
                     return await self._wait_for_absence()
-                return Done(id=self._row.id, detail=UNDER_WAY)
+                return ActionDone(id=self._row.id, detail=UNDER_WAY)
             case _:
                 return await self._refuse(answer)
 
@@ -89,7 +102,7 @@ class Removal:
         """Record that it is gone, if it is; nothing is sent but a GET."""
         try:
             verified = await self._verify()
-        except HaltedError:
+        except StoppedError:
             return Skipped(message=UNSENT)
         return verified or self._fail("still there; its name is not free before it is gone")
 
@@ -106,7 +119,7 @@ class Removal:
             case Accepted(remote=remote) if remote.is_gone:
                 return await self._gone()
             case Accepted(remote=remote):
-                if remote.seen is not Seen.DELETING and remote.deleted_at is None:
+                if remote.seen is not LastSeen.DELETING and remote.deleted_at is None:
                     self._alive_at = asked_at
                 return self._recognise(remote)
             case _:
@@ -132,18 +145,18 @@ class Removal:
         """Whether it is the very mark of another state with which a person adopted it."""
         return marker.lineage != self._run.lineage and str(marker) == self._row.marker
 
-    async def _attempt(self, _: Tries) -> Answer:
+    async def _attempt(self, _: SendCounts) -> ApiResult:
         if self._row.own is not Own.DELETING:
             self._row = await self._work.advance(
                 self._row,
-                Evidence.CONDEMNED,
+                Evidence.DELETE_INTENDED,
                 purpose=self._purpose,
                 message="",
                 **self._memory(),
             )
         if self._run.halt:
             # The run was stopped while the intent was being written.
-            raise HaltedError
+            raise StoppedError
         before, self._may_be_sent = self._may_be_sent, True
         answer = await self._run.api.delete(self._row.id or "")
         self._may_be_sent = before or not isinstance(answer, _CERTAINLY_NOT_DONE)
@@ -158,7 +171,7 @@ class Removal:
                     return await self._gone()
                 case Accepted(remote=remote) if remote.is_gone:
                     return await self._gone()
-                case Accepted(remote=remote) if remote.seen is Seen.FAILED:
+                case Accepted(remote=remote) if remote.seen is LastSeen.FAILED:
                     words = remote.message or "no message"
                     return await self._give_up(f"the server could not delete it: {words}")
                 case Accepted():
@@ -175,7 +188,7 @@ class Removal:
         successor = self._successor
         return {"kept": successor.kept, "undone": successor.undone} if successor else {}
 
-    async def _refuse(self, answer: Answer) -> Outcome:
+    async def _refuse(self, answer: ApiResult) -> Outcome:
         """The server did not take the delete, and says why."""
         await self._take_back()
         if isinstance(answer, Refused) and answer.status == FORBIDDEN:
@@ -197,23 +210,23 @@ class Removal:
         """A delete that certainly did not happen was never begun."""
         if self._row.own is Own.DELETING and not self._may_be_sent:
             self._row = await self._work.advance(
-                self._row, Evidence.SPARED, purpose=None, kept=None, undone=self._undone
+                self._row, Evidence.DELETE_REJECTED, purpose=None, kept=None, undone=self._undone
             )
 
     async def _gone(self) -> Outcome:
-        done = Done(id=self._row.id)
+        done = ActionDone(id=self._row.id)
         evidence, message = absence(self._row, self._alive_at), ""
         if self._successor:
             deleted = self._row.own is Own.DELETING
             self._work.deleted = self._row.id if deleted else None
             deed = "was deleted to be replaced" if deleted else "was gone before its replacement"
             message = f"workload {self._row.id} {deed}"
-            if evidence is Evidence.BURIED:
-                evidence = Evidence.VACATED
+            if evidence is Evidence.CONFIRMED_GONE:
+                evidence = Evidence.DELETED_FOR_REPLACE
         self._row = await self._work.advance(
             self._row,
             evidence,
-            seen=Seen.DELETED,
+            seen=LastSeen.DELETED,
             purpose=self._purpose,
             message=message,
             **self._memory(),
@@ -224,5 +237,5 @@ class Removal:
         return Failed(id=self._row.id, message=message, hint=hint, cause=cause)
 
 
-def _words(answer: Answer) -> str:
+def _words(answer: ApiResult) -> str:
     return answer.message or type(answer).__name__

@@ -21,7 +21,7 @@ from reconciler.core.events import (
 from reconciler.core.model import Address, Own, Recorded
 from reconciler.core.protocol.api_results import (
     Accepted,
-    Answer,
+    ApiResult,
     Conflict,
     Method,
     NotFound,
@@ -29,11 +29,11 @@ from reconciler.core.protocol.api_results import (
     Unauthorised,
 )
 from reconciler.core.protocol.marker import Marker
-from reconciler.core.protocol.retry import Tries
+from reconciler.core.protocol.retry import SendCounts
 from reconciler.core.protocol.transitions import Evidence, advance
 from reconciler.core.redact import Redactor
-from reconciler.core.secrets.rules import BUILT_IN, Rules
-from reconciler.engine.dispatcher import Dispatcher, Halt, Retry
+from reconciler.core.secrets.rules import BUILT_IN, RedactionRules
+from reconciler.engine.dispatcher import Dispatcher, Retry, StopSignal
 from reconciler.engine.journal import Journal
 from reconciler.ports import Clock, Say, Trace, WorkloadApi
 
@@ -61,7 +61,7 @@ class ApplyOptions:
 
 
 @dataclass(kw_only=True)
-class Run:
+class ApplyContext:
     """One apply in progress: its ports, its identity, and what it has learnt of the server.
 
     `known` is what the state holds at this moment, by operation; `alive` the ids that the server
@@ -74,7 +74,7 @@ class Run:
     api: WorkloadApi
     journal: Journal
     dispatcher: Dispatcher
-    halt: Halt
+    halt: StopSignal
     clock: Clock
     rng: random.Random
     say: Say
@@ -83,7 +83,7 @@ class Run:
     known: dict[str, Recorded] = field(default_factory=dict)
     alive: set[str] = field(default_factory=set)
     tenant_id: int | None = None
-    rules: Rules = BUILT_IN
+    rules: RedactionRules = BUILT_IN
 
     def __post_init__(self) -> None:
         self.redactor = Redactor(self.lineage, self.rules)
@@ -135,7 +135,7 @@ class Run:
         """Whether a workload that carries this marker is ours: this state's and this stack's."""
         return marker.is_of(self.lineage, self.stack)
 
-    def observe(self, answer: Answer) -> None:
+    def observe(self, answer: ApiResult) -> None:
         """Learn what lives and whose it is, and stop the run where going on is pointless."""
         match answer:
             case Accepted(remote=remote):
@@ -157,14 +157,16 @@ def mint_op(now: datetime, rng: random.Random) -> str:
     return str(uuid.UUID(int=value | 0b10 << 62 | (random_bits & (2**62 - 1))))
 
 
-class Work:
+class ActionContext:
     """One action of a run: sends its requests, says what happens to them.
 
     `asked_at` is the server's time at which the last look at its name began: what was read may be
     as old as that. `deleted` is the id of what it has deleted to make room for a successor.
     """
 
-    def __init__(self, run: Run, address: Address, kind: str, workload_id: str | None) -> None:
+    def __init__(
+        self, run: ApplyContext, address: Address, kind: str, workload_id: str | None
+    ) -> None:
         self.run = run
         self.address = address
         self._kind = kind
@@ -197,13 +199,13 @@ class Work:
     async def send(
         self,
         method: Method,
-        attempt: Callable[[Tries], Awaitable[Answer]],
+        attempt: Callable[[SendCounts], Awaitable[ApiResult]],
         *,
         conflict_for: float = math.inf,
-    ) -> Answer:
+    ) -> ApiResult:
         """Send through the dispatcher until there is a final answer; raises HaltedError."""
 
-        async def observed(tries: Tries) -> Answer:
+        async def observed(tries: SendCounts) -> ApiResult:
             self._begin()
             began = self.run.clock.monotonic()
             answer = await attempt(tries)
@@ -220,11 +222,11 @@ class Work:
             self.run.halt.pull(UNREACHABLE)
         return answer
 
-    async def read(self, workload_id: str) -> Answer:
+    async def read(self, workload_id: str) -> ApiResult:
         """GET one workload."""
         return await self.send(Method.GET, lambda _: self.run.api.read(workload_id))
 
-    async def find(self, address: Address) -> Answer:
+    async def find(self, address: Address) -> ApiResult:
         """List the ids under one name."""
         return await self.send(Method.GET, lambda _: self.run.api.find(address))
 
@@ -237,7 +239,7 @@ class Work:
                 )
             )
 
-    def _trace(self, method: Method, answer: Answer, took: float) -> None:
+    def _trace(self, method: Method, answer: ApiResult, took: float) -> None:
         if self.run.trace is not None:
             self.run.trace(
                 RequestEnded(
@@ -278,7 +280,7 @@ class Work:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Done:
+class ActionDone:
     """The action is carried out and recorded.
 
     `adopted` where an earlier run had made what is recorded now, `kept` where it was there all
@@ -292,7 +294,7 @@ class Done:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Loss:
+class EmptiedAddress:
     """Nothing is known to run at an address that a replace has emptied.
 
     `deleted` is the id that this run has deleted for it; None where an earlier one had.
@@ -309,7 +311,7 @@ class Failed:
     hint: str = ""
     id: str | None = None
     cause: Cause = Cause.OTHER
-    loss: Loss | None = None
+    loss: EmptiedAddress | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -317,16 +319,16 @@ class Skipped:
     """The action was never begun, or not gone on with after its delete."""
 
     message: str
-    loss: Loss | None = None
+    loss: EmptiedAddress | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Doubtful:
+class ActionInDoubt:
     """Nobody can tell yet whether the action was carried out; the record says so."""
 
     message: str
-    loss: Loss | None = None
+    loss: EmptiedAddress | None = None
 
 
-Problem = Failed | Skipped | Doubtful
-Outcome = Done | Problem
+Problem = Failed | Skipped | ActionInDoubt
+Outcome = ActionDone | Problem

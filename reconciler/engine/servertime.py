@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from reconciler.core.protocol.api_results import Ambiguous, Answer, NotFound, Unavailable
+from reconciler.core.protocol.api_results import Ambiguous, ApiResult, NotFound, Unavailable
 from reconciler.ports import Clock
 
 # A Date has no fractions: the server's clock may show up to a second more.
@@ -30,7 +30,7 @@ class ServerTime:
         self._at_least = self._at_most = own
         self._is_told = False
 
-    def observe(self, answer: Answer, asked_at: float) -> None:
+    def observe(self, answer: ApiResult, asked_at: float) -> None:
         """Learn from an answer to a request of that monotonic time.
 
         One that a proxy may have written says nothing of the server.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from reconciler.core.model import Desired, Own, Purpose, Recorded, Seen
+from reconciler.core.model import Desired, LastSeen, Own, Purpose, Recorded
 from reconciler.core.protocol.api_results import Accepted
 from reconciler.core.protocol.transitions import (
     Evidence,
@@ -14,11 +14,26 @@ from reconciler.core.protocol.transitions import (
     succession,
     vacancy,
 )
-from reconciler.engine.create import Creation
-from reconciler.engine.dispatcher import HaltedError
-from reconciler.engine.lookup import Nobody, Ours, Theirs, Unclear, Verdict, look_up
+from reconciler.engine.create import CreateTask
+from reconciler.engine.dispatcher import StoppedError
+from reconciler.engine.lookup import (
+    LookupUnclear,
+    NameFree,
+    NameTaken,
+    OwnWorkload,
+    Verdict,
+    look_up,
+)
 from reconciler.engine.records import accept, row_of_stranger
-from reconciler.engine.run import UNSENT, Done, Doubtful, Failed, Outcome, Skipped, Work
+from reconciler.engine.run import (
+    UNSENT,
+    ActionContext,
+    ActionDone,
+    ActionInDoubt,
+    Failed,
+    Outcome,
+    Skipped,
+)
 
 STILL_IN_DOUBT = "an earlier create is still in doubt"
 MAY_COME_LATE = "it may still be carried out late; looked up again by the next run"
@@ -27,74 +42,78 @@ NOTHING_LEFT = "nothing of it is left"
 NEXT_PLAN = "the next plan shows what to do"
 
 
-async def settle(work: Work, row: Recorded) -> Outcome:
+async def settle(work: ActionContext, row: Recorded) -> Outcome:
     """Find out what became of a create that nobody wants as it was; never by a POST."""
     try:
         verdict = await look_up(work)
-    except HaltedError:
-        return Doubtful(message=STILL_IN_DOUBT)
+    except StoppedError:
+        return ActionInDoubt(message=STILL_IN_DOUBT)
     outcome = await _conclude(work, advance(row, Evidence.RESUMED), verdict)
     await _settle_ghosts(work, row, verdict)
     return outcome
 
 
-async def _settle_ghosts(work: Work, row: Recorded, verdict: Verdict) -> None:
+async def _settle_ghosts(work: ActionContext, row: Recorded, verdict: Verdict) -> None:
     """What one look at a name has shown holds for every older operation under it."""
-    if isinstance(verdict, Unclear):
+    if isinstance(verdict, LookupUnclear):
         return
     for other in list(work.run.known.values()):
-        if other.own is Own.HAUNTED and other.address == row.address and other.op != row.op:
+        if (
+            other.own is Own.LATE_CREATE_POSSIBLE
+            and other.address == row.address
+            and other.op != row.op
+        ):
             await _conclude(work, other, verdict)
 
 
-async def supersede(work: Work, row: Recorded, desired: Desired) -> Outcome:
+async def supersede(work: ActionContext, row: Recorded, desired: Desired) -> Outcome:
     """Settle a create whose spec has changed since, and make what is wanted now.
 
     Where its absence cannot be proven, the new one proves it: two cannot have one name (A1).
     """
     try:
         verdict = await look_up(work)
-    except HaltedError:
-        return Doubtful(message=STILL_IN_DOUBT)
+    except StoppedError:
+        return ActionInDoubt(message=STILL_IN_DOUBT)
     row = advance(row, Evidence.RESUMED)
-    if isinstance(verdict, Ours):
+    if isinstance(verdict, OwnWorkload):
         return await _conclude(work, row, verdict)
-    evidence = Evidence.OUTLIVED
-    if isinstance(verdict, Nobody):
+    evidence = Evidence.SUPERSEDED
+    if isinstance(verdict, NameFree):
         evidence = succession(row, work.asked_at)
     await work.advance(row, evidence, purpose=Purpose.SUPERSEDED)
-    created = await Creation(work, desired).carry_out()
-    if isinstance(created, Done) and not created.detail:
+    created = await CreateTask(work, desired).carry_out()
+    if isinstance(created, ActionDone) and not created.detail:
         return replace(created, detail="created as it is wanted now")
     return created
 
 
-async def _conclude(work: Work, row: Recorded, verdict: Verdict) -> Outcome:
+async def _conclude(work: ActionContext, row: Recorded, verdict: Verdict) -> Outcome:
     now = work.asked_at
     match verdict:
-        case Ours(remote=remote, marker=marker) if marker.op == row.op:
+        case OwnWorkload(remote=remote, marker=marker) if marker.op == row.op:
             await work.commit(accept(row, remote, work.run.redactor))
-            return Done(id=remote.id, detail=f"it had been created; {NEXT_PLAN}")
-        case Ours():
+            return ActionDone(id=remote.id, detail=f"it had been created; {NEXT_PLAN}")
+        case OwnWorkload():
             await _take_over(work, row, verdict)
             await work.advance(row, succession(row, now), purpose=Purpose.SUPERSEDED)
-            return Done(detail=f"{_end_of(row)}; another of ours has its name")
-        case Theirs() | Nobody() if not may_come_true(row, now):
-            await work.advance(row, Evidence.BURIED, message=_end_of(row))
-            return Done(detail=_end_of(row))
-        case Theirs() | Nobody():
+            return ActionDone(detail=f"{_end_of(row)}; another of ours has its name")
+        case NameTaken() | NameFree() if not may_come_true(row, now):
+            await work.advance(row, Evidence.CONFIRMED_GONE, message=_end_of(row))
+            return ActionDone(detail=_end_of(row))
+        case NameTaken() | NameFree():
             await work.advance(row, Evidence.ABSENT, message=MAY_COME_LATE)
-            return Doubtful(message=MAY_COME_LATE)
-        case Unclear(message=message):
+            return ActionInDoubt(message=MAY_COME_LATE)
+        case LookupUnclear(message=message):
             await work.advance(row, Evidence.UNPROVEN, message=message)
-            return Doubtful(message=message)
+            return ActionInDoubt(message=message)
 
 
 def _end_of(row: Recorded) -> str:
-    return NOTHING_LEFT if row.own is Own.HAUNTED else NEVER_CARRIED_OUT
+    return NOTHING_LEFT if row.own is Own.LATE_CREATE_POSSIBLE else NEVER_CARRIED_OUT
 
 
-async def forget_missing(work: Work, row: Recorded) -> Outcome:
+async def forget_missing(work: ActionContext, row: Recorded) -> Outcome:
     """Drop the record of a workload that the server lost, if that is proven.
 
     Another one of ours under its name is taken into the state: nothing that we made may be lost.
@@ -102,71 +121,71 @@ async def forget_missing(work: Work, row: Recorded) -> Outcome:
     """
     try:
         verdict = await look_up(work)
-        deleted = isinstance(verdict, Unclear) and await _is_deleted(work, row)
-    except HaltedError:
+        deleted = isinstance(verdict, LookupUnclear) and await _is_deleted(work, row)
+    except StoppedError:
         return Skipped(message=UNSENT)
-    if isinstance(verdict, Ours):
+    if isinstance(verdict, OwnWorkload):
         return await hand_over(work, row, verdict)
-    if isinstance(verdict, Unclear) and not deleted:
+    if isinstance(verdict, LookupUnclear) and not deleted:
         message = f"not forgotten, for nothing proves that it is gone: {verdict.message}"
-        await work.commit(replace(row, seen=Seen.MISSING, message=message))
+        await work.commit(replace(row, seen=LastSeen.MISSING, message=message))
         hint = f"once you know that it is gone: reconciler state rm {row.address}"
         return Failed(id=row.id, message=message, hint=hint)
     await lose(work, row, verdict)
     await _settle_ghosts(work, row, verdict)
-    return Done(id=row.id)
+    return ActionDone(id=row.id)
 
 
-async def _is_deleted(work: Work, row: Recorded) -> bool:
+async def _is_deleted(work: ActionContext, row: Recorded) -> bool:
     """Whether the server says in so many words that this very workload was deleted."""
     answer = await work.read(row.id or "")
     return isinstance(answer, Accepted) and answer.remote.is_gone
 
 
-async def hand_over(work: Work, row: Recorded, found: Ours) -> Outcome:
+async def hand_over(work: ActionContext, row: Recorded, found: OwnWorkload) -> Outcome:
     """Record what has the name of a lost workload, and only then give up what was recorded."""
     remote, op = found.remote, found.marker.op
     if remote.id == row.id:
         await work.commit(accept(row, remote, work.run.redactor))
-        return Done(id=row.id, kept=True, detail=f"it is there after all; {NEXT_PLAN}")
+        return ActionDone(id=row.id, kept=True, detail=f"it is there after all; {NEXT_PLAN}")
     if op == row.op:
-        lost = await work.advance(row, Evidence.ABSENT, seen=Seen.MISSING)
+        lost = await work.advance(row, Evidence.ABSENT, seen=LastSeen.MISSING)
         await work.commit(accept(lost, remote, work.run.redactor))
         detail = f"it came to life again as {remote.id}; {NEXT_PLAN}"
-        return Done(id=remote.id, adopted=True, detail=detail)
+        return ActionDone(id=remote.id, adopted=True, detail=detail)
     await _take_over(work, row, found)
     await lose(work, row, found)
-    return Done(id=remote.id, adopted=True, detail=f"a successor has its name; {NEXT_PLAN}")
+    return ActionDone(id=remote.id, adopted=True, detail=f"a successor has its name; {NEXT_PLAN}")
 
 
-async def lose(work: Work, row: Recorded, verdict: Verdict) -> None:
+async def lose(work: ActionContext, row: Recorded, verdict: Verdict) -> None:
     """Record that the server no longer has a workload that nobody here deleted.
 
     Nobody knows since when; a late create of it is ruled out only by what has its name now.
     """
-    if isinstance(verdict, Unclear):
+    if isinstance(verdict, LookupUnclear):
         evidence = absence(row, held_until=None)
     else:
         evidence = vacancy(row, work.asked_at)
-    await work.advance(row, evidence, seen=Seen.MISSING)
+    await work.advance(row, evidence, seen=LastSeen.MISSING)
 
 
-async def find_heir(work: Work, row: Recorded) -> str | None:
+async def find_heir(work: ActionContext, row: Recorded) -> str | None:
     """The id of another workload of ours that has this name after all, recorded from now on.
 
     A run that started from another copy of the state may have asked for it, and have been late.
     """
     try:
         verdict = await look_up(work)
-    except HaltedError:
+    except StoppedError:
         return None
-    if not isinstance(verdict, Ours):
+    if not isinstance(verdict, OwnWorkload):
         return None
     await _take_over(work, row, verdict)
     return verdict.remote.id
 
 
-async def _take_over(work: Work, row: Recorded, found: Ours) -> None:
+async def _take_over(work: ActionContext, row: Recorded, found: OwnWorkload) -> None:
     """Record whose it is, if the state does not have its id already."""
     remote, op = found.remote, found.marker.op
     known = work.run.known.get(op)

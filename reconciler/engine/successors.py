@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from reconciler.core.model import Address, Live, Missing, Own, Recorded, Remote
-from reconciler.core.protocol.api_results import Accepted, Answer, Listed, Method
+from reconciler.core.protocol.api_results import Accepted, ApiResult, Listed, Method
 from reconciler.core.protocol.marker import read_marker
-from reconciler.core.protocol.retry import Tries
+from reconciler.core.protocol.retry import SendCounts
 from reconciler.engine.dispatcher import Dispatcher
 from reconciler.engine.lookup import CONTROLS
 from reconciler.engine.refresh import unless_ended
@@ -18,7 +18,7 @@ from reconciler.ports import WorkloadApi
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Registry:
+class NameRegistry:
     """A server's list of names, and the lineage and stack that make a workload ours."""
 
     api: WorkloadApi
@@ -85,13 +85,13 @@ class Registry:
                 return True
         return False
 
-    async def _get(self, attempt: Callable[[Tries], Awaitable[Answer]]) -> Answer:
+    async def _get(self, attempt: Callable[[SendCounts], Awaitable[ApiResult]]) -> ApiResult:
         return await self.dispatcher.send(Method.GET, attempt)
 
-    async def _find(self, address: Address) -> Answer:
+    async def _find(self, address: Address) -> ApiResult:
         return await self._get(lambda _: self.api.find(address))
 
-    async def _read(self, workload_id: str, _: Tries) -> Answer:
+    async def _read(self, workload_id: str, _: SendCounts) -> ApiResult:
         return await self.api.read(workload_id)
 
     def _is_ours(self, answer: Accepted, row: Recorded) -> bool:

@@ -17,15 +17,15 @@ from reconciler.core.events import (
 from reconciler.core.model import Recorded
 from reconciler.core.planning.plan import AnyAction, Replace, desired_of
 from reconciler.engine.run import (
-    Done,
-    Doubtful,
+    ActionContext,
+    ActionDone,
+    ActionInDoubt,
+    ApplyContext,
+    EmptiedAddress,
     Failed,
-    Loss,
     Outcome,
     Problem,
-    Run,
     Skipped,
-    Work,
 )
 
 _COUNTED_AS = {
@@ -42,7 +42,7 @@ _COUNTED_AS = {
 class Tally:
     """Turns outcomes into events and counts; remembers whether anything went wrong."""
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: ApplyContext) -> None:
         self._run = run
         self._counts: Counter[str] = Counter()
 
@@ -56,7 +56,7 @@ class Tally:
         at, address, kind = self._run.at(), action.address, action.kind
         event: Event
         match outcome:
-            case Done(id=id_, detail=detail, adopted=adopted, kept=kept):
+            case ActionDone(id=id_, detail=detail, adopted=adopted, kept=kept):
                 name = "adopted" if adopted else "recorded" if kept else _COUNTED_AS[kind]
                 self._counts[name] += 1
                 event = ActionSucceeded(
@@ -89,7 +89,7 @@ class Tally:
                     message=message,
                     **self._count_loss(outcome.loss),
                 )
-            case Doubtful(message=message):
+            case ActionInDoubt(message=message):
                 self._counts["in_doubt"] += 1
                 hint = (
                     "apply again, which looks for the proof once more; or settle it by hand: "
@@ -107,7 +107,7 @@ class Tally:
                 assert_never(outcome)
         self._run.say(event)
 
-    def _count_loss(self, loss: Loss | None) -> dict[str, Any]:
+    def _count_loss(self, loss: EmptiedAddress | None) -> dict[str, Any]:
         if loss is None:
             return {}
         self._counts["down"] += 1
@@ -115,7 +115,7 @@ class Tally:
         return {"down": True, "deleted": loss.deleted}
 
 
-def _find_emptied(action: AnyAction, work: Work) -> Recorded | None:
+def _find_emptied(action: AnyAction, work: ActionContext) -> Recorded | None:
     """What was deleted for the successor that this action did not get accepted."""
     emptied = work.run.down_at(action.address)
     if emptied is None or desired_of(action) is None:
@@ -125,7 +125,7 @@ def _find_emptied(action: AnyAction, work: Work) -> Recorded | None:
     return emptied
 
 
-async def note_loss(action: AnyAction, work: Work, outcome: Problem) -> None:
+async def note_loss(action: AnyAction, work: ActionContext, outcome: Problem) -> None:
     """What stands in the successor's way is on record for as long as it does."""
     emptied = _find_emptied(action, work)
     if emptied is not None:
@@ -134,14 +134,14 @@ async def note_loss(action: AnyAction, work: Work, outcome: Problem) -> None:
         work.run.remember(noted)
 
 
-def with_loss(action: AnyAction, work: Work, outcome: Problem) -> Problem:
+def with_loss(action: AnyAction, work: ActionContext, outcome: Problem) -> Problem:
     """Whatever else is said of it: something ran there, and nothing does now."""
     emptied = _find_emptied(action, work)
     if emptied is None:
         return outcome
-    runs = "is known to run" if isinstance(outcome, Doubtful) else "runs"
+    runs = "is known to run" if isinstance(outcome, ActionInDoubt) else "runs"
     message = f"{outcome.message}; {_deed_of(emptied)}, and nothing {runs} there now"
-    return replace(outcome, message=message, loss=Loss(deleted=work.deleted))
+    return replace(outcome, message=message, loss=EmptiedAddress(deleted=work.deleted))
 
 
 def _deed_of(emptied: Recorded) -> str:

@@ -9,11 +9,11 @@ from itertools import chain
 
 from reconciler.core.diff.comparison import echo_of
 from reconciler.core.events import Cause
-from reconciler.core.model import Recorded, Remote, Seen
+from reconciler.core.model import LastSeen, Recorded, Remote
 from reconciler.core.protocol.api_results import Accepted, NotFound
 from reconciler.core.protocol.transitions import ROUNDING, SETTLED
-from reconciler.engine.dispatcher import HaltedError
-from reconciler.engine.run import CUT_SHORT, Done, Failed, Outcome, Work
+from reconciler.engine.dispatcher import StoppedError
+from reconciler.engine.run import CUT_SHORT, ActionContext, ActionDone, Failed, Outcome
 
 
 def poll_intervals(first: float = 0.25, longest: float = 10.0) -> Iterator[float]:
@@ -24,7 +24,7 @@ def poll_intervals(first: float = 0.25, longest: float = 10.0) -> Iterator[float
         interval = min(longest, interval * 1.6)
 
 
-async def wait_until_synced(work: Work, row: Recorded, done: Done) -> Outcome:
+async def wait_until_synced(work: ActionContext, row: Recorded, done: ActionDone) -> Outcome:
     """`done` once the cluster took the workload; Failed when it refused it or time is up.
 
     An interrupted wait is not a failure: the workload is accepted and recorded.
@@ -48,12 +48,14 @@ async def wait_until_synced(work: Work, row: Recorded, done: Done) -> Outcome:
             outcome, row = await _look(work, row, done)
             if outcome is not None:
                 return outcome
-    except HaltedError:
+    except StoppedError:
         pass
     return replace(done, detail=CUT_SHORT)
 
 
-async def _look(work: Work, row: Recorded, done: Done) -> tuple[Outcome | None, Recorded]:
+async def _look(
+    work: ActionContext, row: Recorded, done: ActionDone
+) -> tuple[Outcome | None, Recorded]:
     asked_at = work.run.server_time()
     answer = await work.read(row.id or "")
     match answer:
@@ -61,9 +63,9 @@ async def _look(work: Work, row: Recorded, done: Done) -> tuple[Outcome | None, 
             row = await _note(work, row, remote)
             if remote.is_gone:
                 return Failed(id=row.id, message="accepted, but deleted by somebody else"), row
-            if remote.seen is Seen.SYNCED:
+            if remote.seen is LastSeen.SYNCED:
                 return done, row
-            if remote.seen is Seen.FAILED:
+            if remote.seen is LastSeen.FAILED:
                 words = remote.message or "no message"
                 message = f"the cluster refused it: {words}"
                 return Failed(id=row.id, message=message, cause=Cause.CLUSTER), row
@@ -75,11 +77,11 @@ async def _look(work: Work, row: Recorded, done: Done) -> tuple[Outcome | None, 
             return Failed(id=row.id, message=f"accepted, but cannot be read: {words}"), row
 
 
-async def _note(work: Work, row: Recorded, remote: Remote) -> Recorded:
+async def _note(work: ActionContext, row: Recorded, remote: Remote) -> Recorded:
     if (row.seen, row.message) == (remote.seen, remote.message):
         return row
     row = replace(row, seen=remote.seen, message=remote.message)
-    if remote.seen is Seen.SYNCED:
+    if remote.seen is LastSeen.SYNCED:
         # The platform goes on filling in what it has accepted: from now on, this is how it runs.
         echo = work.run.redactor.strict.redact(echo_of(remote))
         row = row if echo == row.echo else replace(row, echo=echo)
@@ -89,6 +91,6 @@ async def _note(work: Work, row: Recorded, remote: Remote) -> Recorded:
 
 def is_fresh(now: datetime, row: Recorded) -> bool:
     """Whether a workload was created so recently, and never seen since, that a 404 says nothing."""
-    if row.last_sent_at is None or row.seen not in (Seen.UNKNOWN, Seen.QUEUED):
+    if row.last_sent_at is None or row.seen not in (LastSeen.UNKNOWN, LastSeen.QUEUED):
         return False
     return now - datetime.fromisoformat(row.last_sent_at) < SETTLED + ROUNDING

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 
 from reconciler.core.planning.plan import GpuEffect, Plan
-from reconciler.report.timeline import DONE, FAILED, IN_DOUBT, Course, Timeline
+from reconciler.report.timeline import DONE, FAILED, IN_DOUBT, ActionTimeline, Timeline
 
 Point = tuple[float, float]
 """A moment in seconds since the run began, and the value from then on."""
@@ -61,7 +61,7 @@ def gpus(plan: Plan, timeline: Timeline) -> list[Point]:
     return add_up(edges, start=plan.gpus.before)
 
 
-def uncertain_gpus(plan: Plan, courses: Iterable[Course]) -> float:
+def uncertain_gpus(plan: Plan, courses: Iterable[ActionTimeline]) -> float:
     """By how much the truth may differ from the curve: what failed may have happened by half."""
     effects = effects_of(plan)
     found = (

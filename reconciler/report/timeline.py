@@ -59,7 +59,7 @@ class Sent:
 
 
 @dataclass(slots=True, kw_only=True)
-class Course:
+class ActionTimeline:
     """The way of one action through an apply; times in seconds since the run began.
 
     `began` is None where no request was sent, `ended` where nothing more was heard of it, and
@@ -110,7 +110,7 @@ class Timeline:
     """
 
     def __init__(self) -> None:
-        self.courses: list[Course] = []
+        self.courses: list[ActionTimeline] = []
         self.slowdowns: list[Slowdown] = []
         self.flights: list[tuple[float, float]] = []
         self.span = 0.0
@@ -118,7 +118,7 @@ class Timeline:
         self.dropped = self.planning = 0
         self._zero: float | None = None
         self._kept = 0
-        self._open: dict[Address, Course] = {}
+        self._open: dict[Address, ActionTimeline] = {}
 
     def listening(self, say: Say) -> Say:
         """The same `say`, heard by this time line as well."""
@@ -173,12 +173,14 @@ class Timeline:
                 Sent(began=began, ended=ended, method=request.method, answer=request.answer)
             )
 
-    def ended_as(self, outcome: str) -> list[Course]:
+    def ended_as(self, outcome: str) -> list[ActionTimeline]:
         """The courses with one outcome, in the order in which they began."""
         return [course for course in self.courses if course.outcome == outcome]
 
-    def _new(self, address: Address, kind: str, id_: str | None, began: float | None) -> Course:
-        course = Course(address=address, action=kind, id=id_, began=began)
+    def _new(
+        self, address: Address, kind: str, id_: str | None, began: float | None
+    ) -> ActionTimeline:
+        course = ActionTimeline(address=address, action=kind, id=id_, began=began)
         self.courses.append(course)
         return course
 

@@ -4,7 +4,7 @@ It shares no code with the client, so that one wrong field name cannot be wrong 
 """
 
 from reconciler.sandbox.ledger import Effect, Entry, Ledger
-from reconciler.sandbox.rules import Fault, Route, Rule, read_rule
+from reconciler.sandbox.rules import Fault, FaultRule, Route, read_rule
 from reconciler.sandbox.sandbox import Sandbox
 from reconciler.sandbox.scenarios import SCENARIOS, Scenario, find_scenario
 from reconciler.sandbox.server import serve
@@ -33,11 +33,11 @@ __all__ = [
     "Effect",
     "Entry",
     "Fault",
+    "FaultRule",
     "Ledger",
     "Phase",
     "Project",
     "Route",
-    "Rule",
     "Sandbox",
     "SandboxError",
     "Scenario",

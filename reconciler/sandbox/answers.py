@@ -13,7 +13,7 @@ _ENCODER = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
 HTML_TYPE: Header = (b"content-type", b"text/html; charset=utf-8")
 
 
-class Answer(NamedTuple):
+class SandboxResponse(NamedTuple):
     """One HTTP response before it is put on the wire."""
 
     status: int
@@ -30,7 +30,7 @@ class Refusal(Exception):  # noqa: N818 - it is an answer of the server, not an 
         self.message = message
         self.headers = headers
 
-    def answer(self, details: str | None = None) -> Answer:
+    def answer(self, details: str | None = None) -> SandboxResponse:
         """Word the refusal as the API's `Error` schema does."""
         return error(self.status, self.message, details=details, headers=self.headers)
 
@@ -43,19 +43,19 @@ def encode(value: Any) -> bytes:
     return _ENCODER.encode(value).encode()
 
 
-def reply(status: int, value: Any) -> Answer:
+def reply(status: int, value: Any) -> SandboxResponse:
     """Answer with a JSON document."""
-    return Answer(status=status, body=encode(value))
+    return SandboxResponse(status=status, body=encode(value))
 
 
 def error(
     status: int, message: str, *, details: str | None = None, headers: tuple[Header, ...] = ()
-) -> Answer:
+) -> SandboxResponse:
     """Answer with the API's `Error` body, whose code repeats the status."""
     body: dict[str, Any] = {"code": status, "message": message}
     if details is not None:
         body["details"] = details
-    return Answer(status=status, body=encode(body), headers=(JSON_TYPE, *headers))
+    return SandboxResponse(status=status, body=encode(body), headers=(JSON_TYPE, *headers))
 
 
 @lru_cache(maxsize=16_384)

@@ -8,7 +8,7 @@ from random import Random
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from reconciler.sandbox.answers import Answer, Refusal, reply
+from reconciler.sandbox.answers import Refusal, SandboxResponse, reply
 from reconciler.sandbox.kinds import KINDS, PRIORITIES, Kind
 from reconciler.sandbox.ledger import Effect
 from reconciler.sandbox.listing import WORKLOAD_FIELDS, Field, read_query, write_workload
@@ -46,7 +46,7 @@ class Request(NamedTuple):
 class Outcome(NamedTuple):
     """What carrying out a request came to: the honest answer and the change of the world."""
 
-    answer: Answer
+    answer: SandboxResponse
     workload: Workload | None = None
     effect: Effect | None = None
     marker: str | None = None
@@ -132,7 +132,7 @@ class Api:
         workload = self._store.create(submission, caller.client_id, twist)
         marker = submission.annotations.get(MARKER)
         return Outcome(
-            answer=Answer(status=202, body=self._render(workload)),
+            answer=SandboxResponse(status=202, body=self._render(workload)),
             workload=workload,
             effect=Effect.CREATED,
             marker=marker if isinstance(marker, str) else None,
@@ -147,7 +147,7 @@ class Api:
         bare = phase is Phase.DELETED and after_delete is AfterDelete.BARE
         sync_info = b"" if bare else write_sync_info(workload, phase)
         body = b'{"workload":%b%b}' % (self._store.render(workload, phase), sync_info)
-        return Outcome(answer=Answer(status=200, body=body), workload=workload)
+        return Outcome(answer=SandboxResponse(status=200, body=body), workload=workload)
 
     def _delete(self, workload: Workload, caller: Credential, twist: Twist) -> Outcome:
         self._require(caller, workload.project_id, writing=True)
@@ -155,7 +155,7 @@ class Api:
             raise _not_found(workload.id)
         deleted = self._store.delete(workload, caller.client_id, twist)
         return Outcome(
-            answer=Answer(status=202, body=self._render(deleted)),
+            answer=SandboxResponse(status=202, body=self._render(deleted)),
             workload=deleted,
             effect=None if deleted is workload else Effect.DELETED,
         )
@@ -174,7 +174,7 @@ class Api:
     def _render(self, workload: Workload) -> bytes:
         return self._store.render(workload, workload.phase(self._clock()))
 
-    def _list(self, request: Request, caller: Credential) -> Answer:
+    def _list(self, request: Request, caller: Credential) -> SandboxResponse:
         query, now = read_query(request.query), self._clock()
         project_id, name = query.wants("projectId"), query.wants("name")
         rows = (
@@ -200,7 +200,7 @@ class Api:
         page = query.page("workloads", chosen, lambda w: write_workload(w, now, cluster_id))
         return reply(200, page)
 
-    def _list_types(self, request: Request) -> Answer:
+    def _list_types(self, request: Request) -> SandboxResponse:
         query = read_query(request.query)
         fields: dict[str, Field[Kind]] = {
             "name": lambda k: k.name,
@@ -209,7 +209,7 @@ class Api:
         chosen = query.select(KINDS, fields)
         return reply(200, {"types": [_write_kind(k, self._settings.cluster_id) for k in chosen]})
 
-    def _list_projects(self, request: Request, caller: Credential) -> Answer:
+    def _list_projects(self, request: Request, caller: Credential) -> SandboxResponse:
         query = read_query(request.query)
         fields: dict[str, Field[Project]] = {
             "id": lambda p: p.id,

@@ -7,13 +7,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from email.utils import formatdate
 
-from reconciler.sandbox.answers import Answer, Header, Refusal
+from reconciler.sandbox.answers import Header, Refusal, SandboxResponse
 from reconciler.sandbox.api import Api, Outcome, Request
 from reconciler.sandbox.control import PREFIX, Control
-from reconciler.sandbox.faults import SPARED, Asked, Faults, Verdict
+from reconciler.sandbox.faults import SPARED, Asked, Faults, InjectedFault
 from reconciler.sandbox.injection import inject, peek
 from reconciler.sandbox.ledger import Entry, Ledger
-from reconciler.sandbox.rules import Fault, Route, Rule
+from reconciler.sandbox.rules import Fault, FaultRule, Route
 from reconciler.sandbox.settings import Credential, Settings
 from reconciler.sandbox.wire import (
     ClientGoneError,
@@ -42,7 +42,7 @@ class _Exchange:
     request: Request
     route: Route | None = None
     caller: Credential | None = None
-    verdict: Verdict = SPARED
+    verdict: InjectedFault = SPARED
     outcome: Outcome | None = None
     entry: Entry | None = None
 
@@ -156,7 +156,7 @@ class App:
             await self._sleep(delay)
         await self._answer(exchange, exchange.verdict.answer)
 
-    async def _answer(self, exchange: _Exchange, rule: Rule | None) -> None:
+    async def _answer(self, exchange: _Exchange, rule: FaultRule | None) -> None:
         if rule is None:
             await self._tell(exchange, self._perform(exchange, exchange.verdict.twist))
             return
@@ -181,13 +181,13 @@ class App:
         self._write(exchange, outcome, status=outcome.answer.status)
         await self._send(exchange, outcome.answer)
 
-    async def _tell_instead(self, exchange: _Exchange, rule: Rule) -> None:
+    async def _tell_instead(self, exchange: _Exchange, rule: FaultRule) -> None:
         outcome = self._perform(exchange, exchange.verdict.twist) if rule.executed else None
         answer = inject(rule, self._clock())
         self._write(exchange, outcome, status=answer.status, told=outcome is None)
         await self._send(exchange, answer)
 
-    async def _answer_late(self, exchange: _Exchange, rule: Rule) -> None:
+    async def _answer_late(self, exchange: _Exchange, rule: FaultRule) -> None:
         """Carry the request out later, even if by then nobody waits for the answer."""
         try:
             if exchange.route is not None:
@@ -219,7 +219,7 @@ class App:
                 self._miss(exchange)
         return patient
 
-    async def _answer_slowly(self, exchange: _Exchange, rule: Rule) -> None:
+    async def _answer_slowly(self, exchange: _Exchange, rule: FaultRule) -> None:
         """Carry the request out now; the answer takes its time."""
         outcome = self._perform(exchange, exchange.verdict.twist)
         answer = outcome.answer
@@ -244,7 +244,7 @@ class App:
         else:
             self._ledger.correct(exchange.entry)
 
-    async def _spoil(self, exchange: _Exchange, rule: Rule) -> None:
+    async def _spoil(self, exchange: _Exchange, rule: FaultRule) -> None:
         """Carry the request out and send its answer in a form that nobody can use."""
         outcome = self._perform(exchange, exchange.verdict.twist)
         answer, size, wire = outcome.answer, int(rule.amount), exchange.wire
@@ -260,7 +260,7 @@ class App:
                 await wire.stream(answer.status, packed, bomb(answer.body, size))
             case _:
                 broken = answer.body[: len(answer.body) // 2] + b"\xff\x00<"
-                await self._send(exchange, Answer(status=answer.status, body=broken))
+                await self._send(exchange, SandboxResponse(status=answer.status, body=broken))
 
     def _perform(self, exchange: _Exchange, twist: Twist) -> Outcome:
         """Carry out a request at one instant; a refusal is an outcome like any other."""
@@ -340,11 +340,11 @@ class App:
         exchange.entry = entry
         self._ledger.write(entry)
 
-    async def _send(self, exchange: _Exchange, answer: Answer) -> None:
+    async def _send(self, exchange: _Exchange, answer: SandboxResponse) -> None:
         headers = self._headers(answer)
         await exchange.wire.send(answer.status, answer.body, headers)
 
-    def _headers(self, answer: Answer) -> tuple[Header, ...]:
+    def _headers(self, answer: SandboxResponse) -> tuple[Header, ...]:
         """Add the date by the sandbox's own clock, written once a second."""
         now = int(self._clock())
         if self._dated[0] != now:

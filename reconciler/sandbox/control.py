@@ -6,11 +6,11 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import parse_qs
 
-from reconciler.sandbox.answers import Answer, Refusal, reply
+from reconciler.sandbox.answers import Refusal, SandboxResponse, reply
 from reconciler.sandbox.api import Request
 from reconciler.sandbox.faults import Faults
 from reconciler.sandbox.ledger import Ledger, to_record
-from reconciler.sandbox.rules import Rule, read_rule
+from reconciler.sandbox.rules import FaultRule, read_rule
 from reconciler.sandbox.scenarios import SCENARIOS, find_scenario
 from reconciler.sandbox.settings import SandboxError
 from reconciler.sandbox.store import Store
@@ -55,7 +55,7 @@ class Control:
             "revocations": {"POST": self._revoke},
         }
 
-    def perform(self, request: Request) -> Answer:
+    def perform(self, request: Request) -> SandboxResponse:
         """Carry out one request; raises Refusal."""
         handlers = self._handlers.get(request.path.removeprefix(PREFIX))
         if handlers is None:
@@ -148,7 +148,7 @@ def _read_order(request: Request) -> dict[str, Any]:
     return order
 
 
-def _read_rules(request: Request) -> tuple[Rule, ...]:
+def _read_rules(request: Request) -> tuple[FaultRule, ...]:
     """Rules from `{"faults": [text…]}` or `{"scenario": name}`; raises Refusal (400)."""
     order = _read_order(request)
     try:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from hashlib import blake2b
 
-from reconciler.sandbox.rules import ON_CREATE, ON_DELETE, Fault, Route, Rule
+from reconciler.sandbox.rules import ON_CREATE, ON_DELETE, Fault, FaultRule, Route
 from reconciler.sandbox.workload import STRAIGHT, Twist
 
 
@@ -31,11 +31,11 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
+class InjectedFault:
     """What befalls one request: a delay, one fault of its answer, a twist of a workload's life."""
 
     delay: float = 0.0
-    answer: Rule | None = None
+    answer: FaultRule | None = None
     twist: Twist = STRAIGHT
     struck: tuple[str, ...] = ()
 
@@ -45,13 +45,13 @@ class Verdict:
         return "; ".join(self.struck) or None
 
 
-SPARED = Verdict()
+SPARED = InjectedFault()
 
 
 class _Watch:
     """One rule with what it has counted so far."""
 
-    def __init__(self, rule: Rule, since: float) -> None:
+    def __init__(self, rule: FaultRule, since: float) -> None:
         self.rule = rule
         self._since = since
         self._matched = 0
@@ -105,7 +105,7 @@ class Faults:
     does not depend on how concurrent requests interleave.
     """
 
-    def __init__(self, rules: Iterable[Rule], *, seed: int, now: float) -> None:
+    def __init__(self, rules: Iterable[FaultRule], *, seed: int, now: float) -> None:
         self._seed = seed
         self._watches = [_Watch(rule, now) for rule in rules]
         self._attempts: Counter[str] = Counter()
@@ -114,19 +114,19 @@ class Faults:
         return bool(self._watches)
 
     @property
-    def rules(self) -> tuple[Rule, ...]:
+    def rules(self) -> tuple[FaultRule, ...]:
         """The rules in force."""
         return tuple(watch.rule for watch in self._watches)
 
-    def replace(self, rules: Iterable[Rule], now: float) -> None:
+    def replace(self, rules: Iterable[FaultRule], now: float) -> None:
         """Put other rules in force; their windows start now, attempts stay counted."""
         self._watches = [_Watch(rule, now) for rule in rules]
 
-    def add(self, rule: Rule, now: float) -> None:
+    def add(self, rule: FaultRule, now: float) -> None:
         """Put one more rule in force; its window starts now."""
         self._watches.append(_Watch(rule, now))
 
-    def judge(self, asked: Asked, now: float) -> Verdict:
+    def judge(self, asked: Asked, now: float) -> InjectedFault:
         """Decide what befalls a request; counts it."""
         if not self._watches:
             return SPARED
@@ -147,7 +147,7 @@ class Faults:
         return int.from_bytes(blake2b(drawn, digest_size=7).digest(), "big") / 2**56
 
 
-def _matches(rule: Rule, asked: Asked) -> bool:
+def _matches(rule: FaultRule, asked: Asked) -> bool:
     return (
         asked.method in _methods(rule)
         and asked.route in rule.at
@@ -157,7 +157,7 @@ def _matches(rule: Rule, asked: Asked) -> bool:
     )
 
 
-def _methods(rule: Rule) -> frozenset[str]:
+def _methods(rule: FaultRule) -> frozenset[str]:
     if rule.fault in ON_CREATE:
         return frozenset({"POST"})
     if rule.fault in ON_DELETE:
@@ -169,11 +169,11 @@ def _fits(pattern: str | None, value: str | None) -> bool:
     return pattern is None or (value is not None and fnmatchcase(value, pattern))
 
 
-def _spoils(rule: Rule) -> bool:
+def _spoils(rule: FaultRule) -> bool:
     return rule.fault is not Fault.LATENCY and rule.fault not in ON_CREATE | ON_DELETE
 
 
-def _add(verdict: Verdict, rule: Rule, luck: float) -> Verdict:
+def _add(verdict: InjectedFault, rule: FaultRule, luck: float) -> InjectedFault:
     verdict = replace(verdict, struck=(*verdict.struck, rule.text))
     if rule.fault is Fault.LATENCY:
         return replace(verdict, delay=verdict.delay + rule.amount + luck * rule.jitter)
@@ -182,7 +182,7 @@ def _add(verdict: Verdict, rule: Rule, luck: float) -> Verdict:
     return replace(verdict, twist=_twist(verdict.twist, rule))
 
 
-def _twist(twist: Twist, rule: Rule) -> Twist:
+def _twist(twist: Twist, rule: FaultRule) -> Twist:
     match rule.fault:
         case Fault.LAG:
             return replace(twist, read_lag=rule.amount)

@@ -6,9 +6,9 @@ import json
 from email.utils import formatdate
 from typing import Any
 
-from reconciler.sandbox.answers import HTML_TYPE, Answer, Header, Refusal, error
+from reconciler.sandbox.answers import HTML_TYPE, Header, Refusal, SandboxResponse, error
 from reconciler.sandbox.manifests import decode_manifest
-from reconciler.sandbox.rules import Fault, Page, Rule
+from reconciler.sandbox.rules import Fault, FaultRule, Page
 
 _HTML = b"<html><head><title>%d</title></head><body><h1>%d</h1><p>the gateway</p></body></html>"
 
@@ -35,22 +35,24 @@ def _peek_kind(request: dict[str, Any]) -> Any:
     return (request.get("manifest") or {}).get("kind")
 
 
-def inject(rule: Rule, now: float) -> Answer:
+def inject(rule: FaultRule, now: float) -> SandboxResponse:
     """Word an answer that a rule puts in the place of the API's own."""
     if rule.fault is Fault.REDIRECT:
         location = (b"location", rule.note.encode())
-        return Answer(status=307, body=b"", headers=(location,))
+        return SandboxResponse(status=307, body=b"", headers=(location,))
     default = {Fault.CAP: 503, Fault.RATE: 429}.get(rule.fault, int(rule.amount))
     status = rule.status or default
     retry = _retry_after(rule, now)
     if rule.page is Page.JSON:
         return error(status, "injected by a fault rule", details=rule.text, headers=retry)
     if rule.page is Page.EMPTY:
-        return Answer(status=status, body=b"", headers=retry)
-    return Answer(status=status, body=_HTML % (status, status), headers=(HTML_TYPE, *retry))
+        return SandboxResponse(status=status, body=b"", headers=retry)
+    return SandboxResponse(
+        status=status, body=_HTML % (status, status), headers=(HTML_TYPE, *retry)
+    )
 
 
-def _retry_after(rule: Rule, now: float) -> tuple[Header, ...]:
+def _retry_after(rule: FaultRule, now: float) -> tuple[Header, ...]:
     if rule.retry_after is None:
         return ()
     value = (

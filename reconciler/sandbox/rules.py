@@ -71,7 +71,7 @@ ON_DELETE = frozenset({Fault.LINGER, Fault.DELETE_FAILS})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rule:
+class FaultRule:
     """One fault and when it strikes; seconds and bytes, None where nothing is asked for.
 
     `amount` is the number behind the fault's name: a status, a duration, a size or a ceiling.
@@ -103,7 +103,7 @@ class Rule:
     chunk: int = 64
 
 
-def read_rule(text: str) -> Rule:
+def read_rule(text: str) -> FaultRule:
     """Read one rule; raises SandboxError that names the word it stumbles over."""
     try:
         head, *words = shlex.split(text)
@@ -115,16 +115,16 @@ def read_rule(text: str) -> Rule:
             fields |= _read_word(word)
     except ValueError as exc:
         raise SandboxError(f"fault rule '{text}': {exc}") from None
-    return _with_methods(Rule(text=text, **fields))
+    return _with_methods(FaultRule(text=text, **fields))
 
 
-def read_rules(text: str) -> tuple[Rule, ...]:
+def read_rules(text: str) -> tuple[FaultRule, ...]:
     """Read a file of rules: one a line, `#` starts a comment; raises SandboxError."""
     lines = (line.strip() for line in text.splitlines())
     return tuple(read_rule(line) for line in lines if line and not line.startswith("#"))
 
 
-def _with_methods(rule: Rule) -> Rule:
+def _with_methods(rule: FaultRule) -> FaultRule:
     if rule.fault in ON_CREATE | ON_DELETE and rule.on is not None:
         raise SandboxError(f"fault rule '{rule.text}': '{rule.fault}' has its own method, drop on=")
     return rule

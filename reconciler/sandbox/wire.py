@@ -9,7 +9,7 @@ import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, MutableMapping
 from typing import Any
 
-from reconciler.sandbox.answers import Answer, Header, Refusal
+from reconciler.sandbox.answers import Header, Refusal, SandboxResponse
 
 Message = MutableMapping[str, Any]
 Scope = MutableMapping[str, Any]
@@ -69,7 +69,7 @@ class Wire:
             await self._send({"type": "http.response.body", "body": part, "more_body": True})
         await self._send({"type": "http.response.body", "body": b""})
 
-    async def cut(self, answer: Answer, size: int) -> None:
+    async def cut(self, answer: SandboxResponse, size: int) -> None:
         """Announce a whole answer, send its first `size` bytes, and close the connection."""
         # One byte short at most: a whole answer would not be a broken one.
         part = answer.body[: min(size, len(answer.body) - 1)]

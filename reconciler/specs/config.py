@@ -11,16 +11,16 @@ from types import MappingProxyType
 from typing import Any
 
 from reconciler.core.diagnostics import Diagnostic, has_errors, sort_diagnostics
-from reconciler.core.secrets.rules import Rules, literals_of
+from reconciler.core.secrets.rules import RedactionRules, literals_of
 from reconciler.errors import Where
 from reconciler.specs.discovery.files import CONFIG_FILE
 from reconciler.specs.discovery.globs import BadPatternError, Pattern, read_pattern
 from reconciler.specs.rules.codes import finding
 from reconciler.specs.rules.placing import say_breaches
 from reconciler.specs.rules.suppressions import Suppression
-from reconciler.specs.schema.compiled_schema import find_breaches, shipped_shape, show
+from reconciler.specs.schema.compiled_schema import find_breaches, quote_value, shipped_shape
 from reconciler.specs.source.documents import Document
-from reconciler.specs.source.fileaccess import Border, absolute, is_folder, posix_name
+from reconciler.specs.source.fileaccess import ReadBoundary, absolute, is_folder, posix_name
 from reconciler.specs.source.nodes import Node, Step, place_of_value
 from reconciler.specs.source.source_cache import read_data
 
@@ -28,7 +28,7 @@ _SECRETS = frozenset({"token", "client_id", "client_secret", "clientSecret", "pa
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
+class ApplyLimits:
     """Bounds of an apply; `max_delete` is a number or a percentage, as written."""
 
     max_delete: str | None = None
@@ -36,7 +36,7 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Budget:
+class GpuBudget:
     """The most GPUs that the specs of a project may ask for; None stands for each project."""
 
     project: str | None
@@ -59,10 +59,10 @@ class Config:
     api_version: str | None = None
     projects: Mapping[str, str] = field(default_factory=dict)
     concurrency: int | None = None
-    limits: Limits = field(default_factory=Limits)
+    limits: ApplyLimits = field(default_factory=ApplyLimits)
     policies: tuple[str, ...] = ()
     suppressions: tuple[Suppression, ...] = ()
-    budgets: tuple[Budget, ...] = ()
+    budgets: tuple[GpuBudget, ...] = ()
     discovery: bool | None = None
     use_env_proxy: bool | None = None
     redact: tuple[str, ...] | None = None
@@ -71,18 +71,18 @@ class Config:
     diagnostics: tuple[Diagnostic, ...] = ()
 
     @property
-    def rules(self) -> Rules:
+    def rules(self) -> RedactionRules:
         """What is a secret in this repository."""
-        return Rules(redact=self.redact or (), reveal=self.reveal or ())
+        return RedactionRules(redact=self.redact or (), reveal=self.reveal or ())
 
     def place(self, *path: Step) -> Where | None:
         """Where a value is written; None where the file does not give it."""
-        if not (isinstance(self.where, Places) and path[0] in self.where):
+        if not (isinstance(self.where, ConfigPositions) and path[0] in self.where):
             return None
         return place_of_value(self.where.tree, path).where
 
 
-class Places(Mapping[str, Where]):
+class ConfigPositions(Mapping[str, Where]):
     """Where the top-level values of a document are written, which is only looked up if asked."""
 
     def __init__(self, document: Document) -> None:
@@ -133,7 +133,7 @@ def load_config(path: Path | None, *, root: Path | None = None) -> Config:
     if path is None:
         return Config()
     name = name_below(path, root or path.parent)
-    reading = read_data(Border.around(path.parent).read(path), name)
+    reading = read_data(ReadBoundary.around(path.parent).read(path), name)
     found = [one for one in reading.findings if one.code != "empty-file"]
     if len(reading.documents) > 1:
         where = reading.documents[1].where
@@ -155,7 +155,7 @@ def _check(path: Path, document: Document, found: list[Diagnostic]) -> Config:
         found.append(finding("not-a-mapping", message, document.where))
         return Config(path=path, diagnostics=sort_diagnostics(found))
     is_whole = not has_errors(found)
-    places = Places(document)
+    places = ConfigPositions(document)
     breaches = find_breaches(shipped_shape("config"), value)
     found.extend(say_breaches(breaches, places.tree, hints=_hint_at_secret) if breaches else ())
     spoilt = {str(breach.path[0]) for breach in breaches if breach.path}
@@ -190,37 +190,37 @@ def _globs(value: dict[str, Any], name: str) -> tuple[str, ...] | None:
     return tuple(value[name]) if name in value else None
 
 
-def _say_endless(value: dict[str, Any], places: Places) -> Iterator[Diagnostic]:
+def _say_endless(value: dict[str, Any], places: ConfigPositions) -> Iterator[Diagnostic]:
     """A glob without a letter would hide, or show, the value of every name."""
     for name in ("redact", "reveal"):
         for index, glob in enumerate(value.get(name, ())):
             if not literals_of(glob):
-                message = f"{show(glob)} matches every name"
+                message = f"{quote_value(glob)} matches every name"
                 where = place_of_value(places.tree, [name, index]).where
                 hint = "write a part of the names that are meant, for example MY_KEY_*"
                 yield finding("invalid-value", message, where, hint=hint)
 
 
-def _limits(value: dict[str, Any]) -> Limits:
+def _limits(value: dict[str, Any]) -> ApplyLimits:
     most = value.get("max_delete")
     projects = value.get("allowed_projects")
-    return Limits(
+    return ApplyLimits(
         max_delete=None if most is None else str(most),
         allowed_projects=None if projects is None else tuple(projects),
     )
 
 
-def _budgets(value: dict[str, Any], places: Places) -> tuple[Budget, ...]:
+def _budgets(value: dict[str, Any], places: ConfigPositions) -> tuple[GpuBudget, ...]:
     given = value.get("limits", {}).get("gpus")
     if given is None:
         return ()
     tree = places.tree
     path = ["limits", "gpus"]
     if not isinstance(given, dict):
-        return (Budget(project=None, gpus=given, where=place_of_value(tree, path).where),)
+        return (GpuBudget(project=None, gpus=given, where=place_of_value(tree, path).where),)
     aliases = value.get("projects", {})
     return tuple(
-        Budget(
+        GpuBudget(
             project=aliases.get(name, name),
             gpus=gpus,
             where=place_of_value(tree, [*path, name]).where,
@@ -230,7 +230,7 @@ def _budgets(value: dict[str, Any], places: Places) -> tuple[Budget, ...]:
 
 
 def _suppressions(
-    given: Sequence[dict[str, Any]], places: Places, found: list[Diagnostic]
+    given: Sequence[dict[str, Any]], places: ConfigPositions, found: list[Diagnostic]
 ) -> tuple[Suppression, ...]:
     return tuple(
         Suppression(
@@ -244,14 +244,16 @@ def _suppressions(
 
 
 def _patterns(
-    lines: Sequence[str], places: Places, path: Sequence[Step], found: list[Diagnostic]
+    lines: Sequence[str], places: ConfigPositions, path: Sequence[Step], found: list[Diagnostic]
 ) -> Iterator[Pattern]:
     for index, line in enumerate(lines):
         try:
             pattern = read_pattern(line)
         except BadPatternError as error:
             where = place_of_value(places.tree, [*path, index]).where
-            found.append(finding("invalid-value", f"{show(line)} is not a pattern: {error}", where))
+            found.append(
+                finding("invalid-value", f"{quote_value(line)} is not a pattern: {error}", where)
+            )
             continue
         if pattern is not None:
             yield pattern

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from reconciler.core.diagnostics import Diagnostic
 from reconciler.core.model import Address, Desired
 from reconciler.errors import Where
-from reconciler.specs.compose.composed_spec import Draft
+from reconciler.specs.compose.composed_spec import ComposedSpec
 from reconciler.specs.discovery.files import CONFIG_FILE, DEFAULTS_FILE
 from reconciler.specs.discovery.ignoring import IGNORE_FILE
 from reconciler.specs.source.fileaccess import STDIN
@@ -35,7 +35,7 @@ class Loaded:
     rules: frozenset[str] = frozenset()
     targets: tuple[str, ...] = (".",)
     prefix: str = ""
-    drafts: Mapping[Address, Draft] = field(default_factory=dict, repr=False, compare=False)
+    drafts: Mapping[Address, ComposedSpec] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def files(self) -> int:

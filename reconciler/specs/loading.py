@@ -13,15 +13,15 @@ from typing import BinaryIO, NamedTuple
 
 from reconciler.core.diagnostics import Diagnostic, has_errors, sort_diagnostics
 from reconciler.core.model import Address, Desired
-from reconciler.specs.compose.composed_spec import Draft, compose, looks_like_spec
+from reconciler.specs.compose.composed_spec import ComposedSpec, compose, looks_like_spec
 from reconciler.specs.compose.defaults import Defaults
-from reconciler.specs.compose.to_desired import conclude
+from reconciler.specs.compose.to_desired import to_desired
 from reconciler.specs.config import Config, name_below
-from reconciler.specs.discovery.spec_files import Survey, display_prefix, survey
+from reconciler.specs.discovery.spec_files import DiscoveredFiles, discover_files, display_prefix
 from reconciler.specs.loaded import Loaded
 from reconciler.specs.rules.checks import check, identify
 from reconciler.specs.rules.codes import MOST_FINDINGS, finding
-from reconciler.specs.rules.cross_checks import Neighbours
+from reconciler.specs.rules.cross_checks import CrossChecks
 from reconciler.specs.rules.suppressions import Suppressions
 from reconciler.specs.schema.policies import Policy, load_policies
 from reconciler.specs.schema.policychecks import PolicyChecks
@@ -30,7 +30,7 @@ from reconciler.specs.source.documents import Document, Reading
 from reconciler.specs.source.fileaccess import STDIN, absolute, read_stream
 from reconciler.specs.source.nodes import follow
 from reconciler.specs.source.quoting import quote
-from reconciler.specs.source.source_cache import Library, read_data
+from reconciler.specs.source.source_cache import SourceCache, read_data
 
 _MANY = 1000
 # Fewer files are read again before a digest could tell that it need not be.
@@ -77,9 +77,9 @@ def _load(
     policies = load_policies(config, root, found)
     suppressions = Suppressions(configured=config.suppressions)
     checks = PolicyChecks(policies=policies, suppressions=suppressions)
-    bench = _Bench(config=config, found=found, suppressions=suppressions, policy_checks=checks)
-    surveyed = survey(paths, root, config)
-    library = Library(root, digests if len(surveyed.tree.specs) >= WORTH_A_DIGEST else None)
+    bench = _SpecChecks(config=config, found=found, suppressions=suppressions, policy_checks=checks)
+    surveyed = discover_files(paths, root, config)
+    library = SourceCache(root, digests if len(surveyed.tree.specs) >= WORTH_A_DIGEST else None)
     defaults = Defaults(surveyed.tree.defaults, library)
     files = _read_all(surveyed, library, stdin)
     candidates = [one for file in files for one in _compose_file(file, defaults, library)]
@@ -121,16 +121,16 @@ class _File(NamedTuple):
     reading: Reading
 
 
-class _Candidate(NamedTuple):
+class _CandidateSpec(NamedTuple):
     """A document that may be a spec, with what was found while composing it."""
 
     file: _File
-    draft: Draft | None
+    draft: ComposedSpec | None
     found: tuple[Diagnostic, ...]
 
 
 @dataclass(slots=True, kw_only=True)
-class _Bench:
+class _SpecChecks:
     """Where drafts are checked, each by itself and against those before it."""
 
     config: Config
@@ -138,9 +138,9 @@ class _Bench:
     suppressions: Suppressions
     policy_checks: PolicyChecks
     desired: dict[Address, Desired] = field(default_factory=dict)
-    drafts: dict[Address, Draft] = field(default_factory=dict)
+    drafts: dict[Address, ComposedSpec] = field(default_factory=dict)
 
-    def take(self, candidate: _Candidate) -> None:
+    def take(self, candidate: _CandidateSpec) -> None:
         self.found += candidate.found
         if (draft := candidate.draft) is None:
             return
@@ -155,7 +155,7 @@ class _Bench:
         self.found += own
         is_sound = not (draft.broken or candidate.file.reading.broken or has_errors(own))
         if address is not None and is_sound:
-            self.desired[address] = conclude(draft, address)
+            self.desired[address] = to_desired(draft, address)
 
     def judge(self, deadline: Deadline) -> None:
         """Ask the policies about what has no error of its own."""
@@ -168,13 +168,15 @@ class _Bench:
     def compare(self) -> None:
         """Check the specs beside each other, and what suppressions were good for."""
         self.found += islice(self.suppressions.findings(), MOST_FINDINGS)
-        self.found += Neighbours(self.desired, self.drafts).check(self.config.budgets)
+        self.found += CrossChecks(self.desired, self.drafts).check(self.config.budgets)
         if not has_errors(self.found):
             # Behind an error, rules may not have looked at all.
             self.found += self.suppressions.unused()
 
 
-def _read_all(surveyed: Survey, library: Library, stdin: BinaryIO | None) -> list[_File]:
+def _read_all(
+    surveyed: DiscoveredFiles, library: SourceCache, stdin: BinaryIO | None
+) -> list[_File]:
     files = [
         _File(name=file.name, real=file.real, reading=library.read(file))
         for file in surveyed.tree.specs
@@ -190,15 +192,17 @@ def _rules(config: Config, policies: Iterable[Policy], root: Path) -> frozenset[
     return frozenset((*own, *(policy.file for policy in policies)))
 
 
-def _compose_file(file: _File, defaults: Defaults, library: Library) -> Iterable[_Candidate]:
+def _compose_file(
+    file: _File, defaults: Defaults, library: SourceCache
+) -> Iterable[_CandidateSpec]:
     for document in file.reading.documents:
         found: list[Diagnostic] = []
         problem = _no_spec(document)
         if problem is not None:
-            yield _Candidate(file=file, draft=None, found=(problem,))
+            yield _CandidateSpec(file=file, draft=None, found=(problem,))
             continue
         draft = compose(document, defaults.reaching(document.folder), library, found)
-        yield _Candidate(file=file, draft=draft, found=tuple(found))
+        yield _CandidateSpec(file=file, draft=draft, found=tuple(found))
 
 
 def _no_spec(document: Document) -> Diagnostic | None:
@@ -213,7 +217,7 @@ def _no_spec(document: Document) -> Diagnostic | None:
     return None
 
 
-def _say_duplicate(address: Address, first: Draft, second: Draft) -> Diagnostic:
+def _say_duplicate(address: Address, first: ComposedSpec, second: ComposedSpec) -> Diagnostic:
     (_, one), (_, two) = (follow(draft.tree(), ["metadata", "name"]) for draft in (first, second))
     there = one.where if one.page.file == first.document.page.file else first.document.where
     here = two.where if two.page.file == second.document.page.file else second.document.where

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from reconciler.core.model import Own, Recorded
 from reconciler.errors import StateError
-from reconciler.ports import Flaw, Inspection
+from reconciler.ports import Inspection, StateFlaw
 from reconciler.state import database, history
 from reconciler.state.backups import list_backups
 from reconciler.state.rows import SELECT, from_values
@@ -28,7 +28,7 @@ class _Found:
 
     format: int = 0
     lineage: str = ""
-    flaws: list[Flaw] = field(default_factory=list)
+    flaws: list[StateFlaw] = field(default_factory=list)
     rows: list[Recorded] = field(default_factory=list)
     runs: int = 0
 
@@ -80,10 +80,12 @@ def _look(path: Path, way_out: Callable[[], str]) -> _Found:
         try:
             check_schema(conn, path, found.format)
         except StateError as error:
-            found.flaws.append(Flaw(message=error.message, hint=way_out()))
+            found.flaws.append(StateFlaw(message=error.message, hint=way_out()))
             return found
         pages = conn.execute(f"PRAGMA integrity_check({_MOST_PAGES})").fetchall()
-        found.flaws += [Flaw(message=said, hint=way_out()) for (said,) in pages if said != "ok"]
+        found.flaws += [
+            StateFlaw(message=said, hint=way_out()) for (said,) in pages if said != "ok"
+        ]
         if found.flaws:
             return found
         try:
@@ -93,7 +95,7 @@ def _look(path: Path, way_out: Callable[[], str]) -> _Found:
             else:
                 _read(conn, path, found, way_out)
         except sqlite3.DatabaseError as error:
-            found.flaws.append(Flaw(message=str(error), hint=way_out()))
+            found.flaws.append(StateFlaw(message=str(error), hint=way_out()))
         return found
 
 
@@ -101,25 +103,25 @@ def _read(conn: sqlite3.Connection, path: Path, found: _Found, way_out: Callable
     try:
         found.lineage = database.read_meta(conn, path)["lineage"]
     except StateError as error:
-        found.flaws.append(Flaw(message=error.message, hint=way_out()))
+        found.flaws.append(StateFlaw(message=error.message, hint=way_out()))
     for values in conn.execute(f"{SELECT} ORDER BY op"):
         try:
             found.rows.append(from_values(values))
         except StateError as error:
-            found.flaws.append(Flaw(message=error.message, hint=way_out()))
+            found.flaws.append(StateFlaw(message=error.message, hint=way_out()))
     found.flaws += _doubles(found.rows)
     found.runs = len(history.get_runs(conn))
     orphans = history.count_orphans(conn)
     if orphans:
         found.flaws.append(
-            Flaw(
+            StateFlaw(
                 message=f"{orphans} actions in the history belong to no run",
                 hint="they harm nothing; the next apply takes them out",
             )
         )
 
 
-def _doubles(rows: Iterable[Recorded]) -> Iterator[Flaw]:
+def _doubles(rows: Iterable[Recorded]) -> Iterator[StateFlaw]:
     """One workload has one record: of two with one id, or with one address, one is too many."""
     ids: dict[str, list[Recorded]] = defaultdict(list)
     owners: dict[str, list[Recorded]] = defaultdict(list)
@@ -136,9 +138,9 @@ def _doubles(rows: Iterable[Recorded]) -> Iterator[Flaw]:
             yield _double(f"address {address}", same)
 
 
-def _double(what: str, rows: list[Recorded]) -> Flaw:
+def _double(what: str, rows: list[Recorded]) -> StateFlaw:
     operations = ", ".join(f"{row.op} ({row.address})" for row in rows)
-    return Flaw(
+    return StateFlaw(
         message=f"{len(rows)} records have the {what}: operations {operations}",
         hint=f"'reconciler state rm {rows[-1].address}' forgets what has this address; "
         "the next apply takes a living workload back by its marker",

@@ -20,7 +20,7 @@ from reconciler.state.trouble import damaged
 
 # "RcWl", so that `file` and we can tell our states from other people's databases.
 APPLICATION_ID = 0x5263576C
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 
 
 # Seconds for a look at a file of which nobody knows yet what is in it.

@@ -9,7 +9,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from reconciler.core.model import Own, Purpose, Seen
+from reconciler.core.model import LastSeen, Own, Purpose
 from reconciler.state import database, holder
 from reconciler.state.lock import StateLock
 from reconciler.state.mounts import check_local
@@ -42,8 +42,8 @@ def glance(path: Path) -> Glance:
     with _open(path) as conn:
         rows = conn.execute(query, [Own.GONE]).fetchall()
     counts = Counter(own for _, own, _, _ in rows)
-    emptied = (Own.HAUNTED, Seen.DELETED, Purpose.REPLACE)
-    occupied = {address for address, own, _, _ in rows if own != Own.HAUNTED}
+    emptied = (Own.LATE_CREATE_POSSIBLE, LastSeen.DELETED, Purpose.REPLACE)
+    occupied = {address for address, own, _, _ in rows if own != Own.LATE_CREATE_POSSIBLE}
     down = {address for address, *columns in rows if tuple(columns) == emptied}
     return Glance(
         addresses=tuple(sorted({address for address, *_ in rows})),

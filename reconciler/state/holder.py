@@ -40,7 +40,7 @@ def myself(command: str) -> Holder:
     )
 
 
-def sign(conn: sqlite3.Connection, holder: Holder) -> None:
+def write_owner(conn: sqlite3.Connection, holder: Holder) -> None:
     """Write down who holds the state; this also proves that it can be written."""
     with transaction(conn):
         conn.execute(
@@ -50,7 +50,7 @@ def sign(conn: sqlite3.Connection, holder: Holder) -> None:
         )
 
 
-def strike(conn: sqlite3.Connection) -> None:
+def clear_owner(conn: sqlite3.Connection) -> None:
     """Take the name away again; one left behind misleads nobody while the kernel lock is free."""
     with contextlib.suppress(sqlite3.Error):
         conn.execute("DELETE FROM holder")

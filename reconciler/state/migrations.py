@@ -80,6 +80,23 @@ def m003_saved_plans(db: Database) -> None:
     db.table("runs").add_column("plan", str, not_null_default="")
 
 
+@migrations()
+def m004_plain_words(db: Database) -> None:
+    """Two states of a record get the words that are published now."""
+    names = [*COLUMNS]
+    for before, after in (("SUSPECT", "UNCONFIRMED"), ("HAUNTED", "LATE_CREATE_POSSIBLE")):
+        query = f"SELECT {', '.join(names)} FROM operations WHERE own = ?"  # noqa: S608 - our own columns
+        for values in db.execute(query, [before]).fetchall():
+            row = dict(zip(names, values, strict=True))
+            # As in format 2: a row that was damaged before stays so.
+            if row["checksum"] == checksum(row):
+                row["own"] = after
+                db.execute(
+                    "UPDATE operations SET own = ?, checksum = ? WHERE op = ?",
+                    [after, checksum(row), row["op"]],
+                )
+
+
 def _is_whole_in_format_1(row: dict[str, Any]) -> bool:
     rest = {key: value for key, value in row.items() if key != "checksum"}
     try:

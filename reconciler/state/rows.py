@@ -12,6 +12,7 @@ from typing import Any
 from reconciler.core.model import (
     Address,
     Json,
+    LastSeen,
     Lifecycle,
     OnChange,
     OnFailed,
@@ -20,7 +21,6 @@ from reconciler.core.model import (
     Own,
     Purpose,
     Recorded,
-    Seen,
 )
 from reconciler.errors import StateError
 from reconciler.state.trouble import RESTORE
@@ -165,7 +165,7 @@ def _read(values: Sequence[Any]) -> Recorded:
         op=op,
         address=Address(project=project, name=name),
         own=Own(own),
-        seen=Seen(seen),
+        seen=LastSeen(seen),
         id=id_,
         ambiguous=bool(ambiguous),
         attempts=attempts,

@@ -49,6 +49,8 @@ _SCHEMAS: Mapping[int, str] = {
     1: f"{_ALWAYS} CREATE INDEX idx_operations_own ON operations (own)",
     2: f"{_ALWAYS} {_HISTORY}) STRICT",
     3: f"{_ALWAYS} {_HISTORY}, plan TEXT NOT NULL DEFAULT '') STRICT",
+    # Format 4 changed words, and no table.
+    4: f"{_ALWAYS} {_HISTORY}, plan TEXT NOT NULL DEFAULT '') STRICT",
 }
 
 

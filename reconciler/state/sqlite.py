@@ -188,7 +188,7 @@ class SqliteStore:
                 self._open(migrating=True)
                 if not lock.is_on(self._path):
                     raise _replaced(self._path)
-                holder.sign(self._conn, me)
+                holder.write_owner(self._conn, me)
         except BaseException:
             self.release()
             raise
@@ -206,7 +206,7 @@ class SqliteStore:
         """Let others write; harmless when nothing is held."""
         if self._lock is None:
             return
-        holder.strike(self._conn)
+        holder.clear_owner(self._conn)
         self._lock.release()
         self._lock = None
 

@@ -13,8 +13,8 @@ import httpx
 
 from reconciler.api.client import ApiSettings, HttpWorkloadApi
 from reconciler.api.credentials import Credentials, FixedToken, Secret
-from reconciler.core.model import Address, Remote, Seen
-from reconciler.core.protocol.api_results import Answer, Method
+from reconciler.core.model import Address, LastSeen, Remote
+from reconciler.core.protocol.api_results import ApiResult, Method
 from reconciler.ports import WorkloadApi
 
 URL = "https://cp.example"
@@ -41,7 +41,7 @@ def workload(**metadata: Any) -> dict[str, Any]:
     }
 
 
-def remote(seen: Seen = Seen.UNKNOWN, message: str = "") -> Remote:
+def remote(seen: LastSeen = LastSeen.UNKNOWN, message: str = "") -> Remote:
     """What `workload()` reads as."""
     return Remote(
         id=ID,
@@ -90,12 +90,12 @@ def jwt(**claims: Any) -> str:
     return f"eyJhbGciOiJub25lIn0.{payload}.c2ln"
 
 
-def stamped(answer: Answer) -> Answer:
+def stamped(answer: ApiResult) -> ApiResult:
     """The answer with what the test server's headers say."""
     return replace(answer, request_id="r-1", date=AT)
 
 
-async def _call(api: WorkloadApi, method: Method) -> Answer:
+async def _call(api: WorkloadApi, method: Method) -> ApiResult:
     match method:
         case Method.POST:
             return await api.create(BODY)
@@ -106,17 +106,17 @@ async def _call(api: WorkloadApi, method: Method) -> Answer:
 
 
 def ask(
-    handler: Handler, call: Callable[[HttpWorkloadApi], Awaitable[Answer]], **options: Any
-) -> Answer:
+    handler: Handler, call: Callable[[HttpWorkloadApi], Awaitable[ApiResult]], **options: Any
+) -> ApiResult:
     """One call of a client against a server that is a function."""
 
-    async def run() -> Answer:
+    async def run() -> ApiResult:
         async with client(handler, **options) as api:
             return await call(api)
 
     return asyncio.run(run())
 
 
-def ask_by(handler: Handler, method: Method, **options: Any) -> Answer:
+def ask_by(handler: Handler, method: Method, **options: Any) -> ApiResult:
     """The call that a method stands for."""
     return ask(handler, lambda api: _call(api, method), **options)

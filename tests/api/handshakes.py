@@ -20,7 +20,7 @@ from reconciler.api.credentials import FixedToken, Secret
 from reconciler.api.identity import ClientCertificate
 from reconciler.api.proxies import Proxy
 from reconciler.api.transport import make_transport
-from reconciler.core.protocol.api_results import Answer
+from reconciler.core.protocol.api_results import ApiResult
 from tests.api.factories import BODY, TOKEN, workload
 
 AUTHORITY = trustme.CA()
@@ -115,7 +115,7 @@ async def send(
     identity: ClientCertificate | None = None,
     proxy: Proxy | None = None,
     request_timeout: float = 5.0,
-) -> Answer:
+) -> ApiResult:
     """One POST of a workload by a client of its own."""
     wanted = ApiSettings(
         url=url,
@@ -127,6 +127,6 @@ async def send(
         return await api.create(BODY)
 
 
-def create(url: str, trust: Path, *, identity: ClientCertificate | None = None) -> Answer:
+def create(url: str, trust: Path, *, identity: ClientCertificate | None = None) -> ApiResult:
     """The same, in a loop of its own."""
     return asyncio.run(send(url, trust, identity=identity))

@@ -10,7 +10,7 @@ from typing import Any
 
 from reconciler.api.client import ApiSettings, HttpWorkloadApi
 from reconciler.api.credentials import FixedToken, Secret
-from reconciler.core.protocol.api_results import Answer
+from reconciler.core.protocol.api_results import ApiResult
 from tests.api.factories import BODY, TOKEN
 
 Server = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -65,7 +65,7 @@ def against(server: Server, call: Call, **options: Any) -> Any:
     return asyncio.run(run())
 
 
-async def post(api: HttpWorkloadApi) -> Answer:
+async def post(api: HttpWorkloadApi) -> ApiResult:
     """The call whose fate matters most."""
     return await api.create(BODY)
 

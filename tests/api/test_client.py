@@ -10,7 +10,7 @@ from reconciler import __version__
 from reconciler.core.model import Address
 from reconciler.core.protocol.api_results import (
     Ambiguous,
-    Answer,
+    ApiResult,
     Listed,
     Method,
     NotSent,
@@ -61,7 +61,7 @@ def test_the_requests_are_the_documented_ones() -> None:
 def test_an_id_that_would_change_the_path_is_not_sent(method: Method, workload_id: str) -> None:
     """A DELETE of `..` would name the collection."""
 
-    async def call(api: WorkloadApi) -> Answer:
+    async def call(api: WorkloadApi) -> ApiResult:
         return await (api.read(workload_id) if method is Method.GET else api.delete(workload_id))
 
     def handler(_request: httpx.Request) -> httpx.Response:

@@ -16,7 +16,7 @@ import pytest
 from reconciler.api.client import HttpWorkloadApi
 from reconciler.api.credentials import ClientCredentials, Secret
 from reconciler.api.transport import make_transport
-from reconciler.core.protocol.api_results import Accepted, Ambiguous, Answer, NotSent, Refused
+from reconciler.core.protocol.api_results import Accepted, Ambiguous, ApiResult, NotSent, Refused
 from tests.api.factories import ID, TOKEN, remote, workload
 from tests.api.sockets import HEAD, Server, against, body, listening, post, says
 
@@ -192,7 +192,7 @@ def test_an_answer_that_nobody_asked_for_is_not_taken_for_the_next() -> None:
         await writer.drain()
         await reader.read()
 
-    async def twice(api: HttpWorkloadApi) -> list[Answer]:
+    async def twice(api: HttpWorkloadApi) -> list[ApiResult]:
         return [await api.read(ID), await api.read(ID)]
 
     answers = against(serve, twice, request_timeout=PATIENCE)
@@ -214,7 +214,7 @@ def test_a_connection_that_was_given_up_is_not_used_again() -> None:
             await writer.drain()
             await reader.read()
 
-    async def twice(api: HttpWorkloadApi) -> list[Answer]:
+    async def twice(api: HttpWorkloadApi) -> list[ApiResult]:
         return [await api.read(ID), await api.read(ID)]
 
     first, second = against(serve, twice)

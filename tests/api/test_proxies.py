@@ -18,7 +18,7 @@ from reconciler.api.credentials import Secret
 from reconciler.api.proxies import Proxy, proxy_for
 from reconciler.app.session import Connector
 from reconciler.core.events import Event
-from reconciler.core.protocol.api_results import Accepted, Answer, NotFound, NotSent
+from reconciler.core.protocol.api_results import Accepted, ApiResult, NotFound, NotSent
 from reconciler.engine.clock import SystemClock
 from reconciler.errors import UnreachableError
 from tests.api.factories import ID, TOKEN, error, remote
@@ -74,10 +74,10 @@ async def proxying(tunnels: Tunnels, login: Secret | None = None) -> AsyncIterat
 
 def through(
     tunnels: Tunnels, trust: Path, *, login: Secret | None = None, **options: Any
-) -> tuple[Answer, str]:
+) -> tuple[ApiResult, str]:
     """What a POST through a proxy to a real TLS server comes to, and the proxy's address."""
 
-    async def run(port: int) -> tuple[Answer, str]:
+    async def run(port: int) -> tuple[ApiResult, str]:
         async with proxying(tunnels, login) as proxy:
             answer = await send(f"https://{HOST}:{port}", trust, proxy=proxy, **options)
             return answer, proxy.address
@@ -101,7 +101,7 @@ def test_https_goes_through_a_tunnel(tmp_path: Path) -> None:
 def test_the_server_behind_a_tunnel_is_verified(tmp_path: Path) -> None:
     """A proxy that speaks TLS itself, as inspecting ones do, needs its authority to be named."""
 
-    async def run(port: int) -> Answer:
+    async def run(port: int) -> ApiResult:
         async with proxying(Tunnels()) as proxy:
             return await send(f"https://{HOST}:{port}", ca_file(tmp_path), proxy=proxy)
 
@@ -222,7 +222,7 @@ def test_the_environment_counts_only_when_asked_for(
     monkeypatch.setattr(socket, "getaddrinfo", _nowhere)
     tunnels = Tunnels()
 
-    async def run(port: int) -> Answer:
+    async def run(port: int) -> ApiResult:
         async with proxying(tunnels) as proxy:
             environ = dict.fromkeys(
                 ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "https_proxy"), proxy.address

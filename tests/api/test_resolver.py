@@ -17,7 +17,7 @@ import pytest
 from reconciler.api.client import ApiSettings, HttpWorkloadApi
 from reconciler.api.credentials import FixedToken, Secret
 from reconciler.api.resolver import UnattendedResolver
-from reconciler.core.protocol.api_results import Answer, NotSent
+from reconciler.core.protocol.api_results import ApiResult, NotSent
 from tests.api.factories import BODY, TOKEN
 from tests.cli.conftest import PROGRAM
 
@@ -43,7 +43,7 @@ def silent(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     over.set()
 
 
-async def post_to_a_name() -> Answer:
+async def post_to_a_name() -> ApiResult:
     """A POST to a server that has to be looked up first."""
     wanted = ApiSettings(
         url="https://cp.example",

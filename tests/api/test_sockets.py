@@ -14,7 +14,7 @@ import pytest
 
 from reconciler.api.client import ApiSettings, HttpWorkloadApi
 from reconciler.api.credentials import FixedToken, Secret
-from reconciler.core.protocol.api_results import Accepted, Ambiguous, Answer, NotSent, Refused
+from reconciler.core.protocol.api_results import Accepted, Ambiguous, ApiResult, NotSent, Refused
 from reconciler.errors import InvalidInputError
 from tests.api.factories import BODY, ID, TOKEN, remote, workload
 from tests.api.sockets import (
@@ -129,7 +129,7 @@ def test_a_server_that_hangs_up_between_requests_costs_nothing() -> None:
     """A connection that has been closed while idle is not used again."""
     plain = json.dumps({"workload": workload()}).encode()
 
-    async def twice(api: HttpWorkloadApi) -> list[Answer]:
+    async def twice(api: HttpWorkloadApi) -> list[ApiResult]:
         first = await api.read(ID)
         await asyncio.sleep(0.02)
         return [first, await api.read(ID)]
@@ -148,7 +148,7 @@ def test_nothing_is_sent_twice_behind_our_back() -> None:
         await writer.drain()
         heard.append(await reader.readuntil(b"\r\n\r\n"))
 
-    async def twice(api: HttpWorkloadApi) -> list[Answer]:
+    async def twice(api: HttpWorkloadApi) -> list[ApiResult]:
         return [await api.read(ID), await api.read(ID)]
 
     assert against(serve, twice) == [
@@ -165,7 +165,7 @@ def test_a_redirect_is_answered_by_nobody_else() -> None:
     async def other(reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
         heard.append(await reader.read(1))
 
-    async def run() -> Answer:
+    async def run() -> ApiResult:
         async with listening(other) as port:
             location = b"location: http://127.0.0.1:%d/x\r\ncontent-length: 0\r\n\r\n" % port
             moved = says(b"HTTP/1.1 302 Found\r\n" + location)
@@ -177,7 +177,7 @@ def test_a_redirect_is_answered_by_nobody_else() -> None:
     assert (answer.status, heard) == (302, [])
 
 
-async def alone(port: int, **options: Any) -> Answer:
+async def alone(port: int, **options: Any) -> ApiResult:
     """A POST to that port."""
     async with HttpWorkloadApi(settings(port, **options)) as api:
         return await api.create(BODY)
@@ -198,7 +198,7 @@ def test_a_name_that_does_not_resolve_was_not_sent(monkeypatch: pytest.MonkeyPat
     def nowhere(*_: Any, **__: Any) -> Any:
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
-    async def run() -> Answer:
+    async def run() -> ApiResult:
         wanted = ApiSettings(
             url="https://cp.example", credentials=FixedToken(token=Secret(value=TOKEN))
         )
@@ -240,7 +240,7 @@ def test_more_calls_than_connections_wait_their_turn() -> None:
     plain = json.dumps({"workload": workload()}).encode()
     server = says(body(plain))
 
-    async def many(api: HttpWorkloadApi) -> list[Answer]:
+    async def many(api: HttpWorkloadApi) -> list[ApiResult]:
         return await asyncio.gather(*(api.read(ID) for _ in range(20)))
 
     answers = against(server, many, concurrency=2, request_timeout=5.0)

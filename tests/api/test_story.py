@@ -12,16 +12,16 @@ import pytest
 
 from reconciler.api.client import ApiSettings, HttpWorkloadApi
 from reconciler.api.credentials import ClientCredentials, Secret
-from reconciler.core.model import Seen
+from reconciler.core.model import LastSeen
 from reconciler.core.protocol.api_results import (
     Accepted,
     Ambiguous,
-    Answer,
+    ApiResult,
     Conflict,
     Listed,
     NotFound,
     Refused,
-    Throttled,
+    TooManyRequests,
     Unauthorised,
     Unavailable,
 )
@@ -107,11 +107,11 @@ def test_a_workload_lives_and_is_gone(encoded: bool) -> None:
         assert (found.ids, found.trusted) == ((workload_id,), True)
         read = await api.read(workload_id)
         assert isinstance(read, Accepted)
-        assert read.remote == replace(created.remote, seen=Seen.SYNCED)
+        assert read.remote == replace(created.remote, seen=LastSeen.SYNCED)
         assert (read.remote.tenant_id, read.remote.desired_phase) == (1, "Running")
         deleted = await api.delete(workload_id)
         assert isinstance(deleted, Accepted)
-        assert (deleted.remote.seen, deleted.remote.is_gone) == (Seen.DELETING, False)
+        assert (deleted.remote.seen, deleted.remote.is_gone) == (LastSeen.DELETING, False)
         gone = await api.read(workload_id)
         assert isinstance(gone, NotFound)
         assert gone.trusted
@@ -157,7 +157,7 @@ def test_tokens_expire_in_the_middle_and_nothing_is_lost() -> None:
 def test_a_401_is_survived_once() -> None:
     """A fresh token and one replay; a second 401 in a row is final."""
 
-    async def tell(api: HttpWorkloadApi, sandbox: Sandbox) -> list[Answer]:
+    async def tell(api: HttpWorkloadApi, sandbox: Sandbox) -> list[ApiResult]:
         answers = []
         for times, name in ((1, "a"), (2, "b")):
             sandbox.set_faults(f"401 on=POST at=workloads times={times}")
@@ -170,7 +170,7 @@ def test_a_401_is_survived_once() -> None:
 def test_the_wrong_secret_and_a_foreign_project_are_told_apart() -> None:
     """One stops the run, the other is this workload's own failure."""
 
-    async def tell(api: HttpWorkloadApi, _sandbox: Sandbox) -> Answer:
+    async def tell(api: HttpWorkloadApi, _sandbox: Sandbox) -> ApiResult:
         return await api.create(create_body({"name": "a", "projectId": "9"}, MANIFEST))
 
     wrong = ClientCredentials(client_id=DEMO_CLIENT_ID, client_secret=Secret(value="wrong"))
@@ -185,7 +185,7 @@ def test_the_wrong_secret_and_a_foreign_project_are_told_apart() -> None:
     [
         ("503 retry-after=7s", Unavailable),
         ("503 page=html retry-after=7s", Unavailable),
-        ("429 retry-after=7s", Throttled),
+        ("429 retry-after=7s", TooManyRequests),
         ("500", Ambiguous),
         ("drop", Ambiguous),
         ("lost", Ambiguous),
@@ -195,10 +195,10 @@ def test_the_wrong_secret_and_a_foreign_project_are_told_apart() -> None:
         ("redirect", Refused),
     ],
 )
-def test_a_fault_is_sorted_by_what_it_proves(rule: str, answer: type[Answer]) -> None:
+def test_a_fault_is_sorted_by_what_it_proves(rule: str, answer: type[ApiResult]) -> None:
     """Whatever the sandbox does to a POST, the client knows how much it knows."""
 
-    async def tell(api: HttpWorkloadApi, sandbox: Sandbox) -> Answer:
+    async def tell(api: HttpWorkloadApi, sandbox: Sandbox) -> ApiResult:
         sandbox.set_faults(f"{rule} on=POST at=workloads")
         return await api.create(BODY)
 
@@ -210,7 +210,7 @@ def test_a_fault_is_sorted_by_what_it_proves(rule: str, answer: type[Answer]) ->
 def test_a_server_without_a_list_proves_no_absence() -> None:
     """Discovery is optional, and its absence is no evidence."""
 
-    async def tell(api: HttpWorkloadApi, _sandbox: Sandbox) -> Answer:
+    async def tell(api: HttpWorkloadApi, _sandbox: Sandbox) -> ApiResult:
         return await api.find(ADDRESS)
 
     found = story(tell, settings=Settings(projects=PROJECTS, listing=False))

@@ -13,7 +13,7 @@ import pytest
 
 from reconciler.api.client import ApiSettings, HttpWorkloadApi
 from reconciler.api.credentials import FixedToken, Secret
-from reconciler.core.protocol.api_results import Accepted, Answer, NotSent
+from reconciler.core.protocol.api_results import Accepted, ApiResult, NotSent
 from reconciler.errors import InvalidInputError
 from tests.api.factories import ID, remote, workload
 from tests.api.handshakes import AUTHORITY, server_context
@@ -37,10 +37,10 @@ async def listening(context: ssl.SSLContext) -> AsyncIterator[int]:
         yield server.sockets[0].getsockname()[1]
 
 
-def read(context: ssl.SSLContext, ca_file: Path | None = None) -> Answer:
+def read(context: ssl.SSLContext, ca_file: Path | None = None) -> ApiResult:
     """One GET of a workload over TLS."""
 
-    async def run() -> Answer:
+    async def run() -> ApiResult:
         async with listening(context) as port:
             wanted = ApiSettings(
                 url=f"https://127.0.0.1:{port}",

@@ -9,7 +9,7 @@ from reconciler.api.client import HttpWorkloadApi
 from reconciler.api.credentials import (
     TokenFile,
 )
-from reconciler.core.protocol.api_results import Accepted, Answer, Method, Unauthorised
+from reconciler.core.protocol.api_results import Accepted, ApiResult, Method, Unauthorised
 from tests.api.factories import (
     ID,
     ask_by,
@@ -45,7 +45,7 @@ def test_a_rejected_token_file_is_read_once_more(tmp_path: Path) -> None:
     path.write_text("one")
     status = path.stat()
 
-    async def tell(api: HttpWorkloadApi) -> list[Answer]:
+    async def tell(api: HttpWorkloadApi) -> list[ApiResult]:
         before = await api.read(ID)
         path.write_text("two")
         os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
@@ -85,7 +85,7 @@ def test_a_pipe_is_read_once() -> None:
     os.close(writing)
     server = Server(good=set())
 
-    async def tell(api: HttpWorkloadApi) -> list[Answer]:
+    async def tell(api: HttpWorkloadApi) -> list[ApiResult]:
         return [await api.read(ID), await api.read(ID)]
 
     try:

@@ -13,10 +13,10 @@ from reconciler.api.credentials import (
 )
 from reconciler.core.protocol.api_results import (
     Accepted,
-    Answer,
+    ApiResult,
     Method,
     NotSent,
-    Throttled,
+    TooManyRequests,
     Unauthorised,
 )
 from tests.api.factories import (
@@ -37,7 +37,7 @@ def test_client_credentials_become_one_token_for_many_calls() -> None:
     """However many calls begin at once, one login is sent, in the documented form."""
     server = Server(lives=3600)
 
-    async def tell(api: HttpWorkloadApi) -> list[Answer]:
+    async def tell(api: HttpWorkloadApi) -> list[ApiResult]:
         return await asyncio.gather(*(api.read(ID) for _ in range(50)))
 
     answers = story(server, tell, credentials=PAIR)
@@ -64,7 +64,7 @@ def test_a_failing_renewal_is_no_failure_while_the_token_lives() -> None:
     """It is tried again after half of what is left; at the end of life its failure shows."""
     server, clock = Server(lives=100), Hands()
 
-    async def tell(api: HttpWorkloadApi) -> list[Answer]:
+    async def tell(api: HttpWorkloadApi) -> list[ApiResult]:
         await api.read(ID)
         server.login = reply(503, error(503, "down"), retry_after="3")
         answers = []
@@ -74,7 +74,7 @@ def test_a_failing_renewal_is_no_failure_while_the_token_lives() -> None:
 
     answers = story(server, tell, credentials=PAIR, monotonic=clock)
     kept = stamped(Accepted(remote=remote()))
-    lost = stamped(Throttled(message="no token: down", retry_after=3.0))
+    lost = stamped(TooManyRequests(message="no token: down", retry_after=3.0))
     assert answers == [kept, kept, kept, lost]
     assert len(server.asked) == 4
 
@@ -83,7 +83,7 @@ def test_a_rejected_token_is_replaced_once_for_all_who_used_it() -> None:
     """Fifty 401s of one token make one login, and each call is replayed."""
     server = Server(lives=3600, good={"t2"})
 
-    async def tell(api: HttpWorkloadApi) -> list[Answer]:
+    async def tell(api: HttpWorkloadApi) -> list[ApiResult]:
         return await asyncio.gather(*(api.read(ID) for _ in range(50)))
 
     answers = story(server, tell, credentials=PAIR)
@@ -103,7 +103,7 @@ def test_refused_credentials_are_not_tried_again() -> None:
     """A login that is repeated for every request under way looks like an attack, and locks out."""
     server = Server(lives=3600, good=set())
 
-    async def tell(api: HttpWorkloadApi) -> list[Answer]:
+    async def tell(api: HttpWorkloadApi) -> list[ApiResult]:
         await api.login()
         server.login = reply(401, error(401, "locked"))
         return [await api.read(ID) for _ in range(5)]
@@ -132,12 +132,15 @@ NO_TOKENS = "/api/v1/token of this server issues no tokens: "
         (reply(400, error(400, "bad")), Unauthorised(message=REFUSED + "bad")),
         (reply(401, error(401, "bad")), Unauthorised(message=REFUSED + "bad")),
         (reply(403, error(403, SECRET)), Unauthorised(message=REFUSED + "(hidden)")),
-        (reply(429, error(429), retry_after="9"), Throttled(message="no token: no", retry_after=9)),
-        (reply(503, error(503)), Throttled(message="no token: no")),
+        (
+            reply(429, error(429), retry_after="9"),
+            TooManyRequests(message="no token: no", retry_after=9),
+        ),
+        (reply(503, error(503)), TooManyRequests(message="no token: no")),
         (reply(500, error(500)), NotSent(message="no token: no")),
         (
             reply(502, PAGE, media="text/html"),
-            Throttled(message="no token: HTTP 502: text/html instead of JSON (Sign in)"),
+            TooManyRequests(message="no token: HTTP 502: text/html instead of JSON (Sign in)"),
         ),
         (
             reply(200, PAGE, media="text/html"),
@@ -161,7 +164,7 @@ NO_TOKENS = "/api/v1/token of this server issues no tokens: "
         ),
     ],
 )
-def test_a_failing_login_leaves_nothing_in_doubt(login: Handler, answer: Answer) -> None:
+def test_a_failing_login_leaves_nothing_in_doubt(login: Handler, answer: ApiResult) -> None:
     """Wrong credentials, trouble that passes and a wrong server are told apart."""
     server = Server()
     server.login = login
@@ -186,7 +189,7 @@ def test_a_caller_that_gives_up_leaves_the_login_to_the_others() -> None:
     """The fetch is shared, so cancelling one call must not cancel it."""
     server = Server(lives=3600)
 
-    async def tell(api: HttpWorkloadApi) -> Answer:
+    async def tell(api: HttpWorkloadApi) -> ApiResult:
         first = asyncio.create_task(api.read(ID))
         second = asyncio.create_task(api.read(ID))
         await asyncio.sleep(0)

@@ -10,18 +10,18 @@ from typing import Any
 import httpx
 import pytest
 
-from reconciler.core.model import Seen
+from reconciler.core.model import LastSeen
 from reconciler.core.protocol.api_results import (
     Accepted,
     Acknowledged,
     Ambiguous,
-    Answer,
+    ApiResult,
     Conflict,
     Method,
     NotFound,
     NotSent,
     Refused,
-    Throttled,
+    TooManyRequests,
     Unauthorised,
     Unavailable,
 )
@@ -42,7 +42,7 @@ PAGE = b"<html><head><title>Bad\n gateway</title></head></html>"
 PAGE_WORDS = "text/html instead of JSON (Bad gateway)"
 
 # What the API's own JSON answer with a status means, whatever the method.
-JSON_ANSWERS: dict[int, Answer] = {
+JSON_ANSWERS: dict[int, ApiResult] = {
     400: Refused(status=400, message="no"),
     401: Unauthorised(message="no"),
     403: Refused(status=403, message="no"),
@@ -53,7 +53,7 @@ JSON_ANSWERS: dict[int, Answer] = {
     410: Refused(status=410, message="no"),
     413: Refused(status=413, message="no"),
     422: Refused(status=422, message="no"),
-    429: Throttled(retry_after=7.0, message="no"),
+    429: TooManyRequests(retry_after=7.0, message="no"),
     500: Ambiguous(status=500, message="no"),
     501: Ambiguous(status=501, message="no"),
     502: Unavailable(retry_after=7.0, message="no"),
@@ -62,7 +62,7 @@ JSON_ANSWERS: dict[int, Answer] = {
     599: Ambiguous(status=599, message="no"),
 }
 # What a page from something in between means.
-PAGE_ANSWERS: dict[int, Answer] = {
+PAGE_ANSWERS: dict[int, ApiResult] = {
     401: Unauthorised(message=f"HTTP 401: {PAGE_WORDS}"),
     404: NotFound(trusted=False, message=f"HTTP 404: {PAGE_WORDS}"),
 } | {
@@ -115,7 +115,7 @@ def test_any_2xx_with_our_workload_is_accepted(status: int) -> None:
     bare, wrapped = reply(status, workload()), reply(status, {"workload": workload()})
     assert ask_by(bare, Method.POST) == stamped(Accepted(remote=remote()))
     assert ask_by(wrapped, Method.GET) == stamped(Accepted(remote=remote()))
-    assert ask_by(bare, Method.DELETE) == stamped(Accepted(remote=remote(Seen.DELETING)))
+    assert ask_by(bare, Method.DELETE) == stamped(Accepted(remote=remote(LastSeen.DELETING)))
 
 
 def test_an_accepted_delete_is_not_absence() -> None:
@@ -195,7 +195,7 @@ def test_an_id_is_compared_without_case() -> None:
     ids=lambda value: str(value) if isinstance(value, int) else "",
 )
 def test_a_body_that_is_no_json_object_is_a_transport_fault(
-    status: int, kind: Callable[..., Answer], content: bytes, media: str, fault: str
+    status: int, kind: Callable[..., ApiResult], content: bytes, media: str, fault: str
 ) -> None:
     """The API has never said anything of the kind; that it is away, the status alone says."""
     assert ask_by(reply(status, content, media=media), Method.POST) == stamped(
@@ -249,7 +249,7 @@ def test_the_title_of_a_page_is_short_and_without_secrets() -> None:
     ],
 )
 def test_the_servers_words_are_kept_bounded_and_without_our_token(
-    status: int, content: Any, answer: Answer
+    status: int, content: Any, answer: ApiResult
 ) -> None:
     """And a 404 is trusted only in the API's own envelope: gateways speak JSON too."""
     assert ask_by(reply(status, content), Method.GET) == stamped(answer)
@@ -349,7 +349,7 @@ def test_a_body_is_bounded_after_decoding(chunks: list[bytes], coding: str, faul
 )  # fmt: skip
 @pytest.mark.parametrize("method", Method)
 def test_a_failure_is_sorted_by_what_it_proves(
-    method: Method, failure: Exception, answer: Answer
+    method: Method, failure: Exception, answer: ApiResult
 ) -> None:
     """Not sent for certain, or nobody knows."""
 

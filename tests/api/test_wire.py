@@ -22,7 +22,7 @@ from reconciler.api.wire import (
     read_page,
     read_workload,
 )
-from reconciler.core.model import Seen
+from reconciler.core.model import LastSeen
 from reconciler.core.protocol.body import create_body
 from tests.api.factories import ADDRESS, BODY, ID, MANIFEST, METADATA, error, remote, workload
 
@@ -58,7 +58,7 @@ def test_post_and_delete_answer_a_bare_workload() -> None:
 def test_get_wraps_the_workload_beside_its_sync_info() -> None:
     """The status becomes `seen`, its message is kept."""
     data = {"workload": workload(), "syncInfo": {"status": "Failed", "message": "quota"}}
-    assert read_get_response(data) == remote(Seen.FAILED, "quota")
+    assert read_get_response(data) == remote(LastSeen.FAILED, "quota")
     assert read_get_response({"workload": workload(), "syncInfo": None}) == remote()
 
 
@@ -74,9 +74,12 @@ def test_an_unfamiliar_sync_status_never_proves_absence(status: str) -> None:
     """Beside a deletion time it reads as a delete under way; `missing` is our word, not theirs."""
     sync = {"status": status}
     gone = {"workload": workload(deletedAt="2026-03-03T10:00:00Z"), "syncInfo": sync}
-    assert (read_get_response(gone).seen, read_get_response(gone).is_gone) == (Seen.DELETING, False)
+    assert (read_get_response(gone).seen, read_get_response(gone).is_gone) == (
+        LastSeen.DELETING,
+        False,
+    )
     assert read_get_response({"workload": workload(), "syncInfo": sync}) == remote(
-        Seen.UNKNOWN, f"the server reports the unfamiliar sync status '{status}'"
+        LastSeen.UNKNOWN, f"the server reports the unfamiliar sync status '{status}'"
     )
 
 

@@ -9,10 +9,10 @@ from typing import Any
 import httpx
 import pytest
 
-from reconciler.app.state.adopting import Adopting, adopt, adopt_project
-from reconciler.app.state.examining import Terms
+from reconciler.app.state.adopting import AdoptOptions, adopt, adopt_project
+from reconciler.app.state.examining import AdoptionTerms
 from reconciler.core.model import Desired
-from reconciler.core.planning.adoption import Proposal, Skipped
+from reconciler.core.planning.adoption import NotAdopted, Proposal
 from reconciler.core.protocol.marker import OP, STACK
 from reconciler.engine.refresh import NOBODY
 from reconciler.errors import (
@@ -91,10 +91,12 @@ class Registry(Office):
         assert workload is not None
         store.delete(workload, "somebody", Twist(delete_delay=3600.0))
 
-    def _request(self, declared: Sequence[Desired], options: dict[str, Any]) -> Adopting:
+    def _request(self, declared: Sequence[Desired], options: dict[str, Any]) -> AdoptOptions:
         ways = {name: options.pop(name, False) for name in ("init", "dry_run")}
-        terms = Terms(declared=declared, **options)
-        return Adopting(command="reconciler state adopt …", agree=self._agree, terms=terms, **ways)
+        terms = AdoptionTerms(declared=declared, **options)
+        return AdoptOptions(
+            command="reconciler state adopt …", agree=self._agree, terms=terms, **ways
+        )
 
     def _agree(self, proposal: Proposal) -> bool:
         self.shown.append(proposal)
@@ -110,7 +112,7 @@ def _told(proposal: Proposal | None) -> list[str]:
     ]
 
 
-def _name(one: Skipped) -> str:
+def _name(one: NotAdopted) -> str:
     return one.address.name if one.address else one.id
 
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from reconciler.app.applying.applying import Applied, ApplyRequest, carry_out
-from reconciler.app.planning.planning import Planned, PlanRequest
+from reconciler.app.applying.applying import ApplyRequest, ApplyResult, carry_out
+from reconciler.app.planning.planning import PlanRequest, PlanResult
 from reconciler.app.planning.workspace import InvalidSpecsError, Workspace
 from reconciler.app.refused import GuardError
 from reconciler.core.diagnostics import Diagnostic, Severity
@@ -45,7 +45,7 @@ class Office:
         self.path = folder / "state.db"
         self.world = world
         self.settings = dataclasses.replace(world.settings, state=self.path, root=folder)
-        self.asked: list[Planned] = []
+        self.asked: list[PlanResult] = []
         self.events: list[Event] = []
 
     def apply(
@@ -58,10 +58,10 @@ class Office:
         expect_digest: str | None = None,
         init: bool = True,
         at: tuple[float, Callable[[], None]] | None = None,
-    ) -> Applied:
+    ) -> ApplyResult:
         """Apply specs, confirming or not; `at` does something so many seconds after that."""
 
-        def confirm(planned: Planned) -> bool:
+        def confirm(planned: PlanResult) -> bool:
             self.asked.append(planned)
             if at is not None:
                 asyncio.get_running_loop().call_later(*at)
@@ -350,12 +350,12 @@ def test_a_second_sigint_ends_the_process_at_once(tmp_path: Path) -> None:
     assert office.apply(wish("a")).exit_code == 0
 
 
-def _applied(summary: Summary, stopped_by: str = "", *refused: Hold) -> Applied:
+def _applied(summary: Summary, stopped_by: str = "", *refused: Hold) -> ApplyResult:
     finished = RunFinished(at="", run="", took=0.0, summary=summary, stopped_by=stopped_by)
     target = PlanTarget(url="", stack="", api_version="")
     plan = Plan(target=target, lineage=None, serial=0, actions=())
-    planned = Planned(plan=plan, refusals=(), recorded=(), tenant_id=None, refused=refused)
-    return Applied(planned=planned, finished=finished)
+    planned = PlanResult(plan=plan, refusals=(), recorded=(), tenant_id=None, refused=refused)
+    return ApplyResult(planned=planned, finished=finished)
 
 
 STALE = Hold(address=Address(project="1", name="a"), reason=Reason.NEW, fails=True)
@@ -380,7 +380,7 @@ STALE = Hold(address=Address(project="1", name="a"), reason=Reason.NEW, fails=Tr
         (_applied(Summary(failed=2, in_doubt=1), "", STALE), 8),
     ],
 )
-def test_the_worst_that_happened_decides_the_exit_code(applied: Applied, code: int) -> None:
+def test_the_worst_that_happened_decides_the_exit_code(applied: ApplyResult, code: int) -> None:
     """A signal, then a broken state, 9, 8, 7, 4."""
     assert applied.exit_code == code
 

@@ -13,16 +13,16 @@ import jsonschema
 import pytest
 
 from reconciler.app.planning.explaining import explain_one
-from reconciler.app.planning.planning import Planned, PlanRequest, make
+from reconciler.app.planning.planning import PlanRequest, PlanResult, make
 from reconciler.app.planning.workspace import Workspace
-from reconciler.app.status.workload_status import look
-from reconciler.core.model import Address, Own, Purpose, Seen
+from reconciler.app.status.workload_status import read_statuses
+from reconciler.core.model import Address, LastSeen, Own, Purpose
 from reconciler.core.planning.plan import Delete, Hold, Keep, Reason, Replace, Resolve
 from reconciler.report.html.pages import plan_page
 from reconciler.report.machine.documents import plan_document
 from reconciler.report.machine.github import plan_annotations
 from reconciler.report.markdown.markdown import markdown_plan
-from reconciler.report.text.color import Paint
+from reconciler.report.text.color import ColorWriter
 from reconciler.report.text.status import Status, status_document, statuses_text
 from reconciler.report.text.text import Text
 from reconciler.resources import load_schema
@@ -47,9 +47,9 @@ def world(tmp_path: Path) -> World:
         row = dataclasses.replace(world.row(like), address=address, **changes)
         world.record(row)
 
-    unmade = {"id": None, "echo": None, "seen": Seen.UNKNOWN}
+    unmade = {"id": None, "echo": None, "seen": LastSeen.UNKNOWN}
     begin("made", "well", op="op-made", own=Own.CREATING, **unmade)
-    begin("doubtful", "well", op="op-doubt", own=Own.SUSPECT, ambiguous=True, **unmade)
+    begin("doubtful", "well", op="op-doubt", own=Own.UNCONFIRMED, ambiguous=True, **unmade)
     begin("replaced", "replaced", own=Own.DELETING, purpose=Purpose.REPLACE)
     begin("removed", "removed", own=Own.DELETING, purpose=Purpose.REMOVED)
     return world
@@ -78,13 +78,13 @@ def workspace(world: World) -> Workspace:
     )
 
 
-def plan(world: World) -> Planned:
+def plan(world: World) -> PlanResult:
     """A plan that nobody is about to apply."""
     making = make(workspace(world), PlanRequest(), connector=world.connector(), say=lambda _: None)
     return run(making, world.timeline)
 
 
-def actions(planned: Planned) -> dict[str, tuple[type, Reason]]:
+def actions(planned: PlanResult) -> dict[str, tuple[type, Reason]]:
     """What happens to each workload."""
     return {a.address.name: (type(a), a.reason) for a in planned.plan.actions}
 
@@ -144,7 +144,7 @@ def test_a_status_beside_an_apply_counts_no_doubts_of_it(world: World) -> None:
 
     def statuses() -> list[Status]:
         looks = run(
-            look(world.settings, (), connector=world.connector(), say=lambda _: None),
+            read_statuses(world.settings, (), connector=world.connector(), say=lambda _: None),
             world.timeline,
         )
         return [Status(row=x.row, live=x.live, at=x.at, at_work=x.at_work) for x in looks]
@@ -162,8 +162,10 @@ def test_a_status_beside_an_apply_counts_no_doubts_of_it(world: World) -> None:
     }
     (made,) = (status_document(s) for s in beside if s.row.address.name == "made")
     assert re.fullmatch(rf"{WRITER.pattern} is at work on it", made["message"])
-    assert statuses_text(beside, Paint()).splitlines()[-1].endswith("1 in doubt, 1 under way.")
-    assert statuses_text(after, Paint()).splitlines()[-1].endswith("2 in doubt.")
+    assert (
+        statuses_text(beside, ColorWriter()).splitlines()[-1].endswith("1 in doubt, 1 under way.")
+    )
+    assert statuses_text(after, ColorWriter()).splitlines()[-1].endswith("2 in doubt.")
 
 
 def test_an_explanation_beside_an_apply_says_the_same(world: World) -> None:

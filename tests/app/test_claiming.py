@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from reconciler.app.settings import Settings
-from reconciler.app.state.claiming import Claim, abandon, recheck, resolve_by_id
+from reconciler.app.state.claiming import ResolveRequest, abandon, recheck, resolve_by_id
 from reconciler.core.model import Recorded
 from reconciler.errors import ReconcilerError, RefusedError
 from reconciler.state.sqlite import open_state
@@ -35,9 +35,9 @@ class Office:
         """The settings of a command line in this office."""
         return dataclasses.replace(self.world.settings, state=self.path)
 
-    def claim(self, address: str, *, dry_run: bool = False) -> Claim:
+    def claim(self, address: str, *, dry_run: bool = False) -> ResolveRequest:
         """What is asked for."""
-        return Claim(
+        return ResolveRequest(
             address=address, command="reconciler state …", confirm=self._confirm, dry_run=dry_run
         )
 

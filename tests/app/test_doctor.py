@@ -217,7 +217,7 @@ def test_the_state_of_another_server(world: World, path: Path) -> None:
 
 def test_creates_in_doubt(world: World, path: Path) -> None:
     """A warning; the next apply settles them."""
-    world.record(dataclasses.replace(world.row("a"), op="zz", own=Own.SUSPECT, id=None))
+    world.record(dataclasses.replace(world.row("a"), op="zz", own=Own.UNCONFIRMED, id=None))
     check = examined(world, path)["state"]
     assert check.level is WARNING
     assert "2 recorded, 1 in doubt" in check.message

@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from reconciler.app.status.workload_status import Look, look, watch
+from reconciler.app.status.workload_status import WorkloadStatus, read_statuses, watch
 from reconciler.core.model import Own
 from reconciler.errors import StateError, UnreachableError, UsageError
 from tests.timing import run
@@ -31,7 +31,7 @@ def world(tmp_path: Path) -> World:
 def found(world: World, *patterns: str) -> list[str]:
     """The names of what a look shows."""
     looks = run(
-        look(world.settings, patterns, connector=world.connector(), say=lambda _: None),
+        read_statuses(world.settings, patterns, connector=world.connector(), say=lambda _: None),
         world.timeline,
     )
     return [one.row.address.name for one in looks]
@@ -54,17 +54,20 @@ def test_what_matches_nothing_is_said(world: World) -> None:
 
 def test_what_is_left_of_an_older_create_is_a_note(world: World) -> None:
     """Beside its workload; alone it is shown, as nothing else tells of it."""
-    ghost = dataclasses.replace(world.row("a"), op="zz", own=Own.HAUNTED, id=None, ambiguous=True)
+    ghost = dataclasses.replace(
+        world.row("a"), op="zz", own=Own.LATE_CREATE_POSSIBLE, id=None, ambiguous=True
+    )
     lost = dataclasses.replace(ghost, op="zy", address=dataclasses.replace(ghost.address, name="c"))
     world.record(ghost, lost)
     looks = run(
-        look(world.settings, (), connector=world.connector(), say=lambda _: None), world.timeline
+        read_statuses(world.settings, (), connector=world.connector(), say=lambda _: None),
+        world.timeline,
     )
     assert [(one.row.address.name, one.row.own, one.late) for one in looks] == [
         ("a", Own.ACCEPTED, True),
         ("ab", Own.ACCEPTED, False),
         ("b", Own.ACCEPTED, False),
-        ("c", Own.HAUNTED, False),
+        ("c", Own.LATE_CREATE_POSSIBLE, False),
     ]
 
 
@@ -76,7 +79,7 @@ class Screen:
         self._world = world
         self._left = looks
 
-    def show(self, looks: Sequence[Look]) -> None:
+    def show(self, looks: Sequence[WorkloadStatus]) -> None:
         """A look, at its time."""
         self.lines.append(f"{self._world.timeline.now:.0f} {len(looks)}")
         self._left -= 1
@@ -124,7 +127,7 @@ def test_a_record_that_comes_is_seen(world: World) -> None:
     screen = Screen(world, looks=2)
     show = screen.show
 
-    def shown(looks: Sequence[Look]) -> None:
+    def shown(looks: Sequence[WorkloadStatus]) -> None:
         show(looks)
         if len(screen.lines) == 1:
             other = dataclasses.replace(world.row("a"), op="zz", id=None, own=Own.CREATING)

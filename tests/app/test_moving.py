@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from reconciler.app.state.moving import Moved, move
+from reconciler.app.state.moving import MoveResult, move
 from reconciler.app.state.states import list_leftovers
 from reconciler.core.events import Summary
 from reconciler.core.model import Desired, Own, Recorded, Target
@@ -48,7 +48,7 @@ def new(tmp_path: Path, old: Office) -> Office:
     return Office(tmp_path / "new", old.world)
 
 
-def carry(old: Office, new: Office, *patterns: str, answer: bool = True, **more: Any) -> Moved:
+def carry(old: Office, new: Office, *patterns: str, answer: bool = True, **more: Any) -> MoveResult:
     """Move records between two states."""
     return move(
         old.path,
@@ -231,7 +231,9 @@ def test_an_error_at_the_second_write_says_what_to_do(
     assert caught.value.hint == "repeat the same move before the next apply of either"
 
 
-@pytest.mark.parametrize("own", [Own.CREATING, Own.SUSPECT, Own.HAUNTED, Own.DELETING])
+@pytest.mark.parametrize(
+    "own", [Own.CREATING, Own.UNCONFIRMED, Own.LATE_CREATE_POSSIBLE, Own.DELETING]
+)
 def test_what_is_in_doubt_stays(old: Office, new: Office, own: Own) -> None:
     """All or nothing: the way out is named."""
     store = open_state(old.path)

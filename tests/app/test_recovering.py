@@ -9,8 +9,8 @@ from typing import Any
 import httpx
 import pytest
 
-from reconciler.app.state.claiming import Claim
-from reconciler.app.state.recovering import Recovered, Search, recover
+from reconciler.app.state.claiming import ResolveRequest
+from reconciler.app.state.recovering import RecoverResult, RecoverSearch, recover
 from reconciler.app.state.states import read_state
 from reconciler.core.model import Own
 from reconciler.core.planning.selection import Selection
@@ -22,8 +22,10 @@ from tests.worlds import LINEAGE, URL, World, wish
 SPECS = (wish("a"), wish("b", image="nginx:2", wave=1), wish("z"))
 
 
-def _recover(world: World, path: Path, search: Search, *, dry_run: bool = False) -> Recovered:
-    claim = Claim(address="", command="recover", confirm=lambda _: True, dry_run=dry_run)
+def _recover(
+    world: World, path: Path, search: RecoverSearch, *, dry_run: bool = False
+) -> RecoverResult:
+    claim = ResolveRequest(address="", command="recover", confirm=lambda _: True, dry_run=dry_run)
     settings = dataclasses.replace(world.settings, state=path)
     return run(
         recover(settings, claim, search, connector=world.connector(), say=lambda _: None),
@@ -43,7 +45,7 @@ def test_a_lost_state_is_rebuilt_with_its_specs(tmp_path: Path) -> None:
     world = World()
     world.apply(*SPECS)
 
-    found = _recover(world, tmp_path / "new.db", Search(declared=SPECS))
+    found = _recover(world, tmp_path / "new.db", RecoverSearch(declared=SPECS))
     after = _with_state(world, tmp_path / "new.db")
 
     assert [row.address.name for row in found.rows] == ["a", "b", "z"]
@@ -59,7 +61,7 @@ def test_without_specs_the_projects_are_named(tmp_path: Path) -> None:
     world = World()
     world.apply(*SPECS)
 
-    _recover(world, tmp_path / "new.db", Search(projects=("4501",)))
+    _recover(world, tmp_path / "new.db", RecoverSearch(projects=("4501",)))
 
     after = _with_state(world, tmp_path / "new.db")
     declared, edited = (after.plan(*specs).plan for specs in (SPECS, (wish("a", image="nginx:9"),)))
@@ -76,11 +78,11 @@ def test_an_older_state_gets_what_it_does_not_know(tmp_path: Path) -> None:
     lost = world.row("a")
     world.record(dataclasses.replace(lost, own=lost.own.GONE))
 
-    found = _recover(world, tmp_path / "state.db", Search(projects=("4501",)))
+    found = _recover(world, tmp_path / "state.db", RecoverSearch(projects=("4501",)))
 
     assert [row.address.name for row in found.rows] == ["a"]
     assert world.state() == ["a ACCEPTED Synced", "b ACCEPTED Synced", "z ACCEPTED Synced"]
-    assert _recover(world, tmp_path / "state.db", Search(projects=("4501",))).rows == ()
+    assert _recover(world, tmp_path / "state.db", RecoverSearch(projects=("4501",))).rows == ()
 
 
 def test_what_belongs_to_others_is_counted_and_left(tmp_path: Path) -> None:
@@ -90,7 +92,7 @@ def test_what_belongs_to_others_is_counted_and_left(tmp_path: Path) -> None:
     other = wish("c")
     world.sandbox.store.plant({"metadata": other.metadata, "manifest": other.manifest})
 
-    found = _recover(world, tmp_path / "new.db", Search(projects=("4501",)))
+    found = _recover(world, tmp_path / "new.db", RecoverSearch(projects=("4501",)))
 
     assert ([row.address.name for row in found.rows], found.others) == (["a"], 1)
 
@@ -102,7 +104,7 @@ def test_two_states_of_one_stack_are_not_mixed(tmp_path: Path) -> None:
     create_state(tmp_path / "second.db", world.disk.header.target).close()
     second = _with_state(world, tmp_path / "second.db")
     second.apply(wish("b"))
-    search = Search(projects=("4501",))
+    search = RecoverSearch(projects=("4501",))
 
     with pytest.raises(RefusedError, match="2 states made workloads of this stack"):
         _recover(world, tmp_path / "new.db", search)
@@ -115,7 +117,7 @@ def test_globs_and_a_dry_run_narrow_what_is_written(tmp_path: Path) -> None:
     """A dry run makes no file."""
     world = World()
     world.apply(*SPECS)
-    search = Search(projects=("4501",), selection=Selection(targets=("*/b",)))
+    search = RecoverSearch(projects=("4501",), selection=Selection(targets=("*/b",)))
 
     tried = _recover(world, tmp_path / "new.db", search, dry_run=True)
 
@@ -126,14 +128,28 @@ def test_globs_and_a_dry_run_narrow_what_is_written(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("sandbox", "faults", "search", "message"),
     [
-        ({"listing": False}, (), Search(projects=("4501",)), "list of project 4501 cannot be used"),
-        ({}, ("500 on=GET name=a",), Search(projects=("4501",)), "is listed and cannot be read"),
-        ({}, (), Search(projects=("4502",)), "no workload there carries the marker"),
-        ({}, (), Search(), "there is no project to look in"),
+        (
+            {"listing": False},
+            (),
+            RecoverSearch(projects=("4501",)),
+            "list of project 4501 cannot be used",
+        ),
+        (
+            {},
+            ("500 on=GET name=a",),
+            RecoverSearch(projects=("4501",)),
+            "is listed and cannot be read",
+        ),
+        ({}, (), RecoverSearch(projects=("4502",)), "no workload there carries the marker"),
+        ({}, (), RecoverSearch(), "there is no project to look in"),
     ],
 )
 def test_half_a_recovery_is_none(
-    tmp_path: Path, sandbox: dict[str, Any], faults: tuple[str, ...], search: Search, message: str
+    tmp_path: Path,
+    sandbox: dict[str, Any],
+    faults: tuple[str, ...],
+    search: RecoverSearch,
+    message: str,
 ) -> None:
     """A state that lacks a workload would be worse than none: nothing is written."""
     world = World(**sandbox)
@@ -150,7 +166,7 @@ def test_a_recovered_state_belongs_to_the_server_it_came_from(tmp_path: Path) ->
     """Used with another one it would take every workload for missing."""
     world = World()
     world.apply(wish("a"))
-    _recover(world, tmp_path / "new.db", Search(projects=("4501",)))
+    _recover(world, tmp_path / "new.db", RecoverSearch(projects=("4501",)))
 
     with read_state(tmp_path / "new.db") as store:
         assert (store.header.target.url, store.header.target.stack) == (URL, "blue")
@@ -162,8 +178,8 @@ def test_a_pattern_that_matches_nothing_is_a_mistake(tmp_path: Path) -> None:
     world.apply(*SPECS)
     world.record(dataclasses.replace(world.row("a"), own=Own.GONE))
 
-    def patterned(*patterns: str) -> Search:
-        return Search(projects=("4501",), selection=Selection(targets=patterns))
+    def patterned(*patterns: str) -> RecoverSearch:
+        return RecoverSearch(projects=("4501",), selection=Selection(targets=patterns))
 
     with pytest.raises(UsageError) as caught:
         _recover(world, tmp_path / "state.db", patterned("4501/a", "4502/*"))
@@ -184,6 +200,6 @@ def test_a_run_without_time_recovers_nothing(tmp_path: Path) -> None:
 
     world.on_answer = stand_still
     with pytest.raises(UnreachableError) as caught:
-        _recover(world, tmp_path / "new.db", Search(declared=SPECS))
+        _recover(world, tmp_path / "new.db", RecoverSearch(declared=SPECS))
     assert caught.value.message == "the run ended before everything could be read"
     assert not (tmp_path / "new.db").exists()

@@ -10,7 +10,7 @@ import pytest
 from reconciler.app.refused import GuardError
 from reconciler.app.state.state_edits import set_protections
 from reconciler.app.state.states import find_record, find_run, make_state, read_state
-from reconciler.app.status.workload_status import look
+from reconciler.app.status.workload_status import read_statuses
 from reconciler.app.target import check_server
 from reconciler.core.model import Missing, Own, Remote, Target
 from reconciler.errors import StateError, UsageError
@@ -97,10 +97,13 @@ def test_a_look_shows_what_the_server_says(tmp_path: Path) -> None:
     world.timeline.skip(3600.0)
 
     found = run(
-        look(world.settings, [], connector=world.connector(), say=lambda _: None), world.timeline
+        read_statuses(world.settings, [], connector=world.connector(), say=lambda _: None),
+        world.timeline,
     )
 
-    assert [(look.row.address.name, type(look.live)) for look in found] == [
+    assert [
+        (read_statuses.row.address.name, type(read_statuses.live)) for read_statuses in found
+    ] == [
         ("a", Remote),
         ("b", Missing),
         ("b", type(None)),
@@ -113,7 +116,7 @@ def test_a_look_at_one_reads_one(tmp_path: Path) -> None:
     before = len(world.entries())
 
     run(
-        look(world.settings, ["4501/b"], connector=world.connector(), say=lambda _: None),
+        read_statuses(world.settings, ["4501/b"], connector=world.connector(), say=lambda _: None),
         world.timeline,
     )
 
@@ -127,4 +130,7 @@ def test_a_look_with_the_state_of_another_server_is_refused(tmp_path: Path) -> N
     settings = dataclasses.replace(world.settings, state=tmp_path / "state.db")
 
     with pytest.raises(GuardError):
-        run(look(settings, [], connector=world.connector(), say=lambda _: None), world.timeline)
+        run(
+            read_statuses(settings, [], connector=world.connector(), say=lambda _: None),
+            world.timeline,
+        )

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from reconciler.app.state.state_edits import back_up, forget, set_protections
-from reconciler.core.model import Own, Purpose, Recorded, Seen
+from reconciler.core.model import LastSeen, Own, Purpose, Recorded
 from reconciler.errors import LockedError, RefusedError, StateError, UsageError
 from reconciler.ports import ActionEntry
 from reconciler.state.backups import list_backups
@@ -109,18 +109,18 @@ def test_what_was_deleted_to_be_replaced_can_be_forgotten(world: World, path: Pa
     """Nothing runs there, and nothing can come true: its record is no doubt."""
     row = dataclasses.replace(
         world.row("a"),
-        own=Own.HAUNTED,
+        own=Own.LATE_CREATE_POSSIBLE,
         id=None,
         ambiguous=False,
         purpose=Purpose.REPLACE,
-        seen=Seen.DELETED,
+        seen=LastSeen.DELETED,
     )
     world.record(row)
     assert rm(path, "4501/a") == ["4501/a"]
     assert "a" not in {row.address.name for row in world.rows()}
 
 
-@pytest.mark.parametrize("own", [Own.CREATING, Own.SUSPECT, Own.HAUNTED])
+@pytest.mark.parametrize("own", [Own.CREATING, Own.UNCONFIRMED, Own.LATE_CREATE_POSSIBLE])
 def test_what_is_in_doubt_is_not_forgotten(world: World, path: Path, own: Own) -> None:
     """Its record is all that is known of it; the way out is named, also in a dry run."""
     row = dataclasses.replace(world.row("a"), own=own)
@@ -150,7 +150,7 @@ def test_a_create_that_may_still_come_true_is_a_doubt(world: World, path: Path) 
 
 def test_a_doubt_beside_a_record_keeps_both(world: World, path: Path) -> None:
     """An address is forgotten whole or not at all."""
-    ghost = dataclasses.replace(world.row("a"), op="0", own=Own.HAUNTED, id=None)
+    ghost = dataclasses.replace(world.row("a"), op="0", own=Own.LATE_CREATE_POSSIBLE, id=None)
     world.record(ghost)
     with pytest.raises(RefusedError):
         rm(path, "4501/a")
@@ -244,6 +244,6 @@ def test_a_protection_that_is_declined_or_means_nothing_changes_nothing(path: Pa
 
 def test_what_is_left_of_an_older_create_has_nothing_to_protect(world: World, path: Path) -> None:
     """One record for each address: the newest."""
-    world.record(dataclasses.replace(world.row("a"), op="0", own=Own.HAUNTED, id=None))
+    world.record(dataclasses.replace(world.row("a"), op="0", own=Own.LATE_CREATE_POSSIBLE, id=None))
     done = set_protections(path, ["4501/a"], protect=True, command="protect")
     assert [row.own for row in done.changed] == [Own.ACCEPTED]

@@ -4,31 +4,31 @@ from __future__ import annotations
 
 import pytest
 
-from reconciler.app.applying.request_stats import Traffic
+from reconciler.app.applying.request_stats import RequestStats
 from reconciler.core.protocol.api_results import (
-    Answer,
+    ApiResult,
     Method,
     NotFound,
     NotSent,
-    Throttled,
+    TooManyRequests,
     Unavailable,
 )
-from reconciler.core.protocol.retry import RULES, Tries
+from reconciler.core.protocol.retry import RULES, SendCounts
 from reconciler.engine.dispatcher import Retry
 from tests.timing import run
 from tests.worlds import World, wish
 
 
-def retry(answer: Answer, delay: float, *, everyone: bool = False) -> Retry:
+def retry(answer: ApiResult, delay: float, *, everyone: bool = False) -> Retry:
     """A request that is sent again after a while."""
     return Retry(
-        method=Method.GET, answer=answer, tries=Tries(sends=1), delay=delay, everyone=everyone
+        method=Method.GET, answer=answer, tries=SendCounts(sends=1), delay=delay, everyone=everyone
     )
 
 
 def test_requests_are_counted_by_method_and_status() -> None:
     """One without an answer has no status."""
-    traffic = Traffic()
+    traffic = RequestStats()
     for status in (200, 200, None):
         traffic.sent("GET", status)
     assert traffic.requests == {("GET", "200"): 2, ("GET", ""): 1}
@@ -37,9 +37,11 @@ def test_requests_are_counted_by_method_and_status() -> None:
 @pytest.mark.parametrize(
     ("kind", "method"), [(kind, method) for (method, kind), rule in RULES.items() if rule.retry]
 )
-def test_every_answer_that_is_tried_again_has_a_reason(kind: type[Answer], method: Method) -> None:
+def test_every_answer_that_is_tried_again_has_a_reason(
+    kind: type[ApiResult], method: Method
+) -> None:
     """And no other reason can come up: the set of labels is closed."""
-    traffic = Traffic()
+    traffic = RequestStats()
     reasons = set(traffic.retries)
     traffic.retried(retry(kind(message=str(method)), 1.0), 0.0)
     assert sum(traffic.retries.values()) == 1
@@ -48,10 +50,10 @@ def test_every_answer_that_is_tried_again_has_a_reason(kind: type[Answer], metho
 
 def test_pauses_that_overlap_are_one() -> None:
     """Thirty requests that were told to wait waited together."""
-    traffic = Traffic()
+    traffic = RequestStats()
     for now, delay in ((0.0, 5.0), (0.1, 5.0), (1.0, 1.0), (6.0, 2.0)):
         traffic.retried(retry(Unavailable(), delay, everyone=True), now)
-    traffic.retried(retry(Throttled(), 60.0), 7.0)
+    traffic.retried(retry(TooManyRequests(), 60.0), 7.0)
     assert traffic.pauses == 2
     assert traffic.paused == pytest.approx(7.1)
     assert traffic.retries | {"unavailable": 4, "throttled": 1} == traffic.retries
@@ -80,17 +82,17 @@ def test_what_is_repeated_is_counted_with_its_reason() -> None:
     answers = iter(
         [
             NotSent(message="refused"),
-            Throttled(retry_after=3.0),
+            TooManyRequests(retry_after=3.0),
             Unavailable(),
             NotFound(trusted=True),
         ]
     )
     heard: list[Retry] = []
 
-    async def attempt(_: Tries) -> Answer:
+    async def attempt(_: SendCounts) -> ApiResult:
         return next(answers)
 
-    async def main() -> Answer:
+    async def main() -> ApiResult:
         async with connector.open(world.settings, None, lambda _: None) as session:
             return await session.dispatcher.send(Method.GET, attempt, heard.append)
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from reconciler.app.state.claiming import Claim
-from reconciler.app.state.recovering import Search, recover
+from reconciler.app.state.claiming import ResolveRequest
+from reconciler.app.state.recovering import RecoverSearch, recover
 from reconciler.core.protocol.marker import Marker, mark
 from reconciler.errors import UnreachableError
 from tests.timing import run
@@ -32,9 +32,9 @@ def world() -> World:
 
 
 def _recover(world: World, path: Path) -> int:
-    claim = Claim(address="", command="recover", confirm=lambda _: True)
+    claim = ResolveRequest(address="", command="recover", confirm=lambda _: True)
     settings = dataclasses.replace(world.settings, state=path)
-    search = Search(projects=(PROJECT,))
+    search = RecoverSearch(projects=(PROJECT,))
     recovery = recover(settings, claim, search, connector=world.connector(), say=lambda _: None)
     return len(run(recovery, world.timeline).rows)
 

@@ -130,7 +130,7 @@ def record(url: str, *, rows: bool = True) -> None:
     store = create_state(Path(".reconciler/state.db"), Target(url=url, stack="default"))
     address = Address(project=PROJECT, name="one")
     if rows:
-        row = Recorded(op="0190-0", address=address, own=Own.SUSPECT, digest="x", spec={})
+        row = Recorded(op="0190-0", address=address, own=Own.UNCONFIRMED, digest="x", spec={})
         store.write([row])
     store.close()
 

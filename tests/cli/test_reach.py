@@ -221,7 +221,7 @@ def test_a_number_that_is_a_secret_is_not_quoted(tmp_path: Path) -> None:
 
 def test_excerpts_do_not_leave_the_repository(tmp_path: Path) -> None:
     """The line that a finding is about is not read through a link that leads out."""
-    from reconciler.cli.output.source_excerpts import Lines
+    from reconciler.cli.output.source_excerpts import SourceLines
     from reconciler.errors import Where
 
     subprocess.run(["git", "init", "--quiet", tmp_path], check=True)
@@ -229,5 +229,5 @@ def test_excerpts_do_not_leave_the_repository(tmp_path: Path) -> None:
     (tmp_path / "b.yaml").write_text("a: 1\n")
     (tmp_path / "c.yaml").symlink_to("b.yaml")
     with contextlib.chdir(tmp_path):
-        lines = [Lines().of(Where(file=f"{name}.yaml")) for name in "abc"]
+        lines = [SourceLines().of(Where(file=f"{name}.yaml")) for name in "abc"]
     assert lines == [None, "a: 1", "a: 1"]

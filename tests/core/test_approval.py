@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 from hypothesis import event, given
 
-from reconciler.core.model import Desired, Live, Recorded, Seen
+from reconciler.core.model import Desired, LastSeen, Live, Recorded
 from reconciler.core.planning.approval import Approval, Binding, bind, recheck
 from reconciler.core.planning.case import PlanOptions
 from reconciler.core.planning.plan import Hold, Plan, gist
@@ -60,7 +60,7 @@ def _fresh(row: Recorded | None, desired: Desired | None, live: Live | None = No
     return plan_for([desired] if desired else [], rows, answers)
 
 
-GONE = make_remote(ROW, seen=Seen.DELETED)
+GONE = make_remote(ROW, seen=LastSeen.DELETED)
 DRIFTED = make_remote(ROW, dataclasses.replace(A, manifest=make_manifest(replicas=5)))
 
 

@@ -7,9 +7,18 @@ import pytest
 from hypothesis import given
 
 from reconciler.core.diff.diff import FieldChange, Origin
-from reconciler.core.model import Desired, Live, Missing, OnMissing, OnRemove, Own, Recorded, Seen
+from reconciler.core.model import (
+    Desired,
+    LastSeen,
+    Live,
+    Missing,
+    OnMissing,
+    OnRemove,
+    Own,
+    Recorded,
+)
 from reconciler.core.planning.case import OnDrift, PlanOptions
-from reconciler.core.planning.explanation import ChangedBy, Explanation, explain
+from reconciler.core.planning.explanation import ChangedBy, Explanation, explain_workload
 from reconciler.core.planning.plan import Reason
 from reconciler.core.planning.planner import make_plan
 from tests.factories import (
@@ -41,7 +50,7 @@ def explained(
         options=options,
     )
     [action] = plan.actions
-    return explain(
+    return explain_workload(
         action,
         desired=desired,
         rows=rows,
@@ -131,7 +140,7 @@ def test_only_the_policies_of_this_case_apply() -> None:
     assert [p.name for p in explained(desired, [row], drifted, options).policies if p.applies] == [
         *("--on-drift", "--no-create")
     ]
-    failed = make_remote(row, seen=Seen.FAILED, message="no image")
+    failed = make_remote(row, seen=LastSeen.FAILED, message="no image")
     assert policies(explained(desired, [row], failed)) == {
         "onMissing": ("recreate", "default", False),
         "onChange": ("replace", "default", False),
@@ -147,7 +156,7 @@ def test_only_the_policies_of_this_case_apply() -> None:
 def test_older_records_of_an_address_are_named() -> None:
     """What may still come true is part of the explanation."""
     desired = make_desired()
-    ghost = make_recorded(desired, op="op-0", own=Own.HAUNTED, id=None, ambiguous=True)
+    ghost = make_recorded(desired, op="op-0", own=Own.LATE_CREATE_POSSIBLE, id=None, ambiguous=True)
     row = make_recorded(desired)
     assert explained(desired, [ghost, row], make_remote(row)).others == (ghost,)
 
@@ -170,7 +179,7 @@ def test_an_explanation_agrees_with_the_plan(world: World, options: PlanOptions)
         live = world.live.get(action.id or "") if action.id else None
         if action.id is None and rows and rows[0].id:
             live = world.live.get(rows[0].id)
-        found = explain(
+        found = explain_workload(
             action,
             desired=desired.get(action.address),
             rows=rows,

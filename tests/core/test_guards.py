@@ -190,7 +190,7 @@ def test_an_empty_set_is_refused() -> None:
     assert check([], rows[:1])[0].message == (
         "no specs were found, but 1 workload is recorded: all would go"
     )
-    assert check([], recorded(fleet(1), own=Own.SUSPECT))[0].guard == "empty-set"
+    assert check([], recorded(fleet(1), own=Own.UNCONFIRMED))[0].guard == "empty-set"
     assert check([], rows, allow_empty=True) == ()
     assert check([], rows, destroying=True) == ()
     assert check([], rows, declared=1) == ()

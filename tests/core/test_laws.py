@@ -8,7 +8,7 @@ from hypothesis import assume, event, given, settings
 from hypothesis import strategies as st
 
 from reconciler.core.diff.comparison import Compared, compare
-from reconciler.core.model import Desired, Live, Missing, Own, Recorded, Remote, Seen, Unread
+from reconciler.core.model import Desired, LastSeen, Live, Missing, Own, Recorded, Remote, Unread
 from reconciler.core.planning.case import PlanOptions
 from reconciler.core.planning.plan import (
     Adopt,
@@ -334,6 +334,6 @@ def test_the_generated_worlds_hold_everything_that_can_be() -> None:
     assert kinds >= {
         *("create", "replace", "delete", "forget", "resolve", "record", "hold", "keep", "drift"),
         *(Remote.__name__, Missing.__name__, Unread.__name__),
-        *(Seen.SYNCED, Seen.FAILED, Seen.DELETING, Seen.DELETED),
+        *(LastSeen.SYNCED, LastSeen.FAILED, LastSeen.DELETING, LastSeen.DELETED),
     }
     assert json.dumps(sorted(kinds))

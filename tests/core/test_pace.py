@@ -3,16 +3,16 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.core.protocol.adaptive_limit import FLOOR, START, Pace
+from reconciler.core.protocol.adaptive_limit import FLOOR, START, AdaptiveLimit
 
 
-def serve(pace: Pace, count: int, latency: float = 0.05) -> None:
+def serve(pace: AdaptiveLimit, count: int, latency: float = 0.05) -> None:
     """So many successes."""
     for _ in range(count):
         pace.succeeded(latency)
 
 
-def refuse(pace: Pace, count: int) -> None:
+def refuse(pace: AdaptiveLimit, count: int) -> None:
     """So many refusals."""
     for _ in range(count):
         pace.refused()
@@ -20,7 +20,7 @@ def refuse(pace: Pace, count: int) -> None:
 
 def test_it_doubles_until_the_first_refusal() -> None:
     """Every success makes room for one more, up to the ceiling."""
-    pace = Pace(64)
+    pace = AdaptiveLimit(64)
     assert pace.limit == START
     serve(pace, 8)
     assert pace.limit == 16
@@ -30,7 +30,7 @@ def test_it_doubles_until_the_first_refusal() -> None:
 
 def test_after_a_refusal_it_grows_by_one_a_round() -> None:
     """What has refused once is felt out."""
-    pace = Pace(64)
+    pace = AdaptiveLimit(64)
     refuse(pace, 1)
     serve(pace, 8)
     assert pace.limit == 8
@@ -40,7 +40,7 @@ def test_after_a_refusal_it_grows_by_one_a_round() -> None:
 
 def test_refusals_that_slowing_down_cures_are_remembered_as_an_edge() -> None:
     """Cut, cured, and from then on creeping towards where it began."""
-    pace = Pace(64)
+    pace = AdaptiveLimit(64)
     serve(pace, 200)
     refuse(pace, 64)
     assert pace.limit == 44
@@ -52,7 +52,7 @@ def test_refusals_that_slowing_down_cures_are_remembered_as_an_edge() -> None:
 
 def test_refusals_that_nothing_cures_are_noise() -> None:
     """A server that refuses at random is not left idle: the limit comes back."""
-    pace = Pace(64)
+    pace = AdaptiveLimit(64)
     serve(pace, 200)
     for _ in range(2_000):
         pace.succeeded(0.05)
@@ -62,7 +62,7 @@ def test_refusals_that_nothing_cures_are_noise() -> None:
 
 def test_spacing_is_the_time_between_successes() -> None:
     """Without a success there is nothing to go by."""
-    pace = Pace(4)
+    pace = AdaptiveLimit(4)
     assert pace.spacing == 0.0
     serve(pace, 10, latency=0.2)
     assert abs(pace.spacing - 0.05) < 1e-9
@@ -76,7 +76,7 @@ def test_the_limit_stays_between_its_floor_and_the_ceiling(
     ceiling: int, outcomes: list[float | None]
 ) -> None:
     """Whatever happens, something may be sent, and never more than was allowed."""
-    pace = Pace(ceiling)
+    pace = AdaptiveLimit(ceiling)
     for latency in outcomes:
         if latency is None:
             pace.refused()

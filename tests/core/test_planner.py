@@ -11,6 +11,7 @@ from reconciler.core.diff.diff import ABSENT, FieldChange, Origin
 from reconciler.core.digest import digest
 from reconciler.core.model import (
     Desired,
+    LastSeen,
     Lifecycle,
     Live,
     Missing,
@@ -21,7 +22,6 @@ from reconciler.core.model import (
     Own,
     Purpose,
     Recorded,
-    Seen,
     Unread,
 )
 from reconciler.core.planning.case import OnDrift
@@ -40,7 +40,7 @@ from reconciler.core.planning.plan import (
     Resolve,
 )
 from reconciler.core.redact import Redactor
-from reconciler.core.secrets.rules import BUILT_IN, Rules
+from reconciler.core.secrets.rules import BUILT_IN, RedactionRules
 from reconciler.engine.records import follow
 from reconciler.errors import Where
 from tests.factories import (
@@ -175,7 +175,7 @@ def test_what_is_destroyed_was_asked_for() -> None:
 
 FINISHED = "no longer on the server; a finished job is not run again (set onMissing: recreate)"
 MISSING = Missing(message="not found", proven=True)
-GONE = make_remote(ROW, seen=Seen.DELETED)
+GONE = make_remote(ROW, seen=LastSeen.DELETED)
 
 
 @pytest.mark.parametrize("live", [MISSING, GONE])
@@ -234,7 +234,7 @@ def test_what_is_recreated_remembers_what_was_lost() -> None:
     assert (action.lost, action.desired, action.id) == (ROW, WANTED, None)
 
 
-FAILED = make_remote(ROW, seen=Seen.FAILED, message="no such image")
+FAILED = make_remote(ROW, seen=LastSeen.FAILED, message="no such image")
 REFUSED = "the cluster refused it: no such image"
 
 
@@ -244,7 +244,7 @@ REFUSED = "the cluster refused it: no such image"
         (WANTED, FAILED, {}, (Hold, Reason.SYNC_FAILED, REFUSED)),
         (
             WANTED,
-            make_remote(ROW, seen=Seen.FAILED),
+            make_remote(ROW, seen=LastSeen.FAILED),
             {},
             (Hold, Reason.SYNC_FAILED, "the cluster refused it: no message"),
         ),
@@ -454,10 +454,10 @@ def test_a_plan_without_reading_is_not_complete() -> None:
 @pytest.mark.parametrize(
     "fields",
     [
-        {"seen": Seen.DELETING},
+        {"seen": LastSeen.DELETING},
         {"desired_phase": "Deleted"},
         {"deleted_at": "2026-11-20T09:00:00Z"},
-        {"deleted_at": "2026-11-20T09:00:00Z", "seen": Seen.FAILED},
+        {"deleted_at": "2026-11-20T09:00:00Z", "seen": LastSeen.FAILED},
     ],
 )
 def test_what_somebody_else_is_deleting_waits(fields: dict[str, Any]) -> None:
@@ -527,7 +527,7 @@ CUT_SHORT = "a create of 2026-11-20 09:00:00 UTC was cut short"
 AGAIN = f"{CUT_SHORT}; the same request is sent again"
 
 
-@pytest.mark.parametrize("own", [Own.CREATING, Own.SUSPECT])
+@pytest.mark.parametrize("own", [Own.CREATING, Own.UNCONFIRMED])
 @pytest.mark.parametrize(
     ("desired", "options", "sent", "detail"),
     [
@@ -640,7 +640,9 @@ def test_what_a_flag_holds_back(
 def test_a_doubt_says_which_evidence_is_missing() -> None:
     """Whoever has to decide sees what the last run looked for in vain."""
     words = "the server's list does not show it"
-    row = make_recorded(WANTED, own=Own.SUSPECT, ambiguous=True, message=words, last_sent_at=None)
+    row = make_recorded(
+        WANTED, own=Own.UNCONFIRMED, ambiguous=True, message=words, last_sent_at=None
+    )
     assert told(decide(WANTED, row))[2] == (
         f"{words}: a create is in doubt; the same request is sent again"
     )
@@ -648,7 +650,7 @@ def test_a_doubt_says_which_evidence_is_missing() -> None:
 
 def test_a_create_that_was_answered_with_a_no_is_told_as_an_unknown_owner() -> None:
     """Nothing of ours can come true: the only question is who has the name."""
-    row = make_recorded(WANTED, own=Own.SUSPECT, message="name taken", last_sent_at=None)
+    row = make_recorded(WANTED, own=Own.UNCONFIRMED, message="name taken", last_sent_at=None)
     assert told(decide(WANTED, row)) == (
         Resolve,
         Reason.OWNER_UNKNOWN,
@@ -660,7 +662,7 @@ SENT = datetime(2026, 3, 15, 12, 0, tzinfo=UTC)
 GHOST = make_recorded(
     WANTED,
     op="op-0",
-    own=Own.HAUNTED,
+    own=Own.LATE_CREATE_POSSIBLE,
     id=None,
     ambiguous=True,
     last_sent_at=SENT.isoformat(),
@@ -705,7 +707,7 @@ def test_a_ghost_is_outlived_by_the_workload_that_has_its_name() -> None:
 
 
 @pytest.mark.parametrize(
-    "gone", [{"seen": Seen.DELETED}, {"deleted_at": NOW, "seen": Seen.UNKNOWN}]
+    "gone", [{"seen": LastSeen.DELETED}, {"deleted_at": NOW, "seen": LastSeen.UNKNOWN}]
 )
 def test_the_body_of_a_deleted_workload_does_not_have_its_name(gone: dict[str, Any]) -> None:
     """The older create may have come true after that deletion: its record stays."""
@@ -746,7 +748,7 @@ def test_of_several_operations_the_unfinished_ones_come_first() -> None:
         make_recorded(WANTED, op="1"),
         make_recorded(WANTED, op="2", own=Own.CREATING),
         make_recorded(WANTED, op="3", own=Own.DELETING),
-        make_recorded(WANTED, op="4", own=Own.HAUNTED),
+        make_recorded(WANTED, op="4", own=Own.LATE_CREATE_POSSIBLE),
     ]
     for expected in ("3", "2", "1"):
         [action] = plan_for([WANTED], rows).actions
@@ -908,20 +910,23 @@ def test_what_cannot_be_counted_is_said_of_both_sides() -> None:
     assert decide(strange, ROW).gpus == GpuEffect(before=1, after=0, known=False, since=NOW)
 
 
-PIN = Rules(redact=("pin",))
+PIN = RedactionRules(redact=("pin",))
 PINNED = make_desired(manifest=make_manifest() | {"door": {"pin": "1234", "bell": 7}})
 OTHER_PIN = make_desired(manifest=make_manifest() | {"door": {"pin": "4321", "bell": 7}})
 
 
-def written_under(rules: Rules, desired: Desired) -> Recorded:
+def written_under(rules: RedactionRules, desired: Desired) -> Recorded:
     """The record of a workload as a state has it that was written under other rules."""
     return make_recorded(desired, redactor=Redactor(LINEAGE, rules))
 
 
 @pytest.mark.parametrize(
-    ("then", "now"), [(BUILT_IN, PIN), (PIN, BUILT_IN), (PIN, Rules(redact=("pin", "bell")))]
+    ("then", "now"),
+    [(BUILT_IN, PIN), (PIN, BUILT_IN), (PIN, RedactionRules(redact=("pin", "bell")))],
 )
-def test_other_rules_of_what_is_a_secret_write_records_anew(then: Rules, now: Rules) -> None:
+def test_other_rules_of_what_is_a_secret_write_records_anew(
+    then: RedactionRules, now: RedactionRules
+) -> None:
     """Stricter or laxer, nobody edited a spec: nothing is sent, and the next plan is empty."""
     row = written_under(then, PINNED)
     remote = make_remote(row, PINNED)
@@ -935,7 +940,9 @@ def test_other_rules_of_what_is_a_secret_write_records_anew(then: Rules, now: Ru
 
 
 @pytest.mark.parametrize(("then", "now"), [(BUILT_IN, PIN), (PIN, BUILT_IN), (PIN, PIN)])
-def test_a_changed_secret_is_a_change_under_any_rules(then: Rules, now: Rules) -> None:
+def test_a_changed_secret_is_a_change_under_any_rules(
+    then: RedactionRules, now: RedactionRules
+) -> None:
     """A mark is only equal to the text that it was made of."""
     row = written_under(then, PINNED)
     action = decide(OTHER_PIN, row, make_remote(row, PINNED), rules=now)
@@ -961,7 +968,7 @@ def test_a_create_in_doubt_stays_the_same_under_other_rules() -> None:
     assert action.recorded.spec == written_under(PIN, PINNED).spec
 
 
-SHOWN = Rules(reveal=("token",))
+SHOWN = RedactionRules(reveal=("token",))
 TOKEN = make_desired(manifest=make_manifest() | {"door": {"token": "one-1"}})
 OTHER_TOKEN = make_desired(manifest=make_manifest() | {"door": {"token": "two-2"}})
 

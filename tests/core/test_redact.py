@@ -17,7 +17,7 @@ from reconciler.core.redact import (
     find_secrets,
     is_redacted,
 )
-from reconciler.core.secrets.hints import Hints
+from reconciler.core.secrets.hints import SecretHints
 from reconciler.core.secrets.names import NameKind, kind_of_name
 from tests.strategies import json_values, shuffles
 
@@ -218,7 +218,7 @@ def test_a_document_is_redacted_as_its_parts_are(value: Any, name: str) -> None:
 )
 def test_most_manifests_are_not_searched(value: Any) -> None:
     """Words that secrets' names have in common with ordinary fields do not slow anything down."""
-    assert not Hints().may_hold_secret(canonical(value))
+    assert not SecretHints().may_hold_secret(canonical(value))
 
 
 @given(json_values)

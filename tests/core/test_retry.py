@@ -8,21 +8,21 @@ from reconciler.core.protocol.api_results import (
     Accepted,
     Acknowledged,
     Ambiguous,
-    Answer,
+    ApiResult,
     Conflict,
     Listed,
     Method,
     NotFound,
     NotSent,
     Refused,
-    Throttled,
+    TooManyRequests,
     Unauthorised,
     Unavailable,
 )
-from reconciler.core.protocol.retry import RULES, Tries, asked_pause, may_retry
+from reconciler.core.protocol.retry import RULES, SendCounts, asked_pause, may_retry
 from tests.factories import make_remote
 
-ANSWERS: dict[str, Answer] = {
+ANSWERS: dict[str, ApiResult] = {
     "accepted": Accepted(remote=make_remote()),
     "acknowledged": Acknowledged(),
     "listed": Listed(ids=()),
@@ -31,7 +31,7 @@ ANSWERS: dict[str, Answer] = {
     "not found": NotFound(trusted=True),
     "unauthorised": Unauthorised(),
     "not sent": NotSent(),
-    "throttled": Throttled(),
+    "throttled": TooManyRequests(),
     "unavailable": Unavailable(),
     "ambiguous": Ambiguous(),
 }
@@ -63,7 +63,7 @@ CELLS = [
 def test_what_may_be_sent_again(method: Method, name: str, cell: str) -> None:
     """One cell of the table: whether it is retried, how often, and whether it leaves a doubt."""
     answer = ANSWERS[name]
-    tries, sends = Tries(), 0
+    tries, sends = SendCounts(), 0
     for sends in itertools.count(1):
         tries = tries.after(method, answer)
         if not may_retry(method, answer, tries, reached=True) or sends == 50:
@@ -80,46 +80,46 @@ def test_the_table_has_a_cell_for_every_answer_to_every_method() -> None:
 
 def test_a_post_without_the_key_of_idempotence_is_doubted_after_a_503() -> None:
     """A proxy may say 503 after the server acted; a 429 was certainly not carried out."""
-    doubted = Tries().after(Method.POST, Unavailable()).after(Method.POST, Throttled())
-    assert doubted == Tries(sends=2, ambiguous=True)
-    assert Tries().after(Method.POST, Throttled()) == Tries(sends=1)
+    doubted = SendCounts().after(Method.POST, Unavailable()).after(Method.POST, TooManyRequests())
+    assert doubted == SendCounts(sends=2, ambiguous=True)
+    assert SendCounts().after(Method.POST, TooManyRequests()) == SendCounts(sends=1)
 
 
 def test_only_unclear_answers_use_up_the_unclear_sends() -> None:
     """A server that is busy for long does not make a later lost answer final."""
-    tries = Tries()
+    tries = SendCounts()
     for _ in range(20):
         tries = tries.after(Method.POST, Unavailable())
     for expected in (True, True, False):
         tries = tries.after(Method.POST, Ambiguous())
         assert may_retry(Method.POST, Ambiguous(), tries, reached=True) is expected
     assert may_retry(Method.POST, Unavailable(), tries, reached=True)
-    assert tries == Tries(sends=23, unclear=3, ambiguous=True)
+    assert tries == SendCounts(sends=23, unclear=3, ambiguous=True)
 
 
 @pytest.mark.parametrize("method", Method)
 def test_a_server_that_was_never_reached_is_given_up_soon(method: Method) -> None:
     """Four connections that fail look like a wrong address; once reached, it is only away."""
-    answer, tries = NotSent(), Tries()
+    answer, tries = NotSent(), SendCounts()
     for expected in (True, True, True, False):
         tries = tries.after(method, answer)
         assert may_retry(method, answer, tries, reached=False) is expected
         assert may_retry(method, answer, tries, reached=True)
-    assert tries == Tries(sends=4, unsent=4)
+    assert tries == SendCounts(sends=4, unsent=4)
 
 
 @pytest.mark.parametrize("method", Method)
 def test_what_can_never_be_sent_is_not_tried_again(method: Method) -> None:
     """A certificate does not get better."""
     answer = NotSent(permanent=True)
-    tries = Tries().after(method, answer)
+    tries = SendCounts().after(method, answer)
     assert not may_retry(method, answer, tries, reached=True)
     assert not may_retry(method, answer, tries, reached=False)
 
 
 def test_only_busy_answers_ask_for_a_pause() -> None:
     """Retry-After counts on 429 and 503."""
-    assert asked_pause(Throttled(retry_after=2.5)) == 2.5
+    assert asked_pause(TooManyRequests(retry_after=2.5)) == 2.5
     assert asked_pause(Unavailable(retry_after=0.0)) == 0.0
     assert asked_pause(Unavailable()) is None
     assert asked_pause(Ambiguous(status=500)) is None

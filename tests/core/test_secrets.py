@@ -18,9 +18,9 @@ from hypothesis import strategies as st
 
 from reconciler.core.planning.renewal import renew
 from reconciler.core.redact import Redactor, blank, is_redacted
-from reconciler.core.secrets.hints import Hints
+from reconciler.core.secrets.hints import SecretHints
 from reconciler.core.secrets.names import NameKind, kind_of_name
-from reconciler.core.secrets.rules import BUILT_IN, Rules, literals_of
+from reconciler.core.secrets.rules import BUILT_IN, RedactionRules, literals_of
 from reconciler.core.secrets.shapes import is_open
 from tests.strategies import json_values
 
@@ -262,7 +262,9 @@ def test_hardly_anything_of_the_examples_is_hidden() -> None:
     assert len(hidden) * 100 <= len(values), hidden
 
 
-RULES = Rules(redact=("MY_KEY_*", "pin"), reveal=("MODEL_KEY", "*_dataset_token", "my_key_open"))
+RULES = RedactionRules(
+    redact=("MY_KEY_*", "pin"), reveal=("MODEL_KEY", "*_dataset_token", "my_key_open")
+)
 
 
 @pytest.mark.parametrize(
@@ -317,10 +319,12 @@ SPEC = {
 
 
 @given(
-    st.sampled_from([BUILT_IN, RULES, Rules(redact=("SIZE", "--v"))]),
-    st.sampled_from([BUILT_IN, RULES, Rules(redact=("SIZE", "model-key"))]),
+    st.sampled_from([BUILT_IN, RULES, RedactionRules(redact=("SIZE", "--v"))]),
+    st.sampled_from([BUILT_IN, RULES, RedactionRules(redact=("SIZE", "model-key"))]),
 )
-def test_a_record_is_read_as_todays_rules_would_have_written_it(then: Rules, now: Rules) -> None:
+def test_a_record_is_read_as_todays_rules_would_have_written_it(
+    then: RedactionRules, now: RedactionRules
+) -> None:
     """A mark and a text are equal if the text's mark under the same key is that mark."""
     before, after = Redactor("lineage", then), Redactor("lineage", now)
     assert renew(before.redact(SPEC), after, plain=SPEC) == after.redact(SPEC)
@@ -329,7 +333,10 @@ def test_a_record_is_read_as_todays_rules_would_have_written_it(then: Rules, now
 def test_a_mark_of_another_text_stays_one() -> None:
     """What was recorded is not what is there now; nobody knows what it was."""
     before = REDACTOR.redact({"args": "--api-key old -v"})
-    assert renew(before, Redactor("lineage", Rules(reveal=("api-key",))), plain=SPEC) == before
+    assert (
+        renew(before, Redactor("lineage", RedactionRules(reveal=("api-key",))), plain=SPEC)
+        == before
+    )
 
 
 @given(json_values, st.sampled_from([*MARKED, "https://u:p@h/", "curl -u u:X h", "sig=abc"]))
@@ -337,7 +344,7 @@ def test_a_hint_is_never_missing(value: Any, secret: str) -> None:
     """What has no hint has nothing to hide: a document is not searched in vain, nor too little."""
     document = {"a": value, "b": [secret]}
     text = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    assert Hints().may_hold_secret(text)
+    assert SecretHints().may_hold_secret(text)
 
 
 def test_the_version_names_the_rules() -> None:

@@ -26,45 +26,45 @@ from tests.factories import make_desired, make_recorded
 SENT = datetime(2026, 3, 15, 12, 0, tzinfo=UTC)
 # Own, evidence: what becomes of a certain record / of an ambiguous one. `?` marks the bit.
 TABLE = """
-CREATING INTENDED   CREATING   / CREATING?
-CREATING RESUMED    CREATING?  / CREATING?
-CREATING UNANSWERED CREATING?  / CREATING?
-CREATING UNSENT     GONE       / CREATING?
-CREATING FOUND      ACCEPTED   / ACCEPTED?
-CREATING TRACED     ACCEPTED   / ACCEPTED
-CREATING UNPROVEN   SUSPECT?   / SUSPECT?
-CREATING ABSENT     SUSPECT?   / SUSPECT?
-CREATING OBSTRUCTED SUSPECT    / SUSPECT
-CREATING BURIED     GONE       / GONE?
-CREATING OUTLIVED   HAUNTED?   / HAUNTED?
-CREATING RELEASED   GONE       / GONE?
-SUSPECT  RESUMED    CREATING?  / CREATING?
-SUSPECT  FOUND      ACCEPTED   / ACCEPTED?
-SUSPECT  TRACED     ACCEPTED   / ACCEPTED
-SUSPECT  UNPROVEN   SUSPECT?   / SUSPECT?
-SUSPECT  ABSENT     SUSPECT?   / SUSPECT?
-SUSPECT  BURIED     GONE       / GONE?
-SUSPECT  OUTLIVED   HAUNTED?   / HAUNTED?
-SUSPECT  RELEASED   GONE       / GONE?
-ACCEPTED FOUND      ACCEPTED   / ACCEPTED?
-ACCEPTED CONDEMNED  DELETING   / DELETING?
-ACCEPTED ABSENT     HAUNTED?   / HAUNTED?
-ACCEPTED BURIED     GONE       / GONE?
-ACCEPTED VACATED    HAUNTED    / HAUNTED?
-ACCEPTED RELEASED   GONE       / GONE?
-DELETING CONDEMNED  DELETING   / DELETING?
-DELETING SPARED     ACCEPTED   / ACCEPTED?
-DELETING ABSENT     HAUNTED?   / HAUNTED?
-DELETING BURIED     GONE       / GONE?
-DELETING VACATED    HAUNTED    / HAUNTED?
-HAUNTED  RESUMED    HAUNTED?   / HAUNTED?
-HAUNTED  FOUND      ACCEPTED   / ACCEPTED?
-HAUNTED  TRACED     ACCEPTED   / ACCEPTED
-HAUNTED  UNPROVEN   SUSPECT?   / SUSPECT?
-HAUNTED  ABSENT     HAUNTED?   / HAUNTED?
-HAUNTED  BURIED     GONE       / GONE?
-HAUNTED  OUTLIVED   HAUNTED?   / HAUNTED?
-HAUNTED  RELEASED   GONE       / GONE?
+CREATING             CREATE_INTENDED     CREATING              / CREATING?
+CREATING             RESUMED             CREATING?             / CREATING?
+CREATING             CREATE_UNANSWERED   CREATING?             / CREATING?
+CREATING             CREATE_REJECTED     GONE                  / CREATING?
+CREATING             FOUND               ACCEPTED              / ACCEPTED?
+CREATING             MATCHED_ONLY_SEND   ACCEPTED              / ACCEPTED
+CREATING             UNPROVEN            UNCONFIRMED?          / UNCONFIRMED?
+CREATING             ABSENT              UNCONFIRMED?          / UNCONFIRMED?
+CREATING             NAME_TAKEN          UNCONFIRMED           / UNCONFIRMED
+CREATING             CONFIRMED_GONE      GONE                  / GONE?
+CREATING             SUPERSEDED          LATE_CREATE_POSSIBLE? / LATE_CREATE_POSSIBLE?
+CREATING             RELEASED            GONE                  / GONE?
+UNCONFIRMED          RESUMED             CREATING?             / CREATING?
+UNCONFIRMED          FOUND               ACCEPTED              / ACCEPTED?
+UNCONFIRMED          MATCHED_ONLY_SEND   ACCEPTED              / ACCEPTED
+UNCONFIRMED          UNPROVEN            UNCONFIRMED?          / UNCONFIRMED?
+UNCONFIRMED          ABSENT              UNCONFIRMED?          / UNCONFIRMED?
+UNCONFIRMED          CONFIRMED_GONE      GONE                  / GONE?
+UNCONFIRMED          SUPERSEDED          LATE_CREATE_POSSIBLE? / LATE_CREATE_POSSIBLE?
+UNCONFIRMED          RELEASED            GONE                  / GONE?
+ACCEPTED             FOUND               ACCEPTED              / ACCEPTED?
+ACCEPTED             DELETE_INTENDED     DELETING              / DELETING?
+ACCEPTED             ABSENT              LATE_CREATE_POSSIBLE? / LATE_CREATE_POSSIBLE?
+ACCEPTED             CONFIRMED_GONE      GONE                  / GONE?
+ACCEPTED             DELETED_FOR_REPLACE LATE_CREATE_POSSIBLE  / LATE_CREATE_POSSIBLE?
+ACCEPTED             RELEASED            GONE                  / GONE?
+DELETING             DELETE_INTENDED     DELETING              / DELETING?
+DELETING             DELETE_REJECTED     ACCEPTED              / ACCEPTED?
+DELETING             ABSENT              LATE_CREATE_POSSIBLE? / LATE_CREATE_POSSIBLE?
+DELETING             CONFIRMED_GONE      GONE                  / GONE?
+DELETING             DELETED_FOR_REPLACE LATE_CREATE_POSSIBLE  / LATE_CREATE_POSSIBLE?
+LATE_CREATE_POSSIBLE RESUMED             LATE_CREATE_POSSIBLE? / LATE_CREATE_POSSIBLE?
+LATE_CREATE_POSSIBLE FOUND               ACCEPTED              / ACCEPTED?
+LATE_CREATE_POSSIBLE MATCHED_ONLY_SEND   ACCEPTED              / ACCEPTED
+LATE_CREATE_POSSIBLE UNPROVEN            UNCONFIRMED?          / UNCONFIRMED?
+LATE_CREATE_POSSIBLE ABSENT              LATE_CREATE_POSSIBLE? / LATE_CREATE_POSSIBLE?
+LATE_CREATE_POSSIBLE CONFIRMED_GONE      GONE                  / GONE?
+LATE_CREATE_POSSIBLE SUPERSEDED          LATE_CREATE_POSSIBLE? / LATE_CREATE_POSSIBLE?
+LATE_CREATE_POSSIBLE RELEASED            GONE                  / GONE?
 """
 
 
@@ -78,16 +78,16 @@ def _row(own: Own, *, ambiguous: bool, sent: datetime | None = SENT) -> Recorded
 
 
 def _after(own: Own, evidence: Evidence, *, ambiguous: bool) -> str:
-    facts = {"id": "id-1"} if evidence in (Evidence.FOUND, Evidence.TRACED) else {}
+    facts = {"id": "id-1"} if evidence in (Evidence.FOUND, Evidence.MATCHED_ONLY_SEND) else {}
     row = advance(_row(own, ambiguous=ambiguous), evidence, **facts)
-    return row.own.value + ("?" if row.ambiguous else "")
+    return row.own.name + ("?" if row.ambiguous else "")
 
 
 def test_every_step_leads_where_the_table_says() -> None:
     """Each state, each piece of evidence, with and without a create that may come true."""
     told = [
-        f"{own.value:8} {evidence.name:10} "
-        f"{_after(own, evidence, ambiguous=False):10} / {_after(own, evidence, ambiguous=True)}"
+        f"{own.name:20} {evidence.name:19} "
+        f"{_after(own, evidence, ambiguous=False):21} / {_after(own, evidence, ambiguous=True)}"
         for own, evidence in TRANSITIONS
     ]
     assert told == TABLE.strip().splitlines()
@@ -124,9 +124,9 @@ def test_an_id_is_never_overwritten_and_lost_only_with_its_workload(
             continue
         if row.id is not None and after.id != row.id:
             assert after.id is None
-            assert evidence in (Evidence.ABSENT, Evidence.VACATED)
+            assert evidence in (Evidence.ABSENT, Evidence.DELETED_FOR_REPLACE)
         assert (after.id is not None) or after.own not in (Own.ACCEPTED, Own.DELETING)
-        assert after.own is not Own.HAUNTED or after.id is None
+        assert after.own is not Own.LATE_CREATE_POSSIBLE or after.id is None
         row = after
 
 
@@ -140,9 +140,9 @@ def test_a_doubt_ends_only_by_evidence(start: Own, steps: list[Evidence]) -> Non
         except TransitionError:
             continue
         if row.ambiguous and after.own is Own.GONE:
-            assert evidence in (Evidence.BURIED, Evidence.RELEASED)
+            assert evidence in (Evidence.CONFIRMED_GONE, Evidence.RELEASED)
         if row.ambiguous and not after.ambiguous:
-            assert evidence in (Evidence.TRACED, Evidence.OBSTRUCTED)
+            assert evidence in (Evidence.MATCHED_ONLY_SEND, Evidence.NAME_TAKEN)
         row = after
 
 
@@ -169,8 +169,8 @@ def test_an_unanswered_create_may_come_true_for_six_minutes(
     """Five until nothing is carried out any more (A4), one until it can be read (A3)."""
     row, now = _row(own, ambiguous=ambiguous, sent=sent), SENT + timedelta(seconds=seconds)
     assert may_come_true(row, now) is late
-    assert absence(row, now) is (Evidence.ABSENT if late else Evidence.BURIED)
-    assert vacancy(row, now) is (Evidence.ABSENT if late else Evidence.BURIED)
-    assert absence(row, None) is (Evidence.ABSENT if ambiguous else Evidence.BURIED)
-    assert succession(row, now) is (Evidence.OUTLIVED if late else Evidence.BURIED)
+    assert absence(row, now) is (Evidence.ABSENT if late else Evidence.CONFIRMED_GONE)
+    assert vacancy(row, now) is (Evidence.ABSENT if late else Evidence.CONFIRMED_GONE)
+    assert absence(row, None) is (Evidence.ABSENT if ambiguous else Evidence.CONFIRMED_GONE)
+    assert succession(row, now) is (Evidence.SUPERSEDED if late else Evidence.CONFIRMED_GONE)
     assert (now <= comes_true_until(row)) is late

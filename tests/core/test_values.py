@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from reconciler.core.diagnostics import Diagnostic, Severity, has_errors, sort_diagnostics
 from reconciler.core.diff.diff import is_same
 from reconciler.core.digest import canonical, digest
-from reconciler.core.model import Address, Seen
+from reconciler.core.model import Address, LastSeen
 from reconciler.errors import Where
 from reconciler.kinds.registry import group_kind, runs_to_completion
 from tests.factories import make_remote
@@ -90,12 +90,12 @@ def test_the_core_group_has_no_name() -> None:
     ("fields", "gone"),
     [
         ({}, False),
-        ({"seen": Seen.DELETED}, True),
-        ({"seen": Seen.DELETING}, False),
-        ({"seen": Seen.UNKNOWN, "deleted_at": "2026-01-01T00:00:00Z"}, True),
-        ({"seen": Seen.SYNCED, "deleted_at": "2026-01-01T00:00:00Z"}, False),
-        ({"seen": Seen.FAILED, "deleted_at": "2026-01-01T00:00:00Z"}, False),
-        ({"seen": Seen.UNKNOWN, "desired_phase": "Deleted"}, False),
+        ({"seen": LastSeen.DELETED}, True),
+        ({"seen": LastSeen.DELETING}, False),
+        ({"seen": LastSeen.UNKNOWN, "deleted_at": "2026-01-01T00:00:00Z"}, True),
+        ({"seen": LastSeen.SYNCED, "deleted_at": "2026-01-01T00:00:00Z"}, False),
+        ({"seen": LastSeen.FAILED, "deleted_at": "2026-01-01T00:00:00Z"}, False),
+        ({"seen": LastSeen.UNKNOWN, "desired_phase": "Deleted"}, False),
     ],
 )
 def test_which_answers_prove_absence(fields: dict[str, Any], gone: bool) -> None:

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from reconciler.app.applying.applying import Applied
-from reconciler.app.planning.planning import Planned
+from reconciler.app.applying.applying import ApplyResult
+from reconciler.app.planning.planning import PlanResult
 from reconciler.core.events import RunFinished, Summary
 from reconciler.core.planning.plan import PlanTarget
 from reconciler.core.planning.planner import make_plan
@@ -36,8 +36,8 @@ def generate(*words: str | Path) -> Result:
 def exit_code(summary: Summary, stopped_by: str = "") -> int:
     """How an apply that went like this ends."""
     finished = RunFinished(at="", run="", took=0.0, summary=summary, stopped_by=stopped_by)
-    planned = Planned(plan=NOTHING, refusals=(), recorded=(), tenant_id=None)
-    return Applied(planned=planned, finished=finished).exit_code
+    planned = PlanResult(plan=NOTHING, refusals=(), recorded=(), tenant_id=None)
+    return ApplyResult(planned=planned, finished=finished).exit_code
 
 
 def test_the_pages_are_current() -> None:

@@ -8,7 +8,7 @@ from dataclasses import replace
 import httpx
 
 from reconciler.core.events import ActionFailed, ActionSucceeded
-from reconciler.core.model import Own, Seen
+from reconciler.core.model import LastSeen, Own
 from reconciler.core.planning.plan import Adopt, Hold, Reason
 from reconciler.sandbox import AfterDelete
 from tests.worlds import PROJECT, World, wish
@@ -60,7 +60,7 @@ def test_what_a_lagging_replica_does_not_show_is_not_forgotten() -> None:
     assert (type(held), held.reason, held.fails) == (Hold, Reason.UNPROVEN_ABSENCE, True)
     assert held.detail.endswith("Once you know: reconciler state rm 4501/a")
     assert [(ran.exit_code, ran.summary) for ran in runs] == [(4, {"failed": 1})] * 2
-    assert (left.own, left.id, left.seen) == (Own.ACCEPTED, row.id, Seen.MISSING)
+    assert (left.own, left.id, left.seen) == (Own.ACCEPTED, row.id, LastSeen.MISSING)
     assert (found.summary, world.live()) == ({"deleted": 1}, ["b"])
 
 

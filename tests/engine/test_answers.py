@@ -7,7 +7,7 @@ import pytest
 from reconciler.app.planning.planning import PlanRequest
 from reconciler.core.events import ActionFailed, Cause, RequestRetried, Throttled
 from reconciler.core.model import Own
-from reconciler.engine.dispatcher import Halt
+from reconciler.engine.dispatcher import StopSignal
 from reconciler.sandbox import DEMO, Credential, Project
 from tests.worlds import PROJECT, World, wish
 
@@ -126,7 +126,7 @@ def test_three_unclear_answers_leave_a_doubt_that_the_next_run_settles() -> None
     second = world.apply(wish("a"), wish("b"))
 
     assert (first.summary, first.exit_code) == ({"created": 1, "in_doubt": 1}, 8)
-    assert (left.own, left.ambiguous, left.attempts) == (Own.SUSPECT, True, 3)
+    assert (left.own, left.ambiguous, left.attempts) == (Own.UNCONFIRMED, True, 3)
     assert second.told == ["done: resolve 4501/a"]
     assert second.exit_code == 0
     assert world.ledger("POST").count("POST a 500") == 3
@@ -277,7 +277,7 @@ def test_the_first_reason_to_stop_stands() -> None:
     import asyncio
 
     async def main() -> str:
-        halt = Halt()
+        halt = StopSignal()
         halt.pull("SIGINT")
         halt.pull("deadline")
         return halt.reason

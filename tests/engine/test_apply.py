@@ -9,7 +9,7 @@ import pytest
 from reconciler.app.planning.planning import PlanRequest
 from reconciler.core.events import ActionStarted, ActionSucceeded, RunFinished, RunStarted
 from reconciler.core.events import Summary as Counts
-from reconciler.core.model import OnMissing, OnRemove, Own, Purpose, Seen
+from reconciler.core.model import LastSeen, OnMissing, OnRemove, Own, Purpose
 from reconciler.core.planning.case import OnDrift, PlanOptions
 from reconciler.sandbox import AfterDelete
 from tests.timing import EPOCH
@@ -39,7 +39,7 @@ def test_the_first_apply_creates_everything() -> None:
     assert ran.exit_code == 0
     assert (row.own, row.seen, row.id, row.attempts, row.ambiguous) == (
         Own.ACCEPTED,
-        Seen.SYNCED,
+        LastSeen.SYNCED,
         world.id_of("a"),
         1,
         False,

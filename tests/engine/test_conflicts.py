@@ -51,7 +51,7 @@ def test_a_conflict_where_no_list_is_believed_is_listed() -> None:
 
     words = f"{WORDS}; its owner is unknown: the server's list does not show it"
     assert (ran.told, ran.exit_code) == ([f"in doubt: create 4501/a: {words}"], 8)
-    assert (world.row("a").own, world.row("a").ambiguous) == (Own.SUSPECT, False)
+    assert (world.row("a").own, world.row("a").ambiguous) == (Own.UNCONFIRMED, False)
 
 
 def test_the_name_of_our_own_delete_is_asked_for_again_for_a_minute() -> None:

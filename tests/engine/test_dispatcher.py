@@ -16,32 +16,32 @@ from reconciler.core.protocol.api_results import (
     Accepted,
     Acknowledged,
     Ambiguous,
-    Answer,
+    ApiResult,
     Conflict,
     Listed,
     Method,
     NotFound,
     NotSent,
     Refused,
-    Throttled,
+    TooManyRequests,
     Unauthorised,
     Unavailable,
 )
-from reconciler.core.protocol.retry import RULES, Tries
-from reconciler.engine.dispatcher import Dispatcher, Halt, HaltedError, Retry
+from reconciler.core.protocol.retry import RULES, SendCounts
+from reconciler.engine.dispatcher import Dispatcher, Retry, StoppedError, StopSignal
 from tests.timing import Timeline, VirtualClock, run
 
 FINE = Listed(ids=())
 POST, GET, DELETE = Method.POST, Method.GET, Method.DELETE
 
-ANSWERS: Sequence[Answer] = (
+ANSWERS: Sequence[ApiResult] = (
     FINE,
     Refused(status=400),
     Conflict(),
     NotFound(trusted=True),
     Unauthorised(),
-    Throttled(),
-    Throttled(retry_after=3.0),
+    TooManyRequests(),
+    TooManyRequests(retry_after=3.0),
     Unavailable(),
     Unavailable(retry_after=40.0),
     NotSent(),
@@ -52,7 +52,7 @@ ANSWERS: Sequence[Answer] = (
 DELETED = Acknowledged()
 
 
-def _accepted() -> Answer:
+def _accepted() -> ApiResult:
     address = Address(project="1", name="a")
     return Accepted(
         remote=Remote(id="i", address=address, metadata={}, raw_manifest={}, desired_phase="")
@@ -73,12 +73,12 @@ class Rig:
 
     def __post_init__(self) -> None:
         self.clock = VirtualClock(self.timeline)
-        self.halt: Halt
+        self.halt: StopSignal
         self.dispatcher: Dispatcher
 
     async def open(self) -> None:
         """Build what needs a running loop."""
-        self.halt = Halt()
+        self.halt = StopSignal()
         self.dispatcher = Dispatcher(
             clock=self.clock,
             ceiling=self.limit,
@@ -88,13 +88,13 @@ class Rig:
         )
 
     async def send(
-        self, name: str, method: Method, *script: Answer, takes: float = 1.0
-    ) -> Answer | None:
+        self, name: str, method: Method, *script: ApiResult, takes: float = 1.0
+    ) -> ApiResult | None:
         """Send through a script of answers, the last one for ever; None when the run ended."""
         answers = iter(script)
         last = script[-1]
 
-        async def attempt(_: Tries) -> Answer:
+        async def attempt(_: SendCounts) -> ApiResult:
             assert not self.halt
             self.sent.append((self.timeline.now, name))
             self.in_flight += 1
@@ -107,7 +107,7 @@ class Rig:
 
         try:
             return await self.dispatcher.send(method, attempt)
-        except HaltedError:
+        except StoppedError:
             return None
 
 
@@ -115,7 +115,7 @@ def test_never_more_than_the_limit_are_in_flight() -> None:
     """Thirty requests through a gate of four: always four at a time, in seven and a half rounds."""
     rig = Rig(limit=4)
 
-    async def main() -> list[Answer | None]:
+    async def main() -> list[ApiResult | None]:
         await rig.open()
         return await asyncio.gather(*(rig.send(str(n), GET, FINE) for n in range(30)))
 
@@ -142,12 +142,12 @@ def test_a_place_is_given_to_whoever_became_ready_first() -> None:
 
 
 @pytest.mark.parametrize(("method", "answer"), RULES)
-def test_the_table_decides_what_is_sent_again(method: Method, answer: type[Answer]) -> None:
+def test_the_table_decides_what_is_sent_again(method: Method, answer: type[ApiResult]) -> None:
     """Every answer to every method: final, repeated up to its limit, or until the deadline."""
     example = next(a for a in (*ANSWERS, DELETED, _accepted()) if isinstance(a, answer))
     rig = Rig(deadline=200.0)
 
-    async def main() -> Answer | None:
+    async def main() -> ApiResult | None:
         await rig.open()
         return await rig.send("x", method, example)
 
@@ -168,7 +168,7 @@ def test_a_server_that_answered_once_may_be_away_for_long() -> None:
     """Only one that was never reached is given up after four sends."""
     rig = Rig(deadline=100.0)
 
-    async def main() -> Answer | None:
+    async def main() -> ApiResult | None:
         await rig.open()
         await rig.send("hello", GET, FINE)
         return await rig.send("x", GET, *([NotSent()] * 9), FINE)
@@ -180,10 +180,10 @@ def test_a_server_that_answered_once_may_be_away_for_long() -> None:
 def test_what_was_tried_is_told_to_the_next_attempt() -> None:
     """Sends, unclear answers and unsent ones are counted apart."""
     rig = Rig()
-    seen: list[Tries] = []
-    script = iter([Throttled(), Unavailable(), NotSent(), Ambiguous(), Conflict()])
+    seen: list[SendCounts] = []
+    script = iter([TooManyRequests(), Unavailable(), NotSent(), Ambiguous(), Conflict()])
 
-    async def attempt(tries: Tries) -> Answer:
+    async def attempt(tries: SendCounts) -> ApiResult:
         seen.append(tries)
         return next(script)
 
@@ -194,11 +194,11 @@ def test_what_was_tried_is_told_to_the_next_attempt() -> None:
     run(main(), rig.timeline)
 
     assert seen == [
-        Tries(),
-        Tries(sends=1),
-        Tries(sends=2, ambiguous=True),
-        Tries(sends=3, unsent=1, ambiguous=True),
-        Tries(sends=4, unsent=1, unclear=1, ambiguous=True),
+        SendCounts(),
+        SendCounts(sends=1),
+        SendCounts(sends=2, ambiguous=True),
+        SendCounts(sends=3, unsent=1, ambiguous=True),
+        SendCounts(sends=4, unsent=1, unclear=1, ambiguous=True),
     ]
 
 
@@ -206,9 +206,9 @@ def test_a_retry_says_how_long_it_waits_and_who_else_does() -> None:
     """A back-off is one's own; a Retry-After is everybody's."""
     rig = Rig()
     retries: list[Retry] = []
-    script = iter([Unavailable(), Throttled(retry_after=5.0), FINE])
+    script = iter([Unavailable(), TooManyRequests(retry_after=5.0), FINE])
 
-    async def attempt(_: Tries) -> Answer:
+    async def attempt(_: SendCounts) -> ApiResult:
         return next(script)
 
     async def main() -> None:
@@ -219,7 +219,7 @@ def test_a_retry_says_how_long_it_waits_and_who_else_does() -> None:
 
     assert [(r.answer, r.everyone) for r in retries] == [
         (Unavailable(), False),
-        (Throttled(retry_after=5.0), True),
+        (TooManyRequests(retry_after=5.0), True),
     ]
     assert 0.0 <= retries[0].delay <= 0.5
     assert 5.0 <= retries[1].delay <= 7.0
@@ -231,7 +231,7 @@ def test_the_gate_closes_before_the_place_is_given_away() -> None:
 
     async def main() -> None:
         await rig.open()
-        asked = rig.send("asked", GET, Throttled(retry_after=10.0), FINE)
+        asked = rig.send("asked", GET, TooManyRequests(retry_after=10.0), FINE)
         await asyncio.gather(asked, *(rig.send(str(n), GET, FINE) for n in range(3)))
 
     run(main(), rig.timeline)
@@ -245,7 +245,7 @@ def test_a_cancelled_waiter_gives_its_turn_away() -> None:
     """Whoever leaves the queue, waiting or just admitted, blocks nobody behind."""
     rig = Rig(limit=1)
 
-    async def main() -> list[Answer | None]:
+    async def main() -> list[ApiResult | None]:
         await rig.open()
         running = asyncio.create_task(rig.send("a", GET, FINE))
         waiting = [asyncio.create_task(rig.send(f"w{n}", GET, FINE)) for n in range(3)]
@@ -265,7 +265,7 @@ def test_nothing_is_sent_once_the_switch_is_pulled() -> None:
     """Who waits is told so at once; who is in flight comes home."""
     rig = Rig(limit=2)
 
-    async def main() -> list[Answer | None]:
+    async def main() -> list[ApiResult | None]:
         await rig.open()
         asyncio.get_running_loop().call_later(0.5, rig.halt.pull, "SIGINT")
         return await asyncio.gather(*(rig.send(str(n), GET, FINE) for n in range(6)))
@@ -278,7 +278,7 @@ def test_the_last_answer_is_kept_when_the_run_ends_before_the_next_send() -> Non
     """A POST answered by 503 is not forgotten because the switch was pulled meanwhile."""
     rig = Rig()
 
-    async def main() -> Answer | None:
+    async def main() -> ApiResult | None:
         await rig.open()
         asyncio.get_running_loop().call_later(1.01, rig.halt.pull, "SIGINT")
         return await rig.send("a", POST, Unavailable(retry_after=30.0))
@@ -296,7 +296,7 @@ def test_a_pause_ends_with_the_run() -> None:
         ends = []
         await rig.dispatcher.pause(10.0)
         ends.append(rig.timeline.now)
-        with pytest.raises(HaltedError):
+        with pytest.raises(StoppedError):
             await rig.dispatcher.pause(100.0)
         ends.append(rig.timeline.now)
         return ends
@@ -309,7 +309,7 @@ def test_the_switch_wakes_everyone_who_waits() -> None:
     rig = Rig()
 
     async def rest() -> float:
-        with pytest.raises(HaltedError):
+        with pytest.raises(StoppedError):
             await rig.dispatcher.pause(100.0)
         return rig.timeline.now
 
@@ -346,7 +346,7 @@ def test_the_same_seed_sends_at_the_same_times() -> None:
 
         async def main() -> None:
             await rig.open()
-            script = (Unavailable(), Throttled(), NotSent(), FINE)
+            script = (Unavailable(), TooManyRequests(), NotSent(), FINE)
             await asyncio.gather(*(rig.send(str(n), GET, *script) for n in range(9)))
 
         run(main(), rig.timeline)
@@ -366,7 +366,7 @@ SCRIPTS = st.lists(
 )
 
 
-def _has_a_rule(method: Method, answer: Answer) -> bool:
+def _has_a_rule(method: Method, answer: ApiResult) -> bool:
     return (method, type(answer)) in RULES
 
 
@@ -378,7 +378,7 @@ def _has_a_rule(method: Method, answer: Answer) -> bool:
     seed=st.integers(0, 99),
 )
 def test_any_script_ends_in_time_and_within_its_limits(
-    scripts: list[tuple[Method, list[Answer], float]],
+    scripts: list[tuple[Method, list[ApiResult], float]],
     limit: int,
     halt_at: float | None,
     cancel_at: float | None,
@@ -427,7 +427,7 @@ def test_a_read_does_not_outlast_the_run(method: Method, ends: float) -> None:
     """What was sent to change something is waited for: without its answer it would be in doubt."""
     rig = Rig()
 
-    async def hang(_: Tries) -> Answer:
+    async def hang(_: SendCounts) -> ApiResult:
         await rig.clock.sleep(330.0)
         return _accepted()
 
@@ -435,7 +435,7 @@ def test_a_read_does_not_outlast_the_run(method: Method, ends: float) -> None:
         await rig.open()
         try:
             return type(await rig.dispatcher.send(method, hang)).__name__
-        except HaltedError:
+        except StoppedError:
             return "halted"
 
     ended = run(work(), rig.timeline)

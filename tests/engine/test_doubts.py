@@ -132,7 +132,9 @@ def test_one_look_settles_every_operation_under_a_name() -> None:
     """An older ghost of the same name is buried with the doubt that was looked up."""
     world = _killed_before_its_create()
     doubt = world.row("a")
-    world.record(replace(doubt, op=f"{doubt.op[:-1]}0", own=Own.HAUNTED, ambiguous=True))
+    world.record(
+        replace(doubt, op=f"{doubt.op[:-1]}0", own=Own.LATE_CREATE_POSSIBLE, ambiguous=True)
+    )
     world.timeline.skip(A_WHILE)
 
     ran = world.apply(wish("z"))
@@ -143,7 +145,9 @@ def test_one_look_settles_every_operation_under_a_name() -> None:
 
 @pytest.mark.parametrize("known", [False, True], ids=["unknown", "a ghost"])
 @pytest.mark.parametrize(
-    ("pause", "left"), [(0.0, ["a HAUNTED unknown"]), (A_WHILE, [])], ids=["early", "late"]
+    ("pause", "left"),
+    [(0.0, ["a LATE_CREATE_POSSIBLE unknown"]), (A_WHILE, [])],
+    ids=["early", "late"],
 )
 def test_a_doubt_whose_name_another_operation_of_ours_has(
     known: bool, pause: float, left: list[str]
@@ -154,7 +158,7 @@ def test_a_doubt_whose_name_another_operation_of_ours_has(
     other = f"{doubt.op[:-1]}0"
     found = _come_true(world, other)
     if known:
-        world.record(replace(doubt, op=other, own=Own.HAUNTED, ambiguous=True))
+        world.record(replace(doubt, op=other, own=Own.LATE_CREATE_POSSIBLE, ambiguous=True))
     world.timeline.skip(pause)
 
     ran = world.apply(wish("z"))
@@ -163,7 +167,7 @@ def test_a_doubt_whose_name_another_operation_of_ours_has(
         "done: resolve 4501/a: it was never carried out; another of ours has its name"
     ]
     assert {row.id for row in world.rows() if row.own is Own.ACCEPTED} >= {found}
-    assert [state for state in world.state() if state.startswith("a HAUNTED")] == left
+    assert [state for state in world.state() if state.startswith("a LATE_CREATE_POSSIBLE")] == left
     assert world.ledger() == ["POST z 202"]
     assert world.apply(wish("z")).summary["deleted"] == 1
     assert world.live() == ["z"]
@@ -198,5 +202,5 @@ def test_a_copy_of_a_workload_with_our_marker_is_left_alone() -> None:
     words = f"workload {copy} repeats the operation of {world.id_of('z')}"
     assert (ran.told, ran.exit_code) == ([f"in doubt: create 4501/a: {words}"], 8)
     assert (world.row("z").id, world.live()) == (world.id_of("z"), ["a", "z"])
-    assert world.state() == ["a SUSPECT unknown", "z ACCEPTED Synced"]
+    assert world.state() == ["a UNCONFIRMED unknown", "z ACCEPTED Synced"]
     assert world.ledger("DELETE") == []

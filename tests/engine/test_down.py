@@ -44,7 +44,12 @@ def test_a_refused_successor_is_told_with_what_was_deleted(world: World) -> None
     assert (failed.deleted, failed.down, failed.id) == (old, True, None)
     assert world.live() == ["z"]
     left = world.row("a")
-    assert (left.own, left.id, left.ambiguous, left.is_down) == (Own.HAUNTED, None, False, True)
+    assert (left.own, left.id, left.ambiguous, left.is_down) == (
+        Own.LATE_CREATE_POSSIBLE,
+        None,
+        False,
+        True,
+    )
     assert left.message == f"{WORDS}; {deed}"
 
 
@@ -135,13 +140,13 @@ def test_a_run_that_ends_between_delete_and_create_says_so() -> None:
         f"workload {old} was deleted to be replaced, and nothing runs there now"
     )
     assert ran.summary == {"deleted": 1, "skipped": 1, "down": 1}
-    assert (left.own, left.purpose) == (Own.HAUNTED, Purpose.REPLACE)
+    assert (left.own, left.purpose) == (Own.LATE_CREATE_POSSIBLE, Purpose.REPLACE)
     assert (again.summary, world.live()) == ({"created": 1}, ["a", "z"])
 
 
 def _stop_when_gone(world: World, session: object) -> None:
     def look() -> None:
-        if world.disk.writes[-1][-1].own is Own.HAUNTED:
+        if world.disk.writes[-1][-1].own is Own.LATE_CREATE_POSSIBLE:
             stop(0.0)(session)  # type: ignore[arg-type]  # the session of the running process
 
     world.disk.on_write = look
@@ -160,6 +165,10 @@ def test_a_process_that_dies_between_delete_and_create_leaves_it_listed() -> Non
     world.apply(CHANGED, wish("z"))
     world.on_request = lambda _: None
 
-    assert world.state() == ["a CREATING unknown", "a HAUNTED Deleted", "z ACCEPTED Synced"]
+    assert world.state() == [
+        "a CREATING unknown",
+        "a LATE_CREATE_POSSIBLE Deleted",
+        "z ACCEPTED Synced",
+    ]
     assert world.apply(CHANGED, wish("z")).exit_code == 0
     assert world.state() == ["a ACCEPTED Synced", "z ACCEPTED Synced"]

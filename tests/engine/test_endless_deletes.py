@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.app.state.claiming import Claim, abandon, recheck
+from reconciler.app.state.claiming import ResolveRequest, abandon, recheck
 from reconciler.app.state.state_edits import forget
 from reconciler.core.events import ActionFailed, Cause, RequestRetried
 from reconciler.core.model import Own, Purpose
@@ -29,8 +29,10 @@ def world(tmp_path: Path) -> World:
     return world
 
 
-def _claim(words: str = "resolve") -> Claim:
-    return Claim(address="4501/a", command=f"reconciler state {words}", confirm=lambda _: True)
+def _claim(words: str = "resolve") -> ResolveRequest:
+    return ResolveRequest(
+        address="4501/a", command=f"reconciler state {words}", confirm=lambda _: True
+    )
 
 
 def _recheck(world: World) -> int:

@@ -58,7 +58,7 @@ def test_a_create_that_never_comes_true_is_buried_when_its_time_is_over() -> Non
 
     ran = world.apply(wish("z"))
 
-    assert haunted == ["a HAUNTED Deleted", "z ACCEPTED Synced"]
+    assert haunted == ["a LATE_CREATE_POSSIBLE Deleted", "z ACCEPTED Synced"]
     assert ran.told == ["done: resolve 4501/a: nothing of it is left"]
     assert world.state() == ["z ACCEPTED Synced"]
     assert not world.plan(wish("z")).plan.has_changes
@@ -124,7 +124,7 @@ def test_an_edited_doubt_in_an_empty_project_does_not_block_its_name() -> None:
     settled = world.apply(wish("a", image="nginx:2"))
 
     assert edited.told == ["done: resolve 4501/a: created as it is wanted now"]
-    assert haunted == ["a ACCEPTED Synced", "a HAUNTED unknown"]
+    assert haunted == ["a ACCEPTED Synced", "a LATE_CREATE_POSSIBLE unknown"]
     assert (settled.exit_code, settled.summary) == (0, {})
     assert world.state() == ["a ACCEPTED Synced"]
 
@@ -153,7 +153,7 @@ def test_an_edited_doubt_that_has_come_true_is_asked_about_without_a_list() -> N
         f"in doubt: resolve 4501/a: {TAKEN}; an earlier create of it may have come true"
     ]
     assert (first.exit_code, second.exit_code) == (8, 8)
-    assert world.state() == ["a SUSPECT unknown"]
+    assert world.state() == ["a UNCONFIRMED unknown"]
     assert world.changes() == ["created a"]
 
 

@@ -158,5 +158,5 @@ def test_a_stop_during_a_look_up_leaves_a_suspect() -> None:
     ran = world.apply(wish("a"), meanwhile=stop(3.0))
 
     assert ran.exit_code == 130
-    assert [row.own for row in world.rows()] in ([Own.SUSPECT], [Own.CREATING])
+    assert [row.own for row in world.rows()] in ([Own.UNCONFIRMED], [Own.CREATING])
     assert ran.summary == {"in_doubt": 1}

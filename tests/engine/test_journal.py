@@ -15,7 +15,7 @@ import pytest
 
 from reconciler.core.model import Header, Own, Recorded, Target
 from reconciler.engine.journal import Journal, writing_thread
-from reconciler.engine.run import Work
+from reconciler.engine.run import ActionContext
 from reconciler.errors import StateError
 from reconciler.state.memory import MemoryStore
 from tests.timing import EPOCH, run
@@ -90,7 +90,7 @@ def test_who_is_let_go_during_a_write_knows_what_it_wrote() -> None:
             shared: Any = SimpleNamespace(
                 journal=Journal(disk, executor), known={}, server_time=lambda: EPOCH
             )
-            work = Work(shared, wish("a").address, "create", None)
+            work = ActionContext(shared, wish("a").address, "create", None)
             task = asyncio.create_task(work.commit(_row("a")))
             await asyncio.get_running_loop().run_in_executor(None, begun.wait, 5.0)
             task.cancel()

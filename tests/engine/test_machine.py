@@ -117,7 +117,7 @@ class History(RuleBasedStateMachine):
     def what_lives_is_known(self) -> None:
         """I1: by its id, or by an operation in doubt under its name."""
         owned = {row.id for row in self.world.rows() if row.id}
-        in_doubt = (Own.CREATING, Own.SUSPECT, Own.HAUNTED)
+        in_doubt = (Own.CREATING, Own.UNCONFIRMED, Own.LATE_CREATE_POSSIBLE)
         doubtful = {row.address.name for row in self.world.rows() if row.own in in_doubt}
         for workload in self.world.sandbox.store.live():
             assert workload.id in owned or workload.name in doubtful, workload.name

@@ -71,7 +71,7 @@ def test_a_stranger_whose_list_is_hidden_is_an_unknown_owner() -> None:
     assert runs[0].told[0].startswith(f"in doubt: create 4501/a: {words}")
     assert runs[2].told[0].startswith(f"in doubt: resolve 4501/a: {words}")
     assert (planned.reason, planned.detail[: len(words)]) == (Reason.OWNER_UNKNOWN, words)
-    assert world.state() == ["a SUSPECT unknown"]
+    assert world.state() == ["a UNCONFIRMED unknown"]
     assert (world.changes(), world.live()) == ([], ["a"])
     # Whoever has the name goes: the same operation is sent again and settles it.
     world.sandbox.store.vanish(world.id_of("a"))
@@ -98,7 +98,7 @@ def test_a_lost_answer_without_any_list_stays_in_doubt_and_is_not_repeated() -> 
 
     assert (first.exit_code, second.exit_code) == (8, 8)
     assert world.changes() == ["created a"]
-    assert world.state() == ["a SUSPECT unknown"]
+    assert world.state() == ["a UNCONFIRMED unknown"]
 
 
 def test_a_marked_workload_of_another_stack_is_not_deleted_even_by_its_id() -> None:
@@ -189,7 +189,10 @@ def test_what_is_missing_and_unwanted_is_looked_up_before_it_is_forgotten() -> N
         "done: adopt 4501/a: a successor has its name; the next plan shows what to do"
     ]
     assert deleted.summary == {"deleted": 1}
-    assert (world.live(), world.state()) == (["b"], ["a HAUNTED Deleted", "b ACCEPTED Synced"])
+    assert (world.live(), world.state()) == (
+        ["b"],
+        ["a LATE_CREATE_POSSIBLE Deleted", "b ACCEPTED Synced"],
+    )
     world.timeline.skip(364.0)
     assert world.apply(wish("b")).told == ["done: resolve 4501/a: nothing of it is left"]
     assert world.state() == ["b ACCEPTED Synced"]
@@ -445,5 +448,5 @@ def test_an_older_copy_without_a_list_ends_in_a_doubt_that_is_listed(edited: boo
 
     assert codes == [8, 8, 8]
     assert (doubt.address.name, doubt.reason) == ("a", Reason.OWNER_UNKNOWN)
-    assert listed == ["a SUSPECT unknown", "z ACCEPTED Synced"]
+    assert listed == ["a UNCONFIRMED unknown", "z ACCEPTED Synced"]
     assert world.live() == ["a", "z"]

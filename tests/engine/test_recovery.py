@@ -143,7 +143,7 @@ def test_a_create_that_is_no_longer_wanted_is_never_sent_again() -> None:
     assert deleted.summary == {"deleted": 1}
     assert world.ledger("POST") == ["POST a 202"]
     # A copy of this state may have sent it again, a moment ago.
-    assert (world.live(), world.state()) == ([], ["a HAUNTED Deleted"])
+    assert (world.live(), world.state()) == ([], ["a LATE_CREATE_POSSIBLE Deleted"])
 
 
 def test_a_doubt_is_not_dropped_while_the_request_could_still_arrive() -> None:
@@ -160,7 +160,7 @@ def test_a_doubt_is_not_dropped_while_the_request_could_still_arrive() -> None:
     late = world.apply(wish("z"))
 
     assert (early.summary, early.exit_code) == ({"in_doubt": 1}, 8)
-    assert left.own is Own.SUSPECT
+    assert left.own is Own.UNCONFIRMED
     assert (late.summary, late.exit_code) == ({"adopted": 1}, 0)
     assert world.state() == ["z ACCEPTED Synced"]
     assert world.ledger("POST") == ["POST z 202"]
@@ -177,7 +177,7 @@ def test_a_list_that_shows_nothing_at_all_proves_nothing() -> None:
     ran = world.apply(request=ALLOW)
 
     assert ran.told == ["in doubt: resolve 4501/a: the server's list does not show it"]
-    assert world.state() == ["a SUSPECT unknown"]
+    assert world.state() == ["a UNCONFIRMED unknown"]
     assert world.ledger("POST") == []
 
 

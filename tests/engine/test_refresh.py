@@ -10,8 +10,8 @@ from dataclasses import replace
 from typing import Any
 
 from reconciler.core.model import Address, Live, Recorded, Remote
-from reconciler.core.protocol.api_results import Accepted, Answer
-from reconciler.engine.dispatcher import Dispatcher, Halt
+from reconciler.core.protocol.api_results import Accepted, ApiResult
+from reconciler.engine.dispatcher import Dispatcher, StopSignal
 from reconciler.engine.refresh import refresh
 from tests.factories import make_desired, make_recorded
 from tests.timing import Timeline, VirtualClock, run
@@ -31,7 +31,7 @@ class Library:
         self._rows = {row.id: row for row in rows}
         self._held = self.most = 0
 
-    async def read(self, workload_id: str) -> Answer:
+    async def read(self, workload_id: str) -> ApiResult:
         """Answer after a while, each time a little later than before."""
         await asyncio.sleep(1.0)
         body = Body(kind="Job")
@@ -64,7 +64,9 @@ def _read_back(count: int) -> tuple[Library, list[Recorded], dict[str, Live]]:
 
     async def main() -> dict[str, Live]:
         clock = VirtualClock(timeline)
-        dispatcher = Dispatcher(clock=clock, ceiling=CEILING, rng=_RNG, halt=Halt(), deadline=1e6)
+        dispatcher = Dispatcher(
+            clock=clock, ceiling=CEILING, rng=_RNG, halt=StopSignal(), deadline=1e6
+        )
         api: Any = library
         found = await refresh(
             rows,

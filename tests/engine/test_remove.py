@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from reconciler.app.session import Session
-from reconciler.core.model import Own, Purpose, Seen
+from reconciler.core.model import LastSeen, Own, Purpose
 from reconciler.sandbox.workload import Twist
 from tests.worlds import World, stop, wish
 
@@ -227,11 +227,11 @@ def test_the_record_of_a_delete_goes_through_its_two_states() -> None:
     rows = [row for write in world.disk.writes for row in write]
     assert sorted((row.address.name, row.own, row.purpose) for row in rows[:4]) == [
         ("a", Own.DELETING, Purpose.REPLACE),
-        ("a", Own.HAUNTED, Purpose.REPLACE),
+        ("a", Own.LATE_CREATE_POSSIBLE, Purpose.REPLACE),
         ("b", Own.DELETING, Purpose.REMOVED),
         ("b", Own.GONE, Purpose.REMOVED),
     ]
-    assert {row.seen for row in rows[:4] if row.own is not Own.DELETING} == {Seen.DELETED}
+    assert {row.seen for row in rows[:4] if row.own is not Own.DELETING} == {LastSeen.DELETED}
     assert [(row.own, row.purpose) for row in rows if row.op == before.op][-1] == (
         Own.GONE,
         Purpose.SUPERSEDED,

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 import httpx
 
 from reconciler.core.model import Own
-from reconciler.core.protocol.api_results import Ambiguous, Answer, Listed, NotFound, Unavailable
+from reconciler.core.protocol.api_results import Ambiguous, ApiResult, Listed, NotFound, Unavailable
 from reconciler.engine.create import PROMPT
 from reconciler.engine.servertime import ServerTime
 from tests.timing import EPOCH, Timeline, VirtualClock
@@ -23,7 +23,7 @@ def _at(seconds: float) -> datetime:
     return EPOCH + timedelta(seconds=seconds)
 
 
-def _dated(seconds: float) -> Answer:
+def _dated(seconds: float) -> ApiResult:
     return Listed(ids=(), date=_at(seconds).isoformat())
 
 
@@ -159,7 +159,7 @@ def test_a_create_after_a_pause_is_not_dated_before_it() -> None:
     deleted = world.apply(wish("a"), wish("z"))
 
     assert (removed.summary, removed.exit_code) == ({"in_doubt": 1}, 8)
-    assert doubt is Own.SUSPECT
+    assert doubt is Own.UNCONFIRMED
     assert found.told == [
         "done: resolve 4501/b: it had been created; the next plan shows what to do"
     ]

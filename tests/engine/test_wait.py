@@ -6,7 +6,7 @@ import pytest
 
 from reconciler.app.session import Session
 from reconciler.core.events import ActionFailed, ActionSucceeded, Cause
-from reconciler.core.model import OnFailed, Own, Seen
+from reconciler.core.model import LastSeen, OnFailed, Own
 from reconciler.sandbox import AfterDelete
 from tests.worlds import World, stop, wish
 
@@ -20,7 +20,7 @@ def test_success_is_told_when_the_cluster_has_taken_it() -> None:
     (done,) = ran.of(ActionSucceeded)
     assert 20.0 <= done.took <= 31.0
     seen = [row.seen for write in world.disk.writes for row in write]
-    assert seen == [Seen.UNKNOWN, Seen.QUEUED, Seen.APPLYING, Seen.SYNCED]
+    assert seen == [LastSeen.UNKNOWN, LastSeen.QUEUED, LastSeen.APPLYING, LastSeen.SYNCED]
 
 
 def test_what_the_cluster_refuses_fails_in_its_words() -> None:
@@ -37,7 +37,7 @@ def test_what_the_cluster_refuses_fails_in_its_words() -> None:
     (failed,) = ran.of(ActionFailed)
     assert (failed.id, failed.cause) == (world.id_of("a"), Cause.CLUSTER)
     row = world.row("a")
-    assert (row.own, row.seen, row.message) == (Own.ACCEPTED, Seen.FAILED, "image not allowed")
+    assert (row.own, row.seen, row.message) == (Own.ACCEPTED, LastSeen.FAILED, "image not allowed")
 
 
 def test_what_the_cluster_refused_is_kept_or_replaced_as_its_spec_says() -> None:

@@ -87,7 +87,7 @@ def test_a_workload_that_nobody_knows_is_seen(judge: Callable[..., list[str]]) -
     ]
 
 
-@pytest.mark.parametrize("own", [Own.CREATING, Own.SUSPECT])
+@pytest.mark.parametrize("own", [Own.CREATING, Own.UNCONFIRMED])
 def test_a_doubt_covers_its_own_operation(judge: Callable[..., list[str]], own: Own) -> None:
     """What may exist by the state may exist in the world, but not in the end."""
     doubt = replace(ROW, id=None, own=own)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from reconciler.core.model import Desired
-from reconciler.core.planning.adoption import Adoption, Proposal, Skipped, Why
+from reconciler.core.planning.adoption import Adoption, NotAdopted, NotAdoptedReason, Proposal
 from reconciler.core.protocol.marker import Marker
 from reconciler.report.text.adoption import proposal_document, proposal_text
-from reconciler.report.text.color import Paint
+from reconciler.report.text.color import ColorWriter
 from tests.factories import (
     make_address,
     make_desired,
@@ -28,9 +28,9 @@ def adoption(desired: Desired, there: Desired, **more: Any) -> Adoption:
     return Adoption(row=row, then=action, **more)
 
 
-def left(name: str, why: Why, message: str, hint: str = "") -> Skipped:
+def left(name: str, why: NotAdoptedReason, message: str, hint: str = "") -> NotAdopted:
     """A workload that is left alone."""
-    return Skipped(
+    return NotAdopted(
         id=f"id-{name}", address=make_address(f"4501/{name}"), why=why, message=message, hint=hint
     )
 
@@ -44,17 +44,29 @@ def test_a_proposal_says_what_follows_and_what_is_left() -> None:
         project="4501",
         adoptions=(adoption(here, there, owner=owner),),
         skipped=(
-            left("b", Why.FOREIGN, "workload id-b belongs to stack 'x'", "add --take-over"),
-            left("c", Why.FOREIGN, "workload id-c belongs to stack 'x'", "add --take-over"),
-            left("d", Why.RECORDED, "4501/d is recorded already"),
-            Skipped(id="e", why=Why.UNKNOWN, message="workload e is listed, and not there"),
+            left(
+                "b",
+                NotAdoptedReason.FOREIGN,
+                "workload id-b belongs to stack 'x'",
+                "add --take-over",
+            ),
+            left(
+                "c",
+                NotAdoptedReason.FOREIGN,
+                "workload id-c belongs to stack 'x'",
+                "add --take-over",
+            ),
+            left("d", NotAdoptedReason.RECORDED, "4501/d is recorded already"),
+            NotAdopted(
+                id="e", why=NotAdoptedReason.UNKNOWN, message="workload e is listed, and not there"
+            ),
         ),
     )
     field = "/manifest/spec/template/spec/containers/0/resources/limits/nvidia.com~1gpu"
     kept = "it keeps that mark until it is replaced"
     then = "changed; the API can only delete and create"
     counts = "left: 1 recorded already, 2 of another owner, 1 not to be read."
-    assert proposal_text(proposal, Paint(), prefix="../").splitlines() == [
+    assert proposal_text(proposal, ColorWriter(), prefix="../").splitlines() == [
         "  > adopt  4501/llm  Deployment  1 GPU  ../a.yaml:3  id 1b4e28ba",
         f"{INDENT}taken over from stack 'green' (state 5e0d): {kept}",
         f"{INDENT}next plan: replace: {field} {then}",
@@ -70,8 +82,8 @@ def test_a_proposal_says_what_follows_and_what_is_left() -> None:
 
 def test_nothing_to_adopt_is_said() -> None:
     """With the reasons all the same."""
-    proposal = Proposal(adoptions=(), skipped=(left("d", Why.RECORDED, "it is"),))
-    assert proposal_text(proposal, Paint()).splitlines() == [
+    proposal = Proposal(adoptions=(), skipped=(left("d", NotAdoptedReason.RECORDED, "it is"),))
+    assert proposal_text(proposal, ColorWriter()).splitlines() == [
         "Nothing to adopt.",
         "Adopt: 0 workloads, GPUs 0; left: 1 recorded already.",
     ]
@@ -83,9 +95,9 @@ def test_no_word_of_a_server_moves_a_cursor() -> None:
     owner = Marker(lineage="\x1b[2J", op="1", stack="\u202e")
     proposal = Proposal(
         adoptions=(adoption(odd, odd, owner=owner),),
-        skipped=(left("b", Why.FOREIGN, "\x1b]0;x\x07", "\x9b"),),
+        skipped=(left("b", NotAdoptedReason.FOREIGN, "\x1b]0;x\x07", "\x9b"),),
     )
-    text = proposal_text(proposal, Paint())
+    text = proposal_text(proposal, ColorWriter())
     assert not any(char in text for char in "\x1b\x07\x9b\u202e")
     assert "GPUs that cannot be counted" in text
 
@@ -97,7 +109,7 @@ def test_a_proposal_for_programs() -> None:
     proposal = Proposal(
         project="4501",
         adoptions=(Adoption(row=found, then=action),),
-        skipped=(left("b", Why.LEAVING, "it goes"),),
+        skipped=(left("b", NotAdoptedReason.LEAVING, "it goes"),),
     )
     assert proposal_document(proposal, done=True) == {
         "project": "4501",

@@ -16,7 +16,14 @@ from reconciler.report.markdown.markdown import (
     markdown_applied,
     markdown_plan,
 )
-from reconciler.report.markdown.size_limit import LEAST, Part, Section, compose, share, size
+from reconciler.report.markdown.size_limit import (
+    LEAST,
+    MarkdownPart,
+    MarkdownSection,
+    compose,
+    share,
+    size,
+)
 from tests.factories import (
     LINEAGE,
     PLAN_TARGET,
@@ -128,4 +135,4 @@ def test_room_is_shared_fairly(needs: list[int], room: int) -> None:
 def test_too_small_a_page_is_refused() -> None:
     """Nothing that matters would fit."""
     with pytest.raises(ValueError, match="a page needs room for 8000 bytes, not 7999"):
-        compose([Section(head="x", parts=[Part(full="y", brief="y")])], LEAST - 1)
+        compose([MarkdownSection(head="x", parts=[MarkdownPart(full="y", brief="y")])], LEAST - 1)

@@ -3,17 +3,17 @@ from __future__ import annotations
 import click
 
 from reconciler import __version__
-from reconciler.report.text.color import Paint
+from reconciler.report.text.color import ColorWriter
 from reconciler.report.text.doctor import (
     Check,
-    Examination,
+    DoctorReport,
     Level,
     Setting,
     examination_document,
     examination_text,
 )
 
-FOUND = Examination(
+FOUND = DoctorReport(
     checks=[
         Check(name="server", level=Level.OK, message="https://cp.example"),
         Check(
@@ -53,22 +53,22 @@ Versions: reconciler 1.0, Python 3.11
 
 def test_an_examination_as_text() -> None:
     """Every check with its hint, then the settings, then the verdict."""
-    assert examination_text(FOUND, Paint()) == TEXT
-    assert click.unstyle(examination_text(FOUND, Paint(colour=True))) == TEXT
+    assert examination_text(FOUND, ColorWriter()) == TEXT
+    assert click.unstyle(examination_text(FOUND, ColorWriter(colour=True))) == TEXT
 
 
 def test_nothing_is_wrong() -> None:
     """The verdict counts the warnings all the same."""
-    found = Examination(checks=[Check(name="a", level=Level.WARNING, message="b")])
+    found = DoctorReport(checks=[Check(name="a", level=Level.WARNING, message="b")])
     assert found.exit_code == 0
-    assert examination_text(found, Paint()) == "warning  a  b\n\nNo problem, 1 warning."
+    assert examination_text(found, ColorWriter()) == "warning  a  b\n\nNo problem, 1 warning."
 
 
 def test_words_are_broken_at_the_width() -> None:
     """Below the beginning of the message; addresses and paths stay whole."""
     words = "nobody listens at https://a-very-long-name.of-a-control-plane.example:8443 today"
-    found = Examination(checks=[Check(name="login", level=Level.OK, message=words)])
-    assert examination_text(found, Paint(), width=40).splitlines()[:4] == [
+    found = DoctorReport(checks=[Check(name="login", level=Level.OK, message=words)])
+    assert examination_text(found, ColorWriter(), width=40).splitlines()[:4] == [
         "ok       login  nobody listens at",
         "                https://a-very-long-name.of-a-control-plane.example:8443",
         "                today",

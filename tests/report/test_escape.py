@@ -24,11 +24,11 @@ from reconciler.core.events import (
     RequestRetried,
     Throttled,
 )
-from reconciler.core.model import Address, Live, Recorded, Seen, Unread
+from reconciler.core.model import Address, LastSeen, Live, Recorded, Unread
 from reconciler.core.planning.guards import Refusal
 from reconciler.errors import ReconcilerError, Where
 from reconciler.report.machine.documents import to_line, to_text, to_yaml
-from reconciler.report.text.color import Paint
+from reconciler.report.text.color import ColorWriter
 from reconciler.report.text.escape import escape_json, escape_terminal, shorten
 from reconciler.report.text.status import Status, statuses_text
 from reconciler.report.text.text import Text
@@ -197,9 +197,9 @@ def everything(word: str) -> list[str]:
     row = dataclasses.replace(make_recorded(desired), id=f"i{word}", run=word, message=word)
     old = dataclasses.replace(row, spec={"metadata": {word: word}, "manifest": {}}, digest=word)
     remote = dataclasses.replace(
-        make_remote(row), desired_phase=f"d{word}", seen=Seen.UNKNOWN, message=word
+        make_remote(row), desired_phase=f"d{word}", seen=LastSeen.UNKNOWN, message=word
     )
-    failed = dataclasses.replace(remote, seen=Seen.FAILED)
+    failed = dataclasses.replace(remote, seen=LastSeen.FAILED)
     drifted = dataclasses.replace(remote, raw_manifest={"kind": f"k{word}", word: word})
     finding = Diagnostic(
         severity=Severity.ERROR,
@@ -237,7 +237,7 @@ def everything(word: str) -> list[str]:
         *(text.plan(plan) for plan in plans),
         *(text.event(event, verbose=True) or "" for event in events),
         text.records([row]),
-        statuses_text([Status(row=row, live=live, at=LATER) for row, live in looks], Paint()),
+        statuses_text([Status(row=row, live=live, at=LATER) for row, live in looks], ColorWriter()),
         text.diagnostics([finding]),
         text.validation([finding], 1, 1),
         text.refusals([Refusal(guard="g", message=word, hint=word)]),

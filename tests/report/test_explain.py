@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 
 from hypothesis import given
 
-from reconciler.core.model import Live, Missing, Own, Seen, Unread
+from reconciler.core.model import LastSeen, Live, Missing, Own, Unread
 from reconciler.core.planning.case import PlanOptions
-from reconciler.core.planning.explanation import Explanation, explain
+from reconciler.core.planning.explanation import Explanation, explain_workload
 from reconciler.report.machine.documents import to_text
 from reconciler.report.text.escape import escape_terminal
 from reconciler.report.text.explain import ExplanationText, explanation_document
@@ -36,11 +36,11 @@ def explained(live: Live | None = None, word: str = "word") -> Explanation:
         ),
     )
     row = make_recorded(old, run=word)
-    ghost = make_recorded(old, op="op-0", own=Own.HAUNTED, id=None, ambiguous=True)
+    ghost = make_recorded(old, op="op-0", own=Own.LATE_CREATE_POSSIBLE, id=None, ambiguous=True)
     server = {**make_manifest(image="somebody/else:1", replicas=3), "status": {word: word}}
-    live = live or make_remote(row, raw_manifest=server, seen=Seen.FAILED, message=word)
+    live = live or make_remote(row, raw_manifest=server, seen=LastSeen.FAILED, message=word)
     plan = plan_for([new], [ghost, row], {row.id or "": live})
-    return explain(
+    return explain_workload(
         plan.actions[0],
         desired=new,
         rows=[ghost, row],
@@ -80,7 +80,7 @@ def test_both_sides_of_a_field_stand_together() -> None:
         "  * --on-drift: report  (default)\n"
         "\n"
         "Also recorded:\n"
-        "  haunted, id unknown, run run-1, sent 2026-11-20 09:00 UTC"
+        "  late_create_possible, id unknown, run run-1, sent 2026-11-20 09:00 UTC"
     )
 
 
@@ -106,7 +106,7 @@ def test_a_document_that_is_the_same_is_not_shown_twice() -> None:
     row = make_recorded(desired)
     live = make_remote(row)
     plan = plan_for([desired], [row], {row.id or "": live})
-    found = explain(
+    found = explain_workload(
         plan.actions[0],
         desired=desired,
         rows=[row],

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from reconciler.core.model import Own
-from reconciler.ports import ActionEntry, Flaw, Inspection, RunEntry
+from reconciler.ports import ActionEntry, Inspection, RunEntry, StateFlaw
 from reconciler.report.machine.documents import inspection_document, run_document, unsaved_document
 from reconciler.report.text.history import inspection_text, run_text, runs_text, unsaved_text
 from tests.factories import LINEAGE, NOW, make_recorded
@@ -128,7 +128,7 @@ SOUND = Inspection(
     path="state.db", format=2, lineage=LINEAGE, records=12, in_doubt=1, runs=3, backups=1
 )
 FLAWED = dataclasses.replace(
-    SOUND, flaws=(Flaw(message="torn", hint="mend it"), Flaw(message="a\tb", hint="x"))
+    SOUND, flaws=(StateFlaw(message="torn", hint="mend it"), StateFlaw(message="a\tb", hint="x"))
 )
 
 

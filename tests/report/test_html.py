@@ -18,7 +18,7 @@ from reconciler.core.events import RunFinished, Summary
 from reconciler.core.planning.guards import Refusal
 from reconciler.core.planning.plan import Plan
 from reconciler.errors import StateError
-from reconciler.report.html import Losses, apply_page, plan_page
+from reconciler.report.html import UnsavedRecords, apply_page, plan_page
 from reconciler.report.html.charts import nice_top, seconds
 from reconciler.report.html.document import style
 from reconciler.report.html.markup import Html, fragment, tag, text
@@ -180,17 +180,35 @@ def test_the_verdict_of_a_plan_comes_first() -> None:
 @pytest.mark.parametrize(
     ("summary", "stopped_by", "losses", "title", "mood"),
     [
-        (Summary(created=1), "", Losses(), "✓ Apply: done", "good"),
-        (Summary(created=1), "", Losses(unlogged="disk full"), "! Apply: done", "attention"),
-        (Summary(in_doubt=1), "", Losses(), "! Apply: not finished", "attention"),
-        (Summary(skipped=1), "SIGTERM", Losses(), "! Apply: not finished", "attention"),
-        (Summary(failed=1, in_doubt=1), "", Losses(), "✕ Apply: failed in part", "bad"),
-        (Summary(), "", Losses(trouble=StateError("full")), "✕ Apply: failed in part", "bad"),
-        (Summary(), "", Losses(unsaved=[make_recorded()]), "✕ Apply: failed in part", "bad"),
+        (Summary(created=1), "", UnsavedRecords(), "✓ Apply: done", "good"),
+        (
+            Summary(created=1),
+            "",
+            UnsavedRecords(unlogged="disk full"),
+            "! Apply: done",
+            "attention",
+        ),
+        (Summary(in_doubt=1), "", UnsavedRecords(), "! Apply: not finished", "attention"),
+        (Summary(skipped=1), "SIGTERM", UnsavedRecords(), "! Apply: not finished", "attention"),
+        (Summary(failed=1, in_doubt=1), "", UnsavedRecords(), "✕ Apply: failed in part", "bad"),
+        (
+            Summary(),
+            "",
+            UnsavedRecords(trouble=StateError("full")),
+            "✕ Apply: failed in part",
+            "bad",
+        ),
+        (
+            Summary(),
+            "",
+            UnsavedRecords(unsaved=[make_recorded()]),
+            "✕ Apply: failed in part",
+            "bad",
+        ),
     ],
 )
 def test_the_verdict_of_an_apply_is_its_worst_end(
-    summary: Summary, stopped_by: str, losses: Losses, title: str, mood: str
+    summary: Summary, stopped_by: str, losses: UnsavedRecords, title: str, mood: str
 ) -> None:
     """Lost records and failures before doubts, doubts before success."""
     finished = RunFinished(at=at(1), run="r", took=1.0, summary=summary, stopped_by=stopped_by)
@@ -200,7 +218,7 @@ def test_the_verdict_of_an_apply_is_its_worst_end(
 
 def test_what_could_not_be_written_is_on_the_page() -> None:
     """The id of a workload that the state does not have must not be lost with a screen."""
-    losses = Losses(unsaved=[make_recorded()], trouble=StateError("full", hint="make room"))
+    losses = UnsavedRecords(unsaved=[make_recorded()], trouble=StateError("full", hint="make room"))
     finished = RunFinished(at=at(1), run="r", took=1.0)
     page = parse(apply_page(plain_plan(), finished, Timeline(), losses=losses))
     assert page.find("h2")[0].words() == "Not recorded"

@@ -48,7 +48,7 @@ def make_full_run(**fields: Any) -> RunMetrics:
         retries={"unavailable": 3, "throttled": 0},
         pauses=1,
         paused=2.5,
-        owned=dict.fromkeys(Own, 0) | {Own.ACCEPTED: 2, Own.SUSPECT: 1, Own.CREATING: 1},
+        owned=dict.fromkeys(Own, 0) | {Own.ACCEPTED: 2, Own.UNCONFIRMED: 1, Own.CREATING: 1},
         **fields,
     )
 
@@ -106,7 +106,7 @@ def test_a_run_of_which_everything_is_known() -> None:
         ("reconciler_planned_changes", "delete"): 0,
         ("reconciler_drifted_workloads",): 0,
         ("reconciler_recorded_workloads", "accepted"): 2,
-        ("reconciler_recorded_workloads", "suspect"): 1,
+        ("reconciler_recorded_workloads", "unconfirmed"): 1,
         ("reconciler_in_doubt_workloads",): 2,
         ("reconciler_operations", "create", "succeeded"): 1,
         ("reconciler_operations", "create", "failed"): 0,

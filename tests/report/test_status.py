@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.core.model import Live, Missing, Own, Recorded, Seen, Unread
-from reconciler.report.text.color import Paint
+from reconciler.core.model import LastSeen, Live, Missing, Own, Recorded, Unread
+from reconciler.report.text.color import ColorWriter
 from reconciler.report.text.status import (
     Status,
     age_text,
@@ -22,7 +22,7 @@ from reconciler.report.text.status import (
 from tests.factories import make_desired, make_recorded, make_remote
 
 NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
-PLAIN = Paint()
+PLAIN = ColorWriter()
 ID = "0ae9b56f-831f-47a4-a997-23b9e3658202"
 
 
@@ -41,7 +41,7 @@ def status(name: str = "llm", live: Live | None = None, **fields: Any) -> Status
     return Status(row=row, live=said, at=NOW, late=late)
 
 
-def troubled(seen: Seen, message: str = "") -> Status:
+def troubled(seen: LastSeen, message: str = "") -> Status:
     """A workload that is not synced."""
     row = make_recorded(make_desired("4501/train"), id=ID)
     remote = made(row, days=3)
@@ -53,10 +53,10 @@ def everything() -> list[Status]:
     """One of each sort."""
     return [
         status("chat"),
-        troubled(Seen.FAILED, "no quota"),
+        troubled(LastSeen.FAILED, "no quota"),
         status("gone", Missing()),
         status("unread", Unread(reason="HTTP 500")),
-        status("lost", own=Own.SUSPECT, id=None, message="the connection broke"),
+        status("lost", own=Own.UNCONFIRMED, id=None, message="the connection broke"),
         status("late", late=True),
     ]
 
@@ -94,7 +94,7 @@ def test_a_narrow_terminal_cuts_ids_first() -> None:
 @given(width=st.integers(50, 200), message=st.text(max_size=100))
 def test_no_line_is_wider_than_the_terminal(width: int, message: str) -> None:
     """Whatever the server says, as long as the addresses leave room for the columns."""
-    found = [status("chat"), troubled(Seen.FAILED, message)]
+    found = [status("chat"), troubled(LastSeen.FAILED, message)]
     lines = statuses_text(found, PLAIN, width=width).splitlines()[:-1]
     assert max(map(len, lines)) <= width
 
@@ -102,7 +102,7 @@ def test_no_line_is_wider_than_the_terminal(width: int, message: str) -> None:
 @given(height=st.integers(4, 12))
 def test_a_low_terminal_keeps_what_needs_somebody(height: int) -> None:
     """The table fits, and those that are well are the first to be left out."""
-    found = [status(f"w{n}") for n in range(9)] + [troubled(Seen.FAILED)]
+    found = [status(f"w{n}") for n in range(9)] + [troubled(LastSeen.FAILED)]
     lines = statuses_text(found, PLAIN, height=height).splitlines()
     assert len(lines) <= height
     assert any(line.startswith("4501/train") for line in lines)
@@ -112,7 +112,7 @@ def test_a_low_terminal_keeps_what_needs_somebody(height: int) -> None:
 
 def test_a_colour_is_not_counted_as_width() -> None:
     """With and without colours the columns are the same."""
-    coloured = statuses_text(everything(), Paint(colour=True))
+    coloured = statuses_text(everything(), ColorWriter(colour=True))
     assert "\x1b[32mSynced  \x1b[0m" in coloured
     assert "\x1b[31mFailed  \x1b[0m" in coloured
     assert "\x1b[33min doubt\x1b[0m" in coloured
@@ -154,7 +154,7 @@ def test_a_clock_that_is_behind_makes_nobody_younger_than_new() -> None:
 
 def test_the_document() -> None:
     """Everything that the table shows, for programs."""
-    assert status_document(troubled(Seen.FAILED, "no quota")) == {
+    assert status_document(troubled(LastSeen.FAILED, "no quota")) == {
         "address": "4501/train",
         "id": ID,
         "recorded": "ACCEPTED",
@@ -179,7 +179,7 @@ def test_what_is_gone_asks_for_no_gpus() -> None:
     row = make_recorded(make_desired("4501/a", manifest=manifest))
     here = Status(row=row, live=made(row, hours=1), at=NOW)
     gone = Status(row=row, live=Missing(), at=NOW)
-    deleted = Status(row=row, live=make_remote(row, seen=Seen.DELETED), at=NOW)
+    deleted = Status(row=row, live=make_remote(row, seen=LastSeen.DELETED), at=NOW)
     assert total_text([here, gone, deleted], PLAIN) == (
         "3 workloads, 2 GPUs requested; 0 failed, 2 missing, 0 in doubt."
     )
@@ -202,7 +202,7 @@ def test_gpus_that_cannot_be_counted_are_a_lower_bound() -> None:
 def test_a_change_is_a_line() -> None:
     """With its time, and harmless for a log."""
     at = "2026-03-02T12:00:00Z"
-    evil = troubled(Seen.FAILED, "no\nquota \x1b[31m")
+    evil = troubled(LastSeen.FAILED, "no\nquota \x1b[31m")
     assert change_text(evil, "", at, PLAIN) == (
         r"2026-03-02T12:00:00Z  4501/train  Failed  no\x0aquota \x1b[31m"
     )

@@ -22,7 +22,7 @@ from reconciler.core.events import (
     Summary,
     Throttled,
 )
-from reconciler.core.model import Lifecycle, Live, Missing, Own, Seen, Unread
+from reconciler.core.model import LastSeen, Lifecycle, Live, Missing, Own, Unread
 from reconciler.core.planning.guards import Refusal
 from reconciler.core.planning.plan import GpuEffect, Plan, Reason, Replace
 from reconciler.errors import ReconcilerError, Where
@@ -60,7 +60,9 @@ def busy_plan() -> Plan:
         f"id-op-4501-{name}": make_remote(rows[name], raw_manifest=elsewhere)
         for name in ("drifted", "undone")
     }
-    live["id-op-4501-failed"] = make_remote(rows["failed"], seen=Seen.FAILED, message="no image")
+    live["id-op-4501-failed"] = make_remote(
+        rows["failed"], seen=LastSeen.FAILED, message="no image"
+    )
     live["id-op-4501-job"] = Unread(reason="503")
     live["id-op-4501-lost"] = Missing(proven=True)
     new = {
@@ -456,15 +458,15 @@ def test_what_is_left_of_older_creates_is_no_other_workload() -> None:
     """A workload has one line, whatever may still come true; the last moment for it is named."""
     one, two = make_desired("1/a"), make_desired("1/b")
     rows = [
-        make_recorded(one, op="op-1", own=Own.HAUNTED, id=None, ambiguous=True),
+        make_recorded(one, op="op-1", own=Own.LATE_CREATE_POSSIBLE, id=None, ambiguous=True),
         make_recorded(one, op="op-2", protected=True),
-        make_recorded(two, op="op-3", own=Own.HAUNTED, id=None, ambiguous=True),
-        make_recorded(two, op="op-4", own=Own.HAUNTED, id=None, ambiguous=True),
+        make_recorded(two, op="op-3", own=Own.LATE_CREATE_POSSIBLE, id=None, ambiguous=True),
+        make_recorded(two, op="op-4", own=Own.LATE_CREATE_POSSIBLE, id=None, ambiguous=True),
     ]
     assert Text().records(rows) == (
-        "ADDRESS  STATE     ID       NOTE\n"
-        "1/a      accepted  id-op-2  protected; "
+        "ADDRESS  STATE                 ID       NOTE\n"
+        "1/a      accepted              id-op-2  protected; "
         "an earlier create may come true until 2026-11-20 09:06:02 UTC\n"
-        "1/b      haunted   -        "
+        "1/b      late create possible  -        "
         "gone; a lost create may come true until 2026-11-20 09:06:02 UTC"
     )

@@ -26,7 +26,7 @@ from reconciler.report.timeline import (
     MOST_RETRIES_EACH,
     SKIPPED,
     WORDS,
-    Course,
+    ActionTimeline,
     Sent,
     Timeline,
 )
@@ -199,7 +199,7 @@ def test_nobody_is_under_way_when_all_are_over(spans: list[list[float]]) -> None
     """The curve is never below nothing, never above all, and ends at nothing."""
     timeline = Timeline()
     timeline.courses = [
-        Course(address=ONE, action="create", began=begin, ended=end) for begin, end in spans
+        ActionTimeline(address=ONE, action="create", began=begin, ended=end) for begin, end in spans
     ]
     values = [value for _, value in curves.under_way(timeline)]
     assert values[-1] == 0.0
@@ -224,12 +224,14 @@ def test_a_thinned_curve_has_the_same_outline(edges: list[curves.Point], columns
 def test_the_courses_that_tell_most_are_chosen() -> None:
     """What went wrong, then what was sent again, then what took long; in the order of time."""
     calm = [
-        Course(address=ONE, action=f"c{number}", began=0.0, ended=1.0, outcome=DONE)
+        ActionTimeline(address=ONE, action=f"c{number}", began=0.0, ended=1.0, outcome=DONE)
         for number in range(5)
     ]
-    slow = Course(address=ONE, action="slow", began=0.0, ended=9.0, outcome=DONE)
-    again = Course(address=ONE, action="again", began=0.0, ended=1.0, outcome=DONE, sent_again=2)
-    bad = Course(address=ONE, action="bad", outcome=FAILED)
+    slow = ActionTimeline(address=ONE, action="slow", began=0.0, ended=9.0, outcome=DONE)
+    again = ActionTimeline(
+        address=ONE, action="again", began=0.0, ended=1.0, outcome=DONE, sent_again=2
+    )
+    bad = ActionTimeline(address=ONE, action="bad", outcome=FAILED)
     shown, rest = choose([*calm, slow, again, bad], 3)
     assert [course.action for course in shown] == ["slow", "again", "bad"]
     assert rest == calm

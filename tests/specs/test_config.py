@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from reconciler.errors import Where
-from reconciler.specs.config import Config, Limits, config_file, find_root, load_config
+from reconciler.specs.config import ApplyLimits, Config, config_file, find_root, load_config
 from tests.specs.factories import tell, write
 
 
@@ -38,7 +38,7 @@ def test_every_setting(tmp_path: Path) -> None:
         api_version="2.23",
         projects={"team-a": "4501"},
         concurrency=8,
-        limits=Limits(max_delete="30%", allowed_projects=("4501",)),
+        limits=ApplyLimits(max_delete="30%", allowed_projects=("4501",)),
         policies=("policies/*.json",),
         discovery=False,
         use_env_proxy=True,
@@ -81,7 +81,7 @@ def test_mistakes_are_found_all_at_once(tmp_path: Path) -> None:
         },
     )
     config = load_config(path / "reconciler.yaml")
-    assert (config.url, config.stack, config.limits) == (None, "prod", Limits())
+    assert (config.url, config.stack, config.limits) == (None, "prod", ApplyLimits())
     assert said(config) == [
         (
             "reconciler.yaml:1:6-1:16 error invalid-value: 'app.run.ai' is not allowed as 'url'"

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reconciler.specs.schema.compiled_schema import Shape, find_breaches, shipped_shape
+from reconciler.specs.schema.compiled_schema import CompiledSchema, find_breaches, shipped_shape
 from reconciler.specs.schema.schema_precheck import make_gate
 from tests.specs.strategies import VALUES
 
@@ -92,7 +92,7 @@ SMALL: st.SearchStrategy[Any] = st.recursive(
 def test_what_passes_has_no_error(schema: Any, definition: Any, value: Any) -> None:
     """jsonschema finds nothing in what a gate lets pass, whatever the schema."""
     whole = {**schema, "$defs": {"a": definition}} if isinstance(schema, dict) else schema
-    shape = Shape(whole)
+    shape = CompiledSchema(whole)
     if shape.passes(value):
         assert shape.validator.is_valid(value)
 
@@ -139,7 +139,7 @@ def test_a_schema_beyond_the_gate_declines_everything(schema: Any) -> None:
 
 def test_a_schema_that_refers_to_itself() -> None:
     """One along the value is followed down it; one that goes nowhere is left to jsonschema."""
-    tree = Shape(
+    tree = CompiledSchema(
         {
             "$ref": "#/$defs/tree",
             "$defs": {"tree": {"type": "object", "additionalProperties": {"$ref": "#/$defs/tree"}}},
@@ -147,5 +147,5 @@ def test_a_schema_that_refers_to_itself() -> None:
     )
     assert tree.passes({"a": {"b": {}}})
     assert [one.code for one in find_breaches(tree, {"a": {"b": 1}})] == ["wrong-type"]
-    loop = Shape({"$ref": "#/$defs/a", "$defs": {"a": {"$ref": "#/$defs/a"}}})
+    loop = CompiledSchema({"$ref": "#/$defs/a", "$defs": {"a": {"$ref": "#/$defs/a"}}})
     assert not loop.passes({})

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from reconciler.kinds.registry import KINDS
 from reconciler.specs.kubernetes.paths import find
 from reconciler.specs.kubernetes.structure import shape_of, shape_of_kind, without_nulls
-from reconciler.specs.schema.compiled_schema import Shape
+from reconciler.specs.schema.compiled_schema import CompiledSchema
 from tests.specs.factories import load, pointed_at
 from tests.specs.manifests import MANIFESTS, fresh
 from tests.specs.strategies import VALUES
@@ -74,7 +74,7 @@ def test_the_quick_look_and_jsonschema_agree(case: tuple[str, Any]) -> None:
         assert quick or not accepted or _is_odd(value)
 
 
-def _parts(case: tuple[str, Any]) -> list[tuple[Any, Shape]]:
+def _parts(case: tuple[str, Any]) -> list[tuple[Any, CompiledSchema]]:
     kind, value = case
     (known,) = (known for known in KINDS.values() if known.name == kind)
     assert known.layout

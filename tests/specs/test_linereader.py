@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from reconciler.specs.source.documents import read_carefully
 from reconciler.specs.source.eventreader import read_events
 from reconciler.specs.source.linereader import DEEPEST, LONGEST, read_lines
-from reconciler.specs.source.source_text import Page
+from reconciler.specs.source.source_text import SourceText
 from tests.specs.strategies import mutated
 
 EXAMPLES = Path(__file__).resolve().parent.parent.parent / "examples"
@@ -157,7 +157,7 @@ BLOCKS = st.lists(rows(), min_size=1, max_size=8).map("".join)
 )
 def test_what_fast_readers_take_they_read_as_the_careful_one(text: str) -> None:
     """Values, slices and places are the same; what has a finding or is ambiguous is declined."""
-    page = Page(file="a.yaml", text=text)
+    page = SourceText(file="a.yaml", text=text)
     careful = read_carefully(page)
     read = read_lines(text)
     if read is not None:
@@ -178,7 +178,9 @@ def test_ordinary_files_are_taken() -> None:
     """Comments, quotes, literal blocks, flow collections on a line are no reason to decline."""
     read = read_lines(ORDINARY)
     assert read is not None
-    assert repr(read[2]) == repr(read_carefully(Page(file="a", text=ORDINARY)).documents[0].value)
+    assert repr(read[2]) == repr(
+        read_carefully(SourceText(file="a", text=ORDINARY)).documents[0].value
+    )
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from reconciler.core.diagnostics import Diagnostic
 from reconciler.specs.compose.merging import merge, merge_trees
 from reconciler.specs.source.jsonreader import read_json
 from reconciler.specs.source.nodes import Node, plain, walk
-from reconciler.specs.source.source_text import Page
+from reconciler.specs.source.source_text import SourceText
 from tests.specs.strategies import MAPPINGS
 
 # Documents in which a key always holds the same kind of value, as under one schema.
@@ -34,7 +34,7 @@ SPECS = st.fixed_dictionaries(
 def tree(value: Any) -> Node:
     """Return the tree of a value, by way of JSON text."""
     found: list[Diagnostic] = []
-    (parsed,) = read_json(Page(file="a.json", text=json.dumps(value), notation="json"), found)
+    (parsed,) = read_json(SourceText(file="a.json", text=json.dumps(value), notation="json"), found)
     return parsed.root
 
 

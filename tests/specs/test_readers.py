@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from reconciler.specs.source.documents import Reading, read_carefully, read_page
 from reconciler.specs.source.nodes import plain, walk
 from reconciler.specs.source.quickreader import read_quickly
-from reconciler.specs.source.source_text import Notation, Page
+from reconciler.specs.source.source_text import Notation, SourceText
 from reconciler.specs.source.yamlreader import FORBIDDEN
 from tests.specs.factories import tell
 from tests.specs.strategies import JSON_TEXTS, MAPPINGS, TEXTS, VALUES, mutated
@@ -49,7 +49,7 @@ third: !!str 17
 
 def read(text: str, notation: Notation = "yaml") -> Reading:
     """Read a text as a page."""
-    return read_page(Page(file="a.yaml", text=text, notation=notation))
+    return read_page(SourceText(file="a.yaml", text=text, notation=notation))
 
 
 def values(reading: Reading) -> list[Any]:
@@ -81,7 +81,7 @@ def _is_yaml(value: Any) -> bool:
 def test_what_pyyaml_writes_is_read(value: dict[str, Any]) -> None:
     """Block style, line folding and quoting of a common writer are understood."""
     text = yaml.safe_dump(value, allow_unicode=True, width=20, sort_keys=False)
-    reading = read_carefully(Page(file="a.yaml", text=text))
+    reading = read_carefully(SourceText(file="a.yaml", text=text))
     if reading.findings or reading.documents[0].ambiguous:
         return  # the writer follows YAML 1.1, and takes `1e3` for text
     assert json.dumps(values(reading)[0]) == json.dumps(value)
@@ -91,7 +91,9 @@ def test_what_pyyaml_writes_is_read(value: dict[str, Any]) -> None:
 def test_the_fast_way_agrees_with_the_careful_one(text: str) -> None:
     """Whatever the fast reader does not decline, it reads just as the careful one."""
     for notation in ("yaml", "json"):
-        page = Page(file="a.yaml", text=text, notation="yaml" if notation == "yaml" else "json")
+        page = SourceText(
+            file="a.yaml", text=text, notation="yaml" if notation == "yaml" else "json"
+        )
         quick = read_quickly(page)
         if not quick:
             continue
@@ -107,9 +109,9 @@ def _slice(one: Any) -> tuple[Any, ...]:
 def test_the_fast_way_takes_ordinary_files() -> None:
     """Comments, block scalars, quotes and several documents are no reason to decline."""
     ordinary = REALISTIC.replace("&who", "").replace("!!str ", "")
-    assert read_quickly(Page(file="a.yaml", text=ordinary)) is not None
+    assert read_quickly(SourceText(file="a.yaml", text=ordinary)) is not None
     as_json = json.dumps(values(read(ordinary))[0])
-    assert read_quickly(Page(file="a.json", text=as_json, notation="json")) is not None
+    assert read_quickly(SourceText(file="a.json", text=as_json, notation="json")) is not None
 
 
 @given(st.one_of(st.just(REALISTIC), mutated(st.just(REALISTIC))))
@@ -136,7 +138,7 @@ def test_places_hold_what_they_name(value: dict[str, Any], notation: Notation) -
 def test_lines_and_columns_are_an_editors(parts: list[str]) -> None:
     """A place counts line feeds and characters from one, whatever other breaks the text holds."""
     text = "\n".join(parts)
-    page = Page(file="a.yaml", text=text)
+    page = SourceText(file="a.yaml", text=text)
     offset = len(text) // 2
     where = page.where(offset, len(text))
     lines = text.split("\n")
@@ -168,7 +170,7 @@ def test_yaml_as_people_write_it(text: str, value: Any) -> None:
     from reconciler.specs.source.source_text import decode
 
     page = decode(text.encode(), "a.yaml")
-    assert isinstance(page, Page)
+    assert isinstance(page, SourceText)
     reading = read_page(page)
     assert (values(reading), said(reading)) == ([value], [])
 

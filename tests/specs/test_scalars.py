@@ -7,7 +7,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.specs.source.scalars import Plain, read_plain
+from reconciler.specs.source.scalars import PlainScalar, read_plain
 
 
 @pytest.mark.parametrize(
@@ -44,7 +44,7 @@ from reconciler.specs.source.scalars import Plain, read_plain
 def test_what_both_versions_read_alike(text: str, value: Any) -> None:
     """Ordinary scalars mean what the core schema of YAML 1.2 says, and nobody disagrees."""
     read = read_plain(text)
-    assert read == Plain(value)
+    assert read == PlainScalar(value)
     assert type(read.value) is type(value)
 
 
@@ -96,7 +96,7 @@ def test_what_they_read_differently(text: str, value: Any, older: str) -> None:
 )
 def test_long_numbers_of_the_older_version(text: str) -> None:
     """Texts in 1.2 that 1.1 takes for numbers of thousands of digits are told apart in no time."""
-    assert read_plain(text) == Plain(text, older="a large number")
+    assert read_plain(text) == PlainScalar(text, older="a large number")
 
 
 @pytest.mark.parametrize(

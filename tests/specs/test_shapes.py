@@ -4,14 +4,19 @@ from typing import Any
 
 import pytest
 
-from reconciler.specs.schema.compiled_schema import Breach, Shape, did_you_mean, find_breaches
+from reconciler.specs.schema.compiled_schema import (
+    CompiledSchema,
+    SchemaViolation,
+    did_you_mean,
+    find_breaches,
+)
 
 PORT = {"type": "object", "properties": {"port": {"type": "integer"}}, "required": ["port"]}
 
 
-def breach(code: str, message: str, path: tuple[Any, ...] = (), **more: Any) -> Breach:
+def breach(code: str, message: str, path: tuple[Any, ...] = (), **more: Any) -> SchemaViolation:
     """Return a breach in a line."""
-    return Breach(code=code, message=message, path=path, **more)
+    return SchemaViolation(code=code, message=message, path=path, **more)
 
 
 @pytest.mark.parametrize(
@@ -78,9 +83,9 @@ def breach(code: str, message: str, path: tuple[Any, ...] = (), **more: Any) -> 
         (False, 1, breach("invalid-value", "1 is not allowed")),
     ],
 )  # fmt: skip
-def test_one_mistake_is_one_sentence(schema: Any, value: Any, expected: Breach) -> None:
+def test_one_mistake_is_one_sentence(schema: Any, value: Any, expected: SchemaViolation) -> None:
     """Alternatives are told as the one that was meant, several complaints as the first."""
-    assert find_breaches(Shape(schema), value) == [expected]
+    assert find_breaches(CompiledSchema(schema), value) == [expected]
 
 
 def test_suggestions_are_close_or_absent() -> None:

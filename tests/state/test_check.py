@@ -11,7 +11,7 @@ import pytest
 
 from reconciler.core.model import Own
 from reconciler.errors import StateError
-from reconciler.ports import Flaw, Inspection
+from reconciler.ports import Inspection, StateFlaw
 from reconciler.state.check import inspect_state
 from reconciler.state.sqlite import create_state, open_state
 from tests.factories import make_recorded, make_target
@@ -44,7 +44,7 @@ def sql(path: Path, *statements: str) -> None:
         conn.commit()
 
 
-def flaws(path: Path) -> list[Flaw]:
+def flaws(path: Path) -> list[StateFlaw]:
     """What is wrong with a state."""
     return list(inspect_state(path).flaws)
 
@@ -63,14 +63,14 @@ def test_a_sound_state(path: Path) -> None:
     store = open_state(path)
     store.write(
         [
-            make_recorded(address="1/x", op="x", own=Own.SUSPECT),
+            make_recorded(address="1/x", op="x", own=Own.UNCONFIRMED),
             make_recorded(address="1/y", op="y", own=Own.GONE),
         ]
     )
     lineage = store.header.lineage
     store.close()
     assert inspect_state(path) == Inspection(
-        path=str(path), format=3, lineage=lineage, records=21, in_doubt=1, runs=1, backups=2
+        path=str(path), format=4, lineage=lineage, records=21, in_doubt=1, runs=1, backups=2
     )
 
 
@@ -101,19 +101,19 @@ def test_every_flaw_is_told(path: Path) -> None:
         "DELETE FROM runs",
     )
     assert flaws(path) == [
-        Flaw(
+        StateFlaw(
             message=f"the state {path} is damaged: its header does not match its checksum",
             hint=restore(path),
         ),
-        Flaw(
+        StateFlaw(
             message="the record of 1/w3 is damaged: its checksum does not match",
             hint=restore(path),
         ),
-        Flaw(
+        StateFlaw(
             message="the record of 1/w7 is damaged: its checksum does not match",
             hint=restore(path),
         ),
-        Flaw(
+        StateFlaw(
             message="1 actions in the history belong to no run",
             hint="they harm nothing; the next apply takes them out",
         ),
@@ -161,17 +161,17 @@ def test_doubles_are_found(path: Path) -> None:
             make_recorded(address="1/w1", op="z1", id="other"),
             make_recorded(address="1/elsewhere", op="z2", id="id-op-02"),
             make_recorded(address="1/w3", op="z3", id="old", own=Own.GONE),
-            make_recorded(address="1/w4", op="z4", own=Own.SUSPECT),
+            make_recorded(address="1/w4", op="z4", own=Own.UNCONFIRMED),
         ]
     )
     store.close()
     assert flaws(path) == [
-        Flaw(
+        StateFlaw(
             message="2 records have the id id-op-02: operations op-02 (1/w2), z2 (1/elsewhere)",
             hint="'reconciler state rm 1/elsewhere' forgets what has this address; "
             "the next apply takes a living workload back by its marker",
         ),
-        Flaw(
+        StateFlaw(
             message="2 records have the address 1/w1: operations op-01 (1/w1), z1 (1/w1)",
             hint="'reconciler state rm 1/w1' forgets what has this address; "
             "the next apply takes a living workload back by its marker",

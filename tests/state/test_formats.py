@@ -20,7 +20,7 @@ from reconciler.core.planning.planner import make_plan
 from reconciler.errors import LockedError, StateError
 from reconciler.state import database, migrations
 from reconciler.state.backups import list_backups
-from reconciler.state.rows import from_row
+from reconciler.state.rows import checksum, from_row, to_row
 from reconciler.state.sqlite import SqliteStore, open_state
 from tests.state.test_files import KilledError, opened
 
@@ -147,7 +147,7 @@ def test_a_migration_is_done_wholly_or_not_at_all(
     apply = migrations.migrations.apply
     with monkeypatch.context() as patch:
         if step == "in a step":
-            patch.setattr("sqlite_utils.db.Table.add_column", _die)
+            patch.setattr("sqlite_utils.db.Database.execute", _die)
         else:
             patch.setattr(migrations.migrations, "apply", lambda db: (apply(db), _die()))
         with pytest.raises(KilledError):
@@ -226,3 +226,29 @@ def test_the_checksum_does_not_depend_on_the_version_of_python() -> None:
         "checksum": "sha256:5ead9aba70093c92c5f36425094db7c3086e2d2e5d0796a3ed18518912d165a2",
     }
     assert isinstance(from_row(row), Recorded)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [("SUSPECT", Own.UNCONFIRMED), ("HAUNTED", Own.LATE_CREATE_POSSIBLE)],
+)
+def test_a_state_with_the_words_of_format_3_opens_with_todays(
+    tmp_path: Path, before: str, after: Own
+) -> None:
+    """Only the word changes; the row is whole, and every other column is as it was."""
+    path = Path(shutil.copy(FIXTURES / "format-3" / "state.db", tmp_path / "state.db"))
+    with contextlib.closing(sqlite3.connect(path)) as conn:
+        conn.row_factory = sqlite3.Row
+        row = dict(conn.execute("SELECT * FROM operations ORDER BY op LIMIT 1").fetchone())
+        row["own"] = before
+        conn.execute(
+            "UPDATE operations SET own = ?, checksum = ? WHERE op = ?",
+            [before, checksum(row), row["op"]],
+        )
+        conn.commit()
+    with opened(path) as store:
+        [record] = [record for record in store.read() if record.op == row["op"]]
+    assert to_row(record) == row | {
+        "own": after.value,
+        "checksum": checksum(row | {"own": after.value}),
+    }

@@ -27,8 +27,10 @@ def path(tmp_path: Path) -> Path:
         [
             make_recorded(make_desired("4501/b")),
             make_recorded(make_desired("4501/a")),
-            make_recorded(make_desired("4501/a"), op="older", own=Own.HAUNTED, id=None),
-            make_recorded(make_desired("4502/lost"), own=Own.SUSPECT),
+            make_recorded(
+                make_desired("4501/a"), op="older", own=Own.LATE_CREATE_POSSIBLE, id=None
+            ),
+            make_recorded(make_desired("4502/lost"), own=Own.UNCONFIRMED),
             make_recorded(make_desired("4502/gone"), own=Own.GONE),
         ]
     )
@@ -42,8 +44,8 @@ def test_what_is_recorded(path: Path) -> None:
     assert found.addresses == ("4501/a", "4501/b", "4502/lost")
     assert {own: count for own, count in found.owned.items() if count} == {
         Own.ACCEPTED: 2,
-        Own.HAUNTED: 1,
-        Own.SUSPECT: 1,
+        Own.LATE_CREATE_POSSIBLE: 1,
+        Own.UNCONFIRMED: 1,
     }
 
 

@@ -14,14 +14,14 @@ from typing import Any
 import httpx
 import pytest
 
-from reconciler.app.applying.applying import Applied, ApplyRequest, carry_out
-from reconciler.app.planning.planning import Planned, PlanRequest, make
+from reconciler.app.applying.applying import ApplyRequest, ApplyResult, carry_out
+from reconciler.app.planning.planning import PlanRequest, PlanResult, make
 from reconciler.app.planning.workspace import Workspace, open_workspace
 from reconciler.app.session import Connector
 from reconciler.app.settings import Flags
 from reconciler.core.planning.plan import Plan
 from reconciler.core.redact import Redactor
-from reconciler.core.secrets.rules import Rules
+from reconciler.core.secrets.rules import RedactionRules
 from reconciler.engine.clock import SystemClock
 from reconciler.engine.run import ApplyOptions
 from reconciler.errors import StateError
@@ -59,7 +59,7 @@ def path(tmp_path: Path) -> Path:
     return Path(shutil.copy(FIXTURE / "state.db", tmp_path / "state.db"))
 
 
-def workspace(path: Path, rules: Rules | None = None) -> Workspace:
+def workspace(path: Path, rules: RedactionRules | None = None) -> Workspace:
     """The specs of the fixture, all but the one that was removed."""
     flags = Flags(state=str(path), url="http://127.0.0.1:8080")
     found = open_workspace([FIXTURE / "specs"], flags, {})
@@ -70,16 +70,16 @@ def workspace(path: Path, rules: Rules | None = None) -> Workspace:
     return dataclasses.replace(found, settings=settings, desired=desired)
 
 
-def plan(path: Path, rules: Rules | None = None) -> Plan:
+def plan(path: Path, rules: RedactionRules | None = None) -> Plan:
     """What an apply would do."""
     found = workspace(path, rules)
     return asyncio.run(make(found, PlanRequest(), connector=CONNECTOR, say=lambda _: None)).plan
 
 
-def apply(path: Path, rules: Rules | None = None) -> Applied:
+def apply(path: Path, rules: RedactionRules | None = None) -> ApplyResult:
     """Carry it out."""
 
-    def agree(_: Planned) -> bool:
+    def agree(_: PlanResult) -> bool:
         return True
 
     request = ApplyRequest(plan=PlanRequest(), options=ApplyOptions(), command="reconciler apply")
@@ -120,11 +120,11 @@ def test_records_of_other_rules_are_written_anew_and_nothing_is_sent(path: Path)
 
 
 def test_the_backup_before_it_is_whole(path: Path) -> None:
-    """It is the way back, and is kept as private as the state was."""
+    """One before the new format, one before the new rules: both are as private as the state."""
     apply(path)
-    [backup] = list_backups(path)
-    assert secrets_in(backup) == SECRETS[:-1]
-    assert backup.stat().st_mode & 0o777 == 0o600
+    backups = list_backups(path)
+    assert [secrets_in(backup) for backup in backups] == [SECRETS[:-1]] * 2
+    assert [backup.stat().st_mode & 0o777 for backup in backups] == [0o600] * 2
 
 
 def test_rows_that_have_ended_and_the_history_follow(tmp_path: Path) -> None:
@@ -166,7 +166,7 @@ def test_a_file_that_follows_the_rules_is_not_written(path: Path) -> None:
         before = path.read_bytes()
         store.renew(Redactor(lineage))
         assert path.read_bytes() == before
-        store.renew(Redactor(lineage, Rules(redact=("MODEL",))))
+        store.renew(Redactor(lineage, RedactionRules(redact=("MODEL",))))
         assert b"org/llama-3-8b" not in path.read_bytes()
 
 
@@ -174,7 +174,7 @@ def test_a_file_that_follows_the_rules_is_not_written(path: Path) -> None:
 def test_laxer_rules_are_a_record_as_well(path: Path, reveal: tuple[str, ...]) -> None:
     """What was a mark is the text again that its mark names, and nobody's workload is replaced."""
     apply(path)
-    rules = Rules(reveal=reveal)
+    rules = RedactionRules(reveal=reveal)
     assert summary(plan(path, rules)) == {"record": 1}
     assert apply(path, rules).exit_code == 0
     assert "made-up-kaggle-0123456789" in secrets_in(path)

@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from reconciler.app.applying.runlog import RunLog
-from reconciler.app.planning.planning import Planned, PlanRequest, prepare
+from reconciler.app.planning.planning import PlanRequest, PlanResult, prepare
 from reconciler.app.planning.saving import (
     check_expected,
     check_plan_target,
@@ -26,15 +26,15 @@ from reconciler.app.state.states import make_state, open_existing, pin_of
 from reconciler.core.events import RunFinished
 from reconciler.core.model import Recorded, Target
 from reconciler.engine.apply import apply
-from reconciler.engine.dispatcher import Halt
+from reconciler.engine.dispatcher import StopSignal
 from reconciler.engine.journal import Journal, writing_thread
-from reconciler.engine.run import STATE, UNAUTHORISED, UNREACHABLE, ApplyOptions, Run
+from reconciler.engine.run import STATE, UNAUTHORISED, UNREACHABLE, ApplyContext, ApplyOptions
 from reconciler.errors import StateError
 from reconciler.ports import Say, StateStore, Trace
 from reconciler.state.sqlite import SqliteStore, is_there
 
 SIGNALS = {signal.SIGINT: 130, signal.SIGTERM: 143}
-Confirm = Callable[[Planned], bool]
+Confirm = Callable[[PlanResult], bool]
 """Shown every plan that no guard refuses, also one without changes; False ends the run."""
 
 
@@ -51,14 +51,14 @@ class ApplyRequest:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Applied:
+class ApplyResult:
     """How an apply ended: `finished` is None where it was not confirmed.
 
     `unsaved` holds what is known of the server and could not be written to the state;
     `trouble` says why, and `unlogged` why the state's history of this run is not complete.
     """
 
-    planned: Planned
+    planned: PlanResult
     finished: RunFinished | None
     unsaved: tuple[Recorded, ...] = ()
     trouble: StateError | None = None
@@ -96,7 +96,7 @@ async def carry_out(
     confirm: Confirm,
     say: Say,
     trace: Trace | None = None,
-) -> Applied:
+) -> ApplyResult:
     """Lock, plan, ask, apply. Raises a ReconcilerError where it does not get as far as applying."""
     settings = workspace.settings
     workspace.need_valid()
@@ -114,7 +114,7 @@ async def carry_out(
             if planned.refusals:
                 raise GuardError(planned.refusals, planned)
             if not confirm(planned):
-                return Applied(planned=planned, finished=None)
+                return ApplyResult(planned=planned, finished=None)
             if planned.plan.changes and planned.recorded:
                 store.back_up()
             return await run_plan(
@@ -158,7 +158,7 @@ def _find_or_create(settings: Settings, request: ApplyRequest, connector: Connec
 
 
 async def run_plan(
-    planned: Planned,
+    planned: PlanResult,
     store: SqliteStore,
     session: Session,
     settings: Settings,
@@ -167,7 +167,7 @@ async def run_plan(
     command: str,
     saved: str = "",
     trace: Trace | None = None,
-) -> Applied:
+) -> ApplyResult:
     """Carry out a plan that everybody agreed to, on a state that is held."""
     with writing_thread() as executor:
         journal = Journal(store, executor)
@@ -183,7 +183,7 @@ async def run_plan(
             rules=settings.rules,
         )
         options = dataclasses.replace(options, discovery=settings.discovery)
-        run = Run(
+        run = ApplyContext(
             id=run_id,
             lineage=store.header.lineage,
             stack=settings.stack,
@@ -202,7 +202,7 @@ async def run_plan(
         )
         with _stop_on_signals(session.halt):
             finished = await apply(planned.plan, run, deadline=session.deadline)
-        applied = Applied(
+        applied = ApplyResult(
             planned=planned,
             finished=finished,
             unsaved=tuple(journal.unsaved.values()),
@@ -235,7 +235,7 @@ def _pin(
 
 
 @contextmanager
-def _stop_on_signals(halt: Halt) -> Iterator[None]:
+def _stop_on_signals(halt: StopSignal) -> Iterator[None]:
     """The first signal drains the run; the second, whichever it is, does what it did before."""
     loop = asyncio.get_running_loop()
     before = {number: signal.getsignal(number) for number in SIGNALS}

@@ -9,28 +9,28 @@ from typing import Any
 
 from reconciler.core.protocol.api_results import (
     Ambiguous,
-    Answer,
+    ApiResult,
     Conflict,
     Method,
     NotSent,
-    Throttled,
+    TooManyRequests,
     Unavailable,
 )
 from reconciler.engine.dispatcher import Attempt, Dispatcher, OnRetry, Retry
 from reconciler.ports import Clock
 
 # Every answer that the rules of core/retry.py let a request be repeated after.
-_REASONS: dict[type[Answer], str] = {
+_REASONS: dict[type[ApiResult], str] = {
     Ambiguous: "unclear",
     Conflict: "conflict",
     NotSent: "not-sent",
-    Throttled: "throttled",
+    TooManyRequests: "throttled",
     Unavailable: "unavailable",
 }
 
 
 @dataclass(slots=True, kw_only=True)
-class Traffic:
+class RequestStats:
     """Counts of one run: requests by method and status, retries by reason, and the pauses.
 
     Pauses that overlap are one; `paused` is in seconds, and the longest that it can have been.
@@ -61,7 +61,7 @@ class Traffic:
 class CountingDispatcher(Dispatcher):
     """A dispatcher whose retries are counted, whoever asked for the request."""
 
-    def __init__(self, traffic: Traffic, *, clock: Clock, **how: Any) -> None:
+    def __init__(self, traffic: RequestStats, *, clock: Clock, **how: Any) -> None:
         super().__init__(clock=clock, **how)
         self._traffic = traffic
         self._watch = clock
@@ -73,7 +73,7 @@ class CountingDispatcher(Dispatcher):
         on_retry: OnRetry | None = None,
         *,
         conflict_for: float = math.inf,
-    ) -> Answer:
+    ) -> ApiResult:
         """As the dispatcher sends."""
 
         def heard(retry: Retry) -> None:

@@ -20,7 +20,7 @@ from reconciler.core.events import (
 )
 from reconciler.core.planning.plan import Plan
 from reconciler.core.redact import Redactor
-from reconciler.core.secrets.rules import BUILT_IN, Rules
+from reconciler.core.secrets.rules import BUILT_IN, RedactionRules
 from reconciler.ports import ActionEntry, RunEntry, RunHistory, Say
 from reconciler.state.holder import myself
 
@@ -64,7 +64,7 @@ class RunLog:
         command: str,
         at: datetime,
         saved: str = "",
-        rules: Rules = BUILT_IN,
+        rules: RedactionRules = BUILT_IN,
     ) -> RunLog:
         """The log of an apply that is about to begin; raises StateError if it cannot be kept.
 

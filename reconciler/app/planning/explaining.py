@@ -15,7 +15,7 @@ from reconciler.app.state.states import pin_of, read_state_or_none, without_stat
 from reconciler.app.status.refresh import read_with_successors
 from reconciler.app.target import need_same_target
 from reconciler.core.model import Address, Header, Live, Recorded
-from reconciler.core.planning.explanation import Explanation, decided_by, explain
+from reconciler.core.planning.explanation import Explanation, decided_by, explain_workload
 from reconciler.core.planning.guards import GuardOptions, Refusal, check_plan
 from reconciler.core.planning.plan import Plan
 from reconciler.core.planning.planner import make_plan
@@ -31,7 +31,7 @@ CLOSE = 0.75
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Explained:
+class ExplainResult:
     """An explanation, the plan for this workload alone, and the guards that it would meet."""
 
     explanation: Explanation
@@ -41,7 +41,7 @@ class Explained:
 
 async def explain_one(
     workspace: Workspace, request: PlanRequest, text: str, *, connector: Connector, say: Say
-) -> Explained:
+) -> ExplainResult:
     """Make the plan for one address and lay out what led to it.
 
     Raises UsageError for an address that is neither declared nor recorded, UnreachableError,
@@ -92,7 +92,7 @@ async def _explain(
     at_work: str,
     store: StateStore,
     session: Session,
-) -> Explained:
+) -> ExplainResult:
     settings, header = workspace.settings, store.header
     desired = next((one for one in workspace.desired if one.address == address), None)
     rows = [row for row in recorded if row.address == address]
@@ -116,7 +116,7 @@ async def _explain(
     )
     [action] = plan.actions
     row = decided_by(action)
-    explanation = explain(
+    explanation = explain_workload(
         action,
         desired=desired,
         rows=rows,
@@ -126,7 +126,7 @@ async def _explain(
         read_at=read_at if live else None,
     )
     refusals = _refusals(plan, workspace, recorded, live)
-    return Explained(explanation=explanation, plan=plan, refusals=refusals)
+    return ExplainResult(explanation=explanation, plan=plan, refusals=refusals)
 
 
 def _check_tenant(

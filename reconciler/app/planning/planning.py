@@ -15,7 +15,7 @@ from reconciler.app.status.refresh import read_with_successors
 from reconciler.app.target import need_same_target
 from reconciler.core.diff.comparison import compare
 from reconciler.core.model import Address, Header, Live, Recorded, Remote, Target
-from reconciler.core.planning.approval import Approval, Rechecked, recheck
+from reconciler.core.planning.approval import Approval, RecheckedApproval, recheck
 from reconciler.core.planning.case import PlanOptions
 from reconciler.core.planning.guards import (
     GuardOptions,
@@ -46,7 +46,7 @@ class PlanRequest:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Planned:
+class PlanResult:
     """A plan, what refuses it, the records that it was made from, and the ids seen alive for it.
 
     `refused` are the entries of a saved plan that are no longer as they were approved, `beyond`
@@ -79,7 +79,7 @@ def plan_target(
 
 async def make(
     workspace: Workspace, request: PlanRequest, *, connector: Connector, say: Say
-) -> Planned:
+) -> PlanResult:
     """A plan that nobody is about to apply; without a state it is made as if from an empty one."""
     settings = workspace.settings
     with read_state_or_none(settings.state, settings.deadline) as store:
@@ -101,7 +101,7 @@ async def prepare(
     request: PlanRequest,
     *,
     writer: Callable[[], str] = nobody,
-) -> Planned:
+) -> PlanResult:
     """Read what is recorded from the server, decide, and ask the guards.
 
     `writer` says who else is at work on the state: a plan may be made beside an apply. Raises
@@ -143,7 +143,9 @@ async def prepare(
         diagnostics=workspace.diagnostics,
         rules=settings.rules,
     )
-    rechecked = recheck(request.approval, plan) if request.approval else Rechecked(plan=plan)
+    rechecked = (
+        recheck(request.approval, plan) if request.approval else RecheckedApproval(plan=plan)
+    )
     plan = rechecked.plan
     options = _guard_options(settings, request, header, met, plan)
     files = {one.source.file for one in workspace.desired}
@@ -157,7 +159,7 @@ async def prepare(
             folder for folder in find_emptied(recorded, files) if is_folder(settings.root / folder)
         ],
     )
-    return Planned(
+    return PlanResult(
         plan=plan,
         refused=rechecked.refused,
         beyond=rechecked.beyond,

@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from reconciler.app.planning.planning import Planned, PlanRequest
+from reconciler.app.planning.planning import PlanRequest, PlanResult
 from reconciler.app.settings import Settings
 from reconciler.app.wholefiles import write_whole
 from reconciler.core.model import Header
@@ -17,7 +17,7 @@ from reconciler.core.planning.approval import Approval, bind
 from reconciler.core.planning.plan import PLAN_FORMAT_VERSION, Plan
 from reconciler.errors import InvalidInputError, ReconcilerError, StalePlanError
 from reconciler.ports import RunEntry
-from reconciler.specs.source.fileaccess import Border, Trouble
+from reconciler.specs.source.fileaccess import ReadBoundary, ReadFailure
 from reconciler.specs.source.quoting import quote
 
 # The plan of a hundred thousand workloads; more was not written by this program.
@@ -25,7 +25,7 @@ MOST_BYTES = 1024**3
 PLAN_AGAIN = "plan again and have the new plan approved"
 
 
-def save_plan(path: Path, planned: Planned, request: PlanRequest, now: datetime) -> None:
+def save_plan(path: Path, planned: PlanResult, request: PlanRequest, now: datetime) -> None:
     """Write a plan for a later apply, wholly or not at all; raises ReconcilerError."""
     from reconciler.report.machine.documents import to_text
     from reconciler.report.machine.saved import saved_document
@@ -80,8 +80,8 @@ def load_plan(path: Path) -> tuple[Approval, datetime]:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    data = Border.around(path.parent).read(path, most=MOST_BYTES)
-    if isinstance(data, Trouble):
+    data = ReadBoundary.around(path.parent).read(path, most=MOST_BYTES)
+    if isinstance(data, ReadFailure):
         raise InvalidInputError(
             f"the plan {path} {data.message}",
             hint="make one with 'reconciler plan --save FILE'",

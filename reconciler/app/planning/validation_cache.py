@@ -20,24 +20,24 @@ from typing import Any
 from reconciler import __version__
 from reconciler.resources import schemas_folder
 from reconciler.specs.config import Config
-from reconciler.specs.discovery.spec_files import Survey, survey
+from reconciler.specs.discovery.spec_files import DiscoveredFiles, discover_files
 from reconciler.specs.loaded import Loaded
 from reconciler.specs.schema.policyfiles import policy_files
-from reconciler.specs.source.fileaccess import Trouble, read_bytes
+from reconciler.specs.source.fileaccess import ReadFailure, read_bytes
 
 # What reads and judges beside our own code.
 _LIBRARIES = ("yaml", "jsonschema")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
+class CachedVerdict:
     """What was valid."""
 
     workloads: int
     files: int
 
 
-class Memory:
+class ValidationCache:
     """What is remembered of one root, asked for with some paths and a configuration."""
 
     def __init__(self, folder: Path, paths: Sequence[Path], root: Path, config: Config) -> None:
@@ -46,34 +46,34 @@ class Memory:
         self._paths, self._root, self._config = paths, root, config
         self._policies = self._read_policies()
 
-    def recall(self) -> Verdict | None:
+    def recall(self) -> CachedVerdict | None:
         """The last verdict, if all that it was about is as it was then."""
         known = _read(self._file)
         if known is None:
             return None
         from hashlib import sha256
 
-        surveyed = survey(self._paths, self._root, self._config)
+        surveyed = discover_files(self._paths, self._root, self._config)
         read = {file.name: read_bytes(file.real) for file in surveyed.files}
         digests = {
             name: sha256(data).digest()
             for name, data in read.items()
-            if not isinstance(data, Trouble)
+            if not isinstance(data, ReadFailure)
         }
         if known["digest"] != self._digest(surveyed, digests):
             return None
-        return Verdict(workloads=known["workloads"], files=known["files"])
+        return CachedVerdict(workloads=known["workloads"], files=known["files"])
 
     def remember(self, whole: Loaded, asked: Loaded, digests: Mapping[str, bytes]) -> None:
         """Keep that nothing was found in all that was read; `digests` are of those very bytes."""
         if whole.diagnostics or not digests or self._policies != self._read_policies():
             return
-        digest = self._digest(survey(self._paths, self._root, self._config), digests)
+        digest = self._digest(discover_files(self._paths, self._root, self._config), digests)
         if digest is not None:
-            verdict = Verdict(workloads=len(asked.desired), files=asked.files)
+            verdict = CachedVerdict(workloads=len(asked.desired), files=asked.files)
             _write(self._file, {"digest": digest, **asdict(verdict)})
 
-    def _digest(self, surveyed: Survey, digests: Mapping[str, bytes]) -> str | None:
+    def _digest(self, surveyed: DiscoveredFiles, digests: Mapping[str, bytes]) -> str | None:
         """Everything that decides as one digest; None if some of it would not be seen to change."""
         from hashlib import sha256
 
@@ -88,10 +88,10 @@ class Memory:
         parts += [(file.name, file.real, digests[file.name]) for file in surveyed.files]
         return sha256(repr(parts).encode("utf-8", "surrogatepass")).hexdigest()
 
-    def _read_policies(self) -> list[tuple[str, bytes | Trouble]]:
+    def _read_policies(self) -> list[tuple[str, bytes | ReadFailure]]:
         files = [file for policy in policy_files(self._config) for file in policy.files]
         return [
-            (str(path), real if isinstance(real, Trouble) else read_bytes(real))
+            (str(path), real if isinstance(real, ReadFailure) else read_bytes(real))
             for path, real in files
         ]
 

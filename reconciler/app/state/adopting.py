@@ -16,13 +16,13 @@ from fnmatch import fnmatchcase
 from reconciler.app.session import Connector, Session, met_target
 from reconciler.app.settings import Settings
 from reconciler.app.state.claiming import parse_address, read_workload
-from reconciler.app.state.examining import Desk, Examined, Terms
+from reconciler.app.state.examining import AdoptionRules, AdoptionTerms, Examined
 from reconciler.app.state.list_workloads import list_ids, read_each
 from reconciler.app.state.state_edits import amend
 from reconciler.app.state.states import merge_targets, read_state
-from reconciler.app.target import Pin, need_same_target
+from reconciler.app.target import PinnedTarget, need_same_target
 from reconciler.core.model import Address, Header, Target
-from reconciler.core.planning.adoption import Adoption, Proposal, Skipped, Why
+from reconciler.core.planning.adoption import Adoption, NotAdopted, NotAdoptedReason, Proposal
 from reconciler.errors import RefusedError, StateError, UsageError
 from reconciler.ports import Say
 from reconciler.state.sqlite import SqliteStore, create_state, is_there
@@ -32,7 +32,7 @@ Agree = Callable[[Proposal], bool]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Adopting:
+class AdoptOptions:
     """On which terms, and how to go about it; with `dry_run` nothing is written.
 
     `init` makes a state where there is none, once there is something to write.
@@ -40,21 +40,21 @@ class Adopting:
 
     command: str
     agree: Agree
-    terms: Terms = field(default_factory=Terms)
+    terms: AdoptionTerms = field(default_factory=AdoptionTerms)
     init: bool = False
     dry_run: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Office:
+class _AdoptRun:
     """A state, or what a new one is going to be, beside a session with its server."""
 
     settings: Settings
-    request: Adopting
+    request: AdoptOptions
     header: Header
     store: SqliteStore | None
     session: Session
-    desk: Desk
+    desk: AdoptionRules
 
     def conclude(self, proposal: Proposal) -> Proposal | None:
         """Ask, and write everything at once: a copy of the state first, one entry of history."""
@@ -89,8 +89,8 @@ class _Office:
 
 @asynccontextmanager
 async def _open(
-    settings: Settings, request: Adopting, connector: Connector, say: Say
-) -> AsyncIterator[_Office]:
+    settings: Settings, request: AdoptOptions, connector: Connector, say: Say
+) -> AsyncIterator[_AdoptRun]:
     """The state before the network, as an apply does; raises StateError where there is none."""
     with ExitStack() as files:
         store = None
@@ -98,12 +98,12 @@ async def _open(
             store = files.enter_context(read_state(settings.state))
             if not request.dry_run:
                 store.hold(request.command)
-        pin = Pin(target=store.header.target) if store is not None else None
+        pin = PinnedTarget(target=store.header.target) if store is not None else None
         async with connector.open(settings, pin, say) as session:
             header = store.header if store is not None else _new_header(settings, session)
             recorded = store.read() if store else ()
-            desk = Desk.of(header, recorded, session, settings, request.terms)
-            yield _Office(
+            desk = AdoptionRules.of(header, recorded, session, settings, request.terms)
+            yield _AdoptRun(
                 settings=settings,
                 request=request,
                 header=header,
@@ -120,7 +120,7 @@ def _new_header(settings: Settings, session: Session) -> Header:
 
 async def adopt(
     settings: Settings,
-    request: Adopting,
+    request: AdoptOptions,
     address: str,
     workload_id: str,
     *,
@@ -143,14 +143,14 @@ async def adopt(
                 hint="check the id; nothing was changed",
             )
         found = office.desk.examine(remote)
-        if isinstance(found, Skipped):
+        if isinstance(found, NotAdopted):
             raise _refusal(found)
         return office.conclude(Proposal(adoptions=(found,)))
 
 
 async def adopt_project(
     settings: Settings,
-    request: Adopting,
+    request: AdoptOptions,
     project: str,
     patterns: Sequence[str] = (),
     *,
@@ -176,19 +176,19 @@ async def adopt_project(
         return office.conclude(_proposal(chosen, project))
 
 
-def _refuse(problem: Skipped | None) -> None:
+def _refuse(problem: NotAdopted | None) -> None:
     if problem is not None:
         raise _refusal(problem)
 
 
-def _refusal(problem: Skipped) -> RefusedError:
+def _refusal(problem: NotAdopted) -> RefusedError:
     return RefusedError(problem.message, hint=problem.hint)
 
 
-def _unknown(workload_id: str) -> Skipped:
-    return Skipped(
+def _unknown(workload_id: str) -> NotAdopted:
+    return NotAdopted(
         id=workload_id,
-        why=Why.UNKNOWN,
+        why=NotAdoptedReason.UNKNOWN,
         message=f"workload {workload_id} is listed, and the API does not have it: it is gone "
         "meanwhile, or was not made through this API",
     )
@@ -225,18 +225,18 @@ def _without_doubles(found: Sequence[Examined]) -> list[Examined]:
         if not isinstance(one, Adoption):
             return one
         if names[one.address] > 1:
-            return Skipped(
+            return NotAdopted(
                 id=one.row.id or "",
                 address=one.address,
-                why=Why.SAME_NAME,
+                why=NotAdoptedReason.SAME_NAME,
                 message=f"the server has {names[one.address]} workloads named {one.address}",
                 hint="choose one: reconciler state adopt ADDRESS --id ID",
             )
         if marks[one.row.op] > 1:
-            return Skipped(
+            return NotAdopted(
                 id=one.row.id or "",
                 address=one.address,
-                why=Why.COPIED,
+                why=NotAdoptedReason.COPIED,
                 message=f"{marks[one.row.op]} workloads carry the mark of one operation: a "
                 "manifest was copied, annotations and all",
                 hint="choose the one that was not copied: reconciler state adopt ADDRESS --id ID",
@@ -248,7 +248,7 @@ def _without_doubles(found: Sequence[Examined]) -> list[Examined]:
 
 def _proposal(found: Sequence[Examined], project: str) -> Proposal:
     adoptions = [one for one in found if isinstance(one, Adoption)]
-    skipped = [one for one in found if isinstance(one, Skipped)]
+    skipped = [one for one in found if isinstance(one, NotAdopted)]
     return Proposal(
         adoptions=tuple(sorted(adoptions, key=lambda one: one.address)),
         skipped=tuple(sorted(skipped, key=lambda one: (str(one.address or ""), one.id))),

@@ -6,14 +6,14 @@ from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 
-from reconciler.app.applying.applying import Applied, run_plan
-from reconciler.app.planning.planning import Planned, plan_target
+from reconciler.app.applying.applying import ApplyResult, run_plan
+from reconciler.app.planning.planning import PlanResult, plan_target
 from reconciler.app.session import Connector, Session
 from reconciler.app.settings import Settings
 from reconciler.app.state.list_workloads import read_by_id
 from reconciler.app.state.state_edits import Confirm, amend
 from reconciler.app.state.states import find_records, read_state
-from reconciler.app.target import Pin
+from reconciler.app.target import PinnedTarget
 from reconciler.core.model import Address, Own, Purpose, Recorded, Remote
 from reconciler.core.planning.plan import Plan, Reason, Resolve
 from reconciler.core.protocol.api_results import Accepted, NotFound
@@ -26,13 +26,13 @@ from reconciler.errors import RefusedError, StateError, UnreachableError, UsageE
 from reconciler.ports import Say
 from reconciler.state.sqlite import SqliteStore
 
-IN_DOUBT = (Own.CREATING, Own.SUSPECT, Own.HAUNTED)
+IN_DOUBT = (Own.CREATING, Own.UNCONFIRMED, Own.LATE_CREATE_POSSIBLE)
 # What can be looked up again, or given up: also a delete that does not come to its end.
 UNSETTLED = (*IN_DOUBT, Own.DELETING)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Claim:
+class ResolveRequest:
     """What somebody asks for: a record, a workload, and how to go about it."""
 
     address: str
@@ -42,7 +42,7 @@ class Claim:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Bench:
+class _ResolveRun:
     """A state held for writing beside a session with its server."""
 
     store: SqliteStore
@@ -52,7 +52,9 @@ class _Bench:
     def owns(self, marker: Marker) -> bool:
         return marker.is_of(self.store.header.lineage, self.stack)
 
-    def finish(self, claim: Claim, action: str, rows: Sequence[Recorded]) -> Sequence[Recorded]:
+    def finish(
+        self, claim: ResolveRequest, action: str, rows: Sequence[Recorded]
+    ) -> Sequence[Recorded]:
         """Ask, and write; returns what was written, or would be."""
         if not claim.confirm(rows):
             return ()
@@ -62,7 +64,7 @@ class _Bench:
 
 
 async def resolve_by_id(
-    settings: Settings, claim: Claim, workload_id: str, *, connector: Connector, say: Say
+    settings: Settings, claim: ResolveRequest, workload_id: str, *, connector: Connector, say: Say
 ) -> Sequence[Recorded]:
     """Settle a doubt: this workload is what became of the create.
 
@@ -82,7 +84,7 @@ async def resolve_by_id(
         return bench.finish(claim, "resolve", [settled])
 
 
-def abandon(settings: Settings, claim: Claim) -> Sequence[Recorded]:
+def abandon(settings: Settings, claim: ResolveRequest) -> Sequence[Recorded]:
     """Drop a doubt on somebody's word that nothing of it lives or will live; nothing is read.
 
     A delete is not dropped but given up: its id stays on record, and its name taken.
@@ -99,7 +101,9 @@ def abandon(settings: Settings, claim: Claim) -> Sequence[Recorded]:
         return dropped
 
 
-async def recheck(settings: Settings, claim: Claim, *, connector: Connector, say: Say) -> Applied:
+async def recheck(
+    settings: Settings, claim: ResolveRequest, *, connector: Connector, say: Say
+) -> ApplyResult:
     """Look for the evidence again, by GETs only; what it proves is recorded."""
     async with _open_bench(settings, claim, connector, say) as bench:
         recorded = tuple(bench.store.read())
@@ -118,9 +122,9 @@ async def recheck(settings: Settings, claim: Claim, *, connector: Connector, say
             serial=bench.store.header.serial,
             actions=tuple(looked_up),
         )
-        planned = Planned(plan=plan, refusals=(), recorded=recorded, tenant_id=None)
+        planned = PlanResult(plan=plan, refusals=(), recorded=recorded, tenant_id=None)
         if claim.dry_run or not claim.confirm([action.recorded for action in looked_up]):
-            return Applied(planned=planned, finished=None)
+            return ApplyResult(planned=planned, finished=None)
         return await run_plan(
             planned,
             bench.store,
@@ -133,14 +137,16 @@ async def recheck(settings: Settings, claim: Claim, *, connector: Connector, say
 
 @asynccontextmanager
 async def _open_bench(
-    settings: Settings, claim: Claim, connector: Connector, say: Say
-) -> AsyncIterator[_Bench]:
+    settings: Settings, claim: ResolveRequest, connector: Connector, say: Say
+) -> AsyncIterator[_ResolveRun]:
     """The state before the network, as an apply does."""
     with read_state(settings.state) as store:
         if not claim.dry_run:
             store.hold(claim.command)
-        async with connector.open(settings, Pin(target=store.header.target), say) as session:
-            yield _Bench(store=store, session=session, stack=settings.stack)
+        async with connector.open(
+            settings, PinnedTarget(target=store.header.target), say
+        ) as session:
+            yield _ResolveRun(store=store, session=session, stack=settings.stack)
 
 
 def parse_address(text: str) -> Address:
@@ -170,7 +176,7 @@ async def read_workload(session: Session, workload_id: str) -> Remote:
             )
 
 
-def _check_claim(bench: _Bench, remote: Remote, address: Address) -> Marker | None:
+def _check_claim(bench: _ResolveRun, remote: Remote, address: Address) -> Marker | None:
     """The marker of a workload that may be ours; raises RefusedError where it cannot be."""
     if remote.address != address:
         raise RefusedError(

@@ -11,7 +11,7 @@ from reconciler.app.session import Session
 from reconciler.app.settings import Settings
 from reconciler.app.state.claiming import IN_DOUBT
 from reconciler.core.model import Address, Desired, Header, Recorded, Remote
-from reconciler.core.planning.adoption import Adoption, Skipped, Why
+from reconciler.core.planning.adoption import Adoption, NotAdopted, NotAdoptedReason
 from reconciler.core.planning.plan import PlanTarget
 from reconciler.core.planning.planner import make_plan
 from reconciler.core.protocol.marker import Marker, read_marker
@@ -19,11 +19,11 @@ from reconciler.core.redact import Redactor
 from reconciler.engine.records import adopt_found
 from reconciler.engine.run import mint_op
 
-Examined = Adoption | Skipped
+Examined = Adoption | NotAdopted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Terms:
+class AdoptionTerms:
     """What may be recorded: what a spec declares, and what somebody asks for besides.
 
     `take_over` takes what another stack or state has marked, `undeclared` what no spec declares.
@@ -35,11 +35,11 @@ class Terms:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Desk:
+class AdoptionRules:
     """What every decision about a workload may look at; collects the tenants that were met."""
 
     session: Session
-    terms: Terms
+    terms: AdoptionTerms
     target: PlanTarget
     lineage: str
     at: datetime
@@ -62,8 +62,8 @@ class Desk:
         recorded: Sequence[Recorded],
         session: Session,
         settings: Settings,
-        terms: Terms,
-    ) -> Desk:
+        terms: AdoptionTerms,
+    ) -> AdoptionRules:
         """A desk on which everything recorded and declared lies."""
         rows: dict[Address, list[Recorded]] = {}
         for row in recorded:
@@ -94,25 +94,25 @@ class Desk:
         )
         return problem or self._adopt(remote, marker)
 
-    def find_record(self, address: Address, workload_id: str) -> Skipped | None:
+    def find_record(self, address: Address, workload_id: str) -> NotAdopted | None:
         """What the state has that speaks against recording a workload."""
         rows = self.rows.get(address, ())
         doubt = next((row for row in rows if row.own in IN_DOUBT), None)
         if doubt is not None:
-            return Skipped(
+            return NotAdopted(
                 id=workload_id,
                 address=address,
-                why=Why.IN_DOUBT,
+                why=NotAdoptedReason.IN_DOUBT,
                 message=f"{address} is in doubt ({doubt.own.value}): an earlier create is not "
                 "settled",
                 hint=f"settle it: reconciler state resolve {address} --id {workload_id}",
             )
         if rows or workload_id in self.ids:
             known = rows[-1].id if rows else workload_id
-            return Skipped(
+            return NotAdopted(
                 id=workload_id,
                 address=address,
-                why=Why.RECORDED,
+                why=NotAdoptedReason.RECORDED,
                 message=f"{address} is recorded already, as workload {known}",
                 hint=f"look at it: reconciler state show {address}",
             )
@@ -121,7 +121,7 @@ class Desk:
     def _owns(self, marker: Marker) -> bool:
         return marker.is_of(self.lineage, self.target.stack)
 
-    def _find_owner(self, remote: Remote, marker: Marker | None) -> Skipped | None:
+    def _find_owner(self, remote: Remote, marker: Marker | None) -> NotAdopted | None:
         """A marker that is not ours to claim, or that another workload of ours has."""
         if marker is None:
             return None
@@ -132,31 +132,31 @@ class Desk:
             return None
         return _skip(
             remote,
-            Why.COPIED,
+            NotAdoptedReason.COPIED,
             message=f"workload {remote.id} carries the mark of {other.address}: its manifest was "
             "copied, annotations and all",
             hint="make it again without the annotations workload-reconciler/*",
         )
 
-    def _find_stranger(self, remote: Remote, marker: Marker) -> Skipped | None:
+    def _find_stranger(self, remote: Remote, marker: Marker) -> NotAdopted | None:
         changed = marker.lineage == self.lineage
         if self.terms.take_over and not changed:
             return None
         hint = "once it is forgotten there (state rm), add --take-over; nothing was changed"
         return _skip(
             remote,
-            Why.FOREIGN,
+            NotAdoptedReason.FOREIGN,
             message=f"workload {remote.id} belongs to stack {marker.stack!r} "
             f"(state {marker.lineage})",
             hint="that is this state: somebody changed the annotation" if changed else hint,
         )
 
-    def _find_undeclared(self, remote: Remote) -> Skipped | None:
+    def _find_undeclared(self, remote: Remote) -> NotAdopted | None:
         if self.terms.undeclared or remote.address in self.declared:
             return None
         return _skip(
             remote,
-            Why.UNDECLARED,
+            NotAdoptedReason.UNDECLARED,
             message=f"no spec declares {remote.address}: once recorded, it would be deleted by "
             "the next apply",
             hint="declare it first; or --undeclared, and a spec before the next apply",
@@ -185,16 +185,16 @@ class Desk:
         return Adoption(row=row, then=plan.actions[0], owner=None if ours else marker)
 
 
-def _skip(remote: Remote, why: Why, *, message: str, hint: str) -> Skipped:
-    return Skipped(id=remote.id, address=remote.address, why=why, message=message, hint=hint)
+def _skip(remote: Remote, why: NotAdoptedReason, *, message: str, hint: str) -> NotAdopted:
+    return NotAdopted(id=remote.id, address=remote.address, why=why, message=message, hint=hint)
 
 
-def _find_leaving(remote: Remote) -> Skipped | None:
+def _find_leaving(remote: Remote) -> NotAdopted | None:
     if not remote.is_leaving:
         return None
     return _skip(
         remote,
-        Why.LEAVING,
+        NotAdoptedReason.LEAVING,
         message=f"workload {remote.id} ({remote.address}) is being deleted on the server",
         hint="there is nothing to record once it is gone",
     )

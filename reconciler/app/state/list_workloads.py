@@ -10,9 +10,9 @@ from typing import TypeVar
 
 from reconciler.app.session import Session
 from reconciler.core.model import Remote
-from reconciler.core.protocol.api_results import Accepted, Answer, Listed, Method, NotFound
-from reconciler.core.protocol.retry import Tries
-from reconciler.engine.dispatcher import HaltedError
+from reconciler.core.protocol.api_results import Accepted, ApiResult, Listed, Method, NotFound
+from reconciler.core.protocol.retry import SendCounts
+from reconciler.engine.dispatcher import StoppedError
 from reconciler.errors import UnreachableError
 
 Kept = TypeVar("Kept")
@@ -80,22 +80,22 @@ async def read_each(
     return {workload_id: found[workload_id] for workload_id in ids}
 
 
-async def read_by_id(session: Session, workload_id: str) -> Answer:
+async def read_by_id(session: Session, workload_id: str) -> ApiResult:
     """GET one workload; raises UnreachableError where the run ends before that."""
     with _unless_ended():
         return await session.dispatcher.send(Method.GET, partial(_read, session, workload_id))
 
 
-async def _list(session: Session, project: str) -> Answer:
+async def _list(session: Session, project: str) -> ApiResult:
     with _unless_ended():
         return await session.dispatcher.send(Method.GET, lambda _: session.api.find_all(project))
 
 
-async def _read(session: Session, workload_id: str, _: Tries) -> Answer:
+async def _read(session: Session, workload_id: str, _: SendCounts) -> ApiResult:
     return await session.api.read(workload_id)
 
 
-def _keep(answer: Answer, workload_id: str, keep: Callable[[Remote], Kept]) -> Kept | None:
+def _keep(answer: ApiResult, workload_id: str, keep: Callable[[Remote], Kept]) -> Kept | None:
     match answer:
         case Accepted(remote=remote):
             return None if remote.is_gone else keep(remote)
@@ -114,7 +114,7 @@ def _unless_ended() -> Iterator[None]:
     """A run that ends while it is still reading has not seen everything."""
     try:
         yield
-    except HaltedError:
+    except StoppedError:
         raise UnreachableError(
             "the run ended before everything could be read",
             hint="give it more --deadline; nothing was written",

@@ -23,7 +23,7 @@ from reconciler.state.sqlite import SqliteStore, create_state, is_there
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Moved:
+class MoveResult:
     """What was moved, or would be; `there` were in the other state already, by a move cut short."""
 
     rows: tuple[Recorded, ...] = ()
@@ -39,7 +39,7 @@ def move(
     confirm: Confirm,
     init: bool = False,
     dry_run: bool = False,
-) -> Moved:
+) -> MoveResult:
     """Move the records whose addresses match to another state, which `init` makes if need be.
 
     Both files are locked. The records are durable there before they are taken out here, so that a
@@ -56,7 +56,7 @@ def move(
         receiver = _open(to, files, command, dry_run=dry_run) if is_there(to) else None
         new = rows if receiver is None else _new_to(receiver, giver.header, rows)
         if not confirm(rows):
-            return Moved()
+            return MoveResult()
         if not dry_run:
             if receiver is None:
                 create_state(to, giver.header.target).close()
@@ -64,7 +64,7 @@ def move(
             _carry(giver, receiver, rows, new, command)
             if init:
                 sweep(to)
-        return Moved(rows=tuple(rows), there=tuple(row for row in rows if row not in new))
+        return MoveResult(rows=tuple(rows), there=tuple(row for row in rows if row not in new))
 
 
 def _open(to: Path, files: ExitStack, command: str, *, dry_run: bool) -> SqliteStore:

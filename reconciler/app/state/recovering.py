@@ -10,11 +10,11 @@ from datetime import datetime
 
 from reconciler.app.session import Connector, Session, met_target
 from reconciler.app.settings import Settings
-from reconciler.app.state.claiming import Claim
+from reconciler.app.state.claiming import ResolveRequest
 from reconciler.app.state.list_workloads import list_ids, read_each
 from reconciler.app.state.state_edits import amend
 from reconciler.app.state.states import read_state
-from reconciler.app.target import Pin
+from reconciler.app.target import PinnedTarget
 from reconciler.core.model import Address, Desired, Recorded, Remote
 from reconciler.core.planning.selection import Selection
 from reconciler.core.protocol.marker import read_marker
@@ -26,7 +26,7 @@ from reconciler.state.sqlite import SqliteStore, create_state, is_there
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Search:
+class RecoverSearch:
     """Where to look and what to take; `lineage` chooses among the states that made workloads."""
 
     declared: tuple[Desired, ...] = ()
@@ -36,7 +36,7 @@ class Search:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Recovered:
+class RecoverResult:
     """What was put back, or would be, and what was seen of others on the way.
 
     `others` counts workloads without our stack's marker, `elsewhere` those of our stack by the
@@ -58,8 +58,13 @@ class _Found:
 
 
 async def recover(
-    settings: Settings, claim: Claim, search: Search, *, connector: Connector, say: Say
-) -> Recovered:
+    settings: Settings,
+    claim: ResolveRequest,
+    search: RecoverSearch,
+    *,
+    connector: Connector,
+    say: Say,
+) -> RecoverResult:
     """Record every workload of this stack that the server shows in the projects searched.
 
     A state that is not there is made; to one that is, what it does not know is added. Nothing is
@@ -73,7 +78,7 @@ async def recover(
         raise UsageError("there is no project to look in", hint="give --project, or a folder")
     with ExitStack() as files:
         store = _open(settings, claim, files) if is_there(settings.state) else None
-        pin = Pin(target=store.header.target) if store is not None else None
+        pin = PinnedTarget(target=store.header.target) if store is not None else None
         async with connector.open(settings, pin, say) as session:
             ids = await list_ids(session, projects)
             found = await _find(session, ids, settings, wanted)
@@ -92,12 +97,12 @@ async def recover(
 
 def _recovered(
     rows: tuple[Recorded, ...], lineage: str, found: Sequence[_Found], *, others: int
-) -> Recovered:
+) -> RecoverResult:
     elsewhere = Counter(each.lineage for each in found if each.lineage != lineage)
-    return Recovered(rows=rows, lineage=lineage, others=others, elsewhere=elsewhere)
+    return RecoverResult(rows=rows, lineage=lineage, others=others, elsewhere=elsewhere)
 
 
-def _open(settings: Settings, claim: Claim, files: ExitStack) -> SqliteStore:
+def _open(settings: Settings, claim: ResolveRequest, files: ExitStack) -> SqliteStore:
     store = files.enter_context(read_state(settings.state))
     if not claim.dry_run:
         store.hold(claim.command)
@@ -178,6 +183,8 @@ def _new_rows(
     return tuple(sorted(new, key=lambda row: row.address))
 
 
-def _write(store: SqliteStore, claim: Claim, rows: Sequence[Recorded], lineage: str) -> None:
+def _write(
+    store: SqliteStore, claim: ResolveRequest, rows: Sequence[Recorded], lineage: str
+) -> None:
     taken = lineage if store.header.lineage != lineage else None
     amend(store, claim.command, "recover", rows, lineage=taken)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from reconciler.app.committed import refuse_committed_journal
 from reconciler.app.settings import Settings
-from reconciler.app.target import CheckedServer, Pin
+from reconciler.app.target import CheckedServer, PinnedTarget
 from reconciler.core.model import Address, Header, Recorded, Target
 from reconciler.core.planning.selection import Selection
 from reconciler.errors import StateError, UsageError
@@ -53,9 +53,13 @@ def without_state(target: Target) -> StateStore:
     return MemoryStore(Header(lineage="", serial=0, target=target))
 
 
-def pin_of(store: SqliteStore | None) -> Pin | None:
+def pin_of(store: SqliteStore | None) -> PinnedTarget | None:
     """The target that a run on this state is bound to; a state without records binds nothing."""
-    return None if store is None else Pin(target=store.header.target, binds=store.has_records())
+    return (
+        None
+        if store is None
+        else PinnedTarget(target=store.header.target, binds=store.has_records())
+    )
 
 
 def make_state(settings: Settings, server: CheckedServer) -> SqliteStore:

@@ -22,24 +22,24 @@ from reconciler.app.status.environment_report import (
     list_versions,
     normalised,
 )
-from reconciler.app.target import CheckedServer, Pin, need_same_target
+from reconciler.app.target import CheckedServer, PinnedTarget, need_same_target
 from reconciler.core.diagnostics import has_errors
 from reconciler.core.model import Address, Own
 from reconciler.core.protocol.api_results import (
     Accepted,
     Ambiguous,
-    Answer,
+    ApiResult,
     Listed,
     NotFound,
     NotSent,
     Refused,
-    Throttled,
+    TooManyRequests,
     Unauthorised,
     Unavailable,
 )
 from reconciler.engine.refresh import is_from_elsewhere
 from reconciler.errors import InvalidInputError, ReconcilerError, UnreachableError
-from reconciler.report.text.doctor import Check, Examination, Level
+from reconciler.report.text.doctor import Check, DoctorReport, Level
 from reconciler.specs.config import Config
 from reconciler.state.glance import glance, try_lock
 from reconciler.state.sqlite import is_there
@@ -60,7 +60,7 @@ MOST_SKEW = 5.0
 # A name that no workload has: the answer shows whether the list may be asked, and holds nothing.
 NOBODY = "reconciler-doctor"
 
-_PASSING = (Ambiguous, NotSent, Throttled, Unavailable)
+_PASSING = (Ambiguous, NotSent, TooManyRequests, Unavailable)
 _UNREACHED = UnreachableError.exit_code
 _ROLE = "give the account a role that may read workloads in the projects of these specs"
 
@@ -95,9 +95,9 @@ class _Doctor:
             self.say(name, Level.PROBLEM, error.message, error.hint, error.exit_code)
             return None
 
-    async def ask(self, send: Callable[[], Awaitable[Answer | None]]) -> Answer | None:
+    async def ask(self, send: Callable[[], Awaitable[ApiResult | None]]) -> ApiResult | None:
         """Send, and again if that may help; remembers how far the server's clock is from ours."""
-        answer: Answer | None = None
+        answer: ApiResult | None = None
         for attempt in range(ATTEMPTS):
             if attempt:
                 if self.connector.clock.monotonic() + PAUSE > self.ends:
@@ -122,22 +122,22 @@ class _Doctor:
 
 async def examine(
     folder: Path, flags: Flags, *, environ: Mapping[str, str], connector: Connector
-) -> Examination:
+) -> DoctorReport:
     """Look at everything that an apply of a folder needs; nothing is raised or changed."""
     doctor = _Doctor(connector=connector, ends=connector.clock.monotonic() + flags.deadline)
     read = doctor.attempt("configuration", lambda: _read_config(folder, flags))
     if read is None:
-        return Examination(checks=doctor.checks, versions=list_versions())
+        return DoctorReport(checks=doctor.checks, versions=list_versions())
     root, config = read
     _check_config(doctor, config)
     settings = doctor.attempt(
         "settings", lambda: resolve_settings(flags, config, root=root, environ=environ)
     )
     if settings is None:
-        return Examination(checks=doctor.checks, versions=list_versions())
+        return DoctorReport(checks=doctor.checks, versions=list_versions())
     pin = _check_here(doctor, settings)
     await _check_there(doctor, settings, environ, pin)
-    return Examination(
+    return DoctorReport(
         checks=doctor.checks,
         settings=list_settings(settings, config, environ),
         versions=list_versions(),
@@ -166,7 +166,7 @@ def _check_config(doctor: _Doctor, config: Config) -> None:
     )
 
 
-def _check_here(doctor: _Doctor, settings: Settings) -> Pin | None:
+def _check_here(doctor: _Doctor, settings: Settings) -> PinnedTarget | None:
     """What an apply meets before the network: the address, the state and its lock."""
     url = doctor.attempt("server", lambda: normalised(settings))
     if url is not None:
@@ -193,11 +193,11 @@ def _check_here(doctor: _Doctor, settings: Settings) -> Pin | None:
     return pin
 
 
-def _check_state(doctor: _Doctor, path: Path) -> Pin | None:
+def _check_state(doctor: _Doctor, path: Path) -> PinnedTarget | None:
     with read_state(path) as store:
         header, pin = store.header, pin_of(store)
     flaws, owned = inspect(path).flaws, glance(path).owned
-    doubts = owned[Own.CREATING] + owned[Own.SUSPECT]
+    doubts = owned[Own.CREATING] + owned[Own.UNCONFIRMED]
     facts = (
         f"{path}: {sum(owned.values())} recorded, {doubts} in doubt, "
         f"lineage {header.lineage}, serial {header.serial}"
@@ -216,7 +216,7 @@ def _check_state(doctor: _Doctor, path: Path) -> Pin | None:
 
 
 async def _check_there(
-    doctor: _Doctor, settings: Settings, environ: Mapping[str, str], pin: Pin | None
+    doctor: _Doctor, settings: Settings, environ: Mapping[str, str], pin: PinnedTarget | None
 ) -> None:
     """What an apply meets on the network: who we are, the way, the login, the rights."""
     from reconciler.api.credentials import FixedToken, Secret, credentials_from
@@ -244,7 +244,9 @@ async def _check_there(
     doctor.ok("api", f"{version} is assumed (from {origin}); the server does not tell its own")
 
 
-def _check_server(doctor: _Doctor, settings: Settings, pin: Pin | None) -> CheckedServer | None:
+def _check_server(
+    doctor: _Doctor, settings: Settings, pin: PinnedTarget | None
+) -> CheckedServer | None:
     """Whether anything may be sent there at all, asked before anything is."""
     server = None
     try:
@@ -281,7 +283,7 @@ def _check_connection(
 
 
 async def _check_rights(
-    doctor: _Doctor, api: HttpWorkloadApi, settings: Settings, pin: Pin | None
+    doctor: _Doctor, api: HttpWorkloadApi, settings: Settings, pin: PinnedTarget | None
 ) -> None:
     answer = await doctor.ask(api.login)
     if answer is not None:
@@ -302,7 +304,7 @@ async def _check_rights(
     await _check_listing(doctor, api, _some_project(settings, pin))
 
 
-def _is_expected_login(api: HttpWorkloadApi, settings: Settings, pin: Pin | None) -> bool:
+def _is_expected_login(api: HttpWorkloadApi, settings: Settings, pin: PinnedTarget | None) -> bool:
     """True, or GuardError for a token that somebody else issued than the state is used to."""
     if pin is not None and pin.binds:
         need_same_target(pin.target, met_target(settings, api))
@@ -318,7 +320,7 @@ async def _check_reading(doctor: _Doctor, api: HttpWorkloadApi) -> None:
                 "workloads may be read (an id that none has was answered with 404); whether they "
                 "may be created and deleted shows when it is done",
             )
-        case Answer() if is_from_elsewhere(answer):
+        case ApiResult() if is_from_elsewhere(answer):
             hint = "check --url"
             message = f"the server does not speak the API: {answer.message}"
             doctor.say("read", Level.PROBLEM, message, hint, _UNREACHED)
@@ -346,7 +348,7 @@ async def _check_listing(doctor: _Doctor, api: HttpWorkloadApi, project: str) ->
             doctor.say("list", Level.WARNING, f"the list could not be read: {words}", hint)
 
 
-def _some_project(settings: Settings, pin: Pin | None) -> str:
+def _some_project(settings: Settings, pin: PinnedTarget | None) -> str:
     """A project that these specs are about, as far as the state or the limits know one."""
     if pin is not None:
         known = glance(settings.state).addresses
@@ -355,7 +357,7 @@ def _some_project(settings: Settings, pin: Pin | None) -> str:
     return settings.allowed_projects[0] if settings.allowed_projects else "0"
 
 
-def _say_refusal(doctor: _Doctor, name: str, answer: Answer | None) -> None:
+def _say_refusal(doctor: _Doctor, name: str, answer: ApiResult | None) -> None:
     words = (answer.message if answer else "") or type(answer).__name__
     if isinstance(answer, Unauthorised):
         hint = "check RUNAI_CLIENT_ID and RUNAI_CLIENT_SECRET, RUNAI_TOKEN or --token-file"

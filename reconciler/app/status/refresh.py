@@ -10,7 +10,7 @@ from reconciler.core.events import RequestRetried
 from reconciler.core.model import Header, Live, Recorded, Remote
 from reconciler.engine.dispatcher import Retry
 from reconciler.engine.refresh import Keep, refresh
-from reconciler.engine.successors import Registry
+from reconciler.engine.successors import NameRegistry
 from reconciler.ports import Say
 
 
@@ -55,7 +55,7 @@ async def read_with_successors(
     live = await read_live(rows, session, session.say, keep)
     if not settings.discovery:
         return live
-    registry = Registry(
+    registry = NameRegistry(
         api=session.api,
         dispatcher=session.dispatcher,
         lineage=header.lineage,

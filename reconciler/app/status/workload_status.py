@@ -16,7 +16,7 @@ from reconciler.app.session import Connector, Session
 from reconciler.app.settings import Settings
 from reconciler.app.state.states import find_record, read_state
 from reconciler.app.status.refresh import read_live
-from reconciler.app.target import Pin
+from reconciler.app.target import PinnedTarget
 from reconciler.core.events import RequestRetried
 from reconciler.core.model import Header, Live, Own, Recorded
 from reconciler.errors import ReconcilerError, UnreachableError, UsageError
@@ -28,7 +28,7 @@ GLOB = "*?["
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Look:
+class WorkloadStatus:
     """One record and the server's answer, `at` the server's time of it.
 
     `live` is None for what has no id yet; `late` says that an older create of the same workload
@@ -51,21 +51,21 @@ class _Chosen:
     at_work: str
 
 
-Show = Callable[[Sequence[Look]], None]
+Show = Callable[[Sequence[WorkloadStatus]], None]
 """Shown everything after every look."""
 Trouble = Callable[[str], None]
 """Told why nothing new can be shown; the next look may succeed."""
 
 
-async def look(
+async def read_statuses(
     settings: Settings, addresses: Sequence[str], *, connector: Connector, say: Say
-) -> list[Look]:
+) -> list[WorkloadStatus]:
     """Read the recorded workloads, all or the given ones (addresses and globs).
 
     Raises StateError without a state or record, UnreachableError, GuardError for another target.
     """
     chosen = _choose(settings, addresses)
-    async with connector.open(settings, Pin(target=chosen.header.target), say) as session:
+    async with connector.open(settings, PinnedTarget(target=chosen.header.target), say) as session:
         return await _read(chosen, session, say)
 
 
@@ -86,7 +86,7 @@ async def watch(
     # There is no last moment: a watch ends when somebody ends it.
     endless = dataclasses.replace(settings, deadline=math.inf)
     # A question about the server is asked while a signal still ends it.
-    connector.check(endless, Pin(target=_choose(endless, addresses).header.target))
+    connector.check(endless, PinnedTarget(target=_choose(endless, addresses).header.target))
     with _ended_by_signal() as ended:
         watching = _Watch(endless, addresses, connector, show, trouble)
         try:
@@ -140,7 +140,7 @@ class _Watch:
         self._session = None
         await self._held.aclose()
 
-    async def _read(self) -> list[Look]:
+    async def _read(self) -> list[WorkloadStatus]:
         """The state anew as well: an apply may be changing it."""
         chosen = _choose(self._settings, self._addresses)
         try:
@@ -154,7 +154,7 @@ class _Watch:
 
     async def _open(self, header: Header) -> Session:
         session = await self._held.enter_async_context(
-            self._connector.open(self._settings, Pin(target=header.target), self._say)
+            self._connector.open(self._settings, PinnedTarget(target=header.target), self._say)
         )
         self._session = session
         return session
@@ -188,23 +188,23 @@ def _choose(settings: Settings, patterns: Sequence[str]) -> _Chosen:
     return _Chosen(header=header, rows=rows, at_work=at_work)
 
 
-async def _read(chosen: _Chosen, session: Session, say: Say) -> list[Look]:
+async def _read(chosen: _Chosen, session: Session, say: Say) -> list[WorkloadStatus]:
     rows = chosen.rows
     live = await read_live(rows, session, say)
     at = session.dispatcher.server.earliest()
-    ghosts = {row.address for row in rows if row.own is Own.HAUNTED and row.ambiguous}
-    here = {row.address for row in rows if row.own is not Own.HAUNTED}
+    ghosts = {row.address for row in rows if row.own is Own.LATE_CREATE_POSSIBLE and row.ambiguous}
+    here = {row.address for row in rows if row.own is not Own.LATE_CREATE_POSSIBLE}
     return [
-        Look(
+        WorkloadStatus(
             row=row,
             live=live.get(row.id) if row.id else None,
             at=at,
-            late=row.own is not Own.HAUNTED and row.address in ghosts,
+            late=row.own is not Own.LATE_CREATE_POSSIBLE and row.address in ghosts,
             at_work=chosen.at_work,
         )
         for row in rows
         # What is left of an older create is a note beside the workload, not another one.
-        if row.own is not Own.HAUNTED or row.address not in here
+        if row.own is not Own.LATE_CREATE_POSSIBLE or row.address not in here
     ]
 
 

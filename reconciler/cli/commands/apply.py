@@ -23,7 +23,7 @@ from reconciler.cli.options import (
 from reconciler.cli.output.apply_summary import commands_of
 from reconciler.cli.output.ci_reports import APPLY_FORMATS, BESIDE, markdown_option
 from reconciler.cli.output.console import Console
-from reconciler.cli.output.metrics_file import Meter, metrics_option
+from reconciler.cli.output.metrics_file import MetricsWriter, metrics_option
 from reconciler.cli.output.output_paths import check_places
 from reconciler.cli.params import DURATION
 
@@ -138,18 +138,18 @@ def _carry_out(directory: Path, options: dict[str, Any], *, destroying: bool) ->
 
     from reconciler.app.applying.applying import carry_out
     from reconciler.app.planning.workspace import open_workspace
-    from reconciler.cli.output.apply_output import Audience
+    from reconciler.cli.output.apply_output import ApplyOutput
 
     console = Console.of(options, lenient=True, beside=BESIDE)
     if not options["yes"] and not sys.stdin.isatty():
         raise click.UsageError("there is no terminal to ask on; add --yes to apply without asking")
-    meter, connector = Meter.current(), connector_for(options)
+    meter, connector = MetricsWriter.current(), connector_for(options)
     workspace = open_workspace([directory], flags_from(options), os.environ)
     meter.attach(workspace.settings, connector)
     check_places(console, options, root=workspace.settings.root, state=workspace.settings.state)
     console.need_places()
     request = _request(options, workspace.places, destroying=destroying)
-    audience = Audience(console, workspace, options, meter)
+    audience = ApplyOutput(console, workspace, options, meter)
     with audience.following():
         applied = asyncio.run(
             carry_out(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from reconciler.cli.commands.state import asker, conclude, dry_run_option, yes_option
+from reconciler.cli.commands.state import asker, dry_run_option, finish_edit, yes_option
 from reconciler.cli.complete import complete_recorded
 from reconciler.cli.connecting import connector_for
 from reconciler.cli.options import (
@@ -23,7 +23,7 @@ from reconciler.cli.params import PROJECT_ID
 
 if TYPE_CHECKING:
     from reconciler.app.planning.workspace import Workspace
-    from reconciler.app.state.claiming import Claim
+    from reconciler.app.state.claiming import ResolveRequest
     from reconciler.core.model import Recorded
     from reconciler.core.planning.adoption import Proposal
     from reconciler.ports import Say
@@ -69,21 +69,21 @@ def adopt(address: str | None, workload_id: str | None, **options: Any) -> int:
     mark; a state that still records it would go on to do the same.
     """
     _check_adopt(address, workload_id, options)
-    from reconciler.app.state.adopting import Adopting, adopt_project
+    from reconciler.app.state.adopting import AdoptOptions, adopt_project
     from reconciler.app.state.adopting import adopt as adopt_one
-    from reconciler.app.state.examining import Terms
+    from reconciler.app.state.examining import AdoptionTerms
 
     console, connector = Console.of(options), connector_for(options)
     workspace = _workspace(options)
     if options["project"] is not None:
         # A spec that cannot be read would look like a workload that none declares.
         workspace.need_valid()
-    terms = Terms(
+    terms = AdoptionTerms(
         declared=workspace.desired,
         take_over=options["take_over"],
         undeclared=options["undeclared"],
     )
-    request = Adopting(
+    request = AdoptOptions(
         command=_adopt_command(address, workload_id, options),
         agree=_agree(console, options, workspace.prefix),
         terms=terms,
@@ -137,7 +137,7 @@ def _adopt_command(address: str | None, workload_id: str | None, options: dict[s
 def _agree(console: Console, options: dict[str, Any], prefix: str) -> Callable[[Proposal], bool]:
     """How an adoption is confirmed: by a flag, or by somebody who sees what it comes to."""
     from reconciler.report.text.adoption import proposal_text
-    from reconciler.report.text.color import Paint
+    from reconciler.report.text.color import ColorWriter
 
     asks = not (options["yes"] or options["dry_run"])
 
@@ -145,7 +145,7 @@ def _agree(console: Console, options: dict[str, Any], prefix: str) -> Callable[[
         if console.has("text"):
             console.line(proposal_text(proposal, console.paint(), prefix=prefix))
         elif asks:
-            console.warn(proposal_text(proposal, Paint(), prefix=prefix))
+            console.warn(proposal_text(proposal, ColorWriter(), prefix=prefix))
         if not (asks and proposal.adoptions):
             return True
         return click.confirm("Record these workloads?", err=True)
@@ -159,7 +159,7 @@ def _tell_adopted(console: Console, proposal: Proposal | None, options: dict[str
     from reconciler.report.text.formatting import number_of
 
     if proposal is None:
-        return conclude(())
+        return finish_edit(())
     done = bool(proposal.adoptions) and not options["dry_run"]
     console.emit("json", lambda: to_text(proposal_document(proposal, done=done)))
     if proposal.adoptions and console.has("text"):
@@ -268,13 +268,13 @@ def recover(
     Nothing changes on the server. Run it where the specs are: what they declare is compared by the
     next plan, of anything else the whole content is taken as it is.
     """
-    from reconciler.app.state.recovering import Search
+    from reconciler.app.state.recovering import RecoverSearch
     from reconciler.app.state.recovering import recover as recover_state
     from reconciler.core.planning.selection import Selection
 
     workspace = _workspace(options)
     claim = _claim(options, "recover", "", "Record these workloads?")
-    search = Search(
+    search = RecoverSearch(
         declared=workspace.desired,
         projects=projects,
         selection=Selection(targets=patterns),
@@ -300,10 +300,10 @@ def recover(
     return _tell(found.rows, options, "Would recover" if options["dry_run"] else "Recovered")
 
 
-def _claim(options: dict[str, Any], command: str, address: str, question: str) -> Claim:
-    from reconciler.app.state.claiming import Claim
+def _claim(options: dict[str, Any], command: str, address: str, question: str) -> ResolveRequest:
+    from reconciler.app.state.claiming import ResolveRequest
 
-    return Claim(
+    return ResolveRequest(
         address=address,
         command=f"reconciler state {command}",
         confirm=asker(options, question),
@@ -330,4 +330,4 @@ def _reading(options: dict[str, Any], work: Callable[[Say], Coroutine[Any, Any, 
 def _tell(rows: Sequence[Recorded], options: dict[str, Any], word: str) -> int:
     for row in rows:
         Console.of(options).line(f"{word} {row.address} ({row.id or 'no id'}).")
-    return conclude(rows)
+    return finish_edit(rows)

@@ -17,15 +17,15 @@ from reconciler.cli.options import (
     plan_options,
     plan_request_from,
 )
-from reconciler.cli.output.ci_reports import BESIDE, PLAN_FORMATS, Reviews, markdown_option
+from reconciler.cli.output.ci_reports import BESIDE, PLAN_FORMATS, CiReports, markdown_option
 from reconciler.cli.output.console import Console
 from reconciler.cli.output.explaining import explain_option, show_explanation
 from reconciler.cli.output.html_pages import emit_plan_page
-from reconciler.cli.output.metrics_file import Meter, metrics_option
+from reconciler.cli.output.metrics_file import MetricsWriter, metrics_option
 from reconciler.cli.output.output_paths import check_places
 
 if TYPE_CHECKING:
-    from reconciler.app.planning.planning import Planned, PlanRequest
+    from reconciler.app.planning.planning import PlanRequest, PlanResult
 
 
 @click.command()
@@ -58,7 +58,7 @@ def plan(directory: Path, detailed_exitcode: bool, **options: Any) -> int:
     from reconciler.cli.output.progress_display import Heartbeat
 
     console = Console.of(options, beside=BESIDE)
-    meter, connector = Meter.current(), connector_for(options)
+    meter, connector = MetricsWriter.current(), connector_for(options)
     workspace = open_workspace([directory], flags_from(options), os.environ)
     meter.attach(workspace.settings, connector)
     check_places(console, options, root=workspace.settings.root, state=workspace.settings.state)
@@ -67,7 +67,7 @@ def plan(directory: Path, detailed_exitcode: bool, **options: Any) -> int:
         workspace.need_valid()
         asked = options | {"detailed_exitcode": detailed_exitcode}
         return show_explanation(console, workspace, request, asked, connector=connector)
-    reviews = Reviews.of(console, workspace, options, "plan")
+    reviews = CiReports.of(console, workspace, options, "plan")
     with reviews.failures(), Heartbeat(console, "reading what is recorded") as heartbeat:
         workspace.need_valid()
         planned = asyncio.run(make(workspace, request, connector=connector, say=heartbeat.say))
@@ -82,7 +82,7 @@ def plan(directory: Path, detailed_exitcode: bool, **options: Any) -> int:
 
 
 def _save(
-    console: Console, path: Path, planned: Planned, request: PlanRequest, directory: Path
+    console: Console, path: Path, planned: PlanResult, request: PlanRequest, directory: Path
 ) -> None:
     """A plan that is refused is not kept: nobody could apply it."""
     import shlex
@@ -99,7 +99,7 @@ def _save(
 
 
 def show_plan(
-    console: Console, planned: Planned, prefix: str, created_at: datetime | None = None
+    console: Console, planned: PlanResult, prefix: str, created_at: datetime | None = None
 ) -> None:
     """Findings and refusals beside the plan, the plan to wherever it was asked for.
 

@@ -9,7 +9,7 @@ import click
 
 from reconciler.cli.commands.plan import show_plan
 from reconciler.cli.options import output_options, settings_from, state_options
-from reconciler.cli.output.ci_reports import BESIDE, PLAN_FORMATS, Reviews, markdown_option
+from reconciler.cli.output.ci_reports import BESIDE, PLAN_FORMATS, CiReports, markdown_option
 from reconciler.cli.output.console import Console
 
 if TYPE_CHECKING:
@@ -28,15 +28,15 @@ def show(file: Path, **options: Any) -> int:
 
     Where the state is at hand, a plan that can no longer be applied says so.
     """
-    from reconciler.app.planning.planning import Planned
+    from reconciler.app.planning.planning import PlanResult
     from reconciler.app.planning.saving import load_plan
 
     console = Console.of(options, beside=BESIDE)
     approval, created_at = load_plan(file)
     refusals = _find_reasons_against(approval, settings_from(options))
-    planned = Planned(plan=approval.plan, refusals=refusals, recorded=(), tenant_id=None)
+    planned = PlanResult(plan=approval.plan, refusals=refusals, recorded=(), tenant_id=None)
     show_plan(console, planned, "", created_at)
-    reviews = Reviews(
+    reviews = CiReports(
         console=console,
         doing="plan",
         stack=approval.plan.target.stack,

@@ -121,7 +121,7 @@ def _set_protection(addresses: tuple[str, ...], options: dict[str, Any], *, prot
         Console().line(f"{row.address} {now} {word}.")
     for row in done.same:
         Console().line(f"{row.address} is already {word}.")
-    return conclude((*done.changed, *done.same))
+    return finish_edit((*done.changed, *done.same))
 
 
 @state.command(short_help="Copy the state.")
@@ -194,7 +194,7 @@ def rm(address: str, **options: Any) -> int:
     for row in rows:
         word = "Would forget" if options["dry_run"] else "Forgot"
         Console().line(f"{word} {row.address} ({row.id}).")
-    return conclude(rows)
+    return finish_edit(rows)
 
 
 @state.command(short_help="Move records to another state.")
@@ -229,7 +229,7 @@ def move(addresses: tuple[str, ...], **options: Any) -> int:
     for row in moved.rows:
         known = " (it was there already)" if row in moved.there else ""
         Console().line(f"{word} {row.address} to {options['to']}{known}.")
-    return conclude(moved.rows)
+    return finish_edit(moved.rows)
 
 
 def asker(options: dict[str, Any], question: str) -> Callable[[Sequence[Recorded]], bool]:
@@ -247,7 +247,7 @@ def asker(options: dict[str, Any], question: str) -> Callable[[Sequence[Recorded
     return ask
 
 
-def conclude(done: Sequence[object]) -> int:
+def finish_edit(done: Sequence[object]) -> int:
     """The end of a surgery; one that was declined says so."""
     if not done:
         Console().note("Nothing was changed.")

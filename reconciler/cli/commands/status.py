@@ -18,7 +18,7 @@ from reconciler.cli.params import DURATION
 if TYPE_CHECKING:
     from reconciler.app.session import Connector
     from reconciler.app.settings import Settings
-    from reconciler.app.status.workload_status import Look
+    from reconciler.app.status.workload_status import WorkloadStatus
     from reconciler.cli.output.watching import View
     from reconciler.report.text.status import Status
 
@@ -85,13 +85,15 @@ def _look(
 ) -> list[Status]:
     import asyncio
 
-    from reconciler.app.status.workload_status import look
+    from reconciler.app.status.workload_status import read_statuses
     from reconciler.cli.output.progress_display import Heartbeat
     from reconciler.report.machine.documents import to_text
     from reconciler.report.text.status import status_document, statuses_text
 
     with Heartbeat(console, "reading the server") as heartbeat:
-        looks = asyncio.run(look(settings, addresses, connector=connector, say=heartbeat.say))
+        looks = asyncio.run(
+            read_statuses(settings, addresses, connector=connector, say=heartbeat.say)
+        )
     found = _statuses(looks)
     paint = console.paint()
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
@@ -112,7 +114,7 @@ def _watch(
     from reconciler.app.status.workload_status import watch
     from reconciler.cli.output.watching import view_of
 
-    def show(looks: Sequence[Look]) -> None:
+    def show(looks: Sequence[WorkloadStatus]) -> None:
         view.show(_statuses(looks))
 
     view: View
@@ -130,7 +132,7 @@ def _watch(
     return 128 + ended if ended else 0
 
 
-def _statuses(looks: Sequence[Look]) -> list[Status]:
+def _statuses(looks: Sequence[WorkloadStatus]) -> list[Status]:
     from reconciler.report.text.status import Status
 
     return [

@@ -17,7 +17,7 @@ from reconciler.cli.output.source_excerpts import wanted_excerpts
 
 if TYPE_CHECKING:
     from reconciler.core.diagnostics import Diagnostic
-    from reconciler.core.secrets.rules import Rules
+    from reconciler.core.secrets.rules import RedactionRules
     from reconciler.report.text.excerpts import Excerpts
     from reconciler.specs.loaded import Loaded
 
@@ -65,7 +65,7 @@ def validate(
     Exits with 3 when anything is wrong, after reporting all of it. All specs of the repository are
     read, whatever part is asked for, since some mistakes only show between them.
     """
-    from reconciler.app.planning.validation_cache import Memory, cache_folder
+    from reconciler.app.planning.validation_cache import ValidationCache, cache_folder
     from reconciler.app.planning.workspace import find_repository
     from reconciler.core.diagnostics import has_errors
     from reconciler.errors import InvalidInputError
@@ -81,7 +81,7 @@ def validate(
     # The other formats name the files that were found valid, which nobody remembers.
     is_plain = all(output.format in ("text", "json") for output in console.outputs)
     remembers = is_plain and not (no_cache or changed_since)
-    memory = Memory(cache_folder(os.environ), paths, root, config) if remembers else None
+    memory = ValidationCache(cache_folder(os.environ), paths, root, config) if remembers else None
     if memory and (verdict := memory.recall()):
         _emit_here(console, (), verdict.workloads, verdict.files, config.rules)
         return 0
@@ -108,7 +108,7 @@ def validate(
 
 
 def _emit_here(
-    console: Console, found: Sequence[Diagnostic], workloads: int, files: int, rules: Rules
+    console: Console, found: Sequence[Diagnostic], workloads: int, files: int, rules: RedactionRules
 ) -> None:
     """The formats whose reader opens a file from the working directory."""
     console.emit("json", lambda: _to_json(found))
@@ -145,14 +145,14 @@ def _emit_from_checkout(
     from reconciler.report.machine.gitlab import code_quality_document
     from reconciler.report.machine.junit import junit_text
     from reconciler.report.machine.sarif import sarif_document
-    from reconciler.report.text.color import Paint
+    from reconciler.report.text.color import ColorWriter
     from reconciler.report.text.findings import FindingsText
     from reconciler.specs.loaded import display_name
     from reconciler.specs.rules.codes import CODES
 
     prefix = prefix_in_checkout(root, loaded.prefix)
     found = _named(shown, prefix)
-    verdict = FindingsText(Paint()).verdict(found, len(loaded.desired), loaded.files)
+    verdict = FindingsText(ColorWriter()).verdict(found, len(loaded.desired), loaded.files)
     meanings = {name: code.meaning for name, code in CODES.items()}
     files = {display_name(one.source.file, prefix) for one in loaded.desired}
     console.emit("github", lambda: annotations_text(found, verdict))

@@ -10,33 +10,33 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from reconciler.cli.output.apply_summary import tell_losses, tell_problems
-from reconciler.cli.output.ci_reports import Reviews
+from reconciler.cli.output.ci_reports import CiReports
 from reconciler.cli.output.console import Console, explain
 from reconciler.cli.output.html_pages import ApplyPage, emit_plan_page
-from reconciler.cli.output.metrics_file import Meter
+from reconciler.cli.output.metrics_file import MetricsWriter
 from reconciler.cli.output.progress_display import ApplyReporter
 
 if TYPE_CHECKING:
-    from reconciler.app.applying.applying import Applied
-    from reconciler.app.planning.planning import Planned
+    from reconciler.app.applying.applying import ApplyResult
+    from reconciler.app.planning.planning import PlanResult
     from reconciler.app.planning.workspace import Workspace
     from reconciler.core.events import RequestEnded
     from reconciler.ports import Say, Trace
     from reconciler.report.text.conclusion import Commands
 
 
-class Audience:
+class ApplyOutput:
     """Shown the plan, asked, told every event, and told how it ended; all in that order."""
 
     def __init__(
-        self, console: Console, workspace: Workspace, options: dict[str, Any], meter: Meter
+        self, console: Console, workspace: Workspace, options: dict[str, Any], meter: MetricsWriter
     ) -> None:
         self._console = console
         self._workspace = workspace
         self._sure = options["yes"]
         self._meter = meter
         self._reporter = ApplyReporter(console)
-        self._reviews = Reviews.of(console, workspace, options, "apply")
+        self._reviews = CiReports.of(console, workspace, options, "apply")
         self._page = ApplyPage(console, workspace)
         self.say: Say = meter.listening(
             self._page.listening(self._reviews.listening(self._reporter.say))
@@ -67,7 +67,7 @@ class Audience:
                     emit_plan_page(self._console, error.planned, self._workspace.prefix)
                 raise
 
-    def confirm(self, planned: Planned) -> bool:
+    def confirm(self, planned: PlanResult) -> bool:
         """Show the plan, and ask whether it is to be carried out unless that was said before."""
         self._show(planned)
         if planned.plan.changes and not self._sure:
@@ -77,7 +77,7 @@ class Audience:
         self._reporter.begin(len(planned.plan.changes), planned.plan)
         return True
 
-    def _show(self, planned: Planned) -> None:
+    def _show(self, planned: PlanResult) -> None:
         """Where people read; a stream holds events only."""
         console, prefix = self._console, self._workspace.prefix
         self._meter.plan = planned.plan
@@ -89,7 +89,7 @@ class Audience:
             left = f"changes that the saved plan does not hold, and are left: {planned.beyond}"
             console.warn(left)
 
-    def conclude(self, applied: Applied, commands: Commands) -> int:
+    def conclude(self, applied: ApplyResult, commands: Commands) -> int:
         """Tell how it ended, in every form that was asked for; returns the exit code."""
         tell_problems(self._console, applied, self._reporter.problems, self._workspace, commands)
         self._tell(applied)
@@ -98,7 +98,7 @@ class Audience:
         self._page.emit(applied, commands.again)
         return applied.exit_code or unreported
 
-    def _tell(self, applied: Applied) -> None:
+    def _tell(self, applied: ApplyResult) -> None:
         from reconciler.core.events import Summary
         from reconciler.report.machine.documents import applied_document, to_text
 
@@ -120,7 +120,7 @@ class Audience:
             console.tell("text", console.text().applied(finished.summary, finished.took))
         self._tell_unsaved(applied)
 
-    def _tell_unsaved(self, applied: Applied) -> None:
+    def _tell_unsaved(self, applied: ApplyResult) -> None:
         """Known of the server, but not of the state: it must not be lost with the screen."""
         from reconciler.report.machine.documents import to_line, unsaved_document
         from reconciler.report.text.history import unsaved_text

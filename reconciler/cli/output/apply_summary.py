@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from reconciler.cli.output.console import Console
 
 if TYPE_CHECKING:
-    from reconciler.app.applying.applying import Applied
+    from reconciler.app.applying.applying import ApplyResult
     from reconciler.app.planning.workspace import Workspace
     from reconciler.core.events import Event
     from reconciler.report.text.conclusion import Commands
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def tell_problems(
     console: Console,
-    applied: Applied,
+    applied: ApplyResult,
     problems: Sequence[Event],
     workspace: Workspace,
     commands: Commands,
@@ -40,7 +40,7 @@ def tell_problems(
     console.tell("text", f"\n{conclusion.text(problems)}\n")
 
 
-def tell_losses(console: Console, applied: Applied, commands: Commands) -> None:
+def tell_losses(console: Console, applied: ApplyResult, commands: Commands) -> None:
     """Say that nobody can have read the result; what was done is done, so the code stays."""
     if not console.lost:
         return

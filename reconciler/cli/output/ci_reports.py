@@ -16,7 +16,7 @@ from reconciler.cli.output.console import Console, explain
 from reconciler.errors import ReconcilerError
 
 if TYPE_CHECKING:
-    from reconciler.app.applying.applying import Applied
+    from reconciler.app.applying.applying import ApplyResult
     from reconciler.app.planning.workspace import Workspace
     from reconciler.core.diagnostics import Diagnostic
     from reconciler.core.events import Event
@@ -43,7 +43,7 @@ markdown_option = click.option(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reviews:
+class CiReports:
     """Renders what was asked for of it; `prefix` makes a file's name one in the checkout."""
 
     console: Console
@@ -101,11 +101,11 @@ class Reviews:
         self._code_quality(plan.diagnostics)
         self.console.emit("gitlab-plan", lambda: to_text(plan_counts_document(plan)))
 
-    def applied(self, applied: Applied) -> int:
+    def applied(self, applied: ApplyResult) -> int:
         """The end of an apply. Returns 1 where it cannot be reported: what is done is done."""
         return self._trying(self._applied, applied)
 
-    def _applied(self, applied: Applied) -> None:
+    def _applied(self, applied: ApplyResult) -> None:
         from reconciler.report.machine.github import applied_annotations, applied_outputs
         from reconciler.report.markdown.markdown import markdown_applied
 
@@ -188,7 +188,7 @@ class Reviews:
         return 0
 
 
-def _troubles(applied: Applied) -> list[str]:
+def _troubles(applied: ApplyResult) -> list[str]:
     """What went wrong with the record of the run, and not with a workload."""
     found = []
     if applied.trouble is not None:

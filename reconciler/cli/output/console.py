@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from reconciler.core.diagnostics import Diagnostic
-    from reconciler.report.text.color import Paint
+    from reconciler.report.text.color import ColorWriter
     from reconciler.report.text.text import Text
 
 
@@ -86,11 +86,11 @@ class Console:
         stream = sys.stderr if err else sys.stdout
         return Text(colour=self._wants_colour(stream), prefix=prefix, now=now)
 
-    def paint(self) -> Paint:
+    def paint(self) -> ColorWriter:
         """The colours of standard output."""
-        from reconciler.report.text.color import Paint
+        from reconciler.report.text.color import ColorWriter
 
-        return Paint(colour=self._wants_colour(sys.stdout))
+        return ColorWriter(colour=self._wants_colour(sys.stdout))
 
     @property
     def has_reader(self) -> bool:

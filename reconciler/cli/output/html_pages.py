@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 from reconciler.cli.output.console import Console
 
 if TYPE_CHECKING:
-    from reconciler.app.applying.applying import Applied
-    from reconciler.app.planning.planning import Planned
+    from reconciler.app.applying.applying import ApplyResult
+    from reconciler.app.planning.planning import PlanResult
     from reconciler.app.planning.workspace import Workspace
     from reconciler.ports import Say, Trace
 
 FORMAT = "html"
 
 
-def emit_plan_page(console: Console, planned: Planned, prefix: str) -> None:
+def emit_plan_page(console: Console, planned: PlanResult, prefix: str) -> None:
     """The plan and what refuses it."""
     from datetime import UTC, datetime
 
@@ -48,14 +48,16 @@ class ApplyPage:
         """Told every request, where somebody wants the page."""
         return self._timeline.trace if self._console.wants(FORMAT) else None
 
-    def emit(self, applied: Applied, again: str) -> None:
+    def emit(self, applied: ApplyResult, again: str) -> None:
         """How it went; an apply that nobody agreed to has no page."""
-        from reconciler.report.html import Losses, apply_page
+        from reconciler.report.html import UnsavedRecords, apply_page
 
         finished = applied.finished
         if finished is None:
             return
-        losses = Losses(unsaved=applied.unsaved, trouble=applied.trouble, unlogged=applied.unlogged)
+        losses = UnsavedRecords(
+            unsaved=applied.unsaved, trouble=applied.trouble, unlogged=applied.unlogged
+        )
         self._console.emit(
             FORMAT,
             lambda: apply_page(

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _MOST_BYTES = 1 << 20
 
 
-class Meter:
+class MetricsWriter:
     """Gathers what one run has to tell, from the moment it begins.
 
     It is the `obj` of the command line's context, so that a command finds it, and who runs the
@@ -43,7 +43,7 @@ class Meter:
         self._results: Counter[tuple[str, str]] | None = None
 
     @classmethod
-    def current(cls) -> Meter:
+    def current(cls) -> MetricsWriter:
         """The one of the running command; one that nobody reads where there is none."""
         context = click.get_current_context(silent=True)
         found = context.find_object(cls) if context else None
@@ -100,11 +100,11 @@ class Meter:
                 )
 
     def _metrics(self, code: int, successes: Mapping[tuple[str, str], float]) -> RunMetrics:
-        from reconciler.app.applying.request_stats import Traffic
+        from reconciler.app.applying.request_stats import RequestStats
         from reconciler.report.machine.metrics import RunMetrics
 
         stack = self._stack(successes)
-        traffic = self._connector.traffic if self._connector else Traffic()
+        traffic = self._connector.traffic if self._connector else RequestStats()
         recorded = self._recorded()
         return RunMetrics(
             command=self._command,
@@ -159,7 +159,7 @@ def metrics_option(command: Any) -> Any:
 
 def _aim(context: click.Context, _option: click.Parameter, path: Path | None) -> None:
     if path is not None and not context.resilient_parsing:
-        meter = context.find_object(Meter)
+        meter = context.find_object(MetricsWriter)
         if meter is not None:
             meter.aim(str(context.info_name), path)
 

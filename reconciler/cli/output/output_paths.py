@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from reconciler.cli.output.console import Console
-from reconciler.cli.output.metrics_file import Meter
+from reconciler.cli.output.metrics_file import MetricsWriter
 
 SPEC_SUFFIXES = (".json", ".yaml", ".yml")
 
@@ -28,7 +28,7 @@ def check_places(
         if place in seen:
             trouble = f"{seen[place]} writes it as well"
         if trouble:
-            Meter.current().disarm()
+            MetricsWriter.current().disarm()
             raise click.UsageError(f"{flag}: {path}: {trouble}")
         seen[place] = flag
 
@@ -52,7 +52,7 @@ def _places(console: Console, options: dict[str, Any]) -> Iterator[tuple[str, Pa
             yield "-o", output.path
     if options.get("save_to") is not None:
         yield "--save", options["save_to"]
-    metrics = Meter.current().path
+    metrics = MetricsWriter.current().path
     if metrics is not None:
         yield "--metrics-file", metrics
 

@@ -6,14 +6,14 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from reconciler.core.secrets.rules import BUILT_IN, Rules
+from reconciler.core.secrets.rules import BUILT_IN, RedactionRules
 
 if TYPE_CHECKING:
     from reconciler.errors import Where
     from reconciler.report.text.excerpts import Excerpts
 
 
-def wanted_excerpts(rules: Rules) -> Excerpts | None:
+def wanted_excerpts(rules: RedactionRules) -> Excerpts | None:
     """Excerpts for a terminal; a log may be read by many who cannot read the specs."""
     if not sys.stdout.isatty():
         return None
@@ -21,16 +21,18 @@ def wanted_excerpts(rules: Rules) -> Excerpts | None:
 
     from reconciler.report.text.excerpts import Excerpts
 
-    return Excerpts(line_of=Lines(rules).of, width=shutil.get_terminal_size((100, 24)).columns)
+    return Excerpts(
+        line_of=SourceLines(rules).of, width=shutil.get_terminal_size((100, 24)).columns
+    )
 
 
-class Lines:
+class SourceLines:
     """Lines of files that can be opened from the working directory, one file kept at a time.
 
     None of them is about a secret, as far as anybody can tell.
     """
 
-    def __init__(self, rules: Rules = BUILT_IN) -> None:
+    def __init__(self, rules: RedactionRules = BUILT_IN) -> None:
         self._rules = rules
         self._file = ""
         self._lines: list[str] = []
@@ -62,12 +64,12 @@ class Lines:
 
 
 def _read(file: str) -> list[str]:
-    from reconciler.specs.source.fileaccess import STDIN, Border, Trouble
-    from reconciler.specs.source.source_text import Page, decode
+    from reconciler.specs.source.fileaccess import STDIN, ReadBoundary, ReadFailure
+    from reconciler.specs.source.source_text import SourceText, decode
 
-    data = None if file == STDIN else Border.around(Path(file).parent).read(file)
-    if data is None or isinstance(data, Trouble):
+    data = None if file == STDIN else ReadBoundary.around(Path(file).parent).read(file)
+    if data is None or isinstance(data, ReadFailure):
         return []
     page = decode(data, file)
     # As positions are counted: only a line feed ends a line.
-    return page.text.replace("\r\n", "\n").split("\n") if isinstance(page, Page) else []
+    return page.text.replace("\r\n", "\n").split("\n") if isinstance(page, SourceText) else []

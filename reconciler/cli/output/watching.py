@@ -16,7 +16,7 @@ from reconciler.cli.output.progress_display import Heartbeat
 if TYPE_CHECKING:
     from rich.live import Live
 
-    from reconciler.report.text.color import Paint
+    from reconciler.report.text.color import ColorWriter
     from reconciler.report.text.status import Status
 
 
@@ -54,7 +54,7 @@ def view_of(console: Console, interval: float) -> Iterator[View]:
 class TableView:
     """A screen of its own, which is gone when the watch ends."""
 
-    def __init__(self, live: Live, paint: Paint, interval: float) -> None:
+    def __init__(self, live: Live, paint: ColorWriter, interval: float) -> None:
         self._live = live
         self._paint = paint
         self._interval = interval
@@ -96,7 +96,7 @@ class TableView:
 class ChangeView:
     """A line for everything at first, then one for each change; trouble goes beside them."""
 
-    def __init__(self, console: Console, paint: Paint, spoke: Callable[[], None]) -> None:
+    def __init__(self, console: Console, paint: ColorWriter, spoke: Callable[[], None]) -> None:
         self._console = console
         self._spoke = spoke
         self._paint = paint

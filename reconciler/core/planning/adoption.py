@@ -10,7 +10,7 @@ from reconciler.core.planning.plan import AnyAction
 from reconciler.core.protocol.marker import Marker
 
 
-class Why(StrEnum):
+class NotAdoptedReason(StrEnum):
     """Why a workload on the server is not recorded; a closed set, for programs."""
 
     RECORDED = "recorded"
@@ -41,11 +41,11 @@ class Adoption:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Skipped:
+class NotAdopted:
     """One workload that is left alone; the address is None where it could not be read."""
 
     id: str
-    why: Why
+    why: NotAdoptedReason
     message: str
     hint: str = ""
     address: Address | None = None
@@ -56,7 +56,7 @@ class Proposal:
     """Everything that was looked at, by address; `project` is None where one id was given."""
 
     adoptions: tuple[Adoption, ...]
-    skipped: tuple[Skipped, ...] = ()
+    skipped: tuple[NotAdopted, ...] = ()
     project: str | None = None
 
     @property

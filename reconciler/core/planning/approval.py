@@ -56,7 +56,7 @@ class Approval:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rechecked:
+class RecheckedApproval:
     """What may be done now: the approved entries that are as they were.
 
     `refused` are those that are not, each a hold that says why; `beyond` counts changes that
@@ -112,7 +112,7 @@ def _facts(row: Recorded) -> dict[str, Any]:
     }
 
 
-def recheck(approval: Approval, fresh: Plan) -> Rechecked:
+def recheck(approval: Approval, fresh: Plan) -> RecheckedApproval:
     """Hold every approved entry against a plan of this moment, made in the same way.
 
     A wave waits for the ones before it, so what comes after a refused entry is refused as well.
@@ -131,7 +131,7 @@ def recheck(approval: Approval, fresh: Plan) -> Rechecked:
     kept = [a for a in fresh.changes if a.address in approved and a.address not in stale]
     left = [a for a in fresh.actions if a.address not in now and a.address not in stale]
     actions = sorted((*kept, *left, *refused), key=lambda a: (a.wave, a.address))
-    return Rechecked(
+    return RecheckedApproval(
         plan=replace(fresh, actions=tuple(actions)),
         refused=refused,
         beyond=len(now.keys() - approved.keys()),

@@ -38,7 +38,7 @@ class PlanOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Case:
+class DecisionInputs:
     """One workload that has a record: everything its decision may depend on.
 
     `renewed` says that the row is not what the state holds: it was written under other rules of

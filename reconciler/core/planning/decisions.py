@@ -10,6 +10,7 @@ from reconciler.core.diff.diff import ABSENT, FieldChange, is_same, value_at, wi
 from reconciler.core.diff.equality import reword
 from reconciler.core.model import (
     Desired,
+    LastSeen,
     Live,
     Missing,
     OnChange,
@@ -17,10 +18,9 @@ from reconciler.core.model import (
     OnMissing,
     OnRemove,
     Remote,
-    Seen,
     Unread,
 )
-from reconciler.core.planning.case import Case, OnDrift
+from reconciler.core.planning.case import DecisionInputs, OnDrift
 from reconciler.core.planning.plan import (
     Adopt,
     AnyAction,
@@ -37,7 +37,7 @@ from reconciler.core.planning.renewal import renew
 from reconciler.kinds.registry import runs_to_completion
 
 
-def judge(case: Case) -> AnyAction:
+def decide(case: DecisionInputs) -> AnyAction:
     """A workload that was accepted once."""
     live = case.live
     if is_lost(live):
@@ -57,7 +57,7 @@ def is_lost(live: Live | None) -> bool:
     return isinstance(live, Missing) or (isinstance(live, Remote) and live.is_gone)
 
 
-def _judge_missing(case: Case) -> AnyAction:
+def _judge_missing(case: DecisionInputs) -> AnyAction:
     """The server has lost it, and it was not us."""
     reason = Reason.MISSING_ON_SERVER
     desired = case.desired
@@ -76,7 +76,7 @@ def _judge_missing(case: Case) -> AnyAction:
     return _recreate(case, desired, reason, "deleted on the server by somebody else")
 
 
-def _judge_finished(case: Case, desired: Desired) -> AnyAction:
+def _judge_finished(case: DecisionInputs, desired: Desired) -> AnyAction:
     """A job that has been cleaned up is not run again; another spec is another job."""
     if not case.changes:
         detail = (
@@ -89,7 +89,7 @@ def _judge_finished(case: Case, desired: Desired) -> AnyAction:
     return _recreate(case, desired, Reason.SPEC_CHANGED, detail)
 
 
-def _recreate(case: Case, desired: Desired, reason: Reason, detail: str) -> AnyAction:
+def _recreate(case: DecisionInputs, desired: Desired, reason: Reason, detail: str) -> AnyAction:
     if case.options.no_create:
         return _hold(case, reason, "no longer on the server; held by --no-create")
     # Nothing runs that a field could be kept of, and nothing has to go for it.
@@ -98,7 +98,7 @@ def _recreate(case: Case, desired: Desired, reason: Reason, detail: str) -> AnyA
     return Create(**case.common(reason, detail, changes=changes), desired=desired, lost=case.row)
 
 
-def _judge_gone(case: Case) -> AnyAction:
+def _judge_gone(case: DecisionInputs) -> AnyAction:
     """Neither declared nor found: it is forgotten on proof, for nothing would point to it again."""
     if case.row.lifecycle.on_remove is OnRemove.FORGET:
         return _judge_removed(case)
@@ -112,7 +112,7 @@ def _judge_gone(case: Case) -> AnyAction:
     return Forget(**case.common(Reason.MISSING_ON_SERVER, detail), recorded=case.row)
 
 
-def _judge_removed(case: Case) -> AnyAction:
+def _judge_removed(case: DecisionInputs) -> AnyAction:
     """Its spec is gone, or everything is to go."""
     made = f", created by run {case.row.run}" if case.row.run else ""
     if case.row.lifecycle.on_remove is OnRemove.FORGET:
@@ -128,7 +128,7 @@ def _judge_removed(case: Case) -> AnyAction:
     return Delete(**case.common(reason, detail), recorded=case.row)
 
 
-def _judge_wanted(case: Case, desired: Desired) -> AnyAction:
+def _judge_wanted(case: DecisionInputs, desired: Desired) -> AnyAction:
     """It is declared and there; the first rule that applies decides."""
     agreed = _agreed_spec(case, desired)
     rules = (_changed_spec, _failed_sync, _asked_for, _drifted)
@@ -148,7 +148,7 @@ def _judge_wanted(case: Case, desired: Desired) -> AnyAction:
     return settings or Keep(**case.common(Reason.ALREADY_OWNED), recorded=case.row)
 
 
-def _changed_spec(case: Case, desired: Desired) -> AnyAction | None:
+def _changed_spec(case: DecisionInputs, desired: Desired) -> AnyAction | None:
     if not case.changes:
         return None
     detail = f"{_name_fields(case.changes)} changed; the API can only delete and create"
@@ -163,7 +163,7 @@ def _name_fields(changes: Sequence[FieldChange]) -> str:
     return f"{changes[0].pointer}{more}"
 
 
-def _agreed_spec(case: Case, desired: Desired) -> Record | None:
+def _agreed_spec(case: DecisionInputs, desired: Desired) -> Record | None:
     """The spec has followed what is on the server already, so nothing is to be done.
 
     A value that our own create was not echoed with proves nothing: a server that has rewritten it
@@ -198,7 +198,7 @@ def _agreed_spec(case: Case, desired: Desired) -> Record | None:
     )
 
 
-def _restated_spec(case: Case, desired: Desired) -> Record | None:
+def _restated_spec(case: DecisionInputs, desired: Desired) -> Record | None:
     """The spec's text has changed, and what it says has not."""
     restated = case.restated
     if not restated or not case.row.is_declared:
@@ -212,8 +212,8 @@ def _restated_spec(case: Case, desired: Desired) -> Record | None:
     )
 
 
-def _failed_sync(case: Case, desired: Desired) -> AnyAction | None:
-    if not (isinstance(case.live, Remote) and case.live.seen is Seen.FAILED):
+def _failed_sync(case: DecisionInputs, desired: Desired) -> AnyAction | None:
+    if not (isinstance(case.live, Remote) and case.live.seen is LastSeen.FAILED):
         return None
     words = f"the cluster refused it: {case.live.message or 'no message'}"
     if desired.lifecycle.on_failed is OnFailed.REPLACE or _is_asked_for(case):
@@ -221,13 +221,13 @@ def _failed_sync(case: Case, desired: Desired) -> AnyAction | None:
     return _hold(case, Reason.SYNC_FAILED, words)
 
 
-def _asked_for(case: Case, _: Desired) -> AnyAction | None:
+def _asked_for(case: DecisionInputs, _: Desired) -> AnyAction | None:
     if not _is_asked_for(case):
         return None
     return _replace(case, Reason.REQUESTED, "asked for by --replace")
 
 
-def _drifted(case: Case, _: Desired) -> AnyAction | None:
+def _drifted(case: DecisionInputs, _: Desired) -> AnyAction | None:
     # What the spec has followed is not undone.
     followed = {change.pointer for change in case.changes}
     drift = [change for change in case.drift if change.pointer not in followed]
@@ -245,7 +245,7 @@ def _drifted(case: Case, _: Desired) -> AnyAction | None:
     return _replace(case, Reason.DRIFTED, detail)
 
 
-def _changed_lifecycle(case: Case, desired: Desired) -> Record | None:
+def _changed_lifecycle(case: DecisionInputs, desired: Desired) -> Record | None:
     if not case.row.is_declared:
         detail = "found on the server as it is declared now; nothing is sent"
         common = case.common(Reason.ALREADY_OWNED, detail)
@@ -266,7 +266,7 @@ def _changed_lifecycle(case: Case, desired: Desired) -> Record | None:
     )
 
 
-def _renewed_row(case: Case, desired: Desired) -> Record | None:
+def _renewed_row(case: DecisionInputs, desired: Desired) -> Record | None:
     if not case.renewed:
         return None
     detail = "its record follows other rules of what is a secret; it is written anew, nothing sent"
@@ -283,11 +283,11 @@ def _worded(value: Any) -> str:
     return ", ".join(value) if isinstance(value, list) else str(value)
 
 
-def _is_asked_for(case: Case) -> bool:
+def _is_asked_for(case: DecisionInputs) -> bool:
     return str(case.row.address) in case.options.replace
 
 
-def _replace(case: Case, reason: Reason, detail: str) -> AnyAction:
+def _replace(case: DecisionInputs, reason: Reason, detail: str) -> AnyAction:
     submission = case.submission
     if submission.exposed:
         fields = ", ".join(submission.exposed)
@@ -317,7 +317,7 @@ def _replace(case: Case, reason: Reason, detail: str) -> AnyAction:
     )
 
 
-def _hold_unmarked(case: Case, detail: str) -> Hold:
+def _hold_unmarked(case: DecisionInputs, detail: str) -> Hold:
     """Nothing shows any more that it is ours, so nothing of it is ended unseen."""
     row = case.row
     detail = (
@@ -328,5 +328,5 @@ def _hold_unmarked(case: Case, detail: str) -> Hold:
     return _hold(case, Reason.MARKER_MISSING, detail, fails=True)
 
 
-def _hold(case: Case, reason: Reason, detail: str, *, fails: bool = False) -> Hold:
+def _hold(case: DecisionInputs, reason: Reason, detail: str, *, fails: bool = False) -> Hold:
     return Hold(**case.common(reason, detail, changes=case.changes), recorded=case.row, fails=fails)

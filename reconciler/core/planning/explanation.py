@@ -14,12 +14,12 @@ from reconciler.core.model import (
     Address,
     Desired,
     Json,
+    LastSeen,
     Lifecycle,
     Live,
     OnMissing,
     Recorded,
     Remote,
-    Seen,
 )
 from reconciler.core.planning.case import OnDrift, PlanOptions
 from reconciler.core.planning.decisions import is_lost
@@ -55,7 +55,7 @@ class Difference:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Policy:
+class LifecycleSetting:
     """A setting that decides in some situation; `applies` where it is this one.
 
     `origin` is `spec`, `record`, `state` (a person's word), `option` or `default`.
@@ -88,11 +88,11 @@ class Explanation:
     sent: Json | None
     differences: tuple[Difference, ...]
     undeclared: tuple[str, ...]
-    policies: tuple[Policy, ...]
+    policies: tuple[LifecycleSetting, ...]
     others: tuple[Recorded, ...]
 
 
-def explain(
+def explain_workload(
     action: AnyAction,
     *,
     desired: Desired | None,
@@ -175,19 +175,19 @@ def _policies(
     desired: Desired | None,
     row: Recorded | None,
     live: Live | None,
-) -> Iterator[Policy]:
+) -> Iterator[LifecycleSetting]:
     usual, said_by = Lifecycle(), "spec" if desired else "record"
     counted = [difference for difference in differences if not difference.ignored]
 
-    def of(name: str, value: Any, default: Any, *, applies: bool) -> Policy:
+    def of(name: str, value: Any, default: Any, *, applies: bool) -> LifecycleSetting:
         origin = "default" if value == default else said_by
-        return Policy(name=name, value=str(value), origin=origin, applies=applies)
+        return LifecycleSetting(name=name, value=str(value), origin=origin, applies=applies)
 
     if desired is None:
         yield of("onRemove", settings.on_remove, usual.on_remove, applies=not is_lost(live))
     else:
         changed = any(difference.spec for difference in counted)
-        failed = isinstance(live, Remote) and live.seen is Seen.FAILED
+        failed = isinstance(live, Remote) and live.seen is LastSeen.FAILED
         yield _on_missing(desired, applies=row is not None and is_lost(live))
         yield of("onChange", settings.on_change, usual.on_change, applies=changed)
         yield of("onFailed", settings.on_failed, usual.on_failed, applies=failed)
@@ -195,33 +195,39 @@ def _policies(
     if settings.ignore_changes:
         hits = any(difference.ignored for difference in differences)
         value = " ".join(settings.ignore_changes)
-        yield Policy(name="ignoreChanges", value=value, origin=said_by, applies=hits)
+        yield LifecycleSetting(name="ignoreChanges", value=value, origin=said_by, applies=hits)
 
 
-def _on_missing(desired: Desired, *, applies: bool) -> Policy:
+def _on_missing(desired: Desired, *, applies: bool) -> LifecycleSetting:
     """Left open, it follows from the kind."""
     policy = desired.lifecycle.on_missing
     if policy is not None:
-        return Policy(name="onMissing", value=policy.value, origin="spec", applies=applies)
+        return LifecycleSetting(
+            name="onMissing", value=policy.value, origin="spec", applies=applies
+        )
     finite = runs_to_completion(desired.manifest)
     usual = OnMissing.HOLD if finite else OnMissing.RECREATE
-    return Policy(name="onMissing", value=usual.value, origin="default", applies=applies)
+    return LifecycleSetting(name="onMissing", value=usual.value, origin="default", applies=applies)
 
 
-def _protection(settings: Lifecycle, row: Recorded | None, said_by: str, *, ends: bool) -> Policy:
+def _protection(
+    settings: Lifecycle, row: Recorded | None, said_by: str, *, ends: bool
+) -> LifecycleSetting:
     """A person's word goes before the spec's; it matters where the workload would end."""
     by_hand = row is not None and row.protected
     on = by_hand or settings.protect
     origin = "state" if by_hand else said_by if on else "default"
-    return Policy(name="protect", value=str(on).lower(), origin=origin, applies=ends and on)
+    return LifecycleSetting(
+        name="protect", value=str(on).lower(), origin=origin, applies=ends and on
+    )
 
 
 def _options(
     address: Address, options: PlanOptions, differences: Sequence[Difference]
-) -> Iterator[Policy]:
+) -> Iterator[LifecycleSetting]:
     drifted = any(difference.remote for difference in differences if not difference.ignored)
     asked = options.on_drift is not OnDrift.REPORT
-    yield Policy(
+    yield LifecycleSetting(
         name="--on-drift",
         value=options.on_drift.value,
         origin="option" if asked else "default",
@@ -235,4 +241,4 @@ def _options(
     )
     for name, given in flags:
         if given:
-            yield Policy(name=name, value="given", origin="option", applies=True)
+            yield LifecycleSetting(name=name, value="given", origin="option", applies=True)

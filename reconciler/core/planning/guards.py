@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 
-from reconciler.core.model import Address, Live, Missing, Own, Recorded, Remote, Seen, Target
+from reconciler.core.model import Address, LastSeen, Live, Missing, Own, Recorded, Remote, Target
 from reconciler.core.planning.plan import Create, Delete, Plan, Reason, Replace
 
 
@@ -232,7 +232,10 @@ def _check_missing(
     answers = {
         row.address: live[row.id]
         for row in recorded
-        if row.own is Own.ACCEPTED and row.seen is not Seen.MISSING and row.id and row.id in live
+        if row.own is Own.ACCEPTED
+        and row.seen is not LastSeen.MISSING
+        and row.id
+        and row.id in live
     }
     # What has a successor of ours was replaced by a run that this state does not know.
     lost = [a for a, answer in answers.items() if _is_lost(answer)]

@@ -21,8 +21,8 @@ from reconciler.core.model import (
     Remote,
     Unread,
 )
-from reconciler.core.planning.case import Case, PlanOptions
-from reconciler.core.planning.decisions import is_lost, judge
+from reconciler.core.planning.case import DecisionInputs, PlanOptions
+from reconciler.core.planning.decisions import decide, is_lost
 from reconciler.core.planning.effects import with_gpus
 from reconciler.core.planning.plan import (
     AnyAction,
@@ -44,7 +44,7 @@ from reconciler.core.planning.renewal import renew_row
 from reconciler.core.planning.submission import Submission, lifecycle_changes, submit
 from reconciler.core.protocol.transitions import comes_true_until, may_come_true
 from reconciler.core.redact import Redactor
-from reconciler.core.secrets.rules import BUILT_IN, Rules
+from reconciler.core.secrets.rules import BUILT_IN, RedactionRules
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +69,7 @@ def make_plan(
     options: PlanOptions | None = None,
     now: datetime | None = None,
     diagnostics: Iterable[Diagnostic] = (),
-    rules: Rules = BUILT_IN,
+    rules: RedactionRules = BUILT_IN,
     at_work: str = "",
 ) -> Plan:
     """Decide about every workload that is wanted or recorded.
@@ -127,13 +127,13 @@ def _decide(
             action = _finish_delete(row, desired, world)
             return with_gpus(action, None if lost else row, desired), ()
     for row in rows:
-        if row.own in (Own.CREATING, Own.SUSPECT):
+        if row.own in (Own.CREATING, Own.UNCONFIRMED):
             return with_gpus(_settle(row, desired, world), None, desired), ()
     for row in rows:
         if row.own is Own.ACCEPTED:
             case = _examine(row, desired, world)
-            action = with_gpus(judge(case), _find_running(case), desired)
-            ghosts = [other for other in rows if other.own is Own.HAUNTED]
+            action = with_gpus(decide(case), _find_running(case), desired)
+            ghosts = [other for other in rows if other.own is Own.LATE_CREATE_POSSIBLE]
             return _with_ghosts(action, case, ghosts, world), _open_drift(action, case)
     if desired is None:
         return with_gpus(_watch(rows[0], world), None, None), ()
@@ -164,13 +164,13 @@ def _leave_to_run(row: Recorded, desired: Desired | None, world: _World) -> AnyA
         what, left = "its replacement", row
     else:
         what, left = "its deletion", None
-    case = Case(row=row, desired=desired, options=world.options, redactor=world.redactor)
+    case = DecisionInputs(row=row, desired=desired, options=world.options, redactor=world.redactor)
     detail = f"{what} is under way: another run is at work on it"
     held = Hold(**case.common(Reason.IN_DOUBT, detail), recorded=row)
     return with_gpus(held, left, desired)
 
 
-def _find_running(case: Case) -> Recorded | None:
+def _find_running(case: DecisionInputs) -> Recorded | None:
     """What runs under the name, for the count of its GPUs: a successor is not what was lost."""
     if not is_lost(case.live):
         return case.row
@@ -214,7 +214,7 @@ def _is_found_lost(row: Recorded, world: _World) -> bool:
 
 def _finish_delete(row: Recorded, desired: Desired | None, world: _World) -> AnyAction:
     """A delete that was begun is always finished: a late one would kill what we decided to keep."""
-    case = Case(row=row, desired=desired, options=world.options, redactor=world.redactor)
+    case = DecisionInputs(row=row, desired=desired, options=world.options, redactor=world.redactor)
     if row.purpose is Purpose.GIVEN_UP and not _is_found_lost(row, world):
         detail = (
             f"workload {row.id} may still be there: its deletion was given up by hand, and its "
@@ -257,9 +257,9 @@ def _settle(row: Recorded, desired: Desired | None, world: _World) -> AnyAction:
     else:
         remedy = "it is no longer wanted, so it is looked up and not repeated"
     detail = f"{_doubt(row)}; {remedy}"
-    case = Case(row=row, desired=desired, options=world.options, redactor=world.redactor)
+    case = DecisionInputs(row=row, desired=desired, options=world.options, redactor=world.redactor)
     # Whose create was answered with a no is sure of it: only who has its name is not known.
-    unowned = row.own is Own.SUSPECT and not row.ambiguous
+    unowned = row.own is Own.UNCONFIRMED and not row.ambiguous
     reason = Reason.OWNER_UNKNOWN if unowned else Reason.IN_DOUBT
     return Resolve(
         **case.common(reason, detail, changes=changes),
@@ -273,14 +273,14 @@ def _doubt(row: Recorded) -> str:
     """What is not known: in the server's words where it had any, and since when."""
     sent = datetime.fromisoformat(row.last_sent_at) if row.last_sent_at else None
     when = f" of {sent:%Y-%m-%d %H:%M:%S} UTC" if sent else ""
-    if row.own is Own.SUSPECT and row.message:
+    if row.own is Own.UNCONFIRMED and row.message:
         return f"{row.message}: a create{when} is in doubt"
     return f"a create{when} was cut short"
 
 
 def _watch(row: Recorded, world: _World) -> AnyAction:
     """A workload is gone, but a create of it whose answer was lost may not have been."""
-    case = Case(row=row, desired=None, options=world.options, redactor=world.redactor)
+    case = DecisionInputs(row=row, desired=None, options=world.options, redactor=world.redactor)
     if not row.ambiguous:
         detail = f"{row.message}; nothing runs there, and no spec declares it any more"
         return Forget(**case.common(Reason.REMOVED_FROM_SPECS, detail), recorded=row)
@@ -294,14 +294,14 @@ def _watch(row: Recorded, world: _World) -> AnyAction:
     return Hold(**case.common(Reason.IN_DOUBT, detail), recorded=row)
 
 
-def _open_drift(action: AnyAction, case: Case) -> tuple[FieldChange, ...]:
+def _open_drift(action: AnyAction, case: DecisionInputs) -> tuple[FieldChange, ...]:
     """What somebody changed and the spec has not followed."""
     agreed = {c.pointer for c in action.agreed} if isinstance(action, Record) else set()
     return tuple(c for c in case.drift if c.pointer not in agreed)
 
 
 def _with_ghosts(
-    action: AnyAction, case: Case, ghosts: Sequence[Recorded], world: _World
+    action: AnyAction, case: DecisionInputs, ghosts: Sequence[Recorded], world: _World
 ) -> AnyAction:
     """While one workload has the name, no older request can take it (assumption A1)."""
     there = isinstance(case.live, Remote) and not is_lost(case.live)
@@ -319,7 +319,7 @@ def _is_past(row: Recorded, world: _World) -> bool:
     return world.now is not None and not may_come_true(row, world.now)
 
 
-def _examine(row: Recorded, desired: Desired | None, world: _World) -> Case:
+def _examine(row: Recorded, desired: Desired | None, world: _World) -> DecisionInputs:
     """Compare three ways: the spec with what was applied, the echo with what was echoed then."""
     redactor = world.redactor
     seen = world.live.get(row.id) if row.id else None
@@ -333,7 +333,7 @@ def _examine(row: Recorded, desired: Desired | None, world: _World) -> Case:
         drift = seen.drift
         if seen.renewed is not None:
             renewed = replace(renewed, echo=seen.renewed)
-    return Case(
+    return DecisionInputs(
         row=renewed,
         desired=desired,
         live=seen,

@@ -27,7 +27,7 @@ class _Experiment:
     cuts: int
 
 
-class Pace:
+class AdaptiveLimit:
     """Grows by one per round of successes, and slows down where slowing down helps.
 
     Until the first refusal it doubles per round: a server that has room need not be felt out.

@@ -20,7 +20,7 @@ class Method(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class ApiResult:
     """What every answer carries: the server's words, its request id and its clock (RFC 3339)."""
 
     message: str = ""
@@ -29,19 +29,19 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Accepted(Answer):
+class Accepted(ApiResult):
     """A 2xx with a readable workload: created, read or being deleted."""
 
     remote: Remote
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Acknowledged(Answer):
+class Acknowledged(ApiResult):
     """A 2xx without a body to a DELETE: it was taken, and nothing is said of the workload."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Listed(Answer):
+class Listed(ApiResult):
     """The live workloads that a list shows under one name, and whether the list can be believed.
 
     `trusted` is False when the server has no list or answered it with something else. `counted` is
@@ -56,33 +56,33 @@ class Listed(Answer):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Refused(Answer):
+class Refused(ApiResult):
     """A definite no: the request was understood and not carried out."""
 
     status: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Conflict(Answer):
+class Conflict(ApiResult):
     """409: a workload of that name lives in the project, perhaps our own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class NotFound(Answer):
+class NotFound(ApiResult):
     """404; `trusted` when it came as the API's own JSON error and not from something between."""
 
     trusted: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Throttled(Answer):
+class TooManyRequests(ApiResult):
     """429 in JSON: not carried out. `retry_after` in seconds, where the server asked for it."""
 
     retry_after: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Unavailable(Answer):
+class Unavailable(ApiResult):
     """502, 503 or 504, in any form; a proxy may have said it after the server acted.
 
     `retry_after` in seconds. A 429 that is not the API's own is one too: only the API can say that
@@ -93,19 +93,19 @@ class Unavailable(Answer):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Unauthorised(Answer):
+class Unauthorised(ApiResult):
     """The credentials are not accepted, not even with a fresh token."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class NotSent(Answer):
+class NotSent(ApiResult):
     """The request certainly did not reach the server (name, connection, TLS handshake)."""
 
     permanent: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ambiguous(Answer):
+class Ambiguous(ApiResult):
     """Nobody can tell whether the server acted: lost, late, cut short, unreadable, 500."""
 
     status: int | None = None

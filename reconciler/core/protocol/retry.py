@@ -8,21 +8,21 @@ from reconciler.core.protocol.api_results import (
     Accepted,
     Acknowledged,
     Ambiguous,
-    Answer,
+    ApiResult,
     Conflict,
     Listed,
     Method,
     NotFound,
     NotSent,
     Refused,
-    Throttled,
+    TooManyRequests,
     Unauthorised,
     Unavailable,
 )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rule:
+class RetryRule:
     """What an answer to one method means for the next attempt.
 
     `limit` bounds how often this kind of answer may be met (None: until the deadline);
@@ -35,24 +35,24 @@ class Rule:
     base: float = 0.25
 
 
-FINAL = Rule(retry=False)
-AGAIN = Rule(retry=True)
-SLOWER = Rule(retry=True, base=1.0)
+FINAL = RetryRule(retry=False)
+AGAIN = RetryRule(retry=True)
+SLOWER = RetryRule(retry=True, base=1.0)
 # A POST may have been carried out; after this many such sends it is looked up instead.
 AMBIGUOUS_SENDS = 3
 # A server that was never reached in this run is more likely misspelt than restarting.
 UNREACHED_SENDS = 4
 
-RULES: dict[tuple[Method, type[Answer]], Rule] = {
+RULES: dict[tuple[Method, type[ApiResult]], RetryRule] = {
     (Method.POST, Accepted): FINAL,
     (Method.POST, Refused): FINAL,
     (Method.POST, Conflict): FINAL,
     (Method.POST, NotFound): FINAL,
     (Method.POST, Unauthorised): FINAL,
     (Method.POST, NotSent): AGAIN,
-    (Method.POST, Throttled): SLOWER,
-    (Method.POST, Unavailable): Rule(retry=True, ambiguous=True),
-    (Method.POST, Ambiguous): Rule(retry=True, limit=AMBIGUOUS_SENDS, ambiguous=True),
+    (Method.POST, TooManyRequests): SLOWER,
+    (Method.POST, Unavailable): RetryRule(retry=True, ambiguous=True),
+    (Method.POST, Ambiguous): RetryRule(retry=True, limit=AMBIGUOUS_SENDS, ambiguous=True),
     (Method.GET, Accepted): FINAL,
     (Method.GET, Listed): FINAL,
     (Method.GET, Refused): FINAL,
@@ -60,7 +60,7 @@ RULES: dict[tuple[Method, type[Answer]], Rule] = {
     (Method.GET, NotFound): FINAL,
     (Method.GET, Unauthorised): FINAL,
     (Method.GET, NotSent): AGAIN,
-    (Method.GET, Throttled): SLOWER,
+    (Method.GET, TooManyRequests): SLOWER,
     (Method.GET, Unavailable): AGAIN,
     (Method.GET, Ambiguous): AGAIN,
     (Method.DELETE, Accepted): FINAL,
@@ -69,15 +69,15 @@ RULES: dict[tuple[Method, type[Answer]], Rule] = {
     (Method.DELETE, NotFound): FINAL,
     (Method.DELETE, Unauthorised): FINAL,
     (Method.DELETE, NotSent): AGAIN,
-    (Method.DELETE, Throttled): SLOWER,
-    (Method.DELETE, Unavailable): Rule(retry=True, ambiguous=True),
-    (Method.DELETE, Ambiguous): Rule(retry=True, ambiguous=True),
+    (Method.DELETE, TooManyRequests): SLOWER,
+    (Method.DELETE, Unavailable): RetryRule(retry=True, ambiguous=True),
+    (Method.DELETE, Ambiguous): RetryRule(retry=True, ambiguous=True),
     (Method.DELETE, Conflict): AGAIN,
 }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tries:
+class SendCounts:
     """How one operation has gone so far: sends, and how many of them ended in which way."""
 
     sends: int = 0
@@ -85,9 +85,9 @@ class Tries:
     unsent: int = 0
     ambiguous: bool = False
 
-    def after(self, method: Method, answer: Answer) -> Tries:
+    def after(self, method: Method, answer: ApiResult) -> SendCounts:
         """The count with one more answer."""
-        return Tries(
+        return SendCounts(
             sends=self.sends + 1,
             unclear=self.unclear + isinstance(answer, Ambiguous),
             unsent=self.unsent + isinstance(answer, NotSent),
@@ -95,7 +95,7 @@ class Tries:
         )
 
 
-def may_retry(method: Method, answer: Answer, tries: Tries, *, reached: bool) -> bool:
+def may_retry(method: Method, answer: ApiResult, tries: SendCounts, *, reached: bool) -> bool:
     """Whether the same request may be sent again; `tries` already counts this answer.
 
     `reached` says whether the server has answered anything in this run.
@@ -106,6 +106,6 @@ def may_retry(method: Method, answer: Answer, tries: Tries, *, reached: bool) ->
     return rule.retry and (rule.limit is None or tries.unclear < rule.limit)
 
 
-def asked_pause(answer: Answer) -> float | None:
+def asked_pause(answer: ApiResult) -> float | None:
     """Seconds that the server asked everyone to wait, if it did (Retry-After on 429 and 503)."""
-    return answer.retry_after if isinstance(answer, Throttled | Unavailable) else None
+    return answer.retry_after if isinstance(answer, TooManyRequests | Unavailable) else None

@@ -21,20 +21,20 @@ ROUNDING = timedelta(seconds=2)
 class Evidence(StrEnum):
     """What has been learnt of one operation, or is about to be done with it."""
 
-    INTENDED = "a create is about to be sent"
+    CREATE_INTENDED = "a create is about to be sent"
     RESUMED = "another process may have sent it"
-    UNANSWERED = "a create was sent, and nobody can tell what became of it"
-    UNSENT = "the last create was certainly not carried out"
+    CREATE_UNANSWERED = "a create was sent, and nobody can tell what became of it"
+    CREATE_REJECTED = "the last create was certainly not carried out"
     FOUND = "an answer or a marker ties a workload to this operation"
-    TRACED = "a marker ties a workload to the only create that was left unanswered"
+    MATCHED_ONLY_SEND = "a marker ties a workload to the only create that was left unanswered"
     UNPROVEN = "nothing that was read settles it"
     ABSENT = "nothing of it lives, but a create may still come true"
-    BURIED = "nothing of it lives, and nothing can come true any more"
-    OBSTRUCTED = "every create of it was answered: somebody unknown has its name"
-    VACATED = "it is gone and was to be replaced, and its successor is not there yet"
-    OUTLIVED = "another operation of ours has the name, or is about to ask for it"
-    CONDEMNED = "a delete is about to be sent"
-    SPARED = "the delete was certainly not carried out"
+    CONFIRMED_GONE = "nothing of it lives, and nothing can come true any more"
+    NAME_TAKEN = "every create of it was answered: somebody unknown has its name"
+    DELETED_FOR_REPLACE = "it is gone and was to be replaced, and its successor is not there yet"
+    SUPERSEDED = "another operation of ours has the name, or is about to ask for it"
+    DELETE_INTENDED = "a delete is about to be sent"
+    DELETE_REJECTED = "the delete was certainly not carried out"
     RELEASED = "a spec or a person says that it is no longer ours to keep"
 
 
@@ -68,45 +68,47 @@ _DOUBT, _CERTAINTY = Effect.DOUBT, Effect.CERTAINTY
 _TAKE_ID, _LOSE_ID = Effect.TAKE_ID, Effect.LOSE_ID
 
 TRANSITIONS: Mapping[tuple[Own, Evidence], Step] = {
-    (Own.CREATING, Evidence.INTENDED): _step(Own.CREATING),
+    (Own.CREATING, Evidence.CREATE_INTENDED): _step(Own.CREATING),
     (Own.CREATING, Evidence.RESUMED): _step(Own.CREATING, _DOUBT),
-    (Own.CREATING, Evidence.UNANSWERED): _step(Own.CREATING, _DOUBT),
-    (Own.CREATING, Evidence.UNSENT): _step(Own.GONE, in_doubt=Own.CREATING),
+    (Own.CREATING, Evidence.CREATE_UNANSWERED): _step(Own.CREATING, _DOUBT),
+    (Own.CREATING, Evidence.CREATE_REJECTED): _step(Own.GONE, in_doubt=Own.CREATING),
     (Own.CREATING, Evidence.FOUND): _step(Own.ACCEPTED, _TAKE_ID),
-    (Own.CREATING, Evidence.TRACED): _step(Own.ACCEPTED, _TAKE_ID, _CERTAINTY),
-    (Own.CREATING, Evidence.UNPROVEN): _step(Own.SUSPECT, _DOUBT),
-    (Own.CREATING, Evidence.ABSENT): _step(Own.SUSPECT, _DOUBT),
-    (Own.CREATING, Evidence.OBSTRUCTED): _step(Own.SUSPECT, _CERTAINTY),
-    (Own.CREATING, Evidence.BURIED): _step(Own.GONE),
-    (Own.CREATING, Evidence.OUTLIVED): _step(Own.HAUNTED, _DOUBT),
+    (Own.CREATING, Evidence.MATCHED_ONLY_SEND): _step(Own.ACCEPTED, _TAKE_ID, _CERTAINTY),
+    (Own.CREATING, Evidence.UNPROVEN): _step(Own.UNCONFIRMED, _DOUBT),
+    (Own.CREATING, Evidence.ABSENT): _step(Own.UNCONFIRMED, _DOUBT),
+    (Own.CREATING, Evidence.NAME_TAKEN): _step(Own.UNCONFIRMED, _CERTAINTY),
+    (Own.CREATING, Evidence.CONFIRMED_GONE): _step(Own.GONE),
+    (Own.CREATING, Evidence.SUPERSEDED): _step(Own.LATE_CREATE_POSSIBLE, _DOUBT),
     (Own.CREATING, Evidence.RELEASED): _step(Own.GONE),
-    (Own.SUSPECT, Evidence.RESUMED): _step(Own.CREATING, _DOUBT),
-    (Own.SUSPECT, Evidence.FOUND): _step(Own.ACCEPTED, _TAKE_ID),
-    (Own.SUSPECT, Evidence.TRACED): _step(Own.ACCEPTED, _TAKE_ID, _CERTAINTY),
-    (Own.SUSPECT, Evidence.UNPROVEN): _step(Own.SUSPECT, _DOUBT),
-    (Own.SUSPECT, Evidence.ABSENT): _step(Own.SUSPECT, _DOUBT),
-    (Own.SUSPECT, Evidence.BURIED): _step(Own.GONE),
-    (Own.SUSPECT, Evidence.OUTLIVED): _step(Own.HAUNTED, _DOUBT),
-    (Own.SUSPECT, Evidence.RELEASED): _step(Own.GONE),
+    (Own.UNCONFIRMED, Evidence.RESUMED): _step(Own.CREATING, _DOUBT),
+    (Own.UNCONFIRMED, Evidence.FOUND): _step(Own.ACCEPTED, _TAKE_ID),
+    (Own.UNCONFIRMED, Evidence.MATCHED_ONLY_SEND): _step(Own.ACCEPTED, _TAKE_ID, _CERTAINTY),
+    (Own.UNCONFIRMED, Evidence.UNPROVEN): _step(Own.UNCONFIRMED, _DOUBT),
+    (Own.UNCONFIRMED, Evidence.ABSENT): _step(Own.UNCONFIRMED, _DOUBT),
+    (Own.UNCONFIRMED, Evidence.CONFIRMED_GONE): _step(Own.GONE),
+    (Own.UNCONFIRMED, Evidence.SUPERSEDED): _step(Own.LATE_CREATE_POSSIBLE, _DOUBT),
+    (Own.UNCONFIRMED, Evidence.RELEASED): _step(Own.GONE),
     (Own.ACCEPTED, Evidence.FOUND): _step(Own.ACCEPTED, _TAKE_ID),
-    (Own.ACCEPTED, Evidence.CONDEMNED): _step(Own.DELETING),
-    (Own.ACCEPTED, Evidence.ABSENT): _step(Own.HAUNTED, _LOSE_ID, _DOUBT),
-    (Own.ACCEPTED, Evidence.BURIED): _step(Own.GONE),
-    (Own.ACCEPTED, Evidence.VACATED): _step(Own.HAUNTED, _LOSE_ID),
+    (Own.ACCEPTED, Evidence.DELETE_INTENDED): _step(Own.DELETING),
+    (Own.ACCEPTED, Evidence.ABSENT): _step(Own.LATE_CREATE_POSSIBLE, _LOSE_ID, _DOUBT),
+    (Own.ACCEPTED, Evidence.CONFIRMED_GONE): _step(Own.GONE),
+    (Own.ACCEPTED, Evidence.DELETED_FOR_REPLACE): _step(Own.LATE_CREATE_POSSIBLE, _LOSE_ID),
     (Own.ACCEPTED, Evidence.RELEASED): _step(Own.GONE),
-    (Own.DELETING, Evidence.CONDEMNED): _step(Own.DELETING),
-    (Own.DELETING, Evidence.SPARED): _step(Own.ACCEPTED),
-    (Own.DELETING, Evidence.ABSENT): _step(Own.HAUNTED, _LOSE_ID, _DOUBT),
-    (Own.DELETING, Evidence.BURIED): _step(Own.GONE),
-    (Own.DELETING, Evidence.VACATED): _step(Own.HAUNTED, _LOSE_ID),
-    (Own.HAUNTED, Evidence.RESUMED): _step(Own.HAUNTED, _DOUBT),
-    (Own.HAUNTED, Evidence.FOUND): _step(Own.ACCEPTED, _TAKE_ID),
-    (Own.HAUNTED, Evidence.TRACED): _step(Own.ACCEPTED, _TAKE_ID, _CERTAINTY),
-    (Own.HAUNTED, Evidence.UNPROVEN): _step(Own.SUSPECT, _DOUBT),
-    (Own.HAUNTED, Evidence.ABSENT): _step(Own.HAUNTED, _DOUBT),
-    (Own.HAUNTED, Evidence.BURIED): _step(Own.GONE),
-    (Own.HAUNTED, Evidence.OUTLIVED): _step(Own.HAUNTED, _DOUBT),
-    (Own.HAUNTED, Evidence.RELEASED): _step(Own.GONE),
+    (Own.DELETING, Evidence.DELETE_INTENDED): _step(Own.DELETING),
+    (Own.DELETING, Evidence.DELETE_REJECTED): _step(Own.ACCEPTED),
+    (Own.DELETING, Evidence.ABSENT): _step(Own.LATE_CREATE_POSSIBLE, _LOSE_ID, _DOUBT),
+    (Own.DELETING, Evidence.CONFIRMED_GONE): _step(Own.GONE),
+    (Own.DELETING, Evidence.DELETED_FOR_REPLACE): _step(Own.LATE_CREATE_POSSIBLE, _LOSE_ID),
+    (Own.LATE_CREATE_POSSIBLE, Evidence.RESUMED): _step(Own.LATE_CREATE_POSSIBLE, _DOUBT),
+    (Own.LATE_CREATE_POSSIBLE, Evidence.FOUND): _step(Own.ACCEPTED, _TAKE_ID),
+    (Own.LATE_CREATE_POSSIBLE, Evidence.MATCHED_ONLY_SEND): _step(
+        Own.ACCEPTED, _TAKE_ID, _CERTAINTY
+    ),
+    (Own.LATE_CREATE_POSSIBLE, Evidence.UNPROVEN): _step(Own.UNCONFIRMED, _DOUBT),
+    (Own.LATE_CREATE_POSSIBLE, Evidence.ABSENT): _step(Own.LATE_CREATE_POSSIBLE, _DOUBT),
+    (Own.LATE_CREATE_POSSIBLE, Evidence.CONFIRMED_GONE): _step(Own.GONE),
+    (Own.LATE_CREATE_POSSIBLE, Evidence.SUPERSEDED): _step(Own.LATE_CREATE_POSSIBLE, _DOUBT),
+    (Own.LATE_CREATE_POSSIBLE, Evidence.RELEASED): _step(Own.GONE),
 }
 
 
@@ -159,15 +161,15 @@ def absence(row: Recorded, held_until: datetime | None) -> Evidence:
     after that is found by its name only. None is a workload that was not seen alive.
     """
     if held_until is None:
-        return Evidence.ABSENT if row.ambiguous else Evidence.BURIED
+        return Evidence.ABSENT if row.ambiguous else Evidence.CONFIRMED_GONE
     return vacancy(row, held_until)
 
 
 def vacancy(row: Recorded, now: datetime) -> Evidence:
     """What it proves that nothing of this operation has the name at this moment."""
-    return Evidence.ABSENT if may_come_true(row, now) else Evidence.BURIED
+    return Evidence.ABSENT if may_come_true(row, now) else Evidence.CONFIRMED_GONE
 
 
 def succession(row: Recorded, now: datetime) -> Evidence:
     """What it proves that another operation of ours has the name (assumption A1)."""
-    return Evidence.OUTLIVED if may_come_true(row, now) else Evidence.BURIED
+    return Evidence.SUPERSEDED if may_come_true(row, now) else Evidence.CONFIRMED_GONE

@@ -63,7 +63,7 @@ _RUN = b"a" * 12
 _HEX = b"0123456789abcdef"
 
 
-class Hints:
+class SecretHints:
     """Looks for what gives a secret away; `names` are pieces of names that hide a value as well.
 
     Fleets repeat themselves: the same fields, image names, flags and labels in every workload.
@@ -115,9 +115,9 @@ class Hints:
 
 
 @lru_cache(maxsize=16)
-def hints_for(names: tuple[str, ...]) -> Hints:
+def hints_for(names: tuple[str, ...]) -> SecretHints:
     """The hints of one set of rules, with what they remember."""
-    return Hints(names)
+    return SecretHints(names)
 
 
 def _has_long_run(data: bytes) -> bool:

@@ -17,7 +17,7 @@ _SET = re.compile(r"\[[^\]]*\]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rules:
+class RedactionRules:
     """Globs on the names of values; `redact` wins over `reveal`.
 
     Case does not matter, and a dash in a name is an underscore for them: `my_key_*` is meant for
@@ -33,9 +33,9 @@ class Rules:
         return _kind_of(self, name) if self.redact or self.reveal else kind_of_name(name)
 
     @property
-    def strict(self) -> Rules:
+    def strict(self) -> RedactionRules:
         """The same for what others wrote: an owner reveals what stands in his own files."""
-        return Rules(redact=self.redact) if self.reveal else self
+        return RedactionRules(redact=self.redact) if self.reveal else self
 
     @property
     def fingerprint(self) -> str:
@@ -48,7 +48,7 @@ class Rules:
         return tuple(max(literals_of(glob), key=len, default="") for glob in self.redact)
 
 
-BUILT_IN = Rules()
+BUILT_IN = RedactionRules()
 
 
 def literals_of(glob: str) -> list[str]:
@@ -57,7 +57,7 @@ def literals_of(glob: str) -> list[str]:
 
 
 @lru_cache(maxsize=8192)
-def _kind_of(rules: Rules, name: str) -> NameKind:
+def _kind_of(rules: RedactionRules, name: str) -> NameKind:
     plain = name.lower().lstrip("-").replace("-", "_")
     for kind, globs in ((NameKind.HIDDEN, rules.redact), (NameKind.SHOWN, rules.reveal)):
         if any(fnmatchcase(plain, glob.lower()) for glob in globs):

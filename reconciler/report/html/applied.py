@@ -28,7 +28,7 @@ UNSAVED = SLOWDOWNS = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Losses:
+class UnsavedRecords:
     """What an apply could not keep: records that are not written, and why; a gap in its history."""
 
     unsaved: Sequence[Recorded] = ()
@@ -36,7 +36,7 @@ class Losses:
     unlogged: str = ""
 
 
-def losses_section(losses: Losses) -> Iterator[Section]:
+def losses_section(losses: UnsavedRecords) -> Iterator[Section]:
     """What must not be lost with the screen."""
     if not (losses.unsaved or losses.trouble or losses.unlogged):
         return

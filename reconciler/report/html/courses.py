@@ -15,7 +15,7 @@ from reconciler.report.timeline import (
     FAILED,
     IN_DOUBT,
     SKIPPED,
-    Course,
+    ActionTimeline,
     Resend,
     Sent,
     Timeline,
@@ -45,7 +45,9 @@ def courses_section(timeline: Timeline) -> Iterator[Section]:
     )
 
 
-def choose(courses: Sequence[Course], most: int) -> tuple[list[Course], list[Course]]:
+def choose(
+    courses: Sequence[ActionTimeline], most: int
+) -> tuple[list[ActionTimeline], list[ActionTimeline]]:
     """What went wrong, was sent again or took long, and the rest; both in the order of time."""
     ranked = sorted(
         range(len(courses)),
@@ -73,7 +75,7 @@ def _axis(timeline: Timeline) -> Html:
     return fragment(labels, tag("div", drawn, class_="held"))
 
 
-def _course(course: Course, timeline: Timeline) -> Html:
+def _course(course: ActionTimeline, timeline: Timeline) -> Html:
     outcome = course.outcome or "not heard of again"
     again = f"sent again {number_of(course.sent_again, 'time')}" if course.sent_again else ""
     # What sent nothing took no time that anybody waited for.
@@ -93,7 +95,7 @@ def _course(course: Course, timeline: Timeline) -> Html:
     return tag("li", tag("details", summary, body), class_=look)
 
 
-def _drawn(course: Course, timeline: Timeline) -> Html | None:
+def _drawn(course: ActionTimeline, timeline: Timeline) -> Html | None:
     if course.began is None:
         return None
     span = max(timeline.span, 0.001)
@@ -110,7 +112,7 @@ def _drawn(course: Course, timeline: Timeline) -> Html | None:
     return bar(pieces, f"from {course.began:.2f} s to {end:.2f} s of the run", "track")
 
 
-def _steps(course: Course) -> Iterator[Html]:
+def _steps(course: ActionTimeline) -> Iterator[Html]:
     """What happened to it, in order."""
     if course.began is not None:
         yield _step(course.began, "first request sent")
@@ -144,7 +146,7 @@ def _step(at: float, words: str) -> Html:
     return tag("li", tag("span", f"+{at:.2f} s", class_="at"), said(words))
 
 
-def _rest(courses: Sequence[Course]) -> Html | None:
+def _rest(courses: Sequence[ActionTimeline]) -> Html | None:
     """Those that are not drawn one by one."""
     if not courses:
         return None

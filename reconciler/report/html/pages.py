@@ -11,7 +11,7 @@ from reconciler.core.events import RunFinished
 from reconciler.core.planning.guards import Refusal
 from reconciler.core.planning.plan import Plan
 from reconciler.report.html.applied import (
-    Losses,
+    UnsavedRecords,
     concurrency_section,
     gpu_curve_section,
     losses_section,
@@ -20,9 +20,9 @@ from reconciler.report.html.applied import (
 from reconciler.report.html.courses import courses_section
 from reconciler.report.html.document import document
 from reconciler.report.html.markup import Html, lines, tag
-from reconciler.report.html.pieces import Mood, Section, contents, facts, verdict
+from reconciler.report.html.pieces import PageMood, Section, contents, facts, verdict
 from reconciler.report.html.planned import (
-    Budget,
+    LineBudget,
     changes_section,
     counts_section,
     drift_section,
@@ -32,7 +32,7 @@ from reconciler.report.html.planned import (
     plan_facts,
     refusals_section,
 )
-from reconciler.report.html.problems import Advice, problem_sections
+from reconciler.report.html.problems import NextSteps, problem_sections
 from reconciler.report.text.conclusion import Locate
 from reconciler.report.text.formatting import at_work, number_of
 from reconciler.report.text.text import Text
@@ -43,7 +43,7 @@ def plan_page(
     plan: Plan, refusals: Sequence[Refusal] = (), *, created_at: datetime, prefix: str = ""
 ) -> str:
     """A plan as a page of its own; `prefix` leads from here to the files of its specs."""
-    budget = Budget()
+    budget = LineBudget()
     sections = [
         *refusals_section(refusals),
         *findings_section(plan.diagnostics, prefix),
@@ -54,7 +54,7 @@ def plan_page(
         *drift_section(plan, budget),
     ]
     why = list(_reservations(plan))
-    mood = Mood.BAD if refusals else Mood.ATTENTION if why else Mood.GOOD
+    mood = PageMood.BAD if refusals else PageMood.ATTENTION if why else PageMood.GOOD
     word = "ready" if plan.changes else "nothing to do"
     if refusals:
         why.insert(0, f"Refused by {number_of(len(refusals), 'guard')}: an apply would not begin.")
@@ -74,16 +74,16 @@ def apply_page(
     prefix: str = "",
     again: str = "reconciler apply",
     locate: Locate | None = None,
-    losses: Losses | None = None,
+    losses: UnsavedRecords | None = None,
 ) -> str:
     """How an apply of a plan went, as a page of its own.
 
     `prefix` leads from here to the files of its specs, `again` is the command that goes on from
     here, `locate` finds the line of a part of a spec.
     """
-    budget = Budget()
-    losses = losses or Losses()
-    advice = Advice(plan=plan, again=again, prefix=prefix, locate=locate)
+    budget = LineBudget()
+    losses = losses or UnsavedRecords()
+    advice = NextSteps(plan=plan, again=again, prefix=prefix, locate=locate)
     sections = [
         *losses_section(losses),
         *problem_sections(timeline, advice),
@@ -98,7 +98,7 @@ def apply_page(
     ]
     why = [*_troubles(finished, losses), *_reservations(plan)]
     failed = finished.summary.failed or losses.unsaved or losses.trouble
-    mood = Mood.BAD if failed else Mood.ATTENTION if why else Mood.GOOD
+    mood = PageMood.BAD if failed else PageMood.ATTENTION if why else PageMood.GOOD
     unfinished = finished.stopped_by or finished.summary.in_doubt or finished.summary.skipped
     word = "failed in part" if failed else "not finished" if unfinished else "done"
     title = f"Apply: {word}"
@@ -132,7 +132,7 @@ def _reservations(plan: Plan) -> Iterator[str]:
         yield f"{number_of(len(plan.holds), 'workload')} held back."
 
 
-def _troubles(finished: RunFinished, losses: Losses) -> Iterator[str]:
+def _troubles(finished: RunFinished, losses: UnsavedRecords) -> Iterator[str]:
     """What somebody has to look at after an apply."""
     summary = finished.summary
     if finished.stopped_by:

@@ -15,7 +15,7 @@ WORDS = 1_000
 PLACE = 300
 
 
-class Mood(Enum):
+class PageMood(Enum):
     """How a page as a whole is meant to be taken; the value is a class of the style sheet."""
 
     GOOD = "good"
@@ -46,7 +46,7 @@ class Section:
         )
 
 
-def verdict(mood: Mood, *, title: str, sentence: str, why: Sequence[str]) -> Html:
+def verdict(mood: PageMood, *, title: str, sentence: str, why: Sequence[str]) -> Html:
     """The top of a page: what it comes to, and the reasons where it is not plainly good."""
     sign = tag("span", mood.sign, class_="sign", aria_hidden="true")
     reasons = tag("ul", *(tag("li", reason) for reason in why)) if why else None

@@ -47,7 +47,7 @@ OPEN = 8
 _LOOKS = {"+": "added", "-": "removed", "~": "changed", "@": "part", " ": "same"}
 
 
-class Budget:
+class LineBudget:
     """How many lines of differences a page still has room for.
 
     All of a workload's or none of them: what is left out in the middle could be what matters.
@@ -180,7 +180,7 @@ def _gpu_row(name: Child, total: GpuTotals, widest: float, look: str | None = No
     )
 
 
-def changes_section(plan: Plan, prefix: str, budget: Budget) -> Iterator[Section]:
+def changes_section(plan: Plan, prefix: str, budget: LineBudget) -> Iterator[Section]:
     """Every action that does something, by its kind; the largest plans in part."""
     if not plan.changes:
         return
@@ -205,7 +205,7 @@ def _left_out(count: int) -> Html | None:
     return note(f"{count:,} more of these are left out here; the counts and GPUs hold them.")
 
 
-def holds_section(plan: Plan, prefix: str, budget: Budget) -> Iterator[Section]:
+def holds_section(plan: Plan, prefix: str, budget: LineBudget) -> Iterator[Section]:
     """What would be done if nothing held it back."""
     if plan.holds:
         shown = lines(_action(hold, prefix, budget, False) for hold in plan.holds[:WORKLOADS])
@@ -215,7 +215,7 @@ def holds_section(plan: Plan, prefix: str, budget: Budget) -> Iterator[Section]:
         )
 
 
-def drift_section(plan: Plan, budget: Budget) -> Iterator[Section]:
+def drift_section(plan: Plan, budget: LineBudget) -> Iterator[Section]:
     """What somebody changed on the server, and whether this plan undoes it."""
     if not plan.drift:
         return
@@ -231,7 +231,7 @@ def drift_section(plan: Plan, budget: Budget) -> Iterator[Section]:
     )
 
 
-def _drifted(heading: str, drifts: Sequence[Drift], budget: Budget) -> Iterator[Html]:
+def _drifted(heading: str, drifts: Sequence[Drift], budget: LineBudget) -> Iterator[Html]:
     if drifts:
         yield tag("h3", f"{heading}: {len(drifts):,}")
     for drift in drifts[:WORKLOADS]:
@@ -243,7 +243,7 @@ def _drifted(heading: str, drifts: Sequence[Drift], budget: Budget) -> Iterator[
         yield left
 
 
-def _action(action: AnyAction, prefix: str, budget: Budget, is_open: bool) -> Html:
+def _action(action: AnyAction, prefix: str, budget: LineBudget, is_open: bool) -> Html:
     # What says the same under every line of a first apply or a destroy is left out.
     obvious = action.reason is Reason.NEW or (
         action.reason is Reason.REQUESTED and isinstance(action, Delete)
@@ -271,7 +271,7 @@ def _workload(
     return tag("details", tag("summary", head), body, class_=classes, open=is_open)
 
 
-def _difference(found: Sequence[ChangeLine], budget: Budget) -> Html | None:
+def _difference(found: Sequence[ChangeLine], budget: LineBudget) -> Html | None:
     """The lines that differ, if there is room for them."""
     if not found:
         return None

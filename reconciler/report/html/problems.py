@@ -24,7 +24,7 @@ from reconciler.report.html.pieces import (
 from reconciler.report.text.conclusion import Locate
 from reconciler.report.text.escape import shorten
 from reconciler.report.text.formatting import number_of
-from reconciler.report.timeline import FAILED, IN_DOUBT, SKIPPED, Course, Timeline
+from reconciler.report.timeline import FAILED, IN_DOUBT, SKIPPED, ActionTimeline, Timeline
 
 GROUPS = 60
 MEMBERS = 30
@@ -37,7 +37,7 @@ _KINDS = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Advice:
+class NextSteps:
     """How to go on from here: the same command `again`, and where the specs of a plan are.
 
     `locate` finds the place of a part of a spec; without it the first line of a spec is named.
@@ -54,7 +54,7 @@ class Advice:
             return None
         return place_of(self._field(action, words) or action.source, self.prefix)
 
-    def following(self, course: Course) -> Html:
+    def following(self, course: ActionTimeline) -> Html:
         """What to do next."""
         again: Child = tag("code", shorten(self.again, WORDS))
         if course.cause is Cause.OUTDATED:
@@ -78,7 +78,7 @@ class Advice:
             return None
 
 
-def problem_sections(timeline: Timeline, advice: Advice) -> Iterator[Section]:
+def problem_sections(timeline: Timeline, advice: NextSteps) -> Iterator[Section]:
     """Failed, in doubt and skipped workloads; those of which the same was said are one entry."""
     actions = {
         (str(action.address), action.kind): action
@@ -101,7 +101,7 @@ def problem_sections(timeline: Timeline, advice: Advice) -> Iterator[Section]:
         )
 
 
-def _groups(courses: Sequence[Course]) -> list[list[Course]]:
+def _groups(courses: Sequence[ActionTimeline]) -> list[list[ActionTimeline]]:
     """Courses of which the same was said, the largest group first."""
     ordered = sorted(courses, key=lambda course: (course.words, course.address))
     groups = [list(group) for _, group in groupby(ordered, key=lambda course: course.words)]
@@ -109,10 +109,10 @@ def _groups(courses: Sequence[Course]) -> list[list[Course]]:
 
 
 def _entry(
-    group: Sequence[Course],
+    group: Sequence[ActionTimeline],
     look: str,
     actions: dict[tuple[str, str], AnyAction],
-    advice: Advice,
+    advice: NextSteps,
 ) -> Html:
     first = group[0]
     hints = {course.hint for course in group}
@@ -135,7 +135,9 @@ def _entry(
     )
 
 
-def _member(course: Course, actions: dict[tuple[str, str], AnyAction], advice: Advice) -> Html:
+def _member(
+    course: ActionTimeline, actions: dict[tuple[str, str], AnyAction], advice: NextSteps
+) -> Html:
     action = actions.get((str(course.address), course.action))
     place = advice.place(action, course.words) or tag("span", "no spec", class_="place")
     return join(

@@ -134,7 +134,7 @@ def _of_plan(plan: Plan) -> Iterator[Sample]:
 def _of_records(owned: Mapping[Own, int]) -> Iterator[Sample]:
     for own, count in owned.items():
         yield "reconciler_recorded_workloads", (("own", own.value.lower()),), count
-    open_intents = sum(owned.get(own, 0) for own in (Own.CREATING, Own.SUSPECT))
+    open_intents = sum(owned.get(own, 0) for own in (Own.CREATING, Own.UNCONFIRMED))
     yield "reconciler_in_doubt_workloads", (), open_intents
 
 

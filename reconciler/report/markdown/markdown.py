@@ -32,7 +32,13 @@ from reconciler.report.markdown.commonmark import (
     table,
     words,
 )
-from reconciler.report.markdown.size_limit import Missing, Part, Section, compose, count_kinds
+from reconciler.report.markdown.size_limit import (
+    MarkdownPart,
+    MarkdownSection,
+    Omitted,
+    compose,
+    count_kinds,
+)
 from reconciler.report.text.escape import shorten
 from reconciler.report.text.formatting import at_work, gpu_number, number_of
 from reconciler.report.text.gpu_text import given_back, gpu_effect
@@ -61,7 +67,7 @@ def markdown_plan(
         verdict = f"Refused. {verdict}"
     overwritten = {a.address for a in plan.changes if isinstance(a, Replace | Delete)}
     sections = [
-        Section(head=f"{marker('plan', plan.target.stack)}\n\n## {verdict}"),
+        MarkdownSection(head=f"{marker('plan', plan.target.stack)}\n\n## {verdict}"),
         *_refusals(refusals),
         *_alert("NOTE", "Another run is at work on this state.", _at_work(plan)),
         *_findings(plan.diagnostics, prefix, complete=plan.complete),
@@ -100,7 +106,7 @@ def markdown_applied(
     stopped = [f"The run was stopped: {finished.stopped_by}."] if finished.stopped_by else []
     told = [f"Of the record: {words(trouble)}" for trouble in troubles]
     sections = [
-        Section(head=f"{marker('apply', plan.target.stack)}\n\n## {verdict}"),
+        MarkdownSection(head=f"{marker('apply', plan.target.stack)}\n\n## {verdict}"),
         *_alert("CAUTION", "Something went wrong with the run itself.", [*stopped, *told]),
         _counts(_applied_counts(finished)),
         *_problems("Failed", ActionFailed, outcomes, places, prefix),
@@ -129,7 +135,7 @@ def markdown_failure(
     verdict = "No plan" if doing == "plan" else "Nothing was applied"
     what = words(shorten(error.message, _LONGEST_NAME))
     sections = [
-        Section(head=f"{marker(doing, stack)}\n\n## {verdict}: {what}"),
+        MarkdownSection(head=f"{marker(doing, stack)}\n\n## {verdict}: {what}"),
         *_refusals(refusals),
         *_alert("CAUTION", f"{verdict}.", [] if refusals or diagnostics else why),
         *_findings(diagnostics, prefix),
@@ -137,7 +143,7 @@ def markdown_failure(
     return compose(sections, limit)
 
 
-def _refusals(refusals: Sequence[Refusal]) -> Iterator[Section]:
+def _refusals(refusals: Sequence[Refusal]) -> Iterator[MarkdownSection]:
     lines = [
         f"**{words(f'{one.guard}')}**: {words(one.message)}. Way out: {words(one.hint)}"
         for one in refusals
@@ -147,9 +153,9 @@ def _refusals(refusals: Sequence[Refusal]) -> Iterator[Section]:
 
 def _findings(
     found: Sequence[Diagnostic], prefix: str, *, complete: bool = True
-) -> Iterator[Section]:
+) -> Iterator[MarkdownSection]:
     if not complete:
-        yield Section(head="> [!WARNING]\n> **Not everything was read from the server.**")
+        yield MarkdownSection(head="> [!WARNING]\n> **Not everything was read from the server.**")
     lines = [
         f"{finding.severity.value} at {code(_place(finding.where, prefix, column=True))}: "
         f"{words(finding.message)} ({code(finding.code)})"
@@ -164,19 +170,21 @@ def _at_work(plan: Plan) -> list[str]:
     return [words(told)] if (told := at_work(plan)) else []
 
 
-def _alert(kind: str, title: str, lines: Sequence[str]) -> Iterator[Section]:
+def _alert(kind: str, title: str, lines: Sequence[str]) -> Iterator[MarkdownSection]:
     """A box in the colour of its kind; a plain quotation where nobody knows such boxes."""
     if lines:
-        parts = [Part(full=f"> - {line}", brief=f"> - {line}", kind="more") for line in lines]
+        parts = [
+            MarkdownPart(full=f"> - {line}", brief=f"> - {line}", kind="more") for line in lines
+        ]
         head = f"> [!{kind}]\n> **{title}**\n>"
-        yield Section(head=head, parts=parts, say=lambda cut: f"> - … {cut.count} more")
+        yield MarkdownSection(head=head, parts=parts, say=lambda cut: f"> - … {cut.count} more")
 
 
-def _counts(counts: Sequence[tuple[str, int]]) -> Section:
+def _counts(counts: Sequence[tuple[str, int]]) -> MarkdownSection:
     """Numbers below their names; the names are ours."""
     head, numbers = zip(*counts, strict=True)
     cells = [str(number) for number in numbers]
-    return Section(head="\n".join(table(head, [cells], numbers=head)))
+    return MarkdownSection(head="\n".join(table(head, [cells], numbers=head)))
 
 
 def _plan_counts(plan: Plan) -> list[tuple[str, int]]:
@@ -206,7 +214,7 @@ def _applied_counts(finished: RunFinished) -> list[tuple[str, int]]:
     return [(name, count) for name, count in counts if count or name in always]
 
 
-def _gpus(plan: Plan) -> Section:
+def _gpus(plan: Plan) -> MarkdownSection:
     groups = plan.gpus_by_project
     told = {name: one for name, one in groups.items() if _is_moved(one) or len(groups) <= _FEW}
     lines = [_gpu_row(code(project), totals, "{}") for project, totals in told.items()]
@@ -216,9 +224,9 @@ def _gpus(plan: Plan) -> Section:
     unknown = plan.unknown_gpus
     verb = "asks" if unknown == 1 else "ask"
     more = f"\n\n{number_of(unknown, 'workload')} {verb} for GPUs that cannot be counted."
-    return Section(
+    return MarkdownSection(
         head="\n".join(table(("GPUs in project", *_MOMENTS), numbers=_MOMENTS)),
-        parts=[Part(full=line, brief=line, kind="more") for line in lines],
+        parts=[MarkdownPart(full=line, brief=line, kind="more") for line in lines],
         foot=total + (more if unknown else ""),
         say=lambda cut: row((f"… {cut.count} more", "", "", "")),
     )
@@ -233,12 +241,12 @@ def _gpu_row(name: str, totals: GpuTotals, form: str) -> str:
     return row((name, *(form.format(gpu_number(number)) for number in numbers)))
 
 
-def _workloads(title: str, parts: Sequence[Part]) -> Iterator[Section]:
+def _workloads(title: str, parts: Sequence[MarkdownPart]) -> Iterator[MarkdownSection]:
     if parts:
-        yield Section(head=f"### {title} ({len(parts)})", parts=parts, say=_say_cut)
+        yield MarkdownSection(head=f"### {title} ({len(parts)})", parts=parts, say=_say_cut)
 
 
-def _say_cut(cut: Missing) -> str:
+def _say_cut(cut: Omitted) -> str:
     said = [f"{number_of(cut.count, 'workload')} left out here: {count_kinds(cut)}"] * bool(
         cut.count
     )
@@ -246,7 +254,7 @@ def _say_cut(cut: Missing) -> str:
     return f"\n**… {'; '.join(said)}. All of it is in the text of the plan.**"
 
 
-def _action(action: AnyAction, prefix: str) -> Part:
+def _action(action: AnyAction, prefix: str) -> MarkdownPart:
     place = code_html(_place(action.source, prefix)) if action.source else ""
     notes = (gpu_effect(action), place, action.reason.value)
     head = f"{action.glyph} {action.kind} {code_html(str(action.address))}"
@@ -256,7 +264,7 @@ def _action(action: AnyAction, prefix: str) -> Part:
     return _details(" · ".join([head, *filter(None, notes)]), facts, lines, action.kind)
 
 
-def _drift(drift: Drift, *, overwritten: bool) -> Part:
+def _drift(drift: Drift, *, overwritten: bool) -> MarkdownPart:
     what = "overwritten by this plan" if overwritten else "not undone"
     head = f"~ drifted {code_html(str(drift.address))} · {what}"
     way = "" if overwritten else "`--on-drift replace` would undo it"
@@ -264,20 +272,22 @@ def _drift(drift: Drift, *, overwritten: bool) -> Part:
     return _details(head, [way], lines, "drifted")
 
 
-def _details(head: str, facts: Sequence[str], lines: Sequence[ChangeLine], kind: str) -> Part:
+def _details(
+    head: str, facts: Sequence[str], lines: Sequence[ChangeLine], kind: str
+) -> MarkdownPart:
     """Something to unfold. HTML lasts until an empty line, and what follows is Markdown again."""
     body = ["\n".join(f"- {fact}" for fact in facts if fact)]
     body += [diff_block(lines)] if lines else []
     inside = "\n\n".join(filter(None, body))
-    return Part(
+    return MarkdownPart(
         full=f"\n<details><summary>{head}</summary>\n\n{inside}\n\n</details>",
         brief=f"\n<p>{head}</p>",
         kind=kind,
     )
 
 
-def _plan_foot(plan: Plan) -> Section:
-    return Section(head=f"{_of(plan)} (`reconciler apply --expect-digest`).")
+def _plan_foot(plan: Plan) -> MarkdownSection:
+    return MarkdownSection(head=f"{_of(plan)} (`reconciler apply --expect-digest`).")
 
 
 def _problems(
@@ -286,15 +296,15 @@ def _problems(
     outcomes: Sequence[Event],
     places: dict[Address, Where | None],
     prefix: str,
-) -> Iterator[Section]:
+) -> Iterator[MarkdownSection]:
     """One way in which workloads did not become what they should, in the server's words."""
     found = [event for event in outcomes if isinstance(event, kind)]
     lines = [_problem(event, places.get(event.address), prefix) for event in found]
     if lines:
         head = table(("Workload", "Action", "Line", "What was said", "Way out"))
-        yield Section(
+        yield MarkdownSection(
             head="\n".join([f"### {title} ({len(lines)})", "", *head]),
-            parts=[Part(full=line, brief=line, kind="more") for line in lines],
+            parts=[MarkdownPart(full=line, brief=line, kind="more") for line in lines],
             say=lambda cut: row((f"… {cut.count} more", "", "", "", "")),
         )
 
@@ -309,15 +319,15 @@ def _problem(
     )
 
 
-def _done(events: Sequence[ActionSucceeded]) -> Iterator[Section]:
+def _done(events: Sequence[ActionSucceeded]) -> Iterator[MarkdownSection]:
     if not events:
         return
     parts = []
     for event in events:
         detail = f": {words(event.detail)}" if event.detail else ""
         line = f"- {words(event.action)} {code(str(event.address))}{detail}"
-        parts.append(Part(full=line, brief=line, kind=event.action))
-    yield Section(
+        parts.append(MarkdownPart(full=line, brief=line, kind=event.action))
+    yield MarkdownSection(
         head=f"<details><summary>Done ({len(events)})</summary>\n",
         parts=parts,
         foot="\n</details>",
@@ -325,7 +335,7 @@ def _done(events: Sequence[ActionSucceeded]) -> Iterator[Section]:
     )
 
 
-def _applied_foot(plan: Plan, finished: RunFinished) -> Section:
+def _applied_foot(plan: Plan, finished: RunFinished) -> MarkdownSection:
     summary = finished.summary
     ways = []
     if summary.failed or summary.skipped or finished.stopped_by:
@@ -335,7 +345,7 @@ def _applied_foot(plan: Plan, finished: RunFinished) -> Section:
             "The next apply looks for what is in doubt, as does `reconciler state resolve`."
         )
     run = f"run {code(finished.run, _LONGEST_NAME)} (`reconciler runs show`)"
-    return Section(head=" ".join([*ways, f"{_of(plan)}, {run}."]))
+    return MarkdownSection(head=" ".join([*ways, f"{_of(plan)}, {run}."]))
 
 
 def _of(plan: Plan) -> str:

@@ -11,7 +11,7 @@ LEAST = 8_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Part:
+class MarkdownPart:
     """One of many things alike: as it should be shown, and in brief where room is short.
 
     `kind` names it where those that are left out are counted.
@@ -23,7 +23,7 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Missing:
+class Omitted:
     """What a cut took: whole parts by their kind, and all but the brief form of some others."""
 
     parts: Counter[str] = field(default_factory=Counter)
@@ -35,25 +35,25 @@ class Missing:
         return self.parts.total()
 
 
-def count_kinds(missing: Missing) -> str:
+def count_kinds(missing: Omitted) -> str:
     """How many are left out of which kind: `30 create, 7 delete`."""
     return ", ".join(f"{count} {kind}" for kind, count in sorted(missing.parts.items()))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Section:
+class MarkdownSection:
     """Things alike below a head and above a foot; `say` words what a cut took of them.
 
     Without parts it is shown as it is.
     """
 
     head: str
-    parts: Sequence[Part] = ()
+    parts: Sequence[MarkdownPart] = ()
     foot: str = ""
-    say: Callable[[Missing], str] = count_kinds
+    say: Callable[[Omitted], str] = count_kinds
 
 
-def compose(sections: Sequence[Section], limit: int) -> str:
+def compose(sections: Sequence[MarkdownSection], limit: int) -> str:
     """A page of fewer bytes than the limit: every head and foot, and of the parts what fits.
 
     Raises ValueError where the limit is below LEAST.
@@ -67,7 +67,7 @@ def compose(sections: Sequence[Section], limit: int) -> str:
     return "\n\n".join(blocks)
 
 
-def _section(section: Section, room: int) -> str:
+def _section(section: MarkdownSection, room: int) -> str:
     lines, rest, missing = fit(section.parts, room, section.say)
     if missing.parts or missing.shortened:
         lines = [*lines, section.say(missing), *rest]
@@ -91,15 +91,15 @@ def share(needs: Sequence[int], room: int) -> list[int]:
 
 
 def fit(
-    parts: Sequence[Part], room: int, say: Callable[[Missing], str]
-) -> tuple[list[str], list[str], Missing]:
+    parts: Sequence[MarkdownPart], room: int, say: Callable[[Omitted], str]
+) -> tuple[list[str], list[str], Omitted]:
     """The parts before a cut and those after it, each below the room with a line break.
 
     `say` words what is missing; the room for its longest words is kept. Both ends are filled in
     turn, first in brief, so that as many as possible are there, then in full.
     """
     if sum(size(part.full) + 1 for part in parts) <= room:
-        return [part.full for part in parts], [], Missing()
+        return [part.full for part in parts], [], Omitted()
     left = room - size(say(_missing(parts, len(parts)))) - 1
     shown: dict[int, str] = {}
     for at in _from_both_ends(len(parts)):
@@ -121,8 +121,8 @@ def fit(
     return head, tail, _missing(gone, len(shown) - full)
 
 
-def _missing(parts: Sequence[Part], shortened: int) -> Missing:
-    return Missing(parts=Counter(part.kind for part in parts), shortened=shortened)
+def _missing(parts: Sequence[MarkdownPart], shortened: int) -> Omitted:
+    return Omitted(parts=Counter(part.kind for part in parts), shortened=shortened)
 
 
 def _from_both_ends(count: int) -> Iterator[int]:

@@ -8,33 +8,33 @@ from itertools import groupby
 from typing import Any
 
 from reconciler.core.gpus import GpuRequest, count_gpus
-from reconciler.core.planning.adoption import Adoption, Proposal, Skipped, Why
+from reconciler.core.planning.adoption import Adoption, NotAdopted, NotAdoptedReason, Proposal
 from reconciler.core.planning.plan import Keep
 from reconciler.report.changes import change_lines
-from reconciler.report.text.color import SIGN_COLOURS, Paint, name_of, with_hint
+from reconciler.report.text.color import SIGN_COLOURS, ColorWriter, name_of, with_hint
 from reconciler.report.text.escape import escape_terminal
 from reconciler.report.text.formatting import gpu_number, number_of
 
 _INDENT = " " * 11
 _WORDS = {
-    Why.RECORDED: "recorded already",
-    Why.IN_DOUBT: "in doubt",
-    Why.FOREIGN: "of another owner",
-    Why.COPIED: "with a copied mark",
-    Why.UNDECLARED: "not declared",
-    Why.LEAVING: "being deleted",
-    Why.SAME_NAME: "of one name",
-    Why.UNKNOWN: "not to be read",
+    NotAdoptedReason.RECORDED: "recorded already",
+    NotAdoptedReason.IN_DOUBT: "in doubt",
+    NotAdoptedReason.FOREIGN: "of another owner",
+    NotAdoptedReason.COPIED: "with a copied mark",
+    NotAdoptedReason.UNDECLARED: "not declared",
+    NotAdoptedReason.LEAVING: "being deleted",
+    NotAdoptedReason.SAME_NAME: "of one name",
+    NotAdoptedReason.UNKNOWN: "not to be read",
 }
 
 
-def proposal_text(proposal: Proposal, paint: Paint, *, prefix: str = "") -> str:
+def proposal_text(proposal: Proposal, paint: ColorWriter, *, prefix: str = "") -> str:
     """Each workload that would be recorded and what follows from it, then those that are left.
 
     `prefix` before a file's name makes a path from the working directory.
     """
     blocks = [_adoption(one, paint, prefix) for one in proposal.adoptions]
-    left = [one for one in proposal.skipped if one.why is not Why.RECORDED]
+    left = [one for one in proposal.skipped if one.why is not NotAdoptedReason.RECORDED]
     if left:
         blocks.append("\n".join(["Left alone:", *_left_alone(left)]))
     if not proposal.adoptions:
@@ -73,7 +73,7 @@ def proposal_document(proposal: Proposal, *, done: bool) -> dict[str, Any]:
     }
 
 
-def _adoption(one: Adoption, paint: Paint, prefix: str) -> str:
+def _adoption(one: Adoption, paint: ColorWriter, prefix: str) -> str:
     request, source = _gpus(one), one.then.source
     kind = str(one.row.spec.get("manifest", {}).get("kind") or "")
     gpus = _amount(request)
@@ -92,7 +92,7 @@ def _amount(request: GpuRequest) -> str:
     return f"{gpu_number(request.gpus)} {'GPU' if request.gpus == 1 else 'GPUs'}"
 
 
-def _after(one: Adoption, paint: Paint) -> Iterator[str]:
+def _after(one: Adoption, paint: ColorWriter) -> Iterator[str]:
     """Whose it was, and what the next plan does about it."""
     if one.owner is not None:
         words = (
@@ -112,18 +112,18 @@ def _after(one: Adoption, paint: Paint) -> Iterator[str]:
             yield paint(words, SIGN_COLOURS[line.sign])
 
 
-def _left_alone(left: Sequence[Skipped]) -> Iterator[str]:
+def _left_alone(left: Sequence[NotAdopted]) -> Iterator[str]:
     """A line each, and below those that share it the way out."""
     for hint, group in groupby(sorted(left, key=_by_reason), key=lambda one: one.hint):
         lines = [f"  {escape_terminal(_named(one))}" for one in group]
         yield with_hint("\n".join(lines), hint)
 
 
-def _by_reason(one: Skipped) -> tuple[str, str, str]:
+def _by_reason(one: NotAdopted) -> tuple[str, str, str]:
     return one.why, one.hint, str(one.address or one.id)
 
 
-def _named(one: Skipped) -> str:
+def _named(one: NotAdopted) -> str:
     """What is said of a workload, which may name it by its id only."""
     address = str(one.address or "")
     return one.message if address in one.message else f"{address}: {one.message}"
@@ -135,7 +135,7 @@ def _next(one: Adoption) -> str:
 
 def _left(proposal: Proposal) -> Iterator[str]:
     counts = Counter(one.why for one in proposal.skipped)
-    return (f"{counts[why]} {_WORDS[why]}" for why in Why if counts[why])
+    return (f"{counts[why]} {_WORDS[why]}" for why in NotAdoptedReason if counts[why])
 
 
 def _gpus(one: Adoption) -> GpuRequest:
@@ -162,7 +162,7 @@ def _adoption_document(one: Adoption) -> dict[str, Any]:
     }
 
 
-def _skipped_document(one: Skipped) -> dict[str, Any]:
+def _skipped_document(one: NotAdopted) -> dict[str, Any]:
     return {
         "address": str(one.address) if one.address else None,
         "id": one.id,

@@ -18,7 +18,7 @@ from reconciler.core.events import (
     Throttled,
 )
 from reconciler.core.model import Address
-from reconciler.report.text.color import COLOURS, Paint, name_of, with_hint
+from reconciler.report.text.color import COLOURS, ColorWriter, name_of, with_hint
 from reconciler.report.text.escape import escape_terminal
 
 _PAST = {
@@ -38,7 +38,7 @@ _COUNTS = {"adopted": "settled", "recorded": "recorded"}
 class ApplyText:
     """Renders events and how a run ended."""
 
-    def __init__(self, paint: Paint) -> None:
+    def __init__(self, paint: ColorWriter) -> None:
         self._paint = paint
 
     def event(self, event: Event, *, verbose: bool = False) -> str | None:

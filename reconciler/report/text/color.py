@@ -20,7 +20,7 @@ COLOURS = {
 SIGN_COLOURS = {"+": "green", "-": "red", "~": "yellow", "@": "cyan", " ": ""}
 
 
-class Paint:
+class ColorWriter:
     """Colours text, or leaves it alone; nothing else decides about escape sequences."""
 
     def __init__(self, *, colour: bool = False) -> None:

@@ -11,7 +11,7 @@ from reconciler.core.model import Address
 from reconciler.core.planning.plan import AnyAction, Create, Plan, Record, Replace, Resolve
 from reconciler.errors import Where
 from reconciler.report.error_field import find_field
-from reconciler.report.text.color import Paint, name_of
+from reconciler.report.text.color import ColorWriter, name_of
 from reconciler.report.text.escape import escape_terminal
 
 MOST = 20
@@ -57,14 +57,14 @@ class Conclusion:
         *,
         run: str,
         commands: Commands,
-        paint: Paint | None = None,
+        paint: ColorWriter | None = None,
         prefix: str = "",
         locate: Locate | None = None,
     ) -> None:
         self._actions = {action.address: action for action in (*plan.changes, *plan.holds)}
         self._run = run
         self._commands = commands
-        self._paint = paint or Paint()
+        self._paint = paint or ColorWriter()
         self._prefix = prefix
         self._locate = locate
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from reconciler import __version__
 from reconciler.core.planning.plan import FORMAT_VERSION
-from reconciler.report.text.color import Paint
+from reconciler.report.text.color import ColorWriter
 from reconciler.report.text.escape import escape_terminal
 from reconciler.report.text.formatting import columns, number_of
 
@@ -46,7 +46,7 @@ class Setting:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Examination:
+class DoctorReport:
     """All checks, in the order in which an apply would meet them, and what they were made with."""
 
     checks: Sequence[Check]
@@ -67,7 +67,7 @@ _COLOURS = {Level.OK: "green", Level.WARNING: "yellow", Level.PROBLEM: "red", Le
 _LEAST_WIDTH = 24
 
 
-def examination_document(found: Examination) -> dict[str, Any]:
+def examination_document(found: DoctorReport) -> dict[str, Any]:
     """An examination as `doctor -o json` has it."""
     return {
         "format_version": FORMAT_VERSION,
@@ -88,7 +88,7 @@ def examination_document(found: Examination) -> dict[str, Any]:
     }
 
 
-def examination_text(found: Examination, paint: Paint, *, width: int | None = None) -> str:
+def examination_text(found: DoctorReport, paint: ColorWriter, *, width: int | None = None) -> str:
     """Every check with its hint, the settings, the versions, and the verdict as the last line.
 
     Messages are broken at `width`, where one is given.
@@ -129,7 +129,7 @@ def _broken(text: str, width: int | None, margin: int) -> list[str]:
     return textwrap.wrap(text, room, break_long_words=False, break_on_hyphens=False) or [text]
 
 
-def _verdict(found: Examination) -> str:
+def _verdict(found: DoctorReport) -> str:
     counts = Counter(check.level for check in found.checks)
     warnings = number_of(counts[Level.WARNING], "warning")
     if not counts[Level.PROBLEM]:

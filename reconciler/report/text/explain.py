@@ -14,7 +14,7 @@ from reconciler.core.planning.explanation import ChangedBy, Difference, Explanat
 from reconciler.core.planning.guards import Refusal
 from reconciler.core.planning.plan import FORMAT_VERSION, action_to_json
 from reconciler.report.machine.documents import record_document, to_yaml
-from reconciler.report.text.color import Paint
+from reconciler.report.text.color import ColorWriter
 from reconciler.report.text.escape import escape_terminal
 from reconciler.report.text.formatting import moment, number_of
 from reconciler.report.text.plantext import PlanText
@@ -61,9 +61,9 @@ class ExplanationText:
     """Renders an explanation; a document that is the same as another is not shown twice."""
 
     def __init__(
-        self, *, paint: Paint | None = None, prefix: str = "", now: datetime | None = None
+        self, *, paint: ColorWriter | None = None, prefix: str = "", now: datetime | None = None
     ) -> None:
-        self._paint = paint or Paint()
+        self._paint = paint or ColorWriter()
         self._prefix = prefix
         self._plans = PlanText(self._paint, prefix=prefix, now=now)
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from reconciler.core.diagnostics import Diagnostic, Severity
-from reconciler.report.text.color import Paint, with_hint
+from reconciler.report.text.color import ColorWriter, with_hint
 from reconciler.report.text.escape import escape_terminal
 from reconciler.report.text.formatting import number_of
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 class FindingsText:
     """Renders findings; `prefix` before a file's name makes a path from the working directory."""
 
-    def __init__(self, paint: Paint, *, prefix: str = "") -> None:
+    def __init__(self, paint: ColorWriter, *, prefix: str = "") -> None:
         self._paint = paint
         self._prefix = prefix
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from reconciler.core.diff.diff import FieldChange
 from reconciler.core.planning.plan import AnyAction, Delete, GpuTotals, Hold, Plan, Reason, Replace
 from reconciler.report.changes import ChangeLine, action_lines, change_lines
-from reconciler.report.text.color import COLOURS, SIGN_COLOURS, Paint, name_of
+from reconciler.report.text.color import COLOURS, SIGN_COLOURS, ColorWriter, name_of
 from reconciler.report.text.escape import escape_terminal
 from reconciler.report.text.formatting import at_work, gpu_number
 from reconciler.report.text.gpu_text import given_back, gpu_effect
@@ -19,7 +19,9 @@ INDENT = " " * 13
 class PlanText:
     """Renders a plan; `now` turns its time stamps into ages, `prefix` its files into paths."""
 
-    def __init__(self, paint: Paint, *, prefix: str = "", now: datetime | None = None) -> None:
+    def __init__(
+        self, paint: ColorWriter, *, prefix: str = "", now: datetime | None = None
+    ) -> None:
         self._paint = paint
         self._prefix = prefix
         self._now = now

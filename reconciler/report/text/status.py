@@ -10,8 +10,8 @@ from functools import cached_property
 from typing import Any
 
 from reconciler.core.gpus import GpuRequest, count_gpus
-from reconciler.core.model import Live, Missing, Own, Recorded, Remote, Seen, Unread
-from reconciler.report.text.color import Paint, name_of
+from reconciler.core.model import LastSeen, Live, Missing, Own, Recorded, Remote, Unread
+from reconciler.report.text.color import ColorWriter, name_of
 from reconciler.report.text.escape import escape_terminal, shorten
 from reconciler.report.text.formatting import GAP, gpu_number, number_of
 
@@ -23,21 +23,21 @@ UNREAD = "unread"
 HEAD = ("ADDRESS", "STATUS", "AGE", "GPUS", "ID", "MESSAGE")
 
 _COLOURS = {
-    Seen.SYNCED.value: "green",
-    Seen.QUEUED.value: "cyan",
-    Seen.APPLYING.value: "cyan",
-    Seen.DELETING.value: "magenta",
-    Seen.FAILED.value: "red",
-    Seen.DELETED.value: "red",
+    LastSeen.SYNCED.value: "green",
+    LastSeen.QUEUED.value: "cyan",
+    LastSeen.APPLYING.value: "cyan",
+    LastSeen.DELETING.value: "magenta",
+    LastSeen.FAILED.value: "red",
+    LastSeen.DELETED.value: "red",
     MISSING: "red",
     DOWN: "red",
     IN_DOUBT: "yellow",
     UNDER_WAY: "cyan",
     UNREAD: "yellow",
 }
-_GONE = (MISSING, Seen.DELETED.value)
-_WRONG = (*_GONE, DOWN, Seen.FAILED.value)
-_RARE = (UNDER_WAY, DOWN, UNREAD, Own.HAUNTED.value.lower())
+_GONE = (MISSING, LastSeen.DELETED.value)
+_WRONG = (*_GONE, DOWN, LastSeen.FAILED.value)
+_RARE = (UNDER_WAY, DOWN, UNREAD, Own.LATE_CREATE_POSSIBLE.value.lower())
 # As much of an id as tells two apart; commands that take one want it whole.
 _SHORT_ID = 9
 _LEAST_MESSAGE = 16
@@ -71,9 +71,9 @@ class Status:
             case None | Missing() | Remote(is_gone=True) if self.is_under_way:
                 return UNDER_WAY
             case Remote(is_gone=True):
-                return Seen.DELETED.value
-            case Remote(seen=Seen.UNKNOWN, desired_phase=phase):
-                return phase or Seen.UNKNOWN.value
+                return LastSeen.DELETED.value
+            case Remote(seen=LastSeen.UNKNOWN, desired_phase=phase):
+                return phase or LastSeen.UNKNOWN.value
             case Remote(seen=seen):
                 return seen.value
             case Missing():
@@ -83,7 +83,7 @@ class Status:
             case None if self.row.is_down:
                 return DOWN
             case None:
-                doubtful = self.row.own in (Own.CREATING, Own.SUSPECT)
+                doubtful = self.row.own in (Own.CREATING, Own.UNCONFIRMED)
                 return IN_DOUBT if doubtful else self.row.own.value.lower()
 
     @cached_property
@@ -133,7 +133,7 @@ class Status:
     @property
     def is_quiet(self) -> bool:
         """Whether nobody has to look at it."""
-        return self.word == Seen.SYNCED.value and not self.late
+        return self.word == LastSeen.SYNCED.value and not self.late
 
 
 def status_document(status: Status) -> dict[str, Any]:
@@ -154,7 +154,7 @@ def status_document(status: Status) -> dict[str, Any]:
 
 def statuses_text(
     statuses: Sequence[Status],
-    paint: Paint,
+    paint: ColorWriter,
     *,
     width: int | None = None,
     height: int | None = None,
@@ -172,7 +172,7 @@ def statuses_text(
     return "\n".join([*lines, total_text(statuses, paint)])
 
 
-def total_text(statuses: Sequence[Status], paint: Paint) -> str:
+def total_text(statuses: Sequence[Status], paint: ColorWriter) -> str:
     """How many workloads there are, what they ask for at least, and how many need somebody."""
     counts = Counter(status.word for status in statuses)
     # What the server does not have asks for nothing; one that could not be read is still there.
@@ -180,7 +180,7 @@ def total_text(statuses: Sequence[Status], paint: Paint) -> str:
     gpus = gpu_number(round(sum(status.gpus.gpus for status in here), 6))
     more = "" if all(status.gpus.known for status in here) else "+"
     rest = [
-        f"{counts[Seen.FAILED.value]} failed",
+        f"{counts[LastSeen.FAILED.value]} failed",
         f"{sum(counts[word] for word in _GONE)} missing",
         f"{counts[IN_DOUBT]} in doubt",
     ]
@@ -189,7 +189,7 @@ def total_text(statuses: Sequence[Status], paint: Paint) -> str:
     return paint.bold(f"{head}; {', '.join(rest)}.")
 
 
-def change_text(status: Status | None, address: str, at: str, paint: Paint) -> str:
+def change_text(status: Status | None, address: str, at: str, paint: ColorWriter) -> str:
     """A line for a workload that is not as it was when last looked at; None is no longer there."""
     if status is None:
         return f"{at}  {escape_terminal(address)}  no longer recorded"
@@ -215,7 +215,7 @@ def _most_urgent(statuses: Sequence[Status], most: int) -> Sequence[Status]:
     return [statuses[i] for i in sorted(chosen)]
 
 
-def _table(statuses: Sequence[Status], paint: Paint, width: int | None) -> list[str]:
+def _table(statuses: Sequence[Status], paint: ColorWriter, width: int | None) -> list[str]:
     rows = [_cells(status) for status in statuses]
     widths = [max(len(row[i]) for row in (HEAD, *rows)) for i in range(len(HEAD))]
     if width is not None:

@@ -29,8 +29,8 @@ def records_text(rows: Sequence[Recorded]) -> str:
 
 
 def _record_lines(rows: list[Recorded]) -> list[tuple[str, ...]]:
-    past = [row for row in rows if row.own is Own.HAUNTED]
-    present = [row for row in rows if row.own is not Own.HAUNTED]
+    past = [row for row in rows if row.own is Own.LATE_CREATE_POSSIBLE]
+    present = [row for row in rows if row.own is not Own.LATE_CREATE_POSSIBLE]
     ghosts = [row for row in past if row.ambiguous]
     late = [f"an earlier create may come true {_until(ghosts)}"] if ghosts else []
     lines: list[tuple[str, ...]] = [
@@ -46,7 +46,7 @@ def _record_lines(rows: list[Recorded]) -> list[tuple[str, ...]]:
         down = next((row for row in past if row.is_down), None)
         note = f"{escape_terminal(down.message)}; nothing runs there now" if down else "gone"
         late = [f"a lost create may come true {_until(ghosts)}"] if ghosts else []
-        word = "down" if down else "haunted"
+        word = "down" if down else "late create possible"
         lines.append((name_of(past[0].address), word, "-", "; ".join([note, *late])))
     return lines
 

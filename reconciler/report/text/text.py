@@ -12,7 +12,7 @@ from reconciler.core.planning.guards import Refusal
 from reconciler.core.planning.plan import Plan
 from reconciler.errors import ReconcilerError
 from reconciler.report.text.applytext import ApplyText
-from reconciler.report.text.color import Paint, with_hint
+from reconciler.report.text.color import ColorWriter, with_hint
 from reconciler.report.text.escape import escape_terminal
 from reconciler.report.text.excerpts import Excerpts
 from reconciler.report.text.findings import FindingsText
@@ -30,7 +30,7 @@ class Text:
     def __init__(
         self, *, colour: bool = False, prefix: str = "", now: datetime | None = None
     ) -> None:
-        self._paint = Paint(colour=colour)
+        self._paint = ColorWriter(colour=colour)
         self._prefix = prefix
         self._now = now
         self._course = ApplyText(self._paint)

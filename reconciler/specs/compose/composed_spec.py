@@ -8,21 +8,21 @@ from functools import reduce
 from typing import Any, NamedTuple
 
 from reconciler.core.diagnostics import Diagnostic
-from reconciler.specs.compose.defaults import Chain
+from reconciler.specs.compose.defaults import DefaultsChain
 from reconciler.specs.compose.merging import merge, merge_trees
 from reconciler.specs.rules.codes import finding
 from reconciler.specs.rules.placing import say_at
-from reconciler.specs.schema.compiled_schema import show
+from reconciler.specs.schema.compiled_schema import quote_value
 from reconciler.specs.source.documents import Document, Reading, read_page
-from reconciler.specs.source.fileaccess import Trouble
+from reconciler.specs.source.fileaccess import ReadFailure
 from reconciler.specs.source.nodes import Entry, Node, Step, place_of_value
-from reconciler.specs.source.source_cache import Library
+from reconciler.specs.source.source_cache import SourceCache
 from reconciler.specs.source.source_text import decode
 
 INLINE, IN_FILE, ENCODED = FORMS = ("manifest", "manifestFile", "manifestBase64Encoded")
 
 
-class Draft(NamedTuple):
+class ComposedSpec(NamedTuple):
     """An effective spec before it is checked.
 
     `value` has the manifest in it wherever it was written, `manifest` is the document it came
@@ -31,7 +31,7 @@ class Draft(NamedTuple):
     """
 
     document: Document
-    chain: Chain
+    chain: DefaultsChain
     value: dict[str, Any]
     manifest: Document | None = None
     encoded: bool = False
@@ -67,9 +67,11 @@ class Draft(NamedTuple):
         return Node(root.page, root.start, root.end, entries)
 
 
-def compose(document: Document, chain: Chain, library: Library, found: list[Diagnostic]) -> Draft:
+def compose(
+    document: Document, chain: DefaultsChain, library: SourceCache, found: list[Diagnostic]
+) -> ComposedSpec:
     """Lay defaults and the manifest into a spec; what is wrong is added to `found`."""
-    draft = Draft(
+    draft = ComposedSpec(
         document=document,
         chain=chain,
         value=merge(chain.value, document.value),
@@ -85,7 +87,7 @@ def compose(document: Document, chain: Chain, library: Library, found: list[Diag
     return (_lay_in_file if form == IN_FILE else _lay_in_encoded)(draft, library, found)
 
 
-def writer_of(draft: Draft, key: str) -> Document:
+def writer_of(draft: ComposedSpec, key: str) -> Document:
     """Return the document, of a spec and its defaults, that decided about a top-level key."""
     nearest: tuple[Document, ...] = (draft.document, *reversed(draft.chain.layers))
     return next(one for one in nearest if key in one.value)
@@ -100,27 +102,31 @@ def looks_like_spec(value: Any) -> bool:
     return named or not set(FORMS).isdisjoint(value)
 
 
-def _without(draft: Draft, *keys: str) -> Draft:
+def _without(draft: ComposedSpec, *keys: str) -> ComposedSpec:
     return draft._replace(value={k: v for k, v in draft.value.items() if k not in keys})
 
 
-def _fail(draft: Draft) -> Draft:
+def _fail(draft: ComposedSpec) -> ComposedSpec:
     """Leave the reference as it stands: what it refers to has had its finding."""
     return _without(draft, INLINE)._replace(broken=True)
 
 
-def _lay_in_file(draft: Draft, library: Library, found: list[Diagnostic]) -> Draft:
+def _lay_in_file(
+    draft: ComposedSpec, library: SourceCache, found: list[Diagnostic]
+) -> ComposedSpec:
     path = draft.value[IN_FILE]
     target = library.locate(writer_of(draft, IN_FILE).folder, path)
-    if isinstance(target, Trouble):
-        found.append(_say(draft, target.code, f"{show(path)} {target.message}", hint=target.hint))
+    if isinstance(target, ReadFailure):
+        found.append(
+            _say(draft, target.code, f"{quote_value(path)} {target.message}", hint=target.hint)
+        )
         return _fail(draft)
     reading = library.read(target)
     pulled = draft._replace(pulled=target.real, named=target.name)
     if not reading.documents:
         return _fail(pulled)
     if looks_like_spec(reading.documents[0].value):
-        message = f"{show(path)} is a spec, not a manifest"
+        message = f"{quote_value(path)} is a spec, not a manifest"
         found.append(_say(draft, "not-a-spec", message, hint="name a file with the manifest alone"))
         return _fail(draft)
     manifest = _only_mapping(reading, found)
@@ -131,7 +137,9 @@ def _lay_in_file(draft: Draft, library: Library, found: list[Diagnostic]) -> Dra
     return _complete(pulled, manifest, value)
 
 
-def _lay_in_encoded(draft: Draft, library: Library, found: list[Diagnostic]) -> Draft:
+def _lay_in_encoded(
+    draft: ComposedSpec, library: SourceCache, found: list[Diagnostic]
+) -> ComposedSpec:
     del library  # the same signature as for a file
     data = _decode_strictly(draft.value[ENCODED])
     if data is None:
@@ -154,7 +162,7 @@ def _lay_in_encoded(draft: Draft, library: Library, found: list[Diagnostic]) -> 
     return _complete(draft, manifest, manifest.value)._replace(encoded=True)
 
 
-def _complete(draft: Draft, manifest: Document, value: dict[str, Any]) -> Draft:
+def _complete(draft: ComposedSpec, manifest: Document, value: dict[str, Any]) -> ComposedSpec:
     rest = _without(draft, *FORMS)
     return rest._replace(manifest=manifest, value={**rest.value, INLINE: value})
 
@@ -182,6 +190,6 @@ def _decode_strictly(text: str) -> bytes | None:
     return data if base64.b64encode(data).decode() == text else None
 
 
-def _say(draft: Draft, code: str, message: str, hint: str = "") -> Diagnostic:
+def _say(draft: ComposedSpec, code: str, message: str, hint: str = "") -> Diagnostic:
     path: Sequence[Step] = [IN_FILE if IN_FILE in draft.value else ENCODED]
     return say_at(draft.tree(), code, message, path, hint=hint)

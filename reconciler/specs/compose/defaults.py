@@ -7,15 +7,15 @@ from typing import Any, NamedTuple
 
 from reconciler.core.diagnostics import Diagnostic, has_errors
 from reconciler.specs.compose.merging import merge
-from reconciler.specs.discovery.files import Found
+from reconciler.specs.discovery.files import FoundFile
 from reconciler.specs.rules.codes import finding
 from reconciler.specs.rules.placing import say_breaches
 from reconciler.specs.schema.compiled_schema import find_breaches, shipped_shape
 from reconciler.specs.source.documents import Document
-from reconciler.specs.source.source_cache import Library
+from reconciler.specs.source.source_cache import SourceCache
 
 
-class Chain(NamedTuple):
+class DefaultsChain(NamedTuple):
     """The defaults that reach a folder, the root's first; `broken` if some could not be used."""
 
     value: dict[str, Any]
@@ -26,32 +26,32 @@ class Chain(NamedTuple):
 class Defaults:
     """The defaults of a repository, merged once per folder."""
 
-    def __init__(self, files: Iterable[Found], library: Library) -> None:
+    def __init__(self, files: Iterable[FoundFile], library: SourceCache) -> None:
         self.findings: list[Diagnostic] = []
         self._layers: dict[str, Document | None] = {}
-        self._chains: dict[str, Chain] = {}
+        self._chains: dict[str, DefaultsChain] = {}
         for file in files:
             folder = file.name.rpartition("/")[0]
             self._layers[folder] = self._read(file, library)
 
-    def reaching(self, folder: str) -> Chain:
+    def reaching(self, folder: str) -> DefaultsChain:
         """Return what holds in a folder, given relative to the root; the root itself is empty."""
         known = self._chains.get(folder)
         if known is None:
-            above = self.reaching(folder.rpartition("/")[0]) if folder else Chain(value={})
+            above = self.reaching(folder.rpartition("/")[0]) if folder else DefaultsChain(value={})
             known = self._chains[folder] = self._extend(above, folder)
         return known
 
-    def _extend(self, above: Chain, folder: str) -> Chain:
+    def _extend(self, above: DefaultsChain, folder: str) -> DefaultsChain:
         if folder not in self._layers:
             return above
         layer = self._layers[folder]
         if layer is None:
-            return Chain(layers=above.layers, value=above.value, broken=True)
+            return DefaultsChain(layers=above.layers, value=above.value, broken=True)
         value = merge(above.value, layer.value)
-        return Chain(layers=(*above.layers, layer), value=value, broken=above.broken)
+        return DefaultsChain(layers=(*above.layers, layer), value=value, broken=above.broken)
 
-    def _read(self, file: Found, library: Library) -> Document | None:
+    def _read(self, file: FoundFile, library: SourceCache) -> Document | None:
         """Return the one document of a file; None, with a finding, where it cannot be used."""
         reading = library.read(file)
         if not reading.documents:

@@ -15,11 +15,11 @@ from reconciler.core.model import (
     OnRemove,
 )
 from reconciler.errors import Where
-from reconciler.specs.compose.composed_spec import INLINE, Draft
+from reconciler.specs.compose.composed_spec import INLINE, ComposedSpec
 from reconciler.specs.rules.checks import effective
 
 
-def conclude(draft: Draft, address: Address) -> Desired:
+def to_desired(draft: ComposedSpec, address: Address) -> Desired:
     """Return what a draft without errors declares."""
     spec = effective(draft.value, address)
     document = draft.document

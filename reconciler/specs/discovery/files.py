@@ -10,10 +10,16 @@ from typing import NamedTuple
 
 from reconciler.core.diagnostics import Diagnostic
 from reconciler.errors import Where
-from reconciler.specs.discovery.ignoring import IGNORE_FILE, Rules, is_ignored, read_rules
+from reconciler.specs.discovery.ignoring import IGNORE_FILE, IgnoreRules, is_ignored, read_rules
 from reconciler.specs.discovery.submodules import Submodules
 from reconciler.specs.rules.codes import finding
-from reconciler.specs.source.fileaccess import OUTSIDE, Border, Trouble, explain, posix_name
+from reconciler.specs.source.fileaccess import (
+    OUTSIDE,
+    ReadBoundary,
+    ReadFailure,
+    describe_os_error,
+    posix_name,
+)
 
 CONFIG_FILE = "reconciler.yaml"
 DEFAULTS_FILE = "_defaults.yaml"
@@ -23,7 +29,7 @@ MAX_LINKED_FOLDERS = 1000
 _MISNAMED = ("_defaults.yml", "_defaults.json", "_default.yaml", "_default.yml")
 
 
-class Found(NamedTuple):
+class FoundFile(NamedTuple):
     """A file to read: its name relative to the root, and its real path inside the border."""
 
     name: str
@@ -31,11 +37,11 @@ class Found(NamedTuple):
 
 
 @dataclass(slots=True, kw_only=True)
-class Tree:
+class FileTree:
     """The files below a root, in the order of their names."""
 
-    specs: list[Found] = field(default_factory=list)
-    defaults: list[Found] = field(default_factory=list)
+    specs: list[FoundFile] = field(default_factory=list)
+    defaults: list[FoundFile] = field(default_factory=list)
     findings: list[Diagnostic] = field(default_factory=list)
 
 
@@ -46,12 +52,12 @@ class _Folder(NamedTuple):
     name: str
     real: str
     above: tuple[str, ...]
-    rules: tuple[Rules, ...]
+    rules: tuple[IgnoreRules, ...]
 
 
-def find_files(root: Path, *, skip: Collection[str] = ()) -> Tree:
+def find_files(root: Path, *, skip: Collection[str] = ()) -> FileTree:
     """Look through a folder recursively; `skip` holds real paths that are something else."""
-    walker = _Walker(Border.around(root), skip)
+    walker = _Walker(ReadBoundary.around(root), skip)
     top = _Folder(str(root), "", os.path.realpath(root), (), ())
     pending = [top] if walker.border.holds(top.real) else []
     if not pending:
@@ -65,11 +71,11 @@ def find_files(root: Path, *, skip: Collection[str] = ()) -> Tree:
 
 
 class _Walker:
-    def __init__(self, border: Border, skip: Collection[str]) -> None:
+    def __init__(self, border: ReadBoundary, skip: Collection[str]) -> None:
         self.border = border
         self.submodules = Submodules(border)
         self.skip = frozenset(skip)
-        self.tree = Tree()
+        self.tree = FileTree()
         self.linked = 0
 
     def enter(self, folder: _Folder) -> Iterator[_Folder]:
@@ -79,7 +85,7 @@ class _Walker:
                 entries = sorted(listing, key=lambda entry: entry.name)
         except OSError as error:
             where = Where(file=posix_name(folder.name or "."))
-            self.tree.findings.append(explain(error).at(where, "the folder"))
+            self.tree.findings.append(describe_os_error(error).at(where, "the folder"))
             return
         if all(entry.name == ".git" for entry in entries) and self.submodules.expect(folder.real):
             message = "the git submodule is not checked out: its specs would look removed"
@@ -94,7 +100,7 @@ class _Walker:
             if below is not None:
                 yield below
 
-    def rules_of(self, folder: _Folder, entries: list[os.DirEntry[str]]) -> tuple[Rules, ...]:
+    def rules_of(self, folder: _Folder, entries: list[os.DirEntry[str]]) -> tuple[IgnoreRules, ...]:
         if not any(entry.name == IGNORE_FILE for entry in entries):
             return folder.rules
         name = f"{folder.name}/{IGNORE_FILE}" if folder.name else IGNORE_FILE
@@ -103,7 +109,7 @@ class _Walker:
         return (*folder.rules, mine) if mine else folder.rules
 
     def sort_in(
-        self, folder: _Folder, entry: os.DirEntry[str], name: str, rules: tuple[Rules, ...]
+        self, folder: _Folder, entry: os.DirEntry[str], name: str, rules: tuple[IgnoreRules, ...]
     ) -> _Folder | None:
         is_folder = _is_folder(entry)
         if rules and is_ignored(rules, name, is_folder=is_folder):
@@ -123,7 +129,7 @@ class _Walker:
         return None
 
     def sort_in_file(self, entry: os.DirEntry[str], name: str, real: str) -> None:
-        found = Found(name=posix_name(name), real=real)
+        found = FoundFile(name=posix_name(name), real=real)
         if entry.name == CONFIG_FILE:
             self.note_nested(found.name)
         elif entry.name == DEFAULTS_FILE:
@@ -161,7 +167,7 @@ class _Walker:
         entry: os.DirEntry[str],
         name: str,
         real: str,
-        rules: tuple[Rules, ...],
+        rules: tuple[IgnoreRules, ...],
     ) -> _Folder | None:
         above = (*folder.above, folder.real)
         if entry.is_symlink():
@@ -179,7 +185,7 @@ class _Walker:
                 return None
         return _Folder(entry.path, name, real, above, rules)
 
-    def note_bad_link(self, trouble: Trouble, name: str) -> None:
+    def note_bad_link(self, trouble: ReadFailure, name: str) -> None:
         hint = "remove it, or list it in .reconcilerignore"
         if trouble.code == "no-such-path":
             self.say("broken-symlink", "the symbolic link leads nowhere", name, hint)

@@ -8,21 +8,21 @@ from reconciler.core.diagnostics import Diagnostic
 from reconciler.errors import Where
 from reconciler.specs.discovery.globs import BadPatternError, Pattern, read_pattern
 from reconciler.specs.rules.codes import finding
-from reconciler.specs.schema.compiled_schema import show
-from reconciler.specs.source.fileaccess import Trouble
-from reconciler.specs.source.source_text import Page, decode
+from reconciler.specs.schema.compiled_schema import quote_value
+from reconciler.specs.source.fileaccess import ReadFailure
+from reconciler.specs.source.source_text import SourceText, decode
 
 IGNORE_FILE = ".reconcilerignore"
 
 
-class Rules(NamedTuple):
+class IgnoreRules(NamedTuple):
     """The patterns of one file; they speak about paths below its folder."""
 
     folder: str
     patterns: tuple[Pattern, ...]
 
 
-def is_ignored(rules: tuple[Rules, ...], name: str, *, is_folder: bool) -> bool:
+def is_ignored(rules: tuple[IgnoreRules, ...], name: str, *, is_folder: bool) -> bool:
     """Whether a path below the root is left out; `rules` run from the root to its own folder."""
     for one in reversed(rules):
         inside = name[len(one.folder) :].lstrip("/")
@@ -33,20 +33,20 @@ def is_ignored(rules: tuple[Rules, ...], name: str, *, is_folder: bool) -> bool:
 
 
 def read_rules(
-    data: bytes | Trouble, name: str, folder: str, found: list[Diagnostic]
-) -> Rules | None:
+    data: bytes | ReadFailure, name: str, folder: str, found: list[Diagnostic]
+) -> IgnoreRules | None:
     """Read the bytes of a `.reconcilerignore`; what is wrong with it is added to `found`."""
-    if isinstance(data, Trouble):
+    if isinstance(data, ReadFailure):
         found.append(data.at(Where(file=name)))
         return None
     page = decode(data, name)
     if isinstance(page, Diagnostic):
         found.append(page)
         return None
-    return Rules(folder=folder, patterns=_patterns(page, found))
+    return IgnoreRules(folder=folder, patterns=_patterns(page, found))
 
 
-def _patterns(page: Page, found: list[Diagnostic]) -> tuple[Pattern, ...]:
+def _patterns(page: SourceText, found: list[Diagnostic]) -> tuple[Pattern, ...]:
     good: list[Pattern] = []
     start = 0
     for line in page.text.split("\n"):
@@ -55,7 +55,7 @@ def _patterns(page: Page, found: list[Diagnostic]) -> tuple[Pattern, ...]:
             good += [pattern] if pattern else []
         except BadPatternError as error:
             where = page.where(start, start + len(line))
-            message = f"{show(line.rstrip())} is not a pattern: {error}"
+            message = f"{quote_value(line.rstrip())} is not a pattern: {error}"
             found.append(finding("bad-ignore-file", message, where))
         start += len(line) + 1
     return tuple(good)

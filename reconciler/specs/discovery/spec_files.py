@@ -10,30 +10,42 @@ from typing import NamedTuple
 from reconciler.core.diagnostics import Diagnostic
 from reconciler.errors import Where
 from reconciler.specs.config import Config, name_below
-from reconciler.specs.discovery.files import CONFIG_FILE, DEFAULTS_FILE, Found, Tree, find_files
+from reconciler.specs.discovery.files import (
+    CONFIG_FILE,
+    DEFAULTS_FILE,
+    FileTree,
+    FoundFile,
+    find_files,
+)
 from reconciler.specs.discovery.ignoring import IGNORE_FILE
 from reconciler.specs.rules.codes import finding
 from reconciler.specs.schema.policyfiles import policy_files
-from reconciler.specs.source.fileaccess import Border, Trouble, absolute, is_folder, near_miss
+from reconciler.specs.source.fileaccess import (
+    ReadBoundary,
+    ReadFailure,
+    absolute,
+    is_folder,
+    near_miss,
+)
 
 STANDARD_INPUT = Path("-")
 _NO_SPECS = frozenset({CONFIG_FILE, DEFAULTS_FILE, IGNORE_FILE})
 
 
-class Survey(NamedTuple):
+class DiscoveredFiles(NamedTuple):
     """The files to read, and the given paths relative to the root."""
 
-    tree: Tree
+    tree: FileTree
     targets: tuple[str, ...]
     reads_stdin: bool
 
     @property
-    def files(self) -> list[Found]:
+    def files(self) -> list[FoundFile]:
         """Every file that is read because of where it lies."""
         return [*self.tree.specs, *self.tree.defaults]
 
 
-def survey(paths: Sequence[Path], root: Path, config: Config) -> Survey:
+def discover_files(paths: Sequence[Path], root: Path, config: Config) -> DiscoveredFiles:
     """Find the files of a run; a file that is named outright is a spec whatever it is called."""
     given = [path for path in paths if path != STANDARD_INPUT]
     reads_stdin = STANDARD_INPUT in paths
@@ -44,7 +56,7 @@ def survey(paths: Sequence[Path], root: Path, config: Config) -> Survey:
     known = {file.name for file in tree.specs}
     names = [_target(absolute(path), root, tree, known, rules) for path in given]
     tree.specs.sort(key=lambda found: found.name)
-    return Survey(tree=tree, targets=tuple(names) or (".",), reads_stdin=reads_stdin)
+    return DiscoveredFiles(tree=tree, targets=tuple(names) or (".",), reads_stdin=reads_stdin)
 
 
 def display_prefix(root: Path, here: Path) -> str:
@@ -59,35 +71,35 @@ def display_prefix(root: Path, here: Path) -> str:
     return root.as_posix().rstrip("/") + "/"
 
 
-def _defaults_only(root: Path) -> Tree:
+def _defaults_only(root: Path) -> FileTree:
     path = root / DEFAULTS_FILE
     if not os.path.lexists(path):
-        return Tree()
-    real = Border.around(root).resolve(path)
-    if isinstance(real, Trouble):
-        return Tree(findings=[real.at(Where(file=DEFAULTS_FILE))])
-    return Tree(defaults=[Found(name=DEFAULTS_FILE, real=real)])
+        return FileTree()
+    real = ReadBoundary.around(root).resolve(path)
+    if isinstance(real, ReadFailure):
+        return FileTree(findings=[real.at(Where(file=DEFAULTS_FILE))])
+    return FileTree(defaults=[FoundFile(name=DEFAULTS_FILE, real=real)])
 
 
-def _target(path: Path, root: Path, tree: Tree, known: set[str], rules: Collection[str]) -> str:
+def _target(path: Path, root: Path, tree: FileTree, known: set[str], rules: Collection[str]) -> str:
     """Name a given path; one that cannot be read becomes a finding, a file yet unknown a spec."""
     name = name_below(path, root)
     where = Where(file=name)
     if path == root:
         return name
     if not os.path.lexists(path):
-        hint = near_miss(root, name, Border.around(root))
+        hint = near_miss(root, name, ReadBoundary.around(root))
         tree.findings.append(finding("no-such-path", f"'{name}' does not exist", where, hint=hint))
         return name
     if name.startswith(".."):
         tree.findings.append(_outside(name, where))
         return name
-    real = Border.around(root).resolve(path)
-    if isinstance(real, Trouble):
+    real = ReadBoundary.around(root).resolve(path)
+    if isinstance(real, ReadFailure):
         tree.findings.append(real.at(where, f"'{name}'"))
     elif not (is_folder(path) or path.name in _NO_SPECS or name in known or real in rules):
         known.add(name)
-        tree.specs.append(Found(name=name, real=real))
+        tree.specs.append(FoundFile(name=name, real=real))
     return name
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from reconciler.errors import InvalidInputError
 from reconciler.specs.discovery.git import Git
-from reconciler.specs.source.fileaccess import Border, checkout_around, posix_name
+from reconciler.specs.source.fileaccess import ReadBoundary, checkout_around, posix_name
 
 _GITLINK = "160000 "
 _PATH = re.compile(r"^[ \t]*path[ \t]*=[ \t]*(\"?)(.*?)\1[ \t]*$", re.MULTILINE)
@@ -22,7 +22,7 @@ _PATH = re.compile(r"^[ \t]*path[ \t]*=[ \t]*(\"?)(.*?)\1[ \t]*$", re.MULTILINE)
 class Submodules:
     """Where the checkouts around some folders expect submodules; each is asked once."""
 
-    def __init__(self, border: Border) -> None:
+    def __init__(self, border: ReadBoundary) -> None:
         self._border = border
         self._expected: dict[Path, frozenset[str]] = {}
 

@@ -18,8 +18,8 @@ from reconciler.specs.kubernetes.syntax import (
     problem_of_label_value,
     problem_of_name,
 )
-from reconciler.specs.rules.check_context import Sheet
-from reconciler.specs.schema.compiled_schema import show, type_name
+from reconciler.specs.rules.check_context import CheckContext
+from reconciler.specs.schema.compiled_schema import quote_value, type_name
 
 MOST_ANNOTATIONS = 256 * 1024
 # What etcd takes in one request, as it comes.
@@ -34,7 +34,7 @@ _SERVER_FIELDS = (
 )
 
 
-def check_kind_syntax(sheet: Sheet, manifest: Manifest) -> None:
+def check_kind_syntax(sheet: CheckContext, manifest: Manifest) -> None:
     """The version and kind are written as Kubernetes writes them, and mean one object."""
     checks: tuple[tuple[str, Callable[[str], str]], ...] = (
         ("apiVersion", problem_of_api_version),
@@ -43,14 +43,14 @@ def check_kind_syntax(sheet: Sheet, manifest: Manifest) -> None:
     for field, problem_of in checks:
         value = manifest.get(field)
         if isinstance(value, str) and value and (problem := problem_of(value)):
-            sheet.say("bad-kind", f"{field} {show(value)} {problem}", [INLINE, field])
+            sheet.say("bad-kind", f"{field} {quote_value(value)} {problem}", [INLINE, field])
     kind = manifest.get("kind")
     if isinstance(kind, str) and kind.endswith("List") and "items" in manifest:
         message = f"a manifest is one object, and a {kind} is several"
         sheet.say("bad-kind", message, [INLINE, "kind"], hint="write a spec for each of its items")
 
 
-def check_name(sheet: Sheet, manifest: Manifest, longest: int) -> None:
+def check_name(sheet: CheckContext, manifest: Manifest, longest: int) -> None:
     """The object's name is one that Kubernetes takes, and that its controller can work with."""
     name, path = _named(sheet, manifest)
     is_own = path[0] == INLINE
@@ -59,10 +59,10 @@ def check_name(sheet: Sheet, manifest: Manifest, longest: int) -> None:
         and (is_own or len(name) > longest)
         and (problem := problem_of_name(name, longest))
     ):
-        sheet.say("bad-name", f"the name {show(name)} {problem}", path)
+        sheet.say("bad-name", f"the name {quote_value(name)} {problem}", path)
 
 
-def check_derived_names(sheet: Sheet, body: Body) -> None:
+def check_derived_names(sheet: CheckContext, body: Body) -> None:
     """What a controller makes of the name is not longer than a part of a domain's name."""
     name, path = _named(sheet, body.manifest)
     layout = body.layout
@@ -78,7 +78,8 @@ def check_derived_names(sheet: Sheet, body: Body) -> None:
     length = len(name) + len(longest.suffix) if longest else 0
     if longest and length > LONGEST_LABEL:
         message = (
-            f"the {longest.noun} of this {body.kind} would be named {show(name + longest.suffix)}, "
+            f"the {longest.noun} of this {body.kind} would be named "
+            f"{quote_value(name + longest.suffix)}, "
             f"which has {length} characters, and not {LONGEST_LABEL} at most"
         )
         hint = f"shorten the name by {length - LONGEST_LABEL}"
@@ -86,7 +87,7 @@ def check_derived_names(sheet: Sheet, body: Body) -> None:
         sheet.say("bad-name", message, path, hint=hint, severity=severity)
 
 
-def check_size(sheet: Sheet, manifest: Manifest) -> None:
+def check_size(sheet: CheckContext, manifest: Manifest) -> None:
     """The object is not larger than what Kubernetes stores."""
     documents = sheet.draft.documents
     # A character is six in JSON at most, where nothing is written once and meant again.
@@ -101,14 +102,14 @@ def check_size(sheet: Sheet, manifest: Manifest) -> None:
         sheet.say("object-too-large", message, [INLINE], hint=hint, at_key=True)
 
 
-def _named(sheet: Sheet, manifest: Manifest) -> tuple[Any, Path]:
+def _named(sheet: CheckContext, manifest: Manifest) -> tuple[Any, Path]:
     """The object's name with its path in the spec: without one it gets the workload's."""
     if (name := _metadata(manifest).get("name")) is not None:
         return name, (INLINE, "metadata", "name")
     return sheet.get("metadata", "name"), ("metadata", "name")
 
 
-def check_server_fields(sheet: Sheet, manifest: Manifest) -> None:
+def check_server_fields(sheet: CheckContext, manifest: Manifest) -> None:
     """Nothing is sent that only the cluster writes."""
     metadata = _metadata(manifest)
     given: list[Path] = [("metadata", name) for name in _SERVER_FIELDS if metadata.get(name)]
@@ -120,7 +121,7 @@ def check_server_fields(sheet: Sheet, manifest: Manifest) -> None:
         sheet.say("server-field", message, [INLINE, *path], hint=hint, at_key=True)
 
 
-def check_labels(sheet: Sheet, manifest: Manifest, body: Body | None) -> None:
+def check_labels(sheet: CheckContext, manifest: Manifest, body: Body | None) -> None:
     """Labels and annotations are what Kubernetes takes for them, on the object and its pods."""
     for path, noun, entries in _tags(manifest, body):
         if isinstance(entries, dict):
@@ -133,18 +134,18 @@ def check_labels(sheet: Sheet, manifest: Manifest, body: Body | None) -> None:
             sheet.say(f"bad-{noun}", message, path)
 
 
-def _check_entry(sheet: Sheet, noun: str, path: Path, key: str, value: Any) -> None:
+def _check_entry(sheet: CheckContext, noun: str, path: Path, key: str, value: Any) -> None:
     code = f"bad-{noun}"
     if problem := problem_of_key(key):
-        sheet.say(code, f"the {noun} {show(key)} {problem}", path, at_key=True)
+        sheet.say(code, f"the {noun} {quote_value(key)} {problem}", path, at_key=True)
     if value is not None and not isinstance(value, str):
         message = f"the {noun} '{key}' must be a string, not {type_name(value)}"
         sheet.say(code, message, path, hint=sheet.quoted(path))
     elif noun == "label" and value and (problem := problem_of_label_value(value)):
-        sheet.say(code, f"the value {show(value)} of the label '{key}' {problem}", path)
+        sheet.say(code, f"the value {quote_value(value)} of the label '{key}' {problem}", path)
 
 
-def _check_size(sheet: Sheet, path: Path, entries: Manifest) -> None:
+def _check_size(sheet: CheckContext, path: Path, entries: Manifest) -> None:
     size = sum(len(key.encode()) + len(str(value).encode()) for key, value in entries.items())
     if size > MOST_ANNOTATIONS:
         message = f"annotations hold {size:,} bytes, and Kubernetes takes {MOST_ANNOTATIONS:,}"

@@ -12,8 +12,8 @@ from reconciler.core.diagnostics import Severity
 from reconciler.specs.kubernetes.bodies import Body, Manifest, Pod, items
 from reconciler.specs.kubernetes.paths import Path
 from reconciler.specs.kubernetes.syntax import problem_of_label
-from reconciler.specs.rules.check_context import Sheet
-from reconciler.specs.schema.compiled_schema import did_you_mean, show
+from reconciler.specs.rules.check_context import CheckContext
+from reconciler.specs.schema.compiled_schema import did_you_mean, quote_value
 
 PROBES = ("livenessProbe", "readinessProbe", "startupProbe")
 HANDLERS = ("exec", "grpc", "httpGet", "tcpSocket")
@@ -23,7 +23,7 @@ _OWN_GROUPS = frozenset({"", "apps", "batch"})
 _PORT_NAME = re.compile(r"(?=[a-z0-9-]{1,15}\Z)(?=.*[a-z])[a-z0-9]+(-[a-z0-9]+)*")
 
 
-def check_parts(sheet: Sheet, body: Body) -> None:
+def check_parts(sheet: CheckContext, body: Body) -> None:
     """Volumes, mounts, ports, variables and probes of each pod fit together."""
     group, slash, _ = str(body.manifest.get("apiVersion")).partition("/")
     is_own = (group if slash else "") in _OWN_GROUPS
@@ -46,13 +46,13 @@ def _claimed(body: Body) -> set[str]:
     return {name for name in found if isinstance(name, str)}
 
 
-def _check_volumes(sheet: Sheet, pod: Pod) -> set[str]:
+def _check_volumes(sheet: CheckContext, pod: Pod) -> set[str]:
     names: set[str] = set()
     for path, volume in pod.listed("volumes"):
         name = volume.get("name")
         if isinstance(name, str):
             if problem := problem_of_label(name):
-                message = f"the volume's name {show(name)} {problem}"
+                message = f"the volume's name {quote_value(name)} {problem}"
                 sheet.say("bad-volume", message, (*path, "name"))
             elif name in names:
                 sheet.say("bad-volume", f"two volumes are named '{name}'", (*path, "name"))
@@ -65,7 +65,7 @@ def _check_volumes(sheet: Sheet, pod: Pod) -> set[str]:
 
 
 def _check_mounts(
-    sheet: Sheet, path: Path, container: Manifest, names: set[str], severity: Severity | None
+    sheet: CheckContext, path: Path, container: Manifest, names: set[str], severity: Severity | None
 ) -> None:
     places: set[str] = set()
     for here, mount in items(path, container, "volumeMounts"):
@@ -76,19 +76,19 @@ def _check_mounts(
             sheet.say("bad-volume", message, (*here, "name"), hint=hint, severity=severity)
         if isinstance(place, str) and place:
             if place in places:
-                message = f"two volumes are mounted at {show(place)}"
+                message = f"two volumes are mounted at {quote_value(place)}"
                 sheet.say("bad-volume", message, (*here, "mountPath"), severity=severity)
             places.add(place)
 
 
-def _check_ports(sheet: Sheet, path: Path, container: Manifest) -> None:
+def _check_ports(sheet: CheckContext, path: Path, container: Manifest) -> None:
     names: set[str] = set()
     for here, port in items(path, container, "ports"):
         name = port.get("name")
         if not isinstance(name, str) or not name:
             continue
         if _PORT_NAME.fullmatch(name) is None:
-            message = f"the port's name {show(name)} is not one that Kubernetes takes"
+            message = f"the port's name {quote_value(name)} is not one that Kubernetes takes"
             hint = "at most 15 lower case letters, digits and single '-' inside, one a letter"
             sheet.say("bad-port", message, (*here, "name"), hint=hint)
         elif name in names:
@@ -97,7 +97,7 @@ def _check_ports(sheet: Sheet, path: Path, container: Manifest) -> None:
         names.add(name)
 
 
-def _check_variables(sheet: Sheet, path: Path, container: Manifest) -> None:
+def _check_variables(sheet: CheckContext, path: Path, container: Manifest) -> None:
     names: set[str] = set()
     variables = container.get("env")
     # There are many of them, so that even a path is only made where it is needed.
@@ -113,15 +113,15 @@ def _check_variables(sheet: Sheet, path: Path, container: Manifest) -> None:
             _check_source(sheet, (*path, "env", at), variable.get("value"), source)
 
 
-def _say_variable(sheet: Sheet, path: Path, name: str, *, is_second: bool) -> None:
+def _say_variable(sheet: CheckContext, path: Path, name: str, *, is_second: bool) -> None:
     if is_second:
         message = f"'{name}' is given twice, and the later one counts"
         sheet.say("bad-env", message, path, severity=Severity.WARNING)
     else:
-        sheet.say("bad-env", f"{show(name)} cannot name a variable", path)
+        sheet.say("bad-env", f"{quote_value(name)} cannot name a variable", path)
 
 
-def _check_source(sheet: Sheet, path: Path, value: Any, source: Manifest) -> None:
+def _check_source(sheet: CheckContext, path: Path, value: Any, source: Manifest) -> None:
     given = [key for key, one in source.items() if one is not None]
     if value not in (None, ""):
         message = "'value' and 'valueFrom' exclude each other"
@@ -132,7 +132,7 @@ def _check_source(sheet: Sheet, path: Path, value: Any, source: Manifest) -> Non
         sheet.say("bad-env", message, (*path, "valueFrom"), at_key=True)
 
 
-def _check_probe(sheet: Sheet, path: Path, probe: Manifest) -> None:
+def _check_probe(sheet: CheckContext, path: Path, probe: Manifest) -> None:
     given = [name for name in HANDLERS if probe.get(name) is not None]
     if len(given) != 1:
         shown = f"in one way, not in {' and '.join(given)}" if given else "at nothing"

@@ -7,13 +7,13 @@ from typing import Any
 
 from reconciler.specs.kubernetes.bodies import Body, Manifest
 from reconciler.specs.kubernetes.paths import Path
-from reconciler.specs.rules.check_context import Sheet
+from reconciler.specs.rules.check_context import CheckContext
 
 # Below these, labels are asked for in expressions.
 _ASKING = frozenset({"affinity", "topologySpreadConstraints"})
 
 
-def check_placement(sheet: Sheet, body: Body) -> None:
+def check_placement(sheet: CheckContext, body: Body) -> None:
     """Tolerations and expressions say what their operators need, and nothing that they forbid."""
     for pod in body.pods:
         for path, toleration in pod.listed("tolerations"):
@@ -27,7 +27,7 @@ def check_placement(sheet: Sheet, body: Body) -> None:
                 _check_expression(sheet, here, one)
 
 
-def _check_toleration(sheet: Sheet, path: Path, given: Manifest) -> None:
+def _check_toleration(sheet: CheckContext, path: Path, given: Manifest) -> None:
     operator = given.get("operator") or "Equal"
     if operator == "Exists" and given.get("value"):
         message = "'Exists' asks for no value"
@@ -40,7 +40,7 @@ def _check_toleration(sheet: Sheet, path: Path, given: Manifest) -> None:
         sheet.say("bad-placement", message, (*path, "tolerationSeconds"), at_key=True)
 
 
-def _check_expression(sheet: Sheet, path: Path, given: Manifest) -> None:
+def _check_expression(sheet: CheckContext, path: Path, given: Manifest) -> None:
     operator, values = given.get("operator"), given.get("values") or []
     if not isinstance(values, list):
         return

@@ -11,11 +11,11 @@ from reconciler.specs.compose.composed_spec import INLINE
 from reconciler.specs.kubernetes.bodies import Body, Manifest
 from reconciler.specs.kubernetes.paths import Path, find
 from reconciler.specs.kubernetes.syntax import problem_of_label
-from reconciler.specs.rules.check_context import Sheet
-from reconciler.specs.schema.compiled_schema import did_you_mean, show
+from reconciler.specs.rules.check_context import CheckContext
+from reconciler.specs.schema.compiled_schema import did_you_mean, quote_value
 
 
-def check_containers(sheet: Sheet, body: Body) -> None:
+def check_containers(sheet: CheckContext, body: Body) -> None:
     """Each pod has containers, each of them an image and a name of its own."""
     _check_presence(sheet, body)
     for pod in body.pods:
@@ -25,7 +25,7 @@ def check_containers(sheet: Sheet, body: Body) -> None:
             _check_container_name(sheet, path, container, names)
 
 
-def _check_presence(sheet: Sheet, body: Body) -> None:
+def _check_presence(sheet: CheckContext, body: Body) -> None:
     templates = [one for one in body.templates if isinstance(one[1], dict)]
     for path, template in templates:
         spec = template.get("spec")
@@ -38,30 +38,34 @@ def _check_presence(sheet: Sheet, body: Body) -> None:
         sheet.say("no-containers", message, [INLINE, *first.split("/")], at_key=True)
 
 
-def _check_image(sheet: Sheet, path: Path, container: Manifest) -> None:
+def _check_image(sheet: CheckContext, path: Path, container: Manifest) -> None:
     image = container.get("image")
     if image is None or image == "":
         name = container.get("name")
-        whose = f"the container {show(name)}" if isinstance(name, str) else "the container"
+        whose = f"the container {quote_value(name)}" if isinstance(name, str) else "the container"
         sheet.say("no-image", f"{whose} has no image", [*path, "image"], at_key=True)
     elif isinstance(image, str) and image != image.strip():
-        sheet.say("no-image", f"the image {show(image)} has blanks around it", [*path, "image"])
+        sheet.say(
+            "no-image", f"the image {quote_value(image)} has blanks around it", [*path, "image"]
+        )
 
 
 def _check_container_name(
-    sheet: Sheet, path: Path, container: Manifest, names: dict[str, Path]
+    sheet: CheckContext, path: Path, container: Manifest, names: dict[str, Path]
 ) -> None:
     name = container.get("name")
     if not isinstance(name, str):
         return
     if problem := problem_of_label(name):
-        sheet.say("bad-name", f"the container's name {show(name)} {problem}", [*path, "name"])
+        sheet.say(
+            "bad-name", f"the container's name {quote_value(name)} {problem}", [*path, "name"]
+        )
     elif names.setdefault(name, path) is not path:
         message = f"two containers of the pod are named '{name}'"
         sheet.say("bad-name", message, [*path, "name"], hint="give each a name of its own")
 
 
-def check_restarts(sheet: Sheet, body: Body) -> None:
+def check_restarts(sheet: CheckContext, body: Body) -> None:
     """Pods, and the roles of a training job, restart as their kind allows."""
     layout = body.layout
     for pod in body.pods:
@@ -81,7 +85,7 @@ def check_restarts(sheet: Sheet, body: Body) -> None:
 
 
 def _check_restart(
-    sheet: Sheet, kind: str, path: Path, given: Any, legal: Sequence[str], *, must: bool
+    sheet: CheckContext, kind: str, path: Path, given: Any, legal: Sequence[str], *, must: bool
 ) -> None:
     allowed = " or ".join(legal)
     hint = f"write {allowed}"
@@ -91,13 +95,13 @@ def _check_restart(
             message = f"a {kind} needs a restartPolicy: Kubernetes' default is not allowed for it"
             sheet.say("bad-restart-policy", message, here, hint=hint, at_key=True)
     elif isinstance(given, str) and given not in legal:
-        message = f"the restartPolicy {show(given)} is not allowed for a {kind}"
+        message = f"the restartPolicy {quote_value(given)} is not allowed for a {kind}"
         if given not in ANY_POLICY:
             hint = did_you_mean(given, legal) or hint
         sheet.say("bad-restart-policy", message, here, hint=hint)
 
 
-def check_selector(sheet: Sheet, body: Body) -> None:
+def check_selector(sheet: CheckContext, body: Body) -> None:
     """A controller finds its own pods: the selector matches the labels of their template."""
     spec = body.manifest.get("spec") if body.layout.selects else None
     if not isinstance(spec, dict):
@@ -141,17 +145,17 @@ def _is_met(wanted: Manifest, labels: Manifest) -> bool:
             return True
 
 
-def check_counts(sheet: Sheet, body: Body) -> None:
+def check_counts(sheet: CheckContext, body: Body) -> None:
     """Numbers of pods are numbers, and not negative."""
     for path, count in body.find(*body.layout.counts):
         if type(count) is int and 0 <= count <= LARGEST_COUNT:
             continue
-        message = f"'{path[-1]}' must be a whole number from 0, not {show(count)}"
+        message = f"'{path[-1]}' must be a whole number from 0, not {quote_value(count)}"
         hint = "remove the quotes" if isinstance(count, str) and count.isdecimal() else ""
         sheet.say("bad-count", message, path, hint=hint)
 
 
-def check_schedule(sheet: Sheet, body: Body) -> None:
+def check_schedule(sheet: CheckContext, body: Body) -> None:
     """The schedule of a CronJob can be read by its controller."""
     if not body.layout.schedule:
         return
@@ -159,5 +163,5 @@ def check_schedule(sheet: Sheet, body: Body) -> None:
 
     for path, schedule in body.find(body.layout.schedule):
         if isinstance(schedule, str) and (problem := problem_of_schedule(schedule)):
-            message = f"the schedule {show(schedule)} {problem}"
+            message = f"the schedule {quote_value(schedule)} {problem}"
             sheet.say("bad-schedule", message, path)

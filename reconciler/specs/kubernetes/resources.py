@@ -12,8 +12,8 @@ from reconciler.specs.compose.composed_spec import INLINE
 from reconciler.specs.kubernetes.bodies import CONTAINERS, Body, Manifest
 from reconciler.specs.kubernetes.paths import Path, find, find_all
 from reconciler.specs.kubernetes.syntax import hint_at_quantity, read_quantity
-from reconciler.specs.rules.check_context import Sheet
-from reconciler.specs.schema.compiled_schema import show
+from reconciler.specs.rules.check_context import CheckContext
+from reconciler.specs.schema.compiled_schema import quote_value
 
 FRACTION, MEMORY, DEVICES = "gpu-fraction", "gpu-memory", "gpu-fraction-num-devices"
 _PARTS = ("requests", "limits")
@@ -22,7 +22,7 @@ _ELSEWHERE = frozenset({"args", "command", "env", "metadata"})
 _WHOLE = "is a whole GPU, not a share of one"
 
 
-def check_resources(sheet: Sheet, body: Body) -> None:
+def check_resources(sheet: CheckContext, body: Body) -> None:
     """Amounts can be read, are not negative, and no request is above its limit."""
     for path, resources in _find_resources(body.manifest):
         for part in _PARTS:
@@ -54,31 +54,31 @@ def _path(trail: Any) -> Path:
     return (*trail, *reversed(steps))
 
 
-def _check_amount(sheet: Sheet, path: Path, name: str, value: Any) -> None:
+def _check_amount(sheet: CheckContext, path: Path, name: str, value: Any) -> None:
     # Where a kind has something else than an amount, its own schema knows better.
     if value is None or isinstance(value, dict | list):
         return
     code = "bad-gpu-request" if name.startswith("nvidia.com/") else "bad-quantity"
     amount = read_quantity(value)
     if amount is None:
-        message = f"{show(value)} is no amount of {name}"
+        message = f"{quote_value(value)} is no amount of {name}"
         sheet.say(code, message, path, hint=hint_at_quantity(str(value)))
     elif amount < 0:
-        sheet.say(code, f"{show(value)} of {name} is less than nothing", path)
+        sheet.say(code, f"{quote_value(value)} of {name} is less than nothing", path)
     elif _is_extended(name) and amount != amount.to_integral_value():
         hint = f"ask for a share with the annotation {FRACTION}" if name == WHOLE_GPU else ""
-        sheet.say(code, f"{name} is given out whole, not as {show(value)}", path, hint=hint)
+        sheet.say(code, f"{name} is given out whole, not as {quote_value(value)}", path, hint=hint)
     elif name == "memory" and isinstance(value, str) and value.endswith(("m", "u", "n")):
         _say_tiny(sheet, path, value)
 
 
-def _say_tiny(sheet: Sheet, path: Path, value: str) -> None:
-    message = f"{show(value)} of memory is a fraction of a byte"
+def _say_tiny(sheet: CheckContext, path: Path, value: str) -> None:
+    message = f"{quote_value(value)} of memory is a fraction of a byte"
     hint = f"did you mean {value[:-1]}Mi?"
     sheet.say("bad-quantity", message, path, hint=hint, severity=Severity.WARNING)
 
 
-def _check_balance(sheet: Sheet, path: Path, resources: Manifest) -> None:
+def _check_balance(sheet: CheckContext, path: Path, resources: Manifest) -> None:
     requests, limits = (resources.get(part) for part in _PARTS)
     for name, value in requests.items() if isinstance(requests, dict) else ():
         limit = limits.get(name) if isinstance(limits, dict) else None
@@ -96,10 +96,16 @@ def _check_balance(sheet: Sheet, path: Path, resources: Manifest) -> None:
             # What cannot be read has had its finding.
             continue
         elif _is_extended(name) and asked != most:
-            message = f"the request of {show(value)} {name} differs from its limit of {show(limit)}"
+            message = (
+                f"the request of {quote_value(value)} {name} "
+                f"differs from its limit of {quote_value(limit)}"
+            )
             sheet.say(code, message, here, hint="write it under 'limits' only")
         elif asked > most:
-            message = f"the request of {show(value)} {name} is above its limit of {show(limit)}"
+            message = (
+                f"the request of {quote_value(value)} {name} "
+                f"is above its limit of {quote_value(limit)}"
+            )
             sheet.say(code, message, here)
 
 
@@ -108,7 +114,7 @@ def _is_extended(name: str) -> bool:
     return "/" in name and not name.rpartition("/")[0].endswith("kubernetes.io")
 
 
-def check_shares(sheet: Sheet, body: Body) -> None:
+def check_shares(sheet: CheckContext, body: Body) -> None:
     """Shares of a GPU are asked for in one way, in quotes, within what one GPU is."""
     holders: dict[Path, Manifest] = {
         path: one for path, one in body.templates if isinstance(one, dict)
@@ -125,7 +131,7 @@ def check_shares(sheet: Sheet, body: Body) -> None:
                 _check_exclusive(sheet, body, here, given)
 
 
-def _check_place(sheet: Sheet, body: Body) -> None:
+def _check_place(sheet: CheckContext, body: Body) -> None:
     given = next((found for _, found in find(body.manifest, "metadata/annotations")), None)
     for name in (FRACTION, MEMORY, DEVICES):
         if isinstance(given, dict) and name in given and body.layout.pods:
@@ -135,7 +141,7 @@ def _check_place(sheet: Sheet, body: Body) -> None:
             sheet.say("misplaced-gpu-share", message, here, hint=hint, at_key=True)
 
 
-def _check_share(sheet: Sheet, path: Path, annotations: Manifest) -> None:
+def _check_share(sheet: CheckContext, path: Path, annotations: Manifest) -> None:
     for name in (FRACTION, MEMORY, DEVICES):
         value = annotations.get(name)
         # One without quotes is no annotation at all, which has been said.
@@ -156,7 +162,7 @@ def _problem_of_share(name: str, value: str) -> tuple[str, str]:
         unit = "MiB" if name == MEMORY else "devices"
         example = "4096" if name == MEMORY else "2"
         return (
-            f"must be a whole number of {unit} above 0, not {show(value)}",
+            f"must be a whole number of {unit} above 0, not {quote_value(value)}",
             f'such as "{example}"',
         )
     return "", ""
@@ -169,13 +175,13 @@ def _problem_of_fraction(value: str) -> tuple[str, str]:
         # The scheduler also reads exponents, which nobody writes but which are no mistake.
         if re.fullmatch(r"[0-9]*\.?[0-9]+[eE]-?[0-9]{1,3}", value) and 0 < float(value) < 1:
             return "", ""
-        return f"must be a share between 0 and 1, not {show(value)}", 'such as "0.5"'
+        return f"must be a share between 0 and 1, not {quote_value(value)}", 'such as "0.5"'
     if share == 1:
         return _WHOLE, f"ask for a whole GPU under limits: {WHOLE_GPU}: 1"
     return "", ""
 
 
-def _check_exclusive(sheet: Sheet, body: Body, here: Path, annotations: Manifest) -> None:
+def _check_exclusive(sheet: CheckContext, body: Body, here: Path, annotations: Manifest) -> None:
     asked = [name for name in (FRACTION, MEMORY) if annotations.get(name) is not None]
     if len(asked) == 2:
         message = f"{FRACTION} and {MEMORY} exclude each other"

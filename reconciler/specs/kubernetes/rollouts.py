@@ -8,8 +8,8 @@ from reconciler.core.diagnostics import Severity
 from reconciler.specs.compose.composed_spec import INLINE
 from reconciler.specs.kubernetes.bodies import CONTAINERS, Body, Manifest, items
 from reconciler.specs.kubernetes.paths import find
-from reconciler.specs.rules.check_context import Sheet
-from reconciler.specs.schema.compiled_schema import did_you_mean, show
+from reconciler.specs.rules.check_context import CheckContext
+from reconciler.specs.schema.compiled_schema import did_you_mean, quote_value
 
 # What a strategy is called, and the only type that takes details.
 _STRATEGIES = {"Deployment": "strategy", "StatefulSet": "updateStrategy"}
@@ -17,7 +17,7 @@ _ROLLING = "RollingUpdate"
 _NONE = (0, "0%")
 
 
-def check_rollout(sheet: Sheet, body: Body) -> None:
+def check_rollout(sheet: CheckContext, body: Body) -> None:
     """The way in which a controller replaces its pods can be gone."""
     field = _STRATEGIES.get(body.kind) if body.layout.selects else None
     for path, strategy in body.find(f"spec/{field}") if field else ():
@@ -26,7 +26,7 @@ def check_rollout(sheet: Sheet, body: Body) -> None:
             continue
         kind = strategy.get("type") or _ROLLING
         if kind != _ROLLING:
-            message = f"'rollingUpdate' is for the type {_ROLLING}, not for {show(kind)}"
+            message = f"'rollingUpdate' is for the type {_ROLLING}, not for {quote_value(kind)}"
             sheet.say("bad-rollout", message, (*path, "rollingUpdate"), at_key=True)
         elif details.get("maxSurge") in _NONE and details.get("maxUnavailable") in _NONE:
             message = "with no pod more and none less, no pod can be replaced"
@@ -34,7 +34,7 @@ def check_rollout(sheet: Sheet, body: Body) -> None:
             sheet.say("bad-rollout", message, (*path, "rollingUpdate"), hint=hint)
 
 
-def check_job(sheet: Sheet, body: Body) -> None:
+def check_job(sheet: CheckContext, body: Body) -> None:
     """A Job has what its mode and its policies need."""
     patterns = {"Job": "spec", "CronJob": "spec/jobTemplate/spec"}
     pattern = patterns.get(body.kind) if body.layout.needs_restart_policy else None
@@ -50,7 +50,7 @@ def check_job(sheet: Sheet, body: Body) -> None:
             sheet.say("bad-rollout", message, (*path, "podFailurePolicy"), at_key=True)
 
 
-def check_roles(sheet: Sheet, body: Body) -> None:
+def check_roles(sheet: CheckContext, body: Body) -> None:
     """A training job has roles that its operator knows, and the containers that it looks for."""
     layout = body.layout
     if not layout.roles:
@@ -75,7 +75,7 @@ def check_roles(sheet: Sheet, body: Body) -> None:
         sheet.say("bad-role", message, (INLINE, "spec", field), at_key=True)
 
 
-def _check_worker(sheet: Sheet, body: Body, path: tuple[Any, ...], role: Manifest) -> None:
+def _check_worker(sheet: CheckContext, body: Body, path: tuple[Any, ...], role: Manifest) -> None:
     spec: Any = next((one for _, one in find(role, "template/spec")), None)
     containers = items(path, spec, CONTAINERS[0]) if isinstance(spec, dict) else ()
     names = [container.get("name") for _, container in containers]

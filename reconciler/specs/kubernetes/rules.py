@@ -27,12 +27,12 @@ from reconciler.specs.kubernetes.pods import (
 from reconciler.specs.kubernetes.resources import check_resources, check_shares
 from reconciler.specs.kubernetes.rollouts import check_job, check_roles, check_rollout
 from reconciler.specs.kubernetes.structure import check_structure, shape_of, shape_of_kind
-from reconciler.specs.rules.check_context import Sheet
+from reconciler.specs.rules.check_context import CheckContext
 
 LONGEST_NAME = 253
 
 
-def check_manifest(sheet: Sheet) -> None:
+def check_manifest(sheet: CheckContext) -> None:
     """Say what Kubernetes would refuse or misread; only what is sure to be all there is checked."""
     manifest = sheet.get(INLINE)
     if not isinstance(manifest, dict):
@@ -49,7 +49,7 @@ def check_manifest(sheet: Sheet) -> None:
             rule(sheet, body)
 
 
-def check_shapes(sheet: Sheet, body: Body) -> None:
+def check_shapes(sheet: CheckContext, body: Body) -> None:
     """Everything of which the shape is known has it."""
     group_kind = (body.definition.group, body.definition.name)
     for path, value in body.find("spec") if body.definition.structure else ():
@@ -59,7 +59,7 @@ def check_shapes(sheet: Sheet, body: Body) -> None:
             check_structure(sheet, value, path, shape_of(definition))
 
 
-_RULES: tuple[Callable[[Sheet, Body], None], ...] = (
+_RULES: tuple[Callable[[CheckContext, Body], None], ...] = (
     check_derived_names,
     check_containers,
     check_restarts,

@@ -10,8 +10,8 @@ from typing import Any
 from reconciler.kinds.registry import KINDS
 from reconciler.resources import schemas_folder
 from reconciler.specs.kubernetes.limits import with_limits
-from reconciler.specs.rules.check_context import Sheet
-from reconciler.specs.schema.compiled_schema import Shape, find_breaches, show
+from reconciler.specs.rules.check_context import CheckContext
+from reconciler.specs.schema.compiled_schema import CompiledSchema, find_breaches, quote_value
 from reconciler.specs.source.nodes import Step
 
 SCHEMA_FILE = "v1.37.json"
@@ -23,7 +23,9 @@ _CODES = {
 }
 
 
-def check_structure(sheet: Sheet, value: Any, path: Sequence[Step], shape: Shape) -> None:
+def check_structure(
+    sheet: CheckContext, value: Any, path: Sequence[Step], shape: CompiledSchema
+) -> None:
     """Say what a shape has against a part of a spec, where no rule has said it better."""
     if shape.passes(value):
         return
@@ -33,7 +35,7 @@ def check_structure(sheet: Sheet, value: Any, path: Sequence[Step], shape: Shape
         if breach.code == "missing-field" or not sheet.has_said(here):
             message = breach.message
             if breach.code == "unknown-field":
-                message = f"Kubernetes has no field {show(here[-1])} here"
+                message = f"Kubernetes has no field {quote_value(here[-1])} here"
             sheet.say_breach(breach._replace(code=code, path=here, message=message))
 
 
@@ -46,15 +48,15 @@ def definitions() -> dict[str, Any]:
 
 
 @cache
-def shape_of(definition: str) -> Shape:
+def shape_of(definition: str) -> CompiledSchema:
     """Return the shape of one of Kubernetes' own definitions, once per process."""
-    return Shape({"$ref": f"#/$defs/{definition}", "$defs": _limited()})
+    return CompiledSchema({"$ref": f"#/$defs/{definition}", "$defs": _limited()})
 
 
 @cache
-def shape_of_kind(group_kind: tuple[str, str]) -> Shape:
+def shape_of_kind(group_kind: tuple[str, str]) -> CompiledSchema:
     """Return the shape of the `spec` of a kind that Kubernetes does not ship."""
-    return Shape(KINDS[group_kind].structure or {})
+    return CompiledSchema(KINDS[group_kind].structure or {})
 
 
 @cache

@@ -9,25 +9,25 @@ from typing import Any
 from reconciler.core.diagnostics import Diagnostic, Severity
 from reconciler.core.model import Address
 from reconciler.core.redact import find_secrets
-from reconciler.core.secrets.rules import BUILT_IN, Rules
-from reconciler.specs.compose.composed_spec import ENCODED, Draft, writer_of
+from reconciler.core.secrets.rules import BUILT_IN, RedactionRules
+from reconciler.specs.compose.composed_spec import ENCODED, ComposedSpec, writer_of
 from reconciler.specs.rules.codes import MOST_FINDINGS, say_too_many
 from reconciler.specs.rules.placing import hint_at, say_at
 from reconciler.specs.rules.suppressions import Suppressions
-from reconciler.specs.schema.compiled_schema import Breach
+from reconciler.specs.schema.compiled_schema import SchemaViolation
 from reconciler.specs.source.nodes import Node, Step, place_of_key, place_of_value
-from reconciler.specs.source.source_text import Page
+from reconciler.specs.source.source_text import SourceText
 
 
-class Sheet:
+class CheckContext:
     """A spec and what has been found in it; positions are only worked out for findings."""
 
     def __init__(
         self,
-        draft: Draft,
+        draft: ComposedSpec,
         address: Address | None,
         suppressions: Suppressions | None = None,
-        rules: Rules = BUILT_IN,
+        rules: RedactionRules = BUILT_IN,
     ) -> None:
         self.draft = draft
         self.address = address
@@ -99,7 +99,7 @@ class Sheet:
             )
         )
 
-    def say_breach(self, breach: Breach) -> None:
+    def say_breach(self, breach: SchemaViolation) -> None:
         """Note a violation of a schema."""
         hint = hint_at(breach, self.tree)
         self.say(breach.code, breach.message, breach.path, hint=hint, at_key=breach.at_key)
@@ -115,7 +115,7 @@ class Sheet:
             return ""
         return f'quote it: "{node.written}"'
 
-    def _file_of(self, node: Node) -> Page:
+    def _file_of(self, node: Node) -> SourceText:
         # A text in base64 has no file of its own: the one that holds it decides.
         if node.page.inside is None:
             return node.page

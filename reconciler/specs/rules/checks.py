@@ -9,10 +9,10 @@ from reconciler.core.diagnostics import Diagnostic, Severity
 from reconciler.core.model import Address
 from reconciler.core.protocol.marker import PREFIX
 from reconciler.kinds.registry import api_versions_of, is_registered, kind_names
-from reconciler.specs.compose.composed_spec import INLINE, Draft
+from reconciler.specs.compose.composed_spec import INLINE, ComposedSpec
 from reconciler.specs.config import Config
 from reconciler.specs.kubernetes.rules import check_manifest
-from reconciler.specs.rules.check_context import Sheet
+from reconciler.specs.rules.check_context import CheckContext
 from reconciler.specs.rules.suppressions import Suppressions
 from reconciler.specs.rules.templating import check_templates
 from reconciler.specs.schema.compiled_schema import (
@@ -41,11 +41,11 @@ def identify(value: Any, config: Config) -> Address | None:
 
 
 def check(
-    draft: Draft, config: Config, suppressions: Suppressions | None = None
+    draft: ComposedSpec, config: Config, suppressions: Suppressions | None = None
 ) -> list[Diagnostic]:
     """Everything that is wrong with one spec by itself, policies aside."""
     address = identify(draft.value, config)
-    sheet = Sheet(draft, address, suppressions, config.rules)
+    sheet = CheckContext(draft, address, suppressions, config.rules)
     check_templates(sheet)
     _check_shape(sheet)
     _check_alias(sheet, config)
@@ -66,7 +66,7 @@ def effective(value: Mapping[str, Any], address: Address) -> dict[str, Any]:
     return {**value, "metadata": metadata}
 
 
-def _check_shape(sheet: Sheet) -> None:
+def _check_shape(sheet: CheckContext) -> None:
     breaches = find_breaches(shipped_shape("spec"), sheet.draft.value)
     if sheet.draft.chain.broken:
         breaches = [one for one in breaches if one.code not in _EXPLAINED_BY_BROKEN_DEFAULTS]
@@ -74,7 +74,7 @@ def _check_shape(sheet: Sheet) -> None:
         sheet.say_breach(breach)
 
 
-def _check_alias(sheet: Sheet, config: Config) -> None:
+def _check_alias(sheet: CheckContext, config: Config) -> None:
     alias = sheet.get("metadata", "project")
     if not isinstance(alias, str) or alias in config.projects:
         return
@@ -88,7 +88,7 @@ def _check_alias(sheet: Sheet, config: Config) -> None:
     sheet.say("unknown-project", message, ["metadata", "project"], hint=hint)
 
 
-def _check_manifest_name(sheet: Sheet) -> None:
+def _check_manifest_name(sheet: CheckContext) -> None:
     name, inner = sheet.get("metadata", "name"), sheet.get(INLINE, "metadata", "name")
     if isinstance(name, str) and isinstance(inner, str) and name != inner:
         message = f"the manifest is named '{inner}', the workload '{name}'"
@@ -96,7 +96,7 @@ def _check_manifest_name(sheet: Sheet) -> None:
         sheet.say("name-mismatch", message, path, hint="give both the same name")
 
 
-def _check_kind(sheet: Sheet) -> None:
+def _check_kind(sheet: CheckContext) -> None:
     version, kind = sheet.get(INLINE, "apiVersion"), sheet.get(INLINE, "kind")
     if not (isinstance(version, str) and isinstance(kind, str) and version and kind):
         return
@@ -111,7 +111,7 @@ def _check_kind(sheet: Sheet) -> None:
     sheet.say("unknown-kind", message, [INLINE, "apiVersion" if versions else "kind"], hint=hint)
 
 
-def _check_ignored(sheet: Sheet) -> None:
+def _check_ignored(sheet: CheckContext) -> None:
     patterns = sheet.get("lifecycle", "ignoreChanges")
     if not isinstance(patterns, list) or not patterns:
         return
@@ -143,7 +143,7 @@ def _reaches(value: Any, steps: Sequence[str]) -> bool:
     return any(_reaches(one, rest) for one in below)
 
 
-def _check_annotations(sheet: Sheet) -> None:
+def _check_annotations(sheet: CheckContext) -> None:
     annotations = sheet.get(INLINE, "metadata", "annotations")
     path = [INLINE, "metadata", "annotations"]
     if annotations is not None and not isinstance(annotations, dict):
@@ -157,7 +157,7 @@ def _check_annotations(sheet: Sheet) -> None:
             sheet.say("reserved-annotation", message, [*path, name], hint=hint, at_key=True)
 
 
-def _check_ambiguity(sheet: Sheet) -> None:
+def _check_ambiguity(sheet: CheckContext) -> None:
     draft = sheet.draft
     documents = [*draft.chain.layers, draft.document, draft.manifest]
     if draft.encoded:
@@ -170,7 +170,7 @@ def _check_ambiguity(sheet: Sheet) -> None:
             _say_ambiguous(sheet, (INLINE, *path), node)
 
 
-def _say_ambiguous(sheet: Sheet, path: Sequence[Step], node: Node) -> None:
+def _say_ambiguous(sheet: CheckContext, path: Sequence[Step], node: Node) -> None:
     written = node.written
     value = f"the text '{written}'" if isinstance(node.value, str) else f"the number {node.value}"
     is_key = follow(sheet.tree, path)[1] is not node
@@ -184,7 +184,7 @@ def _say_ambiguous(sheet: Sheet, path: Sequence[Step], node: Node) -> None:
     sheet.say("ambiguous-yaml", message, path, hint=hint, at_key=is_key, severity=severity)
 
 
-_MANIFEST_RULES: tuple[Callable[[Sheet], None], ...] = (
+_MANIFEST_RULES: tuple[Callable[[CheckContext], None], ...] = (
     _check_manifest_name,
     _check_kind,
     _check_annotations,

@@ -9,8 +9,8 @@ from typing import Any
 from reconciler.core.diagnostics import Diagnostic
 from reconciler.core.model import Address, Desired
 from reconciler.kinds.registry import KINDS, group_kind
-from reconciler.specs.compose.composed_spec import INLINE, Draft
-from reconciler.specs.config import Budget
+from reconciler.specs.compose.composed_spec import INLINE, ComposedSpec
+from reconciler.specs.config import GpuBudget
 from reconciler.specs.rules.codes import finding
 from reconciler.specs.rules.placing import say_at
 from reconciler.specs.source.nodes import Step
@@ -18,15 +18,17 @@ from reconciler.specs.source.nodes import Step
 _SHOWN = 3
 
 
-class Neighbours:
+class CrossChecks:
     """The sound specs of a run, with the drafts that know where each part was written."""
 
-    def __init__(self, desired: Mapping[Address, Desired], drafts: Mapping[Address, Draft]) -> None:
+    def __init__(
+        self, desired: Mapping[Address, Desired], drafts: Mapping[Address, ComposedSpec]
+    ) -> None:
         self.desired = [desired[address] for address in sorted(desired)]
         self.drafts = drafts
         self.named: dict[tuple[str, str, str], Desired] = {}
 
-    def check(self, budgets: Sequence[Budget]) -> Iterator[Diagnostic]:
+    def check(self, budgets: Sequence[GpuBudget]) -> Iterator[Diagnostic]:
         """Yield what is wrong with the specs as a set."""
         for one in self.desired:
             yield from self._check_manifest_name(one)
@@ -60,7 +62,7 @@ class Neighbours:
             hint = f"give {one.address} a higher lifecycle.wave than {other.address}"
             yield self._say(one, "wave-order", message, (INLINE, *path), hint)
 
-    def _check_budget(self, budget: Budget) -> Iterator[Diagnostic]:
+    def _check_budget(self, budget: GpuBudget) -> Iterator[Diagnostic]:
         for project, asked in sorted(self._gpus(budget).items()):
             total = sum(gpus for gpus, _ in asked)
             if total > budget.gpus:
@@ -69,7 +71,7 @@ class Neighbours:
                 listed = ", ".join(f"{one.address} {gpus:g} ({one.source})" for gpus, one in most)
                 yield finding("gpu-budget", message, budget.where, hint=f"the most: {listed}")
 
-    def _gpus(self, budget: Budget) -> Mapping[str, list[tuple[float, Desired]]]:
+    def _gpus(self, budget: GpuBudget) -> Mapping[str, list[tuple[float, Desired]]]:
         from reconciler.core.gpus import count_gpus
 
         asked: dict[str, list[tuple[float, Desired]]] = defaultdict(list)

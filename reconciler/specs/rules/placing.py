@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from reconciler.core.diagnostics import Diagnostic, Severity
 from reconciler.core.redact import find_secrets
 from reconciler.specs.rules.codes import finding
-from reconciler.specs.schema.compiled_schema import Breach
+from reconciler.specs.schema.compiled_schema import SchemaViolation
 from reconciler.specs.source.nodes import Node, Step, place_of_key, place_of_value, plain, pointer
 from reconciler.specs.source.quoting import hide
 
@@ -38,7 +38,7 @@ def say_at(
 
 
 def say_breaches(
-    breaches: Iterable[Breach],
+    breaches: Iterable[SchemaViolation],
     tree: Node,
     *,
     address: str = "",
@@ -60,7 +60,7 @@ def say_breaches(
         )
 
 
-def hint_at(breach: Breach, tree: Node) -> str:
+def hint_at(breach: SchemaViolation, tree: Node) -> str:
     """Return the way out of a violation: the value in quotes where that is all it takes."""
     # As written: the number that was read may have lost a zero at either end.
     if not breach.wants_quotes:

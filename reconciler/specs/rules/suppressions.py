@@ -18,7 +18,7 @@ from reconciler.specs.discovery.globs import Pattern, selects
 from reconciler.specs.rules.codes import CODES, finding
 from reconciler.specs.schema.compiled_schema import did_you_mean
 from reconciler.specs.source.quoting import quote
-from reconciler.specs.source.source_text import Page
+from reconciler.specs.source.source_text import SourceText
 
 MARK = "reconciler:ignore"
 
@@ -48,7 +48,7 @@ class Suppressions:
     _effective: dict[str, set[str]] = field(default_factory=dict)
     _used: set[tuple[Where | str, str]] = field(default_factory=set)
 
-    def read(self, page: Page) -> None:
+    def read(self, page: SourceText) -> None:
         """Take note of what the comments of a page suppress."""
         if page.file not in self._written:
             self._written[page.file] = list(_read(page))
@@ -56,7 +56,7 @@ class Suppressions:
                 name for one in self._written[page.file] for name in _effective_names(one)
             }
 
-    def cover(self, page: Page, code: str, rule: str = "") -> bool:
+    def cover(self, page: SourceText, code: str, rule: str = "") -> bool:
         """Whether a finding in a page is suppressed, which makes that suppression a used one."""
         names = {code, f"{code}:{rule}"} if rule else {code}
         used: set[tuple[Where | str, str]] = set()
@@ -95,7 +95,7 @@ class Suppressions:
             yield from written
 
 
-def _read(page: Page) -> Iterator[Suppression]:
+def _read(page: SourceText) -> Iterator[Suppression]:
     # JSON has no comments, and a text in base64 no lines that anybody sees.
     if MARK not in page.text or page.notation == "json" or page.inside is not None:
         return

@@ -10,8 +10,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from reconciler.specs.compose.composed_spec import INLINE
-from reconciler.specs.rules.check_context import Sheet
-from reconciler.specs.schema.compiled_schema import show
+from reconciler.specs.rules.check_context import CheckContext
+from reconciler.specs.schema.compiled_schema import quote_value
 from reconciler.specs.source.nodes import Step
 
 _MARKS = ("{{", "{%", "<%", "${")
@@ -36,7 +36,7 @@ _FREE = frozenset(
 _OWN_TEMPLATES = frozenset({"argoproj.io"})
 
 
-def check_templates(sheet: Sheet) -> None:
+def check_templates(sheet: CheckContext) -> None:
     """Say so of images, names, quantities and labels; the last word about each of them."""
     if not any(document.holds(mark) for document in sheet.draft.documents for mark in _MARKS):
         return
@@ -95,8 +95,8 @@ def _all_of(
         yield what, path, given
 
 
-def _say(sheet: Sheet, what: str, path: tuple[Step, ...], text: Any) -> None:
+def _say(sheet: CheckContext, what: str, path: tuple[Step, ...], text: Any) -> None:
     if isinstance(text, str) and any(mark in text for mark in _MARKS):
-        message = f"{what} {show(text)} holds a template that is not rendered"
+        message = f"{what} {quote_value(text)} holds a template that is not rendered"
         hint = "render the file first, and read what comes out of it"
         sheet.say("unrendered-template", message, path, hint=hint, settles=True)

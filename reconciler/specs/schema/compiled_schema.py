@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 Fault = Any
 
 
-class Breach(NamedTuple):
+class SchemaViolation(NamedTuple):
     """One violation: at a path, pointing at its key or at its value.
 
     `wants_quotes` where a string is wanted, and the value as written would be one in quotes.
@@ -38,7 +38,7 @@ class Breach(NamedTuple):
     notes: Mapping[str, str] = MappingProxyType({})
 
 
-class Shape:
+class CompiledSchema:
     """A schema. Only what its gate declines is worth loading jsonschema, which takes long."""
 
     def __init__(self, schema: Any) -> None:
@@ -63,19 +63,19 @@ class Shape:
 
 
 @cache
-def shipped_shape(name: str) -> Shape:
+def shipped_shape(name: str) -> CompiledSchema:
     """Return the shape of a shipped schema, once per process."""
-    return Shape(load_schema(name))
+    return CompiledSchema(load_schema(name))
 
 
-def find_breaches(shape: Shape, value: Any) -> list[Breach]:
+def find_breaches(shape: CompiledSchema, value: Any) -> list[SchemaViolation]:
     """Everything that a schema has against a value; several complaints about one place are one."""
     return [] if shape.passes(value) else list_breaches(shape.validator, value)
 
 
-def list_breaches(validator: Validator, value: Any) -> list[Breach]:
+def list_breaches(validator: Validator, value: Any) -> list[SchemaViolation]:
     """The same by a validator, which takes its time over what is right as well."""
-    found: dict[tuple[Any, ...], Breach] = {}
+    found: dict[tuple[Any, ...], SchemaViolation] = {}
     for error in validator.iter_errors(value):
         notes = collect_notes(validator.schema, error.absolute_schema_path)
         for breach in _explain(error):
@@ -97,7 +97,7 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     return f"did you mean '{lower[close[0]]}'?" if close else ""
 
 
-def show(value: Any) -> str:
+def quote_value(value: Any) -> str:
     """Write a value as its author would recognise it, without secrets, and shortened."""
     if isinstance(value, str):
         return f"'{quote(value)}'"
@@ -146,7 +146,7 @@ _RANK = {
 }
 
 
-def _explain(error: Fault) -> Iterator[Breach]:
+def _explain(error: Fault) -> Iterator[SchemaViolation]:
     path = tuple(error.absolute_path)
     if "propertyNames" in error.absolute_schema_path:
         yield _invalid(error, path)._replace(path=(*path, error.instance), at_key=True)
@@ -166,27 +166,27 @@ def _explain(error: Fault) -> Iterator[Breach]:
             yield _invalid(error, path)
 
 
-def _unknown_fields(error: Fault, path: tuple[Step, ...]) -> Iterator[Breach]:
+def _unknown_fields(error: Fault, path: tuple[Step, ...]) -> Iterator[SchemaViolation]:
     known = list(error.schema.get("properties", {}))
     patterns = error.schema.get("patternProperties", {})
     for name in error.instance:
         if name in known or any(re.search(pattern, name) for pattern in patterns):
             continue
         listed = f"known here: {', '.join(known)}" if 0 < len(known) <= _MOST_LISTED else ""
-        yield Breach(
+        yield SchemaViolation(
             code="unknown-field",
-            message=f"unknown field {show(name)}",
+            message=f"unknown field {quote_value(name)}",
             path=(*path, name),
             hint=did_you_mean(name, known) or listed,
             at_key=True,
         )
 
 
-def _missing_fields(error: Fault, path: tuple[Step, ...]) -> Iterator[Breach]:
+def _missing_fields(error: Fault, path: tuple[Step, ...]) -> Iterator[SchemaViolation]:
     for name in error.validator_value:
         if name not in error.instance:
             inside = f" in '{path[-1]}'" if path and isinstance(path[-1], str) else ""
-            yield Breach(
+            yield SchemaViolation(
                 code="missing-field",
                 message=f"the field '{name}' is missing{inside}",
                 path=path,
@@ -194,17 +194,17 @@ def _missing_fields(error: Fault, path: tuple[Step, ...]) -> Iterator[Breach]:
             )
 
 
-def _wrong_type(error: Fault, path: tuple[Step, ...]) -> Breach:
+def _wrong_type(error: Fault, path: tuple[Step, ...]) -> SchemaViolation:
     wanted = error.validator_value
     names = [wanted] if isinstance(wanted, str) else list(wanted)
     expected = " or ".join(_TYPE_NAMES.get(name, name) for name in names)
     value = error.instance
     shown = type_name(value)
     if isinstance(value, bool | int | float | str) and value != "":
-        shown = f"{shown.replace('a ', 'the ', 1)} {show(value)}"
+        shown = f"{shown.replace('a ', 'the ', 1)} {quote_value(value)}"
     subject = f"'{path[-1]}' must be" if path and isinstance(path[-1], str) else "this must be"
     message = f"{subject} {expected}, not {shown}"
-    return Breach(
+    return SchemaViolation(
         code="wrong-type",
         message=message,
         path=path,
@@ -224,29 +224,31 @@ def _type_hint(names: list[str], value: Any) -> str:
     return ""
 
 
-def _not_listed(error: Fault, path: tuple[Step, ...]) -> Breach:
+def _not_listed(error: Fault, path: tuple[Step, ...]) -> SchemaViolation:
     is_enum = error.validator == "enum"
     allowed = error.validator_value if is_enum else [error.validator_value]
     words = [one for one in allowed if isinstance(one, str)]
     suggestion = did_you_mean(error.instance, words) if isinstance(error.instance, str) else ""
-    listed = ", ".join(show(one) if one is None else str(one) for one in allowed if one != "")
+    listed = ", ".join(
+        quote_value(one) if one is None else str(one) for one in allowed if one != ""
+    )
     subject = f" as '{path[-1]}'" if path and isinstance(path[-1], str) else ""
-    return Breach(
+    return SchemaViolation(
         code="invalid-value",
-        message=f"{show(error.instance)} is not allowed{subject}",
+        message=f"{quote_value(error.instance)} is not allowed{subject}",
         path=path,
         hint="; ".join(part for part in (suggestion, f"allowed: {listed}") if part),
     )
 
 
-def _invalid(error: Fault, path: tuple[Step, ...]) -> Breach:
+def _invalid(error: Fault, path: tuple[Step, ...]) -> SchemaViolation:
     subject = f" as '{path[-1]}'" if path and isinstance(path[-1], str) else ""
-    message = f"{show(error.instance)} is not allowed{subject}"
+    message = f"{quote_value(error.instance)} is not allowed{subject}"
     reason = _REASONS.get(str(error.validator))
     if reason is not None:
         message += f": {reason.format(error.validator_value)}"
     hint = error.schema.get("description", "") if isinstance(error.schema, dict) else ""
-    return Breach(code="invalid-value", message=message, path=path, hint=hint)
+    return SchemaViolation(code="invalid-value", message=message, path=path, hint=hint)
 
 
 _REASONS = {
@@ -266,7 +268,7 @@ _REASONS = {
 }
 
 
-def _alternatives(error: Fault, path: tuple[Step, ...]) -> Iterator[Breach]:
+def _alternatives(error: Fault, path: tuple[Step, ...]) -> Iterator[SchemaViolation]:
     names = _exclusive_names(error.validator_value)
     if names:
         # What is no mapping at all has its own finding.
@@ -277,7 +279,9 @@ def _alternatives(error: Fault, path: tuple[Step, ...]) -> Iterator[Breach]:
     for inner in error.context or ():
         branches.setdefault(inner.schema_path[0], []).append(inner)
     if not branches:
-        yield _invalid(error, path)._replace(message=f"{show(error.instance)} matches two forms")
+        yield _invalid(error, path)._replace(
+            message=f"{quote_value(error.instance)} matches two forms"
+        )
         return
     # Who wrote a mapping meant the branch for mappings: the one that got furthest inside.
     likely = max(branches.values(), key=_progress)
@@ -300,14 +304,16 @@ def _exclusive_names(branches: Any) -> tuple[str, ...]:
 _CHOICES = {"projectId": "project-choice", "manifest": "manifest-choice"}
 
 
-def _choice(names: tuple[str, ...], value: Any, path: tuple[Step, ...]) -> Breach:
+def _choice(names: tuple[str, ...], value: Any, path: tuple[Step, ...]) -> SchemaViolation:
     code = next((_CHOICES[name] for name in names if name in _CHOICES), "invalid-value")
     listed = ", ".join(f"'{name}'" for name in names[:-1]) + f" or '{names[-1]}'"
     given = [name for name in value if name in names]
     if not given:
-        return Breach(code=code, message=f"one of {listed} is missing", path=path, at_key=True)
+        return SchemaViolation(
+            code=code, message=f"one of {listed} is missing", path=path, at_key=True
+        )
     both = " and ".join(f"'{name}'" for name in given)
-    return Breach(
+    return SchemaViolation(
         code=code,
         message=f"{both} exclude each other",
         path=(*path, given[-1]),

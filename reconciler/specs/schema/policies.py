@@ -13,10 +13,10 @@ from reconciler.specs.config import Config, name_below
 from reconciler.specs.discovery.globs import BadPatternError, Pattern, read_pattern, selects
 from reconciler.specs.rules.codes import finding
 from reconciler.specs.rules.placing import say_at
-from reconciler.specs.schema.compiled_schema import Breach
+from reconciler.specs.schema.compiled_schema import SchemaViolation
 from reconciler.specs.schema.policyfiles import policy_files
 from reconciler.specs.source.documents import Document
-from reconciler.specs.source.fileaccess import Trouble, read_bytes
+from reconciler.specs.source.fileaccess import ReadFailure, read_bytes
 from reconciler.specs.source.nodes import Step
 from reconciler.specs.source.source_cache import read_data
 
@@ -25,7 +25,7 @@ _LISTS = ("x-kinds", "x-projects", "x-paths")
 _TEXTS = ("x-id", "x-message", "x-docs")
 
 
-class Verdict(NamedTuple):
+class PolicyVerdict(NamedTuple):
     """What a policy says of one violation."""
 
     message: str
@@ -60,13 +60,13 @@ class Policy(NamedTuple):
             return False
         return not self.paths or selects(self.paths, file)
 
-    def word(self, breach: Breach) -> Verdict:
+    def word(self, breach: SchemaViolation) -> PolicyVerdict:
         """Word a violation as the policy's author wants it."""
         notes = breach.notes
         docs = f"see {notes['x-docs']}" if "x-docs" in notes else ""
         # What the author says is meant for this very case, so it goes before our own advice.
         own = "" if "x-message" in notes else breach.hint
-        return Verdict(
+        return PolicyVerdict(
             message=f"{notes.get('x-message', breach.message)} ({self.title})",
             hint="; ".join(filter(None, (own, docs))),
             severity=_SEVERITIES.get(notes.get("x-severity", ""), Severity.ERROR),
@@ -88,8 +88,8 @@ def load_policies(config: Config, root: Path, found: list[Diagnostic]) -> tuple[
     return tuple(policies.values())
 
 
-def _load(real: str | Trouble, name: str, found: list[Diagnostic]) -> Policy | None:
-    reading = read_data(real if isinstance(real, Trouble) else read_bytes(real), name)
+def _load(real: str | ReadFailure, name: str, found: list[Diagnostic]) -> Policy | None:
+    reading = read_data(real if isinstance(real, ReadFailure) else read_bytes(real), name)
     found.extend(reading.findings)
     if reading.broken or len(reading.documents) != 1:
         return None

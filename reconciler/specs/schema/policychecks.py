@@ -8,14 +8,14 @@ from dataclasses import dataclass, field
 from reconciler.core.diagnostics import Diagnostic
 from reconciler.core.model import Address
 from reconciler.errors import Where
-from reconciler.specs.compose.composed_spec import Draft
-from reconciler.specs.rules.check_context import Sheet
+from reconciler.specs.compose.composed_spec import ComposedSpec
+from reconciler.specs.rules.check_context import CheckContext
 from reconciler.specs.rules.checks import effective
 from reconciler.specs.rules.codes import finding
 from reconciler.specs.rules.placing import say_at
 from reconciler.specs.rules.suppressions import Suppressions
 from reconciler.specs.schema.policies import Policy
-from reconciler.specs.schema.policyprocess import Case, Judgement, judge
+from reconciler.specs.schema.policyprocess import PolicyCase, PolicyJudgement, judge_policies
 from reconciler.specs.source.deadline import Deadline
 
 
@@ -25,9 +25,9 @@ class PolicyChecks:
 
     policies: Sequence[Policy]
     suppressions: Suppressions
-    _cases: list[Case] = field(default_factory=list)
+    _cases: list[PolicyCase] = field(default_factory=list)
 
-    def add(self, draft: Draft, address: Address) -> None:
+    def add(self, draft: ComposedSpec, address: Address) -> None:
         """Have a spec judged."""
         if not self.policies:
             return
@@ -41,23 +41,27 @@ class PolicyChecks:
             if policy.concerns(spec, projects, file)
         ]
         if numbers:
-            self._cases.append(Case(draft=draft, address=address, spec=spec, policies=numbers))
+            self._cases.append(
+                PolicyCase(draft=draft, address=address, spec=spec, policies=numbers)
+            )
 
-    def run(self, deadline: Deadline) -> Iterator[tuple[Case | None, Diagnostic]]:
+    def run(self, deadline: Deadline) -> Iterator[tuple[PolicyCase | None, Diagnostic]]:
         """Yield each finding with the case that it is about; one about a policy has none."""
         if not self.policies:
             return
         schemas = [policy.document.value for policy in self.policies]
-        for judgement in judge(schemas, self._cases, deadline):
+        for judgement in judge_policies(schemas, self._cases, deadline):
             if judgement.trouble:
                 yield None, _say_trouble(self.policies[judgement.policy], judgement)
             elif judgement.case is not None:
-                sheet = Sheet(judgement.case.draft, judgement.case.address, self.suppressions)
+                sheet = CheckContext(
+                    judgement.case.draft, judgement.case.address, self.suppressions
+                )
                 _say_breaches(sheet, self.policies[judgement.policy], judgement)
                 yield from ((judgement.case, one) for one in sheet.found)
 
 
-def _say_trouble(policy: Policy, judgement: Judgement) -> Diagnostic:
+def _say_trouble(policy: Policy, judgement: PolicyJudgement) -> Diagnostic:
     if not judgement.path:
         where = Where(file=policy.file)
         return finding("bad-policy", judgement.trouble, where, hint=judgement.hint)
@@ -70,7 +74,7 @@ def _say_trouble(policy: Policy, judgement: Judgement) -> Diagnostic:
     )
 
 
-def _say_breaches(sheet: Sheet, policy: Policy, judgement: Judgement) -> None:
+def _say_breaches(sheet: CheckContext, policy: Policy, judgement: PolicyJudgement) -> None:
     for breach in judgement.breaches:
         verdict = policy.word(breach)
         sheet.say(

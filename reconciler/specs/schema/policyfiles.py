@@ -9,8 +9,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 from reconciler.specs.config import Config
-from reconciler.specs.schema.compiled_schema import show
-from reconciler.specs.source.fileaccess import OUTSIDE, Border, Trouble, absolute, near_miss
+from reconciler.specs.schema.compiled_schema import quote_value
+from reconciler.specs.source.fileaccess import (
+    OUTSIDE,
+    ReadBoundary,
+    ReadFailure,
+    absolute,
+    near_miss,
+)
 
 # A pattern over more than this is not about policies, and would be read three times a run.
 MOST_ENTRIES = 100_000
@@ -23,43 +29,43 @@ class PolicyFiles(NamedTuple):
     A file whose real path is not known lies outside of the border, or cannot be looked at.
     """
 
-    files: tuple[tuple[Path, str | Trouble], ...] = ()
-    trouble: Trouble | None = None
+    files: tuple[tuple[Path, str | ReadFailure], ...] = ()
+    trouble: ReadFailure | None = None
 
 
 def policy_files(config: Config) -> Iterator[PolicyFiles]:
     """Yield what each pattern of a configuration means."""
     if config.path is not None:
         folder = absolute(config.path.parent)
-        border = Border.around(folder)
+        border = ReadBoundary.around(folder)
         for pattern in config.policies:
             yield _find(pattern, folder, border)
 
 
-def _find(pattern: str, folder: Path, border: Border) -> PolicyFiles:
+def _find(pattern: str, folder: Path, border: ReadBoundary) -> PolicyFiles:
     steps = [step for step in pattern.split("/") if step not in ("", ".")]
     while steps and steps[0] == "..":
         folder, steps = folder.parent, steps[1:]
     if pattern.startswith("/") or not border.holds(os.path.realpath(folder)):
-        trouble = OUTSIDE._replace(message=f"the policy {show(pattern)} {OUTSIDE.message}")
+        trouble = OUTSIDE._replace(message=f"the policy {quote_value(pattern)} {OUTSIDE.message}")
         return PolicyFiles(trouble=trouble)
     if not steps or ".." in steps:
         problem = "has '..' behind a name" if steps else "names no file"
-        return PolicyFiles(trouble=_bad(f"the pattern {show(pattern)} {problem}", _BASE))
+        return PolicyFiles(trouble=_bad(f"the pattern {quote_value(pattern)} {problem}", _BASE))
     walk = _Walk(border)
     try:
         names = sorted(set(walk.find(str(folder), tuple(steps))))
     except _TooManyError:
-        message = f"the pattern {show(pattern)} searches more than {MOST_ENTRIES:,} files"
+        message = f"the pattern {quote_value(pattern)} searches more than {MOST_ENTRIES:,} files"
         return PolicyFiles(trouble=_bad(message, "name the folder of the policies"))
     if not names:
         hint = near_miss(folder, "/".join(steps), border) or _BASE
-        return PolicyFiles(trouble=_bad(f"no policy matches {show(pattern)}", hint))
+        return PolicyFiles(trouble=_bad(f"no policy matches {quote_value(pattern)}", hint))
     return PolicyFiles(files=tuple((Path(name), border.resolve(name)) for name in names))
 
 
-def _bad(message: str, hint: str) -> Trouble:
-    return Trouble(code="bad-policy", message=message, hint=hint)
+def _bad(message: str, hint: str) -> ReadFailure:
+    return ReadFailure(code="bad-policy", message=message, hint=hint)
 
 
 class _TooManyError(Exception):
@@ -69,7 +75,7 @@ class _TooManyError(Exception):
 class _Walk:
     """Follows the steps of a pattern; links to folders only inside the border."""
 
-    def __init__(self, border: Border) -> None:
+    def __init__(self, border: ReadBoundary) -> None:
         self._border = border
         self._entries = 0
         self._been: set[tuple[str, int]] = set()

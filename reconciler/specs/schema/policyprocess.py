@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 
 from reconciler.core.model import Address
 from reconciler.errors import ReconcilerError
-from reconciler.specs.compose.composed_spec import Draft
-from reconciler.specs.schema.compiled_schema import Breach
-from reconciler.specs.schema.policyworker import Limits
+from reconciler.specs.compose.composed_spec import ComposedSpec
+from reconciler.specs.schema.compiled_schema import SchemaViolation
+from reconciler.specs.schema.policyworker import WorkerLimits
 from reconciler.specs.source.deadline import Deadline
 from reconciler.specs.source.nodes import Step
 
@@ -27,7 +27,7 @@ _PACKAGE = Path(__file__).parents[2]
 # What a dynamic linker may need; no other variable is for a process that only computes.
 _VARIABLES = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
 # No honest policy comes near them; a second is long for one spec.
-LIMITS = Limits(seconds=2.0, memory=2**30, breaches=100_000, characters=2**25)
+LIMITS = WorkerLimits(seconds=2.0, memory=2**30, breaches=100_000, characters=2**25)
 # However short a run is, its policies get this much.
 _LEAST_SECONDS = 1.0
 # Both processes hold a batch in memory.
@@ -37,30 +37,32 @@ _SIMPLIFY = (
 )
 
 
-class Case(NamedTuple):
+class PolicyCase(NamedTuple):
     """A spec with its effective value, and the numbers of the policies that are about it."""
 
-    draft: Draft
+    draft: ComposedSpec
     address: Address
     spec: Mapping[str, Any]
     policies: Sequence[int]
 
 
-class Judgement(NamedTuple):
+class PolicyJudgement(NamedTuple):
     """What a policy has against a case; where it has none, what is wrong with the policy itself.
 
     `trouble` says that at a path of the policy, with a way out in `hint`.
     """
 
     policy: int
-    case: Case | None = None
-    breaches: Sequence[Breach] = ()
+    case: PolicyCase | None = None
+    breaches: Sequence[SchemaViolation] = ()
     trouble: str = ""
     path: Sequence[Step] = ()
     hint: str = ""
 
 
-def judge(schemas: Sequence[Any], cases: Sequence[Case], deadline: Deadline) -> Iterator[Judgement]:
+def judge_policies(
+    schemas: Sequence[Any], cases: Sequence[PolicyCase], deadline: Deadline
+) -> Iterator[PolicyJudgement]:
     """Yield what the policies with these schemas have against cases, and what is wrong with them.
 
     A policy that is in trouble is not asked again. Raises ReconcilerError where no process can be
@@ -74,9 +76,9 @@ def judge(schemas: Sequence[Any], cases: Sequence[Case], deadline: Deadline) -> 
             yield judgement
 
 
-def _batches(cases: Sequence[Case]) -> Iterator[list[tuple[Case, str]]]:
+def _batches(cases: Sequence[PolicyCase]) -> Iterator[list[tuple[PolicyCase, str]]]:
     """Yield the cases with their lines; at least one batch, since schemas are read in any case."""
-    batch: list[tuple[Case, str]] = []
+    batch: list[tuple[PolicyCase, str]] = []
     size = 0
     for case in cases:
         line = json.dumps([case.policies, case.spec])
@@ -89,10 +91,10 @@ def _batches(cases: Sequence[Case]) -> Iterator[list[tuple[Case, str]]]:
 
 
 def _ask(
-    schemas: Sequence[Any], batch: Sequence[tuple[Case, str]], deadline: Deadline
-) -> Iterator[Judgement]:
-    asked = [Judgement(policy) for policy in range(len(schemas))]
-    asked += [Judgement(policy, case) for case, _ in batch for policy in case.policies]
+    schemas: Sequence[Any], batch: Sequence[tuple[PolicyCase, str]], deadline: Deadline
+) -> Iterator[PolicyJudgement]:
+    asked = [PolicyJudgement(policy) for policy in range(len(schemas))]
+    asked += [PolicyJudgement(policy, case) for case, _ in batch for policy in case.policies]
     lines = [json.dumps(LIMITS), json.dumps(schemas), *(line for _, line in batch), ""]
     answers, ending = _run("\n".join(lines).encode(), deadline)
     for judgement, answer in zip(asked, answers, strict=False):
@@ -129,18 +131,18 @@ def _run(questions: bytes, deadline: Deadline) -> tuple[list[bytes], str]:
     return output.split(b"\n")[:-1], ending
 
 
-def _conclude(judgement: Judgement, answer: Mapping[str, Any]) -> Judgement:
+def _conclude(judgement: PolicyJudgement, answer: Mapping[str, Any]) -> PolicyJudgement:
     if "problem" in answer:
         return judgement._replace(trouble=f"not a JSON Schema: {answer['problem']}")
     if "excess" in answer:
         trouble = f"{_subject(judgement)} {answer['excess']}"
         return judgement._replace(trouble=trouble, path=answer["path"], hint=_SIMPLIFY)
     breaches = [
-        Breach(code, message, tuple(path), *more)
+        SchemaViolation(code, message, tuple(path), *more)
         for code, message, path, *more in answer["breaches"]
     ]
     return judgement._replace(breaches=breaches)
 
 
-def _subject(judgement: Judgement) -> str:
+def _subject(judgement: PolicyJudgement) -> str:
     return f"judging {judgement.case.address}" if judgement.case else "reading this policy"

@@ -23,7 +23,7 @@ from importlib import import_module
 from types import FrameType
 from typing import Any, NamedTuple, NoReturn
 
-from reconciler.specs.schema.compiled_schema import Shape, list_breaches
+from reconciler.specs.schema.compiled_schema import CompiledSchema, list_breaches
 from reconciler.specs.source.nodes import Step
 from reconciler.specs.source.quoting import quote
 
@@ -31,7 +31,7 @@ from reconciler.specs.source.quoting import quote
 _GATE_SHARE = 0.25
 
 
-class Limits(NamedTuple):
+class WorkerLimits(NamedTuple):
     """Seconds of a processor for one judgement; bytes of memory, and the breaches and characters
     of answers, for all of them.
     """
@@ -46,14 +46,14 @@ class _TooSlowError(BaseException):
     """No library may take this for an error of its own."""
 
 
-class Judge:
+class PolicyJudge:
     """One policy's schema, ready to judge specs; what it has against them is fit for JSON."""
 
-    def __init__(self, schema: Any, limits: Limits) -> None:
+    def __init__(self, schema: Any, limits: WorkerLimits) -> None:
         if isinstance(schema, dict):
             # For a schema that names its dialect, jsonschema would take a validator of its own.
             schema = {key: value for key, value in schema.items() if key != "$schema"}
-        self._shape = Shape(schema)
+        self._shape = CompiledSchema(schema)
         self._limits = limits
         self._at: tuple[Any, str] = (None, "")
 
@@ -133,9 +133,9 @@ def main() -> None:
     signal.signal(signal.SIGVTALRM, _stop)
     # Not on the account of the first policy.
     import_module("jsonschema")
-    limits = Limits(*json.loads(sys.stdin.readline()))
+    limits = WorkerLimits(*json.loads(sys.stdin.readline()))
     _bound_memory(limits.memory)
-    judges = [Judge(schema, limits) for schema in json.loads(sys.stdin.readline())]
+    judges = [PolicyJudge(schema, limits) for schema in json.loads(sys.stdin.readline())]
     unusable = {number for number, judge in enumerate(judges) if _answer(judge.check())}
     breaches = characters = 0
     for line in sys.stdin:

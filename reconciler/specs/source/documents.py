@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 from reconciler.core.diagnostics import Diagnostic, has_errors
 from reconciler.errors import Where
 from reconciler.specs.rules.codes import finding
-from reconciler.specs.source.nodes import Node, Parsed, Quick, plain
+from reconciler.specs.source.nodes import FastDocument, Node, ParsedDocument, plain
 from reconciler.specs.source.quickreader import read_quickly
-from reconciler.specs.source.source_text import Page
+from reconciler.specs.source.source_text import SourceText
 
 
 class Document(NamedTuple):
@@ -19,7 +19,7 @@ class Document(NamedTuple):
     `start` and `end` bound the slice, `first` and `last` what is written in it.
     """
 
-    page: Page
+    page: SourceText
     start: int
     end: int
     first: int
@@ -63,7 +63,7 @@ class Reading(NamedTuple):
         return has_errors(self.findings)
 
 
-def read_page(page: Page) -> Reading:
+def read_page(page: SourceText) -> Reading:
     """Read all documents of a page, carefully only where the fast way declines."""
     quick = read_quickly(page)
     if quick:
@@ -71,7 +71,7 @@ def read_page(page: Page) -> Reading:
     return read_carefully(page)
 
 
-def read_carefully(page: Page) -> Reading:
+def read_carefully(page: SourceText) -> Reading:
     """Read all documents of a page with positions; a text that YAML refuses may still be JSON."""
     found: list[Diagnostic] = []
     parsed = _read_trees(page, found)
@@ -84,8 +84,8 @@ def read_carefully(page: Page) -> Reading:
 
 
 def _read_trees(
-    page: Page, found: list[Diagnostic], start: int = 0, end: int | None = None
-) -> list[Parsed]:
+    page: SourceText, found: list[Diagnostic], start: int = 0, end: int | None = None
+) -> list[ParsedDocument]:
     # The careful readers are only loaded for what is not plain or not right.
     if page.notation == "json":
         from reconciler.specs.source.jsonreader import read_json
@@ -97,15 +97,15 @@ def _read_trees(
 
 
 def _retry_as_json(
-    page: Page, parsed: list[Parsed], found: list[Diagnostic]
-) -> tuple[Page, list[Parsed], list[Diagnostic]]:
+    page: SourceText, parsed: list[ParsedDocument], found: list[Diagnostic]
+) -> tuple[SourceText, list[ParsedDocument], list[Diagnostic]]:
     other: list[Diagnostic] = []
-    as_json = Page(file=page.file, text=page.text, notation="json", inside=page.inside)
+    as_json = SourceText(file=page.file, text=page.text, notation="json", inside=page.inside)
     read = _read_trees(as_json, other)
     return (as_json, read, other) if read and not other else (page, parsed, found)
 
 
-def _from_quick(page: Page, quick: Quick) -> Document:
+def _from_quick(page: SourceText, quick: FastDocument) -> Document:
     return Document(
         page=page,
         start=quick.start,
@@ -116,7 +116,7 @@ def _from_quick(page: Page, quick: Quick) -> Document:
     )
 
 
-def _from_tree(page: Page, parsed: Parsed) -> Document:
+def _from_tree(page: SourceText, parsed: ParsedDocument) -> Document:
     return Document(
         page=page,
         start=parsed.start,
@@ -128,11 +128,13 @@ def _from_tree(page: Page, parsed: Parsed) -> Document:
     )
 
 
-def _is_empty(parsed: Parsed) -> bool:
+def _is_empty(parsed: ParsedDocument) -> bool:
     return parsed.root.value is None and parsed.root.is_blank
 
 
-def _note_empty(page: Page, parsed: list[Parsed], *, has_content: bool) -> list[Diagnostic]:
+def _note_empty(
+    page: SourceText, parsed: list[ParsedDocument], *, has_content: bool
+) -> list[Diagnostic]:
     if not has_content:
         message = "the file holds no document"
         hint = "delete it if it is no longer wanted: an empty file may have been cut off"

@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 
 import yaml
 
-from reconciler.specs.source.nodes import MAX_DEPTH, MAX_DOCUMENTS, MAX_VALUES, Quick
+from reconciler.specs.source.nodes import MAX_DEPTH, MAX_DOCUMENTS, MAX_VALUES, FastDocument
 from reconciler.specs.source.scalars import TELLING, read_plain
 from reconciler.specs.source.yamlreader import FORBIDDEN, LOADER
 
@@ -18,7 +18,7 @@ class _DeclineError(Exception):
     """Something here wants the careful reader."""
 
 
-def read_events(text: str) -> list[Quick] | None:
+def read_events(text: str) -> list[FastDocument] | None:
     """Return the documents of a text, or None if any part of it is out of the ordinary."""
     try:
         return _read_documents(text)
@@ -26,10 +26,10 @@ def read_events(text: str) -> list[Quick] | None:
         return None
 
 
-def _read_documents(text: str) -> list[Quick]:
+def _read_documents(text: str) -> list[FastDocument]:
     if FORBIDDEN.search(text):
         raise _DeclineError
-    documents: list[Quick] = []
+    documents: list[FastDocument] = []
     following = LOADER(text).get_event
     end = 0
     following()
@@ -39,7 +39,7 @@ def _read_documents(text: str) -> list[Quick]:
         start, end = end, following().end_mark.index
         if len(documents) == MAX_DOCUMENTS:
             raise _DeclineError
-        documents.append(Quick(start, end, first.start_mark.index, last, value))
+        documents.append(FastDocument(start, end, first.start_mark.index, last, value))
     return documents
 
 

@@ -16,7 +16,7 @@ from reconciler.specs.rules.codes import finding
 STDIN = "<stdin>"
 
 
-class Trouble(NamedTuple):
+class ReadFailure(NamedTuple):
     """Why something cannot be read: a code, what to say after its name, and a way out."""
 
     code: str
@@ -28,7 +28,7 @@ class Trouble(NamedTuple):
         return finding(self.code, f"{subject} {self.message}", where, hint=self.hint)
 
 
-class Border(NamedTuple):
+class ReadBoundary(NamedTuple):
     """The folder, by its real path, outside of which nothing of a repository is read.
 
     Who writes a repository decides where its links and paths lead, and not what the machine
@@ -39,7 +39,7 @@ class Border(NamedTuple):
     top: str
 
     @classmethod
-    def around(cls, folder: Path) -> Border:
+    def around(cls, folder: Path) -> ReadBoundary:
         """The top of the git checkout around a folder; without one, the folder itself.
 
         The checkout is looked for above the path as it is given: a folder that is a link out of
@@ -56,7 +56,7 @@ class Border(NamedTuple):
             return False
         return f"{os.sep}.git{os.sep}" not in f"{real[len(top) - 1 :].lower()}{os.sep}"
 
-    def resolve(self, path: str | Path) -> str | Trouble:
+    def resolve(self, path: str | Path) -> str | ReadFailure:
         """The real path of something inside the border."""
         try:
             # What is outside is not even told to be there or not.
@@ -64,13 +64,13 @@ class Border(NamedTuple):
                 return OUTSIDE
             real = os.path.realpath(path, strict=True)
         except (OSError, ValueError) as error:
-            return explain(error)
+            return describe_os_error(error)
         return real if self.holds(real) else OUTSIDE
 
-    def read(self, path: str | Path, *, most: int = MAX_BYTES) -> bytes | Trouble:
+    def read(self, path: str | Path, *, most: int = MAX_BYTES) -> bytes | ReadFailure:
         """Read a regular file inside the border."""
         real = self.resolve(path)
-        return real if isinstance(real, Trouble) else read_bytes(real, most=most)
+        return real if isinstance(real, ReadFailure) else read_bytes(real, most=most)
 
 
 def checkout_around(folder: Path) -> Path | None:
@@ -93,39 +93,41 @@ def absolute(path: Path) -> Path:
         raise InvalidInputError("the working directory no longer exists") from error
 
 
-def read_bytes(real: str | Path, *, most: int = MAX_BYTES) -> bytes | Trouble:
+def read_bytes(real: str | Path, *, most: int = MAX_BYTES) -> bytes | ReadFailure:
     """Read a regular file by its real path, which a border has been asked about."""
     try:
         return read_regular(real, most=most, follow=False)
     except (OSError, ValueError) as error:
-        return explain(error)
+        return describe_os_error(error)
 
 
-def read_stream(file: BinaryIO) -> bytes | Trouble:
+def read_stream(file: BinaryIO) -> bytes | ReadFailure:
     """Read a stream up to the same limit, whatever its size claims to be."""
     try:
         data = file.read(MAX_BYTES + 1)
     except (OSError, ValueError) as error:
-        return explain(error)
-    return explain(TooLargeError(MAX_BYTES)) if len(data) > MAX_BYTES else data
+        return describe_os_error(error)
+    return describe_os_error(TooLargeError(MAX_BYTES)) if len(data) > MAX_BYTES else data
 
 
-def explain(error: OSError | ValueError) -> Trouble:
+def describe_os_error(error: OSError | ValueError) -> ReadFailure:
     """Say in words why a path cannot be read."""
     if isinstance(error, NotRegularError):
-        return Trouble(code="not-a-file", message=str(error))
+        return ReadFailure(code="not-a-file", message=str(error))
     if isinstance(error, TooLargeError):
         hint = "split it, or list it in .reconcilerignore"
-        return Trouble(code="too-large", message=str(error), hint=hint)
+        return ReadFailure(code="too-large", message=str(error), hint=hint)
     if isinstance(error, OSError) and error.errno == errno.ELOOP:
-        return Trouble(code="symlink-loop", message="is a symbolic link that leads back to itself")
+        return ReadFailure(
+            code="symlink-loop", message="is a symbolic link that leads back to itself"
+        )
     if isinstance(error, FileNotFoundError | NotADirectoryError):
-        return Trouble(code="no-such-path", message="does not exist")
+        return ReadFailure(code="no-such-path", message="does not exist")
     # The only name that Python itself refuses, in other words from version to version.
     reason = error.strerror if isinstance(error, OSError) else "its name holds a NUL character"
     hint = "check its permissions" if isinstance(error, PermissionError) else ""
     message = f"cannot be read: {reason or type(error).__name__}"
-    return Trouble(code="unreadable", message=message, hint=hint)
+    return ReadFailure(code="unreadable", message=message, hint=hint)
 
 
 def is_folder(path: Path) -> bool:
@@ -141,7 +143,7 @@ def posix_name(path: str) -> str:
     return path.replace(os.sep, "/").encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
-def near_miss(folder: Path, path: str, border: Border | None = None) -> str:
+def near_miss(folder: Path, path: str, border: ReadBoundary | None = None) -> str:
     """Name what a path that does not exist was likely meant to be; empty where nothing is like it.
 
     A Mac writes `é` as two characters where others write one, and Windows another separator. No
@@ -185,7 +187,7 @@ def _folded(name: str) -> str:
     return _composed(_composed(name).casefold())
 
 
-OUTSIDE = Trouble(
+OUTSIDE = ReadFailure(
     code="outside-root",
     message="does not lie inside the repository",
     hint="copy it into the repository: what lies outside of it is not read",

@@ -8,10 +8,10 @@ from typing import Any, NoReturn
 
 from reconciler.core.diagnostics import Diagnostic
 from reconciler.specs.rules.codes import MOST_FINDINGS, finding, say_too_many
-from reconciler.specs.source.nodes import MAX_DEPTH, MAX_VALUES, Entry, Node, Parsed
+from reconciler.specs.source.nodes import MAX_DEPTH, MAX_VALUES, Entry, Node, ParsedDocument
 from reconciler.specs.source.quoting import quote
 from reconciler.specs.source.scalars import read_float, read_integer
-from reconciler.specs.source.source_text import Page
+from reconciler.specs.source.source_text import SourceText
 
 _BLANKS = re.compile(r"[ \t\n\r]*")
 _STRING = re.compile(r'"[^"\\\x00-\x1f]*(?:\\.[^"\\\x00-\x1f]*)*"')
@@ -26,7 +26,7 @@ class _NotJsonError(Exception):
     """The text stops being JSON; a finding has been noted."""
 
 
-def read_json(page: Page, found: list[Diagnostic]) -> list[Parsed]:
+def read_json(page: SourceText, found: list[Diagnostic]) -> list[ParsedDocument]:
     """Read a page that is one JSON document; what is wrong is added to `found`."""
     if not page.text.strip():
         return []
@@ -35,13 +35,13 @@ def read_json(page: Page, found: list[Diagnostic]) -> list[Parsed]:
         root = reader.document()
     except _NotJsonError:
         return []
-    return [Parsed(start=0, end=len(page.text), root=root)]
+    return [ParsedDocument(start=0, end=len(page.text), root=root)]
 
 
 class _Reader:
     """Recursive descent; the depth is bounded long before Python's own limit."""
 
-    def __init__(self, page: Page, found: list[Diagnostic]) -> None:
+    def __init__(self, page: SourceText, found: list[Diagnostic]) -> None:
         self.page = page
         self.text = page.text
         self.found = found

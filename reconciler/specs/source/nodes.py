@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from reconciler.errors import Where
 from reconciler.specs.source.quoting import quote
-from reconciler.specs.source.source_text import Page
+from reconciler.specs.source.source_text import SourceText
 
 Step = str | int
 
@@ -26,7 +26,7 @@ class Node:
     `older` says how YAML 1.1 reads a plain scalar, where that is something else.
     """
 
-    page: Page
+    page: SourceText
     start: int
     end: int
     value: Any
@@ -56,7 +56,7 @@ class Node:
 Entry = tuple[Node, Node]
 
 
-class Quick(NamedTuple):
+class FastDocument(NamedTuple):
     """One document: its slice of the text, where its content begins and ends, and its value."""
 
     start: int
@@ -66,7 +66,7 @@ class Quick(NamedTuple):
     value: Any
 
 
-class Parsed(NamedTuple):
+class ParsedDocument(NamedTuple):
     """One document of a text: its slice, its tree, and whether a scalar in it is ambiguous."""
 
     start: int

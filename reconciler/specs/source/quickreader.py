@@ -11,38 +11,38 @@ from math import isfinite
 from typing import Any, NoReturn
 
 from reconciler.specs.source.linereader import read_lines
-from reconciler.specs.source.nodes import MAX_DEPTH, MAX_VALUES, Quick
+from reconciler.specs.source.nodes import MAX_DEPTH, MAX_VALUES, FastDocument
 from reconciler.specs.source.scalars import LARGEST, SMALLEST
-from reconciler.specs.source.source_text import Page
+from reconciler.specs.source.source_text import SourceText
 
 
 class _DeclineError(Exception):
     """Something here wants the careful reader."""
 
 
-def read_quickly(page: Page) -> list[Quick] | None:
+def read_quickly(page: SourceText) -> list[FastDocument] | None:
     """Return the documents of a page, or None if any part of it is out of the ordinary."""
     return _read_json(page.text) if page.notation == "json" else _read_yaml(page.text)
 
 
-def _read_yaml(text: str) -> list[Quick] | None:
+def _read_yaml(text: str) -> list[FastDocument] | None:
     read = read_lines(text)
     if read is not None:
         first, last, value = read
-        return [Quick(0, len(text), first, last, value)]
+        return [FastDocument(0, len(text), first, last, value)]
     from reconciler.specs.source.eventreader import read_events
 
     return read_events(text)
 
 
-def _read_json(text: str) -> list[Quick] | None:
+def _read_json(text: str) -> list[FastDocument] | None:
     try:
         return [_read_document(text)]
     except (_DeclineError, ValueError, RecursionError):
         return None
 
 
-def _read_document(text: str) -> Quick:
+def _read_document(text: str) -> FastDocument:
     # Escapes may hide half a surrogate pair; depth and size are bounded by counting openings.
     if "\\u" in text or text.count("[") + text.count("{") > MAX_DEPTH:
         raise _DeclineError
@@ -56,7 +56,7 @@ def _read_document(text: str) -> Quick:
         parse_int=_integer,
     )
     first = len(text) - len(text.lstrip())
-    return Quick(0, len(text), first, len(text.rstrip()), value)
+    return FastDocument(0, len(text), first, len(text.rstrip()), value)
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -43,7 +43,7 @@ _ALIKE = re.compile(r"(?:0|[1-9][0-9]{0,17})(?:\.[0-9]{1,17}|m|[KMGTP]i?)?\Z|--?
 _WORDS = frozenset({"yes", "no", "on", "off", "y", "n"})
 
 
-class Plain(NamedTuple):
+class PlainScalar(NamedTuple):
     """The value of a plain scalar; `older` is the reading of YAML 1.1 where it differs.
 
     `problem` says why a number cannot be used; `is_date` that 1.1 makes a date of this string.
@@ -55,29 +55,29 @@ class Plain(NamedTuple):
     is_date: bool = False
 
 
-_EMPTY = Plain(None)
+_EMPTY = PlainScalar(None)
 
 
-def read_plain(text: str) -> Plain:
+def read_plain(text: str) -> PlainScalar:
     """Read an unquoted, untagged scalar."""
     if not text:
         return _EMPTY
     if text[0] not in TELLING:
-        return Plain(text)
+        return PlainScalar(text)
     return _read_telling(text)
 
 
 @lru_cache(maxsize=8192)
-def _read_telling(text: str) -> Plain:
+def _read_telling(text: str) -> PlainScalar:
     value, problem = read_core(text)
     if problem:
-        return Plain(value, problem=problem)
+        return PlainScalar(value, problem=problem)
     if _ALIKE.match(text) and text.lower() not in _WORDS:
-        return Plain(value)
+        return PlainScalar(value)
     older = _LETTERS.get(text) or _read_older(text)
     if older is _SAME or _agree(value, older):
-        return Plain(value)
-    return Plain(value, older=_describe(older), is_date=isinstance(older, date))
+        return PlainScalar(value)
+    return PlainScalar(value, older=_describe(older), is_date=isinstance(older, date))
 
 
 def read_core(text: str) -> tuple[Any, str]:

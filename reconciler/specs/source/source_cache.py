@@ -9,12 +9,12 @@ from pathlib import Path
 
 from reconciler.core.diagnostics import Diagnostic
 from reconciler.errors import Where
-from reconciler.specs.discovery.files import Found
+from reconciler.specs.discovery.files import FoundFile
 from reconciler.specs.source.documents import Reading, read_page
 from reconciler.specs.source.fileaccess import (
     OUTSIDE,
-    Border,
-    Trouble,
+    ReadBoundary,
+    ReadFailure,
     near_miss,
     posix_name,
     read_bytes,
@@ -22,22 +22,22 @@ from reconciler.specs.source.fileaccess import (
 from reconciler.specs.source.source_text import decode
 
 
-class Library:
+class SourceCache:
     """Reads files below a root and remembers what it read, its digests if they are wanted."""
 
     def __init__(self, root: Path, digests: MutableMapping[str, bytes] | None = None) -> None:
         self.root = os.path.realpath(root)
-        self._border = Border.around(root)
+        self._border = ReadBoundary.around(root)
         self._digests = digests
         self._readings: dict[str, Reading] = {}
 
-    def read(self, found: Found) -> Reading:
+    def read(self, found: FoundFile) -> Reading:
         """Read the documents of a file; trouble becomes a finding of the reading."""
         known = self._readings.get(found.name)
         if known is None:
             data = read_bytes(found.real)
             known = self._readings[found.name] = read_data(data, found.name)
-            if self._digests is not None and not isinstance(data, Trouble):
+            if self._digests is not None and not isinstance(data, ReadFailure):
                 from hashlib import sha256
 
                 self._digests[found.name] = sha256(data).digest()
@@ -48,24 +48,24 @@ class Library:
         for reading in self._readings.values():
             yield from reading.findings
 
-    def locate(self, folder: str, path: str) -> Found | Trouble:
+    def locate(self, folder: str, path: str) -> FoundFile | ReadFailure:
         """Resolve a path that a file in a folder names; both are relative to the root."""
-        real: str | Trouble = OUTSIDE
+        real: str | ReadFailure = OUTSIDE
         if not path.startswith("/"):
             real = self._border.resolve(f"{self.root}/{folder}/{path}")
         if real == OUTSIDE:
             return OUTSIDE._replace(hint=_STAY)
-        if isinstance(real, Trouble):
+        if isinstance(real, ReadFailure):
             return real._replace(
                 hint=real.hint or near_miss(Path(self.root, folder), path, self._border)
             )
         name = posixpath.normpath(f"{folder}/{path}" if folder else path)
-        return Found(name=posix_name(name), real=real)
+        return FoundFile(name=posix_name(name), real=real)
 
 
-def read_data(data: bytes | Trouble, name: str) -> Reading:
+def read_data(data: bytes | ReadFailure, name: str) -> Reading:
     """Read the documents of a file's bytes, or pass on why there are none."""
-    if isinstance(data, Trouble):
+    if isinstance(data, ReadFailure):
         return Reading(documents=(), findings=(data.at(Where(file=name)),))
     page = decode(data, name)
     if isinstance(page, Diagnostic):

@@ -25,7 +25,7 @@ _FOREIGN_MARKS = (
 )
 
 
-class Page(NamedTuple):
+class SourceText(NamedTuple):
     """A text and where it stands; `inside` is the field that a decoded text was taken from.
 
     Offsets count characters, and only a line feed ends a line, as in an editor.
@@ -69,7 +69,7 @@ def _line_starts(text: str) -> list[int]:
     return [0, *(match.end() for match in re.finditer("\n", text))]
 
 
-def decode(data: bytes, file: str, inside: Where | None = None) -> Page | Diagnostic:
+def decode(data: bytes, file: str, inside: Where | None = None) -> SourceText | Diagnostic:
     """Read bytes as UTF-8, with or without a byte order mark; a finding says what else they are."""
     start = inside or Where(file=file)
     for mark, name in _FOREIGN_MARKS:
@@ -83,11 +83,11 @@ def decode(data: bytes, file: str, inside: Where | None = None) -> Page | Diagno
         if "\0" in text[:2] and len(text) > 1:
             return _not_text("looks like UTF-16 text without a byte order mark", start)
         # Nobody writes one, and what the system or a program wrote for itself is full of them.
-        page = Page(file=file, text=text)
+        page = SourceText(file=file, text=text)
         at = text.index("\0")
         return _not_text("holds a NUL character", inside or page.where(at, at))
     notation: Notation = "json" if file.endswith(".json") and inside is None else "yaml"
-    return Page(file=file, text=text, notation=notation, inside=inside)
+    return SourceText(file=file, text=text, notation=notation, inside=inside)
 
 
 def _not_text(what: str, where: Where) -> Diagnostic:
@@ -96,5 +96,5 @@ def _not_text(what: str, where: Where) -> Diagnostic:
 
 def _where_undecodable(data: bytes, error: UnicodeDecodeError, file: str) -> Where:
     good = data[: error.start].decode("utf-8-sig")
-    page = Page(file=file, text=good)
+    page = SourceText(file=file, text=good)
     return page.where(len(good), len(good))

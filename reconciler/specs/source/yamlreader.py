@@ -21,11 +21,11 @@ from reconciler.specs.source.nodes import (
     MAX_VALUES,
     Entry,
     Node,
-    Parsed,
+    ParsedDocument,
 )
 from reconciler.specs.source.quoting import quote
 from reconciler.specs.source.scalars import read_core, read_plain
-from reconciler.specs.source.source_text import Page
+from reconciler.specs.source.source_text import SourceText
 
 LOADER: Any = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
 
@@ -78,8 +78,8 @@ class _Anchored:
 
 
 def read_yaml(
-    page: Page, found: list[Diagnostic], start: int = 0, end: int | None = None
-) -> list[Parsed]:
+    page: SourceText, found: list[Diagnostic], start: int = 0, end: int | None = None
+) -> list[ParsedDocument]:
     """Read the documents of a page, or of a slice of it; what is wrong is added to `found`."""
     text = page.text[start:end] if start or end is not None else page.text
     if forbidden := FORBIDDEN.search(text):
@@ -99,11 +99,11 @@ def read_yaml(
 class _Reader:
     """Turns events into trees; goes on after a finding wherever the rest can be understood."""
 
-    def __init__(self, page: Page, found: list[Diagnostic], base: int) -> None:
+    def __init__(self, page: SourceText, found: list[Diagnostic], base: int) -> None:
         self.page = page
         self.found = found
         self.base = base
-        self.parsed: list[Parsed] = []
+        self.parsed: list[ParsedDocument] = []
         self.stack: list[_Frame] = []
         self.anchors: dict[str, _Anchored | None] = {}
         self.size = _Size()
@@ -132,7 +132,7 @@ class _Reader:
         if self.root is not None:
             self.count_document(self.root)
             self.parsed.append(
-                Parsed(start=start, end=self.end, root=self.root, ambiguous=self.ambiguous)
+                ParsedDocument(start=start, end=self.end, root=self.root, ambiguous=self.ambiguous)
             )
 
     def node(self, event: Any, value: Any, older: str = "") -> Node:
@@ -329,7 +329,7 @@ def _unsupported(tag: str) -> str:
     return f"the tag {quote(name)} has no meaning here: a spec holds JSON values"
 
 
-def _forbidden(page: Page, at: int, character: str) -> Diagnostic:
+def _forbidden(page: SourceText, at: int, character: str) -> Diagnostic:
     name = f"U+{ord(character):04X}"
     message = f"the control character {name} cannot stand in YAML as it is{page.note(at)}"
     hint = "remove it, or write it as an escape inside double quotes"
@@ -346,7 +346,7 @@ _ADVICE = (
 )
 
 
-def _syntax(page: Page, base: int, error: yaml.MarkedYAMLError) -> Diagnostic:
+def _syntax(page: SourceText, base: int, error: yaml.MarkedYAMLError) -> Diagnostic:
     mark = error.problem_mark or error.context_mark
     at = base + mark.index if mark else base
     problem = " ".join(str(error.problem or error.context or "it cannot be read").split())
@@ -366,6 +366,6 @@ def _syntax(page: Page, base: int, error: yaml.MarkedYAMLError) -> Diagnostic:
     return finding("yaml-syntax", f"not YAML: {problem}{note}", where, hint=hint)
 
 
-def _line_of(page: Page, base: int, index: int) -> int:
+def _line_of(page: SourceText, base: int, index: int) -> int:
     # Nobody sees the lines of a decoded text.
     return page.where(base + index, base + index).line if page.inside is None else 0
