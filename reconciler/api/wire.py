@@ -128,6 +128,7 @@ def _workload(fields: Mapping[str, Any], sync: SyncInfo | None) -> Remote:
         message=_sync_message(sync),
         tenant_id=tenant_id,
         deleted_at=deleted_at,
+        workload_manifest=_optional(fields, "workloadManifest", _object) or {},
     )
 
 

@@ -196,7 +196,11 @@ class Recorded:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Remote:
-    """A workload as the server describes it (WorkloadV2, with syncInfo where the call has one)."""
+    """A workload as the server describes it (WorkloadV2, with syncInfo where the call has one).
+
+    `raw_manifest` is what was submitted, `workload_manifest` the same with what the platform has
+    filled in and overridden.
+    """
 
     id: str
     address: Address
@@ -207,6 +211,7 @@ class Remote:
     message: str = ""
     tenant_id: int | None = None
     deleted_at: str | None = None
+    workload_manifest: Json = field(default_factory=dict)
 
     @property
     def echo(self) -> Json:

@@ -12,15 +12,18 @@ import pytest
 from hypothesis import given
 
 from reconciler.core.diff.diff import ABSENT, FieldChange, Origin, find_changes, undo, without
-from reconciler.core.model import Desired, Lifecycle, Missing, OnMissing
+from reconciler.core.diff.equality import is_equal
+from reconciler.core.model import Desired, Lifecycle, Live, Missing, OnMissing, Recorded
 from reconciler.core.planning.case import OnDrift
 from reconciler.core.planning.plan import Create, Hold, Plan, Record, Replace
+from reconciler.engine.records import follow
 from reconciler.report.html import plan_page
 from reconciler.report.machine.documents import plan_document, to_text
 from reconciler.report.markdown.markdown import markdown_plan
 from reconciler.report.text.text import Text
 from reconciler.state.rows import from_row, to_row
 from tests.factories import (
+    REDACTOR,
     make_desired,
     make_manifest,
     make_recorded,
@@ -253,3 +256,74 @@ def test_a_state_remembers_what_a_replace_needs() -> None:
     assert json.loads(columns["lifecycle"]).keys() - json.loads(
         to_row(ROW)["lifecycle"]
     ).keys() == {"memory"}
+
+
+POLICY = {"imagePullPolicy": "Always"}
+TOKEN = {"env": [{"name": "HF_TOKEN", "value": "hf_abcdefghijklmnopqrstuvwxyz"}]}
+
+
+def filled(before: Desired, dressed: Desired, row: Recorded | None = None) -> dict[str, Live]:
+    """What a server says that was sent one spec and runs it in the dress of another."""
+    row = row or make_recorded(before)
+    return {
+        row.id or "": make_remote(
+            row, before, workload_manifest=make_remote(row, dressed).raw_manifest
+        )
+    }
+
+
+@pytest.mark.parametrize(
+    ("before", "dressed", "kind"),
+    [
+        (pod_with({}, {}), pod_with(POLICY, {"schedulerName": "x"}), Record),
+        (pod_with({}, {"schedulerName": ""}), pod_with({}, {"schedulerName": "x"}), Record),
+        (pod_with({}, {"schedulerName": None}), pod_with({}, {"schedulerName": "x"}), Record),
+        (pod_with({}, {}), pod_with({}, {"tolerations": [{"key": "x"}]}), Record),
+        (
+            pod_with({}, {"tolerations": [{"key": "x"}]}),
+            pod_with({}, {"tolerations": [{"key": "y"}, {"key": "x"}]}),
+            Record,
+        ),
+        (pod_with({}, {}), pod_with(TOKEN, {}), Record),
+        (pod_with({}, {"schedulerName": "w"}), pod_with({}, {"schedulerName": "x"}), Replace),
+        (pod_with({}, {"hostNetwork": False}), pod_with({}, {"hostNetwork": True}), Replace),
+        (pod_with({"args": ["x"]}, {}), pod_with({"args": ["x", "y"]}, {}), Replace),
+        (pod_with({}, {}), pod_with({"image": "x"}, {}), Replace),
+    ],
+)
+def test_a_spec_may_follow_what_the_submitted_manifest_leaves_open(
+    before: Desired, dressed: Desired, kind: type
+) -> None:
+    """Whoever submitted a value himself has decided, and the platform's other one is no answer."""
+    row, live = make_recorded(before), filled(before, dressed)
+    [action] = plan_for([dressed], [row], live).actions
+    assert type(action) is kind
+    if isinstance(action, Record):
+        assert is_equal(row.echo, action.echo)
+        followed = follow(row, dressed, action.echo, REDACTOR)
+        plan = plan_for([dressed], [followed], live)
+        assert (plan.changes, plan.drift) == ((), ())
+
+
+def test_what_was_filled_in_otherwise_is_replaced_and_named() -> None:
+    """The plan shows what runs and what will be sent, each without its secrets."""
+    other = {"env": [{"name": "HF_TOKEN", "value": "hf_zyxwvutsrqponmlkjihgfedcba"}]}
+    live = filled(pod_with({}, {}), pod_with(TOKEN, {"schedulerName": "x"}))
+    wanted = pod_with(other, {"schedulerName": "y"})
+    plan = plan_for([wanted], [make_recorded(pod_with({}, {}))], live)
+    [action] = plan.actions
+    assert isinstance(action, Replace)
+    assert [change.pointer for change in action.changes] == [
+        f"{POD}/containers/0/env/0/value",
+        f"{POD}/schedulerName",
+    ]
+    assert told(action.changes)[1][1:3] == ("x", "y")
+    assert "hf_" not in to_text(plan_document(plan, NOW))
+
+
+def test_the_first_declaration_of_a_found_workload_may_name_what_was_filled_in() -> None:
+    """Whoever writes down what kubectl shows of an adopted workload does not end it."""
+    before, dressed = pod_with({}, {}), pod_with({}, {"schedulerName": "x"})
+    row = make_recorded(before, digest="")
+    [action] = plan_for([dressed], [row], filled(before, dressed, row)).actions
+    assert isinstance(action, Record)

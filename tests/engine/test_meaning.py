@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from reconciler.app.planning.planning import PlanRequest
-from reconciler.core.diff.diff import ABSENT
+from reconciler.core.diff.diff import ABSENT, with_value
 from reconciler.core.model import Desired, OnMissing
 from reconciler.core.planning.case import OnDrift, PlanOptions
 from reconciler.core.planning.plan import Hold, Replace
@@ -89,6 +89,60 @@ def test_a_value_that_the_server_has_already_is_recorded() -> None:
     assert [type(action) for action in world.plan(other).plan.changes] == [Replace]
     assert world.apply(written).summary == {"recorded": 1}
     assert world.plan(written).plan.has_changes is False
+
+
+def with_values(values: dict[str, Any]) -> Desired:
+    """The usual wish, with values at these pointers of its manifest."""
+    manifest = wish("a").manifest
+    for pointer, value in values.items():
+        manifest = with_value(manifest, pointer, value)
+    return dataclasses.replace(wish("a"), manifest=manifest)
+
+
+QUEUE = "/metadata/labels/runai~1queue"
+SCHEDULER = "/spec/template/spec/schedulerName"
+
+
+@pytest.mark.parametrize(
+    ("values", "other"),
+    [
+        ({"/metadata/namespace": "runai-project-4501"}, {"/metadata/namespace": "elsewhere"}),
+        ({"/metadata/name": "a"}, {"/metadata/name": "b"}),
+        ({QUEUE: "project-4501"}, {QUEUE: "project-4501", "/metadata/labels/mine": "1"}),
+        ({SCHEDULER: "runai-scheduler"}, {SCHEDULER: "default-scheduler"}),
+    ],
+)
+def test_what_the_platform_filled_in_may_be_written_down(
+    values: dict[str, Any], other: dict[str, Any]
+) -> None:
+    """Only the dressed manifest shows it, since nobody submitted it; no request changes anything.
+
+    What was recorded then is how it runs: no drift, and no part of a later replace.
+    """
+    world = World()
+    world.apply(wish("a"))
+    running = world.id_of("a")
+    written = with_values(values)
+
+    assert [type(action) for action in world.plan(with_values(other)).plan.changes] == [Replace]
+    assert world.apply(written).summary == {"recorded": 1}
+    assert (world.id_of("a"), world.row("a").spec) == (running, written.spec)
+    assert world.plan(written, request=UNDO).plan.has_changes is False
+    [action] = world.plan(scaled(written, 2)).plan.changes
+    assert [change.pointer for change in action.changes] == [REPLICAS]
+
+
+def test_what_the_platform_overrode_is_no_agreement() -> None:
+    """The submitted manifest says something else, so the spec asks for another workload now."""
+    world = World()
+    world.apply(with_values({SCHEDULER: "default-scheduler"}))
+
+    [action] = world.plan(with_values({SCHEDULER: "runai-scheduler"})).plan.changes
+
+    assert isinstance(action, Replace)
+    assert [(c.pointer, c.before, c.after) for c in action.changes] == [
+        (f"/manifest{SCHEDULER}", "default-scheduler", "runai-scheduler")
+    ]
 
 
 def test_a_server_that_tidies_up_is_no_drift() -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
-from functools import partial
 
 from reconciler.app.planning.workspace import Workspace
 from reconciler.app.session import Connector, Session, met_target
@@ -125,7 +124,12 @@ async def prepare(
     read_at = session.dispatcher.server.earliest()
     live: Mapping[str, Live] = {}
     if request.options.refreshed:
-        keep = partial(compare, redactor=Redactor(header.lineage, settings.rules))
+        redactor = Redactor(header.lineage, settings.rules)
+        specs = {spec.address: spec for spec in desired}
+
+        def keep(row: Recorded, remote: Remote) -> Remote:
+            return compare(row, remote, redactor, desired=specs.get(row.address))
+
         live = await read_with_successors(rows, session, settings, header, keep)
     tenant_id = tenant_of(live)
     if recorded:

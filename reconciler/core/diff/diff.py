@@ -230,7 +230,7 @@ def with_value(document: Any, pointer: str, value: Any) -> Any:
 
 
 def _with_value(document: Any, steps: list[str], value: Any) -> Any:
-    if not steps:
+    if not steps or (document is ABSENT and value is ABSENT):
         return value
     first, *rest = steps
     if isinstance(document, list):

@@ -250,21 +250,21 @@ def _reword_map(value: Mapping[str, Any], like: Mapping[str, Any], spot: Spot) -
     worded: dict[str, Any] = {}
     for key in [*value, *(key for key in like if key not in value)]:
         below = step_into(value, key, spot)
-        said = key in value and not _is_nothing(value[key], below)
+        said = key in value and not is_nothing(value[key], below)
         if said and key in like:
             worded[key] = _reword(value[key], like[key], below)
         elif said:
             worded[key] = value[key]
-        elif key in like and _is_nothing(like[key], below):
+        elif key in like and is_nothing(like[key], below):
             worded[key] = like[key]
     return worded
 
 
-def _is_nothing(value: Any, spot: Spot) -> bool:
+def is_nothing(value: Any, spot: Spot) -> bool:
     """Whether the normal form leaves a value out; without making that of a large one."""
     if isinstance(value, Mapping):
         return spot.name in EMPTY_MAPS and all(
-            _is_nothing(item, step_into(value, key, spot)) for key, item in value.items()
+            is_nothing(item, step_into(value, key, spot)) for key, item in value.items()
         )
     return _says_nothing(value, spot)
 

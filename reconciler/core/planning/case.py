@@ -100,8 +100,8 @@ class DecisionInputs:
         if self.desired is None or self.since is None:
             raise AssertionError("nothing is sent for what nobody wants")
         there = isinstance(self.live, Remote) and not self.live.is_gone
-        answer = self.live.answer if isinstance(self.live, Compared) else None
-        runs = what_runs(self.row, answer, self.since.spec, self.redactor)
+        live = self.live if isinstance(self.live, Compared) else None
+        runs = what_runs(self.row, live, self.since.spec, self.redactor)
         return submit(self.desired, self.since, runs, self.redactor, keeps=there)
 
     @property

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from reconciler.core.diff.comparison import Compared
 from reconciler.core.diff.diff import ABSENT, FieldChange, is_same, value_at, with_value
 from reconciler.core.diff.equality import reword
 from reconciler.core.model import (
@@ -179,13 +180,16 @@ def _agreed_spec(case: DecisionInputs, desired: Desired) -> Record | None:
     recorded, spec = case.row, case.redactor.redact(desired.spec)
     echo = recorded.spec if recorded.echo is None else recorded.echo
     echo = reword(renew(echo, case.redactor, plain=recorded.spec), like=spec)
+    answer = case.live.answer if isinstance(case.live, Compared) else None
+    now = echo if answer is None else reword(answer, like=spec)
     for change in case.changes:
         if change.before is not ABSENT and not is_same(
             value_at(echo, change.pointer), change.before
         ):
             return None
     for change in case.changes:
-        echo = with_value(echo, change.pointer, change.after)
+        # What the platform filled in is in no manifest that the server repeats.
+        echo = with_value(echo, change.pointer, value_at(now, change.pointer))
     agreed = tuple(replace(change, forces_replace=False) for change in case.changes)
     detail = f"{_name_fields(agreed)} is on the server as it is declared now; nothing is sent"
     return Record(

@@ -324,7 +324,7 @@ def _examine(row: Recorded, desired: Desired | None, world: _World) -> DecisionI
     redactor = world.redactor
     seen = world.live.get(row.id) if row.id else None
     if isinstance(seen, Remote) and not seen.is_gone and not isinstance(seen, Compared):
-        seen = compare(row, seen, redactor)
+        seen = compare(row, seen, redactor, desired=desired)
     ignored = (desired.lifecycle if desired else row.lifecycle).ignore_changes
     since = compare_spec(row, desired, redactor) if desired else None
     renewed = since.row if since else row
