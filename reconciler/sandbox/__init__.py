@@ -3,10 +3,11 @@
 It shares no code with the client, so that one wrong field name cannot be wrong on both sides.
 """
 
+from reconciler.sandbox.connection import ConnectionLostError
+from reconciler.sandbox.faults.rules import Fault, FaultRule, Route, read_rule
+from reconciler.sandbox.faults.scenarios import SCENARIOS, Scenario, find_scenario
 from reconciler.sandbox.ledger import Effect, Entry, Ledger
-from reconciler.sandbox.rules import Fault, FaultRule, Route, read_rule
 from reconciler.sandbox.sandbox import Sandbox
-from reconciler.sandbox.scenarios import SCENARIOS, Scenario, find_scenario
 from reconciler.sandbox.server import serve
 from reconciler.sandbox.settings import (
     DEMO,
@@ -18,9 +19,8 @@ from reconciler.sandbox.settings import (
     SandboxError,
     Settings,
 )
-from reconciler.sandbox.store import Store
-from reconciler.sandbox.wire import ConnectionLostError
-from reconciler.sandbox.workload import Phase, Workload
+from reconciler.sandbox.world.store import Store
+from reconciler.sandbox.world.workload import Phase, Workload
 
 __all__ = [
     "DEMO",

@@ -6,17 +6,17 @@ import asyncio
 import time
 from collections.abc import Callable
 
-from reconciler.sandbox.api import Api
-from reconciler.sandbox.asgi import App
-from reconciler.sandbox.control import Control
-from reconciler.sandbox.faults import Faults
-from reconciler.sandbox.journal import FileJournal, Journal
+from reconciler.sandbox.api.control import Control
+from reconciler.sandbox.api.endpoints import Api
+from reconciler.sandbox.api.tokens import Tokens
+from reconciler.sandbox.application import App
+from reconciler.sandbox.connection import Sleep
+from reconciler.sandbox.faults.plan import Faults
+from reconciler.sandbox.faults.rules import read_rule
 from reconciler.sandbox.ledger import Ledger
-from reconciler.sandbox.rules import read_rule
 from reconciler.sandbox.settings import SandboxError, Settings
-from reconciler.sandbox.store import Store
-from reconciler.sandbox.tokens import Tokens
-from reconciler.sandbox.wire import Sleep
+from reconciler.sandbox.world.journal import FileJournal, Journal
+from reconciler.sandbox.world.store import Store
 
 
 class Sandbox:

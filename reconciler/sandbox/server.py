@@ -12,10 +12,10 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
+from reconciler.sandbox.connection import TRANSPORT
 from reconciler.sandbox.ledger import Entry
 from reconciler.sandbox.sandbox import Sandbox
 from reconciler.sandbox.settings import SandboxError, Settings
-from reconciler.sandbox.wire import TRANSPORT
 
 if TYPE_CHECKING:
     import uvicorn

@@ -23,7 +23,7 @@ from reconciler.errors import (
     UnreachableError,
     UsageError,
 )
-from reconciler.sandbox.workload import Twist
+from reconciler.sandbox.world.workload import Twist
 from reconciler.state.backups import list_backups
 from reconciler.state.sqlite import open_state
 from tests.app.test_claiming import Office, lose_answer

@@ -9,7 +9,7 @@ import pytest
 
 from reconciler.app.session import Session
 from reconciler.core.model import LastSeen, Own, Purpose
-from reconciler.sandbox.workload import Twist
+from reconciler.sandbox.world.workload import Twist
 from tests.worlds import World, stop, wish
 
 

@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from reconciler.sandbox import SCENARIOS, Effect, SandboxError, find_scenario, read_rule
-from reconciler.sandbox.wire import Message, Wire
+from reconciler.sandbox.connection import Message, Wire
 from tests.sandbox.rigs import WORKLOADS, Rig, in_base64, request
 
 SOMEBODY = f"{WORKLOADS}/5d1f0000-0000-4000-8000-000000000000"

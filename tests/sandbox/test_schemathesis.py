@@ -10,8 +10,8 @@ from hypothesis import settings
 from schemathesis import BaseSchema, Case
 
 from reconciler.sandbox import DEMO, Effect, Ledger, Sandbox, Settings
-from reconciler.sandbox.kinds import KINDS, PRIORITIES
-from reconciler.sandbox.wire import Receive, Scope, Send
+from reconciler.sandbox.connection import Receive, Scope, Send
+from reconciler.sandbox.world.kinds import KINDS, PRIORITIES
 from tests.sandbox.rigs import WORKLOADS, in_base64, login
 
 ITEM = f"{WORKLOADS}/{{WorkloadV2Id}}"

@@ -17,7 +17,7 @@ _READABLE = click.Path(path_type=Path, dir_okay=False, exists=True)
 
 
 def _duration(text: str) -> float:
-    from reconciler.sandbox.quantities import read_duration
+    from reconciler.sandbox.faults.quantities import read_duration
 
     try:
         return read_duration(text)
@@ -149,7 +149,7 @@ def _settings(options: dict[str, Any]) -> Settings:
 
 def _faults(options: dict[str, Any]) -> tuple[str, ...]:
     from reconciler.sandbox import find_scenario
-    from reconciler.sandbox.rules import read_rules
+    from reconciler.sandbox.faults.rules import read_rules
 
     texts: list[str] = []
     if options["scenario"] is not None:

@@ -9,7 +9,7 @@ import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, MutableMapping
 from typing import Any
 
-from reconciler.sandbox.answers import Header, Refusal, SandboxResponse
+from reconciler.sandbox.http import Header, Refusal, SandboxResponse
 
 Message = MutableMapping[str, Any]
 Scope = MutableMapping[str, Any]

@@ -7,8 +7,8 @@ import binascii
 import json
 from typing import Any
 
-from reconciler.sandbox.answers import Refusal
-from reconciler.sandbox.kinds import is_preemptible
+from reconciler.sandbox.http import Refusal
+from reconciler.sandbox.world.kinds import is_preemptible
 
 SCHEDULER = "runai-scheduler"
 # Aliases let a kilobyte of YAML unfold to terabytes; a real manifest stays far below this.

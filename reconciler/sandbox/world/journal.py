@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TextIO
 
 from reconciler.sandbox.settings import SandboxError
-from reconciler.sandbox.workload import Workload, from_record, to_record
+from reconciler.sandbox.world.workload import Workload, from_record, to_record
 
 _Births = dict[tuple[str, str], int]
 

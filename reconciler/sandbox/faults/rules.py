@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from reconciler.sandbox.quantities import (
+from reconciler.sandbox.faults.quantities import (
     Span,
     read_count,
     read_duration,

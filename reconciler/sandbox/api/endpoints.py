@@ -8,17 +8,17 @@ from random import Random
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from reconciler.sandbox.answers import Refusal, SandboxResponse, reply
-from reconciler.sandbox.kinds import KINDS, PRIORITIES, Kind
+from reconciler.sandbox.api.listing import WORKLOAD_FIELDS, Field, read_query, write_workload
+from reconciler.sandbox.api.tokens import Tokens
+from reconciler.sandbox.faults.rules import Route
+from reconciler.sandbox.http import Refusal, SandboxResponse, reply
 from reconciler.sandbox.ledger import Effect
-from reconciler.sandbox.listing import WORKLOAD_FIELDS, Field, read_query, write_workload
-from reconciler.sandbox.projects import Projects
-from reconciler.sandbox.rules import Route
 from reconciler.sandbox.settings import AfterDelete, Credential, Project, Settings
-from reconciler.sandbox.store import Store
-from reconciler.sandbox.submission import read_submission
-from reconciler.sandbox.tokens import Tokens
-from reconciler.sandbox.workload import (
+from reconciler.sandbox.world.kinds import KINDS, PRIORITIES, Kind
+from reconciler.sandbox.world.projects import Projects
+from reconciler.sandbox.world.store import Store
+from reconciler.sandbox.world.submission import read_submission
+from reconciler.sandbox.world.workload import (
     STRAIGHT,
     Phase,
     Twist,

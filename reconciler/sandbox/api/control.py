@@ -6,17 +6,17 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import parse_qs
 
-from reconciler.sandbox.answers import Refusal, SandboxResponse, reply
-from reconciler.sandbox.api import Request
-from reconciler.sandbox.faults import Faults
+from reconciler.sandbox.api.endpoints import Request
+from reconciler.sandbox.api.tokens import Tokens
+from reconciler.sandbox.faults.plan import Faults
+from reconciler.sandbox.faults.rules import FaultRule, read_rule
+from reconciler.sandbox.faults.scenarios import SCENARIOS, find_scenario
+from reconciler.sandbox.http import Refusal, SandboxResponse, reply
 from reconciler.sandbox.ledger import Ledger, to_record
-from reconciler.sandbox.rules import FaultRule, read_rule
-from reconciler.sandbox.scenarios import SCENARIOS, find_scenario
 from reconciler.sandbox.settings import SandboxError
-from reconciler.sandbox.store import Store
-from reconciler.sandbox.submission import read_json
-from reconciler.sandbox.tokens import Tokens
-from reconciler.sandbox.workload import Workload
+from reconciler.sandbox.world.store import Store
+from reconciler.sandbox.world.submission import read_json
+from reconciler.sandbox.world.workload import Workload
 
 PREFIX = "/sandbox/"
 _Handler = Callable[[Request], Any]

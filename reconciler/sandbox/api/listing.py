@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 from urllib.parse import parse_qs
 
-from reconciler.sandbox.answers import Refusal, timestamp
-from reconciler.sandbox.kinds import PRIORITIES, is_preemptible
-from reconciler.sandbox.workload import DEPARTMENT_ID, DEPARTMENT_NAME, Phase, Workload
+from reconciler.sandbox.http import Refusal, timestamp
+from reconciler.sandbox.world.kinds import PRIORITIES, is_preemptible
+from reconciler.sandbox.world.workload import DEPARTMENT_ID, DEPARTMENT_NAME, Phase, Workload
 
 T = TypeVar("T")
 Field = Callable[[T], str]

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from hashlib import blake2b
 
-from reconciler.sandbox.rules import ON_CREATE, ON_DELETE, Fault, FaultRule, Route
-from reconciler.sandbox.workload import STRAIGHT, Twist
+from reconciler.sandbox.faults.rules import ON_CREATE, ON_DELETE, Fault, FaultRule, Route
+from reconciler.sandbox.world.workload import STRAIGHT, Twist
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

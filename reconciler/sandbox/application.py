@@ -7,15 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from email.utils import formatdate
 
-from reconciler.sandbox.answers import Header, Refusal, SandboxResponse
-from reconciler.sandbox.api import Api, Outcome, Request
-from reconciler.sandbox.control import PREFIX, Control
-from reconciler.sandbox.faults import SPARED, Asked, Faults, InjectedFault
-from reconciler.sandbox.injection import inject, peek
-from reconciler.sandbox.ledger import Entry, Ledger
-from reconciler.sandbox.rules import Fault, FaultRule, Route
-from reconciler.sandbox.settings import Credential, Settings
-from reconciler.sandbox.wire import (
+from reconciler.sandbox.api.control import PREFIX, Control
+from reconciler.sandbox.api.endpoints import Api, Outcome, Request
+from reconciler.sandbox.connection import (
     ClientGoneError,
     Receive,
     Scope,
@@ -26,7 +20,13 @@ from reconciler.sandbox.wire import (
     drip,
     pad,
 )
-from reconciler.sandbox.workload import Twist
+from reconciler.sandbox.faults.injection import inject, peek
+from reconciler.sandbox.faults.plan import SPARED, Asked, Faults, InjectedFault
+from reconciler.sandbox.faults.rules import Fault, FaultRule, Route
+from reconciler.sandbox.http import Header, Refusal, SandboxResponse
+from reconciler.sandbox.ledger import Entry, Ledger
+from reconciler.sandbox.settings import Credential, Settings
+from reconciler.sandbox.world.workload import Twist
 
 _NO_CALLER = Credential(client_id="", client_secret="")
 

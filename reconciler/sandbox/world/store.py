@@ -9,13 +9,20 @@ from hashlib import blake2b
 from typing import Any
 from uuid import UUID
 
-from reconciler.sandbox.answers import Refusal, encode
-from reconciler.sandbox.journal import Journal
-from reconciler.sandbox.manifests import dress_manifest
-from reconciler.sandbox.projects import Projects
+from reconciler.sandbox.http import Refusal, encode
 from reconciler.sandbox.settings import Settings
-from reconciler.sandbox.submission import Submission, read_submission
-from reconciler.sandbox.workload import STRAIGHT, Phase, Twist, Workload, write_document, write_head
+from reconciler.sandbox.world.journal import Journal
+from reconciler.sandbox.world.manifests import dress_manifest
+from reconciler.sandbox.world.projects import Projects
+from reconciler.sandbox.world.submission import Submission, read_submission
+from reconciler.sandbox.world.workload import (
+    STRAIGHT,
+    Phase,
+    Twist,
+    Workload,
+    write_document,
+    write_head,
+)
 
 SOMEBODY_ELSE = "somebody-else"
 _KEPT_AFTER_DELETE = 14 * 24 * 3600.0

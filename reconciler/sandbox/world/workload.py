@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
 
-from reconciler.sandbox.answers import encode, timestamp
+from reconciler.sandbox.http import encode, timestamp
 
 DEPARTMENT_ID = "1"
 DEPARTMENT_NAME = "default"

@@ -7,10 +7,10 @@ import re
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
-from reconciler.sandbox.answers import Refusal, encode
-from reconciler.sandbox.kinds import PRIORITIES, Kind, find_kind
-from reconciler.sandbox.manifests import decode_manifest
+from reconciler.sandbox.http import Refusal, encode
 from reconciler.sandbox.settings import Settings
+from reconciler.sandbox.world.kinds import PRIORITIES, Kind, find_kind
+from reconciler.sandbox.world.manifests import decode_manifest
 
 _NAME = re.compile(r"[a-z][a-z0-9-]*")
 _FIELDS = {"metadata", "manifest", "manifestBase64Encoded"}

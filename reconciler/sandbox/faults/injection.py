@@ -6,9 +6,9 @@ import json
 from email.utils import formatdate
 from typing import Any
 
-from reconciler.sandbox.answers import HTML_TYPE, Header, Refusal, SandboxResponse, error
-from reconciler.sandbox.manifests import decode_manifest
-from reconciler.sandbox.rules import Fault, FaultRule, Page
+from reconciler.sandbox.faults.rules import Fault, FaultRule, Page
+from reconciler.sandbox.http import HTML_TYPE, Header, Refusal, SandboxResponse, error
+from reconciler.sandbox.world.manifests import decode_manifest
 
 _HTML = b"<html><head><title>%d</title></head><body><h1>%d</h1><p>the gateway</p></body></html>"
 

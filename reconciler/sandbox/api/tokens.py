@@ -8,9 +8,9 @@ from collections.abc import Callable
 from hashlib import sha256
 from typing import Any
 
-from reconciler.sandbox.answers import Refusal
+from reconciler.sandbox.http import Refusal
 from reconciler.sandbox.settings import Credential, Settings
-from reconciler.sandbox.submission import read_json
+from reconciler.sandbox.world.submission import read_json
 
 _CHALLENGE = ((b"www-authenticate", b"Bearer"),)
 _ALGORITHM = "HS256"

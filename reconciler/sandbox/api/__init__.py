@@ -1,0 +1,1 @@
+"""The endpoints: routes, logins, lists, and the control API beside them."""

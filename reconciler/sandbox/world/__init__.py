@@ -1,0 +1,1 @@
+"""What the server keeps: workloads, their kinds and manifests, and their data file."""
