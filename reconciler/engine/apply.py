@@ -85,7 +85,7 @@ async def apply(plan: Plan, run: ApplyContext, *, deadline: float) -> RunFinishe
                 failed = Failed(message=held.detail, id=held.id, cause=cause, loss=loss)
                 tally.tell(held, failed, 0.0)
         await _bury_outlived(plan, run)
-        await _note_missing(plan, run)
+        await _note_in_passing(plan, run)
         await _carry_out(plan, run, tally)
     finally:
         watch.cancel()
@@ -114,18 +114,27 @@ async def _bury_outlived(plan: Plan, run: ApplyContext) -> None:
     await _write_down(past, run)
 
 
-async def _note_missing(plan: Plan, run: ApplyContext) -> None:
-    """What was held as missing once is no news to the next run, and no sign of a wrong server."""
+async def _note_in_passing(plan: Plan, run: ApplyContext) -> None:
+    """What is known of workloads that are left alone; nothing is asked or told for it."""
     noted = [
-        ActionContext(run, row.address, held.kind, held.id).commit(
-            replace(row, seen=LastSeen.MISSING)
-        )
-        for held in plan.holds
-        if held.reason in _MISSING
-        and (row := held.recorded) is not None
-        and row.seen is not LastSeen.MISSING
+        ActionContext(run, row.address, action.kind, action.id).commit(note)
+        for action in plan.actions
+        if isinstance(action, Keep | Hold)
+        and (row := action.recorded) is not None
+        and (note := _noted(action, row)) != row
     ]
     await _write_down(noted, run)
+
+
+def _noted(action: Keep | Hold, row: Recorded) -> Recorded:
+    """The record of a workload with where its spec lies now, and whether it was missing."""
+    if action.source is not None:
+        # A guard asks which folder has lost its specs: a spec that moved counts where it is.
+        row = replace(row, source=action.source.file)
+    if isinstance(action, Hold) and action.reason in _MISSING:
+        # It is no news to the next run, and no sign of a wrong server.
+        row = replace(row, seen=LastSeen.MISSING)
+    return row
 
 
 async def _write_down(writes: Iterable[Awaitable[object]], run: ApplyContext) -> None:

@@ -58,6 +58,28 @@ def test_a_folder_that_lost_its_specs(applied: Path, cli: Cli) -> None:
     assert cli("apply", applied, "--yes").code == 0
 
 
+@pytest.mark.parametrize("saved", [False, True])
+def test_a_folder_that_lost_specs_which_moved_there(
+    *, saved: bool, applied: Path, cli: Cli, tmp_path: Path
+) -> None:
+    """A move is no change and is noted all the same, by any apply: a spec counts where it is."""
+    (applied / "new").mkdir()
+    (applied / "team" / "four.json").rename(applied / "new" / "four.json")
+    (applied / "new" / "README.md").write_text("Where the specs of the team went.\n")
+    plan = tmp_path / "plan.json"
+    planned = cli("plan", applied, "--detailed-exitcode", "--save", plan)
+    assert (planned.code, "Nothing to do" in planned.out) == (0, True)
+    ended = cli("apply", applied, "--yes", *(("--plan", plan) if saved else ()))
+    assert (ended.code, "Nothing to do" in ended.out) == (0, True)
+
+    (applied / "new" / "four.json").unlink()
+
+    refused = cli("apply", applied, "--yes")
+    assert (refused.code, "the folder new is there, but has none" in refused.err) == (5, True)
+    # The one that it was moved out of stands empty as well, and speaks against nothing.
+    assert "the folder team" not in refused.err
+
+
 def test_an_output_in_capitals_among_the_specs(applied: Path, cli: Cli) -> None:
     """A run does not write what would stop the next one."""
     ended = cli("plan", applied, "-o", f"json={applied}/plan.JSON")

@@ -11,9 +11,10 @@ import pytest
 
 from reconciler.app.planning.planning import PlanRequest
 from reconciler.core.diff.diff import ABSENT, with_value
-from reconciler.core.model import Desired, OnMissing
+from reconciler.core.model import Desired, OnChange, OnMissing
 from reconciler.core.planning.case import OnDrift, PlanOptions
 from reconciler.core.planning.plan import Hold, Replace
+from reconciler.errors import Where
 from tests.worlds import World, wish
 
 REPLICAS = "/manifest/spec/replicas"
@@ -286,3 +287,22 @@ def test_a_job_with_another_spec_is_another_job() -> None:
 
     assert ran.told == ["done: create 4501/a"]
     assert world.live() == ["a"]
+
+
+@pytest.mark.parametrize("held", [False, True])
+def test_a_spec_that_moved_is_noted_where_it_lies_now(*, held: bool) -> None:
+    """Nothing is planned, told or asked for it, whether the workload is kept or held."""
+    world = World()
+    world.apply(wish("a"))
+    desired = wish("a", image="nginx:2", on_change=OnChange.HOLD) if held else wish("a")
+    world.apply(desired)
+    moved = dataclasses.replace(desired, source=Where(file="teams/a.yaml"))
+    before = world.row("a")
+    writes = world.ledger()
+
+    assert world.plan(moved).plan.changes == ()
+    assert world.row("a") == before
+    ran = world.apply(moved)
+
+    assert (ran.summary, ran.told, world.ledger()) == ({}, [], writes)
+    assert world.row("a") == dataclasses.replace(before, source="teams/a.yaml")
