@@ -17,7 +17,7 @@ from proof.fuzz.documents import make_repository
 from proof.fuzz.trees import build_tree
 from reconciler.report.machine.documents import diagnostics_document, to_text
 from reconciler.report.text.color import ColorWriter
-from reconciler.report.text.findings import FindingsText
+from reconciler.report.text.diagnostics_text import DiagnosticsText
 from reconciler.specs.config import config_file, find_root, load_config
 from reconciler.specs.loading import load_specs
 
@@ -86,7 +86,7 @@ def _read(root: Path, *, may_be_empty: bool) -> tuple[bool, str]:
     """Read a repository as `validate` does; says what is wrong with the answer, if anything."""
     top = find_root(root)
     loaded = load_specs([root], root=top, config=load_config(config_file(top), root=top))
-    FindingsText(ColorWriter()).diagnostics(loaded.diagnostics).encode()
+    DiagnosticsText(ColorWriter()).diagnostics(loaded.diagnostics).encode()
     to_text(diagnostics_document(loaded.diagnostics)).encode()
     for one in loaded.desired:
         loaded.locate(one.address, "/manifest/spec/template/spec/containers/0/image")

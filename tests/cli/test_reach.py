@@ -219,7 +219,7 @@ def test_a_number_that_is_a_secret_is_not_quoted(tmp_path: Path) -> None:
     assert b"91827364" not in ended.stdout
 
 
-def test_excerpts_do_not_leave_the_repository(tmp_path: Path) -> None:
+def test_code_frames_do_not_leave_the_repository(tmp_path: Path) -> None:
     """The line that a finding is about is not read through a link that leads out."""
     from reconciler.cli.output.source_excerpts import SourceLines
     from reconciler.errors import Where

@@ -184,7 +184,7 @@ def test_yaml_is_read_as_json_would_be(tmp_path: Path) -> None:
     }
 
 
-def test_excerpts_that_contradict_each_other() -> None:
+def test_code_frames_that_contradict_each_other() -> None:
     """The place is named; who is right is not for us to say."""
     one = {"openapi": "3.0.3", "components": {"schemas": {"A/B": {"minLength": 1}}}}
     for other in (2, True, "1", {"x": 1}):

@@ -20,9 +20,9 @@ from reconciler.core.planning.plan import Plan
 from reconciler.errors import StateError
 from reconciler.report.html import UnsavedRecords, apply_page, plan_page
 from reconciler.report.html.charts import nice_top, seconds
+from reconciler.report.html.components import share_of_each
 from reconciler.report.html.document import style
-from reconciler.report.html.markup import Html, fragment, tag, text
-from reconciler.report.html.pieces import allot
+from reconciler.report.html.markup import Html, fragment, tag, text_node
 from reconciler.report.text.escape import escape_terminal
 from reconciler.report.timeline import Timeline
 from tests.factories import make_desired, make_manifest, make_recorded, plan_for
@@ -267,7 +267,7 @@ def _is(section: Element, name: str) -> bool:
 )
 def test_every_kind_gets_some_room(counts: dict[str, int], most: int) -> None:
     """As much is shown as fits, nothing twice, and no kind is crowded out by another."""
-    shown = allot(counts, most)
+    shown = share_of_each(counts, most)
     assert sum(shown.values()) == min(most, sum(counts.values()))
     for kind, count in counts.items():
         assert min(count, most // len(counts)) <= shown[kind] <= count
@@ -305,7 +305,7 @@ def test_pieces_that_are_not_there_leave_no_trace() -> None:
     assert tag("p", None, "a", None, class_=None, open=False) == Html("<p>a</p>")
     assert tag("details", open=True, tabindex=0) == Html('<details open tabindex="0"></details>')
     assert tag("line", x1=0.5) == Html('<line x1="0.5"/>')
-    assert fragment("a", None, text("<")) == Html("a&lt;")
+    assert fragment("a", None, text_node("<")) == Html("a&lt;")
 
 
 def test_only_the_builder_makes_markup() -> None:

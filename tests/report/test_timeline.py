@@ -17,7 +17,7 @@ from reconciler.core.events import (
     Throttled,
 )
 from reconciler.report import curves
-from reconciler.report.html.courses import choose
+from reconciler.report.html.action_timelines import choose_drawn
 from reconciler.report.timeline import (
     DONE,
     FAILED,
@@ -232,7 +232,7 @@ def test_the_courses_that_tell_most_are_chosen() -> None:
         address=ONE, action="again", began=0.0, ended=1.0, outcome=DONE, sent_again=2
     )
     bad = ActionTimeline(address=ONE, action="bad", outcome=FAILED)
-    shown, rest = choose([*calm, slow, again, bad], 3)
+    shown, rest = choose_drawn([*calm, slow, again, bad], 3)
     assert [course.action for course in shown] == ["slow", "again", "bad"]
     assert rest == calm
 

@@ -18,7 +18,7 @@ from reconciler.cli.output.source_excerpts import wanted_excerpts
 if TYPE_CHECKING:
     from reconciler.core.diagnostics import Diagnostic
     from reconciler.core.secrets.rules import RedactionRules
-    from reconciler.report.text.excerpts import Excerpts
+    from reconciler.report.text.code_frames import CodeFrames
     from reconciler.specs.loaded import Loaded
 
 
@@ -127,11 +127,11 @@ def _to_text(
     found: Sequence[Diagnostic],
     workloads: int,
     files: int,
-    excerpts: Excerpts | None,
+    excerpts: CodeFrames | None,
 ) -> str:
-    from reconciler.report.text.findings import FindingsText
+    from reconciler.report.text.diagnostics_text import DiagnosticsText
 
-    text = FindingsText(console.paint())
+    text = DiagnosticsText(console.paint())
     return text.validation(found, workloads, files, excerpts)
 
 
@@ -146,13 +146,13 @@ def _emit_from_checkout(
     from reconciler.report.machine.junit import junit_text
     from reconciler.report.machine.sarif import sarif_document
     from reconciler.report.text.color import ColorWriter
-    from reconciler.report.text.findings import FindingsText
+    from reconciler.report.text.diagnostics_text import DiagnosticsText
     from reconciler.specs.loaded import display_name
     from reconciler.specs.rules.codes import CODES
 
     prefix = prefix_in_checkout(root, loaded.prefix)
     found = _named(shown, prefix)
-    verdict = FindingsText(ColorWriter()).verdict(found, len(loaded.desired), loaded.files)
+    verdict = DiagnosticsText(ColorWriter()).verdict(found, len(loaded.desired), loaded.files)
     meanings = {name: code.meaning for name, code in CODES.items()}
     files = {display_name(one.source.file, prefix) for one in loaded.desired}
     console.emit("github", lambda: annotations_text(found, verdict))

@@ -10,18 +10,18 @@ from reconciler.core.secrets.rules import BUILT_IN, RedactionRules
 
 if TYPE_CHECKING:
     from reconciler.errors import Where
-    from reconciler.report.text.excerpts import Excerpts
+    from reconciler.report.text.code_frames import CodeFrames
 
 
-def wanted_excerpts(rules: RedactionRules) -> Excerpts | None:
+def wanted_excerpts(rules: RedactionRules) -> CodeFrames | None:
     """Excerpts for a terminal; a log may be read by many who cannot read the specs."""
     if not sys.stdout.isatty():
         return None
     import shutil
 
-    from reconciler.report.text.excerpts import Excerpts
+    from reconciler.report.text.code_frames import CodeFrames
 
-    return Excerpts(
+    return CodeFrames(
         line_of=SourceLines(rules).of, width=shutil.get_terminal_size((100, 24)).columns
     )
 

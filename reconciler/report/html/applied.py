@@ -11,15 +11,15 @@ from reconciler.core.planning.plan import Plan
 from reconciler.errors import ReconcilerError
 from reconciler.report import curves
 from reconciler.report.html.charts import Curve, Level, chart, number, seconds
-from reconciler.report.html.markup import Html, fragment, lines, tag
-from reconciler.report.html.pieces import (
+from reconciler.report.html.components import (
     Section,
+    hint_text,
+    message_text,
     note,
-    said,
     table,
     tiles,
-    way_out,
 )
+from reconciler.report.html.markup import Html, fragment, lines, tag
 from reconciler.report.machine.documents import to_line, unsaved_document
 from reconciler.report.text.formatting import gpu_number, number_of
 from reconciler.report.timeline import Timeline
@@ -36,14 +36,14 @@ class UnsavedRecords:
     unlogged: str = ""
 
 
-def losses_section(losses: UnsavedRecords) -> Iterator[Section]:
+def unsaved_section(losses: UnsavedRecords) -> Iterator[Section]:
     """What must not be lost with the screen."""
     if not (losses.unsaved or losses.trouble or losses.unlogged):
         return
     parts: list[Html] = []
     if losses.trouble:
-        parts += [said(losses.trouble.message)]
-        parts += [hint for hint in [way_out(losses.trouble.hint)] if hint]
+        parts += [message_text(losses.trouble.message)]
+        parts += [hint for hint in [hint_text(losses.trouble.hint)] if hint]
     if losses.unsaved:
         rows = [to_line(unsaved_document(row)) for row in losses.unsaved[:UNSAVED]]
         count = number_of(len(losses.unsaved), "record")
@@ -52,7 +52,7 @@ def losses_section(losses: UnsavedRecords) -> Iterator[Section]:
         if len(losses.unsaved) > UNSAVED:
             parts.append(note("The rest is in the output of the command."))
     if losses.unlogged:
-        parts.append(said(f"The history of this run is not complete: {losses.unlogged}"))
+        parts.append(message_text(f"The history of this run is not complete: {losses.unlogged}"))
     yield Section(id="losses", heading="Not recorded", content=fragment(*parts))
 
 

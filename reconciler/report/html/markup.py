@@ -44,7 +44,7 @@ class Html:
 Child = Html | str | None
 
 
-def text(words: str) -> Html:
+def text_node(words: str) -> Html:
     """Words as they are read: what would be markup, or reorder a line, is spelt out."""
     return Html(escape(escape_terminal(words)))
 
@@ -75,7 +75,7 @@ def lines(children: Iterable[Child]) -> Html:
 
 
 def _render(child: Html | str) -> str:
-    return child.markup if isinstance(child, Html) else text(child).markup
+    return child.markup if isinstance(child, Html) else text_node(child).markup
 
 
 def _attribute(name: str, value: Value) -> str:
@@ -89,4 +89,4 @@ def _attribute(name: str, value: Value) -> str:
     words = value if isinstance(value, str) else f"{value:g}"
     if written == "href" and not words.startswith("#"):
         raise ValueError(f"{words!r} leads out of the page")
-    return f' {written}="{text(words).markup}"'
+    return f' {written}="{text_node(words).markup}"'

@@ -10,29 +10,29 @@ from reconciler.core.diagnostics import Severity
 from reconciler.core.events import RunFinished
 from reconciler.core.planning.guards import Refusal
 from reconciler.core.planning.plan import Plan
+from reconciler.report.html.action_timelines import timeline_section
 from reconciler.report.html.applied import (
     UnsavedRecords,
     concurrency_section,
     gpu_curve_section,
-    losses_section,
     summary_section,
+    unsaved_section,
 )
-from reconciler.report.html.courses import courses_section
+from reconciler.report.html.components import PageMood, Section, contents, facts, verdict
 from reconciler.report.html.document import document
+from reconciler.report.html.failed_actions import Advice, failed_action_sections
 from reconciler.report.html.markup import Html, lines, tag
-from reconciler.report.html.pieces import PageMood, Section, contents, facts, verdict
 from reconciler.report.html.planned import (
     LineBudget,
     changes_section,
     counts_section,
+    diagnostics_section,
     drift_section,
-    findings_section,
     gpus_section,
     holds_section,
     plan_facts,
     refusals_section,
 )
-from reconciler.report.html.problems import NextSteps, problem_sections
 from reconciler.report.text.conclusion import Locate
 from reconciler.report.text.formatting import at_work, number_of
 from reconciler.report.text.text import Text
@@ -46,7 +46,7 @@ def plan_page(
     budget = LineBudget()
     sections = [
         *refusals_section(refusals),
-        *findings_section(plan.diagnostics, prefix),
+        *diagnostics_section(plan.diagnostics, prefix),
         counts_section(plan),
         gpus_section(plan),
         *changes_section(plan, prefix, budget),
@@ -83,15 +83,15 @@ def apply_page(
     """
     budget = LineBudget()
     losses = losses or UnsavedRecords()
-    advice = NextSteps(plan=plan, again=again, prefix=prefix, locate=locate)
+    advice = Advice(plan=plan, again=again, prefix=prefix, locate=locate)
     sections = [
-        *losses_section(losses),
-        *problem_sections(timeline, advice),
-        *findings_section(plan.diagnostics, prefix),
+        *unsaved_section(losses),
+        *failed_action_sections(timeline, advice),
+        *diagnostics_section(plan.diagnostics, prefix),
         summary_section(finished.summary),
         gpus_section(plan),
         *_curves(plan, timeline),
-        *courses_section(timeline),
+        *timeline_section(timeline),
         *changes_section(plan, prefix, budget),
         *holds_section(plan, prefix, budget),
         *drift_section(plan, budget),

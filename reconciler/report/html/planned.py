@@ -19,20 +19,20 @@ from reconciler.core.planning.plan import (
 )
 from reconciler.report.changes import ChangeLine, action_lines, change_lines
 from reconciler.report.html.charts import Piece, bar
-from reconciler.report.html.markup import Child, Html, fragment, lines, tag
-from reconciler.report.html.pieces import (
+from reconciler.report.html.components import (
     Section,
     address_of,
-    allot,
     facts,
+    hint_text,
     join,
+    message_text,
     note,
     place_of,
-    said,
+    share_of_each,
     table,
     tiles,
-    way_out,
 )
+from reconciler.report.html.markup import Child, Html, fragment, lines, tag
 from reconciler.report.text.formatting import gpu_number, number_of
 from reconciler.report.text.gpu_text import given_back, gpu_effect
 
@@ -80,13 +80,15 @@ def plan_facts(plan: Plan) -> Html:
 def refusals_section(refusals: Sequence[Refusal]) -> Iterator[Section]:
     """Why an apply would not begin."""
     if refusals:
-        items = (tag("li", said(r.message), way_out(r.hint), class_="bad") for r in refusals)
+        items = (
+            tag("li", message_text(r.message), hint_text(r.hint), class_="bad") for r in refusals
+        )
         yield Section(
             id="refused", heading="Refused by guards", content=tag("ul", *items, class_="cards")
         )
 
 
-def findings_section(found: Sequence[Diagnostic], prefix: str) -> Iterator[Section]:
+def diagnostics_section(found: Sequence[Diagnostic], prefix: str) -> Iterator[Section]:
     """What was found in the specs."""
     if not found:
         return
@@ -109,7 +111,7 @@ def _finding(finding: Diagnostic, prefix: str) -> Html:
             tag("code", finding.code, class_="code"),
         ]
     )
-    body = (tag("p", head), said(finding.message), way_out(finding.hint))
+    body = (tag("p", head), message_text(finding.message), hint_text(finding.hint))
     return tag("li", *body, class_="bad" if bad else "attention")
 
 
@@ -186,7 +188,7 @@ def changes_section(plan: Plan, prefix: str, budget: LineBudget) -> Iterator[Sec
         return
     kinds = {kind: [a for a in plan.changes if a.kind == kind] for kind in KINDS}
     counts = {kind: len(actions) for kind, actions in kinds.items() if actions}
-    shown = allot(counts, WORKLOADS)
+    shown = share_of_each(counts, WORKLOADS)
     is_open = len(plan.changes) <= OPEN
     groups = [
         fragment(
@@ -250,7 +252,7 @@ def _action(action: AnyAction, prefix: str, budget: LineBudget, is_open: bool) -
     )
     reason = None
     if not obvious or isinstance(action, Hold):
-        reason = said(f"{action.reason.value}: {action.detail}")
+        reason = message_text(f"{action.reason.value}: {action.detail}")
     differences = _difference([*action_lines(action)], budget)
     kind = tag("span", f"{action.glyph} {action.kind}", class_="kind")
     wave = tag("span", f"wave {action.wave}") if action.wave else None

@@ -12,10 +12,10 @@ from reconciler.core.planning.guards import Refusal
 from reconciler.core.planning.plan import Plan
 from reconciler.errors import ReconcilerError
 from reconciler.report.text.applytext import ApplyText
+from reconciler.report.text.code_frames import CodeFrames
 from reconciler.report.text.color import ColorWriter, with_hint
+from reconciler.report.text.diagnostics_text import DiagnosticsText
 from reconciler.report.text.escape import escape_terminal
-from reconciler.report.text.excerpts import Excerpts
-from reconciler.report.text.findings import FindingsText
 from reconciler.report.text.plantext import PlanText
 from reconciler.report.text.tables import records_text
 
@@ -34,7 +34,7 @@ class Text:
         self._prefix = prefix
         self._now = now
         self._course = ApplyText(self._paint)
-        self._findings = FindingsText(self._paint, prefix=prefix)
+        self._findings = DiagnosticsText(self._paint, prefix=prefix)
 
     def plan(self, plan: Plan, *, details: bool = True) -> str:
         """The whole plan; its last line is the verdict."""
@@ -57,7 +57,7 @@ class Text:
         found: Sequence[Diagnostic],
         workloads: int,
         files: int,
-        excerpts: Excerpts | None = None,
+        excerpts: CodeFrames | None = None,
     ) -> str:
         """Every finding, with the line that it is about if asked for, and the verdict."""
         return self._findings.validation(found, workloads, files, excerpts)
@@ -66,7 +66,7 @@ class Text:
         """What the state records, a line for each workload."""
         return records_text(rows)
 
-    def diagnostics(self, found: Sequence[Diagnostic], excerpts: Excerpts | None = None) -> str:
+    def diagnostics(self, found: Sequence[Diagnostic], excerpts: CodeFrames | None = None) -> str:
         """Every finding, each with its hint below it."""
         return self._findings.diagnostics(found, excerpts)
 

@@ -10,17 +10,17 @@ from reconciler.core.events import Cause
 from reconciler.core.planning.plan import AnyAction, Create, Plan, Record, Replace, Resolve
 from reconciler.errors import Where
 from reconciler.report.error_field import find_field
-from reconciler.report.html.markup import Child, Html, fragment, lines, tag
-from reconciler.report.html.pieces import (
+from reconciler.report.html.components import (
     WORDS,
     Section,
     address_of,
+    hint_text,
     join,
+    message_text,
     note,
     place_of,
-    said,
-    way_out,
 )
+from reconciler.report.html.markup import Child, Html, fragment, lines, tag
 from reconciler.report.text.conclusion import Locate
 from reconciler.report.text.escape import shorten
 from reconciler.report.text.formatting import number_of
@@ -37,7 +37,7 @@ _KINDS = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class NextSteps:
+class Advice:
     """How to go on from here: the same command `again`, and where the specs of a plan are.
 
     `locate` finds the place of a part of a spec; without it the first line of a spec is named.
@@ -78,7 +78,7 @@ class NextSteps:
             return None
 
 
-def problem_sections(timeline: Timeline, advice: NextSteps) -> Iterator[Section]:
+def failed_action_sections(timeline: Timeline, advice: Advice) -> Iterator[Section]:
     """Failed, in doubt and skipped workloads; those of which the same was said are one entry."""
     actions = {
         (str(action.address), action.kind): action
@@ -112,13 +112,15 @@ def _entry(
     group: Sequence[ActionTimeline],
     look: str,
     actions: dict[tuple[str, str], AnyAction],
-    advice: NextSteps,
+    advice: Advice,
 ) -> Html:
     first = group[0]
     hints = {course.hint for course in group}
     members = [
         tag(
-            "li", _member(course, actions, advice), way_out(course.hint) if len(hints) > 1 else None
+            "li",
+            _member(course, actions, advice),
+            hint_text(course.hint) if len(hints) > 1 else None,
         )
         for course in group[:MEMBERS]
     ]
@@ -126,8 +128,8 @@ def _entry(
     return tag(
         "li",
         tag("p", tag("strong", number_of(len(group), "workload"))) if len(group) > 1 else None,
-        said(first.words),
-        way_out(first.hint) if len(hints) == 1 else None,
+        message_text(first.words),
+        hint_text(first.hint) if len(hints) == 1 else None,
         tag("ul", lines(members), class_="members"),
         note(f"and {more:,} more") if more else None,
         advice.following(first),
@@ -136,7 +138,7 @@ def _entry(
 
 
 def _member(
-    course: ActionTimeline, actions: dict[tuple[str, str], AnyAction], advice: NextSteps
+    course: ActionTimeline, actions: dict[tuple[str, str], AnyAction], advice: Advice
 ) -> Html:
     action = actions.get((str(course.address), course.action))
     place = advice.place(action, course.words) or tag("span", "no spec", class_="place")

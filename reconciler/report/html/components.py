@@ -98,12 +98,12 @@ def place_of(source: Where | None, prefix: str) -> Html | None:
     return tag("code", f"{shorten(prefix + source.file, PLACE)}:{source.line}", class_="place")
 
 
-def said(words: str) -> Html:
+def message_text(words: str) -> Html:
     """What a server, a spec or a guard said."""
     return tag("p", shorten(words, WORDS), class_="words")
 
 
-def way_out(hint: str) -> Html | None:
+def hint_text(hint: str) -> Html | None:
     """What can be done about it."""
     if not hint:
         return None
@@ -133,7 +133,7 @@ def table(caption: str, heads: Sequence[str], rows: Sequence[Html], look: str = 
     )
 
 
-def allot(counts: Mapping[str, int], most: int) -> dict[str, int]:
+def share_of_each(counts: Mapping[str, int], most: int) -> dict[str, int]:
     """How many of each kind are shown: some of every kind, then as many as fit, in their order."""
     fair = most // max(1, len(counts))
     shown = {kind: min(count, fair) for kind, count in counts.items()}

@@ -14,7 +14,7 @@ NARROWEST = 30
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Excerpts:
+class CodeFrames:
     """Where lines come from, None for one that cannot be had, and how wide a terminal is."""
 
     line_of: Callable[[Where], str | None]

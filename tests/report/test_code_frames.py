@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from reconciler.errors import Where
+from reconciler.report.text.code_frames import CUT, NARROWEST, CodeFrames, cut_around
 from reconciler.report.text.escape import escape_terminal
-from reconciler.report.text.excerpts import CUT, NARROWEST, Excerpts, cut_around
 from reconciler.report.text.text import Text
 from tests.report.findings import UNKNOWN
 from tests.strategies import hostile
@@ -20,7 +20,7 @@ LONG = "key: [" + ", ".join(f"item-{number:02}" for number in range(40)) + "]"
 def drawn(line: str | None, start: int, end: int | None = None, *, width: int = 40) -> str | None:
     """Draw columns of the seventh line."""
     where = Where(file="a", line=7, column=start, end_line=end and 7, end_column=end)
-    shown = Excerpts(line_of=lambda _where: line, width=width).draw(where)
+    shown = CodeFrames(line_of=lambda _where: line, width=width).draw(where)
     return None if shown is None else "\n".join("".join(part) for part in shown)
 
 
@@ -64,13 +64,13 @@ def test_no_line(line: str | None) -> None:
 def test_several_lines() -> None:
     """Of a range over several lines the first is shown, to its end."""
     where = Where(file="a", line=1, column=3, end_line=4, end_column=1)
-    shown = Excerpts(line_of=lambda _where: "- name: x  ", width=80).draw(where)
+    shown = CodeFrames(line_of=lambda _where: "- name: x  ", width=80).draw(where)
     assert shown == (("  1 | ", "- name: x"), ("    |   ", "^^^^^^^"))
 
 
 def test_a_finding_with_its_line() -> None:
     """The line stands between the message and the way out; only margin and carets are coloured."""
-    excerpts = Excerpts(line_of=lambda _where: "  priorty: high", width=80)
+    excerpts = CodeFrames(line_of=lambda _where: "  priorty: high", width=80)
     assert Text().diagnostics([UNKNOWN], excerpts) == (
         "team-a/finetune.yaml:4:3: error: unknown field 'priorty' (unknown-field)\n"
         "  4 |   priorty: high\n"

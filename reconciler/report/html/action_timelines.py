@@ -7,8 +7,8 @@ from statistics import median
 
 from reconciler.report.curves import pauses
 from reconciler.report.html.charts import Piece, bar, seconds
+from reconciler.report.html.components import Section, address_of, join, message_text, note
 from reconciler.report.html.markup import Html, fragment, lines, tag
-from reconciler.report.html.pieces import Section, address_of, join, note, said
 from reconciler.report.text.formatting import number_of
 from reconciler.report.timeline import (
     DONE,
@@ -21,17 +21,17 @@ from reconciler.report.timeline import (
     Timeline,
 )
 
-COURSES = 200
+MOST_DRAWN = 200
 TICK = 0.004
 
 _LOOKS = {DONE: "done", FAILED: "failed", IN_DOUBT: "doubt", SKIPPED: "skipped"}
 
 
-def courses_section(timeline: Timeline) -> Iterator[Section]:
+def timeline_section(timeline: Timeline) -> Iterator[Section]:
     """The courses that tell most one by one, all others in a sentence."""
     if not timeline.courses:
         return
-    shown, rest = choose(timeline.courses, COURSES)
+    shown, rest = choose_drawn(timeline.courses, MOST_DRAWN)
     key = note(
         "Each bar goes from the first request of an action to its end. Dark parts are requests "
         "under way, light ones waits until one could be sent again, each after a tick for the "
@@ -45,7 +45,7 @@ def courses_section(timeline: Timeline) -> Iterator[Section]:
     )
 
 
-def choose(
+def choose_drawn(
     courses: Sequence[ActionTimeline], most: int
 ) -> tuple[list[ActionTimeline], list[ActionTimeline]]:
     """What went wrong, was sent again or took long, and the rest; both in the order of time."""
@@ -143,7 +143,7 @@ def _resent(resend: Resend) -> str:
 
 
 def _step(at: float, words: str) -> Html:
-    return tag("li", tag("span", f"+{at:.2f} s", class_="at"), said(words))
+    return tag("li", tag("span", f"+{at:.2f} s", class_="at"), message_text(words))
 
 
 def _rest(courses: Sequence[ActionTimeline]) -> Html | None:

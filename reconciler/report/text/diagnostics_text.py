@@ -14,10 +14,10 @@ from reconciler.report.text.escape import escape_terminal
 from reconciler.report.text.formatting import number_of
 
 if TYPE_CHECKING:
-    from reconciler.report.text.excerpts import Excerpts
+    from reconciler.report.text.code_frames import CodeFrames
 
 
-class FindingsText:
+class DiagnosticsText:
     """Renders findings; `prefix` before a file's name makes a path from the working directory."""
 
     def __init__(self, paint: ColorWriter, *, prefix: str = "") -> None:
@@ -29,7 +29,7 @@ class FindingsText:
         found: Sequence[Diagnostic],
         workloads: int,
         files: int,
-        excerpts: Excerpts | None = None,
+        excerpts: CodeFrames | None = None,
     ) -> str:
         """Every finding, with the line that it is about if asked for, and the verdict."""
         verdict = self.verdict(found, workloads, files)
@@ -46,11 +46,11 @@ class FindingsText:
             counts.insert(0, f"{specs}: valid")
         return self._paint.bold(", ".join(counts) + ".")
 
-    def diagnostics(self, found: Sequence[Diagnostic], excerpts: Excerpts | None = None) -> str:
+    def diagnostics(self, found: Sequence[Diagnostic], excerpts: CodeFrames | None = None) -> str:
         """Every finding, each with its hint below it."""
         return "\n".join(self._diagnostic(finding, excerpts) for finding in found)
 
-    def _diagnostic(self, finding: Diagnostic, excerpts: Excerpts | None) -> str:
+    def _diagnostic(self, finding: Diagnostic, excerpts: CodeFrames | None) -> str:
         colour = "red" if finding.severity is Severity.ERROR else "yellow"
         where = finding.where
         place = f"{escape_terminal(f'{self._prefix}{where.file}')}:{where.line}:{where.column}"
