@@ -181,7 +181,7 @@ async def _log_in(api: HttpWorkloadApi, dispatcher: Dispatcher) -> None:
     answer = await dispatcher.send(Method.GET, attempt)
     if isinstance(answer, Listed):
         return
-    words = answer.message or type(answer).__name__
+    words = answer.description
     if isinstance(answer, Unauthorised):
         raise UnreachableError(
             f"{api.url} does not accept the credentials: {words}",

@@ -110,7 +110,7 @@ class CreateTask:
         if tries.sends:
             await self._intend()
         answer = self._checked(await self._run.api.create(self._body, self._before_send))
-        self._last_message = answer.message or type(answer).__name__
+        self._last_message = answer.description
         return answer
 
     async def _intend(self) -> None:

@@ -76,7 +76,7 @@ async def look_up(work: ActionContext, hint: str = "") -> Verdict:
             continue
         if not isinstance(answer, Accepted):
             # It may be ours, so neither its absence nor another owner can be concluded.
-            words = answer.message or type(answer).__name__
+            words = answer.description
             message = f"workload {workload_id} may have this name and cannot be read ({words})"
             return LookupUnclear(message=message, listed=candidates.listed)
         remote = answer.remote

@@ -62,7 +62,7 @@ async def probe(*, api: WorkloadApi, dispatcher: Dispatcher) -> None:
         raise _unreachable(answer)
     if isinstance(answer, Unavailable | TooManyRequests | Ambiguous):
         raise UnreachableError(
-            f"the server has not answered as the API does: {_words(answer)}",
+            f"the server has not answered as the API does: {answer.description}",
             hint="run it again later, or give it more --deadline; nothing was changed",
         )
 
@@ -155,11 +155,7 @@ def _conclude(answer: ApiResult, row: Recorded, now: datetime) -> Live:
         case Unauthorised() | NotSent():
             raise _unreachable(answer)
         case _:
-            return Unread(reason=_words(answer))
-
-
-def _words(answer: ApiResult) -> str:
-    return answer.message or type(answer).__name__
+            return Unread(reason=answer.description)
 
 
 def _unreachable(answer: Unauthorised | NotSent) -> UnreachableError:

@@ -123,7 +123,7 @@ class DeleteTask:
                     self._alive_at = asked_at
                 return self._recognise(remote)
             case _:
-                return self._fail(f"cannot be read before its deletion: {_words(answer)}")
+                return self._fail(f"cannot be read before its deletion: {answer.description}")
 
     def _recognise(self, remote: Remote) -> Outcome | None:
         if remote.address != self._row.address:
@@ -177,7 +177,7 @@ class DeleteTask:
                 case Accepted():
                     pass
                 case _:
-                    return self._fail(f"its deletion cannot be followed: {_words(answer)}")
+                    return self._fail(f"its deletion cannot be followed: {answer.description}")
             if self._run.clock.monotonic() + interval > end:
                 return await self._give_up(f"still there {self._patience:g} s after DELETE")
             await self._run.dispatcher.pause(self._run.dispatcher.stretched(interval))
@@ -192,10 +192,10 @@ class DeleteTask:
         """The server did not take the delete, and says why."""
         await self._take_back()
         if isinstance(answer, Refused) and answer.status == FORBIDDEN:
-            return self._fail(f"permission denied: {_words(answer)}", cause=Cause.DENIED)
+            return self._fail(f"permission denied: {answer.description}", cause=Cause.DENIED)
         if isinstance(answer, Refused):
-            return self._fail(_words(answer), cause=Cause.SERVER)
-        return await self._give_up(_words(answer))
+            return self._fail(answer.description, cause=Cause.SERVER)
+        return await self._give_up(answer.description)
 
     async def _give_up(self, message: str) -> Outcome:
         """What it was waited for in vain is on record, so that no later run waits as long again."""
@@ -235,7 +235,3 @@ class DeleteTask:
 
     def _fail(self, message: str, hint: str = "", *, cause: Cause = Cause.OTHER) -> Failed:
         return Failed(id=self._row.id, message=message, hint=hint, cause=cause)
-
-
-def _words(answer: ApiResult) -> str:
-    return answer.message or type(answer).__name__

@@ -253,7 +253,7 @@ class ActionContext:
             )
 
     def _tell_retry(self, retry: Retry) -> None:
-        reason = retry.answer.message or type(retry.answer).__name__
+        reason = retry.answer.description
         if retry.everyone or retry.slowed_to is not None:
             self.run.say(
                 Throttled(

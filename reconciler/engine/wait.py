@@ -73,7 +73,7 @@ async def _look(
         case NotFound(trusted=True) if is_fresh(asked_at, row):
             return None, row
         case _:
-            words = answer.message or type(answer).__name__
+            words = answer.description
             return Failed(id=row.id, message=f"accepted, but cannot be read: {words}"), row
 
 

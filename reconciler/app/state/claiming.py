@@ -169,7 +169,7 @@ async def read_workload(session: Session, workload_id: str) -> Remote:
                 hint="take the id from the control plane's own list; nothing was changed",
             )
         case _:
-            words = answer.message or type(answer).__name__
+            words = answer.description
             raise UnreachableError(
                 f"workload {workload_id} cannot be read: {words}",
                 hint="check the id and --url; nothing was changed",

@@ -38,7 +38,7 @@ async def _list_whole(session: Session, project: str) -> dict[str, None]:
     for _ in range(_WALKS):
         listed = await _list(session, project)
         if not (isinstance(listed, Listed) and listed.trusted):
-            words = listed.message or type(listed).__name__
+            words = listed.description
             raise UnreachableError(
                 f"the server's list of project {project} cannot be used: {words}",
                 hint="adopt the workloads one by one: reconciler state adopt ADDRESS --id ID",
@@ -102,7 +102,7 @@ def _keep(answer: ApiResult, workload_id: str, keep: Callable[[Remote], Kept]) -
         case NotFound(trusted=True):
             return None
         case _:
-            words = answer.message or type(answer).__name__
+            words = answer.description
             raise UnreachableError(
                 f"workload {workload_id} is listed and cannot be read: {words}",
                 hint="nothing was written; run it again",

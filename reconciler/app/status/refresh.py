@@ -31,7 +31,7 @@ async def read_live(
                 method=retry.method.value,
                 attempt=retry.tries.sends,
                 delay=retry.delay,
-                reason=retry.answer.message or type(retry.answer).__name__,
+                reason=retry.answer.description,
             )
         )
 

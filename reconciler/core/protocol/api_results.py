@@ -27,6 +27,11 @@ class ApiResult:
     request_id: str = ""
     date: str | None = None
 
+    @property
+    def description(self) -> str:
+        """The server's words for people; the kind of the result where it sent none."""
+        return self.message or type(self).__name__
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Accepted(ApiResult):
