@@ -49,27 +49,39 @@ def pauses(timeline: Timeline) -> list[tuple[float, float]]:
 def gpus(plan: Plan, timeline: Timeline) -> list[Point]:
     """The GPUs asked for, from before the run to its end, as far as outcomes tell.
 
-    What was created counts from the answer that accepted it, everything else from its end.
+    What was created counts from the answer that accepted it, everything else from its end. What
+    was deleted for a successor that was not accepted is gone.
     """
     effects = effects_of(plan)
     edges = []
     for course in timeline.courses:
         effect = effects.get((str(course.address), course.action))
-        if effect is not None and course.outcome == DONE and course.ended is not None:
+        if effect is None or course.ended is None:
+            continue
+        if course.outcome == DONE:
             moment = course.ended if course.accepted is None else course.accepted
             edges.append((moment, effect.after - effect.before))
+        elif course.deleted is not None:
+            edges.append((course.ended, -effect.before))
     return add_up(edges, start=plan.gpus.before)
 
 
 def uncertain_gpus(plan: Plan, courses: Iterable[ActionTimeline]) -> float:
     """By how much the truth may differ from the curve: what failed may have happened by half."""
     effects = effects_of(plan)
-    found = (
-        effects.get((str(course.address), course.action), GpuEffect())
+    unknown = (
+        _uncertain(course, effects.get((str(course.address), course.action), GpuEffect()))
         for course in courses
         if course.outcome in (FAILED, IN_DOUBT)
     )
-    return round(math.fsum(max(effect.before, effect.after) for effect in found), 6)
+    return round(math.fsum(unknown), 6)
+
+
+def _uncertain(course: ActionTimeline, effect: GpuEffect) -> float:
+    """What is down is known to be gone; only its successor may be there, where that is in doubt."""
+    if course.down:
+        return effect.after if course.outcome == IN_DOUBT else 0.0
+    return max(effect.before, effect.after)
 
 
 def effects_of(plan: Plan) -> Mapping[tuple[str, str], GpuEffect]:

@@ -63,7 +63,8 @@ class ActionTimeline:
     """The way of one action through an apply; times in seconds since the run began.
 
     `began` is None where no request was sent, `ended` where nothing more was heard of it, and
-    `accepted` where the server has not taken a create. `requests` are the first of `sent`,
+    `accepted` where the server has not taken a create. `deleted` is the id of what had to go for a
+    successor that was not accepted, `down` says that nothing is known to run there. `requests` are the first of `sent`,
     `resends` the first of `sent_again`; `waited` is the sum of all their delays.
     """
 
@@ -75,6 +76,8 @@ class ActionTimeline:
     outcome: str = ""
     cause: Cause = Cause.OTHER
     id: str | None = None
+    deleted: str | None = None
+    down: bool = False
     words: str = ""
     hint: str = ""
     requests: list[Sent] = field(default_factory=list)
@@ -221,6 +224,8 @@ class Timeline:
         else:
             del self._open[event.address]
         course.ended = at
+        if not isinstance(event, ActionSucceeded):
+            course.deleted, course.down = event.deleted, event.down
         match event:
             case ActionSucceeded(id=id_, detail=words):
                 course.outcome, course.id, course.words = DONE, id_, shorten(words, WORDS)

@@ -63,6 +63,7 @@ def test_every_output_of_the_apply_says_so(
     for page in ("markdown", "html"):
         text = re.sub(r"[\\`]", "", (tmp_path / page).read_text("utf-8"))
         assert (deed in text, "1 down" in text) == (True, True), page
+    assert "From 1 to 0 GPUs; planned were 2" in (tmp_path / "html").read_text("utf-8")
     assert f"{WORDS}; {deed}" in applied.err
     outputs = dict(line.split("=", 1) for line in (tmp_path / "outputs").read_text().splitlines())
     assert (outputs["deleted"], outputs["failed"], outputs["down"]) == ("1", "1", "1")

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -11,6 +13,7 @@ from reconciler.core.events import (
     ActionStarted,
     ActionSucceeded,
     Event,
+    InDoubt,
     RequestEnded,
     RequestRetried,
     RunStarted,
@@ -34,6 +37,7 @@ from tests.factories import make_address, make_desired, make_manifest, make_reco
 from tests.report.pagetree import at, events
 
 ONE = make_address("1/one")
+DOWN: dict[str, Any] = {"deleted": "id-0", "down": True}
 
 
 def started(when: float, kind: str = "create") -> ActionStarted:
@@ -180,6 +184,25 @@ def test_the_gpu_curve_follows_the_plan_and_ends_where_it_ended() -> None:
     half = timeline_of(started(1), failed)
     assert curves.gpus(plan, half) == [(0.0, 3.0)]
     assert curves.uncertain_gpus(plan, half.courses) == 8.0
+
+
+@pytest.mark.parametrize(
+    ("ended", "uncertain"),
+    [
+        (ActionFailed(at=at(5), address=ONE, action="replace", message="no", **DOWN), 0.0),
+        (ActionSkipped(at=at(5), address=ONE, action="replace", message="late", **DOWN), 0.0),
+        (InDoubt(at=at(5), address=ONE, action="replace", message="lost", **DOWN), 8.0),
+    ],
+)
+def test_what_was_deleted_for_a_successor_that_is_not_there_is_off_the_gpu_curve(
+    ended: Event, uncertain: float
+) -> None:
+    """A refused replace leaves nothing; one in doubt may have been made, and no more than that."""
+    row = make_recorded(make_desired("1/one", manifest=make_manifest(gpus=3)))
+    plan = plan_for([make_desired("1/one", manifest=make_manifest(gpus=8))], [row])
+    timeline = timeline_of(started(1, "replace"), ended)
+    assert curves.gpus(plan, timeline) == [(0.0, 3.0), (5.0, 0.0)]
+    assert curves.uncertain_gpus(plan, timeline.courses) == uncertain
 
 
 def test_pauses_that_touch_are_one() -> None:
