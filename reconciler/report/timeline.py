@@ -64,8 +64,9 @@ class ActionTimeline:
 
     `began` is None where no request was sent, `ended` where nothing more was heard of it, and
     `accepted` where the server has not taken a create. `deleted` is the id of what had to go for a
-    successor that was not accepted, `down` says that nothing is known to run there. `requests` are the first of `sent`,
-    `resends` the first of `sent_again`; `waited` is the sum of all their delays.
+    successor that was not accepted, `down` says that nothing is known to run there. `requests` are
+    the first of `sent`, `resends` the first of `sent_again`; `waited` is the sum of all their
+    delays.
     """
 
     address: Address
