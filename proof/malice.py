@@ -21,7 +21,7 @@ from pathlib import Path
 
 from proof.ways import SPEC
 from reconciler.core.model import Target
-from reconciler.report.machine.saved import checksum
+from reconciler.core.planning.saved_plan import checksum
 from reconciler.state.sqlite import create_state
 
 MANIFEST = "manifest: {apiVersion: tekton.dev/v1, kind: TaskRun}\n"

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
 from reconciler import __version__
+from reconciler.cli.output.last_success import read_successes
 from reconciler.core.model import Own
-from reconciler.report.machine.metrics import FAMILIES, RunMetrics, metrics_text, read_successes
+from reconciler.report.machine.metrics import FAMILIES, RunMetrics, metrics_text
 from tests.factories import make_desired, make_manifest, make_recorded, make_remote, plan_for
 from tools.generate_docs import ROOT
 

@@ -9,9 +9,10 @@ from jsonschema import Draft202012Validator
 
 from reconciler.core.planning.approval import Approval, bind
 from reconciler.core.planning.case import PlanOptions
+from reconciler.core.planning.saved_plan import checksum, read_saved
 from reconciler.core.planning.selection import Selection
 from reconciler.report.machine.documents import plan_document
-from reconciler.report.machine.saved import checksum, read_saved, saved_document
+from reconciler.report.machine.saved import saved_document
 from reconciler.report.text.text import Text
 from reconciler.resources import load_schema
 from tests.core.test_laws import plan_of

@@ -15,6 +15,7 @@ from reconciler.app.wholefiles import write_whole
 from reconciler.core.model import Header
 from reconciler.core.planning.approval import Approval, bind
 from reconciler.core.planning.plan import PLAN_FORMAT_VERSION, Plan
+from reconciler.core.planning.saved_plan import checksum, read_saved
 from reconciler.errors import InvalidInputError, ReconcilerError, StalePlanError
 from reconciler.ports import RunEntry
 from reconciler.specs.source.fileaccess import ReadBoundary, ReadFailure
@@ -53,8 +54,6 @@ def load_plan(path: Path) -> tuple[Approval, datetime]:
     Raises InvalidInputError for what is not a saved plan as this program wrote it, and
     StalePlanError for one of another version.
     """
-    from reconciler.report.machine.saved import checksum, read_saved
-
     document = _read(path)
     if "format_version" not in document:
         raise InvalidInputError(

@@ -85,7 +85,8 @@ class MetricsWriter:
         if self._path is None or asked_for_help:
             return
         from reconciler.app.wholefiles import write_whole
-        from reconciler.report.machine.metrics import metrics_text, read_successes
+        from reconciler.cli.output.last_success import read_successes
+        from reconciler.report.machine.metrics import metrics_text
 
         try:
             place = _regular_file(self._path)

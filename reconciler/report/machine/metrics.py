@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import math
-import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import product
 from typing import get_args
 
 from reconciler import __version__
@@ -36,12 +35,8 @@ FAMILIES = {
 }
 
 _ACTIONS = tuple(action.kind for action in get_args(AnyAction) if action is not Keep)
-_CHANGES = tuple(kind for kind in _ACTIONS if kind != Hold.kind)
 _SUCCESSES = (0, 2)
-_ESCAPES = {"\\": "\\\\", '"': '\\"', "\n": "\\n"}
-_PREVIOUS = re.compile(
-    rf'{LAST_SUCCESS}\{{command="(\w+)",stack="((?:[^"\\]|\\.)*)"\}} (\S+)', re.ASCII
-)
+_ESCAPES = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": "\\n"})
 
 Labels = tuple[tuple[str, str], ...]
 Sample = tuple[str, Labels, float]
@@ -78,27 +73,17 @@ def metrics_text(run: RunMetrics) -> str:
     common = (("command", run.command), ("stack", run.stack))
     samples: dict[str, list[str]] = {}
     for name, labels, value in _samples(run):
-        line = f"{name}{_labels((*common, *labels))} {_number(value)}"
-        samples.setdefault(name, []).append(line)
+        pairs = ",".join(
+            f'{label}="{text.translate(_ESCAPES)}"' for label, text in (*common, *labels)
+        )
+        number = str(value) if isinstance(value, int) else repr(round(value, 3))
+        samples.setdefault(name, []).append(f"{name}{{{pairs}}} {number}")
     lines = []
-    for name, words in FAMILIES.items():
+    # The text format wants all samples of a family together, below its help and type.
+    for name, help_text in FAMILIES.items():
         if name in samples:
-            lines += [f"# HELP {name} {words}", f"# TYPE {name} gauge", *samples[name]]
+            lines += [f"# HELP {name} {help_text}", f"# TYPE {name} gauge", *samples[name]]
     return "\n".join(lines) + "\n"
-
-
-def read_successes(text: str) -> dict[tuple[str, str], float]:
-    """The moments of the last successes in an earlier file, by command and stack.
-
-    What cannot be read is left out: a file that was cut or edited must not stop a run.
-    """
-    found = {}
-    for line in text.split("\n")[:-1]:
-        match = _PREVIOUS.fullmatch(line)
-        moment = _moment(match[3]) if match else None
-        if match and moment is not None:
-            found[match[1], _unescape(match[2])] = moment
-    return found
 
 
 def _samples(run: RunMetrics) -> Iterator[Sample]:
@@ -110,43 +95,18 @@ def _samples(run: RunMetrics) -> Iterator[Sample]:
     yield "reconciler_last_run_exit_code", (), run.exit_code
     yield "reconciler_last_run_duration_seconds", (), run.duration
     if run.plan is not None:
-        yield from _of_plan(run.plan)
+        yield from _plan_samples(run.plan)
     if run.owned is not None:
-        yield from _of_records(run.owned)
+        for own, count in run.owned.items():
+            yield "reconciler_recorded_workloads", (("own", own.value.lower()),), count
+        in_doubt = sum(run.owned.get(own, 0) for own in (Own.CREATING, Own.UNCONFIRMED))
+        yield "reconciler_in_doubt_workloads", (), in_doubt
         yield "reconciler_down_workloads", (), run.down
     if run.results is not None:
-        yield from _of_results(run.results)
-    yield from _of_traffic(run)
-
-
-def _of_plan(plan: Plan) -> Iterator[Sample]:
-    for kind in _CHANGES:
-        yield "reconciler_planned_changes", (("action", kind),), plan.count(kind)
-    yield "reconciler_held_workloads", (), len(plan.holds)
-    yield "reconciler_drifted_workloads", (), len(plan.drift)
-    for project, gpus in plan.gpus_by_project.items():
-        for moment, number in gpus.to_json().items():
-            labels = (("project", project), ("moment", moment))
-            yield "reconciler_requested_gpus", labels, number
-    yield "reconciler_uncounted_gpu_workloads", (), plan.unknown_gpus
-
-
-def _of_records(owned: Mapping[Own, int]) -> Iterator[Sample]:
-    for own, count in owned.items():
-        yield "reconciler_recorded_workloads", (("own", own.value.lower()),), count
-    open_intents = sum(owned.get(own, 0) for own in (Own.CREATING, Own.UNCONFIRMED))
-    yield "reconciler_in_doubt_workloads", (), open_intents
-
-
-def _of_results(results: Mapping[tuple[str, str], int]) -> Iterator[Sample]:
-    # Also those that did not occur: a series that comes and goes cannot be compared with itself.
-    for kind in _ACTIONS:
-        for result in RESULTS:
+        # Also those that did not occur: a series that comes and goes cannot be compared.
+        for kind, result in product(_ACTIONS, RESULTS):
             labels = (("action", kind), ("result", result))
-            yield "reconciler_operations", labels, results.get((kind, result), 0)
-
-
-def _of_traffic(run: RunMetrics) -> Iterator[Sample]:
+            yield "reconciler_operations", labels, run.results.get((kind, result), 0)
     for (method, code), count in sorted(run.requests.items()):
         yield "reconciler_requests", (("method", method), ("code", code)), count
     for reason, count in sorted(run.retries.items()):
@@ -155,26 +115,15 @@ def _of_traffic(run: RunMetrics) -> Iterator[Sample]:
     yield "reconciler_throttle_pause_seconds", (), run.paused
 
 
-def _labels(pairs: Iterable[tuple[str, str]]) -> str:
-    inner = ",".join(f'{name}="{_escape(value)}"' for name, value in pairs)
-    return f"{{{inner}}}"
-
-
-def _escape(value: str) -> str:
-    return "".join(_ESCAPES.get(char, char) for char in value)
-
-
-def _unescape(value: str) -> str:
-    return re.sub(r"\\(.)", lambda match: "\n" if match[1] == "n" else match[1], value)
-
-
-def _number(value: float) -> str:
-    return str(value) if isinstance(value, int) else repr(round(value, 3))
-
-
-def _moment(text: str) -> float | None:
-    try:
-        value = float(text)
-    except ValueError:
-        return None
-    return value if math.isfinite(value) and value > 0 else None
+def _plan_samples(plan: Plan) -> Iterator[Sample]:
+    for kind in _ACTIONS:
+        # A hold changes nothing; it has a family of its own.
+        if kind != Hold.kind:
+            yield "reconciler_planned_changes", (("action", kind),), plan.count(kind)
+    yield "reconciler_held_workloads", (), len(plan.holds)
+    yield "reconciler_drifted_workloads", (), len(plan.drift)
+    for project, gpus in plan.gpus_by_project.items():
+        for moment, number in gpus.to_json().items():
+            labels = (("project", project), ("moment", moment))
+            yield "reconciler_requested_gpus", labels, number
+    yield "reconciler_uncounted_gpu_workloads", (), plan.unknown_gpus

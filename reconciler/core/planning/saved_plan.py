@@ -1,0 +1,190 @@
+"""Reads a saved plan back into the approval that was written."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from reconciler.core.diagnostics import Diagnostic, Severity
+from reconciler.core.diff.diff import ABSENT, FieldChange, Origin
+from reconciler.core.digest import digest
+from reconciler.core.model import Address, Desired, Lifecycle, Own, Recorded
+from reconciler.core.planning.approval import Approval, Binding
+from reconciler.core.planning.case import OnDrift, PlanOptions
+from reconciler.core.planning.plan import (
+    Adopt,
+    AnyAction,
+    Create,
+    Delete,
+    Drift,
+    Forget,
+    GpuEffect,
+    Hold,
+    Keep,
+    Plan,
+    PlanTarget,
+    Reason,
+    Record,
+    Replace,
+    Resolve,
+)
+from reconciler.core.planning.selection import Selection
+from reconciler.errors import Where
+
+Json = Mapping[str, Any]
+
+
+def checksum(document: Json) -> str:
+    """Covers all of a saved plan but the checksum itself."""
+    saved = {key: value for key, value in document["saved"].items() if key != "checksum"}
+    return digest({**document, "saved": saved})
+
+
+def read_saved(document: Json) -> Approval:
+    """The plan of a document that its schema accepts; its actions have no bodies."""
+    saved = document["saved"]
+    options, selection = saved["options"], saved["selection"]
+    return Approval(
+        id=saved["id"],
+        plan=_read_plan(document),
+        bindings=tuple(
+            Binding(**{**binding, "address": Address.parse(binding["address"])})
+            for binding in saved["bindings"]
+        ),
+        options=PlanOptions(
+            **{
+                **options,
+                "on_drift": OnDrift(options["on_drift"]),
+                "replace": tuple(options["replace"]),
+            }
+        ),
+        selection=Selection(
+            project=selection["project"],
+            **{name: tuple(selection[name]) for name in ("targets", "excludes", "places")},
+        ),
+        allow_missing=saved["allow_missing"],
+        allow_empty=saved["allow_empty"],
+    )
+
+
+def _read_plan(document: Json) -> Plan:
+    saved = document["saved"]
+    unknown = set(saved["unknown"])
+    # `absent` has one entry for each action and then one for each drift, in the document's order.
+    count = len(document["actions"])
+    actions = [
+        _read_action(
+            action,
+            absent,
+            known=action["address"] not in unknown,
+            since=saved["since"].get(action["address"]),
+        )
+        for action, absent in zip(document["actions"], saved["absent"][:count], strict=True)
+    ]
+    # The published document only counts what stays as it is; the sums of GPUs need each of them.
+    unchanged = [
+        Keep(
+            address=Address.parse(address),
+            reason=Reason.ALREADY_OWNED,
+            gpus=GpuEffect(before=gpus, after=gpus, known=address not in unknown),
+            recorded=_record_without_body(Address.parse(address), None),
+        )
+        for address, gpus in saved["unchanged"].items()
+    ]
+    return Plan(
+        target=PlanTarget(**document["target"]),
+        lineage=document["state"]["lineage"],
+        serial=document["state"]["serial"],
+        actions=tuple(sorted((*actions, *unchanged), key=lambda a: (a.wave, a.address))),
+        drift=tuple(
+            Drift(
+                address=Address.parse(drift["address"]),
+                changes=_read_changes(drift["changes"], absent),
+            )
+            for drift, absent in zip(document["drift"], saved["absent"][count:], strict=True)
+        ),
+        diagnostics=tuple(map(_read_diagnostic, document["diagnostics"])),
+        complete=document["complete"],
+        named=document["digest"],
+        at_work=document.get("at_work", ""),
+    )
+
+
+def _read_action(
+    action: Json, absent: Sequence[str], *, known: bool, since: str | None
+) -> AnyAction:
+    address = Address.parse(action["address"])
+    source = Where(**action["source"]) if action["source"] else None
+    common: dict[str, Any] = {
+        "address": address,
+        "reason": Reason(action["reason"]),
+        "detail": action["detail"],
+        "source": source,
+        "wave": action["wave"],
+        "gpus": GpuEffect(**action["gpus"], known=known, since=since),
+        "changes": _read_changes(action["changes"], absent),
+    }
+    record = _record_without_body(address, action["id"])
+    desired = Desired(
+        address=address,
+        source=source or Where(file=""),
+        metadata={},
+        manifest={},
+        lifecycle=Lifecycle(wave=action["wave"]),
+    )
+    document = action.get("document")
+    match action["action"]:
+        case "create":
+            return Create(**common, desired=desired, document=document)
+        case "replace":
+            return Replace(**common, recorded=record, desired=desired, document=document)
+        case "delete":
+            return Delete(**common, recorded=record)
+        case "adopt":
+            return Adopt(**common, recorded=record)
+        case "forget":
+            return Forget(**common, recorded=record)
+        case "resolve":
+            return Resolve(
+                **common,
+                recorded=record,
+                desired=desired if document is not None else None,
+                document=document,
+            )
+        case "record":
+            return Record(**common, recorded=record, desired=desired)
+        case _:
+            return Hold(**common, recorded=record if action["id"] else None)
+
+
+def _record_without_body(address: Address, workload_id: str | None) -> Recorded:
+    # A file holds no secrets, so no bodies: an apply plans again, compares that plan with the
+    # bindings of this one (`recheck`), and sends what the new plan has.
+    return Recorded(op="", address=address, own=Own.ACCEPTED, digest="", spec={}, id=workload_id)
+
+
+def _read_changes(changes: Sequence[Json], absent: Sequence[str]) -> tuple[FieldChange, ...]:
+    return tuple(
+        FieldChange(
+            pointer=change["pointer"],
+            before=ABSENT if side == "before" else change["before"],
+            after=ABSENT if side == "after" else change["after"],
+            forces_replace=change["forces_replace"],
+            origin=Origin(change["origin"]),
+            ignored=change.get("ignored", False),
+        )
+        for change, side in zip(changes, absent, strict=True)
+    )
+
+
+def _read_diagnostic(diagnostic: Json) -> Diagnostic:
+    place = ("file", "line", "column", "end_line", "end_column")
+    return Diagnostic(
+        severity=Severity(diagnostic["severity"]),
+        code=diagnostic["code"],
+        message=diagnostic["message"],
+        where=Where(**{name: diagnostic[name] for name in place}),
+        hint=diagnostic["hint"] or "",
+        pointer=diagnostic["pointer"],
+        address=diagnostic["address"] or "",
+    )
