@@ -145,7 +145,7 @@ class _Choice:
         return None
 
     def _place(self, *path: str) -> str:
-        where = self._config.place(*path)
+        where = self._config.locate(*path)
         if where is None or self._config.path is None:
             return DEFAULT
         return f"{name_below(self._config.path, Path())}:{where.line}"

@@ -75,7 +75,7 @@ class Config:
         """What is a secret in this repository."""
         return RedactionRules(redact=self.redact or (), reveal=self.reveal or ())
 
-    def place(self, *path: Step) -> Where | None:
+    def locate(self, *path: Step) -> Where | None:
         """Where a value is written; None where the file does not give it."""
         if not (isinstance(self.where, ConfigPositions) and path[0] in self.where):
             return None
@@ -134,7 +134,7 @@ def load_config(path: Path | None, *, root: Path | None = None) -> Config:
         return Config()
     name = name_below(path, root or path.parent)
     reading = read_data(ReadBoundary.around(path.parent).read(path), name)
-    found = [one for one in reading.findings if one.code != "empty-file"]
+    found = [one for one in reading.diagnostics if one.code != "empty-file"]
     if len(reading.documents) > 1:
         where = reading.documents[1].where
         found.append(finding("many-documents", "a configuration is one document", where))

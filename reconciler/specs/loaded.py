@@ -35,14 +35,16 @@ class Loaded:
     rules: frozenset[str] = frozenset()
     targets: tuple[str, ...] = (".",)
     prefix: str = ""
-    drafts: Mapping[Address, ComposedSpec] = field(default_factory=dict, repr=False, compare=False)
+    composed: Mapping[Address, ComposedSpec] = field(
+        default_factory=dict, repr=False, compare=False
+    )
 
     @property
     def files(self) -> int:
         """How many files were read as specs."""
         return len(self.sources)
 
-    def about(self, files: Collection[str]) -> Loaded:
+    def narrow_to_files(self, files: Collection[str]) -> Loaded:
         """Narrow to what some files have a part in: the specs made of them, and their findings.
 
         A finding in any file stays if it concerns such a spec, and every finding does if the
@@ -50,7 +52,7 @@ class Loaded:
         """
         return self if self._decide(files) else self._narrow(files.__contains__)
 
-    def asked(self) -> Loaded:
+    def narrow_to_targets(self) -> Loaded:
         """Narrow likewise to the given paths, and to what is wrong with the defaults above them."""
         if "." in self.targets or self._decide(self.targets):
             return self
@@ -62,10 +64,10 @@ class Loaded:
         return not (self.rules.isdisjoint(files) and _DECIDING.isdisjoint(below))
 
     def _narrow(self, is_meant: Callable[[str], bool]) -> Loaded:
-        made = {a: draft for a, draft in self.drafts.items() if any(map(is_meant, draft.files))}
+        made = {a: draft for a, draft in self.composed.items() if any(map(is_meant, draft.files))}
         told = {str(address) for address in made}
         parts = {file for draft in made.values() for file in draft.files}.union(self.rules)
-        own = {draft.document.page.file for draft in made.values()}
+        own = {draft.document.source.file for draft in made.values()}
         return replace(
             self,
             desired=tuple(one for one in self.desired if one.address in made),
@@ -85,7 +87,7 @@ class Loaded:
 
         Raises KeyError for an address that no spec declares.
         """
-        draft = self.drafts[address]
+        draft = self.composed[address]
         return place_of_value(draft.tree(), resolve_steps(draft.value, pointer)).where
 
     def display(self, where: Where) -> str:

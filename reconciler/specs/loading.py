@@ -78,27 +78,27 @@ def _load(
     suppressions = Suppressions(configured=config.suppressions)
     checks = PolicyChecks(policies=policies, suppressions=suppressions)
     bench = _SpecChecks(config=config, found=found, suppressions=suppressions, policy_checks=checks)
-    surveyed = discover_files(paths, root, config)
-    library = SourceCache(root, digests if len(surveyed.tree.specs) >= WORTH_A_DIGEST else None)
-    defaults = Defaults(surveyed.tree.defaults, library)
-    files = _read_all(surveyed, library, stdin)
+    discovered = discover_files(paths, root, config)
+    library = SourceCache(root, digests if len(discovered.tree.specs) >= WORTH_A_DIGEST else None)
+    defaults = Defaults(discovered.tree.defaults, library)
+    files = _read_all(discovered, library, stdin)
     candidates = [one for file in files for one in _compose_file(file, defaults, library)]
     pulled = {one.draft.pulled for one in candidates if one.draft is not None} - {""}
     for candidate in candidates:
         if candidate.file.real not in pulled:
             bench.take(candidate)
     bench.judge(deadline)
-    bench.found += [*surveyed.tree.findings, *defaults.findings, *library.findings()]
-    bench.found += [one for file in files if file.name == STDIN for one in file.reading.findings]
+    bench.found += [*discovered.tree.diagnostics, *defaults.diagnostics, *library.diagnostics()]
+    bench.found += [one for file in files if file.name == STDIN for one in file.reading.diagnostics]
     bench.compare()
     return Loaded(
         desired=tuple(bench.desired[address] for address in sorted(bench.desired)),
         diagnostics=_distinct(bench.found),
         sources=tuple(file.name for file in files if file.real not in pulled),
         rules=_rules(config, policies, root),
-        targets=surveyed.targets,
+        targets=discovered.targets,
         prefix=display_prefix(root, absolute(Path())),
-        drafts=bench.drafts,
+        composed=bench.drafts,
     )
 
 
@@ -145,7 +145,7 @@ class _SpecChecks:
         if (draft := candidate.draft) is None:
             return
         for document in draft.documents:
-            self.suppressions.read(document.page)
+            self.suppressions.read(document.source)
         own = check(draft, self.config, self.suppressions)
         address = identify(draft.value, self.config)
         if address is not None and not (draft.broken or has_errors(own)):
@@ -175,13 +175,13 @@ class _SpecChecks:
 
 
 def _read_all(
-    surveyed: DiscoveredFiles, library: SourceCache, stdin: BinaryIO | None
+    discovered: DiscoveredFiles, library: SourceCache, stdin: BinaryIO | None
 ) -> list[_File]:
     files = [
         _File(name=file.name, real=file.real, reading=library.read(file))
-        for file in surveyed.tree.specs
+        for file in discovered.tree.specs
     ]
-    if surveyed.reads_stdin:
+    if discovered.reads_stdin:
         data = read_stream(stdin or sys.stdin.buffer)
         files.append(_File(name=STDIN, real="", reading=read_data(data, STDIN)))
     return files
@@ -219,8 +219,8 @@ def _no_spec(document: Document) -> Diagnostic | None:
 
 def _say_duplicate(address: Address, first: ComposedSpec, second: ComposedSpec) -> Diagnostic:
     (_, one), (_, two) = (follow(draft.tree(), ["metadata", "name"]) for draft in (first, second))
-    there = one.where if one.page.file == first.document.page.file else first.document.where
-    here = two.where if two.page.file == second.document.page.file else second.document.where
+    there = one.where if one.source.file == first.document.source.file else first.document.where
+    here = two.where if two.source.file == second.document.source.file else second.document.where
     return finding(
         "duplicate-address",
         f"{address} is already declared at {there}",

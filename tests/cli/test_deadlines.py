@@ -55,7 +55,7 @@ def test_reading_without_end(
             time.sleep(60)
 
     monkeypatch.setattr(deadline, "_GRACE", 0.1)
-    monkeypatch.setattr(loading, "survey", swallow)
+    monkeypatch.setattr(loading, "discover_files", swallow)
     (tmp_path / "a.yaml").write_text(SPEC)
     begun = time.monotonic()
     ended = cli(*command, "--deadline", "100ms")

@@ -127,7 +127,7 @@ def test_findings_that_changed_files_have_to_do_with(
 
     A change of what decides about every spec is about every spec.
     """
-    loaded = load(tmp_path, FILES).about(changed)
+    loaded = load(tmp_path, FILES).narrow_to_files(changed)
     assert [one.where.file for one in loaded.diagnostics] == found
     assert list(loaded.sources) == sources
     assert {one.source.file for one in loaded.desired} == set(sources) - {"c/copy.yaml"}
@@ -141,7 +141,7 @@ def test_a_change_beside_the_root(repository: Path) -> None:
     git(repository, "add", ".")
     git(repository, "commit", "-qm", "second")
     write(root, {"../m.yaml": f"# edited\n{KIND}\n"})
-    loaded = load(root, {}).about(changed_files(root, "HEAD"))
+    loaded = load(root, {}).narrow_to_files(changed_files(root, "HEAD"))
     assert [one.source.file for one in loaded.desired] == ["c.yaml"]
 
 
@@ -151,7 +151,7 @@ def test_findings_that_given_paths_have_to_do_with(
 ) -> None:
     """The same, for what is named on the command line: files, and folders."""
     write(tmp_path, FILES)
-    loaded = load(tmp_path, {}, [tmp_path / name for name in asked]).asked()
+    loaded = load(tmp_path, {}, [tmp_path / name for name in asked]).narrow_to_targets()
     assert [one.where.file for one in loaded.diagnostics] == found
     assert list(loaded.sources) == sources
 
@@ -175,14 +175,14 @@ def test_what_a_given_path_is_made_of_counts(name: str, text: str, tmp_path: Pat
         name: text,
     }
     write(tmp_path, files)
-    loaded = load(tmp_path, {}, [tmp_path / "team" / "inner"]).asked()
+    loaded = load(tmp_path, {}, [tmp_path / "team" / "inner"]).narrow_to_targets()
     assert {one.where.file for one in loaded.diagnostics} == {name}
 
 
 def test_an_error_in_the_configuration_always_shows(tmp_path: Path) -> None:
     """Nothing can be relied on without it."""
     files = {**FILES, "reconciler.yaml": "stak: a\n"}
-    loaded = load(tmp_path, files).about([])
+    loaded = load(tmp_path, files).narrow_to_files([])
     assert told(loaded) == [
         "reconciler.yaml:1:1-1:5 error unknown-field: unknown field 'stak' | did you mean 'stack'?"
     ]

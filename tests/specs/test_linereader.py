@@ -163,14 +163,14 @@ def test_what_fast_readers_take_they_read_as_the_careful_one(text: str) -> None:
     if read is not None:
         first, last, value = read
         (document,) = careful.documents
-        assert not careful.findings
+        assert not careful.diagnostics
         assert not document.ambiguous
         assert repr(value) == repr(document.value)
         assert (document.start, document.end) == (0, len(text))
         assert page.where(first, last) == document.where
     events = read_events(text)
     if events:
-        assert not careful.findings
+        assert not careful.diagnostics
         assert [repr(one.value) for one in events] == [repr(one.value) for one in careful.documents]
 
 

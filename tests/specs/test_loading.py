@@ -468,12 +468,12 @@ def test_a_folder_below_the_root_is_a_target(tmp_path: Path) -> None:
     files = {"a.yaml": spec("a"), "team/b.yaml": spec("b"), "team-b/c.yaml": spec("c")}
     whole = load(tmp_path, files)
     assert whole.targets == (".",)
-    assert whole.asked() is whole
+    assert whole.narrow_to_targets() is whole
     narrow = load(tmp_path, {}, [tmp_path / "team", tmp_path / "a.yaml"])
     assert narrow.desired == whole.desired
     assert narrow.targets == ("team", "a.yaml")
-    assert [one.address.name for one in narrow.asked().desired] == ["a", "b"]
-    assert narrow.asked().sources == ("a.yaml", "team/b.yaml")
+    assert [one.address.name for one in narrow.narrow_to_targets().desired] == ["a", "b"]
+    assert narrow.narrow_to_targets().sources == ("a.yaml", "team/b.yaml")
 
 
 def test_paths_that_cannot_be_targets(tmp_path: Path) -> None:

@@ -89,4 +89,4 @@ def test_each_part_keeps_its_page(far: Any, near: Any) -> None:
     owned = {path for path, _ in walk(near_tree)}
     for path, node in walk(merge_trees(far_tree, near_tree)):
         if not isinstance(node.value, dict | list):
-            assert (node.page is near_tree.page) == (path in owned)
+            assert (node.source is near_tree.source) == (path in owned)

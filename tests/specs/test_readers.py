@@ -9,7 +9,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.specs.source.documents import Reading, read_carefully, read_page
+from reconciler.specs.source.documents import Reading, read_carefully, read_source
 from reconciler.specs.source.nodes import plain, walk
 from reconciler.specs.source.quickreader import read_quickly
 from reconciler.specs.source.source_text import Notation, SourceText
@@ -49,7 +49,7 @@ third: !!str 17
 
 def read(text: str, notation: Notation = "yaml") -> Reading:
     """Read a text as a page."""
-    return read_page(SourceText(file="a.yaml", text=text, notation=notation))
+    return read_source(SourceText(file="a.yaml", text=text, notation=notation))
 
 
 def values(reading: Reading) -> list[Any]:
@@ -59,7 +59,7 @@ def values(reading: Reading) -> list[Any]:
 
 def said(reading: Reading) -> list[str]:
     """Write the findings of a page, a line each."""
-    return [tell(one).removeprefix("a.yaml:") for one in reading.findings]
+    return [tell(one).removeprefix("a.yaml:") for one in reading.diagnostics]
 
 
 @given(st.lists(VALUES.filter(lambda value: value is not None), min_size=1, max_size=3))
@@ -82,7 +82,7 @@ def test_what_pyyaml_writes_is_read(value: dict[str, Any]) -> None:
     """Block style, line folding and quoting of a common writer are understood."""
     text = yaml.safe_dump(value, allow_unicode=True, width=20, sort_keys=False)
     reading = read_carefully(SourceText(file="a.yaml", text=text))
-    if reading.findings or reading.documents[0].ambiguous:
+    if reading.diagnostics or reading.documents[0].ambiguous:
         return  # the writer follows YAML 1.1, and takes `1e3` for text
     assert json.dumps(values(reading)[0]) == json.dumps(value)
 
@@ -98,7 +98,7 @@ def test_the_fast_way_agrees_with_the_careful_one(text: str) -> None:
         if not quick:
             continue
         careful = read_carefully(page)
-        assert not careful.findings
+        assert not careful.diagnostics
         assert [_slice(one) for one in careful.documents] == [_slice(one) for one in quick]
 
 
@@ -128,7 +128,7 @@ def test_places_hold_what_they_name(value: dict[str, Any], notation: Notation) -
     if notation == "yaml":
         text = text.replace("\t", "")
     reading = read(text, notation)
-    for document in reading.documents if not reading.findings else ():
+    for document in reading.documents if not reading.diagnostics else ():
         for path, node in walk(document.tree()):
             if not isinstance(node.value, dict | list):
                 assert json.loads(text[node.start : node.end]) == node.value, path
@@ -171,7 +171,7 @@ def test_yaml_as_people_write_it(text: str, value: Any) -> None:
 
     page = decode(text.encode(), "a.yaml")
     assert isinstance(page, SourceText)
-    reading = read_page(page)
+    reading = read_source(page)
     assert (values(reading), said(reading)) == ([value], [])
 
 
@@ -252,6 +252,6 @@ def _bomb(width: int, levels: int) -> str:
 def test_bombs_are_refused_in_no_time(text: str, code: str) -> None:
     """Nesting and aliases are bounded while reading, not after building."""
     begun = time.perf_counter()
-    codes = {one.code for one in read(text).findings}
+    codes = {one.code for one in read(text).diagnostics}
     assert code in codes
     assert time.perf_counter() - begun < 1

@@ -53,14 +53,14 @@ class ValidationCache:
             return None
         from hashlib import sha256
 
-        surveyed = discover_files(self._paths, self._root, self._config)
-        read = {file.name: read_bytes(file.real) for file in surveyed.files}
+        discovered = discover_files(self._paths, self._root, self._config)
+        read = {file.name: read_bytes(file.real) for file in discovered.files}
         digests = {
             name: sha256(data).digest()
             for name, data in read.items()
             if not isinstance(data, ReadFailure)
         }
-        if known["digest"] != self._digest(surveyed, digests):
+        if known["digest"] != self._digest(discovered, digests):
             return None
         return CachedVerdict(workloads=known["workloads"], files=known["files"])
 
@@ -73,19 +73,19 @@ class ValidationCache:
             verdict = CachedVerdict(workloads=len(asked.desired), files=asked.files)
             _write(self._file, {"digest": digest, **asdict(verdict)})
 
-    def _digest(self, surveyed: DiscoveredFiles, digests: Mapping[str, bytes]) -> str | None:
+    def _digest(self, discovered: DiscoveredFiles, digests: Mapping[str, bytes]) -> str | None:
         """Everything that decides as one digest; None if some of it would not be seen to change."""
         from hashlib import sha256
 
-        is_all = digests.keys() == {file.name for file in surveyed.files}
-        if surveyed.reads_stdin or surveyed.tree.findings or not is_all:
+        is_all = digests.keys() == {file.name for file in discovered.files}
+        if discovered.reads_stdin or discovered.tree.diagnostics or not is_all:
             return None
 
         # The configuration as it was read: its file may have changed since.
         names = sorted(one.name for one in fields(self._config) if one.name != "where")
         parts: list[object] = [(name, getattr(self._config, name)) for name in names]
-        parts += [*self._policies, *sorted(_program()), surveyed.targets]
-        parts += [(file.name, file.real, digests[file.name]) for file in surveyed.files]
+        parts += [*self._policies, *sorted(_program()), discovered.targets]
+        parts += [(file.name, file.real, digests[file.name]) for file in discovered.files]
         return sha256(repr(parts).encode("utf-8", "surrogatepass")).hexdigest()
 
     def _read_policies(self) -> list[tuple[str, bytes | ReadFailure]]:

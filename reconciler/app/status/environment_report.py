@@ -147,7 +147,7 @@ def _of_config(config: Config) -> Iterator[Setting]:
         ("projects", ", ".join(f"{alias}={id_}" for alias, id_ in config.projects.items())),
         ("policies", ", ".join(config.policies)),
     ):
-        where = config.place(name)
+        where = config.locate(name)
         origin = DEFAULT
         if where is not None and config.path is not None:
             origin = f"{name_below(config.path, Path())}:{where.line}"

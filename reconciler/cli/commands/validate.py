@@ -87,7 +87,7 @@ def validate(
         return 0
     digests: dict[str, bytes] | None = {} if memory else None
     whole = load_specs(paths, root=root, config=config, digests=digests, deadline=deadline)
-    loaded = whole.asked()
+    loaded = whole.narrow_to_targets()
     if memory and digests:
         memory.remember(whole, loaded, digests)
     _note_hidden(console, whole, loaded, "about what was not asked for")
@@ -166,7 +166,7 @@ def _narrow(loaded: Loaded, root: Path, revision: str | None, console: Console) 
         return loaded
     from reconciler.specs.discovery.changes import changed_files
 
-    narrowed = loaded.about(changed_files(root, revision))
+    narrowed = loaded.narrow_to_files(changed_files(root, revision))
     _note_hidden(console, loaded, narrowed, f"not about changes since {revision}")
     return narrowed
 

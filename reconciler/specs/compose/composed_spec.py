@@ -13,7 +13,7 @@ from reconciler.specs.compose.merging import merge, merge_trees
 from reconciler.specs.rules.codes import finding
 from reconciler.specs.rules.placing import say_at
 from reconciler.specs.schema.compiled_schema import quote_value
-from reconciler.specs.source.documents import Document, Reading, read_page
+from reconciler.specs.source.documents import Document, Reading, read_source
 from reconciler.specs.source.fileaccess import ReadFailure
 from reconciler.specs.source.nodes import Entry, Node, Step, place_of_value
 from reconciler.specs.source.source_cache import SourceCache
@@ -48,7 +48,7 @@ class ComposedSpec(NamedTuple):
     @property
     def files(self) -> set[str]:
         """The names of all files that parts of the value come from, or were to."""
-        names = {document.page.file for document in self.documents}
+        names = {document.source.file for document in self.documents}
         return names | {self.named} if self.named else names
 
     def tree(self) -> Node:
@@ -64,7 +64,7 @@ class ComposedSpec(NamedTuple):
         if under is not None and not self.encoded:
             manifest = merge_trees(under[1], manifest)
         entries[INLINE] = (root.value[form][0], manifest)
-        return Node(root.page, root.start, root.end, entries)
+        return Node(root.source, root.start, root.end, entries)
 
 
 def compose(
@@ -150,12 +150,12 @@ def _lay_in_encoded(
         found.append(_say(draft, "empty-manifest", "the manifest is empty"))
         return _fail(draft)
     field = place_of_value(draft.tree(), [ENCODED])
-    page = decode(data, field.page.file, inside=field.where)
-    if isinstance(page, Diagnostic):
-        found.append(page)
+    source = decode(data, field.source.file, decoded_from=field.where)
+    if isinstance(source, Diagnostic):
+        found.append(source)
         return _fail(draft)
-    reading = read_page(page)
-    found.extend(reading.findings)
+    reading = read_source(source)
+    found.extend(reading.diagnostics)
     manifest = _only_mapping(reading, found) if reading.documents else None
     if manifest is None:
         return _fail(draft)
@@ -170,12 +170,12 @@ def _complete(draft: ComposedSpec, manifest: Document, value: dict[str, Any]) ->
 def _only_mapping(reading: Reading, found: list[Diagnostic]) -> Document | None:
     if len(reading.documents) > 1:
         second = reading.documents[1]
-        message = f"a manifest is one document{second.note}"
+        message = f"a manifest is one document{second.decoded_place}"
         found.append(finding("many-documents", message, second.where))
         return None
     document = reading.documents[0]
     if not isinstance(document.value, dict):
-        message = f"a manifest is a mapping{document.note}"
+        message = f"a manifest is a mapping{document.decoded_place}"
         found.append(finding("not-a-mapping", message, document.where))
         return None
     return document

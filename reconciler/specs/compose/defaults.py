@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from reconciler.core.diagnostics import Diagnostic, has_errors
 from reconciler.specs.compose.merging import merge
-from reconciler.specs.discovery.files import FoundFile
+from reconciler.specs.discovery.files import SourceFile
 from reconciler.specs.rules.codes import finding
 from reconciler.specs.rules.placing import say_breaches
 from reconciler.specs.schema.compiled_schema import find_breaches, shipped_shape
@@ -26,8 +26,8 @@ class DefaultsChain(NamedTuple):
 class Defaults:
     """The defaults of a repository, merged once per folder."""
 
-    def __init__(self, files: Iterable[FoundFile], library: SourceCache) -> None:
-        self.findings: list[Diagnostic] = []
+    def __init__(self, files: Iterable[SourceFile], library: SourceCache) -> None:
+        self.diagnostics: list[Diagnostic] = []
         self._layers: dict[str, Document | None] = {}
         self._chains: dict[str, DefaultsChain] = {}
         for file in files:
@@ -51,20 +51,20 @@ class Defaults:
         value = merge(above.value, layer.value)
         return DefaultsChain(layers=(*above.layers, layer), value=value, broken=above.broken)
 
-    def _read(self, file: FoundFile, library: SourceCache) -> Document | None:
+    def _read(self, file: SourceFile, library: SourceCache) -> Document | None:
         """Return the one document of a file; None, with a finding, where it cannot be used."""
         reading = library.read(file)
         if not reading.documents:
             return None
         if len(reading.documents) > 1:
             second = reading.documents[1].where
-            self.findings.append(finding("many-documents", "defaults are one document", second))
+            self.diagnostics.append(finding("many-documents", "defaults are one document", second))
             return None
         document = reading.documents[0]
         if not isinstance(document.value, dict):
             message = "defaults are a mapping, shaped like a spec"
-            self.findings.append(finding("not-a-mapping", message, document.where))
+            self.diagnostics.append(finding("not-a-mapping", message, document.where))
             return None
         breaches = find_breaches(shipped_shape("defaults"), document.value)
-        self.findings.extend(say_breaches(breaches, document.tree()) if breaches else ())
-        return None if has_errors(reading.findings) else document
+        self.diagnostics.extend(say_breaches(breaches, document.tree()) if breaches else ())
+        return None if has_errors(reading.diagnostics) else document

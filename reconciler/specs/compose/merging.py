@@ -35,7 +35,7 @@ def merge_trees(far: Node, near: Node, path: tuple[str, ...] = ()) -> Node:
     for key, (name, node) in near.value.items():
         under = merged.get(key)
         merged[key] = (name, merge_trees(under[1], node, (*path, key)) if under else node)
-    return Node(near.page, near.start, near.end, merged)
+    return Node(near.source, near.start, near.end, merged)
 
 
 def _dropped(near: dict[str, Any], path: tuple[str, ...]) -> frozenset[str]:

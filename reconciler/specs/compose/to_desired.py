@@ -23,10 +23,10 @@ def to_desired(draft: ComposedSpec, address: Address) -> Desired:
     """Return what a draft without errors declares."""
     spec = effective(draft.value, address)
     document = draft.document
-    line, column = document.page.position(document.first)
+    line, column = document.source.position(document.first)
     return Desired(
         address=address,
-        source=Where(file=document.page.file, line=line, column=column),
+        source=Where(file=document.source.file, line=line, column=column),
         metadata=spec["metadata"],
         manifest=spec[INLINE],
         encoded=draft.encoded,

@@ -29,7 +29,7 @@ MAX_LINKED_FOLDERS = 1000
 _MISNAMED = ("_defaults.yml", "_defaults.json", "_default.yaml", "_default.yml")
 
 
-class FoundFile(NamedTuple):
+class SourceFile(NamedTuple):
     """A file to read: its name relative to the root, and its real path inside the border."""
 
     name: str
@@ -40,9 +40,9 @@ class FoundFile(NamedTuple):
 class FileTree:
     """The files below a root, in the order of their names."""
 
-    specs: list[FoundFile] = field(default_factory=list)
-    defaults: list[FoundFile] = field(default_factory=list)
-    findings: list[Diagnostic] = field(default_factory=list)
+    specs: list[SourceFile] = field(default_factory=list)
+    defaults: list[SourceFile] = field(default_factory=list)
+    diagnostics: list[Diagnostic] = field(default_factory=list)
 
 
 class _Folder(NamedTuple):
@@ -61,7 +61,7 @@ def find_files(root: Path, *, skip: Collection[str] = ()) -> FileTree:
     top = _Folder(str(root), "", os.path.realpath(root), (), ())
     pending = [top] if walker.border.holds(top.real) else []
     if not pending:
-        walker.tree.findings.append(OUTSIDE.at(Where(file="."), "the folder"))
+        walker.tree.diagnostics.append(OUTSIDE.at(Where(file="."), "the folder"))
     while pending:
         pending.extend(walker.enter(pending.pop()))
     tree = walker.tree
@@ -85,7 +85,7 @@ class _Walker:
                 entries = sorted(listing, key=lambda entry: entry.name)
         except OSError as error:
             where = Where(file=posix_name(folder.name or "."))
-            self.tree.findings.append(describe_os_error(error).at(where, "the folder"))
+            self.tree.diagnostics.append(describe_os_error(error).at(where, "the folder"))
             return
         if all(entry.name == ".git" for entry in entries) and self.submodules.expect(folder.real):
             message = "the git submodule is not checked out: its specs would look removed"
@@ -105,7 +105,7 @@ class _Walker:
             return folder.rules
         name = f"{folder.name}/{IGNORE_FILE}" if folder.name else IGNORE_FILE
         data = self.border.read(f"{folder.real}/{IGNORE_FILE}")
-        mine = read_rules(data, posix_name(name), folder.name, self.tree.findings)
+        mine = read_rules(data, posix_name(name), folder.name, self.tree.diagnostics)
         return (*folder.rules, mine) if mine else folder.rules
 
     def sort_in(
@@ -129,7 +129,7 @@ class _Walker:
         return None
 
     def sort_in_file(self, entry: os.DirEntry[str], name: str, real: str) -> None:
-        found = FoundFile(name=posix_name(name), real=real)
+        found = SourceFile(name=posix_name(name), real=real)
         if entry.name == CONFIG_FILE:
             self.note_nested(found.name)
         elif entry.name == DEFAULTS_FILE:
@@ -191,7 +191,7 @@ class _Walker:
             self.say("broken-symlink", "the symbolic link leads nowhere", name, hint)
         else:
             where = Where(file=posix_name(name))
-            self.tree.findings.append(trouble.at(where, "the symbolic link"))
+            self.tree.diagnostics.append(trouble.at(where, "the symbolic link"))
 
     def note_misnamed(self, base: str, name: str) -> None:
         lower = base.lower()
@@ -203,7 +203,9 @@ class _Walker:
         self.say("nested-config", message, name, "run in its folder to use it")
 
     def say(self, code: str, message: str, name: str, hint: str) -> None:
-        self.tree.findings.append(finding(code, message, Where(file=posix_name(name)), hint=hint))
+        self.tree.diagnostics.append(
+            finding(code, message, Where(file=posix_name(name)), hint=hint)
+        )
 
 
 def _exists(path: str) -> bool:

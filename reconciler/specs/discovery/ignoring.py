@@ -39,22 +39,22 @@ def read_rules(
     if isinstance(data, ReadFailure):
         found.append(data.at(Where(file=name)))
         return None
-    page = decode(data, name)
-    if isinstance(page, Diagnostic):
-        found.append(page)
+    source = decode(data, name)
+    if isinstance(source, Diagnostic):
+        found.append(source)
         return None
-    return IgnoreRules(folder=folder, patterns=_patterns(page, found))
+    return IgnoreRules(folder=folder, patterns=_patterns(source, found))
 
 
-def _patterns(page: SourceText, found: list[Diagnostic]) -> tuple[Pattern, ...]:
+def _patterns(source: SourceText, found: list[Diagnostic]) -> tuple[Pattern, ...]:
     good: list[Pattern] = []
     start = 0
-    for line in page.text.split("\n"):
+    for line in source.text.split("\n"):
         try:
             pattern = read_pattern(line)
             good += [pattern] if pattern else []
         except BadPatternError as error:
-            where = page.where(start, start + len(line))
+            where = source.where(start, start + len(line))
             message = f"{quote_value(line.rstrip())} is not a pattern: {error}"
             found.append(finding("bad-ignore-file", message, where))
         start += len(line) + 1

@@ -14,7 +14,7 @@ from reconciler.specs.discovery.files import (
     CONFIG_FILE,
     DEFAULTS_FILE,
     FileTree,
-    FoundFile,
+    SourceFile,
     find_files,
 )
 from reconciler.specs.discovery.ignoring import IGNORE_FILE
@@ -40,7 +40,7 @@ class DiscoveredFiles(NamedTuple):
     reads_stdin: bool
 
     @property
-    def files(self) -> list[FoundFile]:
+    def files(self) -> list[SourceFile]:
         """Every file that is read because of where it lies."""
         return [*self.tree.specs, *self.tree.defaults]
 
@@ -77,8 +77,8 @@ def _defaults_only(root: Path) -> FileTree:
         return FileTree()
     real = ReadBoundary.around(root).resolve(path)
     if isinstance(real, ReadFailure):
-        return FileTree(findings=[real.at(Where(file=DEFAULTS_FILE))])
-    return FileTree(defaults=[FoundFile(name=DEFAULTS_FILE, real=real)])
+        return FileTree(diagnostics=[real.at(Where(file=DEFAULTS_FILE))])
+    return FileTree(defaults=[SourceFile(name=DEFAULTS_FILE, real=real)])
 
 
 def _target(path: Path, root: Path, tree: FileTree, known: set[str], rules: Collection[str]) -> str:
@@ -89,17 +89,19 @@ def _target(path: Path, root: Path, tree: FileTree, known: set[str], rules: Coll
         return name
     if not os.path.lexists(path):
         hint = near_miss(root, name, ReadBoundary.around(root))
-        tree.findings.append(finding("no-such-path", f"'{name}' does not exist", where, hint=hint))
+        tree.diagnostics.append(
+            finding("no-such-path", f"'{name}' does not exist", where, hint=hint)
+        )
         return name
     if name.startswith(".."):
-        tree.findings.append(_outside(name, where))
+        tree.diagnostics.append(_outside(name, where))
         return name
     real = ReadBoundary.around(root).resolve(path)
     if isinstance(real, ReadFailure):
-        tree.findings.append(real.at(where, f"'{name}'"))
+        tree.diagnostics.append(real.at(where, f"'{name}'"))
     elif not (is_folder(path) or path.name in _NO_SPECS or name in known or real in rules):
         known.add(name)
-        tree.specs.append(FoundFile(name=name, real=real))
+        tree.specs.append(SourceFile(name=name, real=real))
     return name
 
 

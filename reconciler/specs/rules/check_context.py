@@ -117,6 +117,6 @@ class CheckContext:
 
     def _file_of(self, node: Node) -> SourceText:
         # A text in base64 has no file of its own: the one that holds it decides.
-        if node.page.inside is None:
-            return node.page
-        return writer_of(self.draft, ENCODED).page
+        if node.source.decoded_from is None:
+            return node.source
+        return writer_of(self.draft, ENCODED).source

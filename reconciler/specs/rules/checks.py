@@ -115,7 +115,10 @@ def _check_ignored(sheet: CheckContext) -> None:
     patterns = sheet.get("lifecycle", "ignoreChanges")
     if not isinstance(patterns, list) or not patterns:
         return
-    if follow(sheet.tree, ["lifecycle", "ignoreChanges"])[1].page is not sheet.draft.document.page:
+    if (
+        follow(sheet.tree, ["lifecycle", "ignoreChanges"])[1].source
+        is not sheet.draft.document.source
+    ):
         # Rules in defaults are for many specs, and need not be of use to each of them.
         return
     for index, pattern in enumerate(patterns):

@@ -28,7 +28,7 @@ def say_at(
     node = (place_of_key if at_key else place_of_value)(tree, path)
     return finding(
         code,
-        hide(message, secrets) + node.note,
+        hide(message, secrets) + node.decoded_place,
         node.where,
         hint=hide(hint, secrets),
         pointer=pointer(path),

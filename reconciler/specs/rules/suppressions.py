@@ -97,7 +97,7 @@ class Suppressions:
 
 def _read(page: SourceText) -> Iterator[Suppression]:
     # JSON has no comments, and a text in base64 no lines that anybody sees.
-    if MARK not in page.text or page.notation == "json" or page.inside is not None:
+    if MARK not in page.text or page.notation == "json" or page.decoded_from is not None:
         return
     for found in _LINE.finditer(page.text):
         written = found.group()

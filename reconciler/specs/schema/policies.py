@@ -90,7 +90,7 @@ def load_policies(config: Config, root: Path, found: list[Diagnostic]) -> tuple[
 
 def _load(real: str | ReadFailure, name: str, found: list[Diagnostic]) -> Policy | None:
     reading = read_data(real if isinstance(real, ReadFailure) else read_bytes(real), name)
-    found.extend(reading.findings)
+    found.extend(reading.diagnostics)
     if reading.broken or len(reading.documents) != 1:
         return None
     document = reading.documents[0]

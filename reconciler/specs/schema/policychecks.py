@@ -34,7 +34,7 @@ class PolicyChecks:
         spec = effective(draft.value, address)
         alias = draft.value["metadata"].get("project")
         projects = {address.project, *([alias] if isinstance(alias, str) else ())}
-        file = draft.document.page.file
+        file = draft.document.source.file
         numbers = [
             number
             for number, policy in enumerate(self.policies)

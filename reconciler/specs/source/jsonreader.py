@@ -26,24 +26,24 @@ class _NotJsonError(Exception):
     """The text stops being JSON; a finding has been noted."""
 
 
-def read_json(page: SourceText, found: list[Diagnostic]) -> list[ParsedDocument]:
-    """Read a page that is one JSON document; what is wrong is added to `found`."""
-    if not page.text.strip():
+def read_json(source: SourceText, found: list[Diagnostic]) -> list[ParsedDocument]:
+    """Read a source that is one JSON document; what is wrong is added to `found`."""
+    if not source.text.strip():
         return []
-    reader = _Reader(page, found)
+    reader = _Reader(source, found)
     try:
         root = reader.document()
     except _NotJsonError:
         return []
-    return [ParsedDocument(start=0, end=len(page.text), root=root)]
+    return [ParsedDocument(start=0, end=len(source.text), root=root)]
 
 
 class _Reader:
     """Recursive descent; the depth is bounded long before Python's own limit."""
 
-    def __init__(self, page: SourceText, found: list[Diagnostic]) -> None:
-        self.page = page
-        self.text = page.text
+    def __init__(self, source: SourceText, found: list[Diagnostic]) -> None:
+        self.source = source
+        self.text = source.text
         self.found = found
         self.values = 0
 
@@ -77,7 +77,7 @@ class _Reader:
         entries: dict[str, Entry] = {}
         here = self.skip(at + 1)
         if self.text.startswith("}", here):
-            return Node(self.page, at, here + 1, entries)
+            return Node(self.source, at, here + 1, entries)
         while True:
             key = self.key(here)
             colon = self.expect(key.end, ":", "':' after a key")
@@ -85,7 +85,7 @@ class _Reader:
             self.enter(entries, key, node)
             here = self.skip(node.end)
             if self.text.startswith("}", here):
-                return Node(self.page, at, here + 1, entries)
+                return Node(self.source, at, here + 1, entries)
             here = self.skip(self.expect(here, ",", "',' or '}'"))
 
     def array(self, at: int, depth: int) -> Node:
@@ -93,12 +93,12 @@ class _Reader:
         items: list[Node] = []
         here = self.skip(at + 1)
         if self.text.startswith("]", here):
-            return Node(self.page, at, here + 1, items)
+            return Node(self.source, at, here + 1, items)
         while True:
             items.append(self.value(here, depth))
             here = self.skip(items[-1].end)
             if self.text.startswith("]", here):
-                return Node(self.page, at, here + 1, items)
+                return Node(self.source, at, here + 1, items)
             here = self.skip(self.expect(here, ",", "',' or ']'"))
 
     def key(self, at: int) -> Node:
@@ -129,7 +129,7 @@ class _Reader:
         if _SURROGATE.search(value):
             self.say("lone-surrogate", "half of a surrogate pair is no text", at, token.end())
             value = ""
-        return Node(self.page, at, token.end(), value)
+        return Node(self.source, at, token.end(), value)
 
     def number(self, at: int) -> Node | None:
         token = _NUMBER.match(self.text, at)
@@ -140,7 +140,7 @@ class _Reader:
         value, problem = read_integer(text, 10) if is_whole else read_float(text)
         if problem:
             self.say("unsupported-number", f"{text[:40]} {problem}", at, token.end())
-        return Node(self.page, at, token.end(), value)
+        return Node(self.source, at, token.end(), value)
 
     def word(self, at: int) -> Node:
         token = _WORD.match(self.text, at)
@@ -148,10 +148,10 @@ class _Reader:
         end = at + len(text)
         if text in _NOT_NUMBERS:
             self.say("unsupported-number", f"{text} is not a number that JSON can hold", at, end)
-            return Node(self.page, at, end, 0)
+            return Node(self.source, at, end, 0)
         if text not in _LITERALS:
             self.stop(at, "expected a value" if at < len(self.text) else "the text ends too early")
-        return Node(self.page, at, end, _LITERALS[text])
+        return Node(self.source, at, end, _LITERALS[text])
 
     def expect(self, at: int, character: str, what: str) -> int:
         here = self.skip(at)
@@ -169,7 +169,7 @@ class _Reader:
         raise _NotJsonError
 
     def say(self, code: str, message: str, start: int, end: int, hint: str = "") -> None:
-        where, note = self.page.where(start, end), self.page.note(start)
+        where, note = self.source.where(start, end), self.source.decoded_place(start)
         if len(self.found) >= MOST_FINDINGS:
             self.found.append(say_too_many(where))
             raise _NotJsonError

@@ -26,7 +26,7 @@ class Node:
     `older` says how YAML 1.1 reads a plain scalar, where that is something else.
     """
 
-    page: SourceText
+    source: SourceText
     start: int
     end: int
     value: Any
@@ -35,17 +35,17 @@ class Node:
     @property
     def where(self) -> Where:
         """The place in the file that its author sees."""
-        return self.page.where(self.start, self.end)
+        return self.source.where(self.start, self.end)
 
     @property
-    def note(self) -> str:
+    def decoded_place(self) -> str:
         """What a message has to add where the place alone does not show the line."""
-        return self.page.note(self.start)
+        return self.source.decoded_place(self.start)
 
     @property
     def written(self) -> str:
         """The value as its author wrote it, fit to be repeated."""
-        return quote(self.page.text[self.start : self.end])
+        return quote(self.source.text[self.start : self.end])
 
     @property
     def is_blank(self) -> bool:

@@ -20,9 +20,9 @@ class _DeclineError(Exception):
     """Something here wants the careful reader."""
 
 
-def read_quickly(page: SourceText) -> list[FastDocument] | None:
-    """Return the documents of a page, or None if any part of it is out of the ordinary."""
-    return _read_json(page.text) if page.notation == "json" else _read_yaml(page.text)
+def read_quickly(source: SourceText) -> list[FastDocument] | None:
+    """Return the documents of a source, or None if any part of it is out of the ordinary."""
+    return _read_json(source.text) if source.notation == "json" else _read_yaml(source.text)
 
 
 def _read_yaml(text: str) -> list[FastDocument] | None:

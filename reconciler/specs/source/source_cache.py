@@ -9,8 +9,8 @@ from pathlib import Path
 
 from reconciler.core.diagnostics import Diagnostic
 from reconciler.errors import Where
-from reconciler.specs.discovery.files import FoundFile
-from reconciler.specs.source.documents import Reading, read_page
+from reconciler.specs.discovery.files import SourceFile
+from reconciler.specs.source.documents import Reading, read_source
 from reconciler.specs.source.fileaccess import (
     OUTSIDE,
     ReadBoundary,
@@ -31,7 +31,7 @@ class SourceCache:
         self._digests = digests
         self._readings: dict[str, Reading] = {}
 
-    def read(self, found: FoundFile) -> Reading:
+    def read(self, found: SourceFile) -> Reading:
         """Read the documents of a file; trouble becomes a finding of the reading."""
         known = self._readings.get(found.name)
         if known is None:
@@ -43,12 +43,12 @@ class SourceCache:
                 self._digests[found.name] = sha256(data).digest()
         return known
 
-    def findings(self) -> Iterator[Diagnostic]:
+    def diagnostics(self) -> Iterator[Diagnostic]:
         """What is wrong with the files read so far, as texts."""
         for reading in self._readings.values():
-            yield from reading.findings
+            yield from reading.diagnostics
 
-    def locate(self, folder: str, path: str) -> FoundFile | ReadFailure:
+    def locate(self, folder: str, path: str) -> SourceFile | ReadFailure:
         """Resolve a path that a file in a folder names; both are relative to the root."""
         real: str | ReadFailure = OUTSIDE
         if not path.startswith("/"):
@@ -60,17 +60,17 @@ class SourceCache:
                 hint=real.hint or near_miss(Path(self.root, folder), path, self._border)
             )
         name = posixpath.normpath(f"{folder}/{path}" if folder else path)
-        return FoundFile(name=posix_name(name), real=real)
+        return SourceFile(name=posix_name(name), real=real)
 
 
 def read_data(data: bytes | ReadFailure, name: str) -> Reading:
     """Read the documents of a file's bytes, or pass on why there are none."""
     if isinstance(data, ReadFailure):
-        return Reading(documents=(), findings=(data.at(Where(file=name)),))
-    page = decode(data, name)
-    if isinstance(page, Diagnostic):
-        return Reading(documents=(), findings=(page,))
-    return read_page(page)
+        return Reading(documents=(), diagnostics=(data.at(Where(file=name)),))
+    source = decode(data, name)
+    if isinstance(source, Diagnostic):
+        return Reading(documents=(), diagnostics=(source,))
+    return read_source(source)
 
 
 _STAY = "give a path relative to this file that stays inside the repository"

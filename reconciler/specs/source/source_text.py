@@ -26,7 +26,7 @@ _FOREIGN_MARKS = (
 
 
 class SourceText(NamedTuple):
-    """A text and where it stands; `inside` is the field that a decoded text was taken from.
+    """A text and where it stands; `decoded_from` is the field that a decoded text was taken from.
 
     Offsets count characters, and only a line feed ends a line, as in an editor.
     """
@@ -34,12 +34,12 @@ class SourceText(NamedTuple):
     file: str
     text: str
     notation: Notation = "yaml"
-    inside: Where | None = None
+    decoded_from: Where | None = None
 
     def where(self, start: int, end: int) -> Where:
         """Turn a range of characters into a place, without the blanks that end it."""
-        if self.inside is not None:
-            return self.inside
+        if self.decoded_from is not None:
+            return self.decoded_from
         end = max(start, start + len(self.text[start:end].rstrip()))
         line, column = self.position(start)
         end_line, end_column = self.position(end)
@@ -47,9 +47,9 @@ class SourceText(NamedTuple):
             file=self.file, line=line, column=column, end_line=end_line, end_column=end_column
         )
 
-    def note(self, start: int) -> str:
+    def decoded_place(self, start: int) -> str:
         """Say where in a decoded text an offset is, since no file shows that line."""
-        if self.inside is None:
+        if self.decoded_from is None:
             return ""
         line, column = self.position(start)
         return f" (line {line}, column {column} of the decoded text)"
@@ -69,25 +69,25 @@ def _line_starts(text: str) -> list[int]:
     return [0, *(match.end() for match in re.finditer("\n", text))]
 
 
-def decode(data: bytes, file: str, inside: Where | None = None) -> SourceText | Diagnostic:
+def decode(data: bytes, file: str, decoded_from: Where | None = None) -> SourceText | Diagnostic:
     """Read bytes as UTF-8, with or without a byte order mark; a finding says what else they are."""
-    start = inside or Where(file=file)
+    start = decoded_from or Where(file=file)
     for mark, name in _FOREIGN_MARKS:
         if data.startswith(mark):
             return _not_text(f"is {name} text", start)
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        return _not_text("is not UTF-8 text", inside or _where_undecodable(data, error, file))
+        return _not_text("is not UTF-8 text", decoded_from or _where_undecodable(data, error, file))
     if "\0" in text:
         if "\0" in text[:2] and len(text) > 1:
             return _not_text("looks like UTF-16 text without a byte order mark", start)
         # Nobody writes one, and what the system or a program wrote for itself is full of them.
-        page = SourceText(file=file, text=text)
+        source = SourceText(file=file, text=text)
         at = text.index("\0")
-        return _not_text("holds a NUL character", inside or page.where(at, at))
-    notation: Notation = "json" if file.endswith(".json") and inside is None else "yaml"
-    return SourceText(file=file, text=text, notation=notation, inside=inside)
+        return _not_text("holds a NUL character", decoded_from or source.where(at, at))
+    notation: Notation = "json" if file.endswith(".json") and decoded_from is None else "yaml"
+    return SourceText(file=file, text=text, notation=notation, decoded_from=decoded_from)
 
 
 def _not_text(what: str, where: Where) -> Diagnostic:
@@ -96,5 +96,5 @@ def _not_text(what: str, where: Where) -> Diagnostic:
 
 def _where_undecodable(data: bytes, error: UnicodeDecodeError, file: str) -> Where:
     good = data[: error.start].decode("utf-8-sig")
-    page = SourceText(file=file, text=good)
-    return page.where(len(good), len(good))
+    source = SourceText(file=file, text=good)
+    return source.where(len(good), len(good))

@@ -78,29 +78,29 @@ class _Anchored:
 
 
 def read_yaml(
-    page: SourceText, found: list[Diagnostic], start: int = 0, end: int | None = None
+    source: SourceText, found: list[Diagnostic], start: int = 0, end: int | None = None
 ) -> list[ParsedDocument]:
-    """Read the documents of a page, or of a slice of it; what is wrong is added to `found`."""
-    text = page.text[start:end] if start or end is not None else page.text
+    """Read the documents of a source, or of a slice of it; what is wrong is added to `found`."""
+    text = source.text[start:end] if start or end is not None else source.text
     if forbidden := FORBIDDEN.search(text):
-        found.append(_forbidden(page, start + forbidden.start(), forbidden.group()))
+        found.append(_forbidden(source, start + forbidden.start(), forbidden.group()))
         return []
-    reader = _Reader(page, found, start)
+    reader = _Reader(source, found, start)
     try:
         for event in yaml.parse(text, Loader=LOADER):
             reader.take(event)
     except _GiveUpError:
         pass
     except yaml.MarkedYAMLError as error:
-        found.append(_syntax(page, start, error))
+        found.append(_syntax(source, start, error))
     return reader.parsed
 
 
 class _Reader:
     """Turns events into trees; goes on after a finding wherever the rest can be understood."""
 
-    def __init__(self, page: SourceText, found: list[Diagnostic], base: int) -> None:
-        self.page = page
+    def __init__(self, source: SourceText, found: list[Diagnostic], base: int) -> None:
+        self.source = source
         self.found = found
         self.base = base
         self.parsed: list[ParsedDocument] = []
@@ -139,9 +139,9 @@ class _Reader:
         start, end = self.base + event.start_mark.index, self.base + event.end_mark.index
         if (event.anchor is not None or event.tag is not None) and start < end:
             # Point at the value itself, behind `&anchor` and `!tag`.
-            properties = _PROPERTIES.match(self.page.text, start)
+            properties = _PROPERTIES.match(self.source.text, start)
             start = properties.end() if properties and properties.end() <= end else start
-        return Node(self.page, start, end, value, older)
+        return Node(self.source, start, end, value, older)
 
     def scalar(self, event: Any) -> Node:
         tag = event.tag
@@ -176,7 +176,7 @@ class _Reader:
         node = self.node(event, value)
         self.check_depth(1, node)
         if event.tag not in (None, "!", _CORE + ("map" if isinstance(value, dict) else "seq")):
-            here = Node(self.page, self.whole(event).start, node.start, None)
+            here = Node(self.source, self.whole(event).start, node.start, None)
             self.say("unsupported-tag", _unsupported(event.tag), here, hint="remove the tag")
         if event.anchor is not None:
             self.anchors[event.anchor] = None
@@ -215,7 +215,7 @@ class _Reader:
     def whole(self, event: Any) -> Node:
         """Stand for everything that an event spans, `&anchor` and `!tag` included."""
         start, end = self.base + event.start_mark.index, self.base + event.end_mark.index
-        return Node(self.page, start, end, None)
+        return Node(self.source, start, end, None)
 
     def add(self, node: Node, event: Any) -> None:
         size = _Size(1, len(event.value))
@@ -241,7 +241,7 @@ class _Reader:
             frame.key = None
 
     def enter(self, frame: _Frame, key: Node, value: Node) -> None:
-        if key.value == "<<" and self.page.text.startswith("<<", key.start):
+        if key.value == "<<" and self.source.text.startswith("<<", key.start):
             self.note_merge(frame, key, value)
             return
         name = self.key_name(key)
@@ -249,7 +249,7 @@ class _Reader:
         if name in entries:
             first = entries[name][0].where
             place = f"is already given in line {first.line}, column {first.column}"
-            place = place if key.page.inside is None else "is given twice"
+            place = place if key.source.decoded_from is None else "is given twice"
             message = f"the key '{quote(name)}' {place}"
             self.say("duplicate-key", message, key, hint="keep one of them")
             return
@@ -258,7 +258,7 @@ class _Reader:
     def key_name(self, key: Node) -> str:
         if isinstance(key.value, str):
             return key.value
-        written = self.page.text[key.start : key.end].strip()[:40]
+        written = self.source.text[key.start : key.end].strip()[:40]
         if isinstance(key.value, dict | list):
             self.say("non-string-key", "a key cannot be a mapping or a list", key)
         else:
@@ -317,7 +317,7 @@ class _Reader:
         if len(self.found) >= MOST_FINDINGS:
             self.found.append(say_too_many(node.where))
             raise _GiveUpError
-        self.found.append(finding(code, message + node.note, node.where, hint=hint))
+        self.found.append(finding(code, message + node.decoded_place, node.where, hint=hint))
 
 
 def _last_entry(entries: dict[str, Entry]) -> Node:
@@ -329,11 +329,13 @@ def _unsupported(tag: str) -> str:
     return f"the tag {quote(name)} has no meaning here: a spec holds JSON values"
 
 
-def _forbidden(page: SourceText, at: int, character: str) -> Diagnostic:
+def _forbidden(source: SourceText, at: int, character: str) -> Diagnostic:
     name = f"U+{ord(character):04X}"
-    message = f"the control character {name} cannot stand in YAML as it is{page.note(at)}"
+    message = (
+        f"the control character {name} cannot stand in YAML as it is{source.decoded_place(at)}"
+    )
     hint = "remove it, or write it as an escape inside double quotes"
-    return finding("control-character", message, page.where(at, at + 1), hint=hint)
+    return finding("control-character", message, source.where(at, at + 1), hint=hint)
 
 
 _ADVICE = (
@@ -346,26 +348,26 @@ _ADVICE = (
 )
 
 
-def _syntax(page: SourceText, base: int, error: yaml.MarkedYAMLError) -> Diagnostic:
+def _syntax(source: SourceText, base: int, error: yaml.MarkedYAMLError) -> Diagnostic:
     mark = error.problem_mark or error.context_mark
     at = base + mark.index if mark else base
     problem = " ".join(str(error.problem or error.context or "it cannot be read").split())
-    note = page.note(at)
-    where = page.where(at, at + 1)
-    if page.text[at : at + 1] == "\t":
+    note = source.decoded_place(at)
+    where = source.where(at, at + 1)
+    if source.text[at : at + 1] == "\t":
         message = f"a tab cannot indent or separate values in YAML{note}"
         return finding("yaml-syntax", message, where, hint="use spaces")
     if "invalid Unicode character escape" in problem:
         message = f"an escape that is no Unicode character{note}"
         return finding("lone-surrogate", message, where, hint="write the character itself")
     if error.context and error.problem_mark and error.context_mark:
-        line = _line_of(page, base, error.context_mark.index)
+        line = _line_of(source, base, error.context_mark.index)
         problem = f"{problem}, {error.context}" + (f" that begins in line {line}" if line else "")
     hint = next((advice for words, advice in _ADVICE if words in problem), "")
     problem = quote(problem, 200)
     return finding("yaml-syntax", f"not YAML: {problem}{note}", where, hint=hint)
 
 
-def _line_of(page: SourceText, base: int, index: int) -> int:
+def _line_of(source: SourceText, base: int, index: int) -> int:
     # Nobody sees the lines of a decoded text.
-    return page.where(base + index, base + index).line if page.inside is None else 0
+    return source.where(base + index, base + index).line if source.decoded_from is None else 0
