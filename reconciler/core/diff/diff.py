@@ -91,7 +91,7 @@ def _compare(before: Any, after: Any, pointer: str) -> Iterator[FieldChange]:
         return
     if isinstance(before, Mapping) and isinstance(after, Mapping):
         for key in [*before, *(key for key in after if key not in before)]:
-            here = f"{pointer}/{_escape(key)}"
+            here = f"{pointer}/{escape(key)}"
             yield from _compare(before.get(key, ABSENT), after.get(key, ABSENT), here)
     elif isinstance(before, list) and isinstance(after, list):
         yield from _compare_lists(before, after, pointer)
@@ -264,7 +264,7 @@ def undo(document: Any, changes: Sequence[FieldChange]) -> Any:
 def _insert(document: Any, steps: list[str], value: Any) -> Any:
     """Put a value where it stood; into a list it goes without replacing what stands there now."""
     *way, last = steps
-    parent = value_at(document, "".join(f"/{_escape(step)}" for step in way))
+    parent = value_at(document, "".join(f"/{escape(step)}" for step in way))
     if isinstance(parent, list):
         at = int(last)
         parent = [*parent[:at], value, *parent[at:]]
@@ -311,5 +311,6 @@ def _matches(parts: list[str], pattern: list[str]) -> bool:
     return all(want in ("*", have) for want, have in zip(pattern, parts, strict=False))
 
 
-def _escape(key: str) -> str:
+def escape(key: str) -> str:
+    """A key as one step of a JSON pointer (RFC 6901)."""
     return key.replace("~", "~0").replace("/", "~1")

@@ -102,6 +102,11 @@ def is_equal(one: Any, other: Any) -> bool:
     return canonical(normal_form(one)) == canonical(normal_form(other))
 
 
+def means_same(one: Any, other: Any, spot: Spot) -> bool:
+    """Whether two values mean the same to Kubernetes where they stand."""
+    return is_same(_normal(one, spot), _normal(other, spot))
+
+
 def _normal(value: Any, spot: Spot) -> Any:
     if isinstance(value, Mapping):
         return _normal_map(value, spot)

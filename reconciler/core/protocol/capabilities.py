@@ -1,0 +1,123 @@
+"""What a server can do, by its declared version: one table, and no other comparison of versions."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+LATEST: Final = "latest"
+_VERSION = re.compile(r"(\d{1,3})\.(\d{1,3})")
+
+
+class CanUpdate(StrEnum):
+    """Whether the server changes a workload in place; unknown until somebody asks it."""
+
+    YES = "yes"
+    NO = "no"
+    UNKNOWN = "unknown"
+
+
+_BASE_FIELDS = frozenset({"name", "projectId", "priority", "category"})
+_FIELDS_2_24 = _BASE_FIELDS | {"useGivenNameAsPrefix", "clusterId", "preemptibility"}
+_FIELDS_2_25 = _FIELDS_2_24 | {"configuration"}
+# What an update may say of the metadata, in every version that has updates.
+UPDATE_FIELDS = ("priority", "category")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Capabilities:
+    """What may be asked of a server; `create_fields` are the members of a create's metadata.
+
+    `longest_encoded` bounds a manifest in base64 (characters), None where the documents name no
+    bound. `has_v2_token` says that logging in works by `POST /api/v2/token`.
+    """
+
+    version: str
+    can_update: CanUpdate
+    can_dry_run: bool
+    has_v2_token: bool
+    create_fields: frozenset[str]
+    longest_encoded: int | None = None
+
+
+_LONGEST_ENCODED = 2_097_152
+
+# Source: the published OpenAPI documents of each version. The first 2.24 has no dry run although
+# its documents name one, and a server without it would create: so only 2.25 counts.
+_TABLE: Mapping[tuple[int, int], Capabilities] = {
+    (2, 23): Capabilities(
+        version="2.23",
+        can_update=CanUpdate.NO,
+        can_dry_run=False,
+        has_v2_token=False,
+        create_fields=_BASE_FIELDS,
+    ),
+    (2, 24): Capabilities(
+        version="2.24",
+        can_update=CanUpdate.YES,
+        can_dry_run=False,
+        has_v2_token=True,
+        create_fields=_FIELDS_2_24,
+    ),
+    **{
+        number: Capabilities(
+            version=f"{number[0]}.{number[1]}",
+            can_update=CanUpdate.YES,
+            can_dry_run=True,
+            has_v2_token=True,
+            create_fields=_FIELDS_2_25,
+            longest_encoded=_LONGEST_ENCODED,
+        )
+        for number in ((2, 25), (2, 26), (3, 0))
+    },
+}
+OLDEST: Final = min(_TABLE)
+NEWEST: Final = max(_TABLE)
+KNOWN_VERSIONS: Final = tuple(entry.version for entry in _TABLE.values())
+
+
+def parse_version(text: str) -> tuple[int, int] | None:
+    """`2.25` or `2.25.3` as numbers, the newest for `latest`; None for anything else."""
+    if text == LATEST:
+        return NEWEST
+    number = _VERSION.match(text)
+    if number is None or not (text[number.end() :] == "" or text[number.end()] in ".-+"):
+        return None
+    return int(number[1]), int(number[2])
+
+
+def is_newer_than_known(text: str) -> bool:
+    """Whether a version came after this program, which then works as with the newest it knows."""
+    number = parse_version(text)
+    return number is not None and number > NEWEST
+
+
+def capabilities_of(version: str | None) -> Capabilities:
+    """What a server of a version can do; raises ValueError for a text that is no version.
+
+    None is a server of which nobody has said anything: what it lacks would only show when it is
+    asked, so whether it can update is unknown, and nothing that an old one would misread is sent.
+    A version between two known ones has what the older of them has.
+    """
+    if version is None:
+        newest = _TABLE[NEWEST]
+        return Capabilities(
+            version="",
+            can_update=CanUpdate.UNKNOWN,
+            can_dry_run=False,
+            has_v2_token=newest.has_v2_token,
+            create_fields=newest.create_fields,
+            longest_encoded=newest.longest_encoded,
+        )
+    number = parse_version(version)
+    if number is None or number < OLDEST:
+        raise ValueError(f"{version!r} is not a known version: {', '.join(KNOWN_VERSIONS)}, latest")
+    return _TABLE[max(known for known in _TABLE if known <= number)]
+
+
+def versions_with(field: str) -> tuple[str, ...]:
+    """The versions whose create takes a member of the metadata; empty for one that none takes."""
+    return tuple(entry.version for entry in _TABLE.values() if field in entry.create_fields)
