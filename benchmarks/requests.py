@@ -25,8 +25,8 @@ from reconciler.core.protocol.adaptive_limit import AdaptiveLimit
 from reconciler.core.protocol.api_results import Accepted, ApiResult, Method, Unavailable
 from reconciler.core.protocol.retry import SendCounts
 from reconciler.engine import dispatcher as engine
-from tests.timing import Timeline, VirtualClock, run
-from tests.worlds import World, wish
+from tests.support.timing import Timeline, VirtualClock, run
+from tests.support.worlds import World, wish
 
 CEILING = 64
 FIXED = (8, 16, 24, 32, 64)

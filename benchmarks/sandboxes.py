@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tools import sandboxes
+from tests.support import sandboxes
 
 PROGRAM = Path(sys.executable).parent / "reconciler"
 

@@ -12,8 +12,8 @@ from proof.canaries import PLANNED, READ, Canaries, Search, secret_specs
 from proof.commands import run
 from proof.malice import COMMENTS, MALICE, PLAN, Attacker, Malice, Place, attacker, comments
 from proof.sandboxes import Sandbox
-from proof.ways import WAYS
-from proof.workloads import write_specs
+from tests.support.ways import WAYS
+from tests.support.workloads import write_specs
 
 INSTALLED = (str(Path(sys.executable).with_name("reconciler")),)
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from proof.commands import Ended, run
-from proof.workloads import spec
+from tests.support.workloads import spec
 
 # What a signed token looks like, whoever made it.
 _SIGNED = re.compile(rb"eyJ[A-Za-z0-9_-]{12,}\.[A-Za-z0-9_-]{12,}")

@@ -22,7 +22,7 @@ from proof.canaries import APPLIED, FORMS, PLANNED, Canaries, Search, secret_spe
 from proof.commands import run
 from proof.echoes import Manners, rude_server
 from proof.sandboxes import Sandbox, sandbox
-from proof.workloads import spec, write_specs
+from tests.support.workloads import spec, write_specs
 
 
 def live_a_life(search: Search, project: str) -> None:

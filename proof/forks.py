@@ -23,7 +23,7 @@ from unittest import mock
 
 from proof.commands import Ended, environment
 from proof.sandboxes import Sandbox
-from proof.workloads import spec, write_specs
+from tests.support.workloads import spec, write_specs
 
 # A hang is a finding too; no run of a few workloads takes this long.
 PATIENCE = 120.0

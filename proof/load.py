@@ -18,7 +18,7 @@ from proof.commands import Ended, run
 from proof.referee import Wanted, check_converged
 from proof.rounds import STATE
 from proof.sandboxes import Sandbox, sandbox
-from proof.workloads import spec, write_specs
+from tests.support.workloads import spec, write_specs
 
 PROJECT = "1"
 REQUESTS_EACH = 1.5

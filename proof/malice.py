@@ -19,10 +19,10 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-from proof.ways import SPEC
 from reconciler.core.model import Target
 from reconciler.core.planning.saved_plan import checksum
 from reconciler.state.sqlite import create_state
+from tests.support.ways import SPEC
 
 MANIFEST = "manifest: {apiVersion: tekton.dev/v1, kind: TaskRun}\n"
 VALIDATE, PLAN = "validate .", "plan . -v -o markdown=out.md -o json=out.json.txt"

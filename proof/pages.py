@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from proof.browser import BrowserError, Page, browser
-from proof.hostile import pages_of
+from tests.support.hostile import pages_of
 
 HARMLESS = "word"
 READABLE = 4.5

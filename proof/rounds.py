@@ -16,7 +16,7 @@ from proof.forks import Fork, Stop, fork, run_fork
 from proof.referee import Wanted
 from proof.sandboxes import Entry, Resident, Sandbox
 from proof.tracing import finish, listen, read_counts
-from proof.workloads import spec, write_specs
+from tests.support.workloads import spec, write_specs
 
 APPLY = ("apply", ".", "--yes", "--init")
 PLAN = ("plan", ".", "--detailed-exitcode")

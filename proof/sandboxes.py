@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from proof.commands import environment
-from tools import sandboxes
+from tests.support import sandboxes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,7 +23,7 @@ from proof.referee import Wanted, check_converged, check_known
 from proof.rounds import APPLY, Ground, Round, count_calls, follow, judge_recovery
 from proof.sandboxes import Sandbox, sandbox
 from proof.tracing import NoTracerError, need_strace, strike
-from proof.workloads import spec, write_specs
+from tests.support.workloads import spec, write_specs
 
 # SIGKILL loses nothing that the kernel was given, so there is no need to wait for a disk.
 MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108 - a private folder in it

@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from tools.sandboxes import Sandbox, SandboxError
+from tests.support.sandboxes import Sandbox, SandboxError
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 PROGRAM = Path(sys.executable).parent / "reconciler"

@@ -8,8 +8,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from reconciler.report.text.text import Text
-from tests.specs import cases, kubernetes_cases
-from tests.specs.factories import Case, load
+from tests.support import cases, kubernetes_cases
+from tests.support.specs import Case, load
 
 LONGEST_FILE = 1500
 LONGEST_LINE = 160

@@ -12,8 +12,8 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
+from tests.support.sandboxes import Sandbox
 from tools.demo import DIM, PLAIN, Demo, DemoError, play
-from tools.sandboxes import Sandbox
 
 STATE = "workloads/.reconciler/state.db"
 # Incomplete, and in doubt: both say that running again is what to do next.

@@ -14,7 +14,7 @@ from proof.invariants import Violation
 from proof.mutants import MUTANTS
 from proof.simulation.history import History, Options, Told
 from proof.simulation.loop import Loop
-from tests.timing import Timeline
+from tests.support.timing import Timeline
 
 T = TypeVar("T")
 R = TypeVar("R")

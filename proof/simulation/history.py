@@ -29,7 +29,7 @@ from reconciler.core.model import (
 )
 from reconciler.core.planning.guards import Refusal
 from reconciler.core.planning.plan import AnyAction, Create, Resolve
-from tests.timing import Timeline
+from tests.support.timing import Timeline
 
 # Faults stop, and then everything that was still to come has come and can be seen.
 PEACE = LATEST + LONGEST_LAG + 5.0

@@ -1,8 +1,8 @@
 """An event loop that does nothing but take turns and move a timeline.
 
-`tests.timing.VirtualLoop` is a whole asyncio loop, with a selector for threads and sockets. There
-are none here, and ten thousand histories take about a million turns: this one takes them in a
-third of the time. Times are those of the same `Timeline`.
+`VirtualLoop` of `tests.support.timing` is a whole asyncio loop, with a selector for threads and
+sockets. There are none here, and ten thousand histories take about a million turns: this one takes
+them in a third of the time. Times are those of the same `Timeline`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from concurrent.futures import Executor
 from random import Random
 from typing import Any, TypeVar, TypeVarTuple
 
-from tests.timing import Timeline
+from tests.support.timing import Timeline
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")

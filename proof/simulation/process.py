@@ -29,7 +29,7 @@ from reconciler.engine.dispatcher import Dispatcher, StopSignal
 from reconciler.engine.journal import Journal
 from reconciler.engine.run import ApplyContext, ApplyOptions
 from reconciler.errors import ReconcilerError
-from tests.timing import Timeline, VirtualClock
+from tests.support.timing import Timeline, VirtualClock
 
 
 class SkewedClock(VirtualClock):

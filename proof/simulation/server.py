@@ -37,7 +37,7 @@ from reconciler.core.protocol.api_results import (
     Unavailable,
 )
 from reconciler.core.protocol.marker import Marker, read_marker
-from tests.timing import EPOCH, Timeline
+from tests.support.timing import EPOCH, Timeline
 
 _NEVER = float("inf")
 

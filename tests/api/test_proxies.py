@@ -24,7 +24,7 @@ from reconciler.errors import UnreachableError
 from tests.api.factories import ID, TOKEN, error, remote
 from tests.api.handshakes import ca_file, send, server_context, serving
 from tests.api.sockets import listening, refused_port
-from tests.worlds import World
+from tests.support.worlds import World
 
 HOST = "cp.example"
 PASSWORD = "pa:ss w%rd"

@@ -6,22 +6,20 @@ import asyncio
 import dataclasses
 import os
 import signal
-from collections.abc import Callable
 from pathlib import Path
 
 import httpx
 import pytest
 
-from reconciler.app.applying.applying import ApplyRequest, ApplyResult, carry_out
+from reconciler.app.applying.applying import ApplyResult
 from reconciler.app.planning.planning import PlanRequest, PlanResult
-from reconciler.app.planning.workspace import InvalidSpecsError, Workspace
+from reconciler.app.planning.workspace import InvalidSpecsError
 from reconciler.app.refused import GuardError
 from reconciler.core.diagnostics import Diagnostic, Severity
-from reconciler.core.events import Event, RunFinished, Summary
-from reconciler.core.model import Address, Desired, Own, Recorded, Target
+from reconciler.core.events import RunFinished, Summary
+from reconciler.core.model import Address, Own, Target
 from reconciler.core.planning.case import PlanOptions
 from reconciler.core.planning.plan import Hold, Plan, PlanTarget, Reason
-from reconciler.engine.run import ApplyOptions
 from reconciler.errors import (
     InvalidInputError,
     LockedError,
@@ -34,200 +32,132 @@ from reconciler.errors import (
 )
 from reconciler.sandbox import Credential
 from reconciler.state.sqlite import create_state, open_state
-from tests.timing import run
-from tests.worlds import URL, World, wish
-
-
-class Office:
-    """A repository with a state file, in front of a server; each apply is a process of its own."""
-
-    def __init__(self, folder: Path, world: World) -> None:
-        self.path = folder / "state.db"
-        self.world = world
-        self.settings = dataclasses.replace(world.settings, state=self.path, root=folder)
-        self.asked: list[PlanResult] = []
-        self.events: list[Event] = []
-
-    def apply(
-        self,
-        *specs: Desired,
-        answer: bool = True,
-        diagnostics: tuple[Diagnostic, ...] = (),
-        deadline: float = 1800.0,
-        request: PlanRequest | None = None,
-        expect_digest: str | None = None,
-        init: bool = True,
-        at: tuple[float, Callable[[], None]] | None = None,
-    ) -> ApplyResult:
-        """Apply specs, confirming or not; `at` does something so many seconds after that."""
-
-        def confirm(planned: PlanResult) -> bool:
-            self.asked.append(planned)
-            if at is not None:
-                asyncio.get_running_loop().call_later(*at)
-            return answer
-
-        main = carry_out(
-            Workspace(
-                settings=dataclasses.replace(self.settings, deadline=deadline),
-                desired=specs,
-                diagnostics=diagnostics,
-                files=len(specs),
-                places=(".",),
-                prefix="",
-            ),
-            ApplyRequest(
-                plan=request or PlanRequest(),
-                options=ApplyOptions(),
-                command="reconciler apply",
-                init=init,
-                expect_digest=expect_digest,
-            ),
-            connector=self.world.connector(),
-            confirm=confirm,
-            say=self.events.append,
-        )
-        return run(main, self.world.timeline)
-
-    def rows(self) -> list[Recorded]:
-        """What the file holds."""
-        store = open_state(self.path)
-        try:
-            return list(store.read())
-        finally:
-            store.close()
-
-    def target(self) -> Target:
-        """What the file belongs to."""
-        store = open_state(self.path)
-        try:
-            return store.header.target
-        finally:
-            store.close()
+from tests.app.commands import Repository
+from tests.support.worlds import URL, World, wish
 
 
 @pytest.fixture
-def office(tmp_path: Path) -> Office:
+def repository(tmp_path: Path) -> Repository:
     """A repository and a calm server."""
-    return Office(tmp_path, World())
+    return Repository(tmp_path, World())
 
 
-def test_an_apply_makes_its_state_and_pins_its_target(office: Office) -> None:
+def test_an_apply_makes_its_state_and_pins_its_target(repository: Repository) -> None:
     """With --init the file is made; it remembers server, stack, issuer and tenant."""
-    applied = office.apply(wish("a"))
+    applied = repository.apply(wish("a"))
 
     assert applied.exit_code == 0
     assert applied.unsaved == ()
-    assert [(row.address.name, row.own) for row in office.rows()] == [("a", Own.ACCEPTED)]
-    assert office.target() == Target(
-        url=URL, stack="blue", issuer=office.world.sandbox.settings.issuer, tenant_id=1
+    assert [(row.address.name, row.own) for row in repository.rows()] == [("a", Own.ACCEPTED)]
+    assert repository.target() == Target(
+        url=URL, stack="blue", issuer=repository.world.sandbox.settings.issuer, tenant_id=1
     )
 
 
-def test_an_apply_that_finds_nothing_to_do_writes_nothing(office: Office) -> None:
+def test_an_apply_that_finds_nothing_to_do_writes_nothing(repository: Repository) -> None:
     """The server is read, and neither it nor what is recorded changes."""
-    office.apply(wish("a"))
-    before = office.rows(), office.world.ledger()
+    repository.apply(wish("a"))
+    before = repository.rows(), repository.world.ledger()
 
-    applied = office.apply(wish("a"))
+    applied = repository.apply(wish("a"))
 
     assert applied.finished is not None
     assert applied.finished.summary == Summary()
-    assert (office.rows(), office.world.ledger()) == before
+    assert (repository.rows(), repository.world.ledger()) == before
 
 
-def test_an_apply_that_is_not_confirmed_changes_nothing(office: Office) -> None:
+def test_an_apply_that_is_not_confirmed_changes_nothing(repository: Repository) -> None:
     """The plan was shown; the server was only read."""
-    applied = office.apply(wish("a"), answer=False)
+    applied = repository.apply(wish("a"), answer=False)
 
     assert (applied.finished, applied.exit_code) == (None, 0)
-    assert [str(a.address) for a in office.asked[0].plan.changes] == ["4501/a"]
-    assert office.world.ledger() == []
-    assert office.rows() == []
+    assert [str(a.address) for a in repository.asked[0].plan.changes] == ["4501/a"]
+    assert repository.world.ledger() == []
+    assert repository.rows() == []
 
 
-def test_an_apply_without_a_state_says_how_to_make_one(office: Office) -> None:
+def test_an_apply_without_a_state_says_how_to_make_one(repository: Repository) -> None:
     """A state that should be there may have been lost: making a new one has to be asked for."""
     with pytest.raises(StateError, match="there is no state") as error:
-        office.apply(wish("a"), init=False)
+        repository.apply(wish("a"), init=False)
 
     assert "--init" in error.value.hint
-    assert office.world.sandbox.ledger.entries == ()
+    assert repository.world.sandbox.ledger.entries == ()
 
 
-def test_an_error_in_any_spec_stops_everything(office: Office) -> None:
+def test_an_error_in_any_spec_stops_everything(repository: Repository) -> None:
     """What cannot be read must never look like something removed."""
-    office.apply(wish("a"), wish("b"))
-    before = len(office.world.sandbox.ledger)
+    repository.apply(wish("a"), wish("b"))
+    before = len(repository.world.sandbox.ledger)
     where = Where(file="b.yaml")
     broken = Diagnostic(severity=Severity.ERROR, code="syntax", message="bad", where=where)
 
     with pytest.raises(InvalidSpecsError):
-        office.apply(wish("a"), diagnostics=(broken,))
+        repository.apply(wish("a"), diagnostics=(broken,))
 
-    assert len(office.world.sandbox.ledger) == before
+    assert len(repository.world.sandbox.ledger) == before
 
 
-def test_no_specs_and_nothing_recorded_is_an_error(office: Office) -> None:
+def test_no_specs_and_nothing_recorded_is_an_error(repository: Repository) -> None:
     """There is nothing to decide about."""
     with pytest.raises(InvalidInputError, match="no specs were found") as error:
-        office.apply()
+        repository.apply()
 
     assert error.value.exit_code == 3
 
 
-def test_no_specs_where_something_is_recorded_is_refused(office: Office) -> None:
+def test_no_specs_where_something_is_recorded_is_refused(repository: Repository) -> None:
     """An empty folder does not mean that everything should go."""
-    office.apply(wish("a"))
+    repository.apply(wish("a"))
 
     with pytest.raises(GuardError) as error:
-        office.apply()
+        repository.apply()
 
     assert [refusal.guard for refusal in error.value.refusals] == ["empty-set"]
     assert error.value.exit_code == 5
     assert error.value.planned is not None
-    assert office.world.live() == ["a"]
+    assert repository.world.live() == ["a"]
 
 
-def test_a_destroy_needs_no_other_permission(office: Office) -> None:
+def test_a_destroy_needs_no_other_permission(repository: Repository) -> None:
     """It was asked for; the other guards stay."""
-    office.apply(wish("a"))
+    repository.apply(wish("a"))
 
     request = PlanRequest(options=PlanOptions(destroying=True))
-    applied = office.apply(request=request)
+    applied = repository.apply(request=request)
 
     assert applied.finished is not None
     assert applied.finished.summary == Summary(deleted=1)
-    assert (office.rows(), office.world.live()) == ([], [])
+    assert (repository.rows(), repository.world.live()) == ([], [])
 
 
-def test_a_plan_that_was_not_the_approved_one_is_stale(office: Office) -> None:
+def test_a_plan_that_was_not_the_approved_one_is_stale(repository: Repository) -> None:
     """The digest of what was approved has to be the digest of what would be done."""
     with pytest.raises(StalePlanError) as error:
-        office.apply(wish("a"), expect_digest="sha256:0")
-    applied = office.apply(wish("a"), answer=False)
+        repository.apply(wish("a"), expect_digest="sha256:0")
+    applied = repository.apply(wish("a"), answer=False)
     digest = applied.planned.plan.digest
 
     assert error.value.exit_code == 7
     assert digest in error.value.message
-    assert office.apply(wish("a"), expect_digest=digest).exit_code == 0
+    assert repository.apply(wish("a"), expect_digest=digest).exit_code == 0
 
 
-def test_two_applies_at_once_are_one_too_many(office: Office) -> None:
+def test_two_applies_at_once_are_one_too_many(repository: Repository) -> None:
     """The second one names the first and does nothing."""
-    office.apply(wish("a"))
-    holder = open_state(office.path)
+    repository.apply(wish("a"))
+    holder = open_state(repository.path)
     holder.hold("reconciler apply")
-    before = len(office.world.sandbox.ledger)
+    before = len(repository.world.sandbox.ledger)
 
     with pytest.raises(LockedError) as error:
-        office.apply(wish("a", image="nginx:2"))
+        repository.apply(wish("a", image="nginx:2"))
     holder.close()
 
     assert error.value.exit_code == 6
     assert f"process {os.getpid()}" in error.value.message
-    assert len(office.world.sandbox.ledger) == before
-    assert office.apply(wish("a", image="nginx:2")).exit_code == 0
+    assert len(repository.world.sandbox.ledger) == before
+    assert repository.apply(wish("a", image="nginx:2")).exit_code == 0
 
 
 @pytest.mark.parametrize(
@@ -239,69 +169,71 @@ def test_two_applies_at_once_are_one_too_many(office: Office) -> None:
         (Target(url=URL, stack="blue", tenant_id=9), "tenant 9"),
     ],
 )
-def test_a_state_of_another_target_is_refused(office: Office, target: Target, words: str) -> None:
+def test_a_state_of_another_target_is_refused(
+    repository: Repository, target: Target, words: str
+) -> None:
     """Server, stack, issuer and tenant have to be the ones that the state was made with."""
-    office.apply(wish("a"))
-    rows = office.rows()
-    office.path.unlink()
-    store = create_state(office.path, target)
+    repository.apply(wish("a"))
+    rows = repository.rows()
+    repository.path.unlink()
+    store = create_state(repository.path, target)
     store.write(rows)
     store.close()
-    before = office.world.ledger()
+    before = repository.world.ledger()
 
     with pytest.raises(GuardError) as error:
-        office.apply(wish("a", image="nginx:2"))
+        repository.apply(wish("a", image="nginx:2"))
 
     assert words in error.value.message
-    assert office.world.ledger() == before
+    assert repository.world.ledger() == before
 
 
-def test_a_missing_url_is_wrong_usage(office: Office) -> None:
+def test_a_missing_url_is_wrong_usage(repository: Repository) -> None:
     """There is no default server."""
-    office.settings = dataclasses.replace(office.settings, url=None)
+    repository.settings = dataclasses.replace(repository.settings, url=None)
 
     with pytest.raises(UsageError, match="no server is given"):
-        office.apply(wish("a"))
+        repository.apply(wish("a"))
 
 
 def test_wrong_credentials_end_before_anything_is_planned(tmp_path: Path) -> None:
     """Exit 9, in the words of the server."""
     other = Credential(client_id="demo", client_secret="another")
-    office = Office(tmp_path, World(credentials=(other,)))
+    repository = Repository(tmp_path, World(credentials=(other,)))
 
     with pytest.raises(UnreachableError, match="does not accept the credentials") as error:
-        office.apply(wish("a"))
+        repository.apply(wish("a"))
 
     assert error.value.exit_code == 9
 
 
 @pytest.mark.parametrize("token", [True, False])
-def test_a_server_that_is_not_there_is_given_up_soon(office: Office, token: bool) -> None:
+def test_a_server_that_is_not_there_is_given_up_soon(repository: Repository, token: bool) -> None:
     """A misspelt address is noticed in seconds, with a token at hand as well as without."""
-    office.apply(wish("a"))
-    office.world.timeline.skip(60.0)
-    began = office.world.timeline.now
+    repository.apply(wish("a"))
+    repository.world.timeline.skip(60.0)
+    began = repository.world.timeline.now
     if token:
-        office.world.environ = {"RUNAI_TOKEN": "a-token"}
+        repository.world.environ = {"RUNAI_TOKEN": "a-token"}
 
     def refuse(request: httpx.Request) -> None:
         raise httpx.ConnectError("connection refused", request=request)
 
-    office.world.on_request = refuse
+    repository.world.on_request = refuse
 
     with pytest.raises(UnreachableError) as error:
-        office.apply(wish("a"))
+        repository.apply(wish("a"))
 
     assert error.value.exit_code == 9
     assert "connection refused" in error.value.message
-    assert office.world.timeline.now - began < 30.0
+    assert repository.world.timeline.now - began < 30.0
 
 
-def test_a_server_that_goes_away_for_good_ends_with_its_words(office: Office) -> None:
+def test_a_server_that_goes_away_for_good_ends_with_its_words(repository: Repository) -> None:
     """However many records were being read at that moment: one error, no traceback."""
     specs = [wish(f"w{number}") for number in range(30)]
-    office.apply(*specs)
-    office.world.timeline.skip(60.0)
+    repository.apply(*specs)
+    repository.world.timeline.skip(60.0)
     answers = [0]
 
     def refuse(request: httpx.Request) -> None:
@@ -309,20 +241,20 @@ def test_a_server_that_goes_away_for_good_ends_with_its_words(office: Office) ->
         if answers[0] > 5:
             raise httpx.ConnectError("connection refused", request=request)
 
-    office.world.on_request = refuse
-    office.settings = dataclasses.replace(office.settings, concurrency=4)
+    repository.world.on_request = refuse
+    repository.settings = dataclasses.replace(repository.settings, concurrency=4)
 
     with pytest.raises(UnreachableError):
-        office.apply(*specs, deadline=100.0)
+        repository.apply(*specs, deadline=100.0)
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_drains_the_run(tmp_path: Path, number: signal.Signals, code: int) -> None:
     """The first one lets what is in flight come home, and the state is exact."""
-    office = Office(tmp_path, World(latency=2.0, sync_delay=60.0))
+    repository = Repository(tmp_path, World(latency=2.0, sync_delay=60.0))
     handler = signal.getsignal(number)
 
-    applied = office.apply(
+    applied = repository.apply(
         wish("a"), wish("b", wave=1), at=(1.0, lambda: os.kill(os.getpid(), number))
     )
 
@@ -330,24 +262,24 @@ def test_a_signal_drains_the_run(tmp_path: Path, number: signal.Signals, code: i
     assert applied.finished is not None
     assert applied.finished.stopped_by == number.name
     assert applied.finished.summary == Summary(created=1, skipped=1)
-    assert [(row.address.name, row.own) for row in office.rows()] == [("a", Own.ACCEPTED)]
+    assert [(row.address.name, row.own) for row in repository.rows()] == [("a", Own.ACCEPTED)]
     assert signal.getsignal(number) == handler
 
 
 def test_a_second_sigint_ends_the_process_at_once(tmp_path: Path) -> None:
     """Whoever presses Ctrl-C twice does not want to wait; the state says what was sent."""
-    office = Office(tmp_path, World("latency=20s on=POST"))
+    repository = Repository(tmp_path, World("latency=20s on=POST"))
 
     def press_twice() -> None:
         os.kill(os.getpid(), signal.SIGINT)
         asyncio.get_running_loop().call_later(0.5, os.kill, os.getpid(), signal.SIGINT)
 
     with pytest.raises(KeyboardInterrupt):
-        office.apply(wish("a"), at=(1.0, press_twice))
+        repository.apply(wish("a"), at=(1.0, press_twice))
 
-    assert office.world.timeline.now < 5.0
-    assert [(row.address.name, row.own) for row in office.rows()] == [("a", Own.CREATING)]
-    assert office.apply(wish("a")).exit_code == 0
+    assert repository.world.timeline.now < 5.0
+    assert [(row.address.name, row.own) for row in repository.rows()] == [("a", Own.CREATING)]
+    assert repository.apply(wish("a")).exit_code == 0
 
 
 def _applied(summary: Summary, stopped_by: str = "", *refused: Hold) -> ApplyResult:

@@ -27,8 +27,8 @@ from reconciler.report.text.status import Status, status_document, statuses_text
 from reconciler.report.text.text import Text
 from reconciler.resources import load_schema
 from reconciler.state.sqlite import open_state
-from tests.timing import EPOCH, run
-from tests.worlds import World, wish
+from tests.support.timing import EPOCH, run
+from tests.support.worlds import World, wish
 
 WANTED = tuple(wish(name) for name in ("made", "replaced", "well", "doubtful"))
 WRITER = re.compile(r"\S+@\S+, process \d+, since \S+ \(reconciler apply team-a\)")

@@ -18,8 +18,8 @@ from reconciler.app.status.environment_report import connection_facts, list_vers
 from reconciler.core.model import Own
 from reconciler.report.text.doctor import Check, Level
 from reconciler.specs.config import Config
-from tests.timing import Timeline, VirtualClock, run
-from tests.worlds import URL, World, wish
+from tests.support.timing import Timeline, VirtualClock, run
+from tests.support.worlds import URL, World, wish
 
 OK, WARNING, PROBLEM, SKIPPED = Level
 Respond = Callable[[httpx.Request], httpx.Response | None]

@@ -15,8 +15,8 @@ import pytest
 from reconciler.app.status.workload_status import WorkloadStatus, read_statuses, watch
 from reconciler.core.model import Own
 from reconciler.errors import StateError, UnreachableError, UsageError
-from tests.timing import run
-from tests.worlds import World, wish
+from tests.support.timing import run
+from tests.support.worlds import World, wish
 
 
 @pytest.fixture

@@ -16,39 +16,32 @@ from reconciler.core.model import Desired, Own, Recorded, Target
 from reconciler.errors import LockedError, RefusedError, StateError, UsageError
 from reconciler.state.backups import list_backups
 from reconciler.state.sqlite import SqliteStore, create_state, open_state
-from tests.app.test_applying import Office
-from tests.state.test_files import KilledError
-from tests.worlds import URL, World, wish
-
-
-def secret(name: str, **more: Any) -> Desired:
-    """A wish that holds a secret: its digest in the record depends on the lineage."""
-    plain = wish(name, **more)
-    container = {"name": "main", "image": "nginx:1", "env": [{"name": "API_TOKEN", "value": "x"}]}
-    spec = {"template": {"spec": {"containers": [container]}}}
-    return dataclasses.replace(plain, manifest={**plain.manifest, "spec": spec})
-
+from tests.app.commands import Repository, secret
+from tests.support.states import KilledError
+from tests.support.worlds import URL, World, wish
 
 STAYS, GOES, GOES_TOO = wish("stays"), secret("goes"), wish("goes-too")
 
 
 @pytest.fixture
-def old(tmp_path: Path) -> Office:
+def old(tmp_path: Path) -> Repository:
     """The repository that is split, with three workloads."""
     (tmp_path / "old").mkdir()
-    office = Office(tmp_path / "old", World())
-    office.apply(STAYS, GOES, GOES_TOO)
-    return office
+    repository = Repository(tmp_path / "old", World())
+    repository.apply(STAYS, GOES, GOES_TOO)
+    return repository
 
 
 @pytest.fixture
-def new(tmp_path: Path, old: Office) -> Office:
+def new(tmp_path: Path, old: Repository) -> Repository:
     """The repository that is split off, without a state."""
     (tmp_path / "new").mkdir()
-    return Office(tmp_path / "new", old.world)
+    return Repository(tmp_path / "new", old.world)
 
 
-def carry(old: Office, new: Office, *patterns: str, answer: bool = True, **more: Any) -> MoveResult:
+def carry(
+    old: Repository, new: Repository, *patterns: str, answer: bool = True, **more: Any
+) -> MoveResult:
     """Move records between two states."""
     return move(
         old.path,
@@ -60,20 +53,20 @@ def carry(old: Office, new: Office, *patterns: str, answer: bool = True, **more:
     )
 
 
-def names(office: Office) -> list[str]:
+def names(repository: Repository) -> list[str]:
     """What a state records."""
-    return sorted(row.address.name for row in office.rows())
+    return sorted(row.address.name for row in repository.rows())
 
 
-def settled(office: Office, *specs: Desired) -> bool:
+def settled(repository: Repository, *specs: Desired) -> bool:
     """Whether an apply of these specs finds nothing to do."""
-    requests = office.world.ledger()
-    finished = office.apply(*specs).finished
+    requests = repository.world.ledger()
+    finished = repository.apply(*specs).finished
     assert finished is not None
-    return finished.summary == Summary() and office.world.ledger() == requests
+    return finished.summary == Summary() and repository.world.ledger() == requests
 
 
-def test_a_split_changes_nothing_on_the_server(old: Office, new: Office) -> None:
+def test_a_split_changes_nothing_on_the_server(old: Repository, new: Repository) -> None:
     """Both halves plan nothing, secrets included, and each can change what is its own."""
     moved = carry(old, new)
     assert sorted(row.address.name for row in moved.rows) == ["goes", "goes-too"]
@@ -89,7 +82,9 @@ def test_a_split_changes_nothing_on_the_server(old: Office, new: Office) -> None
     assert settled(new, secret("goes", kind="Job"))
 
 
-def test_what_is_lost_after_a_split_is_found_by_its_marker(old: Office, new: Office) -> None:
+def test_what_is_lost_after_a_split_is_found_by_its_marker(
+    old: Repository, new: Repository
+) -> None:
     """The lineage moved along, so a record that is gone is taken back as before."""
     carry(old, new)
     store = open_state(new.path)
@@ -100,7 +95,7 @@ def test_what_is_lost_after_a_split_is_found_by_its_marker(old: Office, new: Off
     assert settled(new, GOES, GOES_TOO)
 
 
-def test_a_move_can_be_taken_back(old: Office, new: Office) -> None:
+def test_a_move_can_be_taken_back(old: Repository, new: Repository) -> None:
     """The other way round, with the same command."""
     before = old.rows()
     carry(old, new)
@@ -112,7 +107,7 @@ def _op(row: Recorded) -> str:
     return row.op
 
 
-def test_more_can_follow(old: Office, new: Office) -> None:
+def test_more_can_follow(old: Repository, new: Repository) -> None:
     """A state that got its records by a move takes more of them, also after applies of its own."""
     carry(old, new, "4501/goes")
     new.apply(GOES, wish("extra"))
@@ -121,23 +116,23 @@ def test_more_can_follow(old: Office, new: Office) -> None:
     assert settled(new, GOES, GOES_TOO, wish("extra"))
 
 
-def test_a_move_is_in_both_histories(old: Office, new: Office) -> None:
+def test_a_move_is_in_both_histories(old: Repository, new: Repository) -> None:
     """With its command and what was moved; both states were backed up before."""
     carry(old, new)
     told = []
-    for office in (old, new):
-        store = open_state(office.path)
+    for repository in (old, new):
+        store = open_state(repository.path)
         run = store.runs()[0]
         told.append((run.counts, [a.message for a in store.actions(run.id)]))
         store.close()
-        assert len(list_backups(office.path)) == 1
+        assert len(list_backups(repository.path)) == 1
     assert told == [
         ({"moved": 2}, [f"to {new.path}"] * 2),
         ({"moved": 2}, [f"from {old.path}"] * 2),
     ]
 
 
-def test_the_target_moves_along(old: Office, new: Office) -> None:
+def test_the_target_moves_along(old: Repository, new: Repository) -> None:
     """Also to a state that was made by hand and has not met the server."""
     create_state(new.path, Target(url=URL, stack="blue")).close()
     carry(old, new, init=False)
@@ -147,7 +142,7 @@ def test_the_target_moves_along(old: Office, new: Office) -> None:
 
 @pytest.mark.parametrize("step", [1, 2])
 def test_a_move_that_is_killed_is_finished_by_the_same_move(
-    old: Office, new: Office, monkeypatch: pytest.MonkeyPatch, step: int
+    old: Repository, new: Repository, monkeypatch: pytest.MonkeyPatch, step: int
 ) -> None:
     """Before either of the two writes: no record is lost, at worst it is in both."""
     before = sorted(old.rows(), key=_op)
@@ -179,7 +174,7 @@ def _dying_at(step: int) -> Any:
 
 
 def test_a_move_that_was_cut_short_and_used_keeps_what_is_newer(
-    old: Office, new: Office, monkeypatch: pytest.MonkeyPatch
+    old: Repository, new: Repository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The receiver went on with its record: the giver's is only taken out."""
     with monkeypatch.context() as patch:
@@ -195,7 +190,7 @@ def test_a_move_that_was_cut_short_and_used_keeps_what_is_newer(
     assert names(old) == ["stays"]
 
 
-def test_two_operations_of_one_address_are_for_a_person(old: Office, new: Office) -> None:
+def test_two_operations_of_one_address_are_for_a_person(old: Repository, new: Repository) -> None:
     """One of them is out of date, and nothing here can tell which."""
     carry(old, new, "4501/goes")
     store = open_state(old.path)
@@ -211,7 +206,7 @@ def test_two_operations_of_one_address_are_for_a_person(old: Office, new: Office
 
 
 def test_an_error_at_the_second_write_says_what_to_do(
-    old: Office, new: Office, monkeypatch: pytest.MonkeyPatch
+    old: Repository, new: Repository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The records are in both; the message says so."""
     amend = SqliteStore.amend
@@ -234,7 +229,7 @@ def test_an_error_at_the_second_write_says_what_to_do(
 @pytest.mark.parametrize(
     "own", [Own.CREATING, Own.UNCONFIRMED, Own.LATE_CREATE_POSSIBLE, Own.DELETING]
 )
-def test_what_is_in_doubt_stays(old: Office, new: Office, own: Own) -> None:
+def test_what_is_in_doubt_stays(old: Repository, new: Repository, own: Own) -> None:
     """All or nothing: the way out is named."""
     store = open_state(old.path)
     row = next(row for row in store.read() if row.address.name == "goes")
@@ -258,7 +253,7 @@ def test_what_is_in_doubt_stays(old: Office, new: Office, own: Own) -> None:
     ],
 )
 def test_a_state_of_another_target_takes_nothing(
-    old: Office, new: Office, target: Target, words: str
+    old: Repository, new: Repository, target: Target, words: str
 ) -> None:
     """The workloads would be missing there, or look foreign."""
     create_state(new.path, target).close()
@@ -268,7 +263,7 @@ def test_a_state_of_another_target_takes_nothing(
     assert (len(old.rows()), new.rows()) == (3, [])
 
 
-def test_a_state_with_a_lineage_of_its_own_takes_nothing(old: Office, new: Office) -> None:
+def test_a_state_with_a_lineage_of_its_own_takes_nothing(old: Repository, new: Repository) -> None:
     """Its own workloads carry that lineage, so it can have no other."""
     new.apply(wish("own"))
     with pytest.raises(RefusedError) as caught:
@@ -280,7 +275,7 @@ def test_a_state_with_a_lineage_of_its_own_takes_nothing(old: Office, new: Offic
 
 @pytest.mark.parametrize("more", [{"answer": False}, {"dry_run": True}])
 def test_what_is_not_to_be_done_makes_no_state(
-    old: Office, new: Office, more: dict[str, bool]
+    old: Repository, new: Repository, more: dict[str, bool]
 ) -> None:
     """Neither an answer of no nor a dry run leaves anything."""
     before = old.path.read_bytes() if "dry_run" in more else b""
@@ -291,7 +286,7 @@ def test_what_is_not_to_be_done_makes_no_state(
     assert not before or old.path.read_bytes() == before
 
 
-def test_paths_and_patterns_have_to_mean_something(old: Office, new: Office) -> None:
+def test_paths_and_patterns_have_to_mean_something(old: Repository, new: Repository) -> None:
     """A state that is not there, the same state, an address that is not recorded."""
     with pytest.raises(StateError, match=r"there is no state at .*new") as absent:
         carry(old, new, init=False)
@@ -305,7 +300,7 @@ def test_paths_and_patterns_have_to_mean_something(old: Office, new: Office) -> 
 
 
 @pytest.fixture(params=["old", "new"])
-def held(request: pytest.FixtureRequest, old: Office, new: Office) -> Iterator[None]:
+def held(request: pytest.FixtureRequest, old: Repository, new: Repository) -> Iterator[None]:
     """One of the two states is in use."""
     create_state(new.path, Target(url=URL, stack="blue")).close()
     store = open_state(old.path if request.param == "old" else new.path)
@@ -315,7 +310,7 @@ def held(request: pytest.FixtureRequest, old: Office, new: Office) -> Iterator[N
 
 
 @pytest.mark.usefixtures("held")
-def test_a_state_in_use_gives_and_takes_nothing(old: Office, new: Office) -> None:
+def test_a_state_in_use_gives_and_takes_nothing(old: Repository, new: Repository) -> None:
     """Whichever of the two it is; a dry run is possible all the same."""
     with pytest.raises(LockedError):
         carry(old, new)
@@ -323,7 +318,7 @@ def test_a_state_in_use_gives_and_takes_nothing(old: Office, new: Office) -> Non
     assert len(carry(old, new, dry_run=True).rows) == 2
 
 
-def test_what_a_killed_move_left_behind_is_swept_up(old: Office, new: Office) -> None:
+def test_what_a_killed_move_left_behind_is_swept_up(old: Repository, new: Repository) -> None:
     """Hidden files of a state in the making; those of other states are left alone."""
     mine = new.path.with_name(f".{new.path.name}.{'0' * 32}")
     other = new.path.with_name(f".other.db.{'0' * 32}")
@@ -339,7 +334,7 @@ def test_what_a_killed_move_left_behind_is_swept_up(old: Office, new: Office) ->
     assert settled(new, GOES, GOES_TOO)
 
 
-def test_a_backup_that_was_cut_short_is_named(old: Office) -> None:
+def test_a_backup_that_was_cut_short_is_named(old: Repository) -> None:
     """Among the backups as well as beside the state."""
     store = open_state(old.path)
     cut = store.back_up().parent / f".backup.db.{'a' * 32}"

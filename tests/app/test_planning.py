@@ -16,8 +16,8 @@ from reconciler.core.planning.case import PlanOptions
 from reconciler.core.planning.guards import DeleteLimit
 from reconciler.core.planning.selection import Selection
 from reconciler.errors import UnreachableError
-from tests.timing import run
-from tests.worlds import World, wish
+from tests.support.timing import run
+from tests.support.worlds import World, wish
 
 
 def test_a_plan_without_a_state_is_made_as_if_from_an_empty_one(tmp_path: Path) -> None:

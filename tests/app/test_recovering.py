@@ -16,8 +16,8 @@ from reconciler.core.model import Own
 from reconciler.core.planning.selection import Selection
 from reconciler.errors import ReconcilerError, RefusedError, UnreachableError, UsageError
 from reconciler.state.sqlite import create_state
-from tests.timing import run
-from tests.worlds import LINEAGE, URL, World, wish
+from tests.support.timing import run
+from tests.support.worlds import LINEAGE, URL, World, wish
 
 SPECS = (wish("a"), wish("b", image="nginx:2", wave=1), wish("z"))
 

@@ -18,20 +18,20 @@ from reconciler.ports import ActionEntry, RunEntry
 from reconciler.state import backups, database
 from reconciler.state.backups import list_backups
 from reconciler.state.sqlite import open_state
-from tests.app.test_applying import Office
-from tests.state.test_files import KilledError
-from tests.worlds import World, wish
+from tests.app.commands import Repository
+from tests.support.states import KilledError
+from tests.support.worlds import World, wish
 
 
 @pytest.fixture
-def office(tmp_path: Path) -> Office:
+def repository(tmp_path: Path) -> Repository:
     """A repository and a calm server that takes its time."""
-    return Office(tmp_path, World(latency=1.0))
+    return Repository(tmp_path, World(latency=1.0))
 
 
-def history(office: Office) -> list[tuple[RunEntry, list[ActionEntry]]]:
+def history(repository: Repository) -> list[tuple[RunEntry, list[ActionEntry]]]:
     """Every run with what it did, the newest first."""
-    store = open_state(office.path)
+    store = open_state(repository.path)
     try:
         return [(run, list(store.actions(run.id))) for run in store.runs()]
     finally:
@@ -43,13 +43,13 @@ def in_words(actions: list[ActionEntry]) -> list[str]:
     return [f"{a.action} {a.address} {a.reason}: {a.outcome}" for a in actions]
 
 
-def test_every_apply_is_a_run(office: Office) -> None:
+def test_every_apply_is_a_run(repository: Repository) -> None:
     """With what became of each workload; one that has nothing to do is a run as well."""
-    office.apply(wish("a"), wish("b"))
-    office.apply(wish("a", image="nginx:2"))
-    office.apply(wish("a", image="nginx:2"))
+    repository.apply(wish("a"), wish("b"))
+    repository.apply(wish("a", image="nginx:2"))
+    repository.apply(wish("a", image="nginx:2"))
 
-    (idle, nothing), (second, changes), (first, creates) = history(office)
+    (idle, nothing), (second, changes), (first, creates) = history(repository)
 
     assert (idle.counts, idle.exit_code, nothing) == ({}, 0, [])
     assert second.counts == {"replaced": 1, "deleted": 1}
@@ -68,22 +68,24 @@ def test_every_apply_is_a_run(office: Office) -> None:
     assert first.started < first.finished
     assert all(action.seconds is not None and action.seconds > 0 for action in creates)
     assert {action.id for action in creates} == {
-        e.id for e in office.events if isinstance(e, ActionSucceeded) and e.action == "create"
+        e.id for e in repository.events if isinstance(e, ActionSucceeded) and e.action == "create"
     }
 
 
-def test_a_record_names_the_run_that_made_it(office: Office) -> None:
+def test_a_record_names_the_run_that_made_it(repository: Repository) -> None:
     """The id that plans show is one that `runs show` knows."""
-    office.apply(wish("a"))
-    assert [row.run for row in office.rows()] == [run.id for run, _ in history(office)]
+    repository.apply(wish("a"))
+    assert [row.run for row in repository.rows()] == [run.id for run, _ in history(repository)]
 
 
 def test_failures_are_remembered_without_secrets(tmp_path: Path) -> None:
     """In the server's words, what looks secret in them taken out, and how long they took."""
-    office = Office(tmp_path, World("sync-fails='bad --token=hunter2' name=a", sync_delay=2.0))
-    office.apply(wish("a"))
+    repository = Repository(
+        tmp_path, World("sync-fails='bad --token=hunter2' name=a", sync_delay=2.0)
+    )
+    repository.apply(wish("a"))
 
-    ((run, (failed,)),) = history(office)
+    ((run, (failed,)),) = history(repository)
 
     assert (run.exit_code, run.counts) == (4, {"failed": 1})
     assert failed.outcome == "failed"
@@ -93,20 +95,20 @@ def test_failures_are_remembered_without_secrets(tmp_path: Path) -> None:
     assert failed.seconds >= 2.0
 
 
-def test_a_killed_run_stays_visible(office: Office) -> None:
+def test_a_killed_run_stays_visible(repository: Repository) -> None:
     """It began and never ended; the next run is another one."""
 
     def die(event: Event) -> None:
         if isinstance(event, ActionSucceeded):
             raise KilledError
 
-    office.events = _Listening(die)
+    repository.events = _Listening(die)
     with pytest.raises(BaseException):  # noqa: B017, PT011 - a group of what a dying process feels
-        office.apply(wish("a"))
-    office.events = []
-    office.apply(wish("a"))
+        repository.apply(wish("a"))
+    repository.events = []
+    repository.apply(wish("a"))
 
-    (second, _), (first, _) = history(office)
+    (second, _), (first, _) = history(repository)
     assert (first.finished, first.exit_code, first.counts) == (None, None, {})
     assert second.exit_code == 0
 
@@ -125,12 +127,14 @@ class _Listening(list[Event]):
         super().append(event)
 
 
-def test_a_history_is_written_in_groups(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_history_is_written_in_groups(
+    repository: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """While the run goes on, in the order of what was told."""
     monkeypatch.setattr(runlog, "GROUP", 3)
-    office.apply(*[wish(f"w{i}") for i in range(10)])
-    ((_, actions),) = history(office)
-    told = [str(e.address) for e in office.events if isinstance(e, ActionSucceeded)]
+    repository.apply(*[wish(f"w{i}") for i in range(10)])
+    ((_, actions),) = history(repository)
+    told = [str(e.address) for e in repository.events if isinstance(e, ActionSucceeded)]
     assert [action.address for action in actions] == told
 
 
@@ -154,61 +158,61 @@ def _fill_up(monkeypatch: pytest.MonkeyPatch, table: str, when: str = "") -> Non
     ("table", "when"), [("run_actions", ""), ("runs", "WHEN NEW.finished IS NOT NULL")]
 )
 def test_a_history_that_cannot_be_written_stops_nothing(
-    office: Office, monkeypatch: pytest.MonkeyPatch, table: str, when: str
+    repository: Repository, monkeypatch: pytest.MonkeyPatch, table: str, when: str
 ) -> None:
     """The work is done and recorded; the result says what is missing."""
-    office.apply(wish("a"))
+    repository.apply(wish("a"))
     with monkeypatch.context() as patch:
         _fill_up(patch, table, when)
-        applied = office.apply(wish("a"), wish("b"))
+        applied = repository.apply(wish("a"), wish("b"))
     assert applied.exit_code == 0
-    assert applied.unlogged == f"the state {office.path} cannot be used: no room"
-    assert [row.own for row in office.rows()] == [Own.ACCEPTED, Own.ACCEPTED]
+    assert applied.unlogged == f"the state {repository.path} cannot be used: no room"
+    assert [row.own for row in repository.rows()] == [Own.ACCEPTED, Own.ACCEPTED]
 
 
 def test_a_run_that_cannot_be_announced_sends_nothing(
-    office: Office, monkeypatch: pytest.MonkeyPatch
+    repository: Repository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It would be invisible if it were killed, and the disk is proven before the first request."""
-    office.apply(wish("a"))
+    repository.apply(wish("a"))
     _fill_up(monkeypatch, "runs")
-    before = office.world.ledger()
+    before = repository.world.ledger()
     with pytest.raises(StateError, match="no room"):
-        office.apply(wish("a"), wish("b"))
-    assert office.world.ledger() == before
+        repository.apply(wish("a"), wish("b"))
+    assert repository.world.ledger() == before
 
 
-def test_an_apply_backs_the_state_up_before_it_changes_anything(office: Office) -> None:
+def test_an_apply_backs_the_state_up_before_it_changes_anything(repository: Repository) -> None:
     """A first one has nothing to lose, and one without changes leaves no copy."""
-    office.apply(wish("a"))
-    office.apply(wish("a"))
-    assert list_backups(office.path) == []
-    rows = office.rows()
+    repository.apply(wish("a"))
+    repository.apply(wish("a"))
+    assert list_backups(repository.path) == []
+    rows = repository.rows()
 
-    office.apply(wish("a"), wish("b"))
+    repository.apply(wish("a"), wish("b"))
 
-    (backup,) = list_backups(office.path)
+    (backup,) = list_backups(repository.path)
     copy = open_state(backup)
     assert copy.read() == rows
     copy.close()
 
 
-def test_a_refused_apply_leaves_no_backup(office: Office) -> None:
+def test_a_refused_apply_leaves_no_backup(repository: Repository) -> None:
     """Nothing was about to be written."""
-    office.apply(wish("a"))
+    repository.apply(wish("a"))
     with pytest.raises(GuardError):
-        office.apply()
-    office.apply(wish("b"), wish("a"), answer=False)
-    assert list_backups(office.path) == []
+        repository.apply()
+    repository.apply(wish("b"), wish("a"), answer=False)
+    assert list_backups(repository.path) == []
 
 
 def test_no_room_for_a_backup_stops_the_apply_before_it_sends(
-    office: Office, monkeypatch: pytest.MonkeyPatch
+    repository: Repository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The message names the file and the way out, and no run is left behind."""
-    office.apply(wish("a"))
-    before = office.world.ledger()
-    runs = len(history(office))
+    repository.apply(wish("a"))
+    before = repository.world.ledger()
+    runs = len(history(repository))
 
     def fail(*_: object) -> None:
         raise sqlite3.OperationalError("database or disk is full")
@@ -216,8 +220,8 @@ def test_no_room_for_a_backup_stops_the_apply_before_it_sends(
     with monkeypatch.context() as patch:
         patch.setattr(backups, "_copy", fail)
         with pytest.raises(StateError, match="cannot be made: database or disk is full") as caught:
-            office.apply(wish("a"), wish("b"))
+            repository.apply(wish("a"), wish("b"))
     assert "make room" in caught.value.hint
-    assert office.world.ledger() == before
-    assert len(history(office)) == runs
-    assert office.apply(wish("a"), wish("b")).exit_code == 0
+    assert repository.world.ledger() == before
+    assert len(history(repository)) == runs
+    assert repository.apply(wish("a"), wish("b")).exit_code == 0

@@ -16,8 +16,8 @@ from reconciler.core.model import Missing, Own, Remote, Target
 from reconciler.errors import StateError, UsageError
 from reconciler.ports import RunEntry
 from reconciler.state.sqlite import create_state
-from tests.timing import run
-from tests.worlds import URL, World, wish
+from tests.support.timing import run
+from tests.support.worlds import URL, World, wish
 
 
 def _world(tmp_path: Path) -> World:

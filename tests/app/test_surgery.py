@@ -15,7 +15,7 @@ from reconciler.errors import LockedError, RefusedError, StateError, UsageError
 from reconciler.ports import ActionEntry
 from reconciler.state.backups import list_backups
 from reconciler.state.sqlite import open_state
-from tests.worlds import World, wish
+from tests.support.worlds import World, wish
 
 
 @pytest.fixture

@@ -15,8 +15,8 @@ from reconciler.core.protocol.api_results import (
 )
 from reconciler.core.protocol.retry import RULES, SendCounts
 from reconciler.engine.dispatcher import Retry
-from tests.timing import run
-from tests.worlds import World, wish
+from tests.support.timing import run
+from tests.support.worlds import World, wish
 
 
 def retry(answer: ApiResult, delay: float, *, everyone: bool = False) -> Retry:

@@ -12,8 +12,8 @@ from reconciler.app.state.claiming import ResolveRequest
 from reconciler.app.state.recovering import RecoverSearch, recover
 from reconciler.core.protocol.marker import Marker, mark
 from reconciler.errors import UnreachableError
-from tests.timing import run
-from tests.worlds import LINEAGE, PROJECT, World, wish
+from tests.support.timing import run
+from tests.support.worlds import LINEAGE, PROJECT, World, wish
 
 MANY = 700
 LIST, COUNT = "/api/v1/workloads", "/api/v1/workloads/count"

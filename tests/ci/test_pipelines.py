@@ -8,30 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from tests.ci.action import load_action
 from tests.ci.tools import PROGRAMS, ROOT
+from tests.ci.workflows import OURS, SHOWN, jobs, load
 
-OURS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
-SHOWN = sorted((ROOT / "examples" / "ci" / "github").glob("*.yml"))
 GITLAB = ROOT / "examples" / "ci" / "gitlab" / "reconciler.gitlab-ci.yml"
 TEMPLATES = ROOT / "reconciler" / "app" / "templates"
 _LOCAL = {"./", "./.reconciler-tool"}
 _PINNED = re.compile(r"[\w.-]+/[\w./-]+@[0-9a-f]{40}")
 _USES = re.compile(r"uses: (\S+)(?: # (v\d+\.\d+\.\d+)$)?", re.MULTILINE)
-
-
-def load(path: Path) -> dict[str, Any]:
-    """A workflow; YAML reads the key `on` as true."""
-    loaded: dict[Any, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
-    return {"on" if key is True else key: value for key, value in loaded.items()}
-
-
-def jobs(path: Path) -> dict[str, dict[str, Any]]:
-    """The jobs of a workflow by name."""
-    found: dict[str, dict[str, Any]] = load(path)["jobs"]
-    return found
 
 
 def uses_of(job: dict[str, Any]) -> list[dict[str, Any]]:

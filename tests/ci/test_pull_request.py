@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from ci.pull_request import NoAnswerError, Note, find_account, read_digest, write_comment
 from tests.ci.forge import ACCOUNT, TOKEN, Forge, serve
 from tests.ci.tools import ROOT, job_environment
-from tests.strategies import json_values
+from tests.support.strategies import json_values
 
 DIGEST = f"sha256:{'0a' * 32}"
 OTHER = f"sha256:{'ff' * 32}"

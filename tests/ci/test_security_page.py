@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from tools.generate_docs import ROOT
+from tests.support.places import ROOT
 
 PAGE = (ROOT / "SECURITY.md").read_text("utf-8")
 

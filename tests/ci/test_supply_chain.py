@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.ci.test_pipelines import OURS, jobs
 from tests.ci.tools import ROOT
+from tests.ci.workflows import OURS, jobs
 
 RELEASE = jobs(ROOT / ".github" / "workflows" / "release.yml")
 # They get a token with which something is published or signed.

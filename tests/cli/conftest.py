@@ -12,7 +12,7 @@ from typing import Protocol
 import pytest
 
 from reconciler.cli.main import run
-from tools.sandboxes import Sandbox, start, stop
+from tests.support.sandboxes import Sandbox, start, stop
 
 PROGRAM = Path(sys.executable).parent / "reconciler"
 

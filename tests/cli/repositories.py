@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from proof import workloads
+from tests.support import workloads
 
 # The sandbox outlives a test, so every test has a project of its own.
 _projects = itertools.count(1000)

@@ -11,9 +11,9 @@ import pytest
 
 from reconciler.cli.complete import complete_recorded
 from tests.cli.conftest import PROGRAM, Cli
+from tests.cli.imports import HEAVY, LOADED
 from tests.cli.repositories import new_project, spec, write_specs
-from tests.cli.test_help import HEAVY, LOADED
-from tools.generate_docs import ROOT
+from tests.support.places import ROOT
 
 # What bash does for a Tab, with the words that are on the line.
 PRESS = """

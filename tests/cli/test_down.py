@@ -11,7 +11,7 @@ import pytest
 
 from tests.cli.conftest import Cli
 from tests.cli.repositories import new_project, spec, write_specs
-from tools.sandboxes import Sandbox
+from tests.support.sandboxes import Sandbox
 
 WORDS = "injected by a fault rule: 422 on=POST name=a nth=2-"
 

@@ -11,7 +11,7 @@ import pytest
 
 from tests.cli.conftest import Cli
 from tests.cli.repositories import new_project, spec, write_specs
-from tools.sandboxes import Sandbox
+from tests.support.sandboxes import Sandbox
 
 
 @pytest.fixture

@@ -10,18 +10,9 @@ import pytest
 from click.testing import CliRunner
 
 from reconciler.cli.main import cli
-from tools.generate_docs import ROOT, error_classes
-
-HEAVY = {
-    *("deepdiff", "httpx", "jsonschema", "jwt", "rich", "sqlite3", "sqlite_utils", "uvicorn"),
-    *("asyncio", "yaml"),
-}
-LOADED = """
-import json, sys
-from reconciler.cli.main import run
-code = run(sys.argv[1:])
-print(json.dumps([code, sorted(sys.modules)]), file=sys.stderr)
-"""
+from tests.cli.imports import HEAVY, LOADED
+from tests.support.places import ROOT
+from tools.generate_docs import error_classes
 
 
 def commands(

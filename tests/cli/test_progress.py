@@ -23,8 +23,8 @@ from reconciler.cli.params import Output
 from reconciler.core.events import ActionStarted, ActionSucceeded, Event
 from tests.cli.conftest import PROGRAM
 from tests.cli.repositories import new_project, spec, write_specs
-from tests.factories import NOW, make_address
-from tools.sandboxes import Sandbox
+from tests.support.factories import NOW, make_address
+from tests.support.sandboxes import Sandbox
 
 HIDE, SHOW = "\x1b[?25l", "\x1b[?25h"
 

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from proof.ways import WAYS
 from tests.cli.conftest import PROGRAM
 from tests.cli.repositories import new_project, spec, write_specs
+from tests.support.ways import WAYS
 
 CANARY = "canary-7f3a91c2"
 FORMS = ("text", "json", "github", "sarif", "junit", "gitlab")

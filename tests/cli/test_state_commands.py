@@ -14,7 +14,7 @@ import pytest
 
 from tests.cli.conftest import PROGRAM, Cli
 from tests.cli.repositories import new_project, spec, write_specs
-from tools.sandboxes import Sandbox
+from tests.support.sandboxes import Sandbox
 
 ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 

@@ -9,9 +9,15 @@ from reconciler.core.model import Desired, LastSeen, Live, Recorded
 from reconciler.core.planning.approval import Approval, Binding, bind, recheck
 from reconciler.core.planning.case import PlanOptions
 from reconciler.core.planning.plan import Hold, Plan, gist
-from tests.core.test_laws import plan_of
-from tests.factories import make_desired, make_manifest, make_recorded, make_remote, plan_for
-from tests.strategies import World, plan_options, worlds
+from tests.support.factories import (
+    make_desired,
+    make_manifest,
+    make_recorded,
+    make_remote,
+    plan_for,
+)
+from tests.support.plans import plan_of
+from tests.support.strategies import World, plan_options, worlds
 
 A = make_desired("4501/a")
 B = make_desired("4501/b")

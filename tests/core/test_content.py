@@ -5,8 +5,8 @@ from typing import Any
 from hypothesis import given
 
 from reconciler.core.planning.content import Command, Content, content_of
-from tests.factories import REDACTOR, make_desired, make_manifest
-from tests.strategies import json_objects
+from tests.support.factories import REDACTOR, make_desired, make_manifest
+from tests.support.strategies import json_objects
 
 
 def test_what_stands_out_is_found_in_every_part_of_a_pod() -> None:

@@ -18,7 +18,7 @@ from reconciler.core.diff.diff import (
     project,
 )
 from reconciler.core.redact import Redactor
-from tests.strategies import edits, json_objects, json_values
+from tests.support.strategies import edits, json_objects, json_values
 
 
 def changes(before: Any, after: Any) -> list[tuple[str, Any, Any]]:

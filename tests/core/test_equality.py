@@ -15,8 +15,8 @@ from reconciler.core.diff.diff import find_changes, is_same
 from reconciler.core.diff.equality import MERGE_KEYS, is_equal, normal_form, reword
 from reconciler.core.diff.quantities import normal_quantity
 from reconciler.core.digest import canonical
-from tests.factories import REDACTOR, make_manifest
-from tests.strategies import edits, json_values
+from tests.support.factories import REDACTOR, make_manifest
+from tests.support.strategies import edits, json_values
 
 POD = "spec/template/spec"
 MAIN = f"{POD}/containers/0"

@@ -21,7 +21,7 @@ from reconciler.core.planning.case import OnDrift, PlanOptions
 from reconciler.core.planning.explanation import ChangedBy, Explanation, explain_workload
 from reconciler.core.planning.plan import Reason
 from reconciler.core.planning.planner import make_plan
-from tests.factories import (
+from tests.support.factories import (
     LINEAGE,
     PLAN_TARGET,
     REDACTOR,
@@ -30,7 +30,7 @@ from tests.factories import (
     make_recorded,
     make_remote,
 )
-from tests.strategies import World, plan_options, worlds
+from tests.support.strategies import World, plan_options, worlds
 
 
 def explained(

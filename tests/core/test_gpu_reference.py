@@ -10,7 +10,7 @@ from reconciler.kinds.registry import KINDS
 from tests.core.gpu_manifests import SPECS, manifests
 from tests.core.gpu_reference import MADE_BY, count_by_hand
 from tests.core.manifests import API_VERSIONS, DECIDED_LATER, UNREGISTERED, manifest
-from tests.strategies import json_values
+from tests.support.strategies import json_values
 
 
 @settings(max_examples=400)

@@ -28,7 +28,7 @@ from reconciler.core.planning.guards import (
     check_target,
     find_emptied,
 )
-from tests.factories import (
+from tests.support.factories import (
     URL,
     make_desired,
     make_manifest,

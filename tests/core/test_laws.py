@@ -22,35 +22,22 @@ from reconciler.core.planning.plan import (
     Replace,
     Resolve,
 )
-from reconciler.core.planning.planner import make_plan
 from reconciler.core.planning.selection import Selection
 from reconciler.core.redact import Redactor
 from reconciler.engine.records import follow
 from reconciler.report.machine.documents import plan_document, to_text
 from reconciler.report.text.text import Text
-from tests.factories import (
+from tests.support.factories import (
     LINEAGE,
-    PLAN_TARGET,
     make_desired,
     make_manifest,
     make_recorded,
     make_remote,
 )
-from tests.strategies import World, plan_options, shuffles, worlds
+from tests.support.plans import plan_of
+from tests.support.strategies import World, plan_options, shuffles, worlds
 
 NOW = datetime(2026, 11, 20, 9, tzinfo=UTC)
-
-
-def plan_of(world: World, options: PlanOptions | None = None) -> Plan:
-    """Plan for a world."""
-    return make_plan(
-        world.desired,
-        world.recorded,
-        world.live,
-        target=PLAN_TARGET,
-        lineage=LINEAGE,
-        options=options,
-    )
 
 
 def perfect_apply(world: World, plan: Plan, run: int) -> World:

@@ -11,8 +11,8 @@ from hypothesis import given
 from reconciler.core.diff.diff import is_same
 from reconciler.core.protocol.body import make_body
 from reconciler.core.protocol.marker import Marker, mark, read_marker, unmark
-from tests.factories import make_desired
-from tests.strategies import json_objects, markers
+from tests.support.factories import make_desired
+from tests.support.strategies import json_objects, markers
 
 MARKER = Marker(lineage="l1", op="o1", stack="team-a")
 OURS = {"workload-reconciler/op": "l1/o1", "workload-reconciler/stack": "team-a"}

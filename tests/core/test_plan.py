@@ -22,7 +22,7 @@ from reconciler.core.planning.plan import (
     action_to_json,
 )
 from reconciler.errors import Where
-from tests.factories import (
+from tests.support.factories import (
     LINEAGE,
     PLAN_TARGET,
     make_address,

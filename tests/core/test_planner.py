@@ -43,7 +43,7 @@ from reconciler.core.redact import Redactor
 from reconciler.core.secrets.rules import BUILT_IN, RedactionRules
 from reconciler.engine.records import follow
 from reconciler.errors import Where
-from tests.factories import (
+from tests.support.factories import (
     LINEAGE,
     NOW,
     make_address,

@@ -19,7 +19,7 @@ from reconciler.core.redact import (
 )
 from reconciler.core.secrets.hints import SecretHints
 from reconciler.core.secrets.names import NameKind, kind_of_name
-from tests.strategies import json_values, shuffles
+from tests.support.strategies import json_values, shuffles
 
 CANARY = "hunter2canary"
 REDACTOR = Redactor("lineage")

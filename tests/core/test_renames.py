@@ -16,7 +16,7 @@ from reconciler.core.planning.plan import Create, Delete
 from reconciler.core.planning.planner import make_plan
 from reconciler.core.planning.renames import Rename, find_renames
 from reconciler.errors import Where
-from tests.factories import (
+from tests.support.factories import (
     LINEAGE,
     PLAN_TARGET,
     REDACTOR,
@@ -26,7 +26,7 @@ from tests.factories import (
     make_remote,
     plan_for,
 )
-from tests.strategies import World, worlds
+from tests.support.strategies import World, worlds
 
 
 def renames(old: Sequence[Desired], new: Sequence[Desired], **options: Any) -> list[str]:

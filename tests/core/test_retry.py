@@ -20,7 +20,7 @@ from reconciler.core.protocol.api_results import (
     Unavailable,
 )
 from reconciler.core.protocol.retry import RULES, SendCounts, asked_pause, may_retry
-from tests.factories import make_remote
+from tests.support.factories import make_remote
 
 ANSWERS: dict[str, ApiResult] = {
     "accepted": Accepted(remote=make_remote()),

@@ -22,7 +22,7 @@ from reconciler.core.secrets.hints import SecretHints
 from reconciler.core.secrets.names import NameKind, kind_of_name
 from reconciler.core.secrets.rules import BUILT_IN, RedactionRules, literals_of
 from reconciler.core.secrets.shapes import is_open
-from tests.strategies import json_values
+from tests.support.strategies import json_values
 
 ROOT = Path(__file__).parents[2]
 REDACTOR = Redactor("lineage")

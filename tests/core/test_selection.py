@@ -4,7 +4,7 @@ import pytest
 
 from reconciler.core.model import Address
 from reconciler.core.planning.selection import Selection
-from tests.factories import make_desired, make_recorded
+from tests.support.factories import make_desired, make_recorded
 
 
 @pytest.mark.parametrize(

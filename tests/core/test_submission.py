@@ -22,7 +22,7 @@ from reconciler.report.machine.documents import plan_document, to_text
 from reconciler.report.markdown.markdown import markdown_plan
 from reconciler.report.text.text import Text
 from reconciler.state.rows import from_row, to_row
-from tests.factories import (
+from tests.support.factories import (
     REDACTOR,
     make_desired,
     make_manifest,
@@ -30,7 +30,7 @@ from tests.factories import (
     make_remote,
     plan_for,
 )
-from tests.strategies import edits
+from tests.support.strategies import edits
 
 POD = "/manifest/spec/template/spec"
 IMAGE = f"{POD}/containers/0/image"

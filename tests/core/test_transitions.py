@@ -21,7 +21,7 @@ from reconciler.core.protocol.transitions import (
     succession,
     vacancy,
 )
-from tests.factories import make_desired, make_recorded
+from tests.support.factories import make_desired, make_recorded
 
 SENT = datetime(2026, 3, 15, 12, 0, tzinfo=UTC)
 # Own, evidence: what becomes of a certain record / of an ambiguous one. `?` marks the bit.

@@ -12,8 +12,8 @@ from reconciler.core.digest import canonical, digest
 from reconciler.core.model import Address, LastSeen
 from reconciler.errors import Where
 from reconciler.kinds.registry import group_kind, runs_to_completion
-from tests.factories import make_remote
-from tests.strategies import edits, json_values, names, shuffles
+from tests.support.factories import make_remote
+from tests.support.strategies import edits, json_values, names, shuffles
 
 
 @given(json_values, st.data())

@@ -29,8 +29,8 @@ from reconciler import __version__
 from reconciler.app.session import Connector
 from reconciler.cli.main import run
 from reconciler.sandbox import DEMO, Sandbox, Settings
-from tests.timing import Timeline, VirtualClock, VirtualLoop
-from tests.transports import SandboxTransport
+from tests.support.timing import Timeline, VirtualClock, VirtualLoop
+from tests.support.transports import SandboxTransport
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")

@@ -17,7 +17,7 @@ from unittest import mock
 
 from reconciler.cli.main import run
 from tests.docs.sessions import words_of
-from tools.sandboxes import start, stop
+from tests.support.sandboxes import start, stop
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 _BIN = Path(sys.executable).parent

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from reconciler.core.model import Own
-from tools.generate_docs import ROOT
+from tests.support.places import ROOT
 
 DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted(ROOT.glob("docs/**/*.md"))]
 NAMED = re.compile(

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from tests.specs.factories import load, told, write
-from tools.generate_docs import ROOT
+from tests.support.places import ROOT
+from tests.support.specs import load, told, write
 
 PAGE = (ROOT / "docs" / "validation.md").read_text("utf-8")
 BLOCKS = re.findall(r"^```yaml\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)

@@ -11,7 +11,7 @@ from reconciler.core.events import ActionFailed, ActionSucceeded
 from reconciler.core.model import LastSeen, Own
 from reconciler.core.planning.plan import Adopt, Hold, Reason
 from reconciler.sandbox import AfterDelete
-from tests.worlds import PROJECT, World, wish
+from tests.support.worlds import PROJECT, World, wish
 
 
 def _lag(world: World) -> None:

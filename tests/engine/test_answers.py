@@ -9,7 +9,7 @@ from reconciler.core.events import ActionFailed, Cause, RequestRetried, Throttle
 from reconciler.core.model import Own
 from reconciler.engine.dispatcher import StopSignal
 from reconciler.sandbox import DEMO, Credential, Project
-from tests.worlds import PROJECT, World, wish
+from tests.support.worlds import PROJECT, World, wish
 
 EXECUTED = [
     "lost on=POST times=1",

@@ -12,8 +12,8 @@ from reconciler.core.events import Summary as Counts
 from reconciler.core.model import LastSeen, OnMissing, OnRemove, Own, Purpose
 from reconciler.core.planning.case import OnDrift, PlanOptions
 from reconciler.sandbox import AfterDelete
-from tests.timing import EPOCH
-from tests.worlds import URL, World, wish
+from tests.support.timing import EPOCH
+from tests.support.worlds import URL, World, wish
 
 
 def test_the_first_apply_creates_everything() -> None:

@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from reconciler.core.model import Own
-from tests.worlds import World, is_write, wish
+from tests.support.worlds import World, is_write, wish
 
 RESERVED = "409 on=POST name=a"
 WORDS = "injected by a fault rule: 409 on=POST name=a"

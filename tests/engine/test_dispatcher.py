@@ -29,7 +29,7 @@ from reconciler.core.protocol.api_results import (
 )
 from reconciler.core.protocol.retry import RULES, SendCounts
 from reconciler.engine.dispatcher import Dispatcher, Retry, StoppedError, StopSignal
-from tests.timing import Timeline, VirtualClock, run
+from tests.support.timing import Timeline, VirtualClock, run
 
 FINE = Listed(ids=())
 POST, GET, DELETE = Method.POST, Method.GET, Method.DELETE

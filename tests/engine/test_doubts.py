@@ -11,7 +11,7 @@ from reconciler.app.session import Session
 from reconciler.core.model import Desired, Own
 from reconciler.core.protocol.marker import Marker, mark
 from reconciler.core.protocol.transitions import QUIET, SETTLED
-from tests.worlds import LINEAGE, World, is_write, stop, wish
+from tests.support.worlds import LINEAGE, World, is_write, stop, wish
 
 # Long enough to be stopped in, short enough to be answered before the run gives up.
 SLOW_LIST = "latency=3s at=list on=GET"

@@ -12,7 +12,7 @@ from reconciler.core.events import ActionFailed, InDoubt
 from reconciler.core.model import Own, Purpose
 from reconciler.core.planning.case import PlanOptions
 from reconciler.core.planning.plan import Create, Reason
-from tests.worlds import World, is_write, stop, wish
+from tests.support.worlds import World, is_write, stop, wish
 
 ALLOW = PlanRequest(allow_empty=True)
 NO_CREATE = PlanRequest(options=PlanOptions(no_create=True))

@@ -12,7 +12,7 @@ from reconciler.app.session import Session
 from reconciler.core.events import ActionSucceeded, Event
 from reconciler.core.model import Own, Recorded
 from reconciler.state.sqlite import open_state
-from tests.worlds import World, is_write, wish
+from tests.support.worlds import World, is_write, wish
 
 RULES = ("503 p=30%", "lost p=15% on=POST,DELETE")
 

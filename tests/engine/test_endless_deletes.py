@@ -13,8 +13,8 @@ from reconciler.core.events import ActionFailed, Cause, RequestRetried
 from reconciler.core.model import Own, Purpose
 from reconciler.core.planning.plan import Hold, Reason
 from reconciler.errors import RefusedError
-from tests.timing import run
-from tests.worlds import World, wish
+from tests.support.timing import run
+from tests.support.worlds import World, wish
 
 FOREVER = "linger name=a"
 

@@ -12,8 +12,8 @@ from reconciler.core.model import Own
 from reconciler.core.planning.case import PlanOptions
 from reconciler.errors import UnreachableError
 from reconciler.sandbox import Entry
-from tests.engine.test_logins import at, logins
-from tests.worlds import World, wish
+from tests.engine.logins import at, logins
+from tests.support.worlds import World, wish
 
 BLIND = PlanRequest(options=PlanOptions(refreshed=False))
 

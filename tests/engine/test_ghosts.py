@@ -10,7 +10,7 @@ import httpx
 from reconciler.core.model import Own
 from reconciler.core.planning.plan import Hold
 from reconciler.core.protocol.marker import Marker, mark
-from tests.worlds import LINEAGE, World, is_write, wish
+from tests.support.worlds import LINEAGE, World, is_write, wish
 
 TAKEN = "workload with name 'a' already exists in this project"
 LATE = "late=120s hangup on=POST name=a times=1"

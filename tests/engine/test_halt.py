@@ -9,8 +9,8 @@ from reconciler.core.events import ActionStarted
 from reconciler.core.model import Own
 from reconciler.engine.run import ApplyOptions
 from reconciler.sandbox import Entry
-from tests.timing import EPOCH
-from tests.worlds import World, stop, wish
+from tests.support.timing import EPOCH
+from tests.support.worlds import World, stop, wish
 
 NAMES = [f"w{number:02}" for number in range(24)]
 SPECS = [wish(name) for name in NAMES]

@@ -18,8 +18,8 @@ from reconciler.engine.journal import Journal, writing_thread
 from reconciler.engine.run import ActionContext
 from reconciler.errors import StateError
 from reconciler.state.memory import MemoryStore
-from tests.timing import EPOCH, run
-from tests.worlds import Disk, wish
+from tests.support.timing import EPOCH, run
+from tests.support.worlds import Disk, wish
 
 HEADER = Header(lineage="l", serial=0, target=Target(url="https://x.example", stack="s"))
 

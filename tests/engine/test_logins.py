@@ -2,29 +2,23 @@
 
 from __future__ import annotations
 
-import asyncio
 import dataclasses
 import itertools
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from reconciler.app.session import Session
 from reconciler.core.model import Own
-from reconciler.sandbox import DEMO, Entry
-from tests.worlds import World, wish
+from reconciler.sandbox import DEMO
+from tests.engine.logins import at, logins
+from tests.support.worlds import World, wish
 
 COUNT = 500
 NAMES = [f"w{number:03}" for number in range(COUNT)]
 SPECS = [wish(name) for name in NAMES]
 CEILING = 32
-
-
-def logins(world: World) -> list[Entry]:
-    """Every request for a token since the beginning of the world."""
-    return [entry for entry in world.sandbox.ledger if entry.path == "/api/v1/token"]
 
 
 def rejected(world: World) -> int:
@@ -35,16 +29,6 @@ def rejected(world: World) -> int:
 def turned_away(world: World) -> int:
     """Those of them that would have created something."""
     return sum(words.endswith(" 401") for words in world.ledger("POST"))
-
-
-def at(moment: float, *happenings: Callable[[], object]) -> Callable[[Session], None]:
-    """Let something happen so many seconds after the planning."""
-
-    def meanwhile(_: Session) -> None:
-        for happening in happenings:
-            asyncio.get_running_loop().call_later(moment, happening)
-
-    return meanwhile
 
 
 def all_created(world: World) -> None:

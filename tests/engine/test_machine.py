@@ -16,7 +16,7 @@ from reconciler.app.settings import Settings
 from reconciler.core.model import Desired, Own
 from reconciler.core.planning.guards import DeleteLimit
 from reconciler.errors import UnreachableError
-from tests.worlds import PROJECT, World, wish
+from tests.support.worlds import PROJECT, World, wish
 
 # Lives in the project all the time: without it no list can be believed (see lookup.py).
 ANCHOR = "anchor"

@@ -15,7 +15,7 @@ from reconciler.core.model import Desired, OnChange, OnMissing
 from reconciler.core.planning.case import OnDrift, PlanOptions
 from reconciler.core.planning.plan import Hold, Replace
 from reconciler.errors import Where
-from tests.worlds import World, wish
+from tests.support.worlds import World, wish
 
 REPLICAS = "/manifest/spec/replicas"
 UNDO = PlanRequest(options=PlanOptions(on_drift=OnDrift.REPLACE))

@@ -10,7 +10,7 @@ from reconciler.app.planning.planning import PlanRequest
 from reconciler.app.refused import GuardError
 from reconciler.core.model import OnMissing, Own
 from reconciler.core.planning.plan import Reason
-from tests.worlds import World, wish
+from tests.support.worlds import World, wish
 
 ALLOW = PlanRequest(allow_empty=True)
 TAKEN = "workload with name 'a' already exists in this project"

@@ -11,7 +11,7 @@ import pytest
 from reconciler.app.planning.planning import PlanRequest
 from reconciler.core.events import ActionSucceeded
 from reconciler.core.model import Own, Purpose
-from tests.worlds import World, is_write, wish
+from tests.support.worlds import World, is_write, wish
 
 ALLOW = PlanRequest(allow_empty=True)
 
@@ -183,7 +183,7 @@ def test_a_list_that_shows_nothing_at_all_proves_nothing() -> None:
 
 def test_a_list_that_hides_the_workload_does_not_make_us_forget_it() -> None:
     """It was created and is listed late: the record stays until the list shows it."""
-    world = World("list-lag=400s on=POST name=a".replace(" on=POST", ""))
+    world = World("list-lag=400s name=a")
     world.apply(wish("z"))
     _kill_on_answer(world, "POST")
     world.apply(wish("a"), wish("z"))

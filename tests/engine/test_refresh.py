@@ -13,8 +13,8 @@ from reconciler.core.model import Address, Live, Recorded, Remote
 from reconciler.core.protocol.api_results import Accepted, ApiResult
 from reconciler.engine.dispatcher import Dispatcher, StopSignal
 from reconciler.engine.refresh import refresh
-from tests.factories import make_desired, make_recorded
-from tests.timing import Timeline, VirtualClock, run
+from tests.support.factories import make_desired, make_recorded
+from tests.support.timing import Timeline, VirtualClock, run
 
 CEILING = 16
 _RNG = random.Random(1)  # noqa: S311 - jitter needs no secrecy

@@ -10,7 +10,7 @@ import pytest
 from reconciler.app.session import Session
 from reconciler.core.model import LastSeen, Own, Purpose
 from reconciler.sandbox.world.workload import Twist
-from tests.worlds import World, stop, wish
+from tests.support.worlds import World, stop, wish
 
 
 def _grown(*faults: str, **sandbox: Any) -> World:

@@ -13,8 +13,8 @@ from reconciler.core.model import Own
 from reconciler.core.protocol.api_results import Ambiguous, ApiResult, Listed, NotFound, Unavailable
 from reconciler.engine.create import PROMPT
 from reconciler.engine.servertime import ServerTime
-from tests.timing import EPOCH, Timeline, VirtualClock
-from tests.worlds import World, is_write, wish
+from tests.support.timing import EPOCH, Timeline, VirtualClock
+from tests.support.worlds import World, is_write, wish
 
 PAUSE = 368.0
 

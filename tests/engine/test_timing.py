@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.timing import Timeline, VirtualClock, run
+from tests.support.timing import Timeline, VirtualClock, run
 
 
 def test_an_hour_passes_at_once() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from reconciler.core.model import Own
-from tests.worlds import World, wish
+from tests.support.worlds import World, wish
 
 NAMES = [f"w{number:02}" for number in range(20)]
 SPECS = [wish(name) for name in NAMES]

@@ -8,7 +8,7 @@ from reconciler.app.session import Session
 from reconciler.core.events import ActionFailed, ActionSucceeded, Cause
 from reconciler.core.model import LastSeen, OnFailed, Own
 from reconciler.sandbox import AfterDelete
-from tests.worlds import World, stop, wish
+from tests.support.worlds import World, stop, wish
 
 
 def test_success_is_told_when_the_cluster_has_taken_it() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from reconciler.app.planning.planning import PlanRequest
-from tests.worlds import World, stop, wish
+from tests.support.worlds import World, stop, wish
 
 ALLOW = PlanRequest(allow_empty=True, allow_deletes=9)
 

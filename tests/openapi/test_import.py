@@ -19,7 +19,7 @@ from reconciler.errors import InvalidInputError, ReconcilerError
 from reconciler.openapi.files import shipped_inputs
 from reconciler.openapi.sources import keep_words, merge_excerpts, read_document
 from reconciler.resources import schemas_folder
-from tests.strategies import json_objects
+from tests.support.strategies import json_objects
 
 SHIPPED = "openapi/workloads-v2-2.23.json"
 DOCUMENT: dict[str, Any] = json.loads(schemas_folder().joinpath(*SHIPPED.split("/")).read_bytes())

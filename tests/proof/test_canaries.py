@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from proof.attacks import NAMED
 from proof.canaries import Canaries
 from proof.malice import COMMENTS, MALICE
-from proof.ways import WAYS
+from tests.support.ways import WAYS
 
 
 @given(before=st.binary(max_size=8), after=st.binary(max_size=8))

@@ -5,8 +5,8 @@ import sys
 import pytest
 
 from proof import browser, pages
-from proof.hostile import pages_of
 from tests.report.pagetree import parse
+from tests.support.hostile import pages_of
 
 
 def test_without_a_browser_nothing_is_claimed(

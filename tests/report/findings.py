@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from reconciler.core.diagnostics import Diagnostic, Severity
 from reconciler.errors import Where
-from tests.strategies import hostile
+from tests.support.strategies import hostile
 
 UNKNOWN = Diagnostic(
     severity=Severity.ERROR,

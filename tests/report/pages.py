@@ -39,8 +39,8 @@ from reconciler.core.planning.plan import (
 )
 from reconciler.errors import ReconcilerError, Where
 from reconciler.report.markdown.markdown import markdown_applied, markdown_failure, markdown_plan
-from tests.factories import LINEAGE, make_desired, make_recorded
-from tests.strategies import hostile
+from tests.support.factories import LINEAGE, make_desired, make_recorded
+from tests.support.strategies import hostile
 
 MARKUP = (
     *("```", "~~~~", "`", "``", "`" * 300, "</details>", "<details>", "<!-- x -->", "-->", "<b>"),

@@ -29,8 +29,8 @@ from reconciler.core.planning.guards import Refusal
 from reconciler.report.html import apply_page, plan_page
 from reconciler.report.html.document import policy, style
 from reconciler.report.timeline import Timeline
-from tests.factories import make_address
-from tests.report.test_text import busy_plan
+from tests.support.factories import make_address
+from tests.support.plans import busy_plan
 
 FOLDER = Path(__file__).parent / "golden"
 BEGIN = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)

@@ -9,7 +9,7 @@ from reconciler.core.planning.adoption import Adoption, NotAdopted, NotAdoptedRe
 from reconciler.core.protocol.marker import Marker
 from reconciler.report.text.adoption import proposal_document, proposal_text
 from reconciler.report.text.color import ColorWriter
-from tests.factories import (
+from tests.support.factories import (
     make_address,
     make_desired,
     make_manifest,

@@ -24,17 +24,17 @@ from reconciler.report.markdown.size_limit import (
     share,
     size,
 )
-from tests.factories import (
+from tests.report.pages import (
+    fences,
+    make_outcomes,
+    make_refusal,
+)
+from tests.support.factories import (
     LINEAGE,
     PLAN_TARGET,
     make_address,
     make_desired,
     make_recorded,
-)
-from tests.report.pages import (
-    fences,
-    make_outcomes,
-    make_refusal,
 )
 
 

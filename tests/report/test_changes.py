@@ -13,7 +13,7 @@ from reconciler.report.changes import (
     ChangeLine,
     change_lines,
 )
-from tests.strategies import json_values
+from tests.support.strategies import json_values
 
 SECRET, OTHER = "(sensitive 0123456789abcdef)", "(sensitive fedcba9876543210)"
 THIRD = "(sensitive 0000000000000000)"

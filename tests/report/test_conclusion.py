@@ -17,8 +17,8 @@ from reconciler.errors import Where
 from reconciler.report.error_field import find_field
 from reconciler.report.text.conclusion import FEW, MOST, Commands, Conclusion, Locate
 from reconciler.report.text.escape import escape_terminal
-from tests.factories import NOW, make_address, make_desired, make_manifest, plan_for
-from tests.strategies import hostile
+from tests.support.factories import NOW, make_address, make_desired, make_manifest, plan_for
+from tests.support.strategies import hostile
 
 RUN = "5e0d6c0e-3f0a-4d51-9a52-0c6f6f9d2f11"
 COMMANDS = Commands(again="reconciler apply w", state=" --state w/.reconciler/state.db")

@@ -28,7 +28,7 @@ from reconciler.report.machine.documents import (
     to_yaml,
 )
 from reconciler.resources import load_schema
-from tests.factories import (
+from tests.support.factories import (
     LINEAGE,
     NOW,
     PLAN_TARGET,
@@ -39,7 +39,7 @@ from tests.factories import (
     make_remote,
     plan_for,
 )
-from tests.strategies import World, json_objects, plan_options, worlds
+from tests.support.strategies import World, json_objects, plan_options, worlds
 
 MOMENT = datetime(2026, 11, 20, 9, 0, 0, 123456, tzinfo=UTC)
 VALIDATORS = {

@@ -3,7 +3,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
-import unicodedata
 from datetime import UTC, datetime
 from typing import Any
 
@@ -32,17 +31,17 @@ from reconciler.report.text.color import ColorWriter
 from reconciler.report.text.escape import escape_json, escape_terminal, shorten
 from reconciler.report.text.status import Status, statuses_text
 from reconciler.report.text.text import Text
-from tests.factories import make_desired, make_manifest, make_recorded, make_remote, plan_for
-from tests.strategies import hostile, json_values
-
-HARMFUL = {"Cc", "Cf", "Cs", "Zl", "Zp"}
+from tests.report.characters import harmful
+from tests.support.factories import (
+    make_desired,
+    make_manifest,
+    make_recorded,
+    make_remote,
+    plan_for,
+)
+from tests.support.strategies import hostile, json_values
 
 LATER = datetime(2026, 11, 23, 9, tzinfo=UTC)
-
-
-def harmful(text: str) -> list[str]:
-    """Return what could move a cursor or turn a line around; line breaks are the report's own."""
-    return [c for c in text if c != "\n" and unicodedata.category(c) in HARMFUL]
 
 
 @pytest.mark.parametrize(

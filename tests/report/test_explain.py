@@ -12,7 +12,7 @@ from reconciler.core.planning.explanation import Explanation, explain_workload
 from reconciler.report.machine.documents import to_text
 from reconciler.report.text.escape import escape_terminal
 from reconciler.report.text.explain import ExplanationText, explanation_document
-from tests.factories import (
+from tests.support.factories import (
     REDACTOR,
     make_desired,
     make_manifest,
@@ -20,7 +20,7 @@ from tests.factories import (
     make_remote,
     plan_for,
 )
-from tests.strategies import hostile
+from tests.support.strategies import hostile
 
 READ_AT = datetime(2026, 11, 21, 10, 30, tzinfo=UTC)
 

@@ -21,10 +21,10 @@ from reconciler.report.machine.github import (
     plan_outputs,
 )
 from reconciler.report.text.escape import escape_terminal
-from tests.factories import make_desired, plan_for
 from tests.report.findings import BARE, UNKNOWN, breaking, reports
 from tests.report.pages import make_outcomes, make_plan_with, make_refusal
-from tests.report.test_text import busy_plan
+from tests.support.factories import make_desired, plan_for
+from tests.support.plans import busy_plan
 
 
 def as_the_runner_reads(line: str) -> tuple[str, dict[str, str], str]:

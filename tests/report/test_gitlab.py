@@ -13,10 +13,10 @@ from reconciler.core.planning.planner import make_plan
 from reconciler.errors import Where
 from reconciler.report.machine.fingerprints import fingerprints
 from reconciler.report.machine.gitlab import code_quality_document, plan_counts_document
-from tests.factories import LINEAGE, PLAN_TARGET, plan_for
 from tests.report.findings import BARE, UNKNOWN, reports
-from tests.report.test_text import busy_plan
-from tests.strategies import World, plan_options, worlds
+from tests.support.factories import LINEAGE, PLAN_TARGET, plan_for
+from tests.support.plans import busy_plan
+from tests.support.strategies import World, plan_options, worlds
 
 
 def moved(finding: Diagnostic, lines: int) -> Diagnostic:

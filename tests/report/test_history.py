@@ -8,7 +8,7 @@ from reconciler.core.model import Own
 from reconciler.ports import ActionEntry, Inspection, RunEntry, StateFlaw
 from reconciler.report.machine.documents import inspection_document, run_document, unsaved_document
 from reconciler.report.text.history import inspection_text, run_text, runs_text, unsaved_text
-from tests.factories import LINEAGE, NOW, make_recorded
+from tests.support.factories import LINEAGE, NOW, make_recorded
 
 BEGUN = RunEntry(
     id="5e0d6c0e-3f0a-4d51-9a52-0c6f6f9d2f11",

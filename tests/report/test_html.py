@@ -13,7 +13,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proof.hostile import pages_of
 from reconciler.core.events import RunFinished, Summary
 from reconciler.core.planning.guards import Refusal
 from reconciler.core.planning.plan import Plan
@@ -25,10 +24,11 @@ from reconciler.report.html.document import style
 from reconciler.report.html.markup import Html, fragment, tag, text_node
 from reconciler.report.text.escape import escape_terminal
 from reconciler.report.timeline import Timeline
-from tests.factories import make_desired, make_manifest, make_recorded, plan_for
+from tests.report.characters import harmful
 from tests.report.pagetree import BEGIN, FOLDER, PAGES, Element, at, parse, refused_plan, stable
-from tests.report.test_escape import harmful
-from tests.strategies import hostile
+from tests.support.factories import make_desired, make_manifest, make_recorded, plan_for
+from tests.support.hostile import pages_of
+from tests.support.strategies import hostile
 
 SOURCES = Path(__file__).parents[2] / "reconciler" / "report" / "html"
 injected = st.lists(

@@ -10,7 +10,14 @@ from reconciler.report.markdown.markdown import (
     markdown_failure,
     markdown_plan,
 )
-from tests.factories import (
+from tests.report.pages import (
+    fences,
+    make_finding,
+    make_outcomes,
+    make_plan_with,
+    make_refusal,
+)
+from tests.support.factories import (
     LINEAGE,
     PLAN_TARGET,
     make_address,
@@ -20,14 +27,7 @@ from tests.factories import (
     make_remote,
     plan_for,
 )
-from tests.report.pages import (
-    fences,
-    make_finding,
-    make_outcomes,
-    make_plan_with,
-    make_refusal,
-)
-from tests.report.test_text import busy_plan
+from tests.support.plans import busy_plan
 
 BUSY = """\
 <!-- reconciler:plan:team-a -->

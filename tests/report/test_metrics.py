@@ -14,8 +14,14 @@ from reconciler import __version__
 from reconciler.cli.output.last_success import read_successes
 from reconciler.core.model import Own
 from reconciler.report.machine.metrics import FAMILIES, RunMetrics, metrics_text
-from tests.factories import make_desired, make_manifest, make_recorded, make_remote, plan_for
-from tools.generate_docs import ROOT
+from tests.support.factories import (
+    make_desired,
+    make_manifest,
+    make_recorded,
+    make_remote,
+    plan_for,
+)
+from tests.support.places import ROOT
 
 ALERTS = ROOT / "examples" / "monitoring" / "alerts.yaml"
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))

@@ -22,7 +22,7 @@ from reconciler.core.events import (
 from reconciler.core.planning.plan import Plan
 from reconciler.report.progress import BAR_WIDTH, NEWS_SECONDS, Progress
 from reconciler.report.text.escape import escape_terminal
-from tests.factories import (
+from tests.support.factories import (
     NOW,
     make_address,
     make_desired,
@@ -30,7 +30,7 @@ from tests.factories import (
     make_recorded,
     plan_for,
 )
-from tests.strategies import hostile
+from tests.support.strategies import hostile
 
 
 def at(kind: Callable[..., Event], name: str = "1/a", **fields: Any) -> Event:

@@ -15,8 +15,8 @@ from reconciler.report.machine.documents import plan_document
 from reconciler.report.machine.saved import saved_document
 from reconciler.report.text.text import Text
 from reconciler.resources import load_schema
-from tests.core.test_laws import plan_of
-from tests.strategies import World, plan_options, worlds
+from tests.support.plans import plan_of
+from tests.support.strategies import World, plan_options, worlds
 
 NOW = datetime(2026, 11, 20, 9, tzinfo=UTC)
 SCHEMA = Draft202012Validator(load_schema("plan"))

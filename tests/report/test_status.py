@@ -19,7 +19,7 @@ from reconciler.report.text.status import (
     statuses_text,
     total_text,
 )
-from tests.factories import make_desired, make_recorded, make_remote
+from tests.support.factories import make_desired, make_recorded, make_remote
 
 NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 PLAIN = ColorWriter()

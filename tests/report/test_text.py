@@ -22,13 +22,13 @@ from reconciler.core.events import (
     Summary,
     Throttled,
 )
-from reconciler.core.model import LastSeen, Lifecycle, Live, Missing, Own, Unread
+from reconciler.core.model import Own
 from reconciler.core.planning.guards import Refusal
 from reconciler.core.planning.plan import GpuEffect, Plan, Reason, Replace
 from reconciler.errors import ReconcilerError, Where
 from reconciler.report.text.formatting import gpu_number
 from reconciler.report.text.text import Text
-from tests.factories import (
+from tests.support.factories import (
     LINEAGE,
     NOW,
     PLAN_TARGET,
@@ -39,45 +39,7 @@ from tests.factories import (
     make_remote,
     plan_for,
 )
-
-NAMES = (
-    *("changed", "drifted", "failed", "job", "kept", "lost", "doubt", "protected", "removed"),
-    "undone",
-)
-
-
-def busy_plan() -> Plan:
-    """Return a plan that has everything in it."""
-    old = {
-        name: make_desired(f"4501/{name}", file=f"team-a/{name}.yaml", line=line)
-        for line, name in enumerate(NAMES, start=1)
-    }
-    rows = {name: make_recorded(one) for name, one in old.items()}
-    rows["doubt"] = make_recorded(old["doubt"], own=Own.CREATING)
-    live: dict[str, Live] = {row.id: make_remote(row) for row in rows.values() if row.id}
-    elsewhere = make_manifest(image="somebody/else:1")
-    live |= {
-        f"id-op-4501-{name}": make_remote(rows[name], raw_manifest=elsewhere)
-        for name in ("drifted", "undone")
-    }
-    live["id-op-4501-failed"] = make_remote(
-        rows["failed"], seen=LastSeen.FAILED, message="no image"
-    )
-    live["id-op-4501-job"] = Unread(reason="503")
-    live["id-op-4501-lost"] = Missing(proven=True)
-    new = {
-        "changed": make_manifest(replicas=2, image="nvcr.io/llm:2"),
-        "undone": make_manifest(replicas=3),
-    }
-    desired = [
-        *(old[name] for name in ("drifted", "failed", "job", "kept", "doubt")),
-        *(dataclasses.replace(old[name], manifest=manifest) for name, manifest in new.items()),
-        dataclasses.replace(old["protected"], lifecycle=Lifecycle(protect=True)),
-        make_desired("7/new", file="new.yaml", line=9),
-        make_desired("7/odd", manifest={"apiVersion": "example.com/v1", "kind": "Odd"}),
-    ]
-    return plan_for(desired, list(rows.values()), live)
-
+from tests.support.plans import busy_plan
 
 BUSY = """\
   ± replace  4501/changed    1 → 2 GPUs  team-a/changed.yaml:1

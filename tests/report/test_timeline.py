@@ -33,8 +33,14 @@ from reconciler.report.timeline import (
     Sent,
     Timeline,
 )
-from tests.factories import make_address, make_desired, make_manifest, make_recorded, plan_for
 from tests.report.pagetree import at, events
+from tests.support.factories import (
+    make_address,
+    make_desired,
+    make_manifest,
+    make_recorded,
+    plan_for,
+)
 
 ONE = make_address("1/one")
 DOWN: dict[str, Any] = {"deleted": "id-0", "down": True}

@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 
 from reconciler.sandbox import DEMO, Credential, Sandbox, Settings
-from tests.transports import SandboxTransport
+from tests.support.transports import SandboxTransport
 
 WORKLOADS = "/api/v2/workloads"
 START = 1_800_000_000.0

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from reconciler.core.diagnostics import Diagnostic
-from tests.specs.factories import load
+from tests.support.specs import load
 
 CONTAINERS = [{"name": "main", "image": "server:1"}]
 TEMPLATE = {"spec": {"containers": CONTAINERS}}

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.specs.factories import SPEC, load, spec, told
+from tests.support.specs import SPEC, load, spec, told
 
 
 @pytest.mark.parametrize(

@@ -1,23 +1,15 @@
 from __future__ import annotations
 
-import subprocess
 from pathlib import Path
 
 import pytest
 
 from reconciler.errors import InvalidInputError, UsageError
 from reconciler.specs.discovery.changes import changed_files
-from tests.specs.factories import SPEC, load, spec, told, write
+from tests.support.git import git
+from tests.support.specs import SPEC, load, spec, told, write
 
 KIND = "{apiVersion: example.com/v1, kind: Trainer}"
-
-
-def git(root: Path, *arguments: str) -> str:
-    """What git prints, run as somebody without a configuration of their own."""
-    who = ("-c", "user.name=a", "-c", "user.email=a@example.com", "-c", "init.defaultBranch=main")
-    command = ["git", *who, *arguments]
-    done = subprocess.run(command, cwd=root, check=True, capture_output=True, text=True)
-    return done.stdout.rstrip("\n")
 
 
 @pytest.fixture

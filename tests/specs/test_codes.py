@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from reconciler.specs.rules.codes import CODES
-from tests.specs import cases, kubernetes_cases
-from tests.specs.factories import load, told
+from tests.support import cases, kubernetes_cases
+from tests.support.specs import load, told
 
 ONE_CASE_PER_CODE = {**cases.CASES, **kubernetes_cases.CASES}
 

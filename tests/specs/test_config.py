@@ -7,7 +7,7 @@ import pytest
 
 from reconciler.errors import Where
 from reconciler.specs.config import ApplyLimits, Config, config_file, find_root, load_config
-from tests.specs.factories import tell, write
+from tests.support.specs import tell, write
 
 
 def said(config: Config) -> list[str]:
@@ -84,24 +84,28 @@ def test_mistakes_are_found_all_at_once(tmp_path: Path) -> None:
     assert (config.url, config.stack, config.limits) == (None, "prod", ApplyLimits())
     assert said(config) == [
         (
-            "reconciler.yaml:1:6-1:16 error invalid-value: 'app.run.ai' is not allowed as 'url'"
+            "reconciler.yaml:1:6-1:16 error invalid-value:"
+            " 'app.run.ai' is not allowed as 'url'"
             " | Base URL of the control plane."
         ),
         (
-            "reconciler.yaml:2:1-2:11 error unknown-field: unknown field 'concurency'"
+            "reconciler.yaml:2:1-2:11 error unknown-field:"
+            " unknown field 'concurency'"
             " | did you mean 'concurrency'?"
         ),
         (
-            "reconciler.yaml:3:1-3:6 error unknown-field: unknown field 'token'"
+            "reconciler.yaml:3:1-3:6 error unknown-field:"
+            " unknown field 'token'"
             " | credentials are read from the environment (RUNAI_...) or with --token-file"
         ),
         (
-            "reconciler.yaml:5:14-5:18 error wrong-type: 'api_version' must be a string, not"
-            " the number"
-            ' 2.2 | quote it: "2.20"'
+            "reconciler.yaml:5:14-5:18 error wrong-type:"
+            " 'api_version' must be a string, not the number 2.2"
+            ' | quote it: "2.20"'
         ),
         (
-            "reconciler.yaml:6:22-6:26 error invalid-value: '130%' is not allowed as 'max_delete'"
+            "reconciler.yaml:6:22-6:26 error invalid-value:"
+            " '130%' is not allowed as 'max_delete'"
             " | How many of the recorded workloads one apply may delete or replace: a number, or a"
             " share such as 30%."
         ),
@@ -189,8 +193,9 @@ def test_what_is_no_budget_and_no_suppression(tmp_path: Path) -> None:
     config = load_config(path / "reconciler.yaml")
     assert said(config) == [
         (
-            "reconciler.yaml:1:20-1:22 error invalid-value: -1 is not allowed as 'a': it is less"
-            " than 0 | The most GPUs of this project."
+            "reconciler.yaml:1:20-1:22 error invalid-value:"
+            " -1 is not allowed as 'a': it is less than 0"
+            " | The most GPUs of this project."
         ),
         "reconciler.yaml:2:17-2:22 error missing-field: the field 'reason' is missing",
     ]

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from reconciler.specs.config import Config, load_config
 from reconciler.specs.loading import load_specs
-from tests.specs.factories import write
 from tests.specs.strategies import mutated
+from tests.support.specs import write
 
 SPECS = [
     """\

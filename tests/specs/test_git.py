@@ -12,8 +12,8 @@ import pytest
 from reconciler.errors import InvalidInputError
 from reconciler.specs.discovery.changes import changed_files
 from reconciler.specs.discovery.git import checkout_top
-from tests.specs.factories import SPEC, write
-from tests.specs.test_changes import git
+from tests.support.git import git
+from tests.support.specs import SPEC, write
 
 SOURCES = Path(__file__).parents[2]
 

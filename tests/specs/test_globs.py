@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from reconciler.specs.discovery.files import find_files
 from reconciler.specs.discovery.globs import BadPatternError, read_pattern, selects
-from tests.specs.factories import write
+from tests.support.specs import write
 
 NAMES = st.sampled_from(["a", "b", "ab", "a b", "a[b", "x.y", "c*"])
 PATHS = st.lists(NAMES, min_size=1, max_size=3).map(lambda names: "/".join(names) + ".yaml")

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from reconciler.specs.config import config_file, find_root, load_config
 from reconciler.specs.loading import load_specs
-from tests.specs.factories import SPEC
+from tests.support.specs import SPEC
 
 NAMES = st.sampled_from(
     ["a", "b.yaml", "c.json", "_defaults.yaml", "reconciler.yaml", ".reconcilerignore", ".h.yaml"]

@@ -9,7 +9,6 @@ import pytest
 from reconciler.kinds.registry import KINDS
 from reconciler.specs.config import config_file, load_config
 from reconciler.specs.loading import load_specs
-from tests.specs.factories import encoded, load, pointed_at, told
 from tests.specs.manifests import (
     CONTAINERS,
     MANIFESTS,
@@ -20,6 +19,7 @@ from tests.specs.manifests import (
     manifest,
     said,
 )
+from tests.support.specs import encoded, load, pointed_at, told
 
 ROOT = Path(__file__).resolve().parents[2]
 DECIDED_LATER = {

@@ -11,9 +11,9 @@ from reconciler.kinds.registry import KINDS
 from reconciler.specs.kubernetes.paths import find
 from reconciler.specs.kubernetes.structure import shape_of, shape_of_kind, without_nulls
 from reconciler.specs.schema.compiled_schema import CompiledSchema
-from tests.specs.factories import load, pointed_at
 from tests.specs.manifests import MANIFESTS, fresh
 from tests.specs.strategies import VALUES
+from tests.support.specs import load, pointed_at
 
 
 @st.composite

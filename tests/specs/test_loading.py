@@ -17,7 +17,7 @@ from reconciler.core.model import (
     OnRemove,
 )
 from reconciler.errors import Where
-from tests.specs.factories import SPEC, encoded, load, pointed_at, spec, told
+from tests.support.specs import SPEC, encoded, load, pointed_at, spec, told
 
 LLM = Address(project="4501", name="llm")
 CONFIG = 'projects: {team-a: "4501"}\n'
@@ -235,13 +235,14 @@ def test_mistakes_inside_a_manifest_file(tmp_path: Path) -> None:
     )
     assert told(loaded) == [
         (
-            "manifests/job.yaml:2:7-2:8 error wrong-type: 'kind' must be a string, not the number 7"
+            "manifests/job.yaml:2:7-2:8 error wrong-type:"
+            " 'kind' must be a string, not the number 7"
             ' | quote it: "7"'
         ),
         (
-            "manifests/job.yaml:3:14-3:15 error duplicate-key: the key 'a' is already given in"
-            " line 3,"
-            " column 8 | keep one of them"
+            "manifests/job.yaml:3:14-3:15 error duplicate-key:"
+            " the key 'a' is already given in line 3, column 8"
+            " | keep one of them"
         ),
     ]
     assert loaded.desired == ()
@@ -255,14 +256,16 @@ def test_mistakes_inside_a_manifest_file(tmp_path: Path) -> None:
         (
             "# later\n",
             (
-                "job.yaml:1:1-1:1 error empty-file: the file holds no document"
+                "job.yaml:1:1-1:1 error empty-file:"
+                " the file holds no document"
                 " | delete it if it is no longer wanted: an empty file may have been cut off"
             ),
         ),
         (
             spec("other"),
             (
-                "a.yaml:2:15-2:23 error not-a-spec: 'job.yaml' is a spec, not a manifest"
+                "a.yaml:2:15-2:23 error not-a-spec:"
+                " 'job.yaml' is a spec, not a manifest"
                 " | name a file with the manifest alone"
             ),
         ),
@@ -285,11 +288,13 @@ def test_specs_that_name_each_other(tmp_path: Path) -> None:
     loaded = load(tmp_path, {"one.yaml": one, "two.yaml": two})
     assert told(loaded) == [
         (
-            "one.yaml:2:15-2:23 error not-a-spec: 'two.yaml' is a spec, not a manifest"
+            "one.yaml:2:15-2:23 error not-a-spec:"
+            " 'two.yaml' is a spec, not a manifest"
             " | name a file with the manifest alone"
         ),
         (
-            "two.yaml:2:15-2:23 error not-a-spec: 'one.yaml' is a spec, not a manifest"
+            "two.yaml:2:15-2:23 error not-a-spec:"
+            " 'one.yaml' is a spec, not a manifest"
             " | name a file with the manifest alone"
         ),
     ]
@@ -319,8 +324,9 @@ def test_symbolic_links_stay_inside(tmp_path: Path) -> None:
     )
     assert told(loaded) == [
         (
-            "b.yaml:2:15-2:32 error outside-root: '../outside/x.yaml' does not lie inside the"
-            " repository | give a path relative to this file that stays inside the repository"
+            "b.yaml:2:15-2:32 error outside-root:"
+            " '../outside/x.yaml' does not lie inside the repository"
+            " | give a path relative to this file that stays inside the repository"
         ),
         "c.yaml:2:15-2:21 error unreadable: 'a\0b' cannot be read: its name holds a NUL character",
         f"linked:1:1 error {out}",
@@ -422,9 +428,9 @@ def test_values_from_defaults_point_into_them(tmp_path: Path) -> None:
     )
     assert told(loaded) == [
         (
-            "_defaults.yaml:2:14-2:18 error wrong-type: 'projectId' must be a string, not the"
-            " number"
-            ' 4501 | quote it: "4501"'
+            "_defaults.yaml:2:14-2:18 error wrong-type:"
+            " 'projectId' must be a string, not the number 4501"
+            ' | quote it: "4501"'
         )
     ]
 
@@ -482,7 +488,8 @@ def test_paths_that_cannot_be_targets(tmp_path: Path) -> None:
     loaded = load(root, {"a.yaml": SPEC}, [root / "gone", tmp_path, root / "_defaults.yaml"])
     assert told(loaded) == [
         (
-            "..:1:1 error outside-root: '..' does not lie below the root"
+            "..:1:1 error outside-root:"
+            " '..' does not lie below the root"
             " | one run is about one root: the folder that holds reconciler.yaml"
         ),
         "_defaults.yaml:1:1 error no-such-path: '_defaults.yaml' does not exist",

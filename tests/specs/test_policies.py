@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.specs.factories import SPEC, load, pointed_at, spec, told
+from tests.support.specs import SPEC, load, pointed_at, spec, told
 
 CONFIG = 'policies: ["policies/*"]\nprojects: {team-a: "4501"}\n'
 

@@ -14,7 +14,7 @@ from reconciler.specs.config import config_file, load_config
 from reconciler.specs.loading import load_specs
 from reconciler.specs.schema import policyprocess
 from reconciler.specs.source.deadline import Deadline
-from tests.specs.factories import SPEC, load, spec, told, write
+from tests.support.specs import SPEC, load, spec, told, write
 
 CONFIG = "policies: [policies/*]\n"
 SIMPLIFY = (

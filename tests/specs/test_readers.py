@@ -14,8 +14,8 @@ from reconciler.specs.source.nodes import plain, walk
 from reconciler.specs.source.quickreader import read_quickly
 from reconciler.specs.source.source_text import Notation, SourceText
 from reconciler.specs.source.yamlreader import FORBIDDEN
-from tests.specs.factories import tell
 from tests.specs.strategies import JSON_TEXTS, MAPPINGS, TEXTS, VALUES, mutated
+from tests.support.specs import tell
 
 REALISTIC = """\
 # a workload

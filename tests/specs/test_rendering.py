@@ -13,8 +13,8 @@ from reconciler.core.model import Desired
 from reconciler.specs.compose.rendering import render_documents
 from reconciler.specs.config import Config
 from reconciler.specs.loading import load_specs
-from tests.specs.factories import encoded, load
 from tests.specs.strategies import VALUES
+from tests.support.specs import encoded, load
 
 NAMES = st.from_regex(r"[a-z]([-a-z0-9]{0,10}[a-z0-9])?", fullmatch=True)
 CHOICES = {

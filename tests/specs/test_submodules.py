@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.specs.factories import SPEC, load, spec, write
+from tests.support.specs import SPEC, load, spec, write
 
 PLAIN = ("-c", "user.name=a", "-c", "user.email=a@example.com", "-c", "protocol.file.allow=always")
 

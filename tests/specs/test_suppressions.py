@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.specs.factories import encoded, load, spec, told
+from tests.support.specs import encoded, load, spec, told
 
 KIND = "{apiVersion: example.com/v1, kind: Trainer}"
 UNKNOWN = spec(manifest=KIND)

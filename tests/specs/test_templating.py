@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.specs.factories import load
+from tests.support.specs import load
 
 DEPLOYMENT = """\
 metadata: {{name: llm, projectId: "4501"}}

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.specs.factories import load, told
+from tests.support.specs import load, told
 
 LIMITS = 'projects: {a: "1", b: "2"}\nlimits:\n  gpus: '
 

@@ -14,7 +14,7 @@ from reconciler.errors import StateError
 from reconciler.state import backups
 from reconciler.state.backups import KEPT, backups_folder, list_backups
 from reconciler.state.sqlite import SqliteStore, create_state, open_state
-from tests.factories import make_recorded, make_target
+from tests.support.factories import make_recorded, make_target
 
 
 @pytest.fixture

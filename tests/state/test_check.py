@@ -14,8 +14,8 @@ from reconciler.errors import StateError
 from reconciler.ports import Inspection, StateFlaw
 from reconciler.state.check import inspect_state
 from reconciler.state.sqlite import create_state, open_state
-from tests.factories import make_recorded, make_target
-from tests.state.test_history import begun, done
+from tests.state.runs import begun, done
+from tests.support.factories import make_recorded, make_target
 
 NO_BACKUP = (
     "there is no sound backup beside it; restore a copy from where your CI system keeps them"

@@ -12,7 +12,7 @@ from reconciler.core.model import Header, Recorded
 from reconciler.errors import StateError
 from reconciler.state.rows import checksum, from_row, to_row
 from reconciler.state.sqlite import create_state, open_state
-from tests.factories import make_recorded, make_target
+from tests.support.factories import make_recorded, make_target
 
 RESTORE = (
     "restore a copy from its .backups folder, or move it away and run "

@@ -15,8 +15,9 @@ import pytest
 
 from reconciler.errors import LockedError, StateError
 from reconciler.state import database, lock
-from reconciler.state.sqlite import SqliteStore, create_state, open_state
-from tests.factories import make_recorded, make_target
+from reconciler.state.sqlite import create_state
+from tests.support.factories import make_recorded, make_target
+from tests.support.states import KilledError, opened
 
 WAIT = "wait for it with --lock-timeout 10m; a run that was killed holds nothing"
 
@@ -27,16 +28,6 @@ def path(tmp_path: Path) -> Path:
     path = tmp_path / "state.db"
     create_state(path, make_target()).close()
     return path
-
-
-@contextlib.contextmanager
-def opened(path: Path) -> Iterator[SqliteStore]:
-    """Open a state for a while."""
-    store = open_state(path)
-    try:
-        yield store
-    finally:
-        store.close()
 
 
 def names(folder: Path) -> list[str]:
@@ -105,10 +96,6 @@ def test_a_state_cannot_be_made_below_a_file(path: Path) -> None:
         create_state(path / "state.db", make_target())
     assert caught.value.message == f"the state {path / 'state.db'} cannot be used: File exists"
     assert caught.value.hint == "check the path given with --state"
-
-
-class KilledError(BaseException):
-    """What a process feels when it is killed: nothing that anybody would catch."""
 
 
 def _die(*_: object, **__: object) -> None:

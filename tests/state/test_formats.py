@@ -22,7 +22,7 @@ from reconciler.state import database, migrations
 from reconciler.state.backups import list_backups
 from reconciler.state.rows import checksum, from_row, to_row
 from reconciler.state.sqlite import SqliteStore, open_state
-from tests.state.test_files import KilledError, opened
+from tests.support.states import KilledError, opened
 
 FIXTURES = Path(__file__).parent / "fixtures"
 FORMATS = sorted(folder.name for folder in FIXTURES.iterdir() if folder.name.startswith("format-"))

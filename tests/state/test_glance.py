@@ -13,7 +13,7 @@ from reconciler.core.model import Own, Target
 from reconciler.errors import LockedError, StateError
 from reconciler.state.glance import glance, try_lock
 from reconciler.state.sqlite import create_state, open_state
-from tests.factories import make_desired, make_recorded
+from tests.support.factories import make_desired, make_recorded
 
 FORMAT_1 = Path(__file__).parent / "fixtures" / "format-1"
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import given
@@ -14,13 +13,11 @@ from hypothesis import strategies as st
 
 from reconciler.core.model import Own
 from reconciler.errors import StateError
-from reconciler.ports import ActionEntry, RunEntry
 from reconciler.state.history import KEPT
 from reconciler.state.sqlite import SqliteStore, create_state, open_state
-from tests.factories import make_recorded, make_target
-from tests.strategies import hostile
-
-NOW = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)
+from tests.state.runs import NOW, begun, done
+from tests.support.factories import make_recorded, make_target
+from tests.support.strategies import hostile
 
 
 @pytest.fixture
@@ -29,22 +26,6 @@ def store(tmp_path: Path) -> Iterator[SqliteStore]:
     store = create_state(tmp_path / "state.db", make_target())
     yield store
     store.close()
-
-
-def begun(run_id: str, at: datetime = NOW) -> RunEntry:
-    """Return a run that has just begun."""
-    return RunEntry(
-        id=run_id,
-        command="reconciler apply",
-        user="anna",
-        host="ci",
-        started=at.isoformat(timespec="milliseconds"),
-    )
-
-
-def done(address: str, **fields: Any) -> ActionEntry:
-    """Return what became of one workload."""
-    return ActionEntry(address=address, action="create", outcome="done", **fields)
 
 
 def test_a_run_is_remembered_from_its_beginning(store: SqliteStore) -> None:

@@ -20,7 +20,7 @@ from reconciler.state.lock import StateLock
 from reconciler.state.names import beside
 from reconciler.state.schema import check_schema
 from reconciler.state.sqlite import create_state, open_state
-from tests.factories import make_recorded, make_target
+from tests.support.factories import make_recorded, make_target
 
 FIXTURES = Path(__file__).parent / "fixtures"
 FORMATS = sorted(FIXTURES.rglob("*.db"))

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from reconciler.errors import StateError
 from reconciler.state.mounts import Mount, check_local, mount_of
 from reconciler.state.sqlite import create_state
-from tests.factories import make_target
+from tests.support.factories import make_target
 
 TABLE = r"""
 22 27 0:21 / /proc rw,relatime - proc proc rw

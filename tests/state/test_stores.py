@@ -18,8 +18,8 @@ from reconciler.ports import StateStore
 from reconciler.state.memory import MemoryStore
 from reconciler.state.rows import COLUMNS, from_row, to_row
 from reconciler.state.sqlite import create_state, open_state
-from tests.factories import make_header, make_recorded, make_target
-from tests.strategies import hostile, records
+from tests.support.factories import make_header, make_recorded, make_target
+from tests.support.strategies import hostile, records
 
 
 class Sessions(Protocol):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.specs.factories import Case
+from tests.support.specs import Case
 
 WHO = 'metadata: {name: llm, projectId: "4501"}\n'
 POD = """\
@@ -43,13 +43,13 @@ CASES: dict[str, Case] = {
         },
         said=(
             (
-                "a.yaml:1:1-1:61 error bad-suppression: this suppression is of no use: "
-                "'yaml-syntax' "
-                "cannot be suppressed"
+                "a.yaml:1:1-1:61 error bad-suppression:"
+                " this suppression is of no use: 'yaml-syntax' cannot be suppressed"
             ),
             (
-                "a.yaml:2:1-2:33 error bad-suppression: this suppression is of no use: it gives no "
-                "reason | # reconciler:ignore unknown-kind -- REASON"
+                "a.yaml:2:1-2:33 error bad-suppression:"
+                " this suppression is of no use: it gives no reason"
+                " | # reconciler:ignore unknown-kind -- REASON"
             ),
         ),
     ),
@@ -61,9 +61,9 @@ CASES: dict[str, Case] = {
         },
         said=(
             (
-                "a.yaml:1:1-1:69 warning unused-suppression: there is nothing for "
-                "'unknown-kind' to "
-                "suppress | remove it"
+                "a.yaml:1:1-1:69 warning unused-suppression:"
+                " there is nothing for 'unknown-kind' to suppress"
+                " | remove it"
             ),
         ),
     ),
@@ -76,9 +76,9 @@ CASES: dict[str, Case] = {
         },
         said=(
             (
-                "b.yaml:3:71-3:74 error duplicate-manifest-name: the manifest of 4501/llm "
-                "(a.yaml:1:1) is a TaskRun named 'llm', too | give each manifest the name of its "
-                "workload"
+                "b.yaml:3:71-3:74 error duplicate-manifest-name:"
+                " the manifest of 4501/llm (a.yaml:1:1) is a TaskRun named 'llm', too"
+                " | give each manifest the name of its workload"
             ),
         ),
     ),
@@ -92,9 +92,9 @@ CASES: dict[str, Case] = {
         },
         said=(
             (
-                "reconciler.yaml:2:25-2:26 error gpu-budget: project 4501 asks for 9 GPUs, "
-                "its limit "
-                "is 8 | the most: 4501/llm 9 (a.yaml:1:1)"
+                "reconciler.yaml:2:25-2:26 error gpu-budget:"
+                " project 4501 asks for 9 GPUs, its limit is 8"
+                " | the most: 4501/llm 9 (a.yaml:1:1)"
             ),
         ),
     ),
@@ -111,10 +111,10 @@ CASES: dict[str, Case] = {
         },
         said=(
             (
-                "a.yaml:8:32-8:46 warning wave-order: it needs the NIMCache "
-                "'reranker-cache', which "
-                "does not come first (waves 0 and 0) | give 4501/reranker a higher lifecycle.wave "
-                "than 4501/reranker-cache"
+                "a.yaml:8:32-8:46 warning wave-order:"
+                " it needs the NIMCache 'reranker-cache', which does not come first (waves 0 and"
+                " 0)"
+                " | give 4501/reranker a higher lifecycle.wave than 4501/reranker-cache"
             ),
         ),
     ),
@@ -126,25 +126,28 @@ CASES: dict[str, Case] = {
         },
         said=(
             (
-                "a.yaml:4:9-4:13 error bad-kind: a manifest is one object, and a List is several | "
-                "write a spec for each of its items"
+                "a.yaml:4:9-4:13 error bad-kind:"
+                " a manifest is one object, and a List is several"
+                " | write a spec for each of its items"
             ),
             (
-                "a.yaml:4:9-4:13 warning unknown-kind: v1 List is not among the kinds that the "
-                "platform registers out of the box | the platform's administrator can register it"
+                "a.yaml:4:9-4:13 warning unknown-kind:"
+                " v1 List is not among the kinds that the platform registers out of the box"
+                " | the platform's administrator can register it"
             ),
             (
-                "b.yaml:2:24-2:31 error bad-kind: apiVersion 'apps/V1' is not written as "
-                "<group>/<version>, or v1 alone"
+                "b.yaml:2:24-2:31 error bad-kind:"
+                " apiVersion 'apps/V1' is not written as <group>/<version>, or v1 alone"
             ),
             (
-                "b.yaml:2:39-2:50 error bad-kind: kind 'Deploy-ment' is not one word of "
-                "letters and "
-                "digits"
+                "b.yaml:2:39-2:50 error bad-kind:"
+                " kind 'Deploy-ment' is not one word of letters and digits"
             ),
             (
-                "b.yaml:2:39-2:50 warning unknown-kind: apps/V1 Deploy-ment is not among the kinds "
-                "that the platform registers out of the box | did you mean 'Deployment'?"
+                "b.yaml:2:39-2:50 warning unknown-kind:"
+                " apps/V1 Deploy-ment is not among the kinds that the platform registers out of"
+                " the box"
+                " | did you mean 'Deployment'?"
             ),
         ),
     ),
@@ -158,13 +161,14 @@ CASES: dict[str, Case] = {
         },
         said=(
             (
-                "a.yaml:6:20-6:25 error bad-name: the name 'LLM_1' may hold lower case letters, "
-                "digits, '-' and '.' only, and begins and ends with neither"
+                "a.yaml:6:20-6:25 error bad-name:"
+                " the name 'LLM_1' may hold lower case letters, digits, '-' and '.' only, and"
+                " begins and ends with neither"
             ),
             (
-                "a.yaml:10:16-10:20 error bad-name: two containers of the pod are named "
-                "'main' | give"
-                " each a name of its own"
+                "a.yaml:10:16-10:20 error bad-name:"
+                " two containers of the pod are named 'main'"
+                " | give each a name of its own"
             ),
         ),
     ),
@@ -178,9 +182,9 @@ CASES: dict[str, Case] = {
         },
         said=(
             (
-                "a.yaml:2:1-2:9 error object-too-large: the object has 1,600,128 bytes, and "
-                "Kubernetes stores 1,572,864 at most | put what is large into a volume, an image "
-                "or a ConfigMap of its own"
+                "a.yaml:2:1-2:9 error object-too-large:"
+                " the object has 1,600,128 bytes, and Kubernetes stores 1,572,864 at most"
+                " | put what is large into a volume, an image or a ConfigMap of its own"
             ),
         ),
     ),
@@ -192,23 +196,24 @@ CASES: dict[str, Case] = {
         },
         said=(
             (
-                "a.yaml:5:40-5:46 error bad-label: the value 'a team' of the label 'team' may hold "
-                "letters, digits, '-', '_' and '.' only, the latter three only inside"
+                "a.yaml:5:40-5:46 error bad-label:"
+                " the value 'a team' of the label 'team' may hold letters, digits, '-', '_' and"
+                " '.' only, the latter three only inside"
             ),
             (
-                "a.yaml:5:54-5:55 error bad-label: the label 'gpus' must be a string, not a "
-                "number | "
-                'quote it: "8"'
+                "a.yaml:5:54-5:55 error bad-label:"
+                " the label 'gpus' must be a string, not a number"
+                ' | quote it: "8"'
             ),
             (
-                "a.yaml:5:57-5:59 error bad-label: the label '-x' may hold letters, digits, "
-                "'-', '_' "
-                "and '.' only, the latter three only inside"
+                "a.yaml:5:57-5:59 error bad-label:"
+                " the label '-x' may hold letters, digits, '-', '_' and '.' only, the latter three"
+                " only inside"
             ),
             (
-                "a.yaml:5:61-5:62 warning ambiguous-yaml: y is the text 'y' in YAML 1.2, "
-                "but true in "
-                "YAML 1.1 | quote it, or write what is meant without doubt"
+                "a.yaml:5:61-5:62 warning ambiguous-yaml:"
+                " y is the text 'y' in YAML 1.2, but true in YAML 1.1"
+                " | quote it, or write what is meant without doubt"
             ),
         ),
     ),
@@ -220,9 +225,9 @@ CASES: dict[str, Case] = {
         },
         said=(
             (
-                "a.yaml:5:58-5:62 error bad-annotation: the annotation 'example.com/paged' "
-                "must be a "
-                'string, not a boolean | quote it: "true"'
+                "a.yaml:5:58-5:62 error bad-annotation:"
+                " the annotation 'example.com/paged' must be a string, not a boolean"
+                ' | quote it: "true"'
             ),
         ),
     ),
@@ -234,16 +239,14 @@ CASES: dict[str, Case] = {
         },
         said=(
             (
-                "a.yaml:5:25-5:28 warning server-field: 'uid' is written by the cluster, "
-                "and ignored "
-                "or refused when sent | remove it: it came along when the object was read from a "
-                "cluster"
+                "a.yaml:5:25-5:28 warning server-field:"
+                " 'uid' is written by the cluster, and ignored or refused when sent"
+                " | remove it: it came along when the object was read from a cluster"
             ),
             (
-                "a.yaml:7:3-7:9 warning server-field: 'status' is written by the cluster, "
-                "and ignored"
-                " or refused when sent | remove it: it came along when the object was read from a "
-                "cluster"
+                "a.yaml:7:3-7:9 warning server-field:"
+                " 'status' is written by the cluster, and ignored or refused when sent"
+                " | remove it: it came along when the object was read from a cluster"
             ),
         ),
     ),
@@ -273,13 +276,14 @@ CASES: dict[str, Case] = {
         },
         said=(
             (
-                "a.yaml:8:7-8:11 error bad-restart-policy: a Job needs a restartPolicy: "
-                "Kubernetes' "
-                "default is not allowed for it | write OnFailure or Never"
+                "a.yaml:8:7-8:11 error bad-restart-policy:"
+                " a Job needs a restartPolicy: Kubernetes' default is not allowed for it"
+                " | write OnFailure or Never"
             ),
             (
-                "b.yaml:11:24-11:33 error bad-restart-policy: the restartPolicy 'OnFailure' is not "
-                "allowed for a Deployment | write Always"
+                "b.yaml:11:24-11:33 error bad-restart-policy:"
+                " the restartPolicy 'OnFailure' is not allowed for a Deployment"
+                " | write Always"
             ),
         ),
     ),
@@ -293,9 +297,9 @@ CASES: dict[str, Case] = {
         },
         said=(
             (
-                "a.yaml:7:46-7:49 error bad-selector: the selector wants the label "
-                "tier=web, and the "
-                "template does not have it | write the same label under template.metadata.labels"
+                "a.yaml:7:46-7:49 error bad-selector:"
+                " the selector wants the label tier=web, and the template does not have it"
+                " | write the same label under template.metadata.labels"
             ),
         ),
     ),
@@ -309,8 +313,9 @@ CASES: dict[str, Case] = {
         said=(
             "a.yaml:6:15-6:17 error bad-count: 'replicas' must be a whole number from 0, not -1",
             (
-                "a.yaml:8:13-8:16 error bad-count: 'size' must be a whole number from 0, not '2' | "
-                "remove the quotes"
+                "a.yaml:8:13-8:16 error bad-count:"
+                " 'size' must be a whole number from 0, not '2'"
+                " | remove the quotes"
             ),
         ),
     ),
@@ -325,8 +330,9 @@ CASES: dict[str, Case] = {
         said=(
             "a.yaml:8:34-8:42 error bad-volume: a volume is one thing, not emptyDir and hostPath",
             (
-                "a.yaml:13:16-13:19 error bad-volume: the pod has no volume 'dat' | did you "
-                "mean 'data'?"
+                "a.yaml:13:16-13:19 error bad-volume:"
+                " the pod has no volume 'dat'"
+                " | did you mean 'data'?"
             ),
         ),
     ),
@@ -342,9 +348,9 @@ CASES: dict[str, Case] = {
         said=(
             "a.yaml:12:16-12:20 error bad-port: two ports of the container are named 'http'",
             (
-                "a.yaml:13:16-13:34 error bad-port: the port's name 'prometheus-metrics' is "
-                "not one that Kubernetes takes | at most 15 lower case letters, digits and "
-                "single '-' inside, one a letter"
+                "a.yaml:13:16-13:34 error bad-port:"
+                " the port's name 'prometheus-metrics' is not one that Kubernetes takes"
+                " | at most 15 lower case letters, digits and single '-' inside, one a letter"
             ),
         ),
     ),
@@ -371,8 +377,9 @@ CASES: dict[str, Case] = {
         },
         said=(
             (
-                "a.yaml:10:7-10:21 error bad-probe: the readinessProbe looks at nothing | "
-                "write one of exec, grpc, httpGet, tcpSocket"
+                "a.yaml:10:7-10:21 error bad-probe:"
+                " the readinessProbe looks at nothing"
+                " | write one of exec, grpc, httpGet, tcpSocket"
             ),
         ),
     ),
@@ -386,12 +393,13 @@ CASES: dict[str, Case] = {
         },
         said=(
             (
-                "a.yaml:9:54-9:60 error bad-placement: 'Exists' asks for no value | remove "
-                "it, or write Equal"
+                "a.yaml:9:54-9:60 error bad-placement:"
+                " 'Exists' asks for no value"
+                " | remove it, or write Equal"
             ),
             (
-                "a.yaml:10:39-10:56 error bad-placement: 'tolerationSeconds' is about the "
-                "effect NoExecute only"
+                "a.yaml:10:39-10:56 error bad-placement:"
+                " 'tolerationSeconds' is about the effect NoExecute only"
             ),
         ),
     ),
@@ -406,8 +414,8 @@ CASES: dict[str, Case] = {
         },
         said=(
             (
-                "a.yaml:7:32-7:45 error bad-rollout: 'rollingUpdate' is for the type "
-                "RollingUpdate, not for 'Recreate'"
+                "a.yaml:7:32-7:45 error bad-rollout:"
+                " 'rollingUpdate' is for the type RollingUpdate, not for 'Recreate'"
             ),
         ),
     ),
@@ -422,28 +430,28 @@ CASES: dict[str, Case] = {
         },
         said=(
             (
-                "a.yaml:7:7-7:13 error bad-role: a PyTorchJob has no role 'Leader' | known "
-                "are Master, Worker"
+                "a.yaml:7:7-7:13 error bad-role:"
+                " a PyTorchJob has no role 'Leader'"
+                " | known are Master, Worker"
             ),
             (
-                "a.yaml:12:38-12:42 warning bad-role: no container is called 'pytorch', which "
-                "a PyTorchJob looks for"
+                "a.yaml:12:38-12:42 warning bad-role:"
+                " no container is called 'pytorch', which a PyTorchJob looks for"
             ),
         ),
     ),
     "bad-schedule": Case(
         files={
             "a.yaml": WHO + "manifest:\n  apiVersion: batch/v1\n  kind: CronJob\n  spec:\n"
-            '    schedule: "0 2 * * 7"\n    jobTemplate:\n      spec:\n        template:\n  '
-            "        spec:\n"
+            '    schedule: "0 2 * * 7"\n    jobTemplate:\n      spec:\n        template:\n'
+            "          spec:\n"
             "            restartPolicy: Never\n"
             "            containers: [{name: main, image: train:1}]\n"
         },
         said=(
             (
-                "a.yaml:6:15-6:26 error bad-schedule: the schedule '0 2 * * 7' has a day of "
-                "the week "
-                "'7' that is not within 0 to 6"
+                "a.yaml:6:15-6:26 error bad-schedule:"
+                " the schedule '0 2 * * 7' has a day of the week '7' that is not within 0 to 6"
             ),
         ),
     ),
@@ -451,21 +459,21 @@ CASES: dict[str, Case] = {
         files={
             "a.yaml": WHO
             + POD
-            + "  spec:\n    containers:\n      - name: main\n        image: serve:1\n       "
-            " resources:\n"
+            + "  spec:\n    containers:\n      - name: main\n        image: serve:1\n"
+            "        resources:\n"
             "          requests: {cpu: 4, memory: 512m}\n          limits: {cpu: 2, memory: 4GB}\n"
         },
         said=(
             "a.yaml:11:27-11:28 error bad-quantity: the request of 4 cpu is above its limit of 2",
             (
-                "a.yaml:11:38-11:42 warning bad-quantity: '512m' of memory is a fraction of "
-                "a byte | "
-                "did you mean 512Mi?"
+                "a.yaml:11:38-11:42 warning bad-quantity:"
+                " '512m' of memory is a fraction of a byte"
+                " | did you mean 512Mi?"
             ),
             (
-                "a.yaml:12:36-12:39 error bad-quantity: '4GB' is no amount of memory | did "
-                "you mean "
-                "4Gi or 4G?"
+                "a.yaml:12:36-12:39 error bad-quantity:"
+                " '4GB' is no amount of memory"
+                " | did you mean 4Gi or 4G?"
             ),
         ),
     ),
@@ -477,13 +485,14 @@ CASES: dict[str, Case] = {
         },
         said=(
             (
-                "a.yaml:8:72-8:75 error bad-gpu-request: nvidia.com/gpu is given out whole, not as "
-                "0.5 | ask for a share with the annotation gpu-fraction"
+                "a.yaml:8:72-8:75 error bad-gpu-request:"
+                " nvidia.com/gpu is given out whole, not as 0.5"
+                " | ask for a share with the annotation gpu-fraction"
             ),
             (
-                "a.yaml:9:74-9:75 error bad-gpu-request: nvidia.com/gpu is requested "
-                "without a limit,"
-                " which Kubernetes refuses | write it under 'limits', which is enough"
+                "a.yaml:9:74-9:75 error bad-gpu-request:"
+                " nvidia.com/gpu is requested without a limit, which Kubernetes refuses"
+                " | write it under 'limits', which is enough"
             ),
         ),
     ),
@@ -492,28 +501,31 @@ CASES: dict[str, Case] = {
             "a.yaml": WHO
             + DEPLOYMENT.replace(
                 "{labels: {app: llm}}",
-                "\n        labels: {app: llm}\n        annotations: {gpu-fraction: 0.5, "
-                "gpu-memory: 4Gi}",
+                "\n        labels: {app: llm}\n"
+                "        annotations: {gpu-fraction: 0.5, gpu-memory: 4Gi}",
             )
             + "        containers:\n"
             "          - {name: main, image: serve:1, resources: {limits: {nvidia.com/gpu: 1}}}\n"
         },
         said=(
             (
-                "a.yaml:11:23-11:35 error bad-gpu-share: gpu-fraction excludes whole GPUs, and a "
-                "container asks for nvidia.com/gpu | remove one"
+                "a.yaml:11:23-11:35 error bad-gpu-share:"
+                " gpu-fraction excludes whole GPUs, and a container asks for nvidia.com/gpu"
+                " | remove one"
             ),
             (
-                "a.yaml:11:37-11:40 error bad-annotation: the annotation 'gpu-fraction' must be a "
-                'string, not a number | quote it: "0.5"'
+                "a.yaml:11:37-11:40 error bad-annotation:"
+                " the annotation 'gpu-fraction' must be a string, not a number"
+                ' | quote it: "0.5"'
             ),
             (
-                "a.yaml:11:42-11:52 error bad-gpu-share: gpu-fraction and gpu-memory exclude each "
-                "other"
+                "a.yaml:11:42-11:52 error bad-gpu-share:"
+                " gpu-fraction and gpu-memory exclude each other"
             ),
             (
-                "a.yaml:11:54-11:57 error bad-gpu-share: gpu-memory must be a whole number of MiB "
-                "above 0, not '4Gi' | such as \"4096\""
+                "a.yaml:11:54-11:57 error bad-gpu-share:"
+                " gpu-memory must be a whole number of MiB above 0, not '4Gi'"
+                ' | such as "4096"'
             ),
         ),
     ),
@@ -527,8 +539,9 @@ CASES: dict[str, Case] = {
         },
         said=(
             (
-                "a.yaml:5:39-5:51 warning misplaced-gpu-share: 'gpu-fraction' has no effect on a "
-                "Deployment itself | write it under the annotations of the pod template"
+                "a.yaml:5:39-5:51 warning misplaced-gpu-share:"
+                " 'gpu-fraction' has no effect on a Deployment itself"
+                " | write it under the annotations of the pod template"
             ),
         ),
     ),
@@ -540,8 +553,9 @@ CASES: dict[str, Case] = {
         },
         said=(
             (
-                "a.yaml:7:5-7:15 warning kubernetes-unknown-field: Kubernetes has no field "
-                "'paralelism' here | did you mean 'parallelism'?"
+                "a.yaml:7:5-7:15 warning kubernetes-unknown-field:"
+                " Kubernetes has no field 'paralelism' here"
+                " | did you mean 'parallelism'?"
             ),
         ),
     ),
@@ -553,8 +567,8 @@ CASES: dict[str, Case] = {
         },
         said=(
             (
-                "a.yaml:6:3-6:7 error kubernetes-missing-field: the field 'selector' is missing in "
-                "'spec'"
+                "a.yaml:6:3-6:7 error kubernetes-missing-field:"
+                " the field 'selector' is missing in 'spec'"
             ),
         ),
     ),
@@ -562,28 +576,29 @@ CASES: dict[str, Case] = {
         files={
             "a.yaml": WHO
             + POD
-            + "  spec:\n    hostNetwork: no\n    containers:\n      - name: main\n        "
-            "image: serve:1\n"
+            + "  spec:\n    hostNetwork: no\n    containers:\n      - name: main\n"
+            "        image: serve:1\n"
             "        env: [{name: PORT, value: 8080}]\n        args: --port 8080\n"
         },
         said=(
             (
-                "a.yaml:7:18-7:20 warning ambiguous-yaml: no is the text 'no' in YAML 1.2, "
-                "but false "
-                "in YAML 1.1 | quote it, or write what is meant without doubt"
+                "a.yaml:7:18-7:20 warning ambiguous-yaml:"
+                " no is the text 'no' in YAML 1.2, but false in YAML 1.1"
+                " | quote it, or write what is meant without doubt"
             ),
             (
-                "a.yaml:7:18-7:20 error kubernetes-wrong-type: 'hostNetwork' must be true "
-                "or false, "
-                "not the string 'no' | write false"
+                "a.yaml:7:18-7:20 error kubernetes-wrong-type:"
+                " 'hostNetwork' must be true or false, not the string 'no'"
+                " | write false"
             ),
             (
-                "a.yaml:11:35-11:39 error kubernetes-wrong-type: 'value' must be a string, not the "
-                'number 8080 | quote it: "8080"'
+                "a.yaml:11:35-11:39 error kubernetes-wrong-type:"
+                " 'value' must be a string, not the number 8080"
+                ' | quote it: "8080"'
             ),
             (
-                "a.yaml:12:15-12:26 error kubernetes-wrong-type: 'args' must be a list, not the "
-                "string '--port 8080'"
+                "a.yaml:12:15-12:26 error kubernetes-wrong-type:"
+                " 'args' must be a list, not the string '--port 8080'"
             ),
         ),
     ),
@@ -595,8 +610,8 @@ CASES: dict[str, Case] = {
         },
         said=(
             (
-                "a.yaml:6:20-6:30 error kubernetes-invalid-value: 3000000000 is not allowed as "
-                "'priority': it is more than 2147483647"
+                "a.yaml:6:20-6:30 error kubernetes-invalid-value:"
+                " 3000000000 is not allowed as 'priority': it is more than 2147483647"
             ),
         ),
     ),

@@ -45,8 +45,8 @@ from reconciler.sandbox import DEMO, Effect, Entry, Sandbox
 from reconciler.sandbox import Settings as SandboxSettings
 from reconciler.state.memory import MemoryStore
 from reconciler.state.sqlite import create_state, open_state
-from tests.timing import Timeline, VirtualClock, run
-from tests.transports import SandboxTransport
+from tests.support.timing import Timeline, VirtualClock, run
+from tests.support.transports import SandboxTransport
 
 URL = "https://control-plane.example"
 PROJECT = "4501"

@@ -28,7 +28,13 @@ from reconciler.core.model import (
 )
 from reconciler.core.planning.case import OnDrift, PlanOptions
 from reconciler.core.protocol.marker import Marker
-from tests.factories import make_address, make_desired, make_manifest, make_recorded, make_remote
+from tests.support.factories import (
+    make_address,
+    make_desired,
+    make_manifest,
+    make_recorded,
+    make_remote,
+)
 
 names = st.from_regex(r"[a-z]([-a-z0-9]{0,8}[a-z0-9])?", fullmatch=True)
 texts = st.text(max_size=20)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from tests.specs.factories import SPEC, Case, encoded, spec
+from tests.support.specs import SPEC, Case, encoded, spec
 
 NESTED = "a: " + "[" * 101 + "]" * 101
 CONFIG = 'projects: {team-a: "4501"}\n'
@@ -54,7 +54,8 @@ CASES = {
         arranged="`team-a` is a symbolic link to `gone`.",
         said=(
             (
-                "team-a:1:1 error broken-symlink: the symbolic link leads nowhere"
+                "team-a:1:1 error broken-symlink:"
+                " the symbolic link leads nowhere"
                 " | remove it, or list it in .reconcilerignore"
             ),
         ),
@@ -65,8 +66,8 @@ CASES = {
         arranged="`up` is a symbolic link to `.`.",
         said=(
             (
-                "up:1:1 error symlink-loop: the symbolic link leads back to a folder that it"
-                " lies in"
+                "up:1:1 error symlink-loop:"
+                " the symbolic link leads back to a folder that it lies in"
                 " | remove it, or list it in .reconcilerignore"
             ),
         ),
@@ -82,8 +83,9 @@ CASES = {
         files={"a.yaml": 'metadata: {name: llm, projectId: "1"}\nmanifestFile: /etc/hosts\n'},
         said=(
             (
-                "a.yaml:2:15-2:25 error outside-root: '/etc/hosts' does not lie inside the"
-                " repository | give a path relative to this file that stays inside the repository"
+                "a.yaml:2:15-2:25 error outside-root:"
+                " '/etc/hosts' does not lie inside the repository"
+                " | give a path relative to this file that stays inside the repository"
             ),
         ),
     ),
@@ -92,7 +94,8 @@ CASES = {
         arranged="`a.yaml` is larger than 16 MiB.",
         said=(
             (
-                "a.yaml:1:1 error too-large: the file is larger than 16 MiB"
+                "a.yaml:1:1 error too-large:"
+                " the file is larger than 16 MiB"
                 " | split it, or list it in .reconcilerignore"
             ),
         ),
@@ -101,8 +104,8 @@ CASES = {
         files={".reconcilerignore": "old/\n!\n"},
         said=(
             (
-                ".reconcilerignore:2:1-2:2 error bad-ignore-file: '!' is not a pattern: it "
-                "names nothing"
+                ".reconcilerignore:2:1-2:2 error bad-ignore-file:"
+                " '!' is not a pattern: it names nothing"
             ),
         ),
     ),
@@ -110,8 +113,8 @@ CASES = {
         files={"a.YAML": SPEC},
         said=(
             (
-                "a.YAML:1:1 error misnamed-spec: 'a.YAML' is not read: specs end in .yaml,"
-                " .yml or .json"
+                "a.YAML:1:1 error misnamed-spec:"
+                " 'a.YAML' is not read: specs end in .yaml, .yml or .json"
                 " | name it a.yaml, or list it in .reconcilerignore"
             ),
         ),
@@ -122,8 +125,8 @@ CASES = {
         arranged="`team-a` is an empty folder, as a clone leaves it.",
         said=(
             (
-                "team-a:1:1 error empty-submodule: the git submodule is not checked out:"
-                " its specs would look removed"
+                "team-a:1:1 error empty-submodule:"
+                " the git submodule is not checked out: its specs would look removed"
                 " | git submodule update --init, or list the folder in .reconcilerignore"
             ),
         ),
@@ -137,8 +140,8 @@ CASES = {
         },
         said=(
             (
-                "a.yaml:2:68-2:84 error unrendered-template: the image 'app:{{ .tag }}' holds"
-                " a template that is not rendered"
+                "a.yaml:2:68-2:84 error unrendered-template:"
+                " the image 'app:{{ .tag }}' holds a template that is not rendered"
                 " | render the file first, and read what comes out of it"
             ),
         ),
@@ -147,7 +150,8 @@ CASES = {
         files={"_defaults.yml": SPEC},
         said=(
             (
-                "_defaults.yml:1:1 warning misnamed-defaults: '_defaults.yml' is not read"
+                "_defaults.yml:1:1 warning misnamed-defaults:"
+                " '_defaults.yml' is not read"
                 " | name it _defaults.yaml"
             ),
         ),
@@ -156,9 +160,9 @@ CASES = {
         files={"team-a/reconciler.yaml": CONFIG},
         said=(
             (
-                "team-a/reconciler.yaml:1:1 warning nested-config: the configuration below the"
-                " root is"
-                " not read: its specs belong to this root | run in its folder to use it"
+                "team-a/reconciler.yaml:1:1 warning nested-config:"
+                " the configuration below the root is not read: its specs belong to this root"
+                " | run in its folder to use it"
             ),
         ),
     ),
@@ -178,9 +182,9 @@ CASES = {
         files={"a.yaml": "a: \x07\n"},
         said=(
             (
-                "a.yaml:1:4-1:5 error control-character: the control character U+0007 cannot"
-                " stand in"
-                " YAML as it is | remove it, or write it as an escape inside double quotes"
+                "a.yaml:1:4-1:5 error control-character:"
+                " the control character U+0007 cannot stand in YAML as it is"
+                " | remove it, or write it as an escape inside double quotes"
             ),
         ),
     ),
@@ -188,13 +192,14 @@ CASES = {
         files={"a.yaml": 'a: "\\ud800"\n', "b.json": '"\\ud800"'},
         said=(
             (
-                "a.yaml:1:7-1:8 error lone-surrogate: an escape that is no Unicode character"
+                "a.yaml:1:7-1:8 error lone-surrogate:"
+                " an escape that is no Unicode character"
                 " | write the character itself"
             ),
             "b.json:1:1-1:9 error lone-surrogate: half of a surrogate pair is no text",
             (
-                "b.json:1:1-1:9 error not-a-mapping: a spec is a mapping with 'metadata' and a"
-                " manifest"
+                "b.json:1:1-1:9 error not-a-mapping:"
+                " a spec is a mapping with 'metadata' and a manifest"
             ),
         ),
     ),
@@ -202,11 +207,13 @@ CASES = {
         files={"a.yaml": "a: b: c\n", "b.yaml": "a:\n\tb: 1\n"},
         said=(
             (
-                "a.yaml:1:5-1:6 error yaml-syntax: not YAML: mapping values are not allowed in this"
-                " context | quote a value that holds ': ', and check the indentation"
+                "a.yaml:1:5-1:6 error yaml-syntax:"
+                " not YAML: mapping values are not allowed in this context"
+                " | quote a value that holds ': ', and check the indentation"
             ),
             (
-                "b.yaml:2:1-2:1 error yaml-syntax: a tab cannot indent or separate values in YAML"
+                "b.yaml:2:1-2:1 error yaml-syntax:"
+                " a tab cannot indent or separate values in YAML"
                 " | use spaces"
             ),
         ),
@@ -219,9 +226,9 @@ CASES = {
         files={"a.yaml": SPEC + "lifecycle: {wave: 1}\nlifecycle: {wave: 2}\n"},
         said=(
             (
-                "a.yaml:4:1-4:10 error duplicate-key: the key 'lifecycle' is already given in"
-                " line 3,"
-                " column 1 | keep one of them"
+                "a.yaml:4:1-4:10 error duplicate-key:"
+                " the key 'lifecycle' is already given in line 3, column 1"
+                " | keep one of them"
             ),
         ),
     ),
@@ -241,9 +248,9 @@ CASES = {
         },
         said=(
             (
-                "a.yaml:2:60-2:73 error unsupported-tag: the tag !!binary has no meaning here:"
-                " a spec"
-                " holds JSON values | remove the tag"
+                "a.yaml:2:60-2:73 error unsupported-tag:"
+                " the tag !!binary has no meaning here: a spec holds JSON values"
+                " | remove the tag"
             ),
         ),
     ),
@@ -255,11 +262,13 @@ CASES = {
         },
         said=(
             (
-                "a.yaml:2:61-2:65 error unsupported-number: .nan is not a number that JSON can hold"
+                "a.yaml:2:61-2:65 error unsupported-number:"
+                " .nan is not a number that JSON can hold"
                 " | quote it if it is meant as text"
             ),
             (
-                "a.yaml:2:67-2:72 error unsupported-number: 1e999 is too large for a number"
+                "a.yaml:2:67-2:72 error unsupported-number:"
+                " 1e999 is too large for a number"
                 " | quote it if it is meant as text"
             ),
         ),
@@ -280,8 +289,9 @@ CASES = {
         files={"a.yaml": "a: [" + "1, " * 100_000 + "]\n"},
         said=(
             (
-                "a.yaml:1:299996-1:299997 error too-big: the document has more than 100,000 values,"
-                " aliases expanded | split the file, or use fewer aliases"
+                "a.yaml:1:299996-1:299997 error too-big:"
+                " the document has more than 100,000 values, aliases expanded"
+                " | split the file, or use fewer aliases"
             ),
         ),
     ),
@@ -289,8 +299,9 @@ CASES = {
         files={"a.yaml": "---\n" * 10_001},
         said=(
             (
-                "a.yaml:10002:1-10002:1 error too-many-documents: the file has more than 10,000"
-                " documents | split the file"
+                "a.yaml:10002:1-10002:1 error too-many-documents:"
+                " the file has more than 10,000 documents"
+                " | split the file"
             ),
         ),
     ),
@@ -299,11 +310,13 @@ CASES = {
         files={"a.yaml": SPEC + "lifecycle: {ignoreChanges: [&a 1" + ", *a" * 1000 + "]}\n"},
         said=(
             (
-                "a.yaml:1:1-3:4035 error too-many-findings: more than 1,000 findings, so the rest"
-                " is not looked for | is this the file that was meant?"
+                "a.yaml:1:1-3:4035 error too-many-findings:"
+                " more than 1,000 findings, so the rest is not looked for"
+                " | is this the file that was meant?"
             ),
             (
-                "a.yaml:3:32-3:33 error wrong-type: this must be a string, not the number 1"
+                "a.yaml:3:32-3:33 error wrong-type:"
+                " this must be a string, not the number 1"
                 ' | quote it: "1"'
             ),
         ),
@@ -312,9 +325,8 @@ CASES = {
         files={"a.yaml": spec(manifest="{apiVersion: tekton.dev/v1, kind: TaskRun, mode: 0644}")},
         said=(
             (
-                "a.yaml:2:60-2:64 warning ambiguous-yaml: 0644 is the number 644 in YAML 1.2,"
-                " but the"
-                " number 420 in YAML 1.1"
+                "a.yaml:2:60-2:64 warning ambiguous-yaml:"
+                " 0644 is the number 644 in YAML 1.2, but the number 420 in YAML 1.1"
                 " | write the number in decimal digits, or quote it if it is meant as text"
             ),
         ),
@@ -323,7 +335,8 @@ CASES = {
         files={"a.yaml": "# nothing but this\n"},
         said=(
             (
-                "a.yaml:1:1-1:1 error empty-file: the file holds no document"
+                "a.yaml:1:1-1:1 error empty-file:"
+                " the file holds no document"
                 " | delete it if it is no longer wanted: an empty file may have been cut off"
             ),
         ),
@@ -340,8 +353,8 @@ CASES = {
         files={"a.yaml": "- 1\n- 2\n"},
         said=(
             (
-                "a.yaml:1:1-2:4 error not-a-mapping: a spec is a mapping with 'metadata' and a"
-                " manifest"
+                "a.yaml:1:1-2:4 error not-a-mapping:"
+                " a spec is a mapping with 'metadata' and a manifest"
             ),
         ),
     ),
@@ -349,7 +362,8 @@ CASES = {
         files={"a.yaml": "apiVersion: v1\nkind: Pod\n"},
         said=(
             (
-                "a.yaml:1:1-2:10 error not-a-spec: this is a Kubernetes manifest (Pod), not a spec"
+                "a.yaml:1:1-2:10 error not-a-spec:"
+                " this is a Kubernetes manifest (Pod), not a spec"
                 " | put it under 'manifest:' of a spec, or list the file in .reconcilerignore"
             ),
         ),
@@ -358,7 +372,8 @@ CASES = {
         files={"a.yaml": SPEC + "lifecycel: {}\n"},
         said=(
             (
-                "a.yaml:3:1-3:10 error unknown-field: unknown field 'lifecycel'"
+                "a.yaml:3:1-3:10 error unknown-field:"
+                " unknown field 'lifecycel'"
                 " | did you mean 'lifecycle'?"
             ),
         ),
@@ -374,8 +389,9 @@ CASES = {
         files={"a.yaml": SPEC + "lifecycle: {protect: yes}\n"},
         said=(
             (
-                "a.yaml:3:22-3:25 error wrong-type: 'protect' must be true or false, not the string"
-                " 'yes' | write true"
+                "a.yaml:3:22-3:25 error wrong-type:"
+                " 'protect' must be true or false, not the string 'yes'"
+                " | write true"
             ),
         ),
     ),
@@ -383,7 +399,8 @@ CASES = {
         files={"a.yaml": SPEC + "lifecycle: {onRemove: forgt}\n"},
         said=(
             (
-                "a.yaml:3:23-3:28 error invalid-value: 'forgt' is not allowed as 'onRemove'"
+                "a.yaml:3:23-3:28 error invalid-value:"
+                " 'forgt' is not allowed as 'onRemove'"
                 " | did you mean 'forget'?; allowed: delete, forget"
             ),
         ),
@@ -398,8 +415,8 @@ CASES = {
         },
         said=(
             (
-                "a.yaml:3:1-3:10 warning policy: the field 'wave' is missing in 'lifecycle'"
-                " (policy owner)"
+                "a.yaml:3:1-3:10 warning policy:"
+                " the field 'wave' is missing in 'lifecycle' (policy owner)"
             ),
             "b.yaml:1:1-1:9 warning policy: the field 'lifecycle' is missing (policy owner)",
         ),
@@ -412,16 +429,17 @@ CASES = {
         },
         said=(
             (
-                "bad.json:1:1 error bad-policy: not a JSON Schema: 'tuple' is not valid under"
-                " any of"
-                " the given schemas"
+                "bad.json:1:1 error bad-policy:"
+                " not a JSON Schema: 'tuple' is not valid under any of the given schemas"
             ),
             (
-                "far.json:1:1 error bad-policy: not a JSON Schema: the reference"
-                " https://example.com/schema.json leads out of the file, and none is fetched"
+                "far.json:1:1 error bad-policy:"
+                " not a JSON Schema: the reference https://example.com/schema.json leads out of"
+                " the file, and none is fetched"
             ),
             (
-                "reconciler.yaml:1:11-1:42 error bad-policy: no policy matches 'gone.json'"
+                "reconciler.yaml:1:11-1:42 error bad-policy:"
+                " no policy matches 'gone.json'"
                 " | patterns are relative to the folder of reconciler.yaml"
             ),
         ),
@@ -434,8 +452,8 @@ CASES = {
         },
         said=(
             (
-                "a.yaml:1:40-1:49 error project-choice: 'project' and 'projectId' exclude each"
-                " other"
+                "a.yaml:1:40-1:49 error project-choice:"
+                " 'project' and 'projectId' exclude each other"
                 " | keep one of 'projectId' or 'project'"
             ),
         ),
@@ -448,8 +466,8 @@ CASES = {
         },
         said=(
             (
-                "a.yaml:1:32-1:37 error unknown-project: no project is called 'teama'; known"
-                " are team-a"
+                "a.yaml:1:32-1:37 error unknown-project:"
+                " no project is called 'teama'; known are team-a"
                 " | did you mean 'team-a'?"
             ),
         ),
@@ -458,8 +476,9 @@ CASES = {
         files={"a.yaml": SPEC + "manifestFile: b.yml\n"},
         said=(
             (
-                "a.yaml:3:1-3:13 error manifest-choice: 'manifest' and 'manifestFile' exclude each"
-                " other | keep one of 'manifest', 'manifestBase64Encoded' or 'manifestFile'"
+                "a.yaml:3:1-3:13 error manifest-choice:"
+                " 'manifest' and 'manifestFile' exclude each other"
+                " | keep one of 'manifest', 'manifestBase64Encoded' or 'manifestFile'"
             ),
         ),
     ),
@@ -471,7 +490,8 @@ CASES = {
         files={"a.yaml": 'metadata: {name: llm, projectId: "1"}\nmanifestBase64Encoded: a b\n'},
         said=(
             (
-                "a.yaml:2:24-2:27 error bad-base64: this is not strict base64"
+                "a.yaml:2:24-2:27 error bad-base64:"
+                " this is not strict base64"
                 " | encode without line breaks: base64 -w0 FILE"
             ),
         ),
@@ -485,9 +505,8 @@ CASES = {
         },
         said=(
             (
-                "a.yaml:5:28-5:50 error reserved-annotation: the annotation"
-                " 'workload-reconciler/op' is"
-                " written by the reconciler itself"
+                "a.yaml:5:28-5:50 error reserved-annotation:"
+                " the annotation 'workload-reconciler/op' is written by the reconciler itself"
                 " | remove it; a workload that exists already is taken over with `state adopt`"
             ),
         ),
@@ -496,8 +515,8 @@ CASES = {
         files={"b.yaml": SPEC, "a.yaml": SPEC},
         said=(
             (
-                "b.yaml:1:18-1:21 error duplicate-address: 4501/llm is already declared at"
-                " a.yaml:1:18"
+                "b.yaml:1:18-1:21 error duplicate-address:"
+                " 4501/llm is already declared at a.yaml:1:18"
                 " | remove one of them, or give it another name"
             ),
         ),
@@ -510,9 +529,9 @@ CASES = {
         },
         said=(
             (
-                "a.yaml:2:71-2:76 warning name-mismatch: the manifest is named 'other', the"
-                " workload"
-                " 'llm' | give both the same name"
+                "a.yaml:2:71-2:76 warning name-mismatch:"
+                " the manifest is named 'other', the workload 'llm'"
+                " | give both the same name"
             ),
         ),
     ),
@@ -523,9 +542,9 @@ CASES = {
         },
         said=(
             (
-                "a.yaml:4:48-4:62 warning unused-ignore: nothing that the spec declares is at"
-                " '/manifest/spce' | check the pointer; what is not declared is not compared, and"
-                " needs no rule"
+                "a.yaml:4:48-4:62 warning unused-ignore:"
+                " nothing that the spec declares is at '/manifest/spce'"
+                " | check the pointer; what is not declared is not compared, and needs no rule"
             ),
         ),
     ),
@@ -533,9 +552,10 @@ CASES = {
         files={"a.yaml": spec(manifest="{apiVersion: apps/v1beta1, kind: Deployment}")},
         said=(
             (
-                "a.yaml:2:24-2:36 warning unknown-kind: apps/v1beta1 Deployment is not among"
-                " the kinds"
-                " that the platform registers out of the box | registered is apps/v1 Deployment"
+                "a.yaml:2:24-2:36 warning unknown-kind:"
+                " apps/v1beta1 Deployment is not among the kinds that the platform registers out"
+                " of the box"
+                " | registered is apps/v1 Deployment"
             ),
         ),
     ),

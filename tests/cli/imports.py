@@ -1,0 +1,16 @@
+"""What a command line has imported when it has ended."""
+
+from __future__ import annotations
+
+HEAVY = {
+    *("deepdiff", "httpx", "jsonschema", "jwt", "rich", "sqlite3", "sqlite_utils", "uvicorn"),
+    *("asyncio", "yaml"),
+}
+
+
+LOADED = """
+import json, sys
+from reconciler.cli.main import run
+code = run(sys.argv[1:])
+print(json.dumps([code, sorted(sys.modules)]), file=sys.stderr)
+"""
