@@ -21,7 +21,7 @@ from reconciler.app.applying.applying import SIGNALS
 from reconciler.cli.main import INTERRUPTED, USAGE, cli
 from reconciler.errors import ReconcilerError, Where
 from reconciler.report.text.text import Text
-from reconciler.specs.rules.codes import CODES, finding
+from reconciler.specs.rules.codes import CODES, make_diagnostic
 from tools.examples import example
 from tools.markdown import escape, fill, span, table
 from tools.schema_docs import schema_pages
@@ -57,7 +57,7 @@ VARIABLES = {
     "RECONCILER_DEBUG": "Shows the traceback of an unexpected failure.",
 }
 
-SAMPLE = finding(
+SAMPLE = make_diagnostic(
     "unknown-field",
     "unknown field 'priorty'",
     Where(file="team-a/finetune.yaml", line=4, column=3),

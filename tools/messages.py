@@ -15,7 +15,9 @@ from pathlib import Path
 REPOSITORY = Path(__file__).resolve().parent.parent
 NAMES = frozenset({"message", "hint", "detail", "remedy", "reason", "help", "epilog", "short_help"})
 # Functions whose positional texts are shown to people.
-SPEAKERS = frozenset({"finding", "say", "say_at", "report", "warn", "fail", "note", "echo"})
+SPEAKERS = frozenset(
+    {"make_diagnostic", "diagnostic_at", "say", "report", "warn", "fail", "note", "echo"}
+)
 MOST_WORDS = 30
 
 

@@ -6,10 +6,11 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from reconciler.core.json_pointer import escape_step, join_steps
 from reconciler.errors import InvalidInputError
 from reconciler.openapi.overlay import Recipe, merge, read_recipes
 from reconciler.openapi.translate import COMPONENTS, as_object, translate
-from reconciler.openapi.walk import DEFS, Schema, escape, reachable, references
+from reconciler.openapi.walk import DEFS, Schema, reachable, references
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -79,7 +80,7 @@ def _base(document: object, recipe: Recipe) -> Schema:
 
 
 def _component(components: Mapping[str, Any], name: str) -> Schema:
-    at = f"{COMPONENTS}/{escape(name)}"
+    at = f"{COMPONENTS}/{escape_step(name)}"
     if name not in components:
         raise InvalidInputError(f"{at}: the OpenAPI document has no such component")
     return translate(components[name], at)
@@ -119,7 +120,7 @@ def _refuse_invalid(name: str, schema: Schema) -> None:
     try:
         Draft202012Validator.check_schema(schema)
     except SchemaError as error:
-        pointer = "".join(f"/{escape(str(step))}" for step in error.absolute_path)
+        pointer = join_steps(error.absolute_path)
         raise InvalidInputError(
             f"{name}#{pointer}: not a valid JSON Schema: {error.message}",
             hint="look for this place in the OpenAPI document and in the overlay",

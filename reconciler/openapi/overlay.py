@@ -10,9 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from reconciler.core.json_pointer import escape_step
 from reconciler.errors import InvalidInputError
 from reconciler.openapi.translate import as_object
-from reconciler.openapi.walk import Schema, escape
+from reconciler.openapi.walk import Schema
 
 _KEYS = frozenset({"title", "description", "component", "extends", "patch"})
 
@@ -46,7 +47,7 @@ def merge(target: Schema, patch: Mapping[str, Any], at: str) -> Schema:
     """
     merged = dict(target)
     for key, value in patch.items():
-        here = f"{at}/{escape(key)}"
+        here = f"{at}/{escape_step(key)}"
         if value is None:
             _remove(merged, key, here)
         elif isinstance(value, Mapping):
@@ -64,7 +65,7 @@ def _remove(merged: Schema, key: str, at: str) -> None:
 
 
 def _recipe(name: str, value: object, before: tuple[str, ...]) -> Recipe:
-    at = f"overlay#/schemas/{escape(name)}"
+    at = f"overlay#/schemas/{escape_step(name)}"
     given = as_object(value, at)
     if unknown := sorted(given.keys() - _KEYS):
         raise InvalidInputError(f"{at}: unknown key '{unknown[0]}'")

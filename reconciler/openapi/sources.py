@@ -9,8 +9,8 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
+from reconciler.core.json_pointer import escape_step
 from reconciler.errors import InvalidInputError, Where
-from reconciler.openapi.walk import escape
 from reconciler.regularfiles import read_regular
 
 _FENCED = re.compile(r"^```json[ \t]*\r?\n(.*?)^```[ \t]*\r?$", re.DOTALL | re.MULTILINE)
@@ -102,7 +102,7 @@ def _excerpts(text: str, page: str) -> Iterator[object]:
 def _merge(one: Any, other: Any, at: str) -> Any:
     if isinstance(one, dict) and isinstance(other, dict):
         return one | {
-            key: _merge(one[key], value, f"{at}/{escape(key)}") if key in one else value
+            key: _merge(one[key], value, f"{at}/{escape_step(key)}") if key in one else value
             for key, value in other.items()
         }
     if type(one) is type(other) and one == other:

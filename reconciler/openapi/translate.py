@@ -10,8 +10,9 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from reconciler.core.json_pointer import escape_step
 from reconciler.errors import InvalidInputError
-from reconciler.openapi.walk import DEFS, Schema, escape
+from reconciler.openapi.walk import DEFS, Schema
 
 COMPONENTS = "#/components/schemas"
 
@@ -62,7 +63,7 @@ def translate(schema: object, at: str) -> Schema:
         return {"$ref": DEFS + component_of(source["$ref"], f"{at}/$ref")}
     translated: Schema = {}
     for keyword, value in source.items():
-        translated |= _keyword(keyword, value, source, f"{at}/{escape(keyword)}")
+        translated |= _keyword(keyword, value, source, f"{at}/{escape_step(keyword)}")
     return translated
 
 
@@ -164,7 +165,9 @@ def _several(keyword: str) -> _Handler:
 
 def _properties(value: Any, _source: Mapping[str, Any], at: str) -> Schema:
     members = as_object(value, at).items()
-    return {"properties": {name: translate(sub, f"{at}/{escape(name)}") for name, sub in members}}
+    return {
+        "properties": {name: translate(sub, f"{at}/{escape_step(name)}") for name, sub in members}
+    }
 
 
 def _additional(value: Any, _source: Mapping[str, Any], at: str) -> Schema:

@@ -58,11 +58,6 @@ def reachable(schema: Schema) -> tuple[set[str], set[str]]:
     return found, lost
 
 
-def escape(token: str) -> str:
-    """Write one segment of a JSON pointer (RFC 6901)."""
-    return token.replace("~", "~0").replace("/", "~1")
-
-
 def _subschemas(keyword: str, value: Any) -> list[Any]:
     if keyword in _ONE:
         return [value]

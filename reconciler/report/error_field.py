@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from reconciler.core.json_pointer import join_steps
 from reconciler.core.model import Json
 
 _PATH = re.compile(r"/?[A-Za-z_][\w-]*(?:(?:\.|/)[\w-]+|\[\d+\])+")
@@ -36,7 +37,7 @@ def _place(steps: list[str], spec: Json) -> str | None:
     for start in ((), ("manifest",)):
         path = (*start, *steps)
         if _leads_somewhere(path, spec):
-            return "".join(f"/{_escape(step)}" for step in path)
+            return join_steps(path)
     return None
 
 
@@ -49,7 +50,3 @@ def _leads_somewhere(path: tuple[str, ...], value: Any) -> bool:
         else:
             return False
     return True
-
-
-def _escape(key: str) -> str:
-    return key.replace("~", "~0").replace("/", "~1")

@@ -15,10 +15,10 @@ from reconciler.core.secrets.rules import RedactionRules, literals_of
 from reconciler.errors import Where
 from reconciler.specs.discovery.files import CONFIG_FILE
 from reconciler.specs.discovery.globs import BadPatternError, Pattern, read_pattern
-from reconciler.specs.rules.codes import finding
-from reconciler.specs.rules.placing import say_breaches
+from reconciler.specs.rules.codes import make_diagnostic
 from reconciler.specs.rules.suppressions import Suppression
-from reconciler.specs.schema.compiled_schema import find_breaches, quote_value, shipped_shape
+from reconciler.specs.rules.tree_diagnostics import violation_diagnostics
+from reconciler.specs.schema.compiled_schema import find_violations, quote_value, shipped_schema
 from reconciler.specs.source.documents import Document
 from reconciler.specs.source.fileaccess import ReadBoundary, absolute, is_folder, posix_name
 from reconciler.specs.source.nodes import Node, Step, place_of_value
@@ -137,7 +137,7 @@ def load_config(path: Path | None, *, root: Path | None = None) -> Config:
     found = [one for one in reading.diagnostics if one.code != "empty-file"]
     if len(reading.documents) > 1:
         where = reading.documents[1].where
-        found.append(finding("many-documents", "a configuration is one document", where))
+        found.append(make_diagnostic("many-documents", "a configuration is one document", where))
     if not reading.documents or len(reading.documents) > 1:
         return Config(path=path, diagnostics=sort_diagnostics(found))
     return _check(path, reading.documents[0], found)
@@ -152,12 +152,14 @@ def _check(path: Path, document: Document, found: list[Diagnostic]) -> Config:
     value = document.value
     if not isinstance(value, dict):
         message = "a configuration is a mapping of settings"
-        found.append(finding("not-a-mapping", message, document.where))
+        found.append(make_diagnostic("not-a-mapping", message, document.where))
         return Config(path=path, diagnostics=sort_diagnostics(found))
     is_whole = not has_errors(found)
     places = ConfigPositions(document)
-    breaches = find_breaches(shipped_shape("config"), value)
-    found.extend(say_breaches(breaches, places.tree, hints=_hint_at_secret) if breaches else ())
+    breaches = find_violations(shipped_schema("config"), value)
+    found.extend(
+        violation_diagnostics(breaches, places.tree, hints=_hint_at_secret) if breaches else ()
+    )
     spoilt = {str(breach.path[0]) for breach in breaches if breach.path}
     good = {key: given for key, given in value.items() if is_whole and key not in spoilt}
     found.extend(_say_endless(good, places))
@@ -198,7 +200,7 @@ def _say_endless(value: dict[str, Any], places: ConfigPositions) -> Iterator[Dia
                 message = f"{quote_value(glob)} matches every name"
                 where = place_of_value(places.tree, [name, index]).where
                 hint = "write a part of the names that are meant, for example MY_KEY_*"
-                yield finding("invalid-value", message, where, hint=hint)
+                yield make_diagnostic("invalid-value", message, where, hint=hint)
 
 
 def _limits(value: dict[str, Any]) -> ApplyLimits:
@@ -252,7 +254,9 @@ def _patterns(
         except BadPatternError as error:
             where = place_of_value(places.tree, [*path, index]).where
             found.append(
-                finding("invalid-value", f"{quote_value(line)} is not a pattern: {error}", where)
+                make_diagnostic(
+                    "invalid-value", f"{quote_value(line)} is not a pattern: {error}", where
+                )
             )
             continue
         if pattern is not None:

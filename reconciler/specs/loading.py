@@ -20,7 +20,7 @@ from reconciler.specs.config import Config, name_below
 from reconciler.specs.discovery.spec_files import DiscoveredFiles, discover_files, display_prefix
 from reconciler.specs.loaded import Loaded
 from reconciler.specs.rules.checks import check, identify
-from reconciler.specs.rules.codes import MOST_FINDINGS, finding
+from reconciler.specs.rules.codes import MOST_DIAGNOSTICS, make_diagnostic
 from reconciler.specs.rules.cross_checks import CrossChecks
 from reconciler.specs.rules.suppressions import Suppressions
 from reconciler.specs.schema.policies import Policy, load_policies
@@ -162,12 +162,12 @@ class _SpecChecks:
         for case, one in self.policy_checks.run(deadline):
             self.found.append(one)
             is_unsound = case is not None and has_errors([one])
-            if case and is_unsound and self.drafts[case.address] is case.draft:
+            if case and is_unsound and self.drafts[case.address] is case.composed:
                 self.desired.pop(case.address, None)
 
     def compare(self) -> None:
         """Check the specs beside each other, and what suppressions were good for."""
-        self.found += islice(self.suppressions.findings(), MOST_FINDINGS)
+        self.found += islice(self.suppressions.findings(), MOST_DIAGNOSTICS)
         self.found += CrossChecks(self.desired, self.drafts).check(self.config.budgets)
         if not has_errors(self.found):
             # Behind an error, rules may not have looked at all.
@@ -209,11 +209,11 @@ def _no_spec(document: Document) -> Diagnostic | None:
     value = document.value
     if not isinstance(value, dict):
         message = "a spec is a mapping with 'metadata' and a manifest"
-        return finding("not-a-mapping", message, document.where)
+        return make_diagnostic("not-a-mapping", message, document.where)
     if {"apiVersion", "kind"} <= value.keys() and not looks_like_spec(value):
         message = f"this is a Kubernetes manifest ({quote(str(value['kind']))}), not a spec"
         hint = "put it under 'manifest:' of a spec, or list the file in .reconcilerignore"
-        return finding("not-a-spec", message, document.where, hint=hint)
+        return make_diagnostic("not-a-spec", message, document.where, hint=hint)
     return None
 
 
@@ -221,7 +221,7 @@ def _say_duplicate(address: Address, first: ComposedSpec, second: ComposedSpec) 
     (_, one), (_, two) = (follow(draft.tree(), ["metadata", "name"]) for draft in (first, second))
     there = one.where if one.source.file == first.document.source.file else first.document.where
     here = two.where if two.source.file == second.document.source.file else second.document.where
-    return finding(
+    return make_diagnostic(
         "duplicate-address",
         f"{address} is already declared at {there}",
         here,

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import yaml
 
-from reconciler.specs.kubernetes.structure import shape_of
-from reconciler.specs.schema.compiled_schema import find_breaches
+from reconciler.specs.kubernetes.structure import definition_schema
+from reconciler.specs.schema.compiled_schema import find_violations
 from tests.ci.command_lines import find_command_lines
 from tests.ci.conftest import NewRunner
 from tests.ci.tools import ROOT
@@ -37,7 +37,7 @@ def documents() -> dict[str, Any]:
 @pytest.mark.parametrize("kind", ["CronJob", "PersistentVolumeClaim"])
 def test_kubernetes_takes_the_manifests(kind: str) -> None:
     """Kubernetes' own schema has nothing against them."""
-    assert list(find_breaches(shape_of(kind), documents()[kind])) == []
+    assert list(find_violations(definition_schema(kind), documents()[kind])) == []
 
 
 def test_a_cron_job_runs_alone_and_has_time_to_end() -> None:

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reconciler.specs.schema.compiled_schema import CompiledSchema, find_breaches, shipped_shape
-from reconciler.specs.schema.schema_precheck import make_gate
+from reconciler.specs.schema.compiled_schema import CompiledSchema, find_violations, shipped_schema
+from reconciler.specs.schema.schema_precheck import make_precheck
 from tests.specs.strategies import VALUES
 
 SPEC = {
@@ -105,14 +105,14 @@ def test_the_shipped_gates_agree_with_jsonschema(
     """What passes is valid also near right specs and configurations, where patterns matter."""
     name, right = case
     value = data.draw(changed(right))
-    shape = shipped_shape(name)
+    shape = shipped_schema(name)
     assert not shape.passes(value) or shape.validator.is_valid(value)
 
 
 @pytest.mark.parametrize(("name", "value"), [("spec", SPEC), ("config", CONFIG)])
 def test_right_values_pass_the_shipped_gates(name: str, value: Any) -> None:
     """Every keyword of the shipped schemas is known, so that what is right costs no time."""
-    assert shipped_shape(name).passes(value)
+    assert shipped_schema(name).passes(value)
 
 
 @pytest.mark.parametrize(
@@ -132,7 +132,7 @@ def test_right_values_pass_the_shipped_gates(name: str, value: Any) -> None:
 )
 def test_a_schema_beyond_the_gate_declines_everything(schema: Any) -> None:
     """jsonschema decides, or raises, as if there were no gate."""
-    gate = make_gate(schema)
+    gate = make_precheck(schema)
     values: list[Any] = [{}, [], "a", 2, None]
     assert not any(map(gate, values))
 
@@ -146,6 +146,6 @@ def test_a_schema_that_refers_to_itself() -> None:
         }
     )
     assert tree.passes({"a": {"b": {}}})
-    assert [one.code for one in find_breaches(tree, {"a": {"b": 1}})] == ["wrong-type"]
+    assert [one.code for one in find_violations(tree, {"a": {"b": 1}})] == ["wrong-type"]
     loop = CompiledSchema({"$ref": "#/$defs/a", "$defs": {"a": {"$ref": "#/$defs/a"}}})
     assert not loop.passes({})

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from reconciler.kinds.registry import KINDS
 from reconciler.specs.kubernetes.paths import find
-from reconciler.specs.kubernetes.structure import shape_of, shape_of_kind, without_nulls
+from reconciler.specs.kubernetes.structure import definition_schema, kind_schema, without_nulls
 from reconciler.specs.schema.compiled_schema import CompiledSchema
 from tests.specs.manifests import MANIFESTS, fresh
 from tests.specs.strategies import VALUES
@@ -79,12 +79,12 @@ def _parts(case: tuple[str, Any]) -> list[tuple[Any, CompiledSchema]]:
     (known,) = (known for known in KINDS.values() if known.name == kind)
     assert known.layout
     parts = [
-        (part, shape_of(definition))
+        (part, definition_schema(definition))
         for pattern, definition in known.layout.definitions
         for _, part in find(value, pattern)
     ]
     if known.structure:
-        shape = shape_of_kind((known.group, known.name))
+        shape = kind_schema((known.group, known.name))
         parts += [(part, shape) for _, part in find(value, "spec")]
     return parts
 

@@ -9,7 +9,7 @@ import pytest
 
 from reconciler.core.diagnostics import Severity
 from reconciler.specs.kubernetes.limits import LIMITS, with_limits
-from reconciler.specs.kubernetes.structure import definitions, shape_of
+from reconciler.specs.kubernetes.structure import definition_schema, definitions
 from tests.specs.manifests import controller, findings, fresh, manifest, said
 
 HTTP = {"httpGet": {"port": 80}}
@@ -261,7 +261,7 @@ def test_words(name: str, field: str, limit: Any) -> None:
     assert fields["type"] == "string"
     assert limit["enum"][-1] == ""
     for word in limit["enum"][:-1]:
-        validator = shape_of(name).validator
+        validator = definition_schema(name).validator
         for given, is_right in ((word, True), (word.upper() + "?", False)):
             errors = validator.iter_errors({field: given})
             wrong = [one for one in errors if list(one.absolute_path) == [field]]

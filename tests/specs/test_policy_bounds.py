@@ -119,7 +119,7 @@ def test_what_would_fill_all_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 def test_findings_without_number(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A policy is not asked for more lines than anybody could read."""
-    monkeypatch.setattr(policyprocess, "LIMITS", SHORT._replace(seconds=60.0, breaches=15))
+    monkeypatch.setattr(policyprocess, "LIMITS", SHORT._replace(seconds=60.0, violations=15))
     files = {
         "reconciler.yaml": CONFIG,
         "policies/a.json": json.dumps(inside({"items": {"type": "string"}})),

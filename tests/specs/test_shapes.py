@@ -8,7 +8,7 @@ from reconciler.specs.schema.compiled_schema import (
     CompiledSchema,
     SchemaViolation,
     did_you_mean,
-    find_breaches,
+    find_violations,
 )
 
 PORT = {"type": "object", "properties": {"port": {"type": "integer"}}, "required": ["port"]}
@@ -85,7 +85,7 @@ def breach(code: str, message: str, path: tuple[Any, ...] = (), **more: Any) -> 
 )  # fmt: skip
 def test_one_mistake_is_one_sentence(schema: Any, value: Any, expected: SchemaViolation) -> None:
     """Alternatives are told as the one that was meant, several complaints as the first."""
-    assert find_breaches(CompiledSchema(schema), value) == [expected]
+    assert find_violations(CompiledSchema(schema), value) == [expected]
 
 
 def test_suggestions_are_close_or_absent() -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from enum import Enum, StrEnum
 from typing import Any, Final
 
+from reconciler.core.json_pointer import escape_step, join_steps, split_pointer
 from reconciler.core.redact import is_redacted, spell_marks
 
 
@@ -91,7 +92,7 @@ def _compare(before: Any, after: Any, pointer: str) -> Iterator[FieldChange]:
         return
     if isinstance(before, Mapping) and isinstance(after, Mapping):
         for key in [*before, *(key for key in after if key not in before)]:
-            here = f"{pointer}/{escape(key)}"
+            here = f"{pointer}/{escape_step(key)}"
             yield from _compare(before.get(key, ABSENT), after.get(key, ABSENT), here)
     elif isinstance(before, list) and isinstance(after, list):
         yield from _compare_lists(before, after, pointer)
@@ -211,7 +212,7 @@ def _project_list(items: list[Any], shapes: list[Any]) -> list[Any]:
 
 def value_at(document: Any, pointer: str) -> Any:
     """The value at an RFC 6901 pointer, ABSENT where there is none."""
-    for step in _steps(pointer):
+    for step in split_pointer(pointer):
         if isinstance(document, Mapping) and step in document:
             document = document[step]
         elif isinstance(document, list) and step.isdecimal() and int(step) < len(document):
@@ -226,7 +227,7 @@ def with_value(document: Any, pointer: str, value: Any) -> Any:
 
     Maps on the way that are not there are made, an index behind the end of a list appends to it.
     """
-    return _with_value(document, _steps(pointer), value)
+    return _with_value(document, split_pointer(pointer), value)
 
 
 def _with_value(document: Any, steps: list[str], value: Any) -> Any:
@@ -257,14 +258,14 @@ def undo(document: Any, changes: Sequence[FieldChange]) -> Any:
             document = with_value(document, change.pointer, change.before)
     for change in changes:
         if change.after is ABSENT:
-            document = _insert(document, _steps(change.pointer), change.before)
+            document = _insert(document, split_pointer(change.pointer), change.before)
     return document
 
 
 def _insert(document: Any, steps: list[str], value: Any) -> Any:
     """Put a value where it stood; into a list it goes without replacing what stands there now."""
     *way, last = steps
-    parent = value_at(document, "".join(f"/{escape(step)}" for step in way))
+    parent = value_at(document, join_steps(way))
     if isinstance(parent, list):
         at = int(last)
         parent = [*parent[:at], value, *parent[at:]]
@@ -272,13 +273,9 @@ def _insert(document: Any, steps: list[str], value: Any) -> Any:
     return _with_value(document, steps, value)
 
 
-def _steps(pointer: str) -> list[str]:
-    return [step.replace("~1", "/").replace("~0", "~") for step in pointer.split("/")[1:]]
-
-
 def without(document: Any, pattern: str) -> Any:
     """A copy of a document without what a pattern of `is_ignored` leads to."""
-    return _without(document, _steps(pattern))
+    return _without(document, split_pointer(pattern))
 
 
 def _without(document: Any, steps: list[str]) -> Any:
@@ -309,8 +306,3 @@ def _matches(parts: list[str], pattern: list[str]) -> bool:
     if len(pattern) > len(parts):
         return False
     return all(want in ("*", have) for want, have in zip(pattern, parts, strict=False))
-
-
-def escape(key: str) -> str:
-    """A key as one step of a JSON pointer (RFC 6901)."""
-    return key.replace("~", "~0").replace("/", "~1")

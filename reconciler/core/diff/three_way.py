@@ -12,8 +12,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from reconciler.core.diff.diff import ABSENT, FieldChange, Origin, escape, is_ignored, with_value
+from reconciler.core.diff.diff import ABSENT, FieldChange, Origin, is_ignored, with_value
 from reconciler.core.diff.equality import ROOT, SETS, Spot, keys_of, means_same, reword, step_into
+from reconciler.core.json_pointer import escape_step
 from reconciler.core.model import Json
 from reconciler.core.redact import Redactor, is_redacted
 
@@ -138,7 +139,7 @@ class _Merger:
             below = _Sides(
                 before.get(key, ABSENT), wanted.at(key), echo.get(key, ABSENT), live.at(key)
             )
-            step = f"/{escape(key)}"
+            step = f"/{escape_step(key)}"
             spot_below = step_into(live.plain, key, spot)
             value = self.merge(below, spot_below, pointer + step, place + step)
             if value is not ABSENT:
@@ -253,7 +254,7 @@ def _find_remaining(before: Any, wanted: Any, live: Any, spot: Spot, pointer: st
         if isinstance(wanted, Mapping) or wanted is ABSENT:
             known = {} if wanted is ABSENT else wanted
             for key, item in before.items():
-                below, step = step_into(live, key, spot), f"{pointer}/{escape(key)}"
+                below, step = step_into(live, key, spot), f"{pointer}/{escape_step(key)}"
                 yield from _find_remaining(
                     item, known.get(key, ABSENT), live.get(key, ABSENT), below, step
                 )

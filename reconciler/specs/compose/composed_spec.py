@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 from reconciler.core.diagnostics import Diagnostic
 from reconciler.specs.compose.defaults import DefaultsChain
 from reconciler.specs.compose.merging import merge, merge_trees
-from reconciler.specs.rules.codes import finding
-from reconciler.specs.rules.placing import say_at
+from reconciler.specs.rules.codes import make_diagnostic
+from reconciler.specs.rules.tree_diagnostics import diagnostic_at
 from reconciler.specs.schema.compiled_schema import quote_value
 from reconciler.specs.source.documents import Document, Reading, read_source
 from reconciler.specs.source.fileaccess import ReadFailure
@@ -171,12 +171,12 @@ def _only_mapping(reading: Reading, found: list[Diagnostic]) -> Document | None:
     if len(reading.documents) > 1:
         second = reading.documents[1]
         message = f"a manifest is one document{second.decoded_place}"
-        found.append(finding("many-documents", message, second.where))
+        found.append(make_diagnostic("many-documents", message, second.where))
         return None
     document = reading.documents[0]
     if not isinstance(document.value, dict):
         message = f"a manifest is a mapping{document.decoded_place}"
-        found.append(finding("not-a-mapping", message, document.where))
+        found.append(make_diagnostic("not-a-mapping", message, document.where))
         return None
     return document
 
@@ -192,4 +192,4 @@ def _decode_strictly(text: str) -> bytes | None:
 
 def _say(draft: ComposedSpec, code: str, message: str, hint: str = "") -> Diagnostic:
     path: Sequence[Step] = [IN_FILE if IN_FILE in draft.value else ENCODED]
-    return say_at(draft.tree(), code, message, path, hint=hint)
+    return diagnostic_at(draft.tree(), code, message, path, hint=hint)

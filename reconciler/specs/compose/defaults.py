@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 from reconciler.core.diagnostics import Diagnostic, has_errors
 from reconciler.specs.compose.merging import merge
 from reconciler.specs.discovery.files import SourceFile
-from reconciler.specs.rules.codes import finding
-from reconciler.specs.rules.placing import say_breaches
-from reconciler.specs.schema.compiled_schema import find_breaches, shipped_shape
+from reconciler.specs.rules.codes import make_diagnostic
+from reconciler.specs.rules.tree_diagnostics import violation_diagnostics
+from reconciler.specs.schema.compiled_schema import find_violations, shipped_schema
 from reconciler.specs.source.documents import Document
 from reconciler.specs.source.source_cache import SourceCache
 
@@ -58,13 +58,17 @@ class Defaults:
             return None
         if len(reading.documents) > 1:
             second = reading.documents[1].where
-            self.diagnostics.append(finding("many-documents", "defaults are one document", second))
+            self.diagnostics.append(
+                make_diagnostic("many-documents", "defaults are one document", second)
+            )
             return None
         document = reading.documents[0]
         if not isinstance(document.value, dict):
             message = "defaults are a mapping, shaped like a spec"
-            self.diagnostics.append(finding("not-a-mapping", message, document.where))
+            self.diagnostics.append(make_diagnostic("not-a-mapping", message, document.where))
             return None
-        breaches = find_breaches(shipped_shape("defaults"), document.value)
-        self.diagnostics.extend(say_breaches(breaches, document.tree()) if breaches else ())
+        breaches = find_violations(shipped_schema("defaults"), document.value)
+        self.diagnostics.extend(
+            violation_diagnostics(breaches, document.tree()) if breaches else ()
+        )
         return None if has_errors(reading.diagnostics) else document

@@ -12,7 +12,7 @@ from reconciler.core.diagnostics import Diagnostic
 from reconciler.errors import Where
 from reconciler.specs.discovery.ignoring import IGNORE_FILE, IgnoreRules, is_ignored, read_rules
 from reconciler.specs.discovery.submodules import Submodules
-from reconciler.specs.rules.codes import finding
+from reconciler.specs.rules.codes import make_diagnostic
 from reconciler.specs.source.fileaccess import (
     OUTSIDE,
     ReadBoundary,
@@ -204,7 +204,7 @@ class _Walker:
 
     def say(self, code: str, message: str, name: str, hint: str) -> None:
         self.tree.diagnostics.append(
-            finding(code, message, Where(file=posix_name(name)), hint=hint)
+            make_diagnostic(code, message, Where(file=posix_name(name)), hint=hint)
         )
 
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from reconciler.core.diagnostics import Diagnostic
 from reconciler.errors import Where
 from reconciler.specs.discovery.globs import BadPatternError, Pattern, read_pattern
-from reconciler.specs.rules.codes import finding
+from reconciler.specs.rules.codes import make_diagnostic
 from reconciler.specs.schema.compiled_schema import quote_value
 from reconciler.specs.source.fileaccess import ReadFailure
 from reconciler.specs.source.source_text import SourceText, decode
@@ -56,6 +56,6 @@ def _patterns(source: SourceText, found: list[Diagnostic]) -> tuple[Pattern, ...
         except BadPatternError as error:
             where = source.where(start, start + len(line))
             message = f"{quote_value(line.rstrip())} is not a pattern: {error}"
-            found.append(finding("bad-ignore-file", message, where))
+            found.append(make_diagnostic("bad-ignore-file", message, where))
         start += len(line) + 1
     return tuple(good)

@@ -18,7 +18,7 @@ from reconciler.specs.discovery.files import (
     find_files,
 )
 from reconciler.specs.discovery.ignoring import IGNORE_FILE
-from reconciler.specs.rules.codes import finding
+from reconciler.specs.rules.codes import make_diagnostic
 from reconciler.specs.schema.policyfiles import policy_files
 from reconciler.specs.source.fileaccess import (
     ReadBoundary,
@@ -90,7 +90,7 @@ def _target(path: Path, root: Path, tree: FileTree, known: set[str], rules: Coll
     if not os.path.lexists(path):
         hint = near_miss(root, name, ReadBoundary.around(root))
         tree.diagnostics.append(
-            finding("no-such-path", f"'{name}' does not exist", where, hint=hint)
+            make_diagnostic("no-such-path", f"'{name}' does not exist", where, hint=hint)
         )
         return name
     if name.startswith(".."):
@@ -107,4 +107,6 @@ def _target(path: Path, root: Path, tree: FileTree, known: set[str], rules: Coll
 
 def _outside(name: str, where: Where) -> Diagnostic:
     hint = "one run is about one root: the folder that holds reconciler.yaml"
-    return finding("outside-root", f"'{name}' does not lie below the root", where, hint=hint)
+    return make_diagnostic(
+        "outside-root", f"'{name}' does not lie below the root", where, hint=hint
+    )

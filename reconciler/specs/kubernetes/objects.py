@@ -34,7 +34,7 @@ _SERVER_FIELDS = (
 )
 
 
-def check_kind_syntax(sheet: CheckContext, manifest: Manifest) -> None:
+def check_kind_syntax(context: CheckContext, manifest: Manifest) -> None:
     """The version and kind are written as Kubernetes writes them, and mean one object."""
     checks: tuple[tuple[str, Callable[[str], str]], ...] = (
         ("apiVersion", problem_of_api_version),
@@ -43,28 +43,30 @@ def check_kind_syntax(sheet: CheckContext, manifest: Manifest) -> None:
     for field, problem_of in checks:
         value = manifest.get(field)
         if isinstance(value, str) and value and (problem := problem_of(value)):
-            sheet.say("bad-kind", f"{field} {quote_value(value)} {problem}", [INLINE, field])
+            context.report("bad-kind", f"{field} {quote_value(value)} {problem}", [INLINE, field])
     kind = manifest.get("kind")
     if isinstance(kind, str) and kind.endswith("List") and "items" in manifest:
         message = f"a manifest is one object, and a {kind} is several"
-        sheet.say("bad-kind", message, [INLINE, "kind"], hint="write a spec for each of its items")
+        context.report(
+            "bad-kind", message, [INLINE, "kind"], hint="write a spec for each of its items"
+        )
 
 
-def check_name(sheet: CheckContext, manifest: Manifest, longest: int) -> None:
+def check_name(context: CheckContext, manifest: Manifest, longest: int) -> None:
     """The object's name is one that Kubernetes takes, and that its controller can work with."""
-    name, path = _named(sheet, manifest)
+    name, path = _named(context, manifest)
     is_own = path[0] == INLINE
     if (
         isinstance(name, str)
         and (is_own or len(name) > longest)
         and (problem := problem_of_name(name, longest))
     ):
-        sheet.say("bad-name", f"the name {quote_value(name)} {problem}", path)
+        context.report("bad-name", f"the name {quote_value(name)} {problem}", path)
 
 
-def check_derived_names(sheet: CheckContext, body: Body) -> None:
+def check_derived_names(context: CheckContext, body: Body) -> None:
     """What a controller makes of the name is not longer than a part of a domain's name."""
-    name, path = _named(sheet, body.manifest)
+    name, path = _named(context, body.manifest)
     layout = body.layout
     if layout.derive_names is None or not isinstance(name, str) or len(name) > layout.longest_name:
         return
@@ -84,12 +86,12 @@ def check_derived_names(sheet: CheckContext, body: Body) -> None:
         )
         hint = f"shorten the name by {length - LONGEST_LABEL}"
         severity = None if longest.sure else Severity.WARNING
-        sheet.say("bad-name", message, path, hint=hint, severity=severity)
+        context.report("bad-name", message, path, hint=hint, severity=severity)
 
 
-def check_size(sheet: CheckContext, manifest: Manifest) -> None:
+def check_size(context: CheckContext, manifest: Manifest) -> None:
     """The object is not larger than what Kubernetes stores."""
-    documents = sheet.draft.documents
+    documents = context.composed.documents
     # A character is six in JSON at most, where nothing is written once and meant again.
     if 6 * sum(one.end - one.start for one in documents) <= MOST_BYTES and not any(
         one.holds("*") for one in documents
@@ -99,17 +101,17 @@ def check_size(sheet: CheckContext, manifest: Manifest) -> None:
     if size > MOST_BYTES:
         message = f"the object has {size:,} bytes, and Kubernetes stores {MOST_BYTES:,} at most"
         hint = "put what is large into a volume, an image or a ConfigMap of its own"
-        sheet.say("object-too-large", message, [INLINE], hint=hint, at_key=True)
+        context.report("object-too-large", message, [INLINE], hint=hint, at_key=True)
 
 
-def _named(sheet: CheckContext, manifest: Manifest) -> tuple[Any, Path]:
+def _named(context: CheckContext, manifest: Manifest) -> tuple[Any, Path]:
     """The object's name with its path in the spec: without one it gets the workload's."""
     if (name := _metadata(manifest).get("name")) is not None:
         return name, (INLINE, "metadata", "name")
-    return sheet.get("metadata", "name"), ("metadata", "name")
+    return context.get("metadata", "name"), ("metadata", "name")
 
 
-def check_server_fields(sheet: CheckContext, manifest: Manifest) -> None:
+def check_server_fields(context: CheckContext, manifest: Manifest) -> None:
     """Nothing is sent that only the cluster writes."""
     metadata = _metadata(manifest)
     given: list[Path] = [("metadata", name) for name in _SERVER_FIELDS if metadata.get(name)]
@@ -118,38 +120,38 @@ def check_server_fields(sheet: CheckContext, manifest: Manifest) -> None:
     for path in given:
         message = f"'{path[-1]}' is written by the cluster, and ignored or refused when sent"
         hint = "remove it: it came along when the object was read from a cluster"
-        sheet.say("server-field", message, [INLINE, *path], hint=hint, at_key=True)
+        context.report("server-field", message, [INLINE, *path], hint=hint, at_key=True)
 
 
-def check_labels(sheet: CheckContext, manifest: Manifest, body: Body | None) -> None:
+def check_labels(context: CheckContext, manifest: Manifest, body: Body | None) -> None:
     """Labels and annotations are what Kubernetes takes for them, on the object and its pods."""
     for path, noun, entries in _tags(manifest, body):
         if isinstance(entries, dict):
             for key, value in entries.items():
-                _check_entry(sheet, noun, (*path, key), key, value)
+                _check_entry(context, noun, (*path, key), key, value)
             if noun == "annotation":
-                _check_size(sheet, path, entries)
-        elif not sheet.has_said(path):
+                _check_size(context, path, entries)
+        elif not context.has_reported(path):
             message = f"'{path[-1]}' must be a mapping, not {type_name(entries)}"
-            sheet.say(f"bad-{noun}", message, path)
+            context.report(f"bad-{noun}", message, path)
 
 
-def _check_entry(sheet: CheckContext, noun: str, path: Path, key: str, value: Any) -> None:
+def _check_entry(context: CheckContext, noun: str, path: Path, key: str, value: Any) -> None:
     code = f"bad-{noun}"
     if problem := problem_of_key(key):
-        sheet.say(code, f"the {noun} {quote_value(key)} {problem}", path, at_key=True)
+        context.report(code, f"the {noun} {quote_value(key)} {problem}", path, at_key=True)
     if value is not None and not isinstance(value, str):
         message = f"the {noun} '{key}' must be a string, not {type_name(value)}"
-        sheet.say(code, message, path, hint=sheet.quoted(path))
+        context.report(code, message, path, hint=context.quoting_hint(path))
     elif noun == "label" and value and (problem := problem_of_label_value(value)):
-        sheet.say(code, f"the value {quote_value(value)} of the label '{key}' {problem}", path)
+        context.report(code, f"the value {quote_value(value)} of the label '{key}' {problem}", path)
 
 
-def _check_size(sheet: CheckContext, path: Path, entries: Manifest) -> None:
+def _check_size(context: CheckContext, path: Path, entries: Manifest) -> None:
     size = sum(len(key.encode()) + len(str(value).encode()) for key, value in entries.items())
     if size > MOST_ANNOTATIONS:
         message = f"annotations hold {size:,} bytes, and Kubernetes takes {MOST_ANNOTATIONS:,}"
-        sheet.say("bad-annotation", message, path, at_key=True)
+        context.report("bad-annotation", message, path, at_key=True)
 
 
 def _tags(manifest: Manifest, body: Body | None) -> Iterator[tuple[Path, str, Any]]:

@@ -23,19 +23,19 @@ _OWN_GROUPS = frozenset({"", "apps", "batch"})
 _PORT_NAME = re.compile(r"(?=[a-z0-9-]{1,15}\Z)(?=.*[a-z])[a-z0-9]+(-[a-z0-9]+)*")
 
 
-def check_parts(sheet: CheckContext, body: Body) -> None:
+def check_parts(context: CheckContext, body: Body) -> None:
     """Volumes, mounts, ports, variables and probes of each pod fit together."""
     group, slash, _ = str(body.manifest.get("apiVersion")).partition("/")
     is_own = (group if slash else "") in _OWN_GROUPS
     for pod in body.pods:
-        names = _check_volumes(sheet, pod) | _claimed(body)
+        names = _check_volumes(context, pod) | _claimed(body)
         for path, container in pod.containers:
-            _check_mounts(sheet, path, container, names, None if is_own else Severity.WARNING)
-            _check_ports(sheet, path, container)
-            _check_variables(sheet, path, container)
+            _check_mounts(context, path, container, names, None if is_own else Severity.WARNING)
+            _check_ports(context, path, container)
+            _check_variables(context, path, container)
             for name in PROBES:
                 if isinstance(probe := container.get(name), dict):
-                    _check_probe(sheet, (*path, name), probe)
+                    _check_probe(context, (*path, name), probe)
 
 
 def _claimed(body: Body) -> set[str]:
@@ -46,26 +46,30 @@ def _claimed(body: Body) -> set[str]:
     return {name for name in found if isinstance(name, str)}
 
 
-def _check_volumes(sheet: CheckContext, pod: Pod) -> set[str]:
+def _check_volumes(context: CheckContext, pod: Pod) -> set[str]:
     names: set[str] = set()
     for path, volume in pod.listed("volumes"):
         name = volume.get("name")
         if isinstance(name, str):
             if problem := problem_of_label(name):
                 message = f"the volume's name {quote_value(name)} {problem}"
-                sheet.say("bad-volume", message, (*path, "name"))
+                context.report("bad-volume", message, (*path, "name"))
             elif name in names:
-                sheet.say("bad-volume", f"two volumes are named '{name}'", (*path, "name"))
+                context.report("bad-volume", f"two volumes are named '{name}'", (*path, "name"))
             names.add(name)
         sources = [key for key, given in volume.items() if key != "name" and given is not None]
         if len(sources) > 1:
             message = f"a volume is one thing, not {' and '.join(sources)}"
-            sheet.say("bad-volume", message, (*path, sources[1]), at_key=True)
+            context.report("bad-volume", message, (*path, sources[1]), at_key=True)
     return names
 
 
 def _check_mounts(
-    sheet: CheckContext, path: Path, container: Manifest, names: set[str], severity: Severity | None
+    context: CheckContext,
+    path: Path,
+    container: Manifest,
+    names: set[str],
+    severity: Severity | None,
 ) -> None:
     places: set[str] = set()
     for here, mount in items(path, container, "volumeMounts"):
@@ -73,15 +77,15 @@ def _check_mounts(
         if isinstance(name, str) and name not in names:
             hint = did_you_mean(name, names) or "add it under 'volumes' of the pod"
             message = f"the pod has no volume '{name}'"
-            sheet.say("bad-volume", message, (*here, "name"), hint=hint, severity=severity)
+            context.report("bad-volume", message, (*here, "name"), hint=hint, severity=severity)
         if isinstance(place, str) and place:
             if place in places:
                 message = f"two volumes are mounted at {quote_value(place)}"
-                sheet.say("bad-volume", message, (*here, "mountPath"), severity=severity)
+                context.report("bad-volume", message, (*here, "mountPath"), severity=severity)
             places.add(place)
 
 
-def _check_ports(sheet: CheckContext, path: Path, container: Manifest) -> None:
+def _check_ports(context: CheckContext, path: Path, container: Manifest) -> None:
     names: set[str] = set()
     for here, port in items(path, container, "ports"):
         name = port.get("name")
@@ -90,14 +94,14 @@ def _check_ports(sheet: CheckContext, path: Path, container: Manifest) -> None:
         if _PORT_NAME.fullmatch(name) is None:
             message = f"the port's name {quote_value(name)} is not one that Kubernetes takes"
             hint = "at most 15 lower case letters, digits and single '-' inside, one a letter"
-            sheet.say("bad-port", message, (*here, "name"), hint=hint)
+            context.report("bad-port", message, (*here, "name"), hint=hint)
         elif name in names:
             message = f"two ports of the container are named '{name}'"
-            sheet.say("bad-port", message, (*here, "name"))
+            context.report("bad-port", message, (*here, "name"))
         names.add(name)
 
 
-def _check_variables(sheet: CheckContext, path: Path, container: Manifest) -> None:
+def _check_variables(context: CheckContext, path: Path, container: Manifest) -> None:
     names: set[str] = set()
     variables = container.get("env")
     # There are many of them, so that even a path is only made where it is needed.
@@ -107,39 +111,39 @@ def _check_variables(sheet: CheckContext, path: Path, container: Manifest) -> No
         name, source = variable.get("name"), variable.get("valueFrom")
         if isinstance(name, str):
             if name in names or not name or "=" in name:
-                _say_variable(sheet, (*path, "env", at, "name"), name, is_second=name in names)
+                _say_variable(context, (*path, "env", at, "name"), name, is_second=name in names)
             names.add(name)
         if isinstance(source, dict):
-            _check_source(sheet, (*path, "env", at), variable.get("value"), source)
+            _check_source(context, (*path, "env", at), variable.get("value"), source)
 
 
-def _say_variable(sheet: CheckContext, path: Path, name: str, *, is_second: bool) -> None:
+def _say_variable(context: CheckContext, path: Path, name: str, *, is_second: bool) -> None:
     if is_second:
         message = f"'{name}' is given twice, and the later one counts"
-        sheet.say("bad-env", message, path, severity=Severity.WARNING)
+        context.report("bad-env", message, path, severity=Severity.WARNING)
     else:
-        sheet.say("bad-env", f"{quote_value(name)} cannot name a variable", path)
+        context.report("bad-env", f"{quote_value(name)} cannot name a variable", path)
 
 
-def _check_source(sheet: CheckContext, path: Path, value: Any, source: Manifest) -> None:
+def _check_source(context: CheckContext, path: Path, value: Any, source: Manifest) -> None:
     given = [key for key, one in source.items() if one is not None]
     if value not in (None, ""):
         message = "'value' and 'valueFrom' exclude each other"
-        sheet.say("bad-env", message, (*path, "valueFrom"), at_key=True)
+        context.report("bad-env", message, (*path, "valueFrom"), at_key=True)
     elif len(given) != 1:
         shown = f"one source, not {' and '.join(given)}" if given else "no source"
         message = f"'valueFrom' names {shown}"
-        sheet.say("bad-env", message, (*path, "valueFrom"), at_key=True)
+        context.report("bad-env", message, (*path, "valueFrom"), at_key=True)
 
 
-def _check_probe(sheet: CheckContext, path: Path, probe: Manifest) -> None:
+def _check_probe(context: CheckContext, path: Path, probe: Manifest) -> None:
     given = [name for name in HANDLERS if probe.get(name) is not None]
     if len(given) != 1:
         shown = f"in one way, not in {' and '.join(given)}" if given else "at nothing"
         message = f"the {path[-1]} looks {shown}"
         hint = f"write one of {', '.join(HANDLERS)}"
-        sheet.say("bad-probe", message, path, hint=hint, at_key=True)
+        context.report("bad-probe", message, path, hint=hint, at_key=True)
     wanted = probe.get("successThreshold")
     if path[-1] != "readinessProbe" and type(wanted) is int and wanted > 1:
         message = f"the successThreshold of a {path[-1]} is always 1"
-        sheet.say("bad-probe", message, (*path, "successThreshold"), hint="remove it")
+        context.report("bad-probe", message, (*path, "successThreshold"), hint="remove it")

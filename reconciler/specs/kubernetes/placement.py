@@ -13,44 +13,46 @@ from reconciler.specs.rules.check_context import CheckContext
 _ASKING = frozenset({"affinity", "topologySpreadConstraints"})
 
 
-def check_placement(sheet: CheckContext, body: Body) -> None:
+def check_placement(context: CheckContext, body: Body) -> None:
     """Tolerations and expressions say what their operators need, and nothing that they forbid."""
     for pod in body.pods:
         for path, toleration in pod.listed("tolerations"):
-            _check_toleration(sheet, path, toleration)
+            _check_toleration(context, path, toleration)
         for field in _ASKING if not _ASKING.isdisjoint(pod.spec) else ():
             for path, one in _expressions(pod.spec.get(field), (*pod.path, field)):
-                _check_expression(sheet, path, one)
+                _check_expression(context, path, one)
     if body.layout.selects:
         for path, selector in body.find("spec/selector"):
             for here, one in _expressions(selector, path):
-                _check_expression(sheet, here, one)
+                _check_expression(context, here, one)
 
 
-def _check_toleration(sheet: CheckContext, path: Path, given: Manifest) -> None:
+def _check_toleration(context: CheckContext, path: Path, given: Manifest) -> None:
     operator = given.get("operator") or "Equal"
     if operator == "Exists" and given.get("value"):
         message = "'Exists' asks for no value"
-        sheet.say("bad-placement", message, (*path, "value"), hint="remove it, or write Equal")
+        context.report("bad-placement", message, (*path, "value"), hint="remove it, or write Equal")
     elif operator != "Exists" and not given.get("key"):
         message = "a toleration without a key is for every taint, and needs the operator Exists"
-        sheet.say("bad-placement", message, path, hint="write operator: Exists, or a key")
+        context.report("bad-placement", message, path, hint="write operator: Exists, or a key")
     if given.get("tolerationSeconds") is not None and given.get("effect") != "NoExecute":
         message = "'tolerationSeconds' is about the effect NoExecute only"
-        sheet.say("bad-placement", message, (*path, "tolerationSeconds"), at_key=True)
+        context.report("bad-placement", message, (*path, "tolerationSeconds"), at_key=True)
 
 
-def _check_expression(sheet: CheckContext, path: Path, given: Manifest) -> None:
+def _check_expression(context: CheckContext, path: Path, given: Manifest) -> None:
     operator, values = given.get("operator"), given.get("values") or []
     if not isinstance(values, list):
         return
     if operator in ("In", "NotIn") and not values:
-        sheet.say("bad-placement", f"'{operator}' needs values", path, hint="write them as a list")
+        context.report(
+            "bad-placement", f"'{operator}' needs values", path, hint="write them as a list"
+        )
     elif operator in ("Exists", "DoesNotExist") and values:
         message = f"'{operator}' asks for no values"
-        sheet.say("bad-placement", message, (*path, "values"), hint="remove them, or write In")
+        context.report("bad-placement", message, (*path, "values"), hint="remove them, or write In")
     elif operator in ("Gt", "Lt") and len(values) != 1:
-        sheet.say("bad-placement", f"'{operator}' needs one value, a whole number", path)
+        context.report("bad-placement", f"'{operator}' needs one value, a whole number", path)
 
 
 def _expressions(value: Any, path: Path) -> Iterator[tuple[Path, Manifest]]:

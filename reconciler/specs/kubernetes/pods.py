@@ -15,62 +15,62 @@ from reconciler.specs.rules.check_context import CheckContext
 from reconciler.specs.schema.compiled_schema import did_you_mean, quote_value
 
 
-def check_containers(sheet: CheckContext, body: Body) -> None:
+def check_containers(context: CheckContext, body: Body) -> None:
     """Each pod has containers, each of them an image and a name of its own."""
-    _check_presence(sheet, body)
+    _check_presence(context, body)
     for pod in body.pods:
         names: dict[str, Path] = {}
         for path, container in pod.containers:
-            _check_image(sheet, path, container)
-            _check_container_name(sheet, path, container, names)
+            _check_image(context, path, container)
+            _check_container_name(context, path, container, names)
 
 
-def _check_presence(sheet: CheckContext, body: Body) -> None:
+def _check_presence(context: CheckContext, body: Body) -> None:
     templates = [one for one in body.templates if isinstance(one[1], dict)]
     for path, template in templates:
         spec = template.get("spec")
         if spec is None or (isinstance(spec, dict) and not spec.get("containers")):
             here = [*path, "spec", "containers"]
-            sheet.say("no-containers", "the pod has no containers", here, at_key=True)
+            context.report("no-containers", "the pod has no containers", here, at_key=True)
     if body.layout.needs_pods and not templates:
         first = body.layout.pods[0]
         message = f"a {body.kind} without pods: there is nothing at {first}"
-        sheet.say("no-containers", message, [INLINE, *first.split("/")], at_key=True)
+        context.report("no-containers", message, [INLINE, *first.split("/")], at_key=True)
 
 
-def _check_image(sheet: CheckContext, path: Path, container: Manifest) -> None:
+def _check_image(context: CheckContext, path: Path, container: Manifest) -> None:
     image = container.get("image")
     if image is None or image == "":
         name = container.get("name")
         whose = f"the container {quote_value(name)}" if isinstance(name, str) else "the container"
-        sheet.say("no-image", f"{whose} has no image", [*path, "image"], at_key=True)
+        context.report("no-image", f"{whose} has no image", [*path, "image"], at_key=True)
     elif isinstance(image, str) and image != image.strip():
-        sheet.say(
+        context.report(
             "no-image", f"the image {quote_value(image)} has blanks around it", [*path, "image"]
         )
 
 
 def _check_container_name(
-    sheet: CheckContext, path: Path, container: Manifest, names: dict[str, Path]
+    context: CheckContext, path: Path, container: Manifest, names: dict[str, Path]
 ) -> None:
     name = container.get("name")
     if not isinstance(name, str):
         return
     if problem := problem_of_label(name):
-        sheet.say(
+        context.report(
             "bad-name", f"the container's name {quote_value(name)} {problem}", [*path, "name"]
         )
     elif names.setdefault(name, path) is not path:
         message = f"two containers of the pod are named '{name}'"
-        sheet.say("bad-name", message, [*path, "name"], hint="give each a name of its own")
+        context.report("bad-name", message, [*path, "name"], hint="give each a name of its own")
 
 
-def check_restarts(sheet: CheckContext, body: Body) -> None:
+def check_restarts(context: CheckContext, body: Body) -> None:
     """Pods, and the roles of a training job, restart as their kind allows."""
     layout = body.layout
     for pod in body.pods:
         given, legal = pod.spec.get("restartPolicy"), layout.restart_policies
-        _check_restart(sheet, body.kind, pod.path, given, legal, must=layout.needs_restart_policy)
+        _check_restart(context, body.kind, pod.path, given, legal, must=layout.needs_restart_policy)
     if not layout.roles:
         return
     legal = (
@@ -81,11 +81,11 @@ def check_restarts(sheet: CheckContext, body: Body) -> None:
     for path, role in body.find(layout.roles):
         if isinstance(role, dict):
             given = role.get("restartPolicy")
-            _check_restart(sheet, body.kind, path, given, legal, must=False)
+            _check_restart(context, body.kind, path, given, legal, must=False)
 
 
 def _check_restart(
-    sheet: CheckContext, kind: str, path: Path, given: Any, legal: Sequence[str], *, must: bool
+    context: CheckContext, kind: str, path: Path, given: Any, legal: Sequence[str], *, must: bool
 ) -> None:
     allowed = " or ".join(legal)
     hint = f"write {allowed}"
@@ -93,15 +93,15 @@ def _check_restart(
     if given is None:
         if must:
             message = f"a {kind} needs a restartPolicy: Kubernetes' default is not allowed for it"
-            sheet.say("bad-restart-policy", message, here, hint=hint, at_key=True)
+            context.report("bad-restart-policy", message, here, hint=hint, at_key=True)
     elif isinstance(given, str) and given not in legal:
         message = f"the restartPolicy {quote_value(given)} is not allowed for a {kind}"
         if given not in ANY_POLICY:
             hint = did_you_mean(given, legal) or hint
-        sheet.say("bad-restart-policy", message, here, hint=hint)
+        context.report("bad-restart-policy", message, here, hint=hint)
 
 
-def check_selector(sheet: CheckContext, body: Body) -> None:
+def check_selector(context: CheckContext, body: Body) -> None:
     """A controller finds its own pods: the selector matches the labels of their template."""
     spec = body.manifest.get("spec") if body.layout.selects else None
     if not isinstance(spec, dict):
@@ -112,18 +112,18 @@ def check_selector(sheet: CheckContext, body: Body) -> None:
         return
     path = (INLINE, "spec", "selector")
     if not (selector.get("matchLabels") or selector.get("matchExpressions")):
-        sheet.say("bad-selector", "the selector is empty", path, at_key=True)
+        context.report("bad-selector", "the selector is empty", path, at_key=True)
     for here, wanted in find(selector, "matchLabels/*"):
         given = labels.get(here[-1])
         if isinstance(wanted, str) and (given or "") != wanted:
             has = f"has '{given}'" if given else "does not have it"
             message = f"the selector wants the label {here[-1]}={wanted}, and the template {has}"
             hint = "write the same label under template.metadata.labels"
-            sheet.say("bad-selector", message, [*path, *here], hint=hint)
+            context.report("bad-selector", message, [*path, *here], hint=hint)
     for here, wanted in find(selector, "matchExpressions/*"):
         if isinstance(wanted, dict) and not _is_met(wanted, labels):
             message = f"the template's labels do not meet the selector for '{wanted.get('key')}'"
-            sheet.say("bad-selector", message, [*path, *here])
+            context.report("bad-selector", message, [*path, *here])
 
 
 def _is_met(wanted: Manifest, labels: Manifest) -> bool:
@@ -145,17 +145,17 @@ def _is_met(wanted: Manifest, labels: Manifest) -> bool:
             return True
 
 
-def check_counts(sheet: CheckContext, body: Body) -> None:
+def check_counts(context: CheckContext, body: Body) -> None:
     """Numbers of pods are numbers, and not negative."""
     for path, count in body.find(*body.layout.counts):
         if type(count) is int and 0 <= count <= LARGEST_COUNT:
             continue
         message = f"'{path[-1]}' must be a whole number from 0, not {quote_value(count)}"
         hint = "remove the quotes" if isinstance(count, str) and count.isdecimal() else ""
-        sheet.say("bad-count", message, path, hint=hint)
+        context.report("bad-count", message, path, hint=hint)
 
 
-def check_schedule(sheet: CheckContext, body: Body) -> None:
+def check_schedule(context: CheckContext, body: Body) -> None:
     """The schedule of a CronJob can be read by its controller."""
     if not body.layout.schedule:
         return
@@ -164,4 +164,4 @@ def check_schedule(sheet: CheckContext, body: Body) -> None:
     for path, schedule in body.find(body.layout.schedule):
         if isinstance(schedule, str) and (problem := problem_of_schedule(schedule)):
             message = f"the schedule {quote_value(schedule)} {problem}"
-            sheet.say("bad-schedule", message, path)
+            context.report("bad-schedule", message, path)

@@ -22,14 +22,14 @@ _ELSEWHERE = frozenset({"args", "command", "env", "metadata"})
 _WHOLE = "is a whole GPU, not a share of one"
 
 
-def check_resources(sheet: CheckContext, body: Body) -> None:
+def check_resources(context: CheckContext, body: Body) -> None:
     """Amounts can be read, are not negative, and no request is above its limit."""
     for path, resources in _find_resources(body.manifest):
         for part in _PARTS:
             asked = resources.get(part)
             for name, value in asked.items() if isinstance(asked, dict) else ():
-                _check_amount(sheet, (*path, part, name), name, value)
-        _check_balance(sheet, path, resources)
+                _check_amount(context, (*path, part, name), name, value)
+        _check_balance(context, path, resources)
 
 
 def _find_resources(manifest: Manifest) -> Iterator[tuple[Path, Manifest]]:
@@ -54,7 +54,7 @@ def _path(trail: Any) -> Path:
     return (*trail, *reversed(steps))
 
 
-def _check_amount(sheet: CheckContext, path: Path, name: str, value: Any) -> None:
+def _check_amount(context: CheckContext, path: Path, name: str, value: Any) -> None:
     # Where a kind has something else than an amount, its own schema knows better.
     if value is None or isinstance(value, dict | list):
         return
@@ -62,36 +62,38 @@ def _check_amount(sheet: CheckContext, path: Path, name: str, value: Any) -> Non
     amount = read_quantity(value)
     if amount is None:
         message = f"{quote_value(value)} is no amount of {name}"
-        sheet.say(code, message, path, hint=hint_at_quantity(str(value)))
+        context.report(code, message, path, hint=hint_at_quantity(str(value)))
     elif amount < 0:
-        sheet.say(code, f"{quote_value(value)} of {name} is less than nothing", path)
+        context.report(code, f"{quote_value(value)} of {name} is less than nothing", path)
     elif _is_extended(name) and amount != amount.to_integral_value():
         hint = f"ask for a share with the annotation {FRACTION}" if name == WHOLE_GPU else ""
-        sheet.say(code, f"{name} is given out whole, not as {quote_value(value)}", path, hint=hint)
+        context.report(
+            code, f"{name} is given out whole, not as {quote_value(value)}", path, hint=hint
+        )
     elif name == "memory" and isinstance(value, str) and value.endswith(("m", "u", "n")):
-        _say_tiny(sheet, path, value)
+        _say_tiny(context, path, value)
 
 
-def _say_tiny(sheet: CheckContext, path: Path, value: str) -> None:
+def _say_tiny(context: CheckContext, path: Path, value: str) -> None:
     message = f"{quote_value(value)} of memory is a fraction of a byte"
     hint = f"did you mean {value[:-1]}Mi?"
-    sheet.say("bad-quantity", message, path, hint=hint, severity=Severity.WARNING)
+    context.report("bad-quantity", message, path, hint=hint, severity=Severity.WARNING)
 
 
-def _check_balance(sheet: CheckContext, path: Path, resources: Manifest) -> None:
+def _check_balance(context: CheckContext, path: Path, resources: Manifest) -> None:
     requests, limits = (resources.get(part) for part in _PARTS)
     for name, value in requests.items() if isinstance(requests, dict) else ():
         limit = limits.get(name) if isinstance(limits, dict) else None
         if limit is None and not _is_extended(name):
             continue
-        if value == limit or sheet.has_said((*path, "requests", name)):
+        if value == limit or context.has_reported((*path, "requests", name)):
             continue
         asked, most = read_quantity(value), read_quantity(limit)
         code = "bad-gpu-request" if name.startswith("nvidia.com/") else "bad-quantity"
         here = [*path, "requests", name]
         if _is_extended(name) and limit is None and asked is not None:
             message = f"{name} is requested without a limit, which Kubernetes refuses"
-            sheet.say(code, message, here, hint="write it under 'limits', which is enough")
+            context.report(code, message, here, hint="write it under 'limits', which is enough")
         elif asked is None or most is None:
             # What cannot be read has had its finding.
             continue
@@ -100,13 +102,13 @@ def _check_balance(sheet: CheckContext, path: Path, resources: Manifest) -> None
                 f"the request of {quote_value(value)} {name} "
                 f"differs from its limit of {quote_value(limit)}"
             )
-            sheet.say(code, message, here, hint="write it under 'limits' only")
+            context.report(code, message, here, hint="write it under 'limits' only")
         elif asked > most:
             message = (
                 f"the request of {quote_value(value)} {name} "
                 f"is above its limit of {quote_value(limit)}"
             )
-            sheet.say(code, message, here)
+            context.report(code, message, here)
 
 
 def _is_extended(name: str) -> bool:
@@ -114,7 +116,7 @@ def _is_extended(name: str) -> bool:
     return "/" in name and not name.rpartition("/")[0].endswith("kubernetes.io")
 
 
-def check_shares(sheet: CheckContext, body: Body) -> None:
+def check_shares(context: CheckContext, body: Body) -> None:
     """Shares of a GPU are asked for in one way, in quotes, within what one GPU is."""
     holders: dict[Path, Manifest] = {
         path: one for path, one in body.templates if isinstance(one, dict)
@@ -122,26 +124,26 @@ def check_shares(sheet: CheckContext, body: Body) -> None:
     if body.layout.inherits_annotations:
         holders[(INLINE,)] = body.manifest
     else:
-        _check_place(sheet, body)
+        _check_place(context, body)
     for path, holder in holders.items():
         for _, given in find(holder, "metadata/annotations"):
             if isinstance(given, dict):
                 here = (*path, "metadata", "annotations")
-                _check_share(sheet, here, given)
-                _check_exclusive(sheet, body, here, given)
+                _check_share(context, here, given)
+                _check_exclusive(context, body, here, given)
 
 
-def _check_place(sheet: CheckContext, body: Body) -> None:
+def _check_place(context: CheckContext, body: Body) -> None:
     given = next((found for _, found in find(body.manifest, "metadata/annotations")), None)
     for name in (FRACTION, MEMORY, DEVICES):
         if isinstance(given, dict) and name in given and body.layout.pods:
             message = f"'{name}' has no effect on a {body.kind} itself"
             hint = "write it under the annotations of the pod template"
             here = (INLINE, "metadata", "annotations", name)
-            sheet.say("misplaced-gpu-share", message, here, hint=hint, at_key=True)
+            context.report("misplaced-gpu-share", message, here, hint=hint, at_key=True)
 
 
-def _check_share(sheet: CheckContext, path: Path, annotations: Manifest) -> None:
+def _check_share(context: CheckContext, path: Path, annotations: Manifest) -> None:
     for name in (FRACTION, MEMORY, DEVICES):
         value = annotations.get(name)
         # One without quotes is no annotation at all, which has been said.
@@ -150,7 +152,7 @@ def _check_share(sheet: CheckContext, path: Path, annotations: Manifest) -> None
             # Some schedulers take it; none gives more than a whole GPU for it.
             severity = Severity.WARNING if problem == _WHOLE else None
             message = f"{name} {problem}"
-            sheet.say("bad-gpu-share", message, (*path, name), hint=hint, severity=severity)
+            context.report("bad-gpu-share", message, (*path, name), hint=hint, severity=severity)
 
 
 def _problem_of_share(name: str, value: str) -> tuple[str, str]:
@@ -181,18 +183,18 @@ def _problem_of_fraction(value: str) -> tuple[str, str]:
     return "", ""
 
 
-def _check_exclusive(sheet: CheckContext, body: Body, here: Path, annotations: Manifest) -> None:
+def _check_exclusive(context: CheckContext, body: Body, here: Path, annotations: Manifest) -> None:
     asked = [name for name in (FRACTION, MEMORY) if annotations.get(name) is not None]
     if len(asked) == 2:
         message = f"{FRACTION} and {MEMORY} exclude each other"
-        sheet.say("bad-gpu-share", message, (*here, MEMORY), at_key=True)
+        context.report("bad-gpu-share", message, (*here, MEMORY), at_key=True)
     elif not asked and annotations.get(DEVICES) is not None:
         message = f"{DEVICES} says of how many GPUs, but no share is asked for"
         hint = f"add {FRACTION} or {MEMORY}"
-        sheet.say("bad-gpu-share", message, (*here, DEVICES), hint=hint, at_key=True)
+        context.report("bad-gpu-share", message, (*here, DEVICES), hint=hint, at_key=True)
     if asked and _asks_for_whole(body, here):
         message = f"{asked[0]} excludes whole GPUs, and a container asks for {WHOLE_GPU}"
-        sheet.say("bad-gpu-share", message, (*here, asked[0]), at_key=True, hint="remove one")
+        context.report("bad-gpu-share", message, (*here, asked[0]), at_key=True, hint="remove one")
 
 
 def _asks_for_whole(body: Body, here: Path) -> bool:

@@ -17,7 +17,7 @@ _ROLLING = "RollingUpdate"
 _NONE = (0, "0%")
 
 
-def check_rollout(sheet: CheckContext, body: Body) -> None:
+def check_rollout(context: CheckContext, body: Body) -> None:
     """The way in which a controller replaces its pods can be gone."""
     field = _STRATEGIES.get(body.kind) if body.layout.selects else None
     for path, strategy in body.find(f"spec/{field}") if field else ():
@@ -27,14 +27,14 @@ def check_rollout(sheet: CheckContext, body: Body) -> None:
         kind = strategy.get("type") or _ROLLING
         if kind != _ROLLING:
             message = f"'rollingUpdate' is for the type {_ROLLING}, not for {quote_value(kind)}"
-            sheet.say("bad-rollout", message, (*path, "rollingUpdate"), at_key=True)
+            context.report("bad-rollout", message, (*path, "rollingUpdate"), at_key=True)
         elif details.get("maxSurge") in _NONE and details.get("maxUnavailable") in _NONE:
             message = "with no pod more and none less, no pod can be replaced"
             hint = "give maxSurge or maxUnavailable another value than 0"
-            sheet.say("bad-rollout", message, (*path, "rollingUpdate"), hint=hint)
+            context.report("bad-rollout", message, (*path, "rollingUpdate"), hint=hint)
 
 
-def check_job(sheet: CheckContext, body: Body) -> None:
+def check_job(context: CheckContext, body: Body) -> None:
     """A Job has what its mode and its policies need."""
     patterns = {"Job": "spec", "CronJob": "spec/jobTemplate/spec"}
     pattern = patterns.get(body.kind) if body.layout.needs_restart_policy else None
@@ -43,14 +43,14 @@ def check_job(sheet: CheckContext, body: Body) -> None:
             continue
         if spec.get("completionMode") == "Indexed" and spec.get("completions") is None:
             message = "the completionMode Indexed needs a number of completions"
-            sheet.say("bad-rollout", message, (*path, "completionMode"))
+            context.report("bad-rollout", message, (*path, "completionMode"))
         policy: Any = next((one for _, one in find(spec, "template/spec/restartPolicy")), None)
         if spec.get("podFailurePolicy") is not None and policy == "OnFailure":
             message = "'podFailurePolicy' needs pods with the restartPolicy Never"
-            sheet.say("bad-rollout", message, (*path, "podFailurePolicy"), at_key=True)
+            context.report("bad-rollout", message, (*path, "podFailurePolicy"), at_key=True)
 
 
-def check_roles(sheet: CheckContext, body: Body) -> None:
+def check_roles(context: CheckContext, body: Body) -> None:
     """A training job has roles that its operator knows, and the containers that it looks for."""
     layout = body.layout
     if not layout.roles:
@@ -63,19 +63,19 @@ def check_roles(sheet: CheckContext, body: Body) -> None:
         if name.lower() not in known:
             hint = did_you_mean(name, layout.role_names)
             hint = hint or f"known are {', '.join(layout.role_names)}"
-            sheet.say(
+            context.report(
                 "bad-role", f"a {body.kind} has no role '{name}'", path, hint=hint, at_key=True
             )
         elif layout.worker_container and isinstance(role, dict):
-            _check_worker(sheet, body, (*path, "template", "spec"), role)
+            _check_worker(context, body, (*path, "template", "spec"), role)
     first = layout.role_names[0]
     if layout.needs_first_role and found and first.lower() not in found:
         field = layout.roles.split("/")[1]
         message = f"a {body.kind} needs the role '{first}'"
-        sheet.say("bad-role", message, (INLINE, "spec", field), at_key=True)
+        context.report("bad-role", message, (INLINE, "spec", field), at_key=True)
 
 
-def _check_worker(sheet: CheckContext, body: Body, path: tuple[Any, ...], role: Manifest) -> None:
+def _check_worker(context: CheckContext, body: Body, path: tuple[Any, ...], role: Manifest) -> None:
     spec: Any = next((one for _, one in find(role, "template/spec")), None)
     containers = items(path, spec, CONTAINERS[0]) if isinstance(spec, dict) else ()
     names = [container.get("name") for _, container in containers]
@@ -83,4 +83,4 @@ def _check_worker(sheet: CheckContext, body: Body, path: tuple[Any, ...], role: 
     if names and worker not in names:
         message = f"no container is called '{worker}', which a {body.kind} looks for"
         here = (*path, CONTAINERS[0], 0, "name")
-        sheet.say("bad-role", message, here, severity=Severity.WARNING)
+        context.report("bad-role", message, here, severity=Severity.WARNING)

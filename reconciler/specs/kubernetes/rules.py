@@ -26,37 +26,37 @@ from reconciler.specs.kubernetes.pods import (
 )
 from reconciler.specs.kubernetes.resources import check_resources, check_shares
 from reconciler.specs.kubernetes.rollouts import check_job, check_roles, check_rollout
-from reconciler.specs.kubernetes.structure import check_structure, shape_of, shape_of_kind
+from reconciler.specs.kubernetes.structure import check_structure, definition_schema, kind_schema
 from reconciler.specs.rules.check_context import CheckContext
 
 LONGEST_NAME = 253
 
 
-def check_manifest(sheet: CheckContext) -> None:
+def check_manifest(context: CheckContext) -> None:
     """Say what Kubernetes would refuse or misread; only what is sure to be all there is checked."""
-    manifest = sheet.get(INLINE)
+    manifest = context.get(INLINE)
     if not isinstance(manifest, dict):
         return
     kind = registered_kind(manifest)
     body = open_body(manifest, kind, kind.layout) if kind and kind.layout else None
-    check_kind_syntax(sheet, manifest)
-    check_name(sheet, manifest, body.layout.longest_name if body else LONGEST_NAME)
-    check_server_fields(sheet, manifest)
-    check_size(sheet, manifest)
-    check_labels(sheet, manifest, body)
+    check_kind_syntax(context, manifest)
+    check_name(context, manifest, body.layout.longest_name if body else LONGEST_NAME)
+    check_server_fields(context, manifest)
+    check_size(context, manifest)
+    check_labels(context, manifest, body)
     if body is not None:
         for rule in _RULES:
-            rule(sheet, body)
+            rule(context, body)
 
 
-def check_shapes(sheet: CheckContext, body: Body) -> None:
+def check_schemas(context: CheckContext, body: Body) -> None:
     """Everything of which the shape is known has it."""
     group_kind = (body.definition.group, body.definition.name)
     for path, value in body.find("spec") if body.definition.structure else ():
-        check_structure(sheet, value, path, shape_of_kind(group_kind))
+        check_structure(context, value, path, kind_schema(group_kind))
     for pattern, definition in body.layout.definitions:
         for path, value in body.find(pattern):
-            check_structure(sheet, value, path, shape_of(definition))
+            check_structure(context, value, path, definition_schema(definition))
 
 
 _RULES: tuple[Callable[[CheckContext, Body], None], ...] = (
@@ -74,5 +74,5 @@ _RULES: tuple[Callable[[CheckContext, Body], None], ...] = (
     check_job,
     check_roles,
     # Last, since it is silent about what a rule has said better.
-    check_shapes,
+    check_schemas,
 )

@@ -11,7 +11,7 @@ from reconciler.kinds.registry import KINDS
 from reconciler.resources import schemas_folder
 from reconciler.specs.kubernetes.limits import with_limits
 from reconciler.specs.rules.check_context import CheckContext
-from reconciler.specs.schema.compiled_schema import CompiledSchema, find_breaches, quote_value
+from reconciler.specs.schema.compiled_schema import CompiledSchema, find_violations, quote_value
 from reconciler.specs.source.nodes import Step
 
 SCHEMA_FILE = "v1.37.json"
@@ -24,19 +24,19 @@ _CODES = {
 
 
 def check_structure(
-    sheet: CheckContext, value: Any, path: Sequence[Step], shape: CompiledSchema
+    context: CheckContext, value: Any, path: Sequence[Step], shape: CompiledSchema
 ) -> None:
     """Say what a shape has against a part of a spec, where no rule has said it better."""
     if shape.passes(value):
         return
-    for breach in find_breaches(shape, without_nulls(value)):
-        code = _CODES.get(breach.code, "kubernetes-invalid-value")
-        here = (*path, *breach.path)
-        if breach.code == "missing-field" or not sheet.has_said(here):
-            message = breach.message
-            if breach.code == "unknown-field":
+    for violation in find_violations(shape, without_nulls(value)):
+        code = _CODES.get(violation.code, "kubernetes-invalid-value")
+        here = (*path, *violation.path)
+        if violation.code == "missing-field" or not context.has_reported(here):
+            message = violation.message
+            if violation.code == "unknown-field":
                 message = f"Kubernetes has no field {quote_value(here[-1])} here"
-            sheet.say_breach(breach._replace(code=code, path=here, message=message))
+            context.report_violation(violation._replace(code=code, path=here, message=message))
 
 
 @cache
@@ -48,13 +48,13 @@ def definitions() -> dict[str, Any]:
 
 
 @cache
-def shape_of(definition: str) -> CompiledSchema:
+def definition_schema(definition: str) -> CompiledSchema:
     """Return the shape of one of Kubernetes' own definitions, once per process."""
     return CompiledSchema({"$ref": f"#/$defs/{definition}", "$defs": _limited()})
 
 
 @cache
-def shape_of_kind(group_kind: tuple[str, str]) -> CompiledSchema:
+def kind_schema(group_kind: tuple[str, str]) -> CompiledSchema:
     """Return the shape of the `spec` of a kind that Kubernetes does not ship."""
     return CompiledSchema(KINDS[group_kind].structure or {})
 

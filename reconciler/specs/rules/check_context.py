@@ -11,9 +11,9 @@ from reconciler.core.model import Address
 from reconciler.core.redact import find_secrets
 from reconciler.core.secrets.rules import BUILT_IN, RedactionRules
 from reconciler.specs.compose.composed_spec import ENCODED, ComposedSpec, writer_of
-from reconciler.specs.rules.codes import MOST_FINDINGS, say_too_many
-from reconciler.specs.rules.placing import hint_at, say_at
+from reconciler.specs.rules.codes import MOST_DIAGNOSTICS, too_many_diagnostics
 from reconciler.specs.rules.suppressions import Suppressions
+from reconciler.specs.rules.tree_diagnostics import diagnostic_at, violation_hint
 from reconciler.specs.schema.compiled_schema import SchemaViolation
 from reconciler.specs.source.nodes import Node, Step, place_of_key, place_of_value
 from reconciler.specs.source.source_text import SourceText
@@ -24,37 +24,37 @@ class CheckContext:
 
     def __init__(
         self,
-        draft: ComposedSpec,
+        composed: ComposedSpec,
         address: Address | None,
         suppressions: Suppressions | None = None,
         rules: RedactionRules = BUILT_IN,
     ) -> None:
-        self.draft = draft
+        self.composed = composed
         self.address = address
-        self.found: list[Diagnostic] = []
+        self.diagnostics: list[Diagnostic] = []
         self._suppressions = suppressions
         self._rules = rules
-        self._said: set[tuple[Step, ...]] = set()
+        self._reported: set[tuple[Step, ...]] = set()
         self._settled: set[tuple[Step, ...]] = set()
 
     @cached_property
     def tree(self) -> Node:
         """The spec with the place of every part of it."""
-        return self.draft.tree()
+        return self.composed.tree()
 
     @cached_property
     def secrets(self) -> frozenset[str]:
         """What of the spec no finding may repeat."""
-        return find_secrets(self.draft.value, self._rules)
+        return find_secrets(self.composed.value, self._rules)
 
     def get(self, *path: Step) -> Any:
         """Return a value of the spec, or None."""
-        value: Any = self.draft.value
+        value: Any = self.composed.value
         for step in path:
             value = value.get(step) if isinstance(value, dict) else None
         return value
 
-    def say(
+    def report(
         self,
         code: str,
         message: str,
@@ -75,18 +75,18 @@ class CheckContext:
             return
         if settles:
             self._settled.add(tuple(path))
-        self._said.add(tuple(path))
-        if len(self.found) > MOST_FINDINGS:
+        self._reported.add(tuple(path))
+        if len(self.diagnostics) > MOST_DIAGNOSTICS:
             return
         node = (place_of_key if at_key else place_of_value)(self.tree, path)
         if self._suppressions and self._suppressions.cover(self._file_of(node), code, rule):
             return
-        if len(self.found) == MOST_FINDINGS:
-            where = self.draft.document.where
-            self.found.append(say_too_many(where, str(self.address or "")))
+        if len(self.diagnostics) == MOST_DIAGNOSTICS:
+            where = self.composed.document.where
+            self.diagnostics.append(too_many_diagnostics(where, str(self.address or "")))
             return
-        self.found.append(
-            say_at(
+        self.diagnostics.append(
+            diagnostic_at(
                 self.tree,
                 code,
                 message,
@@ -99,16 +99,18 @@ class CheckContext:
             )
         )
 
-    def say_breach(self, breach: SchemaViolation) -> None:
+    def report_violation(self, violation: SchemaViolation) -> None:
         """Note a violation of a schema."""
-        hint = hint_at(breach, self.tree)
-        self.say(breach.code, breach.message, breach.path, hint=hint, at_key=breach.at_key)
+        hint = violation_hint(violation, self.tree)
+        self.report(
+            violation.code, violation.message, violation.path, hint=hint, at_key=violation.at_key
+        )
 
-    def has_said(self, path: Sequence[Step]) -> bool:
+    def has_reported(self, path: Sequence[Step]) -> bool:
         """Whether anything has been noted at a path, suppressed or not."""
-        return tuple(path) in self._said
+        return tuple(path) in self._reported
 
-    def quoted(self, path: Sequence[Step]) -> str:
+    def quoting_hint(self, path: Sequence[Step]) -> str:
         """Return the advice to quote a number or truth value, as its author wrote it."""
         node = place_of_value(self.tree, path)
         if not isinstance(node.value, bool | int | float):
@@ -119,4 +121,4 @@ class CheckContext:
         # A text in base64 has no file of its own: the one that holds it decides.
         if node.source.decoded_from is None:
             return node.source
-        return writer_of(self.draft, ENCODED).source
+        return writer_of(self.composed, ENCODED).source

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from reconciler.core.diagnostics import Diagnostic, Severity
+from reconciler.core.json_pointer import split_pointer
 from reconciler.core.model import Address
 from reconciler.core.protocol.marker import PREFIX
 from reconciler.kinds.registry import api_versions_of, is_registered, kind_names
@@ -17,8 +18,8 @@ from reconciler.specs.rules.suppressions import Suppressions
 from reconciler.specs.rules.templating import check_templates
 from reconciler.specs.schema.compiled_schema import (
     did_you_mean,
-    find_breaches,
-    shipped_shape,
+    find_violations,
+    shipped_schema,
     type_name,
 )
 from reconciler.specs.source.nodes import Node, Step, follow, walk
@@ -41,20 +42,20 @@ def identify(value: Any, config: Config) -> Address | None:
 
 
 def check(
-    draft: ComposedSpec, config: Config, suppressions: Suppressions | None = None
+    composed: ComposedSpec, config: Config, suppressions: Suppressions | None = None
 ) -> list[Diagnostic]:
     """Everything that is wrong with one spec by itself, policies aside."""
-    address = identify(draft.value, config)
-    sheet = CheckContext(draft, address, suppressions, config.rules)
-    check_templates(sheet)
-    _check_shape(sheet)
-    _check_alias(sheet, config)
+    address = identify(composed.value, config)
+    context = CheckContext(composed, address, suppressions, config.rules)
+    check_templates(context)
+    _check_shape(context)
+    _check_alias(context, config)
     for rule in _MANIFEST_RULES:
-        rule(sheet)
-    if not draft.chain.broken:
-        check_manifest(sheet)
-    _check_ambiguity(sheet)
-    return sheet.found
+        rule(context)
+    if not composed.chain.broken:
+        check_manifest(context)
+    _check_ambiguity(context)
+    return context.diagnostics
 
 
 def effective(value: Mapping[str, Any], address: Address) -> dict[str, Any]:
@@ -66,16 +67,16 @@ def effective(value: Mapping[str, Any], address: Address) -> dict[str, Any]:
     return {**value, "metadata": metadata}
 
 
-def _check_shape(sheet: CheckContext) -> None:
-    breaches = find_breaches(shipped_shape("spec"), sheet.draft.value)
-    if sheet.draft.chain.broken:
-        breaches = [one for one in breaches if one.code not in _EXPLAINED_BY_BROKEN_DEFAULTS]
-    for breach in breaches:
-        sheet.say_breach(breach)
+def _check_shape(context: CheckContext) -> None:
+    violations = find_violations(shipped_schema("spec"), context.composed.value)
+    if context.composed.chain.broken:
+        violations = [one for one in violations if one.code not in _EXPLAINED_BY_BROKEN_DEFAULTS]
+    for violation in violations:
+        context.report_violation(violation)
 
 
-def _check_alias(sheet: CheckContext, config: Config) -> None:
-    alias = sheet.get("metadata", "project")
+def _check_alias(context: CheckContext, config: Config) -> None:
+    alias = context.get("metadata", "project")
     if not isinstance(alias, str) or alias in config.projects:
         return
     known = ", ".join(sorted(config.projects))
@@ -85,19 +86,19 @@ def _check_alias(sheet: CheckContext, config: Config) -> None:
         hint = f"add it under 'projects' in reconciler.yaml: {{{alias}: \"<projectId>\"}}"
     listed = f"; known are {known}" if config.projects else ""
     message = f"no project is called '{alias}'{listed}"
-    sheet.say("unknown-project", message, ["metadata", "project"], hint=hint)
+    context.report("unknown-project", message, ["metadata", "project"], hint=hint)
 
 
-def _check_manifest_name(sheet: CheckContext) -> None:
-    name, inner = sheet.get("metadata", "name"), sheet.get(INLINE, "metadata", "name")
+def _check_manifest_name(context: CheckContext) -> None:
+    name, inner = context.get("metadata", "name"), context.get(INLINE, "metadata", "name")
     if isinstance(name, str) and isinstance(inner, str) and name != inner:
         message = f"the manifest is named '{inner}', the workload '{name}'"
         path = [INLINE, "metadata", "name"]
-        sheet.say("name-mismatch", message, path, hint="give both the same name")
+        context.report("name-mismatch", message, path, hint="give both the same name")
 
 
-def _check_kind(sheet: CheckContext) -> None:
-    version, kind = sheet.get(INLINE, "apiVersion"), sheet.get(INLINE, "kind")
+def _check_kind(context: CheckContext) -> None:
+    version, kind = context.get(INLINE, "apiVersion"), context.get(INLINE, "kind")
     if not (isinstance(version, str) and isinstance(kind, str) and version and kind):
         return
     if is_registered(version, kind):
@@ -108,22 +109,26 @@ def _check_kind(sheet: CheckContext) -> None:
     else:
         hint = did_you_mean(kind, kind_names()) or "the platform's administrator can register it"
     message = f"{version} {kind} is not among the kinds that the platform registers out of the box"
-    sheet.say("unknown-kind", message, [INLINE, "apiVersion" if versions else "kind"], hint=hint)
+    context.report(
+        "unknown-kind", message, [INLINE, "apiVersion" if versions else "kind"], hint=hint
+    )
 
 
-def _check_ignored(sheet: CheckContext) -> None:
-    patterns = sheet.get("lifecycle", "ignoreChanges")
+def _check_ignored(context: CheckContext) -> None:
+    patterns = context.get("lifecycle", "ignoreChanges")
     if not isinstance(patterns, list) or not patterns:
         return
     if (
-        follow(sheet.tree, ["lifecycle", "ignoreChanges"])[1].source
-        is not sheet.draft.document.source
+        follow(context.tree, ["lifecycle", "ignoreChanges"])[1].source
+        is not context.composed.document.source
     ):
         # Rules in defaults are for many specs, and need not be of use to each of them.
         return
     for index, pattern in enumerate(patterns):
-        if isinstance(pattern, str) and not _reaches(sheet.draft.value, pattern.split("/")[1:]):
-            sheet.say(
+        if isinstance(pattern, str) and not _reaches(
+            context.composed.value, split_pointer(pattern)
+        ):
+            context.report(
                 "unused-ignore",
                 f"nothing that the spec declares is at '{pattern}'",
                 ["lifecycle", "ignoreChanges", index],
@@ -136,9 +141,8 @@ def _reaches(value: Any, steps: Sequence[str]) -> bool:
     if not steps:
         return True
     first, *rest = steps
-    name = first.replace("~1", "/").replace("~0", "~")
     if isinstance(value, dict):
-        below = value.values() if first == "*" else [value[name]] if name in value else []
+        below = value.values() if first == "*" else [value[first]] if first in value else []
     elif isinstance(value, list):
         below = [one for i, one in enumerate(value) if first in ("*", str(i))]
     else:
@@ -146,45 +150,45 @@ def _reaches(value: Any, steps: Sequence[str]) -> bool:
     return any(_reaches(one, rest) for one in below)
 
 
-def _check_annotations(sheet: CheckContext) -> None:
-    annotations = sheet.get(INLINE, "metadata", "annotations")
+def _check_annotations(context: CheckContext) -> None:
+    annotations = context.get(INLINE, "metadata", "annotations")
     path = [INLINE, "metadata", "annotations"]
     if annotations is not None and not isinstance(annotations, dict):
         message = f"'annotations' must be a mapping, not {type_name(annotations)}"
-        sheet.say("wrong-type", message, path)
+        context.report("wrong-type", message, path)
         return
     for name in annotations or ():
         if name.startswith(PREFIX):
             message = f"the annotation '{name}' is written by the reconciler itself"
             hint = "remove it; a workload that exists already is taken over with `state adopt`"
-            sheet.say("reserved-annotation", message, [*path, name], hint=hint, at_key=True)
+            context.report("reserved-annotation", message, [*path, name], hint=hint, at_key=True)
 
 
-def _check_ambiguity(sheet: CheckContext) -> None:
-    draft = sheet.draft
-    documents = [*draft.chain.layers, draft.document, draft.manifest]
-    if draft.encoded:
-        documents = [draft.manifest]
+def _check_ambiguity(context: CheckContext) -> None:
+    composed = context.composed
+    documents = [*composed.chain.layers, composed.document, composed.manifest]
+    if composed.encoded:
+        documents = [composed.manifest]
     if not any(one is not None and one.ambiguous for one in documents):
         return
-    _, manifest = follow(sheet.tree, [INLINE])
-    for path, node in walk(manifest) if INLINE in draft.value else ():
-        if node.older and (draft.encoded or node.older != "a date"):
-            _say_ambiguous(sheet, (INLINE, *path), node)
+    _, manifest = follow(context.tree, [INLINE])
+    for path, node in walk(manifest) if INLINE in composed.value else ():
+        if node.older and (composed.encoded or node.older != "a date"):
+            _say_ambiguous(context, (INLINE, *path), node)
 
 
-def _say_ambiguous(sheet: CheckContext, path: Sequence[Step], node: Node) -> None:
+def _say_ambiguous(context: CheckContext, path: Sequence[Step], node: Node) -> None:
     written = node.written
     value = f"the text '{written}'" if isinstance(node.value, str) else f"the number {node.value}"
-    is_key = follow(sheet.tree, path)[1] is not node
+    is_key = follow(context.tree, path)[1] is not node
     message = f"{written} is {value} in YAML 1.2, but {node.older} in YAML 1.1"
     if isinstance(node.value, str):
         hint = "quote it, or write what is meant without doubt"
     else:
         hint = "write the number in decimal digits, or quote it if it is meant as text"
     # The server reads a base64 manifest again, by rules of its own; inline it gets our reading.
-    severity = Severity.ERROR if sheet.draft.encoded else Severity.WARNING
-    sheet.say("ambiguous-yaml", message, path, hint=hint, at_key=is_key, severity=severity)
+    severity = Severity.ERROR if context.composed.encoded else Severity.WARNING
+    context.report("ambiguous-yaml", message, path, hint=hint, at_key=is_key, severity=severity)
 
 
 _MANIFEST_RULES: tuple[Callable[[CheckContext], None], ...] = (

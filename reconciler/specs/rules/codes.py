@@ -163,17 +163,17 @@ CODES: dict[str, Code] = {
 LONGEST_SENTENCE = 1000
 
 # Nobody reads more of them, and each takes time: a place, a suggestion.
-MOST_FINDINGS = 1000
+MOST_DIAGNOSTICS = 1000
 
 
-def say_too_many(where: Where, address: str = "") -> Diagnostic:
+def too_many_diagnostics(where: Where, address: str = "") -> Diagnostic:
     """Say that no more is looked for at a place; an error, since more may be wrong."""
-    message = f"more than {MOST_FINDINGS:,} findings, so the rest is not looked for"
+    message = f"more than {MOST_DIAGNOSTICS:,} findings, so the rest is not looked for"
     hint = "is this the file that was meant?"
-    return finding("too-many-findings", message, where, hint=hint, address=address)
+    return make_diagnostic("too-many-findings", message, where, hint=hint, address=address)
 
 
-def finding(
+def make_diagnostic(
     code: str,
     message: str,
     where: Where,

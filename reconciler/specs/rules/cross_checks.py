@@ -11,21 +11,21 @@ from reconciler.core.model import Address, Desired
 from reconciler.kinds.registry import KINDS, group_kind
 from reconciler.specs.compose.composed_spec import INLINE, ComposedSpec
 from reconciler.specs.config import GpuBudget
-from reconciler.specs.rules.codes import finding
-from reconciler.specs.rules.placing import say_at
+from reconciler.specs.rules.codes import make_diagnostic
+from reconciler.specs.rules.tree_diagnostics import diagnostic_at
 from reconciler.specs.source.nodes import Step
 
 _SHOWN = 3
 
 
 class CrossChecks:
-    """The sound specs of a run, with the drafts that know where each part was written."""
+    """The sound specs of a run, with the composed_specs that know where each part was written."""
 
     def __init__(
-        self, desired: Mapping[Address, Desired], drafts: Mapping[Address, ComposedSpec]
+        self, desired: Mapping[Address, Desired], composed_specs: Mapping[Address, ComposedSpec]
     ) -> None:
         self.desired = [desired[address] for address in sorted(desired)]
-        self.drafts = drafts
+        self.composed_specs = composed_specs
         self.named: dict[tuple[str, str, str], Desired] = {}
 
     def check(self, budgets: Sequence[GpuBudget]) -> Iterator[Diagnostic]:
@@ -43,7 +43,7 @@ class CrossChecks:
         first = self.named.setdefault((one.address.project, f"{kind}.{group}", name), one)
         if first is one:
             return
-        there = self.drafts[first.address].document.where
+        there = self.composed_specs[first.address].document.where
         message = f"the manifest of {first.address} ({there}) is a {kind} named '{name}', too"
         hint = "give each manifest the name of its workload"
         yield self._say(one, "duplicate-manifest-name", message, (INLINE, "metadata", "name"), hint)
@@ -69,7 +69,9 @@ class CrossChecks:
                 message = f"project {project} asks for {total:g} GPUs, its limit is {budget.gpus:g}"
                 most = sorted(asked, key=lambda pair: (-pair[0], pair[1].address))[:_SHOWN]
                 listed = ", ".join(f"{one.address} {gpus:g} ({one.source})" for gpus, one in most)
-                yield finding("gpu-budget", message, budget.where, hint=f"the most: {listed}")
+                yield make_diagnostic(
+                    "gpu-budget", message, budget.where, hint=f"the most: {listed}"
+                )
 
     def _gpus(self, budget: GpuBudget) -> Mapping[str, list[tuple[float, Desired]]]:
         from reconciler.core.gpus import count_gpus
@@ -83,8 +85,8 @@ class CrossChecks:
     def _say(
         self, one: Desired, code: str, message: str, path: Sequence[Step], hint: str
     ) -> Diagnostic:
-        tree = self.drafts[one.address].tree()
-        return say_at(tree, code, message, path, hint=hint, address=str(one.address))
+        tree = self.composed_specs[one.address].tree()
+        return diagnostic_at(tree, code, message, path, hint=hint, address=str(one.address))
 
 
 def _name_of(one: Desired) -> str:

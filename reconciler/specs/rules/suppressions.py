@@ -15,7 +15,7 @@ from typing import NamedTuple
 from reconciler.core.diagnostics import Diagnostic
 from reconciler.errors import Where
 from reconciler.specs.discovery.globs import Pattern, selects
-from reconciler.specs.rules.codes import CODES, finding
+from reconciler.specs.rules.codes import CODES, make_diagnostic
 from reconciler.specs.schema.compiled_schema import did_you_mean
 from reconciler.specs.source.quoting import quote
 from reconciler.specs.source.source_text import SourceText
@@ -87,7 +87,9 @@ class Suppressions:
                 place = one.where if one.files else one.where.file
                 if not _problem(code) and (place, code) not in self._used:
                     message = f"there is nothing for '{code}' to suppress"
-                    yield finding("unused-suppression", message, one.where, hint="remove it")
+                    yield make_diagnostic(
+                        "unused-suppression", message, one.where, hint="remove it"
+                    )
 
     def _all(self) -> Iterator[Suppression]:
         yield from self.configured
@@ -127,6 +129,6 @@ def _suppressible() -> Iterator[str]:
 
 
 def _bad(suppression: Suppression, problem: str, hint: str) -> Diagnostic:
-    return finding(
+    return make_diagnostic(
         "bad-suppression", f"this suppression is of no use: {problem}", suppression.where, hint=hint
     )

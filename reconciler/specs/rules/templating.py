@@ -36,19 +36,19 @@ _FREE = frozenset(
 _OWN_TEMPLATES = frozenset({"argoproj.io"})
 
 
-def check_templates(sheet: CheckContext) -> None:
+def check_templates(context: CheckContext) -> None:
     """Say so of images, names, quantities and labels; the last word about each of them."""
-    if not any(document.holds(mark) for document in sheet.draft.documents for mark in _MARKS):
+    if not any(document.holds(mark) for document in context.composed.documents for mark in _MARKS):
         return
-    value = sheet.draft.value
+    value = context.composed.value
     metadata = value.get("metadata")
     for key, given in metadata.items() if isinstance(metadata, dict) else ():
-        _say(sheet, f"'{key}'", ("metadata", key), given)
+        _say(context, f"'{key}'", ("metadata", key), given)
     manifest = value.get(INLINE)
     group = str(manifest.get("apiVersion")).partition("/")[0] if isinstance(manifest, dict) else ""
     if group not in _OWN_TEMPLATES:
         for what, path, text in _plain_texts(manifest, (INLINE,)):
-            _say(sheet, what, path, text)
+            _say(context, what, path, text)
 
 
 def _plain_texts(value: Any, path: tuple[Step, ...]) -> Iterator[tuple[str, tuple[Step, ...], Any]]:
@@ -95,8 +95,8 @@ def _all_of(
         yield what, path, given
 
 
-def _say(sheet: CheckContext, what: str, path: tuple[Step, ...], text: Any) -> None:
+def _say(context: CheckContext, what: str, path: tuple[Step, ...], text: Any) -> None:
     if isinstance(text, str) and any(mark in text for mark in _MARKS):
         message = f"{what} {quote_value(text)} holds a template that is not rendered"
         hint = "render the file first, and read what comes out of it"
-        sheet.say("unrendered-template", message, path, hint=hint, settles=True)
+        context.report("unrendered-template", message, path, hint=hint, settles=True)

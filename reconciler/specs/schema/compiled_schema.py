@@ -9,9 +9,9 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from reconciler.resources import load_schema
-from reconciler.specs.rules.codes import MOST_FINDINGS
+from reconciler.specs.rules.codes import MOST_DIAGNOSTICS
 from reconciler.specs.schema.notes import collect_notes
-from reconciler.specs.schema.schema_precheck import make_gate
+from reconciler.specs.schema.schema_precheck import make_precheck
 from reconciler.specs.source.nodes import Step
 from reconciler.specs.source.quoting import quote
 
@@ -43,7 +43,7 @@ class CompiledSchema:
 
     def __init__(self, schema: Any) -> None:
         self.schema = schema
-        self._gate = make_gate(schema)
+        self._gate = make_precheck(schema)
 
     @cached_property
     def validator(self) -> Validator:
@@ -63,27 +63,27 @@ class CompiledSchema:
 
 
 @cache
-def shipped_shape(name: str) -> CompiledSchema:
+def shipped_schema(name: str) -> CompiledSchema:
     """Return the shape of a shipped schema, once per process."""
     return CompiledSchema(load_schema(name))
 
 
-def find_breaches(shape: CompiledSchema, value: Any) -> list[SchemaViolation]:
+def find_violations(shape: CompiledSchema, value: Any) -> list[SchemaViolation]:
     """Everything that a schema has against a value; several complaints about one place are one."""
-    return [] if shape.passes(value) else list_breaches(shape.validator, value)
+    return [] if shape.passes(value) else list_violations(shape.validator, value)
 
 
-def list_breaches(validator: Validator, value: Any) -> list[SchemaViolation]:
+def list_violations(validator: Validator, value: Any) -> list[SchemaViolation]:
     """The same by a validator, which takes its time over what is right as well."""
     found: dict[tuple[Any, ...], SchemaViolation] = {}
     for error in validator.iter_errors(value):
         notes = collect_notes(validator.schema, error.absolute_schema_path)
-        for breach in _explain(error):
+        for violation in _explain(error):
             # A name that is no string, or breaks two patterns, is one mistake.
-            key = (breach.path, breach.at_key, breach.message if breach.at_key else "")
-            if key not in found or _RANK[breach.code] < _RANK[found[key].code]:
-                found[key] = breach._replace(notes=notes) if notes else breach
-            if len(found) > MOST_FINDINGS:
+            key = (violation.path, violation.at_key, violation.message if violation.at_key else "")
+            if key not in found or _RANK[violation.code] < _RANK[found[key].code]:
+                found[key] = violation._replace(notes=notes) if notes else violation
+            if len(found) > MOST_DIAGNOSTICS:
                 return list(found.values())
     return list(found.values())
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from reconciler.core.json_pointer import split_pointer
 from reconciler.specs.source.nodes import Step
 
 # One after the other without a keyword between them; more are a loop.
@@ -40,7 +41,6 @@ def _trail(
 def _refer(root: Any, reference: str) -> Any:
     # Anything but a path from the root is rare, and then only notes are missed.
     schema = root if reference.startswith("#") else None
-    for part in reference.split("/")[1:]:
-        name = part.replace("~1", "/").replace("~0", "~")
+    for name in split_pointer(reference):
         schema = schema.get(name) if isinstance(schema, dict) else None
     return schema

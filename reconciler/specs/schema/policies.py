@@ -11,8 +11,8 @@ from reconciler.core.diagnostics import Diagnostic, Severity
 from reconciler.errors import Where
 from reconciler.specs.config import Config, name_below
 from reconciler.specs.discovery.globs import BadPatternError, Pattern, read_pattern, selects
-from reconciler.specs.rules.codes import finding
-from reconciler.specs.rules.placing import say_at
+from reconciler.specs.rules.codes import make_diagnostic
+from reconciler.specs.rules.tree_diagnostics import diagnostic_at
 from reconciler.specs.schema.compiled_schema import SchemaViolation
 from reconciler.specs.schema.policyfiles import policy_files
 from reconciler.specs.source.documents import Document
@@ -60,14 +60,14 @@ class Policy(NamedTuple):
             return False
         return not self.paths or selects(self.paths, file)
 
-    def word(self, breach: SchemaViolation) -> PolicyVerdict:
+    def word(self, violation: SchemaViolation) -> PolicyVerdict:
         """Word a violation as the policy's author wants it."""
-        notes = breach.notes
+        notes = violation.notes
         docs = f"see {notes['x-docs']}" if "x-docs" in notes else ""
         # What the author says is meant for this very case, so it goes before our own advice.
-        own = "" if "x-message" in notes else breach.hint
+        own = "" if "x-message" in notes else violation.hint
         return PolicyVerdict(
-            message=f"{notes.get('x-message', breach.message)} ({self.title})",
+            message=f"{notes.get('x-message', violation.message)} ({self.title})",
             hint="; ".join(filter(None, (own, docs))),
             severity=_SEVERITIES.get(notes.get("x-severity", ""), Severity.ERROR),
         )
@@ -79,7 +79,7 @@ def load_policies(config: Config, root: Path, found: list[Diagnostic]) -> tuple[
     for files, trouble in policy_files(config):
         if trouble is not None:
             place = config.where["policies"]
-            found.append(finding(trouble.code, trouble.message, place, hint=trouble.hint))
+            found.append(make_diagnostic(trouble.code, trouble.message, place, hint=trouble.hint))
         for path, real in files:
             name = name_below(path, root)
             policy = None if path in policies else _load(real, name, found)
@@ -96,12 +96,12 @@ def _load(real: str | ReadFailure, name: str, found: list[Diagnostic]) -> Policy
     document = reading.documents[0]
     if not isinstance(document.value, dict | bool):
         message = "not a JSON Schema: it is neither a mapping nor a boolean"
-        found.append(finding("bad-policy", message, Where(file=name)))
+        found.append(make_diagnostic("bad-policy", message, Where(file=name)))
         return None
     notes = document.value if isinstance(document.value, dict) else {}
     mistakes = list(_mistaken_notes(document.value))
     found.extend(
-        say_at(document.tree(), "bad-policy", message, where, hint=hint)
+        diagnostic_at(document.tree(), "bad-policy", message, where, hint=hint)
         for where, message, hint in mistakes
     )
     return None if mistakes else _make(notes, document, name)

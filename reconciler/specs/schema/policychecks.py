@@ -11,9 +11,9 @@ from reconciler.errors import Where
 from reconciler.specs.compose.composed_spec import ComposedSpec
 from reconciler.specs.rules.check_context import CheckContext
 from reconciler.specs.rules.checks import effective
-from reconciler.specs.rules.codes import finding
-from reconciler.specs.rules.placing import say_at
+from reconciler.specs.rules.codes import make_diagnostic
 from reconciler.specs.rules.suppressions import Suppressions
+from reconciler.specs.rules.tree_diagnostics import diagnostic_at
 from reconciler.specs.schema.policies import Policy
 from reconciler.specs.schema.policyprocess import PolicyCase, PolicyJudgement, judge_policies
 from reconciler.specs.source.deadline import Deadline
@@ -27,14 +27,14 @@ class PolicyChecks:
     suppressions: Suppressions
     _cases: list[PolicyCase] = field(default_factory=list)
 
-    def add(self, draft: ComposedSpec, address: Address) -> None:
+    def add(self, composed: ComposedSpec, address: Address) -> None:
         """Have a spec judged."""
         if not self.policies:
             return
-        spec = effective(draft.value, address)
-        alias = draft.value["metadata"].get("project")
+        spec = effective(composed.value, address)
+        alias = composed.value["metadata"].get("project")
         projects = {address.project, *([alias] if isinstance(alias, str) else ())}
-        file = draft.document.source.file
+        file = composed.document.source.file
         numbers = [
             number
             for number, policy in enumerate(self.policies)
@@ -42,7 +42,7 @@ class PolicyChecks:
         ]
         if numbers:
             self._cases.append(
-                PolicyCase(draft=draft, address=address, spec=spec, policies=numbers)
+                PolicyCase(composed=composed, address=address, spec=spec, policies=numbers)
             )
 
     def run(self, deadline: Deadline) -> Iterator[tuple[PolicyCase | None, Diagnostic]]:
@@ -54,18 +54,18 @@ class PolicyChecks:
             if judgement.trouble:
                 yield None, _say_trouble(self.policies[judgement.policy], judgement)
             elif judgement.case is not None:
-                sheet = CheckContext(
-                    judgement.case.draft, judgement.case.address, self.suppressions
+                context = CheckContext(
+                    judgement.case.composed, judgement.case.address, self.suppressions
                 )
-                _say_breaches(sheet, self.policies[judgement.policy], judgement)
-                yield from ((judgement.case, one) for one in sheet.found)
+                _say_breaches(context, self.policies[judgement.policy], judgement)
+                yield from ((judgement.case, one) for one in context.diagnostics)
 
 
 def _say_trouble(policy: Policy, judgement: PolicyJudgement) -> Diagnostic:
     if not judgement.path:
         where = Where(file=policy.file)
-        return finding("bad-policy", judgement.trouble, where, hint=judgement.hint)
-    return say_at(
+        return make_diagnostic("bad-policy", judgement.trouble, where, hint=judgement.hint)
+    return diagnostic_at(
         policy.document.tree(),
         "bad-policy",
         judgement.trouble,
@@ -74,15 +74,15 @@ def _say_trouble(policy: Policy, judgement: PolicyJudgement) -> Diagnostic:
     )
 
 
-def _say_breaches(sheet: CheckContext, policy: Policy, judgement: PolicyJudgement) -> None:
-    for breach in judgement.breaches:
-        verdict = policy.word(breach)
-        sheet.say(
+def _say_breaches(context: CheckContext, policy: Policy, judgement: PolicyJudgement) -> None:
+    for violation in judgement.violations:
+        verdict = policy.word(violation)
+        context.report(
             "policy",
             verdict.message,
-            breach.path,
+            violation.path,
             hint=verdict.hint,
-            at_key=breach.at_key,
+            at_key=violation.at_key,
             severity=verdict.severity,
             rule=policy.name,
         )

@@ -27,7 +27,7 @@ _PACKAGE = Path(__file__).parents[2]
 # What a dynamic linker may need; no other variable is for a process that only computes.
 _VARIABLES = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
 # No honest policy comes near them; a second is long for one spec.
-LIMITS = WorkerLimits(seconds=2.0, memory=2**30, breaches=100_000, characters=2**25)
+LIMITS = WorkerLimits(seconds=2.0, memory=2**30, violations=100_000, characters=2**25)
 # However short a run is, its policies get this much.
 _LEAST_SECONDS = 1.0
 # Both processes hold a batch in memory.
@@ -40,7 +40,7 @@ _SIMPLIFY = (
 class PolicyCase(NamedTuple):
     """A spec with its effective value, and the numbers of the policies that are about it."""
 
-    draft: ComposedSpec
+    composed: ComposedSpec
     address: Address
     spec: Mapping[str, Any]
     policies: Sequence[int]
@@ -54,7 +54,7 @@ class PolicyJudgement(NamedTuple):
 
     policy: int
     case: PolicyCase | None = None
-    breaches: Sequence[SchemaViolation] = ()
+    violations: Sequence[SchemaViolation] = ()
     trouble: str = ""
     path: Sequence[Step] = ()
     hint: str = ""
@@ -137,11 +137,11 @@ def _conclude(judgement: PolicyJudgement, answer: Mapping[str, Any]) -> PolicyJu
     if "excess" in answer:
         trouble = f"{_subject(judgement)} {answer['excess']}"
         return judgement._replace(trouble=trouble, path=answer["path"], hint=_SIMPLIFY)
-    breaches = [
+    violations = [
         SchemaViolation(code, message, tuple(path), *more)
-        for code, message, path, *more in answer["breaches"]
+        for code, message, path, *more in answer["violations"]
     ]
-    return judgement._replace(breaches=breaches)
+    return judgement._replace(violations=violations)
 
 
 def _subject(judgement: PolicyJudgement) -> str:

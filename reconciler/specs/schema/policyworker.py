@@ -23,7 +23,7 @@ from importlib import import_module
 from types import FrameType
 from typing import Any, NamedTuple, NoReturn
 
-from reconciler.specs.schema.compiled_schema import CompiledSchema, list_breaches
+from reconciler.specs.schema.compiled_schema import CompiledSchema, list_violations
 from reconciler.specs.source.nodes import Step
 from reconciler.specs.source.quoting import quote
 
@@ -32,13 +32,13 @@ _GATE_SHARE = 0.25
 
 
 class WorkerLimits(NamedTuple):
-    """Seconds of a processor for one judgement; bytes of memory, and the breaches and characters
+    """Seconds of a processor for one judgement; bytes of memory, and the violations and characters
     of answers, for all of them.
     """
 
     seconds: float
     memory: int
-    breaches: int
+    violations: int
     characters: int
 
 
@@ -100,9 +100,9 @@ class PolicyJudge:
         return {}
 
     def _find_breaches(self, spec: Any) -> dict[str, Any]:
-        breaches = list_breaches(self._validator, spec)
-        listed = [[*breach[:-1], dict(breach.notes)] for breach in breaches]
-        return {"breaches": listed} if listed else {}
+        violations = list_violations(self._validator, spec)
+        listed = [[*violation[:-1], dict(violation.notes)] for violation in violations]
+        return {"violations": listed} if listed else {}
 
     def _bounded(self, work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         from referencing.exceptions import Unresolvable
@@ -137,17 +137,20 @@ def main() -> None:
     _bound_memory(limits.memory)
     judges = [PolicyJudge(schema, limits) for schema in json.loads(sys.stdin.readline())]
     unusable = {number for number, judge in enumerate(judges) if _answer(judge.check())}
-    breaches = characters = 0
+    violations = characters = 0
     for line in sys.stdin:
         numbers, spec = json.loads(line)
         for number in numbers:
             answer = {} if number in unusable else judges[number].judge(spec)
-            breaches += len(answer.get("breaches", ()))
-            # A policy's own words stand in each of its breaches; who reads this holds all of them.
-            characters += sum(_count_characters(breach) for breach in answer.get("breaches", ()))
-            if breaches > limits.breaches:
+            violations += len(answer.get("violations", ()))
+            # The text of a policy is repeated in each of its violations, and the parent process
+            # holds all of them in memory.
+            characters += sum(
+                _count_characters(violation) for violation in answer.get("violations", ())
+            )
+            if violations > limits.violations:
                 # Each of them would be a line for somebody to read.
-                excess = f"has led to more than {limits.breaches:,} findings"
+                excess = f"has led to more than {limits.violations:,} findings"
                 answer = {"excess": excess, "path": []}
             elif characters > limits.characters:
                 excess = f"has led to findings of more than {limits.characters:,} characters"

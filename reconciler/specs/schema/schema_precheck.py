@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
-Gate: TypeAlias = Callable[[Any], bool]
+Precheck: TypeAlias = Callable[[Any], bool]
 
 _TYPES: Mapping[str, type] = {
     "object": dict,
@@ -41,7 +41,7 @@ class _UnknownError(Exception):
     """The schema asks for something that only jsonschema can judge."""
 
 
-def make_gate(schema: Any) -> Gate:
+def make_precheck(schema: Any) -> Precheck:
     """Build the gate of a schema that stands by itself."""
     return _Maker(schema).try_to_make(schema, at_root=True)
 
@@ -51,19 +51,19 @@ class _Maker:
 
     def __init__(self, root: Any) -> None:
         self.definitions: Mapping[str, Any] = root.get("$defs", {}) if type(root) is dict else {}
-        self.known: dict[str, Gate] = {}
+        self.known: dict[str, Precheck] = {}
 
-    def try_to_make(self, schema: Any, *, at_root: bool = False) -> Gate:
+    def try_to_make(self, schema: Any, *, at_root: bool = False) -> Precheck:
         try:
             return self.make(schema, at_root=at_root)
         except (_UnknownError, RecursionError, re.error, *_MISSHAPEN):
             # Whatever else a schema may be, jsonschema knows.
             return _decline
 
-    def make(self, schema: Any, *, at_root: bool = False) -> Gate:
+    def make(self, schema: Any, *, at_root: bool = False) -> Precheck:
         if isinstance(schema, bool):
             return _accept if schema else _decline
-        gates: list[Gate] = []
+        gates: list[Precheck] = []
         has_fields = not _FIELDS.isdisjoint(schema)
         for keyword, given in schema.items():
             if keyword in _REMARKS or keyword[:2] == "x-" or (at_root and keyword in _AT_ROOT):
@@ -78,7 +78,7 @@ class _Maker:
             gates.insert(0, self.make_fields(schema))
         return _all_of(gates)
 
-    def make_one(self, keyword: str, given: Any) -> Gate:
+    def make_one(self, keyword: str, given: Any) -> Precheck:
         if keyword == "$ref":
             return self.refer(given)
         if keyword in ("items", "propertyNames"):
@@ -91,15 +91,15 @@ class _Maker:
             raise _UnknownError
         return _SIMPLE[keyword](given)
 
-    def refer(self, reference: str) -> Gate:
+    def refer(self, reference: str) -> Precheck:
         name = reference.removeprefix("#/$defs/")
         if name not in self.definitions:
             raise _UnknownError
         return self.known.setdefault(name, self.late(self.definitions[name]))
 
-    def late(self, definition: Any) -> Gate:
+    def late(self, definition: Any) -> Precheck:
         """The gate of a definition, made when it is first needed: most never are."""
-        made: Gate | None = None
+        made: Precheck | None = None
 
         def fits(value: Any) -> bool:
             nonlocal made
@@ -109,7 +109,7 @@ class _Maker:
 
         return fits
 
-    def make_fields(self, schema: Mapping[str, Any]) -> Gate:
+    def make_fields(self, schema: Mapping[str, Any]) -> Precheck:
         """The gate of a mapping: fields of one type are decided without calling another."""
         given: Mapping[str, Any] = schema.get("properties", {})
         fields = {name: self.make(one) for name, one in given.items()}
@@ -145,7 +145,7 @@ def _only_type(schema: Any) -> type | None:
     return _TYPES.get(str(schema["type"])) if words == {"type"} else None
 
 
-def _all_of(gates: list[Gate]) -> Gate:
+def _all_of(gates: list[Precheck]) -> Precheck:
     if len(gates) < 2:
         return gates[0] if gates else _accept
     first, *others = gates
@@ -153,22 +153,22 @@ def _all_of(gates: list[Gate]) -> Gate:
     return lambda value: first(value) and rest(value)
 
 
-def _any_of(gates: list[Gate]) -> Gate:
+def _any_of(gates: list[Precheck]) -> Precheck:
     return lambda value: any(gate(value) for gate in gates)
 
 
-def _make_items(gate: Gate) -> Gate:
+def _make_items(gate: Precheck) -> Precheck:
     def fits(value: Any) -> bool:
         return type(value) is list and all(map(gate, value))
 
     return fits
 
 
-def _make_names(gate: Gate) -> Gate:
+def _make_names(gate: Precheck) -> Precheck:
     return lambda value: type(value) is dict and all(map(gate, value))
 
 
-def _make_choice(branches: Any) -> Gate:
+def _make_choice(branches: Any) -> Precheck:
     """The gate of `oneOf` where it asks for one of several fields."""
     if not all(list(one) == ["required"] for one in branches):
         raise _UnknownError
@@ -176,7 +176,7 @@ def _make_choice(branches: Any) -> Gate:
     return lambda value: type(value) is dict and sum(one <= value.keys() for one in wanted) == 1
 
 
-def _make_type(given: Any) -> Gate:
+def _make_type(given: Any) -> Precheck:
     names = [given] if isinstance(given, str) else given
     kinds = {_TYPES[name] for name in names}
     # A whole number is a number, while a fraction that is whole is left to jsonschema.
@@ -184,17 +184,17 @@ def _make_type(given: Any) -> Gate:
     return lambda value: type(value) in kinds
 
 
-def _make_enum(given: Any) -> Gate:
+def _make_enum(given: Any) -> Precheck:
     texts = {one for one in given if one is None or isinstance(one, str)}
     return lambda value: (value is None or type(value) is str) and value in texts
 
 
-def _make_pattern(given: str) -> Gate:
+def _make_pattern(given: str) -> Precheck:
     search = re.compile(given).search
     return lambda value: type(value) is not str or search(value) is not None
 
 
-def _make_not(given: Any) -> Gate:
+def _make_not(given: Any) -> Precheck:
     """The gate of a text that must not match a pattern."""
     # Without a type, a pattern is true of whatever is no text.
     others_pass = given.get("type") == "string"
@@ -204,7 +204,7 @@ def _make_not(given: Any) -> Gate:
     return lambda value: search(value) is None if type(value) is str else others_pass
 
 
-def _make_unique(given: Any) -> Gate:
+def _make_unique(given: Any) -> Precheck:
     if not given:
         return _accept
     return lambda value: (
@@ -216,11 +216,11 @@ def _make_unique(given: Any) -> Gate:
 
 def _length(
     kind: type[str | list[Any] | dict[str, Any]], test: Callable[[int, Any], bool]
-) -> Callable[[Any], Gate]:
+) -> Callable[[Any], Precheck]:
     return lambda given: lambda value: not isinstance(value, kind) or test(len(value), given)
 
 
-def _amount(test: Callable[[Any, Any], bool]) -> Callable[[Any], Gate]:
+def _amount(test: Callable[[Any, Any], bool]) -> Callable[[Any], Precheck]:
     return lambda given: lambda value: type(value) not in _NUMBERS or test(value, given)
 
 
@@ -232,7 +232,7 @@ def _at_most(value: Any, most: Any) -> bool:
     return bool(value <= most)
 
 
-_SIMPLE: Mapping[str, Callable[[Any], Gate]] = {
+_SIMPLE: Mapping[str, Callable[[Any], Precheck]] = {
     "type": _make_type,
     "enum": _make_enum,
     "const": lambda given: _make_enum([given]),

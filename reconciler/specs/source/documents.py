@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from reconciler.core.diagnostics import Diagnostic, has_errors
 from reconciler.errors import Where
-from reconciler.specs.rules.codes import finding
+from reconciler.specs.rules.codes import make_diagnostic
 from reconciler.specs.source.nodes import FastDocument, Node, ParsedDocument, plain
 from reconciler.specs.source.quickreader import read_quickly
 from reconciler.specs.source.source_text import SourceText
@@ -140,9 +140,9 @@ def _note_empty(
     if not has_content:
         message = "the file holds no document"
         hint = "delete it if it is no longer wanted: an empty file may have been cut off"
-        return [finding("empty-file", message, source.where(0, 0), hint=hint)]
+        return [make_diagnostic("empty-file", message, source.where(0, 0), hint=hint)]
     return [
-        finding("empty-document", "this document is empty", one.root.where)
+        make_diagnostic("empty-document", "this document is empty", one.root.where)
         for one in parsed
         if _is_empty(one)
     ]

@@ -11,7 +11,7 @@ from typing import BinaryIO, NamedTuple
 from reconciler.core.diagnostics import Diagnostic
 from reconciler.errors import InvalidInputError, Where
 from reconciler.regularfiles import MAX_BYTES, NotRegularError, TooLargeError, read_regular
-from reconciler.specs.rules.codes import finding
+from reconciler.specs.rules.codes import make_diagnostic
 
 STDIN = "<stdin>"
 
@@ -25,7 +25,7 @@ class ReadFailure(NamedTuple):
 
     def at(self, where: Where, subject: str = "the file") -> Diagnostic:
         """Say it about a subject, at a place."""
-        return finding(self.code, f"{subject} {self.message}", where, hint=self.hint)
+        return make_diagnostic(self.code, f"{subject} {self.message}", where, hint=self.hint)
 
 
 class ReadBoundary(NamedTuple):

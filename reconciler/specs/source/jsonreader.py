@@ -7,7 +7,7 @@ import re
 from typing import Any, NoReturn
 
 from reconciler.core.diagnostics import Diagnostic
-from reconciler.specs.rules.codes import MOST_FINDINGS, finding, say_too_many
+from reconciler.specs.rules.codes import MOST_DIAGNOSTICS, make_diagnostic, too_many_diagnostics
 from reconciler.specs.source.nodes import MAX_DEPTH, MAX_VALUES, Entry, Node, ParsedDocument
 from reconciler.specs.source.quoting import quote
 from reconciler.specs.source.scalars import read_float, read_integer
@@ -170,7 +170,7 @@ class _Reader:
 
     def say(self, code: str, message: str, start: int, end: int, hint: str = "") -> None:
         where, note = self.source.where(start, end), self.source.decoded_place(start)
-        if len(self.found) >= MOST_FINDINGS:
-            self.found.append(say_too_many(where))
+        if len(self.found) >= MOST_DIAGNOSTICS:
+            self.found.append(too_many_diagnostics(where))
             raise _NotJsonError
-        self.found.append(finding(code, message + note, where, hint=hint))
+        self.found.append(make_diagnostic(code, message + note, where, hint=hint))

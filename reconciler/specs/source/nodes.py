@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from reconciler.core.json_pointer import split_pointer
 from reconciler.errors import Where
 from reconciler.specs.source.quoting import quote
 from reconciler.specs.source.source_text import SourceText
@@ -131,15 +132,10 @@ def walk(node: Node, path: tuple[Step, ...] = ()) -> Iterator[tuple[tuple[Step, 
             yield from walk(item, (*path, index))
 
 
-def pointer(path: Sequence[Step]) -> str:
-    """Write a path as an RFC 6901 JSON pointer."""
-    return "".join("/" + str(step).replace("~", "~0").replace("/", "~1") for step in path)
-
-
 def resolve_steps(value: Any, text: str) -> tuple[Step, ...]:
     """Read a JSON pointer along a value, so that indices of lists become numbers."""
     path: list[Step] = []
-    for part in (raw.replace("~1", "/").replace("~0", "~") for raw in text.split("/")[1:]):
+    for part in split_pointer(text):
         if isinstance(value, list) and part.isdecimal() and int(part) < len(value):
             path.append(int(part))
             value = value[int(part)]

@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple
 
 from reconciler.core.diagnostics import Diagnostic
 from reconciler.errors import Where
-from reconciler.specs.rules.codes import finding
+from reconciler.specs.rules.codes import make_diagnostic
 
 Notation = Literal["yaml", "json"]
 
@@ -91,7 +91,7 @@ def decode(data: bytes, file: str, decoded_from: Where | None = None) -> SourceT
 
 
 def _not_text(what: str, where: Where) -> Diagnostic:
-    return finding("not-text", f"the file {what}", where, hint="save it as UTF-8")
+    return make_diagnostic("not-text", f"the file {what}", where, hint="save it as UTF-8")
 
 
 def _where_undecodable(data: bytes, error: UnicodeDecodeError, file: str) -> Where:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import yaml
 
 from reconciler.core.diagnostics import Diagnostic
-from reconciler.specs.rules.codes import MOST_FINDINGS, finding, say_too_many
+from reconciler.specs.rules.codes import MOST_DIAGNOSTICS, make_diagnostic, too_many_diagnostics
 from reconciler.specs.source.nodes import (
     MAX_CHARACTERS,
     MAX_DEPTH,
@@ -314,10 +314,12 @@ class _Reader:
             raise _GiveUpError
 
     def say(self, code: str, message: str, node: Node, hint: str = "") -> None:
-        if len(self.found) >= MOST_FINDINGS:
-            self.found.append(say_too_many(node.where))
+        if len(self.found) >= MOST_DIAGNOSTICS:
+            self.found.append(too_many_diagnostics(node.where))
             raise _GiveUpError
-        self.found.append(finding(code, message + node.decoded_place, node.where, hint=hint))
+        self.found.append(
+            make_diagnostic(code, message + node.decoded_place, node.where, hint=hint)
+        )
 
 
 def _last_entry(entries: dict[str, Entry]) -> Node:
@@ -335,7 +337,7 @@ def _forbidden(source: SourceText, at: int, character: str) -> Diagnostic:
         f"the control character {name} cannot stand in YAML as it is{source.decoded_place(at)}"
     )
     hint = "remove it, or write it as an escape inside double quotes"
-    return finding("control-character", message, source.where(at, at + 1), hint=hint)
+    return make_diagnostic("control-character", message, source.where(at, at + 1), hint=hint)
 
 
 _ADVICE = (
@@ -356,16 +358,16 @@ def _syntax(source: SourceText, base: int, error: yaml.MarkedYAMLError) -> Diagn
     where = source.where(at, at + 1)
     if source.text[at : at + 1] == "\t":
         message = f"a tab cannot indent or separate values in YAML{note}"
-        return finding("yaml-syntax", message, where, hint="use spaces")
+        return make_diagnostic("yaml-syntax", message, where, hint="use spaces")
     if "invalid Unicode character escape" in problem:
         message = f"an escape that is no Unicode character{note}"
-        return finding("lone-surrogate", message, where, hint="write the character itself")
+        return make_diagnostic("lone-surrogate", message, where, hint="write the character itself")
     if error.context and error.problem_mark and error.context_mark:
         line = _line_of(source, base, error.context_mark.index)
         problem = f"{problem}, {error.context}" + (f" that begins in line {line}" if line else "")
     hint = next((advice for words, advice in _ADVICE if words in problem), "")
     problem = quote(problem, 200)
-    return finding("yaml-syntax", f"not YAML: {problem}{note}", where, hint=hint)
+    return make_diagnostic("yaml-syntax", f"not YAML: {problem}{note}", where, hint=hint)
 
 
 def _line_of(source: SourceText, base: int, index: int) -> int:

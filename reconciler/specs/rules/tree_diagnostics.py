@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
 from reconciler.core.diagnostics import Diagnostic, Severity
+from reconciler.core.json_pointer import join_steps
 from reconciler.core.redact import find_secrets
-from reconciler.specs.rules.codes import finding
+from reconciler.specs.rules.codes import make_diagnostic
 from reconciler.specs.schema.compiled_schema import SchemaViolation
-from reconciler.specs.source.nodes import Node, Step, place_of_key, place_of_value, plain, pointer
+from reconciler.specs.source.nodes import Node, Step, place_of_key, place_of_value, plain
 from reconciler.specs.source.quoting import hide
 
 
-def say_at(
+def diagnostic_at(
     tree: Node,
     code: str,
     message: str,
@@ -26,19 +27,19 @@ def say_at(
 ) -> Diagnostic:
     """Make a finding that points at a value of a tree, or at its key, and repeats no secret."""
     node = (place_of_key if at_key else place_of_value)(tree, path)
-    return finding(
+    return make_diagnostic(
         code,
         hide(message, secrets) + node.decoded_place,
         node.where,
         hint=hide(hint, secrets),
-        pointer=pointer(path),
+        pointer=join_steps(path),
         address=address,
         severity=severity,
     )
 
 
-def say_breaches(
-    breaches: Iterable[SchemaViolation],
+def violation_diagnostics(
+    violations: Iterable[SchemaViolation],
     tree: Node,
     *,
     address: str = "",
@@ -46,23 +47,23 @@ def say_breaches(
 ) -> Iterator[Diagnostic]:
     """Turn violations of a schema into findings; `hints` may know better about a field."""
     secrets = find_secrets(plain(tree))
-    for breach in breaches:
-        yield say_at(
+    for violation in violations:
+        yield diagnostic_at(
             tree,
-            breach.code,
-            breach.message,
-            breach.path,
-            hint=(hints(str(breach.path[-1])) if hints and breach.path else "")
-            or hint_at(breach, tree),
-            at_key=breach.at_key,
+            violation.code,
+            violation.message,
+            violation.path,
+            hint=(hints(str(violation.path[-1])) if hints and violation.path else "")
+            or violation_hint(violation, tree),
+            at_key=violation.at_key,
             address=address,
             secrets=secrets,
         )
 
 
-def hint_at(breach: SchemaViolation, tree: Node) -> str:
+def violation_hint(violation: SchemaViolation, tree: Node) -> str:
     """Return the way out of a violation: the value in quotes where that is all it takes."""
     # As written: the number that was read may have lost a zero at either end.
-    if not breach.wants_quotes:
-        return breach.hint
-    return f'quote it: "{place_of_value(tree, breach.path).written}"'
+    if not violation.wants_quotes:
+        return violation.hint
+    return f'quote it: "{place_of_value(tree, violation.path).written}"'
