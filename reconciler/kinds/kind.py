@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from reconciler.kinds.fields import Template
+from reconciler.kinds.updates import UpdateRules
 
 Pods: TypeAlias = Iterator[tuple[int, Template]]
 """How many pods of which shape; walking it may raise UnreadableError."""
@@ -84,14 +85,16 @@ class Kind:
     itself, so that running it again by surprise would repeat its work. `layout` is None where its
     pods are put together later, by steps or by a service of its own. `structure` is a JSON Schema
     of `spec`, written by hand: only what the operator is sure to refuse. `references` are paths to
-    names of other workloads, with the kind that each is of. `first_container_counts` says that the
-    operator does something to the first container of a pod, whatever it is called.
+    names of other workloads, with the kind that each is of. `updates` tells what
+    changes in place. `first_container_counts` says that the operator does something to the first
+    container of a pod, whatever it is called.
     """
 
     group: str
     name: str
     versions: tuple[str, ...]
     find_pods: PodFinder
+    updates: UpdateRules
     runs_to_completion: Callable[[Template], bool] = never
     layout: Layout | None = None
     structure: Mapping[str, Any] | None = None

@@ -24,6 +24,7 @@ from reconciler.kinds.kind import (
     pod_templates,
 )
 from reconciler.kinds.unknown import STEPS, decided_later
+from reconciler.kinds.updates import UNPROVEN, FieldRule, UpdateRules, kept_by_pods
 
 
 def _role_pods(field: str, default_replicas: dict[str, int]) -> PodFinder:
@@ -67,6 +68,14 @@ def _training_job(
         name=name,
         versions=versions,
         find_pods=_role_pods(field, default_replicas or {}),
+        updates=UpdateRules(
+            source="Kubeflow training operator and MPI operator: the controllers make the pods "
+            "that are missing and compare none with its template (mpi-operator issue 770)",
+            rules=(
+                FieldRule(patterns=("/spec/runPolicy/managedBy",)),
+                kept_by_pods(f"/spec/{field}/*/template"),
+            ),
+        ),
         runs_to_completion=always,
         layout=Layout(
             pods=(f"spec/{field}/*/template",),
@@ -127,6 +136,7 @@ KINDS = (
         name="Notebook",
         versions=("v1beta1",),
         find_pods=_notebook_pods,
+        updates=UNPROVEN,
         layout=Layout(
             pods=("spec/template",),
             restart_policies=STEADY_POLICIES,
@@ -140,5 +150,6 @@ KINDS = (
         name="ScheduledWorkflow",
         versions=("v1alpha1",),
         find_pods=decided_later(STEPS),
+        updates=UNPROVEN,
     ),
 )

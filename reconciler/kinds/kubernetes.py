@@ -14,6 +14,15 @@ from reconciler.kinds.kind import (
     Pods,
     always,
 )
+from reconciler.kinds.updates import (
+    FieldRule,
+    InPlace,
+    Surge,
+    UpdateRules,
+    is_not_suspended,
+    kept_by_pods,
+    spec_of,
+)
 
 
 def _pod(manifest: Template) -> Pods:
@@ -74,13 +83,82 @@ def _indexed_pods(job_spec: Template, suffix: str) -> Iterator[Derived]:
         yield Derived(noun="pods", suffix=f"{suffix}-{last}")
 
 
-def _controller(name: str, longest_name: int = 253) -> Kind:
+def _keeps_tolerations(running: Template, wanted: Template) -> bool:
+    """Whether a Pod loses no toleration: they can be added, and none taken away."""
+    before, after = (spec_of(manifest).get("tolerations") or [] for manifest in (running, wanted))
+    return all(each in after for each in before)
+
+
+def _scales_indexed_job(_: Template, wanted: Template) -> bool:
+    """Whether a Job is elastic: indexed, with as many completions as pods side by side."""
+    spec = spec_of(wanted)
+    completions = spec.get("completions")
+    elastic = completions is not None and completions == spec.get("parallelism")
+    return spec.get("completionMode") == "Indexed" and elastic
+
+
+# What the scheduler still has to decide about, and so may change while there are no pods.
+_SCHEDULING = tuple(
+    f"/spec/template/{path}"
+    for path in (
+        *("metadata/labels", "metadata/annotations", "spec/nodeSelector", "spec/tolerations"),
+        *("spec/affinity", "spec/schedulingGates"),
+    )
+)
+_VALIDATION = "Kubernetes, validation of updates in the API server"
+
+_POD_UPDATES = UpdateRules(
+    source=f"{_VALIDATION}: ValidatePodUpdate",
+    rules=(FieldRule(patterns=("/spec/tolerations",), unless=_keeps_tolerations),),
+    only=(
+        *("/spec/containers/*/image", "/spec/initContainers/*/image"),
+        *("/spec/activeDeadlineSeconds", "/spec/tolerations", "/spec/containers/*/resources"),
+    ),
+)
+_DEPLOYMENT_UPDATES = UpdateRules(
+    source=f"{_VALIDATION}: apps/v1 Deployment, spec.selector",
+    rules=(FieldRule(patterns=("/spec/selector",)),),
+    surge=Surge.ROLLING,
+)
+_REPLICA_SET_UPDATES = UpdateRules(
+    source=f"{_VALIDATION}: apps/v1 ReplicaSet, spec.selector; its controller only counts pods",
+    rules=(FieldRule(patterns=("/spec/selector",)), kept_by_pods("/spec/template")),
+)
+_STATEFUL_SET_UPDATES = UpdateRules(
+    source=f"{_VALIDATION}: ValidateStatefulSetUpdate",
+    only=(
+        *("/spec/replicas", "/spec/ordinals", "/spec/template", "/spec/updateStrategy"),
+        *("/spec/revisionHistoryLimit", "/spec/persistentVolumeClaimRetentionPolicy"),
+        "/spec/minReadySeconds",
+    ),
+)
+_JOB_UPDATES = UpdateRules(
+    source=f"{_VALIDATION}: ValidateJobSpecUpdate",
+    rules=(
+        FieldRule(patterns=_SCHEDULING, outcome=InPlace.WORKS, unless=is_not_suspended),
+        FieldRule(patterns=("/spec/completions",), unless=_scales_indexed_job),
+        FieldRule(
+            patterns=(
+                *("/spec/template", "/spec/selector", "/spec/completionMode"),
+                *("/spec/podFailurePolicy", "/spec/backoffLimitPerIndex", "/spec/managedBy"),
+                "/spec/successPolicy",
+            )
+        ),
+    ),
+)
+_CRON_JOB_UPDATES = UpdateRules(
+    source="Kubernetes, documentation of CronJob: a change applies to the jobs that start after it"
+)
+
+
+def _controller(name: str, updates: UpdateRules, longest_name: int = 253) -> Kind:
     """A kind that keeps a number of equal pods running."""
     return Kind(
         group="apps",
         name=name,
         versions=("v1",),
         find_pods=_replicated_pods,
+        updates=updates,
         layout=Layout(
             pods=("spec/template",),
             counts=("spec/replicas",),
@@ -100,19 +178,21 @@ KINDS = (
         name="Pod",
         versions=("v1",),
         find_pods=_pod,
+        updates=_POD_UPDATES,
         runs_to_completion=_pod_ends,
         layout=Layout(pods=("",), definitions=(("", "Pod"),), inherits_annotations=True),
     ),
     # Its ReplicaSets are named after it, with a dash and a hash of ten characters.
-    _controller("Deployment", longest_name=242),
-    _controller("ReplicaSet"),
+    _controller("Deployment", _DEPLOYMENT_UPDATES, longest_name=242),
+    _controller("ReplicaSet", _REPLICA_SET_UPDATES),
     # Its pods have a label of its name, a dash and a hash of ten; a label's value has 63 at most.
-    _controller("StatefulSet", longest_name=52),
+    _controller("StatefulSet", _STATEFUL_SET_UPDATES, longest_name=52),
     Kind(
         group="batch",
         name="Job",
         versions=("v1",),
         find_pods=_job_pods,
+        updates=_JOB_UPDATES,
         runs_to_completion=always,
         layout=Layout(
             pods=("spec/template",),
@@ -130,6 +210,7 @@ KINDS = (
         name="CronJob",
         versions=("v1",),
         find_pods=_cron_job_pods,
+        updates=_CRON_JOB_UPDATES,
         layout=Layout(
             pods=("spec/jobTemplate/spec/template",),
             counts=tuple(f"spec/jobTemplate/spec/{count}" for count in _JOB_COUNTS),

@@ -11,6 +11,7 @@ from reconciler.kinds.fields import (
     read_items,
 )
 from reconciler.kinds.kind import Kind, Pods
+from reconciler.kinds.updates import FieldRule, InPlace, UpdateRules
 
 
 def _machine_pods(manifest: Template) -> Pods:
@@ -32,5 +33,15 @@ KINDS = (
         name="VirtualMachineInstance",
         versions=("v1",),
         find_pods=_machine_pods,
+        updates=UpdateRules(
+            source="KubeVirt: a machine runs as it was started; only KubeVirt itself changes it",
+            rules=(
+                FieldRule(
+                    patterns=("/spec",),
+                    outcome=InPlace.WITHOUT_EFFECT,
+                    reason="has no effect on what runs: a machine runs as it was started",
+                ),
+            ),
+        ),
     ),
 )

@@ -15,6 +15,7 @@ from reconciler.kinds.fields import (
 )
 from reconciler.kinds.kind import Kind, Layout, Pods
 from reconciler.kinds.structures import TEXT, mapping
+from reconciler.kinds.updates import UNPROVEN
 
 
 def _nim_service_pods(manifest: Template) -> Pods:
@@ -67,6 +68,7 @@ KINDS = (
         name="NIMService",
         versions=("v1alpha1",),
         find_pods=_nim_service_pods,
+        updates=UNPROVEN,
         layout=Layout(counts=("spec/replicas",), inherits_annotations=True, needs_pods=False),
         structure=mapping(
             {
@@ -82,6 +84,7 @@ KINDS = (
         name="NIMCache",
         versions=("v1alpha1",),
         find_pods=_nim_cache_pods,
+        updates=UNPROVEN,
         layout=Layout(inherits_annotations=True, needs_pods=False),
         structure=mapping({"source": mapping(), "storage": mapping()}, ("source", "storage")),
     ),
@@ -90,6 +93,7 @@ KINDS = (
         name="DynamoGraphDeployment",
         versions=("v1alpha1",),
         find_pods=_dynamo_pods,
+        updates=UNPROVEN,
         layout=Layout(
             counts=("spec/services/*/replicas",), inherits_annotations=True, needs_pods=False
         ),

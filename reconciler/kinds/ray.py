@@ -5,6 +5,7 @@ from __future__ import annotations
 from reconciler.kinds.fields import LARGEST_COUNT, Template, need, read_count, read_flag, read_items
 from reconciler.kinds.kind import Kind, Layout, Pods, always, pod_templates
 from reconciler.kinds.structures import TEXT, any_of, list_of, mapping
+from reconciler.kinds.updates import FieldRule, InPlace, Surge, UpdateRules, kept_by_pods, spec_of
 
 
 def _cluster_pods(manifest: Template) -> Pods:
@@ -75,6 +76,42 @@ _CLUSTER = mapping(
     ("headGroupSpec",),
 )
 
+
+def _recreates_pods(_: Template, wanted: Template) -> bool:
+    return spec_of(wanted).get("upgradeStrategy") == {"type": "Recreate"}
+
+
+_MANAGED = FieldRule(patterns=("/spec/managedBy",))
+_CLUSTER_UPDATES = UpdateRules(
+    source="KubeRay, validation and controller of RayCluster: pods are made anew only by "
+    "upgradeStrategy Recreate",
+    rules=(
+        _MANAGED,
+        FieldRule(patterns=("/spec/gcsFaultToleranceOptions/backend",)),
+        kept_by_pods(
+            "/spec/headGroupSpec/template",
+            "/spec/workerGroupSpecs/*/template",
+            unless=_recreates_pods,
+        ),
+    ),
+)
+_JOB_UPDATES = UpdateRules(
+    source="KubeRay, controller of RayJob: cluster and submission are made once, at the start",
+    rules=(
+        _MANAGED,
+        FieldRule(
+            patterns=("/spec/rayClusterSpec", "/spec/entrypoint", "/spec/submitterPodTemplate"),
+            outcome=InPlace.WITHOUT_EFFECT,
+            reason="has no effect on what runs: a RayJob is submitted once",
+        ),
+    ),
+)
+_SERVICE_UPDATES = UpdateRules(
+    source="KubeRay, controller of RayService: another cluster is made, and then takes over",
+    rules=(_MANAGED,),
+    surge=Surge.BOTH,
+)
+
 KINDS = (
     # It serves until it is deleted.
     Kind(
@@ -83,6 +120,7 @@ KINDS = (
         versions=("v1",),
         first_container_counts=True,
         find_pods=_cluster_pods,
+        updates=_CLUSTER_UPDATES,
         layout=_layout("spec", longest_name=_LONGEST_CLUSTER),
         structure=_CLUSTER,
     ),
@@ -93,6 +131,7 @@ KINDS = (
         versions=("v1",),
         first_container_counts=True,
         find_pods=_job_pods,
+        updates=_JOB_UPDATES,
         runs_to_completion=always,
         # It may run in a cluster that it selects, and then has no pods of its own.
         layout=_layout(
@@ -113,6 +152,7 @@ KINDS = (
         versions=("v1",),
         first_container_counts=True,
         find_pods=_service_pods,
+        updates=_SERVICE_UPDATES,
         layout=_layout("spec/rayClusterConfig", longest_name=_LONGEST_OWNER),
         structure=mapping({"rayClusterConfig": _CLUSTER}),
     ),

@@ -14,6 +14,7 @@ from reconciler.kinds.fields import (
 )
 from reconciler.kinds.kind import Kind, Layout, Pods
 from reconciler.kinds.structures import COUNT, TEXT, any_of, list_of, mapping
+from reconciler.kinds.updates import UNPROVEN, Surge, UpdateRules
 
 
 def _knative_pods(manifest: Template) -> Pods:
@@ -101,12 +102,16 @@ _PREDICTOR = mapping(
     ),
 )
 
+# Unproven, but for this: a revision is made beside the one that serves.
+_REVISIONS = UpdateRules(surge=Surge.BOTH)
+
 KINDS = (
     Kind(
         group="serving.knative.dev",
         name="Service",
         versions=("v1",),
         find_pods=_knative_pods,
+        updates=_REVISIONS,
         layout=Layout(pods=("spec/template",)),
         structure=mapping(
             {
@@ -122,6 +127,7 @@ KINDS = (
         name="InferenceService",
         versions=("v1beta1",),
         find_pods=_kserve_pods,
+        updates=_REVISIONS,
         layout=Layout(inherits_annotations=True, needs_pods=False),
         structure=mapping({"predictor": _PREDICTOR}, ("predictor",)),
     ),
@@ -130,6 +136,7 @@ KINDS = (
         name="SeldonDeployment",
         versions=("v1",),
         find_pods=_seldon_pods,
+        updates=UNPROVEN,
         layout=Layout(
             pods=("spec/predictors/*/componentSpecs/*",),
             counts=("spec/predictors/*/replicas",),

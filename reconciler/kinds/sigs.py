@@ -17,6 +17,7 @@ from reconciler.kinds.kind import (
 )
 from reconciler.kinds.kubernetes import job_parallelism, last_index
 from reconciler.kinds.structures import COUNT, TEXT, list_of, mapping
+from reconciler.kinds.updates import FieldRule, InPlace, Surge, UpdateRules, is_not_suspended
 
 
 def _job_set_pods(manifest: Template) -> Pods:
@@ -55,12 +56,45 @@ _GROUP_RESTARTS = ["Default", "RecreateGroupOnPodRestart", "RecreateGroupAfterSt
 _LEADER = "spec/leaderWorkerTemplate/leaderTemplate"
 _WORKER = "spec/leaderWorkerTemplate/workerTemplate"
 
+_JOB_SET_PODS = "/spec/replicatedJobs/*/template/spec/template"
+_JOB_SET_UPDATES = UpdateRules(
+    source="JobSet, validation of updates in its webhook",
+    rules=(
+        FieldRule(
+            patterns=tuple(
+                f"{_JOB_SET_PODS}/{path}"
+                for path in (
+                    *("metadata/labels", "metadata/annotations", "spec/nodeSelector"),
+                    *("spec/tolerations", "spec/schedulingGates"),
+                )
+            ),
+            outcome=InPlace.WORKS,
+            unless=is_not_suspended,
+        ),
+        FieldRule(
+            patterns=tuple(
+                f"/spec/{field}"
+                for field in (
+                    *("replicatedJobs", "network", "successPolicy", "failurePolicy"),
+                    *("startupPolicy", "volumeClaimPolicies", "managedBy"),
+                )
+            )
+        ),
+    ),
+)
+_LEADER_WORKER_UPDATES = UpdateRules(
+    source="LeaderWorkerSet, validation of updates in its webhook",
+    rules=(FieldRule(patterns=("/spec/leaderWorkerTemplate/subGroupPolicy",)),),
+    surge=Surge.ROLLING,
+)
+
 KINDS = (
     Kind(
         group="jobset.x-k8s.io",
         name="JobSet",
         versions=("v1alpha2",),
         find_pods=_job_set_pods,
+        updates=_JOB_SET_UPDATES,
         runs_to_completion=always,
         layout=Layout(
             pods=("spec/replicatedJobs/*/template/spec/template",),
@@ -83,6 +117,7 @@ KINDS = (
         name="LeaderWorkerSet",
         versions=("v1",),
         find_pods=_leader_worker_pods,
+        updates=_LEADER_WORKER_UPDATES,
         layout=Layout(
             pods=(_LEADER, _WORKER),
             counts=("spec/replicas", "spec/leaderWorkerTemplate/size"),

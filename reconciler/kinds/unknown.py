@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from reconciler.kinds.fields import Template, UnreadableError
 from reconciler.kinds.kind import Kind, PodFinder, Pods, always
+from reconciler.kinds.updates import UNPROVEN, FieldRule, InPlace, UpdateRules
 
 STEPS = "its pods come and go as its steps run"
 _DEVFILE = "its pod is put together from a devfile and what that refers to"
@@ -19,12 +20,27 @@ def decided_later(reason: str) -> PodFinder:
     return find_pods
 
 
+_TEKTON_UPDATES = UpdateRules(
+    source="Tekton, validation of updates: once started, a run can only be cancelled",
+    only=("/spec/status", "/spec/statusMessage"),
+)
+
 KINDS = (
     Kind(
         group="argoproj.io",
         name="Workflow",
         versions=("v1alpha1",),
         find_pods=decided_later(STEPS),
+        updates=UpdateRules(
+            source="Argo Workflows: a workflow runs the copy of its steps that its status holds",
+            rules=(
+                FieldRule(
+                    patterns=("/spec",),
+                    outcome=InPlace.WITHOUT_EFFECT,
+                    reason="has no effect on what runs: the steps were copied at the start",
+                ),
+            ),
+        ),
         runs_to_completion=always,
     ),
     Kind(
@@ -32,6 +48,7 @@ KINDS = (
         name="PipelineRun",
         versions=("v1",),
         find_pods=decided_later(STEPS),
+        updates=_TEKTON_UPDATES,
         runs_to_completion=always,
     ),
     Kind(
@@ -39,6 +56,7 @@ KINDS = (
         name="TaskRun",
         versions=("v1",),
         find_pods=decided_later(STEPS),
+        updates=_TEKTON_UPDATES,
         runs_to_completion=always,
     ),
     Kind(
@@ -46,12 +64,14 @@ KINDS = (
         name="DevWorkspace",
         versions=("v1alpha2",),
         find_pods=decided_later(_DEVFILE),
+        updates=UNPROVEN,
     ),
     Kind(
         group="amlarc.azureml.com",
         name="AMLJob",
         versions=("v1alpha1",),
         find_pods=decided_later(_SERVICE),
+        updates=UNPROVEN,
         runs_to_completion=always,
     ),
     Kind(
@@ -59,5 +79,6 @@ KINDS = (
         name="SPOTRequest",
         versions=("v1",),
         find_pods=decided_later(_SERVICE),
+        updates=UNPROVEN,
     ),
 )

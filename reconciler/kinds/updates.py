@@ -10,6 +10,10 @@ from typing import Any, TypeAlias
 Manifest: TypeAlias = Mapping[str, Any]
 
 
+REFUSED = "cannot be changed: the cluster refuses it"
+KEPT_BY_PODS = "has no effect on what runs: pods keep the template that they were made of"
+
+
 class InPlace(StrEnum):
     """What an update of one field comes to."""
 
@@ -36,8 +40,8 @@ class FieldRule:
     """
 
     patterns: tuple[str, ...]
-    outcome: InPlace
-    reason: str
+    outcome: InPlace = InPlace.REFUSED
+    reason: str = REFUSED
     unless: Callable[[Manifest, Manifest], bool] | None = None
 
 
@@ -59,6 +63,26 @@ class UpdateRules:
     def is_proven(self) -> bool:
         """Whether somebody has read in a source what this says."""
         return bool(self.source)
+
+
+def kept_by_pods(
+    *patterns: str, unless: Callable[[Manifest, Manifest], bool] | None = None
+) -> FieldRule:
+    """Pod templates that the cluster takes, and whose running pods go on as they are."""
+    return FieldRule(
+        patterns=patterns, outcome=InPlace.WITHOUT_EFFECT, reason=KEPT_BY_PODS, unless=unless
+    )
+
+
+def is_not_suspended(running: Manifest, _: Manifest) -> bool:
+    """Whether a workload is not held back by `spec.suspend`, and so has pods."""
+    return spec_of(running).get("suspend") is not True
+
+
+def spec_of(manifest: Manifest) -> Mapping[str, Any]:
+    """The `spec` of a manifest; what is no mapping says nothing here, and is reported elsewhere."""
+    spec = manifest.get("spec")
+    return spec if isinstance(spec, Mapping) else {}
 
 
 UNPROVEN = UpdateRules()
@@ -91,13 +115,16 @@ def judge_field(
     for rule in rules.rules:
         if rule.unless is not None and rule.unless(running, wanted):
             continue
-        if any(covers(pattern, pointer) or covers(pointer, pattern) for pattern in rule.patterns):
+        # A change above a refused part may change it as well; an exception reaches no further.
+        above = rule.outcome is not InPlace.WORKS
+        if any(
+            covers(pattern, pointer) or (above and covers(pointer, pattern))
+            for pattern in rule.patterns
+        ):
             return InPlaceVerdict(outcome=rule.outcome, reason=rule.reason)
     limited = rules.only is not None and covers("/spec", pointer)
     if limited and not any(covers(pattern, pointer) for pattern in rules.only or ()):
-        return InPlaceVerdict(
-            outcome=InPlace.REFUSED, reason="cannot be changed: the cluster refuses it"
-        )
+        return InPlaceVerdict(outcome=InPlace.REFUSED, reason=REFUSED)
     return WORKS
 
 

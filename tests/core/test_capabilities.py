@@ -1,0 +1,75 @@
+"""What a server can do, by the version that is declared for it."""
+
+from __future__ import annotations
+
+import pytest
+
+from reconciler.core.protocol.capabilities import (
+    KNOWN_VERSIONS,
+    CanUpdate,
+    capabilities_of,
+    is_newer_than_known,
+    versions_with,
+)
+
+
+def test_the_table_of_versions() -> None:
+    """Each version with what it added; what a version lacks is never sent to it."""
+    rows = {
+        version: (
+            entry.can_update.value,
+            entry.can_dry_run,
+            entry.has_v2_token,
+            sorted(entry.create_fields - capabilities_of("2.23").create_fields),
+            entry.longest_encoded,
+        )
+        for version in KNOWN_VERSIONS
+        for entry in [capabilities_of(version)]
+    }
+    added = ["clusterId", "preemptibility", "useGivenNameAsPrefix"]
+    newest = ("yes", True, True, sorted([*added, "configuration"]), 2_097_152)
+    assert rows == {
+        "2.23": ("no", False, False, [], None),
+        "2.24": ("yes", False, True, added, None),
+        "2.25": newest,
+        "2.26": newest,
+        "3.0": newest,
+    }
+
+
+@pytest.mark.parametrize(
+    ("written", "version"),
+    [
+        ("2.24.7", "2.24"),
+        ("2.23-rc1", "2.23"),
+        ("latest", "3.0"),
+        ("2.27", "2.26"),
+        ("3.4", "3.0"),
+        ("12.0", "3.0"),
+    ],
+)
+def test_a_version_in_other_words(written: str, version: str) -> None:
+    """Patch levels count for nothing; what is between or beyond the known ones is the older one."""
+    assert capabilities_of(written).version == version
+
+
+@pytest.mark.parametrize("written", ["", "2", "2.22", "1.0", "v2.25", "2.25x", "newest", "2,25"])
+def test_what_is_no_version(written: str) -> None:
+    """The message lists what there is."""
+    with pytest.raises(ValueError, match=r"is not a known version: 2\.23, .*3\.0, latest"):
+        capabilities_of(written)
+
+
+def test_nothing_is_assumed_of_a_server_of_unknown_version() -> None:
+    """It has to be asked whether it updates, and it is never asked for a dry run."""
+    entry = capabilities_of(None)
+    assert (entry.can_update, entry.can_dry_run) == (CanUpdate.UNKNOWN, False)
+
+
+def test_newer_versions_and_fields() -> None:
+    """A notice is due for a version of tomorrow, and a field can say which versions have it."""
+    assert [is_newer_than_known(v) for v in ("3.0", "3.0.9", "3.1", "latest", "x")] == [
+        *(False, False, True, False, False)
+    ]
+    assert versions_with("configuration") == ("2.25", "2.26", "3.0")
+    assert versions_with("colour") == ()
