@@ -12,6 +12,7 @@ from typing import Any
 MAX_BODY = 8 * 1024 * 1024
 
 _TITLE = re.compile(rb"<title[^>]*>(.{1,2000}?)</title>", re.IGNORECASE | re.DOTALL)
+_HTML = frozenset({"text/html", "application/xhtml+xml"})
 _JSON = re.compile(r"application/(json|[a-z0-9.-]+\+json)")
 _SURROGATE_ESCAPE = re.compile(rb"\\u[dD][89a-fA-F]")
 
@@ -52,8 +53,8 @@ def parse_object(body: bytes, content_type: str) -> Mapping[str, Any]:
         raise BodyError("an empty body", is_empty=True)
     media = content_type.partition(";")[0].strip().lower()
     if not _JSON.fullmatch(media):
-        message = f"{media or 'a body without a content type'} instead of JSON"
-        raise BodyError(message, title=_title(body))
+        what = "an HTML page" if media in _HTML else media or "a body without a content type"
+        raise BodyError(f"{what} instead of JSON", title=_title(body))
     try:
         data = _DECODER.decode(body.decode(json.detect_encoding(body), "surrogatepass"))
     except (ValueError, RecursionError):

@@ -203,7 +203,7 @@ def _fault(read: Mapping[str, Any] | BodyError, hide: Callable[[str], str]) -> s
     title = hide(read.title)
     if len(title) > MAX_TITLE:
         title = f"{title[:MAX_TITLE]}…"
-    return f"{read} ({title})" if title else str(read)
+    return f'an HTML page titled "{title}" instead of JSON' if title else str(read)
 
 
 def _words(response: httpx.Response, data: Mapping[str, Any] | None) -> str:

@@ -240,7 +240,7 @@ class ClientSource:
                 return TooManyRequests(retry_after=delay, **words)
             case Ambiguous() if reply.status >= 500 or reply.status == 408:
                 words["message"] = f"no token: {reply.message}"
-                return NotSent(**words)
+                return NotSent(answered=True, **words)
         return self._no_endpoint(words, reply.message)
 
     def _no_endpoint(self, words: Said, problem: str) -> NotSent:
@@ -250,7 +250,7 @@ class ClientSource:
         before it may say anything while it is restarted.
         """
         words["message"] = f"{LOGIN_PATH} of this server issues no tokens: {problem}"
-        return NotSent(permanent=not self._has_had_one, **words)
+        return NotSent(permanent=not self._has_had_one, answered=True, **words)
 
 
 def _bearer(token: str) -> BearerToken:

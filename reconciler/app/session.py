@@ -22,7 +22,7 @@ from reconciler.core.protocol.api_results import ApiResult, Listed, Method, NotS
 from reconciler.core.protocol.retry import SendCounts
 from reconciler.engine.clock import SystemClock
 from reconciler.engine.dispatcher import Dispatcher, StopSignal
-from reconciler.engine.refresh import probe, unless_ended
+from reconciler.engine.refresh import is_from_elsewhere, probe, unless_ended
 from reconciler.engine.servertime import ServerTime
 from reconciler.errors import UnreachableError
 from reconciler.ports import Clock, Say, WorkloadApi
@@ -187,7 +187,13 @@ async def _log_in(api: HttpWorkloadApi, dispatcher: Dispatcher) -> None:
             f"{api.url} does not accept the credentials: {words}",
             hint="check RUNAI_CLIENT_ID and RUNAI_CLIENT_SECRET, RUNAI_TOKEN or --token-file",
         )
-    reason = "cannot be reached" if isinstance(answer, NotSent) else "cannot be logged in to"
+    if is_from_elsewhere(answer):
+        raise UnreachableError(
+            f"{api.url} does not speak the API: {words}",
+            hint="check --url; nothing was changed",
+        )
+    unreached = isinstance(answer, NotSent) and not answer.answered
+    reason = "cannot be reached" if unreached else "cannot be logged in to"
     raise UnreachableError(
         f"{api.url} {reason}: {words}", hint="check --url and the network; nothing was changed"
     )

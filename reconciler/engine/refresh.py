@@ -73,7 +73,7 @@ def is_from_elsewhere(answer: ApiResult) -> bool:
     What stands before the API says that it is away with 5xx; with these it speaks for itself.
     """
     match answer:
-        case NotFound(trusted=False):
+        case NotFound(trusted=False) | NotSent(answered=True, permanent=True):
             return True
         case Refused(status=status) | Ambiguous(status=int(status)):
             return status < 400
@@ -164,8 +164,9 @@ def _unreachable(answer: Unauthorised | NotSent) -> UnreachableError:
             f"the server does not accept the credentials: {answer.message}",
             hint="check the token or the client credentials (see 'reconciler plan --help')",
         )
+    reason = "gives no token" if answer.answered else "cannot be reached"
     return UnreachableError(
-        f"the server cannot be reached: {answer.message}",
+        f"the server {reason}: {answer.message}",
         hint="check --url and the network; nothing was changed",
     )
 

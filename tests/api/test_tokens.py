@@ -137,22 +137,27 @@ NO_TOKENS = "/api/v1/token of this server issues no tokens: "
             TooManyRequests(message="no token: no", retry_after=9),
         ),
         (reply(503, error(503)), TooManyRequests(message="no token: no")),
-        (reply(500, error(500)), NotSent(message="no token: no")),
+        (reply(500, error(500)), NotSent(message="no token: no", answered=True)),
         (
             reply(502, PAGE, media="text/html"),
-            TooManyRequests(message="no token: HTTP 502: text/html instead of JSON (Sign in)"),
+            TooManyRequests(
+                message='no token: HTTP 502: an HTML page titled "Sign in" instead of JSON'
+            ),
         ),
         (
             reply(200, PAGE, media="text/html"),
             NotSent(
-                message=NO_TOKENS + "HTTP 200: text/html instead of JSON (Sign in)",
+                message=NO_TOKENS + 'HTTP 200: an HTML page titled "Sign in" instead of JSON',
                 permanent=True,
+                answered=True,
             ),
         ),
-        (reply(404, error(404)), NotSent(message=NO_TOKENS + "no", permanent=True)),
+        (reply(404, error(404)), NotSent(message=NO_TOKENS + "no", permanent=True, answered=True)),
         (
             reply(200, {"accessToken": "two words"}),
-            NotSent(message=NO_TOKENS + "its answer holds no accessToken", permanent=True),
+            NotSent(
+                message=NO_TOKENS + "its answer holds no accessToken", permanent=True, answered=True
+            ),
         ),
         (
             reply(302, b"", location="/login"),
@@ -160,6 +165,7 @@ NO_TOKENS = "/api/v1/token of this server issues no tokens: "
                 message=NO_TOKENS + "HTTP 302 redirects to /login; redirects are not followed, "
                 "check the server URL",
                 permanent=True,
+                answered=True,
             ),
         ),
     ],

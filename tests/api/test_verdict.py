@@ -39,7 +39,7 @@ from tests.api.factories import (
 )
 
 PAGE = b"<html><head><title>Bad\n gateway</title></head></html>"
-PAGE_WORDS = "text/html instead of JSON (Bad gateway)"
+PAGE_WORDS = 'an HTML page titled "Bad gateway" instead of JSON'
 
 # What the API's own JSON answer with a status means, whatever the method.
 JSON_ANSWERS: dict[int, ApiResult] = {
@@ -179,6 +179,7 @@ def test_an_id_is_compared_without_case() -> None:
         (b"[]", "application/json", "JSON that is not an object"),
         (b"null", "application/json", "JSON that is not an object"),
         (b"{}", "text/plain", "text/plain instead of JSON"),
+        (b"{}", "text/html; charset=utf-8", "an HTML page instead of JSON"),
         (b"{}", "", "a body without a content type instead of JSON"),
         (b"{}", "application/jsonish", "application/jsonish instead of JSON"),
     ],
@@ -224,7 +225,8 @@ def test_the_title_of_a_page_is_short_and_without_secrets() -> None:
     """It is redacted before it is cut, so that no half of a secret is left."""
     title = f"{'x' * 70} {TOKEN} {'y' * 70}"
     answer = ask_by(reply(200, f"<title>{title}</title>".encode(), media="text/html"), Method.GET)
-    assert answer.message == f"HTTP 200: text/html instead of JSON ({'x' * 70} (hidden) …)"
+    cut = f"{'x' * 70} (hidden) …"
+    assert answer.message == f'HTTP 200: an HTML page titled "{cut}" instead of JSON'
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,8 @@ from reconciler.core.model import Own
 from reconciler.report.text.doctor import Check, Level
 from reconciler.specs.config import Config
 from tests.support.timing import Timeline, VirtualClock, run
-from tests.support.worlds import URL, World, wish
+from tests.support.transports import SandboxTransport
+from tests.support.worlds import LOGIN, URL, World, wish
 
 OK, WARNING, PROBLEM, SKIPPED = Level
 Respond = Callable[[httpx.Request], httpx.Response | None]
@@ -157,6 +158,69 @@ def test_an_api_that_is_not_there(world: World, path: Path) -> None:
     check = examined(world, path, respond=respond)["read"]
     assert check.message.startswith("the server does not speak the API: ")
     assert (check.level, check.hint, check.exit_code) == (PROBLEM, "check --url", 9)
+
+
+PAGE = "<title>Sign in</title>"
+
+
+@pytest.mark.parametrize(
+    ("way", "words"),
+    [
+        (lambda _: httpx.Response(200, html=PAGE), 'an HTML page titled "Sign in"'),
+        (lambda _: httpx.Response(302, headers={"location": "/in"}), "redirects to /in"),
+    ],
+    ids=["page", "redirect"],
+)
+@pytest.mark.parametrize("token", [True, False], ids=["token", "login"])
+def test_a_login_page_is_no_login(
+    world: World, path: Path, way: Respond, words: str, *, token: bool
+) -> None:
+    """A token at hand has not been taken by anybody yet; what is not the API has no list."""
+    if token:
+        world.environ = {"RUNAI_TOKEN": "an-own-token"}
+    found = examined(world, path, respond=way)
+    failing = found["read" if token else "login"]
+    assert (failing.level, failing.exit_code, failing.hint) == (PROBLEM, 9, "check --url")
+    assert failing.message.startswith("the server does not speak the API: ")
+    assert words in failing.message
+    assert [found[name].level for name in ("login", "list")] == [
+        SKIPPED if token else PROBLEM,
+        SKIPPED,
+    ]
+
+
+@pytest.mark.parametrize(
+    ("respond", "login", "read"),
+    [
+        (answer(200, "nowhere"), OK, OK),
+        (answer(403, "/v2/"), OK, PROBLEM),
+        (answer(401, "/v2/"), PROBLEM, SKIPPED),
+        (answer(503, "/v2/"), SKIPPED, PROBLEM),
+    ],
+)
+def test_a_token_at_hand_is_a_login_once_the_api_has_taken_it(
+    world: World, path: Path, respond: Respond, login: Level, read: Level
+) -> None:
+    """Until then nobody has looked at it."""
+    world.environ = {"RUNAI_TOKEN": bearer(world)}
+    found = examined(world, path, respond=respond)
+    assert (found["login"].level, found["read"].level) == (login, read)
+
+
+def bearer(world: World) -> str:
+    """A token that this server takes."""
+    credentials = {
+        "grantType": "client_credentials",
+        "clientID": LOGIN["RUNAI_CLIENT_ID"],
+        "clientSecret": LOGIN["RUNAI_CLIENT_SECRET"],
+    }
+
+    async def ask() -> str:
+        async with httpx.AsyncClient(transport=SandboxTransport(world.sandbox)) as client:
+            response = await client.post(f"{URL}/api/v1/token", json=credentials)
+        return str(response.json()["accessToken"])
+
+    return run(ask(), world.timeline)
 
 
 def test_a_moment_of_trouble_is_none(world: World, path: Path) -> None:

@@ -13,7 +13,7 @@ from reconciler.core.planning.case import PlanOptions
 from reconciler.errors import UnreachableError
 from reconciler.sandbox import Entry
 from tests.engine.logins import at, logins
-from tests.support.worlds import World, wish
+from tests.support.worlds import URL, World, wish
 
 BLIND = PlanRequest(options=PlanOptions(refreshed=False))
 
@@ -107,8 +107,31 @@ def _call(entry: Entry) -> str:
 def test_a_login_page_is_named_by_its_title() -> None:
     """So that whoever reads it knows what to ask for."""
     world = World("200 page=html")
-    with pytest.raises(UnreachableError, match=r"HTTP 200: text/html instead of JSON \(200\)"):
+    with pytest.raises(
+        UnreachableError, match='HTTP 200: an HTML page titled "200" instead of JSON'
+    ):
         world.plan(wish("a"))
+
+
+@pytest.mark.parametrize(
+    ("rule", "words"),
+    [
+        ("200 page=html", 'HTTP 200: an HTML page titled "200" instead of JSON'),
+        ("404 page=html", 'HTTP 404: an HTML page titled "404" instead of JSON'),
+        ("redirect", "HTTP 307 redirects to "),
+    ],
+)
+def test_a_login_page_that_answers_the_login_is_no_missing_network(rule: str, words: str) -> None:
+    """The server was reached, and is not the API: a search of the network would find nothing."""
+    world = World(f"{rule} at=token")
+
+    with pytest.raises(UnreachableError) as error:
+        world.plan(wish("a"))
+
+    said, hint = error.value.message, error.value.hint
+    assert said.startswith(f"{URL} does not speak the API: /api/v1/token ")
+    assert (words in said, hint) == (True, "check --url; nothing was changed")
+    assert [entry.path for entry in world.sandbox.ledger] == [TOKEN]
 
 
 def test_a_login_page_with_a_state_is_told_before_anything_is_read() -> None:

@@ -236,7 +236,7 @@ async def _check_there(
         for name in ("login", "read", "list", "clock"):
             doctor.say(name, Level.SKIPPED, "not tried, after what is said above")
     else:
-        await _check_rights(doctor, api, settings, pin)
+        await _check_rights(doctor, api, settings, pin, credentials)
         _check_clock(doctor)
     if api is not None:
         await api.aclose()
@@ -283,8 +283,14 @@ def _check_connection(
 
 
 async def _check_rights(
-    doctor: _Doctor, api: HttpWorkloadApi, settings: Settings, pin: PinnedTarget | None
+    doctor: _Doctor,
+    api: HttpWorkloadApi,
+    settings: Settings,
+    pin: PinnedTarget | None,
+    credentials: Credentials,
 ) -> None:
+    from reconciler.api.credentials import ClientCredentials
+
     answer = await doctor.ask(api.login)
     if answer is not None:
         _say_refusal(doctor, "login", answer)
@@ -295,9 +301,22 @@ async def _check_rights(
         for name in ("read", "list"):
             doctor.say(name, Level.SKIPPED, "not tried with a token of another login")
         return
-    issuer = f", issued by {api.issuer}" if api.issuer else ""
-    doctor.ok("login", f"there is a token{issuer}")
-    await _check_reading(doctor, api)
+    answer = await doctor.ask(lambda: api.read(str(uuid.uuid4())))
+    token = f"there is a token{f', issued by {api.issuer}' if api.issuer else ''}"
+    if isinstance(credentials, ClientCredentials) or _lets_in(answer):
+        doctor.ok("login", token)
+    elif isinstance(answer, Unauthorised):
+        _say_refusal(doctor, "login", answer)
+        for name in ("read", "list"):
+            doctor.say(name, Level.SKIPPED, "not tried without a login")
+        return
+    else:
+        words = f"{token}; nothing has shown yet that it is accepted here"
+        doctor.say("login", Level.SKIPPED, words)
+    _say_reading(doctor, answer)
+    if answer is None or is_from_elsewhere(answer):
+        doctor.say("list", Level.SKIPPED, "not asked of what is not the API")
+        return
     if not settings.discovery:
         doctor.ok("list", f"not asked for (discovery: off, from {settings.origins['discovery']})")
         return
@@ -311,8 +330,14 @@ def _is_expected_login(api: HttpWorkloadApi, settings: Settings, pin: PinnedTarg
     return True
 
 
-async def _check_reading(doctor: _Doctor, api: HttpWorkloadApi) -> None:
-    answer = await doctor.ask(lambda: api.read(str(uuid.uuid4())))
+def _lets_in(answer: ApiResult | None) -> bool:
+    """Whether this shows that the API has taken our token, which may have been at hand."""
+    if answer is None or is_from_elsewhere(answer):
+        return False
+    return isinstance(answer, Accepted | NotFound | Refused)
+
+
+def _say_reading(doctor: _Doctor, answer: ApiResult | None) -> None:
     match answer:
         case NotFound(trusted=True) | Accepted():
             doctor.ok(
@@ -320,11 +345,7 @@ async def _check_reading(doctor: _Doctor, api: HttpWorkloadApi) -> None:
                 "workloads may be read (an id that none has was answered with 404); whether they "
                 "may be created and deleted shows when it is done",
             )
-        case ApiResult() if is_from_elsewhere(answer):
-            hint = "check --url"
-            message = f"the server does not speak the API: {answer.message}"
-            doctor.say("read", Level.PROBLEM, message, hint, _UNREACHED)
-        case Refused():
+        case Refused() if not is_from_elsewhere(answer):
             message = f"workloads may not be read: {answer.message}"
             doctor.say("read", Level.PROBLEM, message, _ROLE, _UNREACHED)
         case _:
@@ -361,6 +382,8 @@ def _say_refusal(doctor: _Doctor, name: str, answer: ApiResult | None) -> None:
     words = (answer.message if answer else "") or type(answer).__name__
     if isinstance(answer, Unauthorised):
         hint = "check RUNAI_CLIENT_ID and RUNAI_CLIENT_SECRET, RUNAI_TOKEN or --token-file"
+    elif answer is not None and is_from_elsewhere(answer):
+        words, hint = f"the server does not speak the API: {words}", "check --url"
     elif isinstance(answer, NotSent):
         hint = "check --url, the network, --ca-file and --use-env-proxy"
     else:

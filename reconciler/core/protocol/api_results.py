@@ -104,9 +104,14 @@ class Unauthorised(ApiResult):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NotSent(ApiResult):
-    """The request certainly did not reach the server (name, connection, TLS handshake)."""
+    """The request certainly did not reach the server (name, connection, TLS handshake, no token).
+
+    `answered` says that something did answer there, and gave no token for it; `permanent` that
+    sending it again cannot help.
+    """
 
     permanent: bool = False
+    answered: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
