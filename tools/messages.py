@@ -1,28 +1,30 @@
-"""Every sentence that the program says to people, with its place: for reading them all once.
+"""Every text that the program shows to people, with its place: for reading them all once.
 
-A sentence is a text that is given to `message`, `hint`, `detail`, `reason` or `help`, to the name
-of an error, or to one of the functions that make findings. Values in it are shown as `{…}`.
+A text is a string of two words or more, values in it shown as `{…}`, and each sentence of a
+command's own help. Docstrings, patterns and SQL are for programmers and left out.
 """
 
 from __future__ import annotations
 
 import ast
+import re
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parent.parent
-NAMES = frozenset({"message", "hint", "detail", "remedy", "reason", "help", "epilog", "short_help"})
-# Functions whose positional texts are shown to people.
-SPEAKERS = frozenset(
-    {"make_diagnostic", "diagnostic_at", "say", "report", "warn", "fail", "note", "echo"}
-)
 MOST_WORDS = 30
+_PROGRAMS = re.compile(
+    r"(SELECT|INSERT|UPDATE|DELETE FROM|CREATE|DROP|PRAGMA|WHERE|import) |\w* ORDER BY |\(\?|\[\^"
+)
+_WORD = re.compile(r"\b[A-Za-z][a-z]*\b")
+_SENTENCE_END = re.compile(r"(?<=[.!?]) +(?=[A-Z'-])")
+_Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Sentence:
+class Text:
     """One text with the line where it begins."""
 
     file: str
@@ -39,62 +41,59 @@ class Sentence:
 
 
 def main() -> int:
-    """Print all sentences; those that are too long are named, and end with 1."""
-    sentences = sorted(set(collect(REPOSITORY / "reconciler")))
-    for sentence in sentences:
-        print(sentence)
-    long = [sentence for sentence in sentences if sentence.words > MOST_WORDS]
-    print(f"\n{len(sentences)} sentences, {len(long)} of more than {MOST_WORDS} words")
-    for sentence in long:
-        print(f"{sentence.words} words  {sentence}")
+    """Print all texts; those that are too long are named, and end with 1."""
+    texts = sorted(set(collect(REPOSITORY / "reconciler")))
+    for text in texts:
+        print(text)
+    long = [text for text in texts if text.words > MOST_WORDS]
+    print(f"\n{len(texts)} texts, {len(long)} of more than {MOST_WORDS} words")
+    for text in long:
+        print(f"{text.words} words  {text}")
     return bool(long)
 
 
-def collect(package: Path) -> Iterator[Sentence]:
-    """Yield the sentences of every module of a package."""
+def collect(package: Path) -> Iterator[Text]:
+    """Yield the texts of every module of a package."""
     for path in sorted(package.rglob("*.py")):
         place = str(path.relative_to(package.parent))
-        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-            for spoken in _spoken(node):
-                text = " ".join(_text(spoken).split())
-                # A single word is a name, a code or a choice, not something that is said.
-                if " " in text:
-                    yield Sentence(place, spoken.lineno, text)
+        tree = ast.parse(path.read_text("utf-8"))
+        for line, words in (*_strings(tree), *_help(tree)):
+            text = " ".join(words.split())
+            # A single word is a name, a code or a choice.
+            if len(_WORD.findall(text)) > 1 and not _PROGRAMS.search(text):
+                yield Text(place, line, text)
 
 
-def _spoken(node: ast.AST) -> Iterator[ast.expr]:
-    if isinstance(node, ast.Assign):
-        names = {target.id for target in node.targets if isinstance(target, ast.Name)}
-        if names & NAMES:
-            yield from _texts(node.value)
-    if isinstance(node, ast.Call):
-        for keyword in node.keywords:
-            if keyword.arg in NAMES:
-                yield from _texts(keyword.value)
-        name = node.func.attr if isinstance(node.func, ast.Attribute) else ""
-        name = node.func.id if isinstance(node.func, ast.Name) else name
-        if name in SPEAKERS or name.endswith(("Error", "Diagnostic")):
-            for argument in node.args:
-                yield from _texts(argument)
+def _strings(node: ast.AST) -> Iterator[tuple[int, str]]:
+    """The strings below a node; neither docstrings, nor patterns, nor the parts of another."""
+    for child in ast.iter_child_nodes(node):
+        match child:
+            case ast.Expr(value=ast.Constant()) | ast.Call(func=ast.Attribute(attr="compile")):
+                continue
+            case ast.Constant(value=str(text)):
+                yield child.lineno, text
+            case ast.JoinedStr(values=values):
+                parts = (str(v.value) if isinstance(v, ast.Constant) else "{…}" for v in values)
+                yield child.lineno, "".join(parts)
+            case _:
+                yield from _strings(child)
 
 
-def _texts(node: ast.expr) -> Iterator[ast.expr]:
-    """The texts that an expression may give: both sides of a choice, not what is inside a call."""
-    if isinstance(node, ast.JoinedStr) or (
-        isinstance(node, ast.Constant) and isinstance(node.value, str)
-    ):
-        yield node
-    elif isinstance(node, ast.IfExp):
-        yield from _texts(node.body)
-        yield from _texts(node.orelse)
-    elif isinstance(node, ast.BoolOp):
-        for value in node.values:
-            yield from _texts(value)
+def _help(tree: ast.Module) -> Iterator[tuple[int, str]]:
+    """The sentences of each command's docstring, which click shows as its help."""
+    for node in ast.walk(tree):
+        if isinstance(node, _Function) and any(map(_makes_command, node.decorator_list)):
+            for paragraph in (ast.get_docstring(node) or "").split("\n\n"):
+                for sentence in _SENTENCE_END.split(" ".join(paragraph.split())):
+                    yield node.lineno, sentence
 
 
-def _text(node: ast.expr) -> str:
-    parts = node.values if isinstance(node, ast.JoinedStr) else [node]
-    return "".join(str(part.value) if isinstance(part, ast.Constant) else "{…}" for part in parts)
+def _makes_command(decorator: ast.expr) -> bool:
+    match decorator:
+        case ast.Call(func=ast.Attribute(attr="command" | "group")):
+            return True
+        case _:
+            return False
 
 
 if __name__ == "__main__":

@@ -59,9 +59,8 @@ def test_a_rename_is_said_where_the_new_name_stands() -> None:
         Diagnostic(
             severity=Severity.WARNING,
             code="renamed-workload",
-            message="4501/old is deleted and 4501/new created with the same content: if this is "
-            "meant as a rename, an address is the server's own identity and cannot be changed; "
-            "what 4501/old does is stopped, and starts anew",
+            message="this looks like a rename of 4501/old to 4501/new, but the API cannot rename: "
+            "4501/old is stopped and deleted, and 4501/new starts from the beginning",
             where=Where(file="new.yaml", line=3),
             hint="to leave it alone, keep its name and project (4501/old, last declared in "
             "old.yaml)",

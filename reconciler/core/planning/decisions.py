@@ -325,9 +325,9 @@ def _hold_unmarked(case: DecisionInputs, detail: str) -> Hold:
     """Nothing shows any more that it is ours, so nothing of it is ended unseen."""
     row = case.row
     detail = (
-        f"{detail}; left alone: workload {row.id} no longer carries the mark that it had, and may "
-        f"be somebody else's. If it is yours: reconciler state rm {row.address}, then "
-        f"reconciler state adopt {row.address} --id {row.id}"
+        f"{detail}; left alone: workload {row.id} no longer carries the mark that it had. "
+        f"If it is yours: reconciler state rm {row.address}, "
+        f"then reconciler state adopt {row.address} --id {row.id}"
     )
     return _hold(case, Reason.MARKER_MISSING, detail, fails=True)
 

@@ -76,9 +76,9 @@ def warn_of(renames: Iterable[Rename]) -> list[Diagnostic]:
         Diagnostic(
             severity=Severity.WARNING,
             code=RENAMED,
-            message=f"{rename.old.address} is deleted and {rename.new.address} created with the "
-            "same content: if this is meant as a rename, an address is the server's own identity "
-            f"and cannot be changed; what {rename.old.address} does is stopped, and starts anew",
+            message=f"this looks like a rename of {rename.old.address} to {rename.new.address}, "
+            f"but the API cannot rename: {rename.old.address} is stopped and deleted, "
+            f"and {rename.new.address} starts from the beginning",
             where=rename.new.desired.source,
             hint=f"to leave it alone, keep its name and project{_declared(rename.old)}",
             address=str(rename.new.address),

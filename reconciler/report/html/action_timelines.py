@@ -33,9 +33,8 @@ def timeline_section(timeline: Timeline) -> Iterator[Section]:
         return
     shown, rest = choose_drawn(timeline.courses, MOST_DRAWN)
     key = note(
-        "Each bar goes from the first request of an action to its end. Dark parts are requests "
-        "under way, light ones waits until one could be sent again, each after a tick for the "
-        "answer that led to it. The bar above all others shows when everyone held back."
+        "One bar per action: dark during a request, light while it waits to be sent again. "
+        "A tick marks the answer before a wait. Top bar: all requests paused."
     )
     items = tag("ol", lines(_course(course, timeline) for course in shown), class_="courses")
     yield Section(
