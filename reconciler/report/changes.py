@@ -14,7 +14,7 @@ from reconciler.core.diff.diff import ABSENT, SENSITIVE, FieldChange
 from reconciler.core.planning.content import Content, content_of
 from reconciler.core.planning.plan import AnyAction, Create, Reason, Resolve
 from reconciler.core.redact import is_redacted, spell_marks
-from reconciler.report.text.escape import shorten
+from reconciler.core.shorten import shorten
 
 # Of what is removed as a whole, enough to recognise it: it is not sent.
 FIRST_LINES = 8

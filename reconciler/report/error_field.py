@@ -1,18 +1,36 @@
-"""Which field of a spec a server's words are about, where they name one that is there."""
+"""Finds the field of a spec that a server's message names, and its place in the file."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from reconciler.core.json_pointer import join_steps
-from reconciler.core.model import Json
+from reconciler.core.model import Address, Json
+from reconciler.core.planning.plan import AnyAction, Create, Record, Replace, Resolve
+from reconciler.errors import Where
 
 _PATH = re.compile(r"/?[A-Za-z_][\w-]*(?:(?:\.|/)[\w-]+|\[\d+\])+")
 _STEP = re.compile(r"[\w-]+")
 # The documented messages about properties name the property alone: "priority 'x' is not …".
 _PROPERTY = re.compile(r"\b(priority|category) '")
+
+Locate = Callable[[Address, str], Where]
+"""Finds the place of a part of a spec; raises KeyError for an address that no spec declares."""
+
+
+def find_place(action: AnyAction | None, message: str, locate: Locate | None) -> Where | None:
+    """The line of the field that a message names, else the first line of the spec, if any."""
+    if action is None or action.source is None:
+        return None
+    if locate and isinstance(action, Create | Replace | Record | Resolve) and action.desired:
+        field = find_field(message, action.desired.spec)
+        try:
+            return locate(action.address, field) if field else action.source
+        except KeyError:
+            return action.source
+    return action.source
 
 
 def find_field(message: str, spec: Json) -> str | None:
@@ -21,27 +39,19 @@ def find_field(message: str, spec: Json) -> str | None:
     A dotted path (`metadata.priority`, `spec.template.spec.containers[0].image`) or a JSON pointer
     counts if all of it is in the spec: from its root, or from that of the manifest.
     """
-    found = {place for steps in _named(message) if (place := _place(steps, spec))}
-    return found.pop() if len(found) == 1 else None
+    paths = [_STEP.findall(match[0]) for match in _PATH.finditer(message)]
+    paths += [["metadata", match[1]] for match in _PROPERTY.finditer(message)]
+    pointers = set()
+    for path in paths:
+        # A server may count from the manifest, which is the whole of what the cluster was sent.
+        whole = next((p for p in (path, ["manifest", *path]) if _leads_somewhere(p, spec)), None)
+        if whole:
+            pointers.add(join_steps(whole))
+    # Of two fields neither is the one to show: the first line of the spec misleads nobody.
+    return pointers.pop() if len(pointers) == 1 else None
 
 
-def _named(message: str) -> Iterator[list[str]]:
-    for match in _PATH.finditer(message):
-        yield _STEP.findall(match[0])
-    for match in _PROPERTY.finditer(message):
-        yield ["metadata", match[1]]
-
-
-def _place(steps: list[str], spec: Json) -> str | None:
-    """Where a path leads; a server speaks of what it got, which has no manifest of its own name."""
-    for start in ((), ("manifest",)):
-        path = (*start, *steps)
-        if _leads_somewhere(path, spec):
-            return join_steps(path)
-    return None
-
-
-def _leads_somewhere(path: tuple[str, ...], value: Any) -> bool:
+def _leads_somewhere(path: list[str], value: Any) -> bool:
     for step in path:
         if isinstance(value, Mapping) and step in value:
             value = value[step]

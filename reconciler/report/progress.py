@@ -20,8 +20,9 @@ from reconciler.core.events import (
 )
 from reconciler.core.model import Address
 from reconciler.core.planning.plan import Plan
+from reconciler.core.shorten import shorten
 from reconciler.report.text.color import name_of
-from reconciler.report.text.escape import escape_terminal, shorten
+from reconciler.report.text.escape import escape_terminal
 from reconciler.report.text.formatting import gpu_number
 
 # A rate over less than this, or of fewer, is chance.

@@ -26,9 +26,9 @@ from reconciler.core.events import (
     Throttled,
 )
 from reconciler.core.planning.guards import Refusal
+from reconciler.core.timeline import Timeline
 from reconciler.report.html import apply_page, plan_page
 from reconciler.report.html.document import policy, style
-from reconciler.report.timeline import Timeline
 from tests.support.factories import make_address
 from tests.support.plans import busy_plan
 

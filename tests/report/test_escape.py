@@ -25,10 +25,11 @@ from reconciler.core.events import (
 )
 from reconciler.core.model import Address, LastSeen, Live, Recorded, Unread
 from reconciler.core.planning.guards import Refusal
+from reconciler.core.shorten import shorten
 from reconciler.errors import ReconcilerError, Where
 from reconciler.report.machine.documents import to_line, to_text, to_yaml
 from reconciler.report.text.color import ColorWriter
-from reconciler.report.text.escape import escape_json, escape_terminal, shorten
+from reconciler.report.text.escape import escape_json, escape_terminal
 from reconciler.report.text.status import Status, statuses_text
 from reconciler.report.text.text import Text
 from tests.report.characters import harmful

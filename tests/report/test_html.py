@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from reconciler.core.events import RunFinished, Summary
 from reconciler.core.planning.guards import Refusal
 from reconciler.core.planning.plan import Plan
+from reconciler.core.timeline import Timeline
 from reconciler.errors import StateError
 from reconciler.report.html import UnsavedRecords, apply_page, plan_page
 from reconciler.report.html.charts import nice_top, seconds
@@ -23,7 +24,6 @@ from reconciler.report.html.components import share_of_each
 from reconciler.report.html.document import style
 from reconciler.report.html.markup import Html, fragment, tag, text_node
 from reconciler.report.text.escape import escape_terminal
-from reconciler.report.timeline import Timeline
 from tests.report.characters import harmful
 from tests.report.pagetree import BEGIN, FOLDER, PAGES, Element, at, parse, refused_plan, stable
 from tests.support.factories import make_desired, make_manifest, make_recorded, plan_for

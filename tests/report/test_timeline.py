@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from reconciler.core import time_series
 from reconciler.core.events import (
     ActionFailed,
     ActionSkipped,
@@ -19,20 +20,19 @@ from reconciler.core.events import (
     RunStarted,
     Throttled,
 )
-from reconciler.report import curves
-from reconciler.report.html.action_timelines import choose_drawn
-from reconciler.report.timeline import (
+from reconciler.core.timeline import (
     DONE,
     FAILED,
+    LONGEST_MESSAGE,
     MOST_PAUSES,
     MOST_REQUESTS_EACH,
     MOST_RETRIES_EACH,
     SKIPPED,
-    WORDS,
     ActionTimeline,
-    Sent,
+    SentRequest,
     Timeline,
 )
+from reconciler.report.html.action_timelines import choose_drawn
 from tests.report.pagetree import at, events
 from tests.support.factories import (
     make_address,
@@ -71,19 +71,19 @@ def timeline_of(*happened: Event) -> Timeline:
     return timeline
 
 
-def test_a_course_has_its_beginning_its_waits_and_its_end() -> None:
+def test_an_action_has_its_beginning_its_waits_and_its_end() -> None:
     """Times are those since the run began."""
     timeline = timeline_of(started(1), retried(2, 3.0), done(7))
-    [course] = timeline.courses
-    assert (course.began, course.ended, course.took) == (1.0, 7.0, 6.0)
-    assert (course.outcome, course.id) == (DONE, "id-1")
-    assert [(resend.at, resend.delay) for resend in course.resends] == [(2.0, 3.0)]
-    assert curves.under_way(timeline) == [(0.0, 0.0), (1.0, 1.0), (7.0, 0.0)]
-    assert curves.waiting(timeline) == [(0.0, 0.0), (2.0, 1.0), (5.0, 0.0)]
+    [action] = timeline.actions
+    assert (action.began, action.ended, action.took) == (1.0, 7.0, 6.0)
+    assert (action.outcome, action.id) == (DONE, "id-1")
+    assert [(resend.at, resend.delay) for resend in action.resends] == [(2.0, 3.0)]
+    assert time_series.actions_under_way(timeline) == [(0.0, 0.0), (1.0, 1.0), (7.0, 0.0)]
+    assert time_series.actions_waiting(timeline) == [(0.0, 0.0), (2.0, 1.0), (5.0, 0.0)]
 
 
 def test_every_request_has_its_place() -> None:
-    """In the course of its workload, in the curve of all, and in the one of the GPUs."""
+    """In the time line of its action, in the series of all, and in the one of the GPUs."""
     create = plan_for([make_desired("1/one", manifest=make_manifest(gpus=4))])
     sent = RequestEnded(at=at(3), address=ONE, method="POST", took=2.0, answer="Accepted")
     timeline = Timeline()
@@ -94,27 +94,29 @@ def test_every_request_has_its_place() -> None:
     timeline.trace(dataclasses.replace(sent, at=at(4), address=make_address("1/other"), took=9.0))
     timeline.add(done(7))
 
-    [course] = timeline.courses
-    assert course.requests == [Sent(began=1.0, ended=3.0, method="POST", answer="Accepted")]
-    assert (course.sent, course.accepted) == (1, 3.0)
-    assert curves.in_flight(timeline) == [
+    [action] = timeline.actions
+    assert action.requests == [
+        SentRequest(began=1.0, ended=3.0, method="POST", response="Accepted")
+    ]
+    assert (action.sent, action.accepted) == (1, 3.0)
+    assert time_series.requests_in_flight(timeline) == [
         (0.0, 0.0),
         (0.0, 1.0),
         (1.0, 2.0),
         (3.0, 1.0),
         (4.0, 0.0),
     ]
-    assert curves.gpus(create, timeline) == [(0.0, 0.0), (3.0, 4.0)]
+    assert time_series.gpus_asked_for(create, timeline) == [(0.0, 0.0), (3.0, 4.0)]
 
 
 def test_requests_beyond_a_bound_are_counted() -> None:
-    """A workload that is looked at for hours has a course like any other."""
+    """A workload that is looked at for hours has a time line like any other."""
     timeline = timeline_of(started(1))
     request = RequestEnded(at=at(3), address=ONE, method="GET", took=0.1, answer="Accepted")
     for _ in range(MOST_REQUESTS_EACH + 5):
         timeline.trace(request)
-    [course] = timeline.courses
-    assert (course.sent, len(course.requests)) == (MOST_REQUESTS_EACH + 5, MOST_REQUESTS_EACH)
+    [action] = timeline.actions
+    assert (action.sent, len(action.requests)) == (MOST_REQUESTS_EACH + 5, MOST_REQUESTS_EACH)
 
 
 def test_the_same_say_is_heard_by_both() -> None:
@@ -125,13 +127,13 @@ def test_the_same_say_is_heard_by_both() -> None:
     for event in (RunStarted(at=at(0), run="r", actions=1), started(1)):
         say(event)
     assert [type(event) for event in heard] == [RunStarted, ActionStarted]
-    assert len(timeline.courses) == 1
+    assert len(timeline.actions) == 1
 
 
-def test_two_actions_of_one_workload_are_two_courses() -> None:
+def test_two_actions_of_one_workload_are_two_entries() -> None:
     """A delete that is finished, then a create under the same name."""
     timeline = timeline_of(started(0, "delete"), done(1, "delete"), started(2), retried(3), done(4))
-    assert [(c.action, c.began, c.ended, c.sent_again) for c in timeline.courses] == [
+    assert [(c.action, c.began, c.ended, c.sent_again) for c in timeline.actions] == [
         ("delete", 0.0, 1.0, 0),
         ("create", 2.0, 4.0, 1),
     ]
@@ -140,8 +142,8 @@ def test_two_actions_of_one_workload_are_two_courses() -> None:
 def test_what_sent_nothing_has_no_beginning() -> None:
     """It is over in the moment in which it is told."""
     skipped = ActionSkipped(at=at(2), address=ONE, action="create", message="too late")
-    [course] = timeline_of(skipped).courses
-    assert (course.began, course.ended, course.outcome, course.took) == (None, 2.0, SKIPPED, 0.0)
+    [action] = timeline_of(skipped).actions
+    assert (action.began, action.ended, action.outcome, action.took) == (None, 2.0, SKIPPED, 0.0)
 
 
 def test_what_happened_while_planning_is_counted() -> None:
@@ -149,14 +151,14 @@ def test_what_happened_while_planning_is_counted() -> None:
     timeline = Timeline()
     for event in (retried(-2), retried(-1), RunStarted(at=at(0), run="r", actions=0)):
         timeline.add(event)
-    assert (timeline.planning, timeline.courses) == (2, [])
+    assert (timeline.planning, timeline.actions) == (2, [])
 
 
 def test_a_clock_that_is_set_back_does_not_turn_the_report_around() -> None:
     """Nothing happens before the run begins."""
     timeline = timeline_of(started(-30), done(5))
-    assert timeline.courses[0].began == 0.0
-    assert timeline.span == 5.0
+    assert timeline.actions[0].began == 0.0
+    assert timeline.duration == 5.0
 
 
 def test_memory_is_bounded_however_long_an_outage_lasts() -> None:
@@ -168,11 +170,11 @@ def test_memory_is_bounded_however_long_an_outage_lasts() -> None:
     ]
     failed = ActionFailed(at=at(600), address=ONE, action="create", message="y" * 50_000)
     timeline = timeline_of(started(0), *storm, *pauses, failed)
-    [course] = timeline.courses
-    assert (course.sent_again, len(course.resends)) == (5_000, MOST_RETRIES_EACH)
+    [action] = timeline.actions
+    assert (action.sent_again, len(action.resends)) == (5_000, MOST_RETRIES_EACH)
     assert len(timeline.slowdowns) == MOST_PAUSES
     assert timeline.dropped == 5_000 - MOST_RETRIES_EACH + 10
-    assert (course.outcome, len(course.words)) == (FAILED, WORDS)
+    assert (action.outcome, len(action.message)) == (FAILED, LONGEST_MESSAGE)
     assert max(len(slow.reason) for slow in timeline.slowdowns) <= 200
 
 
@@ -184,12 +186,12 @@ def test_the_gpu_curve_follows_the_plan_and_ends_where_it_ended() -> None:
     )
     old = ActionSucceeded(at=at(6), address=make_address("1/old"), action="delete")
     everything = timeline_of(started(1), done(4), old)
-    assert curves.gpus(plan, everything) == [(0.0, 3.0), (4.0, 11.0), (6.0, 8.0)]
-    assert curves.gpus(plan, everything)[-1][1] == plan.gpus.after
+    assert time_series.gpus_asked_for(plan, everything) == [(0.0, 3.0), (4.0, 11.0), (6.0, 8.0)]
+    assert time_series.gpus_asked_for(plan, everything)[-1][1] == plan.gpus.after
     failed = ActionFailed(at=at(2), address=ONE, action="create", message="no")
     half = timeline_of(started(1), failed)
-    assert curves.gpus(plan, half) == [(0.0, 3.0)]
-    assert curves.uncertain_gpus(plan, half.courses) == 8.0
+    assert time_series.gpus_asked_for(plan, half) == [(0.0, 3.0)]
+    assert time_series.uncertain_gpus(plan, half.actions) == 8.0
 
 
 @pytest.mark.parametrize(
@@ -207,8 +209,8 @@ def test_what_was_deleted_for_a_successor_that_is_not_there_is_off_the_gpu_curve
     row = make_recorded(make_desired("1/one", manifest=make_manifest(gpus=3)))
     plan = plan_for([make_desired("1/one", manifest=make_manifest(gpus=8))], [row])
     timeline = timeline_of(started(1, "replace"), ended)
-    assert curves.gpus(plan, timeline) == [(0.0, 3.0), (5.0, 0.0)]
-    assert curves.uncertain_gpus(plan, timeline.courses) == uncertain
+    assert time_series.gpus_asked_for(plan, timeline) == [(0.0, 3.0), (5.0, 0.0)]
+    assert time_series.uncertain_gpus(plan, timeline.actions) == uncertain
 
 
 def test_pauses_that_touch_are_one() -> None:
@@ -217,7 +219,7 @@ def test_pauses_that_touch_are_one() -> None:
         Throttled(at=at(when), address=ONE, delay=delay, reason="503")
         for when, delay in ((1, 2), (2, 2), (6, 0), (7, 60))
     ]
-    assert curves.pauses(timeline_of(*slow, done(9))) == [(1.0, 4.0), (7.0, 9.0)]
+    assert time_series.pauses(timeline_of(*slow, done(9))) == [(1.0, 4.0), (7.0, 9.0)]
 
 
 _spans = st.lists(st.tuples(st.floats(0, 100), st.floats(0, 100)).map(sorted), max_size=60)
@@ -227,30 +229,30 @@ _spans = st.lists(st.tuples(st.floats(0, 100), st.floats(0, 100)).map(sorted), m
 def test_nobody_is_under_way_when_all_are_over(spans: list[list[float]]) -> None:
     """The curve is never below nothing, never above all, and ends at nothing."""
     timeline = Timeline()
-    timeline.courses = [
+    timeline.actions = [
         ActionTimeline(address=ONE, action="create", began=begin, ended=end) for begin, end in spans
     ]
-    values = [value for _, value in curves.under_way(timeline)]
+    values = [value for _, value in time_series.actions_under_way(timeline)]
     assert values[-1] == 0.0
     assert min(values) >= 0.0
     assert max(values) <= len(spans)
 
 
 @given(st.lists(st.tuples(st.floats(0, 100), st.floats(-5, 5)), max_size=200), st.integers(1, 50))
-def test_a_thinned_curve_has_the_same_outline(edges: list[curves.Point], columns: int) -> None:
+def test_a_thinned_curve_has_the_same_outline(edges: list[time_series.Point], columns: int) -> None:
     """Its ends, its highest and its lowest value are those of the whole; it is never reordered."""
-    points = curves.add_up(edges)
-    thin = curves.thin_out(points, 100.0, columns)
+    points = time_series.add_up(edges)
+    thin = time_series.thin_out(points, 100.0, columns)
     assert len(thin) <= 4 * (columns + 1)
     assert (thin[0], thin[-1]) == (points[0], points[-1])
     assert max(value for _, value in thin) == max(value for _, value in points)
     assert min(value for _, value in thin) == min(value for _, value in points)
     rest = iter(points)
     assert all(point in rest for point in thin)
-    assert curves.value_at(points, 1e9) == points[-1][1]
+    assert time_series.value_at(points, 1e9) == points[-1][1]
 
 
-def test_the_courses_that_tell_most_are_chosen() -> None:
+def test_the_actions_that_tell_most_are_chosen() -> None:
     """What went wrong, then what was sent again, then what took long; in the order of time."""
     calm = [
         ActionTimeline(address=ONE, action=f"c{number}", began=0.0, ended=1.0, outcome=DONE)
@@ -262,15 +264,15 @@ def test_the_courses_that_tell_most_are_chosen() -> None:
     )
     bad = ActionTimeline(address=ONE, action="bad", outcome=FAILED)
     shown, rest = choose_drawn([*calm, slow, again, bad], 3)
-    assert [course.action for course in shown] == ["slow", "again", "bad"]
+    assert [action.action for action in shown] == ["slow", "again", "bad"]
     assert rest == calm
 
 
 def test_the_example_is_a_run_like_any_other() -> None:
-    """Every course of it has an outcome."""
+    """Every action of it has an outcome."""
     timeline = Timeline()
     for event in events():
         timeline.add(event)
-    assert sorted(course.outcome for course in timeline.courses) == [
+    assert sorted(action.outcome for action in timeline.actions) == [
         *("done", "done", "failed", "failed", "in doubt", "skipped"),
     ]

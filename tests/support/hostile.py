@@ -39,9 +39,9 @@ from reconciler.core.planning.plan import (
     Replace,
     Resolve,
 )
+from reconciler.core.timeline import Timeline
 from reconciler.errors import ReconcilerError, Where
 from reconciler.report.html import UnsavedRecords, apply_page, plan_page
-from reconciler.report.timeline import Timeline
 
 BEGIN = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 

@@ -33,7 +33,7 @@ class ApplyPage:
     """Follows one apply for the page about it; without anybody who wants one it does nothing."""
 
     def __init__(self, console: Console, workspace: Workspace) -> None:
-        from reconciler.report.timeline import Timeline
+        from reconciler.core.timeline import Timeline
 
         self._console = console
         self._workspace = workspace

@@ -75,7 +75,8 @@ class TableView:
     def _draw(self) -> None:
         from rich.text import Text
 
-        from reconciler.report.text.escape import escape_terminal, shorten
+        from reconciler.core.shorten import shorten
+        from reconciler.report.text.escape import escape_terminal
         from reconciler.report.text.status import statuses_text
 
         size = shutil.get_terminal_size()

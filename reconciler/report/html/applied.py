@@ -8,8 +8,16 @@ from dataclasses import dataclass
 from reconciler.core.events import Summary
 from reconciler.core.model import Recorded
 from reconciler.core.planning.plan import Plan
+from reconciler.core.time_series import (
+    actions_under_way,
+    actions_waiting,
+    gpus_asked_for,
+    pauses,
+    requests_in_flight,
+    uncertain_gpus,
+)
+from reconciler.core.timeline import Timeline
 from reconciler.errors import ReconcilerError
-from reconciler.report import curves
 from reconciler.report.html.charts import Curve, Level, chart, number, seconds
 from reconciler.report.html.components import (
     Section,
@@ -22,7 +30,6 @@ from reconciler.report.html.components import (
 from reconciler.report.html.markup import Html, fragment, lines, tag
 from reconciler.report.machine.documents import to_line, unsaved_document
 from reconciler.report.text.formatting import gpu_number, number_of
-from reconciler.report.timeline import Timeline
 
 UNSAVED = SLOWDOWNS = 100
 
@@ -40,15 +47,14 @@ def unsaved_section(losses: UnsavedRecords) -> Iterator[Section]:
     """What must not be lost with the screen."""
     if not (losses.unsaved or losses.trouble or losses.unlogged):
         return
-    parts: list[Html] = []
+    parts: list[Html | None] = []
     if losses.trouble:
-        parts += [message_text(losses.trouble.message)]
-        parts += [hint for hint in [hint_text(losses.trouble.hint)] if hint]
+        parts += [message_text(losses.trouble.message), hint_text(losses.trouble.hint)]
     if losses.unsaved:
-        rows = [to_line(unsaved_document(row)) for row in losses.unsaved[:UNSAVED]]
+        records = [to_line(unsaved_document(record)) for record in losses.unsaved[:UNSAVED]]
         count = number_of(len(losses.unsaved), "record")
         parts.append(tag("p", f"{count} could not be written to the state. What is known of them:"))
-        parts.append(tag("pre", lines(rows), class_="records"))
+        parts.append(tag("pre", lines(records), class_="records"))
         if len(losses.unsaved) > UNSAVED:
             parts.append(note("The rest is in the output of the command."))
     if losses.unlogged:
@@ -71,77 +77,75 @@ def summary_section(summary: Summary) -> Section:
     ends = [("failed", summary.failed, "failed"), ("doubt", summary.in_doubt, "in doubt")]
     if summary.down:
         ends.insert(1, ("failed", summary.down, "down"))
-    skipped = [("skipped", summary.skipped, "skipped")]
-    counts = [*always, *(one for one in rare if one[1]), *ends, *(s for s in skipped if s[1])]
+    counts = [*always, *(count for count in rare if count[1]), *ends]
+    if summary.skipped:
+        counts.append(("skipped", summary.skipped, "skipped"))
     return Section(id="counts", heading="What was done", content=tiles(counts))
 
 
 def gpu_curve_section(plan: Plan, timeline: Timeline) -> Section:
     """GPUs asked for while the apply lasted, against what was planned."""
-    points = curves.gpus(plan, timeline)
-    last = points[-1][1]
+    points = gpus_asked_for(plan, timeline)
     total = plan.gpus
-    words = (
-        f"From {gpu_number(total.before)} to {gpu_number(last)} GPUs; "
+    summary = (
+        f"From {gpu_number(total.before)} to {gpu_number(points[-1][1])} GPUs; "
         f"planned were {gpu_number(total.after)} with a peak of {gpu_number(total.peak)} at worst."
     )
-    uncertain = curves.uncertain_gpus(plan, timeline.courses)
     remark = None
-    if uncertain:
+    if uncertain := uncertain_gpus(plan, timeline.actions):
         remark = note(
             f"What failed or is in doubt may have been done by half: the truth may differ by up to "
             f"{gpu_number(uncertain)} GPUs."
         )
-    drawn = chart(
+    drawing = chart(
         name="GPUs over time",
-        summary=words,
-        span=timeline.span,
+        summary=summary,
+        duration=timeline.duration,
         curves=[Curve(name="asked for", look="gpus", points=points, filled=True)],
         levels=[
             Level(name="before", look="before", value=total.before),
             Level(name="planned after", look="after", value=total.after),
             Level(name="planned peak", look="peak", value=total.peak),
         ],
-        shades=curves.pauses(timeline),
+        pauses=pauses(timeline),
     )
-    explained = note(
+    explanation = note(
         "A created workload counts from the answer that accepted it, "
         "a deleted one until its end was reported."
     )
-    return Section(
-        id="gpu-curve", heading="GPUs over time", content=fragment(drawn, explained, remark)
-    )
+    content = fragment(drawing, explanation, remark)
+    return Section(id="gpu-curve", heading="GPUs over time", content=content)
 
 
 def concurrency_section(timeline: Timeline) -> Section:
     """How many workloads were under way at a time, and how many requests."""
-    busy, idle = curves.under_way(timeline), curves.waiting(timeline)
-    flying = curves.in_flight(timeline)
-    most, flown = (max(value for _, value in points) for points in (busy, flying))
-    shades = curves.pauses(timeline)
-    held = sum(end - begin for begin, end in shades)
-    words = f"At most {number(most)} workloads and {number(flown)} requests at a time."
-    if shades:
-        words += f" Everyone held back {number_of(len(shades), 'time')}, {seconds(held)} in all."
-    drawn = chart(
+    begun, waiting = actions_under_way(timeline), actions_waiting(timeline)
+    requests = requests_in_flight(timeline)
+    most_begun, most_requests = (max(value for _, value in s) for s in (begun, requests))
+    summary = (
+        f"At most {number(most_begun)} workloads and {number(most_requests)} requests at a time."
+    )
+    if times := pauses(timeline):
+        paused = sum(end - begin for begin, end in times)
+        summary += f" Everyone held back {number_of(len(times), 'time')}, {seconds(paused)} in all."
+    drawing = chart(
         name="Under way",
-        summary=words,
-        span=timeline.span,
+        summary=summary,
+        duration=timeline.duration,
         curves=[
-            Curve(name="workloads begun", look="busy", points=busy, filled=True),
-            Curve(name="of these waiting to send again", look="waiting", points=idle, filled=True),
-            Curve(name="requests in flight", look="flying", points=flying),
+            Curve(name="workloads begun", look="busy", points=begun, filled=True),
+            Curve(
+                name="of these waiting to send again", look="waiting", points=waiting, filled=True
+            ),
+            Curve(name="requests in flight", look="flying", points=requests),
         ],
-        shades=shades,
+        pauses=times,
     )
-    return Section(
-        id="concurrency",
-        heading="Concurrency",
-        content=fragment(drawn, _slowdowns(timeline)),
-    )
+    content = fragment(drawing, _slowdowns_table(timeline))
+    return Section(id="concurrency", heading="Concurrency", content=content)
 
 
-def _slowdowns(timeline: Timeline) -> Html | None:
+def _slowdowns_table(timeline: Timeline) -> Html | None:
     """Every time at which requests were held back for everyone, and why."""
     if not timeline.slowdowns:
         return None
@@ -156,7 +160,7 @@ def _slowdowns(timeline: Timeline) -> Html | None:
         for slow in timeline.slowdowns[:SLOWDOWNS]
     ]
     heads = ("At", "Pause", "Slowed to", "Because of")
-    more = len(timeline.slowdowns) - len(rows)
-    caption = "Pauses for everyone, and slower paces" + (f"; {more:,} more" if more else "")
+    omitted = len(timeline.slowdowns) - len(rows)
+    caption = "Pauses for everyone, and slower paces" + (f"; {omitted:,} more" if omitted else "")
     count = number_of(len(timeline.slowdowns), "slowdown")
     return tag("details", tag("summary", count), table(caption, heads, rows))

@@ -1,12 +1,12 @@
-"""Bars and curves as SVG; what they show is said in words beside them."""
+"""Bars and curves as SVG; a text beside each says what it shows."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from reconciler.report.curves import Point, thin_out, value_at
+from reconciler.core.time_series import Point, thin_out, value_at
 from reconciler.report.html.markup import Html, fragment, lines, tag
 
 WIDTH, HEIGHT = 1000.0, 240.0
@@ -15,6 +15,8 @@ SAMPLES = 10
 # Thinner than this a mark of something short cannot be seen.
 THINNEST = 3.0
 ROW = 10
+# Drawings are stretched to the width of the page; without this their lines would be as well.
+EVEN = "non-scaling-stroke"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +39,7 @@ class Level:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Piece:
+class BarPart:
     """A rectangle from one share of the width to another; `look` is a class of the style sheet."""
 
     look: str
@@ -50,63 +52,79 @@ def chart(
     *,
     name: str,
     summary: str,
-    span: float,
+    duration: float,
     curves: Sequence[Curve],
     levels: Sequence[Level] = (),
-    shades: Sequence[tuple[float, float]] = (),
+    pauses: Sequence[tuple[float, float]] = (),
 ) -> Html:
-    """Curves over the time of a run, with axes, a legend and a table of the same figures.
-
-    `shades` are times in which everyone held back.
-    """
-    span = max(span, 0.001)
+    """Curves over the time of a run, with axes, a legend and a table of the same figures."""
+    duration = max(duration, 0.001)
     values = [value for curve in curves for _, value in curve.points]
     top = nice_top(max([*values, *(level.value for level in levels)]))
+    shades = [
+        tag(
+            "rect",
+            class_="pause",
+            x=round(begin / duration * WIDTH, 1),
+            y=0,
+            width=round(max(THINNEST, (end - begin) / duration * WIDTH), 1),
+            height=HEIGHT,
+        )
+        for begin, end in pauses
+    ]
+    heights = [("grid", share * HEIGHT) for share in (0.0, 0.5, 1.0)]
+    heights += [(f"level {v.look}", round((1 - v.value / top) * HEIGHT, 1)) for v in levels]
     drawing = tag(
         "svg",
         tag("title", f"{name}: {summary}"),
-        *(_shade(begin, end, span) for begin, end in shades),
-        *(_grid(share) for share in (0.0, 0.5, 1.0)),
-        *(_level(level, top) for level in levels),
-        *(_draw(curve, span, top) for curve in curves),
+        *shades,
+        *(
+            tag("line", class_=look, x1=0, x2=WIDTH, y1=y, y2=y, vector_effect=EVEN)
+            for look, y in heights
+        ),
+        *(_curve_paths(curve, duration, top) for curve in curves),
         role="img",
         viewBox=f"0 0 {WIDTH:g} {HEIGHT:g}",
         preserveAspectRatio="none",
     )
     plot = tag(
         "div",
-        _labels("y", (number(top), number(top / 2), "0")),
+        axis_labels("y", number(top), number(top / 2), "0"),
         drawing,
-        _labels("x", ("0 s", seconds(span / 2), seconds(span))),
+        axis_labels("x", "0 s", seconds(duration / 2), seconds(duration)),
         class_="plot",
     )
-    legend = tag("figcaption", _legend(curves, levels, shades), tag("p", summary))
-    return tag("figure", plot, legend, _figures(name, curves, span), class_="chart")
+    key = [(f"line {curve.look}", curve.name) for curve in curves]
+    key += [(f"level {level.look}", f"{level.name} ({number(level.value)})") for level in levels]
+    key += [("pause", "everyone held back")] if pauses else []
+    legend = tag("figcaption", _legend(key), tag("p", summary))
+    return tag("figure", plot, legend, _figures_table(name, curves, duration), class_="chart")
 
 
-def bar(pieces: Sequence[Piece], label: str, look: str, rows: int = 1) -> Html:
+def bar(parts: Sequence[BarPart], label: str, look: str, rows: int = 1) -> Html:
     """Rectangles as wide as what they stand for, in one row or several."""
+    rectangles = []
+    for part in parts:
+        begin = min(part.begin * WIDTH, WIDTH - THINNEST)
+        width = max(THINNEST, min(part.end, 1.0) * WIDTH - begin)
+        rectangles.append(
+            tag(
+                "rect",
+                class_=part.look,
+                x=round(begin, 1),
+                y=part.row * ROW + 1,
+                width=round(width, 1),
+                height=ROW - 2,
+            )
+        )
     return tag(
         "svg",
         tag("title", label),
-        *(_rectangle(piece) for piece in pieces),
+        *rectangles,
         role="img",
         class_=look,
         viewBox=f"0 0 {WIDTH:g} {rows * ROW}",
         preserveAspectRatio="none",
-    )
-
-
-def _rectangle(piece: Piece) -> Html:
-    begin = min(piece.begin * WIDTH, WIDTH - THINNEST)
-    width = max(THINNEST, min(piece.end, 1.0) * WIDTH - begin)
-    return tag(
-        "rect",
-        class_=piece.look,
-        x=round(begin, 1),
-        y=piece.row * ROW + 1,
-        width=round(width, 1),
-        height=ROW - 2,
     )
 
 
@@ -127,97 +145,56 @@ def seconds(length: float) -> str:
     """A length of time as people say it."""
     if length < 120:
         return f"{length:.1f} s" if length < 10 else f"{length:.0f} s"
-    minutes, rest = divmod(round(length), 60)
+    minutes, left = divmod(round(length), 60)
     if minutes < 120:
-        return f"{minutes} min {rest} s" if rest else f"{minutes} min"
+        return f"{minutes} min {left} s" if left else f"{minutes} min"
     return f"{minutes // 60} h {minutes % 60} min"
 
 
-def _draw(curve: Curve, span: float, top: float) -> Html:
-    drawn = _path(thin_out(curve.points, span, COLUMNS), span, top)
-    line = tag("path", class_=f"line {curve.look}", d=drawn, vector_effect="non-scaling-stroke")
+def axis_labels(look: str, *labels: str) -> Html:
+    """The labels along an axis; the drawing's title and the table say the same to a reader."""
+    return tag("div", *(tag("span", label) for label in labels), class_=look, aria_hidden="true")
+
+
+def _curve_paths(curve: Curve, duration: float, top: float) -> Html:
+    points = [
+        (f"{min(1.0, at / duration) * WIDTH:.1f}", f"{(1 - value / top) * HEIGHT:.1f}")
+        for at, value in thin_out(curve.points, duration, COLUMNS)
+    ]
+    # A value holds until the next one: across to its moment first, then up or down.
+    steps = "".join(f"H{x}V{y}" for x, y in points[1:])
+    path = f"M{points[0][0]} {points[0][1]}{steps}H{WIDTH:g}"
+    line = tag("path", class_=f"line {curve.look}", d=path, vector_effect=EVEN)
     if not curve.filled:
         return line
-    area = tag("path", class_=f"area {curve.look}", d=f"{drawn}V{HEIGHT:g}H0Z")
-    return fragment(area, line)
+    return fragment(tag("path", class_=f"area {curve.look}", d=f"{path}V{HEIGHT:g}H0Z"), line)
 
 
-def _path(points: Sequence[Point], span: float, top: float) -> str:
-    def across(at: float) -> str:
-        return f"{min(1.0, at / span) * WIDTH:.1f}"
-
-    def up(value: float) -> str:
-        return f"{(1 - value / top) * HEIGHT:.1f}"
-
-    first, *rest = points
-    steps = "".join(f"H{across(at)}V{up(value)}" for at, value in rest)
-    return f"M{across(first[0])} {up(first[1])}{steps}H{WIDTH:g}"
-
-
-def _grid(share: float) -> Html:
-    y = share * HEIGHT
-    effect = "non-scaling-stroke"
-    return tag("line", class_="grid", x1=0, x2=WIDTH, y1=y, y2=y, vector_effect=effect)
-
-
-def _level(level: Level, top: float) -> Html:
-    y = round((1 - level.value / top) * HEIGHT, 1)
-    effect = "non-scaling-stroke"
-    look = f"level {level.look}"
-    return tag("line", class_=look, x1=0, x2=WIDTH, y1=y, y2=y, vector_effect=effect)
-
-
-def _shade(begin: float, end: float, span: float) -> Html:
-    x = round(begin / span * WIDTH, 1)
-    width = round(max(THINNEST, (end - begin) / span * WIDTH), 1)
-    return tag("rect", class_="pause", x=x, y=0, width=width, height=HEIGHT)
-
-
-def _labels(axis: str, words: Sequence[str]) -> Html:
-    # The drawing has them in its own words, and the table below in figures.
-    return tag("div", *(tag("span", word) for word in words), class_=axis, aria_hidden="true")
-
-
-def _legend(
-    curves: Sequence[Curve], levels: Sequence[Level], shades: Sequence[tuple[float, float]]
-) -> Html:
-    named = [(f"line {curve.look}", curve.name) for curve in curves]
-    named += [(f"level {level.look}", f"{level.name} ({number(level.value)})") for level in levels]
-    if shades:
-        named.append(("pause", "everyone held back"))
-    return tag("ul", *(_key(look, name) for look, name in named), class_="legend")
-
-
-def _key(look: str, name: str) -> Html:
-    shape = (
-        tag("rect", class_=look, x=0, y=0, width=24, height=12)
-        if look == "pause"
-        else tag("line", class_=look, x1=0, x2=24, y1=6, y2=6)
-    )
-    return tag("li", tag("svg", shape, viewBox="0 0 24 12", aria_hidden="true"), name)
-
-
-def _figures(name: str, curves: Sequence[Curve], span: float) -> Html:
-    heads = ("Time", *(curve.name for curve in curves))
-    return tag(
-        "details",
-        tag("summary", f"{name} in figures"),
-        tag(
-            "table",
-            tag(
-                "caption",
-                f"From the beginning to the end of the run, which is {seconds(span)} long.",
-            ),
-            tag("thead", tag("tr", *(tag("th", head, scope="col") for head in heads))),
-            tag("tbody", lines(_samples(curves, span))),
-        ),
-    )
-
-
-def _samples(curves: Sequence[Curve], span: float) -> Iterator[Html]:
-    for step in range(SAMPLES + 1):
-        moment = span * step / SAMPLES
-        values = (number(value_at(curve.points, moment)) for curve in curves)
-        yield tag(
-            "tr", tag("th", seconds(moment), scope="row"), *(tag("td", value) for value in values)
+def _legend(key: Sequence[tuple[str, str]]) -> Html:
+    items = []
+    for look, name in key:
+        shape = (
+            tag("rect", class_=look, x=0, y=0, width=24, height=12)
+            if look == "pause"
+            else tag("line", class_=look, x1=0, x2=24, y1=6, y2=6)
         )
+        sample = tag("svg", shape, viewBox="0 0 24 12", aria_hidden="true")
+        items.append(tag("li", sample, name))
+    return tag("ul", *items, class_="legend")
+
+
+def _figures_table(name: str, curves: Sequence[Curve], duration: float) -> Html:
+    heads = ("Time", *(curve.name for curve in curves))
+    rows = []
+    for step in range(SAMPLES + 1):
+        moment = duration * step / SAMPLES
+        values = (tag("td", number(value_at(curve.points, moment))) for curve in curves)
+        rows.append(tag("tr", tag("th", seconds(moment), scope="row"), *values))
+    caption = f"From the beginning to the end of the run, which is {seconds(duration)} long."
+    table = tag(
+        "table",
+        tag("caption", caption),
+        tag("thead", tag("tr", *(tag("th", head, scope="col") for head in heads))),
+        tag("tbody", lines(rows)),
+    )
+    return tag("details", tag("summary", f"{name} in figures"), table)

@@ -1,4 +1,4 @@
-"""Small pieces that every page is made of, and how much of a large plan a page holds."""
+"""The components that every page is made of, and how much of a large plan a page holds."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from enum import Enum
 
 from reconciler.core.model import Address
+from reconciler.core.shorten import shorten
 from reconciler.errors import Where
 from reconciler.report.html.markup import Child, Html, fragment, tag
-from reconciler.report.text.escape import shorten
 
-WORDS = 1_000
-PLACE = 300
+LONGEST_TEXT = 1_000
+LONGEST_PLACE = 300
 
 
 class PageMood(Enum):
@@ -79,8 +79,8 @@ def tiles(counts: Sequence[tuple[str, int, str]]) -> Html:
     return tag(
         "ul",
         *(
-            tag("li", tag("strong", f"{count:,}"), f" {words}", class_=look if count else "none")
-            for look, count, words in counts
+            tag("li", tag("strong", f"{count:,}"), f" {label}", class_=look if count else "none")
+            for look, count, label in counts
         ),
         class_="tiles",
     )
@@ -88,26 +88,28 @@ def tiles(counts: Sequence[tuple[str, int, str]]) -> Html:
 
 def address_of(address: Address) -> Html:
     """The name of a workload."""
-    return tag("code", shorten(str(address), PLACE), class_="address")
+    return tag("code", shorten(str(address), LONGEST_PLACE), class_="address")
 
 
 def place_of(source: Where | None, prefix: str) -> Html | None:
     """The line of a spec, where there is one."""
     if source is None:
         return None
-    return tag("code", f"{shorten(prefix + source.file, PLACE)}:{source.line}", class_="place")
+    return tag(
+        "code", f"{shorten(prefix + source.file, LONGEST_PLACE)}:{source.line}", class_="place"
+    )
 
 
-def message_text(words: str) -> Html:
-    """What a server, a spec or a guard said."""
-    return tag("p", shorten(words, WORDS), class_="words")
+def message_text(message: str) -> Html:
+    """A message of a server, a spec or a guard."""
+    return tag("p", shorten(message, LONGEST_TEXT), class_="words")
 
 
 def hint_text(hint: str) -> Html | None:
-    """What can be done about it."""
+    """A way out, where there is one."""
     if not hint:
         return None
-    return tag("p", tag("strong", "Way out: "), shorten(hint, WORDS), class_="hint")
+    return tag("p", tag("strong", "Way out: "), shorten(hint, LONGEST_TEXT), class_="hint")
 
 
 def note(*children: Child) -> Html:
@@ -134,19 +136,18 @@ def table(caption: str, heads: Sequence[str], rows: Sequence[Html], look: str = 
 
 
 def share_of_each(counts: Mapping[str, int], most: int) -> dict[str, int]:
-    """How many of each kind are shown: some of every kind, then as many as fit, in their order."""
-    fair = most // max(1, len(counts))
-    shown = {kind: min(count, fair) for kind, count in counts.items()}
-    left = most - sum(shown.values())
+    """How many of each kind fit: an equal share of every kind, then more of them in their order."""
+    equal = most // max(1, len(counts))
+    shares = {kind: min(count, equal) for kind, count in counts.items()}
+    left = most - sum(shares.values())
     for kind, count in counts.items():
-        more = min(left, count - shown[kind])
-        shown[kind] += more
-        left -= more
-    return shown
+        extra = min(left, count - shares[kind])
+        shares[kind] += extra
+        left -= extra
+    return shares
 
 
-def join(pieces: Sequence[Child]) -> Html:
-    """What there is of some pieces, set apart by spaces."""
-    given = [piece for piece in pieces if piece is not None]
-    spaced: list[Child] = [part for piece in given for part in (" ", piece)]
+def join(parts: Sequence[Child]) -> Html:
+    """The parts that are not None, set apart by spaces."""
+    spaced = [child for part in parts if part is not None for child in (" ", part)]
     return fragment(*spaced[1:])

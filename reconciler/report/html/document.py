@@ -22,8 +22,9 @@ def style() -> str:
 
 def policy(sheet: str) -> str:
     """A content security policy under which this sheet applies, and nothing loads or runs."""
-    known = base64.b64encode(hashlib.sha256(sheet.encode()).digest()).decode()
-    return f"default-src 'none'; style-src 'sha256-{known}'; base-uri 'none'; form-action 'none'"
+    # A style sheet of any other text, one that got into the page with a message, does not apply.
+    digest = base64.b64encode(hashlib.sha256(sheet.encode()).digest()).decode()
+    return f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
 
 
 def document(title: str, *body: Child) -> str:

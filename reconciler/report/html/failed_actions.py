@@ -1,17 +1,18 @@
-"""What did not end well: the server's words, the line of the spec, and the command to go on."""
+"""The actions that did not succeed: the server's message, the spec, and the command to go on."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
 from reconciler.core.events import Cause
-from reconciler.core.planning.plan import AnyAction, Create, Plan, Record, Replace, Resolve
-from reconciler.errors import Where
-from reconciler.report.error_field import find_field
+from reconciler.core.planning.plan import AnyAction, Plan
+from reconciler.core.shorten import shorten
+from reconciler.core.timeline import FAILED, IN_DOUBT, SKIPPED, ActionTimeline, Timeline
+from reconciler.report.error_field import Locate, find_place
 from reconciler.report.html.components import (
-    WORDS,
+    LONGEST_TEXT,
     Section,
     address_of,
     hint_text,
@@ -21,10 +22,7 @@ from reconciler.report.html.components import (
     place_of,
 )
 from reconciler.report.html.markup import Child, Html, fragment, lines, tag
-from reconciler.report.text.conclusion import Locate
-from reconciler.report.text.escape import shorten
 from reconciler.report.text.formatting import number_of
-from reconciler.report.timeline import FAILED, IN_DOUBT, SKIPPED, ActionTimeline, Timeline
 
 GROUPS = 60
 MEMBERS = 30
@@ -48,105 +46,80 @@ class Advice:
     prefix: str = ""
     locate: Locate | None = None
 
-    def place(self, action: AnyAction | None, words: str) -> Html | None:
-        """The line of the field that a message names, else the first line of the spec."""
-        if action is None or action.source is None:
-            return None
-        return place_of(self._field(action, words) or action.source, self.prefix)
-
-    def following(self, course: ActionTimeline) -> Html:
-        """What to do next."""
-        again: Child = tag("code", shorten(self.again, WORDS))
-        if course.cause is Cause.OUTDATED:
-            told = fragment("plan again, and have the new plan approved")
-        elif course.cause is Cause.HELD:
-            told = fragment("set lifecycle.onMissing: recreate, or remove the spec, then ", again)
-        elif course.cause is Cause.CLUSTER:
-            anew = shorten(f"{self.again} --replace {course.address}", WORDS)
-            told = fragment("mend the spec and apply; to try it as it is: ", tag("code", anew))
-        else:
-            told = fragment(again)
-        return tag("p", tag("strong", "Next: "), told, class_="hint")
-
-    def _field(self, action: AnyAction, words: str) -> Where | None:
-        if self.locate is None or not isinstance(action, Create | Replace | Record | Resolve):
-            return None
-        named = find_field(words, action.desired.spec) if action.desired else None
-        try:
-            return self.locate(action.address, named) if named else None
-        except KeyError:
-            return None
+    def next_step(self, action: ActionTimeline) -> Html:
+        """What to do about an action that did not succeed."""
+        again: Child = tag("code", shorten(self.again, LONGEST_TEXT))
+        match action.cause:
+            case Cause.OUTDATED:
+                step = fragment("plan again, and have the new plan approved")
+            case Cause.HELD:
+                step = fragment(
+                    "set lifecycle.onMissing: recreate, or remove the spec, then ", again
+                )
+            case Cause.CLUSTER:
+                command = shorten(f"{self.again} --replace {action.address}", LONGEST_TEXT)
+                step = fragment(
+                    "mend the spec and apply; to try it as it is: ", tag("code", command)
+                )
+            case _:
+                step = fragment(again)
+        return tag("p", tag("strong", "Next: "), step, class_="hint")
 
 
 def failed_action_sections(timeline: Timeline, advice: Advice) -> Iterator[Section]:
-    """Failed, in doubt and skipped workloads; those of which the same was said are one entry."""
-    actions = {
+    """Failed, in doubt and skipped actions; those with the same message are one entry."""
+    planned = {
         (str(action.address), action.kind): action
         for action in (*advice.plan.changes, *advice.plan.holds)
     }
     for outcome, name, heading in _KINDS:
-        groups = _groups(timeline.ended_as(outcome))
-        if not groups:
+        actions = timeline.ended_as(outcome)
+        if not actions:
             continue
-        count = sum(map(len, groups))
-        entries = (_entry(group, name, actions, advice) for group in groups[:GROUPS])
-        left = sum(map(len, groups[GROUPS:]))
+        ordered = sorted(actions, key=lambda action: (action.message, action.address))
+        groups = [list(group) for _, group in groupby(ordered, key=lambda a: a.message)]
+        groups.sort(key=len, reverse=True)
+        entries = (_group_entry(group, name, planned, advice) for group in groups[:GROUPS])
+        omitted = sum(map(len, groups[GROUPS:]))
         yield Section(
             id=name,
-            heading=f"{heading}: {count:,}",
+            heading=f"{heading}: {len(actions):,}",
             content=fragment(
                 tag("ul", lines(entries), class_="cards"),
-                note(f"{number_of(left, 'more workload')} left out here.") if left else None,
+                note(f"{number_of(omitted, 'more workload')} left out here.") if omitted else None,
             ),
         )
 
 
-def _groups(courses: Sequence[ActionTimeline]) -> list[list[ActionTimeline]]:
-    """Courses of which the same was said, the largest group first."""
-    ordered = sorted(courses, key=lambda course: (course.words, course.address))
-    groups = [list(group) for _, group in groupby(ordered, key=lambda course: course.words)]
-    return sorted(groups, key=lambda group: -len(group))
-
-
-def _entry(
+def _group_entry(
     group: Sequence[ActionTimeline],
     look: str,
-    actions: dict[tuple[str, str], AnyAction],
+    planned: Mapping[tuple[str, str], AnyAction],
     advice: Advice,
 ) -> Html:
     first = group[0]
-    hints = {course.hint for course in group}
-    members = [
-        tag(
-            "li",
-            _member(course, actions, advice),
-            hint_text(course.hint) if len(hints) > 1 else None,
+    hints = {action.hint for action in group}
+    members = []
+    for action in group[:MEMBERS]:
+        intent = planned.get((str(action.address), action.action))
+        place = place_of(find_place(intent, action.message, advice.locate), advice.prefix)
+        member = join(
+            [
+                tag("span", action.action, class_="kind"),
+                address_of(action.address),
+                place or tag("span", "no spec", class_="place"),
+                tag("code", shorten(action.id, 80), class_="id") if action.id else None,
+            ]
         )
-        for course in group[:MEMBERS]
-    ]
-    more = len(group) - len(members)
+        members.append(tag("li", member, hint_text(action.hint) if len(hints) > 1 else None))
+    omitted = len(group) - len(members)
     return tag(
         "li",
         tag("p", tag("strong", number_of(len(group), "workload"))) if len(group) > 1 else None,
-        message_text(first.words),
+        message_text(first.message),
         hint_text(first.hint) if len(hints) == 1 else None,
         tag("ul", lines(members), class_="members"),
-        note(f"and {more:,} more") if more else None,
-        advice.following(first),
+        note(f"and {omitted:,} more") if omitted else None,
+        advice.next_step(first),
         class_=look,
-    )
-
-
-def _member(
-    course: ActionTimeline, actions: dict[tuple[str, str], AnyAction], advice: Advice
-) -> Html:
-    action = actions.get((str(course.address), course.action))
-    place = advice.place(action, course.words) or tag("span", "no spec", class_="place")
-    return join(
-        [
-            tag("span", course.action, class_="kind"),
-            address_of(course.address),
-            place,
-            tag("code", shorten(course.id, 80), class_="id") if course.id else None,
-        ]
     )

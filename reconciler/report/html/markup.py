@@ -44,9 +44,9 @@ class Html:
 Child = Html | str | None
 
 
-def text_node(words: str) -> Html:
-    """Words as they are read: what would be markup, or reorder a line, is spelt out."""
-    return Html(escape(escape_terminal(words)))
+def text_node(text: str) -> Html:
+    """A text as it is read: what would be markup, or reorder a line, is spelt out."""
+    return Html(escape(escape_terminal(text)))
 
 
 def tag(name: str, /, *children: Child, **attributes: Value) -> Html:
@@ -57,11 +57,13 @@ def tag(name: str, /, *children: Child, **attributes: Value) -> Html:
     """
     if name not in _ELEMENTS:
         raise ValueError(f"<{name}> is not among the elements of a page")
-    opening = f"<{name}{''.join(_attribute(*pair) for pair in attributes.items())}>"
+    opening = f"<{name}"
+    for attribute, value in attributes.items():
+        opening += _attribute(attribute.removesuffix("_").replace("_", "-"), value)
     if name in _VOID:
         # Inside of an SVG as well, where elements without an end tag have to say so.
-        return Html(f"{opening[:-1]}/>")
-    return Html(f"{opening}{fragment(*children).markup}</{name}>")
+        return Html(f"{opening}/>")
+    return Html(f"{opening}>{fragment(*children).markup}</{name}>")
 
 
 def fragment(*children: Child) -> Html:
@@ -81,12 +83,12 @@ def _render(child: Html | str) -> str:
 def _attribute(name: str, value: Value) -> str:
     if value is None or value is False:
         return ""
-    written = name.removesuffix("_").replace("_", "-")
-    if written not in _ATTRIBUTES:
-        raise ValueError(f"{written!r} is not among the attributes of a page")
+    if name not in _ATTRIBUTES:
+        raise ValueError(f"{name!r} is not among the attributes of a page")
     if value is True:
-        return f" {written}"
-    words = value if isinstance(value, str) else f"{value:g}"
-    if written == "href" and not words.startswith("#"):
-        raise ValueError(f"{words!r} leads out of the page")
-    return f' {written}="{text_node(words).markup}"'
+        return f" {name}"
+    text = value if isinstance(value, str) else f"{value:g}"
+    # The one attribute here that names a resource: no server may learn who reads a page.
+    if name == "href" and not text.startswith("#"):
+        raise ValueError(f"{text!r} leads out of the page")
+    return f' {name}="{text_node(text).markup}"'

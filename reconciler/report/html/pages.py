@@ -10,6 +10,8 @@ from reconciler.core.diagnostics import Severity
 from reconciler.core.events import RunFinished
 from reconciler.core.planning.guards import Refusal
 from reconciler.core.planning.plan import Plan
+from reconciler.core.timeline import Timeline
+from reconciler.report.error_field import Locate
 from reconciler.report.html.action_timelines import timeline_section
 from reconciler.report.html.applied import (
     UnsavedRecords,
@@ -33,10 +35,8 @@ from reconciler.report.html.planned import (
     plan_facts,
     refusals_section,
 )
-from reconciler.report.text.conclusion import Locate
 from reconciler.report.text.formatting import at_work, number_of
 from reconciler.report.text.text import Text
-from reconciler.report.timeline import Timeline
 
 
 def plan_page(
@@ -53,17 +53,19 @@ def plan_page(
         *holds_section(plan, prefix, budget),
         *drift_section(plan, budget),
     ]
-    why = list(_reservations(plan))
-    mood = PageMood.BAD if refusals else PageMood.ATTENTION if why else PageMood.GOOD
-    word = "ready" if plan.changes else "nothing to do"
+    reasons = list(_plan_remarks(plan))
+    mood = PageMood.BAD if refusals else PageMood.ATTENTION if reasons else PageMood.GOOD
+    state = "ready" if plan.changes else "nothing to do"
     if refusals:
-        why.insert(0, f"Refused by {number_of(len(refusals), 'guard')}: an apply would not begin.")
-        word = "refused"
-    elif why:
-        word = "needs attention"
-    title = f"Plan: {word}"
-    top = verdict(mood, title=title, sentence=Text().verdict(plan), why=why)
-    return _page(title, top, plan_facts(plan), sections, _moment(created_at))
+        count = number_of(len(refusals), "guard")
+        reasons.insert(0, f"Refused by {count}: an apply would not begin.")
+        state = "refused"
+    elif reasons:
+        state = "needs attention"
+    title = f"Plan: {state}"
+    top = verdict(mood, title=title, sentence=Text().verdict(plan), why=reasons)
+    moment = created_at.isoformat(timespec="seconds")
+    return _page(title, top, plan_facts(plan), sections, moment)
 
 
 def apply_page(
@@ -84,44 +86,39 @@ def apply_page(
     budget = LineBudget()
     losses = losses or UnsavedRecords()
     advice = Advice(plan=plan, again=again, prefix=prefix, locate=locate)
+    curves = [gpu_curve_section(plan, timeline), concurrency_section(timeline)]
     sections = [
         *unsaved_section(losses),
         *failed_action_sections(timeline, advice),
         *diagnostics_section(plan.diagnostics, prefix),
         summary_section(finished.summary),
         gpus_section(plan),
-        *_curves(plan, timeline),
+        *(curves if timeline.actions else ()),
         *timeline_section(timeline),
         *changes_section(plan, prefix, budget),
         *holds_section(plan, prefix, budget),
         *drift_section(plan, budget),
     ]
-    why = [*_troubles(finished, losses), *_reservations(plan)]
+    reasons = [*_apply_remarks(finished, losses), *_plan_remarks(plan)]
     failed = finished.summary.failed or losses.unsaved or losses.trouble
-    mood = PageMood.BAD if failed else PageMood.ATTENTION if why else PageMood.GOOD
+    mood = PageMood.BAD if failed else PageMood.ATTENTION if reasons else PageMood.GOOD
     unfinished = finished.stopped_by or finished.summary.in_doubt or finished.summary.skipped
-    word = "failed in part" if failed else "not finished" if unfinished else "done"
-    title = f"Apply: {word}"
+    state = "failed in part" if failed else "not finished" if unfinished else "done"
+    title = f"Apply: {state}"
     sentence = Text().applied(finished.summary, finished.took)
-    top = verdict(mood, title=title, sentence=sentence, why=why)
+    top = verdict(mood, title=title, sentence=sentence, why=reasons)
     began = (("Run", tag("code", finished.run)), ("Began", timeline.started or finished.at))
     about = lines([facts(began), plan_facts(plan)])
     return _page(title, top, about, sections, finished.at)
 
 
-def _curves(plan: Plan, timeline: Timeline) -> Iterator[Section]:
-    if timeline.courses:
-        yield gpu_curve_section(plan, timeline)
-        yield concurrency_section(timeline)
-
-
-def _reservations(plan: Plan) -> Iterator[str]:
+def _plan_remarks(plan: Plan) -> Iterator[str]:
     """What a reader of a plan should know before agreeing to it."""
-    if told := at_work(plan):
-        yield told
+    if other_run := at_work(plan):
+        yield other_run
     if not plan.complete:
         yield "Not everything was read from the server."
-    errors = sum(finding.severity is Severity.ERROR for finding in plan.diagnostics)
+    errors = sum(diagnostic.severity is Severity.ERROR for diagnostic in plan.diagnostics)
     if errors:
         yield f"The specs have {number_of(errors, 'error')}."
     if warnings := len(plan.diagnostics) - errors:
@@ -132,7 +129,7 @@ def _reservations(plan: Plan) -> Iterator[str]:
         yield f"{number_of(len(plan.holds), 'workload')} held back."
 
 
-def _troubles(finished: RunFinished, losses: UnsavedRecords) -> Iterator[str]:
+def _apply_remarks(finished: RunFinished, losses: UnsavedRecords) -> Iterator[str]:
     """What somebody has to look at after an apply."""
     summary = finished.summary
     if finished.stopped_by:
@@ -154,10 +151,6 @@ def _troubles(finished: RunFinished, losses: UnsavedRecords) -> Iterator[str]:
 
 
 def _page(title: str, top: Html, about: Html, sections: Sequence[Section], moment: str) -> str:
-    made = tag("footer", tag("p", f"reconciler {__version__}, {moment}"))
+    footer = tag("footer", tag("p", f"reconciler {__version__}, {moment}"))
     main = tag("main", lines([top, about, contents(sections), *(s.render() for s in sections)]))
-    return document(title, main, made)
-
-
-def _moment(at: datetime) -> str:
-    return at.isoformat(timespec="seconds")
+    return document(title, main, footer)

@@ -18,7 +18,7 @@ from reconciler.core.planning.plan import (
     Replace,
 )
 from reconciler.report.changes import ChangeLine, action_lines, change_lines
-from reconciler.report.html.charts import Piece, bar
+from reconciler.report.html.charts import BarPart, bar
 from reconciler.report.html.components import (
     Section,
     address_of,
@@ -168,7 +168,7 @@ def _gpu_row(name: Child, total: GpuTotals, widest: float, look: str | None = No
     scale = widest or 1.0
     parts = (("before", total.before, 0), ("peak", total.peak, 1), ("after", total.after, 1))
     pieces = [
-        Piece(look=part, begin=0.0, end=value / scale, row=row)
+        BarPart(look=part, begin=0.0, end=value / scale, row=row)
         for part, value, row in parts
         if value and (part != "peak" or total.peak > total.after)
     ]

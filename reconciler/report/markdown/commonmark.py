@@ -13,8 +13,9 @@ from itertools import groupby
 from urllib.parse import quote
 
 from reconciler.core.digest import digest_text
+from reconciler.core.shorten import shorten
 from reconciler.report.changes import ChangeLine
-from reconciler.report.text.escape import escape_terminal, shorten
+from reconciler.report.text.escape import escape_terminal
 
 # Letters or a short number, with the punctuation of a sentence: no forge makes a reference of it.
 # Seven letters from a to f could be the name of a commit.

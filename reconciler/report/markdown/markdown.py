@@ -21,6 +21,7 @@ from reconciler.core.events import (
 from reconciler.core.model import Address
 from reconciler.core.planning.guards import Refusal
 from reconciler.core.planning.plan import AnyAction, Delete, Drift, GpuTotals, Plan, Replace
+from reconciler.core.shorten import shorten
 from reconciler.errors import ReconcilerError, Where
 from reconciler.report.changes import ChangeLine, action_lines, change_lines
 from reconciler.report.markdown.commonmark import (
@@ -39,7 +40,6 @@ from reconciler.report.markdown.size_limit import (
     compose,
     count_kinds,
 )
-from reconciler.report.text.escape import shorten
 from reconciler.report.text.formatting import at_work, gpu_number, number_of
 from reconciler.report.text.gpu_text import given_back, gpu_effect
 from reconciler.report.text.text import Text

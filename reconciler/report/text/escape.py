@@ -55,11 +55,3 @@ def _spell(char: str) -> str:
         if code < 0x10000
         else f"\\U{code:08x}"
     )
-
-
-def shorten(text: str, width: int = 72) -> str:
-    """Cut the middle out of a long text, where the least is said."""
-    if len(text) <= width:
-        return text
-    head = (width - 3) // 2
-    return f"{text[:head]} … {text[len(text) - (width - 3 - head) :]}"

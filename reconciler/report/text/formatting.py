@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 
 from reconciler.core.planning.plan import Plan
-from reconciler.report.text.escape import escape_terminal, shorten
+from reconciler.core.shorten import shorten
+from reconciler.report.text.escape import escape_terminal
 
 # Narrower than this a shortened cell says nothing.
 NARROWEST = 8

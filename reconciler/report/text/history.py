@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from reconciler.core.model import Own, Recorded
+from reconciler.core.shorten import shorten
 from reconciler.ports import ActionEntry, Inspection, RunEntry
-from reconciler.report.text.escape import escape_terminal, shorten
+from reconciler.report.text.escape import escape_terminal
 from reconciler.report.text.formatting import columns, moment, number_of
 
 # What fits beside a prompt, and into a message to a colleague.

@@ -11,8 +11,9 @@ from typing import Any
 
 from reconciler.core.gpus import GpuRequest, count_gpus
 from reconciler.core.model import LastSeen, Live, Missing, Own, Recorded, Remote, Unread
+from reconciler.core.shorten import shorten
 from reconciler.report.text.color import ColorWriter, name_of
-from reconciler.report.text.escape import escape_terminal, shorten
+from reconciler.report.text.escape import escape_terminal
 from reconciler.report.text.formatting import GAP, gpu_number, number_of
 
 IN_DOUBT = "in doubt"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -20,8 +21,7 @@ from reconciler.core.events import (
     Throttled,
 )
 from reconciler.core.model import Address
-from reconciler.ports import Say
-from reconciler.report.text.escape import shorten
+from reconciler.core.shorten import shorten
 
 DONE, FAILED, IN_DOUBT, SKIPPED = "done", "failed", "in doubt", "skipped"
 
@@ -31,10 +31,8 @@ MOST_RETRIES = 20_000
 MOST_REQUESTS_EACH = 30
 MOST_REQUESTS = 200_000
 MOST_PAUSES = 2_000
-WORDS = 1_000
-REASON = 200
-
-_Ended = ActionSucceeded | ActionFailed | ActionSkipped | InDoubt
+LONGEST_MESSAGE = 1_000
+LONGEST_REASON = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,13 +47,13 @@ class Resend:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sent:
-    """A request from its send to its answer."""
+class SentRequest:
+    """A request from its send to its response."""
 
     began: float
     ended: float
     method: str
-    answer: str
+    response: str
 
 
 @dataclass(slots=True, kw_only=True)
@@ -64,9 +62,8 @@ class ActionTimeline:
 
     `began` is None where no request was sent, `ended` where nothing more was heard of it, and
     `accepted` where the server has not taken a create. `deleted` is the id of what had to go for a
-    successor that was not accepted, `down` says that nothing is known to run there. `requests` are
-    the first of `sent`, `resends` the first of `sent_again`; `waited` is the sum of all their
-    delays.
+    replacement that was not accepted, `down` says that nothing is known to run there. `requests`
+    are the first of `sent`, `resends` the first of `sent_again`.
     """
 
     address: Address
@@ -79,13 +76,12 @@ class ActionTimeline:
     id: str | None = None
     deleted: str | None = None
     down: bool = False
-    words: str = ""
+    message: str = ""
     hint: str = ""
-    requests: list[Sent] = field(default_factory=list)
+    requests: list[SentRequest] = field(default_factory=list)
     sent: int = 0
     resends: list[Resend] = field(default_factory=list)
     sent_again: int = 0
-    waited: float = 0.0
 
     @property
     def took(self) -> float:
@@ -106,32 +102,32 @@ class Slowdown:
 
 
 class Timeline:
-    """Listens to one apply and remembers its course.
+    """Listens to one apply and remembers when its actions and requests began and ended.
 
-    `flights` are the times from and to which a request was under way, whoever's. `dropped` counts
-    what was too much to keep one by one, `planning` the requests that had to be sent again before
-    the run began.
+    `request_spans` are the times from and to which a request was under way, whoever's. `dropped`
+    counts what was too much to keep one by one, `planning` the requests that had to be sent again
+    before the run began.
     """
 
     def __init__(self) -> None:
-        self.courses: list[ActionTimeline] = []
+        self.actions: list[ActionTimeline] = []
         self.slowdowns: list[Slowdown] = []
-        self.flights: list[tuple[float, float]] = []
-        self.span = 0.0
+        self.request_spans: list[tuple[float, float]] = []
+        self.duration = 0.0
         self.started = ""
         self.dropped = self.planning = 0
         self._zero: float | None = None
-        self._kept = 0
+        self._resends = 0
         self._open: dict[Address, ActionTimeline] = {}
 
-    def listening(self, say: Say) -> Say:
+    def listening(self, say: Callable[[Event], None]) -> Callable[[Event], None]:
         """The same `say`, heard by this time line as well."""
 
-        def heard(event: Event) -> None:
+        def listener(event: Event) -> None:
             say(event)
             self.add(event)
 
-        return heard
+        return listener
 
     def add(self, event: Event) -> None:
         """Remember one event; they come in the order in which things happen."""
@@ -142,16 +138,21 @@ class Timeline:
             return
         # The wall clock may be set back while a run lasts; a report must not run backwards.
         at = max(0.0, _seconds(event.at) - self._zero)
-        self.span = max(self.span, at)
+        self.duration = max(self.duration, at)
         match event:
             case ActionStarted(address=address, action=kind, id=id_):
-                self._open[address] = self._new(address, kind, id_, began=at)
+                self._open[address] = self._new(address, kind, id_=id_, began=at)
             case RequestRetried():
-                self._resend(event, at)
+                self._add_resend(event, at)
+            case Throttled() if len(self.slowdowns) < MOST_PAUSES:
+                reason = shorten(event.reason, LONGEST_REASON)
+                self.slowdowns.append(
+                    Slowdown(at=at, delay=event.delay, limit=event.limit, reason=reason)
+                )
             case Throttled():
-                self._slow_down(event, at)
+                self.dropped += 1
             case ActionSucceeded() | ActionFailed() | ActionSkipped() | InDoubt():
-                self._end(event, at)
+                self._end_action(event, at)
             case RunStarted() | RunFinished():
                 pass
 
@@ -161,83 +162,78 @@ class Timeline:
             return
         ended = max(0.0, _seconds(request.at) - self._zero)
         began = max(0.0, ended - request.took)
-        self.span = max(self.span, ended)
-        if len(self.flights) == MOST_REQUESTS:
+        self.duration = max(self.duration, ended)
+        if len(self.request_spans) == MOST_REQUESTS:
             self.dropped += 1
             return
-        self.flights.append((began, ended))
-        course = self._open.get(request.address)
-        if course is None:
+        self.request_spans.append((began, ended))
+        action = self._open.get(request.address)
+        if action is None:
             return
-        course.sent += 1
+        action.sent += 1
         if request.method == "POST" and request.answer == "Accepted":
-            course.accepted = ended
-        if len(course.requests) < MOST_REQUESTS_EACH:
-            course.requests.append(
-                Sent(began=began, ended=ended, method=request.method, answer=request.answer)
+            action.accepted = ended
+        if len(action.requests) < MOST_REQUESTS_EACH:
+            action.requests.append(
+                SentRequest(
+                    began=began, ended=ended, method=request.method, response=request.answer
+                )
             )
 
     def ended_as(self, outcome: str) -> list[ActionTimeline]:
-        """The courses with one outcome, in the order in which they began."""
-        return [course for course in self.courses if course.outcome == outcome]
+        """The actions with one outcome, in the order in which they began."""
+        return [action for action in self.actions if action.outcome == outcome]
 
     def _new(
-        self, address: Address, kind: str, id_: str | None, began: float | None
+        self, address: Address, kind: str, *, id_: str | None = None, began: float | None = None
     ) -> ActionTimeline:
-        course = ActionTimeline(address=address, action=kind, id=id_, began=began)
-        self.courses.append(course)
-        return course
+        action = ActionTimeline(address=address, action=kind, id=id_, began=began)
+        self.actions.append(action)
+        return action
 
-    def _resend(self, event: RequestRetried, at: float) -> None:
-        course = self._open.get(event.address)
-        if course is None:
+    def _add_resend(self, event: RequestRetried, at: float) -> None:
+        action = self._open.get(event.address)
+        if action is None:
             return
-        course.sent_again += 1
-        course.waited += event.delay
-        if len(course.resends) == MOST_RETRIES_EACH or self._kept == MOST_RETRIES:
+        action.sent_again += 1
+        if len(action.resends) == MOST_RETRIES_EACH or self._resends == MOST_RETRIES:
             self.dropped += 1
             return
-        self._kept += 1
-        course.resends.append(
+        self._resends += 1
+        action.resends.append(
             Resend(
                 at=at,
                 method=event.method,
                 attempt=event.attempt,
                 delay=event.delay,
-                reason=shorten(event.reason, REASON),
+                reason=shorten(event.reason, LONGEST_REASON),
             )
         )
 
-    def _slow_down(self, event: Throttled, at: float) -> None:
-        if len(self.slowdowns) == MOST_PAUSES:
-            self.dropped += 1
-            return
-        self.slowdowns.append(
-            Slowdown(
-                at=at, delay=event.delay, limit=event.limit, reason=shorten(event.reason, REASON)
-            )
-        )
-
-    def _end(self, event: _Ended, at: float) -> None:
-        course = self._open.get(event.address)
-        if course is None or course.action != event.action:
-            course = self._new(event.address, event.action, None, began=None)
+    def _end_action(
+        self, event: ActionSucceeded | ActionFailed | ActionSkipped | InDoubt, at: float
+    ) -> None:
+        action = self._open.get(event.address)
+        if action is None or action.action != event.action:
+            # One that was skipped, or failed before its first request, was never begun.
+            action = self._new(event.address, event.action)
         else:
             del self._open[event.address]
-        course.ended = at
+        action.ended = at
         if not isinstance(event, ActionSucceeded):
-            course.deleted, course.down = event.deleted, event.down
+            action.deleted, action.down = event.deleted, event.down
         match event:
-            case ActionSucceeded(id=id_, detail=words):
-                course.outcome, course.id, course.words = DONE, id_, shorten(words, WORDS)
-            case ActionFailed(id=id_, message=words, hint=hint, cause=cause):
-                course.outcome, course.id, course.cause = FAILED, id_, cause
-                course.words, course.hint = shorten(words, WORDS), shorten(hint, WORDS)
-            case InDoubt(message=words, hint=hint):
-                course.outcome = IN_DOUBT
-                course.words, course.hint = shorten(words, WORDS), shorten(hint, WORDS)
-            case ActionSkipped(message=words):
-                course.outcome, course.words = SKIPPED, shorten(words, WORDS)
+            case ActionSucceeded(id=id_, detail=message):
+                action.outcome, action.id = DONE, id_
+            case ActionFailed(id=id_, message=message, cause=cause):
+                action.outcome, action.id, action.cause = FAILED, id_, cause
+            case InDoubt(message=message):
+                action.outcome = IN_DOUBT
+            case ActionSkipped(message=message):
+                action.outcome = SKIPPED
+        action.message = shorten(message, LONGEST_MESSAGE)
+        if isinstance(event, ActionFailed | InDoubt):
+            action.hint = shorten(event.hint, LONGEST_MESSAGE)
 
 
 def _seconds(at: str) -> float:

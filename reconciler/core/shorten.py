@@ -1,0 +1,11 @@
+"""Bounds the length of a text."""
+
+from __future__ import annotations
+
+
+def shorten(text: str, width: int = 72) -> str:
+    """Cut the middle out of a long text, where the least is said."""
+    if len(text) <= width:
+        return text
+    head = (width - 3) // 2
+    return f"{text[:head]} … {text[len(text) - (width - 3 - head) :]}"
