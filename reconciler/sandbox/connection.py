@@ -1,4 +1,4 @@
-"""One ASGI exchange from the server's side: read, answer, dawdle, or let the connection die."""
+"""One ASGI exchange from the server's side: read, respond, delay, or let the connection die."""
 
 from __future__ import annotations
 
@@ -16,9 +16,11 @@ Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 Sleep = Callable[[float], Awaitable[None]]
+BodyParts = AsyncIterator[bytes]
 
 # Where the socket server leaves the transport of a connection for us (see server.py).
 TRANSPORT = "sandbox.transport"
+# SO_LINGER on with no seconds: the kernel sends RST instead of FIN, as a crashed peer does.
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 _BLOCK = b" " * 65_536
 
@@ -31,7 +33,7 @@ class ClientGoneError(Exception):
     """The client hung up before its request was read."""
 
 
-class Wire:
+class Connection:
     """The connection of one request."""
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -41,8 +43,12 @@ class Wire:
 
     async def read_body(self, declared: bytes | None, limit: int) -> bytes:
         """Read the request body; raises Refusal (413) beyond `limit`, or ClientGoneError."""
+        # The rest of a body that is too large is not read, so the connection cannot be used again.
+        too_large = Refusal(
+            413, f"request body exceeds {limit} bytes", headers=((b"connection", b"close"),)
+        )
         if declared is not None and declared.isdigit() and int(declared) > limit:
-            raise _too_large(limit)
+            raise too_large
         parts: list[bytes] = []
         size = 0
         while True:
@@ -53,28 +59,28 @@ class Wire:
             parts.append(part)
             size += len(part)
             if size > limit:
-                raise _too_large(limit)
+                raise too_large
             if not message.get("more_body", False):
                 return b"".join(parts)
 
     async def send(self, status: int, body: bytes, headers: tuple[Header, ...]) -> None:
-        """Send a whole answer."""
+        """Send a whole response."""
         await self._start(status, (*headers, (b"content-length", b"%d" % len(body))))
         await self._send({"type": "http.response.body", "body": body})
 
-    async def stream(self, status: int, headers: tuple[Header, ...], parts: _Parts) -> None:
-        """Send an answer of unannounced length, part by part."""
+    async def stream(self, status: int, headers: tuple[Header, ...], parts: BodyParts) -> None:
+        """Send a response of unannounced length, part by part."""
         await self._start(status, headers)
         async for part in parts:
             await self._send({"type": "http.response.body", "body": part, "more_body": True})
         await self._send({"type": "http.response.body", "body": b""})
 
-    async def cut(self, answer: SandboxResponse, size: int) -> None:
-        """Announce a whole answer, send its first `size` bytes, and close the connection."""
-        # One byte short at most: a whole answer would not be a broken one.
-        part = answer.body[: min(size, len(answer.body) - 1)]
-        length = (b"content-length", b"%d" % len(answer.body))
-        await self._start(answer.status, (*answer.headers, length))
+    async def cut(self, response: SandboxResponse, size: int) -> None:
+        """Announce a whole response, send its first `size` bytes, and close the connection."""
+        # One byte short at most: a whole response would not be a broken one.
+        part = response.body[: min(size, len(response.body) - 1)]
+        length = (b"content-length", b"%d" % len(response.body))
+        await self._start(response.status, (*response.headers, length))
         await self._send({"type": "http.response.body", "body": part, "more_body": True})
         await self._die(reset=False)
 
@@ -94,7 +100,7 @@ class Wire:
             leaving.cancel()
 
     async def _await_leaving(self) -> None:
-        """Wait until the client is gone; what it still has to say, such as a body, is ignored."""
+        """Wait until the client is gone; ignore what it still sends, such as a body."""
         while (await self._receive())["type"] != "http.disconnect":
             pass
 
@@ -111,46 +117,39 @@ class Wire:
             transport.abort()
         else:
             transport.close()
-        # The server must have noticed before we return, or it would answer 500 in our place.
+        # The server must have noticed before we return, or it would send a 500 in our place.
         await self._await_leaving()
 
 
-_Parts = AsyncIterator[bytes]
-
-
-async def drip(body: bytes, chunk: int, interval: float, sleep: Sleep) -> _Parts:
+async def drip(body: bytes, chunk: int, interval: float, sleep: Sleep) -> BodyParts:
     """Yield a body in small chunks with a pause after each."""
     for start in range(0, len(body), chunk):
         yield body[start : start + chunk]
         await sleep(interval)
 
 
-async def pad(body: bytes, size: int) -> _Parts:
+async def padded(body: bytes, size: int) -> BodyParts:
     """Yield a JSON body followed by spaces up to `size`: valid, and far too long."""
-    for part in _padded(body, size):
+    for part in _padding_blocks(body, size):
         yield part
 
 
-async def bomb(body: bytes, size: int) -> _Parts:
+async def gzip_padded(body: bytes, size: int) -> BodyParts:
     """Yield the gzip form of a padded body: small on the wire, `size` bytes when unpacked."""
+    # 16 more window bits ask zlib for the gzip container instead of its own.
     packer = zlib.compressobj(9, wbits=zlib.MAX_WBITS | 16)
-    for part in _padded(body, size):
+    for part in _padding_blocks(body, size):
         packed = packer.compress(part)
         if packed:
             yield packed
-        # Let other requests in between two blocks.
+        # Compressing never awaits anything: let other requests in between two blocks.
         await asyncio.sleep(0)
     yield packer.flush()
 
 
-def _padded(body: bytes, size: int) -> Iterator[bytes]:
+def _padding_blocks(body: bytes, size: int) -> Iterator[bytes]:
     yield body
     missing = size - len(body)
     while missing > 0:
         yield _BLOCK[:missing]
         missing -= len(_BLOCK)
-
-
-def _too_large(limit: int) -> Refusal:
-    message = f"request body exceeds {limit} bytes"
-    return Refusal(413, message, headers=((b"connection", b"close"),))

@@ -1,4 +1,4 @@
-"""The referee's book: every request, what it did to the world, and what the client heard."""
+"""The record of every request: what it did to the world, and what its client was told."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ class Effect(StrEnum):
 class Entry(NamedTuple):
     """One request, written when its outcome is decided and before the client can hear of it.
 
-    `status` is what the client is told, None when the connection dies without an answer. A late
-    execution is an entry of its own, with `cause` naming the request that brought it about.
-    `told` is false when the answer does not say what happened.
+    `status` is the one that the client gets, None when the connection dies without a response. A
+    late execution is an entry of its own, with `cause` naming the request that brought it about.
+    `told` is false when the response does not say what happened.
     """
 
     # A tuple: every request makes one, and a frozen dataclass takes more than twice as long.
@@ -47,7 +47,7 @@ class Entry(NamedTuple):
 
     @property
     def misled(self) -> bool:
-        """Whether something was done although the client was told otherwise, or nothing."""
+        """Whether something was done, but the client got another response or none."""
         return self.effect is not None and not self.told
 
 
@@ -56,9 +56,14 @@ class Ledger:
 
     def __init__(self, limit: int | None, path: Path | None = None) -> None:
         self._entries: deque[Entry] = deque(maxlen=limit)
-        self._file = None if path is None else _open(path)
         self._numbered = 0
         self._listeners: list[Callable[[Entry], None]] = []
+        self._file = None
+        if path is not None:
+            try:
+                self._file = path.open("a", encoding="ascii")
+            except OSError as exc:
+                raise SandboxError(f"cannot write the ledger {path}: {exc.strerror}") from None
 
     def __iter__(self) -> Iterator[Entry]:
         return iter(self._entries)
@@ -85,7 +90,7 @@ class Ledger:
         return self._numbered
 
     def listen(self, listener: Callable[[Entry], None]) -> None:
-        """Hear of every entry from now on."""
+        """Call the listener for every entry from now on."""
         self._listeners.append(listener)
 
     def write(self, entry: Entry) -> None:
@@ -96,31 +101,27 @@ class Ledger:
             listener(entry)
 
     def correct(self, entry: Entry) -> None:
-        """Note that an answer did not arrive after all; in the file, a second line says so."""
+        """Note that a response did not arrive after all; the file gets a second line for that."""
         corrected = entry._replace(status=None, told=False)
+        # From the end: the entry to correct is nearly always among the last ones written.
         for position in range(len(self._entries) - 1, -1, -1):
             if self._entries[position] is entry:
                 self._entries[position] = corrected
+                break
         self._append(corrected)
-
-    def _append(self, entry: Entry) -> None:
-        if self._file is not None:
-            self._file.write(json.dumps(to_record(entry), separators=(",", ":")) + "\n")
-            self._file.flush()
 
     def close(self) -> None:
         """Close the file, if there is one."""
         if self._file is not None:
             self._file.close()
 
+    def _append(self, entry: Entry) -> None:
+        if self._file is not None:
+            self._file.write(json.dumps(to_record(entry), separators=(",", ":")) + "\n")
+            # A client that has its response may look into the file at once.
+            self._file.flush()
+
 
 def to_record(entry: Entry) -> dict[str, Any]:
     """Flatten an entry for a JSON line."""
     return {**entry._asdict(), "misled": entry.misled}
-
-
-def _open(path: Path) -> Any:
-    try:
-        return path.open("a", encoding="ascii")
-    except OSError as exc:
-        raise SandboxError(f"cannot write the ledger {path}: {exc.strerror}") from None

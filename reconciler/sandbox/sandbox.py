@@ -1,4 +1,4 @@
-"""One sandbox, put together: an ASGI application, the world behind it, and the book about it."""
+"""One sandbox, put together: an ASGI application, the world behind it, and its ledger."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from reconciler.sandbox.api.endpoints import Api
 from reconciler.sandbox.api.tokens import Tokens
 from reconciler.sandbox.application import App
 from reconciler.sandbox.connection import Sleep
-from reconciler.sandbox.faults.plan import Faults
+from reconciler.sandbox.faults.plan import FaultPlan
 from reconciler.sandbox.faults.rules import read_rule
 from reconciler.sandbox.ledger import Ledger
 from reconciler.sandbox.settings import SandboxError, Settings
@@ -43,7 +43,7 @@ class Sandbox:
             raise
         self._store = Store(settings, clock, self._journal)
         self.tokens = Tokens(settings, clock)
-        self.faults = Faults(rules, seed=settings.seed, now=clock())
+        self.faults = FaultPlan(rules, seed=settings.seed, now=clock())
         control = Control(self._store, self.faults, self.ledger, self.tokens, clock)
         self.app = App(
             settings=settings,

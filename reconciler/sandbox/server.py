@@ -9,7 +9,6 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from reconciler.sandbox.connection import TRANSPORT
@@ -43,17 +42,15 @@ def serve(
         if listener is not None:
             sandbox.ledger.listen(listener)
         try:
-            _run(sandbox, bound, announce)
+            url_host, url_port = bound.getsockname()[:2]
+            url = f"http://{f'[{url_host}]' if ':' in url_host else url_host}:{url_port}"
+            server = _build_server(configure(sandbox.app), lambda: announce(url))
+            with _stopping_quietly(server):
+                asyncio.run(server.serve(sockets=[bound]))
         finally:
             sandbox.close()
     finally:
         bound.close()
-
-
-def _run(sandbox: Sandbox, bound: socket.socket, announce: Callable[[str], None]) -> None:
-    server = _build_server(configure(sandbox.app), lambda: announce(_url(bound)))
-    with _stopping_quietly(server):
-        asyncio.run(server.serve(sockets=[bound]))
 
 
 def configure(app: Any) -> uvicorn.Config:
@@ -96,9 +93,11 @@ def _protocol() -> type[asyncio.Protocol]:
     ASGI has no word for that; `state` is the place where a server may leave things for an
     application. Both protocols of uvicorn copy it into every request.
     """
-    base = _base_protocol()
+    from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
-    class Protocol(base):  # type: ignore[misc, valid-type]  # one of two, known at run time only
+    base: Any = AutoHTTPProtocol
+
+    class Protocol(base):  # type: ignore[misc]  # one of two, by what is installed
         app_state: dict[str, Any]
 
         def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -106,16 +105,6 @@ def _protocol() -> type[asyncio.Protocol]:
             self.app_state = {**self.app_state, TRANSPORT: transport}
 
     return Protocol
-
-
-def _base_protocol() -> Any:
-    if find_spec("httptools") is not None:
-        from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
-
-        return HttpToolsProtocol
-    from uvicorn.protocols.http.h11_impl import H11Protocol
-
-    return H11Protocol
 
 
 @contextmanager
@@ -166,8 +155,3 @@ def _bind(host: str, port: int) -> socket.socket:
             f"cannot listen on {host} port {port}: {reason}; --port 0 takes a free port"
         ) from None
     return bound
-
-
-def _url(bound: socket.socket) -> str:
-    host, port = bound.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

@@ -1,4 +1,4 @@
-"""What a sandbox is told before it starts: who may log in, which projects exist, how life goes."""
+"""The settings of a sandbox: who may log in, which projects exist, how long everything takes."""
 
 from __future__ import annotations
 

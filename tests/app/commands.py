@@ -23,7 +23,7 @@ from reconciler.core.model import Desired, Recorded, Target
 from reconciler.core.planning.adoption import NotAdopted, Proposal
 from reconciler.core.protocol.marker import OP, STACK
 from reconciler.engine.run import ApplyOptions
-from reconciler.sandbox.world.workload import Twist
+from reconciler.sandbox.world.workload import WorkloadFaults
 from reconciler.state.sqlite import open_state
 from tests.support.timing import run
 from tests.support.worlds import World, is_write, wish
@@ -238,7 +238,7 @@ class AdoptCommands(StateCommands):
         store = self.world.sandbox.store
         workload = store.get(workload_id)
         assert workload is not None
-        store.delete(workload, "somebody", Twist(delete_delay=3600.0))
+        store.delete(workload, "somebody", WorkloadFaults(delete_delay=3600.0))
 
     def _request(self, declared: Sequence[Desired], options: dict[str, Any]) -> AdoptOptions:
         ways = {name: options.pop(name, False) for name in ("init", "dry_run")}

@@ -9,7 +9,7 @@ import pytest
 
 from reconciler.app.session import Session
 from reconciler.core.model import LastSeen, Own, Purpose
-from reconciler.sandbox.world.workload import Twist
+from reconciler.sandbox.world.workload import WorkloadFaults
 from tests.support.worlds import World, stop, wish
 
 
@@ -191,7 +191,7 @@ def test_a_workload_that_somebody_else_is_deleting_is_left_to_them() -> None:
     store = world.sandbox.store
     workload = store.get(world.id_of("a"))
     assert workload is not None
-    store.delete(workload, "somebody-else", Twist(delete_delay=50.0))
+    store.delete(workload, "somebody-else", WorkloadFaults(delete_delay=50.0))
 
     during = world.apply(wish("a"), wish("b"))
     world.timeline.skip(60.0)

@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from reconciler.sandbox import SCENARIOS, Effect, SandboxError, find_scenario, read_rule
-from reconciler.sandbox.connection import Message, Wire
+from reconciler.sandbox.connection import Connection, Message
 from tests.sandbox.rigs import WORKLOADS, Rig, in_base64, request
 
 SOMEBODY = f"{WORKLOADS}/5d1f0000-0000-4000-8000-000000000000"
@@ -284,7 +284,7 @@ def test_a_client_that_leaves_is_noticed_behind_its_body() -> None:
     async def sleep(_: float) -> None:
         await asyncio.Future()
 
-    wire = Wire({}, receive, send)
+    wire = Connection({}, receive, send)
     assert asyncio.run(wire.outlasts(sleep, 5.0)) is False
     assert messages == []
 
@@ -413,7 +413,7 @@ def test_the_login_can_be_struck_too() -> None:
     ],
 )
 def test_a_rule_that_makes_no_sense_says_what_would(rule: str, complaint: str) -> None:
-    """A typo in a rule must not turn into a calm day."""
+    """A typo in a rule must not leave a server without faults."""
     with pytest.raises(SandboxError) as raised:
         read_rule(rule)
     assert complaint in str(raised.value)

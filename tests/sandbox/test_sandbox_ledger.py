@@ -105,6 +105,6 @@ def test_a_listener_hears_every_entry() -> None:
 
 
 def test_a_ledger_that_cannot_be_written_is_said_at_once(tmp_path: Path) -> None:
-    """A referee without a book must not start."""
+    """A sandbox without its ledger must not start."""
     with pytest.raises(SandboxError, match="cannot write the ledger"):
         Sandbox(Settings(ledger=tmp_path / "no" / "ledger"))

@@ -154,7 +154,7 @@ class Stage:
         await self.sandbox.app(scope, receive, send)
 
     def reset(self) -> None:
-        """Forget everything, the book included."""
+        """Forget everything, the ledger included."""
         self.sandbox = Sandbox(Settings())
 
 

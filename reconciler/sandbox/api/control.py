@@ -1,4 +1,4 @@
-"""The control API: read the ledger, change the rules and meddle with workloads while it runs."""
+"""The control API: read the ledger, change the rules and the workloads while the server runs."""
 
 from __future__ import annotations
 
@@ -6,16 +6,20 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import parse_qs
 
-from reconciler.sandbox.api.endpoints import Request
 from reconciler.sandbox.api.tokens import Tokens
-from reconciler.sandbox.faults.plan import Faults
+from reconciler.sandbox.faults.plan import FaultPlan
 from reconciler.sandbox.faults.rules import FaultRule, read_rule
 from reconciler.sandbox.faults.scenarios import SCENARIOS, find_scenario
-from reconciler.sandbox.http import Refusal, SandboxResponse, reply
+from reconciler.sandbox.http import (
+    Refusal,
+    Request,
+    SandboxResponse,
+    json_response,
+    read_json_object,
+)
 from reconciler.sandbox.ledger import Ledger, to_record
 from reconciler.sandbox.settings import SandboxError
 from reconciler.sandbox.world.store import Store
-from reconciler.sandbox.world.submission import read_json
 from reconciler.sandbox.world.workload import Workload
 
 PREFIX = "/sandbox/"
@@ -32,7 +36,7 @@ class Control:
     def __init__(
         self,
         store: Store,
-        faults: Faults,
+        faults: FaultPlan,
         ledger: Ledger,
         tokens: Tokens,
         clock: Callable[[], float],
@@ -44,15 +48,14 @@ class Control:
         self._clock = clock
         self._handlers: dict[str, dict[str, _Handler]] = {
             "ledger": {"GET": self._read_ledger},
-            "faults": {
-                "GET": self._read_faults,
-                "PUT": self._replace_faults,
-                "POST": self._add_faults,
-                "DELETE": self._drop_faults,
+            "faults": dict.fromkeys(("GET", "PUT", "POST", "DELETE"), self._serve_faults),
+            "scenarios": {"GET": _list_scenarios},
+            "workloads": {"GET": self._read_workloads, "POST": self._change_workload},
+            "revocations": {
+                "POST": lambda request: {
+                    "revoked": self._tokens.revoke(read_json_object(request.body).get("client_id"))
+                }
             },
-            "scenarios": {"GET": self._read_scenarios},
-            "workloads": {"GET": self._read_workloads, "POST": self._meddle},
-            "revocations": {"POST": self._revoke},
         }
 
     def perform(self, request: Request) -> SandboxResponse:
@@ -64,9 +67,9 @@ class Control:
         if handler is None:
             allow = ", ".join(sorted(handlers)).encode()
             raise Refusal(405, "method not allowed here", headers=((b"allow", allow),))
-        if request.method != "GET":
-            _require_json(request)
-        return reply(200, handler(request))
+        if request.method != "GET" and request.media_type != b"application/json":
+            raise Refusal(415, "Content-Type must be application/json")
+        return json_response(200, handler(request))
 
     def _read_ledger(self, request: Request) -> Any:
         since = parse_qs(request.query).get("since", ["0"])[-1]
@@ -74,60 +77,56 @@ class Control:
             raise Refusal(400, "since must be a number")
         return {"entries": [to_record(entry) for entry in self._ledger.since(int(since))]}
 
-    def _read_faults(self, _: Request) -> Any:
+    def _serve_faults(self, request: Request) -> Any:
+        """Change the rules as the method asks, and list those that are then in force."""
+        now = self._clock()
+        match request.method:
+            case "PUT":
+                self._faults.replace(_read_rules(request), now)
+            case "POST":
+                for rule in _read_rules(request):
+                    self._faults.add(rule, now)
+            case "DELETE":
+                self._faults.replace((), now)
+            case _:
+                pass
         return {"faults": [rule.text for rule in self._faults.rules]}
-
-    def _replace_faults(self, request: Request) -> Any:
-        self._faults.replace(_read_rules(request), self._clock())
-        return self._read_faults(request)
-
-    def _add_faults(self, request: Request) -> Any:
-        for rule in _read_rules(request):
-            self._faults.add(rule, self._clock())
-        return self._read_faults(request)
-
-    def _drop_faults(self, request: Request) -> Any:
-        self._faults.replace((), self._clock())
-        return self._read_faults(request)
-
-    def _read_scenarios(self, _: Request) -> Any:
-        return {
-            "scenarios": [{"name": s.name, "story": s.story, "rules": s.rules} for s in SCENARIOS]
-        }
 
     def _read_workloads(self, _: Request) -> Any:
         now = self._clock()
         return {"workloads": [_describe(workload, now) for workload in self._store.all()]}
 
-    def _meddle(self, request: Request) -> Any:
-        order = _read_order(request)
+    def _change_workload(self, request: Request) -> Any:
+        """Carry out an order of the kind `{"do": "vanish", "id": …}`, out of band."""
+        order = read_json_object(request.body)
         match order.pop("do", None):
             case "plant":
                 workload = self._store.plant(order.get("request") or {})
             case "vanish":
-                workload = self._store.vanish(self._known(order))
+                workload = self._store.vanish(self._read_id(order))
             case "edit":
                 workload = self._store.edit(
-                    self._known(order),
+                    self._read_id(order),
                     manifest=order.get("manifest"),
                     priority=order.get("priority"),
                     category=order.get("category"),
                 )
             case "fail-sync":
                 message = str(order.get("message", "admission denied"))
-                workload = self._store.fail_sync(self._known(order), message)
+                workload = self._store.fail_sync(self._read_id(order), message)
             case other:
                 raise Refusal(400, f"do must be plant, vanish, edit or fail-sync, not '{other}'")
         return _describe(workload, self._clock())
 
-    def _known(self, order: dict[str, Any]) -> str:
+    def _read_id(self, order: dict[str, Any]) -> str:
         workload_id = order.get("id")
         if not isinstance(workload_id, str) or self._store.phase(workload_id) is None:
             raise Refusal(404, f"workload {workload_id} not found")
         return workload_id
 
-    def _revoke(self, request: Request) -> Any:
-        return {"revoked": self._tokens.revoke(_read_order(request).get("client_id"))}
+
+def _list_scenarios(_: Request) -> Any:
+    return {"scenarios": [{"name": s.name, "story": s.story, "rules": s.rules} for s in SCENARIOS]}
 
 
 def _describe(workload: Workload, now: float) -> dict[str, Any]:
@@ -141,16 +140,9 @@ def _describe(workload: Workload, now: float) -> dict[str, Any]:
     }
 
 
-def _read_order(request: Request) -> dict[str, Any]:
-    order = read_json(request.body)
-    if not isinstance(order, dict):
-        raise Refusal(400, "request body must be a JSON object")
-    return order
-
-
 def _read_rules(request: Request) -> tuple[FaultRule, ...]:
     """Rules from `{"faults": [text…]}` or `{"scenario": name}`; raises Refusal (400)."""
-    order = _read_order(request)
+    order = read_json_object(request.body)
     try:
         texts = find_scenario(order["scenario"]).rules if "scenario" in order else order["faults"]
         return tuple(read_rule(text) for text in texts)
@@ -158,8 +150,3 @@ def _read_rules(request: Request) -> tuple[FaultRule, ...]:
         raise Refusal(400, 'say {"faults": ["503 p=30%"]} or {"scenario": "storm"}') from None
     except SandboxError as exc:
         raise Refusal(400, str(exc)) from None
-
-
-def _require_json(request: Request) -> None:
-    if request.headers.get(b"content-type", b"").partition(b";")[0] != b"application/json":
-        raise Refusal(415, "Content-Type must be application/json")

@@ -3,50 +3,44 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from hashlib import blake2b
 from random import Random
-from typing import Any, NamedTuple
-from uuid import UUID
+from typing import NamedTuple
 
-from reconciler.sandbox.api.listing import WORKLOAD_FIELDS, Field, read_query, write_workload
+from reconciler.sandbox.api.listing import read_query
+from reconciler.sandbox.api.rows import (
+    KIND_FIELDS,
+    WORKLOAD_FIELDS,
+    project_fields,
+    write_kind,
+    write_project,
+    write_workload,
+)
 from reconciler.sandbox.api.tokens import Tokens
 from reconciler.sandbox.faults.rules import Route
-from reconciler.sandbox.http import Refusal, SandboxResponse, reply
+from reconciler.sandbox.http import Refusal, Request, SandboxResponse, json_response
 from reconciler.sandbox.ledger import Effect
-from reconciler.sandbox.settings import AfterDelete, Credential, Project, Settings
-from reconciler.sandbox.world.kinds import KINDS, PRIORITIES, Kind
+from reconciler.sandbox.settings import AfterDelete, Credential, Settings
+from reconciler.sandbox.world.kinds import KINDS
 from reconciler.sandbox.world.projects import Projects
 from reconciler.sandbox.world.store import Store
 from reconciler.sandbox.world.submission import read_submission
 from reconciler.sandbox.world.workload import (
-    STRAIGHT,
+    NO_WORKLOAD_FAULTS,
     Phase,
-    Twist,
     Workload,
+    WorkloadFaults,
     write_sync_info,
 )
 
 WORKLOADS_PATH = "/api/v2/workloads"
 COUNT_PATH = "/api/v1/workloads/count"
-_NOT_ALLOWED = "You do not have sufficient permissions."
 MARKER = "workload-reconciler/op"
 
 
-class Request(NamedTuple):
-    """One request, its body read."""
-
-    # Tuples, here and below: a frozen dataclass takes twice as long to make, for every request.
-    method: str
-    path: str
-    query: str
-    headers: dict[bytes, bytes]
-    body: bytes = b""
-
-
 class Outcome(NamedTuple):
-    """What carrying out a request came to: the honest answer and the change of the world."""
+    """What carrying out a request came to: the honest response and the change of the world."""
 
-    answer: SandboxResponse
+    response: SandboxResponse
     workload: Workload | None = None
     effect: Effect | None = None
     marker: str | None = None
@@ -63,165 +57,147 @@ class Api:
         self._tokens = tokens
         self._clock = clock
         self._projects = Projects(settings.projects)
-        self._fixed = {
+        self._routes = {
             "/api/v1/token": (Route.TOKEN, {"POST"}),
             "/api/v1/workload-types": (Route.TYPES, {"GET"}),
             "/api/v1/org-unit/projects": (Route.PROJECTS, {"GET"}),
             WORKLOADS_PATH: (Route.WORKLOADS, {"POST"}),
         }
         if settings.listing:
-            self._fixed["/api/v1/workloads"] = (Route.LIST, {"GET"})
-            self._fixed[COUNT_PATH] = (Route.LIST, {"GET"})
+            self._routes["/api/v1/workloads"] = (Route.LIST, {"GET"})
+            self._routes[COUNT_PATH] = (Route.LIST, {"GET"})
         self._lists = 0
 
     def route(self, method: str, path: str) -> Route:
         """Find the route; raises Refusal, 404 for no such path and 405 for a wrong method."""
-        route, methods = self._fixed.get(path, (None, {"GET", "DELETE"}))
+        route, methods = self._routes.get(path, (None, {"GET", "DELETE"}))
         if route is None and _id_in(path) is not None:
             route = Route.WORKLOADS
         if route is None:
             raise Refusal(404, f"no such path: {path}")
         if method not in methods:
-            allow = ", ".join(sorted(methods))
-            raise Refusal(
-                405, f"{method} is not allowed here", headers=((b"allow", allow.encode()),)
-            )
+            allow = ", ".join(sorted(methods)).encode()
+            raise Refusal(405, f"{method} is not allowed here", headers=((b"allow", allow),))
         return route
 
     def authenticate(self, request: Request, route: Route) -> Credential | None:
-        """Whom the request speaks for; None on the way to a token. Raises Refusal (401)."""
+        """Find whom the request speaks for; None on the way to a token. Raises Refusal (401)."""
         if route is Route.TOKEN:
             return None
         return self._tokens.caller(request.headers.get(b"authorization"))
 
     def perform(
-        self, request: Request, route: Route, caller: Credential | None, twist: Twist = STRAIGHT
+        self,
+        request: Request,
+        route: Route,
+        caller: Credential | None,
+        faults: WorkloadFaults = NO_WORKLOAD_FAULTS,
     ) -> Outcome:
         """Carry out a routed request; raises Refusal."""
-        if request.method == "POST":
-            _check_content_type(request)
+        if request.method == "POST" and request.media_type != b"application/json":
+            raise Refusal(415, "Content-Type must be application/json")
         if caller is None:
-            return Outcome(answer=reply(200, self._tokens.grant(request.body)))
+            return Outcome(response=json_response(200, self._tokens.grant(request.body)))
         match route:
             case Route.LIST:
-                return Outcome(answer=self._list(request, caller))
+                return Outcome(response=self._list_workloads(request, caller))
             case Route.TYPES:
-                return Outcome(answer=self._list_types(request))
+                query, cluster_id = read_query(request.query), self._settings.cluster_id
+                kinds = query.select(KINDS, KIND_FIELDS)
+                rows = [write_kind(kind, cluster_id) for kind in kinds]
+                return Outcome(response=json_response(200, {"types": rows}))
             case Route.PROJECTS:
-                return Outcome(answer=self._list_projects(request, caller))
-            case _:
-                return self._perform_on_workload(request, caller, twist)
+                return Outcome(response=self._list_projects(request, caller))
+            case _ if request.method == "POST":
+                return self._create(request, caller, faults)
+        workload = self.addressed(request.path)
+        if workload is None:
+            raise _not_found(_id_in(request.path) or "")
+        if request.method == "GET":
+            self._require_right(caller, workload.project_id)
+            return self._read(workload)
+        self._require_right(caller, workload.project_id, writing=True)
+        return self._delete(workload, caller, faults)
 
     def addressed(self, path: str) -> Workload | None:
-        """The workload that a path names, if there is one."""
+        """Find the workload that a path names."""
         workload_id = _id_in(path)
         return None if workload_id is None else self._store.get(workload_id.lower())
 
-    def _perform_on_workload(self, request: Request, caller: Credential, twist: Twist) -> Outcome:
-        if request.method == "POST":
-            return self._create(request, caller, twist)
-        workload = self._find(request.path)
-        self._require(caller, workload.project_id)
-        if request.method == "GET":
-            return self._read(workload)
-        return self._delete(workload, caller, twist)
-
-    def _create(self, request: Request, caller: Credential, twist: Twist) -> Outcome:
+    def _create(self, request: Request, caller: Credential, faults: WorkloadFaults) -> Outcome:
         submission = read_submission(request.body, self._settings)
-        self._require(caller, submission.project_id, writing=True)
-        workload = self._store.create(submission, caller.client_id, twist)
+        self._require_right(caller, submission.project_id, writing=True)
+        workload = self._store.create(submission, caller.client_id, faults)
         marker = submission.annotations.get(MARKER)
         return Outcome(
-            answer=SandboxResponse(status=202, body=self._render(workload)),
+            response=self._accepted(workload),
             workload=workload,
             effect=Effect.CREATED,
             marker=marker if isinstance(marker, str) else None,
         )
 
     def _read(self, workload: Workload) -> Outcome:
-        now = self._clock()
         after_delete = self._settings.after_delete
-        phase = workload.phase(now)
+        phase = workload.phase(self._clock())
         if phase is Phase.DELETED and after_delete is AfterDelete.MISSING:
             raise _not_found(workload.id)
         bare = phase is Phase.DELETED and after_delete is AfterDelete.BARE
         sync_info = b"" if bare else write_sync_info(workload, phase)
+        # Spliced, not encoded: the manifests are stored as JSON, and are most of the response.
         body = b'{"workload":%b%b}' % (self._store.render(workload, phase), sync_info)
-        return Outcome(answer=SandboxResponse(status=200, body=body), workload=workload)
+        return Outcome(response=SandboxResponse(status=200, body=body), workload=workload)
 
-    def _delete(self, workload: Workload, caller: Credential, twist: Twist) -> Outcome:
-        self._require(caller, workload.project_id, writing=True)
+    def _delete(self, workload: Workload, caller: Credential, faults: WorkloadFaults) -> Outcome:
         if workload.is_gone(self._clock()):
             raise _not_found(workload.id)
-        deleted = self._store.delete(workload, caller.client_id, twist)
-        return Outcome(
-            answer=SandboxResponse(status=202, body=self._render(deleted)),
-            workload=deleted,
-            effect=None if deleted is workload else Effect.DELETED,
-        )
+        deleted = self._store.delete(workload, caller.client_id, faults)
+        # The store hands back the same value where a deletion was already under way.
+        effect = None if deleted is workload else Effect.DELETED
+        return Outcome(response=self._accepted(deleted), workload=deleted, effect=effect)
 
-    def _find(self, path: str) -> Workload:
-        workload = self.addressed(path)
-        if workload is None:
-            raise _not_found(_id_in(path) or "")
-        return workload
+    def _accepted(self, workload: Workload) -> SandboxResponse:
+        body = self._store.render(workload, workload.phase(self._clock()))
+        return SandboxResponse(status=202, body=body)
 
-    def _require(self, caller: Credential, project_id: str, *, writing: bool = False) -> None:
+    def _require_right(self, caller: Credential, project_id: str, *, writing: bool = False) -> None:
         allowed = caller.may_see(project_id) and self._projects.exists(project_id)
         if not allowed or (writing and not caller.writes):
-            raise Refusal(403, _NOT_ALLOWED)
+            raise Refusal(403, "You do not have sufficient permissions.")
 
-    def _render(self, workload: Workload) -> bytes:
-        return self._store.render(workload, workload.phase(self._clock()))
-
-    def _list(self, request: Request, caller: Credential) -> SandboxResponse:
+    def _list_workloads(self, request: Request, caller: Credential) -> SandboxResponse:
         query, now = read_query(request.query), self._clock()
-        project_id, name = query.wants("projectId"), query.wants("name")
-        rows = (
+        project_id, name = query.pinned("projectId"), query.pinned("name")
+        # A client that looks for one name does so for each of its workloads: no scan of all.
+        candidates = (
             self._store.namesakes(project_id, name)
             if project_id is not None and name is not None
             else self._store.all()
         )
-        shown = (
+        listed = (
             w
-            for w in rows
+            for w in candidates
             if w.listed_at <= now
             and w.is_gone(now) == query.deleted
             and caller.may_see(w.project_id)
         )
-        chosen = query.select(shown, WORKLOAD_FIELDS)
+        selected = query.select(listed, WORKLOAD_FIELDS)
         if request.path == COUNT_PATH:
-            return reply(200, {"count": len(chosen)})
+            return json_response(200, {"count": len(selected)})
         if query.sort_by is None:
             # Nothing is promised of an order that nobody asks for, not even from page to page.
             self._lists += 1
-            Random(f"{self._settings.seed}:{self._lists}").shuffle(chosen)  # noqa: S311 - repeatable
+            random = Random(f"{self._settings.seed}:{self._lists}")  # noqa: S311 - repeatable
+            random.shuffle(selected)
         cluster_id = self._settings.cluster_id
-        page = query.page("workloads", chosen, lambda w: write_workload(w, now, cluster_id))
-        return reply(200, page)
-
-    def _list_types(self, request: Request) -> SandboxResponse:
-        query = read_query(request.query)
-        fields: dict[str, Field[Kind]] = {
-            "name": lambda k: k.name,
-            "group": lambda k: k.group,
-        }
-        chosen = query.select(KINDS, fields)
-        return reply(200, {"types": [_write_kind(k, self._settings.cluster_id) for k in chosen]})
+        page = query.page("workloads", selected, lambda w: write_workload(w, now, cluster_id))
+        return json_response(200, page)
 
     def _list_projects(self, request: Request, caller: Credential) -> SandboxResponse:
-        query = read_query(request.query)
-        fields: dict[str, Field[Project]] = {
-            "id": lambda p: p.id,
-            "name": lambda p: p.name,
-            "clusterId": lambda _: self._settings.cluster_id,
-        }
-        seen = (p for p in self._projects.listed if caller.may_see(p.id))
-        chosen = query.select(seen, fields)
-        page = query.page(
-            "projects", chosen, lambda p: _write_project(p, self._settings.cluster_id)
-        )
-        return reply(200, page)
+        query, cluster_id = read_query(request.query), self._settings.cluster_id
+        visible = (p for p in self._projects.listed if caller.may_see(p.id))
+        selected = query.select(visible, project_fields(cluster_id))
+        page = query.page("projects", selected, lambda p: write_project(p, cluster_id))
+        return json_response(200, page)
 
 
 def _id_in(path: str) -> str | None:
@@ -232,45 +208,3 @@ def _id_in(path: str) -> str | None:
 
 def _not_found(workload_id: str) -> Refusal:
     return Refusal(404, f"workload {workload_id} not found")
-
-
-def _check_content_type(request: Request) -> None:
-    given = request.headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
-    if given != b"application/json":
-        raise Refusal(415, "Content-Type must be application/json")
-
-
-def _write_kind(kind: Kind, cluster_id: str) -> dict[str, Any]:
-    return {
-        "id": _stable_id(f"{kind.group}/{kind.name}"),
-        "name": kind.name,
-        "group": kind.group,
-        "categoryId": None if kind.category is None else _stable_id(kind.category),
-        "categoryName": kind.category,
-        "priorityId": None if kind.priority is None else PRIORITIES[kind.priority],
-        "priorityName": kind.priority,
-        "resourceInterfaces": [
-            {"version": version, "resourceInterface": {}} for version in kind.versions
-        ],
-        "clusterStatuses": [
-            {"clusterId": cluster_id, "version": version, "phase": "Ready", "conditions": []}
-            for version in kind.versions
-        ],
-    }
-
-
-def _write_project(project: Project, cluster_id: str) -> dict[str, Any]:
-    namespace = f"runai-{project.name}"
-    return {
-        "id": project.id,
-        "name": project.name,
-        "clusterId": cluster_id,
-        "parentId": "1",
-        "requestedNamespace": None,
-        "enforceRunaiScheduler": True,
-        "status": {"namespace": namespace, "phase": "Ready"},
-    }
-
-
-def _stable_id(text: str) -> str:
-    return str(UUID(bytes=blake2b(text.encode(), digest_size=16).digest(), version=4))

@@ -8,14 +8,12 @@ from collections.abc import Callable
 from hashlib import sha256
 from typing import Any
 
-from reconciler.sandbox.http import Refusal
+from reconciler.sandbox.http import Refusal, read_json_object
 from reconciler.sandbox.settings import Credential, Settings
-from reconciler.sandbox.world.submission import read_json
 
 _CHALLENGE = ((b"www-authenticate", b"Bearer"),)
 _ALGORITHM = "HS256"
 _CACHED = 4096
-_UNFAMILIAR = "Issuer is not familiar."
 # The control plane reads these names in any letter case: its documents themselves disagree.
 _SPELLINGS = {
     "client_credentials": ("clientID", "clientSecret"),
@@ -42,25 +40,29 @@ class Tokens:
 
     def grant(self, body: bytes) -> dict[str, Any]:
         """Answer `POST /api/v1/token`; raises Refusal, 400 for the form and 401 for the secret."""
-        request = read_json(body)
-        if not isinstance(request, dict):
-            raise Refusal(400, "request body must be a JSON object")
-        fields = {key.lower(): value for key, value in request.items()}
-        grant = _text(fields, "grantType")
+        fields = {key.lower(): value for key, value in read_json_object(body).items()}
+        grant = _read_text(fields, "grantType")
         if grant == "refresh_token":
-            return self._issue(self._refresh(_text(fields, "refreshToken")))
+            return self._issue(self._refresh(_read_text(fields, "refreshToken")))
         if grant not in _SPELLINGS:
             raise Refusal(400, f"grantType '{grant}' is not supported")
-        client_id, secret = (_text(fields, key) for key in _SPELLINGS[grant])
+        client_id, secret = (_read_text(fields, key) for key in _SPELLINGS[grant])
         return self._issue(self._log_in(client_id, secret))
 
     def caller(self, authorization: bytes | None) -> Credential:
-        """Whom a request speaks for; raises Refusal (401)."""
+        """Find whom a request speaks for; raises Refusal (401)."""
         if authorization is None:
             raise Refusal(401, "Authorization header is missing", headers=_CHALLENGE)
+        # Checking a signature costs more than the rest of a GET; expiry is checked each time.
         claims = self._checked.get(authorization)
         if claims is None:
-            claims = self._check(authorization)
+            scheme, _, token = authorization.partition(b" ")
+            if scheme.lower() != b"bearer":
+                raise Refusal(401, "Authorization header is not a bearer token", headers=_CHALLENGE)
+            claims = self._decode(token.strip(), "access")
+            if len(self._checked) >= _CACHED:
+                self._checked.clear()
+            self._checked[authorization] = claims
         if claims["exp"] <= self._clock():
             raise Refusal(401, "token is expired", headers=_CHALLENGE)
         return self._credentials[claims["sub"]]
@@ -79,6 +81,7 @@ class Tokens:
     def _log_in(self, client_id: str, secret: str) -> Credential:
         credential = self._credentials.get(client_id)
         expected = "" if credential is None else credential.client_secret
+        # Compared also where the client does not exist, so that the time does not tell.
         same = hmac.compare_digest(
             secret.encode("utf-8", "surrogatepass"), expected.encode("utf-8", "surrogatepass")
         )
@@ -94,14 +97,14 @@ class Tokens:
 
     def _issue(self, credential: Credential) -> dict[str, Any]:
         access = self._sign(credential, "access", self._settings.token_lifetime)
-        answer: dict[str, Any] = {
+        grant: dict[str, Any] = {
             "accessToken": access,
             "idToken": access,
             "refreshToken": self._sign(credential, "refresh", self._settings.refresh_lifetime),
         }
         if self._settings.says_expiry:
-            answer["expiresIn"] = math.ceil(self._settings.token_lifetime)
-        return answer
+            grant["expiresIn"] = math.ceil(self._settings.token_lifetime)
+        return grant
 
     def _sign(self, credential: Credential, use: str, lifetime: float) -> str:
         import jwt
@@ -121,19 +124,10 @@ class Tokens:
         }
         return jwt.encode(claims, self._key, algorithm=_ALGORITHM)
 
-    def _check(self, authorization: bytes) -> dict[str, Any]:
-        scheme, _, token = authorization.partition(b" ")
-        if scheme.lower() != b"bearer":
-            raise Refusal(401, "Authorization header is not a bearer token", headers=_CHALLENGE)
-        claims = self._decode(token.strip(), "access")
-        if len(self._checked) >= _CACHED:
-            self._checked.clear()
-        self._checked[authorization] = claims
-        return claims
-
     def _decode(self, token: bytes, use: str) -> dict[str, Any]:
         import jwt
 
+        unfamiliar = Refusal(401, "Issuer is not familiar.", headers=_CHALLENGE)
         # PyJWT would compare with the real clock; expiry is judged by the injected one.
         try:
             claims: dict[str, Any] = jwt.decode(
@@ -149,14 +143,14 @@ class Tokens:
                 },
             )
         except (jwt.PyJWTError, ValueError):
-            raise Refusal(401, _UNFAMILIAR, headers=_CHALLENGE) from None
+            raise unfamiliar from None
         usable = claims.get("use") == use and claims["sub"] in self._credentials
         if not usable or claims["jti"] in self._revoked:
-            raise Refusal(401, _UNFAMILIAR, headers=_CHALLENGE)
+            raise unfamiliar
         return claims
 
 
-def _text(fields: dict[str, Any], key: str) -> str:
+def _read_text(fields: dict[str, Any], key: str) -> str:
     value = fields.get(key.lower())
     if not isinstance(value, str) or not value:
         raise Refusal(400, f"{key} is required and must be a string")

@@ -106,16 +106,28 @@ class FaultRule:
 def read_rule(text: str) -> FaultRule:
     """Read one rule; raises SandboxError that names the word it stumbles over."""
     try:
-        head, *words = shlex.split(text)
+        head, *options = shlex.split(text)
     except ValueError:
         raise SandboxError(f"fault rule '{text}' is empty or has an open quote") from None
     try:
         fields = _read_head(head)
-        for word in words:
-            fields |= _read_word(word)
+        for option in options:
+            key, equals, value = option.partition("=")
+            if key in _FLAGS and not equals:
+                fields[key] = True
+            elif key in _OPTIONS and equals:
+                field, read = _OPTIONS[key]
+                fields[field] = read(value)
+                fields["retry_date"] = fields.get("retry_date", False) or key == "retry-date"
+            else:
+                names = ", ".join((*_OPTIONS, *_FLAGS))
+                raise ValueError(f"'{option}' is not understood; known are {names}")
     except ValueError as exc:
         raise SandboxError(f"fault rule '{text}': {exc}") from None
-    return _with_methods(FaultRule(text=text, **fields))
+    rule = FaultRule(text=text, **fields)
+    if rule.fault in ON_CREATE | ON_DELETE and rule.on is not None:
+        raise SandboxError(f"fault rule '{text}': '{rule.fault}' has its own method, drop on=")
+    return rule
 
 
 def read_rules(text: str) -> tuple[FaultRule, ...]:
@@ -124,13 +136,8 @@ def read_rules(text: str) -> tuple[FaultRule, ...]:
     return tuple(read_rule(line) for line in lines if line and not line.startswith("#"))
 
 
-def _with_methods(rule: FaultRule) -> FaultRule:
-    if rule.fault in ON_CREATE | ON_DELETE and rule.on is not None:
-        raise SandboxError(f"fault rule '{rule.text}': '{rule.fault}' has its own method, drop on=")
-    return rule
-
-
 def _read_head(head: str) -> dict[str, Any]:
+    """Read a rule's first word: a status code, or the name of a fault with its value."""
     name, equals, value = head.partition("=")
     if name.isascii() and name.isdigit():
         return {"fault": Fault.STATUS, "amount": float(_read_status(name))}
@@ -145,21 +152,9 @@ def _read_head(head: str) -> dict[str, Any]:
     return {"fault": fault, "amount": float(read(value)) if equals else float(default)}
 
 
-def _read_word(word: str) -> dict[str, Any]:
-    key, equals, value = word.partition("=")
-    if key in _FLAGS and not equals:
-        return {key: True}
-    if key not in _WORDS or not equals:
-        raise ValueError(f"'{word}' is not understood; known are {', '.join((*_WORDS, *_FLAGS))}")
-    field, read = _WORDS[key]
-    if key == "retry-date":
-        return {"retry_after": read(value), "retry_date": True}
-    return {field: read(value)}
-
-
 def _read_status(text: str) -> int:
     status = read_count(text)
-    # With 3xx a place to go is named: that is `redirect`.
+    # A 3xx needs a place to go: that is `redirect`.
     if not (200 <= status <= 299 or 400 <= status <= 599):
         raise ValueError(f"{text} is not a status from 200 to 299 or from 400 to 599")
     return status
@@ -190,7 +185,8 @@ def _read_page(text: str) -> Page:
 
 
 _Reader = Callable[[str], Any]
-# name -> how its value is read and what it is when none is given; no reader: the value is a text.
+# name -> how its value is read, and its default; without a reader the value is a text. A default
+# of None means that the value must be there.
 _HEADS: dict[str, tuple[_Reader | None, Any]] = {
     Fault.REDIRECT: (None, "http://127.0.0.1:9/"),
     Fault.CAP: (read_count, None),
@@ -214,7 +210,7 @@ _HEADS: dict[str, tuple[_Reader | None, Any]] = {
     Fault.LINGER: (read_duration, float("inf")),
     Fault.DELETE_FAILS: (None, "the cluster did not delete the workload"),
 }
-_WORDS: dict[str, tuple[str, _Reader]] = {
+_OPTIONS: dict[str, tuple[str, _Reader]] = {
     "on": ("on", _read_methods),
     "at": ("at", _read_routes),
     "name": ("name", str),

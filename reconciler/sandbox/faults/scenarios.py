@@ -1,4 +1,4 @@
-"""Weather with a name: sets of rules that are worth rehearsing as a whole."""
+"""Named sets of rules that are worth rehearsing as a whole."""
 
 from __future__ import annotations
 
@@ -72,5 +72,5 @@ def find_scenario(name: str) -> Scenario:
     for scenario in SCENARIOS:
         if scenario.name == name:
             return scenario
-    known = ", ".join(scenario.name for scenario in SCENARIOS)
-    raise SandboxError(f"no scenario is called '{name}'; known are {known}")
+    names = ", ".join(scenario.name for scenario in SCENARIOS)
+    raise SandboxError(f"no scenario is called '{name}'; known are {names}")

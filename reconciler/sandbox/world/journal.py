@@ -6,30 +6,29 @@ import fcntl
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TextIO
 
 from reconciler.sandbox.settings import SandboxError
 from reconciler.sandbox.world.workload import Workload, from_record, to_record
 
-_Births = dict[tuple[str, str], int]
+_Generations = dict[tuple[str, str], int]
 
 
 class Journal:
     """Remembers nothing: the store of a sandbox that starts empty and leaves nothing behind."""
 
     def load(self) -> Iterator[Workload]:
-        """The last known form of every workload, in order of creation."""
+        """The last form of every workload, in order of creation."""
         return iter(())
 
-    def births(self) -> _Births:
+    def generations(self) -> _Generations:
         """How many workloads each (project, name) has had, so that no id comes twice."""
         return {}
 
-    def append(self, workload: Workload, births: int) -> None:
+    def append(self, workload: Workload, generations: int) -> None:
         """Make the new form of a workload survive the process."""
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
 
 
 class FileJournal(Journal):
@@ -42,10 +41,18 @@ class FileJournal(Journal):
     def __init__(self, path: Path) -> None:
         self._path = path
         self._workloads: dict[str, Workload] = {}
-        self._births: _Births = {}
-        self._file = _open_locked(path)
+        self._generations: _Generations = {}
         try:
+            self._file = path.open("a", encoding="ascii")
+        except OSError as exc:
+            raise SandboxError(f"cannot write the data file {path}: {exc.strerror}") from None
+        try:
+            # Two sandboxes that append to one file would give out the same ids.
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             self._replay()
+        except OSError:
+            self._file.close()
+            raise SandboxError(f"another sandbox is using the data file {path}") from None
         except SandboxError:
             self._file.close()
             raise
@@ -55,14 +62,14 @@ class FileJournal(Journal):
         loaded, self._workloads = self._workloads, {}
         return iter(loaded.values())
 
-    def births(self) -> _Births:
+    def generations(self) -> _Generations:
         """Hand over the replayed counters."""
-        return dict(self._births)
+        return dict(self._generations)
 
-    def append(self, workload: Workload, births: int) -> None:
+    def append(self, workload: Workload, generations: int) -> None:
         """Write one line and flush it."""
-        line = json.dumps({"births": births, **to_record(workload)}, separators=(",", ":"))
-        self._file.write(line + "\n")
+        record = {"generations": generations, **to_record(workload)}
+        self._file.write(json.dumps(record, separators=(",", ":")) + "\n")
         self._file.flush()
 
     def close(self) -> None:
@@ -76,32 +83,17 @@ class FileJournal(Journal):
         for number, line in enumerate(data.splitlines(keepends=True), 1):
             if not line.endswith(b"\n"):
                 break
-            self._replay_line(line, number)
+            try:
+                record = json.loads(line)
+                generations = record.pop("generations")
+                workload = from_record(record)
+            except (ValueError, KeyError, TypeError, AttributeError):
+                raise SandboxError(
+                    f"{self._path}:{number}: not a line of a sandbox data file; "
+                    "name another file with --data, or move this one away"
+                ) from None
+            self._workloads[workload.id] = workload
+            before = self._generations.get(workload.address, 0)
+            self._generations[workload.address] = max(generations, before)
             end += len(line)
         self._file.truncate(end)
-
-    def _replay_line(self, line: bytes, number: int) -> None:
-        try:
-            record = json.loads(line)
-            births = record.pop("births")
-            workload = from_record(record)
-        except (ValueError, KeyError, TypeError, AttributeError):
-            raise SandboxError(
-                f"{self._path}:{number}: not a line of a sandbox data file; "
-                "name another file with --data, or move this one away"
-            ) from None
-        self._workloads[workload.id] = workload
-        self._births[workload.address] = max(births, self._births.get(workload.address, 0))
-
-
-def _open_locked(path: Path) -> TextIO:
-    try:
-        file = path.open("a", encoding="ascii")
-    except OSError as exc:
-        raise SandboxError(f"cannot write the data file {path}: {exc.strerror}") from None
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        file.close()
-        raise SandboxError(f"another sandbox is using the data file {path}") from None
-    return file

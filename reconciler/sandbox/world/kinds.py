@@ -14,6 +14,7 @@ PRIORITIES = {
     "very-high": 150,
 }
 
+# The client keeps a table of its own: a mistake in one of them must not be agreed on by both.
 _DEFAULT_PRIORITY = {"Build": "high", "Train": "low", "Deploy": "very-high"}
 _REGISTERED = {
     "Build": (
@@ -76,13 +77,11 @@ def is_preemptible(category: str | None) -> bool:
     return category == "Train"
 
 
-def _read(entry: str, category: str | None) -> Kind:
-    group_and_versions, name = entry.split(" ")
-    group, versions = group_and_versions.split("/")
-    return Kind(group=group, versions=tuple(versions.split(",")), name=name, category=category)
-
-
-KINDS = tuple(_read(entry, category) for category, rows in _REGISTERED.items() for entry in rows)
+KINDS = tuple(
+    Kind(group=group, versions=tuple(versions.split(",")), name=name, category=category)
+    for category, rows in _REGISTERED.items()
+    for group, versions, name in (row.replace(" ", "/").split("/") for row in rows)
+)
 _BY_GVK = {(k.group, version, k.name): k for k in KINDS for version in k.versions}
 
 

@@ -1,4 +1,4 @@
-"""Kubernetes manifests: read from base64, and dressed as a control plane dresses them."""
+"""Kubernetes manifests: read from base64, and completed as a control plane completes them."""
 
 from __future__ import annotations
 
@@ -13,22 +13,27 @@ from reconciler.sandbox.world.kinds import is_preemptible
 SCHEDULER = "runai-scheduler"
 # Aliases let a kilobyte of YAML unfold to terabytes; a real manifest stays far below this.
 _MAX_NODES = 200_000
-_NOT_YAML = "failed to convert YAML to JSON"
 
 
 def decode_manifest(encoded: str) -> dict[str, Any]:
     """Read one YAML (or JSON) object from base64; raises Refusal (400)."""
+    import yaml
+
     try:
         text = base64.b64decode(encoded, validate=True).decode()
     except (binascii.Error, ValueError) as exc:
         raise Refusal(400, f"failed to decode manifestBase64Encoded: {exc}") from None
-    manifest = _read_yaml(text)
-    if not isinstance(manifest, dict):
-        raise Refusal(400, _NOT_YAML)
+    not_yaml = Refusal(400, "failed to convert YAML to JSON")
+    try:
+        manifest = yaml.load(text, Loader=_loader())  # noqa: S506 - derived from the safe loader
+    except (yaml.YAMLError, ValueError, RecursionError):
+        raise not_yaml from None
+    if not isinstance(manifest, dict) or _exceeds(manifest, _MAX_NODES):
+        raise not_yaml
     return manifest
 
 
-def dress_manifest(
+def complete_manifest(
     raw: bytes,
     *,
     name: str,
@@ -37,20 +42,15 @@ def dress_manifest(
     category: str | None,
 ) -> dict[str, Any]:
     """Build the `workloadManifest`: name, namespace, queue, priority and scheduler filled in."""
-    dressed: dict[str, Any] = json.loads(raw)
-    metadata = dressed.setdefault("metadata", {})
+    manifest: dict[str, Any] = json.loads(raw)
+    metadata = manifest.setdefault("metadata", {})
     labels = metadata.get("labels") or {}
     labels |= {"runai/queue": project_name}
     if priority is not None:
         preemptible = "preemptible" if is_preemptible(category) else "non-preemptible"
         labels |= {"priorityClassName": priority, "kai.scheduler/preemptibility": preemptible}
     metadata |= {"name": name, "namespace": f"runai-{project_name}", "labels": labels}
-    _set_scheduler(dressed)
-    return dressed
-
-
-def _set_scheduler(manifest: dict[str, Any]) -> None:
-    """Name the scheduler in every pod spec; each kind nests its pods elsewhere."""
+    # Each kind nests its pods elsewhere, so a pod spec is known by its containers.
     pending: list[Any] = [manifest]
     while pending:
         node = pending.pop()
@@ -60,21 +60,11 @@ def _set_scheduler(manifest: dict[str, Any]) -> None:
             if isinstance(node.get("containers"), list):
                 node["schedulerName"] = SCHEDULER
             pending.extend(node.values())
-
-
-def _read_yaml(text: str) -> Any:
-    import yaml
-
-    try:
-        value = yaml.load(text, Loader=_loader())  # noqa: S506 - derived from the safe loader
-    except (yaml.YAMLError, ValueError, RecursionError):
-        raise Refusal(400, _NOT_YAML) from None
-    if _exceeds(value, _MAX_NODES):
-        raise Refusal(400, _NOT_YAML)
-    return value
+    return manifest
 
 
 def _exceeds(value: Any, limit: int) -> bool:
+    """Count the nodes as a writer of JSON would write them: a shared alias once for each use."""
     pending, seen = [value], 0
     while pending:
         node = pending.pop()
@@ -91,6 +81,7 @@ def _exceeds(value: Any, limit: int) -> bool:
 def _loader() -> Any:
     import yaml
 
+    # The C loader is there only where PyYAML was built with libyaml.
     base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
     class Loader(base):  # type: ignore[misc]  # which of the two it is, is known at run time only

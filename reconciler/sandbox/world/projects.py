@@ -1,4 +1,4 @@
-"""Projects by id: a closed list when one was given, otherwise any id with a made-up name."""
+"""Projects by id: a closed list when one was given, otherwise any id with a derived name."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from hashlib import blake2b
 
 from reconciler.sandbox.settings import Project
 
-_FIT = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?")
+# The alphabet that the API document allows for project names.
+_PROJECT_NAME = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?")
 
 
 class Projects:
@@ -23,14 +24,14 @@ class Projects:
         return not self._names or project_id in self._names
 
     def name_of(self, project_id: str) -> str:
-        """The project's name, made up from the id when none was given."""
-        return self._names.get(project_id) or _made_up_name(project_id)
+        """The project's name, derived from the id when none was given."""
+        return self._names.get(project_id) or _derived_name(project_id)
 
 
+# Asked for each create and each row of a list; two regular expressions a row would be felt.
 @lru_cache(maxsize=4096)
-def _made_up_name(project_id: str) -> str:
-    """Fit any id into the alphabet that the API document allows for project names."""
-    if _FIT.fullmatch(project_id):
+def _derived_name(project_id: str) -> str:
+    if _PROJECT_NAME.fullmatch(project_id):
         return f"project-{project_id}"
     digest = blake2b(project_id.encode("utf-8", "surrogatepass"), digest_size=4).hexdigest()
     return f"project-{digest}"

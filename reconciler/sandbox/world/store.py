@@ -1,4 +1,4 @@
-"""The world behind the API: workloads, the names they hold, and the ways to meddle with them."""
+"""The workloads of the server, the names they hold, and the ways to change them out of band."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from uuid import UUID
 from reconciler.sandbox.http import Refusal, encode
 from reconciler.sandbox.settings import Settings
 from reconciler.sandbox.world.journal import Journal
-from reconciler.sandbox.world.manifests import dress_manifest
+from reconciler.sandbox.world.manifests import complete_manifest
 from reconciler.sandbox.world.projects import Projects
 from reconciler.sandbox.world.submission import Submission, read_submission
 from reconciler.sandbox.world.workload import (
-    STRAIGHT,
+    NO_WORKLOAD_FAULTS,
     Phase,
-    Twist,
     Workload,
+    WorkloadFaults,
     write_document,
     write_head,
 )
 
 SOMEBODY_ELSE = "somebody-else"
-_KEPT_AFTER_DELETE = 14 * 24 * 3600.0
+_RETENTION_SECONDS = 14 * 24 * 3600.0
 _SWEEP_EVERY = 1024
 
 
@@ -33,7 +33,7 @@ class Store:
     """All workloads by id; one living workload per (project, name), ids never reused.
 
     Methods named after API calls obey its rules and raise Refusal. `plant`, `vanish`, `edit` and
-    `fail_sync` are for tests and the control API: they act as the world does, behind every back.
+    `fail_sync` are for tests and the control API: they act as somebody else would.
     """
 
     def __init__(self, settings: Settings, clock: Callable[[], float], journal: Journal) -> None:
@@ -45,23 +45,29 @@ class Store:
         # Written once for each form of a workload, not for each read of it.
         self._heads: dict[str, bytes] = {}
         self._holders: dict[tuple[str, str], list[str]] = {}
-        self._births: dict[tuple[str, str], int] = {}
+        self._generations: dict[tuple[str, str], int] = {}
         self._next_sweep = _SWEEP_EVERY
         for workload in journal.load():
             self._remember(workload, self._write_head(workload))
-        self._births |= journal.births()
+        self._generations |= journal.generations()
 
     def __len__(self) -> int:
         return len(self._by_id)
 
-    def create(self, submission: Submission, caller: str, twist: Twist = STRAIGHT) -> Workload:
+    def create(
+        self, submission: Submission, caller: str, faults: WorkloadFaults = NO_WORKLOAD_FAULTS
+    ) -> Workload:
         """Accept a submission; raises Refusal (409) while the name is held."""
         now = self._clock()
         holder = self.find(submission.project_id, submission.name)
         if holder is not None:
-            raise self._conflict(holder)
-        self._sweep(now)
-        return self._bear(submission, caller, twist, now)
+            hint = f" (id {holder.id})" if self._settings.conflict_names_id else ""
+            message = f"workload with name '{holder.name}' already exists in this project{hint}"
+            raise Refusal(409, message)
+        # Swept once for every doubling: a sweep of all for each create would be quadratic.
+        if len(self._by_id) >= self._next_sweep:
+            self._sweep(now - _RETENTION_SECONDS)
+        return self._add(submission, caller, faults, now)
 
     def get(self, workload_id: str) -> Workload | None:
         """The workload as its creator wrote it, gone or alive, unless it is still invisible."""
@@ -70,18 +76,20 @@ class Store:
             return None
         return workload
 
-    def delete(self, workload: Workload, caller: str, twist: Twist = STRAIGHT) -> Workload:
+    def delete(
+        self, workload: Workload, caller: str, faults: WorkloadFaults = NO_WORKLOAD_FAULTS
+    ) -> Workload:
         """Accept a deletion; asking again is harmless, and revives one that has failed."""
         now = self._clock()
         if workload.phase(now) is Phase.DELETING:
             return workload
-        delay = self._settings.delete_delay if twist.delete_delay is None else twist.delete_delay
-        return self._keep(
+        delay = self._settings.delete_delay if faults.delete_delay is None else faults.delete_delay
+        return self._save(
             replace(
                 workload,
                 delete_at=now,
                 delete_settles_at=now + delay if delay != float("inf") else None,
-                delete_failure=twist.delete_failure,
+                delete_failure=faults.delete_failure,
                 deleted_by=caller,
                 updated_at=now,
                 updated_by=caller,
@@ -130,7 +138,7 @@ class Store:
     def plant(self, request: Mapping[str, Any], *, by: str = SOMEBODY_ELSE) -> Workload:
         """Create a workload out of band, even where the name is held; raises Refusal (400)."""
         submission = read_submission(encode(request), self._settings)
-        return self._bear(submission, by, STRAIGHT, self._clock())
+        return self._add(submission, by, NO_WORKLOAD_FAULTS, self._clock())
 
     def vanish(self, workload_id: str, *, by: str = SOMEBODY_ELSE) -> Workload:
         """Make a workload disappear at once; raises KeyError for an unknown id."""
@@ -142,7 +150,7 @@ class Store:
             delete_failure=None,
             deleted_by=by,
         )
-        return self._keep(gone)
+        return self._save(gone)
 
     def edit(
         self,
@@ -153,35 +161,47 @@ class Store:
         category: str | None = None,
         by: str = SOMEBODY_ELSE,
     ) -> Workload:
-        """Change a live workload behind its owner's back; raises KeyError for an unknown id."""
+        """Change a live workload out of band; raises KeyError for an unknown id."""
         old = self._by_id[workload_id]
         raw = old.raw if manifest is None else encode(manifest)
         priority, category = priority or old.priority, category or old.category
-        dressed = self._dress(raw, old.name, old.project_name, priority, category)
+        workload_manifest = self._complete(raw, old.name, old.project_name, priority, category)
         edited = replace(
             old,
             raw=raw,
-            dressed=dressed,
+            workload_manifest=workload_manifest,
             priority=priority,
             category=category,
             updated_at=self._clock(),
             updated_by=by,
         )
-        return self._keep(edited)
+        return self._save(edited)
 
     def fail_sync(self, workload_id: str, message: str = "admission denied") -> Workload:
         """Let the cluster refuse a workload from now on; raises KeyError for an unknown id."""
         now = self._clock()
         old = self._by_id[workload_id]
         failed = replace(old, applying_at=now, settled_at=now, sync_failure=message)
-        return self._keep(failed)
+        return self._save(failed)
 
-    def _bear(self, submission: Submission, caller: str, twist: Twist, now: float) -> Workload:
+    def _add(
+        self, submission: Submission, caller: str, faults: WorkloadFaults, now: float
+    ) -> Workload:
         project_name = self._projects.name_of(submission.project_id)
-        raw = _without_annotations(submission) if twist.strips_annotations else submission.raw
-        delay = self._settings.sync_delay if twist.sync_delay is None else twist.sync_delay
+        raw = submission.raw
+        if faults.strips_annotations:
+            manifest: dict[str, Any] = json.loads(raw)
+            manifest.get("metadata", {}).pop("annotations", None)
+            raw = encode(manifest)
+        delay = self._settings.sync_delay if faults.sync_delay is None else faults.sync_delay
+        # The id follows from the seed and the how-manieth of its name, never from the order of
+        # arrival: concurrent requests get the same ids in every replay of a seed.
+        address = submission.project_id, submission.name
+        nth = self._generations[address] = self._generations.get(address, 0) + 1
+        text = "\0".join((str(self._settings.seed), *address, str(nth)))
+        digest = blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
         workload = Workload(
-            id=self._mint((submission.project_id, submission.name)),
+            id=str(UUID(bytes=digest, version=4)),
             project_id=submission.project_id,
             project_name=project_name,
             name=submission.name,
@@ -191,41 +211,32 @@ class Store:
             priority=submission.priority,
             category=submission.category,
             raw=raw,
-            dressed=self._dress(
+            workload_manifest=self._complete(
                 raw, submission.name, project_name, submission.priority, submission.category
             ),
             created_at=now,
             created_by=caller,
             updated_at=now,
             updated_by=caller,
-            visible_at=now + twist.read_lag,
-            listed_at=now + max(twist.read_lag, twist.list_lag),
+            visible_at=now + faults.read_lag,
+            listed_at=now + max(faults.read_lag, faults.list_lag),
             applying_at=now + delay / 2,
-            settled_at=None if twist.stuck else now + delay,
-            sync_failure=twist.sync_failure,
+            settled_at=None if faults.stuck else now + delay,
+            sync_failure=faults.sync_failure,
         )
-        return self._keep(workload)
+        return self._save(workload)
 
-    def _dress(
+    def _complete(
         self, raw: bytes, name: str, project: str, priority: str | None, category: str | None
     ) -> bytes:
-        dressed = dress_manifest(
-            raw, name=name, project_name=project, priority=priority, category=category
+        return encode(
+            complete_manifest(
+                raw, name=name, project_name=project, priority=priority, category=category
+            )
         )
-        return encode(dressed)
 
-    def _mint(self, address: tuple[str, str]) -> str:
-        """Derive the id from the seed and the how-manieth of its name, never from arrival order.
-
-        Concurrent requests then get the same ids in every replay of a seed.
-        """
-        nth = self._births[address] = self._births.get(address, 0) + 1
-        text = "\0".join((str(self._settings.seed), *address, str(nth)))
-        digest = blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
-        return str(UUID(bytes=digest, version=4))
-
-    def _keep(self, workload: Workload) -> Workload:
-        self._journal.append(workload, self._births.get(workload.address, 1))
+    def _save(self, workload: Workload) -> Workload:
+        self._journal.append(workload, self._generations.get(workload.address, 1))
         self._remember(workload, self._write_head(workload))
         return workload
 
@@ -239,25 +250,11 @@ class Store:
         settings = self._settings
         return write_head(workload, settings.tenant_id, settings.cluster_id, gone_at=gone_at)
 
-    def _conflict(self, holder: Workload) -> Refusal:
-        hint = f" (id {holder.id})" if self._settings.conflict_names_id else ""
-        message = f"workload with name '{holder.name}' already exists in this project{hint}"
-        return Refusal(409, message)
-
-    def _sweep(self, now: float) -> None:
-        """Forget what was deleted two weeks ago, as the control plane does."""
-        if len(self._by_id) < self._next_sweep:
-            return
-        horizon = now - _KEPT_AFTER_DELETE
-        kept = [w for w in self._by_id.values() if not w.is_gone(horizon)]
+    def _sweep(self, horizon: float) -> None:
+        """Forget what was gone by the horizon, as the control plane does after two weeks."""
+        remaining = [w for w in self._by_id.values() if not w.is_gone(horizon)]
         heads = self._heads
         self._by_id, self._heads, self._holders = {}, {}, {}
-        for workload in kept:
+        for workload in remaining:
             self._remember(workload, heads[workload.id])
-        self._next_sweep = 2 * len(kept) + _SWEEP_EVERY
-
-
-def _without_annotations(submission: Submission) -> bytes:
-    manifest: dict[str, Any] = json.loads(submission.raw)
-    manifest.get("metadata", {}).pop("annotations", None)
-    return encode(manifest)
+        self._next_sweep = 2 * len(remaining) + _SWEEP_EVERY

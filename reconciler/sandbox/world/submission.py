@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import re
+from collections.abc import Container
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any
 
-from reconciler.sandbox.http import Refusal, encode
+from reconciler.sandbox.http import Refusal, encode, read_json_object
 from reconciler.sandbox.settings import Settings
 from reconciler.sandbox.world.kinds import PRIORITIES, Kind, find_kind
 from reconciler.sandbox.world.manifests import decode_manifest
 
+# The document allows any text; the control plane's own messages give this rule.
 _NAME = re.compile(r"[a-z][a-z0-9-]*")
 _FIELDS = {"metadata", "manifest", "manifestBase64Encoded"}
 _METADATA_FIELDS = {"name", "projectId", "priority", "category"}
-_NOT_READABLE = "Failed to read request body"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,56 +34,41 @@ class Submission:
     @property
     def annotations(self) -> dict[str, Any]:
         """The annotations on the manifest, where clients leave their marks."""
-        found = self.manifest.get("metadata", {}).get("annotations")
-        return found if isinstance(found, dict) else {}
-
-
-def read_json(body: bytes) -> Any:
-    """Parse a request body strictly; raises Refusal (400), also for NaN and absurd nesting."""
-    try:
-        return json.loads(body.decode(), parse_constant=_refuse_constant)
-    except (ValueError, RecursionError):
-        raise Refusal(400, _NOT_READABLE) from None
+        annotations = self.manifest.get("metadata", {}).get("annotations")
+        return annotations if isinstance(annotations, dict) else {}
 
 
 def read_submission(body: bytes, settings: Settings) -> Submission:
     """Check a create request; raises Refusal (400) with the server's own message."""
-    request = _read_object(body)
+    request = read_json_object(body)
     _refuse_unknown(request, _FIELDS, "request")
-    metadata = _read_metadata(request)
+    metadata = request.get("metadata")
+    if not isinstance(metadata, dict):
+        raise Refusal(400, "metadata is required and must be an object")
+    _refuse_unknown(metadata, _METADATA_FIELDS, "metadata")
+    name, project_id = metadata.get("name", ""), metadata.get("projectId", "")
+    _check_name(name)
+    if not isinstance(project_id, str):
+        raise Refusal(400, "metadata.projectId must be a string")
+    if not project_id:
+        raise Refusal(400, "either projectId or clusterId must be provided")
     manifest = _read_manifest(request)
     kind, version = _read_kind(manifest)
+    try:
+        raw = encode(manifest)
+    except (ValueError, TypeError, RecursionError):
+        # Numbers beyond a double, or YAML that has no JSON form.
+        raise Refusal(400, "Failed to read request body") from None
     return Submission(
-        project_id=metadata["projectId"],
-        name=metadata["name"],
+        project_id=project_id,
+        name=name,
         priority=_choose(metadata, "priority", PRIORITIES, kind.priority),
         category=_choose(metadata, "category", settings.categories, kind.category),
         kind=kind,
         version=version,
         manifest=manifest,
-        raw=_encode_manifest(manifest),
+        raw=raw,
     )
-
-
-def _read_object(body: bytes) -> dict[str, Any]:
-    request = read_json(body)
-    if not isinstance(request, dict):
-        raise Refusal(400, "request body must be a JSON object")
-    return request
-
-
-def _read_metadata(request: dict[str, Any]) -> dict[str, Any]:
-    metadata = request.get("metadata")
-    if not isinstance(metadata, dict):
-        raise Refusal(400, "metadata is required and must be an object")
-    _refuse_unknown(metadata, _METADATA_FIELDS, "metadata")
-    _check_name(metadata.get("name", ""))
-    project_id = metadata.get("projectId", "")
-    if not isinstance(project_id, str):
-        raise Refusal(400, "metadata.projectId must be a string")
-    if not project_id:
-        raise Refusal(400, "either projectId or clusterId must be provided")
-    return metadata
 
 
 def _check_name(name: object) -> None:
@@ -120,10 +105,16 @@ def _read_manifest(request: dict[str, Any]) -> dict[str, Any]:
 
 
 def _read_kind(manifest: dict[str, Any]) -> tuple[Kind, str]:
+    """Find the registered type of a manifest; raises Refusal (400)."""
     for field in ("apiVersion", "kind"):
         if not isinstance(manifest.get(field), str) or not manifest[field]:
             raise Refusal(400, f"missing required field: {field}")
-    _check_manifest_metadata(manifest.get("metadata", {}))
+    metadata = manifest.get("metadata", {})
+    if not isinstance(metadata, dict) or not all(
+        isinstance(metadata.get(field), dict | None) for field in ("labels", "annotations")
+    ):
+        raise Refusal(400, "manifest metadata is not a valid map")
+    # The core group has no name and no slash: its apiVersion is just "v1".
     group, _, version = manifest["apiVersion"].rpartition("/")
     kind = find_kind(group, version, manifest["kind"])
     if kind is None:
@@ -132,40 +123,22 @@ def _read_kind(manifest: dict[str, Any]) -> tuple[Kind, str]:
     return kind, version
 
 
-def _check_manifest_metadata(metadata: object) -> None:
-    maps = isinstance(metadata, dict) and all(
-        isinstance(metadata.get(field), dict | None) for field in ("labels", "annotations")
-    )
-    if not maps:
-        raise Refusal(400, "manifest metadata is not a valid map")
-
-
 def _choose(
-    metadata: dict[str, Any], field: str, available: Any, default: str | None
+    metadata: dict[str, Any], field: str, available: Container[str], default: str | None
 ) -> str | None:
-    wanted = metadata.get(field)
-    if wanted is None:
+    """Read a priority or category by name; raises Refusal (400) for one that does not exist."""
+    name = metadata.get(field)
+    if name is None:
         return default
-    if not isinstance(wanted, str):
+    if not isinstance(name, str):
         raise Refusal(400, f"metadata.{field} must be a string or null")
-    if wanted not in available:
-        raise Refusal(400, f"{field} '{wanted}' is not available in this cluster")
-    return wanted
+    if name not in available:
+        raise Refusal(400, f"{field} '{name}' is not available in this cluster")
+    return name
 
 
-def _encode_manifest(manifest: dict[str, Any]) -> bytes:
-    try:
-        return encode(manifest)
-    except (ValueError, TypeError, RecursionError):
-        # Numbers beyond a double, or YAML that has no JSON form.
-        raise Refusal(400, _NOT_READABLE) from None
-
-
-def _refuse_unknown(found: dict[str, Any], known: set[str], where: str) -> None:
-    unknown = sorted(found.keys() - known)
+def _refuse_unknown(fields: dict[str, Any], documented: set[str], owner: str) -> None:
+    # The document does not forbid further fields; to a client, each is a typo that goes unnoticed.
+    unknown = sorted(fields.keys() - documented)
     if unknown:
-        raise Refusal(400, f'unknown field "{unknown[0]}" in {where}')
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(name)
+        raise Refusal(400, f'unknown field "{unknown[0]}" in {owner}')

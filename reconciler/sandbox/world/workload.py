@@ -10,6 +10,7 @@ from reconciler.sandbox.http import encode, timestamp
 
 DEPARTMENT_ID = "1"
 DEPARTMENT_NAME = "default"
+_MANIFESTS = ("raw", "workload_manifest")
 
 
 class Phase(StrEnum):
@@ -24,8 +25,8 @@ class Phase(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Twist:
-    """What a fault makes of one workload's life; seconds, and None for what goes as usual."""
+class WorkloadFaults:
+    """What goes wrong with one workload; seconds, and None for what goes as usual."""
 
     sync_delay: float | None = None
     sync_failure: str | None = None
@@ -37,14 +38,14 @@ class Twist:
     delete_failure: str | None = None
 
 
-STRAIGHT = Twist()
+NO_WORKLOAD_FAULTS = WorkloadFaults()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Workload:
     """One workload, alive or gone; instants are epoch seconds, None is an instant that never comes.
 
-    `raw` and `dressed` are the two manifests of the API, already written as JSON.
+    `raw` (what was submitted) and `workload_manifest` (completed) are already written as JSON.
     """
 
     id: str
@@ -57,7 +58,7 @@ class Workload:
     priority: str | None
     category: str | None
     raw: bytes
-    dressed: bytes
+    workload_manifest: bytes
     created_at: float
     created_by: str
     updated_at: float
@@ -103,6 +104,7 @@ def _reached(instant: float | None, now: float) -> bool:
     return instant is not None and instant <= now
 
 
+# A GET says one of these after the workload; only a failure has more to say.
 _SYNC_INFO = {phase: b',"syncInfo":' + encode({"status": phase}) for phase in Phase}
 
 
@@ -135,7 +137,11 @@ def write_head(
 
 def write_document(workload: Workload, head: bytes) -> bytes:
     """Write the `WorkloadV2` document; the manifests are spliced in as they are stored."""
-    return b'%b,"workloadManifest":%b,"rawManifest":%b}' % (head, workload.dressed, workload.raw)
+    return b'%b,"workloadManifest":%b,"rawManifest":%b}' % (
+        head,
+        workload.workload_manifest,
+        workload.raw,
+    )
 
 
 def write_sync_info(workload: Workload, phase: Phase) -> bytes:
@@ -147,11 +153,10 @@ def write_sync_info(workload: Workload, phase: Phase) -> bytes:
 
 def to_record(workload: Workload) -> dict[str, Any]:
     """Flatten a workload for the data file."""
-    manifests = {"raw": workload.raw.decode(), "dressed": workload.dressed.decode()}
-    return asdict(workload) | manifests
+    return asdict(workload) | {field: getattr(workload, field).decode() for field in _MANIFESTS}
 
 
 def from_record(record: dict[str, Any]) -> Workload:
     """Rebuild a workload; raises KeyError, TypeError or AttributeError when fields do not match."""
-    manifests = {field: record[field].encode() for field in ("raw", "dressed")}
+    manifests = {field: record[field].encode() for field in _MANIFESTS}
     return Workload(**record | manifests)
