@@ -76,12 +76,14 @@ class Lifecycle:
     """Our own settings of a workload; never sent to the server, remembered in the state.
 
     `on_missing` is None where the spec leaves it to the kind (see `kinds.runs_to_completion`).
+    `on_change` is None in a record from before servers could update: it may have been the default
+    of then, which nobody wrote down.
     """
 
     protect: bool = False
     on_remove: OnRemove = OnRemove.DELETE
     on_missing: OnMissing | None = None
-    on_change: OnChange = OnChange.REPLACE
+    on_change: OnChange | None = OnChange.REPLACE
     on_failed: OnFailed = OnFailed.KEEP
     wave: int = 0
     ignore_changes: tuple[str, ...] = ()
@@ -146,6 +148,54 @@ class Purpose(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OpenChange:
+    """An update that may have been sent and is not proven yet; `rev` names it on the server.
+
+    One rev has one body, which `body_digest` names under the state's key. `spec` is the redacted
+    spec that it declares and `digest` names it; `body` is the redacted content that was sent, so
+    that whoever finds the rev later knows what it should say. `base` is the rev that it was made
+    on, empty for none. Times are RFC 3339 in UTC by the server's clock.
+    """
+
+    rev: str
+    base: str
+    body_digest: str
+    digest: str
+    spec: Json
+    body: Json
+    attempts: int = 0
+    first_sent_at: str | None = None
+    last_sent_at: str | None = None
+    ambiguous: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SentRev:
+    """An update that was given up for another one, and whose request may still come true."""
+
+    rev: str
+    last_sent_at: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangeRecord:
+    """The updates of one operation: the one proven last, the one under way, and late ones."""
+
+    confirmed: str = ""
+    open: OpenChange | None = None
+    superseded: tuple[SentRev, ...] = ()
+
+    @property
+    def revs(self) -> tuple[str, ...]:
+        """Every rev that may be live because of us; empty is the workload as it was created."""
+        under_way = (self.open.rev,) if self.open else ()
+        return (self.confirmed, *under_way, *(sent.rev for sent in self.superseded))
+
+
+NO_CHANGE = ChangeRecord()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Recorded:
     """One operation as the state knows it: one body, one id at most, never reused.
 
@@ -157,6 +207,7 @@ class Recorded:
     (relative to the repository's root), `run` the apply that created it. `kept` is what ran when
     its replacement was begun, where the successor keeps ignored fields of it; `undone` are the
     pointers at which this workload's own create has overwritten changes made on the server.
+    `change` is what is known of its updates.
     """
 
     op: str
@@ -181,6 +232,7 @@ class Recorded:
     epoch: int = 0
     kept: Json | None = None
     undone: tuple[str, ...] = ()
+    change: ChangeRecord = NO_CHANGE
 
     @property
     def is_declared(self) -> bool:

@@ -19,7 +19,7 @@ def m001_first_release(db: Database) -> None:
     db.table("meta").create({"key": str, "value": str}, pk="key", strict=True)
     operations = db.table("operations")
     operations.create(
-        dict(COLUMNS),
+        {name: kind for name, kind in COLUMNS.items() if name != "memory"},
         pk="op",
         not_null={"project", "name", "own", "seen", "digest", "spec", "checksum"},
         strict=True,
@@ -64,13 +64,14 @@ def m002_history(db: Database) -> None:
         actions, pk=("run", "number"), not_null={"address", "action", "outcome"}, strict=True
     )
     db.execute("DROP INDEX IF EXISTS idx_operations_own")
-    names = [*COLUMNS]
+    names = [name for name in COLUMNS if name != "memory"]
     for values in db.execute(f"SELECT {', '.join(names)} FROM operations").fetchall():  # noqa: S608 - our own columns
         row = dict(zip(names, values, strict=True))
         # A row that was damaged before stays so: a fresh checksum would make it believable.
         if _is_whole_in_format_1(row):
             db.execute(
-                "UPDATE operations SET checksum = ? WHERE op = ?", [checksum(row), row["op"]]
+                "UPDATE operations SET checksum = ? WHERE op = ?",
+                [_checksum_of_format_2(row), row["op"]],
             )
 
 
@@ -81,20 +82,47 @@ def m003_saved_plans(db: Database) -> None:
 
 
 @migrations()
-def m004_plain_words(db: Database) -> None:
-    """Two states of a record get the words that are published now."""
-    names = [*COLUMNS]
-    for before, after in (("SUSPECT", "UNCONFIRMED"), ("HAUNTED", "LATE_CREATE_POSSIBLE")):
-        query = f"SELECT {', '.join(names)} FROM operations WHERE own = ?"  # noqa: S608 - our own columns
-        for values in db.execute(query, [before]).fetchall():
-            row = dict(zip(names, values, strict=True))
+def m004_updates(db: Database) -> None:
+    """What an update has to remember gets a column, and two states of a record plain names.
+
+    `onChange: replace` was the default and may have been written down: nobody can tell, so that
+    neither is a change of the spec.
+    """
+    db.table("operations").add_column("memory", str)
+    names = [name for name in COLUMNS if name != "memory"]
+    for values in db.execute(f"SELECT {', '.join(names)} FROM operations").fetchall():  # noqa: S608 - our own columns
+        row = dict(zip(names, values, strict=True))
+        try:
             # As in format 2: a row that was damaged before stays so.
-            if row["checksum"] == checksum(row):
-                row["own"] = after
-                db.execute(
-                    "UPDATE operations SET own = ?, checksum = ? WHERE op = ?",
-                    [after, checksum(row), row["op"]],
-                )
+            if row["checksum"] != _checksum_of_format_2(row):
+                continue
+            lifecycle = json.loads(row["lifecycle"])
+            memory = lifecycle.pop("memory", None)
+            if lifecycle["on_change"] == "replace":
+                lifecycle["on_change"] = None
+        except (AttributeError, KeyError, RecursionError, TypeError, ValueError):
+            # Checksums have no key: somebody made one for something that is no record.
+            continue
+        row["lifecycle"] = _written(lifecycle)
+        row["memory"] = _written(memory) if memory else None
+        row["own"] = _WORDS_OF_FORMAT_4.get(row["own"], row["own"])
+        db.execute(
+            "UPDATE operations SET own = ?, lifecycle = ?, memory = ?, checksum = ? WHERE op = ?",
+            [row["own"], row["lifecycle"], row["memory"], checksum(row), row["op"]],
+        )
+
+
+_WORDS_OF_FORMAT_4 = {"SUSPECT": "UNCONFIRMED", "HAUNTED": "LATE_CREATE_POSSIBLE"}
+_written = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
+
+
+def _checksum_of_format_2(row: dict[str, Any]) -> str:
+    """A row's fingerprint in the formats 2 and 3: long columns stand behind the short ones."""
+    values = [row[name] for name in COLUMNS if name not in ("memory", "checksum")]
+    spec, echo = row["spec"], row["echo"] or ""
+    at = list(COLUMNS).index("spec")
+    short = (*values[:at], len(spec), row["echo"] and len(echo), *values[at + 2 :])
+    return "sha256:" + sha256((ascii(short) + spec + echo).encode()).hexdigest()
 
 
 def _is_whole_in_format_1(row: dict[str, Any]) -> bool:

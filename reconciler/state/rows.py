@@ -10,7 +10,9 @@ from hashlib import sha256
 from typing import Any
 
 from reconciler.core.model import (
+    NO_CHANGE,
     Address,
+    ChangeRecord,
     Json,
     LastSeen,
     Lifecycle,
@@ -18,9 +20,11 @@ from reconciler.core.model import (
     OnFailed,
     OnMissing,
     OnRemove,
+    OpenChange,
     Own,
     Purpose,
     Recorded,
+    SentRev,
 )
 from reconciler.errors import StateError
 from reconciler.state.trouble import RESTORE
@@ -47,6 +51,7 @@ COLUMNS: Mapping[str, type] = {
     "source": str,
     "run": str,
     "epoch": int,
+    "memory": str,
     "checksum": str,
 }
 _NAMES = tuple(COLUMNS)
@@ -96,13 +101,14 @@ class RowWriter:
             record.digest,
             self._text(record.spec),
             self._text(record.echo) if record.echo is not None else None,
-            _settings_text(record),
+            _lifecycle_text(record.lifecycle),
             storable(record.message),
             record.marker,
             int(record.protected),
             storable(record.source),
             record.run,
             record.epoch,
+            _memory_text(record),
         )
         return (*values, _checksum(values))
 
@@ -153,11 +159,10 @@ def from_values(values: Sequence[Any]) -> Recorded:
 
 def _read(values: Sequence[Any]) -> Recorded:
     (op, project, name, own, seen, id_, ambiguous, attempts, first, last, purpose, *rest) = values
-    digest, spec_text, echo_text, lifecycle, message, marker, protected, source, run, epoch, _ = (
-        rest
-    )
+    digest, spec_text, echo_text, lifecycle, message, marker, protected, *last_columns = rest
+    source, run, epoch, memory, _ = last_columns
     spec, echo = _documents(spec_text, echo_text)
-    kept, undone = _memory(lifecycle)
+    kept, undone, change = _memory(memory)
     # Checksums have no key: whoever can write a state can make one for anything.
     if not (isinstance(spec, dict) and all(isinstance(one, dict | None) for one in (echo, kept))):
         raise TypeError("a document is no mapping")
@@ -184,6 +189,7 @@ def _read(values: Sequence[Any]) -> Recorded:
         epoch=epoch,
         kept=kept,
         undone=undone,
+        change=change,
     )
 
 
@@ -228,21 +234,27 @@ def _checksum(values: Sequence[Any]) -> str:
     return "sha256:" + sha256((ascii(short) + spec + echo).encode()).hexdigest()
 
 
-def _settings_text(record: Recorded) -> str:
-    """The settings, and beside them what a replace has to remember, where there is anything.
-
-    Older versions read the settings by their names and do without the rest, so that a state which
-    remembers something still has their format.
-    """
-    if record.kept is None and not record.undone:
-        return _lifecycle_text(record.lifecycle)
-    memory = {"kept": record.kept, "undone": list(record.undone)}
-    return _written({**asdict(record.lifecycle), "memory": memory})
+def _memory_text(record: Recorded) -> str | None:
+    """What a replace or an update has to remember, where there is anything: one row, one commit."""
+    memory: dict[str, Any] = {}
+    if record.kept is not None or record.undone:
+        memory |= {"kept": record.kept, "undone": list(record.undone)}
+    if record.change != NO_CHANGE:
+        memory["change"] = asdict(record.change)
+    return _written(memory) if memory else None
 
 
-def _memory(settings: str) -> tuple[Json | None, tuple[str, ...]]:
-    memory = json.loads(settings).get("memory") if '"memory":' in settings else None
-    return (memory["kept"], tuple(memory["undone"])) if memory else (None, ())
+def _memory(text: str | None) -> tuple[Json | None, tuple[str, ...], ChangeRecord]:
+    memory = json.loads(text) if text else {}
+    change = memory.get("change")
+    if change is None:
+        return memory.get("kept"), tuple(memory.get("undone", ())), NO_CHANGE
+    under_way = OpenChange(**change["open"]) if change["open"] else None
+    if under_way and not (isinstance(under_way.spec, dict) and isinstance(under_way.body, dict)):
+        raise TypeError("a document is no mapping")
+    superseded = tuple(SentRev(**sent) for sent in change["superseded"])
+    record = ChangeRecord(confirmed=change["confirmed"], open=under_way, superseded=superseded)
+    return memory.get("kept"), tuple(memory.get("undone", ())), record
 
 
 @lru_cache(maxsize=256)
@@ -258,7 +270,7 @@ def _lifecycle(text: str) -> Lifecycle:
         protect=value["protect"],
         on_remove=OnRemove(value["on_remove"]),
         on_missing=OnMissing(on_missing) if on_missing else None,
-        on_change=OnChange(value["on_change"]),
+        on_change=OnChange(value["on_change"]) if value["on_change"] else None,
         on_failed=OnFailed(value["on_failed"]),
         wave=value["wave"],
         ignore_changes=tuple(value["ignore_changes"]),

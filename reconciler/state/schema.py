@@ -36,6 +36,7 @@ CREATE TABLE _sqlite_migrations (
 CREATE UNIQUE INDEX idx__sqlite_migrations_migration_set_name
   ON _sqlite_migrations (migration_set, name);
 """
+_WITH_MEMORY = _ALWAYS.replace("checksum TEXT NOT NULL)", "checksum TEXT NOT NULL, memory TEXT)")
 _HISTORY = """
 CREATE TABLE run_actions (
   run TEXT, number INTEGER, address TEXT NOT NULL, action TEXT NOT NULL, reason TEXT,
@@ -49,8 +50,7 @@ _SCHEMAS: Mapping[int, str] = {
     1: f"{_ALWAYS} CREATE INDEX idx_operations_own ON operations (own)",
     2: f"{_ALWAYS} {_HISTORY}) STRICT",
     3: f"{_ALWAYS} {_HISTORY}, plan TEXT NOT NULL DEFAULT '') STRICT",
-    # Format 4 changed words, and no table.
-    4: f"{_ALWAYS} {_HISTORY}, plan TEXT NOT NULL DEFAULT '') STRICT",
+    4: f"{_WITH_MEMORY} {_HISTORY}, plan TEXT NOT NULL DEFAULT '') STRICT",
 }
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -13,7 +12,17 @@ from hypothesis import given
 
 from reconciler.core.diff.diff import ABSENT, FieldChange, Origin, find_changes, undo, without
 from reconciler.core.diff.equality import is_equal
-from reconciler.core.model import Desired, Lifecycle, Live, Missing, OnMissing, Recorded
+from reconciler.core.model import (
+    ChangeRecord,
+    Desired,
+    Lifecycle,
+    Live,
+    Missing,
+    OnMissing,
+    OpenChange,
+    Recorded,
+    SentRev,
+)
 from reconciler.core.planning.case import OnDrift
 from reconciler.core.planning.plan import Create, Hold, Plan, Record, Replace
 from reconciler.engine.records import follow
@@ -249,13 +258,31 @@ def test_a_part_can_be_left_out() -> None:
 
 
 def test_a_state_remembers_what_a_replace_needs() -> None:
-    """Beside the settings, where older versions read past it."""
+    """In a column of its own, which is empty where there is nothing to remember."""
     row = dataclasses.replace(ROW, kept=BEFORE.spec, undone=(IMAGE,))
-    columns = to_row(row)
-    assert from_row(columns) == row
-    assert json.loads(columns["lifecycle"]).keys() - json.loads(
-        to_row(ROW)["lifecycle"]
-    ).keys() == {"memory"}
+    assert from_row(to_row(row)) == row
+    assert to_row(ROW)["memory"] is None
+
+
+def test_a_state_remembers_what_an_update_needs() -> None:
+    """In the same row, so that one commit makes all of it durable."""
+    under_way = OpenChange(
+        rev="r2",
+        base="r1",
+        body_digest="sha256:b",
+        digest="sha256:d",
+        spec=BEFORE.spec,
+        body={"manifest": {}},
+        attempts=2,
+        first_sent_at="2026-11-20T09:00:00+00:00",
+        last_sent_at="2026-11-20T09:00:01+00:00",
+        ambiguous=True,
+    )
+    late = SentRev(rev="r0", last_sent_at="2026-11-20T08:59:00+00:00")
+    change = ChangeRecord(confirmed="r1", open=under_way, superseded=(late,))
+    row = dataclasses.replace(ROW, change=change, undone=(IMAGE,))
+    assert from_row(to_row(row)) == row
+    assert change.revs == ("r1", "r2", "r0")
 
 
 POLICY = {"imagePullPolicy": "Always"}

@@ -220,10 +220,20 @@ def test_a_record_whose_documents_are_none(column: str, text: str) -> None:
         from_row(row)
 
 
-def test_a_record_that_keeps_what_is_no_document() -> None:
-    """The same beside its lifecycle settings."""
+@pytest.mark.parametrize(
+    "memory",
+    [
+        '{"kept":5,"undone":[]}',
+        (
+            '{"change":{"confirmed":"","superseded":[],"open":{"rev":"r","base":"","body_digest":"",'
+            '"digest":"","spec":[],"body":{}}}}'
+        ),
+    ],
+)
+def test_a_record_that_keeps_what_is_no_document(memory: str) -> None:
+    """The same in what a replace or an update has to remember."""
     row = to_row(make_recorded())
-    row["lifecycle"] = row["lifecycle"].removesuffix("}") + ',"memory":{"kept":5,"undone":[]}}'
+    row["memory"] = memory
     row["checksum"] = checksum(row)
     with pytest.raises(StateError, match="cannot be read: a document is no mapping"):
         from_row(row)

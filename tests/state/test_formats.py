@@ -20,7 +20,7 @@ from reconciler.core.planning.planner import make_plan
 from reconciler.errors import LockedError, StateError
 from reconciler.state import database, migrations
 from reconciler.state.backups import list_backups
-from reconciler.state.rows import checksum, from_row, to_row
+from reconciler.state.rows import from_row, to_row
 from reconciler.state.sqlite import SqliteStore, open_state
 from tests.support.states import KilledError, opened
 
@@ -223,7 +223,8 @@ def test_the_checksum_does_not_depend_on_the_version_of_python() -> None:
         "source": "",
         "run": "",
         "epoch": 0,
-        "checksum": "sha256:5ead9aba70093c92c5f36425094db7c3086e2d2e5d0796a3ed18518912d165a2",
+        "memory": None,
+        "checksum": "sha256:f029c6b9cf4d9e657bc3dab673f585ab33871c291273be0ee6c348e54d8b6fa0",
     }
     assert isinstance(from_row(row), Recorded)
 
@@ -232,23 +233,29 @@ def test_the_checksum_does_not_depend_on_the_version_of_python() -> None:
     ("before", "after"),
     [("SUSPECT", Own.UNCONFIRMED), ("HAUNTED", Own.LATE_CREATE_POSSIBLE)],
 )
-def test_a_state_with_the_words_of_format_3_opens_with_todays(
+def test_a_state_of_format_3_opens_with_the_words_and_the_columns_of_today(
     tmp_path: Path, before: str, after: Own
 ) -> None:
-    """Only the word changes; the row is whole, and every other column is as it was."""
+    """The word, what a replace remembers, and a default that nobody wrote; all else stays."""
     path = Path(shutil.copy(FIXTURES / "format-3" / "state.db", tmp_path / "state.db"))
     with contextlib.closing(sqlite3.connect(path)) as conn:
         conn.row_factory = sqlite3.Row
         row = dict(conn.execute("SELECT * FROM operations ORDER BY op LIMIT 1").fetchone())
-        row["own"] = before
+        settings = json.loads(row["lifecycle"])
+        memory = {"kept": {"manifest": {}}, "undone": ["/a"]}
+        row |= {"own": before, "lifecycle": json.dumps({**settings, "memory": memory})}
+        row["checksum"] = migrations._checksum_of_format_2(row)
         conn.execute(
-            "UPDATE operations SET own = ?, checksum = ? WHERE op = ?",
-            [before, checksum(row), row["op"]],
+            "UPDATE operations SET own = :own, lifecycle = :lifecycle, checksum = :checksum "
+            "WHERE op = :op",
+            row,
         )
         conn.commit()
     with opened(path) as store:
         [record] = [record for record in store.read() if record.op == row["op"]]
-    assert to_row(record) == row | {
-        "own": after.value,
-        "checksum": checksum(row | {"own": after.value}),
-    }
+    assert settings["on_change"] == "replace"
+    columns = to_row(record)
+    assert json.loads(columns.pop("lifecycle")) == {**settings, "on_change": None}
+    assert json.loads(columns.pop("memory")) == memory
+    del columns["checksum"]
+    assert columns == {key: row[key] for key in columns} | {"own": after.value}

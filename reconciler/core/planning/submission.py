@@ -11,7 +11,7 @@ from typing import Any
 from reconciler.core.diff.comparison import SpecChanges
 from reconciler.core.diff.diff import ABSENT, FieldChange, Origin, find_changes, is_ignored, undo
 from reconciler.core.diff.equality import reword
-from reconciler.core.model import Desired, Json, Lifecycle
+from reconciler.core.model import Desired, Json, Lifecycle, OnChange
 from reconciler.core.planning.renewal import renew
 from reconciler.core.redact import Redactor, is_redacted
 
@@ -82,6 +82,9 @@ def lifecycle_changes(before: Lifecycle, after: Lifecycle) -> Iterator[FieldChan
     if before == after:
         return
     old, new = asdict(before), asdict(after)
+    if before.on_change is None and after.on_change is not OnChange.HOLD:
+        # What an older version took for granted is not what its author has changed.
+        old["on_change"] = after.on_change
     for name in old:
         if old[name] != new[name]:
             yield FieldChange(

@@ -26,7 +26,7 @@ def _render_lifecycle(lifecycle: Lifecycle) -> dict[str, Any]:
     rendered: dict[str, Any] = {
         "protect": lifecycle.protect,
         "onRemove": lifecycle.on_remove.value,
-        "onChange": lifecycle.on_change.value,
+        "onChange": lifecycle.on_change.value if lifecycle.on_change else None,
         "onFailed": lifecycle.on_failed.value,
         "wave": lifecycle.wave,
         "ignoreChanges": list(lifecycle.ignore_changes),
