@@ -1,4 +1,4 @@
-"""What other programs read: plans, findings and events in their published JSON forms."""
+"""What other programs read: plans, diagnostics and events in their published JSON forms."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def plan_document(plan: Plan, created_at: datetime) -> dict[str, Any]:
             }
             for drift in plan.drift
         ],
-        "diagnostics": [finding.to_json() for finding in plan.diagnostics],
+        "diagnostics": [diagnostic.to_json() for diagnostic in plan.diagnostics],
     }
 
 
@@ -68,18 +68,27 @@ def action_document(action: AnyAction) -> dict[str, Any]:
     }
 
 
-def diagnostics_document(found: Sequence[Diagnostic]) -> list[dict[str, Any]]:
-    """Findings as a list of `schemas/diagnostic.schema.json`."""
-    return [finding.to_json() for finding in found]
+def diagnostics_document(diagnostics: Sequence[Diagnostic]) -> list[dict[str, Any]]:
+    """Diagnostics as a list of `schemas/diagnostic.schema.json`."""
+    return [diagnostic.to_json() for diagnostic in diagnostics]
 
 
 def event_document(event: Event) -> dict[str, Any]:
     """An event as `schemas/event.schema.json` has it; its name comes first."""
-    values = {field.name: getattr(event, field.name) for field in dataclasses.fields(event)}
-    head: dict[str, Any] = {"event": _snake(type(event).__name__)}
+    # `ActionSucceeded` is published as `action_succeeded`.
+    name = re.sub(r"(?<!^)(?=[A-Z])", "_", type(event).__name__).lower()
+    document: dict[str, Any] = {"event": name}
     if isinstance(event, RunStarted):
-        head["format_version"] = FORMAT_VERSION
-    return head | {name: _plain(value) for name, value in values.items()}
+        document["format_version"] = FORMAT_VERSION
+    # Not asdict(event): an address is a dataclass as well, and is published as its text.
+    for field in dataclasses.fields(event):
+        value = getattr(event, field.name)
+        if isinstance(value, Address):
+            value = str(value)
+        elif dataclasses.is_dataclass(value) and not isinstance(value, type):
+            value = dataclasses.asdict(value)
+        document[field.name] = value
+    return document
 
 
 def applied_document(
@@ -95,33 +104,33 @@ def applied_document(
     }
 
 
-def record_document(row: Recorded, *, whole: bool = False) -> dict[str, Any]:
+def record_document(record: Recorded, *, whole: bool = False) -> dict[str, Any]:
     """A record of the state; `whole` adds the redacted documents."""
-    short = {
-        "address": str(row.address),
-        "id": row.id,
-        "own": row.own.value,
-        "seen": row.seen.value,
-        "message": row.message or None,
-        "protect": row.protected or row.lifecycle.protect,
-        "wave": row.lifecycle.wave,
-        "source": row.source or None,
-        "last_sent_at": row.last_sent_at,
+    document = {
+        "address": str(record.address),
+        "id": record.id,
+        "own": record.own.value,
+        "seen": record.seen.value,
+        "message": record.message or None,
+        "protect": record.protected or record.lifecycle.protect,
+        "wave": record.lifecycle.wave,
+        "source": record.source or None,
+        "last_sent_at": record.last_sent_at,
     }
     if not whole:
-        return short
-    return short | {
-        "op": row.op,
-        "run": row.run or None,
-        "digest": row.digest,
-        "ambiguous": row.ambiguous,
-        "attempts": row.attempts,
-        "first_sent_at": row.first_sent_at,
-        "purpose": row.purpose.value if row.purpose else None,
-        "marker": row.marker,
-        "lifecycle": dataclasses.asdict(row.lifecycle),
-        "spec": row.spec,
-        "echo": row.echo,
+        return document
+    return document | {
+        "op": record.op,
+        "run": record.run or None,
+        "digest": record.digest,
+        "ambiguous": record.ambiguous,
+        "attempts": record.attempts,
+        "first_sent_at": record.first_sent_at,
+        "purpose": record.purpose.value if record.purpose else None,
+        "marker": record.marker,
+        "lifecycle": dataclasses.asdict(record.lifecycle),
+        "spec": record.spec,
+        "echo": record.echo,
     }
 
 
@@ -133,27 +142,27 @@ def run_document(run: RunEntry, actions: Sequence[ActionEntry] | None = None) ->
     return document | {"actions": [dataclasses.asdict(action) for action in actions]}
 
 
-def inspection_document(found: Inspection) -> dict[str, Any]:
-    """What a look at all of a state found."""
-    return dataclasses.asdict(found) | {
-        "sound": not found.flaws,
-        "flaws": [dataclasses.asdict(flaw) for flaw in found.flaws],
+def inspection_document(inspection: Inspection) -> dict[str, Any]:
+    """How sound a state is, and each of its flaws."""
+    return dataclasses.asdict(inspection) | {
+        "sound": not inspection.flaws,
+        "flaws": [dataclasses.asdict(flaw) for flaw in inspection.flaws],
     }
 
 
-def unsaved_document(row: Recorded) -> dict[str, Any]:
+def unsaved_document(record: Recorded) -> dict[str, Any]:
     """What is known of a workload and could not be written down: enough to settle it by hand."""
     return {
-        "unsaved": str(row.address),
-        "op": row.op,
-        "id": row.id,
-        "own": row.own.value,
-        "seen": row.seen.value,
-        "purpose": row.purpose.value if row.purpose else None,
-        "ambiguous": row.ambiguous,
-        "last_sent_at": row.last_sent_at,
-        "marker": row.marker,
-        "run": row.run,
+        "unsaved": str(record.address),
+        "op": record.op,
+        "id": record.id,
+        "own": record.own.value,
+        "seen": record.seen.value,
+        "purpose": record.purpose.value if record.purpose else None,
+        "ambiguous": record.ambiguous,
+        "last_sent_at": record.last_sent_at,
+        "marker": record.marker,
+        "run": record.run,
     }
 
 
@@ -185,15 +194,3 @@ def to_text(document: Any) -> str:
 def to_line(document: Any) -> str:
     """A document as one line of a stream."""
     return escape_json(json.dumps(document, ensure_ascii=False, separators=(",", ":")))
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Address):
-        return str(value)
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return dataclasses.asdict(value)
-    return value
-
-
-def _snake(name: str) -> str:
-    return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()

@@ -1,4 +1,4 @@
-"""What makes a finding the same finding tomorrow: what it says of what, and not in which line."""
+"""Fingerprints by which a code scanner knows a diagnostic again after its line has moved."""
 
 from __future__ import annotations
 
@@ -10,21 +10,29 @@ from collections.abc import Sequence
 
 from reconciler.core.diagnostics import Diagnostic
 
-# Some messages name a second place; an edit above it must not make a new finding.
+# Some messages name a second place; an edit above it must not make a new diagnostic.
 _POSITIONS = re.compile(r"(?<=\bline )\d+(?:, column \d+)?|:\d+:\d+\b")
 
 
-def fingerprints(found: Sequence[Diagnostic]) -> list[str]:
-    """Give each finding a name of 64 hexadecimal digits that no other one of the report has.
+def fingerprints(diagnostics: Sequence[Diagnostic]) -> list[str]:
+    """Give each diagnostic a name of 64 hexadecimal digits that no other one of the report has.
 
-    Lines and columns have no part in it. Findings that are alike but for their lines are counted
-    in their order.
+    Lines and columns have no part in it. Diagnostics that are alike but for their lines are
+    counted in their order.
     """
     seen: Counter[str] = Counter()
     names = []
-    for one in found:
-        message = _POSITIONS.sub("", one.message)
-        said = json.dumps([one.code, one.where.file, one.pointer, one.address, message])
-        seen[said] += 1
-        names.append(hashlib.sha256(f"{seen[said]}{said}".encode()).hexdigest())
+    for diagnostic in diagnostics:
+        message = _POSITIONS.sub("", diagnostic.message)
+        content = json.dumps(
+            [
+                diagnostic.code,
+                diagnostic.where.file,
+                diagnostic.pointer,
+                diagnostic.address,
+                message,
+            ]
+        )
+        seen[content] += 1
+        names.append(hashlib.sha256(f"{seen[content]}{content}".encode()).hexdigest())
     return names

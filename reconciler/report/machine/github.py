@@ -1,4 +1,4 @@
-"""Findings, plans and applies for GitHub Actions: workflow commands, and a step's outputs.
+"""Diagnostics, plans and applies for GitHub Actions: workflow commands, and a step's outputs.
 
 GitHub shows a command beside the line of a pull request that it names: of each step ten errors, ten
 warnings and ten notices. So the first one says it all.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from reconciler.core.diagnostics import Diagnostic, Severity
 from reconciler.core.events import ActionFailed, Event, InDoubt, RunFinished
@@ -20,11 +21,12 @@ from reconciler.report.text.text import Text
 
 # What GitHub takes as the summary of one step, in bytes; more makes it drop the whole of it.
 SUMMARY_LIMIT = 1024 * 1024
-_SHOWN = 10
+# GitHub shows so many annotations of each level.
+_MOST_SHOWN = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Note:
+class _Annotation:
     """One annotation: `level` is error, warning or notice; without a place it is about the step."""
 
     level: str
@@ -34,22 +36,22 @@ class _Note:
     where: Where | None = None
 
 
-def annotations_text(found: Sequence[Diagnostic], verdict: str) -> str:
+def annotations_text(diagnostics: Sequence[Diagnostic], verdict: str) -> str:
     """One workflow command a line, and the verdict for whoever reads the log."""
-    return "\n".join([*(_command(_found(finding)) for finding in found), verdict])
+    return "\n".join([*(_command(_diagnostic(each)) for each in diagnostics), verdict])
 
 
 def plan_annotations(plan: Plan, refusals: Sequence[Refusal], *, prefix: str = "") -> str:
-    """A plan: its verdict, then what refuses it, then the findings."""
-    notes = list(_refused(refusals))
-    if told := at_work(plan):
-        notes.append(_Note(level="notice", title="at work", message=told))
+    """A plan: its verdict, then what refuses it, then the diagnostics."""
+    annotations = list(_refusals(refusals))
+    if other_run := at_work(plan):
+        annotations.append(_Annotation(level="notice", title="at work", message=other_run))
     if not plan.complete:
         message = "not everything was read from the server"
-        notes.append(_Note(level="warning", title="incomplete", message=message))
-    notes += [_found(finding, prefix) for finding in plan.diagnostics]
+        annotations.append(_Annotation(level="warning", title="incomplete", message=message))
+    annotations += [_diagnostic(each, prefix) for each in plan.diagnostics]
     refused = "Refused. " if refusals else ""
-    return _with_aggregate("reconciler plan", f"{refused}{Text().verdict(plan)}", notes)
+    return _with_aggregate("reconciler plan", f"{refused}{Text().verdict(plan)}", annotations)
 
 
 def applied_annotations(
@@ -57,25 +59,24 @@ def applied_annotations(
 ) -> str:
     """The end of an apply: its verdict, then what failed and what is in doubt, at their specs."""
     places = {action.address: action.source for action in plan.actions}
-    notes = []
+    annotations = []
     if finished.stopped_by:
         message = f"the run was stopped: {finished.stopped_by}"
-        notes.append(_Note(level="error", title="stopped", message=message))
+        annotations.append(_Annotation(level="error", title="stopped", message=message))
     for event in outcomes:
         if isinstance(event, ActionFailed | InDoubt):
-            word = "failed" if isinstance(event, ActionFailed) else "in doubt"
-            notes.append(
-                _Note(
+            outcome = "failed" if isinstance(event, ActionFailed) else "in doubt"
+            annotations.append(
+                _Annotation(
                     level="error",
-                    title=f"{event.action} {word}",
+                    title=f"{event.action} {outcome}",
                     message=f"{event.address}: {event.message}",
                     hint=event.hint,
                     where=_below(places.get(event.address), prefix),
                 )
             )
-    return _with_aggregate(
-        "reconciler apply", Text().applied(finished.summary, finished.took), notes
-    )
+    verdict = Text().applied(finished.summary, finished.took)
+    return _with_aggregate("reconciler apply", verdict, annotations)
 
 
 def failure_annotations(
@@ -87,14 +88,19 @@ def failure_annotations(
     prefix: str = "",
 ) -> str:
     """Why there is no plan, or why an apply did not begin; `doing` is `plan` or `apply`."""
-    notes = [*_refused(refusals), *(_found(finding, prefix) for finding in diagnostics)]
-    if not notes:
-        where = _below(error.where, prefix)
-        notes = [
-            _Note(level="error", title=doing, message=error.message, hint=error.hint, where=where)
+    annotations = [*_refusals(refusals), *(_diagnostic(each, prefix) for each in diagnostics)]
+    if not annotations:
+        annotations = [
+            _Annotation(
+                level="error",
+                title=doing,
+                message=error.message,
+                hint=error.hint,
+                where=_below(error.where, prefix),
+            )
         ]
     verdict = f"{'No plan' if doing == 'plan' else 'Nothing was applied'}: {error.message}"
-    return _with_aggregate(f"reconciler {doing}", verdict, notes)
+    return _with_aggregate(f"reconciler {doing}", verdict, annotations)
 
 
 def plan_outputs(plan: Plan, *, refused: bool, exit_code: int) -> dict[str, str]:
@@ -155,19 +161,19 @@ def _flag(value: bool) -> str:
     return "true" if value else "false"
 
 
-def _refused(refusals: Sequence[Refusal]) -> Iterator[_Note]:
-    for one in refusals:
-        title = f"refused by {one.guard}"
-        yield _Note(level="error", title=title, message=one.message, hint=one.hint)
+def _refusals(refusals: Sequence[Refusal]) -> Iterator[_Annotation]:
+    for refusal in refusals:
+        title = f"refused by {refusal.guard}"
+        yield _Annotation(level="error", title=title, message=refusal.message, hint=refusal.hint)
 
 
-def _found(finding: Diagnostic, prefix: str = "") -> _Note:
-    return _Note(
-        level=finding.severity.value,
-        title=finding.code,
-        message=finding.message,
-        hint=finding.hint,
-        where=_below(finding.where, prefix),
+def _diagnostic(diagnostic: Diagnostic, prefix: str = "") -> _Annotation:
+    return _Annotation(
+        level=diagnostic.severity.value,
+        title=diagnostic.code,
+        message=diagnostic.message,
+        hint=diagnostic.hint,
+        where=_below(diagnostic.where, prefix),
     )
 
 
@@ -175,43 +181,38 @@ def _below(where: Where | None, prefix: str) -> Where | None:
     return replace(where, file=f"{prefix}{where.file}") if where else None
 
 
-def _with_aggregate(title: str, verdict: str, notes: Sequence[_Note]) -> str:
-    """The worst level of all for the sum of them."""
-    counts = {level: sum(note.level == level for note in notes) for level in _LEVELS}
+def _with_aggregate(title: str, verdict: str, annotations: Sequence[_Annotation]) -> str:
+    """The verdict as an annotation of the worst level that there is, then all others."""
+    levels = (Severity.ERROR.value, Severity.WARNING.value)
+    counts = {level: sum(each.level == level for each in annotations) for level in levels}
     worst = next((level for level, count in counts.items() if count), "notice")
-    cut = [number_of(count, level) for level, count in counts.items() if count >= _SHOWN]
-    more = f" {' and '.join(cut)} in all, GitHub shows fewer." if cut else ""
-    first = _Note(level=worst, title=title, message=f"{verdict}{more}")
-    return "\n".join(map(_command, (first, *notes)))
+    cut = [number_of(count, level) for level, count in counts.items() if count >= _MOST_SHOWN]
+    totals = f" {' and '.join(cut)} in all, GitHub shows fewer." if cut else ""
+    first = _Annotation(level=worst, title=title, message=f"{verdict}{totals}")
+    return "\n".join(map(_command, (first, *annotations)))
 
 
-_LEVELS = (Severity.ERROR.value, Severity.WARNING.value)
-
-
-def _command(note: _Note) -> str:
-    place = {"file": note.where.file, **_range(note.where)} if note.where else {}
-    properties = {**place, "title": note.title}
-    written = ",".join(f"{name}={_property(str(value))}" for name, value in properties.items())
-    hint = f"\nhint: {escape_terminal(note.hint)}" if note.hint else ""
-    return f"::{note.level} {written}::{_data(escape_terminal(note.message) + hint)}"
-
-
-def _range(where: Where) -> dict[str, int]:
-    """Columns only within one line: GitHub drops an annotation that has them across several."""
-    if where.end_line is None or where.end_column is None:
-        return {"line": where.line, "col": where.column}
-    if where.end_line != where.line:
-        return {"line": where.line, "endLine": where.end_line}
-    return {
-        "line": where.line,
-        "col": where.column,
-        "endLine": where.end_line,
-        "endColumn": where.end_column,
-    }
-
-
-def _property(value: str) -> str:
-    return _data(escape_terminal(value)).replace(":", "%3A").replace(",", "%2C")
+def _command(annotation: _Annotation) -> str:
+    properties: dict[str, Any] = {}
+    if where := annotation.where:
+        properties = {"file": where.file, "line": where.line}
+        within_line = where.end_line in (None, where.line) or where.end_column is None
+        # GitHub drops an annotation that has columns across several lines.
+        if within_line:
+            properties["col"] = where.column
+        if where.end_line is not None and where.end_column is not None:
+            properties["endLine"] = where.end_line
+            if within_line:
+                properties["endColumn"] = where.end_column
+    properties["title"] = annotation.title
+    pairs = []
+    for name, value in properties.items():
+        # A comma ends a property and a colon ends all of them, as an escape of data would not.
+        text = _data(escape_terminal(str(value))).replace(":", "%3A").replace(",", "%2C")
+        pairs.append(f"{name}={text}")
+    hint = f"\nhint: {escape_terminal(annotation.hint)}" if annotation.hint else ""
+    message = _data(escape_terminal(annotation.message) + hint)
+    return f"::{annotation.level} {','.join(pairs)}::{message}"
 
 
 def _data(value: str) -> str:

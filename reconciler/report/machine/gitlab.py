@@ -1,4 +1,4 @@
-"""What GitLab shows in a merge request: findings as code quality, and the counts of a plan."""
+"""For merge requests in GitLab: diagnostics as code quality, and the counts of a plan."""
 
 from __future__ import annotations
 
@@ -12,23 +12,24 @@ from reconciler.report.machine.fingerprints import fingerprints
 _SEVERITIES = {Severity.ERROR: "major", Severity.WARNING: "minor"}
 
 
-def code_quality_document(found: Sequence[Diagnostic]) -> list[dict[str, Any]]:
-    """The report: GitLab takes a finding with a known fingerprint for the one it knows."""
+def code_quality_document(diagnostics: Sequence[Diagnostic]) -> list[dict[str, Any]]:
+    """The report: GitLab takes a diagnostic with a known fingerprint for the one it knows."""
     return [
         {
-            "description": finding.message + (f" ({finding.hint})" if finding.hint else ""),
-            "check_name": finding.code,
+            "description": diagnostic.message
+            + (f" ({diagnostic.hint})" if diagnostic.hint else ""),
+            "check_name": diagnostic.code,
             "fingerprint": fingerprint,
-            "severity": _SEVERITIES[finding.severity],
+            "severity": _SEVERITIES[diagnostic.severity],
             "location": {
-                "path": finding.where.file,
+                "path": diagnostic.where.file,
                 "lines": {
-                    "begin": finding.where.line,
-                    "end": finding.where.end_line or finding.where.line,
+                    "begin": diagnostic.where.line,
+                    "end": diagnostic.where.end_line or diagnostic.where.line,
                 },
             },
         }
-        for finding, fingerprint in zip(found, fingerprints(found), strict=True)
+        for diagnostic, fingerprint in zip(diagnostics, fingerprints(diagnostics), strict=True)
     ]
 
 
@@ -39,5 +40,5 @@ def plan_counts_document(plan: Plan) -> dict[str, int]:
     """
     replaced = plan.count("replace")
     created, deleted = plan.count("create") + replaced, plan.count("delete") + replaced
-    rest = len(plan.changes) - plan.count("create") - replaced - plan.count("delete")
-    return {"create": created, "update": rest, "delete": deleted}
+    updated = len(plan.changes) - plan.count("create") - replaced - plan.count("delete")
+    return {"create": created, "update": updated, "delete": deleted}

@@ -1,4 +1,4 @@
-"""Findings as a JUnit report, which most CI servers show as tests that failed."""
+"""Diagnostics as a JUnit report, which most CI servers show as tests that failed."""
 
 from __future__ import annotations
 
@@ -14,49 +14,49 @@ _FORBIDDEN = re.compile("[\ufffe\uffff]")
 
 
 def junit_text(
-    found: Sequence[Diagnostic], files: Iterable[str], failing: Severity = Severity.ERROR
+    diagnostics: Sequence[Diagnostic], files: Iterable[str], failing: Severity = Severity.ERROR
 ) -> str:
-    """A suite for each file, a failed test for each finding, and a passed one where there is none.
+    """A suite for each file, a failed test for each diagnostic, a passed one where there is none.
 
-    What is less severe than `failing` passes, with the finding as its output.
+    What is less severe than `failing` passes, with the diagnostic as its output.
     """
+
+    def count_failures(counted: Sequence[Diagnostic]) -> int:
+        return sum(_fails(diagnostic, failing) for diagnostic in counted)
+
     by_file: dict[str, list[Diagnostic]] = {file: [] for file in files}
-    for finding in found:
-        by_file.setdefault(finding.where.file, []).append(finding)
-    failures = sum(_fails(finding, failing) for finding in found)
-    tests = sum(len(findings) or 1 for findings in by_file.values())
-    suites = [_suite(file, findings, failing) for file, findings in sorted(by_file.items())]
-    head = f'<testsuites name="reconciler" tests="{tests}" failures="{failures}" errors="0">'
-    lines = ['<?xml version="1.0" encoding="UTF-8"?>', head, *suites, "</testsuites>"]
-    return "\n".join(lines)
+    for diagnostic in diagnostics:
+        by_file.setdefault(diagnostic.where.file, []).append(diagnostic)
+    tests = sum(len(of_file) or 1 for of_file in by_file.values())
+    counts = f'tests="{tests}" failures="{count_failures(diagnostics)}" errors="0"'
+    lines = ['<?xml version="1.0" encoding="UTF-8"?>', f'<testsuites name="reconciler" {counts}>']
+    for file, of_file in sorted(by_file.items()):
+        name = _attribute(file)
+        counts = f'tests="{len(of_file) or 1}" failures="{count_failures(of_file)}" errors="0"'
+        lines.append(f"  <testsuite name={name} {counts}>")
+        lines += [_test_case(diagnostic, name, failing) for diagnostic in of_file]
+        # A suite without a test is taken for one that did not run.
+        if not of_file:
+            lines.append(f'    <testcase name="valid" classname={name}/>')
+        lines.append("  </testsuite>")
+    return "\n".join([*lines, "</testsuites>"])
 
 
-def _suite(file: str, found: Sequence[Diagnostic], failing: Severity) -> str:
-    name = _attribute(file)
-    failures = sum(_fails(finding, failing) for finding in found)
-    cases = [_case(finding, name, failing) for finding in found]
-    passed = [f'    <testcase name="valid" classname={name}/>']
-    counts = f'tests="{len(found) or 1}" failures="{failures}" errors="0"'
-    return "\n".join(
-        [f"  <testsuite name={name} {counts}>", *(cases or passed), "  </testsuite>"],
-    )
-
-
-def _case(finding: Diagnostic, classname: str, failing: Severity) -> str:
-    name = _attribute(f"{finding.code} {finding.pointer}".rstrip())
-    hint = f"\nhint: {_harmless(finding.hint)}" if finding.hint else ""
-    place = f"{_harmless(str(finding.where))}: {finding.severity.value}"
-    told = escape(f"{place}: {_harmless(finding.message)}{hint}")
-    if _fails(finding, failing):
-        message, kind = _attribute(finding.message), _attribute(finding.code)
-        inside = f"<failure message={message} type={kind}>{told}</failure>"
+def _test_case(diagnostic: Diagnostic, classname: str, failing: Severity) -> str:
+    name = _attribute(f"{diagnostic.code} {diagnostic.pointer}".rstrip())
+    hint = f"\nhint: {_harmless(diagnostic.hint)}" if diagnostic.hint else ""
+    place = f"{_harmless(str(diagnostic.where))}: {diagnostic.severity.value}"
+    output = escape(f"{place}: {_harmless(diagnostic.message)}{hint}")
+    if _fails(diagnostic, failing):
+        message, kind = _attribute(diagnostic.message), _attribute(diagnostic.code)
+        body = f"<failure message={message} type={kind}>{output}</failure>"
     else:
-        inside = f"<system-out>{told}</system-out>"
-    return f"    <testcase name={name} classname={classname}>{inside}</testcase>"
+        body = f"<system-out>{output}</system-out>"
+    return f"    <testcase name={name} classname={classname}>{body}</testcase>"
 
 
-def _fails(finding: Diagnostic, failing: Severity) -> bool:
-    return finding.severity is Severity.ERROR or failing is Severity.WARNING
+def _fails(diagnostic: Diagnostic, failing: Severity) -> bool:
+    return diagnostic.severity is Severity.ERROR or failing is Severity.WARNING
 
 
 def _attribute(text: str) -> str:
@@ -64,4 +64,4 @@ def _attribute(text: str) -> str:
 
 
 def _harmless(text: str) -> str:
-    return _FORBIDDEN.sub(lambda found: f"\\u{ord(found[0]):04x}", escape_terminal(text))
+    return _FORBIDDEN.sub(lambda match: f"\\u{ord(match[0]):04x}", escape_terminal(text))

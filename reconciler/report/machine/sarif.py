@@ -1,4 +1,4 @@
-"""Findings as a SARIF 2.1.0 log, which code scanners exchange."""
+"""Diagnostics as a SARIF 2.1.0 log, which code scanners exchange."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from urllib.parse import quote
 
 from reconciler import __version__
 from reconciler.core.diagnostics import Diagnostic
-from reconciler.errors import Where
 from reconciler.report.machine.fingerprints import fingerprints
 
 SCHEMA = (
@@ -17,57 +16,51 @@ SCHEMA = (
 _ROOT = "SRCROOT"
 
 
-def sarif_document(found: Sequence[Diagnostic], meanings: Mapping[str, str]) -> dict[str, Any]:
+def sarif_document(
+    diagnostics: Sequence[Diagnostic], meanings: Mapping[str, str]
+) -> dict[str, Any]:
     """A log with one run; `meanings` tells of each code what it stands for."""
-    codes = sorted({finding.code for finding in found})
-    driver = {
-        "name": "reconciler",
-        "version": __version__,
-        "rules": [_rule(code, meanings.get(code, code)) for code in codes],
-    }
+    codes = sorted({diagnostic.code for diagnostic in diagnostics})
+    rules = []
+    for code in codes:
+        meaning = meanings.get(code, code)
+        text = f"{meaning[:1].upper()}{meaning[1:]}."
+        rules.append({"id": code, "shortDescription": {"text": text}})
     run = {
-        "tool": {"driver": driver},
+        "tool": {"driver": {"name": "reconciler", "version": __version__, "rules": rules}},
         "columnKind": "unicodeCodePoints",
         "originalUriBaseIds": {_ROOT: {"description": {"text": "The root of the repository."}}},
         "results": [
-            _result(finding, codes.index(finding.code), fingerprint)
-            for finding, fingerprint in zip(found, fingerprints(found), strict=True)
+            _result(diagnostic, codes.index(diagnostic.code), fingerprint)
+            for diagnostic, fingerprint in zip(diagnostics, fingerprints(diagnostics), strict=True)
         ],
     }
     return {"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}
 
 
-def _rule(code: str, meaning: str) -> dict[str, Any]:
-    return {"id": code, "shortDescription": {"text": f"{meaning[:1].upper()}{meaning[1:]}."}}
-
-
-def _result(finding: Diagnostic, rule: int, fingerprint: str) -> dict[str, Any]:
-    hint = f"\nhint: {finding.hint}" if finding.hint else ""
+def _result(diagnostic: Diagnostic, rule: int, fingerprint: str) -> dict[str, Any]:
+    hint = f"\nhint: {diagnostic.hint}" if diagnostic.hint else ""
+    where = diagnostic.where
+    region = {"startLine": where.line, "startColumn": where.column}
+    if where.end_line is not None and where.end_column is not None:
+        region |= {"endLine": where.end_line, "endColumn": where.end_column}
+    # A file name may hold bytes that are no UTF-8, which no URI can have.
+    uri = quote(where.file, errors="replace")
     location: dict[str, Any] = {
         "physicalLocation": {
-            "artifactLocation": {"uri": _uri(finding.where.file), "uriBaseId": _ROOT},
-            "region": _region(finding.where),
+            "artifactLocation": {"uri": uri, "uriBaseId": _ROOT},
+            "region": region,
         }
     }
-    if finding.address:
-        location["logicalLocations"] = [{"fullyQualifiedName": finding.address, "kind": "resource"}]
+    if diagnostic.address:
+        logical = {"fullyQualifiedName": diagnostic.address, "kind": "resource"}
+        location["logicalLocations"] = [logical]
     return {
-        "ruleId": finding.code,
+        "ruleId": diagnostic.code,
         "ruleIndex": rule,
-        "level": finding.severity.value,
-        "message": {"text": f"{finding.message}{hint}"},
+        "level": diagnostic.severity.value,
+        "message": {"text": f"{diagnostic.message}{hint}"},
         "locations": [location],
         "partialFingerprints": {"reconciler/v1": fingerprint},
-        "properties": {"pointer": finding.pointer},
+        "properties": {"pointer": diagnostic.pointer},
     }
-
-
-def _uri(file: str) -> str:
-    return quote(file, errors="replace")
-
-
-def _region(where: Where) -> dict[str, int]:
-    region = {"startLine": where.line, "startColumn": where.column}
-    if where.end_line is None or where.end_column is None:
-        return region
-    return region | {"endLine": where.end_line, "endColumn": where.end_column}
