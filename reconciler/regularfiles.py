@@ -12,6 +12,7 @@ from pathlib import Path
 
 MAX_BYTES = 16 * 1024 * 1024
 
+# Not a terminal of this process, not inherited by git, and no waiting for the other end of a pipe.
 _FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
 
 
@@ -22,34 +23,31 @@ class NotRegularError(OSError):
 class TooLargeError(OSError):
     """A file holds more bytes than are read of one."""
 
-    def __init__(self, most: int) -> None:
-        super().__init__(f"is larger than {most // 1024**2} MiB")
+    def __init__(self, max_bytes: int) -> None:
+        super().__init__(f"is larger than {max_bytes // 1024**2} MiB")
 
 
-def read_regular(path: str | Path, *, most: int = MAX_BYTES, follow: bool = True) -> bytes:
+def read_regular(path: str | Path, *, max_bytes: int = MAX_BYTES, follow: bool = True) -> bytes:
     """Read a file of at most so many bytes; a link in its place is an error unless followed.
 
     Raises NotRegularError, TooLargeError, another OSError, and ValueError for a name with a NUL.
     """
-    # Opening a device can have effects and opening a pipe can wait, so look first;
-    # the flags cover the moment in between.
-    _need_regular(os.stat(path, follow_symlinks=follow), most)  # noqa: PTH116 - a Path takes thrice
+    # Opening a device can have effects (a tape rewinds), so look first; the flags keep the open
+    # itself from waiting for a writer, in case somebody puts a pipe there in between.
+    _need_regular(os.stat(path, follow_symlinks=follow), max_bytes)  # noqa: PTH116 - a Path takes thrice
     handle = os.open(path, _FLAGS if follow else _FLAGS | os.O_NOFOLLOW)
     try:
         status = os.fstat(handle)
-        _need_regular(status, most)
-        return _read_handle(handle, status.st_size, most)
+        _need_regular(status, max_bytes)
+        # No file object: making one takes longer than reading. The byte more tells that it is all.
+        data = os.read(handle, status.st_size + 1)
+        # A read may return less than was asked for, and a file in /proc says that its size is 0.
+        while len(data) != status.st_size and (chunk := os.read(handle, max_bytes + 1 - len(data))):
+            data += chunk
     finally:
         os.close(handle)
-
-
-def _read_handle(handle: int, size: int, most: int) -> bytes:
-    # No file object: making one takes longer than reading. The byte more tells that it is all.
-    data = os.read(handle, size + 1)
-    while len(data) != size and (chunk := os.read(handle, most + 1 - len(data))):
-        data += chunk
-    if len(data) > most:
-        raise TooLargeError(most)
+    if len(data) > max_bytes:
+        raise TooLargeError(max_bytes)
     return data
 
 
@@ -63,9 +61,9 @@ _KINDS = (
 )
 
 
-def _need_regular(status: os.stat_result, most: int) -> None:
+def _need_regular(status: os.stat_result, max_bytes: int) -> None:
     if not stat.S_ISREG(status.st_mode):
         kind = next((name for test, name in _KINDS if test(status.st_mode)), "special file")
         raise NotRegularError(f"is a {kind}, not a regular file")
-    if status.st_size > most:
-        raise TooLargeError(most)
+    if status.st_size > max_bytes:
+        raise TooLargeError(max_bytes)

@@ -34,7 +34,11 @@ def read_document(file: Traversable) -> object:
 def read_text(file: Traversable) -> str:
     """Return a file's text; raises InvalidInputError."""
     try:
-        data = read_regular(file, most=MOST_BYTES) if isinstance(file, Path) else file.read_bytes()
+        data = (
+            read_regular(file, max_bytes=MOST_BYTES)
+            if isinstance(file, Path)
+            else file.read_bytes()
+        )
         return data.decode("utf-8-sig")
     except OSError as error:
         raise InvalidInputError(f"cannot read {file}: {error.strerror or error}") from error

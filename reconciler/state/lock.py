@@ -73,7 +73,7 @@ class StateLock:
     def holder(self) -> str:
         """The name that the process which has the lock has left; empty if it had no time to."""
         for _ in range(LOOKS):
-            if name := read_regular(self._beside, most=_LONGEST_NAME, follow=False):
+            if name := read_regular(self._beside, max_bytes=_LONGEST_NAME, follow=False):
                 return name.decode(errors="replace")
             time.sleep(LOOK_SECONDS)
         return ""

@@ -85,7 +85,7 @@ def test_wrong_types_are_all_reported(cli: Cli, specs: Path) -> None:
     [
         (
             unicodedata.normalize("NFD", "équipe"),
-            f"'équipe' is there, {ANOTHER_FORM}",
+            f"'équipe' exists, {ANOTHER_FORM}",
         ),
         ("équipe\\llm", "did you mean 'équipe/llm'?"),
         ("Équipe", "did you mean 'équipe'?"),
@@ -118,7 +118,7 @@ def test_a_file_that_is_named_in_another_form(cli: Cli, specs: Path) -> None:
     (specs / "reconciler.yaml").write_text("policies: [D/x.json]\n")
     hints = [line for line in cli("validate", specs).out.splitlines() if "  hint: " in line]
     assert hints == [
-        f"  hint: 'é.txt' is there, {ANOTHER_FORM}",
+        f"  hint: 'é.txt' exists, {ANOTHER_FORM}",
         "  hint: did you mean 'd/x.json'?",
         "  hint: did you mean 'd/x.json'?",
     ]

@@ -1,15 +1,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reconciler.specs.source.documents import read_carefully
 from reconciler.specs.source.eventreader import read_events
 from reconciler.specs.source.linereader import DEEPEST, LONGEST, read_lines
+from reconciler.specs.source.readers import read_carefully
 from reconciler.specs.source.source_text import SourceText
 from tests.specs.strategies import mutated
 
@@ -157,18 +156,17 @@ BLOCKS = st.lists(rows(), min_size=1, max_size=8).map("".join)
 )
 def test_what_fast_readers_take_they_read_as_the_careful_one(text: str) -> None:
     """Values, slices and places are the same; what has a finding or is ambiguous is declined."""
-    page = SourceText(file="a.yaml", text=text)
-    careful = read_carefully(page)
-    read = read_lines(text)
-    if read is not None:
-        first, last, value = read
+    source = SourceText(file="a.yaml", text=text)
+    careful = read_carefully(source)
+    by_lines = read_lines(source)
+    if by_lines is not None:
         (document,) = careful.documents
         assert not careful.diagnostics
         assert not document.ambiguous
-        assert repr(value) == repr(document.value)
-        assert (document.start, document.end) == (0, len(text))
-        assert page.where(first, last) == document.where
-    events = read_events(text)
+        assert repr(by_lines.value) == repr(document.value)
+        assert (document.start, document.end) == (by_lines.start, by_lines.end) == (0, len(text))
+        assert by_lines.where == document.where
+    events = read_events(source)
     if events:
         assert not careful.diagnostics
         assert [repr(one.value) for one in events] == [repr(one.value) for one in careful.documents]
@@ -176,11 +174,10 @@ def test_what_fast_readers_take_they_read_as_the_careful_one(text: str) -> None:
 
 def test_ordinary_files_are_taken() -> None:
     """Comments, quotes, literal blocks, flow collections on a line are no reason to decline."""
-    read = read_lines(ORDINARY)
-    assert read is not None
-    assert repr(read[2]) == repr(
-        read_carefully(SourceText(file="a", text=ORDINARY)).documents[0].value
-    )
+    source = SourceText(file="a.yaml", text=ORDINARY)
+    document = read_lines(source)
+    assert document is not None
+    assert repr(document.value) == repr(read_carefully(source).documents[0].value)
 
 
 @pytest.mark.parametrize(
@@ -188,8 +185,8 @@ def test_ordinary_files_are_taken() -> None:
 )
 def test_the_examples_are_taken_by_a_fast_reader(path: Path) -> None:
     """Nobody who writes specs like them waits for the careful reader."""
-    text = path.read_text("utf-8")
-    assert read_lines(text) is not None or read_events(text)
+    source = SourceText(file=path.name, text=path.read_text("utf-8"))
+    assert read_lines(source) is not None or read_events(source)
 
 
 @pytest.mark.parametrize(
@@ -213,13 +210,16 @@ def test_the_examples_are_taken_by_a_fast_reader(path: Path) -> None:
 )
 def test_what_is_out_of_the_ordinary_is_declined(text: str) -> None:
     """Wrong or just unusual: another reader decides, and says what there is to say."""
-    assert read_lines(text) is None
+    assert read_lines(SourceText(file="a.yaml", text=text)) is None
 
 
 def test_values_are_not_shared_between_documents() -> None:
     """Whoever changes what was read from one file does not change another's."""
-    values: list[Any] = [read_lines("a: [1]\nb: {c: 1}\nd: []\n") for _ in range(2)]
-    values[0][2]["a"].append(2)
-    values[0][2]["b"]["x"] = 2
-    values[0][2]["d"].append(2)
-    assert values[1][2] == {"a": [1], "b": {"c": 1}, "d": []}
+    source = SourceText(file="a.yaml", text="a: [1]\nb: {c: 1}\nd: []\n")
+    first, second = (read_lines(source) for _ in range(2))
+    assert first is not None
+    assert second is not None
+    first.value["a"].append(2)
+    first.value["b"]["x"] = 2
+    first.value["d"].append(2)
+    assert second.value == {"a": [1], "b": {"c": 1}, "d": []}

@@ -9,9 +9,9 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.specs.source.documents import Reading, read_carefully, read_source
+from reconciler.specs.source.documents import Reading
 from reconciler.specs.source.nodes import plain, walk
-from reconciler.specs.source.quickreader import read_quickly
+from reconciler.specs.source.readers import read_carefully, read_quickly, read_source
 from reconciler.specs.source.source_text import Notation, SourceText
 from reconciler.specs.source.yamlreader import FORBIDDEN
 from tests.specs.strategies import JSON_TEXTS, MAPPINGS, TEXTS, VALUES, mutated

@@ -77,7 +77,7 @@ def test_what_both_versions_read_alike(text: str, value: Any) -> None:
 def test_what_they_read_differently(text: str, value: Any, older: str) -> None:
     """The value is that of YAML 1.2; that of 1.1 is told beside it."""
     read = read_plain(text)
-    assert (read.value, read.older, read.problem) == (value, older, "")
+    assert (read.value, read.yaml11, read.unusable) == (value, older, "")
     assert type(read.value) is type(value)
 
 
@@ -96,7 +96,7 @@ def test_what_they_read_differently(text: str, value: Any, older: str) -> None:
 )
 def test_long_numbers_of_the_older_version(text: str) -> None:
     """Texts in 1.2 that 1.1 takes for numbers of thousands of digits are told apart in no time."""
-    assert read_plain(text) == PlainScalar(text, older="a large number")
+    assert read_plain(text) == PlainScalar(text, yaml11="a large number")
 
 
 @pytest.mark.parametrize(
@@ -117,7 +117,7 @@ def test_long_numbers_of_the_older_version(text: str) -> None:
 )
 def test_numbers_that_nobody_can_hold(text: str, problem: str) -> None:
     """They are reported, in no time, whatever their length."""
-    assert read_plain(text).problem == problem
+    assert read_plain(text).unusable == problem
 
 
 def older_value(text: str) -> Any:
@@ -138,6 +138,6 @@ def older_value(text: str) -> Any:
 def test_what_is_called_alike_is_alike_to_pyyaml(text: str) -> None:
     """A scalar without a word about YAML 1.1 is the same value to its most common reader."""
     read = read_plain(text)
-    if text and not read.older and not read.problem:
+    if text and not read.yaml11 and not read.unusable:
         older = older_value(text)
         assert (type(older), older) == (type(read.value), read.value)

@@ -79,7 +79,7 @@ def load_plan(path: Path) -> tuple[Approval, datetime]:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    data = ReadBoundary.around(path.parent).read(path, most=MOST_BYTES)
+    data = ReadBoundary.around(path.parent).read(path, max_bytes=MOST_BYTES)
     if isinstance(data, ReadFailure):
         raise InvalidInputError(
             f"the plan {path} {data.message}",

@@ -194,6 +194,6 @@ def _read(place: Path) -> str:
     from reconciler.regularfiles import read_regular
 
     try:
-        return read_regular(place, most=_MOST_BYTES).decode("utf-8", "replace")
+        return read_regular(place, max_bytes=_MOST_BYTES).decode("utf-8", "replace")
     except OSError:
         return ""

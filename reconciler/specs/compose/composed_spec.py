@@ -13,9 +13,10 @@ from reconciler.specs.compose.merging import merge, merge_trees
 from reconciler.specs.rules.codes import make_diagnostic
 from reconciler.specs.rules.tree_diagnostics import diagnostic_at
 from reconciler.specs.schema.compiled_schema import quote_value
-from reconciler.specs.source.documents import Document, Reading, read_source
+from reconciler.specs.source.documents import Document, Reading
 from reconciler.specs.source.fileaccess import ReadFailure
 from reconciler.specs.source.nodes import Entry, Node, Step, place_of_value
+from reconciler.specs.source.readers import read_source
 from reconciler.specs.source.source_cache import SourceCache
 from reconciler.specs.source.source_text import decode
 

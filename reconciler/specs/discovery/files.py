@@ -30,7 +30,7 @@ _MISNAMED = ("_defaults.yml", "_defaults.json", "_default.yaml", "_default.yml")
 
 
 class SourceFile(NamedTuple):
-    """A file to read: its name relative to the root, and its real path inside the border."""
+    """A file to read: its name relative to the root, and its real path inside the boundary."""
 
     name: str
     real: str
@@ -59,7 +59,7 @@ def find_files(root: Path, *, skip: Collection[str] = ()) -> FileTree:
     """Look through a folder recursively; `skip` holds real paths that are something else."""
     walker = _Walker(ReadBoundary.around(root), skip)
     top = _Folder(str(root), "", os.path.realpath(root), (), ())
-    pending = [top] if walker.border.holds(top.real) else []
+    pending = [top] if walker.boundary.holds(top.real) else []
     if not pending:
         walker.tree.diagnostics.append(OUTSIDE.at(Where(file="."), "the folder"))
     while pending:
@@ -71,9 +71,9 @@ def find_files(root: Path, *, skip: Collection[str] = ()) -> FileTree:
 
 
 class _Walker:
-    def __init__(self, border: ReadBoundary, skip: Collection[str]) -> None:
-        self.border = border
-        self.submodules = Submodules(border)
+    def __init__(self, boundary: ReadBoundary, skip: Collection[str]) -> None:
+        self.boundary = boundary
+        self.submodules = Submodules(boundary)
         self.skip = frozenset(skip)
         self.tree = FileTree()
         self.linked = 0
@@ -104,7 +104,7 @@ class _Walker:
         if not any(entry.name == IGNORE_FILE for entry in entries):
             return folder.rules
         name = f"{folder.name}/{IGNORE_FILE}" if folder.name else IGNORE_FILE
-        data = self.border.read(f"{folder.real}/{IGNORE_FILE}")
+        data = self.boundary.read(f"{folder.real}/{IGNORE_FILE}")
         mine = read_rules(data, posix_name(name), folder.name, self.tree.diagnostics)
         return (*folder.rules, mine) if mine else folder.rules
 
@@ -148,10 +148,10 @@ class _Walker:
     def real_path(
         self, folder: _Folder, entry: os.DirEntry[str], name: str, *, is_folder: bool
     ) -> str | None:
-        """Resolve an entry; None, with a finding, where it leads nowhere or over the border."""
+        """Resolve an entry; None, with a finding, where it leads nowhere or over the boundary."""
         if not entry.is_symlink():
             return f"{folder.real.rstrip(os.sep)}{os.sep}{entry.name}"
-        real = self.border.resolve(entry.path)
+        real = self.boundary.resolve(entry.path)
         if isinstance(real, str):
             return real
         if real.code != OUTSIDE.code:

@@ -22,15 +22,15 @@ _PATH = re.compile(r"^[ \t]*path[ \t]*=[ \t]*(\"?)(.*?)\1[ \t]*$", re.MULTILINE)
 class Submodules:
     """Where the checkouts around some folders expect submodules; each is asked once."""
 
-    def __init__(self, border: ReadBoundary) -> None:
-        self._border = border
+    def __init__(self, boundary: ReadBoundary) -> None:
+        self._boundary = boundary
         self._expected: dict[Path, frozenset[str]] = {}
 
     def expect(self, folder: str) -> bool:
         """Whether a folder, by its real path, should hold a submodule."""
         # Above it: one that was half checked out has a `.git` of its own.
         above = Path(folder).parent
-        top = checkout_around(above) or Path(self._border.top)
+        top = checkout_around(above) or Path(self._boundary.top)
         if top not in self._expected:
             self._expected[top] = self._find(top)
         return posix_name(os.path.relpath(folder, top)) in self._expected[top]
@@ -45,6 +45,6 @@ class Submodules:
         return frozenset(map(posix_name, links))
 
     def _find_by_name(self, top: Path) -> frozenset[str]:
-        data = self._border.read(top / ".gitmodules")
+        data = self._boundary.read(top / ".gitmodules")
         text = data.decode("utf-8", "replace") if isinstance(data, bytes) else ""
         return frozenset(posixpath.normpath(found[2]) for found in _PATH.finditer(text))

@@ -173,7 +173,7 @@ def _check_ambiguity(context: CheckContext) -> None:
         return
     _, manifest = follow(context.tree, [INLINE])
     for path, node in walk(manifest) if INLINE in composed.value else ():
-        if node.older and (composed.encoded or node.older != "a date"):
+        if node.yaml11 and (composed.encoded or node.yaml11 != "a date"):
             _say_ambiguous(context, (INLINE, *path), node)
 
 
@@ -181,7 +181,7 @@ def _say_ambiguous(context: CheckContext, path: Sequence[Step], node: Node) -> N
     written = node.written
     value = f"the text '{written}'" if isinstance(node.value, str) else f"the number {node.value}"
     is_key = follow(context.tree, path)[1] is not node
-    message = f"{written} is {value} in YAML 1.2, but {node.older} in YAML 1.1"
+    message = f"{written} is {value} in YAML 1.2, but {node.yaml11} in YAML 1.1"
     if isinstance(node.value, str):
         hint = "quote it, or write what is meant without doubt"
     else:

@@ -13,7 +13,7 @@ from typing import NoReturn
 
 from reconciler.errors import InvalidInputError
 
-# What is in hand when the time is over may come to its own end, with a finding that says more.
+# What is in hand when the time is over may come to its own end, with a diagnostic that says more.
 _GRACE = 2.0
 # `setitimer` takes no more than a C time: this is three years.
 _LONGEST = 1e8

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import unicodedata
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
@@ -17,14 +18,14 @@ STDIN = "<stdin>"
 
 
 class ReadFailure(NamedTuple):
-    """Why something cannot be read: a code, what to say after its name, and a way out."""
+    """Why something cannot be read: a diagnostic's code, its message without subject, its hint."""
 
     code: str
     message: str
     hint: str = ""
 
     def at(self, where: Where, subject: str = "the file") -> Diagnostic:
-        """Say it about a subject, at a place."""
+        """Return the diagnostic about a subject, at a place."""
         return make_diagnostic(self.code, f"{subject} {self.message}", where, hint=self.hint)
 
 
@@ -43,34 +44,36 @@ class ReadBoundary(NamedTuple):
         """The top of the git checkout around a folder; without one, the folder itself.
 
         The checkout is looked for above the path as it is given: a folder that is a link out of
-        its checkout has no files inside the border.
+        its checkout has no files inside the boundary.
         """
-        given = absolute(folder)
-        top = checkout_around(given) or checkout_around(given.resolve()) or given
+        path = absolute(folder)
+        top = checkout_around(path) or checkout_around(path.resolve()) or path
         return cls(os.path.realpath(top))
 
     def holds(self, real: str) -> bool:
-        """Whether a real path is the border's folder or lies below it, and in no `.git`."""
+        """Whether a real path is the boundary's folder or lies below it, and in no `.git`."""
         top = self.top.rstrip(os.sep) + os.sep
         if real != self.top and not real.startswith(top):
             return False
+        # In small letters: macOS and Windows find `.git` under `.GIT` as well.
         return f"{os.sep}.git{os.sep}" not in f"{real[len(top) - 1 :].lower()}{os.sep}"
 
     def resolve(self, path: str | Path) -> str | ReadFailure:
-        """The real path of something inside the border."""
+        """The real path of something inside the boundary."""
         try:
-            # What is outside is not even told to be there or not.
+            # First without asking whether it exists: the answer would say what the machine holds.
             if not self.holds(os.path.realpath(path)):
                 return OUTSIDE
             real = os.path.realpath(path, strict=True)
         except (OSError, ValueError) as error:
             return describe_os_error(error)
+        # Once more: a link may have changed between the two.
         return real if self.holds(real) else OUTSIDE
 
-    def read(self, path: str | Path, *, most: int = MAX_BYTES) -> bytes | ReadFailure:
-        """Read a regular file inside the border."""
+    def read(self, path: str | Path, *, max_bytes: int = MAX_BYTES) -> bytes | ReadFailure:
+        """Read a regular file inside the boundary."""
         real = self.resolve(path)
-        return real if isinstance(real, ReadFailure) else read_bytes(real, most=most)
+        return real if isinstance(real, ReadFailure) else read_bytes(real, max_bytes=max_bytes)
 
 
 def checkout_around(folder: Path) -> Path | None:
@@ -93,16 +96,16 @@ def absolute(path: Path) -> Path:
         raise InvalidInputError("the working directory no longer exists") from error
 
 
-def read_bytes(real: str | Path, *, most: int = MAX_BYTES) -> bytes | ReadFailure:
-    """Read a regular file by its real path, which a border has been asked about."""
+def read_bytes(real: str | Path, *, max_bytes: int = MAX_BYTES) -> bytes | ReadFailure:
+    """Read a regular file by its real path, which a boundary has been asked about."""
     try:
-        return read_regular(real, most=most, follow=False)
+        return read_regular(real, max_bytes=max_bytes, follow=False)
     except (OSError, ValueError) as error:
         return describe_os_error(error)
 
 
 def read_stream(file: BinaryIO) -> bytes | ReadFailure:
-    """Read a stream up to the same limit, whatever its size claims to be."""
+    """Read a stream, such as standard input, up to the limit of a file."""
     try:
         data = file.read(MAX_BYTES + 1)
     except (OSError, ValueError) as error:
@@ -111,7 +114,7 @@ def read_stream(file: BinaryIO) -> bytes | ReadFailure:
 
 
 def describe_os_error(error: OSError | ValueError) -> ReadFailure:
-    """Say in words why a path cannot be read."""
+    """Return why a path cannot be read, for an error of the operating system."""
     if isinstance(error, NotRegularError):
         return ReadFailure(code="not-a-file", message=str(error))
     if isinstance(error, TooLargeError):
@@ -139,44 +142,41 @@ def is_folder(path: Path) -> bool:
 
 
 def posix_name(path: str) -> str:
-    """Write a path as text that every terminal and every JSON document can hold."""
+    """Write a path as text that every terminal and every JSON document can hold.
+
+    Python keeps bytes of a name that are not UTF-8 as halves of surrogate pairs, which neither can.
+    """
     return path.replace(os.sep, "/").encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
-def near_miss(folder: Path, path: str, border: ReadBoundary | None = None) -> str:
-    """Name what a path that does not exist was likely meant to be; empty where nothing is like it.
+def near_miss(folder: Path, path: str, boundary: ReadBoundary | None = None) -> str:
+    """Suggest an existing path that is like one that does not exist; empty if there is none.
 
     A Mac writes `é` as two characters where others write one, and Windows another separator. No
-    name from outside of a border is told.
+    name from outside of the boundary is suggested.
     """
     steps = path.replace("\\", "/").split("/")
-    there: list[str] = []
+    likely: list[str] = []
     folder = folder if steps[0] else Path("/")
     for step in steps:
-        is_open = border is None or border.holds(os.path.realpath(folder))
-        names = ["", ".", "..", *(_names_in(folder) if is_open else ())]
+        names = ["", ".", ".."]
+        if boundary is None or boundary.holds(os.path.realpath(folder)):
+            with suppress(OSError, ValueError), os.scandir(folder) as entries:
+                names += sorted(entry.name for entry in entries)
         alike = [name for name in names if _folded(name) == _folded(step)]
         if not alike:
             return ""
         exact = [name for name in alike if name == step]
         composed = [name for name in alike if _composed(name) == _composed(step)]
-        there.append((exact or composed or alike)[0])
-        folder /= there[-1]
-    meant = posix_name("/".join(there))
-    if "\\" in path or _composed(meant) != _composed(path):
-        return f"did you mean '{meant}'?"
+        likely.append((exact or composed or alike)[0])
+        folder /= likely[-1]
+    candidate = posix_name("/".join(likely))
+    if "\\" in path or _composed(candidate) != _composed(path):
+        return f"did you mean '{candidate}'?"
     return (
-        f"'{meant}' is there, in another Unicode form of the same letters: "
+        f"'{candidate}' exists, in another Unicode form of the same letters: "
         "let the shell complete the name, or rename the file"
     )
-
-
-def _names_in(folder: Path) -> list[str]:
-    try:
-        with os.scandir(folder) as entries:
-            return sorted(entry.name for entry in entries)
-    except (OSError, ValueError):
-        return []
 
 
 def _composed(name: str) -> str:

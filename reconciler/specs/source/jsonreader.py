@@ -1,4 +1,7 @@
-"""JSON text to trees with positions, by the grammar of RFC 8259."""
+"""JSON text to trees with positions, by the grammar of RFC 8259.
+
+Python's own parser has no positions, and takes NaN, second keys and halves of surrogate pairs.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,7 @@ from reconciler.specs.source.quoting import quote
 from reconciler.specs.source.scalars import read_float, read_integer
 from reconciler.specs.source.source_text import SourceText
 
+# Not `\s`: that takes the spaces of every script.
 _BLANKS = re.compile(r"[ \t\n\r]*")
 _STRING = re.compile(r'"[^"\\\x00-\x1f]*(?:\\.[^"\\\x00-\x1f]*)*"')
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?")
@@ -23,14 +27,14 @@ _NOT_NUMBERS = {"NaN", "Infinity", "-Infinity"}
 
 
 class _NotJsonError(Exception):
-    """The text stops being JSON; a finding has been noted."""
+    """The text stops being JSON; a diagnostic has been noted."""
 
 
-def read_json(source: SourceText, found: list[Diagnostic]) -> list[ParsedDocument]:
-    """Read a source that is one JSON document; what is wrong is added to `found`."""
+def read_json(source: SourceText, diagnostics: list[Diagnostic]) -> list[ParsedDocument]:
+    """Read a text that is one JSON document; what is wrong is added to `diagnostics`."""
     if not source.text.strip():
         return []
-    reader = _Reader(source, found)
+    reader = _Reader(source, diagnostics)
     try:
         root = reader.document()
     except _NotJsonError:
@@ -41,17 +45,17 @@ def read_json(source: SourceText, found: list[Diagnostic]) -> list[ParsedDocumen
 class _Reader:
     """Recursive descent; the depth is bounded long before Python's own limit."""
 
-    def __init__(self, source: SourceText, found: list[Diagnostic]) -> None:
+    def __init__(self, source: SourceText, diagnostics: list[Diagnostic]) -> None:
         self.source = source
         self.text = source.text
-        self.found = found
+        self.diagnostics = diagnostics
         self.values = 0
 
     def document(self) -> Node:
         node = self.value(self.skip(0), 0)
-        rest = self.skip(node.end)
-        if rest < len(self.text):
-            self.stop(rest, "text after the end of the document")
+        end = self.skip(node.end)
+        if end < len(self.text):
+            self.stop(end, "text after the end of the document")
         return node
 
     def skip(self, at: int) -> int:
@@ -75,31 +79,31 @@ class _Reader:
     def object(self, at: int, depth: int) -> Node:
         self.check_depth(at, depth)
         entries: dict[str, Entry] = {}
-        here = self.skip(at + 1)
-        if self.text.startswith("}", here):
-            return Node(self.source, at, here + 1, entries)
+        cursor = self.skip(at + 1)
+        if self.text.startswith("}", cursor):
+            return Node(self.source, at, cursor + 1, entries)
         while True:
-            key = self.key(here)
+            key = self.key(cursor)
             colon = self.expect(key.end, ":", "':' after a key")
             node = self.value(self.skip(colon), depth)
             self.enter(entries, key, node)
-            here = self.skip(node.end)
-            if self.text.startswith("}", here):
-                return Node(self.source, at, here + 1, entries)
-            here = self.skip(self.expect(here, ",", "',' or '}'"))
+            cursor = self.skip(node.end)
+            if self.text.startswith("}", cursor):
+                return Node(self.source, at, cursor + 1, entries)
+            cursor = self.skip(self.expect(cursor, ",", "',' or '}'"))
 
     def array(self, at: int, depth: int) -> Node:
         self.check_depth(at, depth)
         items: list[Node] = []
-        here = self.skip(at + 1)
-        if self.text.startswith("]", here):
-            return Node(self.source, at, here + 1, items)
+        cursor = self.skip(at + 1)
+        if self.text.startswith("]", cursor):
+            return Node(self.source, at, cursor + 1, items)
         while True:
-            items.append(self.value(here, depth))
-            here = self.skip(items[-1].end)
-            if self.text.startswith("]", here):
-                return Node(self.source, at, here + 1, items)
-            here = self.skip(self.expect(here, ",", "',' or ']'"))
+            items.append(self.value(cursor, depth))
+            cursor = self.skip(items[-1].end)
+            if self.text.startswith("]", cursor):
+                return Node(self.source, at, cursor + 1, items)
+            cursor = self.skip(self.expect(cursor, ",", "',' or ']'"))
 
     def key(self, at: int) -> Node:
         if not self.text.startswith('"', at):
@@ -122,10 +126,12 @@ class _Reader:
         text = token.group()
         value: Any = text[1:-1]
         if "\\" in text:
+            # The escapes of one string are all that is left for Python's parser to know.
             try:
                 value = json.loads(text)
             except json.JSONDecodeError as error:
                 self.stop(at + error.pos, "an escape that JSON does not have")
+        # Python joins a pair of escapes to one character, so what is still here is half of one.
         if _SURROGATE.search(value):
             self.say("lone-surrogate", "half of a surrogate pair is no text", at, token.end())
             value = ""
@@ -137,9 +143,9 @@ class _Reader:
             return None
         text = token.group()
         is_whole = token.group(1) is None and token.group(2) is None
-        value, problem = read_integer(text, 10) if is_whole else read_float(text)
-        if problem:
-            self.say("unsupported-number", f"{text[:40]} {problem}", at, token.end())
+        value, mistake = read_integer(text, 10) if is_whole else read_float(text)
+        if mistake:
+            self.say("unsupported-number", f"{text[:40]} {mistake}", at, token.end())
         return Node(self.source, at, token.end(), value)
 
     def word(self, at: int) -> Node:
@@ -153,24 +159,24 @@ class _Reader:
             self.stop(at, "expected a value" if at < len(self.text) else "the text ends too early")
         return Node(self.source, at, end, _LITERALS[text])
 
-    def expect(self, at: int, character: str, what: str) -> int:
-        here = self.skip(at)
-        if not self.text.startswith(character, here):
-            self.stop(here, f"expected {what}")
-        return here + 1
+    def expect(self, at: int, character: str, expected: str) -> int:
+        at = self.skip(at)
+        if not self.text.startswith(character, at):
+            self.stop(at, f"expected {expected}")
+        return at + 1
 
     def check_depth(self, at: int, depth: int) -> None:
         if depth > MAX_DEPTH:
             self.say("too-deep", f"nested more than {MAX_DEPTH} levels deep", at, at + 1)
             raise _NotJsonError
 
-    def stop(self, at: int, problem: str) -> NoReturn:
-        self.say("json-syntax", f"not JSON: {problem}", at, at + 1)
+    def stop(self, at: int, mistake: str) -> NoReturn:
+        self.say("json-syntax", f"not JSON: {mistake}", at, at + 1)
         raise _NotJsonError
 
     def say(self, code: str, message: str, start: int, end: int, hint: str = "") -> None:
         where, note = self.source.where(start, end), self.source.decoded_place(start)
-        if len(self.found) >= MOST_DIAGNOSTICS:
-            self.found.append(too_many_diagnostics(where))
+        if len(self.diagnostics) >= MOST_DIAGNOSTICS:
+            self.diagnostics.append(too_many_diagnostics(where))
             raise _NotJsonError
-        self.found.append(make_diagnostic(code, message + note, where, hint=hint))
+        self.diagnostics.append(make_diagnostic(code, message + note, where, hint=hint))

@@ -1,10 +1,8 @@
-"""The fastest way to plain values: YAML as most specs are written, taken line by line.
+"""The first fast reader: YAML as most specs are written, taken line by line.
 
 It knows block mappings and lists, scalars on one line, literal blocks, and flow collections of
-scalars on one line. Everything else it declines, so that `quickreader` or `yamlreader` decides;
-a property test holds it equal to the latter. No library does this part: those that are fast differ
-silently from the careful reader and from one another, in what a number, a merge key or a second
-key of one name is, and none says where YAML 1.1 would read something else.
+scalars on one line; it declines everything else. `readers` says when it is used and why no library
+does this part.
 """
 
 from __future__ import annotations
@@ -14,14 +12,17 @@ from functools import lru_cache
 from sys import intern
 from typing import Any, NoReturn
 
+from reconciler.specs.source.documents import Document
 from reconciler.specs.source.scalars import read_plain
+from reconciler.specs.source.source_text import SourceText
 
 # Within these, no bound of the careful reader can be exceeded.
 LONGEST = 100_000
 DEEPEST = 50
 # Most lines of a repository stand in it many times.
-_REMEMBERED = 8192
+_CACHED_LINES = 8192
 
+# YAML itself takes no key of more than 1,024 characters on one line.
 _KEY = r"[A-Za-z_][A-Za-z0-9_./-]{0,200}"
 # What is text beyond doubt: in quotes, or a word that begins like no number, boolean or null.
 _TEXT = r'"([^"\\]+)"|([a-eg-mp-su-xzA-EG-MP-SU-XZ/_][A-Za-z0-9_./-]*)'
@@ -32,6 +33,7 @@ _ITEM = re.compile(
 )
 # What begins a plain scalar only under conditions, or not at all.
 _INDICATORS = frozenset("?:,[]{}#&*!|>'\"%@` ")
+# Other headers (`|+`, `|2`, `>`) are rare, and not worth the lines that they would take here.
 _LITERALS = {"|": "\n", "|-": ""}
 _DECLINED: Any = object()
 
@@ -39,26 +41,32 @@ _DECLINED: Any = object()
 # value is what ends the block), a key whose value is below it, nothing, or something for others.
 _SCALAR, _FLOW, _LITERAL, _OPEN, _BLANK, _STRANGE = range(6)
 
-# What it is, its value, the column it begins in, its dashes, its key.
+# A line taken apart: its kind, its value, the column it begins in, its dashes, its key.
 _Row = tuple[int, Any, int, str, str]
-_OTHER: _Row = (_STRANGE, None, 0, "", "")
-_NOTHING: _Row = (_BLANK, None, -1, "", "")
-_END: _Row = (_STRANGE, None, -1, "", "")
+_STRANGE_ROW: _Row = (_STRANGE, None, 0, "", "")
+_BLANK_ROW: _Row = (_BLANK, None, -1, "", "")
+# Further left than any line, so that every collection ends in front of it.
+_END_ROW: _Row = (_STRANGE, None, -1, "", "")
 
 
 class _DeclineError(Exception):
-    """Something here wants another reader."""
+    """The text holds something that another reader has to judge."""
 
 
-def read_lines(text: str) -> tuple[int, int, dict[str, Any]] | None:
-    """Return where a text's only document begins and ends, and its value; None for any doubt."""
+def read_lines(source: SourceText) -> Document | None:
+    """Return the only document of a text; None for any doubt."""
+    text = source.text
     # Neither control characters and tabs nor foreign line breaks are printable.
     if len(text) > LONGEST or text[-1:] != "\n" or not text.replace("\n", "").isprintable():
         return None
     lines = text.split("\n")
     del lines[-1]
-    rows = [*map(_read_row, lines), _END]
-    first = _count_head(rows, lines)
+    rows = [*map(_read_row, lines), _END_ROW]
+    # Above the content stand blank lines, comments, and one `---` at most.
+    first, is_open = 0, False
+    while rows[first][0] == _BLANK or (lines[first : first + 1] == ["---"] and not is_open):
+        is_open = is_open or rows[first][0] != _BLANK
+        first += 1
     try:
         value, after = _read_map(rows, lines, first, 0)
     except _DeclineError:
@@ -67,64 +75,46 @@ def read_lines(text: str) -> tuple[int, int, dict[str, Any]] | None:
     # A comment behind the last value would not be part of the document.
     if not (is_all and value) or "#" in lines[after - 1]:
         return None
-    start = _start_of(text, first) + rows[first][2]
-    return start, _end_of(text, len(lines) - after), value
-
-
-def _count_head(rows: list[_Row], lines: list[str]) -> int:
-    """Count the lines before the content: blank ones, comments, and one `---`."""
-    opened = False
-    for at, line in enumerate(lines):
-        if rows[at][0] != _BLANK:
-            if opened or line != "---":
-                return at
-            opened = True
-    return len(lines)
-
-
-def _start_of(text: str, lines: int) -> int:
-    at = 0
-    for _ in range(lines):
-        at = text.index("\n", at) + 1
-    return at
-
-
-def _end_of(text: str, lines: int) -> int:
-    at = len(text) - 1
-    for _ in range(lines):
-        at = text.rindex("\n", 0, at)
-    return at
+    start = sum(len(line) + 1 for line in lines[:first]) + rows[first][2]
+    end = len(text) - 1 - sum(len(line) + 1 for line in lines[after:])
+    return Document(source, 0, len(text), start, end, value)
 
 
 def _read_map(rows: list[_Row], lines: list[str], at: int, depth: int) -> tuple[Any, int]:
     """Read the mapping that begins in a line; also returns the line behind it."""
-    into: dict[str, Any] = {}
+    entries: dict[str, Any] = {}
     column, after = rows[at][2], at
     while True:
-        kind, value, here, dashes, key = rows[at]
-        if here == column and not dashes:
+        kind, value, indent, dashes, key = rows[at]
+        if indent == column and not dashes:
             at += 1
             if kind == _OPEN:
-                value, at = _read_below(rows, lines, at, column, depth)
+                below = at
+                while rows[below][0] == _BLANK:
+                    below += 1
+                # A list may stand as far left as the key that it belongs to.
+                indent = rows[below][2]
+                if indent > column or (indent == column and rows[below][3]):
+                    value, at = _read_collection(rows, lines, below, depth)
             elif kind != _SCALAR:
                 value, at = _read_value(kind, value, lines, at, column)
-            if key in into:
+            if key in entries:
                 _decline()
-            into[key] = value
+            entries[key] = value
             after = at
         elif kind == _BLANK:
             at += 1
         else:
-            return (into, after) if here < column else _decline()
+            return (entries, after) if indent < column else _decline()
 
 
 def _read_list(rows: list[_Row], lines: list[str], at: int, depth: int) -> tuple[Any, int]:
     """Read the list that begins in a line; also returns the line behind it."""
-    into: list[Any] = []
+    items: list[Any] = []
     column, after = rows[at][2], at
     while True:
-        kind, value, here, dashes, key = rows[at]
-        if here == column and dashes:
+        kind, value, indent, dashes, key = rows[at]
+        if indent == column and dashes:
             inner = dashes[2:]
             if inner or key:
                 # What stands behind a dash is as a line of its own, further in.
@@ -134,25 +124,12 @@ def _read_list(rows: list[_Row], lines: list[str], at: int, depth: int) -> tuple
                 at += 1
                 if kind != _SCALAR:
                     value, at = _read_value(kind, value, lines, at, column)
-            into.append(value)
+            items.append(value)
             after = at
         elif kind == _BLANK:
             at += 1
         else:
-            return (into, after) if here <= column else _decline()
-
-
-def _read_below(
-    rows: list[_Row], lines: list[str], at: int, column: int, depth: int
-) -> tuple[Any, int]:
-    """Read what a key in a column has on the lines below it, if anything."""
-    below = at
-    while rows[below][0] == _BLANK:
-        below += 1
-    here = rows[below][2]
-    if here > column or (here == column and rows[below][3]):
-        return _read_collection(rows, lines, below, depth)
-    return None, at
+            return (items, after) if indent <= column else _decline()
 
 
 def _read_collection(rows: list[_Row], lines: list[str], at: int, depth: int) -> tuple[Any, int]:
@@ -161,47 +138,44 @@ def _read_collection(rows: list[_Row], lines: list[str], at: int, depth: int) ->
     return (_read_list if rows[at][3] else _read_map)(rows, lines, at, depth + 1)
 
 
-@lru_cache(maxsize=_REMEMBERED)
+@lru_cache(maxsize=_CACHED_LINES)
 def _read_row(line: str) -> _Row:
     """Take a line apart; one that cannot be may still belong to a literal block."""
     row = _ROW.match(line)
     if row is None:
-        return _OTHER
-    indent, dashes, key, quoted, word, rest = row.groups("")
-    value, kind = quoted or word, _SCALAR
+        return _STRANGE_ROW
+    indent, dashes, key, quoted, word, remainder = row.groups("")
+    kind = _SCALAR
+    value: Any = quoted or word
     if not value:
-        kind, value = _read_rest(rest, has_key=bool(key))
+        if not remainder or remainder[0] == "#":
+            kind, value = (_OPEN if key else _BLANK), None
+        elif remainder in _LITERALS:
+            kind, value = _LITERAL, _LITERALS[remainder]
+        elif remainder[0] in "[{":
+            kind, value = _FLOW, remainder
+        else:
+            value = _read_scalar(remainder)
+            kind = _STRANGE if value is _DECLINED else _SCALAR
     if kind == _BLANK and not (key or dashes):
-        return _NOTHING
+        return _BLANK_ROW
     if kind > _OPEN or not (key or dashes) or (key and not _is_text(key)):
-        return _OTHER
+        return _STRANGE_ROW
     return kind, value, len(indent), dashes, intern(key)
 
 
-@lru_cache(maxsize=_REMEMBERED)
+@lru_cache(maxsize=_CACHED_LINES)
 def _is_text(key: str) -> bool:
-    read = read_plain(key)
-    return type(read.value) is str and not read.older and not read.problem
+    scalar = read_plain(key)
+    return type(scalar.value) is str and not scalar.yaml11 and not scalar.unusable
 
 
-def _read_rest(rest: str, *, has_key: bool) -> tuple[int, Any]:
-    """Read what stands behind the key and dashes of a line, where it is no simple text."""
-    if not rest or rest[0] == "#":
-        return (_OPEN if has_key else _BLANK), None
-    if rest in _LITERALS:
-        return _LITERAL, _LITERALS[rest]
-    if rest[0] in "[{":
-        return _FLOW, rest
-    value = _read_scalar(rest)
-    return (_STRANGE if value is _DECLINED else _SCALAR), value
-
-
-def _read_value(kind: int, given: Any, lines: list[str], at: int, column: int) -> tuple[Any, int]:
+def _read_value(kind: int, written: Any, lines: list[str], at: int, column: int) -> tuple[Any, int]:
     """Read a value that is more than a scalar; also returns the line behind it."""
     if kind == _LITERAL:
-        return _read_literal(lines, at, column, given)
+        return _read_literal(lines, at, column, written)
     # A collection is made anew each time: two that are written alike are not the same.
-    return (_read_flow(given), at) if kind == _FLOW else _decline()
+    return (_read_flow(written), at) if kind == _FLOW else _decline()
 
 
 def _read_literal(lines: list[str], at: int, column: int, ending: str) -> tuple[str, int]:
@@ -212,14 +186,15 @@ def _read_literal(lines: list[str], at: int, column: int, ending: str) -> tuple[
     # Blanks alone, or nothing at all, are for other readers.
     if depth <= column or depth == len(below[blank]):
         _decline()
+    # The block ends in front of the first line that is indented less than its own first one.
     ends = (count for count, line in enumerate(below) if line[:depth].strip(" "))
     count = next(ends, len(below))
-    kept = "\n".join(line[depth:] for line in below[:count])
-    return kept.rstrip("\n") + ending, at + count
+    block = "\n".join(line[depth:] for line in below[:count])
+    return block.rstrip("\n") + ending, at + count
 
 
 def _read_scalar(text: str) -> Any:
-    """Read a scalar that fills the rest of a line, but for a comment."""
+    """Read a scalar that fills the remainder of a line, but for a comment."""
     if text[:1] in ("'", '"'):
         quoted = _QUOTED.fullmatch(text)
         return quoted[quoted.lastindex or 1] if quoted else _DECLINED
@@ -228,12 +203,12 @@ def _read_scalar(text: str) -> Any:
     text = text.partition(" #")[0].rstrip(" ")
     if text[-1] == ":" or ": " in text or text == "-" or text.startswith("- "):
         return _DECLINED
-    read = read_plain(text)
-    return _DECLINED if read.problem or read.older else read.value
+    scalar = read_plain(text)
+    return _DECLINED if scalar.unusable or scalar.yaml11 else scalar.value
 
 
 def _read_flow(text: str) -> Any:
-    """Read a list or mapping of scalars that fills the rest of a line."""
+    """Read a list or mapping of scalars that fills the remainder of a line."""
     is_list = text[0] == "["
     inner = text[1:-1].strip(" ")
     if text[-1] != ("]" if is_list else "}") or inner[-1:] == ",":
@@ -252,8 +227,8 @@ def _read_flow(text: str) -> Any:
         _decline()
     if is_list:
         return items
-    made = dict(zip(keys, items, strict=True))
-    return made if len(made) == len(keys) else _decline()
+    entries = dict(zip(keys, items, strict=True))
+    return entries if len(entries) == len(keys) else _decline()
 
 
 def _decline() -> NoReturn:

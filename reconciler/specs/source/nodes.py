@@ -24,14 +24,14 @@ MAX_DOCUMENTS = 10_000
 class Node:
     """A value as written: a scalar, a list of nodes, or entries of a key node and a value node.
 
-    `older` says how YAML 1.1 reads a plain scalar, where that is something else.
+    `yaml11` says how YAML 1.1 reads a plain scalar, where that is something else.
     """
 
     source: SourceText
     start: int
     end: int
     value: Any
-    older: str = ""
+    yaml11: str = ""
 
     @property
     def where(self) -> Where:
@@ -57,16 +57,6 @@ class Node:
 Entry = tuple[Node, Node]
 
 
-class FastDocument(NamedTuple):
-    """One document: its slice of the text, where its content begins and ends, and its value."""
-
-    start: int
-    end: int
-    first: int
-    last: int
-    value: Any
-
-
 class ParsedDocument(NamedTuple):
     """One document of a text: its slice, its tree, and whether a scalar in it is ambiguous."""
 
@@ -74,6 +64,11 @@ class ParsedDocument(NamedTuple):
     end: int
     root: Node
     ambiguous: bool = False
+
+    @property
+    def is_blank(self) -> bool:
+        """Whether nothing is written between two separators; `null` is something."""
+        return self.root.value is None and self.root.is_blank
 
 
 def plain(node: Node) -> Any:

@@ -1,4 +1,4 @@
-"""What a finding repeats of a file: little of it, and no secret."""
+"""What a message repeats of a file: little of it, and no secret."""
 
 from __future__ import annotations
 
@@ -12,16 +12,17 @@ _ROOM = 1000
 _SHORTEST = 4
 
 
-def quote(text: str, most: int = 60) -> str:
-    """Words that stand in a file, fit to be repeated."""
+def quote(text: str, max_length: int = 60) -> str:
+    """Return text of a file as a message may repeat it: without secrets, and not too long."""
     # Cut first, so that a long text takes no time, but not within what would have been hidden.
-    shown = blank(text[: most + _ROOM])
-    is_whole = len(text) <= most + _ROOM and len(shown) <= most
-    return shown if is_whole else f"{shown[: most - 3]}..."
+    redacted = blank(text[: max_length + _ROOM])
+    is_whole = len(text) <= max_length + _ROOM and len(redacted) <= max_length
+    return redacted if is_whole else f"{redacted[: max_length - 3]}..."
 
 
 def hide(text: str, secrets: Collection[str]) -> str:
-    """A sentence about a file without the secrets that stand in the file."""
+    """Return a message about a file without the secrets that stand in the file."""
+    # The longest first, in case one secret is part of another.
     for secret in sorted(secrets, key=len, reverse=True):
         if len(secret) >= _SHORTEST:
             text = text.replace(secret, HIDDEN)

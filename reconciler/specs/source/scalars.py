@@ -27,7 +27,7 @@ _FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?\
 _NOT_FINITE = re.compile(r"(?:[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))\Z")
 
 # No other first character begins a null, a boolean, a number or a date, in 1.1 or 1.2.
-TELLING = frozenset("-+.0123456789tTfFnNyYoO~")
+TYPED_STARTS = frozenset("-+.0123456789tTfFnNyYoO~")
 
 # PyYAML leaves these two letters alone; the specification of 1.1 and older Go readers do not.
 _LETTERS = {"y": "true", "Y": "true", "n": "false", "N": "false"}
@@ -44,15 +44,14 @@ _WORDS = frozenset({"yes", "no", "on", "off", "y", "n"})
 
 
 class PlainScalar(NamedTuple):
-    """The value of a plain scalar; `older` is the reading of YAML 1.1 where it differs.
+    """The value of a plain scalar; `yaml11` describes the reading of YAML 1.1 where it differs.
 
-    `problem` says why a number cannot be used; `is_date` that 1.1 makes a date of this string.
+    `unusable` says why a number cannot be used.
     """
 
     value: Any
-    older: str = ""
-    problem: str = ""
-    is_date: bool = False
+    yaml11: str = ""
+    unusable: str = ""
 
 
 _EMPTY = PlainScalar(None)
@@ -62,22 +61,24 @@ def read_plain(text: str) -> PlainScalar:
     """Read an unquoted, untagged scalar."""
     if not text:
         return _EMPTY
-    if text[0] not in TELLING:
+    if text[0] not in TYPED_STARTS:
         return PlainScalar(text)
-    return _read_telling(text)
+    return _read_typed(text)
 
 
+# The same numbers and words stand in a repository many times.
 @lru_cache(maxsize=8192)
-def _read_telling(text: str) -> PlainScalar:
-    value, problem = read_core(text)
-    if problem:
-        return PlainScalar(value, problem=problem)
+def _read_typed(text: str) -> PlainScalar:
+    value, unusable = read_core(text)
+    if unusable:
+        return PlainScalar(value, unusable=unusable)
     if _ALIKE.match(text) and text.lower() not in _WORDS:
         return PlainScalar(value)
-    older = _LETTERS.get(text) or _read_older(text)
-    if older is _SAME or _agree(value, older):
+    yaml11 = _LETTERS.get(text) or _read_yaml11(text)
+    # The types as well: to Python, 1 == 1.0 == True.
+    if yaml11 is _SAME or (type(value) is type(yaml11) and value == yaml11):
         return PlainScalar(value)
-    return PlainScalar(value, older=_describe(older), is_date=isinstance(older, date))
+    return PlainScalar(value, yaml11=_describe_yaml11(yaml11))
 
 
 def read_core(text: str) -> tuple[Any, str]:
@@ -100,7 +101,7 @@ def read_core(text: str) -> tuple[Any, str]:
 
 
 def read_integer(text: str, base: int) -> tuple[int, str]:
-    """Read digits of a 64-bit number; 0 and a problem where they do not fit."""
+    """Read digits of a 64-bit number; 0 and a reason where they do not fit."""
     digits = text.lstrip("+-").lstrip("0") or "0"
     # Python refuses to read thousands of digits at all, so the length is looked at first.
     number = int(digits, base) if len(digits) <= _MOST_DIGITS else LARGEST + 1
@@ -111,7 +112,7 @@ def read_integer(text: str, base: int) -> tuple[int, str]:
 
 
 def read_float(text: str) -> tuple[float, str]:
-    """Read a decimal fraction; 0 and a problem where it overflows."""
+    """Read a decimal fraction; 0 and a reason where it overflows."""
     number = float(text)
     return (number, "") if math.isfinite(number) else (0.0, "is too large for a number")
 
@@ -119,44 +120,38 @@ def read_float(text: str) -> tuple[float, str]:
 _SAME: Any = object()
 
 
-def _read_older(text: str) -> Any:
-    """Read by YAML 1.1, as PyYAML does; _SAME for a string."""
+def _read_yaml11(text: str) -> Any:
+    """Read by YAML 1.1, as PyYAML does; _SAME for a string, ValueError where PyYAML fails."""
+    from yaml import ScalarNode
+    from yaml.constructor import SafeConstructor
     from yaml.resolver import Resolver
 
     for tag, pattern in Resolver.yaml_implicit_resolvers.get(text[0], ()):
-        if pattern.match(text):
-            return _construct_older(tag.rpartition(":")[2], text)
+        if not pattern.match(text):
+            continue
+        kind = tag.rpartition(":")[2]
+        construct = getattr(SafeConstructor, f"construct_yaml_{kind}", None)
+        if construct is None:
+            return _SAME
+        if kind in ("int", "float") and ":" in text and len(text) > _MOST_DIGITS:
+            # Base 60: what PyYAML computes takes time with the square of the length.
+            return LARGEST + 1
+        try:
+            return construct(SafeConstructor(), ScalarNode(tag, text))
+        except (ValueError, OverflowError):
+            return ValueError
+    # A string to 1.1. That is another reading only where 1.2 has a number, as for `1e3`.
     return _SAME if not isinstance(read_core(text)[0], (int, float)) else text
 
 
-def _construct_older(kind: str, text: str) -> Any:
-    from yaml import ScalarNode
-    from yaml.constructor import SafeConstructor
-
-    make = getattr(SafeConstructor, f"construct_yaml_{kind}", None)
-    if make is None:
-        return _SAME
-    if kind in ("int", "float") and ":" in text and len(text) > _MOST_DIGITS:
-        # Base 60: what PyYAML computes takes time with the square of the length.
-        return LARGEST + 1
-    try:
-        return make(SafeConstructor(), ScalarNode(f"tag:yaml.org,2002:{kind}", text))
-    except (ValueError, OverflowError):
-        return ValueError
-
-
-def _agree(value: Any, older: Any) -> bool:
-    return type(value) is type(older) and bool(value == older)
-
-
-def _describe(older: Any) -> str:
-    if older is ValueError:
+def _describe_yaml11(value: Any) -> str:
+    if value is ValueError:
         return "an error"
-    if isinstance(older, date):
+    if isinstance(value, date):
         return "a date"
-    if isinstance(older, bool):
-        return str(older).lower()
-    if isinstance(older, int | float):
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, int | float):
         # Python refuses to write thousands of digits, and nobody wants to read them.
-        return f"the number {older}" if abs(older) <= LARGEST else "a large number"
-    return older if older in {"true", "false"} else f"the text '{quote(older)}'"
+        return f"the number {value}" if abs(value) <= LARGEST else "a large number"
+    return value if value in {"true", "false"} else f"the text '{quote(value)}'"

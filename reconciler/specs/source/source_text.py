@@ -17,6 +17,7 @@ Notation = Literal["yaml", "json"]
 # Up to here, counting lines is quicker than making a list of them.
 _NEAR = 4096
 
+# The marks of UTF-32 come first: that of its little-endian form begins with UTF-16's.
 _FOREIGN_MARKS = (
     (codecs.BOM_UTF32_LE, "UTF-32"),
     (codecs.BOM_UTF32_BE, "UTF-32"),
@@ -64,13 +65,14 @@ class SourceText(NamedTuple):
         return line, offset - starts[line - 1] + 1
 
 
+# A few texts at a time have diagnostics, and each of theirs asks for the same list.
 @lru_cache(maxsize=4)
 def _line_starts(text: str) -> list[int]:
     return [0, *(match.end() for match in re.finditer("\n", text))]
 
 
 def decode(data: bytes, file: str, decoded_from: Where | None = None) -> SourceText | Diagnostic:
-    """Read bytes as UTF-8, with or without a byte order mark; a finding says what else they are."""
+    """Read bytes as UTF-8, with or without a byte order mark; a diagnostic if they are not."""
     start = decoded_from or Where(file=file)
     for mark, name in _FOREIGN_MARKS:
         if data.startswith(mark):
@@ -78,23 +80,20 @@ def decode(data: bytes, file: str, decoded_from: Where | None = None) -> SourceT
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        return _not_text("is not UTF-8 text", decoded_from or _where_undecodable(data, error, file))
+        before = SourceText(file=file, text=data[: error.start].decode("utf-8-sig"))
+        end = len(before.text)
+        return _not_text("is not UTF-8 text", decoded_from or before.where(end, end))
     if "\0" in text:
+        # In UTF-16, every second byte of an ASCII text is a NUL.
         if "\0" in text[:2] and len(text) > 1:
             return _not_text("looks like UTF-16 text without a byte order mark", start)
-        # Nobody writes one, and what the system or a program wrote for itself is full of them.
+        # Nobody types a NUL; binary files are full of them.
         source = SourceText(file=file, text=text)
-        at = text.index("\0")
-        return _not_text("holds a NUL character", decoded_from or source.where(at, at))
+        offset = text.index("\0")
+        return _not_text("holds a NUL character", decoded_from or source.where(offset, offset))
     notation: Notation = "json" if file.endswith(".json") and decoded_from is None else "yaml"
     return SourceText(file=file, text=text, notation=notation, decoded_from=decoded_from)
 
 
-def _not_text(what: str, where: Where) -> Diagnostic:
-    return make_diagnostic("not-text", f"the file {what}", where, hint="save it as UTF-8")
-
-
-def _where_undecodable(data: bytes, error: UnicodeDecodeError, file: str) -> Where:
-    good = data[: error.start].decode("utf-8-sig")
-    source = SourceText(file=file, text=good)
-    return source.where(len(good), len(good))
+def _not_text(predicate: str, where: Where) -> Diagnostic:
+    return make_diagnostic("not-text", f"the file {predicate}", where, hint="save it as UTF-8")

@@ -45,7 +45,7 @@ _SCALAR_TYPES: dict[str, tuple[type, ...]] = {
 
 
 class _GiveUpError(Exception):
-    """The text cannot be read any further; a finding has been noted."""
+    """The text cannot be read any further; a diagnostic has been noted."""
 
 
 class _Size(NamedTuple):
@@ -78,30 +78,39 @@ class _Anchored:
 
 
 def read_yaml(
-    source: SourceText, found: list[Diagnostic], start: int = 0, end: int | None = None
+    source: SourceText, diagnostics: list[Diagnostic], start: int = 0, end: int | None = None
 ) -> list[ParsedDocument]:
-    """Read the documents of a source, or of a slice of it; what is wrong is added to `found`."""
+    """Read the documents of a source text, or of a slice of it.
+
+    What is wrong is added to `diagnostics`.
+    """
     text = source.text[start:end] if start or end is not None else source.text
     if forbidden := FORBIDDEN.search(text):
-        found.append(_forbidden(source, start + forbidden.start(), forbidden.group()))
+        at = start + forbidden.start()
+        name = f"U+{ord(forbidden.group()):04X}"
+        place = source.decoded_place(at)
+        message = f"the control character {name} cannot stand in YAML as it is{place}"
+        hint = "remove it, or write it as an escape inside double quotes"
+        where = source.where(at, at + 1)
+        diagnostics.append(make_diagnostic("control-character", message, where, hint=hint))
         return []
-    reader = _Reader(source, found, start)
+    reader = _Reader(source, diagnostics, start)
     try:
         for event in yaml.parse(text, Loader=LOADER):
             reader.take(event)
     except _GiveUpError:
         pass
     except yaml.MarkedYAMLError as error:
-        found.append(_syntax(source, start, error))
+        diagnostics.append(_syntax_diagnostic(source, start, error))
     return reader.parsed
 
 
 class _Reader:
-    """Turns events into trees; goes on after a finding wherever the rest can be understood."""
+    """Turns events into trees; goes on after a diagnostic wherever the rest can be understood."""
 
-    def __init__(self, source: SourceText, found: list[Diagnostic], base: int) -> None:
+    def __init__(self, source: SourceText, diagnostics: list[Diagnostic], base: int) -> None:
         self.source = source
-        self.found = found
+        self.diagnostics = diagnostics
         self.base = base
         self.parsed: list[ParsedDocument] = []
         self.stack: list[_Frame] = []
@@ -109,6 +118,7 @@ class _Reader:
         self.size = _Size()
         self.ambiguous = False
         self.root: Node | None = None
+        # Where the document before ended: what stands between is part of the next one's slice.
         self.end = base
 
     def take(self, event: Any) -> None:
@@ -130,18 +140,23 @@ class _Reader:
     def finish(self, event: Any) -> None:
         start, self.end = self.end, self.base + event.end_mark.index
         if self.root is not None:
-            self.count_document(self.root)
+            if len(self.parsed) == MAX_DOCUMENTS:
+                # None of them is looked at: each might have diagnostics of its own.
+                self.parsed.clear()
+                message = f"the file has more than {MAX_DOCUMENTS:,} documents"
+                self.say("too-many-documents", message, self.root, hint="split the file")
+                raise _GiveUpError
             self.parsed.append(
                 ParsedDocument(start=start, end=self.end, root=self.root, ambiguous=self.ambiguous)
             )
 
-    def node(self, event: Any, value: Any, older: str = "") -> Node:
+    def node(self, event: Any, value: Any, yaml11: str = "") -> Node:
         start, end = self.base + event.start_mark.index, self.base + event.end_mark.index
         if (event.anchor is not None or event.tag is not None) and start < end:
             # Point at the value itself, behind `&anchor` and `!tag`.
             properties = _PROPERTIES.match(self.source.text, start)
             start = properties.end() if properties and properties.end() <= end else start
-        return Node(self.source, start, end, value, older)
+        return Node(self.source, start, end, value, yaml11)
 
     def scalar(self, event: Any) -> Node:
         tag = event.tag
@@ -149,6 +164,7 @@ class _Reader:
             return self.plain_scalar(event)
         if tag is None or tag in ("!", _CORE + "str"):
             return self.node(event, event.value)
+        # A core tag overrules the quotes: `!!int "3"` is a number.
         kind = tag.removeprefix(_CORE)
         value, problem = read_core(event.value)
         node = self.node(event, value)
@@ -163,12 +179,12 @@ class _Reader:
         return node
 
     def plain_scalar(self, event: Any) -> Node:
-        read = read_plain(event.value)
-        node = self.node(event, read.value, read.older)
-        if read.problem:
-            message = f"{quote(event.value, 40)} {read.problem}"
+        scalar = read_plain(event.value)
+        node = self.node(event, scalar.value, scalar.yaml11)
+        if scalar.unusable:
+            message = f"{quote(event.value, 40)} {scalar.unusable}"
             self.say("unsupported-number", message, node, hint="quote it if it is meant as text")
-        if read.older:
+        if scalar.yaml11:
             self.ambiguous = True
         return node
 
@@ -176,9 +192,10 @@ class _Reader:
         node = self.node(event, value)
         self.check_depth(1, node)
         if event.tag not in (None, "!", _CORE + ("map" if isinstance(value, dict) else "seq")):
-            here = Node(self.source, self.whole(event).start, node.start, None)
-            self.say("unsupported-tag", _unsupported(event.tag), here, hint="remove the tag")
+            tag = Node(self.source, self.whole(event).start, node.start, None)
+            self.say("unsupported-tag", _unsupported(event.tag), tag, hint="remove the tag")
         if event.anchor is not None:
+            # Unfinished until it is closed: an alias within would contain itself.
             self.anchors[event.anchor] = None
         self.stack.append(_Frame(node, event.anchor, self.size, bool(event.flow_style)))
         self.count(_Size(1), node)
@@ -186,13 +203,17 @@ class _Reader:
     def close(self, event: Any) -> None:
         frame = self.stack.pop()
         node = frame.node
-        if frame.merges:
-            self.merge(frame)
+        # What the mapping itself gives wins over `<<`, then the earlier of several sources.
+        for merged in frame.merges:
+            for name, entry in merged.value.items():
+                node.value.setdefault(name, entry)
         if frame.flow:
             node.end = self.base + event.end_mark.index
         elif node.value:
             # The parser ends a block where the next token begins, comments included.
-            last = node.value[-1] if isinstance(node.value, list) else _last_entry(node.value)
+            is_list = isinstance(node.value, list)
+            last = node.value[-1] if is_list else next(reversed(node.value.values()))[1]
+            # The last value may stand further up, brought here by an alias or `<<`.
             node.end = max(node.start, last.end)
         if frame.anchor is not None:
             before, after = frame.before, self.size
@@ -201,16 +222,19 @@ class _Reader:
         self.place(node, frame.height)
 
     def alias(self, event: Any) -> None:
-        here = self.whole(event)
-        known = self.anchors.get(event.anchor)
-        if known is None:
-            what = "refers to itself" if event.anchor in self.anchors else "has no anchor before it"
-            self.say("unknown-alias", f"the alias *{quote(event.anchor, 40)} {what}", here)
-            self.place(here, 0)
+        alias = self.whole(event)
+        anchored = self.anchors.get(event.anchor)
+        if anchored is None:
+            is_inside = event.anchor in self.anchors
+            mistake = "refers to itself" if is_inside else "has no anchor before it"
+            self.say("unknown-alias", f"the alias *{quote(event.anchor, 40)} {mistake}", alias)
+            self.place(alias, 0)
             return
-        self.count(known.size, here)
-        self.check_depth(known.height, here)
-        self.place(known.node, known.height)
+        # The same node again, not a copy; but it counts as if it were written out, because that is
+        # what whoever walks the values goes through (the "billion laughs").
+        self.count(anchored.size, alias)
+        self.check_depth(anchored.height, alias)
+        self.place(anchored.node, anchored.height)
 
     def whole(self, event: Any) -> Node:
         """Stand for everything that an event spans, `&anchor` and `!tag` included."""
@@ -231,9 +255,9 @@ class _Reader:
             return
         frame = self.stack[-1]
         frame.height = max(frame.height, height + 1)
-        into = frame.node.value
-        if isinstance(into, list):
-            into.append(node)
+        collection = frame.node.value
+        if isinstance(collection, list):
+            collection.append(node)
         elif frame.key is None:
             frame.key = node
         else:
@@ -241,6 +265,7 @@ class _Reader:
             frame.key = None
 
     def enter(self, frame: _Frame, key: Node, value: Node) -> None:
+        # `"<<"` in quotes is a key like any other.
         if key.value == "<<" and self.source.text.startswith("<<", key.start):
             self.note_merge(frame, key, value)
             return
@@ -262,13 +287,9 @@ class _Reader:
         if isinstance(key.value, dict | list):
             self.say("non-string-key", "a key cannot be a mapping or a list", key)
         else:
-            shown = quote(written, 40)
-            self.say(
-                "non-string-key",
-                f"the key {shown or 'null'} is not a string",
-                key,
-                hint=f'quote it: "{shown}"' if written else "write the key",
-            )
+            quoted = quote(written, 40)
+            hint = f'quote it: "{quoted}"' if written else "write the key"
+            self.say("non-string-key", f"the key {quoted or 'null'} is not a string", key, hint)
         return written
 
     def note_merge(self, frame: _Frame, key: Node, value: Node) -> None:
@@ -280,16 +301,9 @@ class _Reader:
         else:
             frame.merges = sources
 
-    def merge(self, frame: _Frame) -> None:
-        """Apply `<<`: what is written here wins, then the earlier of several sources."""
-        entries: dict[str, Entry] = frame.node.value
-        for source in frame.merges:
-            for name, entry in source.value.items():
-                entries.setdefault(name, entry)
-
-    def count(self, more: _Size, node: Node) -> None:
+    def count(self, added: _Size, node: Node) -> None:
         values, characters = self.size
-        self.size = _Size(values + more.values, characters + more.characters)
+        self.size = _Size(values + added.values, characters + added.characters)
         if self.size.values > MAX_VALUES:
             limit = f"{MAX_VALUES:,} values"
         elif self.size.characters > MAX_CHARACTERS:
@@ -300,30 +314,19 @@ class _Reader:
         self.say("too-big", message, node, hint="split the file, or use fewer aliases")
         raise _GiveUpError
 
-    def count_document(self, root: Node) -> None:
-        if len(self.parsed) == MAX_DOCUMENTS:
-            # None of them is looked at: each might have findings of its own.
-            self.parsed.clear()
-            message = f"the file has more than {MAX_DOCUMENTS:,} documents"
-            self.say("too-many-documents", message, root, hint="split the file")
-            raise _GiveUpError
-
-    def check_depth(self, more: int, node: Node) -> None:
-        if len(self.stack) + more > MAX_DEPTH:
+    def check_depth(self, levels: int, node: Node) -> None:
+        if len(self.stack) + levels > MAX_DEPTH:
             self.say("too-deep", f"nested more than {MAX_DEPTH} levels deep", node)
             raise _GiveUpError
 
     def say(self, code: str, message: str, node: Node, hint: str = "") -> None:
-        if len(self.found) >= MOST_DIAGNOSTICS:
-            self.found.append(too_many_diagnostics(node.where))
+        # A hostile file could have a mistake in each of 16 million characters.
+        if len(self.diagnostics) >= MOST_DIAGNOSTICS:
+            self.diagnostics.append(too_many_diagnostics(node.where))
             raise _GiveUpError
-        self.found.append(
+        self.diagnostics.append(
             make_diagnostic(code, message + node.decoded_place, node.where, hint=hint)
         )
-
-
-def _last_entry(entries: dict[str, Entry]) -> Node:
-    return next(reversed(entries.values()))[1]
 
 
 def _unsupported(tag: str) -> str:
@@ -331,15 +334,7 @@ def _unsupported(tag: str) -> str:
     return f"the tag {quote(name)} has no meaning here: a spec holds JSON values"
 
 
-def _forbidden(source: SourceText, at: int, character: str) -> Diagnostic:
-    name = f"U+{ord(character):04X}"
-    message = (
-        f"the control character {name} cannot stand in YAML as it is{source.decoded_place(at)}"
-    )
-    hint = "remove it, or write it as an escape inside double quotes"
-    return make_diagnostic("control-character", message, source.where(at, at + 1), hint=hint)
-
-
+# By words of libyaml's messages, which PyYAML passes on.
 _ADVICE = (
     ("found character that cannot start any token", "quote the value"),
     ("mapping values are not allowed", "quote a value that holds ': ', and check the indentation"),
@@ -350,7 +345,7 @@ _ADVICE = (
 )
 
 
-def _syntax(source: SourceText, base: int, error: yaml.MarkedYAMLError) -> Diagnostic:
+def _syntax_diagnostic(source: SourceText, base: int, error: yaml.MarkedYAMLError) -> Diagnostic:
     mark = error.problem_mark or error.context_mark
     at = base + mark.index if mark else base
     problem = " ".join(str(error.problem or error.context or "it cannot be read").split())
@@ -362,14 +357,13 @@ def _syntax(source: SourceText, base: int, error: yaml.MarkedYAMLError) -> Diagn
     if "invalid Unicode character escape" in problem:
         message = f"an escape that is no Unicode character{note}"
         return make_diagnostic("lone-surrogate", message, where, hint="write the character itself")
+    # The problem is where the parser gave up; the context, where what it was reading had begun.
     if error.context and error.problem_mark and error.context_mark:
-        line = _line_of(source, base, error.context_mark.index)
-        problem = f"{problem}, {error.context}" + (f" that begins in line {line}" if line else "")
-    hint = next((advice for words, advice in _ADVICE if words in problem), "")
+        problem = f"{problem}, {error.context}"
+        # Nobody sees the lines of a decoded text.
+        if source.decoded_from is None:
+            begin = base + error.context_mark.index
+            problem += f" that begins in line {source.where(begin, begin).line}"
+    hint = next((advice for phrase, advice in _ADVICE if phrase in problem), "")
     problem = quote(problem, 200)
     return make_diagnostic("yaml-syntax", f"not YAML: {problem}{note}", where, hint=hint)
-
-
-def _line_of(source: SourceText, base: int, index: int) -> int:
-    # Nobody sees the lines of a decoded text.
-    return source.where(base + index, base + index).line if source.decoded_from is None else 0
