@@ -31,6 +31,15 @@ class WorkloadApi(Protocol):
         """GET a workload by id: Accepted, NotFound, or why it cannot be told."""
         ...
 
+    async def update(
+        self, workload_id: str, body: Json, before_send: BeforeSend | None = None
+    ) -> ApiResult:
+        """PUT the whole content of a workload: Accepted once it is taken, or why not.
+
+        `before_send` as with a create: a late PUT has no 409 to stop it.
+        """
+        ...
+
     async def delete(self, workload_id: str) -> ApiResult:
         """DELETE a workload by id: Accepted, NotFound, or why not."""
         ...

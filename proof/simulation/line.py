@@ -54,6 +54,12 @@ class Line:
             self._process.verified.add(workload_id)
         return answer
 
+    async def update(
+        self, workload_id: str, body: Json, before_send: BeforeSend | None = None
+    ) -> ApiResult:
+        """PUT."""
+        return await self._send("PUT", workload_id, before_send=before_send, body=body)
+
     async def delete(self, workload_id: str) -> ApiResult:
         """DELETE."""
         return await self._send("DELETE", workload_id)

@@ -130,21 +130,22 @@ class HttpWorkloadApi:
 
     async def create(self, body: Json, before_send: BeforeSend | None = None) -> ApiResult:
         """POST a workload; Accepted only where the reply carries our name and project."""
-        try:
-            content = _ENCODER.encode(body).encode()
-        except (TypeError, ValueError) as error:
-            return NotSent(message=f"the spec cannot be written as JSON: {error}", permanent=True)
+        call = self._call_with("POST", WORKLOADS_PATH, body, before_send)
+        if isinstance(call, NotSent):
+            return call
         wanted = address_of(body)
-        call = Call(
-            method="POST",
-            path=WORKLOADS_PATH,
-            content=content,
-            before_send=before_send,
-            hide=lambda words: blank(
-                words, find_secrets(_readable(body), self._rules), self._rules
-            ),
-        )
         return await self._answer(call, read_workload, lambda remote: _is_named(remote, wanted))
+
+    async def update(
+        self, workload_id: str, body: Json, before_send: BeforeSend | None = None
+    ) -> ApiResult:
+        """PUT a workload; Accepted only where the reply carries the id that was asked for."""
+        if not is_workload_id(workload_id):
+            return NotSent(message=f"{workload_id!r} is not a workload id", permanent=True)
+        call = self._call_with("PUT", workload_path(workload_id), body, before_send)
+        if isinstance(call, NotSent):
+            return call
+        return await self._answer(call, read_workload, lambda remote: _has_id(remote, workload_id))
 
     async def read(self, workload_id: str) -> ApiResult:
         """GET a workload by id."""
@@ -201,6 +202,24 @@ class HttpWorkloadApi:
             return read_count(reply.data)
         except WireError as error:
             return unreadable(reply, str(error))
+
+    def _call_with(
+        self, method: str, path: str, body: Json, before_send: BeforeSend | None
+    ) -> Call | NotSent:
+        """A request with a body, whose secrets are taken out of whatever the server says to it."""
+        try:
+            content = _ENCODER.encode(body).encode()
+        except (TypeError, ValueError) as error:
+            return NotSent(message=f"the spec cannot be written as JSON: {error}", permanent=True)
+        return Call(
+            method=method,
+            path=path,
+            content=content,
+            before_send=before_send,
+            hide=lambda words: blank(
+                words, find_secrets(_readable(body), self._rules), self._rules
+            ),
+        )
 
     async def _about(
         self, method: str, workload_id: str, reader: Callable[[object], Remote]

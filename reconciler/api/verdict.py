@@ -66,8 +66,11 @@ def classify_response(reply: Reply) -> ApiResult | None:
             return Conflict(**words)
         case 429:
             return TooManyRequests(retry_after=_delay(reply), **words)
+        case 501 if _is_own_error(reply):
+            # Not a failure on the way: the server knows that it does not have this call.
+            return Refused(status=501, own=True, **words)
         case status if status != 408 and 400 <= status < 500:
-            return Refused(status=status, **words)
+            return Refused(status=status, own=_is_own_error(reply), **words)
         case status:
             return Ambiguous(status=status, **words)
 

@@ -101,6 +101,8 @@ async def _call(api: WorkloadApi, method: Method) -> ApiResult:
             return await api.create(BODY)
         case Method.GET:
             return await api.read(ID)
+        case Method.PUT:
+            return await api.update(ID, BODY)
         case Method.DELETE:
             return await api.delete(ID)
 

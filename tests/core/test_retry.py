@@ -36,25 +36,28 @@ ANSWERS: dict[str, ApiResult] = {
     "ambiguous": Ambiguous(),
 }
 # What each method makes of each answer: "." is final, "r" sends again, "R" also thinks that the
-# server may have acted, "3" does so for three sends. "-" is no answer to this method.
+# server may have acted, "3" does so for three sends, "A" leaves it to whoever sent it to read
+# first. "-" is no answer to this method.
 EXPECTED = {
-    #                POST GET DELETE
-    "accepted":     ". . .",
-    "acknowledged": "- - .",
-    "listed":       "- . -",
-    "refused":      ". . .",
-    "conflict":     ". . r",
-    "not found":    ". . .",
-    "unauthorised": ". . .",
-    "not sent":     "r r r",
-    "throttled":    "r r r",
-    "unavailable":  "R r R",
-    "ambiguous":    "3 r R",
+    #                POST GET PUT DELETE
+    "accepted":     ". . . .",
+    "acknowledged": "- - - .",
+    "listed":       "- . - -",
+    "refused":      ". . . .",
+    "conflict":     ". . . r",
+    "not found":    ". . . .",
+    "unauthorised": ". . . .",
+    "not sent":     "r r r r",
+    "throttled":    "r r r r",
+    "unavailable":  "R r A R",
+    "ambiguous":    "3 r A R",
 }  # fmt: skip
 CELLS = [
     (method, name, cell)
     for name, row in EXPECTED.items()
-    for method, cell in zip((Method.POST, Method.GET, Method.DELETE), row.split(), strict=True)
+    for method, cell in zip(
+        (Method.POST, Method.GET, Method.PUT, Method.DELETE), row.split(), strict=True
+    )
     if cell != "-"
 ]
 
@@ -68,8 +71,8 @@ def test_what_may_be_sent_again(method: Method, name: str, cell: str) -> None:
         tries = tries.after(method, answer)
         if not may_retry(method, answer, tries, reached=True) or sends == 50:
             break
-    assert sends == {".": 1, "r": 50, "R": 50, "3": 3}[cell]
-    assert tries.ambiguous is (cell in "R3")
+    assert sends == {".": 1, "A": 1, "r": 50, "R": 50, "3": 3}[cell]
+    assert tries.ambiguous is (cell in "RA3")
     assert tries.sends == sends
 
 

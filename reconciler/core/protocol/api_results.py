@@ -9,13 +9,15 @@ from reconciler.core.model import Remote
 
 # The status of a refusal for want of rights.
 FORBIDDEN = 403
+NO_SUCH_CALL = frozenset({405, 501})
 
 
 class Method(StrEnum):
-    """The three calls of the API that act on one workload."""
+    """The calls of the API that act on one workload."""
 
     POST = "POST"
     GET = "GET"
+    PUT = "PUT"
     DELETE = "DELETE"
 
 
@@ -62,9 +64,18 @@ class Listed(ApiResult):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refused(ApiResult):
-    """A definite no: the request was understood and not carried out."""
+    """A definite no: the request was understood and not carried out.
+
+    `own` says that it came in the API's own envelope, and not from something on the way to it.
+    """
 
     status: int
+    own: bool = False
+
+    @property
+    def is_no_such_call(self) -> bool:
+        """Whether the server says that it does not have this call at all (405, 501)."""
+        return self.own and self.status in NO_SUCH_CALL
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
