@@ -10,7 +10,7 @@ import pytest
 from reconciler.core.diagnostics import Severity
 from reconciler.specs.kubernetes.limits import LIMITS, with_limits
 from reconciler.specs.kubernetes.structure import definition_schema, definitions
-from tests.specs.manifests import controller, findings, fresh, manifest, said
+from tests.specs.manifests import TEMPLATE, controller, findings, fresh, manifest, said
 
 HTTP = {"httpGet": {"port": 80}}
 SECRET = {"secretKeyRef": {"name": "a", "key": "b"}}
@@ -231,6 +231,17 @@ def test_roles(kind: str, field: str, roles: list[str], found: list[str], tmp_pa
             "InferenceService",
             {"predictor": {"model": {}}},
             [("kubernetes-missing-field", "/spec/predictor/model")],
+        ),
+        # A field that is null is left out: neither of these is there.
+        (
+            "InferenceService",
+            {"predictor": {"workerSpec": None}},
+            [("kubernetes-invalid-value", "/spec/predictor")],
+        ),
+        (
+            "LeaderWorkerSet",
+            {"leaderWorkerTemplate": {"leaderTemplate": TEMPLATE, "workerTemplate": None}},
+            [("kubernetes-missing-field", "/spec/leaderWorkerTemplate")],
         ),
         ("NIMCache", {"source": {}}, [("kubernetes-missing-field", "/spec")]),
         ("DynamoGraphDeployment", {"services": []}, [("kubernetes-wrong-type", "/spec/services")]),

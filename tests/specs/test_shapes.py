@@ -40,7 +40,7 @@ def breach(code: str, message: str, path: tuple[Any, ...] = (), **more: Any) -> 
         (
             {"oneOf": [{"type": "integer"}, {"minimum": 1}]},
             3,
-            breach("invalid-value", "3 matches two forms"),
+            breach("invalid-value", "3 matches more than one of the allowed forms"),
         ),
         (
             {"oneOf": [{"required": ["a"]}, {"required": ["b"]}]},

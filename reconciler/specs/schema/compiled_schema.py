@@ -1,4 +1,4 @@
-"""What a JSON Schema has against a value, in the words of one likely mistake each."""
+"""The violations of a JSON Schema by a value, each told as one likely mistake."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from jsonschema.protocols import Validator
 
 # A jsonschema.ValidationError; its type stubs mix an internal sentinel into every attribute.
-Fault = Any
+SchemaError = Any
 
 
 class SchemaViolation(NamedTuple):
     """One violation: at a path, pointing at its key or at its value.
 
-    `wants_quotes` where a string is wanted, and the value as written would be one in quotes.
+    `wants_quotes` says that a string is expected, and that quotes would make the value one.
     `notes` are the `x-` keys of the part of the schema that is violated and of those around it.
     """
 
@@ -39,11 +39,11 @@ class SchemaViolation(NamedTuple):
 
 
 class CompiledSchema:
-    """A schema. Only what its gate declines is worth loading jsonschema, which takes long."""
+    """A schema with its precheck; jsonschema, which is slow to load, is only asked after that."""
 
     def __init__(self, schema: Any) -> None:
         self.schema = schema
-        self._gate = make_precheck(schema)
+        self._precheck = make_precheck(schema)
 
     @cached_property
     def validator(self) -> Validator:
@@ -55,44 +55,45 @@ class CompiledSchema:
         return Draft202012Validator(self.schema, registry=registry)
 
     def passes(self, value: Any) -> bool:
-        """Whether a value is beyond doubt what the schema wants."""
+        """Whether a value is valid beyond doubt; False says that jsonschema has to decide."""
         try:
-            return self._gate(value)
+            return self._precheck(value)
         except RecursionError:
+            # A schema that refers to itself without a step into the value.
             return False
 
 
 @cache
 def shipped_schema(name: str) -> CompiledSchema:
-    """Return the shape of a shipped schema, once per process."""
+    """Return a shipped schema, compiled once per process."""
     return CompiledSchema(load_schema(name))
 
 
-def find_violations(shape: CompiledSchema, value: Any) -> list[SchemaViolation]:
-    """Everything that a schema has against a value; several complaints about one place are one."""
-    return [] if shape.passes(value) else list_violations(shape.validator, value)
+def find_violations(schema: CompiledSchema, value: Any) -> list[SchemaViolation]:
+    """Every violation by a value; several complaints about one place are one."""
+    return [] if schema.passes(value) else list_violations(schema.validator, value)
 
 
 def list_violations(validator: Validator, value: Any) -> list[SchemaViolation]:
-    """The same by a validator, which takes its time over what is right as well."""
-    found: dict[tuple[Any, ...], SchemaViolation] = {}
+    """The same by a validator alone, which is slow for a valid value as well."""
+    violations: dict[tuple[Any, ...], SchemaViolation] = {}
     for error in validator.iter_errors(value):
         notes = collect_notes(validator.schema, error.absolute_schema_path)
         for violation in _explain(error):
             # A name that is no string, or breaks two patterns, is one mistake.
             key = (violation.path, violation.at_key, violation.message if violation.at_key else "")
-            if key not in found or _RANK[violation.code] < _RANK[found[key].code]:
-                found[key] = violation._replace(notes=notes) if notes else violation
-            if len(found) > MOST_DIAGNOSTICS:
-                return list(found.values())
-    return list(found.values())
+            if key not in violations or _RANK[violation.code] < _RANK[violations[key].code]:
+                violations[key] = violation._replace(notes=notes) if notes else violation
+            if len(violations) > MOST_DIAGNOSTICS:
+                return list(violations.values())
+    return list(violations.values())
 
 
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """Suggest the closest of some words, or nothing."""
+def did_you_mean(word: str, choices: Iterable[str]) -> str:
+    """Suggest the closest of the choices, or nothing."""
     from difflib import get_close_matches
 
-    lower = {name.lower(): name for name in known}
+    lower = {name.lower(): name for name in choices}
     close = get_close_matches(word.lower(), list(lower), n=1, cutoff=0.6)
     return f"did you mean '{lower[close[0]]}'?" if close else ""
 
@@ -136,6 +137,8 @@ _TYPE_NAMES = {
 }
 # A longer list is no help to anybody.
 _MOST_LISTED = 12
+# Of several complaints about one place the first of these is told: a value of the wrong type
+# violates what is said about its content as well.
 _RANK = {
     "wrong-type": 0,
     "project-choice": 1,
@@ -146,7 +149,7 @@ _RANK = {
 }
 
 
-def _explain(error: Fault) -> Iterator[SchemaViolation]:
+def _explain(error: SchemaError) -> Iterator[SchemaViolation]:
     path = tuple(error.absolute_path)
     if "propertyNames" in error.absolute_schema_path:
         yield _invalid(error, path)._replace(path=(*path, error.instance), at_key=True)
@@ -155,82 +158,71 @@ def _explain(error: Fault) -> Iterator[SchemaViolation]:
         case "additionalProperties" | "unevaluatedProperties":
             yield from _unknown_fields(error, path)
         case "required":
-            yield from _missing_fields(error, path)
+            parent = f" in '{path[-1]}'" if path and isinstance(path[-1], str) else ""
+            for name in error.validator_value:
+                if name not in error.instance:
+                    message = f"the field '{name}' is missing{parent}"
+                    yield SchemaViolation("missing-field", message, path, at_key=True)
         case "type":
             yield _wrong_type(error, path)
         case "enum" | "const":
-            yield _not_listed(error, path)
+            yield _value_outside_choices(error, path)
         case "anyOf" | "oneOf":
-            yield from _alternatives(error, path)
+            yield from _no_alternative(error, path)
         case _:
             yield _invalid(error, path)
 
 
-def _unknown_fields(error: Fault, path: tuple[Step, ...]) -> Iterator[SchemaViolation]:
-    known = list(error.schema.get("properties", {}))
+def _unknown_fields(error: SchemaError, path: tuple[Step, ...]) -> Iterator[SchemaViolation]:
+    fields = list(error.schema.get("properties", {}))
     patterns = error.schema.get("patternProperties", {})
+    listed = f"known fields: {', '.join(fields)}" if 0 < len(fields) <= _MOST_LISTED else ""
     for name in error.instance:
-        if name in known or any(re.search(pattern, name) for pattern in patterns):
-            continue
-        listed = f"known here: {', '.join(known)}" if 0 < len(known) <= _MOST_LISTED else ""
-        yield SchemaViolation(
-            code="unknown-field",
-            message=f"unknown field {quote_value(name)}",
-            path=(*path, name),
-            hint=did_you_mean(name, known) or listed,
-            at_key=True,
-        )
-
-
-def _missing_fields(error: Fault, path: tuple[Step, ...]) -> Iterator[SchemaViolation]:
-    for name in error.validator_value:
-        if name not in error.instance:
-            inside = f" in '{path[-1]}'" if path and isinstance(path[-1], str) else ""
+        if name not in fields and not any(re.search(pattern, name) for pattern in patterns):
             yield SchemaViolation(
-                code="missing-field",
-                message=f"the field '{name}' is missing{inside}",
-                path=path,
+                code="unknown-field",
+                message=f"unknown field {quote_value(name)}",
+                path=(*path, name),
+                hint=did_you_mean(name, fields) or listed,
                 at_key=True,
             )
 
 
-def _wrong_type(error: Fault, path: tuple[Step, ...]) -> SchemaViolation:
-    wanted = error.validator_value
-    names = [wanted] if isinstance(wanted, str) else list(wanted)
-    expected = " or ".join(_TYPE_NAMES.get(name, name) for name in names)
+def _wrong_type(error: SchemaError, path: tuple[Step, ...]) -> SchemaViolation:
+    names = error.validator_value
+    names = [names] if isinstance(names, str) else list(names)
     value = error.instance
-    shown = type_name(value)
+    actual = type_name(value)
     if isinstance(value, bool | int | float | str) and value != "":
-        shown = f"{shown.replace('a ', 'the ', 1)} {quote_value(value)}"
-    subject = f"'{path[-1]}' must be" if path and isinstance(path[-1], str) else "this must be"
-    message = f"{subject} {expected}, not {shown}"
+        actual = f"{actual.replace('a ', 'the ', 1)} {quote_value(value)}"
+    hint = ""
+    if isinstance(value, str):
+        # YAML 1.1 reads these words as true and false, and many files were written for it.
+        if "boolean" in names and value.lower() in {"yes", "on", "y", "true"}:
+            hint = "write true"
+        elif "boolean" in names and value.lower() in {"no", "off", "n", "false"}:
+            hint = "write false"
+        elif value.isdecimal() and not {"integer", "number"}.isdisjoint(names):
+            hint = "remove the quotes"
+    subject = f"'{path[-1]}'" if path and isinstance(path[-1], str) else "this"
+    expected = " or ".join(_TYPE_NAMES.get(name, name) for name in names)
     return SchemaViolation(
         code="wrong-type",
-        message=message,
+        message=f"{subject} must be {expected}, not {actual}",
         path=path,
-        hint=_type_hint(names, value),
+        hint=hint,
         wants_quotes="string" in names and isinstance(value, bool | int | float),
     )
 
 
-def _type_hint(names: list[str], value: Any) -> str:
-    if "boolean" in names and isinstance(value, str):
-        if value.lower() in {"yes", "on", "y", "true"}:
-            return "write true"
-        if value.lower() in {"no", "off", "n", "false"}:
-            return "write false"
-    if not {"integer", "number"}.isdisjoint(names) and isinstance(value, str) and value.isdecimal():
-        return "remove the quotes"
-    return ""
-
-
-def _not_listed(error: Fault, path: tuple[Step, ...]) -> SchemaViolation:
+def _value_outside_choices(error: SchemaError, path: tuple[Step, ...]) -> SchemaViolation:
     is_enum = error.validator == "enum"
-    allowed = error.validator_value if is_enum else [error.validator_value]
-    words = [one for one in allowed if isinstance(one, str)]
-    suggestion = did_you_mean(error.instance, words) if isinstance(error.instance, str) else ""
+    choices = error.validator_value if is_enum else [error.validator_value]
+    texts = [choice for choice in choices if isinstance(choice, str)]
+    suggestion = did_you_mean(error.instance, texts) if isinstance(error.instance, str) else ""
+    # An empty text is a field that was left out: nobody has to be told to write it.
     listed = ", ".join(
-        quote_value(one) if one is None else str(one) for one in allowed if one != ""
+        quote_value(choice) if choice is None else str(choice) for choice in choices if choice != ""
     )
     subject = f" as '{path[-1]}'" if path and isinstance(path[-1], str) else ""
     return SchemaViolation(
@@ -241,7 +233,7 @@ def _not_listed(error: Fault, path: tuple[Step, ...]) -> SchemaViolation:
     )
 
 
-def _invalid(error: Fault, path: tuple[Step, ...]) -> SchemaViolation:
+def _invalid(error: SchemaError, path: tuple[Step, ...]) -> SchemaViolation:
     subject = f" as '{path[-1]}'" if path and isinstance(path[-1], str) else ""
     message = f"{quote_value(error.instance)} is not allowed{subject}"
     reason = _REASONS.get(str(error.validator))
@@ -258,65 +250,57 @@ _REASONS = {
     "maximum": "it is more than {}",
     "exclusiveMinimum": "it is not more than {}",
     "exclusiveMaximum": "it is not less than {}",
-    "multipleOf": "it is no multiple of {}",
+    "multipleOf": "it is not a multiple of {}",
     "minItems": "it has fewer than {} items",
     "maxItems": "it has more than {} items",
     "minProperties": "it has fewer than {} fields",
     "maxProperties": "it has more than {} fields",
     "uniqueItems": "an item appears twice",
-    "format": "it is no {}",
 }
 
 
-def _alternatives(error: Fault, path: tuple[Step, ...]) -> Iterator[SchemaViolation]:
-    names = _exclusive_names(error.validator_value)
+def _no_alternative(error: SchemaError, path: tuple[Step, ...]) -> Iterator[SchemaViolation]:
+    names: list[str] = []
+    alternatives = error.validator_value
+    if all(isinstance(branch, dict) and list(branch) == ["required"] for branch in alternatives):
+        names = [name for branch in alternatives for name in branch["required"]]
     if names:
-        # What is no mapping at all has its own finding.
+        # A value that is no mapping violates its `type` as well, and that is told.
         if isinstance(error.instance, dict):
-            yield _choice(names, error.instance, path)
+            yield _field_choice(names, error.instance, path)
         return
-    branches: dict[Any, list[Fault]] = {}
+    branches: dict[Any, list[SchemaError]] = {}
     for inner in error.context or ():
         branches.setdefault(inner.schema_path[0], []).append(inner)
     if not branches:
-        yield _invalid(error, path)._replace(
-            message=f"{quote_value(error.instance)} matches two forms"
-        )
+        message = f"{quote_value(error.instance)} matches more than one of the allowed forms"
+        yield _invalid(error, path)._replace(message=message)
         return
-    # Who wrote a mapping meant the branch for mappings: the one that got furthest inside.
-    likely = max(branches.values(), key=_progress)
-    for inner in likely:
+
+    def closeness(errors: list[SchemaError]) -> tuple[bool, int, int]:
+        is_other_type = any(inner.validator == "type" and not inner.path for inner in errors)
+        return (not is_other_type, max(len(inner.path) for inner in errors), -len(errors))
+
+    # The author of a mapping meant the branch for mappings: the one that fits the deepest.
+    for inner in max(branches.values(), key=closeness):
         yield from _explain(inner)
-
-
-def _progress(errors: list[Fault]) -> tuple[int, int, int]:
-    wrong_kind = any(error.validator == "type" and not error.path for error in errors)
-    return (0 if wrong_kind else 1, max(len(error.path) for error in errors), -len(errors))
-
-
-def _exclusive_names(branches: Any) -> tuple[str, ...]:
-    """The field names of `oneOf: [{required: [a]}, {required: [b]}]`."""
-    if not all(isinstance(one, dict) and list(one) == ["required"] for one in branches):
-        return ()
-    return tuple(name for one in branches for name in one["required"])
 
 
 _CHOICES = {"projectId": "project-choice", "manifest": "manifest-choice"}
 
 
-def _choice(names: tuple[str, ...], value: Any, path: tuple[Step, ...]) -> SchemaViolation:
+def _field_choice(names: list[str], value: Any, path: tuple[Step, ...]) -> SchemaViolation:
+    """The violation of `oneOf: [{required: [a]}, {required: [b]}]`: no such field, or several."""
     code = next((_CHOICES[name] for name in names if name in _CHOICES), "invalid-value")
     listed = ", ".join(f"'{name}'" for name in names[:-1]) + f" or '{names[-1]}'"
-    given = [name for name in value if name in names]
-    if not given:
-        return SchemaViolation(
-            code=code, message=f"one of {listed} is missing", path=path, at_key=True
-        )
-    both = " and ".join(f"'{name}'" for name in given)
+    present = [name for name in value if name in names]
+    if not present:
+        return SchemaViolation(code, f"one of {listed} is missing", path, at_key=True)
+    both = " and ".join(f"'{name}'" for name in present)
     return SchemaViolation(
         code=code,
         message=f"{both} exclude each other",
-        path=(*path, given[-1]),
+        path=(*path, present[-1]),
         hint=f"keep one of {listed}",
         at_key=True,
     )

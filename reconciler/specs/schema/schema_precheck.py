@@ -1,15 +1,18 @@
-"""Schemas as quick questions: is a value beyond doubt what a schema wants?
+"""A quick check of values before jsonschema: is a value beyond doubt what a schema asks for?
 
-A gate decides in microseconds about what is right, which most specs are; what it declines is left
-to jsonschema, which also says what is wrong. It knows the keywords that schemas of specs use; one
-that uses others has a gate that declines everything. It errs on one side alone: in what passes,
-jsonschema finds nothing, which property tests hold.
+A precheck decides in microseconds about a valid value, which most specs are; what it declines is
+left to jsonschema, which also says what is wrong. It knows the keywords that schemas of specs use;
+a schema that uses others has a precheck that declines everything. It may only err in declining:
+jsonschema finds nothing in a value that passes, also where that leaves out fields that are null.
+Property tests hold this.
 """
 
 from __future__ import annotations
 
+import operator
 import re
 from collections.abc import Callable, Mapping
+from types import NoneType
 from typing import Any, TypeAlias
 
 Precheck: TypeAlias = Callable[[Any], bool]
@@ -21,11 +24,12 @@ _TYPES: Mapping[str, type] = {
     "integer": int,
     "number": float,
     "boolean": bool,
-    "null": type(None),
+    "null": NoneType,
 }
+# Exact types: to `isinstance`, a bool would be a number as well.
 _NUMBERS = frozenset({int, float})
-# What says nothing about values, `format` included, since jsonschema is not asked to check it.
-_REMARKS = frozenset(
+# Keywords that constrain nothing; `format` is one, since jsonschema is not asked to check it.
+_ANNOTATIONS = frozenset(
     {
         *("$comment", "$defs", "contentEncoding", "contentMediaType", "default", "definitions"),
         *("deprecated", "description", "examples", "format", "readOnly", "title", "writeOnly"),
@@ -33,98 +37,110 @@ _REMARKS = frozenset(
 )
 _AT_ROOT = frozenset({"$id", "$schema"})
 _FIELDS = frozenset({"properties", "required", "additionalProperties"})
-# What building a gate raises of a schema that is none.
-_MISSHAPEN = (AttributeError, LookupError, TypeError, ValueError)
+# What building a precheck raises where the schema is no schema at all, such as a policy's.
+_MALFORMED = (AttributeError, LookupError, TypeError, ValueError)
 
 
-class _UnknownError(Exception):
-    """The schema asks for something that only jsonschema can judge."""
+class _UnsupportedError(Exception):
+    """The schema has a keyword that only jsonschema can judge."""
 
 
 def make_precheck(schema: Any) -> Precheck:
-    """Build the gate of a schema that stands by itself."""
+    """Build the precheck of a schema that stands by itself."""
     return _Maker(schema).try_to_make(schema, at_root=True)
 
 
 class _Maker:
-    """Builds the gates of one schema, and those of its definitions where one is first asked."""
+    """Builds the prechecks of one schema, and those of its definitions when one is first needed."""
 
     def __init__(self, root: Any) -> None:
         self.definitions: Mapping[str, Any] = root.get("$defs", {}) if type(root) is dict else {}
-        self.known: dict[str, Precheck] = {}
+        self.prechecks: dict[str, Precheck] = {}
 
     def try_to_make(self, schema: Any, *, at_root: bool = False) -> Precheck:
         try:
             return self.make(schema, at_root=at_root)
-        except (_UnknownError, RecursionError, re.error, *_MISSHAPEN):
-            # Whatever else a schema may be, jsonschema knows.
+        except (_UnsupportedError, RecursionError, re.error, *_MALFORMED):
+            # To decline is always right: jsonschema decides, and knows what is wrong with a schema.
             return _decline
 
     def make(self, schema: Any, *, at_root: bool = False) -> Precheck:
         if isinstance(schema, bool):
             return _accept if schema else _decline
-        gates: list[Precheck] = []
+        prechecks: list[Precheck] = []
         has_fields = not _FIELDS.isdisjoint(schema)
-        for keyword, given in schema.items():
-            if keyword in _REMARKS or keyword[:2] == "x-" or (at_root and keyword in _AT_ROOT):
+        for keyword, argument in schema.items():
+            if (
+                keyword in _ANNOTATIONS
+                or keyword[:2] == "x-"
+                or (at_root and keyword in _AT_ROOT)
+                # The prechecks of fields and of items ask for a mapping and for a list themselves.
+                or keyword in _FIELDS
+                or (keyword == "type" and argument == "object" and has_fields)
+                or (keyword == "type" and argument == "array" and "items" in schema)
+            ):
                 continue
-            if keyword in _FIELDS or (has_fields and keyword == "type" and given == "object"):
-                continue
-            if keyword == "type" and given == "array" and "items" in schema:
-                # The gate of the items asks for a list itself.
-                continue
-            gates.append(self.make_one(keyword, given))
+            prechecks.append(self.make_keyword(keyword, argument))
         if has_fields:
-            gates.insert(0, self.make_fields(schema))
-        return _all_of(gates)
+            prechecks.insert(0, self.make_fields(schema))
+        return _all_of(prechecks)
 
-    def make_one(self, keyword: str, given: Any) -> Precheck:
-        if keyword == "$ref":
-            return self.refer(given)
-        if keyword in ("items", "propertyNames"):
-            gate = self.make(given)
-            return _make_items(gate) if keyword == "items" else _make_names(gate)
-        if keyword in ("allOf", "anyOf"):
-            gates = [self.make(one) for one in given]
-            return _all_of(gates) if keyword == "allOf" else _any_of(gates)
-        if keyword not in _SIMPLE:
-            raise _UnknownError
-        return _SIMPLE[keyword](given)
+    def make_keyword(self, keyword: str, argument: Any) -> Precheck:
+        match keyword:
+            case "$ref":
+                name = argument.removeprefix("#/$defs/")
+                if name not in self.definitions:
+                    raise _UnsupportedError
+                return self.prechecks.setdefault(name, self.make_late(self.definitions[name]))
+            case "items":
+                item = self.make(argument)
+                return lambda value: type(value) is list and all(map(item, value))
+            case "propertyNames":
+                name_check = self.make(argument)
+                return lambda value: type(value) is dict and all(map(name_check, value))
+            case "allOf":
+                return _all_of([self.make(branch) for branch in argument])
+            case "anyOf":
+                branches = [self.make(branch) for branch in argument]
+                return lambda value: any(branch(value) for branch in branches)
+            case _ if keyword in _SIMPLE:
+                return _SIMPLE[keyword](argument)
+            case _:
+                raise _UnsupportedError
 
-    def refer(self, reference: str) -> Precheck:
-        name = reference.removeprefix("#/$defs/")
-        if name not in self.definitions:
-            raise _UnknownError
-        return self.known.setdefault(name, self.late(self.definitions[name]))
-
-    def late(self, definition: Any) -> Precheck:
-        """The gate of a definition, made when it is first needed: most never are."""
-        made: Precheck | None = None
+    def make_late(self, definition: Any) -> Precheck:
+        """The precheck of a definition, made when it is first needed: most never are."""
+        precheck: Precheck | None = None
 
         def fits(value: Any) -> bool:
-            nonlocal made
-            if made is None:
-                made = self.try_to_make(definition)
-            return made(value)
+            nonlocal precheck
+            if precheck is None:
+                precheck = self.try_to_make(definition)
+            return precheck(value)
 
         return fits
 
     def make_fields(self, schema: Mapping[str, Any]) -> Precheck:
-        """The gate of a mapping: fields of one type are decided without calling another."""
-        given: Mapping[str, Any] = schema.get("properties", {})
-        fields = {name: self.make(one) for name, one in given.items()}
-        kinds = {name: _only_type(one) for name, one in given.items()}
+        """The precheck of a mapping: fields of one type are decided without calling another."""
+        properties: Mapping[str, Any] = schema.get("properties", {})
+        fields = {name: self.make(field) for name, field in properties.items()}
+        types = {name: _only_type(field) for name, field in properties.items()}
         others = self.make(schema.get("additionalProperties", True))
         required = frozenset(schema.get("required", ()))
+        # Kubernetes' schemas are asked without the fields that are null, so that a required one
+        # is missing there. A field of one other type has been declined already.
+        nullable = [name for name in required if types.get(name) in (None, NoneType)]
         others_pass = schema.get("type") != "object"
 
         def fits(value: Any) -> bool:
             if type(value) is not dict:
                 return others_pass
-            for name, one in value.items():
-                if kinds.get(name) is not type(one) and not fields.get(name, others)(one):
+            for name, field in value.items():
+                if types.get(name) is not type(field) and not fields.get(name, others)(field):
                     return False
-            return required <= value.keys()
+            if not required <= value.keys():
+                return False
+            return not nullable or all(value[name] is not None for name in nullable)
 
         return fits
 
@@ -141,75 +157,63 @@ def _decline(value: Any) -> bool:
 
 def _only_type(schema: Any) -> type | None:
     """The one type that a schema asks for, if it asks for nothing else."""
-    words = schema.keys() - _REMARKS if type(schema) is dict else ()
-    return _TYPES.get(str(schema["type"])) if words == {"type"} else None
+    keywords = schema.keys() - _ANNOTATIONS if type(schema) is dict else ()
+    return _TYPES.get(str(schema["type"])) if keywords == {"type"} else None
 
 
-def _all_of(gates: list[Precheck]) -> Precheck:
-    if len(gates) < 2:
-        return gates[0] if gates else _accept
-    first, *others = gates
-    rest = _all_of(others)
-    return lambda value: first(value) and rest(value)
-
-
-def _any_of(gates: list[Precheck]) -> Precheck:
-    return lambda value: any(gate(value) for gate in gates)
-
-
-def _make_items(gate: Precheck) -> Precheck:
-    def fits(value: Any) -> bool:
-        return type(value) is list and all(map(gate, value))
-
-    return fits
-
-
-def _make_names(gate: Precheck) -> Precheck:
-    return lambda value: type(value) is dict and all(map(gate, value))
+def _all_of(prechecks: list[Precheck]) -> Precheck:
+    # Nested pairs call each other faster than a loop over a list does.
+    if len(prechecks) < 2:
+        return prechecks[0] if prechecks else _accept
+    first, *others = prechecks
+    second = _all_of(others)
+    return lambda value: first(value) and second(value)
 
 
 def _make_choice(branches: Any) -> Precheck:
-    """The gate of `oneOf` where it asks for one of several fields."""
-    if not all(list(one) == ["required"] for one in branches):
-        raise _UnknownError
-    wanted = [frozenset(one["required"]) for one in branches]
-    return lambda value: type(value) is dict and sum(one <= value.keys() for one in wanted) == 1
+    """The precheck of `oneOf` where it asks for one of several fields."""
+    if not all(list(branch) == ["required"] for branch in branches):
+        raise _UnsupportedError
+    choices = [frozenset(branch["required"]) for branch in branches]
+    return lambda value: (
+        type(value) is dict and sum(choice <= value.keys() for choice in choices) == 1
+    )
 
 
-def _make_type(given: Any) -> Precheck:
-    names = [given] if isinstance(given, str) else given
-    kinds = {_TYPES[name] for name in names}
+def _make_type(names: Any) -> Precheck:
+    types = {_TYPES[name] for name in ([names] if isinstance(names, str) else names)}
     # A whole number is a number, while a fraction that is whole is left to jsonschema.
-    kinds |= {int} if float in kinds else set()
-    return lambda value: type(value) in kinds
+    types |= {int} if float in types else set()
+    return lambda value: type(value) in types
 
 
-def _make_enum(given: Any) -> Precheck:
-    texts = {one for one in given if one is None or isinstance(one, str)}
+def _make_enum(values: Any) -> Precheck:
+    # Only texts and null: to Python 1, 1.0 and True are one value, which JSON tells apart.
+    texts = {value for value in values if value is None or isinstance(value, str)}
     return lambda value: (value is None or type(value) is str) and value in texts
 
 
-def _make_pattern(given: str) -> Precheck:
-    search = re.compile(given).search
+def _make_pattern(pattern: str) -> Precheck:
+    search = re.compile(pattern).search
     return lambda value: type(value) is not str or search(value) is not None
 
 
-def _make_not(given: Any) -> Precheck:
-    """The gate of a text that must not match a pattern."""
+def _make_not(schema: Any) -> Precheck:
+    """The precheck of a text that must not match a pattern."""
     # Without a type, a pattern is true of whatever is no text.
-    others_pass = given.get("type") == "string"
-    if given.keys() - {"type"} != {"pattern"} or ("type" in given and not others_pass):
-        raise _UnknownError
-    search = re.compile(given["pattern"]).search
+    others_pass = schema.get("type") == "string"
+    if schema.keys() - {"type"} != {"pattern"} or ("type" in schema and not others_pass):
+        raise _UnsupportedError
+    search = re.compile(schema["pattern"]).search
     return lambda value: search(value) is None if type(value) is str else others_pass
 
 
-def _make_unique(given: Any) -> Precheck:
-    if not given:
+def _make_unique(is_asked: Any) -> Precheck:
+    if not is_asked:
         return _accept
     return lambda value: (
         type(value) is list
-        and all(type(one) is str for one in value)
+        and all(type(item) is str for item in value)
         and len(set(value)) == len(value)
     )
 
@@ -217,37 +221,29 @@ def _make_unique(given: Any) -> Precheck:
 def _length(
     kind: type[str | list[Any] | dict[str, Any]], test: Callable[[int, Any], bool]
 ) -> Callable[[Any], Precheck]:
-    return lambda given: lambda value: not isinstance(value, kind) or test(len(value), given)
+    return lambda limit: lambda value: not isinstance(value, kind) or test(len(value), limit)
 
 
 def _amount(test: Callable[[Any, Any], bool]) -> Callable[[Any], Precheck]:
-    return lambda given: lambda value: type(value) not in _NUMBERS or test(value, given)
-
-
-def _at_least(value: Any, least: Any) -> bool:
-    return bool(value >= least)
-
-
-def _at_most(value: Any, most: Any) -> bool:
-    return bool(value <= most)
+    return lambda limit: lambda value: type(value) not in _NUMBERS or test(value, limit)
 
 
 _SIMPLE: Mapping[str, Callable[[Any], Precheck]] = {
     "type": _make_type,
     "enum": _make_enum,
-    "const": lambda given: _make_enum([given]),
+    "const": lambda value: _make_enum([value]),
     "pattern": _make_pattern,
     "not": _make_not,
     "oneOf": _make_choice,
     "uniqueItems": _make_unique,
-    "minimum": _amount(_at_least),
-    "maximum": _amount(_at_most),
-    "exclusiveMinimum": _amount(lambda value, least: bool(value > least)),
-    "exclusiveMaximum": _amount(lambda value, most: bool(value < most)),
-    "minLength": _length(str, _at_least),
-    "maxLength": _length(str, _at_most),
-    "minItems": _length(list, _at_least),
-    "maxItems": _length(list, _at_most),
-    "minProperties": _length(dict, _at_least),
-    "maxProperties": _length(dict, _at_most),
+    "minimum": _amount(operator.ge),
+    "maximum": _amount(operator.le),
+    "exclusiveMinimum": _amount(operator.gt),
+    "exclusiveMaximum": _amount(operator.lt),
+    "minLength": _length(str, operator.ge),
+    "maxLength": _length(str, operator.le),
+    "minItems": _length(list, operator.ge),
+    "maxItems": _length(list, operator.le),
+    "minProperties": _length(dict, operator.ge),
+    "maxProperties": _length(dict, operator.le),
 }
