@@ -1,4 +1,4 @@
-"""The fields that differ, as the signed lines that every view of a plan shows."""
+"""Changed fields as signed lines, which every view of a plan shows."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from reconciler.core.shorten import shorten
 # Of what is removed as a whole, enough to recognise it: it is not sent.
 FIRST_LINES = 8
 # A map or list with no more scalars than this is read at a glance on one line.
-MOST_LEAVES = 3
+MOST_SCALARS = 3
 # Comparing is quadratic at worst; so many changed lines are shown as they were and as they are.
 COMPARABLE = 2000
 # Unchanged lines shown around changed ones.
@@ -55,11 +55,24 @@ def change_lines(change: FieldChange) -> Iterator[ChangeLine]:
     What stands for a secret is never shown, only whether it changed. All else that is sent is shown
     whole: whoever approves it must not be asked to guess.
     """
-    first, *others = _lines_of(change)
-    if change.ignored:
-        first = ChangeLine(first.sign, f"{first.text}  (ignored: what runs is kept)")
-    yield first
-    yield from others
+    pointer = shorten(change.pointer or "/", LINE_WIDTH)
+    lines: Iterable[ChangeLine]
+    if change.before is ABSENT:
+        lines = _one_sided("+", pointer, change.after)
+    elif change.after is ABSENT:
+        lines = _one_sided("-", pointer, change.before)
+    elif _is_text(change.before) and _is_text(change.after):
+        head = ChangeLine("~", f"{pointer}:")
+        lines = (head, *_text_lines(*_settle_secrets(change.before, change.after)))
+    else:
+        before, after = _settle_secrets(_json(change.before), _json(change.after))
+        shared = _common(before, after)
+        old, new = (_reveal(_cut_around(side, *shared, WIDTH)) for side in (before, after))
+        lines = [ChangeLine("~", f"{pointer}: {new if old == new else f'{old} → {new}'}")]
+    first, *inner = lines
+    remark = "  (ignored: what runs is kept)" if change.ignored else ""
+    yield ChangeLine(first.sign, f"{first.text}{remark}")
+    yield from inner
 
 
 def action_lines(action: AnyAction) -> Iterator[ChangeLine]:
@@ -73,62 +86,41 @@ def action_lines(action: AnyAction) -> Iterator[ChangeLine]:
 
 
 def _content_lines(content: Content) -> Iterator[ChangeLine]:
-    """What a new workload runs: its images, its access to the host, its commands."""
+    """The images of a new workload, its access to the host, its commands."""
     if content.images:
         yield ChangeLine("+", f"image {', '.join(content.images)}")
     if content.host_access:
         yield ChangeLine("+", f"host access: {', '.join(content.host_access)}")
     for command in content.commands:
         head = f"{command.of} {command.name}".strip()
-        words = [str(word) for word in _listed(command.value)]
-        if any("\n" in word for word in words):
+        value = command.value
+        arguments = [str(part) for part in (value if isinstance(value, list) else [value])]
+        if any("\n" in argument for argument in arguments):
             yield ChangeLine("+", f"{head}:")
-            lines = (line for word in words for line in word.rstrip("\n").split("\n"))
+            lines = (line for text in arguments for line in text.rstrip("\n").split("\n"))
             yield from (ChangeLine("+", line, inner=True) for line in lines)
         else:
-            yield ChangeLine("+", f"{head}: {shlex.join(words)}")
+            yield ChangeLine("+", f"{head}: {shlex.join(arguments)}")
 
 
-def _listed(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [value]
-
-
-def _lines_of(change: FieldChange) -> Iterator[ChangeLine]:
-    pointer = shorten(change.pointer or "/", LINE_WIDTH)
-    if change.before is ABSENT:
-        yield from _whole("+", pointer, change.after)
-    elif change.after is ABSENT:
-        yield from _whole("-", pointer, change.before)
-    elif _is_text(change.before) and _is_text(change.after):
-        yield ChangeLine("~", f"{pointer}:")
-        yield from _text_lines(*_settle_secrets(change.before, change.after))
-    else:
-        yield ChangeLine("~", f"{pointer}: {_pair(change.before, change.after)}")
-
-
-def _whole(sign: Literal["+", "-"], pointer: str, value: Any) -> Iterator[ChangeLine]:
-    """What is there on one side only."""
-    shown = _hide_secrets(value)
-    if _is_text(shown):
-        lines = shown.rstrip("\n").split("\n")
+def _one_sided(sign: Literal["+", "-"], pointer: str, value: Any) -> Iterator[ChangeLine]:
+    """A value that is there on one side only: all of what is new, the beginning of what goes."""
+    value = _hide_secrets(value)
+    if _is_text(value):
+        lines = value.rstrip("\n").split("\n")
         yield ChangeLine(sign, f"{pointer}: {len(lines)} lines")
-        yield from _first(sign, lines)
-    elif _leaves(shown) > MOST_LEAVES:
+    elif _count_scalars(value) > MOST_SCALARS:
+        lines = [*_outline(value)]
         yield ChangeLine(sign, f"{pointer}:")
-        yield from _first(sign, [*_outline(shown)])
     else:
-        text = _worded(shown)
+        text = _scalar(value)
         yield ChangeLine(sign, f"{pointer}: {text if sign == '+' else shorten(text, WIDTH)}")
-
-
-def _first(sign: Sign, lines: Sequence[str]) -> Iterator[ChangeLine]:
-    """All lines of what is new; of what goes, the first, and how many follow."""
+        return
     if sign == "+" or len(lines) <= FIRST_LINES + 1:
         yield from (ChangeLine(sign, line, inner=True) for line in lines)
         return
-    yield from (
-        ChangeLine(sign, shorten(line, LINE_WIDTH), inner=True) for line in lines[:FIRST_LINES]
-    )
+    beginning = (shorten(line, LINE_WIDTH) for line in lines[:FIRST_LINES])
+    yield from (ChangeLine(sign, line, inner=True) for line in beginning)
     yield ChangeLine("@", f"{CUT} {len(lines) - FIRST_LINES} more lines", inner=True)
 
 
@@ -144,27 +136,27 @@ def _text_lines(before: str, after: str) -> Iterator[ChangeLine]:
     first = max(0, head - AROUND)
     last_old, last_new = (len(lines) - max(0, tail - AROUND) for lines in (old, new))
     old, new = old[first:last_old], new[first:last_new]
-    for group in _groups(old, new):
+    groups: Iterable[list[tuple[str, int, int, int, int]]]
+    if len(old) + len(new) > COMPARABLE:
+        groups = [[("replace", 0, len(old), 0, len(new))]]
+    else:
+        # The heuristic of autojunk takes lines that are frequent for noise, and matches none.
+        groups = SequenceMatcher(None, old, new, autojunk=False).get_grouped_opcodes(AROUND)
+    for group in groups:
         (_, i, _, j, _), (_, _, k, _, m) = group[0], group[-1]
-        where = f"-{first + i + 1},{k - i} +{first + j + 1},{m - j}"
-        yield ChangeLine("@", where, inner=True)
+        position = f"-{first + i + 1},{k - i} +{first + j + 1},{m - j}"
+        yield ChangeLine("@", position, inner=True)
         for kind, i1, i2, j1, j2 in group:
             if kind == "equal":
-                shown = (shorten(_reveal(text), LINE_WIDTH) for text in old[i1:i2])
-                yield from (ChangeLine(" ", text, inner=True) for text in shown)
+                context = (shorten(_reveal(text), LINE_WIDTH) for text in old[i1:i2])
+                yield from (ChangeLine(" ", text, inner=True) for text in context)
             else:
                 yield from _changed_lines(old[i1:i2], new[j1:j2])
 
 
-def _groups(old: list[str], new: list[str]) -> Iterable[list[tuple[str, int, int, int, int]]]:
-    if len(old) + len(new) > COMPARABLE:
-        return [[("replace", 0, len(old), 0, len(new))]]
-    return SequenceMatcher(None, old, new, autojunk=False).get_grouped_opcodes(AROUND)
-
-
 def _changed_lines(old: Sequence[str], new: Sequence[str]) -> Iterator[ChangeLine]:
     """Lines that have gone and come; long ones are cut around what the one has of the other."""
-    shared = [_common(one, other) for one, other in zip(old, new, strict=False)]
+    shared = [_common(before, after) for before, after in zip(old, new, strict=False)]
     sides: tuple[tuple[Sign, Sequence[str]], ...] = (("-", old), ("+", new))
     for sign, lines in sides:
         for at, line in enumerate(lines):
@@ -172,28 +164,21 @@ def _changed_lines(old: Sequence[str], new: Sequence[str]) -> Iterator[ChangeLin
             yield ChangeLine(sign, _reveal(text), inner=True)
 
 
-def _pair(before: Any, after: Any) -> str:
-    """Both sides on one line, long ones cut around what differs."""
-    one, other = _settle_secrets(_json(before), _json(after))
-    head, tail = _common(one, other)
-    old, new = (_reveal(_cut_around(side, head, tail, WIDTH)) for side in (one, other))
-    return new if old == new else f"{old} → {new}"
-
-
 def _reveal(text: str) -> str:
-    """What is shown of a text in which marks stand for secrets."""
+    """A text as it is shown: stand-ins of secrets without the digests that tell them apart."""
     if "(sensitive" not in text:
         return text
-    shown = spell_marks(text, SENSITIVE)
-    return SENSITIVE if shown == f'"{SENSITIVE}"' else shown
+    spelt = spell_marks(text, SENSITIVE)
+    return SENSITIVE if spelt == f'"{SENSITIVE}"' else spelt
 
 
-def _common(one: Sequence[str], other: Sequence[str]) -> tuple[int, int]:
+def _common(before: Sequence[str], after: Sequence[str]) -> tuple[int, int]:
     """How many characters or lines two texts share at their beginnings, and at their ends."""
-    most = min(len(one), len(other))
-    head = next((i for i in range(most) if one[i] != other[i]), most)
-    rest = most - head
-    tail = next((i for i in range(rest) if one[-1 - i] != other[-1 - i]), rest)
+    shorter = min(len(before), len(after))
+    head = next((i for i in range(shorter) if before[i] != after[i]), shorter)
+    # What the beginnings share is not counted again from the ends: "aa" and "aaa" share two.
+    left = shorter - head
+    tail = next((i for i in range(left) if before[-1 - i] != after[-1 - i]), left)
     return head, tail
 
 
@@ -204,7 +189,7 @@ def _cut_around(text: str, head: int, tail: int, width: int) -> str:
     """
     if len(text) <= width:
         return text
-    marks = [found.span() for found in _STAND_IN.finditer(text)]
+    marks = [match.span() for match in _STAND_IN.finditer(text)]
 
     def down(at: int) -> int:
         return next((begin for begin, end in marks if begin < at < end), at)
@@ -232,48 +217,40 @@ def _settle_secrets(before: str, after: str) -> tuple[str, str]:
     """Two texts in which a secret that both have stands for itself, and is no difference."""
     if not (is_redacted(before) and is_redacted(after)):
         return before, after
-    kept = {*_STAND_IN.findall(before)} & {*_STAND_IN.findall(after)}
+    same = {*_STAND_IN.findall(before)} & {*_STAND_IN.findall(after)}
 
     def settle(text: str) -> str:
-        return _STAND_IN.sub(lambda found: "(sensitive)" if found[0] in kept else found[0], text)
+        return _STAND_IN.sub(lambda mark: "(sensitive)" if mark[0] in same else mark[0], text)
 
     return settle(before), settle(after)
 
 
-def _leaves(value: Any) -> int:
+def _count_scalars(value: Any) -> int:
     if isinstance(value, Mapping) and value:
-        return sum(map(_leaves, value.values()))
-    return sum(map(_leaves, value)) if isinstance(value, list) and value else 1
+        return sum(map(_count_scalars, value.values()))
+    return sum(map(_count_scalars, value)) if isinstance(value, list) and value else 1
 
 
 def _outline(value: Any) -> Iterator[str]:
     """A map or list in the manner of YAML, a scalar a line."""
     if isinstance(value, Mapping) and value:
         for key, item in value.items():
-            yield from _entry(f"{_key(key)}:", item, "  ")
+            name = key if _PLAIN_KEY.fullmatch(key) else _json(key)
+            if isinstance(item, Mapping | list) and item:
+                yield f"{name}:"
+                yield from (f"  {line}" for line in _outline(item))
+            else:
+                yield f"{name}: {_scalar(item)}"
     elif isinstance(value, list) and value:
         for item in value:
-            first, *rest = _outline(item)
-            yield f"- {first}"
-            yield from (f"  {line}" for line in rest)
+            for number, line in enumerate(_outline(item)):
+                yield f"{'  ' if number else '- '}{line}"
     else:
-        yield _worded(value)
+        yield _scalar(value)
 
 
-def _entry(head: str, item: Any, margin: str) -> Iterator[str]:
-    if isinstance(item, Mapping | list) and item:
-        yield head
-        yield from (f"{margin}{line}" for line in _outline(item))
-    else:
-        yield f"{head} {_worded(item)}"
-
-
-def _key(key: str) -> str:
-    return key if _PLAIN_KEY.fullmatch(key) else _json(key)
-
-
-def _worded(value: Any) -> str:
-    """A JSON value on one line; what was kept back stands for itself."""
+def _scalar(value: Any) -> str:
+    """A JSON value on one line; the stand-in for a secret has no quotes, since it is no text."""
     return SENSITIVE if value == SENSITIVE else _json(value)
 
 

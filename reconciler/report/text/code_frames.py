@@ -1,4 +1,4 @@
-"""The line of a file that a finding is about, with carets under the part that it means."""
+"""The line of a file that a diagnostic is about, with carets under the part that it means."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ NARROWEST = 30
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CodeFrames:
-    """Where lines come from, None for one that cannot be had, and how wide a terminal is."""
+    """Draws lines of files; `line_of` has None for one that cannot be had, `width` is in cells."""
 
     line_of: Callable[[Where], str | None]
     width: int
@@ -25,11 +25,17 @@ class CodeFrames:
         line = self.line_of(where)
         if line is None or not line.strip():
             return None
+        start = min(where.column - 1, len(line))
+        end = start + 1
+        if where.end_line is not None and where.end_column is not None:
+            # Of a part that goes on below, what is on its first line.
+            last = where.end_column - 1 if where.end_line == where.line else len(line.rstrip())
+            end = max(end, min(last, len(line)))
         number = str(where.line)
         room = max(NARROWEST, self.width - len(number) - 5)
-        shown, indent, carets = cut_around(line, *_marked(line, where), room)
+        text, indent, carets = cut_around(line, start, end, room)
         below = f"  {' ' * len(number)} | {' ' * indent}"
-        return (f"  {number} | ", shown), (below, "^" * carets)
+        return (f"  {number} | ", text), (below, "^" * carets)
 
 
 def cut_around(line: str, start: int, end: int, room: int) -> tuple[str, int, int]:
@@ -48,20 +54,20 @@ def cut_around(line: str, start: int, end: int, room: int) -> tuple[str, int, in
         before = _cut(before[::-1], max(room // 3, room - _cells((*part, *after))))[::-1]
         whole, part = part, _cut(part, room - _cells(before) - bool(after))
         after = _cut(after, room - _cells((*before, *part))) if part == whole else []
-    shown = "".join((*before, *part, *after)).rstrip()
-    return shown, _cells(before), max(1, _cells(part))
+    text = "".join((*before, *part, *after)).rstrip()
+    return text, _cells(before), max(1, _cells(part))
 
 
 def _cut(pieces: list[str], room: int) -> list[str]:
     """As many pieces as fit, and a sign behind them if there were more."""
     if _cells(pieces) <= room:
         return pieces
-    kept: list[str] = []
+    fitting: list[str] = []
     for piece in pieces:
-        if _cells((*kept, piece, CUT)) > room:
+        if _cells((*fitting, piece, CUT)) > room:
             break
-        kept.append(piece)
-    return [*kept, CUT]
+        fitting.append(piece)
+    return [*fitting, CUT]
 
 
 def _cells(pieces: Iterable[str]) -> int:
@@ -73,12 +79,3 @@ def _cells(pieces: Iterable[str]) -> int:
 
 def _legible(text: Iterable[str]) -> list[str]:
     return [TAB if char == "\t" else escape_terminal(char) for char in text]
-
-
-def _marked(line: str, where: Where) -> tuple[int, int]:
-    """The part of its first line that a place means, as offsets."""
-    start = min(where.column - 1, len(line))
-    if where.end_line is None or where.end_column is None:
-        return start, start + 1
-    end = where.end_column - 1 if where.end_line == where.line else len(line.rstrip())
-    return start, max(start + 1, min(end, len(line)))

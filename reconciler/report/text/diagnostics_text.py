@@ -1,6 +1,6 @@
-"""What people read of findings: each in a line, with the line that it is about, and the verdict.
+"""Diagnostics as text: each on a line, with the line that it is about, and the verdict.
 
-Apart from the other texts, since a validation needs nothing else of what a plan or an apply says.
+Apart from the other texts: a validation starts faster without what plans and applies import.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class DiagnosticsText:
-    """Renders findings; `prefix` before a file's name makes a path from the working directory."""
+    """Renders diagnostics; `prefix` makes the name of a file a path from the working directory."""
 
     def __init__(self, paint: ColorWriter, *, prefix: str = "") -> None:
         self._paint = paint
@@ -26,19 +26,19 @@ class DiagnosticsText:
 
     def validation(
         self,
-        found: Sequence[Diagnostic],
+        diagnostics: Sequence[Diagnostic],
         workloads: int,
         files: int,
-        excerpts: CodeFrames | None = None,
+        frames: CodeFrames | None = None,
     ) -> str:
-        """Every finding, with the line that it is about if asked for, and the verdict."""
-        verdict = self.verdict(found, workloads, files)
-        return f"{self.diagnostics(found, excerpts)}\n{verdict}" if found else verdict
+        """Every diagnostic, with the line that it is about if asked for, and the verdict."""
+        verdict = self.verdict(diagnostics, workloads, files)
+        return f"{self.diagnostics(diagnostics, frames)}\n{verdict}" if diagnostics else verdict
 
-    def verdict(self, found: Sequence[Diagnostic], workloads: int, files: int) -> str:
+    def verdict(self, diagnostics: Sequence[Diagnostic], workloads: int, files: int) -> str:
         """The last line of a validation."""
-        errors = sum(finding.severity is Severity.ERROR for finding in found)
-        warnings = len(found) - errors
+        errors = sum(diagnostic.severity is Severity.ERROR for diagnostic in diagnostics)
+        warnings = len(diagnostics) - errors
         counts = [f"{number_of(errors, 'error')}"] if errors else []
         counts += [f"{number_of(warnings, 'warning')}"] if warnings else []
         if not errors:
@@ -46,18 +46,21 @@ class DiagnosticsText:
             counts.insert(0, f"{specs}: valid")
         return self._paint.bold(", ".join(counts) + ".")
 
-    def diagnostics(self, found: Sequence[Diagnostic], excerpts: CodeFrames | None = None) -> str:
-        """Every finding, each with its hint below it."""
-        return "\n".join(self._diagnostic(finding, excerpts) for finding in found)
-
-    def _diagnostic(self, finding: Diagnostic, excerpts: CodeFrames | None) -> str:
-        colour = "red" if finding.severity is Severity.ERROR else "yellow"
-        where = finding.where
-        place = f"{escape_terminal(f'{self._prefix}{where.file}')}:{where.line}:{where.column}"
-        severity = self._paint(f"{finding.severity.value}:", colour)
-        message = f"{place}: {severity} {escape_terminal(finding.message)} ({finding.code})"
-        if excerpts is not None and (drawn := excerpts.draw(where)):
-            (margin, line), (below, carets) = drawn
-            message = f"{message}\n{self._paint.dim(margin)}{line}"
-            message = f"{message}\n{self._paint.dim(below)}{self._paint(carets, colour)}"
-        return with_hint(message, finding.hint)
+    def diagnostics(
+        self, diagnostics: Sequence[Diagnostic], frames: CodeFrames | None = None
+    ) -> str:
+        """Every diagnostic, each with its hint below it."""
+        texts = []
+        for diagnostic in diagnostics:
+            colour = "red" if diagnostic.severity is Severity.ERROR else "yellow"
+            where = diagnostic.where
+            place = f"{escape_terminal(f'{self._prefix}{where.file}')}:{where.line}:{where.column}"
+            severity = self._paint(f"{diagnostic.severity.value}:", colour)
+            message = escape_terminal(diagnostic.message)
+            text = f"{place}: {severity} {message} ({diagnostic.code})"
+            if frames is not None and (frame := frames.draw(where)):
+                (margin, line), (below, carets) = frame
+                text = f"{text}\n{self._paint.dim(margin)}{line}"
+                text = f"{text}\n{self._paint.dim(below)}{self._paint(carets, colour)}"
+            texts.append(with_hint(text, diagnostic.hint))
+        return "\n".join(texts)

@@ -1,4 +1,4 @@
-"""What `reconciler doctor` found out, for people and programs."""
+"""The report of `reconciler doctor`, for people and programs."""
 
 from __future__ import annotations
 
@@ -67,12 +67,12 @@ _COLOURS = {Level.OK: "green", Level.WARNING: "yellow", Level.PROBLEM: "red", Le
 _LEAST_WIDTH = 24
 
 
-def examination_document(found: DoctorReport) -> dict[str, Any]:
+def examination_document(report: DoctorReport) -> dict[str, Any]:
     """An examination as `doctor -o json` has it."""
     return {
         "format_version": FORMAT_VERSION,
         "tool_version": __version__,
-        "exit_code": found.exit_code,
+        "exit_code": report.exit_code,
         "checks": [
             {
                 "name": check.name,
@@ -81,58 +81,53 @@ def examination_document(found: DoctorReport) -> dict[str, Any]:
                 "hint": check.hint or None,
                 "exit_code": check.exit_code,
             }
-            for check in found.checks
+            for check in report.checks
         ],
-        "settings": [asdict(setting) for setting in found.settings],
-        "versions": dict(found.versions),
+        "settings": [asdict(setting) for setting in report.settings],
+        "versions": dict(report.versions),
     }
 
 
-def examination_text(found: DoctorReport, paint: ColorWriter, *, width: int | None = None) -> str:
+def examination_text(report: DoctorReport, paint: ColorWriter, *, width: int | None = None) -> str:
     """Every check with its hint, the settings, the versions, and the verdict as the last line.
 
     Messages are broken at `width`, where one is given.
     """
-    name = max(len(check.name) for check in found.checks)
+    widest = max(len(check.name) for check in report.checks)
     level = max(map(len, Level))
+    margin = " " * (level + widest + 4)
     lines = []
-    for check in found.checks:
-        head = f"{paint(f'{check.level:<{level}}', _COLOURS[check.level])}  {check.name:<{name}}  "
-        margin = " " * (level + name + 4)
-        words = [escape_terminal(check.message)]
-        words += [f"hint: {escape_terminal(check.hint)}"] if check.hint else []
-        broken = [line for part in words for line in _broken(part, width, len(margin))]
+    for check in report.checks:
+        head = (
+            f"{paint(f'{check.level:<{level}}', _COLOURS[check.level])}  {check.name:<{widest}}  "
+        )
+        texts = [escape_terminal(check.message)]
+        texts += [f"hint: {escape_terminal(check.hint)}"] if check.hint else []
+        broken = [line for text in texts for line in _wrap(text, width, len(margin))]
         lines.append(f"{head}{broken[0]}")
         lines += [f"{margin}{line}" for line in broken[1:]]
     blocks = ["\n".join(lines)]
-    if found.settings:
-        blocks.append(_settings_text(found.settings))
-    if found.versions:
-        versions = ", ".join(f"{name} {version}" for name, version in found.versions.items())
-        blocks.append("\n".join(_broken(f"Versions: {versions}", width, 0)))
-    return "\n\n".join([*blocks, paint.bold(_verdict(found))])
+    if report.settings:
+        rows = [
+            (setting.name, escape_terminal(setting.value) or "-", escape_terminal(setting.origin))
+            for setting in report.settings
+        ]
+        blocks.append(columns(("SETTING", "VALUE", "FROM"), rows))
+    if report.versions:
+        versions = ", ".join(f"{name} {version}" for name, version in report.versions.items())
+        blocks.append("\n".join(_wrap(f"Versions: {versions}", width, 0)))
+    counts = Counter(check.level for check in report.checks)
+    warnings = number_of(counts[Level.WARNING], "warning")
+    verdict = f"No problem, {warnings}."
+    if counts[Level.PROBLEM]:
+        problems = number_of(counts[Level.PROBLEM], "problem")
+        verdict = f"{problems}, {warnings}; an apply would end with {report.exit_code}."
+    return "\n\n".join([*blocks, paint.bold(verdict)])
 
 
-def _settings_text(settings: Sequence[Setting]) -> str:
-    rows = [
-        (one.name, escape_terminal(one.value) or "-", escape_terminal(one.origin))
-        for one in settings
-    ]
-    return columns(("SETTING", "VALUE", "FROM"), rows)
-
-
-def _broken(text: str, width: int | None, margin: int) -> list[str]:
+def _wrap(text: str, width: int | None, margin: int) -> list[str]:
     if width is None:
         return [text]
     room = max(width - margin, _LEAST_WIDTH)
     # Addresses and paths are copied: they stay whole.
     return textwrap.wrap(text, room, break_long_words=False, break_on_hyphens=False) or [text]
-
-
-def _verdict(found: DoctorReport) -> str:
-    counts = Counter(check.level for check in found.checks)
-    warnings = number_of(counts[Level.WARNING], "warning")
-    if not counts[Level.PROBLEM]:
-        return f"No problem, {warnings}."
-    problems = number_of(counts[Level.PROBLEM], "problem")
-    return f"{problems}, {warnings}; an apply would end with {found.exit_code}."

@@ -1,4 +1,4 @@
-"""What specs and servers say, made harmless for a terminal or a log."""
+"""Makes texts of specs and servers harmless for a terminal or a log."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ _LEADING = re.compile(r"^[^\S\n]*:(?=:)|^([-+~^])(?=\1\1 )", re.MULTILINE)
 
 def escape_terminal(text: str, *, keep: str = "") -> str:
     """The text with all spelt out that could move a cursor, reorder a line or command a runner."""
-    text = _LEADING.sub(_spell_last, _BRACKETED.sub(r"\\x23", text))
+    text = _BRACKETED.sub(r"\\x23", text)
+    text = _LEADING.sub(lambda match: match[0][:-1] + _spell(match[0][-1]), text)
     if text.isascii() and text.isprintable():
         return text
     return "".join(
@@ -40,10 +41,6 @@ def escape_json(text: str) -> str:
         else json.dumps(char)[1:-1]
         for char in text
     )
-
-
-def _spell_last(found: re.Match[str]) -> str:
-    return found[0][:-1] + _spell(found[0][-1])
 
 
 def _spell(char: str) -> str:

@@ -1,4 +1,4 @@
-"""What people read about a state as a whole: its runs, its soundness, what it could not take."""
+"""Texts about a state as a whole: its runs, its soundness, what could not be written to it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ WIDTH = 100
 # The history of one run is looked at for what happened: an id in the middle is worth a long line.
 MESSAGE = 400
 # The history counts under the names of the published summary; people read what an apply says.
-_WORDS = {"adopted": "settled", "in_doubt": "in doubt"}
+_LABELS = {"adopted": "settled", "in_doubt": "in doubt"}
 
 
 def runs_text(runs: Sequence[RunEntry]) -> str:
@@ -49,49 +49,8 @@ def run_text(run: RunEntry, actions: Sequence[ActionEntry]) -> str:
         ("result", escape_terminal(_result(run))),
     )
     head = "\n".join(f"{name:<9} {value}" for name, value in facts)
-    return f"{head}\n\n{_actions_text(actions)}" if actions else head
-
-
-def inspection_text(found: Inspection) -> str:
-    """Everything that is wrong with a state, and the verdict as the last line."""
-    lines = []
-    for flaw in found.flaws:
-        lines += [
-            f"flaw: {escape_terminal(flaw.message)}",
-            f"  hint: {escape_terminal(flaw.hint)}",
-        ]
-    verdict = number_of(len(found.flaws), "flaw") if found.flaws else "sound"
-    counts = ", ".join(
-        (
-            f"{number_of(found.records, 'record')} ({found.in_doubt} in doubt)",
-            number_of(found.runs, "run"),
-            number_of(found.backups, "backup"),
-        )
-    )
-    place = escape_terminal(found.path)
-    return "\n".join([*lines, f"{place}: {verdict}; {counts}, format {found.format}."])
-
-
-def unsaved_text(rows: Sequence[Recorded]) -> str:
-    """What the lines about records that could not be written are for."""
-    count = number_of(len(rows), "record")
-    lines = [f"{count} could not be written to the state; the lines above hold what is known."]
-    lines.append(
-        "Make room and apply again: whatever was sent had been announced in the state before, so "
-        "the next apply finds each workload by its marker and finishes each delete."
-    )
-    for row in rows:
-        if row.id and row.own is Own.ACCEPTED:
-            command = f"reconciler state resolve {row.address} --id {row.id}"
-            lines.append(
-                "If the server's list is switched off, an id settles it, for example: "
-                f"{escape_terminal(command)}"
-            )
-            break
-    return "\n".join(lines)
-
-
-def _actions_text(actions: Sequence[ActionEntry]) -> str:
+    if not actions:
+        return head
     table = [
         (
             escape_terminal(action.address),
@@ -103,7 +62,47 @@ def _actions_text(actions: Sequence[ActionEntry]) -> str:
         )
         for action in actions
     ]
-    return columns(("ADDRESS", "ACTION", "OUTCOME", "TOOK", "ID", "MESSAGE"), table)
+    titles = ("ADDRESS", "ACTION", "OUTCOME", "TOOK", "ID", "MESSAGE")
+    return f"{head}\n\n{columns(titles, table)}"
+
+
+def inspection_text(inspection: Inspection) -> str:
+    """Everything that is wrong with a state, and the verdict as the last line."""
+    lines = []
+    for flaw in inspection.flaws:
+        lines += [
+            f"flaw: {escape_terminal(flaw.message)}",
+            f"  hint: {escape_terminal(flaw.hint)}",
+        ]
+    verdict = number_of(len(inspection.flaws), "flaw") if inspection.flaws else "sound"
+    counts = ", ".join(
+        (
+            f"{number_of(inspection.records, 'record')} ({inspection.in_doubt} in doubt)",
+            number_of(inspection.runs, "run"),
+            number_of(inspection.backups, "backup"),
+        )
+    )
+    place = escape_terminal(inspection.path)
+    return "\n".join([*lines, f"{place}: {verdict}; {counts}, format {inspection.format}."])
+
+
+def unsaved_text(records: Sequence[Recorded]) -> str:
+    """Says what the lines about records that could not be written are for."""
+    count = number_of(len(records), "record")
+    lines = [f"{count} could not be written to the state; the lines above hold what is known."]
+    lines.append(
+        "Make room and apply again: whatever was sent had been announced in the state before, so "
+        "the next apply finds each workload by its marker and finishes each delete."
+    )
+    for record in records:
+        if record.id and record.own is Own.ACCEPTED:
+            command = f"reconciler state resolve {record.address} --id {record.id}"
+            lines.append(
+                "If the server's list is switched off, an id settles it, for example: "
+                f"{escape_terminal(command)}"
+            )
+            break
+    return "\n".join(lines)
 
 
 def _author(run: RunEntry) -> str:
@@ -124,11 +123,11 @@ def _result(run: RunEntry, *, brief: bool = False) -> str:
     if run.finished is None:
         return "never finished"
     # What an apply adopts was its own; what a person adopts was not.
-    known = {} if " state adopt" in run.command else _WORDS
-    counts = [f"{count} {known.get(name, name)}" for name, count in run.counts.items()]
-    words = [", ".join(counts) or "nothing to do"]
+    labels = {} if " state adopt" in run.command else _LABELS
+    counts = [f"{count} {labels.get(name, name)}" for name, count in run.counts.items()]
+    parts = [", ".join(counts) or "nothing to do"]
     if run.stopped_by:
-        words.append(f"stopped by {run.stopped_by}")
+        parts.append(f"stopped by {run.stopped_by}")
     if run.exit_code and not (brief and run.stopped_by):
-        words.append(f"exit {run.exit_code}")
-    return "; ".join(words)
+        parts.append(f"exit {run.exit_code}")
+    return "; ".join(parts)

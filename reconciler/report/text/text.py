@@ -1,4 +1,4 @@
-"""What people read: plans, findings, refusals and the course of an apply, as lines of text."""
+"""Plans, diagnostics, refusals and the events of an apply, as lines of text for people."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ class Text:
         self._paint = ColorWriter(colour=colour)
         self._prefix = prefix
         self._now = now
-        self._course = ApplyText(self._paint)
-        self._findings = DiagnosticsText(self._paint, prefix=prefix)
+        self._apply = ApplyText(self._paint)
+        self._diagnostics = DiagnosticsText(self._paint, prefix=prefix)
 
     def plan(self, plan: Plan, *, details: bool = True) -> str:
         """The whole plan; its last line is the verdict."""
@@ -46,29 +46,31 @@ class Text:
 
     def applied(self, summary: Summary, took: float) -> str:
         """The last line of an apply."""
-        return self._course.applied(summary, took)
+        return self._apply.applied(summary, took)
 
     def event(self, event: Event, *, verbose: bool = False) -> str | None:
         """One line about something that happened, or None where it is not worth one."""
-        return self._course.event(event, verbose=verbose)
+        return self._apply.event(event, verbose=verbose)
 
     def validation(
         self,
-        found: Sequence[Diagnostic],
+        diagnostics: Sequence[Diagnostic],
         workloads: int,
         files: int,
-        excerpts: CodeFrames | None = None,
+        frames: CodeFrames | None = None,
     ) -> str:
-        """Every finding, with the line that it is about if asked for, and the verdict."""
-        return self._findings.validation(found, workloads, files, excerpts)
+        """Every diagnostic, with the line that it is about if asked for, and the verdict."""
+        return self._diagnostics.validation(diagnostics, workloads, files, frames)
 
     def records(self, rows: Sequence[Recorded]) -> str:
         """What the state records, a line for each workload."""
         return records_text(rows)
 
-    def diagnostics(self, found: Sequence[Diagnostic], excerpts: CodeFrames | None = None) -> str:
-        """Every finding, each with its hint below it."""
-        return self._findings.diagnostics(found, excerpts)
+    def diagnostics(
+        self, diagnostics: Sequence[Diagnostic], frames: CodeFrames | None = None
+    ) -> str:
+        """Every diagnostic, each with its hint below it."""
+        return self._diagnostics.diagnostics(diagnostics, frames)
 
     def refusals(self, refusals: Sequence[Refusal]) -> str:
         """Why an apply will not begin."""
