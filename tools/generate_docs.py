@@ -17,7 +17,7 @@ from pathlib import Path
 import click
 
 import reconciler
-from reconciler.app.applying.applying import SIGNALS
+from reconciler.app.signals import SIGNALS
 from reconciler.cli.main import INTERRUPTED, USAGE, cli
 from reconciler.errors import ReconcilerError, Where
 from reconciler.report.text.text import Text

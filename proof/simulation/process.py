@@ -20,6 +20,7 @@ from reconciler.app.planning.planning import PlanResult, prepare
 from reconciler.app.planning.workspace import Workspace
 from reconciler.app.session import Session
 from reconciler.app.settings import Settings
+from reconciler.app.target import PinnedTarget
 from reconciler.core.events import Event, RunFinished
 from reconciler.core.model import Desired, Recorded, Target
 from reconciler.core.planning.guards import DeleteLimit
@@ -201,7 +202,8 @@ class Process:
             Listed(ids=(), date=date_at(int(timeline.now))), clock.monotonic()
         )
         return Session(
-            url=URL,
+            target=Target(url=URL, stack=STACK, issuer=ISSUER),
+            pin=PinnedTarget(target=self.disk.header.target, binds=bool(self.disk.read())),
             api=Line(self),
             dispatcher=dispatcher,
             halt=halt,
@@ -209,7 +211,6 @@ class Process:
             rng=rng,
             deadline=deadline,
             say=self.say,
-            issuer=ISSUER,
         )
 
     def _make_run(self, session: Session, planned: PlanResult) -> ApplyContext:

@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from reconciler.errors import InvalidInputError, StateError
-from reconciler.specs.discovery.git import Git, checkout_top
+from reconciler.specs.discovery.git import Git, name_in_checkout
 
 # SQLite's files beside a database; what the first holds is written into the database.
 JOURNAL = "-journal"
 _BESIDE = (JOURNAL, "-wal", "-shm")
 
 
-def is_committed(state: Path) -> bool:
-    """Whether a state in a checkout, or a file that SQLite reads with it, is tracked by git.
-
-    Where git cannot tell, it counts as committed.
-    """
+def may_be_committed(state: Path, root: Path, environ: Mapping[str, str]) -> bool:
+    """Whether a state may have come with the specs: their author is then the address's, too."""
     path = state.resolve()
+    if name_in_checkout(path) is None:
+        # In a pipeline without a checkout nobody can tell what came with the specs.
+        return bool(environ.get("CI")) and name_in_checkout(root) is None
     try:
         return _is_tracked(path, "", *_BESIDE)
     except InvalidInputError:
+        # Git cannot tell: asking once too often is safer than believing once too often.
         return True
 
 
@@ -46,8 +48,9 @@ def refuse_committed_journal(state: Path) -> None:
 
 
 def _is_tracked(path: Path, *suffixes: str) -> bool:
-    top = checkout_top(path.parent)
-    if top is None:
+    """Whether git tracks a file whose name ends with one of these besides."""
+    name = name_in_checkout(path)
+    if name is None:
         return False
-    names = (f"{path.relative_to(top)}{suffix}" for suffix in suffixes)
+    names = (f"{name}{suffix}" for suffix in suffixes)
     return bool(Git(path.parent).run("ls-files", "-z", "--", *names))

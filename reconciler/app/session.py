@@ -5,9 +5,15 @@ from __future__ import annotations
 import random
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from reconciler.api.client import ApiSettings, HttpWorkloadApi
+from reconciler.api.counting import CountingTransport
+from reconciler.api.credentials import Credentials, credentials_from
+from reconciler.api.identity import ClientCertificate
+from reconciler.api.proxies import proxy_for
+from reconciler.api.transport import make_transport
 from reconciler.app.applying.request_stats import CountingDispatcher, RequestStats
 from reconciler.app.settings import Settings
 from reconciler.app.target import (
@@ -30,18 +36,17 @@ from reconciler.ports import Clock, Say, WorkloadApi
 if TYPE_CHECKING:
     import httpx
 
-    from reconciler.api.client import HttpWorkloadApi
-    from reconciler.api.credentials import Credentials
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Session:
     """A logged-in client and the dispatcher in front of it.
 
-    `deadline` is a time of the monotonic clock; `issuer` is who signed our token, if it says so.
+    `target` is what the login has shown of the server, and `pin` what the state was used with
+    before. `deadline` is a time of the monotonic clock.
     """
 
-    url: str
+    target: Target
+    pin: PinnedTarget | None
     api: WorkloadApi
     dispatcher: Dispatcher
     halt: StopSignal
@@ -49,7 +54,15 @@ class Session:
     rng: random.Random
     deadline: float
     say: Say
-    issuer: str | None = None
+
+    def need_tenant(self, tenant_id: int | None) -> None:
+        """Raise GuardError for workloads of another tenant than the state's.
+
+        No login names a tenant: only a workload that was read does, so each reading asks this.
+        """
+        # This is asked of every workload that is read, so equal ones are not compared further.
+        if self.pin is not None and tenant_id not in (None, self.pin.target.tenant_id):
+            need_same_target(self.pin, replace(self.target, tenant_id=tenant_id))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,8 +89,16 @@ class Connector:
         """The server that may be spoken to; raises as `check_server` does."""
         return check_server(settings, pin, environ=self.environ, confirm=self.confirm)
 
+    def check_login(
+        self, settings: Settings, pin: PinnedTarget | None, api: HttpWorkloadApi
+    ) -> Target:
+        """The target of a run after its login; raises GuardError for another than the state's."""
+        target = Target(url=api.url, stack=settings.stack, issuer=api.issuer)
+        need_same_target(pin, target)
+        return target
+
     @asynccontextmanager
-    async def open(
+    async def open_session(
         self, settings: Settings, pin: PinnedTarget | None, say: Say
     ) -> AsyncIterator[Session]:
         """Log in to the server that a state belongs to; without a state, `pin` is None.
@@ -89,6 +110,7 @@ class Connector:
         server = self.check(settings, pin)
         clock = self.clock
         rng = random.Random(self.seed)  # noqa: S311 - jitter needs independence, not secrecy
+        # The deadline is that of the whole command, and reading the specs has used a part of it.
         deadline = clock.monotonic() + settings.deadline - settings.spent
         halt, server_time = StopSignal(), ServerTime(clock)
 
@@ -105,19 +127,17 @@ class Connector:
                 reached=reached,
             )
 
-        from reconciler.api.credentials import credentials_from
-
         credentials = credentials_from(self.environ, settings.token_file)
         async with self.client(server, settings, credentials) as api:
             # Dispatchers of their own: a token at hand is a login that has reached no server.
             with unless_ended():
                 await _log_in(api, dispatcher(reached=False))
-                if pin is not None and pin.binds:
-                    # A token at hand says who issued it before anybody is shown it.
-                    need_same_target(pin.target, met_target(settings, api))
+                # A token at hand says who issued it before anybody is shown it.
+                target = self.check_login(settings, pin, api)
                 await probe(api=api, dispatcher=dispatcher(reached=False))
             session = Session(
-                url=api.url,
+                target=target,
+                pin=pin,
                 api=api,
                 dispatcher=dispatcher(reached=True),
                 halt=halt,
@@ -125,7 +145,6 @@ class Connector:
                 rng=rng,
                 deadline=deadline,
                 say=say,
-                issuer=api.issuer,
             )
             try:
                 yield session
@@ -136,10 +155,21 @@ class Connector:
         self, server: CheckedServer, settings: Settings, credentials: Credentials
     ) -> HttpWorkloadApi:
         """A client that nobody has logged in yet; raises a ReconcilerError for bad settings."""
-        from reconciler.api.client import ApiSettings, HttpWorkloadApi
-        from reconciler.api.counting import CountingTransport
-
-        way = self.transport() if self.transport else self._way(server.url, settings)
+        if self.transport is not None:
+            transport = self.transport()
+        else:
+            certificate, key = settings.client_cert, settings.client_key
+            transport = make_transport(
+                server.url,
+                concurrency=settings.concurrency,
+                ca_file=settings.ca_file,
+                identity=ClientCertificate(certificate=certificate, key=key)
+                if certificate
+                else None,
+                # A proxy sees where the credentials go, so a variable that somebody left set
+                # must not decide about one.
+                proxy=proxy_for(server.url, self.environ) if settings.use_env_proxy else None,
+            )
         return HttpWorkloadApi(
             ApiSettings(
                 url=server.url,
@@ -147,53 +177,34 @@ class Connector:
                 request_timeout=settings.request_timeout,
                 rules=settings.rules.strict,
             ),
-            transport=CountingTransport(way, self.traffic.sent),
+            transport=CountingTransport(transport, self.traffic.sent),
             monotonic=self.clock.monotonic,
         )
-
-    def _way(self, url: str, settings: Settings) -> httpx.AsyncBaseTransport:
-        """How bytes get to the server, as the settings and the environment want it."""
-        from reconciler.api.identity import ClientCertificate
-        from reconciler.api.proxies import proxy_for
-        from reconciler.api.transport import make_transport
-
-        certificate, key = settings.client_cert, settings.client_key
-        return make_transport(
-            url,
-            concurrency=settings.concurrency,
-            ca_file=settings.ca_file,
-            identity=ClientCertificate(certificate=certificate, key=key) if certificate else None,
-            proxy=proxy_for(url, self.environ) if settings.use_env_proxy else None,
-        )
-
-
-def met_target(settings: Settings, met: Session | HttpWorkloadApi) -> Target:
-    """The target of a run, as far as it is known after the login."""
-    return Target(url=met.url, stack=settings.stack, issuer=met.issuer)
 
 
 async def _log_in(api: HttpWorkloadApi, dispatcher: Dispatcher) -> None:
     """Find out at once whether the server is there and lets us in; a busy one is asked again."""
 
     async def attempt(_: SendCounts) -> ApiResult:
+        # A login that succeeded has no result of its own; the dispatcher needs one with its date.
         return await api.login() or Listed(ids=(), date=api.date)
 
-    answer = await dispatcher.send(Method.GET, attempt)
-    if isinstance(answer, Listed):
+    response = await dispatcher.send(Method.GET, attempt)
+    if isinstance(response, Listed):
         return
-    words = answer.description
-    if isinstance(answer, Unauthorised):
+    if isinstance(response, Unauthorised):
         raise UnreachableError(
-            f"{api.url} does not accept the credentials: {words}",
+            f"{api.url} does not accept the credentials: {response.description}",
             hint="check RUNAI_CLIENT_ID and RUNAI_CLIENT_SECRET, RUNAI_TOKEN or --token-file",
         )
-    if is_from_elsewhere(answer):
+    if is_from_elsewhere(response):
         raise UnreachableError(
-            f"{api.url} does not speak the API: {words}",
+            f"{api.url} does not speak the API: {response.description}",
             hint="check --url; nothing was changed",
         )
-    unreached = isinstance(answer, NotSent) and not answer.answered
-    reason = "cannot be reached" if unreached else "cannot be logged in to"
+    is_unreached = isinstance(response, NotSent) and not response.answered
+    reason = "cannot be reached" if is_unreached else "cannot be logged in to"
     raise UnreachableError(
-        f"{api.url} {reason}: {words}", hint="check --url and the network; nothing was changed"
+        f"{api.url} {reason}: {response.description}",
+        hint="check --url and the network; nothing was changed",
     )

@@ -10,13 +10,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from reconciler.api.urls import normalise_url
-from reconciler.app.committed import is_committed
+from reconciler.app.committed import may_be_committed
 from reconciler.app.refused import GuardError
 from reconciler.app.settings import Settings
 from reconciler.core.model import Target
 from reconciler.core.planning.guards import check_target, unconfirmed_server
 from reconciler.errors import InvalidInputError
-from reconciler.specs.discovery.git import checkout_top
 
 ConfirmServer = Callable[[str, str], bool]
 """Asks a person whether a server is meant, given its URL and which file names it."""
@@ -53,35 +52,28 @@ def check_server(
     UsageError where none is given, InvalidInputError for an address that cannot be used.
     """
     url = normalise_url(settings.need_url())
-    if pin is not None and pin.binds:
-        need_same_target(pin.target, Target(url=url, stack=settings.stack))
+    need_same_target(pin, Target(url=url, stack=settings.stack))
     if settings.url_is_given:
         return CheckedServer(url=url)
+    # From here on only the repository names the server, and a pull request can change that.
     is_pinned = pin is not None and _normalised(pin.target).url == url
-    may_be_committed = is_pinned and _may_be_committed(settings, environ)
-    if not is_pinned or may_be_committed:
+    is_doubtful = is_pinned and may_be_committed(settings.state, settings.root, environ)
+    if not is_pinned or is_doubtful:
         source = settings.origins.get("url", "")
         # Some CI systems attach a terminal, and nobody sits at it.
         if confirm is None or environ.get("CI") or not confirm(url, source):
-            raise GuardError(
-                [unconfirmed_server(url, source, state_may_be_committed=may_be_committed)]
-            )
+            raise GuardError([unconfirmed_server(url, source, state_may_be_committed=is_doubtful)])
     return CheckedServer(url=url)
 
 
-def _may_be_committed(settings: Settings, environ: Mapping[str, str]) -> bool:
-    """Whether a state may have come with the specs: its author is then the address's, too.
+def need_same_target(pin: PinnedTarget | None, target: Target) -> None:
+    """Raise GuardError when a state belongs to another server, login, tenant or owner.
 
-    So it may in a pipeline whose specs are in no checkout.
+    A run without a state, and a state that records nothing, may use any.
     """
-    if checkout_top(settings.state.resolve().parent) is None:
-        return bool(environ.get("CI")) and checkout_top(settings.root) is None
-    return is_committed(settings.state)
-
-
-def need_same_target(pinned: Target, met: Target) -> None:
-    """Raise GuardError when a state belongs to another server, login or owner."""
-    refusals = check_target(_normalised(pinned), met)
+    if pin is None or not pin.binds:
+        return
+    refusals = check_target(_normalised(pin.target), target)
     if refusals:
         raise GuardError(refusals)
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from reconciler.specs.discovery.git import name_in_checkout
+from reconciler.specs.source.fileaccess import posix_name
+
 
 def prefix_in_checkout(root: Path, otherwise: str) -> str:
     """What goes before a name to make a path from the top of the git checkout around the root."""
-    from reconciler.specs.discovery.git import checkout_top
-    from reconciler.specs.source.fileaccess import posix_name
-
-    top = checkout_top(root)
-    if top is None:
+    name = name_in_checkout(root)
+    if name is None:
         return otherwise
-    name = posix_name(str(root.resolve().relative_to(top)))
-    return "" if name == "." else f"{name}/"
+    return "" if name == "." else f"{posix_name(name)}/"

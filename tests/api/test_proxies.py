@@ -237,7 +237,7 @@ def test_the_environment_counts_only_when_asked_for(
             )
             connector = Connector(environ=environ | {"RUNAI_TOKEN": TOKEN}, clock=Hasty(), seed=1)
             events: list[Event] = []
-            async with connector.open(wanted, None, events.append) as session:
+            async with connector.open_session(wanted, None, events.append) as session:
                 return await session.api.read(ID)
 
     absent = error(404)

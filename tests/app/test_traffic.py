@@ -65,7 +65,7 @@ def test_a_run_counts_all_that_it_sends() -> None:
     connector = world.connector()
 
     async def main() -> None:
-        async with connector.open(world.settings, None, lambda _: None) as session:
+        async with connector.open_session(world.settings, None, lambda _: None) as session:
             await session.dispatcher.send(
                 Method.GET, lambda _: session.api.read("0ae9b56f-831f-47a4-a997-23b9e3658202")
             )
@@ -93,7 +93,7 @@ def test_what_is_repeated_is_counted_with_its_reason() -> None:
         return next(answers)
 
     async def main() -> ApiResult:
-        async with connector.open(world.settings, None, lambda _: None) as session:
+        async with connector.open_session(world.settings, None, lambda _: None) as session:
             return await session.dispatcher.send(Method.GET, attempt, heard.append)
 
     assert isinstance(run(main(), world.timeline), NotFound)

@@ -260,7 +260,7 @@ class World:
         async def main() -> PlanResult:
             workspace = _workspace(self.settings, specs)
             pin = _pin(self.disk)
-            async with self.connector().open(self.settings, pin, _mute) as session:
+            async with self.connector().open_session(self.settings, pin, _mute) as session:
                 return await prepare(workspace, self.disk, session, request or PlanRequest())
 
         with self._booted():
@@ -364,7 +364,7 @@ class World:
         meanwhile: Meanwhile | None,
     ) -> Ran:
         pin = _pin(self.disk)
-        async with self.connector().open(workspace.settings, pin, events.append) as session:
+        async with self.connector().open_session(workspace.settings, pin, events.append) as session:
             planned = await prepare(workspace, self.disk, session, request)
             if planned.refusals:
                 raise GuardError(planned.refusals, planned)

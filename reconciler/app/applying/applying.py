@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
-import dataclasses
-import signal
 import uuid
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 from reconciler.app.applying.runlog import RunLog
 from reconciler.app.planning.planning import PlanRequest, PlanResult, prepare
@@ -20,20 +16,20 @@ from reconciler.app.planning.saving import (
 )
 from reconciler.app.planning.workspace import Workspace
 from reconciler.app.refused import GuardError
-from reconciler.app.session import Connector, Session, met_target
+from reconciler.app.session import Connector, Session
 from reconciler.app.settings import Settings
-from reconciler.app.state.states import make_state, open_existing, pin_of
+from reconciler.app.signals import SIGNALS, on_signal
+from reconciler.app.state.beside_server import open_beside_server
+from reconciler.app.state.states import merge_targets
 from reconciler.core.events import RunFinished
 from reconciler.core.model import Recorded, Target
 from reconciler.engine.apply import apply
-from reconciler.engine.dispatcher import StopSignal
 from reconciler.engine.journal import Journal, writing_thread
 from reconciler.engine.run import STATE, UNAUTHORISED, UNREACHABLE, ApplyContext, ApplyOptions
 from reconciler.errors import StateError
-from reconciler.ports import Say, StateStore, Trace
-from reconciler.state.sqlite import SqliteStore, is_there
+from reconciler.ports import Say, Trace
+from reconciler.state.sqlite import SqliteStore
 
-SIGNALS = {signal.SIGINT: 130, signal.SIGTERM: 143}
 Confirm = Callable[[PlanResult], bool]
 """Shown every plan that no guard refuses, also one without changes; False ends the run."""
 
@@ -71,8 +67,10 @@ class ApplyResult:
         if finished is None:
             return 0
         summary = finished.summary
+        by_signal = {number.name: code for number, code in SIGNALS.items()}.get(finished.stopped_by)
+        # A bare 4 would send somebody after one workload while the state is what has to be mended.
         for code, applies in (
-            (_signal_code(finished.stopped_by), bool(_signal_code(finished.stopped_by))),
+            (by_signal or 0, by_signal is not None),
             (1, finished.stopped_by == STATE),
             (9, finished.stopped_by in (UNAUTHORISED, UNREACHABLE)),
             (8, bool(summary.in_doubt)),
@@ -82,10 +80,6 @@ class ApplyResult:
             if applies:
                 return code
         return 0
-
-
-def _signal_code(reason: str) -> int:
-    return {number.name: code for number, code in SIGNALS.items()}.get(reason, 0)
 
 
 async def carry_out(
@@ -98,16 +92,32 @@ async def carry_out(
     trace: Trace | None = None,
 ) -> ApplyResult:
     """Lock, plan, ask, apply. Raises a ReconcilerError where it does not get as far as applying."""
-    settings = workspace.settings
+    settings, approval = workspace.settings, request.plan.approval
+    # What is wrong on this machine is said at once: specs, settings and state before the network.
     workspace.need_valid()
-    with _open_store(settings, request, connector) as store:
-        approval = request.plan.approval
+    settings.need_url()
+    with open_beside_server(
+        settings,
+        connector,
+        say,
+        hold_as=request.command,
+        lock_timeout=request.lock_timeout,
+        may_be_missing=request.init,
+        may_move=True,
+    ) as state:
+        store = state.store
+        if store is None:
+            # A new state confirms its server from then on.
+            server = connector.check(settings, None)
+            target = Target(url=server.url, stack=settings.stack)
+            # Where somebody else was quicker, the lock decides who goes on.
+            store = state.create(target, or_open=True)
         if approval is not None:
             check_expected(approval.plan, request.expect_digest)
             check_unused(approval, store.runs())
             check_state(approval, store.header)
             check_plan_target(approval, settings)
-        async with connector.open(settings, pin_of(store), say) as session:
+        async with state.connect() as session:
             planned = await prepare(workspace, store, session, request.plan)
             if approval is None:
                 check_expected(planned.plan, request.expect_digest)
@@ -127,34 +137,6 @@ async def carry_out(
                 saved=approval.id if approval else "",
                 trace=trace,
             )
-
-
-@contextmanager
-def _open_store(
-    settings: Settings, request: ApplyRequest, connector: Connector
-) -> Iterator[SqliteStore]:
-    """The state before the network: what is wrong on this machine is said at once."""
-    store = _find_or_create(settings, request, connector)
-    try:
-        store.hold(request.command, request.lock_timeout)
-        yield store
-    finally:
-        store.close()
-
-
-def _find_or_create(settings: Settings, request: ApplyRequest, connector: Connector) -> SqliteStore:
-    settings.need_url()
-    if is_there(settings.state) or not request.init:
-        return open_existing(settings.state, settings.deadline)
-    # A new state confirms its server from then on.
-    server = connector.check(settings, None)
-    try:
-        return make_state(settings, server)
-    except StateError:
-        # Somebody else was quicker; the lock decides who goes on.
-        if not is_there(settings.state):
-            raise
-        return open_existing(settings.state, settings.deadline)
 
 
 async def run_plan(
@@ -182,7 +164,7 @@ async def run_plan(
             saved=saved,
             rules=settings.rules,
         )
-        options = dataclasses.replace(options, discovery=settings.discovery)
+        options = replace(options, discovery=settings.discovery)
         run = ApplyContext(
             id=run_id,
             lineage=store.header.lineage,
@@ -200,7 +182,8 @@ async def run_plan(
             alive=set(planned.alive),
             rules=settings.rules,
         )
-        with _stop_on_signals(session.halt):
+        # The first signal drains the run: what was sent is recorded before the process ends.
+        with on_signal(lambda number: session.halt.pull(number.name), once=True):
             finished = await apply(planned.plan, run, deadline=session.deadline)
         applied = ApplyResult(
             planned=planned,
@@ -208,52 +191,12 @@ async def run_plan(
             unsaved=tuple(journal.unsaved.values()),
             trouble=journal.trouble,
         )
+        # Waits until the thread that writes is done with the file: from here on it is ours alone.
         log.end(finished, applied.exit_code)
-        # Only now is the thread that writes done with the file.
-        _pin(store, session, settings, planned.tenant_id or run.tenant_id, journal)
+        # A state that could not take every record is left as it is, for whoever mends it.
         if not journal.unsaved:
+            target = replace(session.target, tenant_id=planned.tenant_id or run.tenant_id)
+            # A state that recorded nothing may have moved here: nothing of its old server holds.
+            store.pin(merge_targets(store.header.target, target) if planned.recorded else target)
             store.renew(run.redactor)
-        return dataclasses.replace(applied, unlogged=log.trouble)
-
-
-def _pin(
-    store: StateStore, session: Session, settings: Settings, tenant_id: int | None, journal: Journal
-) -> None:
-    """Remember whom this state was used with, so that another server is noticed."""
-    if journal.unsaved:
-        return
-    known = store.header.target
-    met = met_target(settings, session)
-    store.pin(
-        Target(
-            url=met.url,
-            stack=met.stack,
-            issuer=known.issuer or met.issuer,
-            tenant_id=known.tenant_id if known.tenant_id is not None else tenant_id,
-        )
-    )
-
-
-@contextmanager
-def _stop_on_signals(halt: StopSignal) -> Iterator[None]:
-    """The first signal drains the run; the second, whichever it is, does what it did before."""
-    loop = asyncio.get_running_loop()
-    before = {number: signal.getsignal(number) for number in SIGNALS}
-
-    def hand_back() -> None:
-        for number in SIGNALS:
-            if loop.remove_signal_handler(number):
-                signal.signal(number, before[number])
-
-    def stop(number: signal.Signals) -> None:
-        halt.pull(number.name)
-        hand_back()
-
-    for number in SIGNALS:
-        # Handlers exist in the main thread only; elsewhere the caller decides what a signal does.
-        with suppress(RuntimeError, ValueError):
-            loop.add_signal_handler(number, stop, number)
-    try:
-        yield
-    finally:
-        hand_back()
+        return replace(applied, unlogged=log.trouble)

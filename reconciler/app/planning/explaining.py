@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import dataclasses
 import difflib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from reconciler.app.planning.planning import PlanRequest, plan_target, tenant_of
+from reconciler.app.planning.planning import PlanRequest, plan_target
 from reconciler.app.planning.workspace import Workspace
-from reconciler.app.session import Connector, Session, met_target
-from reconciler.app.settings import Settings
-from reconciler.app.state.states import pin_of, read_state_or_none, without_state
-from reconciler.app.status.refresh import read_with_successors
-from reconciler.app.target import need_same_target
-from reconciler.core.model import Address, Header, Live, Recorded
+from reconciler.app.state.beside_server import open_beside_server
+from reconciler.app.state.states import without_state
+from reconciler.app.status.refresh import read_with_successors, tenant_of
+from reconciler.core.model import Address, Live, Recorded
 from reconciler.core.planning.explanation import Explanation, decided_by, explain_workload
 from reconciler.core.planning.guards import GuardOptions, Refusal, check_plan
 from reconciler.core.planning.plan import Plan
@@ -22,6 +20,9 @@ from reconciler.core.planning.planner import make_plan
 from reconciler.core.redact import Redactor
 from reconciler.errors import UsageError
 from reconciler.ports import Say, StateStore
+
+if TYPE_CHECKING:
+    from reconciler.app.session import Connector, Session
 
 # Of the guards those that look at one workload; the others count, and need all of them.
 _ABOUT_ONE = ("protection", "allowed-projects")
@@ -47,33 +48,35 @@ async def explain_one(
     Raises UsageError for an address that is neither declared nor recorded, UnreachableError,
     GuardError for another target.
     """
-    settings = workspace.settings
-    with read_state_or_none(settings.state, settings.deadline) as store:
-        recorded = tuple(store.read()) if store is not None else ()
-        at_work = store.writer() if store is not None else ""
-        declared = {one.address for one in workspace.desired}
+    with open_beside_server(
+        workspace.settings, connector, say, may_be_missing=True, may_move=True
+    ) as state:
+        recorded = state.store.read() if state.store is not None else ()
+        at_work = state.store.writer() if state.store is not None else ""
+        # Before the network: a misspelt address needs no server to be told so.
+        declared = {spec.address for spec in workspace.desired}
         address = find_address(text, {*declared, *(row.address for row in recorded)})
-        async with connector.open(settings, pin_of(store), say) as session:
-            known = store or without_state(met_target(settings, session))
+        async with state.connect() as session:
             return await _explain(
                 address,
                 workspace,
                 request,
                 recorded=recorded,
                 at_work=at_work,
-                store=known,
+                store=state.store or without_state(session.target),
                 session=session,
             )
 
 
 def find_address(text: str, known: Collection[Address]) -> Address:
     """The address that a text means; raises UsageError with those that look like it."""
-    found = {str(address): address for address in known}
-    if text in found:
-        return found[text]
-    same_name = [name for name in found if name.partition("/")[2] == text]
-    close = sorted(same_name) or difflib.get_close_matches(
-        text, sorted(found), n=MOST_MATCHES, cutoff=CLOSE
+    addresses = {str(address): address for address in known}
+    if text in addresses:
+        return addresses[text]
+    # A name without its project is the likeliest mistake, so its projects come first.
+    close = sorted(name for name in addresses if name.partition("/")[2] == text)
+    close = close or difflib.get_close_matches(
+        text, sorted(addresses), n=MOST_MATCHES, cutoff=CLOSE
     )
     hint = (
         f"did you mean {' or '.join(close[:MOST_MATCHES])}?"
@@ -94,18 +97,19 @@ async def _explain(
     session: Session,
 ) -> ExplainResult:
     settings, header = workspace.settings, store.header
-    desired = next((one for one in workspace.desired if one.address == address), None)
+    desired = next((spec for spec in workspace.desired if spec.address == address), None)
+    # Several records may have one address: a workload, and older creates that may come true late.
     rows = [row for row in recorded if row.address == address]
     read_at = session.dispatcher.server.earliest()
     live: Mapping[str, Live] = {}
     if request.options.refreshed:
+        # The bodies are kept as they are, since the explanation shows them.
         live = await read_with_successors(rows, session, settings, header)
-    tenant_id = _check_tenant(header, settings, session, live)
     plan = make_plan(
         [desired] if desired else [],
         rows,
         live,
-        target=plan_target(settings, session, header, tenant_id),
+        target=plan_target(settings, session, header, tenant_of(live)),
         lineage=header.lineage,
         serial=header.serial,
         options=request.options,
@@ -125,29 +129,15 @@ async def _explain(
         redactor=Redactor(header.lineage, settings.rules),
         read_at=read_at if live else None,
     )
-    refusals = _refusals(plan, workspace, recorded, live)
-    return ExplainResult(explanation=explanation, plan=plan, refusals=refusals)
-
-
-def _check_tenant(
-    header: Header, settings: Settings, session: Session, live: Mapping[str, Live]
-) -> int | None:
-    """The tenant that answered; raises GuardError where the state belongs to another."""
-    tenant_id = tenant_of(live)
-    if live:
-        met = dataclasses.replace(met_target(settings, session), tenant_id=tenant_id)
-        need_same_target(header.target, met)
-    return tenant_id
-
-
-def _refusals(
-    plan: Plan, workspace: Workspace, recorded: Sequence[Recorded], live: Mapping[str, Live]
-) -> tuple[Refusal, ...]:
-    found = check_plan(
+    refusals = check_plan(
         plan,
         declared=len(workspace.desired),
         recorded=recorded,
         live=live,
-        options=GuardOptions(allowed_projects=workspace.settings.allowed_projects),
+        options=GuardOptions(allowed_projects=settings.allowed_projects),
     )
-    return tuple(refusal for refusal in found if refusal.guard in _ABOUT_ONE)
+    return ExplainResult(
+        explanation=explanation,
+        plan=plan,
+        refusals=tuple(refusal for refusal in refusals if refusal.guard in _ABOUT_ONE),
+    )

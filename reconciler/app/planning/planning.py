@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from reconciler.app.planning.workspace import Workspace
-from reconciler.app.session import Connector, Session, met_target
 from reconciler.app.settings import Settings
-from reconciler.app.state.states import pin_of, read_state_or_none, without_state
-from reconciler.app.status.refresh import read_with_successors
-from reconciler.app.target import need_same_target
+from reconciler.app.state.beside_server import open_beside_server
+from reconciler.app.state.states import without_state
+from reconciler.app.status.refresh import read_with_successors, tenant_of
 from reconciler.core.diff.comparison import compare
-from reconciler.core.model import Address, Header, Live, Recorded, Remote, Target
+from reconciler.core.model import Address, Header, Live, Recorded, Remote
 from reconciler.core.planning.approval import Approval, RecheckedApproval, recheck
 from reconciler.core.planning.case import PlanOptions
 from reconciler.core.planning.guards import (
@@ -30,6 +29,9 @@ from reconciler.core.redact import Redactor
 from reconciler.errors import InvalidInputError, UsageError
 from reconciler.ports import Say, StateStore
 from reconciler.specs.source.fileaccess import is_folder
+
+if TYPE_CHECKING:
+    from reconciler.app.session import Connector, Session
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +71,7 @@ def plan_target(
 ) -> PlanTarget:
     """The control plane and owner that a plan made now is for."""
     return PlanTarget(
-        url=session.url,
+        url=session.target.url,
         stack=settings.stack,
         api_version=settings.api_version,
         tenant_id=header.target.tenant_id or tenant_id,
@@ -81,16 +83,13 @@ async def make(
 ) -> PlanResult:
     """A plan that nobody is about to apply; without a state it is made as if from an empty one."""
     settings = workspace.settings
-    with read_state_or_none(settings.state, settings.deadline) as store:
-        async with connector.open(settings, pin_of(store), say) as session:
-            known = store or without_state(met_target(settings, session))
-            writer = store.writer if store else nobody
-            return await prepare(workspace, known, session, request, writer=writer)
-
-
-def nobody() -> str:
-    """Who writes to a state that nobody else can write to."""
-    return ""
+    with open_beside_server(settings, connector, say, may_be_missing=True, may_move=True) as state:
+        async with state.connect() as session:
+            if state.store is None:
+                return await prepare(workspace, without_state(session.target), session, request)
+            return await prepare(
+                workspace, state.store, session, request, writer=state.store.writer
+            )
 
 
 async def prepare(
@@ -99,7 +98,7 @@ async def prepare(
     session: Session,
     request: PlanRequest,
     *,
-    writer: Callable[[], str] = nobody,
+    writer: Callable[[], str] | None = None,
 ) -> PlanResult:
     """Read what is recorded from the server, decide, and ask the guards.
 
@@ -107,33 +106,39 @@ async def prepare(
     InvalidInputError where there is nothing to decide about, UnreachableError, GuardError.
     """
     settings, header = workspace.settings, store.header
-    met = met_target(settings, session)
     recorded = tuple(store.read())
-    at_work = writer()
+    # Asked after the reading: a run that began in between may have written some of these records.
+    at_work = writer() if writer is not None else ""
     if not workspace.desired and not recorded and not request.options.destroying:
         raise InvalidInputError(
             "no specs were found", hint="give the folder that holds them; *.yaml, *.yml and *.json"
         )
-    wanted = () if request.options.destroying else workspace.desired
-    desired, rows = request.selection.narrow(wanted, recorded)
+    declared = () if request.options.destroying else workspace.desired
+    desired, rows = request.selection.narrow(declared, recorded)
+    # A saved plan was checked when it was made, and its workloads may be gone since.
     if request.approval is None:
-        chosen = {*(d.address for d in desired), *(r.address for r in rows)}
-        known = {*(d.address for d in workspace.desired), *(r.address for r in recorded)}
-        _check_names(request, chosen, known)
-    # What is read from here on is as old as this, however late it is heard.
+        _check_names(
+            request,
+            selected={*(spec.address for spec in desired), *(row.address for row in rows)},
+            addresses={
+                *(spec.address for spec in workspace.desired),
+                *(row.address for row in recorded),
+            },
+        )
+    # The server may change a workload after it has answered: what is read from here on is as old
+    # as this moment, however late its answer arrives.
     read_at = session.dispatcher.server.earliest()
     live: Mapping[str, Live] = {}
     if request.options.refreshed:
         redactor = Redactor(header.lineage, settings.rules)
         specs = {spec.address: spec for spec in desired}
 
+        # A body is compared as soon as it is read, so that a large fleet's are never all in memory.
         def keep(row: Recorded, remote: Remote) -> Remote:
             return compare(row, remote, redactor, desired=specs.get(row.address))
 
         live = await read_with_successors(rows, session, settings, header, keep)
     tenant_id = tenant_of(live)
-    if recorded:
-        need_same_target(header.target, dataclasses.replace(met, tenant_id=tenant_id))
     plan = make_plan(
         desired,
         rows,
@@ -151,14 +156,13 @@ async def prepare(
         recheck(request.approval, plan) if request.approval else RecheckedApproval(plan=plan)
     )
     plan = rechecked.plan
-    options = _guard_options(settings, request, header, met, plan)
-    files = {one.source.file for one in workspace.desired}
+    files = {spec.source.file for spec in workspace.desired}
     refusals = check_plan(
         plan,
         declared=len(workspace.desired),
         recorded=recorded,
         live=live,
-        options=options,
+        options=_guard_options(workspace.settings, request, header, session, plan),
         emptied=[
             folder for folder in find_emptied(recorded, files) if is_folder(settings.root / folder)
         ],
@@ -170,48 +174,42 @@ async def prepare(
         refusals=refusals,
         recorded=recorded,
         tenant_id=tenant_id,
-        alive=frozenset(id_ for id_, said in live.items() if isinstance(said, Remote)),
+        alive=frozenset(id_ for id_, remote in live.items() if isinstance(remote, Remote)),
     )
 
 
 def _check_names(
-    request: PlanRequest, chosen: Collection[Address], known: Collection[Address]
+    request: PlanRequest, *, selected: Collection[Address], addresses: Collection[Address]
 ) -> None:
-    """A pattern or address that means nothing is more likely misspelt than meant."""
+    """Raise UsageError for a pattern or address that means nothing: it is more likely misspelt."""
     selection = request.selection
-    if selection.targets and not chosen:
+    if selection.targets and not selected:
         patterns = " ".join(selection.targets)
         raise UsageError(
             f"no workload matches -t {patterns}", hint="patterns are globs on <projectId>/<name>"
         )
     for pattern in selection.excludes:
-        if not any(matches(address, [pattern]) for address in known):
+        if not any(matches(address, [pattern]) for address in addresses):
             raise UsageError(
                 f"no workload matches -x {pattern}: nothing would be left out by it",
                 hint="patterns are globs on <projectId>/<name>",
             )
-    projects = sorted({address.project for address in known})
+    projects = sorted({address.project for address in addresses})
     if selection.project is not None and selection.project not in projects:
         raise UsageError(
             f"--project {selection.project}: no workload here is in that project",
             hint=f"give a project id; there are {', '.join(projects) or 'none'}",
         )
     for address in request.options.replace:
-        if address not in map(str, chosen):
+        if address not in map(str, selected):
             raise UsageError(
                 f"--replace {address}: there is no such workload here",
                 hint="give an address as the plan shows it, <projectId>/<name>",
             )
 
 
-def tenant_of(live: Mapping[str, Live]) -> int | None:
-    """The tenant that answered, where an answer says so."""
-    tenants = {answer.tenant_id for answer in live.values() if isinstance(answer, Remote)}
-    return min((tenant for tenant in tenants if tenant is not None), default=None)
-
-
 def _guard_options(
-    settings: Settings, request: PlanRequest, header: Header, met: Target, plan: Plan
+    settings: Settings, request: PlanRequest, header: Header, session: Session, plan: Plan
 ) -> GuardOptions:
     issuer = header.target.issuer
     return GuardOptions(
@@ -222,5 +220,6 @@ def _guard_options(
         allow_empty=request.allow_empty,
         destroying=request.options.destroying,
         allowed_projects=settings.allowed_projects,
-        target_confirmed=issuer is not None and issuer == met.issuer,
+        # Only a token that names its issuer proves that this is the server from before.
+        target_confirmed=issuer is not None and issuer == session.target.issuer,
     )

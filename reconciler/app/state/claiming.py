@@ -10,10 +10,10 @@ from reconciler.app.applying.applying import ApplyResult, run_plan
 from reconciler.app.planning.planning import PlanResult, plan_target
 from reconciler.app.session import Connector, Session
 from reconciler.app.settings import Settings
+from reconciler.app.state.beside_server import open_beside_server
 from reconciler.app.state.list_workloads import read_by_id
 from reconciler.app.state.state_edits import Confirm, amend
 from reconciler.app.state.states import find_records, read_state
-from reconciler.app.target import PinnedTarget
 from reconciler.core.model import Address, Own, Purpose, Recorded, Remote
 from reconciler.core.planning.plan import Plan, Reason, Resolve
 from reconciler.core.protocol.api_results import Accepted, NotFound
@@ -140,13 +140,10 @@ async def _open_bench(
     settings: Settings, claim: ResolveRequest, connector: Connector, say: Say
 ) -> AsyncIterator[_ResolveRun]:
     """The state before the network, as an apply does."""
-    with read_state(settings.state) as store:
-        if not claim.dry_run:
-            store.hold(claim.command)
-        async with connector.open(
-            settings, PinnedTarget(target=store.header.target), say
-        ) as session:
-            yield _ResolveRun(store=store, session=session, stack=settings.stack)
+    hold_as = "" if claim.dry_run else claim.command
+    with open_beside_server(settings, connector, say, hold_as=hold_as) as state:
+        async with state.connect() as session:
+            yield _ResolveRun(store=state.open(), session=session, stack=settings.stack)
 
 
 def parse_address(text: str) -> Address:

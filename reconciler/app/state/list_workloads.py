@@ -5,13 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
 from typing import TypeVar
 
+from reconciler.app.refused import GuardError
 from reconciler.app.session import Session
 from reconciler.core.model import Remote
 from reconciler.core.protocol.api_results import Accepted, ApiResult, Listed, Method, NotFound
-from reconciler.core.protocol.retry import SendCounts
 from reconciler.engine.dispatcher import StoppedError
 from reconciler.errors import UnreachableError
 
@@ -32,21 +31,27 @@ async def list_ids(session: Session, projects: Sequence[str]) -> list[str]:
 
 
 async def _list_whole(session: Session, project: str) -> dict[str, None]:
-    """Every id of a project, from as many walks through its pages as it takes."""
+    """Every id of a project, from as many walks through its pages as it takes.
+
+    The API has no snapshot: what is created or deleted between two pages shifts the next one.
+    """
     ids: dict[str, None] = {}
     counted: int | None = None
     for _ in range(_WALKS):
-        listed = await _list(session, project)
-        if not (isinstance(listed, Listed) and listed.trusted):
-            words = listed.description
+        with _unless_ended():
+            response = await session.dispatcher.send(
+                Method.GET, lambda _: session.api.find_all(project)
+            )
+        if not (isinstance(response, Listed) and response.trusted):
             raise UnreachableError(
-                f"the server's list of project {project} cannot be used: {words}",
+                f"the server's list of project {project} cannot be used: {response.description}",
                 hint="adopt the workloads one by one: reconciler state adopt ADDRESS --id ID",
             )
-        ids |= dict.fromkeys(listed.ids)
-        counted = listed.counted
-        whole = not listed.repeated if counted is None else len(ids) >= counted
-        if whole:
+        # What one walk missed another may show, so all of them count together.
+        ids |= dict.fromkeys(response.ids)
+        counted = response.counted
+        is_whole = not response.repeated if counted is None else len(ids) >= counted
+        if is_whole:
             return ids
     lacks = "repeats itself" if counted is None else f"shows {len(ids)} of {counted} workloads"
     raise UnreachableError(
@@ -62,49 +67,50 @@ async def read_each(
 
     None for one that is gone meanwhile or was not submitted through this API. Raises
     UnreachableError for one that cannot be read: a state that lacks it would be worse than none.
+    Raises GuardError for one of another tenant than the state's.
     """
-    found: dict[str, Kept | None] = {}
+    results: dict[str, Kept | None] = {}
     queue = iter(ids)
 
     async def read_on() -> None:
         # What `keep` drops of a body is gone before this waits for its next turn.
         for workload_id in queue:
-            found[workload_id] = _keep(await read_by_id(session, workload_id), workload_id, keep)
+            results[workload_id] = _keep(await read_by_id(session, workload_id), workload_id, keep)
 
     try:
+        # A task for each of a hundred thousand ids would cost more than the reading.
         async with asyncio.TaskGroup() as group:
             for _ in range(min(_READERS, len(ids))):
                 group.create_task(read_on())
-    except* UnreachableError as errors:
+    except* (UnreachableError, GuardError) as errors:
+        # The first is enough for a person; the others are mostly the same.
         raise errors.exceptions[0] from None
-    return {workload_id: found[workload_id] for workload_id in ids}
+    return {workload_id: results[workload_id] for workload_id in ids}
 
 
 async def read_by_id(session: Session, workload_id: str) -> ApiResult:
-    """GET one workload; raises UnreachableError where the run ends before that."""
+    """GET one workload.
+
+    Raises UnreachableError where the run ends before that, GuardError for another tenant's.
+    """
     with _unless_ended():
-        return await session.dispatcher.send(Method.GET, partial(_read, session, workload_id))
+        response = await session.dispatcher.send(
+            Method.GET, lambda _: session.api.read(workload_id)
+        )
+    if isinstance(response, Accepted):
+        session.need_tenant(response.remote.tenant_id)
+    return response
 
 
-async def _list(session: Session, project: str) -> ApiResult:
-    with _unless_ended():
-        return await session.dispatcher.send(Method.GET, lambda _: session.api.find_all(project))
-
-
-async def _read(session: Session, workload_id: str, _: SendCounts) -> ApiResult:
-    return await session.api.read(workload_id)
-
-
-def _keep(answer: ApiResult, workload_id: str, keep: Callable[[Remote], Kept]) -> Kept | None:
-    match answer:
+def _keep(response: ApiResult, workload_id: str, keep: Callable[[Remote], Kept]) -> Kept | None:
+    match response:
         case Accepted(remote=remote):
             return None if remote.is_gone else keep(remote)
         case NotFound(trusted=True):
             return None
         case _:
-            words = answer.description
             raise UnreachableError(
-                f"workload {workload_id} is listed and cannot be read: {words}",
+                f"workload {workload_id} is listed and cannot be read: {response.description}",
                 hint="nothing was written; run it again",
             )
 

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 
-from reconciler.app.session import Connector, Session, met_target
+from reconciler.app.session import Connector, Session
 from reconciler.app.settings import Settings
+from reconciler.app.state.beside_server import open_beside_server
 from reconciler.app.state.claiming import ResolveRequest
 from reconciler.app.state.list_workloads import list_ids, read_each
 from reconciler.app.state.state_edits import amend
-from reconciler.app.state.states import read_state
-from reconciler.app.target import PinnedTarget
 from reconciler.core.model import Address, Desired, Recorded, Remote
 from reconciler.core.planning.selection import Selection
 from reconciler.core.protocol.marker import read_marker
@@ -22,7 +19,7 @@ from reconciler.core.redact import Redactor
 from reconciler.engine.records import adopt_found
 from reconciler.errors import RefusedError, StateError, UsageError
 from reconciler.ports import Say
-from reconciler.state.sqlite import SqliteStore, create_state, is_there
+from reconciler.state.sqlite import SqliteStore
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +47,7 @@ class RecoverResult:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Found:
+class _MarkedWorkload:
     """One workload of our stack, and the lineage of the state that made it."""
 
     lineage: str
@@ -59,7 +56,7 @@ class _Found:
 
 async def recover(
     settings: Settings,
-    claim: ResolveRequest,
+    request: ResolveRequest,
     search: RecoverSearch,
     *,
     connector: Connector,
@@ -72,69 +69,65 @@ async def recover(
     RefusedError where the workloads of several states are found and none is chosen, and UsageError
     for a pattern that matches none.
     """
-    wanted = {desired.address: desired for desired in search.declared}
-    projects = sorted({*search.projects, *(address.project for address in wanted)})
+    declared = {desired.address: desired for desired in search.declared}
+    projects = sorted({*search.projects, *(address.project for address in declared)})
     if not projects:
         raise UsageError("there is no project to look in", hint="give --project, or a folder")
-    with ExitStack() as files:
-        store = _open(settings, claim, files) if is_there(settings.state) else None
-        pin = PinnedTarget(target=store.header.target) if store is not None else None
-        async with connector.open(settings, pin, say) as session:
+    hold_as = "" if request.dry_run else request.command
+    with open_beside_server(
+        settings, connector, say, hold_as=hold_as, may_be_missing=True
+    ) as state:
+        async with state.connect() as session:
             ids = await list_ids(session, projects)
-            found = await _find(session, ids, settings, wanted)
-            lineage = _choose(found, search.lineage, store)
-            _check_patterns(found, lineage, search.selection)
-            rows = _new_rows(found, lineage, search.selection, store)
-            if not rows or not claim.confirm(rows):
-                return _recovered((), lineage, found, others=len(ids) - len(found))
-            if not claim.dry_run:
-                if store is None:
-                    create_state(settings.state, met_target(settings, session)).close()
-                    store = _open(settings, claim, files)
-                _write(store, claim, rows, lineage)
-            return _recovered(rows, lineage, found, others=len(ids) - len(found))
+            marked = await _read_marked(session, ids, settings, declared)
+            lineage = _choose_lineage(marked, search.lineage, state.store)
+            ours = [workload.row for workload in marked if workload.lineage == lineage]
+            rows = _new_rows(ours, search.selection, state.store)
+            if not rows or not request.confirm(rows):
+                rows = ()
+            elif not request.dry_run:
+                # A state is made only now, so that a recovery that was declined leaves no file.
+                store = state.store or state.create(session.target)
+                # The marks on the workloads are of this lineage, and cannot be changed.
+                is_other = store.header.lineage != lineage
+                amend(
+                    store, request.command, "recover", rows, lineage=lineage if is_other else None
+                )
+    return RecoverResult(
+        rows=rows,
+        lineage=lineage,
+        others=len(ids) - len(marked),
+        elsewhere=Counter(workload.lineage for workload in marked if workload.lineage != lineage),
+    )
 
 
-def _recovered(
-    rows: tuple[Recorded, ...], lineage: str, found: Sequence[_Found], *, others: int
-) -> RecoverResult:
-    elsewhere = Counter(each.lineage for each in found if each.lineage != lineage)
-    return RecoverResult(rows=rows, lineage=lineage, others=others, elsewhere=elsewhere)
-
-
-def _open(settings: Settings, claim: ResolveRequest, files: ExitStack) -> SqliteStore:
-    store = files.enter_context(read_state(settings.state))
-    if not claim.dry_run:
-        store.hold(claim.command)
-    return store
-
-
-async def _find(
-    session: Session, ids: Sequence[str], settings: Settings, wanted: Mapping[Address, Desired]
-) -> list[_Found]:
-    """Those of the listed workloads that are of our stack."""
+async def _read_marked(
+    session: Session, ids: Sequence[str], settings: Settings, declared: Mapping[Address, Desired]
+) -> list[_MarkedWorkload]:
+    """Those of the listed workloads that are of our stack, as the state that made them has them."""
     at = session.dispatcher.server.latest()
 
-    def keep(remote: Remote) -> _Found | None:
-        return _identify(remote, settings, wanted.get(remote.address), at)
+    def keep(remote: Remote) -> _MarkedWorkload | None:
+        marker = read_marker(remote.raw_manifest)
+        if marker is None or marker.stack != settings.stack:
+            return None
+        row = adopt_found(
+            remote,
+            marker.op,
+            # Each state has digests of its own: they are made under its lineage.
+            redactor=Redactor(marker.lineage, settings.rules),
+            desired=declared.get(remote.address),
+            at=at,
+        )
+        return _MarkedWorkload(lineage=marker.lineage, row=replace(row, marker=str(marker)))
 
-    read = await read_each(session, ids, keep)
-    return [found for found in read.values() if found is not None]
+    workloads = await read_each(session, ids, keep)
+    return [workload for workload in workloads.values() if workload is not None]
 
 
-def _identify(
-    remote: Remote, settings: Settings, desired: Desired | None, at: datetime
-) -> _Found | None:
-    """The record of a workload of our stack, as the state that made it would have it."""
-    marker = read_marker(remote.raw_manifest)
-    if marker is None or marker.stack != settings.stack:
-        return None
-    redactor = Redactor(marker.lineage, settings.rules)
-    row = adopt_found(remote, marker.op, redactor=redactor, desired=desired, at=at)
-    return _Found(lineage=marker.lineage, row=replace(row, marker=str(marker)))
-
-
-def _choose(found: Sequence[_Found], lineage: str | None, store: SqliteStore | None) -> str:
+def _choose_lineage(
+    marked: Sequence[_MarkedWorkload], lineage: str | None, store: SqliteStore | None
+) -> str:
     """Whose workloads to take: a state that has written takes its own only."""
     if store is not None and store.header.serial > 0:
         if lineage not in (None, store.header.lineage):
@@ -143,9 +136,9 @@ def _choose(found: Sequence[_Found], lineage: str | None, store: SqliteStore | N
                 hint="recover another lineage into a state of its own: --state FILE",
             )
         return store.header.lineage
-    counts = Counter(each.lineage for each in found)
     if lineage is not None:
         return lineage
+    counts = Counter(workload.lineage for workload in marked)
     if not counts:
         raise StateError(
             "no workload there carries the marker of this stack",
@@ -161,30 +154,22 @@ def _choose(found: Sequence[_Found], lineage: str | None, store: SqliteStore | N
     return next(iter(counts))
 
 
-def _check_patterns(found: Sequence[_Found], lineage: str, selection: Selection) -> None:
-    """A pattern that means nothing is more likely misspelt than meant."""
-    ours = [each.row.address for each in found if each.lineage == lineage]
+def _new_rows(
+    ours: Sequence[Recorded], selection: Selection, store: SqliteStore | None
+) -> tuple[Recorded, ...]:
+    """The rows that are selected, and that the state does not have; sorted by address."""
     for pattern in selection.targets:
-        one = Selection(targets=(pattern,))
-        if not any(one.takes(address) for address in ours):
+        selected = Selection(targets=(pattern,))
+        # A pattern that means nothing is more likely misspelt than meant.
+        if not any(selected.takes(row.address) for row in ours):
             raise UsageError(
                 f"no workload of this state matches {pattern} on the server",
                 hint="patterns are globs on <projectId>/<name>; nothing was written",
             )
-
-
-def _new_rows(
-    found: Sequence[_Found], lineage: str, selection: Selection, store: SqliteStore | None
-) -> tuple[Recorded, ...]:
-    known = store.read() if store is not None else ()
-    there = {row.id for row in known} | {row.op for row in known}
-    rows = (each.row for each in found if each.lineage == lineage)
-    new = (r for r in rows if selection.takes(r.address) and there.isdisjoint({r.id, r.op}))
-    return tuple(sorted(new, key=lambda row: row.address))
-
-
-def _write(
-    store: SqliteStore, claim: ResolveRequest, rows: Sequence[Recorded], lineage: str
-) -> None:
-    taken = lineage if store.header.lineage != lineage else None
-    amend(store, claim.command, "recover", rows, lineage=taken)
+    recorded = store.read() if store is not None else ()
+    # By id and by operation: a create in doubt has no id yet, and an adopted one another operation.
+    keys = {row.id for row in recorded} | {row.op for row in recorded}
+    rows = (
+        row for row in ours if selection.takes(row.address) and keys.isdisjoint({row.id, row.op})
+    )
+    return tuple(sorted(rows, key=lambda row: row.address))

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from reconciler.app.committed import refuse_committed_journal
 from reconciler.app.settings import Settings
-from reconciler.app.target import CheckedServer, PinnedTarget
+from reconciler.app.target import CheckedServer
 from reconciler.core.model import Address, Header, Recorded, Target
 from reconciler.core.planning.selection import Selection
 from reconciler.errors import StateError, UsageError
@@ -19,47 +19,23 @@ from reconciler.state.check import inspect_state
 from reconciler.state.database import PATIENCE
 from reconciler.state.memory import MemoryStore
 from reconciler.state.names import made_as
-from reconciler.state.sqlite import SqliteStore, create_state, is_there, open_state
-
-
-def open_existing(path: Path, patience: float = PATIENCE) -> SqliteStore:
-    """Open a state for as many seconds at most; raises StateError where there is none."""
-    refuse_committed_journal(path)
-    return open_state(path, min(patience, PATIENCE))
+from reconciler.state.sqlite import SqliteStore, create_state, open_state
 
 
 @contextmanager
 def read_state(path: Path, patience: float = PATIENCE) -> Iterator[SqliteStore]:
     """A state to look at; raises StateError where there is none, or after so many seconds."""
-    store = open_existing(path, patience)
+    refuse_committed_journal(path)
+    store = open_state(path, min(patience, PATIENCE))
     try:
         yield store
     finally:
         store.close()
 
 
-@contextmanager
-def read_state_or_none(path: Path, patience: float = PATIENCE) -> Iterator[SqliteStore | None]:
-    """A state to plan with, or None where there is none yet."""
-    if not is_there(path):
-        yield None
-        return
-    with read_state(path, patience) as store:
-        yield store
-
-
 def without_state(target: Target) -> StateStore:
     """What a plan is made from where there is no state yet; it is never written."""
     return MemoryStore(Header(lineage="", serial=0, target=target))
-
-
-def pin_of(store: SqliteStore | None) -> PinnedTarget | None:
-    """The target that a run on this state is bound to; a state without records binds nothing."""
-    return (
-        None
-        if store is None
-        else PinnedTarget(target=store.header.target, binds=store.has_records())
-    )
 
 
 def make_state(settings: Settings, server: CheckedServer) -> SqliteStore:
@@ -80,16 +56,17 @@ def find_record(rows: Sequence[Recorded], text: str) -> Recorded:
 
 def find_records(rows: Sequence[Recorded], text: str) -> list[Recorded]:
     """The records of an address, oldest first; raises StateError where there are none."""
-    address = _parse(text)
-    found = [row for row in rows if row.address == address]
-    if not found:
+    address = parse_recorded(text)
+    records = [row for row in rows if row.address == address]
+    if not records:
         raise StateError(
             f"the state has no {address}", hint="'reconciler state list' shows what it has"
         )
-    return found
+    return records
 
 
-def _parse(text: str) -> Address:
+def parse_recorded(text: str) -> Address:
+    """The address of a record, as somebody typed it; raises UsageError."""
     try:
         return Address.parse(text)
     except ValueError as error:
@@ -101,13 +78,14 @@ def choose_records(rows: Sequence[Recorded], patterns: Sequence[str]) -> list[Re
     chosen: set[str] = set()
     for pattern in patterns:
         if not is_glob(pattern):
-            _parse(pattern)
-        found = [row.op for row in rows if Selection(targets=(pattern,)).takes(row.address)]
-        if not found:
+            parse_recorded(pattern)
+        ops = {row.op for row in rows if Selection(targets=(pattern,)).takes(row.address)}
+        if not ops:
             raise StateError(
                 f"the state has no {pattern}", hint="'reconciler state list' shows what it has"
             )
-        chosen.update(found)
+        chosen |= ops
+    # In the order of the rows and each once, whatever order the patterns have and share.
     return [row for row in rows if row.op in chosen]
 
 
@@ -116,25 +94,26 @@ def is_glob(pattern: str) -> bool:
     return any(char in pattern for char in "*?[")
 
 
-def merge_targets(known: Target, told: Target) -> Target:
-    """What a state knows of its target, and what it did not know yet."""
+def merge_targets(pinned: Target, target: Target) -> Target:
+    """What a state knows of its target, and what it did not know yet of the same one."""
     return dataclasses.replace(
-        known,
-        issuer=known.issuer or told.issuer,
-        tenant_id=told.tenant_id if known.tenant_id is None else known.tenant_id,
+        target,
+        issuer=pinned.issuer or target.issuer,
+        tenant_id=target.tenant_id if pinned.tenant_id is None else pinned.tenant_id,
     )
 
 
 def list_leftovers(path: Path) -> list[Path]:
     """Files that a killed command left behind beside a state; or that another one is making now."""
-    folders = (path.parent, backups_folder(path))
-    return sorted(
-        file
-        for folder in folders
-        if folder.is_dir()
-        for file in folder.iterdir()
-        if _is_leftover(file, path)
-    )
+    leftovers = []
+    for folder in (path.parent, backups_folder(path)):
+        for file in folder.iterdir() if folder.is_dir() else ():
+            # A state and its backups are made under a hidden name of their own, and then moved.
+            name = made_as(file.name)
+            # The folder of a state may hold other states, that of the backups is this state's own.
+            if name is not None and (folder != path.parent or name == path.name):
+                leftovers.append(file)
+    return sorted(leftovers)
 
 
 def sweep(path: Path) -> None:
@@ -144,21 +123,15 @@ def sweep(path: Path) -> None:
             file.unlink(missing_ok=True)
 
 
-def _is_leftover(file: Path, state: Path) -> bool:
-    """A state and its backups are made under a hidden name of their own, and then moved."""
-    name = made_as(file.name)
-    return name is not None and (file.parent != state.parent or name == state.name)
-
-
 def find_run(runs: Sequence[RunEntry], text: str) -> RunEntry:
     """The run whose id begins like this; raises StateError where it is none or several."""
-    found = [run for run in runs if run.id.startswith(text.lower())]
-    if not found:
+    matches = [run for run in runs if run.id.startswith(text.lower())]
+    if not matches:
         raise StateError(
             f"the state remembers no run {text}", hint="'reconciler runs list' shows them"
         )
-    if len(found) > 1:
+    if len(matches) > 1:
         raise StateError(
-            f"{len(found)} runs begin with {text}", hint="give more of the id, or all of it"
+            f"{len(matches)} runs begin with {text}", hint="give more of the id, or all of it"
         )
-    return found[0]
+    return matches[0]

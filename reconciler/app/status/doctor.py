@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from reconciler.app.planning.workspace import read_config
-from reconciler.app.session import Connector, met_target
+from reconciler.app.session import Connector
 from reconciler.app.settings import Flags, Settings, resolve_settings
-from reconciler.app.state.states import inspect, pin_of, read_state
+from reconciler.app.state.beside_server import pin_of
+from reconciler.app.state.states import inspect, read_state
 from reconciler.app.status.environment_report import (
     connection_facts,
     credentials_facts,
@@ -22,7 +23,7 @@ from reconciler.app.status.environment_report import (
     list_versions,
     normalised,
 )
-from reconciler.app.target import CheckedServer, PinnedTarget, need_same_target
+from reconciler.app.target import CheckedServer, PinnedTarget
 from reconciler.core.diagnostics import has_errors
 from reconciler.core.model import Address, Own
 from reconciler.core.protocol.api_results import (
@@ -297,7 +298,7 @@ async def _check_rights(
         for name in ("read", "list"):
             doctor.say(name, Level.SKIPPED, "not tried without a login")
         return
-    if not doctor.attempt("login", lambda: _is_expected_login(api, settings, pin)):
+    if not doctor.attempt("login", lambda: doctor.connector.check_login(settings, pin, api)):
         for name in ("read", "list"):
             doctor.say(name, Level.SKIPPED, "not tried with a token of another login")
         return
@@ -321,13 +322,6 @@ async def _check_rights(
         doctor.ok("list", f"not asked for (discovery: off, from {settings.origins['discovery']})")
         return
     await _check_listing(doctor, api, _some_project(settings, pin))
-
-
-def _is_expected_login(api: HttpWorkloadApi, settings: Settings, pin: PinnedTarget | None) -> bool:
-    """True, or GuardError for a token that somebody else issued than the state is used to."""
-    if pin is not None and pin.binds:
-        need_same_target(pin.target, met_target(settings, api))
-    return True
 
 
 def _lets_in(answer: ApiResult | None) -> bool:

@@ -1,10 +1,10 @@
-"""What the server says of recorded workloads, with every repeated request told."""
+"""What the server says of recorded workloads, with an event for every repeated request."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
-from reconciler.app.session import Session
 from reconciler.app.settings import Settings
 from reconciler.core.events import RequestRetried
 from reconciler.core.model import Header, Live, Recorded, Remote
@@ -13,17 +13,23 @@ from reconciler.engine.refresh import Keep, refresh
 from reconciler.engine.successors import NameRegistry
 from reconciler.ports import Say
 
+if TYPE_CHECKING:
+    from reconciler.app.session import Session
 
-def _all(_: Recorded, remote: Remote) -> Remote:
+
+def _keep_all(_: Recorded, remote: Remote) -> Remote:
     return remote
 
 
 async def read_live(
-    rows: Sequence[Recorded], session: Session, say: Say, keep: Keep = _all
+    rows: Sequence[Recorded], session: Session, say: Say, keep: Keep = _keep_all
 ) -> Mapping[str, Live]:
-    """The answers by id; `keep` says what of each is kept. Raises UnreachableError."""
+    """The answers by id; `keep` says what of each is kept.
 
-    def tell(row: Recorded, retry: Retry) -> None:
+    Raises UnreachableError, and GuardError for workloads of another tenant than the state's.
+    """
+
+    def say_retry(row: Recorded, retry: Retry) -> None:
         say(
             RequestRetried(
                 at=session.clock.now().isoformat(timespec="milliseconds"),
@@ -35,13 +41,15 @@ async def read_live(
             )
         )
 
-    return await refresh(
+    live = await refresh(
         rows,
         api=session.api,
         dispatcher=session.dispatcher,
-        on_retry=tell,
+        on_retry=say_retry,
         keep=keep,
     )
+    session.need_tenant(tenant_of(live))
+    return live
 
 
 async def read_with_successors(
@@ -49,9 +57,12 @@ async def read_with_successors(
     session: Session,
     settings: Settings,
     header: Header,
-    keep: Keep = _all,
+    keep: Keep = _keep_all,
 ) -> Mapping[str, Live]:
-    """The same, and of what is missing whether another one of ours has its name since."""
+    """The same, and of what is missing whether another workload of ours has its name since.
+
+    That workload may be running, so a create under the same name would be a second one.
+    """
     live = await read_live(rows, session, session.say, keep)
     if not settings.discovery:
         return live
@@ -62,3 +73,9 @@ async def read_with_successors(
         stack=settings.stack,
     )
     return await registry.find_successors(rows, live)
+
+
+def tenant_of(live: Mapping[str, Live]) -> int | None:
+    """The tenant that the workloads belong to, where the server says so."""
+    tenants = {remote.tenant_id for remote in live.values() if isinstance(remote, Remote)}
+    return min((tenant for tenant in tenants if tenant is not None), default=None)

@@ -6,21 +6,23 @@ import asyncio
 import dataclasses
 import math
 import signal
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AsyncExitStack, contextmanager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import datetime
 from fnmatch import fnmatchcase
 
 from reconciler.app.session import Connector, Session
 from reconciler.app.settings import Settings
-from reconciler.app.state.states import find_record, read_state
+from reconciler.app.signals import on_signal
+from reconciler.app.state.beside_server import open_beside_server
+from reconciler.app.state.states import find_record
 from reconciler.app.status.refresh import read_live
-from reconciler.app.target import PinnedTarget
 from reconciler.core.events import RequestRetried
-from reconciler.core.model import Header, Live, Own, Recorded
+from reconciler.core.model import Live, Own, Recorded
 from reconciler.errors import ReconcilerError, UnreachableError, UsageError
 from reconciler.ports import Say
+from reconciler.state.sqlite import SqliteStore
 
 # A server that answers nothing for so long is in trouble, whatever it will say later.
 PATIENCE = 30.0
@@ -44,9 +46,8 @@ class WorkloadStatus:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Chosen:
-    """The records to look at, of which state they are, and who else is at work on it."""
+    """The records to look at, and who else is at work on their state."""
 
-    header: Header
     rows: Sequence[Recorded]
     at_work: str
 
@@ -64,9 +65,10 @@ async def read_statuses(
 
     Raises StateError without a state or record, UnreachableError, GuardError for another target.
     """
-    chosen = _choose(settings, addresses)
-    async with connector.open(settings, PinnedTarget(target=chosen.header.target), say) as session:
-        return await _read(chosen, session, say)
+    with open_beside_server(settings, connector, say) as state:
+        chosen = _choose(state.open(), addresses)
+        async with state.connect() as session:
+            return await _read(chosen, session, say)
 
 
 async def watch(
@@ -85,9 +87,20 @@ async def watch(
     """
     # There is no last moment: a watch ends when somebody ends it.
     endless = dataclasses.replace(settings, deadline=math.inf)
-    # A question about the server is asked while a signal still ends it.
-    connector.check(endless, PinnedTarget(target=_choose(endless, addresses).header.target))
-    with _ended_by_signal() as ended:
+    with open_beside_server(endless, connector, lambda _: None) as state:
+        _choose(state.open(), addresses)
+        # A question about the server is asked while a signal still ends it.
+        state.confirm_server()
+    ended: list[signal.Signals] = []
+    task = asyncio.current_task()
+
+    def end(number: signal.Signals) -> None:
+        ended.append(number)
+        if task is not None:
+            task.cancel()
+
+    # Each signal cancels anew: the first may meet the logout of a server that does not answer.
+    with on_signal(end, once=False):
         watching = _Watch(endless, addresses, connector, show, trouble)
         try:
             while True:
@@ -142,35 +155,31 @@ class _Watch:
 
     async def _read(self) -> list[WorkloadStatus]:
         """The state anew as well: an apply may be changing it."""
-        chosen = _choose(self._settings, self._addresses)
-        try:
-            async with asyncio.timeout(PATIENCE):
-                session = self._session or await self._open(chosen.header)
-                return await _read(chosen, session, self._say)
-        except TimeoutError:
-            raise UnreachableError(
-                f"the server has not answered everything for {PATIENCE:.0f} s"
-            ) from None
-
-    async def _open(self, header: Header) -> Session:
-        session = await self._held.enter_async_context(
-            self._connector.open(self._settings, PinnedTarget(target=header.target), self._say)
-        )
-        self._session = session
-        return session
+        with open_beside_server(self._settings, self._connector, self._say) as state:
+            chosen = _choose(state.open(), self._addresses)
+            try:
+                async with asyncio.timeout(PATIENCE):
+                    if self._session is None:
+                        self._session = await self._held.enter_async_context(state.connect())
+                    else:
+                        state.need_same_server(self._session)
+                    return await _read(chosen, self._session, self._say)
+            except TimeoutError:
+                raise UnreachableError(
+                    f"the server has not answered everything for {PATIENCE:.0f} s"
+                ) from None
 
     def _say(self, event: object) -> None:
         if isinstance(event, RequestRetried) and self._has_shown:
             self._trouble(event.reason)
 
 
-def _choose(settings: Settings, patterns: Sequence[str]) -> _Chosen:
+def _choose(store: SqliteStore, patterns: Sequence[str]) -> _Chosen:
     """The records that match, the newest of an address that is given as it is."""
-    with read_state(settings.state, settings.deadline) as store:
-        rows, header = sorted(store.read(), key=lambda row: row.address), store.header
-        at_work = store.writer()
+    rows = sorted(store.read(), key=lambda row: row.address)
+    at_work = store.writer()
     if not patterns:
-        return _Chosen(header=header, rows=rows, at_work=at_work)
+        return _Chosen(rows=rows, at_work=at_work)
     chosen: dict[str, Recorded] = {}
     for pattern in patterns:
         if not any(char in pattern for char in GLOB):
@@ -185,7 +194,7 @@ def _choose(settings: Settings, patterns: Sequence[str]) -> _Chosen:
             )
         chosen |= {row.op: row for row in found}
     rows = sorted(chosen.values(), key=lambda row: row.address)
-    return _Chosen(header=header, rows=rows, at_work=at_work)
+    return _Chosen(rows=rows, at_work=at_work)
 
 
 async def _read(chosen: _Chosen, session: Session, say: Say) -> list[WorkloadStatus]:
@@ -206,28 +215,3 @@ async def _read(chosen: _Chosen, session: Session, say: Say) -> list[WorkloadSta
         # What is left of an older create is a note beside the workload, not another one.
         if row.own is not Own.LATE_CREATE_POSSIBLE or row.address not in here
     ]
-
-
-@contextmanager
-def _ended_by_signal() -> Iterator[list[signal.Signals]]:
-    """Let a signal cancel the running task; holds the signal that did."""
-    loop, task = asyncio.get_running_loop(), asyncio.current_task()
-    ended: list[signal.Signals] = []
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    before = {number: signal.getsignal(number) for number in numbers}
-
-    def end(number: signal.Signals) -> None:
-        ended.append(number)
-        if task is not None:
-            task.cancel()
-
-    for number in numbers:
-        # Handlers exist in the main thread only; elsewhere the caller decides what a signal does.
-        with suppress(RuntimeError, ValueError):
-            loop.add_signal_handler(number, end, number)
-    try:
-        yield ended
-    finally:
-        for number in numbers:
-            if loop.remove_signal_handler(number):
-                signal.signal(number, before[number])

@@ -39,6 +39,16 @@ def checkout_top(folder: Path) -> Path | None:
     return checkout_around(folder.resolve())
 
 
+def name_in_checkout(path: Path) -> str | None:
+    """What git calls a file or folder: its path from the top of the checkout; None outside of one.
+
+    The top itself is called `.`.
+    """
+    real = path.resolve()
+    top = checkout_around(real)
+    return None if top is None else str(real.relative_to(top))
+
+
 class Git:
     """Git at the top of the checkout around a folder; InvalidInputError where there is none."""
 
