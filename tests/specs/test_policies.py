@@ -144,7 +144,7 @@ def test_a_policy_is_about_some_specs(about: str, files: list[str], tmp_path: Pa
         (
             "x-paths: ['a[']",
             (
-                "1:10-1:16 error bad-policy: 'x-paths' holds what is not a pattern:"
+                "1:10-1:16 error bad-policy: 'x-paths' has a pattern that cannot be read:"
                 " its '[' is not closed | write it in gitignore syntax"
             ),
         ),

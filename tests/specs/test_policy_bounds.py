@@ -145,7 +145,7 @@ def test_findings_without_measure(
     found = load(tmp_path, files).diagnostics
     codes = [one.code for one in found]
     assert (codes.count("policy"), codes.count("bad-policy")) == (10, 1)
-    message = "judging 4501/b has led to findings of more than 15,000 characters"
+    message = "judging 4501/b has led to violations of more than 15,000 characters"
     assert message in [one.message for one in found]
 
 

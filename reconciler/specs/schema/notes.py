@@ -1,4 +1,4 @@
-"""What a JSON Schema says about itself beside its keywords: keys that begin with `x-`."""
+"""The `x-` keys of a JSON Schema: what its author notes beside its keywords."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from reconciler.core.json_pointer import split_pointer
 from reconciler.specs.source.nodes import Step
 
-# One after the other without a keyword between them; more are a loop.
+# Following each other without a keyword between them; a longer chain is a loop.
 _MOST_REFERENCES = 10
 
 
@@ -24,7 +24,10 @@ def collect_notes(root: Any, path: Iterable[Step]) -> dict[str, str]:
 def _trail(
     root: Any, schema: Any, path: tuple[Step, ...], references: int = 0
 ) -> list[dict[str, Any]] | None:
-    """List the mappings along a path through a schema, which does not name the references on it."""
+    """List the mappings along a path through a schema; None where it does not lead anywhere.
+
+    jsonschema leaves the references out of the paths that it reports, so any may stand between.
+    """
     if not path:
         return []
     if isinstance(schema, list):
@@ -34,13 +37,10 @@ def _trail(
         return None
     below = _trail(root, schema[str(path[0])], path[1:]) if path[0] in schema else None
     if below is None and references < _MOST_REFERENCES and "$ref" in schema:
-        below = _trail(root, _refer(root, str(schema["$ref"])), path, references + 1)
+        reference = str(schema["$ref"])
+        # Anything but a path from the root is rare, and then only notes are missed.
+        target = root if reference.startswith("#") else None
+        for name in split_pointer(reference):
+            target = target.get(name) if isinstance(target, dict) else None
+        below = _trail(root, target, path, references + 1)
     return None if below is None else [schema, *below]
-
-
-def _refer(root: Any, reference: str) -> Any:
-    # Anything but a path from the root is rare, and then only notes are missed.
-    schema = root if reference.startswith("#") else None
-    for name in split_pointer(reference):
-        schema = schema.get(name) if isinstance(schema, dict) else None
-    return schema

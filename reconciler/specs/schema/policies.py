@@ -20,13 +20,13 @@ from reconciler.specs.source.fileaccess import ReadFailure, read_bytes
 from reconciler.specs.source.nodes import Step
 from reconciler.specs.source.source_cache import read_data
 
-_SEVERITIES = {one.value: one for one in Severity}
+_SEVERITIES = {severity.value: severity for severity in Severity}
 _LISTS = ("x-kinds", "x-projects", "x-paths")
 _TEXTS = ("x-id", "x-message", "x-docs")
 
 
 class PolicyVerdict(NamedTuple):
-    """What a policy says of one violation."""
+    """How a policy presents one violation."""
 
     message: str
     hint: str
@@ -60,59 +60,67 @@ class Policy(NamedTuple):
             return False
         return not self.paths or selects(self.paths, file)
 
-    def word(self, violation: SchemaViolation) -> PolicyVerdict:
-        """Word a violation as the policy's author wants it."""
+    def verdict_on(self, violation: SchemaViolation) -> PolicyVerdict:
+        """Present a violation as the policy's author wants it."""
         notes = violation.notes
         docs = f"see {notes['x-docs']}" if "x-docs" in notes else ""
-        # What the author says is meant for this very case, so it goes before our own advice.
-        own = "" if "x-message" in notes else violation.hint
+        # The author's message is about this very case, and may contradict our general advice.
+        own_hint = "" if "x-message" in notes else violation.hint
         return PolicyVerdict(
             message=f"{notes.get('x-message', violation.message)} ({self.title})",
-            hint="; ".join(filter(None, (own, docs))),
+            hint="; ".join(filter(None, (own_hint, docs))),
             severity=_SEVERITIES.get(notes.get("x-severity", ""), Severity.ERROR),
         )
 
 
-def load_policies(config: Config, root: Path, found: list[Diagnostic]) -> tuple[Policy, ...]:
-    """Read the policies of a configuration; what is wrong with them is added to `found`."""
+def load_policies(config: Config, root: Path, diagnostics: list[Diagnostic]) -> tuple[Policy, ...]:
+    """Read the policies of a configuration; what is wrong with them is added to `diagnostics`."""
     policies: dict[Path, Policy] = {}
-    for files, trouble in policy_files(config):
-        if trouble is not None:
-            place = config.where["policies"]
-            found.append(make_diagnostic(trouble.code, trouble.message, place, hint=trouble.hint))
-        for path, real in files:
-            name = name_below(path, root)
-            policy = None if path in policies else _load(real, name, found)
+    for files, failure in policy_files(config):
+        if failure is not None:
+            diagnostics.append(
+                make_diagnostic(
+                    failure.code, failure.message, config.where["policies"], hint=failure.hint
+                )
+            )
+        for path, real_path in files:
+            policy = None
+            if path not in policies:
+                policy = _load_policy(real_path, name_below(path, root), diagnostics)
             if policy is not None:
                 policies[path] = policy
     return tuple(policies.values())
 
 
-def _load(real: str | ReadFailure, name: str, found: list[Diagnostic]) -> Policy | None:
-    reading = read_data(real if isinstance(real, ReadFailure) else read_bytes(real), name)
-    found.extend(reading.diagnostics)
+def _load_policy(
+    real_path: str | ReadFailure, name: str, diagnostics: list[Diagnostic]
+) -> Policy | None:
+    data = real_path if isinstance(real_path, ReadFailure) else read_bytes(real_path)
+    reading = read_data(data, name)
+    diagnostics.extend(reading.diagnostics)
     if reading.broken or len(reading.documents) != 1:
         return None
     document = reading.documents[0]
     if not isinstance(document.value, dict | bool):
         message = "not a JSON Schema: it is neither a mapping nor a boolean"
-        found.append(make_diagnostic("bad-policy", message, Where(file=name)))
+        diagnostics.append(make_diagnostic("bad-policy", message, Where(file=name)))
+        return None
+    mistakes = list(_mistaken_notes(document.value))
+    if mistakes:
+        diagnostics.extend(
+            diagnostic_at(document.tree(), "bad-policy", message, path, hint=hint)
+            for path, message, hint in mistakes
+        )
         return None
     notes = document.value if isinstance(document.value, dict) else {}
-    mistakes = list(_mistaken_notes(document.value))
-    found.extend(
-        diagnostic_at(document.tree(), "bad-policy", message, where, hint=hint)
-        for where, message, hint in mistakes
+    kinds, projects, paths = (
+        (notes[key],) if isinstance(notes.get(key), str) else tuple(notes.get(key, ()))
+        for key in _LISTS
     )
-    return None if mistakes else _make(notes, document, name)
-
-
-def _make(notes: Mapping[str, Any], document: Document, name: str) -> Policy:
-    own = str(notes.get("x-id") or _stem(name))
-    kinds, projects, paths = (_listed(notes, key) for key in _LISTS)
+    stem = name.rpartition("/")[2].rpartition(".")[0].removesuffix(".schema")
     return Policy(
         file=name,
-        name=own,
+        name=str(notes.get("x-id") or stem),
         title=f"policy {notes.get('title') or notes.get('x-id') or name}",
         document=document,
         kinds=kinds,
@@ -121,48 +129,40 @@ def _make(notes: Mapping[str, Any], document: Document, name: str) -> Policy:
     )
 
 
-def _stem(name: str) -> str:
-    base = name.rpartition("/")[2].rpartition(".")[0]
-    return base.removesuffix(".schema")
-
-
-def _listed(notes: Mapping[str, Any], key: str) -> tuple[str, ...]:
-    given = notes.get(key, ())
-    return (given,) if isinstance(given, str) else tuple(given)
-
-
 def _mistaken_notes(
     schema: Any, path: tuple[Step, ...] = ()
 ) -> Iterator[tuple[tuple[Step, ...], str, str]]:
-    """Yield what is wrong with the `x-` keys of a schema, wherever they stand: place, words, hint.
+    """Yield path, message and hint for each `x-` key of a schema that is wrong, at any depth.
 
     Keys of other tools are left alone.
     """
     if isinstance(schema, list):
-        for index, one in enumerate(schema):
-            yield from _mistaken_notes(one, (*path, index))
+        for index, item in enumerate(schema):
+            yield from _mistaken_notes(item, (*path, index))
     for key, value in schema.items() if isinstance(schema, dict) else ():
-        here = (*path, key)
-        if problem := _problem_of_note(key, value):
-            yield here, f"'{key}' {problem[0]}", problem[1]
+        key_path = (*path, key)
+        if mistake := _mistake_in_note(key, value):
+            yield key_path, f"'{key}' {mistake[0]}", mistake[1]
         elif key in _LISTS and path:
-            yield here, f"'{key}' belongs to the top of the policy", ""
+            yield key_path, f"'{key}' belongs to the top of the policy", ""
+        # What these keywords hold is data, in which any key may stand.
         elif key not in ("const", "enum", "default", "examples"):
-            yield from _mistaken_notes(value, here)
+            yield from _mistaken_notes(value, key_path)
 
 
-def _problem_of_note(key: str, value: Any) -> tuple[str, str] | None:
+def _mistake_in_note(key: str, value: Any) -> tuple[str, str] | None:
+    """What is wrong with a key, as the rest of a sentence about it and a hint."""
     if key == "x-severity" and value not in tuple(_SEVERITIES):
         return "must be error or warning", ""
     if key in _TEXTS and not (isinstance(value, str) and value):
         return "must be a text", ""
     if key not in _LISTS:
         return None
-    texts = [value] if isinstance(value, str) else value
-    if not (isinstance(texts, list) and texts and all(isinstance(one, str) for one in texts)):
+    globs = [value] if isinstance(value, str) else value
+    if not (isinstance(globs, list) and globs and all(isinstance(glob, str) for glob in globs)):
         return "must be a glob, or a list of them", ""
     try:
-        _ = [read_pattern(one) for one in texts] if key == "x-paths" else []
+        _ = [read_pattern(glob) for glob in globs] if key == "x-paths" else []
     except BadPatternError as error:
-        return f"holds what is not a pattern: {error}", "write it in gitignore syntax"
+        return f"has a pattern that cannot be read: {error}", "write it in gitignore syntax"
     return None

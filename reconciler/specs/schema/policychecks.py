@@ -1,4 +1,4 @@
-"""What policies have against specs: asked of all specs together, told of each."""
+"""The policies' violations by specs: all specs are judged together, in another process."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from reconciler.specs.rules.codes import make_diagnostic
 from reconciler.specs.rules.suppressions import Suppressions
 from reconciler.specs.rules.tree_diagnostics import diagnostic_at
 from reconciler.specs.schema.policies import Policy
-from reconciler.specs.schema.policyprocess import PolicyCase, PolicyJudgement, judge_policies
+from reconciler.specs.schema.policyprocess import PolicyCase, judge_policies
 from reconciler.specs.source.deadline import Deadline
 
 
 @dataclass(slots=True, kw_only=True)
 class PolicyChecks:
-    """Specs that are otherwise sound, on their way to the policies that are about them."""
+    """Collects specs that are otherwise sound, and has the policies judge them."""
 
     policies: Sequence[Policy]
     suppressions: Suppressions
@@ -46,43 +46,34 @@ class PolicyChecks:
             )
 
     def run(self, deadline: Deadline) -> Iterator[tuple[PolicyCase | None, Diagnostic]]:
-        """Yield each finding with the case that it is about; one about a policy has none."""
+        """Yield each diagnostic with the case that it is about; one about a policy has none."""
         if not self.policies:
             return
         schemas = [policy.document.value for policy in self.policies]
         for judgement in judge_policies(schemas, self._cases, deadline):
-            if judgement.trouble:
-                yield None, _say_trouble(self.policies[judgement.policy], judgement)
-            elif judgement.case is not None:
-                context = CheckContext(
-                    judgement.case.composed, judgement.case.address, self.suppressions
-                )
-                _say_breaches(context, self.policies[judgement.policy], judgement)
-                yield from ((judgement.case, one) for one in context.diagnostics)
-
-
-def _say_trouble(policy: Policy, judgement: PolicyJudgement) -> Diagnostic:
-    if not judgement.path:
-        where = Where(file=policy.file)
-        return make_diagnostic("bad-policy", judgement.trouble, where, hint=judgement.hint)
-    return diagnostic_at(
-        policy.document.tree(),
-        "bad-policy",
-        judgement.trouble,
-        judgement.path,
-        hint=judgement.hint,
-    )
-
-
-def _say_breaches(context: CheckContext, policy: Policy, judgement: PolicyJudgement) -> None:
-    for violation in judgement.violations:
-        verdict = policy.word(violation)
-        context.report(
-            "policy",
-            verdict.message,
-            violation.path,
-            hint=verdict.hint,
-            at_key=violation.at_key,
-            severity=verdict.severity,
-            rule=policy.name,
-        )
+            policy, case = self.policies[judgement.policy], judgement.case
+            if message := judgement.policy_error:
+                hint = judgement.hint
+                if judgement.path:
+                    tree = policy.document.tree()
+                    yield (
+                        None,
+                        diagnostic_at(tree, "bad-policy", message, judgement.path, hint=hint),
+                    )
+                else:
+                    where = Where(file=policy.file)
+                    yield None, make_diagnostic("bad-policy", message, where, hint=hint)
+            elif case is not None:
+                context = CheckContext(case.composed, case.address, self.suppressions)
+                for violation in judgement.violations:
+                    verdict = policy.verdict_on(violation)
+                    context.report(
+                        "policy",
+                        verdict.message,
+                        violation.path,
+                        hint=verdict.hint,
+                        at_key=violation.at_key,
+                        severity=verdict.severity,
+                        rule=policy.name,
+                    )
+                yield from ((case, diagnostic) for diagnostic in context.diagnostics)

@@ -24,13 +24,13 @@ _BASE = "patterns are relative to the folder of reconciler.yaml"
 
 
 class PolicyFiles(NamedTuple):
-    """The files that one pattern means, as paths and as real paths; a trouble where there is none.
+    """The files that one pattern means, as paths and real paths; a failure where there are none.
 
-    A file whose real path is not known lies outside of the border, or cannot be looked at.
+    Instead of a real path stands a failure, where the file is outside the border or unreadable.
     """
 
     files: tuple[tuple[Path, str | ReadFailure], ...] = ()
-    trouble: ReadFailure | None = None
+    failure: ReadFailure | None = None
 
 
 def policy_files(config: Config) -> Iterator[PolicyFiles]:
@@ -39,67 +39,68 @@ def policy_files(config: Config) -> Iterator[PolicyFiles]:
         folder = absolute(config.path.parent)
         border = ReadBoundary.around(folder)
         for pattern in config.policies:
-            yield _find(pattern, folder, border)
+            yield _match_pattern(pattern, folder, border)
 
 
-def _find(pattern: str, folder: Path, border: ReadBoundary) -> PolicyFiles:
+def _match_pattern(pattern: str, folder: Path, border: ReadBoundary) -> PolicyFiles:
     steps = [step for step in pattern.split("/") if step not in ("", ".")]
     while steps and steps[0] == "..":
         folder, steps = folder.parent, steps[1:]
     if pattern.startswith("/") or not border.holds(os.path.realpath(folder)):
-        trouble = OUTSIDE._replace(message=f"the policy {quote_value(pattern)} {OUTSIDE.message}")
-        return PolicyFiles(trouble=trouble)
+        message = f"the policy {quote_value(pattern)} {OUTSIDE.message}"
+        return PolicyFiles(failure=OUTSIDE._replace(message=message))
     if not steps or ".." in steps:
         problem = "has '..' behind a name" if steps else "names no file"
-        return PolicyFiles(trouble=_bad(f"the pattern {quote_value(pattern)} {problem}", _BASE))
-    walk = _Walk(border)
+        return _no_files(f"the pattern {quote_value(pattern)} {problem}", _BASE)
     try:
-        names = sorted(set(walk.find(str(folder), tuple(steps))))
+        names = sorted(set(_PatternSearch(border).find(str(folder), tuple(steps))))
     except _TooManyError:
         message = f"the pattern {quote_value(pattern)} searches more than {MOST_ENTRIES:,} files"
-        return PolicyFiles(trouble=_bad(message, "name the folder of the policies"))
+        return _no_files(message, "name the folder of the policies")
     if not names:
         hint = near_miss(folder, "/".join(steps), border) or _BASE
-        return PolicyFiles(trouble=_bad(f"no policy matches {quote_value(pattern)}", hint))
+        return _no_files(f"no policy matches {quote_value(pattern)}", hint)
     return PolicyFiles(files=tuple((Path(name), border.resolve(name)) for name in names))
 
 
-def _bad(message: str, hint: str) -> ReadFailure:
-    return ReadFailure(code="bad-policy", message=message, hint=hint)
+def _no_files(message: str, hint: str) -> PolicyFiles:
+    return PolicyFiles(failure=ReadFailure(code="bad-policy", message=message, hint=hint))
 
 
 class _TooManyError(Exception):
-    """A pattern that searches more than is reasonable."""
+    """A pattern searches more than is reasonable."""
 
 
-class _Walk:
+class _PatternSearch:
     """Follows the steps of a pattern; links to folders only inside the border."""
 
     def __init__(self, border: ReadBoundary) -> None:
         self._border = border
         self._entries = 0
-        self._been: set[tuple[str, int]] = set()
+        self._visited: set[tuple[str, int]] = set()
 
     def find(self, folder: str, steps: tuple[str, ...]) -> Iterator[str]:
         """Yield the paths that steps lead to from a folder."""
         # `**/a/**/a/**` leads to one folder in many ways.
-        if (folder, len(steps)) in self._been:
+        if (folder, len(steps)) in self._visited:
             return
-        self._been.add((folder, len(steps)))
+        self._visited.add((folder, len(steps)))
         step, *below = steps
         if step == "**":
-            yield from self._find_anywhere(folder, tuple(below))
+            yield from self._find_at_any_depth(folder, tuple(below))
             return
         is_glob = any(sign in step for sign in "*?[")
         names = [name for name in self._list(folder) if fnmatchcase(name, step)] if is_glob else []
         for name in names if is_glob else [step]:
             path = os.path.join(folder, name)  # noqa: PTH118 - thousands of them
             if below:
-                yield from self.find(path, tuple(below)) if self._is_folder(path) else ()
-            elif is_glob or _is_there(path):
+                is_inside = isinstance(self._border.resolve(path), str)
+                if is_inside and os.path.isdir(path):  # noqa: PTH112 - as above
+                    yield from self.find(path, tuple(below))
+            elif is_glob or _exists(path):
                 yield path
 
-    def _find_anywhere(self, folder: str, below: tuple[str, ...]) -> Iterator[str]:
+    def _find_at_any_depth(self, folder: str, below: tuple[str, ...]) -> Iterator[str]:
         if below:
             yield from self.find(folder, below)
         for name in self._list(folder):
@@ -112,15 +113,12 @@ class _Walk:
             elif not os.path.islink(path):  # noqa: PTH114 - as above
                 yield from self.find(path, ("**", *below))
 
-    def _is_folder(self, path: str) -> bool:
-        is_inside = isinstance(self._border.resolve(path), str)
-        return is_inside and os.path.isdir(path)  # noqa: PTH112 - asked for thousands of them
-
     def _list(self, folder: str) -> list[str]:
         try:
             with os.scandir(folder) as entries:
                 names = [entry.name for entry in entries]
         except OSError:
+            # What cannot be listed holds no policy; a file that is named is read, and fails there.
             return []
         self._entries += len(names)
         if self._entries > MOST_ENTRIES:
@@ -128,7 +126,7 @@ class _Walk:
         return names
 
 
-def _is_there(path: str) -> bool:
+def _exists(path: str) -> bool:
     try:
         return os.path.lexists(path)
     except ValueError:

@@ -1,4 +1,4 @@
-"""Starts the process in which policies judge specs, asks it, and ends it where it must."""
+"""Starts the process in which policies judge specs, and ends it where the time is over."""
 
 from __future__ import annotations
 
@@ -47,15 +47,15 @@ class PolicyCase(NamedTuple):
 
 
 class PolicyJudgement(NamedTuple):
-    """What a policy has against a case; where it has none, what is wrong with the policy itself.
+    """The violations of a policy by a case, or an error of the policy itself.
 
-    `trouble` says that at a path of the policy, with a way out in `hint`.
+    `policy_error` is about a path of the policy, and `hint` says what to do about it.
     """
 
     policy: int
     case: PolicyCase | None = None
     violations: Sequence[SchemaViolation] = ()
-    trouble: str = ""
+    policy_error: str = ""
     path: Sequence[Step] = ()
     hint: str = ""
 
@@ -63,15 +63,16 @@ class PolicyJudgement(NamedTuple):
 def judge_policies(
     schemas: Sequence[Any], cases: Sequence[PolicyCase], deadline: Deadline
 ) -> Iterator[PolicyJudgement]:
-    """Yield what the policies with these schemas have against cases, and what is wrong with them.
+    """Yield the violations by cases of the policies with these schemas, and the policies' errors.
 
-    A policy that is in trouble is not asked again. Raises ReconcilerError where no process can be
+    A policy with an error is not asked again. Raises ReconcilerError where no process can be
     started for it.
     """
     usable = list(schemas)
     for batch in _batches(cases):
-        for judgement in _ask(usable, batch, deadline):
-            if judgement.trouble:
+        for judgement in _judge_batch(usable, batch, deadline):
+            if judgement.policy_error:
+                # The schema that every spec satisfies.
                 usable[judgement.policy] = True
             yield judgement
 
@@ -90,29 +91,47 @@ def _batches(cases: Sequence[PolicyCase]) -> Iterator[list[tuple[PolicyCase, str
     yield batch
 
 
-def _ask(
+def _judge_batch(
     schemas: Sequence[Any], batch: Sequence[tuple[PolicyCase, str]], deadline: Deadline
 ) -> Iterator[PolicyJudgement]:
-    asked = [PolicyJudgement(policy) for policy in range(len(schemas))]
-    asked += [PolicyJudgement(policy, case) for case, _ in batch for policy in case.policies]
+    pending = [PolicyJudgement(policy) for policy in range(len(schemas))]
+    pending += [PolicyJudgement(policy, case) for case, _ in batch for policy in case.policies]
     lines = [json.dumps(LIMITS), json.dumps(schemas), *(line for _, line in batch), ""]
-    answers, ending = _run("\n".join(lines).encode(), deadline)
-    for judgement, answer in zip(asked, answers, strict=False):
-        if answer:
-            yield _conclude(judgement, json.loads(answer))
-    if len(answers) < len(asked):
-        # It was ended in the middle of this one, and nobody knows about those behind it.
-        unanswered = asked[len(answers)]
-        yield unanswered._replace(trouble=f"{_subject(unanswered)} {ending}", hint=_SIMPLIFY)
+    results, ending = _run_worker("\n".join(lines).encode(), deadline)
+    for judgement, line in zip(pending, results, strict=False):
+        if not line:
+            continue
+        result = json.loads(line)
+        if "invalid" in result:
+            message = f"not a JSON Schema: {result['invalid']}"
+            yield judgement._replace(policy_error=message)
+        elif "excess" in result:
+            message = f"{_subject(judgement)} {result['excess']}"
+            yield judgement._replace(policy_error=message, path=result["path"], hint=_SIMPLIFY)
+        else:
+            violations = [
+                SchemaViolation(code, message, tuple(path), *others)
+                for code, message, path, *others in result["violations"]
+            ]
+            yield judgement._replace(violations=violations)
+    if len(results) < len(pending):
+        # The worker was ended in the middle of this one; nobody knows about those behind it.
+        unfinished = pending[len(results)]
+        message = f"{_subject(unfinished)} {ending}"
+        yield unfinished._replace(policy_error=message, hint=_SIMPLIFY)
 
 
-def _run(questions: bytes, deadline: Deadline) -> tuple[list[bytes], str]:
-    """Return the answers that came, and how it ended where they are not all."""
+def _subject(judgement: PolicyJudgement) -> str:
+    return f"judging {judgement.case.address}" if judgement.case else "reading this policy"
+
+
+def _run_worker(questions: bytes, deadline: Deadline) -> tuple[list[bytes], str]:
+    """Return the lines that came back, and how the worker ended where they are not all."""
     command = [sys.executable, "-I", "-c", _START, str(_PACKAGE)]
     environ = {name: os.environ[name] for name in _VARIABLES if name in os.environ}
     seconds = max(deadline.left(), _LEAST_SECONDS)
     try:
-        ended = subprocess.run(  # noqa: S603 - this very interpreter, with our own code
+        process = subprocess.run(  # noqa: S603 - this very interpreter, with our own code
             command, input=questions, capture_output=True, env=environ, timeout=seconds, check=False
         )
     except subprocess.TimeoutExpired as error:
@@ -121,28 +140,11 @@ def _run(questions: bytes, deadline: Deadline) -> tuple[list[bytes], str]:
     except OSError as error:
         raise ReconcilerError(f"no process for the policies can be started: {error}") from error
     else:
-        output = ended.stdout
-        ending = f"ended its process (exit code {ended.returncode})"
-        if ended.returncode and not output:
-            reason = ended.stderr.decode(errors="replace").strip().rpartition("\n")[2]
-            reason = reason or f"exit code {ended.returncode}"
+        output = process.stdout
+        ending = f"ended its process (exit code {process.returncode})"
+        if process.returncode and not output:
+            reason = process.stderr.decode(errors="replace").strip().rpartition("\n")[2]
+            reason = reason or f"exit code {process.returncode}"
             raise ReconcilerError(f"the process for the policies failed: {reason}")
-    # A line is an answer once it has ended.
+    # A line without its end was being written when the worker was ended.
     return output.split(b"\n")[:-1], ending
-
-
-def _conclude(judgement: PolicyJudgement, answer: Mapping[str, Any]) -> PolicyJudgement:
-    if "problem" in answer:
-        return judgement._replace(trouble=f"not a JSON Schema: {answer['problem']}")
-    if "excess" in answer:
-        trouble = f"{_subject(judgement)} {answer['excess']}"
-        return judgement._replace(trouble=trouble, path=answer["path"], hint=_SIMPLIFY)
-    violations = [
-        SchemaViolation(code, message, tuple(path), *more)
-        for code, message, path, *more in answer["violations"]
-    ]
-    return judgement._replace(violations=violations)
-
-
-def _subject(judgement: PolicyJudgement) -> str:
-    return f"judging {judgement.case.address}" if judgement.case else "reading this policy"
