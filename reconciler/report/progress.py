@@ -34,8 +34,11 @@ NEWS_SECONDS = 15.0
 BAR_WIDTH = 20
 OLDEST = 3
 
-_ENDS = {ActionSucceeded: "done", ActionFailed: "failed", ActionSkipped: "skipped"} | {
-    InDoubt: "in doubt"
+_ENDS = {
+    ActionSucceeded: "done",
+    ActionFailed: "failed",
+    ActionSkipped: "skipped",
+    InDoubt: "in doubt",
 }
 
 
@@ -56,9 +59,10 @@ class Progress:
         self._pause_until = self._news_until = now
         self._reason = ""
         self._limit: int | None = None
-        self._pace = 0
+        self._request_limit = 0
         self._began = now
         self._samples: deque[tuple[float, int]] = deque([(now, 0)])
+        # Events come from the thread of the apply, lines are asked for by that of the display.
         self._lock = Lock()
 
     @property
@@ -75,7 +79,11 @@ class Progress:
                 case RequestRetried():
                     self._retries += 1
                 case Throttled():
-                    self._slow_down(event, now)
+                    self._reason = event.reason
+                    self._pause_until = max(self._pause_until, now + event.delay)
+                    if event.limit is not None:
+                        self._limit = event.limit
+                        self._news_until = now + NEWS_SECONDS
                 case ActionSucceeded() | ActionFailed() | ActionSkipped() | InDoubt():
                     self._under_way.pop(event.address, None)
                     self._ends[_ENDS[type(event)]] += 1
@@ -88,82 +96,61 @@ class Progress:
     def trace(self, request: RequestEnded) -> None:
         """A request came back; it tells how many may be sent at a time."""
         with self._lock:
-            self._pace = request.limit
+            self._request_limit = request.limit
 
     def sentence(self) -> str:
-        """All of it in a few words, for those who see one line now and then."""
+        """All of it in one sentence, for those who see one line now and then."""
         with self._lock:
-            parts = [f"{self.done} of {self.total} done", *self._troubles()]
+            parts = [f"{self.done} of {self.total} done", *self._unsuccessful()]
             return f"applying: {', '.join(parts)}"
 
     def lines(self, now: float) -> list[str]:
         """All of it as a few lines, as it is at this moment."""
         with self._lock:
-            self._sample(now)
-            lines = [self._head(now), self._counts()]
-            lines += [self._demand(), self._news(now), self._oldest(now)]
-            return [line for line in lines if line]
-
-    def _slow_down(self, event: Throttled, now: float) -> None:
-        self._reason = event.reason
-        self._pause_until = max(self._pause_until, now + event.delay)
-        if event.limit is not None:
-            self._limit = event.limit
-            self._news_until = now + NEWS_SECONDS
-
-    def _sample(self, now: float) -> None:
-        self._samples.append((now, self.done))
-        while len(self._samples) > 2 and self._samples[1][0] <= now - WINDOW_SECONDS:
-            self._samples.popleft()
-
-    def _head(self, now: float) -> str:
-        share = min(1.0, self.done / self.total) if self.total else 1.0
-        filled = int(share * BAR_WIDTH)
-        bar = "━" * filled + "─" * (BAR_WIDTH - filled)
-        passed = timedelta(seconds=int(now - self._began))
-        left = self._left(now)
-        time = f"{passed}, {left}" if left else str(passed)
-        return f"{bar} {self.done} of {self.total} ({share:.0%})  {time}"
+            share = min(1.0, self.done / self.total) if self.total else 1.0
+            filled = int(share * BAR_WIDTH)
+            bar = "━" * filled + "─" * (BAR_WIDTH - filled)
+            passed = str(timedelta(seconds=int(now - self._began)))
+            time = ", ".join(filter(None, (passed, self._time_left(now))))
+            lines = [f"{bar} {self.done} of {self.total} ({share:.0%})  {time}", self._counts()]
+            if self._plan and (self._plan.gpus.before or self._plan.gpus.after):
+                total = self._plan.gpus
+                before, after = gpu_number(total.before), gpu_number(total.after)
+                gpus = gpu_number(round(self._gpus, 6))
+                lines.append(f"GPUs asked for: {gpus} ({before} → {after})")
+            slowdown = []
+            if now < self._news_until:
+                slowdown.append(f"slowed to {self._limit} at a time")
+            if now < self._pause_until:
+                slowdown.append(f"pausing {self._pause_until - now:.0f} s more")
+            if slowdown:
+                lines.append(f"{', '.join(slowdown)}: {escape_terminal(self._reason)}")
+            # A dict keeps the order of insertion, so the first are those that take longest.
+            oldest = [
+                f"{shorten(name_of(address), 32)} {now - begun:.0f} s"
+                for address, begun in islice(self._under_way.items(), OLDEST)
+            ]
+            return [*lines, f"longest: {', '.join(oldest)}"] if oldest else lines
 
     def _counts(self) -> str:
         waiting = max(0, self.total - self.done - len(self._under_way))
-        parts = [f"{len(self._under_way)} under way, {waiting} waiting", *self._troubles()]
-        if self._pace:
-            parts.append(f"up to {self._pace} requests at a time")
+        parts = [f"{len(self._under_way)} under way, {waiting} waiting", *self._unsuccessful()]
+        if self._request_limit:
+            parts.append(f"up to {self._request_limit} requests at a time")
         if self._retries:
             parts.append("1 retry" if self._retries == 1 else f"{self._retries} retries")
         return ", ".join(parts)
 
-    def _troubles(self) -> list[str]:
-        return [
-            f"{self._ends[word]} {word}"
-            for word in ("failed", "in doubt", "skipped")
-            if self._ends[word]
-        ]
+    def _unsuccessful(self) -> list[str]:
+        outcomes = ("failed", "in doubt", "skipped")
+        return [f"{self._ends[name]} {name}" for name in outcomes if self._ends[name]]
 
-    def _demand(self) -> str:
-        if self._plan is None or not (self._plan.gpus.before or self._plan.gpus.after):
-            return ""
-        before, after = gpu_number(self._plan.gpus.before), gpu_number(self._plan.gpus.after)
-        return f"GPUs asked for: {gpu_number(round(self._gpus, 6))} ({before} → {after})"
-
-    def _news(self, now: float) -> str:
-        parts = []
-        if now < self._news_until:
-            parts.append(f"slowed to {self._limit} at a time")
-        if now < self._pause_until:
-            parts.append(f"pausing {self._pause_until - now:.0f} s more")
-        return f"{', '.join(parts)}: {escape_terminal(self._reason)}" if parts else ""
-
-    def _oldest(self, now: float) -> str:
-        names = [
-            f"{shorten(name_of(address), 32)} {now - begun:.0f} s"
-            for address, begun in islice(self._under_way.items(), OLDEST)
-        ]
-        return f"longest: {', '.join(names)}" if names else ""
-
-    def _left(self, now: float) -> str:
+    def _time_left(self, now: float) -> str:
         """How long it will take at the present rate; empty where that would be a guess."""
+        self._samples.append((now, self.done))
+        # The oldest sample stays until the next one is as old as the window: a rate needs two.
+        while len(self._samples) > 2 and self._samples[1][0] <= now - WINDOW_SECONDS:
+            self._samples.popleft()
         since, before = self._samples[0]
         passed, ended = now - since, self.done - before
         if passed < LEAST_SECONDS or ended < LEAST_DONE:

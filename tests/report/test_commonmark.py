@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reconciler.report.changes import ChangeLine
-from reconciler.report.markdown.commonmark import code, diff_block, marker, words
+from reconciler.report.markdown.commonmark import code, diff_block, marker, prose
 from tests.report.pages import (
     all_pages,
     bare_texts,
@@ -32,7 +32,7 @@ from tests.report.pages import words as hostile_words
 )
 def test_ordinary_words_stay_words(text: str, shown: str) -> None:
     """Everything else in a sentence is code."""
-    assert words(text) == shown
+    assert prose(text) == shown
 
 
 def test_code_that_is_hard_to_quote() -> None:

@@ -1,4 +1,4 @@
-"""What specs and servers say, made harmless for Markdown as GitHub and GitLab show it.
+"""Makes texts of specs and servers harmless for Markdown as GitHub and GitLab show it.
 
 Whatever is not an ordinary word stands in code: there no emphasis, link, mention, reference, commit
 id or emoji is looked for, neither by a Markdown parser nor by what a forge does afterwards.
@@ -29,28 +29,28 @@ _LONGEST_NAME = 80
 LONGEST = 400
 
 
-def words(text: str) -> str:
+def prose(text: str) -> str:
     """A sentence for a line of Markdown that something of ours begins."""
-    groups = groupby(shorten(text, LONGEST).split(" "), _is_word)
-    parts = [" ".join(group) if plain else _clause(" ".join(group)) for plain, group in groups]
+    parts = []
+    for plain, group in groupby(
+        shorten(text, LONGEST).split(" "), lambda part: not part or bool(_WORD.fullmatch(part))
+    ):
+        part = " ".join(group)
+        # Punctuation that belongs to the sentence stands behind the code, not in it.
+        inner = part if plain else part.rstrip(",;:") or part
+        parts.append(part if plain else code(inner) + part[len(inner) :])
     return " ".join(parts).strip()
-
-
-def _clause(text: str) -> str:
-    """Code, and after it the punctuation that belongs to the sentence."""
-    inner = text.rstrip(",;:")
-    return code(inner) + text[len(inner) :] if inner else code(text)
 
 
 def code(text: str, longest: int = LONGEST) -> str:
     """A code span around the text; its delimiters are longer than any run of them inside."""
-    shown = _harmless(shorten(text, longest))
-    if not shown.strip():
-        return "`(empty)`" if not shown else "`(blank)`"
-    ticks = "`" * (1 + max((len(run) for run in _TICKS.findall(shown)), default=0))
+    text = _harmless(shorten(text, longest))
+    if not text.strip():
+        return "`(empty)`" if not text else "`(blank)`"
+    ticks = "`" * (1 + max((len(run) for run in _TICKS.findall(text)), default=0))
     # One space is taken off at both ends, or at none.
-    pad = " " if shown[0] in " `" or shown[-1] in " `" else ""
-    return f"{ticks}{pad}{shown}{pad}{ticks}"
+    pad = " " if text[0] in " `" or text[-1] in " `" else ""
+    return f"{ticks}{pad}{text}{pad}{ticks}"
 
 
 def code_html(text: str) -> str:
@@ -73,10 +73,14 @@ def row(cells: Sequence[str]) -> str:
 
 def diff_block(lines: Sequence[ChangeLine]) -> str:
     """Signed lines as a fenced block in which forges colour them; `~` is `!` there."""
-    shown = [_diff_line(line) for line in lines]
-    longest = max((len(run) for line in shown for run in _TICKS.findall(line)), default=0)
+    block = []
+    for line in lines:
+        text = _harmless(line.text)
+        sign = "!" if line.sign == "~" else line.sign
+        block.append(f"@@ {text} @@" if sign == "@" else f"{sign} {text}")
+    longest = max((len(run) for line in block for run in _TICKS.findall(line)), default=0)
     fence = "`" * max(3, longest + 1)
-    return "\n".join([f"{fence}diff", *shown, fence])
+    return "\n".join([f"{fence}diff", *block, fence])
 
 
 def marker(kind: str, stack: str) -> str:
@@ -87,26 +91,9 @@ def marker(kind: str, stack: str) -> str:
     return f"<!-- reconciler:{kind}:{name} -->"
 
 
-def _is_word(part: str) -> bool:
-    return not part or bool(_WORD.fullmatch(part))
-
-
 def _harmless(text: str) -> str:
     """On one line, of a bounded length, and with long runs of backticks spelt out."""
-    shown = escape_terminal(shorten(text, LONGEST))
-    return _TICKS.sub(lambda run: run[0] if len(run[0]) <= _LONGEST_RUN else _spelt(run[0]), shown)
-
-
-def _spelt(run: str) -> str:
-    return "\\x60" * len(run)
-
-
-def _diff_line(line: ChangeLine) -> str:
-    text = _harmless(line.text)
-    match line.sign:
-        case "@":
-            return f"@@ {text} @@"
-        case "~":
-            return f"! {text}"
-        case _:
-            return f"{line.sign} {text}"
+    text = escape_terminal(shorten(text, LONGEST))
+    return _TICKS.sub(
+        lambda run: run[0] if len(run[0]) <= _LONGEST_RUN else "\\x60" * len(run[0]), text
+    )

@@ -1,4 +1,4 @@
-"""Keeps a report below a size: what is long is cut in the middle, and how much is said."""
+"""Keeps a report below a size: long lists are cut in the middle, and the cut says how much."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ class Omitted:
         return self.parts.total()
 
 
-def count_kinds(missing: Omitted) -> str:
+def count_kinds(omitted: Omitted) -> str:
     """How many are left out of which kind: `30 create, 7 delete`."""
-    return ", ".join(f"{count} {kind}" for kind, count in sorted(missing.parts.items()))
+    return ", ".join(f"{count} {kind}" for kind, count in sorted(omitted.parts.items()))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MarkdownSection:
-    """Things alike below a head and above a foot; `say` words what a cut took of them.
+    """Things alike below a head and above a foot; `say` tells what a cut took of them.
 
     Without parts it is shown as it is.
     """
@@ -60,18 +60,16 @@ def compose(sections: Sequence[MarkdownSection], limit: int) -> str:
     """
     if limit < LEAST:
         raise ValueError(f"a page needs room for {LEAST} bytes, not {limit}")
-    fixed = sum(size(one.head) + size(one.foot) + len("\n\n\n") for one in sections)
-    needs = [sum(size(part.full) + 1 for part in one.parts) for one in sections]
-    rooms = share(needs, limit - fixed)
-    blocks = [_section(one, room) for one, room in zip(sections, rooms, strict=True)]
+    # Between two sections stands an empty line, and a line break below each head.
+    fixed = sum(size(each.head) + size(each.foot) + len("\n\n\n") for each in sections)
+    needs = [sum(size(part.full) + 1 for part in each.parts) for each in sections]
+    blocks = []
+    for section, room in zip(sections, share(needs, limit - fixed), strict=True):
+        lines, tail, omitted = fit(section.parts, room, section.say)
+        if omitted.parts or omitted.shortened:
+            lines = [*lines, section.say(omitted), *tail]
+        blocks.append("\n".join(text for text in (section.head, *lines, section.foot) if text))
     return "\n\n".join(blocks)
-
-
-def _section(section: MarkdownSection, room: int) -> str:
-    lines, rest, missing = fit(section.parts, room, section.say)
-    if missing.parts or missing.shortened:
-        lines = [*lines, section.say(missing), *rest]
-    return "\n".join(text for text in (section.head, *lines, section.foot) if text)
 
 
 def size(text: str) -> int:
@@ -80,14 +78,15 @@ def size(text: str) -> int:
 
 
 def share(needs: Sequence[int], room: int) -> list[int]:
-    """Divide room: whoever needs less than an equal share gets that, the others the rest."""
-    given = [0] * len(needs)
+    """Divide room: whoever needs less than an equal share gets that, the others what is left."""
+    shares = [0] * len(needs)
     left = max(room, 0)
+    # The smallest first: what it leaves of its equal share goes to those that need more.
     order = sorted(range(len(needs)), key=needs.__getitem__)
     for done, at in enumerate(order):
-        given[at] = min(needs[at], left // (len(needs) - done))
-        left -= given[at]
-    return given
+        shares[at] = min(needs[at], left // (len(needs) - done))
+        left -= shares[at]
+    return shares
 
 
 def fit(
@@ -95,33 +94,34 @@ def fit(
 ) -> tuple[list[str], list[str], Omitted]:
     """The parts before a cut and those after it, each below the room with a line break.
 
-    `say` words what is missing; the room for its longest words is kept. Both ends are filled in
+    `say` tells what is omitted; the room for its longest text is kept. Both ends are filled in
     turn, first in brief, so that as many as possible are there, then in full.
     """
     if sum(size(part.full) + 1 for part in parts) <= room:
         return [part.full for part in parts], [], Omitted()
-    left = room - size(say(_missing(parts, len(parts)))) - 1
-    shown: dict[int, str] = {}
+    left = room - size(say(_omitted(parts, len(parts)))) - 1
+    texts: dict[int, str] = {}
     for at in _from_both_ends(len(parts)):
         need = size(parts[at].brief) + 1
         if need > left:
             break
-        shown[at] = parts[at].brief
+        texts[at] = parts[at].brief
         left -= need
     full = 0
     for at in _from_both_ends(len(parts)):
-        more = size(parts[at].full) - size(parts[at].brief)
-        if at in shown and more <= left:
-            shown[at] = parts[at].full
-            left -= more
+        extra = size(parts[at].full) - size(parts[at].brief)
+        if at in texts and extra <= left:
+            texts[at] = parts[at].full
+            left -= extra
             full += 1
-    gone = [part for at, part in enumerate(parts) if at not in shown]
-    head = [shown[at] for at in range((len(shown) + 1) // 2)]
-    tail = [shown[at] for at in range(len(parts) - len(shown) // 2, len(parts))]
-    return head, tail, _missing(gone, len(shown) - full)
+    absent = [part for at, part in enumerate(parts) if at not in texts]
+    # Both ends were filled in turn, the beginning first.
+    head = [texts[at] for at in range((len(texts) + 1) // 2)]
+    tail = [texts[at] for at in range(len(parts) - len(texts) // 2, len(parts))]
+    return head, tail, _omitted(absent, len(texts) - full)
 
 
-def _missing(parts: Sequence[MarkdownPart], shortened: int) -> Omitted:
+def _omitted(parts: Sequence[MarkdownPart], shortened: int) -> Omitted:
     return Omitted(parts=Counter(part.kind for part in parts), shortened=shortened)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from reconciler.core.planning.plan import AnyAction, Delete, GpuEffect, Hold, Record, Replace
+from reconciler.core.planning.plan import AnyAction, Delete, Hold, Record, Replace
 from reconciler.report.text.formatting import age, gpu_number, moment
 
 _JUST_NOW = "less than a minute"
@@ -32,8 +32,13 @@ def given_back(action: AnyAction, now: datetime | None = None) -> str:
     """
     if not isinstance(action, Delete | Replace):
         return ""
-    amount = _amount(action.gpus)
-    begun = action.gpus.since
+    effect, begun = action.gpus, action.gpus.since
+    if effect.before:
+        noun = "GPU" if effect.before == 1 else "GPUs"
+        unknown = "" if effect.known else " and more that cannot be counted,"
+        amount = f"{gpu_number(effect.before)} {noun}{unknown}"
+    else:
+        amount = "" if effect.known else "GPUs that cannot be counted,"
     if not amount or begun is None:
         return f"gives back {amount.rstrip(',')}" if amount else ""
     long = age(begun, now) if now else ""
@@ -41,11 +46,3 @@ def given_back(action: AnyAction, now: datetime | None = None) -> str:
         return f"gives back {amount} requested {long} ago"
     since = f"gives back {amount} requested since {moment(begun)} UTC"
     return f"{since}, {long}" if long else since
-
-
-def _amount(effect: GpuEffect) -> str:
-    if not effect.before:
-        return "" if effect.known else "GPUs that cannot be counted,"
-    noun = "GPU" if effect.before == 1 else "GPUs"
-    more = "" if effect.known else " and more that cannot be counted,"
-    return f"{gpu_number(effect.before)} {noun}{more}"
