@@ -60,7 +60,7 @@ def collect(package: Path) -> Iterator[Text]:
         for line, words in (*_strings(tree), *_help(tree)):
             text = " ".join(words.split())
             # A single word is a name, a code or a choice.
-            if len(_WORD.findall(text)) > 1 and not _PROGRAMS.search(text):
+            if " " in text and len(_WORD.findall(text)) > 1 and not _PROGRAMS.search(text):
                 yield Text(place, line, text)
 
 
