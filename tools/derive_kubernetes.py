@@ -2,7 +2,8 @@
 
 The input is a file of all definitions of one Kubernetes release as JSON Schemas, such as the
 package kubernetes-validate ships (`kubernetes-json-schema/v*-local/_definitions.json`). Kept are
-the definitions that the kinds below need, without prose; see docs/adr/kubernetes-schemas.md.
+the definitions that the kinds below need, without prose; see
+docs/decisions/0002-kubernetes-schemas.md.
 """
 
 from __future__ import annotations

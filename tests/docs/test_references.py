@@ -11,11 +11,15 @@ from tests.support.places import ROOT
 
 DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted(ROOT.glob("docs/**/*.md"))]
 NAMED = re.compile(
-    r"(?<![\w./-])(?:reconciler|tests|tools|schemas|examples|requirements|benchmarks|docs)"
+    r"(?<![\w./-])(?:reconciler|tests|tools|schemas|examples|requirements|benchmarks|docs|proof)"
     r"/[\w./-]*\w/?"
 )
 LINK = re.compile(r"\]\(([^)#:\s]+)(?:#[^)]*)?\)")
 SPAN = re.compile(r"`[^`\n]*`")
+# A name and the file that it is said to be in.
+PLACED = re.compile(
+    r"`(?:\w+\.)*(\w+)`\s+\(?(?:in\s+)?`((?:reconciler|tests|tools|proof)/[\w/]+\.py)`"
+)
 QUOTED = re.compile(r"`(tests/[\w/]+\.py)`:\n\n```python\n(.*?)```", re.DOTALL)
 
 each_document = pytest.mark.parametrize(
@@ -35,6 +39,17 @@ def test_every_link_leads_somewhere(document: Path) -> None:
     """A relative link names a file that exists."""
     links = set(LINK.findall(SPAN.sub("", document.read_text("utf-8"))))
     assert [link for link in sorted(links) if not (document.parent / link).exists()] == []
+
+
+@each_document
+def test_every_name_is_in_its_file(document: Path) -> None:
+    """A name that a page finds in a file of the repository is defined there."""
+    lost = [
+        f"{name} in {path}"
+        for name, path in PLACED.findall(document.read_text("utf-8"))
+        if not re.search(rf"\b{name}\b", (ROOT / path).read_text("utf-8"))
+    ]
+    assert lost == []
 
 
 def test_the_exemplary_test_is_a_real_one() -> None:
@@ -60,7 +75,32 @@ def test_every_room_is_described() -> None:
     assert set(re.findall(r"^\| `reconciler/(\w+)/` \|", page, re.MULTILINE)) == rooms
 
 
+def test_every_wing_is_described() -> None:
+    """The table of wings has each folder inside a room, written in full or after its neighbour."""
+    page = (ROOT / "docs" / "architecture.md").read_text("utf-8")
+    rows = re.findall(r"^\| `reconciler/(\w+)/(\w+)/`((?:, `\w+/`)*) \|", page, re.MULTILINE)
+    described = {
+        f"{room}/{wing}"
+        for room, first, others in rows
+        for wing in (first, *re.findall(r"\w+", others))
+    }
+    wings = {"/".join(path.parent.parts[-2:]) for path in ROOT.glob("reconciler/*/*/__init__.py")}
+    assert described == wings
+
+
+def test_every_class_that_the_architecture_names_exists() -> None:
+    """A page that speaks of a class which was renamed sends its reader in circles."""
+    page = (ROOT / "docs" / "architecture.md").read_text("utf-8")
+    code = "\n".join(path.read_text("utf-8") for path in ROOT.glob("reconciler/**/*.py"))
+    named = set(re.findall(r"`((?:[A-Z][a-z]+)+)`", page))
+    assert {name for name in named if not re.search(rf"^class {name}\b", code, re.MULTILINE)} == {
+        # A header of a response, and a sync status of the server.
+        "Date",
+        "Deleted",
+    }
+
+
 def test_every_state_of_a_record_is_described() -> None:
     """The table of a create's life has a row for each value of `own`."""
     page = (ROOT / "docs" / "architecture.md").read_text("utf-8")
-    assert set(re.findall(r"^\| `([A-Z]+)` \|", page, re.MULTILINE)) == {own.value for own in Own}
+    assert set(re.findall(r"^\| `([A-Z_]+)` \|", page, re.MULTILINE)) == {own.value for own in Own}

@@ -10,8 +10,8 @@ could be wrong, ambiguous or merely unusual; then the next one reads the text fr
    folded text, several documents or collections across lines.
 3. For JSON, the standard library's parser with hooks that decline what it would let pass.
 
-Property tests hold every fast reader equal to the careful one. `docs/adr/reading-speed.md` has the
-figures, and why no parser of somebody else's takes the place of the first two.
+Property tests hold every fast reader equal to the careful one. The figures, and why no parser of
+somebody else's takes the place of the first two, are in `docs/decisions/0003-reading-speed.md`.
 """
 
 from __future__ import annotations
