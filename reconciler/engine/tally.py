@@ -91,16 +91,11 @@ class Tally:
                 )
             case ActionInDoubt(message=message):
                 self._counts["in_doubt"] += 1
-                hint = (
-                    "apply again, which looks for the proof once more; or settle it by hand: "
-                    f"reconciler state resolve {address} --id ID (or --abandon)"
-                )
                 event = InDoubt(
                     at=at,
                     address=address,
                     action=kind,
                     message=message,
-                    hint=hint,
                     **self._count_loss(outcome.loss),
                 )
             case _:

@@ -13,6 +13,7 @@ from tests.cli.conftest import Cli
 from tests.cli.repositories import new_project, spec, write_specs
 from tests.support.sandboxes import Sandbox
 
+WAY_OUT = "mend the spec, then reconciler apply"
 WORDS = "injected by a fault rule: 422 on=POST name=a nth=2-"
 
 
@@ -36,7 +37,10 @@ def _repository(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> It
 def test_every_output_of_the_apply_says_so(
     cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Text, JSON, event stream, Markdown, HTML, GitHub, metrics and the history."""
+    """Text, JSON, event stream, Markdown, HTML, GitHub, metrics and the history.
+
+    All that say what refused it name the same way out.
+    """
     monkeypatch.setenv("GITHUB_OUTPUT", str(tmp_path / "outputs"))
     [old] = json.loads(cli("status", "-o", "json").out)
 
@@ -52,8 +56,12 @@ def test_every_output_of_the_apply_says_so(
     assert applied.out.splitlines()[-1].startswith(
         "Applied: 0 created, 0 replaced, 1 deleted; 1 failed, 1 down, 0 in doubt ("
     )
+    assert f"  next: {WAY_OUT}\n" in applied.out
     [action] = json.loads((tmp_path / "json").read_text())["actions"]
-    assert (action["deleted"], action["down"]) == (old["id"], True)
+    assert (action["deleted"], action["down"], action["hint"]) == (old["id"], True, WAY_OUT)
+    failed = json.loads((tmp_path / "ndjson").read_text().splitlines()[-2])
+    assert (failed["event"], failed["hint"]) == ("action_failed", WAY_OUT)
+    assert f"%0Ahint: {WAY_OUT}" in applied.err
     finished = json.loads((tmp_path / "ndjson").read_text().splitlines()[-1])
     assert {k: v for k, v in finished["summary"].items() if v} == {
         "deleted": 1,
@@ -61,7 +69,8 @@ def test_every_output_of_the_apply_says_so(
         "down": 1,
     }
     for page in ("markdown", "html"):
-        text = re.sub(r"[\\`]", "", (tmp_path / page).read_text("utf-8"))
+        text = re.sub(r"[\\`]|</?code>", "", (tmp_path / page).read_text("utf-8"))
+        assert WAY_OUT in text, page
         assert (deed in text, "1 down" in text) == (True, True), page
     assert "From 1 to 0 GPUs; planned were 2" in (tmp_path / "html").read_text("utf-8")
     assert f"{WORDS}; {deed}" in applied.err

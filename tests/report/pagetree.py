@@ -29,6 +29,7 @@ from reconciler.core.planning.guards import Refusal
 from reconciler.core.timeline import Timeline
 from reconciler.report.html import apply_page, plan_page
 from reconciler.report.html.document import policy, style
+from reconciler.report.next_step import Commands
 from tests.support.factories import make_address
 from tests.support.plans import busy_plan
 
@@ -213,7 +214,11 @@ def stormy_apply() -> str:
                 )
             )
     return apply_page(
-        busy_plan(), _finished(), timeline, prefix="specs/", again="reconciler apply specs"
+        busy_plan(),
+        _finished(),
+        timeline,
+        prefix="specs/",
+        commands=Commands(again="reconciler apply specs"),
     )
 
 

@@ -15,7 +15,8 @@ from reconciler.core.events import (
 from reconciler.core.model import Address
 from reconciler.errors import Where
 from reconciler.report.error_field import Locate, find_field
-from reconciler.report.text.conclusion import FEW, MOST, Commands, Conclusion
+from reconciler.report.next_step import Commands
+from reconciler.report.text.conclusion import FEW, MOST, Conclusion
 from reconciler.report.text.escape import escape_terminal
 from tests.support.factories import NOW, make_address, make_desired, make_manifest, plan_for
 from tests.support.strategies import hostile

@@ -281,7 +281,7 @@ APPLIED = """\
 
 | Workload | Action | Line | What was said | Way out |
 | --- | --- | --- | --- | --- |
-| ``p a\\|b `x` @all/n a\\|b `x` @all`` | create |  | ``a\\|b `x` @all`` |  |
+| ``p a\\|b `x` @all/n a\\|b `x` @all`` | create |  | ``a\\|b `x` @all`` | reconciler apply |
 
 <details><summary>Done (1)</summary>
 

@@ -42,6 +42,7 @@ from reconciler.core.planning.plan import (
 from reconciler.core.timeline import Timeline
 from reconciler.errors import ReconcilerError, Where
 from reconciler.report.html import UnsavedRecords, apply_page, plan_page
+from reconciler.report.next_step import Commands
 
 BEGIN = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 
@@ -67,7 +68,9 @@ def pages_of(word: str, count: int = 1) -> dict[str, str]:
     return {
         "plan": plan_page(plan, created_at=BEGIN, prefix=word),
         "refused": plan_page(plan, refusals, created_at=BEGIN, prefix=word),
-        "apply": apply_page(plan, finished, timeline, prefix=word, again=word, losses=losses),
+        "apply": apply_page(
+            plan, finished, timeline, prefix=word, commands=Commands(again=word), losses=losses
+        ),
     }
 
 

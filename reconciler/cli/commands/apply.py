@@ -149,7 +149,8 @@ def _carry_out(directory: Path, options: dict[str, Any], *, destroying: bool) ->
     check_places(console, options, root=workspace.settings.root, state=workspace.settings.state)
     console.need_places()
     request = _request(options, workspace.places, destroying=destroying)
-    audience = ApplyOutput(console, workspace, options, meter)
+    commands = commands_of(request.command, directory, options, workspace)
+    audience = ApplyOutput(console, workspace, options, meter, commands)
     with audience.following():
         applied = asyncio.run(
             carry_out(
@@ -161,7 +162,7 @@ def _carry_out(directory: Path, options: dict[str, Any], *, destroying: bool) ->
                 trace=audience.trace,
             )
         )
-    return audience.conclude(applied, commands_of(request.command, directory, options, workspace))
+    return audience.conclude(applied)
 
 
 def _request(options: dict[str, Any], places: tuple[str, ...], *, destroying: bool) -> ApplyRequest:

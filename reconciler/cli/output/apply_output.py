@@ -22,20 +22,26 @@ if TYPE_CHECKING:
     from reconciler.app.planning.workspace import Workspace
     from reconciler.core.events import RequestEnded
     from reconciler.ports import Say, Trace
-    from reconciler.report.text.conclusion import Commands
+    from reconciler.report.next_step import Commands
 
 
 class ApplyOutput:
     """Shown the plan, asked, told every event, and told how it ended; all in that order."""
 
     def __init__(
-        self, console: Console, workspace: Workspace, options: dict[str, Any], meter: MetricsWriter
+        self,
+        console: Console,
+        workspace: Workspace,
+        options: dict[str, Any],
+        meter: MetricsWriter,
+        commands: Commands,
     ) -> None:
         self._console = console
+        self._commands = commands
         self._workspace = workspace
         self._sure = options["yes"]
         self._meter = meter
-        self._reporter = ApplyReporter(console)
+        self._reporter = ApplyReporter(console, commands)
         self._reviews = CiReports.of(console, workspace, options, "apply")
         self._page = ApplyPage(console, workspace)
         self.say: Say = meter.listening(
@@ -89,13 +95,14 @@ class ApplyOutput:
             left = f"changes that the saved plan does not hold, and are left: {planned.beyond}"
             console.warn(left)
 
-    def conclude(self, applied: ApplyResult, commands: Commands) -> int:
+    def conclude(self, applied: ApplyResult) -> int:
         """Tell how it ended, in every form that was asked for; returns the exit code."""
+        commands = self._commands
         tell_problems(self._console, applied, self._reporter.problems, self._workspace, commands)
         self._tell(applied)
         tell_losses(self._console, applied, commands)
-        unreported = self._reviews.applied(applied)
-        self._page.emit(applied, commands.again)
+        unreported = self._reviews.applied(applied, commands)
+        self._page.emit(applied, commands)
         return applied.exit_code or unreported
 
     def _tell(self, applied: ApplyResult) -> None:
@@ -108,7 +115,10 @@ class ApplyOutput:
             return
         outcomes = self._reporter.outcomes
         console.emit(
-            "json", lambda: to_text(applied_document(applied.planned.plan, finished, outcomes))
+            "json",
+            lambda: to_text(
+                applied_document(applied.planned.plan, finished, outcomes, commands=self._commands)
+            ),
         )
         if applied.trouble is not None:
             explain(applied.trouble)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from reconciler.app.applying.applying import ApplyResult
     from reconciler.app.planning.workspace import Workspace
     from reconciler.core.events import Event
-    from reconciler.report.text.conclusion import Commands
+    from reconciler.report.next_step import Commands
 
 
 def tell_problems(
@@ -55,7 +55,7 @@ def commands_of(
     command: str, directory: Path, options: Mapping[str, Any], workspace: Workspace
 ) -> Commands:
     """The commands that carry on where this one ended, for the same folder and state."""
-    from reconciler.report.text.conclusion import Commands
+    from reconciler.report.next_step import Commands
 
     state = f" --state {shlex.quote(os.path.relpath(workspace.settings.state))}"
     folder = [] if directory == Path() else [str(directory)]

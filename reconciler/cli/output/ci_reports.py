@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from reconciler.core.planning.guards import Refusal
     from reconciler.core.planning.plan import Plan
     from reconciler.ports import Say
+    from reconciler.report.next_step import Commands
 
 About = TypeVar("About")
 
@@ -101,11 +102,11 @@ class CiReports:
         self._code_quality(plan.diagnostics)
         self.console.emit("gitlab-plan", lambda: to_text(plan_counts_document(plan)))
 
-    def applied(self, applied: ApplyResult) -> int:
+    def applied(self, applied: ApplyResult, commands: Commands) -> int:
         """The end of an apply. Returns 1 where it cannot be reported: what is done is done."""
-        return self._trying(self._applied, applied)
+        return self._trying(lambda about: self._applied(about, commands), applied)
 
-    def _applied(self, applied: ApplyResult) -> None:
+    def _applied(self, applied: ApplyResult, commands: Commands) -> None:
         from reconciler.report.machine.github import applied_annotations, applied_outputs
         from reconciler.report.markdown.markdown import markdown_applied
 
@@ -121,8 +122,11 @@ class CiReports:
                 troubles=_troubles(applied),
                 limit=limit,
                 prefix=self.prefix,
+                commands=commands,
             ),
-            lambda: applied_annotations(plan, finished, self.outcomes, prefix=self.prefix),
+            lambda: applied_annotations(
+                plan, finished, self.outcomes, prefix=self.prefix, commands=commands
+            ),
             lambda: applied_outputs(plan, finished, exit_code=code),
         )
 

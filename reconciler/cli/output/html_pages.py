@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from reconciler.app.planning.planning import PlanResult
     from reconciler.app.planning.workspace import Workspace
     from reconciler.ports import Say, Trace
+    from reconciler.report.next_step import Commands
 
 FORMAT = "html"
 
@@ -48,7 +49,7 @@ class ApplyPage:
         """Told every request, where somebody wants the page."""
         return self._timeline.trace if self._console.wants(FORMAT) else None
 
-    def emit(self, applied: ApplyResult, again: str) -> None:
+    def emit(self, applied: ApplyResult, commands: Commands) -> None:
         """How it went; an apply that nobody agreed to has no page."""
         from reconciler.report.html import UnsavedRecords, apply_page
 
@@ -65,7 +66,7 @@ class ApplyPage:
                 finished,
                 self._timeline,
                 prefix=self._workspace.prefix,
-                again=again,
+                commands=commands,
                 locate=self._workspace.loaded.locate,
                 losses=losses,
             ),

@@ -21,6 +21,7 @@ from reconciler.core.events import (
     RequestEnded,
     Throttled,
 )
+from reconciler.report.next_step import COMMANDS, Commands
 
 if TYPE_CHECKING:
     from reconciler.cli.output.liveview import LiveView
@@ -92,8 +93,9 @@ class ApplyReporter:
     did not succeed.
     """
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, commands: Commands = COMMANDS) -> None:
         self._console = console
+        self._commands = commands
         self._text = console.text()
         self._documented = any(output.format == "json" for output in console.outputs)
         self._stack = ExitStack()
@@ -133,7 +135,7 @@ class ApplyReporter:
         if self._console.wants("ndjson"):
             from reconciler.report.machine.documents import event_document, to_line
 
-            self._console.tell("ndjson", to_line(event_document(event)))
+            self._console.tell("ndjson", to_line(event_document(event, self._commands)))
         if self._console.wants("text"):
             self._show(event)
 

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from reconciler.core.events import Cause
 from reconciler.core.planning.plan import AnyAction, Plan
 from reconciler.core.shorten import shorten
 from reconciler.core.timeline import FAILED, IN_DOUBT, SKIPPED, ActionTimeline, Timeline
@@ -21,7 +20,8 @@ from reconciler.report.html.components import (
     note,
     place_of,
 )
-from reconciler.report.html.markup import Child, Html, fragment, lines, tag
+from reconciler.report.html.markup import Html, fragment, lines, tag
+from reconciler.report.next_step import Commands, next_step
 from reconciler.report.text.formatting import number_of
 
 GROUPS = 60
@@ -36,34 +36,27 @@ _KINDS = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Advice:
-    """How to go on from here: the same command `again`, and where the specs of a plan are.
+    """How to go on from here: which commands do, and where the specs of a plan are.
 
     `locate` finds the place of a part of a spec; without it the first line of a spec is named.
     """
 
     plan: Plan
-    again: str
+    commands: Commands
     prefix: str = ""
     locate: Locate | None = None
 
     def next_step(self, action: ActionTimeline) -> Html:
         """What to do about an action that did not succeed."""
-        again: Child = tag("code", shorten(self.again, LONGEST_TEXT))
-        match action.cause:
-            case Cause.OUTDATED:
-                step = fragment("plan again, and have the new plan approved")
-            case Cause.HELD:
-                step = fragment(
-                    "set lifecycle.onMissing: recreate, or remove the spec, then ", again
-                )
-            case Cause.CLUSTER:
-                command = shorten(f"{self.again} --replace {action.address}", LONGEST_TEXT)
-                step = fragment(
-                    "mend the spec and apply; to try it as it is: ", tag("code", command)
-                )
-            case _:
-                step = fragment(again)
-        return tag("p", tag("strong", "Next: "), step, class_="hint")
+        step = next_step(
+            action.address,
+            self.commands,
+            cause=action.cause if action.outcome == FAILED else None,
+            in_doubt=action.outcome == IN_DOUBT,
+        )
+        command = tag("code", shorten(step.command, LONGEST_TEXT)) if step.command else None
+        sentence = fragment(step.before, command, step.after)
+        return tag("p", tag("strong", "Next: "), sentence, class_="hint")
 
 
 def failed_action_sections(timeline: Timeline, advice: Advice) -> Iterator[Section]:

@@ -35,6 +35,7 @@ from reconciler.report.html.planned import (
     plan_facts,
     refusals_section,
 )
+from reconciler.report.next_step import COMMANDS, Commands
 from reconciler.report.text.formatting import at_work, number_of
 from reconciler.report.text.text import Text
 
@@ -74,18 +75,18 @@ def apply_page(
     timeline: Timeline,
     *,
     prefix: str = "",
-    again: str = "reconciler apply",
+    commands: Commands = COMMANDS,
     locate: Locate | None = None,
     losses: UnsavedRecords | None = None,
 ) -> str:
     """How an apply of a plan went, as a page of its own.
 
-    `prefix` leads from here to the files of its specs, `again` is the command that goes on from
+    `prefix` leads from here to the files of its specs, `commands` are those that go on from
     here, `locate` finds the line of a part of a spec.
     """
     budget = LineBudget()
     losses = losses or UnsavedRecords()
-    advice = Advice(plan=plan, again=again, prefix=prefix, locate=locate)
+    advice = Advice(plan=plan, commands=commands, prefix=prefix, locate=locate)
     curves = [gpu_curve_section(plan, timeline), concurrency_section(timeline)]
     sections = [
         *unsaved_section(losses),

@@ -11,7 +11,7 @@ from typing import Any
 
 from reconciler import __version__
 from reconciler.core.diagnostics import Diagnostic
-from reconciler.core.events import Event, RunFinished, RunStarted
+from reconciler.core.events import ActionFailed, Event, InDoubt, RunFinished, RunStarted
 from reconciler.core.model import Address, Recorded
 from reconciler.core.planning.content import content_of
 from reconciler.core.planning.plan import (
@@ -23,6 +23,7 @@ from reconciler.core.planning.plan import (
     document_of,
 )
 from reconciler.ports import ActionEntry, Inspection, RunEntry
+from reconciler.report.next_step import COMMANDS, Commands, hint_after
 from reconciler.report.text.escape import escape_json, escape_terminal
 
 
@@ -73,7 +74,7 @@ def diagnostics_document(diagnostics: Sequence[Diagnostic]) -> list[dict[str, An
     return [diagnostic.to_json() for diagnostic in diagnostics]
 
 
-def event_document(event: Event) -> dict[str, Any]:
+def event_document(event: Event, commands: Commands = COMMANDS) -> dict[str, Any]:
     """An event as `schemas/event.schema.json` has it; its name comes first."""
     # `ActionSucceeded` is published as `action_succeeded`.
     name = re.sub(r"(?<!^)(?=[A-Z])", "_", type(event).__name__).lower()
@@ -88,18 +89,24 @@ def event_document(event: Event) -> dict[str, Any]:
         elif dataclasses.is_dataclass(value) and not isinstance(value, type):
             value = dataclasses.asdict(value)
         document[field.name] = value
+    if isinstance(event, ActionFailed | InDoubt):
+        document["hint"] = hint_after(event, commands)
     return document
 
 
 def applied_document(
-    plan: Plan, finished: RunFinished, outcomes: Iterable[Event] = ()
+    plan: Plan,
+    finished: RunFinished,
+    outcomes: Iterable[Event] = (),
+    *,
+    commands: Commands = COMMANDS,
 ) -> dict[str, Any]:
     """How an apply ended: the plan that it carried out, each outcome, and its last event."""
     return {
         "format_version": FORMAT_VERSION,
         "tool_version": __version__,
         "digest": plan.digest,
-        "actions": [event_document(event) for event in outcomes],
+        "actions": [event_document(event, commands) for event in outcomes],
         "run": event_document(finished),
     }
 

@@ -15,6 +15,7 @@ from reconciler.core.events import ActionFailed, Event, InDoubt, RunFinished
 from reconciler.core.planning.guards import Refusal
 from reconciler.core.planning.plan import Plan
 from reconciler.errors import ReconcilerError, Where
+from reconciler.report.next_step import COMMANDS, Commands, hint_after
 from reconciler.report.text.escape import escape_terminal
 from reconciler.report.text.formatting import at_work, gpu_number, number_of
 from reconciler.report.text.text import Text
@@ -55,7 +56,12 @@ def plan_annotations(plan: Plan, refusals: Sequence[Refusal], *, prefix: str = "
 
 
 def applied_annotations(
-    plan: Plan, finished: RunFinished, outcomes: Sequence[Event], *, prefix: str = ""
+    plan: Plan,
+    finished: RunFinished,
+    outcomes: Sequence[Event],
+    *,
+    prefix: str = "",
+    commands: Commands = COMMANDS,
 ) -> str:
     """The end of an apply: its verdict, then what failed and what is in doubt, at their specs."""
     places = {action.address: action.source for action in plan.actions}
@@ -71,7 +77,7 @@ def applied_annotations(
                     level="error",
                     title=f"{event.action} {outcome}",
                     message=f"{event.address}: {event.message}",
-                    hint=event.hint,
+                    hint=hint_after(event, commands),
                     where=_below(places.get(event.address), prefix),
                 )
             )

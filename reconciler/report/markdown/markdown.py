@@ -40,6 +40,7 @@ from reconciler.report.markdown.size_limit import (
     compose,
     count_kinds,
 )
+from reconciler.report.next_step import COMMANDS, Commands, Unsuccessful, hint_after
 from reconciler.report.text.formatting import at_work, gpu_number, number_of
 from reconciler.report.text.gpu_text import given_back, gpu_effect
 from reconciler.report.text.text import Text
@@ -107,6 +108,7 @@ def markdown_applied(
     troubles: Sequence[str] = (),
     limit: int = COMMENT_LIMIT,
     prefix: str = "",
+    commands: Commands = COMMANDS,
 ) -> str:
     """How an apply ended: verdict, counts, what did not work and why, what was done.
 
@@ -118,6 +120,9 @@ def markdown_applied(
     if unfinished or finished.stopped_by or troubles:
         verdict = f"Incomplete. {verdict}"
     places = {action.address: action.source for action in plan.actions}
+    failed = [event for event in outcomes if isinstance(event, ActionFailed)]
+    doubtful = [event for event in outcomes if isinstance(event, InDoubt)]
+    skipped = [event for event in outcomes if isinstance(event, ActionSkipped)]
     stopped = [f"The run was stopped: {finished.stopped_by}."] if finished.stopped_by else []
     unrecorded = [f"Of the record: {prose(trouble)}" for trouble in troubles]
     sections = [
@@ -138,9 +143,9 @@ def markdown_applied(
             },
             always=("created", "replaced", "deleted", "failed", "in doubt"),
         ),
-        *_unsuccessful("Failed", ActionFailed, outcomes, places, prefix),
-        *_unsuccessful("In doubt", InDoubt, outcomes, places, prefix),
-        *_unsuccessful("Skipped", ActionSkipped, outcomes, places, prefix),
+        *_unsuccessful("Failed", failed, places, prefix, commands),
+        *_unsuccessful("In doubt", doubtful, places, prefix, commands),
+        *_unsuccessful("Skipped", skipped, places, prefix, commands),
         *_successful([event for event in outcomes if isinstance(event, ActionSucceeded)]),
         MarkdownSection(head=_next_steps(plan, finished)),
     ]
@@ -290,25 +295,23 @@ def _details(
 
 def _unsuccessful(
     title: str,
-    kind: type[ActionFailed | InDoubt | ActionSkipped],
-    outcomes: Sequence[Event],
+    events: Sequence[Unsuccessful],
     places: dict[Address, Where | None],
     prefix: str,
+    commands: Commands,
 ) -> Iterator[MarkdownSection]:
     """One way in which workloads did not become what they should, with the server's messages."""
     parts = []
-    for event in outcomes:
-        if isinstance(event, kind):
-            where = places.get(event.address)
-            hint = "" if isinstance(event, ActionSkipped) else event.hint
-            cells = (
-                code(str(event.address)),
-                prose(event.action),
-                code(_place(where, prefix)) if where else "",
-                prose(event.message),
-                prose(hint),
-            )
-            parts.append(_whole(row(cells)))
+    for event in events:
+        where = places.get(event.address)
+        cells = (
+            code(str(event.address)),
+            prose(event.action),
+            code(_place(where, prefix)) if where else "",
+            prose(event.message),
+            prose(hint_after(event, commands)),
+        )
+        parts.append(_whole(row(cells)))
     if parts:
         head = table(("Workload", "Action", "Line", "What was said", "Way out"))
         yield MarkdownSection(

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import islice
 
 from reconciler.core.events import ActionFailed, ActionSkipped, Cause, Event, InDoubt
 from reconciler.core.model import Address
 from reconciler.core.planning.plan import Plan
 from reconciler.report.error_field import Locate, find_place
+from reconciler.report.next_step import Commands, Unsuccessful, step_after
 from reconciler.report.text.color import ColorWriter, name_of
 from reconciler.report.text.escape import escape_terminal
 
@@ -18,6 +18,7 @@ MOST = 20
 FEW = 5
 _DOUBTFUL, _SKIPPED = "In doubt", "Skipped"
 
+# In the order in which they are told.
 _TITLES = {
     Cause.SERVER: "Refused by the server",
     Cause.DENIED: "Not permitted",
@@ -26,20 +27,6 @@ _TITLES = {
     Cause.CLUSTER: "Refused by the cluster",
     Cause.HELD: "Missing on the server",
 }
-
-Unsuccessful = ActionFailed | ActionSkipped | InDoubt
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Commands:
-    """How this run would be called again, and what other commands need to find its state."""
-
-    again: str
-    state: str = ""
-
-    def of(self, command: str) -> str:
-        """Another command of the program, about the same state."""
-        return f"reconciler {command}{self.state}"
 
 
 class Conclusion:
@@ -93,7 +80,7 @@ class Conclusion:
                 lines.append(f"    hint: {escape_terminal(hint)}")
         if len(events) > MOST:
             lines.append(f"  {self._more(len(events) - MOST)}")
-        return "\n".join([*lines, f"  next: {escape_terminal(self._next_step(listed[0]))}"])
+        return "\n".join([*lines, self._next_line(listed[0])])
 
     def _event_line(self, event: Unsuccessful) -> str:
         """Like a diagnostic, at the place in the spec if there is one."""
@@ -129,32 +116,11 @@ class Conclusion:
             lines.append(f"  {escape_terminal(message)}: {', '.join(names)}")
         if len(groups) > MOST:
             lines.append(f"  {self._more(len(groups) - MOST)}")
-        return "\n".join([*lines, f"  next: {escape_terminal(self._commands.again)}"])
+        return "\n".join([*lines, self._next_line(events[0])])
 
     def _more(self, count: int) -> str:
         command = self._commands.of(f"runs show {self._run[:8]}")
         return f"… and {count} more: {escape_terminal(command)}"
 
-    def _next_step(self, event: Unsuccessful) -> str:
-        again = self._commands.again
-        match event:
-            case InDoubt():
-                by_hand = self._commands.of(f"state resolve {event.address} --id ID")
-                return (
-                    f"{again}  (looks for the proof once more), "
-                    f"or by hand: {by_hand} (or --abandon)"
-                )
-            case ActionFailed(cause=Cause.SERVER):
-                return f"mend the spec, then {again}"
-            case ActionFailed(cause=Cause.DENIED):
-                project = event.address.project
-                return f"let the login change workloads in project {project}, then {again}"
-            case ActionFailed(cause=Cause.OUTDATED):
-                return "plan again, and have the new plan approved"
-            case ActionFailed(cause=Cause.CLUSTER):
-                as_it_is = f"{again} --replace {event.address}"
-                return f"mend the spec and apply; to try it as it is: {as_it_is}"
-            case ActionFailed(cause=Cause.HELD):
-                return f"set lifecycle.onMissing: recreate, or remove the spec, then {again}"
-            case _:
-                return f"{again}  (what was done stays done)"
+    def _next_line(self, event: Unsuccessful) -> str:
+        return f"  next: {escape_terminal(str(step_after(event, self._commands)))}"

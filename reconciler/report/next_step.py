@@ -1,0 +1,87 @@
+"""How to go on from what did not succeed: said in one place, and shown in every format."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from reconciler.core.events import ActionFailed, ActionSkipped, Cause, InDoubt
+from reconciler.core.model import Address
+
+Unsuccessful = ActionFailed | ActionSkipped | InDoubt
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Commands:
+    """How this run would be called again, and what other commands need to find its state."""
+
+    again: str = "reconciler apply"
+    state: str = ""
+
+    def of(self, words: str) -> str:
+        """Another command of the program, about the same state."""
+        return f"reconciler {words}{self.state}"
+
+
+COMMANDS = Commands()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NextStep:
+    """A sentence in its three parts: `command` is to be typed, and empty where there is none."""
+
+    before: str = ""
+    command: str = ""
+    after: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.before}{self.command}{self.after}"
+
+
+def next_step(
+    address: Address,
+    commands: Commands,
+    *,
+    cause: Cause | None = None,
+    in_doubt: bool = False,
+) -> NextStep:
+    """What to do about a workload; `cause` is why it failed, and None where it was skipped."""
+    again = commands.again
+    if in_doubt:
+        by_hand = commands.of(f"state resolve {address} --id ID")
+        after = f"  (looks for the proof once more), or by hand: {by_hand} (or --abandon)"
+        return NextStep(command=again, after=after)
+    match cause:
+        case None:
+            return NextStep(command=again)
+        case Cause.SERVER:
+            return NextStep(before="mend the spec, then ", command=again)
+        case Cause.DENIED:
+            project = address.project
+            before = f"let the login change workloads in project {project}, then "
+            return NextStep(before=before, command=again)
+        case Cause.CLUSTER:
+            before = "mend the spec and apply; to try it as it is: "
+            return NextStep(before=before, command=f"{again} --replace {address}")
+        case Cause.HELD:
+            before = "set lifecycle.onMissing: recreate, or remove the spec, then "
+            return NextStep(before=before, command=again)
+        case Cause.OUTDATED:
+            return NextStep(before="plan again, and have the new plan approved")
+        case Cause.OTHER:
+            return NextStep(command=again, after="  (what was done stays done)")
+
+
+def step_after(event: Unsuccessful, commands: Commands) -> NextStep:
+    """What to do about a workload after one of these events."""
+    return next_step(
+        event.address,
+        commands,
+        cause=event.cause if isinstance(event, ActionFailed) else None,
+        in_doubt=isinstance(event, InDoubt),
+    )
+
+
+def hint_after(event: Unsuccessful, commands: Commands) -> str:
+    """The way out, where there is room for one: that of this very workload, or that of its kind."""
+    own = "" if isinstance(event, ActionSkipped) else event.hint
+    return own or str(step_after(event, commands))

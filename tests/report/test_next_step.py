@@ -1,0 +1,103 @@
+"""One way out of each kind of problem, in every format."""
+
+from __future__ import annotations
+
+import html
+import re
+
+import pytest
+
+from reconciler.core.events import (
+    ActionFailed,
+    ActionSkipped,
+    Cause,
+    InDoubt,
+    RunFinished,
+    RunStarted,
+    Summary,
+)
+from reconciler.core.timeline import Timeline
+from reconciler.report.html import apply_page
+from reconciler.report.machine.documents import event_document
+from reconciler.report.machine.github import applied_annotations
+from reconciler.report.markdown.markdown import markdown_applied
+from reconciler.report.next_step import Commands, Unsuccessful
+from reconciler.report.text.conclusion import Conclusion
+from tests.report.pagetree import at
+from tests.support.factories import make_address, make_desired, plan_for
+
+COMMANDS = Commands(again="reconciler apply w", state=" --state s.db")
+ADDRESS = make_address("1/one")
+PLAN = plan_for([make_desired("1/one")])
+
+
+def failed(cause: Cause, hint: str = "") -> ActionFailed:
+    """It was refused, for this cause."""
+    return ActionFailed(
+        at=at(1), address=ADDRESS, action="create", message="no", cause=cause, hint=hint
+    )
+
+
+WAYS_OUT: list[tuple[Unsuccessful, str]] = [
+    (failed(Cause.SERVER), "mend the spec, then reconciler apply w"),
+    (
+        failed(Cause.DENIED),
+        "let the login change workloads in project 1, then reconciler apply w",
+    ),
+    (
+        failed(Cause.CLUSTER),
+        "mend the spec and apply; to try it as it is: reconciler apply w --replace 1/one",
+    ),
+    (
+        failed(Cause.HELD),
+        "set lifecycle.onMissing: recreate, or remove the spec, then reconciler apply w",
+    ),
+    (failed(Cause.OUTDATED), "plan again, and have the new plan approved"),
+    (failed(Cause.OTHER), "reconciler apply w  (what was done stays done)"),
+    (
+        InDoubt(at=at(1), address=ADDRESS, action="create", message="lost"),
+        (
+            "reconciler apply w  (looks for the proof once more), or by hand: "
+            "reconciler state resolve 1/one --id ID --state s.db (or --abandon)"
+        ),
+    ),
+    (
+        ActionSkipped(at=at(1), address=ADDRESS, action="create", message="late"),
+        "reconciler apply w",
+    ),
+]
+
+
+def plain(text: str) -> str:
+    """A page without its marks."""
+    return re.sub(r"[\\`]", "", html.unescape(re.sub(r"</?(code|strong)>", "", text)))
+
+
+@pytest.mark.parametrize(("problem", "way_out"), WAYS_OUT)
+def test_every_format_names_the_same_way_out(problem: Unsuccessful, way_out: str) -> None:
+    """People, programs and reviewers are told to do the same."""
+    finished = RunFinished(at=at(2), run="r", took=1.0, summary=Summary())
+    timeline = Timeline()
+    for event in (RunStarted(at=at(0), run="r", actions=1), problem):
+        timeline.add(event)
+    text = Conclusion(PLAN, run="r", commands=COMMANDS).text([problem])
+    assert text.splitlines()[-1] == f"  next: {way_out}"
+    assert f" | {way_out} |" in plain(
+        markdown_applied(PLAN, finished, [problem], commands=COMMANDS)
+    )
+    assert f"Next: {way_out}<" in plain(apply_page(PLAN, finished, timeline, commands=COMMANDS))
+    if not isinstance(problem, ActionSkipped):
+        assert event_document(problem, COMMANDS)["hint"] == way_out
+        notes = applied_annotations(PLAN, finished, [problem], commands=COMMANDS)
+        assert notes.endswith(f"%0Ahint: {way_out}")
+
+
+def test_a_hint_of_its_own_goes_first() -> None:
+    """It knows this very workload; where there is room, the next step follows."""
+    problem = failed(Cause.OTHER, "reconciler state resolve 1/one --abandon")
+    assert event_document(problem, COMMANDS)["hint"] == problem.hint
+    text = Conclusion(PLAN, run="r", commands=COMMANDS).text([problem])
+    assert text.splitlines()[-2:] == [
+        f"    hint: {problem.hint}",
+        "  next: reconciler apply w  (what was done stays done)",
+    ]
