@@ -115,6 +115,24 @@ class Replace(_OfRecorded):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Update(_OfRecorded):
+    """Change a workload in place: its id, its pods and its place in a queue stay.
+
+    `desired` is the spec. `drift` is what others had changed when this was planned: an update is
+    not sent over anything else. `overwrites` are those of their changes that it takes back or over,
+    with `undo_drift` all of them. An update that was begun has its change in the record.
+    """
+
+    kind = "update"
+    glyph = "~"
+    desired: Desired
+    drift: tuple[FieldChange, ...] = ()
+    overwrites: tuple[FieldChange, ...] = ()
+    undo_drift: bool = False
+    document: Json | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Delete(_OfRecorded):
     """Delete a workload and wait for its absence."""
 

@@ -1,4 +1,4 @@
-"""The two annotations by which a workload proves whose it is."""
+"""The annotations by which a workload proves whose it is, and which update it shows."""
 
 from __future__ import annotations
 
@@ -11,6 +11,9 @@ from reconciler.core.model import Json
 PREFIX = "workload-reconciler/"
 OP = PREFIX + "op"
 STACK = PREFIX + "stack"
+# Names the update that a workload shows: on the object alone, since on a pod template it would
+# make every pod anew.
+REV = PREFIX + "rev"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,10 +34,7 @@ class Marker:
 
 def mark(manifest: Json, marker: Marker) -> dict[str, Any]:
     """A copy of a manifest that carries the marker; the original is untouched."""
-    metadata = dict(_mapping(manifest.get("metadata")))
-    annotations = dict(_mapping(metadata.get("annotations")))
-    annotations |= {OP: str(marker), STACK: marker.stack}
-    return {**manifest, "metadata": {**metadata, "annotations": annotations}}
+    return with_annotations(manifest, {OP: str(marker), STACK: marker.stack})
 
 
 def read_marker(manifest: Json) -> Marker | None:
@@ -47,6 +47,19 @@ def read_marker(manifest: Json) -> Marker | None:
     if not (lineage and slash and op):
         return None
     return Marker(lineage=lineage, op=op, stack=stack)
+
+
+def read_rev(manifest: Json) -> str:
+    """The rev of the update that a manifest shows; empty for a workload as it was created."""
+    rev = _mapping(_mapping(manifest.get("metadata")).get("annotations")).get(REV)
+    return rev if isinstance(rev, str) else ""
+
+
+def with_annotations(manifest: Json, annotations: Mapping[str, str]) -> dict[str, Any]:
+    """A copy of a manifest with these annotations added; the original is untouched."""
+    metadata = dict(_mapping(manifest.get("metadata")))
+    merged = {**_mapping(metadata.get("annotations")), **annotations}
+    return {**manifest, "metadata": {**metadata, "annotations": merged}}
 
 
 def unmark(manifest: Json) -> Json:
