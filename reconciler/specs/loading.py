@@ -167,7 +167,7 @@ class _SpecChecks:
 
     def compare(self) -> None:
         """Check the specs beside each other, and what suppressions were good for."""
-        self.found += islice(self.suppressions.findings(), MOST_DIAGNOSTICS)
+        self.found += islice(self.suppressions.diagnostics(), MOST_DIAGNOSTICS)
         self.found += CrossChecks(self.desired, self.drafts).check(self.config.budgets)
         if not has_errors(self.found):
             # Behind an error, rules may not have looked at all.

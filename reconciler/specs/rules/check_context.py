@@ -1,4 +1,4 @@
-"""One spec on the bench: its value, the place of every part, and what has been found."""
+"""The context of the checks of one spec: its value, its places, and the diagnostics so far."""
 
 from __future__ import annotations
 
@@ -16,11 +16,13 @@ from reconciler.specs.rules.suppressions import Suppressions
 from reconciler.specs.rules.tree_diagnostics import diagnostic_at, violation_hint
 from reconciler.specs.schema.compiled_schema import SchemaViolation
 from reconciler.specs.source.nodes import Node, Step, place_of_key, place_of_value
-from reconciler.specs.source.source_text import SourceText
 
 
 class CheckContext:
-    """A spec and what has been found in it; positions are only worked out for findings."""
+    """A spec and its diagnostics.
+
+    Positions are only worked out where a diagnostic needs them: most specs have none.
+    """
 
     def __init__(
         self,
@@ -44,7 +46,7 @@ class CheckContext:
 
     @cached_property
     def secrets(self) -> frozenset[str]:
-        """What of the spec no finding may repeat."""
+        """The parts of the spec that no diagnostic may repeat."""
         return find_secrets(self.composed.value, self._rules)
 
     def get(self, *path: Step) -> Any:
@@ -66,10 +68,10 @@ class CheckContext:
         rule: str = "",
         settles: bool = False,
     ) -> None:
-        """Note a finding at a value of the spec, or at its key, unless its file suppresses it.
+        """Add a diagnostic at a value of the spec, or at its key, unless its file suppresses it.
 
-        `rule` is the name of the policy that makes it. One that `settles` explains whatever else is
-        wrong at that place, and nothing is said of it any more.
+        `rule` is the name of the policy that it comes from. One that `settles` explains whatever
+        else is wrong at that place, and later ones at it are dropped.
         """
         if tuple(path) in self._settled:
             return
@@ -78,9 +80,13 @@ class CheckContext:
         self._reported.add(tuple(path))
         if len(self.diagnostics) > MOST_DIAGNOSTICS:
             return
-        node = (place_of_key if at_key else place_of_value)(self.tree, path)
-        if self._suppressions and self._suppressions.cover(self._file_of(node), code, rule):
-            return
+        if self._suppressions:
+            source = (place_of_key if at_key else place_of_value)(self.tree, path).source
+            # A text in base64 has no file of its own: the one that holds it decides.
+            if source.decoded_from is not None:
+                source = writer_of(self.composed, ENCODED).source
+            if self._suppressions.cover(source, code, rule):
+                return
         if len(self.diagnostics) == MOST_DIAGNOSTICS:
             where = self.composed.document.where
             self.diagnostics.append(too_many_diagnostics(where, str(self.address or "")))
@@ -100,14 +106,14 @@ class CheckContext:
         )
 
     def report_violation(self, violation: SchemaViolation) -> None:
-        """Note a violation of a schema."""
+        """Add the diagnostic of a violation of a schema."""
         hint = violation_hint(violation, self.tree)
         self.report(
             violation.code, violation.message, violation.path, hint=hint, at_key=violation.at_key
         )
 
     def has_reported(self, path: Sequence[Step]) -> bool:
-        """Whether anything has been noted at a path, suppressed or not."""
+        """Whether anything was reported at a path, suppressed or not."""
         return tuple(path) in self._reported
 
     def quoting_hint(self, path: Sequence[Step]) -> str:
@@ -116,9 +122,3 @@ class CheckContext:
         if not isinstance(node.value, bool | int | float):
             return ""
         return f'quote it: "{node.written}"'
-
-    def _file_of(self, node: Node) -> SourceText:
-        # A text in base64 has no file of its own: the one that holds it decides.
-        if node.source.decoded_from is None:
-            return node.source
-        return writer_of(self.composed, ENCODED).source

@@ -1,4 +1,4 @@
-"""Every finding that reading specs and configuration can give, by its stable code."""
+"""Every diagnostic that reading specs and configuration can give, by its stable code."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from reconciler.errors import Where
 
 
 class Code(NamedTuple):
-    """What a code means, and how bad it is where the finding does not say otherwise.
+    """What a code means, and how bad it is where the diagnostic does not say otherwise.
 
-    A `suppressible` one is about what a spec asks for; the others say that it cannot be relied on.
+    A `suppressible` one is about what a spec asks for. The others say that the spec was not
+    understood, or not as a whole: to accept that would be to apply something else.
     """
 
     meaning: str
@@ -19,15 +20,11 @@ class Code(NamedTuple):
     suppressible: bool = False
 
 
-def _warning(meaning: str) -> Code:
-    return Code(meaning=meaning, severity=Severity.WARNING)
+_WARNING = Severity.WARNING
 
 
 def _about_content(meaning: str, severity: Severity = Severity.ERROR) -> Code:
     return Code(meaning=meaning, severity=severity, suppressible=True)
-
-
-_WARNING = Severity.WARNING
 
 
 CODES: dict[str, Code] = {
@@ -49,8 +46,10 @@ CODES: dict[str, Code] = {
     "empty-submodule": Code(
         meaning="a git submodule is not checked out: its specs would look removed"
     ),
-    "misnamed-defaults": _warning("a file looks like defaults but is not named _defaults.yaml"),
-    "nested-config": _warning("a reconciler.yaml below the root is not read in this run"),
+    "misnamed-defaults": Code(
+        "a file looks like defaults but is not named _defaults.yaml", _WARNING
+    ),
+    "nested-config": Code("a reconciler.yaml below the root is not read in this run", _WARNING),
     # text and notation
     "not-text": Code(meaning="a file is not UTF-8 text"),
     "control-character": Code(meaning="a character that YAML does not allow"),
@@ -76,11 +75,11 @@ CODES: dict[str, Code] = {
     ),
     # documents
     "empty-file": Code(meaning="a file holds no document"),
-    "empty-document": _warning("a document between two separators holds nothing"),
+    "empty-document": Code("a document between two separators holds nothing", _WARNING),
     "many-documents": Code(meaning="several documents where exactly one is expected"),
     "not-a-mapping": Code(meaning="a document is not a mapping"),
     "not-a-spec": Code(meaning="a document is something else than a spec"),
-    # shape
+    # schema
     "unknown-field": Code(meaning="a field that does not exist"),
     "missing-field": Code(meaning="a required field is missing"),
     "wrong-type": Code(meaning="a value of the wrong type"),
@@ -88,7 +87,7 @@ CODES: dict[str, Code] = {
     "policy": _about_content("a spec does not satisfy a policy of reconciler.yaml"),
     "bad-policy": Code(meaning="a policy cannot be used"),
     "bad-suppression": Code(meaning="a suppression without a reason, or of what cannot be"),
-    "unused-suppression": _warning("a suppression of a finding that is not there"),
+    "unused-suppression": Code("a suppression of a finding that is not there", _WARNING),
     # workloads
     "project-choice": Code(meaning="not exactly one of `project` and `projectId`"),
     "unknown-project": Code(meaning="a project alias that reconciler.yaml does not define"),
@@ -159,7 +158,7 @@ CODES: dict[str, Code] = {
 }
 
 
-# A net below what quotes a file: nobody reads a longer sentence, and some logs are cut by size.
+# Some messages quote a file: nobody reads a longer one, and some logs are cut by size.
 LONGEST_SENTENCE = 1000
 
 # Nobody reads more of them, and each takes time: a place, a suggestion.
@@ -167,7 +166,7 @@ MOST_DIAGNOSTICS = 1000
 
 
 def too_many_diagnostics(where: Where, address: str = "") -> Diagnostic:
-    """Say that no more is looked for at a place; an error, since more may be wrong."""
+    """Make the diagnostic that ends a list; an error, since more may be wrong."""
     message = f"more than {MOST_DIAGNOSTICS:,} findings, so the rest is not looked for"
     hint = "is this the file that was meant?"
     return make_diagnostic("too-many-findings", message, where, hint=hint, address=address)
@@ -183,7 +182,7 @@ def make_diagnostic(
     address: str = "",
     severity: Severity | None = None,
 ) -> Diagnostic:
-    """Make a finding with the severity of its code, unless another is given."""
+    """Make a diagnostic with the severity of its code, unless another is passed."""
     return Diagnostic(
         severity=severity or CODES[code].severity,
         code=code,

@@ -1,4 +1,4 @@
-"""Findings that a file, or reconciler.yaml for it, declares to be known, each with a reason.
+"""Suppressions: diagnostics that a file, or reconciler.yaml for it, accepts, each with a reason.
 
 In YAML that is a comment line of its own, which speaks for its whole file:
 
@@ -48,68 +48,67 @@ class Suppressions:
     _effective: dict[str, set[str]] = field(default_factory=dict)
     _used: set[tuple[Where | str, str]] = field(default_factory=set)
 
-    def read(self, page: SourceText) -> None:
-        """Take note of what the comments of a page suppress."""
-        if page.file not in self._written:
-            self._written[page.file] = list(_read(page))
-            self._effective[page.file] = {
-                name for one in self._written[page.file] for name in _effective_names(one)
-            }
+    def read(self, source: SourceText) -> None:
+        """Take note of what the comments of a file suppress."""
+        if source.file in self._written:
+            return
+        suppressions: list[Suppression] = []
+        # JSON has no comments, and a text in base64 no lines that anybody sees. Most files hold no
+        # such comment: looking for its text alone is much faster than the pattern.
+        has_comments = source.notation != "json" and source.decoded_from is None
+        for match in _LINE.finditer(source.text) if has_comments and MARK in source.text else ():
+            written = match.group()
+            codes, _, reason = written.partition(MARK)[2].partition("--")
+            suppressions.append(
+                Suppression(
+                    codes=tuple(codes.replace(",", " ").split()),
+                    files=(),
+                    reason=reason.strip(),
+                    where=source.where(match.end() - len(written.lstrip()), match.end()),
+                )
+            )
+        self._written[source.file] = suppressions
+        self._effective[source.file] = set().union(*map(_effective_names, suppressions))
 
-    def cover(self, page: SourceText, code: str, rule: str = "") -> bool:
-        """Whether a finding in a page is suppressed, which makes that suppression a used one."""
+    def cover(self, source: SourceText, code: str, rule: str = "") -> bool:
+        """Whether a diagnostic in a file is suppressed, which makes that suppression a used one."""
         names = {code, f"{code}:{rule}"} if rule else {code}
         used: set[tuple[Where | str, str]] = set()
-        used.update((page.file, name) for name in names & self._effective.get(page.file, set()))
-        for one in self.configured:
-            effective = names & _effective_names(one)
-            if effective and selects(one.files, page.file):
-                used.update((one.where, name) for name in effective)
+        used.update((source.file, name) for name in names & self._effective.get(source.file, set()))
+        for suppression in self.configured:
+            effective = names & _effective_names(suppression)
+            if effective and selects(suppression.files, source.file):
+                used.update((suppression.where, name) for name in effective)
         self._used |= used
         return bool(used)
 
-    def findings(self) -> Iterator[Diagnostic]:
-        """What is wrong with the suppressions themselves."""
-        for one in self._all():
-            if not one.codes:
-                yield _bad(one, "it names no code", f"# {MARK} CODE -- REASON")
-            elif not one.reason:
-                codes = quote(", ".join(one.codes))
-                yield _bad(one, "it gives no reason", f"# {MARK} {codes} -- REASON")
-            for code in one.codes:
+    def diagnostics(self) -> Iterator[Diagnostic]:
+        """Yield what is wrong with the suppressions themselves."""
+        for suppression in self._all():
+            if not suppression.codes:
+                yield _bad(suppression, "it names no code", f"# {MARK} CODE -- REASON")
+            elif not suppression.reason:
+                codes = quote(", ".join(suppression.codes))
+                yield _bad(suppression, "it gives no reason", f"# {MARK} {codes} -- REASON")
+            for code in suppression.codes:
                 if problem := _problem(code):
-                    yield _bad(one, problem, did_you_mean(code, _suppressible()))
+                    suppressible = (name for name, entry in CODES.items() if entry.suppressible)
+                    yield _bad(suppression, problem, did_you_mean(code, suppressible))
 
     def unused(self) -> Iterator[Diagnostic]:
-        """What is suppressed but not found; for a run in which everything could be checked."""
-        for one in self._all():
-            for code in one.codes:
-                place = one.where if one.files else one.where.file
+        """Yield the suppressions without use; for a run in which everything could be checked."""
+        for suppression in self._all():
+            for code in suppression.codes:
+                place = suppression.where if suppression.files else suppression.where.file
                 if not _problem(code) and (place, code) not in self._used:
                     message = f"there is nothing for '{code}' to suppress"
-                    yield make_diagnostic(
-                        "unused-suppression", message, one.where, hint="remove it"
-                    )
+                    where = suppression.where
+                    yield make_diagnostic("unused-suppression", message, where, hint="remove it")
 
     def _all(self) -> Iterator[Suppression]:
         yield from self.configured
         for written in self._written.values():
             yield from written
-
-
-def _read(page: SourceText) -> Iterator[Suppression]:
-    # JSON has no comments, and a text in base64 no lines that anybody sees.
-    if MARK not in page.text or page.notation == "json" or page.decoded_from is not None:
-        return
-    for found in _LINE.finditer(page.text):
-        written = found.group()
-        codes, _, reason = written.partition(MARK)[2].partition("--")
-        yield Suppression(
-            codes=tuple(codes.replace(",", " ").split()),
-            files=(),
-            reason=reason.strip(),
-            where=page.where(found.end() - len(written.lstrip()), found.end()),
-        )
 
 
 def _effective_names(suppression: Suppression) -> set[str]:
@@ -124,11 +123,6 @@ def _problem(code: str) -> str:
     return "" if CODES[name].suppressible else f"'{name}' cannot be suppressed"
 
 
-def _suppressible() -> Iterator[str]:
-    return (name for name, code in CODES.items() if code.suppressible)
-
-
 def _bad(suppression: Suppression, problem: str, hint: str) -> Diagnostic:
-    return make_diagnostic(
-        "bad-suppression", f"this suppression is of no use: {problem}", suppression.where, hint=hint
-    )
+    message = f"this suppression is of no use: {problem}"
+    return make_diagnostic("bad-suppression", message, suppression.where, hint=hint)

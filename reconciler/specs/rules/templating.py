@@ -7,7 +7,7 @@ what runs by what never starts. Arguments, commands and values of variables may 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, TypeAlias
 
 from reconciler.specs.compose.composed_spec import INLINE
 from reconciler.specs.rules.check_context import CheckContext
@@ -25,7 +25,7 @@ _NAMES = frozenset(
 _IMAGES = frozenset({"image"})
 _LABELS = frozenset({"labels", "matchLabels", "nodeSelector"})
 _AMOUNTS = frozenset({"limits", "requests", "overhead"})
-# What is handed on to a program as it is.
+# Texts that Kubernetes hands on to a program as they are.
 _FREE = frozenset(
     {
         *("annotations", "args", "binaryData", "command", "data", "env", "exec", "httpHeaders"),
@@ -37,66 +37,62 @@ _OWN_TEMPLATES = frozenset({"argoproj.io"})
 
 
 def check_templates(context: CheckContext) -> None:
-    """Say so of images, names, quantities and labels; the last word about each of them."""
+    """Report templates in images, names, quantities and labels; nothing else is told of these."""
     if not any(document.holds(mark) for document in context.composed.documents for mark in _MARKS):
         return
     value = context.composed.value
     metadata = value.get("metadata")
-    for key, given in metadata.items() if isinstance(metadata, dict) else ():
-        _say(context, f"'{key}'", ("metadata", key), given)
+    for key, field in metadata.items() if isinstance(metadata, dict) else ():
+        _check_text(context, f"'{key}'", ("metadata", key), field)
     manifest = value.get(INLINE)
     group = str(manifest.get("apiVersion")).partition("/")[0] if isinstance(manifest, dict) else ""
     if group not in _OWN_TEMPLATES:
-        for what, path, text in _plain_texts(manifest, (INLINE,)):
-            _say(context, what, path, text)
+        for noun, path, text in _plain_texts(manifest, (INLINE,)):
+            _check_text(context, noun, path, text)
 
 
-def _plain_texts(value: Any, path: tuple[Step, ...]) -> Iterator[tuple[str, tuple[Step, ...], Any]]:
-    """Yield what can hold no template: what it is, its path, and its text."""
+_Texts: TypeAlias = Iterator[tuple[str, tuple[Step, ...], Any]]
+
+
+def _plain_texts(value: Any, path: tuple[Step, ...]) -> _Texts:
+    """Yield the texts that cannot hold a template: what each is, its path, and itself."""
     if isinstance(value, list):
         for index, item in enumerate(value):
             yield from _plain_texts(item, (*path, index))
-    for key, given in value.items() if isinstance(value, dict) else ():
+    for key, field in value.items() if isinstance(value, dict) else ():
         below = (*path, key)
         if key in _NAMES:
-            yield "the name", below, given
+            yield "the name", below, field
         elif key in _IMAGES:
-            yield from _all_of("the image", below, given)
-        elif key in _LABELS and isinstance(given, dict):
-            for label, text in given.items():
+            yield from _text_or_fields("the image", below, field)
+        elif key in _LABELS and isinstance(field, dict):
+            for label, text in field.items():
                 yield "the label", (*below, label), label
                 yield "the value of a label", (*below, label), text
         elif key in _AMOUNTS:
-            yield from _all_of("the quantity", below, given)
-        elif key == "env" and isinstance(given, list):
-            yield from _names_of_variables(below, given)
+            yield from _text_or_fields("the quantity", below, field)
+        elif key == "env" and isinstance(field, list):
+            # The value of a variable may hold braces, its name and its source may not.
+            for index, variable in enumerate(field):
+                if isinstance(variable, dict):
+                    yield "the name", (*below, index, "name"), variable.get("name")
+                    source_path = (*below, index, "valueFrom")
+                    yield from _plain_texts(variable.get("valueFrom"), source_path)
         elif key not in _FREE:
-            yield from _plain_texts(given, below)
+            yield from _plain_texts(field, below)
 
 
-def _names_of_variables(
-    path: tuple[Step, ...], variables: list[Any]
-) -> Iterator[tuple[str, tuple[Step, ...], Any]]:
-    for index, variable in enumerate(variables):
-        if isinstance(variable, dict):
-            here = (*path, index)
-            yield "the name", (*here, "name"), variable.get("name")
-            yield from _plain_texts(variable.get("valueFrom"), (*here, "valueFrom"))
-
-
-def _all_of(
-    what: str, path: tuple[Step, ...], given: Any
-) -> Iterator[tuple[str, tuple[Step, ...], Any]]:
+def _text_or_fields(noun: str, path: tuple[Step, ...], value: Any) -> _Texts:
     """A text, or every text in a mapping: some operators write `image: {repository, tag}`."""
-    if isinstance(given, Mapping):
-        for key, one in given.items():
-            yield what, (*path, key), one
+    if isinstance(value, Mapping):
+        for key, text in value.items():
+            yield noun, (*path, key), text
     else:
-        yield what, path, given
+        yield noun, path, value
 
 
-def _say(context: CheckContext, what: str, path: tuple[Step, ...], text: Any) -> None:
+def _check_text(context: CheckContext, noun: str, path: tuple[Step, ...], text: Any) -> None:
     if isinstance(text, str) and any(mark in text for mark in _MARKS):
-        message = f"{what} {quote_value(text)} holds a template that is not rendered"
+        message = f"{noun} {quote_value(text)} holds a template that is not rendered"
         hint = "render the file first, and read what comes out of it"
         context.report("unrendered-template", message, path, hint=hint, settles=True)

@@ -1,4 +1,4 @@
-"""Findings put where they belong in a tree."""
+"""Diagnostics at their place in a tree."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def diagnostic_at(
     severity: Severity | None = None,
     secrets: Collection[str] = (),
 ) -> Diagnostic:
-    """Make a finding that points at a value of a tree, or at its key, and repeats no secret."""
+    """Make a diagnostic at a value of a tree, or at its key, that repeats no secret."""
     node = (place_of_key if at_key else place_of_value)(tree, path)
     return make_diagnostic(
         code,
@@ -45,7 +45,7 @@ def violation_diagnostics(
     address: str = "",
     hints: Callable[[str], str] | None = None,
 ) -> Iterator[Diagnostic]:
-    """Turn violations of a schema into findings; `hints` may know better about a field."""
+    """Yield the diagnostics of violations; `hints` may have a better one for a field."""
     secrets = find_secrets(plain(tree))
     for violation in violations:
         yield diagnostic_at(
@@ -62,8 +62,8 @@ def violation_diagnostics(
 
 
 def violation_hint(violation: SchemaViolation, tree: Node) -> str:
-    """Return the way out of a violation: the value in quotes where that is all it takes."""
-    # As written: the number that was read may have lost a zero at either end.
+    """Return the way out of a violation: the value in quotes where that is enough."""
+    # As it is written: the number that was read may have lost a zero at either end.
     if not violation.wants_quotes:
         return violation.hint
     return f'quote it: "{place_of_value(tree, violation.path).written}"'
