@@ -11,8 +11,18 @@ from difflib import SequenceMatcher
 from typing import Any, Literal
 
 from reconciler.core.diff.diff import ABSENT, SENSITIVE, FieldChange
+from reconciler.core.model import Address
 from reconciler.core.planning.content import Content, content_of
-from reconciler.core.planning.plan import AnyAction, Create, Reason, Resolve
+from reconciler.core.planning.plan import (
+    AnyAction,
+    Create,
+    Delete,
+    Hold,
+    Plan,
+    Reason,
+    Replace,
+    Resolve,
+)
 from reconciler.core.redact import is_redacted, spell_marks
 from reconciler.core.shorten import shorten
 
@@ -83,6 +93,26 @@ def action_lines(action: AnyAction) -> Iterator[ChangeLine]:
         # A record of settings has nothing else to say, and says it in its reason.
         if action.reason is not Reason.LIFECYCLE_CHANGED or change.ignored:
             yield from change_lines(change)
+
+
+def needs_reason(action: AnyAction) -> bool:
+    """Whether the reason is more than what stands under every line of a first apply or destroy."""
+    obvious = action.reason is Reason.NEW or (
+        action.reason is Reason.REQUESTED and isinstance(action, Delete)
+    )
+    return not obvious or isinstance(action, Hold)
+
+
+def overwritten(plan: Plan) -> set[Address]:
+    """The workloads whose drift this plan undoes, by replacing or deleting them."""
+    return {action.address for action in plan.changes if isinstance(action, Replace | Delete)}
+
+
+def planned_counts(plan: Plan) -> list[tuple[str, int]]:
+    """How many actions of each kind; kinds that few plans have only where there are any."""
+    always = ("create", "replace", "delete")
+    kinds = (*always, "adopt", "forget", "resolve", "record")
+    return [(kind, plan.count(kind)) for kind in kinds if kind in always or plan.count(kind)]
 
 
 def _content_lines(content: Content) -> Iterator[ChangeLine]:

@@ -9,15 +9,17 @@ from reconciler.core.model import Address
 from reconciler.core.planning.guards import Refusal
 from reconciler.core.planning.plan import (
     AnyAction,
-    Delete,
-    Drift,
     GpuTotals,
-    Hold,
     Plan,
-    Reason,
-    Replace,
 )
-from reconciler.report.changes import ChangeLine, action_lines, change_lines
+from reconciler.report.changes import (
+    ChangeLine,
+    action_lines,
+    change_lines,
+    needs_reason,
+    overwritten,
+    planned_counts,
+)
 from reconciler.report.html.charts import BarPart, bar
 from reconciler.report.html.components import (
     Section,
@@ -40,7 +42,7 @@ from reconciler.report.text.gpu_text import given_back, gpu_effect
 KINDS = ("delete", "replace", "resolve", "create", "adopt", "forget", "record")
 WORKLOADS = 400
 LINES = 6_000
-FINDINGS = 200
+DIAGNOSTICS = 200
 PROJECTS = 60
 OPEN = 8
 
@@ -56,12 +58,12 @@ class LineBudget:
     def __init__(self, left: int = LINES) -> None:
         self._left = left
 
-    def take(self, found: Sequence[ChangeLine]) -> Sequence[ChangeLine]:
-        """All of these, if there is room for them."""
-        if len(found) > self._left:
+    def take(self, difference: Sequence[ChangeLine]) -> Sequence[ChangeLine]:
+        """All of these lines, if there is room for them."""
+        if len(difference) > self._left:
             return ()
-        self._left -= len(found)
-        return found
+        self._left -= len(difference)
+        return difference
 
 
 def plan_facts(plan: Plan) -> Html:
@@ -88,41 +90,34 @@ def refusals_section(refusals: Sequence[Refusal]) -> Iterator[Section]:
         )
 
 
-def diagnostics_section(found: Sequence[Diagnostic], prefix: str) -> Iterator[Section]:
-    """What was found in the specs."""
-    if not found:
+def diagnostics_section(diagnostics: Sequence[Diagnostic], prefix: str) -> Iterator[Section]:
+    """The errors and warnings of the specs."""
+    if not diagnostics:
         return
     # Errors first; sorting keeps the order of their places.
-    first = sorted(found, key=lambda finding: finding.severity is not Severity.ERROR)[:FINDINGS]
-    items = tag("ul", *(_finding(finding, prefix) for finding in first), class_="cards")
-    more = len(found) - len(first)
-    left = note(f"{number_of(more, 'more finding')} left out; 'validate' lists all.")
-    yield Section(
-        id="findings", heading="Warnings", content=fragment(items, left if more else None)
-    )
-
-
-def _finding(finding: Diagnostic, prefix: str) -> Html:
-    bad = finding.severity is Severity.ERROR
-    head = join(
-        [
-            tag("strong", finding.severity.value),
-            place_of(finding.where, prefix),
-            tag("code", finding.code, class_="code"),
-        ]
-    )
-    body = (tag("p", head), message_text(finding.message), hint_text(finding.hint))
-    return tag("li", *body, class_="bad" if bad else "attention")
+    ordered = sorted(diagnostics, key=lambda d: d.severity is not Severity.ERROR)
+    items = []
+    for diagnostic in ordered[:DIAGNOSTICS]:
+        head = join(
+            [
+                tag("strong", diagnostic.severity.value),
+                place_of(diagnostic.where, prefix),
+                tag("code", diagnostic.code, class_="code"),
+            ]
+        )
+        body = (tag("p", head), message_text(diagnostic.message), hint_text(diagnostic.hint))
+        look = "bad" if diagnostic.severity is Severity.ERROR else "attention"
+        items.append(tag("li", *body, class_=look))
+    remark = None
+    if omitted := len(diagnostics) - len(items):
+        remark = note(f"{number_of(omitted, 'more finding')} left out; 'validate' lists all.")
+    content = fragment(tag("ul", *items, class_="cards"), remark)
+    yield Section(id="findings", heading="Warnings", content=content)
 
 
 def counts_section(plan: Plan) -> Section:
     """What would happen, in numbers."""
-    always = ("create", "replace", "delete")
-    counts = [
-        (kind, plan.count(kind), f"to {kind}")
-        for kind in (*always, "adopt", "forget", "resolve", "record")
-        if kind in always or plan.count(kind)
-    ]
+    counts = [(kind, count, f"to {kind}") for kind, count in planned_counts(plan)]
     counts.append(("keep", plan.count("keep"), "unchanged"))
     if plan.holds:
         counts.append(("hold", len(plan.holds), "held"))
@@ -133,30 +128,30 @@ def counts_section(plan: Plan) -> Section:
 
 def gpus_section(plan: Plan) -> Section:
     """GPUs before, after and at most, per project."""
-    groups = sorted(plan.gpus_by_project.items(), key=lambda item: -_moved(item[1]))
-    shown = groups[:PROJECTS]
-    widest = max((_most(total) for _, total in shown), default=0.0)
-    rows = [_gpu_row(tag("code", name), total, widest) for name, total in shown]
+
+    def moved(total: GpuTotals) -> float:
+        return max(abs(total.after - total.before), total.peak - total.before)
+
+    groups = sorted(plan.gpus_by_project.items(), key=lambda group: -moved(group[1]))
+    listed = groups[:PROJECTS]
+    widest = max((_most(total) for _, total in listed), default=0.0)
+    rows = [_gpu_row(tag("code", name), total, widest) for name, total in listed]
+    # A bar of its own scale: beside all projects together each of them would be a thin line.
     rows.append(_gpu_row("All projects", plan.gpus, _most(plan.gpus), look="total"))
     caption = (
         "GPUs asked for. The peak is what an apply may need at worst while it lasts. "
         "Bars: before in grey, after in blue, the peak paler."
     )
     remarks = []
-    if len(groups) > len(shown):
-        left = number_of(len(groups) - len(shown), "more project")
-        remarks.append(note(f"{left} with smaller changes are left out; the total holds them."))
+    if len(groups) > len(listed):
+        omitted = number_of(len(groups) - len(listed), "more project")
+        remarks.append(note(f"{omitted} with smaller changes are left out; the total holds them."))
     if plan.unknown_gpus:
         unknown = number_of(plan.unknown_gpus, "workload")
         remarks.append(note(f"Not counted: {unknown} whose manifest does not say it plainly."))
     heads = ("Project", "Before", "After", "Peak", "Before and after")
-    return Section(
-        id="gpus", heading="GPUs", content=fragment(table(caption, heads, rows, "gpus"), *remarks)
-    )
-
-
-def _moved(total: GpuTotals) -> float:
-    return max(abs(total.after - total.before), total.peak - total.before)
+    content = fragment(table(caption, heads, rows, "gpus"), *remarks)
+    return Section(id="gpus", heading="GPUs", content=content)
 
 
 def _most(total: GpuTotals) -> float:
@@ -188,21 +183,21 @@ def changes_section(plan: Plan, prefix: str, budget: LineBudget) -> Iterator[Sec
         return
     kinds = {kind: [a for a in plan.changes if a.kind == kind] for kind in KINDS}
     counts = {kind: len(actions) for kind, actions in kinds.items() if actions}
-    shown = share_of_each(counts, WORKLOADS)
+    shares = share_of_each(counts, WORKLOADS)
     is_open = len(plan.changes) <= OPEN
     groups = [
         fragment(
             tag("h3", f"To {kind}: {count:,}"),
-            lines(_action(a, prefix, budget, is_open) for a in kinds[kind][: shown[kind]]),
-            _left_out(count - shown[kind]),
+            lines(_action(a, prefix, budget, is_open) for a in kinds[kind][: shares[kind]]),
+            _omitted(count - shares[kind]),
         )
         for kind, count in counts.items()
     ]
     yield Section(id="changes", heading="Changes", content=lines(groups))
 
 
-def _left_out(count: int) -> Html | None:
-    if not count:
+def _omitted(count: int) -> Html | None:
+    if count <= 0:
         return None
     return note(f"{count:,} more of these are left out here; the counts and GPUs hold them.")
 
@@ -210,54 +205,46 @@ def _left_out(count: int) -> Html | None:
 def holds_section(plan: Plan, prefix: str, budget: LineBudget) -> Iterator[Section]:
     """What would be done if nothing held it back."""
     if plan.holds:
-        shown = lines(_action(hold, prefix, budget, False) for hold in plan.holds[:WORKLOADS])
-        left = _left_out(len(plan.holds) - WORKLOADS if len(plan.holds) > WORKLOADS else 0)
-        yield Section(
-            id="held", heading=f"Held: {len(plan.holds):,}", content=fragment(shown, left)
-        )
+        holds = lines(_action(hold, prefix, budget, False) for hold in plan.holds[:WORKLOADS])
+        content = fragment(holds, _omitted(len(plan.holds) - WORKLOADS))
+        yield Section(id="held", heading=f"Held: {len(plan.holds):,}", content=content)
 
 
 def drift_section(plan: Plan, budget: LineBudget) -> Iterator[Section]:
     """What somebody changed on the server, and whether this plan undoes it."""
     if not plan.drift:
         return
-    ended = {a.address for a in plan.changes if isinstance(a, Replace | Delete)}
-    kept = [drift for drift in plan.drift if drift.address not in ended]
-    undone = [drift for drift in plan.drift if drift.address in ended]
-    groups = [
-        *_drifted("Not undone (--on-drift replace does)", kept, budget),
-        *_drifted("Overwritten by this plan", undone, budget),
-    ]
-    yield Section(
-        id="drift", heading=f"Changed on the server: {len(plan.drift):,}", content=lines(groups)
+    undone = overwritten(plan)
+    groups = (
+        (
+            "Not undone (--on-drift replace does)",
+            [d for d in plan.drift if d.address not in undone],
+        ),
+        ("Overwritten by this plan", [d for d in plan.drift if d.address in undone]),
     )
-
-
-def _drifted(heading: str, drifts: Sequence[Drift], budget: LineBudget) -> Iterator[Html]:
-    if drifts:
-        yield tag("h3", f"{heading}: {len(drifts):,}")
-    for drift in drifts[:WORKLOADS]:
-        found = [line for change in drift.changes for line in change_lines(change)]
-        body = _difference(found, budget)
-        kind = tag("span", "≠ drift", class_="kind")
-        yield _workload(kind, drift.address, None, body, "drift", is_open=False)
-    if left := _left_out(max(0, len(drifts) - WORKLOADS)):
-        yield left
+    parts: list[Html | None] = []
+    for heading, drifts in groups:
+        if drifts:
+            parts.append(tag("h3", f"{heading}: {len(drifts):,}"))
+        for drift in drifts[:WORKLOADS]:
+            changes = [line for change in drift.changes for line in change_lines(change)]
+            kind = tag("span", "≠ drift", class_="kind")
+            body = _difference(changes, budget)
+            parts.append(_workload(kind, drift.address, None, body, "drift", is_open=False))
+        parts.append(_omitted(len(drifts) - WORKLOADS))
+    yield Section(
+        id="drift", heading=f"Changed on the server: {len(plan.drift):,}", content=lines(parts)
+    )
 
 
 def _action(action: AnyAction, prefix: str, budget: LineBudget, is_open: bool) -> Html:
-    # What says the same under every line of a first apply or a destroy is left out.
-    obvious = action.reason is Reason.NEW or (
-        action.reason is Reason.REQUESTED and isinstance(action, Delete)
-    )
     reason = None
-    if not obvious or isinstance(action, Hold):
+    if needs_reason(action):
         reason = message_text(f"{action.reason.value}: {action.detail}")
     differences = _difference([*action_lines(action)], budget)
     kind = tag("span", f"{action.glyph} {action.kind}", class_="kind")
     wave = tag("span", f"wave {action.wave}") if action.wave else None
-    told = [words for words in (gpu_effect(action), given_back(action)) if words]
-    effects = [tag("span", words) for words in told]
+    effects = [tag("span", text) for text in (gpu_effect(action), given_back(action)) if text]
     notes = join([*effects, place_of(action.source, prefix), wave])
     body = fragment(reason, differences) if reason or differences else None
     return _workload(kind, action.address, notes, body, action.kind, is_open=is_open)
@@ -273,16 +260,15 @@ def _workload(
     return tag("details", tag("summary", head), body, class_=classes, open=is_open)
 
 
-def _difference(found: Sequence[ChangeLine], budget: LineBudget) -> Html | None:
+def _difference(difference: Sequence[ChangeLine], budget: LineBudget) -> Html | None:
     """The lines that differ, if there is room for them."""
-    if not found:
+    if not difference:
         return None
-    shown = budget.take(found)
-    if not shown:
-        return note(f"{number_of(len(found), 'line')} left out here.")
-    return tag("pre", lines(map(_line, shown)), class_="difference")
-
-
-def _line(line: ChangeLine) -> Html:
-    margin = "  " if line.inner else ""
-    return tag("span", f"{margin}{line.sign} {line.text}".rstrip(), class_=_LOOKS[line.sign])
+    if not budget.take(difference):
+        return note(f"{number_of(len(difference), 'line')} left out here.")
+    spans = []
+    for line in difference:
+        margin = "  " if line.inner else ""
+        text = f"{margin}{line.sign} {line.text}".rstrip()
+        spans.append(tag("span", text, class_=_LOOKS[line.sign]))
+    return tag("pre", lines(spans), class_="difference")

@@ -20,10 +20,10 @@ from reconciler.core.events import (
 )
 from reconciler.core.model import Address
 from reconciler.core.planning.guards import Refusal
-from reconciler.core.planning.plan import AnyAction, Delete, Drift, GpuTotals, Plan, Replace
+from reconciler.core.planning.plan import AnyAction, Drift, GpuTotals, Plan
 from reconciler.core.shorten import shorten
 from reconciler.errors import ReconcilerError, Where
-from reconciler.report.changes import ChangeLine, action_lines, change_lines
+from reconciler.report.changes import ChangeLine, action_lines, change_lines, overwritten
 from reconciler.report.markdown.commonmark import (
     code,
     code_html,
@@ -67,7 +67,7 @@ def markdown_plan(
     if refusals:
         verdict = f"Refused. {verdict}"
     other_run = [prose(at_work(plan))] if plan.at_work else []
-    overwritten = {a.address for a in plan.changes if isinstance(a, Replace | Delete)}
+    undone = overwritten(plan)
     sections = [
         MarkdownSection(head=f"{marker('plan', plan.target.stack)}\n\n## {verdict}"),
         *_refusals(refusals),
@@ -93,7 +93,7 @@ def markdown_plan(
         *_workloads("Held back", [_action(action, prefix) for action in plan.holds]),
         *_workloads(
             "Changed on the server",
-            [_drift(drift, overwritten=drift.address in overwritten) for drift in plan.drift],
+            [_drift(drift, is_undone=drift.address in undone) for drift in plan.drift],
         ),
         MarkdownSection(head=f"{_plan_name(plan)} (`reconciler apply --expect-digest`)."),
     ]
@@ -271,10 +271,10 @@ def _action(action: AnyAction, prefix: str) -> MarkdownPart:
     return _details(" · ".join([head, *filter(None, notes)]), facts, lines, action.kind)
 
 
-def _drift(drift: Drift, *, overwritten: bool) -> MarkdownPart:
-    fate = "overwritten by this plan" if overwritten else "not undone"
+def _drift(drift: Drift, *, is_undone: bool) -> MarkdownPart:
+    fate = "overwritten by this plan" if is_undone else "not undone"
     head = f"~ drifted {code_html(str(drift.address))} · {fate}"
-    way = "" if overwritten else "`--on-drift replace` would undo it"
+    way = "" if is_undone else "`--on-drift replace` would undo it"
     lines = list(chain.from_iterable(map(change_lines, drift.changes)))
     return _details(head, [way], lines, "drifted")
 

@@ -11,7 +11,7 @@ from reconciler.core.gpus import GpuRequest, count_gpus
 from reconciler.core.planning.adoption import Adoption, NotAdopted, NotAdoptedReason, Proposal
 from reconciler.core.planning.plan import Keep
 from reconciler.report.changes import change_lines
-from reconciler.report.text.color import SIGN_COLOURS, ColorWriter, name_of, with_hint
+from reconciler.report.text.color import ColorWriter, name_of, with_hint
 from reconciler.report.text.escape import escape_terminal
 from reconciler.report.text.formatting import gpu_number, number_of
 
@@ -121,9 +121,7 @@ def _consequences(adoption: Adoption, paint: ColorWriter) -> Iterator[str]:
     yield escape_terminal(f"next plan: {then.kind}: {then.detail}")
     for change in then.changes:
         for line in change_lines(change):
-            margin = "  " if line.inner else ""
-            text = f"{margin}{line.sign} {escape_terminal(line.text)}".rstrip()
-            yield paint(text, SIGN_COLOURS[line.sign])
+            yield paint.line(line)
 
 
 def _named_message(skipped: NotAdopted) -> str:

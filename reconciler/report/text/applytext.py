@@ -1,4 +1,4 @@
-"""The course of an apply as lines of text: one for each event that is worth one, and the last."""
+"""An apply as lines of text: one for each event that is worth one, and the last."""
 
 from __future__ import annotations
 
@@ -46,19 +46,23 @@ class ApplyText:
         match event:
             case ActionSucceeded(address=address, action=kind, id=id_, detail=detail):
                 past = _COUNTS.get(event.counted_as, _PAST[kind])
-                words = self._paint(f"{past:<9}", COLOURS[kind])
+                head = self._paint(f"{past:<9}", COLOURS[kind])
                 notes = escape_terminal("; ".join(part for part in (id_ or "", detail) if part))
-                return f"{words} {name_of(address)}  {notes}".rstrip()
+                return f"{head} {name_of(address)}  {notes}".rstrip()
             case ActionFailed(address=address, message=message, hint=hint):
-                return self._problem("failed", "red", address, message, hint)
+                return self._unsuccessful("failed", "red", address, message, hint)
             case InDoubt(address=address, message=message, hint=hint):
-                return self._problem("in doubt", "yellow", address, message, hint)
+                return self._unsuccessful("in doubt", "yellow", address, message, hint)
             case ActionSkipped(address=address, message=message):
-                return self._problem("skipped", "bright_black", address, message, "")
-            case Throttled():
-                return self._paint(_slowing(event), "yellow")
+                return self._unsuccessful("skipped", "bright_black", address, message, "")
+            case Throttled(limit=limit, delay=delay):
+                parts = [f"slowing to {limit} at a time"] if limit is not None else []
+                parts += [f"pausing for {delay:.0f} s"] if delay else []
+                text = f"{escape_terminal(event.reason)}: {', '.join(parts)}"
+                return self._paint(text, "yellow")
             case RequestRetried(address=address) if verbose or event.is_news:
-                return f"retry     {name_of(address)}  {_retrying(event)}"
+                again = f"{event.method} sent {event.attempt} times, again in {event.delay:.1f} s"
+                return f"retry     {name_of(address)}  {again}: {escape_terminal(event.reason)}"
             case RequestRetried():
                 return None
             case ActionStarted(address=address, action=kind):
@@ -75,33 +79,24 @@ class ApplyText:
             f"{summary.replaced} replaced",
             f"{summary.deleted} deleted",
         ]
-        for count, word in (
+        for count, past in (
             (summary.adopted, "settled"),
             (summary.forgotten, "forgotten"),
             (summary.recorded, "recorded"),
         ):
             if count:
-                done.append(f"{count} {word}")
-        rest = [
+                done.append(f"{count} {past}")
+        others = [
             f"{summary.failed} failed",
             f"{summary.down} down",
             f"{summary.in_doubt} in doubt",
         ]
         if summary.skipped:
-            rest.append(f"{summary.skipped} skipped")
-        return self._paint.bold(f"Applied: {', '.join(done)}; {', '.join(rest)} ({took:.1f} s).")
+            others.append(f"{summary.skipped} skipped")
+        return self._paint.bold(f"Applied: {', '.join(done)}; {', '.join(others)} ({took:.1f} s).")
 
-    def _problem(self, word: str, colour: str, address: Address, message: str, hint: str) -> str:
-        head = self._paint(f"{word:<9}", colour)
+    def _unsuccessful(
+        self, outcome: str, colour: str, address: Address, message: str, hint: str
+    ) -> str:
+        head = self._paint(f"{outcome:<9}", colour)
         return with_hint(f"{head} {name_of(address)}  {escape_terminal(message)}", hint)
-
-
-def _slowing(event: Throttled) -> str:
-    slower = [f"slowing to {event.limit} at a time"] if event.limit is not None else []
-    slower += [f"pausing for {event.delay:.0f} s"] if event.delay else []
-    return f"{escape_terminal(event.reason)}: {', '.join(slower)}"
-
-
-def _retrying(event: RequestRetried) -> str:
-    again = f"{event.method} sent {event.attempt} times, again in {event.delay:.1f} s"
-    return f"{again}: {escape_terminal(event.reason)}"

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from reconciler.core.model import Address
 from reconciler.report.text.escape import escape_terminal
+
+if TYPE_CHECKING:
+    # A validation colours as well, and starts without what compares documents.
+    from reconciler.report.changes import ChangeLine
 
 COLOURS = {
     "create": "green",
@@ -37,6 +43,12 @@ class ColorWriter:
     def dim(self, text: str) -> str:
         """The text where it should be seen last."""
         return click.style(text, dim=True) if self._colour and text else text
+
+    def line(self, line: ChangeLine) -> str:
+        """A line of a difference in the colour of its sign."""
+        margin = "  " if line.inner else ""
+        text = f"{margin}{line.sign} {escape_terminal(line.text)}".rstrip()
+        return self(text, SIGN_COLOURS[line.sign])
 
 
 def with_hint(text: str, hint: str) -> str:

@@ -1,4 +1,4 @@
-"""`reconciler status` for people and programs: what is recorded, beside what the server says."""
+"""`reconciler status` for people and programs: each record beside the state on the server."""
 
 from __future__ import annotations
 
@@ -89,27 +89,28 @@ class Status:
 
     @cached_property
     def message(self) -> str:
-        """The words that go with it."""
+        """The message that goes with it."""
         match self.live:
             case Unread(reason=reason):
-                words = reason
-            case Remote(message=message):
+                message = reason
+            case Remote(message=remote):
+                # Why a delete has not ended yet is known to the state, not to the server.
                 own = self.row.message if self.row.own is Own.DELETING else ""
-                words = "; ".join(dict.fromkeys(part for part in (message, own) if part))
+                message = "; ".join(dict.fromkeys(part for part in (remote, own) if part))
             case None | Missing() if self.is_under_way:
-                words = f"{self.at_work} is at work on it"
+                message = f"{self.at_work} is at work on it"
             case None if self.row.is_down:
-                words = f"{self.row.message}; nothing runs there now"
+                message = f"{self.row.message}; nothing runs there now"
             case _:
-                words = self.row.message
+                message = self.row.message
         late = "an earlier create of it may still come true" if self.late else ""
-        return "; ".join(part for part in (words, late) if part)
+        return "; ".join(part for part in (message, late) if part)
 
     @cached_property
     def created_at(self) -> str | None:
         """When the server made it (RFC 3339), if it says so."""
-        made = self.live.metadata.get("createdAt") if isinstance(self.live, Remote) else None
-        return made if isinstance(made, str) else None
+        moment = self.live.metadata.get("createdAt") if isinstance(self.live, Remote) else None
+        return moment if isinstance(moment, str) else None
 
     @cached_property
     def age(self) -> timedelta | None:
@@ -166,10 +167,15 @@ def statuses_text(
     """
     if not statuses:
         return "The state records no workloads."
-    shown = statuses if height is None else _most_urgent(statuses, height - 3)
-    lines = _table(shown, paint, width)
-    if len(shown) < len(statuses):
-        lines.append(paint.dim(f"… {number_of(len(statuses) - len(shown), 'more workload')}"))
+    listed = statuses
+    # Three lines are the head, the total, and how many are left out. Where that is one workload,
+    # it takes the line that would say so.
+    if height is not None and len(statuses) > (most := height - 3) + 1:
+        urgent = sorted(range(len(statuses)), key=lambda i: (statuses[i].is_quiet, i))
+        listed = [statuses[i] for i in sorted(urgent[: max(most, 1)])]
+    lines = _table(listed, paint, width)
+    if len(listed) < len(statuses):
+        lines.append(paint.dim(f"… {number_of(len(statuses) - len(listed), 'more workload')}"))
     return "\n".join([*lines, total_text(statuses, paint)])
 
 
@@ -177,17 +183,17 @@ def total_text(statuses: Sequence[Status], paint: ColorWriter) -> str:
     """How many workloads there are, what they ask for at least, and how many need somebody."""
     counts = Counter(status.word for status in statuses)
     # What the server does not have asks for nothing; one that could not be read is still there.
-    here = [s for s in statuses if s.live is not None and s.word not in _GONE]
-    gpus = gpu_number(round(sum(status.gpus.gpus for status in here), 6))
-    more = "" if all(status.gpus.known for status in here) else "+"
-    rest = [
+    present = [s for s in statuses if s.live is not None and s.word not in _GONE]
+    gpus = gpu_number(round(sum(status.gpus.gpus for status in present), 6))
+    at_least = "" if all(status.gpus.known for status in present) else "+"
+    parts = [
         f"{counts[LastSeen.FAILED.value]} failed",
         f"{sum(counts[word] for word in _GONE)} missing",
         f"{counts[IN_DOUBT]} in doubt",
     ]
-    rest += [f"{counts[word]} {word}" for word in _RARE if counts[word]]
-    head = f"{number_of(len(statuses), 'workload')}, {gpus}{more} GPUs requested"
-    return paint.bold(f"{head}; {', '.join(rest)}.")
+    parts += [f"{counts[word]} {word}" for word in _RARE if counts[word]]
+    head = f"{number_of(len(statuses), 'workload')}, {gpus}{at_least} GPUs requested"
+    return paint.bold(f"{head}; {', '.join(parts)}.")
 
 
 def change_text(status: Status | None, address: str, at: str, paint: ColorWriter) -> str:
@@ -209,15 +215,18 @@ def age_text(age: timedelta | None) -> str:
     return f"{seconds}s"
 
 
-def _most_urgent(statuses: Sequence[Status], most: int) -> Sequence[Status]:
-    if len(statuses) <= most + 1:
-        return statuses
-    chosen = sorted(range(len(statuses)), key=lambda i: (statuses[i].is_quiet, i))[: max(most, 1)]
-    return [statuses[i] for i in sorted(chosen)]
-
-
 def _table(statuses: Sequence[Status], paint: ColorWriter, width: int | None) -> list[str]:
-    rows = [_cells(status) for status in statuses]
+    rows: list[tuple[str, ...]] = [
+        (
+            name_of(status.row.address),
+            escape_terminal(status.word),
+            age_text(status.age),
+            gpu_number(status.gpus.gpus) + ("" if status.gpus.known else "+"),
+            escape_terminal(status.row.id or "-"),
+            _message(status),
+        )
+        for status in statuses
+    ]
     widths = [max(len(row[i]) for row in (HEAD, *rows)) for i in range(len(HEAD))]
     if width is not None:
         rows, widths = _fit(rows, widths, width)
@@ -228,17 +237,6 @@ def _table(statuses: Sequence[Status], paint: ColorWriter, width: int | None) ->
         padded[1] = paint(padded[1], _COLOURS.get(status.word, ""))
         lines.append(GAP.join(padded).rstrip())
     return lines
-
-
-def _cells(status: Status) -> tuple[str, ...]:
-    return (
-        name_of(status.row.address),
-        escape_terminal(status.word),
-        age_text(status.age),
-        gpu_number(status.gpus.gpus) + ("" if status.gpus.known else "+"),
-        escape_terminal(status.row.id or "-"),
-        _message(status),
-    )
 
 
 def _message(status: Status) -> str:

@@ -1,8 +1,8 @@
-"""What is recorded, and what the server says of it, as tables."""
+"""The records of a state as a table."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
 from reconciler.core.model import Address, Own, Purpose, Recorded
@@ -28,41 +28,31 @@ def records_text(rows: Sequence[Recorded]) -> str:
     return columns(("ADDRESS", "STATE", "ID", "NOTE"), lines)
 
 
-def _record_lines(rows: list[Recorded]) -> list[tuple[str, ...]]:
+def _record_lines(rows: list[Recorded]) -> Iterator[tuple[str, ...]]:
     past = [row for row in rows if row.own is Own.LATE_CREATE_POSSIBLE]
     present = [row for row in rows if row.own is not Own.LATE_CREATE_POSSIBLE]
-    ghosts = [row for row in past if row.ambiguous]
-    late = [f"an earlier create may come true {_until(ghosts)}"] if ghosts else []
-    lines: list[tuple[str, ...]] = [
-        (
-            name_of(row.address),
-            row.own.value.lower(),
-            escape_terminal(row.id or "-"),
-            "; ".join([*_protection(row), *_given_up(row), *late]),
-        )
-        for row in present
-    ]
+    late_creates = [row for row in past if row.ambiguous]
+    for row in present:
+        name = name_of(row.address)
+        notes = ["protected"] if row.protected or row.lifecycle.protect else []
+        if row.purpose is Purpose.GIVEN_UP:
+            command = f"reconciler state resolve {name} --recheck"
+            notes.append(f"given up; once it is gone: {command}")
+        if late_creates:
+            notes.append(f"an earlier create may come true {_until(late_creates)}")
+        yield (name, row.own.value.lower(), escape_terminal(row.id or "-"), "; ".join(notes))
     if not present:
         down = next((row for row in past if row.is_down), None)
-        note = f"{escape_terminal(down.message)}; nothing runs there now" if down else "gone"
-        late = [f"a lost create may come true {_until(ghosts)}"] if ghosts else []
-        word = "down" if down else "late create possible"
-        lines.append((name_of(past[0].address), word, "-", "; ".join([note, *late])))
-    return lines
+        notes = [f"{escape_terminal(down.message)}; nothing runs there now" if down else "gone"]
+        if late_creates:
+            notes.append(f"a lost create may come true {_until(late_creates)}")
+        state = "down" if down else "late create possible"
+        yield (name_of(past[0].address), state, "-", "; ".join(notes))
 
 
-def _protection(row: Recorded) -> list[str]:
-    return ["protected"] if row.protected or row.lifecycle.protect else []
-
-
-def _given_up(row: Recorded) -> list[str]:
-    if row.purpose is not Purpose.GIVEN_UP:
-        return []
-    return [f"given up; once it is gone: reconciler state resolve {name_of(row.address)} --recheck"]
-
-
-def _until(ghosts: Sequence[Recorded]) -> str:
-    last = max(map(comes_true_until, ghosts))
+def _until(late_creates: Sequence[Recorded]) -> str:
+    last = max(map(comes_true_until, late_creates))
+    # A record that nobody dated: no time is known after which its create cannot come true.
     if last <= datetime.min.replace(tzinfo=UTC):
         return "at any time"
     return f"until {last.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
