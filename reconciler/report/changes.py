@@ -73,6 +73,8 @@ def change_lines(change: FieldChange) -> Iterator[ChangeLine]:
         lines = _one_sided("-", pointer, change.before)
     elif _is_text(change.before) and _is_text(change.after):
         head = ChangeLine("~", f"{pointer}:")
+        # Secrets that both sides have are settled before anything is compared: compared as they
+        # stand in the state, their digests would be shown as a part of a line.
         lines = (head, *_text_lines(*_settle_secrets(change.before, change.after)))
     else:
         before, after = _settle_secrets(_json(change.before), _json(change.after))
@@ -130,6 +132,7 @@ def _content_lines(content: Content) -> Iterator[ChangeLine]:
             lines = (line for text in arguments for line in text.rstrip("\n").split("\n"))
             yield from (ChangeLine("+", line, inner=True) for line in lines)
         else:
+            # As a shell would read it: quotes show where an argument ends.
             yield ChangeLine("+", f"{head}: {shlex.join(arguments)}")
 
 
@@ -149,6 +152,7 @@ def _one_sided(sign: Literal["+", "-"], pointer: str, value: Any) -> Iterator[Ch
     if sign == "+" or len(lines) <= FIRST_LINES + 1:
         yield from (ChangeLine(sign, line, inner=True) for line in lines)
         return
+    # What goes is not sent, so nobody has to judge the whole of it.
     beginning = (shorten(line, LINE_WIDTH) for line in lines[:FIRST_LINES])
     yield from (ChangeLine(sign, line, inner=True) for line in beginning)
     yield ChangeLine("@", f"{CUT} {len(lines) - FIRST_LINES} more lines", inner=True)
@@ -186,6 +190,7 @@ def _text_lines(before: str, after: str) -> Iterator[ChangeLine]:
 
 def _changed_lines(old: Sequence[str], new: Sequence[str]) -> Iterator[ChangeLine]:
     """Lines that have gone and come; long ones are cut around what the one has of the other."""
+    # Line by line: a replaced block mostly has as many lines as before, each a little changed.
     shared = [_common(before, after) for before, after in zip(old, new, strict=False)]
     sides: tuple[tuple[Sign, Sequence[str]], ...] = (("-", old), ("+", new))
     for sign, lines in sides:
@@ -227,6 +232,7 @@ def _cut_around(text: str, head: int, tail: int, width: int) -> str:
     def up(at: int) -> int:
         return next((end for begin, end in marks if begin < at < end), at)
 
+    # A little of what is around the difference stays, so that it can be found in the text.
     start, end = down(max(0, head - CONTEXT)), up(min(len(text), len(text) - tail + CONTEXT))
     first, last = down(CONTEXT - 3), up(len(text) - CONTEXT + 3)
     before = text[:start] if start <= CONTEXT else f"{text[:first]} {CUT} "
@@ -239,6 +245,7 @@ def _hide_secrets(value: Any) -> Any:
     if isinstance(value, str) and is_redacted(value):
         return spell_marks(value, SENSITIVE)
     if isinstance(value, Mapping):
+        # Sorted: servers do not keep the order of keys, and a reviewer compares two runs by eye.
         return {key: _hide_secrets(value[key]) for key in sorted(value)}
     return [_hide_secrets(item) for item in value] if isinstance(value, list) else value
 
@@ -285,4 +292,5 @@ def _scalar(value: Any) -> str:
 
 
 def _json(value: Any) -> str:
+    # Sorted, as maps that are equal must be written alike.
     return json.dumps(value, ensure_ascii=False, sort_keys=True)

@@ -27,6 +27,7 @@ def find_place(action: AnyAction | None, message: str, locate: Locate | None) ->
     if locate and isinstance(action, Create | Replace | Record | Resolve) and action.desired:
         field = find_field(message, action.desired.spec)
         try:
+            # Without a field the first line is all that is known.
             return locate(action.address, field) if field else action.source
         except KeyError:
             return action.source
@@ -55,6 +56,7 @@ def _leads_somewhere(path: list[str], value: Any) -> bool:
     for step in path:
         if isinstance(value, Mapping) and step in value:
             value = value[step]
+        # By digits alone: int() would take "-1" as well, which is the last item of a list.
         elif isinstance(value, list) and step.isdecimal() and int(step) < len(value):
             value = value[int(step)]
         else:

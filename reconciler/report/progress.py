@@ -89,6 +89,7 @@ class Progress:
                     self._ends[_ENDS[type(event)]] += 1
                     if isinstance(event, ActionSucceeded) and event.address in self._effects:
                         effect = self._effects[event.address]
+                        # Only a success is known to have changed what is asked for.
                         self._gpus += effect.after - effect.before
                 case _:
                     pass
@@ -108,6 +109,7 @@ class Progress:
         """All of it as a few lines, as it is at this moment."""
         with self._lock:
             share = min(1.0, self.done / self.total) if self.total else 1.0
+            # Rounded down: a full bar says that all is done.
             filled = int(share * BAR_WIDTH)
             bar = "━" * filled + "─" * (BAR_WIDTH - filled)
             passed = str(timedelta(seconds=int(now - self._began)))

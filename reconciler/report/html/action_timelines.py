@@ -52,6 +52,7 @@ def choose_drawn(
         action = actions[index]
         return action.outcome == DONE, -action.sent_again, -action.took
 
+    # By index, so that what is chosen can be put back into the order of time.
     ranked = sorted(range(len(actions)), key=rank)
     drawn, others = sorted(ranked[:most]), sorted(ranked[most:])
     return [actions[index] for index in drawn], [actions[index] for index in others]
@@ -86,6 +87,7 @@ def _action_item(action: ActionTimeline, timeline: Timeline) -> Html:
     )
     summary = tag("summary", head, _action_bar(action, timeline))
     body = tag("ol", *_steps(action), class_="steps")
+    # One that was not heard of again has no outcome, and looks like a skipped one.
     return tag("li", tag("details", summary, body), class_=_LOOKS.get(action.outcome, "skipped"))
 
 
@@ -93,6 +95,7 @@ def _action_bar(action: ActionTimeline, timeline: Timeline) -> Html | None:
     if action.began is None:
         return None
     duration = max(timeline.duration, 0.001)
+    # One that was not heard of again is drawn to the end of the run.
     end = timeline.duration if action.ended is None else action.ended
     spans = [("span", action.began, end)]
     spans += [("request", sent.began, sent.ended) for sent in action.requests]
@@ -116,6 +119,7 @@ def _steps(action: ActionTimeline) -> Iterator[Html]:
         steps.append((resend.at, f"{sent_times}, again in {resend.delay:.2f} s: {resend.reason}"))
     if action.began is not None:
         yield _step(action.began, "first request sent")
+    # Stable, and the requests come first: a response is told before the repetition it led to.
     for at, message in sorted(steps, key=lambda step: step[0]):
         yield _step(at, message)
     for uncounted, noun in (
@@ -142,6 +146,7 @@ def _others_note(actions: Sequence[ActionTimeline]) -> Html | None:
         f"{count:,} {outcome}"
         for outcome, count in sorted(Counter(action.outcome for action in actions).items())
     )
+    # Counted over all, also the repetitions that were not kept one by one.
     again = sum(action.sent_again for action in actions)
     return note(
         f"{len(actions):,} more actions are not drawn one by one ({counts}): half of them took "

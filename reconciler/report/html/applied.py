@@ -50,6 +50,7 @@ def unsaved_section(losses: UnsavedRecords) -> Iterator[Section]:
     parts: list[Html | None] = []
     if losses.trouble:
         parts += [message_text(losses.trouble.message), hint_text(losses.trouble.hint)]
+    # A record has the marker and the id of a workload: what it takes to settle it by hand.
     if losses.unsaved:
         records = [to_line(unsaved_document(record)) for record in losses.unsaved[:UNSAVED]]
         count = number_of(len(losses.unsaved), "record")
@@ -75,6 +76,7 @@ def summary_section(summary: Summary) -> Section:
         ("record", summary.recorded, "recorded"),
     ]
     ends = [("failed", summary.failed, "failed"), ("doubt", summary.in_doubt, "in doubt")]
+    # Named apart: nothing runs there any more, which cannot wait as other failures can.
     if summary.down:
         ends.insert(1, ("failed", summary.down, "down"))
     counts = [*always, *(count for count in rare if count[1]), *ends]
@@ -92,6 +94,7 @@ def gpu_curve_section(plan: Plan, timeline: Timeline) -> Section:
         f"planned were {gpu_number(total.after)} with a peak of {gpu_number(total.peak)} at worst."
     )
     remark = None
+    # Failed and doubtful actions have no end that tells what became of their GPUs.
     if uncertain := uncertain_gpus(plan, timeline.actions):
         remark = note(
             f"What failed or is in doubt may have been done by half: the truth may differ by up to "

@@ -58,9 +58,11 @@ def chart(
     pauses: Sequence[tuple[float, float]] = (),
 ) -> Html:
     """Curves over the time of a run, with axes, a legend and a table of the same figures."""
+    # A run may begin and end in the same millisecond.
     duration = max(duration, 0.001)
     values = [value for curve in curves for _, value in curve.points]
     top = nice_top(max([*values, *(level.value for level in levels)]))
+    # Drawn first, so that curves and levels lie above them.
     shades = [
         tag(
             "rect",
@@ -105,6 +107,7 @@ def bar(parts: Sequence[BarPart], label: str, look: str, rows: int = 1) -> Html:
     """Rectangles as wide as what they stand for, in one row or several."""
     rectangles = []
     for part in parts:
+        # What ends with the run is moved to the left until it can be seen.
         begin = min(part.begin * WIDTH, WIDTH - THINNEST)
         width = max(THINNEST, min(part.end, 1.0) * WIDTH - begin)
         rectangles.append(
@@ -185,6 +188,7 @@ def _legend(key: Sequence[tuple[str, str]]) -> Html:
 
 def _figures_table(name: str, curves: Sequence[Curve], duration: float) -> Html:
     heads = ("Time", *(curve.name for curve in curves))
+    # Whoever cannot see the curves reads these.
     rows = []
     for step in range(SAMPLES + 1):
         moment = duration * step / SAMPLES

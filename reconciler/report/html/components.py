@@ -61,6 +61,7 @@ def verdict(mood: PageMood, *, title: str, sentence: str, why: Sequence[str]) ->
 
 def contents(sections: Sequence[Section]) -> Html:
     """Links to the parts of a page."""
+    # Only fragments of the same page: nothing else passes as an href.
     links = (tag("li", tag("a", part.heading, href=f"#{part.id}")) for part in sections)
     return tag("nav", tag("ul", *links), aria_label="On this page")
 
@@ -128,6 +129,7 @@ def table(caption: str, heads: Sequence[str], rows: Sequence[Html], look: str = 
             tag("tbody", *rows),
             class_=look or None,
         ),
+        # The table scrolls, not the page; a region in the order of tabs scrolls by keyboard.
         class_="scroll",
         role="region",
         tabindex="0",
@@ -137,6 +139,7 @@ def table(caption: str, heads: Sequence[str], rows: Sequence[Html], look: str = 
 
 def share_of_each(counts: Mapping[str, int], most: int) -> dict[str, int]:
     """How many of each kind fit: an equal share of every kind, then more of them in their order."""
+    # Without a share of its own, a kind would vanish behind a thousand creates.
     equal = most // max(1, len(counts))
     shares = {kind: min(count, equal) for kind, count in counts.items()}
     left = most - sum(shares.values())

@@ -16,6 +16,7 @@ STYLE_SHEET = "style.css"
 @cache
 def style() -> str:
     """The style sheet as it stands in every page."""
+    # Not by a path: the package may lie in an archive.
     folder = resources.files("reconciler.report.html")
     return folder.joinpath(STYLE_SHEET).read_text(encoding="utf-8")
 
@@ -33,6 +34,7 @@ def document(title: str, *body: Child) -> str:
     head = tag(
         "head",
         tag("meta", charset="utf-8"),
+        # In the page itself: opened from a disk it has no headers of a server.
         tag("meta", http_equiv="Content-Security-Policy", content=policy(sheet)),
         tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
         tag("meta", name="color-scheme", content="light dark"),

@@ -71,6 +71,7 @@ def failed_action_sections(timeline: Timeline, advice: Advice) -> Iterator[Secti
             continue
         ordered = sorted(actions, key=lambda action: (action.message, action.address))
         groups = [list(group) for _, group in groupby(ordered, key=lambda a: a.message)]
+        # What struck most workloads has one cause, and is worth mending first.
         groups.sort(key=len, reverse=True)
         entries = (_group_entry(group, name, planned, advice) for group in groups[:GROUPS])
         omitted = sum(map(len, groups[GROUPS:]))
@@ -91,6 +92,7 @@ def _group_entry(
     advice: Advice,
 ) -> Html:
     first = group[0]
+    # A hint that all share stands once, others beside their workloads.
     hints = {action.hint for action in group}
     members = []
     for action in group[:MEMBERS]:
@@ -113,6 +115,7 @@ def _group_entry(
         hint_text(first.hint) if len(hints) == 1 else None,
         tag("ul", lines(members), class_="members"),
         note(f"and {omitted:,} more") if omitted else None,
+        # Those with one message nearly always have one cause, so one step is for all of them.
         advice.next_step(first),
         class_=look,
     )

@@ -46,6 +46,7 @@ Child = Html | str | None
 
 def text_node(text: str) -> Html:
     """A text as it is read: what would be markup, or reorder a line, is spelt out."""
+    # Spelt out first: HTML has no way to write a control character, not even escaped.
     return Html(escape(escape_terminal(text)))
 
 
@@ -56,6 +57,7 @@ def tag(name: str, /, *children: Child, **attributes: Value) -> Html:
     is left out. Raises ValueError for an element or attribute that no page of ours needs.
     """
     if name not in _ELEMENTS:
+        # A new element is a decision: it is listed after somebody has asked what it can do.
         raise ValueError(f"<{name}> is not among the elements of a page")
     opening = f"<{name}"
     for attribute, value in attributes.items():

@@ -44,6 +44,7 @@ def plan_page(
     plan: Plan, refusals: Sequence[Refusal] = (), *, created_at: datetime, prefix: str = ""
 ) -> str:
     """A plan as a page of its own; `prefix` leads from here to the files of its specs."""
+    # One budget for the whole page, spent in the order of its sections: changes come first.
     budget = LineBudget()
     sections = [
         *refusals_section(refusals),
@@ -87,6 +88,7 @@ def apply_page(
     budget = LineBudget()
     losses = losses or UnsavedRecords()
     advice = Advice(plan=plan, commands=commands, prefix=prefix, locate=locate)
+    # Without any action there is nothing to draw over time.
     curves = [gpu_curve_section(plan, timeline), concurrency_section(timeline)]
     sections = [
         *unsaved_section(losses),
@@ -153,5 +155,6 @@ def _apply_remarks(finished: RunFinished, losses: UnsavedRecords) -> Iterator[st
 
 def _page(title: str, top: Html, about: Html, sections: Sequence[Section], moment: str) -> str:
     footer = tag("footer", tag("p", f"reconciler {__version__}, {moment}"))
+    # The verdict and what it is about come before the links: most readers need no more.
     main = tag("main", lines([top, about, contents(sections), *(s.render() for s in sections)]))
     return document(title, main, footer)

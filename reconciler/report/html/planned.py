@@ -40,10 +40,12 @@ from reconciler.report.text.gpu_text import given_back, gpu_effect
 
 # What can end something comes first.
 KINDS = ("delete", "replace", "resolve", "create", "adopt", "forget", "record")
+# Browsers and readers give up on more; 'show' and the text have all of it.
 WORKLOADS = 400
 LINES = 6_000
 DIAGNOSTICS = 200
 PROJECTS = 60
+# So few are read without unfolding each of them.
 OPEN = 8
 
 _LOOKS = {"+": "added", "-": "removed", "~": "changed", "@": "part", " ": "same"}
@@ -132,6 +134,7 @@ def gpus_section(plan: Plan) -> Section:
     def moved(total: GpuTotals) -> float:
         return max(abs(total.after - total.before), total.peak - total.before)
 
+    # Where most changes stands first; what does not change is left out first.
     groups = sorted(plan.gpus_by_project.items(), key=lambda group: -moved(group[1]))
     listed = groups[:PROJECTS]
     widest = max((_most(total) for _, total in listed), default=0.0)
@@ -161,6 +164,7 @@ def _most(total: GpuTotals) -> float:
 def _gpu_row(name: Child, total: GpuTotals, widest: float, look: str | None = None) -> Html:
     figures = [gpu_number(value) for value in (total.before, total.after, total.peak)]
     scale = widest or 1.0
+    # What is drawn later covers the earlier: a peak shows only beyond the end.
     parts = (("before", total.before, 0), ("peak", total.peak, 1), ("after", total.after, 1))
     pieces = [
         BarPart(look=part, begin=0.0, end=value / scale, row=row)
@@ -205,6 +209,7 @@ def _omitted(count: int) -> Html | None:
 def holds_section(plan: Plan, prefix: str, budget: LineBudget) -> Iterator[Section]:
     """What would be done if nothing held it back."""
     if plan.holds:
+        # Folded whatever their number: nothing of this is going to happen.
         holds = lines(_action(hold, prefix, budget, False) for hold in plan.holds[:WORKLOADS])
         content = fragment(holds, _omitted(len(plan.holds) - WORKLOADS))
         yield Section(id="held", heading=f"Held: {len(plan.holds):,}", content=content)
@@ -264,6 +269,7 @@ def _difference(difference: Sequence[ChangeLine], budget: LineBudget) -> Html | 
     """The lines that differ, if there is room for them."""
     if not difference:
         return None
+    # Counted, so that nobody takes a page without differences for one that changes nothing.
     if not budget.take(difference):
         return note(f"{number_of(len(difference), 'line')} left out here.")
     spans = []

@@ -58,6 +58,7 @@ def action_document(action: AnyAction) -> dict[str, Any]:
     body = document_of(action)
     if body is None:
         return document
+    # What a reviewer looks for first, so that no program has to search the body for it.
     content = content_of(body)
     return document | {
         "kind": content.kind,
@@ -178,6 +179,7 @@ def to_yaml(documents: Sequence[Any]) -> str:
 
     What is spelt out is spelt as YAML does it between double quotes, so it means the same.
     """
+    # Few commands print YAML, and the import takes as long as that of click.
     import yaml
 
     class Dumper(yaml.SafeDumper):

@@ -33,6 +33,7 @@ def fingerprints(diagnostics: Sequence[Diagnostic]) -> list[str]:
                 message,
             ]
         )
+        # Equal ones are told apart by their number: two with one fingerprint would count as one.
         seen[content] += 1
         names.append(hashlib.sha256(f"{seen[content]}{content}".encode()).hexdigest())
     return names

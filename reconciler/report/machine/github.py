@@ -95,6 +95,7 @@ def failure_annotations(
 ) -> str:
     """Why there is no plan, or why an apply did not begin; `doing` is `plan` or `apply`."""
     annotations = [*_refusals(refusals), *(_diagnostic(each, prefix) for each in diagnostics)]
+    # Refusals and diagnostics say why by themselves; their error only counts them.
     if not annotations:
         annotations = [
             _Annotation(
@@ -111,6 +112,7 @@ def failure_annotations(
 
 def plan_outputs(plan: Plan, *, refused: bool, exit_code: int) -> dict[str, str]:
     """A plan as the outputs of a step: short values of one line, all of them ours."""
+    # Outputs end up in scripts: nothing here is a text of a spec or a server.
     kinds = ("create", "replace", "delete", "adopt", "forget", "resolve", "record", "hold")
     outcome = "refused" if refused else "changes" if plan.has_changes else "nothing"
     gpus = plan.gpus
@@ -158,6 +160,7 @@ def failure_outputs(error: ReconcilerError, *, refused: bool) -> dict[str, str]:
 
 def outputs_text(outputs: Mapping[str, str]) -> str:
     """Lines for the file of a step's outputs; raises ValueError for a value of several lines."""
+    # A second line in a value would be read as another output of the step.
     if any(char in value for value in outputs.values() for char in "\r\n"):
         raise ValueError("an output of a step has several lines")
     return "".join(f"{name}={value}\n" for name, value in outputs.items())
@@ -216,10 +219,12 @@ def _command(annotation: _Annotation) -> str:
         # A comma ends a property and a colon ends all of them, as an escape of data would not.
         text = _data(escape_terminal(str(value))).replace(":", "%3A").replace(",", "%2C")
         pairs.append(f"{name}={text}")
+    # Below the message: an annotation has no field for a way out.
     hint = f"\nhint: {escape_terminal(annotation.hint)}" if annotation.hint else ""
     message = _data(escape_terminal(annotation.message) + hint)
     return f"::{annotation.level} {','.join(pairs)}::{message}"
 
 
 def _data(value: str) -> str:
+    # The percent sign first: it begins what the others become.
     return value.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")

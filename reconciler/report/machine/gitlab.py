@@ -40,5 +40,6 @@ def plan_counts_document(plan: Plan) -> dict[str, int]:
     """
     replaced = plan.count("replace")
     created, deleted = plan.count("create") + replaced, plan.count("delete") + replaced
+    # The widget has no other word for what is neither, an adoption for instance.
     updated = len(plan.changes) - plan.count("create") - replaced - plan.count("delete")
     return {"create": created, "update": updated, "delete": deleted}

@@ -35,7 +35,7 @@ def junit_text(
         counts = f'tests="{len(of_file) or 1}" failures="{count_failures(of_file)}" errors="0"'
         lines.append(f"  <testsuite name={name} {counts}>")
         lines += [_test_case(diagnostic, name, failing) for diagnostic in of_file]
-        # A suite without a test is taken for one that did not run.
+        # Jenkins fails a build whose report holds no test at all.
         if not of_file:
             lines.append(f'    <testcase name="valid" classname={name}/>')
         lines.append("  </testsuite>")
@@ -43,6 +43,7 @@ def junit_text(
 
 
 def _test_case(diagnostic: Diagnostic, classname: str, failing: Severity) -> str:
+    # Without the line: a test that moves is the same test to whoever keeps a history of them.
     name = _attribute(f"{diagnostic.code} {diagnostic.pointer}".rstrip())
     hint = f"\nhint: {_harmless(diagnostic.hint)}" if diagnostic.hint else ""
     place = f"{_harmless(str(diagnostic.where))}: {diagnostic.severity.value}"
@@ -60,6 +61,7 @@ def _fails(diagnostic: Diagnostic, failing: Severity) -> bool:
 
 
 def _attribute(text: str) -> str:
+    # quoteattr() chooses quotes that the text does not hold.
     return quoteattr(_harmless(text))
 
 

@@ -35,6 +35,7 @@ FAMILIES = {
 }
 
 _ACTIONS = tuple(action.kind for action in get_args(AnyAction) if action is not Keep)
+# 2 is `plan --detailed-exitcode` with changes: the run did all that it was asked for.
 _SUCCESSES = (0, 2)
 _ESCAPES = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": "\\n"})
 
@@ -76,12 +77,14 @@ def metrics_text(run: RunMetrics) -> str:
         pairs = ",".join(
             f'{label}="{text.translate(_ESCAPES)}"' for label, text in (*common, *labels)
         )
+        # A count stays an integer; of a time, milliseconds are enough.
         number = str(value) if isinstance(value, int) else repr(round(value, 3))
         samples.setdefault(name, []).append(f"{name}{{{pairs}}} {number}")
     lines = []
     # The text format wants all samples of a family together, below its help and type.
     for name, help_text in FAMILIES.items():
         if name in samples:
+            # All are gauges: each run starts from nothing, and rate() over a counter would mislead.
             lines += [f"# HELP {name} {help_text}", f"# TYPE {name} gauge", *samples[name]]
     return "\n".join(lines) + "\n"
 
@@ -90,6 +93,7 @@ def _samples(run: RunMetrics) -> Iterator[Sample]:
     success = run.finished if run.exit_code in _SUCCESSES else run.last_success
     yield "reconciler_build_info", (("version", __version__),), 1
     yield "reconciler_last_run_timestamp_seconds", (), run.finished
+    # No sample rather than 0: an alert on its age would take that for 1970.
     if success is not None:
         yield LAST_SUCCESS, (), success
     yield "reconciler_last_run_exit_code", (), run.exit_code
@@ -99,6 +103,7 @@ def _samples(run: RunMetrics) -> Iterator[Sample]:
     if run.owned is not None:
         for own, count in run.owned.items():
             yield "reconciler_recorded_workloads", (("own", own.value.lower()),), count
+        # One that is only announced was cut off by the end of this run, or is another run's.
         in_doubt = sum(run.owned.get(own, 0) for own in (Own.CREATING, Own.UNCONFIRMED))
         yield "reconciler_in_doubt_workloads", (), in_doubt
         yield "reconciler_down_workloads", (), run.down

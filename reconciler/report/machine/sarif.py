@@ -28,7 +28,9 @@ def sarif_document(
         rules.append({"id": code, "shortDescription": {"text": text}})
     run = {
         "tool": {"driver": {"name": "reconciler", "version": __version__, "rules": rules}},
+        # Where nothing is said, columns are UTF-16 units; ours count characters.
         "columnKind": "unicodeCodePoints",
+        # Without a URI: where a checkout lies is the business of whoever views the log.
         "originalUriBaseIds": {_ROOT: {"description": {"text": "The root of the repository."}}},
         "results": [
             _result(diagnostic, codes.index(diagnostic.code), fingerprint)
@@ -61,6 +63,7 @@ def _result(diagnostic: Diagnostic, rule: int, fingerprint: str) -> dict[str, An
         "level": diagnostic.severity.value,
         "message": {"text": f"{diagnostic.message}{hint}"},
         "locations": [location],
+        # Scanners compare these between runs; the number rises if they are ever made otherwise.
         "partialFingerprints": {"reconciler/v1": fingerprint},
         "properties": {"pointer": diagnostic.pointer},
     }

@@ -32,6 +32,7 @@ LONGEST = 400
 def prose(text: str) -> str:
     """A sentence for a line of Markdown that something of ours begins."""
     parts = []
+    # Neighbours of one kind stay together: five odd words are one code span, not five.
     for plain, group in groupby(
         shorten(text, LONGEST).split(" "), lambda part: not part or bool(_WORD.fullmatch(part))
     ):
@@ -79,14 +80,17 @@ def diff_block(lines: Sequence[ChangeLine]) -> str:
         sign = "!" if line.sign == "~" else line.sign
         block.append(f"@@ {text} @@" if sign == "@" else f"{sign} {text}")
     longest = max((len(run) for line in block for run in _TICKS.findall(line)), default=0)
+    # A fence inside of the text must be shorter than the one around it.
     fence = "`" * max(3, longest + 1)
     return "\n".join([f"{fence}diff", *block, fence])
 
 
 def marker(kind: str, stack: str) -> str:
     """A comment that is not shown, by which a workflow finds what it wrote before."""
+    # Two dashes would end the comment that this stands in.
     name = quote(stack, safe="", errors="replace").replace("--", "-%2D")
     if len(name) > _LONGEST_NAME:
+        # Cut names may be equal; a workflow must not overwrite the comment of another stack.
         name = f"{name[:_LONGEST_NAME]}.{digest_text(stack).removeprefix('sha256:')[:16]}"
     return f"<!-- reconciler:{kind}:{name} -->"
 

@@ -167,10 +167,12 @@ def markdown_failure(
     hint = f". Way out: {prose(error.hint)}" if error.hint else ""
     why = [f"Error: {place}{prose(error.message)}{hint}"]
     verdict = "No plan" if doing == "plan" else "Nothing was applied"
+    # A head is never cut, and must not take the room of all the rest.
     title = f"{verdict}: {prose(shorten(error.message, _LONGEST_NAME))}"
     sections = [
         MarkdownSection(head=f"{marker(doing, stack)}\n\n## {title}"),
         *_refusals(refusals),
+        # Refusals and diagnostics say why by themselves.
         *_alert("CAUTION", f"{verdict}.", [] if refusals or diagnostics else why),
         *_diagnostics(diagnostics, prefix),
     ]
@@ -288,6 +290,7 @@ def _details(
     inside = "\n\n".join(filter(None, body))
     return MarkdownPart(
         full=f"\n<details><summary>{head}</summary>\n\n{inside}\n\n</details>",
+        # No <details>: nothing is left that could be unfolded.
         brief=f"\n<p>{head}</p>",
         kind=kind,
     )

@@ -99,14 +99,17 @@ def fit(
     """
     if sum(size(part.full) + 1 for part in parts) <= room:
         return [part.full for part in parts], [], Omitted()
+    # As if all were omitted: no other cut takes a longer text to tell.
     left = room - size(say(_omitted(parts, len(parts)))) - 1
     texts: dict[int, str] = {}
     for at in _from_both_ends(len(parts)):
         need = size(parts[at].brief) + 1
         if need > left:
+            # The first that does not fit ends it, so that there is one gap and one text for it.
             break
         texts[at] = parts[at].brief
         left -= need
+    # What is left goes to details, from both ends again: brief forms of all come first.
     full = 0
     for at in _from_both_ends(len(parts)):
         extra = size(parts[at].full) - size(parts[at].brief)

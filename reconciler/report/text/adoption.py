@@ -38,6 +38,7 @@ def proposal_text(proposal: Proposal, paint: ColorWriter, *, prefix: str = "") -
     left = [each for each in proposal.skipped if each.why is not NotAdoptedReason.RECORDED]
     if left:
         lines = ["Left alone:"]
+        # Sorted by hint as well: groupby() only joins neighbours.
         left.sort(key=lambda each: (each.why, each.hint, str(each.address or each.id)))
         for hint, group in groupby(left, key=lambda each: each.hint):
             names = (f"  {escape_terminal(_named_message(each))}" for each in group)
@@ -108,6 +109,7 @@ def _adoption_text(adoption: Adoption, paint: ColorWriter, prefix: str) -> str:
 
 def _consequences(adoption: Adoption, paint: ColorWriter) -> Iterator[str]:
     """Whose it was, and what the next plan does about it."""
+    # An adoption sends nothing, so the mark of the other stack stays on the server.
     if owner := adoption.owner:
         taken = (
             f"taken over from stack {owner.stack!r} (state {owner.lineage}): it keeps that "

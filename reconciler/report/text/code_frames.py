@@ -52,6 +52,7 @@ def cut_around(line: str, start: int, end: int, room: int) -> tuple[str, int, in
     )
     if _cells((*before, *part, *after)) > room:
         before = _cut(before[::-1], max(room // 3, room - _cells((*part, *after))))[::-1]
+        # Of a part that does not fit its beginning is worth most, so its end goes.
         whole, part = part, _cut(part, room - _cells(before) - bool(after))
         after = _cut(after, room - _cells((*before, *part))) if part == whole else []
     text = "".join((*before, *part, *after)).rstrip()
@@ -78,4 +79,5 @@ def _cells(pieces: Iterable[str]) -> int:
 
 
 def _legible(text: Iterable[str]) -> list[str]:
+    # One by one, so that a cut never leaves half of what a character is spelt as.
     return [TAB if char == "\t" else escape_terminal(char) for char in text]

@@ -58,4 +58,5 @@ def with_hint(text: str, hint: str) -> str:
 
 def name_of(address: Address) -> str:
     """An address, made harmless."""
+    # A server or an edited state may have names that no spec may have.
     return escape_terminal(str(address))

@@ -19,6 +19,7 @@ FEW = 5
 _DOUBTFUL, _SKIPPED = "In doubt", "Skipped"
 
 # In the order in which they are told.
+# They are shown in this order.
 _TITLES = {
     Cause.SERVER: "Refused by the server",
     Cause.DENIED: "Not permitted",
@@ -69,6 +70,7 @@ class Conclusion:
         return "\n\n".join(blocks)
 
     def _block(self, title: str, events: Sequence[Unsuccessful]) -> str:
+        # By address, since events come in the order in which a server answered.
         listed = sorted(events, key=lambda event: event.address)[:MOST]
         lines = [self._paint(f"{title} ({len(events)}):", "yellow")]
         hint = ""
@@ -93,6 +95,7 @@ class Conclusion:
         match event:
             case ActionFailed(cause=Cause.SERVER):
                 message = f"the server refused it: {event.message}"
+            # A hold did not fail at doing anything: its message says what held it.
             case ActionFailed(cause=Cause.OTHER, action=action) if action != "hold":
                 message = f"{action} failed: {event.message}"
             case _:
@@ -119,6 +122,7 @@ class Conclusion:
         return "\n".join([*lines, self._next_line(events[0])])
 
     def _more(self, count: int) -> str:
+        # Eight digits name a run, and can be read out to a colleague.
         command = self._commands.of(f"runs show {self._run[:8]}")
         return f"… and {count} more: {escape_terminal(command)}"
 

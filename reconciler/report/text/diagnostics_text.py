@@ -54,6 +54,7 @@ class DiagnosticsText:
         for diagnostic in diagnostics:
             colour = "red" if diagnostic.severity is Severity.ERROR else "yellow"
             where = diagnostic.where
+            # As compilers write it: editors and terminals make a link of it.
             place = f"{escape_terminal(f'{self._prefix}{where.file}')}:{where.line}:{where.column}"
             severity = self._paint(f"{diagnostic.severity.value}:", colour)
             message = escape_terminal(diagnostic.message)

@@ -103,6 +103,7 @@ def examination_text(report: DoctorReport, paint: ColorWriter, *, width: int | N
         )
         texts = [escape_terminal(check.message)]
         texts += [f"hint: {escape_terminal(check.hint)}"] if check.hint else []
+        # A hint begins on a line of its own.
         broken = [line for text in texts for line in _wrap(text, width, len(margin))]
         lines.append(f"{head}{broken[0]}")
         lines += [f"{margin}{line}" for line in broken[1:]]

@@ -71,6 +71,7 @@ class ExplanationText:
 
     def text(self, explanation: Explanation) -> str:
         """The documents, the differences, the policies, and the decision last."""
+        # Without details: the fields that differ stand above, with who changed them.
         decision = self._plans.action(explanation.action, details=False)
         blocks = [
             *self._documents(explanation),
@@ -97,6 +98,7 @@ class ExplanationText:
             return
         heading = self._heading("Last applied", _origin_of(record))
         yield f"{heading}\n{_yaml_unless(record.spec, declared, 'as declared now')}"
+        # What the server made of the body: it fills in defaults that no spec has.
         if record.echo is not None:
             heading = self._heading("The server's echo of that")
             yield f"{heading}\n{_yaml_unless(record.echo, record.spec, 'as applied')}"
@@ -187,6 +189,7 @@ def _yaml(document: Json) -> str:
 
 def _sorted(value: Any) -> Any:
     if isinstance(value, Mapping):
+        # The name of a container or volume tells which one a reader looks at.
         first = {"name": value["name"]} if "name" in value else {}
         return first | {key: _sorted(value[key]) for key in sorted(value)}
     return [_sorted(item) for item in value] if isinstance(value, list) else value

@@ -16,6 +16,7 @@ GAP = "  "
 
 def gpu_number(gpus: float) -> str:
     """A number of GPUs without trailing zeros."""
+    # From a million on `g` would write an exponent.
     return f"{gpus:g}" if gpus < 1e6 else f"{gpus:.0f}"
 
 
@@ -29,7 +30,9 @@ def moment(at: str) -> str:
     try:
         when = datetime.fromisoformat(at)
     except ValueError:
+        # A state that somebody edited is still shown.
         return escape_terminal(at)
+    # Without an offset it was written in UTC, as all times of the state are.
     return f"{(when if when.tzinfo else when.replace(tzinfo=UTC)).astimezone(UTC):%Y-%m-%d %H:%M}"
 
 
@@ -80,6 +83,7 @@ def columns(
             tuple(cut(cell, most) for cell, most in zip(row, widths, strict=True)) for row in table
         ]
     return "\n".join(
+        # No blanks at the ends of lines: they wrap in a narrow terminal and stain a diff.
         GAP.join(cell.ljust(most) for cell, most in zip(row, widths, strict=True)).rstrip()
         for row in table
     )

@@ -20,6 +20,7 @@ def gpu_effect(action: AnyAction) -> str:
     if not action.gpus.known:
         counted = f"{before} → {after} and more" if (before, after) != ("0", "0") else "GPUs"
         return f"{counted} that cannot be counted"
+    # A hold or a record changes nothing that runs; of a replace it is news that they stay.
     if before == after and (before == "0" or isinstance(action, Hold | Record)):
         return ""
     return f"{before} → {after} GPUs"

@@ -95,6 +95,7 @@ def unsaved_text(records: Sequence[Recorded]) -> str:
         "the next apply finds each workload by its marker and finishes each delete."
     )
     for record in records:
+        # One example is enough: the lines above have the ids of all.
         if record.id and record.own is Own.ACCEPTED:
             command = f"reconciler state resolve {record.address} --id {record.id}"
             lines.append(
@@ -111,6 +112,7 @@ def _author(run: RunEntry) -> str:
 
 def _moment(at: str) -> str:
     """A time as people read it, in UTC as it was written down."""
+    # By characters, not as a time: what an edited state holds is shown as it is.
     return escape_terminal(f"{at[:19].replace('T', ' ')}Z")
 
 

@@ -34,6 +34,7 @@ class PlanText:
 
     def plan(self, plan: Plan, *, details: bool = True) -> str:
         """The whole plan; its last line is the verdict."""
+        # Not what stays as it is: of a fleet that is nearly all, and the verdict counts it.
         actions = (*plan.changes, *plan.holds)
         width = max((len(name_of(action.address)) for action in actions), default=0)
         lines = [self.action(action, width, details=details) for action in actions]

@@ -69,6 +69,7 @@ class Status:
     def word(self) -> str:
         """One word for how the workload is: the server's, or ours where it has none."""
         match self.live:
+            # First of all: what another run is making or ending looks missing for a moment.
             case None | Missing() | Remote(is_gone=True) if self.is_under_way:
                 return UNDER_WAY
             case Remote(is_gone=True):
@@ -119,6 +120,7 @@ class Status:
             passed = self.at - datetime.fromisoformat(self.created_at or "")
         except (TypeError, ValueError):
             return None
+        # The clocks behind one server may differ a little.
         return max(passed, timedelta())
 
     @cached_property
@@ -171,6 +173,7 @@ def statuses_text(
     # Three lines are the head, the total, and how many are left out. Where that is one workload,
     # it takes the line that would say so.
     if height is not None and len(statuses) > (most := height - 3) + 1:
+        # In the order of the list, so that a workload keeps its place while others come and go.
         urgent = sorted(range(len(statuses)), key=lambda i: (statuses[i].is_quiet, i))
         listed = [statuses[i] for i in sorted(urgent[: max(most, 1)])]
     lines = _table(listed, paint, width)
