@@ -82,7 +82,12 @@ OUTCOMES = (
         "Some workloads failed, were skipped or are down; applying again is safe.",
         "app/applying/applying.py",
     ),
-    (4, "`status --exit-status`: a workload is Failed, missing or down.", "cli/commands/status.py"),
+    (
+        4,
+        "`status --exit-status`: a workload is Failed, missing, down or given up.",
+        "cli/commands/status.py",
+    ),
+    (8, "`status --exit-status`: a create is in doubt.", "cli/commands/status.py"),
     (5, "`plan`: a guard would refuse the apply.", "cli/commands/plan.py"),
     (
         7,

@@ -124,7 +124,8 @@ class Client(Removing):
                 return End(SKIPPED)
             if verdict.word == "ours":
                 return (yield from self.hand_over(lost, verdict))
-            yield from self.lose(lost, verdict)
+            if self.is_proof(verdict):
+                yield from self.lose(lost, verdict)
         return (yield from self.carry_out(sending))
 
     def new_sending(self) -> Sending:
@@ -191,11 +192,7 @@ class Client(Removing):
 
     def take(self, row: Row) -> Steps[End]:
         """Record the id, then have one look at what became of it."""
-        yield from self.commit(row)
-        for vacated in sorted(self.known.values()):
-            if rows.is_down(vacated):
-                evidence = self.succession(vacated, self.now)
-                yield from self.move(vacated, evidence, purpose=Purpose.SUPERSEDED)
+        yield from self.install(row)
         try:
             answer = yield from self.ask(Read(row.id or 0))
         except HaltedError:
@@ -206,7 +203,7 @@ class Client(Removing):
 
     def drop(self, row: Row, evidence: Evidence) -> Steps[End]:
         """Nothing to remember."""
-        yield from self.move(row, evidence)
+        yield from self.commit(self.end(row, evidence))
         return End(FAILED)
 
     def resolve(self, sending: Sending, answer: Any) -> Steps[End]:
@@ -277,7 +274,7 @@ class Client(Removing):
         ghosts = self.ghosts()
         if not ghosts and verdict.word == "unclear":
             return (yield from self.suspect(row, Evidence.NAME_TAKEN))
-        yield from self.move(row, Evidence.CONFIRMED_GONE)
+        yield from self.commit(self.end(row, Evidence.CONFIRMED_GONE))
         for ghost in ghosts:
             yield from self.move(ghost, Evidence.UNPROVEN)
         return End(DOUBTFUL if ghosts else FAILED)
@@ -290,15 +287,15 @@ class Client(Removing):
             evidence = Evidence.MATCHED_ONLY_SEND if self.is_traced(sending) else Evidence.FOUND
             return (yield from self.take(self.accept(row, found.id, LastSeen.SYNCED, evidence)))
         known = self.known.get(found.op)
-        if known and (known.own is Own.DELETING or known.id not in (None, found.id)):
+        if known and known.own is Own.DELETING:
             if row.attempts:
                 return (yield from self.suspect(row, Evidence.UNPROVEN))
             return End(FAILED)
         if row.attempts:
-            evidence = self.succession(row, verdict.asked)
-            yield from self.move(row, evidence, purpose=Purpose.SUPERSEDED)
+            yield from self.commit(self.superseded(row, verdict.asked))
         if known is None:
             return (yield from self.take(self.row_of_stranger(found)))
+        known = yield from self.free(known, found.id)
         known = self.accept(known, found.id, LastSeen.SYNCED, Evidence.FOUND)
         return (yield from self.take(known))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from proof.model.automaton import Automaton
-from proof.model.invariants import check_command, write
+from proof.model.invariants import check_command, write_all
 from proof.model.messages import (
     Absent,
     Answer,
@@ -101,8 +101,8 @@ class Convergence:
     def _answer(self, world: World, command: Command) -> tuple[World, Answer]:
         holder = world.holder
         match command:
-            case Commit(row=row):
-                return write(world, row), Nothing()
+            case Commit():
+                return write_all(world, command), Nothing()
             case Post() if holder:
                 return world, Taken()
             case Post(op=op, body=body):

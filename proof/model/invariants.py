@@ -61,8 +61,14 @@ def check_remove(world: World, remove: Remove) -> str:
 
 
 def check_commit(world: World, commit: Commit) -> str:
+    """What is wrong with one of the rows that become durable at one instant."""
+    checks = (check_write(world, row) for row in (commit.row, *commit.ended))
+    return next(filter(None, checks), "")
+
+
+def check_write(world: World, new: Row) -> str:
     """I3, I5 and I6: an id is taken with proof, kept while it lives, and never overwritten."""
-    new, holder = commit.row, world.holder
+    holder = world.holder
     if holder and new.id == holder.id and (holder.op == FOREIGN or holder.op != new.op):
         return f"I3: op {new.op} takes {holder.id}, which is not its own"
     old = world.find(new.op)
@@ -90,8 +96,15 @@ def _is_owned(world: World, id_: int) -> bool:
     return any(row.id == id_ and row.own is Own.ACCEPTED for row in world.rows)
 
 
+def write_all(world: World, commit: Commit) -> World:
+    """The world after a durable write of several rows."""
+    for row in (commit.row, *commit.ended):
+        world = write(world, row)
+    return world
+
+
 def write(world: World, row: Row) -> World:
-    """The world after a durable write."""
+    """The world after a durable write of one row."""
     rows = tuple(sorted((*(r for r in world.rows if r.op != row.op), row)))
     if row.own is Own.GONE:
         rows = rows[: rows.index(row)] + rows[rows.index(row) + 1 :]

@@ -9,9 +9,10 @@ from proof.model.world import Row, Workload
 
 @dataclass(frozen=True, slots=True)
 class Commit:
-    """Make a row durable."""
+    """Make a row durable, and at the same instant the end of others."""
 
     row: Row
+    ended: tuple[Row, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from proof.model.messages import (
 from proof.model.settling import Settling
 from proof.model.work import DONE, FAILED, LOOKS, SENDS, SKIPPED, HaltedError, Steps
 from proof.model.world import Phase, Row
-from reconciler.core.model import LastSeen, Own, Purpose
+from reconciler.core.model import Own, Purpose
 from reconciler.core.protocol.transitions import Evidence
 
 
@@ -101,5 +101,5 @@ class Removing(Settling):
         evidence = self.absence(row, alive_at)
         if self.makes_room and evidence is Evidence.CONFIRMED_GONE:
             evidence = Evidence.DELETED_FOR_REPLACE
-        yield from self.move(row, evidence, seen=LastSeen.DELETED, purpose=purpose)
+        yield from self.move(row, evidence, purpose=purpose, former=self.makes_room)
         return End(DONE)

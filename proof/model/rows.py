@@ -96,6 +96,7 @@ def to_record(row: Row) -> Recorded:
         attempts=row.attempts,
         last_sent_at=None if row.sent is None else at(row.sent).isoformat(),
         purpose=row.purpose,
+        former_id="former" if row.former else None,
     )
 
 
@@ -113,15 +114,10 @@ def to_row(record: Recorded) -> Row:
         ambiguous=record.ambiguous,
         attempts=min(record.attempts, MANY),
         sent=None if sent is None else round((datetime.fromisoformat(sent) - EPOCH) / TICK),
-        purpose=record.purpose if record.own is Own.DELETING or record.is_down else None,
-        seen=record.seen if record.is_down else seen,
+        purpose=record.purpose if record.own is Own.DELETING else None,
+        seen=seen,
+        former=record.former_id is not None,
     )
-
-
-@cache
-def is_down(row: Row) -> bool:
-    """The product's rule: it was deleted for a successor that is not there yet."""
-    return to_record(row).is_down
 
 
 @cache
@@ -130,6 +126,8 @@ def advance(row: Row, evidence: Evidence, **facts: Any) -> Row:
     id_ = facts.pop("id", None)
     if id_ is not None:
         facts["id"] = str(id_)
+    if "former" in facts:
+        facts["former_id"] = "former" if facts.pop("former") else None
     if "sent" in facts:
         facts["last_sent_at"] = at(facts.pop("sent")).isoformat()
     return to_row(transitions.advance(to_record(row), evidence, **facts))

@@ -12,7 +12,7 @@ from proof.model import server
 from proof.model.automaton import Automaton
 from proof.model.client import Client
 from proof.model.convergence import Convergence
-from proof.model.invariants import check_command, check_end, check_world, write
+from proof.model.invariants import check_command, check_end, check_world, write_all
 from proof.model.messages import Commit, Control, Defect, End, Find, Pause, Post, Read, Remove
 from proof.model.world import IDLE, OLD, Budget, Settings, World, rest
 
@@ -148,7 +148,7 @@ class Search:
             if broken:
                 yield Step(words, after, broken)
                 continue
-            written = write(after, command.row) if isinstance(command, Commit) else after
+            written = write_all(after, command) if isinstance(command, Commit) else after
             point = self._automaton.resume(world.client, heard, world.now)
             yield self._enter(words, written, point)
         if world.left.crashes:

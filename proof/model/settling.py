@@ -15,7 +15,7 @@ from proof.model.work import (
     Work,
 )
 from proof.model.world import Row, Workload
-from reconciler.core.model import LastSeen, Own, Purpose
+from reconciler.core.model import LastSeen, Own
 from reconciler.core.protocol.transitions import Evidence
 
 
@@ -48,15 +48,14 @@ class Settling(Work):
             case "ours" if found and found.op == row.op:
                 sending = Sending(row, row.attempts, row.sent, resumed=True)
                 evidence = Evidence.MATCHED_ONLY_SEND if self.is_traced(sending) else Evidence.FOUND
-                yield from self.commit(self.accept(row, found.id, LastSeen.SYNCED, evidence))
+                yield from self.install(self.accept(row, found.id, LastSeen.SYNCED, evidence))
                 return End(DONE, found.id)
             case "ours":
                 yield from self.take_over(found)
-                evidence = self.succession(row, verdict.asked)
-                yield from self.move(row, evidence, purpose=Purpose.SUPERSEDED)
+                yield from self.commit(self.superseded(row, verdict.asked))
                 return End(DONE)
             case "theirs" | "nobody" if not self.may_come_true(row, verdict.asked):
-                yield from self.move(row, Evidence.CONFIRMED_GONE)
+                yield from self.commit(self.end(row, Evidence.CONFIRMED_GONE))
                 return End(DONE)
             case "theirs" | "nobody":
                 yield from self.move(row, Evidence.ABSENT)
@@ -89,12 +88,10 @@ class Settling(Work):
         found = verdict.found
         assert found is not None
         if found.op == row.op:
-            if found.id != row.id:
-                row = yield from self.move(row, Evidence.ABSENT, seen=LastSeen.MISSING)
-            yield from self.commit(self.accept(row, found.id, LastSeen.SYNCED, Evidence.FOUND))
+            row = yield from self.free(row, found.id)
+            yield from self.install(self.accept(row, found.id, LastSeen.SYNCED, Evidence.FOUND))
             return End(DONE, found.id)
         yield from self.take_over(found)
-        yield from self.lose(row, verdict)
         return End(DONE, found.id)
 
     def lose(self, row: Row, verdict: Verdict) -> Steps[None]:
@@ -111,6 +108,9 @@ class Settling(Work):
             return
         known = self.known.get(found.op)
         if known is None:
-            yield from self.commit(self.row_of_stranger(found))
+            yield from self.install(self.row_of_stranger(found))
         elif known.id is None:
-            yield from self.commit(self.accept(known, found.id, LastSeen.SYNCED, Evidence.FOUND))
+            yield from self.install(self.accept(known, found.id, LastSeen.SYNCED, Evidence.FOUND))
+        else:
+            for ended in self.outlived_by(known):
+                yield from self.commit(ended)

@@ -18,7 +18,7 @@ from proof.model.messages import (
     Stopped,
 )
 from proof.model.world import FOREIGN, Row, Settings, Workload
-from reconciler.core.model import LastSeen, Own
+from reconciler.core.model import LastSeen, Own, Purpose
 from reconciler.core.protocol.transitions import Evidence
 
 # The engine sends an unclear create three times; the second repetition adds nothing but size.
@@ -129,13 +129,37 @@ class Work:
             raise HaltedError
         return answer
 
-    def commit(self, row: Row) -> Steps[None]:
-        """Make a row durable, then remember it."""
-        yield Commit(row)
-        if row.own is Own.GONE:
-            self.known.pop(row.op, None)
-        else:
-            self.known[row.op] = row
+    def commit(self, row: Row, *ended: Row) -> Steps[None]:
+        """Make rows durable at one instant, then remember them."""
+        yield Commit(row, ended)
+        for written in (row, *ended):
+            if written.own is Own.GONE:
+                self.known.pop(written.op, None)
+            else:
+                self.known[written.op] = written
+
+    def install(self, row: Row) -> Steps[None]:
+        """Record a workload by its id, and at the same instant the end of what it has outlived."""
+        yield from self.commit(row, *self.outlived_by(row))
+
+    def outlived_by(self, row: Row) -> list[Row]:
+        """The rows of other workloads that cannot live beside this one."""
+        return [
+            self.superseded(other, self.now)
+            for other in sorted(self.known.values())
+            if other.op != row.op and (other.former or other.own is Own.ACCEPTED)
+        ]
+
+    def superseded(self, row: Row, at: int) -> Row:
+        """The row of an operation whose name another one of ours has."""
+        facts = {"purpose": Purpose.SUPERSEDED, "former": False}
+        return self.advance(row, self.succession(row, at), **facts)
+
+    def end(self, row: Row, evidence: Evidence) -> Row:
+        """The row of an operation of which nothing can come true any more."""
+        if row.former:
+            return self.advance(row, Evidence.DELETED_FOR_REPLACE)
+        return self.advance(row, evidence)
 
     def move(self, row: Row, evidence: Evidence, **facts: Any) -> Steps[Row]:
         """Make what the evidence does to a row durable."""
@@ -145,7 +169,13 @@ class Work:
 
     def accept(self, row: Row, id_: int, seen: LastSeen, evidence: Evidence) -> Row:
         """The row of a workload that the server has."""
-        return self.advance(row, evidence, id=id_, seen=seen, purpose=None)
+        return self.advance(row, evidence, id=id_, seen=seen, purpose=None, former=False)
+
+    def free(self, row: Row, id_: int) -> Steps[Row]:
+        """What an operation had made before is gone where it has made something else."""
+        if row.id not in (None, id_):
+            row = yield from self.move(row, Evidence.ABSENT)
+        return row
 
     def row_of_stranger(self, found: Workload) -> Row:
         """A workload of ours that this state does not know."""

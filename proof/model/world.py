@@ -55,7 +55,10 @@ class Workload(NamedTuple):
 
 
 class Row(NamedTuple):
-    """What of a record matters for one address; `sent` is the tick of the last send."""
+    """What of a record matters for one address; `sent` is the tick of the last send.
+
+    `former`: it is of what was deleted to be replaced, and whose successor is not there yet.
+    """
 
     op: int
     own: Own
@@ -66,6 +69,7 @@ class Row(NamedTuple):
     sent: int | None = None
     purpose: Purpose | None = None
     seen: LastSeen = LastSeen.QUEUED
+    former: bool = False
 
 
 class Flight(NamedTuple):

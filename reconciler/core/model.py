@@ -208,6 +208,9 @@ class Recorded:
     its replacement was begun, where the successor keeps ignored fields of it; `undone` are the
     pointers at which this workload's own create has overwritten changes made on the server.
     `change` is what is known of its updates.
+    `former_id` is the id of what was deleted to be replaced, until its successor is accepted;
+    `refusal` what the server last answered to a create that it did not accept, and `message` what
+    else was found out about it.
     """
 
     op: str
@@ -233,6 +236,8 @@ class Recorded:
     kept: Json | None = None
     undone: tuple[str, ...] = ()
     change: ChangeRecord = NO_CHANGE
+    former_id: str | None = None
+    refusal: str = ""
 
     @property
     def is_declared(self) -> bool:
@@ -242,8 +247,28 @@ class Recorded:
     @property
     def is_down(self) -> bool:
         """Whether it was deleted to be replaced, and no successor of it has been accepted yet."""
-        replaced = self.purpose is Purpose.REPLACE and self.seen is LastSeen.DELETED
-        return replaced and self.own is Own.LATE_CREATE_POSSIBLE
+        return self.former_id is not None and self.own is Own.LATE_CREATE_POSSIBLE
+
+    @property
+    def reason(self) -> str:
+        """Why it is not there: the server's own words first, then what else was found out."""
+        return join_reasons(self.refusal, self.message)
+
+    @property
+    def ending(self) -> str:
+        """How the workload ended whose successor is not there yet; empty where there is none."""
+        if self.former_id is not None:
+            deleted = self.seen is LastSeen.DELETED
+            end = "was deleted to be replaced" if deleted else "was gone before its replacement"
+            return f"workload {self.former_id} {end}"
+        if self.own is Own.ACCEPTED and self.seen is LastSeen.MISSING:
+            return f"workload {self.id} was no longer on the server"
+        return ""
+
+
+def join_reasons(*reasons: str) -> str:
+    """Several reasons in one sentence, each told once; empty ones are left out."""
+    return "; ".join(dict.fromkeys(reason for reason in reasons if reason))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -30,7 +30,7 @@ from reconciler.core.planning.plan import (
 from reconciler.core.protocol.transitions import Evidence, may_come_true
 from reconciler.engine.create import CreateTask
 from reconciler.engine.dispatcher import StoppedError
-from reconciler.engine.lookup import OwnWorkload, look_up
+from reconciler.engine.lookup import LookupUnclear, OwnWorkload, look_up
 from reconciler.engine.records import declare, follow
 from reconciler.engine.remove import DeleteTask
 from reconciler.engine.run import (
@@ -307,7 +307,11 @@ async def _create(action: Create, work: ActionContext) -> Outcome:
             return Skipped(message=UNSENT)
         if isinstance(verdict, OwnWorkload):
             return await hand_over(work, action.lost, verdict)
-        await lose(work, action.lost, verdict)
+        if isinstance(verdict, LookupUnclear):
+            # Nothing proves that it is gone: its record stays until a successor has its name.
+            await work.run.commit(replace(action.lost, seen=LastSeen.MISSING))
+        else:
+            await lose(work, action.lost, verdict)
     return await creation.carry_out()
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from reconciler.core.events import Cause
-from reconciler.core.model import Desired, Own, Purpose, Recorded
+from reconciler.core.model import Desired, LastSeen, Own, Recorded, Remote, join_reasons
 from reconciler.core.protocol.api_results import (
     FORBIDDEN,
     Accepted,
@@ -16,12 +16,13 @@ from reconciler.core.protocol.api_results import (
     Conflict,
     Method,
     NotFound,
+    NotSent,
     Refused,
     Unavailable,
 )
 from reconciler.core.protocol.body import make_body
 from reconciler.core.protocol.retry import SendCounts
-from reconciler.core.protocol.transitions import Evidence, advance, succession, vacancy
+from reconciler.core.protocol.transitions import Evidence, advance, end, superseded, vacancy
 from reconciler.engine.dispatcher import StoppedError
 from reconciler.engine.lookup import (
     LookupUnclear,
@@ -31,7 +32,13 @@ from reconciler.engine.lookup import (
     Verdict,
     look_up,
 )
-from reconciler.engine.records import accept, new_row, one_more_send, row_of_stranger
+from reconciler.engine.records import (
+    accept,
+    new_row,
+    one_more_send,
+    row_of_stranger,
+    without_other_id,
+)
 from reconciler.engine.run import (
     UNSENT,
     ActionContext,
@@ -111,6 +118,8 @@ class CreateTask:
             await self._intend()
         answer = self._checked(await self._run.api.create(self._body, self._before_send))
         self._last_message = answer.description
+        if _is_refusal(answer):
+            self._work.refusal = self._last_message
         return answer
 
     async def _intend(self) -> None:
@@ -148,10 +157,7 @@ class CreateTask:
     async def _withdraw(self) -> Outcome:
         """The run ended first: an intent that was certainly not sent is taken back."""
         if self._row.ambiguous:
-            message = "an earlier create is still in doubt"
-            return ActionInDoubt(
-                message=f"{self._last_message}; {message}" if self._last_message else message
-            )
+            return ActionInDoubt(message=self._tell("an earlier create is still in doubt"))
         if self._row.attempts:
             await self._work.advance(self._row, Evidence.CREATE_REJECTED, message="never sent")
         return Skipped(message=UNSENT)
@@ -172,12 +178,12 @@ class CreateTask:
             case Refused() | NotFound() if self._row.ambiguous:
                 return await self._resolve(answer)
             case _ if self._row.ambiguous:
-                return ActionInDoubt(message=self._last_message)
+                return ActionInDoubt(message=self._tell(""))
             case _:
                 return await self._drop_refused(answer, Evidence.CREATE_REJECTED)
 
     def _note_unanswered(self) -> None:
-        self._row = advance(self._row, Evidence.CREATE_UNANSWERED, message=self._last_message)
+        self._row = advance(self._row, Evidence.CREATE_UNANSWERED, **self._reasons(""))
         self._in_doubt = True
         self._unanswered += 1
         self._unclear_at = self._row.last_sent_at
@@ -185,8 +191,7 @@ class CreateTask:
     async def _take(self, row: Recorded, done: ActionDone) -> Outcome:
         """Record the id before anything is said about it."""
         self._row = row
-        await self._work.commit(self._row)
-        await self._succeed()
+        await self._work.install(self._row)
         if not self._run.options.wait:
             return done
         return await wait_until_synced(self._work, self._row, done)
@@ -200,7 +205,8 @@ class CreateTask:
         cause: Cause = Cause.OTHER,
     ) -> Outcome:
         """A definite no, and nothing that could come true late: there is nothing to remember."""
-        self._row = await self._work.advance(self._row, evidence, message=message)
+        self._row = end(self._row, evidence, message=message)
+        await self._work.commit(self._row)
         return Failed(message=message, hint=hint, cause=cause)
 
     async def _drop_refused(self, answer: ApiResult, evidence: Evidence) -> Outcome:
@@ -212,15 +218,6 @@ class CreateTask:
                 return await self._drop(self._last_message, evidence, cause=Cause.SERVER)
             case _:
                 return await self._drop(self._last_message, evidence)
-
-    async def _succeed(self) -> None:
-        """What was deleted to make room for this one has its successor."""
-        vacated = self._run.down_at(self._row.address)
-        if vacated is not None:
-            evidence = succession(vacated, self._run.server_time())
-            moved = advance(vacated, evidence, purpose=Purpose.SUPERSEDED, message="")
-            await self._run.journal.commit(moved)
-            self._run.remember(moved)
 
     async def _resolve(self, answer: ApiResult) -> Outcome:
         """The name may be taken, by us or by others: read, prove, and only then decide."""
@@ -245,23 +242,21 @@ class CreateTask:
             ):
                 return await self._drop_refused(answer, gone)
             case NameTaken(message=message):
-                return await self._leave_unconfirmed(f"{self._last_message}; {message}", gone)
+                return await self._leave_unconfirmed(message, gone)
             case NameFree() | LookupUnclear() if (
                 isinstance(answer, Conflict) and not self._in_doubt
             ):
                 return await self._give_way(verdict)
             case NameFree():
-                return await self._leave_unconfirmed(
-                    f"{self._last_message}; the server does not show it yet"
-                )
+                return await self._leave_unconfirmed("the server does not show it yet")
             case LookupUnclear(message=message):
-                return await self._leave_unconfirmed(f"{self._last_message}; {message}")
+                return await self._leave_unconfirmed(message)
 
     async def _leave_unsettled(self, answer: ApiResult) -> Outcome:
         """The run ends first: only a create that was answered in so many words is no doubt."""
-        message = f"{self._last_message}; the run ended before it could be looked up"
+        message = "the run ended before it could be looked up"
         if isinstance(answer, Conflict) and not self._in_doubt:
-            return await self._drop(message, Evidence.CONFIRMED_GONE)
+            return await self._drop(f"{self._last_message}; {message}", Evidence.CONFIRMED_GONE)
         return await self._leave_unconfirmed(message)
 
     async def _give_way(self, verdict: NameFree | LookupUnclear) -> Outcome:
@@ -270,12 +265,14 @@ class CreateTask:
         if ghosts:
             await self._drop(self._last_message, Evidence.CONFIRMED_GONE)
             for ghost in ghosts:
-                await self._work.advance(ghost, Evidence.UNPROVEN, message=self._last_message)
+                await self._work.advance(
+                    ghost, Evidence.UNPROVEN, refusal=self._last_message, message=""
+                )
             return ActionInDoubt(
                 message=f"{self._last_message}; an earlier create of it may have come true"
             )
         if isinstance(verdict, LookupUnclear):
-            message = f"{self._last_message}; its owner is unknown: {verdict.message}"
+            message = f"its owner is unknown: {verdict.message}"
             return await self._leave_unconfirmed(message, Evidence.NAME_TAKEN)
         return await self._drop(
             f"{self._last_message}; the server lists nothing under this name",
@@ -286,8 +283,7 @@ class CreateTask:
 
     def _ghosts(self) -> list[Recorded]:
         """Earlier operations under this name that may have come true since."""
-        address = self._row.address
-        rows = [row for row in self._run.known.values() if row.address == address]
+        rows = self._run.rows_at(self._row.address)
         return [row for row in rows if row.own is Own.LATE_CREATE_POSSIBLE and row.ambiguous]
 
     async def _look_until_settled(self, answer: ApiResult) -> tuple[ApiResult, Verdict | None]:
@@ -322,15 +318,17 @@ class CreateTask:
             evidence = Evidence.MATCHED_ONLY_SEND if traced else Evidence.FOUND
             return await self._take(accept(self._row, remote, self._run.redactor, evidence), done)
         known = self._run.known.get(op)
-        if known and (known.own is Own.DELETING or known.id not in (None, remote.id)):
+        if known and _is_another(known, remote):
             return await self._leave(f"workload {remote.id} repeats the operation of {known.id}")
         if self._row.attempts:
-            evidence = succession(self._row, self._work.asked_at)
-            await self._work.advance(self._row, evidence, purpose=Purpose.SUPERSEDED)
+            await self._work.commit(superseded(self._row, self._work.asked_at))
         if known is None:
             wanted = self._row
             row = row_of_stranger(self._run, wanted, remote, op, declared=wanted.spec)
             return await self._take(row, done)
+        if known.id not in (None, remote.id):
+            # An id is given up before another one is taken: none is ever overwritten.
+            await self._work.commit(known := without_other_id(known, remote))
         return await self._take(accept(known, remote, self._run.redactor), done)
 
     async def _leave(self, message: str) -> Outcome:
@@ -342,5 +340,34 @@ class CreateTask:
     async def _leave_unconfirmed(
         self, message: str, evidence: Evidence = Evidence.UNPROVEN
     ) -> Outcome:
-        self._row = await self._work.advance(self._row, evidence, message=message)
-        return ActionInDoubt(message=message)
+        told = self._tell(message)
+        self._row = await self._work.advance(self._row, evidence, **self._reasons(message))
+        return ActionInDoubt(message=told)
+
+    def _reasons(self, message: str) -> dict[str, str]:
+        """What is recorded of a create in doubt: the server's last words, and what else is so."""
+        refusal = self._work.refusal or self._row.refusal
+        sent = "" if self._last_message == refusal else self._last_message
+        return {"refusal": refusal, "message": join_reasons(sent, message)}
+
+    def _tell(self, message: str) -> str:
+        reasons = self._reasons(message)
+        return join_reasons(reasons["refusal"], reasons["message"])
+
+
+def _is_refusal(answer: ApiResult) -> bool:
+    """Whether the server has answered at all, and not taken the create."""
+    match answer:
+        case Accepted() | NotSent():
+            return False
+        case Ambiguous(status=status):
+            return status is not None and status >= 400
+        case _:
+            return True
+
+
+def _is_another(known: Recorded, remote: Remote) -> bool:
+    """Whether a record of the same operation is of another workload, which may live as well."""
+    if known.own is Own.DELETING:
+        return True
+    return known.id not in (None, remote.id) and known.seen is not LastSeen.MISSING

@@ -45,15 +45,15 @@ class Journal:
     def __init__(self, store: StateStore, executor: Executor | None = None) -> None:
         self._store = store
         self._executor = executor
-        self._waiting: list[tuple[Recorded, asyncio.Future[None]]] = []
+        self._waiting: list[tuple[tuple[Recorded, ...], asyncio.Future[None]]] = []
         self._writer: asyncio.Task[None] | None = None
         self.trouble: StateError | None = None
         self.unsaved: dict[str, Recorded] = {}
 
-    async def commit(self, row: Recorded) -> None:
-        """Return when the row is durable; raises StateError when it cannot be made so."""
+    async def commit(self, *rows: Recorded) -> None:
+        """Return when the rows are durable, all at one instant; raises StateError."""
         done = asyncio.get_running_loop().create_future()
-        self._waiting.append((row, done))
+        self._waiting.append((rows, done))
         if self._writer is None or self._writer.done():
             self._writer = asyncio.create_task(self._drain())
         await done
@@ -66,12 +66,13 @@ class Journal:
     async def _drain(self) -> None:
         while self._waiting:
             batch, self._waiting = self._waiting, []
+            rows = [row for together, _ in batch for row in together]
             try:
-                await self._write([row for row, _ in batch])
+                await self._write(rows)
             except Exception as error:
                 # Whatever it is: whoever waits must hear of it, or would wait for ever.
                 self.trouble = _explain(error)
-                self.unsaved |= {row.op: row for row, _ in batch}
+                self.unsaved |= {row.op: row for row in rows}
                 _fail([done for _, done in batch], self.trouble)
             else:
                 for _, done in batch:

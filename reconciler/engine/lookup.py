@@ -103,9 +103,7 @@ async def _find_candidates(work: ActionContext, hint: str) -> _Candidates:
         listed = isinstance(answer, Listed) and answer.trusted
         message = "" if listed else f"the server's list cannot be used ({answer.message})"
     recorded = {
-        row.id
-        for row in work.run.known.values()
-        if row.own is Own.ACCEPTED and row.address == work.address and row.id
+        row.id for row in work.run.rows_at(work.address) if row.own is Own.ACCEPTED and row.id
     }
     return _Candidates(
         ids=tuple(dict.fromkeys((*hinted, *ids, *sorted(recorded)))),

@@ -20,7 +20,7 @@ def new_row(run: ApplyContext, desired: Desired) -> Recorded:
     """The intent to create: a new operation that has not been sent."""
     op = run.mint_op()
     spec, named = run.redactor.redact_and_digest(desired.spec)
-    replaced = run.down_at(desired.address)
+    replaced = run.replaced_at(desired.address)
     return Recorded(
         op=op,
         address=desired.address,
@@ -63,10 +63,22 @@ def accept(
         echo=redactor.strict.redact(echo_of(remote)),
         seen=remote.seen if remote.seen is not LastSeen.UNKNOWN else LastSeen.QUEUED,
         message="",
+        refusal="",
+        former_id=None,
         purpose=None,
         marker=row.marker if read_marker(remote.raw_manifest) else "",
         **facts,
     )
+
+
+def without_other_id(row: Recorded, remote: Remote) -> Recorded:
+    """The record of an operation that has made this workload, late or once more.
+
+    What it had made before is gone: two workloads cannot have one name (assumption A1).
+    """
+    if row.id in (None, remote.id):
+        return row
+    return advance(row, Evidence.ABSENT, seen=LastSeen.MISSING)
 
 
 def row_of_stranger(

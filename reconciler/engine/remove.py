@@ -215,20 +215,23 @@ class DeleteTask:
 
     async def _gone(self) -> Outcome:
         done = ActionDone(id=self._row.id)
-        evidence, message = absence(self._row, self._alive_at), ""
+        evidence = absence(self._row, self._alive_at)
+        seen, former_id = LastSeen.DELETED, None
         if self._successor:
-            deleted = self._row.own is Own.DELETING
-            self._work.deleted = self._row.id if deleted else None
-            deed = "was deleted to be replaced" if deleted else "was gone before its replacement"
-            message = f"workload {self._row.id} {deed}"
+            former_id = self._row.id
+            if self._row.own is Own.DELETING:
+                self._work.deleted = former_id
+            else:
+                seen = LastSeen.MISSING
             if evidence is Evidence.CONFIRMED_GONE:
                 evidence = Evidence.DELETED_FOR_REPLACE
         self._row = await self._work.advance(
             self._row,
             evidence,
-            seen=LastSeen.DELETED,
+            seen=seen,
             purpose=self._purpose,
-            message=message,
+            former_id=former_id,
+            message="",
             **self._memory(),
         )
         return done

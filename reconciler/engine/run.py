@@ -30,7 +30,7 @@ from reconciler.core.protocol.api_results import (
 )
 from reconciler.core.protocol.marker import Marker
 from reconciler.core.protocol.retry import SendCounts
-from reconciler.core.protocol.transitions import Evidence, advance
+from reconciler.core.protocol.transitions import Evidence, advance, outlived_by
 from reconciler.core.redact import Redactor
 from reconciler.core.secrets.rules import BUILT_IN, RedactionRules
 from reconciler.engine.dispatcher import Dispatcher, Retry, StopSignal
@@ -87,24 +87,41 @@ class ApplyContext:
 
     def __post_init__(self) -> None:
         self.redactor = Redactor(self.lineage, self.rules)
-        self._down = {row.address: row for row in self.known.values() if row.is_down}
+        self._at: dict[Address, dict[str, Recorded]] = {}
+        for row in self.known.values():
+            self._at.setdefault(row.address, {})[row.op] = row
         self._owners = {row.id: (row.op, row.address) for row in self.known.values() if row.id}
 
     def remember(self, row: Recorded) -> None:
         """Take note of a row that has become durable."""
         if row.own is Own.GONE:
             self.known.pop(row.op, None)
+            self._at.get(row.address, {}).pop(row.op, None)
         else:
             # Nothing that is decided during a run looks at an echo, and there may be thousands.
-            self.known[row.op] = row if row.echo is None else replace(row, echo=None)
-        if row.is_down:
-            self._down[row.address] = row
-        elif (down := self.down_at(row.address)) is not None and down.op == row.op:
-            del self._down[row.address]
+            row = row if row.echo is None else replace(row, echo=None)
+            self.known[row.op] = row
+            self._at.setdefault(row.address, {})[row.op] = row
 
-    def down_at(self, address: Address) -> Recorded | None:
+    async def commit(self, *rows: Recorded) -> None:
+        """Make records durable at one instant, and remember them; raises StateError."""
+        if rows:
+            await self.journal.commit(*rows)
+        for row in rows:
+            self.remember(row)
+
+    def rows_at(self, address: Address) -> list[Recorded]:
+        """What the state holds under one address, oldest first."""
+        rows = self._at.get(address, {})
+        return [rows[op] for op in sorted(rows)]
+
+    def replaced_at(self, address: Address) -> Recorded | None:
         """What was deleted under this address for a successor that has not been accepted yet."""
-        return self._down.get(address)
+        return next((row for row in self.rows_at(address) if row.former_id), None)
+
+    def ended_by(self, row: Recorded) -> list[Recorded]:
+        """The records under its address that end with this one."""
+        return outlived_by(row, self.rows_at(row.address), self.server_time())
 
     def claim(self, workload_id: str, row: Recorded) -> Address | None:
         """Tie an id to an operation; returns whose it is if another one has it already."""
@@ -161,7 +178,8 @@ class ActionContext:
     """One action of a run: sends its requests, says what happens to them.
 
     `asked_at` is the server's time at which the last look at its name began: what was read may be
-    as old as that. `deleted` is the id of what it has deleted to make room for a successor.
+    as old as that. `deleted` is the id of what it has deleted to make room for a successor,
+    `refusal` what the server last answered to its create, if that was a no.
     """
 
     def __init__(
@@ -174,13 +192,17 @@ class ActionContext:
         self._started = False
         self.durable: Recorded | None = None
         self.deleted: str | None = None
-        self._refusal = ""
+        self.refusal = ""
+        self._last_conflict = ""
         self.asked_at = run.server_time()
 
-    async def commit(self, row: Recorded) -> None:
-        """Make a record durable, and remember it as `durable`; raises StateError."""
+    async def commit(self, row: Recorded, *others: Recorded) -> None:
+        """Make a record durable, and remember it as `durable`; raises StateError.
+
+        The `others` become durable at the same instant.
+        """
         try:
-            await self.run.journal.commit(row)
+            await self.run.commit(row, *others)
         except asyncio.CancelledError:
             # Let go while it was written, which goes on: what is told must fit what is recorded.
             await self.run.journal.settle()
@@ -188,7 +210,13 @@ class ActionContext:
                 self.durable = row
             raise
         self.durable = row
-        self.run.remember(row)
+
+    async def install(self, row: Recorded) -> None:
+        """Record a workload by its id, and at the same instant the end of what it has outlived.
+
+        Until then the old record stays: nothing else would point to what had the name before.
+        """
+        await self.commit(row, *self.run.ended_by(row))
 
     async def advance(self, row: Recorded, evidence: Evidence, **facts: Any) -> Recorded:
         """Make what the evidence does to a record durable, and return it; raises StateError."""
@@ -264,8 +292,8 @@ class ActionContext:
                     limit=retry.slowed_to,
                 )
             )
-        refusal = reason if isinstance(retry.answer, Conflict) else self._refusal
-        is_news, self._refusal = refusal != self._refusal, refusal
+        conflict = reason if isinstance(retry.answer, Conflict) else self._last_conflict
+        is_news, self._last_conflict = conflict != self._last_conflict, conflict
         self.run.say(
             RequestRetried(
                 at=self.run.at(),

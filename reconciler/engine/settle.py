@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from reconciler.core.model import Desired, LastSeen, Own, Purpose, Recorded
+from reconciler.core.model import Desired, LastSeen, Own, Purpose, Recorded, join_reasons
 from reconciler.core.protocol.api_results import Accepted
 from reconciler.core.protocol.transitions import (
     Evidence,
     absence,
     advance,
+    end,
     may_come_true,
     succession,
+    superseded,
     vacancy,
 )
 from reconciler.engine.create import CreateTask
@@ -24,7 +26,7 @@ from reconciler.engine.lookup import (
     Verdict,
     look_up,
 )
-from reconciler.engine.records import accept, row_of_stranger
+from reconciler.engine.records import accept, row_of_stranger, without_other_id
 from reconciler.engine.run import (
     UNSENT,
     ActionContext,
@@ -47,7 +49,7 @@ async def settle(work: ActionContext, row: Recorded) -> Outcome:
     try:
         verdict = await look_up(work)
     except StoppedError:
-        return ActionInDoubt(message=STILL_IN_DOUBT)
+        return ActionInDoubt(message=join_reasons(row.refusal, STILL_IN_DOUBT))
     outcome = await _conclude(work, advance(row, Evidence.RESUMED), verdict)
     await _settle_ghosts(work, row, verdict)
     return outcome
@@ -57,12 +59,8 @@ async def _settle_ghosts(work: ActionContext, row: Recorded, verdict: Verdict) -
     """What one look at a name has shown holds for every older operation under it."""
     if isinstance(verdict, LookupUnclear):
         return
-    for other in list(work.run.known.values()):
-        if (
-            other.own is Own.LATE_CREATE_POSSIBLE
-            and other.address == row.address
-            and other.op != row.op
-        ):
+    for other in work.run.rows_at(row.address):
+        if other.own is Own.LATE_CREATE_POSSIBLE and other.op != row.op:
             await _conclude(work, other, verdict)
 
 
@@ -74,7 +72,7 @@ async def supersede(work: ActionContext, row: Recorded, desired: Desired) -> Out
     try:
         verdict = await look_up(work)
     except StoppedError:
-        return ActionInDoubt(message=STILL_IN_DOUBT)
+        return ActionInDoubt(message=join_reasons(row.refusal, STILL_IN_DOUBT))
     row = advance(row, Evidence.RESUMED)
     if isinstance(verdict, OwnWorkload):
         return await _conclude(work, row, verdict)
@@ -92,21 +90,27 @@ async def _conclude(work: ActionContext, row: Recorded, verdict: Verdict) -> Out
     now = work.asked_at
     match verdict:
         case OwnWorkload(remote=remote, marker=marker) if marker.op == row.op:
-            await work.commit(accept(row, remote, work.run.redactor))
+            await work.install(accept(row, remote, work.run.redactor))
             return ActionDone(id=remote.id, detail=f"it had been created; {NEXT_PLAN}")
         case OwnWorkload():
             await _take_over(work, row, verdict)
-            await work.advance(row, succession(row, now), purpose=Purpose.SUPERSEDED)
+            await work.commit(superseded(row, now))
             return ActionDone(detail=f"{_end_of(row)}; another of ours has its name")
         case NameTaken() | NameFree() if not may_come_true(row, now):
-            await work.advance(row, Evidence.CONFIRMED_GONE, message=_end_of(row))
+            await work.commit(end(row, message=_end_of(row)))
             return ActionDone(detail=_end_of(row))
         case NameTaken() | NameFree():
-            await work.advance(row, Evidence.ABSENT, message=MAY_COME_LATE)
-            return ActionInDoubt(message=MAY_COME_LATE)
+            return await _leave(work, row, Evidence.ABSENT, MAY_COME_LATE)
         case LookupUnclear(message=message):
-            await work.advance(row, Evidence.UNPROVEN, message=message)
-            return ActionInDoubt(message=message)
+            return await _leave(work, row, Evidence.UNPROVEN, message)
+
+
+async def _leave(
+    work: ActionContext, row: Recorded, evidence: Evidence, message: str
+) -> ActionInDoubt:
+    """Nothing is settled; of what was deleted it stays on record why its successor is not there."""
+    await work.advance(row, evidence, message=row.message if row.is_down else message)
+    return ActionInDoubt(message=join_reasons(row.refusal, message))
 
 
 def _end_of(row: Recorded) -> str:
@@ -149,12 +153,12 @@ async def hand_over(work: ActionContext, row: Recorded, found: OwnWorkload) -> O
         await work.commit(accept(row, remote, work.run.redactor))
         return ActionDone(id=row.id, kept=True, detail=f"it is there after all; {NEXT_PLAN}")
     if op == row.op:
-        lost = await work.advance(row, Evidence.ABSENT, seen=LastSeen.MISSING)
-        await work.commit(accept(lost, remote, work.run.redactor))
+        # An id is given up before another one is taken: none is ever overwritten.
+        await work.commit(lost := without_other_id(row, remote))
+        await work.install(accept(lost, remote, work.run.redactor))
         detail = f"it came to life again as {remote.id}; {NEXT_PLAN}"
         return ActionDone(id=remote.id, adopted=True, detail=detail)
     await _take_over(work, row, found)
-    await lose(work, row, found)
     return ActionDone(id=remote.id, adopted=True, detail=f"a successor has its name; {NEXT_PLAN}")
 
 
@@ -186,12 +190,14 @@ async def find_heir(work: ActionContext, row: Recorded) -> str | None:
 
 
 async def _take_over(work: ActionContext, row: Recorded, found: OwnWorkload) -> None:
-    """Record whose it is, if the state does not have its id already."""
+    """Record whose it is, if the state does not have its id already, and what it has outlived."""
     remote, op = found.remote, found.marker.op
     known = work.run.known.get(op)
     if known is not None:
         if known.id is None:
-            await work.commit(accept(known, remote, work.run.redactor))
+            await work.install(accept(known, remote, work.run.redactor))
+        else:
+            await work.run.commit(*work.run.ended_by(known))
         return
     # What its spec declared is not known here: the next plan compares it with what is wanted.
-    await work.commit(row_of_stranger(work.run, row, remote, op, declared=None))
+    await work.install(row_of_stranger(work.run, row, remote, op, declared=None))

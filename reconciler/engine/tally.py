@@ -15,7 +15,7 @@ from reconciler.core.events import (
     Summary,
 )
 from reconciler.core.model import Recorded
-from reconciler.core.planning.plan import AnyAction, Replace, desired_of
+from reconciler.core.planning.plan import AnyAction, Replace
 from reconciler.engine.run import (
     ActionContext,
     ActionDone,
@@ -112,8 +112,8 @@ class Tally:
 
 def _find_emptied(action: AnyAction, work: ActionContext) -> Recorded | None:
     """What was deleted for the successor that this action did not get accepted."""
-    emptied = work.run.down_at(action.address)
-    if emptied is None or desired_of(action) is None:
+    emptied = work.run.replaced_at(action.address)
+    if emptied is None:
         return None
     if isinstance(action, Replace) and emptied.op != action.recorded.op:
         return None
@@ -121,12 +121,13 @@ def _find_emptied(action: AnyAction, work: ActionContext) -> Recorded | None:
 
 
 async def note_loss(action: AnyAction, work: ActionContext, outcome: Problem) -> None:
-    """What stands in the successor's way is on record for as long as it does."""
+    """What stands in the successor's way is on record for as long as it does.
+
+    What the server has said is replaced by nothing but what it says later.
+    """
     emptied = _find_emptied(action, work)
-    if emptied is not None:
-        message = f"{outcome.message}; {_deed_of(emptied)}"
-        await work.run.journal.commit(noted := replace(emptied, message=message))
-        work.run.remember(noted)
+    if emptied is not None and emptied.is_down and (work.refusal or not emptied.message):
+        await work.run.commit(replace(emptied, message=outcome.message))
 
 
 def with_loss(action: AnyAction, work: ActionContext, outcome: Problem) -> Problem:
@@ -135,10 +136,5 @@ def with_loss(action: AnyAction, work: ActionContext, outcome: Problem) -> Probl
     if emptied is None:
         return outcome
     runs = "is known to run" if isinstance(outcome, ActionInDoubt) else "runs"
-    message = f"{outcome.message}; {_deed_of(emptied)}, and nothing {runs} there now"
+    message = f"{outcome.message}; {emptied.ending}, and nothing {runs} there now"
     return replace(outcome, message=message, loss=EmptiedAddress(deleted=work.deleted))
-
-
-def _deed_of(emptied: Recorded) -> str:
-    """Which workload was deleted; what has stood in the way of its successor is left out."""
-    return emptied.message.rpartition("; ")[2] or "it was deleted to be replaced"

@@ -162,9 +162,12 @@ def _read(values: Sequence[Any]) -> Recorded:
     digest, spec_text, echo_text, lifecycle, message, marker, protected, *last_columns = rest
     source, run, epoch, memory, _ = last_columns
     spec, echo = _documents(spec_text, echo_text)
-    kept, undone, change = _memory(memory)
+    remembered = _memory(memory)
     # Checksums have no key: whoever can write a state can make one for anything.
-    if not (isinstance(spec, dict) and all(isinstance(one, dict | None) for one in (echo, kept))):
+    if not (
+        isinstance(spec, dict)
+        and all(isinstance(one, dict | None) for one in (echo, remembered["kept"]))
+    ):
         raise TypeError("a document is no mapping")
     return Recorded(
         op=op,
@@ -187,9 +190,7 @@ def _read(values: Sequence[Any]) -> Recorded:
         source=source,
         run=run,
         epoch=epoch,
-        kept=kept,
-        undone=undone,
-        change=change,
+        **remembered,
     )
 
 
@@ -235,26 +236,42 @@ def _checksum(values: Sequence[Any]) -> str:
 
 
 def _memory_text(record: Recorded) -> str | None:
-    """What a replace or an update has to remember, where there is anything: one row, one commit."""
+    """What an unfinished change has to remember, where there is anything: one row, one commit."""
     memory: dict[str, Any] = {}
     if record.kept is not None or record.undone:
         memory |= {"kept": record.kept, "undone": list(record.undone)}
     if record.change != NO_CHANGE:
         memory["change"] = asdict(record.change)
+    if record.former_id is not None:
+        memory["former_id"] = record.former_id
+    if record.refusal:
+        memory["refusal"] = record.refusal
     return _written(memory) if memory else None
 
 
-def _memory(text: str | None) -> tuple[Json | None, tuple[str, ...], ChangeRecord]:
+def _memory(text: str | None) -> dict[str, Any]:
+    """The fields of a record that stand in its memory."""
     memory = json.loads(text) if text else {}
-    change = memory.get("change")
+    for name in ("former_id", "refusal"):
+        if not isinstance(memory.get(name), str | None):
+            raise TypeError(f"{name} is no text")
+    return {
+        "kept": memory.get("kept"),
+        "undone": tuple(memory.get("undone", ())),
+        "change": _change(memory.get("change")),
+        "former_id": memory.get("former_id"),
+        "refusal": memory.get("refusal") or "",
+    }
+
+
+def _change(change: Any) -> ChangeRecord:
     if change is None:
-        return memory.get("kept"), tuple(memory.get("undone", ())), NO_CHANGE
+        return NO_CHANGE
     under_way = OpenChange(**change["open"]) if change["open"] else None
     if under_way and not (isinstance(under_way.spec, dict) and isinstance(under_way.body, dict)):
         raise TypeError("a document is no mapping")
     superseded = tuple(SentRev(**sent) for sent in change["superseded"])
-    record = ChangeRecord(confirmed=change["confirmed"], open=under_way, superseded=superseded)
-    return memory.get("kept"), tuple(memory.get("undone", ())), record
+    return ChangeRecord(confirmed=change["confirmed"], open=under_way, superseded=superseded)
 
 
 @lru_cache(maxsize=256)

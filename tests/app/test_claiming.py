@@ -61,7 +61,7 @@ def test_a_doubt_can_be_given_up(tmp_path: Path) -> None:
     dropped = abandon(commands.settings, commands.claim("4501/a"))
     after = commands.world.apply(wish("a"))
 
-    assert _words_of_rows(dropped) == ["a GONE"]
+    assert _words_of_rows(dropped.dropped) == ["a GONE"]
     assert after.summary == {"created": 1}
     assert commands.history() == ["abandoned"]
 

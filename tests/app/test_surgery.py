@@ -114,6 +114,7 @@ def test_what_was_deleted_to_be_replaced_can_be_forgotten(world: World, path: Pa
         ambiguous=False,
         purpose=Purpose.REPLACE,
         seen=LastSeen.DELETED,
+        former_id="id-a",
     )
     world.record(row)
     assert rm(path, "4501/a") == ["4501/a"]

@@ -1,4 +1,4 @@
-"""A replace whose successor is refused: every output says what is gone and what refused it."""
+"""A replace whose successor is refused or in doubt: every output says what is gone, and why."""
 
 from __future__ import annotations
 
@@ -17,11 +17,17 @@ WAY_OUT = "mend the spec, then reconciler apply"
 WORDS = "injected by a fault rule: 422 on=POST name=a nth=2-"
 
 
+DOUBT = "500 on=POST name=a nth=2-"
+
+
 @pytest.fixture(autouse=True)
-def _repository(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A repository of one workload that runs, and whose next create is refused."""
+def _repository(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> Iterator[None]:
+    """A repository of one workload that runs, and whose next create is refused, or in doubt."""
     project = new_project()
-    with Sandbox.running("--sync-delay", "0s", "--fault", "422 on=POST name=a nth=2-") as server:
+    rule = getattr(request, "param", "422 on=POST name=a nth=2-")
+    with Sandbox.running("--sync-delay", "0s", "--fault", rule) as server:
         for name, value in server.variables.items():
             monkeypatch.setenv(name, value)
         folder = write_specs(tmp_path / "w", spec("a", project))
@@ -29,6 +35,7 @@ def _repository(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> It
         path = folder / "a.json"
         document = json.loads(path.read_text())
         document["manifest"]["spec"]["replicas"] = 2
+        document["manifest"]["spec"]["template"]["spec"]["containers"][0]["image"] = "nginx:2"
         path.write_text(json.dumps(document))
         monkeypatch.chdir(folder)
         yield
@@ -100,6 +107,56 @@ def test_status_and_plan_list_it_until_it_is_there(cli: Cli) -> None:
     assert looked.out.splitlines()[-1].endswith("0 failed, 0 missing, 0 in doubt, 1 down.")
     assert f"down: {WORDS}; workload " in planned.out
     assert f" {WORDS}; workload " in listed.out
+
+
+@pytest.mark.parametrize("_repository", [DOUBT], indirect=True)
+def test_a_successor_in_doubt_is_told_with_what_it_replaced(cli: Cli, tmp_path: Path) -> None:
+    """Status, plan and state list, for people and programs: in doubt, and what is gone for it."""
+    [old] = json.loads(cli("status", "-o", "json").out)
+    assert cli("apply", "--yes").code == 8
+
+    looked = cli("status", "--exit-status")
+    [document] = json.loads(cli("status", "-o", "json").out)
+    listed = cli("state", "list")
+    [record] = json.loads(cli("state", "list", "-o", "json").out)[:1]
+    planned = cli("plan", "-o", "text", "-o", f"json={tmp_path / 'p.json'}")
+    page = re.sub(r"[\\`]", "", cli("plan", "-o", "markdown").out)
+
+    words = f"injected by a fault rule: {DOUBT}; the server's list does not show it"
+    ending = f"workload {old['id']} was deleted to be replaced"
+    emptied = f"{ending} (image server:1 → nginx:2), and nothing is known to run there now"
+    assert (looked.code, planned.code) == (8, 0)
+    assert re.search(r"/a +in doubt ", looked.out)
+    assert f"{words}; {emptied}\n" in looked.out
+    assert looked.out.splitlines()[-1].endswith("0 failed, 0 missing, 1 in doubt, 1 down.")
+    assert (document["down"], document["deleted"]) == (True, old["id"])
+    assert document["message"] == f"{words}; {emptied}"
+    assert f"{words}; {emptied}\n" in listed.out
+    assert (record["own"], record["former_id"]) == ("LATE_CREATE_POSSIBLE", old["id"])
+    [action] = json.loads((tmp_path / "p.json").read_text())["actions"]
+    assert f"{ending}, and nothing is known to run there now" in action["detail"]
+    assert {"before": "server:1", "after": "nginx:2"} in [
+        {side: change[side] for side in ("before", "after")} for change in action["changes"]
+    ]
+    assert (ending in planned.out, '"server:1" → "nginx:2"' in planned.out) == (True, True)
+    assert (ending in page, "server:1" in page, "nginx:2" in page) == (True, True, True)
+
+
+@pytest.mark.parametrize("_repository", [DOUBT], indirect=True)
+def test_a_doubt_that_is_abandoned_is_told_once(cli: Cli) -> None:
+    """And what stays down beside it."""
+    [old] = json.loads(cli("status", "-o", "json").out)
+    assert cli("apply", "--yes").code == 8
+
+    abandoned = cli("state", "resolve", old["address"], "--abandon", "--yes")
+    looked = cli("status", "--exit-status")
+
+    assert abandoned.out == (
+        f"Abandoned {old['address']} (no id).\n"
+        f"{old['address']} is down: workload {old['id']} was deleted to be replaced, and nothing "
+        "runs there now.\n"
+    )
+    assert (looked.code, looked.out.splitlines()[-1].endswith("1 down.")) == (4, True)
 
 
 def test_a_watch_has_no_exit_status(cli: Cli) -> None:

@@ -36,6 +36,7 @@ CREATING             UNPROVEN            UNCONFIRMED?          / UNCONFIRMED?
 CREATING             ABSENT              UNCONFIRMED?          / UNCONFIRMED?
 CREATING             NAME_TAKEN          UNCONFIRMED           / UNCONFIRMED
 CREATING             CONFIRMED_GONE      GONE                  / GONE?
+CREATING             DELETED_FOR_REPLACE LATE_CREATE_POSSIBLE  / LATE_CREATE_POSSIBLE
 CREATING             SUPERSEDED          LATE_CREATE_POSSIBLE? / LATE_CREATE_POSSIBLE?
 CREATING             RELEASED            GONE                  / GONE?
 UNCONFIRMED          RESUMED             CREATING?             / CREATING?
@@ -44,6 +45,7 @@ UNCONFIRMED          MATCHED_ONLY_SEND   ACCEPTED              / ACCEPTED
 UNCONFIRMED          UNPROVEN            UNCONFIRMED?          / UNCONFIRMED?
 UNCONFIRMED          ABSENT              UNCONFIRMED?          / UNCONFIRMED?
 UNCONFIRMED          CONFIRMED_GONE      GONE                  / GONE?
+UNCONFIRMED          DELETED_FOR_REPLACE LATE_CREATE_POSSIBLE  / LATE_CREATE_POSSIBLE
 UNCONFIRMED          SUPERSEDED          LATE_CREATE_POSSIBLE? / LATE_CREATE_POSSIBLE?
 UNCONFIRMED          RELEASED            GONE                  / GONE?
 ACCEPTED             FOUND               ACCEPTED              / ACCEPTED?
@@ -51,6 +53,7 @@ ACCEPTED             DELETE_INTENDED     DELETING              / DELETING?
 ACCEPTED             ABSENT              LATE_CREATE_POSSIBLE? / LATE_CREATE_POSSIBLE?
 ACCEPTED             CONFIRMED_GONE      GONE                  / GONE?
 ACCEPTED             DELETED_FOR_REPLACE LATE_CREATE_POSSIBLE  / LATE_CREATE_POSSIBLE?
+ACCEPTED             SUPERSEDED          LATE_CREATE_POSSIBLE? / LATE_CREATE_POSSIBLE?
 ACCEPTED             RELEASED            GONE                  / GONE?
 DELETING             DELETE_INTENDED     DELETING              / DELETING?
 DELETING             DELETE_REJECTED     ACCEPTED              / ACCEPTED?
@@ -63,6 +66,7 @@ LATE_CREATE_POSSIBLE MATCHED_ONLY_SEND   ACCEPTED              / ACCEPTED
 LATE_CREATE_POSSIBLE UNPROVEN            UNCONFIRMED?          / UNCONFIRMED?
 LATE_CREATE_POSSIBLE ABSENT              LATE_CREATE_POSSIBLE? / LATE_CREATE_POSSIBLE?
 LATE_CREATE_POSSIBLE CONFIRMED_GONE      GONE                  / GONE?
+LATE_CREATE_POSSIBLE DELETED_FOR_REPLACE LATE_CREATE_POSSIBLE  / LATE_CREATE_POSSIBLE
 LATE_CREATE_POSSIBLE SUPERSEDED          LATE_CREATE_POSSIBLE? / LATE_CREATE_POSSIBLE?
 LATE_CREATE_POSSIBLE RELEASED            GONE                  / GONE?
 """
@@ -124,7 +128,11 @@ def test_an_id_is_never_overwritten_and_lost_only_with_its_workload(
             continue
         if row.id is not None and after.id != row.id:
             assert after.id is None
-            assert evidence in (Evidence.ABSENT, Evidence.DELETED_FOR_REPLACE)
+            assert evidence in (
+                Evidence.ABSENT,
+                Evidence.DELETED_FOR_REPLACE,
+                Evidence.SUPERSEDED,
+            )
         assert (after.id is not None) or after.own not in (Own.ACCEPTED, Own.DELETING)
         assert after.own is not Own.LATE_CREATE_POSSIBLE or after.id is None
         row = after
@@ -142,7 +150,11 @@ def test_a_doubt_ends_only_by_evidence(start: Own, steps: list[Evidence]) -> Non
         if row.ambiguous and after.own is Own.GONE:
             assert evidence in (Evidence.CONFIRMED_GONE, Evidence.RELEASED)
         if row.ambiguous and not after.ambiguous:
-            assert evidence in (Evidence.MATCHED_ONLY_SEND, Evidence.NAME_TAKEN)
+            assert evidence in (
+                Evidence.MATCHED_ONLY_SEND,
+                Evidence.NAME_TAKEN,
+                Evidence.DELETED_FOR_REPLACE,
+            )
         row = after
 
 

@@ -25,7 +25,7 @@ def test_a_server_error_is_told_in_the_servers_words_and_recorded() -> None:
 
     words = "injected by a fault rule: 500 on=POST name=a; the server does not show it yet"
     assert (ran.told, ran.exit_code) == ([f"in doubt: create 4501/a: {words}"], 8)
-    assert world.row("a").message == words
+    assert world.row("a").reason == words
     assert planned.detail.startswith(f"{words}: a create of ")
 
 

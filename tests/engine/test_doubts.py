@@ -199,7 +199,8 @@ def test_a_copy_of_a_workload_with_our_marker_is_left_alone() -> None:
 
     ran = world.apply(wish("a"), wish("z"))
 
-    words = f"workload {copy} repeats the operation of {world.id_of('z')}"
+    taken = "workload with name 'a' already exists in this project"
+    words = f"{taken}; workload {copy} repeats the operation of {world.id_of('z')}"
     assert (ran.told, ran.exit_code) == ([f"in doubt: create 4501/a: {words}"], 8)
     assert (world.row("z").id, world.live()) == (world.id_of("z"), ["a", "z"])
     assert world.state() == ["a UNCONFIRMED unknown", "z ACCEPTED Synced"]

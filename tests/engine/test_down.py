@@ -50,7 +50,7 @@ def test_a_refused_successor_is_told_with_what_was_deleted(world: World) -> None
         False,
         True,
     )
-    assert left.message == f"{WORDS}; {deed}"
+    assert (left.message, left.former_id, left.ending) == (WORDS, old, deed)
 
 
 def test_it_stays_listed_and_keeps_its_exit_code(world: World) -> None:

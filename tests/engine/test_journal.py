@@ -87,8 +87,9 @@ def test_who_is_let_go_during_a_write_knows_what_it_wrote() -> None:
 
     async def main() -> Recorded | None:
         with ThreadPoolExecutor(max_workers=1) as executor:
+            journal = Journal(disk, executor)
             shared: Any = SimpleNamespace(
-                journal=Journal(disk, executor), known={}, server_time=lambda: EPOCH
+                journal=journal, commit=journal.commit, server_time=lambda: EPOCH
             )
             work = ActionContext(shared, wish("a").address, "create", None)
             task = asyncio.create_task(work.commit(_row("a")))

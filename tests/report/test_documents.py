@@ -375,6 +375,7 @@ def test_a_record_in_short_and_whole() -> None:
         "own": "DELETING",
         "seen": "Synced",
         "message": None,
+        "former_id": None,
         "protect": True,
         "wave": 2,
         "source": "llm.yaml",

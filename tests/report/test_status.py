@@ -160,6 +160,8 @@ def test_the_document() -> None:
         "recorded": "ACCEPTED",
         "status": "Failed",
         "message": "no quota",
+        "down": False,
+        "deleted": None,
         "gpus": 1.0,
         "gpus_known": True,
         "created_at": "2026-02-27T12:00:00+00:00",

@@ -18,9 +18,9 @@ from reconciler.core.model import Address, Own, Purpose, Recorded, Remote
 from reconciler.core.planning.plan import Plan, Reason, Resolve
 from reconciler.core.protocol.api_results import Accepted, NotFound
 from reconciler.core.protocol.marker import Marker, read_marker
-from reconciler.core.protocol.transitions import Evidence, advance
+from reconciler.core.protocol.transitions import Evidence, end, outlived_by
 from reconciler.core.redact import Redactor
-from reconciler.engine.records import accept
+from reconciler.engine.records import accept, without_other_id
 from reconciler.engine.run import ApplyOptions
 from reconciler.errors import RefusedError, StateError, UnreachableError, UsageError
 from reconciler.ports import Say
@@ -52,15 +52,15 @@ class _ResolveRun:
     def owns(self, marker: Marker) -> bool:
         return marker.is_of(self.store.header.lineage, self.stack)
 
-    def finish(
-        self, claim: ResolveRequest, action: str, rows: Sequence[Recorded]
-    ) -> Sequence[Recorded]:
-        """Ask, and write; returns what was written, or would be."""
-        if not claim.confirm(rows):
+    def settle(self, claim: ResolveRequest, row: Recorded) -> Sequence[Recorded]:
+        """Ask, and write the row and what it has outlived; returns what is settled, or would be."""
+        if not claim.confirm([row]):
             return ()
         if not claim.dry_run:
-            amend(self.store, claim.command, action, rows)
-        return rows
+            at = self.session.dispatcher.server.earliest()
+            beside = [other for other in self.store.read() if other.address == row.address]
+            amend(self.store, claim.command, "resolve", [row, *outlived_by(row, beside, at)])
+        return [row]
 
 
 async def resolve_by_id(
@@ -71,34 +71,52 @@ async def resolve_by_id(
     A marker decides which operation made it; a workload without one is taken at the caller's word.
     """
     async with _open_bench(settings, claim, connector, say) as bench:
-        doubts = _doubts(bench.store.read(), claim.address)
+        rows = find_records(bench.store.read(), claim.address)
+        doubts = _doubts(rows)
+        # A create that comes true late may be one of what was missing when this one was asked for.
+        lost = [row for row in rows if row.own is Own.ACCEPTED]
         remote = await read_workload(bench.session, workload_id)
         marker = _check_claim(bench, remote, doubts[0].address)
-        row = _pick(doubts, marker, workload_id)
+        row = _pick(doubts, lost, marker, workload_id)
         redactor = Redactor(bench.store.header.lineage, settings.rules)
         settled = replace(
-            accept(row, remote, redactor),
+            accept(without_other_id(row, remote), remote, redactor),
             seen=remote.seen,
             marker=row.marker if marker else "",
         )
-        return bench.finish(claim, "resolve", [settled])
+        return bench.settle(claim, settled)
 
 
-def abandon(settings: Settings, claim: ResolveRequest) -> Sequence[Recorded]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Abandoned:
+    """What was in doubt, or would not be any more, and what of it stays down, if anything.
+
+    `dropped` is one record; empty where it was not confirmed.
+    """
+
+    dropped: Sequence[Recorded] = ()
+    down: Recorded | None = None
+
+
+def abandon(settings: Settings, claim: ResolveRequest) -> Abandoned:
     """Drop a doubt on somebody's word that nothing of it lives or will live; nothing is read.
 
-    A delete is not dropped but given up: its id stays on record, and its name taken.
+    A delete is not dropped but given up: its id stays on record, and its name taken. What was
+    deleted to be replaced stays on record until its successor is there.
     """
     with read_state(settings.state) as store:
         if not claim.dry_run:
             store.hold(claim.command)
-        doubts = _doubts(store.read(), claim.address, UNSETTLED)
-        dropped = [_abandon(row) for row in doubts]
+        rows = find_records(store.read(), claim.address)
+        doubts = _doubts(rows, UNSETTLED)
         if not claim.confirm(doubts):
-            return ()
+            return Abandoned()
+        dropped = [_abandon(row) for row in doubts]
         if not claim.dry_run:
             amend(store, claim.command, "abandon", dropped)
-        return dropped
+        left = {row.op: row for row in (*rows, *dropped)}
+        down = next((row for row in left.values() if row.is_down), None)
+        return Abandoned(dropped=dropped[:1], down=down)
 
 
 async def recheck(
@@ -107,23 +125,22 @@ async def recheck(
     """Look for the evidence again, by GETs only; what it proves is recorded."""
     async with _open_bench(settings, claim, connector, say) as bench:
         recorded = tuple(bench.store.read())
-        looked_up = [
-            Resolve(
-                address=row.address,
-                reason=Reason.REQUESTED,
-                detail="looked up, and not sent again",
-                recorded=row,
-            )
-            for row in _doubts(recorded, claim.address, UNSETTLED)
-        ]
+        # One look at the name settles everything under it.
+        row, *_ = _doubts(find_records(recorded, claim.address), UNSETTLED)
+        look = Resolve(
+            address=row.address,
+            reason=Reason.REQUESTED,
+            detail="looked up, and not sent again",
+            recorded=row,
+        )
         plan = Plan(
             target=plan_target(settings, bench.session, bench.store.header),
             lineage=bench.store.header.lineage,
             serial=bench.store.header.serial,
-            actions=tuple(looked_up),
+            actions=(look,),
         )
         planned = PlanResult(plan=plan, refusals=(), recorded=recorded, tenant_id=None)
-        if claim.dry_run or not claim.confirm([action.recorded for action in looked_up]):
+        if claim.dry_run or not claim.confirm([row]):
             return ApplyResult(planned=planned, finished=None)
         return await run_plan(
             planned,
@@ -192,26 +209,35 @@ def _check_claim(bench: _ResolveRun, remote: Remote, address: Address) -> Marker
 def _abandon(row: Recorded) -> Recorded:
     if row.own is Own.DELETING:
         return replace(row, purpose=Purpose.GIVEN_UP, message="its deletion was given up by hand")
-    return advance(row, Evidence.RELEASED, message="abandoned by hand")
+    return end(row, Evidence.RELEASED, message="abandoned by hand")
 
 
-def _doubts(
-    rows: Sequence[Recorded], text: str, kinds: Collection[Own] = IN_DOUBT
-) -> list[Recorded]:
-    doubts = [row for row in find_records(rows, text) if row.own in kinds]
-    if not doubts:
+def _doubts(rows: Sequence[Recorded], kinds: Collection[Own] = IN_DOUBT) -> list[Recorded]:
+    """What is in doubt of the records of one address, first what decides about it."""
+    doubts = [row for row in rows if row.own in kinds and not (row.is_down and not row.ambiguous)]
+    if doubts:
+        return sorted(doubts, key=lambda row: row.own is Own.LATE_CREATE_POSSIBLE)
+    address = rows[0].address
+    down = next((row for row in rows if row.is_down), None)
+    if down is not None:
         raise StateError(
-            f"{text} is not in doubt",
-            hint=f"look at it: reconciler state show {text}; nothing was changed",
+            f"{address} is down, and not in doubt: {down.ending}, and nothing runs there now",
+            hint="the next apply makes its successor; to forget what was deleted: "
+            f"reconciler state rm {address}",
         )
-    return doubts
+    raise StateError(
+        f"{address} is not in doubt",
+        hint=f"look at it: reconciler state show {address}; nothing was changed",
+    )
 
 
-def _pick(doubts: Sequence[Recorded], marker: Marker | None, workload_id: str) -> Recorded:
+def _pick(
+    doubts: Sequence[Recorded], lost: Sequence[Recorded], marker: Marker | None, workload_id: str
+) -> Recorded:
     """The operation that made a workload, as its marker says, or the only one there is."""
     if marker is None and len(doubts) == 1:
         return doubts[0]
-    for row in doubts:
+    for row in (*doubts, *lost):
         if marker is not None and row.op == marker.op:
             return row
     found = f"was made by operation {marker.op}" if marker else "carries no marker"

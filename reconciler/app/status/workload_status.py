@@ -16,8 +16,9 @@ from reconciler.app.session import Connector, Session
 from reconciler.app.settings import Settings
 from reconciler.app.signals import on_signal
 from reconciler.app.state.beside_server import open_beside_server
-from reconciler.app.state.states import find_record
+from reconciler.app.state.states import find_records
 from reconciler.app.status.refresh import read_live
+from reconciler.core.address_records import find_replaced, find_shown, group_by_address
 from reconciler.core.events import RequestRetried
 from reconciler.core.model import Live, Own, Recorded
 from reconciler.errors import ReconcilerError, UnreachableError, UsageError
@@ -34,7 +35,8 @@ class WorkloadStatus:
     """One record and the server's answer, `at` the server's time of it.
 
     `live` is None for what has no id yet; `late` says that an older create of the same workload
-    may come true beside it; `at_work` is who else writes to the state now, if anybody does.
+    may come true beside it; `at_work` is who else writes to the state now, if anybody does;
+    `replaced` is the record of what had the name before, where its successor is not there yet.
     """
 
     row: Recorded
@@ -42,6 +44,7 @@ class WorkloadStatus:
     at: datetime
     late: bool = False
     at_work: str = ""
+    replaced: Recorded | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,7 +178,7 @@ class _Watch:
 
 
 def _choose(store: SqliteStore, patterns: Sequence[str]) -> _Chosen:
-    """The records that match, the newest of an address that is given as it is."""
+    """The records of the addresses that match."""
     rows = sorted(store.read(), key=lambda row: row.address)
     at_work = store.writer()
     if not patterns:
@@ -183,8 +186,7 @@ def _choose(store: SqliteStore, patterns: Sequence[str]) -> _Chosen:
     chosen: dict[str, Recorded] = {}
     for pattern in patterns:
         if not any(char in pattern for char in GLOB):
-            row = find_record(rows, pattern)
-            chosen[row.op] = row
+            chosen |= {row.op: row for row in find_records(rows, pattern)}
             continue
         found = [row for row in rows if fnmatchcase(str(row.address), pattern)]
         if not found:
@@ -201,17 +203,18 @@ async def _read(chosen: _Chosen, session: Session, say: Say) -> list[WorkloadSta
     rows = chosen.rows
     live = await read_live(rows, session, say)
     at = session.dispatcher.server.earliest()
-    ghosts = {row.address for row in rows if row.own is Own.LATE_CREATE_POSSIBLE and row.ambiguous}
-    here = {row.address for row in rows if row.own is not Own.LATE_CREATE_POSSIBLE}
-    return [
-        WorkloadStatus(
-            row=row,
-            live=live.get(row.id) if row.id else None,
-            at=at,
-            late=row.own is not Own.LATE_CREATE_POSSIBLE and row.address in ghosts,
-            at_work=chosen.at_work,
-        )
-        for row in rows
-        # What is left of an older create is a note beside the workload, not another one.
-        if row.own is not Own.LATE_CREATE_POSSIBLE or row.address not in here
-    ]
+    statuses: list[WorkloadStatus] = []
+    for group in group_by_address(rows).values():
+        late = any(row.own is Own.LATE_CREATE_POSSIBLE and row.ambiguous for row in group)
+        statuses += [
+            WorkloadStatus(
+                row=row,
+                live=live.get(row.id) if row.id else None,
+                at=at,
+                late=late and row.own is not Own.LATE_CREATE_POSSIBLE,
+                at_work=chosen.at_work,
+                replaced=find_replaced(group),
+            )
+            for row in find_shown(group)
+        ]
+    return statuses

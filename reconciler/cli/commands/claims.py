@@ -199,12 +199,17 @@ def resolve(address: str, workload_id: str | None, **options: Any) -> int:
 
 def _settle(address: str, workload_id: str | None, options: dict[str, Any]) -> int:
     from reconciler.app.state.claiming import abandon, resolve_by_id
+    from reconciler.report.text.escape import escape_terminal
 
     settings = settings_from(options)
     if workload_id is None:
         claim = _claim(options, f"resolve {address} --abandon", address, "Drop this doubt?")
-        rows = abandon(settings, claim)
-        return _tell(rows, options, "Would abandon" if options["dry_run"] else "Abandoned")
+        done = abandon(settings, claim)
+        code = _tell(done.dropped, options, "Would abandon" if options["dry_run"] else "Abandoned")
+        if done.down is not None:
+            words = f"{address} is down: {done.down.ending}, and nothing runs there now."
+            Console.of(options).line(escape_terminal(words))
+        return code
     claim = _claim(
         options, f"resolve {address} --id {workload_id}", address, "Is this what became of it?"
     )

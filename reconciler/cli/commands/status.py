@@ -52,7 +52,8 @@ def _with_interval(arguments: Sequence[str]) -> Iterator[str]:
 @click.option(
     "--exit-status",
     is_flag=True,
-    help="End with 4 where a workload is Failed, missing or down.",
+    help="End with 8 where a create is in doubt, with 4 where a workload is Failed, missing, down "
+    "or given up.",
 )
 @environment_options
 @output_options("text", "json")
@@ -70,7 +71,7 @@ def status(
     settings = settings_from(options)
     if watch is None:
         found = _look(console, settings, addresses, connector_for(options))
-        return 4 if exit_status and any(one.is_wrong for one in found) else 0
+        return _exit_code(found) if exit_status else 0
     if exit_status:
         raise click.UsageError("--watch ends when somebody ends it: it has no --exit-status")
     if any(output.path is not None for output in console.outputs):
@@ -78,6 +79,13 @@ def status(
     if watch <= 0:
         raise click.UsageError("--watch needs an interval such as 5s")
     return _watch(console, settings, addresses, watch, connector_for(options))
+
+
+def _exit_code(found: Sequence[Status]) -> int:
+    """Doubt goes first, as it does in an apply."""
+    if any(one.is_in_doubt for one in found):
+        return 8
+    return 4 if any(one.is_wrong for one in found) else 0
 
 
 def _look(
@@ -136,6 +144,13 @@ def _statuses(looks: Sequence[WorkloadStatus]) -> list[Status]:
     from reconciler.report.text.status import Status
 
     return [
-        Status(row=one.row, live=one.live, at=one.at, late=one.late, at_work=one.at_work)
+        Status(
+            row=one.row,
+            live=one.live,
+            at=one.at,
+            late=one.late,
+            at_work=one.at_work,
+            replaced=one.replaced,
+        )
         for one in looks
     ]

@@ -57,6 +57,12 @@ def content_of(redacted: Json) -> Content:
     )
 
 
+def find_images(manifest: Json) -> tuple[str, ...]:
+    """The images that a redacted manifest names, each once."""
+    shown = json.loads(spell_marks(canonical(manifest), HIDDEN))
+    return tuple(dict.fromkeys(_find_images(shown)))
+
+
 def _below(value: Any) -> Iterator[tuple[str, Any]]:
     """The values right below one, each with its key or index."""
     if isinstance(value, Mapping):

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+from reconciler.core.address_records import find_replaced
 from reconciler.core.diagnostics import Diagnostic, sort_diagnostics
 from reconciler.core.diff.comparison import Compared, body_digest, compare, compare_spec
 from reconciler.core.diff.diff import FieldChange, is_ignored
@@ -20,6 +21,7 @@ from reconciler.core.model import (
     Recorded,
     Remote,
     Unread,
+    join_reasons,
 )
 from reconciler.core.planning.case import DecisionInputs, PlanOptions
 from reconciler.core.planning.decisions import decide, is_lost
@@ -128,7 +130,7 @@ def _decide(
             return with_gpus(action, None if lost else row, desired), ()
     for row in rows:
         if row.own in (Own.CREATING, Own.UNCONFIRMED):
-            return with_gpus(_settle(row, desired, world), None, desired), ()
+            return with_gpus(_settle(row, find_replaced(rows), desired, world), None, desired), ()
     for row in rows:
         if row.own is Own.ACCEPTED:
             case = _examine(row, desired, world)
@@ -187,7 +189,7 @@ def _make(desired: Desired, down: Recorded | None, world: _World) -> AnyAction:
         "source": desired.source,
         "wave": desired.lifecycle.wave,
     }
-    detail = f"{down.message}; nothing runs there now" if down else ""
+    detail = join_reasons(down.reason, f"{down.ending}; nothing runs there now") if down else ""
     if world.options.no_create:
         held = f"{detail or 'not created yet'}; held by --no-create"
         return Hold(**common, detail=held, recorded=down, fails=down is not None)
@@ -239,8 +241,13 @@ def _finish_delete(row: Recorded, desired: Desired | None, world: _World) -> Any
     )
 
 
-def _settle(row: Recorded, desired: Desired | None, world: _World) -> AnyAction:
-    """A create whose outcome is unknown: send the same again, or read, but never forget it."""
+def _settle(
+    row: Recorded, replaced: Recorded | None, desired: Desired | None, world: _World
+) -> AnyAction:
+    """A create whose outcome is unknown: send the same again, or read, but never forget it.
+
+    `replaced` is what had the name before: what differs from that is shown.
+    """
     wanted, changes = desired, tuple[FieldChange, ...]()
     if desired is not None and body_digest(desired, world.redactor) != row.digest:
         # What was sent held values of ignored fields that were kept of its predecessor.
@@ -256,7 +263,13 @@ def _settle(row: Recorded, desired: Desired | None, world: _World) -> AnyAction:
         remedy = "the spec has changed since, so it is looked up before anything is sent"
     else:
         remedy = "it is no longer wanted, so it is looked up and not repeated"
-    detail = f"{_doubt(row)}; {remedy}"
+    emptied = ""
+    if replaced is not None:
+        emptied = f"{replaced.ending}, and nothing is known to run there now"
+        if replaced is not row and desired is not None:
+            since_then = _succeed(replaced, desired, world).changes
+            changes = tuple(replace(change, forces_replace=False) for change in since_then)
+    detail = join_reasons(_doubt(row), emptied, remedy)
     case = DecisionInputs(row=row, desired=desired, options=world.options, redactor=world.redactor)
     # Whose create was answered with a no is sure of it: only who has its name is not known.
     unowned = row.own is Own.UNCONFIRMED and not row.ambiguous
@@ -273,16 +286,17 @@ def _doubt(row: Recorded) -> str:
     """What is not known: in the server's words where it had any, and since when."""
     sent = datetime.fromisoformat(row.last_sent_at) if row.last_sent_at else None
     when = f" of {sent:%Y-%m-%d %H:%M:%S} UTC" if sent else ""
-    if row.own is Own.UNCONFIRMED and row.message:
-        return f"{row.message}: a create{when} is in doubt"
-    return f"a create{when} was cut short"
+    if row.own is Own.UNCONFIRMED and row.reason:
+        return f"{row.reason}: a create{when} is in doubt"
+    return join_reasons(row.refusal, f"a create{when} was cut short")
 
 
 def _watch(row: Recorded, world: _World) -> AnyAction:
     """A workload is gone, but a create of it whose answer was lost may not have been."""
     case = DecisionInputs(row=row, desired=None, options=world.options, redactor=world.redactor)
     if not row.ambiguous:
-        detail = f"{row.message}; nothing runs there, and no spec declares it any more"
+        end = "nothing runs there, and no spec declares it any more"
+        detail = join_reasons(row.reason, row.ending, end)
         return Forget(**case.common(Reason.REMOVED_FROM_SPECS, detail), recorded=row)
     if _is_past(row, world):
         detail = "a lost create of it may have come true after its deletion; it is looked up"

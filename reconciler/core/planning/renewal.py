@@ -26,11 +26,14 @@ def renew_row(row: Recorded, redactor: Redactor, *, plain: Any = None) -> Record
     """A record as today's rules write it; the row itself where that is what it is."""
     spec = renew(row.spec, redactor, plain=plain)
     echo = None if row.echo is None else renew(row.echo, redactor.strict, plain=plain)
-    message = redactor.strict.redact(row.message)
-    if spec == row.spec and echo == row.echo and message == row.message:
+    texts = {
+        "message": redactor.strict.redact(row.message),
+        "refusal": redactor.strict.redact(row.refusal),
+    }
+    renewed = replace(row, spec=spec, echo=echo, **texts)
+    if renewed == row:
         return row
-    named = digest(spec) if row.is_declared else ""
-    return replace(row, spec=spec, echo=echo, digest=named, message=message)
+    return replace(renewed, digest=digest(spec)) if row.is_declared else renewed
 
 
 def _read(recorded: Any, plain: Any, texts: _Texts) -> Any:

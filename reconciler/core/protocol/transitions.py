@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from reconciler.core.model import Own, Recorded
+from reconciler.core.model import Own, Purpose, Recorded
 
 # A POST that was not answered for this long will not be carried out later (assumption A4).
 QUIET = timedelta(seconds=300)
@@ -78,6 +78,7 @@ TRANSITIONS: Mapping[tuple[Own, Evidence], Step] = {
     (Own.CREATING, Evidence.ABSENT): _step(Own.UNCONFIRMED, _DOUBT),
     (Own.CREATING, Evidence.NAME_TAKEN): _step(Own.UNCONFIRMED, _CERTAINTY),
     (Own.CREATING, Evidence.CONFIRMED_GONE): _step(Own.GONE),
+    (Own.CREATING, Evidence.DELETED_FOR_REPLACE): _step(Own.LATE_CREATE_POSSIBLE, _CERTAINTY),
     (Own.CREATING, Evidence.SUPERSEDED): _step(Own.LATE_CREATE_POSSIBLE, _DOUBT),
     (Own.CREATING, Evidence.RELEASED): _step(Own.GONE),
     (Own.UNCONFIRMED, Evidence.RESUMED): _step(Own.CREATING, _DOUBT),
@@ -86,6 +87,7 @@ TRANSITIONS: Mapping[tuple[Own, Evidence], Step] = {
     (Own.UNCONFIRMED, Evidence.UNPROVEN): _step(Own.UNCONFIRMED, _DOUBT),
     (Own.UNCONFIRMED, Evidence.ABSENT): _step(Own.UNCONFIRMED, _DOUBT),
     (Own.UNCONFIRMED, Evidence.CONFIRMED_GONE): _step(Own.GONE),
+    (Own.UNCONFIRMED, Evidence.DELETED_FOR_REPLACE): _step(Own.LATE_CREATE_POSSIBLE, _CERTAINTY),
     (Own.UNCONFIRMED, Evidence.SUPERSEDED): _step(Own.LATE_CREATE_POSSIBLE, _DOUBT),
     (Own.UNCONFIRMED, Evidence.RELEASED): _step(Own.GONE),
     (Own.ACCEPTED, Evidence.FOUND): _step(Own.ACCEPTED, _TAKE_ID),
@@ -93,6 +95,7 @@ TRANSITIONS: Mapping[tuple[Own, Evidence], Step] = {
     (Own.ACCEPTED, Evidence.ABSENT): _step(Own.LATE_CREATE_POSSIBLE, _LOSE_ID, _DOUBT),
     (Own.ACCEPTED, Evidence.CONFIRMED_GONE): _step(Own.GONE),
     (Own.ACCEPTED, Evidence.DELETED_FOR_REPLACE): _step(Own.LATE_CREATE_POSSIBLE, _LOSE_ID),
+    (Own.ACCEPTED, Evidence.SUPERSEDED): _step(Own.LATE_CREATE_POSSIBLE, _LOSE_ID, _DOUBT),
     (Own.ACCEPTED, Evidence.RELEASED): _step(Own.GONE),
     (Own.DELETING, Evidence.DELETE_INTENDED): _step(Own.DELETING),
     (Own.DELETING, Evidence.DELETE_REJECTED): _step(Own.ACCEPTED),
@@ -107,6 +110,9 @@ TRANSITIONS: Mapping[tuple[Own, Evidence], Step] = {
     (Own.LATE_CREATE_POSSIBLE, Evidence.UNPROVEN): _step(Own.UNCONFIRMED, _DOUBT),
     (Own.LATE_CREATE_POSSIBLE, Evidence.ABSENT): _step(Own.LATE_CREATE_POSSIBLE, _DOUBT),
     (Own.LATE_CREATE_POSSIBLE, Evidence.CONFIRMED_GONE): _step(Own.GONE),
+    (Own.LATE_CREATE_POSSIBLE, Evidence.DELETED_FOR_REPLACE): _step(
+        Own.LATE_CREATE_POSSIBLE, _CERTAINTY
+    ),
     (Own.LATE_CREATE_POSSIBLE, Evidence.SUPERSEDED): _step(Own.LATE_CREATE_POSSIBLE, _DOUBT),
     (Own.LATE_CREATE_POSSIBLE, Evidence.RELEASED): _step(Own.GONE),
 }
@@ -173,3 +179,34 @@ def vacancy(row: Recorded, now: datetime) -> Evidence:
 def succession(row: Recorded, now: datetime) -> Evidence:
     """What it proves that another operation of ours has the name (assumption A1)."""
     return Evidence.SUPERSEDED if may_come_true(row, now) else Evidence.CONFIRMED_GONE
+
+
+def end(row: Recorded, evidence: Evidence = Evidence.CONFIRMED_GONE, **facts: Any) -> Recorded:
+    """The record of an operation of which nothing can come true any more.
+
+    What was deleted to be replaced stays on record, with why its successor is not there.
+    """
+    if row.former_id is None:
+        return advance(row, evidence, **facts)
+    return advance(row, Evidence.DELETED_FOR_REPLACE)
+
+
+def outlived_by(row: Recorded, others: Iterable[Recorded], now: datetime) -> list[Recorded]:
+    """The records of other workloads that cannot live beside this one (assumption A1)."""
+    return [
+        superseded(other, now)
+        for other in others
+        if other.op != row.op and (other.former_id or other.own is Own.ACCEPTED)
+    ]
+
+
+def superseded(row: Recorded, now: datetime) -> Recorded:
+    """The record of an operation whose name another workload of ours has at this moment."""
+    return advance(
+        row,
+        succession(row, now),
+        purpose=Purpose.SUPERSEDED,
+        former_id=None,
+        message="",
+        refusal="",
+    )

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 
+from reconciler.core.model import Recorded
+from reconciler.core.planning.content import find_images
 from reconciler.core.planning.plan import Plan
 from reconciler.core.shorten import shorten
 from reconciler.report.text.escape import escape_terminal
@@ -53,6 +55,13 @@ def at_work(plan: Plan) -> str:
     if not plan.at_work:
         return ""
     return f"At work on this state: {plan.at_work}. What that run has begun is shown as under way."
+
+
+def replacement_text(replaced: Recorded, row: Recorded) -> str:
+    """What had the name before a workload whose create is in doubt, and what differs since."""
+    before, after = (find_images(record.spec.get("manifest") or {}) for record in (replaced, row))
+    images = f" (image {', '.join(before)} → {', '.join(after)})" if before != after else ""
+    return f"{replaced.ending}{images}, and nothing is known to run there now"
 
 
 def duration(passed: timedelta) -> str:

@@ -3,18 +3,33 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any
 
 from reconciler.core.gpus import GpuRequest, count_gpus
-from reconciler.core.model import LastSeen, Live, Missing, Own, Recorded, Remote, Unread
+from reconciler.core.model import (
+    LastSeen,
+    Live,
+    Missing,
+    Own,
+    Purpose,
+    Recorded,
+    Remote,
+    Unread,
+    join_reasons,
+)
 from reconciler.core.shorten import shorten
 from reconciler.report.text.color import ColorWriter, name_of
 from reconciler.report.text.escape import escape_terminal
-from reconciler.report.text.formatting import GAP, gpu_number, number_of
+from reconciler.report.text.formatting import (
+    GAP,
+    gpu_number,
+    number_of,
+    replacement_text,
+)
 
 IN_DOUBT = "in doubt"
 UNDER_WAY = "under way"
@@ -39,6 +54,8 @@ _COLOURS = {
 _GONE = (MISSING, LastSeen.DELETED.value)
 _WRONG = (*_GONE, DOWN, LastSeen.FAILED.value)
 _RARE = (UNDER_WAY, DOWN, UNREAD, Own.LATE_CREATE_POSSIBLE.value.lower())
+# So many messages that are too long for the table are told below it.
+MOST_MESSAGES = 20
 # As much of an id as tells two apart; commands that take one want it whole.
 _SHORT_ID = 9
 _LEAST_MESSAGE = 16
@@ -50,7 +67,8 @@ class Status:
     """One record and what the server says of it; `at` is the server's time of that.
 
     `late` says that an older create of the same workload may come true beside it; `at_work` is who
-    writes to the state meanwhile, and is about to go on with what is begun.
+    writes to the state meanwhile, and is about to go on with what is begun. `replaced` is the
+    record of what had the name before, where its successor is not there yet.
     """
 
     row: Recorded
@@ -58,6 +76,7 @@ class Status:
     at: datetime
     late: bool = False
     at_work: str = ""
+    replaced: Recorded | None = None
 
     @cached_property
     def is_under_way(self) -> bool:
@@ -97,15 +116,20 @@ class Status:
             case Remote(message=remote):
                 # Why a delete has not ended yet is known to the state, not to the server.
                 own = self.row.message if self.row.own is Own.DELETING else ""
-                message = "; ".join(dict.fromkeys(part for part in (remote, own) if part))
+                # What was recorded of a delete that failed holds what the server says of it.
+                message = own if remote in own else join_reasons(remote, own)
             case None | Missing() if self.is_under_way:
                 message = f"{self.at_work} is at work on it"
             case None if self.row.is_down:
-                message = f"{self.row.message}; nothing runs there now"
+                message = join_reasons(
+                    self.row.reason, f"{self.row.ending}; nothing runs there now"
+                )
+            case None if self.replaced is not None and self.word == IN_DOUBT:
+                message = join_reasons(self.row.reason, replacement_text(self.replaced, self.row))
             case _:
-                message = self.row.message
+                message = self.row.reason
         late = "an earlier create of it may still come true" if self.late else ""
-        return "; ".join(part for part in (message, late) if part)
+        return join_reasons(message, late)
 
     @cached_property
     def created_at(self) -> str | None:
@@ -130,9 +154,24 @@ class Status:
         return count_gpus(manifest if isinstance(manifest, Mapping) else {})
 
     @property
+    def is_down(self) -> bool:
+        """Whether it was deleted to be replaced, and nothing is known to run there now."""
+        return self.word in (DOWN, IN_DOUBT) and self.deleted is not None
+
+    @property
+    def deleted(self) -> str | None:
+        """The id of what was deleted to be replaced, where its successor is not there yet."""
+        return self.replaced.former_id if self.replaced else None
+
+    @property
+    def is_in_doubt(self) -> bool:
+        """Whether nobody can tell what became of its create."""
+        return self.word == IN_DOUBT
+
+    @property
     def is_wrong(self) -> bool:
         """Whether it is not as it was declared, and an apply alone will not mend it."""
-        return self.word in _WRONG
+        return self.word in _WRONG or self.is_down or self.row.purpose is Purpose.GIVEN_UP
 
     @property
     def is_quiet(self) -> bool:
@@ -149,6 +188,8 @@ def status_document(status: Status) -> dict[str, Any]:
         "recorded": status.row.own.value,
         "status": status.word,
         "message": status.message or None,
+        "down": status.is_down,
+        "deleted": status.deleted,
         "gpus": status.gpus.gpus,
         "gpus_known": status.gpus.known,
         "created_at": status.created_at,
@@ -179,7 +220,19 @@ def statuses_text(
     lines = _table(listed, paint, width)
     if len(listed) < len(statuses):
         lines.append(paint.dim(f"… {number_of(len(statuses) - len(listed), 'more workload')}"))
+    if height is None:
+        lines += _whole_messages(statuses, "\n".join(lines))
     return "\n".join([*lines, total_text(statuses, paint)])
+
+
+def _whole_messages(statuses: Sequence[Status], table: str) -> Iterator[str]:
+    """What is wrong, in full, where the table does not hold it."""
+    wrong = (status for status in statuses if status.is_wrong or status.is_in_doubt)
+    long = [status for status in wrong if escape_terminal(status.message) not in table]
+    for status in long[:MOST_MESSAGES]:
+        yield f"{name_of(status.row.address)}: {escape_terminal(status.message)}"
+    if len(long) > MOST_MESSAGES:
+        yield f"… {number_of(len(long) - MOST_MESSAGES, 'more message')}: status ADDRESS"
 
 
 def total_text(statuses: Sequence[Status], paint: ColorWriter) -> str:
@@ -194,6 +247,8 @@ def total_text(statuses: Sequence[Status], paint: ColorWriter) -> str:
         f"{sum(counts[word] for word in _GONE)} missing",
         f"{counts[IN_DOUBT]} in doubt",
     ]
+    # What is in doubt and has replaced something counts twice, as it does in the end of an apply.
+    counts[DOWN] = sum(status.is_down for status in statuses)
     parts += [f"{counts[word]} {word}" for word in _RARE if counts[word]]
     head = f"{number_of(len(statuses), 'workload')}, {gpus}{at_least} GPUs requested"
     return paint.bold(f"{head}; {', '.join(parts)}.")

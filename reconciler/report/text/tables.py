@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
-from reconciler.core.model import Address, Own, Purpose, Recorded
+from reconciler.core.address_records import find_replaced, find_shown, group_by_address
+from reconciler.core.model import Own, Purpose, Recorded, join_reasons
 from reconciler.core.protocol.transitions import comes_true_until
 from reconciler.report.text.color import name_of
 from reconciler.report.text.escape import escape_terminal
-from reconciler.report.text.formatting import columns
+from reconciler.report.text.formatting import columns, replacement_text
 
 NOTHING_RECORDED = "The state records no workloads."
 
@@ -21,33 +22,38 @@ def records_text(rows: Sequence[Recorded]) -> str:
     """
     if not rows:
         return NOTHING_RECORDED
-    groups: dict[Address, list[Recorded]] = {}
-    for row in rows:
-        groups.setdefault(row.address, []).append(row)
-    lines = [line for group in groups.values() for line in _record_lines(group)]
+    lines = [line for group in group_by_address(rows).values() for line in _record_lines(group)]
     return columns(("ADDRESS", "STATE", "ID", "NOTE"), lines)
 
 
 def _record_lines(rows: list[Recorded]) -> Iterator[tuple[str, ...]]:
-    past = [row for row in rows if row.own is Own.LATE_CREATE_POSSIBLE]
-    present = [row for row in rows if row.own is not Own.LATE_CREATE_POSSIBLE]
-    late_creates = [row for row in past if row.ambiguous]
-    for row in present:
-        name = name_of(row.address)
-        notes = ["protected"] if row.protected or row.lifecycle.protect else []
-        if row.purpose is Purpose.GIVEN_UP:
-            command = f"reconciler state resolve {name} --recheck"
-            notes.append(f"given up; once it is gone: {command}")
+    late_creates = [row for row in rows if row.own is Own.LATE_CREATE_POSSIBLE and row.ambiguous]
+    replaced = find_replaced(rows)
+    for row in find_shown(rows):
+        notes = [*_notes(row, replaced)]
         if late_creates:
-            notes.append(f"an earlier create may come true {_until(late_creates)}")
-        yield (name, row.own.value.lower(), escape_terminal(row.id or "-"), "; ".join(notes))
-    if not present:
-        down = next((row for row in past if row.is_down), None)
-        notes = [f"{escape_terminal(down.message)}; nothing runs there now" if down else "gone"]
-        if late_creates:
-            notes.append(f"a lost create may come true {_until(late_creates)}")
-        state = "down" if down else "late create possible"
-        yield (name_of(past[0].address), state, "-", "; ".join(notes))
+            what = "a lost" if row.own is Own.LATE_CREATE_POSSIBLE else "an earlier"
+            notes.append(f"{what} create may come true {_until(late_creates)}")
+        state = "down" if row.is_down else row.own.value.lower().replace("_", " ")
+        note = escape_terminal("; ".join(notes))
+        yield (name_of(row.address), state, escape_terminal(row.id or "-"), note)
+
+
+def _notes(row: Recorded, replaced: Recorded | None) -> Iterator[str]:
+    """What has to be known of a record; the server's words first where its create is in doubt."""
+    if row.own is not Own.LATE_CREATE_POSSIBLE and (row.protected or row.lifecycle.protect):
+        yield "protected"
+    if row.purpose is Purpose.GIVEN_UP:
+        yield f"given up; once it is gone: reconciler state resolve {row.address} --recheck"
+    if row.own in (Own.CREATING, Own.UNCONFIRMED):
+        if row.reason:
+            yield row.reason
+        if replaced is not None:
+            yield replacement_text(replaced, row)
+    elif row.is_down:
+        yield join_reasons(row.reason, f"{row.ending}; nothing runs there now")
+    elif row.own is Own.LATE_CREATE_POSSIBLE:
+        yield "gone"
 
 
 def _until(late_creates: Sequence[Recorded]) -> str:
