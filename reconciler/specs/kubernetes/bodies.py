@@ -1,4 +1,4 @@
-"""What a manifest holds in the places where its kind keeps its pods, found once for all rules."""
+"""A manifest with the pods in it, which are searched once for all rules."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ class Pod(NamedTuple):
     spec: Manifest
     containers: list[tuple[Path, Manifest]]
 
-    def listed(self, field: str) -> Iterator[tuple[Path, Manifest]]:
+    def items(self, field: str) -> Iterator[tuple[Path, Manifest]]:
         """Yield the mappings in a list of the pod."""
-        return items(self.path, self.spec, field)
+        return list_items(self.path, self.spec, field)
 
 
 class Body(NamedTuple):
@@ -51,21 +51,23 @@ class Body(NamedTuple):
 
 
 def open_body(manifest: Manifest, definition: Kind, layout: Layout) -> Body:
-    """Find the pods of a manifest; what is no mapping where one should be has none."""
-    templates = [((INLINE, *path), one) for path, one in find_all(manifest, layout.pods)]
+    """Find the pods of a manifest; other rules report what is no mapping where one is expected."""
+    templates = [((INLINE, *path), template) for path, template in find_all(manifest, layout.pods)]
     pods = []
     for path, template in templates:
         spec = template.get("spec") if isinstance(template, dict) else None
         if isinstance(spec, dict):
-            here = (*path, "spec")
-            found = [one for field in CONTAINERS for one in items(here, spec, field)]
-            pods.append(Pod(here, spec, found))
+            spec_path = (*path, "spec")
+            containers = [
+                item for field in CONTAINERS for item in list_items(spec_path, spec, field)
+            ]
+            pods.append(Pod(spec_path, spec, containers))
     return Body(manifest, definition, layout, templates, pods)
 
 
-def items(path: Path, value: Manifest, field: str) -> Iterator[tuple[Path, Manifest]]:
+def list_items(path: Path, value: Manifest, field: str) -> Iterator[tuple[Path, Manifest]]:
     """Yield the mappings in a list, with their paths."""
-    given = value.get(field)
-    for at, one in enumerate(given if isinstance(given, list) else ()):
-        if isinstance(one, dict):
-            yield (*path, field, at), one
+    items = value.get(field)
+    for index, item in enumerate(items if isinstance(items, list) else ()):
+        if isinstance(item, dict):
+            yield (*path, field, index), item

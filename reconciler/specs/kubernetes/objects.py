@@ -1,4 +1,4 @@
-"""What an object says of itself: its version and kind, its name, its labels and annotations."""
+"""The head of an object: its version and kind, its name, its labels and annotations."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from reconciler.specs.rules.check_context import CheckContext
 from reconciler.specs.schema.compiled_schema import quote_value, type_name
 
 MOST_ANNOTATIONS = 256 * 1024
-# What etcd takes in one request, as it comes.
+# The default limit of etcd for one request.
 MOST_BYTES = 3 * 512 * 1024
 LONGEST_LABEL = 63
 _UTF_8 = ("utf-8", "surrogatepass")
@@ -54,7 +54,8 @@ def check_kind_syntax(context: CheckContext, manifest: Manifest) -> None:
 
 def check_name(context: CheckContext, manifest: Manifest, longest: int) -> None:
     """The object's name is one that Kubernetes takes, and that its controller can work with."""
-    name, path = _named(context, manifest)
+    name, path = _name_and_path(context, manifest)
+    # The API's own schema checks the name of a workload, but not for the kind's shorter limit.
     is_own = path[0] == INLINE
     if (
         isinstance(name, str)
@@ -66,17 +67,17 @@ def check_name(context: CheckContext, manifest: Manifest, longest: int) -> None:
 
 def check_derived_names(context: CheckContext, body: Body) -> None:
     """What a controller makes of the name is not longer than a part of a domain's name."""
-    name, path = _named(context, body.manifest)
+    name, path = _name_and_path(context, body.manifest)
     layout = body.layout
+    # A name that is too long itself has been reported.
     if layout.derive_names is None or not isinstance(name, str) or len(name) > layout.longest_name:
         return
     try:
-        longest = max(
-            layout.derive_names(body.manifest), key=lambda one: len(one.suffix), default=None
-        )
+        derived = list(layout.derive_names(body.manifest))
     except UnreadableError:
-        # Its shape is wrong, which others say.
+        # A part has another type than the schema asks for, which is reported there.
         return
+    longest = max(derived, key=lambda candidate: len(candidate.suffix), default=None)
     length = len(name) + len(longest.suffix) if longest else 0
     if longest and length > LONGEST_LABEL:
         message = (
@@ -89,13 +90,20 @@ def check_derived_names(context: CheckContext, body: Body) -> None:
         context.report("bad-name", message, path, hint=hint, severity=severity)
 
 
+def _name_and_path(context: CheckContext, manifest: Manifest) -> tuple[Any, Path]:
+    """The object's name with its path in the spec: without one it gets the workload's."""
+    if (name := _metadata(manifest).get("name")) is not None:
+        return name, (INLINE, "metadata", "name")
+    return context.get("metadata", "name"), ("metadata", "name")
+
+
 def check_size(context: CheckContext, manifest: Manifest) -> None:
     """The object is not larger than what Kubernetes stores."""
     documents = context.composed.documents
-    # A character is six in JSON at most, where nothing is written once and meant again.
-    if 6 * sum(one.end - one.start for one in documents) <= MOST_BYTES and not any(
-        one.holds("*") for one in documents
-    ):
+    # To write a large object as JSON takes long, so its texts are measured first. A character is
+    # six in JSON at most (\u0000), and only an alias (*) means a part more than once.
+    length = sum(document.end - document.start for document in documents)
+    if 6 * length <= MOST_BYTES and not any(document.holds("*") for document in documents):
         return
     size = len(json.dumps(manifest, ensure_ascii=False, separators=(",", ":")).encode(*_UTF_8))
     if size > MOST_BYTES:
@@ -104,20 +112,13 @@ def check_size(context: CheckContext, manifest: Manifest) -> None:
         context.report("object-too-large", message, [INLINE], hint=hint, at_key=True)
 
 
-def _named(context: CheckContext, manifest: Manifest) -> tuple[Any, Path]:
-    """The object's name with its path in the spec: without one it gets the workload's."""
-    if (name := _metadata(manifest).get("name")) is not None:
-        return name, (INLINE, "metadata", "name")
-    return context.get("metadata", "name"), ("metadata", "name")
-
-
 def check_server_fields(context: CheckContext, manifest: Manifest) -> None:
     """Nothing is sent that only the cluster writes."""
     metadata = _metadata(manifest)
-    given: list[Path] = [("metadata", name) for name in _SERVER_FIELDS if metadata.get(name)]
+    paths: list[Path] = [("metadata", name) for name in _SERVER_FIELDS if metadata.get(name)]
     if manifest.get("status"):
-        given.append(("status",))
-    for path in given:
+        paths.append(("status",))
+    for path in paths:
         message = f"'{path[-1]}' is written by the cluster, and ignored or refused when sent"
         hint = "remove it: it came along when the object was read from a cluster"
         context.report("server-field", message, [INLINE, *path], hint=hint, at_key=True)
@@ -125,55 +126,52 @@ def check_server_fields(context: CheckContext, manifest: Manifest) -> None:
 
 def check_labels(context: CheckContext, manifest: Manifest, body: Body | None) -> None:
     """Labels and annotations are what Kubernetes takes for them, on the object and its pods."""
-    for path, noun, entries in _tags(manifest, body):
-        if isinstance(entries, dict):
-            for key, value in entries.items():
-                _check_entry(context, noun, (*path, key), key, value)
-            if noun == "annotation":
-                _check_size(context, path, entries)
-        elif not context.has_reported(path):
-            message = f"'{path[-1]}' must be a mapping, not {type_name(entries)}"
-            context.report(f"bad-{noun}", message, path)
+    for path, noun, entries in _label_maps(manifest, body):
+        code = f"bad-{noun}"
+        if not isinstance(entries, dict):
+            if not context.has_reported(path):
+                message = f"'{path[-1]}' must be a mapping, not {type_name(entries)}"
+                context.report(code, message, path)
+            continue
+        for key, value in entries.items():
+            key_path = (*path, key)
+            if problem := problem_of_key(key):
+                message = f"the {noun} {quote_value(key)} {problem}"
+                context.report(code, message, key_path, at_key=True)
+            if value is not None and not isinstance(value, str):
+                message = f"the {noun} '{key}' must be a string, not {type_name(value)}"
+                context.report(code, message, key_path, hint=context.quoting_hint(key_path))
+            elif noun == "label" and value and (problem := problem_of_label_value(value)):
+                message = f"the value {quote_value(value)} of the label '{key}' {problem}"
+                context.report(code, message, key_path)
+        if noun == "label":
+            continue
+        size = sum(len(key.encode()) + len(str(value).encode()) for key, value in entries.items())
+        if size > MOST_ANNOTATIONS:
+            message = f"annotations hold {size:,} bytes, and Kubernetes takes {MOST_ANNOTATIONS:,}"
+            context.report(code, message, path, at_key=True)
 
 
-def _check_entry(context: CheckContext, noun: str, path: Path, key: str, value: Any) -> None:
-    code = f"bad-{noun}"
-    if problem := problem_of_key(key):
-        context.report(code, f"the {noun} {quote_value(key)} {problem}", path, at_key=True)
-    if value is not None and not isinstance(value, str):
-        message = f"the {noun} '{key}' must be a string, not {type_name(value)}"
-        context.report(code, message, path, hint=context.quoting_hint(path))
-    elif noun == "label" and value and (problem := problem_of_label_value(value)):
-        context.report(code, f"the value {quote_value(value)} of the label '{key}' {problem}", path)
-
-
-def _check_size(context: CheckContext, path: Path, entries: Manifest) -> None:
-    size = sum(len(key.encode()) + len(str(value).encode()) for key, value in entries.items())
-    if size > MOST_ANNOTATIONS:
-        message = f"annotations hold {size:,} bytes, and Kubernetes takes {MOST_ANNOTATIONS:,}"
-        context.report("bad-annotation", message, path, at_key=True)
-
-
-def _tags(manifest: Manifest, body: Body | None) -> Iterator[tuple[Path, str, Any]]:
-    """Every map of labels or annotations with its path in the spec and what it holds."""
-    yield from _tags_of((INLINE,), manifest)
-    for path, template in body.templates if body else ():
-        # A pod is its own template.
-        if len(path) > 1 and isinstance(template, dict):
-            yield from _tags_of(path, template)
+def _label_maps(manifest: Manifest, body: Body | None) -> Iterator[tuple[Path, str, Any]]:
+    """Every map of labels or annotations: its path in the spec, the noun for an entry, itself."""
+    holders: list[tuple[Path, Manifest]] = [((INLINE,), manifest)]
+    # A pod is its own template.
+    holders += [
+        (path, template)
+        for path, template in (body.templates if body else ())
+        if len(path) > 1 and isinstance(template, dict)
+    ]
+    for path, holder in holders:
+        metadata = _metadata(holder)
+        for field, noun in (("labels", "label"), ("annotations", "annotation")):
+            if (entries := metadata.get(field)) is not None:
+                yield (*path, "metadata", field), noun, entries
     for pod in body.pods if body else ():
-        if (wanted := pod.spec.get("nodeSelector")) is not None:
-            yield (*pod.path, "nodeSelector"), "label", wanted
+        if (selector := pod.spec.get("nodeSelector")) is not None:
+            yield (*pod.path, "nodeSelector"), "label", selector
     if body and body.layout.selects:
-        for path, wanted in body.find("spec/selector/matchLabels"):
-            yield path, "label", wanted
-
-
-def _tags_of(path: Path, holder: Manifest) -> Iterator[tuple[Path, str, Any]]:
-    metadata = _metadata(holder)
-    for field, noun in (("labels", "label"), ("annotations", "annotation")):
-        if (entries := metadata.get(field)) is not None:
-            yield (*path, "metadata", field), noun, entries
+        for path, labels in body.find("spec/selector/matchLabels"):
+            yield path, "label", labels
 
 
 def _metadata(manifest: Manifest) -> Manifest:

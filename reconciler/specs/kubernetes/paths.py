@@ -12,8 +12,8 @@ Path: TypeAlias = tuple[Step, ...]
 
 
 def find(value: Any, pattern: str) -> Iterable[tuple[Path, Any]]:
-    """Yield the paths and values that a pattern leads to; what is null or not there is none."""
-    steps = _steps(pattern)
+    """Yield the paths and values that a pattern leads to; null is a field that is left out."""
+    steps = _split(pattern)
     if "*" in steps:
         return _walk(value, steps, 0, ())
     # Most lead to one place, and an iterator for it would take longer than going there.
@@ -22,25 +22,26 @@ def find(value: Any, pattern: str) -> Iterable[tuple[Path, Any]]:
     return () if value is None else ((steps, value),)
 
 
+# A few dozen patterns are asked of every manifest.
 @cache
-def _steps(pattern: str) -> tuple[str, ...]:
+def _split(pattern: str) -> tuple[str, ...]:
     return tuple(pattern.split("/")) if pattern else ()
 
 
-def _walk(value: Any, steps: tuple[str, ...], at: int, path: Path) -> Iterator[tuple[Path, Any]]:
-    begun = at
+def _walk(value: Any, steps: tuple[str, ...], start: int, path: Path) -> Iterator[tuple[Path, Any]]:
+    at = start
     while value is not None and at < len(steps) and steps[at] != "*":
         value = value.get(steps[at]) if isinstance(value, dict) else None
         at += 1
     if value is None:
         return
-    path += steps[begun:at]
+    path += steps[start:at]
     if at == len(steps):
         yield path, value
         return
     entries = value.items() if isinstance(value, dict) else ()
-    for step, one in enumerate(value) if isinstance(value, list) else entries:
-        yield from _walk(one, steps, at + 1, (*path, step))
+    for step, part in enumerate(value) if isinstance(value, list) else entries:
+        yield from _walk(part, steps, at + 1, (*path, step))
 
 
 def find_all(value: Any, patterns: tuple[str, ...]) -> Iterator[tuple[Path, Any]]:

@@ -19,86 +19,87 @@ def check_containers(context: CheckContext, body: Body) -> None:
     """Each pod has containers, each of them an image and a name of its own."""
     _check_presence(context, body)
     for pod in body.pods:
-        names: dict[str, Path] = {}
+        names: set[str] = set()
         for path, container in pod.containers:
-            _check_image(context, path, container)
-            _check_container_name(context, path, container, names)
+            name, image = container.get("name"), container.get("image")
+            image_path = [*path, "image"]
+            if image is None or image == "":
+                noun = (
+                    f"the container {quote_value(name)}"
+                    if isinstance(name, str)
+                    else "the container"
+                )
+                context.report("no-image", f"{noun} has no image", image_path, at_key=True)
+            elif isinstance(image, str) and image != image.strip():
+                message = f"the image {quote_value(image)} has blanks around it"
+                context.report("no-image", message, image_path)
+            if not isinstance(name, str):
+                continue
+            if problem := problem_of_label(name):
+                message = f"the container's name {quote_value(name)} {problem}"
+                context.report("bad-name", message, [*path, "name"])
+            elif name in names:
+                message = f"two containers of the pod are named '{name}'"
+                hint = "give each a name of its own"
+                context.report("bad-name", message, [*path, "name"], hint=hint)
+            else:
+                names.add(name)
 
 
 def _check_presence(context: CheckContext, body: Body) -> None:
-    templates = [one for one in body.templates if isinstance(one[1], dict)]
+    templates = [
+        (path, template) for path, template in body.templates if isinstance(template, dict)
+    ]
     for path, template in templates:
         spec = template.get("spec")
         if spec is None or (isinstance(spec, dict) and not spec.get("containers")):
-            here = [*path, "spec", "containers"]
-            context.report("no-containers", "the pod has no containers", here, at_key=True)
+            containers_path = [*path, "spec", "containers"]
+            context.report(
+                "no-containers", "the pod has no containers", containers_path, at_key=True
+            )
     if body.layout.needs_pods and not templates:
         first = body.layout.pods[0]
         message = f"a {body.kind} without pods: there is nothing at {first}"
         context.report("no-containers", message, [INLINE, *first.split("/")], at_key=True)
 
 
-def _check_image(context: CheckContext, path: Path, container: Manifest) -> None:
-    image = container.get("image")
-    if image is None or image == "":
-        name = container.get("name")
-        whose = f"the container {quote_value(name)}" if isinstance(name, str) else "the container"
-        context.report("no-image", f"{whose} has no image", [*path, "image"], at_key=True)
-    elif isinstance(image, str) and image != image.strip():
-        context.report(
-            "no-image", f"the image {quote_value(image)} has blanks around it", [*path, "image"]
-        )
-
-
-def _check_container_name(
-    context: CheckContext, path: Path, container: Manifest, names: dict[str, Path]
-) -> None:
-    name = container.get("name")
-    if not isinstance(name, str):
-        return
-    if problem := problem_of_label(name):
-        context.report(
-            "bad-name", f"the container's name {quote_value(name)} {problem}", [*path, "name"]
-        )
-    elif names.setdefault(name, path) is not path:
-        message = f"two containers of the pod are named '{name}'"
-        context.report("bad-name", message, [*path, "name"], hint="give each a name of its own")
-
-
 def check_restarts(context: CheckContext, body: Body) -> None:
     """Pods, and the roles of a training job, restart as their kind allows."""
     layout = body.layout
     for pod in body.pods:
-        given, legal = pod.spec.get("restartPolicy"), layout.restart_policies
-        _check_restart(context, body.kind, pod.path, given, legal, must=layout.needs_restart_policy)
+        policies, is_required = layout.restart_policies, layout.needs_restart_policy
+        _check_restart(context, body.kind, pod.path, pod.spec, policies, is_required=is_required)
     if not layout.roles:
         return
-    legal = (
-        FINITE_POLICIES
-        if body.manifest.get("apiVersion") == "kubeflow.org/v2beta1"
-        else ROLE_POLICIES
-    )
+    is_v2 = body.manifest.get("apiVersion") == "kubeflow.org/v2beta1"
+    policies = FINITE_POLICIES if is_v2 else ROLE_POLICIES
     for path, role in body.find(layout.roles):
         if isinstance(role, dict):
-            given = role.get("restartPolicy")
-            _check_restart(context, body.kind, path, given, legal, must=False)
+            _check_restart(context, body.kind, path, role, policies, is_required=False)
 
 
 def _check_restart(
-    context: CheckContext, kind: str, path: Path, given: Any, legal: Sequence[str], *, must: bool
+    context: CheckContext,
+    kind: str,
+    path: Path,
+    holder: Manifest,
+    policies: Sequence[str],
+    *,
+    is_required: bool,
 ) -> None:
-    allowed = " or ".join(legal)
-    hint = f"write {allowed}"
-    here = [*path, "restartPolicy"]
-    if given is None:
-        if must:
+    policy = holder.get("restartPolicy")
+    policy_path = [*path, "restartPolicy"]
+    hint = f"write {' or '.join(policies)}"
+    if policy is None:
+        if is_required:
             message = f"a {kind} needs a restartPolicy: Kubernetes' default is not allowed for it"
-            context.report("bad-restart-policy", message, here, hint=hint, at_key=True)
-    elif isinstance(given, str) and given not in legal:
-        message = f"the restartPolicy {quote_value(given)} is not allowed for a {kind}"
-        if given not in ANY_POLICY:
-            hint = did_you_mean(given, legal) or hint
-        context.report("bad-restart-policy", message, here, hint=hint)
+            context.report("bad-restart-policy", message, policy_path, hint=hint, at_key=True)
+    elif isinstance(policy, str) and policy not in policies:
+        message = f"the restartPolicy {quote_value(policy)} is not allowed for a {kind}"
+        # A policy of other kinds is not misspelt.
+        if policy not in ANY_POLICY:
+            hint = did_you_mean(policy, policies) or hint
+        context.report("bad-restart-policy", message, policy_path, hint=hint)
 
 
 def check_selector(context: CheckContext, body: Body) -> None:
@@ -107,31 +108,32 @@ def check_selector(context: CheckContext, body: Body) -> None:
     if not isinstance(spec, dict):
         return
     selector = spec.get("selector")
-    labels: Any = next((found for _, found in find(spec, "template/metadata/labels")), {})
+    labels: Any = next((value for _, value in find(spec, "template/metadata/labels")), {})
     if not isinstance(selector, dict) or not isinstance(labels, dict):
         return
     path = (INLINE, "spec", "selector")
     if not (selector.get("matchLabels") or selector.get("matchExpressions")):
         context.report("bad-selector", "the selector is empty", path, at_key=True)
-    for here, wanted in find(selector, "matchLabels/*"):
-        given = labels.get(here[-1])
-        if isinstance(wanted, str) and (given or "") != wanted:
-            has = f"has '{given}'" if given else "does not have it"
-            message = f"the selector wants the label {here[-1]}={wanted}, and the template {has}"
+    for steps, selected in find(selector, "matchLabels/*"):
+        actual = labels.get(steps[-1])
+        if isinstance(selected, str) and (actual or "") != selected:
+            has = f"has '{actual}'" if actual else "does not have it"
+            message = f"the selector wants the label {steps[-1]}={selected}, and the template {has}"
             hint = "write the same label under template.metadata.labels"
-            context.report("bad-selector", message, [*path, *here], hint=hint)
-    for here, wanted in find(selector, "matchExpressions/*"):
-        if isinstance(wanted, dict) and not _is_met(wanted, labels):
-            message = f"the template's labels do not meet the selector for '{wanted.get('key')}'"
-            context.report("bad-selector", message, [*path, *here])
+            context.report("bad-selector", message, [*path, *steps], hint=hint)
+    for steps, expression in find(selector, "matchExpressions/*"):
+        if isinstance(expression, dict) and not _matches(expression, labels):
+            key = expression.get("key")
+            message = f"the template's labels do not meet the selector for '{key}'"
+            context.report("bad-selector", message, [*path, *steps])
 
 
-def _is_met(wanted: Manifest, labels: Manifest) -> bool:
-    key, values = wanted.get("key"), wanted.get("values") or []
+def _matches(expression: Manifest, labels: Manifest) -> bool:
+    """Whether labels match an expression; one that Kubernetes does not know is not judged."""
+    key, values = expression.get("key"), expression.get("values") or []
     if not (isinstance(key, str) and isinstance(values, list)):
-        # What it is instead is a matter of its shape.
         return True
-    match wanted.get("operator"):
+    match expression.get("operator"):
         case "In":
             return labels.get(key) in values
         case "NotIn":
@@ -141,7 +143,6 @@ def _is_met(wanted: Manifest, labels: Manifest) -> bool:
         case "DoesNotExist":
             return key not in labels
         case _:
-            # Nor is there another operator.
             return True
 
 

@@ -6,19 +6,19 @@ from typing import Any
 
 from reconciler.core.diagnostics import Severity
 from reconciler.specs.compose.composed_spec import INLINE
-from reconciler.specs.kubernetes.bodies import CONTAINERS, Body, Manifest, items
-from reconciler.specs.kubernetes.paths import find
+from reconciler.specs.kubernetes.bodies import CONTAINERS, Body, Manifest, list_items
+from reconciler.specs.kubernetes.paths import Path, find
 from reconciler.specs.rules.check_context import CheckContext
 from reconciler.specs.schema.compiled_schema import did_you_mean, quote_value
 
-# What a strategy is called, and the only type that takes details.
+# The field of the strategy, by kind, and the only type that has details.
 _STRATEGIES = {"Deployment": "strategy", "StatefulSet": "updateStrategy"}
 _ROLLING = "RollingUpdate"
-_NONE = (0, "0%")
+_ZERO = (0, "0%")
 
 
 def check_rollout(context: CheckContext, body: Body) -> None:
-    """The way in which a controller replaces its pods can be gone."""
+    """The strategy of a controller allows it to replace its pods."""
     field = _STRATEGIES.get(body.kind) if body.layout.selects else None
     for path, strategy in body.find(f"spec/{field}") if field else ():
         details = strategy.get("rollingUpdate") if isinstance(strategy, dict) else None
@@ -28,7 +28,7 @@ def check_rollout(context: CheckContext, body: Body) -> None:
         if kind != _ROLLING:
             message = f"'rollingUpdate' is for the type {_ROLLING}, not for {quote_value(kind)}"
             context.report("bad-rollout", message, (*path, "rollingUpdate"), at_key=True)
-        elif details.get("maxSurge") in _NONE and details.get("maxUnavailable") in _NONE:
+        elif details.get("maxSurge") in _ZERO and details.get("maxUnavailable") in _ZERO:
             message = "with no pod more and none less, no pod can be replaced"
             hint = "give maxSurge or maxUnavailable another value than 0"
             context.report("bad-rollout", message, (*path, "rollingUpdate"), hint=hint)
@@ -44,7 +44,7 @@ def check_job(context: CheckContext, body: Body) -> None:
         if spec.get("completionMode") == "Indexed" and spec.get("completions") is None:
             message = "the completionMode Indexed needs a number of completions"
             context.report("bad-rollout", message, (*path, "completionMode"))
-        policy: Any = next((one for _, one in find(spec, "template/spec/restartPolicy")), None)
+        policy: Any = next((value for _, value in find(spec, "template/spec/restartPolicy")), None)
         if spec.get("podFailurePolicy") is not None and policy == "OnFailure":
             message = "'podFailurePolicy' needs pods with the restartPolicy Never"
             context.report("bad-rollout", message, (*path, "podFailurePolicy"), at_key=True)
@@ -56,31 +56,32 @@ def check_roles(context: CheckContext, body: Body) -> None:
     if not layout.roles:
         return
     # Operators have taken names in any case, and newer ones do not.
-    known = {name.lower(): name for name in layout.role_names}
-    found = {str(path[-1]).lower() for path, _ in body.find(layout.roles)}
+    known_names = {name.lower() for name in layout.role_names}
+    names: set[str] = set()
     for path, role in body.find(layout.roles):
         name = str(path[-1])
-        if name.lower() not in known:
+        names.add(name.lower())
+        if name.lower() not in known_names:
+            message = f"a {body.kind} has no role '{name}'"
             hint = did_you_mean(name, layout.role_names)
             hint = hint or f"known are {', '.join(layout.role_names)}"
-            context.report(
-                "bad-role", f"a {body.kind} has no role '{name}'", path, hint=hint, at_key=True
-            )
+            context.report("bad-role", message, path, hint=hint, at_key=True)
         elif layout.worker_container and isinstance(role, dict):
-            _check_worker(context, body, (*path, "template", "spec"), role)
+            _check_worker(context, body, path, role)
     first = layout.role_names[0]
-    if layout.needs_first_role and found and first.lower() not in found:
+    if layout.needs_first_role and names and first.lower() not in names:
         field = layout.roles.split("/")[1]
         message = f"a {body.kind} needs the role '{first}'"
         context.report("bad-role", message, (INLINE, "spec", field), at_key=True)
 
 
-def _check_worker(context: CheckContext, body: Body, path: tuple[Any, ...], role: Manifest) -> None:
-    spec: Any = next((one for _, one in find(role, "template/spec")), None)
-    containers = items(path, spec, CONTAINERS[0]) if isinstance(spec, dict) else ()
-    names = [container.get("name") for _, container in containers]
+def _check_worker(context: CheckContext, body: Body, path: Path, role: Manifest) -> None:
     worker = body.layout.worker_container
-    if names and worker not in names:
-        message = f"no container is called '{worker}', which a {body.kind} looks for"
-        here = (*path, CONTAINERS[0], 0, "name")
-        context.report("bad-role", message, here, severity=Severity.WARNING)
+    for steps, spec in find(role, "template/spec"):
+        pod_path = (*path, *steps)
+        containers = list_items(pod_path, spec, CONTAINERS[0]) if isinstance(spec, dict) else ()
+        names = [container.get("name") for _, container in containers]
+        if names and worker not in names:
+            message = f"no container is called '{worker}', which a {body.kind} looks for"
+            name_path = (*pod_path, CONTAINERS[0], 0, "name")
+            context.report("bad-role", message, name_path, severity=Severity.WARNING)

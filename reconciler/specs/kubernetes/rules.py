@@ -1,4 +1,4 @@
-"""All that is checked of a manifest as the Kubernetes object that it is."""
+"""The checks of a manifest as a Kubernetes object."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ LONGEST_NAME = 253
 
 
 def check_manifest(context: CheckContext) -> None:
-    """Say what Kubernetes would refuse or misread; only what is sure to be all there is checked."""
+    """Report what Kubernetes would refuse or misread."""
     manifest = context.get(INLINE)
     if not isinstance(manifest, dict):
         return
@@ -50,7 +50,7 @@ def check_manifest(context: CheckContext) -> None:
 
 
 def check_schemas(context: CheckContext, body: Body) -> None:
-    """Everything of which the shape is known has it."""
+    """Every part whose schema is known satisfies it."""
     group_kind = (body.definition.group, body.definition.name)
     for path, value in body.find("spec") if body.definition.structure else ():
         check_structure(context, value, path, kind_schema(group_kind))
@@ -73,6 +73,6 @@ _RULES: tuple[Callable[[CheckContext, Body], None], ...] = (
     check_rollout,
     check_job,
     check_roles,
-    # Last, since it is silent about what a rule has said better.
+    # Last, since it is silent where a rule has reported the same more clearly.
     check_schemas,
 )

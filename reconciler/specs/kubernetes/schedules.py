@@ -13,7 +13,7 @@ _WORDS = frozenset(
     {"@yearly", "@annually", "@monthly", "@weekly", "@daily", "@midnight", "@hourly"}
 )
 _EVERY = re.compile(r"@every (?:[0-9]+(?:\.[0-9]*)?(?:ns|us|µs|ms|s|m|h))+")
-_PART = re.compile(r"(?P<from>[a-z0-9]+|[*?])(?:-(?P<to>[a-z0-9]+))?(?:/(?P<step>[0-9]+))?")
+_ENTRY = re.compile(r"(?P<from>[a-z0-9]+|[*?])(?:-(?P<to>[a-z0-9]+))?(?:/(?P<step>[0-9]+))?")
 
 
 class _Field(NamedTuple):
@@ -52,38 +52,33 @@ _FIELDS = (
 
 
 def problem_of_schedule(text: str) -> str:
-    """What is wrong with a schedule, in words that follow it; nothing where it is right."""
+    """What is wrong with a schedule, as the rest of a sentence about it; nothing if it is right."""
     if "TZ=" in text:
         return "sets a time zone, which belongs into 'timeZone'"
     if text.startswith("@"):
-        known = text in _WORDS or _EVERY.fullmatch(text)
-        return "" if known else f"is none of {', '.join(sorted(_WORDS))} and '@every <duration>'"
-    fields = text.split()
-    if len(fields) != len(_FIELDS):
-        return (
-            f"has {len(fields)} fields instead of five: minute, hour, day, month, day of the week"
-        )
-    problems = (_problem(field, given) for field, given in zip(_FIELDS, fields, strict=True))
-    return next(filter(None, problems), "")
-
-
-def _problem(field: _Field, text: str) -> str:
-    for part in text.lower().split(","):
-        if problem := _problem_of_part(field, part):
-            return f"has a {field.name} '{text}' that {problem}"
+        is_valid = text in _WORDS or _EVERY.fullmatch(text)
+        return "" if is_valid else f"is none of {', '.join(sorted(_WORDS))} and '@every <duration>'"
+    parts = text.split()
+    if len(parts) != len(_FIELDS):
+        return f"has {len(parts)} fields instead of five: minute, hour, day, month, day of the week"
+    for field, part in zip(_FIELDS, parts, strict=True):
+        for entry in part.lower().split(","):
+            if problem := _problem_of_entry(field, entry):
+                return f"has a {field.name} '{part}' that {problem}"
     return ""
 
 
-def _problem_of_part(field: _Field, text: str) -> str:
-    found = _PART.fullmatch(text)
-    if found is None:
+def _problem_of_entry(field: _Field, text: str) -> str:
+    match = _ENTRY.fullmatch(text)
+    if match is None:
         return "cannot be read"
-    if found["step"] is not None and not int(found["step"][:9]):
+    # Cut, since Python refuses to read a number of thousands of digits.
+    if match["step"] is not None and not int(match["step"][:9]):
         return "has a step of 0"
-    if found["from"] in "*?":
+    if match["from"] in "*?":
         return ""
-    first = field.read(found["from"])
-    last = first if found["to"] is None else field.read(found["to"])
+    first = field.read(match["from"])
+    last = first if match["to"] is None else field.read(match["to"])
     if first is None or last is None:
         return f"is not within {field.least} to {field.most}"
     return "ends before it begins" if last < first else ""

@@ -1,4 +1,4 @@
-"""The shape that Kubernetes' own schemas give to its core kinds, and to the pods inside others."""
+"""Kubernetes' own schemas of its core kinds, and of the pods inside others."""
 
 from __future__ import annotations
 
@@ -24,19 +24,22 @@ _CODES = {
 
 
 def check_structure(
-    context: CheckContext, value: Any, path: Sequence[Step], shape: CompiledSchema
+    context: CheckContext, value: Any, path: Sequence[Step], schema: CompiledSchema
 ) -> None:
-    """Say what a shape has against a part of a spec, where no rule has said it better."""
-    if shape.passes(value):
+    """Report the violations of a schema by a part of a spec, unless a rule has reported there."""
+    # The copy without nulls is only made where the precheck declines.
+    if schema.passes(value):
         return
-    for violation in find_violations(shape, without_nulls(value)):
+    for violation in find_violations(schema, without_nulls(value)):
         code = _CODES.get(violation.code, "kubernetes-invalid-value")
-        here = (*path, *violation.path)
-        if violation.code == "missing-field" or not context.has_reported(here):
+        violation_path = (*path, *violation.path)
+        if violation.code == "missing-field" or not context.has_reported(violation_path):
             message = violation.message
             if violation.code == "unknown-field":
-                message = f"Kubernetes has no field {quote_value(here[-1])} here"
-            context.report_violation(violation._replace(code=code, path=here, message=message))
+                message = f"Kubernetes has no field {quote_value(violation_path[-1])} here"
+            context.report_violation(
+                violation._replace(code=code, path=violation_path, message=message)
+            )
 
 
 @cache
@@ -48,24 +51,24 @@ def definitions() -> dict[str, Any]:
 
 
 @cache
-def definition_schema(definition: str) -> CompiledSchema:
-    """Return the shape of one of Kubernetes' own definitions, once per process."""
-    return CompiledSchema({"$ref": f"#/$defs/{definition}", "$defs": _limited()})
+def _limited_definitions() -> dict[str, Any]:
+    return with_limits(definitions())
+
+
+@cache
+def definition_schema(name: str) -> CompiledSchema:
+    """Return the schema of one of Kubernetes' own definitions, compiled once per process."""
+    return CompiledSchema({"$ref": f"#/$defs/{name}", "$defs": _limited_definitions()})
 
 
 @cache
 def kind_schema(group_kind: tuple[str, str]) -> CompiledSchema:
-    """Return the shape of the `spec` of a kind that Kubernetes does not ship."""
+    """Return the schema of the `spec` of a kind that Kubernetes does not ship."""
     return CompiledSchema(KINDS[group_kind].structure or {})
 
 
-@cache
-def _limited() -> dict[str, Any]:
-    return with_limits(definitions())
-
-
 def without_nulls(value: Any) -> Any:
-    """Leave out what is null, which to Kubernetes are fields that were left out."""
+    """Leave out fields that are null, as the API server does before it checks an object."""
     if isinstance(value, dict):
-        return {key: without_nulls(one) for key, one in value.items() if one is not None}
-    return [without_nulls(one) for one in value] if isinstance(value, list) else value
+        return {key: without_nulls(field) for key, field in value.items() if field is not None}
+    return [without_nulls(item) for item in value] if isinstance(value, list) else value

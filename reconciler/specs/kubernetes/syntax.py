@@ -1,6 +1,6 @@
 """The small grammars of Kubernetes: names, label keys and values, resource quantities.
 
-Each function returns what is wrong in words that follow the quoted text, or nothing. The rules are
+Each function returns the rest of a sentence about the quoted text, or nothing. The rules are
 those of `k8s.io/apimachinery/pkg/util/validation` and `pkg/api/resource`.
 """
 
@@ -95,25 +95,26 @@ def read_quantity(value: object) -> Decimal | None:
     """An amount of a resource, or None where it is not written as one."""
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         return None
+    # As text, since the cache below would take 1 and True, or 1 and 1.0, for one key.
     return _read_amount(str(value))
 
 
 @lru_cache(maxsize=_REMEMBERED)
 def _read_amount(text: str) -> Decimal | None:
-    found = _QUANTITY.fullmatch(text) if len(text) <= _LONGEST_QUANTITY else None
-    if found is None:
+    match = _QUANTITY.fullmatch(text) if len(text) <= _LONGEST_QUANTITY else None
+    if match is None:
         return None
-    number, suffix = Decimal(found["number"]), found["suffix"]
+    number, suffix = Decimal(match["number"]), match["suffix"]
     if suffix in _BINARY:
         return number * Decimal(2) ** _BINARY[suffix]
-    return number.scaleb(_SUFFIXES[suffix] if suffix else int(found["exponent"] or 0))
+    return number.scaleb(_SUFFIXES[suffix] if suffix else int(match["exponent"] or 0))
 
 
 def hint_at_quantity(text: str) -> str:
     """The quantity that was likely meant by something like `4GB`."""
-    found = _BYTES.fullmatch(text)
-    if found is None:
+    match = _BYTES.fullmatch(text)
+    if match is None:
         return "write a number, and a unit such as m, k, M, G, Ki, Mi or Gi"
-    number, unit, _ = found.groups()
+    number, unit, _ = match.groups()
     decimal = "k" if unit in "kK" else unit.upper()
     return f"did you mean {number}{unit.upper()}i or {number}{decimal}?"
