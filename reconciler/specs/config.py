@@ -11,10 +11,10 @@ from types import MappingProxyType
 from typing import Any
 
 from reconciler.core.diagnostics import Diagnostic, has_errors, sort_diagnostics
+from reconciler.core.globs import BadPatternError, Pattern, read_pattern
 from reconciler.core.secrets.rules import RedactionRules, literals_of
 from reconciler.errors import Where
 from reconciler.specs.discovery.files import CONFIG_FILE
-from reconciler.specs.discovery.globs import BadPatternError, Pattern, read_pattern
 from reconciler.specs.rules.codes import make_diagnostic
 from reconciler.specs.rules.suppressions import Suppression
 from reconciler.specs.rules.tree_diagnostics import violation_diagnostics

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from reconciler.core.globs import BadPatternError, read_pattern, selects
 from reconciler.specs.discovery.files import find_files
-from reconciler.specs.discovery.globs import BadPatternError, read_pattern, selects
 from tests.support.specs import write
 
 NAMES = st.sampled_from(["a", "b", "ab", "a b", "a[b", "x.y", "c*"])

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from reconciler.specs.discovery.globs import read_pattern, selects
+from reconciler.core.globs import read_pattern, selects
 from reconciler.specs.kubernetes import parts, schedules, syntax
 from reconciler.specs.source import scalars
 from reconciler.specs.source.deadline import Deadline

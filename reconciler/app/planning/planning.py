@@ -12,6 +12,7 @@ from reconciler.app.state.beside_server import open_beside_server
 from reconciler.app.state.states import without_state
 from reconciler.app.status.refresh import read_with_successors, tenant_of
 from reconciler.core.diff.comparison import compare
+from reconciler.core.globs import matches_any
 from reconciler.core.model import Address, Header, Live, Recorded, Remote
 from reconciler.core.planning.approval import Approval, RecheckedApproval, recheck
 from reconciler.core.planning.case import PlanOptions
@@ -24,7 +25,7 @@ from reconciler.core.planning.guards import (
 )
 from reconciler.core.planning.plan import Hold, Plan, PlanTarget
 from reconciler.core.planning.planner import make_plan
-from reconciler.core.planning.selection import Selection, matches
+from reconciler.core.planning.selection import Selection
 from reconciler.core.redact import Redactor
 from reconciler.errors import InvalidInputError, UsageError
 from reconciler.ports import Say, StateStore
@@ -189,7 +190,7 @@ def _check_names(
             f"no workload matches -t {patterns}", hint="patterns are globs on <projectId>/<name>"
         )
     for pattern in selection.excludes:
-        if not any(matches(address, [pattern]) for address in addresses):
+        if not any(matches_any(str(address), [pattern]) for address in addresses):
             raise UsageError(
                 f"no workload matches -x {pattern}: nothing would be left out by it",
                 hint="patterns are globs on <projectId>/<name>",

@@ -11,7 +11,6 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
-from fnmatch import fnmatchcase
 
 from reconciler.app.session import Connector, Session
 from reconciler.app.settings import Settings
@@ -21,6 +20,7 @@ from reconciler.app.state.examining import AdoptionRules, AdoptionTerms, Examine
 from reconciler.app.state.list_workloads import list_ids, read_each
 from reconciler.app.state.state_edits import amend
 from reconciler.app.state.states import merge_targets
+from reconciler.core.globs import matches_any
 from reconciler.core.model import Address, Header
 from reconciler.core.planning.adoption import Adoption, NotAdopted, NotAdoptedReason, Proposal
 from reconciler.errors import RefusedError, StateError, UsageError
@@ -200,7 +200,7 @@ def _select(
 def _matches(address: Address | None, pattern: str) -> bool:
     if address is None:
         return False
-    return fnmatchcase(str(address) if "/" in pattern else address.name, pattern)
+    return matches_any(str(address) if "/" in pattern else address.name, [pattern])
 
 
 def _without_doubles(examined: Sequence[Examined]) -> list[Examined]:

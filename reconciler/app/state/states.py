@@ -10,6 +10,7 @@ from pathlib import Path
 from reconciler.app.committed import refuse_committed_journal
 from reconciler.app.settings import Settings
 from reconciler.app.target import CheckedServer
+from reconciler.core.globs import is_glob
 from reconciler.core.model import Address, Header, Recorded, Target
 from reconciler.core.planning.selection import Selection
 from reconciler.errors import StateError, UsageError
@@ -87,11 +88,6 @@ def choose_records(rows: Sequence[Recorded], patterns: Sequence[str]) -> list[Re
         chosen |= ops
     # In the order of the rows and each once, whatever order the patterns have and share.
     return [row for row in rows if row.op in chosen]
-
-
-def is_glob(pattern: str) -> bool:
-    """Whether a pattern may match more than the address that it is."""
-    return any(char in pattern for char in "*?[")
 
 
 def merge_targets(pinned: Target, target: Target) -> Target:

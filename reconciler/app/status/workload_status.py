@@ -10,7 +10,6 @@ from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import datetime
-from fnmatch import fnmatchcase
 
 from reconciler.app.session import Connector, Session
 from reconciler.app.settings import Settings
@@ -20,6 +19,7 @@ from reconciler.app.state.states import find_records
 from reconciler.app.status.refresh import read_live
 from reconciler.core.address_records import find_replaced, find_shown, group_by_address
 from reconciler.core.events import RequestRetried
+from reconciler.core.globs import is_glob, matches_any
 from reconciler.core.model import Live, Own, Recorded
 from reconciler.errors import ReconcilerError, UnreachableError, UsageError
 from reconciler.ports import Say
@@ -27,7 +27,6 @@ from reconciler.state.sqlite import SqliteStore
 
 # A server that answers nothing for so long is in trouble, whatever it will say later.
 PATIENCE = 30.0
-GLOB = "*?["
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -185,10 +184,10 @@ def _choose(store: SqliteStore, patterns: Sequence[str]) -> _Chosen:
         return _Chosen(rows=rows, at_work=at_work)
     chosen: dict[str, Recorded] = {}
     for pattern in patterns:
-        if not any(char in pattern for char in GLOB):
+        if not is_glob(pattern):
             chosen |= {row.op: row for row in find_records(rows, pattern)}
             continue
-        found = [row for row in rows if fnmatchcase(str(row.address), pattern)]
+        found = [row for row in rows if matches_any(str(row.address), [pattern])]
         if not found:
             raise UsageError(
                 f"no recorded workload matches {pattern}",

@@ -103,7 +103,7 @@ def unprotect(addresses: tuple[str, ...], **options: Any) -> int:
 
 def _set_protection(addresses: tuple[str, ...], options: dict[str, Any], *, protect: bool) -> int:
     from reconciler.app.state.state_edits import set_protections
-    from reconciler.app.state.states import is_glob
+    from reconciler.core.globs import is_glob
 
     word = "protected" if protect else "unprotected"
     # Who writes an address out means that one; what a glob comes to, somebody should see first.

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
 
+from reconciler.core.globs import matches_any
 from reconciler.core.model import Address, Desired, Recorded
 
 
@@ -26,9 +26,9 @@ class Selection:
         """Whether the address passes the globs and the project."""
         if self.project is not None and address.project != self.project:
             return False
-        if self.targets and not matches(address, self.targets):
+        if self.targets and not matches_any(str(address), self.targets):
             return False
-        return not matches(address, self.excludes)
+        return not matches_any(str(address), self.excludes)
 
     def narrow(
         self, desired: Sequence[Desired], recorded: Sequence[Recorded]
@@ -51,8 +51,3 @@ class Selection:
 
     def _holds(self, file: str) -> bool:
         return any(p == "." or PurePosixPath(file).is_relative_to(p) for p in self.places)
-
-
-def matches(address: Address, patterns: Sequence[str]) -> bool:
-    """Whether any of the globs matches an address."""
-    return any(fnmatchcase(str(address), pattern) for pattern in patterns)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from functools import lru_cache
 
 from reconciler.core.digest import digest
+from reconciler.core.globs import matches_any
 from reconciler.core.secrets.names import NameKind, kind_of_name
 
 # Raised with every change of what is hidden, so that a state knows by which rules it was written.
@@ -60,6 +60,6 @@ def literals_of(glob: str) -> list[str]:
 def _kind_of(rules: RedactionRules, name: str) -> NameKind:
     plain = name.lower().lstrip("-").replace("-", "_")
     for kind, globs in ((NameKind.HIDDEN, rules.redact), (NameKind.SHOWN, rules.reveal)):
-        if any(fnmatchcase(plain, glob.lower()) for glob in globs):
+        if matches_any(plain, map(str.lower, globs)):
             return kind
     return kind_of_name(name)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from reconciler.core.diagnostics import Diagnostic
+from reconciler.core.globs import BadPatternError, Pattern, read_pattern
 from reconciler.errors import Where
-from reconciler.specs.discovery.globs import BadPatternError, Pattern, read_pattern
 from reconciler.specs.rules.codes import make_diagnostic
 from reconciler.specs.schema.compiled_schema import quote_value
 from reconciler.specs.source.fileaccess import ReadFailure

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from reconciler.core.diagnostics import Diagnostic
+from reconciler.core.globs import Pattern, selects
 from reconciler.errors import Where
-from reconciler.specs.discovery.globs import Pattern, selects
 from reconciler.specs.rules.codes import CODES, make_diagnostic
 from reconciler.specs.schema.compiled_schema import did_you_mean
 from reconciler.specs.source.quoting import quote

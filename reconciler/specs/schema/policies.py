@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from reconciler.core.diagnostics import Diagnostic, Severity
+from reconciler.core.globs import BadPatternError, Pattern, matches_any, read_pattern, selects
 from reconciler.errors import Where
 from reconciler.specs.config import Config, name_below
-from reconciler.specs.discovery.globs import BadPatternError, Pattern, read_pattern, selects
 from reconciler.specs.rules.codes import make_diagnostic
 from reconciler.specs.rules.tree_diagnostics import diagnostic_at
 from reconciler.specs.schema.compiled_schema import SchemaViolation
@@ -52,11 +51,9 @@ class Policy(NamedTuple):
     def concerns(self, spec: Mapping[str, Any], projects: Collection[str], file: str) -> bool:
         """Whether the policy is about a spec, given its project's names and its file."""
         kind = spec["manifest"].get("kind", "") if "manifest" in spec else ""
-        if self.kinds and not any(fnmatchcase(str(kind), glob) for glob in self.kinds):
+        if self.kinds and not matches_any(str(kind), self.kinds):
             return False
-        if self.projects and not any(
-            fnmatchcase(name, glob) for name in projects for glob in self.projects
-        ):
+        if self.projects and not any(matches_any(name, self.projects) for name in projects):
             return False
         return not self.paths or selects(self.paths, file)
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import NamedTuple
 
+from reconciler.core.globs import is_glob, matches_any
 from reconciler.specs.config import Config
 from reconciler.specs.schema.compiled_schema import quote_value
 from reconciler.specs.source.fileaccess import (
@@ -89,15 +89,16 @@ class _PatternSearch:
         if step == "**":
             yield from self._find_at_any_depth(folder, tuple(below))
             return
-        is_glob = any(sign in step for sign in "*?[")
-        names = [name for name in self._list(folder) if fnmatchcase(name, step)] if is_glob else []
-        for name in names if is_glob else [step]:
+        names = [step]
+        if is_glob(step):
+            names = [name for name in self._list(folder) if matches_any(name, [step])]
+        for name in names:
             path = os.path.join(folder, name)  # noqa: PTH118 - thousands of them
             if below:
                 is_inside = isinstance(self._border.resolve(path), str)
                 if is_inside and os.path.isdir(path):  # noqa: PTH112 - as above
                     yield from self.find(path, tuple(below))
-            elif is_glob or _exists(path):
+            elif is_glob(step) or _exists(path):
                 yield path
 
     def _find_at_any_depth(self, folder: str, below: tuple[str, ...]) -> Iterator[str]:
