@@ -46,10 +46,10 @@ class GpuBudget:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
-    """What a configuration file says; None is what it leaves to flags, environment and defaults.
+    """The settings of a configuration file; None leaves one to flags, environment and defaults.
 
-    `path` is None where there is no file, `where` holds the place of each top-level value that
-    is given, and a setting that has an error is treated as not given.
+    `path` is None where there is no file, `where` holds the place of each top-level value that the
+    file sets, and a setting that has an error counts as one that is not set.
     """
 
     path: Path | None = None
@@ -72,7 +72,7 @@ class Config:
 
     @property
     def rules(self) -> RedactionRules:
-        """What is a secret in this repository."""
+        """The rules by which values are secret in this repository."""
         return RedactionRules(redact=self.redact or (), reveal=self.reveal or ())
 
     def locate(self, *path: Step) -> Where | None:
@@ -107,13 +107,13 @@ class ConfigPositions(Mapping[str, Where]):
 
 def find_root(folder: Path) -> Path:
     """Return the nearest folder at or above a path that holds a reconciler.yaml, else the path."""
-    here = absolute(folder)
-    if os.path.lexists(here) and not is_folder(here):
-        here = here.parent
-    for candidate in (here, *here.parents):
+    start = absolute(folder)
+    if os.path.lexists(start) and not is_folder(start):
+        start = start.parent
+    for candidate in (start, *start.parents):
         if config_file(candidate) is not None:
             return candidate
-    return here
+    return start
 
 
 def config_file(root: Path) -> Path | None:
@@ -124,7 +124,7 @@ def config_file(root: Path) -> Path | None:
 
 
 def load_config(path: Path | None, *, root: Path | None = None) -> Config:
-    """Read and check a configuration; findings name the file relative to the root.
+    """Read and check a configuration; diagnostics name the file relative to the root.
 
     Without a root that is the folder of the file. One that is a link out of the checkout around
     it, or out of its folder where there is none, is not read. Nothing is raised: see
@@ -134,13 +134,37 @@ def load_config(path: Path | None, *, root: Path | None = None) -> Config:
         return Config()
     name = name_below(path, root or path.parent)
     reading = read_data(ReadBoundary.around(path.parent).read(path), name)
-    found = [one for one in reading.diagnostics if one.code != "empty-file"]
+    # An empty configuration sets nothing, and its name alone already says where the root is.
+    diagnostics = [one for one in reading.diagnostics if one.code != "empty-file"]
     if len(reading.documents) > 1:
         where = reading.documents[1].where
-        found.append(make_diagnostic("many-documents", "a configuration is one document", where))
-    if not reading.documents or len(reading.documents) > 1:
-        return Config(path=path, diagnostics=sort_diagnostics(found))
-    return _check(path, reading.documents[0], found)
+        message = "a configuration is one document"
+        diagnostics.append(make_diagnostic("many-documents", message, where))
+    if len(reading.documents) != 1:
+        return Config(path=path, diagnostics=sort_diagnostics(diagnostics))
+    document = reading.documents[0]
+    if not isinstance(document.value, dict):
+        message = "a configuration is a mapping of settings"
+        diagnostics.append(make_diagnostic("not-a-mapping", message, document.where))
+        return Config(path=path, diagnostics=sort_diagnostics(diagnostics))
+    is_whole = not has_errors(diagnostics)
+    positions = ConfigPositions(document)
+    violations = find_violations(shipped_schema("config"), document.value)
+    if violations:
+        diagnostics += violation_diagnostics(violations, positions.tree, hints=_hint_at_secret)
+    bad = {str(violation.path[0]) for violation in violations if violation.path}
+    # A setting with an error is left out, so that the others can be used to say more.
+    good = {k: v for k, v in document.value.items() if is_whole and k not in bad}
+    settings = _read_settings(good, positions, diagnostics)
+    suppressions = _read_suppressions(good.get("suppressions", ()), positions, diagnostics)
+    return Config(
+        path=path,
+        where=positions,
+        suppressions=suppressions,
+        budgets=_read_budgets(good, positions),
+        diagnostics=sort_diagnostics(diagnostics),
+        **settings,
+    )
 
 
 def name_below(path: Path, root: Path) -> str:
@@ -148,128 +172,84 @@ def name_below(path: Path, root: Path) -> str:
     return posix_name(os.path.relpath(absolute(path), absolute(root)))
 
 
-def _check(path: Path, document: Document, found: list[Diagnostic]) -> Config:
-    value = document.value
-    if not isinstance(value, dict):
-        message = "a configuration is a mapping of settings"
-        found.append(make_diagnostic("not-a-mapping", message, document.where))
-        return Config(path=path, diagnostics=sort_diagnostics(found))
-    is_whole = not has_errors(found)
-    places = ConfigPositions(document)
-    breaches = find_violations(shipped_schema("config"), value)
-    found.extend(
-        violation_diagnostics(breaches, places.tree, hints=_hint_at_secret) if breaches else ()
-    )
-    spoilt = {str(breach.path[0]) for breach in breaches if breach.path}
-    good = {key: given for key, given in value.items() if is_whole and key not in spoilt}
-    found.extend(_say_endless(good, places))
-    return Config(
-        path=path,
-        where=places,
-        suppressions=_suppressions(good.get("suppressions", ()), places, found),
-        budgets=_budgets(good, places),
-        diagnostics=sort_diagnostics(found),
-        **_settings(good),
-    )
-
-
-def _settings(value: dict[str, Any]) -> dict[str, Any]:
-    plain = {key: value.get(key) for key in ("url", "stack", "state", "api_version")}
-    concurrency = value.get("concurrency")
-    return plain | {
+def _read_settings(
+    value: dict[str, Any], positions: ConfigPositions, diagnostics: list[Diagnostic]
+) -> dict[str, Any]:
+    """Return what `Config` takes of values that satisfy the schema."""
+    settings = {name: value.get(name) for name in ("url", "stack", "state", "api_version")}
+    limits = value.get("limits", {})
+    max_delete, allowed = limits.get("max_delete"), limits.get("allowed_projects")
+    concurrency, discovery = value.get("concurrency"), value.get("discovery")
+    for name in ("redact", "reveal"):
+        globs = value.get(name)
+        settings[name] = None if globs is None else tuple(globs)
+        for index, glob in enumerate(globs or ()):
+            # It would hide, or show, the value of every name.
+            if not literals_of(glob):
+                message = f"{quote_value(glob)} matches every name"
+                where = place_of_value(positions.tree, [name, index]).where
+                hint = "write a part of the names that are meant, for example MY_KEY_*"
+                diagnostics.append(make_diagnostic("invalid-value", message, where, hint=hint))
+    return settings | {
         "projects": MappingProxyType(dict(value.get("projects", {}))),
         "concurrency": None if concurrency is None else int(concurrency),
-        "limits": _limits(value.get("limits", {})),
+        "limits": ApplyLimits(
+            max_delete=None if max_delete is None else str(max_delete),
+            allowed_projects=None if allowed is None else tuple(allowed),
+        ),
         "policies": tuple(value.get("policies", ())),
-        "discovery": _discovery(value),
+        # `off` is a string in YAML 1.2; other tools may have written the boolean they read.
+        "discovery": None if discovery is None else discovery not in ("off", False),
         "use_env_proxy": value.get("use_env_proxy"),
-        "redact": _globs(value, "redact"),
-        "reveal": _globs(value, "reveal"),
     }
 
 
-def _globs(value: dict[str, Any], name: str) -> tuple[str, ...] | None:
-    return tuple(value[name]) if name in value else None
-
-
-def _say_endless(value: dict[str, Any], places: ConfigPositions) -> Iterator[Diagnostic]:
-    """A glob without a letter would hide, or show, the value of every name."""
-    for name in ("redact", "reveal"):
-        for index, glob in enumerate(value.get(name, ())):
-            if not literals_of(glob):
-                message = f"{quote_value(glob)} matches every name"
-                where = place_of_value(places.tree, [name, index]).where
-                hint = "write a part of the names that are meant, for example MY_KEY_*"
-                yield make_diagnostic("invalid-value", message, where, hint=hint)
-
-
-def _limits(value: dict[str, Any]) -> ApplyLimits:
-    most = value.get("max_delete")
-    projects = value.get("allowed_projects")
-    return ApplyLimits(
-        max_delete=None if most is None else str(most),
-        allowed_projects=None if projects is None else tuple(projects),
-    )
-
-
-def _budgets(value: dict[str, Any], places: ConfigPositions) -> tuple[GpuBudget, ...]:
-    given = value.get("limits", {}).get("gpus")
-    if given is None:
+def _read_budgets(value: dict[str, Any], positions: ConfigPositions) -> tuple[GpuBudget, ...]:
+    gpus = value.get("limits", {}).get("gpus")
+    if gpus is None:
         return ()
-    tree = places.tree
     path = ["limits", "gpus"]
-    if not isinstance(given, dict):
-        return (GpuBudget(project=None, gpus=given, where=place_of_value(tree, path).where),)
+    if not isinstance(gpus, dict):
+        where = place_of_value(positions.tree, path).where
+        return (GpuBudget(project=None, gpus=gpus, where=where),)
     aliases = value.get("projects", {})
     return tuple(
         GpuBudget(
             project=aliases.get(name, name),
-            gpus=gpus,
-            where=place_of_value(tree, [*path, name]).where,
+            gpus=most,
+            where=place_of_value(positions.tree, [*path, name]).where,
         )
-        for name, gpus in given.items()
+        for name, most in gpus.items()
     )
 
 
-def _suppressions(
-    given: Sequence[dict[str, Any]], places: ConfigPositions, found: list[Diagnostic]
+def _read_suppressions(
+    entries: Sequence[dict[str, Any]], positions: ConfigPositions, diagnostics: list[Diagnostic]
 ) -> tuple[Suppression, ...]:
-    return tuple(
-        Suppression(
-            codes=tuple(one["codes"]),
-            files=tuple(_patterns(one["files"], places, ("suppressions", index, "files"), found)),
-            reason=one["reason"],
-            where=place_of_value(places.tree, ["suppressions", index]).where,
+    suppressions: list[Suppression] = []
+    for index, entry in enumerate(entries):
+        path: list[Step] = ["suppressions", index]
+        patterns: list[Pattern] = []
+        for number, line in enumerate(entry["files"]):
+            try:
+                pattern = read_pattern(line)
+                patterns += [pattern] if pattern else []
+            except BadPatternError as error:
+                where = place_of_value(positions.tree, [*path, "files", number]).where
+                message = f"{quote_value(line)} is not a pattern: {error}"
+                diagnostics.append(make_diagnostic("invalid-value", message, where))
+        suppression = Suppression(
+            codes=tuple(entry["codes"]),
+            files=tuple(patterns),
+            reason=entry["reason"],
+            where=place_of_value(positions.tree, path).where,
         )
-        for index, one in enumerate(given)
-    )
-
-
-def _patterns(
-    lines: Sequence[str], places: ConfigPositions, path: Sequence[Step], found: list[Diagnostic]
-) -> Iterator[Pattern]:
-    for index, line in enumerate(lines):
-        try:
-            pattern = read_pattern(line)
-        except BadPatternError as error:
-            where = place_of_value(places.tree, [*path, index]).where
-            found.append(
-                make_diagnostic(
-                    "invalid-value", f"{quote_value(line)} is not a pattern: {error}", where
-                )
-            )
-            continue
-        if pattern is not None:
-            yield pattern
-
-
-def _discovery(value: dict[str, Any]) -> bool | None:
-    # `off` is a string in YAML 1.2; other tools may have written the boolean they read.
-    given = value.get("discovery")
-    return None if given is None else given not in ("off", False)
+        suppressions.append(suppression)
+    return tuple(suppressions)
 
 
 def _hint_at_secret(name: str) -> str:
+    # The file is in a repository, which many may read.
     if name not in _SECRETS:
         return ""
     return "credentials are read from the environment (RUNAI_...) or with --token-file"

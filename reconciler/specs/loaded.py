@@ -1,4 +1,4 @@
-"""What loading a repository gives."""
+"""A loaded repository: its specs and diagnostics, and how to narrow them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _DECIDING = frozenset({CONFIG_FILE, IGNORE_FILE})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Loaded:
-    """What a repository declares, and what is wrong with it.
+    """The specs that a repository declares, and the diagnostics about it.
 
     `desired` holds the specs without errors, by address; while `diagnostics` has errors they are
     not the whole. `sources` are the files read as specs, `rules` those that every spec is judged
@@ -45,41 +45,41 @@ class Loaded:
         return len(self.sources)
 
     def narrow_to_files(self, files: Collection[str]) -> Loaded:
-        """Narrow to what some files have a part in: the specs made of them, and their findings.
+        """Narrow to what some files have a part in: the specs made of them, and their diagnostics.
 
-        A finding in any file stays if it concerns such a spec, and every finding does if the
+        A diagnostic in any file stays if it concerns such a spec, and every diagnostic does if the
         files are among those that decide about all specs.
         """
-        return self if self._decide(files) else self._narrow(files.__contains__)
+        return self if self._decides_all(files) else self._narrow(files.__contains__)
 
     def narrow_to_targets(self) -> Loaded:
         """Narrow likewise to the given paths, and to what is wrong with the defaults above them."""
-        if "." in self.targets or self._decide(self.targets):
+        if "." in self.targets or self._decides_all(self.targets):
             return self
-        return self._narrow(self._is_asked)
+        return self._narrow(self._is_target)
 
-    def _decide(self, files: Collection[str]) -> bool:
+    def _decides_all(self, files: Collection[str]) -> bool:
         # Another root beside this one has files of these names as well.
         below = (posixpath.basename(file) for file in files if not file.startswith("../"))
         return not (self.rules.isdisjoint(files) and _DECIDING.isdisjoint(below))
 
-    def _narrow(self, is_meant: Callable[[str], bool]) -> Loaded:
-        made = {a: draft for a, draft in self.composed.items() if any(map(is_meant, draft.files))}
-        told = {str(address) for address in made}
-        parts = {file for draft in made.values() for file in draft.files}.union(self.rules)
-        own = {draft.document.source.file for draft in made.values()}
+    def _narrow(self, is_chosen: Callable[[str], bool]) -> Loaded:
+        chosen = {a: spec for a, spec in self.composed.items() if any(map(is_chosen, spec.files))}
+        addresses = {str(address) for address in chosen}
+        parts = {file for spec in chosen.values() for file in spec.files}.union(self.rules)
+        own = {spec.document.source.file for spec in chosen.values()}
         return replace(
             self,
-            desired=tuple(one for one in self.desired if one.address in made),
+            desired=tuple(spec for spec in self.desired if spec.address in chosen),
             diagnostics=tuple(
                 one
                 for one in self.diagnostics
-                if one.address in told
-                or is_meant(one.where.file)
+                if one.address in addresses
+                or is_chosen(one.where.file)
                 # What is not about a spec, but about a file that one is made of.
                 or (not one.address and one.where.file in parts)
             ),
-            sources=tuple(file for file in self.sources if file in own or is_meant(file)),
+            sources=tuple(file for file in self.sources if file in own or is_chosen(file)),
         )
 
     def locate(self, address: Address, pointer: str) -> Where:
@@ -87,24 +87,18 @@ class Loaded:
 
         Raises KeyError for an address that no spec declares.
         """
-        draft = self.composed[address]
-        return place_of_value(draft.tree(), resolve_steps(draft.value, pointer)).where
+        spec = self.composed[address]
+        return place_of_value(spec.tree(), resolve_steps(spec.value, pointer)).where
 
-    def display(self, where: Where) -> str:
-        """Name the file of a place as a path from the working directory."""
-        return display_name(where.file, self.prefix)
-
-    def _is_asked(self, file: str) -> bool:
+    def _is_target(self, file: str) -> bool:
+        folder, slash, name = file.rpartition("/")
         return file == STDIN or any(
-            target == file or file.startswith(f"{target}/") or _is_above(file, target)
+            target == file
+            or file.startswith(f"{target}/")
+            # Defaults hold for a target below their folder.
+            or (name == DEFAULTS_FILE and target.startswith(folder + slash))
             for target in self.targets
         )
-
-
-def _is_above(file: str, target: str) -> bool:
-    """Whether a file holds defaults for a path."""
-    folder, slash, name = file.rpartition("/")
-    return name == DEFAULTS_FILE and target.startswith(folder + slash)
 
 
 def display_name(file: str, prefix: str) -> str:

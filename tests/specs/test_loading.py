@@ -17,6 +17,7 @@ from reconciler.core.model import (
     OnRemove,
 )
 from reconciler.errors import Where
+from reconciler.specs.loaded import display_name
 from tests.support.specs import SPEC, encoded, load, pointed_at, spec, told
 
 LLM = Address(project="4501", name="llm")
@@ -465,7 +466,7 @@ def test_standard_input(tmp_path: Path) -> None:
     assert told(loaded) == [
         "<stdin>:4:1-4:3 error not-a-mapping: a spec is a mapping with 'metadata' and a manifest"
     ]
-    assert loaded.display(loaded.diagnostics[0].where) == "<stdin>"
+    assert display_name(loaded.diagnostics[0].where.file, loaded.prefix) == "<stdin>"
     assert [(one.address, one.source) for one in loaded.desired] == [(LLM, Where(file="<stdin>"))]
 
 
@@ -536,7 +537,7 @@ def test_shown_paths_open_from_the_working_directory(
     loaded = load(root, {"team/a.yaml": SPEC})
     (one,) = loaded.desired
     assert one.source.file == "team/a.yaml"
-    assert loaded.display(one.source) == shown
+    assert display_name(one.source.file, loaded.prefix) == shown
     assert Path(shown).is_file()
 
 
@@ -547,7 +548,7 @@ def test_shown_paths_from_elsewhere_are_absolute(
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
     loaded = load(tmp_path / "root", {"a.yaml": SPEC})
-    assert loaded.display(loaded.desired[0].source) == f"{tmp_path}/root/a.yaml"
+    assert display_name(loaded.desired[0].source.file, loaded.prefix) == f"{tmp_path}/root/a.yaml"
 
 
 def test_parts_of_a_spec_can_be_located_later(tmp_path: Path) -> None:

@@ -26,9 +26,9 @@ INLINE, IN_FILE, ENCODED = FORMS = ("manifest", "manifestFile", "manifestBase64E
 class ComposedSpec(NamedTuple):
     """An effective spec before it is checked.
 
-    `value` has the manifest in it wherever it was written, `manifest` is the document it came
-    from if that is another one, `pulled` the real path of its file and `named` what findings call
-    it. `broken` says that a finding has been made already which leaves the spec incomplete.
+    `value` has the manifest in it wherever it was written. `manifest` is the document that it came
+    from if that is another one, `manifest_path` the real path of that file, and `manifest_file` its
+    name in diagnostics. `broken`: an error that was reported already leaves the spec incomplete.
     """
 
     document: Document
@@ -36,8 +36,8 @@ class ComposedSpec(NamedTuple):
     value: dict[str, Any]
     manifest: Document | None = None
     encoded: bool = False
-    pulled: str = ""
-    named: str = ""
+    manifest_path: str = ""
+    manifest_file: str = ""
     broken: bool = False
 
     @property
@@ -50,48 +50,51 @@ class ComposedSpec(NamedTuple):
     def files(self) -> set[str]:
         """The names of all files that parts of the value come from, or were to."""
         names = {document.source.file for document in self.documents}
-        return names | {self.named} if self.named else names
+        # A manifest that cannot be read has no document.
+        return names | {self.manifest_file} if self.manifest_file else names
 
     def tree(self) -> Node:
         """Build the same value again with the place of every part of it."""
-        layers = [layer.tree() for layer in (*self.chain.layers, self.document)]
-        root = reduce(merge_trees, layers)
-        return root if self.manifest is None else self._with_manifest(root, self.manifest.tree())
-
-    def _with_manifest(self, root: Node, manifest: Node) -> Node:
-        form = ENCODED if self.encoded else IN_FILE
+        root = reduce(merge_trees, (layer.tree() for layer in (*self.chain.layers, self.document)))
+        if self.manifest is None:
+            return root
+        manifest = self.manifest.tree()
+        inline = root.value.get(INLINE)
+        if inline is not None and not self.encoded:
+            manifest = merge_trees(inline[1], manifest)
+        # The key is where the author wrote about a manifest at all.
+        key, _ = root.value[ENCODED if self.encoded else IN_FILE]
         entries: dict[str, Entry] = {k: v for k, v in root.value.items() if k not in FORMS}
-        under = root.value.get(INLINE)
-        if under is not None and not self.encoded:
-            manifest = merge_trees(under[1], manifest)
-        entries[INLINE] = (root.value[form][0], manifest)
+        entries[INLINE] = (key, manifest)
         return Node(root.source, root.start, root.end, entries)
 
 
 def compose(
-    document: Document, chain: DefaultsChain, library: SourceCache, found: list[Diagnostic]
+    document: Document, chain: DefaultsChain, sources: SourceCache, diagnostics: list[Diagnostic]
 ) -> ComposedSpec:
-    """Lay defaults and the manifest into a spec; what is wrong is added to `found`."""
-    draft = ComposedSpec(
+    """Lay defaults and the manifest into a spec; what is wrong is added to `diagnostics`."""
+    spec = ComposedSpec(
         document=document,
         chain=chain,
         value=merge(chain.value, document.value),
         broken=chain.broken,
     )
-    declared = [form for form in FORMS if form in document.value]
-    others = [form for form in (IN_FILE, ENCODED) if form in draft.value]
-    if len(declared) > 1 or len(others) != 1:
-        return draft
-    form = others[0]
-    if not isinstance(draft.value[form], str):
-        return _without(draft, INLINE)
-    return (_lay_in_file if form == IN_FILE else _lay_in_encoded)(draft, library, found)
+    written = [form for form in FORMS if form in document.value]
+    references = [form for form in (IN_FILE, ENCODED) if form in spec.value]
+    if len(written) > 1 or len(references) != 1:
+        # Only inline, or a choice that the checks will report.
+        return spec
+    if not isinstance(spec.value[references[0]], str):
+        return _without(spec, INLINE)
+    if references[0] == IN_FILE:
+        return _lay_in_file(spec, sources, diagnostics)
+    return _lay_in_encoded(spec, diagnostics)
 
 
-def writer_of(draft: ComposedSpec, key: str) -> Document:
+def writer_of(spec: ComposedSpec, key: str) -> Document:
     """Return the document, of a spec and its defaults, that decided about a top-level key."""
-    nearest: tuple[Document, ...] = (draft.document, *reversed(draft.chain.layers))
-    return next(one for one in nearest if key in one.value)
+    nearest: tuple[Document, ...] = (spec.document, *reversed(spec.chain.layers))
+    return next(document for document in nearest if key in document.value)
 
 
 def looks_like_spec(value: Any) -> bool:
@@ -99,98 +102,95 @@ def looks_like_spec(value: Any) -> bool:
     if not isinstance(value, dict):
         return False
     metadata = value.get("metadata")
-    named = isinstance(metadata, dict) and not {"project", "projectId"}.isdisjoint(metadata)
-    return named or not set(FORMS).isdisjoint(value)
+    # Other manifests have `metadata`, too, but only ours names a project there.
+    has_project = isinstance(metadata, dict) and not {"project", "projectId"}.isdisjoint(metadata)
+    return has_project or not set(FORMS).isdisjoint(value)
 
 
-def _without(draft: ComposedSpec, *keys: str) -> ComposedSpec:
-    return draft._replace(value={k: v for k, v in draft.value.items() if k not in keys})
+def _without(spec: ComposedSpec, *keys: str) -> ComposedSpec:
+    return spec._replace(value={k: v for k, v in spec.value.items() if k not in keys})
 
 
-def _fail(draft: ComposedSpec) -> ComposedSpec:
-    """Leave the reference as it stands: what it refers to has had its finding."""
-    return _without(draft, INLINE)._replace(broken=True)
+def _fail(spec: ComposedSpec) -> ComposedSpec:
+    """Leave the reference as it stands: what it refers to has been reported."""
+    return _without(spec, INLINE)._replace(broken=True)
 
 
 def _lay_in_file(
-    draft: ComposedSpec, library: SourceCache, found: list[Diagnostic]
+    spec: ComposedSpec, sources: SourceCache, diagnostics: list[Diagnostic]
 ) -> ComposedSpec:
-    path = draft.value[IN_FILE]
-    target = library.locate(writer_of(draft, IN_FILE).folder, path)
+    path = spec.value[IN_FILE]
+    # Relative to the file that says so, which may be one of defaults.
+    target = sources.locate(writer_of(spec, IN_FILE).folder, path)
     if isinstance(target, ReadFailure):
-        found.append(
-            _say(draft, target.code, f"{quote_value(path)} {target.message}", hint=target.hint)
-        )
-        return _fail(draft)
-    reading = library.read(target)
-    pulled = draft._replace(pulled=target.real, named=target.name)
+        message = f"{quote_value(path)} {target.message}"
+        diagnostics.append(_at_reference(spec, target.code, message, hint=target.hint))
+        return _fail(spec)
+    reading = sources.read(target)
+    named = spec._replace(manifest_path=target.real, manifest_file=target.name)
     if not reading.documents:
-        return _fail(pulled)
+        return _fail(named)
     if looks_like_spec(reading.documents[0].value):
         message = f"{quote_value(path)} is a spec, not a manifest"
-        found.append(_say(draft, "not-a-spec", message, hint="name a file with the manifest alone"))
-        return _fail(draft)
-    manifest = _only_mapping(reading, found)
+        hint = "name a file with the manifest alone"
+        diagnostics.append(_at_reference(spec, "not-a-spec", message, hint=hint))
+        # Without the name of the file: it stays a spec of its own.
+        return _fail(spec)
+    manifest = _only_mapping(reading, diagnostics)
     if manifest is None:
-        return _fail(pulled)
-    under = draft.value.get(INLINE)
-    value = merge(under, manifest.value) if isinstance(under, dict) else manifest.value
-    return _complete(pulled, manifest, value)
+        return _fail(named)
+    inline = spec.value.get(INLINE)
+    value = merge(inline, manifest.value) if isinstance(inline, dict) else manifest.value
+    return _complete(named, manifest, value)
 
 
-def _lay_in_encoded(
-    draft: ComposedSpec, library: SourceCache, found: list[Diagnostic]
-) -> ComposedSpec:
-    del library  # the same signature as for a file
-    data = _decode_strictly(draft.value[ENCODED])
-    if data is None:
+def _lay_in_encoded(spec: ComposedSpec, diagnostics: list[Diagnostic]) -> ComposedSpec:
+    text = spec.value[ENCODED]
+    try:
+        data = base64.b64decode(text, validate=True)
+    except ValueError:
+        data = b""
+    # Unused bits at the end may hide a character that was lost.
+    if base64.b64encode(data).decode() != text:
         hint = "encode without line breaks: base64 -w0 FILE"
-        found.append(_say(draft, "bad-base64", "this is not strict base64", hint=hint))
-        return _fail(draft)
+        message = "this is not strict base64"
+        diagnostics.append(_at_reference(spec, "bad-base64", message, hint=hint))
+        return _fail(spec)
     if not data.strip():
-        found.append(_say(draft, "empty-manifest", "the manifest is empty"))
-        return _fail(draft)
-    field = place_of_value(draft.tree(), [ENCODED])
+        diagnostics.append(_at_reference(spec, "empty-manifest", "the manifest is empty"))
+        return _fail(spec)
+    field = place_of_value(spec.tree(), [ENCODED])
     source = decode(data, field.source.file, decoded_from=field.where)
     if isinstance(source, Diagnostic):
-        found.append(source)
-        return _fail(draft)
+        diagnostics.append(source)
+        return _fail(spec)
     reading = read_source(source)
-    found.extend(reading.diagnostics)
-    manifest = _only_mapping(reading, found) if reading.documents else None
+    diagnostics.extend(reading.diagnostics)
+    manifest = _only_mapping(reading, diagnostics) if reading.documents else None
     if manifest is None:
-        return _fail(draft)
-    return _complete(draft, manifest, manifest.value)._replace(encoded=True)
+        return _fail(spec)
+    return _complete(spec, manifest, manifest.value)._replace(encoded=True)
 
 
-def _complete(draft: ComposedSpec, manifest: Document, value: dict[str, Any]) -> ComposedSpec:
-    rest = _without(draft, *FORMS)
-    return rest._replace(manifest=manifest, value={**rest.value, INLINE: value})
+def _complete(spec: ComposedSpec, manifest: Document, value: dict[str, Any]) -> ComposedSpec:
+    others = _without(spec, *FORMS)
+    return others._replace(manifest=manifest, value={**others.value, INLINE: value})
 
 
-def _only_mapping(reading: Reading, found: list[Diagnostic]) -> Document | None:
+def _only_mapping(reading: Reading, diagnostics: list[Diagnostic]) -> Document | None:
     if len(reading.documents) > 1:
         second = reading.documents[1]
         message = f"a manifest is one document{second.decoded_place}"
-        found.append(make_diagnostic("many-documents", message, second.where))
+        diagnostics.append(make_diagnostic("many-documents", message, second.where))
         return None
     document = reading.documents[0]
     if not isinstance(document.value, dict):
         message = f"a manifest is a mapping{document.decoded_place}"
-        found.append(make_diagnostic("not-a-mapping", message, document.where))
+        diagnostics.append(make_diagnostic("not-a-mapping", message, document.where))
         return None
     return document
 
 
-def _decode_strictly(text: str) -> bytes | None:
-    try:
-        data = base64.b64decode(text, validate=True)
-    except ValueError:
-        return None
-    # Unused bits at the end may hide a character that was lost.
-    return data if base64.b64encode(data).decode() == text else None
-
-
-def _say(draft: ComposedSpec, code: str, message: str, hint: str = "") -> Diagnostic:
-    path: Sequence[Step] = [IN_FILE if IN_FILE in draft.value else ENCODED]
-    return diagnostic_at(draft.tree(), code, message, path, hint=hint)
+def _at_reference(spec: ComposedSpec, code: str, message: str, hint: str = "") -> Diagnostic:
+    path: Sequence[Step] = [IN_FILE if IN_FILE in spec.value else ENCODED]
+    return diagnostic_at(spec.tree(), code, message, path, hint=hint)

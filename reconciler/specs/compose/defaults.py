@@ -26,49 +26,47 @@ class DefaultsChain(NamedTuple):
 class Defaults:
     """The defaults of a repository, merged once per folder."""
 
-    def __init__(self, files: Iterable[SourceFile], library: SourceCache) -> None:
+    def __init__(self, files: Iterable[SourceFile], sources: SourceCache) -> None:
         self.diagnostics: list[Diagnostic] = []
         self._layers: dict[str, Document | None] = {}
         self._chains: dict[str, DefaultsChain] = {}
         for file in files:
             folder = file.name.rpartition("/")[0]
-            self._layers[folder] = self._read(file, library)
+            self._layers[folder] = self._read(file, sources)
 
     def reaching(self, folder: str) -> DefaultsChain:
-        """Return what holds in a folder, given relative to the root; the root itself is empty."""
-        known = self._chains.get(folder)
-        if known is None:
-            above = self.reaching(folder.rpartition("/")[0]) if folder else DefaultsChain(value={})
-            known = self._chains[folder] = self._extend(above, folder)
-        return known
+        """Return the defaults of a folder relative to the root, whose own name is empty."""
+        chain = self._chains.get(folder)
+        if chain is None:
+            chain = self.reaching(folder.rpartition("/")[0]) if folder else DefaultsChain(value={})
+            layer = self._layers.get(folder)
+            if layer is not None:
+                chain = DefaultsChain(
+                    value=merge(chain.value, layer.value),
+                    layers=(*chain.layers, layer),
+                    broken=chain.broken,
+                )
+            elif folder in self._layers:
+                chain = chain._replace(broken=True)
+            self._chains[folder] = chain
+        return chain
 
-    def _extend(self, above: DefaultsChain, folder: str) -> DefaultsChain:
-        if folder not in self._layers:
-            return above
-        layer = self._layers[folder]
-        if layer is None:
-            return DefaultsChain(layers=above.layers, value=above.value, broken=True)
-        value = merge(above.value, layer.value)
-        return DefaultsChain(layers=(*above.layers, layer), value=value, broken=above.broken)
-
-    def _read(self, file: SourceFile, library: SourceCache) -> Document | None:
-        """Return the one document of a file; None, with a finding, where it cannot be used."""
-        reading = library.read(file)
+    def _read(self, file: SourceFile, sources: SourceCache) -> Document | None:
+        """Return the one document of a file; None, with a diagnostic, where it cannot be used."""
+        reading = sources.read(file)
         if not reading.documents:
             return None
         if len(reading.documents) > 1:
             second = reading.documents[1].where
-            self.diagnostics.append(
-                make_diagnostic("many-documents", "defaults are one document", second)
-            )
+            message = "defaults are one document"
+            self.diagnostics.append(make_diagnostic("many-documents", message, second))
             return None
         document = reading.documents[0]
         if not isinstance(document.value, dict):
             message = "defaults are a mapping, shaped like a spec"
             self.diagnostics.append(make_diagnostic("not-a-mapping", message, document.where))
             return None
-        breaches = find_violations(shipped_schema("defaults"), document.value)
-        self.diagnostics.extend(
-            violation_diagnostics(breaches, document.tree()) if breaches else ()
-        )
+        violations = find_violations(shipped_schema("defaults"), document.value)
+        if violations:
+            self.diagnostics.extend(violation_diagnostics(violations, document.tree()))
         return None if has_errors(reading.diagnostics) else document

@@ -14,12 +14,11 @@ def render_documents(desired: Iterable[Desired]) -> list[dict[str, Any]]:
 
     Values are as their authors wrote them, secrets included. A base64 manifest stays one.
     """
-    return [_render(one) for one in desired]
-
-
-def _render(desired: Desired) -> dict[str, Any]:
-    body = create_body(desired.metadata, desired.manifest, encoded=desired.encoded)
-    return body | {"lifecycle": _render_lifecycle(desired.lifecycle)}
+    return [
+        create_body(spec.metadata, spec.manifest, encoded=spec.encoded)
+        | {"lifecycle": _render_lifecycle(spec.lifecycle)}
+        for spec in desired
+    ]
 
 
 def _render_lifecycle(lifecycle: Lifecycle) -> dict[str, Any]:
@@ -31,6 +30,7 @@ def _render_lifecycle(lifecycle: Lifecycle) -> dict[str, Any]:
         "wave": lifecycle.wave,
         "ignoreChanges": list(lifecycle.ignore_changes),
     }
+    # Without a value of its own it is the run's, which no value in a document stands for.
     if lifecycle.on_missing is not None:
         rendered["onMissing"] = lifecycle.on_missing.value
     return rendered

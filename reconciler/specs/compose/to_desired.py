@@ -1,4 +1,4 @@
-"""From a checked draft to the value that is planned with."""
+"""From a checked spec to the value that is planned with."""
 
 from __future__ import annotations
 
@@ -19,27 +19,28 @@ from reconciler.specs.compose.composed_spec import INLINE, ComposedSpec
 from reconciler.specs.rules.checks import effective
 
 
-def to_desired(draft: ComposedSpec, address: Address) -> Desired:
-    """Return what a draft without errors declares."""
-    spec = effective(draft.value, address)
-    document = draft.document
+def to_desired(composed: ComposedSpec, address: Address) -> Desired:
+    """Return what a composed spec without errors declares."""
+    spec = effective(composed.value, address)
+    document = composed.document
     line, column = document.source.position(document.first)
     return Desired(
         address=address,
         source=Where(file=document.source.file, line=line, column=column),
         metadata=spec["metadata"],
         manifest=spec[INLINE],
-        encoded=draft.encoded,
-        lifecycle=_lifecycle(spec.get("lifecycle", {})),
+        encoded=composed.encoded,
+        lifecycle=Lifecycle(
+            **{
+                _LIFECYCLE_FIELDS[key][0]: _LIFECYCLE_FIELDS[key][1](value)
+                for key, value in spec.get("lifecycle", {}).items()
+            }
+        ),
     )
 
 
-def _lifecycle(given: Mapping[str, Any]) -> Lifecycle:
-    return Lifecycle(**{_FIELDS[key][0]: _FIELDS[key][1](value) for key, value in given.items()})
-
-
 # By the name in a spec: the name in the model, and what makes its value.
-_FIELDS: Mapping[str, tuple[str, Callable[[Any], Any]]] = {
+_LIFECYCLE_FIELDS: Mapping[str, tuple[str, Callable[[Any], Any]]] = {
     "protect": ("protect", bool),
     "onRemove": ("on_remove", OnRemove),
     "onMissing": ("on_missing", OnMissing),

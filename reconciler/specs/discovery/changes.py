@@ -9,8 +9,8 @@ from reconciler.errors import UsageError
 from reconciler.specs.discovery.git import Git
 from reconciler.specs.source.fileaccess import posix_name
 
-# Whatever the user's own configuration makes of a diff. Git would look into a submodule with a
-# second git, which our settings do not reach; its commit is compared without.
+# Overrules what the user's own configuration makes of a diff. Git would look into a submodule with
+# a second git, which our settings do not reach; its commit is compared without.
 _PLAIN = (
     *("--no-renames", "--no-ext-diff", "--no-textconv", "--no-relative"),
     "--ignore-submodules=dirty",
@@ -26,25 +26,21 @@ def changed_files(root: Path, revision: str) -> frozenset[str]:
     not there, InvalidInputError where git cannot tell.
     """
     git = Git(root)
-    commit = _commit(git, revision)
+    # A revision may look like an option of git: all that is behind this word is none.
+    name = f"{revision}^{{commit}}"
+    commit = git.try_run("rev-parse", "--verify", "--quiet", "--end-of-options", name)
+    if not commit:
+        raise UsageError(
+            f"git knows no revision '{revision}'",
+            hint="a shallow clone may lack it: fetch it, or clone with the whole history",
+        )
     base = git.try_run("merge-base", commit, "HEAD") or commit
     folder = root.resolve()
     below = str(folder.relative_to(git.top))
+    # With `-z`, because git would write unusual names in quotes.
     listed = [
         git.run("diff", "--name-only", *_PLAIN, "-z", base, "--"),
         git.run("ls-files", "--others", "--exclude-standard", "-z", "--", below),
     ]
     names = {name for part in listed for name in part.split("\0") if name}
     return frozenset(posix_name(os.path.relpath(git.top / name, folder)) for name in names)
-
-
-def _commit(git: Git, revision: str) -> str:
-    commit = git.try_run(
-        "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}"
-    )
-    if not commit:
-        raise UsageError(
-            f"git knows no revision '{revision}'",
-            hint="a shallow clone may lack it: fetch it, or clone with the whole history",
-        )
-    return commit

@@ -16,7 +16,6 @@ from reconciler.specs.rules.codes import make_diagnostic
 from reconciler.specs.source.fileaccess import (
     OUTSIDE,
     ReadBoundary,
-    ReadFailure,
     describe_os_error,
     posix_name,
 )
@@ -26,6 +25,7 @@ DEFAULTS_FILE = "_defaults.yaml"
 SUFFIXES = (".yaml", ".yml", ".json")
 MAX_LINKED_FOLDERS = 1000
 
+# In small letters. Left out in silence, their values would be missing from every spec.
 _MISNAMED = ("_defaults.yml", "_defaults.json", "_default.yaml", "_default.yml")
 
 
@@ -65,8 +65,8 @@ def find_files(root: Path, *, skip: Collection[str] = ()) -> FileTree:
     while pending:
         pending.extend(walker.enter(pending.pop()))
     tree = walker.tree
-    tree.specs.sort(key=lambda found: found.name)
-    tree.defaults.sort(key=lambda found: found.name)
+    tree.specs.sort(key=lambda file: file.name)
+    tree.defaults.sort(key=lambda file: file.name)
     return tree
 
 
@@ -76,7 +76,7 @@ class _Walker:
         self.submodules = Submodules(boundary)
         self.skip = frozenset(skip)
         self.tree = FileTree()
-        self.linked = 0
+        self.links = 0
 
     def enter(self, folder: _Folder) -> Iterator[_Folder]:
         """Sort the entries of a folder into the tree; yields the folders among them."""
@@ -105,20 +105,27 @@ class _Walker:
             return folder.rules
         name = f"{folder.name}/{IGNORE_FILE}" if folder.name else IGNORE_FILE
         data = self.boundary.read(f"{folder.real}/{IGNORE_FILE}")
-        mine = read_rules(data, posix_name(name), folder.name, self.tree.diagnostics)
-        return (*folder.rules, mine) if mine else folder.rules
+        own = read_rules(data, posix_name(name), folder.name, self.tree.diagnostics)
+        return (*folder.rules, own) if own else folder.rules
 
     def sort_in(
         self, folder: _Folder, entry: os.DirEntry[str], name: str, rules: tuple[IgnoreRules, ...]
     ) -> _Folder | None:
-        is_folder = _is_folder(entry)
+        try:
+            is_folder = entry.is_dir()
+        except OSError:
+            # A link that cannot be followed is sorted by its own name.
+            is_folder = False
         if rules and is_ignored(rules, name, is_folder=is_folder):
             return None
         if entry.name == CONFIG_FILE and not folder.name and not is_folder:
             # Read already, wherever it leads to.
             return None
         if entry.name.startswith("_") and (is_folder or entry.name != DEFAULTS_FILE):
-            self.note_misnamed(entry.name, name)
+            lower = entry.name.lower()
+            if lower in _MISNAMED or (lower == DEFAULTS_FILE and entry.name != DEFAULTS_FILE):
+                message = f"'{entry.name}' is not read"
+                self.say("misnamed-defaults", message, name, f"name it {DEFAULTS_FILE}")
             return None
         real = self.real_path(folder, entry, name, is_folder=is_folder)
         if real is None:
@@ -129,15 +136,16 @@ class _Walker:
         return None
 
     def sort_in_file(self, entry: os.DirEntry[str], name: str, real: str) -> None:
-        found = SourceFile(name=posix_name(name), real=real)
+        file = SourceFile(name=posix_name(name), real=real)
         if entry.name == CONFIG_FILE:
-            self.note_nested(found.name)
+            message = "the configuration below the root is not read: its specs belong to this root"
+            self.say("nested-config", message, name, "run in its folder to use it")
         elif entry.name == DEFAULTS_FILE:
-            self.tree.defaults.append(found)
+            self.tree.defaults.append(file)
         elif real in self.skip:
             return
         elif entry.name.endswith(SUFFIXES):
-            self.tree.specs.append(found)
+            self.tree.specs.append(file)
         elif entry.name.lower().endswith(SUFFIXES):
             stem, dot, suffix = entry.name.rpartition(".")
             # Left out in silence, what it declares would be deleted.
@@ -148,15 +156,26 @@ class _Walker:
     def real_path(
         self, folder: _Folder, entry: os.DirEntry[str], name: str, *, is_folder: bool
     ) -> str | None:
-        """Resolve an entry; None, with a finding, where it leads nowhere or over the boundary."""
+        """Resolve an entry; None, with a diagnostic, where it leads nowhere or out."""
         if not entry.is_symlink():
+            # The real path of its folder is known: asking the system again for each of ten thousand
+            # files would take longer than reading them.
             return f"{folder.real.rstrip(os.sep)}{os.sep}{entry.name}"
         real = self.boundary.resolve(entry.path)
         if isinstance(real, str):
             return real
-        if real.code != OUTSIDE.code:
-            self.note_bad_link(real, name)
-        elif is_folder or entry.name.endswith(SUFFIXES) or not _exists(entry.path):
+        if real.code == "no-such-path":
+            hint = "remove it, or list it in .reconcilerignore"
+            self.say("broken-symlink", "the symbolic link leads nowhere", name, hint)
+        elif real.code != OUTSIDE.code:
+            where = Where(file=posix_name(name))
+            self.tree.diagnostics.append(real.at(where, "the symbolic link"))
+        elif (
+            is_folder
+            or entry.name.endswith(SUFFIXES)
+            # One that leads nowhere may have been meant as a folder of specs.
+            or not os.path.exists(entry.path)  # noqa: PTH110 - a Path raises without permission
+        ):
             hint = "copy it into the repository, or list it in .reconcilerignore"
             self.say("outside-root", "the symbolic link leads out of the repository", name, hint)
         return None
@@ -171,50 +190,20 @@ class _Walker:
     ) -> _Folder | None:
         above = (*folder.above, folder.real)
         if entry.is_symlink():
-            self.linked += 1
+            self.links += 1
             if real in above:
                 message = "the symbolic link leads back to a folder that it lies in"
-                self.say(
-                    "symlink-loop", message, name, "remove it, or list it in .reconcilerignore"
-                )
+                hint = "remove it, or list it in .reconcilerignore"
+                self.say("symlink-loop", message, name, hint)
                 return None
-            if self.linked > MAX_LINKED_FOLDERS:
-                if self.linked == MAX_LINKED_FOLDERS + 1:
+            # Without a loop, links still multiply: ten folders with ten links each to the next.
+            if self.links > MAX_LINKED_FOLDERS:
+                if self.links == MAX_LINKED_FOLDERS + 1:
                     message = f"more than {MAX_LINKED_FOLDERS} symbolic links to folders"
                     self.say("too-many-links", message, name, "")
                 return None
         return _Folder(entry.path, name, real, above, rules)
 
-    def note_bad_link(self, trouble: ReadFailure, name: str) -> None:
-        hint = "remove it, or list it in .reconcilerignore"
-        if trouble.code == "no-such-path":
-            self.say("broken-symlink", "the symbolic link leads nowhere", name, hint)
-        else:
-            where = Where(file=posix_name(name))
-            self.tree.diagnostics.append(trouble.at(where, "the symbolic link"))
-
-    def note_misnamed(self, base: str, name: str) -> None:
-        lower = base.lower()
-        if lower in _MISNAMED or (lower == DEFAULTS_FILE and base != DEFAULTS_FILE):
-            self.say("misnamed-defaults", f"'{base}' is not read", name, f"name it {DEFAULTS_FILE}")
-
-    def note_nested(self, name: str) -> None:
-        message = "the configuration below the root is not read: its specs belong to this root"
-        self.say("nested-config", message, name, "run in its folder to use it")
-
     def say(self, code: str, message: str, name: str, hint: str) -> None:
-        self.tree.diagnostics.append(
-            make_diagnostic(code, message, Where(file=posix_name(name)), hint=hint)
-        )
-
-
-def _exists(path: str) -> bool:
-    """Whether a link leads anywhere; one that does not may have been meant as a folder of specs."""
-    return os.path.exists(path)  # noqa: PTH110 - a Path raises where permission is missing
-
-
-def _is_folder(entry: os.DirEntry[str]) -> bool:
-    try:
-        return entry.is_dir()
-    except OSError:
-        return False
+        where = Where(file=posix_name(name))
+        self.tree.diagnostics.append(make_diagnostic(code, message, where, hint=hint))

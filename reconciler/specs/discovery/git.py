@@ -58,7 +58,9 @@ class Git:
             raise _failure("not a git repository")
         self.top = top
         self._environment = _environment(top)
-        self._environment |= _without_filters(self._filter_keys())
+        # A file of attributes could choose any of the filters that the user has configured.
+        keys = self.try_run("config", "--null", "--name-only", "--get-regexp", r"^filter\.")
+        self._environment |= _without_filters(keys)
 
     def run(self, *arguments: str) -> str:
         """What git prints; raises InvalidInputError where it fails."""
@@ -73,10 +75,6 @@ class Git:
         completed = self._complete(arguments)
         return "" if completed.returncode else _text(completed.stdout)
 
-    def _filter_keys(self) -> str:
-        """The settings of all filters, which a file of attributes could choose among."""
-        return self.try_run("config", "--null", "--name-only", "--get-regexp", r"^filter\.")
-
     def _complete(self, arguments: Sequence[str]) -> subprocess.CompletedProcess[bytes]:
         settings = [word for setting in _SETTINGS for word in ("-c", setting)]
         try:
@@ -90,7 +88,7 @@ class Git:
             )
         except FileNotFoundError as error:
             raise InvalidInputError(
-                "git is not installed", hint="leave --changed-since out to see every finding"
+                "git is not installed", hint="leave --changed-since out to see every diagnostic"
             ) from error
         except subprocess.TimeoutExpired as error:
             raise InvalidInputError(f"git has not answered within {PATIENCE:.0f} s") from error

@@ -10,7 +10,7 @@ from reconciler.errors import Where
 from reconciler.specs.rules.codes import make_diagnostic
 from reconciler.specs.schema.compiled_schema import quote_value
 from reconciler.specs.source.fileaccess import ReadFailure
-from reconciler.specs.source.source_text import SourceText, decode
+from reconciler.specs.source.source_text import decode
 
 IGNORE_FILE = ".reconcilerignore"
 
@@ -24,38 +24,35 @@ class IgnoreRules(NamedTuple):
 
 def is_ignored(rules: tuple[IgnoreRules, ...], name: str, *, is_folder: bool) -> bool:
     """Whether a path below the root is left out; `rules` run from the root to its own folder."""
-    for one in reversed(rules):
-        inside = name[len(one.folder) :].lstrip("/")
-        for pattern in reversed(one.patterns):
+    for rule in reversed(rules):
+        inside = name[len(rule.folder) :].lstrip("/")
+        # As in git, the last line that means a path decides.
+        for pattern in reversed(rule.patterns):
             if pattern.matches(inside, is_folder=is_folder):
                 return not pattern.negated
     return False
 
 
 def read_rules(
-    data: bytes | ReadFailure, name: str, folder: str, found: list[Diagnostic]
+    data: bytes | ReadFailure, name: str, folder: str, diagnostics: list[Diagnostic]
 ) -> IgnoreRules | None:
-    """Read the bytes of a `.reconcilerignore`; what is wrong with it is added to `found`."""
+    """Read the bytes of a `.reconcilerignore`; what is wrong with it is added to `diagnostics`."""
     if isinstance(data, ReadFailure):
-        found.append(data.at(Where(file=name)))
+        diagnostics.append(data.at(Where(file=name)))
         return None
     source = decode(data, name)
     if isinstance(source, Diagnostic):
-        found.append(source)
+        diagnostics.append(source)
         return None
-    return IgnoreRules(folder=folder, patterns=_patterns(source, found))
-
-
-def _patterns(source: SourceText, found: list[Diagnostic]) -> tuple[Pattern, ...]:
-    good: list[Pattern] = []
+    patterns: list[Pattern] = []
     start = 0
     for line in source.text.split("\n"):
         try:
             pattern = read_pattern(line)
-            good += [pattern] if pattern else []
+            patterns += [pattern] if pattern else []
         except BadPatternError as error:
             where = source.where(start, start + len(line))
             message = f"{quote_value(line.rstrip())} is not a pattern: {error}"
-            found.append(make_diagnostic("bad-ignore-file", message, where))
+            diagnostics.append(make_diagnostic("bad-ignore-file", message, where))
         start += len(line) + 1
-    return tuple(good)
+    return IgnoreRules(folder=folder, patterns=tuple(patterns))

@@ -1,4 +1,4 @@
-"""Which files a run is about: what was given on the command line, and what the root holds."""
+"""Which files a run is about: those below the root, and those named on the command line."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from reconciler.core.diagnostics import Diagnostic
 from reconciler.errors import Where
 from reconciler.specs.config import Config, name_below
 from reconciler.specs.discovery.files import (
@@ -47,66 +46,66 @@ class DiscoveredFiles(NamedTuple):
 
 def discover_files(paths: Sequence[Path], root: Path, config: Config) -> DiscoveredFiles:
     """Find the files of a run; a file that is named outright is a spec whatever it is called."""
-    given = [path for path in paths if path != STANDARD_INPUT]
+    targets = [path for path in paths if path != STANDARD_INPUT]
     reads_stdin = STANDARD_INPUT in paths
-    rules = {
+    # A policy that lies among the specs is a JSON file, too.
+    policies = {
         real for policy in policy_files(config) for _, real in policy.files if isinstance(real, str)
     }
-    tree = _defaults_only(root) if reads_stdin and not given else find_files(root, skip=rules)
-    known = {file.name for file in tree.specs}
-    names = [_target(absolute(path), root, tree, known, rules) for path in given]
-    tree.specs.sort(key=lambda found: found.name)
+    if targets or not reads_stdin:
+        tree = find_files(root, skip=policies)
+    else:
+        tree = FileTree()
+        path = root / DEFAULTS_FILE
+        real = ReadBoundary.around(root).resolve(path)
+        if isinstance(real, str):
+            tree.defaults.append(SourceFile(name=DEFAULTS_FILE, real=real))
+        elif os.path.lexists(path):
+            tree.diagnostics.append(real.at(Where(file=DEFAULTS_FILE)))
+    spec_names = {file.name for file in tree.specs}
+    names = [_add_target(absolute(path), root, tree, spec_names, policies) for path in targets]
+    tree.specs.sort(key=lambda file: file.name)
     return DiscoveredFiles(tree=tree, targets=tuple(names) or (".",), reads_stdin=reads_stdin)
 
 
-def display_prefix(root: Path, here: Path) -> str:
+def display_prefix(root: Path, working_directory: Path) -> str:
     """Return what makes a path that opens from the working directory of a name below the root.
 
     Relative where one of the two holds the other, else absolute.
     """
-    if root == here:
+    if root == working_directory:
         return ""
-    if root.is_relative_to(here) or here.is_relative_to(root):
-        return name_below(root, here) + "/"
+    if root.is_relative_to(working_directory) or working_directory.is_relative_to(root):
+        return name_below(root, working_directory) + "/"
     return root.as_posix().rstrip("/") + "/"
 
 
-def _defaults_only(root: Path) -> FileTree:
-    path = root / DEFAULTS_FILE
-    if not os.path.lexists(path):
-        return FileTree()
-    real = ReadBoundary.around(root).resolve(path)
-    if isinstance(real, ReadFailure):
-        return FileTree(diagnostics=[real.at(Where(file=DEFAULTS_FILE))])
-    return FileTree(defaults=[SourceFile(name=DEFAULTS_FILE, real=real)])
+def _add_target(
+    path: Path, root: Path, tree: FileTree, spec_names: set[str], policies: Collection[str]
+) -> str:
+    """Name a given path, and add it to the specs if it is a file that the walk left out.
 
-
-def _target(path: Path, root: Path, tree: FileTree, known: set[str], rules: Collection[str]) -> str:
-    """Name a given path; one that cannot be read becomes a finding, a file yet unknown a spec."""
+    A path that cannot be read becomes a diagnostic.
+    """
     name = name_below(path, root)
     where = Where(file=name)
     if path == root:
         return name
     if not os.path.lexists(path):
         hint = near_miss(root, name, ReadBoundary.around(root))
-        tree.diagnostics.append(
-            make_diagnostic("no-such-path", f"'{name}' does not exist", where, hint=hint)
-        )
+        message = f"'{name}' does not exist"
+        tree.diagnostics.append(make_diagnostic("no-such-path", message, where, hint=hint))
         return name
     if name.startswith(".."):
-        tree.diagnostics.append(_outside(name, where))
+        message = f"'{name}' does not lie below the root"
+        hint = "one run is about one root: the folder that holds reconciler.yaml"
+        tree.diagnostics.append(make_diagnostic("outside-root", message, where, hint=hint))
         return name
     real = ReadBoundary.around(root).resolve(path)
     if isinstance(real, ReadFailure):
         tree.diagnostics.append(real.at(where, f"'{name}'"))
-    elif not (is_folder(path) or path.name in _NO_SPECS or name in known or real in rules):
-        known.add(name)
+    elif not (is_folder(path) or path.name in _NO_SPECS or name in spec_names or real in policies):
+        # Also given twice it is read once.
+        spec_names.add(name)
         tree.specs.append(SourceFile(name=name, real=real))
     return name
-
-
-def _outside(name: str, where: Where) -> Diagnostic:
-    hint = "one run is about one root: the folder that holds reconciler.yaml"
-    return make_diagnostic(
-        "outside-root", f"'{name}' does not lie below the root", where, hint=hint
-    )

@@ -15,6 +15,7 @@ from reconciler.errors import InvalidInputError
 from reconciler.specs.discovery.git import Git
 from reconciler.specs.source.fileaccess import ReadBoundary, checkout_around, posix_name
 
+# The mode of an entry that is the commit of another repository.
 _GITLINK = "160000 "
 _PATH = re.compile(r"^[ \t]*path[ \t]*=[ \t]*(\"?)(.*?)\1[ \t]*$", re.MULTILINE)
 
@@ -36,15 +37,13 @@ class Submodules:
         return posix_name(os.path.relpath(folder, top)) in self._expected[top]
 
     def _find(self, top: Path) -> frozenset[str]:
-        """The index knows every submodule; a copy without one has the file that names them."""
         try:
             entries = Git(top).run("ls-files", "--stage", "-z").split("\0")
         except InvalidInputError:
-            return self._find_by_name(top)
+            # A copy without a repository, such as an archive, still has the file that names them.
+            data = self._boundary.read(top / ".gitmodules")
+            text = data.decode("utf-8", "replace") if isinstance(data, bytes) else ""
+            return frozenset(posixpath.normpath(match[2]) for match in _PATH.finditer(text))
+        # The index knows every submodule, also those that the file has forgotten.
         links = (entry.partition("\t")[2] for entry in entries if entry.startswith(_GITLINK))
         return frozenset(map(posix_name, links))
-
-    def _find_by_name(self, top: Path) -> frozenset[str]:
-        data = self._boundary.read(top / ".gitmodules")
-        text = data.decode("utf-8", "replace") if isinstance(data, bytes) else ""
-        return frozenset(posixpath.normpath(found[2]) for found in _PATH.finditer(text))
