@@ -7,7 +7,7 @@ import hashlib
 import hmac
 import json
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from reconciler.core.digest import canonical, digest, digest_text
@@ -27,13 +27,22 @@ MARK = re.compile(r"\(sensitive [0-9a-f]{16}\)")
 # `name = value`, `--name value`, `name: value`, `"name": value`.
 _NAME = re.compile(
     r"(?<![\w-])(-{1,2})?(\w[\w-]*)"
-    r"(?:[ \t]*=[ \t]*|[\"']?[ \t]*:[ \t]*|(?(1)(?:[ \t]|\\\n)+|(?!)))"
+    r"(?:[ \t]*=[ \t]*|(?:\\{0,3}[\"'])?[ \t]*:[ \t]*|(?(1)(?:[ \t]|\\\n)+|(?!)))"
 )
 _VALUE = re.compile(
     r"(?:(?i:basic|bearer|token)[ \t]+)?"
     r"(?:\"(?:[^\"\\]|\\.)*\"|'[^']*'|[^\s;&|])+",
     re.DOTALL,
 )
+# In JSON, and in what is written like it, a value ends with its quote or before the next sign.
+# A text in a text has a backslash before its quotes.
+_STRING = (
+    r"\"(?P<double>(?:[^\"\\]|\\.)*)\"|'(?P<single>[^']*)'"
+    r"|\\{1,3}\"(?P<escaped>[^\"\\]*)\\{1,3}\""
+)
+_QUOTED = re.compile(rf"(?:{_STRING})(?=[\s,;)}}\]]|\Z)", re.DOTALL)
+_BARE = re.compile(r"[^\s,\"'\[\]{}]+")
+_PART_OF_LIST = re.compile(rf"{MARK.pattern}|{_STRING}|[\[\]{{]|{_BARE.pattern}", re.DOTALL)
 _BEARER = re.compile(r"(\b(?i:bearer)[ \t]+)([\w.~+/=-]{16,})")
 _WHOLE_SECRET = {"data": NameKind.HIDDEN, "stringData": NameKind.HIDDEN}
 _NO_KINDS: Mapping[str, NameKind] = {}
@@ -177,15 +186,56 @@ class Redactor:
             kind = self._kind_of(found[2])
             if found.start() < end or kind not in _BY_NAME:
                 continue
-            value = _VALUE.match(text, found.end())
-            if value and not MARK.match(text, value.start()):
-                # `keys = table.keys()`; what a shell assigns has a name in capitals.
-                code = found[1] is None and not found[2].isupper()
-                sure = kind is not NameKind.LIKELY
-                if kind is NameKind.HIDDEN or not is_open(value[0], surely=sure, code=code):
-                    parts += [text[end : value.start()], self._hide_text(value[0])]
-                    end = value.end()
+            # `keys = table.keys()`; what a shell assigns has a name in capitals.
+            code = found[1] is None and not found[2].isupper()
+            sure = kind is not NameKind.LIKELY
+            for start, stop in _spans_of_value(text, found):
+                value = text[start:stop]
+                in_code = code and text[start - 1] not in "\"'"
+                if kind is NameKind.HIDDEN or not is_open(value, surely=sure, code=in_code):
+                    parts += [text[end:start], self._hide_text(value)]
+                    end = stop
         return "".join([*parts, text[end:]])
+
+
+def _spans_of_value(text: str, name: re.Match[str]) -> Iterator[tuple[int, int]]:
+    """Where what a name introduces stands in a text; the items where it is a list in JSON."""
+    at = name.end()
+    has_colon, in_json = ":" in name[0], text[name.end(2)] in "\"'\\"
+    if MARK.match(text, at):
+        return
+    if has_colon and (quoted := _QUOTED.match(text, at)):
+        yield _inside(quoted) if in_json else quoted.span()
+    elif has_colon and in_json and text.startswith("[", at):
+        yield from _spans_of_items(text, at)
+    elif has_colon and in_json and (bare := _BARE.match(text, at)):
+        yield bare.span()
+    # What is within an object has a name of its own.
+    elif not (has_colon and in_json and text.startswith("{", at)):
+        value = _VALUE.match(text, at)
+        if value:
+            yield value.span()
+
+
+def _spans_of_items(text: str, at: int) -> Iterator[tuple[int, int]]:
+    """Where the items of a list in JSON stand, up to its end or to what has names of its own."""
+    depth = 0
+    for part in _PART_OF_LIST.finditer(text, at):
+        match part[0]:
+            case "[":
+                depth += 1
+            case "]":
+                depth -= 1
+            case item if item != "{" and not MARK.fullmatch(item):
+                yield _inside(part)
+        if part[0] == "{" or not depth:
+            return
+
+
+def _inside(value: re.Match[str]) -> tuple[int, int]:
+    """Where a value stands within its quotes, if it has any."""
+    quote = next((name for name in ("double", "single", "escaped") if value[name] is not None), 0)
+    return value.span(quote)
 
 
 class _Blanker(Redactor):

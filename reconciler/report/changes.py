@@ -40,6 +40,8 @@ LINE_WIDTH = 160
 # What stands before and after a difference in a long value.
 CONTEXT = 16
 CUT = "…"
+# A secret that has not changed: it is new, or gone, or as it was.
+PLAIN_MARK = "(sensitive)"
 
 Sign = Literal["+", "-", "~", " ", "@"]
 # A text as the state has it: stand-ins for secrets within it, each a digest that tells them apart.
@@ -78,8 +80,8 @@ def change_lines(change: FieldChange) -> Iterator[ChangeLine]:
         lines = (head, *_text_lines(*_settle_secrets(change.before, change.after)))
     else:
         before, after = _settle_secrets(_json(change.before), _json(change.after))
-        shared = _common(before, after)
-        old, new = (_reveal(_cut_around(side, *shared, WIDTH)) for side in (before, after))
+        words, shared = _secret_words([before], [after]), _common(before, after)
+        old, new = (_reveal(_cut_around(side, *shared, WIDTH), words) for side in (before, after))
         lines = [ChangeLine("~", f"{pointer}: {new if old == new else f'{old} → {new}'}")]
     first, *inner = lines
     remark = "  (ignored: what runs is kept)" if change.ignored else ""
@@ -192,19 +194,23 @@ def _changed_lines(old: Sequence[str], new: Sequence[str]) -> Iterator[ChangeLin
     """Lines that have gone and come; long ones are cut around what the one has of the other."""
     # Line by line: a replaced block mostly has as many lines as before, each a little changed.
     shared = [_common(before, after) for before, after in zip(old, new, strict=False)]
+    words = _secret_words(old, new)
     sides: tuple[tuple[Sign, Sequence[str]], ...] = (("-", old), ("+", new))
     for sign, lines in sides:
         for at, line in enumerate(lines):
             text = _cut_around(line, *shared[at], LINE_WIDTH) if at < len(shared) else line
-            yield ChangeLine(sign, _reveal(text), inner=True)
+            yield ChangeLine(sign, _reveal(text, words), inner=True)
 
 
-def _reveal(text: str) -> str:
+def _secret_words(before: Sequence[str], after: Sequence[str]) -> str:
+    """What stands for a secret: it has changed only where there was one, and is one."""
+    both = any(map(is_redacted, before)) and any(map(is_redacted, after))
+    return SENSITIVE if both else PLAIN_MARK
+
+
+def _reveal(text: str, words: str = PLAIN_MARK) -> str:
     """A text as it is shown: stand-ins of secrets without the digests that tell them apart."""
-    if "(sensitive" not in text:
-        return text
-    spelt = spell_marks(text, SENSITIVE)
-    return SENSITIVE if spelt == f'"{SENSITIVE}"' else spelt
+    return words if _STAND_IN.fullmatch(text.strip('"')) else spell_marks(text, words)
 
 
 def _common(before: Sequence[str], after: Sequence[str]) -> tuple[int, int]:
@@ -241,9 +247,9 @@ def _cut_around(text: str, head: int, tail: int, width: int) -> str:
 
 
 def _hide_secrets(value: Any) -> Any:
-    """A value that is new or gone: of a secret in it, only that there was one."""
+    """A value that is new or gone: of a secret in it, only that there is one."""
     if isinstance(value, str) and is_redacted(value):
-        return spell_marks(value, SENSITIVE)
+        return spell_marks(value, PLAIN_MARK)
     if isinstance(value, Mapping):
         # Sorted: servers do not keep the order of keys, and a reviewer compares two runs by eye.
         return {key: _hide_secrets(value[key]) for key in sorted(value)}
@@ -257,7 +263,7 @@ def _settle_secrets(before: str, after: str) -> tuple[str, str]:
     same = {*_STAND_IN.findall(before)} & {*_STAND_IN.findall(after)}
 
     def settle(text: str) -> str:
-        return _STAND_IN.sub(lambda mark: "(sensitive)" if mark[0] in same else mark[0], text)
+        return _STAND_IN.sub(lambda mark: PLAIN_MARK if mark[0] in same else mark[0], text)
 
     return settle(before), settle(after)
 
@@ -288,7 +294,7 @@ def _outline(value: Any) -> Iterator[str]:
 
 def _scalar(value: Any) -> str:
     """A JSON value on one line; the stand-in for a secret has no quotes, since it is no text."""
-    return SENSITIVE if value == SENSITIVE else _json(value)
+    return PLAIN_MARK if value == PLAIN_MARK else _json(value)
 
 
 def _json(value: Any) -> str:

@@ -87,6 +87,52 @@ def test_such_names_hide_a_value(name: str) -> None:
     assert shown({"name": name, "value": CANARY}) == {"name": name, "value": "***"}
 
 
+JOINED = [
+    *(
+        "SSHKEY",
+        "SSHKEYS",
+        "sshkey",
+        "APIKEY",
+        "AUTHTOKEN",
+        "AUTHTOKENS",
+        "ACCESSKEY",
+        "DBPASSWORD",
+    ),
+    *("PRIVATEKEY", "SSHPRIVATEKEY", "RSAPRIVATEKEY", "PRIVKEY", "DEPLOYKEY", "SESSIONKEY"),
+    *("ACMESIGNINGKEY", "ACCESSKEYID", "WANDBKEY", "JWTKEY", "TLSKEY", "GPGKEY", "MYSECRETS"),
+    *("CLIENTSECRETS", "DBCREDS", "DBPWD", "MYSQLPWD", "DBPW", "DBPASS", "SSHKEY_BASE64"),
+]
+
+
+@pytest.mark.parametrize("name", JOINED)
+def test_a_name_without_separators_means_what_its_words_do(name: str) -> None:
+    """Whoever writes SSHKEY means the SSH_KEY."""
+    assert shown({"name": name, "value": CANARY}) == {"name": name, "value": "***"}
+    assert shown(f"export {name}={CANARY}") == f"export {name}=***"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("MONKEY", "TURNKEY", "KEYBOARD", "TOKENIZER", "TOKENIZERS", "DONKEY", "HOTKEY", "TURKEY"),
+        *("WHISKEY", "HOCKEY", "JOCKEY", "SORTKEY", "PRIMARYKEY", "FOREIGNKEY", "PUBLICKEY"),
+        *(
+            "PUBKEY",
+            "CACHEKEY",
+            "PARTITIONKEY",
+            "ROUTINGKEY",
+            "TOPOLOGYKEY",
+            "KEYNOTE",
+            "MAXTOKENS",
+        ),
+        *("SACRED", "SECRETARY", "COMPASS", "BYPASS", "AUTHOR", "FORMAT", "KEY"),
+    ],
+)
+def test_a_word_that_only_ends_or_begins_alike_hides_nothing(name: str) -> None:
+    """A plan that hides such values is no plan."""
+    assert shown({"name": name, "value": CANARY}) == {"name": name, "value": CANARY}
+
+
 ORDINARY = [
     ("BATCH_SIZE", "64"),
     ("MAX_TOKENS", "512"),
@@ -210,6 +256,52 @@ def test_a_value_that_is_a_secret_by_its_form_is_hidden(secret: str) -> None:
 def test_what_a_command_or_an_address_gives_away_is_hidden(text: str, expected: str) -> None:
     """And nothing else of it."""
     assert shown(text) == expected
+
+
+JSON_TEXTS = [
+    ('{"password": "x", "user": "bob"}', '{"password": "***", "user": "bob"}'),
+    ('{"password":"x","user":"bob"}', '{"password":"***","user":"bob"}'),
+    ('{"a": {"tokens": ["p", "q"]}, "n": 1}', '{"a": {"tokens": ["***", "***"]}, "n": 1}'),
+    ('{"secret": [["x"], []], "n": 1}', '{"secret": [["***"], []], "n": 1}'),
+    ('{"secrets": [{"a": "b", "token": "x"}]}', '{"secrets": [{"a": "b", "token": "***"}]}'),
+    ('{"token": "a,\\"b", "n": 1}', '{"token": "***", "n": 1}'),
+    ('{"password": null, "n": 1}', '{"password": null, "n": 1}'),
+    ('{"password": 1234, "n": 1}', '{"password": ***, "n": 1}'),
+    ("{'password': 'x', 'user': 'bob'}", "{'password': '***', 'user': 'bob'}"),
+    ('{password: "x", user: bob}', "{password: ***, user: bob}"),
+    (r'curl -d "{\"token\": \"x\", \"n\": 1}" h', r'curl -d "{\"token\": \"***\", \"n\": 1}" h'),
+]
+
+
+@pytest.mark.parametrize(("text", "expected"), JSON_TEXTS)
+def test_of_json_in_a_text_only_the_values_are_hidden(text: str, expected: str) -> None:
+    """Its commas and quotes are no secret, and whoever reads the rest needs them."""
+    assert shown(text) == expected
+
+
+NAMED = st.sampled_from(["password", "api_key", "tokens", "user", "size"])
+PLAIN = st.sampled_from(["", "abc", "a b", 'q"q', "it's", "x,y}", "[z]", "tab\t", "é"]) | st.none()
+
+
+@given(
+    st.recursive(
+        PLAIN, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMED, inner, max_size=4)
+    ),
+    st.sampled_from([(",", ":"), (", ", ": ")]),
+)
+def test_json_in_a_text_stays_json(document: Any, separators: tuple[str, str]) -> None:
+    """With the same shape; and what is hidden in it once is not hidden again."""
+    text = json.dumps(document, separators=separators)
+    redacted = REDACTOR.redact(text)
+    assert _shape(json.loads(redacted)) == _shape(document)
+    assert REDACTOR.redact(redacted) == redacted
+    assert renew(redacted, REDACTOR, plain=text) == redacted
+
+
+def _shape(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _shape(item) for key, item in value.items()}
+    return [_shape(item) for item in value] if isinstance(value, list) else type(value)
 
 
 @pytest.mark.parametrize(
@@ -352,9 +444,11 @@ def test_the_version_names_the_rules() -> None:
     samples = [[{"name": name, "value": "x-1"}, name] for name, _ in ORDINARY] + [
         *({"name": name, "value": CANARY} for name in [*SECRETS, *OTHERS]),
         *MARKED,
+        *({"name": name, "value": CANARY} for name in JOINED),
+        *(text for text, _ in JSON_TEXTS),
     ]
     seen = hashlib.sha256(json.dumps(REDACTOR.redact(samples)).encode()).hexdigest()[:12]
-    assert (BUILT_IN.fingerprint[7:19], seen) == ("33345c151e2a", "b7e11bcc8cb7")
+    assert (BUILT_IN.fingerprint[7:19], seen) == ("deec6c28fc8e", "a293752914b1")
 
 
 def test_a_name_that_is_sure_leaves_less_open() -> None:

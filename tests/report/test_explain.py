@@ -56,9 +56,9 @@ def test_both_sides_of_a_field_stand_together() -> None:
     blocks = ExplanationText().text(explained()).split("\n\n")
     assert "\n\n".join(blocks[4:8]) == (
         "Differences:\n"
-        '  spec     - /manifest/data: {"key": "word", "password": "(sensitive, changed)"}\n'
+        '  spec     - /manifest/data: {"key": "word", "password": "(sensitive)"}\n'
         "  server   - /manifest/data: "
-        '{"key": "word", "password": "(sensitive, changed)"}\n'
+        '{"key": "word", "password": "(sensitive)"}\n'
         "           left alone by ignoreChanges\n"
         "  spec     ~ /manifest/spec/replicas: 1 → 2\n"
         "  server   ~ /manifest/spec/replicas: 1 → 3\n"

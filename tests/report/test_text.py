@@ -179,7 +179,7 @@ def changed(
         (
             "(sensitive 0123456789abcdef)",
             "(sensitive 0)",
-            '~ /a: (sensitive, changed) → "(sensitive 0)"',
+            '~ /a: (sensitive) → "(sensitive 0)"',
         ),
         (
             "(sensitive 0123456789abcdef)",

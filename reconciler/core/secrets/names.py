@@ -26,11 +26,17 @@ LAST_WORDS = (
     *("mnemonic", "pass", "passcode", "passcodes", "pat", "pats", "pepper", "pw", "pwd", "pwds"),
     *("salt", "sas", "webhook", "webhooks"),
 )
-# Also at the end of a longer word: PGPASSWORD, clientsecret.
+_SECRET_KEYS = frozenset(
+    {
+        *("access", "account", "api", "auth", "decryption", "deploy", "encryption", "fernet"),
+        *("license", "master", "private", "secret", "session", "signing", "storage"),
+    }
+)
+# Also at the end of a longer word: PGPASSWORD, clientsecret, ACMEAPIKEY.
 ENDINGS = (
-    *("accesskey", "apikey", "apikeys", "authkey", "credential", "credentials", "encryptionkey"),
-    *("masterkey", "passphrase", "passphrases", "passwd", "password", "passwords", "privatekey"),
-    *("secret", "secretkey", "signingkey", "token"),
+    *("credential", "credentials", "passphrase", "passphrases", "passwd", "password", "passwords"),
+    *("secret", "token"),
+    *(f"{first}{last}" for first in sorted(_SECRET_KEYS) for last in ("key", "keys")),
 )
 GROUPS = (
     *(("access", "key", "id"), ("account", "sid"), ("api", "key", "id"), ("auth", "header")),
@@ -55,12 +61,6 @@ SUFFIXES = (
         "v",
     ),
     *("value", "yaml"),
-)
-_SECRET_KEYS = frozenset(
-    {
-        *("access", "account", "api", "auth", "decryption", "deploy", "encryption", "fernet"),
-        *("license", "master", "private", "secret", "session", "signing", "storage"),
-    }
 )
 # Names of rows, fields and labels end in KEY as well, and halves of a pair that everybody may see.
 _OPEN_KEYS = frozenset(
@@ -87,6 +87,20 @@ _COUNTED_TOKENS = frozenset(
         *("input", "new", "output", "prefill", "prompt", "reserved", "speculative", "train"),
     }
 )
+# Of what names are made that are written without separators: SSHKEY is an SSH_KEY, MONKEY is none.
+_JOINED_LAST = (
+    *("keys", "keyid", "key", "creds", "cred", "pass", "pwds", "pwd", "pw", "secrets", "tokens"),
+)
+_JOINED_FIRST = _SECRET_KEYS | {
+    *("admin", "aes", "app", "aws", "azure", "bearer", "bot", "client", "crypt", "crypto", "db"),
+    *("dkim", "ec", "ecdsa", "elastic", "enc", "gcp", "gcs", "git", "github", "gitlab", "google"),
+    *("gpg", "grafana", "hf", "hmac", "host", "jwt", "kafka", "kms", "ldap", "login", "mail"),
+    *("minio", "mongo", "my", "mysql", "ngc", "nvidia", "oauth", "openai", "oss", "pg", "pgp"),
+    *("postgres", "priv", "rabbitmq", "redis", "registry", "root", "rsa", "sec", "server"),
+    *("service", "slack", "smtp", "sql", "ssh", "ssl", "sudo", "telegram", "tls", "user"),
+    *("vault", "vpn", "wandb", "webhook", "wireguard"),
+}
+_LONGEST_JOINED = max(map(len, _JOINED_FIRST))
 _OPEN_SECRETS = frozenset({"existing", "pull"})
 # Fields of Kubernetes' own, and of operators, that name a Secret.
 _OPEN_FIELDS = frozenset({"authSecret"})
@@ -100,11 +114,30 @@ _WORDS_IN_PASS = re.compile(
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 
 
+def _split(word: str) -> list[str]:
+    """The words that one is joined of, where all of them are known; else that one."""
+    last = next((last for last in _JOINED_LAST if word.endswith(last)), "")
+    parts, rest = [last] if last != "keyid" else ["key", "id"], word.removesuffix(last)
+    while rest and last:
+        first = next(
+            (
+                rest[-size:]
+                for size in range(min(_LONGEST_JOINED, len(rest)), 0, -1)
+                if rest[-size:] in _JOINED_FIRST
+            ),
+            "",
+        )
+        if not first:
+            return [word]
+        parts, rest = [first, *parts], rest.removesuffix(first)
+    return parts if last else [word]
+
+
 # The same few hundred names come up again and again.
 @lru_cache(maxsize=8192)
 def kind_of_name(name: str) -> NameKind:
     """What a name says by its last words, however it is spelt; never HIDDEN or SHOWN."""
-    words = [word.lower() for word in _WORD.findall(name)]
+    words = [part for word in _WORD.findall(name) for part in _split(word.lower())]
     while len(words) > 1 and words[-1] in SUFFIXES and tuple(words[-2:]) not in GROUPS:
         words.pop()
     if not words or words[-1] in _OPEN_WORDS or name in _OPEN_FIELDS:
