@@ -24,10 +24,14 @@ def derive(document: object, overlay: object) -> dict[str, Schema]:
     version = document_version(document)
     bodies: dict[str, Schema] = {}
     for recipe in read_recipes(overlay):
-        base = bodies[recipe.extends] if recipe.extends else _base(document, recipe)
+        base = (
+            bodies[recipe.extends]
+            if recipe.extends
+            else standalone(document, str(recipe.component))
+        )
         bodies[recipe.name] = merge(base, recipe.patch, f"overlay#/schemas/{recipe.name}/patch")
     return {
-        recipe.name: _finished(recipe, bodies[recipe.name], version)
+        recipe.name: _complete(recipe, bodies[recipe.name], version)
         for recipe in read_recipes(overlay)
     }
 
@@ -75,10 +79,6 @@ def write_schema(schema: Schema) -> str:
     return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
 
 
-def _base(document: object, recipe: Recipe) -> Schema:
-    return standalone(document, str(recipe.component))
-
-
 def _component(components: Mapping[str, Any], name: str) -> Schema:
     at = f"{COMPONENTS}/{escape_step(name)}"
     if name not in components:
@@ -86,45 +86,41 @@ def _component(components: Mapping[str, Any], name: str) -> Schema:
     return translate(components[name], at)
 
 
-def _finished(recipe: Recipe, body: Schema, version: str) -> Schema:
-    _refuse_loose_ends(recipe.name, body)
+def _complete(recipe: Recipe, body: Schema, version: str) -> Schema:
+    """Put the head of a schema before its body; raises InvalidInputError if it is not valid."""
+    from jsonschema import Draft202012Validator, SchemaError
+
+    name = recipe.name
+    defined, undefined = reachable(body)
+    if undefined:
+        raise InvalidInputError(
+            f"overlay#/schemas/{name}: nothing is defined at {min(undefined)!r}"
+        )
+    # A definition that nothing refers to any more is a rule that no longer holds, unnoticed.
+    if unused := sorted(body.get("$defs", {}).keys() - defined):
+        raise InvalidInputError(
+            f"overlay#/schemas/{name}/patch/$defs/{unused[0]}: nothing refers to it",
+            hint="the OpenAPI document may have renamed it; drop it with null if that is meant",
+        )
     head = {
         "$schema": DIALECT,
-        "$id": f"urn:workload-reconciler:schema:{recipe.name}:{version}",
+        "$id": f"urn:workload-reconciler:schema:{name}:{version}",
         "$comment": "Derived from the API's OpenAPI document and overlay.json; "
         "change those, then run `reconciler schema derive`.",
         "title": recipe.title,
         "description": recipe.description,
     }
-    # The definitions come last, so that a reader meets the document's own shape first.
-    shape = {key: value for key, value in body.items() if key not in head and key != "$defs"}
-    schema = head | shape | {"$defs": body["$defs"]} if "$defs" in body else head | shape
-    _refuse_invalid(recipe.name, schema)
-    return schema
-
-
-def _refuse_loose_ends(name: str, body: Schema) -> None:
-    found, lost = reachable(body)
-    if lost:
-        raise InvalidInputError(f"overlay#/schemas/{name}: nothing is defined at {min(lost)!r}")
-    if unused := sorted(body.get("$defs", {}).keys() - found):
-        raise InvalidInputError(
-            f"overlay#/schemas/{name}/patch/$defs/{unused[0]}: nothing refers to it",
-            hint="the OpenAPI document may have renamed it; drop it with null if that is meant",
-        )
-
-
-def _refuse_invalid(name: str, schema: Schema) -> None:
-    from jsonschema import Draft202012Validator, SchemaError
-
+    # The definitions come last, so that a reader meets the document's own structure first.
+    own = {key: value for key, value in body.items() if key not in head and key != "$defs"}
+    schema = head | own | {"$defs": body["$defs"]} if "$defs" in body else head | own
     try:
         Draft202012Validator.check_schema(schema)
     except SchemaError as error:
-        pointer = join_steps(error.absolute_path)
         raise InvalidInputError(
-            f"{name}#{pointer}: not a valid JSON Schema: {error.message}",
+            f"{name}#{join_steps(error.absolute_path)}: not a valid JSON Schema: {error.message}",
             hint="look for this place in the OpenAPI document and in the overlay",
         ) from error
+    return schema
 
 
 def _section(document: object, *path: str) -> object:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from reconciler.errors import InvalidInputError, ReconcilerError
 from reconciler.openapi.derive import derive, document_version, write_schema
-from reconciler.openapi.sources import keep_words, load_json, read_document, read_text
+from reconciler.openapi.sources import keep_descriptions, load_json, read_document, read_text
 from reconciler.openapi.translate import as_object
 from reconciler.resources import OVERLAY, REINSTALL, SUFFIX
 
@@ -30,15 +30,15 @@ def derive_files(document: Traversable, overlay: Traversable) -> dict[str, bytes
 
 
 def import_files(
-    document: Traversable, overlay: Traversable, known: Traversable
+    document: Traversable, overlay: Traversable, shipped: Traversable
 ) -> dict[str, bytes]:
     """Return the content of a publisher's document and of all that is derived from it, by name.
 
-    The document becomes one in JSON, named after its version, with the words of the known one.
+    The document becomes one in JSON, named after its version, with the shipped descriptions.
     Raises InvalidInputError for inputs that cannot be read or followed.
     """
     try:
-        whole = keep_words(read_document(document), read_document(known))
+        whole = keep_descriptions(read_document(document), read_document(shipped))
         version = document_version(whole)
         if not _VERSION.fullmatch(version):
             raise InvalidInputError(f"#/info/version: {version!r} is not a version such as 2.23")
@@ -54,8 +54,17 @@ def import_files(
 
 def find_stale(expected: Mapping[str, bytes], folder: Traversable) -> dict[str, str]:
     """Return the files that are not byte for byte as expected: by name, `stale` or `missing`."""
-    verdicts = {name: _verdict(folder.joinpath(name), wanted) for name, wanted in expected.items()}
-    return {name: verdict for name, verdict in verdicts.items() if verdict}
+    stale: dict[str, str] = {}
+    for name, content in expected.items():
+        file = folder.joinpath(name)
+        try:
+            if not file.is_file():
+                stale[name] = "missing"
+            elif file.read_bytes() != content:
+                stale[name] = "stale"
+        except OSError as error:
+            raise InvalidInputError(f"cannot read {file}: {error.strerror}") from error
+    return stale
 
 
 def write_files(contents: Mapping[str, bytes], folder: Path) -> None:
@@ -81,14 +90,9 @@ def shipped_inputs(folder: Traversable) -> tuple[Traversable, Traversable]:
         documents = []
     if not documents:
         raise ReconcilerError(f"there is no OpenAPI document in {entries}", hint=REINSTALL)
+    # By number: as text, 2.9 would come after 2.23.
     newest = max(documents, key=lambda entry: [*map(int, re.findall(r"\d+", entry.name))])
     return newest, folder.joinpath(OVERLAY)
-
-
-def _verdict(file: Traversable, wanted: bytes) -> str:
-    if not file.is_file():
-        return "missing"
-    return "" if _bytes(file) == wanted else "stale"
 
 
 def _schemas(document: object, overlay: Traversable) -> dict[str, bytes]:
@@ -98,10 +102,3 @@ def _schemas(document: object, overlay: Traversable) -> dict[str, bytes]:
 
 def _too_deep() -> InvalidInputError:
     return InvalidInputError("the OpenAPI document or the overlay nests too deeply")
-
-
-def _bytes(file: Traversable) -> bytes:
-    try:
-        return file.read_bytes()
-    except OSError as error:
-        raise InvalidInputError(f"cannot read {file}: {error.strerror}") from error

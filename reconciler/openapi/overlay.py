@@ -33,10 +33,28 @@ class Recipe:
 def read_recipes(overlay: object) -> tuple[Recipe, ...]:
     """Return an overlay's recipes in their order; raises InvalidInputError, naming the place."""
     schemas = as_object(overlay, "overlay").get("schemas")
-    recipes: list[Recipe] = []
+    recipes: dict[str, Recipe] = {}
     for name, value in as_object(schemas, "overlay#/schemas").items():
-        recipes.append(_recipe(name, value, tuple(recipe.name for recipe in recipes)))
-    return tuple(recipes)
+        at = f"overlay#/schemas/{escape_step(name)}"
+        fields = as_object(value, at)
+        if unknown := sorted(fields.keys() - _KEYS):
+            raise InvalidInputError(f"{at}: unknown key '{unknown[0]}'")
+        if ("component" in fields) == ("extends" in fields):
+            raise InvalidInputError(f"{at}: exactly one of 'component' and 'extends' is needed")
+        # Only schemas before this one, so that none can extend itself over others.
+        if (extends := fields.get("extends")) is not None and extends not in [*recipes]:
+            raise InvalidInputError(
+                f"{at}/extends: no schema before this one is called {extends!r}"
+            )
+        recipes[name] = Recipe(
+            name=name,
+            title=_text(fields, "title", at),
+            description=_text(fields, "description", at),
+            component=_text(fields, "component", at) if "component" in fields else None,
+            extends=extends,
+            patch=as_object(fields.get("patch", {}), f"{at}/patch"),
+        )
+    return tuple(recipes.values())
 
 
 def merge(target: Schema, patch: Mapping[str, Any], at: str) -> Schema:
@@ -47,44 +65,21 @@ def merge(target: Schema, patch: Mapping[str, Any], at: str) -> Schema:
     """
     merged = dict(target)
     for key, value in patch.items():
-        here = f"{at}/{escape_step(key)}"
+        key_at = f"{at}/{escape_step(key)}"
         if value is None:
-            _remove(merged, key, here)
+            if key not in merged:
+                raise InvalidInputError(f"{key_at}: the overlay takes away what is not there")
+            del merged[key]
         elif isinstance(value, Mapping):
             inner = merged.get(key)
-            merged[key] = merge(inner if isinstance(inner, dict) else {}, value, here)
+            merged[key] = merge(inner if isinstance(inner, dict) else {}, value, key_at)
         else:
             merged[key] = value
     return merged
 
 
-def _remove(merged: Schema, key: str, at: str) -> None:
-    if key not in merged:
-        raise InvalidInputError(f"{at}: the overlay takes away what is not there")
-    del merged[key]
-
-
-def _recipe(name: str, value: object, before: tuple[str, ...]) -> Recipe:
-    at = f"overlay#/schemas/{escape_step(name)}"
-    given = as_object(value, at)
-    if unknown := sorted(given.keys() - _KEYS):
-        raise InvalidInputError(f"{at}: unknown key '{unknown[0]}'")
-    if ("component" in given) == ("extends" in given):
-        raise InvalidInputError(f"{at}: exactly one of 'component' and 'extends' is needed")
-    if (extends := given.get("extends")) is not None and extends not in before:
-        raise InvalidInputError(f"{at}/extends: no schema before this one is called {extends!r}")
-    return Recipe(
-        name=name,
-        title=_text(given, "title", at),
-        description=_text(given, "description", at),
-        component=_text(given, "component", at) if "component" in given else None,
-        extends=extends,
-        patch=as_object(given.get("patch", {}), f"{at}/patch"),
-    )
-
-
-def _text(given: Mapping[str, Any], key: str, at: str) -> str:
-    text = given.get(key)
+def _text(fields: Mapping[str, Any], key: str, at: str) -> str:
+    text = fields.get(key)
     if not isinstance(text, str) or not text:
         raise InvalidInputError(f"{at}/{key}: expected a text")
     return text

@@ -1,4 +1,4 @@
-"""YAML as far as it says what JSON could say: an OpenAPI document needs no more."""
+"""The part of YAML that JSON could express: an OpenAPI document needs no more."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ class PlainLoader(yaml.SafeLoader):
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         """Construct a mapping; raises ConstructorError for a key twice, or one that is no text."""
-        made: dict[Any, Any] = {}
+        mapping: dict[Any, Any] = {}
         for key, value in node.value:
             name = key.value if isinstance(key, yaml.ScalarNode) else None
-            if name is None or name in made:
-                problem = "a key is given twice" if name in made else "a key that is not text"
+            if name is None or name in mapping:
+                problem = "a key is given twice" if name in mapping else "a key that is not text"
                 raise yaml.constructor.ConstructorError(None, None, problem, key.start_mark)
-            made[name] = self.construct_object(value, deep=deep)
-        return made
+            mapping[name] = self.construct_object(value, deep=deep)
+        return mapping
 
 
 def _resolve(tag: str, pattern: str, first: str) -> None:
@@ -49,6 +49,7 @@ def _resolve(tag: str, pattern: str, first: str) -> None:
 
 _resolve("bool", r"^(?:true|false)$", "tf")
 _resolve("null", r"^(?:null|~|)$", "n~")
+# PyYAML looks resolvers up by the first character, and an empty value has none.
 PlainLoader.yaml_implicit_resolvers[""] = PlainLoader.yaml_implicit_resolvers["~"][:1]
 _resolve("int", r"^-?(?:0|[1-9][0-9]*)$", "-0123456789")
 _resolve("float", r"^-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?$", "-0123456789")

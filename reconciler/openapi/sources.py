@@ -1,10 +1,10 @@
-"""Documents as the publisher gives them: OpenAPI in JSON or YAML, or a page of excerpts."""
+"""Reads the publisher's documents: OpenAPI in JSON or YAML, or a page of excerpts."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,13 @@ def read_document(file: Traversable) -> object:
     """
     text = read_text(file)
     if file.name.endswith(_PAGES):
-        return merge_excerpts(list(_excerpts(text, str(file))), str(file))
+        excerpts: list[object] = []
+        for block in _FENCED.finditer(text):
+            value = load_json(block[1], str(file), text.count("\n", 0, block.start(1)))
+            # A page may also show requests and responses.
+            if isinstance(value, dict) and "openapi" in value:
+                excerpts.append(value)
+        return merge_excerpts(excerpts, str(file))
     return _load_yaml(text, str(file)) if file.name.endswith(_YAML) else load_json(text, str(file))
 
 
@@ -71,46 +77,36 @@ def merge_excerpts(excerpts: list[object], page: str) -> object:
     return merged
 
 
-def keep_words(document: object, known: object) -> object:
-    """Give a document the descriptions that a known one has for the same things.
+def keep_descriptions(document: object, shipped: object) -> object:
+    """Give a document the descriptions that a shipped one has for the same things.
 
-    Words bind nobody, and the known document's are written for readers of specs: what then still
-    differs has changed in substance.
+    Descriptions bind nobody, and the shipped ones are written for readers of specs: where the two
+    still differ then, they differ in substance.
     """
-    if isinstance(document, Mapping) and isinstance(known, Mapping):
-        return {
-            key: keep_words(value, known[key]) if key in known else value
+    if isinstance(document, Mapping) and isinstance(shipped, Mapping):
+        described = {
+            key: keep_descriptions(value, shipped[key]) if key in shipped else value
             for key, value in document.items()
-        } | _described(document, known)
-    if isinstance(document, list) and isinstance(known, list) and len(document) == len(known):
-        return [keep_words(*pair) for pair in zip(document, known, strict=True)]
+        }
+        for key in ("summary", "description"):
+            # A property may have either name, and then it is a schema and no text.
+            if isinstance(document.get(key), str) and isinstance(shipped.get(key), str):
+                described[key] = shipped[key]
+        return described
+    if isinstance(document, list) and isinstance(shipped, list) and len(document) == len(shipped):
+        return [keep_descriptions(*pair) for pair in zip(document, shipped, strict=True)]
     return document
 
 
-def _described(document: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        word: known[word]
-        for word in ("summary", "description")
-        if isinstance(document.get(word), str) and isinstance(known.get(word), str)
-    }
-
-
-def _excerpts(text: str, page: str) -> Iterator[object]:
-    for block in _FENCED.finditer(text):
-        value = load_json(block[1], page, text.count("\n", 0, block.start(1)))
-        # A page may also show requests and answers.
-        if isinstance(value, dict) and "openapi" in value:
-            yield value
-
-
-def _merge(one: Any, other: Any, at: str) -> Any:
-    if isinstance(one, dict) and isinstance(other, dict):
-        return one | {
-            key: _merge(one[key], value, f"{at}/{escape_step(key)}") if key in one else value
-            for key, value in other.items()
+def _merge(left: Any, right: Any, at: str) -> Any:
+    if isinstance(left, dict) and isinstance(right, dict):
+        return left | {
+            key: _merge(left[key], value, f"{at}/{escape_step(key)}") if key in left else value
+            for key, value in right.items()
         }
-    if type(one) is type(other) and one == other:
-        return one
+    # The types too: to Python, 1 and true are equal.
+    if type(left) is type(right) and left == right:
+        return left
     raise InvalidInputError(f"{at}: two excerpts of the page say different things")
 
 

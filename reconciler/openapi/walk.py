@@ -1,8 +1,8 @@
-"""How a JSON Schema is put together: where its subschemas are, and what it refers to."""
+"""The structure of a JSON Schema: where its subschemas are, and what it refers to."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 Schema = dict[str, Any]
@@ -24,7 +24,7 @@ _ONE = frozenset(
     }
 )
 _LIST = frozenset({"allOf", "anyOf", "oneOf", "prefixItems"})
-_MAP = frozenset({"$defs", "dependentSchemas", "patternProperties", "properties"})
+_MAP = frozenset({"dependentSchemas", "patternProperties", "properties"})
 
 
 def references(schema: Any) -> Iterator[str]:
@@ -34,35 +34,31 @@ def references(schema: Any) -> Iterator[str]:
     if isinstance(reference := schema.get("$ref"), str):
         yield reference
     for keyword, value in schema.items():
-        if keyword != "$defs":
-            for subschema in _subschemas(keyword, value):
-                yield from references(subschema)
+        subschemas: Iterable[Any] = ()
+        if keyword in _ONE:
+            subschemas = (value,)
+        elif keyword in _LIST and isinstance(value, list):
+            subschemas = value
+        elif keyword in _MAP and isinstance(value, Mapping):
+            subschemas = value.values()
+        for subschema in subschemas:
+            yield from references(subschema)
 
 
 def reachable(schema: Schema) -> tuple[set[str], set[str]]:
-    """Return the references that are followed from the root, as (found, not to be found).
+    """Return the references that are followed from the root, as (defined, undefined).
 
-    Found are the names of definitions, not to be found the references as they are written.
+    Defined are the names of definitions, undefined the references as they are written.
     """
     definitions = schema.get("$defs", {})
-    found: set[str] = set()
-    lost: set[str] = set()
-    waiting = list(references(schema))
-    while waiting:
-        name = (reference := waiting.pop()).removeprefix(DEFS)
+    defined: set[str] = set()
+    undefined: set[str] = set()
+    pending = list(references(schema))
+    while pending:
+        name = (reference := pending.pop()).removeprefix(DEFS)
         if not reference.startswith(DEFS) or name not in definitions:
-            lost.add(reference)
-        elif name not in found:
-            found.add(name)
-            waiting.extend(references(definitions[name]))
-    return found, lost
-
-
-def _subschemas(keyword: str, value: Any) -> list[Any]:
-    if keyword in _ONE:
-        return [value]
-    if keyword in _LIST and isinstance(value, list):
-        return value
-    if keyword in _MAP and isinstance(value, Mapping):
-        return list(value.values())
-    return []
+            undefined.add(reference)
+        elif name not in defined:
+            defined.add(name)
+            pending.extend(references(definitions[name]))
+    return defined, undefined

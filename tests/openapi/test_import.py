@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from reconciler.cli.commands.schema import schema
 from reconciler.errors import InvalidInputError, ReconcilerError
 from reconciler.openapi.files import shipped_inputs
-from reconciler.openapi.sources import keep_words, merge_excerpts, read_document
+from reconciler.openapi.sources import keep_descriptions, merge_excerpts, read_document
 from reconciler.resources import schemas_folder
 from tests.support.strategies import json_objects
 
@@ -204,8 +204,8 @@ def test_a_document_in_pieces_is_the_document(document: dict[str, Any], pieces: 
 @given(json_objects, json_objects)
 def test_only_words_are_kept(document: dict[str, Any], known: dict[str, Any]) -> None:
     """Another document's words change no document that has none, and nothing a second time."""
-    assert keep_words(document, known) == document
+    assert keep_descriptions(document, known) == document
     described = {"description": "new", "x": document}
-    kept = keep_words(described, {"description": "old", "x": known})
+    kept = keep_descriptions(described, {"description": "old", "x": known})
     assert kept == {"description": "old", "x": document}
-    assert keep_words(kept, described | {"description": "old"}) == kept
+    assert keep_descriptions(kept, described | {"description": "old"}) == kept
