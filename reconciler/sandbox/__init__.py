@@ -6,7 +6,7 @@ It shares no code with the client, so that one wrong field name cannot be wrong 
 from reconciler.sandbox.connection import ConnectionLostError
 from reconciler.sandbox.faults.rules import Fault, FaultRule, Route, read_rule
 from reconciler.sandbox.faults.scenarios import SCENARIOS, Scenario, find_scenario
-from reconciler.sandbox.ledger import Effect, Entry, Ledger
+from reconciler.sandbox.ledger import Effect, Entry, Ledger, UpdateRecord
 from reconciler.sandbox.sandbox import Sandbox
 from reconciler.sandbox.server import serve
 from reconciler.sandbox.settings import (
@@ -20,7 +20,7 @@ from reconciler.sandbox.settings import (
     Settings,
 )
 from reconciler.sandbox.world.store import Store
-from reconciler.sandbox.world.workload import Phase, Workload
+from reconciler.sandbox.world.workload import Phase, Workload, WorkloadFaults
 
 __all__ = [
     "DEMO",
@@ -43,7 +43,9 @@ __all__ = [
     "Scenario",
     "Settings",
     "Store",
+    "UpdateRecord",
     "Workload",
+    "WorkloadFaults",
     "find_scenario",
     "read_rule",
     "serve",

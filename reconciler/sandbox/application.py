@@ -27,7 +27,7 @@ from reconciler.sandbox.http import Header, Refusal, Request, SandboxResponse
 from reconciler.sandbox.ledger import Entry, Ledger
 from reconciler.sandbox.settings import Credential, Settings
 
-_WITH_BODY = frozenset({"POST"})
+_WITH_BODY = frozenset({"POST", "PUT"})
 
 
 # A value that grows: each step of a request fills in what it has found out, and the ledger shows
@@ -332,6 +332,7 @@ class App:
             fault=exchange.injected.label,
             in_flight=exchange.in_flight,
             told=told,
+            update=None if outcome is None else outcome.update,
         )
         exchange.entry = entry
         self._ledger.write(entry)

@@ -52,6 +52,20 @@ class Refusal(Exception):  # noqa: N818 - it is a response of the server, not a 
         return error_response(self.status, self.message, headers=self.headers)
 
 
+class OAuthRefusal(Refusal):
+    """A refusal in the form that RFC 6749 gives it, which `POST /api/v2/token` speaks."""
+
+    def __init__(self, status: int, code: str, message: str) -> None:
+        super().__init__(status, message)
+        self.code = code
+
+    def to_response(self) -> SandboxResponse:
+        """Build the response in the form of the API's `OAuth2Error` schema."""
+        body = {"error": self.code, "error_description": self.message}
+        # RFC 6749, 5.1: nothing between here and the client may keep it.
+        return json_response(self.status, body, headers=((b"cache-control", b"no-store"),))
+
+
 def encode(value: Any) -> bytes:
     """Write JSON that any parser reads: ASCII only, no NaN, no spaces.
 
@@ -60,9 +74,9 @@ def encode(value: Any) -> bytes:
     return _ENCODER.encode(value).encode()
 
 
-def json_response(status: int, value: Any) -> SandboxResponse:
+def json_response(status: int, value: Any, *, headers: tuple[Header, ...] = ()) -> SandboxResponse:
     """Build a response that carries a JSON document."""
-    return SandboxResponse(status=status, body=encode(value))
+    return SandboxResponse(status=status, body=encode(value), headers=(JSON_TYPE, *headers))
 
 
 def error_response(
@@ -72,7 +86,7 @@ def error_response(
     body: dict[str, Any] = {"code": status, "message": message}
     if details is not None:
         body["details"] = details
-    return SandboxResponse(status=status, body=encode(body), headers=(JSON_TYPE, *headers))
+    return json_response(status, body, headers=headers)
 
 
 def read_json(body: bytes) -> Any:

@@ -16,7 +16,27 @@ class Effect(StrEnum):
     """What a request changed."""
 
     CREATED = "created"
+    UPDATED = "updated"
     DELETED = "deleted"
+
+
+class UpdateRecord(NamedTuple):
+    """What an accepted update asked for, and what came of it; `rev` is an annotation of that name.
+
+    `changed` are JSON pointers at which the documents differ, `refused` those that the cluster
+    refuses, `without_effect` those that do not change what runs. `live_rev` is what a GET shows
+    of this update; `replaced_rev` and `replaced_by` name the form that it won over, which a later
+    entry may win over in turn.
+    """
+
+    body: str
+    rev: str | None
+    live_rev: str | None
+    replaced_rev: str | None
+    replaced_by: str
+    changed: tuple[str, ...]
+    refused: tuple[str, ...]
+    without_effect: tuple[str, ...]
 
 
 class Entry(NamedTuple):
@@ -44,6 +64,7 @@ class Entry(NamedTuple):
     fault: str | None
     in_flight: int
     told: bool
+    update: UpdateRecord | None = None
 
     @property
     def misled(self) -> bool:
@@ -124,4 +145,6 @@ class Ledger:
 
 def to_record(entry: Entry) -> dict[str, Any]:
     """Flatten an entry for a JSON line."""
-    return {**entry._asdict(), "misled": entry.misled}
+    record = {**entry._asdict(), "misled": entry.misled}
+    update = record.pop("update")
+    return record if update is None else {**record, "update": update._asdict()}

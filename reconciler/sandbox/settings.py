@@ -39,10 +39,15 @@ class Credential:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Project:
-    """A project by id (a string, as everywhere in the API) and by name."""
+    """A project by id (a string, as everywhere in the API) and by name.
+
+    `cluster_id` of None is the cluster of the sandbox. A name may exist once on each cluster.
+    """
 
     id: str
     name: str
+    cluster_id: str | None = None
+    gpu_quota: float = 1000.0
 
 
 DEMO = Credential(client_id=DEMO_CLIENT_ID, client_secret=DEMO_SECRET)
@@ -56,6 +61,11 @@ class Settings:
     """
 
     seed: int = 0
+    # A name of versions.py; written out, since that module builds on this one.
+    api_version: str = "3.0"
+    # None follows the API version.
+    cluster_version: str | None = None
+    v1_token: bool = True
     credentials: tuple[Credential, ...] = (DEMO,)
     projects: tuple[Project, ...] = ()
     categories: tuple[str, ...] = ("Build", "Train", "Deploy")
@@ -64,7 +74,8 @@ class Settings:
     issuer: str = "http://sandbox.localhost/auth/realms/sandbox"
     token_lifetime: float = 3600.0
     refresh_lifetime: float = 36_000.0
-    says_expiry: bool = False
+    # Whether a v1 login says when it expires; None: from 2.24 on, as the documents say.
+    says_expiry: bool | None = None
     sync_delay: float = 0.0
     delete_delay: float = 0.0
     latency: float = 0.0

@@ -91,9 +91,23 @@ class Rig:
         """Read a workload by id."""
         return self.ask("GET", f"{WORKLOADS}/{workload_id}")
 
+    def put(
+        self, workload_id: str, manifest: dict[str, Any] | None = None, **metadata: Any
+    ) -> httpx.Response:
+        """Update a workload by id: its manifest, its metadata, or both."""
+        body: dict[str, Any] = {} if manifest is None else {"manifest": manifest}
+        if metadata:
+            body["metadata"] = metadata
+        return self.ask("PUT", f"{WORKLOADS}/{workload_id}", json=body)
+
     def delete(self, workload_id: str) -> httpx.Response:
         """Delete a workload by id."""
         return self.ask("DELETE", f"{WORKLOADS}/{workload_id}")
+
+    def raw(self, workload_id: str) -> dict[str, Any]:
+        """The rawManifest that a GET shows."""
+        manifest: dict[str, Any] = self.get(workload_id).json()["workload"]["rawManifest"]
+        return manifest
 
     def status(self, workload_id: str) -> str:
         """The syncInfo status of a workload, or the HTTP status where there is none."""

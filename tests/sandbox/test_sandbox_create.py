@@ -55,6 +55,7 @@ def test_a_created_workload_answers_202_with_everything_the_api_fills_in() -> No
             "projectId": "4501",
             "priority": "high",
             "category": "Build",
+            "preemptibility": "non-preemptible",
             "id": rig.sandbox.store.live()[0].id,
             "gvk": {"group": "batch", "version": "v1", "kind": "Job"},
             "projectName": "team-a",
@@ -268,7 +269,7 @@ def test_only_json_is_taken(given: dict[str, str]) -> None:
     ("method", "path", "allow"),
     [
         ("PUT", WORKLOADS, "POST"),
-        ("PATCH", f"{WORKLOADS}/x", "DELETE, GET"),
+        ("PATCH", f"{WORKLOADS}/x", "DELETE, GET, PUT"),
         ("TRACE", "/api/v1/token", "POST"),
         ("POST", "/api/v1/workloads", "GET"),
     ],

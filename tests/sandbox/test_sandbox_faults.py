@@ -404,12 +404,16 @@ def test_the_login_can_be_struck_too() -> None:
         ("503 p=130%", "'130%' is not a share such as 30% or 0.3"),
         ("503 p=often", "'often' is not a share such as 30% or 0.3"),
         ("503 nth=0", "'0' is not a whole number of at least 1"),
-        ("503 on=PUT", "PUT is not GET, POST or DELETE"),
-        ("503 at=moon", "at=moon: known are workloads, list, types, projects, token and all"),
-        ("503 page=pdf", "page=pdf: known are json, html, empty"),
+        ("503 on=PATCH", "PATCH is not GET, POST, PUT or DELETE"),
+        (
+            "503 at=moon",
+            "workloads, list, types, projects, clusters, token-v1, token-v2, token, all",
+        ),
+        ("503 page=pdf", "page=pdf: known are json, html, empty, oauth"),
         ("503 colour=red", "'colour=red' is not understood"),
         ("503 executed=yes", "'executed=yes' is not understood"),
-        ("lag=1s on=GET", "'lag' has its own method, drop on="),
+        ("lag=1s on=GET", "'lag' strikes POST and PUT only"),
+        ("merge on=POST", "'merge' has its own method, drop on="),
     ],
 )
 def test_a_rule_that_makes_no_sense_says_what_would(rule: str, complaint: str) -> None:

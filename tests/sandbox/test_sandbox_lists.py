@@ -8,6 +8,7 @@ from reconciler.sandbox import Project
 from tests.sandbox.rigs import DEPLOYMENT, Rig, request
 
 LIST = "/api/v1/workloads"
+DEFAULT_POOL = "bd7a0a4b-552d-4165-8907-7fa95c28ab45"
 TEAMS = (Project(id="1", name="team-a"), Project(id="2", name="team-b"))
 
 
@@ -40,8 +41,16 @@ def test_an_item_says_what_a_workload_is_and_carries_no_manifest(rig: Rig) -> No
                 "departmentId": "1",
                 "departmentName": "default",
                 "clusterId": "9c1f7b64-5a0e-4a61-8d5e-2f0f6a3f8b10",
+                "tenantId": 1,
                 "namespace": "runai-team-a",
                 "phase": "Running",
+                "phaseUpdatedAt": "2027-01-15T08:00:00.000Z",
+                "phaseMessage": "",
+                "k8sPhase": "Running",
+                "k8sPhaseUpdatedAt": "2027-01-15T08:00:00.000Z",
+                "conditions": [],
+                "runningPods": 1,
+                "requestedPods": {"number": 1},
                 "category": "Build",
                 "priority": 125,
                 "priorityClassName": "high",
@@ -51,6 +60,7 @@ def test_an_item_says_what_a_workload_is_and_carries_no_manifest(rig: Rig) -> No
                 "actionsSupport": {"delete": True, "suspend": False},
                 "submittedBy": "demo",
                 "createdAt": "2027-01-15T08:00:00.000Z",
+                "updatedAt": "2027-01-15T08:00:00.000Z",
                 "deletedAt": None,
             }
         ]
@@ -177,10 +187,21 @@ def test_projects_are_those_given() -> None:
             {
                 "id": "2",
                 "name": "team-b",
+                "description": "",
                 "clusterId": "9c1f7b64-5a0e-4a61-8d5e-2f0f6a3f8b10",
                 "parentId": "1",
                 "requestedNamespace": None,
                 "enforceRunaiScheduler": True,
+                "createdAt": "1970-01-01T00:00:00.000Z",
+                "updatedAt": "1970-01-01T00:00:00.000Z",
+                "resources": [
+                    {
+                        "nodePool": {"id": DEFAULT_POOL, "name": "default"},
+                        "gpu": {"deserved": 1000.0, "limit": None},
+                    }
+                ],
+                "totalResources": {"gpuQuota": 1000.0},
+                "effective": {},
                 "status": {"namespace": "runai-team-b", "phase": "Ready"},
             }
         ]

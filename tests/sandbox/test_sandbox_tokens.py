@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import jwt
 import pytest
@@ -15,7 +16,7 @@ SOMEBODY = f"{WORKLOADS}/5d1f0000-0000-4000-8000-000000000000"
 
 def test_a_login_answers_tokens_that_say_who_and_until_when() -> None:
     """The access token is a signed JWT with issuer, subject, tenant and expiry."""
-    rig = Rig(token_lifetime=60.0)
+    rig = Rig(token_lifetime=60.0, api_version="2.23")
     answer = rig.ask("POST", "/api/v1/token", json=login(DEMO), token=None)
     body = answer.json()
     assert answer.status_code == 200
@@ -30,11 +31,23 @@ def test_a_login_answers_tokens_that_say_who_and_until_when() -> None:
     }
 
 
-def test_a_newer_server_says_how_long_a_token_lives() -> None:
-    """`expiresIn` came with 2.24; by option it is there."""
-    rig = Rig(token_lifetime=60.0, says_expiry=True)
+@pytest.mark.parametrize(
+    ("settings", "expiry"),
+    [
+        ({}, 60),
+        ({"api_version": "2.24"}, 60),
+        ({"api_version": "2.23"}, None),
+        ({"api_version": "2.23", "says_expiry": True}, 60),
+        ({"says_expiry": False}, None),
+    ],
+)
+def test_a_newer_server_says_how_long_a_token_lives(
+    settings: dict[str, Any], expiry: int | None
+) -> None:
+    """`expiresIn` came with 2.24; by option it is there, or not."""
+    rig = Rig(token_lifetime=60.0, **settings)
     answer = rig.ask("POST", "/api/v1/token", json=login(DEMO), token=None)
-    assert answer.json()["expiresIn"] == 60
+    assert answer.json().get("expiresIn") == expiry
 
 
 @pytest.mark.parametrize(

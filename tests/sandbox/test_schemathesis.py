@@ -147,7 +147,7 @@ class Stage:
     """
 
     def __init__(self) -> None:
-        self.sandbox = Sandbox(Settings())
+        self.reset()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on to the present sandbox."""
@@ -155,7 +155,7 @@ class Stage:
 
     def reset(self) -> None:
         """Forget everything, the ledger included."""
-        self.sandbox = Sandbox(Settings())
+        self.sandbox = Sandbox(Settings(api_version="2.23"))
 
 
 def headers() -> dict[str, str]:

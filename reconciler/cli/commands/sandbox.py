@@ -34,6 +34,13 @@ def _duration(text: str) -> float:
     show_default=True,
     help="TCP port; 0 takes a free one.",
 )
+@click.option(
+    "--api-version",
+    type=click.Choice(["2.23", "2.24", "2.25", "2.26", "3.0"]),
+    default="3.0",
+    show_default=True,
+    help="The control plane's version: what it can do, and which fields it knows.",
+)
 @click.option("--data", type=_FILE, help="Keep the workloads in FILE over restarts.")
 @click.option(
     "--sync-delay",
@@ -91,6 +98,7 @@ def _duration(text: str) -> float:
     show_default=True,
     help="GET of a deleted workload: 404, its body, or its body without syncInfo.",
 )
+@click.option("--no-v1-token", is_flag=True, help="Serve no POST /api/v1/token.")
 @click.option("--no-list", is_flag=True, help="Serve no GET /api/v1/workloads.")
 @click.option("--control", is_flag=True, help="Serve the control API below /sandbox/.")
 @click.option("--ledger", type=_FILE, help="Append every request to FILE as JSON lines.")
@@ -131,6 +139,8 @@ def _settings(options: dict[str, Any]) -> Settings:
     seed = options["seed"]
     return Settings(
         seed=randbelow(2**32) if seed is None else seed,
+        api_version=options["api_version"],
+        v1_token=not options["no_v1_token"],
         credentials=_credentials(options),
         projects=tuple(_project(text) for text in options["projects"]),
         categories=(*Settings().categories, *options["categories"]),

@@ -92,9 +92,23 @@ class Control:
                 pass
         return {"faults": [rule.text for rule in self._faults.rules]}
 
-    def _read_workloads(self, _: Request) -> Any:
+    def _read_workloads(self, request: Request) -> Any:
+        """List all workloads in short, or one by `?id=` with what it declares and what runs."""
         now = self._clock()
-        return {"workloads": [_describe(workload, now) for workload in self._store.all()]}
+        workload_id = parse_qs(request.query).get("id", [""])[-1]
+        if not workload_id:
+            return {"workloads": [_describe(workload, now) for workload in self._store.all()]}
+        workload = self._store.workload(self._read_id({"id": workload_id}))
+        details = {
+            "updatedBy": workload.updated_by,
+            "priority": workload.priority,
+            "category": workload.category,
+            "preemptibility": workload.preemptibility,
+            "mnnvl": workload.mnnvl,
+            "rawManifest": self._store.manifest(workload_id),
+            "running": self._store.running(workload_id),
+        }
+        return {"workloads": [_describe(workload, now) | details]}
 
     def _change_workload(self, request: Request) -> Any:
         """Carry out an order of the kind `{"do": "vanish", "id": …}`, out of band."""

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from hashlib import sha256
 from random import Random
 from typing import NamedTuple
+from urllib.parse import parse_qs
 
 from reconciler.sandbox.api.listing import read_query
 from reconciler.sandbox.api.rows import (
     KIND_FIELDS,
-    WORKLOAD_FIELDS,
     project_fields,
+    workload_fields,
     write_kind,
     write_project,
     write_workload,
@@ -18,12 +21,12 @@ from reconciler.sandbox.api.rows import (
 from reconciler.sandbox.api.tokens import Tokens
 from reconciler.sandbox.faults.rules import Route
 from reconciler.sandbox.http import Refusal, Request, SandboxResponse, json_response
-from reconciler.sandbox.ledger import Effect
+from reconciler.sandbox.ledger import Effect, UpdateRecord
 from reconciler.sandbox.settings import AfterDelete, Credential, Settings
+from reconciler.sandbox.versions import find_version
 from reconciler.sandbox.world.kinds import KINDS
-from reconciler.sandbox.world.projects import Projects
 from reconciler.sandbox.world.store import Store
-from reconciler.sandbox.world.submission import read_submission
+from reconciler.sandbox.world.submission import read_annotation, read_submission, read_update
 from reconciler.sandbox.world.workload import (
     NO_WORKLOAD_FAULTS,
     Phase,
@@ -35,6 +38,7 @@ from reconciler.sandbox.world.workload import (
 WORKLOADS_PATH = "/api/v2/workloads"
 COUNT_PATH = "/api/v1/workloads/count"
 MARKER = "workload-reconciler/op"
+REVISION = "workload-reconciler/rev"
 
 
 class Outcome(NamedTuple):
@@ -44,6 +48,7 @@ class Outcome(NamedTuple):
     workload: Workload | None = None
     effect: Effect | None = None
     marker: str | None = None
+    update: UpdateRecord | None = None
 
 
 class Api:
@@ -53,24 +58,29 @@ class Api:
         self, settings: Settings, store: Store, tokens: Tokens, clock: Callable[[], float]
     ) -> None:
         self._settings = settings
+        self._version = find_version(settings.api_version)
         self._store = store
         self._tokens = tokens
         self._clock = clock
-        self._projects = Projects(settings.projects)
-        self._routes = {
-            "/api/v1/token": (Route.TOKEN, {"POST"}),
-            "/api/v1/workload-types": (Route.TYPES, {"GET"}),
-            "/api/v1/org-unit/projects": (Route.PROJECTS, {"GET"}),
-            WORKLOADS_PATH: (Route.WORKLOADS, {"POST"}),
-        }
-        if settings.listing:
-            self._routes["/api/v1/workloads"] = (Route.LIST, {"GET"})
-            self._routes[COUNT_PATH] = (Route.LIST, {"GET"})
         self._lists = 0
+        self._item_methods = {"GET", "DELETE"} | ({"PUT"} if self._version.updates else set())
+        routes = (
+            ("/api/v1/token", Route.TOKEN_V1, "POST", settings.v1_token),
+            ("/api/v2/token", Route.TOKEN_V2, "POST", self._version.token_v2),
+            ("/api/v1/workload-types", Route.TYPES, "GET", True),
+            ("/api/v1/org-unit/projects", Route.PROJECTS, "GET", True),
+            ("/api/v1/clusters/minimal", Route.CLUSTERS, "GET", self._version.clusters_minimal),
+            ("/api/v1/workloads", Route.LIST, "GET", settings.listing),
+            (COUNT_PATH, Route.LIST, "GET", settings.listing),
+            (WORKLOADS_PATH, Route.WORKLOADS, "POST", True),
+        )
+        self._routes = {
+            path: (route, {method}) for path, route, method, offered in routes if offered
+        }
 
     def route(self, method: str, path: str) -> Route:
         """Find the route; raises Refusal, 404 for no such path and 405 for a wrong method."""
-        route, methods = self._routes.get(path, (None, {"GET", "DELETE"}))
+        route, methods = self._routes.get(path, (None, self._item_methods))
         if route is None and _id_in(path) is not None:
             route = Route.WORKLOADS
         if route is None:
@@ -82,7 +92,7 @@ class Api:
 
     def authenticate(self, request: Request, route: Route) -> Credential | None:
         """Find whom the request speaks for; None on the way to a token. Raises Refusal (401)."""
-        if route is Route.TOKEN:
+        if route in (Route.TOKEN_V1, Route.TOKEN_V2):
             return None
         return self._tokens.caller(request.headers.get(b"authorization"))
 
@@ -94,7 +104,11 @@ class Api:
         faults: WorkloadFaults = NO_WORKLOAD_FAULTS,
     ) -> Outcome:
         """Carry out a routed request; raises Refusal."""
-        if request.method == "POST" and request.media_type != b"application/json":
+        if route is Route.TOKEN_V2:
+            grant = self._tokens.grant_oauth(request.body, request.media_type)
+            no_store = ((b"cache-control", b"no-store"),)
+            return Outcome(response=json_response(200, grant, headers=no_store))
+        if request.method in ("POST", "PUT") and request.media_type != b"application/json":
             raise Refusal(415, "Content-Type must be application/json")
         if caller is None:
             return Outcome(response=json_response(200, self._tokens.grant(request.body)))
@@ -108,6 +122,8 @@ class Api:
                 return Outcome(response=json_response(200, {"types": rows}))
             case Route.PROJECTS:
                 return Outcome(response=self._list_projects(request, caller))
+            case Route.CLUSTERS:
+                return Outcome(response=self._list_clusters(request))
             case _ if request.method == "POST":
                 return self._create(request, caller, faults)
         workload = self.addressed(request.path)
@@ -117,6 +133,8 @@ class Api:
             self._require_right(caller, workload.project_id)
             return self._read(workload)
         self._require_right(caller, workload.project_id, writing=True)
+        if request.method == "PUT":
+            return self._update(workload, request, caller, faults)
         return self._delete(workload, caller, faults)
 
     def addressed(self, path: str) -> Workload | None:
@@ -125,26 +143,69 @@ class Api:
         return None if workload_id is None else self._store.get(workload_id.lower())
 
     def _create(self, request: Request, caller: Credential, faults: WorkloadFaults) -> Outcome:
-        submission = read_submission(request.body, self._settings)
+        submission = read_submission(request.body, self._settings, self._store.projects)
         self._require_right(caller, submission.project_id, writing=True)
+        if self._is_dry_run(request) and not faults.ignores_dry_run:
+            preview = self._store.preview(submission, caller.client_id)
+            return Outcome(response=self._accepted(preview))
         workload = self._store.create(submission, caller.client_id, faults)
-        marker = submission.annotations.get(MARKER)
         return Outcome(
             response=self._accepted(workload),
             workload=workload,
             effect=Effect.CREATED,
-            marker=marker if isinstance(marker, str) else None,
+            marker=read_annotation(submission.manifest, MARKER),
+        )
+
+    def _is_dry_run(self, request: Request) -> bool:
+        """Whether a create is only to be checked; a server that does not know it creates."""
+        if not self._version.dry_run:
+            return False
+        value = parse_qs(request.query, keep_blank_values=True).get("dryRun", ["false"])[-1]
+        if value not in ("true", "false"):
+            raise Refusal(400, "dryRun must be true or false")
+        return value == "true"
+
+    def _update(
+        self, workload: Workload, request: Request, caller: Credential, faults: WorkloadFaults
+    ) -> Outcome:
+        if workload.is_gone(self._clock()):
+            raise _not_found(workload.id)
+        if workload.delete_at is not None:
+            # An update never revives: what is to be deleted is gone already, or in conflict.
+            if faults.conflicts_while_deleting:
+                raise Refusal(409, f"workload {workload.id} is being deleted")
+            raise _not_found(workload.id)
+        asked = read_update(request.body, self._settings, workload.gvk)
+        update = self._store.update(workload, asked, caller.client_id, faults)
+        manifest = asked.manifest or {}
+        record = UpdateRecord(
+            body=sha256(request.body).hexdigest(),
+            rev=read_annotation(manifest, REVISION),
+            live_rev=read_annotation(update.content.manifest, REVISION),
+            replaced_rev=read_annotation(json.loads(workload.raw), REVISION),
+            replaced_by=workload.updated_by,
+            changed=update.changed,
+            refused=update.content.effect.refused,
+            without_effect=update.content.effect.without_effect,
+        )
+        return Outcome(
+            response=self._accepted(update.after),
+            workload=update.after,
+            effect=Effect.UPDATED,
+            marker=read_annotation(manifest, MARKER),
+            update=record,
         )
 
     def _read(self, workload: Workload) -> Outcome:
-        after_delete = self._settings.after_delete
-        phase = workload.phase(self._clock())
+        after_delete, now = self._settings.after_delete, self._clock()
+        phase = workload.phase(now)
         if phase is Phase.DELETED and after_delete is AfterDelete.MISSING:
             raise _not_found(workload.id)
         bare = phase is Phase.DELETED and after_delete is AfterDelete.BARE
-        sync_info = b"" if bare else write_sync_info(workload, phase)
+        sync_info = b"" if bare else write_sync_info(workload, phase, now)
         # Spliced, not encoded: the manifests are stored as JSON, and are most of the response.
-        body = b'{"workload":%b%b}' % (self._store.render(workload, phase), sync_info)
+        document = self._store.render(workload.shown(now), phase)
+        body = b'{"workload":%b%b}' % (document, sync_info)
         return Outcome(response=SandboxResponse(status=200, body=body), workload=workload)
 
     def _delete(self, workload: Workload, caller: Credential, faults: WorkloadFaults) -> Outcome:
@@ -160,7 +221,7 @@ class Api:
         return SandboxResponse(status=202, body=body)
 
     def _require_right(self, caller: Credential, project_id: str, *, writing: bool = False) -> None:
-        allowed = caller.may_see(project_id) and self._projects.exists(project_id)
+        allowed = caller.may_see(project_id) and self._store.projects.exists(project_id)
         if not allowed or (writing and not caller.writes):
             raise Refusal(403, "You do not have sufficient permissions.")
 
@@ -180,7 +241,8 @@ class Api:
             and w.is_gone(now) == query.deleted
             and caller.may_see(w.project_id)
         )
-        selected = query.select(listed, WORKLOAD_FIELDS)
+        cluster_id = self._settings.cluster_id
+        selected = query.select(listed, workload_fields(now, cluster_id))
         if request.path == COUNT_PATH:
             return json_response(200, {"count": len(selected)})
         if query.sort_by is None:
@@ -188,16 +250,34 @@ class Api:
             self._lists += 1
             random = Random(f"{self._settings.seed}:{self._lists}")  # noqa: S311 - repeatable
             random.shuffle(selected)
-        cluster_id = self._settings.cluster_id
-        page = query.page("workloads", selected, lambda w: write_workload(w, now, cluster_id))
+        tenant_id = self._settings.tenant_id
+        page = query.page(
+            "workloads", selected, lambda w: write_workload(w, now, cluster_id, tenant_id)
+        )
         return json_response(200, page)
 
     def _list_projects(self, request: Request, caller: Credential) -> SandboxResponse:
         query, cluster_id = read_query(request.query), self._settings.cluster_id
-        visible = (p for p in self._projects.listed if caller.may_see(p.id))
+        visible = (p for p in self._store.projects.listed if caller.may_see(p.id))
         selected = query.select(visible, project_fields(cluster_id))
         page = query.page("projects", selected, lambda p: write_project(p, cluster_id))
         return json_response(200, page)
+
+    def _list_clusters(self, request: Request) -> SandboxResponse:
+        """List the one cluster: a bare array, and the only call that tells a version."""
+        settings, query = self._settings, read_query(request.query)
+        cluster = {
+            "uuid": settings.cluster_id,
+            "name": "sandbox",
+            "tenantId": settings.tenant_id,
+            "version": settings.cluster_version or f"{settings.api_version}.0",
+            "domain": "sandbox.localhost",
+            "platform": {"type": "vanilla"},
+            "state": "Connected",
+        }
+        fields = {name: lambda row, name=name: str(row[name]) for name in ("uuid", "name", "state")}
+        rows = query.select([cluster], fields)
+        return json_response(200, rows[query.offset : query.offset + query.limit])
 
 
 def _id_in(path: str) -> str | None:

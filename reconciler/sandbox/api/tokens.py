@@ -5,11 +5,14 @@ from __future__ import annotations
 import hmac
 import math
 from collections.abc import Callable
+from functools import partial
 from hashlib import sha256
 from typing import Any
+from urllib.parse import parse_qs
 
-from reconciler.sandbox.http import Refusal, read_json_object
+from reconciler.sandbox.http import OAuthRefusal, Refusal, read_json_object
 from reconciler.sandbox.settings import Credential, Settings
+from reconciler.sandbox.versions import find_version
 
 _CHALLENGE = ((b"www-authenticate", b"Bearer"),)
 _ALGORITHM = "HS256"
@@ -48,6 +51,44 @@ class Tokens:
             raise Refusal(400, f"grantType '{grant}' is not supported")
         client_id, secret = (_read_text(fields, key) for key in _SPELLINGS[grant])
         return self._issue(self._log_in(client_id, secret))
+
+    def grant_oauth(self, body: bytes, media_type: bytes) -> dict[str, Any]:
+        """Answer `POST /api/v2/token`; raises OAuthRefusal, 400 or 401 as RFC 6749 says."""
+        if media_type != b"application/x-www-form-urlencoded":
+            raise OAuthRefusal(400, "invalid_request", "the body must be a form")
+        try:
+            form = parse_qs(body.decode("ascii"), strict_parsing=True)
+        except ValueError:
+            raise OAuthRefusal(400, "invalid_request", "the body is not a form") from None
+        if any(len(values) > 1 for values in form.values()):
+            raise OAuthRefusal(400, "invalid_request", "a parameter is repeated")
+        fields = {name: values[0] for name, values in form.items()}
+
+        def read(name: str) -> str:
+            if name not in fields:
+                raise OAuthRefusal(400, "invalid_request", f"{name} is required")
+            return fields[name]
+
+        match read("grant_type"):
+            case "client_credentials":
+                client_id, secret = read("client_id"), read("client_secret")
+                code, status = "invalid_client", 401
+                log_in = partial(self._log_in, client_id, secret)
+            case "refresh_token":
+                code, status = "invalid_grant", 400
+                log_in = partial(self._refresh, read("refresh_token"))
+            case grant:
+                raise OAuthRefusal(400, "unsupported_grant_type", f"{grant} is not supported")
+        try:
+            credential = log_in()
+        except Refusal as refusal:
+            raise OAuthRefusal(status, code, refusal.message) from None
+        return {
+            "access_token": self._sign(credential, "access", self._settings.token_lifetime),
+            "token_type": "Bearer",
+            "expires_in": math.ceil(self._settings.token_lifetime),
+            "refresh_token": self._sign(credential, "refresh", self._settings.refresh_lifetime),
+        }
 
     def caller(self, authorization: bytes | None) -> Credential:
         """Find whom a request speaks for; raises Refusal (401)."""
@@ -102,7 +143,13 @@ class Tokens:
             "idToken": access,
             "refreshToken": self._sign(credential, "refresh", self._settings.refresh_lifetime),
         }
-        if self._settings.says_expiry:
+        says_expiry = self._settings.says_expiry
+        # The field came together with the second version of the call.
+        if (
+            find_version(self._settings.api_version).token_v2
+            if says_expiry is None
+            else says_expiry
+        ):
             grant["expiresIn"] = math.ceil(self._settings.token_lifetime)
         return grant
 

@@ -7,7 +7,14 @@ from contextlib import suppress
 from email.utils import formatdate
 
 from reconciler.sandbox.faults.rules import Fault, FaultRule, Page
-from reconciler.sandbox.http import HTML_TYPE, Header, Refusal, SandboxResponse, error_response
+from reconciler.sandbox.http import (
+    HTML_TYPE,
+    Header,
+    Refusal,
+    SandboxResponse,
+    error_response,
+    json_response,
+)
 from reconciler.sandbox.world.manifests import decode_manifest
 
 _HTML = b"<html><head><title>%d</title></head><body><h1>%d</h1><p>the gateway</p></body></html>"
@@ -42,6 +49,15 @@ def inject(rule: FaultRule, now: float) -> SandboxResponse:
         # HTTP allows both forms, and clients tend to understand only one of them.
         seconds, date = str(int(rule.retry_after)), formatdate(now + rule.retry_after, usegmt=True)
         retry = ((b"retry-after", (date if rule.retry_date else seconds).encode()),)
+    if rule.page is Page.OAUTH:
+        return json_response(
+            status,
+            {
+                "error": "server_error",
+                "error_description": f"injected by a fault rule: {rule.text}",
+            },
+            headers=retry,
+        )
     if rule.page is Page.JSON:
         return error_response(status, "injected by a fault rule", details=rule.text, headers=retry)
     if rule.page is Page.EMPTY:

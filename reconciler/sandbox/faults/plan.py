@@ -7,11 +7,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from hashlib import blake2b
+from typing import Any
 
-from reconciler.sandbox.faults.rules import ON_CREATE, ON_DELETE, Fault, FaultRule, Route
+from reconciler.sandbox.faults.rules import METHODS, WORKLOAD_FAULTS, Fault, FaultRule, Route
 from reconciler.sandbox.world.workload import NO_WORKLOAD_FAULTS, WorkloadFaults
-
-_ALL_METHODS = frozenset({"GET", "POST", "DELETE"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,7 +142,10 @@ class FaultPlan:
             elif _spoils_response(rule):
                 injected = replace(injected, rule=rule)
             else:
-                injected = replace(injected, workload=_add_to_workload(injected.workload, rule))
+                field, source = _WORKLOAD_FIELDS[rule.fault]
+                value: Any = True if source is None else getattr(rule, source)
+                workload = replace(injected.workload, **{field: value})
+                injected = replace(injected, workload=workload)
         return injected
 
     def _chance(self, text: str, key: str, attempt: int) -> float:
@@ -152,13 +154,27 @@ class FaultPlan:
         return int.from_bytes(blake2b(drawn, digest_size=7).digest(), "big") / 2**56
 
 
+# fault -> the field of WorkloadFaults and where its value comes from; None is a plain yes.
+_WORKLOAD_FIELDS: dict[Fault, tuple[str, str | None]] = {
+    Fault.LAG: ("read_lag", "amount"),
+    Fault.LIST_LAG: ("list_lag", "amount"),
+    Fault.STRIP: ("stripped_annotations", "note"),
+    Fault.SYNC_DELAY: ("sync_delay", "amount"),
+    Fault.SYNC_STUCK: ("stuck", None),
+    Fault.SYNC_FAILS: ("sync_failure", "note"),
+    Fault.STALE_STATUS: ("stale_status", "amount"),
+    Fault.MERGE: ("merges", None),
+    Fault.IMMUTABLE: ("refuses_immutable", None),
+    Fault.DELETING: ("conflicts_while_deleting", None),
+    Fault.IGNORE_DRY_RUN: ("ignores_dry_run", None),
+    Fault.LINGER: ("delete_delay", "amount"),
+    Fault.DELETE_FAILS: ("delete_failure", "note"),
+}
+
+
 def _matches(rule: FaultRule, target: FaultTarget) -> bool:
-    if rule.fault in ON_CREATE:
-        methods = frozenset({"POST"})
-    elif rule.fault in ON_DELETE:
-        methods = frozenset({"DELETE"})
-    else:
-        methods = rule.on or _ALL_METHODS
+    default = WORKLOAD_FAULTS[rule.fault][:1] if rule.fault in WORKLOAD_FAULTS else METHODS
+    methods = rule.on or default
     patterns = (rule.name, target.name), (rule.kind, target.kind), (rule.project, target.project)
     return (
         target.method in methods
@@ -171,24 +187,4 @@ def _matches(rule: FaultRule, target: FaultTarget) -> bool:
 
 
 def _spoils_response(rule: FaultRule) -> bool:
-    return rule.fault is not Fault.LATENCY and rule.fault not in ON_CREATE | ON_DELETE
-
-
-def _add_to_workload(faults: WorkloadFaults, rule: FaultRule) -> WorkloadFaults:
-    match rule.fault:
-        case Fault.LAG:
-            return replace(faults, read_lag=rule.amount)
-        case Fault.LIST_LAG:
-            return replace(faults, list_lag=rule.amount)
-        case Fault.STRIP:
-            return replace(faults, strips_annotations=True)
-        case Fault.SYNC_DELAY:
-            return replace(faults, sync_delay=rule.amount)
-        case Fault.SYNC_STUCK:
-            return replace(faults, stuck=True)
-        case Fault.SYNC_FAILS:
-            return replace(faults, sync_failure=rule.note)
-        case Fault.LINGER:
-            return replace(faults, delete_delay=rule.amount)
-        case _:
-            return replace(faults, delete_failure=rule.note)
+    return rule.fault is not Fault.LATENCY and rule.fault not in WORKLOAD_FAULTS

@@ -44,6 +44,11 @@ class Fault(StrEnum):
     SYNC_FAILS = "sync-fails"
     LINGER = "linger"
     DELETE_FAILS = "delete-fails"
+    STALE_STATUS = "stale-status"
+    MERGE = "merge"
+    IMMUTABLE = "refuse-immutable"
+    DELETING = "deleting-conflict"
+    IGNORE_DRY_RUN = "ignore-dry-run"
 
 
 class Route(StrEnum):
@@ -53,7 +58,9 @@ class Route(StrEnum):
     LIST = "list"
     TYPES = "types"
     PROJECTS = "projects"
-    TOKEN = "token"  # noqa: S105 - the name of an endpoint
+    CLUSTERS = "clusters"
+    TOKEN_V1 = "token-v1"  # noqa: S105 - the name of an endpoint
+    TOKEN_V2 = "token-v2"  # noqa: S105 - so is this
 
 
 class Page(StrEnum):
@@ -62,12 +69,30 @@ class Page(StrEnum):
     JSON = "json"
     HTML = "html"
     EMPTY = "empty"
+    OAUTH = "oauth"
 
 
-ON_CREATE = frozenset(
-    {Fault.LAG, Fault.LIST_LAG, Fault.STRIP, Fault.SYNC_DELAY, Fault.SYNC_STUCK, Fault.SYNC_FAILS}
-)
-ON_DELETE = frozenset({Fault.LINGER, Fault.DELETE_FAILS})
+METHODS = ("GET", "POST", "PUT", "DELETE")
+# Faults of a workload's life, with the methods that they can strike; the first is the default.
+WORKLOAD_FAULTS: dict[Fault, tuple[str, ...]] = {
+    Fault.LAG: ("POST", "PUT"),
+    Fault.LIST_LAG: ("POST",),
+    Fault.STRIP: ("POST", "PUT"),
+    Fault.SYNC_DELAY: ("POST", "PUT"),
+    Fault.SYNC_STUCK: ("POST", "PUT"),
+    Fault.SYNC_FAILS: ("POST", "PUT"),
+    Fault.STALE_STATUS: ("PUT",),
+    Fault.MERGE: ("PUT",),
+    Fault.IMMUTABLE: ("PUT",),
+    Fault.DELETING: ("PUT",),
+    Fault.IGNORE_DRY_RUN: ("POST",),
+    Fault.LINGER: ("DELETE",),
+    Fault.DELETE_FAILS: ("DELETE",),
+}
+_ROUTE_GROUPS = {
+    "token": frozenset({Route.TOKEN_V1, Route.TOKEN_V2}),
+    "all": frozenset(Route),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,8 +150,12 @@ def read_rule(text: str) -> FaultRule:
     except ValueError as exc:
         raise SandboxError(f"fault rule '{text}': {exc}") from None
     rule = FaultRule(text=text, **fields)
-    if rule.fault in ON_CREATE | ON_DELETE and rule.on is not None:
-        raise SandboxError(f"fault rule '{text}': '{rule.fault}' has its own method, drop on=")
+    methods = WORKLOAD_FAULTS.get(rule.fault)
+    if methods is not None and rule.on is not None and not rule.on <= set(methods):
+        reason = "has its own method, drop on="
+        if len(methods) > 1:
+            reason = f"strikes {' and '.join(methods)} only"
+        raise SandboxError(f"fault rule '{text}': '{rule.fault}' {reason}")
     return rule
 
 
@@ -162,19 +191,21 @@ def _read_status(text: str) -> int:
 
 def _read_methods(text: str) -> frozenset[str]:
     methods = frozenset(text.upper().split(","))
-    unknown = sorted(methods - {"GET", "POST", "DELETE"})
+    unknown = sorted(methods.difference(METHODS))
     if unknown:
-        raise ValueError(f"on={text}: {unknown[0]} is not GET, POST or DELETE")
+        raise ValueError(f"on={text}: {unknown[0]} is not GET, POST, PUT or DELETE")
     return methods
 
 
 def _read_routes(text: str) -> frozenset[Route]:
-    if text == "all":
-        return frozenset(Route)
+    routes: frozenset[Route] = frozenset()
     try:
-        return frozenset(Route(part) for part in text.split(","))
+        for part in text.split(","):
+            routes |= _ROUTE_GROUPS.get(part) or {Route(part)}
     except ValueError:
-        raise ValueError(f"at={text}: known are {', '.join(Route)} and all") from None
+        names = ", ".join((*Route, *_ROUTE_GROUPS))
+        raise ValueError(f"at={text}: known are {names}") from None
+    return routes
 
 
 def _read_page(text: str) -> Page:
@@ -203,12 +234,17 @@ _HEADS: dict[str, tuple[_Reader | None, Any]] = {
     Fault.LATENCY: (read_duration, None),
     Fault.LAG: (read_duration, None),
     Fault.LIST_LAG: (read_duration, None),
-    Fault.STRIP: (None, ""),
+    Fault.STRIP: (None, "*"),
     Fault.SYNC_DELAY: (read_duration, None),
     Fault.SYNC_STUCK: (None, ""),
     Fault.SYNC_FAILS: (None, "admission webhook denied the request"),
     Fault.LINGER: (read_duration, float("inf")),
     Fault.DELETE_FAILS: (None, "the cluster did not delete the workload"),
+    Fault.STALE_STATUS: (read_duration, None),
+    Fault.MERGE: (None, ""),
+    Fault.IMMUTABLE: (None, ""),
+    Fault.DELETING: (None, ""),
+    Fault.IGNORE_DRY_RUN: (None, ""),
 }
 _OPTIONS: dict[str, tuple[str, _Reader]] = {
     "on": ("on", _read_methods),

@@ -72,9 +72,9 @@ class Kind:
         return None if self.category is None else _DEFAULT_PRIORITY[self.category]
 
 
-def is_preemptible(category: str | None) -> bool:
-    """Whether the default of this category may be preempted; only training may."""
-    return category == "Train"
+def default_preemptibility(category: str | None) -> str:
+    """What a category is when nothing is asked for; only training may be preempted."""
+    return "preemptible" if category == "Train" else "non-preemptible"
 
 
 KINDS = tuple(

@@ -5,10 +5,11 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+from fnmatch import fnmatchcase
 from typing import Any
 
 from reconciler.sandbox.http import Refusal
-from reconciler.sandbox.world.kinds import is_preemptible
+from reconciler.sandbox.world.projects import namespace_of
 
 SCHEDULER = "runai-scheduler"
 # Aliases let a kilobyte of YAML unfold to terabytes; a real manifest stays far below this.
@@ -39,7 +40,7 @@ def complete_manifest(
     name: str,
     project_name: str,
     priority: str | None,
-    category: str | None,
+    preemptibility: str,
 ) -> dict[str, Any]:
     """Build the `workloadManifest`: name, namespace, queue, priority and scheduler filled in."""
     manifest: dict[str, Any] = json.loads(raw)
@@ -47,9 +48,8 @@ def complete_manifest(
     labels = metadata.get("labels") or {}
     labels |= {"runai/queue": project_name}
     if priority is not None:
-        preemptible = "preemptible" if is_preemptible(category) else "non-preemptible"
-        labels |= {"priorityClassName": priority, "kai.scheduler/preemptibility": preemptible}
-    metadata |= {"name": name, "namespace": f"runai-{project_name}", "labels": labels}
+        labels |= {"priorityClassName": priority, "kai.scheduler/preemptibility": preemptibility}
+    metadata |= {"name": name, "namespace": namespace_of(project_name), "labels": labels}
     # Each kind nests its pods elsewhere, so a pod spec is known by its containers.
     pending: list[Any] = [manifest]
     while pending:
@@ -61,6 +61,43 @@ def complete_manifest(
                 node["schedulerName"] = SCHEDULER
             pending.extend(node.values())
     return manifest
+
+
+def count_pods(manifest: dict[str, Any]) -> int:
+    """Count the pods that a manifest asks for: replicas of its groups, 1 where it says nothing."""
+    spec = manifest.get("spec")
+    if not isinstance(spec, dict):
+        return 1
+    groups = next(
+        (value for key, value in spec.items() if key.endswith("ReplicaSpecs")), {"": spec}
+    )
+    if not isinstance(groups, dict):
+        return 1
+    counts = (
+        group.get("replicas", group.get("parallelism", 1))
+        for group in groups.values()
+        if isinstance(group, dict)
+    )
+    return sum(count if isinstance(count, int) and 0 <= count < 2**20 else 1 for count in counts)
+
+
+def merge_manifests(old: Any, new: Any) -> Any:
+    """Merge as RFC 7386 does: maps member by member, null removes, everything else replaces."""
+    if not (isinstance(old, dict) and isinstance(new, dict)):
+        return new
+    merged = old | {key: merge_manifests(old.get(key), value) for key, value in new.items()}
+    return {key: value for key, value in merged.items() if value is not None}
+
+
+def strip_annotations(manifest: dict[str, Any], pattern: str | None) -> dict[str, Any]:
+    """Leave out the annotations that a glob covers, as a server may that does not know them."""
+    metadata = manifest.get("metadata") or {}
+    annotations = metadata.get("annotations")
+    if pattern is None or not annotations:
+        return manifest
+    others = {name: value for name, value in metadata.items() if name != "annotations"}
+    remaining = {name: v for name, v in annotations.items() if not fnmatchcase(name, pattern)}
+    return manifest | {"metadata": others | ({"annotations": remaining} if remaining else {})}
 
 
 def _exceeds(value: Any, limit: int) -> bool:

@@ -27,6 +27,20 @@ class Projects:
         """The project's name, derived from the id when none was given."""
         return self._names.get(project_id) or _derived_name(project_id)
 
+    def in_namespace(self, namespace: str | None) -> str | None:
+        """The id of the project that owns a namespace; an open list derives it from the name."""
+        for project_id, name in self._names.items():
+            if namespace_of(name) == namespace:
+                return project_id
+        project_id = (namespace or "").removeprefix(namespace_of("project-"))
+        derived = not self._names and namespace_of(_derived_name(project_id)) == namespace
+        return project_id if derived else None
+
+
+def namespace_of(project_name: str) -> str:
+    """The namespace that a project gets by default."""
+    return f"runai-{project_name}"
+
 
 # Asked for each create and each row of a list; two regular expressions a row would be felt.
 @lru_cache(maxsize=4096)

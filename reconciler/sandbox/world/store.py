@@ -11,12 +11,16 @@ from uuid import UUID
 
 from reconciler.sandbox.http import Refusal, encode
 from reconciler.sandbox.settings import Settings
+from reconciler.sandbox.versions import find_version
 from reconciler.sandbox.world.journal import Journal
-from reconciler.sandbox.world.manifests import complete_manifest
+from reconciler.sandbox.world.kinds import default_preemptibility
+from reconciler.sandbox.world.manifests import complete_manifest, count_pods, strip_annotations
 from reconciler.sandbox.world.projects import Projects
-from reconciler.sandbox.world.submission import Submission, read_submission
+from reconciler.sandbox.world.submission import Submission, UpdateRequest, read_submission
+from reconciler.sandbox.world.updates import Update, apply_to_cluster, read_content
 from reconciler.sandbox.world.workload import (
     NO_WORKLOAD_FAULTS,
+    ClusterObject,
     Phase,
     Workload,
     WorkloadFaults,
@@ -40,7 +44,10 @@ class Store:
         self._settings = settings
         self._clock = clock
         self._journal = journal
-        self._projects = Projects(settings.projects)
+        self._shows_preemptibility = (
+            "preemptibility" in find_version(settings.api_version).create_fields
+        )
+        self.projects = Projects(settings.projects)
         self._by_id: dict[str, Workload] = {}
         # Written once for each form of a workload, not for each read of it.
         self._heads: dict[str, bytes] = {}
@@ -48,7 +55,7 @@ class Store:
         self._generations: dict[tuple[str, str], int] = {}
         self._next_sweep = _SWEEP_EVERY
         for workload in journal.load():
-            self._remember(workload, self._write_head(workload))
+            self._remember(workload)
         self._generations |= journal.generations()
 
     def __len__(self) -> int:
@@ -59,15 +66,18 @@ class Store:
     ) -> Workload:
         """Accept a submission; raises Refusal (409) while the name is held."""
         now = self._clock()
-        holder = self.find(submission.project_id, submission.name)
-        if holder is not None:
-            hint = f" (id {holder.id})" if self._settings.conflict_names_id else ""
-            message = f"workload with name '{holder.name}' already exists in this project{hint}"
-            raise Refusal(409, message)
+        self._refuse_held_name(submission)
         # Swept once for every doubling: a sweep of all for each create would be quadratic.
         if len(self._by_id) >= self._next_sweep:
             self._sweep(now - _RETENTION_SECONDS)
         return self._add(submission, caller, faults, now)
+
+    def preview(self, submission: Submission, caller: str) -> Workload:
+        """Build what a create would make, and keep nothing of it; raises Refusal as that does."""
+        self._refuse_held_name(submission)
+        # An id that no create ever gives out, since its counter is a number.
+        workload_id = self._derive_id(submission.project_id, submission.name, "dry-run")
+        return self._build(submission, workload_id, caller, NO_WORKLOAD_FAULTS, self._clock())
 
     def get(self, workload_id: str) -> Workload | None:
         """The workload as its creator wrote it, gone or alive, unless it is still invisible."""
@@ -75,6 +85,45 @@ class Store:
         if workload is None or workload.visible_at > self._clock():
             return None
         return workload
+
+    def update(
+        self,
+        workload: Workload,
+        request: UpdateRequest,
+        caller: str,
+        faults: WorkloadFaults = NO_WORKLOAD_FAULTS,
+    ) -> Update:
+        """Accept an update; raises Refusal (400) if a rule has what is immutable refused at once.
+
+        What the request leaves out as a whole stays. What it has replaces what was submitted, or
+        is merged with it, by rule.
+        """
+        now = self._clock()
+        content = read_content(workload, request, faults)
+        message = content.refusal
+        if message is not None and faults.refuses_immutable:
+            raise Refusal(400, message)
+        raw = encode(content.manifest)
+        after = self._save(
+            replace(
+                workload,
+                priority=content.priority,
+                category=content.category,
+                raw=raw,
+                workload_manifest=_complete(workload, raw, content.priority, content.category),
+                pods=count_pods(content.manifest),
+                updated_at=now,
+                updated_by=caller,
+                previous=workload.without_past(now),
+                shown_at=now + faults.read_lag,
+                status_at=now + faults.stale_status,
+                **self._sync_times(faults, now + faults.stale_status),
+                sync_failure=faults.sync_failure or message,
+                cluster_before=workload.in_cluster(now),
+                cluster_after=content.cluster,
+            )
+        )
+        return Update(before=workload, after=after, content=content)
 
     def delete(
         self, workload: Workload, caller: str, faults: WorkloadFaults = NO_WORKLOAD_FAULTS
@@ -121,23 +170,38 @@ class Store:
         workload = self._by_id.get(workload_id)
         return None if workload is None else workload.phase(self._clock())
 
+    def workload(self, workload_id: str) -> Workload:
+        """A workload whether visible or not; raises KeyError for an unknown id."""
+        return self._by_id[workload_id]
+
     def manifest(self, workload_id: str) -> dict[str, Any]:
         """The raw manifest of a workload as a value; raises KeyError for an unknown id."""
         manifest: dict[str, Any] = json.loads(self._by_id[workload_id].raw)
         return manifest
 
+    def running(self, workload_id: str) -> dict[str, Any] | None:
+        """The manifest that the workload's pods were made from, None where none run.
+
+        It is older than `manifest` where an update was refused, or had no effect on what runs.
+        Raises KeyError for an unknown id.
+        """
+        held = self._by_id[workload_id].in_cluster(self._clock())
+        return None if held is None else json.loads(held.running)
+
     def render(self, workload: Workload, phase: Phase) -> bytes:
-        """The `WorkloadV2` document of a workload in the form that is kept here."""
+        """The `WorkloadV2` document of a workload in one of its forms."""
         # Time alone makes a deletion complete, so its instant is not in the head that is kept.
         if phase is Phase.DELETED:
             head = self._write_head(workload, gone_at=workload.delete_settles_at)
-        else:
+        elif self._by_id.get(workload.id) is workload:
             head = self._heads[workload.id]
+        else:
+            head = self._write_head(workload)
         return write_document(workload, head)
 
     def plant(self, request: Mapping[str, Any], *, by: str = SOMEBODY_ELSE) -> Workload:
         """Create a workload out of band, even where the name is held; raises Refusal (400)."""
-        submission = read_submission(encode(request), self._settings)
+        submission = read_submission(encode(request), self._settings, self.projects)
         return self._add(submission, by, NO_WORKLOAD_FAULTS, self._clock())
 
     def vanish(self, workload_id: str, *, by: str = SOMEBODY_ELSE) -> Workload:
@@ -161,19 +225,27 @@ class Store:
         category: str | None = None,
         by: str = SOMEBODY_ELSE,
     ) -> Workload:
-        """Change a live workload out of band; raises KeyError for an unknown id."""
-        old = self._by_id[workload_id]
-        raw = old.raw if manifest is None else encode(manifest)
+        """Change a live workload out of band; raises KeyError for an unknown id.
+
+        It shows at once, whatever the status; the cluster takes it as it takes any update.
+        """
+        old, now = self._by_id[workload_id], self._clock()
+        new = json.loads(old.raw) if manifest is None else dict(manifest)
+        raw = encode(new)
         priority, category = priority or old.priority, category or old.category
-        workload_manifest = self._complete(raw, old.name, old.project_name, priority, category)
+        effect, cluster = apply_to_cluster(old, new)
         edited = replace(
             old,
             raw=raw,
-            workload_manifest=workload_manifest,
+            workload_manifest=_complete(old, raw, priority, category),
+            pods=count_pods(new),
             priority=priority,
             category=category,
-            updated_at=self._clock(),
+            updated_at=now,
             updated_by=by,
+            shown_at=now,
+            cluster_before=old.cluster_before if effect.refused else cluster,
+            cluster_after=old.cluster_after if effect.refused else cluster,
         )
         return self._save(edited)
 
@@ -181,74 +253,106 @@ class Store:
         """Let the cluster refuse a workload from now on; raises KeyError for an unknown id."""
         now = self._clock()
         old = self._by_id[workload_id]
-        failed = replace(old, applying_at=now, settled_at=now, sync_failure=message)
+        failed = replace(
+            old,
+            applying_at=now,
+            settled_at=now,
+            sync_failure=message,
+            # What the cluster has taken before keeps running.
+            cluster_before=old.in_cluster(now),
+        )
         return self._save(failed)
 
     def _add(
         self, submission: Submission, caller: str, faults: WorkloadFaults, now: float
     ) -> Workload:
-        project_name = self._projects.name_of(submission.project_id)
-        raw = submission.raw
-        if faults.strips_annotations:
-            manifest: dict[str, Any] = json.loads(raw)
-            manifest.get("metadata", {}).pop("annotations", None)
-            raw = encode(manifest)
-        delay = self._settings.sync_delay if faults.sync_delay is None else faults.sync_delay
         # The id follows from the seed and the how-manieth of its name, never from the order of
         # arrival: concurrent requests get the same ids in every replay of a seed.
         address = submission.project_id, submission.name
         nth = self._generations[address] = self._generations.get(address, 0) + 1
-        text = "\0".join((str(self._settings.seed), *address, str(nth)))
-        digest = blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+        workload_id = self._derive_id(*address, str(nth))
+        if submission.name_is_prefix:
+            name = f"{submission.name[:57]}-{workload_id[:5]}"
+            submission = replace(submission, name=name)
+        return self._save(self._build(submission, workload_id, caller, faults, now))
+
+    def _build(
+        self,
+        submission: Submission,
+        workload_id: str,
+        caller: str,
+        faults: WorkloadFaults,
+        now: float,
+    ) -> Workload:
+        manifest = strip_annotations(submission.manifest, faults.stripped_annotations)
+        raw = submission.raw if manifest is submission.manifest else encode(manifest)
         workload = Workload(
-            id=str(UUID(bytes=digest, version=4)),
+            id=workload_id,
             project_id=submission.project_id,
-            project_name=project_name,
+            project_name=self.projects.name_of(submission.project_id),
             name=submission.name,
             group=submission.kind.group,
             version=submission.version,
             kind=submission.kind.name,
             priority=submission.priority,
             category=submission.category,
+            preemptibility=submission.preemptibility,
+            mnnvl=submission.mnnvl,
+            pods=count_pods(submission.manifest),
             raw=raw,
-            workload_manifest=self._complete(
-                raw, submission.name, project_name, submission.priority, submission.category
-            ),
+            workload_manifest=raw,
             created_at=now,
             created_by=caller,
             updated_at=now,
             updated_by=caller,
             visible_at=now + faults.read_lag,
             listed_at=now + max(faults.read_lag, faults.list_lag),
-            applying_at=now + delay / 2,
-            settled_at=None if faults.stuck else now + delay,
+            **self._sync_times(faults, now),
             sync_failure=faults.sync_failure,
+            cluster_after=ClusterObject(raw, raw),
         )
-        return self._save(workload)
+        completed = _complete(workload, raw, workload.priority, workload.category)
+        return replace(workload, workload_manifest=completed)
 
-    def _complete(
-        self, raw: bytes, name: str, project: str, priority: str | None, category: str | None
-    ) -> bytes:
-        return encode(
-            complete_manifest(
-                raw, name=name, project_name=project, priority=priority, category=category
-            )
-        )
+    def _sync_times(self, faults: WorkloadFaults, start: float) -> dict[str, Any]:
+        delay = self._settings.sync_delay if faults.sync_delay is None else faults.sync_delay
+        return {
+            "applying_at": start + delay / 2,
+            "settled_at": None if faults.stuck else start + delay,
+        }
+
+    def _derive_id(self, project_id: str, name: str, counter: str) -> str:
+        text = "\0".join((str(self._settings.seed), project_id, name, counter))
+        digest = blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+        return str(UUID(bytes=digest, version=4))
+
+    def _refuse_held_name(self, submission: Submission) -> None:
+        holder = self.find(submission.project_id, submission.name)
+        if holder is not None and not submission.name_is_prefix:
+            hint = f" (id {holder.id})" if self._settings.conflict_names_id else ""
+            message = f"workload with name '{holder.name}' already exists in this project{hint}"
+            raise Refusal(409, message)
 
     def _save(self, workload: Workload) -> Workload:
         self._journal.append(workload, self._generations.get(workload.address, 1))
-        self._remember(workload, self._write_head(workload))
+        self._remember(workload)
         return workload
 
-    def _remember(self, workload: Workload, head: bytes) -> None:
+    def _remember(self, workload: Workload) -> None:
         if workload.id not in self._by_id:
             self._holders.setdefault(workload.address, []).append(workload.id)
         self._by_id[workload.id] = workload
-        self._heads[workload.id] = head
+        self._heads[workload.id] = self._write_head(workload)
 
     def _write_head(self, workload: Workload, gone_at: float | None = None) -> bytes:
         settings = self._settings
-        return write_head(workload, settings.tenant_id, settings.cluster_id, gone_at=gone_at)
+        return write_head(
+            workload,
+            settings.tenant_id,
+            settings.cluster_id,
+            gone_at=gone_at,
+            preemptibility=workload.preemptible_as if self._shows_preemptibility else None,
+        )
 
     def _sweep(self, horizon: float) -> None:
         """Forget what was gone by the horizon, as the control plane does after two weeks."""
@@ -256,5 +360,18 @@ class Store:
         heads = self._heads
         self._by_id, self._heads, self._holders = {}, {}, {}
         for workload in remaining:
-            self._remember(workload, heads[workload.id])
+            self._holders.setdefault(workload.address, []).append(workload.id)
+            self._by_id[workload.id] = workload
+            self._heads[workload.id] = heads[workload.id]
         self._next_sweep = 2 * len(remaining) + _SWEEP_EVERY
+
+
+def _complete(workload: Workload, raw: bytes, priority: str | None, category: str | None) -> bytes:
+    completed = complete_manifest(
+        raw,
+        name=workload.name,
+        project_name=workload.project_name,
+        priority=priority,
+        preemptibility=workload.preemptibility or default_preemptibility(category),
+    )
+    return encode(completed)

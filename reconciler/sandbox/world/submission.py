@@ -1,21 +1,22 @@
-"""The body of a create request, checked by hand against the API document and its known messages."""
+"""The bodies of creates and updates, checked by hand against the API document."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Container
+from collections.abc import Container, Set
 from dataclasses import dataclass
 from typing import Any
 
 from reconciler.sandbox.http import Refusal, encode, read_json_object
 from reconciler.sandbox.settings import Settings
+from reconciler.sandbox.versions import ALL_CREATE_FIELDS, ApiVersion, find_version
 from reconciler.sandbox.world.kinds import PRIORITIES, Kind, find_kind
 from reconciler.sandbox.world.manifests import decode_manifest
+from reconciler.sandbox.world.projects import Projects
 
 # The document allows any text; the control plane's own messages give this rule.
 _NAME = re.compile(r"[a-z][a-z0-9-]*")
 _FIELDS = {"metadata", "manifest", "manifestBase64Encoded"}
-_METADATA_FIELDS = {"name", "projectId", "priority", "category"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,51 +25,116 @@ class Submission:
 
     project_id: str
     name: str
+    name_is_prefix: bool
     priority: str | None
     category: str | None
+    preemptibility: str | None
+    mnnvl: str | None
     kind: Kind
     version: str
     manifest: dict[str, Any]
     raw: bytes
 
-    @property
-    def annotations(self) -> dict[str, Any]:
-        """The annotations on the manifest, where clients leave their marks."""
-        annotations = self.manifest.get("metadata", {}).get("annotations")
-        return annotations if isinstance(annotations, dict) else {}
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpdateRequest:
+    """An update that has passed every check; None is what the request leaves out.
+
+    `metadata` has the names that the request has, with None for null.
+    """
+
+    metadata: dict[str, str | None] | None
+    manifest: dict[str, Any] | None
 
 
-def read_submission(body: bytes, settings: Settings) -> Submission:
+def read_annotation(manifest: dict[str, Any], name: str) -> str | None:
+    """Read one of the annotations on a manifest, where clients leave their marks."""
+    annotations = manifest.get("metadata", {}).get("annotations") or {}
+    value = annotations.get(name)
+    return value if isinstance(value, str) else None
+
+
+def read_submission(body: bytes, settings: Settings, projects: Projects) -> Submission:
     """Check a create request; raises Refusal (400) with the server's own message."""
+    version = find_version(settings.api_version)
     request = read_json_object(body)
     _refuse_unknown(request, _FIELDS, "request")
-    metadata = request.get("metadata")
-    if not isinstance(metadata, dict):
+    fields = request.get("metadata")
+    if not isinstance(fields, dict):
         raise Refusal(400, "metadata is required and must be an object")
-    _refuse_unknown(metadata, _METADATA_FIELDS, "metadata")
-    name, project_id = metadata.get("name", ""), metadata.get("projectId", "")
+    _refuse_unknown(fields, ALL_CREATE_FIELDS, "metadata")
+    metadata = {name: fields[name] for name in fields.keys() & version.create_fields}
+    name = metadata.get("name", "")
     _check_name(name)
-    if not isinstance(project_id, str):
-        raise Refusal(400, "metadata.projectId must be a string")
-    if not project_id:
-        raise Refusal(400, "either projectId or clusterId must be provided")
-    manifest = _read_manifest(request)
-    kind, version = _read_kind(manifest)
-    try:
-        raw = encode(manifest)
-    except (ValueError, TypeError, RecursionError):
-        # Numbers beyond a double, or YAML that has no JSON form.
-        raise Refusal(400, "Failed to read request body") from None
+    prefix = metadata.get("useGivenNameAsPrefix", False)
+    if not isinstance(prefix, bool):
+        raise Refusal(400, "metadata.useGivenNameAsPrefix must be a boolean")
+    manifest = _read_manifest(request, version)
+    project_id = _read_project(metadata, manifest, settings, projects)
+    kind, kind_version = _read_kind(manifest)
+    configuration = metadata.get("configuration") or {}
+    if not isinstance(configuration, dict):
+        raise Refusal(400, "metadata.configuration must be an object")
     return Submission(
         project_id=project_id,
         name=name,
-        priority=_choose(metadata, "priority", PRIORITIES, kind.priority),
-        category=_choose(metadata, "category", settings.categories, kind.category),
+        name_is_prefix=prefix,
+        priority=_choose(metadata, "priority", PRIORITIES) or kind.priority,
+        category=_choose(metadata, "category", settings.categories) or kind.category,
+        preemptibility=_choose(metadata, "preemptibility", version.preemptibilities),
+        mnnvl=_choose(configuration, "mnnvl", ("Required", "None")),
         kind=kind,
-        version=version,
+        version=kind_version,
         manifest=manifest,
-        raw=raw,
+        raw=_encode(manifest),
     )
+
+
+def read_update(body: bytes, settings: Settings, gvk: tuple[str, str, str]) -> UpdateRequest:
+    """Check an update of a workload of this group, version and kind; raises Refusal (400)."""
+    version = find_version(settings.api_version)
+    request = read_json_object(body)
+    _refuse_unknown(request, _FIELDS, "request")
+    fields = request.get("metadata", {})
+    if not isinstance(fields, dict):
+        raise Refusal(400, "metadata must be an object")
+    # What only a create may say is ignored here, as it is never moved or renamed by an update.
+    _refuse_unknown(fields, ALL_CREATE_FIELDS, "metadata")
+    available = {"priority": PRIORITIES, "category": settings.categories}
+    metadata = {name: _choose(fields, name, available[name]) for name in fields.keys() & available}
+    if "manifest" not in request and "manifestBase64Encoded" not in request:
+        return UpdateRequest(metadata=metadata if "metadata" in request else None, manifest=None)
+    manifest = _read_manifest(request, version)
+    kind, kind_version = _read_kind(manifest)
+    if (kind.group, kind_version, kind.name) != gvk:
+        raise Refusal(400, f"the workload type cannot be changed, it is {'/'.join(gvk)}")
+    _encode(manifest)
+    return UpdateRequest(metadata=metadata if "metadata" in request else None, manifest=manifest)
+
+
+def _read_project(
+    metadata: dict[str, Any],
+    manifest: dict[str, Any],
+    settings: Settings,
+    projects: Projects,
+) -> str:
+    """Read the project's id; with a cluster instead, the manifest's namespace is the project's."""
+    project_id, cluster_id = metadata.get("projectId", ""), metadata.get("clusterId", "")
+    for field, value in (("projectId", project_id), ("clusterId", cluster_id)):
+        if not isinstance(value, str):
+            raise Refusal(400, f"metadata.{field} must be a string")
+    if project_id and cluster_id:
+        raise Refusal(400, "projectId and clusterId are mutually exclusive, provide only one")
+    if project_id:
+        return str(project_id)
+    if not cluster_id:
+        raise Refusal(400, "either projectId or clusterId must be provided")
+    kubernetes = manifest.get("metadata")
+    namespace = kubernetes.get("namespace") if isinstance(kubernetes, dict) else None
+    owner = None if cluster_id != settings.cluster_id else projects.in_namespace(namespace)
+    if owner is None:
+        raise Refusal(400, f"no project of cluster {cluster_id} has the namespace '{namespace}'")
+    return owner
 
 
 def _check_name(name: object) -> None:
@@ -86,7 +152,7 @@ def _check_name(name: object) -> None:
         )
 
 
-def _read_manifest(request: dict[str, Any]) -> dict[str, Any]:
+def _read_manifest(request: dict[str, Any], version: ApiVersion) -> dict[str, Any]:
     if "manifest" in request and "manifestBase64Encoded" in request:
         raise Refusal(
             400, "manifest and manifestBase64Encoded are mutually exclusive, provide only one"
@@ -95,6 +161,10 @@ def _read_manifest(request: dict[str, Any]) -> dict[str, Any]:
         encoded = request["manifestBase64Encoded"]
         if not isinstance(encoded, str):
             raise Refusal(400, "manifestBase64Encoded must be a string")
+        if version.max_encoded is not None and len(encoded) > version.max_encoded:
+            raise Refusal(
+                400, f"manifestBase64Encoded must not exceed {version.max_encoded} characters"
+            )
         return decode_manifest(encoded)
     if "manifest" not in request:
         raise Refusal(400, "either manifest or manifestBase64Encoded must be provided")
@@ -123,13 +193,11 @@ def _read_kind(manifest: dict[str, Any]) -> tuple[Kind, str]:
     return kind, version
 
 
-def _choose(
-    metadata: dict[str, Any], field: str, available: Container[str], default: str | None
-) -> str | None:
-    """Read a priority or category by name; raises Refusal (400) for one that does not exist."""
-    name = metadata.get(field)
+def _choose(fields: dict[str, Any], field: str, available: Container[str]) -> str | None:
+    """Read a name that must be one of those there are; raises Refusal (400)."""
+    name = fields.get(field)
     if name is None:
-        return default
+        return None
     if not isinstance(name, str):
         raise Refusal(400, f"metadata.{field} must be a string or null")
     if name not in available:
@@ -137,7 +205,15 @@ def _choose(
     return name
 
 
-def _refuse_unknown(fields: dict[str, Any], documented: set[str], owner: str) -> None:
+def _encode(manifest: dict[str, Any]) -> bytes:
+    try:
+        return encode(manifest)
+    except (ValueError, TypeError, RecursionError):
+        # Numbers beyond a double, or YAML that has no JSON form.
+        raise Refusal(400, "Failed to read request body") from None
+
+
+def _refuse_unknown(fields: dict[str, Any], documented: Set[str], owner: str) -> None:
     # The document does not forbid further fields; to a client, each is a typo that goes unnoticed.
     unknown = sorted(fields.keys() - documented)
     if unknown:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields, replace
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from reconciler.sandbox.http import encode, timestamp
+from reconciler.sandbox.world.kinds import default_preemptibility
 
 DEPARTMENT_ID = "1"
 DEPARTMENT_NAME = "default"
-_MANIFESTS = ("raw", "workload_manifest")
 
 
 class Phase(StrEnum):
@@ -26,19 +26,37 @@ class Phase(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkloadFaults:
-    """What goes wrong with one workload; seconds, and None for what goes as usual."""
+    """What goes wrong with one workload; seconds, and None for what goes as usual.
+
+    `stripped_annotations` is a glob of names. The last five concern updates and dry runs.
+    """
 
     sync_delay: float | None = None
     sync_failure: str | None = None
     stuck: bool = False
     read_lag: float = 0.0
     list_lag: float = 0.0
-    strips_annotations: bool = False
+    stripped_annotations: str | None = None
     delete_delay: float | None = None
     delete_failure: str | None = None
+    stale_status: float = 0.0
+    merges: bool = False
+    refuses_immutable: bool = False
+    conflicts_while_deleting: bool = False
+    ignores_dry_run: bool = False
 
 
 NO_WORKLOAD_FAULTS = WorkloadFaults()
+
+
+class ClusterObject(NamedTuple):
+    """What the cluster holds of a workload, as JSON: the object, and what its pods run.
+
+    They differ after an update that the cluster takes without an effect on what runs.
+    """
+
+    manifest: bytes
+    running: bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +64,9 @@ class Workload:
     """One workload, alive or gone; instants are epoch seconds, None is an instant that never comes.
 
     `raw` (what was submitted) and `workload_manifest` (completed) are already written as JSON.
+    `previous` is the form before the last update: documents show it until `shown_at`, and the
+    status speaks about it until `status_at`. The cluster holds `cluster_before` until the sync
+    settles well, then `cluster_after`.
     """
 
     id: str
@@ -57,6 +78,9 @@ class Workload:
     kind: str
     priority: str | None
     category: str | None
+    preemptibility: str | None
+    mnnvl: str | None
+    pods: int
     raw: bytes
     workload_manifest: bytes
     created_at: float
@@ -72,18 +96,35 @@ class Workload:
     delete_settles_at: float | None = None
     delete_failure: str | None = None
     deleted_by: str | None = None
+    cluster_before: ClusterObject | None = None
+    cluster_after: ClusterObject | None = None
+    previous: Workload | None = None
+    shown_at: float = 0.0
+    status_at: float = 0.0
 
     @property
     def address(self) -> tuple[str, str]:
         """The identity that is unique among the living: project id and name."""
         return self.project_id, self.name
 
+    @property
+    def gvk(self) -> tuple[str, str, str]:
+        """Group, version and kind."""
+        return self.group, self.version, self.kind
+
+    @property
+    def preemptible_as(self) -> str:
+        """The preemptibility asked for, or else the one of the category."""
+        return self.preemptibility or default_preemptibility(self.category)
+
     def phase(self, now: float) -> Phase:
-        """Where the workload is in its life."""
+        """Where the workload is in its life, as its syncInfo says."""
         if self.delete_at is not None:
             if not _reached(self.delete_settles_at, now):
                 return Phase.DELETING
             return Phase.DELETED if self.delete_failure is None else Phase.FAILED
+        if self.previous is not None and now < self.status_at:
+            return self.previous.phase(now)
         if not _reached(self.applying_at, now):
             return Phase.QUEUED
         if not _reached(self.settled_at, now):
@@ -94,10 +135,36 @@ class Workload:
         """Whether the name is free again."""
         return self.phase(now) is Phase.DELETED
 
-    @property
-    def failure(self) -> str | None:
-        """What syncInfo says once the workload has failed."""
-        return self.sync_failure if self.delete_at is None else self.delete_failure
+    def failure(self, now: float) -> str | None:
+        """What syncInfo says if the workload has failed."""
+        if self.delete_at is not None:
+            return self.delete_failure
+        if self.previous is not None and now < self.status_at:
+            return self.previous.failure(now)
+        return self.sync_failure
+
+    def shown(self, now: float) -> Workload:
+        """The form that documents show: an update may take a while to be seen."""
+        if self.previous is None or now >= self.shown_at:
+            return self
+        return self.previous.shown(now)
+
+    def in_cluster(self, now: float) -> ClusterObject | None:
+        """What the cluster holds, None before the first sync and after the deletion."""
+        if self.is_gone(now):
+            return None
+        synced = _reached(self.settled_at, now) and self.sync_failure is None
+        return self.cluster_after if synced else self.cluster_before
+
+    def phase_since(self, now: float) -> float:
+        """The instant of the last change of the phase."""
+        instants = (self.delete_at, self.delete_settles_at, self.applying_at, self.settled_at)
+        return max(i for i in (self.created_at, *instants) if i is not None and i <= now)
+
+    def without_past(self, now: float) -> Workload:
+        """Drop the previous form once nothing shows it any more; a chain would only grow."""
+        past = self.previous is None or now >= max(self.shown_at, self.status_at)
+        return replace(self, previous=None) if past else self
 
 
 def _reached(instant: float | None, now: float) -> bool:
@@ -109,10 +176,18 @@ _SYNC_INFO = {phase: b',"syncInfo":' + encode({"status": phase}) for phase in Ph
 
 
 def write_head(
-    workload: Workload, tenant_id: int, cluster_id: str, *, gone_at: float | None
+    workload: Workload,
+    tenant_id: int,
+    cluster_id: str,
+    *,
+    gone_at: float | None,
+    preemptibility: str | None,
 ) -> bytes:
-    """Write the beginning of the `WorkloadV2` document, up to the manifests."""
-    metadata = {
+    """Write the beginning of the `WorkloadV2` document, up to the manifests.
+
+    Versions that do not know a preemptibility get None and do not show it.
+    """
+    metadata: dict[str, Any] = {
         "name": workload.name,
         "projectId": workload.project_id,
         "priority": workload.priority,
@@ -131,6 +206,8 @@ def write_head(
         "deletedAt": None if gone_at is None else timestamp(gone_at),
         "deletedBy": None if gone_at is None else workload.deleted_by,
     }
+    if preemptibility is not None:
+        metadata["preemptibility"] = preemptibility
     desired = b"Running" if workload.delete_at is None else b"Deleted"
     return b'{"metadata":%b,"desiredPhase":"%b"' % (encode(metadata), desired)
 
@@ -144,19 +221,30 @@ def write_document(workload: Workload, head: bytes) -> bytes:
     )
 
 
-def write_sync_info(workload: Workload, phase: Phase) -> bytes:
+def write_sync_info(workload: Workload, phase: Phase, now: float) -> bytes:
     """Write what a GET says after the workload."""
     if phase is not Phase.FAILED:
         return _SYNC_INFO[phase]
-    return b',"syncInfo":' + encode({"status": phase, "message": workload.failure})
+    return b',"syncInfo":' + encode({"status": phase, "message": workload.failure(now)})
 
 
-def to_record(workload: Workload) -> dict[str, Any]:
-    """Flatten a workload for the data file."""
-    return asdict(workload) | {field: getattr(workload, field).decode() for field in _MANIFESTS}
+def to_record(value: Any) -> Any:
+    """Flatten a workload, or a value inside of one, for the data file."""
+    if isinstance(value, Workload):
+        return {field.name: to_record(getattr(value, field.name)) for field in fields(Workload)}
+    if isinstance(value, ClusterObject):
+        return [part.decode() for part in value]
+    return value.decode() if isinstance(value, bytes) else value
 
 
 def from_record(record: dict[str, Any]) -> Workload:
     """Rebuild a workload; raises KeyError, TypeError or AttributeError when fields do not match."""
-    manifests = {field: record[field].encode() for field in _MANIFESTS}
-    return Workload(**record | manifests)
+    rebuilt: dict[str, Any] = {}
+    for name in ("raw", "workload_manifest"):
+        rebuilt[name] = record[name].encode()
+    for name in ("cluster_before", "cluster_after"):
+        parts = record[name]
+        rebuilt[name] = None if parts is None else ClusterObject(*(p.encode() for p in parts))
+    previous = record["previous"]
+    rebuilt["previous"] = None if previous is None else from_record(previous)
+    return Workload(**record | rebuilt)

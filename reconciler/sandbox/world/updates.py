@@ -1,0 +1,95 @@
+"""What an update makes of a workload: what it shows from then on, and what the cluster does."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, NamedTuple
+
+from reconciler.sandbox.http import encode
+from reconciler.sandbox.world.kinds import find_kind
+from reconciler.sandbox.world.manifests import merge_manifests, strip_annotations
+from reconciler.sandbox.world.mutability import (
+    UpdateEffect,
+    changed_pointers,
+    judge_update,
+    refusal_message,
+)
+from reconciler.sandbox.world.submission import UpdateRequest
+from reconciler.sandbox.world.workload import ClusterObject, Workload, WorkloadFaults
+
+
+class UpdatedContent(NamedTuple):
+    """What a workload declares after an update, and what the cluster makes of it."""
+
+    priority: str | None
+    category: str | None
+    manifest: dict[str, Any]
+    effect: UpdateEffect
+    cluster: ClusterObject | None
+    refusal: str | None
+
+
+class Update(NamedTuple):
+    """An update that was accepted: the forms before and after it."""
+
+    before: Workload
+    after: Workload
+    content: UpdatedContent
+
+    @property
+    def changed(self) -> tuple[str, ...]:
+        """JSON pointers at which the documents of the two forms differ."""
+        before, after = (
+            {
+                "metadata": {"priority": form.priority, "category": form.category},
+                "manifest": json.loads(form.raw),
+            }
+            for form in (self.before, self.after)
+        )
+        return changed_pointers(before, after)
+
+
+def read_content(
+    workload: Workload, request: UpdateRequest, faults: WorkloadFaults
+) -> UpdatedContent:
+    """Work out what a workload declares after an update.
+
+    A part that the request leaves out stays as it was. The others replace what was submitted, or
+    are merged with it, by rule.
+    """
+    kind = find_kind(*workload.gvk)
+    priority, category = workload.priority, workload.category
+    if request.metadata is not None:
+        # To a server in Go, null and absent are the same: a merge keeps what was there.
+        if not faults.merges and kind is not None:
+            priority, category = kind.priority, kind.category
+        priority = request.metadata.get("priority") or priority
+        category = request.metadata.get("category") or category
+    manifest: dict[str, Any] = json.loads(workload.raw)
+    if request.manifest is not None:
+        merged = merge_manifests(manifest, request.manifest) if faults.merges else request.manifest
+        manifest = strip_annotations(merged, faults.stripped_annotations)
+    effect, cluster = apply_to_cluster(workload, manifest)
+    refusal = None
+    if effect.refused:
+        refusal = refusal_message(workload.group, workload.kind, workload.name, effect.refused)
+    return UpdatedContent(priority, category, manifest, effect, cluster, refusal)
+
+
+def apply_to_cluster(
+    workload: Workload, manifest: dict[str, Any]
+) -> tuple[UpdateEffect, ClusterObject | None]:
+    """What the cluster makes of a new manifest, and what it holds once it has taken it."""
+    raw = encode(manifest)
+    # An earlier update that is still under way is applied first, unless the cluster refuses it.
+    failed = workload.sync_failure is not None or workload.settled_at is None
+    held = workload.cluster_before if failed else workload.cluster_after
+    if held is None:
+        return UpdateEffect((), (), manifest), ClusterObject(raw, raw)
+    effect = judge_update(
+        workload.kind, json.loads(held.manifest), manifest, json.loads(held.running)
+    )
+    if effect.refused:
+        return effect, held
+    running = raw if effect.running is manifest else encode(effect.running)
+    return effect, ClusterObject(raw, running)
