@@ -128,16 +128,21 @@ def judge_update(
     `running` is what the pods were made from, which may be older than the object.
     """
     row, suspended = _TABLE.get(kind, _FREE), _dig(old, ("spec", "suspend")) is True
+    strategy = _dig(new, ("spec", "upgradeStrategy", "type"))
+    recreates = kind == "RayCluster" and strategy == "Recreate"
+    restarts = recreates or (suspended and bool(row.while_suspended))
+    inert = () if restarts else row.without_effect
     refused, without_effect = [], []
     for pointer in changed_pointers(old, new):
         if suspended and _covers(row.while_suspended, pointer):
             continue
         if _is_refused(kind, row, pointer, old, new):
             refused.append(pointer)
-        elif _covers(row.without_effect, pointer) and not _recreates(kind, new):
+        elif _covers(inert, pointer):
             without_effect.append(pointer)
     effective = new
-    for pattern in row.without_effect if without_effect else ():
+    # Also where this update leaves them alone: an earlier one may have changed them in vain.
+    for pattern in inert:
         effective = _graft(effective, running, pattern.split("/")[1:])
     return UpdateEffect(tuple(refused), tuple(without_effect), effective)
 
@@ -187,11 +192,6 @@ def _is_refused(
         elastic = spec.get("completionMode") == "Indexed"
         return not (elastic and spec.get("completions") == spec.get("parallelism"))
     return _covers(row.refused, pointer)
-
-
-def _recreates(kind: str, manifest: dict[str, Any]) -> bool:
-    strategy = _dig(manifest, ("spec", "upgradeStrategy", "type"))
-    return kind == "RayCluster" and strategy == "Recreate"
 
 
 def _covers(patterns: tuple[str, ...], pointer: str) -> bool:

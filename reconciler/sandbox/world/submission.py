@@ -72,7 +72,8 @@ def read_submission(body: bytes, settings: Settings, projects: Projects) -> Subm
     manifest = _read_manifest(request, version)
     project_id = _read_project(metadata, manifest, settings, projects)
     kind, kind_version = _read_kind(manifest)
-    configuration = metadata.get("configuration") or {}
+    configuration = metadata.get("configuration")
+    configuration = {} if configuration is None else configuration
     if not isinstance(configuration, dict):
         raise Refusal(400, "metadata.configuration must be an object")
     return Submission(
