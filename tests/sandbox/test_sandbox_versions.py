@@ -14,13 +14,13 @@ FORM = {"content-type": "application/x-www-form-urlencoded"}
 LOGIN = {"grant_type": "client_credentials", "client_id": "demo", "client_secret": DEMO_SECRET}
 
 
-def log_in(rig: Rig, *, headers: dict[str, str] | None = None, **form: str) -> Any:
+def log_in(rig: Rig, **form: str) -> Any:
     """Ask for a token in the second way."""
     return rig.ask(
         "POST",
         "/api/v2/token",
         content=urlencode(form).encode(),
-        headers=FORM if headers is None else headers,
+        headers=FORM,
         token=None,
     )
 
