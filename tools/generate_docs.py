@@ -75,7 +75,11 @@ OUTCOMES = (
     (1, "An unexpected failure: a bug.", "cli/main.py"),
     (1, "What an apply learnt could not be written to the state.", "app/applying/applying.py"),
     (1, "The sandbox's optional dependencies are not installed.", "cli/commands/sandbox.py"),
-    (2, "`plan --detailed-exitcode`: there are changes or drift.", "cli/commands/plan.py"),
+    (
+        2,
+        "`plan --detailed-exitcode`: there are changes or drift, or what is held fails an apply.",
+        "cli/commands/plan.py",
+    ),
     (3, "`validate` reported at least one error.", "cli/commands/validate.py"),
     (
         4,

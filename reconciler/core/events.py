@@ -16,6 +16,8 @@ class Cause(StrEnum):
     CLUSTER = "refused-by-cluster"
     HELD = "held"
     OUTDATED = "not-as-approved"
+    GIVEN_UP = "deletion-given-up"
+    UNPROVEN = "absence-unproven"
     OTHER = "other"
 
 

@@ -63,6 +63,11 @@ from reconciler.errors import StateError
 # So many actions are begun at most, if none of them waits for a cluster: more would fill memory.
 CROWD = 1024
 _MISSING = (Reason.MISSING_ON_SERVER, Reason.RUN_TO_COMPLETION, Reason.UNPROVEN_ABSENCE)
+_CAUSES = {
+    Reason.MISSING_ON_SERVER: Cause.HELD,
+    Reason.GIVEN_UP: Cause.GIVEN_UP,
+    Reason.UNPROVEN_ABSENCE: Cause.UNPROVEN,
+}
 LET_GO = "the run ended before its answer came"
 
 
@@ -76,14 +81,11 @@ async def apply(plan: Plan, run: ApplyContext, *, deadline: float) -> RunFinishe
     tally = Tally(run)
     watch = asyncio.create_task(_watch_deadline(run, deadline))
     try:
-        for held in plan.holds:
-            if held.fails:
-                missing = held.reason is Reason.MISSING_ON_SERVER
-                cause = Cause.HELD if missing else Cause.OTHER
-                cause = Cause.OUTDATED if held.outdated else cause
-                loss = EmptiedAddress(deleted=None) if held.reason is Reason.DOWN else None
-                failed = Failed(message=held.detail, id=held.id, cause=cause, loss=loss)
-                tally.tell(held, failed, 0.0)
+        for held in plan.failing:
+            cause = Cause.OUTDATED if held.outdated else _CAUSES.get(held.reason, Cause.OTHER)
+            loss = EmptiedAddress(deleted=None) if held.reason is Reason.DOWN else None
+            failed = Failed(message=held.detail, id=held.id, cause=cause, loss=loss)
+            tally.tell(held, failed, 0.0)
         await _bury_outlived(plan, run)
         await _note_in_passing(plan, run)
         await _carry_out(plan, run, tally)

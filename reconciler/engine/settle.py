@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from reconciler.core.events import Cause
 from reconciler.core.model import Desired, LastSeen, Own, Purpose, Recorded, join_reasons
 from reconciler.core.protocol.api_results import Accepted
 from reconciler.core.protocol.transitions import (
@@ -133,8 +134,7 @@ async def forget_missing(work: ActionContext, row: Recorded) -> Outcome:
     if isinstance(verdict, LookupUnclear) and not deleted:
         message = f"not forgotten, for nothing proves that it is gone: {verdict.message}"
         await work.commit(replace(row, seen=LastSeen.MISSING, message=message))
-        hint = f"once you know that it is gone: reconciler state rm {row.address}"
-        return Failed(id=row.id, message=message, hint=hint)
+        return Failed(id=row.id, message=message, cause=Cause.UNPROVEN)
     await lose(work, row, verdict)
     await _settle_ghosts(work, row, verdict)
     return ActionDone(id=row.id)

@@ -67,6 +67,12 @@ def next_step(
             return NextStep(before=before, command=again)
         case Cause.OUTDATED:
             return NextStep(before="plan again, and have the new plan approved")
+        case Cause.GIVEN_UP:
+            command = commands.of(f"state resolve {address} --recheck")
+            return NextStep(before="once the workload is gone: ", command=command)
+        case Cause.UNPROVEN:
+            command = commands.of(f"state rm {address}")
+            return NextStep(before="once you know that it is gone: ", command=command)
         case Cause.OTHER:
             return NextStep(command=again, after="  (what was done stays done)")
 

@@ -225,7 +225,7 @@ def test_counts_equal_actions(world: World, options: PlanOptions) -> None:
     kinds = [key for key in summary if key not in ("unchanged", "drifted", "gpus")]
     assert sum(summary[kind] for kind in kinds) + summary["unchanged"] == len(plan.actions)
     assert len(plan.changes) + len(plan.holds) + plan.count("keep") == len(plan.actions)
-    assert plan.has_changes is bool(plan.changes or plan.drift)
+    assert plan.has_changes is bool(plan.changes or plan.drift or plan.failing)
 
 
 @given(worlds(), plan_options)

@@ -262,4 +262,5 @@ def test_what_is_held_is_no_change_but_part_of_the_digest() -> None:
     assert planned(hold).changes == ()
     assert planned(hold).holds == (hold,)
     assert not planned(hold).has_changes
+    assert planned(dataclasses.replace(hold, fails=True)).has_changes
     assert planned(hold).digest != planned().digest

@@ -71,9 +71,14 @@ def test_a_delete_that_is_given_up_is_listed_and_never_frees_its_name(world: Wor
     assert "--recheck" in refused.value.hint
     assert "--abandon" in refused.value.hint
     assert (left.own, left.id, left.purpose) == (Own.DELETING, held_id, Purpose.GIVEN_UP)
-    assert (type(held), held.reason, held.id) == (Hold, Reason.REQUESTED, held_id)
+    assert (type(held), held.reason, held.id) == (Hold, Reason.GIVEN_UP, held_id)
     assert held.detail.endswith("Once it is gone: reconciler state resolve 4501/a --recheck")
+    assert held.detail.startswith(
+        f"still there 5 s after DELETE; its deletion was given up by hand; workload {held_id} "
+    )
+    assert world.plan(wish("b")).plan.has_changes
     assert [ran.exit_code for ran in (unwanted, wanted)] == [4, 4]
+    assert [failed.cause for failed in unwanted.of(ActionFailed)] == [Cause.GIVEN_UP]
     assert (len(world.ledger()), world.timeline.now - began < 2.0) == (sent, True)
 
 
@@ -99,8 +104,11 @@ def test_what_was_given_up_and_is_gone_after_all_is_made_again(world: World) -> 
     abandon(world.settings, _claim("resolve 4501/a --abandon"))
     world.sandbox.store.vanish(world.id_of("a"))
 
+    (planned,) = world.plan(wish("a"), wish("b")).plan.changes
+    (changed,) = world.plan(wish("a", image="nginx:2"), wish("b")).plan.changes
     ran = world.apply(wish("a"), wish("b"))
 
+    assert (planned.reason, changed.reason) == (Reason.GIVEN_UP, Reason.SPEC_CHANGED)
     assert (ran.summary, ran.exit_code) == ({"replaced": 1}, 0)
     assert world.state() == ["a ACCEPTED Synced", "b ACCEPTED Synced"]
 

@@ -52,6 +52,14 @@ WAYS_OUT: list[tuple[Unsuccessful, str]] = [
         failed(Cause.HELD),
         "set lifecycle.onMissing: recreate, or remove the spec, then reconciler apply w",
     ),
+    (
+        failed(Cause.GIVEN_UP),
+        "once the workload is gone: reconciler state resolve 1/one --recheck --state s.db",
+    ),
+    (
+        failed(Cause.UNPROVEN),
+        "once you know that it is gone: reconciler state rm 1/one --state s.db",
+    ),
     (failed(Cause.OUTDATED), "plan again, and have the new plan approved"),
     (failed(Cause.OTHER), "reconciler apply w  (what was done stays done)"),
     (

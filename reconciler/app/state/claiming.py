@@ -14,7 +14,7 @@ from reconciler.app.state.beside_server import open_beside_server
 from reconciler.app.state.list_workloads import read_by_id
 from reconciler.app.state.state_edits import Confirm, amend
 from reconciler.app.state.states import find_records, read_state
-from reconciler.core.model import Address, Own, Purpose, Recorded, Remote
+from reconciler.core.model import Address, Own, Purpose, Recorded, Remote, join_reasons
 from reconciler.core.planning.plan import Plan, Reason, Resolve
 from reconciler.core.protocol.api_results import Accepted, NotFound
 from reconciler.core.protocol.marker import Marker, read_marker
@@ -208,7 +208,8 @@ def _check_claim(bench: _ResolveRun, remote: Remote, address: Address) -> Marker
 
 def _abandon(row: Recorded) -> Recorded:
     if row.own is Own.DELETING:
-        return replace(row, purpose=Purpose.GIVEN_UP, message="its deletion was given up by hand")
+        message = join_reasons(row.message, "its deletion was given up by hand")
+        return replace(row, purpose=Purpose.GIVEN_UP, message=message)
     return end(row, Evidence.RELEASED, message="abandoned by hand")
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from reconciler.app.applying.runlog import surgery_entry
 from reconciler.app.state.states import choose_records, find_records, read_state
-from reconciler.core.model import Own, Recorded, Target
+from reconciler.core.model import Own, Purpose, Recorded, Target
 from reconciler.core.protocol.transitions import Evidence, advance, comes_true_until, may_come_true
 from reconciler.errors import RefusedError, StateError
 from reconciler.ports import ActionEntry
@@ -133,9 +133,14 @@ def refuse_doubt(rows: Sequence[Recorded]) -> None:
         if row.is_down and not row.ambiguous:
             continue
         if row.own is Own.DELETING:
+            given_up = row.purpose is Purpose.GIVEN_UP
             raise RefusedError(
-                f"{row.address} is being deleted: workload {row.id} may still be there",
-                hint=f"look again: reconciler state resolve {row.address} --recheck; to wait no "
+                f"the deletion of {row.address} was given up: workload {row.id} may still be there"
+                if given_up
+                else f"{row.address} is being deleted: workload {row.id} may still be there",
+                hint=f"once it is gone: reconciler state resolve {row.address} --recheck"
+                if given_up
+                else f"look again: reconciler state resolve {row.address} --recheck; to wait no "
                 "longer: --abandon",
             )
         if row.own is not Own.ACCEPTED:

@@ -32,7 +32,9 @@ if TYPE_CHECKING:
 @click.argument("directory", type=click.Path(path_type=Path), default=".", metavar="[DIR]")
 @plan_options
 @click.option(
-    "--detailed-exitcode", is_flag=True, help="Exit with 2 when there are changes or drift."
+    "--detailed-exitcode",
+    is_flag=True,
+    help="Exit with 2 when there are changes or drift, or what is held fails an apply.",
 )
 @click.option(
     "--save",

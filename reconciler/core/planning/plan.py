@@ -38,6 +38,7 @@ class Reason(StrEnum):
     OWNER_UNKNOWN = "owner-unknown"
     MARKER_MISSING = "marker-missing"
     UNPROVEN_ABSENCE = "unproven-absence"
+    GIVEN_UP = "given-up"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -318,14 +319,19 @@ class Plan:
         """What is held back."""
         return tuple(a for a in self.actions if isinstance(a, Hold))
 
+    @cached_property
+    def failing(self) -> tuple[Hold, ...]:
+        """What is held back and makes an apply fail until somebody settles it."""
+        return tuple(hold for hold in self.holds if hold.fails)
+
     def count(self, kind: str) -> int:
         """How many actions are of one kind."""
         return sum(action.kind == kind for action in self.actions)
 
     @property
     def has_changes(self) -> bool:
-        """Whether an apply would do anything, or somebody else has."""
-        return bool(self.changes or self.drift)
+        """Whether an apply would do anything, or fail, or somebody else has done something."""
+        return bool(self.changes or self.drift or self.failing)
 
     @cached_property
     def gpus(self) -> GpuTotals:

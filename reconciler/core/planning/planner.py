@@ -219,18 +219,21 @@ def _finish_delete(row: Recorded, desired: Desired | None, world: _World) -> Any
     case = DecisionInputs(row=row, desired=desired, options=world.options, redactor=world.redactor)
     if row.purpose is Purpose.GIVEN_UP and not _is_found_lost(row, world):
         detail = (
-            f"workload {row.id} may still be there: its deletion was given up by hand, and its "
-            f"name is not free. Once it is gone: reconciler state resolve {row.address} --recheck"
+            f"{row.message}; workload {row.id} may still be there, and its name is not free. "
+            f"Once it is gone: reconciler state resolve {row.address} --recheck"
         )
-        return Hold(**case.common(Reason.REQUESTED, detail), recorded=row, fails=True)
+        return Hold(**case.common(Reason.GIVEN_UP, detail), recorded=row, fails=True)
     if desired is None or world.options.no_create:
         detail = "its deletion has begun and is finished first"
         return Delete(**case.common(Reason.REMOVED_FROM_SPECS, detail), recorded=row)
+    submission = _succeed(row, desired, world)
     reason, detail = Reason.SPEC_CHANGED, "its replacement was cut short and is finished"
-    if row.purpose is not Purpose.REPLACE:
+    if row.purpose is Purpose.GIVEN_UP:
+        reason = Reason.SPEC_CHANGED if submission.changes else Reason.GIVEN_UP
+        detail = "its deletion was given up by hand, and is through now; it is made as declared"
+    elif row.purpose is not Purpose.REPLACE:
         reason = Reason.REMOVED_FROM_SPECS
         detail = "its deletion has begun and is finished first; it is wanted again"
-    submission = _succeed(row, desired, world)
     changes = (*submission.changes, *lifecycle_changes(row.lifecycle, desired.lifecycle))
     return Replace(
         **case.common(reason, detail, changes=changes),

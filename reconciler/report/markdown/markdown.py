@@ -41,7 +41,7 @@ from reconciler.report.markdown.size_limit import (
     count_kinds,
 )
 from reconciler.report.next_step import COMMANDS, Commands, Unsuccessful, hint_after
-from reconciler.report.text.formatting import at_work, gpu_number, number_of
+from reconciler.report.text.formatting import at_work, gpu_number, idle_text, number_of
 from reconciler.report.text.gpu_text import given_back, gpu_effect
 from reconciler.report.text.text import Text
 
@@ -63,7 +63,7 @@ def markdown_plan(
     """
     verdict = Text().verdict(plan)
     if not plan.changes:
-        verdict = f"Nothing to do. {verdict}"
+        verdict = f"{idle_text(plan)} {verdict}"
     if refusals:
         verdict = f"Refused. {verdict}"
     other_run = [prose(at_work(plan))] if plan.at_work else []

@@ -27,6 +27,8 @@ _TITLES = {
     Cause.OTHER: "Failed",
     Cause.CLUSTER: "Refused by the cluster",
     Cause.HELD: "Missing on the server",
+    Cause.UNPROVEN: "Missing, and not known to be gone",
+    Cause.GIVEN_UP: "Deletion given up",
 }
 
 

@@ -57,6 +57,14 @@ def at_work(plan: Plan) -> str:
     return f"At work on this state: {plan.at_work}. What that run has begun is shown as under way."
 
 
+def idle_text(plan: Plan) -> str:
+    """What an apply would do that has nothing to do."""
+    if not plan.failing:
+        return "Nothing to do."
+    stuck = number_of(len(plan.failing), "workload")
+    return f"Nothing to do, but {stuck} held back here will fail the apply."
+
+
 def replacement_text(replaced: Recorded, row: Recorded) -> str:
     """What had the name before a workload whose create is in doubt, and what differs since."""
     before, after = (find_images(record.spec.get("manifest") or {}) for record in (replaced, row))

@@ -16,7 +16,7 @@ from reconciler.report.changes import (
 )
 from reconciler.report.text.color import COLOURS, ColorWriter, name_of
 from reconciler.report.text.escape import escape_terminal
-from reconciler.report.text.formatting import at_work, gpu_number
+from reconciler.report.text.formatting import at_work, gpu_number, idle_text
 from reconciler.report.text.gpu_text import given_back, gpu_effect
 
 INDENT = " " * 13
@@ -41,7 +41,7 @@ class PlanText:
         blocks = ["\n".join(lines)] if lines else []
         blocks += self._drift_blocks(plan)
         if not plan.changes:
-            blocks.append("Nothing to do.")
+            blocks.append(idle_text(plan))
         if other_run := at_work(plan):
             blocks.append(self._paint(escape_terminal(other_run), "cyan"))
         if not plan.complete:
