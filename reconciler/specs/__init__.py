@@ -1,1 +1,1 @@
-"""Files in, checked workloads out: reading, positions, defaults, schemas, findings."""
+"""Files in, checked workloads out: reading, positions, defaults, schemas, diagnostics."""

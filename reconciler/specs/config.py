@@ -138,13 +138,13 @@ def load_config(path: Path | None, *, root: Path | None = None) -> Config:
     diagnostics = [one for one in reading.diagnostics if one.code != "empty-file"]
     if len(reading.documents) > 1:
         where = reading.documents[1].where
-        message = "a configuration is one document"
+        message = "a configuration must be one document"
         diagnostics.append(make_diagnostic("many-documents", message, where))
     if len(reading.documents) != 1:
         return Config(path=path, diagnostics=sort_diagnostics(diagnostics))
     document = reading.documents[0]
     if not isinstance(document.value, dict):
-        message = "a configuration is a mapping of settings"
+        message = "a configuration must be a mapping of settings"
         diagnostics.append(make_diagnostic("not-a-mapping", message, document.where))
         return Config(path=path, diagnostics=sort_diagnostics(diagnostics))
     is_whole = not has_errors(diagnostics)

@@ -24,7 +24,7 @@ class Loaded:
     """The specs that a repository declares, and the diagnostics about it.
 
     `desired` holds the specs without errors, by address; while `diagnostics` has errors they are
-    not the whole. `sources` are the files read as specs, `rules` those that every spec is judged
+    not the whole. `sources` are the files read as specs, `rules` those that every spec is checked
     by: configuration and policies. `targets` are the given paths. All are relative to the root;
     `prefix` goes before such a name to make a path from the working directory.
     """

@@ -194,7 +194,7 @@ def _compose_file(
         value, spec = document.value, None
         diagnostics: list[Diagnostic] = []
         if not isinstance(value, dict):
-            message = "a spec is a mapping with 'metadata' and a manifest"
+            message = "a spec must be a mapping with 'metadata' and a manifest"
             diagnostics.append(make_diagnostic("not-a-mapping", message, document.where))
         elif {"apiVersion", "kind"} <= value.keys() and not looks_like_spec(value):
             message = f"this is a Kubernetes manifest ({quote(str(value['kind']))}), not a spec"

@@ -62,6 +62,6 @@ def test_reading_without_end(
     assert time.monotonic() - begun < 30
     assert (ended.code, ended.out) == (3, "")
     assert ended.err == (
-        "error: the specs could not be read and judged within 0.1 s\n"
+        "error: the specs could not be read and checked within 0.1 s\n"
         "  hint: give it more --deadline; nothing was sent\n"
     )

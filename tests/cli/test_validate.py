@@ -139,4 +139,4 @@ def test_a_revision_that_is_not_there(cli: Cli, history: Path) -> None:
     elsewhere = write_specs(history.parent / "x", warned("a"))
     outside = cli("validate", elsewhere, "--changed-since", "HEAD")
     assert (outside.code, outside.out) == (3, "")
-    assert outside.err.startswith("error: git cannot tell what has changed: not a git repository")
+    assert outside.err.startswith("error: git cannot list the changed files: not a git repository")

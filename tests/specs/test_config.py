@@ -115,8 +115,8 @@ def test_mistakes_are_found_all_at_once(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "finding"),
     [
-        ("- 1\n", "1:1-1:4 error not-a-mapping: a configuration is a mapping of settings"),
-        ("a: 1\n---\nb: 1\n", "3:1-3:5 error many-documents: a configuration is one document"),
+        ("- 1\n", "1:1-1:4 error not-a-mapping: a configuration must be a mapping of settings"),
+        ("a: 1\n---\nb: 1\n", "3:1-3:5 error many-documents: a configuration must be one document"),
         (
             "stack: a\nstack: b\n",
             (

@@ -26,7 +26,7 @@ def _without_grace(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def test_a_regular_expression_is_ended() -> None:
     """Nothing of ours runs while one is matched."""
     with (
-        pytest.raises(OutOfTimeError, match=r"could not be read and judged within 0\.05 s"),
+        pytest.raises(OutOfTimeError, match=r"could not be read and checked within 0\.05 s"),
         Deadline.after(0.05).enforced(),
     ):
         re.match("^(a+)+$", "a" * 64 + "!")

@@ -106,7 +106,7 @@ def test_what_a_partial_clone_lacks_is_not_fetched(repository: Path, trap: Path)
     touch(repository / "root" / "a.yaml")
     git(repository, "commit", "-qam", "second")
     (repository / ".git" / "objects" / tree[:2] / tree[2:]).unlink()
-    with pytest.raises(InvalidInputError, match="git cannot tell what has changed"):
+    with pytest.raises(InvalidInputError, match="git cannot list the changed files"):
         changed_files(repository / "root", "HEAD~1")
     assert not trap.with_name("caught").exists()
 

@@ -252,8 +252,11 @@ def test_mistakes_inside_a_manifest_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        ("a: 1\n---\nb: 1\n", "job.yaml:3:1-3:5 error many-documents: a manifest is one document"),
-        ("[]\n", "job.yaml:1:1-1:3 error not-a-mapping: a manifest is a mapping"),
+        (
+            "a: 1\n---\nb: 1\n",
+            "job.yaml:3:1-3:5 error many-documents: a manifest must be one document",
+        ),
+        ("[]\n", "job.yaml:1:1-1:3 error not-a-mapping: a manifest must be a mapping"),
         (
             "# later\n",
             (
@@ -395,11 +398,16 @@ def test_a_base64_manifest(tmp_path: Path) -> None:
         ),
         (
             "a: 1\n---\nb: 2\n",
-            ["many-documents: a manifest is one document (line 3, column 1 of the decoded text)"],
+            [
+                (
+                    "many-documents: a manifest must be one document"
+                    " (line 3, column 1 of the decoded text)"
+                )
+            ],
         ),
         (
             "- 1\n",
-            ["not-a-mapping: a manifest is a mapping (line 1, column 1 of the decoded text)"],
+            ["not-a-mapping: a manifest must be a mapping (line 1, column 1 of the decoded text)"],
         ),
     ],
 )
@@ -464,7 +472,10 @@ def test_standard_input(tmp_path: Path) -> None:
         b"metadata: {name: llm}\nmanifest: {apiVersion: tekton.dev/v1, kind: TaskRun}\n---\n[]\n",
     )
     assert told(loaded) == [
-        "<stdin>:4:1-4:3 error not-a-mapping: a spec is a mapping with 'metadata' and a manifest"
+        (
+            "<stdin>:4:1-4:3 error not-a-mapping:"
+            " a spec must be a mapping with 'metadata' and a manifest"
+        )
     ]
     assert display_name(loaded.diagnostics[0].where.file, loaded.prefix) == "<stdin>"
     assert [(one.address, one.source) for one in loaded.desired] == [(LLM, Where(file="<stdin>"))]
@@ -491,7 +502,7 @@ def test_paths_that_cannot_be_targets(tmp_path: Path) -> None:
         (
             "..:1:1 error outside-root:"
             " '..' does not lie below the root"
-            " | one run is about one root: the folder that holds reconciler.yaml"
+            " | a run reads one root: the folder that holds reconciler.yaml"
         ),
         "_defaults.yaml:1:1 error no-such-path: '_defaults.yaml' does not exist",
         "gone:1:1 error no-such-path: 'gone' does not exist",

@@ -185,7 +185,7 @@ def test_yaml_as_people_write_it(text: str, value: Any) -> None:
         ),
         ("~: b\n", '1:1-1:2 error non-string-key: the key ~ is not a string | quote it: "~"'),
         ("? \n: b\n", "1:2-1:2 error non-string-key: the key null is not a string | write the key"),
-        ("a: !!int x\n", "1:4-1:11 error unsupported-tag: 'x' is no !!int"),
+        ("a: !!int x\n", "1:4-1:11 error unsupported-tag: 'x' is not a value of !!int"),
         ("a: !!set {b}\n", ("1:4-1:9 error unsupported-tag: the tag !!set has no meaning here: a"
          " spec holds JSON values | remove the tag")),
         ("a: !!int 99999999999999999999\n",

@@ -193,13 +193,13 @@ CASES = {
         said=(
             (
                 "a.yaml:1:7-1:8 error lone-surrogate:"
-                " an escape that is no Unicode character"
+                " this escape is not a Unicode character"
                 " | write the character itself"
             ),
-            "b.json:1:1-1:9 error lone-surrogate: half of a surrogate pair is no text",
+            "b.json:1:1-1:9 error lone-surrogate: half of a surrogate pair is not text",
             (
                 "b.json:1:1-1:9 error not-a-mapping:"
-                " a spec is a mapping with 'metadata' and a manifest"
+                " a spec must be a mapping with 'metadata' and a manifest"
             ),
         ),
     ),
@@ -347,14 +347,16 @@ CASES = {
     ),
     "many-documents": Case(
         files={"_defaults.yaml": "metadata: {}\n---\nmetadata: {}\n"},
-        said=("_defaults.yaml:3:1-3:13 error many-documents: defaults are one document",),
+        said=(
+            "_defaults.yaml:3:1-3:13 error many-documents: a file of defaults must be one document",
+        ),
     ),
     "not-a-mapping": Case(
         files={"a.yaml": "- 1\n- 2\n"},
         said=(
             (
                 "a.yaml:1:1-2:4 error not-a-mapping:"
-                " a spec is a mapping with 'metadata' and a manifest"
+                " a spec must be a mapping with 'metadata' and a manifest"
             ),
         ),
     ),

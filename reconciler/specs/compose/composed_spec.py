@@ -180,12 +180,12 @@ def _complete(spec: ComposedSpec, manifest: Document, value: dict[str, Any]) -> 
 def _only_mapping(reading: Reading, diagnostics: list[Diagnostic]) -> Document | None:
     if len(reading.documents) > 1:
         second = reading.documents[1]
-        message = f"a manifest is one document{second.decoded_place}"
+        message = f"a manifest must be one document{second.decoded_place}"
         diagnostics.append(make_diagnostic("many-documents", message, second.where))
         return None
     document = reading.documents[0]
     if not isinstance(document.value, dict):
-        message = f"a manifest is a mapping{document.decoded_place}"
+        message = f"a manifest must be a mapping{document.decoded_place}"
         diagnostics.append(make_diagnostic("not-a-mapping", message, document.where))
         return None
     return document

@@ -58,12 +58,12 @@ class Defaults:
             return None
         if len(reading.documents) > 1:
             second = reading.documents[1].where
-            message = "defaults are one document"
+            message = "a file of defaults must be one document"
             self.diagnostics.append(make_diagnostic("many-documents", message, second))
             return None
         document = reading.documents[0]
         if not isinstance(document.value, dict):
-            message = "defaults are a mapping, shaped like a spec"
+            message = "defaults must be a mapping, shaped like a spec"
             self.diagnostics.append(make_diagnostic("not-a-mapping", message, document.where))
             return None
         violations = find_violations(shipped_schema("defaults"), document.value)

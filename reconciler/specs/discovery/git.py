@@ -129,6 +129,6 @@ def _text(output: bytes) -> str:
 
 def _failure(reason: str) -> InvalidInputError:
     return InvalidInputError(
-        f"git cannot tell what has changed: {reason}",
+        f"git cannot list the changed files: {reason}",
         hint="--changed-since works inside a git repository",
     )

@@ -98,7 +98,7 @@ def _add_target(
         return name
     if name.startswith(".."):
         message = f"'{name}' does not lie below the root"
-        hint = "one run is about one root: the folder that holds reconciler.yaml"
+        hint = "a run reads one root: the folder that holds reconciler.yaml"
         tree.diagnostics.append(make_diagnostic("outside-root", message, where, hint=hint))
         return name
     real = ReadBoundary.around(root).resolve(path)

@@ -1,4 +1,4 @@
-"""A bound in time for reading specs and judging them, whatever they hold."""
+"""A bound in time for reading specs and checking them, whatever they hold."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _LONGEST = 1e8
 
 
 class OutOfTimeError(InvalidInputError):
-    """The specs were not read and judged in time."""
+    """The specs were not read and checked in time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +76,6 @@ class Deadline:
 
     def _stop(self, _number: int, _frame: FrameType | None) -> NoReturn:
         raise OutOfTimeError(
-            f"the specs could not be read and judged within {self.seconds:g} s",
+            f"the specs could not be read and checked within {self.seconds:g} s",
             hint="give it more --deadline; nothing was sent",
         )

@@ -190,5 +190,5 @@ def _folded(name: str) -> str:
 OUTSIDE = ReadFailure(
     code="outside-root",
     message="does not lie inside the repository",
-    hint="copy it into the repository: what lies outside of it is not read",
+    hint="copy it into the repository: no file outside of it is read",
 )

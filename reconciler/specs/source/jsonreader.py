@@ -133,7 +133,7 @@ class _Reader:
                 self.stop(at + error.pos, "an escape that JSON does not have")
         # Python joins a pair of escapes to one character, so what is still here is half of one.
         if _SURROGATE.search(value):
-            self.say("lone-surrogate", "half of a surrogate pair is no text", at, token.end())
+            self.say("lone-surrogate", "half of a surrogate pair is not text", at, token.end())
             value = ""
         return Node(self.source, at, token.end(), value)
 

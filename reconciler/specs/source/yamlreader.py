@@ -174,7 +174,7 @@ class _Reader:
         elif problem:
             self.say("unsupported-number", f"{quote(event.value, 40)} {problem}", node)
         elif type(value) not in expected:
-            message = f"'{quote(event.value, 40)}' is no !!{kind}"
+            message = f"'{quote(event.value, 40)}' is not a value of !!{kind}"
             self.say("unsupported-tag", message, self.whole(event))
         return node
 
@@ -355,7 +355,7 @@ def _syntax_diagnostic(source: SourceText, base: int, error: yaml.MarkedYAMLErro
         message = f"a tab cannot indent or separate values in YAML{note}"
         return make_diagnostic("yaml-syntax", message, where, hint="use spaces")
     if "invalid Unicode character escape" in problem:
-        message = f"an escape that is no Unicode character{note}"
+        message = f"this escape is not a Unicode character{note}"
         return make_diagnostic("lone-surrogate", message, where, hint="write the character itself")
     # The problem is where the parser gave up; the context, where what it was reading had begun.
     if error.context and error.problem_mark and error.context_mark:
