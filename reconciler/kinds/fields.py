@@ -1,4 +1,4 @@
-"""Reads single fields of a manifest, and says in words what cannot be read."""
+"""Reads single fields of a manifest; an error describes a field that cannot be read."""
 
 from __future__ import annotations
 
@@ -66,9 +66,12 @@ def read_count(parent: Template, key: str, default: int) -> int:
     value = parent.get(key)
     if value is None:
         return default
+    # Ten digits hold every int32; Python refuses to read thousands of them.
     quoted = isinstance(value, str) and re.fullmatch(r"[0-9]{1,10}", value)
+    # JSON has one type of numbers, in which 2.0 is a whole one.
     whole = isinstance(value, float) and value.is_integer()
     number = int(value) if quoted or whole else value
+    # By exact type, since a bool is an int to `isinstance`.
     if type(number) is int and 0 <= number <= LARGEST_COUNT:
         return number
     raise UnreadableError(f"{key} is {describe(value)}, not a count")
@@ -111,13 +114,12 @@ def describe(value: Any) -> str:
 def read_gpus(container: Template) -> dict[str, int]:
     """The GPU resources of a container, by name: limits go before requests."""
     resources = optional(container, "resources")
-    asked = {**optional(resources, "requests"), **optional(resources, "limits")}
-    return {name: read_count(asked, name, 0) for name in asked if _is_gpu(name)}
-
-
-def _is_gpu(name: Any) -> bool:
-    if not isinstance(name, str):
-        return False
-    if name.startswith(TIME_SLICE_PREFIX):
-        raise UnreadableError(f"{name} is a slot of a shared GPU")
-    return name == WHOLE_GPU or name.startswith(MIG_PREFIX)
+    # Kubernetes takes no request of an extended resource that differs from its limit.
+    requested = {**optional(resources, "requests"), **optional(resources, "limits")}
+    gpus: dict[str, int] = {}
+    for name in map(str, requested):
+        if name.startswith(TIME_SLICE_PREFIX):
+            raise UnreadableError(f"{name} is a slot of a shared GPU")
+        if name == WHOLE_GPU or name.startswith(MIG_PREFIX):
+            gpus[name] = read_count(requested, name, 0)
+    return gpus

@@ -23,6 +23,7 @@ def _machine_pods(manifest: Template) -> Pods:
     hosted = (str(device.get("deviceName")) for device in read_items(devices, "hostDevices"))
     if any(name.startswith("nvidia.com/") for name in hosted):
         raise UnreadableError("hostDevices may pass GPUs through under any name")
+    # One pod runs the machine and holds all of its devices.
     gpus = len(read_items(devices, "gpus"))
     yield 1, {"spec": {"containers": [{"resources": {"limits": {WHOLE_GPU: gpus}}}]}}
 

@@ -25,9 +25,11 @@ def _nim_service_pods(manifest: Template) -> Pods:
         raise UnreadableError("draResources claims GPUs that the manifest does not count")
     if not read_gpus({"resources": resources}):
         raise UnreadableError(f"without {WHOLE_GPU} in resources the NIM operator decides")
+    # An autoscaler starts from its own lower bound, whatever the replicas say.
     replicas, scale = read_count(spec, "replicas", 1), optional(spec, "scale")
     if read_flag(scale, "enabled"):
         replicas = read_count(optional(scale, "hpa"), "minReplicas", 1)
+    # Each replica has a pod on every node, and each of the pods the same resources.
     nodes = read_count(optional(optional(spec, "multiNode"), "parallelism"), "pipeline", 1)
     pod = {
         "metadata": {"annotations": optional(spec, "annotations")},
@@ -47,19 +49,17 @@ def _dynamo_pods(manifest: Template) -> Pods:
     for name in services:
         service = need(services, name)
         nodes = read_count(optional(service, "multinode"), "nodeCount", 1)
-        yield read_count(service, "replicas", 1) * nodes, _dynamo_pod(service)
-
-
-def _dynamo_pod(service: Template) -> Template:
-    resources, extra = optional(service, "resources"), optional(service, "extraPodSpec")
-    gpus = {**optional(resources, "requests"), **optional(resources, "limits")}.get("gpu")
-    main = optional(extra, "mainContainer")
-    if gpus is not None:
-        main = {"resources": {"limits": {WHOLE_GPU: gpus}}}
-    metadata = optional(service, "extraPodMetadata")
-    annotations = {**optional(service, "annotations"), **optional(metadata, "annotations")}
-    spec = {**extra, "containers": [main, *read_items(extra, "containers")]}
-    return {"metadata": {"annotations": annotations}, "spec": spec}
+        resources, extra = optional(service, "resources"), optional(service, "extraPodSpec")
+        main = optional(extra, "mainContainer")
+        # Dynamo has a name of its own for the resource, which goes into the main container.
+        gpus = {**optional(resources, "requests"), **optional(resources, "limits")}.get("gpu")
+        if gpus is not None:
+            main = {"resources": {"limits": {WHOLE_GPU: gpus}}}
+        metadata = optional(service, "extraPodMetadata")
+        annotations = {**optional(service, "annotations"), **optional(metadata, "annotations")}
+        spec = {**extra, "containers": [main, *read_items(extra, "containers")]}
+        pod = {"metadata": {"annotations": annotations}, "spec": spec}
+        yield read_count(service, "replicas", 1) * nodes, pod
 
 
 KINDS = (

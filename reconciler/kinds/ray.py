@@ -16,16 +16,13 @@ def _group_pods(spec: Template) -> Pods:
     if not read_flag(spec, "suspend"):
         yield 1, need(need(spec, "headGroupSpec"), "template")
         for group in read_items(spec, "workerGroupSpecs"):
-            if not read_flag(group, "suspend"):
-                yield _count_workers(group), need(group, "template")
-
-
-def _count_workers(group: Template) -> int:
-    # KubeRay's own defaults: no replicas unless asked for, and always within the bounds.
-    least = read_count(group, "minReplicas", 0)
-    most = read_count(group, "maxReplicas", LARGEST_COUNT)
-    replicas = min(max(read_count(group, "replicas", 0), least), most)
-    return replicas * read_count(group, "numOfHosts", 1)
+            if read_flag(group, "suspend"):
+                continue
+            # KubeRay's own defaults: no replicas unless asked for, and always within the bounds.
+            least = read_count(group, "minReplicas", 0)
+            most = read_count(group, "maxReplicas", LARGEST_COUNT)
+            replicas = min(max(read_count(group, "replicas", 0), least), most)
+            yield replicas * read_count(group, "numOfHosts", 1), need(group, "template")
 
 
 def _job_pods(manifest: Template) -> Pods:

@@ -63,6 +63,8 @@ def find_pods(manifest: Any) -> Pods:
     version, name = manifest.get("apiVersion"), manifest.get("kind")
     if not isinstance(version, str) or not isinstance(name, str):
         raise UnreadableError("apiVersion or kind is missing")
+    # Whatever the version: pods are counted as well as they can be, also of one that is not
+    # registered, which is another check's to report.
     kind = KINDS.get((version.rpartition("/")[0], name))
     if kind is None:
         raise UnreadableError(f"{version} {name} is not a kind whose pods can be found")

@@ -30,6 +30,7 @@ def _scale(annotations: Template, edge: str, default: int) -> int:
 
 
 def _at_least_started(annotations: Template, floor: int) -> int:
+    # Knative starts a revision with its initial scale, and only then scales down to its floor.
     return max(floor, _scale(annotations, "initial", 1))
 
 
@@ -46,19 +47,20 @@ def _kserve_pods(manifest: Template) -> Pods:
     if spec.get("canary"):
         raise UnreadableError("canary shares its replicas with the predictor as it is rolled out")
     for name in ("predictor", "transformer", "explainer"):
-        if name == "predictor" or spec.get(name) is not None:
-            yield _kserve_component(need(spec, name), annotations)
-
-
-def _kserve_component(component: Template, inherited: Template) -> tuple[int, Template]:
-    annotations = {**inherited, **optional(component, "annotations")}
-    servers = [need(component, name) for name in KSERVE_SERVERS if component.get(name) is not None]
-    containers = [*read_items(component, "containers"), *servers]
-    if component.get("workerSpec") is not None:
-        containers = [_kserve_node_group(need(component, "workerSpec"))]
-    pods = _at_least_started(annotations, read_count(component, "minReplicas", 1))
-    spec = {**component, "containers": containers}
-    return pods, {"metadata": {"annotations": annotations}, "spec": spec}
+        # Only the predictor has to be there.
+        if name != "predictor" and spec.get(name) is None:
+            continue
+        component = need(spec, name)
+        own = {**annotations, **optional(component, "annotations")}
+        # A component is a pod's spec, with a field for each server that KServe has a container for.
+        servers = [
+            need(component, field) for field in KSERVE_SERVERS if component.get(field) is not None
+        ]
+        containers = [*read_items(component, "containers"), *servers]
+        if component.get("workerSpec") is not None:
+            containers = [_kserve_node_group(need(component, "workerSpec"))]
+        pod = {"metadata": {"annotations": own}, "spec": {**component, "containers": containers}}
+        yield _at_least_started(own, read_count(component, "minReplicas", 1)), pod
 
 
 def _kserve_node_group(worker: Template) -> Template:
@@ -75,19 +77,18 @@ def _seldon_pods(manifest: Template) -> Pods:
     for predictor in read_items(spec, "predictors"):
         replicas = read_count(predictor, "replicas", read_count(spec, "replicas", 1))
         for component in read_items(predictor, "componentSpecs"):
-            yield _seldon_replicas(component, replicas), component
+            # An autoscaler decides instead of the replicas, from its own lower bound upwards.
+            if component.get("kedaSpec") is not None:
+                scaler = need(component, "kedaSpec")
+                yield max(1, read_count(scaler, "minReplicaCount", 1)), component
+            elif component.get("hpaSpec") is not None:
+                yield read_count(need(component, "hpaSpec"), "minReplicas", 1), component
+            else:
+                yield read_count(component, "replicas", replicas), component
         explainer = optional(predictor, "explainer")
         if explainer.get("containerSpec") is not None and replicas:
             container = {"resources": need(explainer, "containerSpec").get("resources")}
             yield read_count(explainer, "replicas", 1), {"spec": {"containers": [container]}}
-
-
-def _seldon_replicas(component: Template, default: int) -> int:
-    if component.get("kedaSpec") is not None:
-        return max(1, read_count(need(component, "kedaSpec"), "minReplicaCount", 1))
-    if component.get("hpaSpec") is not None:
-        return read_count(need(component, "hpaSpec"), "minReplicas", 1)
-    return read_count(component, "replicas", default)
 
 
 _PREDICTOR = mapping(

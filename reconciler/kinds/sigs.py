@@ -47,6 +47,7 @@ def _leader_worker_pods(manifest: Template) -> Pods:
     spec = need(manifest, "spec")
     groups = read_count(spec, "replicas", 1)
     group = need(spec, "leaderWorkerTemplate")
+    # The leader counts among the pods of a group; without a template it is a worker, too.
     worker = need(group, "workerTemplate")
     yield groups, worker if group.get("leaderTemplate") is None else need(group, "leaderTemplate")
     yield groups * max(0, read_count(group, "size", 1) - 1), worker

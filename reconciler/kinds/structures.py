@@ -1,4 +1,4 @@
-"""A few words for the hand-written JSON Schemas of `Kind.structure`."""
+"""Short forms for the hand-written JSON Schemas of `Kind.structure`."""
 
 from __future__ import annotations
 

@@ -50,6 +50,7 @@ def standalone(document: object, component: str) -> Schema:
         if name not in definitions:
             definitions[name] = _component(components, name)
             waiting.extend(references(definitions[name]))
+    # In the document's order, whichever was referred to first: a change moves no other part.
     ordered = {name: definitions[name] for name in components if name in definitions}
     return root | ({"$defs": ordered} if ordered else {})
 

@@ -40,6 +40,7 @@ def import_files(
     try:
         whole = keep_descriptions(read_document(document), read_document(shipped))
         version = document_version(whole)
+        # It becomes part of a file's name.
         if not _VERSION.fullmatch(version):
             raise InvalidInputError(f"#/info/version: {version!r} is not a version such as 2.23")
         return {

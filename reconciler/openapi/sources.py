@@ -40,6 +40,7 @@ def read_document(file: Traversable) -> object:
 def read_text(file: Traversable) -> str:
     """Return a file's text; raises InvalidInputError."""
     try:
+        # A path may lead to a pipe, which would never end; an entry of a package cannot.
         data = (
             read_regular(file, max_bytes=MOST_BYTES)
             if isinstance(file, Path)

@@ -55,6 +55,7 @@ def open_body(manifest: Manifest, definition: Kind, layout: Layout) -> Body:
     templates = [((INLINE, *path), template) for path, template in find_all(manifest, layout.pods)]
     pods = []
     for path, template in templates:
+        # Only what can be walked becomes a pod, so that no rule has to ask for types again.
         spec = template.get("spec") if isinstance(template, dict) else None
         if isinstance(spec, dict):
             spec_path = (*path, "spec")

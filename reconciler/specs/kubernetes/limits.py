@@ -21,6 +21,7 @@ def _from(least: int, most: int | None = None) -> Mapping[str, Any]:
 
 
 _PORT, _NOT_NEGATIVE, _POSITIVE = _from(1, 65535), _from(0), _from(1)
+# The schema has an int64 for users; the API server checks for what Linux has.
 _USER, _MODE = _from(0, 2**31 - 1), _from(0, 0o777)
 _ROLLING = {"minReadySeconds": _NOT_NEGATIVE, "revisionHistoryLimit": _NOT_NEGATIVE}
 _PROFILE = {"type": _choice("RuntimeDefault", "Localhost", "Unconfined")}
@@ -37,6 +38,7 @@ LIMITS: Mapping[str, Limits] = {
     },
     "ContainerPort": {
         "containerPort": _PORT,
+        # A port of the host that is left out is 0.
         "hostPort": _from(0, 65535),
         "protocol": _choice("TCP", "UDP", "SCTP"),
     },

@@ -53,6 +53,7 @@ def _check_volumes(context: CheckContext, pod: Pod) -> set[str]:
             elif name in names:
                 context.report("bad-volume", f"two volumes are named '{name}'", (*path, "name"))
             names.add(name)
+        # Each field beside the name is one kind of source.
         sources = [key for key, source in volume.items() if key != "name" and source is not None]
         if len(sources) > 1:
             message = f"a volume is one thing, not {' and '.join(sources)}"
@@ -119,6 +120,7 @@ def _check_variables(context: CheckContext, path: Path, container: Manifest) -> 
         if not isinstance(source, dict):
             continue
         source_path = (*path, "env", index, "valueFrom")
+        # A null is a field that was left out, and an empty value none at all.
         kinds = [key for key, reference in source.items() if reference is not None]
         if variable.get("value") not in (None, ""):
             message = "'value' and 'valueFrom' exclude each other"

@@ -52,6 +52,7 @@ def _check_presence(context: CheckContext, body: Body) -> None:
     ]
     for path, template in templates:
         spec = template.get("spec")
+        # A spec or a list of another type is reported by the schema.
         if spec is None or (isinstance(spec, dict) and not spec.get("containers")):
             containers_path = [*path, "spec", "containers"]
             context.report(
@@ -149,6 +150,7 @@ def _matches(expression: Manifest, labels: Manifest) -> bool:
 def check_counts(context: CheckContext, body: Body) -> None:
     """Numbers of pods are numbers, and not negative."""
     for path, count in body.find(*body.layout.counts):
+        # A bool is an int to `isinstance`.
         if type(count) is int and 0 <= count <= LARGEST_COUNT:
             continue
         message = f"'{path[-1]}' must be a whole number from 0, not {quote_value(count)}"
@@ -160,6 +162,7 @@ def check_schedule(context: CheckContext, body: Body) -> None:
     """The schedule of a CronJob can be read by its controller."""
     if not body.layout.schedule:
         return
+    # Few repositories have a CronJob, and the grammar costs patterns to compile.
     from reconciler.specs.kubernetes.schedules import problem_of_schedule
 
     for path, schedule in body.find(body.layout.schedule):

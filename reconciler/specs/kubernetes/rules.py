@@ -37,6 +37,7 @@ def check_manifest(context: CheckContext) -> None:
     manifest = context.get(INLINE)
     if not isinstance(manifest, dict):
         return
+    # In a version that is not registered, the same fields may mean something else.
     kind = registered_kind(manifest)
     body = open_body(manifest, kind, kind.layout) if kind and kind.layout else None
     check_kind_syntax(context, manifest)

@@ -77,7 +77,9 @@ class CheckContext:
             return
         if settles:
             self._settled.add(tuple(path))
+        # Also where it is suppressed: a later check must not report the same in other words.
         self._reported.add(tuple(path))
+        # One more than the most: the last says that the list was cut.
         if len(self.diagnostics) > MOST_DIAGNOSTICS:
             return
         if self._suppressions:

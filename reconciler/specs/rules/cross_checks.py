@@ -45,6 +45,7 @@ class CrossChecks:
         if not isinstance(name, str):
             # An object without a name gets that of its workload.
             name = spec.address.name
+        # Addresses are sorted, so the same one of two is named in every run.
         first = self.by_object.setdefault((spec.address.project, f"{kind}.{group}", name), spec)
         if first is spec:
             return

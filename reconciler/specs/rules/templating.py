@@ -14,6 +14,7 @@ from reconciler.specs.rules.check_context import CheckContext
 from reconciler.specs.schema.compiled_schema import quote_value
 from reconciler.specs.source.nodes import Step
 
+# Those of Helm, Go and Jinja, of Jinja's statements, of ERB, and of shells and Terraform.
 _MARKS = ("{{", "{%", "<%", "${")
 _NAMES = frozenset(
     {

@@ -51,6 +51,7 @@ class CompiledSchema:
         from jsonschema import Draft202012Validator
         from referencing import Registry
 
+        # An empty one: jsonschema's own would fetch what a reference names.
         registry: Registry[Any] = Registry()
         return Draft202012Validator(self.schema, registry=registry)
 
@@ -78,6 +79,7 @@ def list_violations(validator: Validator, value: Any) -> list[SchemaViolation]:
     """The same by a validator alone, which is slow for a valid value as well."""
     violations: dict[tuple[Any, ...], SchemaViolation] = {}
     for error in validator.iter_errors(value):
+        # The validator's own schema: that of the error is only the part that is violated.
         notes = collect_notes(validator.schema, error.absolute_schema_path)
         for violation in _explain(error):
             # A name that is no string, or breaks two patterns, is one mistake.
@@ -91,6 +93,7 @@ def list_violations(validator: Validator, value: Any) -> list[SchemaViolation]:
 
 def did_you_mean(word: str, choices: Iterable[str]) -> str:
     """Suggest the closest of the choices, or nothing."""
+    # Loaded here, since most runs have nothing to suggest.
     from difflib import get_close_matches
 
     lower = {name.lower(): name for name in choices}
@@ -102,6 +105,7 @@ def quote_value(value: Any) -> str:
     """Write a value as its author would recognise it, without secrets, and shortened."""
     if isinstance(value, str):
         return f"'{quote(value)}'"
+    # Before the numbers: a bool is an int to Python.
     if isinstance(value, bool):
         return str(value).lower()
     if value is None:

@@ -82,6 +82,7 @@ def load_policies(config: Config, root: Path, diagnostics: list[Diagnostic]) -> 
             )
         for path, real_path in files:
             policy = None
+            # Two patterns may mean one file.
             if path not in policies:
                 policy = _load_policy(real_path, name_below(path, root), diagnostics)
             if policy is not None:

@@ -31,6 +31,8 @@ class PolicyChecks:
         """Have a spec judged."""
         if not self.policies:
             return
+        # Policies see the project's id only, so that one rule is enough for both spellings; their
+        # `x-projects` may name the alias as well.
         spec = effective(composed.value, address)
         alias = composed.value["metadata"].get("project")
         projects = {address.project, *([alias] if isinstance(alias, str) else ())}
@@ -49,6 +51,7 @@ class PolicyChecks:
         """Yield each diagnostic with the case that it is about; one about a policy has none."""
         if not self.policies:
             return
+        # All specs at once: to start a process for each would take longer than judging it.
         schemas = [policy.document.value for policy in self.policies]
         for judgement in judge_policies(schemas, self._cases, deadline):
             policy, case = self.policies[judgement.policy], judgement.case

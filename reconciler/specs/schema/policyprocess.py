@@ -129,6 +129,7 @@ def _run_worker(questions: bytes, deadline: Deadline) -> tuple[list[bytes], str]
     """Return the lines that came back, and how the worker ended where they are not all."""
     command = [sys.executable, "-I", "-c", _START, str(_PACKAGE)]
     environ = {name: os.environ[name] for name in _VARIABLES if name in os.environ}
+    # The rest of the run's time, not the sum of the judgements': each of these is limited inside.
     seconds = max(deadline.left(), _LEAST_SECONDS)
     try:
         process = subprocess.run(  # noqa: S603 - this very interpreter, with our own code

@@ -110,6 +110,7 @@ class _Maker:
 
     def make_late(self, definition: Any) -> Precheck:
         """The precheck of a definition, made when it is first needed: most never are."""
+        # Also what ends the building of a definition that refers to itself.
         precheck: Precheck | None = None
 
         def fits(value: Any) -> bool:
@@ -135,6 +136,7 @@ class _Maker:
         def fits(value: Any) -> bool:
             if type(value) is not dict:
                 return others_pass
+            # The loop that every mapping of every spec goes through: no call where a type decides.
             for name, field in value.items():
                 if types.get(name) is not type(field) and not fields.get(name, others)(field):
                     return False
