@@ -84,7 +84,7 @@ def change_lines(change: FieldChange) -> Iterator[ChangeLine]:
         old, new = (_reveal(_cut_around(side, *shared, WIDTH), words) for side in (before, after))
         lines = [ChangeLine("~", f"{pointer}: {new if old == new else f'{old} → {new}'}")]
     first, *inner = lines
-    remark = "  (ignored: what runs is kept)" if change.ignored else ""
+    remark = "  (ignored: the running value is kept)" if change.ignored else ""
     yield ChangeLine(first.sign, f"{first.text}{remark}")
     yield from inner
 

@@ -54,13 +54,13 @@ def next_step(
         case None:
             return NextStep(command=again)
         case Cause.SERVER:
-            return NextStep(before="mend the spec, then ", command=again)
+            return NextStep(before="fix the spec, then ", command=again)
         case Cause.DENIED:
             project = address.project
             before = f"let the login change workloads in project {project}, then "
             return NextStep(before=before, command=again)
         case Cause.CLUSTER:
-            before = "mend the spec and apply; to try it as it is: "
+            before = "fix the spec and apply; to try it unchanged: "
             return NextStep(before=before, command=f"{again} --replace {address}")
         case Cause.HELD:
             before = "set lifecycle.onMissing: recreate, or remove the spec, then "

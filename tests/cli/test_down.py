@@ -13,7 +13,7 @@ from tests.cli.conftest import Cli
 from tests.cli.repositories import new_project, spec, write_specs
 from tests.support.sandboxes import Sandbox
 
-WAY_OUT = "mend the spec, then reconciler apply"
+WAY_OUT = "fix the spec, then reconciler apply"
 WORDS = "injected by a fault rule: 422 on=POST name=a nth=2-"
 
 
@@ -79,7 +79,7 @@ def test_every_output_of_the_apply_says_so(
         text = re.sub(r"[\\`]|</?code>", "", (tmp_path / page).read_text("utf-8"))
         assert WAY_OUT in text, page
         assert (deed in text, "1 down" in text) == (True, True), page
-    assert "From 1 to 0 GPUs; planned were 2" in (tmp_path / "html").read_text("utf-8")
+    assert "From 1 to 0 GPUs. The plan was 2" in (tmp_path / "html").read_text("utf-8")
     assert f"{WORDS}; {deed}" in applied.err
     outputs = dict(line.split("=", 1) for line in (tmp_path / "outputs").read_text().splitlines())
     assert (outputs["deleted"], outputs["failed"], outputs["down"]) == ("1", "1", "1")

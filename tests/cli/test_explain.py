@@ -58,7 +58,7 @@ class TestExplain:
             "The server's echo now:  read TIME UTC",
             "Differences:",
             "Not declared:  2 fields of the server's, left alone",
-            "Policies:  those that decide here are marked",
+            "Policies:  * marks those that decide here",
             "Decision:",
         ]
         assert "\n\n".join(blocks[3:]) == (
@@ -73,7 +73,7 @@ class TestExplain:
             "  /metadata/category\n"
             "  /metadata/priority\n"
             "\n"
-            "Policies:  those that decide here are marked\n"
+            "Policies:  * marks those that decide here\n"
             "    onMissing: recreate  (default)\n"
             "  * onChange: replace  (default)\n"
             "    onFailed: keep  (default)\n"
@@ -84,7 +84,7 @@ class TestExplain:
             f"  ± replace  {project}/one  1 → 3 GPUs  w/one.json:1\n"
             "             spec-changed: /manifest/spec/replicas changed; "
             "the API can only delete and create\n"
-            "             gives back 1 GPU requested less than a minute ago\n"
+            "             releases 1 GPU, requested for less than a minute\n"
         )
         assert "    replicas: 3\n" in blocks[0]
         assert "    replicas: 1\n" in blocks[1]
@@ -200,12 +200,12 @@ def test_the_end_of_an_apply_says_what_to_do(
         "\nRefused by the server (1):\n"
         "  w/odd.json:5:15: error: the server refused it: "
         f"category 'Odd' is not available in this cluster ({project}/odd)\n"
-        f"  next: mend the spec, then reconciler apply w -t '{project}/*'\n"
+        f"  next: fix the spec, then reconciler apply w -t '{project}/*'\n"
         "\n"
         "Refused by the cluster (1):\n"
         f"  w/poor-one.json:1:1: error: the cluster refused it: no such image "
         f"({project}/poor-one)\n"
-        "  next: mend the spec and apply; to try it as it is: "
+        "  next: fix the spec and apply; to try it unchanged: "
         f"reconciler apply w -t '{project}/*' --replace {project}/poor-one\n"
         "\n"
         "Applied: 1 created, 0 replaced, 0 deleted; 2 failed, 0 down, 0 in doubt (T s).\n"

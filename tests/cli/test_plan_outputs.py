@@ -71,7 +71,7 @@ def test_a_plan_as_a_comment(cli: Cli, specs: Path, project: str) -> None:
     result = cli("plan", specs, "-o", "markdown")
     assert (result.code, result.err) == (0, "")
     digest = json.loads(cli("plan", specs, "-o", "json").out)["digest"]
-    since = r"gives back 1 GPU requested since \d{4}-\d\d-\d\d \d\d:\d\d UTC"
+    since = r"releases 1 GPU, requested since \d{4}-\d\d-\d\d \d\d:\d\d UTC"
     assert re.sub(since, "SINCE", result.out) == (
         "<!-- reconciler:plan:default -->\n\n"
         "## Plan: 0 to create, 1 to replace, 0 to delete; 1 unchanged. GPUs 2 → 4 (peak 4).\n\n"

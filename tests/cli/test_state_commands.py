@@ -279,7 +279,10 @@ def test_a_project_is_adopted_as_a_plan(cli: Cli, former: Path, project: str) ->
     would = cli("state", "adopt", "--project", project, "--take-over", "--init", "--dry-run")
     told = re.sub(ID.pattern, "ID", would.out).splitlines()
     changed = "/manifest/spec/replicas changed; the API can only delete and create"
-    taken = "taken over from stack 'green' (state ID): it keeps that mark until it is replaced"
+    taken = (
+        "taken over from stack 'green' (state ID): its ownership annotation names that stack "
+        "until it is replaced"
+    )
     assert told == [
         f"  > adopt  {project}/a  Deployment  1 GPU  a.json:1  id ID",
         f"           {taken}",

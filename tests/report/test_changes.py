@@ -267,5 +267,5 @@ def test_an_ignored_field_is_marked() -> None:
     """It is what the spec says, and what is sent keeps what runs."""
     change = FieldChange(pointer="/a", before=1, after=2, ignored=True)
     assert list(change_lines(change)) == [
-        ChangeLine("~", "/a: 1 → 2  (ignored: what runs is kept)")
+        ChangeLine("~", "/a: 1 → 2  (ignored: the running value is kept)")
     ]

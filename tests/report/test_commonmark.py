@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from reconciler.report.changes import ChangeLine
 from reconciler.report.markdown.commonmark import code, diff_block, marker, prose
+from reconciler.report.text.escape import escape_terminal
 from tests.report.pages import (
     all_pages,
     bare_texts,
@@ -76,9 +77,9 @@ def test_every_line_of_a_diff_has_its_sign(word: str) -> None:
 
 @given(st.lists(st.text("`~ ax", max_size=12).filter(lambda text: text.count("`") <= 8)))
 def test_a_fence_is_longer_than_what_it_holds(texts: list[str]) -> None:
-    """The block ends where it ends, and shows what was there."""
+    """The block ends where it ends, and shows what was there, but for what a runner obeys."""
     block = diff_block([ChangeLine(" ", text) for text in texts])
-    assert fences(block) == ["".join(f"  {text}\n" for text in texts)]
+    assert fences(block) == ["".join(f"  {escape_terminal(text)}\n" for text in texts)]
 
 
 @given(hostile_words)

@@ -71,7 +71,7 @@ def test_every_kind_of_problem_has_its_place_and_its_way_on() -> None:
     ) == (
         "Refused by the server (1):\n"
         "  3/odd: error: the server refused it: category 'x' is unknown\n"
-        "  next: mend the spec, then reconciler apply w\n"
+        "  next: fix the spec, then reconciler apply w\n"
         "\n"
         "Not as it was approved (1):\n"
         "  3/old: error: its spec has changed since\n"
@@ -85,7 +85,7 @@ def test_every_kind_of_problem_has_its_place_and_its_way_on() -> None:
         "\n"
         "Refused by the cluster (1):\n"
         "  w/team/c.yaml:1:1: error: the cluster refused it: no image (1/c)\n"
-        "  next: mend the spec and apply; to try it as it is: "
+        "  next: fix the spec and apply; to try it unchanged: "
         "reconciler apply w --replace 1/c\n"
         "\n"
         "Missing on the server (1):\n"

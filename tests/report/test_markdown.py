@@ -62,7 +62,7 @@ Way out: re-run with `--allow-deletes` 41
 <code>w/team-a/changed.yaml:1</code> · spec-changed</summary>
 
 - spec-changed: `/manifest/spec/replicas` and 1 more changed; the API can only delete and create
-- gives back 1 GPU requested since 2026-11-20 09:00 UTC
+- releases 1 GPU, requested since 2026-11-20 09:00 UTC
 
 ```diff
 ! /manifest/spec/replicas: 1 → 2
@@ -98,7 +98,7 @@ Way out: re-run with `--allow-deletes` 41
 <details><summary>- delete <code>4501/removed</code> · 1 → 0 GPUs · removed-from-specs</summary>
 
 - removed-from-specs: no spec declares it any more, created by run `run-1`
-- gives back 1 GPU requested since 2026-11-20 09:00 UTC
+- releases 1 GPU, requested since 2026-11-20 09:00 UTC
 
 </details>
 
@@ -106,7 +106,7 @@ Way out: re-run with `--allow-deletes` 41
 <code>w/team-a/undone.yaml:10</code> · spec-changed</summary>
 
 - spec-changed: `/manifest/spec/replicas` changed; the API can only delete and create
-- gives back 1 GPU requested since 2026-11-20 09:00 UTC
+- releases 1 GPU, requested since 2026-11-20 09:00 UTC
 
 ```diff
 ! /manifest/spec/replicas: 1 → 3
@@ -259,7 +259,7 @@ APPLIED = """\
 > **Something went wrong with the run itself.**
 >
 > - The run was stopped: SIGTERM.
-> - Of the record: the disk is full
+> - Record of the run: the disk is full
 
 | created | replaced | deleted | failed | in doubt | skipped |
 | ---: | ---: | ---: | ---: | ---: | ---: |
@@ -267,19 +267,19 @@ APPLIED = """\
 
 ### Failed (1)
 
-| Workload | Action | Line | What was said | Way out |
+| Workload | Action | Line | Message | Way out |
 | --- | --- | --- | --- | --- |
 | ``p a\\|b `x` @all/n a\\|b `x` @all`` | create |  | ``a\\|b `x` @all`` | h ``a\\|b `x` @all`` |
 
 ### In doubt (1)
 
-| Workload | Action | Line | What was said | Way out |
+| Workload | Action | Line | Message | Way out |
 | --- | --- | --- | --- | --- |
 | ``p a\\|b `x` @all/n a\\|b `x` @all`` | create |  | ``a\\|b `x` @all`` | h ``a\\|b `x` @all`` |
 
 ### Skipped (1)
 
-| Workload | Action | Line | What was said | Way out |
+| Workload | Action | Line | Message | Way out |
 | --- | --- | --- | --- | --- |
 | ``p a\\|b `x` @all/n a\\|b `x` @all`` | create |  | ``a\\|b `x` @all`` | reconciler apply |
 
@@ -289,8 +289,8 @@ APPLIED = """\
 
 </details>
 
-Applying again is safe, and does what is left. The next apply looks for what is in doubt, as does \
-`reconciler state resolve`. Stack `s` on `https://`, plan `DIGEST`, run `r-1` \
+Applying again is safe, and finishes what is left. The next apply looks for what is in doubt, as \
+does `reconciler state resolve`. Stack `s` on `https://`, plan `DIGEST`, run `r-1` \
 (`reconciler runs show`)."""
 
 

@@ -79,7 +79,7 @@ def test_a_run_that_failed_at_once() -> None:
         "# TYPE reconciler_build_info gauge\n"
         f'reconciler_build_info{{command="apply",stack="blue",version="{__version__}"}} 1\n'
         "# HELP reconciler_last_run_timestamp_seconds "
-        "When the last run ended, however it ended.\n"
+        "When the last run ended, with any exit code.\n"
         "# TYPE reconciler_last_run_timestamp_seconds gauge\n"
         'reconciler_last_run_timestamp_seconds{command="apply",stack="blue"} 1800000000.25\n'
         "# HELP reconciler_last_success_timestamp_seconds "
@@ -87,7 +87,7 @@ def test_a_run_that_failed_at_once() -> None:
         "# TYPE reconciler_last_success_timestamp_seconds gauge\n"
         'reconciler_last_success_timestamp_seconds{command="apply",stack="blue"} 1700000000.0\n'
         "# HELP reconciler_last_run_exit_code "
-        "How the last run ended; see the page about exit codes.\n"
+        "The exit code of the last run.\n"
         "# TYPE reconciler_last_run_exit_code gauge\n"
         'reconciler_last_run_exit_code{command="apply",stack="blue"} 9\n'
         "# HELP reconciler_last_run_duration_seconds How long the last run took.\n"
@@ -96,7 +96,7 @@ def test_a_run_that_failed_at_once() -> None:
         "# HELP reconciler_throttle_pauses How often the last run held back all of its requests.\n"
         "# TYPE reconciler_throttle_pauses gauge\n"
         'reconciler_throttle_pauses{command="apply",stack="blue"} 0\n'
-        "# HELP reconciler_throttle_pause_seconds For how long at most it held them back.\n"
+        "# HELP reconciler_throttle_pause_seconds For how many seconds at most it held them back.\n"
         "# TYPE reconciler_throttle_pause_seconds gauge\n"
         'reconciler_throttle_pause_seconds{command="apply",stack="blue"} 0.0\n'
     )

@@ -39,14 +39,14 @@ def failed(cause: Cause, hint: str = "") -> ActionFailed:
 
 
 WAYS_OUT: list[tuple[Unsuccessful, str]] = [
-    (failed(Cause.SERVER), "mend the spec, then reconciler apply w"),
+    (failed(Cause.SERVER), "fix the spec, then reconciler apply w"),
     (
         failed(Cause.DENIED),
         "let the login change workloads in project 1, then reconciler apply w",
     ),
     (
         failed(Cause.CLUSTER),
-        "mend the spec and apply; to try it as it is: reconciler apply w --replace 1/one",
+        "fix the spec and apply; to try it unchanged: reconciler apply w --replace 1/one",
     ),
     (
         failed(Cause.HELD),

@@ -72,7 +72,7 @@ def test_the_table_and_its_total() -> None:
         "4501/lost    in doubt  -    1     -                                     "
         "the connection broke\n"
         f"4501/late    Synced    1h   1     {ID}  "
-        "an earlier create of it may still come true\n"
+        "an earlier create of it may still take effect\n"
         "6 workloads, 4 GPUs requested; 1 failed, 1 missing, 1 in doubt, 1 unread."
     )
 

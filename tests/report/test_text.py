@@ -45,7 +45,7 @@ BUSY = """\
   ± replace  4501/changed    1 → 2 GPUs  team-a/changed.yaml:1
              spec-changed: /manifest/spec/replicas and 1 more changed; \
 the API can only delete and create
-             gives back 1 GPU requested since 2026-11-20 09:00 UTC
+             releases 1 GPU, requested since 2026-11-20 09:00 UTC
              ~ /manifest/spec/replicas: 1 → 2
              ~ /manifest/spec/template/spec/containers/0/image: "nvcr.io/llm:1" → "nvcr.io/llm:2"
   ? resolve  4501/doubt      0 → 1 GPUs  team-a/doubt.yaml:7
@@ -58,10 +58,10 @@ the same request is sent again
              lifecycle-changed: protect false → true; nothing is sent
   - delete   4501/removed    1 → 0 GPUs
              removed-from-specs: no spec declares it any more, created by run run-1
-             gives back 1 GPU requested since 2026-11-20 09:00 UTC
+             releases 1 GPU, requested since 2026-11-20 09:00 UTC
   ± replace  4501/undone     1 → 3 GPUs  team-a/undone.yaml:10
              spec-changed: /manifest/spec/replicas changed; the API can only delete and create
-             gives back 1 GPU requested since 2026-11-20 09:00 UTC
+             releases 1 GPU, requested since 2026-11-20 09:00 UTC
              ~ /manifest/spec/replicas: 1 → 3
              ~ /manifest/spec/template/spec/containers/0/image: "somebody/else:1" → "nvcr.io/llm:1"
   + create   7/new           0 → 1 GPUs  new.yaml:9
@@ -132,7 +132,7 @@ def test_a_plan_in_colour() -> None:
         "\x1b[2m1 → 2 GPUs  llm.yaml:1\x1b[0m\n"
         "             spec-changed: /manifest/spec/replicas changed; "
         "the API can only delete and create\n"
-        "             gives back 1 GPU requested since 2026-11-20 09:00 UTC\n"
+        "             releases 1 GPU, requested since 2026-11-20 09:00 UTC\n"
         "             \x1b[33m~ /manifest/spec/replicas: 1 → 2\x1b[0m\n\n"
         "\x1b[1mPlan: 0 to create, 1 to replace, 0 to delete; 0 unchanged. "
         "GPUs 1 → 2 (peak 2).\x1b[0m"
@@ -217,18 +217,18 @@ def test_the_effect_on_the_gpus(effect: GpuEffect, words: str) -> None:
     [
         (GpuEffect(), []),
         (GpuEffect(after=8), []),
-        (GpuEffect(before=1), [f"gives back 1 GPU {SINCE}"]),
+        (GpuEffect(before=1), [f"releases 1 GPU, {SINCE}"]),
         (
             GpuEffect(before=0.5, after=8),
-            [f"gives back 0.5 GPUs {SINCE}"],
+            [f"releases 0.5 GPUs, {SINCE}"],
         ),
         (
             GpuEffect(known=False),
-            [f"gives back GPUs that cannot be counted, {SINCE}"],
+            [f"releases GPUs that cannot be counted, {SINCE}"],
         ),
         (
             GpuEffect(before=8, known=False),
-            [f"gives back 8 GPUs and more that cannot be counted, {SINCE}"],
+            [f"releases 8 GPUs and more that cannot be counted, {SINCE}"],
         ),
     ],
 )
@@ -245,14 +245,14 @@ def test_what_a_delete_gives_back() -> None:
     """A plan says it of what it takes away, at the moment at which it is read."""
     row = make_recorded()
     for now, since in (
-        ("2026-11-20T09:00:30+00:00", "requested less than a minute ago"),
+        ("2026-11-20T09:00:30+00:00", "requested for less than a minute"),
         ("2026-11-20T10:59:00+00:00", "requested since 2026-11-20 09:00 UTC, 119 min"),
         ("2026-11-20T08:00:00+00:00", "requested since 2026-11-20 09:00 UTC"),
     ):
         text = Text(now=datetime.fromisoformat(now)).plan(plan_for([], [row]))
-        assert text.splitlines()[2] == f"             gives back 1 GPU {since}"
+        assert text.splitlines()[2] == f"             releases 1 GPU, {since}"
     found = dataclasses.replace(row, first_sent_at=None)
-    assert Text().plan(plan_for([], [found])).splitlines()[2] == "             gives back 1 GPU"
+    assert Text().plan(plan_for([], [found])).splitlines()[2] == "             releases 1 GPU"
 
 
 def test_numbers_of_gpus() -> None:
@@ -428,7 +428,7 @@ def test_what_is_left_of_older_creates_is_no_other_workload() -> None:
     assert Text().records(rows) == (
         "ADDRESS  STATE                 ID       NOTE\n"
         "1/a      accepted              id-op-2  protected; "
-        "an earlier create may come true until 2026-11-20 09:06:02 UTC\n"
+        "an earlier create may still take effect until 2026-11-20 09:06:02 UTC\n"
         "1/b      late create possible  -        "
-        "gone; a lost create may come true until 2026-11-20 09:06:02 UTC"
+        "gone; a lost create may still take effect until 2026-11-20 09:06:02 UTC"
     )

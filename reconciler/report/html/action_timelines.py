@@ -31,7 +31,8 @@ def timeline_section(timeline: Timeline) -> Iterator[Section]:
     items = tag("ol", lines(_action_item(action, timeline) for action in drawn), class_="courses")
     uncounted = []
     if timeline.dropped:
-        uncounted.append(f"{number_of(timeline.dropped, 'repeated request')} more than are kept")
+        repeated = number_of(timeline.dropped, "repeated request")
+        uncounted.append(f"{repeated} beyond those that are kept")
     if timeline.planning:
         repeated = number_of(timeline.planning, "request")
         uncounted.append(f"{repeated} sent again before the run began")
@@ -68,12 +69,12 @@ def _axis(timeline: Timeline) -> Html:
     ]
     if not parts:
         return labels
-    track = bar(parts, f"everyone held back {number_of(len(parts), 'time')}", "track")
+    track = bar(parts, f"all requests paused {number_of(len(parts), 'time')}", "track")
     return fragment(labels, tag("div", track, class_="held"))
 
 
 def _action_item(action: ActionTimeline, timeline: Timeline) -> Html:
-    outcome = action.outcome or "not heard of again"
+    outcome = action.outcome or "no outcome known"
     again = f"sent again {number_of(action.sent_again, 'time')}" if action.sent_again else ""
     # What sent nothing took no time that anybody waited for.
     took = seconds(action.took) if action.began is not None else ""
@@ -149,7 +150,7 @@ def _others_note(actions: Sequence[ActionTimeline]) -> Html | None:
     # Counted over all, also the repetitions that were not kept one by one.
     again = sum(action.sent_again for action in actions)
     return note(
-        f"{len(actions):,} more actions are not drawn one by one ({counts}): half of them took "
+        f"{len(actions):,} more actions have no bar of their own ({counts}). Half of them took "
         f"less than {seconds(median(took))}, the slowest {seconds(max(took))}, and "
         f"{number_of(again, 'request')} had to be sent again."
     )

@@ -54,10 +54,11 @@ def unsaved_section(losses: UnsavedRecords) -> Iterator[Section]:
     if losses.unsaved:
         records = [to_line(unsaved_document(record)) for record in losses.unsaved[:UNSAVED]]
         count = number_of(len(losses.unsaved), "record")
-        parts.append(tag("p", f"{count} could not be written to the state. What is known of them:"))
+        lost = f"{count} could not be written to the state. All that is known of them:"
+        parts.append(tag("p", lost))
         parts.append(tag("pre", lines(records), class_="records"))
         if len(losses.unsaved) > UNSAVED:
-            parts.append(note("The rest is in the output of the command."))
+            parts.append(note("The output of the command has all of them."))
     if losses.unlogged:
         parts.append(message_text(f"The history of this run is not complete: {losses.unlogged}"))
     yield Section(id="losses", heading="Not recorded", content=fragment(*parts))
@@ -90,15 +91,15 @@ def gpu_curve_section(plan: Plan, timeline: Timeline) -> Section:
     points = gpus_asked_for(plan, timeline)
     total = plan.gpus
     summary = (
-        f"From {gpu_number(total.before)} to {gpu_number(points[-1][1])} GPUs; "
-        f"planned were {gpu_number(total.after)} with a peak of {gpu_number(total.peak)} at worst."
+        f"From {gpu_number(total.before)} to {gpu_number(points[-1][1])} GPUs. The plan was "
+        f"{gpu_number(total.after)}, with a peak of {gpu_number(total.peak)} at most."
     )
     remark = None
     # Failed and doubtful actions have no end that tells what became of their GPUs.
     if uncertain := uncertain_gpus(plan, timeline.actions):
         remark = note(
-            f"What failed or is in doubt may have been done by half: the truth may differ by up to "
-            f"{gpu_number(uncertain)} GPUs."
+            "Actions that failed or are in doubt may be done in part: the real number may differ "
+            f"by up to {gpu_number(uncertain)} GPUs."
         )
     drawing = chart(
         name="GPUs over time",
@@ -113,8 +114,8 @@ def gpu_curve_section(plan: Plan, timeline: Timeline) -> Section:
         pauses=pauses(timeline),
     )
     explanation = note(
-        "A created workload counts from the answer that accepted it, "
-        "a deleted one until its end was reported."
+        "A new workload counts from the answer that accepted it, "
+        "a deleted one until the server reported its end."
     )
     content = fragment(drawing, explanation, remark)
     return Section(id="gpu-curve", heading="GPUs over time", content=content)
@@ -130,7 +131,8 @@ def concurrency_section(timeline: Timeline) -> Section:
     )
     if times := pauses(timeline):
         paused = sum(end - begin for begin, end in times)
-        summary += f" Everyone held back {number_of(len(times), 'time')}, {seconds(paused)} in all."
+        count = number_of(len(times), "time")
+        summary += f" All requests paused {count}, {seconds(paused)} in all."
     drawing = chart(
         name="Under way",
         summary=summary,
@@ -164,6 +166,7 @@ def _slowdowns_table(timeline: Timeline) -> Html | None:
     ]
     heads = ("At", "Pause", "Slowed to", "Because of")
     omitted = len(timeline.slowdowns) - len(rows)
-    caption = "Pauses for everyone, and slower paces" + (f"; {omitted:,} more" if omitted else "")
+    more = f"; {omitted:,} more" if omitted else ""
+    caption = f"Pauses of all requests, and lower limits{more}"
     count = number_of(len(timeline.slowdowns), "slowdown")
     return tag("details", tag("summary", count), table(caption, heads, rows))

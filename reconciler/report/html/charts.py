@@ -98,7 +98,7 @@ def chart(
     )
     key = [(f"line {curve.look}", curve.name) for curve in curves]
     key += [(f"level {level.look}", f"{level.name} ({number(level.value)})") for level in levels]
-    key += [("pause", "everyone held back")] if pauses else []
+    key += [("pause", "all requests paused")] if pauses else []
     legend = tag("figcaption", _legend(key), tag("p", summary))
     return tag("figure", plot, legend, _figures_table(name, curves, duration), class_="chart")
 
@@ -194,7 +194,7 @@ def _figures_table(name: str, curves: Sequence[Curve], duration: float) -> Html:
         moment = duration * step / SAMPLES
         values = (tag("td", number(value_at(curve.points, moment))) for curve in curves)
         rows.append(tag("tr", tag("th", seconds(moment), scope="row"), *values))
-    caption = f"From the beginning to the end of the run, which is {seconds(duration)} long."
+    caption = f"From the beginning to the end of the run, {seconds(duration)} in all."
     table = tag(
         "table",
         tag("caption", caption),

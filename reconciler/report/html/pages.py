@@ -136,13 +136,13 @@ def _apply_remarks(finished: RunFinished, losses: UnsavedRecords) -> Iterator[st
     """What somebody has to look at after an apply."""
     summary = finished.summary
     if finished.stopped_by:
-        yield f"Stopped by {finished.stopped_by}; what is known of it is on this page."
+        yield f"Stopped by {finished.stopped_by}. This page shows what happened until then."
     if summary.failed:
         yield f"{number_of(summary.failed, 'workload')} failed."
     if summary.down:
-        yield f"{number_of(summary.down, 'workload')} down: deleted, and no successor runs."
+        yield f"{number_of(summary.down, 'workload')} down: deleted, and no replacement runs."
     if summary.in_doubt:
-        yield f"{number_of(summary.in_doubt, 'workload')} in doubt: apply again looks for proof."
+        yield f"{number_of(summary.in_doubt, 'workload')} in doubt: the next apply looks for proof."
     if summary.skipped:
         yield f"{number_of(summary.skipped, 'workload')} skipped."
     if losses.unsaved:

@@ -112,7 +112,8 @@ def diagnostics_section(diagnostics: Sequence[Diagnostic], prefix: str) -> Itera
         items.append(tag("li", *body, class_=look))
     remark = None
     if omitted := len(diagnostics) - len(items):
-        remark = note(f"{number_of(omitted, 'more finding')} left out; 'validate' lists all.")
+        count = number_of(omitted, "more diagnostic")
+        remark = note(f"{count} left out; 'validate' lists all of them.")
     content = fragment(tag("ul", *items, class_="cards"), remark)
     yield Section(id="findings", heading="Warnings", content=content)
 
@@ -148,10 +149,11 @@ def gpus_section(plan: Plan) -> Section:
     remarks = []
     if len(groups) > len(listed):
         omitted = number_of(len(groups) - len(listed), "more project")
-        remarks.append(note(f"{omitted} with smaller changes are left out; the total holds them."))
+        remark = f"{omitted} with smaller changes are left out; the total includes them."
+        remarks.append(note(remark))
     if plan.unknown_gpus:
         unknown = number_of(plan.unknown_gpus, "workload")
-        remarks.append(note(f"Not counted: {unknown} whose manifest does not say it plainly."))
+        remarks.append(note(f"Not counted: {unknown} whose manifests do not state their GPUs."))
     heads = ("Project", "Before", "After", "Peak", "Before and after")
     content = fragment(table(caption, heads, rows, "gpus"), *remarks)
     return Section(id="gpus", heading="GPUs", content=content)
@@ -203,7 +205,7 @@ def changes_section(plan: Plan, prefix: str, budget: LineBudget) -> Iterator[Sec
 def _omitted(count: int) -> Html | None:
     if count <= 0:
         return None
-    return note(f"{count:,} more of these are left out here; the counts and GPUs hold them.")
+    return note(f"{count:,} more of these are left out here; the counts and GPUs include them.")
 
 
 def holds_section(plan: Plan, prefix: str, budget: LineBudget) -> Iterator[Section]:

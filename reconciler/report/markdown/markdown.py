@@ -124,7 +124,7 @@ def markdown_applied(
     doubtful = [event for event in outcomes if isinstance(event, InDoubt)]
     skipped = [event for event in outcomes if isinstance(event, ActionSkipped)]
     stopped = [f"The run was stopped: {finished.stopped_by}."] if finished.stopped_by else []
-    unrecorded = [f"Of the record: {prose(trouble)}" for trouble in troubles]
+    unrecorded = [f"Record of the run: {prose(trouble)}" for trouble in troubles]
     sections = [
         MarkdownSection(head=f"{marker('apply', plan.target.stack)}\n\n## {verdict}"),
         *_alert("CAUTION", "Something went wrong with the run itself.", [*stopped, *unrecorded]),
@@ -316,7 +316,7 @@ def _unsuccessful(
         )
         parts.append(_whole(row(cells)))
     if parts:
-        head = table(("Workload", "Action", "Line", "What was said", "Way out"))
+        head = table(("Workload", "Action", "Line", "Message", "Way out"))
         yield MarkdownSection(
             head="\n".join([f"### {title} ({len(parts)})", "", *head]),
             parts=parts,
@@ -343,7 +343,7 @@ def _next_steps(plan: Plan, finished: RunFinished) -> str:
     summary = finished.summary
     steps = []
     if summary.failed or summary.skipped or finished.stopped_by:
-        steps.append("Applying again is safe, and does what is left.")
+        steps.append("Applying again is safe, and finishes what is left.")
     if summary.in_doubt:
         steps.append(
             "The next apply looks for what is in doubt, as does `reconciler state resolve`."

@@ -20,11 +20,11 @@ _WHY = {
     NotAdoptedReason.RECORDED: "recorded already",
     NotAdoptedReason.IN_DOUBT: "in doubt",
     NotAdoptedReason.FOREIGN: "of another owner",
-    NotAdoptedReason.COPIED: "with a copied mark",
+    NotAdoptedReason.COPIED: "with a copied ownership annotation",
     NotAdoptedReason.UNDECLARED: "not declared",
     NotAdoptedReason.LEAVING: "being deleted",
-    NotAdoptedReason.SAME_NAME: "of one name",
-    NotAdoptedReason.UNKNOWN: "not to be read",
+    NotAdoptedReason.SAME_NAME: "with the same name",
+    NotAdoptedReason.UNKNOWN: "unreadable",
 }
 
 
@@ -112,8 +112,8 @@ def _consequences(adoption: Adoption, paint: ColorWriter) -> Iterator[str]:
     # An adoption sends nothing, so the mark of the other stack stays on the server.
     if owner := adoption.owner:
         taken = (
-            f"taken over from stack {owner.stack!r} (state {owner.lineage}): it keeps that "
-            "mark until it is replaced"
+            f"taken over from stack {owner.stack!r} (state {owner.lineage}): its ownership "
+            "annotation names that stack until it is replaced"
         )
         yield paint(escape_terminal(taken), "yellow")
     then = adoption.then

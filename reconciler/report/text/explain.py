@@ -113,7 +113,7 @@ class ExplanationText:
 
     def _differences(self, explanation: Explanation) -> str:
         if not explanation.differences:
-            return f"{self._heading('Differences')}  none in what is declared"
+            return f"{self._heading('Differences')}  none in the declared fields"
         lines = [self._heading("Differences")]
         for difference in explanation.differences:
             for label, change in (("spec", difference.spec), ("server", difference.remote)):
@@ -137,7 +137,7 @@ class ExplanationText:
             if len(undeclared) > MOST_POINTERS:
                 lines.append(f"  … and {len(undeclared) - MOST_POINTERS} more")
             yield "\n".join(lines)
-        lines = [self._heading("Policies", "those that decide here are marked")]
+        lines = [self._heading("Policies", "* marks those that decide here")]
         for policy in explanation.policies:
             mark = "*" if policy.applies else " "
             text = f"{mark} {policy.name}: {policy.value}  ({policy.origin})"

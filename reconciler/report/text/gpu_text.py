@@ -1,4 +1,4 @@
-"""What an action does to the GPUs, in words: asked for before and after, and what is given back.
+"""The GPUs of an action as text: requested before and after it, and released by it.
 
 No answer of the base API says that a workload runs (`desiredPhase` is a wish, `Synced` says that
 the cluster has the object), so nothing here says it either.
@@ -27,7 +27,7 @@ def gpu_effect(action: AnyAction) -> str:
 
 
 def given_back(action: AnyAction, now: datetime | None = None) -> str:
-    """What a delete or replace gives back, and since when it was asked for; empty for the rest.
+    """What a delete or replace releases, and since when it was requested; empty for the others.
 
     A workload that was found on the server has no such time.
     """
@@ -36,14 +36,14 @@ def given_back(action: AnyAction, now: datetime | None = None) -> str:
     effect, begun = action.gpus, action.gpus.since
     if effect.before:
         noun = "GPU" if effect.before == 1 else "GPUs"
-        unknown = "" if effect.known else " and more that cannot be counted,"
+        unknown = "" if effect.known else " and more that cannot be counted"
         amount = f"{gpu_number(effect.before)} {noun}{unknown}"
     else:
-        amount = "" if effect.known else "GPUs that cannot be counted,"
+        amount = "" if effect.known else "GPUs that cannot be counted"
     if not amount or begun is None:
-        return f"gives back {amount.rstrip(',')}" if amount else ""
+        return f"releases {amount}" if amount else ""
     long = age(begun, now) if now else ""
     if long == _JUST_NOW:
-        return f"gives back {amount} requested {long} ago"
-    since = f"gives back {amount} requested since {moment(begun)} UTC"
+        return f"releases {amount}, requested for {long}"
+    since = f"releases {amount}, requested since {moment(begun)} UTC"
     return f"{since}, {long}" if long else since

@@ -91,15 +91,15 @@ def unsaved_text(records: Sequence[Recorded]) -> str:
     count = number_of(len(records), "record")
     lines = [f"{count} could not be written to the state; the lines above hold what is known."]
     lines.append(
-        "Make room and apply again: whatever was sent had been announced in the state before, so "
-        "the next apply finds each workload by its marker and finishes each delete."
+        "Make room and apply again. The state announces every request before it is sent, so the "
+        "next apply finds each workload by its marker and finishes each delete."
     )
     for record in records:
         # One example is enough: the lines above have the ids of all.
         if record.id and record.own is Own.ACCEPTED:
             command = f"reconciler state resolve {record.address} --id {record.id}"
             lines.append(
-                "If the server's list is switched off, an id settles it, for example: "
+                "If the server cannot list its workloads, record one by its id, for example: "
                 f"{escape_terminal(command)}"
             )
             break

@@ -128,7 +128,7 @@ class Status:
                 message = join_reasons(self.row.reason, replacement_text(self.replaced, self.row))
             case _:
                 message = self.row.reason
-        late = "an earlier create of it may still come true" if self.late else ""
+        late = "an earlier create of it may still take effect" if self.late else ""
         return join_reasons(message, late)
 
     @cached_property

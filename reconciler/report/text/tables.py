@@ -32,8 +32,8 @@ def _record_lines(rows: list[Recorded]) -> Iterator[tuple[str, ...]]:
     for row in find_shown(rows):
         notes = [*_notes(row, replaced)]
         if late_creates:
-            what = "a lost" if row.own is Own.LATE_CREATE_POSSIBLE else "an earlier"
-            notes.append(f"{what} create may come true {_until(late_creates)}")
+            which = "a lost" if row.own is Own.LATE_CREATE_POSSIBLE else "an earlier"
+            notes.append(f"{which} create may still take effect {_until(late_creates)}")
         state = "down" if row.is_down else row.own.value.lower().replace("_", " ")
         note = escape_terminal("; ".join(notes))
         yield (name_of(row.address), state, escape_terminal(row.id or "-"), note)
@@ -44,7 +44,7 @@ def _notes(row: Recorded, replaced: Recorded | None) -> Iterator[str]:
     if row.own is not Own.LATE_CREATE_POSSIBLE and (row.protected or row.lifecycle.protect):
         yield "protected"
     if row.purpose is Purpose.GIVEN_UP:
-        yield f"given up; once it is gone: reconciler state resolve {row.address} --recheck"
+        yield f"given up; when it is gone, run: reconciler state resolve {row.address} --recheck"
     if row.own in (Own.CREATING, Own.UNCONFIRMED):
         if row.reason:
             yield row.reason
