@@ -26,18 +26,21 @@ SCHEMA_VERSION = 4
 # Seconds for a look at a file of which nobody knows yet what is in it.
 PATIENCE = 60.0
 _INSTRUCTIONS = 100_000
-MEMORY = ":memory:"
+# Seconds to wait for whoever writes to the file at this moment.
+_MOST_WAIT = 10.0
+# What more than one connection of this process can find under one name.
+_IN_MEMORY = "memory&cache=shared"
 
 
-def connect(path: Path | str, *, mode: str = "rw", timeout: float = 10.0) -> sqlite3.Connection:
-    """Open a database that is there without asking what is in it; `:memory:` is always there.
+def connect(
+    path: Path | str, *, mode: str = "rw", timeout: float = _MOST_WAIT
+) -> sqlite3.Connection:
+    """Open a database that is there without asking what is in it.
 
     Nothing that is in it may call functions, and its pages are looked at before they are believed.
     """
-    # A plain name would make an empty database where the file has just vanished.
-    place = path if path == MEMORY else f"file:{quote(str(path))}?mode={mode}"
     conn = sqlite3.connect(
-        place,
+        _uri(path, mode),
         uri=True,
         timeout=timeout,
         # One thread at a time uses it, but not always the one that opened it.
@@ -49,6 +52,11 @@ def connect(path: Path | str, *, mode: str = "rw", timeout: float = 10.0) -> sql
     return conn
 
 
+def _uri(path: Path | str, mode: str) -> str:
+    # A plain name would make an empty database where the file has just vanished.
+    return f"file:{quote(str(path))}?mode={mode}"
+
+
 @contextlib.contextmanager
 def bounded(conn: sqlite3.Connection, path: Path, patience: float = PATIENCE) -> Iterator[None]:
     """Raise StateError for a database that keeps who looks into it busy for longer."""
@@ -57,7 +65,8 @@ def bounded(conn: sqlite3.Connection, path: Path, patience: float = PATIENCE) ->
     try:
         yield
     except sqlite3.OperationalError as error:
-        if error.sqlite_errorcode != sqlite3.SQLITE_INTERRUPT:
+        # What the module itself has to say, of a text that is none, has no code.
+        if getattr(error, "sqlite_errorcode", None) != sqlite3.SQLITE_INTERRUPT:
             raise
         raise damaged(path, f"it could not be looked through within {patience:g} s") from error
     finally:
@@ -79,9 +88,12 @@ def transaction(conn: sqlite3.Connection) -> Iterator[None]:
 
 
 def open_database(path: Path, patience: float = PATIENCE) -> sqlite3.Connection:
-    """Open a file that is a sound state of this format or an older one; raises StateError."""
+    """Open a file that is a sound state of this format or an older one; raises StateError.
+
+    Nobody who holds the file is waited for longer than `patience` either.
+    """
     check_there(path)
-    conn = connect(path)
+    conn = connect(path, timeout=min(_MOST_WAIT, patience))
     try:
         with bounded(conn, path, patience):
             check_ours(conn, path)
@@ -119,10 +131,14 @@ def migrate(conn: sqlite3.Connection) -> None:
 
 
 def migrated_copy(conn: sqlite3.Connection) -> sqlite3.Connection:
-    """The same content in memory and in this version's format; the file stays as it is."""
-    copy = connect(MEMORY)
+    """The same content in memory and in this version's format; the file stays as it is.
+
+    Its free pages, of which there may be any number, are not copied.
+    """
+    name = str(uuid.uuid4())
+    copy = connect(name, mode=_IN_MEMORY)
     try:
-        conn.backup(copy)
+        conn.execute("VACUUM INTO ?", [_uri(name, _IN_MEMORY)])
         migrate(copy)
     except BaseException:
         copy.close()

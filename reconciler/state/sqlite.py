@@ -48,7 +48,7 @@ class SqliteStore:
     @property
     def header(self) -> Header:
         """Identity, serial and target of this state."""
-        with explained(self._path):
+        with self._reading():
             meta = self._meta()
         return Header(
             lineage=meta["lineage"],
@@ -58,14 +58,14 @@ class SqliteStore:
 
     def read(self) -> Sequence[Recorded]:
         """Every operation that is not GONE, oldest first; raises StateError on damage."""
-        with explained(self._path):
+        with self._reading():
             rows = self._conn.execute(f"{SELECT} WHERE own != ? ORDER BY op", [Own.GONE]).fetchall()
         with _collector_paused(), naming(self._path):
             return [from_values(row) for row in rows]
 
     def has_records(self) -> bool:
         """Whether there is any operation that is not GONE."""
-        with explained(self._path):
+        with self._reading():
             query = "SELECT 1 FROM operations WHERE own != ? LIMIT 1"
             return self._conn.execute(query, [Own.GONE]).fetchone() is not None
 
@@ -146,12 +146,12 @@ class SqliteStore:
 
     def runs(self) -> Sequence[RunEntry]:
         """Every run that is remembered, the newest first."""
-        with explained(self._path):
+        with self._reading():
             return history.get_runs(self._conn)
 
     def actions(self, run_id: str) -> Sequence[ActionEntry]:
         """What one run did, in the order in which it ended."""
-        with explained(self._path):
+        with self._reading():
             return history.get_actions(self._conn, run_id)
 
     def back_up(self, to: Path | None = None) -> Path:
@@ -221,7 +221,9 @@ class SqliteStore:
         try:
             self._copied = database.is_older(conn) and not migrating
             if self._copied:
-                file, conn = conn, database.migrated_copy(conn)
+                with database.bounded(conn, self._path, self._patience):
+                    copy = database.migrated_copy(conn)
+                file, conn = conn, copy
                 file.close()
             elif database.is_older(conn):
                 self._conn = conn
@@ -238,6 +240,12 @@ class SqliteStore:
         if self._copied:
             raise AssertionError("a state of an older format is written to after hold() only")
         with explained(self._path), database.transaction(self._conn):
+            yield
+
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        """What takes longer than opening the file may take is given up as that is."""
+        with explained(self._path), database.bounded(self._conn, self._path, self._patience):
             yield
 
     def _put(self, rows: Sequence[Recorded]) -> None:

@@ -5,15 +5,16 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator
+from importlib import import_module
 from itertools import product
 from pathlib import Path
+from pkgutil import walk_packages
 from typing import Any
 
 import pytest
 
+from reconciler import specs
 from reconciler.core.globs import read_pattern, selects
-from reconciler.specs.kubernetes import parts, schedules, syntax
-from reconciler.specs.source import scalars
 from reconciler.specs.source.deadline import Deadline
 
 SCHEMAS = Path(__file__).parents[2] / "schemas"
@@ -33,15 +34,21 @@ def patterns_of(schema: Any) -> Iterator[str]:
 
 
 def own_patterns() -> Iterator[Callable[[str], object]]:
-    """Those of the shipped schemas, and those that the readers of specs have as constants."""
+    """Those of the shipped schemas, and those that the readers of specs have as constants.
+
+    All of them: what a module is about says nothing of who wrote what it reads.
+    """
     shipped = set[str]()
     for file in SCHEMAS.rglob("*.schema.json"):
         shipped |= set(patterns_of(json.loads(file.read_text())))
     yield from (re.compile(pattern).search for pattern in sorted(shipped))
-    for module in (parts, scalars, schedules, syntax):
-        for value in vars(module).values():
-            if isinstance(value, re.Pattern):
-                yield value.fullmatch
+    constants = {
+        value.pattern: value
+        for module in walk_packages(specs.__path__, f"{specs.__name__}.")
+        for value in vars(import_module(module.name)).values()
+        if isinstance(value, re.Pattern) and isinstance(value.pattern, str)
+    }
+    yield from (pattern.fullmatch for pattern in constants.values())
 
 
 @pytest.mark.parametrize("match", list(own_patterns()), ids=lambda match: match.__self__.pattern)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from reconciler.specs.source.deadline import Deadline
 from tests.support.specs import SPEC, load, spec, write
 
 PLAIN = ("-c", "user.name=a", "-c", "user.email=a@example.com", "-c", "protocol.file.allow=always")
@@ -69,6 +70,16 @@ def test_a_copy_without_the_repository(listed: str, clone: Path) -> None:
     assert codes(clone / "root") == []
     write(clone, {"reconciler.yaml": ""})
     assert ("empty-submodule", "root/team ü") in codes(clone)
+
+
+def test_a_line_without_end_takes_no_time(tmp_path: Path) -> None:
+    """Of a file that an author wrote as well as git."""
+    write(tmp_path, {"reconciler.yaml": "", "a.yaml": SPEC})
+    (tmp_path / "empty").mkdir()
+    lines = ("path = a" + " " * 500_000 + "b", " " * 500_000 + "x", "path" + "= " * 500_000)
+    (tmp_path / ".gitmodules").write_text("\n".join([*lines, "\tpath = empty", ""]))
+    with Deadline.after(20).enforced():
+        assert codes(tmp_path) == [("empty-submodule", "empty")]
 
 
 def test_other_empty_folders(clone: Path) -> None:

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -193,8 +194,8 @@ def test_a_state_that_is_read_only_refuses_to_be_held(
     """A query-only database stands for one on a read-only disk, which also stops the superuser."""
     connect = database.connect
 
-    def connect_read_only(path: Path | str) -> sqlite3.Connection:
-        conn = connect(path)
+    def connect_read_only(path: Path | str, **options: Any) -> sqlite3.Connection:
+        conn = connect(path, **options)
         conn.execute("PRAGMA query_only = 1")
         return conn
 

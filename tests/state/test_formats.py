@@ -105,6 +105,24 @@ def test_reading_leaves_the_file_as_it_is(older: Path) -> None:
     assert [file.name for file in older.parent.iterdir()] == ["state.db"]
 
 
+def test_free_pages_of_a_file_fill_no_memory(older: Path) -> None:
+    """What a copy in memory holds is what the state holds, whatever lies about in its file."""
+    with contextlib.closing(sqlite3.connect(older)) as conn:
+        conn.execute("CREATE TABLE heap (x)")
+        conn.execute("INSERT INTO heap VALUES (zeroblob(50000000))")
+        conn.execute("DROP TABLE heap")
+        conn.commit()
+    assert older.stat().st_size > 50_000_000
+    with (
+        contextlib.closing(database.open_database(older)) as conn,
+        contextlib.closing(database.migrated_copy(conn)) as copy,
+    ):
+        [(pages,)], [(size,)] = (copy.execute(f"PRAGMA page_{x}") for x in ("count", "size"))
+        assert pages * size < 1_000_000
+    with opened(older) as store:
+        assert {row.own for row in store.read()} == {Own.ACCEPTED}
+
+
 def test_a_file_that_cannot_be_written_can_be_read(path: Path) -> None:
     """Of whatever format, wherever the checkout keeps it."""
     path.chmod(0o400)

@@ -115,7 +115,7 @@ def test_every_state_that_was_ever_written_is_ours(file: Path, tmp_path: Path) -
 
 def test_what_the_migrations_make_is_what_is_expected() -> None:
     """Also with another version of the library that writes the statements."""
-    with contextlib.closing(connect(database.MEMORY)) as conn:
+    with contextlib.closing(connect("", mode="memory")) as conn:
         migrate(conn)
         check_schema(conn, Path("state.db"), SCHEMA_VERSION)
 
@@ -138,6 +138,31 @@ def test_opening_a_state_is_bounded(path: Path) -> None:
     store.close()
     with pytest.raises(StateError, match=r"could not be looked through within 0 s"):
         open_state(path, patience=0.0)
+
+
+def test_reading_an_open_state_is_bounded(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By as much as opening it, each time."""
+    store = open_state(path, patience=60.0)
+    store.write([make_recorded(op=f"op-{n}", address=f"1/w{n}") for n in range(10_000)])
+    now = time.monotonic()
+    hours = iter(range(1_000_000))
+    monkeypatch.setattr(time, "monotonic", lambda: now + 3600.0 * next(hours))
+    with pytest.raises(StateError, match=r"could not be looked through within 60 s"):
+        store.read()
+    monkeypatch.undo()
+    assert len(store.read()) == 10_001
+    store.close()
+
+
+def test_nobody_who_holds_a_file_is_waited_for_longer(path: Path) -> None:
+    """Not even by opening it, whoever that is and whatever they do."""
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        began = time.monotonic()
+        with pytest.raises(StateError, match="database is locked"):
+            open_state(path, patience=0.1)
+        assert time.monotonic() - began < 5.0
+    open_state(path).close()
 
 
 def test_functions_in_a_file_are_not_trusted(path: Path) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import posixpath
-import re
+from collections.abc import Iterator
 from pathlib import Path
 
 from reconciler.errors import InvalidInputError
@@ -17,7 +17,6 @@ from reconciler.specs.source.fileaccess import ReadBoundary, checkout_around, po
 
 # The mode of an entry that is the commit of another repository.
 _GITLINK = "160000 "
-_PATH = re.compile(r"^[ \t]*path[ \t]*=[ \t]*(\"?)(.*?)\1[ \t]*$", re.MULTILINE)
 
 
 class Submodules:
@@ -43,7 +42,18 @@ class Submodules:
             # A copy without a repository, such as an archive, still has the file that names them.
             data = self._boundary.read(top / ".gitmodules")
             text = data.decode("utf-8", "replace") if isinstance(data, bytes) else ""
-            return frozenset(posixpath.normpath(match[2]) for match in _PATH.finditer(text))
+            return frozenset(map(posixpath.normpath, _paths_in(text)))
         # The index knows every submodule, also those that the file has forgotten.
         links = (entry.partition("\t")[2] for entry in entries if entry.startswith(_GITLINK))
         return frozenset(map(posix_name, links))
+
+
+def _paths_in(text: str) -> Iterator[str]:
+    """The values of `path` in a file that git has written.
+
+    Without an expression: a line of blanks without end would keep one busy.
+    """
+    for line in text.split("\n"):
+        name, _, value = line.partition("=")
+        if name.strip() == "path":
+            yield value.strip().removeprefix('"').removesuffix('"')
