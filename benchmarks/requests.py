@@ -119,7 +119,7 @@ class Gate(httpx.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Answer a login, or a create."""
-        if request.url.path == "/api/v1/token":
+        if request.url.path == "/api/v2/token":
             return await self._log_in()
         answer = await self.server.answer(SendCounts())
         token = request.headers["authorization"].removeprefix("Bearer ")
@@ -133,7 +133,7 @@ class Gate(httpx.AsyncBaseTransport):
         now, token = self.server.timeline.now, f"t{len(self.ends)}"
         revoked = [moment for moment in REVOKED_AT if moment > now]
         self.ends[token] = min(now + TOKEN_SECONDS, *revoked) if revoked else now + TOKEN_SECONDS
-        return httpx.Response(200, json={"accessToken": token, "expiresIn": TOKEN_SECONDS})
+        return httpx.Response(200, json={"access_token": token, "expires_in": TOKEN_SECONDS})
 
 
 def no_one(_: Server) -> ApiResult | None:
@@ -235,7 +235,7 @@ def whole(count: int) -> str:
 
     ran = world.apply(*specs, meanwhile=revoke, concurrency=CEILING)
     entries = world.sandbox.ledger.entries
-    logins = sum(entry.path == "/api/v1/token" for entry in entries)
+    logins = sum(entry.path == "/api/v2/token" for entry in entries)
     turned_away = sum(entry.status == 401 for entry in world.entries())
     kept = {row.id for row in world.rows()} & {w.id for w in world.sandbox.store.live()}
     return (

@@ -37,8 +37,8 @@ def rude_server(manners: Manners, token: str) -> Iterator[str]:
 
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length", 0))).decode()
-            if self.path == "/api/v1/token" and not manners.bars:
-                self._send(200, "application/json", json.dumps({"accessToken": token}))
+            if self.path == "/api/v2/token" and not manners.bars:
+                self._send(200, "application/json", json.dumps({"access_token": token}))
             else:
                 self._refuse(body)
 

@@ -67,7 +67,8 @@ _ENCODER = json.JSONEncoder(allow_nan=False)
 class ApiSettings:
     """What the client needs to know; `request_timeout` in seconds bounds one call in total.
 
-    `rules` say what is taken out of the server's words.
+    `rules` say what is taken out of the server's words; `has_v2_token` is False for a server of
+    which it is known that it only has the old login.
     """
 
     url: str
@@ -76,6 +77,7 @@ class ApiSettings:
     concurrency: int = 32
     request_timeout: float = 30.0
     rules: RedactionRules = BUILT_IN
+    has_v2_token: bool = True
 
 
 class HttpWorkloadApi:
@@ -104,7 +106,10 @@ class HttpWorkloadApi:
         )
         self._rules = settings.rules
         self._tokens = open_source(
-            settings.credentials, ask=self._ask_for_token, monotonic=monotonic
+            settings.credentials,
+            ask=self._ask_for_token,
+            monotonic=monotonic,
+            has_v2_token=settings.has_v2_token,
         )
 
     async def __aenter__(self) -> Self:

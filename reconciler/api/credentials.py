@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import quote_plus
 
 from reconciler.core.redact import HIDDEN
 from reconciler.errors import UnreachableError
@@ -30,7 +31,10 @@ class Secret:
 
     def hide_in(self, text: str) -> str:
         """The text with the secret blanked: servers echo what they are sent."""
-        return text.replace(self.value, HIDDEN) if self.value else text
+        if not self.value:
+            return text
+        # A login form holds it in another spelling.
+        return text.replace(self.value, HIDDEN).replace(quote_plus(self.value), HIDDEN)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -31,12 +31,13 @@ _HEADERS = (
     (b"Accept-Encoding", b"gzip"),
     (b"User-Agent", USER_AGENT.encode()),
 )
-_JSON = (b"Content-Type", b"application/json")
+_JSON = "application/json"
+FORM = "application/x-www-form-urlencoded"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """One request before it has a token; `content` is JSON.
+    """One request before it has a token; `content` is of the type `content_type`.
 
     `before_send` is awaited when the next thing to happen is that its bytes leave. `hide` takes out
     of the server's words what they may not repeat of it, and without one what looks like a secret.
@@ -45,6 +46,7 @@ class Call:
     method: str
     path: str
     content: bytes | None = None
+    content_type: str = _JSON
     params: Mapping[str, str] | None = None
     before_send: BeforeSend | None = None
     hide: Callable[[str], str] | None = None
@@ -118,7 +120,7 @@ class Exchange:
     def _request(self, call: Call, bearer: Secret | None) -> httpx.Request:
         headers = [*_HEADERS]
         if call.content is not None:
-            headers.append(_JSON)
+            headers.append((b"Content-Type", call.content_type.encode("ascii")))
         if bearer is not None:
             headers.append((b"Authorization", f"Bearer {bearer.reveal()}".encode("ascii")))
         return httpx.Request(

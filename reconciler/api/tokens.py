@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
+from urllib.parse import urlencode
 
 from reconciler.api.claims import lifetime, read_issuer
 from reconciler.api.credentials import (
@@ -19,13 +20,14 @@ from reconciler.api.credentials import (
     TokenFile,
     is_bearer,
 )
-from reconciler.api.exchange import Call, Reply
+from reconciler.api.exchange import FORM, Call, Reply
 from reconciler.api.headers import http_date
-from reconciler.api.urls import LOGIN_PATH
+from reconciler.api.urls import LOGIN_PATH, OLD_LOGIN_PATH
 from reconciler.api.verdict import Said, classify_response, said
 from reconciler.core.protocol.api_results import (
     Ambiguous,
     ApiResult,
+    NotFound,
     NotSent,
     Refused,
     TooManyRequests,
@@ -39,6 +41,7 @@ Monotonic = Callable[[], float]
 _REFRESH_AT = 0.8
 _MOST_FILE_BYTES = 65_536
 _BAD_CREDENTIALS = (400, 403, 422)
+_NO_SUCH_CALL = (404, 405, 501)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,15 +68,22 @@ class TokenSource(Protocol):
         ...
 
 
-def open_source(credentials: Credentials, *, ask: Ask, monotonic: Monotonic) -> TokenSource:
-    """Make the source for these credentials; `ask` sends a call without a token."""
+def open_source(
+    credentials: Credentials, *, ask: Ask, monotonic: Monotonic, has_v2_token: bool = True
+) -> TokenSource:
+    """Make the source for these credentials; `ask` sends a call without a token.
+
+    `has_v2_token` is False for a server of which it is known that it only has the old login.
+    """
     match credentials:
         case FixedToken():
             return FixedSource(credentials)
         case TokenFile():
             return FileSource(credentials.path)
         case ClientCredentials():
-            return ClientSource(credentials, ask=ask, monotonic=monotonic)
+            return ClientSource(
+                credentials, ask=ask, monotonic=monotonic, has_v2_token=has_v2_token
+            )
 
 
 class FixedSource:
@@ -155,12 +165,24 @@ class _Held:
 
 
 class ClientSource:
-    """Tokens for client credentials, fetched once however many ask, renewed at 80 % of life."""
+    """Tokens for client credentials, fetched once however many ask, renewed at 80 % of life.
 
-    def __init__(self, credentials: ClientCredentials, *, ask: Ask, monotonic: Monotonic) -> None:
+    The v2 login is asked first. A server that says itself that it has none is asked by the old one,
+    which newer versions have deprecated; what has given a token is asked for the rest of the run.
+    """
+
+    def __init__(
+        self,
+        credentials: ClientCredentials,
+        *,
+        ask: Ask,
+        monotonic: Monotonic,
+        has_v2_token: bool = True,
+    ) -> None:
         self._credentials = credentials
         self._ask = ask
         self._monotonic = monotonic
+        self._path = LOGIN_PATH if has_v2_token else OLD_LOGIN_PATH
         self._held: _Held | None = None
         self._has_had_one = False
         self._refused: Unauthorised | None = None
@@ -206,8 +228,10 @@ class ClientSource:
 
     async def _fetch(self) -> BearerToken | ApiResult:
         asked_at = self._monotonic()
-        secret = self._credentials.client_secret
-        reply = await self._ask(_token_call(self._credentials), secret)
+        reply = await self._ask_login()
+        if not self._has_had_one and self._path == LOGIN_PATH and await self._lacks_login(reply):
+            self._path = OLD_LOGIN_PATH
+            reply = await self._ask_login()
         if not isinstance(reply, Reply):
             return _not_asked(reply)
         refusal = classify_response(reply)
@@ -215,12 +239,32 @@ class ClientSource:
             return self._explain(refusal, reply)
         return self._keep(reply, asked_at)
 
+    async def _ask_login(self) -> Reply | NotSent | Ambiguous:
+        call = _token_call(self._credentials, self._path)
+        return await self._ask(call, self._credentials.client_secret)
+
+    async def _lacks_login(self, reply: Reply | NotSent | Ambiguous) -> bool:
+        """Whether the server says that it has no v2 login.
+
+        Its own error is enough. Other JSON may come from a gateway in the middle of a restart, so
+        it has to be said twice; a page is never the server's word.
+        """
+        if not isinstance(reply, Reply) or reply.status not in _NO_SUCH_CALL or reply.data is None:
+            return False
+        refusal = classify_response(reply)
+        own = isinstance(refusal, NotFound) and refusal.trusted
+        if own or (isinstance(refusal, Refused) and refusal.own):
+            return True
+        again = await self._ask_login()
+        return isinstance(again, Reply) and (again.status, again.data) == (reply.status, reply.data)
+
     def _keep(self, reply: Reply, asked_at: float) -> BearerToken | ApiResult:
         data = reply.data or {}
-        token = data.get("accessToken")
+        name, life_name = _ANSWERS[self._path]
+        token = data.get(name)
         if not isinstance(token, str) or not is_bearer(token):
-            return self._no_endpoint(said(reply), "its answer holds no accessToken")
-        life = lifetime(data.get("expiresIn"), token, http_date(reply.headers.get("date")))
+            return self._no_endpoint(said(reply), f"its answer holds no {name}")
+        life = lifetime(data.get(life_name), token, http_date(reply.headers.get("date")))
         self._held = _Held(
             bearer=_bearer(token), due=asked_at + _REFRESH_AT * life, expires=asked_at + life
         )
@@ -249,7 +293,7 @@ class ClientSource:
         A wrong address is told at once. One that has given a token is right, and what stands
         before it may say anything while it is restarted.
         """
-        words["message"] = f"{LOGIN_PATH} of this server issues no tokens: {problem}"
+        words["message"] = f"{self._path} of this server issues no tokens: {problem}"
         return NotSent(permanent=not self._has_had_one, answered=True, **words)
 
 
@@ -257,13 +301,30 @@ def _bearer(token: str) -> BearerToken:
     return BearerToken(token=Secret(value=token), issuer=read_issuer(token))
 
 
-def _token_call(credentials: ClientCredentials) -> Call:
+# What a login answers with: the token, and its life in seconds.
+_ANSWERS = {
+    LOGIN_PATH: ("access_token", "expires_in"),
+    OLD_LOGIN_PATH: ("accessToken", "expiresIn"),
+}
+
+
+def _token_call(credentials: ClientCredentials, path: str) -> Call:
+    client_id, secret = credentials.client_id, credentials.client_secret.reveal()
+    if path == LOGIN_PATH:
+        form = {
+            "grant_type": "client_credentials",
+            "client_id": client_id,
+            "client_secret": secret,
+        }
+        return Call(
+            method="POST", path=path, content=urlencode(form).encode("ascii"), content_type=FORM
+        )
     content = {
         "grantType": "client_credentials",
-        "clientID": credentials.client_id,
-        "clientSecret": credentials.client_secret.reveal(),
+        "clientID": client_id,
+        "clientSecret": secret,
     }
-    return Call(method="POST", path=LOGIN_PATH, content=json.dumps(content).encode())
+    return Call(method="POST", path=path, content=json.dumps(content).encode())
 
 
 def _not_asked(failure: NotSent | Ambiguous) -> NotSent:

@@ -8,7 +8,9 @@ from urllib.parse import SplitResult, urlsplit
 
 from reconciler.errors import InvalidInputError
 
-LOGIN_PATH = "/api/v1/token"
+LOGIN_PATH = "/api/v2/token"
+# Deprecated since 2.25, and the only one that 2.23 has.
+OLD_LOGIN_PATH = "/api/v1/token"
 WORKLOADS_PATH = "/api/v2/workloads"
 LIST_PATH = "/api/v1/workloads"
 COUNT_PATH = "/api/v1/workloads/count"

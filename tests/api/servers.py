@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import parse_qsl
 
 import httpx
 
@@ -37,20 +38,24 @@ class Server:
         self.lives = lives
         self.good = good
         self.login: Handler | None = None
+        self.old_login: Handler = reply(404, error(404))
         self.issued = 0
         self.used: list[str] = []
         self.asked: list[Any] = []
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
         """Answer one request."""
-        if request.url.path != "/api/v1/token":
+        if request.url.path == "/api/v1/token":
+            self.asked.append(json.loads(request.content))
+            return self.old_login(request)
+        if request.url.path != "/api/v2/token":
             return self._workload(request)
-        self.asked.append(json.loads(request.content))
+        self.asked.append(dict(parse_qsl(request.content.decode())))
         if self.login is not None:
             return self.login(request)
         self.issued += 1
-        data: dict[str, Any] = {"accessToken": f"t{self.issued}"}
-        return reply(200, data | ({"expiresIn": self.lives} if self.lives else {}))(request)
+        data: dict[str, Any] = {"access_token": f"t{self.issued}", "token_type": "Bearer"}
+        return reply(200, data | ({"expires_in": self.lives} if self.lives else {}))(request)
 
     def _workload(self, request: httpx.Request) -> httpx.Response:
         token = request.headers["authorization"].removeprefix("Bearer ")

@@ -51,17 +51,20 @@ def test_the_requests_are_the_documented_ones() -> None:
     assert seen == [
         ("POST", f"{URL}/api/v2/workloads", BODY),
         ("GET", f"{URL}/api/v2/workloads/{ID}", None),
+        ("PUT", f"{URL}/api/v2/workloads/{ID}", BODY),
         ("DELETE", f"{URL}/api/v2/workloads/{ID}", None),
         ("GET", listed, None),
     ]
 
 
-@pytest.mark.parametrize("method", [Method.GET, Method.DELETE])
+@pytest.mark.parametrize("method", [Method.GET, Method.PUT, Method.DELETE])
 @pytest.mark.parametrize("workload_id", ["..", "", "a/../b", "a?x=1"])
 def test_an_id_that_would_change_the_path_is_not_sent(method: Method, workload_id: str) -> None:
     """A DELETE of `..` would name the collection."""
 
     async def call(api: WorkloadApi) -> ApiResult:
+        if method is Method.PUT:
+            return await api.update(workload_id, BODY)
         return await (api.read(workload_id) if method is Method.GET else api.delete(workload_id))
 
     def handler(_request: httpx.Request) -> httpx.Response:

@@ -31,8 +31,8 @@ def test_secrets_do_not_print(caplog: pytest.LogCaptureFixture) -> None:
     texts = [repr(PAIR), str(PAIR), f"{PAIR.client_secret}", repr(fixed)]
 
     def handler(request: httpx.Request) -> httpx.Response:
-        if request.url.path == "/api/v1/token":
-            return reply(200, {"accessToken": token})(request)
+        if request.url.path == "/api/v2/token":
+            return reply(200, {"access_token": token})(request)
         raise httpx.LocalProtocolError(f"odd header {request.headers['authorization']}")
 
     async def tell(api: HttpWorkloadApi) -> None:

@@ -146,7 +146,7 @@ def test_tokens_expire_in_the_middle_and_nothing_is_lost() -> None:
             clock.now += 25
             named = {**METADATA, "name": f"wl-{number}"}
             assert isinstance(await api.create(create_body(named, MANIFEST)), Accepted)
-        logins = [entry for entry in sandbox.ledger.entries if entry.path == "/api/v1/token"]
+        logins = [entry for entry in sandbox.ledger.entries if entry.path == "/api/v2/token"]
         assert 5 <= len(logins) <= 10
         assert {entry.status for entry in sandbox.ledger.entries} == {200, 202}
         assert api.issuer == sandbox.settings.issuer

@@ -43,9 +43,7 @@ def test_client_credentials_become_one_token_for_many_calls() -> None:
     answers = story(server, tell, credentials=PAIR)
     assert answers == [stamped(Accepted(remote=remote()))] * 50
     assert server.used == ["t1"] * 50
-    assert server.asked == [
-        {"grantType": "client_credentials", "clientID": "robot", "clientSecret": SECRET}
-    ]
+    assert server.asked == [NEW_FORM]
 
 
 def test_a_token_is_renewed_at_four_fifths_of_its_life() -> None:
@@ -123,7 +121,8 @@ def test_a_fixed_token_is_not_replayed() -> None:
 
 
 PAGE = b"<title>Sign in</title>"
-NO_TOKENS = "/api/v1/token of this server issues no tokens: "
+NO_OLD_TOKENS = "/api/v1/token of this server issues no tokens: "
+NO_TOKENS = "/api/v2/token of this server issues no tokens: "
 
 
 @pytest.mark.parametrize(
@@ -152,11 +151,24 @@ NO_TOKENS = "/api/v1/token of this server issues no tokens: "
                 answered=True,
             ),
         ),
-        (reply(404, error(404)), NotSent(message=NO_TOKENS + "no", permanent=True, answered=True)),
         (
-            reply(200, {"accessToken": "two words"}),
+            reply(404, error(404)),
+            NotSent(message=NO_OLD_TOKENS + "no", permanent=True, answered=True),
+        ),
+        (
+            reply(404, PAGE, media="text/html"),
             NotSent(
-                message=NO_TOKENS + "its answer holds no accessToken", permanent=True, answered=True
+                message=NO_TOKENS + 'HTTP 404: an HTML page titled "Sign in" instead of JSON',
+                permanent=True,
+                answered=True,
+            ),
+        ),
+        (
+            reply(200, {"access_token": "two words"}),
+            NotSent(
+                message=NO_TOKENS + "its answer holds no access_token",
+                permanent=True,
+                answered=True,
             ),
         ),
         (
@@ -176,6 +188,56 @@ def test_a_failing_login_leaves_nothing_in_doubt(login: Handler, answer: ApiResu
     server.login = login
     assert ask_by(server, Method.POST, credentials=PAIR) == stamped(answer)
     assert server.used == []
+
+
+NEW_FORM = {"grant_type": "client_credentials", "client_id": "robot", "client_secret": SECRET}
+OLD_FORM = {"grantType": "client_credentials", "clientID": "robot", "clientSecret": SECRET}
+
+
+@pytest.mark.parametrize(
+    ("login", "asked"),
+    [
+        (reply(404, error(404)), [NEW_FORM, OLD_FORM]),
+        (reply(405, error(405)), [NEW_FORM, OLD_FORM]),
+        (reply(501, error(501)), [NEW_FORM, OLD_FORM]),
+        (reply(404, {"message": "no Route matched"}), [NEW_FORM, NEW_FORM, OLD_FORM]),
+    ],
+)
+def test_a_server_without_the_new_login_is_asked_by_the_old_one(
+    login: Handler, asked: list[Any]
+) -> None:
+    """Its own error is enough; a gateway's has to come twice. The run remembers what worked."""
+    server, clock = Server(), Hands()
+    server.login = login
+    server.old_login = reply(200, {"accessToken": "old", "expiresIn": 100})
+
+    async def tell(api: HttpWorkloadApi) -> None:
+        for clock.now in (1000.0, 1090.0):
+            await api.read(ID)
+
+    story(server, tell, credentials=PAIR, monotonic=clock)
+    assert (server.used, server.asked) == (["old", "old"], [*asked, OLD_FORM])
+
+
+def test_a_login_that_has_worked_is_not_given_up_for_the_old_one() -> None:
+    """What a restarting server says for a moment decides nothing."""
+    server, clock = Server(lives=100), Hands()
+
+    async def tell(api: HttpWorkloadApi) -> ApiResult:
+        await api.read(ID)
+        server.login = reply(404, error(404))
+        clock.now = 1200.0
+        return await api.read(ID)
+
+    answer = story(server, tell, credentials=PAIR, monotonic=clock)
+    assert answer == stamped(NotSent(message=NO_TOKENS + "no", answered=True))
+    assert server.asked == [NEW_FORM, NEW_FORM]
+
+
+def test_a_secret_is_hidden_in_the_spelling_of_a_form() -> None:
+    """Servers repeat what they were sent, also as it was sent."""
+    secret = Secret(value="a b/c+d")
+    assert secret.hide_in("got a+b%2Fc%2Bd and a b/c+d") == "got (hidden) and (hidden)"
 
 
 def test_a_login_whose_connection_breaks_leaves_nothing_in_doubt() -> None:
@@ -210,7 +272,7 @@ def test_the_issuer_is_known_once_a_token_is() -> None:
     """So that a state can pin it before anything is sent."""
     token = jwt(iss="https://cp.example/auth")
     for server, credentials in (
-        (reply(200, {"accessToken": token}), PAIR),
+        (reply(200, {"access_token": token}), PAIR),
         (FOUND, FixedToken(token=Secret(value=token))),
     ):
 

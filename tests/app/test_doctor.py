@@ -131,9 +131,9 @@ def test_a_clock_that_is_wrong(
 @pytest.mark.parametrize(
     ("respond", "level", "words"),
     [
-        (answer(403, "/v2/"), PROBLEM, "workloads may not be read: HTTP 403"),
-        (answer(401, "/v2/"), PROBLEM, "HTTP 401"),
-        (answer(503, "/v2/"), PROBLEM, "HTTP 503"),
+        (answer(403, "/v2/workloads"), PROBLEM, "workloads may not be read: HTTP 403"),
+        (answer(401, "/v2/workloads"), PROBLEM, "HTTP 401"),
+        (answer(503, "/v2/workloads"), PROBLEM, "HTTP 503"),
         (lambda _: httpx.Response(404, html="<p>no</p>"), PROBLEM, "issues no tokens"),
     ],
     ids=["forbidden", "unauthorised", "busy", "something-else"],
@@ -153,7 +153,7 @@ def test_an_api_that_is_not_there(world: World, path: Path) -> None:
 
     def respond(request: httpx.Request) -> httpx.Response | None:
         page = httpx.Response(404, html="<p>no</p>")
-        return page if "/v2/" in request.url.path else None
+        return page if "/v2/workloads" in request.url.path else None
 
     check = examined(world, path, respond=respond)["read"]
     assert check.message.startswith("the server does not speak the API: ")
@@ -193,9 +193,9 @@ def test_a_login_page_is_no_login(
     ("respond", "login", "read"),
     [
         (answer(200, "nowhere"), OK, OK),
-        (answer(403, "/v2/"), OK, PROBLEM),
-        (answer(401, "/v2/"), PROBLEM, SKIPPED),
-        (answer(503, "/v2/"), SKIPPED, PROBLEM),
+        (answer(403, "/v2/workloads"), OK, PROBLEM),
+        (answer(401, "/v2/workloads"), PROBLEM, SKIPPED),
+        (answer(503, "/v2/workloads"), SKIPPED, PROBLEM),
     ],
 )
 def test_a_token_at_hand_is_a_login_once_the_api_has_taken_it(
@@ -228,7 +228,7 @@ def test_a_moment_of_trouble_is_none(world: World, path: Path) -> None:
     left = [503, 503]
 
     def respond(request: httpx.Request) -> httpx.Response | None:
-        if "/v2/" not in request.url.path or not left:
+        if "/v2/workloads" not in request.url.path or not left:
             return None
         return httpx.Response(left.pop(), json={"code": 503, "message": "busy"})
 

@@ -12,7 +12,9 @@ from tests.support.worlds import World
 
 def logins(world: World) -> list[Entry]:
     """Every request for a token since the beginning of the world."""
-    return [entry for entry in world.sandbox.ledger if entry.path == "/api/v1/token"]
+    return [
+        entry for entry in world.sandbox.ledger if entry.path in ("/api/v1/token", "/api/v2/token")
+    ]
 
 
 def at(moment: float, *happenings: Callable[[], object]) -> Callable[[Session], None]:

@@ -234,7 +234,7 @@ def test_a_revoked_token_is_renewed_in_the_middle_of_a_run() -> None:
 
     assert ran.summary == {"created": 6}
     assert any("401" in line for line in world.ledger("POST"))
-    assert sum(e.path == "/api/v1/token" for e in world.sandbox.ledger) == 2
+    assert sum(e.path == "/api/v2/token" for e in world.sandbox.ledger) == 2
     assert world.created_twice() == []
 
 

@@ -97,7 +97,7 @@ def test_what_is_not_the_api_is_told_at_once_and_gets_no_spec(
     assert world.rows() == []
 
 
-TOKEN = "/api/v1/token"
+TOKEN = "/api/v2/token"
 
 
 def _call(entry: Entry) -> str:
@@ -129,7 +129,7 @@ def test_a_login_page_that_answers_the_login_is_no_missing_network(rule: str, wo
         world.plan(wish("a"))
 
     said, hint = error.value.message, error.value.hint
-    assert said.startswith(f"{URL} does not speak the API: /api/v1/token ")
+    assert said.startswith(f"{URL} does not speak the API: /api/v2/token ")
     assert (words in said, hint) == (True, "check --url; nothing was changed")
     assert [entry.path for entry in world.sandbox.ledger] == [TOKEN]
 
