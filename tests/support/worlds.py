@@ -310,7 +310,7 @@ class World:
         return [
             entry
             for entry in self.sandbox.ledger
-            if entry.path != "/api/v2/token" and not entry.path.endswith(NOBODY)
+            if not entry.path.endswith("/token") and not entry.path.endswith(NOBODY)
         ]
 
     def changes(self) -> list[str]:
