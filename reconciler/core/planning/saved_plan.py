@@ -69,7 +69,8 @@ def read_saved(document: Json) -> Approval:
 
 def _read_plan(document: Json) -> Plan:
     saved = document["saved"]
-    unknown = set(saved["unknown"])
+    # A plan that was saved before this was kept names none of them.
+    unknown, failing = set(saved["unknown"]), set(saved.get("failing", ()))
     # `absent` has one entry for each action and then one for each drift, in the document's order.
     count = len(document["actions"])
     actions = [
@@ -78,6 +79,7 @@ def _read_plan(document: Json) -> Plan:
             absent,
             known=action["address"] not in unknown,
             since=saved["since"].get(action["address"]),
+            fails=action["address"] in failing,
         )
         for action, absent in zip(document["actions"], saved["absent"][:count], strict=True)
     ]
@@ -111,7 +113,7 @@ def _read_plan(document: Json) -> Plan:
 
 
 def _read_action(
-    action: Json, absent: Sequence[str], *, known: bool, since: str | None
+    action: Json, absent: Sequence[str], *, known: bool, since: str | None, fails: bool
 ) -> AnyAction:
     address = Address.parse(action["address"])
     source = Where(**action["source"]) if action["source"] else None
@@ -154,7 +156,7 @@ def _read_action(
         case "record":
             return Record(**common, recorded=record, desired=desired)
         case _:
-            return Hold(**common, recorded=record if action["id"] else None)
+            return Hold(**common, recorded=record if action["id"] else None, fails=fails)
 
 
 def _record_without_body(address: Address, workload_id: str | None) -> Recorded:

@@ -28,6 +28,7 @@ def saved_document(approval: Approval, created_at: datetime) -> dict[str, Any]:
             {**asdict(binding), "address": str(binding.address)} for binding in approval.bindings
         ],
         "since": {str(a.address): a.gpus.since for a in actions if a.gpus.since},
+        "failing": [str(hold.address) for hold in plan.failing],
         "unknown": [str(a.address) for a in plan.actions if not a.gpus.known],
         "unchanged": {str(a.address): a.gpus.before for a in plan.actions if isinstance(a, Keep)},
         # The published changes have null for a side without a value, and for a value of null.
