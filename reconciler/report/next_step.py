@@ -17,9 +17,9 @@ class Commands:
     again: str = "reconciler apply"
     state: str = ""
 
-    def of(self, words: str) -> str:
+    def of(self, command: str) -> str:
         """Another command of the program, about the same state."""
-        return f"reconciler {words}{self.state}"
+        return f"reconciler {command}{self.state}"
 
 
 COMMANDS = Commands()

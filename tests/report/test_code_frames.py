@@ -11,7 +11,7 @@ from reconciler.errors import Where
 from reconciler.report.text.code_frames import CUT, NARROWEST, CodeFrames, cut_around
 from reconciler.report.text.escape import escape_terminal
 from reconciler.report.text.text import Text
-from tests.report.findings import UNKNOWN
+from tests.report.diagnostics import UNKNOWN
 from tests.support.strategies import hostile
 
 LONG = "key: [" + ", ".join(f"item-{number:02}" for number in range(40)) + "]"

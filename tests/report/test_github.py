@@ -21,7 +21,7 @@ from reconciler.report.machine.github import (
     plan_outputs,
 )
 from reconciler.report.text.escape import escape_terminal
-from tests.report.findings import BARE, UNKNOWN, breaking, reports
+from tests.report.diagnostics import BARE, UNKNOWN, breaking, reports
 from tests.report.pages import make_outcomes, make_plan_with, make_refusal
 from tests.support.factories import make_desired, plan_for
 from tests.support.plans import busy_plan
@@ -78,7 +78,7 @@ def test_nothing_breaks_out_of_an_annotation(found: list[Diagnostic]) -> None:
         assert message == escape_terminal(finding.message) + hint
 
 
-def with_findings(*found: Diagnostic) -> Plan:
+def with_diagnostics(*found: Diagnostic) -> Plan:
     """Return a plan that creates one workload."""
     return dataclasses.replace(plan_for([make_desired()]), diagnostics=found)
 
@@ -86,7 +86,7 @@ def with_findings(*found: Diagnostic) -> Plan:
 def test_a_plan_as_annotations() -> None:
     """The sum comes first, then what refuses it, then findings where they are in the checkout."""
     assert plan_annotations(
-        with_findings(UNKNOWN, BARE), [make_refusal("68 % of all", "fewer")], prefix="w/"
+        with_diagnostics(UNKNOWN, BARE), [make_refusal("68 % of all", "fewer")], prefix="w/"
     ).split("\n") == [
         (
             "::error title=reconciler plan::Refused. Plan: 1 to create, 0 to replace, 0 to delete; "
@@ -103,15 +103,19 @@ def test_a_plan_as_annotations() -> None:
 
 def test_the_sum_is_as_bad_as_the_worst() -> None:
     """Nothing to say is a notice, a warning a warning."""
-    assert plan_annotations(with_findings(), ()).startswith("::notice title=reconciler plan::Plan:")
-    assert plan_annotations(with_findings(BARE), ()).startswith("::warning title=reconciler plan::")
+    assert plan_annotations(with_diagnostics(), ()).startswith(
+        "::notice title=reconciler plan::Plan:"
+    )
+    assert plan_annotations(with_diagnostics(BARE), ()).startswith(
+        "::warning title=reconciler plan::"
+    )
     assert "::warning title=incomplete::" in plan_annotations(busy_plan(), ())
 
 
 def test_what_is_not_shown_is_counted() -> None:
     """From the tenth finding on, the sum is not all that GitHub leaves out otherwise."""
     for count, more in ((9, ""), (10, " 10 warnings in all, GitHub shows fewer.")):
-        first = plan_annotations(with_findings(*[BARE] * count), ()).split("\n")[0]
+        first = plan_annotations(with_diagnostics(*[BARE] * count), ()).split("\n")[0]
         assert first.endswith(f"(peak 1).{more}")
 
 

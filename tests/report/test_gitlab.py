@@ -13,7 +13,7 @@ from reconciler.core.planning.planner import make_plan
 from reconciler.errors import Where
 from reconciler.report.machine.fingerprints import fingerprints
 from reconciler.report.machine.gitlab import code_quality_document, plan_counts_document
-from tests.report.findings import BARE, UNKNOWN, reports
+from tests.report.diagnostics import BARE, UNKNOWN, reports
 from tests.support.factories import LINEAGE, PLAN_TARGET, plan_for
 from tests.support.plans import busy_plan
 from tests.support.strategies import World, plan_options, worlds

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from reconciler.core.diagnostics import Diagnostic, Severity
 from reconciler.report.machine.junit import junit_text
-from tests.report.findings import BARE, UNKNOWN, reports
+from tests.report.diagnostics import BARE, UNKNOWN, reports
 
 PUBLISHED = xmlschema.XMLSchema(Path(__file__).parent / "published" / "junit-10.xsd")
 

@@ -13,7 +13,7 @@ from reconciler.core.diagnostics import Diagnostic
 from reconciler.report.machine.documents import to_text
 from reconciler.report.machine.fingerprints import fingerprints
 from reconciler.report.machine.sarif import SCHEMA, sarif_document
-from tests.report.findings import BARE, UNKNOWN, reports
+from tests.report.diagnostics import BARE, UNKNOWN, reports
 
 PUBLISHED = json.loads(
     (Path(__file__).parent / "published" / "sarif-schema-2.1.0.json").read_bytes()

@@ -166,7 +166,7 @@ def _slowdowns_table(timeline: Timeline) -> Html | None:
     ]
     heads = ("At", "Pause", "Slowed to", "Because of")
     omitted = len(timeline.slowdowns) - len(rows)
-    more = f"; {omitted:,} more" if omitted else ""
-    caption = f"Pauses of all requests, and lower limits{more}"
+    remainder = f"; {omitted:,} more" if omitted else ""
+    caption = f"Pauses of all requests, and lower limits{remainder}"
     count = number_of(len(timeline.slowdowns), "slowdown")
     return tag("details", tag("summary", count), table(caption, heads, rows))

@@ -63,17 +63,11 @@ def chart(
     values = [value for curve in curves for _, value in curve.points]
     top = nice_top(max([*values, *(level.value for level in levels)]))
     # Drawn first, so that curves and levels lie above them.
-    shades = [
-        tag(
-            "rect",
-            class_="pause",
-            x=round(begin / duration * WIDTH, 1),
-            y=0,
-            width=round(max(THINNEST, (end - begin) / duration * WIDTH), 1),
-            height=HEIGHT,
-        )
-        for begin, end in pauses
-    ]
+    shades = []
+    for begin, end in pauses:
+        width = round(max(THINNEST, (end - begin) / duration * WIDTH), 1)
+        x = round(begin / duration * WIDTH, 1)
+        shades.append(tag("rect", class_="pause", x=x, y=0, width=width, height=HEIGHT))
     heights = [("grid", share * HEIGHT) for share in (0.0, 0.5, 1.0)]
     heights += [(f"level {v.look}", round((1 - v.value / top) * HEIGHT, 1)) for v in levels]
     drawing = tag(
@@ -96,10 +90,7 @@ def chart(
         axis_labels("x", "0 s", seconds(duration / 2), seconds(duration)),
         class_="plot",
     )
-    key = [(f"line {curve.look}", curve.name) for curve in curves]
-    key += [(f"level {level.look}", f"{level.name} ({number(level.value)})") for level in levels]
-    key += [("pause", "all requests paused")] if pauses else []
-    legend = tag("figcaption", _legend(key), tag("p", summary))
+    legend = tag("figcaption", _legend(curves, levels, bool(pauses)), tag("p", summary))
     return tag("figure", plot, legend, _figures_table(name, curves, duration), class_="chart")
 
 
@@ -173,7 +164,10 @@ def _curve_paths(curve: Curve, duration: float, top: float) -> Html:
     return fragment(tag("path", class_=f"area {curve.look}", d=f"{path}V{HEIGHT:g}H0Z"), line)
 
 
-def _legend(key: Sequence[tuple[str, str]]) -> Html:
+def _legend(curves: Sequence[Curve], levels: Sequence[Level], has_pauses: bool) -> Html:
+    key = [(f"line {curve.look}", curve.name) for curve in curves]
+    key += [(f"level {level.look}", f"{level.name} ({number(level.value)})") for level in levels]
+    key += [("pause", "all requests paused")] if has_pauses else []
     items = []
     for look, name in key:
         shape = (

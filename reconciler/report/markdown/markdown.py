@@ -17,13 +17,20 @@ from reconciler.core.events import (
     Event,
     InDoubt,
     RunFinished,
+    Summary,
 )
 from reconciler.core.model import Address
 from reconciler.core.planning.guards import Refusal
 from reconciler.core.planning.plan import AnyAction, Drift, GpuTotals, Plan
 from reconciler.core.shorten import shorten
 from reconciler.errors import ReconcilerError, Where
-from reconciler.report.changes import ChangeLine, action_lines, change_lines, overwritten
+from reconciler.report.changes import (
+    ChangeLine,
+    action_lines,
+    change_lines,
+    overwritten,
+    planned_counts,
+)
 from reconciler.report.markdown.commonmark import (
     code,
     code_html,
@@ -75,13 +82,7 @@ def markdown_plan(
         *_diagnostics(plan.diagnostics, prefix, complete=plan.complete),
         _counts(
             {
-                "create": plan.count("create"),
-                "replace": plan.count("replace"),
-                "delete": plan.count("delete"),
-                "adopt": plan.count("adopt"),
-                "forget": plan.count("forget"),
-                "resolve": plan.count("resolve"),
-                "record": plan.count("record"),
+                **dict(planned_counts(plan)),
                 "held": len(plan.holds),
                 "unchanged": plan.count("keep"),
                 "drifted": len(plan.drift),
@@ -128,21 +129,7 @@ def markdown_applied(
     sections = [
         MarkdownSection(head=f"{marker('apply', plan.target.stack)}\n\n## {verdict}"),
         *_alert("CAUTION", "Something went wrong with the run itself.", [*stopped, *unrecorded]),
-        _counts(
-            {
-                "created": summary.created,
-                "replaced": summary.replaced,
-                "deleted": summary.deleted,
-                "settled": summary.adopted,
-                "forgotten": summary.forgotten,
-                "recorded": summary.recorded,
-                "failed": summary.failed,
-                "down": summary.down,
-                "in doubt": summary.in_doubt,
-                "skipped": summary.skipped,
-            },
-            always=("created", "replaced", "deleted", "failed", "in doubt"),
-        ),
+        _summary_counts(summary),
         *_unsuccessful("Failed", failed, places, prefix, commands),
         *_unsuccessful("In doubt", doubtful, places, prefix, commands),
         *_unsuccessful("Skipped", skipped, places, prefix, commands),
@@ -220,6 +207,24 @@ def _counts(counts: Mapping[str, int], *, always: Collection[str]) -> MarkdownSe
     counts = {name: count for name, count in counts.items() if count or name in always}
     cells = [str(count) for count in counts.values()]
     return MarkdownSection(head="\n".join(table([*counts], [cells], numbers=[*counts])))
+
+
+def _summary_counts(summary: Summary) -> MarkdownSection:
+    return _counts(
+        {
+            "created": summary.created,
+            "replaced": summary.replaced,
+            "deleted": summary.deleted,
+            "settled": summary.adopted,
+            "forgotten": summary.forgotten,
+            "recorded": summary.recorded,
+            "failed": summary.failed,
+            "down": summary.down,
+            "in doubt": summary.in_doubt,
+            "skipped": summary.skipped,
+        },
+        always=("created", "replaced", "deleted", "failed", "in doubt"),
+    )
 
 
 def _gpus_section(plan: Plan) -> MarkdownSection:
