@@ -35,7 +35,7 @@ from tests.specs.manifests import CONTAINERS, NIM, findings, fresh, manifest, sa
         ({"gpu-memory": "1.5"}, ["gpu-memory must be a whole number of MiB above 0, not '1.5'"]),
         (
             {"gpu-fraction-num-devices": "2"},
-            ["gpu-fraction-num-devices says of how many GPUs, but no share is asked for"],
+            ["gpu-fraction-num-devices needs gpu-fraction or gpu-memory beside it"],
         ),
     ],
 )

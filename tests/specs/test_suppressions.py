@@ -49,15 +49,15 @@ def test_the_comment_stands_where_the_finding_is(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("comment", "said"),
     [
-        ("", "this suppression is of no use: it names no code"),
-        (" -- because", "this suppression is of no use: it names no code"),
-        (" unknown-kind", "this suppression is of no use: it gives no reason"),
-        (" unknown-kind --", "this suppression is of no use: it gives no reason"),
-        (" unknown-knd -- x", "this suppression is of no use: there is no code 'unknown-knd'"),
-        (" bad-name:x -- x", "this suppression is of no use: there is no code 'bad-name:x'"),
+        ("", "this suppression has no effect: it names no code"),
+        (" -- because", "this suppression has no effect: it names no code"),
+        (" unknown-kind", "this suppression has no effect: it gives no reason"),
+        (" unknown-kind --", "this suppression has no effect: it gives no reason"),
+        (" unknown-knd -- x", "this suppression has no effect: there is no code 'unknown-knd'"),
+        (" bad-name:x -- x", "this suppression has no effect: there is no code 'bad-name:x'"),
         (
             " duplicate-address -- x",
-            "this suppression is of no use: 'duplicate-address' cannot be suppressed",
+            "this suppression has no effect: 'duplicate-address' cannot be suppressed",
         ),
     ],
 )
@@ -116,7 +116,7 @@ def test_a_configured_suppression_can_be_wrong(tmp_path: Path) -> None:
     loaded = load(tmp_path, {"reconciler.yaml": config, "a.yaml": spec()})
     assert told(loaded) == [
         (
-            "reconciler.yaml:2:5-2:52 error bad-suppression: this suppression is of no use:"
+            "reconciler.yaml:2:5-2:52 error bad-suppression: this suppression has no effect:"
             " 'yaml-syntax' cannot be suppressed"
         ),
         (

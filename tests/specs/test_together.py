@@ -29,8 +29,8 @@ def test_a_budget_for_each_project(tmp_path: Path) -> None:
     }
     assert told(load(tmp_path, files)) == [
         (
-            "reconciler.yaml:3:9-3:10 error gpu-budget: project 1 asks for 11 GPUs, its limit is 4"
-            " | the most: 1/five 5 (five.yaml:1:1), 1/three 3 (three.yaml:1:1),"
+            "reconciler.yaml:3:9-3:10 error gpu-budget: project 1 asks for 11 GPUs; its limit is 4"
+            " | largest requests: 1/five 5 (five.yaml:1:1), 1/three 3 (three.yaml:1:1),"
             " 1/two 2 (two.yaml:1:1)"
         )
     ]
@@ -45,8 +45,8 @@ def test_budgets_by_project(tmp_path: Path) -> None:
         "c.yaml": pod("c", "3", 99),
     }
     assert [line.partition(" | ")[0] for line in told(load(tmp_path, files))] == [
-        "reconciler.yaml:3:13-3:14 error gpu-budget: project 1 asks for 2 GPUs, its limit is 1",
-        "reconciler.yaml:3:21-3:24 error gpu-budget: project 2 asks for 1 GPUs, its limit is 0.5",
+        "reconciler.yaml:3:13-3:14 error gpu-budget: project 1 asks for 2 GPUs; its limit is 1",
+        "reconciler.yaml:3:21-3:24 error gpu-budget: project 2 asks for 1 GPUs; its limit is 0.5",
     ]
 
 
@@ -95,8 +95,8 @@ def test_who_is_needed_comes_first(tmp_path: Path) -> None:
     late = load(tmp_path, {"job.yaml": job, "cluster.yaml": cluster + "lifecycle: {wave: 1}\n"})
     assert told(late) == [
         (
-            "job.yaml:2:90-2:96 warning wave-order: it needs the RayCluster 'shared', which does"
-            " not come first (waves 0 and 1)"
+            "job.yaml:2:90-2:96 warning wave-order: it refers to the RayCluster 'shared',"
+            " which is not created before it (waves 0 and 1)"
             " | give 1/job a higher lifecycle.wave than 1/shared"
         )
     ]

@@ -142,7 +142,7 @@ CASES = {
             (
                 "a.yaml:2:68-2:84 error unrendered-template:"
                 " the image 'app:{{ .tag }}' holds a template that is not rendered"
-                " | render the file first, and read what comes out of it"
+                " | render the file first, and validate the result"
             ),
         ),
     ),
@@ -311,8 +311,8 @@ CASES = {
         said=(
             (
                 "a.yaml:1:1-3:4035 error too-many-findings:"
-                " more than 1,000 findings, so the rest is not looked for"
-                " | is this the file that was meant?"
+                " more than 1,000 diagnostics; the check stopped here"
+                " | check that this is the right file"
             ),
             (
                 "a.yaml:3:32-3:33 error wrong-type:"
@@ -469,7 +469,7 @@ CASES = {
         said=(
             (
                 "a.yaml:1:32-1:37 error unknown-project:"
-                " no project is called 'teama'; known are team-a"
+                " no project is called 'teama'; the known projects are team-a"
                 " | did you mean 'team-a'?"
             ),
         ),
@@ -545,7 +545,7 @@ CASES = {
         said=(
             (
                 "a.yaml:4:48-4:62 warning unused-ignore:"
-                " nothing that the spec declares is at '/manifest/spce'"
+                " the spec declares nothing at '/manifest/spce'"
                 " | check the pointer; what is not declared is not compared, and needs no rule"
             ),
         ),
@@ -557,7 +557,7 @@ CASES = {
                 "a.yaml:2:24-2:36 warning unknown-kind:"
                 " apps/v1beta1 Deployment is not among the kinds that the platform registers out"
                 " of the box"
-                " | registered is apps/v1 Deployment"
+                " | the platform registers apps/v1 Deployment"
             ),
         ),
     ),

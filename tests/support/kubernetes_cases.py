@@ -44,11 +44,11 @@ CASES: dict[str, Case] = {
         said=(
             (
                 "a.yaml:1:1-1:61 error bad-suppression:"
-                " this suppression is of no use: 'yaml-syntax' cannot be suppressed"
+                " this suppression has no effect: 'yaml-syntax' cannot be suppressed"
             ),
             (
                 "a.yaml:2:1-2:33 error bad-suppression:"
-                " this suppression is of no use: it gives no reason"
+                " this suppression has no effect: it gives no reason"
                 " | # reconciler:ignore unknown-kind -- REASON"
             ),
         ),
@@ -93,8 +93,8 @@ CASES: dict[str, Case] = {
         said=(
             (
                 "reconciler.yaml:2:25-2:26 error gpu-budget:"
-                " project 4501 asks for 9 GPUs, its limit is 8"
-                " | the most: 4501/llm 9 (a.yaml:1:1)"
+                " project 4501 asks for 9 GPUs; its limit is 8"
+                " | largest requests: 4501/llm 9 (a.yaml:1:1)"
             ),
         ),
     ),
@@ -112,8 +112,8 @@ CASES: dict[str, Case] = {
         said=(
             (
                 "a.yaml:8:32-8:46 warning wave-order:"
-                " it needs the NIMCache 'reranker-cache', which does not come first (waves 0 and"
-                " 0)"
+                " it refers to the NIMCache 'reranker-cache', which is not created before it"
+                " (waves 0 and 0)"
                 " | give 4501/reranker a higher lifecycle.wave than 4501/reranker-cache"
             ),
         ),
@@ -213,7 +213,7 @@ CASES: dict[str, Case] = {
             (
                 "a.yaml:5:61-5:62 warning ambiguous-yaml:"
                 " y is the text 'y' in YAML 1.2, but true in YAML 1.1"
-                " | quote it, or write what is meant without doubt"
+                " | quote it, or write it in a form that both versions read alike"
             ),
         ),
     ),
@@ -328,7 +328,7 @@ CASES: dict[str, Case] = {
             "      - {name: dat, mountPath: /data}\n",
         },
         said=(
-            "a.yaml:8:34-8:42 error bad-volume: a volume is one thing, not emptyDir and hostPath",
+            "a.yaml:8:34-8:42 error bad-volume: a volume has one source, not emptyDir and hostPath",
             (
                 "a.yaml:13:16-13:19 error bad-volume:"
                 " the pod has no volume 'dat'"
@@ -378,7 +378,7 @@ CASES: dict[str, Case] = {
         said=(
             (
                 "a.yaml:10:7-10:21 error bad-probe:"
-                " the readinessProbe looks at nothing"
+                " the readinessProbe needs a handler"
                 " | write one of exec, grpc, httpGet, tcpSocket"
             ),
         ),
@@ -394,7 +394,7 @@ CASES: dict[str, Case] = {
         said=(
             (
                 "a.yaml:9:54-9:60 error bad-placement:"
-                " 'Exists' asks for no value"
+                " 'Exists' takes no value"
                 " | remove it, or write Equal"
             ),
             (
@@ -432,7 +432,7 @@ CASES: dict[str, Case] = {
             (
                 "a.yaml:7:7-7:13 error bad-role:"
                 " a PyTorchJob has no role 'Leader'"
-                " | known are Master, Worker"
+                " | known roles: Master, Worker"
             ),
             (
                 "a.yaml:12:38-12:42 warning bad-role:"
@@ -486,7 +486,7 @@ CASES: dict[str, Case] = {
         said=(
             (
                 "a.yaml:8:72-8:75 error bad-gpu-request:"
-                " nvidia.com/gpu is given out whole, not as 0.5"
+                " nvidia.com/gpu must be a whole number, not 0.5"
                 " | ask for a share with the annotation gpu-fraction"
             ),
             (
@@ -584,7 +584,7 @@ CASES: dict[str, Case] = {
             (
                 "a.yaml:7:18-7:20 warning ambiguous-yaml:"
                 " no is the text 'no' in YAML 1.2, but false in YAML 1.1"
-                " | quote it, or write what is meant without doubt"
+                " | quote it, or write it in a form that both versions read alike"
             ),
             (
                 "a.yaml:7:18-7:20 error kubernetes-wrong-type:"

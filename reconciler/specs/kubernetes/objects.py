@@ -148,7 +148,8 @@ def check_labels(context: CheckContext, manifest: Manifest, body: Body | None) -
             continue
         size = sum(len(key.encode()) + len(str(value).encode()) for key, value in entries.items())
         if size > MOST_ANNOTATIONS:
-            message = f"annotations hold {size:,} bytes, and Kubernetes takes {MOST_ANNOTATIONS:,}"
+            limit = f"{MOST_ANNOTATIONS:,}"
+            message = f"annotations hold {size:,} bytes, and Kubernetes takes at most {limit}"
             context.report(code, message, path, at_key=True)
 
 

@@ -56,7 +56,7 @@ def _check_volumes(context: CheckContext, pod: Pod) -> set[str]:
         # Each field beside the name is one kind of source.
         sources = [key for key, source in volume.items() if key != "name" and source is not None]
         if len(sources) > 1:
-            message = f"a volume is one thing, not {' and '.join(sources)}"
+            message = f"a volume has one source, not {' and '.join(sources)}"
             context.report("bad-volume", message, (*path, sources[1]), at_key=True)
     return names
 
@@ -126,16 +126,16 @@ def _check_variables(context: CheckContext, path: Path, container: Manifest) -> 
             message = "'value' and 'valueFrom' exclude each other"
             context.report("bad-env", message, source_path, at_key=True)
         elif len(kinds) != 1:
-            listed = f"one source, not {' and '.join(kinds)}" if kinds else "no source"
-            message = f"'valueFrom' names {listed}"
+            listed = f"one source, not {' and '.join(kinds)}" if kinds else "a source"
+            message = f"'valueFrom' needs {listed}"
             context.report("bad-env", message, source_path, at_key=True)
 
 
 def _check_probe(context: CheckContext, path: Path, probe: Manifest) -> None:
     handlers = [name for name in HANDLERS if probe.get(name) is not None]
     if len(handlers) != 1:
-        listed = f"in one way, not in {' and '.join(handlers)}" if handlers else "at nothing"
-        message = f"the {path[-1]} looks {listed}"
+        listed = f"one handler, not {' and '.join(handlers)}" if handlers else "a handler"
+        message = f"the {path[-1]} needs {listed}"
         hint = f"write one of {', '.join(HANDLERS)}"
         context.report("bad-probe", message, path, hint=hint, at_key=True)
     threshold = probe.get("successThreshold")

@@ -30,7 +30,7 @@ def check_placement(context: CheckContext, body: Body) -> None:
 def _check_toleration(context: CheckContext, path: Path, toleration: Manifest) -> None:
     operator = toleration.get("operator") or "Equal"
     if operator == "Exists" and toleration.get("value"):
-        message = "'Exists' asks for no value"
+        message = "'Exists' takes no value"
         context.report("bad-placement", message, (*path, "value"), hint="remove it, or write Equal")
     elif operator != "Exists" and not toleration.get("key"):
         message = "a toleration without a key is for every taint, and needs the operator Exists"
@@ -50,7 +50,7 @@ def _check_expression(context: CheckContext, path: Path, expression: Manifest) -
         message = f"'{operator}' needs values"
         context.report("bad-placement", message, path, hint="write them as a list")
     elif operator in ("Exists", "DoesNotExist") and values:
-        message = f"'{operator}' asks for no values"
+        message = f"'{operator}' takes no values"
         context.report("bad-placement", message, (*path, "values"), hint="remove them, or write In")
     elif operator in ("Gt", "Lt") and len(values) != 1:
         context.report("bad-placement", f"'{operator}' needs one value, a whole number", path)

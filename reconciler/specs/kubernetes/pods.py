@@ -60,7 +60,7 @@ def _check_presence(context: CheckContext, body: Body) -> None:
             )
     if body.layout.needs_pods and not templates:
         first = body.layout.pods[0]
-        message = f"a {body.kind} without pods: there is nothing at {first}"
+        message = f"a {body.kind} needs a pod template at {first}"
         context.report("no-containers", message, [INLINE, *first.split("/")], at_key=True)
 
 

@@ -61,9 +61,9 @@ def _check_amount(context: CheckContext, path: Path, name: str, value: Any) -> N
         message = f"{quote_value(value)} is no amount of {name}"
         hint = hint_at_quantity(str(value))
     elif amount < 0:
-        message = f"{quote_value(value)} of {name} is less than nothing"
+        message = f"{quote_value(value)} of {name} is negative"
     elif _is_extended(name) and amount != amount.to_integral_value():
-        message = f"{name} is given out whole, not as {quote_value(value)}"
+        message = f"{name} must be a whole number, not {quote_value(value)}"
         if name == WHOLE_GPU:
             hint = f"ask for a share with the annotation {FRACTION}"
     elif name == "memory" and isinstance(value, str) and value.endswith(("m", "u", "n")):
@@ -172,7 +172,7 @@ def _check_exclusive(context: CheckContext, body: Body, path: Path, annotations:
         message = f"{FRACTION} and {MEMORY} exclude each other"
         context.report("bad-gpu-share", message, (*path, MEMORY), at_key=True)
     elif not shares and annotations.get(DEVICES) is not None:
-        message = f"{DEVICES} says of how many GPUs, but no share is asked for"
+        message = f"{DEVICES} needs {FRACTION} or {MEMORY} beside it"
         hint = f"add {FRACTION} or {MEMORY}"
         context.report("bad-gpu-share", message, (*path, DEVICES), hint=hint, at_key=True)
     if not shares:

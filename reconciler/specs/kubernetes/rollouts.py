@@ -29,7 +29,7 @@ def check_rollout(context: CheckContext, body: Body) -> None:
             message = f"'rollingUpdate' is for the type {_ROLLING}, not for {quote_value(kind)}"
             context.report("bad-rollout", message, (*path, "rollingUpdate"), at_key=True)
         elif details.get("maxSurge") in _ZERO and details.get("maxUnavailable") in _ZERO:
-            message = "with no pod more and none less, no pod can be replaced"
+            message = "maxSurge and maxUnavailable are both 0, so no pod can be replaced"
             hint = "give maxSurge or maxUnavailable another value than 0"
             context.report("bad-rollout", message, (*path, "rollingUpdate"), hint=hint)
 
@@ -64,7 +64,7 @@ def check_roles(context: CheckContext, body: Body) -> None:
         if name.lower() not in known_names:
             message = f"a {body.kind} has no role '{name}'"
             hint = did_you_mean(name, layout.role_names)
-            hint = hint or f"known are {', '.join(layout.role_names)}"
+            hint = hint or f"known roles: {', '.join(layout.role_names)}"
             context.report("bad-role", message, path, hint=hint, at_key=True)
         elif layout.worker_container and isinstance(role, dict):
             _check_worker(context, body, path, role)

@@ -81,7 +81,7 @@ def _check_alias(context: CheckContext, config: Config) -> None:
         hint = did_you_mean(alias, config.projects) or f"known projects: {aliases}"
     else:
         hint = f"add it under 'projects' in reconciler.yaml: {{{alias}: \"<projectId>\"}}"
-    listed = f"; known are {aliases}" if config.projects else ""
+    listed = f"; the known projects are {aliases}" if config.projects else ""
     message = f"no project is called '{alias}'{listed}"
     context.report("unknown-project", message, ["metadata", "project"], hint=hint)
 
@@ -115,7 +115,7 @@ def _check_kind(context: CheckContext) -> None:
         return
     versions = api_versions_of(kind)
     if versions:
-        hint = f"registered is {' and '.join(f'{version} {kind}' for version in versions)}"
+        hint = f"the platform registers {' and '.join(f'{version} {kind}' for version in versions)}"
     else:
         hint = did_you_mean(kind, kind_names()) or "the platform's administrator can register it"
     message = f"{version} {kind} is not among the kinds that the platform registers out of the box"
@@ -137,7 +137,7 @@ def _check_ignored(context: CheckContext) -> None:
         ):
             context.report(
                 "unused-ignore",
-                f"nothing that the spec declares is at '{pattern}'",
+                f"the spec declares nothing at '{pattern}'",
                 [*path, index],
                 hint="check the pointer; what is not declared is not compared, and needs no rule",
             )
@@ -172,7 +172,7 @@ def _check_ambiguity(context: CheckContext) -> None:
         path = (INLINE, *steps)
         if isinstance(node.value, str):
             value = f"the text '{node.written}'"
-            hint = "quote it, or write what is meant without doubt"
+            hint = "quote it, or write it in a form that both versions read alike"
         else:
             value = f"the number {node.value}"
             hint = "write the number in decimal digits, or quote it if it is meant as text"

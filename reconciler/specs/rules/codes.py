@@ -68,7 +68,7 @@ CODES: dict[str, Code] = {
         " expanded"
     ),
     "too-many-documents": Code(meaning="a file holds more than 10,000 documents"),
-    "too-many-findings": Code(meaning="a document or spec has more than 1,000 findings"),
+    "too-many-findings": Code(meaning="a document or spec has more than 1,000 diagnostics"),
     "ambiguous-yaml": _about_content(
         "a plain value that YAML 1.1 and 1.2 read differently; an error in a base64 manifest",
         _WARNING,
@@ -87,7 +87,7 @@ CODES: dict[str, Code] = {
     "policy": _about_content("a spec does not satisfy a policy of reconciler.yaml"),
     "bad-policy": Code(meaning="a policy cannot be used"),
     "bad-suppression": Code(meaning="a suppression without a reason, or of what cannot be"),
-    "unused-suppression": Code("a suppression of a finding that is not there", _WARNING),
+    "unused-suppression": Code("a suppression of a diagnostic that does not occur", _WARNING),
     # workloads
     "project-choice": Code(meaning="not exactly one of `project` and `projectId`"),
     "unknown-project": Code(meaning="a project alias that reconciler.yaml does not define"),
@@ -136,7 +136,7 @@ CODES: dict[str, Code] = {
     "bad-env": _about_content("a variable that is given twice, or in two ways"),
     "bad-probe": _about_content("a probe that does not look in exactly one way"),
     "bad-placement": _about_content("a toleration or label expression that contradicts itself"),
-    "bad-rollout": _about_content("a way of replacing or counting pods that cannot be gone"),
+    "bad-rollout": _about_content("pods are replaced or counted in a way that cannot work"),
     "bad-role": _about_content(
         "a role of a training job that its operator does not know, or does not find its way in"
     ),
@@ -167,8 +167,8 @@ MOST_DIAGNOSTICS = 1000
 
 def too_many_diagnostics(where: Where, address: str = "") -> Diagnostic:
     """Make the diagnostic that ends a list; an error, since more may be wrong."""
-    message = f"more than {MOST_DIAGNOSTICS:,} findings, so the rest is not looked for"
-    hint = "is this the file that was meant?"
+    message = f"more than {MOST_DIAGNOSTICS:,} diagnostics; the check stopped here"
+    hint = "check that this is the right file"
     return make_diagnostic("too-many-findings", message, where, hint=hint, address=address)
 
 

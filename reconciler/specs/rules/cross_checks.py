@@ -66,7 +66,8 @@ class CrossChecks:
                 continue
             waves = f"{spec.lifecycle.wave} and {other.lifecycle.wave}"
             message = (
-                f"it needs the {other_kind} '{name}', which does not come first (waves {waves})"
+                f"it refers to the {other_kind} '{name}', which is not created before it"
+                f" (waves {waves})"
             )
             hint = f"give {spec.address} a higher lifecycle.wave than {other.address}"
             yield self._diagnostic(spec, "wave-order", message, (INLINE, *path), hint)
@@ -82,12 +83,12 @@ class CrossChecks:
         for project, requested in sorted(requests.items()):
             total = sum(gpus for gpus, _ in requested)
             if total > budget.gpus:
-                message = f"project {project} asks for {total:g} GPUs, its limit is {budget.gpus:g}"
+                message = f"project {project} asks for {total:g} GPUs; its limit is {budget.gpus:g}"
                 most = sorted(requested, key=lambda pair: (-pair[0], pair[1].address))[:_SHOWN]
                 listed = ", ".join(
                     f"{spec.address} {gpus:g} ({spec.source})" for gpus, spec in most
                 )
-                hint = f"the most: {listed}"
+                hint = f"largest requests: {listed}"
                 yield make_diagnostic("gpu-budget", message, budget.where, hint=hint)
 
     def _diagnostic(

@@ -124,5 +124,5 @@ def _problem(code: str) -> str:
 
 
 def _bad(suppression: Suppression, problem: str, hint: str) -> Diagnostic:
-    message = f"this suppression is of no use: {problem}"
+    message = f"this suppression has no effect: {problem}"
     return make_diagnostic("bad-suppression", message, suppression.where, hint=hint)

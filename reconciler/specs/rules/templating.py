@@ -95,5 +95,5 @@ def _text_or_fields(noun: str, path: tuple[Step, ...], value: Any) -> _Texts:
 def _check_text(context: CheckContext, noun: str, path: tuple[Step, ...], text: Any) -> None:
     if isinstance(text, str) and any(mark in text for mark in _MARKS):
         message = f"{noun} {quote_value(text)} holds a template that is not rendered"
-        hint = "render the file first, and read what comes out of it"
+        hint = "render the file first, and validate the result"
         context.report("unrendered-template", message, path, hint=hint, settles=True)
