@@ -14,7 +14,7 @@ from typing import Any
 from unittest import mock
 
 from reconciler.core.model import Json, Recorded
-from reconciler.core.planning.plan import Resolve
+from reconciler.core.planning.actions import Resolve
 from reconciler.core.protocol import transitions
 from reconciler.core.protocol.api_results import Ambiguous, ApiResult, Conflict, Unavailable
 from reconciler.core.protocol.marker import Marker, read_marker

@@ -20,7 +20,7 @@ from reconciler.core.model import (
     Remote,
     Unread,
 )
-from reconciler.core.planning.plan import (
+from reconciler.core.planning.actions import (
     Adopt,
     AnyAction,
     Create,
@@ -28,12 +28,13 @@ from reconciler.core.planning.plan import (
     Forget,
     Hold,
     Keep,
-    PlanTarget,
     Reason,
     Record,
     Replace,
     Resolve,
+    Update,
 )
+from reconciler.core.planning.plan import PlanTarget
 from reconciler.core.planning.planner import make_plan
 from reconciler.core.protocol import transitions
 from reconciler.core.protocol.marker import Marker, mark
@@ -216,7 +217,12 @@ def _task(actions: Iterable[AnyAction]) -> Task:
             return Task("forget", to_row(recorded), missing=reason == "missing-on-server")
         case Keep(outlived=outlived):
             return Task("keep", outlived=tuple(map(to_row, outlived)))
-        case Replace(recorded=recorded) | Delete(recorded=recorded) | Record(recorded=recorded):
+        case (
+            Replace(recorded=recorded)
+            | Update(recorded=recorded)
+            | Delete(recorded=recorded)
+            | Record(recorded=recorded)
+        ):
             return Task(action.kind, to_row(recorded))
         case Adopt(recorded=recorded):
             return Task("forget", to_row(recorded), missing=True)

@@ -27,8 +27,8 @@ from reconciler.core.model import (
     Address,
     Own,
 )
+from reconciler.core.planning.actions import AnyAction, Create, Resolve
 from reconciler.core.planning.guards import Refusal
-from reconciler.core.planning.plan import AnyAction, Create, Resolve
 from tests.support.timing import Timeline
 
 # Faults stop, and then everything that was still to come has come and can be seen.

@@ -138,6 +138,7 @@ class Summary:
     created: int = 0
     deleted: int = 0
     replaced: int = 0
+    updated: int = 0
     adopted: int = 0
     forgotten: int = 0
     recorded: int = 0

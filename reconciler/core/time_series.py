@@ -7,7 +7,8 @@ from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 
-from reconciler.core.planning.plan import GpuEffect, Plan
+from reconciler.core.planning.actions import GpuEffect
+from reconciler.core.planning.plan import Plan
 from reconciler.core.timeline import DONE, FAILED, IN_DOUBT, ActionTimeline, Timeline
 
 Point = tuple[float, float]

@@ -13,7 +13,7 @@ from reconciler.core.events import (
     RunStarted,
 )
 from reconciler.core.model import LastSeen, Own, Purpose, Recorded
-from reconciler.core.planning.plan import (
+from reconciler.core.planning.actions import (
     Adopt,
     AnyAction,
     Create,
@@ -21,12 +21,13 @@ from reconciler.core.planning.plan import (
     Forget,
     Hold,
     Keep,
-    Plan,
     Reason,
     Record,
     Replace,
     Resolve,
+    Update,
 )
+from reconciler.core.planning.plan import Plan
 from reconciler.core.protocol.transitions import Evidence, may_come_true
 from reconciler.engine.create import CreateTask
 from reconciler.engine.dispatcher import StoppedError
@@ -58,6 +59,7 @@ from reconciler.engine.settle import (
     supersede,
 )
 from reconciler.engine.tally import Tally, note_loss, with_loss
+from reconciler.engine.update import UpdateTask
 from reconciler.errors import StateError
 
 # So many actions are begun at most, if none of them waits for a cluster: more would fill memory.
@@ -258,6 +260,8 @@ async def _act(action: AnyAction, work: ActionContext) -> Outcome:
             return await _create(action, work)
         case Replace():
             return await _replace(action, work)
+        case Update():
+            return await UpdateTask(work, action).carry_out()
         case Delete():
             return await _delete(action, work)
         case Resolve():

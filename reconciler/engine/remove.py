@@ -9,7 +9,7 @@ from typing import Any
 
 from reconciler.core.events import Cause
 from reconciler.core.model import LastSeen, Own, Purpose, Recorded, Remote
-from reconciler.core.planning.plan import Replace
+from reconciler.core.planning.actions import Replace
 from reconciler.core.protocol.api_results import (
     FORBIDDEN,
     Accepted,

@@ -15,7 +15,7 @@ from reconciler.core.events import (
     Summary,
 )
 from reconciler.core.model import Recorded
-from reconciler.core.planning.plan import AnyAction, Replace
+from reconciler.core.planning.actions import AnyAction, Replace
 from reconciler.engine.run import (
     ActionContext,
     ActionDone,
@@ -31,6 +31,7 @@ from reconciler.engine.run import (
 _COUNTED_AS = {
     "create": "created",
     "replace": "replaced",
+    "update": "updated",
     "delete": "deleted",
     "adopt": "adopted",
     "forget": "forgotten",

@@ -12,17 +12,17 @@ from typing import Any, Literal
 
 from reconciler.core.diff.diff import ABSENT, SENSITIVE, FieldChange
 from reconciler.core.model import Address
-from reconciler.core.planning.content import Content, content_of
-from reconciler.core.planning.plan import (
+from reconciler.core.planning.actions import (
     AnyAction,
     Create,
     Delete,
     Hold,
-    Plan,
     Reason,
     Replace,
     Resolve,
 )
+from reconciler.core.planning.content import Content, content_of
+from reconciler.core.planning.plan import Plan
 from reconciler.core.redact import is_redacted, spell_marks
 from reconciler.core.shorten import shorten
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from reconciler.core.json_pointer import join_steps
 from reconciler.core.model import Address, Json
-from reconciler.core.planning.plan import AnyAction, Create, Record, Replace, Resolve
+from reconciler.core.planning.actions import AnyAction, desired_of
 from reconciler.errors import Where
 
 _PATH = re.compile(r"/?[A-Za-z_][\w-]*(?:(?:\.|/)[\w-]+|\[\d+\])+")
@@ -24,8 +24,9 @@ def find_place(action: AnyAction | None, message: str, locate: Locate | None) ->
     """The line of the field that a message names, else the first line of the spec, if any."""
     if action is None or action.source is None:
         return None
-    if locate and isinstance(action, Create | Replace | Record | Resolve) and action.desired:
-        field = find_field(message, action.desired.spec)
+    desired = desired_of(action)
+    if locate and desired is not None:
+        field = find_field(message, desired.spec)
         try:
             # Without a field the first line is all that is known.
             return locate(action.address, field) if field else action.source

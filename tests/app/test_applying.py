@@ -18,8 +18,9 @@ from reconciler.app.refused import GuardError
 from reconciler.core.diagnostics import Diagnostic, Severity
 from reconciler.core.events import RunFinished, Summary
 from reconciler.core.model import Address, Own, Target
+from reconciler.core.planning.actions import Hold, Reason
 from reconciler.core.planning.case import PlanOptions
-from reconciler.core.planning.plan import Hold, Plan, PlanTarget, Reason
+from reconciler.core.planning.plan import Plan, PlanTarget
 from reconciler.errors import (
     InvalidInputError,
     LockedError,

@@ -17,7 +17,7 @@ from reconciler.app.planning.planning import PlanRequest, PlanResult, make
 from reconciler.app.planning.workspace import Workspace
 from reconciler.app.status.workload_status import read_statuses
 from reconciler.core.model import Address, LastSeen, Own, Purpose
-from reconciler.core.planning.plan import Delete, Hold, Keep, Reason, Replace, Resolve
+from reconciler.core.planning.actions import Delete, Hold, Keep, Reason, Replace, Resolve
 from reconciler.report.html.pages import plan_page
 from reconciler.report.machine.documents import plan_document
 from reconciler.report.machine.github import plan_annotations

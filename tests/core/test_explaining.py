@@ -17,9 +17,9 @@ from reconciler.core.model import (
     Own,
     Recorded,
 )
+from reconciler.core.planning.actions import Reason
 from reconciler.core.planning.case import OnDrift, PlanOptions
 from reconciler.core.planning.explanation import ChangedBy, Explanation, explain_workload
-from reconciler.core.planning.plan import Reason
 from reconciler.core.planning.planner import make_plan
 from tests.support.factories import (
     LINEAGE,

@@ -9,19 +9,20 @@ from hypothesis import strategies as st
 
 from reconciler.core.diff.comparison import Compared, compare
 from reconciler.core.model import Desired, LastSeen, Live, Missing, Own, Recorded, Remote, Unread
-from reconciler.core.planning.case import PlanOptions
-from reconciler.core.planning.plan import (
+from reconciler.core.planning.actions import (
     Adopt,
     Create,
     Delete,
     Forget,
     Hold,
     Keep,
-    Plan,
     Record,
     Replace,
     Resolve,
+    Update,
 )
+from reconciler.core.planning.case import PlanOptions
+from reconciler.core.planning.plan import Plan
 from reconciler.core.planning.selection import Selection
 from reconciler.core.redact import Redactor
 from reconciler.engine.records import follow
@@ -66,6 +67,12 @@ def perfect_apply(world: World, plan: Plan, run: int) -> World:
             case Replace(desired=desired, recorded=row):
                 end(row)
                 make(desired)
+            case Update(desired=desired, recorded=row):
+                live[row.id or ""] = make_remote(row, desired)
+                rows[row.op] = dataclasses.replace(
+                    make_recorded(desired, op=row.op, id=row.id),
+                    first_sent_at=row.first_sent_at,
+                )
             case Delete(recorded=row) | Forget(recorded=row) | Adopt(recorded=row):
                 end(row)
             case Resolve(desired=wanted, recorded=row):

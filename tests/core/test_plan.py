@@ -8,19 +8,18 @@ import pytest
 
 from reconciler.core.diagnostics import Diagnostic, Severity
 from reconciler.core.model import Lifecycle, Live, Missing, Own
-from reconciler.core.planning.plan import (
+from reconciler.core.planning.actions import (
     AnyAction,
     Create,
     Delete,
     GpuEffect,
-    GpuTotals,
     Hold,
     Keep,
-    Plan,
     Reason,
     Replace,
     action_to_json,
 )
+from reconciler.core.planning.plan import GpuTotals, Plan
 from reconciler.errors import Where
 from tests.support.factories import (
     LINEAGE,

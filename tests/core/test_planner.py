@@ -24,8 +24,7 @@ from reconciler.core.model import (
     Recorded,
     Unread,
 )
-from reconciler.core.planning.case import OnDrift
-from reconciler.core.planning.plan import (
+from reconciler.core.planning.actions import (
     AnyAction,
     Create,
     Delete,
@@ -33,12 +32,13 @@ from reconciler.core.planning.plan import (
     GpuEffect,
     Hold,
     Keep,
-    Plan,
     Reason,
     Record,
     Replace,
     Resolve,
 )
+from reconciler.core.planning.case import OnDrift
+from reconciler.core.planning.plan import Plan
 from reconciler.core.redact import Redactor
 from reconciler.core.secrets.rules import BUILT_IN, RedactionRules
 from reconciler.engine.records import follow

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from reconciler.core.diagnostics import Diagnostic, Severity
 from reconciler.core.model import Desired, OnRemove, Own, Purpose, Recorded
-from reconciler.core.planning.plan import Create, Delete
+from reconciler.core.planning.actions import Create, Delete
 from reconciler.core.planning.planner import make_plan
 from reconciler.core.planning.renames import Rename, find_renames
 from reconciler.errors import Where

@@ -23,8 +23,9 @@ from reconciler.core.model import (
     Recorded,
     SentRev,
 )
+from reconciler.core.planning.actions import Create, Hold, Record, Replace
 from reconciler.core.planning.case import OnDrift
-from reconciler.core.planning.plan import Create, Hold, Plan, Record, Replace
+from reconciler.core.planning.plan import Plan
 from reconciler.engine.records import follow
 from reconciler.report.html import plan_page
 from reconciler.report.machine.documents import plan_document, to_text

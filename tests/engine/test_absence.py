@@ -9,7 +9,7 @@ import httpx
 
 from reconciler.core.events import ActionFailed, ActionSucceeded, Cause
 from reconciler.core.model import LastSeen, Own
-from reconciler.core.planning.plan import Adopt, Hold, Reason
+from reconciler.core.planning.actions import Adopt, Hold, Reason
 from reconciler.sandbox import AfterDelete
 from tests.support.worlds import PROJECT, World, wish
 

@@ -10,8 +10,8 @@ import pytest
 from reconciler.app.planning.planning import PlanRequest
 from reconciler.core.events import ActionFailed, InDoubt
 from reconciler.core.model import Own, Purpose
+from reconciler.core.planning.actions import Create, Reason
 from reconciler.core.planning.case import PlanOptions
-from reconciler.core.planning.plan import Create, Reason
 from tests.support.worlds import World, is_write, stop, wish
 
 ALLOW = PlanRequest(allow_empty=True)

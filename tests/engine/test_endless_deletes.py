@@ -11,7 +11,7 @@ from reconciler.app.state.claiming import ResolveRequest, abandon, recheck
 from reconciler.app.state.state_edits import forget
 from reconciler.core.events import ActionFailed, Cause, RequestRetried
 from reconciler.core.model import Own, Purpose
-from reconciler.core.planning.plan import Hold, Reason
+from reconciler.core.planning.actions import Hold, Reason
 from reconciler.errors import RefusedError
 from tests.support.timing import run
 from tests.support.worlds import World, wish

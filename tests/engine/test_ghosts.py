@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 
 from reconciler.core.model import Own
-from reconciler.core.planning.plan import Hold
+from reconciler.core.planning.actions import Hold
 from reconciler.core.protocol.marker import Marker, mark
 from tests.support.worlds import LINEAGE, World, is_write, wish
 

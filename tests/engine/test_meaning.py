@@ -12,8 +12,8 @@ import pytest
 from reconciler.app.planning.planning import PlanRequest
 from reconciler.core.diff.diff import ABSENT, with_value
 from reconciler.core.model import Desired, OnChange, OnMissing
+from reconciler.core.planning.actions import Hold, Replace
 from reconciler.core.planning.case import OnDrift, PlanOptions
-from reconciler.core.planning.plan import Hold, Replace
 from reconciler.errors import Where
 from tests.support.worlds import World, wish
 

@@ -9,7 +9,7 @@ import pytest
 from reconciler.app.planning.planning import PlanRequest
 from reconciler.app.refused import GuardError
 from reconciler.core.model import OnMissing, Own
-from reconciler.core.planning.plan import Reason
+from reconciler.core.planning.actions import Reason
 from tests.support.worlds import World, wish
 
 ALLOW = PlanRequest(allow_empty=True)

@@ -14,7 +14,7 @@ from reconciler.app.state.state_edits import forget
 from reconciler.core.address_records import find_replaced
 from reconciler.core.events import InDoubt
 from reconciler.core.model import LastSeen, Own, Recorded
-from reconciler.core.planning.plan import Create, Forget, Hold, Reason, Resolve
+from reconciler.core.planning.actions import Create, Forget, Hold, Reason, Resolve
 from reconciler.core.protocol.transitions import QUIET, SETTLED
 from reconciler.errors import RefusedError, StateError
 from tests.support.timing import run

@@ -10,7 +10,7 @@ from jsonschema import Draft202012Validator
 from reconciler.core import events, model
 from reconciler.core.diagnostics import Severity
 from reconciler.core.diff.diff import Origin
-from reconciler.core.planning import plan
+from reconciler.core.planning import actions
 from reconciler.resources import load_schema
 
 
@@ -55,7 +55,7 @@ PLAN: dict[str, Any] = {
     "state": {"lineage": "5e0d6c0e-3f0a-4d51-9a52-0c6f6f9d2f11", "serial": 12},
     "complete": True,
     "summary": {
-        **dict.fromkeys(plan.SUMMARY_ORDER, 0),
+        **dict.fromkeys(actions.SUMMARY_ORDER, 0),
         "create": 1,
         "unchanged": 12,
         "drifted": 0,
@@ -179,9 +179,9 @@ def test_closed_sets_are_those_of_the_core() -> None:
     """What a schema lists is what the core can say, in both directions."""
     action = ("plan", "$defs", "Action", "properties")
     lifecycle = ("spec", "$defs", "Lifecycle", "properties")
-    assert _enum(*action, "reason") == [*plan.Reason]
-    assert _enum(*action, "action") == [*plan.SUMMARY_ORDER]
-    assert _enum("event", "$defs", "ActionKind") == [*plan.SUMMARY_ORDER]
+    assert _enum(*action, "reason") == [*actions.Reason]
+    assert _enum(*action, "action") == [*actions.SUMMARY_ORDER]
+    assert _enum("event", "$defs", "ActionKind") == [*actions.SUMMARY_ORDER]
     assert _enum("plan", "$defs", "Origin") == [*Origin]
     assert _enum("diagnostic", "properties", "severity") == [*Severity]
     assert _enum(*lifecycle, "onRemove") == [*model.OnRemove]

@@ -24,19 +24,17 @@ from reconciler.core.events import (
     Summary,
 )
 from reconciler.core.model import Address
-from reconciler.core.planning.guards import Refusal
-from reconciler.core.planning.plan import (
+from reconciler.core.planning.actions import (
     AnyAction,
     Create,
     Delete,
-    Drift,
     GpuEffect,
     Hold,
-    Plan,
-    PlanTarget,
     Reason,
     Replace,
 )
+from reconciler.core.planning.guards import Refusal
+from reconciler.core.planning.plan import Drift, Plan, PlanTarget
 from reconciler.errors import ReconcilerError, Where
 from reconciler.report.markdown.markdown import markdown_applied, markdown_failure, markdown_plan
 from tests.support.factories import LINEAGE, make_desired, make_recorded

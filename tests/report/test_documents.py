@@ -232,6 +232,7 @@ SUMMARY = {
     "created": 1,
     "deleted": 0,
     "replaced": 0,
+    "updated": 0,
     "adopted": 0,
     "forgotten": 0,
     "recorded": 0,

@@ -3,7 +3,8 @@ from __future__ import annotations
 from reconciler.core.diff.diff import FieldChange
 from reconciler.core.events import RunFinished, Summary
 from reconciler.core.model import Live, Missing
-from reconciler.core.planning.plan import Plan, Reason, Replace
+from reconciler.core.planning.actions import Reason, Replace
+from reconciler.core.planning.plan import Plan
 from reconciler.errors import ReconcilerError, Where
 from reconciler.report.markdown.markdown import (
     markdown_applied,

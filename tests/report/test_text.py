@@ -23,8 +23,9 @@ from reconciler.core.events import (
     Throttled,
 )
 from reconciler.core.model import Own
+from reconciler.core.planning.actions import GpuEffect, Reason, Replace
 from reconciler.core.planning.guards import Refusal
-from reconciler.core.planning.plan import GpuEffect, Plan, Reason, Replace
+from reconciler.core.planning.plan import Plan
 from reconciler.errors import ReconcilerError, Where
 from reconciler.report.text.formatting import gpu_number
 from reconciler.report.text.text import Text

@@ -22,23 +22,21 @@ from reconciler.core.events import (
     Throttled,
 )
 from reconciler.core.model import Address, Desired, Own, Recorded
-from reconciler.core.planning.guards import Refusal
-from reconciler.core.planning.plan import (
+from reconciler.core.planning.actions import (
     AnyAction,
     Create,
     Delete,
-    Drift,
     Forget,
     GpuEffect,
     Hold,
     Keep,
-    Plan,
-    PlanTarget,
     Reason,
     Record,
     Replace,
     Resolve,
 )
+from reconciler.core.planning.guards import Refusal
+from reconciler.core.planning.plan import Drift, Plan, PlanTarget
 from reconciler.core.timeline import Timeline
 from reconciler.errors import ReconcilerError, Where
 from reconciler.report.html import UnsavedRecords, apply_page, plan_page

@@ -13,9 +13,7 @@ from reconciler.core.model import (
     Unread,
 )
 from reconciler.core.planning.case import PlanOptions
-from reconciler.core.planning.plan import (
-    Plan,
-)
+from reconciler.core.planning.plan import Plan
 from reconciler.core.planning.planner import make_plan
 from tests.support.factories import (
     LINEAGE,

@@ -14,6 +14,7 @@ from reconciler.app.status.refresh import read_with_successors, tenant_of
 from reconciler.core.diff.comparison import compare
 from reconciler.core.globs import matches_any
 from reconciler.core.model import Address, Header, Live, Recorded, Remote
+from reconciler.core.planning.actions import Hold
 from reconciler.core.planning.approval import Approval, RecheckedApproval, recheck
 from reconciler.core.planning.case import PlanOptions
 from reconciler.core.planning.guards import (
@@ -23,7 +24,7 @@ from reconciler.core.planning.guards import (
     count_ending,
     find_emptied,
 )
-from reconciler.core.planning.plan import Hold, Plan, PlanTarget
+from reconciler.core.planning.plan import Plan, PlanTarget
 from reconciler.core.planning.planner import make_plan
 from reconciler.core.planning.selection import Selection
 from reconciler.core.redact import Redactor

@@ -15,7 +15,8 @@ from reconciler.app.state.list_workloads import read_by_id
 from reconciler.app.state.state_edits import Confirm, amend
 from reconciler.app.state.states import find_records, read_state
 from reconciler.core.model import Address, Own, Purpose, Recorded, Remote, join_reasons
-from reconciler.core.planning.plan import Plan, Reason, Resolve
+from reconciler.core.planning.actions import Reason, Resolve
+from reconciler.core.planning.plan import Plan
 from reconciler.core.protocol.api_results import Accepted, NotFound
 from reconciler.core.protocol.marker import Marker, read_marker
 from reconciler.core.protocol.transitions import Evidence, end, outlived_by

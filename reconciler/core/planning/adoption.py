@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from reconciler.core.model import Address, Recorded
-from reconciler.core.planning.plan import AnyAction
+from reconciler.core.planning.actions import AnyAction
 from reconciler.core.protocol.marker import Marker
 
 

@@ -9,17 +9,17 @@ from typing import Any
 from reconciler.core.diff.diff import ABSENT, FieldChange, Origin, without
 from reconciler.core.digest import digest
 from reconciler.core.model import Address, Desired, Recorded
-from reconciler.core.planning.case import PlanOptions
-from reconciler.core.planning.plan import (
+from reconciler.core.planning.actions import (
     AnyAction,
     Delete,
     GpuEffect,
     Hold,
-    Plan,
     desired_of,
     gist,
     recorded_of,
 )
+from reconciler.core.planning.case import PlanOptions
+from reconciler.core.planning.plan import Plan
 from reconciler.core.planning.selection import Selection
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from reconciler.core.diff.comparison import Compared, SpecChanges, what_runs
 from reconciler.core.diff.diff import FieldChange, is_ignored
 from reconciler.core.model import Desired, Lifecycle, Live, Recorded, Remote
-from reconciler.core.planning.plan import Reason
+from reconciler.core.planning.actions import Reason
 from reconciler.core.planning.submission import Submission, lifecycle_changes, submit
 from reconciler.core.redact import Redactor
 

@@ -21,8 +21,7 @@ from reconciler.core.model import (
     Remote,
     Unread,
 )
-from reconciler.core.planning.case import DecisionInputs, OnDrift
-from reconciler.core.planning.plan import (
+from reconciler.core.planning.actions import (
     Adopt,
     AnyAction,
     Create,
@@ -34,6 +33,7 @@ from reconciler.core.planning.plan import (
     Record,
     Replace,
 )
+from reconciler.core.planning.case import DecisionInputs, OnDrift
 from reconciler.core.planning.renewal import renew
 from reconciler.kinds.registry import runs_to_completion
 

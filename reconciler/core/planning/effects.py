@@ -7,7 +7,7 @@ from typing import assert_never
 
 from reconciler.core.gpus import GpuRequest, count_gpus
 from reconciler.core.model import Desired, Recorded
-from reconciler.core.planning.plan import (
+from reconciler.core.planning.actions import (
     Adopt,
     AnyAction,
     Create,
@@ -19,6 +19,7 @@ from reconciler.core.planning.plan import (
     Record,
     Replace,
     Resolve,
+    Update,
 )
 
 
@@ -40,7 +41,12 @@ def _since(action: AnyAction) -> str | None:
 
 def _gpus_after(action: AnyAction, before: GpuRequest, desired: Desired | None) -> GpuRequest:
     match action:
-        case Create(desired=sent) | Replace(desired=sent) | Resolve(desired=sent):
+        case (
+            Create(desired=sent)
+            | Replace(desired=sent)
+            | Update(desired=sent)
+            | Resolve(desired=sent)
+        ):
             # What is sent may keep a number of replicas that runs.
             body = sent or desired
             return count_gpus(body.manifest) if body else GpuRequest()

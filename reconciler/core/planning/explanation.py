@@ -21,9 +21,9 @@ from reconciler.core.model import (
     Recorded,
     Remote,
 )
+from reconciler.core.planning.actions import AnyAction, Create, Delete, Replace, document_of
 from reconciler.core.planning.case import OnDrift, PlanOptions
 from reconciler.core.planning.decisions import is_lost
-from reconciler.core.planning.plan import AnyAction, Create, Delete, Replace, document_of
 from reconciler.core.planning.renewal import renew_row
 from reconciler.core.redact import Redactor
 from reconciler.kinds.registry import runs_to_completion

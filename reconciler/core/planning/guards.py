@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 
 from reconciler.core.model import Address, LastSeen, Live, Missing, Own, Recorded, Remote, Target
-from reconciler.core.planning.plan import Create, Delete, Plan, Reason, Replace
+from reconciler.core.planning.actions import Create, Delete, Reason, Replace
+from reconciler.core.planning.plan import Plan
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,24 +23,22 @@ from reconciler.core.model import (
     Unread,
     join_reasons,
 )
-from reconciler.core.planning.case import DecisionInputs, PlanOptions
-from reconciler.core.planning.decisions import decide, is_lost
-from reconciler.core.planning.effects import with_gpus
-from reconciler.core.planning.plan import (
+from reconciler.core.planning.actions import (
     AnyAction,
     Create,
     Delete,
-    Drift,
     Forget,
     Hold,
     Keep,
-    Plan,
-    PlanTarget,
     Reason,
     Record,
     Replace,
     Resolve,
 )
+from reconciler.core.planning.case import DecisionInputs, PlanOptions
+from reconciler.core.planning.decisions import decide, is_lost
+from reconciler.core.planning.effects import with_gpus
+from reconciler.core.planning.plan import Drift, Plan, PlanTarget
 from reconciler.core.planning.renames import find_renames, warn_of
 from reconciler.core.planning.renewal import renew_row
 from reconciler.core.planning.submission import Submission, lifecycle_changes, submit

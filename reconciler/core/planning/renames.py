@@ -10,7 +10,7 @@ from typing import TypeVar
 from reconciler.core.diagnostics import Diagnostic, Severity
 from reconciler.core.digest import canonical, digest_text
 from reconciler.core.model import Address, Json
-from reconciler.core.planning.plan import AnyAction, Create, Delete
+from reconciler.core.planning.actions import AnyAction, Create, Delete
 from reconciler.core.redact import Redactor
 
 Ends = TypeVar("Ends", Delete, Create)

@@ -9,25 +9,24 @@ from reconciler.core.diagnostics import Diagnostic, Severity
 from reconciler.core.diff.diff import ABSENT, FieldChange, Origin
 from reconciler.core.digest import digest
 from reconciler.core.model import Address, Desired, Lifecycle, Own, Recorded
-from reconciler.core.planning.approval import Approval, Binding
-from reconciler.core.planning.case import OnDrift, PlanOptions
-from reconciler.core.planning.plan import (
+from reconciler.core.planning.actions import (
     Adopt,
     AnyAction,
     Create,
     Delete,
-    Drift,
     Forget,
     GpuEffect,
     Hold,
     Keep,
-    Plan,
-    PlanTarget,
     Reason,
     Record,
     Replace,
     Resolve,
+    Update,
 )
+from reconciler.core.planning.approval import Approval, Binding
+from reconciler.core.planning.case import OnDrift, PlanOptions
+from reconciler.core.planning.plan import Drift, Plan, PlanTarget
 from reconciler.core.planning.selection import Selection
 from reconciler.errors import Where
 
@@ -140,6 +139,8 @@ def _read_action(
             return Create(**common, desired=desired, document=document)
         case "replace":
             return Replace(**common, recorded=record, desired=desired, document=document)
+        case "update":
+            return Update(**common, recorded=record, desired=desired, document=document)
         case "delete":
             return Delete(**common, recorded=record)
         case "adopt":

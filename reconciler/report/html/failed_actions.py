@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from reconciler.core.planning.plan import AnyAction, Plan
+from reconciler.core.planning.actions import AnyAction
+from reconciler.core.planning.plan import Plan
 from reconciler.core.shorten import shorten
 from reconciler.core.timeline import FAILED, IN_DOUBT, SKIPPED, ActionTimeline, Timeline
 from reconciler.report.error_field import Locate, find_place

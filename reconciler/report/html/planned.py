@@ -6,12 +6,9 @@ from collections.abc import Iterator, Sequence
 
 from reconciler.core.diagnostics import Diagnostic, Severity
 from reconciler.core.model import Address
+from reconciler.core.planning.actions import AnyAction
 from reconciler.core.planning.guards import Refusal
-from reconciler.core.planning.plan import (
-    AnyAction,
-    GpuTotals,
-    Plan,
-)
+from reconciler.core.planning.plan import GpuTotals, Plan
 from reconciler.report.changes import (
     ChangeLine,
     action_lines,

@@ -9,7 +9,8 @@ from typing import get_args
 
 from reconciler import __version__
 from reconciler.core.model import Own
-from reconciler.core.planning.plan import AnyAction, Hold, Keep, Plan
+from reconciler.core.planning.actions import AnyAction, Hold, Keep
+from reconciler.core.planning.plan import Plan
 
 RESULTS = ("succeeded", "failed", "skipped", "in_doubt")
 LAST_SUCCESS = "reconciler_last_success_timestamp_seconds"

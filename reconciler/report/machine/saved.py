@@ -7,8 +7,8 @@ from datetime import datetime
 from typing import Any
 
 from reconciler.core.diff.diff import ABSENT
+from reconciler.core.planning.actions import Keep
 from reconciler.core.planning.approval import Approval
-from reconciler.core.planning.plan import Keep
 from reconciler.core.planning.saved_plan import checksum
 from reconciler.report.machine.documents import plan_document
 

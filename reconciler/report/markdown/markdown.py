@@ -20,8 +20,9 @@ from reconciler.core.events import (
     Summary,
 )
 from reconciler.core.model import Address
+from reconciler.core.planning.actions import AnyAction
 from reconciler.core.planning.guards import Refusal
-from reconciler.core.planning.plan import AnyAction, Drift, GpuTotals, Plan
+from reconciler.core.planning.plan import Drift, GpuTotals, Plan
 from reconciler.core.shorten import shorten
 from reconciler.errors import ReconcilerError, Where
 from reconciler.report.changes import (

@@ -8,8 +8,8 @@ from itertools import groupby
 from typing import Any
 
 from reconciler.core.gpus import GpuRequest, count_gpus
+from reconciler.core.planning.actions import Keep
 from reconciler.core.planning.adoption import Adoption, NotAdopted, NotAdoptedReason, Proposal
-from reconciler.core.planning.plan import Keep
 from reconciler.report.changes import change_lines
 from reconciler.report.text.color import ColorWriter, name_of, with_hint
 from reconciler.report.text.escape import escape_terminal

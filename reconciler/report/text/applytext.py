@@ -24,6 +24,7 @@ from reconciler.report.text.escape import escape_terminal
 _PAST = {
     "create": "created",
     "replace": "replaced",
+    "update": "updated",
     "delete": "deleted",
     "adopt": "settled",
     "forget": "forgotten",

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 COLOURS = {
     "create": "green",
     "replace": "yellow",
+    "update": "blue",
     "delete": "red",
     "adopt": "cyan",
     "forget": "magenta",

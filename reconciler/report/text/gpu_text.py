@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from reconciler.core.planning.plan import AnyAction, Delete, Hold, Record, Replace
+from reconciler.core.planning.actions import AnyAction, Delete, Hold, Record, Replace
 from reconciler.report.text.formatting import age, gpu_number, moment
 
 _JUST_NOW = "less than a minute"

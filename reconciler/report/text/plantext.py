@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 from reconciler.core.diff.diff import FieldChange
-from reconciler.core.planning.plan import AnyAction, Plan
+from reconciler.core.planning.actions import AnyAction
+from reconciler.core.planning.plan import Plan
 from reconciler.report.changes import (
     action_lines,
     change_lines,
