@@ -178,9 +178,11 @@ class DeleteTask:
                     pass
                 case _:
                     return self._fail(f"its deletion cannot be followed: {answer.description}")
-            if self._run.clock.monotonic() + interval > end:
+            left = end - self._run.clock.monotonic()
+            if left <= 0.0:
                 return await self._give_up(f"still there {self._patience:g} s after DELETE")
-            await self._run.dispatcher.pause(self._run.dispatcher.stretched(interval))
+            # The last look is at the very end: for so long it is said to have been there.
+            await self._run.dispatcher.pause(min(self._run.dispatcher.stretched(interval), left))
         raise AssertionError("the intervals never end")
 
     def _memory(self) -> dict[str, Any]:
@@ -200,7 +202,8 @@ class DeleteTask:
     async def _give_up(self, message: str) -> Outcome:
         """What it was waited for in vain is on record, so that no later run waits as long again."""
         if self._row.own is not Own.DELETING:
-            return self._fail(message)
+            hint = "nothing was deleted; ask what holds it on the server, or apply again later"
+            return self._fail(message, hint)
         self._row = replace(self._row, message=message)
         await self._work.commit(self._row)
         hint = f"to wait for it no longer: reconciler state resolve {self._row.address} --abandon"

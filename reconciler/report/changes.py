@@ -6,8 +6,9 @@ import json
 import re
 import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
+from enum import Enum, auto
 from typing import Any, Literal
 
 from reconciler.core.diff.diff import ABSENT, SENSITIVE, FieldChange
@@ -16,6 +17,7 @@ from reconciler.core.planning.actions import (
     AnyAction,
     Create,
     Delete,
+    Drift,
     Hold,
     Reason,
     Replace,
@@ -107,9 +109,45 @@ def needs_reason(action: AnyAction) -> bool:
     return not obvious or isinstance(action, Hold)
 
 
-def overwritten(plan: Plan) -> set[Address]:
-    """The workloads whose drift this plan undoes, by replacing or deleting them."""
-    return {action.address for action in plan.changes if isinstance(action, Replace | Delete)}
+class DriftFate(Enum):
+    """What a plan does about drift."""
+
+    LEFT = auto()
+    RETURNED = auto()
+    OVERWRITTEN = auto()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShownDrift:
+    """The drift of one workload as every view shows it.
+
+    `changes` lead from what was there to what somebody made of it. Where a replace overwrites them
+    they lead from there to what comes next, as the changes of the replace do.
+    """
+
+    address: Address
+    fate: DriftFate
+    changes: tuple[FieldChange, ...]
+
+
+def shown_drift(plan: Plan) -> list[ShownDrift]:
+    """The drift of a plan, and what becomes of it."""
+    ended = {a.address: a for a in plan.changes if isinstance(a, Replace | Delete)}
+    return [_shown_drift(drift, ended.get(drift.address)) for drift in plan.drift]
+
+
+def _shown_drift(drift: Drift, ended_by: Replace | Delete | None) -> ShownDrift:
+    if ended_by is None:
+        fate = DriftFate.RETURNED if drift.returned else DriftFate.LEFT
+        return ShownDrift(address=drift.address, fate=fate, changes=drift.changes)
+    changes = drift.changes
+    if isinstance(ended_by, Replace):
+        sent = {change.pointer: change for change in ended_by.changes}
+        changes = tuple(
+            sent.get(change.pointer) or replace(change, before=change.after, after=change.before)
+            for change in drift.changes
+        )
+    return ShownDrift(address=drift.address, fate=DriftFate.OVERWRITTEN, changes=changes)
 
 
 def planned_counts(plan: Plan) -> list[tuple[str, int]]:

@@ -123,6 +123,9 @@ def test_a_delete_that_is_refused_for_now_is_repeated_while_an_apply_waits() -> 
 
     (failed,) = ran.of(ActionFailed)
     assert failed.message == "injected by a fault rule: 409 on=DELETE"
+    assert (
+        failed.hint == "nothing was deleted; ask what holds it on the server, or apply again later"
+    )
     assert 30.0 < world.timeline.now - began <= 61.0
     retried = ran.of(RequestRetried)
     assert [event.is_news for event in retried] == [True] + [False] * (len(retried) - 1)

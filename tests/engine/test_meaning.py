@@ -212,6 +212,8 @@ def test_drift_that_survives_a_replace_is_not_replaced_again() -> None:
         "it is not replaced a second time (--replace does)"
     )
     assert isinstance(replaced, Replace)
+    drift = world.plan(desired, other).plan.drift
+    assert [(each.address.name, each.returned) for each in drift] == [("a", True), ("b", False)]
     running = world.id_of("a")
 
     assert world.apply(desired, other, request=UNDO).summary == {"replaced": 1}

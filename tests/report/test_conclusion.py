@@ -185,3 +185,15 @@ def test_a_field_is_found_where_the_words_leave_no_doubt(message: str, pointer: 
 def test_no_message_makes_the_search_fail(message: str) -> None:
     """A server may say anything."""
     find_field(message, SPEC)
+
+
+def test_each_doubt_has_its_own_way_out() -> None:
+    """A command that settles one of several is no way out of the others."""
+    doubts = [
+        InDoubt(at=NOW, address=make_address(f"1/{name}"), action="create", message="no answer")
+        for name in ("b", "a")
+    ]
+    lines = told(*doubts).splitlines()
+    assert [line.rpartition("state resolve ")[2] for line in lines if "next: " in line] == [
+        f"1/{name} --id ID --state w/.reconciler/state.db (or --abandon)" for name in ("a", "b")
+    ]

@@ -165,7 +165,7 @@ in-doubt</summary>
 <details><summary>~ drifted <code>4501/undone</code> · overwritten by this plan</summary>
 
 ```diff
-! /manifest/spec/template/spec/containers/0/image: "nvcr.io/llm:1" → "somebody/else:1"
+! /manifest/spec/template/spec/containers/0/image: "somebody/else:1" → "nvcr.io/llm:1"
 ```
 
 </details>

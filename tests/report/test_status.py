@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.core.model import LastSeen, Live, Missing, Own, Recorded, Unread
+from reconciler.core.model import LastSeen, Live, Missing, Own, Purpose, Recorded, Unread
 from reconciler.report.text.color import ColorWriter
 from reconciler.report.text.status import (
     Status,
@@ -211,3 +211,19 @@ def test_a_change_is_a_line() -> None:
     )
     assert change_text(status("chat"), "", at, PLAIN) == f"{at}  4501/chat  Synced"
     assert change_text(None, "4501/x\n", at, PLAIN) == rf"{at}  4501/x\x0a  no longer recorded"
+
+
+def test_a_delete_that_failed_is_told_once() -> None:
+    """What was recorded of it holds what the server says of it."""
+    words = "the server could not delete it: stuck finalizer"
+    row = make_recorded(own=Own.DELETING, message=words)
+    live = dataclasses.replace(make_remote(row, seen=LastSeen.FAILED), message="stuck finalizer")
+    assert Status(row=row, live=live, at=NOW).message == words
+
+
+def test_what_was_given_up_is_wrong() -> None:
+    """Nobody waits for it any more, so somebody has to look at it."""
+    row = make_recorded(own=Own.DELETING, purpose=Purpose.GIVEN_UP)
+    live = make_remote(row, seen=LastSeen.DELETING)
+    assert Status(row=row, live=live, at=NOW).is_wrong
+    assert not Status(row=make_recorded(own=Own.DELETING), live=live, at=NOW).is_wrong

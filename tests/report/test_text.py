@@ -79,7 +79,7 @@ Changed on the server, and not undone (--on-drift replace does):
 
 Changed on the server, and overwritten by this plan:
   4501/undone
-    ~ /manifest/spec/template/spec/containers/0/image: "nvcr.io/llm:1" → "somebody/else:1"
+    ~ /manifest/spec/template/spec/containers/0/image: "somebody/else:1" → "nvcr.io/llm:1"
 
 Not everything was read from the server.
 
@@ -90,6 +90,18 @@ Plan: 2 to create, 2 to replace, 1 to delete, 1 to forget, 1 to resolve, 1 to re
 def test_a_plan_with_everything_in_it() -> None:
     """What happens, why, from which line, with which effect on the GPUs; the verdict last."""
     assert Text().plan(busy_plan()) == BUSY
+
+
+def test_drift_that_came_back_has_another_way_out() -> None:
+    """A replace has undone it once: --on-drift replace does not undo it again."""
+    plan = busy_plan()
+    returned = tuple(dataclasses.replace(drift, returned=True) for drift in plan.drift)
+    text = Text().plan(dataclasses.replace(plan, drift=returned))
+    assert "--on-drift replace does" not in text
+    assert (
+        "Changed on the server again after a replace had undone it, and not undone "
+        "(--replace ADDRESS does):\n  4501/drifted\n"
+    ) in text
 
 
 def test_a_plan_in_short() -> None:
@@ -311,6 +323,10 @@ VERBOSE = [
     (
         at(RequestRetried, method="POST", attempt=2, delay=0.51, reason="503"),
         "retry     4501/llm  POST sent 2 times, again in 0.5 s: 503",
+    ),
+    (
+        at(RequestRetried, method="DELETE", attempt=1, delay=0.0, reason="409"),
+        "retry     4501/llm  DELETE sent once, again at once: 409",
     ),
 ]
 SILENT = [

@@ -30,10 +30,14 @@ FORMAT_VERSION = "1.0"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Drift:
-    """Declared fields of one workload that somebody changed on the server."""
+    """Declared fields of one workload that somebody changed on the server.
+
+    `returned`: a replace has undone all of it before, so that it is not undone again unasked.
+    """
 
     address: Address
     changes: tuple[FieldChange, ...]
+    returned: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -90,8 +90,8 @@ def make_plan(
     for address in sorted({*wanted, *rows}, key=lambda a: (a.project, a.name)):
         action, drifted = _decide(wanted.get(address), rows.get(address, []), world)
         actions.append(_with_document(action, world.redactor))
-        if drifted:
-            drift.append(Drift(address=address, changes=drifted))
+        if drifted is not None:
+            drift.append(drifted)
     renamed = warn_of(find_renames(actions, world.redactor))
     return Plan(
         target=target,
@@ -116,19 +116,19 @@ def _group(recorded: Iterable[Recorded]) -> dict[Address, list[Recorded]]:
 
 def _decide(
     desired: Desired | None, rows: Sequence[Recorded], world: _World
-) -> tuple[AnyAction, tuple[FieldChange, ...]]:
+) -> tuple[AnyAction, Drift | None]:
     """One workload and its drift: first what has been begun is finished, then what is wanted."""
     if world.at_work and (begun := next((row for row in rows if _is_begun(row)), None)):
-        return _leave_to_run(begun, desired, world), ()
+        return _leave_to_run(begun, desired, world), None
     rows = [_renewed(row, desired, world) for row in rows]
     for row in rows:
         if row.own is Own.DELETING:
             lost = _is_found_lost(row, world)
             action = _finish_delete(row, desired, world)
-            return with_gpus(action, None if lost else row, desired), ()
+            return with_gpus(action, None if lost else row, desired), None
     for row in rows:
         if row.own in (Own.CREATING, Own.UNCONFIRMED):
-            return with_gpus(_settle(row, find_replaced(rows), desired, world), None, desired), ()
+            return with_gpus(_settle(row, find_replaced(rows), desired, world), None, desired), None
     for row in rows:
         if row.own is Own.ACCEPTED:
             case = _examine(row, desired, world)
@@ -136,9 +136,9 @@ def _decide(
             ghosts = [other for other in rows if other.own is Own.LATE_CREATE_POSSIBLE]
             return _with_ghosts(action, case, ghosts, world), _open_drift(action, case)
     if desired is None:
-        return with_gpus(_watch(rows[0], world), None, None), ()
+        return with_gpus(_watch(rows[0], world), None, None), None
     down = next((row for row in rows if row.is_down), None)
-    return with_gpus(_make(desired, down, world), None, desired), ()
+    return with_gpus(_make(desired, down, world), None, desired), None
 
 
 def _renewed(row: Recorded, desired: Desired | None, world: _World) -> Recorded:
@@ -309,10 +309,14 @@ def _watch(row: Recorded, world: _World) -> AnyAction:
     return Hold(**case.common(Reason.IN_DOUBT, detail), recorded=row)
 
 
-def _open_drift(action: AnyAction, case: DecisionInputs) -> tuple[FieldChange, ...]:
+def _open_drift(action: AnyAction, case: DecisionInputs) -> Drift | None:
     """What somebody changed and the spec has not followed."""
     agreed = {c.pointer for c in action.agreed} if isinstance(action, Record) else set()
-    return tuple(c for c in case.drift if c.pointer not in agreed)
+    changes = tuple(c for c in case.drift if c.pointer not in agreed)
+    if not changes:
+        return None
+    returned = all(change.pointer in case.row.undone for change in changes)
+    return Drift(address=case.row.address, changes=changes, returned=returned)
 
 
 def _with_ghosts(

@@ -101,6 +101,7 @@ def _read_plan(document: Json) -> Plan:
             Drift(
                 address=Address.parse(drift["address"]),
                 changes=_read_changes(drift["changes"], absent),
+                returned=drift.get("returned", False),
             )
             for drift, absent in zip(document["drift"], saved["absent"][count:], strict=True)
         ),

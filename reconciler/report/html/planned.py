@@ -11,11 +11,12 @@ from reconciler.core.planning.guards import Refusal
 from reconciler.core.planning.plan import GpuTotals, Plan
 from reconciler.report.changes import (
     ChangeLine,
+    DriftFate,
     action_lines,
     change_lines,
     needs_reason,
-    overwritten,
     planned_counts,
+    shown_drift,
 )
 from reconciler.report.html.charts import BarPart, bar
 from reconciler.report.html.components import (
@@ -45,6 +46,11 @@ PROJECTS = 60
 # So few are read without unfolding each of them.
 OPEN = 8
 
+_DRIFT_HEADINGS = {
+    DriftFate.LEFT: "Not undone (--on-drift replace does)",
+    DriftFate.RETURNED: "Back after a replace had undone it, and not undone (--replace does)",
+    DriftFate.OVERWRITTEN: "Overwritten by this plan",
+}
 _LOOKS = {"+": "added", "-": "removed", "~": "changed", "@": "part", " ": "same"}
 
 
@@ -218,16 +224,9 @@ def drift_section(plan: Plan, budget: LineBudget) -> Iterator[Section]:
     """What somebody changed on the server, and whether this plan undoes it."""
     if not plan.drift:
         return
-    undone = overwritten(plan)
-    groups = (
-        (
-            "Not undone (--on-drift replace does)",
-            [d for d in plan.drift if d.address not in undone],
-        ),
-        ("Overwritten by this plan", [d for d in plan.drift if d.address in undone]),
-    )
     parts: list[Html | None] = []
-    for heading, drifts in groups:
+    for fate, heading in _DRIFT_HEADINGS.items():
+        drifts = [drift for drift in shown_drift(plan) if drift.fate is fate]
         if drifts:
             parts.append(tag("h3", f"{heading}: {len(drifts):,}"))
         for drift in drifts[:WORKLOADS]:

@@ -39,6 +39,7 @@ def plan_document(plan: Plan, created_at: datetime) -> dict[str, Any]:
                 "address": str(drift.address),
                 "changes": [change.to_json() for change in drift.changes],
                 "origin": "remote",
+                **({"returned": True} if drift.returned else {}),
             }
             for drift in plan.drift
         ],

@@ -22,15 +22,17 @@ from reconciler.core.events import (
 from reconciler.core.model import Address
 from reconciler.core.planning.actions import AnyAction
 from reconciler.core.planning.guards import Refusal
-from reconciler.core.planning.plan import Drift, GpuTotals, Plan
+from reconciler.core.planning.plan import GpuTotals, Plan
 from reconciler.core.shorten import shorten
 from reconciler.errors import ReconcilerError, Where
 from reconciler.report.changes import (
     ChangeLine,
+    DriftFate,
+    ShownDrift,
     action_lines,
     change_lines,
-    overwritten,
     planned_counts,
+    shown_drift,
 )
 from reconciler.report.markdown.commonmark import (
     code,
@@ -60,6 +62,12 @@ _LONGEST_NAME = 80
 # Of more projects, those in which nothing changes would hide those in which something does.
 _FEW = 10
 _MOMENTS = ("before", "after", "peak")
+# What becomes of drift, and what would undo it.
+_DRIFT_FATES = {
+    DriftFate.LEFT: ("not undone", "`--on-drift replace` would undo it"),
+    DriftFate.RETURNED: ("back after a replace, not undone", "`--replace` would undo it"),
+    DriftFate.OVERWRITTEN: ("overwritten by this plan", ""),
+}
 
 
 def markdown_plan(
@@ -75,7 +83,6 @@ def markdown_plan(
     if refusals:
         verdict = f"Refused. {verdict}"
     other_run = [prose(at_work(plan))] if plan.at_work else []
-    undone = overwritten(plan)
     sections = [
         MarkdownSection(head=f"{marker('plan', plan.target.stack)}\n\n## {verdict}"),
         *_refusals(refusals),
@@ -95,7 +102,7 @@ def markdown_plan(
         *_workloads("Held back", [_action(action, prefix) for action in plan.holds]),
         *_workloads(
             "Changed on the server",
-            [_drift(drift, is_undone=drift.address in undone) for drift in plan.drift],
+            [_drift(drift) for drift in shown_drift(plan)],
         ),
         MarkdownSection(head=f"{_plan_name(plan)} (`reconciler apply --expect-digest`)."),
     ]
@@ -279,10 +286,9 @@ def _action(action: AnyAction, prefix: str) -> MarkdownPart:
     return _details(" · ".join([head, *filter(None, notes)]), facts, lines, action.kind)
 
 
-def _drift(drift: Drift, *, is_undone: bool) -> MarkdownPart:
-    fate = "overwritten by this plan" if is_undone else "not undone"
+def _drift(drift: ShownDrift) -> MarkdownPart:
+    fate, way = _DRIFT_FATES[drift.fate]
     head = f"~ drifted {code_html(str(drift.address))} · {fate}"
-    way = "" if is_undone else "`--on-drift replace` would undo it"
     lines = list(chain.from_iterable(map(change_lines, drift.changes)))
     return _details(head, [way], lines, "drifted")
 

@@ -34,6 +34,8 @@ _PAST = {
 }
 # What turned out to be another deed than the one that was planned, by the summary's names.
 _COUNTS = {"adopted": "settled", "recorded": "recorded"}
+# Seconds that would be shown as none at all.
+NONE_AT_ALL = 0.05
 
 
 class ApplyText:
@@ -62,7 +64,9 @@ class ApplyText:
                 text = f"{escape_terminal(event.reason)}: {', '.join(parts)}"
                 return self._paint(text, "yellow")
             case RequestRetried(address=address) if verbose or event.is_news:
-                again = f"{event.method} sent {event.attempt} times, again in {event.delay:.1f} s"
+                sent = "once" if event.attempt == 1 else f"{event.attempt} times"
+                wait = f"in {event.delay:.1f} s" if event.delay >= NONE_AT_ALL else "at once"
+                again = f"{event.method} sent {sent}, again {wait}"
                 return f"retry     {name_of(address)}  {again}: {escape_terminal(event.reason)}"
             case RequestRetried():
                 return None

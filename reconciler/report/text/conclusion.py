@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import islice
 
 from reconciler.core.events import ActionFailed, ActionSkipped, Cause, Event, InDoubt
@@ -84,7 +84,7 @@ class Conclusion:
                 lines.append(f"    hint: {escape_terminal(hint)}")
         if len(events) > MOST:
             lines.append(f"  {self._more(len(events) - MOST)}")
-        return "\n".join([*lines, self._next_line(listed[0])])
+        return "\n".join([*lines, *self._next_lines(listed)])
 
     def _event_line(self, event: Unsuccessful) -> str:
         """Like a diagnostic, at the place in the spec if there is one."""
@@ -121,12 +121,14 @@ class Conclusion:
             lines.append(f"  {escape_terminal(message)}: {', '.join(names)}")
         if len(groups) > MOST:
             lines.append(f"  {self._more(len(groups) - MOST)}")
-        return "\n".join([*lines, self._next_line(events[0])])
+        return "\n".join([*lines, *self._next_lines(events[:1])])
 
     def _more(self, count: int) -> str:
         # Eight digits name a run, and can be read out to a colleague.
         command = self._commands.of(f"runs show {self._run[:8]}")
         return f"… and {count} more: {escape_terminal(command)}"
 
-    def _next_line(self, event: Unsuccessful) -> str:
-        return f"  next: {escape_terminal(str(step_after(event, self._commands)))}"
+    def _next_lines(self, events: Sequence[Unsuccessful]) -> Iterator[str]:
+        """Each way out once: one that names a workload is not the way out of another."""
+        for step in dict.fromkeys(str(step_after(event, self._commands)) for event in events):
+            yield f"  next: {escape_terminal(step)}"

@@ -9,11 +9,12 @@ from reconciler.core.diff.diff import FieldChange
 from reconciler.core.planning.actions import AnyAction
 from reconciler.core.planning.plan import Plan
 from reconciler.report.changes import (
+    DriftFate,
     action_lines,
     change_lines,
     needs_reason,
-    overwritten,
     planned_counts,
+    shown_drift,
 )
 from reconciler.report.text.color import COLOURS, ColorWriter, name_of
 from reconciler.report.text.escape import escape_terminal
@@ -21,6 +22,12 @@ from reconciler.report.text.formatting import at_work, gpu_number, idle_text
 from reconciler.report.text.gpu_text import given_back, gpu_effect
 
 INDENT = " " * 13
+_DRIFT_HEADINGS = {
+    DriftFate.LEFT: "Changed on the server, and not undone (--on-drift replace does):",
+    DriftFate.RETURNED: "Changed on the server again after a replace had undone it, and not undone "
+    "(--replace ADDRESS does):",
+    DriftFate.OVERWRITTEN: "Changed on the server, and overwritten by this plan:",
+}
 
 
 class PlanText:
@@ -89,15 +96,11 @@ class PlanText:
         return (self._paint.line(line) for change in changes for line in change_lines(change))
 
     def _drift_blocks(self, plan: Plan) -> Iterator[str]:
-        undone = overwritten(plan)
-        groups = (
-            (False, "Changed on the server, and not undone (--on-drift replace does):"),
-            (True, "Changed on the server, and overwritten by this plan:"),
-        )
-        for is_undone, heading in groups:
+        drifts = shown_drift(plan)
+        for fate, heading in _DRIFT_HEADINGS.items():
             lines = [heading]
-            for drift in plan.drift:
-                if (drift.address in undone) is is_undone:
+            for drift in drifts:
+                if drift.fate is fate:
                     lines.append(f"  {name_of(drift.address)}")
                     lines += [f"    {line}" for line in self.changes(drift.changes)]
             if lines != [heading]:
