@@ -204,6 +204,8 @@ class Referee(Watcher):
             self._report("I3", f"DELETE {entry.target}, which is {target.address}")
         if entry.target not in process.verified:
             self._report("I3", f"DELETE {entry.target}, which was not read in this run")
+        elif process.verified[entry.target] is None and any(row.marker for row in rows):
+            self._report("I3", f"DELETE {entry.target}, which has lost the mark that it had")
         if self._selects_not(process, rows):
             self._report("I3", f"DELETE {entry.target} outside the run's targets")
 

@@ -1,4 +1,4 @@
-"""Twelve mistakes that this protocol exists to avoid, each put into the real engine for a while.
+"""Fifteen mistakes that this protocol exists to avoid, each put into the real engine for a while.
 
 A proof that lets one of them pass proves nothing. They are patches of the running engine: no
 switch in the product leads to them.
@@ -6,19 +6,23 @@ switch in the product leads to them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from unittest import mock
 
-from reconciler.core.model import Json, Recorded
+from proof.simulation.disk import LINEAGE, STACK
+from reconciler.app.state import claiming
+from reconciler.core.diff import comparison
+from reconciler.core.model import Address, Json, Recorded
+from reconciler.core.planning import guards
 from reconciler.core.planning.actions import Resolve
 from reconciler.core.protocol import transitions
 from reconciler.core.protocol.api_results import Ambiguous, ApiResult, Conflict, Unavailable
 from reconciler.core.protocol.marker import Marker, read_marker
-from reconciler.core.protocol.transitions import Evidence, advance
+from reconciler.core.protocol.transitions import Evidence, advance, end
 from reconciler.engine import apply, lookup, refresh, remove, wait
 from reconciler.engine.create import PROMPT, CreateTask
 from reconciler.engine.dispatcher import StoppedError
@@ -161,6 +165,29 @@ def _send_under_an_old_date() -> list[Patch]:
     return [(CreateTask, "_before_send", send)]
 
 
+def _delete_what_lost_its_mark() -> list[Patch]:
+    def believe(manifest: Json) -> Marker:
+        ours = Marker(lineage=LINEAGE, op="00000000-0000-7000-8000-000000000000", stack=STACK)
+        return read_marker(manifest) or ours
+
+    return [(module, "read_marker", believe) for module in (comparison, remove)]
+
+
+def _count_missing_over_the_state() -> list[Patch]:
+    def count(lost: Iterable[Address], there: Iterable[Address]) -> list[tuple[str, int]]:
+        missing = len([*lost])
+        return [("any", missing)] if missing >= 2 and not [*there] else []
+
+    return [(guards, "_find_emptied", count)]
+
+
+def _free_the_name_of_an_abandoned_delete() -> list[Patch]:
+    def drop(row: Recorded) -> Recorded:
+        return end(row, Evidence.CONFIRMED_GONE)
+
+    return [(claiming, "_abandon", drop)]
+
+
 MUTANTS: Mapping[str, Mutant] = {
     "no-intent": Mutant(mistake="no intent before a POST", patches=_send_without_intent),
     "new-operation": Mutant(
@@ -182,6 +209,17 @@ MUTANTS: Mapping[str, Mutant] = {
         mistake="an unwanted intent is dropped", patches=_drop_what_nobody_wants
     ),
     "early-tombstone": Mutant(mistake="a tombstone on the DELETE's 202", patches=_bury_on_the_202),
+    "lost-mark": Mutant(
+        mistake="a workload that lost its mark is deleted", patches=_delete_what_lost_its_mark
+    ),
+    "missing-in-all": Mutant(
+        mistake="what is missing is counted over all projects",
+        patches=_count_missing_over_the_state,
+    ),
+    "freed-name": Mutant(
+        mistake="a delete that was given up frees its name",
+        patches=_free_the_name_of_an_abandoned_delete,
+    ),
     "clock-set-back": Mutant(
         mistake="an answer that waited sets the clock back",
         patches=_set_the_clock_back,

@@ -17,6 +17,7 @@ from proof.simulation.circumstances import (
 )
 from proof.simulation.disk import LINEAGE, STACK, Disk, Shelf, ours
 from proof.simulation.loop import Loop
+from proof.simulation.others import Others
 from proof.simulation.process import Process, run_all, sweep
 from proof.simulation.repository import PROJECTS, Repository
 from proof.simulation.server import Server
@@ -87,6 +88,7 @@ class History:
             names_holder=self._rng.random() < 0.3,
             ours=ours,
         )
+        self._others = Others(seed, self.server)
         self._shelf = Shelf(self._rng)
         self.disk = self._shelf.newest
         self.referee = Referee(self.server, self.disk, copies=options.stale)
@@ -112,6 +114,8 @@ class History:
                 self.repository.take_back()
             elif number:
                 self.repository.edit()
+            if number and not self.options.stale:
+                self._let_others_act()
             last = self._run_in_storm(
                 kill_step if number == victim else None, plain=victim is not None
             )
@@ -138,6 +142,28 @@ class History:
             self.server.weather = dataclasses.replace(weather, writes=0.5, late=0.9)
         self._run(processes)
         return processes[0]
+
+    def _let_others_act(self) -> None:
+        """What happens to workloads, to a project and to the state while no apply is at work."""
+        disk, others = self._shelf.newest, self._others
+        others.overwrite(disk)
+        given_up = [*others.give_up(disk)]
+        before = [disk.durable.get(row.op) for row in given_up]
+        disk.write(given_up)
+        self.referee.wrote(disk, before, given_up)
+        if hidden := others.draw_hidden(disk):
+            self._run_beside_moved(hidden)
+
+    def _run_beside_moved(self, project: str) -> None:
+        """Apply while one project stands empty, as somebody who confirms nothing that is asked."""
+        self.server.weather = CALM
+        process = self._make(
+            self._shelf.newest, peaceful(self._others.rng, discovery=self._discovery)
+        )
+        self._note_begin([process])
+        with self.server.hiding(project):
+            run_all([process], self._loop)
+        self._note_end(process)
 
     def _choose_disks(self) -> list[Disk]:
         """Copies know nothing of each other's lock: two of them may be used at the same time."""
@@ -200,6 +226,7 @@ class History:
         self.timeline.skip(PEACE)
         self.disk = self._shelf.take() if self.options.stale else self._shelf.newest
         squatted = self._end_squatting()
+        self._others.end_given_up(self.disk)
         self.referee.disk = self.disk
         known = {row.address for row in self.disk.read()} | self.repository.wanted.keys()
         self._apply_twice(self._discovery)
@@ -295,6 +322,7 @@ class History:
             if workload is None or workload.id not in owned:
                 self.referee.report("I8", f"{address} is declared and not there after peace")
         strange = live.keys() - self.repository.wanted.keys() - self._forgotten()
+        strange -= self._others.without_mark()
         for address in sorted(strange):
             if address in reach or not self.options.stale:
                 self.referee.report("I8", f"{address} lives after peace, and nobody wants it")

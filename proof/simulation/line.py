@@ -9,18 +9,22 @@ from proof.simulation.loop import Loop
 from proof.simulation.server import Entry, Server
 from reconciler.core.model import Address, Json
 from reconciler.core.protocol.api_results import Accepted, ApiResult
+from reconciler.core.protocol.marker import Marker, read_marker
 from reconciler.ports import BeforeSend
 
 
 class Sender(Protocol):
-    """What the wire needs of the process at its end; `verified` are the ids that it has read."""
+    """What the wire needs of the process at its end.
+
+    `verified` are the ids that it has read, with the mark that it saw last.
+    """
 
     number: int
     requests: int
     loop: Loop
     server: Server
     disk: Disk
-    verified: set[str]
+    verified: dict[str, Marker | None]
 
     def step(self) -> None:
         """An instant at which the process may stand still or die."""
@@ -51,7 +55,7 @@ class Line:
         """GET."""
         answer = await self._send("GET", workload_id)
         if isinstance(answer, Accepted):
-            self._process.verified.add(workload_id)
+            self._process.verified[workload_id] = read_marker(answer.remote.raw_manifest)
         return answer
 
     async def update(

@@ -25,6 +25,7 @@ from reconciler.core.events import Event, RunFinished
 from reconciler.core.model import Desired, Recorded, Target
 from reconciler.core.planning.guards import DeleteLimit
 from reconciler.core.protocol.api_results import Listed
+from reconciler.core.protocol.marker import Marker
 from reconciler.engine.apply import apply
 from reconciler.engine.dispatcher import Dispatcher, StopSignal
 from reconciler.engine.journal import Journal
@@ -86,7 +87,7 @@ class Process:
         self.watcher = watcher
         self.dead = False
         self.steps = self.requests = 0
-        self.verified: set[str] = set()
+        self.verified: dict[str, Marker | None] = {}
         self.began = server.timeline.now
         self.halted_at: float | None = None
         self.ended_at: float | None = None

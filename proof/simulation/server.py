@@ -6,7 +6,8 @@ It keeps its own book of every request, with its time and its effect; the client
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import lru_cache
@@ -36,7 +37,7 @@ from reconciler.core.protocol.api_results import (
     TooManyRequests,
     Unavailable,
 )
-from reconciler.core.protocol.marker import Marker, read_marker
+from reconciler.core.protocol.marker import Marker, read_marker, unmark
 from tests.support.timing import EPOCH, Timeline
 
 _NEVER = float("inf")
@@ -63,6 +64,11 @@ class Workload:
     unlisted: float = _NEVER
     reserves: float = 0.0
     keeps_body: bool = False
+
+    @property
+    def has_mark(self) -> bool:
+        """Whether its manifest still says who made it; `marker` is what it said at first."""
+        return read_marker(self.manifest) is not None
 
     def lives(self, now: float) -> bool:
         """Whether it holds its name."""
@@ -127,6 +133,8 @@ class Server:
     that the rest of a history does not depend on them.
     `on_birth` is told of every workload that a request made, at the moment at which it is made.
     `resumed_at` is when the machine of the clients last went on after it had stood still.
+    `hidden` is a project that stands empty for who asks from `hidden_since` on, as one that was
+    moved to another cluster: nothing in it is found, and its names are free (against A1).
     """
 
     timeline: Timeline
@@ -137,12 +145,15 @@ class Server:
     on_birth: Callable[[Workload], None] = lambda _: None
     weather: Weather = CALM
     resumed_at: float = 0.0
+    hidden: str = ""
+    hidden_since: float = 0.0
     book: list[Entry] = field(default_factory=list)
     workloads: dict[str, Workload] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._holders: dict[Address, Workload] = {}
         self._by_name: dict[Address, list[Workload]] = {}
+        self._covered: list[Workload] = []
         self._orders: list[tuple[float, int, Callable[[float], None]]] = []
         self._counter = 0
         self._reserved = self.names.random() * 0.5 if self.names.random() < 0.2 else 0.0
@@ -162,7 +173,7 @@ class Server:
         """Everything that holds a name now."""
         self.catch_up()
         now = self.timeline.now
-        return [w for w in self._holders.values() if w.lives(now)]
+        return [w for w in (*self._holders.values(), *self._covered) if w.lives(now)]
 
     def holder(self, address: Address, now: float) -> Workload | None:
         """Who holds a name."""
@@ -180,6 +191,21 @@ class Server:
         if held is not None:
             held.gone = held.delete_at = now
             held.unlisted = now
+
+    @contextmanager
+    def hiding(self, project: str) -> Iterator[None]:
+        """Let a project stand empty within a block."""
+        self.hidden, self.hidden_since = project, self.timeline.now
+        try:
+            yield
+        finally:
+            self.hidden = ""
+
+    def strip(self, address: Address, workload_id: str) -> None:
+        """Somebody overwrites a workload, and our mark with it."""
+        held = self.holder(address, self.timeline.now)
+        if held is not None and held.id == workload_id:
+            held.manifest = unmark(held.manifest)
 
     def squat(self, address: Address, marker: Mapping[str, str], now: float) -> None:
         """Somebody else takes a free name."""
@@ -271,7 +297,9 @@ class Server:
         address = Address(project=metadata["projectId"], name=metadata["name"])
         date = date_at(int(now))
         held = self.holder(address, now) or self._reserving(address, now)
-        if held is not None:
+        if held is not None and address.project == self.hidden and entry.at >= self.hidden_since:
+            self._covered.append(held)
+        elif held is not None:
             entry.effect = "conflict"
             hint = f" (id {held.id})" if self.names_holder else ""
             return Conflict(message=f"{address.name} exists already{hint}", date=date)
@@ -307,7 +335,8 @@ class Server:
     def _read(self, workload_id: str, now: float) -> ApiResult:
         date = date_at(int(now))
         found = self.workloads.get(workload_id)
-        if found is None or now < found.visible or (now >= found.gone and not found.keeps_body):
+        unseen = found is None or now < found.visible or found.address.project == self.hidden
+        if found is None or unseen or (now >= found.gone and not found.keeps_body):
             return NotFound(trusted=True, message="no such workload", date=date)
         return Accepted(remote=_remote(found, found.seen(now)), date=date)
 
@@ -315,7 +344,7 @@ class Server:
         date = date_at(int(now))
         if not self.weather.listing:
             return Listed(ids=(), trusted=False, message="no list", date=date)
-        if address.project in self.weather.blind:
+        if address.project in (*self.weather.blind, self.hidden):
             return Listed(ids=(), date=date)
         wanted = self._by_name.get(address, ())
         return Listed(ids=tuple(w.id for w in wanted if w.listed <= now < w.unlisted), date=date)
@@ -326,7 +355,7 @@ class Server:
         date, now = date_at(int(self.timeline.now)), self.timeline.now
         if not self.weather.listing:
             return Listed(ids=(), trusted=False, message="no list", date=date)
-        if project in self.weather.blind:
+        if project in (*self.weather.blind, self.hidden):
             return Listed(ids=(), date=date)
         found = (w for w in self.workloads.values() if w.address.project == project)
         return Listed(ids=tuple(w.id for w in found if w.listed <= now < w.unlisted), date=date)

@@ -46,7 +46,13 @@ def test_a_run_may_die_at_any_of_its_steps() -> None:
     assert figures.kills == figures.points
 
 
-@pytest.mark.parametrize("name", ["no-intent", "early-404", "early-tombstone"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("no-intent", "early-404", "early-tombstone"),
+        *("lost-mark", "missing-in-all", "freed-name"),
+    ],
+)
 def test_a_mistake_is_caught(name: str) -> None:
     """The engine with a known mistake breaks a promise that the engine without it keeps."""
     caught = catch_mutant(name, range(40), Options())
