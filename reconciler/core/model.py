@@ -152,9 +152,10 @@ class OpenChange:
     """An update that may have been sent and is not proven yet; `rev` names it on the server.
 
     One rev has one body, which `body_digest` names under the state's key. `spec` is the redacted
-    spec that it declares and `digest` names it; `body` is the redacted content that was sent, so
-    that whoever finds the rev later knows what it should say. `base` is the rev that it was made
-    on, empty for none. Times are RFC 3339 in UTC by the server's clock.
+    spec that it declares and `digest` names it; `body` is the redacted content that was sent, but
+    for what somebody else had changed and the update leaves so: there it is what it was before, so
+    that it goes on to count as drift. `base` is the rev that it was made on, empty for none. Times
+    are RFC 3339 in UTC by the server's clock.
     """
 
     rev: str
@@ -171,19 +172,36 @@ class OpenChange:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SentRev:
-    """An update that was given up for another one, and whose request may still come true."""
+    """An update whose request may still come true beside a later one; documents as in OpenChange.
+
+    They are kept since what it declared is ours wherever it turns up.
+    """
 
     rev: str
     last_sent_at: str
+    spec: Json = field(default_factory=dict)
+    body: Json = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChangeRecord:
-    """The updates of one operation: the one proven last, the one under way, and late ones."""
+    """The updates of one operation: the one proven last, the one under way, and late ones.
+
+    `base` is the rev that the confirmed one took the place of, and `proven_at` the server's time at
+    which that was seen. `was_synced` says that the cluster had taken the workload before an update
+    was sent: what fails since may run on as it was. `drops_annotations` says that the server showed
+    an update without our annotations. `former_markers` are those of owners from whom the workload
+    was taken over.
+    """
 
     confirmed: str = ""
+    base: str = ""
+    proven_at: str | None = None
     open: OpenChange | None = None
     superseded: tuple[SentRev, ...] = ()
+    was_synced: bool = False
+    drops_annotations: bool = False
+    former_markers: tuple[str, ...] = ()
 
     @property
     def revs(self) -> tuple[str, ...]:

@@ -268,10 +268,13 @@ def _change(change: Any) -> ChangeRecord:
     if change is None:
         return NO_CHANGE
     under_way = OpenChange(**change["open"]) if change["open"] else None
-    if under_way and not (isinstance(under_way.spec, dict) and isinstance(under_way.body, dict)):
-        raise TypeError("a document is no mapping")
     superseded = tuple(SentRev(**sent) for sent in change["superseded"])
-    return ChangeRecord(confirmed=change["confirmed"], open=under_way, superseded=superseded)
+    for sent in (*superseded, *((under_way,) if under_way else ())):
+        if not (isinstance(sent.spec, dict) and isinstance(sent.body, dict)):
+            raise TypeError("a document is no mapping")
+    former = tuple(change["former_markers"])
+    parts = {"open": under_way, "superseded": superseded, "former_markers": former}
+    return ChangeRecord(**{**change, **parts})
 
 
 @lru_cache(maxsize=256)

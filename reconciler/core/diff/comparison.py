@@ -23,7 +23,8 @@ from reconciler.core.diff.equality import (
 from reconciler.core.digest import digest
 from reconciler.core.model import Desired, Json, Recorded, Remote
 from reconciler.core.planning.renewal import renew, renew_row
-from reconciler.core.protocol.marker import read_marker, unmark
+from reconciler.core.protocol.changes import as_shown
+from reconciler.core.protocol.marker import read_marker, read_rev, unmark
 from reconciler.core.redact import Redactor
 
 
@@ -36,6 +37,7 @@ class Compared(Remote):
     `answer` is all that the server says now, redacted, where that is not what it said then, and
     `filled_in` what the platform has put where the submitted manifest says nothing, as far as the
     spec declares it now. `unmarked` says that it has lost the marker that its record knows.
+    `marker` and `rev` are those that it shows, empty for none.
     """
 
     drift: tuple[FieldChange, ...]
@@ -43,12 +45,18 @@ class Compared(Remote):
     answer: Json | None = None
     filled_in: Json | None = None
     unmarked: bool = False
+    marker: str = ""
+    rev: str = ""
 
 
 def compare(
     row: Recorded, remote: Remote, redactor: Redactor, *, desired: Desired | None = None
 ) -> Compared:
-    """Compare what the server says now with its echo of our create."""
+    """Compare what the server says now with its echo of our last request.
+
+    That is the one which the workload shows: also an update that the record has not as proven.
+    """
+    marker, rev = read_marker(remote.raw_manifest), read_rev(remote.raw_manifest)
     compared = Compared(
         id=remote.id,
         address=remote.address,
@@ -60,10 +68,13 @@ def compare(
         tenant_id=remote.tenant_id,
         deleted_at=remote.deleted_at,
         drift=(),
-        unmarked=bool(row.marker) and read_marker(remote.raw_manifest) is None,
+        unmarked=bool(row.marker) and marker is None,
+        marker=str(marker) if marker else "",
+        rev=rev,
     )
     if remote.is_gone:
         return compared
+    row = as_shown(row, rev)
     redactor = redactor.strict
     if desired is not None:
         compared = replace(compared, filled_in=_filled_in(desired, remote, redactor))

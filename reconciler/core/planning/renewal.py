@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from reconciler.core.digest import canonical, digest
-from reconciler.core.model import Recorded
+from reconciler.core.model import ChangeRecord, Json, Recorded
 from reconciler.core.redact import MARK, Redactor
 
 
@@ -30,10 +30,36 @@ def renew_row(row: Recorded, redactor: Redactor, *, plain: Any = None) -> Record
         "message": redactor.strict.redact(row.message),
         "refusal": redactor.strict.redact(row.refusal),
     }
-    renewed = replace(row, spec=spec, echo=echo, **texts)
+    change = _renew_change(row.change, redactor, plain)
+    renewed = replace(row, spec=spec, echo=echo, change=change, **texts)
     if renewed == row:
         return row
     return replace(renewed, digest=digest(spec)) if row.is_declared else renewed
+
+
+def _renew_change(change: ChangeRecord, redactor: Redactor, plain: Any) -> ChangeRecord:
+    """What was sent and not proven, under today's rules; its digests name it under the old ones.
+
+    A digest that names nothing any more makes the same content a new rev, which costs a request.
+    """
+    if change.open is None and not change.superseded:
+        return change
+
+    def document(recorded: Json, rules: Redactor) -> Json:
+        renewed: Json = renew(recorded, rules, plain=plain)
+        return renewed
+
+    under_way = change.open
+    if under_way is not None:
+        spec = document(under_way.spec, redactor)
+        body = document(under_way.body, redactor.strict)
+        if spec != under_way.spec or body != under_way.body:
+            under_way = replace(under_way, spec=spec, body=body, digest=digest(spec))
+    superseded = tuple(
+        replace(sent, spec=document(sent.spec, redactor), body=document(sent.body, redactor.strict))
+        for sent in change.superseded
+    )
+    return replace(change, open=under_way, superseded=superseded)
 
 
 def _read(recorded: Any, plain: Any, texts: _Texts) -> Any:
