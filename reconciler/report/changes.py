@@ -17,14 +17,13 @@ from reconciler.core.planning.actions import (
     AnyAction,
     Create,
     Delete,
-    Drift,
     Hold,
     Reason,
     Replace,
     Resolve,
 )
 from reconciler.core.planning.content import Content, content_of
-from reconciler.core.planning.plan import Plan
+from reconciler.core.planning.plan import Drift, Plan
 from reconciler.core.redact import is_redacted, spell_marks
 from reconciler.core.shorten import shorten
 
