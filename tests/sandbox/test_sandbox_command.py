@@ -7,12 +7,16 @@ import subprocess
 import sys
 from pathlib import Path
 
+import click
 import httpx
 import pytest
 from click.testing import CliRunner
 
 from reconciler.cli.commands.sandbox import sandbox
+from reconciler.sandbox import Settings
+from reconciler.sandbox.versions import API_VERSIONS, NEWEST
 from tests.sandbox.rigs import WORKLOADS, request
+from tests.support.sandboxes import Sandbox as Server
 
 PROGRAM = "from reconciler.cli.commands.sandbox import sandbox; sandbox()"
 
@@ -124,3 +128,28 @@ def test_the_command_module_imports_only_click() -> None:
         "reconciler.cli.commands",
         "reconciler.cli.commands.sandbox",
     ]
+
+
+def test_the_command_offers_every_version_and_begins_with_the_newest() -> None:
+    """The command spells them out, so that its help does not load the sandbox."""
+    (option,) = (p for p in sandbox.params if p.name == "api_version")
+    assert isinstance(option.type, click.Choice)
+    assert tuple(option.type.choices) == API_VERSIONS
+    assert (option.default, Settings().api_version) == (NEWEST, NEWEST)
+
+
+def test_the_command_serves_the_version_asked_for() -> None:
+    """Over a socket, with a way to log in that is gone and one that is left."""
+    with Server.running("--api-version", "2.24", "--no-v1-token") as server:
+        url = server.variables["RUNAI_BASE_URL"]
+        form = {
+            "grant_type": "client_credentials",
+            "client_id": server.variables["RUNAI_CLIENT_ID"],
+            "client_secret": server.variables["RUNAI_CLIENT_SECRET"],
+        }
+        with httpx.Client(base_url=url) as client:
+            gone = client.post("/api/v1/token", json={})
+            token = client.post("/api/v2/token", data=form).json()["access_token"]
+            headers = {"authorization": f"Bearer {token}"}
+            clusters = client.get("/api/v1/clusters/minimal", headers=headers).json()
+    assert (gone.status_code, clusters[0]["version"]) == (404, "2.24.0")
