@@ -19,8 +19,8 @@ ITEM = f"{WORKLOADS}/{{WorkloadV2Id}}"
 # Enough to create, read, delete and miss a workload, with a detour.
 STEPS = 10
 FOLDER = Path(__file__).parent
-# The API version that the sandbox is, with the published document of it. The second document holds
-# from 2.24 to 2.26; it is the sandbox's own copy, since it must not be wrong together with a client.
+# The API version that the sandbox is, with the published document of it. The second holds from 2.24
+# to 2.26; it is the own copy of the sandbox, since it must not be wrong together with a client.
 DOCUMENTS = {
     "2.23": FOLDER.parents[1] / "schemas" / "openapi" / "workloads-v2-2.23.json",
     "2.26": FOLDER / "workloads-v2-later.json",
