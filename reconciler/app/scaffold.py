@@ -6,15 +6,17 @@ import enum
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib import metadata, resources
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import yaml
+
 from reconciler.errors import InvalidInputError
 from reconciler.regularfiles import read_regular
-from reconciler.specs.discovery.git import checkout_top
+from reconciler.specs.discovery.git import checkout_top, name_in_checkout
 
 DISTRIBUTION = "workload-reconciler"
 GITHUB_FILE = ".github/workflows/workloads.yml"
@@ -49,14 +51,14 @@ class Source:
     def installed(cls) -> Source:
         """What the installer noted (PEP 610); an index or a folder is no repository to clone."""
         try:
-            noted = metadata.distribution(DISTRIBUTION).read_text("direct_url.json")
-            direct = json.loads(noted or "{}")
+            text = metadata.distribution(DISTRIBUTION).read_text("direct_url.json")
+            origin = json.loads(text or "{}")
         except (metadata.PackageNotFoundError, ValueError):
             return cls()
-        commit = str(direct.get("vcs_info", {}).get("commit_id", ""))
-        is_fetchable = str(direct.get("url", "")).startswith("https://")
+        commit = str(origin.get("vcs_info", {}).get("commit_id", ""))
+        is_fetchable = str(origin.get("url", "")).startswith("https://")
         is_commit = _COMMIT.fullmatch(commit)
-        return cls(url=direct["url"], commit=commit) if is_commit and is_fetchable else cls()
+        return cls(url=origin["url"], commit=commit) if is_commit and is_fetchable else cls()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +66,7 @@ class Scaffold:
     """What was written, what was there already and was left alone, and what is left to be done."""
 
     written: tuple[Path, ...]
-    kept: tuple[Path, ...]
+    untouched: tuple[Path, ...]
     ci: Ci
     notes: tuple[str, ...]
 
@@ -75,76 +77,73 @@ def scaffold(folder: Path, *, ci: Ci | None = None, source: Source | None = None
     Without `ci` the system is the one that the repository around the folder is made for. Raises
     InvalidInputError when the folder cannot be written.
     """
-    here = folder.resolve()
+    real = folder.resolve()
     # Where CI looks for its pipelines.
-    top = checkout_top(here) or here
-    chosen = detect_ci(top) if ci is None else ci
+    top = checkout_top(real) or real
+    system = detect_ci(top) if ci is None else ci
     source = Source.installed() if source is None else source
     config = folder / "reconciler.yaml"
-    files = {config: _template("reconciler.yaml", STACK=_yaml(here.name))}
+    files = {config: _template("reconciler.yaml", STACK=_yaml(real.name))}
     if not config.exists():
         # Who has a configuration has specs, and would not want another workload to be made.
         files[folder / "hello.yaml"] = _template("hello.yaml")
     files[folder / ".reconciler" / ".gitignore"] = IGNORE
-    inside = here.relative_to(top).as_posix()
-    files |= {_near(top / name): text for name, text in _pipeline(chosen, inside, source)}
+    name = name_in_checkout(real) or "."
+    files |= {_near(top / file): text for file, text in _pipeline(system, name, source)}
+    written, untouched = [], []
     try:
-        written, kept = _write(files)
-        notes = tuple(_notes(top, chosen, source, written))
+        for path, text in files.items():
+            if path.exists():
+                untouched.append(path)
+                continue
+            path.parent.mkdir(parents=True, exist_ok=True)
+            # Exclusively: what a link that leads nowhere names would be written to as well.
+            with path.open("x", encoding="utf-8") as stream:
+                stream.write(text)
+            written.append(path)
+        notes = tuple(_notes(top, system, source, written))
     except OSError as error:
         raise InvalidInputError(
             f"{error.filename or folder} cannot be written: {error.strerror or error}",
             hint="give a folder that this user may write to",
         ) from error
-    return Scaffold(written=written, kept=kept, ci=chosen, notes=notes)
+    return Scaffold(written=tuple(written), untouched=tuple(untouched), ci=system, notes=notes)
 
 
 def detect_ci(top: Path) -> Ci:
     """The system of a repository: by the files that it has for one, else by where it is hosted."""
-    found = {
+    systems = {
         ci
         for ci, name in ((Ci.GITHUB, ".github"), (Ci.GITLAB, GITLAB_ENTRY))
         if (top / name).exists()
     }
-    if len(found) == 1:
-        return found.pop()
+    if len(systems) == 1:
+        return systems.pop()
+    # A host of one's own usually has the name of the system in it: gitlab.example.com.
     hosts = [_host(url) for url in _remotes(top)]
     named = (ci for host in hosts for ci in (Ci.GITHUB, Ci.GITLAB) if ci.value in host)
-    return next(named, Ci.GITHUB if found else Ci.NONE)
+    return next(named, Ci.GITHUB if systems else Ci.NONE)
 
 
-def _pipeline(ci: Ci, inside: str, source: Source) -> Iterator[tuple[str, str]]:
+def _pipeline(ci: Ci, folder: str, source: Source) -> Iterator[tuple[str, str]]:
     """The files of a pipeline for the specs in a folder of the repository."""
     values = {"SOURCE": json.dumps(source.url), "COMMIT": json.dumps(source.commit)}
     match ci:
         case Ci.GITHUB:
             # There `${{` begins an expression, and nothing can be put before it to take it back.
-            if "${{" in inside:
-                raise InvalidInputError(f"a workflow cannot name the folder {inside}")
-            yield GITHUB_FILE, _template("github.yml", FOLDER=_yaml(inside), **values)
+            if "${{" in folder:
+                raise InvalidInputError(f"a workflow cannot name the folder {folder}")
+            yield GITHUB_FILE, _template("github.yml", FOLDER=_yaml(folder), **values)
         case Ci.GITLAB:
-            folder = _yaml(inside.replace("$", "$$"))
-            yield GITLAB_FILE, _template("gitlab.yml", FOLDER=folder, **values)
+            # GitLab expands variables in its own file, and `$$` is how it writes one dollar.
+            name = _yaml(folder.replace("$", "$$"))
+            yield GITLAB_FILE, _template("gitlab.yml", FOLDER=name, **values)
             yield GITLAB_ENTRY, INCLUDE
         case Ci.NONE:
             return
 
 
-def _write(files: Mapping[Path, str]) -> tuple[tuple[Path, ...], tuple[Path, ...]]:
-    written, kept = [], []
-    for path, text in files.items():
-        if path.exists():
-            kept.append(path)
-            continue
-        path.parent.mkdir(parents=True, exist_ok=True)
-        # Exclusively: what a link that leads nowhere names would be written to as well.
-        with path.open("x", encoding="utf-8") as file:
-            file.write(text)
-        written.append(path)
-    return tuple(written), tuple(kept)
-
-
-def _notes(top: Path, ci: Ci, source: Source, written: tuple[Path, ...]) -> Iterator[str]:
+def _notes(top: Path, ci: Ci, source: Source, written: Sequence[Path]) -> Iterator[str]:
     """What these files cannot know."""
     if ci is Ci.NONE:
         yield "No CI system was recognised, so no pipeline: --ci github or --ci gitlab writes one."
@@ -167,26 +166,22 @@ def _near(path: Path) -> Path:
 def _template(name: str, **values: str) -> str:
     file = resources.files("reconciler.app") / "templates" / name
     text = file.read_text(encoding="utf-8")
-    return re.sub(r"@([A-Z]+)@", lambda found: values[found[1]], text)
+    return re.sub(r"@([A-Z]+)@", lambda match: values[match[1]], text)
 
 
 def _remotes(top: Path) -> list[str]:
     """The addresses of a repository's remotes; none where its configuration cannot be read."""
+    git = top / ".git"
     try:
-        text = _read(_git_folder(top) / "config")
+        if git.is_file():
+            # A worktree and a submodule have a file instead, which says where the folder is.
+            own = top / _read(git).removeprefix("gitdir:").strip()
+            common = own / "commondir"
+            git = own / _read(common).strip() if common.exists() else own
+        text = _read(git / "config")
     except OSError:
         return []
     return re.findall(r"^\s*url\s*=\s*(\S+)", text, re.MULTILINE)
-
-
-def _git_folder(top: Path) -> Path:
-    """A worktree and a submodule have a file instead, which says where the folder is."""
-    git = top / ".git"
-    if not git.is_file():
-        return git
-    own = top / _read(git).removeprefix("gitdir:").strip()
-    common = own / "commondir"
-    return own / _read(common).strip() if common.exists() else own
 
 
 def _read(path: Path) -> str:
@@ -202,8 +197,6 @@ def _host(url: str) -> str:
 
 def _yaml(name: str) -> str:
     """A name as a YAML string, whatever characters it has."""
-    import yaml
-
     name = name or "workloads"
     if name == "." or (_PLAIN.fullmatch(name) and name.lower() not in _NO_TEXT):
         return name

@@ -114,23 +114,25 @@ class _Choice:
     def of(
         self,
         name: str,
-        given: T | None,
+        flag: T | None,
         default: D,
         *,
         configured: T | None = None,
         within: str = "",
     ) -> T | D:
         """The value of one setting, which the configuration may hold `within` a mapping."""
-        if given is not None:
+        if flag is not None:
             self.origins[name] = self._flags.origins.get(name) or DEFAULT
-            return given
+            return flag
         if configured is not None:
-            self.origins[name] = self._place(*([within, name] if within else [name]))
+            self.origins[name] = config_origin(
+                self._config, *([within, name] if within else [name])
+            )
             return configured
         self.origins[name] = DEFAULT
         return default
 
-    def given_url(self) -> str | None:
+    def explicit_url(self) -> str | None:
         """The server's address as a flag or the environment names it.
 
         An empty one is kept: whoever set it meant to decide, and the repository must not instead.
@@ -144,25 +146,33 @@ class _Choice:
                 return self._environ[variable]
         return None
 
-    def _place(self, *path: str) -> str:
-        where = self._config.locate(*path)
-        if where is None or self._config.path is None:
-            return DEFAULT
-        return f"{name_below(self._config.path, Path())}:{where.line}"
+
+def config_origin(config: Config, *path: str) -> str:
+    """The line of the configuration that gives a value; `default` where none does."""
+    where = config.locate(*path)
+    if where is None or config.path is None:
+        return DEFAULT
+    return f"{name_below(config.path, Path())}:{where.line}"
 
 
 def resolve_settings(
     flags: Flags, config: Config, *, root: Path, environ: Mapping[str, str]
 ) -> Settings:
     """Combine the sources; raises a ReconcilerError for a value that cannot be used."""
-    _refuse_lonely_key(flags)
+    if flags.client_key is not None and flags.client_cert is None:
+        raise UsageError(
+            "--client-key is given without --client-cert",
+            hint="name the certificate that the key belongs to, also as RECONCILER_CLIENT_CERT",
+        )
     choice = _Choice(flags, config, environ)
     pick, limits = choice.of, config.limits
-    given_url = choice.given_url()
+    explicit_url = choice.explicit_url()
     return Settings(
         root=root,
-        url=pick("url", None, None, configured=config.url) if given_url is None else given_url,
-        url_is_given=given_url is not None,
+        url=pick("url", None, None, configured=config.url)
+        if explicit_url is None
+        else explicit_url,
+        url_is_given=explicit_url is not None,
         stack=pick("stack", flags.stack or None, DEFAULT_STACK, configured=config.stack),
         state=_state_path(choice, flags, config, root),
         api_version=pick("api_version", None, API_VERSION, configured=config.api_version),
@@ -190,26 +200,18 @@ def resolve_settings(
     )
 
 
-def _refuse_lonely_key(flags: Flags) -> None:
-    if flags.client_key is not None and flags.client_cert is None:
-        raise UsageError(
-            "--client-key is given without --client-cert",
-            hint="name the certificate that the key belongs to, also as RECONCILER_CLIENT_CERT",
-        )
-
-
 def _state_path(choice: _Choice, flags: Flags, config: Config, root: Path) -> Path:
     """A path in the configuration is relative to its file, one on the command line to here."""
     home = config.path.parent if config.path else root
     return choice.of(
         "state",
-        None if flags.state is None else Path(_local(flags.state)),
+        None if flags.state is None else Path(_local_path(flags.state)),
         root / DEFAULT_STATE,
-        configured=None if config.state is None else home / _local(config.state),
+        configured=None if config.state is None else home / _local_path(config.state),
     )
 
 
-def _local(state: str) -> str:
+def _local_path(state: str) -> str:
     if "://" in state:
         scheme = state.partition("://")[0]
         raise UsageError(
@@ -232,5 +234,6 @@ def _limit(choice: _Choice, flags: Flags, config: Config) -> DeleteLimit:
     try:
         return DeleteLimit.parse(text)
     except ValueError as error:
-        wrong = UsageError if flags.max_delete else InvalidInputError
-        raise wrong(f"max_delete: {error}", hint="write 30% or a number") from None
+        # Whoever wrote it is who has to mend it: the caller, or the author of the file.
+        kind = UsageError if flags.max_delete else InvalidInputError
+        raise kind(f"max_delete: {error}", hint="write 30% or a number") from None

@@ -7,21 +7,27 @@ import uuid
 from pathlib import Path
 
 
-def write_whole(place: Path, text: str, *, shared: bool = False) -> None:
-    """Write beside the place and move it there, durably; raises OSError.
+def write_whole(
+    path: Path, text: str, *, mode: int = 0o644, shared: bool = False, durable: bool = True
+) -> None:
+    """Write beside the path and move it there; raises OSError.
 
-    `shared` is for readers of other accounts, whatever mask this one keeps its state with.
+    A file that is `shared` has its mode for readers of other accounts, whatever mask this one keeps
+    its state with. One that is not `durable` may be the old one again after a power failure.
     """
     # Its name begins with a dot and ends in .tmp: neither a spec nor somebody's *.prom.
-    beside = place.with_name(f".{place.name}.{uuid.uuid4().hex}.tmp")
-    fd = os.open(beside, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644)
+    unfinished = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
+    # Nobody can have put a link there to lead the text elsewhere.
+    handle = os.open(unfinished, os.O_CREAT | os.O_EXCL | os.O_WRONLY, mode)
     try:
-        with os.fdopen(fd, "wb") as file:
+        with os.fdopen(handle, "wb") as file:
             if shared:
-                os.fchmod(fd, 0o644)
+                os.fchmod(handle, mode)
             file.write(text.encode("utf-8", "replace"))
-            file.flush()
-            os.fsync(fd)
-        beside.replace(place)
+            if durable:
+                # Before it takes the place of the old one: a rename may reach the disk first.
+                file.flush()
+                os.fsync(handle)
+        unfinished.replace(path)
     finally:
-        beside.unlink(missing_ok=True)
+        unfinished.unlink(missing_ok=True)

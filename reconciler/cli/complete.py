@@ -21,19 +21,17 @@ def complete_recorded(
     line that somebody is typing.
     """
     with contextlib.suppress(Exception):
-        found = [one for one in _recorded(context) if one.startswith(incomplete)]
-        return found[:_MOST]
+        # Only here: this module is loaded by every command, for the options that it completes.
+        from reconciler.app.planning.workspace import settings_here
+        from reconciler.app.settings import Flags
+        from reconciler.state.glance import glance
+
+        config, state = context.params.get("config"), context.params.get("state")
+        flags = Flags(config=Path(config) if config else None, state=state or None)
+        settings = settings_here(_folder(context), flags, os.environ)
+        addresses = glance(settings.state).addresses
+        return [address for address in addresses if address.startswith(incomplete)][:_MOST]
     return []
-
-
-def _recorded(context: click.Context) -> tuple[str, ...]:
-    from reconciler.app.planning.workspace import settings_here
-    from reconciler.app.settings import Flags
-    from reconciler.state.glance import glance
-
-    config, state = context.params.get("config"), context.params.get("state")
-    flags = Flags(config=Path(config) if config else None, state=state or None)
-    return glance(settings_here(_folder(context), flags, os.environ).state).addresses
 
 
 def _folder(context: click.Context) -> Path:
@@ -43,5 +41,5 @@ def _folder(context: click.Context) -> Path:
     """
     if "directory" not in {option.name for option in context.command.params}:
         return Path()
-    unread = [Path(one) for one in context.args if Path(one).is_dir()]
+    unread = [Path(argument) for argument in context.args if Path(argument).is_dir()]
     return unread[0] if unread else context.params.get("directory") or Path()

@@ -46,8 +46,8 @@ def cli() -> None:
     """
 
 
-for surgery in (adopt, resolve, recover):
-    state.add_command(surgery)
+for edit in (adopt, resolve, recover):
+    state.add_command(edit)
 
 for command in (
     init,
@@ -70,14 +70,17 @@ for command in (
 
 def main() -> None:
     """Run the command line and end the process with its exit code."""
-    _open_missing_streams()
+    for name in ("stdout", "stderr"):
+        # A shell's `>&-` leaves no stream at all, and much of Python does not expect that.
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_WRONLY), "w"))
     # Modules hold no garbage, and one run makes little: looking for it takes longer than it saves.
     gc.freeze()
     gc.set_threshold(50_000)
-    meter = MetricsWriter()
+    metrics = MetricsWriter()
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, partial(_end, meter))
-    code = run(sys.argv[1:], meter)
+        signal.signal(number, partial(_end, metrics))
+    code = run(sys.argv[1:], metrics)
     try:
         sys.stdout.flush()
     except OSError:
@@ -86,33 +89,28 @@ def main() -> None:
     sys.exit(code)
 
 
-def _end(meter: MetricsWriter, number: int, _frame: FrameType | None) -> None:
+def _end(metrics: MetricsWriter, number: int, _frame: FrameType | None) -> None:
     """A signal ends the process: an exception could be swallowed by whatever it hits."""
     with contextlib.suppress(OSError):
         # A live view hides the cursor.
         os.write(2, b"\x1b[?25hstopped\n" if os.isatty(2) else b"stopped\n")
-    meter.end(128 + number)
+    metrics.end(128 + number)
     os._exit(128 + number)
 
 
-def _open_missing_streams() -> None:
-    """A shell's `>&-` leaves no stream at all, and much of Python does not expect that."""
-    for name in ("stdout", "stderr"):
-        if getattr(sys, name) is None:
-            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_WRONLY), "w"))
-
-
-def run(arguments: Sequence[str], meter: MetricsWriter | None = None) -> int:
+def run(arguments: Sequence[str], metrics: MetricsWriter | None = None) -> int:
     """Run one command line and return its exit code; never raises."""
-    meter = meter or MetricsWriter()
-    code = _run(arguments, meter)
-    meter.end(code)
+    metrics = metrics or MetricsWriter()
+    code = _run(arguments, metrics)
+    metrics.end(code)
     return code
 
 
-def _run(arguments: Sequence[str], meter: MetricsWriter) -> int:
+def _run(arguments: Sequence[str], metrics: MetricsWriter) -> int:
     try:
-        result = cli.main(list(arguments), prog_name="reconciler", standalone_mode=False, obj=meter)
+        result = cli.main(
+            list(arguments), prog_name="reconciler", standalone_mode=False, obj=metrics
+        )
     except click.UsageError as error:
         error.show()
         return USAGE
@@ -123,8 +121,12 @@ def _run(arguments: Sequence[str], meter: MetricsWriter) -> int:
         click.echo("stopped", err=True)
         return INTERRUPTED
     except ReconcilerError as error:
-        return _explain(error)
+        from reconciler.cli.output.console import explain
+
+        explain(error)
+        return error.exit_code
     except BrokenPipeError:
+        # Who closed the pipe (`| head`) has read enough: that is no failure.
         return 0
     except OSError as error:
         if error.errno != errno.ENOSPC:
@@ -134,13 +136,6 @@ def _run(arguments: Sequence[str], meter: MetricsWriter) -> int:
     except Exception as error:
         return _apologise(error)
     return result if isinstance(result, int) else 0
-
-
-def _explain(error: ReconcilerError) -> int:
-    from reconciler.cli.output.console import explain
-
-    explain(error)
-    return error.exit_code
 
 
 def _apologise(error: Exception) -> int:

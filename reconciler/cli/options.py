@@ -1,230 +1,193 @@
-"""The options that mean the same in every command that has them."""
+"""The options of the commands, and the values that they come to.
+
+A command takes each group of its options as one value, so that a name which does not exist is
+found by the type checker. All of these values are made here.
+"""
 
 from __future__ import annotations
 
+import functools
 import os
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 from click.core import ParameterSource
 
-from reconciler.cli.complete import complete_recorded
-from reconciler.cli.params import DURATION, PROJECT_ID, OutputType
+from reconciler.cli.option_tables import (
+    APPLY,
+    DRY_RUN,
+    ENVIRONMENT,
+    PLAN,
+    READING,
+    STATE,
+    YES,
+    Decorator,
+    output_table,
+)
+from reconciler.cli.params import Output
 
 if TYPE_CHECKING:
     from reconciler.app.planning.planning import PlanRequest
     from reconciler.app.settings import Flags, Settings
 
 Command = TypeVar("Command", bound=Callable[..., Any])
-_PATH = click.Path(path_type=Path)
 
 
-def environment_options(command: Command) -> Command:
-    """Where things are: each also as RECONCILER_<FLAG> in the environment."""
-    for flag, settings in reversed(_ENVIRONMENT):
-        name = flag.partition("/")[0].removeprefix("--").replace("-", "_").upper()
-        option = click.option(flag, envvar=f"RECONCILER_{name}", show_envvar=True, **settings)
-        command = option(command)
-    return command
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutputOptions:
+    """How results are shown, as `output_options` was given it."""
+
+    outputs: tuple[Output, ...] = ()
+    color: str = "auto"
+    quiet: bool = False
+    verbose: bool = False
 
 
-_ENVIRONMENT: tuple[tuple[str, dict[str, Any]], ...] = (
-    ("--config", {"type": _PATH, "metavar": "FILE", "help": "Configuration to read."}),
-    ("--state", {"metavar": "PATH", "help": "State file.  [default: .reconciler/state.db]"}),
-    ("--url", {"help": "Address of the control plane (also RUNAI_BASE_URL)."}),
-    ("--stack", {"metavar": "NAME", "help": "Owner's name, written into every workload."}),
-    ("--token-file", {"type": _PATH, "metavar": "FILE", "help": "File that holds a token."}),
-    ("--ca-file", {"type": _PATH, "metavar": "FILE", "help": "Extra certificates to trust."}),
-    (
-        "--client-cert",
-        {"type": _PATH, "metavar": "FILE", "help": "Certificate to show to the server (PEM)."},
-    ),
-    (
-        "--client-key",
-        {
-            "type": _PATH,
-            "metavar": "FILE",
-            "help": "Its private key, where the certificate's file does not hold it.",
-        },
-    ),
-    (
-        "--use-env-proxy/--no-use-env-proxy",
-        {
-            "default": None,
-            "help": "Whether HTTPS_PROXY, ALL_PROXY and NO_PROXY count.  [default: no]",
-        },
-    ),
-    (
-        "--concurrency",
-        {
-            "type": click.IntRange(1, 1024),
-            "metavar": "N",
-            "help": "Most requests in flight.  [default: 32]",
-        },
-    ),
-    (
-        "--max-rps",
-        {
-            "type": click.FloatRange(0, min_open=True),
-            "metavar": "N",
-            "help": "Most requests sent in a second.  [default: as many as the server takes]",
-        },
-    ),
-    (
-        "--deadline",
-        {"type": DURATION, "default": "30m", "show_default": True, "help": "Time for the run."},
-    ),
-    (
-        "--request-timeout",
-        {"type": DURATION, "default": "30s", "show_default": True, "help": "Time per request."},
-    ),
-)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanFlags:
+    """What a plan is about and what it may do, as `plan_options` was given it."""
+
+    targets: tuple[str, ...] = ()
+    excludes: tuple[str, ...] = ()
+    project: str | None = None
+    no_refresh: bool = False
+    no_delete: bool = False
+    no_create: bool = False
+    replace: tuple[str, ...] = ()
+    on_drift: str = "report"
+    allow_deletes: int = 0
+    allow_missing: int = 0
+    allow_empty: bool = False
+
+    def request(self, places: tuple[str, ...]) -> PlanRequest:
+        """The plan that is asked for; `places` are the parts of the repository it is about."""
+        from reconciler.app.planning.planning import PlanRequest
+        from reconciler.core.planning.case import OnDrift, PlanOptions
+        from reconciler.core.planning.selection import Selection
+
+        return PlanRequest(
+            selection=Selection(
+                targets=self.targets, excludes=self.excludes, project=self.project, places=places
+            ),
+            options=PlanOptions(
+                on_drift=OnDrift(self.on_drift),
+                no_delete=self.no_delete,
+                no_create=self.no_create,
+                replace=self.replace,
+                refreshed=not self.no_refresh,
+            ),
+            allow_deletes=self.allow_deletes,
+            allow_missing=self.allow_missing,
+            allow_empty=self.allow_empty,
+        )
 
 
-def state_options(command: Command) -> Command:
-    """The part of the environment that a command without a server needs."""
-    for flag, settings in reversed(_ENVIRONMENT[:2]):
-        name = "RECONCILER_" + flag.removeprefix("--").upper()
-        command = click.option(flag, envvar=name, show_envvar=True, **settings)(command)
-    return command
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApplyFlags:
+    """How a plan is carried out, as `apply_options` was given it. Durations in seconds."""
+
+    yes: bool
+    wait: bool
+    wait_timeout: float
+    fail_fast: bool
+    lock_timeout: float
+    expect_digest: str | None
 
 
-def reading_option(command: Command) -> Command:
-    """The deadline of a command that reads specs and nothing else."""
-    option = click.option(
-        "--deadline",
-        type=DURATION,
-        default="25s",
-        show_default=True,
-        envvar="RECONCILER_DEADLINE",
-        show_envvar=True,
-        help="Time for reading the specs and judging them by policies.",
-    )
-    return option(command)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EditFlags:
+    """Whether an edit of the state is carried out, and whether anybody is asked before."""
+
+    yes: bool
+    dry_run: bool
 
 
 def output_options(*formats: str) -> Callable[[Command], Command]:
-    """How results are shown; the first format is the default."""
+    """How results are shown, as `output`; the first format is the default."""
 
     def decorate(command: Command) -> Command:
-        for option in reversed(
-            (
-                click.option(
-                    "-o",
-                    "--output",
-                    "outputs",
-                    type=OutputType(formats),
-                    multiple=True,
-                    help=f"Format of the result, repeatable.  [default: {formats[0]}]",
-                ),
-                click.option(
-                    "--color",
-                    type=click.Choice(["auto", "always", "never"]),
-                    default="auto",
-                    show_default=True,
-                    envvar="RECONCILER_COLOR",
-                    help="Colours; also NO_COLOR and FORCE_COLOR.",
-                ),
-                click.option("-q", "--quiet", is_flag=True, help="Only results and errors."),
-                click.option("-v", "--verbose", is_flag=True, help="More about what happens."),
-            )
-        ):
-            command = option(command)
-        return command
+        return _with_options(_grouped(command, "output", OutputOptions), output_table(formats))
 
     return decorate
 
 
 def plan_options(command: Command) -> Command:
-    """What a plan is about and what it may do; never read from the environment."""
-    for option in reversed(_PLAN):
+    """What a plan is about and what it may do, as `plan_flags`."""
+    return _with_options(_grouped(command, "plan_flags", PlanFlags), PLAN)
+
+
+def apply_options(command: Command) -> Command:
+    """How a plan is carried out, as `apply_flags`."""
+    return _with_options(_grouped(command, "apply_flags", ApplyFlags), APPLY)
+
+
+def edit_options(command: Command) -> Command:
+    """Whether an edit of the state is carried out and asked for, as `edit`."""
+    return _with_options(_grouped(command, "edit", EditFlags), (DRY_RUN, YES))
+
+
+def environment_options(command: Command) -> Command:
+    """Where everything is that a command with a server needs, as `flags`."""
+    return _with_options(_with_flags(command), ENVIRONMENT)
+
+
+def state_options(command: Command) -> Command:
+    """The part of it that a command without a server needs, as `flags`."""
+    return _with_options(_with_flags(command), STATE)
+
+
+def reading_options(command: Command) -> Command:
+    """The part of it for a command that reads specs and nothing else, as `flags`."""
+    return _with_options(_with_flags(command), READING)
+
+
+def _with_options(command: Command, options: Sequence[Decorator]) -> Command:
+    # A decorator that is applied later stands earlier in the help.
+    for option in reversed(options):
         command = option(command)
     return command
 
 
-_PLAN: tuple[Callable[[Any], Any], ...] = (
-    click.option(
-        "-t",
-        "--target",
-        "targets",
-        multiple=True,
-        shell_complete=complete_recorded,
-        metavar="PATTERN",
-        help="Only addresses like this (glob on <projectId>/<name>), repeatable.",
-    ),
-    click.option(
-        "-x",
-        "--exclude",
-        "excludes",
-        multiple=True,
-        shell_complete=complete_recorded,
-        metavar="PATTERN",
-        help="Not addresses like this, repeatable.",
-    ),
-    click.option("--project", type=PROJECT_ID, metavar="ID", help="Only this project."),
-    click.option("--no-refresh", is_flag=True, help="Believe the state; read nothing back."),
-    click.option("--no-delete", is_flag=True, help="Hold every delete and replace."),
-    click.option("--no-create", is_flag=True, help="Hold every create and replace."),
-    click.option(
-        "--replace",
-        multiple=True,
-        shell_complete=complete_recorded,
-        metavar="ADDRESS",
-        help="Replace this workload even if nothing changed, repeatable.",
-    ),
-    click.option(
-        "--on-drift",
-        type=click.Choice(["report", "replace"]),
-        default="report",
-        show_default=True,
-        help="What a change made only on the server leads to.",
-    ),
-    click.option(
-        "--max-delete",
-        metavar="N|N%",
-        help="Most deletes and replaces, per project and in all; "
-        "below 10 recorded workloads 3.  [default: 30%]",
-    ),
-    click.option(
-        "--allow-deletes",
-        type=click.IntRange(0),
-        default=0,
-        metavar="N",
-        help="Allow exactly this many deletes and replaces after all.",
-    ),
-    click.option(
-        "--allow-missing",
-        type=click.IntRange(0),
-        default=0,
-        metavar="N",
-        help="Believe that exactly this many workloads are gone from the server.",
-    ),
-    click.option("--allow-empty", is_flag=True, help="Allow that no spec is left."),
-)
+def _grouped(command: Command, name: str, group: type) -> Command:
+    """Hand the values of some options to a command as one value.
+
+    Click gives all of them to the outermost wrapper. Each takes those of its own group and passes
+    the others on, so that groups can be stacked in any order.
+    """
+    names = [field.name for field in fields(group)]
+
+    @functools.wraps(command)
+    def call(**values: Any) -> Any:
+        value = group(**{option: values.pop(option) for option in names})
+        return command(**values, **{name: value})
+
+    return cast("Command", call)
 
 
-def flags_from(options: Mapping[str, Any]) -> Flags:
-    """The settings among a command's options, each with the flag or variable that gave it."""
-    import dataclasses
+def _with_flags(command: Command) -> Command:
+    @functools.wraps(command)
+    def call(**values: Any) -> Any:
+        from reconciler.app.settings import Flags
 
-    from reconciler.app.settings import Flags
+        # `max_delete` stands among the options of a plan, and is a setting like the others.
+        names = {field.name for field in fields(Flags)} & values.keys()
+        flags = Flags(**{name: values.pop(name) for name in names}, origins=_origins(names))
+        return command(**values, flags=flags)
 
-    names = {field.name for field in dataclasses.fields(Flags)} - {"origins"}
-    given = {name: value for name, value in options.items() if name in names}
-    return Flags(**given, origins=_origins(given))
+    return cast("Command", call)
 
 
 def _origins(names: Collection[str]) -> dict[str, str]:
-    """Who gave each option of the running command that has a value and not just its default."""
-    context = click.get_current_context(silent=True)
+    """The flag or the variable that gave each option of the running command its value."""
+    context = click.get_current_context()
     origins: dict[str, str] = {}
-    if context is None:
-        return origins
     for option in context.command.params:
         if option.name not in names:
             continue
+        # What is only an option's default was given by nobody.
         source = context.get_parameter_source(option.name)
         if source is ParameterSource.COMMANDLINE:
             origins[option.name] = option.opts[0]
@@ -233,37 +196,11 @@ def _origins(names: Collection[str]) -> dict[str, str]:
     return origins
 
 
-def settings_from(options: Mapping[str, Any], folder: Path | None = None) -> Settings:
-    """The settings of the repository that a folder (default: here) belongs to.
+def settings_from(flags: Flags) -> Settings:
+    """The settings of the repository that the current folder belongs to.
 
     Raises InvalidSpecsError for a configuration with errors.
     """
     from reconciler.app.planning.workspace import settings_here
 
-    return settings_here(folder or Path(), flags_from(options), os.environ)
-
-
-def plan_request_from(options: Mapping[str, Any], places: tuple[str, ...]) -> PlanRequest:
-    """What `plan_options` asked for."""
-    from reconciler.app.planning.planning import PlanRequest
-    from reconciler.core.planning.case import OnDrift, PlanOptions
-    from reconciler.core.planning.selection import Selection
-
-    return PlanRequest(
-        selection=Selection(
-            targets=options["targets"],
-            excludes=options["excludes"],
-            project=options["project"],
-            places=places,
-        ),
-        options=PlanOptions(
-            on_drift=OnDrift(options["on_drift"]),
-            no_delete=options["no_delete"],
-            no_create=options["no_create"],
-            replace=options["replace"],
-            refreshed=not options["no_refresh"],
-        ),
-        allow_deletes=options["allow_deletes"],
-        allow_missing=options["allow_missing"],
-        allow_empty=options["allow_empty"],
-    )
+    return settings_here(Path(), flags, os.environ)

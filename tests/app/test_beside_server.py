@@ -15,8 +15,9 @@ from reconciler.app.refused import GuardError
 from reconciler.app.state.adopting import AdoptOptions, adopt_project
 from reconciler.app.state.claiming import ResolveRequest, recheck, resolve_by_id
 from reconciler.app.state.recovering import RecoverSearch, recover
-from reconciler.app.status.workload_status import WorkloadStatus, read_statuses, watch
+from reconciler.app.status.workload_status import read_statuses, watch
 from reconciler.core.model import Own, Target
+from reconciler.report.text.status import Status
 from reconciler.state.sqlite import create_state
 from tests.app.commands import Repository
 from tests.support.timing import run
@@ -114,7 +115,7 @@ def test_a_watch_ends_its_session_when_another_state_is_put_in_place(tmp_path: P
     world.apply(wish("a"))
     troubles: list[str] = []
 
-    def show(_: Sequence[WorkloadStatus]) -> None:
+    def show(_: Sequence[Status]) -> None:
         path.unlink()
         create_state(path, Target(url="https://other.example", stack="blue")).close()
 

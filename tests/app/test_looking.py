@@ -12,9 +12,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from reconciler.app.status.workload_status import WorkloadStatus, read_statuses, watch
+from reconciler.app.status.workload_status import read_statuses, watch
 from reconciler.core.model import Own
 from reconciler.errors import StateError, UnreachableError, UsageError
+from reconciler.report.text.status import Status
 from tests.support.timing import run
 from tests.support.worlds import World, wish
 
@@ -79,7 +80,7 @@ class Screen:
         self._world = world
         self._left = looks
 
-    def show(self, looks: Sequence[WorkloadStatus]) -> None:
+    def show(self, looks: Sequence[Status]) -> None:
         """A look, at its time."""
         self.lines.append(f"{self._world.timeline.now:.0f} {len(looks)}")
         self._left -= 1
@@ -127,7 +128,7 @@ def test_a_record_that_comes_is_seen(world: World) -> None:
     screen = Screen(world, looks=2)
     show = screen.show
 
-    def shown(looks: Sequence[WorkloadStatus]) -> None:
+    def shown(looks: Sequence[Status]) -> None:
         show(looks)
         if len(screen.lines) == 1:
             other = dataclasses.replace(world.row("a"), op="zz", id=None, own=Own.CREATING)

@@ -156,7 +156,7 @@ def test_a_move_that_is_killed_is_finished_by_the_same_move(
 
     moved = carry(old, new)
 
-    assert sorted(row.address.name for row in moved.there) == there
+    assert sorted(row.address.name for row in moved.present) == there
     assert (names(old), names(new)) == (["stays"], ["goes", "goes-too"])
     assert settled(old, STAYS)
     assert settled(new, GOES, GOES_TOO)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import Any
 
 import click
 import pytest
@@ -12,7 +11,7 @@ from click.testing import CliRunner
 
 from reconciler.app.planning.workspace import read_config
 from reconciler.app.settings import Flags, Settings, resolve_settings
-from reconciler.cli.options import environment_options, flags_from
+from reconciler.cli.options import environment_options
 from reconciler.errors import UsageError
 
 CONFIG = """\
@@ -44,8 +43,8 @@ def settled(
 
     @click.command()
     @environment_options
-    def command(**options: Any) -> None:
-        heard.append(flags_from(options))
+    def command(flags: Flags) -> None:
+        heard.append(flags)
 
     result = CliRunner().invoke(command, arguments, env=environ, catch_exceptions=False)
     assert result.exit_code == 0, result.output

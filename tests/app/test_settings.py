@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import click
 import pytest
 from click.testing import CliRunner
 
 from reconciler.app.settings import Flags, Settings, resolve_settings
-from reconciler.cli.options import environment_options, flags_from
+from reconciler.cli.options import environment_options
 from reconciler.errors import UsageError
 from reconciler.specs.config import Config
 
@@ -28,8 +27,8 @@ def flags_of(*arguments: str, **environ: str) -> Flags:
 
     @click.command()
     @environment_options
-    def command(**options: Any) -> None:
-        heard.append(flags_from(options))
+    def command(flags: Flags) -> None:
+        heard.append(flags)
 
     result = CliRunner().invoke(command, arguments, env=environ, catch_exceptions=False)
     if result.exit_code:

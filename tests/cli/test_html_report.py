@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from reconciler.app.planning.planning import PlanResult
+from reconciler.cli.options import OutputOptions
+from reconciler.cli.output.console import Console
+from reconciler.cli.output.plan_output import show_plan
+from reconciler.cli.params import Output
 from tests.cli.conftest import Cli
 from tests.cli.repositories import new_project, spec, write_specs
 from tests.report.pagetree import Element, parse
+from tests.support.plans import busy_plan
 
 pytestmark = pytest.mark.usefixtures("server")
 
@@ -39,6 +46,15 @@ def test_a_plan_and_its_apply_have_a_page(cli: Cli, tmp_path: Path) -> None:
     )
     [courses] = [found for found in page.find("ol") if found.attributes["class"] == "courses"]
     assert len(courses.children) == 2
+
+
+def test_the_page_of_a_saved_plan_tells_when_that_was_made(tmp_path: Path) -> None:
+    """And not when it is shown."""
+    target = tmp_path / "plan.html"
+    planned = PlanResult(plan=busy_plan(), refusals=(), recorded=(), tenant_id=None)
+    console = Console(OutputOptions(outputs=(Output("html", target),)))
+    show_plan(console, planned, "", datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC))
+    assert "2026-01-02T03:04:05+00:00" in target.read_text("utf-8")
 
 
 def test_a_refused_apply_has_the_page_of_its_plan(cli: Cli, tmp_path: Path) -> None:

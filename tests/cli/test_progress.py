@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console as RichConsole
 
+from reconciler.cli.options import OutputOptions
 from reconciler.cli.output.console import Console
 from reconciler.cli.output.liveview import DRAWS_PER_SECOND, LiveView
 from reconciler.cli.output.progress_display import ApplyReporter, Heartbeat
@@ -117,7 +118,9 @@ def test_without_a_terminal_every_end_is_a_line(capsys: pytest.CaptureFixture[st
 
 def test_a_document_in_a_file_has_its_outcomes_too(tmp_path: Path) -> None:
     """Where a format goes does not decide what is in it."""
-    with ApplyReporter(Console(outputs=[Output("json", tmp_path / "a.json")])) as reporter:
+    with ApplyReporter(
+        Console(OutputOptions(outputs=(Output("json", tmp_path / "a.json"),)))
+    ) as reporter:
         reporter.say(event())
     assert reporter.outcomes == [event()]
 

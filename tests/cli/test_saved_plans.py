@@ -52,7 +52,7 @@ def test_what_was_approved_is_done_and_nothing_else(cli: Cli, specs: Path, proje
     again = f"reconciler apply {specs} --plan p.json"
     assert planned.err == f"Saved: reconciler show p.json; {again}\n"
     assert applied.code == 0
-    assert applied.err == "changes that the saved plan does not hold, and are left: 1\n"
+    assert applied.err == "changes that are not in the saved plan, and are left: 1\n"
     assert applied.out.splitlines()[-1].startswith(
         "Applied: 0 created, 1 replaced, 1 deleted; 0 failed, 0 down, 0 in doubt ("
     )

@@ -97,8 +97,8 @@ def test_a_killed_apply_stays_in_the_history(tmp_path: Path, project: str) -> No
     show = [str(PROGRAM), "runs", "show", first.split()[0]]
     shown = subprocess.run(show, env=environ, text=True, capture_output=True, check=True)
     assert shown.stderr == (
-        "It did not end, or has not ended yet. What it did last may be missing here (up to 255 "
-        "actions); 'reconciler state list' has every workload.\n"
+        "This run has not ended, or was killed. Its last actions may be missing here (up to 255); "
+        "'reconciler state list' shows every workload.\n"
     )
 
 

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+import reconciler
 from reconciler.app.planning import validation_cache as checking
 from reconciler.cli.main import run
 from reconciler.specs import loading
@@ -148,6 +149,13 @@ def test_another_version_does_not_believe_it(
     monkeypatch.setattr(checking, "__version__", "99")
     validate(root)
     assert known.read_text() != before
+
+
+def test_every_file_of_the_program_decides() -> None:
+    """A rule that has changed since may find what the one before it did not."""
+    package = Path(reconciler.__file__).parent
+    modules = {str(path) for path in package.rglob("*.py")}
+    assert modules <= {path for path, _, _ in checking._program_files()}
 
 
 def test_only_a_digest_is_kept(tmp_path: Path) -> None:

@@ -7,13 +7,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from reconciler.app.applying.runlog import RunLog
-from reconciler.app.planning.planning import PlanRequest, PlanResult, prepare
-from reconciler.app.planning.saving import (
+from reconciler.app.planning.approval_checks import (
     check_expected,
     check_plan_target,
     check_state,
     check_unused,
 )
+from reconciler.app.planning.planning import PlanRequest, PlanResult, prepare
 from reconciler.app.planning.workspace import Workspace
 from reconciler.app.refused import GuardError
 from reconciler.app.session import Connector, Session

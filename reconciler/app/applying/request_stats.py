@@ -51,6 +51,7 @@ class RequestStats:
         self.retries[_REASONS[type(retry.answer)]] += 1
         if not retry.everyone:
             return
+        # One that begins before the last has ended only makes that one longer.
         if now >= self._until:
             self.pauses += 1
         until = max(self._until, now + retry.delay)
@@ -61,10 +62,10 @@ class RequestStats:
 class CountingDispatcher(Dispatcher):
     """A dispatcher whose retries are counted, whoever asked for the request."""
 
-    def __init__(self, traffic: RequestStats, *, clock: Clock, **how: Any) -> None:
-        super().__init__(clock=clock, **how)
-        self._traffic = traffic
-        self._watch = clock
+    def __init__(self, stats: RequestStats, *, clock: Clock, **options: Any) -> None:
+        super().__init__(clock=clock, **options)
+        self._stats = stats
+        self._stats_clock = clock
 
     async def send(
         self,
@@ -76,9 +77,9 @@ class CountingDispatcher(Dispatcher):
     ) -> ApiResult:
         """As the dispatcher sends."""
 
-        def heard(retry: Retry) -> None:
-            self._traffic.retried(retry, self._watch.monotonic())
+        def count(retry: Retry) -> None:
+            self._stats.retried(retry, self._stats_clock.monotonic())
             if on_retry is not None:
                 on_retry(retry)
 
-        return await super().send(method, attempt, heard, conflict_for=conflict_for)
+        return await super().send(method, attempt, count, conflict_for=conflict_for)

@@ -24,10 +24,13 @@ from reconciler.core.secrets.rules import BUILT_IN, RedactionRules
 from reconciler.ports import ActionEntry, RunEntry, RunHistory, Say
 from reconciler.state.holder import myself
 
-# So many actions are written down in one transaction of their own.
+# So many actions are written down in one transaction of their own: each costs a sync of the disk,
+# which the records of the workloads are waiting for as well.
 GROUP = 256
 
-_OUTCOMES = {
+Outcome = ActionSucceeded | ActionFailed | ActionSkipped | InDoubt
+
+_OUTCOMES: dict[type[Outcome], str] = {
     ActionSucceeded: "done",
     ActionFailed: "failed",
     ActionSkipped: "skipped",
@@ -49,7 +52,7 @@ class RunLog:
     redactor: Redactor
     reasons: Mapping[tuple[str, str], str]
     trouble: str = ""
-    _begun: bool = False
+    _has_begun: bool = False
     _actions: list[ActionEntry] = field(default_factory=list)
     _started: dict[tuple[str, str], str] = field(default_factory=dict)
 
@@ -72,14 +75,14 @@ class RunLog:
         is killed stays visible; a run without changes is written down once, at its end. `saved`
         is the id of the saved plan that it carries out.
         """
-        me = myself(command)
+        owner = myself(command)
         log = cls(
             run=RunEntry(
                 id=run_id,
                 command=command,
-                user=me.user,
-                host=me.host,
-                started=_written(at),
+                user=owner.user,
+                host=owner.host,
+                started=_timestamp(at),
                 plan=saved,
             ),
             history=history,
@@ -89,24 +92,36 @@ class RunLog:
         )
         if plan.changes:
             history.begin_run(log.run)
-            log._begun = True
+            log._has_begun = True
         return log
 
     def listening(self, say: Say) -> Say:
         """The same `say`, heard by this log as well."""
 
-        def heard(event: Event) -> None:
+        def hear(event: Event) -> None:
             say(event)
-            self._hear(event)
+            match event:
+                case ActionStarted(address=address, action=kind, at=at):
+                    self._started[str(address), kind] = at
+                case ActionSucceeded() | ActionFailed() | ActionSkipped() | InDoubt():
+                    self._actions.append(self._entry(event))
+                    if len(self._actions) >= GROUP:
+                        group, self._actions = self._actions, []
+                        self.executor.submit(self._write, group)
+                case _:
+                    pass
 
-        return heard
+        return hear
 
     def end(self, finished: RunFinished, exit_code: int) -> None:
-        """Write down the rest and how it ended."""
+        """Write down what is left and how it ended; returns when that is done.
+
+        The executor takes turns, so by then the journal has written everything as well.
+        """
         counts = dataclasses.asdict(finished.summary)
         self.run = dataclasses.replace(
             self.run,
-            finished=_written(datetime.fromisoformat(finished.at)),
+            finished=_timestamp(datetime.fromisoformat(finished.at)),
             took=round(finished.took, 3),
             stopped_by=finished.stopped_by,
             exit_code=exit_code,
@@ -114,43 +129,26 @@ class RunLog:
         )
         self.executor.submit(self._finish).result()
 
-    def _hear(self, event: Event) -> None:
-        match event:
-            case ActionStarted(address=address, action=kind, at=at):
-                self._started[str(address), kind] = at
-            case ActionSucceeded() | ActionFailed() | ActionSkipped() | InDoubt():
-                self._actions.append(self._entry(event))
-                if len(self._actions) >= GROUP:
-                    group, self._actions = self._actions, []
-                    self.executor.submit(self._write, group)
-            case _:
-                pass
-
-    def _entry(
-        self, event: ActionSucceeded | ActionFailed | ActionSkipped | InDoubt
-    ) -> ActionEntry:
+    def _entry(self, event: Outcome) -> ActionEntry:
         address = str(event.address)
-        words = event.detail if isinstance(event, ActionSucceeded) else event.message
+        if isinstance(event, ActionSucceeded):
+            message, seconds = event.detail, round(event.took, 3)
+        else:
+            message, seconds = event.message, None
+            started = self._started.get((address, event.action))
+            # What was skipped has never begun.
+            if started is not None:
+                took = datetime.fromisoformat(event.at) - datetime.fromisoformat(started)
+                seconds = round(took.total_seconds(), 3)
         return ActionEntry(
             address=address,
             action=event.action,
             outcome=_OUTCOMES[type(event)],
             reason=self.reasons.get((address, event.action), ""),
-            message=self.redactor.strict.redact(words),
+            message=self.redactor.strict.redact(message),
             id=getattr(event, "id", None),
-            seconds=self._seconds(event),
+            seconds=seconds,
         )
-
-    def _seconds(
-        self, event: ActionSucceeded | ActionFailed | ActionSkipped | InDoubt
-    ) -> float | None:
-        if isinstance(event, ActionSucceeded):
-            return round(event.took, 3)
-        began = self._started.get((str(event.address), event.action))
-        if began is None:
-            return None
-        took = datetime.fromisoformat(event.at) - datetime.fromisoformat(began)
-        return round(took.total_seconds(), 3)
 
     def _write(self, actions: list[ActionEntry]) -> None:
         if self.trouble:
@@ -165,7 +163,7 @@ class RunLog:
         if self._actions:
             self._write(self._actions)
         try:
-            if self._begun:
+            if self._has_begun:
                 self.history.end_run(self.run)
             else:
                 self.history.begin_run(self.run)
@@ -174,14 +172,14 @@ class RunLog:
             self.trouble = self.trouble or str(error)
 
 
-def surgery_entry(command: str, counts: Mapping[str, int]) -> RunEntry:
-    """A surgery as a run: it is over as soon as it is written down."""
-    me, at = myself(command), _written(datetime.now(UTC))
+def edit_entry(command: str, counts: Mapping[str, int]) -> RunEntry:
+    """An edit of the state as a run: it is over as soon as it is written down."""
+    owner, at = myself(command), _timestamp(datetime.now(UTC))
     return RunEntry(
         id=str(uuid.uuid4()),
         command=command,
-        user=me.user,
-        host=me.host,
+        user=owner.user,
+        host=owner.host,
         started=at,
         finished=at,
         took=0.0,
@@ -190,5 +188,5 @@ def surgery_entry(command: str, counts: Mapping[str, int]) -> RunEntry:
     )
 
 
-def _written(at: datetime) -> str:
+def _timestamp(at: datetime) -> str:
     return at.astimezone(UTC).isoformat(timespec="milliseconds")

@@ -1,7 +1,7 @@
 """Whether a repository has been found valid just as it is: a digest of all that was read for it.
 
 Nothing else of it is kept, since specs hold secrets: one small file for each root, for its owner
-alone. Only "valid, without any finding" is remembered, and only `validate` asks for it.
+alone. Only "valid, without any diagnostic" is remembered, and only `validate` asks for it.
 """
 
 from __future__ import annotations
@@ -13,11 +13,13 @@ import sys
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
+from hashlib import sha256
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
+import reconciler
 from reconciler import __version__
+from reconciler.app.wholefiles import write_whole
 from reconciler.resources import schemas_folder
 from reconciler.specs.config import Config
 from reconciler.specs.discovery.spec_files import DiscoveredFiles, discover_files
@@ -48,43 +50,49 @@ class ValidationCache:
 
     def recall(self) -> CachedVerdict | None:
         """The last verdict, if all that it was about is as it was then."""
-        known = _read(self._file)
-        if known is None:
+        entry = None
+        with contextlib.suppress(OSError, ValueError):
+            entry = json.loads(self._file.read_text(encoding="utf-8"))
+        if not isinstance(entry, dict) or entry.keys() != {"digest", "workloads", "files"}:
             return None
-        from hashlib import sha256
-
         discovered = discover_files(self._paths, self._root, self._config)
-        read = {file.name: read_bytes(file.real) for file in discovered.files}
+        contents = {file.name: read_bytes(file.real) for file in discovered.files}
         digests = {
             name: sha256(data).digest()
-            for name, data in read.items()
+            for name, data in contents.items()
             if not isinstance(data, ReadFailure)
         }
-        if known["digest"] != self._digest(discovered, digests):
+        if entry["digest"] != self._digest(discovered, digests):
             return None
-        return CachedVerdict(workloads=known["workloads"], files=known["files"])
+        return CachedVerdict(workloads=entry["workloads"], files=entry["files"])
 
-    def remember(self, whole: Loaded, asked: Loaded, digests: Mapping[str, bytes]) -> None:
-        """Keep that nothing was found in all that was read; `digests` are of those very bytes."""
+    def remember(self, whole: Loaded, loaded: Loaded, digests: Mapping[str, bytes]) -> None:
+        """Keep that nothing is wrong with all that was read; `digests` are of those very bytes.
+
+        `loaded` is the part of the `whole` that was asked for.
+        """
+        # A policy that changed while the specs were judged may have judged some of them only.
         if whole.diagnostics or not digests or self._policies != self._read_policies():
             return
         digest = self._digest(discover_files(self._paths, self._root, self._config), digests)
-        if digest is not None:
-            verdict = CachedVerdict(workloads=len(asked.desired), files=asked.files)
-            _write(self._file, {"digest": digest, **asdict(verdict)})
+        if digest is None:
+            return
+        verdict = CachedVerdict(workloads=len(loaded.desired), files=loaded.files)
+        # Who cannot write there does without.
+        with contextlib.suppress(OSError):
+            self._file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            text = json.dumps({"digest": digest, **asdict(verdict)})
+            write_whole(self._file, text, mode=0o600, durable=False)
 
     def _digest(self, discovered: DiscoveredFiles, digests: Mapping[str, bytes]) -> str | None:
         """Everything that decides as one digest; None if some of it would not be seen to change."""
-        from hashlib import sha256
-
         is_all = digests.keys() == {file.name for file in discovered.files}
         if discovered.reads_stdin or discovered.tree.diagnostics or not is_all:
             return None
-
         # The configuration as it was read: its file may have changed since.
-        names = sorted(one.name for one in fields(self._config) if one.name != "where")
+        names = sorted(field.name for field in fields(self._config) if field.name != "where")
         parts: list[object] = [(name, getattr(self._config, name)) for name in names]
-        parts += [*self._policies, *sorted(_program()), discovered.targets]
+        parts += [*self._policies, *sorted(_program_files()), discovered.targets]
         parts += [(file.name, file.real, digests[file.name]) for file in discovered.files]
         return sha256(repr(parts).encode("utf-8", "surrogatepass")).hexdigest()
 
@@ -98,38 +106,19 @@ class ValidationCache:
 
 def cache_folder(environ: Mapping[str, str]) -> Path:
     """Where this program keeps what it can do without (XDG Base Directory Specification)."""
-    given = environ.get("XDG_CACHE_HOME", "")
+    folder = environ.get("XDG_CACHE_HOME", "")
     # A relative path is invalid there, and to be ignored.
-    base = Path(given) if given.startswith("/") else Path(environ.get("HOME", "/")) / ".cache"
+    base = Path(folder) if folder.startswith("/") else Path(environ.get("HOME", "/")) / ".cache"
     return base / "workload-reconciler" / "valid"
 
 
-def _program() -> Iterator[tuple[str, int, int]]:
+def _program_files() -> Iterator[tuple[str, int, int]]:
     """Every file that judges, as far as it takes to notice that it is another one."""
     specs = filter(None, map(find_spec, _LIBRARIES))
     paths = [Path(spec.origin) for spec in specs if spec.origin]
-    for top in (Path(__file__).parent.parent, Path(str(schemas_folder()))):
+    for top in (Path(reconciler.__file__).parent, Path(str(schemas_folder()))):
         paths += [path for path in top.rglob("*") if path.suffix in (".py", ".json")]
     yield (f"{__version__} {sys.version}", 0, 0)
     for path in paths:
         status = path.stat()
         yield (str(path), status.st_mtime_ns, status.st_size)
-
-
-def _read(file: Path) -> dict[str, Any] | None:
-    with contextlib.suppress(OSError, ValueError):
-        known = json.loads(file.read_text(encoding="utf-8"))
-        if isinstance(known, dict) and known.keys() == {"digest", "workloads", "files"}:
-            return known
-    return None
-
-
-def _write(file: Path, content: Mapping[str, Any]) -> None:
-    # Who cannot write there does without.
-    with contextlib.suppress(OSError):
-        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        draft = file.with_name(f"{file.name}.{os.getpid()}")
-        handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(handle, "w", encoding="utf-8") as stream:
-            json.dump(content, stream)
-        draft.replace(file)

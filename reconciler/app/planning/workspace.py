@@ -5,17 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from reconciler.app.settings import Flags, Settings, resolve_settings
 from reconciler.core.diagnostics import Diagnostic, has_errors
 from reconciler.core.model import Desired
 from reconciler.errors import InvalidInputError
 from reconciler.specs.config import Config, config_file, find_root, load_config
 from reconciler.specs.loaded import Loaded
+from reconciler.specs.source.deadline import Deadline
 from reconciler.specs.source.fileaccess import near_miss
-
-if TYPE_CHECKING:
-    from reconciler.app.settings import Flags, Settings
 
 
 class InvalidSpecsError(InvalidInputError):
@@ -54,14 +52,12 @@ def open_workspace(paths: Sequence[Path], flags: Flags, environ: Mapping[str, st
 
     Raises InvalidInputError when a path does not exist, or reading takes longer than the deadline.
     """
-    from reconciler.app.settings import resolve_settings
     from reconciler.specs.loading import load_specs
-    from reconciler.specs.source.deadline import Deadline
 
     deadline = Deadline.after(flags.deadline)
     with deadline.enforced():
         root, config = find_repository(paths, flags.config)
-        # All of it is read, whatever part is asked for.
+        # All of it is read, whatever part is asked for: some mistakes only show between specs.
         loaded = load_specs(paths, root=root, config=config, deadline=deadline)
     settings = resolve_settings(flags, config, root=root, environ=environ)
     return Workspace(
@@ -75,10 +71,10 @@ def open_workspace(paths: Sequence[Path], flags: Flags, environ: Mapping[str, st
     )
 
 
-def find_repository(paths: Sequence[Path], given: Path | None) -> tuple[Path, Config]:
+def find_repository(paths: Sequence[Path], config: Path | None) -> tuple[Path, Config]:
     """Find the repository that the paths belong to: its root, and the configuration for it.
 
-    The configuration is the `given` one, if any. Raises InvalidInputError when a path does not
+    `config` is the file that a flag names, if any. Raises InvalidInputError when a path does not
     exist.
     """
     for path in paths:
@@ -87,7 +83,7 @@ def find_repository(paths: Sequence[Path], given: Path | None) -> tuple[Path, Co
             raise InvalidInputError(f"there is nothing at {path}", hint=hint)
     first = next((path for path in paths if str(path) != "-"), Path())
     root = find_root(first if first.is_dir() else first.parent)
-    return root, _read_config(given, root)
+    return root, _load_config(config, root)
 
 
 def settings_here(folder: Path, flags: Flags, environ: Mapping[str, str]) -> Settings:
@@ -95,8 +91,6 @@ def settings_here(folder: Path, flags: Flags, environ: Mapping[str, str]) -> Set
 
     Raises InvalidSpecsError for a configuration with errors.
     """
-    from reconciler.app.settings import resolve_settings
-
     root, config = read_config(folder, flags)
     if has_errors(config.diagnostics):
         raise InvalidSpecsError(config.diagnostics, "")
@@ -109,11 +103,10 @@ def read_config(folder: Path, flags: Flags) -> tuple[Path, Config]:
     Raises InvalidInputError where a flag names a file that is not there.
     """
     root = find_root(folder)
-    return root, _read_config(flags.config, root)
+    return root, _load_config(flags.config, root)
 
 
-def _read_config(given: Path | None, root: Path) -> Config:
-    if given is not None and not given.exists():
-        raise InvalidInputError(f"there is no configuration at {given}", hint="check --config")
-    path = given or config_file(root) or config_file(Path())
-    return load_config(path, root=root)
+def _load_config(config: Path | None, root: Path) -> Config:
+    if config is not None and not config.exists():
+        raise InvalidInputError(f"there is no configuration at {config}", hint="check --config")
+    return load_config(config or config_file(root) or config_file(Path()), root=root)

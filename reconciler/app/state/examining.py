@@ -64,7 +64,7 @@ class AdoptionRules:
         settings: Settings,
         terms: AdoptionTerms,
     ) -> AdoptionRules:
-        """A desk on which everything recorded and declared lies."""
+        """The rules for what is recorded, declared and asked for; each record is looked at once."""
         rows: dict[Address, list[Recorded]] = {}
         for row in recorded:
             rows.setdefault(row.address, []).append(row)
@@ -77,7 +77,7 @@ class AdoptionRules:
             rows=rows,
             ids={row.id for row in recorded},
             ops={row.op: row for row in recorded},
-            declared={one.address: one for one in terms.declared},
+            declared={spec.address: spec for spec in terms.declared},
             redactor=Redactor(header.lineage, settings.rules),
         )
 
@@ -86,13 +86,13 @@ class AdoptionRules:
         if remote.tenant_id is not None:
             self.tenants.add(remote.tenant_id)
         marker = read_marker(remote.raw_manifest)
-        problem = (
+        return (
             self.find_record(remote.address, remote.id)
             or _find_leaving(remote)
             or self._find_owner(remote, marker)
             or self._find_undeclared(remote)
+            or self._adopt(remote, marker)
         )
-        return problem or self._adopt(remote, marker)
 
     def find_record(self, address: Address, workload_id: str) -> NotAdopted | None:
         """What the state has that speaks against recording a workload."""
@@ -108,12 +108,12 @@ class AdoptionRules:
                 hint=f"settle it: reconciler state resolve {address} --id {workload_id}",
             )
         if rows or workload_id in self.ids:
-            known = rows[-1].id if rows else workload_id
+            recorded = rows[-1].id if rows else workload_id
             return NotAdopted(
                 id=workload_id,
                 address=address,
                 why=NotAdoptedReason.RECORDED,
-                message=f"{address} is recorded already, as workload {known}",
+                message=f"{address} is recorded already, as workload {recorded}",
                 hint=f"look at it: reconciler state show {address}",
             )
         return None
@@ -125,22 +125,19 @@ class AdoptionRules:
         """A marker that is not ours to claim, or that another workload of ours has."""
         if marker is None:
             return None
-        if not self._owns(marker):
-            return self._find_stranger(remote, marker)
-        other = self.ops.get(marker.op)
-        if other is None:
-            return None
-        return _skip(
-            remote,
-            NotAdoptedReason.COPIED,
-            message=f"workload {remote.id} carries the mark of {other.address}: its manifest was "
-            "copied, annotations and all",
-            hint="make it again without the annotations workload-reconciler/*",
-        )
-
-    def _find_stranger(self, remote: Remote, marker: Marker) -> NotAdopted | None:
-        changed = marker.lineage == self.lineage
-        if self.terms.take_over and not changed:
+        if self._owns(marker):
+            other = self.ops.get(marker.op)
+            if other is None:
+                return None
+            return _skip(
+                remote,
+                NotAdoptedReason.COPIED,
+                message=f"workload {remote.id} carries the mark of {other.address}: its manifest "
+                "was copied, annotations and all",
+                hint="make it again without the annotations workload-reconciler/*",
+            )
+        is_altered = marker.lineage == self.lineage
+        if self.terms.take_over and not is_altered:
             return None
         hint = "once it is forgotten there (state rm), add --take-over; nothing was changed"
         return _skip(
@@ -148,7 +145,7 @@ class AdoptionRules:
             NotAdoptedReason.FOREIGN,
             message=f"workload {remote.id} belongs to stack {marker.stack!r} "
             f"(state {marker.lineage})",
-            hint="that is this state: somebody changed the annotation" if changed else hint,
+            hint="that is this state: somebody changed the annotation" if is_altered else hint,
         )
 
     def _find_undeclared(self, remote: Remote) -> NotAdopted | None:
@@ -164,16 +161,18 @@ class AdoptionRules:
 
     def _adopt(self, remote: Remote, marker: Marker | None) -> Adoption:
         desired = self.declared.get(remote.address)
-        ours = marker is not None and self._owns(marker)
+        is_ours = marker is not None and self._owns(marker)
         row = adopt_found(
             remote,
-            marker.op if marker and ours else mint_op(self.at, self.session.rng),
+            # Under its own operation a workload of ours is the one that this state once made.
+            marker.op if marker and is_ours else mint_op(self.at, self.session.rng),
             redactor=self.redactor,
             desired=desired,
             at=self.at,
         )
         # No create of this state made what does not carry its mark, so none can come true late.
-        row = replace(row, marker=str(marker) if marker else "", ambiguous=ours)
+        row = replace(row, marker=str(marker) if marker else "", ambiguous=is_ours)
+        # What the next plan does about it is what somebody is asked about.
         plan = make_plan(
             [desired] if desired else [],
             [row],
@@ -182,7 +181,7 @@ class AdoptionRules:
             lineage=self.lineage,
             rules=self.redactor.rules,
         )
-        return Adoption(row=row, then=plan.actions[0], owner=None if ours else marker)
+        return Adoption(row=row, then=plan.actions[0], owner=None if is_ours else marker)
 
 
 def _skip(remote: Remote, why: NotAdoptedReason, *, message: str, hint: str) -> NotAdopted:

@@ -14,9 +14,9 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from reconciler.app.applying.runlog import surgery_entry
+from reconciler.app.applying.runlog import edit_entry
 from reconciler.app.state.state_edits import Confirm, entries, refuse_doubt
-from reconciler.app.state.states import choose_records, merge_targets, read_state, sweep
+from reconciler.app.state.states import choose_records, edit_state, merge_targets, sweep
 from reconciler.core.model import Address, Header, Recorded
 from reconciler.errors import RefusedError, StateError, UsageError
 from reconciler.state.sqlite import SqliteStore, create_state, is_there
@@ -24,10 +24,13 @@ from reconciler.state.sqlite import SqliteStore, create_state, is_there
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MoveResult:
-    """What was moved, or would be; `there` were in the other state already, by a move cut short."""
+    """What was moved, or would be.
+
+    `present` were in the other state already, by a move that was cut short.
+    """
 
     rows: tuple[Recorded, ...] = ()
-    there: tuple[Recorded, ...] = ()
+    present: tuple[Recorded, ...] = ()
 
 
 def move(
@@ -48,30 +51,24 @@ def move(
     """
     _check_paths(path, to, init=init)
     with ExitStack() as files:
-        giver = files.enter_context(read_state(path))
-        if not dry_run:
-            giver.hold(command)
+        giver = files.enter_context(edit_state(path, command, dry_run=dry_run))
         rows = choose_records(giver.read(), patterns)
         refuse_doubt(rows)
-        receiver = _open(to, files, command, dry_run=dry_run) if is_there(to) else None
-        new = rows if receiver is None else _new_to(receiver, giver.header, rows)
+        receiver, new = None, rows
+        if is_there(to):
+            receiver = files.enter_context(edit_state(to, command, dry_run=dry_run))
+            new = _new_to(receiver, giver.header, rows)
         if not confirm(rows):
             return MoveResult()
         if not dry_run:
             if receiver is None:
                 create_state(to, giver.header.target).close()
-                receiver = _open(to, files, command, dry_run=False)
+                receiver = files.enter_context(edit_state(to, command, dry_run=False))
             _carry(giver, receiver, rows, new, command)
             if init:
+                # A move that was killed while it made the other state has left a file there.
                 sweep(to)
-        return MoveResult(rows=tuple(rows), there=tuple(row for row in rows if row not in new))
-
-
-def _open(to: Path, files: ExitStack, command: str, *, dry_run: bool) -> SqliteStore:
-    store = files.enter_context(read_state(to))
-    if not dry_run:
-        store.hold(command)
-    return store
+        return MoveResult(rows=tuple(rows), present=tuple(row for row in rows if row not in new))
 
 
 def _check_paths(path: Path, to: Path, *, init: bool) -> None:
@@ -90,33 +87,34 @@ def _new_to(receiver: SqliteStore, giver: Header, rows: Sequence[Recorded]) -> l
     One that it has is left as it is there: a run may have used it since the move was cut short.
     """
     _check_fits(receiver, giver)
-    there: dict[Address, set[str]] = {}
+    present: dict[Address, set[str]] = {}
     for row in receiver.read():
-        there.setdefault(row.address, set()).add(row.op)
+        present.setdefault(row.address, set()).add(row.op)
     for row in rows:
-        if there.get(row.address, {row.op}).isdisjoint({row.op}):
+        if present.get(row.address, {row.op}).isdisjoint({row.op}):
             raise RefusedError(
                 f"{receiver.path} records {row.address} too, under another operation: one of the "
                 "two is out of date",
                 hint=f"compare the ids (reconciler state show {row.address}), and forget the wrong "
                 f"one: reconciler state rm {row.address}",
             )
-    return [row for row in rows if row.address not in there]
+    return [row for row in rows if row.address not in present]
 
 
 def _check_fits(receiver: SqliteStore, giver: Header) -> None:
     """Its workloads would be missing on another server, and foreign under another mark."""
     header = receiver.header
     ours, theirs = giver.target, header.target
-    for word, mine, other in (
+    for field, mine, other in (
         ("server", ours.url, theirs.url),
         ("stack", ours.stack, theirs.stack),
         ("token issuer", ours.issuer, theirs.issuer),
         ("tenant", ours.tenant_id, theirs.tenant_id),
     ):
+        # What one of the two does not know yet is no contradiction.
         if mine != other and None not in (mine, other):
             raise RefusedError(
-                f"{receiver.path} belongs to another {word} ({other}, not {mine})",
+                f"{receiver.path} belongs to another {field} ({other}, not {mine})",
                 hint="records can only move to a state of the same server and stack",
             )
     if header.lineage != giver.lineage and header.serial > 0:
@@ -135,10 +133,11 @@ def _carry(
     command: str,
 ) -> None:
     giver.back_up()
+    # There before it goes here: a kill in between leaves records in both, and never in neither.
     if new:
         receiver.back_up()
         receiver.amend(
-            surgery_entry(f"{command} (from {giver.path})", {"moved": len(new)}),
+            edit_entry(f"{command} (from {giver.path})", {"moved": len(new)}),
             entries(new, "move", f"from {giver.path}"),
             rows=new,
             target=merge_targets(receiver.header.target, giver.header.target),
@@ -146,7 +145,7 @@ def _carry(
         )
     try:
         giver.amend(
-            surgery_entry(command, {"moved": len(rows)}),
+            edit_entry(command, {"moved": len(rows)}),
             entries(rows, "move", f"to {receiver.path}"),
             without=[row.op for row in rows],
         )

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from reconciler.app.applying.runlog import surgery_entry
-from reconciler.app.state.states import choose_records, find_records, read_state
+from reconciler.app.applying.runlog import edit_entry
+from reconciler.app.state.states import choose_records, edit_state, find_records, read_state
 from reconciler.core.model import Own, Purpose, Recorded, Target
 from reconciler.core.protocol.transitions import Evidence, advance, comes_true_until, may_come_true
 from reconciler.errors import RefusedError, StateError
@@ -36,23 +36,17 @@ def back_up(path: Path, to: Path | None, *, dry_run: bool) -> Path:
 
     Raises StateError for a folder that is not there, and for a file that is.
     """
-    _check_place(to)
+    # A folder made of a misspelt path would hold a backup that nobody finds again.
+    if to is not None and not to.parent.is_dir():
+        raise StateError(
+            f"there is no folder {to.parent} for the backup", hint="make it first, or check FILE"
+        )
+    if to is not None and to.exists():
+        raise StateError(f"there is already a file at {to}", hint="give the backup another name")
     with read_state(path) as store:
         if dry_run:
             return to or next_backup(path, store.header.serial)
         return store.back_up(to)
-
-
-def _check_place(to: Path | None) -> None:
-    """A folder made of a misspelt path would hold a backup that nobody finds again."""
-    if to is None:
-        return
-    if not to.parent.is_dir():
-        raise StateError(
-            f"there is no folder {to.parent} for the backup", hint="make it first, or check FILE"
-        )
-    if to.exists():
-        raise StateError(f"there is already a file at {to}", hint="give the backup another name")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,29 +71,27 @@ def set_protections(
     Nothing is changed where it was not confirmed. Raises StateError, also for a pattern that
     matches nothing, UsageError and LockedError.
     """
-    with read_state(path) as store:
-        if not dry_run:
-            store.hold(command)
-        rows = _newest(choose_records(store.read(), patterns))
-        same = tuple(row for row in rows if (row.protected or row.lifecycle.protect) is protect)
-        changed = tuple(row for row in rows if row not in same)
+    with edit_state(path, command, dry_run=dry_run) as store:
+        # The newest of each address: what is left of older creates has nothing to protect.
+        newest = {row.address: row for row in choose_records(store.read(), patterns)}
+        rows = [newest[address] for address in sorted(newest)]
+        same: list[Recorded] = []
+        changed: list[Recorded] = []
+        for row in rows:
+            is_protected = row.protected or row.lifecycle.protect
+            (same if is_protected is protect else changed).append(row)
         if changed and not confirm(changed):
             return Protection()
         if changed and not dry_run:
             action = "protect" if protect else "unprotect"
             amend(store, command, action, [_protected(row, protect=protect) for row in changed])
-        return Protection(changed=changed, same=same)
-
-
-def _newest(rows: Sequence[Recorded]) -> list[Recorded]:
-    """One record for each address: what is left of older creates has nothing to protect."""
-    newest = {row.address: row for row in rows}
-    return [newest[address] for address in sorted(newest)]
+        return Protection(changed=tuple(changed), same=tuple(same))
 
 
 def _protected(row: Recorded, *, protect: bool) -> Recorded:
     lifecycle = row.lifecycle
     if not protect:
+        # The spec's own protection as well, until the next apply of the spec renews it.
         lifecycle = dataclasses.replace(lifecycle, protect=False)
     return dataclasses.replace(row, protected=protect, lifecycle=lifecycle)
 
@@ -112,9 +104,7 @@ def forget(
     Returns what was, or would be, forgotten; nothing where it was not confirmed. Raises
     RefusedError for a workload in doubt: its record is all that is known of it.
     """
-    with read_state(path) as store:
-        if not dry_run:
-            store.hold(command)
+    with edit_state(path, command, dry_run=dry_run) as store:
         rows = find_records(store.read(), text)
         refuse_doubt(rows)
         if not confirm(rows):
@@ -128,6 +118,7 @@ def forget(
 
 def refuse_doubt(rows: Sequence[Recorded]) -> None:
     """Raise RefusedError for records without which a workload could be lost or doubled."""
+    # No server is asked here, so this machine's clock has to do.
     now = datetime.now(UTC)
     for row in rows:
         if row.is_down and not row.ambiguous:
@@ -165,7 +156,7 @@ def entries(
     *,
     notes: Mapping[str, str] | None = None,
 ) -> list[ActionEntry]:
-    """What a surgery did to each record, for the history; `notes` are messages by operation."""
+    """What an edit did to each record, for the history; `notes` are messages by operation."""
     return [
         ActionEntry(
             address=str(row.address),
@@ -195,6 +186,6 @@ def amend(
     history by operation. Raises StateError.
     """
     store.back_up()
-    run = surgery_entry(command, {_PAST[action]: len(rows)})
-    told = entries(rows, action, notes=notes)
-    store.amend(run, told, rows=rows, lineage=lineage, target=target)
+    run = edit_entry(command, {_PAST[action]: len(rows)})
+    actions = entries(rows, action, notes=notes)
+    store.amend(run, actions, rows=rows, lineage=lineage, target=target)

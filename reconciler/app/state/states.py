@@ -34,6 +34,18 @@ def read_state(path: Path, patience: float = PATIENCE) -> Iterator[SqliteStore]:
         store.close()
 
 
+@contextmanager
+def edit_state(path: Path, command: str, *, dry_run: bool) -> Iterator[SqliteStore]:
+    """A state to edit by hand, held in the name of a command unless nothing will be written.
+
+    Raises StateError where there is none, LockedError where a run holds it.
+    """
+    with read_state(path) as store:
+        if not dry_run:
+            store.hold(command)
+        yield store
+
+
 def without_state(target: Target) -> StateStore:
     """What a plan is made from where there is no state yet; it is never written."""
     return MemoryStore(Header(lineage="", serial=0, target=target))

@@ -9,8 +9,16 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
+from reconciler.api.client import HttpWorkloadApi
+from reconciler.api.credentials import (
+    ClientCredentials,
+    Credentials,
+    FixedToken,
+    Secret,
+    credentials_from,
+)
 from reconciler.app.planning.workspace import read_config
 from reconciler.app.session import Connector
 from reconciler.app.settings import Flags, Settings, resolve_settings
@@ -44,10 +52,6 @@ from reconciler.report.text.doctor import Check, DoctorReport, Level
 from reconciler.specs.config import Config
 from reconciler.state.glance import glance, try_lock
 from reconciler.state.sqlite import is_there
-
-if TYPE_CHECKING:
-    from reconciler.api.client import HttpWorkloadApi
-    from reconciler.api.credentials import Credentials
 
 T = TypeVar("T")
 
@@ -140,7 +144,7 @@ async def examine(
     await _check_there(doctor, settings, environ, pin)
     return DoctorReport(
         checks=doctor.checks,
-        settings=list_settings(settings, config, environ),
+        settings=tuple(list_settings(settings, config, environ)),
         versions=list_versions(),
     )
 
@@ -220,8 +224,6 @@ async def _check_there(
     doctor: _Doctor, settings: Settings, environ: Mapping[str, str], pin: PinnedTarget | None
 ) -> None:
     """What an apply meets on the network: who we are, the way, the login, the rights."""
-    from reconciler.api.credentials import FixedToken, Secret, credentials_from
-
     server = _check_server(doctor, settings, pin)
     credentials = doctor.attempt(
         "credentials", lambda: credentials_from(environ, settings.token_file)
@@ -290,8 +292,6 @@ async def _check_rights(
     pin: PinnedTarget | None,
     credentials: Credentials,
 ) -> None:
-    from reconciler.api.credentials import ClientCredentials
-
     answer = await doctor.ask(api.login)
     if answer is not None:
         _say_refusal(doctor, "login", answer)

@@ -9,7 +9,6 @@ import signal
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from datetime import datetime
 
 from reconciler.app.session import Connector, Session
 from reconciler.app.settings import Settings
@@ -20,30 +19,14 @@ from reconciler.app.status.refresh import read_live
 from reconciler.core.address_records import find_replaced, find_shown, group_by_address
 from reconciler.core.events import RequestRetried
 from reconciler.core.globs import is_glob, matches_any
-from reconciler.core.model import Live, Own, Recorded
+from reconciler.core.model import Own, Recorded
 from reconciler.errors import ReconcilerError, UnreachableError, UsageError
 from reconciler.ports import Say
+from reconciler.report.text.status import Status
 from reconciler.state.sqlite import SqliteStore
 
 # A server that answers nothing for so long is in trouble, whatever it will say later.
 PATIENCE = 30.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WorkloadStatus:
-    """One record and the server's answer, `at` the server's time of it.
-
-    `live` is None for what has no id yet; `late` says that an older create of the same workload
-    may come true beside it; `at_work` is who else writes to the state now, if anybody does;
-    `replaced` is the record of what had the name before, where its successor is not there yet.
-    """
-
-    row: Recorded
-    live: Live | None
-    at: datetime
-    late: bool = False
-    at_work: str = ""
-    replaced: Recorded | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +37,7 @@ class _Chosen:
     at_work: str
 
 
-Show = Callable[[Sequence[WorkloadStatus]], None]
+Show = Callable[[Sequence[Status]], None]
 """Shown everything after every look."""
 Trouble = Callable[[str], None]
 """Told why nothing new can be shown; the next look may succeed."""
@@ -62,7 +45,7 @@ Trouble = Callable[[str], None]
 
 async def read_statuses(
     settings: Settings, addresses: Sequence[str], *, connector: Connector, say: Say
-) -> list[WorkloadStatus]:
+) -> list[Status]:
     """Read the recorded workloads, all or the given ones (addresses and globs).
 
     Raises StateError without a state or record, UnreachableError, GuardError for another target.
@@ -155,7 +138,7 @@ class _Watch:
         self._session = None
         await self._held.aclose()
 
-    async def _read(self) -> list[WorkloadStatus]:
+    async def _read(self) -> list[Status]:
         """The state anew as well: an apply may be changing it."""
         with open_beside_server(self._settings, self._connector, self._say) as state:
             chosen = _choose(state.open(), self._addresses)
@@ -198,15 +181,15 @@ def _choose(store: SqliteStore, patterns: Sequence[str]) -> _Chosen:
     return _Chosen(rows=rows, at_work=at_work)
 
 
-async def _read(chosen: _Chosen, session: Session, say: Say) -> list[WorkloadStatus]:
+async def _read(chosen: _Chosen, session: Session, say: Say) -> list[Status]:
     rows = chosen.rows
     live = await read_live(rows, session, say)
     at = session.dispatcher.server.earliest()
-    statuses: list[WorkloadStatus] = []
+    statuses: list[Status] = []
     for group in group_by_address(rows).values():
         late = any(row.own is Own.LATE_CREATE_POSSIBLE and row.ambiguous for row in group)
         statuses += [
-            WorkloadStatus(
+            Status(
                 row=row,
                 live=live.get(row.id) if row.id else None,
                 at=at,

@@ -3,32 +3,27 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Coroutine
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from reconciler.cli.commands.state import asker, dry_run_option, finish_edit, yes_option
 from reconciler.cli.complete import complete_recorded
-from reconciler.cli.connecting import connector_for
 from reconciler.cli.options import (
+    EditFlags,
+    OutputOptions,
+    edit_options,
     environment_options,
-    flags_from,
     output_options,
     settings_from,
 )
-from reconciler.cli.output.console import Console
 from reconciler.cli.params import PROJECT_ID
 
 if TYPE_CHECKING:
-    from reconciler.app.planning.workspace import Workspace
-    from reconciler.app.state.claiming import ResolveRequest
-    from reconciler.core.model import Recorded
+    from reconciler.app.settings import Flags
     from reconciler.core.planning.adoption import Proposal
     from reconciler.ports import Say
-
-T = TypeVar("T")
 
 
 @click.command(short_help="Record workloads that the state does not know.")
@@ -38,27 +33,40 @@ T = TypeVar("T")
     "--project",
     type=PROJECT_ID,
     metavar="ID",
-    help="All that the server lists in this project.",
+    help="Record all that the server lists in this project.",
 )
 @click.option(
     "--match",
     "patterns",
     multiple=True,
     metavar="GLOB",
-    help="Of those only names like this (with a slash: addresses), repeatable.",
+    help="Of these, record only names that match (with a slash: addresses); repeatable.",
 )
 @click.option(
     "--undeclared",
     is_flag=True,
-    help="Of those also what no spec declares: the next apply would delete it.",
+    help="Of these, record also what no spec declares: the next apply would delete it.",
 )
-@click.option("--take-over", is_flag=True, help="Also what another stack or state has marked.")
-@click.option("--init", is_flag=True, help="Make the state if there is none.")
-@dry_run_option
-@yes_option
+@click.option(
+    "--take-over", is_flag=True, help="Record also what another stack or state has marked."
+)
+@click.option("--init", is_flag=True, help="Create the state if there is none.")
+@edit_options
 @environment_options
 @output_options("text", "json")
-def adopt(address: str | None, workload_id: str | None, **options: Any) -> int:
+def adopt(
+    address: str | None,
+    *,
+    workload_id: str | None,
+    project: str | None,
+    patterns: tuple[str, ...],
+    undeclared: bool,
+    take_over: bool,
+    init: bool,
+    edit: EditFlags,
+    flags: Flags,
+    output: OutputOptions,
+) -> int:
     """Record the workload ID as ADDRESS, or what the server lists in a project.
 
     Shows first what would be recorded, which spec declares it, and what the next plan does about
@@ -68,118 +76,80 @@ def adopt(address: str | None, workload_id: str | None, **options: Any) -> int:
     the workload cannot be changed. It is deleted or replaced from here by its id and that very
     mark; a state that still records it would go on to do the same.
     """
-    _check_adopt(address, workload_id, options)
+    from reconciler.app.planning.workspace import open_workspace
     from reconciler.app.state.adopting import AdoptOptions, adopt_project
     from reconciler.app.state.adopting import adopt as adopt_one
     from reconciler.app.state.examining import AdoptionTerms
+    from reconciler.cli.connecting import connector_for
+    from reconciler.cli.output.console import Console
+    from reconciler.cli.output.edits import adoption_asker, asker, finish_edit, show_adopted
+    from reconciler.cli.output.progress_display import run_with_heartbeat
 
-    console, connector = Console.of(options), connector_for(options)
-    workspace = _workspace(options)
-    if options["project"] is not None:
+    if project is None:
+        if address is None or workload_id is None:
+            raise click.UsageError("give ADDRESS and --id ID, or --project ID")
+        if patterns or undeclared:
+            raise click.UsageError("--match and --undeclared are for --project ID")
+    elif address is not None or workload_id is not None:
+        raise click.UsageError("--project ID takes no ADDRESS and no --id; it has --match GLOB")
+    # A question that nobody can answer is a mistake before anything is read.
+    asker(edit, "")
+    console, connector = Console(output), connector_for(yes=edit.yes)
+    # A mistake in one of the specs is no reason to leave a workload unrecorded.
+    workspace = open_workspace([Path()], flags, os.environ)
+    if project is not None:
         # A spec that cannot be read would look like a workload that none declares.
         workspace.need_valid()
-    terms = AdoptionTerms(
-        declared=workspace.desired,
-        take_over=options["take_over"],
-        undeclared=options["undeclared"],
-    )
-    request = AdoptOptions(
-        command=_adopt_command(address, workload_id, options),
-        agree=_agree(console, options, workspace.prefix),
-        terms=terms,
-        init=options["init"],
-        dry_run=options["dry_run"],
+    command = ["reconciler state adopt"]
+    command += [f"{address} --id {workload_id}"] if project is None else [f"--project {project}"]
+    command += [f"--match {pattern}" for pattern in patterns]
+    command += ["--undeclared"] if undeclared else []
+    command += ["--take-over"] if take_over else []
+    options = AdoptOptions(
+        command=" ".join(command),
+        agree=adoption_asker(console, edit, workspace.prefix),
+        terms=AdoptionTerms(declared=workspace.desired, take_over=take_over, undeclared=undeclared),
+        init=init,
+        dry_run=edit.dry_run,
     )
     settings = workspace.settings
 
     def work(say: Say) -> Coroutine[Any, Any, Proposal | None]:
         if address is not None and workload_id is not None:
-            return adopt_one(settings, request, address, workload_id, connector=connector, say=say)
+            return adopt_one(settings, options, address, workload_id, connector=connector, say=say)
         return adopt_project(
-            settings,
-            request,
-            options["project"],
-            options["patterns"],
-            connector=connector,
-            say=say,
+            settings, options, project or "", patterns, connector=connector, say=say
         )
 
-    return _tell_adopted(console, _reading(options, work), options)
-
-
-def _check_adopt(address: str | None, workload_id: str | None, options: dict[str, Any]) -> None:
-    """One workload, or a project: what belongs to the other way is a mistake."""
-    if options["project"] is None:
-        if address is None or workload_id is None:
-            raise click.UsageError("give ADDRESS and --id ID, or --project ID")
-        if options["patterns"] or options["undeclared"]:
-            raise click.UsageError("--match and --undeclared are for --project ID")
-    elif address is not None or workload_id is not None:
-        raise click.UsageError("--project ID takes no ADDRESS and no --id; it has --match GLOB")
-    _check_terminal(options)
-
-
-def _check_terminal(options: dict[str, Any]) -> None:
-    """A question that nobody can answer is a mistake before anything is read."""
-    asker(options, "")
-
-
-def _adopt_command(address: str | None, workload_id: str | None, options: dict[str, Any]) -> str:
-    words = [address, "--id", workload_id] if address else ["--project", options["project"]]
-    for pattern in options["patterns"]:
-        words += ["--match", pattern]
-    words += [
-        f"--{name.replace('_', '-')}" for name in ("undeclared", "take_over") if options[name]
-    ]
-    return f"reconciler state adopt {' '.join(map(str, words))}"
-
-
-def _agree(console: Console, options: dict[str, Any], prefix: str) -> Callable[[Proposal], bool]:
-    """How an adoption is confirmed: by a flag, or by somebody who sees what it comes to."""
-    from reconciler.report.text.adoption import proposal_text
-    from reconciler.report.text.color import ColorWriter
-
-    asks = not (options["yes"] or options["dry_run"])
-
-    def agree(proposal: Proposal) -> bool:
-        if console.has("text"):
-            console.line(proposal_text(proposal, console.paint(), prefix=prefix))
-        elif asks:
-            console.warn(proposal_text(proposal, ColorWriter(), prefix=prefix))
-        if not (asks and proposal.adoptions):
-            return True
-        return click.confirm("Record these workloads?", err=True)
-
-    return agree
-
-
-def _tell_adopted(console: Console, proposal: Proposal | None, options: dict[str, Any]) -> int:
-    from reconciler.report.machine.documents import to_text
-    from reconciler.report.text.adoption import proposal_document
-    from reconciler.report.text.formatting import number_of
-
+    proposal = run_with_heartbeat(console, "reading the server", work)
     if proposal is None:
         return finish_edit(())
-    done = bool(proposal.adoptions) and not options["dry_run"]
-    console.emit("json", lambda: to_text(proposal_document(proposal, done=done)))
-    if proposal.adoptions and console.has("text"):
-        word = "Adopted" if done else "Would adopt"
-        console.line(f"{word} {number_of(len(proposal.adoptions), 'workload')}.")
+    show_adopted(console, proposal, dry_run=edit.dry_run)
     return 0
 
 
 @click.command(short_help="Settle a create or a delete that is in doubt.")
 @click.argument("address", shell_complete=complete_recorded)
-@click.option("--id", "workload_id", metavar="ID", help="This workload is what became of it.")
+@click.option("--id", "workload_id", metavar="ID", help="The create made this workload.")
 @click.option("--recheck", is_flag=True, help="Look for the evidence again; only reads.")
 @click.option(
-    "--abandon", is_flag=True, help="Nothing became of it, and nothing will; wait for it no longer."
+    "--abandon",
+    is_flag=True,
+    help="Wait for it no longer: it made no workload, and never will.",
 )
-@dry_run_option
-@yes_option
+@edit_options
 @environment_options
 @output_options("text")
-def resolve(address: str, workload_id: str | None, **options: Any) -> int:
+def resolve(
+    address: str,
+    *,
+    workload_id: str | None,
+    recheck: bool,
+    abandon: bool,
+    edit: EditFlags,
+    flags: Flags,
+    output: OutputOptions,
+) -> int:
     """Settle a create of ADDRESS that is in doubt, in one of three ways.
 
     --recheck looks again and records what is proven. --id names the workload; its marker is
@@ -190,57 +160,70 @@ def resolve(address: str, workload_id: str | None, **options: Any) -> int:
     --abandon only stops the waiting for it: its id stays listed, its name is not free, and an apply
     ends with 4.
     """
-    if (workload_id is not None) + options["recheck"] + options["abandon"] != 1:
-        raise click.UsageError("give one of --recheck, --id ID and --abandon")
-    if options["recheck"]:
-        return _recheck(address, options)
-    return _settle(address, workload_id, options)
-
-
-def _settle(address: str, workload_id: str | None, options: dict[str, Any]) -> int:
-    from reconciler.app.state.claiming import abandon, resolve_by_id
+    from reconciler.app.state import claiming
+    from reconciler.cli.connecting import connector_for
+    from reconciler.cli.output.console import Console
+    from reconciler.cli.output.edits import asker, finish_edit, list_edited
+    from reconciler.cli.output.progress_display import run_with_heartbeat
     from reconciler.report.text.escape import escape_terminal
 
-    settings = settings_from(options)
+    if (workload_id is not None) + recheck + abandon != 1:
+        raise click.UsageError("give one of --recheck, --id ID and --abandon")
+    if recheck:
+        return _recheck(address, edit, flags, output)
+    console, settings, dry_run = Console(output), settings_from(flags), edit.dry_run
     if workload_id is None:
-        claim = _claim(options, f"resolve {address} --abandon", address, "Drop this doubt?")
-        done = abandon(settings, claim)
-        code = _tell(done.dropped, options, "Would abandon" if options["dry_run"] else "Abandoned")
-        if done.down is not None:
-            words = f"{address} is down: {done.down.ending}, and nothing runs there now."
-            Console.of(options).line(escape_terminal(words))
-        return code
-    claim = _claim(
-        options, f"resolve {address} --id {workload_id}", address, "Is this what became of it?"
+        request = claiming.ResolveRequest(
+            address=address,
+            command=f"reconciler state resolve {address} --abandon",
+            confirm=asker(edit, "Drop this doubt?"),
+            dry_run=dry_run,
+        )
+        abandoned = claiming.abandon(settings, request)
+        list_edited(abandoned.dropped, "Would abandon" if dry_run else "Abandoned")
+        if abandoned.down is not None:
+            message = f"{address} is down: {abandoned.down.ending}, and nothing runs there now."
+            console.line(escape_terminal(message))
+        return finish_edit(abandoned.dropped)
+    request = claiming.ResolveRequest(
+        address=address,
+        command=f"reconciler state resolve {address} --id {workload_id}",
+        confirm=asker(edit, "Did the create make this workload?"),
+        dry_run=dry_run,
     )
-    rows = _reading(
-        options,
-        lambda say: resolve_by_id(
-            settings, claim, workload_id, connector=connector_for(options), say=say
+    connector = connector_for(yes=edit.yes)
+    rows = run_with_heartbeat(
+        console,
+        "reading the server",
+        lambda say: claiming.resolve_by_id(
+            settings, request, workload_id, connector=connector, say=say
         ),
     )
-    return _tell(rows, options, "Would settle" if options["dry_run"] else "Settled")
+    list_edited(rows, "Would settle" if dry_run else "Settled")
+    return finish_edit(rows)
 
 
-def _recheck(address: str, options: dict[str, Any]) -> int:
+def _recheck(address: str, edit: EditFlags, flags: Flags, output: OutputOptions) -> int:
     import asyncio
 
-    from reconciler.app.state.claiming import recheck
+    from reconciler.app.state.claiming import ResolveRequest, recheck
+    from reconciler.cli.connecting import connector_for
+    from reconciler.cli.output.console import Console
     from reconciler.cli.output.progress_display import ApplyReporter
 
-    console = Console.of(options)
-    # It only reads, and records only what is proven: there is nothing to ask.
-    claim = _claim(options | {"yes": True}, f"resolve {address} --recheck", address, "")
+    console = Console(output)
+    request = ResolveRequest(
+        address=address,
+        command=f"reconciler state resolve {address} --recheck",
+        # It only reads, and records only what is proven: there is nothing to ask.
+        confirm=lambda _: True,
+        dry_run=edit.dry_run,
+    )
     with ApplyReporter(console) as reporter:
         reporter.begin(1)
-        applied = asyncio.run(
-            recheck(
-                settings_from(options),
-                claim,
-                connector=connector_for(options),
-                say=reporter.say,
-            )
-        )
+        connector = connector_for(yes=edit.yes)
+        work = recheck(settings_from(flags), request, connector=connector, say=reporter.say)
+        applied = asyncio.run(work)
     if applied.finished is None:
         console.line(f"Would look {address} up again.")
     return applied.exit_code
@@ -257,15 +240,17 @@ def _recheck(address: str, options: dict[str, Any]) -> int:
     help="Look in this project too, repeatable.  [default: those that the specs name]",
 )
 @click.option("--lineage", metavar="ID", help="Take the workloads that this state made.")
-@dry_run_option
-@yes_option
+@edit_options
 @environment_options
 @output_options("text")
 def recover(
     patterns: tuple[str, ...],
+    *,
     projects: tuple[str, ...],
     lineage: str | None,
-    **options: Any,
+    edit: EditFlags,
+    flags: Flags,
+    output: OutputOptions,
 ) -> int:
     """Rebuild a lost state from the server's list and the markers of this stack's workloads.
 
@@ -273,66 +258,43 @@ def recover(
     Nothing changes on the server. Run it where the specs are: what they declare is compared by the
     next plan, of anything else the whole content is taken as it is.
     """
+    from reconciler.app.planning.workspace import open_workspace
+    from reconciler.app.state.claiming import ResolveRequest
     from reconciler.app.state.recovering import RecoverSearch
     from reconciler.app.state.recovering import recover as recover_state
+    from reconciler.cli.connecting import connector_for
+    from reconciler.cli.output.console import Console
+    from reconciler.cli.output.edits import asker, finish_edit, list_edited
+    from reconciler.cli.output.progress_display import run_with_heartbeat
     from reconciler.core.planning.selection import Selection
 
-    workspace = _workspace(options)
-    claim = _claim(options, "recover", "", "Record these workloads?")
+    workspace = open_workspace([Path()], flags, os.environ)
+    request = ResolveRequest(
+        address="",
+        command="reconciler state recover",
+        confirm=asker(edit, "Record these workloads?"),
+        dry_run=edit.dry_run,
+    )
     search = RecoverSearch(
         declared=workspace.desired,
         projects=projects,
         selection=Selection(targets=patterns),
         lineage=lineage,
     )
-    found = _reading(
-        options,
+    connector = connector_for(yes=edit.yes)
+    console = Console(output)
+    recovered = run_with_heartbeat(
+        console,
+        "reading the server",
         lambda say: recover_state(
-            workspace.settings,
-            claim,
-            search,
-            connector=connector_for(options),
-            say=say,
+            workspace.settings, request, search, connector=connector, say=say
         ),
     )
-    console = Console()
-    for other, count in found.elsewhere.items():
+    for other, count in recovered.elsewhere.items():
         console.note(
-            f"made by another state of this stack, lineage {other}: {count}; to recover them: "
-            f"--lineage {other} --state NEW-FILE, or move this state away first"
+            f"another state of this stack made {count} workloads (lineage {other}); recover them "
+            f"with --lineage {other} --state NEW-FILE, or move this state away first"
         )
-    console.note(f"not of this stack: {found.others}")
-    return _tell(found.rows, options, "Would recover" if options["dry_run"] else "Recovered")
-
-
-def _claim(options: dict[str, Any], command: str, address: str, question: str) -> ResolveRequest:
-    from reconciler.app.state.claiming import ResolveRequest
-
-    return ResolveRequest(
-        address=address,
-        command=f"reconciler state {command}",
-        confirm=asker(options, question),
-        dry_run=options["dry_run"],
-    )
-
-
-def _workspace(options: dict[str, Any]) -> Workspace:
-    """The specs here, those that can be read: a mistake in one of them is no reason to stop."""
-    from reconciler.app.planning.workspace import open_workspace
-
-    return open_workspace([Path()], flags_from(options), os.environ)
-
-
-def _reading(options: dict[str, Any], work: Callable[[Say], Coroutine[Any, Any, T]]) -> T:
-    import asyncio
-
-    from reconciler.cli.output.progress_display import Heartbeat
-
-    with Heartbeat(Console.of(options), "reading the server") as heartbeat:
-        return asyncio.run(work(heartbeat.say))
-
-
-def _tell(rows: Sequence[Recorded], options: dict[str, Any], word: str) -> int:
-    for row in rows:
-        Console.of(options).line(f"{word} {row.address} ({row.id or 'no id'}).")
-    return finish_edit(rows)
+    console.note(f"not of this stack: {recovered.others}")
+    list_edited(recovered.rows, "Would recover" if edit.dry_run else "Recovered")
+    return finish_edit(recovered.rows)

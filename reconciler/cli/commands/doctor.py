@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import os
-import shutil
-import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 
-from reconciler.cli.connecting import connector_for
-from reconciler.cli.options import environment_options, flags_from, output_options
-from reconciler.cli.output.console import Console
+from reconciler.cli.options import OutputOptions, environment_options, output_options
+
+if TYPE_CHECKING:
+    from reconciler.app.settings import Flags
 
 
 @click.command()
 @click.argument("directory", type=click.Path(path_type=Path), default=".", metavar="[DIR]")
 @environment_options
 @output_options("text", "json")
-def doctor(directory: Path, **options: Any) -> int:
+def doctor(directory: Path, *, flags: Flags, output: OutputOptions) -> int:
     """Find out whether an apply of DIR (default: here) could work: server, login, state, lock.
 
     Shows every setting with its origin, and no secret. Changes nothing; the lock is taken for an
@@ -29,17 +28,15 @@ def doctor(directory: Path, **options: Any) -> int:
     import asyncio
 
     from reconciler.app.status.doctor import examine
+    from reconciler.cli.connecting import connector_for
+    from reconciler.cli.output.console import Console
     from reconciler.cli.output.progress_display import Heartbeat
     from reconciler.report.machine.documents import to_text
     from reconciler.report.text.doctor import examination_document, examination_text
 
-    console = Console.of(options)
-    connector = connector_for(options)
-    flags = flags_from(options)
+    console, connector = Console(output), connector_for(yes=False)
     with Heartbeat(console, "asking the server"):
-        found = asyncio.run(examine(directory, flags, environ=os.environ, connector=connector))
-    paint = console.paint()
-    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-    console.emit("json", lambda: to_text(examination_document(found)))
-    console.emit("text", lambda: examination_text(found, paint, width=width))
-    return found.exit_code
+        report = asyncio.run(examine(directory, flags, environ=os.environ, connector=connector))
+    console.emit("json", lambda: to_text(examination_document(report)))
+    console.emit("text", lambda: examination_text(report, console.paint(), width=console.width()))
+    return report.exit_code

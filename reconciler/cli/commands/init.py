@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import shlex
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 
-from reconciler.cli.connecting import connector_for
-from reconciler.cli.options import environment_options, flags_from
-from reconciler.cli.output.console import Console
+from reconciler.cli.options import environment_options
+
+if TYPE_CHECKING:
+    from reconciler.app.settings import Flags
 
 
 @click.command()
@@ -22,7 +23,7 @@ from reconciler.cli.output.console import Console
     help="System to write a pipeline for.  [default: what the git repository is made for]",
 )
 @environment_options
-def init(directory: Path, ci: str | None, **options: Any) -> int:
+def init(directory: Path, *, ci: str | None, flags: Flags) -> int:
     """Write a commented configuration, one example spec and a CI pipeline into DIR.
 
     What exists is left alone. With --state, the state is made as well.
@@ -30,20 +31,22 @@ def init(directory: Path, ci: str | None, **options: Any) -> int:
     from reconciler.app.planning.workspace import settings_here
     from reconciler.app.scaffold import Ci, scaffold
     from reconciler.app.state.states import make_state
+    from reconciler.cli.connecting import connector_for
+    from reconciler.cli.output.console import Console
 
     console = Console()
-    made = scaffold(directory, ci=Ci(ci) if ci else None)
-    for path in made.written:
+    files = scaffold(directory, ci=Ci(ci) if ci else None)
+    for path in files.written:
         console.line(f"wrote {path}")
-    for path in made.kept:
+    for path in files.untouched:
         console.line(f"kept  {path}")
-    if options["state"] is not None:
-        settings = settings_here(directory, flags_from(options), os.environ)
+    if flags.state is not None:
+        settings = settings_here(directory, flags, os.environ)
         # A state confirms its server from then on, so whose it is pinned to is asked here.
-        server = connector_for(options).check(settings, None)
+        server = connector_for(yes=False).check(settings, None)
         make_state(settings, server).close()
         console.line(f"wrote {settings.state}")
-    for note in made.notes:
+    for note in files.notes:
         console.note(note)
     command = shlex.join(["reconciler", "validate", str(directory)])
     console.note(f"Next: edit them, then run '{command}'.")

@@ -4,30 +4,32 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 
-from reconciler.cli.options import flags_from, output_options, reading_option, state_options
-from reconciler.cli.output.console import Console
+from reconciler.cli.options import OutputOptions, output_options, reading_options
+
+if TYPE_CHECKING:
+    from reconciler.app.settings import Flags
 
 
 @click.command()
 @click.argument("paths", nargs=-1, type=click.Path(path_type=Path), metavar="[PATH]...")
-@state_options
-@reading_option
+@reading_options
 @output_options("yaml", "json")
-def render(paths: tuple[Path, ...], **options: Any) -> int:
+def render(paths: tuple[Path, ...], *, flags: Flags, output: OutputOptions) -> int:
     """Print the effective specs of PATH (default: here)."""
     from reconciler.app.planning.workspace import open_workspace
+    from reconciler.cli.output.console import Console
     from reconciler.core.planning.selection import Selection
     from reconciler.report.machine.documents import to_text, to_yaml
     from reconciler.specs.compose.rendering import render_documents
 
-    console = Console.of(options, default="yaml")
-    workspace = open_workspace(paths or (Path(),), flags_from(options), os.environ)
+    console = Console(output, default="yaml")
+    workspace = open_workspace(paths or (Path(),), flags, os.environ)
     workspace.need_valid()
-    console.findings(workspace.diagnostics, workspace.prefix)
+    console.diagnostics(workspace.diagnostics, workspace.prefix)
     desired, _ = Selection(places=workspace.places).narrow(workspace.desired, ())
     documents = render_documents(desired)
     console.emit("json", lambda: to_text(documents))

@@ -1,13 +1,15 @@
-"""`reconciler runs`: the history of applies and of surgery on the state."""
+"""`reconciler runs`: the history of applies and of edits of the state."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 
-from reconciler.cli.options import output_options, settings_from, state_options
-from reconciler.cli.output.console import Console
+from reconciler.cli.options import OutputOptions, output_options, settings_from, state_options
+
+if TYPE_CHECKING:
+    from reconciler.app.settings import Flags
 
 
 @click.group()
@@ -18,17 +20,18 @@ def runs() -> None:
 @runs.command("list")
 @state_options
 @output_options("text", "json")
-def list_(**options: Any) -> int:
+def list_(*, flags: Flags, output: OutputOptions) -> int:
     """List every run that the state remembers, the newest first."""
     from reconciler.app.state.states import read_state
+    from reconciler.cli.output.console import Console
     from reconciler.report.machine.documents import run_document, to_text
     from reconciler.report.text.history import runs_text
 
-    console = Console.of(options)
-    with read_state(settings_from(options).state) as store:
-        found = store.runs()
-    console.emit("json", lambda: to_text([run_document(run) for run in found]))
-    console.emit("text", lambda: runs_text(found))
+    console = Console(output)
+    with read_state(settings_from(flags).state) as store:
+        entries = store.runs()
+    console.emit("json", lambda: to_text([run_document(entry) for entry in entries]))
+    console.emit("text", lambda: runs_text(entries))
     return 0
 
 
@@ -36,22 +39,24 @@ def list_(**options: Any) -> int:
 @click.argument("run")
 @state_options
 @output_options("text", "json")
-def show(run: str, **options: Any) -> int:
+def show(run: str, *, flags: Flags, output: OutputOptions) -> int:
     """Show what RUN did to each workload; the beginning of its id is enough."""
     from reconciler.app.applying.runlog import GROUP
     from reconciler.app.state.states import find_run, read_state
+    from reconciler.cli.output.console import Console
     from reconciler.report.machine.documents import run_document, to_text
     from reconciler.report.text.history import run_text
 
-    console = Console.of(options)
-    with read_state(settings_from(options).state) as store:
-        found = find_run(store.runs(), run)
-        actions = store.actions(found.id)
-    console.emit("json", lambda: to_text(run_document(found, actions)))
-    console.emit("text", lambda: run_text(found, actions))
-    if found.finished is None:
+    console = Console(output)
+    with read_state(settings_from(flags).state) as store:
+        entry = find_run(store.runs(), run)
+        actions = store.actions(entry.id)
+    console.emit("json", lambda: to_text(run_document(entry, actions)))
+    console.emit("text", lambda: run_text(entry, actions))
+    if entry.finished is None:
+        # A run writes its history in groups, so the last one of a killed run is lost.
         console.note(
-            "It did not end, or has not ended yet. What it did last may be missing here (up to "
-            f"{GROUP - 1} actions); 'reconciler state list' has every workload."
+            "This run has not ended, or was killed. Its last actions may be missing here (up to "
+            f"{GROUP - 1}); 'reconciler state list' shows every workload."
         )
     return 0

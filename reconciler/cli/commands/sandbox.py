@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import time
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -25,8 +29,38 @@ def _duration(text: str) -> float:
         raise click.BadParameter(str(exc)) from None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SandboxOptions:
+    """The options of the command, as they were given. Durations in seconds."""
+
+    host: str
+    port: int
+    api_version: str
+    data: Path | None
+    sync_delay: float
+    latency: float
+    faults: tuple[str, ...]
+    scenario: str | None
+    list_scenarios: bool
+    seed: int | None
+    client_id: str
+    client_secret_file: Path | None
+    credentials: Path | None
+    token_lifetime: float
+    projects: tuple[str, ...]
+    categories: tuple[str, ...]
+    after_delete: str
+    no_v1_token: bool
+    no_list: bool
+    control: bool
+    ledger: Path | None
+    quiet: bool
+
+
 @click.command()
-@click.option("--host", default="127.0.0.1", show_default=True, help="Loopback address.")
+@click.option(
+    "--host", default="127.0.0.1", show_default=True, help="Loopback address to listen on."
+)
 @click.option(
     "--port",
     type=click.IntRange(0, 65535),
@@ -48,21 +82,21 @@ def _duration(text: str) -> float:
     metavar="DURATION",
     default="1s",
     show_default=True,
-    help="From accepted to Synced, and from Deleting to gone.",
+    help="Time from accepted to Synced, and from Deleting to gone.",
 )
 @click.option(
-    "--latency", type=_duration, metavar="DURATION", default="0s", help="Delay of every answer."
+    "--latency", type=_duration, metavar="DURATION", default="0s", help="Delay of every response."
 )
 @click.option(
     "--fault",
     "faults",
     multiple=True,
     metavar="RULE",
-    help="What goes wrong, such as '503 p=30%'; @FILE reads one rule a line. Repeatable.",
+    help="Rule for a failure, such as '503 p=30%'; @FILE reads one rule a line. Repeatable.",
 )
 @click.option("--scenario", help="A named set of rules; see --list-scenarios.")
 @click.option("--list-scenarios", is_flag=True, help="Describe the scenarios and exit.")
-@click.option("--seed", type=int, help="Repeat the chance of an earlier run.")
+@click.option("--seed", type=int, help="Seed of the chance; repeats an earlier run.")
 @click.option("--client-id", default="demo", show_default=True, help="Who may log in.")
 @click.option("--client-secret-file", type=_READABLE, help="File with the secret to log in with.")
 @click.option(
@@ -103,95 +137,98 @@ def _duration(text: str) -> float:
 @click.option("--control", is_flag=True, help="Serve the control API below /sandbox/.")
 @click.option("--ledger", type=_FILE, help="Append every request to FILE as JSON lines.")
 @click.option("-q", "--quiet", is_flag=True, help="Log no requests.")
-def sandbox(**options: Any) -> None:
+def sandbox(**values: Any) -> None:
     """Serve the Workloads V2 API on this machine, as strict and as hostile as asked."""
     if find_spec("uvicorn") is None or find_spec("jwt") is None:
         raise click.ClickException(_EXTRA)
-    from reconciler.sandbox import SandboxError
+    from reconciler.sandbox import DEMO_SECRET, SCENARIOS, SandboxError, serve
 
-    if options["list_scenarios"]:
-        _list_scenarios()
+    options = SandboxOptions(**values)
+    if options.list_scenarios:
+        for scenario in SCENARIOS:
+            click.echo(f"{scenario.name}: {scenario.story}")
+            for rule in scenario.rules:
+                click.echo(f"    --fault '{rule}'")
         return
+
+    def announce(url: str) -> None:
+        """Say where it listens, then how to point the client at it, ready to be copied."""
+        click.echo(f"sandbox listening on {url}")
+        # A secret from a file is the user's own: it is not repeated on a terminal.
+        file = options.client_secret_file
+        secret = DEMO_SECRET if file is None else f'"$(cat {quote(str(file))})"'
+        click.echo(f"export RUNAI_BASE_URL={url}")
+        click.echo(f"export RUNAI_CLIENT_ID={options.client_id}")
+        click.echo(f"export RUNAI_CLIENT_SECRET={secret}")
+        click.echo(f"seed {settings.seed}: --seed {settings.seed} repeats its chance")
+
     try:
-        _serve(options)
+        settings = _settings(options)
+        serve(
+            settings,
+            options.host,
+            options.port,
+            announce=announce,
+            listener=None if options.quiet else _log,
+        )
     except SandboxError as exc:
         raise click.UsageError(str(exc)) from None
 
 
-def _serve(options: dict[str, Any]) -> None:
-    from reconciler.sandbox import serve
-
-    settings = _settings(options)
-    serve(
-        settings,
-        options["host"],
-        options["port"],
-        announce=lambda url: _announce(url, settings, options["client_secret_file"]),
-        listener=None if options["quiet"] else _log,
-    )
-
-
-def _settings(options: dict[str, Any]) -> Settings:
+def _settings(options: SandboxOptions) -> Settings:
     from secrets import randbelow
 
-    from reconciler.sandbox import AfterDelete, Settings
+    from reconciler.sandbox import AfterDelete, Project, Settings, find_scenario
+    from reconciler.sandbox.faults.rules import read_rules
 
-    seed = options["seed"]
+    faults: list[str] = []
+    if options.scenario is not None:
+        faults.extend(find_scenario(options.scenario).rules)
+    for text in options.faults:
+        if text.startswith("@"):
+            faults.extend(rule.text for rule in read_rules(_read(Path(text[1:]))))
+        else:
+            faults.append(text)
+    projects = []
+    for text in options.projects:
+        project_id, equals, name = text.partition("=")
+        if not (project_id and equals and name):
+            raise click.UsageError(f"--project {text}: write ID=NAME, such as 4501=team-a")
+        projects.append(Project(id=project_id, name=name))
     return Settings(
-        seed=randbelow(2**32) if seed is None else seed,
-        api_version=options["api_version"],
-        v1_token=not options["no_v1_token"],
+        # Small enough to be typed again.
+        seed=randbelow(2**32) if options.seed is None else options.seed,
+        api_version=options.api_version,
+        v1_token=not options.no_v1_token,
         credentials=_credentials(options),
-        projects=tuple(_project(text) for text in options["projects"]),
-        categories=(*Settings().categories, *options["categories"]),
-        token_lifetime=options["token_lifetime"],
-        sync_delay=options["sync_delay"],
-        delete_delay=options["sync_delay"],
-        latency=options["latency"],
-        after_delete=AfterDelete(options["after_delete"]),
-        listing=not options["no_list"],
-        control=options["control"],
-        faults=_faults(options),
-        data=options["data"],
-        ledger=options["ledger"],
+        projects=tuple(projects),
+        categories=(*Settings().categories, *options.categories),
+        token_lifetime=options.token_lifetime,
+        sync_delay=options.sync_delay,
+        delete_delay=options.sync_delay,
+        latency=options.latency,
+        after_delete=AfterDelete(options.after_delete),
+        listing=not options.no_list,
+        control=options.control,
+        faults=tuple(faults),
+        data=options.data,
+        ledger=options.ledger,
     )
 
 
-def _faults(options: dict[str, Any]) -> tuple[str, ...]:
-    from reconciler.sandbox import find_scenario
-    from reconciler.sandbox.faults.rules import read_rules
-
-    texts: list[str] = []
-    if options["scenario"] is not None:
-        texts.extend(find_scenario(options["scenario"]).rules)
-    for text in options["faults"]:
-        if text.startswith("@"):
-            texts.extend(rule.text for rule in read_rules(_read(Path(text[1:]))))
-        else:
-            texts.append(text)
-    return tuple(texts)
-
-
-def _credentials(options: dict[str, Any]) -> tuple[Credential, ...]:
+def _credentials(options: SandboxOptions) -> tuple[Credential, ...]:
     from reconciler.sandbox import DEMO_SECRET, Credential
 
-    secret = DEMO_SECRET
-    if options["client_secret_file"] is not None:
-        secret = _read(options["client_secret_file"]).strip()
+    secret, path = DEMO_SECRET, options.credentials
+    if options.client_secret_file is not None:
+        secret = _read(options.client_secret_file).strip()
     if not secret:
-        raise click.UsageError(f"{options['client_secret_file']} holds no secret")
-    first = Credential(client_id=options["client_id"], client_secret=secret)
-    path = options["credentials"]
-    return (first,) if path is None else (first, *_further_credentials(path))
-
-
-def _further_credentials(path: Path) -> list[Credential]:
-    import json
-
-    from reconciler.sandbox import Credential
-
+        raise click.UsageError(f"{options.client_secret_file} holds no secret")
+    first = Credential(client_id=options.client_id, client_secret=secret)
+    if path is None:
+        return (first,)
     try:
-        return [
+        further = [
             Credential(
                 client_id=row["client_id"],
                 client_secret=row["client_secret"],
@@ -204,15 +241,7 @@ def _further_credentials(path: Path) -> list[Credential]:
         raise click.UsageError(
             f"{path} is not a JSON list of objects with client_id and client_secret"
         ) from None
-
-
-def _project(text: str) -> Any:
-    from reconciler.sandbox import Project
-
-    project_id, equals, name = text.partition("=")
-    if not (project_id and equals and name):
-        raise click.UsageError(f"--project {text}: write ID=NAME, such as 4501=team-a")
-    return Project(id=project_id, name=name)
+    return (first, *further)
 
 
 def _read(path: Path) -> str:
@@ -222,37 +251,10 @@ def _read(path: Path) -> str:
         raise click.UsageError(f"cannot read {path}: {exc}") from None
 
 
-def _announce(url: str, settings: Settings, secret_file: Path | None) -> None:
-    """Say where it listens, then how to point the client at it, ready to be copied."""
-    from shlex import quote
-
-    from reconciler.sandbox import DEMO_SECRET
-
-    client = settings.credentials[0]
-    click.echo(f"sandbox listening on {url}")
-    # A secret from a file is the user's own: it is not repeated on a terminal.
-    secret = DEMO_SECRET if secret_file is None else f'"$(cat {quote(str(secret_file))})"'
-    click.echo(f"export RUNAI_BASE_URL={url}")
-    click.echo(f"export RUNAI_CLIENT_ID={client.client_id}")
-    click.echo(f"export RUNAI_CLIENT_SECRET={secret}")
-    click.echo(f"seed {settings.seed}: --seed {settings.seed} repeats its chance")
-
-
 def _log(entry: Entry) -> None:
-    from time import strftime
-
     subject = entry.path if entry.name is None else f"{entry.project_id}/{entry.name}"
-    answer = "no answer" if entry.status is None else str(entry.status)
+    status = "no answer" if entry.status is None else str(entry.status)
     effect = "" if entry.effect is None else f" {entry.effect}"
     fault = "" if entry.fault is None else f" [{entry.fault}]"
-    clock = strftime("%H:%M:%S")
-    click.echo(f"{clock} {entry.method} {subject} -> {answer}{effect}{fault}", err=True)
-
-
-def _list_scenarios() -> None:
-    from reconciler.sandbox import SCENARIOS
-
-    for scenario in SCENARIOS:
-        click.echo(f"{scenario.name}: {scenario.story}")
-        for rule in scenario.rules:
-            click.echo(f"    --fault '{rule}'")
+    clock = time.strftime("%H:%M:%S")
+    click.echo(f"{clock} {entry.method} {subject} -> {status}{effect}{fault}", err=True)

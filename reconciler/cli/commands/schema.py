@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from reconciler.errors import InvalidInputError, UsageError
+
 if TYPE_CHECKING:
     from importlib.resources.abc import Traversable
-
-    from reconciler.errors import InvalidInputError
 
 _Command = Callable[..., None]
 
@@ -25,24 +26,20 @@ def schema() -> None:
 @click.argument("kind", required=False)
 def show(kind: str | None) -> None:
     """Print the JSON Schema KIND; without KIND, list what there is."""
-    from reconciler.errors import UsageError
-    from reconciler.resources import schema_names, schema_text
+    from reconciler.resources import load_schema, schema_names, schema_text
 
+    names = schema_names()
     if kind is None:
-        _list_kinds(schema_names())
+        width = max(map(len, names), default=0)
+        for name in names:
+            click.echo(f"{name:<{width}}  {load_schema(name)['description']}")
         return
-    if kind not in schema_names():
-        known = ", ".join(schema_names())
-        raise UsageError(f"no JSON Schema is called '{kind}'", hint=f"there are: {known}")
+    if kind not in names:
+        raise UsageError(
+            f"no JSON Schema is called '{kind}'", hint=f"there are: {', '.join(names)}"
+        )
+    # The text ends with a line break of its own.
     click.echo(schema_text(kind), nl=False)
-
-
-def _list_kinds(names: tuple[str, ...]) -> None:
-    from reconciler.resources import load_schema
-
-    width = max(map(len, names), default=0)
-    for name in names:
-        click.echo(f"{name:<{width}}  {load_schema(name)['description']}")
 
 
 _PATH = click.Path(path_type=Path)
@@ -89,8 +86,8 @@ def import_(source: Path, overlay: Path | None, out: Path | None) -> None:
     from reconciler.resources import schemas_folder
 
     folder = out or _checkout()
-    known, rules = shipped_inputs(schemas_folder())
-    _write(import_files(source, overlay or rules, known), folder)
+    document, rules = shipped_inputs(schemas_folder())
+    _write(import_files(source, overlay or rules, document), folder)
 
 
 def _write(contents: Mapping[str, bytes], folder: Path) -> None:
@@ -107,13 +104,24 @@ def _write(contents: Mapping[str, bytes], folder: Path) -> None:
 def check(source: Path | None, overlay: Path | None, out: Path | None) -> None:
     """Fail if a derived JSON Schema is not what `schema derive` would write."""
     from reconciler.openapi.files import find_stale
-    from reconciler.resources import schemas_folder
+    from reconciler.resources import REINSTALL, is_checkout, schemas_folder
 
     folder: Traversable = out or schemas_folder()
     contents = _contents(source, overlay)
-    if stale := find_stale(contents, folder):
-        raise _out_of_date(stale, folder, {"--from": source, "--overlay": overlay, "--out": out})
-    click.echo(f"all derived schemas are current ({len(contents)})")
+    stale = find_stale(contents, folder)
+    if not stale:
+        click.echo(f"all derived schemas are current ({len(contents)})")
+        return
+    lines = [f"  {verdict}: {folder.joinpath(name)}" for name, verdict in stale.items()]
+    options = {"--from": source, "--overlay": overlay, "--out": out}
+    words = [word for flag, path in options.items() if path for word in (flag, str(path))]
+    command = shlex.join(["reconciler", "schema", "derive", *words])
+    # An installed program has schemas that nobody can derive again, only install again.
+    is_ours = out or is_checkout(folder)
+    raise InvalidInputError(
+        "\n".join(["derived schemas are out of date", *lines]),
+        hint=f"refresh them with: {command}" if is_ours else REINSTALL,
+    )
 
 
 def _contents(source: Path | None, overlay: Path | None) -> dict[str, bytes]:
@@ -125,7 +133,6 @@ def _contents(source: Path | None, overlay: Path | None) -> dict[str, bytes]:
 
 
 def _checkout() -> Path:
-    from reconciler.errors import UsageError
     from reconciler.resources import is_checkout, schemas_folder
 
     folder = schemas_folder()
@@ -135,24 +142,3 @@ def _checkout() -> Path:
         "an installed program does not rewrite its own schemas",
         hint="name another folder with --out DIR",
     )
-
-
-def _out_of_date(
-    stale: Mapping[str, str], folder: Traversable, options: Mapping[str, Path | None]
-) -> InvalidInputError:
-    from reconciler.errors import InvalidInputError
-    from reconciler.resources import REINSTALL, is_checkout
-
-    lines = [f"  {verdict}: {folder.joinpath(name)}" for name, verdict in stale.items()]
-    ours = options["--out"] or is_checkout(folder)
-    return InvalidInputError(
-        "\n".join(["derived schemas are out of date", *lines]),
-        hint=f"refresh them with: {_derive_command(options)}" if ours else REINSTALL,
-    )
-
-
-def _derive_command(options: Mapping[str, Path | None]) -> str:
-    import shlex
-
-    given = [word for flag, path in options.items() if path for word in (flag, str(path))]
-    return shlex.join(["reconciler", "schema", "derive", *given])

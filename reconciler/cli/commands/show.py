@@ -3,62 +3,40 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from reconciler.cli.commands.plan import show_plan
-from reconciler.cli.options import output_options, settings_from, state_options
-from reconciler.cli.output.ci_reports import BESIDE, PLAN_FORMATS, CiReports, markdown_option
-from reconciler.cli.output.console import Console
+from reconciler.cli.option_tables import MARKDOWN_LIMIT, PLAN_FORMATS
+from reconciler.cli.options import OutputOptions, output_options, settings_from, state_options
 
 if TYPE_CHECKING:
-    from reconciler.app.settings import Settings
-    from reconciler.core.planning.approval import Approval
-    from reconciler.core.planning.guards import Refusal
+    from reconciler.app.settings import Flags
 
 
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path), metavar="PLAN")
 @state_options
-@markdown_option
-@output_options("text", "json", "html", *PLAN_FORMATS)
-def show(file: Path, **options: Any) -> int:
+@MARKDOWN_LIMIT
+@output_options(*PLAN_FORMATS)
+def show(file: Path, *, flags: Flags, markdown_limit: int, output: OutputOptions) -> int:
     """Show a plan that 'plan --save' has written; nothing is read but the file.
 
     Where the state is at hand, a plan that can no longer be applied says so.
     """
     from reconciler.app.planning.planning import PlanResult
-    from reconciler.app.planning.saving import load_plan
+    from reconciler.app.planning.saved_plans import find_refusals, load_plan
+    from reconciler.cli.output.ci_reports import BESIDE, CiReports
+    from reconciler.cli.output.console import Console
+    from reconciler.cli.output.plan_output import show_plan
 
-    console = Console.of(options, beside=BESIDE)
+    console = Console(output, beside=BESIDE)
     approval, created_at = load_plan(file)
-    refusals = _find_reasons_against(approval, settings_from(options))
+    refusals = find_refusals(approval, settings_from(flags).state)
     planned = PlanResult(plan=approval.plan, refusals=refusals, recorded=(), tenant_id=None)
     show_plan(console, planned, "", created_at)
-    reviews = CiReports(
-        console=console,
-        doing="plan",
-        stack=approval.plan.target.stack,
-        limit=options["markdown_limit"],
+    reports = CiReports(
+        console=console, doing="plan", stack=approval.plan.target.stack, limit=markdown_limit
     )
-    reviews.plan(approval.plan, refusals, 0)
+    reports.plan(approval.plan, refusals, 0)
     return 0
-
-
-def _find_reasons_against(approval: Approval, settings: Settings) -> tuple[Refusal, ...]:
-    from reconciler.app.planning.saving import check_state, check_unused
-    from reconciler.app.state.states import read_state
-    from reconciler.core.planning.guards import Refusal
-    from reconciler.errors import StalePlanError
-    from reconciler.state.sqlite import is_there
-
-    if not is_there(settings.state):
-        return ()
-    with read_state(settings.state) as store:
-        try:
-            check_unused(approval, store.runs())
-            check_state(approval, store.header)
-        except StalePlanError as error:
-            return (Refusal(guard="stale-plan", message=error.message, hint=error.hint),)
-    return ()

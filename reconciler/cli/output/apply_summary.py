@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
+from reconciler.app.applying.applying import ApplyResult
+from reconciler.app.planning.workspace import Workspace
+from reconciler.cli.options import PlanFlags
 from reconciler.cli.output.console import Console
-
-if TYPE_CHECKING:
-    from reconciler.app.applying.applying import ApplyResult
-    from reconciler.app.planning.workspace import Workspace
-    from reconciler.core.events import Event
-    from reconciler.report.next_step import Commands
+from reconciler.core.events import Event
+from reconciler.report.next_step import Commands
+from reconciler.report.text.conclusion import Conclusion
 
 
-def tell_problems(
+def list_problems(
     console: Console,
     applied: ApplyResult,
     problems: Sequence[Event],
@@ -25,8 +24,6 @@ def tell_problems(
     commands: Commands,
 ) -> None:
     """List once more what did not succeed, where people read."""
-    from reconciler.report.text.conclusion import Conclusion
-
     if not (problems and applied.finished and console.wants("text")):
         return
     conclusion = Conclusion(
@@ -37,42 +34,46 @@ def tell_problems(
         prefix=workspace.prefix,
         locate=workspace.loaded.locate,
     )
-    console.tell("text", f"\n{conclusion.text(problems)}\n")
+    console.stream("text", f"\n{conclusion.text(problems)}\n")
 
 
-def tell_losses(console: Console, applied: ApplyResult, commands: Commands) -> None:
+def warn_of_losses(console: Console, applied: ApplyResult, commands: Commands) -> None:
     """Say that nobody can have read the result; what was done is done, so the code stays."""
     if not console.lost:
         return
-    words = f"warning: not all of the result could be written: {console.lost}"
+    message = f"warning: not all of the result could be written: {console.lost}"
     if applied.finished is not None:
-        told = commands.of(f"runs show {applied.finished.run[:8]}")
-        words = f"{words}\n  hint: what was done is recorded: {told}"
-    console.warn(words)
+        history = commands.of(f"runs show {applied.finished.run[:8]}")
+        message = f"{message}\n  hint: what was done is recorded: {history}"
+    console.warn(message)
 
 
-def commands_of(
-    command: str, directory: Path, options: Mapping[str, Any], workspace: Workspace
+def follow_up_commands(
+    command: str,
+    directory: Path,
+    plan_flags: PlanFlags,
+    workspace: Workspace,
+    *,
+    names_state: bool,
 ) -> Commands:
-    """The commands that carry on where this one ended, for the same folder and state."""
-    from reconciler.report.next_step import Commands
+    """The commands that carry on where this one ended, for the same folder and state.
 
+    `names_state` says that this one was told its state.
+    """
     state = f" --state {shlex.quote(os.path.relpath(workspace.settings.state))}"
     folder = [] if directory == Path() else [str(directory)]
-    words = shlex.join([*command.split(), *folder, *_limits(options)])
+    words = [*command.split(), *folder]
+    # What kept this run from being about everything: without it, the next one would do more.
+    for flag, patterns in (("-t", plan_flags.targets), ("-x", plan_flags.excludes)):
+        for pattern in patterns:
+            words += [flag, pattern]
+    if plan_flags.project is not None:
+        words += ["--project", plan_flags.project]
+    words += ["--no-delete"] if plan_flags.no_delete else []
+    words += ["--no-create"] if plan_flags.no_create else []
+    again = shlex.join(words)
     return Commands(
-        again=f"{words}{state}" if options["state"] else words,
-        state=state if folder or options["state"] else "",
+        again=f"{again}{state}" if names_state else again,
+        # The commands about a state take no folder, and would look for it here.
+        state=state if folder or names_state else "",
     )
-
-
-def _limits(options: Mapping[str, Any]) -> Iterator[str]:
-    """What kept this run from being about everything: without it, the next one would do more."""
-    for flag, name in (("-t", "targets"), ("-x", "excludes")):
-        for pattern in options[name]:
-            yield from (flag, pattern)
-    if options["project"] is not None:
-        yield from ("--project", options["project"])
-    for flag, name in (("--no-delete", "no_delete"), ("--no-create", "no_create")):
-        if options[name]:
-            yield flag

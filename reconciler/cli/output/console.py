@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
+from reconciler.app.planning.workspace import InvalidSpecsError
+from reconciler.app.refused import GuardError
+from reconciler.cli.options import OutputOptions
 from reconciler.cli.params import Output
+from reconciler.core.diagnostics import Diagnostic
 from reconciler.errors import ReconcilerError
-
-if TYPE_CHECKING:
-    from datetime import datetime
-
-    from reconciler.core.diagnostics import Diagnostic
-    from reconciler.report.text.color import ColorWriter
-    from reconciler.report.text.text import Text
+from reconciler.report.text.color import ColorWriter
+from reconciler.report.text.text import Text
 
 
 class Console:
@@ -32,73 +33,53 @@ class Console:
 
     def __init__(
         self,
+        options: OutputOptions | None = None,
         *,
-        outputs: Sequence[Output] = (),
-        color: str = "auto",
-        quiet: bool = False,
-        verbose: bool = False,
         default: str = "text",
         lenient: bool = False,
         beside: Collection[str] = (),
     ) -> None:
-        self.outputs = tuple(outputs)
-        if all(output.format in beside for output in outputs):
+        options = options or OutputOptions()
+        self.outputs = options.outputs
+        # What goes beside a result is none: the default format is still expected.
+        if all(output.format in beside for output in self.outputs):
             self.outputs += (Output(default),)
         results = [output for output in self.outputs if output.format not in beside]
         if sum(output.path is None for output in results) > 1:
             raise click.UsageError(
                 "only one format can go to standard output; give the others a file (-o FORMAT=PATH)"
             )
-        self.quiet = quiet
-        self.verbose = verbose
-        self._color = color
+        self.quiet = options.quiet
+        self.verbose = options.verbose
+        self.lost = ""
+        """Why a part of the result could not be written, empty while all of it could."""
+        self._color = options.color
         self._lenient = lenient
         self._beside = beside
-        self._open = True
+        self._has_reader = True
         self._begun: set[Path] = set()
         self._colours: dict[int, bool] = {}
-        self.lost = ""
-
-    @classmethod
-    def of(
-        cls,
-        options: dict[str, Any],
-        *,
-        default: str = "text",
-        lenient: bool = False,
-        beside: Collection[str] = (),
-    ) -> Console:
-        """The console that `output_options` asked for."""
-        return cls(
-            default=default,
-            lenient=lenient,
-            beside=beside,
-            outputs=options["outputs"],
-            color=options["color"],
-            quiet=options["quiet"],
-            verbose=options["verbose"],
-        )
 
     def text(self, prefix: str = "", *, err: bool = False, now: datetime | None = None) -> Text:
         """A renderer for people, coloured as its stream allows; `now` lets it tell ages."""
-        from reconciler.report.text.text import Text
-
         stream = sys.stderr if err else sys.stdout
         return Text(colour=self._wants_colour(stream), prefix=prefix, now=now)
 
     def paint(self) -> ColorWriter:
         """The colours of standard output."""
-        from reconciler.report.text.color import ColorWriter
-
         return ColorWriter(colour=self._wants_colour(sys.stdout))
+
+    def width(self) -> int | None:
+        """The columns that a table may have; None where nobody reads it on a terminal."""
+        return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
     @property
     def has_reader(self) -> bool:
         """Whether standard output is still read, as far as anything was written to it."""
-        return self._open
+        return self._has_reader
 
     def _wants_colour(self, stream: Any) -> bool:
-        """Asked once for each stream: there may be thousands of lines."""
+        # Asked once for each stream: there may be thousands of lines.
         if id(stream) not in self._colours:
             self._colours[id(stream)] = wants_colour(self._color, stream)
         return self._colours[id(stream)]
@@ -122,30 +103,32 @@ class Console:
                     with explained_writing(output.path):
                         output.path.write_text(f"{text}\n", encoding="utf-8")
 
-    def tell(self, name: str, text: str) -> None:
-        """Give a part of a result to every output of that format, while the work goes on."""
+    def stream(self, name: str, text: str) -> None:
+        """Give a part of a result to every output of that format, while the work goes on.
+
+        A file that cannot be written stops no work: the loss is told at the end.
+        """
         for output in self.outputs:
             if output.format != name:
                 continue
             if output.path is None:
                 self.line(text)
-            else:
-                self._stream(output.path, text if self._color == "always" else click.unstyle(text))
+                continue
+            try:
+                # The first part replaces what an earlier run left there.
+                mode = "a" if output.path in self._begun else "w"
+                with output.path.open(mode, encoding="utf-8") as file:
+                    file.write(f"{text if self._color == 'always' else click.unstyle(text)}\n")
+                self._begun.add(output.path)
+            except OSError as error:
+                self.lost = self.lost or f"{output.path}: {error.strerror or error}"
 
-    def need_places(self) -> None:
+    def check_files(self) -> None:
         """Raise ReconcilerError for a file that cannot be written, before there is anything to."""
         for output in self.outputs:
             if output.path is not None:
                 with explained_writing(output.path), output.path.open("a"):
                     pass
-
-    def _stream(self, path: Path, text: str) -> None:
-        try:
-            with path.open("a" if path in self._begun else "w", encoding="utf-8") as file:
-                file.write(f"{text}\n")
-            self._begun.add(path)
-        except OSError as error:
-            self.lost = self.lost or f"{path}: {error.strerror or error}"
 
     def line(self, text: str) -> None:
         """A line of a result."""
@@ -160,18 +143,19 @@ class Console:
         """A line that is shown even when quiet."""
         self._print(text, err=True)
 
-    def findings(self, found: Sequence[Diagnostic], prefix: str) -> None:
+    def diagnostics(self, diagnostics: Sequence[Diagnostic], prefix: str) -> None:
         """Diagnostics, beside the result."""
-        if found:
-            self.warn(self.text(prefix, err=True).diagnostics(found))
+        if diagnostics:
+            self.warn(self.text(prefix, err=True).diagnostics(diagnostics))
 
     def _print(self, text: str, *, err: bool) -> None:
-        if not self._open and not err:
+        if not self._has_reader and not err:
             return
         try:
+            # Click would take the colours away again wherever there is no terminal.
             click.echo(text, err=err, color=True)
         except OSError as error:
-            self._open = self._open and err
+            self._has_reader = self._has_reader and err
             if not (err or isinstance(error, BrokenPipeError)):
                 self.lost = self.lost or f"standard output: {error.strerror or error}"
             if not (err or self._lenient or isinstance(error, BrokenPipeError)):
@@ -204,17 +188,19 @@ def wants_colour(choice: str, stream: Any) -> bool:
 
 
 def explain(error: ReconcilerError) -> None:
-    """Say what ended a command: its message, its findings, its way out."""
-    from reconciler.app.planning.workspace import InvalidSpecsError
-    from reconciler.app.refused import GuardError
-
+    """Say what ended a command: its message, its diagnostics, its way out."""
     console = Console()
     text = console.text(err=True)
     match error:
-        case InvalidSpecsError(diagnostics=found, prefix=prefix):
-            console.findings(found, prefix)
+        case InvalidSpecsError(diagnostics=diagnostics, prefix=prefix):
+            console.diagnostics(diagnostics, prefix)
             console.warn(text.error(error))
         case GuardError(refusals=refusals):
             console.warn(text.refusals(refusals))
         case _:
             console.warn(text.error(error))
+
+
+def utc_now() -> str:
+    """The time of a line that somebody reads later."""
+    return f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"

@@ -2,68 +2,53 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from datetime import UTC, datetime
 
 import click
 
+from reconciler.app.planning.explaining import ExplainResult, explain_one
+from reconciler.app.planning.planning import PlanRequest
+from reconciler.app.planning.workspace import Workspace
+from reconciler.app.session import Connector
+from reconciler.cli.options import PlanFlags
 from reconciler.cli.output.console import Console
+from reconciler.cli.output.progress_display import run_with_heartbeat
+from reconciler.report.machine.documents import to_text
+from reconciler.report.text.explain import ExplanationText, explanation_document
 
-if TYPE_CHECKING:
-    from reconciler.app.planning.planning import PlanRequest
-    from reconciler.app.planning.workspace import Workspace
-    from reconciler.app.session import Connector
 
-explain_option = click.option(
-    "--explain",
-    metavar="ADDRESS",
-    help="Show what led to the decision about this workload: its documents, what differs, "
-    "which policies apply.",
-)
+def check_explain_options(console: Console, plan_flags: PlanFlags) -> None:
+    """Raise click's usage error for what does not fit: an explanation has forms of its own."""
+    for flag, value in (
+        ("-t", plan_flags.targets),
+        ("-x", plan_flags.excludes),
+        ("--project", plan_flags.project),
+    ):
+        if value:
+            raise click.UsageError(f"--explain is about one workload; leave out {flag}")
+    others = {output.format for output in console.outputs} - {"text", "json"}
+    if others:
+        raise click.UsageError(f"--explain has no format {min(others)}; use text or json")
 
 
 def show_explanation(
     console: Console,
     workspace: Workspace,
     request: PlanRequest,
-    options: Mapping[str, Any],
+    address: str,
     *,
     connector: Connector,
-) -> int:
-    """Explain one address; the exit codes are those of its plan."""
-    import asyncio
-    from datetime import UTC, datetime
-
-    from reconciler.app.planning.explaining import explain_one
-    from reconciler.cli.output.progress_display import Heartbeat
-    from reconciler.report.machine.documents import to_text
-    from reconciler.report.text.explain import ExplanationText, explanation_document
-
-    _check(console, options)
-    address = options["explain"]
-    with Heartbeat(console, f"reading {address}") as heartbeat:
-        explained = asyncio.run(
-            explain_one(workspace, request, address, connector=connector, say=heartbeat.say)
-        )
-    found, refusals = explained.explanation, explained.refusals
+) -> ExplainResult:
+    """Explain one address, and the guards that its plan would meet."""
+    explained = run_with_heartbeat(
+        console,
+        f"reading {address}",
+        lambda say: explain_one(workspace, request, address, connector=connector, say=say),
+    )
+    explanation, refusals = explained.explanation, explained.refusals
     text = ExplanationText(paint=console.paint(), prefix=workspace.prefix, now=datetime.now(UTC))
-    console.emit("json", lambda: to_text(explanation_document(found, refusals)))
-    console.emit("text", lambda: text.text(found))
+    console.emit("json", lambda: to_text(explanation_document(explanation, refusals)))
+    console.emit("text", lambda: text.text(explanation))
     if refusals:
         console.warn(console.text(err=True).refusals(refusals))
-        return 5
-    return 2 if options["detailed_exitcode"] and explained.plan.has_changes else 0
-
-
-def _check(console: Console, options: Mapping[str, Any]) -> None:
-    """An explanation is about one workload, and has forms of its own."""
-    selecting = [
-        flag
-        for flag, name in (("-t", "targets"), ("-x", "excludes"), ("--project", "project"))
-        if options[name]
-    ]
-    if selecting:
-        raise click.UsageError(f"--explain is about one workload; leave out {selecting[0]}")
-    others = {output.format for output in console.outputs} - {"text", "json"}
-    if others:
-        raise click.UsageError(f"--explain has no format {min(others)}; use text or json")
+    return explained

@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from reconciler.errors import ReconcilerError
+from reconciler.report.machine.github import SUMMARY_LIMIT
+from reconciler.report.markdown.size_limit import LEAST
 
 
 def write_step(
@@ -17,32 +19,22 @@ def write_step(
     `summary` is given the bytes that are left for it. Raises ReconcilerError where a file that is
     named cannot be written.
     """
-    return [
-        *_append_outputs(environ.get("GITHUB_OUTPUT"), outputs),
-        *_append_summary(environ.get("GITHUB_STEP_SUMMARY"), summary),
-    ]
-
-
-def _append_outputs(file: str | None, outputs: str) -> list[str]:
-    if not file:
-        return ["GITHUB_OUTPUT is not set: this step has no outputs"]
-    _append("GITHUB_OUTPUT", Path(file), outputs)
-    return []
-
-
-def _append_summary(file: str | None, summary: Callable[[int], str]) -> list[str]:
-    from reconciler.report.machine.github import SUMMARY_LIMIT
-    from reconciler.report.markdown.size_limit import LEAST
-
-    if not file:
-        return ["GITHUB_STEP_SUMMARY is not set: this step has no summary"]
-    path = Path(file)
-    # Two line breaks at most go around it.
-    room = SUMMARY_LIMIT - (path.stat().st_size if path.is_file() else 0) - 2
-    if room < LEAST:
-        return ["the summary of this step has no room left for this one"]
-    _append("GITHUB_STEP_SUMMARY", path, f"{summary(room)}\n")
-    return []
+    notes = []
+    if file := environ.get("GITHUB_OUTPUT"):
+        _append("GITHUB_OUTPUT", Path(file), outputs)
+    else:
+        notes.append("GITHUB_OUTPUT is not set: this step has no outputs")
+    if file := environ.get("GITHUB_STEP_SUMMARY"):
+        path = Path(file)
+        # All commands of a step share its limit. Two line breaks at most go around this text.
+        room = SUMMARY_LIMIT - (path.stat().st_size if path.is_file() else 0) - 2
+        if room < LEAST:
+            notes.append("the summary of this step has no room left for this one")
+        else:
+            _append("GITHUB_STEP_SUMMARY", path, f"{summary(room)}\n")
+    else:
+        notes.append("GITHUB_STEP_SUMMARY is not set: this step has no summary")
+    return notes
 
 
 def _append(name: str, path: Path, text: str) -> None:

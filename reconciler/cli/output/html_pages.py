@@ -2,30 +2,31 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from datetime import UTC, datetime
 
+from reconciler.app.applying.applying import ApplyResult
+from reconciler.app.planning.planning import PlanResult
+from reconciler.app.planning.workspace import Workspace
 from reconciler.cli.output.console import Console
-
-if TYPE_CHECKING:
-    from reconciler.app.applying.applying import ApplyResult
-    from reconciler.app.planning.planning import PlanResult
-    from reconciler.app.planning.workspace import Workspace
-    from reconciler.ports import Say, Trace
-    from reconciler.report.next_step import Commands
+from reconciler.core.timeline import Timeline
+from reconciler.ports import Say, Trace
+from reconciler.report.html import UnsavedRecords, apply_page, plan_page
+from reconciler.report.next_step import Commands
 
 FORMAT = "html"
 
 
-def emit_plan_page(console: Console, planned: PlanResult, prefix: str) -> None:
-    """The plan and what refuses it."""
-    from datetime import UTC, datetime
-
-    from reconciler.report.html import plan_page
-
+def emit_plan_page(
+    console: Console, planned: PlanResult, prefix: str, created_at: datetime | None = None
+) -> None:
+    """The plan and what refuses it; `created_at` is now, unless the plan was saved before."""
     console.emit(
         FORMAT,
         lambda: plan_page(
-            planned.plan, planned.refusals, created_at=datetime.now(UTC), prefix=prefix
+            planned.plan,
+            planned.refusals,
+            created_at=created_at or datetime.now(UTC),
+            prefix=prefix,
         ),
     )
 
@@ -34,14 +35,13 @@ class ApplyPage:
     """Follows one apply for the page about it; without anybody who wants one it does nothing."""
 
     def __init__(self, console: Console, workspace: Workspace) -> None:
-        from reconciler.core.timeline import Timeline
-
         self._console = console
         self._workspace = workspace
         self._timeline = Timeline()
 
     def listening(self, say: Say) -> Say:
         """The same `say`, heard by this page as well."""
+        # A page remembers every request: without one, a large apply need not pay for that.
         return self._timeline.listening(say) if self._console.wants(FORMAT) else say
 
     @property
@@ -51,8 +51,6 @@ class ApplyPage:
 
     def emit(self, applied: ApplyResult, commands: Commands) -> None:
         """How it went; an apply that nobody agreed to has no page."""
-        from reconciler.report.html import UnsavedRecords, apply_page
-
         finished = applied.finished
         if finished is None:
             return

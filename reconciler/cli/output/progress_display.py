@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import ExitStack
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from reconciler.cli.output.console import Console
 from reconciler.core.events import (
@@ -21,12 +22,16 @@ from reconciler.core.events import (
     RequestEnded,
     Throttled,
 )
+from reconciler.core.planning.plan import Plan
+from reconciler.ports import Say
+from reconciler.report.machine.documents import event_document, to_line
 from reconciler.report.next_step import COMMANDS, Commands
+from reconciler.report.progress import Progress
 
 if TYPE_CHECKING:
     from reconciler.cli.output.liveview import LiveView
-    from reconciler.core.planning.plan import Plan
-    from reconciler.report.progress import Progress
+
+T = TypeVar("T")
 
 # A build system that sees no output for a while takes the job for dead.
 PULSE_SECONDS = 25.0
@@ -81,9 +86,18 @@ class Heartbeat:
             self.spoke()
 
     def _keep_beating(self) -> None:
+        # A short wait, so that the end of the work does not wait for a pulse.
         while not self._over.wait(1.0):
             if time.monotonic() - self._spoke >= PULSE_SECONDS:
                 self.beat()
+
+
+def run_with_heartbeat(
+    console: Console, doing: str, work: Callable[[Say], Coroutine[Any, Any, T]]
+) -> T:
+    """Do work that shows its events as lines, and says now and then that it goes on."""
+    with Heartbeat(console, doing) as heartbeat:
+        return asyncio.run(work(heartbeat.say))
 
 
 class ApplyReporter:
@@ -118,8 +132,6 @@ class ApplyReporter:
 
     def begin(self, total: int, plan: Plan | None = None) -> None:
         """The plan is confirmed; from here on there is something to follow."""
-        from reconciler.report.progress import Progress
-
         progress = self._progress = Progress(total, plan, now=time.monotonic())
         self.heartbeat.doing = progress.sentence
         if self.is_live:
@@ -131,13 +143,28 @@ class ApplyReporter:
 
     def say(self, event: Event) -> None:
         """Show one event."""
-        self._keep(event)
+        is_problem, verbose = isinstance(event, PROBLEMS), self._console.verbose
+        if self._progress is not None:
+            self._progress.add(event, time.monotonic())
+        if is_problem:
+            self.problems.append(event)
+        if isinstance(event, ENDED) and self._documented:
+            self.outcomes.append(event)
         if self._console.wants("ndjson"):
-            from reconciler.report.machine.documents import event_document, to_line
-
-            self._console.tell("ndjson", to_line(event_document(event, self._commands)))
-        if self._console.wants("text"):
-            self._show(event)
+            self._console.stream("ndjson", to_line(event_document(event, self._commands)))
+        if not self._console.wants("text"):
+            return
+        if self._live is not None and isinstance(event, Throttled) and not verbose:
+            # It is part of what is drawn, and many are told of the same pause.
+            return
+        line = self._text.event(event, verbose=verbose)
+        if line is None or (self._console.quiet and not is_problem):
+            return
+        self.heartbeat.spoke()
+        if self._live is not None and sys.stdout.isatty():
+            self._live.print(line)
+        else:
+            self._console.stream("text", line)
 
     @property
     def is_live(self) -> bool:
@@ -149,24 +176,3 @@ class ApplyReporter:
         """A request came back; only who draws wants to know."""
         if self._live is not None and self._progress is not None:
             self._progress.trace(request)
-
-    def _keep(self, event: Event) -> None:
-        if self._progress is not None:
-            self._progress.add(event, time.monotonic())
-        if isinstance(event, PROBLEMS):
-            self.problems.append(event)
-        if isinstance(event, ENDED) and self._documented:
-            self.outcomes.append(event)
-
-    def _show(self, event: Event) -> None:
-        if self._live is not None and isinstance(event, Throttled) and not self._console.verbose:
-            # It is part of what is drawn, and many are told of the same pause.
-            return
-        line = self._text.event(event, verbose=self._console.verbose)
-        if line is None or (self._console.quiet and not isinstance(event, PROBLEMS)):
-            return
-        self.heartbeat.spoke()
-        if self._live is not None and sys.stdout.isatty():
-            self._live.print(line)
-        else:
-            self._console.tell("text", line)

@@ -1,29 +1,25 @@
-"""The lines that findings are about, read again for whoever looks at a terminal."""
+"""The lines that diagnostics are about, read again for whoever looks at a terminal."""
 
 from __future__ import annotations
 
+import shutil
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from reconciler.core.secrets.hints import hints_for
 from reconciler.core.secrets.rules import BUILT_IN, RedactionRules
+from reconciler.errors import Where
+from reconciler.report.text.code_frames import CodeFrames
+from reconciler.specs.source.fileaccess import STDIN, ReadBoundary, ReadFailure
+from reconciler.specs.source.source_text import SourceText, decode
 
-if TYPE_CHECKING:
-    from reconciler.errors import Where
-    from reconciler.report.text.code_frames import CodeFrames
 
-
-def wanted_excerpts(rules: RedactionRules) -> CodeFrames | None:
+def terminal_excerpts(rules: RedactionRules) -> CodeFrames | None:
     """Excerpts for a terminal; a log may be read by many who cannot read the specs."""
     if not sys.stdout.isatty():
         return None
-    import shutil
-
-    from reconciler.report.text.code_frames import CodeFrames
-
-    return CodeFrames(
-        line_of=SourceLines(rules).of, width=shutil.get_terminal_size((100, 24)).columns
-    )
+    width = shutil.get_terminal_size((100, 24)).columns
+    return CodeFrames(line_of=SourceLines(rules).of, width=width)
 
 
 class SourceLines:
@@ -40,17 +36,17 @@ class SourceLines:
     def of(self, where: Where) -> str | None:
         """The line that a place begins in; None if it is gone, is no line, or may be private."""
         if where.file != self._file:
-            self._file, self._lines = where.file, _read(where.file)
+            # Diagnostics come sorted by file, so that each file is read once.
+            self._file, self._lines = where.file, _read_lines(where.file)
         if where.line > len(self._lines) or self._is_private(where.line - 1):
             return None
         return self._lines[where.line - 1]
 
     def _is_private(self, index: int) -> bool:
         """Whether the line, or one that it stands below, is about a secret or something encoded."""
-        from reconciler.core.secrets.hints import hints_for
-
         may_hold_secret = hints_for(self._rules.hints).may_hold_secret
-
+        # Upwards through ever smaller indents: the keys that the line stands below. The file may
+        # not even be YAML, so there is no tree to ask.
         depth = sys.maxsize
         for line in reversed(self._lines[: index + 1]):
             indent = len(line) - len(line.lstrip())
@@ -63,13 +59,10 @@ class SourceLines:
         return False
 
 
-def _read(file: str) -> list[str]:
-    from reconciler.specs.source.fileaccess import STDIN, ReadBoundary, ReadFailure
-    from reconciler.specs.source.source_text import SourceText, decode
-
+def _read_lines(file: str) -> list[str]:
     data = None if file == STDIN else ReadBoundary.around(Path(file).parent).read(file)
     if data is None or isinstance(data, ReadFailure):
         return []
-    page = decode(data, file)
+    source = decode(data, file)
     # As positions are counted: only a line feed ends a line.
-    return page.text.replace("\r\n", "\n").split("\n") if isinstance(page, SourceText) else []
+    return source.text.replace("\r\n", "\n").split("\n") if isinstance(source, SourceText) else []

@@ -1,0 +1,73 @@
+"""How an edit of the state is asked for, and how it is reported."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+
+import click
+
+from reconciler.cli.options import EditFlags
+from reconciler.cli.output.console import Console
+from reconciler.core.model import Recorded
+from reconciler.core.planning.adoption import Proposal
+from reconciler.report.machine.documents import to_text
+from reconciler.report.text.adoption import proposal_document, proposal_text
+from reconciler.report.text.color import ColorWriter
+from reconciler.report.text.formatting import number_of
+
+
+def asker(
+    edit: EditFlags, question: str, *, asks: bool = True
+) -> Callable[[Sequence[Recorded]], bool]:
+    """How an edit is confirmed: by a flag, or by somebody at a terminal who sees the records."""
+    if edit.yes or edit.dry_run or not asks:
+        return lambda _: True
+    if not sys.stdin.isatty():
+        raise click.UsageError("there is no terminal to ask on; add --yes to go on without asking")
+
+    def ask(rows: Sequence[Recorded]) -> bool:
+        console = Console()
+        console.warn(console.text(err=True).records(rows))
+        return click.confirm(question, err=True)
+
+    return ask
+
+
+def list_edited(rows: Sequence[Recorded], verb: str) -> None:
+    """A line for each record that was edited, or would be."""
+    for row in rows:
+        Console().line(f"{verb} {row.address} ({row.id or 'no id'}).")
+
+
+def finish_edit(done: Sequence[object]) -> int:
+    """The exit code of an edit; one that was declined says so."""
+    if not done:
+        Console().note("Nothing was changed.")
+    return 0
+
+
+def adoption_asker(console: Console, edit: EditFlags, prefix: str) -> Callable[[Proposal], bool]:
+    """How an adoption is confirmed: by a flag, or by somebody who sees what it comes to."""
+    asks = not (edit.yes or edit.dry_run)
+
+    def agree(proposal: Proposal) -> bool:
+        if console.has("text"):
+            console.line(proposal_text(proposal, console.paint(), prefix=prefix))
+        elif asks:
+            # Standard output is for the document, so a question shows its subject beside it.
+            console.warn(proposal_text(proposal, ColorWriter(), prefix=prefix))
+        if not (asks and proposal.adoptions):
+            return True
+        return click.confirm("Record these workloads?", err=True)
+
+    return agree
+
+
+def show_adopted(console: Console, proposal: Proposal, *, dry_run: bool) -> None:
+    """What was adopted, or would be."""
+    done = bool(proposal.adoptions) and not dry_run
+    console.emit("json", lambda: to_text(proposal_document(proposal, done=done)))
+    if proposal.adoptions and console.has("text"):
+        verb = "Adopted" if done else "Would adopt"
+        console.line(f"{verb} {number_of(len(proposal.adoptions), 'workload')}.")

@@ -1,0 +1,27 @@
+"""A plan in the formats that were asked for, whether it was just made or saved before."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from reconciler.app.planning.planning import PlanResult
+from reconciler.cli.output.console import Console
+from reconciler.cli.output.html_pages import emit_plan_page
+from reconciler.report.machine.documents import plan_document, to_text
+
+
+def show_plan(
+    console: Console, planned: PlanResult, prefix: str, created_at: datetime | None = None
+) -> None:
+    """Diagnostics and refusals beside the plan, the plan to wherever it was asked for.
+
+    `created_at` is now, unless the plan was saved before.
+    """
+    console.diagnostics(planned.plan.diagnostics, prefix)
+    now = datetime.now(UTC)
+    created_at = created_at or now
+    console.emit("json", lambda: to_text(plan_document(planned.plan, created_at)))
+    console.emit("text", lambda: console.text(prefix, now=now).plan(planned.plan))
+    emit_plan_page(console, planned, prefix, created_at)
+    if planned.refusals:
+        console.warn(console.text(err=True).refusals(planned.refusals))

@@ -1,0 +1,63 @@
+"""Writes what one run leaves behind for monitoring."""
+
+from __future__ import annotations
+
+import contextlib
+import stat
+import time
+from pathlib import Path
+
+from reconciler.app.applying.request_stats import RequestStats
+from reconciler.app.wholefiles import write_whole
+from reconciler.cli.output.last_success import read_successes
+from reconciler.cli.output.metrics_file import MetricsWriter
+from reconciler.errors import StateError
+from reconciler.regularfiles import read_regular
+from reconciler.report.machine.metrics import RunMetrics, metrics_text
+from reconciler.state.glance import glance
+
+# Nothing of ours is longer; what is was not written by us.
+_MOST_BYTES = 1 << 20
+
+
+def write_run_metrics(run: MetricsWriter, path: Path, code: int) -> None:
+    """Replace the file as a whole; raises OSError where it cannot be written."""
+    # Where a link leads; a device or a pipe of that name must not be replaced by a file.
+    real = path.resolve()
+    with contextlib.suppress(FileNotFoundError):
+        if not stat.S_ISREG(real.stat().st_mode):
+            raise OSError("it is not a regular file")
+    try:
+        earlier = read_regular(real, max_bytes=_MOST_BYTES).decode("utf-8", "replace")
+    except OSError:
+        earlier = ""
+    successes = read_successes(earlier)
+    if run.settings is not None:
+        stack = run.settings.stack
+    else:
+        # A run that failed before it knew its stack is one of the stack that was here before.
+        stacks = [stack for command, stack in successes if command == run.command]
+        stack = stacks[0] if len(stacks) == 1 else ""
+    recorded = None
+    if run.settings is not None:
+        with contextlib.suppress(StateError):
+            recorded = glance(run.settings.state)
+    requests = run.connector.traffic if run.connector else RequestStats()
+    metrics = RunMetrics(
+        command=run.command,
+        stack=stack,
+        finished=time.time(),
+        duration=time.monotonic() - run.began,
+        exit_code=code,
+        # Alerts are about the age of the last success, so a failure has to keep its moment.
+        last_success=successes.get((run.command, stack)),
+        plan=run.plan,
+        results=run.results,
+        requests=requests.requests,
+        retries=requests.retries,
+        pauses=requests.pauses,
+        paused=requests.paused,
+        owned=recorded.owned if recorded else None,
+        down=recorded.down if recorded else 0,
+    )
+    write_whole(real, metrics_text(metrics), shared=True)

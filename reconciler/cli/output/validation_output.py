@@ -1,0 +1,93 @@
+"""What `validate` shows, in the formats of people, programs and CI servers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from reconciler.cli.checkout import prefix_in_checkout
+from reconciler.cli.output.console import Console
+from reconciler.cli.output.source_excerpts import terminal_excerpts
+from reconciler.core.diagnostics import Diagnostic, Severity
+from reconciler.core.secrets.rules import RedactionRules
+from reconciler.report.machine.documents import diagnostics_document, to_text
+from reconciler.report.machine.github import annotations_text
+from reconciler.report.machine.gitlab import code_quality_document
+from reconciler.report.machine.junit import junit_text
+from reconciler.report.machine.sarif import sarif_document
+from reconciler.report.text.color import ColorWriter
+from reconciler.report.text.diagnostics_text import DiagnosticsText
+from reconciler.specs.loaded import Loaded, display_name
+from reconciler.specs.rules.codes import CODES
+
+
+class ValidationOutput:
+    """Shows diagnostics; those that stand in a checkout under a name that a forge knows."""
+
+    def __init__(self, console: Console, rules: RedactionRules) -> None:
+        self._console = console
+        self._rules = rules
+        self.is_plain = all(output.format in ("text", "json") for output in console.outputs)
+        """Whether only formats were asked for whose reader opens files from here."""
+
+    def note_hidden(self, whole: Loaded, part: Loaded, reason: str) -> None:
+        """Say how many diagnostics are left out."""
+        hidden = len(whole.diagnostics) - len(part.diagnostics)
+        if hidden:
+            subject = "1 finding is" if hidden == 1 else f"{hidden} findings are"
+            self._console.note(f"{subject} not shown: {reason}")
+
+    def show(self, loaded: Loaded, root: Path, *, max_errors: int | None, fail_on: str) -> None:
+        """Show the diagnostics in every format, at most so many errors."""
+        diagnostics = loaded.diagnostics
+        errors = [at for at, d in enumerate(diagnostics) if d.severity is Severity.ERROR]
+        if max_errors is not None and len(errors) > max_errors:
+            diagnostics = diagnostics[: errors[max_errors - 1] + 1]
+        named = _name_files(diagnostics, loaded.prefix)
+        self.show_plain(named, len(loaded.desired), loaded.files)
+        if not self.is_plain:
+            self._show_in_checkout(loaded, diagnostics, root, fail_on)
+        hidden = len(loaded.diagnostics) - len(diagnostics)
+        if hidden:
+            self._console.note(f"{hidden} more findings are not shown (--max-errors)")
+
+    def show_plain(self, diagnostics: Sequence[Diagnostic], workloads: int, files: int) -> None:
+        """The formats whose reader opens a file from the working directory."""
+        console = self._console
+        console.emit("json", lambda: to_text(diagnostics_document(diagnostics)))
+        console.emit(
+            "text",
+            lambda: DiagnosticsText(console.paint()).validation(
+                diagnostics,
+                workloads,
+                files,
+                terminal_excerpts(self._rules) if console.has("text") else None,
+            ),
+        )
+
+    def _show_in_checkout(
+        self, loaded: Loaded, diagnostics: Sequence[Diagnostic], root: Path, fail_on: str
+    ) -> None:
+        """The formats of CI servers, which know files by their path in the checkout."""
+        console, prefix = self._console, prefix_in_checkout(root, loaded.prefix)
+        named = _name_files(diagnostics, prefix)
+        verdict = DiagnosticsText(ColorWriter()).verdict(named, len(loaded.desired), loaded.files)
+        meanings = {name: code.meaning for name, code in CODES.items()}
+        # JUnit names the valid files as well: one without a test would look as if it was not read.
+        files = {display_name(spec.source.file, prefix) for spec in loaded.desired}
+        console.emit("github", lambda: annotations_text(named, verdict))
+        console.emit("gitlab", lambda: to_text(code_quality_document(named)))
+        console.emit("junit", lambda: junit_text(named, files, Severity(fail_on)))
+        console.emit("sarif", lambda: to_text(sarif_document(named, meanings)))
+
+
+def _name_files(diagnostics: Sequence[Diagnostic], prefix: str) -> list[Diagnostic]:
+    """The diagnostics with files named as paths from where the prefix begins."""
+    return [
+        replace(
+            diagnostic,
+            where=replace(diagnostic.where, file=display_name(diagnostic.where.file, prefix)),
+        )
+        for diagnostic in diagnostics
+    ]
