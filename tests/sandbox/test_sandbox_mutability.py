@@ -333,3 +333,28 @@ def test_the_old_program_runs_on_behind_a_synced_update() -> None:
         ("/spec/pytorchReplicaSpecs/Worker/template/spec/containers/0/image",),
         (),
     ]
+
+
+@pytest.mark.parametrize(
+    ("kind", "old", "new", "running"),
+    [
+        ("RayJob", {"rayClusterSpec": RAY}, {}, {"rayClusterSpec": RAY}),
+        ("RayJob", {}, {"rayClusterSpec": RAY}, {}),
+        ("RayCluster", RAY, {"workerGroupSpecs": []}, {"workerGroupSpecs": []}),
+        ("RayCluster", {"headGroupSpec": 1}, {"headGroupSpec": {}}, {"headGroupSpec": {}}),
+    ],
+)
+def test_what_comes_or_goes_without_an_effect(kind: str, old: Any, new: Any, running: Any) -> None:
+    """A field that goes still counts for what runs, one that comes does not."""
+    before = {"kind": kind, "spec": old}
+    effect = judge_update(kind, before, {"kind": kind, "spec": new}, before)
+    assert effect.running["spec"] == running
+
+
+@pytest.mark.parametrize("kind", sorted({kind.name for kind in KINDS}))
+@pytest.mark.parametrize("spec", [None, 1, "a", [], {"tolerations": 7, "completions": {}}])
+def test_a_strange_spec_never_ends_in_a_500(kind: str, spec: Any) -> None:
+    """A control plane does not look into manifests; whatever is there can be compared."""
+    old, new = {"kind": kind, "spec": {"suspend": True, "tolerations": [1]}}, {"spec": spec}
+    assert judge_update(kind, old, new, old).running is not None
+    assert judge_update(kind, new, old, new).running is not None

@@ -528,3 +528,39 @@ def test_updates_survive_a_restart(tmp_path: Path) -> None:
     assert again.raw(workload_id) == job("other")
     assert again.sandbox.store.running(workload_id) == job()
     again.sandbox.close()
+
+
+def test_an_update_of_absurd_depth_is_a_400() -> None:
+    """Nothing is half done: neither the workload nor the ledger has it."""
+    rig = Rig()
+    workload_id = created(rig)
+    deep: Any = {}
+    for _ in range(700):
+        deep = {"a": deep}
+    answer = rig.put(workload_id, deployment() | {"spec": deep})
+    assert (answer.status_code, rig.raw(workload_id), records(rig)) == (400, deployment(), [])
+
+
+def test_keys_of_yaml_that_are_no_strings_become_strings() -> None:
+    """As in the conversion of Kubernetes; then they are compared like all others."""
+    rig = Rig()
+    workload_id = created(rig)
+    manifest = "apiVersion: apps/v1\nkind: Deployment\nspec: {1: a, b: c, replicas: 2}\n"
+    body = {"manifestBase64Encoded": in_base64(manifest)}
+    assert rig.ask("PUT", f"{WORKLOADS}/{workload_id}", json=body).status_code == 202
+    metadata = {"metadata": {"name": "b", "projectId": "4501"}}
+    assert rig.ask("POST", WORKLOADS, json=body | metadata).status_code == 202
+    assert rig.raw(workload_id)["spec"] == {"1": "a", "b": "c", "replicas": 2}
+
+
+def test_a_deletion_is_seen_although_the_update_before_it_is_not() -> None:
+    """A lag hides an update, never a deletion."""
+    rig = Rig("lag=30s on=PUT", "stale-status=30s", delete_delay=60.0)
+    workload_id = created(rig)
+    rig.put(workload_id, deployment(2))
+    rig.delete(workload_id)
+    body = rig.get(workload_id).json()
+    assert (body["syncInfo"], body["workload"]["desiredPhase"]) == (
+        {"status": "Deleting"},
+        "Deleted",
+    )

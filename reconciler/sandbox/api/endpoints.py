@@ -176,21 +176,21 @@ class Api:
                 raise Refusal(409, f"workload {workload.id} is being deleted")
             raise _not_found(workload.id)
         asked = read_update(request.body, self._settings, workload.gvk)
-        update = self._store.update(workload, asked, caller.client_id, faults)
+        updated, content = self._store.update(workload, asked, caller.client_id, faults)
         manifest = asked.manifest or {}
         record = UpdateRecord(
             body=sha256(request.body).hexdigest(),
             rev=read_annotation(manifest, REVISION),
-            live_rev=read_annotation(update.content.manifest, REVISION),
+            live_rev=read_annotation(content.manifest, REVISION),
             replaced_rev=read_annotation(json.loads(workload.raw), REVISION),
             replaced_by=workload.updated_by,
-            changed=update.changed,
-            refused=update.content.effect.refused,
-            without_effect=update.content.effect.without_effect,
+            changed=content.changed,
+            refused=content.effect.refused,
+            without_effect=content.effect.without_effect,
         )
         return Outcome(
-            response=self._accepted(update.after),
-            workload=update.after,
+            response=self._accepted(updated),
+            workload=updated,
             effect=Effect.UPDATED,
             marker=read_annotation(manifest, MARKER),
             update=record,

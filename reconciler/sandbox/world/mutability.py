@@ -184,13 +184,14 @@ def _is_refused(
         if kind == "Pod" and pointer.startswith("/spec/tolerations"):
             # Tolerations can be added, never changed or taken away.
             before, after = (_dig(m, ("spec", "tolerations")) or [] for m in (old, new))
-            return not all(toleration in after for toleration in before)
+            lists = isinstance(before, list) and isinstance(after, list)
+            return not (lists and all(toleration in after for toleration in before))
         return pointer.startswith("/spec") and not _covers(row.allowed, pointer)
     if kind == "Job" and pointer == "/spec/completions":
         # An elastic indexed Job may be resized, if both numbers stay equal.
-        spec = new.get("spec") or {}
-        elastic = spec.get("completionMode") == "Indexed"
-        return not (elastic and spec.get("completions") == spec.get("parallelism"))
+        elastic = _dig(new, ("spec", "completionMode")) == "Indexed"
+        numbers = [_dig(new, ("spec", name)) for name in ("completions", "parallelism")]
+        return not (elastic and numbers[0] == numbers[1])
     return _covers(row.refused, pointer)
 
 
@@ -221,10 +222,12 @@ def _graft(target: Any, source: Any, segments: list[str]) -> Any:
         return [*(_graft(*pair, tail) for pair in pairs), *target[len(source) :]]
     if not (isinstance(target, dict) and isinstance(source, dict)):
         return target
-    if head != "*" and head not in source and not tail:
-        return {key: value for key, value in target.items() if key != head}
-    keys = target.keys() & source.keys() if head == "*" else {head} & source.keys()
-    return target | {key: _graft(target.get(key), source[key], tail) for key in keys}
+    if tail or head == "*":
+        keys = target.keys() & source.keys() & ({head} if head != "*" else target.keys())
+        return target | {key: _graft(target[key], source[key], tail) for key in keys}
+    # A field that is new has no effect, one that is gone has it still.
+    without = {key: value for key, value in target.items() if key != head}
+    return without | ({head: source[head]} if head in source else {})
 
 
 def _dig(value: Any, path: tuple[str, ...]) -> Any:

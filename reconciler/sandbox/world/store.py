@@ -17,7 +17,7 @@ from reconciler.sandbox.world.kinds import default_preemptibility
 from reconciler.sandbox.world.manifests import complete_manifest, count_pods, strip_annotations
 from reconciler.sandbox.world.projects import Projects
 from reconciler.sandbox.world.submission import Submission, UpdateRequest, read_submission
-from reconciler.sandbox.world.updates import Update, apply_to_cluster, read_content
+from reconciler.sandbox.world.updates import UpdatedContent, apply_to_cluster, read_content
 from reconciler.sandbox.world.workload import (
     NO_WORKLOAD_FAULTS,
     ClusterObject,
@@ -92,14 +92,18 @@ class Store:
         request: UpdateRequest,
         caller: str,
         faults: WorkloadFaults = NO_WORKLOAD_FAULTS,
-    ) -> Update:
+    ) -> tuple[Workload, UpdatedContent]:
         """Accept an update; raises Refusal (400) if a rule has what is immutable refused at once.
 
         What the request leaves out as a whole stays. What it has replaces what was submitted, or
         is merged with it, by rule.
         """
         now = self._clock()
-        content = read_content(workload, request, faults)
+        try:
+            content = read_content(workload, request, faults)
+        except RecursionError:
+            # Comparing recurses, and goes less deep than the reader of JSON.
+            raise Refusal(400, "Failed to read request body") from None
         message = content.refusal
         if message is not None and faults.refuses_immutable:
             raise Refusal(400, message)
@@ -123,7 +127,7 @@ class Store:
                 cluster_after=content.cluster,
             )
         )
-        return Update(before=workload, after=after, content=content)
+        return after, content
 
     def delete(
         self, workload: Workload, caller: str, faults: WorkloadFaults = NO_WORKLOAD_FAULTS
@@ -136,6 +140,8 @@ class Store:
         return self._save(
             replace(
                 workload,
+                # A deletion is seen at once, and with it the update before it.
+                previous=None,
                 delete_at=now,
                 delete_settles_at=now + delay if delay != float("inf") else None,
                 delete_failure=faults.delete_failure,
@@ -209,6 +215,7 @@ class Store:
         now = self._clock()
         gone = replace(
             self._by_id[workload_id],
+            previous=None,
             delete_at=now,
             delete_settles_at=now,
             delete_failure=None,
@@ -255,6 +262,7 @@ class Store:
         old = self._by_id[workload_id]
         failed = replace(
             old,
+            previous=None,
             applying_at=now,
             settled_at=now,
             sync_failure=message,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Container, Set
 from dataclasses import dataclass
@@ -166,7 +167,9 @@ def _read_manifest(request: dict[str, Any], version: ApiVersion) -> dict[str, An
             raise Refusal(
                 400, f"manifestBase64Encoded must not exceed {version.max_encoded} characters"
             )
-        return decode_manifest(encoded)
+        # Written and read once more: YAML has keys that are no strings, and JSON has not.
+        decoded: dict[str, Any] = json.loads(_encode(decode_manifest(encoded)))
+        return decoded
     if "manifest" not in request:
         raise Refusal(400, "either manifest or manifestBase64Encoded must be provided")
     manifest = request["manifest"]

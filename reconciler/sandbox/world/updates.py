@@ -19,34 +19,18 @@ from reconciler.sandbox.world.workload import ClusterObject, Workload, WorkloadF
 
 
 class UpdatedContent(NamedTuple):
-    """What a workload declares after an update, and what the cluster makes of it."""
+    """What a workload declares after an update, and what the cluster makes of it.
+
+    `changed` are JSON pointers at which the documents differ, in metadata and manifest.
+    """
 
     priority: str | None
     category: str | None
     manifest: dict[str, Any]
+    changed: tuple[str, ...]
     effect: UpdateEffect
     cluster: ClusterObject | None
     refusal: str | None
-
-
-class Update(NamedTuple):
-    """An update that was accepted: the forms before and after it."""
-
-    before: Workload
-    after: Workload
-    content: UpdatedContent
-
-    @property
-    def changed(self) -> tuple[str, ...]:
-        """JSON pointers at which the documents of the two forms differ."""
-        before, after = (
-            {
-                "metadata": {"priority": form.priority, "category": form.category},
-                "manifest": json.loads(form.raw),
-            }
-            for form in (self.before, self.after)
-        )
-        return changed_pointers(before, after)
 
 
 def read_content(
@@ -55,7 +39,7 @@ def read_content(
     """Work out what a workload declares after an update.
 
     A part that the request leaves out stays as it was. The others replace what was submitted, or
-    are merged with it, by rule.
+    are merged with it, by rule. Raises RecursionError for absurd depths.
     """
     kind = find_kind(*workload.gvk)
     priority, category = workload.priority, workload.category
@@ -65,15 +49,22 @@ def read_content(
             priority, category = kind.priority, kind.category
         priority = request.metadata.get("priority") or priority
         category = request.metadata.get("category") or category
-    manifest: dict[str, Any] = json.loads(workload.raw)
+    before: dict[str, Any] = json.loads(workload.raw)
+    manifest = before
     if request.manifest is not None:
-        merged = merge_manifests(manifest, request.manifest) if faults.merges else request.manifest
+        merged = merge_manifests(before, request.manifest) if faults.merges else request.manifest
         manifest = strip_annotations(merged, faults.stripped_annotations)
     effect, cluster = apply_to_cluster(workload, manifest)
     refusal = None
     if effect.refused:
         refusal = refusal_message(workload.group, workload.kind, workload.name, effect.refused)
-    return UpdatedContent(priority, category, manifest, effect, cluster, refusal)
+    old_names = {"priority": workload.priority, "category": workload.category}
+    new_names = {"priority": priority, "category": category}
+    changed = (
+        *changed_pointers(before, manifest, "/manifest"),
+        *changed_pointers(old_names, new_names, "/metadata"),
+    )
+    return UpdatedContent(priority, category, manifest, changed, effect, cluster, refusal)
 
 
 def apply_to_cluster(
