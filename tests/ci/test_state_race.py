@@ -19,7 +19,7 @@ PROJECT = "race"
 
 def run_pipeline(runner: Runner, *words: str) -> list[int]:
     """Fetch, apply and store as a job does; the exit code of each."""
-    fetched = branch(runner, "fetch", STATE_LOCK_WAIT="100", STATE_PAUSE="0.2").returncode
+    fetched = branch(runner, "fetch", STATE_LOCK_WAIT="100", STATE_PAUSE="0.5").returncode
     command = ("reconciler", "apply", ".", "--yes", "--state", STATE, "--stack", PROJECT, *words)
     applied = runner.run(*command).returncode if fetched == 0 else -1
     return [fetched, applied, branch(runner, "store").returncode]

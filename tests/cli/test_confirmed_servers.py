@@ -59,8 +59,12 @@ STATELESS = {
 SILENT = {"init"}
 
 
+# Whoever is turned away has been told, and does not ask again until the deadline.
+UNAUTHORISED = b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+
+
 class Listener:
-    """A socket that takes whatever comes, and says nothing."""
+    """A socket that takes whatever comes, and turns it away."""
 
     def __init__(self) -> None:
         self.connections = 0
@@ -84,8 +88,9 @@ class Listener:
             connection, _ = self._socket.accept()
             with connection:
                 said = connection.recv(65536)
-            if said == b"over":
-                return
+                if said == b"over":
+                    return
+                connection.sendall(UNAUTHORISED)
             self.connections += 1
             self.heard += said
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import subprocess
+import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import PROGRAM
+from tests.cli.conftest import PROGRAM, Cli
 from tests.cli.repositories import new_project, spec, write_specs
 from tests.support.ways import WAYS
 
@@ -25,50 +26,110 @@ SECRETS = {
     "RUNAI_BASE_URL": f"https://{CANARY}-c.example.com",
 }
 ENVIRON = "/proc/self/environ"
+# Many command lines in one process, since starting one takes most of the time; what each printed.
+SEVERAL = """
+import contextlib, io, json, sys
+from reconciler.cli.main import run
+for words in json.load(sys.stdin):
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
+        code = run(words)
+    print(json.dumps([code, printed.getvalue()]))
+"""
+
+
+def make_root(folder: Path) -> Path:
+    """A repository with one good spec, and one whose manifest is read from a file."""
+    root = write_specs(folder / "w", spec("one", new_project()))
+    (root / "manifest").write_text("apiVersion: tekton.dev/v1\nkind: TaskRun\n")
+    (root / "two.yaml").write_text(
+        'metadata: {name: two, projectId: "1"}\nmanifestFile: manifest\n'
+    )
+    return root
 
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    """A repository with one good spec, and one whose manifest is read from a file."""
-    folder = write_specs(tmp_path / "w", spec("one", new_project()))
-    (folder / "manifest").write_text("apiVersion: tekton.dev/v1\nkind: TaskRun\n")
-    (folder / "two.yaml").write_text(
-        'metadata: {name: two, projectId: "1"}\nmanifestFile: manifest\n'
-    )
-    return folder
+    """A repository of this test's own."""
+    return make_root(tmp_path)
+
+
+@pytest.fixture(autouse=True)
+def _secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What runs in this process is a step of the job as well."""
+    for name, value in SECRETS.items():
+        monkeypatch.setenv(name, value)
 
 
 def _run(*arguments: object, timeout: float = 20.0) -> subprocess.CompletedProcess[bytes]:
     """A process of its own: `/proc/self/environ` shows the variables that a process began with."""
+    return _start(str(PROGRAM), *map(str, arguments), timeout=timeout)
+
+
+def _start(
+    *command: str, stdin: bytes | None = None, timeout: float = 20.0
+) -> subprocess.CompletedProcess[bytes]:
     variables = {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"), **SECRETS}
-    command = [str(PROGRAM), *map(str, arguments)]
-    return subprocess.run(command, env=variables, capture_output=True, check=False, timeout=timeout)
+    return subprocess.run(
+        command, env=variables, input=stdin, capture_output=True, check=False, timeout=timeout
+    )
 
 
-def _outputs(folder: Path) -> Iterator[bytes]:
-    for path in folder.glob("out.*"):
-        yield path.read_bytes()
+def _commands(folder: Path) -> list[list[str]]:
+    """Every form of what is said about a repository."""
+    forms = [word for form in FORMS for word in ("-o", f"{form}={folder}/out.{form}")]
+    root = str(folder / "w")
+    return [["validate", root, *forms], ["plan", root, "-o", "markdown", "--deadline", "5s"]]
+
+
+def _outputs(folder: Path) -> list[str]:
+    return [path.read_text("utf-8") for path in folder.glob("out.*")]
+
+
+@pytest.fixture(scope="module")
+def led_to_environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
+    """What is printed and written where each way leads to the variables of its process."""
+    folders = {way: tmp_path_factory.mktemp("way") for way in WAYS}
+    for way, folder in folders.items():
+        WAYS[way](make_root(folder), ENVIRON)
+    commands = [command for folder in folders.values() for command in _commands(folder)]
+    ended = _start(sys.executable, "-c", SEVERAL, stdin=json.dumps(commands).encode(), timeout=55)
+    lines = [json.loads(line) for line in ended.stdout.splitlines()]
+    assert [code for code, _ in lines] == [3] * len(commands), ended.stderr
+    printed = [text for _, text in lines]
+    return {
+        way: [printed[2 * number], printed[2 * number + 1], *_outputs(folder)]
+        for number, (way, folder) in enumerate(folders.items())
+    }
 
 
 @pytest.mark.parametrize("way", WAYS)
-@pytest.mark.parametrize("target", [ENVIRON, ".git/config"])
-def test_no_output_shows_the_secrets_of_the_job(
-    target: str, way: str, root: Path, tmp_path: Path
+def test_no_output_shows_the_variables_of_the_job(
+    led_to_environment: dict[str, list[str]], way: str
 ) -> None:
-    """What leads to its environment, or to the credentials of its checkout, is a finding."""
-    if target != ENVIRON:
-        subprocess.run(["git", "init", "--quiet", tmp_path], check=True)
-        (tmp_path / target).write_text(f"[remote]\n\turl = {CANARY} //\n")
-    WAYS[way](root, str(tmp_path / target))
-    forms = [word for form in FORMS for word in ("-o", f"{form}={tmp_path}/out.{form}")]
-    validated = _run("validate", root, *forms)
-    planned = _run("plan", root, "-o", "markdown", "--deadline", "5s")
-    printed = [validated.stdout, validated.stderr, planned.stdout, planned.stderr]
-    printed += _outputs(tmp_path)
-    assert validated.returncode == 3
-    assert planned.returncode == 3
-    assert len(printed) == 4 + len(FORMS)
-    assert [text for text in printed if CANARY.encode() in text] == []
+    """What leads to its environment is a finding that quotes none of it."""
+    _check_outputs(led_to_environment[way])
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_no_output_shows_the_credentials_of_the_checkout(
+    cli: Cli, way: str, root: Path, tmp_path: Path
+) -> None:
+    """What leads to git's own configuration is one as well."""
+    subprocess.run(["git", "init", "--quiet", tmp_path], check=True)
+    target = tmp_path / ".git" / "config"
+    target.write_text(f"[remote]\n\turl = {CANARY} //\n")
+    WAYS[way](root, str(target))
+    results = [cli(*command) for command in _commands(tmp_path)]
+    assert [result.code for result in results] == [3, 3]
+    _check_outputs([*(result.out + result.err for result in results), *_outputs(tmp_path)])
+
+
+def _check_outputs(texts: list[str]) -> None:
+    assert len(texts) == 2 + len(FORMS)
+    # The first command prints nothing: all of its forms go to files.
+    assert all(texts[1:])
+    assert [text for text in texts if CANARY in text] == []
 
 
 @pytest.mark.parametrize("git", [True, False])
@@ -116,13 +177,13 @@ def test_a_configuration_that_leads_out_is_not_read(root: Path, tmp_path: Path) 
 
 
 @pytest.mark.parametrize("pattern", [".", "..", "a/..", "**/../x", "", "a\\0b"])
-def test_a_pattern_that_names_no_policy(pattern: str, root: Path) -> None:
+def test_a_pattern_that_names_no_policy(cli: Cli, pattern: str, root: Path) -> None:
     """It is one finding at its place, and no traceback."""
     (root / "reconciler.yaml").write_text(f'policies: ["{pattern}"]\n')
-    ended = _run("validate", root)
-    assert ended.returncode == 3
-    assert ended.stdout.count(b"error:") == 1
-    assert b"w/reconciler.yaml:1:" in ended.stdout
+    ended = cli("validate", root)
+    assert ended.code == 3
+    assert ended.out.count("error:") == 1
+    assert "w/reconciler.yaml:1:" in ended.out
 
 
 def test_a_pattern_that_searches_the_machine(root: Path) -> None:
@@ -192,19 +253,19 @@ QUOTED = {
 
 
 @pytest.mark.parametrize("name", QUOTED)
-def test_what_a_finding_quotes_has_no_secret(name: str, tmp_path: Path) -> None:
+def test_what_a_finding_quotes_has_no_secret(cli: Cli, name: str, tmp_path: Path) -> None:
     """A text of a file that a finding repeats is short, and passes the redactor."""
     root = tmp_path / "w"
     root.mkdir()
     (root / name).write_text(QUOTED[name].replace("@@", CANARY + "x" * 3000))
-    ended = _run("validate", root)
-    assert ended.returncode == 3
-    assert b": error:" in ended.stdout
-    assert CANARY.encode() not in ended.stdout + ended.stderr
-    assert max(map(len, ended.stdout.splitlines())) < 1200
+    ended = cli("validate", root)
+    assert ended.code == 3
+    assert ": error:" in ended.out
+    assert CANARY not in ended.out + ended.err
+    assert max(map(len, ended.out.splitlines())) < 1200
 
 
-def test_a_number_that_is_a_secret_is_not_quoted(tmp_path: Path) -> None:
+def test_a_number_that_is_a_secret_is_not_quoted(cli: Cli, tmp_path: Path) -> None:
     """Nor is a value under a secret name, whatever its type, in message or hint."""
     root = tmp_path / "w"
     root.mkdir()
@@ -213,10 +274,10 @@ def test_a_number_that_is_a_secret_is_not_quoted(tmp_path: Path) -> None:
         "manifest:\n  apiVersion: v1\n  kind: Pod\n  spec:\n    containers:\n"
         "    - {name: c, image: x, env: [{name: DB_PASSWORD, value: 91827364}]}\n"
     )
-    ended = _run("validate", root)
-    assert ended.returncode == 3
-    assert b"must be a string, not the number (hidden)" in ended.stdout
-    assert b"91827364" not in ended.stdout
+    ended = cli("validate", root)
+    assert ended.code == 3
+    assert "must be a string, not the number (hidden)" in ended.out
+    assert "91827364" not in ended.out
 
 
 def test_code_frames_do_not_leave_the_repository(tmp_path: Path) -> None:

@@ -74,7 +74,7 @@ def test_a_run_that_is_none(cli: Cli, specs: Path) -> None:
 
 def test_a_killed_apply_stays_in_the_history(tmp_path: Path, project: str) -> None:
     """SIGKILL in the middle: it began, never ended, and the next one carries on."""
-    folder = write_specs(tmp_path / "w", *[spec(f"w{i}", project) for i in range(30)])
+    folder = write_specs(tmp_path / "w", *[spec(f"w{i}", project) for i in range(12)])
     command = [str(PROGRAM), "apply", str(folder), "--yes", "--init", "-o", "ndjson"]
     with Sandbox.running("--sync-delay", "0s", "--latency", "300ms") as slow:
         environ = {**os.environ, **slow.variables, "RECONCILER_STATE": str(tmp_path / "state.db")}

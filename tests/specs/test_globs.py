@@ -38,10 +38,21 @@ def reads(line: str) -> bool:
         return False
 
 
-def listed_by_git(root: Path) -> list[str]:
+@pytest.fixture(scope="session")
+def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A git directory for any folder: git lists no files without one."""
+    folder = tmp_path_factory.mktemp("repository")
+    subprocess.run(["git", "init", "-q", "--bare", str(folder)], check=True)
+    return folder
+
+
+def listed_by_git(root: Path, repository: Path) -> list[str]:
     """Name the files that git's own reading of the same ignore files leaves."""
     done = subprocess.run(
-        ["git", "ls-files", "--others", "--exclude-per-directory=.reconcilerignore", "-z"],
+        [
+            *("git", f"--git-dir={repository}", "--work-tree=.", "ls-files", "--others"),
+            *("--exclude-per-directory=.reconcilerignore", "-z"),
+        ],
         cwd=root,
         capture_output=True,
         check=True,
@@ -58,7 +69,7 @@ def listed_by_git(root: Path) -> list[str]:
     below=st.lists(LINES.filter(reads), max_size=2),
 )
 def test_patterns_mean_what_they_mean_to_git(
-    paths: list[str], above: list[str], below: list[str]
+    repository: Path, paths: list[str], above: list[str], below: list[str]
 ) -> None:
     """Of any tree, any patterns in any folder leave exactly the files that git would list."""
     with TemporaryDirectory() as folder:
@@ -67,8 +78,7 @@ def test_patterns_mean_what_they_mean_to_git(
         write(root, {".reconcilerignore": "\n".join(above)})
         if (root / "a").is_dir():
             write(root, {"a/.reconcilerignore": "\n".join(below)})
-        subprocess.run(["git", "init", "-q", "."], cwd=root, check=True)
-        assert [file.name for file in find_files(root).specs] == listed_by_git(root)
+        assert [file.name for file in find_files(root).specs] == listed_by_git(root, repository)
 
 
 @pytest.mark.parametrize(
