@@ -76,7 +76,8 @@ def compare(
         return compared
     row = as_shown(row, rev)
     redactor = redactor.strict
-    if desired is not None:
+    # What was filled in decides only about what somebody declares anew.
+    if desired is not None and desired.spec != row.spec:
         compared = replace(compared, filled_in=_filled_in(desired, remote, redactor))
     plain = echo_of(remote)
     now, named = redactor.redact_and_digest(plain)
