@@ -24,7 +24,7 @@ def imports(path: Path) -> Iterator[tuple[str, int]]:
             yield from ((f"{node.module}.{alias.name}", node.lineno) for alias in node.names)
 
 
-def found(*folders: str) -> list[tuple[str, str]]:
+def our_imports(*folders: str) -> list[tuple[str, str]]:
     """Each import of ours below these folders, with its place."""
     return [
         (module, f"{path.relative_to(ROOT)}:{line}: {module}")
@@ -39,7 +39,7 @@ def test_no_test_is_imported() -> None:
     """What two files need stands in a helper, so that a test can be changed for its own sake."""
     modules = [
         place
-        for module, place in found(*FOLDERS)
+        for module, place in our_imports(*FOLDERS)
         if any(part.startswith("test_") for part in module.split("."))
     ]
     assert modules == []
@@ -48,7 +48,9 @@ def test_no_test_is_imported() -> None:
 def test_support_knows_nobody() -> None:
     """What everybody uses imports the product and itself, and no harness and no room of tests."""
     places = [
-        place for module, place in found("tests/support") if not module.startswith("tests.support.")
+        place
+        for module, place in our_imports("tests/support")
+        if not module.startswith("tests.support.")
     ]
     assert places == []
 
@@ -58,7 +60,7 @@ def test_harnesses_need_no_room_of_tests(folder: str) -> None:
     """Of the tests they import what is made to be shared."""
     places = [
         place
-        for module, place in found(folder)
+        for module, place in our_imports(folder)
         if module.startswith("tests.") and not module.startswith("tests.support.")
     ]
     assert places == []
@@ -68,7 +70,7 @@ def test_tests_need_a_harness_only_to_test_it() -> None:
     """`tests/proof` is about the proofs, and one test about the simulated requests."""
     places = [
         place
-        for module, place in found("tests")
+        for module, place in our_imports("tests")
         if module.startswith(("benchmarks.", "proof."))
         and not place.startswith(("tests/proof/", "tests/engine/test_pacing.py:"))
     ]
