@@ -162,7 +162,10 @@ class StateFlaw:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inspection:
-    """What a look at all of a state found; `in_doubt` is no flaw, the next apply looks again."""
+    """What a look at all of a state found; `in_doubt` is no flaw, the next apply looks again.
+
+    `under_way` is what another run is at work on at this moment, and is about to settle itself.
+    """
 
     path: str
     format: int
@@ -172,4 +175,5 @@ class Inspection:
     in_doubt: int
     runs: int
     backups: int
+    under_way: int = 0
     flaws: tuple[StateFlaw, ...] = ()

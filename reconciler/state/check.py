@@ -14,6 +14,7 @@ from reconciler.errors import StateError
 from reconciler.ports import Inspection, StateFlaw
 from reconciler.state import database, history
 from reconciler.state.backups import list_backups
+from reconciler.state.lock import StateLock
 from reconciler.state.rows import SELECT, from_values
 from reconciler.state.schema import check_schema
 from reconciler.state.trouble import explained
@@ -39,21 +40,29 @@ def inspect_state(path: Path) -> Inspection:
     with explained(path):
         found = _look(path, way_out=lambda: _way_out(path, backups))
     alive = [row for row in found.rows if row.own is not Own.GONE]
+    # What a run has begun while it has the lock is no doubt before it ends.
+    under_way = sum(map(_is_begun, alive)) if StateLock(path).is_held() else 0
     return Inspection(
         path=str(path),
         format=found.format,
         lineage=found.lineage,
         records=len(alive),
-        in_doubt=sum(is_in_doubt(row) for row in alive),
+        in_doubt=sum(map(_is_in_doubt, alive)) - under_way,
+        under_way=under_way,
         runs=found.runs,
         backups=len(backups),
         flaws=tuple(found.flaws),
     )
 
 
-def is_in_doubt(row: Recorded) -> bool:
+def _is_begun(row: Recorded) -> bool:
+    return row.own in (Own.CREATING, Own.DELETING)
+
+
+def _is_in_doubt(row: Recorded) -> bool:
     """Whether the server may have something that this record does not know, or is losing it."""
-    return row.own not in (Own.ACCEPTED, Own.GONE)
+    is_settled = row.is_down and not row.ambiguous
+    return row.own is not Own.ACCEPTED and not is_settled
 
 
 def _way_out(path: Path, backups: Iterable[Path]) -> str:

@@ -9,7 +9,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from reconciler.core.model import LastSeen, Own, Purpose
+from reconciler.core.model import Own, Purpose
 from reconciler.state import database, holder
 from reconciler.state.lock import StateLock
 from reconciler.state.mounts import check_local
@@ -24,12 +24,20 @@ _PATIENCE = 1.0
 class Glance:
     """What a state records: its addresses in order, each once, and how many are owned how.
 
-    `down` counts the addresses at which nothing is left but what was deleted to be replaced.
+    `down` counts the addresses at which something was deleted to be replaced, and nothing is known
+    to run since; `is_held` says that a run has the lock, and is at work on what it has begun.
     """
 
     addresses: tuple[str, ...]
     owned: Mapping[Own, int]
     down: int = 0
+    is_held: bool = False
+
+    @property
+    def in_doubt(self) -> int:
+        """How many creates have an outcome that nobody knows, and nobody is about to find out."""
+        begun = 0 if self.is_held else self.owned[Own.CREATING]
+        return begun + self.owned[Own.UNCONFIRMED]
 
 
 def glance(path: Path) -> Glance:
@@ -38,17 +46,19 @@ def glance(path: Path) -> Glance:
     The file is opened to be read only, no lock is waited for longer than an instant, and nothing
     is checked that takes time.
     """
-    query = "SELECT project || '/' || name, own, seen, purpose FROM operations WHERE own != ?"
+    query = "SELECT project || '/' || name, own, purpose FROM operations WHERE own != ?"
     with _open(path) as conn:
         rows = conn.execute(query, [Own.GONE]).fetchall()
-    counts = Counter(own for _, own, _, _ in rows)
-    emptied = (Own.LATE_CREATE_POSSIBLE, LastSeen.DELETED, Purpose.REPLACE)
-    occupied = {address for address, own, _, _ in rows if own != Own.LATE_CREATE_POSSIBLE}
+    counts = Counter(own for _, own, _ in rows)
+    occupied = {address for address, own, _ in rows if own in (Own.ACCEPTED, Own.DELETING)}
+    # Without the record's memory: a format that has none is looked at as well.
+    emptied = (Own.LATE_CREATE_POSSIBLE, Purpose.REPLACE)
     down = {address for address, *columns in rows if tuple(columns) == emptied}
     return Glance(
         addresses=tuple(sorted({address for address, *_ in rows})),
         owned={own: counts[own] for own in Own if own is not Own.GONE},
         down=len(down - occupied),
+        is_held=StateLock(path).is_held(),
     )
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
+from reconciler.core.model import Own
 from reconciler.engine.refresh import NOBODY
 from reconciler.errors import (
     LockedError,
@@ -396,3 +397,21 @@ def test_a_former_owner_that_was_not_told_to_forget_still_deletes(commands: Adop
     (action,) = commands.world.plan(wish("a")).plan.changes
     assert (action.kind, action.reason) == ("create", "missing-on-server")
     assert commands.world.live() == ["b"]
+
+
+def test_a_workload_takes_the_place_of_one_that_is_down(commands: AdoptCommands) -> None:
+    """Nothing of what was deleted is in doubt: its name has a workload again."""
+    world = commands.world
+    world.apply(wish("a"), wish("z"))
+    world.sandbox.set_faults("422 on=POST name=a")
+    assert world.apply(wish("a", image="nginx:2"), wish("z")).summary["down"] == 1
+    world.sandbox.set_faults()
+    made = commands.plant(wish("a", image="nginx:2"))
+
+    commands.adopt("4501/a", made, wish("a", image="nginx:2"))
+
+    assert [(row.own, row.id) for row in world.rows() if row.address.name == "a"] == [
+        (Own.ACCEPTED, made)
+    ]
+    assert commands.history()[0] == "adopted"
+    assert not world.plan(wish("a", image="nginx:2"), wish("z")).plan.has_changes

@@ -7,7 +7,13 @@ import dataclasses
 from reconciler.core.model import Own
 from reconciler.ports import ActionEntry, Inspection, RunEntry, StateFlaw
 from reconciler.report.machine.documents import inspection_document, run_document, unsaved_document
-from reconciler.report.text.history import inspection_text, run_text, runs_text, unsaved_text
+from reconciler.report.text.history import (
+    find_running,
+    inspection_text,
+    run_text,
+    runs_text,
+    unsaved_text,
+)
 from tests.support.factories import LINEAGE, NOW, make_recorded
 
 BEGUN = RunEntry(
@@ -143,6 +149,29 @@ def test_an_inspection_ends_with_its_verdict() -> None:
     )
 
 
+def test_what_is_under_way_is_no_doubt() -> None:
+    """Another run is at work on it."""
+    beside = dataclasses.replace(SOUND, in_doubt=0, under_way=3)
+    assert "12 records (0 in doubt, 3 under way), 3 runs" in inspection_text(beside)
+
+
+def test_a_run_that_is_at_work_is_no_run_that_never_finished() -> None:
+    """The newest without an end, if it is the writer's command; an older one was killed."""
+    older, newest = (
+        RunEntry(
+            id=f"{number}e0d6c0e", command="reconciler apply w", user="u", host="h", started=NOW
+        )
+        for number in (1, 2)
+    )
+    writer = "u@h, process 7, since 2026-03-02T12:00:00Z (reconciler apply w)"
+    beside, alone = (runs_text([newest, older], who).splitlines()[1:] for who in (writer, ""))
+    assert [line.split("  ")[-1] for line in beside] == ["at work", "never finished"]
+    assert [line.split("  ")[-1] for line in alone] == ["never finished", "never finished"]
+    assert find_running([newest, older], writer) is newest
+    assert find_running([newest, older], writer.replace("apply", "state rm")) is None
+    assert "finished  not yet\nresult    at work" in run_text(newest, (), is_running=True)
+
+
 def test_an_inspection_is_a_document() -> None:
     """For a monitor that reads it."""
     assert inspection_document(FLAWED) == {
@@ -153,6 +182,7 @@ def test_an_inspection_is_a_document() -> None:
         "in_doubt": 1,
         "runs": 3,
         "backups": 1,
+        "under_way": 0,
         "flaws": [{"message": "torn", "hint": "mend it"}, {"message": "a\tb", "hint": "x"}],
         "sound": False,
     }

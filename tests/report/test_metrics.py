@@ -55,6 +55,7 @@ def make_full_run(**fields: Any) -> RunMetrics:
         retries={"unavailable": 3, "throttled": 0},
         pauses=1,
         paused=2.5,
+        in_doubt=2,
         owned=dict.fromkeys(Own, 0) | {Own.ACCEPTED: 2, Own.UNCONFIRMED: 1, Own.CREATING: 1},
         **fields,
     )

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.core.model import Own
+from reconciler.core.model import LastSeen, Own, Purpose
 from reconciler.errors import StateError
 from reconciler.ports import Inspection, StateFlaw
 from reconciler.state.check import inspect_state
+from reconciler.state.glance import glance
 from reconciler.state.sqlite import create_state, open_state
 from tests.state.runs import begun, done
 from tests.support.factories import make_recorded, make_target
@@ -72,6 +73,44 @@ def test_a_sound_state(path: Path) -> None:
     assert inspect_state(path) == Inspection(
         path=str(path), format=4, lineage=lineage, records=21, in_doubt=1, runs=1, backups=2
     )
+
+
+def test_what_the_holder_has_begun_is_under_way(path: Path) -> None:
+    """It is no doubt before the holder ends; what was in doubt before is one."""
+    begun = {Own.CREATING: "x", Own.DELETING: "y", Own.UNCONFIRMED: "z"}
+    store = open_state(path)
+    store.write([make_recorded(address=f"1/{n}", op=n, own=own) for own, n in begun.items()])
+    store.hold("reconciler apply")
+
+    beside, quick = inspect_state(path), glance(path)
+    store.close()
+    alone, quiet = inspect_state(path), glance(path)
+
+    assert [(found.in_doubt, found.under_way) for found in (beside, alone)] == [(1, 2), (3, 0)]
+    assert [found.in_doubt for found in (quick, quiet)] == [1, 2]
+
+
+def test_what_is_down_is_in_doubt_only_where_its_successor_is(path: Path) -> None:
+    """A look counts it either way, for nothing is known to run."""
+    store = open_state(path)
+    store.write(
+        [
+            make_recorded(
+                address=f"1/{name}",
+                op=name,
+                own=Own.LATE_CREATE_POSSIBLE,
+                purpose=Purpose.REPLACE,
+                seen=LastSeen.DELETED,
+                former_id=f"id-{name}",
+                id=None,
+            )
+            for name in ("x", "y")
+        ]
+    )
+    store.write([make_recorded(address="1/y", op="yy", own=Own.UNCONFIRMED, id=None)])
+    store.close()
+
+    assert (inspect_state(path).in_doubt, glance(path).down) == (1, 2)
 
 
 def test_a_look_changes_nothing(path: Path) -> None:

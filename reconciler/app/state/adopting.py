@@ -23,6 +23,7 @@ from reconciler.app.state.states import merge_targets
 from reconciler.core.globs import matches_any
 from reconciler.core.model import Address, Header
 from reconciler.core.planning.adoption import Adoption, NotAdopted, NotAdoptedReason, Proposal
+from reconciler.core.protocol.transitions import outlived_by
 from reconciler.errors import RefusedError, StateError, UsageError
 from reconciler.ports import Say
 
@@ -60,12 +61,19 @@ class _AdoptRun:
             return None
         if proposal.adoptions and not self.options.dry_run:
             target = replace(self.session.target, tenant_id=self.rules.tenant)
+            at = self.session.dispatcher.server.earliest()
+            outlived = [
+                ended
+                for row in proposal.rows
+                for ended in outlived_by(row, self.rules.rows.get(row.address, ()), at)
+            ]
             amend(
                 # A state is made only now, so that an adoption that was declined leaves no file.
                 self.state.store or self.state.create(self.header.target),
                 self.options.command,
                 "adopt",
                 proposal.rows,
+                beside=outlived,
                 # What was redacted for a state to be made is redacted under its lineage.
                 lineage=self.header.lineage,
                 target=merge_targets(self.header.target, target),

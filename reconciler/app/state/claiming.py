@@ -59,8 +59,9 @@ class _ResolveRun:
             return ()
         if not claim.dry_run:
             at = self.session.dispatcher.server.earliest()
-            beside = [other for other in self.store.read() if other.address == row.address]
-            amend(self.store, claim.command, "resolve", [row, *outlived_by(row, beside, at)])
+            rows = find_records(self.store.read(), str(row.address))
+            beside = outlived_by(row, rows, at)
+            amend(self.store, claim.command, "resolve", [row], beside=beside)
         return [row]
 
 
@@ -114,7 +115,7 @@ def abandon(settings: Settings, claim: ResolveRequest) -> Abandoned:
             return Abandoned()
         dropped = [_abandon(row) for row in doubts]
         if not claim.dry_run:
-            amend(store, claim.command, "abandon", dropped)
+            amend(store, claim.command, "abandon", dropped[:1], beside=dropped[1:])
         left = {row.op: row for row in (*rows, *dropped)}
         down = next((row for row in left.values() if row.is_down), None)
         return Abandoned(dropped=dropped[:1], down=down)

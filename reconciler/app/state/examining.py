@@ -95,8 +95,11 @@ class AdoptionRules:
         )
 
     def find_record(self, address: Address, workload_id: str) -> NotAdopted | None:
-        """What the state has that speaks against recording a workload."""
-        rows = self.rows.get(address, ())
+        """What the state has that speaks against recording a workload.
+
+        What was deleted to be replaced waits for just that: a workload of its name.
+        """
+        rows = [row for row in self.rows.get(address, ()) if not row.is_down or row.ambiguous]
         doubt = next((row for row in rows if row.own in IN_DOUBT), None)
         if doubt is not None:
             return NotAdopted(

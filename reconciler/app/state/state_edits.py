@@ -176,16 +176,18 @@ def amend(
     action: str,
     rows: Sequence[Recorded],
     *,
+    beside: Sequence[Recorded] = (),
     lineage: str | None = None,
     target: Target | None = None,
     notes: Mapping[str, str] | None = None,
 ) -> None:
     """Write records changed by hand, a copy of the state first, and the history of it.
 
-    `lineage` and `target` are the state's own from now on, if given; `notes` are messages of the
-    history by operation. Raises StateError.
+    Those `beside` are of the same workloads, and are not counted once more. `lineage` and `target`
+    are the state's own from now on, if given; `notes` are messages of the history by operation.
+    Raises StateError.
     """
     store.back_up()
     run = edit_entry(command, {_PAST[action]: len(rows)})
     actions = entries(rows, action, notes=notes)
-    store.amend(run, actions, rows=rows, lineage=lineage, target=target)
+    store.amend(run, actions, rows=[*rows, *beside], lineage=lineage, target=target)

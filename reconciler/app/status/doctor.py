@@ -33,7 +33,7 @@ from reconciler.app.status.environment_report import (
 )
 from reconciler.app.target import CheckedServer, PinnedTarget
 from reconciler.core.diagnostics import has_errors
-from reconciler.core.model import Address, Own
+from reconciler.core.model import Address
 from reconciler.core.protocol.api_results import (
     Accepted,
     Ambiguous,
@@ -201,10 +201,10 @@ def _check_here(doctor: _Doctor, settings: Settings) -> PinnedTarget | None:
 def _check_state(doctor: _Doctor, path: Path) -> PinnedTarget | None:
     with read_state(path) as store:
         header, pin = store.header, pin_of(store)
-    flaws, owned = inspect(path).flaws, glance(path).owned
-    doubts = owned[Own.CREATING] + owned[Own.UNCONFIRMED]
+    flaws, recorded = inspect(path).flaws, glance(path)
+    doubts = recorded.in_doubt
     facts = (
-        f"{path}: {sum(owned.values())} recorded, {doubts} in doubt, "
+        f"{path}: {sum(recorded.owned.values())} recorded, {doubts} in doubt, "
         f"lineage {header.lineage}, serial {header.serial}"
     )
     if flaws:

@@ -29,9 +29,9 @@ def list_(*, flags: Flags, output: OutputOptions) -> int:
 
     console = Console(output)
     with read_state(settings_from(flags).state) as store:
-        entries = store.runs()
+        entries, at_work = store.runs(), store.writer()
     console.emit("json", lambda: to_text([run_document(entry) for entry in entries]))
-    console.emit("text", lambda: runs_text(entries))
+    console.emit("text", lambda: runs_text(entries, at_work))
     return 0
 
 
@@ -45,14 +45,16 @@ def show(run: str, *, flags: Flags, output: OutputOptions) -> int:
     from reconciler.app.state.states import find_run, read_state
     from reconciler.cli.output.console import Console
     from reconciler.report.machine.documents import run_document, to_text
-    from reconciler.report.text.history import run_text
+    from reconciler.report.text.history import find_running, run_text
 
     console = Console(output)
     with read_state(settings_from(flags).state) as store:
-        entry = find_run(store.runs(), run)
+        entries = store.runs()
+        entry = find_run(entries, run)
         actions = store.actions(entry.id)
+        is_running = find_running(entries, store.writer()) is entry
     console.emit("json", lambda: to_text(run_document(entry, actions)))
-    console.emit("text", lambda: run_text(entry, actions))
+    console.emit("text", lambda: run_text(entry, actions, is_running=is_running))
     if entry.finished is None:
         # A run writes its history in groups, so the last one of a killed run is lost.
         console.note(

@@ -58,6 +58,7 @@ def write_run_metrics(run: MetricsWriter, path: Path, code: int) -> None:
         pauses=requests.pauses,
         paused=requests.paused,
         owned=recorded.owned if recorded else None,
+        in_doubt=recorded.in_doubt if recorded else 0,
         down=recorded.down if recorded else 0,
     )
     write_whole(real, metrics_text(metrics), shared=True)

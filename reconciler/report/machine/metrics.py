@@ -50,8 +50,8 @@ class RunMetrics:
 
     `results` counts the actions of an apply by kind and result, `requests` what was sent by method
     and status (empty where none came), `retries` and the pauses what the server's trouble led to.
-    `owned` and `down` count the state's records after the run, `last_success` is that of an earlier
-    run.
+    `owned`, `in_doubt` and `down` count the state's records after the run, without what another run
+    is at work on; `last_success` is that of an earlier run.
     """
 
     command: str
@@ -67,6 +67,7 @@ class RunMetrics:
     pauses: int = 0
     paused: float = 0.0
     owned: Mapping[Own, int] | None = None
+    in_doubt: int = 0
     down: int = 0
 
 
@@ -104,9 +105,7 @@ def _samples(run: RunMetrics) -> Iterator[Sample]:
     if run.owned is not None:
         for own, count in run.owned.items():
             yield "reconciler_recorded_workloads", (("own", own.value.lower()),), count
-        # One that is only announced was cut off by the end of this run, or is another run's.
-        in_doubt = sum(run.owned.get(own, 0) for own in (Own.CREATING, Own.UNCONFIRMED))
-        yield "reconciler_in_doubt_workloads", (), in_doubt
+        yield "reconciler_in_doubt_workloads", (), run.in_doubt
         yield "reconciler_down_workloads", (), run.down
     if run.results is not None:
         # Also those that did not occur: a series that comes and goes cannot be compared.

@@ -18,10 +18,11 @@ MESSAGE = 400
 _LABELS = {"adopted": "settled", "in_doubt": "in doubt"}
 
 
-def runs_text(runs: Sequence[RunEntry]) -> str:
-    """The history of a state, a line each."""
+def runs_text(runs: Sequence[RunEntry], at_work: str = "") -> str:
+    """The history of a state, a line each, the newest first; `at_work` is who writes to it now."""
     if not runs:
         return "The state remembers no runs."
+    running = find_running(runs, at_work)
     table = [
         (
             escape_terminal(run.id[:8]),
@@ -29,7 +30,7 @@ def runs_text(runs: Sequence[RunEntry]) -> str:
             _author(run),
             escape_terminal(run.command.removeprefix("reconciler ")),
             _duration(run.took),
-            escape_terminal(_result(run, brief=True)),
+            escape_terminal(_result(run, brief=True, is_running=run is running)),
         )
         for run in runs
     ]
@@ -37,16 +38,23 @@ def runs_text(runs: Sequence[RunEntry]) -> str:
     return columns(head, table, width=WIDTH, yielding=("BY", "COMMAND", "RESULT"))
 
 
-def run_text(run: RunEntry, actions: Sequence[ActionEntry]) -> str:
+def find_running(runs: Sequence[RunEntry], at_work: str) -> RunEntry | None:
+    """Which run is still going on: the newest without an end, if its command is the writer's."""
+    unfinished = next((run for run in runs if run.finished is None), None)
+    return unfinished if unfinished is not None and unfinished.command in at_work else None
+
+
+def run_text(run: RunEntry, actions: Sequence[ActionEntry], *, is_running: bool = False) -> str:
     """One run: how it began and ended, and what it did to each workload."""
     took = f" ({_duration(run.took)})" if run.took is not None else ""
+    unfinished = "not yet" if is_running else "never"
     facts = (
         ("run", escape_terminal(run.id)),
         ("command", escape_terminal(run.command)),
         ("by", _author(run)),
         ("started", _moment(run.started)),
-        ("finished", f"{_moment(run.finished)}{took}" if run.finished else "never"),
-        ("result", escape_terminal(_result(run))),
+        ("finished", f"{_moment(run.finished)}{took}" if run.finished else unfinished),
+        ("result", escape_terminal(_result(run, is_running=is_running))),
     )
     head = "\n".join(f"{name:<9} {value}" for name, value in facts)
     if not actions:
@@ -75,9 +83,11 @@ def inspection_text(inspection: Inspection) -> str:
             f"  hint: {escape_terminal(flaw.hint)}",
         ]
     verdict = number_of(len(inspection.flaws), "flaw") if inspection.flaws else "sound"
+    under_way = f", {inspection.under_way} under way" if inspection.under_way else ""
+    doubts = f"{inspection.in_doubt} in doubt{under_way}"
     counts = ", ".join(
         (
-            f"{number_of(inspection.records, 'record')} ({inspection.in_doubt} in doubt)",
+            f"{number_of(inspection.records, 'record')} ({doubts})",
             number_of(inspection.runs, "run"),
             number_of(inspection.backups, "backup"),
         )
@@ -120,10 +130,10 @@ def _duration(seconds: float | None) -> str:
     return "" if seconds is None else f"{seconds:.1f} s"
 
 
-def _result(run: RunEntry, *, brief: bool = False) -> str:
+def _result(run: RunEntry, *, brief: bool = False, is_running: bool = False) -> str:
     """How a run ended, in a few words; what stopped it says more than its exit code."""
     if run.finished is None:
-        return "never finished"
+        return "at work" if is_running else "never finished"
     # What an apply adopts was its own; what a person adopts was not.
     labels = {} if " state adopt" in run.command else _LABELS
     counts = [f"{count} {labels.get(name, name)}" for name, count in run.counts.items()]
