@@ -16,6 +16,7 @@ from reconciler.core.diff.diff import (
     is_ignored,
     is_same,
     project,
+    with_value,
 )
 from reconciler.core.redact import Redactor
 from tests.support.strategies import edits, json_objects, json_values
@@ -257,3 +258,10 @@ def test_whatever_matches_a_pattern_is_ignored_below_it_too(
         if is_ignored(change.pointer, patterns):
             assert is_ignored(f"{change.pointer}/below", patterns)
             assert is_ignored(change.pointer, [*patterns, "/other"])
+
+
+def test_taking_out_what_is_not_there_makes_nothing() -> None:
+    """Not even the way to it."""
+    assert with_value({"a": 1}, "/b/c", ABSENT) == {"a": 1}
+    assert with_value({"a": 1}, "/b/c", 2) == {"a": 1, "b": {"c": 2}}
+    assert with_value({"a": {"b": 1}}, "/a/b", ABSENT) == {"a": {}}

@@ -225,7 +225,8 @@ def value_at(document: Any, pointer: str) -> Any:
 def with_value(document: Any, pointer: str, value: Any) -> Any:
     """A copy of a document with another value at a pointer; ABSENT takes out what is there.
 
-    Maps on the way that are not there are made, an index behind the end of a list appends to it.
+    Maps on the way that are not there are made where a value is put in, and an index behind the end
+    of a list appends to it.
     """
     return _with_value(document, split_pointer(pointer), value)
 
