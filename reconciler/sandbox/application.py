@@ -80,6 +80,7 @@ class App:
         self._sleep = sleep
         self._held: list[_HeldRequest] = []
         self._in_flight = 0
+        # Formatting a date costs more than the rest of the headers: once a second is enough.
         self._dated: tuple[int, Header] = (-1, (b"date", b""))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -91,6 +92,7 @@ class App:
                 await send({"type": f"{message['type']}.complete"})
                 stopped = message["type"] == "lifespan.shutdown"
             return
+        # Counted from the first byte: a slow answer is in flight until it has gone out.
         self._in_flight += 1
         try:
             await self._serve(scope, Connection(scope, receive, send))
@@ -165,6 +167,7 @@ class App:
                 in_flight=exchange.in_flight,
             )
             exchange.injected = self._faults.decide(target, self._clock())
+        # Latency comes before the request is carried out: the world may change meanwhile.
         delay = self._settings.latency + exchange.injected.delay
         if delay > 0:
             await self._sleep(delay)
@@ -183,6 +186,7 @@ class App:
                 self._write(exchange, outcome, status=response.status, told=outcome is None)
                 await self._send(exchange, response)
             case Fault.DROP:
+                # Written before the connection dies: in process that raises.
                 self._write(exchange, None, status=None)
                 await exchange.connection.kill()
             case Fault.LOST:
@@ -274,6 +278,7 @@ class App:
                 packed = (*headers, (b"content-encoding", b"gzip"))
                 await connection.stream(response.status, packed, gzip_padded(response.body, size))
             case _:
+                # No UTF-8 and no JSON, whatever a reader is willing to forgive.
                 broken = response.body[: len(response.body) // 2] + b"\xff\x00<"
                 await self._send(exchange, response._replace(body=broken))
 

@@ -70,6 +70,7 @@ class Connection:
 
     async def stream(self, status: int, headers: tuple[Header, ...], parts: BodyParts) -> None:
         """Send a response of unannounced length, part by part."""
+        # No length is announced, so HTTP/1.1 sends chunks, and a client cannot judge beforehand.
         await self._start(status, headers)
         async for part in parts:
             await self._send({"type": "http.response.body", "body": part, "more_body": True})
@@ -90,6 +91,7 @@ class Connection:
 
     async def outlasts(self, sleep: Sleep, seconds: float) -> bool:
         """Sleep, and say whether the client is still there afterwards."""
+        # ASGI tells of a client that leaves only to whoever is waiting to receive.
         sleeping = asyncio.ensure_future(sleep(seconds))
         leaving = asyncio.ensure_future(self._await_leaving())
         try:

@@ -107,6 +107,7 @@ class Ledger:
 
     def number(self) -> int:
         """Number a request as it arrives, from 1."""
+        # Not the length of the list: entries are written when decided, and the oldest are dropped.
         self._numbered += 1
         return self._numbered
 
@@ -146,5 +147,6 @@ class Ledger:
 def to_record(entry: Entry) -> dict[str, Any]:
     """Flatten an entry for a JSON line."""
     record = {**entry._asdict(), "misled": entry.misled}
+    # Absent, not null, where nothing was updated: readers of earlier files know all other members.
     update = record.pop("update")
     return record if update is None else {**record, "update": update._asdict()}

@@ -15,6 +15,7 @@ from reconciler.sandbox.faults.plan import FaultPlan
 from reconciler.sandbox.faults.rules import read_rule
 from reconciler.sandbox.ledger import Ledger
 from reconciler.sandbox.settings import SandboxError, Settings
+from reconciler.sandbox.versions import find_version
 from reconciler.sandbox.world.journal import FileJournal, Journal
 from reconciler.sandbox.world.store import Store
 
@@ -34,7 +35,9 @@ class Sandbox:
     ) -> None:
         self.settings = settings
         self._clock = clock
+        # Whatever can be wrong with the settings comes before the first file is opened.
         rules = [read_rule(text) for text in settings.faults]
+        find_version(settings.api_version)
         self.ledger = Ledger(settings.ledger_limit, settings.ledger)
         try:
             self._journal = Journal() if settings.data is None else FileJournal(settings.data)
@@ -58,6 +61,7 @@ class Sandbox:
     @property
     def store(self) -> Store:
         """The world as of now: requests that were held back are carried out first when due."""
+        # A test that looks at the world sends no request, so nothing else would carry them out.
         self.app.settle()
         return self._store
 

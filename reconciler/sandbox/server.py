@@ -60,6 +60,7 @@ def configure(app: Any) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         http=_protocol(),
+        # Whatever uvicorn could add of its own to an answer is off: the answers are the sandbox's.
         ws="none",
         lifespan="off",
         log_config=None,

@@ -18,6 +18,7 @@ class SandboxError(Exception):
 class AfterDelete(StrEnum):
     """How a GET answers once a deletion is complete; the API document leaves it open."""
 
+    # A client has to take all three for an absence; documentation speaks of soft deletion only.
     MISSING = "missing"
     BODY = "body"
     BARE = "bare"
@@ -47,6 +48,7 @@ class Project:
     id: str
     name: str
     cluster_id: str | None = None
+    # Ample: a sandbox schedules nothing, so its quota must not be what stops a rehearsal.
     gpu_quota: float = 1000.0
 
 
@@ -70,6 +72,7 @@ class Settings:
     projects: tuple[Project, ...] = ()
     categories: tuple[str, ...] = ("Build", "Train", "Deploy")
     tenant_id: int = 1
+    # Fixed, as the issuer is: what a client has recorded stays true over restarts.
     cluster_id: str = "9c1f7b64-5a0e-4a61-8d5e-2f0f6a3f8b10"
     issuer: str = "http://sandbox.localhost/auth/realms/sandbox"
     token_lifetime: float = 3600.0
@@ -80,11 +83,14 @@ class Settings:
     delete_delay: float = 0.0
     latency: float = 0.0
     after_delete: AfterDelete = AfterDelete.MISSING
+    # Whether a 409 names the id in the way. No document says so; a client must do without.
     conflict_names_id: bool = False
     listing: bool = True
     control: bool = False
     faults: tuple[str, ...] = ()
+    # Above the longest base64 manifest that is allowed, so that this is refused by its own rule.
     max_body: int = 4 * 1024 * 1024
     data: Path | None = None
     ledger: Path | None = None
+    # A server that runs for weeks must not grow by its own book-keeping; None keeps everything.
     ledger_limit: int | None = 100_000

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from reconciler.sandbox.settings import SandboxError
 
+# Each version keeps the fields of the one before it: none was ever taken away.
 _FIELDS_2_23 = frozenset({"name", "projectId", "priority", "category"})
 _FIELDS_2_24 = _FIELDS_2_23 | {"useGivenNameAsPrefix", "clusterId", "preemptibility"}
 _FIELDS_2_25 = _FIELDS_2_24 | {"configuration"}
@@ -30,6 +31,7 @@ _V2_23 = ApiVersion(
     updates=False,
     dry_run=False,
     token_v2=False,
+    # First seen in use with 2.24.1; for 2.23 nobody tells.
     clusters_minimal=False,
     create_fields=_FIELDS_2_23,
 )
@@ -53,6 +55,7 @@ def _since_2_25(name: str, *preemptibilities: str) -> ApiVersion:
         clusters_minimal=True,
         create_fields=_FIELDS_2_25,
         preemptibilities=(*_V2_24.preemptibilities, *preemptibilities),
+        # Stated from here on, in characters of base64 and not in bytes of the manifest.
         max_encoded=2_097_152,
     )
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
@@ -25,10 +26,12 @@ def log_in(rig: Rig, **form: str) -> Any:
     )
 
 
-def test_a_version_that_does_not_exist_is_said_at_once() -> None:
-    """With those that do."""
+def test_a_version_that_does_not_exist_is_said_at_once(tmp_path: Path) -> None:
+    """With those that do, and before any file is opened."""
+    ledger = tmp_path / "ledger"
     with pytest.raises(SandboxError, match=r"'2\.22'; known are 2\.23, 2\.24, 2\.25, 2\.26, 3\.0"):
-        Sandbox(Settings(api_version="2.22"))
+        Sandbox(Settings(api_version="2.22", ledger=ledger))
+    assert not ledger.exists()
 
 
 # Dry runs

@@ -48,6 +48,7 @@ class Control:
         self._clock = clock
         self._handlers: dict[str, dict[str, _Handler]] = {
             "ledger": {"GET": self._read_ledger},
+            # One handler for all: every change answers with the rules that are then in force.
             "faults": dict.fromkeys(("GET", "PUT", "POST", "DELETE"), self._serve_faults),
             "scenarios": {"GET": _list_scenarios},
             "workloads": {"GET": self._read_workloads, "POST": self._change_workload},

@@ -63,6 +63,8 @@ class Api:
         self._tokens = tokens
         self._clock = clock
         self._lists = 0
+        # Where PUT does not exist it is a 405, as of a server that knows the path: by that and by
+        # the 404 for an unknown id a client tells the versions apart.
         self._item_methods = {"GET", "DELETE"} | ({"PUT"} if self._version.updates else set())
         routes = (
             ("/api/v1/token", Route.TOKEN_V1, "POST", settings.v1_token),
@@ -81,6 +83,7 @@ class Api:
     def route(self, method: str, path: str) -> Route:
         """Find the route; raises Refusal, 404 for no such path and 405 for a wrong method."""
         route, methods = self._routes.get(path, (None, self._item_methods))
+        # Whether the id is a UUID is not asked: one that is none names nothing, which is a 404.
         if route is None and _id_in(path) is not None:
             route = Route.WORKLOADS
         if route is None:
@@ -92,6 +95,7 @@ class Api:
 
     def authenticate(self, request: Request, route: Route) -> Credential | None:
         """Find whom the request speaks for; None on the way to a token. Raises Refusal (401)."""
+        # Whoever logs in has no token, and one that is sent along is not looked at.
         if route in (Route.TOKEN_V1, Route.TOKEN_V2):
             return None
         return self._tokens.caller(request.headers.get(b"authorization"))
@@ -126,6 +130,7 @@ class Api:
                 return Outcome(response=self._list_clusters(request))
             case _ if request.method == "POST":
                 return self._create(request, caller, faults)
+        # Found before it is allowed: the rights hang on the project of the workload.
         workload = self.addressed(request.path)
         if workload is None:
             raise _not_found(_id_in(request.path) or "")
@@ -140,11 +145,13 @@ class Api:
     def addressed(self, path: str) -> Workload | None:
         """Find the workload that a path names."""
         workload_id = _id_in(path)
+        # UUIDs are the same in either case, and some clients write them in capitals.
         return None if workload_id is None else self._store.get(workload_id.lower())
 
     def _create(self, request: Request, caller: Credential, faults: WorkloadFaults) -> Outcome:
         submission = read_submission(request.body, self._settings, self._store.projects)
         self._require_right(caller, submission.project_id, writing=True)
+        # After the rights: a dry run must not tell what a create would not.
         if self._is_dry_run(request) and not faults.ignores_dry_run:
             preview = self._store.preview(submission, caller.client_id)
             return Outcome(response=self._accepted(preview))
@@ -175,6 +182,7 @@ class Api:
             if faults.conflicts_while_deleting:
                 raise Refusal(409, f"workload {workload.id} is being deleted")
             raise _not_found(workload.id)
+        # The id decides before the body does: a probe with an empty body gets its 404 either way.
         asked = read_update(request.body, self._settings, workload.gvk)
         updated, content = self._store.update(workload, asked, caller.client_id, faults)
         manifest = asked.manifest or {}

@@ -76,6 +76,7 @@ class Query:
         end = self.offset + self.limit
         page: dict[str, Any] = {key: [write(row) for row in rows[self.offset : end]]}
         if end < len(rows):
+            # An offset, not a cursor: what is created between two pages shifts the second.
             page["next"] = end
         return page
 
@@ -91,6 +92,7 @@ def read_query(text: str) -> Query:
     if deleted not in ("true", "false"):
         raise Refusal(400, "deleted must be true or false")
     conditions = []
+    # One comma-joined parameter (the document's explode: false), its items joined by "and".
     for item in filter(None, parameters.get("filterBy", "").split(",")):
         match = _CONDITION.fullmatch(item)
         if match is None:
@@ -114,6 +116,7 @@ def _read_number(
     text = parameters.get(key)
     if text is None:
         return default
+    # A length first: int() takes quadratic time for a number of a million digits.
     fits = text.isascii() and text.isdigit() and len(text) < 10
     if not fits or int(text) < low or (high is not None and int(text) > high):
         span = f"at least {low}" if high is None else f"between {low} and {high}"

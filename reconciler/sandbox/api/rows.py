@@ -79,12 +79,15 @@ def write_workload(
         # What Kubernetes says differs from the platform's phase; here both come from one clock.
         "k8sPhase": _V1_PHASES[phase],
         "k8sPhaseUpdatedAt": phase_since,
+        # A type without a mapping of its status has none; every client must live with that.
         "conditions": [],
         "runningPods": workload.pods if phase is Phase.SYNCED else 0,
         "requestedPods": {"number": form.pods},
         "category": form.category,
         "priority": None if form.priority is None else PRIORITIES[form.priority],
+        # The document lets the number be null and not the name.
         "priorityClassName": form.priority or "",
+        # Semi-preemptible counts as yes: a part of it may be taken away.
         "preemptible": form.preemptible_as != "non-preemptible",
         "source": "Control-plane",
         "sourceApi": "WorkloadsV2",
@@ -118,6 +121,7 @@ def write_kind(kind: Kind, cluster_id: str) -> dict[str, Any]:
 
 def write_project(project: Project, cluster_id: str) -> dict[str, Any]:
     """Build a row of `GET /api/v1/org-unit/projects`, with all that the document requires."""
+    # Projects are given at the start: that they have no history shows.
     made_at = timestamp(0.0)
     return {
         "id": project.id,

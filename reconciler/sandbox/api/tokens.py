@@ -60,6 +60,7 @@ class Tokens:
             form = parse_qs(body.decode("ascii"), strict_parsing=True)
         except ValueError:
             raise OAuthRefusal(400, "invalid_request", "the body is not a form") from None
+        # RFC 6749, 3.2: parameters must not be included more than once.
         if any(len(values) > 1 for values in form.values()):
             raise OAuthRefusal(400, "invalid_request", "a parameter is repeated")
         fields = {name: values[0] for name, values in form.items()}
@@ -72,6 +73,7 @@ class Tokens:
         match read("grant_type"):
             case "client_credentials":
                 client_id, secret = read("client_id"), read("client_secret")
+                # RFC 6749, 5.2: a client that fails is a 401, a grant that fails a 400.
                 code, status = "invalid_client", 401
                 log_in = partial(self._log_in, client_id, secret)
             case "refresh_token":
@@ -101,6 +103,7 @@ class Tokens:
             if scheme.lower() != b"bearer":
                 raise Refusal(401, "Authorization header is not a bearer token", headers=_CHALLENGE)
             claims = self._decode(token.strip(), "access")
+            # Emptied, not aged: each token is used thousands of times, and then never again.
             if len(self._checked) >= _CACHED:
                 self._checked.clear()
             self._checked[authorization] = claims
@@ -116,6 +119,7 @@ class Tokens:
                 revoked += len(ids)
                 self._revoked |= ids
                 ids.clear()
+        # A cached check would let a revoked token pass.
         self._checked.clear()
         return revoked
 
@@ -165,6 +169,7 @@ class Tokens:
             "sub": credential.client_id,
             "tenant_id": self._settings.tenant_id,
             "use": use,
+            # JWT counts whole seconds; rounded so that a token never ends before its time.
             "iat": int(now),
             "exp": math.ceil(now + lifetime),
             "jti": token_id,

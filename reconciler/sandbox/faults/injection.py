@@ -22,6 +22,7 @@ _HTML = b"<html><head><title>%d</title></head><body><h1>%d</h1><p>the gateway</p
 
 def peek(body: bytes) -> tuple[str | None, str | None, str | None]:
     """Project, name and kind of a create request that has not been checked yet."""
+    # Rules are asked before the request is checked, so anything may be in there.
     try:
         request = json.loads(body)
         metadata, kind = request["metadata"], None
@@ -40,8 +41,10 @@ def peek(body: bytes) -> tuple[str | None, str | None, str | None]:
 def inject(rule: FaultRule, now: float) -> SandboxResponse:
     """Build the response that a rule puts in the place of the API's own."""
     if rule.fault is Fault.REDIRECT:
+        # 307 keeps method and body: a client that follows would repeat its create elsewhere.
         location = (b"location", rule.note.encode())
         return SandboxResponse(status=307, body=b"", headers=(location,))
+    # What gateways answer who have too much at once, and who count.
     default = {Fault.CAP: 503, Fault.RATE: 429}.get(rule.fault, int(rule.amount))
     status = rule.status or default
     retry: tuple[Header, ...] = ()

@@ -86,6 +86,7 @@ class _ActiveRule:
             return target.in_flight > self.rule.amount
         if self.rule.fault is not Fault.RATE:
             return True
+        # Whole seconds, not a sliding window: as simple limiters do, with a burst at each border.
         if int(now) != self._second:
             self._second, self._in_second = int(now), 0
         self._in_second += 1
@@ -114,6 +115,7 @@ class FaultPlan:
 
     def replace(self, rules: Iterable[FaultRule], now: float) -> None:
         """Put other rules in force; their windows start now, attempts stay counted."""
+        # Attempts are kept: a client that retries over the change is still at its second try.
         self._active = [_ActiveRule(rule, now) for rule in rules]
 
     def add(self, rule: FaultRule, now: float) -> None:
@@ -125,6 +127,7 @@ class FaultPlan:
         if not self._active:
             return NO_FAULT
         key = target.key
+        # Counted over all rules and over changes of the rules: `try=1` means the client's attempts.
         self._attempts[key] += 1
         attempt, injected = self._attempts[key], NO_FAULT
         for active in self._active:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)")
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+# Binary units only: with "100MB" nobody knows how many bytes are meant.
 _SIZE = re.compile(r"(\d+)(B|KiB|MiB|GiB)?")
 _BYTES = {None: 1, "B": 1, "KiB": 1024, "MiB": 1024**2, "GiB": 1024**3}
 
@@ -43,6 +44,7 @@ def read_share(text: str) -> float:
     try:
         share = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
     except ValueError:
+        # Refused below, with the same message as a number that is out of range.
         share = -1.0
     if not 0 <= share <= 1:
         raise ValueError(f"'{text}' is not a share such as 30% or 0.3")
@@ -51,6 +53,7 @@ def read_share(text: str) -> float:
 
 def read_count(text: str) -> int:
     """Read a whole number of at least 1; raises ValueError."""
+    # isdigit() alone takes digits of every script, and int() reads them.
     if not (text.isascii() and text.isdigit()) or int(text) < 1:
         raise ValueError(f"'{text}' is not a whole number of at least 1")
     return int(text)

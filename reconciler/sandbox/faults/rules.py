@@ -72,6 +72,7 @@ class Page(StrEnum):
     OAUTH = "oauth"
 
 
+# What a rule without `on=` can strike: a rule for every request means updates as well.
 METHODS = ("GET", "POST", "PUT", "DELETE")
 # Faults of a workload's life, with the methods that they can strike; the first is the default.
 WORKLOAD_FAULTS: dict[Fault, tuple[str, ...]] = {
@@ -89,6 +90,7 @@ WORKLOAD_FAULTS: dict[Fault, tuple[str, ...]] = {
     Fault.LINGER: ("DELETE",),
     Fault.DELETE_FAILS: ("DELETE",),
 }
+# Whoever rehearses a login that fails means both ways; a way of its own can still be named.
 _ROUTE_GROUPS = {
     "token": frozenset({Route.TOKEN_V1, Route.TOKEN_V2}),
     "all": frozenset(Route),
@@ -107,6 +109,7 @@ class FaultRule:
     amount: float = 0.0
     note: str = ""
     on: frozenset[str] | None = None
+    # A login or a list that fails by accident would hide what the rule is about.
     at: frozenset[Route] = frozenset({Route.WORKLOADS})
     name: str | None = None
     kind: str | None = None
@@ -131,6 +134,7 @@ class FaultRule:
 def read_rule(text: str) -> FaultRule:
     """Read one rule; raises SandboxError that names the word it stumbles over."""
     try:
+        # The rules of a shell: messages may hold spaces, and a copied line means the same here.
         head, *options = shlex.split(text)
     except ValueError:
         raise SandboxError(f"fault rule '{text}' is empty or has an open quote") from None
@@ -143,6 +147,7 @@ def read_rule(text: str) -> FaultRule:
             elif key in _OPTIONS and equals:
                 field, read = _OPTIONS[key]
                 fields[field] = read(value)
+                # Two spellings of one field: only the form of the header differs.
                 fields["retry_date"] = fields.get("retry_date", False) or key == "retry-date"
             else:
                 names = ", ".join((*_OPTIONS, *_FLAGS))
@@ -150,6 +155,7 @@ def read_rule(text: str) -> FaultRule:
     except ValueError as exc:
         raise SandboxError(f"fault rule '{text}': {exc}") from None
     rule = FaultRule(text=text, **fields)
+    # A fault of a workload's life that cannot strike would be a rehearsal of nothing.
     methods = WORKLOAD_FAULTS.get(rule.fault)
     if methods is not None and rule.on is not None and not rule.on <= set(methods):
         reason = "has its own method, drop on="
@@ -219,6 +225,7 @@ _Reader = Callable[[str], Any]
 # name -> how its value is read, and its default; without a reader the value is a text. A default
 # of None means that the value must be there.
 _HEADS: dict[str, tuple[_Reader | None, Any]] = {
+    # The discard port: nobody listens there, so a client that follows finds nothing.
     Fault.REDIRECT: (None, "http://127.0.0.1:9/"),
     Fault.CAP: (read_count, None),
     Fault.RATE: (read_count, None),
@@ -226,6 +233,7 @@ _HEADS: dict[str, tuple[_Reader | None, Any]] = {
     Fault.LOST: (None, ""),
     Fault.LATE: (read_duration, None),
     Fault.SLOW: (read_duration, None),
+    # Short enough to end within the first member of any body of the API.
     Fault.TRUNCATE: (read_size, 10),
     Fault.DRIP: (read_duration, 0.1),
     Fault.OVERSIZE: (read_size, 100 * 1024**2),

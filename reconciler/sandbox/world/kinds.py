@@ -16,6 +16,7 @@ PRIORITIES = {
 
 # The client keeps a table of its own: a mistake in one of them must not be agreed on by both.
 _DEFAULT_PRIORITY = {"Build": "high", "Train": "low", "Deploy": "very-high"}
+# As the documentation lists them; the group of `/v1 Pod` is empty, as in Kubernetes.
 _REGISTERED = {
     "Build": (
         "batch/v1 Job",

@@ -8,7 +8,8 @@ import json
 from fnmatch import fnmatchcase
 from typing import Any
 
-from reconciler.sandbox.http import Refusal
+from reconciler.sandbox.http import Refusal, encode
+from reconciler.sandbox.world.kinds import default_preemptibility
 from reconciler.sandbox.world.projects import namespace_of
 
 SCHEDULER = "runai-scheduler"
@@ -40,15 +41,17 @@ def complete_manifest(
     name: str,
     project_name: str,
     priority: str | None,
-    preemptibility: str,
-) -> dict[str, Any]:
+    category: str | None,
+    preemptibility: str | None,
+) -> bytes:
     """Build the `workloadManifest`: name, namespace, queue, priority and scheduler filled in."""
     manifest: dict[str, Any] = json.loads(raw)
     metadata = manifest.setdefault("metadata", {})
     labels = metadata.get("labels") or {}
     labels |= {"runai/queue": project_name}
     if priority is not None:
-        labels |= {"priorityClassName": priority, "kai.scheduler/preemptibility": preemptibility}
+        scheduled_as = preemptibility or default_preemptibility(category)
+        labels |= {"priorityClassName": priority, "kai.scheduler/preemptibility": scheduled_as}
     metadata |= {"name": name, "namespace": namespace_of(project_name), "labels": labels}
     # Each kind nests its pods elsewhere, so a pod spec is known by its containers.
     pending: list[Any] = [manifest]
@@ -60,7 +63,7 @@ def complete_manifest(
             if isinstance(node.get("containers"), list):
                 node["schedulerName"] = SCHEDULER
             pending.extend(node.values())
-    return manifest
+    return encode(manifest)
 
 
 def count_pods(manifest: dict[str, Any]) -> int:

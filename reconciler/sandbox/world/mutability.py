@@ -92,6 +92,7 @@ _TABLE = {
     "XGBoostJob": _training("xgbReplicaSpecs"),
     "JAXJob": _training("jaxReplicaSpecs"),
     "MPIJob": _training("mpiReplicaSpecs"),
+    # The operator compares replicas, not templates, unless its strategy is to recreate.
     "RayCluster": _Row(
         refused=("/spec/managedBy", "/spec/gcsFaultToleranceOptions/backend"),
         without_effect=("/spec/headGroupSpec/template", "/spec/workerGroupSpecs/*/template"),
@@ -102,10 +103,12 @@ _TABLE = {
         while_suspended=("/spec/rayClusterSpec", "/spec/entrypoint"),
     ),
     "RayService": _Row(refused=("/spec/managedBy",)),
+    # Everything else rolls.
     "LeaderWorkerSet": _Row(refused=("/spec/leaderWorkerTemplate/subGroupPolicy",)),
     # Both have started by the time that anybody can update them; cancelling is all that is left.
     "TaskRun": _Row(allowed=("/spec/status", "/spec/statusMessage")),
     "PipelineRun": _Row(allowed=("/spec/status",)),
+    # Both read their spec once, when they start.
     "Workflow": _Row(without_effect=("/spec",)),
     "VirtualMachineInstance": _Row(without_effect=("/spec",)),
 }
@@ -132,6 +135,7 @@ def judge_update(
     recreates = kind == "RayCluster" and strategy == "Recreate"
     restarts = recreates or (suspended and bool(row.while_suspended))
     inert = () if restarts else row.without_effect
+    # Any change of a pointer above a row's would show at its leaves, so leaves are enough.
     refused, without_effect = [], []
     for pointer in changed_pointers(old, new):
         if suspended and _covers(row.while_suspended, pointer):

@@ -13,7 +13,6 @@ from reconciler.sandbox.http import Refusal, encode
 from reconciler.sandbox.settings import Settings
 from reconciler.sandbox.versions import find_version
 from reconciler.sandbox.world.journal import Journal
-from reconciler.sandbox.world.kinds import default_preemptibility
 from reconciler.sandbox.world.manifests import complete_manifest, count_pods, strip_annotations
 from reconciler.sandbox.world.projects import Projects
 from reconciler.sandbox.world.submission import Submission, UpdateRequest, read_submission
@@ -30,6 +29,7 @@ from reconciler.sandbox.world.workload import (
 
 SOMEBODY_ELSE = "somebody-else"
 _RETENTION_SECONDS = 14 * 24 * 3600.0
+# No sweep below this many workloads: there is nothing to gain.
 _SWEEP_EVERY = 1024
 
 
@@ -56,6 +56,7 @@ class Store:
         self._next_sweep = _SWEEP_EVERY
         for workload in journal.load():
             self._remember(workload)
+        # Kept beside the workloads: an id must not come twice, also after its owner is forgotten.
         self._generations |= journal.generations()
 
     def __len__(self) -> int:
@@ -114,10 +115,13 @@ class Store:
                 priority=content.priority,
                 category=content.category,
                 raw=raw,
-                workload_manifest=_complete(workload, raw, content.priority, content.category),
+                workload_manifest=_complete_again(
+                    workload, raw, content.priority, content.category
+                ),
                 pods=count_pods(content.manifest),
                 updated_at=now,
                 updated_by=caller,
+                # Faults may hide the new form for a while; until then this one is shown.
                 previous=workload.without_past(now),
                 shown_at=now + faults.read_lag,
                 status_at=now + faults.stale_status,
@@ -134,6 +138,7 @@ class Store:
     ) -> Workload:
         """Accept a deletion; asking again is harmless, and revives one that has failed."""
         now = self._clock()
+        # The first request set the time; a second one must not put it off.
         if workload.phase(now) is Phase.DELETING:
             return workload
         delay = self._settings.delete_delay if faults.delete_delay is None else faults.delete_delay
@@ -244,7 +249,7 @@ class Store:
         edited = replace(
             old,
             raw=raw,
-            workload_manifest=_complete(old, raw, priority, category),
+            workload_manifest=_complete_again(old, raw, priority, category),
             pods=count_pods(new),
             priority=priority,
             category=category,
@@ -279,6 +284,7 @@ class Store:
         address = submission.project_id, submission.name
         nth = self._generations[address] = self._generations.get(address, 0) + 1
         workload_id = self._derive_id(*address, str(nth))
+        # The id is unique, so a part of it makes a name that is, within the 63 characters.
         if submission.name_is_prefix:
             name = f"{submission.name[:57]}-{workload_id[:5]}"
             submission = replace(submission, name=name)
@@ -294,10 +300,11 @@ class Store:
     ) -> Workload:
         manifest = strip_annotations(submission.manifest, faults.stripped_annotations)
         raw = submission.raw if manifest is submission.manifest else encode(manifest)
-        workload = Workload(
+        project_name = self.projects.name_of(submission.project_id)
+        return Workload(
             id=workload_id,
             project_id=submission.project_id,
-            project_name=self.projects.name_of(submission.project_id),
+            project_name=project_name,
             name=submission.name,
             group=submission.kind.group,
             version=submission.version,
@@ -308,19 +315,25 @@ class Store:
             mnnvl=submission.mnnvl,
             pods=count_pods(submission.manifest),
             raw=raw,
-            workload_manifest=raw,
+            workload_manifest=complete_manifest(
+                raw,
+                name=submission.name,
+                project_name=project_name,
+                priority=submission.priority,
+                category=submission.category,
+                preemptibility=submission.preemptibility,
+            ),
             created_at=now,
             created_by=caller,
             updated_at=now,
             updated_by=caller,
             visible_at=now + faults.read_lag,
+            # Lists lag behind the id, never the other way round.
             listed_at=now + max(faults.read_lag, faults.list_lag),
             **self._sync_times(faults, now),
             sync_failure=faults.sync_failure,
             cluster_after=ClusterObject(raw, raw),
         )
-        completed = _complete(workload, raw, workload.priority, workload.category)
-        return replace(workload, workload_manifest=completed)
 
     def _sync_times(self, faults: WorkloadFaults, start: float) -> dict[str, Any]:
         delay = self._settings.sync_delay if faults.sync_delay is None else faults.sync_delay
@@ -342,6 +355,7 @@ class Store:
             raise Refusal(409, message)
 
     def _save(self, workload: Workload) -> Workload:
+        # The file first: what a client has heard of survives the process.
         self._journal.append(workload, self._generations.get(workload.address, 1))
         self._remember(workload)
         return workload
@@ -365,6 +379,7 @@ class Store:
     def _sweep(self, horizon: float) -> None:
         """Forget what was gone by the horizon, as the control plane does after two weeks."""
         remaining = [w for w in self._by_id.values() if not w.is_gone(horizon)]
+        # The heads are kept: to write them anew for all would hold up the create.
         heads = self._heads
         self._by_id, self._heads, self._holders = {}, {}, {}
         for workload in remaining:
@@ -374,12 +389,14 @@ class Store:
         self._next_sweep = 2 * len(remaining) + _SWEEP_EVERY
 
 
-def _complete(workload: Workload, raw: bytes, priority: str | None, category: str | None) -> bytes:
-    completed = complete_manifest(
+def _complete_again(
+    workload: Workload, raw: bytes, priority: str | None, category: str | None
+) -> bytes:
+    return complete_manifest(
         raw,
         name=workload.name,
         project_name=workload.project_name,
         priority=priority,
-        preemptibility=workload.preemptibility or default_preemptibility(category),
+        category=category,
+        preemptibility=workload.preemptibility,
     )
-    return encode(completed)

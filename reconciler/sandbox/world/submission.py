@@ -64,6 +64,7 @@ def read_submission(body: bytes, settings: Settings, projects: Projects) -> Subm
     if not isinstance(fields, dict):
         raise Refusal(400, "metadata is required and must be an object")
     _refuse_unknown(fields, ALL_CREATE_FIELDS, "metadata")
+    # What this version does not know is dropped before it is checked: it is not even read there.
     metadata = {name: fields[name] for name in fields.keys() & version.create_fields}
     name = metadata.get("name", "")
     _check_name(name)
@@ -74,6 +75,7 @@ def read_submission(body: bytes, settings: Settings, projects: Projects) -> Subm
     project_id = _read_project(metadata, manifest, settings, projects)
     kind, kind_version = _read_kind(manifest)
     configuration = metadata.get("configuration")
+    # To a server in Go, null and absent are the same.
     configuration = {} if configuration is None else configuration
     if not isinstance(configuration, dict):
         raise Refusal(400, "metadata.configuration must be an object")

@@ -41,6 +41,7 @@ def read_content(
     A part that the request leaves out stays as it was. The others replace what was submitted, or
     are merged with it, by rule. Raises RecursionError for absurd depths.
     """
+    # A replaced submission without a priority gets the default of its kind, as a create does.
     kind = find_kind(*workload.gvk)
     priority, category = workload.priority, workload.category
     if request.metadata is not None:
@@ -75,6 +76,7 @@ def apply_to_cluster(
     # An earlier update that is still under way is applied first, unless the cluster refuses it.
     failed = workload.sync_failure is not None or workload.settled_at is None
     held = workload.cluster_before if failed else workload.cluster_after
+    # Nothing is immutable of what the cluster never had: the first sync failed, or is to come.
     if held is None:
         return UpdateEffect((), (), manifest), ClusterObject(raw, raw)
     effect = judge_update(
@@ -82,5 +84,6 @@ def apply_to_cluster(
     )
     if effect.refused:
         return effect, held
+    # Mostly the same bytes, so they are shared: fifty thousand workloads stay in memory.
     running = raw if effect.running is manifest else encode(effect.running)
     return effect, ClusterObject(raw, running)

@@ -119,6 +119,7 @@ class Workload:
 
     def phase(self, now: float) -> Phase:
         """Where the workload is in its life, as its syncInfo says."""
+        # A deletion beats everything: an update before it is of no interest any more.
         if self.delete_at is not None:
             if not _reached(self.delete_settles_at, now):
                 return Phase.DELETING
@@ -153,6 +154,7 @@ class Workload:
         """What the cluster holds, None before the first sync and after the deletion."""
         if self.is_gone(now):
             return None
+        # Time stamps, not the status: that may be a stale word about the form before.
         synced = _reached(self.settled_at, now) and self.sync_failure is None
         return self.cluster_after if synced else self.cluster_before
 
@@ -230,6 +232,7 @@ def write_sync_info(workload: Workload, phase: Phase, now: float) -> bytes:
 
 def to_record(value: Any) -> Any:
     """Flatten a workload, or a value inside of one, for the data file."""
+    # dataclasses.asdict would copy every manifest, and leaves bytes as they are.
     if isinstance(value, Workload):
         return {field.name: to_record(getattr(value, field.name)) for field in fields(Workload)}
     if isinstance(value, ClusterObject):
