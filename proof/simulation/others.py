@@ -35,7 +35,7 @@ class Others:
         if self.rng.random() < 0.3:
             for row in disk.read():
                 if row.own is Own.DELETING and row.purpose is not Purpose.GIVEN_UP:
-                    yield claiming._abandon(row)
+                    yield claiming.abandoned_record(row)
 
     def draw_hidden(self, disk: Disk) -> str:
         """Now and then a project that will stand empty for a while, of two workloads at least.

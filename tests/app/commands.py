@@ -114,19 +114,19 @@ class StateCommands:
         """The settings of a command line here."""
         return dataclasses.replace(self.world.settings, state=self.path)
 
-    def claim(self, address: str, *, dry_run: bool = False) -> ResolveRequest:
+    def request(self, address: str, *, dry_run: bool = False) -> ResolveRequest:
         """What is asked for."""
         return ResolveRequest(
             address=address, command="reconciler state …", confirm=self._confirm, dry_run=dry_run
         )
 
-    def resolve(self, address: str, workload_id: str, **claim: Any) -> list[str]:
+    def resolve(self, address: str, workload_id: str, **options: Any) -> list[str]:
         """Settle by an id, and say what was written."""
         return _words_of_rows(
             self.run(
                 resolve_by_id(
                     self.settings,
-                    self.claim(address, **claim),
+                    self.request(address, **options),
                     workload_id,
                     connector=self.world.connector(),
                     say=lambda _: None,
@@ -139,7 +139,7 @@ class StateCommands:
         applied = self.run(
             recheck(
                 self.settings,
-                self.claim(address),
+                self.request(address),
                 connector=self.world.connector(),
                 say=lambda _: None,
             )

@@ -58,7 +58,7 @@ def test_a_doubt_can_be_given_up(tmp_path: Path) -> None:
     lose_answer(commands.world)
     commands.world.sandbox.store.vanish(commands.world.id_of("a"))
 
-    dropped = abandon(commands.settings, commands.claim("4501/a"))
+    dropped = abandon(commands.settings, commands.request("4501/a"))
     after = commands.world.apply(wish("a"))
 
     assert _words_of_rows(dropped.dropped) == ["a GONE"]
@@ -72,4 +72,4 @@ def test_what_is_not_in_doubt_has_nothing_to_settle(tmp_path: Path) -> None:
     commands.world.apply(wish("a"))
 
     with pytest.raises(ReconcilerError, match="4501/a is not in doubt"):
-        abandon(commands.settings, commands.claim("4501/a"))
+        abandon(commands.settings, commands.request("4501/a"))

@@ -25,10 +25,10 @@ SPECS = (wish("a"), wish("b", image="nginx:2", wave=1), wish("z"))
 def _recover(
     world: World, path: Path, search: RecoverSearch, *, dry_run: bool = False
 ) -> RecoverResult:
-    claim = ResolveRequest(address="", command="recover", confirm=lambda _: True, dry_run=dry_run)
+    request = ResolveRequest(address="", command="recover", confirm=lambda _: True, dry_run=dry_run)
     settings = dataclasses.replace(world.settings, state=path)
     return run(
-        recover(settings, claim, search, connector=world.connector(), say=lambda _: None),
+        recover(settings, request, search, connector=world.connector(), say=lambda _: None),
         world.timeline,
     )
 

@@ -32,10 +32,10 @@ def world() -> World:
 
 
 def _recover(world: World, path: Path) -> int:
-    claim = ResolveRequest(address="", command="recover", confirm=lambda _: True)
+    request = ResolveRequest(address="", command="recover", confirm=lambda _: True)
     settings = dataclasses.replace(world.settings, state=path)
     search = RecoverSearch(projects=(PROJECT,))
-    recovery = recover(settings, claim, search, connector=world.connector(), say=lambda _: None)
+    recovery = recover(settings, request, search, connector=world.connector(), say=lambda _: None)
     return len(run(recovery, world.timeline).rows)
 
 

@@ -29,14 +29,14 @@ def world(tmp_path: Path) -> World:
     return world
 
 
-def _claim(words: str = "resolve") -> ResolveRequest:
+def _request(words: str = "resolve") -> ResolveRequest:
     return ResolveRequest(
         address="4501/a", command=f"reconciler state {words}", confirm=lambda _: True
     )
 
 
 def _recheck(world: World) -> int:
-    told = recheck(world.settings, _claim(), connector=world.connector(), say=lambda _: None)
+    told = recheck(world.settings, _request(), connector=world.connector(), say=lambda _: None)
     return run(told, world.timeline).exit_code
 
 
@@ -61,7 +61,7 @@ def test_a_delete_that_is_given_up_is_listed_and_never_frees_its_name(world: Wor
     with pytest.raises(RefusedError, match="is being deleted: workload") as refused:
         forget(world.settings.state, "4501/a", command="rm", confirm=lambda _: True)
 
-    abandon(world.settings, _claim("resolve 4501/a --abandon"))
+    abandon(world.settings, _request("resolve 4501/a --abandon"))
     left = world.row("a")
     sent, began = len(world.ledger()), world.timeline.now
     unwanted = world.apply(wish("b"))
@@ -85,7 +85,7 @@ def test_a_delete_that_is_given_up_is_listed_and_never_frees_its_name(world: Wor
 def test_a_recheck_settles_a_delete_once_the_workload_is_gone(world: World) -> None:
     """It only reads: still there is exit code 4, gone is recorded."""
     world.apply(wish("b"), wait_timeout=5.0)
-    abandon(world.settings, _claim("resolve 4501/a --abandon"))
+    abandon(world.settings, _request("resolve 4501/a --abandon"))
     sent = len(world.ledger())
 
     there = _recheck(world)
@@ -101,7 +101,7 @@ def test_a_recheck_settles_a_delete_once_the_workload_is_gone(world: World) -> N
 def test_what_was_given_up_and_is_gone_after_all_is_made_again(world: World) -> None:
     """The next apply sees it: nothing has to be settled by hand."""
     world.apply(wish("b"), wait_timeout=5.0)
-    abandon(world.settings, _claim("resolve 4501/a --abandon"))
+    abandon(world.settings, _request("resolve 4501/a --abandon"))
     world.sandbox.store.vanish(world.id_of("a"))
 
     (planned,) = world.plan(wish("a"), wish("b")).plan.changes

@@ -15,11 +15,11 @@ from dataclasses import dataclass, field, replace
 from reconciler.app.session import Connector, Session
 from reconciler.app.settings import Settings
 from reconciler.app.state.beside_server import StateBesideServer, open_beside_server
-from reconciler.app.state.claiming import parse_address, read_workload
+from reconciler.app.state.claiming import read_workload
 from reconciler.app.state.examining import AdoptionRules, AdoptionTerms, Examined
 from reconciler.app.state.list_workloads import list_ids, read_each
 from reconciler.app.state.state_edits import amend
-from reconciler.app.state.states import merge_targets
+from reconciler.app.state.states import merge_targets, parse_address
 from reconciler.core.globs import matches_any
 from reconciler.core.model import Address, Header
 from reconciler.core.planning.adoption import Adoption, NotAdopted, NotAdoptedReason, Proposal
@@ -67,6 +67,7 @@ class _AdoptRun:
                 for row in proposal.rows
                 for ended in outlived_by(row, self.rules.rows.get(row.address, ()), at)
             ]
+            owners = {adoption.row.op: adoption.owner for adoption in proposal.adoptions}
             amend(
                 # A state is made only now, so that an adoption that was declined leaves no file.
                 self.state.store or self.state.create(self.header.target),
@@ -77,7 +78,11 @@ class _AdoptRun:
                 # What was redacted for a state to be made is redacted under its lineage.
                 lineage=self.header.lineage,
                 target=merge_targets(self.header.target, target),
-                notes={adoption.row.op: _owner_note(adoption) for adoption in proposal.adoptions},
+                notes={
+                    op: f"taken over from stack {owner.stack!r} (state {owner.lineage})"
+                    for op, owner in owners.items()
+                    if owner is not None
+                },
             )
         return proposal
 
@@ -123,7 +128,7 @@ async def adopt(
     What a spec says of it is compared from now on. Returns None where it was not agreed to. Raises
     RefusedError for a workload of another name or owner, and for an address that is recorded.
     """
-    expected = parse_address(address)
+    expected = parse_address(address, "give it as the plan shows it")
     # Who names a workload by its id means it, whatever the specs say.
     options = replace(options, terms=replace(options.terms, undeclared=True))
     async with _adopt_run(settings, options, connector, say) as adopt_run:
@@ -163,8 +168,17 @@ async def adopt_project(
                 f"the server lists no workload in project {project}",
                 hint="check --project, and what the credentials may see; nothing was changed",
             )
-        by_id = await read_each(adopt_run.session, ids, adopt_run.rules.examine)
-        examined = [result or _not_in_api(workload_id) for workload_id, result in by_id.items()]
+        results = await read_each(adopt_run.session, ids, adopt_run.rules.examine)
+        examined = [
+            result
+            or NotAdopted(
+                id=workload_id,
+                why=NotAdoptedReason.UNKNOWN,
+                message=f"workload {workload_id} is listed, and the API does not have it: it is "
+                "gone meanwhile, or was not made through this API",
+            )
+            for workload_id, result in results.items()
+        ]
         examined = _without_doubles(_select(examined, project, patterns))
         adoptions = [adoption for adoption in examined if isinstance(adoption, Adoption)]
         skipped = [skip for skip in examined if isinstance(skip, NotAdopted)]
@@ -175,15 +189,6 @@ async def adopt_project(
                 project=project,
             )
         )
-
-
-def _not_in_api(workload_id: str) -> NotAdopted:
-    return NotAdopted(
-        id=workload_id,
-        why=NotAdoptedReason.UNKNOWN,
-        message=f"workload {workload_id} is listed, and the API does not have it: it is gone "
-        "meanwhile, or was not made through this API",
-    )
 
 
 def _select(
@@ -240,8 +245,3 @@ def _without_doubles(examined: Sequence[Examined]) -> list[Examined]:
         return result
 
     return [check(result) for result in examined]
-
-
-def _owner_note(adoption: Adoption) -> str:
-    owner = adoption.owner
-    return f"taken over from stack {owner.stack!r} (state {owner.lineage})" if owner else ""

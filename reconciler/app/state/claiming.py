@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 from reconciler.app.applying.applying import ApplyResult, run_plan
@@ -13,7 +12,7 @@ from reconciler.app.settings import Settings
 from reconciler.app.state.beside_server import open_beside_server
 from reconciler.app.state.list_workloads import read_by_id
 from reconciler.app.state.state_edits import Confirm, amend
-from reconciler.app.state.states import find_records, read_state
+from reconciler.app.state.states import edit_state, find_records
 from reconciler.core.model import Address, Own, Purpose, Recorded, Remote, join_reasons
 from reconciler.core.planning.actions import Reason, Resolve
 from reconciler.core.planning.plan import Plan
@@ -23,9 +22,8 @@ from reconciler.core.protocol.transitions import Evidence, end, outlived_by
 from reconciler.core.redact import Redactor
 from reconciler.engine.records import accept, without_other_id
 from reconciler.engine.run import ApplyOptions
-from reconciler.errors import RefusedError, StateError, UnreachableError, UsageError
+from reconciler.errors import RefusedError, StateError, UnreachableError
 from reconciler.ports import Say
-from reconciler.state.sqlite import SqliteStore
 
 IN_DOUBT = (Own.CREATING, Own.UNCONFIRMED, Own.LATE_CREATE_POSSIBLE)
 # What can be looked up again, or given up: also a delete that does not come to its end.
@@ -34,59 +32,51 @@ UNSETTLED = (*IN_DOUBT, Own.DELETING)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResolveRequest:
-    """What somebody asks for: a record, a workload, and how to go about it."""
+    """What somebody asks for: a record, and how to go about it."""
 
     address: str
     command: str
     confirm: Confirm
     dry_run: bool = False
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _ResolveRun:
-    """A state held for writing beside a session with its server."""
-
-    store: SqliteStore
-    session: Session
-    stack: str
-
-    def owns(self, marker: Marker) -> bool:
-        return marker.is_of(self.store.header.lineage, self.stack)
-
-    def settle(self, claim: ResolveRequest, row: Recorded) -> Sequence[Recorded]:
-        """Ask, and write the row and what it has outlived; returns what is settled, or would be."""
-        if not claim.confirm([row]):
-            return ()
-        if not claim.dry_run:
-            at = self.session.dispatcher.server.earliest()
-            rows = find_records(self.store.read(), str(row.address))
-            beside = outlived_by(row, rows, at)
-            amend(self.store, claim.command, "resolve", [row], beside=beside)
-        return [row]
+    @property
+    def hold_as(self) -> str:
+        """In whose name the state is held; empty where nothing will be written."""
+        return "" if self.dry_run else self.command
 
 
 async def resolve_by_id(
-    settings: Settings, claim: ResolveRequest, workload_id: str, *, connector: Connector, say: Say
+    settings: Settings, request: ResolveRequest, workload_id: str, *, connector: Connector, say: Say
 ) -> Sequence[Recorded]:
     """Settle a doubt: this workload is what became of the create.
 
     A marker decides which operation made it; a workload without one is taken at the caller's word.
+    Returns what is settled, or would be; nothing where it was not confirmed.
     """
-    async with _open_bench(settings, claim, connector, say) as bench:
-        rows = find_records(bench.store.read(), claim.address)
+    with open_beside_server(settings, connector, say, hold_as=request.hold_as) as state:
+        store = state.open()
+        rows = find_records(store.read(), request.address)
         doubts = _doubts(rows)
-        # A create that comes true late may be one of what was missing when this one was asked for.
-        lost = [row for row in rows if row.own is Own.ACCEPTED]
-        remote = await read_workload(bench.session, workload_id)
-        marker = _check_claim(bench, remote, doubts[0].address)
-        row = _pick(doubts, lost, marker, workload_id)
-        redactor = Redactor(bench.store.header.lineage, settings.rules)
-        settled = replace(
-            accept(without_other_id(row, remote), remote, redactor),
-            seen=remote.seen,
-            marker=row.marker if marker else "",
-        )
-        return bench.settle(claim, settled)
+        async with state.connect() as session:
+            remote = await read_workload(session, workload_id)
+            marker = _marker_of_ours(remote, rows[0].address, store.header.lineage, settings.stack)
+            # A create that comes true late may be one of what was missing when this one was asked
+            # for.
+            lost = [row for row in rows if row.own is Own.ACCEPTED]
+            row = _made_by(marker, doubts, lost, workload_id)
+            redactor = Redactor(store.header.lineage, settings.rules)
+            settled = replace(
+                accept(without_other_id(row, remote), remote, redactor),
+                seen=remote.seen,
+                marker=row.marker if marker else "",
+            )
+            if not request.confirm([settled]):
+                return ()
+            if not request.dry_run:
+                # Two of ours cannot have one name: what else is recorded under it is gone.
+                outlived = outlived_by(settled, rows, session.dispatcher.server.earliest())
+                amend(store, request.command, "resolve", [settled], beside=outlived)
+            return [settled]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,99 +90,90 @@ class Abandoned:
     down: Recorded | None = None
 
 
-def abandon(settings: Settings, claim: ResolveRequest) -> Abandoned:
+def abandon(settings: Settings, request: ResolveRequest) -> Abandoned:
     """Drop a doubt on somebody's word that nothing of it lives or will live; nothing is read.
 
     A delete is not dropped but given up: its id stays on record, and its name taken. What was
-    deleted to be replaced stays on record until its successor is there.
+    deleted to be replaced stays on record until its replacement is there.
     """
-    with read_state(settings.state) as store:
-        if not claim.dry_run:
-            store.hold(claim.command)
-        rows = find_records(store.read(), claim.address)
+    with edit_state(settings.state, request.command, dry_run=request.dry_run) as store:
+        rows = find_records(store.read(), request.address)
         doubts = _doubts(rows, UNSETTLED)
-        if not claim.confirm(doubts):
+        if not request.confirm(doubts):
             return Abandoned()
-        dropped = [_abandon(row) for row in doubts]
-        if not claim.dry_run:
-            amend(store, claim.command, "abandon", dropped[:1], beside=dropped[1:])
-        left = {row.op: row for row in (*rows, *dropped)}
-        down = next((row for row in left.values() if row.is_down), None)
+        dropped = [abandoned_record(row) for row in doubts]
+        if not request.dry_run:
+            amend(store, request.command, "abandon", dropped[:1], beside=dropped[1:])
+        latest = {row.op: row for row in (*rows, *dropped)}
+        down = next((row for row in latest.values() if row.is_down), None)
         return Abandoned(dropped=dropped[:1], down=down)
 
 
+def abandoned_record(row: Recorded) -> Recorded:
+    """What a record is on somebody's word that nothing more will become of it."""
+    if row.own is Own.DELETING:
+        # Its workload may well be running: the record is all that still knows its id.
+        message = join_reasons(row.message, "its deletion was given up by hand")
+        return replace(row, purpose=Purpose.GIVEN_UP, message=message)
+    return end(row, Evidence.RELEASED, message="abandoned by hand")
+
+
 async def recheck(
-    settings: Settings, claim: ResolveRequest, *, connector: Connector, say: Say
+    settings: Settings, request: ResolveRequest, *, connector: Connector, say: Say
 ) -> ApplyResult:
     """Look for the evidence again, by GETs only; what it proves is recorded."""
-    async with _open_bench(settings, claim, connector, say) as bench:
-        recorded = tuple(bench.store.read())
+    with open_beside_server(settings, connector, say, hold_as=request.hold_as) as state:
+        store = state.open()
+        recorded = tuple(store.read())
         # One look at the name settles everything under it.
-        row, *_ = _doubts(find_records(recorded, claim.address), UNSETTLED)
-        look = Resolve(
+        row, *_ = _doubts(find_records(recorded, request.address), UNSETTLED)
+        action = Resolve(
             address=row.address,
             reason=Reason.REQUESTED,
             detail="looked up, and not sent again",
             recorded=row,
         )
-        plan = Plan(
-            target=plan_target(settings, bench.session, bench.store.header),
-            lineage=bench.store.header.lineage,
-            serial=bench.store.header.serial,
-            actions=(look,),
-        )
-        planned = PlanResult(plan=plan, refusals=(), recorded=recorded, tenant_id=None)
-        if claim.dry_run or not claim.confirm([row]):
-            return ApplyResult(planned=planned, finished=None)
-        return await run_plan(
-            planned,
-            bench.store,
-            bench.session,
-            settings,
-            options=ApplyOptions(wait=False),
-            command=claim.command,
-        )
-
-
-@asynccontextmanager
-async def _open_bench(
-    settings: Settings, claim: ResolveRequest, connector: Connector, say: Say
-) -> AsyncIterator[_ResolveRun]:
-    """The state before the network, as an apply does."""
-    hold_as = "" if claim.dry_run else claim.command
-    with open_beside_server(settings, connector, say, hold_as=hold_as) as state:
         async with state.connect() as session:
-            yield _ResolveRun(store=state.open(), session=session, stack=settings.stack)
-
-
-def parse_address(text: str) -> Address:
-    """An address as somebody typed it; raises UsageError."""
-    try:
-        return Address.parse(text)
-    except ValueError as error:
-        raise UsageError(str(error), hint="give it as the plan shows it") from None
+            # As a plan of this one action it has the locks, the history and the end of an apply.
+            plan = Plan(
+                target=plan_target(settings, session, store.header),
+                lineage=store.header.lineage,
+                serial=store.header.serial,
+                actions=(action,),
+            )
+            planned = PlanResult(plan=plan, refusals=(), recorded=recorded, tenant_id=None)
+            if request.dry_run or not request.confirm([row]):
+                return ApplyResult(planned=planned, finished=None)
+            return await run_plan(
+                planned,
+                store,
+                session,
+                settings,
+                options=ApplyOptions(wait=False),
+                command=request.command,
+            )
 
 
 async def read_workload(session: Session, workload_id: str) -> Remote:
     """GET one workload; raises StateError where the server has none of that id."""
-    answer = await read_by_id(session, workload_id)
-    match answer:
+    response = await read_by_id(session, workload_id)
+    match response:
         case Accepted(remote=remote) if not remote.is_gone:
             return remote
+        # A 404 of something between says nothing about the workload.
         case Accepted() | NotFound(trusted=True):
             raise StateError(
                 f"the server has no workload {workload_id}",
                 hint="take the id from the control plane's own list; nothing was changed",
             )
         case _:
-            words = answer.description
             raise UnreachableError(
-                f"workload {workload_id} cannot be read: {words}",
+                f"workload {workload_id} cannot be read: {response.description}",
                 hint="check the id and --url; nothing was changed",
             )
 
 
-def _check_claim(bench: _ResolveRun, remote: Remote, address: Address) -> Marker | None:
+def _marker_of_ours(remote: Remote, address: Address, lineage: str, stack: str) -> Marker | None:
     """The marker of a workload that may be ours; raises RefusedError where it cannot be."""
     if remote.address != address:
         raise RefusedError(
@@ -200,19 +181,12 @@ def _check_claim(bench: _ResolveRun, remote: Remote, address: Address) -> Marker
             hint="check the id; nothing was changed",
         )
     marker = read_marker(remote.raw_manifest)
-    if marker is not None and not bench.owns(marker):
+    if marker is not None and not marker.is_of(lineage, stack):
         raise RefusedError(
             f"workload {remote.id} belongs to stack {marker.stack!r} (state {marker.lineage})",
             hint="only the state that made it may change it; nothing was changed",
         )
     return marker
-
-
-def _abandon(row: Recorded) -> Recorded:
-    if row.own is Own.DELETING:
-        message = join_reasons(row.message, "its deletion was given up by hand")
-        return replace(row, purpose=Purpose.GIVEN_UP, message=message)
-    return end(row, Evidence.RELEASED, message="abandoned by hand")
 
 
 def _doubts(rows: Sequence[Recorded], kinds: Collection[Own] = IN_DOUBT) -> list[Recorded]:
@@ -225,7 +199,7 @@ def _doubts(rows: Sequence[Recorded], kinds: Collection[Own] = IN_DOUBT) -> list
     if down is not None:
         raise StateError(
             f"{address} is down, and not in doubt: {down.ending}, and nothing runs there now",
-            hint="the next apply makes its successor; to forget what was deleted: "
+            hint="the next apply makes its replacement; to forget what was deleted: "
             f"reconciler state rm {address}",
         )
     raise StateError(
@@ -234,8 +208,8 @@ def _doubts(rows: Sequence[Recorded], kinds: Collection[Own] = IN_DOUBT) -> list
     )
 
 
-def _pick(
-    doubts: Sequence[Recorded], lost: Sequence[Recorded], marker: Marker | None, workload_id: str
+def _made_by(
+    marker: Marker | None, doubts: Sequence[Recorded], lost: Sequence[Recorded], workload_id: str
 ) -> Recorded:
     """The operation that made a workload, as its marker says, or the only one there is."""
     if marker is None and len(doubts) == 1:
@@ -243,8 +217,8 @@ def _pick(
     for row in (*doubts, *lost):
         if marker is not None and row.op == marker.op:
             return row
-    found = f"was made by operation {marker.op}" if marker else "carries no marker"
+    origin = f"was made by operation {marker.op}" if marker else "carries no marker"
     raise RefusedError(
-        f"workload {workload_id} {found}, and {len(doubts)} other operations are in doubt",
+        f"workload {workload_id} {origin}, and {len(doubts)} other operations are in doubt",
         hint=f"let the tool look: reconciler state resolve {doubts[0].address} --recheck",
     )

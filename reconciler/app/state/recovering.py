@@ -73,9 +73,8 @@ async def recover(
     projects = sorted({*search.projects, *(address.project for address in declared)})
     if not projects:
         raise UsageError("there is no project to look in", hint="give --project, or a folder")
-    hold_as = "" if request.dry_run else request.command
     with open_beside_server(
-        settings, connector, say, hold_as=hold_as, may_be_missing=True
+        settings, connector, say, hold_as=request.hold_as, may_be_missing=True
     ) as state:
         async with state.connect() as session:
             ids = await list_ids(session, projects)

@@ -69,7 +69,7 @@ def find_record(rows: Sequence[Recorded], text: str) -> Recorded:
 
 def find_records(rows: Sequence[Recorded], text: str) -> list[Recorded]:
     """The records of an address, oldest first; raises StateError where there are none."""
-    address = parse_recorded(text)
+    address = parse_address(text)
     records = [row for row in rows if row.address == address]
     if not records:
         raise StateError(
@@ -78,12 +78,12 @@ def find_records(rows: Sequence[Recorded], text: str) -> list[Recorded]:
     return records
 
 
-def parse_recorded(text: str) -> Address:
-    """The address of a record, as somebody typed it; raises UsageError."""
+def parse_address(text: str, hint: str = "'reconciler state list' shows them") -> Address:
+    """An address as somebody typed it; raises UsageError."""
     try:
         return Address.parse(text)
     except ValueError as error:
-        raise UsageError(str(error), hint="'reconciler state list' shows them") from None
+        raise UsageError(str(error), hint=hint) from None
 
 
 def choose_records(rows: Sequence[Recorded], patterns: Sequence[str]) -> list[Recorded]:
@@ -91,7 +91,7 @@ def choose_records(rows: Sequence[Recorded], patterns: Sequence[str]) -> list[Re
     chosen: set[str] = set()
     for pattern in patterns:
         if not is_glob(pattern):
-            parse_recorded(pattern)
+            parse_address(pattern)
         ops = {row.op for row in rows if Selection(targets=(pattern,)).takes(row.address)}
         if not ops:
             raise StateError(

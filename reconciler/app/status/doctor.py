@@ -60,9 +60,9 @@ ATTEMPTS = 3
 PAUSE = 1.0
 # What each question gets even if the time of the whole is over: all of them are asked.
 LEAST_PATIENCE = 0.5
-# A Date has no fractions, and an answer takes its time.
+# A Date has no fractions, and a response takes its time.
 MOST_SKEW = 5.0
-# A name that no workload has: the answer shows whether the list may be asked, and holds nothing.
+# A name that no workload has: the response shows whether the list may be asked, and holds nothing.
 NOBODY = "reconciler-doctor"
 
 _PASSING = (Ambiguous, NotSent, TooManyRequests, Unavailable)
@@ -72,9 +72,9 @@ _ROLE = "give the account a role that may read workloads in the projects of thes
 
 @dataclass(kw_only=True)
 class _Doctor:
-    """Looks at one thing after the other; what goes wrong is a finding.
+    """Looks at one thing after the other; what goes wrong becomes a check with a problem.
 
-    `ends` is a time of the monotonic clock after which no answer is waited for.
+    `ends` is a time of the monotonic clock after which no response is waited for.
     """
 
     connector: Connector
@@ -83,7 +83,7 @@ class _Doctor:
     skew: float | None = None
 
     def say(self, name: str, level: Level, message: str, hint: str = "", code: int = 0) -> None:
-        """Note down what one check found."""
+        """Note down the result of one check."""
         self.checks.append(
             Check(name=name, level=level, message=message, hint=hint, exit_code=code)
         )
@@ -92,8 +92,13 @@ class _Doctor:
         """Nothing is wrong with it."""
         self.say(name, Level.OK, message)
 
+    def skip(self, *names: str, reason: str) -> None:
+        """Note down checks that nobody could make."""
+        for name in names:
+            self.say(name, Level.SKIPPED, reason)
+
     def attempt(self, name: str, work: Callable[[], T]) -> T | None:
-        """What comes out of it; an error is the finding of this check."""
+        """The result of the work; an error is the problem of this check."""
         try:
             return work()
         except ReconcilerError as error:
@@ -102,27 +107,41 @@ class _Doctor:
 
     async def ask(self, send: Callable[[], Awaitable[ApiResult | None]]) -> ApiResult | None:
         """Send, and again if that may help; remembers how far the server's clock is from ours."""
-        answer: ApiResult | None = None
+        response: ApiResult | None = None
         for attempt in range(ATTEMPTS):
             if attempt:
                 if self.connector.clock.monotonic() + PAUSE > self.ends:
                     break
                 await self.connector.clock.sleep(PAUSE)
             began = self.connector.clock.now()
-            left = self.ends - self.connector.clock.monotonic()
+            remaining = self.ends - self.connector.clock.monotonic()
             try:
-                async with asyncio.timeout(max(left, LEAST_PATIENCE)):
-                    answer = await send()
+                async with asyncio.timeout(max(remaining, LEAST_PATIENCE)):
+                    response = await send()
             except TimeoutError:
                 return NotSent(message="no answer within the --deadline")
-            if answer is not None and answer.date:
+            if response is not None and response.date:
+                # The server wrote its Date somewhere between the question and its response.
                 middle = began + (self.connector.clock.now() - began) / 2
-                self.skew = (datetime.fromisoformat(answer.date) - middle).total_seconds()
-            if not isinstance(answer, _PASSING) or getattr(answer, "permanent", False):
+                self.skew = (datetime.fromisoformat(response.date) - middle).total_seconds()
+            if not isinstance(response, _PASSING) or getattr(response, "permanent", False):
                 break
-            if is_from_elsewhere(answer):
+            if is_from_elsewhere(response):
                 break
-        return answer
+        return response
+
+    def refused(self, name: str, response: ApiResult | None) -> None:
+        """Note down a response that no apply could work with, and what to do about it."""
+        message = response.description if response else "no answer"
+        if isinstance(response, Unauthorised):
+            hint = "check RUNAI_CLIENT_ID and RUNAI_CLIENT_SECRET, RUNAI_TOKEN or --token-file"
+        elif response is not None and is_from_elsewhere(response):
+            message, hint = f"the server does not speak the API: {message}", "check --url"
+        elif isinstance(response, NotSent):
+            hint = "check --url, the network, --ca-file and --use-env-proxy"
+        else:
+            hint = "an apply goes on trying until its --deadline"
+        self.say(name, Level.PROBLEM, message, hint, _UNREACHED)
 
 
 async def examine(
@@ -130,18 +149,24 @@ async def examine(
 ) -> DoctorReport:
     """Look at everything that an apply of a folder needs; nothing is raised or changed."""
     doctor = _Doctor(connector=connector, ends=connector.clock.monotonic() + flags.deadline)
-    read = doctor.attempt("configuration", lambda: _read_config(folder, flags))
-    if read is None:
+
+    def read() -> tuple[Path, Config]:
+        if not folder.exists():
+            raise InvalidInputError(f"there is nothing at {folder}", hint="give an existing folder")
+        return read_config(folder, flags)
+
+    repository = doctor.attempt("configuration", read)
+    if repository is None:
         return DoctorReport(checks=doctor.checks, versions=list_versions())
-    root, config = read
+    root, config = repository
     _check_config(doctor, config)
     settings = doctor.attempt(
         "settings", lambda: resolve_settings(flags, config, root=root, environ=environ)
     )
     if settings is None:
         return DoctorReport(checks=doctor.checks, versions=list_versions())
-    pin = _check_here(doctor, settings)
-    await _check_there(doctor, settings, environ, pin)
+    pin = _check_machine(doctor, settings)
+    await _check_network(doctor, settings, environ, pin)
     return DoctorReport(
         checks=doctor.checks,
         settings=tuple(list_settings(settings, config, environ)),
@@ -149,35 +174,29 @@ async def examine(
     )
 
 
-def _read_config(folder: Path, flags: Flags) -> tuple[Path, Config]:
-    if not folder.exists():
-        raise InvalidInputError(f"there is nothing at {folder}", hint="give an existing folder")
-    return read_config(folder, flags)
-
-
 def _check_config(doctor: _Doctor, config: Config) -> None:
-    found = config.diagnostics
-    if not found:
+    diagnostics = config.diagnostics
+    if not diagnostics:
         doctor.ok("configuration", str(config.path) if config.path else "no reconciler.yaml")
         return
-    first, *rest = found
-    more = f" (and {len(rest)} more)" if rest else ""
+    first, *others = diagnostics
+    count = f" (and {len(others)} more)" if others else ""
     doctor.say(
         "configuration",
-        Level.PROBLEM if has_errors(found) else Level.WARNING,
-        f"{first.where}: {first.message}{more}",
+        Level.PROBLEM if has_errors(diagnostics) else Level.WARNING,
+        f"{first.where}: {first.message}{count}",
         first.hint or "'reconciler validate' shows all findings",
-        InvalidInputError.exit_code if has_errors(found) else 0,
+        InvalidInputError.exit_code if has_errors(diagnostics) else 0,
     )
 
 
-def _check_here(doctor: _Doctor, settings: Settings) -> PinnedTarget | None:
+def _check_machine(doctor: _Doctor, settings: Settings) -> PinnedTarget | None:
     """What an apply meets before the network: the address, the state and its lock."""
     url = doctor.attempt("server", lambda: normalised(settings))
     if url is not None:
         doctor.ok("server", url)
-    there = doctor.attempt("state", lambda: is_there(settings.state))
-    if there is False:
+    exists = doctor.attempt("state", lambda: is_there(settings.state))
+    if exists is False:
         doctor.say(
             "state",
             Level.WARNING,
@@ -185,8 +204,8 @@ def _check_here(doctor: _Doctor, settings: Settings) -> PinnedTarget | None:
             "if this is a new repository, the first apply makes one with --init; if not, "
             "restore it before anything else, or run 'reconciler state recover'",
         )
-    if not there:
-        doctor.say("lock", Level.SKIPPED, "there is no state to lock")
+    if not exists:
+        doctor.skip("lock", reason="there is no state to lock")
         return None
     pin = doctor.attempt("state", lambda: _check_state(doctor, settings.state))
 
@@ -220,27 +239,40 @@ def _check_state(doctor: _Doctor, path: Path) -> PinnedTarget | None:
     return pin
 
 
-async def _check_there(
+async def _check_network(
     doctor: _Doctor, settings: Settings, environ: Mapping[str, str], pin: PinnedTarget | None
 ) -> None:
-    """What an apply meets on the network: who we are, the way, the login, the rights."""
+    """What an apply meets on the network: who we are, the route, the login, the rights."""
     server = _check_server(doctor, settings, pin)
     credentials = doctor.attempt(
         "credentials", lambda: credentials_from(environ, settings.token_file)
     )
     if credentials is not None:
         doctor.ok("credentials", credentials_facts(credentials, settings))
-    # Whether the files and the proxy can be used does not depend on who we are.
-    anybody = FixedToken(token=Secret(value=""))
     api = None
     if server is not None:
-        api = _check_connection(doctor, server, settings, environ, credentials or anybody)
+        # Whether the files and the proxy can be used does not depend on who we are.
+        user = credentials or FixedToken(token=Secret(value=""))
+        api = doctor.attempt("connection", lambda: doctor.connector.client(server, settings, user))
+    if api is not None:
+        doctor.ok("connection", connection_facts(api.url, settings, environ))
     if api is None or credentials is None:
-        for name in ("login", "read", "list", "clock"):
-            doctor.say(name, Level.SKIPPED, "not tried, after what is said above")
+        reason = "not tried, because of the problems above"
+        doctor.skip("login", "read", "list", "clock", reason=reason)
     else:
         await _check_rights(doctor, api, settings, pin, credentials)
-        _check_clock(doctor)
+        if doctor.skew is None:
+            doctor.skip("clock", reason="no response had the server's time")
+        elif abs(doctor.skew) > MOST_SKEW:
+            direction = "ahead of" if doctor.skew < 0 else "behind"
+            doctor.say(
+                "clock",
+                Level.WARNING,
+                f"this machine is {abs(doctor.skew):.0f} s {direction} the server",
+                "records go by the server's time; logs, tokens and certificates do not: use NTP",
+            )
+        else:
+            doctor.ok("clock", f"within {MOST_SKEW:.0f} s of the server's")
     if api is not None:
         await api.aclose()
     version, origin = settings.api_version, settings.origins["api_version"]
@@ -255,34 +287,19 @@ def _check_server(
     try:
         normalised(settings)
     except ReconcilerError:
-        doctor.say("target", Level.SKIPPED, "there is no address to connect to")
+        # The check of the server has told why.
+        doctor.skip("target", reason="there is no address to connect to")
     else:
         server = doctor.attempt("target", lambda: doctor.connector.check(settings, pin))
     if server is None:
-        doctor.say("connection", Level.SKIPPED, "there is no server that may be connected to")
+        doctor.skip("connection", reason="there is no server that may be connected to")
     elif pin is None:
-        doctor.say("target", Level.SKIPPED, "there is no state to compare with")
+        doctor.skip("target", reason="there is no state to compare with")
     elif not pin.binds:
         doctor.ok("target", "the state records nothing yet, so it binds no run to another server")
     else:
         doctor.ok("target", f"the state belongs to this server and to stack {settings.stack}")
     return server
-
-
-def _check_connection(
-    doctor: _Doctor,
-    server: CheckedServer,
-    settings: Settings,
-    environ: Mapping[str, str],
-    credentials: Credentials,
-) -> HttpWorkloadApi | None:
-    """A client, if one can be made; nothing is sent for that."""
-    api = doctor.attempt(
-        "connection", lambda: doctor.connector.client(server, settings, credentials)
-    )
-    if api is not None:
-        doctor.ok("connection", connection_facts(api.url, settings, environ))
-    return api
 
 
 async def _check_rights(
@@ -292,109 +309,66 @@ async def _check_rights(
     pin: PinnedTarget | None,
     credentials: Credentials,
 ) -> None:
-    answer = await doctor.ask(api.login)
-    if answer is not None:
-        _say_refusal(doctor, "login", answer)
-        for name in ("read", "list"):
-            doctor.say(name, Level.SKIPPED, "not tried without a login")
+    response = await doctor.ask(api.login)
+    if response is not None:
+        doctor.refused("login", response)
+        doctor.skip("read", "list", reason="not tried without a login")
         return
     if not doctor.attempt("login", lambda: doctor.connector.check_login(settings, pin, api)):
-        for name in ("read", "list"):
-            doctor.say(name, Level.SKIPPED, "not tried with a token of another login")
+        doctor.skip("read", "list", reason="not tried with a token of another login")
         return
-    answer = await doctor.ask(lambda: api.read(str(uuid.uuid4())))
+    # An id that no workload has: the response shows what may be read, and holds nothing.
+    response = await doctor.ask(lambda: api.read(str(uuid.uuid4())))
+    is_api = response is not None and not is_from_elsewhere(response)
     token = f"there is a token{f', issued by {api.issuer}' if api.issuer else ''}"
-    if isinstance(credentials, ClientCredentials) or _lets_in(answer):
+    # A token at hand was sent to nobody for the login: only a reading shows that it is accepted.
+    is_accepted = is_api and isinstance(response, Accepted | NotFound | Refused)
+    if isinstance(credentials, ClientCredentials) or is_accepted:
         doctor.ok("login", token)
-    elif isinstance(answer, Unauthorised):
-        _say_refusal(doctor, "login", answer)
-        for name in ("read", "list"):
-            doctor.say(name, Level.SKIPPED, "not tried without a login")
+    elif isinstance(response, Unauthorised):
+        doctor.refused("login", response)
+        doctor.skip("read", "list", reason="not tried without a login")
         return
     else:
-        words = f"{token}; nothing has shown yet that it is accepted here"
-        doctor.say("login", Level.SKIPPED, words)
-    _say_reading(doctor, answer)
-    if answer is None or is_from_elsewhere(answer):
-        doctor.say("list", Level.SKIPPED, "not asked of what is not the API")
-        return
-    if not settings.discovery:
-        doctor.ok("list", f"not asked for (discovery: off, from {settings.origins['discovery']})")
-        return
-    await _check_listing(doctor, api, _some_project(settings, pin))
-
-
-def _lets_in(answer: ApiResult | None) -> bool:
-    """Whether this shows that the API has taken our token, which may have been at hand."""
-    if answer is None or is_from_elsewhere(answer):
-        return False
-    return isinstance(answer, Accepted | NotFound | Refused)
-
-
-def _say_reading(doctor: _Doctor, answer: ApiResult | None) -> None:
-    match answer:
+        doctor.skip("login", reason=f"{token}; no response has shown yet that it is accepted")
+    match response:
         case NotFound(trusted=True) | Accepted():
             doctor.ok(
                 "read",
-                "workloads may be read (an id that none has was answered with 404); whether they "
-                "may be created and deleted shows when it is done",
+                "workloads may be read (an unknown id was answered with 404); whether they may be "
+                "created and deleted is not tried",
             )
-        case Refused() if not is_from_elsewhere(answer):
-            message = f"workloads may not be read: {answer.message}"
+        case Refused() if is_api:
+            message = f"workloads may not be read: {response.message}"
             doctor.say("read", Level.PROBLEM, message, _ROLE, _UNREACHED)
         case _:
-            _say_refusal(doctor, "read", answer)
+            doctor.refused("read", response)
+    if not is_api:
+        doctor.skip("list", reason="not tried with a server that does not speak the API")
+    elif not settings.discovery:
+        doctor.ok("list", f"not asked for (discovery: off, from {settings.origins['discovery']})")
+    else:
+        await _check_listing(doctor, api, settings, pin)
 
 
-async def _check_listing(doctor: _Doctor, api: HttpWorkloadApi, project: str) -> None:
-    answer = await doctor.ask(lambda: api.find(Address(project=project, name=NOBODY)))
-    match answer:
+async def _check_listing(
+    doctor: _Doctor, api: HttpWorkloadApi, settings: Settings, pin: PinnedTarget | None
+) -> None:
+    # A project that these specs are about, as far as the state or the limits know one.
+    recorded = glance(settings.state).addresses if pin is not None else ()
+    projects = [address.partition("/")[0] for address in recorded[:1]]
+    project = next(iter((*projects, *settings.allowed_projects)), "0")
+    response = await doctor.ask(lambda: api.find(Address(project=project, name=NOBODY)))
+    match response:
         case Listed(trusted=True):
             doctor.ok("list", f"workloads may be listed by name (asked for project {project})")
         case Listed() | NotFound():
             hint = "creates in doubt then need 'reconciler state resolve'; set discovery: off"
             doctor.say("list", Level.WARNING, "the server has no list of workloads", hint)
         case Refused():
-            message = f"workloads of project {project} may not be listed: {answer.message}"
+            message = f"workloads of project {project} may not be listed: {response.message}"
             doctor.say("list", Level.WARNING, message, f"{_ROLE}, or set discovery: off")
         case _:
-            words = answer.message if answer else ""
+            reason = response.message if response else ""
             hint = "lost answers are looked up there; try again, or set discovery: off"
-            doctor.say("list", Level.WARNING, f"the list could not be read: {words}", hint)
-
-
-def _some_project(settings: Settings, pin: PinnedTarget | None) -> str:
-    """A project that these specs are about, as far as the state or the limits know one."""
-    if pin is not None:
-        known = glance(settings.state).addresses
-        if known:
-            return known[0].partition("/")[0]
-    return settings.allowed_projects[0] if settings.allowed_projects else "0"
-
-
-def _say_refusal(doctor: _Doctor, name: str, answer: ApiResult | None) -> None:
-    words = (answer.message if answer else "") or type(answer).__name__
-    if isinstance(answer, Unauthorised):
-        hint = "check RUNAI_CLIENT_ID and RUNAI_CLIENT_SECRET, RUNAI_TOKEN or --token-file"
-    elif answer is not None and is_from_elsewhere(answer):
-        words, hint = f"the server does not speak the API: {words}", "check --url"
-    elif isinstance(answer, NotSent):
-        hint = "check --url, the network, --ca-file and --use-env-proxy"
-    else:
-        hint = "an apply goes on trying until its --deadline"
-    doctor.say(name, Level.PROBLEM, words, hint, _UNREACHED)
-
-
-def _check_clock(doctor: _Doctor) -> None:
-    if doctor.skew is None:
-        doctor.say("clock", Level.SKIPPED, "no answer told the server's time")
-    elif abs(doctor.skew) > MOST_SKEW:
-        ahead = "ahead of" if doctor.skew < 0 else "behind"
-        doctor.say(
-            "clock",
-            Level.WARNING,
-            f"this machine is {abs(doctor.skew):.0f} s {ahead} the server",
-            "records go by the server's time; logs, tokens and certificates do not: use NTP",
-        )
-    else:
-        doctor.ok("clock", f"within {MOST_SKEW:.0f} s of the server's")
+            doctor.say("list", Level.WARNING, f"the list could not be read: {reason}", hint)

@@ -115,14 +115,14 @@ class _Watch:
         self._connector = connector
         self._show = show
         self._trouble = trouble
-        self._held = AsyncExitStack()
+        self._open_session = AsyncExitStack()
         self._session: Session | None = None
         self._has_shown = False
 
     async def look(self) -> None:
         """Look once; before anything could be shown, an error is the caller's."""
         try:
-            looks = await self._read()
+            statuses = await self._read()
         except ReconcilerError as error:
             if not self._has_shown:
                 raise
@@ -131,12 +131,12 @@ class _Watch:
             self._trouble(error.message)
         else:
             self._has_shown = True
-            self._show(looks)
+            self._show(statuses)
 
     async def close(self) -> None:
         """Log out."""
         self._session = None
-        await self._held.aclose()
+        await self._open_session.aclose()
 
     async def _read(self) -> list[Status]:
         """The state anew as well: an apply may be changing it."""
@@ -145,7 +145,10 @@ class _Watch:
             try:
                 async with asyncio.timeout(PATIENCE):
                     if self._session is None:
-                        self._session = await self._held.enter_async_context(state.connect())
+                        # It outlives this look: a login for each would wear the server down.
+                        self._session = await self._open_session.enter_async_context(
+                            state.connect()
+                        )
                     else:
                         state.need_same_server(self._session)
                     return await _read(chosen, self._session, self._say)
@@ -155,6 +158,7 @@ class _Watch:
                 ) from None
 
     def _say(self, event: object) -> None:
+        # Before anything is shown, trouble would stand alone on the screen.
         if isinstance(event, RequestRetried) and self._has_shown:
             self._trouble(event.reason)
 
@@ -162,6 +166,7 @@ class _Watch:
 def _choose(store: SqliteStore, patterns: Sequence[str]) -> _Chosen:
     """The records of the addresses that match."""
     rows = sorted(store.read(), key=lambda row: row.address)
+    # Asked after the reading: a run that began in between may have written some of these records.
     at_work = store.writer()
     if not patterns:
         return _Chosen(rows=rows, at_work=at_work)
@@ -170,13 +175,13 @@ def _choose(store: SqliteStore, patterns: Sequence[str]) -> _Chosen:
         if not is_glob(pattern):
             chosen |= {row.op: row for row in find_records(rows, pattern)}
             continue
-        found = [row for row in rows if matches_any(str(row.address), [pattern])]
-        if not found:
+        matching = [row for row in rows if matches_any(str(row.address), [pattern])]
+        if not matching:
             raise UsageError(
                 f"no recorded workload matches {pattern}",
                 hint="'reconciler state list' shows what is recorded",
             )
-        chosen |= {row.op: row for row in found}
+        chosen |= {row.op: row for row in matching}
     rows = sorted(chosen.values(), key=lambda row: row.address)
     return _Chosen(rows=rows, at_work=at_work)
 
