@@ -18,7 +18,8 @@ from typing import Any
 import httpx
 
 from reconciler.api.client import ApiSettings, HttpWorkloadApi
-from reconciler.api.credentials import ClientCredentials, Secret
+from reconciler.api.login.credentials import ClientCredentials
+from reconciler.api.secret import Secret
 from reconciler.app.session import Session
 from reconciler.core.model import Address, Remote
 from reconciler.core.protocol.adaptive_limit import AdaptiveLimit

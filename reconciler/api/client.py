@@ -15,11 +15,10 @@ from typing import Self, TypeVar
 
 import httpx
 
-from reconciler.api.credentials import Credentials, Secret
-from reconciler.api.exchange import Call, Exchange, Reply
-from reconciler.api.headers import server_date
-from reconciler.api.tokens import BearerToken, Monotonic, open_source
-from reconciler.api.transport import make_transport
+from reconciler.api.connection.transport import make_transport
+from reconciler.api.login.credentials import Credentials
+from reconciler.api.login.tokens import BearerToken, Monotonic, open_source
+from reconciler.api.secret import Secret
 from reconciler.api.urls import (
     COUNT_PATH,
     LIST_PATH,
@@ -28,8 +27,10 @@ from reconciler.api.urls import (
     normalise_url,
     workload_path,
 )
-from reconciler.api.verdict import Said, classify_response, said, unreadable
-from reconciler.api.wire import (
+from reconciler.api.wire.classification import Said, classify_response, said, unreadable
+from reconciler.api.wire.exchange import Call, Exchange, Reply
+from reconciler.api.wire.headers import server_date
+from reconciler.api.wire.payloads import (
     ListItem,
     ListPage,
     WireError,

@@ -9,11 +9,11 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from reconciler.api.client import ApiSettings, HttpWorkloadApi
-from reconciler.api.counting import CountingTransport
-from reconciler.api.credentials import Credentials, credentials_from
-from reconciler.api.identity import ClientCertificate
-from reconciler.api.proxies import proxy_for
-from reconciler.api.transport import make_transport
+from reconciler.api.connection.client_certificate import ClientCertificate
+from reconciler.api.connection.counting import CountingTransport
+from reconciler.api.connection.proxies import proxy_for
+from reconciler.api.connection.transport import make_transport
+from reconciler.api.login.credentials import Credentials, credentials_from
 from reconciler.app.applying.request_stats import CountingDispatcher, RequestStats
 from reconciler.app.settings import Settings
 from reconciler.app.target import (

@@ -12,7 +12,8 @@ from typing import Any
 import httpx
 
 from reconciler.api.client import ApiSettings, HttpWorkloadApi
-from reconciler.api.credentials import Credentials, FixedToken, Secret
+from reconciler.api.login.credentials import Credentials, FixedToken
+from reconciler.api.secret import Secret
 from reconciler.core.model import Address, LastSeen, Remote
 from reconciler.core.protocol.api_results import ApiResult, Method
 from reconciler.ports import WorkloadApi

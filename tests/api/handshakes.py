@@ -16,10 +16,11 @@ from typing import Any
 import trustme
 
 from reconciler.api.client import ApiSettings, HttpWorkloadApi
-from reconciler.api.credentials import FixedToken, Secret
-from reconciler.api.identity import ClientCertificate
-from reconciler.api.proxies import Proxy
-from reconciler.api.transport import make_transport
+from reconciler.api.connection.client_certificate import ClientCertificate
+from reconciler.api.connection.proxies import Proxy
+from reconciler.api.connection.transport import make_transport
+from reconciler.api.login.credentials import FixedToken
+from reconciler.api.secret import Secret
 from reconciler.core.protocol.api_results import ApiResult
 from tests.api.factories import BODY, TOKEN, workload
 

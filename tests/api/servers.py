@@ -11,10 +11,8 @@ from urllib.parse import parse_qsl
 import httpx
 
 from reconciler.api.client import HttpWorkloadApi
-from reconciler.api.credentials import (
-    ClientCredentials,
-    Secret,
-)
+from reconciler.api.login.credentials import ClientCredentials
+from reconciler.api.secret import Secret
 from tests.api.factories import (
     Handler,
     client,

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.api.claims import lifetime, read_claims, read_issuer
-from reconciler.api.headers import http_date
+from reconciler.api.login.claims import lifetime, read_claims, read_issuer
+from reconciler.api.wire.headers import http_date
 from tests.api.factories import DATE, jwt
 
 NOW = http_date(DATE)

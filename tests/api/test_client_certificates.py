@@ -17,8 +17,8 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
-from reconciler.api.identity import ClientCertificate
-from reconciler.api.transport import make_transport
+from reconciler.api.connection.client_certificate import ClientCertificate
+from reconciler.api.connection.transport import make_transport
 from reconciler.core.protocol.api_results import Accepted, NotSent
 from reconciler.errors import InvalidInputError, ReconcilerError, UnreachableError
 from tests.api.factories import remote

@@ -8,12 +8,8 @@ import httpx
 import pytest
 
 from reconciler.api.client import HttpWorkloadApi
-from reconciler.api.credentials import (
-    FixedToken,
-    Secret,
-    TokenFile,
-    credentials_from,
-)
+from reconciler.api.login.credentials import FixedToken, TokenFile, credentials_from
+from reconciler.api.secret import Secret
 from reconciler.errors import UnreachableError
 from tests.api.factories import (
     BODY,

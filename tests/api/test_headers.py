@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.api.headers import request_id, retry_after, server_date
+from reconciler.api.wire.headers import request_id, retry_after, server_date
 from tests.api.factories import AT, DATE
 
 MOMENTS = st.integers(10**5, 7 * 10**9).map(lambda seconds: datetime.fromtimestamp(seconds, UTC))

@@ -14,8 +14,9 @@ import httpx
 import pytest
 
 from reconciler.api.client import HttpWorkloadApi
-from reconciler.api.credentials import ClientCredentials, Secret
-from reconciler.api.transport import make_transport
+from reconciler.api.connection.transport import make_transport
+from reconciler.api.login.credentials import ClientCredentials
+from reconciler.api.secret import Secret
 from reconciler.core.protocol.api_results import Accepted, Ambiguous, ApiResult, NotSent, Refused
 from tests.api.factories import ID, TOKEN, remote, workload
 from tests.api.sockets import HEAD, Server, against, body, listening, post, says

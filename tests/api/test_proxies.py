@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
-from reconciler.api.credentials import Secret
-from reconciler.api.proxies import Proxy, proxy_for
+from reconciler.api.connection.proxies import Proxy, proxy_for
+from reconciler.api.secret import Secret
 from reconciler.app.session import Connector
 from reconciler.core.events import Event
 from reconciler.core.protocol.api_results import Accepted, ApiResult, NotFound, NotSent

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from reconciler.api.proxies import proxy_for
+from reconciler.api.connection.proxies import proxy_for
 from reconciler.errors import InvalidInputError
 
 

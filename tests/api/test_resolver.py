@@ -15,8 +15,9 @@ from typing import Any
 import pytest
 
 from reconciler.api.client import ApiSettings, HttpWorkloadApi
-from reconciler.api.credentials import FixedToken, Secret
-from reconciler.api.resolver import UnattendedResolver
+from reconciler.api.connection.resolver import UnattendedResolver
+from reconciler.api.login.credentials import FixedToken
+from reconciler.api.secret import Secret
 from reconciler.core.protocol.api_results import ApiResult, NotSent
 from tests.api.factories import BODY, TOKEN
 from tests.cli.conftest import PROGRAM

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from reconciler.api.client import ApiSettings, HttpWorkloadApi
-from reconciler.api.credentials import FixedToken, Secret
+from reconciler.api.login.credentials import FixedToken
+from reconciler.api.secret import Secret
 from reconciler.core.protocol.api_results import Accepted, Ambiguous, ApiResult, NotSent, Refused
 from reconciler.errors import InvalidInputError
 from tests.api.factories import BODY, ID, TOKEN, remote, workload

@@ -11,7 +11,8 @@ import httpx
 import pytest
 
 from reconciler.api.client import ApiSettings, HttpWorkloadApi
-from reconciler.api.credentials import ClientCredentials, Secret
+from reconciler.api.login.credentials import ClientCredentials
+from reconciler.api.secret import Secret
 from reconciler.core.model import LastSeen
 from reconciler.core.protocol.api_results import (
     Accepted,

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from reconciler.api.client import ApiSettings, HttpWorkloadApi
-from reconciler.api.credentials import FixedToken, Secret
+from reconciler.api.login.credentials import FixedToken
+from reconciler.api.secret import Secret
 from reconciler.core.protocol.api_results import Accepted, ApiResult, NotSent
 from reconciler.errors import InvalidInputError
 from tests.api.factories import ID, remote, workload

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from reconciler.api.client import HttpWorkloadApi
-from reconciler.api.credentials import (
+from reconciler.api.login.credentials import (
     TokenFile,
 )
 from reconciler.core.protocol.api_results import Accepted, ApiResult, Method, Unauthorised

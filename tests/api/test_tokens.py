@@ -7,10 +7,8 @@ import httpx
 import pytest
 
 from reconciler.api.client import HttpWorkloadApi
-from reconciler.api.credentials import (
-    FixedToken,
-    Secret,
-)
+from reconciler.api.login.credentials import FixedToken
+from reconciler.api.secret import Secret
 from reconciler.core.protocol.api_results import (
     Accepted,
     ApiResult,

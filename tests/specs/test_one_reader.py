@@ -23,10 +23,19 @@ ALLOWED = {
     ("app/scaffold.py", "file.read_text"): "a shipped template",
     ("app/scaffold.py", "metadata.distribution(DISTRIBUTION).read_text"): "the installer's note",
     # What the user names for this very purpose: a pipe is welcome there.
-    ("api/tokens.py", "self._path.open"): "--token-file, read up to a limit",
-    ("api/identity.py", "path.read_text"): "--client-cert, which OpenSSL has read before",
-    ("api/identity.py", "path.open"): "--client-cert and --client-key, opened and not read",
-    ("api/identity.py", "path.read_bytes"): "--client-cert, searched for a line",
+    ("api/login/tokens.py", "self._path.open"): "--token-file, read up to a limit",
+    (
+        "api/connection/client_certificate.py",
+        "path.read_text",
+    ): "--client-cert, which OpenSSL has read before",
+    (
+        "api/connection/client_certificate.py",
+        "path.open",
+    ): "--client-cert and --client-key, opened and not read",
+    (
+        "api/connection/client_certificate.py",
+        "path.read_bytes",
+    ): "--client-cert, searched for a line",
     (
         "cli/commands/sandbox.py",
         "path.read_text",

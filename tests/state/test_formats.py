@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.api.wire import read_get_response
+from reconciler.api.wire.payloads import read_get_response
 from reconciler.app.planning.workspace import open_workspace
 from reconciler.app.settings import Flags
 from reconciler.core.model import Own, Recorded, Remote

@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import TypeVar
 
 from reconciler.api.client import HttpWorkloadApi
-from reconciler.api.credentials import (
+from reconciler.api.login.credentials import (
     ClientCredentials,
     Credentials,
     FixedToken,
-    Secret,
     credentials_from,
 )
+from reconciler.api.secret import Secret
 from reconciler.app.planning.workspace import read_config
 from reconciler.app.session import Connector
 from reconciler.app.settings import Flags, Settings, resolve_settings

@@ -10,8 +10,8 @@ from collections.abc import Iterator, Mapping
 from importlib.metadata import PackageNotFoundError, requires, version
 
 from reconciler import __version__
-from reconciler.api.credentials import Credentials, FixedToken, TokenFile
-from reconciler.api.proxies import proxy_for
+from reconciler.api.connection.proxies import proxy_for
+from reconciler.api.login.credentials import Credentials, FixedToken, TokenFile
 from reconciler.api.urls import normalise_url, strip_url
 from reconciler.app.settings import Settings, config_origin
 from reconciler.report.text.doctor import Setting

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
 from urllib.parse import SplitResult, unquote, urlsplit
 
-from reconciler.api.credentials import Secret
+from reconciler.api.secret import Secret
 from reconciler.api.urls import is_loopback
 from reconciler.errors import InvalidInputError
 

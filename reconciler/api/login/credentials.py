@@ -1,14 +1,13 @@
-"""Where a token comes from, and a wrapper that keeps secrets out of every text."""
+"""Where a token comes from: a file, a variable, or an id and its secret."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import quote_plus
 
-from reconciler.core.redact import HIDDEN
+from reconciler.api.secret import Secret
 from reconciler.errors import UnreachableError
 
 _HINT = (
@@ -17,24 +16,6 @@ _HINT = (
 )
 # RFC 6750 2.1. Anything else would make the HTTP library refuse the header and quote it.
 _BEARER = re.compile(r"[A-Za-z0-9._~+/-]+=*")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Secret:
-    """A value that does not print; `reveal` is the only way out."""
-
-    value: str = field(repr=False)
-
-    def reveal(self) -> str:
-        """The secret itself, for the wire only."""
-        return self.value
-
-    def hide_in(self, text: str) -> str:
-        """The text with the secret blanked: servers echo what they are sent."""
-        if not self.value:
-            return text
-        # A login form holds it in another spelling.
-        return text.replace(self.value, HIDDEN).replace(quote_plus(self.value), HIDDEN)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,10 +12,10 @@ from aiohttp.connector import Connection
 from aiohttp.tracing import Trace
 from yarl import URL
 
-from reconciler.api.failures import UnconnectedError, break_of, failure_of
-from reconciler.api.identity import ClientCertificate
-from reconciler.api.proxies import Proxy
-from reconciler.api.resolver import UnattendedResolver
+from reconciler.api.connection.client_certificate import ClientCertificate
+from reconciler.api.connection.failures import UnconnectedError, break_of, failure_of
+from reconciler.api.connection.proxies import Proxy
+from reconciler.api.connection.resolver import UnattendedResolver
 from reconciler.ports import BeforeSend
 
 # What the request of this task wants to be done once it has its connection: aiohttp hands nothing

@@ -11,7 +11,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.api.wire import (
+from reconciler.api.wire.payloads import (
     ErrorBody,
     ListItem,
     ListPage,

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import httpx
 
-from reconciler.api.connections import AiohttpTransport
-from reconciler.api.identity import ClientCertificate, show_certificate
-from reconciler.api.proxies import Proxy
+from reconciler.api.connection.aiohttp_transport import AiohttpTransport
+from reconciler.api.connection.client_certificate import ClientCertificate, show_certificate
+from reconciler.api.connection.proxies import Proxy
 from reconciler.errors import InvalidInputError
 
 # Below the five seconds after which common servers hang up on an idle connection: a POST that

@@ -12,9 +12,9 @@ from typing import Any
 import httpx
 
 from reconciler import __version__
-from reconciler.api.body import BodyError, parse_object, read_body
-from reconciler.api.credentials import Secret
+from reconciler.api.secret import Secret
 from reconciler.api.urls import strip_url
+from reconciler.api.wire.body import BodyError, parse_object, read_body
 from reconciler.core.protocol.api_results import Ambiguous, NotSent
 from reconciler.core.redact import blank
 from reconciler.core.secrets.rules import BUILT_IN, RedactionRules

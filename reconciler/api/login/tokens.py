@@ -11,19 +11,19 @@ from pathlib import Path
 from typing import Protocol
 from urllib.parse import urlencode
 
-from reconciler.api.claims import lifetime, read_issuer
-from reconciler.api.credentials import (
+from reconciler.api.login.claims import lifetime, read_issuer
+from reconciler.api.login.credentials import (
     ClientCredentials,
     Credentials,
     FixedToken,
-    Secret,
     TokenFile,
     is_bearer,
 )
-from reconciler.api.exchange import FORM, Call, Reply
-from reconciler.api.headers import http_date
+from reconciler.api.secret import Secret
 from reconciler.api.urls import LOGIN_PATH, OLD_LOGIN_PATH
-from reconciler.api.verdict import Said, classify_response, said
+from reconciler.api.wire.classification import Said, classify_response, said
+from reconciler.api.wire.exchange import FORM, Call, Reply
+from reconciler.api.wire.headers import http_date
 from reconciler.core.protocol.api_results import (
     Ambiguous,
     ApiResult,

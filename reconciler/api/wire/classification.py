@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TypedDict
 
-from reconciler.api.exchange import Reply
-from reconciler.api.headers import request_id, retry_after, server_date
-from reconciler.api.wire import WireError, read_error
+from reconciler.api.wire.exchange import Reply
+from reconciler.api.wire.headers import request_id, retry_after, server_date
+from reconciler.api.wire.payloads import WireError, read_error
 from reconciler.core.protocol.api_results import (
     Ambiguous,
     ApiResult,

@@ -9,9 +9,9 @@ from typing import TypeVar
 import aiohttp
 import httpx
 
-from reconciler.api.exchange import causes
-from reconciler.api.identity import ClientCertificate, alert_of, rejection
-from reconciler.api.proxies import Proxy
+from reconciler.api.connection.client_certificate import ClientCertificate, alert_of, rejection
+from reconciler.api.connection.proxies import Proxy
+from reconciler.api.wire.exchange import causes
 
 T = TypeVar("T", bound=Exception)
 

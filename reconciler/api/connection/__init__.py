@@ -1,0 +1,1 @@
+"""How bytes travel: connections, proxies, TLS, and what a broken connection proves."""

@@ -1,0 +1,26 @@
+"""A value that never prints."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from urllib.parse import quote_plus
+
+from reconciler.core.redact import HIDDEN
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Secret:
+    """A value that does not print; `reveal` is the only way out."""
+
+    value: str = field(repr=False)
+
+    def reveal(self) -> str:
+        """The secret itself, for the wire only."""
+        return self.value
+
+    def hide_in(self, text: str) -> str:
+        """The text with the secret blanked: servers echo what they are sent."""
+        if not self.value:
+            return text
+        # A login form holds it in another spelling.
+        return text.replace(self.value, HIDDEN).replace(quote_plus(self.value), HIDDEN)
