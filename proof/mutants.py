@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from unittest import mock
+from weakref import WeakKeyDictionary
 
 from proof.simulation.disk import LINEAGE, STACK
 from reconciler.app.state import claiming
@@ -24,10 +25,11 @@ from reconciler.core.protocol.api_results import Ambiguous, ApiResult, Conflict,
 from reconciler.core.protocol.marker import Marker, read_marker
 from reconciler.core.protocol.transitions import Evidence, advance, end
 from reconciler.engine import apply, lookup, refresh, remove, wait
-from reconciler.engine.create import PROMPT, CreateTask
+from reconciler.engine.create import CreateTask
 from reconciler.engine.dispatcher import StoppedError
 from reconciler.engine.remove import DeleteTask
 from reconciler.engine.run import ActionContext, ActionDone, ApplyContext, Outcome
+from reconciler.engine.sending import PROMPT, SendGuard
 from reconciler.engine.servertime import ServerTime
 
 Patch = tuple[object, str, Any]
@@ -142,27 +144,34 @@ def _set_the_clock_back() -> list[Patch]:
             offset = datetime.fromisoformat(answer.date) - self._elapsed()
             self._at_least = self._at_most = offset
 
-    async def compare_readings(self: CreateTask) -> None:
+    date = SendGuard.date
+    dated: WeakKeyDictionary[SendGuard, str] = WeakKeyDictionary()
+
+    def note_date(self: SendGuard) -> str:
+        dated[self] = date(self)
+        return dated[self]
+
+    async def compare_readings(self: SendGuard) -> None:
         now = self._run.latest_server_time()
-        if now - datetime.fromisoformat(self._row.last_sent_at or "") > timedelta(seconds=PROMPT):
-            at = now.isoformat(timespec="milliseconds")
-            self._row = replace(self._row, last_sent_at=at)
-            await self._work.commit(self._row)
+        if now - datetime.fromisoformat(dated[self]) > timedelta(seconds=PROMPT):
+            dated[self] = now.isoformat(timespec="milliseconds")
+            await self._redate(dated[self])
         if self._run.halt:
             raise StoppedError
 
     return [
         (ServerTime, "observe", believe_the_last),
-        (CreateTask, "_before_send", compare_readings),
+        (SendGuard, "date", note_date),
+        (SendGuard, "before_send", compare_readings),
     ]
 
 
 def _send_under_an_old_date() -> list[Patch]:
-    async def send(self: CreateTask) -> None:
+    async def send(self: SendGuard) -> None:
         if self._run.halt:
             raise StoppedError
 
-    return [(CreateTask, "_before_send", send)]
+    return [(SendGuard, "before_send", send)]
 
 
 def _delete_what_lost_its_mark() -> list[Patch]:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import AsyncExitStack
 from dataclasses import replace
-from datetime import timedelta
 
 from reconciler.core.events import Cause
 from reconciler.core.model import Desired, LastSeen, Own, Recorded, Remote, join_reasons
@@ -48,12 +46,11 @@ from reconciler.engine.run import (
     Outcome,
     Skipped,
 )
+from reconciler.engine.sending import SendGuard, send_recorded
 from reconciler.engine.wait import poll_intervals, wait_until_synced
 
 # How long a name that answers 409 is looked up before it stays in doubt (assumption A3).
 SETTLING_SECONDS = 60.0
-# Seconds within which an intent is followed by its request, or its date is put right.
-PROMPT = 1.0
 
 
 class CreateTask:
@@ -86,7 +83,7 @@ class CreateTask:
         self._last_message = ""
         self._unanswered = 0
         self._unclear_at = self._row.last_sent_at
-        self._dated_until = work.run.clock.monotonic()
+        self._guard = SendGuard(work.run, self._redate)
         self._body = make_body(desired, work.run.marker(self._row.op))
 
     async def carry_out(self) -> Outcome:
@@ -98,51 +95,26 @@ class CreateTask:
         return await self._conclude(answer)
 
     async def _send(self) -> ApiResult:
-        """The first intent is written while other requests are in flight, not in place of one."""
-        async with AsyncExitStack() as places:
-            await places.enter_async_context(self._run.dispatcher.ahead)
-            if self._run.halt:
-                raise StoppedError
-            await self._intend()
+        return await send_recorded(
+            self._work, Method.POST, record=self._intend, attempt=self._attempt
+        )
 
-            async def attempt(tries: SendCounts) -> ApiResult:
-                await places.aclose()
-                return await self._attempt(tries)
-
-            return await self._work.send(Method.POST, attempt)
-
-    async def _attempt(self, tries: SendCounts) -> ApiResult:
+    async def _intend(self, tries: SendCounts) -> None:
         if tries.ambiguous:
             self._note_unanswered()
-        if tries.sends:
-            await self._intend()
-        answer = self._checked(await self._run.api.create(self._body, self._before_send))
+        sent = one_more_send(self._row, self._guard.date())
+        self._row = await self._work.advance(self._row, Evidence.CREATE_INTENDED, **sent)
+
+    async def _attempt(self) -> ApiResult:
+        answer = self._checked(await self._run.api.create(self._body, self._guard.before_send))
         self._last_message = answer.description
         if _is_refusal(answer):
             self._work.refusal = self._last_message
         return answer
 
-    async def _intend(self) -> None:
-        self._dated_until = self._run.clock.monotonic() + PROMPT
-        sent = one_more_send(self._row, self._run.latest_server_time())
-        self._row = await self._work.advance(self._row, Evidence.CREATE_INTENDED, **sent)
-
-    async def _before_send(self) -> None:
-        """No record may be older than its send: later runs count from its date what is over.
-
-        The queue, the disk or the network may have been slow, or the process stood still.
-        """
-        allowance = PROMPT
-        while (now := self._run.clock.monotonic()) > self._dated_until:
-            # A disk that is slower than the allowance gets twice as much, dated ahead.
-            at = self._run.latest_server_time() + timedelta(seconds=allowance - PROMPT)
-            self._dated_until = now + allowance
-            self._row = replace(self._row, last_sent_at=at.isoformat(timespec="milliseconds"))
-            await self._work.commit(self._row)
-            allowance *= 2
-        if self._run.halt:
-            # The run was stopped while the intent was being written.
-            raise StoppedError
+    async def _redate(self, at: str) -> None:
+        self._row = replace(self._row, last_sent_at=at)
+        await self._work.commit(self._row)
 
     def _checked(self, answer: ApiResult) -> ApiResult:
         """An id that another record has cannot be what became of this create."""

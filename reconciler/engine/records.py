@@ -9,7 +9,7 @@ from typing import Any
 from reconciler.core.diff.comparison import echo_of
 from reconciler.core.diff.diff import project
 from reconciler.core.digest import digest
-from reconciler.core.model import Desired, Json, LastSeen, Own, Recorded, Remote
+from reconciler.core.model import Desired, Json, LastSeen, OpenChange, Own, Recorded, Remote
 from reconciler.core.protocol.marker import read_marker
 from reconciler.core.protocol.transitions import Evidence, advance
 from reconciler.core.redact import Redactor
@@ -35,13 +35,12 @@ def new_row(run: ApplyContext, desired: Desired) -> Recorded:
     )
 
 
-def one_more_send(row: Recorded, at: datetime) -> dict[str, Any]:
+def one_more_send(row: Recorded | OpenChange, at: str) -> dict[str, Any]:
     """What another send at that time of the server's clock changes in a record."""
-    text = at.isoformat(timespec="milliseconds")
     return {
         "attempts": row.attempts + 1,
-        "first_sent_at": row.first_sent_at or text,
-        "last_sent_at": text,
+        "first_sent_at": row.first_sent_at or at,
+        "last_sent_at": at,
     }
 
 

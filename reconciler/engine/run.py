@@ -294,13 +294,21 @@ class ActionContext:
             )
         conflict = reason if isinstance(retry.answer, Conflict) else self._last_conflict
         is_news, self._last_conflict = conflict != self._last_conflict, conflict
+        self.tell_retry(
+            retry.method, retry.tries.sends, delay=retry.delay, reason=reason, is_news=is_news
+        )
+
+    def tell_retry(
+        self, method: Method, attempt: int, *, delay: float, reason: str, is_news: bool = False
+    ) -> None:
+        """Say that a request will be sent again after so many seconds, and why."""
         self.run.say(
             RequestRetried(
                 at=self.run.at(),
                 address=self.address,
-                method=retry.method.value,
-                attempt=retry.tries.sends,
-                delay=retry.delay,
+                method=method.value,
+                attempt=attempt,
+                delay=delay,
                 reason=reason,
                 is_news=is_news,
             )

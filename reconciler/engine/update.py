@@ -1,19 +1,480 @@
-"""Changes a workload in place."""
+"""Changes one workload in place: read, merged, recorded, sent, and proven by another look."""
 
 from __future__ import annotations
 
-from reconciler.core.planning.actions import Update
-from reconciler.engine.run import ActionContext, Failed, Outcome
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
+from itertools import chain
+from typing import Any
+
+from reconciler.core.diff.comparison import echo_of
+from reconciler.core.diff.diff import project
+from reconciler.core.diff.update import (
+    Leftovers,
+    UpdateContent,
+    compose_update,
+    find_drift,
+    find_leftovers,
+    find_marks,
+    find_unlike,
+)
+from reconciler.core.digest import digest
+from reconciler.core.events import Cause
+from reconciler.core.model import LastSeen, OpenChange, Recorded, Remote
+from reconciler.core.planning.actions import Reason, Update
+from reconciler.core.protocol.api_results import (
+    FORBIDDEN,
+    Accepted,
+    Ambiguous,
+    ApiResult,
+    Conflict,
+    Method,
+    NotFound,
+    Refused,
+    Unavailable,
+)
+from reconciler.core.protocol.body import create_body
+from reconciler.core.protocol.changes import (
+    VISIBLE,
+    ShownRev,
+    begin,
+    classify_rev,
+    close_unsent,
+    confirm,
+    declared_by_us,
+    is_not_visible_yet,
+)
+from reconciler.core.protocol.marker import (
+    PREFIX,
+    REV,
+    read_annotations,
+    read_marker,
+    read_rev,
+    with_annotations,
+)
+from reconciler.core.protocol.retry import AMBIGUOUS_SENDS, SendCounts
+from reconciler.core.protocol.transitions import ROUNDING
+from reconciler.engine.dispatcher import StoppedError
+from reconciler.engine.records import declare, one_more_send
+from reconciler.engine.run import UNSENT, ActionContext, ActionDone, Failed, Outcome, Skipped
+from reconciler.engine.sending import SendGuard, send_recorded
+from reconciler.engine.wait import is_fresh, poll_intervals, wait_until_updated
+
+UPDATE_OPEN = "its update may have been carried out; the next run goes on with it"
+_ON_WAY = "nobody can tell yet whether its update was carried out"
 
 
 class UpdateTask:
-    """One update of one workload."""
+    """One update from a look at the workload to the proof that it shows what is declared."""
 
     def __init__(self, work: ActionContext, action: Update) -> None:
         self._work = work
+        self._run = work.run
         self._action = action
+        self._desired = action.desired
+        self._ignored = action.desired.lifecycle.ignore_changes
+        self._redactor = work.run.redactor
+        self._spec, self._digest = self._redactor.redact_and_digest(action.desired.spec)
+        row = action.recorded
+        if not row.is_declared:
+            row = declare(row, self._spec)
+        under_way = row.change.open
+        if under_way is not None and under_way.attempts:
+            # Whatever the record believes: the process that wrote it may have died after the send.
+            under_way = replace(under_way, ambiguous=True)
+            row = replace(row, change=replace(row.change, open=under_way))
+        self._row = row
+        self._guard = SendGuard(work.run, self._redate)
+        self._asked_at = work.run.server_time()
+        # What this run has sent, and whether its last send may have been carried out.
+        self._sent: UpdateContent | None = None
+        self._differed = False
+        self._seen_before: LastSeen | None = None
+        self._may_be_done = False
+        self._accepted_at: datetime | None = None
+        self._unclear = 0
+        self._last_message = ""
 
     async def carry_out(self) -> Outcome:
-        """Refuse: this version plans updates, and cannot carry one out yet."""
-        message = "this version cannot carry out an update yet; nothing was sent"
-        return Failed(message=message, id=self._action.id)
+        """Update, prove it, and wait for the cluster if the run waits."""
+        try:
+            return await self._converge()
+        except StoppedError:
+            return await self._withdraw()
+
+    async def _converge(self) -> Outcome:
+        """Look and send until the workload shows the update, or until no more can be done."""
+        # At once at first: an update that was accepted is mostly to be seen by then.
+        for interval in chain((0.0,), poll_intervals(longest=16.0)):
+            live = await self._look()
+            outcome = await self._go_on(live) if isinstance(live, Remote) else live
+            if outcome is not None:
+                return outcome
+            await self._run.dispatcher.pause(self._run.dispatcher.stretched(interval))
+        raise AssertionError("the intervals never end")
+
+    async def _go_on(self, live: Remote) -> Outcome | None:
+        """What a look leads to; None where another look is needed.
+
+        What was not answered is never just repeated: a PUT on what somebody else has changed
+        meanwhile would take that back.
+        """
+        change, rev = self._row.change, read_rev(live.raw_manifest)
+        match classify_rev(change, rev):
+            case ShownRev.FOREIGN:
+                return await self._follow_other_copy(live)
+            case ShownRev.OPEN if not self._is_outdated(live):
+                return await self._finish(live)
+            case ShownRev.LATE if change.open is not None and rev != change.open.base:
+                # An older update of ours has landed on the one that was accepted.
+                self._accepted_at = None
+            case _:
+                pass
+        if self._accepted_at is not None:
+            if self._shows_what_was_sent(live):
+                return await self._finish(live)
+            # Within a minute it may still show what it was: no look at that proves anything.
+            if self._run.server_time() > self._accepted_at + VISIBLE + ROUNDING:
+                return self._leave_open("accepted, but the server does not show it")
+            return None
+        if self._unclear >= AMBIGUOUS_SENDS:
+            return self._leave_open(f"{_ON_WAY}: {self._last_message}")
+        content = self._compose(live)
+        refusal = self._compare_with_plan(live) or self._refuse_marks(content)
+        if refusal is not None:
+            return refusal
+        if content.is_there:
+            return await self._follow(live, content)
+        if self._is_too_early(live, content):
+            return None
+        return await self._put(live, content)
+
+    async def _look(self) -> Remote | Outcome:
+        """Read by id: an update must hit the workload that we know and nothing else."""
+        self._asked_at = self._run.server_time()
+        answer = await self._work.read(self._row.id or "")
+        match answer:
+            case NotFound(trusted=True) if is_fresh(self._asked_at, self._row):
+                return self._fail("was accepted just now and is not visible yet", "run apply again")
+            case NotFound(trusted=True):
+                return await self._lose()
+            case Accepted(remote=remote) if remote.is_gone:
+                return await self._lose()
+            case Accepted(remote=remote) if remote.is_leaving:
+                return self._fail("somebody else is deleting it; nothing was sent")
+            case Accepted(remote=remote):
+                return await self._recognise(remote)
+            case _:
+                message = f"cannot be read: {answer.description}"
+                if self._is_in_doubt:
+                    return self._leave_open(message)
+                return self._fail(message)
+
+    async def _recognise(self, remote: Remote) -> Remote | Outcome:
+        row = self._row
+        if remote.address != row.address:
+            return self._fail(f"workload {remote.id} is {remote.address} on the server; left alone")
+        marker = read_marker(remote.raw_manifest)
+        if (str(marker) if marker else "") == row.marker:
+            return remote
+        if marker is None:
+            return await self._miss_marker(remote)
+        if self._run.owns(marker):
+            return self._fail(f"workload {remote.id} carries the mark of operation {marker.op}")
+        return self._fail(f"taken over by {marker.stack}; left alone")
+
+    async def _miss_marker(self, remote: Remote) -> Outcome:
+        """Somebody took our mark away; it may have been the server, with our own update."""
+        place = self._row.address
+        hint = (
+            f"if it is yours: reconciler state rm {place}, then "
+            f"reconciler state adopt {place} --id {remote.id}"
+        )
+        if self._shows_what_was_sent(remote):
+            await self._confirm(remote)
+            return self._fail("the server took the update and dropped our mark with it", hint)
+        return self._fail(f"workload {remote.id} no longer carries the mark that it had", hint)
+
+    @property
+    def _is_in_doubt(self) -> bool:
+        """Whether an update of it may be carried out, or was."""
+        under_way = self._row.change.open
+        return under_way is not None and (under_way.ambiguous or self._may_be_done)
+
+    def _compare_with_plan(self, live: Remote) -> Outcome | None:
+        drift = find_drift(self._row, live, self._redactor, self._ignored)
+        if drift == self._action.drift:
+            return None
+        planned = {change.pointer: change for change in self._action.drift}
+        now = {change.pointer: change for change in drift}
+        differing = [p for p in {**planned, **now} if planned.get(p) != now.get(p)]
+        message = f"{', '.join(differing)} changed on the server since this was planned"
+        if self._is_in_doubt:
+            return self._leave_open(message)
+        return self._fail(f"{message}; nothing was sent", "plan again", cause=Cause.OUTDATED)
+
+    def _refuse_marks(self, content: UpdateContent) -> Failed | None:
+        marks = find_marks({"m": content.metadata, "o": content.manifest}, self._desired.spec)
+        if not marks:
+            return None
+        return self._fail(
+            "the server shows stand-ins of secrets in it, which are never sent",
+            "somebody has copied them from an output of this program: put the values back there",
+        )
+
+    def _compose(self, live: Remote) -> UpdateContent:
+        undo_drift = self._action.undo_drift
+        return compose_update(self._row, self._desired, live, self._redactor, undo_drift=undo_drift)
+
+    def _is_outdated(self, live: Remote) -> bool:
+        """Whether the update that is live is not what is wanted now: another one follows."""
+        under_way = self._row.change.open
+        if under_way is None or under_way.digest != self._digest:
+            return True
+        drifted = find_drift(self._row, live, self._redactor, self._ignored)
+        return self._action.undo_drift and bool(drifted) and self._sent is None
+
+    def _is_too_early(self, live: Remote, content: UpdateContent) -> bool:
+        """Whether a workload that may only lag behind our update is no base for another one."""
+        rev = read_rev(live.raw_manifest)
+        if not is_not_visible_yet(self._row.change, rev, self._run.server_time()):
+            return False
+        return not self._is_same(content)
+
+    def _is_same(self, content: UpdateContent) -> bool:
+        """Whether this is what the open change has sent: one rev has one body."""
+        under_way = self._row.change.open
+        return under_way is not None and (under_way.body_digest, under_way.digest) == (
+            content.digest,
+            self._digest,
+        )
+
+    def _shows_what_was_sent(self, live: Remote) -> bool:
+        """Whether it has the content of this run's update, and no rev."""
+        return bool(
+            self._sent is not None
+            and self._differed
+            and not read_rev(live.raw_manifest)
+            and not self._find_unlike(live)
+            and not self._find_leftovers(live).pointers
+        )
+
+    def _find_unlike(self, live: Remote) -> list[str]:
+        """Where the server does not show what this run has sent."""
+        if self._sent is None:
+            return []
+        wanted = self._take_over_spec(self._row)
+        unlike = find_unlike(wanted, self._sent.sent, live, self._redactor, self._ignored)
+        return [change.pointer for change in unlike]
+
+    def _find_leftovers(self, live: Remote) -> Leftovers:
+        return find_leftovers(self._row, self._spec, live, self._redactor, self._ignored)
+
+    async def _put(self, live: Remote, content: UpdateContent) -> Outcome | None:
+        """Send, and say how it ended; None where another look decides."""
+        change, base = self._row.change, read_rev(live.raw_manifest)
+        if self._sent is not None:
+            attempts = change.open.attempts if change.open else 0
+            self._work.tell_retry(Method.PUT, attempts, delay=0.0, reason=self._last_message)
+        if self._is_same(content) and change.open is not None:
+            under_way = replace(change.open, base=base)
+            change = replace(change, open=under_way)
+        else:
+            under_way = OpenChange(
+                rev=self._run.mint_op(),
+                base=base,
+                body_digest=content.digest,
+                digest=self._digest,
+                spec=self._spec,
+                body=content.base,
+            )
+            change = begin(change, under_way)
+        synced = LastSeen.SYNCED in (self._row.seen, live.seen)
+        change = replace(change, was_synced=change.was_synced or synced)
+        self._row = replace(self._row, change=change)
+        self._sent = content
+        self._differed = bool(self._find_unlike(live) or self._find_leftovers(live).pointers)
+        self._seen_before = live.seen
+        body = self._make_body(live, content, under_way.rev)
+
+        async def attempt() -> ApiResult:
+            return await self._run.api.update(self._row.id or "", body, self._before_send)
+
+        answer = await send_recorded(self._work, Method.PUT, record=self._intend, attempt=attempt)
+        self._last_message = answer.description
+        return await self._conclude(answer)
+
+    def _make_body(self, live: Remote, content: UpdateContent, rev: str) -> dict[str, Any]:
+        """Who created it stays as it is live: an update proves nothing about that."""
+        own = read_annotations(live.raw_manifest)
+        own = {key: value for key, value in own.items() if key.startswith(PREFIX)}
+        manifest = with_annotations(content.manifest, {**own, REV: rev})
+        return create_body(content.metadata, manifest, encoded=self._desired.encoded)
+
+    async def _intend(self, _: SendCounts) -> None:
+        self._may_be_done = False
+        at = self._guard.date()
+        await self._commit_open(
+            lambda under_way: replace(under_way, **one_more_send(under_way, at))
+        )
+
+    async def _redate(self, at: str) -> None:
+        await self._commit_open(lambda under_way: replace(under_way, last_sent_at=at))
+
+    async def _before_send(self) -> None:
+        await self._guard.before_send()
+        self._may_be_done = True
+
+    async def _commit_open(self, move: Callable[[OpenChange], OpenChange]) -> None:
+        under_way = self._row.change.open
+        if under_way is None:
+            raise AssertionError("an update is recorded before it is sent")
+        change = replace(self._row.change, open=move(under_way))
+        self._row = replace(self._row, change=change)
+        await self._work.commit(self._row)
+
+    async def _conclude(self, answer: ApiResult) -> Outcome | None:
+        match answer:
+            case Accepted():
+                self._accepted_at = self._run.latest_server_time()
+                return None
+            case Ambiguous() | Unavailable() | NotFound(trusted=False):
+                self._unclear += not isinstance(answer, Unavailable)
+                await self._commit_open(lambda under_way: replace(under_way, ambiguous=True))
+                return None
+            case _:
+                self._may_be_done = False
+        refused = isinstance(answer, Refused | Conflict | NotFound)
+        if refused or not self._is_in_doubt:
+            await self._close()
+        match answer:
+            case Refused(is_no_such_call=True, status=status):
+                return self._fail(
+                    f"the server does not change workloads in place (HTTP {status}: "
+                    f"{answer.description}); nothing was changed or deleted",
+                    "set api_version to the server's in reconciler.yaml, or end and make it anew: "
+                    f"--replace {self._row.address}",
+                    cause=Cause.SERVER,
+                )
+            case Refused(status=status) if status == FORBIDDEN:
+                message = f"permission denied: {answer.description}"
+                return self._fail(message, cause=Cause.DENIED)
+            case Refused() | Conflict():
+                return self._fail(answer.description, cause=Cause.SERVER)
+            case NotFound():
+                return self._fail(f"no longer on the server: {answer.description}")
+            case _ if self._is_in_doubt:
+                return self._leave_open(answer.description)
+            case _:
+                return self._fail(f"it was not sent: {answer.description}")
+
+    async def _lose(self) -> Outcome:
+        """It is gone: no update revives it, and the next plan decides about it."""
+        if self._row.change.open is not None:
+            await self._close()
+        return self._fail("no longer on the server; nothing was sent, the next plan decides")
+
+    async def _close(self) -> None:
+        """What was certainly not carried out is over; what may still be is kept as late."""
+        self._row = replace(self._row, change=close_unsent(self._row.change))
+        await self._work.commit(self._row)
+
+    async def _finish(self, live: Remote) -> Outcome:
+        """The update is in force: it is done once nothing is left that it was to take away."""
+        leftovers = self._find_leftovers(live)
+        if leftovers.pointers:
+            return self._leave_open(
+                f"{', '.join(leftovers.pointers)} is declared no more, and the server keeps it",
+                f"the server merges updates; to take it away: --replace {self._row.address}",
+            )
+        unlike = self._find_unlike(live)
+        await self._confirm(live)
+        if unlike:
+            return self._fail(
+                f"the server took the update, and {', '.join(unlike)} is not as it was sent",
+                "the next plan shows it as drift",
+            )
+        details = [f"the server keeps {pointer}" for pointer in leftovers.metadata]
+        if self._row.change.drops_annotations:
+            details.append("the server dropped our annotation, so further updates are held")
+        done = ActionDone(id=self._row.id, detail="; ".join(details))
+        if not self._run.options.wait:
+            return done
+        return await wait_until_updated(self._work, self._row, done, before=self._seen_before)
+
+    async def _confirm(self, live: Remote) -> None:
+        """Record what is in force: what was sent is what later comparisons start from."""
+        under_way = self._row.change.open
+        if under_way is None:
+            raise AssertionError("only what was recorded can be confirmed")
+        rev = read_rev(live.raw_manifest)
+        change = confirm(self._row.change, rev, self._asked_at)
+        if rev != under_way.rev:
+            change = replace(change, drops_annotations=True)
+        settled = live.seen in (LastSeen.SYNCED, LastSeen.FAILED)
+        self._row = replace(
+            self._take_over_spec(self._row),
+            echo=under_way.body,
+            # The status may still speak about the content before.
+            seen=LastSeen.QUEUED if settled else live.seen,
+            message="",
+            change=change,
+        )
+        await self._work.commit(self._row)
+
+    def _take_over_spec(self, row: Recorded) -> Recorded:
+        """The record of what is declared now; whoever has lost a change is not fought for ever."""
+        before = row.undone if self._action.reason is Reason.DRIFTED else ()
+        overwritten = (change.pointer for change in self._action.overwrites)
+        return replace(
+            row,
+            spec=self._spec,
+            digest=self._digest,
+            lifecycle=self._desired.lifecycle,
+            source=self._desired.source.file,
+            undone=tuple(dict.fromkeys((*before, *overwritten))),
+        )
+
+    async def _follow(self, live: Remote, content: UpdateContent) -> Outcome:
+        """The server has all of it, by whoever's hand."""
+        change = close_unsent(self._row.change)
+        row = replace(self._take_over_spec(self._row), echo=content.base, change=change)
+        self._row = replace(row, seen=live.seen, message=live.message)
+        await self._work.commit(self._row)
+        detail = "it is on the server as it is declared; nothing was sent"
+        return ActionDone(id=self._row.id, detail=detail)
+
+    async def _follow_other_copy(self, live: Remote) -> Outcome:
+        """Another copy of the state has updated it: that is recorded, and planned anew.
+
+        What it had declared is not known here. All that this copy knows of counts as it is live:
+        the next plan compares that with what is wanted, and nothing of it is drift.
+        """
+        rev = read_rev(live.raw_manifest)
+        echo = self._redactor.strict.redact(echo_of(live))
+        spec = project(project(echo, declared_by_us(self._row, rev)), echo)
+        row = replace(self._row, spec=spec, digest=digest(spec), echo=echo, seen=live.seen)
+        self._row = replace(row, change=confirm(row.change, rev, self._asked_at))
+        await self._work.commit(self._row)
+        detail = (
+            "another copy of the state had updated it; that is recorded, "
+            "and the next plan shows what to do"
+        )
+        return ActionDone(id=self._row.id, detail=detail, kept=True)
+
+    async def _withdraw(self) -> Outcome:
+        """The run ended first: what certainly never left was never begun."""
+        under_way = self._row.change.open
+        if self._accepted_at is not None or self._is_in_doubt:
+            return self._leave_open(UPDATE_OPEN)
+        if under_way is not None and self._sent is not None:
+            await self._close()
+        return Skipped(message=UNSENT)
+
+    def _leave_open(self, message: str, hint: str = "") -> Failed:
+        """Nothing is given up: the record has the change, and the next run goes on with it."""
+        return self._fail(message, hint or "apply again: nothing of it is lost")
+
+    def _fail(self, message: str, hint: str = "", *, cause: Cause = Cause.OTHER) -> Failed:
+        return Failed(id=self._row.id, message=message, hint=hint, cause=cause)

@@ -11,9 +11,13 @@ from reconciler.core.diff.comparison import echo_of
 from reconciler.core.events import Cause
 from reconciler.core.model import LastSeen, Recorded, Remote
 from reconciler.core.protocol.api_results import Accepted, NotFound
+from reconciler.core.protocol.changes import is_status_stale
+from reconciler.core.protocol.marker import read_rev
 from reconciler.core.protocol.transitions import ROUNDING, SETTLED
 from reconciler.engine.dispatcher import StoppedError
 from reconciler.engine.run import CUT_SHORT, ActionContext, ActionDone, Failed, Outcome
+
+_AT_REST = (LastSeen.SYNCED, LastSeen.FAILED)
 
 
 def poll_intervals(first: float = 0.25, longest: float = 10.0) -> Iterator[float]:
@@ -48,6 +52,63 @@ async def wait_until_synced(work: ActionContext, row: Recorded, done: ActionDone
             outcome, row = await _look(work, row, done)
             if outcome is not None:
                 return outcome
+    except StoppedError:
+        pass
+    return replace(done, detail=CUT_SHORT)
+
+
+async def wait_until_updated(
+    work: ActionContext, row: Recorded, done: ActionDone, *, before: LastSeen | None
+) -> Outcome:
+    """`done` once the cluster took an update; Failed when it refused it or time is up.
+
+    `before` is what the server said before the update, None where nobody looked. A status counts
+    once it cannot be a word about the content before (assumption A7). What the workload says
+    meanwhile is not taken over: what differs from what was sent is drift.
+    """
+    run = work.run
+    end = run.clock.monotonic() + run.options.wait_timeout
+    rev, last = row.change.confirmed, None
+    moved = False
+    try:
+        for wanted in chain((0.0,), poll_intervals()):
+            interval = run.dispatcher.stretched(wanted)
+            if run.clock.monotonic() + interval > end:
+                return Failed(
+                    id=row.id,
+                    message=f"updated, but still {row.seen.value} after "
+                    f"{run.options.wait_timeout:g} s",
+                    hint="look at it with 'reconciler status'; it is recorded and not sent again",
+                )
+            if interval:
+                await run.dispatcher.pause(interval)
+            asked_at = run.server_time()
+            answer = await work.read(row.id or "")
+            if not isinstance(answer, Accepted):
+                words = answer.description
+                return Failed(id=row.id, message=f"updated, but cannot be read: {words}")
+            remote = answer.remote
+            if remote.is_gone or remote.is_leaving:
+                return Failed(id=row.id, message="updated, but deleted by somebody else")
+            if read_rev(remote.raw_manifest) != rev:
+                return replace(done, detail="updated; somebody has changed it again since")
+            # Where it had come to rest before, any other word is about the update.
+            moved = moved or (before in _AT_REST and remote.seen is not before)
+            agreed, last = remote.seen is last, remote.seen
+            stale = not moved and (is_status_stale(row.change, asked_at) or not agreed)
+            if stale or remote.seen not in _AT_REST:
+                continue
+            row = replace(row, seen=remote.seen, message=remote.message)
+            await work.commit(row)
+            if remote.seen is LastSeen.SYNCED:
+                return done
+            return Failed(
+                id=row.id,
+                message=f"the cluster refused the update: {remote.message or 'no message'}",
+                hint="what ran before may still run. Take the change back and apply; or mend it "
+                f"and apply; or end and make it anew: --replace {row.address}",
+                cause=Cause.CLUSTER,
+            )
     except StoppedError:
         pass
     return replace(done, detail=CUT_SHORT)

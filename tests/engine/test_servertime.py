@@ -11,7 +11,7 @@ import httpx
 
 from reconciler.core.model import Own
 from reconciler.core.protocol.api_results import Ambiguous, ApiResult, Listed, NotFound, Unavailable
-from reconciler.engine.create import PROMPT
+from reconciler.engine.sending import PROMPT
 from reconciler.engine.servertime import ServerTime
 from tests.support.timing import EPOCH, Timeline, VirtualClock
 from tests.support.worlds import World, is_write, wish

@@ -1,4 +1,4 @@
-"""What is sent to create a workload: exactly the API's WorkloadV2CreateRequest."""
+"""What is sent to create or update a workload: exactly the API's requests."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def make_body(desired: Desired, marker: Marker) -> dict[str, Any]:
 
 
 def create_body(metadata: Json, manifest: Json, *, encoded: bool = False) -> dict[str, Any]:
-    """Build a create request; raises ValueError for a manifest that JSON cannot carry."""
+    """Build a create or update request; raises ValueError for what JSON cannot carry."""
     if not encoded:
         return {"metadata": dict(metadata), "manifest": dict(manifest)}
     text = _yaml_safe_json(manifest).encode()

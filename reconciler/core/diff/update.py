@@ -1,0 +1,137 @@
+"""What an update of one workload sends, and whether the server shows it afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from reconciler.core.diff.comparison import compare, echo_of
+from reconciler.core.diff.diff import FieldChange, is_ignored, is_same
+from reconciler.core.diff.three_way import KeptDrift, find_remaining, merge, rebase_echo
+from reconciler.core.digest import canonical
+from reconciler.core.model import NO_CHANGE, Desired, Json, Recorded, Remote
+from reconciler.core.protocol.capabilities import UPDATE_FIELDS
+from reconciler.core.protocol.changes import as_shown, declared_by_us
+from reconciler.core.protocol.marker import read_rev
+from reconciler.core.redact import MARK, Redactor
+
+# What the cluster writes into an object and nobody submits.
+_OF_THE_CLUSTER = (
+    "uid",
+    "resourceVersion",
+    "generation",
+    "creationTimestamp",
+    "managedFields",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpdateContent:
+    """An update before it has a rev: what is sent (unredacted, without annotations of ours).
+
+    `metadata` holds what an update may say of it, null for what the spec has no more. `base` is the
+    redacted content as later comparisons take it: drift that was left to others is not in it.
+    `digest` names what is sent under the state's key. `is_there` says that the server has it.
+    """
+
+    metadata: Json
+    manifest: Json
+    sent: Json
+    base: Json
+    digest: str
+    is_there: bool
+    kept: tuple[KeptDrift, ...] = ()
+
+
+def compose_update(
+    row: Recorded, desired: Desired, live: Remote, redactor: Redactor, *, undo_drift: bool
+) -> UpdateContent:
+    """Merge what is wanted with what was read just now."""
+    rev = read_rev(live.raw_manifest)
+    shown = as_shown(row, rev)
+    declared = declared_by_us(row, rev)
+    now = _without_cluster(echo_of(live))
+    merged = merge(
+        desired.spec,
+        now,
+        before=declared,
+        echo=shown.echo if shown.echo is not None else shown.spec,
+        redactor=redactor,
+        ignored=desired.lifecycle.ignore_changes,
+        undo_drift=undo_drift,
+    )
+    document = _without_cluster(merged.document)
+    metadata = document.get("metadata", {})
+    told = {key: metadata[key] for key in UPDATE_FIELDS if metadata.get(key) is not None}
+    for key in UPDATE_FIELDS:
+        # Null asks for the server's default; of what nobody ever declared, nothing is said.
+        if key not in told and declared.get("metadata", {}).get(key) is not None:
+            told[key] = None
+    sent, named = redactor.strict.redact_and_digest({**document, "metadata": {**metadata, **told}})
+    return UpdateContent(
+        metadata=told,
+        manifest=document.get("manifest", {}),
+        sent=sent,
+        base=rebase_echo(sent, sent, merged.kept),
+        digest=named,
+        is_there=is_same(document, now) and None not in told.values(),
+        kept=merged.kept,
+    )
+
+
+def _without_cluster(document: Json) -> Json:
+    manifest = document.get("manifest")
+    if not isinstance(manifest, Mapping):
+        return document
+    kept: dict[str, Any] = {key: value for key, value in manifest.items() if key != "status"}
+    metadata = manifest.get("metadata")
+    if isinstance(metadata, Mapping):
+        kept["metadata"] = {k: v for k, v in metadata.items() if k not in _OF_THE_CLUSTER}
+    return {**document, "manifest": kept}
+
+
+def find_marks(body: Json, spec: Json) -> frozenset[str]:
+    """Stand-ins of secrets that a body holds and a spec does not: nobody meant them as values."""
+    return frozenset(MARK.findall(canonical(body))) - frozenset(MARK.findall(canonical(spec)))
+
+
+def find_drift(
+    row: Recorded, live: Remote, redactor: Redactor, ignored: Sequence[str]
+) -> tuple[FieldChange, ...]:
+    """What somebody else has changed of what the workload shows of ours."""
+    drift = compare(row, live, redactor).drift
+    return tuple(change for change in drift if not is_ignored(change.pointer, ignored))
+
+
+def find_unlike(
+    row: Recorded, sent: Json, live: Remote, redactor: Redactor, ignored: Sequence[str]
+) -> tuple[FieldChange, ...]:
+    """The fields that a record declares and that the server does not show as sent (redacted)."""
+    as_sent = replace(row, echo=sent, change=NO_CHANGE)
+    return find_drift(as_sent, live, redactor, ignored)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Leftovers:
+    """What a spec has no more and the server still shows: pointers in the manifest, and metadata.
+
+    A server may choose the old priority or category by itself once nobody asks for another.
+    """
+
+    pointers: tuple[str, ...] = ()
+    metadata: tuple[str, ...] = ()
+
+
+def find_leftovers(
+    row: Recorded, wanted: Json, live: Remote, redactor: Redactor, ignored: Sequence[str]
+) -> Leftovers:
+    """What an update was to take away and has not; `wanted` is the redacted spec."""
+    declared = declared_by_us(row, read_rev(live.raw_manifest))
+    now = redactor.redact(_without_cluster(echo_of(live)))
+    remaining = [p for p in find_remaining(declared, wanted, now) if not is_ignored(p, ignored)]
+    metadata = tuple(f"/metadata/{key}" for key in UPDATE_FIELDS)
+    return Leftovers(
+        pointers=tuple(pointer for pointer in remaining if not is_ignored(pointer, metadata)),
+        metadata=tuple(pointer for pointer in remaining if is_ignored(pointer, metadata)),
+    )
