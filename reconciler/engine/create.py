@@ -244,7 +244,10 @@ class CreateTask:
                 message=f"{self._last_message}; an earlier create of it may have come true"
             )
         if isinstance(verdict, LookupUnclear):
-            message = f"its owner is unknown: {verdict.message}"
+            message = (
+                f"its owner is unknown: {verdict.message}; a name may stay taken for a while after "
+                "its workload was deleted"
+            )
             return await self._leave_unconfirmed(message, Evidence.NAME_TAKEN)
         return await self._drop(
             f"{self._last_message}; the server lists nothing under this name",

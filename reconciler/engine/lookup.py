@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from reconciler.core.model import Own, Recorded, Remote
@@ -88,10 +89,18 @@ async def look_up(work: ActionContext, hint: str = "") -> Verdict:
         theirs = theirs or _foreign(remote, marker, work)
     if theirs:
         return theirs
-    if candidates.listed and await _is_believable(work):
+    if not candidates.listed:
+        return LookupUnclear(message=candidates.message, listed=False)
+    controls = _controls(work)
+    if await _is_believable(work, controls):
         return NameFree()
-    message = candidates.message or "the server's list does not show it"
-    return LookupUnclear(message=message, listed=candidates.listed)
+    message = (
+        "the server's list shows neither it nor what is known to run in its project"
+        if controls
+        else "the server's list does not show it, and nothing else is recorded in its project that "
+        "would show whether the list is whole"
+    )
+    return LookupUnclear(message=message, listed=True)
 
 
 async def _find_candidates(work: ActionContext, hint: str) -> _Candidates:
@@ -132,9 +141,9 @@ def _foreign(remote: Remote, marker: Marker | None, work: ActionContext) -> Name
     )
 
 
-async def _is_believable(work: ActionContext) -> bool:
+async def _is_believable(work: ActionContext, controls: Sequence[Recorded]) -> bool:
     """An empty list proves absence only if the same list shows something that we know lives."""
-    for control in _controls(work):
+    for control in controls:
         answer = await work.find(control.address)
         if isinstance(answer, Listed) and answer.trusted and control.id in answer.ids:
             return True

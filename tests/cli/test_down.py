@@ -122,7 +122,11 @@ def test_a_successor_in_doubt_is_told_with_what_it_replaced(cli: Cli, tmp_path: 
     planned = cli("plan", "-o", "text", "-o", f"json={tmp_path / 'p.json'}")
     page = re.sub(r"[\\`]", "", cli("plan", "-o", "markdown").out)
 
-    words = f"injected by a fault rule: {DOUBT}; the server's list does not show it"
+    unlisted = (
+        "the server's list does not show it, and nothing else is recorded in its project that "
+        "would show whether the list is whole"
+    )
+    words = f"injected by a fault rule: {DOUBT}; {unlisted}"
     ending = f"workload {old['id']} was deleted to be replaced"
     emptied = f"{ending} (image server:1 → nginx:2), and nothing is known to run there now"
     assert (looked.code, planned.code) == (8, 0)

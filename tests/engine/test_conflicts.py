@@ -13,6 +13,10 @@ from tests.support.worlds import World, is_write, wish
 RESERVED = "409 on=POST name=a"
 WORDS = "injected by a fault rule: 409 on=POST name=a"
 NOBODY = f"{WORDS}; the server lists nothing under this name"
+UNLISTED = (
+    "the server's list does not show it, and nothing else is recorded in its project that would "
+    "show whether the list is whole"
+)
 
 
 def test_a_server_error_is_told_in_the_servers_words_and_recorded() -> None:
@@ -49,7 +53,10 @@ def test_a_conflict_where_no_list_is_believed_is_listed() -> None:
 
     ran = world.apply(wish("a"))
 
-    words = f"{WORDS}; its owner is unknown: the server's list does not show it"
+    words = (
+        f"{WORDS}; its owner is unknown: {UNLISTED}; a name may stay taken for a while after its "
+        "workload was deleted"
+    )
     assert (ran.told, ran.exit_code) == ([f"in doubt: create 4501/a: {words}"], 8)
     assert (world.row("a").own, world.row("a").ambiguous) == (Own.UNCONFIRMED, False)
 

@@ -176,7 +176,11 @@ def test_a_list_that_shows_nothing_at_all_proves_nothing() -> None:
 
     ran = world.apply(request=ALLOW)
 
-    assert ran.told == ["in doubt: resolve 4501/a: the server's list does not show it"]
+    (told,) = ran.told
+    assert told == (
+        "in doubt: resolve 4501/a: the server's list does not show it, and nothing else is "
+        "recorded in its project that would show whether the list is whole"
+    )
     assert world.state() == ["a UNCONFIRMED unknown"]
     assert world.ledger("POST") == []
 
