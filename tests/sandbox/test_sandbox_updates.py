@@ -564,3 +564,17 @@ def test_a_deletion_is_seen_although_the_update_before_it_is_not() -> None:
         {"status": "Deleting"},
         "Deleted",
     )
+
+
+def test_an_edit_of_what_has_not_synced_runs_nothing() -> None:
+    """Somebody else's change waits for the same sync."""
+    rig = Rig(sync_delay=10.0)
+    workload_id = created(rig)
+    store = rig.sandbox.store
+    store.edit(workload_id, manifest=deployment(2))
+    running = [store.running(workload_id)]
+    rig.now += 10
+    running.append(store.running(workload_id))
+    store.edit(workload_id, manifest=deployment(3))
+    running.append(store.running(workload_id))
+    assert running == [None, deployment(2), deployment(3)]

@@ -248,6 +248,17 @@ def test_a_given_name_may_be_a_prefix() -> None:
     assert wrong.status_code == 400
 
 
+def test_a_prefix_gives_no_id_twice_over_a_restart(tmp_path: Path) -> None:
+    """Names are made from ids, and both are new."""
+    path = tmp_path / "data.jsonl"
+    ids = []
+    for _ in range(2):
+        rig = Rig(data=path)
+        ids += [rig.create("a", useGivenNameAsPrefix=True) for _ in range(2)]
+        rig.sandbox.close()
+    assert len(set(ids)) == 4
+
+
 @pytest.mark.parametrize("projects", [(), (Project(id="4501", name="team-a"),)])
 def test_a_cluster_takes_the_place_of_a_project(projects: tuple[Project, ...]) -> None:
     """The project is then the one that owns the manifest's namespace."""

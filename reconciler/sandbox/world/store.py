@@ -16,7 +16,12 @@ from reconciler.sandbox.world.journal import Journal
 from reconciler.sandbox.world.manifests import complete_manifest, count_pods, strip_annotations
 from reconciler.sandbox.world.projects import Projects
 from reconciler.sandbox.world.submission import Submission, UpdateRequest, read_submission
-from reconciler.sandbox.world.updates import UpdatedContent, apply_to_cluster, read_content
+from reconciler.sandbox.world.updates import (
+    UpdatedContent,
+    apply_to_cluster,
+    declared_fields,
+    read_content,
+)
 from reconciler.sandbox.world.workload import (
     NO_WORKLOAD_FAULTS,
     ClusterObject,
@@ -108,17 +113,10 @@ class Store:
         message = content.refusal
         if message is not None and faults.refuses_immutable:
             raise Refusal(400, message)
-        raw = encode(content.manifest)
         after = self._save(
             replace(
                 workload,
-                priority=content.priority,
-                category=content.category,
-                raw=raw,
-                workload_manifest=_complete_again(
-                    workload, raw, content.priority, content.category
-                ),
-                pods=count_pods(content.manifest),
+                **declared_fields(workload, content.manifest, content.priority, content.category),
                 updated_at=now,
                 updated_by=caller,
                 # Faults may hide the new form for a while; until then this one is shown.
@@ -243,20 +241,15 @@ class Store:
         """
         old, now = self._by_id[workload_id], self._clock()
         new = json.loads(old.raw) if manifest is None else dict(manifest)
-        raw = encode(new)
-        priority, category = priority or old.priority, category or old.category
         effect, cluster = apply_to_cluster(old, new)
+        runs = old.in_cluster(now) is not None and not effect.refused
         edited = replace(
             old,
-            raw=raw,
-            workload_manifest=_complete_again(old, raw, priority, category),
-            pods=count_pods(new),
-            priority=priority,
-            category=category,
+            **declared_fields(old, new, priority or old.priority, category or old.category),
             updated_at=now,
             updated_by=by,
             shown_at=now,
-            cluster_before=old.cluster_before if effect.refused else cluster,
+            cluster_before=cluster if runs else old.cluster_before,
             cluster_after=old.cluster_after if effect.refused else cluster,
         )
         return self._save(edited)
@@ -282,8 +275,11 @@ class Store:
         # The id follows from the seed and the how-manieth of its name, never from the order of
         # arrival: concurrent requests get the same ids in every replay of a seed.
         address = submission.project_id, submission.name
-        nth = self._generations[address] = self._generations.get(address, 0) + 1
-        workload_id = self._derive_id(*address, str(nth))
+        nth = self._generations.get(address, 0) + 1
+        # The data file counts by name, so a prefix begins anew after a restart.
+        while (workload_id := self._derive_id(*address, str(nth))) in self._by_id:
+            nth += 1
+        self._generations[address] = nth
         # The id is unique, so a part of it makes a name that is, within the 63 characters.
         if submission.name_is_prefix:
             name = f"{submission.name[:57]}-{workload_id[:5]}"
@@ -387,16 +383,3 @@ class Store:
             self._by_id[workload.id] = workload
             self._heads[workload.id] = heads[workload.id]
         self._next_sweep = 2 * len(remaining) + _SWEEP_EVERY
-
-
-def _complete_again(
-    workload: Workload, raw: bytes, priority: str | None, category: str | None
-) -> bytes:
-    return complete_manifest(
-        raw,
-        name=workload.name,
-        project_name=workload.project_name,
-        priority=priority,
-        category=category,
-        preemptibility=workload.preemptibility,
-    )

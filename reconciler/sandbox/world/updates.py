@@ -7,7 +7,12 @@ from typing import Any, NamedTuple
 
 from reconciler.sandbox.http import encode
 from reconciler.sandbox.world.kinds import find_kind
-from reconciler.sandbox.world.manifests import merge_manifests, strip_annotations
+from reconciler.sandbox.world.manifests import (
+    complete_manifest,
+    count_pods,
+    merge_manifests,
+    strip_annotations,
+)
 from reconciler.sandbox.world.mutability import (
     UpdateEffect,
     changed_pointers,
@@ -87,3 +92,25 @@ def apply_to_cluster(
     # Mostly the same bytes, so they are shared: fifty thousand workloads stay in memory.
     running = raw if effect.running is manifest else encode(effect.running)
     return effect, ClusterObject(raw, running)
+
+
+def declared_fields(
+    old: Workload, manifest: dict[str, Any], priority: str | None, category: str | None
+) -> dict[str, Any]:
+    """The fields of a workload that follow from what it declares now."""
+    raw = encode(manifest)
+    completed = complete_manifest(
+        raw,
+        name=old.name,
+        project_name=old.project_name,
+        priority=priority,
+        category=category,
+        preemptibility=old.preemptibility,
+    )
+    return {
+        "priority": priority,
+        "category": category,
+        "raw": raw,
+        "workload_manifest": completed,
+        "pods": count_pods(manifest),
+    }
