@@ -119,10 +119,17 @@ def detect_ci(top: Path) -> Ci:
     }
     if len(systems) == 1:
         return systems.pop()
-    # A host of one's own usually has the name of the system in it: gitlab.example.com.
-    hosts = [_host(url) for url in _remotes(top)]
-    named = (ci for host in hosts for ci in (Ci.GITHUB, Ci.GITLAB) if ci.value in host)
-    return next(named, Ci.GITHUB if systems else Ci.NONE)
+    for url in _remotes(top):
+        if "://" in url:
+            host = (urlsplit(url).hostname or "").lower()
+        else:
+            # The short form of ssh: `git@host:path`.
+            host = url.partition(":")[0].rpartition("@")[2].lower()
+        for ci in (Ci.GITHUB, Ci.GITLAB):
+            # A host of one's own usually has the name of the system in it: gitlab.example.com.
+            if ci.value in host:
+                return ci
+    return Ci.GITHUB if systems else Ci.NONE
 
 
 def _pipeline(ci: Ci, folder: str, source: Source) -> Iterator[tuple[str, str]]:
@@ -186,13 +193,6 @@ def _remotes(top: Path) -> list[str]:
 
 def _read(path: Path) -> str:
     return read_regular(path).decode("utf-8", "replace")
-
-
-def _host(url: str) -> str:
-    """The host in an address, which may be in the short form of ssh: `git@host:path`."""
-    if "://" in url:
-        return (urlsplit(url).hostname or "").lower()
-    return url.partition(":")[0].rpartition("@")[2].lower()
 
 
 def _yaml(name: str) -> str:

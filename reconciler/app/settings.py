@@ -173,8 +173,17 @@ def resolve_settings(
         if explicit_url is None
         else explicit_url,
         url_is_given=explicit_url is not None,
+        # A name that is set and empty counts as none.
         stack=pick("stack", flags.stack or None, DEFAULT_STACK, configured=config.stack),
-        state=_state_path(choice, flags, config, root),
+        state=pick(
+            "state",
+            None if flags.state is None else Path(_local_path(flags.state)),
+            root / DEFAULT_STATE,
+            # In the configuration relative to its file, on the command line to the caller's folder.
+            configured=None
+            if config.state is None
+            else (config.path.parent if config.path else root) / _local_path(config.state),
+        ),
         api_version=pick("api_version", None, API_VERSION, configured=config.api_version),
         concurrency=pick(
             "concurrency", flags.concurrency, CONCURRENCY, configured=config.concurrency
@@ -197,17 +206,6 @@ def resolve_settings(
             "allowed_projects", None, (), configured=limits.allowed_projects, within="limits"
         ),
         origins=choice.origins,
-    )
-
-
-def _state_path(choice: _Choice, flags: Flags, config: Config, root: Path) -> Path:
-    """A path in the configuration is relative to its file, one on the command line to here."""
-    home = config.path.parent if config.path else root
-    return choice.of(
-        "state",
-        None if flags.state is None else Path(_local_path(flags.state)),
-        root / DEFAULT_STATE,
-        configured=None if config.state is None else home / _local_path(config.state),
     )
 
 

@@ -33,6 +33,7 @@ from reconciler.cli.commands.validate import validate
 from reconciler.cli.output.metrics_file import MetricsWriter
 from reconciler.errors import ReconcilerError
 
+# Click's own code for wrong usage is 2, which a plan with changes has here.
 USAGE = 64
 INTERRUPTED = 130
 
@@ -78,6 +79,7 @@ def main() -> None:
     gc.freeze()
     gc.set_threshold(50_000)
     metrics = MetricsWriter()
+    # Until an apply handles signals itself, nothing is under way that one could cut in two.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, partial(_end, metrics))
     code = run(sys.argv[1:], metrics)
@@ -95,6 +97,7 @@ def _end(metrics: MetricsWriter, number: int, _frame: FrameType | None) -> None:
         # A live view hides the cursor.
         os.write(2, b"\x1b[?25hstopped\n" if os.isatty(2) else b"stopped\n")
     metrics.end(128 + number)
+    # Without cleaning up: a handler may have interrupted anything, locks and buffers included.
     os._exit(128 + number)
 
 
@@ -102,12 +105,14 @@ def run(arguments: Sequence[str], metrics: MetricsWriter | None = None) -> int:
     """Run one command line and return its exit code; never raises."""
     metrics = metrics or MetricsWriter()
     code = _run(arguments, metrics)
+    # Whatever the code: monitoring has to hear above all of runs that went wrong.
     metrics.end(code)
     return code
 
 
 def _run(arguments: Sequence[str], metrics: MetricsWriter) -> int:
     try:
+        # Standing alone, click would end the process with codes of its own.
         result = cli.main(
             list(arguments), prog_name="reconciler", standalone_mode=False, obj=metrics
         )
@@ -129,6 +134,7 @@ def _run(arguments: Sequence[str], metrics: MetricsWriter) -> int:
         # Who closed the pipe (`| head`) has read enough: that is no failure.
         return 0
     except OSError as error:
+        # A full disk is no bug of ours.
         if error.errno != errno.ENOSPC:
             return _apologise(error)
         click.echo(f"error: standard output cannot be written: {error.strerror}", err=True)

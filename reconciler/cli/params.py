@@ -22,9 +22,11 @@ class Duration(click.ParamType[float]):
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> float:
         """Read it; click's usage error for anything else."""
+        # Click expects that a value which is converted already passes unchanged.
         if isinstance(value, int | float):
             return float(value)
         text = str(value).strip()
+        # What `findall` leaves out between the parts is missing in their sum.
         parts = _PART.findall(text)
         if not parts or "".join(number + unit for number, unit in parts) != text:
             self.fail(f"{value!r} is not a duration such as 30s, 5m or 1h30m", param, ctx)
@@ -70,6 +72,7 @@ class OutputType(click.ParamType[Output]):
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> Output:
         """Read it; click's usage error for a format that this command does not have."""
+        # As in `Duration`: a value may come here a second time.
         if isinstance(value, Output):
             return value
         name, equals, path = str(value).partition("=")

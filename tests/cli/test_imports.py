@@ -19,8 +19,8 @@ from tests.support.places import ROOT
 PACKAGE = Path(reconciler.__file__).parent
 # Only a terminal needs rich, and a pipeline is not made to wait for it.
 TERMINAL_ONLY = {
-    ("reconciler.cli.output.progress_display", "reconciler.cli.output.liveview"),
-    ("reconciler.cli.output.watching", "reconciler.cli.output.table_view"),
+    ("reconciler.cli.live.apply_reporter", "reconciler.cli.live.live_view"),
+    ("reconciler.cli.live.watch_views", "reconciler.cli.live.table_view"),
 }
 
 

@@ -16,10 +16,10 @@ from pathlib import Path
 import pytest
 from rich.console import Console as RichConsole
 
+from reconciler.cli.live.apply_reporter import ApplyReporter, Heartbeat
+from reconciler.cli.live.live_view import DRAWS_PER_SECOND, LiveView
 from reconciler.cli.options import OutputOptions
 from reconciler.cli.output.console import Console
-from reconciler.cli.output.liveview import DRAWS_PER_SECOND, LiveView
-from reconciler.cli.output.progress_display import ApplyReporter, Heartbeat
 from reconciler.cli.params import Output
 from reconciler.core.events import ActionStarted, ActionSucceeded, Event
 from tests.cli.conftest import PROGRAM

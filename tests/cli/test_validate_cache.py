@@ -155,7 +155,7 @@ def test_every_file_of_the_program_decides() -> None:
     """A rule that has changed since may find what the one before it did not."""
     package = Path(reconciler.__file__).parent
     modules = {str(path) for path in package.rglob("*.py")}
-    assert modules <= {path for path, _, _ in checking._program_files()}
+    assert modules <= {path for path, _, _ in checking.program_files()}
 
 
 def test_only_a_digest_is_kept(tmp_path: Path) -> None:

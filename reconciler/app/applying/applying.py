@@ -112,6 +112,7 @@ async def carry_out(
             target = Target(url=server.url, stack=settings.stack)
             # Where somebody else was quicker, the lock decides who goes on.
             store = state.create(target, or_open=True)
+        # A saved plan is compared before anything is sent, one that is made now once it is made.
         if approval is not None:
             check_expected(approval.plan, request.expect_digest)
             check_unused(approval, store.runs())
@@ -125,6 +126,7 @@ async def carry_out(
                 raise GuardError(planned.refusals, planned)
             if not confirm(planned):
                 return ApplyResult(planned=planned, finished=None)
+            # A state that records nothing has nothing to lose.
             if planned.plan.changes and planned.recorded:
                 store.back_up()
             return await run_plan(
@@ -153,6 +155,7 @@ async def run_plan(
     """Carry out a plan that everybody agreed to, on a state that is held."""
     with writing_thread() as executor:
         journal = Journal(store, executor)
+        # From the session's own chance, so that a test sees the same run twice.
         run_id = str(uuid.UUID(int=session.rng.getrandbits(128), version=4))
         log = RunLog.of(
             planned.plan,

@@ -19,7 +19,8 @@ from reconciler.core.protocol.api_results import (
 from reconciler.engine.dispatcher import Attempt, Dispatcher, OnRetry, Retry
 from reconciler.ports import Clock
 
-# Every answer that the rules of core/retry.py let a request be repeated after.
+# Every result that the rules of core/retry.py let a request be repeated after. Their names are
+# published as labels of a metric.
 _REASONS: dict[type[ApiResult], str] = {
     Ambiguous: "unclear",
     Conflict: "conflict",

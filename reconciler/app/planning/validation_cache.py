@@ -92,7 +92,7 @@ class ValidationCache:
         # The configuration as it was read: its file may have changed since.
         names = sorted(field.name for field in fields(self._config) if field.name != "where")
         parts: list[object] = [(name, getattr(self._config, name)) for name in names]
-        parts += [*self._policies, *sorted(_program_files()), discovered.targets]
+        parts += [*self._policies, *sorted(program_files()), discovered.targets]
         parts += [(file.name, file.real, digests[file.name]) for file in discovered.files]
         return sha256(repr(parts).encode("utf-8", "surrogatepass")).hexdigest()
 
@@ -112,7 +112,7 @@ def cache_folder(environ: Mapping[str, str]) -> Path:
     return base / "workload-reconciler" / "valid"
 
 
-def _program_files() -> Iterator[tuple[str, int, int]]:
+def program_files() -> Iterator[tuple[str, int, int]]:
     """Every file that judges, as far as it takes to notice that it is another one."""
     specs = filter(None, map(find_spec, _LIBRARIES))
     paths = [Path(spec.origin) for spec in specs if spec.origin]

@@ -61,6 +61,7 @@ def open_workspace(paths: Sequence[Path], flags: Flags, environ: Mapping[str, st
         loaded = load_specs(paths, root=root, config=config, deadline=deadline)
     settings = resolve_settings(flags, config, root=root, environ=environ)
     return Workspace(
+        # The deadline is one for reading and applying together.
         settings=replace(settings, spent=deadline.spent()),
         desired=loaded.desired,
         diagnostics=loaded.diagnostics,

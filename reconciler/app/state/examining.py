@@ -88,9 +88,7 @@ class AdoptionRules:
         marker = read_marker(remote.raw_manifest)
         return (
             self.find_record(remote.address, remote.id)
-            or _find_leaving(remote)
-            or self._find_owner(remote, marker)
-            or self._find_undeclared(remote)
+            or self._find_obstacle(remote, marker)
             or self._adopt(remote, marker)
         )
 
@@ -124,43 +122,44 @@ class AdoptionRules:
     def _owns(self, marker: Marker) -> bool:
         return marker.is_of(self.lineage, self.target.stack)
 
-    def _find_owner(self, remote: Remote, marker: Marker | None) -> NotAdopted | None:
-        """A marker that is not ours to claim, or that another workload of ours has."""
-        if marker is None:
-            return None
-        if self._owns(marker):
-            other = self.ops.get(marker.op)
-            if other is None:
-                return None
+    def _find_obstacle(self, remote: Remote, marker: Marker | None) -> NotAdopted | None:
+        """What a workload itself has that speaks against recording it."""
+        if remote.is_leaving:
+            return _skip(
+                remote,
+                NotAdoptedReason.LEAVING,
+                message=f"workload {remote.id} ({remote.address}) is being deleted on the server",
+                hint="there is nothing to record once it is gone",
+            )
+        is_ours = marker is not None and self._owns(marker)
+        if marker is not None and is_ours and marker.op in self.ops:
+            # One operation makes one workload, so one of the two is a copy of the other's manifest.
             return _skip(
                 remote,
                 NotAdoptedReason.COPIED,
-                message=f"workload {remote.id} carries the mark of {other.address}: its manifest "
-                "was copied, annotations and all",
+                message=f"workload {remote.id} carries the mark of {self.ops[marker.op].address}: "
+                "its manifest was copied, annotations and all",
                 hint="make it again without the annotations workload-reconciler/*",
             )
-        is_altered = marker.lineage == self.lineage
-        if self.terms.take_over and not is_altered:
-            return None
-        hint = "once it is forgotten there (state rm), add --take-over; nothing was changed"
-        return _skip(
-            remote,
-            NotAdoptedReason.FOREIGN,
-            message=f"workload {remote.id} belongs to stack {marker.stack!r} "
-            f"(state {marker.lineage})",
-            hint="that is this state: somebody changed the annotation" if is_altered else hint,
-        )
-
-    def _find_undeclared(self, remote: Remote) -> NotAdopted | None:
-        if self.terms.undeclared or remote.address in self.declared:
-            return None
-        return _skip(
-            remote,
-            NotAdoptedReason.UNDECLARED,
-            message=f"no spec declares {remote.address}: once recorded, it would be deleted by "
-            "the next apply",
-            hint="declare it first; or --undeclared, and a spec before the next apply",
-        )
+        is_altered = marker is not None and marker.lineage == self.lineage
+        if marker is not None and not is_ours and (is_altered or not self.terms.take_over):
+            hint = "once it is forgotten there (state rm), add --take-over; nothing was changed"
+            return _skip(
+                remote,
+                NotAdoptedReason.FOREIGN,
+                message=f"workload {remote.id} belongs to stack {marker.stack!r} "
+                f"(state {marker.lineage})",
+                hint="that is this state: somebody changed the annotation" if is_altered else hint,
+            )
+        if not self.terms.undeclared and remote.address not in self.declared:
+            return _skip(
+                remote,
+                NotAdoptedReason.UNDECLARED,
+                message=f"no spec declares {remote.address}: once recorded, it would be deleted by "
+                "the next apply",
+                hint="declare it first; or --undeclared, and a spec before the next apply",
+            )
+        return None
 
     def _adopt(self, remote: Remote, marker: Marker | None) -> Adoption:
         desired = self.declared.get(remote.address)
@@ -189,14 +188,3 @@ class AdoptionRules:
 
 def _skip(remote: Remote, why: NotAdoptedReason, *, message: str, hint: str) -> NotAdopted:
     return NotAdopted(id=remote.id, address=remote.address, why=why, message=message, hint=hint)
-
-
-def _find_leaving(remote: Remote) -> NotAdopted | None:
-    if not remote.is_leaving:
-        return None
-    return _skip(
-        remote,
-        NotAdoptedReason.LEAVING,
-        message=f"workload {remote.id} ({remote.address}) is being deleted on the server",
-        hint="there is nothing to record once it is gone",
-    )

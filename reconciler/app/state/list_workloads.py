@@ -73,9 +73,20 @@ async def read_each(
     queue = iter(ids)
 
     async def read_on() -> None:
-        # What `keep` drops of a body is gone before this waits for its next turn.
         for workload_id in queue:
-            results[workload_id] = _keep(await read_by_id(session, workload_id), workload_id, keep)
+            response = await read_by_id(session, workload_id)
+            match response:
+                case Accepted(remote=remote):
+                    # What `keep` drops of a body is gone before this waits for its next turn.
+                    results[workload_id] = None if remote.is_gone else keep(remote)
+                case NotFound(trusted=True):
+                    results[workload_id] = None
+                case _:
+                    raise UnreachableError(
+                        f"workload {workload_id} is listed and cannot be read: "
+                        f"{response.description}",
+                        hint="nothing was written; run it again",
+                    )
 
     try:
         # A task for each of a hundred thousand ids would cost more than the reading.
@@ -100,19 +111,6 @@ async def read_by_id(session: Session, workload_id: str) -> ApiResult:
     if isinstance(response, Accepted):
         session.need_tenant(response.remote.tenant_id)
     return response
-
-
-def _keep(response: ApiResult, workload_id: str, keep: Callable[[Remote], Kept]) -> Kept | None:
-    match response:
-        case Accepted(remote=remote):
-            return None if remote.is_gone else keep(remote)
-        case NotFound(trusted=True):
-            return None
-        case _:
-            raise UnreachableError(
-                f"workload {workload_id} is listed and cannot be read: {response.description}",
-                hint="nothing was written; run it again",
-            )
 
 
 @contextmanager

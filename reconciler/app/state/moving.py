@@ -49,7 +49,13 @@ def move(
     kill in between leaves them in both, and the same move again mends that. Raises RefusedError
     for records in doubt and for a state that cannot take them, StateError, LockedError.
     """
-    _check_paths(path, to, init=init)
+    if not is_there(to) and not init:
+        raise StateError(
+            f"there is no state at {to}", hint="check --to; --init makes a state there"
+        )
+    # By the file and not by the name: a link would lock the same state twice, and wait for itself.
+    if is_there(to) and path.exists() and path.samefile(to):
+        raise UsageError(f"{to} is the state that the records are in", hint="give another --to")
     with ExitStack() as files:
         giver = files.enter_context(edit_state(path, command, dry_run=dry_run))
         rows = choose_records(giver.read(), patterns)
@@ -69,16 +75,6 @@ def move(
                 # A move that was killed while it made the other state has left a file there.
                 sweep(to)
         return MoveResult(rows=tuple(rows), present=tuple(row for row in rows if row not in new))
-
-
-def _check_paths(path: Path, to: Path, *, init: bool) -> None:
-    if is_there(to):
-        if path.exists() and path.samefile(to):
-            raise UsageError(f"{to} is the state that the records are in", hint="give another --to")
-    elif not init:
-        raise StateError(
-            f"there is no state at {to}", hint="check --to; --init makes a state there"
-        )
 
 
 def _new_to(receiver: SqliteStore, giver: Header, rows: Sequence[Recorded]) -> list[Recorded]:
@@ -132,6 +128,7 @@ def _carry(
     new: Sequence[Recorded],
     command: str,
 ) -> None:
+    # Both are copied first: this is the one edit that changes two files.
     giver.back_up()
     # There before it goes here: a kill in between leaves records in both, and never in neither.
     if new:

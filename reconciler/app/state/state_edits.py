@@ -83,17 +83,23 @@ def set_protections(
         if changed and not confirm(changed):
             return Protection()
         if changed and not dry_run:
-            action = "protect" if protect else "unprotect"
-            amend(store, command, action, [_protected(row, protect=protect) for row in changed])
+            amend(
+                store,
+                command,
+                "protect" if protect else "unprotect",
+                [
+                    dataclasses.replace(
+                        row,
+                        protected=protect,
+                        # Lifted is the spec's own protection too, until an apply renews it.
+                        lifecycle=row.lifecycle
+                        if protect
+                        else dataclasses.replace(row.lifecycle, protect=False),
+                    )
+                    for row in changed
+                ],
+            )
         return Protection(changed=tuple(changed), same=tuple(same))
-
-
-def _protected(row: Recorded, *, protect: bool) -> Recorded:
-    lifecycle = row.lifecycle
-    if not protect:
-        # The spec's own protection as well, until the next apply of the spec renews it.
-        lifecycle = dataclasses.replace(lifecycle, protect=False)
-    return dataclasses.replace(row, protected=protect, lifecycle=lifecycle)
 
 
 def forget(

@@ -26,6 +26,7 @@ from reconciler.state.sqlite import SqliteStore, create_state, open_state
 @contextmanager
 def read_state(path: Path, patience: float = PATIENCE) -> Iterator[SqliteStore]:
     """A state to look at; raises StateError where there is none, or after so many seconds."""
+    # Before SQLite sees the file: opening it would already play the journal back.
     refuse_committed_journal(path)
     store = open_state(path, min(patience, PATIENCE))
     try:

@@ -91,6 +91,7 @@ def list_settings(
 ) -> Iterator[Setting]:
     """Every value of a run with its origin."""
     values = {
+        # An address may hold a login.
         "url": strip_url(settings.url) if settings.url else None,
         "stack": settings.stack,
         "state": settings.state,
@@ -120,6 +121,7 @@ def list_settings(
     ):
         yield Setting(name=name, value=text, origin=config_origin(config, name))
     for name in _SECRETS:
+        # That one is set is enough to know; its value is in no output of this program.
         if environ.get(name):
             yield Setting(name=name, value="(set)", origin=name)
 

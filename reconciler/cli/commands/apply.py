@@ -146,6 +146,7 @@ def _carry_out(
     from reconciler.cli.output.output_paths import check_output_paths
     from reconciler.engine.run import ApplyOptions
 
+    # Lenient: an output that cannot be written must not end work that is under way.
     console = Console(output, lenient=True, beside=BESIDE)
     if not apply_flags.yes and not sys.stdin.isatty():
         raise click.UsageError("there is no terminal to ask on; add --yes to apply without asking")

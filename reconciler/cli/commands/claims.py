@@ -81,9 +81,9 @@ def adopt(
     from reconciler.app.state.adopting import adopt as adopt_one
     from reconciler.app.state.examining import AdoptionTerms
     from reconciler.cli.connecting import connector_for
+    from reconciler.cli.live.apply_reporter import run_with_heartbeat
     from reconciler.cli.output.console import Console
     from reconciler.cli.output.edits import adoption_asker, asker, finish_edit, show_adopted
-    from reconciler.cli.output.progress_display import run_with_heartbeat
 
     if project is None:
         if address is None or workload_id is None:
@@ -162,9 +162,9 @@ def resolve(
     """
     from reconciler.app.state import claiming
     from reconciler.cli.connecting import connector_for
+    from reconciler.cli.live.apply_reporter import run_with_heartbeat
     from reconciler.cli.output.console import Console
     from reconciler.cli.output.edits import asker, finish_edit, list_edited
-    from reconciler.cli.output.progress_display import run_with_heartbeat
     from reconciler.report.text.escape import escape_terminal
 
     if (workload_id is not None) + recheck + abandon != 1:
@@ -208,8 +208,8 @@ def _recheck(address: str, edit: EditFlags, flags: Flags, output: OutputOptions)
 
     from reconciler.app.state.claiming import ResolveRequest, recheck
     from reconciler.cli.connecting import connector_for
+    from reconciler.cli.live.apply_reporter import ApplyReporter
     from reconciler.cli.output.console import Console
-    from reconciler.cli.output.progress_display import ApplyReporter
 
     console = Console(output)
     request = ResolveRequest(
@@ -263,9 +263,9 @@ def recover(
     from reconciler.app.state.recovering import RecoverSearch
     from reconciler.app.state.recovering import recover as recover_state
     from reconciler.cli.connecting import connector_for
+    from reconciler.cli.live.apply_reporter import run_with_heartbeat
     from reconciler.cli.output.console import Console
     from reconciler.cli.output.edits import asker, finish_edit, list_edited
-    from reconciler.cli.output.progress_display import run_with_heartbeat
     from reconciler.core.planning.selection import Selection
 
     workspace = open_workspace([Path()], flags, os.environ)

@@ -69,12 +69,12 @@ def plan(
     from reconciler.app.planning.planning import make
     from reconciler.app.planning.workspace import open_workspace
     from reconciler.cli.connecting import connector_for
+    from reconciler.cli.live.apply_reporter import Heartbeat
     from reconciler.cli.output.ci_reports import BESIDE, CiReports
     from reconciler.cli.output.console import Console
     from reconciler.cli.output.explaining import check_explain_options, show_explanation
     from reconciler.cli.output.output_paths import check_output_paths
     from reconciler.cli.output.plan_output import show_plan
-    from reconciler.cli.output.progress_display import Heartbeat
 
     console = Console(output, beside=BESIDE)
     metrics, connector = MetricsWriter.current(), connector_for(yes=False)

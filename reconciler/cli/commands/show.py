@@ -34,6 +34,7 @@ def show(file: Path, *, flags: Flags, markdown_limit: int, output: OutputOptions
     approval, created_at = load_plan(file)
     refusals = find_refusals(approval, settings_from(flags).state)
     planned = PlanResult(plan=approval.plan, refusals=refusals, recorded=(), tenant_id=None)
+    # Without specs at hand, files have the names that they had when the plan was saved.
     show_plan(console, planned, "", created_at)
     reports = CiReports(
         console=console, doing="plan", stack=approval.plan.target.stack, limit=markdown_limit

@@ -171,6 +171,7 @@ def check(*, flags: Flags, output: OutputOptions) -> int:
         )
     console.emit("json", lambda: to_text(inspection_document(inspection)))
     console.emit("text", lambda: inspection_text(inspection))
+    # After the report, so that a script learns by the code what a person has read.
     if inspection.flaws:
         raise StateError(f"the state {inspection.path} is not sound", hint=inspection.flaws[0].hint)
     return 0

@@ -74,9 +74,9 @@ def status(
     from reconciler.app.status.workload_status import read_statuses
     from reconciler.app.status.workload_status import watch as watch_statuses
     from reconciler.cli.connecting import connector_for
+    from reconciler.cli.live.apply_reporter import run_with_heartbeat
+    from reconciler.cli.live.watch_views import view_of
     from reconciler.cli.output.console import Console
-    from reconciler.cli.output.progress_display import run_with_heartbeat
-    from reconciler.cli.output.watching import view_of
     from reconciler.report.machine.documents import to_text
     from reconciler.report.text.status import status_document, statuses_text
 
@@ -112,4 +112,5 @@ def status(
                 trouble=view.trouble,
             )
         )
+    # As a shell counts what a signal has ended.
     return 128 + ended if ended else 0

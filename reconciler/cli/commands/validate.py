@@ -71,6 +71,7 @@ def validate(
 
     console = Console(output)
     deadline = Deadline.after(flags.deadline)
+    # To the end of the command: the cache, git and excerpts read files as well.
     click.get_current_context().with_resource(deadline.enforced())
     paths = paths or (Path(),)
     root, config = find_repository(paths, flags.config)

@@ -12,12 +12,12 @@ from reconciler.app.applying.applying import ApplyResult
 from reconciler.app.planning.planning import PlanResult
 from reconciler.app.planning.workspace import Workspace
 from reconciler.app.refused import GuardError
+from reconciler.cli.live.apply_reporter import ApplyReporter
 from reconciler.cli.output.apply_summary import list_problems, warn_of_losses
 from reconciler.cli.output.ci_reports import CiReports
 from reconciler.cli.output.console import Console, explain
 from reconciler.cli.output.html_pages import ApplyPage, emit_plan_page
 from reconciler.cli.output.metrics_file import MetricsWriter
-from reconciler.cli.output.progress_display import ApplyReporter
 from reconciler.core.events import RequestEnded, Summary
 from reconciler.ports import Say, Trace
 from reconciler.report.machine.documents import (
@@ -71,6 +71,7 @@ class ApplyOutput:
     @contextmanager
     def following(self) -> Iterator[None]:
         """While work is under way; whoever waits for a report gets one of what ends it early."""
+        # The reporter ends first, so that a failure is reported below the live view, not into it.
         with self._reports.failures(), self._reporter:
             try:
                 yield
@@ -105,6 +106,7 @@ class ApplyOutput:
     def conclude(self, applied: ApplyResult) -> int:
         """Tell how it ended, in every form that was asked for; returns the exit code."""
         console, commands, finished = self._console, self._commands, applied.finished
+        # The verdict last: it is what a reader of a long log sees without scrolling.
         list_problems(console, applied, self._reporter.problems, self._workspace, commands)
         if finished is None:
             console.note("Nothing was changed.")

@@ -99,6 +99,7 @@ class Console:
                 if output.path is None:
                     self._print(render(), err=name in self._beside)
                 else:
+                    # A file is read by programs, unless somebody wants colours in it.
                     text = render() if self._color == "always" else click.unstyle(render())
                     with explained_writing(output.path):
                         output.path.write_text(f"{text}\n", encoding="utf-8")
@@ -149,6 +150,7 @@ class Console:
             self.warn(self.text(prefix, err=True).diagnostics(diagnostics))
 
     def _print(self, text: str, *, err: bool) -> None:
+        # Work goes on after its reader has left (`| head`), without an error for each line.
         if not self._has_reader and not err:
             return
         try:
@@ -180,6 +182,7 @@ def wants_colour(choice: str, stream: Any) -> bool:
     """--color, then NO_COLOR, then FORCE_COLOR or CLICOLOR_FORCE, then whether it is a terminal."""
     if choice != "auto":
         return choice == "always"
+    # By no-color.org a variable that is set and empty counts for nothing.
     if os.environ.get("NO_COLOR"):
         return False
     if os.environ.get("FORCE_COLOR") or os.environ.get("CLICOLOR_FORCE"):

@@ -10,9 +10,9 @@ from reconciler.app.planning.explaining import ExplainResult, explain_one
 from reconciler.app.planning.planning import PlanRequest
 from reconciler.app.planning.workspace import Workspace
 from reconciler.app.session import Connector
+from reconciler.cli.live.apply_reporter import run_with_heartbeat
 from reconciler.cli.options import PlanFlags
 from reconciler.cli.output.console import Console
-from reconciler.cli.output.progress_display import run_with_heartbeat
 from reconciler.report.machine.documents import to_text
 from reconciler.report.text.explain import ExplanationText, explanation_document
 

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import contextlib
+import math
+import re
 import stat
 import time
 from pathlib import Path
 
 from reconciler.app.applying.request_stats import RequestStats
 from reconciler.app.wholefiles import write_whole
-from reconciler.cli.output.last_success import read_successes
 from reconciler.cli.output.metrics_file import MetricsWriter
 from reconciler.errors import StateError
 from reconciler.regularfiles import read_regular
-from reconciler.report.machine.metrics import RunMetrics, metrics_text
+from reconciler.report.machine.metrics import LAST_SUCCESS, RunMetrics, metrics_text
 from reconciler.state.glance import glance
 
 # Nothing of ours is longer; what is was not written by us.
 _MOST_BYTES = 1 << 20
+_SAMPLE = re.compile(
+    rf'{LAST_SUCCESS}\{{command="(\w+)",stack="((?:[^"\\]|\\.)*)"\}} (\S+)', re.ASCII
+)
 
 
 def write_run_metrics(run: MetricsWriter, path: Path, code: int) -> None:
@@ -62,3 +66,25 @@ def write_run_metrics(run: MetricsWriter, path: Path, code: int) -> None:
         down=recorded.down if recorded else 0,
     )
     write_whole(real, metrics_text(metrics), shared=True)
+
+
+def read_successes(text: str) -> dict[tuple[str, str], float]:
+    """The moments of the last successes in an earlier file, by command and stack.
+
+    What cannot be read is left out: a file that was cut or edited must not stop a run.
+    """
+    successes = {}
+    # The last piece has no line break after it: of a file that was cut, it may be half a number.
+    for line in text.split("\n")[:-1]:
+        if not (match := _SAMPLE.fullmatch(line)):
+            continue
+        command, stack, value = match.groups()
+        try:
+            moment = float(value)
+        except ValueError:
+            continue
+        # An alert compares with this moment, and never fires over one that is NaN or infinite.
+        if math.isfinite(moment) and moment > 0:
+            unescaped = re.sub(r"\\(.)", lambda pair: "\n" if pair[1] == "n" else pair[1], stack)
+            successes[command, unescaped] = moment
+    return successes

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Protocol
 
+from reconciler.cli.live.apply_reporter import Heartbeat
 from reconciler.cli.output.console import Console, utc_now
-from reconciler.cli.output.progress_display import Heartbeat
 from reconciler.report.machine.documents import to_line
 from reconciler.report.text.color import ColorWriter
 from reconciler.report.text.escape import escape_terminal
@@ -36,7 +36,7 @@ def view_of(console: Console, interval: float) -> Iterator[View]:
         with Heartbeat(console, "watching") as heartbeat:
             yield ChangeView(console, paint, heartbeat.spoke)
         return
-    from reconciler.cli.output.table_view import TableView
+    from reconciler.cli.live.table_view import TableView
 
     with TableView(paint, interval) as view:
         yield view

@@ -35,8 +35,10 @@ class LiveView:
             redirect_stdout=False,
             redirect_stderr=False,
         )
+        # A deque needs no lock between who prints and who draws: each of its steps is atomic.
         self._pending: deque[str] = deque()
         self._over = threading.Event()
+        # A daemon: a thread that hangs in a write to a terminal must not keep the process alive.
         self._thread = threading.Thread(target=self._keep_drawing, name="live view", daemon=True)
 
     def __enter__(self) -> Self:
@@ -55,6 +57,7 @@ class LiveView:
         self._thread.join()
         # A terminal that went away must not change how the work ends.
         with suppress(OSError):
+            # What was printed since the last drawing would be lost.
             self.draw()
         with suppress(OSError):
             self._live.stop()
@@ -65,6 +68,7 @@ class LiveView:
 
     def draw(self) -> None:
         """Print what is waiting, and draw anew below it; raises OSError without a terminal."""
+        # No more than waits now: an apply that prints faster than this draws never lets it end.
         waiting = [self._pending.popleft() for _ in range(len(self._pending))]
         if waiting:
             self._console.print(_Raw("\n".join(waiting)), soft_wrap=True)

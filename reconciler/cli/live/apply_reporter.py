@@ -29,7 +29,7 @@ from reconciler.report.next_step import COMMANDS, Commands
 from reconciler.report.progress import Progress
 
 if TYPE_CHECKING:
-    from reconciler.cli.output.liveview import LiveView
+    from reconciler.cli.live.live_view import LiveView
 
 T = TypeVar("T")
 
@@ -135,8 +135,9 @@ class ApplyReporter:
         progress = self._progress = Progress(total, plan, now=time.monotonic())
         self.heartbeat.doing = progress.sentence
         if self.is_live:
-            from reconciler.cli.output.liveview import LiveView
+            from reconciler.cli.live.live_view import LiveView
 
+            # The pulse would break what is drawn, which shows by itself that work goes on.
             self.heartbeat.silent = True
             view = LiveView(lambda: progress.lines(time.monotonic()))
             self._live = self._stack.enter_context(view)
@@ -148,6 +149,7 @@ class ApplyReporter:
             self._progress.add(event, time.monotonic())
         if is_problem:
             self.problems.append(event)
+        # A large apply has many outcomes, so they are kept only for who asked for the document.
         if isinstance(event, ENDED) and self._documented:
             self.outcomes.append(event)
         if self._console.wants("ndjson"):
@@ -169,6 +171,7 @@ class ApplyReporter:
     @property
     def is_live(self) -> bool:
         """Whether somebody watches who can see more than lines."""
+        # It is drawn on standard error, so that standard output may be a file or a pipe.
         watched = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
         return watched and self._console.has("text") and not self._console.quiet
 
