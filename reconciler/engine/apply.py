@@ -59,7 +59,7 @@ from reconciler.engine.settle import (
     supersede,
 )
 from reconciler.engine.tally import Tally, note_loss, with_loss
-from reconciler.engine.update import UpdateTask
+from reconciler.engine.update import UPDATE_OPEN, UpdateTask
 from reconciler.errors import StateError
 
 # So many actions are begun at most, if none of them waits for a cluster: more would fill memory.
@@ -248,6 +248,11 @@ def _let_go(action: AnyAction, work: ActionContext, unsent: Failed | Skipped) ->
         case Recorded(own=Own.DELETING):
             message = unsent.message if isinstance(unsent, Failed) else UNDER_WAY
             return Failed(id=row.id, message=message)
+        case Recorded(own=Own.ACCEPTED, id=id_, change=change) if isinstance(action, Update):
+            if change.open is not None:
+                return Failed(id=id_, message=UPDATE_OPEN)
+            proven = change.confirmed != action.recorded.change.confirmed
+            return ActionDone(id=id_, detail=CUT_SHORT) if proven else unsent
         case Recorded(own=Own.ACCEPTED, id=id_) if not isinstance(action, Delete | Record):
             return ActionDone(id=id_, detail=CUT_SHORT)
         case _:

@@ -3,17 +3,35 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from reconciler.core.diff.comparison import echo_of
 from reconciler.core.diff.diff import project
 from reconciler.core.digest import digest
-from reconciler.core.model import Desired, Json, LastSeen, OpenChange, Own, Recorded, Remote
-from reconciler.core.protocol.marker import read_marker
+from reconciler.core.model import (
+    ChangeRecord,
+    Desired,
+    Json,
+    LastSeen,
+    OpenChange,
+    Own,
+    Recorded,
+    Remote,
+)
+from reconciler.core.protocol.changes import (
+    ShownRev,
+    begin,
+    classify_rev,
+    confirm,
+    declared_by_us,
+)
+from reconciler.core.protocol.marker import read_marker, read_rev
 from reconciler.core.protocol.transitions import Evidence, advance
 from reconciler.core.redact import Redactor
 from reconciler.engine.run import ApplyContext
+
+_LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 
 def new_row(run: ApplyContext, desired: Desired) -> Recorded:
@@ -53,9 +71,10 @@ def accept(
 ) -> Recorded:
     """The record of a workload that the server has, known by its id from now on.
 
-    A server that does not show our marker now is not expected to show it later.
+    A server that does not show our marker now is not expected to show it later. An update that
+    this record knows nothing of was made by another copy of the state.
     """
-    return advance(
+    accepted = advance(
         row,
         evidence,
         id=remote.id,
@@ -68,6 +87,12 @@ def accept(
         marker=row.marker if read_marker(remote.raw_manifest) else "",
         **facts,
     )
+    rev = read_rev(remote.raw_manifest)
+    if classify_rev(accepted.change, rev) is not ShownRev.FOREIGN:
+        return accepted
+    # It was read after its create was sent; when exactly does not matter before we update it.
+    read_at = datetime.fromisoformat(row.last_sent_at) if row.last_sent_at else _LONG_AGO
+    return follow_other_copy(accepted, remote, redactor, read_at)
 
 
 def without_other_id(row: Recorded, remote: Remote) -> Recorded:
@@ -116,6 +141,7 @@ def row_of_found(
         ambiguous=True,
         last_sent_at=at.isoformat(timespec="milliseconds"),
         echo=echo,
+        change=ChangeRecord(confirmed=read_rev(remote.raw_manifest)),
     )
 
 
@@ -143,3 +169,50 @@ def follow(row: Recorded, desired: Desired, echo: Json | None, redactor: Redacto
     """
     spec, named = redactor.redact_and_digest(desired.spec)
     return replace(row, spec=spec, digest=named, echo=row.echo if echo is None else echo)
+
+
+def open_update(row: Recorded, live: Remote, opened: OpenChange) -> Recorded:
+    """The record of an update that is about to be sent; the one before it may only land late."""
+    change = row.change
+    again = change.open is not None and change.open.rev == opened.rev
+    change = replace(change, open=opened) if again else begin(change, opened)
+    synced = LastSeen.SYNCED in (row.seen, live.seen)
+    return replace(row, change=replace(change, was_synced=change.was_synced or synced))
+
+
+def confirm_update(row: Recorded, live: Remote, asked_at: datetime) -> Recorded:
+    """The record of a workload that shows the update under way, read at that server's time.
+
+    What was sent is what later comparisons start from: what differs from it by now is drift.
+    """
+    under_way = row.change.open
+    settled = live.seen in (LastSeen.SYNCED, LastSeen.FAILED)
+    return replace(
+        row,
+        echo=under_way.body if under_way else row.echo,
+        # The status may still speak about the content before (assumption A7).
+        seen=LastSeen.QUEUED if settled else live.seen,
+        message="",
+        change=confirm(row.change, read_rev(live.raw_manifest), asked_at),
+    )
+
+
+def follow_other_copy(
+    row: Recorded, live: Remote, redactor: Redactor, asked_at: datetime
+) -> Recorded:
+    """The record of a workload that another copy of the state has updated.
+
+    What that one declared is not known here. All that this one knows of counts as it is live: the
+    next plan compares it with what is wanted, and nothing of it is drift.
+    """
+    rev = read_rev(live.raw_manifest)
+    echo = redactor.strict.redact(echo_of(live))
+    spec = project(echo, declared_by_us(row, rev))
+    return replace(
+        row,
+        spec=spec,
+        digest=digest(spec) if row.is_declared else "",
+        echo=echo,
+        seen=live.seen,
+        change=confirm(row.change, rev, asked_at),
+    )

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from reconciler.core.events import Cause
-from reconciler.core.model import LastSeen, Own, Purpose, Recorded, Remote
+from reconciler.core.model import LastSeen, Own, Purpose, Recorded
 from reconciler.core.planning.actions import Replace
 from reconciler.core.protocol.api_results import (
     FORBIDDEN,
@@ -23,10 +23,10 @@ from reconciler.core.protocol.api_results import (
     TooManyRequests,
     Unauthorised,
 )
-from reconciler.core.protocol.marker import Marker, read_marker
 from reconciler.core.protocol.retry import SendCounts
 from reconciler.core.protocol.transitions import Evidence, absence
 from reconciler.engine.dispatcher import StoppedError
+from reconciler.engine.recognition import refuse_stranger
 from reconciler.engine.run import (
     UNDER_WAY,
     UNSENT,
@@ -121,29 +121,9 @@ class DeleteTask:
             case Accepted(remote=remote):
                 if remote.seen is not LastSeen.DELETING and remote.deleted_at is None:
                     self._alive_at = asked_at
-                return self._recognise(remote)
+                return refuse_stranger(self._run, self._row, remote)
             case _:
                 return self._fail(f"cannot be read before its deletion: {answer.description}")
-
-    def _recognise(self, remote: Remote) -> Outcome | None:
-        if remote.address != self._row.address:
-            return self._fail(f"workload {remote.id} is {remote.address} on the server; left alone")
-        marker = read_marker(remote.raw_manifest)
-        if marker is None and self._row.marker:
-            message = f"workload {remote.id} no longer carries the mark that it had; left alone"
-            place = self._row.address
-            return self._fail(
-                message,
-                f"if it is yours: reconciler state rm {place}, then "
-                f"reconciler state adopt {place} --id {remote.id}",
-            )
-        if marker is None or self._run.owns(marker) or self._is_taken_over(marker):
-            return None
-        return self._fail(f"workload {remote.id} belongs to stack {marker.stack!r}; left alone")
-
-    def _is_taken_over(self, marker: Marker) -> bool:
-        """Whether it is the very mark of another state with which a person adopted it."""
-        return marker.lineage != self._run.lineage and str(marker) == self._row.marker
 
     async def _attempt(self, _: SendCounts) -> ApiResult:
         if self._row.own is not Own.DELETING:

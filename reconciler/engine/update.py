@@ -6,25 +6,19 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 from itertools import chain
-from typing import Any
 
-from reconciler.core.diff.comparison import echo_of
-from reconciler.core.diff.diff import project
 from reconciler.core.diff.update import (
     Leftovers,
     UpdateContent,
     compose_update,
     find_drift,
     find_leftovers,
-    find_marks,
     find_unlike,
 )
-from reconciler.core.digest import digest
 from reconciler.core.events import Cause
 from reconciler.core.model import LastSeen, OpenChange, Recorded, Remote
 from reconciler.core.planning.actions import Reason, Update
 from reconciler.core.protocol.api_results import (
-    FORBIDDEN,
     Accepted,
     Ambiguous,
     ApiResult,
@@ -38,11 +32,8 @@ from reconciler.core.protocol.body import create_body
 from reconciler.core.protocol.changes import (
     VISIBLE,
     ShownRev,
-    begin,
     classify_rev,
     close_unsent,
-    confirm,
-    declared_by_us,
     is_not_visible_yet,
 )
 from reconciler.core.protocol.marker import (
@@ -56,7 +47,19 @@ from reconciler.core.protocol.marker import (
 from reconciler.core.protocol.retry import AMBIGUOUS_SENDS, SendCounts
 from reconciler.core.protocol.transitions import ROUNDING
 from reconciler.engine.dispatcher import StoppedError
-from reconciler.engine.records import declare, one_more_send
+from reconciler.engine.recognition import (
+    describe_refusal,
+    refuse_marks,
+    refuse_stranger,
+    refuse_unmarked,
+)
+from reconciler.engine.records import (
+    confirm_update,
+    declare,
+    follow_other_copy,
+    one_more_send,
+    open_update,
+)
 from reconciler.engine.run import UNSENT, ActionContext, ActionDone, Failed, Outcome, Skipped
 from reconciler.engine.sending import SendGuard, send_recorded
 from reconciler.engine.wait import is_fresh, poll_intervals, wait_until_updated
@@ -140,14 +143,17 @@ class UpdateTask:
             return None
         if self._unclear >= AMBIGUOUS_SENDS:
             return self._leave_open(f"{_ON_WAY}: {self._last_message}")
-        content = self._compose(live)
-        refusal = self._compare_with_plan(live) or self._refuse_marks(content)
+        content = compose_update(
+            self._row, self._desired, live, self._redactor, undo_drift=self._action.undo_drift
+        )
+        if is_not_visible_yet(change, rev, self._run.server_time()) and not self._is_same(content):
+            # What may only lag behind an update of ours is no base for another one.
+            return None
+        refusal = self._compare_with_plan(live) or refuse_marks(self._row, self._desired, content)
         if refusal is not None:
             return refusal
         if content.is_there:
             return await self._follow(live, content)
-        if self._is_too_early(live, content):
-            return None
         return await self._put(live, content)
 
     async def _look(self) -> Remote | Outcome:
@@ -172,29 +178,16 @@ class UpdateTask:
                 return self._fail(message)
 
     async def _recognise(self, remote: Remote) -> Remote | Outcome:
-        row = self._row
-        if remote.address != row.address:
-            return self._fail(f"workload {remote.id} is {remote.address} on the server; left alone")
         marker = read_marker(remote.raw_manifest)
-        if (str(marker) if marker else "") == row.marker:
-            return remote
-        if marker is None:
-            return await self._miss_marker(remote)
-        if self._run.owns(marker):
-            return self._fail(f"workload {remote.id} carries the mark of operation {marker.op}")
-        return self._fail(f"taken over by {marker.stack}; left alone")
-
-    async def _miss_marker(self, remote: Remote) -> Outcome:
-        """Somebody took our mark away; it may have been the server, with our own update."""
-        place = self._row.address
-        hint = (
-            f"if it is yours: reconciler state rm {place}, then "
-            f"reconciler state adopt {place} --id {remote.id}"
-        )
-        if self._shows_what_was_sent(remote):
+        if marker is None and self._row.marker and self._shows_what_was_sent(remote):
+            # It was there before our update: that is no workload which nobody has marked.
             await self._confirm(remote)
-            return self._fail("the server took the update and dropped our mark with it", hint)
-        return self._fail(f"workload {remote.id} no longer carries the mark that it had", hint)
+            message = "the server took the update and dropped our mark with it"
+            return refuse_unmarked(self._row, message)
+        stranger = refuse_stranger(self._run, self._row, remote)
+        if stranger is None and marker is not None and self._row.marker not in ("", str(marker)):
+            return self._fail(f"workload {remote.id} carries the mark of operation {marker.op}")
+        return stranger or remote
 
     @property
     def _is_in_doubt(self) -> bool:
@@ -206,26 +199,12 @@ class UpdateTask:
         drift = find_drift(self._row, live, self._redactor, self._ignored)
         if drift == self._action.drift:
             return None
-        planned = {change.pointer: change for change in self._action.drift}
-        now = {change.pointer: change for change in drift}
-        differing = [p for p in {**planned, **now} if planned.get(p) != now.get(p)]
-        message = f"{', '.join(differing)} changed on the server since this was planned"
+        differing = {c.pointer: c for c in (*self._action.drift, *drift)}
+        unlike = (p for p, c in differing.items() if not (c in drift and c in self._action.drift))
+        message = f"{', '.join(unlike)} changed on the server since this was planned"
         if self._is_in_doubt:
             return self._leave_open(message)
         return self._fail(f"{message}; nothing was sent", "plan again", cause=Cause.OUTDATED)
-
-    def _refuse_marks(self, content: UpdateContent) -> Failed | None:
-        marks = find_marks({"m": content.metadata, "o": content.manifest}, self._desired.spec)
-        if not marks:
-            return None
-        return self._fail(
-            "the server shows stand-ins of secrets in it, which are never sent",
-            "somebody has copied them from an output of this program: put the values back there",
-        )
-
-    def _compose(self, live: Remote) -> UpdateContent:
-        undo_drift = self._action.undo_drift
-        return compose_update(self._row, self._desired, live, self._redactor, undo_drift=undo_drift)
 
     def _is_outdated(self, live: Remote) -> bool:
         """Whether the update that is live is not what is wanted now: another one follows."""
@@ -234,13 +213,6 @@ class UpdateTask:
             return True
         drifted = find_drift(self._row, live, self._redactor, self._ignored)
         return self._action.undo_drift and bool(drifted) and self._sent is None
-
-    def _is_too_early(self, live: Remote, content: UpdateContent) -> bool:
-        """Whether a workload that may only lag behind our update is no base for another one."""
-        rev = read_rev(live.raw_manifest)
-        if not is_not_visible_yet(self._row.change, rev, self._run.server_time()):
-            return False
-        return not self._is_same(content)
 
     def _is_same(self, content: UpdateContent) -> bool:
         """Whether this is what the open change has sent: one rev has one body."""
@@ -273,30 +245,30 @@ class UpdateTask:
 
     async def _put(self, live: Remote, content: UpdateContent) -> Outcome | None:
         """Send, and say how it ended; None where another look decides."""
-        change, base = self._row.change, read_rev(live.raw_manifest)
+        under_way = self._row.change.open
         if self._sent is not None:
-            attempts = change.open.attempts if change.open else 0
+            attempts = under_way.attempts if under_way else 0
             self._work.tell_retry(Method.PUT, attempts, delay=0.0, reason=self._last_message)
-        if self._is_same(content) and change.open is not None:
-            under_way = replace(change.open, base=base)
-            change = replace(change, open=under_way)
-        else:
-            under_way = OpenChange(
-                rev=self._run.mint_op(),
-                base=base,
-                body_digest=content.digest,
-                digest=self._digest,
-                spec=self._spec,
-                body=content.base,
-            )
-            change = begin(change, under_way)
-        synced = LastSeen.SYNCED in (self._row.seen, live.seen)
-        change = replace(change, was_synced=change.was_synced or synced)
-        self._row = replace(self._row, change=change)
+        opened = OpenChange(
+            rev=self._run.mint_op(),
+            base=read_rev(live.raw_manifest),
+            body_digest=content.digest,
+            digest=self._digest,
+            spec=self._spec,
+            body=content.base,
+        )
+        if under_way is not None and self._is_same(content):
+            # One rev has one body, and one body that is sent again keeps its rev.
+            opened = replace(under_way, base=opened.base)
+        self._row = open_update(self._row, live, opened)
         self._sent = content
         self._differed = bool(self._find_unlike(live) or self._find_leftovers(live).pointers)
         self._seen_before = live.seen
-        body = self._make_body(live, content, under_way.rev)
+        # Who created it stays as it is live: an update proves nothing about that.
+        own = read_annotations(live.raw_manifest)
+        own = {key: value for key, value in own.items() if key.startswith(PREFIX)}
+        manifest = with_annotations(content.manifest, {**own, REV: opened.rev})
+        body = create_body(content.metadata, manifest, encoded=self._desired.encoded)
 
         async def attempt() -> ApiResult:
             return await self._run.api.update(self._row.id or "", body, self._before_send)
@@ -304,13 +276,6 @@ class UpdateTask:
         answer = await send_recorded(self._work, Method.PUT, record=self._intend, attempt=attempt)
         self._last_message = answer.description
         return await self._conclude(answer)
-
-    def _make_body(self, live: Remote, content: UpdateContent, rev: str) -> dict[str, Any]:
-        """Who created it stays as it is live: an update proves nothing about that."""
-        own = read_annotations(live.raw_manifest)
-        own = {key: value for key, value in own.items() if key.startswith(PREFIX)}
-        manifest = with_annotations(content.manifest, {**own, REV: rev})
-        return create_body(content.metadata, manifest, encoded=self._desired.encoded)
 
     async def _intend(self, _: SendCounts) -> None:
         self._may_be_done = False
@@ -348,26 +313,9 @@ class UpdateTask:
         refused = isinstance(answer, Refused | Conflict | NotFound)
         if refused or not self._is_in_doubt:
             await self._close()
-        match answer:
-            case Refused(is_no_such_call=True, status=status):
-                return self._fail(
-                    f"the server does not change workloads in place (HTTP {status}: "
-                    f"{answer.description}); nothing was changed or deleted",
-                    "set api_version to the server's in reconciler.yaml, or end and make it anew: "
-                    f"--replace {self._row.address}",
-                    cause=Cause.SERVER,
-                )
-            case Refused(status=status) if status == FORBIDDEN:
-                message = f"permission denied: {answer.description}"
-                return self._fail(message, cause=Cause.DENIED)
-            case Refused() | Conflict():
-                return self._fail(answer.description, cause=Cause.SERVER)
-            case NotFound():
-                return self._fail(f"no longer on the server: {answer.description}")
-            case _ if self._is_in_doubt:
-                return self._leave_open(answer.description)
-            case _:
-                return self._fail(f"it was not sent: {answer.description}")
+        if refused or not self._is_in_doubt:
+            return describe_refusal(self._row, answer)
+        return self._leave_open(answer.description)
 
     async def _lose(self) -> Outcome:
         """It is gone: no update revives it, and the next plan decides about it."""
@@ -408,19 +356,10 @@ class UpdateTask:
         under_way = self._row.change.open
         if under_way is None:
             raise AssertionError("only what was recorded can be confirmed")
-        rev = read_rev(live.raw_manifest)
-        change = confirm(self._row.change, rev, self._asked_at)
-        if rev != under_way.rev:
-            change = replace(change, drops_annotations=True)
-        settled = live.seen in (LastSeen.SYNCED, LastSeen.FAILED)
-        self._row = replace(
-            self._take_over_spec(self._row),
-            echo=under_way.body,
-            # The status may still speak about the content before.
-            seen=LastSeen.QUEUED if settled else live.seen,
-            message="",
-            change=change,
-        )
+        row = confirm_update(self._take_over_spec(self._row), live, self._asked_at)
+        if row.change.confirmed != under_way.rev:
+            row = replace(row, change=replace(row.change, drops_annotations=True))
+        self._row = row
         await self._work.commit(self._row)
 
     def _take_over_spec(self, row: Recorded) -> Recorded:
@@ -446,16 +385,8 @@ class UpdateTask:
         return ActionDone(id=self._row.id, detail=detail)
 
     async def _follow_other_copy(self, live: Remote) -> Outcome:
-        """Another copy of the state has updated it: that is recorded, and planned anew.
-
-        What it had declared is not known here. All that this copy knows of counts as it is live:
-        the next plan compares that with what is wanted, and nothing of it is drift.
-        """
-        rev = read_rev(live.raw_manifest)
-        echo = self._redactor.strict.redact(echo_of(live))
-        spec = project(project(echo, declared_by_us(self._row, rev)), echo)
-        row = replace(self._row, spec=spec, digest=digest(spec), echo=echo, seen=live.seen)
-        self._row = replace(row, change=confirm(row.change, rev, self._asked_at))
+        """Another copy of the state has updated it: that is recorded, and planned anew."""
+        self._row = follow_other_copy(self._row, live, self._redactor, self._asked_at)
         await self._work.commit(self._row)
         detail = (
             "another copy of the state had updated it; that is recorded, "

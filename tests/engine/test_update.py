@@ -195,4 +195,6 @@ def test_a_workload_of_another_stack_is_left_alone() -> None:
     world.sandbox.store.edit(world.id_of("a"), manifest=manifest)
     ran = world.update(scaled(2))
     assert (ran.exit_code, world.puts()) == (4, [])
-    assert ran.told == ["failed: update 4501/a: taken over by green; left alone"]
+    assert ran.told == [
+        f"failed: update 4501/a: workload {world.id_of('a')} belongs to stack 'green'; left alone"
+    ]

@@ -1,0 +1,78 @@
+"""Why a workload is left alone, or as it was: what was read is not ours, or the server said no."""
+
+from __future__ import annotations
+
+from reconciler.core.diff.update import UpdateContent, find_marks
+from reconciler.core.events import Cause
+from reconciler.core.model import Desired, Recorded, Remote
+from reconciler.core.protocol.api_results import FORBIDDEN, ApiResult, Conflict, NotFound, Refused
+from reconciler.core.protocol.marker import Marker, read_marker
+from reconciler.engine.run import ApplyContext, Failed
+
+
+def refuse_stranger(run: ApplyContext, row: Recorded, remote: Remote) -> Failed | None:
+    """Why a workload is left alone: it is not ours, or nothing shows any more that it is."""
+    if remote.address != row.address:
+        message = f"workload {remote.id} is {remote.address} on the server; left alone"
+        return Failed(id=row.id, message=message)
+    marker = read_marker(remote.raw_manifest)
+    if marker is None and row.marker:
+        return refuse_unmarked(
+            row, f"workload {remote.id} no longer carries the mark that it had; left alone"
+        )
+    if marker is None or run.owns(marker) or _is_taken_over(run, row, marker):
+        return None
+    message = f"workload {remote.id} belongs to stack {marker.stack!r}; left alone"
+    return Failed(id=row.id, message=message)
+
+
+def refuse_unmarked(row: Recorded, message: str) -> Failed:
+    """A workload that has lost its mark needs a person, who says whose it is."""
+    return Failed(
+        id=row.id,
+        message=message,
+        hint=f"if it is yours: reconciler state rm {row.address}, then "
+        f"reconciler state adopt {row.address} --id {row.id}",
+    )
+
+
+def refuse_marks(row: Recorded, desired: Desired, content: UpdateContent) -> Failed | None:
+    """Why an update is not sent that would put stand-ins of secrets where the secrets were."""
+    body = {"metadata": content.metadata, "manifest": content.manifest}
+    if not find_marks(body, desired.spec):
+        return None
+    return Failed(
+        id=row.id,
+        message="the server shows stand-ins of secrets in it, which are never sent",
+        hint="somebody has copied them from an output of this program: put the values back there",
+    )
+
+
+def _is_taken_over(run: ApplyContext, row: Recorded, marker: Marker) -> bool:
+    """Whether it is the very mark of another state with which a person adopted it."""
+    return marker.lineage != run.lineage and str(marker) == row.marker
+
+
+def describe_refusal(row: Recorded, answer: ApiResult) -> Failed:
+    """An update that was certainly not carried out, in the server's words."""
+    message, hint, cause = answer.description, "", Cause.OTHER
+    match answer:
+        case Refused(is_no_such_call=True, status=status):
+            message = (
+                f"the server does not change workloads in place (HTTP {status}: {message}); "
+                "nothing was changed or deleted"
+            )
+            hint = (
+                "set api_version to the server's in reconciler.yaml, or end it and make it anew: "
+                f"--replace {row.address}"
+            )
+            cause = Cause.SERVER
+        case Refused(status=status) if status == FORBIDDEN:
+            message, cause = f"permission denied: {message}", Cause.DENIED
+        case Refused() | Conflict():
+            cause = Cause.SERVER
+        case NotFound():
+            message = f"no longer on the server: {message}"
+        case _:
+            message = f"it was not sent: {message}"
+    return Failed(id=row.id, message=message, hint=hint, cause=cause)
