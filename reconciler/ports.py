@@ -32,11 +32,17 @@ class WorkloadApi(Protocol):
         ...
 
     async def update(
-        self, workload_id: str, body: Json, before_send: BeforeSend | None = None
+        self,
+        workload_id: str,
+        body: Json,
+        before_send: BeforeSend | None = None,
+        *,
+        declared: Json | None = None,
     ) -> ApiResult:
         """PUT the whole content of a workload: Accepted once it is taken, or why not.
 
-        `before_send` as with a create: a late PUT has no 409 to stop it.
+        `before_send` as with a create: a late PUT has no 409 to stop it. A body that holds a
+        stand-in of a secret which `declared`, the spec, does not hold is refused before it leaves.
         """
         ...
 

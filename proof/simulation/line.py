@@ -7,8 +7,9 @@ from typing import Any, Protocol
 from proof.simulation.disk import Disk
 from proof.simulation.loop import Loop
 from proof.simulation.server import Entry, Server
+from reconciler.core.diff.update import find_marks
 from reconciler.core.model import Address, Json
-from reconciler.core.protocol.api_results import Accepted, ApiResult
+from reconciler.core.protocol.api_results import Accepted, ApiResult, Refused
 from reconciler.core.protocol.marker import Marker, read_marker
 from reconciler.ports import BeforeSend
 
@@ -59,9 +60,16 @@ class Line:
         return answer
 
     async def update(
-        self, workload_id: str, body: Json, before_send: BeforeSend | None = None
+        self,
+        workload_id: str,
+        body: Json,
+        before_send: BeforeSend | None = None,
+        *,
+        declared: Json | None = None,
     ) -> ApiResult:
-        """PUT."""
+        """PUT; the client's own look at what is in it comes first."""
+        if find_marks(body, declared or {}):
+            return Refused(status=422, message="it holds stand-ins of secrets, and was not sent")
         return await self._send("PUT", workload_id, before_send=before_send, body=body)
 
     async def delete(self, workload_id: str) -> ApiResult:

@@ -271,7 +271,9 @@ class UpdateTask:
         body = create_body(content.metadata, manifest, encoded=self._desired.encoded)
 
         async def attempt() -> ApiResult:
-            return await self._run.api.update(self._row.id or "", body, self._before_send)
+            return await self._run.api.update(
+                self._row.id or "", body, self._before_send, declared=self._desired.spec
+            )
 
         answer = await send_recorded(self._work, Method.PUT, record=self._intend, attempt=attempt)
         self._last_message = answer.description

@@ -14,7 +14,9 @@ from reconciler.core.protocol.api_results import (
     Listed,
     Method,
     NotSent,
+    Refused,
 )
+from reconciler.core.protocol.body import create_body
 from reconciler.ports import WorkloadApi
 from tests.api.factories import (
     ADDRESS,
@@ -158,3 +160,22 @@ def test_a_list_without_an_end_is_given_up() -> None:
     assert ask(handler, lambda api: api.find(ADDRESS)) == Ambiguous(
         message="the list of 4501/finetune did not end within 20 pages"
     )
+
+
+@pytest.mark.parametrize("encoded", [False, True])
+def test_an_update_with_the_stand_in_of_a_secret_never_leaves(encoded: bool) -> None:
+    """Unless the spec itself holds that text: then its author means it."""
+    seen: list[str] = []
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        seen.append(request.method)
+        return reply(503, error(503))(request)
+
+    manifest = {"kind": "Job", "spec": {"a": "(sensitive 0123456789abcdef)"}}
+    body = create_body({"priority": "low"}, manifest, encoded=encoded)
+    assert ask(handler, lambda api: api.update(ID, body)) == Refused(
+        status=422, message="it holds stand-ins of secrets, and was not sent"
+    )
+    assert seen == []
+    ask(handler, lambda api: api.update(ID, body, declared={"manifest": manifest}))
+    assert seen == ["PUT"]

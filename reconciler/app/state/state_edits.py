@@ -11,6 +11,7 @@ from pathlib import Path
 from reconciler.app.applying.runlog import edit_entry
 from reconciler.app.state.states import choose_records, edit_state, find_records, read_state
 from reconciler.core.model import Own, Purpose, Recorded, Target
+from reconciler.core.protocol.changes import lands_until, may_land
 from reconciler.core.protocol.transitions import Evidence, advance, comes_true_until, may_come_true
 from reconciler.errors import RefusedError, StateError
 from reconciler.ports import ActionEntry
@@ -113,6 +114,7 @@ def forget(
     with edit_state(path, command, dry_run=dry_run) as store:
         rows = find_records(store.read(), text)
         refuse_doubt(rows)
+        _refuse_updates_on_their_way(rows)
         if not confirm(rows):
             return []
         if not dry_run:
@@ -151,6 +153,19 @@ def refuse_doubt(rows: Sequence[Recorded]) -> None:
             raise RefusedError(
                 f"{row.address} is in doubt: one of its creates was never answered, and may be "
                 f"carried out until {until}",
+                hint="wait until then and try again",
+            )
+
+
+def _refuse_updates_on_their_way(rows: Sequence[Recorded]) -> None:
+    """Raise RefusedError where a late update would come as a surprise to whoever has it next."""
+    now = datetime.now(UTC)
+    for row in rows:
+        if may_land(row.change, now):
+            until = lands_until(row.change).isoformat(timespec="seconds")
+            raise RefusedError(
+                f"{row.address} has an update that was never answered, and may be carried out "
+                f"until {until}",
                 hint="wait until then and try again",
             )
 
