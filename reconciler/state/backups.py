@@ -9,11 +9,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from reconciler.errors import StateError
-from reconciler.state.database import check_ours, connect, sync_folder
-from reconciler.state.names import beside
-from reconciler.state.trouble import explained
+from reconciler.state.database import check_ours, connect, create_private, sync
+from reconciler.state.filenames import unfinished_path
+from reconciler.state.state_errors import explain_errors
 
-KEPT = 5
+MAX_BACKUPS = 5
 _SUFFIX = ".db"
 # What this program names a backup that it makes by itself; people keep other copies there, too.
 _OURS = re.compile(r"[0-9]{8}T[0-9]{6}\.[0-9]{6}Z-serial-[0-9]+\.db")
@@ -29,8 +29,9 @@ def list_backups(path: Path) -> list[Path]:
     folder = backups_folder(path)
     if not folder.is_dir():
         return []
-    found = (file for file in folder.iterdir() if not file.name.startswith("."))
-    return sorted((file for file in found if file.suffix == _SUFFIX), reverse=True)
+    # A hidden file is a copy that was not finished.
+    finished = (file for file in folder.iterdir() if not file.name.startswith("."))
+    return sorted((file for file in finished if file.suffix == _SUFFIX), reverse=True)
 
 
 def next_backup(path: Path, serial: int) -> Path:
@@ -53,11 +54,12 @@ def back_up(path: Path, to: Path) -> None:
 
     It is made beside its place and moved there, so that no half copy is ever taken for a backup.
     """
-    unfinished = beside(to)
-    with explained(to, f"the backup {to} cannot be made"):
+    unfinished = unfinished_path(to)
+    with explain_errors(to, f"the backup {to} cannot be made"):
         to.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         try:
             _copy(path, unfinished)
+            # Unlike a rename, a link never replaces a file that has come there meanwhile.
             os.link(unfinished, to)
         except FileExistsError:
             raise StateError(
@@ -65,20 +67,22 @@ def back_up(path: Path, to: Path) -> None:
             ) from None
         finally:
             unfinished.unlink(missing_ok=True)
-        sync_folder(to.parent)
+        # The new name is durable only once its folder is.
+        sync(to.parent)
 
 
 def rotate(path: Path, newest: Path) -> None:
     """Keep the last few backups of a state, the newest one whatever the clock said."""
-    made = (file for file in list_backups(path) if _OURS.fullmatch(file.name))
-    older = [file for file in made if file != newest]
-    for file in older[KEPT - 1 :]:
+    automatic = (file for file in list_backups(path) if _OURS.fullmatch(file.name))
+    older = [file for file in automatic if file != newest]
+    for file in older[MAX_BACKUPS - 1 :]:
         file.unlink(missing_ok=True)
 
 
 def _copy(path: Path, to: Path) -> None:
-    """SQLite's own copy: reading the file otherwise would give away the locks of this process."""
-    os.close(os.open(to, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+    # SQLite makes the copy: POSIX drops all locks of a process on a file as soon as any handle of
+    # it is closed, so to read the file otherwise would give away the lock that SQLite holds.
+    create_private(to)
     with closing(connect(path)) as state, closing(connect(to)) as copy:
         # A copy that is cut short is thrown away, so it is made durable once, at the end.
         copy.execute("PRAGMA journal_mode = OFF")
@@ -86,8 +90,4 @@ def _copy(path: Path, to: Path) -> None:
         state.backup(copy)
         # What was opened may have been replaced since, also by a file with nothing in it.
         check_ours(copy, path)
-    fd = os.open(to, os.O_RDONLY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
+    sync(to)

@@ -17,15 +17,15 @@ from reconciler.state.backups import list_backups
 from reconciler.state.lock import StateLock
 from reconciler.state.rows import SELECT, from_values
 from reconciler.state.schema import check_schema
-from reconciler.state.trouble import explained
+from reconciler.state.state_errors import explain_errors
 
 # Of a badly damaged file SQLite has a great deal to say, and all of it means the same.
 _MOST_PAGES = 10
 
 
 @dataclass
-class _Found:
-    """What one file holds, and what speaks against it."""
+class _Content:
+    """What one file holds, and what is wrong with it."""
 
     format: int = 0
     lineage: str = ""
@@ -37,42 +37,37 @@ class _Found:
 def inspect_state(path: Path) -> Inspection:
     """Check a state; raises StateError for what is no state of ours at all, or a newer one."""
     backups = list_backups(path)
-    with explained(path):
-        found = _look(path, way_out=lambda: _way_out(path, backups))
-    alive = [row for row in found.rows if row.own is not Own.GONE]
-    # What a run has begun while it has the lock is no doubt before it ends.
-    under_way = sum(map(_is_begun, alive)) if StateLock(path).is_held() else 0
+    with explain_errors(path):
+        content = _inspect_file(path, hint=lambda: _restore_hint(path, backups))
+    alive = [row for row in content.rows if row.own is not Own.GONE]
+    # An address that is down for a replace has no workload: there is nothing to find out.
+    doubtful = [
+        row for row in alive if row.own is not Own.ACCEPTED and (row.ambiguous or not row.is_down)
+    ]
+    # A run that has the lock settles what it has begun; only after its end is that in doubt.
+    begun = [row for row in alive if row.own in (Own.CREATING, Own.DELETING)]
+    under_way = len(begun) if StateLock(path).is_held() else 0
     return Inspection(
         path=str(path),
-        format=found.format,
-        lineage=found.lineage,
+        format=content.format,
+        lineage=content.lineage,
         records=len(alive),
-        in_doubt=sum(map(_is_in_doubt, alive)) - under_way,
+        in_doubt=len(doubtful) - under_way,
         under_way=under_way,
-        runs=found.runs,
+        runs=content.runs,
         backups=len(backups),
-        flaws=tuple(found.flaws),
+        flaws=tuple(content.flaws),
     )
 
 
-def _is_begun(row: Recorded) -> bool:
-    return row.own in (Own.CREATING, Own.DELETING)
-
-
-def _is_in_doubt(row: Recorded) -> bool:
-    """Whether the server may have something that this record does not know, or is losing it."""
-    is_settled = row.is_down and not row.ambiguous
-    return row.own is not Own.ACCEPTED and not is_settled
-
-
-def _way_out(path: Path, backups: Iterable[Path]) -> str:
-    """What to do about damage; the backups are looked at only when there is some."""
+def _restore_hint(path: Path, backups: Iterable[Path]) -> str:
+    """What to do about damage; the backups are checked only when there is some."""
     for backup in backups:
         try:
-            sound = not _look(backup, way_out=str).flaws
+            is_sound = not _inspect_file(backup, hint=str).flaws
         except (StateError, sqlite3.DatabaseError, UnicodeDecodeError, OSError):
             continue
-        if sound:
+        if is_sound:
             return (
                 f"restore the newest sound backup while nothing else runs: cp '{backup}' '{path}'; "
                 "the next apply finds by its markers what is missing in it"
@@ -80,49 +75,53 @@ def _way_out(path: Path, backups: Iterable[Path]) -> str:
     return "there is no sound backup beside it; restore a copy from where your CI system keeps them"
 
 
-def _look(path: Path, way_out: Callable[[], str]) -> _Found:
-    database.check_there(path)
+def _inspect_file(path: Path, hint: Callable[[], str]) -> _Content:
+    database.check_is_file(path)
     conn = database.connect(path)
-    with closing(conn), database.bounded(conn, path):
+    with closing(conn), database.time_limited(conn, path):
         database.check_ours(conn, path)
-        found = _Found(format=database.version_of(conn))
+        content = _Content(format=database.version_of(conn))
+        # In this order: no table is read before the schema is known to be ours, since a view or a
+        # generated column would run for as long as its author likes.
         try:
-            check_schema(conn, path, found.format)
+            check_schema(conn, path, content.format)
         except StateError as error:
-            found.flaws.append(StateFlaw(message=error.message, hint=way_out()))
-            return found
+            content.flaws.append(StateFlaw(message=error.message, hint=hint()))
+            return content
         pages = conn.execute(f"PRAGMA integrity_check({_MOST_PAGES})").fetchall()
-        found.flaws += [
-            StateFlaw(message=said, hint=way_out()) for (said,) in pages if said != "ok"
+        content.flaws += [
+            StateFlaw(message=message, hint=hint()) for (message,) in pages if message != "ok"
         ]
-        if found.flaws:
-            return found
+        if content.flaws:
+            return content
         try:
             if database.is_older(conn):
                 with closing(database.migrated_copy(conn)) as copy:
-                    _read(copy, path, found, way_out)
+                    _read_content(copy, path, content, hint)
             else:
-                _read(conn, path, found, way_out)
+                _read_content(conn, path, content, hint)
         except sqlite3.DatabaseError as error:
-            found.flaws.append(StateFlaw(message=str(error), hint=way_out()))
-        return found
+            content.flaws.append(StateFlaw(message=str(error), hint=hint()))
+        return content
 
 
-def _read(conn: sqlite3.Connection, path: Path, found: _Found, way_out: Callable[[], str]) -> None:
+def _read_content(
+    conn: sqlite3.Connection, path: Path, content: _Content, hint: Callable[[], str]
+) -> None:
     try:
-        found.lineage = database.read_meta(conn, path)["lineage"]
+        content.lineage = database.read_meta(conn, path)["lineage"]
     except StateError as error:
-        found.flaws.append(StateFlaw(message=error.message, hint=way_out()))
+        content.flaws.append(StateFlaw(message=error.message, hint=hint()))
     for values in conn.execute(f"{SELECT} ORDER BY op"):
         try:
-            found.rows.append(from_values(values))
+            content.rows.append(from_values(values))
         except StateError as error:
-            found.flaws.append(StateFlaw(message=error.message, hint=way_out()))
-    found.flaws += _doubles(found.rows)
-    found.runs = len(history.get_runs(conn))
+            content.flaws.append(StateFlaw(message=error.message, hint=hint()))
+    content.flaws += _duplicates(content.rows)
+    content.runs = len(history.get_runs(conn))
     orphans = history.count_orphans(conn)
     if orphans:
-        found.flaws.append(
+        content.flaws.append(
             StateFlaw(
                 message=f"{orphans} actions in the history belong to no run",
                 hint="they harm nothing; the next apply takes them out",
@@ -130,27 +129,28 @@ def _read(conn: sqlite3.Connection, path: Path, found: _Found, way_out: Callable
         )
 
 
-def _doubles(rows: Iterable[Recorded]) -> Iterator[StateFlaw]:
+def _duplicates(rows: Iterable[Recorded]) -> Iterator[StateFlaw]:
     """One workload has one record: of two with one id, or with one address, one is too many."""
     ids: dict[str, list[Recorded]] = defaultdict(list)
     owners: dict[str, list[Recorded]] = defaultdict(list)
     for row in rows:
         if row.id is not None and row.own is not Own.GONE:
             ids[row.id].append(row)
+        # Other records beside an accepted one are normal: a deletion that is under way, or a
+        # create that may still come late.
         if row.own is Own.ACCEPTED:
             owners[str(row.address)].append(row)
-    for id_, same in ids.items():
-        if len(same) > 1:
-            yield _double(f"id {id_}", same)
-    for address, same in owners.items():
-        if len(same) > 1 and len({row.id for row in same}) > 1:
-            yield _double(f"address {address}", same)
-
-
-def _double(what: str, rows: list[Recorded]) -> StateFlaw:
-    operations = ", ".join(f"{row.op} ({row.address})" for row in rows)
-    return StateFlaw(
-        message=f"{len(rows)} records have the {what}: operations {operations}",
-        hint=f"'reconciler state rm {rows[-1].address}' forgets what has this address; "
-        "the next apply takes a living workload back by its marker",
-    )
+    groups = [(f"id {id_}", same) for id_, same in ids.items() if len(same) > 1]
+    # Two records with one id and one address are told of once, by their id.
+    groups += [
+        (f"address {address}", same)
+        for address, same in owners.items()
+        if len({row.id for row in same}) > 1
+    ]
+    for identity, same in groups:
+        operations = ", ".join(f"{row.op} ({row.address})" for row in same)
+        yield StateFlaw(
+            message=f"{len(same)} records have the {identity}: operations {operations}",
+            hint=f"'reconciler state rm {same[-1].address}' forgets what has this address; "
+            "the next apply takes a living workload back by its marker",
+        )

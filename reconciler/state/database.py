@@ -16,37 +16,39 @@ from reconciler.core.digest import digest
 from reconciler.core.model import Target
 from reconciler.errors import StateError
 from reconciler.state.schema import check_schema
-from reconciler.state.trouble import damaged
+from reconciler.state.state_errors import damage_error
 
 # "RcWl", so that `file` and we can tell our states from other people's databases.
 APPLICATION_ID = 0x5263576C
 SCHEMA_VERSION = 4
 
-
-# Seconds for a look at a file of which nobody knows yet what is in it.
-PATIENCE = 60.0
+# Seconds for reading a file whose content nobody has checked yet: a schema can hide an endless
+# computation, and a page can point at itself.
+TIME_LIMIT = 60.0
+# Instructions of SQLite's virtual machine between two looks at the clock.
 _INSTRUCTIONS = 100_000
 # Seconds to wait for whoever writes to the file at this moment.
-_MOST_WAIT = 10.0
-# What more than one connection of this process can find under one name.
+_BUSY_TIMEOUT = 10.0
+# Without a shared cache each connection would see a database of its own under the name.
 _IN_MEMORY = "memory&cache=shared"
 
 
 def connect(
-    path: Path | str, *, mode: str = "rw", timeout: float = _MOST_WAIT
+    path: Path | str, *, mode: str = "rw", timeout: float = _BUSY_TIMEOUT
 ) -> sqlite3.Connection:
-    """Open a database that is there without asking what is in it.
-
-    Nothing that is in it may call functions, and its pages are looked at before they are believed.
-    """
+    """Open an existing database; nothing is known yet of what is in it."""
     conn = sqlite3.connect(
         _uri(path, mode),
         uri=True,
         timeout=timeout,
         # One thread at a time uses it, but not always the one that opened it.
         check_same_thread=False,
+        # Transactions are begun by `transaction`: the module would begin a deferred one, which
+        # finds out at its first write that somebody else is writing.
         isolation_level=None,
     )
+    # The file may come from a branch or a cache: its views and generated columns may not call
+    # functions with effects, and a damaged page is noticed before its cells are read.
     conn.execute("PRAGMA trusted_schema = OFF")
     conn.execute("PRAGMA cell_size_check = ON")
     return conn
@@ -58,17 +60,20 @@ def _uri(path: Path | str, mode: str) -> str:
 
 
 @contextlib.contextmanager
-def bounded(conn: sqlite3.Connection, path: Path, patience: float = PATIENCE) -> Iterator[None]:
-    """Raise StateError for a database that keeps who looks into it busy for longer."""
+def time_limited(
+    conn: sqlite3.Connection, path: Path, patience: float = TIME_LIMIT
+) -> Iterator[None]:
+    """Raise StateError where reading the database takes longer than `patience` seconds."""
     end = time.monotonic() + patience
     conn.set_progress_handler(lambda: time.monotonic() > end, _INSTRUCTIONS)
     try:
         yield
     except sqlite3.OperationalError as error:
-        # What the module itself has to say, of a text that is none, has no code.
+        # An error that the module raises by itself, such as for bytes that are no text, has no
+        # code.
         if getattr(error, "sqlite_errorcode", None) != sqlite3.SQLITE_INTERRUPT:
             raise
-        raise damaged(path, f"it could not be looked through within {patience:g} s") from error
+        raise damage_error(path, f"it could not be looked through within {patience:g} s") from error
     finally:
         conn.set_progress_handler(None, 0)
 
@@ -87,19 +92,23 @@ def transaction(conn: sqlite3.Connection) -> Iterator[None]:
         raise
 
 
-def open_database(path: Path, patience: float = PATIENCE) -> sqlite3.Connection:
+def open_database(path: Path, patience: float = TIME_LIMIT) -> sqlite3.Connection:
     """Open a file that is a sound state of this format or an older one; raises StateError.
 
-    Nobody who holds the file is waited for longer than `patience` either.
+    It waits no longer than `patience` for another process either.
     """
-    check_there(path)
-    conn = connect(path, timeout=min(_MOST_WAIT, patience))
+    check_is_file(path)
+    conn = connect(path, timeout=min(_BUSY_TIMEOUT, patience))
     try:
-        with bounded(conn, path, patience):
+        with time_limited(conn, path, patience):
             check_ours(conn, path)
             check_schema(conn, path, version_of(conn))
             set_journal(conn, "TRUNCATE")
-            _check_sound(conn, path)
+            # A row that a damaged page hides would look like one that was never written, and its
+            # workload would be created a second time.
+            soundness = conn.execute("PRAGMA integrity_check(1)").fetchone()[0]
+            if soundness != "ok":
+                raise damage_error(path, soundness)
     except BaseException:
         conn.close()
         raise
@@ -119,13 +128,15 @@ def version_of(conn: sqlite3.Connection) -> int:
 def migrate(conn: sqlite3.Connection) -> None:
     """Bring a database to this version's format, wholly or not at all.
 
-    Of a file that others may open, only for who holds its lock.
+    The caller holds the lock of the file, where others may open it.
     """
+    # Most runs migrate nothing, and this library takes longer to load than a state to open.
     from sqlite_utils import Database
 
     from reconciler.state.migrations import migrations
 
     with transaction(conn):
+        # Plugins are whatever else is installed beside us, and run code of their own.
         migrations.apply(Database(conn, execute_plugins=False))
         conn.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
 
@@ -148,9 +159,10 @@ def migrated_copy(conn: sqlite3.Connection) -> sqlite3.Connection:
 
 def build(path: Path, target: Target) -> None:
     """Fill a new file with an empty state."""
-    os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+    create_private(path)
     conn = connect(path)
     try:
+        # The file gets another name: a truncated journal would stay beside the hidden one.
         set_journal(conn, "DELETE")
         conn.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         migrate(conn)
@@ -177,21 +189,21 @@ def set_journal(conn: sqlite3.Connection, mode: str) -> None:
 
 def write_meta(conn: sqlite3.Connection, meta: Mapping[str, str]) -> None:
     """Write down what the state says of itself, with a checksum."""
-    known = {key: value for key, value in meta.items() if key != "checksum"}
+    entries = {key: value for key, value in meta.items() if key != "checksum"}
     conn.executemany(
         "INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)",
-        [*known.items(), ("checksum", digest(known))],
+        [*entries.items(), ("checksum", digest(entries))],
     )
 
 
 def read_meta(conn: sqlite3.Connection, path: Path) -> dict[str, str]:
     """What the state says of itself; raises StateError when that was damaged."""
     meta = dict(conn.execute("SELECT key, value FROM meta").fetchall())
-    found = meta.pop("checksum", None)
-    if not all(isinstance(text, str) for pair in meta.items() for text in pair) or (
-        found != digest(meta)
-    ):
-        raise damaged(path, "its header does not match its checksum")
+    checksum = meta.pop("checksum", None)
+    # A table from elsewhere may hold numbers and blobs, of which there is no digest.
+    is_text = all(isinstance(text, str) for pair in meta.items() for text in pair)
+    if not is_text or checksum != digest(meta):
+        raise damage_error(path, "its header does not match its checksum")
     return meta
 
 
@@ -221,16 +233,21 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
-def sync_folder(folder: Path) -> None:
-    """Make a new name durable."""
-    fd = os.open(folder, os.O_RDONLY)
+def create_private(path: Path) -> None:
+    """Make an empty file that is nobody else's to read; raises FileExistsError."""
+    os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+
+
+def sync(path: Path) -> None:
+    """Make a file durable, or the names in a folder."""
+    fd = os.open(path, os.O_RDONLY)
     try:
         os.fsync(fd)
     finally:
         os.close(fd)
 
 
-def check_there(path: Path) -> None:
+def check_is_file(path: Path) -> None:
     """Raise StateError where no file is: SQLite would make one, or wait for a pipe's other end."""
     if not path.exists():
         raise StateError(
@@ -257,10 +274,3 @@ def check_ours(conn: sqlite3.Connection, path: Path) -> None:
             f"this one knows {SCHEMA_VERSION})",
             hint="upgrade the program that runs here; nothing was changed",
         )
-
-
-def _check_sound(conn: sqlite3.Connection, path: Path) -> None:
-    """A row that a damaged page hides would look like one that was never written."""
-    found = conn.execute("PRAGMA integrity_check(1)").fetchone()[0]
-    if found != "ok":
-        raise damaged(path, found)

@@ -11,8 +11,8 @@ from datetime import UTC, datetime, timedelta
 from reconciler.ports import ActionEntry, RunEntry
 from reconciler.state.rows import storable
 
-# A run is remembered this long; what it recorded of a workload is kept as long as the workload.
-KEPT = timedelta(days=90)
+# Of runs only; the record of a workload stays as long as the workload does.
+RETENTION = timedelta(days=90)
 
 _RUN = tuple(field.name for field in fields(RunEntry))
 _ACTION = tuple(field.name for field in fields(ActionEntry))
@@ -40,28 +40,21 @@ def put_run(conn: sqlite3.Connection, run: RunEntry) -> None:
 
 def put_actions(conn: sqlite3.Connection, run_id: str, actions: Iterable[ActionEntry]) -> None:
     """Write down what a run did, after what is there of it."""
-    found = conn.execute("SELECT max(number) FROM run_actions WHERE run = ?", [run_id]).fetchone()
-    first = 0 if found[0] is None else found[0] + 1
-    conn.executemany(
-        _PUT_ACTION,
-        [
-            (run_id, number, *(_value(getattr(action, name)) for name in _ACTION))
-            for number, action in enumerate(actions, first)
-        ],
-    )
-
-
-def _value(value: object) -> object:
-    return storable(value) if isinstance(value, str) else value
+    query = "SELECT max(number) FROM run_actions WHERE run = ?"
+    (last,) = conn.execute(query, [run_id]).fetchone()
+    rows = []
+    for number, action in enumerate(actions, 0 if last is None else last + 1):
+        values = (getattr(action, name) for name in _ACTION)
+        # Messages quote servers and specs, which may hold what no SQLite text can.
+        storables = (storable(value) if isinstance(value, str) else value for value in values)
+        rows.append((run_id, number, *storables))
+    conn.executemany(_PUT_ACTION, rows)
 
 
 def get_runs(conn: sqlite3.Connection) -> list[RunEntry]:
     """Every run, the newest first."""
-    found = []
-    for values in conn.execute(_GET_RUNS):
-        row = dict(zip(_RUN, values, strict=True))
-        found.append(RunEntry(**{**row, "counts": json.loads(row["counts"])}))
-    return found
+    rows = (dict(zip(_RUN, values, strict=True)) for values in conn.execute(_GET_RUNS))
+    return [RunEntry(**{**row, "counts": json.loads(row["counts"])}) for row in rows]
 
 
 def get_actions(conn: sqlite3.Connection, run_id: str) -> list[ActionEntry]:
@@ -77,6 +70,7 @@ def count_orphans(conn: sqlite3.Connection) -> int:
 
 def prune(conn: sqlite3.Connection, at: str) -> None:
     """Forget the runs that began more than `KEPT` before that moment, and what they did."""
-    oldest = (datetime.fromisoformat(at).astimezone(UTC) - KEPT).isoformat(timespec="seconds")
+    oldest = (datetime.fromisoformat(at).astimezone(UTC) - RETENTION).isoformat(timespec="seconds")
+    # Times are compared as texts: all of them are written in UTC, to the second, in one form.
     conn.execute("DELETE FROM runs WHERE started < ?", [oldest])
     conn.execute(f"DELETE FROM run_actions {_ORPHANS}")  # noqa: S608 - our own words

@@ -11,27 +11,26 @@ from pathlib import Path
 
 from reconciler.regularfiles import read_regular
 
-# How often a run that waits for another one looks again.
+# How often a run that waits for another one tries again.
 POLL_SECONDS = 0.2
-# A process that has just taken the lock writes its name within an instant, and one that only
-# looks whether it is held gives it back within one.
-LOOKS = 20
-LOOK_SECONDS = 0.01
-# SQLite locks the state's own file as well, with locks of another kind. Linux keeps the two kinds
-# apart; elsewhere they meet, and a state could not be written by its own holder.
+# A process that has just taken the lock writes its name within an instant, and `is_held` in
+# another process holds a shared lock for as long.
+NAME_POLLS = 20
+NAME_POLL_SECONDS = 0.01
+# SQLite locks the state's own file as well, with POSIX locks. Linux keeps them apart from `flock`;
+# elsewhere they meet, and a state could not be written by the owner of its lock.
 _KINDS_ARE_APART = sys.platform == "linux"
-# A link in the place of the file beside a state leads to a file that is somebody else's to write,
-# and to read; and at a pipe nobody ever comes.
-_LONGEST_NAME = 4096
+_MAX_OWNER_BYTES = 4096
+# The file beside a state may be a link or a pipe that came with a checkout: what a link leads to
+# is not ours to write, and opening a pipe would wait for ever.
 _BESIDE = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 class StateLock:
     """The right to write to a state, whatever name it is reached by.
 
-    An exclusive `flock` on the file itself, which no other name leads around and nobody can take
-    away, and one on a file beside it, in which the holder leaves its name. The file beside it
-    stays, the locks do not.
+    An exclusive `flock` on the file itself, which holds under every name of the file, and one on
+    a file beside it, in which the owner leaves its name. The file beside it stays after a release.
     """
 
     def __init__(self, state: Path) -> None:
@@ -42,50 +41,56 @@ class StateLock:
     def acquire(self, timeout: float = 0.0, *, name: str = "") -> bool:
         """Take the lock, trying again for `timeout` seconds; False when another process has it.
 
-        Whoever has it leaves a name in the file beside it. Raises OSError when that cannot be made.
+        `name` is written for `owner`. Raises OSError when the file beside the state cannot be
+        made.
         """
-        end = time.monotonic() + max(timeout, 2 * LOOK_SECONDS)
-        while not self._try(name):
+        # Without a timeout too it tries again: a process in `is_held` lets go within an instant.
+        end = time.monotonic() + max(timeout, 2 * NAME_POLL_SECONDS)
+        while not self._try_to_take(name):
             left = end - time.monotonic()
             if left <= 0:
                 return False
-            time.sleep(min(POLL_SECONDS if timeout else LOOK_SECONDS, left))
+            time.sleep(min(POLL_SECONDS if timeout else NAME_POLL_SECONDS, left))
         return True
 
     def is_on(self, path: Path) -> bool:
-        """Whether what is at a path now is what this lock was taken on."""
+        """Whether the file at a path now is the one that this lock was taken on."""
         if path.resolve() != self._state:
             return False
         return not _KINDS_ARE_APART or _is_at(self._fds[0], path)
 
     def is_held(self) -> bool:
-        """Whether some process has the lock now; looking keeps nobody from taking it for long."""
+        """Whether some process has the lock now."""
         try:
             fd = os.open(self._beside, os.O_RDONLY | _BESIDE)
         except OSError:
-            # Whoever wants to take it is told why that cannot be.
+            # No file, or none that can be read: `acquire` will report the reason.
             return False
         try:
-            return not _is_free(fd, fcntl.LOCK_SH)
+            # Shared, so that two that only look do not take each other for the owner.
+            return not _lock(fd, fcntl.LOCK_SH)
         finally:
             os.close(fd)
 
-    def holder(self) -> str:
-        """The name that the process which has the lock has left; empty if it had no time to."""
-        for _ in range(LOOKS):
-            if name := read_regular(self._beside, max_bytes=_LONGEST_NAME, follow=False):
+    def owner(self) -> str:
+        """The name that the owner of the lock has left; empty if it had no time to."""
+        for _ in range(NAME_POLLS):
+            if name := read_regular(self._beside, max_bytes=_MAX_OWNER_BYTES, follow=False):
                 return name.decode(errors="replace")
-            time.sleep(LOOK_SECONDS)
+            time.sleep(NAME_POLL_SECONDS)
         return ""
 
     def release(self) -> None:
-        """Give the lock back; the file is left, since removing it would race with a waiter."""
+        """Give the lock back."""
+        # The file stays: a waiter may have it open, and would then lock a file without a name
+        # while the next process makes and locks another one.
         while self._fds:
             os.close(self._fds.pop())
 
-    def _try(self, name: str) -> bool:
+    def _try_to_take(self, name: str) -> bool:
         taken = False
         try:
+            # One order for all: two that try at once would each take one lock, and both give up.
             taken = (not _KINDS_ARE_APART or self._take(self._state, os.O_RDONLY)) and self._take(
                 self._beside, os.O_RDWR | os.O_CREAT | _BESIDE
             )
@@ -105,13 +110,13 @@ class StateLock:
                 raise
             raise OSError(errno.ELOOP, f"{path} is a symbolic link", str(path)) from error
         self._fds.append(fd)
-        # Whoever comes by the name finds what is there now: a lock on what was there keeps nobody
-        # out.
-        return _is_free(fd, fcntl.LOCK_EX) and _is_at(fd, path)
+        # The file may have been replaced since it was opened; a lock on the old one would keep
+        # nobody out.
+        return _lock(fd, fcntl.LOCK_EX) and _is_at(fd, path)
 
 
-def _is_free(fd: int, kind: int) -> bool:
-    """Lock an open file, unless somebody else has it."""
+def _lock(fd: int, kind: int) -> bool:
+    """Lock an open file without waiting; False where another process has it."""
     try:
         fcntl.flock(fd, kind | fcntl.LOCK_NB)
     except OSError as error:

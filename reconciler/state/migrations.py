@@ -68,7 +68,7 @@ def m002_history(db: Database) -> None:
     for values in db.execute(f"SELECT {', '.join(names)} FROM operations").fetchall():  # noqa: S608 - our own columns
         row = dict(zip(names, values, strict=True))
         # A row that was damaged before stays so: a fresh checksum would make it believable.
-        if _is_whole_in_format_1(row):
+        if row["checksum"] == _checksum_of_format_1(row):
             db.execute(
                 "UPDATE operations SET checksum = ? WHERE op = ?",
                 [_checksum_of_format_2(row), row["op"]],
@@ -103,21 +103,23 @@ def m004_updates(db: Database) -> None:
         except (AttributeError, KeyError, RecursionError, TypeError, ValueError):
             # Checksums have no key: somebody made one for something that is no record.
             continue
-        row["lifecycle"] = _written(lifecycle)
-        row["memory"] = _written(memory) if memory else None
-        row["own"] = _WORDS_OF_FORMAT_4.get(row["own"], row["own"])
+        row["lifecycle"] = _encode(lifecycle)
+        row["memory"] = _encode(memory) if memory else None
+        row["own"] = _OWN_OF_FORMAT_4.get(row["own"], row["own"])
         db.execute(
             "UPDATE operations SET own = ?, lifecycle = ?, memory = ?, checksum = ? WHERE op = ?",
             [row["own"], row["lifecycle"], row["memory"], checksum(row), row["op"]],
         )
 
 
-_WORDS_OF_FORMAT_4 = {"SUSPECT": "UNCONFIRMED", "HAUNTED": "LATE_CREATE_POSSIBLE"}
-_written = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
+_OWN_OF_FORMAT_4 = {"SUSPECT": "UNCONFIRMED", "HAUNTED": "LATE_CREATE_POSSIBLE"}
+_encode = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
 
 
 def _checksum_of_format_2(row: dict[str, Any]) -> str:
-    """A row's fingerprint in the formats 2 and 3: long columns stand behind the short ones."""
+    """A row's checksum in the formats 2 and 3: long columns stand behind the short ones."""
+    # Not `rows.checksum`, which follows the columns of today: an old file has to be judged as the
+    # version that wrote it did.
     values = [row[name] for name in COLUMNS if name not in ("memory", "checksum")]
     spec, echo = row["spec"], row["echo"] or ""
     at = list(COLUMNS).index("spec")
@@ -125,11 +127,11 @@ def _checksum_of_format_2(row: dict[str, Any]) -> str:
     return "sha256:" + sha256((ascii(short) + spec + echo).encode()).hexdigest()
 
 
-def _is_whole_in_format_1(row: dict[str, Any]) -> bool:
-    rest = {key: value for key, value in row.items() if key != "checksum"}
+def _checksum_of_format_1(row: dict[str, Any]) -> str | None:
+    columns = {key: value for key, value in row.items() if key != "checksum"}
     try:
-        text = json.dumps(rest, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+        text = json.dumps(columns, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     except TypeError:
-        return False
-    found = "sha256:" + sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
-    return bool(row["checksum"] == found)
+        # A damaged text may have become a blob.
+        return None
+    return "sha256:" + sha256(text.encode("utf-8", "surrogatepass")).hexdigest()

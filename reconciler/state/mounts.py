@@ -44,16 +44,21 @@ def mount_of(mountinfo: str, path: str) -> Mount | None:
     """
     best: Mount | None = None
     for line in mountinfo.splitlines():
-        mount = _read_line(line)
-        if mount is None or not _is_below(path, mount.place):
+        before, dash, after = line.partition(" - ")
+        fields = before.split(" ")
+        if not dash or len(fields) < 5:
             continue
-        if best is None or len(mount.place) >= len(best.place):
-            best = mount
+        # Spaces, tabs, line breaks and backslashes are written as octal numbers.
+        place = _ESCAPE.sub(lambda escape: chr(int(escape[1], 8)), fields[4])
+        is_above = path == place or path.startswith(place.rstrip("/") + "/")
+        if is_above and (best is None or len(place) >= len(best.place)):
+            best = Mount(place=place, kind=after.split(" ")[0])
     return best
 
 
 def check_local(path: Path, table: Path = Path("/proc/self/mountinfo")) -> None:
-    """Raise StateError for a state whose lock would keep nobody out; only Linux can tell."""
+    """Raise StateError for a state on a network file system, as far as Linux tells."""
+    # Locks there reach other machines late or never, and a sync may return before data are safe.
     try:
         text = table.read_text(encoding="utf-8", errors="surrogateescape")
         place = str(path.resolve())
@@ -63,24 +68,7 @@ def check_local(path: Path, table: Path = Path("/proc/self/mountinfo")) -> None:
     if mount is not None and mount.is_shared:
         raise StateError(
             f"the state {path} is on a network file system ({mount.kind} at {mount.place}): "
-            "neither its lock nor its durability can be relied on there",
+            "locks and writes are not reliable there",
             hint="keep the state on a disk of this machine (--state), and let the CI system "
             "store a copy between runs",
         )
-
-
-def _read_line(line: str) -> Mount | None:
-    before, dash, after = line.partition(" - ")
-    fields = before.split(" ")
-    if not dash or len(fields) < 5:
-        return None
-    return Mount(place=_unescape(fields[4]), kind=after.split(" ")[0])
-
-
-def _unescape(text: str) -> str:
-    """Spaces, tabs, line breaks and backslashes are written as octal numbers."""
-    return _ESCAPE.sub(lambda found: chr(int(found[1], 8)), text)
-
-
-def _is_below(path: str, place: str) -> bool:
-    return path == place or path.startswith(place.rstrip("/") + "/")

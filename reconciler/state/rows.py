@@ -27,7 +27,7 @@ from reconciler.core.model import (
     SentRev,
 )
 from reconciler.errors import StateError
-from reconciler.state.trouble import RESTORE
+from reconciler.state.state_errors import RESTORE
 
 COLUMNS: Mapping[str, type] = {
     "op": str,
@@ -63,23 +63,23 @@ UPSERT = (
     f"ON CONFLICT (op) DO UPDATE SET {', '.join(f'{n} = excluded.{n}' for n in _NAMES[1:])}"
 )
 
-# Keys are sorted, so that a document begins with its manifest.
+# How a document begins: keys are sorted, and of its keys this is the first.
 _MANIFEST = '{"manifest":'
 _DECODER = json.JSONDecoder()
-# JSON in ASCII: SQLite's text holds no half characters, and a server's answer may.
-_written = json.JSONEncoder(sort_keys=True, separators=(",", ":"), check_circular=False).encode
+# JSON in ASCII: SQLite's text holds no lone surrogates, and a server's answer may.
+_encode = json.JSONEncoder(sort_keys=True, separators=(",", ":"), check_circular=False).encode
 
 
 class RowWriter:
-    """Records as values for `UPSERT`; the text of a document that comes again is kept.
+    """Records as values for `UPSERT`; the texts of the last documents are remembered.
 
-    An operation is written at least twice, before and after its request, with the same spec: to
-    write that down once is half of what a create costs here. Documents are values: whoever
-    changed one in place would find the old text in the state.
+    Documents are values: of one that was changed in place the old text would be written.
     """
 
-    KEPT = 1024
-    LONGEST = 64 * 1024
+    # An operation is written at least twice, before and after its request, with the same spec:
+    # encoding that once halves what a create costs here.
+    MAX_TEXTS = 1024
+    MAX_LENGTH = 64 * 1024
 
     def __init__(self) -> None:
         self._texts: dict[int, tuple[Json, str]] = {}
@@ -101,55 +101,50 @@ class RowWriter:
             record.digest,
             self._text(record.spec),
             self._text(record.echo) if record.echo is not None else None,
-            _lifecycle_text(record.lifecycle),
+            _encode_lifecycle(record.lifecycle),
             storable(record.message),
             record.marker,
             int(record.protected),
             storable(record.source),
             record.run,
             record.epoch,
-            _memory_text(record),
+            _encode_memory(record),
         )
         return (*values, _checksum(values))
 
     def _text(self, document: Json) -> str:
-        # The document is kept beside its text, so that no other one can get its number.
-        kept = self._texts.get(id(document))
-        if kept is not None:
-            return kept[1]
-        text = _written(document)
-        if len(text) <= self.LONGEST:
-            if len(self._texts) >= self.KEPT:
+        # The document is held beside its text: once it were freed, another one could get its id.
+        remembered = self._texts.get(id(document))
+        if remembered is not None:
+            return remembered[1]
+        text = _encode(document)
+        if len(text) <= self.MAX_LENGTH:
+            if len(self._texts) >= self.MAX_TEXTS:
                 del self._texts[next(iter(self._texts))]
             self._texts[id(document)] = (document, text)
         return text
 
 
-def to_row(record: Recorded) -> dict[str, Any]:
-    """The columns of a record by name."""
-    return dict(zip(_NAMES, RowWriter().values(record), strict=True))
-
-
 def storable(text: str) -> str:
-    """A text whose half characters and zero bytes are spelt out: not every store takes them."""
+    """A text whose lone surrogates and zero bytes are escaped: not every store takes them."""
     whole = text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
     return whole.replace("\0", "\\x00")
 
 
-def from_row(row: Mapping[str, Any]) -> Recorded:
-    """Read a record back; raises StateError when the row was damaged or changed by hand."""
-    return from_values([row.get(name) for name in _NAMES])
-
-
 def from_values(values: Sequence[Any]) -> Recorded:
-    """Read back what `SELECT` gives; raises StateError like `from_row`."""
-    if not _is_whole(values):
+    """Read a row of `SELECT`; raises StateError when it was damaged or changed by hand."""
+    try:
+        is_whole = values[-1] == _checksum(values[:-1])
+    except TypeError:
+        # One flipped bit turns a text into a blob, which has no checksum.
+        is_whole = False
+    if not is_whole:
         raise StateError(
             f"the record of {values[1]}/{values[2]} is damaged: its checksum does not match",
             hint=RESTORE,
         )
     try:
-        return _read(values)
+        return _read_record(dict(zip(_NAMES, values, strict=True)))
     except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
         raise StateError(
             f"the record of {values[1]}/{values[2]} cannot be read: {error}",
@@ -157,49 +152,42 @@ def from_values(values: Sequence[Any]) -> Recorded:
         ) from error
 
 
-def _read(values: Sequence[Any]) -> Recorded:
-    (op, project, name, own, seen, id_, ambiguous, attempts, first, last, purpose, *rest) = values
-    digest, spec_text, echo_text, lifecycle, message, marker, protected, *last_columns = rest
-    source, run, epoch, memory, _ = last_columns
-    spec, echo = _documents(spec_text, echo_text)
-    remembered = _memory(memory)
-    # Checksums have no key: whoever can write a state can make one for anything.
-    if not (
-        isinstance(spec, dict)
-        and all(isinstance(one, dict | None) for one in (echo, remembered["kept"]))
-    ):
-        raise TypeError("a document is no mapping")
+def _read_record(row: Mapping[str, Any]) -> Recorded:
+    spec, echo = _read_documents(row["spec"], row["echo"])
+    memory = _read_memory(row["memory"])
+    # A checksum has no key: anyone who can write a state can make one for anything.
+    optional = (echo, memory["kept"])
+    if not (isinstance(spec, dict) and all(isinstance(value, dict | None) for value in optional)):
+        raise TypeError("a document is not a mapping")
     return Recorded(
-        op=op,
-        address=Address(project=project, name=name),
-        own=Own(own),
-        seen=LastSeen(seen),
-        id=id_,
-        ambiguous=bool(ambiguous),
-        attempts=attempts,
-        first_sent_at=first,
-        last_sent_at=last,
-        purpose=Purpose(purpose) if purpose else None,
-        digest=digest,
+        op=row["op"],
+        address=Address(project=row["project"], name=row["name"]),
+        own=Own(row["own"]),
+        seen=LastSeen(row["seen"]),
+        id=row["id"],
+        ambiguous=bool(row["ambiguous"]),
+        attempts=row["attempts"],
+        first_sent_at=row["first_sent_at"],
+        last_sent_at=row["last_sent_at"],
+        purpose=Purpose(row["purpose"]) if row["purpose"] else None,
+        digest=row["digest"],
         spec=spec,
         echo=echo,
-        lifecycle=_lifecycle(lifecycle),
-        message=message,
-        marker=marker,
-        protected=bool(protected),
-        source=source,
-        run=run,
-        epoch=epoch,
-        **remembered,
+        lifecycle=_read_lifecycle(row["lifecycle"]),
+        message=row["message"],
+        marker=row["marker"],
+        protected=bool(row["protected"]),
+        source=row["source"],
+        run=row["run"],
+        epoch=row["epoch"],
+        **memory,
     )
 
 
-def _documents(spec: str, echo: str | None) -> tuple[Any, Any]:
-    """Read the spec and the server's echo of it; most manifests came back as they were sent.
-
-    Such a manifest is read once, and is one value in both: at a thousand records that is half of
-    the time and of the memory.
-    """
+def _read_documents(spec: str, echo: str | None) -> tuple[Any, Any]:
+    """Read the spec and the server's echo of it; an equal manifest becomes one value in both."""
+    # Most servers send the manifest back as it was, and it is nearly all of the text: to read it
+    # once is half of the time and of the memory.
     if echo is None or not (spec.startswith(_MANIFEST) and echo.startswith(_MANIFEST)):
         return json.loads(spec), None if echo is None else json.loads(echo)
     manifest, end = _DECODER.raw_decode(spec, len(_MANIFEST))
@@ -209,34 +197,23 @@ def _documents(spec: str, echo: str | None) -> tuple[Any, Any]:
     return {"manifest": manifest, **sent}, {"manifest": manifest, **echoed}
 
 
-def _is_whole(values: Sequence[Any]) -> bool:
-    try:
-        return bool(values[-1] == _checksum(values[:-1]))
-    except TypeError:
-        # One bit tells a text from a blob, which has no checksum.
-        return False
-
-
 def checksum(row: Mapping[str, Any]) -> str:
-    """A fingerprint that a flipped bit or an edit by hand does not survive.
-
-    Raises TypeError for values that no record has.
-    """
+    """The checksum of a row, by its other columns; raises TypeError for values of no record."""
     return _checksum([row.get(name) for name in _NAMES[:-1]])
 
 
 def _checksum(values: Sequence[Any]) -> str:
-    """The short columns as Python writes them in ASCII, then the long ones as they are.
-
-    The lengths stand among the short ones, so that nothing can move from one to the next.
-    """
+    # The short columns as Python literals, then the two long ones as they are, which is faster
+    # than to quote them. Their lengths stand among the short ones, so that no character can move
+    # from one to the other without a change.
     spec, echo = values[_SPEC], values[_ECHO] or ""
     short = (*values[:_SPEC], len(spec), values[_ECHO] and len(echo), *values[_ECHO + 1 :])
     return "sha256:" + sha256((ascii(short) + spec + echo).encode()).hexdigest()
 
 
-def _memory_text(record: Recorded) -> str | None:
-    """What an unfinished change has to remember, where there is anything: one row, one commit."""
+def _encode_memory(record: Recorded) -> str | None:
+    """The memory of an unfinished change; None where there is nothing to remember."""
+    # In a column of the record, not a table beside it: one row cannot be half written.
     memory: dict[str, Any] = {}
     if record.kept is not None or record.undone:
         memory |= {"kept": record.kept, "undone": list(record.undone)}
@@ -246,44 +223,45 @@ def _memory_text(record: Recorded) -> str | None:
         memory["former_id"] = record.former_id
     if record.refusal:
         memory["refusal"] = record.refusal
-    return _written(memory) if memory else None
+    return _encode(memory) if memory else None
 
 
-def _memory(text: str | None) -> dict[str, Any]:
+def _read_memory(text: str | None) -> dict[str, Any]:
     """The fields of a record that stand in its memory."""
     memory = json.loads(text) if text else {}
     for name in ("former_id", "refusal"):
         if not isinstance(memory.get(name), str | None):
-            raise TypeError(f"{name} is no text")
+            raise TypeError(f"{name} is not a text")
     return {
         "kept": memory.get("kept"),
         "undone": tuple(memory.get("undone", ())),
-        "change": _change(memory.get("change")),
+        "change": _read_change(memory.get("change")),
         "former_id": memory.get("former_id"),
         "refusal": memory.get("refusal") or "",
     }
 
 
-def _change(change: Any) -> ChangeRecord:
+def _read_change(change: Any) -> ChangeRecord:
     if change is None:
         return NO_CHANGE
     under_way = OpenChange(**change["open"]) if change["open"] else None
     superseded = tuple(SentRev(**sent) for sent in change["superseded"])
     for sent in (*superseded, *((under_way,) if under_way else ())):
         if not (isinstance(sent.spec, dict) and isinstance(sent.body, dict)):
-            raise TypeError("a document is no mapping")
+            raise TypeError("a document is not a mapping")
     former = tuple(change["former_markers"])
     parts = {"open": under_way, "superseded": superseded, "former_markers": former}
     return ChangeRecord(**{**change, **parts})
 
 
+# Thousands of workloads share a few lifecycles: `asdict` and the enums below are slow.
 @lru_cache(maxsize=256)
-def _lifecycle_text(lifecycle: Lifecycle) -> str:
-    return _written(asdict(lifecycle))
+def _encode_lifecycle(lifecycle: Lifecycle) -> str:
+    return _encode(asdict(lifecycle))
 
 
 @lru_cache(maxsize=256)
-def _lifecycle(text: str) -> Lifecycle:
+def _read_lifecycle(text: str) -> Lifecycle:
     value = json.loads(text)
     on_missing = value["on_missing"]
     return Lifecycle(

@@ -12,13 +12,13 @@ import sqlite3
 from collections.abc import Mapping
 from pathlib import Path
 
-from reconciler.state.trouble import damaged
+from reconciler.state.state_errors import damage_error
 
-# Layout and quoted names are the writing library's.
+# The library that writes the statements chooses layout and quotes, and changes them in time.
 _SPACE = re.compile(r"\s+")
 _AROUND = re.compile(r" ?([(),]) ?")
 _QUOTED = re.compile(r'"(\w+)"')
-_LONGEST_LABEL = 60
+_MAX_LABEL = 60
 
 _ALWAYS = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT) STRICT;
@@ -56,22 +56,17 @@ _SCHEMAS: Mapping[int, str] = {
 
 def check_schema(conn: sqlite3.Connection, path: Path, version: int) -> None:
     """Raise StateError where a file holds anything but what its format consists of, or not all."""
-    expected = {_spelt(statement) for statement in _SCHEMAS.get(version, "").split(";")}
+    expected = {_normalise(statement) for statement in _SCHEMAS.get(version, "").split(";")}
     # An index without a statement comes with the key of its table.
     rows = conn.execute("SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL")
-    wrong = expected ^ {_spelt(sql) for (sql,) in rows}
-    if wrong:
-        more = " and more" if len(wrong) > 1 else ""
-        raise damaged(
-            path, f"it is not made as this program makes one ({_label(min(wrong))}{more})"
-        )
+    differing = expected ^ {_normalise(sql) for (sql,) in rows}
+    if differing:
+        # "TABLE name", cut short: the statement may be somebody else's.
+        label = min(differing).partition("(")[0].removeprefix("CREATE ")[:_MAX_LABEL]
+        others = " and more" if len(differing) > 1 else ""
+        raise damage_error(path, f"its schema is not the one of its format ({label}{others})")
 
 
-def _spelt(sql: object) -> str:
+def _normalise(sql: object) -> str:
     """A statement in one spelling."""
     return _QUOTED.sub(r"\1", _AROUND.sub(r"\1", _SPACE.sub(" ", str(sql)))).strip()
-
-
-def _label(statement: str) -> str:
-    """The first words of a statement that makes something; they may be somebody else's."""
-    return statement.partition("(")[0].removeprefix("CREATE ")[:_LONGEST_LABEL]

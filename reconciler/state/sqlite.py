@@ -13,31 +13,31 @@ from reconciler.core.model import Header, Own, Recorded, Target
 from reconciler.core.redact import Redactor
 from reconciler.errors import StateError
 from reconciler.ports import ActionEntry, RunEntry
-from reconciler.state import database, history, holder
+from reconciler.state import database, history, lock_owner
 from reconciler.state.backups import back_up, next_backup, rotate
 from reconciler.state.database import read_meta, write_meta
+from reconciler.state.filenames import check_no_hard_links, unfinished_path
 from reconciler.state.lock import StateLock
 from reconciler.state.mounts import check_local
-from reconciler.state.names import beside, check_one_name
 from reconciler.state.renewal import renew_rows
 from reconciler.state.rows import SELECT, UPSERT, RowWriter, from_values
-from reconciler.state.trouble import explained, naming
+from reconciler.state.state_errors import explain_errors, naming_state
 
 
 class SqliteStore:
     """A state file that is open; made by `open_state` or `create_state`.
 
-    A file of an older format is read through a copy in memory, and is itself brought up to date
-    by `hold`: nothing writes to it without the kernel's lock, a migration least of all.
+    A file of an older format is read through a migrated copy in memory. Only `hold` migrates the
+    file itself, since a migration writes and so needs the lock.
     """
 
-    def __init__(self, path: Path, patience: float = database.PATIENCE) -> None:
+    def __init__(self, path: Path, patience: float = database.TIME_LIMIT) -> None:
         self._path = path
         self._patience = patience
         self._lock: StateLock | None = None
         self._written = False
         self._rows = RowWriter()
-        with explained(path):
+        with explain_errors(path):
             self._open(migrating=False)
 
     @property
@@ -60,7 +60,7 @@ class SqliteStore:
         """Every operation that is not GONE, oldest first; raises StateError on damage."""
         with self._reading():
             rows = self._conn.execute(f"{SELECT} WHERE own != ? ORDER BY op", [Own.GONE]).fetchall()
-        with _collector_paused(), naming(self._path):
+        with _collector_paused(), naming_state(self._path):
             return [from_values(row) for row in rows]
 
     def has_records(self) -> bool:
@@ -85,26 +85,31 @@ class SqliteStore:
         target: Target | None = None,
         lineage: str | None = None,
     ) -> None:
-        """A surgery and its entry in the history, in one durable transaction.
+        """Edit the record and add the edit to the history, in one durable transaction.
 
-        `rows` are written, the operations of `without` are taken out, `target` is pinned.
-        `lineage` is taken on by a state that has never written: no workload carries its own yet.
+        `rows` are written, the operations of `without` are deleted, `target` is pinned. `lineage`
+        replaces the state's own, which only a state that has never written may do.
         """
         with self._transaction():
             history.prune(self._conn, run.started)
             history.put_run(self._conn, run)
             history.put_actions(self._conn, run.id, actions)
-            if lineage is not None and lineage != self._meta()["lineage"]:
-                self._take_lineage(lineage)
+            meta = self._meta()
+            if lineage is not None and lineage != meta["lineage"]:
+                # Workloads carry the lineage in their markers: under another one they would be
+                # foreign.
+                if meta["serial"] != "0":
+                    raise AssertionError("workloads may carry the lineage that would be replaced")
+                self._set_meta({"lineage": lineage})
             self._put(rows)
-            gone = [(op,) for op in without]
-            self._conn.executemany("DELETE FROM operations WHERE op = ?", gone)
+            deleted = [(op,) for op in without]
+            self._conn.executemany("DELETE FROM operations WHERE op = ?", deleted)
             if target is not None:
                 self._set_meta(database.target_meta(target))
         self._written = True
 
     def pin(self, target: Target) -> None:
-        """Remember what has been learnt of the target; nothing is written if nothing is new."""
+        """Record what has been learnt of the target; nothing is written if nothing is new."""
         if target != self.header.target:
             with self._transaction():
                 self._set_meta(database.target_meta(target))
@@ -126,18 +131,18 @@ class SqliteStore:
             history.put_run(self._conn, run)
 
     def renew(self, redactor: Redactor) -> None:
-        """Let nothing be left in the file that these rules of what is a secret hide.
+        """Rewrite the file so that it holds no secret by these redaction rules.
 
-        A file that follows them says so, and is left as it is. Of another one every row is written
-        anew, and then all of the file, since its free pages hold what the rows were.
+        A file whose header names the same rules is left as it is.
         """
         rules = redactor.rules.fingerprint
-        with explained(self._path):
+        with explain_errors(self._path):
             if self._meta().get("rules") == rules:
                 return
         with self._transaction():
             renewed = renew_rows(self._conn, redactor)
-        with explained(self._path):
+        with explain_errors(self._path):
+            # Free pages still hold the old rows; VACUUM writes the whole file without them.
             if renewed:
                 self._conn.execute("VACUUM")
         # Last, so that a kill before lets the next one begin again.
@@ -155,58 +160,63 @@ class SqliteStore:
             return history.get_actions(self._conn, run_id)
 
     def back_up(self, to: Path | None = None) -> Path:
-        """Copy the file as it is to another, or beside itself, where the last few are kept.
+        """Copy the file to `to`, or to the folder beside itself, which keeps the last few copies.
 
-        Raises StateError when there is no room for it, or a file already.
+        Raises StateError when the disk is full or `to` exists.
         """
         place = to or next_backup(self._path, self.header.serial)
         back_up(self._path, place)
         if to is None:
-            with explained(self._path):
+            with explain_errors(self._path):
                 rotate(self._path, place)
         return place
 
     def hold(self, command: str, timeout: float = 0.0) -> None:
-        """Become the only writer, bring the file up to date, and prove that it can be written.
+        """Take the lock, migrate the file, and prove that it can be written.
 
-        Raises LockedError, which names the other run, after `timeout` seconds; and StateError
-        where a lock would mean nothing.
+        Raises LockedError, which names the owner, after `timeout` seconds; and StateError on a
+        network file system, where a lock keeps nobody out.
         """
         check_local(self._path)
-        me = holder.myself(command)
+        owner = lock_owner.this_process(command)
         lock = StateLock(self._path)
-        with explained(self._path):
-            acquired = lock.acquire(timeout, name=str(me))
+        with explain_errors(self._path):
+            acquired = lock.acquire(timeout, name=str(owner))
         if not acquired:
-            raise holder.locked(lock, self._path)
+            raise lock_owner.locked_error(lock, self._path)
         self._lock = lock
         try:
-            with explained(self._path):
-                check_one_name(self._path)
-                # What was read before the lock was ours may have been replaced since.
+            with explain_errors(self._path):
+                check_no_hard_links(self._path)
+                # The file that was opened before the lock was taken may have been replaced since,
+                # and once more between the lock and this.
                 self._conn.close()
                 self._open(migrating=True)
                 if not lock.is_on(self._path):
-                    raise _replaced(self._path)
-                holder.write_owner(self._conn, me)
+                    raise StateError(
+                        f"the state {self._path} was replaced by another file while its lock was "
+                        "taken",
+                        hint="nothing was changed; run this again",
+                    )
+                lock_owner.write_owner(self._conn, owner)
         except BaseException:
             self.release()
             raise
 
     def writer(self) -> str:
-        """Who else writes to this state now, and with which command; empty where nobody does."""
+        """The other process that has the lock, and its command; empty where there is none."""
         if self._lock is not None:
             return ""
         lock = StateLock(self._path)
         with suppress(OSError):
-            return (lock.holder() or "another run") if lock.is_held() else ""
+            return (lock.owner() or "another run") if lock.is_held() else ""
         return ""
 
     def release(self) -> None:
-        """Let others write; harmless when nothing is held."""
+        """Give the lock back, if it is held."""
         if self._lock is None:
             return
-        holder.clear_owner(self._conn)
+        lock_owner.clear_owner(self._conn)
         self._lock.release()
         self._lock = None
 
@@ -221,11 +231,12 @@ class SqliteStore:
         try:
             self._copied = database.is_older(conn) and not migrating
             if self._copied:
-                with database.bounded(conn, self._path, self._patience):
+                with database.time_limited(conn, self._path, self._patience):
                     copy = database.migrated_copy(conn)
                 file, conn = conn, copy
                 file.close()
             elif database.is_older(conn):
+                # The way back to the version that wrote it.
                 self._conn = conn
                 self.back_up()
                 database.migrate(conn)
@@ -238,26 +249,25 @@ class SqliteStore:
     @contextmanager
     def _transaction(self) -> Iterator[None]:
         if self._copied:
-            raise AssertionError("a state of an older format is written to after hold() only")
-        with explained(self._path), database.transaction(self._conn):
+            raise AssertionError("the write would go to the copy in memory: call hold() first")
+        with explain_errors(self._path), database.transaction(self._conn):
             yield
 
     @contextmanager
     def _reading(self) -> Iterator[None]:
-        """What takes longer than opening the file may take is given up as that is."""
-        with explained(self._path), database.bounded(self._conn, self._path, self._patience):
+        """Errors with the file's name, and the time limit of opening it."""
+        with (
+            explain_errors(self._path),
+            database.time_limited(self._conn, self._path, self._patience),
+        ):
             yield
 
     def _put(self, rows: Sequence[Recorded]) -> None:
         self._conn.executemany(UPSERT, [self._rows.values(row) for row in rows])
+        # Once per store, not per write: a serial counts runs, and tells copies of a state apart.
         if not self._written:
             serial = int(self._meta()["serial"]) + 1
             self._set_meta({"serial": str(serial), "nonce": str(uuid.uuid4())})
-
-    def _take_lineage(self, lineage: str) -> None:
-        if self._meta()["serial"] != "0":
-            raise AssertionError("a lineage that workloads may carry is never given up")
-        self._set_meta({"lineage": lineage})
 
     def _meta(self) -> dict[str, str]:
         return read_meta(self._conn, self._path)
@@ -267,15 +277,14 @@ class SqliteStore:
 
 
 def create_state(path: Path, target: Target) -> SqliteStore:
-    """Make a new, empty state; raises StateError where one is already.
-
-    It is built beside its place and moved there, so that a kill leaves either nothing or all.
-    """
+    """Make a new, empty state; raises StateError where a file exists."""
     check_local(path)
-    with explained(path):
+    with explain_errors(path):
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        unfinished = beside(path)
+        unfinished = unfinished_path(path)
         try:
+            # Built under a hidden name: a kill leaves a whole state or none. A link, unlike a
+            # rename, does not replace a state that another process has made meanwhile.
             database.build(unfinished, target)
             os.link(unfinished, path)
         except FileExistsError:
@@ -284,34 +293,31 @@ def create_state(path: Path, target: Target) -> SqliteStore:
             ) from None
         finally:
             unfinished.unlink(missing_ok=True)
-        database.sync_folder(path.parent)
+        database.sync(path.parent)
     return open_state(path)
 
 
 def is_there(path: Path) -> bool:
     """Whether there is anything at a state's path; raises StateError for an impossible one."""
-    with explained(path):
+    with explain_errors(path):
         return path.exists()
 
 
-def open_state(path: Path, patience: float = database.PATIENCE) -> SqliteStore:
-    """Open a state that exists, looking into it for so many seconds at most.
+def open_state(path: Path, patience: float = database.TIME_LIMIT) -> SqliteStore:
+    """Open a state that exists; each read of it takes at most `patience` seconds.
 
     Raises StateError when it is absent, not ours, newer than this program, or damaged.
     """
     return SqliteStore(path, patience)
 
 
-def _replaced(path: Path) -> StateError:
-    return StateError(
-        f"the state {path} was replaced by another file while its lock was taken",
-        hint="nothing was changed; run this again",
-    )
-
-
 @contextmanager
 def _collector_paused() -> Iterator[None]:
-    """Thousands of documents that all stay are no garbage; to look for some doubles the time."""
+    """Reading without the garbage collector.
+
+    It starts again and again as thousands of documents are made, finds no garbage among them, and
+    doubles the time.
+    """
     enabled = gc.isenabled()
     gc.disable()
     try:

@@ -78,7 +78,7 @@ def test_completion_loads_nothing_heavy_but_the_state(
 ) -> None:
     """A person waits for it in the middle of a line."""
     _, completion = loaded_early
-    assert "reconciler.state.glance" in completion
+    assert "reconciler.state.summary" in completion
     roots = {name.partition(".")[0] for name in completion}
     assert HEAVY & roots == {"sqlite3"}
 

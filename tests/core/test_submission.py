@@ -31,7 +31,6 @@ from reconciler.report.html import plan_page
 from reconciler.report.machine.documents import plan_document, to_text
 from reconciler.report.markdown.markdown import markdown_plan
 from reconciler.report.text.text import Text
-from reconciler.state.rows import from_row, to_row
 from tests.support.factories import (
     REDACTOR,
     make_desired,
@@ -40,6 +39,7 @@ from tests.support.factories import (
     make_remote,
     plan_for,
 )
+from tests.support.rows import from_row, to_row
 from tests.support.strategies import edits
 
 POD = "/manifest/spec/template/spec"

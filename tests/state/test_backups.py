@@ -12,7 +12,7 @@ import pytest
 
 from reconciler.errors import StateError
 from reconciler.state import backups
-from reconciler.state.backups import KEPT, backups_folder, list_backups
+from reconciler.state.backups import MAX_BACKUPS, backups_folder, list_backups
 from reconciler.state.sqlite import SqliteStore, create_state, open_state
 from tests.support.factories import make_recorded, make_target
 
@@ -46,12 +46,12 @@ def test_backups_are_private(store: SqliteStore) -> None:
 
 def test_the_last_five_are_kept(store: SqliteStore) -> None:
     """The newest first; what people have put into the folder is left alone."""
-    made = [store.back_up() for _ in range(KEPT + 2)]
+    made = [store.back_up() for _ in range(MAX_BACKUPS + 2)]
     kept = [backups_folder(store.path) / name for name in ("notes.txt", "2020-before-upgrade.db")]
     for file in kept:
         file.touch()
     made.append(store.back_up())
-    assert list_backups(store.path) == [*made[: -KEPT - 1 : -1], kept[1]]
+    assert list_backups(store.path) == [*made[: -MAX_BACKUPS - 1 : -1], kept[1]]
     assert all(file.exists() for file in kept)
 
 
@@ -59,10 +59,10 @@ def test_a_backup_is_kept_whatever_the_clock_says(store: SqliteStore) -> None:
     """Backups from the future do not push the new one out."""
     folder = backups_folder(store.path)
     folder.mkdir()
-    for day in range(KEPT):
+    for day in range(MAX_BACKUPS):
         (folder / f"2999010{day}T000000.000000Z-serial-1.db").touch()
     assert store.back_up() in list_backups(store.path)
-    assert len(list_backups(store.path)) == KEPT
+    assert len(list_backups(store.path)) == MAX_BACKUPS
 
 
 def test_a_backup_takes_no_other_files_place(store: SqliteStore, tmp_path: Path) -> None:

@@ -13,8 +13,8 @@ from reconciler.core.model import LastSeen, Own, Purpose
 from reconciler.errors import StateError
 from reconciler.ports import Inspection, StateFlaw
 from reconciler.state.check import inspect_state
-from reconciler.state.glance import glance
 from reconciler.state.sqlite import create_state, open_state
+from reconciler.state.summary import summarize_state
 from tests.state.runs import begun, done
 from tests.support.factories import make_recorded, make_target
 
@@ -82,9 +82,9 @@ def test_what_the_holder_has_begun_is_under_way(path: Path) -> None:
     store.write([make_recorded(address=f"1/{n}", op=n, own=own) for own, n in begun.items()])
     store.hold("reconciler apply")
 
-    beside, quick = inspect_state(path), glance(path)
+    beside, quick = inspect_state(path), summarize_state(path)
     store.close()
-    alone, quiet = inspect_state(path), glance(path)
+    alone, quiet = inspect_state(path), summarize_state(path)
 
     assert [(found.in_doubt, found.under_way) for found in (beside, alone)] == [(1, 2), (3, 0)]
     assert [found.in_doubt for found in (quick, quiet)] == [1, 2]
@@ -110,7 +110,7 @@ def test_what_is_down_is_in_doubt_only_where_its_successor_is(path: Path) -> Non
     store.write([make_recorded(address="1/y", op="yy", own=Own.UNCONFIRMED, id=None)])
     store.close()
 
-    assert (inspect_state(path).in_doubt, glance(path).down) == (1, 2)
+    assert (inspect_state(path).in_doubt, summarize_state(path).down) == (1, 2)
 
 
 def test_a_look_changes_nothing(path: Path) -> None:
@@ -175,7 +175,7 @@ def test_the_way_out_leads_out(path: Path) -> None:
     sql(path, "DROP TABLE operations")
     (flaw,) = flaws(path)
     assert flaw.message == (
-        f"the state {path} is damaged: it is not made as this program makes one "
+        f"the state {path} is damaged: its schema is not the one of its format "
         "(INDEX idx_operations_project_name ON operations and more)"
     )
     _, backup, _, state, _ = flaw.hint.split("'")

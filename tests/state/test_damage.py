@@ -10,9 +10,10 @@ import pytest
 
 from reconciler.core.model import Header, Recorded
 from reconciler.errors import StateError
-from reconciler.state.rows import checksum, from_row, to_row
+from reconciler.state.rows import checksum
 from reconciler.state.sqlite import create_state, open_state
 from tests.support.factories import make_recorded, make_target
+from tests.support.rows import from_row, to_row
 
 RESTORE = (
     "restore a copy from its .backups folder, or move it away and run "
@@ -21,7 +22,7 @@ RESTORE = (
 ANOTHER = "give the path of a state with --state"
 
 
-NOT_OURS = "the state STATE is damaged: it is not made as this program makes one ({})"
+NOT_OURS = "the state STATE is damaged: its schema is not the one of its format ({})"
 
 
 def fill(path: Path, count: int = 20) -> None:
@@ -91,7 +92,7 @@ def test_a_file_that_is_no_database(tmp_path: Path, data: bytes) -> None:
     path.write_bytes(data)
     assert refusal(path) == (
         "the state STATE cannot be used: file is not a database",
-        f"this file is no state: give another path with --state, or {RESTORE}",
+        f"this file is not a state: give another path with --state, or {RESTORE}",
     )
     assert path.read_bytes() == data
 
@@ -235,7 +236,7 @@ def test_a_record_that_keeps_what_is_no_document(memory: str) -> None:
     row = to_row(make_recorded())
     row["memory"] = memory
     row["checksum"] = checksum(row)
-    with pytest.raises(StateError, match="cannot be read: a document is no mapping"):
+    with pytest.raises(StateError, match="cannot be read: a document is not a mapping"):
         from_row(row)
 
 

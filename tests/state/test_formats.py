@@ -20,8 +20,8 @@ from reconciler.core.planning.planner import make_plan
 from reconciler.errors import LockedError, StateError
 from reconciler.state import database, migrations
 from reconciler.state.backups import list_backups
-from reconciler.state.rows import from_row, to_row
 from reconciler.state.sqlite import SqliteStore, open_state
+from tests.support.rows import from_row, to_row
 from tests.support.states import KilledError, opened
 
 FIXTURES = Path(__file__).parent / "fixtures"

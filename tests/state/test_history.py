@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from reconciler.core.model import Own
 from reconciler.errors import StateError
-from reconciler.state.history import KEPT
+from reconciler.state.history import RETENTION
 from reconciler.state.sqlite import SqliteStore, create_state, open_state
 from tests.state.runs import NOW, begun, done
 from tests.support.factories import make_recorded, make_target
@@ -70,7 +70,7 @@ def test_old_runs_are_forgotten(store: SqliteStore) -> None:
     store.add_actions("old", [done("1/x")])
     store.begin_run(begun("kept", NOW + timedelta(seconds=1)))
     store.add_actions("kept", [done("1/y")])
-    store.begin_run(begun("new", NOW + KEPT + timedelta(seconds=1)))
+    store.begin_run(begun("new", NOW + RETENTION + timedelta(seconds=1)))
     assert [run.id for run in store.runs()] == ["new", "kept"]
     assert (store.actions("old"), store.actions("kept")) == ([], [done("1/y")])
     assert [row.run for row in store.read()] == ["old"]

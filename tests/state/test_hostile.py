@@ -14,12 +14,12 @@ import pytest
 from reconciler.errors import LockedError, StateError
 from reconciler.state import database
 from reconciler.state.check import inspect_state
-from reconciler.state.database import SCHEMA_VERSION, bounded, connect, migrate
-from reconciler.state.glance import glance
+from reconciler.state.database import SCHEMA_VERSION, connect, migrate, time_limited
+from reconciler.state.filenames import unfinished_path
 from reconciler.state.lock import StateLock
-from reconciler.state.names import beside
 from reconciler.state.schema import check_schema
 from reconciler.state.sqlite import create_state, open_state
+from reconciler.state.summary import summarize_state
 from tests.support.factories import make_recorded, make_target
 
 FIXTURES = Path(__file__).parent / "fixtures"
@@ -46,7 +46,7 @@ def _sql(path: Path, *statements: str) -> None:
         conn.commit()
 
 
-@pytest.mark.parametrize("look", [lambda path: open_state(path).close(), glance])
+@pytest.mark.parametrize("look", [lambda path: open_state(path).close(), summarize_state])
 @pytest.mark.parametrize(
     ("statements", "what"),
     [
@@ -98,7 +98,7 @@ def test_what_is_not_ours_in_a_state_is_refused(
     (flaw,) = inspect_state(path).flaws
 
     assert caught.value.message.startswith(
-        f"the state {path} is damaged: it is not made as this program makes one ({what}"
+        f"the state {path} is damaged: its schema is not the one of its format ({what}"
     )
     assert flaw.message == caught.value.message
     assert time.monotonic() - begun < 5.0
@@ -123,7 +123,7 @@ def test_what_the_migrations_make_is_what_is_expected() -> None:
 def test_a_file_that_keeps_its_reader_busy_is_given_up(path: Path) -> None:
     """Whatever takes longer than it is given is ended, and told as damage."""
     with contextlib.closing(connect(path)) as conn:
-        with pytest.raises(StateError) as caught, bounded(conn, path, 0.05):
+        with pytest.raises(StateError) as caught, time_limited(conn, path, 0.05):
             conn.execute(f"{ENDLESS} max(i) FROM n").fetchone()
         assert conn.execute("SELECT 1").fetchone() == (1,)
     assert caught.value.message == (
@@ -240,7 +240,7 @@ def test_a_state_with_two_names_is_not_written_to(path: Path) -> None:
     os.link(path, path.with_name("other.db"))
     for name in (path, path.with_name("other.db")):
         store = open_state(name)
-        with pytest.raises(StateError, match=r"has more than one name \(a hard link\)"):
+        with pytest.raises(StateError, match="has a second hard link"):
             store.hold("apply")
         assert len(store.read()) == 1
         store.close()
@@ -248,7 +248,7 @@ def test_a_state_with_two_names_is_not_written_to(path: Path) -> None:
 
 def test_what_is_left_of_the_making_of_a_state_is_no_second_name(path: Path) -> None:
     """A process may be killed between the two; nobody opens a file by that name."""
-    os.link(path, beside(path))
+    os.link(path, unfinished_path(path))
     store = open_state(path)
     store.hold("apply")
     store.close()

@@ -79,7 +79,7 @@ def test_a_state_on_a_shared_disk_is_told(tmp_path: Path) -> None:
         check_local(path, write_table(tmp_path, "nfs4"))
     assert caught.value.message == (
         f"the state {path} is on a network file system (nfs4 at {tmp_path}): "
-        "neither its lock nor its durability can be relied on there"
+        "locks and writes are not reliable there"
     )
     assert caught.value.hint == (
         "keep the state on a disk of this machine (--state), and let the CI system store a copy "

@@ -16,9 +16,10 @@ from reconciler.core.model import Json, Own, Recorded, Target
 from reconciler.errors import StateError
 from reconciler.ports import StateStore
 from reconciler.state.memory import MemoryStore
-from reconciler.state.rows import COLUMNS, from_row, to_row
+from reconciler.state.rows import COLUMNS
 from reconciler.state.sqlite import create_state, open_state
 from tests.support.factories import make_header, make_recorded, make_target
+from tests.support.rows import from_row, to_row
 from tests.support.strategies import hostile, records
 
 

@@ -22,7 +22,7 @@ from reconciler.core.planning.plan import Plan
 from reconciler.core.redact import Redactor
 from reconciler.core.secrets.rules import BUILT_IN, RedactionRules
 from reconciler.ports import ActionEntry, RunEntry, RunHistory, Say
-from reconciler.state.holder import myself
+from reconciler.state.lock_owner import this_process
 
 # So many actions are written down in one transaction of their own: each costs a sync of the disk,
 # which the records of the workloads are waiting for as well.
@@ -75,7 +75,7 @@ class RunLog:
         is killed stays visible; a run without changes is written down once, at its end. `saved`
         is the id of the saved plan that it carries out.
         """
-        owner = myself(command)
+        owner = this_process(command)
         log = cls(
             run=RunEntry(
                 id=run_id,
@@ -174,7 +174,7 @@ class RunLog:
 
 def edit_entry(command: str, counts: Mapping[str, int]) -> RunEntry:
     """An edit of the state as a run: it is over as soon as it is written down."""
-    owner, at = myself(command), _timestamp(datetime.now(UTC))
+    owner, at = this_process(command), _timestamp(datetime.now(UTC))
     return RunEntry(
         id=str(uuid.uuid4()),
         command=command,

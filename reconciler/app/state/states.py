@@ -17,18 +17,18 @@ from reconciler.errors import StateError, UsageError
 from reconciler.ports import Inspection, RunEntry, StateStore
 from reconciler.state.backups import backups_folder
 from reconciler.state.check import inspect_state
-from reconciler.state.database import PATIENCE
+from reconciler.state.database import TIME_LIMIT
+from reconciler.state.filenames import finished_name
 from reconciler.state.memory import MemoryStore
-from reconciler.state.names import made_as
 from reconciler.state.sqlite import SqliteStore, create_state, open_state
 
 
 @contextmanager
-def read_state(path: Path, patience: float = PATIENCE) -> Iterator[SqliteStore]:
+def read_state(path: Path, patience: float = TIME_LIMIT) -> Iterator[SqliteStore]:
     """A state to look at; raises StateError where there is none, or after so many seconds."""
     # Before SQLite sees the file: opening it would already play the journal back.
     refuse_committed_journal(path)
-    store = open_state(path, min(patience, PATIENCE))
+    store = open_state(path, min(patience, TIME_LIMIT))
     try:
         yield store
     finally:
@@ -118,7 +118,7 @@ def list_leftovers(path: Path) -> list[Path]:
     for folder in (path.parent, backups_folder(path)):
         for file in folder.iterdir() if folder.is_dir() else ():
             # A state and its backups are made under a hidden name of their own, and then moved.
-            name = made_as(file.name)
+            name = finished_name(file.name)
             # The folder of a state may hold other states, that of the backups is this state's own.
             if name is not None and (folder != path.parent or name == path.name):
                 leftovers.append(file)

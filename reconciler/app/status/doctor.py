@@ -50,8 +50,8 @@ from reconciler.engine.refresh import is_from_elsewhere
 from reconciler.errors import InvalidInputError, ReconcilerError, UnreachableError
 from reconciler.report.text.doctor import Check, DoctorReport, Level
 from reconciler.specs.config import Config
-from reconciler.state.glance import glance, try_lock
 from reconciler.state.sqlite import is_there
+from reconciler.state.summary import summarize_state, try_lock
 
 T = TypeVar("T")
 
@@ -220,7 +220,7 @@ def _check_machine(doctor: _Doctor, settings: Settings) -> PinnedTarget | None:
 def _check_state(doctor: _Doctor, path: Path) -> PinnedTarget | None:
     with read_state(path) as store:
         header, pin = store.header, pin_of(store)
-    flaws, recorded = inspect(path).flaws, glance(path)
+    flaws, recorded = inspect(path).flaws, summarize_state(path)
     doubts = recorded.in_doubt
     facts = (
         f"{path}: {sum(recorded.owned.values())} recorded, {doubts} in doubt, "
@@ -355,7 +355,7 @@ async def _check_listing(
     doctor: _Doctor, api: HttpWorkloadApi, settings: Settings, pin: PinnedTarget | None
 ) -> None:
     # A project that these specs are about, as far as the state or the limits know one.
-    recorded = glance(settings.state).addresses if pin is not None else ()
+    recorded = summarize_state(settings.state).addresses if pin is not None else ()
     projects = [address.partition("/")[0] for address in recorded[:1]]
     project = next(iter((*projects, *settings.allowed_projects)), "0")
     response = await doctor.ask(lambda: api.find(Address(project=project, name=NOBODY)))

@@ -15,7 +15,7 @@ from reconciler.cli.output.metrics_file import MetricsWriter
 from reconciler.errors import StateError
 from reconciler.regularfiles import read_regular
 from reconciler.report.machine.metrics import LAST_SUCCESS, RunMetrics, metrics_text
-from reconciler.state.glance import glance
+from reconciler.state.summary import summarize_state
 
 # Nothing of ours is longer; what is was not written by us.
 _MOST_BYTES = 1 << 20
@@ -45,7 +45,7 @@ def write_run_metrics(run: MetricsWriter, path: Path, code: int) -> None:
     recorded = None
     if run.settings is not None:
         with contextlib.suppress(StateError):
-            recorded = glance(run.settings.state)
+            recorded = summarize_state(run.settings.state)
     requests = run.connector.traffic if run.connector else RequestStats()
     metrics = RunMetrics(
         command=run.command,

@@ -1,4 +1,4 @@
-"""What SQLite and the file system say of a state, as a sentence with a way out."""
+"""Errors of SQLite and of the file system as StateErrors, each with a way out."""
 
 from __future__ import annotations
 
@@ -16,30 +16,30 @@ RESTORE = (
 )
 
 
-def damaged(path: Path, what: str) -> StateError:
-    """A state whose content cannot be believed."""
-    return StateError(f"the state {path} is damaged: {what}", hint=RESTORE)
+def damage_error(path: Path, reason: str) -> StateError:
+    """The error for a state whose content cannot be trusted."""
+    return StateError(f"the state {path} is damaged: {reason}", hint=RESTORE)
 
 
 @contextlib.contextmanager
-def explained(path: Path, sentence: str = "") -> Iterator[None]:
-    """Turn what goes wrong into a StateError that begins with a sentence naming the file."""
+def explain_errors(path: Path, sentence: str = "") -> Iterator[None]:
+    """Turn an error about the file into a StateError that begins with `sentence`."""
     sentence = sentence or f"the state {path} cannot be used"
     try:
         yield
     except sqlite3.DatabaseError as error:
         raise StateError(f"{sentence}: {error}", hint=_hint(error)) from error
     except UnicodeDecodeError as error:
-        # Not even SQLite's own message about the damage is text.
-        raise damaged(path, "it holds bytes that are no text") from error
+        # SQLite quotes the damaged bytes, and the module decodes its message before it raises it.
+        raise damage_error(path, "it has bytes that are not text") from error
     except OSError as error:
         reason = error.strerror or str(error)
         raise StateError(f"{sentence}: {reason}", hint=_hint(error)) from error
 
 
 @contextlib.contextmanager
-def naming(path: Path) -> Iterator[None]:
-    """Let a StateError about one record say which state it was read from."""
+def naming_state(path: Path) -> Iterator[None]:
+    """Put the state's path before a StateError about one of its records."""
     try:
         yield
     except StateError as error:
@@ -47,9 +47,11 @@ def naming(path: Path) -> Iterator[None]:
 
 
 def _hint(error: Exception) -> str:
+    # By the text: a full disk or a missing permission comes from SQLite and from the file system,
+    # and only the first has codes of SQLite.
     text = str(error)
     if "not a database" in text:
-        return f"this file is no state: give another path with --state, or {RESTORE}"
+        return f"this file is not a state: give another path with --state, or {RESTORE}"
     if "readonly" in text or isinstance(error, PermissionError):
         return "make the file and its folder writable for this user, or use another --state"
     if "full" in text or "No space" in text:
@@ -61,5 +63,6 @@ def _hint(error: Exception) -> str:
     if isinstance(error, OSError) and error.errno == ELOOP:
         return "remove the link; what it leads to was not touched"
     if isinstance(error, sqlite3.DatabaseError) and "unable to open" not in text:
+        # What else SQLite raises of a file that it has opened is damage.
         return RESTORE
     return "check the path given with --state"

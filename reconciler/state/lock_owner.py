@@ -1,4 +1,4 @@
-"""Who is writing to a state, for the message to whoever comes second."""
+"""Which process holds the lock of a state, for the message to the next one."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from reconciler.state.lock import StateLock
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Holder:
-    """Who is writing to a state."""
+class LockOwner:
+    """The process that holds the lock of a state, and the command that it carries out."""
 
     host: str
     pid: int
@@ -29,39 +29,41 @@ class Holder:
         return f"{self.user}@{self.host}, process {self.pid}, since {self.since} ({self.command})"
 
 
-def myself(command: str) -> Holder:
-    """This process, while it carries out that command."""
+def this_process(command: str) -> LockOwner:
+    """This process as the owner of a lock."""
     try:
         user = getpass.getuser()
+    # A container often runs under a number that has no name: KeyError up to Python 3.12.
     except (KeyError, OSError):
         user = str(os.getuid())
-    return Holder(
+    return LockOwner(
         host=socket.gethostname(), pid=os.getpid(), user=user, command=command, since=now()
     )
 
 
-def write_owner(conn: sqlite3.Connection, holder: Holder) -> None:
-    """Write down who holds the state; this also proves that it can be written."""
+def write_owner(conn: sqlite3.Connection, owner: LockOwner) -> None:
+    """Record who holds the lock; this also proves that the file can be written."""
     with transaction(conn):
         conn.execute(
             "INSERT OR REPLACE INTO holder (slot, host, pid, user, command, since) "
             "VALUES (1, ?, ?, ?, ?, ?)",
-            astuple(holder),
+            astuple(owner),
         )
 
 
 def clear_owner(conn: sqlite3.Connection) -> None:
-    """Take the name away again; one left behind misleads nobody while the kernel lock is free."""
+    """Take the owner out again."""
+    # After a failure the row stays, which misleads nobody: only the kernel's lock counts.
     with contextlib.suppress(sqlite3.Error):
         conn.execute("DELETE FROM holder")
 
 
-def locked(lock: StateLock, path: Path) -> LockedError:
-    """What to say to whoever meets a state that is held."""
-    name = ""
+def locked_error(lock: StateLock, path: Path) -> LockedError:
+    """The error for a state whose lock another process has."""
+    owner = ""
     with contextlib.suppress(OSError):
-        name = lock.holder()
+        owner = lock.owner()
     return LockedError(
-        f"the state {path} is in use by {name or 'another run'}",
+        f"the state {path} is in use by {owner or 'another run'}",
         hint="wait for it with --lock-timeout 10m; a run that was killed holds nothing",
     )

@@ -11,8 +11,8 @@ import pytest
 
 from reconciler.core.model import Own, Target
 from reconciler.errors import LockedError, StateError
-from reconciler.state.glance import glance, try_lock
 from reconciler.state.sqlite import create_state, open_state
+from reconciler.state.summary import summarize_state, try_lock
 from tests.support.factories import make_desired, make_recorded
 
 FORMAT_1 = Path(__file__).parent / "fixtures" / "format-1"
@@ -40,7 +40,7 @@ def path(tmp_path: Path) -> Path:
 
 def test_what_is_recorded(path: Path) -> None:
     """Addresses in order, each once; what is gone is not recorded."""
-    found = glance(path)
+    found = summarize_state(path)
     assert found.addresses == ("4501/a", "4501/b", "4502/lost")
     assert {own: count for own, count in found.owned.items() if count} == {
         Own.ACCEPTED: 2,
@@ -52,7 +52,7 @@ def test_what_is_recorded(path: Path) -> None:
 def test_a_look_changes_no_byte(path: Path) -> None:
     """It opens the file to read only, also one whose folder cannot be written."""
     before = {one.name: one.read_bytes() for one in path.parent.iterdir()}
-    glance(path)
+    summarize_state(path)
     assert {one.name: one.read_bytes() for one in path.parent.iterdir()} == before
 
 
@@ -62,7 +62,7 @@ def test_an_older_format_is_read_as_it_is(tmp_path: Path) -> None:
     [source] = FORMAT_1.glob("*.db")
     shutil.copy(source, path)
     before = path.read_bytes()
-    assert glance(path).addresses
+    assert summarize_state(path).addresses
     assert path.read_bytes() == before
 
 
@@ -73,9 +73,9 @@ def test_what_is_no_state_is_said_to_be_none(tmp_path: Path, content: bytes | No
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(StateError):
-        glance(path)
+        summarize_state(path)
     with pytest.raises(StateError):
-        glance(tmp_path)
+        summarize_state(tmp_path)
     assert path.exists() is (content is not None)
 
 
@@ -84,7 +84,7 @@ def test_a_writer_is_not_waited_for_long(path: Path) -> None:
     with sqlite3.connect(path, isolation_level=None) as conn:
         conn.execute("BEGIN EXCLUSIVE")
         with pytest.raises(StateError, match="locked"):
-            glance(path)
+            summarize_state(path)
         conn.execute("ROLLBACK")
     conn.close()
 

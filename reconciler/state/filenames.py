@@ -1,0 +1,46 @@
+"""The names that a state's file has, and the hidden ones under which files are made beside it."""
+
+from __future__ import annotations
+
+import os
+import re
+import uuid
+from pathlib import Path
+
+from reconciler.errors import StateError
+
+_UNFINISHED = re.compile(r"\.(.+)\.[0-9a-f]{32}(?:-journal)?")
+
+
+def unfinished_path(path: Path) -> Path:
+    """A hidden name in the folder of a file, for making the file before it gets its own name."""
+    return path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+
+
+def finished_name(name: str) -> str | None:
+    """The name for which `unfinished_path` made this hidden one; None for any other name."""
+    unfinished = _UNFINISHED.fullmatch(name)
+    return unfinished[1] if unfinished else None
+
+
+def check_no_hard_links(path: Path) -> None:
+    """Raise StateError for a file with a second hard link.
+
+    SQLite finds the journal of an interrupted write by the file's name. Opened by another name,
+    the file would keep half of the write.
+    """
+    status = path.stat()
+    if status.st_nlink < 2:
+        return
+    place = path.resolve()
+    # A process that was killed between link and unlink leaves a hidden name; nobody opens that.
+    hidden = sum(
+        finished_name(entry.name) == place.name and entry.inode() == status.st_ino
+        for entry in os.scandir(place.parent)
+    )
+    if status.st_nlink - hidden > 1:
+        raise StateError(
+            f"the state {path} has a second hard link: an interrupted write could not be rolled "
+            "back",
+            hint=f"give it a file of its own: cp '{path}' '{path}.new' && mv '{path}.new' '{path}'",
+        )
