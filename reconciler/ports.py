@@ -11,8 +11,8 @@ from reconciler.core.events import Event, RequestEnded
 from reconciler.core.model import Address, Header, Json, Recorded, Target
 from reconciler.core.protocol.api_results import ApiResult
 
-Say = Callable[[Event], None]
-Trace = Callable[[RequestEnded], None]
+EventListener = Callable[[Event], None]
+RequestListener = Callable[[RequestEnded], None]
 BeforeSend = Callable[[], Awaitable[None]]
 
 

@@ -31,7 +31,7 @@ from reconciler.engine.dispatcher import Dispatcher, StopSignal
 from reconciler.engine.refresh import is_from_elsewhere, probe, unless_ended
 from reconciler.engine.servertime import ServerTime
 from reconciler.errors import UnreachableError
-from reconciler.ports import Clock, Say, WorkloadApi
+from reconciler.ports import Clock, EventListener, WorkloadApi
 
 if TYPE_CHECKING:
     import httpx
@@ -53,7 +53,7 @@ class Session:
     clock: Clock
     rng: random.Random
     deadline: float
-    say: Say
+    say: EventListener
 
     def need_tenant(self, tenant_id: int | None) -> None:
         """Raise GuardError for workloads of another tenant than the state's.
@@ -99,7 +99,7 @@ class Connector:
 
     @asynccontextmanager
     async def open_session(
-        self, settings: Settings, pin: PinnedTarget | None, say: Say
+        self, settings: Settings, pin: PinnedTarget | None, say: EventListener
     ) -> AsyncIterator[Session]:
         """Log in to the server that a state belongs to; without a state, `pin` is None.
 

@@ -35,7 +35,7 @@ from reconciler.core.redact import Redactor
 from reconciler.core.secrets.rules import BUILT_IN, RedactionRules
 from reconciler.engine.dispatcher import Dispatcher, Retry, StopSignal
 from reconciler.engine.journal import Journal
-from reconciler.ports import Clock, Say, Trace, WorkloadApi
+from reconciler.ports import Clock, EventListener, RequestListener, WorkloadApi
 
 UNAUTHORISED = "unauthorised"
 UNREACHABLE = "unreachable"
@@ -77,8 +77,8 @@ class ApplyContext:
     halt: StopSignal
     clock: Clock
     rng: random.Random
-    say: Say
-    trace: Trace | None = None
+    say: EventListener
+    trace: RequestListener | None = None
     options: ApplyOptions = field(default_factory=ApplyOptions)
     known: dict[str, Recorded] = field(default_factory=dict)
     alive: set[str] = field(default_factory=set)

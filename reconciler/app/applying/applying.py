@@ -27,7 +27,7 @@ from reconciler.engine.apply import apply
 from reconciler.engine.journal import Journal, writing_thread
 from reconciler.engine.run import STATE, UNAUTHORISED, UNREACHABLE, ApplyContext, ApplyOptions
 from reconciler.errors import StateError
-from reconciler.ports import Say, Trace
+from reconciler.ports import EventListener, RequestListener
 from reconciler.state.sqlite import SqliteStore
 
 Confirm = Callable[[PlanResult], bool]
@@ -88,8 +88,8 @@ async def carry_out(
     *,
     connector: Connector,
     confirm: Confirm,
-    say: Say,
-    trace: Trace | None = None,
+    say: EventListener,
+    trace: RequestListener | None = None,
 ) -> ApplyResult:
     """Lock, plan, ask, apply. Raises a ReconcilerError where it does not get as far as applying."""
     settings, approval = workspace.settings, request.plan.approval
@@ -150,7 +150,7 @@ async def run_plan(
     options: ApplyOptions,
     command: str,
     saved: str = "",
-    trace: Trace | None = None,
+    trace: RequestListener | None = None,
 ) -> ApplyResult:
     """Carry out a plan that everybody agreed to, on a state that is held."""
     with writing_thread() as executor:

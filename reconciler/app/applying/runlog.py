@@ -21,7 +21,7 @@ from reconciler.core.events import (
 from reconciler.core.planning.plan import Plan
 from reconciler.core.redact import Redactor
 from reconciler.core.secrets.rules import BUILT_IN, RedactionRules
-from reconciler.ports import ActionEntry, RunEntry, RunHistory, Say
+from reconciler.ports import ActionEntry, EventListener, RunEntry, RunHistory
 from reconciler.state.lock_owner import this_process
 
 # So many actions are written down in one transaction of their own: each costs a sync of the disk,
@@ -95,7 +95,7 @@ class RunLog:
             log._has_begun = True
         return log
 
-    def listening(self, say: Say) -> Say:
+    def listening(self, say: EventListener) -> EventListener:
         """The same `say`, heard by this log as well."""
 
         def hear(event: Event) -> None:

@@ -19,7 +19,7 @@ from reconciler.core.planning.plan import Plan
 from reconciler.core.planning.planner import make_plan
 from reconciler.core.redact import Redactor
 from reconciler.errors import UsageError
-from reconciler.ports import Say, StateStore
+from reconciler.ports import EventListener, StateStore
 
 if TYPE_CHECKING:
     from reconciler.app.session import Connector, Session
@@ -41,7 +41,12 @@ class ExplainResult:
 
 
 async def explain_one(
-    workspace: Workspace, request: PlanRequest, text: str, *, connector: Connector, say: Say
+    workspace: Workspace,
+    request: PlanRequest,
+    text: str,
+    *,
+    connector: Connector,
+    say: EventListener,
 ) -> ExplainResult:
     """Make the plan for one address and lay out what led to it.
 

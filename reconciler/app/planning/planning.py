@@ -29,7 +29,7 @@ from reconciler.core.planning.planner import make_plan
 from reconciler.core.planning.selection import Selection
 from reconciler.core.redact import Redactor
 from reconciler.errors import InvalidInputError, UsageError
-from reconciler.ports import Say, StateStore
+from reconciler.ports import EventListener, StateStore
 from reconciler.specs.source.fileaccess import is_folder
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def plan_target(
 
 
 async def make(
-    workspace: Workspace, request: PlanRequest, *, connector: Connector, say: Say
+    workspace: Workspace, request: PlanRequest, *, connector: Connector, say: EventListener
 ) -> PlanResult:
     """A plan that nobody is about to apply; without a state it is made as if from an empty one."""
     settings = workspace.settings

@@ -25,7 +25,7 @@ from reconciler.core.model import Address, Header
 from reconciler.core.planning.adoption import Adoption, NotAdopted, NotAdoptedReason, Proposal
 from reconciler.core.protocol.transitions import outlived_by
 from reconciler.errors import RefusedError, StateError, UsageError
-from reconciler.ports import Say
+from reconciler.ports import EventListener
 
 Agree = Callable[[Proposal], bool]
 """Shown what would be recorded; False leaves everything as it is."""
@@ -89,7 +89,7 @@ class _AdoptRun:
 
 @asynccontextmanager
 async def _adopt_run(
-    settings: Settings, options: AdoptOptions, connector: Connector, say: Say
+    settings: Settings, options: AdoptOptions, connector: Connector, say: EventListener
 ) -> AsyncIterator[_AdoptRun]:
     """The state before the network, as an apply does; raises StateError where there is none."""
     with open_beside_server(
@@ -121,7 +121,7 @@ async def adopt(
     workload_id: str,
     *,
     connector: Connector,
-    say: Say,
+    say: EventListener,
 ) -> Proposal | None:
     """Record one workload, whether a spec declares it or not; nothing is sent but a GET.
 
@@ -153,7 +153,7 @@ async def adopt_project(
     patterns: Sequence[str] = (),
     *,
     connector: Connector,
-    say: Say,
+    say: EventListener,
 ) -> Proposal | None:
     """Record what the server lists in a project; nothing is written unless all of it was read.
 

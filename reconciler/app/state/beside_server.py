@@ -17,7 +17,7 @@ from reconciler.app.state.states import read_state
 from reconciler.app.target import PinnedTarget, need_same_target
 from reconciler.core.model import Target
 from reconciler.errors import StateError
-from reconciler.ports import Say
+from reconciler.ports import EventListener
 from reconciler.state.sqlite import SqliteStore, create_state, is_there
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ class StateBesideServer:
 
     settings: Settings
     connector: Connector
-    say: Say
+    say: EventListener
     hold_as: str
     lock_timeout: float
     may_move: bool
@@ -92,7 +92,7 @@ class StateBesideServer:
 def open_beside_server(
     settings: Settings,
     connector: Connector,
-    say: Say,
+    say: EventListener,
     *,
     hold_as: str = "",
     lock_timeout: float = 0.0,

@@ -23,7 +23,7 @@ from reconciler.core.redact import Redactor
 from reconciler.engine.records import accept, without_other_id
 from reconciler.engine.run import ApplyOptions
 from reconciler.errors import RefusedError, StateError, UnreachableError
-from reconciler.ports import Say
+from reconciler.ports import EventListener
 
 IN_DOUBT = (Own.CREATING, Own.UNCONFIRMED, Own.LATE_CREATE_POSSIBLE)
 # What can be looked up again, or given up: also a delete that does not come to its end.
@@ -46,7 +46,12 @@ class ResolveRequest:
 
 
 async def resolve_by_id(
-    settings: Settings, request: ResolveRequest, workload_id: str, *, connector: Connector, say: Say
+    settings: Settings,
+    request: ResolveRequest,
+    workload_id: str,
+    *,
+    connector: Connector,
+    say: EventListener,
 ) -> Sequence[Recorded]:
     """Settle a doubt: this workload is what became of the create.
 
@@ -119,7 +124,7 @@ def abandoned_record(row: Recorded) -> Recorded:
 
 
 async def recheck(
-    settings: Settings, request: ResolveRequest, *, connector: Connector, say: Say
+    settings: Settings, request: ResolveRequest, *, connector: Connector, say: EventListener
 ) -> ApplyResult:
     """Look for the evidence again, by GETs only; what it proves is recorded."""
     with open_beside_server(settings, connector, say, hold_as=request.hold_as) as state:

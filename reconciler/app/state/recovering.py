@@ -18,7 +18,7 @@ from reconciler.core.protocol.marker import read_marker
 from reconciler.core.redact import Redactor
 from reconciler.engine.records import adopt_found
 from reconciler.errors import RefusedError, StateError, UsageError
-from reconciler.ports import Say
+from reconciler.ports import EventListener
 from reconciler.state.sqlite import SqliteStore
 
 
@@ -60,7 +60,7 @@ async def recover(
     search: RecoverSearch,
     *,
     connector: Connector,
-    say: Say,
+    say: EventListener,
 ) -> RecoverResult:
     """Record every workload of this stack that the server shows in the projects searched.
 

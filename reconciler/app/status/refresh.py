@@ -11,7 +11,7 @@ from reconciler.core.model import Header, Live, Recorded, Remote
 from reconciler.engine.dispatcher import Retry
 from reconciler.engine.refresh import Keep, refresh
 from reconciler.engine.successors import NameRegistry
-from reconciler.ports import Say
+from reconciler.ports import EventListener
 
 if TYPE_CHECKING:
     from reconciler.app.session import Session
@@ -22,7 +22,7 @@ def _keep_all(_: Recorded, remote: Remote) -> Remote:
 
 
 async def read_live(
-    rows: Sequence[Recorded], session: Session, say: Say, keep: Keep = _keep_all
+    rows: Sequence[Recorded], session: Session, say: EventListener, keep: Keep = _keep_all
 ) -> Mapping[str, Live]:
     """The answers by id; `keep` says what of each is kept.
 

@@ -21,7 +21,7 @@ from reconciler.core.events import RequestRetried
 from reconciler.core.globs import is_glob, matches_any
 from reconciler.core.model import Own, Recorded
 from reconciler.errors import ReconcilerError, UnreachableError, UsageError
-from reconciler.ports import Say
+from reconciler.ports import EventListener
 from reconciler.report.text.status import Status
 from reconciler.state.sqlite import SqliteStore
 
@@ -44,7 +44,7 @@ Trouble = Callable[[str], None]
 
 
 async def read_statuses(
-    settings: Settings, addresses: Sequence[str], *, connector: Connector, say: Say
+    settings: Settings, addresses: Sequence[str], *, connector: Connector, say: EventListener
 ) -> list[Status]:
     """Read the recorded workloads, all or the given ones (addresses and globs).
 
@@ -186,7 +186,7 @@ def _choose(store: SqliteStore, patterns: Sequence[str]) -> _Chosen:
     return _Chosen(rows=rows, at_work=at_work)
 
 
-async def _read(chosen: _Chosen, session: Session, say: Say) -> list[Status]:
+async def _read(chosen: _Chosen, session: Session, say: EventListener) -> list[Status]:
     rows = chosen.rows
     live = await read_live(rows, session, say)
     at = session.dispatcher.server.earliest()

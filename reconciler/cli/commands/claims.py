@@ -23,7 +23,7 @@ from reconciler.cli.params import PROJECT_ID
 if TYPE_CHECKING:
     from reconciler.app.settings import Flags
     from reconciler.core.planning.adoption import Proposal
-    from reconciler.ports import Say
+    from reconciler.ports import EventListener
 
 
 @click.command(short_help="Record workloads that the state does not know.")
@@ -114,7 +114,7 @@ def adopt(
     )
     settings = workspace.settings
 
-    def work(say: Say) -> Coroutine[Any, Any, Proposal | None]:
+    def work(say: EventListener) -> Coroutine[Any, Any, Proposal | None]:
         if address is not None and workload_id is not None:
             return adopt_one(settings, options, address, workload_id, connector=connector, say=say)
         return adopt_project(

@@ -23,7 +23,7 @@ from reconciler.core.events import (
     Throttled,
 )
 from reconciler.core.planning.plan import Plan
-from reconciler.ports import Say
+from reconciler.ports import EventListener
 from reconciler.report.machine.documents import event_document, to_line
 from reconciler.report.next_step import COMMANDS, Commands
 from reconciler.report.progress import Progress
@@ -93,7 +93,7 @@ class Heartbeat:
 
 
 def run_with_heartbeat(
-    console: Console, doing: str, work: Callable[[Say], Coroutine[Any, Any, T]]
+    console: Console, doing: str, work: Callable[[EventListener], Coroutine[Any, Any, T]]
 ) -> T:
     """Do work that shows its events as lines, and says now and then that it goes on."""
     with Heartbeat(console, doing) as heartbeat:

@@ -19,7 +19,7 @@ from reconciler.cli.output.console import Console, explain
 from reconciler.cli.output.html_pages import ApplyPage, emit_plan_page
 from reconciler.cli.output.metrics_file import MetricsWriter
 from reconciler.core.events import RequestEnded, Summary
-from reconciler.ports import Say, Trace
+from reconciler.ports import EventListener, RequestListener
 from reconciler.report.machine.documents import (
     applied_document,
     to_line,
@@ -51,12 +51,12 @@ class ApplyOutput:
         self._reporter = ApplyReporter(console, commands)
         self._reports = CiReports.of(console, workspace, markdown_limit, doing="apply")
         self._page = ApplyPage(console, workspace)
-        self.say: Say = metrics.listening(
+        self.say: EventListener = metrics.listening(
             self._page.listening(self._reports.listening(self._reporter.say))
         )
 
     @property
-    def trace(self) -> Trace | None:
+    def trace(self) -> RequestListener | None:
         """Who is told every request, if anybody draws them: there are many."""
         page_trace = self._page.trace
         if page_trace is None:

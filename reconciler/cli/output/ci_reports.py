@@ -19,7 +19,7 @@ from reconciler.core.events import ActionFailed, ActionSkipped, ActionSucceeded,
 from reconciler.core.planning.guards import Refusal
 from reconciler.core.planning.plan import Plan
 from reconciler.errors import ReconcilerError
-from reconciler.ports import Say
+from reconciler.ports import EventListener
 from reconciler.report.machine.documents import to_text
 from reconciler.report.machine.github import (
     applied_annotations,
@@ -80,7 +80,7 @@ class CiReports:
                 explain(unreported)
             raise
 
-    def listening(self, say: Say) -> Say:
+    def listening(self, say: EventListener) -> EventListener:
         """Pass events on, and remember those that say how a workload ended."""
 
         def listen(event: Event) -> None:

@@ -9,7 +9,7 @@ from reconciler.app.planning.planning import PlanResult
 from reconciler.app.planning.workspace import Workspace
 from reconciler.cli.output.console import Console
 from reconciler.core.timeline import Timeline
-from reconciler.ports import Say, Trace
+from reconciler.ports import EventListener, RequestListener
 from reconciler.report.html import UnsavedRecords, apply_page, plan_page
 from reconciler.report.next_step import Commands
 
@@ -39,13 +39,13 @@ class ApplyPage:
         self._workspace = workspace
         self._timeline = Timeline()
 
-    def listening(self, say: Say) -> Say:
+    def listening(self, say: EventListener) -> EventListener:
         """The same `say`, heard by this page as well."""
         # A page remembers every request: without one, a large apply need not pay for that.
         return self._timeline.listening(say) if self._console.wants(FORMAT) else say
 
     @property
-    def trace(self) -> Trace | None:
+    def trace(self) -> RequestListener | None:
         """Told every request, where somebody wants the page."""
         return self._timeline.trace if self._console.wants(FORMAT) else None
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from reconciler.app.settings import Settings
     from reconciler.core.events import Event
     from reconciler.core.planning.plan import Plan
-    from reconciler.ports import Say
+    from reconciler.ports import EventListener
 
 
 class MetricsWriter:
@@ -52,7 +52,7 @@ class MetricsWriter:
         """Name the state and the stack, and what counts the requests."""
         self.settings, self.connector = settings, connector
 
-    def listening(self, say: Say) -> Say:
+    def listening(self, say: EventListener) -> EventListener:
         """The same `say`, heard by this writer as well; for an apply that is about to begin."""
         from reconciler.core.events import ActionFailed, ActionSkipped, ActionSucceeded, InDoubt
 
