@@ -24,7 +24,7 @@ from reconciler.core.protocol import transitions
 from reconciler.core.protocol.api_results import Ambiguous, ApiResult, Conflict, Unavailable
 from reconciler.core.protocol.marker import Marker, read_marker
 from reconciler.core.protocol.transitions import Evidence, advance, end
-from reconciler.engine import apply, lookup, refresh, remove, wait
+from reconciler.engine import apply, lookup, recognition, refresh, remove, wait
 from reconciler.engine.create import CreateTask
 from reconciler.engine.dispatcher import StoppedError
 from reconciler.engine.remove import DeleteTask
@@ -179,7 +179,7 @@ def _delete_what_lost_its_mark() -> list[Patch]:
         ours = Marker(lineage=LINEAGE, op="00000000-0000-7000-8000-000000000000", stack=STACK)
         return read_marker(manifest) or ours
 
-    return [(module, "read_marker", believe) for module in (comparison, remove)]
+    return [(module, "read_marker", believe) for module in (comparison, recognition)]
 
 
 def _count_missing_over_the_state() -> list[Patch]:
@@ -194,7 +194,7 @@ def _free_the_name_of_an_abandoned_delete() -> list[Patch]:
     def drop(row: Recorded) -> Recorded:
         return end(row, Evidence.CONFIRMED_GONE)
 
-    return [(claiming, "_abandon", drop)]
+    return [(claiming, "abandoned_record", drop)]
 
 
 MUTANTS: Mapping[str, Mutant] = {
