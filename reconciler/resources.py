@@ -36,29 +36,35 @@ def is_checkout(folder: Traversable) -> bool:
     return folder.name != _INSTALLED
 
 
-def schema_names() -> tuple[str, ...]:
-    """Name every shipped schema, in alphabetical order."""
-    files = (entry.name for entry in schemas_folder().iterdir())
+def schema_names(folder: str = "") -> tuple[str, ...]:
+    """Name every shipped schema in alphabetical order: the newest, or those of a `folder`.
+
+    Schemas of an older version of the API lie in a folder that has the name of the version.
+    """
+    files = (entry.name for entry in schemas_folder().joinpath(folder).iterdir())
     return tuple(sorted(name.removesuffix(SUFFIX) for name in files if name.endswith(SUFFIX)))
 
 
-def schema_text(name: str) -> str:
+def schema_text(name: str, folder: str = "") -> str:
     """Return a shipped schema as it is written; raises ReconcilerError if it cannot be read."""
     try:
-        return schemas_folder().joinpath(f"{name}{SUFFIX}").read_text(encoding="utf-8")
+        file = schemas_folder().joinpath(folder, f"{name}{SUFFIX}")
+        return file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise ReconcilerError(
             f"the program's JSON Schema '{name}' cannot be read: {error}", hint=REINSTALL
         ) from error
 
 
-def load_schema(name: str) -> dict[str, Any]:
+def load_schema(name: str, folder: str = "") -> dict[str, Any]:
     """Return a shipped schema by name, for example `spec`; the caller owns the copy.
+
+    The newest of it, unless a `folder` names an older version of the API.
 
     Raises ReconcilerError if there is no such schema, or if its file is damaged.
     """
     try:
-        loaded = json.loads(schema_text(name))
+        loaded = json.loads(schema_text(name, folder))
     except json.JSONDecodeError as error:
         raise ReconcilerError(
             f"the program's JSON Schema '{name}' is damaged: {error}", hint=REINSTALL

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
 
-from reconciler.core.json_pointer import escape_step, join_steps
+from reconciler.core.json_pointer import escape_step, join_steps, split_pointer
 from reconciler.errors import InvalidInputError
 from reconciler.openapi.overlay import Recipe, merge, read_recipes
 from reconciler.openapi.translate import COMPONENTS, as_object, translate
+from reconciler.openapi.translate31 import translate_3_1
 from reconciler.openapi.walk import DEFS, Schema, reachable, references
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
+
+Translate = Callable[[object, str], Schema]
+
+_TRANSLATORS: Mapping[str, Translate] = {"3.0.": translate, "3.1.": translate_3_1}
+# A chain of references that is longer leads round in a circle.
+_MOST_REFERENCES = 20
 
 
 def derive(document: object, overlay: object) -> dict[str, Schema]:
@@ -22,17 +28,18 @@ def derive(document: object, overlay: object) -> dict[str, Schema]:
     followed to the letter.
     """
     version = document_version(document)
+    recipes = read_recipes(overlay)
     bodies: dict[str, Schema] = {}
-    for recipe in read_recipes(overlay):
-        base = (
-            bodies[recipe.extends]
-            if recipe.extends
-            else standalone(document, str(recipe.component))
-        )
-        bodies[recipe.name] = merge(base, recipe.patch, f"overlay#/schemas/{recipe.name}/patch")
+    for recipe in recipes:
+        base = bodies.get(recipe.extends) if recipe.extends else _base_of(recipe, document)
+        if base is not None:
+            at = f"overlay#/schemas/{recipe.name}"
+            base = _with_names(base, recipe.named, f"{at}/named")
+            bodies[recipe.name] = merge(base, recipe.patch, f"{at}/patch")
     return {
         recipe.name: _complete(recipe, bodies[recipe.name], version)
-        for recipe in read_recipes(overlay)
+        for recipe in recipes
+        if recipe.name in bodies
     }
 
 
@@ -41,31 +48,19 @@ def standalone(document: object, component: str) -> Schema:
 
     Raises InvalidInputError, naming the JSON pointer, for whatever has no exact translation.
     """
+    at = f"{COMPONENTS}/{escape_step(component)}"
     components = as_object(_section(document, "components", "schemas"), COMPONENTS)
-    root = _component(components, component)
-    definitions: dict[str, Schema] = {}
-    waiting = list(references(root))
-    while waiting:
-        name = waiting.pop().removeprefix(DEFS)
-        if name not in definitions:
-            definitions[name] = _component(components, name)
-            waiting.extend(references(definitions[name]))
-    # In the document's order, whichever was referred to first: a change moves no other part.
-    ordered = {name: definitions[name] for name in components if name in definitions}
-    return root | ({"$defs": ordered} if ordered else {})
+    if component not in components:
+        raise InvalidInputError(f"{at}: the OpenAPI document has no such component")
+    return _standalone(document, components[component], at)
 
 
 def document_version(document: object) -> str:
-    """Return which version of the API an OpenAPI 3.0 document describes.
+    """Return which version of the API an OpenAPI document of 3.0 or 3.1 describes.
 
     Raises InvalidInputError where it does not say so, or speaks another OpenAPI.
     """
-    dialect = as_object(document, "OpenAPI document").get("openapi")
-    if not isinstance(dialect, str) or not dialect.startswith("3.0."):
-        raise InvalidInputError(
-            f"#/openapi: expected an OpenAPI 3.0 document, found {dialect!r}",
-            hint="later versions speak JSON Schema already, earlier ones another language",
-        )
+    _translator(document)
     version = as_object(_section(document, "info"), "#/info").get("version")
     if not isinstance(version, str):
         raise InvalidInputError(
@@ -80,11 +75,96 @@ def write_schema(schema: Schema) -> str:
     return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
 
 
-def _component(components: Mapping[str, Any], name: str) -> Schema:
-    at = f"{COMPONENTS}/{escape_step(name)}"
-    if name not in components:
-        raise InvalidInputError(f"{at}: the OpenAPI document has no such component")
-    return translate(components[name], at)
+def _translator(document: object) -> Translate:
+    openapi = as_object(document, "OpenAPI document").get("openapi")
+    for prefix, translator in _TRANSLATORS.items():
+        if isinstance(openapi, str) and openapi.startswith(prefix):
+            return translator
+    raise InvalidInputError(
+        f"#/openapi: expected an OpenAPI document of 3.0 or 3.1, found {openapi!r}",
+        hint="earlier versions describe schemas in another language",
+    )
+
+
+def _base_of(recipe: Recipe, document: object) -> Schema | None:
+    """What a recipe begins with; None for an optional one of which the document has nothing."""
+    component = str(recipe.component)
+    components = _find(document, COMPONENTS.removeprefix("#"))
+    if not (isinstance(components, Mapping) and component in components) and recipe.at:
+        inline = _find(document, recipe.at)
+        if inline is not None:
+            return _standalone(document, inline, f"#{recipe.at}")
+        if recipe.optional:
+            return None
+    return standalone(document, component)
+
+
+def _standalone(document: object, schema: object, at: str) -> Schema:
+    translator = _translator(document)
+    components = _find(document, COMPONENTS.removeprefix("#"))
+    components = components if isinstance(components, Mapping) else {}
+    root = translator(as_object(schema, at), at)
+    definitions: dict[str, Schema] = {}
+    waiting = list(references(root))
+    while waiting:
+        name = waiting.pop().removeprefix(DEFS)
+        if name not in definitions:
+            name_at = f"{COMPONENTS}/{escape_step(name)}"
+            if name not in components:
+                raise InvalidInputError(f"{name_at}: the OpenAPI document has no such component")
+            definitions[name] = translator(components[name], name_at)
+            waiting.extend(references(definitions[name]))
+    # In the document's order, whichever was referred to first: a change moves no other part.
+    ordered = {name: definitions[name] for name in components if name in definitions}
+    return root | ({"$defs": ordered} if ordered else {})
+
+
+def _find(document: object, pointer: str) -> object | None:
+    """What a JSON pointer leads to, through references; None where it leads nowhere."""
+    value: object | None = document
+    for step in split_pointer(pointer):
+        value = _follow(document, value)
+        value = value.get(step) if isinstance(value, Mapping) else None
+    return _follow(document, value)
+
+
+def _follow(document: object, value: object | None) -> object | None:
+    """What a reference refers to, or the value itself where it is none; None for a circle."""
+    for _ in range(_MOST_REFERENCES):
+        reference = value.get("$ref") if isinstance(value, Mapping) else None
+        if not (isinstance(reference, str) and reference.startswith("#/")):
+            return value
+        value = document
+        for step in split_pointer(reference.removeprefix("#")):
+            value = value.get(step) if isinstance(value, Mapping) else None
+    return None
+
+
+def _with_names(schema: Schema, names: Mapping[str, str], at: str) -> Schema:
+    """Give definitions the names by which the overlay speaks of them.
+
+    Publishers number their components, and write some of them where they are used; the next
+    version may do otherwise. Raises InvalidInputError where nothing is at the place of a name.
+    """
+    if not names:
+        return schema
+    schema = json.loads(json.dumps(schema))
+    definitions: Schema = schema.get("$defs", {})
+    for name, pointer in names.items():
+        steps = split_pointer(pointer)
+        holder = _find({**schema, "$defs": definitions}, join_steps(steps[:-1]))
+        part = holder.get(steps[-1]) if isinstance(holder, dict) else None
+        if not isinstance(holder, dict) or not isinstance(part, dict):
+            raise InvalidInputError(f"{at}/{escape_step(name)}: the document has nothing there")
+        former = str(part.get("$ref", "")).removeprefix(DEFS)
+        if former == name:
+            continue
+        if name in definitions:
+            raise InvalidInputError(f"{at}/{escape_step(name)}: the document means something else")
+        definitions[name] = definitions[former] if former else part
+        holder[steps[-1]] = {**(part if former else {}), "$ref": DEFS + name}
+    used, _ = reachable({**schema, "$defs": definitions})
+    return schema | {"$defs": {name: value for name, value in definitions.items() if name in used}}
 
 
 def _complete(recipe: Recipe, body: Schema, version: str) -> Schema:

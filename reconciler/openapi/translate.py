@@ -47,7 +47,7 @@ _UNTRANSLATABLE = {
 }
 
 # The publisher writes this pattern and this format where it means "anything".
-_ANYTHING = ".*"
+ANYTHING = ".*"
 
 
 def translate(schema: object, at: str) -> Schema:
@@ -100,7 +100,7 @@ def _translate_keyword(  # noqa: PLR0912 - a table: one case for each keyword
             # nothing, and an enum or an allOf beside it still has to allow null itself.
             _flag(value, at)
             return {}
-        case "format" | "pattern" if value == _ANYTHING:
+        case "format" | "pattern" if value == ANYTHING:
             return {}
         case "format" if value == "byte":
             # An annotation in both: a validator does not decode. Who uses the text must.

@@ -9,7 +9,7 @@ Schema = dict[str, Any]
 
 DEFS = "#/$defs/"
 
-_ONE = frozenset(
+SINGLE = frozenset(
     {
         "additionalProperties",
         "contains",
@@ -23,8 +23,8 @@ _ONE = frozenset(
         "unevaluatedProperties",
     }
 )
-_LIST = frozenset({"allOf", "anyOf", "oneOf", "prefixItems"})
-_MAP = frozenset({"dependentSchemas", "patternProperties", "properties"})
+LISTS = frozenset({"allOf", "anyOf", "oneOf", "prefixItems"})
+MAPS = frozenset({"dependentSchemas", "patternProperties", "properties"})
 
 
 def references(schema: Any) -> Iterator[str]:
@@ -35,11 +35,11 @@ def references(schema: Any) -> Iterator[str]:
         yield reference
     for keyword, value in schema.items():
         subschemas: Iterable[Any] = ()
-        if keyword in _ONE:
+        if keyword in SINGLE:
             subschemas = (value,)
-        elif keyword in _LIST and isinstance(value, list):
+        elif keyword in LISTS and isinstance(value, list):
             subschemas = value
-        elif keyword in _MAP and isinstance(value, Mapping):
+        elif keyword in MAPS and isinstance(value, Mapping):
             subschemas = value.values()
         for subschema in subschemas:
             yield from references(subschema)

@@ -12,6 +12,7 @@ from typing import Any
 
 from reconciler.core.diagnostics import Diagnostic, has_errors, sort_diagnostics
 from reconciler.core.globs import BadPatternError, Pattern, read_pattern
+from reconciler.core.protocol.capabilities import capabilities_of, is_newer_than_known
 from reconciler.core.secrets.rules import RedactionRules, literals_of
 from reconciler.errors import Where
 from reconciler.specs.discovery.files import CONFIG_FILE
@@ -60,6 +61,7 @@ class Config:
     projects: Mapping[str, str] = field(default_factory=dict)
     concurrency: int | None = None
     limits: ApplyLimits = field(default_factory=ApplyLimits)
+    schemas: str | None = None
     policies: tuple[str, ...] = ()
     suppressions: tuple[Suppression, ...] = ()
     budgets: tuple[GpuBudget, ...] = ()
@@ -176,7 +178,8 @@ def _read_settings(
     value: dict[str, Any], positions: ConfigPositions, diagnostics: list[Diagnostic]
 ) -> dict[str, Any]:
     """Return what `Config` takes of values that satisfy the schema."""
-    settings = {name: value.get(name) for name in ("url", "stack", "state", "api_version")}
+    settings = {name: value.get(name) for name in ("url", "stack", "state", "schemas")}
+    settings["api_version"] = _read_version(value.get("api_version"), positions, diagnostics)
     limits = value.get("limits", {})
     max_delete, allowed = limits.get("max_delete"), limits.get("allowed_projects")
     concurrency, discovery = value.get("concurrency"), value.get("discovery")
@@ -202,6 +205,30 @@ def _read_settings(
         "discovery": None if discovery is None else discovery not in ("off", False),
         "use_env_proxy": value.get("use_env_proxy"),
     }
+
+
+def _read_version(
+    text: str | None, positions: ConfigPositions, diagnostics: list[Diagnostic]
+) -> str | None:
+    """A declared version of the API that can be worked with."""
+    if text is None:
+        return None
+    try:
+        known = capabilities_of(text)
+    except ValueError as error:
+        hint = "leave it out, and the server is asked for what it can do"
+        where = positions["api_version"]
+        diagnostics.append(make_diagnostic("invalid-value", str(error), where, hint=hint))
+        return None
+    if is_newer_than_known(text):
+        message = (
+            f"version {text} of the API is newer than this program; "
+            f"it is treated as {known.version}"
+        )
+        hint = "look for a newer release of this program"
+        where = positions["api_version"]
+        diagnostics.append(make_diagnostic("newer-version", message, where, hint=hint))
+    return text
 
 
 def _read_budgets(value: dict[str, Any], positions: ConfigPositions) -> tuple[GpuBudget, ...]:

@@ -24,8 +24,10 @@ from reconciler.specs.rules.checks import check, identify
 from reconciler.specs.rules.codes import MOST_DIAGNOSTICS, make_diagnostic
 from reconciler.specs.rules.cross_checks import CrossChecks
 from reconciler.specs.rules.suppressions import Suppressions
+from reconciler.specs.schema.imported_schemas import imported_files, load_schemas
 from reconciler.specs.schema.policies import load_policies
 from reconciler.specs.schema.policychecks import PolicyChecks
+from reconciler.specs.schema.spec_schemas import SpecSchemas
 from reconciler.specs.source.deadline import Deadline
 from reconciler.specs.source.documents import Reading
 from reconciler.specs.source.fileaccess import STDIN, absolute, read_stream
@@ -76,16 +78,18 @@ def _load(
 ) -> Loaded:
     diagnostics = list(config.diagnostics)
     policies = load_policies(config, root, diagnostics)
+    schemas = load_schemas(config, root, diagnostics)
     suppressions = Suppressions(configured=config.suppressions)
     checks = _SpecChecks(
         config=config,
+        schemas=schemas,
         diagnostics=diagnostics,
         suppressions=suppressions,
         policy_checks=PolicyChecks(policies=policies, suppressions=suppressions),
     )
     discovered = discover_files(paths, root, config)
     sources = SourceCache(root, digests if len(discovered.tree.specs) >= WORTH_A_DIGEST else None)
-    defaults = Defaults(discovered.tree.defaults, sources)
+    defaults = Defaults(discovered.tree.defaults, sources, schemas)
     readings = [(file, sources.read(file)) for file in discovered.tree.specs]
     if discovered.reads_stdin:
         reading = read_data(read_stream(stdin or sys.stdin.buffer), STDIN)
@@ -109,6 +113,7 @@ def _load(
     rules = {policy.file for policy in policies}
     if config.path is not None:
         rules.add(name_below(config.path, root))
+    rules.update(name_below(Path(real), root) for real in imported_files(config))
     return Loaded(
         desired=tuple(checks.desired[address] for address in sorted(checks.desired)),
         diagnostics=_distinct(diagnostics),
@@ -145,6 +150,7 @@ class _SpecChecks:
     """Checks composed specs, each by itself and beside those before it."""
 
     config: Config
+    schemas: SpecSchemas
     diagnostics: list[Diagnostic]
     suppressions: Suppressions
     policy_checks: PolicyChecks
@@ -157,7 +163,7 @@ class _SpecChecks:
             return
         for document in spec.documents:
             self.suppressions.read(document.source)
-        own = check(spec, self.config, self.suppressions)
+        own = check(spec, self.config, self.schemas, self.suppressions)
         address = identify(spec.value, self.config)
         # A policy is written for specs of the right shape, and would fail on others in odd ways.
         if address is not None and not (spec.broken or has_errors(own)):

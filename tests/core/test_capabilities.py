@@ -9,31 +9,28 @@ from reconciler.core.protocol.capabilities import (
     CanUpdate,
     capabilities_of,
     is_newer_than_known,
-    versions_with,
 )
 
 
 def test_the_table_of_versions() -> None:
-    """Each version with what it added; what a version lacks is never sent to it."""
+    """Each version with what it can do, and with the document and the schemas that describe it."""
     rows = {
         version: (
             entry.can_update.value,
             entry.can_dry_run,
             entry.has_v2_token,
-            sorted(entry.create_fields - capabilities_of("2.23").create_fields),
-            entry.longest_encoded,
+            entry.document,
+            entry.schema_folder,
         )
         for version in KNOWN_VERSIONS
         for entry in [capabilities_of(version)]
     }
-    added = ["clusterId", "preemptibility", "useGivenNameAsPrefix"]
-    newest = ("yes", True, True, sorted([*added, "configuration"]), 2_097_152)
     assert rows == {
-        "2.23": ("no", False, False, [], None),
-        "2.24": ("yes", False, True, added, None),
-        "2.25": newest,
-        "2.26": newest,
-        "3.0": newest,
+        "2.23": ("no", False, False, "2.23", "2.23"),
+        "2.24": ("yes", False, True, "2.24", "2.24"),
+        "2.25": ("yes", True, True, "2.25", "2.25"),
+        "2.26": ("yes", True, True, "2.25", "2.25"),
+        "3.0": ("yes", True, True, "3.0", ""),
     }
 
 
@@ -66,10 +63,8 @@ def test_nothing_is_assumed_of_a_server_of_unknown_version() -> None:
     assert (entry.can_update, entry.can_dry_run) == (CanUpdate.UNKNOWN, False)
 
 
-def test_newer_versions_and_fields() -> None:
-    """A notice is due for a version of tomorrow, and a field can say which versions have it."""
+def test_newer_versions() -> None:
+    """A notice is due for a version of tomorrow."""
     assert [is_newer_than_known(v) for v in ("3.0", "3.0.9", "3.1", "latest", "x")] == [
         *(False, False, True, False, False)
     ]
-    assert versions_with("configuration") == ("2.25", "2.26", "3.0")
-    assert versions_with("colour") == ()

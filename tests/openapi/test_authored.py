@@ -40,6 +40,16 @@ ACCEPTED_REQUESTS: dict[str, dict[str, Any]] = {
     "no category": with_metadata(category=None),
     "anything more in a manifest": {**REQUEST, "manifest": {**JOB, "metadata": {}, "spec": 1}},
     **{f"priority {p}": with_metadata(priority=p) for p in PRIORITIES},
+    "a priority of one's own": with_metadata(priority="urgent"),
+    "a capital priority": with_metadata(priority="High"),
+    "a name that is no prefix": with_metadata(useGivenNameAsPrefix=False),
+    **{
+        f"preemptibility {value}": with_metadata(preemptibility=value)
+        for value in ("preemptible", "non-preemptible", "semi-preemptible", None)
+    },
+    "no configuration": with_metadata(configuration={}),
+    "NVLink between nodes": with_metadata(configuration={"mnnvl": "Required"}),
+    "no NVLink between nodes": with_metadata(configuration={"mnnvl": "None"}),
 }
 
 REFUSED_REQUESTS: dict[str, Any] = {
@@ -49,7 +59,16 @@ REFUSED_REQUESTS: dict[str, Any] = {
     "two manifests": {**REQUEST, "manifestBase64Encoded": "YQ=="},
     "a null manifest": {"metadata": WHO, "manifest": None},
     "an unknown field": {**REQUEST, "useGivenNameAsPrefix": False},
-    "an unknown metadata field": with_metadata(clusterId="x"),
+    "an unknown metadata field": with_metadata(colour="x"),
+    "a cluster and no project": {**REQUEST, "metadata": {"name": "a", "clusterId": "x"}},
+    "an unknown preemptibility": with_metadata(preemptibility="sometimes"),
+    "an unknown configuration": with_metadata(configuration={"mnvl": "Required"}),
+    "a null configuration": with_metadata(configuration=None),
+    "an unknown value in it": with_metadata(configuration={"mnnvl": "required"}),
+    "a base64 manifest beyond the limit": {
+        "metadata": WHO,
+        "manifestBase64Encoded": "YQ==" * (2_097_152 // 4 + 1),
+    },
     "an alias": {"metadata": {"name": "a", "project": "team-a"}, "manifest": JOB},
     "a manifest file": {"metadata": WHO, "manifestFile": "job.yaml"},
     "lifecycle": with_lifecycle(protect=True),
@@ -57,8 +76,6 @@ REFUSED_REQUESTS: dict[str, Any] = {
     "no project": {**REQUEST, "metadata": {"name": "a"}},
     "an empty project": with_metadata(projectId=""),
     "a number for a project": with_metadata(projectId=4501),
-    "an unknown priority": with_metadata(priority="urgent"),
-    "a capital priority": with_metadata(priority="High"),
     "a manifest without apiVersion": {"metadata": WHO, "manifest": {"kind": "Job"}},
     "a manifest without kind": {"metadata": WHO, "manifest": {"apiVersion": "v1"}},
     "an empty kind": {"metadata": WHO, "manifest": {**JOB, "kind": ""}},
@@ -150,7 +167,8 @@ def test_a_wrong_spec_is_refused(document: Any) -> None:
         ({"metadata": {"priority": "low"}, "lifecycle": {"wave": 1}}, True),
         ({"manifest": {"metadata": {"labels": {"team": "a"}}}}, True),
         ({"metadata": {"project": "team-a"}}, True),
-        ({"metadata": {"priority": "urgent"}}, False),
+        ({"metadata": {"priority": "urgent"}}, True),
+        ({"metadata": {"preemptibility": "sometimes"}}, False),
         ({"metadata": {"owner": "a"}}, False),
         ({"lifecycle": {"protect": "yes"}}, False),
         ({"manifest": {"kind": 1}}, False),

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from reconciler.cli.commands.schema import schema
 from reconciler.errors import InvalidInputError, ReconcilerError
-from reconciler.openapi.files import shipped_inputs
+from reconciler.openapi.files import derive_all, shipped_documents
 from reconciler.openapi.sources import keep_descriptions, merge_excerpts, read_document
 from reconciler.resources import schemas_folder
 from tests.support.strategies import json_objects
@@ -106,7 +106,7 @@ def test_every_notation_leads_to_the_shipped_schemas(
     result = run(tmp_path / name, "--out", out)
     assert result.stdout.splitlines() == [f"wrote {out / file}" for file in FILES]
     for file in FILES[1:]:
-        assert (out / file).read_bytes() == schemas_folder().joinpath(file).read_bytes()
+        assert (out / file).read_bytes() == schemas_folder().joinpath("2.23", file).read_bytes()
     assert json.loads((out / SHIPPED).read_bytes()) == DOCUMENT
     again = run(tmp_path / name, "--out", out)
     assert again.stdout.splitlines() == [f"unchanged {out / file}" for file in FILES]
@@ -121,22 +121,42 @@ def test_a_newer_version_shows_what_has_changed(tmp_path: Path) -> None:
     (tmp_path / "page.md").write_text(page(newer), "utf-8")
     run(tmp_path / "page.md", "--out", tmp_path)
     assert (tmp_path / "openapi" / "workloads-v2-2.24.json").is_file()
-    before = json.loads(schemas_folder().joinpath("create-request.schema.json").read_bytes())
+    shipped = schemas_folder().joinpath("2.23", "create-request.schema.json")
+    before = json.loads(shipped.read_bytes())
     after = json.loads((tmp_path / "create-request.schema.json").read_bytes())
     fields = before["$defs"]["WorkloadV2MetadataCreateParams"]["properties"]
     fields["team"] = {"type": "string", "description": "Who pays."}
     assert after == before | {"$id": before["$id"].replace("2.23", "2.24")}
 
 
-def test_the_newest_document_is_the_shipped_one(tmp_path: Path) -> None:
-    """Once a newer one is imported beside it, what is derived follows from that; 2.9 is older."""
+@pytest.mark.parametrize(
+    ("versions", "newest"),
+    [(["2.9", "2.23"], "2.23"), (["2.24", "3.0", "2.9"], "3.0"), (["latest", "3.0"], "latest")],
+)
+def test_the_newest_document_has_no_folder(
+    versions: list[str], newest: str, tmp_path: Path
+) -> None:
+    """By number 2.9 is older than 2.23; `latest` is newer than any; other files do not count."""
     (tmp_path / "openapi").mkdir()
-    for version in ("2.23", "2.9", "2.24"):
-        (tmp_path / "openapi" / f"workloads-v2-{version}.json").touch()
-    document, rules = shipped_inputs(tmp_path)
-    assert (document.name, rules.name) == ("workloads-v2-2.24.json", "overlay.json")
+    (tmp_path / "openapi" / "notes.json").write_text("{")
+    for version in versions:
+        document = DOCUMENT | {"info": {"version": version}}
+        (tmp_path / "openapi" / f"workloads-v2-{version}.json").write_text(json.dumps(document))
+    overlay = tmp_path / "overlay.json"
+    recipe = {"component": "Error", "title": "T", "description": "D"}
+    overlay.write_text(json.dumps({"schemas": {"error": recipe}}))
+    derived = {
+        name: json.loads(content)["$id"].rpartition(":")[2]
+        for name, content in derive_all(tmp_path, overlay).items()
+    }
+    others = {f"{v}/error.schema.json": v for v in versions if v != newest}
+    assert derived == {"error.schema.json": newest} | others
+
+
+def test_a_folder_without_documents(tmp_path: Path) -> None:
+    """The installation is broken."""
     with pytest.raises(ReconcilerError, match="there is no OpenAPI document"):
-        shipped_inputs(tmp_path / "openapi")
+        shipped_documents(tmp_path)
 
 
 def test_other_blocks_of_a_page_do_not_count(tmp_path: Path) -> None:
@@ -164,7 +184,7 @@ def test_other_blocks_of_a_page_do_not_count(tmp_path: Path) -> None:
         ("a.yaml", "", "expected an object"),
         ("a.yaml", "openapi: 3.0.3\ninfo: {version: 2.23}\n", "#/info/version: the document does"),
         ("a.yaml", "openapi: 3.0.3\ninfo: {version: ../x}\n", "'../x' is not a version"),
-        ("a.yaml", "openapi: 3.1.0\n", "expected an OpenAPI 3.0 document"),
+        ("a.yaml", "openapi: 3.2.0\n", "expected an OpenAPI document of 3.0 or 3.1"),
     ],
 )
 def test_what_cannot_be_taken_over(name: str, text: str, message: str, tmp_path: Path) -> None:

@@ -12,10 +12,21 @@ from hypothesis import strategies as st
 
 from reconciler.cli.commands.schema import schema
 from reconciler.errors import InvalidInputError, ReconcilerError, UsageError
-from reconciler.openapi.files import derive_files, find_stale, shipped_inputs, write_files
+from reconciler.openapi.files import derive_all, find_stale, write_files
 from reconciler.resources import load_schema, schema_names, schema_text, schemas_folder
 
-DERIVED = ("create-request", "workload", "get-response", "error", "spec", "defaults")
+_OLDEST = ("create-request", "workload", "get-response", "error", "spec", "defaults")
+_LATER = (
+    *("create-request", "update-request", "workload", "get-response", "token-response", "error"),
+    *("spec", "defaults"),
+)
+# By folder: what is newest lies at the top.
+DERIVED = {"2.23": _OLDEST, "2.24": _LATER, "2.25": _LATER, "": _LATER}
+FILES = [
+    "/".join(filter(None, (folder, f"{name}.schema.json")))
+    for folder, names in DERIVED.items()
+    for name in names
+]
 
 
 def run(*words: str | Path) -> Result:
@@ -40,6 +51,22 @@ def test_show_lists_what_there_is() -> None:
     assert lines == [[name, load_schema(name)["description"]] for name in schema_names()]
 
 
+@pytest.mark.parametrize(
+    ("version", "folder"), [("2.23", "2.23"), ("2.26", "2.25"), ("3.7", ""), ("latest", "")]
+)
+def test_show_of_a_version(version: str, folder: str) -> None:
+    """Each version has schemas, its own or those of the newest before it."""
+    shown = run("show", "spec", "--api-version", version).stdout
+    assert shown == schema_text("spec", folder)
+
+
+def test_show_of_what_is_no_version() -> None:
+    """The message lists what there is."""
+    error = error_of(run("show", "--api-version", "newest"))
+    assert isinstance(error, UsageError)
+    assert error.message.startswith("'newest' is not a known version: 2.23, 2.24")
+
+
 def test_show_of_an_unknown_kind() -> None:
     """A schema that does not exist is wrong usage, and the hint names those that do."""
     error = error_of(run("show", "pod"))
@@ -50,18 +77,23 @@ def test_show_of_an_unknown_kind() -> None:
 def test_the_shipped_schemas_are_current() -> None:
     """What is shipped is what the shipped document and overlay give."""
     result = run("check")
-    assert (result.exit_code, result.stdout) == (0, "all derived schemas are current (6)\n")
+    assert (result.exit_code, result.stdout) == (0, "all derived schemas are current (30)\n")
 
 
 def test_derive_writes_what_is_shipped(tmp_path: Path) -> None:
     """Deriving into an empty folder gives the shipped files; a second time, nothing changes."""
     out = tmp_path / "new" / "folder"
-    files = [f"{name}.schema.json" for name in DERIVED]
-    assert run("derive", "--out", out).stdout.splitlines() == [f"wrote {out / f}" for f in files]
+    assert run("derive", "--out", out).stdout.splitlines() == [f"wrote {out / f}" for f in FILES]
     again = run("derive", "--out", out).stdout.splitlines()
-    assert again == [f"unchanged {out / f}" for f in files]
-    assert {f.name: f.read_text("utf-8") for f in out.iterdir()} == {
-        f"{name}.schema.json": schema_text(name) for name in DERIVED
+    assert again == [f"unchanged {out / f}" for f in FILES]
+    assert {
+        file.relative_to(out).as_posix(): file.read_text("utf-8")
+        for file in out.rglob("*")
+        if file.is_file()
+    } == {
+        "/".join(filter(None, (folder, f"{name}.schema.json"))): schema_text(name, folder)
+        for folder, names in DERIVED.items()
+        for name in names
     }
 
 
@@ -142,7 +174,7 @@ def test_an_output_folder_that_cannot_be(tmp_path: Path) -> None:
     assert out.read_text() == "mine"
 
 
-EXPECTED = derive_files(*shipped_inputs(schemas_folder()))
+EXPECTED = derive_all(schemas_folder(), schemas_folder().joinpath("overlay.json"))
 
 
 @given(name=st.sampled_from(sorted(EXPECTED)), data=st.data())

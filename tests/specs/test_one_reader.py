@@ -15,7 +15,7 @@ READERS = {"open", "fdopen", "read_text", "read_bytes", "open_code"}
 ALLOWED = {
     ("regularfiles.py", "os.open"): "the guarded reader itself",
     # What the program brings with it.
-    ("resources.py", "schemas_folder().joinpath(f'{name}{SUFFIX}').read_text"): "a shipped schema",
+    ("resources.py", "file.read_text"): "a shipped schema",
     ("specs/kubernetes/structure.py", "file.read_text"): "a shipped schema",
     ("report/html/document.py", "folder.joinpath(STYLE_SHEET).read_text"): "a shipped style sheet",
     ("openapi/sources.py", "file.read_bytes"): "a shipped document, which may lie in an archive",

@@ -446,6 +446,31 @@ CASES = {
             ),
         ),
     ),
+    "bad-schema": Case(
+        files={
+            "reconciler.yaml": "schemas: schemas\n",
+            "schemas/spec.schema.json": '{"$ref": "#/$defs/Spec"}',
+            "schemas/defaults.schema.json": "{}",
+            "a.yaml": SPEC,
+        },
+        said=(
+            (
+                "schemas/spec.schema.json:1:1 error bad-schema:"
+                " this cannot be used as a schema of specs: nothing is defined at '#/$defs/Spec'"
+                " | write it with: reconciler schema import FILE --out DIR"
+            ),
+        ),
+    ),
+    "newer-version": Case(
+        files={"reconciler.yaml": 'api_version: "9.1"\n', "a.yaml": SPEC},
+        said=(
+            (
+                "reconciler.yaml:1:14-1:19 warning newer-version:"
+                " version 9.1 of the API is newer than this program; it is treated as 3.0"
+                " | look for a newer release of this program"
+            ),
+        ),
+    ),
     "project-choice": Case(
         files={
             "reconciler.yaml": CONFIG,
@@ -495,6 +520,64 @@ CASES = {
                 "a.yaml:2:24-2:27 error bad-base64:"
                 " this is not strict base64"
                 " | encode without line breaks: base64 -w0 FILE"
+            ),
+        ),
+    ),
+    "encoded-too-long": Case(
+        arrange=lambda root: (root / "a.yaml").write_text(
+            encoded(f"{{apiVersion: tekton.dev/v1, kind: TaskRun, x: {'x' * 1_572_600}}}")
+        ),
+        arranged="`a.yaml` holds a manifest of a million and a half characters, in base64.",
+        said=(
+            (
+                "a.yaml:2:1-2:22 error encoded-too-long:"
+                " in base64 the manifest has 2,097,388 characters, the server takes 2,097,152"
+                " | write it as `manifest` or `manifestFile`, or move data out of it"
+            ),
+        ),
+    ),
+    "unusable-field": Case(
+        files={
+            "a.yaml": "metadata:\n  name: llm\n  projectId: '1'\n  useGivenNameAsPrefix: true\n"
+            "  clusterId: 7d1c2b3a-4e5f-4a6b-8c7d-9e0f1a2b3c4d\n"
+            "manifest: {apiVersion: tekton.dev/v1, kind: TaskRun}\n"
+        },
+        said=(
+            (
+                "a.yaml:4:25-4:29 error unusable-field:"
+                " the server would choose the name, so the workload could not be found by its own"
+                " | remove it, or write false; names are unique in their project"
+            ),
+            (
+                "a.yaml:5:3-5:12 error unusable-field:"
+                " a workload on a cluster without a project has no address, <projectId>/<name>"
+                " | remove it: the project decides about the cluster, and the server takes one of"
+                " both"
+            ),
+        ),
+    ),
+    "unknown-priority": Case(
+        files={
+            "a.yaml": 'metadata: {name: llm, projectId: "1", priority: High}\n'
+            "manifest: {apiVersion: tekton.dev/v1, kind: TaskRun}\n"
+        },
+        said=(
+            (
+                "a.yaml:1:49-1:53 warning unknown-priority:"
+                " not every server has the priority 'High' | did you mean 'high'?"
+            ),
+        ),
+    ),
+    "unknown-category": Case(
+        files={
+            "a.yaml": 'metadata: {name: llm, projectId: "1", category: Research}\n'
+            "manifest: {apiVersion: tekton.dev/v1, kind: TaskRun}\n"
+        },
+        said=(
+            (
+                "a.yaml:1:49-1:57 warning unknown-category:"
+                " not every server has the category 'Research'"
+                " | those that it has: Build, Train, Deploy"
             ),
         ),
     ),

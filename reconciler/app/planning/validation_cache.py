@@ -24,6 +24,7 @@ from reconciler.resources import schemas_folder
 from reconciler.specs.config import Config
 from reconciler.specs.discovery.spec_files import DiscoveredFiles, discover_files
 from reconciler.specs.loaded import Loaded
+from reconciler.specs.schema.imported_schemas import imported_files
 from reconciler.specs.schema.policyfiles import policy_files
 from reconciler.specs.source.fileaccess import ReadFailure, read_bytes
 
@@ -98,6 +99,7 @@ class ValidationCache:
 
     def _read_policies(self) -> list[tuple[str, bytes | ReadFailure]]:
         files = [file for policy in policy_files(self._config) for file in policy.files]
+        files += [(Path(real), real) for real in imported_files(self._config)]
         return [
             (str(path), real if isinstance(real, ReadFailure) else read_bytes(real))
             for path, real in files

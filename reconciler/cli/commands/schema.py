@@ -24,22 +24,35 @@ def schema() -> None:
 
 @schema.command("show")
 @click.argument("kind", required=False)
-def show(kind: str | None) -> None:
-    """Print the JSON Schema KIND; without KIND, list what there is."""
+@click.option(
+    "--api-version",
+    metavar="VERSION",
+    help="Only those that follow from this version of the API, as it has them.",
+)
+def show(kind: str | None, api_version: str | None) -> None:
+    """Print the JSON Schema KIND; without KIND, list what there is.
+
+    Those that follow from the API are the newest, unless a version is given.
+    """
+    from reconciler.core.protocol.capabilities import LATEST, capabilities_of
     from reconciler.resources import load_schema, schema_names, schema_text
 
-    names = schema_names()
+    try:
+        folder = capabilities_of(api_version or LATEST).schema_folder
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+    names = schema_names(folder)
     if kind is None:
         width = max(map(len, names), default=0)
         for name in names:
-            click.echo(f"{name:<{width}}  {load_schema(name)['description']}")
+            click.echo(f"{name:<{width}}  {load_schema(name, folder)['description']}")
         return
     if kind not in names:
         raise UsageError(
             f"no JSON Schema is called '{kind}'", hint=f"there are: {', '.join(names)}"
         )
     # The text ends with a line break of its own.
-    click.echo(schema_text(kind), nl=False)
+    click.echo(schema_text(kind, folder), nl=False)
 
 
 _PATH = click.Path(path_type=Path)
@@ -65,7 +78,7 @@ def _inputs(command: _Command) -> _Command:
 def derive(source: Path | None, overlay: Path | None, out: Path | None) -> None:
     """Write the JSON Schemas that follow from the OpenAPI document and the overlay.
 
-    Without options, those of this checkout.
+    Without options, those of this checkout, for each version of the API of which it has a document.
     """
     folder = out or _checkout()
     _write(_contents(source, overlay), folder)
@@ -79,15 +92,21 @@ def import_(source: Path, overlay: Path | None, out: Path | None) -> None:
     """Take over the publisher's FILE: its Markdown page, or an OpenAPI document in JSON or YAML.
 
     Writes the document as one in JSON, and the JSON Schemas that follow from it: with --out into
-    DIR, otherwise into this checkout. Where the shipped document has a description of the same
-    thing, that stays, so that only what has changed in substance is written.
+    DIR, which `schemas` in reconciler.yaml can then name, otherwise into this checkout. Where the
+    shipped document has a description of the same thing, that stays, so that only what has changed
+    in substance is written.
     """
-    from reconciler.openapi.files import import_files, shipped_inputs
-    from reconciler.resources import schemas_folder
+    from reconciler.openapi.files import derive_all, import_document, import_files
+    from reconciler.resources import OVERLAY, schemas_folder
 
-    folder = out or _checkout()
-    document, rules = shipped_inputs(schemas_folder())
-    _write(import_files(source, overlay or rules, document), folder)
+    shipped = schemas_folder()
+    rules = overlay or shipped.joinpath(OVERLAY)
+    if out is not None:
+        _write(import_files(source, rules, shipped), out)
+        return
+    folder = _checkout()
+    document = dict([import_document(source, shipped)])
+    _write(document | derive_all(shipped, rules, document), folder)
 
 
 def _write(contents: Mapping[str, bytes], folder: Path) -> None:
@@ -125,11 +144,12 @@ def check(source: Path | None, overlay: Path | None, out: Path | None) -> None:
 
 
 def _contents(source: Path | None, overlay: Path | None) -> dict[str, bytes]:
-    from reconciler.openapi.files import derive_files, shipped_inputs
-    from reconciler.resources import schemas_folder
+    from reconciler.openapi.files import derive_all, derive_files
+    from reconciler.resources import OVERLAY, schemas_folder
 
-    document, rules = shipped_inputs(schemas_folder())
-    return derive_files(source or document, overlay or rules)
+    shipped = schemas_folder()
+    rules = overlay or shipped.joinpath(OVERLAY)
+    return derive_files(source, rules) if source else derive_all(shipped, rules)
 
 
 def _checkout() -> Path:

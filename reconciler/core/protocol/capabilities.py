@@ -20,30 +20,29 @@ class CanUpdate(StrEnum):
     UNKNOWN = "unknown"
 
 
-_BASE_FIELDS = frozenset({"name", "projectId", "priority", "category"})
-_FIELDS_2_24 = _BASE_FIELDS | {"useGivenNameAsPrefix", "clusterId", "preemptibility"}
-_FIELDS_2_25 = _FIELDS_2_24 | {"configuration"}
 # What an update may say of the metadata, in every version that has updates.
 UPDATE_FIELDS = ("priority", "category")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Capabilities:
-    """What may be asked of a server; `create_fields` are the members of a create's metadata.
+    """What may be asked of a server.
 
-    `longest_encoded` bounds a manifest in base64 (characters), None where the documents name no
-    bound. `has_v2_token` says that logging in works by `POST /api/v2/token`.
+    `document` is the version of the shipped OpenAPI document that describes it: which fields it
+    has, and within which bounds. `has_v2_token` says that it has the login `POST /api/v2/token`.
     """
 
     version: str
     can_update: CanUpdate
     can_dry_run: bool
     has_v2_token: bool
-    create_fields: frozenset[str]
-    longest_encoded: int | None = None
+    document: str
 
+    @property
+    def schema_folder(self) -> str:
+        """The folder of its schemas among those that ship, which begin with the newest's."""
+        return "" if self.document == _TABLE[NEWEST].document else self.document
 
-_LONGEST_ENCODED = 2_097_152
 
 # Source: the published OpenAPI documents of each version. The first 2.24 has no dry run although
 # its documents name one, and a server without it would create: so only 2.25 counts.
@@ -53,14 +52,14 @@ _TABLE: Mapping[tuple[int, int], Capabilities] = {
         can_update=CanUpdate.NO,
         can_dry_run=False,
         has_v2_token=False,
-        create_fields=_BASE_FIELDS,
+        document="2.23",
     ),
     (2, 24): Capabilities(
         version="2.24",
         can_update=CanUpdate.YES,
         can_dry_run=False,
         has_v2_token=True,
-        create_fields=_FIELDS_2_24,
+        document="2.24",
     ),
     **{
         number: Capabilities(
@@ -68,10 +67,9 @@ _TABLE: Mapping[tuple[int, int], Capabilities] = {
             can_update=CanUpdate.YES,
             can_dry_run=True,
             has_v2_token=True,
-            create_fields=_FIELDS_2_25,
-            longest_encoded=_LONGEST_ENCODED,
+            document=document,
         )
-        for number in ((2, 25), (2, 26), (3, 0))
+        for number, document in (((2, 25), "2.25"), ((2, 26), "2.25"), ((3, 0), "3.0"))
     },
 }
 OLDEST: Final = min(_TABLE)
@@ -109,15 +107,9 @@ def capabilities_of(version: str | None) -> Capabilities:
             can_update=CanUpdate.UNKNOWN,
             can_dry_run=False,
             has_v2_token=newest.has_v2_token,
-            create_fields=newest.create_fields,
-            longest_encoded=newest.longest_encoded,
+            document=newest.document,
         )
     number = parse_version(version)
     if number is None or number < OLDEST:
         raise ValueError(f"{version!r} is not a known version: {', '.join(KNOWN_VERSIONS)}, latest")
     return _TABLE[max(known for known in _TABLE if known <= number)]
-
-
-def versions_with(field: str) -> tuple[str, ...]:
-    """The versions whose create takes a member of the metadata; empty for one that none takes."""
-    return tuple(entry.version for entry in _TABLE.values() if field in entry.create_fields)

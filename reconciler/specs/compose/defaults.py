@@ -10,7 +10,7 @@ from reconciler.specs.compose.merging import merge
 from reconciler.specs.discovery.files import SourceFile
 from reconciler.specs.rules.codes import make_diagnostic
 from reconciler.specs.rules.tree_diagnostics import violation_diagnostics
-from reconciler.specs.schema.compiled_schema import find_violations, shipped_schema
+from reconciler.specs.schema.spec_schemas import SpecSchemas
 from reconciler.specs.source.documents import Document
 from reconciler.specs.source.source_cache import SourceCache
 
@@ -26,8 +26,11 @@ class DefaultsChain(NamedTuple):
 class Defaults:
     """The defaults of a repository, merged once per folder."""
 
-    def __init__(self, files: Iterable[SourceFile], sources: SourceCache) -> None:
+    def __init__(
+        self, files: Iterable[SourceFile], sources: SourceCache, schemas: SpecSchemas
+    ) -> None:
         self.diagnostics: list[Diagnostic] = []
+        self._schemas = schemas
         self._layers: dict[str, Document | None] = {}
         self._chains: dict[str, DefaultsChain] = {}
         for file in files:
@@ -66,7 +69,7 @@ class Defaults:
             message = "defaults must be a mapping, shaped like a spec"
             self.diagnostics.append(make_diagnostic("not-a-mapping", message, document.where))
             return None
-        violations = find_violations(shipped_schema("defaults"), document.value)
+        violations = self._schemas.find_violations("defaults", document.value)
         if violations:
             self.diagnostics.extend(violation_diagnostics(violations, document.tree()))
         return None if has_errors(reading.diagnostics) else document

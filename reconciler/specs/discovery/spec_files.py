@@ -18,6 +18,7 @@ from reconciler.specs.discovery.files import (
 )
 from reconciler.specs.discovery.ignoring import IGNORE_FILE
 from reconciler.specs.rules.codes import make_diagnostic
+from reconciler.specs.schema.imported_schemas import imported_files
 from reconciler.specs.schema.policyfiles import policy_files
 from reconciler.specs.source.fileaccess import (
     ReadBoundary,
@@ -48,10 +49,10 @@ def discover_files(paths: Sequence[Path], root: Path, config: Config) -> Discove
     """Find the files of a run; a file that is named outright is a spec whatever it is called."""
     targets = [path for path in paths if path != STANDARD_INPUT]
     reads_stdin = STANDARD_INPUT in paths
-    # A policy that lies among the specs is a JSON file, too.
+    # A policy or schema that lies among the specs is a JSON file, too.
     policies = {
         real for policy in policy_files(config) for _, real in policy.files if isinstance(real, str)
-    }
+    } | set(imported_files(config))
     if targets or not reads_stdin:
         tree = find_files(root, skip=policies)
     else:

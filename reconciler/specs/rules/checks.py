@@ -8,20 +8,17 @@ from typing import Any
 from reconciler.core.diagnostics import Diagnostic, Severity
 from reconciler.core.json_pointer import split_pointer
 from reconciler.core.model import Address
-from reconciler.core.protocol.marker import PREFIX
+from reconciler.core.protocol.body import create_body
+from reconciler.core.protocol.marker import PREFIX, REV, Marker, mark, with_annotations
 from reconciler.kinds.registry import api_versions_of, is_registered, kind_names
-from reconciler.specs.compose.composed_spec import INLINE, ComposedSpec
+from reconciler.specs.compose.composed_spec import ENCODED, INLINE, ComposedSpec
 from reconciler.specs.config import Config
 from reconciler.specs.kubernetes.rules import check_manifest
 from reconciler.specs.rules.check_context import CheckContext
 from reconciler.specs.rules.suppressions import Suppressions
 from reconciler.specs.rules.templating import check_templates
-from reconciler.specs.schema.compiled_schema import (
-    did_you_mean,
-    find_violations,
-    shipped_schema,
-    type_name,
-)
+from reconciler.specs.schema.compiled_schema import did_you_mean, quote_value, type_name
+from reconciler.specs.schema.spec_schemas import SpecSchemas
 from reconciler.specs.source.nodes import follow, walk
 
 # What is missing where defaults could not be read is most likely in them.
@@ -42,17 +39,22 @@ def identify(value: Any, config: Config) -> Address | None:
 
 
 def check(
-    composed: ComposedSpec, config: Config, suppressions: Suppressions | None = None
+    composed: ComposedSpec,
+    config: Config,
+    schemas: SpecSchemas,
+    suppressions: Suppressions | None = None,
 ) -> list[Diagnostic]:
     """Everything that is wrong with one spec by itself, policies aside."""
     address = identify(composed.value, config)
     context = CheckContext(composed, address, suppressions, config.rules)
     # First: a template that is not rendered explains whatever else is wrong with its text.
     check_templates(context)
-    for violation in find_violations(shipped_schema("spec"), composed.value):
+    for violation in schemas.find_violations("spec", composed.value):
         if not (composed.chain.broken and violation.code in _EXPLAINED_BY_BROKEN_DEFAULTS):
             context.report_violation(violation)
     _check_alias(context, config)
+    _check_server_fields(context)
+    _check_encoded_length(context, config, schemas)
     _check_metadata(context)
     _check_kind(context)
     _check_ignored(context)
@@ -84,6 +86,52 @@ def _check_alias(context: CheckContext, config: Config) -> None:
     listed = f"; the known projects are {aliases}" if config.projects else ""
     message = f"no project is called '{alias}'{listed}"
     context.report("unknown-project", message, ["metadata", "project"], hint=hint)
+
+
+def _check_server_fields(context: CheckContext) -> None:
+    """What the server would take, and what only some servers would."""
+    path = ["metadata", "useGivenNameAsPrefix"]
+    if context.get(*path) is True:
+        # The address is what plans, records and look-ups go by, before there is any answer.
+        message = "the server would choose the name, so the workload could not be found by its own"
+        hint = "remove it, or write false; names are unique in their project"
+        context.report("unusable-field", message, path, hint=hint)
+    path = ["metadata", "clusterId"]
+    if context.get(*path) is not None:
+        message = "a workload on a cluster without a project has no address, <projectId>/<name>"
+        hint = "remove it: the project decides about the cluster, and the server takes one of both"
+        context.report("unusable-field", message, path, hint=hint, at_key=True)
+    for field, known in (("priority", _PRIORITIES), ("category", _CATEGORIES)):
+        value = context.get("metadata", field)
+        if isinstance(value, str) and value not in known:
+            message = f"not every server has the {field} {quote_value(value)}"
+            hint = did_you_mean(value, known) or f"those that it has: {', '.join(known)}"
+            context.report(f"unknown-{field}", message, ["metadata", field], hint=hint)
+
+
+# What administrators have not defined is refused by the server, which alone knows what they have.
+_PRIORITIES = ("very-low", "low", "medium-low", "medium", "medium-high", "high", "very-high")
+_CATEGORIES = ("Build", "Train", "Deploy")
+
+
+def _check_encoded_length(context: CheckContext, config: Config, schemas: SpecSchemas) -> None:
+    """A manifest in base64 as it will be sent: written anew, with our annotations."""
+    longest = schemas.longest_encoded
+    manifest = context.get(INLINE)
+    if not (context.composed.encoded and longest and isinstance(manifest, dict)):
+        return
+    stack = config.stack or _LONG_NAME
+    marked = mark(manifest, Marker(lineage=_LONG_NAME, op=_LONG_NAME, stack=stack))
+    body = create_body({}, with_annotations(marked, {REV: _LONG_NAME}), encoded=True)
+    length = len(body[ENCODED])
+    if length > longest:
+        message = f"in base64 the manifest has {length:,} characters, the server takes {longest:,}"
+        hint = "write it as `manifest` or `manifestFile`, or move data out of it"
+        context.report("encoded-too-long", message, [INLINE], hint=hint, at_key=True)
+
+
+# As long as any name that the annotations will hold.
+_LONG_NAME = "x" * 64
 
 
 def _check_metadata(context: CheckContext) -> None:

@@ -86,6 +86,11 @@ CODES: dict[str, Code] = {
     "invalid-value": Code(meaning="a value of the right type that is not allowed"),
     "policy": _about_content("a spec does not satisfy a policy of reconciler.yaml"),
     "bad-policy": Code(meaning="a policy cannot be used"),
+    "bad-schema": Code(meaning="a schema of the folder that `schemas` names cannot be used"),
+    "newer-version": Code(
+        "api_version is one that this program does not know yet; it works as with the newest known",
+        _WARNING,
+    ),
     "bad-suppression": Code(meaning="a suppression without a reason, or of what cannot be"),
     "unused-suppression": Code("a suppression of a diagnostic that does not occur", _WARNING),
     # workloads
@@ -96,6 +101,18 @@ CODES: dict[str, Code] = {
     ),
     "empty-manifest": Code(meaning="a manifest holds nothing"),
     "bad-base64": Code(meaning="manifestBase64Encoded is not strict base64"),
+    "encoded-too-long": Code(
+        meaning="a base64 manifest is longer than the server takes, our annotations included"
+    ),
+    "unusable-field": Code(
+        meaning="a field of the API with which a workload would have no address of its own"
+    ),
+    "unknown-priority": _about_content(
+        "a priority that is not among those that every server has", _WARNING
+    ),
+    "unknown-category": _about_content(
+        "a category that is not among those that every server has", _WARNING
+    ),
     "reserved-annotation": Code(
         meaning="an annotation that the reconciler writes itself, to know its own workloads"
     ),

@@ -65,9 +65,9 @@ class CompiledSchema:
 
 
 @cache
-def shipped_schema(name: str) -> CompiledSchema:
-    """Return a shipped schema, compiled once per process."""
-    return CompiledSchema(load_schema(name))
+def shipped_schema(name: str, folder: str = "") -> CompiledSchema:
+    """Return a shipped schema, the newest or a folder's, compiled once per process."""
+    return CompiledSchema(load_schema(name, folder))
 
 
 def find_violations(schema: CompiledSchema, value: Any) -> list[SchemaViolation]:
