@@ -96,3 +96,21 @@ def test_a_late_import_keeps_something_out_of_help_or_completion(
         and (module, imported) not in TERMINAL_ONLY
     ]
     assert needless == []
+
+
+@pytest.mark.parametrize("words", [("plan",), ("apply", "--yes"), ("validate",)], ids=" ".join)
+def test_wrong_specs_are_told_before_anything_speaks_http(
+    words: tuple[str, ...], tmp_path: Path
+) -> None:
+    """To load that takes longer than to read them."""
+    (tmp_path / "a.yaml").write_text("metadata: {")
+    done = subprocess.run(
+        [sys.executable, "-c", LOADED, *words, str(tmp_path)],
+        capture_output=True,
+        check=True,
+        cwd=ROOT,
+        text=True,
+    )
+    code, modules = json.loads(done.stderr.splitlines()[-1])
+    assert code == 3
+    assert {"httpx", "aiohttp"} & set(modules) == set()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from reconciler.app.applying.runlog import RunLog
 from reconciler.app.planning.approval_checks import (
@@ -16,7 +17,6 @@ from reconciler.app.planning.approval_checks import (
 from reconciler.app.planning.planning import PlanRequest, PlanResult, prepare
 from reconciler.app.planning.workspace import Workspace
 from reconciler.app.refused import GuardError
-from reconciler.app.session import Connector, Session
 from reconciler.app.settings import Settings
 from reconciler.app.signals import SIGNALS, on_signal
 from reconciler.app.state.beside_server import open_beside_server
@@ -29,6 +29,9 @@ from reconciler.engine.run import STATE, UNAUTHORISED, UNREACHABLE, ApplyContext
 from reconciler.errors import StateError
 from reconciler.ports import EventListener, RequestListener
 from reconciler.state.sqlite import SqliteStore
+
+if TYPE_CHECKING:
+    from reconciler.app.session import Connector, Session
 
 Confirm = Callable[[PlanResult], bool]
 """Shown every plan that no guard refuses, also one without changes; False ends the run."""

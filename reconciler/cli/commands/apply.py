@@ -138,7 +138,6 @@ def _carry_out(
 
     from reconciler.app.applying.applying import ApplyRequest, carry_out
     from reconciler.app.planning.workspace import open_workspace
-    from reconciler.cli.connecting import connector_for
     from reconciler.cli.output.apply_output import ApplyOutput
     from reconciler.cli.output.apply_summary import follow_up_commands
     from reconciler.cli.output.ci_reports import BESIDE
@@ -150,9 +149,8 @@ def _carry_out(
     console = Console(output, lenient=True, beside=BESIDE)
     if not apply_flags.yes and not sys.stdin.isatty():
         raise click.UsageError("there is no terminal to ask on; add --yes to apply without asking")
-    metrics, connector = MetricsWriter.current(), connector_for(yes=apply_flags.yes)
-    workspace = open_workspace([directory], flags, os.environ)
-    metrics.attach(workspace.settings, connector)
+    workspace, metrics = open_workspace([directory], flags, os.environ), MetricsWriter.current()
+    metrics.settings = workspace.settings
     check_output_paths(console, root=workspace.settings.root, state=workspace.settings.state)
     # Once workloads are being made it is too late to find out that a report cannot be written.
     console.check_files()
@@ -182,11 +180,12 @@ def _carry_out(
         yes=apply_flags.yes,
     )
     with apply_output.following():
+        workspace.need_valid()
         applied = asyncio.run(
             carry_out(
                 workspace,
                 request,
-                connector=connector,
+                connector=metrics.connect(yes=apply_flags.yes),
                 confirm=apply_output.confirm,
                 say=apply_output.say,
                 trace=apply_output.trace,

@@ -68,7 +68,6 @@ def plan(
 
     from reconciler.app.planning.planning import make
     from reconciler.app.planning.workspace import open_workspace
-    from reconciler.cli.connecting import connector_for
     from reconciler.cli.live.apply_reporter import Heartbeat
     from reconciler.cli.output.ci_reports import BESIDE, CiReports
     from reconciler.cli.output.console import Console
@@ -77,9 +76,8 @@ def plan(
     from reconciler.cli.output.plan_output import show_plan
 
     console = Console(output, beside=BESIDE)
-    metrics, connector = MetricsWriter.current(), connector_for(yes=False)
-    workspace = open_workspace([directory], flags, os.environ)
-    metrics.attach(workspace.settings, connector)
+    workspace, metrics = open_workspace([directory], flags, os.environ), MetricsWriter.current()
+    metrics.settings = workspace.settings
     check_output_paths(
         console, save_to=save_to, root=workspace.settings.root, state=workspace.settings.state
     )
@@ -87,12 +85,14 @@ def plan(
     if explain is not None:
         workspace.need_valid()
         check_explain_options(console, plan_flags)
+        connector = metrics.connect(yes=False)
         explained = show_explanation(console, workspace, request, explain, connector=connector)
         refused, has_changes = bool(explained.refusals), explained.plan.has_changes
         return 5 if refused else 2 if detailed_exitcode and has_changes else 0
     reports = CiReports.of(console, workspace, markdown_limit, doing="plan")
     with reports.failures(), Heartbeat(console, "reading what is recorded") as heartbeat:
         workspace.need_valid()
+        connector = metrics.connect(yes=False)
         planned = asyncio.run(make(workspace, request, connector=connector, say=heartbeat.say))
     metrics.plan = planned.plan
     show_plan(console, planned, workspace.prefix)

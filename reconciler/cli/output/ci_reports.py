@@ -6,9 +6,8 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
-from reconciler.app.applying.applying import ApplyResult
 from reconciler.app.planning.workspace import InvalidSpecsError, Workspace
 from reconciler.app.refused import GuardError
 from reconciler.cli.checkout import prefix_in_checkout
@@ -37,6 +36,10 @@ from reconciler.report.markdown.markdown import (
     markdown_plan,
 )
 from reconciler.report.next_step import Commands
+
+if TYPE_CHECKING:
+    # A plan shows no apply, and need not load what carries one out.
+    from reconciler.app.applying.applying import ApplyResult
 
 # Annotations are commands to whoever reads the log, and no result.
 BESIDE = ("github",)

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 import click
 
 from reconciler.app.planning.explaining import ExplainResult, explain_one
 from reconciler.app.planning.planning import PlanRequest
 from reconciler.app.planning.workspace import Workspace
-from reconciler.app.session import Connector
 from reconciler.cli.live.apply_reporter import run_with_heartbeat
 from reconciler.cli.options import PlanFlags
 from reconciler.cli.output.console import Console
 from reconciler.report.machine.documents import to_text
 from reconciler.report.text.explain import ExplanationText, explanation_document
+
+if TYPE_CHECKING:
+    from reconciler.app.session import Connector
 
 
 def check_explain_options(console: Console, plan_flags: PlanFlags) -> None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
-from reconciler.app.applying.applying import ApplyResult
 from reconciler.app.planning.planning import PlanResult
 from reconciler.app.planning.workspace import Workspace
 from reconciler.cli.output.console import Console
@@ -12,6 +12,10 @@ from reconciler.core.timeline import Timeline
 from reconciler.ports import EventListener, RequestListener
 from reconciler.report.html import UnsavedRecords, apply_page, plan_page
 from reconciler.report.next_step import Commands
+
+if TYPE_CHECKING:
+    # A plan shows no apply, and need not load what carries one out.
+    from reconciler.app.applying.applying import ApplyResult
 
 FORMAT = "html"
 

@@ -48,9 +48,13 @@ class MetricsWriter:
         """Name the command, and where its metrics go."""
         self.command, self.path = command, path
 
-    def attach(self, settings: Settings, connector: Connector) -> None:
-        """Name the state and the stack, and what counts the requests."""
-        self.settings, self.connector = settings, connector
+    def connect(self, *, yes: bool) -> Connector:
+        """The way to servers, which counts what this run sends."""
+        # Only once it is needed: what speaks HTTP takes longer to load than wrong specs to be read.
+        from reconciler.cli.connecting import connector_for
+
+        self.connector = connector_for(yes=yes)
+        return self.connector
 
     def listening(self, say: EventListener) -> EventListener:
         """The same `say`, heard by this writer as well; for an apply that is about to begin."""
