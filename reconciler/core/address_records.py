@@ -1,4 +1,4 @@
-"""The records of one address: which are shown, and which workload is to have a successor."""
+"""The records of one address: which are shown, and which workload waits for its replacement."""
 
 from __future__ import annotations
 
@@ -16,21 +16,22 @@ def group_by_address(rows: Iterable[Recorded]) -> dict[Address, list[Recorded]]:
 
 
 def find_shown(rows: Sequence[Recorded]) -> list[Recorded]:
-    """The records of an address that are told as workloads.
+    """The records of an address that are shown as workloads.
 
-    What is left of an older create, or of a workload that is to have a successor, is a note beside
-    them; where there is nothing else, it is told itself.
+    What is left of an older create, or of a workload that is being replaced, becomes a note beside
+    them; where there is nothing else, it is shown itself.
     """
-    shown = [row for row in rows if row.own is not Own.LATE_CREATE_POSSIBLE]
-    if any(row.own in (Own.CREATING, Own.UNCONFIRMED) for row in shown):
-        shown = [row for row in shown if row.own is not Own.ACCEPTED or not row.ending]
-    return shown or [min(rows, key=lambda row: not row.is_down)]
+    workloads = [row for row in rows if row.own is not Own.LATE_CREATE_POSSIBLE]
+    # A missing workload whose replacement was asked for is shown as that replacement.
+    if any(row.own in (Own.CREATING, Own.UNCONFIRMED) for row in workloads):
+        workloads = [row for row in workloads if row.own is not Own.ACCEPTED or not row.ending]
+    return workloads or [min(rows, key=lambda row: not row.is_down)]
 
 
 def find_replaced(rows: Iterable[Recorded]) -> Recorded | None:
-    """The record of what had the name of an address before, and whose successor is not there yet.
+    """The record of the workload whose replacement does not run yet.
 
-    It was deleted to be replaced, or was missing when its successor was asked for.
+    It was deleted to be replaced, or was missing when its replacement was asked for.
     """
     ended = [row for row in rows if row.ending]
     return next((row for row in ended if row.former_id), ended[0] if ended else None)

@@ -1,4 +1,4 @@
-"""The one shape of every finding, whoever found it."""
+"""The one form of every diagnostic, whichever check made it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from reconciler.errors import Where
 
 
 class Severity(StrEnum):
-    """How bad a finding is; only an error stops a run."""
+    """How bad a diagnostic is; only an error stops a run."""
 
     ERROR = "error"
     WARNING = "warning"
@@ -19,7 +19,7 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Diagnostic:
-    """A finding at a place in a file the user wrote.
+    """What is wrong at a place in a file that the user wrote.
 
     `code` is stable and documented, `pointer` an RFC 6901 JSON pointer into the document,
     `address` the workload where it is known.
@@ -50,16 +50,16 @@ class Diagnostic:
         }
 
 
-def sort_diagnostics(found: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
-    """Order findings by place, so that a run's output does not depend on who looked first."""
+def sort_diagnostics(diagnostics: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
+    """Order diagnostics by place, so that the output does not depend on which check ran first."""
     return tuple(
         sorted(
-            found,
+            diagnostics,
             key=lambda d: (d.where.file, d.where.line, d.where.column, d.code, d.message),
         )
     )
 
 
-def has_errors(found: Iterable[Diagnostic]) -> bool:
-    """Whether anything here must stop a run."""
-    return any(d.severity is Severity.ERROR for d in found)
+def has_errors(diagnostics: Iterable[Diagnostic]) -> bool:
+    """Whether any of the diagnostics must stop a run."""
+    return any(d.severity is Severity.ERROR for d in diagnostics)

@@ -13,10 +13,11 @@ def canonical(value: Any) -> str:
 
 
 def digest(value: Any) -> str:
-    """`sha256:…` over the canonical form; lone surrogates are kept apart, never an error."""
+    """`sha256:…` over the canonical form; never an error."""
     return digest_text(canonical(value))
 
 
 def digest_text(text: str) -> str:
-    """The digest of a value whose canonical form is at hand."""
+    """The digest of a value, by its canonical form."""
+    # JSON can spell lone surrogates, for which UTF-8 has no bytes; they still have to differ.
     return "sha256:" + hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()

@@ -1,4 +1,4 @@
-"""What happened during an apply, as values; reports are views of them."""
+"""The events of an apply, as values; reports are views of them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from reconciler.core.model import Address
 
 
 class Cause(StrEnum):
-    """Who or what stood in the way of an action that failed."""
+    """Who or what made an action fail."""
 
     SERVER = "refused-by-server"
     DENIED = "permission-denied"
@@ -44,7 +44,7 @@ class ActionStarted:
 class RequestRetried:
     """A request will be sent again after `delay` seconds, because of `reason`.
 
-    `is_news` says that the server has refused it for now, for a reason that was not told before.
+    `is_news` says that the server gives a reason for which no event was made before.
     """
 
     at: str
@@ -58,7 +58,7 @@ class RequestRetried:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Throttled:
-    """Everyone holds back: for `delay` seconds, or to `limit` requests at a time, or both."""
+    """All requests are slowed down: for `delay` seconds, to `limit` at a time, or both."""
 
     at: str
     address: Address
@@ -71,8 +71,7 @@ class Throttled:
 class ActionSucceeded:
     """Done, and durable in the state; `took` in seconds.
 
-    `counted_as` is the count of the summary that it is in: what was to be created may turn out to
-    be there.
+    `counted_as` names its count in the summary: a create may turn out to find its workload there.
     """
 
     at: str
@@ -86,10 +85,10 @@ class ActionSucceeded:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ActionFailed:
-    """Not done, and why, in the server's words where it had any.
+    """Not done, and why, in the server's words where it sent any.
 
-    `down` says that nothing is known to run there, although a spec declares it and something ran
-    there once; `deleted` is the id that this run deleted to make room for it. So for all problems.
+    `down` says that a declared workload which once ran is not known to run any more; `deleted` is
+    the id that this run deleted to make room for it. The same in all events of actions below.
     """
 
     at: str
@@ -105,7 +104,7 @@ class ActionFailed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ActionSkipped:
-    """Not begun or not ended: the run was stopped, or ran out of time, or a wave before failed."""
+    """Not begun or not ended: the run stopped or ran out of time, or an earlier wave failed."""
 
     at: str
     address: Address
@@ -132,7 +131,7 @@ class InDoubt:
 class Summary:
     """What an apply did, by number of workloads.
 
-    `down` counts what did not succeed once more: where nothing is known to run any more.
+    Each workload is counted once, except in `down`: it is counted by its outcome as well.
     """
 
     created: int = 0
@@ -163,7 +162,7 @@ class RunFinished:
 class RequestEnded:
     """One request came back, `took` seconds after it was sent; too frequent to be an event.
 
-    `limit` is how many of its sort may be in flight from now on.
+    `limit` is how many requests of its lane may be in flight from now on.
     """
 
     at: str

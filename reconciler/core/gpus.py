@@ -5,6 +5,7 @@ What the manifest alone does not say is reported as unknown, in words, never cou
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
@@ -56,18 +57,19 @@ def count_gpus(manifest: Mapping[str, Any]) -> GpuRequest:
     unknown: tuple[str, ...] = ()
     try:
         for pods, template in find_pods(manifest):
+            # A template of which no pod is made may be unreadable: it asks for nothing.
             if pods:
-                asked = _ask_of_pod(template)
-                gpus += pods * asked.gpus
-                memory += pods * asked.memory_mib
-                mig += pods * asked.mig_instances
+                request = _count_pod(template)
+                gpus += pods * request.gpus
+                memory += pods * request.memory_mib
+                mig += pods * request.mig_instances
     except UnreadableError as gap:
         unknown = (str(gap),)
     return GpuRequest(gpus=float(gpus), memory_mib=memory, mig_instances=mig, unknown=unknown)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Ask:
+class _PodRequest:
     """What one pod asks for, exact: a sum of tenths must not depend on its order."""
 
     gpus: int | Fraction = 0
@@ -75,41 +77,35 @@ class _Ask:
     mig_instances: int = 0
 
 
-def _ask_of_pod(template: Template) -> _Ask:
-    # The scheduler takes the annotation where both stand; admission refuses such a pod anyway.
+def _count_pod(template: Template) -> _PodRequest:
+    # The scheduler takes the first of these where both stand; admission refuses such a pod anyway.
     annotations = read_annotations(template)
     devices = read_positive(annotations, "gpu-fraction-num-devices", 1)
     if annotations.get("gpu-fraction") is not None:
-        return _Ask(gpus=devices * read_fraction(annotations["gpu-fraction"]))
+        return _PodRequest(gpus=devices * read_fraction(annotations["gpu-fraction"]))
     if annotations.get("gpu-memory") is not None:
-        return _Ask(memory_mib=devices * read_positive(annotations, "gpu-memory", 0))
-    return _ask_of_containers(need(template, "spec"))
+        return _PodRequest(memory_mib=devices * read_positive(annotations, "gpu-memory", 0))
+    return _count_containers(need(template, "spec"))
 
 
-def _ask_of_containers(spec: Template) -> _Ask:
-    """Take Kubernetes' effective request: the larger of what starting and what running needs."""
+def _count_containers(spec: Template) -> _PodRequest:
+    """Kubernetes' effective request: the larger of what starting and what running needs."""
     if spec.get("resourceClaims"):
         raise UnreadableError("resourceClaims may claim GPUs that the manifest does not count")
     if spec.get("containers") is None:
         raise UnreadableError("containers is missing")
-    running = [read_gpus(each) for each in read_items(spec, "containers")]
-    starting = [
-        (read_gpus(each), each.get("restartPolicy") == "Always")
-        for each in read_items(spec, "initContainers")
-    ]
-    names = {name for asked in (*running, *(asked for asked, _ in starting)) for name in asked}
-    effective = {name: _effective(name, running, starting) for name in names}
+    running: Counter[str] = Counter()
+    for container in read_items(spec, "containers"):
+        running.update(read_gpus(container))
+    # Init containers run one after the other, so the largest of them counts. One that may be
+    # restarted is a sidecar: it stays, and all that starts after it comes on top.
+    sidecars: Counter[str] = Counter()
+    peak: Counter[str] = Counter()
+    for container in read_items(spec, "initContainers"):
+        starting = sidecars + Counter(read_gpus(container))
+        peak |= starting
+        if container.get("restartPolicy") == "Always":
+            sidecars = starting
+    effective = peak | (sidecars + running)
     whole = effective.pop(WHOLE_GPU, 0)
-    return _Ask(gpus=whole, mig_instances=sum(effective.values()))
-
-
-def _effective(
-    name: str, running: list[dict[str, int]], starting: list[tuple[dict[str, int], bool]]
-) -> int:
-    # A restartable init container is a sidecar: it stays, so all that starts after it comes on top.
-    sidecars = peak = 0
-    for asked, stays in starting:
-        amount = asked.get(name, 0)
-        peak = max(peak, sidecars + amount)
-        sidecars += amount if stays else 0
-    return max(peak, sidecars + sum(asked.get(name, 0) for asked in running))
+    return _PodRequest(gpus=whole, mig_instances=sum(effective.values()))

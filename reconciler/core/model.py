@@ -1,4 +1,4 @@
-"""The nouns of the product: what is wanted, what is recorded, what the server says."""
+"""The nouns of the product: desired, recorded and live workloads, and what they are made of."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from reconciler.errors import Where
 
 Json = Mapping[str, Any]
 
-# What the server's list can be asked for without a meaning of its own; names of 253 characters
-# are those of Kubernetes objects, which a workload that was adopted may have.
+# Characters that stand for themselves in a filter of the server's list. Names of 253 characters
+# are those of Kubernetes objects, which an adopted workload may have.
 _PROJECT_ID = re.compile(r"[A-Za-z0-9._-]{1,63}")
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,253}")
 
@@ -50,7 +50,7 @@ class OnRemove(StrEnum):
 
 
 class OnMissing(StrEnum):
-    """What happens to a workload that the server no longer has although we did not delete it."""
+    """What happens to a workload that somebody else deleted on the server."""
 
     RECREATE = "recreate"
     HOLD = "hold"
@@ -58,7 +58,7 @@ class OnMissing(StrEnum):
 
 
 class OnChange(StrEnum):
-    """What happens to a workload whose spec changed: the API can only delete and create."""
+    """What happens to a workload whose spec changed, on a server that has no update."""
 
     REPLACE = "replace"
     HOLD = "hold"
@@ -76,8 +76,7 @@ class Lifecycle:
     """Our own settings of a workload; never sent to the server, remembered in the state.
 
     `on_missing` is None where the spec leaves it to the kind (see `kinds.runs_to_completion`).
-    `on_change` is None in a record from before servers could update: it may have been the default
-    of then, which nobody wrote down.
+    `on_change` is None in a record of an old format, which does not tell a default from a setting.
     """
 
     protect: bool = False
@@ -123,7 +122,7 @@ class Own(StrEnum):
 
 
 class LastSeen(StrEnum):
-    """What the server last said about it: `syncInfo.status` of the API, or one of our two."""
+    """The last `syncInfo.status` of the server; `unknown` and `missing` are ours."""
 
     UNKNOWN = "unknown"
     QUEUED = "Queued"
@@ -136,9 +135,9 @@ class LastSeen(StrEnum):
 
 
 class Purpose(StrEnum):
-    """Why a workload is being deleted; a replace killed half-way reads it to go on.
+    """Why a workload is being deleted, so that the next run can continue.
 
-    A delete that a person has given up is not sent or waited for again, and never frees its name.
+    GIVEN_UP: a person stopped waiting; the delete is not sent again, and its name stays taken.
     """
 
     REMOVED = "removed"
@@ -152,10 +151,10 @@ class OpenChange:
     """An update that may have been sent and is not proven yet; `rev` names it on the server.
 
     One rev has one body, which `body_digest` names under the state's key. `spec` is the redacted
-    spec that it declares and `digest` names it; `body` is the redacted content that was sent, but
-    for what somebody else had changed and the update leaves so: there it is what it was before, so
-    that it goes on to count as drift. `base` is the rev that it was made on, empty for none. Times
-    are RFC 3339 in UTC by the server's clock.
+    spec that it declares, and `digest` names it. `body` is the redacted content that was sent;
+    fields whose drift the update leaves have their earlier values in it, so that they still count
+    as drift. `base` is the rev that it was made on, empty for none. Times are RFC 3339 in UTC by
+    the server's clock.
     """
 
     rev: str
@@ -172,9 +171,9 @@ class OpenChange:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SentRev:
-    """An update whose request may still come true beside a later one; documents as in OpenChange.
+    """An update whose request may still be carried out after a later one.
 
-    They are kept since what it declared is ours wherever it turns up.
+    Its documents are those of OpenChange: what it declared is ours, wherever it turns up.
     """
 
     rev: str
@@ -187,11 +186,10 @@ class SentRev:
 class ChangeRecord:
     """The updates of one operation: the one proven last, the one under way, and late ones.
 
-    `base` is the rev that the confirmed one took the place of, and `proven_at` the server's time at
-    which that was seen. `was_synced` says that the cluster had taken the workload before an update
-    was sent: what fails since may run on as it was. `drops_annotations` says that the server showed
-    an update without our annotations. `former_markers` are those of owners from whom the workload
-    was taken over.
+    `base` is the rev before the confirmed one, and `proven_at` the server's time at which that was
+    seen. `was_synced` says that the workload was Synced before its update: if that fails, the old
+    content may run on. `drops_annotations` says that the server showed an update without our
+    annotations. `former_markers` are those of owners from whom the workload was taken over.
     """
 
     confirmed: str = ""
@@ -205,7 +203,7 @@ class ChangeRecord:
 
     @property
     def revs(self) -> tuple[str, ...]:
-        """Every rev that may be live because of us; empty is the workload as it was created."""
+        """Every rev of ours that may be live; the empty one is the workload as it was created."""
         under_way = (self.open.rev,) if self.open else ()
         return (self.confirmed, *under_way, *(sent.rev for sent in self.superseded))
 
@@ -217,18 +215,16 @@ NO_CHANGE = ChangeRecord()
 class Recorded:
     """One operation as the state knows it: one body, one id at most, never reused.
 
-    `spec` is the redacted copy of what its author declared, and `digest` names it; the digest is
-    empty for a workload that was found on the server and that no file has declared yet. `echo` is
-    the redacted copy of what the server answered to our own create. Times are RFC 3339 in UTC, by
-    the server's clock where it sent one. `marker` is what a manifest of ours must carry,
-    `protected` that a person protected it beside its spec, `source` the file that declared it
-    (relative to the repository's root), `run` the apply that created it. `kept` is what ran when
-    its replacement was begun, where the successor keeps ignored fields of it; `undone` are the
-    pointers at which this workload's own create has overwritten changes made on the server.
-    `change` is what is known of its updates.
-    `former_id` is the id of what was deleted to be replaced, until its successor is accepted;
-    `refusal` what the server last answered to a create that it did not accept, and `message` what
-    else was found out about it.
+    `spec` is the redacted copy of what its author declared, and `digest` names it; an empty digest
+    marks a workload that was adopted and that no file has declared yet. `echo` is the redacted
+    response to our own create. Times are RFC 3339 in UTC, by the server's clock where it sent one.
+    `marker` is the one that the live manifest must carry, `protected` says that a person protected
+    it beside its spec, `source` is the file that declared it (relative to the repository's root),
+    `run` the apply that created it. `kept` is the content that ran when its replace began, for the
+    ignored fields that the replacement keeps; `undone` are the pointers at which its create
+    has overwritten changes made on the server. `change` records its updates. `former_id` is the id
+    that was deleted for a replace, until the replacement is accepted; `refusal` is the last
+    response to a create that was not accepted, and `message` anything else about it.
     """
 
     op: str
@@ -259,22 +255,22 @@ class Recorded:
 
     @property
     def is_declared(self) -> bool:
-        """Whether `spec` is what a file declares, and not all that was found on the server."""
+        """Whether a file declares `spec`; otherwise it is the whole content of an adopted one."""
         return bool(self.digest)
 
     @property
     def is_down(self) -> bool:
-        """Whether it was deleted to be replaced, and no successor of it has been accepted yet."""
+        """Whether it was deleted to be replaced, and no replacement has been accepted yet."""
         return self.former_id is not None and self.own is Own.LATE_CREATE_POSSIBLE
 
     @property
     def reason(self) -> str:
-        """Why it is not there: the server's own words first, then what else was found out."""
+        """Why it is not there: the server's message first, then ours."""
         return join_reasons(self.refusal, self.message)
 
     @property
     def ending(self) -> str:
-        """How the workload ended whose successor is not there yet; empty where there is none."""
+        """How the workload ended whose replacement does not run yet; empty for any other."""
         if self.former_id is not None:
             deleted = self.seen is LastSeen.DELETED
             end = "was deleted to be replaced" if deleted else "was gone before its replacement"
@@ -285,7 +281,7 @@ class Recorded:
 
 
 def join_reasons(*reasons: str) -> str:
-    """Several reasons in one sentence, each told once; empty ones are left out."""
+    """Several reasons in one sentence, each only once; empty ones are left out."""
     return "; ".join(dict.fromkeys(reason for reason in reasons if reason))
 
 
@@ -310,20 +306,22 @@ class Remote:
 
     @property
     def echo(self) -> Json:
-        """The part of the server's answer that mirrors a spec."""
-        kept = {k: self.metadata[k] for k in ECHOED_METADATA if k in self.metadata}
-        return {"metadata": kept, "manifest": self.raw_manifest}
+        """The part of a response that mirrors a spec."""
+        metadata = {key: self.metadata[key] for key in ECHOED_METADATA if key in self.metadata}
+        return {"metadata": metadata, "manifest": self.raw_manifest}
 
     @property
     def is_gone(self) -> bool:
-        """Whether this answer proves absence: a delete under way does not (API: soft delete)."""
+        """Whether this response proves absence; a delete under way does not."""
         if self.seen is LastSeen.DELETED:
             return True
+        # The API deletes softly: it sets `deletedAt` at once, and only the missing syncInfo says
+        # that the cluster has nothing left.
         return self.deleted_at is not None and self.seen is LastSeen.UNKNOWN
 
     @property
     def is_leaving(self) -> bool:
-        """Whether it is gone or on its way there, whoever wanted that."""
+        """Whether it is gone or being deleted, by whomever."""
         if self.seen is LastSeen.DELETING or self.desired_phase == "Deleted":
             return True
         return self.deleted_at is not None
@@ -334,15 +332,15 @@ ECHOED_METADATA = ("name", "projectId", "priority", "category")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Missing:
-    """The server answered that it does not know this id, in its own JSON words.
+    """The server answered 404 for this id, in the API's own JSON.
 
-    `successor` is the id of a workload of ours that has its name since, `manifest` the one of that:
-    the state is older than the world. `proven` says that a list that can be believed does not show
-    it either; one answer alone may come from a replica that lags.
+    `replacement` is the id of a workload of ours that has its name now, and `manifest` its content:
+    then the state is older than the server. `proven` says that a trusted list does not show the id
+    either; one response alone may come from a replica that lags.
     """
 
     message: str = ""
-    successor: str | None = None
+    replacement: str | None = None
     manifest: Json | None = None
     proven: bool = False
 

@@ -19,7 +19,7 @@ from reconciler.core.secrets.rules import BUILT_IN, RedactionRules
 from reconciler.core.secrets.shapes import hide_blocks, hide_random, hide_tokens, is_open
 
 HIDDEN = "(hidden)"
-# A shorter one would turn up in innocent words.
+# A shorter secret would be found within ordinary words of a message.
 _SHORTEST = 4
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]{16,}={0,2}")
 MARK = re.compile(r"\(sensitive [0-9a-f]{16}\)")
@@ -54,16 +54,16 @@ def is_redacted(value: Any) -> bool:
     return isinstance(value, str) and MARK.search(value) is not None
 
 
-def spell_marks(text: str, words: str) -> str:
-    """A text in which words stand for its secrets, and nothing tells those apart."""
-    return MARK.sub(words, text)
+def spell_marks(text: str, replacement: str) -> str:
+    """A text in which every mark is replaced by the same words."""
+    return MARK.sub(replacement, text)
 
 
 class Redactor:
     """Replaces secrets by digests under one key, so that equal secrets stay equal.
 
     The key is the state's lineage: digests from two states cannot be compared. `strict` is for what
-    a server says, which somebody may have changed since who did not know who would read it.
+    a server says: it reveals nothing, since others may have put a secret under a revealed name.
     """
 
     def __init__(self, key: str, rules: RedactionRules = BUILT_IN) -> None:
@@ -96,7 +96,7 @@ class Redactor:
     def _redact(self, value: Any) -> Any:
         if isinstance(value, str):
             return self._redact_text(value) if self._may_hold(value) else value
-        # A plain dict is recognised at once, any other mapping ten times as slowly.
+        # A check for dict is ten times as fast as one for Mapping, which asks an abstract class.
         if isinstance(value, dict):
             return self._redact_map(value)
         if isinstance(value, list | tuple):
@@ -104,54 +104,51 @@ class Redactor:
         return self._redact_map(value) if isinstance(value, Mapping) else value
 
     def _redact_list(self, items: list[Any] | tuple[Any, ...]) -> list[Any]:
-        """Like any list, but `["--token", "abc"]` is a secret in two items."""
-        return [
-            self._redact_argument(items, index)
-            if index and isinstance(item, str) and isinstance(items[index - 1], str)
-            else self._redact(item)
-            for index, item in enumerate(items)
-        ]
-
-    def _redact_argument(self, items: list[Any] | tuple[Any, ...], index: int) -> Any:
-        item, flag = items[index], items[index - 1]
-        if flag.startswith("-") and not item.startswith("-"):
-            kind = self._kind_of(flag)
+        redacted: list[Any] = []
+        for index, item in enumerate(items):
+            flag = items[index - 1] if index else None
+            if not (isinstance(item, str) and isinstance(flag, str)):
+                redacted.append(self._redact(item))
+                continue
+            # `["--token", "abc"]` is a secret in two items.
+            names_value = flag.startswith("-") and not item.startswith("-")
+            kind = self._kind_of(flag) if names_value else NameKind.ORDINARY
             if kind in _BY_NAME:
-                return self._hide(item, kind)
-        argument = hide_argument(items, index, self._hide_text)
-        return self._redact(item) if argument is None else argument
+                redacted.append(self._hide(item, kind))
+                continue
+            argument = hide_argument(items, index, self._hide_text)
+            redacted.append(self._redact(item) if argument is None else argument)
+        return redacted
 
     def _redact_map(self, value: Mapping[str, Any]) -> dict[str, Any]:
-        kinds = self._kinds_within(value)
+        kinds = _NO_KINDS
+        if value.get("kind") == "Secret":
+            kinds = _WHOLE_SECRET
+        else:
+            # An item like `{name: HF_TOKEN, value: …}`, as environments and parameters are written.
+            name = value.get("name", value.get("key"))
+            if isinstance(name, str) and (kind := self._kind_of(name)) is not NameKind.ORDINARY:
+                kinds = {"value": kind, "default": kind}
         redacted: dict[str, Any] = {}
         for key, item in value.items():
             kind = (kinds and kinds.get(key)) or self._kind_of(key)
-            ordinary = kind is NameKind.ORDINARY
-            redacted[key] = self._redact(item) if ordinary else self._redact_named(item, kind)
+            if kind is NameKind.ORDINARY:
+                redacted[key] = self._redact(item)
+            elif kind is not NameKind.SHOWN:
+                redacted[key] = self._hide(item, kind)
+            elif isinstance(item, str):
+                # Its owner reveals it: only what is a secret beyond doubt is hidden in it.
+                redacted[key] = self._hide_shapes(hide_blocks(item, self._hide_text))
+            else:
+                redacted[key] = self._redact(item)
         return redacted
 
-    def _kinds_within(self, value: Mapping[str, Any]) -> Mapping[str, NameKind]:
-        """What a mapping says of its values beside their own names."""
-        if value.get("kind") == "Secret":
-            return _WHOLE_SECRET
-        # An item like `{name: HF_TOKEN, value: …}`, as environments and parameters are written.
-        name = value.get("name", value.get("key"))
-        if isinstance(name, str) and (kind := self._kind_of(name)) is not NameKind.ORDINARY:
-            return {"value": kind, "default": kind}
-        return _NO_KINDS
-
-    def _redact_named(self, value: Any, kind: NameKind) -> Any:
-        if kind is not NameKind.SHOWN:
-            return self._hide(value, kind)
-        if not isinstance(value, str):
-            return self._redact(value)
-        # What an owner wants to be seen: only a secret beyond doubt is hidden in it.
-        return self._hide_shapes(hide_blocks(value, self._hide_text))
-
     def _hide(self, value: Any, kind: NameKind) -> Any:
-        """Kubernetes has objects under such names (`secret: {secretName: …}`) that hide nothing."""
         if isinstance(value, Mapping):
-            return self._hide_all(value) if kind is NameKind.HIDDEN else self._redact_map(value)
+            if kind is NameKind.HIDDEN:
+                return {key: self._hide(item, kind) for key, item in value.items()}
+            # Kubernetes has objects under such names without a secret: `secret: {secretName: …}`.
+            return self._redact_map(value)
         if isinstance(value, list | tuple):
             return [self._hide(item, kind) for item in value]
         if value is None or isinstance(value, bool):
@@ -161,13 +158,13 @@ class Redactor:
             return value
         return self._hide_text(text)
 
-    def _hide_all(self, value: Mapping[str, Any]) -> dict[str, Any]:
-        return {key: self._hide(item, NameKind.HIDDEN) for key, item in value.items()}
-
     def _hide_text(self, text: str) -> str:
+        # A mark is not hidden once more: to redact twice has to change nothing.
         return text if text == "" or MARK.fullmatch(text) else self.mark(text)
 
     def _redact_text(self, text: str) -> str:
+        # In this order: a block of lines, or what a name assigns, is hidden as a whole, before a
+        # pattern for a part of it could leave the remainder.
         text = hide_blocks(text, self._hide_text)
         text = self._hide_assignments(text)
         text = hide_in_command(text, self._hide_text)
@@ -180,16 +177,16 @@ class Redactor:
         return hide_tokens(text, self._hide_text)
 
     def _hide_assignments(self, text: str) -> str:
-        """Only names are searched for, so that `--env TOKEN=x` is found within a value."""
         parts, end = [], 0
-        for found in _NAME.finditer(text):
-            kind = self._kind_of(found[2])
-            if found.start() < end or kind not in _BY_NAME:
+        # Only names are searched for, so that `--env TOKEN=x` is found within the value of --env.
+        for name in _NAME.finditer(text):
+            kind = self._kind_of(name[2])
+            if name.start() < end or kind not in _BY_NAME:
                 continue
-            # `keys = table.keys()`; what a shell assigns has a name in capitals.
-            code = found[1] is None and not found[2].isupper()
+            # `keys = table.keys()` is a program; a shell's variables have names in capitals.
+            code = name[1] is None and not name[2].isupper()
             sure = kind is not NameKind.LIKELY
-            for start, stop in _spans_of_value(text, found):
+            for start, stop in _spans_of_value(text, name):
                 value = text[start:stop]
                 in_code = code and text[start - 1] not in "\"'"
                 if kind is NameKind.HIDDEN or not is_open(value, surely=sure, code=in_code):
@@ -199,7 +196,7 @@ class Redactor:
 
 
 def _spans_of_value(text: str, name: re.Match[str]) -> Iterator[tuple[int, int]]:
-    """Where what a name introduces stands in a text; the items where it is a list in JSON."""
+    """Begin and end of the value that a name introduces; of each item where it is a JSON list."""
     at = name.end()
     has_colon, in_json = ":" in name[0], text[name.end(2)] in "\"'\\"
     if MARK.match(text, at):
@@ -210,7 +207,7 @@ def _spans_of_value(text: str, name: re.Match[str]) -> Iterator[tuple[int, int]]
         yield from _spans_of_items(text, at)
     elif has_colon and in_json and (bare := _BARE.match(text, at)):
         yield bare.span()
-    # What is within an object has a name of its own.
+    # The values of an object have names of their own.
     elif not (has_colon and in_json and text.startswith("{", at)):
         value = _VALUE.match(text, at)
         if value:
@@ -218,7 +215,7 @@ def _spans_of_value(text: str, name: re.Match[str]) -> Iterator[tuple[int, int]]
 
 
 def _spans_of_items(text: str, at: int) -> Iterator[tuple[int, int]]:
-    """Where the items of a list in JSON stand, up to its end or to what has names of its own."""
+    """Begin and end of each item of a JSON list, up to its end or to the first object in it."""
     depth = 0
     for part in _PART_OF_LIST.finditer(text, at):
         match part[0]:
@@ -239,14 +236,14 @@ def _inside(value: re.Match[str]) -> tuple[int, int]:
 
 
 class _Blanker(Redactor):
-    """Hides without a digest, for words that belong to no state; remembers what it has hidden."""
+    """Hides without a digest, for texts that belong to no state; remembers what it has hidden."""
 
     def __init__(self, rules: RedactionRules) -> None:
         super().__init__("", rules)
-        self.found: set[str] = set()
+        self.secrets: set[str] = set()
 
     def mark(self, text: str) -> str:
-        self.found.add(text)
+        self.secrets.add(text)
         return HIDDEN
 
 
@@ -254,14 +251,13 @@ def find_secrets(value: Any, rules: RedactionRules = BUILT_IN) -> frozenset[str]
     """Every text in a JSON value that a redactor would hide."""
     blanker = _Blanker(rules)
     blanker.redact(value)
-    return frozenset(blanker.found)
+    return frozenset(blanker.secrets)
 
 
 def blank(text: str, secrets: Collection[str] = (), rules: RedactionRules = BUILT_IN) -> str:
-    """Somebody else's words without secrets: those that are known, and what looks like one.
-
-    Servers repeat what they were sent, as it was, escaped, or encoded.
-    """
+    """A message of somebody else without these secrets, and without what looks like one."""
+    # Servers repeat what they were sent: as it was, quoted in JSON (in a JSON text once more), or
+    # in base64. The longest first, since one secret may be a part of another.
     for secret in sorted(secrets, key=len, reverse=True):
         form = secret if len(secret) >= _SHORTEST else ""
         for _ in range(3):
@@ -275,6 +271,7 @@ def blank(text: str, secrets: Collection[str] = (), rules: RedactionRules = BUIL
 def _encodes(run: str, secrets: Collection[str]) -> bool:
     """Whether a run of base64, which may have been cut at either end, holds one of the secrets."""
     text = run.rstrip("=")
+    # Four characters are three bytes: a cut leaves one of four places where they begin.
     for start in range(4):
         part = text[start:]
         decoded = base64.b64decode(part[: len(part) // 4 * 4], altchars=b"-_").decode("latin-1")

@@ -68,7 +68,7 @@ def gpus_asked_for(plan: Plan, timeline: Timeline) -> list[Point]:
 
 
 def uncertain_gpus(plan: Plan, actions: Iterable[ActionTimeline]) -> float:
-    """By how much the truth may differ from the series: what failed may have happened by half."""
+    """By how many GPUs the series may be wrong: a failed action may have done half of its work."""
     effects = _effects(plan)
     gpus = []
     for action in actions:
@@ -105,7 +105,9 @@ def add_up(edges: Iterable[Point], *, start: float = 0.0) -> list[Point]:
 
 
 def thin_out(points: Sequence[Point], duration: float, columns: int) -> list[Point]:
-    """A series that looks the same in so many columns: of each the first, last, least and most."""
+    """A series with the same look in a number of columns."""
+    # A line through the first, last, lowest and highest point of each column covers the same
+    # pixels as one through all of its points.
     thinned: list[Point] = []
     for _, group in groupby(points, key=lambda point: int(point[0] / duration * columns)):
         column = list(group)

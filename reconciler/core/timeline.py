@@ -1,4 +1,4 @@
-"""Keeps of an apply's events what its report needs, however long it runs."""
+"""An apply's events as times of actions and requests, bounded however long it runs."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from reconciler.core.shorten import shorten
 
 DONE, FAILED, IN_DOUBT, SKIPPED = "done", "failed", "in doubt", "skipped"
 
-# What is beyond is counted: a run in an outage repeats its requests for as long as it may last.
+# More than these are only counted: in an outage a run repeats its requests until its deadline.
 MOST_RETRIES_EACH = 20
 MOST_RETRIES = 20_000
 MOST_REQUESTS_EACH = 30
@@ -37,7 +37,7 @@ LONGEST_REASON = 200
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resend:
-    """A request that had to be sent again: when it was answered, and how long was waited then."""
+    """A request that is sent again: when its response came, and the seconds waited after that."""
 
     at: float
     method: str
@@ -58,12 +58,12 @@ class SentRequest:
 
 @dataclass(slots=True, kw_only=True)
 class ActionTimeline:
-    """The way of one action through an apply; times in seconds since the run began.
+    """One action of an apply; times in seconds since the run began.
 
-    `began` is None where no request was sent, `ended` where nothing more was heard of it, and
-    `accepted` where the server has not taken a create. `deleted` is the id of what had to go for a
-    replacement that was not accepted, `down` says that nothing is known to run there. `requests`
-    are the first of `sent`, `resends` the first of `sent_again`.
+    `began` is None where no request was sent, `ended` where no event ended it, and `accepted` where
+    the server accepted no create. `deleted` is the id that was deleted for a replacement which was
+    not accepted, `down` says that no workload is known to run there. `requests` are the first of
+    `sent`, `resends` the first of `sent_again`.
     """
 
     address: Address
@@ -93,7 +93,7 @@ class ActionTimeline:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Slowdown:
-    """Everyone held back: for `delay` seconds, or to `limit` requests at a time, or both."""
+    """All requests were slowed down: for `delay` seconds, to `limit` at a time, or both."""
 
     at: float
     delay: float
@@ -104,9 +104,8 @@ class Slowdown:
 class Timeline:
     """Listens to one apply and remembers when its actions and requests began and ended.
 
-    `request_spans` are the times from and to which a request was under way, whoever's. `dropped`
-    counts what was too much to keep one by one, `planning` the requests that had to be sent again
-    before the run began.
+    `request_spans` are the times from and to which a request of any action was under way. `dropped`
+    counts the events beyond the bounds, `planning` the resends before the run began.
     """
 
     def __init__(self) -> None:
@@ -142,8 +141,8 @@ class Timeline:
         match event:
             case ActionStarted(address=address, action=kind, id=id_):
                 self._open[address] = self._new(address, kind, id_=id_, began=at)
-            case RequestRetried():
-                self._add_resend(event, at)
+            case RequestRetried(address=address) if address in self._open:
+                self._add_resend(self._open[address], event, at)
             case Throttled() if len(self.slowdowns) < MOST_PAUSES:
                 reason = shorten(event.reason, LONGEST_REASON)
                 self.slowdowns.append(
@@ -153,7 +152,7 @@ class Timeline:
                 self.dropped += 1
             case ActionSucceeded() | ActionFailed() | ActionSkipped() | InDoubt():
                 self._end_action(event, at)
-            case RunStarted() | RunFinished():
+            case RunStarted() | RequestRetried() | RunFinished():
                 pass
 
     def trace(self, request: RequestEnded) -> None:
@@ -191,10 +190,7 @@ class Timeline:
         self.actions.append(action)
         return action
 
-    def _add_resend(self, event: RequestRetried, at: float) -> None:
-        action = self._open.get(event.address)
-        if action is None:
-            return
+    def _add_resend(self, action: ActionTimeline, event: RequestRetried, at: float) -> None:
         action.sent_again += 1
         if len(action.resends) == MOST_RETRIES_EACH or self._resends == MOST_RETRIES:
             self.dropped += 1

@@ -61,7 +61,7 @@ class NameRegistry:
             if not isinstance(answer, Accepted):
                 is_read = False
             elif self._is_ours(answer, row):
-                return Missing(successor=workload_id, manifest=answer.remote.raw_manifest)
+                return Missing(replacement=workload_id, manifest=answer.remote.raw_manifest)
             elif answer.remote.address == row.address and not answer.remote.is_gone:
                 stranger = True
         return Missing(proven=is_read and (stranger or believed))

@@ -90,7 +90,7 @@ def test_what_the_server_said_is_told_in_its_words() -> None:
         (None, "desiredPhase Running, syncInfo Failed: word"),
         (Missing(message="not found"), "the server does not have it: not found"),
         (
-            Missing(successor="id-9"),
+            Missing(replacement="id-9"),
             "the server does not have it: no message; a later run made id-9",
         ),
         (Unread(reason="503"), "could not be read: 503"),

@@ -62,8 +62,10 @@ def _judge_missing(case: DecisionInputs) -> AnyAction:
     """The server has lost it, and it was not us."""
     reason = Reason.MISSING_ON_SERVER
     desired = case.desired
-    if isinstance(case.live, Missing) and case.live.successor:
-        detail = f"a later run made {case.live.successor} under its name; that is recorded instead"
+    if isinstance(case.live, Missing) and case.live.replacement:
+        detail = (
+            f"a later run made {case.live.replacement} under its name; that is recorded instead"
+        )
         return Adopt(**case.common(reason, detail), recorded=case.row)
     if desired is None:
         return _judge_gone(case)

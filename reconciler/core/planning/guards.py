@@ -275,7 +275,7 @@ def _check_missing(
 
 
 def _is_lost(answer: Live) -> bool:
-    return isinstance(answer, Missing) and answer.successor is None
+    return isinstance(answer, Missing) and answer.replacement is None
 
 
 def _find_emptied(lost: Iterable[Address], there: Iterable[Address]) -> list[tuple[str, int]]:

@@ -1,4 +1,4 @@
-"""Addresses that let in whoever knows them: logins, signatures, and web hooks."""
+"""Secrets within addresses: logins, signatures, and web hooks."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _WEBHOOK = re.compile(
 
 
 def hide_in_addresses(text: str, hide: Callable[[str], str]) -> str:
-    """Hide what must not be known of the addresses in a text."""
+    """Hide the secrets within the addresses in a text."""
     if "://" in text:
         text = _USERINFO.sub(lambda m: m[1] + hide(m[2]), text)
         text = _TOKEN_LOGIN.sub(lambda m: hide(m[1]), text)

@@ -1,4 +1,4 @@
-"""Command lines: what stands behind a flag that is too short to say what it takes."""
+"""Command lines: passwords behind flags whose names do not say that they take one."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _PASSWORD_BEHIND_FLAG = re.compile(
 
 
 def hide_in_command(text: str, hide: Callable[[str], str]) -> str:
-    """Hide passwords in what a shell is told to run."""
+    """Hide passwords in a shell's command line."""
 
     def hidden(login: re.Match[str]) -> str:
         flag, quote, *parts = login.groups()
@@ -49,7 +49,7 @@ def hide_in_command(text: str, hide: Callable[[str], str]) -> str:
         return f"{flag}{quote or ''}{user}:{hide(password)}"
 
     text = _LOGIN_BEHIND_FLAG.sub(hidden, text)
-    return _PASSWORD_BEHIND_FLAG.sub(lambda found: found[1] + hide(found[2]), text)
+    return _PASSWORD_BEHIND_FLAG.sub(lambda match: match[1] + hide(match[2]), text)
 
 
 def hide_argument(items: Sequence[Any], index: int, hide: Callable[[str], str]) -> str | None:

@@ -1,7 +1,7 @@
-"""Whether a text has to be searched for secrets at all: hardly any has to.
+"""Whether a text has to be searched for secrets; nearly all need not.
 
-Everything that is stored or compared comes by here, so this is about speed: searches for fixed
-bytes first, an expression only where one of them is found.
+Everything that is stored or compared is tested here, so speed decides the form: it searches for
+fixed bytes first, and runs an expression only where one of them matches.
 """
 
 from __future__ import annotations
@@ -64,44 +64,42 @@ _HEX = b"0123456789abcdef"
 
 
 class SecretHints:
-    """Looks for what gives a secret away; `names` are pieces of names that hide a value as well.
+    """Looks for signs of a secret; `names` are pieces of names that hide a value as well."""
 
-    Fleets repeat themselves: the same fields, image names, flags and labels in every workload.
-    What has been looked at once is remembered, and a document whose pieces are all known is not
-    searched again.
-    """
-
-    KEPT = 50_000
-    LONGEST = 64
+    # Fleets repeat themselves: the same fields, image names, flags and labels in every workload.
+    # Pieces that were searched once are remembered, and a document of such pieces is not searched.
+    MAX_PIECES = 50_000
+    MAX_PIECE = 64
     SHORT = 128
 
     def __init__(self, names: tuple[str, ...] = ()) -> None:
         self._names = tuple(name.encode() for name in names)
-        self._innocent: set[str] = set()
-        self._guilty: set[str] = set()
+        self._harmless: set[str] = set()
+        self._suspicious: set[str] = set()
         self._has_hint_cached = lru_cache(maxsize=8192)(self._has_hint)
 
     def may_hold_secret(self, text: str) -> bool:
         """Whether a text, or a document as JSON text, has to be searched.
 
-        True where there is nothing is possible, False where there is something is not.
+        It may be True of a text without secrets, and is never False of one with a secret.
         """
         if len(text) <= self.SHORT:
             return self._has_hint_cached(text)
-        # A quote within a string: what stands beside it belongs together.
+        # A quote within a string would be taken for its end, and a sign cut in two.
         if '\\"' in text:
             return self._has_hint(text)
-        pieces = set(text.split('"')) - self._innocent
-        if not (pieces and self._guilty.isdisjoint(pieces)):
+        pieces = set(text.split('"')) - self._harmless
+        if not (pieces and self._suspicious.isdisjoint(pieces)):
             return bool(pieces)
-        if len(self._innocent) + len(self._guilty) > self.KEPT:
-            self._innocent.clear()
-            self._guilty.clear()
-        short = [piece for piece in pieces if len(piece) <= self.LONGEST]
+        if len(self._harmless) + len(self._suspicious) > self.MAX_PIECES:
+            self._harmless.clear()
+            self._suspicious.clear()
+        short = [piece for piece in pieces if len(piece) <= self.MAX_PIECE]
+        # All new pieces in one search: most documents have no sign, and are done with it.
         if not self._has_hint('"'.join(("", *pieces, ""))):
-            self._innocent.update(short)
+            self._harmless.update(short)
             return False
-        self._guilty.update(piece for piece in short if self._has_hint_cached(f'"{piece}"'))
+        self._suspicious.update(piece for piece in short if self._has_hint_cached(f'"{piece}"'))
         return True
 
     def _has_hint(self, text: str) -> bool:
@@ -116,26 +114,29 @@ class SecretHints:
 
 @lru_cache(maxsize=16)
 def hints_for(names: tuple[str, ...]) -> SecretHints:
-    """The hints of one set of rules, with what they remember."""
+    """The hints of one set of rules; one object, so that its memory serves every redactor."""
     return SecretHints(names)
 
 
 def _has_long_run(data: bytes) -> bool:
-    """Whether a token, or something random, may stand there: words and digests are neither."""
+    """Whether there may be a token or something random; words and digests are neither."""
     runs = data.translate(_RUNS)
     at = runs.find(_RUN)
     while at >= 0:
         end = runs.find(b" ", at)
         run = data[at : end if end >= 0 else len(data)]
-        if not _is_innocent(run, data[at - 1 : at]):
+        before = data[at - 1 : at]
+        # Nothing stands before the first run of a text, and that is in every bytes: a text may be
+        # a token as a whole.
+        follows_mark = before in b"_-."
+        if run.isalpha():
+            # `terminationGracePeriodSeconds`; behind a mark (`hf_`) letters may be all there is.
+            is_word = not follows_mark or (run.islower() and before != b"_")
+            is_harmless = is_word and not run.isupper()
+        else:
+            # The last part of a UUID stands behind a dash; a longer run there follows a mark.
+            is_harmless = (not follows_mark or len(run) == len(_RUN)) and not run.strip(_HEX)
+        if not is_harmless:
             return True
         at = runs.find(_RUN, at + len(run))
     return False
-
-
-def _is_innocent(run: bytes, before: bytes) -> bool:
-    if run.isalpha():
-        # `terminationGracePeriodSeconds`; behind a mark (`hf_`) letters may be all there is.
-        return not run.isupper() and (before not in b"_-." or (run.islower() and before != b"_"))
-    # The last part of a UUID stands behind a dash, a longer run there behind a mark.
-    return (before not in b"_-." or len(run) == len(_RUN)) and not run.strip(_HEX)

@@ -114,35 +114,35 @@ _WORDS_IN_PASS = re.compile(
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 
 
-def _split(word: str) -> list[str]:
-    """The words that one is joined of, where all of them are known; else that one."""
+def _split_joined(word: str) -> list[str]:
+    """The words that a joined word is made of (`sshkey`); the word itself for any other."""
     last = next((last for last in _JOINED_LAST if word.endswith(last)), "")
-    parts, rest = [last] if last != "keyid" else ["key", "id"], word.removesuffix(last)
-    while rest and last:
-        first = next(
-            (
-                rest[-size:]
-                for size in range(min(_LONGEST_JOINED, len(rest)), 0, -1)
-                if rest[-size:] in _JOINED_FIRST
-            ),
-            "",
-        )
-        if not first:
+    if not last:
+        return [word]
+    parts, remaining = [last] if last != "keyid" else ["key", "id"], word.removesuffix(last)
+    while remaining:
+        # From the end, the longest first: `oauth` is one word, and not an `auth` after an `o`.
+        for size in range(min(_LONGEST_JOINED, len(remaining)), 0, -1):
+            if remaining[-size:] in _JOINED_FIRST:
+                parts.insert(0, remaining[-size:])
+                remaining = remaining[:-size]
+                break
+        else:
             return [word]
-        parts, rest = [first, *parts], rest.removesuffix(first)
-    return parts if last else [word]
+    return parts
 
 
 # The same few hundred names come up again and again.
 @lru_cache(maxsize=8192)
 def kind_of_name(name: str) -> NameKind:
     """What a name says by its last words, however it is spelt; never HIDDEN or SHOWN."""
-    words = [part for word in _WORD.findall(name) for part in _split(word.lower())]
-    while len(words) > 1 and words[-1] in SUFFIXES and tuple(words[-2:]) not in GROUPS:
-        words.pop()
-    if not words or words[-1] in _OPEN_WORDS or name in _OPEN_FIELDS:
+    parts = [part for word in _WORD.findall(name) for part in _split_joined(word.lower())]
+    while len(parts) > 1 and parts[-1] in SUFFIXES and tuple(parts[-2:]) not in GROUPS:
+        parts.pop()
+    if not parts or parts[-1] in _OPEN_WORDS or name in _OPEN_FIELDS:
         return NameKind.ORDINARY
-    last, before = words[-1], words[-2] if len(words) > 1 else ""
+    # The exceptions go first: they end with the same words as names of secrets.
+    last, before = parts[-1], parts[-2] if len(parts) > 1 else ""
     if last in ("token", "tokens") and (
         before in _OPEN_TOKENS or (last == "tokens" and before in _COUNTED_TOKENS)
     ):
@@ -151,7 +151,7 @@ def kind_of_name(name: str) -> NameKind:
         return NameKind.ORDINARY
     if last in LAST_WORDS or last.endswith(ENDINGS):
         return NameKind.CERTAIN
-    if tuple(words[-2:]) in GROUPS or tuple(words[-3:]) in GROUPS:
+    if tuple(parts[-2:]) in GROUPS or tuple(parts[-3:]) in GROUPS:
         return NameKind.CERTAIN
     if last in ("key", "keys") and before and before not in _OPEN_KEYS:
         return NameKind.CERTAIN if before in _SECRET_KEYS else NameKind.LIKELY

@@ -1,4 +1,4 @@
-"""What an owner adds to the rules: names whose values are hidden, and names that are shown."""
+"""Redaction rules: names whose values an owner hides, and names whose values are shown."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from reconciler.core.digest import digest
 from reconciler.core.globs import matches_any
 from reconciler.core.secrets.names import NameKind, kind_of_name
 
-# Raised with every change of what is hidden, so that a state knows by which rules it was written.
+# Raised with every change of the built-in rules, so that a state knows by which it was written.
 VERSION = 3
 _LITERAL = re.compile(r"[a-z0-9]+")
 _SET = re.compile(r"\[[^\]]*\]")
@@ -20,31 +20,31 @@ _SET = re.compile(r"\[[^\]]*\]")
 class RedactionRules:
     """Globs on the names of values; `redact` wins over `reveal`.
 
-    Case does not matter, and a dash in a name is an underscore for them: `my_key_*` is meant for
-    `MY_KEY_A` and for `--my-key-a`. What a glob of `reveal` shows is still searched for what is a
-    secret by its shape beyond doubt.
+    Case does not matter, and a dash in a name counts as an underscore: `my_key_*` matches
+    `MY_KEY_A` and `--my-key-a`. A revealed value is still searched for tokens and keys whose form
+    alone proves that they are secrets.
     """
 
     redact: tuple[str, ...] = ()
     reveal: tuple[str, ...] = ()
 
     def kind_of(self, name: str) -> NameKind:
-        """What the name of a value says, the owner's word first."""
+        """What the name of a value says; the owner's globs count first."""
         return _kind_of(self, name) if self.redact or self.reveal else kind_of_name(name)
 
     @property
     def strict(self) -> RedactionRules:
-        """The same for what others wrote: an owner reveals what stands in his own files."""
+        """The same without `reveal`, which speaks about the owner's own files only."""
         return RedactionRules(redact=self.redact) if self.reveal else self
 
     @property
     def fingerprint(self) -> str:
-        """Names these rules: a state written by others may hold what is hidden now."""
+        """Names these rules; under another one, a state may hold secrets that are hidden now."""
         return digest([VERSION, sorted(self.redact), sorted(self.reveal)])
 
     @property
     def hints(self) -> tuple[str, ...]:
-        """Of each glob of `redact` what every name that it hides has, in lower case."""
+        """A piece in lower case of each glob of `redact` that all its names contain."""
         return tuple(max(literals_of(glob), key=len, default="") for glob in self.redact)
 
 

@@ -168,7 +168,7 @@ def _response_text(explanation: Explanation) -> str:
             text = f"{text}: {live.message}" if live.message else text
             return f"{text} (deleted {live.deleted_at})" if live.deleted_at else text
         case Missing():
-            later = f"; a later run made {live.successor}" if live.successor else ""
+            later = f"; a later run made {live.replacement}" if live.replacement else ""
             return f"the server does not have it: {live.message or 'no message'}{later}"
         case Unread():
             return f"could not be read: {live.reason}"
