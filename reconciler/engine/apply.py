@@ -178,7 +178,8 @@ async def _carry_out_waves(
         if stopped:
             for action in wave:
                 work = ActionContext(run, action.address, action.kind, action.id)
-                tally.tell(action, _let_go(action, work, Skipped(message=stopped)), 0.0)
+                outcome = _let_go(action, work, Skipped(message=stopped))
+                tally.tell(action, with_loss(action, work, outcome), 0.0)
             continue
         outcomes = await _carry_out_wave(wave, run, tally)
         if not all(isinstance(outcome, ActionDone) for outcome in outcomes):
@@ -230,8 +231,7 @@ async def _perform(action: AnyAction, run: ApplyContext, tally: Tally) -> Outcom
         if not run.halt:
             raise
         outcome = _let_go(action, work, Skipped(message=UNSENT))
-    if not isinstance(outcome, ActionDone):
-        outcome = with_loss(action, work, outcome)
+    outcome = with_loss(action, work, outcome)
     tally.tell(action, outcome, run.clock.monotonic() - began)
     if run.options.fail_fast and isinstance(outcome, Failed | ActionInDoubt):
         run.halt.pull("fail-fast")

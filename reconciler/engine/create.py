@@ -129,7 +129,7 @@ class CreateTask:
     async def _withdraw(self) -> Outcome:
         """The run ended first: an intent that was certainly not sent is taken back."""
         if self._row.ambiguous:
-            return ActionInDoubt(message=self._tell("an earlier create is still in doubt"))
+            return ActionInDoubt(message=self._message_with("an earlier create is still in doubt"))
         if self._row.attempts:
             await self._work.advance(self._row, Evidence.CREATE_REJECTED, message="never sent")
         return Skipped(message=UNSENT)
@@ -150,7 +150,7 @@ class CreateTask:
             case Refused() | NotFound() if self._row.ambiguous:
                 return await self._resolve(answer)
             case _ if self._row.ambiguous:
-                return ActionInDoubt(message=self._tell(""))
+                return ActionInDoubt(message=self._message_with(""))
             case _:
                 return await self._drop_refused(answer, Evidence.CREATE_REJECTED)
 
@@ -315,9 +315,9 @@ class CreateTask:
     async def _leave_unconfirmed(
         self, message: str, evidence: Evidence = Evidence.UNPROVEN
     ) -> Outcome:
-        told = self._tell(message)
+        in_doubt = ActionInDoubt(message=self._message_with(message))
         self._row = await self._work.advance(self._row, evidence, **self._reasons(message))
-        return ActionInDoubt(message=told)
+        return in_doubt
 
     def _reasons(self, message: str) -> dict[str, str]:
         """What is recorded of a create in doubt: the server's last words, and what else is so."""
@@ -325,9 +325,9 @@ class CreateTask:
         sent = "" if self._last_message == refusal else self._last_message
         return {"refusal": refusal, "message": join_reasons(sent, message)}
 
-    def _tell(self, message: str) -> str:
-        reasons = self._reasons(message)
-        return join_reasons(reasons["refusal"], reasons["message"])
+    def _message_with(self, message: str) -> str:
+        """The same as one sentence; the server's words come first."""
+        return join_reasons(*self._reasons(message).values())
 
 
 def _is_refusal(answer: ApiResult) -> bool:

@@ -131,10 +131,10 @@ async def note_loss(action: AnyAction, work: ActionContext, outcome: Problem) ->
         await work.run.commit(replace(emptied, message=outcome.message))
 
 
-def with_loss(action: AnyAction, work: ActionContext, outcome: Problem) -> Problem:
-    """Whatever else is said of it: something ran there, and nothing does now."""
+def with_loss(action: AnyAction, work: ActionContext, outcome: Outcome) -> Outcome:
+    """Whatever else is said of what did not succeed: something ran there, and nothing does now."""
     emptied = _find_emptied(action, work)
-    if emptied is None:
+    if emptied is None or isinstance(outcome, ActionDone):
         return outcome
     runs = "is known to run" if isinstance(outcome, ActionInDoubt) else "runs"
     message = f"{outcome.message}; {emptied.ending}, and nothing {runs} there now"

@@ -172,3 +172,20 @@ def test_a_process_that_dies_between_delete_and_create_leaves_it_listed() -> Non
     ]
     assert world.apply(CHANGED, wish("z")).exit_code == 0
     assert world.state() == ["a ACCEPTED Synced", "z ACCEPTED Synced"]
+
+
+def test_what_is_down_in_a_wave_that_is_not_reached_is_down_all_the_same() -> None:
+    """It is skipped and counted: nothing runs there, whatever held its wave up."""
+    world = World("422 on=POST name=b nth=2-")
+    world.apply(wish("a"), wish("b", wave=1), wish("z"))
+    old = world.id_of("b")
+    assert world.apply(wish("a"), wish("b", image="nginx:2", wave=1), wish("z")).exit_code == 4
+    world.sandbox.set_faults("422 on=POST name=new")
+
+    ran = world.apply(wish("a"), wish("new"), wish("b", image="nginx:2", wave=1), wish("z"))
+
+    assert ran.summary == {"failed": 1, "skipped": 1, "down": 1}
+    assert ran.told[1] == (
+        "skipped: create 4501/b: wave 0 before it did not succeed; "
+        f"workload {old} was deleted to be replaced, and nothing runs there now"
+    )

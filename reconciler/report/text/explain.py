@@ -156,7 +156,8 @@ def _origin_of(record: Recorded) -> str:
     """Where a record is from: which operation, which run, and when."""
     when = f", sent {moment(record.last_sent_at)} UTC" if record.last_sent_at else ""
     run = f"run {record.run}" if record.run else "no run of this state"
-    return f"{record.own.value.lower()}, id {record.id or 'unknown'}, {run}{when}"
+    ending = f"; {record.ending}" if record.ending else ""
+    return f"{record.own.value.lower()}, id {record.id or 'unknown'}, {run}{when}{ending}"
 
 
 def _response_text(explanation: Explanation) -> str:
