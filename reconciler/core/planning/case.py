@@ -12,6 +12,7 @@ from reconciler.core.diff.diff import FieldChange, is_ignored
 from reconciler.core.model import Desired, Lifecycle, Live, Recorded, Remote
 from reconciler.core.planning.actions import Reason
 from reconciler.core.planning.submission import Submission, lifecycle_changes, submit
+from reconciler.core.protocol.capabilities import CanUpdate
 from reconciler.core.redact import Redactor
 
 
@@ -26,7 +27,8 @@ class OnDrift(StrEnum):
 class PlanOptions:
     """What the caller decides about a plan; the defaults are the careful ones.
 
-    `destroying` says that specs are missing because everything was asked to go.
+    `destroying` says that specs are missing because everything was asked to go. `can_update` is no
+    decision but what is known of the server at the moment, so no saved plan keeps it.
     """
 
     on_drift: OnDrift = OnDrift.REPORT
@@ -35,6 +37,7 @@ class PlanOptions:
     replace: tuple[str, ...] = ()
     refreshed: bool = True
     destroying: bool = False
+    can_update: CanUpdate = CanUpdate.NO
 
 
 @dataclass(frozen=True, kw_only=True)

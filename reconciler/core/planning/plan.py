@@ -23,6 +23,7 @@ from reconciler.core.planning.actions import (
     Resolve,
     gist,
 )
+from reconciler.core.protocol.capabilities import CanUpdate
 
 PLAN_FORMAT_VERSION = "1.1"
 FORMAT_VERSION = "1.0"
@@ -42,21 +43,30 @@ class Drift:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlanTarget:
-    """The control plane and owner that a plan is for."""
+    """The control plane and owner that a plan is for.
+
+    `api_version` is the declared one, if any. `can_update` is what the server can do, where
+    anything in the plan depends on that.
+    """
 
     url: str
     stack: str
-    api_version: str
+    api_version: str | None = None
     tenant_id: int | None = None
+    can_update: CanUpdate | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The published form."""
-        return {
+        document: dict[str, Any] = {
             "url": self.url,
             "tenant_id": self.tenant_id,
             "api_version": self.api_version,
             "stack": self.stack,
         }
+        # Left out where it does not matter, so that it tells no two plans apart.
+        if self.can_update is not None:
+            document["can_update"] = self.can_update.value
+        return document
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -28,6 +28,7 @@ from reconciler.core.planning.approval import Approval, Binding
 from reconciler.core.planning.case import OnDrift, PlanOptions
 from reconciler.core.planning.plan import Drift, Plan, PlanTarget
 from reconciler.core.planning.selection import Selection
+from reconciler.core.protocol.capabilities import CanUpdate
 from reconciler.errors import Where
 
 Json = Mapping[str, Any]
@@ -93,7 +94,7 @@ def _read_plan(document: Json) -> Plan:
         for address, gpus in saved["unchanged"].items()
     ]
     return Plan(
-        target=PlanTarget(**document["target"]),
+        target=_read_target(document["target"]),
         lineage=document["state"]["lineage"],
         serial=document["state"]["serial"],
         actions=tuple(sorted((*actions, *unchanged), key=lambda a: (a.wave, a.address))),
@@ -109,6 +110,17 @@ def _read_plan(document: Json) -> Plan:
         complete=document["complete"],
         named=document["digest"],
         at_work=document.get("at_work", ""),
+    )
+
+
+def _read_target(target: Json) -> PlanTarget:
+    can_update = target.get("can_update")
+    return PlanTarget(
+        url=target["url"],
+        stack=target["stack"],
+        api_version=target["api_version"],
+        tenant_id=target["tenant_id"],
+        can_update=CanUpdate(can_update) if can_update else None,
     )
 
 

@@ -18,9 +18,12 @@ def saved_document(approval: Approval, created_at: datetime) -> dict[str, Any]:
     plan = approval.plan
     document = plan_document(plan, created_at)
     actions = (*plan.changes, *plan.holds)
+    options = _lists(asdict(approval.options))
+    # An apply finds it out again: a server may have changed since.
+    del options["can_update"]
     document["saved"] = {
         "id": approval.id,
-        "options": _lists(asdict(approval.options)),
+        "options": options,
         "selection": _lists(asdict(approval.selection)),
         "allow_missing": approval.allow_missing,
         "allow_empty": approval.allow_empty,
