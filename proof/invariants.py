@@ -13,6 +13,7 @@ from proof.simulation.disk import Disk
 from proof.simulation.process import Process, Watcher
 from proof.simulation.server import Entry, Server, Workload
 from proof.simulation.weather import Said
+from proof.update_invariants import UpdateReferee
 from reconciler.core.events import (
     ActionFailed,
     ActionSucceeded,
@@ -62,6 +63,7 @@ class Referee(Watcher):
         self._by_op: dict[str, list[Workload]] = {}
         self._posts: dict[str, list[Entry]] = {}
         self._released: set[str] = set()
+        self.updates = UpdateReferee(server, self._report, copies=copies)
         server.on_birth = self._born
 
     def sending(self, process: Process, entry: Entry, disk: Disk) -> None:
@@ -71,7 +73,10 @@ class Referee(Watcher):
             self._posts.setdefault(entry.op or "", []).append(entry)
         elif entry.method == "DELETE":
             self._check_delete(process, entry, disk)
-        if process.halted_at is not None and entry.method in ("POST", "DELETE"):
+            self.updates.deleting(process, entry)
+        elif entry.method == "PUT":
+            self.updates.sending(process, entry, disk)
+        if process.halted_at is not None and entry.method in ("POST", "PUT", "DELETE"):
             self._report("I9", f"{entry.method} {entry.target} after the run was stopped")
 
     def wrote(
@@ -81,6 +86,7 @@ class Referee(Watcher):
         self.server.catch_up()
         for old, new in zip(before, rows, strict=True):
             self._check_id(old, new)
+            self.updates.wrote(new)
             if self._is_release(old, new):
                 self._released.add(new.op)
             for workload in self._by_op.get(new.op, ()):
@@ -88,6 +94,7 @@ class Referee(Watcher):
 
     def said(self, process: Process, event: Event) -> None:
         """I7 at the instant at which something is told."""
+        self.updates.said(process, event)
         match event:
             case ActionSucceeded(action="delete", id=str() as id_, detail=detail):
                 self._check_told_gone(process.disk, id_, under_way=bool(detail))

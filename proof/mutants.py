@@ -6,15 +6,14 @@ switch in the product leads to them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from unittest import mock
 from weakref import WeakKeyDictionary
 
+from proof.mutant import Mutant, Patch
 from proof.simulation.disk import LINEAGE, STACK
+from proof.update_mutants import UPDATE_MUTANTS
 from reconciler.app.state import claiming
 from reconciler.core.diff import comparison
 from reconciler.core.model import Address, Json, Recorded
@@ -31,28 +30,6 @@ from reconciler.engine.remove import DeleteTask
 from reconciler.engine.run import ActionContext, ActionDone, ApplyContext, Outcome
 from reconciler.engine.sending import PROMPT, SendGuard
 from reconciler.engine.servertime import ServerTime
-
-Patch = tuple[object, str, Any]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Mutant:
-    """One mistake: what it is in words, and the patches that make it.
-
-    `paused` is one that shows where processes stand still, and there only.
-    """
-
-    mistake: str
-    paused: bool = False
-    patches: Callable[[], list[Patch]]
-
-    @contextmanager
-    def made(self) -> Iterator[None]:
-        """Make the mistake within a block."""
-        with ExitStack() as stack:
-            for target, name, replacement in self.patches():
-                stack.enter_context(mock.patch.object(target, name, replacement))
-            yield
 
 
 def _send_without_intent() -> list[Patch]:
@@ -240,3 +217,4 @@ MUTANTS: Mapping[str, Mutant] = {
         paused=True,
     ),
 }
+ALL_MUTANTS: Mapping[str, Mutant] = {**MUTANTS, **UPDATE_MUTANTS}

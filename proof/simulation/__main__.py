@@ -10,7 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 
-from proof.mutants import MUTANTS
+from proof.mutants import ALL_MUTANTS, MUTANTS
 from proof.simulation.campaign import (
     VICTIM,
     Figures,
@@ -32,6 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         workloads=asked.workloads,
         stale=asked.stale,
         paused=asked.paused,
+        updates=asked.updates,
         skew=not asked.no_skew,
     )
     if asked.seed is not None:
@@ -49,13 +50,16 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("-v", "--verbose", action="store_true", help="print its transcript")
     parser.add_argument("--workloads", type=int, default=20, help="addresses per history (20)")
     parser.add_argument("--jobs", type=int, default=2, help="processes (2)")
-    parser.add_argument("--mutant", choices=sorted(MUTANTS), help="make one mistake")
+    parser.add_argument("--mutant", choices=sorted(ALL_MUTANTS), help="make one mistake")
     parser.add_argument("--mutants", action="store_true", help="make each mistake in turn")
     parser.add_argument(
         "--stale", action="store_true", help="any apply may start from an older copy of the state"
     )
     parser.add_argument(
         "--paused", action="store_true", help="most runs stand still and die soon after"
+    )
+    parser.add_argument(
+        "--updates", action="store_true", help="the server changes workloads in place"
     )
     parser.add_argument(
         "--kill-points", action="store_true", help="kill the second run at each of its steps"
@@ -82,7 +86,7 @@ def _play_one(asked: argparse.Namespace, options: Options) -> int:
 
 
 def _mistake(name: str | None) -> contextlib.AbstractContextManager[None]:
-    return contextlib.nullcontext() if name is None else MUTANTS[name].made()
+    return contextlib.nullcontext() if name is None else ALL_MUTANTS[name].made()
 
 
 def _play_many(asked: argparse.Namespace, options: Options) -> int:
@@ -129,7 +133,7 @@ def _try_mutants(asked: argparse.Namespace, options: Options) -> int:
     seeds = range(asked.first, asked.first + asked.seeds)
     survivors = 0
     for caught in catch_mutants(names, seeds, options, asked.jobs):
-        mistake = MUTANTS[caught.name].mistake
+        mistake = ALL_MUTANTS[caught.name].mistake
         if caught.violation is None:
             survivors += 1
             print(f"{mistake:50} SURVIVES {caught.seeds} seeds")

@@ -11,7 +11,7 @@ from functools import partial
 from typing import TypeVar
 
 from proof.invariants import Violation
-from proof.mutants import MUTANTS
+from proof.mutants import ALL_MUTANTS
 from proof.simulation.history import History, Options, Told
 from proof.simulation.loop import Loop
 from tests.support.timing import Timeline
@@ -122,10 +122,16 @@ def play_kill_points(seeds: Iterable[int], options: Options) -> Figures:
 
 def catch_mutant(name: str, seeds: Sequence[int], options: Options) -> Caught:
     """Play until the mistake shows where the engine without it kept all promises."""
-    options = replace(options, paused=options.paused or MUTANTS[name].paused)
+    mutant = ALL_MUTANTS[name]
+    options = replace(
+        options,
+        paused=options.paused or mutant.paused,
+        updates=options.updates or mutant.updates,
+        stale=options.stale or mutant.stale,
+    )
     with _no_pauses():
         for number, seed in enumerate(seeds, 1):
-            with MUTANTS[name].made():
+            with mutant.made():
                 told = open_history(seed, options).play()
             if told.violations and not open_history(seed, options).play().violations:
                 return Caught(

@@ -34,6 +34,7 @@ class Circumstances:
     interrupt_after: float | None = None
     pause_step: int | None = None
     pause: float = 0.0
+    api_version: str = "2.23"
     request: PlanRequest = field(default_factory=PlanRequest)
 
 

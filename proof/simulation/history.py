@@ -22,13 +22,19 @@ from proof.simulation.process import Process, run_all, sweep
 from proof.simulation.repository import PROJECTS, Repository
 from proof.simulation.server import Server
 from proof.simulation.transcript import Note, write_transcript
-from proof.simulation.weather import CALM, LATEST, LONGEST_LAG, draw_weather
+from proof.simulation.weather import (
+    CALM,
+    LATEST,
+    LONGEST_LAG,
+    draw_for_updates,
+    draw_weather,
+)
 from reconciler.core.events import ActionSkipped, InDoubt
 from reconciler.core.model import (
     Address,
     Own,
 )
-from reconciler.core.planning.actions import AnyAction, Create, Resolve
+from reconciler.core.planning.actions import AnyAction, Create, Resolve, Update
 from reconciler.core.planning.guards import Refusal
 from tests.support.timing import Timeline
 
@@ -48,12 +54,14 @@ _FOREIGN: tuple[dict[str, str], ...] = (
 class Options:
     """What a history may contain; `stale` lets any run start from an older copy of the state.
 
-    `paused` lets most runs in a storm stand still and die soon after.
+    `paused` lets most runs in a storm stand still and die soon after; `updates` is a server that
+    changes workloads in place, with people who do so as well.
     """
 
     workloads: int = 20
     stale: bool = False
     paused: bool = False
+    updates: bool = False
     skew: bool = True
 
 
@@ -89,10 +97,15 @@ class History:
             ours=ours,
         )
         self._others = Others(seed, self.server)
+        if options.updates:
+            luck = Random(f"updates {seed}")
+            self.server.merges = luck.random() < 0.3
+            self.server.drops = luck.choice(("rev", "all")) if luck.random() < 0.1 else ""
+            self._weathers = luck
         self._shelf = Shelf(self._rng)
         self.disk = self._shelf.newest
         self.referee = Referee(self.server, self.disk, copies=options.stale)
-        self.repository = Repository(self._rng, options.workloads)
+        self.repository = Repository(self._rng, options.workloads, updates=options.updates)
         self.referee.wanted = self.repository.wanted.__contains__
         # Rights may hide what lives in a project from its list.
         self._hidden = frozenset(p for p in PROJECTS if self._rng.random() < 0.15)
@@ -100,6 +113,7 @@ class History:
         self.processes: list[Process] = []
         self._notes: list[Note] = []
         self.beyond_reach = 0
+        self._blocked: set[Address] = set()
 
     def play(self, victim: int | None = None, kill_step: int | None = None) -> Told:
         """Live through it; `kill_step` ends the run numbered `victim` at that step."""
@@ -131,6 +145,9 @@ class History:
         """Apply in bad weather; returns the process that did it."""
         rng = self._rng
         self.server.weather = draw_weather(rng, self._hidden)
+        if self.options.updates:
+            self.server.weather = draw_for_updates(self._weathers, self.server.weather)
+            self._others.edit(self._shelf.newest, within=120.0)
         self._meddle()
         processes = [self._make(disk, self._draw(plain)) for disk in self._choose_disks()]
         if kill_step is not None:
@@ -194,6 +211,8 @@ class History:
         return undisturbed(drawn) if plain else drawn
 
     def _make(self, disk: Disk, circumstances: Circumstances) -> Process:
+        if self.options.updates:
+            circumstances = dataclasses.replace(circumstances, api_version="3.0")
         process = Process(
             number=len(self.processes),
             loop=self._loop,
@@ -296,7 +315,13 @@ class History:
     def _check_plan(self, squatted: set[Address], *, discovery: bool) -> None:
         actions = self._plan(discovery)
         forgotten = self._forgotten()
-        doubts = [] if discovery else [a for a in actions if isinstance(a, Resolve)]
+        doubts: list[AnyAction] = (
+            [] if discovery else [a for a in actions if isinstance(a, Resolve)]
+        )
+        if self.server.merges:
+            # What a server that merges does not take away stays open until a person decides.
+            doubts += (action for action in actions if isinstance(action, Update))
+            self._blocked = {a.address for a in actions if any(a.wave > d.wave for d in doubts)}
         for action in actions:
             if isinstance(action, Create) and action.address in squatted:
                 continue
@@ -315,9 +340,12 @@ class History:
         """Exactly what is declared lives, and the state knows it by id."""
         reach = set(known)
         self.referee.check_reach(reach)
+        last = self.processes[-1].planned
+        if self.options.updates and last is not None:
+            self.referee.updates.check_peace(self.repository.wanted, last.plan, self.disk)
         owned = {row.id: row for row in self.disk.read() if row.own is Own.ACCEPTED}
         live = {w.address: w for w in self.server.live() if w.ours}
-        for address in sorted(self.repository.wanted.keys() - squatted):
+        for address in sorted(self.repository.wanted.keys() - squatted - self._blocked):
             workload = live.get(address)
             if workload is None or workload.id not in owned:
                 self.referee.report("I8", f"{address} is declared and not there after peace")
@@ -339,6 +367,7 @@ class History:
     def _check_ghosts(self, squatted: set[Address]) -> None:
         """What a plan without actions still waits for is gone after one more apply."""
         rows = [row for row in self.disk.read() if row.own is not Own.ACCEPTED]
+        squatted = squatted | self._blocked
         ghosts = [row for row in rows if row.address not in squatted]
         if not ghosts:
             return

@@ -17,7 +17,8 @@ from reconciler.ports import BeforeSend
 class Sender(Protocol):
     """What the wire needs of the process at its end.
 
-    `verified` are the ids that it has read, with the mark that it saw last.
+    `verified` are the ids that it has read, with the mark that it saw last, and `read` with what
+    else it saw.
     """
 
     number: int
@@ -26,6 +27,7 @@ class Sender(Protocol):
     server: Server
     disk: Disk
     verified: dict[str, Marker | None]
+    read: dict[str, Json]
 
     def step(self) -> None:
         """An instant at which the process may stand still or die."""
@@ -57,6 +59,7 @@ class Line:
         answer = await self._send("GET", workload_id)
         if isinstance(answer, Accepted):
             self._process.verified[workload_id] = read_marker(answer.remote.raw_manifest)
+            self._process.read[workload_id] = answer.remote.raw_manifest
         return answer
 
     async def update(

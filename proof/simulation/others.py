@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from random import Random
 
 from proof.simulation.disk import Disk
+from proof.simulation.forms import FOREIGN
 from proof.simulation.repository import PROJECTS
 from proof.simulation.server import Server, date_at
 from proof.simulation.weather import LONGEST_LAG
@@ -19,6 +21,7 @@ class Others:
     def __init__(self, seed: int, server: Server) -> None:
         self.rng = Random(f"others {seed}")
         self._server = server
+        self._written = 0
 
     def overwrite(self, disk: Disk) -> None:
         """Now and then a workload that is known by its id is overwritten, and its mark with it.
@@ -29,6 +32,22 @@ class Others:
             for row in _accepted(disk):
                 if self.rng.random() < 0.1:
                     self._server.strip(row.address, row.id or "")
+
+    def edit(self, disk: Disk, *, within: float) -> None:
+        """Some workloads are changed on the server, at any instant of the next so many seconds.
+
+        What nobody declares has to survive every update, and what a spec declares is drift.
+        """
+        for row in _accepted(disk):
+            if self.rng.random() < 0.2:
+                declared = self.rng.random() < 0.3
+                name = "replicas" if declared else FOREIGN
+                when = self._server.timeline.now + self.rng.random() * within
+                self._server.at(when, _Edit(self._server, row.address, name, self._next_value()))
+
+    def _next_value(self) -> int:
+        self._written += 1
+        return 100 + self._written
 
     def give_up(self, disk: Disk) -> Iterator[Recorded]:
         """Now and then somebody gives up a delete that does not end: what that writes down."""
@@ -64,6 +83,20 @@ class Others:
             held = self._server.holder(row.address, self._server.timeline.now)
             if row.purpose is Purpose.GIVEN_UP and held is not None and held.id == row.id:
                 self._server.vanish(row.address, self._server.timeline.now)
+
+
+@dataclass(frozen=True, slots=True)
+class _Edit:
+    server: Server
+    address: Address
+    name: str
+    value: int
+
+    def __call__(self, now: float) -> None:
+        held = self.server.holder(self.address, now)
+        if held is not None and held.ours and held.visible <= now < held.delete_at:
+            spec = {**held.manifest["spec"], self.name: self.value}
+            held.edit(now, manifest={**held.manifest, "spec": spec})
 
 
 def _accepted(disk: Disk) -> list[Recorded]:

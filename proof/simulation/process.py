@@ -22,7 +22,7 @@ from reconciler.app.session import Session
 from reconciler.app.settings import Settings
 from reconciler.app.target import PinnedTarget
 from reconciler.core.events import Event, RunFinished
-from reconciler.core.model import Desired, Recorded, Target
+from reconciler.core.model import Desired, Json, Recorded, Target
 from reconciler.core.planning.guards import DeleteLimit
 from reconciler.core.protocol.api_results import Listed
 from reconciler.core.protocol.marker import Marker
@@ -88,6 +88,7 @@ class Process:
         self.dead = False
         self.steps = self.requests = 0
         self.verified: dict[str, Marker | None] = {}
+        self.read: dict[str, Json] = {}
         self.began = server.timeline.now
         self.halted_at: float | None = None
         self.ended_at: float | None = None
@@ -294,7 +295,7 @@ def _settings(c: Circumstances) -> Settings:
         url=URL,
         stack=STACK,
         state=Path("state.db"),
-        api_version="2.23",
+        api_version=c.api_version,
         concurrency=c.concurrency,
         deadline=c.deadline,
         request_timeout=30.0,

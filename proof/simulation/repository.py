@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import lru_cache
 from random import Random
 
@@ -17,11 +18,13 @@ class Repository:
     """Which workloads are declared, and how; every change is drawn from the history's dice.
 
     The `anchors` are never removed: where a list is to be believed, somebody has to be known to
-    live (assumption A5).
+    live (assumption A5). With `updates` specs also hold a field that comes and goes, and a secret:
+    what an update has to take away, and what must never be sent as its stand-in.
     """
 
-    def __init__(self, rng: Random, workloads: int) -> None:
+    def __init__(self, rng: Random, workloads: int, *, updates: bool = False) -> None:
         self._rng = rng
+        self._updates = updates
         self.names = _names(workloads)
         self.anchors = {
             address
@@ -61,7 +64,10 @@ class Repository:
         on_failed = OnFailed.REPLACE if rng.random() < 0.5 else OnFailed.KEEP
         # An anchor shows that its project's list can be believed, so it waits for nobody.
         wave = 1 if rng.random() < 0.1 and address not in self.anchors else 0
-        return _declare(address, replicas, on_remove, on_failed, wave)
+        desired = _declare(address, replicas, on_remove, on_failed, wave)
+        if not self._updates:
+            return desired
+        return _declare_more(desired, paused=rng.random() < 0.3, secret=rng.randint(0, 2))
 
 
 @lru_cache(maxsize=64)
@@ -84,3 +90,13 @@ def _declare(
         manifest={"apiVersion": "apps/v1", "kind": "Deployment", "spec": {"replicas": replicas}},
         lifecycle=Lifecycle(on_remove=on_remove, on_failed=on_failed, wave=wave),
     )
+
+
+def _declare_more(desired: Desired, *, paused: bool, secret: int) -> Desired:
+    """The same with a field that not every version of it has, and perhaps with a secret."""
+    spec = dict(desired.manifest["spec"])
+    if paused:
+        spec["paused"] = True
+    if secret:
+        spec["env"] = [{"name": "HF_TOKEN", "value": f"hf_{'0abc1def2' * 4}{secret}"}]
+    return replace(desired, manifest={**desired.manifest, "spec": spec})

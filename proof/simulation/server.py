@@ -8,19 +8,22 @@ from __future__ import annotations
 import heapq
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import lru_cache
 from random import Random
 from typing import Any
 
+from proof.simulation.forms import Form, drop, merge, seen_status, shown_form
 from proof.simulation.weather import (
     CALM,
+    LONGEST_STALE,
     Fate,
     Said,
     Weather,
     draw_lag,
     draw_read,
+    draw_update,
     draw_write,
 )
 from reconciler.core.model import Address, Json, LastSeen, Remote
@@ -49,21 +52,23 @@ class Workload:
 
     id: str
     address: Address
-    metadata: Json
-    manifest: Json
+    forms: list[Form]
     marker: Marker | None
     ours: bool
     born: float
     visible: float
     listed: float
-    synced: float
-    refused: bool = False
     delete_at: float = _NEVER
     gone: float = _NEVER
     delete_fails: float = _NEVER
     unlisted: float = _NEVER
     reserves: float = 0.0
     keeps_body: bool = False
+
+    @property
+    def manifest(self) -> Json:
+        """What it really is, whether a GET shows it yet or not."""
+        return self.forms[-1].manifest
 
     @property
     def has_mark(self) -> bool:
@@ -82,9 +87,11 @@ class Workload:
             return LastSeen.FAILED
         if now >= self.delete_at:
             return LastSeen.DELETING
-        if now >= self.synced:
-            return LastSeen.FAILED if self.refused else LastSeen.SYNCED
-        return LastSeen.QUEUED if now < (self.born + self.synced) / 2 else LastSeen.APPLYING
+        return seen_status(self.forms, now)
+
+    def edit(self, now: float, **changes: Any) -> None:
+        """Somebody changes what it is; that can be seen at once, whatever the status says."""
+        self.forms.append(replace(self.forms[-1], born=now, shown=now, **changes))
 
 
 @dataclass(slots=True, eq=False)
@@ -106,6 +113,7 @@ class Entry:
     done: float | None = None
     effect: str = ""
     heard: bool = False
+    body: Mapping[str, Any] | None = None
 
     def __str__(self) -> str:
         done = "" if self.done is None else f" done at {self.done:.3f}"
@@ -135,6 +143,8 @@ class Server:
     `resumed_at` is when the machine of the clients last went on after it had stood still.
     `hidden` is a project that stands empty for who asks from `hidden_since` on, as one that was
     moved to another cluster: nothing in it is found, and its names are free (against A1).
+    It `merges` updates or replaces what was there; what it `drops` of their annotations is nothing,
+    the rev, or all.
     """
 
     timeline: Timeline
@@ -143,6 +153,8 @@ class Server:
     names_holder: bool = False
     ours: Callable[[Marker], bool] = lambda _: False
     on_birth: Callable[[Workload], None] = lambda _: None
+    merges: bool = False
+    drops: str = ""
     weather: Weather = CALM
     resumed_at: float = 0.0
     hidden: str = ""
@@ -205,7 +217,7 @@ class Server:
         """Somebody overwrites a workload, and our mark with it."""
         held = self.holder(address, self.timeline.now)
         if held is not None and held.id == workload_id:
-            held.manifest = unmark(held.manifest)
+            held.edit(self.timeline.now, manifest=unmark(held.manifest))
 
     def squat(self, address: Address, marker: Mapping[str, str], now: float) -> None:
         """Somebody else takes a free name."""
@@ -229,11 +241,12 @@ class Server:
         """
         self.catch_up()
         now = self.timeline.now
-        draw = draw_read if method in ("GET", "LIST") else draw_write
+        draw = {"GET": draw_read, "LIST": draw_read, "PUT": draw_update}.get(method, draw_write)
         fate = draw(self.rng, self.weather)
         entry = Entry(len(self.book), now, process, method, target, op, fate.said)
+        entry.body = body if method == "PUT" else None
         self.book.append(entry)
-        if method in ("POST", "DELETE") and fate.done is not None:
+        if method in ("POST", "PUT", "DELETE") and fate.done is not None:
             order = _Order(entry, body)
             if fate.done == 0.0:
                 self._carry_out(order, now)
@@ -254,27 +267,13 @@ class Server:
 
     def _answer(self, entry: Entry, address: Address | None, now: float) -> ApiResult:
         date = date_at(int(now))
-        match entry.said:
-            case Said.BUSY:
-                return Unavailable(message="busy", date=date)
-            case Said.SLOW_DOWN:
-                return TooManyRequests(message="slow down", date=date)
-            case Said.ERROR:
-                return Ambiguous(status=500, message="error", date=date)
-            case Said.LOST | Said.TIMEOUT:
-                return Ambiguous(message=entry.said.value)
-            case Said.NO:
-                return Refused(status=422, message="refused", date=date)
-            case Said.UNSENT:
-                return NotSent(message="connection refused")
-            case Said.MUTE if entry.method == "POST":
+        if entry.said in _FAULTS:
+            return _FAULTS[entry.said](date)
+        if entry.said is Said.MUTE:
+            if entry.method in ("POST", "PUT"):
                 return Ambiguous(status=202, message=entry.said.value, date=date)
-            case Said.MUTE if isinstance(entry.result, Accepted):
+            if isinstance(entry.result, Accepted):
                 return Acknowledged(date=date)
-            case Said.PAGE:
-                return NotFound(trusted=False, message="HTTP 404 with a page", date=date)
-            case _:
-                pass
         if entry.method == "GET":
             return self._read(entry.target, now)
         if entry.method == "LIST" and address is not None:
@@ -289,6 +288,9 @@ class Server:
         if entry.method == "POST":
             assert order.body is not None
             entry.result = self._create(entry, order.body, now)
+        elif entry.method == "PUT":
+            assert order.body is not None
+            entry.result = self._update(entry, order.body, now)
         else:
             entry.result = self._delete(entry, now)
 
@@ -306,7 +308,33 @@ class Server:
         born = self._bear(address, metadata, manifest, now, ours=True)
         entry.effect = f"created {born.id}"
         self.on_birth(born)
-        return Accepted(remote=_remote(born, LastSeen.UNKNOWN), date=date)
+        return Accepted(remote=_remote(born, LastSeen.UNKNOWN, born.forms[-1]), date=date)
+
+    def _update(self, entry: Entry, body: Mapping[str, Any], now: float) -> ApiResult:
+        """It changes what lives, and never makes or revives anything (assumption A9)."""
+        found, date = self.workloads.get(entry.target), date_at(int(now))
+        if found is None or not found.lives(now) or now < found.visible or now >= found.delete_at:
+            return NotFound(trusted=True, message="no such workload", date=date)
+        old, rng, weather = found.forms[-1], self.rng, self.weather
+        sent = {key: value for key, value in body["metadata"].items() if value is not None}
+        manifest = merge(old.manifest, body["manifest"]) if self.merges else body["manifest"]
+        stale = rng.uniform(0.0, LONGEST_STALE) if rng.random() < weather.stale else 0.0
+        takes = rng.random() if rng.random() < 0.9 else rng.random() * 60.0
+        shown = max(old.shown, now + draw_lag(rng, weather.lag))
+        spoken_of = max(old.spoken_of, now + stale)
+        found.forms.append(
+            Form(
+                metadata={**old.metadata, **sent},
+                manifest=drop(manifest, self.drops),
+                born=now,
+                synced=spoken_of + takes,
+                shown=shown,
+                spoken_of=spoken_of,
+                refused=bool(weather.failing_syncs) and rng.random() < weather.failing_syncs,
+            )
+        )
+        entry.effect = f"updated {found.address}"
+        return Accepted(remote=_remote(found, found.seen(now), found.forms[-1]), date=date)
 
     def _delete(self, entry: Entry, now: float) -> ApiResult:
         found = self.workloads.get(entry.target)
@@ -316,7 +344,7 @@ class Server:
         if not (found.delete_at <= now < found.delete_fails):
             self._begin_delete(found, now)
             entry.effect = f"deleted {found.address}"
-        return Accepted(remote=_remote(found, LastSeen.DELETING), date=date)
+        return Accepted(remote=_remote(found, LastSeen.DELETING, found.forms[-1]), date=date)
 
     def _begin_delete(self, found: Workload, now: float) -> None:
         rng, weather = self.rng, self.weather
@@ -338,7 +366,9 @@ class Server:
         unseen = found is None or now < found.visible or found.address.project == self.hidden
         if found is None or unseen or (now >= found.gone and not found.keeps_body):
             return NotFound(trusted=True, message="no such workload", date=date)
-        return Accepted(remote=_remote(found, found.seen(now)), date=date)
+        return Accepted(
+            remote=_remote(found, found.seen(now), shown_form(found.forms, now)), date=date
+        )
 
     def _list(self, address: Address, now: float) -> ApiResult:
         date = date_at(int(now))
@@ -368,15 +398,20 @@ class Server:
         born = Workload(
             id=f"{len(self.workloads) + 1:08x}-0000-4000-8000-{rng.getrandbits(48):012x}",
             address=address,
-            metadata=metadata,
-            manifest=manifest,
             marker=read_marker(manifest),
             ours=ours,
             born=now,
             visible=visible,
             listed=max(visible, now + draw_lag(rng, weather.list_lag)),
-            synced=now + (rng.random() if rng.random() < 0.9 else rng.random() * 60.0),
-            refused=bool(weather.failing_syncs) and rng.random() < weather.failing_syncs,
+            forms=[
+                Form(
+                    metadata=metadata,
+                    manifest=manifest,
+                    born=now,
+                    synced=now + (rng.random() if rng.random() < 0.9 else rng.random() * 60.0),
+                    refused=bool(weather.failing_syncs) and rng.random() < weather.failing_syncs,
+                )
+            ],
             keeps_body=rng.random() < 0.5,
         )
         self.workloads[born.id] = born
@@ -385,18 +420,32 @@ class Server:
         return born
 
 
+_FAULTS: Mapping[Said, Callable[[str], ApiResult]] = {
+    Said.BUSY: lambda date: Unavailable(message="busy", date=date),
+    Said.SLOW_DOWN: lambda date: TooManyRequests(message="slow down", date=date),
+    Said.ERROR: lambda date: Ambiguous(status=500, message="error", date=date),
+    Said.LOST: lambda _: Ambiguous(message=Said.LOST.value),
+    Said.TIMEOUT: lambda _: Ambiguous(message=Said.TIMEOUT.value),
+    Said.NO: lambda date: Refused(status=422, message="refused", date=date),
+    Said.UNSENT: lambda _: NotSent(message="connection refused"),
+    Said.NO_CALL: lambda date: Refused(status=405, own=True, message="no such call", date=date),
+    Said.NO_CALL_PAGE: lambda date: Ambiguous(status=405, message="a page", date=date),
+    Said.PAGE: lambda date: NotFound(trusted=False, message="HTTP 404 with a page", date=date),
+}
+
+
 @lru_cache(maxsize=4096)
 def date_at(second: int) -> str:
     """A Date header has whole seconds."""
     return (EPOCH + timedelta(seconds=second)).isoformat()
 
 
-def _remote(found: Workload, seen: LastSeen) -> Remote:
+def _remote(found: Workload, seen: LastSeen, form: Form) -> Remote:
     return Remote(
         id=found.id,
         address=found.address,
-        metadata=found.metadata,
-        raw_manifest=found.manifest,
+        metadata=form.metadata,
+        raw_manifest=form.manifest,
         desired_phase="Running",
         seen=seen,
         message="admission denied" if seen is LastSeen.FAILED else "",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from random import Random
 
@@ -10,6 +10,8 @@ from random import Random
 LATEST = 300.0
 # What was created is visible, by id and in lists, within this time (assumption A3).
 LONGEST_LAG = 60.0
+# For so long after an update the status may speak about the content before it (assumption A7).
+LONGEST_STALE = 10.0
 # How long a client waits for one answer.
 PATIENCE = 30.0
 
@@ -28,6 +30,8 @@ class Said(StrEnum):
     PAGE = "an HTML page"
     MUTE = "a success without a body"
     UNTRUSTED = "a list that is none"
+    NO_CALL = "405"
+    NO_CALL_PAGE = "405 from a proxy"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +59,8 @@ class Weather:
     failing_deletes: float = 0.0
     lingering_deletes: float = 0.0
     failing_syncs: float = 0.0
+    stale: float = 0.0
+    no_call: float = 0.0
     blind: frozenset[str] = field(default_factory=frozenset)
     listing: bool = True
 
@@ -91,6 +97,16 @@ def draw_weather(rng: Random, hidden: frozenset[str]) -> Weather:
     )
 
 
+def draw_for_updates(rng: Random, weather: Weather) -> Weather:
+    """What may go wrong with updates beside that, by dice of their own."""
+    return replace(
+        weather,
+        stale=rng.random() * 0.6 if rng.random() < 0.6 else 0.0,
+        no_call=rng.random() * 0.3 if rng.random() < 0.15 else 0.0,
+        failing_syncs=max(weather.failing_syncs, rng.random() * 0.3 if rng.random() < 0.3 else 0.0),
+    )
+
+
 def draw_write(rng: Random, weather: Weather) -> Fate:
     """What becomes of one POST or DELETE."""
     quick = 0.02 + rng.random() * 0.3
@@ -106,6 +122,14 @@ def draw_write(rng: Random, weather: Weather) -> Fate:
         late = rng.random() < weather.late
         done = _near_the_end(rng, LATEST) if late else 0.0
     return Fate(done, said, PATIENCE if said is Said.TIMEOUT else quick)
+
+
+def draw_update(rng: Random, weather: Weather) -> Fate:
+    """What becomes of one PUT."""
+    if weather.no_call and rng.random() < weather.no_call:
+        said = rng.choice((Said.NO_CALL, Said.NO_CALL_PAGE))
+        return Fate(None, said, 0.02 + rng.random() * 0.3)
+    return draw_write(rng, weather)
 
 
 def draw_read(rng: Random, weather: Weather) -> Fate:

@@ -17,6 +17,7 @@ from reconciler.core.protocol.transitions import ROUNDING, SETTLED
 from reconciler.engine.dispatcher import StoppedError
 from reconciler.engine.run import CUT_SHORT, ActionContext, ActionDone, Failed, Outcome
 
+REFUSED_UPDATE = "the cluster refused the update"
 _AT_REST = (LastSeen.SYNCED, LastSeen.FAILED)
 
 
@@ -104,7 +105,7 @@ async def wait_until_updated(
                 return done
             return Failed(
                 id=row.id,
-                message=f"the cluster refused the update: {remote.message or 'no message'}",
+                message=f"{REFUSED_UPDATE}: {remote.message or 'no message'}",
                 hint="what ran before may still run. Take the change back and apply; or mend it "
                 f"and apply; or end and make it anew: --replace {row.address}",
                 cause=Cause.CLUSTER,

@@ -1,0 +1,181 @@
+"""Mistakes in the protocol of updates, each put into the real engine for a while."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from proof.mutant import Mutant, Patch
+from proof.simulation import line
+from reconciler.core.diff.comparison import echo_of
+from reconciler.core.diff.update import UpdateContent, compose_update
+from reconciler.core.model import ChangeRecord, Desired, Json, Purpose, Recorded, Remote
+from reconciler.core.planning.actions import AnyAction, Update
+from reconciler.core.protocol import changes
+from reconciler.core.protocol.changes import ShownRev, classify_rev
+from reconciler.core.protocol.marker import REV, with_annotations
+from reconciler.core.redact import Redactor
+from reconciler.engine import apply, recognition, records, update
+from reconciler.engine.create import CreateTask
+from reconciler.engine.records import confirm_update
+from reconciler.engine.remove import DeleteTask
+from reconciler.engine.run import ActionContext, ActionDone, Failed, Outcome
+from reconciler.engine.update import UpdateTask
+from reconciler.engine.wait import REFUSED_UPDATE, wait_until_synced
+
+
+def _repeat_under_a_new_rev() -> list[Patch]:
+    return [(UpdateTask, "_is_same", lambda *_: False)]
+
+
+def _give_one_rev_two_bodies() -> list[Patch]:
+    def is_same(self: UpdateTask, _: UpdateContent) -> bool:
+        return self._row.change.open is not None
+
+    return [(UpdateTask, "_is_same", is_same)]
+
+
+def _replace_where_an_update_failed() -> list[Patch]:
+    act = apply._act
+
+    async def fall_back(action: AnyAction, work: ActionContext) -> Outcome:
+        outcome = await act(action, work)
+        if not (isinstance(action, Update) and isinstance(outcome, Failed)):
+            return outcome
+        removed = await DeleteTask(work, action.recorded, Purpose.REPLACE).carry_out(wait=True)
+        if not isinstance(removed, ActionDone):
+            return removed
+        return await CreateTask(work, action.desired, replaces=True).carry_out()
+
+    return [(apply, "_act", fall_back)]
+
+
+def _believe_a_stale_status() -> list[Patch]:
+    async def believe(work: ActionContext, row: Recorded, done: ActionDone, **_: Any) -> Outcome:
+        outcome = await wait_until_synced(work, row, done)
+        if isinstance(outcome, Failed):
+            words = outcome.message.replace("the cluster refused it", REFUSED_UPDATE)
+            return replace(outcome, message=words)
+        return outcome
+
+    return [(update, "wait_until_updated", believe)]
+
+
+def _drop_the_marker() -> list[Patch]:
+    def only_rev(manifest: Json, annotations: Mapping[str, str]) -> dict[str, Any]:
+        return with_annotations(manifest, {REV: annotations[REV]})
+
+    return [(update, "with_annotations", only_rev)]
+
+
+def _send_before_the_change_is_durable() -> list[Patch]:
+    async def remember_only(self: UpdateTask, move: Any) -> None:
+        under_way = self._row.change.open
+        assert under_way is not None
+        change = replace(self._row.change, open=move(under_way))
+        self._row = replace(self._row, change=change)
+
+    return [(UpdateTask, "_commit_open", remember_only)]
+
+
+def _forget_superseded_revs() -> list[Patch]:
+    def forget(change: ChangeRecord) -> ChangeRecord:
+        return replace(change, open=None)
+
+    return [(changes, "_give_up", forget)]
+
+
+def _swallow_the_echo() -> list[Patch]:
+    def swallow(row: Recorded, live: Remote, asked_at: datetime) -> Recorded:
+        confirmed = confirm_update(row, live, asked_at)
+        # As a create takes over its answer: what an update has left to others is lost with it.
+        return replace(confirmed, echo=Redactor(records_key(row)).strict.redact(echo_of(live)))
+
+    return [(update, "confirm_update", swallow)]
+
+
+def records_key(row: Recorded) -> str:
+    """The lineage under which a row was written."""
+    return row.marker.partition("/")[0]
+
+
+def _take_an_unknown_rev_for_drift() -> list[Patch]:
+    def ignore(change: ChangeRecord, rev: str) -> ShownRev:
+        shown = classify_rev(change, rev)
+        return ShownRev.NONE if shown is ShownRev.FOREIGN else shown
+
+    return [(module, "classify_rev", ignore) for module in (update, records)]
+
+
+def _send_stand_ins_of_secrets() -> list[Patch]:
+    def compose(
+        row: Recorded, desired: Desired, live: Remote, redactor: Redactor, *, undo_drift: bool
+    ) -> UpdateContent:
+        content = compose_update(row, desired, live, redactor, undo_drift=undo_drift)
+        return replace(content, manifest=content.sent["manifest"])
+
+    def look_away(*_: Any) -> frozenset[str]:
+        return frozenset()
+
+    return [
+        (update, "compose_update", compose),
+        (recognition, "find_marks", look_away),
+        (line, "find_marks", look_away),
+    ]
+
+
+UPDATE_MUTANTS: Mapping[str, Mutant] = {
+    "new-rev": Mutant(
+        updates=True,
+        mistake="a repetition of an update has a new rev",
+        patches=_repeat_under_a_new_rev,
+    ),
+    "two-bodies": Mutant(
+        mistake="one rev has two bodies",
+        updates=True,
+        patches=_give_one_rev_two_bodies,
+    ),
+    "fallback": Mutant(
+        updates=True,
+        mistake="a failed update becomes a replace",
+        patches=_replace_where_an_update_failed,
+    ),
+    "stale-status": Mutant(
+        updates=True,
+        mistake="a word about the content before is believed",
+        patches=_believe_a_stale_status,
+    ),
+    "marker-dropped": Mutant(
+        mistake="an update drops the marker",
+        updates=True,
+        patches=_drop_the_marker,
+    ),
+    "no-change": Mutant(
+        updates=True,
+        mistake="an update is sent before it is durable",
+        patches=_send_before_the_change_is_durable,
+    ),
+    "rev-forgotten": Mutant(
+        mistake="a superseded rev is forgotten",
+        updates=True,
+        patches=_forget_superseded_revs,
+    ),
+    "echo-swallowed": Mutant(
+        mistake="drift that an update left is swallowed",
+        updates=True,
+        patches=_swallow_the_echo,
+    ),
+    "rev-unknown": Mutant(
+        updates=True,
+        stale=True,
+        mistake="an unknown rev is taken for drift",
+        patches=_take_an_unknown_rev_for_drift,
+    ),
+    "stand-in": Mutant(
+        mistake="the stand-in of a secret is sent",
+        updates=True,
+        patches=_send_stand_ins_of_secrets,
+    ),
+}
