@@ -321,7 +321,8 @@ class History:
         if self.server.merges:
             # What a server that merges does not take away stays open until a person decides.
             doubts += (action for action in actions if isinstance(action, Update))
-            self._blocked = {a.address for a in actions if any(a.wave > d.wave for d in doubts)}
+            self._blocked = {doubt.address for doubt in doubts}
+            self._blocked |= {a.address for a in actions if any(a.wave > d.wave for d in doubts)}
         for action in actions:
             if isinstance(action, Create) and action.address in squatted:
                 continue
