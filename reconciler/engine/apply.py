@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import assert_never
 
-from reconciler.core.events import (
-    Cause,
-    RunFinished,
-    RunStarted,
-)
+from reconciler.core.events import Cause, RunFinished, RunStarted
 from reconciler.core.model import LastSeen, Own, Purpose, Recorded
 from reconciler.core.planning.actions import (
     Adopt,
@@ -83,16 +79,23 @@ async def apply(plan: Plan, run: ApplyContext, *, deadline: float) -> RunFinishe
     tally = Tally(run)
     watch = asyncio.create_task(_watch_deadline(run, deadline))
     try:
+        # They fail before anything is sent, so a run that is cut short has told them as well.
         for held in plan.failing:
             cause = Cause.OUTDATED if held.outdated else _CAUSES.get(held.reason, Cause.OTHER)
             loss = EmptiedAddress(deleted=None) if held.reason is Reason.DOWN else None
             failed = Failed(message=held.detail, id=held.id, cause=cause, loss=loss)
             tally.tell(held, failed, 0.0)
-        await _bury_outlived(plan, run)
-        await _note_in_passing(plan, run)
-        await _carry_out(plan, run, tally)
+        await _record_without_requests(plan, run)
+        removals = [a for a in plan.changes if isinstance(a, Delete)]
+        builds = [a for a in plan.changes if not isinstance(a, Delete)]
+        # What others depend on is made first and deleted last. The two sides share no address, so
+        # neither waits for the other.
+        async with asyncio.TaskGroup() as group:
+            group.create_task(_carry_out_waves(_waves(builds), run, tally))
+            group.create_task(_carry_out_waves(_waves(removals)[::-1], run, tally))
     finally:
         watch.cancel()
+        # A write goes on when the action that waited for it was let go: its end is part of the run.
         await run.journal.settle()
         run.dispatcher.close()
     finished = RunFinished(
@@ -106,61 +109,47 @@ async def apply(plan: Plan, run: ApplyContext, *, deadline: float) -> RunFinishe
     return finished
 
 
-async def _bury_outlived(plan: Plan, run: ApplyContext) -> None:
-    """What can no longer come true needs no record; nothing is asked or told for it."""
-    past = [
-        ActionContext(run, row.address, kept.kind, kept.id).advance(row, Evidence.CONFIRMED_GONE)
-        for kept in plan.actions
-        if isinstance(kept, Keep | Hold | Forget)
-        for row in kept.outlived
+async def _record_without_requests(plan: Plan, run: ApplyContext) -> None:
+    """Record what is known without a request, and send no event for it.
+
+    A late create that can no longer come true needs no record; a workload that is left alone has
+    the place of its spec now, and whether it was missing.
+    """
+    ended = [
+        ActionContext(run, row.address, action.kind, action.id).advance(
+            row, Evidence.CONFIRMED_GONE
+        )
+        for action in plan.actions
+        if isinstance(action, Keep | Hold | Forget)
+        for row in action.outlived
         if not may_come_true(row, run.server_time())
     ]
-    await _write_down(past, run)
-
-
-async def _note_in_passing(plan: Plan, run: ApplyContext) -> None:
-    """What is known of workloads that are left alone; nothing is asked or told for it."""
-    noted = [
-        ActionContext(run, row.address, action.kind, action.id).commit(note)
-        for action in plan.actions
-        if isinstance(action, Keep | Hold)
-        and (row := action.recorded) is not None
-        and (note := _noted(action, row)) != row
-    ]
-    await _write_down(noted, run)
-
-
-def _noted(action: Keep | Hold, row: Recorded) -> Recorded:
-    """The record of a workload with where its spec lies now, and whether it was missing."""
-    if action.source is not None:
-        # A guard asks which folder has lost its specs: a spec that moved counts where it is.
-        row = replace(row, source=action.source.file)
-    if isinstance(action, Hold) and action.reason in _MISSING:
-        # It is no news to the next run, and no sign of a wrong server.
-        row = replace(row, seen=LastSeen.MISSING)
-    return row
-
-
-async def _write_down(writes: Iterable[Awaitable[object]], run: ApplyContext) -> None:
-    """What nothing is sent for; a state that cannot be written ends the run."""
-    try:
-        await asyncio.gather(*writes)
-    except StateError:
-        run.halt.pull(STATE)
+    updated = []
+    for action in plan.actions:
+        if not isinstance(action, Keep | Hold) or action.recorded is None:
+            continue
+        row = action.recorded
+        if action.source is not None:
+            # A guard asks which folder has lost its specs: a spec that moved counts where it is.
+            row = replace(row, source=action.source.file)
+        if isinstance(action, Hold) and action.reason in _MISSING:
+            # It is no news to the next run, and no sign of a wrong server.
+            row = replace(row, seen=LastSeen.MISSING)
+        if row != action.recorded:
+            work = ActionContext(run, action.address, action.kind, action.id)
+            updated.append(work.commit(row))
+    for writes in (ended, updated):
+        try:
+            # Begun at the same time, they share one transaction of the journal.
+            await asyncio.gather(*writes)
+        except StateError:
+            # Nothing is sent that could not be recorded, so the run ends before its first request.
+            run.halt.pull(STATE)
 
 
 async def _watch_deadline(run: ApplyContext, deadline: float) -> None:
     await run.clock.sleep(max(0.0, deadline - run.clock.monotonic()))
     run.halt.pull(DEADLINE)
-
-
-async def _carry_out(plan: Plan, run: ApplyContext, tally: Tally) -> None:
-    """Deletes go wave by wave from the highest, everything else from the lowest, side by side."""
-    removals = [a for a in plan.changes if isinstance(a, Delete)]
-    builds = [a for a in plan.changes if not isinstance(a, Delete)]
-    async with asyncio.TaskGroup() as group:
-        group.create_task(_carry_out_waves(_waves(builds), run, tally))
-        group.create_task(_carry_out_waves(_waves(removals)[::-1], run, tally))
 
 
 def _waves(actions: Iterable[AnyAction]) -> list[list[AnyAction]]:
@@ -176,6 +165,8 @@ async def _carry_out_waves(
     stopped = ""
     for wave in waves:
         if stopped:
+            # An action that is never begun is counted all the same: what an earlier run has deleted
+            # for it is down now.
             for action in wave:
                 work = ActionContext(run, action.address, action.kind, action.id)
                 outcome = _let_go(action, work, Skipped(message=stopped))
@@ -196,25 +187,25 @@ async def _carry_out_wave(
         for action in queue:
             outcomes.append(await _perform(action, run, tally))
 
+    async def drain() -> None:
+        # After a stop, what is in flight gets a few seconds for its answer, then it is let go.
+        await run.halt.wait()
+        await run.clock.sleep(run.options.drain)
+        for task in tasks:
+            task.cancel()
+
     crowd = len(wave) if run.options.wait else min(CROWD, len(wave))
     tasks = [asyncio.create_task(work_on()) for _ in range(crowd)]
-    drain = asyncio.create_task(_drain(run, tasks))
+    draining = asyncio.create_task(drain())
     try:
         await asyncio.gather(*tasks)
         return outcomes
     finally:
-        drain.cancel()
+        draining.cancel()
         for task in tasks:
             task.cancel()
+        # A task that is cancelled still waits for a record of its own that is being written.
         await asyncio.gather(*tasks, return_exceptions=True)
-
-
-async def _drain(run: ApplyContext, tasks: Sequence[asyncio.Task[None]]) -> None:
-    """After a stop, what is in flight gets a few seconds to come home, then it is let go."""
-    await run.halt.wait()
-    await run.clock.sleep(run.options.drain)
-    for task in tasks:
-        task.cancel()
 
 
 async def _perform(action: AnyAction, run: ApplyContext, tally: Tally) -> Outcome:
@@ -225,9 +216,11 @@ async def _perform(action: AnyAction, run: ApplyContext, tally: Tally) -> Outcom
         if not isinstance(outcome, ActionDone):
             await note_loss(action, work, outcome)
     except StateError as error:
+        # Where a result cannot be recorded, no intent can be: nothing more may be sent (I4).
         run.halt.pull(STATE)
         outcome = _let_go(action, work, Failed(message=error.message, hint=error.hint))
     except asyncio.CancelledError:
+        # Without a stop it is the caller who has cancelled the whole apply.
         if not run.halt:
             raise
         outcome = _let_go(action, work, Skipped(message=UNSENT))
@@ -240,6 +233,7 @@ async def _perform(action: AnyAction, run: ApplyContext, tally: Tally) -> Outcom
 
 def _let_go(action: AnyAction, work: ActionContext, unsent: Failed | Skipped) -> Outcome:
     """What its last durable record says of an action that did not come to an end."""
+    # What is on the disk is what the next run will see, so nothing else may be told (I7).
     row = work.durable or (action.recorded if isinstance(action, Resolve) else None)
     match row:
         case Recorded(own=Own.CREATING | Own.UNCONFIRMED):
@@ -264,7 +258,12 @@ async def _act(action: AnyAction, work: ActionContext) -> Outcome:
         case Create():
             return await _create(action, work)
         case Replace():
-            return await _replace(action, work)
+            removal = DeleteTask(work, action.recorded, Purpose.REPLACE, successor=action)
+            # Only a trusted absence makes room for the new one: until then the name is taken.
+            removed = await removal.carry_out(wait=True)
+            if not isinstance(removed, ActionDone):
+                return removed
+            return await CreateTask(work, action.desired, replaces=True).carry_out()
         case Update():
             return await UpdateTask(work, action).carry_out()
         case Delete():
@@ -273,8 +272,12 @@ async def _act(action: AnyAction, work: ActionContext) -> Outcome:
             return await _resolve(action, work)
         case Adopt():
             return await forget_missing(work, action.recorded)
+        case Forget(reason=Reason.MISSING_ON_SERVER):
+            # A run that started from another copy of the state may have replaced it.
+            return await forget_missing(work, action.recorded)
         case Forget():
-            return await _forget(action, work)
+            await work.advance(action.recorded, Evidence.RELEASED)
+            return ActionDone(id=action.id)
         case Record():
             return await _record(action, work)
         case Hold() | Keep():
@@ -328,29 +331,15 @@ async def _create(action: Create, work: ActionContext) -> Outcome:
 
 async def _resolve(action: Resolve, work: ActionContext) -> Outcome:
     if action.recorded.own is Own.DELETING:
+        # Only a recheck by hand leads here, and that promises to read and nothing else.
         return await DeleteTask(work, action.recorded, Purpose.REMOVED).look()
+    # A POST would start what nobody wants any more, so it is settled by reading alone.
     if action.desired is None:
         return await settle(work, action.recorded)
     if not action.same:
         return await supersede(work, action.recorded, action.desired)
+    # The same operation again: if the first send made it, a 409 leads to our own marker (A1, A2).
     return await CreateTask(work, action.desired, resumed=action.recorded).carry_out()
-
-
-async def _replace(action: Replace, work: ActionContext) -> Outcome:
-    """Only a trusted absence makes room for the new one."""
-    removal = DeleteTask(work, action.recorded, Purpose.REPLACE, successor=action)
-    removed = await removal.carry_out(wait=True)
-    if not isinstance(removed, ActionDone):
-        return removed
-    return await CreateTask(work, action.desired, replaces=True).carry_out()
-
-
-async def _forget(action: Forget, work: ActionContext) -> Outcome:
-    """What the server lost is looked up by name first: a copy of the state may have replaced it."""
-    if action.reason is Reason.MISSING_ON_SERVER:
-        return await forget_missing(work, action.recorded)
-    await work.advance(action.recorded, Evidence.RELEASED)
-    return ActionDone(id=action.id)
 
 
 async def _record(action: Record, work: ActionContext) -> Outcome:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from reconciler.core.events import Cause
-from reconciler.core.model import Desired, LastSeen, Own, Recorded, Remote, join_reasons
+from reconciler.core.model import Desired, LastSeen, Own, Recorded, join_reasons
 from reconciler.core.protocol.api_results import (
     FORBIDDEN,
     Accepted,
@@ -91,7 +91,13 @@ class CreateTask:
         try:
             answer = await self._send()
         except StoppedError:
-            return await self._withdraw()
+            if self._row.ambiguous:
+                message = self._message_with("an earlier create is still in doubt")
+                return ActionInDoubt(message=message)
+            if self._row.attempts:
+                # The intent was certainly not sent: left there, it would count as a doubt.
+                await self._work.advance(self._row, Evidence.CREATE_REJECTED, message="never sent")
+            return Skipped(message=UNSENT)
         return await self._conclude(answer)
 
     async def _send(self) -> ApiResult:
@@ -100,39 +106,40 @@ class CreateTask:
         )
 
     async def _intend(self, tries: SendCounts) -> None:
+        # The answer to the next send says nothing about the ones before: their doubt is recorded
+        # first.
         if tries.ambiguous:
             self._note_unanswered()
         sent = one_more_send(self._row, self._guard.date())
         self._row = await self._work.advance(self._row, Evidence.CREATE_INTENDED, **sent)
 
     async def _attempt(self) -> ApiResult:
-        answer = self._checked(await self._run.api.create(self._body, self._guard.before_send))
+        answer = await self._run.api.create(self._body, self._guard.before_send)
+        if isinstance(answer, Accepted):
+            workload_id = answer.remote.id
+            owner = self._run.claim(workload_id, self._row)
+            if owner is not None:
+                # An id that another record has cannot be what became of this create (I6).
+                answer = Ambiguous(
+                    message=f"the server answered with workload {workload_id}, "
+                    f"which is {owner} already",
+                    request_id=answer.request_id,
+                    date=answer.date,
+                )
         self._last_message = answer.description
-        if _is_refusal(answer):
-            self._work.refusal = self._last_message
+        match answer:
+            case Accepted() | NotSent():
+                pass
+            case Ambiguous(status=status) if status is None or status < 400:
+                pass
+            case _:
+                # The server has answered, and not taken it: the outcome quotes that as the reason.
+                self._work.refusal = self._last_message
         return answer
 
     async def _redate(self, at: str) -> None:
         self._row = replace(self._row, last_sent_at=at)
         await self._work.commit(self._row)
-
-    def _checked(self, answer: ApiResult) -> ApiResult:
-        """An id that another record has cannot be what became of this create."""
-        if not isinstance(answer, Accepted):
-            return answer
-        owner = self._run.claim(answer.remote.id, self._row)
-        if owner is None:
-            return answer
-        message = f"the server answered with workload {answer.remote.id}, which is {owner} already"
-        return Ambiguous(message=message, request_id=answer.request_id, date=answer.date)
-
-    async def _withdraw(self) -> Outcome:
-        """The run ended first: an intent that was certainly not sent is taken back."""
-        if self._row.ambiguous:
-            return ActionInDoubt(message=self._message_with("an earlier create is still in doubt"))
-        if self._row.attempts:
-            await self._work.advance(self._row, Evidence.CREATE_REJECTED, message="never sent")
-        return Skipped(message=UNSENT)
 
     async def _conclude(self, answer: ApiResult) -> Outcome:
         match answer:
@@ -142,12 +149,14 @@ class CreateTask:
                 row = accept(self._row, remote, self._run.redactor, last_sent_at=answered)
                 return await self._take(row, ActionDone(id=remote.id))
             case Conflict():
+                # Also our own earlier send may hold the name: only a marker says whose it is.
                 return await self._resolve(answer)
             case Ambiguous() | Unavailable():
                 self._note_unanswered()
                 await self._work.commit(self._row)
                 return await self._resolve(answer)
             case Refused() | NotFound() if self._row.ambiguous:
+                # A no to this send says nothing about an earlier one that was not answered.
                 return await self._resolve(answer)
             case _ if self._row.ambiguous:
                 return ActionInDoubt(message=self._message_with(""))
@@ -203,6 +212,7 @@ class CreateTask:
         # nobody to be seen is with something that cannot be seen yet.
         if isinstance(verdict, OwnWorkload | NameTaken) or not isinstance(answer, Conflict):
             self._row = replace(self._row, last_sent_at=self._unclear_at or self._row.last_sent_at)
+        # Counted from when the look began: what came true since is not in what was read.
         gone = vacancy(self._row, self._work.asked_at)
         match verdict:
             case OwnWorkload():
@@ -233,12 +243,13 @@ class CreateTask:
 
     async def _give_way(self, verdict: NameFree | LookupUnclear) -> Outcome:
         """The name is taken, and nobody can tell by whom; every send of this one was answered."""
-        ghosts = self._ghosts()
-        if ghosts:
+        late_creates = self._find_late_creates()
+        if late_creates:
+            # Each send of this operation was answered, so it is over. One of those may have it.
             await self._drop(self._last_message, Evidence.CONFIRMED_GONE)
-            for ghost in ghosts:
+            for row in late_creates:
                 await self._work.advance(
-                    ghost, Evidence.UNPROVEN, refusal=self._last_message, message=""
+                    row, Evidence.UNPROVEN, refusal=self._last_message, message=""
                 )
             return ActionInDoubt(
                 message=f"{self._last_message}; an earlier create of it may have come true"
@@ -256,7 +267,7 @@ class CreateTask:
             "ask who keeps it on the server, or choose another name",
         )
 
-    def _ghosts(self) -> list[Recorded]:
+    def _find_late_creates(self) -> list[Recorded]:
         """Earlier operations under this name that may have come true since."""
         rows = self._run.rows_at(self._row.address)
         return [row for row in rows if row.own is Own.LATE_CREATE_POSSIBLE and row.ambiguous]
@@ -272,45 +283,52 @@ class CreateTask:
             verdict = await look_up(self._work, answer.message)
             if isinstance(verdict, OwnWorkload | NameTaken) or not isinstance(answer, Conflict):
                 return answer, verdict
+            # Without a list another look would read the same ids again.
             blind = isinstance(verdict, LookupUnclear) and not verdict.listed
-            may_be_ours = (self._in_doubt or bool(self._ghosts())) and not blind
+            may_be_ours = (self._in_doubt or bool(self._find_late_creates())) and not blind
             if not (may_be_ours or self._replaces) or self._run.clock.monotonic() + interval > end:
                 return answer, verdict
             await self._run.dispatcher.pause(self._run.dispatcher.stretched(interval))
+            # Where our own create may have the name, another send would be answered with 409 again.
             if self._replaces and not self._in_doubt:
                 answer = await self._send()
                 if not isinstance(answer, Conflict):
                     return answer, None
         raise AssertionError("the intervals never end")
 
-    async def adopt(self, found: OwnWorkload) -> Outcome:
+    async def adopt(self, live: OwnWorkload) -> Outcome:
         """Take over what an earlier request made; a changed spec shows in the next plan."""
-        remote, op = found.remote, found.marker.op
+        remote, op = live.remote, live.marker.op
         detail = "an earlier request had created it; adopted by its marker"
         done = ActionDone(id=remote.id, detail=detail, adopted=op != self._row.op)
         if op == self._row.op:
-            traced = not self._resumed and self._unanswered == 1
-            evidence = Evidence.MATCHED_ONLY_SEND if traced else Evidence.FOUND
+            # Other sends of this operation may still come true after its workload is deleted; a
+            # resumed record does not tell how many there were.
+            is_only_send = not self._resumed and self._unanswered == 1
+            evidence = Evidence.MATCHED_ONLY_SEND if is_only_send else Evidence.FOUND
             return await self._take(accept(self._row, remote, self._run.redactor, evidence), done)
-        known = self._run.known.get(op)
-        if known and _is_another(known, remote):
-            return await self._leave(f"workload {remote.id} repeats the operation of {known.id}")
+        owner = self._run.known.get(op)
+        has_other_id = owner is not None and owner.id not in (None, remote.id)
+        if owner is not None and (
+            owner.own is Own.DELETING or (has_other_id and owner.seen is not LastSeen.MISSING)
+        ):
+            # The workload of that record may live as well: nothing that cannot be explained is
+            # touched. An intent that was never sent is no doubt.
+            message = f"workload {remote.id} repeats the operation of {owner.id}"
+            if self._row.attempts:
+                return await self._leave_unconfirmed(message)
+            return Failed(message=message)
         if self._row.attempts:
+            # While that one has the name, no create of this operation can come true (A1).
             await self._work.commit(superseded(self._row, self._work.asked_at))
-        if known is None:
-            wanted = self._row
-            row = row_of_stranger(self._run, wanted, remote, op, declared=wanted.spec)
+        if owner is None:
+            declared = self._row.spec
+            row = row_of_stranger(self._run, self._row, remote, op, declared=declared)
             return await self._take(row, done)
-        if known.id not in (None, remote.id):
+        if has_other_id:
             # An id is given up before another one is taken: none is ever overwritten.
-            await self._work.commit(known := without_other_id(known, remote))
-        return await self._take(accept(known, remote, self._run.redactor), done)
-
-    async def _leave(self, message: str) -> Outcome:
-        """Touch nothing that cannot be explained; an intent that was never sent is no doubt."""
-        if self._row.attempts:
-            return await self._leave_unconfirmed(message)
-        return Failed(message=message)
+            await self._work.commit(owner := without_other_id(owner, remote))
+        return await self._take(accept(owner, remote, self._run.redactor), done)
 
     async def _leave_unconfirmed(
         self, message: str, evidence: Evidence = Evidence.UNPROVEN
@@ -328,21 +346,3 @@ class CreateTask:
     def _message_with(self, message: str) -> str:
         """The same as one sentence; the server's words come first."""
         return join_reasons(*self._reasons(message).values())
-
-
-def _is_refusal(answer: ApiResult) -> bool:
-    """Whether the server has answered at all, and not taken the create."""
-    match answer:
-        case Accepted() | NotSent():
-            return False
-        case Ambiguous(status=status):
-            return status is not None and status >= 400
-        case _:
-            return True
-
-
-def _is_another(known: Recorded, remote: Remote) -> bool:
-    """Whether a record of the same operation is of another workload, which may live as well."""
-    if known.own is Own.DELETING:
-        return True
-    return known.id not in (None, remote.id) and known.seen is not LastSeen.MISSING

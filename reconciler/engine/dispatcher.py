@@ -142,6 +142,7 @@ class Dispatcher:
         self._timer: asyncio.Task[None] | None = None
         self._wake_time = math.inf
         self._resting: set[asyncio.Future[None]] = set()
+        # Whoever waits for a turn or rests has to hear of the stop, or would sleep through it.
         halt.listen(self._pump)
         halt.listen(self._rouse)
 
@@ -157,7 +158,7 @@ class Dispatcher:
 
         A 409 says that the server will not do it for now: it is repeated for `conflict_for`
         seconds.
-        Raises HaltedError when the run ends before anything could be sent, or read to its end.
+        Raises StoppedError when the run ends before anything could be sent, or read to its end.
         """
         lane = self._reads if method is Method.GET else self._writes
         tries = SendCounts()
@@ -165,6 +166,8 @@ class Dispatcher:
         conflict_until = ready_at + conflict_for
         last: ApiResult | None = None
         while True:
+            # A repetition queues again like everybody else: a pause that was asked for meanwhile
+            # holds it back as well.
             if not await self._admit(lane, ready_at):
                 if last is None:
                     raise StoppedError
@@ -178,6 +181,8 @@ class Dispatcher:
                 # The gate closes before the place of this request is given to the next one.
                 pause = self._heed(lane, last, self._clock.monotonic() - began)
             except TimeoutError:
+                # Only reads have such a limit: what changes something is waited for, since nobody
+                # could tell what became of it.
                 raise StoppedError from None
             finally:
                 self._leave(lane)
@@ -187,6 +192,7 @@ class Dispatcher:
             delay = max(pause, self._back_off(method, last, tries))
             ready_at = self._clock.monotonic() + delay
             end = conflict_until if isinstance(last, Conflict) else self._deadline
+            # An answer is worth more than a wait that leads to no other one.
             if ready_at > min(end, self._deadline) or self._halt:
                 return last
             if on_retry is not None:
@@ -208,17 +214,19 @@ class Dispatcher:
         return min(self._ceiling, PROBES if self._pauses else lane.pace.limit)
 
     async def pause(self, seconds: float) -> None:
-        """Wait that long, but not past the end of the run; raises HaltedError at its end."""
+        """Wait that long, but not past the end of the run; raises StoppedError at its end."""
         left = self._deadline - self._clock.monotonic()
         if self._halt:
             raise StoppedError
-        rest = asyncio.ensure_future(self._clock.sleep(min(seconds, max(0.0, left))))
-        self._resting.add(rest)
+        nap = asyncio.ensure_future(self._clock.sleep(min(seconds, max(0.0, left))))
+        self._resting.add(nap)
         try:
-            await asyncio.wait((rest,))
+            # `wait` does not raise where a stop cancels the nap; `await nap` would, as if whoever
+            # called this had been cancelled.
+            await asyncio.wait((nap,))
         finally:
-            self._resting.discard(rest)
-            rest.cancel()
+            self._resting.discard(nap)
+            nap.cancel()
         if self._halt or left <= seconds:
             raise StoppedError
 
@@ -227,8 +235,8 @@ class Dispatcher:
         return max(seconds, len(self._resting) / LOOKS_PER_SECOND)
 
     def _rouse(self) -> None:
-        for rest in self._resting:
-            rest.cancel()
+        for nap in self._resting:
+            nap.cancel()
 
     def close(self) -> None:
         """Stop watching the clock; nobody may be waiting any more."""
@@ -244,30 +252,27 @@ class Dispatcher:
             lane.pace.succeeded(min(latency, BACKOFF_CAP))
             return 0.0
         self._failures += 1
+        # What did not reach the server says nothing of how much it can take.
         if not isinstance(answer, NotSent):
             lane.pace.refused()
             lane.next_at = self._clock.monotonic() + lane.pace.spacing
-        pause = self._asked_pause(answer) or self._outage_pause(lane)
-        if pause:
-            self._gate = max(self._gate, self._clock.monotonic() + pause)
-        return pause
-
-    def _asked_pause(self, answer: ApiResult) -> float:
-        """A Retry-After holds everyone back, with jitter against a stampede."""
+        # All that were in flight when an outage began fail at once, and are one failure.
+        outage = max(OUTAGE_RUN, lane.pace.limit)
         asked = asked_pause(answer)
-        if asked is None:
+        if asked is not None:
+            # A Retry-After holds everyone back, with jitter against a stampede at its end.
+            pause = min(asked, PAUSE_CAP) + self._rng.uniform(0, PAUSE_JITTER)
+        elif self._failures >= outage:
+            # A pause and a few probes, not a hail of requests: as many failures as there are probes
+            # lead to the next pause, which is longer.
+            self._failures = outage - PROBES
+            self._pauses += 1
+            longest = min(OUTAGE_PAUSE_CAP, OUTAGE_PAUSE * 2 ** min(self._pauses - 1, 16))
+            pause = self._rng.uniform(longest / 2, longest)
+        else:
             return 0.0
-        return min(asked, PAUSE_CAP) + self._rng.uniform(0, PAUSE_JITTER)
-
-    def _outage_pause(self, lane: _Lane) -> float:
-        """After a run of failures a pause and a few probes, not a hail of requests."""
-        run = max(OUTAGE_RUN, lane.pace.limit)
-        if self._failures < run:
-            return 0.0
-        self._failures = run - PROBES
-        self._pauses += 1
-        longest = min(OUTAGE_PAUSE_CAP, OUTAGE_PAUSE * 2 ** min(self._pauses - 1, 16))
-        return self._rng.uniform(longest / 2, longest)
+        self._gate = max(self._gate, self._clock.monotonic() + pause)
+        return pause
 
     def _back_off(self, method: Method, answer: ApiResult, tries: SendCounts) -> float:
         """Full jitter: anything from nothing to a ceiling that doubles with every send."""
@@ -282,6 +287,7 @@ class Dispatcher:
         try:
             await turn
         except asyncio.CancelledError:
+            # The place was given just before the cancel: nobody else would free it.
             if turn.done() and not turn.cancelled():
                 self._leave(lane)
             raise
@@ -306,7 +312,13 @@ class Dispatcher:
         ending = bool(self._halt) or now >= self._deadline
         # The lane with fewer in flight first, so that neither starves below the common ceiling.
         while lane := min(
-            (lane for lane in (self._writes, self._reads) if self._may_go(lane, now, ending)),
+            (
+                lane
+                for lane in (self._writes, self._reads)
+                # At the end of the run everybody is let in, to be told that it has ended.
+                if (lane.heap if ending else self._has_place(lane))
+                and (ending or max(self._gate, lane.ready_at()) <= now)
+            ),
             key=lambda lane: lane.in_flight,
             default=None,
         ):
@@ -317,28 +329,25 @@ class Dispatcher:
                     self._gate = max(self._gate, now + self._interval)
                 turn.set_result(None)
         waiting = [lane for lane in (self._writes, self._reads) if self._has_place(lane)]
-        if waiting:
-            self._wake_at(max(self._gate, min(lane.ready_at() for lane in waiting)))
-
-    def _may_go(self, lane: _Lane, now: float, ending: bool) -> bool:
-        if ending:
-            return bool(lane.heap)
-        return self._has_place(lane) and max(self._gate, lane.ready_at()) <= now
+        # A lane without a place needs no alarm: whoever leaves it calls this again.
+        if not waiting:
+            return
+        wake_at = max(self._gate, min(lane.ready_at() for lane in waiting))
+        if self._timer is not None:
+            # Waking too early is harmless, since that looks again; too late would waste time.
+            if self._wake_time <= wake_at:
+                return
+            self._timer.cancel()
+        self._wake_time = wake_at
+        self._timer = asyncio.create_task(self._wake(wake_at))
 
     def _has_place(self, lane: _Lane) -> bool:
         limit = PROBES if self._pauses else lane.pace.limit
         in_all = self._reads.in_flight + self._writes.in_flight
         return bool(lane.heap) and lane.in_flight < limit and in_all < self._ceiling
 
-    def _wake_at(self, at: float) -> None:
-        if self._timer is not None:
-            if self._wake_time <= at:
-                return
-            self._timer.cancel()
-        self._wake_time = at
-        self._timer = asyncio.create_task(self._wake(at))
-
     async def _wake(self, at: float) -> None:
+        # Not past the deadline: whoever still waits then has to be told of the end.
         await self._clock.sleep(max(0.0, min(at, self._deadline) - self._clock.monotonic()))
         self._timer = None
         self._pump()

@@ -64,6 +64,7 @@ class Journal:
             await self._writer
 
     async def _drain(self) -> None:
+        # What arrives during a write finds this task at work, and is taken with the next batch.
         while self._waiting:
             batch, self._waiting = self._waiting, []
             rows = [row for together, _ in batch for row in together]
@@ -71,9 +72,16 @@ class Journal:
                 await self._write(rows)
             except Exception as error:
                 # Whatever it is: whoever waits must hear of it, or would wait for ever.
-                self.trouble = _explain(error)
+                if isinstance(error, StateError):
+                    self.trouble = error
+                else:
+                    message = str(error) or type(error).__name__
+                    self.trouble = StateError(f"the state cannot be written: {message}")
+                    self.trouble.__cause__ = error
                 self.unsaved |= {row.op: row for row in rows}
-                _fail([done for _, done in batch], self.trouble)
+                for _, done in batch:
+                    if not done.done():
+                        done.set_exception(self.trouble)
             else:
                 for _, done in batch:
                     # A caller that was cancelled does not take the shared write with it.
@@ -90,18 +98,3 @@ class Journal:
         else:
             loop = asyncio.get_running_loop()
             await loop.run_in_executor(self._executor, self._store.write, latest)
-
-
-def _explain(error: Exception) -> StateError:
-    if isinstance(error, StateError):
-        return error
-    words = str(error) or type(error).__name__
-    explained = StateError(f"the state cannot be written: {words}")
-    explained.__cause__ = error
-    return explained
-
-
-def _fail(waiting: list[asyncio.Future[None]], error: StateError) -> None:
-    for done in waiting:
-        if not done.done():
-            done.set_exception(error)

@@ -65,27 +65,32 @@ class _Candidates:
 
 async def look_up(work: ActionContext, hint: str = "") -> Verdict:
     """Ask for the name of this action; an id in a 409's message is a hint, never a proof."""
+    # Before the first question: what comes true while they are asked is in no answer.
     work.asked_at = work.run.server_time()
     candidates = await _find_candidates(work, hint)
     theirs: NameTaken | None = None
     for workload_id in candidates.ids:
         answer = await work.read(workload_id)
         if workload_id in candidates.recorded and isinstance(answer, NotFound) and answer.trusted:
+            # Nothing but the record points to it, and the server says that it is not there.
             continue
         if workload_id in candidates.hinted and not isinstance(answer, Accepted):
             # Any text may hold the id of anything, such as of the request.
             continue
         if not isinstance(answer, Accepted):
             # It may be ours, so neither its absence nor another owner can be concluded.
-            words = answer.description
-            message = f"workload {workload_id} may have this name and cannot be read ({words})"
+            reason = answer.description
+            message = f"workload {workload_id} may have this name and cannot be read ({reason})"
             return LookupUnclear(message=message, listed=candidates.listed)
         remote = answer.remote
         if remote.address != work.address or remote.is_gone:
             continue
         marker = read_marker(remote.raw_manifest)
         if marker and work.run.owns(marker):
+            # One of ours goes before any stranger that was read: both cannot live (A1), and what
+            # we made must not be lost.
             return OwnWorkload(remote=remote, marker=marker)
+        # The first stranger is told, and the candidates behind it are still read.
         theirs = theirs or _foreign(remote, marker, work)
     if theirs:
         return theirs
@@ -114,6 +119,8 @@ async def _find_candidates(work: ActionContext, hint: str) -> _Candidates:
     recorded = {
         row.id for row in work.run.rows_at(work.address) if row.own is Own.ACCEPTED and row.id
     }
+    # An id that a message names is read first: it spares the others. What the list and the record
+    # have is no mere hint, so an absence of it counts.
     return _Candidates(
         ids=tuple(dict.fromkeys((*hinted, *ids, *sorted(recorded)))),
         recorded=frozenset(recorded - set(ids)),
@@ -143,6 +150,7 @@ def _foreign(remote: Remote, marker: Marker | None, work: ActionContext) -> Name
 
 async def _is_believable(work: ActionContext, controls: Sequence[Recorded]) -> bool:
     """An empty list proves absence only if the same list shows something that we know lives."""
+    # The rights of a login may filter a list (A5), so each is asked for in the same way.
     for control in controls:
         answer = await work.find(control.address)
         if isinstance(answer, Listed) and answer.trusted and control.id in answer.ids:

@@ -6,7 +6,7 @@ from reconciler.core.diff.update import UpdateContent, find_marks
 from reconciler.core.events import Cause
 from reconciler.core.model import Desired, Recorded, Remote
 from reconciler.core.protocol.api_results import FORBIDDEN, ApiResult, Conflict, NotFound, Refused
-from reconciler.core.protocol.marker import Marker, read_marker
+from reconciler.core.protocol.marker import read_marker
 from reconciler.engine.run import ApplyContext, Failed
 
 
@@ -20,7 +20,10 @@ def refuse_stranger(run: ApplyContext, row: Recorded, remote: Remote) -> Failed 
         return refuse_unmarked(
             row, f"workload {remote.id} no longer carries the mark that it had; left alone"
         )
-    if marker is None or run.owns(marker) or _is_taken_over(run, row, marker):
+    # A person may have adopted a workload with the mark of another state: its record has that very
+    # mark. Under our own lineage it would be another stack's, which nobody can hand to us.
+    taken_over = marker is not None and marker.lineage != run.lineage and str(marker) == row.marker
+    if marker is None or run.owns(marker) or taken_over:
         return None
     message = f"workload {remote.id} belongs to stack {marker.stack!r}; left alone"
     return Failed(id=row.id, message=message)
@@ -46,11 +49,6 @@ def refuse_marks(row: Recorded, desired: Desired, content: UpdateContent) -> Fai
         message="the server shows stand-ins of secrets in it, which are never sent",
         hint="somebody has copied them from an output of this program: put the values back there",
     )
-
-
-def _is_taken_over(run: ApplyContext, row: Recorded, marker: Marker) -> bool:
-    """Whether it is the very mark of another state with which a person adopted it."""
-    return marker.lineage != run.lineage and str(marker) == row.marker
 
 
 def describe_refusal(row: Recorded, answer: ApiResult) -> Failed:
