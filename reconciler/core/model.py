@@ -163,6 +163,7 @@ class OpenChange:
     digest: str
     spec: Json
     body: Json
+    marks: str = ""
     attempts: int = 0
     first_sent_at: str | None = None
     last_sent_at: str | None = None

@@ -186,6 +186,9 @@ def confirm_update(row: Recorded, live: Remote, asked_at: datetime) -> Recorded:
     What was sent is what later comparisons start from: what differs from it by now is drift.
     """
     under_way = row.change.open
+    change = confirm(row.change, read_rev(live.raw_manifest), asked_at)
+    if under_way and under_way.marks and row.marker not in ("", under_way.marks):
+        change = replace(change, former_markers=(*change.former_markers, row.marker))
     settled = live.seen in (LastSeen.SYNCED, LastSeen.FAILED)
     return replace(
         row,
@@ -193,7 +196,8 @@ def confirm_update(row: Recorded, live: Remote, asked_at: datetime) -> Recorded:
         # The status may still speak about the content before (assumption A7).
         seen=LastSeen.QUEUED if settled else live.seen,
         message="",
-        change=confirm(row.change, read_rev(live.raw_manifest), asked_at),
+        marker=under_way.marks if under_way and under_way.marks else row.marker,
+        change=change,
     )
 
 

@@ -37,8 +37,10 @@ from reconciler.core.protocol.changes import (
     is_not_visible_yet,
 )
 from reconciler.core.protocol.marker import (
+    OP,
     PREFIX,
     REV,
+    STACK,
     read_annotations,
     read_marker,
     read_rev,
@@ -80,13 +82,17 @@ class UpdateTask:
         self._redactor = work.run.redactor
         self._spec, self._digest = self._redactor.redact_and_digest(action.desired.spec)
         row = action.recorded
-        if not row.is_declared:
+        if action.marks:
+            # Only who owns it changes: of its content, what is recorded goes on to count.
+            self._spec, self._digest = row.spec, row.digest
+        elif not row.is_declared:
             row = declare(row, self._spec)
         under_way = row.change.open
         if under_way is not None and under_way.attempts:
             # Whatever the record believes: the process that wrote it may have died after the send.
             under_way = replace(under_way, ambiguous=True)
             row = replace(row, change=replace(row.change, open=under_way))
+        self._marks = under_way.marks if under_way and under_way.marks else action.marks
         self._row = row
         self._guard = SendGuard(work.run, self._redate)
         self._asked_at = work.run.server_time()
@@ -152,7 +158,7 @@ class UpdateTask:
         refusal = self._compare_with_plan(live) or refuse_marks(self._row, self._desired, content)
         if refusal is not None:
             return refusal
-        if content.is_there:
+        if content.is_there and not self._marks:
             return await self._follow(live, content)
         return await self._put(live, content)
 
@@ -184,9 +190,14 @@ class UpdateTask:
             await self._confirm(remote)
             message = "the server took the update and dropped our mark with it"
             return refuse_unmarked(self._row, message)
+        if marker is not None and str(marker) in self._row.change.former_markers:
+            # A late update of its former owner has landed on ours: it is marked again.
+            self._marks = self._row.marker
+            return remote
         stranger = refuse_stranger(self._run, self._row, remote)
-        if stranger is None and marker is not None and self._row.marker not in ("", str(marker)):
-            return self._fail(f"workload {remote.id} carries the mark of operation {marker.op}")
+        ours = ("", self._row.marker, self._marks)
+        if stranger is None and self._row.marker and str(marker or "") not in ours:
+            return self._fail(f"workload {remote.id} carries the mark {marker}")
         return stranger or remote
 
     @property
@@ -217,9 +228,9 @@ class UpdateTask:
     def _is_same(self, content: UpdateContent) -> bool:
         """Whether this is what the open change has sent: one rev has one body."""
         under_way = self._row.change.open
-        return under_way is not None and (under_way.body_digest, under_way.digest) == (
-            content.digest,
-            self._digest,
+        return under_way is not None and (
+            (under_way.body_digest, under_way.digest, under_way.marks)
+            == (content.digest, self._digest, self._marks)
         )
 
     def _shows_what_was_sent(self, live: Remote) -> bool:
@@ -256,6 +267,7 @@ class UpdateTask:
             digest=self._digest,
             spec=self._spec,
             body=content.base,
+            marks=self._marks,
         )
         if under_way is not None and self._is_same(content):
             # One rev has one body, and one body that is sent again keeps its rev.
@@ -267,6 +279,8 @@ class UpdateTask:
         # Who created it stays as it is live: an update proves nothing about that.
         own = read_annotations(live.raw_manifest)
         own = {key: value for key, value in own.items() if key.startswith(PREFIX)}
+        if self._marks:
+            own |= {OP: self._marks, STACK: self._run.stack}
         manifest = with_annotations(content.manifest, {**own, REV: opened.rev})
         body = create_body(content.metadata, manifest, encoded=self._desired.encoded)
 

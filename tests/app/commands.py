@@ -186,6 +186,7 @@ class AdoptCommands(StateCommands):
     def __init__(self, folder: Path, *faults: str, **sandbox: Any) -> None:
         super().__init__(folder, *faults, **sandbox)
         self.shown: list[Proposal] = []
+        self.marked: list[ApplyResult] = []
 
     def adopt(
         self, address: str, workload_id: str, *declared: Desired, **options: Any
@@ -242,6 +243,8 @@ class AdoptCommands(StateCommands):
 
     def _request(self, declared: Sequence[Desired], options: dict[str, Any]) -> AdoptOptions:
         ways = {name: options.pop(name, False) for name in ("init", "dry_run")}
+        if options.pop("mark", False):
+            ways["on_marked"] = self.marked.append
         terms = AdoptionTerms(declared=declared, **options)
         return AdoptOptions(
             command="reconciler state adopt …", agree=self._agree, terms=terms, **ways

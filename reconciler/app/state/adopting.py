@@ -1,7 +1,8 @@
 """Records workloads that are there already: one by its id, or all of a project from the list.
 
-What another stack or state has marked keeps its mark, since nothing on the server can be changed:
-the record says which mark that is, and a later delete finds exactly that one or leaves it alone.
+What another stack or state has marked keeps its mark, unless ours is asked for on a server that has
+updates: the record says which mark it is, and a later delete finds exactly that one or leaves it
+alone.
 """
 
 from __future__ import annotations
@@ -12,12 +13,14 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 
+from reconciler.app.applying.applying import ApplyResult
 from reconciler.app.session import Connector, Session
 from reconciler.app.settings import Settings
 from reconciler.app.state.beside_server import StateBesideServer, open_beside_server
 from reconciler.app.state.claiming import read_workload
 from reconciler.app.state.examining import AdoptionRules, AdoptionTerms, Examined
 from reconciler.app.state.list_workloads import list_ids, read_each
+from reconciler.app.state.marking import mark_adopted, need_updates
 from reconciler.app.state.state_edits import amend
 from reconciler.app.state.states import merge_targets, parse_address
 from reconciler.core.globs import matches_any
@@ -35,7 +38,8 @@ Agree = Callable[[Proposal], bool]
 class AdoptOptions:
     """On which terms, and how to go about it; with `dry_run` nothing is written.
 
-    `init` creates a state where there is none, once there is something to write.
+    `init` creates a state where there is none, once there is something to write. `on_marked` is
+    told how it went to put our mark on what was recorded; without it every mark stays as it is.
     """
 
     command: str
@@ -43,20 +47,25 @@ class AdoptOptions:
     terms: AdoptionTerms = field(default_factory=AdoptionTerms)
     init: bool = False
     dry_run: bool = False
+    on_marked: Callable[[ApplyResult], None] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _AdoptRun:
     """A state, or what a new one is going to be, beside a session with its server."""
 
+    settings: Settings
     options: AdoptOptions
     header: Header
     state: StateBesideServer
     session: Session
     rules: AdoptionRules
 
-    def conclude(self, proposal: Proposal) -> Proposal | None:
+    async def conclude(self, proposal: Proposal) -> Proposal | None:
         """Ask, and write everything at once: a copy of the state first, one entry of history."""
+        options = self.options
+        if options.on_marked is not None:
+            need_updates(self.settings)
         if not self.options.agree(proposal):
             return None
         if proposal.adoptions and not self.options.dry_run:
@@ -84,6 +93,16 @@ class _AdoptRun:
                     if owner is not None
                 },
             )
+            if options.on_marked is not None:
+                # Recorded with the mark that it has: killed before the next line, nothing is lost.
+                applied = await mark_adopted(
+                    proposal.rows,
+                    self.state.open(),
+                    self.session,
+                    self.settings,
+                    command=options.command,
+                )
+                options.on_marked(applied)
         return proposal
 
 
@@ -106,6 +125,7 @@ async def _adopt_run(
                 header = Header(lineage=str(uuid.uuid4()), serial=0, target=session.target)
                 recorded = ()
             yield _AdoptRun(
+                settings=settings,
                 options=options,
                 header=header,
                 state=state,
@@ -143,7 +163,7 @@ async def adopt(
             examined = adopt_run.rules.examine(remote)
         if isinstance(examined, NotAdopted):
             raise RefusedError(examined.message, hint=examined.hint)
-        return adopt_run.conclude(Proposal(adoptions=(examined,)))
+        return await adopt_run.conclude(Proposal(adoptions=(examined,)))
 
 
 async def adopt_project(
@@ -182,7 +202,7 @@ async def adopt_project(
         examined = _without_doubles(_select(examined, project, patterns))
         adoptions = [adoption for adoption in examined if isinstance(adoption, Adoption)]
         skipped = [skip for skip in examined if isinstance(skip, NotAdopted)]
-        return adopt_run.conclude(
+        return await adopt_run.conclude(
             Proposal(
                 adoptions=tuple(sorted(adoptions, key=lambda adoption: adoption.address)),
                 skipped=tuple(sorted(skipped, key=lambda skip: (str(skip.address or ""), skip.id))),

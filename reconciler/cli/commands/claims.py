@@ -21,6 +21,7 @@ from reconciler.cli.options import (
 from reconciler.cli.params import PROJECT_ID
 
 if TYPE_CHECKING:
+    from reconciler.app.applying.applying import ApplyResult
     from reconciler.app.settings import Flags
     from reconciler.core.planning.adoption import Proposal
     from reconciler.ports import EventListener
@@ -50,6 +51,11 @@ if TYPE_CHECKING:
 @click.option(
     "--take-over", is_flag=True, help="Record also what another stack or state has marked."
 )
+@click.option(
+    "--mark",
+    is_flag=True,
+    help="Put our mark on what is recorded, by an update that leaves its content alone.",
+)
 @click.option("--init", is_flag=True, help="Create the state if there is none.")
 @edit_options
 @environment_options
@@ -62,6 +68,7 @@ def adopt(
     patterns: tuple[str, ...],
     undeclared: bool,
     take_over: bool,
+    mark: bool,
     init: bool,
     edit: EditFlags,
     flags: Flags,
@@ -70,11 +77,13 @@ def adopt(
     """Record the workload ID as ADDRESS, or what the server lists in a project.
 
     Shows first what would be recorded, which spec declares it, and what the next plan does about
-    it. Nothing changes on the server, and nothing is written unless everything could be read.
+    it. Nothing changes on the server without --mark, and nothing is written unless everything could
+    be read.
 
-    --take-over is for what its owner has given up, and has forgotten with 'state rm': the mark on
-    the workload cannot be changed. It is deleted or replaced from here by its id and that very
-    mark; a state that still records it would go on to do the same.
+    --take-over is for what its owner has given up, and has forgotten with 'state rm'. The mark on
+    the workload stays: it is deleted or replaced from here by its id and that very mark. A state
+    that still records it would go on to do the same. With --mark, on a server with updates, the
+    workload carries our mark instead, and its former owner leaves it alone.
     """
     from reconciler.app.planning.workspace import open_workspace
     from reconciler.app.state.adopting import AdoptOptions, adopt_project
@@ -83,7 +92,13 @@ def adopt(
     from reconciler.cli.connecting import connector_for
     from reconciler.cli.live.apply_reporter import run_with_heartbeat
     from reconciler.cli.output.console import Console
-    from reconciler.cli.output.edits import adoption_asker, asker, finish_edit, show_adopted
+    from reconciler.cli.output.edits import (
+        adoption_asker,
+        asker,
+        finish_edit,
+        show_adopted,
+        show_marked,
+    )
 
     if project is None:
         if address is None or workload_id is None:
@@ -105,12 +120,15 @@ def adopt(
     command += [f"--match {pattern}" for pattern in patterns]
     command += ["--undeclared"] if undeclared else []
     command += ["--take-over"] if take_over else []
+    command += ["--mark"] if mark else []
+    marked: list[ApplyResult] = []
     options = AdoptOptions(
         command=" ".join(command),
         agree=adoption_asker(console, edit, workspace.prefix),
         terms=AdoptionTerms(declared=workspace.desired, take_over=take_over, undeclared=undeclared),
         init=init,
         dry_run=edit.dry_run,
+        on_marked=marked.append if mark else None,
     )
     settings = workspace.settings
 
@@ -125,7 +143,9 @@ def adopt(
     if proposal is None:
         return finish_edit(())
     show_adopted(console, proposal, dry_run=edit.dry_run)
-    return 0
+    for applied in marked:
+        show_marked(console, applied)
+    return max((applied.exit_code for applied in marked), default=0)
 
 
 @click.command(short_help="Settle a create or a delete that is in doubt.")

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 
 import click
 
+from reconciler.app.applying.applying import ApplyResult
 from reconciler.cli.options import EditFlags
 from reconciler.cli.output.console import Console
 from reconciler.core.model import Recorded
@@ -71,3 +72,13 @@ def show_adopted(console: Console, proposal: Proposal, *, dry_run: bool) -> None
     if proposal.adoptions and console.has("text"):
         verb = "Adopted" if done else "Would adopt"
         console.line(f"{verb} {number_of(len(proposal.adoptions), 'workload')}.")
+
+
+def show_marked(console: Console, applied: ApplyResult) -> None:
+    """How many workloads carry our mark now; what each failure was about is in the history."""
+    if applied.finished is None or not console.has("text"):
+        return
+    summary = applied.finished.summary
+    console.line(f"Marked {number_of(summary.updated, 'workload')}; {summary.failed} failed.")
+    if summary.failed:
+        console.line("  hint: 'reconciler runs show' says why; they are recorded as they are")

@@ -114,7 +114,8 @@ class Update(_OfRecorded):
 
     `desired` is the spec. `drift` is what others had changed when this was planned: an update is
     not sent over anything else. `overwrites` are those of their changes that it takes back or over,
-    with `undo_drift` all of them. An update that was begun has its change in the record.
+    with `undo_drift` all of them. An update that was begun has its change in the record. One that
+    `marks` puts our marker on a workload and leaves its content, which `desired` then is.
     """
 
     kind = "update"
@@ -123,6 +124,7 @@ class Update(_OfRecorded):
     drift: tuple[FieldChange, ...] = ()
     overwrites: tuple[FieldChange, ...] = ()
     undo_drift: bool = False
+    marks: str = ""
     document: Json | None = None
 
 
