@@ -1,4 +1,4 @@
-"""The exception tree: what went wrong, where, the way out, and the exit code."""
+"""The exception tree: message, place, way out and exit code."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import ClassVar
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
 class Where:
-    """A place in a file as its author sees it: counted from 1, the end exclusive."""
+    """A place in a file as editors count: from 1, the end exclusive."""
 
     file: str
     line: int = 1
@@ -21,9 +21,9 @@ class Where:
 
 
 class ReconcilerError(Exception):
-    """Anything a user can be told about: a message, optionally a place and a way out.
+    """An error that users see: a message, optionally a place and a way out.
 
-    Rendered once, by the command line; a subclass decides the exit code.
+    The command line prints it, once; the class decides the exit code.
     """
 
     exit_code: ClassVar[int] = 1
@@ -48,7 +48,7 @@ class InvalidInputError(ReconcilerError):
 
 
 class RefusedError(ReconcilerError):
-    """A guard refuses to go on; the hint names what would override it."""
+    """A guard refuses to go on; the hint names the option that overrides it."""
 
     exit_code = 5
 

@@ -1,4 +1,4 @@
-"""The protocols that the shell is written against: a control plane, a state, a clock."""
+"""The protocols behind which the world lies: a control plane, a state, a history, a clock."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ BeforeSend = Callable[[], Awaitable[None]]
 
 
 class WorkloadApi(Protocol):
-    """A control plane, one request per call; retries are the caller's, who journals them."""
+    """A control plane, one request per call; the caller retries, since it records every send."""
 
     async def create(self, body: Json, before_send: BeforeSend | None = None) -> ApiResult:
         """POST a workload: Accepted, or why not.
 
-        `before_send` is awaited each time when the next thing to happen is that bytes leave:
-        after a token was fetched and a connection was made, which may take a while.
+        `before_send` is awaited right before bytes leave: after the token was fetched and the
+        connection was made, which may take a while.
         """
         ...
 
     async def read(self, workload_id: str) -> ApiResult:
-        """GET a workload by id: Accepted, NotFound, or why it cannot be told."""
+        """GET a workload by id: Accepted, NotFound, or why neither is known."""
         ...
 
     async def update(
@@ -39,10 +39,9 @@ class WorkloadApi(Protocol):
         *,
         declared: Json | None = None,
     ) -> ApiResult:
-        """PUT the whole content of a workload: Accepted once it is taken, or why not.
+        """PUT the whole content of a workload: Accepted, or why not; `before_send` as in create.
 
-        `before_send` as with a create: a late PUT has no 409 to stop it. A body that holds a
-        stand-in of a secret which `declared`, the spec, does not hold is refused before it leaves.
+        A body with the stand-in of a secret that is not in `declared`, the spec, is not sent.
         """
         ...
 
@@ -51,11 +50,11 @@ class WorkloadApi(Protocol):
         ...
 
     async def find(self, address: Address) -> ApiResult:
-        """List the ids of live workloads of that name: Listed, or why it cannot be told."""
+        """List the ids of live workloads of that name: Listed, or why not."""
         ...
 
     async def find_all(self, project: str) -> ApiResult:
-        """List the ids of all live workloads of a project: Listed, or why it cannot be told."""
+        """List the ids of all live workloads of a project: Listed, or why not."""
         ...
 
 
@@ -76,7 +75,7 @@ class StateStore(Protocol):
         ...
 
     def pin(self, target: Target) -> None:
-        """Remember what has been learnt of the target; durable when it returns."""
+        """Record what has been learnt of the target; durable when it returns."""
         ...
 
 
@@ -86,7 +85,7 @@ class Clock(Protocol):
     def monotonic(self) -> float:
         """Seconds that never go back, and that pass while the machine sleeps as well.
 
-        For durations, deadlines, and the age of what was written down before a request.
+        For durations, deadlines, and the age of records made before a request.
         """
         ...
 
@@ -101,11 +100,11 @@ class Clock(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunEntry:
-    """One run in a state's history: an apply, or a surgery on the record.
+    """One run in a state's history: an apply, or an edit of the record.
 
     Times are RFC 3339 in UTC, `took` is in seconds. Without `finished` the run was killed or is
-    still going on. `counts` says what was done to how many workloads, without zeros; `plan` is
-    the id of the saved plan that it carried out, if it was one.
+    still going on. `counts` are workloads by outcome, without zeros; `plan` is the id of the saved
+    plan that it carried out, empty for none.
     """
 
     id: str
@@ -123,7 +122,7 @@ class RunEntry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ActionEntry:
-    """What one run did to one workload; `seconds` is None where nothing was begun."""
+    """One action of a run; `seconds` is None where it was not begun."""
 
     address: str
     action: str
@@ -138,29 +137,29 @@ class RunHistory(Protocol):
     """The runs that a state remembers; every write is durable when it returns."""
 
     def begin_run(self, run: RunEntry) -> None:
-        """Remember that a run began, and forget the oldest ones."""
+        """Record that a run began, and delete the oldest ones."""
         ...
 
     def add_actions(self, run_id: str, actions: Sequence[ActionEntry]) -> None:
-        """Remember what a run did, after what it did before."""
+        """Append actions to a run."""
         ...
 
     def end_run(self, run: RunEntry) -> None:
-        """Remember how a run ended."""
+        """Record how a run ended."""
         ...
 
     def runs(self) -> Sequence[RunEntry]:
-        """Every run that is remembered, the newest first."""
+        """Every run on record, the newest first."""
         ...
 
     def actions(self, run_id: str) -> Sequence[ActionEntry]:
-        """What one run did, in the order in which it ended."""
+        """The actions of one run, in the order in which they ended."""
         ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StateFlaw:
-    """Something wrong with a state, and the way out of it."""
+    """One defect of a state, and the way out of it."""
 
     message: str
     hint: str
@@ -168,9 +167,10 @@ class StateFlaw:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inspection:
-    """What a look at all of a state found; `in_doubt` is no flaw, the next apply looks again.
+    """The result of checking a whole state.
 
-    `under_way` is what another run is at work on at this moment, and is about to settle itself.
+    `in_doubt` is not a flaw: the next apply looks again. `under_way` counts the operations that
+    another run has begun and will settle itself.
     """
 
     path: str

@@ -1,4 +1,4 @@
-"""What may change of a workload while it runs, as far as somebody has read it in a source."""
+"""Which fields of a running workload can change in place, as read in the operators' sources."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ KEPT_BY_PODS = "has no effect on what runs: pods keep the template that they wer
 
 
 class InPlace(StrEnum):
-    """What an update of one field comes to."""
+    """The effect of updating one field."""
 
     WORKS = "works"
     REFUSED = "refused"
@@ -23,7 +23,7 @@ class InPlace(StrEnum):
 
 
 class Surge(StrEnum):
-    """How many pods an update runs side by side at most."""
+    """The largest number of pods that run side by side during an update."""
 
     LARGER = "the larger of before and after"
     ROLLING = "maxSurge pods more than after"
@@ -32,11 +32,11 @@ class Surge(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FieldRule:
-    """Fields of a manifest that all do the same when they change, and why.
+    """The effect of a change, for a number of fields of a manifest, and the reason.
 
-    `patterns` are JSON pointers in the manifest, `*` for one step; each covers what is below it.
-    `unless` is true of a manifest (as it runs, and as it is wanted) for which the rule does not
-    hold, and `reason` completes "FIELD …" for the reader of a plan.
+    `patterns` are JSON pointers in the manifest, `*` for one step; each covers the fields below it.
+    The rule does not hold for manifests (running, desired) of which `unless` is true. `reason`
+    completes "FIELD …" for the reader of a plan.
     """
 
     patterns: tuple[str, ...]
@@ -47,11 +47,11 @@ class FieldRule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UpdateRules:
-    """What changes of a kind in place; the first rule that covers a field decides.
+    """Which fields of a kind change in place; the first rule that covers a field decides.
 
-    `source` says where it was read; empty means that nobody has proven it (`unproven`), and then
-    an update is tried and a plan warns. `only` are the fields of `spec` that change in place where
-    the kind refuses all others; None where everything changes that no rule covers.
+    `source` says where it was read; where it is empty, an update is tried and the plan warns.
+    `only` are the fields of `spec` that change in place where the kind refuses all others; None
+    where every field changes that no rule covers.
     """
 
     source: str = ""
@@ -61,37 +61,37 @@ class UpdateRules:
 
     @property
     def is_proven(self) -> bool:
-        """Whether somebody has read in a source what this says."""
+        """Whether these rules were read in a source."""
         return bool(self.source)
 
 
 def kept_by_pods(
     *patterns: str, unless: Callable[[Manifest, Manifest], bool] | None = None
 ) -> FieldRule:
-    """Pod templates that the cluster takes, and whose running pods go on as they are."""
+    """The rule of pod templates that change without an effect on pods that already run."""
     return FieldRule(
         patterns=patterns, outcome=InPlace.WITHOUT_EFFECT, reason=KEPT_BY_PODS, unless=unless
     )
 
 
 def is_not_suspended(running: Manifest, _: Manifest) -> bool:
-    """Whether a workload is not held back by `spec.suspend`, and so has pods."""
+    """Whether `spec.suspend` does not keep a workload from having pods."""
     return spec_of(running).get("suspend") is not True
 
 
 def spec_of(manifest: Manifest) -> Mapping[str, Any]:
-    """The `spec` of a manifest; what is no mapping says nothing here, and is reported elsewhere."""
+    """The `spec` of a manifest; empty for anything but a mapping, which the schema reports."""
     spec = manifest.get("spec")
     return spec if isinstance(spec, Mapping) else {}
 
 
 UNPROVEN = UpdateRules()
-"""A kind of which no source says what it does with a change; an update is tried, with a warning."""
+"""A kind whose source nobody has read; an update is tried, with a warning."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InPlaceVerdict:
-    """What an update of one field comes to, and why it is not what its author wants."""
+    """The effect of updating one field, and why it is not the one that its author expects."""
 
     outcome: InPlace
     reason: str = ""
@@ -101,21 +101,19 @@ WORKS = InPlaceVerdict(outcome=InPlace.WORKS)
 
 
 def judge_field(
-    rules: UpdateRules, pointer: str, running: Manifest, wanted: Manifest
+    rules: UpdateRules, pointer: str, running: Manifest, desired: Manifest
 ) -> InPlaceVerdict:
-    """What becomes of a change at a pointer in the manifest (`/spec/replicas`).
-
-    A pointer that leads to a whole that holds a refused part is refused as well: a change of
-    `/spec` may change anything in it.
-    """
+    """The effect of a change at a pointer in the manifest (`/spec/replicas`)."""
+    # Kubernetes names an object by these four: with another one, the update would make a second.
     if covers("/apiVersion", pointer) or covers("/kind", pointer):
         return InPlaceVerdict(outcome=InPlace.REFUSED, reason="makes it another object")
     if covers("/metadata/name", pointer) or covers("/metadata/namespace", pointer):
         return InPlaceVerdict(outcome=InPlace.REFUSED, reason="makes it another object")
     for rule in rules.rules:
-        if rule.unless is not None and rule.unless(running, wanted):
+        if rule.unless is not None and rule.unless(running, desired):
             continue
-        # A change above a refused part may change it as well; an exception reaches no further.
+        # A change at `/spec` may change a refused field below it. A rule that allows a field says
+        # nothing of the fields beside that.
         above = rule.outcome is not InPlace.WORKS
         if any(
             covers(pattern, pointer) or (above and covers(pointer, pattern))
@@ -130,7 +128,7 @@ def judge_field(
 
 def covers(pattern: str, pointer: str) -> bool:
     """Whether a pointer lies at or below a pattern, in which `*` is any one step."""
-    wanted, steps = pattern.split("/"), pointer.split("/")
-    if len(wanted) > len(steps):
+    parts, steps = pattern.split("/"), pointer.split("/")
+    if len(parts) > len(steps):
         return False
-    return all(each in ("*", step) for each, step in zip(wanted, steps, strict=False))
+    return all(part in ("*", step) for part, step in zip(parts, steps, strict=False))

@@ -1,12 +1,12 @@
-"""What differs: a spec from its record, and what the server says now from what it said then.
+"""What differs: a spec from its record, and a live workload from the echo in that record.
 
-Two bases, never compared crosswise: what an author changed shows against the record's spec, what
-somebody changed on the server shows against the record's echo.
+The two bases are never mixed: a change of the author shows against the record's spec, a change on
+the server against the record's echo.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -22,6 +22,7 @@ from reconciler.core.diff.equality import (
 )
 from reconciler.core.digest import digest
 from reconciler.core.model import Desired, Json, Recorded, Remote
+from reconciler.core.named_items import names_of
 from reconciler.core.planning.renewal import renew, renew_row
 from reconciler.core.protocol.changes import as_shown
 from reconciler.core.protocol.marker import read_marker, read_rev, unmark
@@ -30,14 +31,13 @@ from reconciler.core.redact import Redactor
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Compared(Remote):
-    """What the server says of a workload, already compared with its record: the body is let go.
+    """A live workload after its comparison with the record; its body is not kept.
 
     `drift` holds the declared fields that differ from the server's echo of our own create, and
-    `renewed` that echo as today's rules of what is a secret write it, where they changed it.
-    `answer` is all that the server says now, redacted, where that is not what it said then, and
-    `filled_in` what the platform has put where the submitted manifest says nothing, as far as the
-    spec declares it now. `unmarked` says that it has lost the marker that its record knows.
-    `marker` and `rev` are those that it shows, empty for none.
+    `renewed` that echo under today's redaction rules, where they changed it. `answer` is the whole
+    live content, redacted, where it differs from the echo; `filled_in` the values of the platform
+    for fields that the submitted manifest leaves open and the spec now declares. `unmarked` says
+    that the marker of the record is lost. `marker` and `rev` are the live ones, empty for none.
     """
 
     drift: tuple[FieldChange, ...]
@@ -52,9 +52,9 @@ class Compared(Remote):
 def compare(
     row: Recorded, remote: Remote, redactor: Redactor, *, desired: Desired | None = None
 ) -> Compared:
-    """Compare what the server says now with its echo of our last request.
+    """Compare a live workload with the server's echo of the last request that it shows.
 
-    That is the one which the workload shows: also an update that the record has not as proven.
+    That may be an update of ours which the record has not proven yet.
     """
     marker, rev = read_marker(remote.raw_manifest), read_rev(remote.raw_manifest)
     compared = Compared(
@@ -76,13 +76,14 @@ def compare(
         return compared
     row = as_shown(row, rev)
     redactor = redactor.strict
-    # What was filled in decides only about what somebody declares anew.
+    # Filled-in values matter only for fields that the spec declares for the first time.
     if desired is not None and desired.spec != row.spec:
         compared = replace(compared, filled_in=_filled_in(desired, remote, redactor))
     plain = echo_of(remote)
-    now, named = redactor.redact_and_digest(plain)
+    now, digest_now = redactor.redact_and_digest(plain)
     recorded = row.echo if row.echo is not None else row.spec
-    if named == digest(recorded):
+    # Nearly every workload ends here: equal digests spare the comparison field by field.
+    if digest_now == digest(recorded):
         return compared
     before = renew(recorded, redactor, plain=plain)
     then = reword(before, like=row.spec)
@@ -93,57 +94,58 @@ def compare(
 
 
 def echo_of(remote: Remote) -> dict[str, Any]:
-    """What the server says of a workload, without the marker that we put there."""
+    """The live content without our annotations."""
     return {**remote.echo, "manifest": unmark(remote.raw_manifest)}
 
 
 def _filled_in(desired: Desired, remote: Remote, redactor: Redactor) -> Json | None:
-    """What the platform has put where the submitted manifest says nothing, if that is declared."""
-    raw, dressed = remote.raw_manifest, remote.workload_manifest
-    if _put_in(desired.manifest, raw, dressed, ROOT) is ABSENT:
+    """The platform's values for fields that the manifest leaves open and the spec declares."""
+    raw, completed = remote.raw_manifest, remote.workload_manifest
+    if _put_in(desired.manifest, raw, completed, ROOT) is ABSENT:
         return None
-    # Redacted as a whole: what stands beside a value says whether it is a secret.
-    return {"manifest": _put_in(desired.manifest, raw, redactor.redact(dressed), ROOT)}
+    # Redacted as a whole: a name beside a value may say that it is a secret.
+    return {"manifest": _put_in(desired.manifest, raw, redactor.redact(completed), ROOT)}
 
 
-def _put_in(wanted: Any, raw: Any, dressed: Any, spot: Spot) -> Any:
-    """The part of a dressed manifest that is wanted, and that the raw one leaves open."""
-    if dressed is ABSENT or raw == dressed:
+def _put_in(desired: Any, raw: Any, completed: Any, spot: Spot) -> Any:
+    """The declared part of a completed manifest that the submitted one (`raw`) leaves open."""
+    if completed is ABSENT or raw == completed:
         return ABSENT
     if _leaves_open(raw, spot):
-        return project(dressed, wanted)
-    if all(isinstance(value, Mapping) for value in (wanted, raw, dressed)):
+        return project(completed, desired)
+    if all(isinstance(value, Mapping) for value in (desired, raw, completed)):
         parts = {
             key: _put_in(
-                wanted[key],
+                desired[key],
                 raw.get(key, ABSENT),
-                dressed.get(key, ABSENT),
-                step_into(wanted, key, spot),
+                completed.get(key, ABSENT),
+                step_into(desired, key, spot),
             )
-            for key in wanted
+            for key in desired
         }
         return {key: part for key, part in parts.items() if part is not ABSENT} or ABSENT
-    if isinstance(raw, list) and isinstance(dressed, list):
-        part = project(dressed, wanted)
-        return ABSENT if part == project(raw, wanted) else part
+    if isinstance(raw, list) and isinstance(completed, list):
+        part = project(completed, desired)
+        return ABSENT if part == project(raw, desired) else part
     return ABSENT
 
 
 def _leaves_open(value: Any, spot: Spot) -> bool:
-    """Whether a submitted value leaves it to the platform; whoever wrote `false` decided."""
+    """Whether a submitted value leaves the field to the platform."""
+    # `false` means nothing to Kubernetes, but its author has decided: the platform keeps it.
     return value is ABSENT or (value is not False and is_nothing(value, spot))
 
 
 def body_digest(desired: Desired, redactor: Redactor) -> str:
-    """Names the content of a spec; secrets enter it only as keyed digests."""
+    """The digest of a spec's content; secrets are in it as keyed digests only."""
     return redactor.redact_and_digest(desired.spec)[1]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpecChanges:
-    """How a spec differs from its record: by meaning, and otherwise only by its text.
+    """How a spec differs from its record: in its meaning (`changes`), or only in its text.
 
-    `row` is the record as today's rules of what is a secret write it, `spec` the redacted spec.
+    `row` is the record under today's redaction rules, `spec` the redacted spec.
     """
 
     row: Recorded
@@ -153,9 +155,9 @@ class SpecChanges:
 
 
 def compare_spec(row: Recorded, desired: Desired, redactor: Redactor) -> SpecChanges:
-    """What the author has changed since the record was made; equal digests settle it."""
-    spec, named = redactor.redact_and_digest(desired.spec)
-    if named == row.digest:
+    """What the author has changed since the record was made."""
+    spec, spec_digest = redactor.redact_and_digest(desired.spec)
+    if spec_digest == row.digest:
         return SpecChanges(row=row, spec=spec)
     row = renew_row(row, redactor, plain=desired.spec)
     before = row.spec if row.is_declared else project(row.spec, spec)
@@ -167,66 +169,74 @@ def compare_spec(row: Recorded, desired: Desired, redactor: Redactor) -> SpecCha
 
 
 def _find_differences(before: Any, after: Any, origin: Origin) -> tuple[FieldChange, ...]:
-    """The fields that differ to Kubernetes, and not only in their text."""
+    """The fields that differ in their meaning to Kubernetes."""
     if is_equal(before, after):
         return ()
     return tuple(find_changes(reword(before, like=after), after, origin=origin))
 
 
-def what_runs(row: Recorded, live: Compared | None, wanted: Json, redactor: Redactor) -> Json:
-    """What is on the server as far as anybody declares it, redacted.
+def what_runs(row: Recorded, live: Compared | None, desired: Json, redactor: Redactor) -> Json:
+    """The content on the server as far as the record or `desired` declares it, redacted.
 
-    `live` is what the server says now; without an answer in it, that is what it said when the
-    workload was made. A field that the record declares runs as it was sent, unless the server's
-    answer has changed since: a server may write a value differently, or not repeat it at all. A
-    field that only `wanted` declares runs as the server says, or else as the platform filled it in.
+    A field that the record declares runs as it was sent, unless the server's answer has changed
+    since. A field that only `desired` declares runs as the server says, or else as the platform
+    filled it in. Without a live answer the recorded echo stands for it.
     """
     shape = redactor.redact(row.spec)
-    spec = shape if row.is_declared else project(shape, wanted)
+    recorded = shape if row.is_declared else project(shape, desired)
     echo = row.echo if row.echo is not None else row.spec
+    # Never the answer in place of what was sent: a server may write a value in another spelling,
+    # or not repeat it at all. So only a change from one answer to the next counts.
     then = reword(redactor.strict.redact(echo), like=shape)
     now = then if live is None or live.answer is None else reword(live.answer, like=then)
     filled_in = ABSENT if live is None or live.filled_in is None else live.filled_in
-    runs = _overlay(_Sides(spec, then, now, wanted, filled_in), ROOT)
+    runs = _overlay(_Sides(recorded, then, now, desired, filled_in), ROOT)
     return runs if isinstance(runs, Mapping) else {}
 
 
 class _Sides(NamedTuple):
-    """One value as it is declared, was echoed then, is echoed now, is wanted, was filled in."""
+    """One value five times: recorded, echoed then, echoed now, desired, filled in."""
 
-    spec: Any
+    recorded: Any
     then: Any
     now: Any
-    wanted: Any
+    desired: Any
     filled_in: Any
 
 
 def _overlay(sides: _Sides, spot: Spot) -> Any:
-    spec, then, now, wanted, filled_in = sides
-    if spec == wanted and then == now:
-        return spec
-    if _is_asked_anew(sides, spot):
+    recorded, then, now, desired, filled_in = sides
+    if recorded == desired and then == now:
+        return recorded
+    if desired is ABSENT or recorded is ABSENT:
+        is_declared_anew = desired is not ABSENT
+    else:
+        # A recorded value without a meaning left the field to the server. Where that has put a map
+        # or a list, the overlay goes into it, and decides key by key.
+        was_open = is_nothing(recorded, spot) and not isinstance(now, Mapping | list)
+        is_declared_anew = was_open and not is_nothing(desired, spot)
+    if is_declared_anew:
         runs = _complete(now, filled_in, spot)
-        return ABSENT if runs is ABSENT else project(runs, wanted)
+        return ABSENT if runs is ABSENT else project(runs, desired)
     if now is ABSENT:
-        return spec if then is ABSENT else ABSENT
-    if isinstance(spec, Mapping) and isinstance(now, Mapping):
-        return _overlay_map(sides, spot)
-    if isinstance(spec, list) and isinstance(now, list):
+        return recorded if then is ABSENT else ABSENT
+    if isinstance(recorded, Mapping) and isinstance(now, Mapping):
+        documents = [side if isinstance(side, Mapping) else {} for side in sides]
+        below = {
+            key: _overlay(
+                _Sides(*(document.get(key, ABSENT) for document in documents)),
+                step_into(recorded, key, spot),
+            )
+            for key in {**recorded, **documents[3]}
+        }
+        return {key: value for key, value in below.items() if value is not ABSENT}
+    if isinstance(recorded, list) and isinstance(now, list):
         return _overlay_list(sides, spot)
-    return spec if is_same(then, now) else now
-
-
-def _is_asked_anew(sides: _Sides, spot: Spot) -> bool:
-    """Whether somebody declares now what was left to the server; an empty list or map is a list."""
-    if sides.wanted is ABSENT or sides.spec is ABSENT:
-        return sides.wanted is not ABSENT
-    open_before = is_nothing(sides.spec, spot) and not isinstance(sides.now, Mapping | list)
-    return open_before and not is_nothing(sides.wanted, spot)
+    return recorded if is_same(then, now) else now
 
 
 def _complete(now: Any, filled_in: Any, spot: Spot) -> Any:
-    """What the server says, and what the platform filled in where that says nothing."""
+    """The server's value, with the platform's where the server says nothing."""
     if filled_in is ABSENT:
         return now
     if _leaves_open(now, spot):
@@ -240,42 +250,24 @@ def _complete(now: Any, filled_in: Any, spot: Spot) -> Any:
     return now
 
 
-def _overlay_map(sides: _Sides, spot: Spot) -> dict[str, Any]:
-    documents = [side if isinstance(side, Mapping) else {} for side in sides]
-    spec, _, _, wanted, _ = documents
-    runs = {
-        key: _overlay(
-            _Sides(*(document.get(key, ABSENT) for document in documents)),
-            step_into(spec, key, spot),
-        )
-        for key in {**spec, **wanted}
-    }
-    return {key: value for key, value in runs.items() if value is not ABSENT}
-
-
 def _overlay_list(sides: _Sides, spot: Spot) -> list[Any]:
-    """Item by item where they can be told apart and nobody has changed their order."""
-    by_key = [_by_key(side if isinstance(side, list) else [], spot) for side in sides]
-    sides_by_key = [items or {} for items in by_key]
-    ours, old, new, asked, _ = sides_by_key
-    kept_order = [key for key in old if key in new] == [key for key in new if key in old]
-    if None in by_key[:3] or not kept_order:
+    """Item by item where they have keys and nobody has changed their order."""
+    keyed: list[dict[str, Any] | None] = []
+    for side in sides:
+        items = side if isinstance(side, list) else []
+        # By Kubernetes' own key, or else by their names.
+        keys = keys_of(items, spot) or names_of(items)
+        keyed.append(None if keys is None else dict(zip(keys, items, strict=True)))
+    by_key = [items or {} for items in keyed]
+    recorded, then, now, desired, _ = by_key
+    same_order = [key for key in then if key in now] == [key for key in now if key in then]
+    if None in keyed[:3] or not same_order:
         same = is_same(sides.then, sides.now)
-        return list(sides.spec if same else project(sides.now, sides.spec))
+        return list(sides.recorded if same else project(sides.now, sides.recorded))
     runs = [
-        _overlay(_Sides(*(items.get(key, ABSENT) for items in sides_by_key)), spot)
-        for key in {**ours, **asked}
+        _overlay(_Sides(*(items.get(key, ABSENT) for items in by_key)), spot)
+        for key in {**recorded, **desired}
     ]
-    # What was added to the list since is there as well; what the server added at first is its own.
-    drifted = [new[key] for key in new if key not in (ours | asked | old)]
+    # An item that was added after the create runs as well; one of the first echo is the server's.
+    drifted = [now[key] for key in now if key not in (recorded | desired | then)]
     return [item for item in runs if item is not ABSENT] + drifted
-
-
-def _by_key(items: Sequence[Any], spot: Spot) -> dict[str, Any] | None:
-    """The items of a list by what tells them apart: Kubernetes' own key, or else their names."""
-    keys: Sequence[Any] | None = keys_of(items, spot)
-    if keys is None:
-        keys = [item.get("name") if isinstance(item, Mapping) else None for item in items]
-        if not all(isinstance(key, str) for key in keys) or len({*keys}) < len(keys):
-            return None
-    return dict(zip(keys, items, strict=True))

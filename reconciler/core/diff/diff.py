@@ -8,7 +8,9 @@ from enum import Enum, StrEnum
 from typing import Any, Final
 
 from reconciler.core.json_pointer import escape_step, join_steps, split_pointer
+from reconciler.core.named_items import items_by_name, names_of
 from reconciler.core.redact import is_redacted, spell_marks
+from reconciler.kinds.updates import covers
 
 
 class Absent(Enum):
@@ -64,7 +66,7 @@ def _shown(value: Any) -> Any:
     if value is ABSENT:
         return None
     if is_redacted(value):
-        # What stands around a secret is none, and may be what matters.
+        # The text around a secret is none itself, and may be what changed.
         return spell_marks(value, SENSITIVE)
     if isinstance(value, Mapping):
         return {key: _shown(value[key]) for key in sorted(value)}
@@ -75,12 +77,12 @@ def _shown(value: Any) -> Any:
 
 def find_changes(before: Any, after: Any, *, origin: Origin = Origin.SPEC) -> list[FieldChange]:
     """Every field that differs between two JSON values, in the order of their pointers."""
-    found = [replace(change, origin=origin) for change in _compare(before, after, "")]
-    return sorted(found, key=lambda change: _sort_key(change.pointer))
+    changes = [replace(change, origin=origin) for change in _compare(before, after, "")]
+    return sorted(changes, key=lambda change: _sort_key(change.pointer))
 
 
 def _sort_key(pointer: str) -> list[tuple[int, int, str]]:
-    """Numbers by their size: of two without leading zeros, the longer one is larger."""
+    # Indices by their size: of two numbers without leading zeros, the longer one is larger.
     return [
         (0, len(part), part) if part.isdecimal() else (1, 0, part)
         for part in pointer.split("/")[1:]
@@ -92,8 +94,8 @@ def _compare(before: Any, after: Any, pointer: str) -> Iterator[FieldChange]:
         return
     if isinstance(before, Mapping) and isinstance(after, Mapping):
         for key in [*before, *(key for key in after if key not in before)]:
-            here = f"{pointer}/{escape_step(key)}"
-            yield from _compare(before.get(key, ABSENT), after.get(key, ABSENT), here)
+            path = f"{pointer}/{escape_step(key)}"
+            yield from _compare(before.get(key, ABSENT), after.get(key, ABSENT), path)
     elif isinstance(before, list) and isinstance(after, list):
         yield from _compare_lists(before, after, pointer)
     else:
@@ -101,8 +103,8 @@ def _compare(before: Any, after: Any, pointer: str) -> Iterator[FieldChange]:
 
 
 def _compare_lists(before: list[Any], after: list[Any], pointer: str) -> Iterator[FieldChange]:
-    """Items with names (containers, env, ports, volumes) are matched by name, others in order."""
-    old, new = _by_name(before), _by_name(after)
+    # Containers, variables, ports and volumes have names; what has none is aligned by its content.
+    old, new = names_of(before), names_of(after)
     if old is None or new is None:
         yield from _align_lists(before, after, pointer)
         return
@@ -111,67 +113,51 @@ def _compare_lists(before: list[Any], after: list[Any], pointer: str) -> Iterato
         # The order of a list means something to Kubernetes (init containers, env references).
         yield FieldChange(pointer=pointer, before=before, after=after)
         return
-    for name in [*old, *(name for name in new if name not in old)]:
-        index, item = old.get(name, (0, ABSENT))
-        index, other = new.get(name, (index, ABSENT))
-        yield from _compare(item, other, f"{pointer}/{index}")
-
-
-def _by_name(items: Sequence[Any]) -> dict[str, tuple[int, Any]] | None:
-    named: dict[str, tuple[int, Any]] = {}
-    for index, item in enumerate(items):
-        name = item.get("name") if isinstance(item, Mapping) else None
-        if not isinstance(name, str) or name in named:
-            return None
-        named[name] = (index, item)
-    return named
+    indices = {name: index for index, name in enumerate(old)}
+    indices |= {name: index for index, name in enumerate(new)}
+    olds, news = dict(zip(old, before, strict=True)), dict(zip(new, after, strict=True))
+    for name, index in indices.items():
+        path = f"{pointer}/{index}"
+        yield from _compare(olds.get(name, ABSENT), news.get(name, ABSENT), path)
 
 
 def _align_lists(before: list[Any], after: list[Any], pointer: str) -> Iterator[FieldChange]:
     """Let deepdiff tell an insertion from a run of changes; only lists that differ come here."""
+    # It takes longer to load than most commands run, and most runs meet no such lists.
     from deepdiff import DeepDiff
 
-    tree = DeepDiff(_told_apart(before), _told_apart(after), view="tree")
-    aligned = [_align(level) for kind in tree.values() for level in kind]
-    if not aligned or any(pair is None for pair in aligned):
+    tree = DeepDiff(_without_booleans(before), _without_booleans(after), view="tree")
+    levels = [(kind, level) for kind, entries in tree.items() for level in entries]
+    if not levels or any(level.all_up.down is None for _, level in levels):
+        # Not an answer about items.
         yield FieldChange(pointer=pointer, before=before, after=after)
         return
-    seen: set[tuple[Any, Any]] = set()
-    for pair in aligned:
-        if pair is None or pair in seen:
-            continue
-        seen.add(pair)
-        old, new = pair
-        here = f"{pointer}/{old if new is None else new}"
+    # Which item of the first list stands against which of the second, each pair once: deepdiff
+    # names every difference within two items.
+    pairs: dict[tuple[int | None, int | None], None] = {}
+    for kind, level in levels:
+        old, *_ = level.path(output_format="list", use_t2=False)
+        new, *_ = level.path(output_format="list", use_t2=True)
+        is_item = level.all_up.down is level
+        is_added = is_item and kind == "iterable_item_added"
+        is_removed = is_item and kind == "iterable_item_removed"
+        pairs[None if is_added else old, None if is_removed else new] = None
+    for old, new in pairs:
+        path = f"{pointer}/{old if new is None else new}"
         yield from _compare(
-            ABSENT if old is None else before[old], ABSENT if new is None else after[new], here
+            ABSENT if old is None else before[old], ABSENT if new is None else after[new], path
         )
 
 
-def _told_apart(value: Any) -> Any:
-    """A copy in which true is not 1 for those who compare with `==`."""
+def _without_booleans(value: Any) -> Any:
+    """A copy in which true is not 1, as it is for deepdiff, which compares with `==`."""
     if isinstance(value, bool):
         return ("bool", str(value))
     if isinstance(value, Mapping):
-        return {key: _told_apart(item) for key, item in value.items()}
+        return {key: _without_booleans(item) for key, item in value.items()}
     if isinstance(value, list):
-        return [_told_apart(item) for item in value]
+        return [_without_booleans(item) for item in value]
     return value
-
-
-def _align(level: Any) -> tuple[int | None, int | None] | None:
-    """Which item of the first list deepdiff set against which of the second."""
-    from deepdiff.helper import notpresent
-
-    top = level.all_up.down
-    if top is None:
-        return None
-    old = level.path(output_format="list", use_t2=False)
-    new = level.path(output_format="list", use_t2=True)
-    return (
-        None if top.t1 is notpresent else old[0],
-        None if top.t2 is notpresent else new[0],
-    )
 
 
 def is_same(a: Any, b: Any) -> bool:
@@ -194,20 +180,15 @@ def project(value: Any, shape: Any) -> Any:
     if isinstance(value, Mapping) and isinstance(shape, Mapping):
         return {key: project(value[key], shape[key]) for key in shape if key in value}
     if isinstance(value, list) and isinstance(shape, list):
-        return _project_list(value, shape)
+        items, shapes = items_by_name(value), items_by_name(shape)
+        if items and shapes:
+            return [
+                project(item, shapes[name]) if name in shapes else item
+                for name, item in items.items()
+            ]
+        if len(value) == len(shape):
+            return [project(item, like) for item, like in zip(value, shape, strict=True)]
     return value
-
-
-def _project_list(items: list[Any], shapes: list[Any]) -> list[Any]:
-    named, wanted = _by_name(items), _by_name(shapes)
-    if named and wanted:
-        return [
-            project(item, wanted[name][1]) if name in wanted else item
-            for name, (_, item) in named.items()
-        ]
-    if len(items) == len(shapes):
-        return [project(item, shape) for item, shape in zip(items, shapes, strict=True)]
-    return items
 
 
 def value_at(document: Any, pointer: str) -> Any:
@@ -234,14 +215,14 @@ def with_value(document: Any, pointer: str, value: Any) -> Any:
 def _with_value(document: Any, steps: list[str], value: Any) -> Any:
     if not steps or (document is ABSENT and value is ABSENT):
         return value
-    first, *rest = steps
+    first, *others = steps
     if isinstance(document, list):
         index = int(first)
         below = document[index] if index < len(document) else ABSENT
-        item = _with_value(below, rest, value)
+        item = _with_value(below, others, value)
         return [*document[:index], *([] if item is ABSENT else [item]), *document[index + 1 :]]
     parent = dict(document) if isinstance(document, Mapping) else {}
-    item = _with_value(parent.get(first, ABSENT), rest, value)
+    item = _with_value(parent.get(first, ABSENT), others, value)
     if item is ABSENT:
         parent.pop(first, None)
         return parent
@@ -249,29 +230,25 @@ def _with_value(document: Any, steps: list[str], value: Any) -> Any:
 
 
 def undo(document: Any, changes: Sequence[FieldChange]) -> Any:
-    """A copy of the document that changes led to, as it was before them.
-
-    The pointer of an item that a list has no more is where it stood before.
-    """
-    # From the end, so that no item moves before it has been found.
+    """A copy of the document that changes led to, as it was before them."""
+    # From the end, so that the pointers of the items before stay true.
     for change in sorted(changes, key=lambda each: _sort_key(each.pointer), reverse=True):
         if change.after is not ABSENT:
             document = with_value(document, change.pointer, change.before)
+    # The pointer of a removed item is where it stood before: it is put between the others, in the
+    # order of the pointers, and replaces none of them.
     for change in changes:
-        if change.after is ABSENT:
-            document = _insert(document, split_pointer(change.pointer), change.before)
+        if change.after is not ABSENT:
+            continue
+        *way, last = split_pointer(change.pointer)
+        parent = value_at(document, join_steps(way))
+        if isinstance(parent, list):
+            index = int(last)
+            items = [*parent[:index], change.before, *parent[index:]]
+            document = _with_value(document, way, items)
+        else:
+            document = _with_value(document, [*way, last], change.before)
     return document
-
-
-def _insert(document: Any, steps: list[str], value: Any) -> Any:
-    """Put a value where it stood; into a list it goes without replacing what stands there now."""
-    *way, last = steps
-    parent = value_at(document, join_steps(way))
-    if isinstance(parent, list):
-        at = int(last)
-        parent = [*parent[:at], value, *parent[at:]]
-        return _with_value(document, way, parent)
-    return _with_value(document, steps, value)
 
 
 def without(document: Any, pattern: str) -> Any:
@@ -281,29 +258,23 @@ def without(document: Any, pattern: str) -> Any:
 
 def _without(document: Any, steps: list[str]) -> Any:
     if not steps:
+        # An item of a list: to take it out would move the others to other pointers.
         return None
-    first, *rest = steps
+    first, *others = steps
     if isinstance(document, Mapping):
         return {
-            key: _without(item, rest) if first in (key, "*") else item
+            key: _without(item, others) if first in (key, "*") else item
             for key, item in document.items()
-            if rest or first not in (key, "*")
+            if others or first not in (key, "*")
         }
     if isinstance(document, list):
         return [
-            _without(item, rest) if first in ("*", str(index)) else item
+            _without(item, others) if first in ("*", str(index)) else item
             for index, item in enumerate(document)
         ]
     return document
 
 
 def is_ignored(pointer: str, patterns: Sequence[str]) -> bool:
-    """Whether a JSON pointer lies at or below one of the patterns (`*` is any one segment)."""
-    parts = pointer.split("/")
-    return any(_matches(parts, pattern.split("/")) for pattern in patterns)
-
-
-def _matches(parts: list[str], pattern: list[str]) -> bool:
-    if len(pattern) > len(parts):
-        return False
-    return all(want in ("*", have) for want, have in zip(pattern, parts, strict=False))
+    """Whether a JSON pointer lies at or below one of the patterns (`*` is any one step)."""
+    return any(covers(pattern, pointer) for pattern in patterns)

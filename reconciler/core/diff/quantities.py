@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-# No quantity that Kubernetes takes is longer; a longer one would only fill the memory with digits.
+# No quantity of Kubernetes is longer, and digits without a bound would fill the memory.
 _LONGEST = 64
 _LARGEST = 10**_LONGEST
 _QUANTITY = re.compile(
@@ -28,27 +28,26 @@ _POWERS_OF_1024: Mapping[str, int] = {"Ki": 1, "Mi": 2, "Gi": 3, "Ti": 4, "Pi": 
 
 
 def normal_quantity(value: Any) -> Any:
-    """One spelling for all quantities of one value; what is none is returned as it is.
-
-    The spelling (`15e-1`) is a quantity itself, so nothing that is none can look like it. Values
-    below a nano are not rounded up, as a server does: that would only make more of them equal.
-    """
+    """One spelling for all quantities of one value; anything else is returned as it is."""
+    # The spelling (`15e-1`) is a quantity itself, so that no other text can equal it. Values below
+    # a nano are not rounded up as a server does: more of them count as different than are.
     if isinstance(value, str):
         text = value if len(value) <= _LONGEST else ""
     elif isinstance(value, bool) or not isinstance(value, int | float):
         return value
     else:
         text = repr(value) if -_LARGEST < value < _LARGEST else ""
-    found = _QUANTITY.fullmatch(text)
-    if found is None:
+    quantity = _QUANTITY.fullmatch(text)
+    if quantity is None:
         return value
-    part = found["part"] or found["only"] or ""
-    number = int((found["whole"] or "") + part)
-    suffix = found["suffix"] or ""
+    part = quantity["part"] or quantity["only"] or ""
+    # Whole numbers only: a float would make quantities equal that are not.
+    number = int((quantity["whole"] or "") + part)
+    suffix = quantity["suffix"] or ""
     number *= 1024 ** _POWERS_OF_1024.get(suffix, 0)
-    power = int(found["exponent"] or 0) + _POWERS_OF_TEN.get(suffix, 0) - len(part)
+    power = int(quantity["exponent"] or 0) + _POWERS_OF_TEN.get(suffix, 0) - len(part)
     if number == 0:
         return "0"
     while number % 10 == 0:
         number, power = number // 10, power + 1
-    return f"{'-' if found['sign'] == '-' else ''}{number}e{power}"
+    return f"{'-' if quantity['sign'] == '-' else ''}{number}e{power}"

@@ -16,6 +16,7 @@ from reconciler.core.diff.diff import ABSENT, FieldChange, Origin, is_ignored, w
 from reconciler.core.diff.equality import ROOT, SETS, Spot, keys_of, means_same, reword, step_into
 from reconciler.core.json_pointer import escape_step
 from reconciler.core.model import Json
+from reconciler.core.named_items import items_by_name, names_of
 from reconciler.core.redact import Redactor, is_redacted
 
 
@@ -23,8 +24,8 @@ from reconciler.core.redact import Redactor, is_redacted
 class KeptDrift:
     """A field that somebody else has changed and that an update leaves so.
 
-    `pointer` leads into the merged document, `echo` is what the server said there before: it stays
-    the base of the comparison, so that the drift is still seen after the update.
+    `pointer` leads into the merged document. `echo` is the server's earlier value there, with which
+    later comparisons go on, so that the drift is still seen after the update.
     """
 
     pointer: str
@@ -33,9 +34,9 @@ class KeptDrift:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Merge:
-    """An update's content (unredacted), what it takes back of others, and what it leaves to them.
+    """An update's content (unredacted), the drift that it overwrites, and the drift that it leaves.
 
-    `overwritten` are redacted: `before` is what somebody else had put there.
+    `overwritten` are redacted: `before` is the value of somebody else.
     """
 
     document: Json
@@ -60,16 +61,16 @@ _ABSENT = _Value(ABSENT, ABSENT)
 
 
 class _Sides(NamedTuple):
-    """One field four times: as recorded, as wanted, as the server said then, as it says now."""
+    """One field four times: as recorded, as desired, as the server said then, as it says now."""
 
     before: Any
-    wanted: _Value
+    desired: _Value
     echo: Any
     live: _Value
 
 
 def merge(
-    wanted: Json,
+    desired: Json,
     live: Json,
     *,
     before: Json,
@@ -78,19 +79,18 @@ def merge(
     ignored: Sequence[str] = (),
     undo_drift: bool = False,
 ) -> Merge:
-    """What is to be on the server, where `live` is now and `wanted` is declared.
+    """The content to send, where `live` is on the server now and `desired` is declared.
 
-    `before` is the recorded spec and `echo` the recorded answer, both redacted. A field that the
+    `before` is the recorded spec and `echo` the recorded response, both redacted. A field that the
     author changed is the author's, one that was removed from the spec goes, one that nobody ever
-    declared or that matches `ignored` is the server's. Where only somebody else has changed a
-    declared field, it stays as it is unless `undo_drift`; a secret never stays, for it would be
-    sent from a source that nobody reviewed.
+    declared or that matches `ignored` is the server's. A declared field that only somebody else
+    has changed stays so, unless `undo_drift` or it holds a secret.
     """
     strict = redactor.strict
     merger = _Merger(ignored=ignored, undo_drift=undo_drift)
     sides = _Sides(
         before=before,
-        wanted=_Value(wanted, redactor.redact(wanted)),
+        desired=_Value(desired, redactor.redact(desired)),
         echo=echo,
         live=_Value(live, strict.redact(live)),
     )
@@ -104,77 +104,83 @@ def merge(
 
 @dataclass(slots=True, kw_only=True)
 class _Merger:
-    """One merge. Pointers come twice: in the spec, for people and patterns, and in the result."""
+    """One merge. `pointer` leads into the spec, for people and patterns; `path` into the result."""
 
     ignored: Sequence[str]
     undo_drift: bool
     overwritten: list[FieldChange] = field(default_factory=list)
     kept: list[KeptDrift] = field(default_factory=list)
 
-    def merge(self, sides: _Sides, spot: Spot, pointer: str, place: str) -> Any:
+    def merge(self, sides: _Sides, spot: Spot, pointer: str, path: str) -> Any:
         """The merged value, ABSENT where there is to be none."""
-        before, wanted, _, live = sides
-        if wanted.plain is ABSENT and before is ABSENT:
+        before, desired, _, live = sides
+        if desired.plain is ABSENT and before is ABSENT:
             return live.plain
         if pointer and is_ignored(pointer, self.ignored):
             return live.plain
-        if isinstance(live.plain, Mapping) and _is_map_or_absent(before, wanted.plain):
-            return self._merge_map(sides, spot, pointer, place)
-        if wanted.plain is ABSENT:
+        declared = (value for value in (before, desired.plain) if value is not ABSENT)
+        if isinstance(live.plain, Mapping) and all(isinstance(v, Mapping) for v in declared):
+            return self._merge_map(sides, spot, pointer, path)
+        if desired.plain is ABSENT:
             self._note_overwritten(sides, spot, pointer)
             return ABSENT
-        keyed = _match_items(sides, spot)
-        if keyed is not None:
-            return self._merge_items(keyed, spot, pointer, place)
-        return self._choose(sides, spot, pointer, place)
+        matched = _match_items(sides, spot)
+        if matched is not None:
+            return self._merge_items(matched, spot, pointer, path)
+        return self._choose(sides, spot, pointer, path)
 
-    def _merge_map(self, sides: _Sides, spot: Spot, pointer: str, place: str) -> Any:
+    def _merge_map(self, sides: _Sides, spot: Spot, pointer: str, path: str) -> Any:
         before, echo = (
             side if isinstance(side, Mapping) else {} for side in (sides.before, sides.echo)
         )
-        wanted = sides.wanted if isinstance(sides.wanted.plain, Mapping) else _Value({}, {})
+        desired = sides.desired if isinstance(sides.desired.plain, Mapping) else _Value({}, {})
         live = sides.live
         merged = {}
-        for key in {**wanted.plain, **live.plain, **before}:
+        for key in {**desired.plain, **live.plain, **before}:
             below = _Sides(
-                before.get(key, ABSENT), wanted.at(key), echo.get(key, ABSENT), live.at(key)
+                before.get(key, ABSENT), desired.at(key), echo.get(key, ABSENT), live.at(key)
             )
             step = f"/{escape_step(key)}"
             spot_below = step_into(live.plain, key, spot)
-            value = self.merge(below, spot_below, pointer + step, place + step)
+            value = self.merge(below, spot_below, pointer + step, path + step)
             if value is not ABSENT:
                 merged[key] = value
-        # A map that the author has taken out stays only for what others keep in it.
-        return merged if merged or sides.wanted.plain is not ABSENT else ABSENT
+        # A map that the author has removed stays only for the fields of others in it.
+        return merged if merged or sides.desired.plain is not ABSENT else ABSENT
 
-    def _merge_items(self, keyed: _KeyedItems, spot: Spot, pointer: str, place: str) -> list[Any]:
+    def _merge_items(
+        self, matched: _MatchedItems, spot: Spot, pointer: str, path: str
+    ) -> list[Any]:
         """The spec's items in its order, then those that only the server has."""
         merged: list[Any] = []
-        for index, sides in enumerate(keyed.values()):
-            if sides.wanted.plain is ABSENT and sides.before is not ABSENT:
-                # Whatever else the server has put into an item of the author's goes with it.
+        for index, sides in enumerate(matched.values()):
+            if sides.desired.plain is ABSENT and sides.before is not ABSENT:
+                # An item of the author's goes with the fields that the server has put into it.
                 self._note_overwritten(sides, spot, pointer)
                 continue
-            value = self.merge(sides, spot, f"{pointer}/{index}", f"{place}/{len(merged)}")
+            value = self.merge(sides, spot, f"{pointer}/{index}", f"{path}/{len(merged)}")
             if value is not ABSENT:
                 merged.append(value)
         return merged
 
-    def _choose(self, sides: _Sides, spot: Spot, pointer: str, place: str) -> Any:
+    def _choose(self, sides: _Sides, spot: Spot, pointer: str, path: str) -> Any:
         """One field as a whole: a scalar, a list in which order counts, or another type."""
-        before, wanted, echo, live = sides
+        before, desired, echo, live = sides
         drifted = not means_same(echo, live.redacted, spot)
-        if before is ABSENT or not means_same(before, wanted.redacted, spot):
-            if drifted and not means_same(wanted.redacted, live.redacted, spot):
+        if before is ABSENT or not means_same(before, desired.redacted, spot):
+            if drifted and not means_same(desired.redacted, live.redacted, spot):
                 self._note_overwritten(sides, spot, pointer)
-            return wanted.plain
+            return desired.plain
         if not drifted:
-            # As the server writes it: what it changed at the create, it need not change again.
-            return wanted.plain if live.plain is ABSENT else live.plain
-        if self.undo_drift or any(map(_holds_secret, (wanted.redacted, echo, live.redacted))):
+            # In the server's spelling: what it changed at the create, it need not change again.
+            return desired.plain if live.plain is ABSENT else live.plain
+        # A secret never stays: we would send a value that nobody has reviewed.
+        values = (desired.redacted, echo, live.redacted)
+        texts = (v if isinstance(v, str) else json.dumps(v, default=str) for v in values)
+        if self.undo_drift or any(map(is_redacted, texts)):
             self._note_overwritten(sides, spot, pointer)
-            return wanted.plain
-        self.kept.append(KeptDrift(pointer=place, echo=echo))
+            return desired.plain
+        self.kept.append(KeptDrift(pointer=path, echo=echo))
         return live.plain
 
     def _note_overwritten(self, sides: _Sides, spot: Spot, pointer: str) -> None:
@@ -182,89 +188,78 @@ class _Merger:
             change = FieldChange(
                 pointer=pointer,
                 before=sides.live.redacted,
-                after=sides.wanted.redacted,
+                after=sides.desired.redacted,
                 origin=Origin.REMOTE,
             )
             self.overwritten.append(change)
 
 
-_KeyedItems = Mapping[str, _Sides]
+_MatchedItems = Mapping[str, _Sides]
 
 
-def _match_items(sides: _Sides, spot: Spot) -> _KeyedItems | None:
-    """The items of four lists by what tells them apart; None where a list is one value."""
-    if not (isinstance(sides.wanted.plain, list) and isinstance(sides.live.plain, list)):
+def _match_items(sides: _Sides, spot: Spot) -> _MatchedItems | None:
+    """The items of four lists by their keys; None where the lists are compared as a whole."""
+    if not (isinstance(sides.desired.plain, list) and isinstance(sides.live.plain, list)):
         return None
+    # The key of a set's item is all of it, so there is nothing to merge within one.
     if spot.name in SETS:
         return None
-    for keys_in in (keys_of, _names_of):
-        wanted = keys_in(sides.wanted.redacted, spot)
-        live = keys_in(sides.live.redacted, spot)
-        if wanted is None or live is None:
+    # By Kubernetes' own keys; in a list without one, or in which order counts, by names.
+    for read_keys in (lambda items: keys_of(items, spot), names_of):
+        desired_keys = read_keys(sides.desired.redacted)
+        live_keys = read_keys(sides.live.redacted)
+        if desired_keys is None or live_keys is None:
             continue
         before, echo = (
-            _by_key(side, keys_in(side, spot) if isinstance(side, list) else None)
+            dict(zip(keys, side, strict=True))
+            if isinstance(side, list) and (keys := read_keys(side)) is not None
+            else {}
             for side in (sides.before, sides.echo)
         )
-        wanted_at = {key: sides.wanted.at(index) for index, key in enumerate(wanted)}
-        live_at = {key: sides.live.at(index) for index, key in enumerate(live)}
+        desired = {key: sides.desired.at(index) for index, key in enumerate(desired_keys)}
+        live = {key: sides.live.at(index) for index, key in enumerate(live_keys)}
         return {
             key: _Sides(
                 before.get(key, ABSENT),
-                wanted_at.get(key, _ABSENT),
+                desired.get(key, _ABSENT),
                 echo.get(key, ABSENT),
-                live_at.get(key, _ABSENT),
+                live.get(key, _ABSENT),
             )
-            for key in {**wanted_at, **live_at, **before}
+            for key in {**desired, **live, **before}
         }
     return None
 
 
-def _names_of(items: Sequence[Any], _: Spot) -> list[str] | None:
-    names = [item.get("name") if isinstance(item, Mapping) else None for item in items]
-    texts = [name for name in names if isinstance(name, str)]
-    return texts if len({*texts}) == len(items) else None
-
-
-def _by_key(items: Any, keys: Sequence[str] | None) -> dict[str, Any]:
-    return dict(zip(keys, items, strict=True)) if keys is not None else {}
-
-
-def _is_map_or_absent(*values: Any) -> bool:
-    return all(value is ABSENT or isinstance(value, Mapping) for value in values)
-
-
-def _holds_secret(value: Any) -> bool:
-    return is_redacted(value if isinstance(value, str) else json.dumps(value, default=str))
-
-
-def find_remaining(before: Any, wanted: Any, live: Any) -> list[str]:
-    """The pointers of what a spec has no more and a server that merges still shows.
+def find_remaining(before: Any, desired: Any, live: Any) -> list[str]:
+    """The pointers of removed fields that the server still shows, because it merges updates.
 
     All three are redacted; pointers lead into `before`. Only the recorded value counts: another one
     is somebody else's by now.
     """
-    return list(_find_remaining(before, wanted, live, ROOT, ""))
+    return list(_find_remaining(before, desired, live, ROOT, ""))
 
 
-def _find_remaining(before: Any, wanted: Any, live: Any, spot: Spot, pointer: str) -> Iterator[str]:
+def _find_remaining(
+    before: Any, desired: Any, live: Any, spot: Spot, pointer: str
+) -> Iterator[str]:
     if live is ABSENT or before is ABSENT:
         return
     if isinstance(before, Mapping) and isinstance(live, Mapping):
-        if isinstance(wanted, Mapping) or wanted is ABSENT:
-            known = {} if wanted is ABSENT else wanted
+        if isinstance(desired, Mapping) or desired is ABSENT:
+            declared = {} if desired is ABSENT else desired
             for key, item in before.items():
                 below, step = step_into(live, key, spot), f"{pointer}/{escape_step(key)}"
                 yield from _find_remaining(
-                    item, known.get(key, ABSENT), live.get(key, ABSENT), below, step
+                    item, declared.get(key, ABSENT), live.get(key, ABSENT), below, step
                 )
-    elif wanted is ABSENT:
+    elif desired is ABSENT:
         if means_same(before, live, spot):
             yield pointer
-    elif isinstance(before, list) and isinstance(wanted, list) and isinstance(live, list):
-        old, new, now = (_by_key(items, _names_of(items, spot)) for items in (before, wanted, live))
-        # An item without its like in the spec is gone as a whole; without names nobody can tell.
-        for index, name in enumerate(old if new or not wanted else ()):
+    elif isinstance(before, list) and isinstance(desired, list) and isinstance(live, list):
+        old, new, now = (items_by_name(items) or {} for items in (before, desired, live))
+        # An item that the spec no longer names is removed as a whole. In a spec's list without
+        # names no item can be recognised, so none counts as removed.
+        for index, name in enumerate(old if new or not desired else ()):
             step = f"{pointer}/{index}"
             if name in new:
                 item = now.get(name, ABSENT)
@@ -274,11 +269,11 @@ def _find_remaining(before: Any, wanted: Any, live: Any, spot: Spot, pointer: st
 
 
 def rebase_echo(echo: Json, sent: Json, kept: Sequence[KeptDrift]) -> Json:
-    """The echo to record after an update: the server's answer, but for the drift that was left.
+    """The echo to record after an update: the server's response, without the drift that was left.
 
-    `sent` is the merged document, redacted; the answer is taken in its order, in which the
-    pointers of `kept` lead.
+    `sent` is the merged document, redacted.
     """
+    # In the order of `sent`, since the pointers of `kept` lead into that.
     rebased: Json = reword(echo, like=sent)
     for drift in kept:
         rebased = with_value(rebased, drift.pointer, drift.echo)

@@ -16,8 +16,8 @@ from reconciler.core.protocol.changes import as_shown, declared_by_us
 from reconciler.core.protocol.marker import read_rev
 from reconciler.core.redact import MARK, Redactor
 
-# What the cluster writes into an object and nobody submits.
-_OF_THE_CLUSTER = (
+# Fields that the cluster writes into an object and nobody submits.
+_CLUSTER_FIELDS = (
     "uid",
     "resourceVersion",
     "generation",
@@ -47,35 +47,36 @@ class UpdateContent:
 def compose_update(
     row: Recorded, desired: Desired, live: Remote, redactor: Redactor, *, undo_drift: bool
 ) -> UpdateContent:
-    """Merge what is wanted with what was read just now."""
+    """Merge the desired content with the one that was read just now."""
     rev = read_rev(live.raw_manifest)
-    shown = as_shown(row, rev)
+    live_row = as_shown(row, rev)
     declared = declared_by_us(row, rev)
     now = _without_cluster(echo_of(live))
     merged = merge(
         desired.spec,
         now,
         before=declared,
-        echo=shown.echo if shown.echo is not None else shown.spec,
+        echo=live_row.echo if live_row.echo is not None else live_row.spec,
         redactor=redactor,
         ignored=desired.lifecycle.ignore_changes,
         undo_drift=undo_drift,
     )
     document = _without_cluster(merged.document)
     metadata = document.get("metadata", {})
-    told = {key: metadata[key] for key in UPDATE_FIELDS if metadata.get(key) is not None}
+    fields = {key: metadata[key] for key in UPDATE_FIELDS if metadata.get(key) is not None}
     for key in UPDATE_FIELDS:
-        # Null asks for the server's default; of what nobody ever declared, nothing is said.
-        if key not in told and declared.get("metadata", {}).get(key) is not None:
-            told[key] = None
-    sent, named = redactor.strict.redact_and_digest({**document, "metadata": {**metadata, **told}})
+        # Null asks for the server's default; a field that was never declared is not sent at all.
+        if key not in fields and declared.get("metadata", {}).get(key) is not None:
+            fields[key] = None
+    body = {**document, "metadata": {**metadata, **fields}}
+    sent, sent_digest = redactor.strict.redact_and_digest(body)
     return UpdateContent(
-        metadata=told,
+        metadata=fields,
         manifest=document.get("manifest", {}),
         sent=sent,
         base=rebase_echo(sent, sent, merged.kept),
-        digest=named,
-        is_there=is_same(document, now) and None not in told.values(),
+        digest=sent_digest,
+        is_there=is_same(document, now) and None not in fields.values(),
         kept=merged.kept,
     )
 
@@ -84,11 +85,11 @@ def _without_cluster(document: Json) -> Json:
     manifest = document.get("manifest")
     if not isinstance(manifest, Mapping):
         return document
-    kept: dict[str, Any] = {key: value for key, value in manifest.items() if key != "status"}
+    submitted: dict[str, Any] = {key: item for key, item in manifest.items() if key != "status"}
     metadata = manifest.get("metadata")
     if isinstance(metadata, Mapping):
-        kept["metadata"] = {k: v for k, v in metadata.items() if k not in _OF_THE_CLUSTER}
-    return {**document, "manifest": kept}
+        submitted["metadata"] = {k: v for k, v in metadata.items() if k not in _CLUSTER_FIELDS}
+    return {**document, "manifest": submitted}
 
 
 def find_marks(body: Json, spec: Json) -> frozenset[str]:
@@ -124,12 +125,12 @@ class Leftovers:
 
 
 def find_leftovers(
-    row: Recorded, wanted: Json, live: Remote, redactor: Redactor, ignored: Sequence[str]
+    row: Recorded, desired: Json, live: Remote, redactor: Redactor, ignored: Sequence[str]
 ) -> Leftovers:
-    """What an update was to take away and has not; `wanted` is the redacted spec."""
+    """What an update should have removed and has not; `desired` is the redacted spec."""
     declared = declared_by_us(row, read_rev(live.raw_manifest))
     now = redactor.redact(_without_cluster(echo_of(live)))
-    remaining = [p for p in find_remaining(declared, wanted, now) if not is_ignored(p, ignored)]
+    remaining = [p for p in find_remaining(declared, desired, now) if not is_ignored(p, ignored)]
     metadata = tuple(f"/metadata/{key}" for key in UPDATE_FIELDS)
     return Leftovers(
         pointers=tuple(pointer for pointer in remaining if not is_ignored(pointer, metadata)),

@@ -7,10 +7,12 @@ from dataclasses import dataclass
 
 START = 8.0
 FLOOR = 2.0
-# Outcomes that are looked at together; fewer say too little, and a full round of L is one look.
+# Outcomes that are judged together. A share of fewer says too little; with more in flight than
+# this, a whole round of them.
 WINDOW = 24
+# Factors of a cut: gentle for a slight rise of refusals, firm for a blatant one.
 GENTLE, FIRM = 0.85, 0.7
-# So many cuts take 64 in flight below 13: what has not helped by then is not going to.
+# So many cuts take 64 in flight below 13: more of them would not help either.
 CUTS = 5
 # An improvement smaller than this is chance.
 IMPROVEMENT = 0.15
@@ -20,7 +22,7 @@ CREEP = 0.05
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Experiment:
-    """Slowing down to see whether it helps: what it was like before."""
+    """A slowdown on trial: the share of refusals and the limit before it, and the cuts since."""
 
     share: float
     limit: float
@@ -28,27 +30,28 @@ class _Experiment:
 
 
 class AdaptiveLimit:
-    """Grows by one per round of successes, and slows down where slowing down helps.
-
-    Until the first refusal it doubles per round: a server that has room need not be felt out.
+    """A limit that grows by one per round of successes, and falls where that helps.
 
     A server that refuses at random must not be left idle, and one that takes only so many at once
     must not be pushed: both answer the same. So a rise in refusals starts an experiment: the limit
     is cut, and cut again. If refusals fall, they were ours, and the limit stays below the edge that
-    was found; if not, they are noise, the limit goes back, and that share of refusals is normal
-    from now on. No clock and no chance in here: outcomes in, limit out.
+    was found; if not, they are noise, the limit goes back, and that share of refusals counts as
+    normal. No clock and no chance in here: outcomes in, limit out.
     """
 
     def __init__(self, ceiling: int) -> None:
         self._ceiling = float(ceiling)
         self._limit = min(START, self._ceiling)
         self._floor = min(FLOOR, self._ceiling)
+        # The share of refusals that counts as normal, and the limit at which it was measured.
         self._noise = 0.0
-        self._known = self._limit
+        self._noise_limit = self._limit
+        # The limit at which refusals were proven to be ours, and how fast to grow near it.
         self._edge = math.inf
         self._step = 1.0
         self._untouched = True
         self._strikes = 0
+        # Outcomes since the last judgement.
         self._seen = self._refused = 0
         self._latency = 0.0
         self._experiment: _Experiment | None = None
@@ -60,18 +63,20 @@ class AdaptiveLimit:
 
     @property
     def spacing(self) -> float:
-        """Seconds between two requests at the present rate of successes.
-
-        A refusal comes back faster than a success; without a pause its place would be filled,
-        and refused, again and again while the others are still being served.
-        """
+        """Seconds between two requests at the present rate of successes."""
+        # A refusal comes back faster than a success: without a pause its place would be filled,
+        # and refused, again and again while the others are still being served.
         return self._latency / self._limit
 
     def succeeded(self, latency: float) -> None:
         """One request was served, in so many seconds."""
+        # A moving average: one slow response must not stretch the spacing.
         self._latency += (latency - self._latency) * (0.1 if self._latency else 1.0)
         if self._experiment is None:
-            self._limit = min(self._ceiling, self._limit + self._growth())
+            near_edge = self._limit >= GENTLE * self._edge
+            growth = (self._step if near_edge else 1.0) / self._limit
+            # Until the first refusal it doubles per round: a server with room is filled at once.
+            self._limit = min(self._ceiling, self._limit + (1.0 if self._untouched else growth))
         self._count(refused=False)
 
     def refused(self) -> None:
@@ -79,33 +84,31 @@ class AdaptiveLimit:
         self._untouched = False
         self._count(refused=True)
 
-    def _growth(self) -> float:
-        if self._untouched:
-            return 1.0
-        near_edge = self._limit >= GENTLE * self._edge
-        return (self._step if near_edge else 1.0) / self._limit
-
     def _count(self, *, refused: bool) -> None:
         self._seen += 1
         self._refused += refused
-        if self._seen >= max(WINDOW, self.limit):
-            share, seen = self._refused / self._seen, self._seen
-            self._seen = self._refused = 0
-            self._judge(share, seen)
-
-    def _judge(self, share: float, seen: int) -> None:
-        # Two standard deviations of what chance makes of the normal share, and some.
+        if self._seen < max(WINDOW, self.limit):
+            return
+        share, seen = self._refused / self._seen, self._seen
+        self._seen = self._refused = 0
+        # Two standard deviations of the normal share in so many outcomes, and a margin.
         spread = math.sqrt(max(self._noise * (1 - self._noise), 0.01) / seen)
         over = share > self._noise + 0.1 + 2 * spread
         if self._experiment is not None:
-            self._continue(self._experiment, share, over=over)
+            self._continue_experiment(self._experiment, share, over=over)
         elif over:
-            self._suspect(share)
+            self._begin_experiment(share)
         else:
-            self._learn(share)
+            self._strikes = 0
+            self._step = min(1.0, self._step * 1.25)
+            # The normal share follows what is seen; upwards only where the limit has not grown
+            # much since, or refusals that are ours would be taken for noise.
+            if share < self._noise or self._limit <= 1.5 * self._noise_limit:
+                self._noise += 0.15 * (share - self._noise)
 
-    def _suspect(self, share: float) -> None:
-        """Begin an experiment; a slight rise has to be seen twice."""
+    def _begin_experiment(self, share: float) -> None:
+        # A slight rise may be chance, and has to be seen twice; unless nearly nothing was refused
+        # before.
         self._strikes += 1
         blatant = share > self._noise + 0.4
         if blatant or self._strikes >= 2 or self._noise < CREEP:
@@ -113,27 +116,22 @@ class AdaptiveLimit:
             self._experiment = _Experiment(share=share, limit=self._limit, cuts=1)
             self._cut(FIRM if blatant else GENTLE)
 
-    def _continue(self, experiment: _Experiment, share: float, *, over: bool) -> None:
+    def _continue_experiment(self, experiment: _Experiment, share: float, *, over: bool) -> None:
         if not over and share < experiment.share - IMPROVEMENT:
+            # It helped: the refusals were ours, and the limit grows on from here.
             self._experiment = None
             self._edge, self._step = experiment.limit, CREEP
         elif experiment.cuts >= CUTS or self._limit <= self._floor:
+            # It did not help: the server refuses by chance, and was slowed down for nothing.
             self._experiment = None
             self._noise = share
-            self._limit = self._known = experiment.limit
+            self._limit = self._noise_limit = experiment.limit
             self._edge = math.inf
         else:
             self._experiment = _Experiment(
                 share=experiment.share, limit=experiment.limit, cuts=experiment.cuts + 1
             )
             self._cut(FIRM)
-
-    def _learn(self, share: float) -> None:
-        """Follow the normal share; upwards only where the limit is no larger than when it was."""
-        self._strikes = 0
-        self._step = min(1.0, self._step * 1.25)
-        if share < self._noise or self._limit <= 1.5 * self._known:
-            self._noise += 0.15 * (share - self._noise)
 
     def _cut(self, factor: float) -> None:
         self._limit = max(self._floor, self._limit * factor)

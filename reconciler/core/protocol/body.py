@@ -1,4 +1,4 @@
-"""What is sent to create or update a workload: exactly the API's requests."""
+"""The bodies that create or update a workload, exactly as the API documents them."""
 
 from __future__ import annotations
 
@@ -24,15 +24,11 @@ def create_body(metadata: Json, manifest: Json, *, encoded: bool = False) -> dic
     """Build a create or update request; raises ValueError for what JSON cannot carry."""
     if not encoded:
         return {"metadata": dict(metadata), "manifest": dict(manifest)}
-    text = _yaml_safe_json(manifest).encode()
+    # The server reads this as YAML, whose parsers refuse the surrogate pairs of JSON in ASCII. So
+    # characters stay as they are, and only those that YAML cannot hold are escaped.
+    text = json.dumps(manifest, ensure_ascii=False, allow_nan=False)
+    text = _NOT_RAW_IN_YAML.sub(lambda character: f"\\u{ord(character[0]):04x}", text)
     return {
         "metadata": dict(metadata),
-        "manifestBase64Encoded": base64.b64encode(text).decode("ascii"),
+        "manifestBase64Encoded": base64.b64encode(text.encode()).decode("ascii"),
     }
-
-
-def _yaml_safe_json(manifest: Json) -> str:
-    # The server reads this as YAML, whose parsers refuse the surrogate pairs that JSON's ASCII
-    # form is made of: so characters stay as they are, but for those that YAML cannot hold.
-    text = json.dumps(manifest, ensure_ascii=False, allow_nan=False)
-    return _NOT_RAW_IN_YAML.sub(lambda found: f"\\u{ord(found[0]):04x}", text)

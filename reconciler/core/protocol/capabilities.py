@@ -1,4 +1,4 @@
-"""What a server can do, by its declared version: one table, and no other comparison of versions."""
+"""What a server can do, by its declared version: the only table and comparison of versions."""
 
 from __future__ import annotations
 
@@ -96,9 +96,8 @@ def is_newer_than_known(text: str) -> bool:
 def capabilities_of(version: str | None) -> Capabilities:
     """What a server of a version can do; raises ValueError for a text that is no version.
 
-    None is a server of which nobody has said anything: what it lacks would only show when it is
-    asked, so whether it can update is unknown, and nothing that an old one would misread is sent.
-    A version between two known ones has what the older of them has.
+    None is a server of an unknown version: whether it can update is unknown, and nothing that an
+    old one would misread is sent. A version between two known ones has what the older one has.
     """
     if version is None:
         newest = _TABLE[NEWEST]
@@ -112,4 +111,4 @@ def capabilities_of(version: str | None) -> Capabilities:
     number = parse_version(version)
     if number is None or number < OLDEST:
         raise ValueError(f"{version!r} is not a known version: {', '.join(KNOWN_VERSIONS)}, latest")
-    return _TABLE[max(known for known in _TABLE if known <= number)]
+    return _TABLE[max(entry for entry in _TABLE if entry <= number)]

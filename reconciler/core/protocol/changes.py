@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Any
 
 from reconciler.core.model import ChangeRecord, Json, OpenChange, Recorded, SentRev
+from reconciler.core.named_items import items_by_name
 from reconciler.core.protocol.transitions import QUIET, ROUNDING
 
 # A GET shows what a PUT has changed by then (assumption A6).
@@ -50,11 +51,14 @@ def as_shown(row: Recorded, rev: str) -> Recorded:
     Both comparisons (of the spec, and of the live content) are to be made with this one: what an
     unproven or late update of ours has put there is no drift, and is declared by us.
     """
-    sent = _find_sent(row.change, rev)
-    if sent is None:
+    change = row.change
+    if rev == change.confirmed:
         return row
-    named = sent.digest if isinstance(sent, OpenChange) else ""
-    return replace(row, spec=sent.spec, digest=named or "late", echo=sent.body)
+    if change.open is not None and change.open.rev == rev:
+        return replace(row, spec=change.open.spec, digest=change.open.digest, echo=change.open.body)
+    late = next((sent for sent in change.superseded if sent.rev == rev), None)
+    # A late one has no digest on record: this text is equal to none, so the specs are compared.
+    return row if late is None else replace(row, spec=late.spec, digest="late", echo=late.body)
 
 
 def declared_by_us(row: Recorded, rev: str) -> Json:
@@ -73,30 +77,17 @@ def declared_by_us(row: Recorded, rev: str) -> Json:
     return document
 
 
-def _find_sent(change: ChangeRecord, rev: str) -> OpenChange | SentRev | None:
-    if rev == change.confirmed:
-        return None
-    if change.open is not None and change.open.rev == rev:
-        return change.open
-    return next((sent for sent in change.superseded if sent.rev == rev), None)
-
-
 def _declare_both(first: Any, second: Any) -> Any:
     """Both declarations; of a list whose items have names, the items of both."""
     if isinstance(first, Mapping) and isinstance(second, Mapping):
         both = {key: _declare_both(first[key], second.get(key, first[key])) for key in first}
         return {**both, **{key: item for key, item in second.items() if key not in first}}
     if isinstance(first, list) and isinstance(second, list):
-        old, new = _by_name(second), _by_name(first)
+        old, new = items_by_name(second), items_by_name(first)
         if old and new:
             both = {name: _declare_both(item, old.get(name, item)) for name, item in new.items()}
             return [*both.values(), *(item for name, item in old.items() if name not in new)]
     return first
-
-
-def _by_name(items: list[Any]) -> dict[str, Any] | None:
-    named = {item["name"]: item for item in items if isinstance(item, Mapping) and "name" in item}
-    return named if len(named) == len(items) else None
 
 
 def lands_until(change: ChangeRecord) -> datetime:
@@ -162,10 +153,13 @@ def confirm(change: ChangeRecord, rev: str, asked_at: datetime) -> ChangeRecord:
     An unanswered request of it may be carried out once more, so it stays known until it cannot.
     """
     base = change.base if rev == change.confirmed else change.confirmed
-    settled = [
+    under_way = change.open
+    # The update under way, if every request of it has a response: none can be carried out late.
+    answered = under_way.rev if under_way is not None and not under_way.ambiguous else None
+    late = [
         sent
         for sent in _give_up(change).superseded
-        if asked_at <= _until(sent.last_sent_at) and not _is_answered(change, sent.rev)
+        if asked_at <= _until(sent.last_sent_at) and sent.rev != answered
     ]
     return replace(
         change,
@@ -173,13 +167,8 @@ def confirm(change: ChangeRecord, rev: str, asked_at: datetime) -> ChangeRecord:
         base=base,
         proven_at=asked_at.isoformat(timespec="milliseconds"),
         open=None,
-        superseded=tuple(settled),
+        superseded=tuple(late),
     )
-
-
-def _is_answered(change: ChangeRecord, rev: str) -> bool:
-    """Whether this is the update under way, and every request of it was answered."""
-    return change.open is not None and change.open.rev == rev and not change.open.ambiguous
 
 
 def _give_up(change: ChangeRecord) -> ChangeRecord:

@@ -38,7 +38,7 @@ def mark(manifest: Json, marker: Marker) -> dict[str, Any]:
 
 
 def read_marker(manifest: Json) -> Marker | None:
-    """The marker that a manifest carries, or None where there is none or it is not whole."""
+    """The marker that a manifest carries; None where it is missing or incomplete."""
     annotations = read_annotations(manifest)
     proof, stack = annotations.get(OP), annotations.get(STACK)
     if not (isinstance(proof, str) and isinstance(stack, str)):
@@ -68,17 +68,18 @@ def with_annotations(manifest: Json, annotations: Mapping[str, str]) -> dict[str
 
 
 def unmark(manifest: Json) -> Json:
-    """A manifest as its author knows it: without our annotations, nor the map made for them."""
+    """A manifest without our annotations, and without a map of annotations made for them alone."""
     metadata = _mapping(manifest.get("metadata"))
     annotations = _mapping(metadata.get("annotations"))
     if not any(key.startswith(PREFIX) for key in annotations):
         return manifest
-    kept = {key: value for key, value in annotations.items() if not key.startswith(PREFIX)}
-    rest = {key: value for key, value in metadata.items() if key != "annotations"}
-    if kept:
-        rest["annotations"] = kept
-    return {**manifest, "metadata": rest}
+    others = {key: value for key, value in annotations.items() if not key.startswith(PREFIX)}
+    unmarked = {key: value for key, value in metadata.items() if key != "annotations"}
+    if others:
+        unmarked["annotations"] = others
+    return {**manifest, "metadata": unmarked}
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:
+    # A server or an author may have put anything there; the schema reports it, not we.
     return value if isinstance(value, Mapping) else {}

@@ -1,4 +1,4 @@
-"""What may be sent again: one table over method and answer, read by the dispatcher."""
+"""What may be sent again: one table over method and response, read by the dispatcher."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ from reconciler.core.protocol.api_results import (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetryRule:
-    """What an answer to one method means for the next attempt.
+    """What a response to one method means for the next attempt.
 
-    `limit` bounds how often this kind of answer may be met (None: until the deadline);
-    `ambiguous` says that the server may have acted; `base` is the first back-off in seconds.
+    `limit` bounds the unclear responses to one operation (None: until the deadline); `ambiguous`
+    says that the server may have acted; `base` is the first back-off in seconds.
     """
 
     retry: bool
@@ -38,9 +38,9 @@ class RetryRule:
 FINAL = RetryRule(retry=False)
 AGAIN = RetryRule(retry=True)
 SLOWER = RetryRule(retry=True, base=1.0)
-# A POST may have been carried out; after this many such sends it is looked up instead.
+# A POST without a response may have been carried out; after this many it is looked up instead.
 AMBIGUOUS_SENDS = 3
-# A server that was never reached in this run is more likely misspelt than restarting.
+# The name of a server that was never reached in this run is rather misspelt than restarting.
 UNREACHED_SENDS = 4
 
 RULES: dict[tuple[Method, type[ApiResult]], RetryRule] = {
@@ -70,7 +70,8 @@ RULES: dict[tuple[Method, type[ApiResult]], RetryRule] = {
     (Method.PUT, Unauthorised): FINAL,
     (Method.PUT, NotSent): AGAIN,
     (Method.PUT, TooManyRequests): SLOWER,
-    # What was not answered may have changed the workload: it is read before it is sent again.
+    # An update without a response may be in force, and a repeat has no 409 to stop it: so the
+    # workload is read before the update is sent again.
     (Method.PUT, Unavailable): RetryRule(retry=False, ambiguous=True),
     (Method.PUT, Ambiguous): RetryRule(retry=False, ambiguous=True),
     (Method.DELETE, Accepted): FINAL,
@@ -88,7 +89,7 @@ RULES: dict[tuple[Method, type[ApiResult]], RetryRule] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SendCounts:
-    """How one operation has gone so far: sends, and how many of them ended in which way."""
+    """The sends of one operation so far, and how many of them ended in which way."""
 
     sends: int = 0
     unclear: int = 0
@@ -96,7 +97,7 @@ class SendCounts:
     ambiguous: bool = False
 
     def after(self, method: Method, answer: ApiResult) -> SendCounts:
-        """The count with one more answer."""
+        """The counts with one more response."""
         return SendCounts(
             sends=self.sends + 1,
             unclear=self.unclear + isinstance(answer, Ambiguous),
@@ -106,9 +107,9 @@ class SendCounts:
 
 
 def may_retry(method: Method, answer: ApiResult, tries: SendCounts, *, reached: bool) -> bool:
-    """Whether the same request may be sent again; `tries` already counts this answer.
+    """Whether the same request may be sent again; `tries` already counts this response.
 
-    `reached` says whether the server has answered anything in this run.
+    `reached` says whether the server has sent any response in this run.
     """
     rule = RULES[method, type(answer)]
     if isinstance(answer, NotSent):

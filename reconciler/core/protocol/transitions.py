@@ -12,14 +12,14 @@ from reconciler.core.model import Own, Purpose, Recorded
 
 # A POST that was not answered for this long will not be carried out later (assumption A4).
 QUIET = timedelta(seconds=300)
-# What was created can be read by then (assumption A3).
+# By then a workload that was created can be read (assumption A3).
 SETTLED = timedelta(seconds=60)
 # Two Dates without fractions of a second may be this much farther apart than they look.
 ROUNDING = timedelta(seconds=2)
 
 
 class Evidence(StrEnum):
-    """What has been learnt of one operation, or is about to be done with it."""
+    """A fact about one operation, or the intent of a request."""
 
     CREATE_INTENDED = "a create is about to be sent"
     RESUMED = "another process may have sent it"
@@ -31,7 +31,7 @@ class Evidence(StrEnum):
     ABSENT = "nothing of it lives, but a create may still come true"
     CONFIRMED_GONE = "nothing of it lives, and nothing can come true any more"
     NAME_TAKEN = "every create of it was answered: somebody unknown has its name"
-    DELETED_FOR_REPLACE = "it is gone and was to be replaced, and its successor is not there yet"
+    DELETED_FOR_REPLACE = "it was deleted for a replace, and no replacement was accepted yet"
     SUPERSEDED = "another operation of ours has the name, or is about to ask for it"
     DELETE_INTENDED = "a delete is about to be sent"
     DELETE_REJECTED = "the delete was certainly not carried out"
@@ -39,7 +39,7 @@ class Evidence(StrEnum):
 
 
 class Effect(StrEnum):
-    """What a step does to the other columns."""
+    """What a step does to the other columns of a record."""
 
     DOUBT = "a create may come true without our knowing"
     CERTAINTY = "no create can come true any more"
@@ -126,30 +126,29 @@ def advance(row: Recorded, evidence: Evidence, **facts: Any) -> Recorded:
     step = TRANSITIONS.get((row.own, evidence))
     if step is None:
         raise TransitionError(f"{row.address} is {row.own}: {evidence}")
+    # The bit of the record before this step: evidence such as a rejection settles the last create
+    # only, and an earlier one may still come true.
     own = step.in_doubt if row.ambiguous and step.in_doubt else step.to
-    ambiguous = _is_ambiguous_after(row, step)
-    known = _id_after(row, step, facts.pop("id", None))
-    return replace(row, own=own, ambiguous=ambiguous, id=known, **facts)
+    new_id, id_ = facts.pop("id", None), row.id
+    if Effect.TAKE_ID in step.effects:
+        # One operation has one id: a second one would leave a workload without a record.
+        if new_id is None or row.id not in (None, new_id):
+            raise TransitionError(f"{row.address} is {row.id}, and cannot be {new_id} as well")
+        id_ = new_id
+    elif Effect.LOSE_ID in step.effects:
+        id_ = None
+    return replace(row, own=own, ambiguous=_is_ambiguous_after(row, step), id=id_, **facts)
 
 
 def _is_ambiguous_after(row: Recorded, step: Step) -> bool:
     if Effect.CERTAINTY in step.effects:
         return False
+    # Doubt stays until evidence settles it: a later certain response says nothing about it.
     return row.ambiguous or Effect.DOUBT in step.effects
 
 
-def _id_after(row: Recorded, step: Step, given: str | None) -> str | None:
-    if Effect.LOSE_ID in step.effects:
-        return None
-    if Effect.TAKE_ID not in step.effects:
-        return row.id
-    if given is None or row.id not in (None, given):
-        raise TransitionError(f"{row.address} is {row.id}, and cannot be {given} as well")
-    return given
-
-
 def may_come_true(row: Recorded, now: datetime) -> bool:
-    """Whether a create of this operation may still be carried out behind our back."""
+    """Whether a create of this operation may still be carried out without our knowing."""
     return now <= comes_true_until(row)
 
 
@@ -161,33 +160,32 @@ def comes_true_until(row: Recorded) -> datetime:
 
 
 def absence(row: Recorded, held_until: datetime | None) -> Evidence:
-    """What it proves that a workload is gone which had its name until this moment at least.
+    """The evidence of a workload that is gone; it had its name until `held_until` at least.
 
-    While it had the name, no other create of it could come true (assumption A1); what comes true
-    after that is found by its name only. None is a workload that was not seen alive.
+    None is a workload that was not seen alive.
     """
+    # While it had the name, no other create of its operation could come true (assumption A1); one
+    # that comes true later is found by its name only.
     if held_until is None:
         return Evidence.ABSENT if row.ambiguous else Evidence.CONFIRMED_GONE
     return vacancy(row, held_until)
 
 
 def vacancy(row: Recorded, now: datetime) -> Evidence:
-    """What it proves that nothing of this operation has the name at this moment."""
+    """The evidence of a name that no workload of this operation has now."""
     return Evidence.ABSENT if may_come_true(row, now) else Evidence.CONFIRMED_GONE
 
 
 def succession(row: Recorded, now: datetime) -> Evidence:
-    """What it proves that another operation of ours has the name (assumption A1)."""
+    """The evidence of a name that another operation of ours has (assumption A1)."""
     return Evidence.SUPERSEDED if may_come_true(row, now) else Evidence.CONFIRMED_GONE
 
 
 def end(row: Recorded, evidence: Evidence = Evidence.CONFIRMED_GONE, **facts: Any) -> Recorded:
-    """The record of an operation of which nothing can come true any more.
-
-    What was deleted to be replaced stays on record, with why its successor is not there.
-    """
+    """The record of an operation that has ended: no create of it can come true any more."""
     if row.former_id is None:
         return advance(row, evidence, **facts)
+    # Its workload was deleted for a replace: the record stays, and says why no replacement runs.
     return advance(row, Evidence.DELETED_FOR_REPLACE)
 
 
