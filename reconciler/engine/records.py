@@ -58,6 +58,7 @@ def one_more_send(row: Recorded | OpenChange, at: str) -> dict[str, Any]:
     return {
         "attempts": row.attempts + 1,
         "first_sent_at": row.first_sent_at or at,
+        # From this one later runs count until when it may still come true (A4).
         "last_sent_at": at,
     }
 
@@ -110,9 +111,9 @@ def row_of_stranger(
 ) -> Recorded:
     """A workload of ours that this state does not know: it may be older than the world."""
     at = run.latest_server_time()
-    found = row_of_found(remote, op, redactor=run.redactor, declared=declared, at=at)
+    row = row_of_found(remote, op, redactor=run.redactor, declared=declared, at=at)
     return replace(
-        found,
+        row,
         lifecycle=like.lifecycle,
         marker=str(run.marker(op)),
         source=like.source,
@@ -138,6 +139,7 @@ def row_of_found(
         spec=spec,
         seen=remote.seen,
         id=remote.id,
+        # Others may have sent its create more than once, and one of those may come true late.
         ambiguous=True,
         last_sent_at=at.isoformat(timespec="milliseconds"),
         echo=echo,

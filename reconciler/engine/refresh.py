@@ -94,36 +94,35 @@ async def refresh(
     What `keep` drops of an answer is gone before the next ones are read: bodies need not pile up.
     Raises UnreachableError when the server cannot be reached or does not let us in.
     """
-    wanted = {row.id: row for row in rows if row.id and row.own in (Own.ACCEPTED, Own.DELETING)}
-    found: dict[str, Live] = {}
-    queue = iter(wanted.items())
+    by_id = {row.id: row for row in rows if row.id and row.own in (Own.ACCEPTED, Own.DELETING)}
+    answers: dict[str, Live] = {}
+    queue = iter(by_id.items())
 
     async def read(id_: str, row: Recorded) -> Live:
         tell = partial(on_retry, row) if on_retry else None
+        # An answer that waited while this process stood still was true when it was asked for.
         asked_at = dispatcher.server.earliest()
         with unless_ended():
-            answer = await dispatcher.send(Method.GET, partial(_read, api, id_), tell)
-        said = _conclude(answer, row, _said_at(answer, asked_at))
-        return keep(row, said) if isinstance(said, Remote) else said
+            answer = await dispatcher.send(Method.GET, lambda _: api.read(id_), tell)
+        live = _conclude(answer, row, asked_at)
+        return keep(row, live) if isinstance(live, Remote) else live
 
     async def read_on() -> None:
         # Nothing of an answer may stay here: this waits for its next turn with all it has.
         for id_, row in queue:
-            found[id_] = await read(id_, row)
+            answers[id_] = await read(id_, row)
 
     try:
         async with asyncio.TaskGroup() as group:
-            for _ in range(min(READERS, len(wanted))):
+            for _ in range(min(READERS, len(by_id))):
                 group.create_task(read_on())
     except* UnreachableError as errors:
+        # Every reader fails in the same way; one message is enough for a person.
         raise errors.exceptions[0] from None
-    live = {id_: found[id_] for id_ in wanted}
+    # In the order of the records, not of the answers: what follows must not depend on the network.
+    live = {id_: answers[id_] for id_ in by_id}
     _check_reach(live)
     return live
-
-
-async def _read(api: WorkloadApi, workload_id: str, _: SendCounts) -> ApiResult:
-    return await api.read(workload_id)
 
 
 @contextmanager
@@ -138,22 +137,22 @@ def unless_ended() -> Iterator[None]:
         ) from None
 
 
-def _said_at(answer: ApiResult, asked_at: datetime) -> datetime:
-    return datetime.fromisoformat(answer.date) if answer.date else asked_at
-
-
-def _conclude(answer: ApiResult, row: Recorded, now: datetime) -> Live:
+def _conclude(answer: ApiResult, row: Recorded, asked_at: datetime) -> Live:
+    # The server's own date, where it gave one, compares with the dates in the record.
+    now = datetime.fromisoformat(answer.date) if answer.date else asked_at
     match answer:
         case Accepted(remote=remote) if remote.address != row.address:
             return Unread(reason=f"the server says that {remote.id} is {remote.address}")
         case Accepted(remote=remote):
             return remote
+        # Missing would lead to a second create; what is being deleted may be missing at any time.
         case NotFound(trusted=True) if is_fresh(now, row) and row.own is Own.ACCEPTED:
             return Unread(reason=NOT_VISIBLE_YET)
         case NotFound(trusted=True, message=message):
             return Missing(message=message)
         case Unauthorised() | NotSent():
             raise _unreachable(answer)
+        # An untrusted 404 is a proxy's word: it proves no absence.
         case _:
             return Unread(reason=answer.description)
 

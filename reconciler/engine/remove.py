@@ -64,8 +64,10 @@ class DeleteTask:
         self._run = work.run
         self._row = row
         self._resumed = row.own is Own.DELETING
+        # A delete that was begun keeps its purpose, unless this run adds a successor to it.
         keeps_purpose = self._resumed and row.purpose is not None and not successor
         self._purpose = row.purpose if keeps_purpose else purpose
+        # The process that wrote this record may have died after the send.
         self._may_be_sent = self._resumed
         # An earlier run has waited for this one in vain, and said why: it is looked at, no more.
         waited = self._resumed and bool(row.message)
@@ -76,27 +78,32 @@ class DeleteTask:
     async def carry_out(self, *, wait: bool) -> Outcome:
         """Done when the workload is gone; with `wait` off, when the server took the delete."""
         try:
-            return await self._carry_out(wait)
+            verified = await self._verify()
+            if verified is not None:
+                return verified
+            answer = await self._work.send(
+                Method.DELETE, self._attempt, conflict_for=self._patience
+            )
+            match answer:
+                case NotFound(trusted=True):
+                    return await self._gone()
+                case Accepted() | Acknowledged() if wait:
+                    # The answer says that a delete has begun, not that the name is free.
+                    return await self._wait_for_absence()
+                case Accepted() | Acknowledged():
+                    return ActionDone(id=self._row.id, detail=UNDER_WAY)
+                case _:
+                    await self._take_back()
         except StoppedError:
             await self._take_back()
             if self._row.own is Own.DELETING:
                 return Failed(id=self._row.id, message=UNDER_WAY)
             return Skipped(message=UNSENT)
-
-    async def _carry_out(self, wait: bool) -> Outcome:
-        verified = await self._verify()
-        if verified is not None:
-            return verified
-        answer = await self._work.send(Method.DELETE, self._attempt, conflict_for=self._patience)
-        match answer:
-            case NotFound(trusted=True):
-                return await self._gone()
-            case Accepted() | Acknowledged():
-                if wait:
-                    return await self._wait_for_absence()
-                return ActionDone(id=self._row.id, detail=UNDER_WAY)
-            case _:
-                return await self._refuse(answer)
+        if isinstance(answer, Refused) and answer.status == FORBIDDEN:
+            return self._fail(f"permission denied: {answer.description}", cause=Cause.DENIED)
+        if isinstance(answer, Refused):
+            return self._fail(answer.description, cause=Cause.SERVER)
+        return await self._give_up(answer.description)
 
     async def look(self) -> Outcome:
         """Record that it is gone, if it is; nothing is sent but a GET."""
@@ -119,6 +126,7 @@ class DeleteTask:
             case Accepted(remote=remote) if remote.is_gone:
                 return await self._gone()
             case Accepted(remote=remote):
+                # While it had the name, no other create of it could come true (A1).
                 if remote.seen is not LastSeen.DELETING and remote.deleted_at is None:
                     self._alive_at = asked_at
                 return refuse_stranger(self._run, self._row, remote)
@@ -126,6 +134,7 @@ class DeleteTask:
                 return self._fail(f"cannot be read before its deletion: {answer.description}")
 
     async def _attempt(self, _: SendCounts) -> ApiResult:
+        # A repetition finds its intent on the disk already.
         if self._row.own is not Own.DELETING:
             self._row = await self._work.advance(
                 self._row,
@@ -137,6 +146,7 @@ class DeleteTask:
         if self._run.halt:
             # The run was stopped while the intent was being written.
             raise StoppedError
+        # Set before the send and not after: a cancel during it must not take the intent back.
         before, self._may_be_sent = self._may_be_sent, True
         answer = await self._run.api.delete(self._row.id or "")
         self._may_be_sent = before or not isinstance(answer, _CERTAINLY_NOT_DONE)
@@ -151,9 +161,10 @@ class DeleteTask:
                     return await self._gone()
                 case Accepted(remote=remote) if remote.is_gone:
                     return await self._gone()
+                # After a DELETE, this status says that the delete has failed.
                 case Accepted(remote=remote) if remote.seen is LastSeen.FAILED:
-                    words = remote.message or "no message"
-                    return await self._give_up(f"the server could not delete it: {words}")
+                    reason = remote.message or "no message"
+                    return await self._give_up(f"the server could not delete it: {reason}")
                 case Accepted():
                     pass
                 case _:
@@ -169,15 +180,6 @@ class DeleteTask:
         """What the successor needs of what ran, should this run not come to it."""
         successor = self._successor
         return {"kept": successor.kept, "undone": successor.undone} if successor else {}
-
-    async def _refuse(self, answer: ApiResult) -> Outcome:
-        """The server did not take the delete, and says why."""
-        await self._take_back()
-        if isinstance(answer, Refused) and answer.status == FORBIDDEN:
-            return self._fail(f"permission denied: {answer.description}", cause=Cause.DENIED)
-        if isinstance(answer, Refused):
-            return self._fail(answer.description, cause=Cause.SERVER)
-        return await self._give_up(answer.description)
 
     async def _give_up(self, message: str) -> Outcome:
         """What it was waited for in vain is on record, so that no later run waits as long again."""
@@ -205,7 +207,10 @@ class DeleteTask:
             if self._row.own is Own.DELETING:
                 self._work.deleted = former_id
             else:
+                # It was gone before anything was sent: somebody else has deleted it.
                 seen = LastSeen.MISSING
+            # On record until the successor is accepted: a run that is killed now has left the name
+            # empty, and the next one has to say so and go on.
             if evidence is Evidence.CONFIRMED_GONE:
                 evidence = Evidence.DELETED_FOR_REPLACE
         self._row = await self._work.advance(

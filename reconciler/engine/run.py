@@ -125,6 +125,7 @@ class ApplyContext:
 
     def claim(self, workload_id: str, row: Recorded) -> Address | None:
         """Tie an id to an operation; returns whose it is if another one has it already."""
+        # The first answer with an id has it; another one with the same id proves nothing.
         op, address = self._owners.setdefault(workload_id, (row.op, row.address))
         return None if op == row.op else address
 
@@ -168,6 +169,7 @@ class ApplyContext:
 
 def mint_op(now: datetime, rng: random.Random) -> str:
     """An operation id: a UUIDv7, so that ids sort by age."""
+    # 48 bits of time first, so that the order of ids is the order of operations (RFC 9562).
     milliseconds = int(now.timestamp() * 1000) & (2**48 - 1)
     random_bits = rng.getrandbits(74)
     value = milliseconds << 80 | 0x7 << 76 | (random_bits >> 62) << 64
@@ -231,10 +233,14 @@ class ActionContext:
         *,
         conflict_for: float = math.inf,
     ) -> ApiResult:
-        """Send through the dispatcher until there is a final answer; raises HaltedError."""
+        """Send through the dispatcher until there is a final answer; raises StoppedError."""
 
         async def observed(tries: SendCounts) -> ApiResult:
-            self._begin()
+            # At the first send and not before: what never gets its turn was never begun.
+            if not self._started:
+                self._started = True
+                at, address = self.run.at(), self.address
+                self.run.say(ActionStarted(at=at, address=address, action=self._kind, id=self._id))
             began = self.run.clock.monotonic()
             answer = await attempt(tries)
             self._trace(method, answer, self.run.clock.monotonic() - began)
@@ -244,8 +250,10 @@ class ActionContext:
         answer = await self.run.dispatcher.send(
             method, observed, self._tell_retry, conflict_for=conflict_for
         )
+        # The dispatcher has tried for as long as it is worth: nobody else would get through.
         if isinstance(answer, NotSent):
             self.run.halt.pull(UNREACHABLE)
+        # A 404 that is not the API's, to a POST: this is the wrong endpoint for all of them.
         if method is Method.POST and isinstance(answer, NotFound) and not answer.trusted:
             self.run.halt.pull(UNREACHABLE)
         return answer
@@ -257,15 +265,6 @@ class ActionContext:
     async def find(self, address: Address) -> ApiResult:
         """List the ids under one name."""
         return await self.send(Method.GET, lambda _: self.run.api.find(address))
-
-    def _begin(self) -> None:
-        if not self._started:
-            self._started = True
-            self.run.say(
-                ActionStarted(
-                    at=self.run.at(), address=self.address, action=self._kind, id=self._id
-                )
-            )
 
     def _trace(self, method: Method, answer: ApiResult, took: float) -> None:
         if self.run.trace is not None:
@@ -292,6 +291,7 @@ class ActionContext:
                     limit=retry.slowed_to,
                 )
             )
+        # A 409 may be repeated for minutes; only another reason for it is worth a line.
         conflict = reason if isinstance(retry.answer, Conflict) else self._last_conflict
         is_news, self._last_conflict = conflict != self._last_conflict, conflict
         self.tell_retry(

@@ -42,6 +42,8 @@ class ServerTime:
         if not answer.date:
             return
         date = datetime.fromisoformat(answer.date)
+        # Both as of when our monotonic clock stood at zero, so that answers of different times
+        # compare.
         at_least = date - timedelta(seconds=self._clock.monotonic())
         at_most = date + _FRACTION - timedelta(seconds=asked_at)
         self._at_least = max(self._at_least, at_least) if self._is_told else at_least

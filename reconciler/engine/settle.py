@@ -52,11 +52,11 @@ async def settle(work: ActionContext, row: Recorded) -> Outcome:
     except StoppedError:
         return ActionInDoubt(message=join_reasons(row.refusal, STILL_IN_DOUBT))
     outcome = await _conclude(work, advance(row, Evidence.RESUMED), verdict)
-    await _settle_ghosts(work, row, verdict)
+    await _settle_late_creates(work, row, verdict)
     return outcome
 
 
-async def _settle_ghosts(work: ActionContext, row: Recorded, verdict: Verdict) -> None:
+async def _settle_late_creates(work: ActionContext, row: Recorded, verdict: Verdict) -> None:
     """What one look at a name has shown holds for every older operation under it."""
     if isinstance(verdict, LookupUnclear):
         return
@@ -80,6 +80,7 @@ async def supersede(work: ActionContext, row: Recorded, desired: Desired) -> Out
     evidence = Evidence.SUPERSEDED
     if isinstance(verdict, NameFree):
         evidence = succession(row, work.asked_at)
+    # The old operation gives up the name on record before the new one asks for it.
     await work.advance(row, evidence, purpose=Purpose.SUPERSEDED)
     created = await CreateTask(work, desired).carry_out()
     if isinstance(created, ActionDone) and not created.detail:
@@ -94,9 +95,11 @@ async def _conclude(work: ActionContext, row: Recorded, verdict: Verdict) -> Out
             await work.install(accept(row, remote, work.run.redactor))
             return ActionDone(id=remote.id, detail=f"it had been created; {NEXT_PLAN}")
         case OwnWorkload():
+            # First what lives: a kill in between must not leave it without a record (I1).
             await _take_over(work, row, verdict)
             await work.commit(superseded(row, now))
             return ActionDone(detail=f"{_end_of(row)}; another of ours has its name")
+        # Whoever has the name: an operation that can no longer come true is over (A4).
         case NameTaken() | NameFree() if not may_come_true(row, now):
             await work.commit(end(row, message=_end_of(row)))
             return ActionDone(detail=_end_of(row))
@@ -126,7 +129,12 @@ async def forget_missing(work: ActionContext, row: Recorded) -> Outcome:
     """
     try:
         verdict = await look_up(work)
-        deleted = isinstance(verdict, LookupUnclear) and await _is_deleted(work, row)
+        deleted = False
+        if isinstance(verdict, LookupUnclear):
+            # Where no list can be believed, the server may still say of this very id that it was
+            # deleted.
+            answer = await work.read(row.id or "")
+            deleted = isinstance(answer, Accepted) and answer.remote.is_gone
     except StoppedError:
         return Skipped(message=UNSENT)
     if isinstance(verdict, OwnWorkload):
@@ -136,19 +144,13 @@ async def forget_missing(work: ActionContext, row: Recorded) -> Outcome:
         await work.commit(replace(row, seen=LastSeen.MISSING, message=message))
         return Failed(id=row.id, message=message, cause=Cause.UNPROVEN)
     await lose(work, row, verdict)
-    await _settle_ghosts(work, row, verdict)
+    await _settle_late_creates(work, row, verdict)
     return ActionDone(id=row.id)
 
 
-async def _is_deleted(work: ActionContext, row: Recorded) -> bool:
-    """Whether the server says in so many words that this very workload was deleted."""
-    answer = await work.read(row.id or "")
-    return isinstance(answer, Accepted) and answer.remote.is_gone
-
-
-async def hand_over(work: ActionContext, row: Recorded, found: OwnWorkload) -> Outcome:
+async def hand_over(work: ActionContext, row: Recorded, live: OwnWorkload) -> Outcome:
     """Record what has the name of a lost workload, and only then give up what was recorded."""
-    remote, op = found.remote, found.marker.op
+    remote, op = live.remote, live.marker.op
     if remote.id == row.id:
         await work.commit(accept(row, remote, work.run.redactor))
         return ActionDone(id=row.id, kept=True, detail=f"it is there after all; {NEXT_PLAN}")
@@ -158,7 +160,7 @@ async def hand_over(work: ActionContext, row: Recorded, found: OwnWorkload) -> O
         await work.install(accept(lost, remote, work.run.redactor))
         detail = f"it came to life again as {remote.id}; {NEXT_PLAN}"
         return ActionDone(id=remote.id, adopted=True, detail=detail)
-    await _take_over(work, row, found)
+    await _take_over(work, row, live)
     return ActionDone(id=remote.id, adopted=True, detail=f"a successor has its name; {NEXT_PLAN}")
 
 
@@ -167,6 +169,7 @@ async def lose(work: ActionContext, row: Recorded, verdict: Verdict) -> None:
 
     Nobody knows since when; a late create of it is ruled out only by what has its name now.
     """
+    # Without a look at the name nothing rules out a late create, however long ago it was sent.
     if isinstance(verdict, LookupUnclear):
         evidence = absence(row, held_until=None)
     else:
@@ -189,15 +192,16 @@ async def find_heir(work: ActionContext, row: Recorded) -> str | None:
     return verdict.remote.id
 
 
-async def _take_over(work: ActionContext, row: Recorded, found: OwnWorkload) -> None:
+async def _take_over(work: ActionContext, row: Recorded, live: OwnWorkload) -> None:
     """Record whose it is, if the state does not have its id already, and what it has outlived."""
-    remote, op = found.remote, found.marker.op
-    known = work.run.known.get(op)
-    if known is not None:
-        if known.id is None:
-            await work.install(accept(known, remote, work.run.redactor))
+    remote, op = live.remote, live.marker.op
+    owner = work.run.known.get(op)
+    if owner is not None:
+        if owner.id is None:
+            await work.install(accept(owner, remote, work.run.redactor))
         else:
-            await work.run.commit(*work.run.ended_by(known))
+            # Its id is on record, and is not overwritten (I6): only what it has outlived ends.
+            await work.run.commit(*work.run.ended_by(owner))
         return
     # What its spec declared is not known here: the next plan compares it with what is wanted.
     await work.install(row_of_stranger(work.run, row, remote, op, declared=None))

@@ -34,24 +34,29 @@ class NameRegistry:
         A list that cannot be asked leaves an answer as it is: an apply looks again before it acts.
         Raises UnreachableError when the run ends meanwhile.
         """
-        lost = [row for row in rows if row.own is Own.ACCEPTED and _is_missing(row, live)]
+        lost = [
+            row
+            for row in rows
+            if row.own is Own.ACCEPTED and row.id and isinstance(live.get(row.id), Missing)
+        ]
         if not lost:
             return live
         with unless_ended():
             believed = await self._find_believed(rows, live, {row.address.project for row in lost})
-            seen = await asyncio.gather(
+            evidence = await asyncio.gather(
                 *(self._look_up(row, believed=row.address.project in believed) for row in lost)
             )
-        found = {row.id: missing for row, missing in zip(lost, seen, strict=True)}
+        missing = {row.id: absence for row, absence in zip(lost, evidence, strict=True)}
         return {
-            id_: replace(found[id_], message=answer.message)
-            if isinstance(answer, Missing) and id_ in found
+            id_: replace(missing[id_], message=answer.message)
+            if isinstance(answer, Missing) and id_ in missing
             else answer
             for id_, answer in live.items()
         }
 
     async def _look_up(self, row: Recorded, *, believed: bool) -> Missing:
         listed = await self._find(row.address)
+        # A list that shows the very id whose GET was a 404 proves nothing.
         if not (isinstance(listed, Listed) and listed.trusted) or row.id in listed.ids:
             return Missing()
         # Two cannot have one name: a stranger who has it proves that ours does not.
@@ -59,11 +64,17 @@ class NameRegistry:
         for workload_id in listed.ids:
             answer = await self._get(partial(self._read, workload_id))
             if not isinstance(answer, Accepted):
+                # It may be ours, so the list proves no absence any more.
                 is_read = False
-            elif self._is_ours(answer, row):
-                return Missing(replacement=workload_id, manifest=answer.remote.raw_manifest)
-            elif answer.remote.address == row.address and not answer.remote.is_gone:
-                stranger = True
+                continue
+            remote = answer.remote
+            # A list may show more than it was asked for.
+            if remote.address != row.address or remote.is_gone:
+                continue
+            marker = read_marker(remote.raw_manifest)
+            if marker is not None and marker.is_of(self.lineage, self.stack):
+                return Missing(replacement=workload_id, manifest=remote.raw_manifest)
+            stranger = True
         return Missing(proven=is_read and (stranger or believed))
 
     async def _find_believed(
@@ -73,7 +84,11 @@ class NameRegistry:
         controls: dict[str, list[Recorded]] = {project: [] for project in projects}
         for row in rows:
             chosen = controls.get(row.address.project)
-            if chosen is not None and len(chosen) < CONTROLS and _lives(row, live):
+            if chosen is None or len(chosen) >= CONTROLS:
+                continue
+            # What is leaving may have left the list by now.
+            answer = live.get(row.id) if row.id else None
+            if isinstance(answer, Remote) and not answer.is_leaving:
                 chosen.append(row)
         shown = await asyncio.gather(*(self._shows_any(chosen) for chosen in controls.values()))
         return {project for project, any_ in zip(controls, shown, strict=True) if any_}
@@ -93,19 +108,3 @@ class NameRegistry:
 
     async def _read(self, workload_id: str, _: SendCounts) -> ApiResult:
         return await self.api.read(workload_id)
-
-    def _is_ours(self, answer: Accepted, row: Recorded) -> bool:
-        remote = answer.remote
-        marker = read_marker(remote.raw_manifest)
-        if marker is None or remote.address != row.address or remote.is_gone:
-            return False
-        return marker.is_of(self.lineage, self.stack)
-
-
-def _lives(row: Recorded, live: Mapping[str, Live]) -> bool:
-    answer = live.get(row.id) if row.id else None
-    return isinstance(answer, Remote) and not answer.is_leaving
-
-
-def _is_missing(row: Recorded, live: Mapping[str, Live]) -> bool:
-    return row.id is not None and isinstance(live.get(row.id), Missing)

@@ -9,7 +9,7 @@ from itertools import chain
 
 from reconciler.core.diff.comparison import echo_of
 from reconciler.core.events import Cause
-from reconciler.core.model import LastSeen, Recorded, Remote
+from reconciler.core.model import LastSeen, Recorded
 from reconciler.core.protocol.api_results import Accepted, NotFound
 from reconciler.core.protocol.changes import is_status_stale
 from reconciler.core.protocol.marker import read_rev
@@ -39,8 +39,8 @@ async def wait_until_synced(work: ActionContext, row: Recorded, done: ActionDone
     try:
         # At once, in case it is done already; but those who wait in a crowd leave the way to the
         # creates.
-        for wanted in chain((0.0,), poll_intervals()):
-            interval = run.dispatcher.stretched(wanted)
+        for shortest in chain((0.0,), poll_intervals()):
+            interval = run.dispatcher.stretched(shortest)
             if run.clock.monotonic() + interval > end:
                 waited = f"{run.options.wait_timeout:g} s"
                 return Failed(
@@ -72,8 +72,8 @@ async def wait_until_updated(
     rev, last = row.change.confirmed, None
     moved = False
     try:
-        for wanted in chain((0.0,), poll_intervals()):
-            interval = run.dispatcher.stretched(wanted)
+        for shortest in chain((0.0,), poll_intervals()):
+            interval = run.dispatcher.stretched(shortest)
             if run.clock.monotonic() + interval > end:
                 return Failed(
                     id=row.id,
@@ -86,8 +86,8 @@ async def wait_until_updated(
             asked_at = run.server_time()
             answer = await work.read(row.id or "")
             if not isinstance(answer, Accepted):
-                words = answer.description
-                return Failed(id=row.id, message=f"updated, but cannot be read: {words}")
+                reason = answer.description
+                return Failed(id=row.id, message=f"updated, but cannot be read: {reason}")
             remote = answer.remote
             if remote.is_gone or remote.is_leaving:
                 return Failed(id=row.id, message="updated, but deleted by somebody else")
@@ -122,37 +122,32 @@ async def _look(
     answer = await work.read(row.id or "")
     match answer:
         case Accepted(remote=remote):
-            row = await _note(work, row, remote)
+            if (row.seen, row.message) != (remote.seen, remote.message):
+                row = replace(row, seen=remote.seen, message=remote.message)
+                if remote.seen is LastSeen.SYNCED:
+                    # The platform goes on filling in what it has accepted: from now on, this is how
+                    # it runs.
+                    row = replace(row, echo=work.run.redactor.strict.redact(echo_of(remote)))
+                await work.commit(row)
             if remote.is_gone:
                 return Failed(id=row.id, message="accepted, but deleted by somebody else"), row
             if remote.seen is LastSeen.SYNCED:
                 return done, row
             if remote.seen is LastSeen.FAILED:
-                words = remote.message or "no message"
-                message = f"the cluster refused it: {words}"
+                message = f"the cluster refused it: {remote.message or 'no message'}"
                 return Failed(id=row.id, message=message, cause=Cause.CLUSTER), row
             return None, row
+        # Accepted is not visible at once (A3).
         case NotFound(trusted=True) if is_fresh(asked_at, row):
             return None, row
         case _:
-            words = answer.description
-            return Failed(id=row.id, message=f"accepted, but cannot be read: {words}"), row
-
-
-async def _note(work: ActionContext, row: Recorded, remote: Remote) -> Recorded:
-    if (row.seen, row.message) == (remote.seen, remote.message):
-        return row
-    row = replace(row, seen=remote.seen, message=remote.message)
-    if remote.seen is LastSeen.SYNCED:
-        # The platform goes on filling in what it has accepted: from now on, this is how it runs.
-        echo = work.run.redactor.strict.redact(echo_of(remote))
-        row = row if echo == row.echo else replace(row, echo=echo)
-    await work.commit(row)
-    return row
+            reason = answer.description
+            return Failed(id=row.id, message=f"accepted, but cannot be read: {reason}"), row
 
 
 def is_fresh(now: datetime, row: Recorded) -> bool:
     """Whether a workload was created so recently, and never seen since, that a 404 says nothing."""
+    # Once it was seen in the cluster, no lag of the server can hide it any more.
     if row.last_sent_at is None or row.seen not in (LastSeen.UNKNOWN, LastSeen.QUEUED):
         return False
     return now - datetime.fromisoformat(row.last_sent_at) < SETTLED + ROUNDING
