@@ -21,8 +21,10 @@ from typing import Any, TypeVar
 from benchmarks.sandboxes import write_specs
 from reconciler.core.diff.comparison import compare
 from reconciler.core.model import Desired, LastSeen, Live, Own, Recorded, Remote
+from reconciler.core.planning.case import PlanOptions
 from reconciler.core.planning.plan import Plan, PlanTarget
 from reconciler.core.planning.planner import make_plan
+from reconciler.core.protocol.capabilities import CanUpdate
 from reconciler.core.protocol.marker import Marker, mark
 from reconciler.core.redact import Redactor
 from reconciler.report.text.text import Text
@@ -88,7 +90,8 @@ def scale(desired: Desired) -> Desired:
 
 def plan(desired: Sequence[Desired], rows: Sequence[Recorded], live: Mapping[str, Live]) -> Plan:
     """One plan."""
-    return make_plan(desired, rows, live, target=TARGET, lineage=LINEAGE)
+    options = PlanOptions(can_update=CanUpdate.NO)
+    return make_plan(desired, rows, live, target=TARGET, lineage=LINEAGE, options=options)
 
 
 def check(true: bool) -> None:

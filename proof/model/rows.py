@@ -34,9 +34,11 @@ from reconciler.core.planning.actions import (
     Resolve,
     Update,
 )
+from reconciler.core.planning.case import PlanOptions
 from reconciler.core.planning.plan import PlanTarget
 from reconciler.core.planning.planner import make_plan
 from reconciler.core.protocol import transitions
+from reconciler.core.protocol.capabilities import CanUpdate
 from reconciler.core.protocol.marker import Marker, mark
 from reconciler.core.protocol.transitions import Evidence
 from reconciler.engine import wait
@@ -176,6 +178,7 @@ def decide(rows: tuple[Row, ...], sights: Sights, desire: int, now: int, *, prov
         {str(id_): _live(sight, proven=proven) for id_, sight in sights},
         target=PlanTarget(url="", stack=STACK, api_version=""),
         lineage=LINEAGE,
+        options=PlanOptions(can_update=CanUpdate.NO),
         now=at(now),
     )
     return _task(plan.actions)

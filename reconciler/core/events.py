@@ -131,7 +131,8 @@ class InDoubt:
 class Summary:
     """What an apply did, by number of workloads.
 
-    Each workload is counted once, except in `down`: it is counted by its outcome as well.
+    Each workload is counted once, except in `down` and `refused` (by the cluster): it is counted by
+    its outcome as well.
     """
 
     created: int = 0
@@ -144,6 +145,7 @@ class Summary:
     failed: int = 0
     skipped: int = 0
     down: int = 0
+    refused: int = 0
     in_doubt: int = 0
 
 

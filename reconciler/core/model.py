@@ -58,8 +58,13 @@ class OnMissing(StrEnum):
 
 
 class OnChange(StrEnum):
-    """What happens to a workload whose spec changed, on a server that has no update."""
+    """What happens to a workload whose spec changed.
 
+    UPDATE holds what only a replace could do; REPLACE never updates, as before servers could.
+    """
+
+    UPDATE_OR_REPLACE = "update-or-replace"
+    UPDATE = "update"
     REPLACE = "replace"
     HOLD = "hold"
 
@@ -82,7 +87,7 @@ class Lifecycle:
     protect: bool = False
     on_remove: OnRemove = OnRemove.DELETE
     on_missing: OnMissing | None = None
-    on_change: OnChange | None = OnChange.REPLACE
+    on_change: OnChange | None = OnChange.UPDATE_OR_REPLACE
     on_failed: OnFailed = OnFailed.KEEP
     wave: int = 0
     ignore_changes: tuple[str, ...] = ()

@@ -24,11 +24,13 @@ from reconciler.core.planning.actions import (
     Update,
 )
 from reconciler.core.planning.plan import Plan
+from reconciler.core.protocol.api_results import Accepted
+from reconciler.core.protocol.marker import read_rev
 from reconciler.core.protocol.transitions import Evidence, may_come_true
 from reconciler.engine.create import CreateTask
 from reconciler.engine.dispatcher import StoppedError
 from reconciler.engine.lookup import LookupUnclear, OwnWorkload, look_up
-from reconciler.engine.records import declare, follow
+from reconciler.engine.records import declare, follow, follow_other_copy
 from reconciler.engine.remove import DeleteTask
 from reconciler.engine.run import (
     CUT_SHORT,
@@ -135,6 +137,9 @@ async def _record_without_requests(plan: Plan, run: ApplyContext) -> None:
         if isinstance(action, Hold) and action.reason in _MISSING:
             # It is no news to the next run, and no sign of a wrong server.
             row = replace(row, seen=LastSeen.MISSING)
+        if isinstance(action, Hold) and action.lifecycle is not None:
+            # Protection that waits for the hold to end would be missing when the spec goes first.
+            row = replace(row, lifecycle=action.lifecycle)
         if row != action.recorded:
             work = ActionContext(run, action.address, action.kind, action.id)
             updated.append(work.commit(row))
@@ -343,6 +348,8 @@ async def _resolve(action: Resolve, work: ActionContext) -> Outcome:
 
 
 async def _record(action: Record, work: ActionContext) -> Outcome:
+    if action.rev:
+        return await _follow_rev(action, work)
     desired = action.desired
     row = replace(action.recorded, lifecycle=desired.lifecycle, source=desired.source.file)
     if not row.is_declared:
@@ -350,4 +357,18 @@ async def _record(action: Record, work: ActionContext) -> Outcome:
     if action.follows:
         row = follow(row, desired, action.echo, work.run.redactor)
     await work.commit(row)
+    return ActionDone(id=row.id)
+
+
+async def _follow_rev(action: Record, work: ActionContext) -> Outcome:
+    """Another copy of the state has updated it; nothing is sent before the next plan."""
+    row, asked_at = action.recorded, work.run.server_time()
+    try:
+        answer = await work.read(row.id or "")
+    except StoppedError:
+        return Skipped(message=UNSENT)
+    if not isinstance(answer, Accepted) or read_rev(answer.remote.raw_manifest) != action.rev:
+        message = "no longer shows the update that was planned on; nothing was recorded"
+        return Failed(message=message, id=row.id, hint="plan again", cause=Cause.OUTDATED)
+    await work.commit(follow_other_copy(row, answer.remote, work.run.redactor, asked_at))
     return ActionDone(id=row.id)

@@ -10,6 +10,7 @@ from reconciler.core.events import (
     ActionFailed,
     ActionSkipped,
     ActionSucceeded,
+    Cause,
     Event,
     InDoubt,
     Summary,
@@ -71,6 +72,7 @@ class Tally:
                 )
             case Failed(message=message, hint=hint, id=id_, cause=cause):
                 self._counts["failed"] += 1
+                self._counts["refused"] += cause is Cause.CLUSTER
                 event = ActionFailed(
                     at=at,
                     address=address,

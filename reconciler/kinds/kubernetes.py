@@ -17,6 +17,7 @@ from reconciler.kinds.kind import (
 from reconciler.kinds.updates import (
     FieldRule,
     InPlace,
+    MaxSurge,
     Surge,
     UpdateRules,
     is_not_suspended,
@@ -119,6 +120,9 @@ _DEPLOYMENT_UPDATES = UpdateRules(
     source=f"{_VALIDATION}: apps/v1 Deployment, spec.selector",
     rules=(FieldRule(patterns=("/spec/selector",)),),
     surge=Surge.ROLLING,
+    max_surge=MaxSurge(
+        path=("strategy", "rollingUpdate", "maxSurge"), usual="25%", unless_type="Recreate"
+    ),
 )
 _REPLICA_SET_UPDATES = UpdateRules(
     source=f"{_VALIDATION}: apps/v1 ReplicaSet, spec.selector; its controller only counts pods",

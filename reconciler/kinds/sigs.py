@@ -17,7 +17,14 @@ from reconciler.kinds.kind import (
 )
 from reconciler.kinds.kubernetes import job_parallelism, last_index
 from reconciler.kinds.structures import COUNT, TEXT, list_of, mapping
-from reconciler.kinds.updates import FieldRule, InPlace, Surge, UpdateRules, is_not_suspended
+from reconciler.kinds.updates import (
+    FieldRule,
+    InPlace,
+    MaxSurge,
+    Surge,
+    UpdateRules,
+    is_not_suspended,
+)
 
 
 def _job_set_pods(manifest: Template) -> Pods:
@@ -87,6 +94,8 @@ _LEADER_WORKER_UPDATES = UpdateRules(
     source="LeaderWorkerSet, validation of updates in its webhook",
     rules=(FieldRule(patterns=("/spec/leaderWorkerTemplate/subGroupPolicy",)),),
     surge=Surge.ROLLING,
+    # It counts groups of pods, and starts none beside the old ones unless it is told to.
+    max_surge=MaxSurge(path=("rolloutStrategy", "rollingUpdateConfiguration", "maxSurge"), usual=0),
 )
 
 KINDS = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -26,7 +27,7 @@ class Surge(StrEnum):
     """The largest number of pods that run side by side during an update."""
 
     LARGER = "the larger of before and after"
-    ROLLING = "maxSurge pods more than after"
+    ROLLING = "maxSurge replicas more than after"
     BOTH = "before and after together"
 
 
@@ -46,18 +47,33 @@ class FieldRule:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MaxSurge:
+    """Where a kind that rolls has its `maxSurge`, and what it is where nobody says.
+
+    `path` leads there from `spec`. `unless_type` is a value of `type` in the first step of it with
+    which the old pods go before the new ones come.
+    """
+
+    path: tuple[str, ...]
+    usual: int | str
+    unless_type: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class UpdateRules:
     """Which fields of a kind change in place; the first rule that covers a field decides.
 
     `source` says where it was read; where it is empty, an update is tried and the plan warns.
     `only` are the fields of `spec` that change in place where the kind refuses all others; None
-    where every field changes that no rule covers.
+    where every field changes that no rule covers. `max_surge` says where a manifest has its
+    `maxSurge`.
     """
 
     source: str = ""
     rules: tuple[FieldRule, ...] = ()
     only: tuple[str, ...] | None = None
     surge: Surge = Surge.LARGER
+    max_surge: MaxSurge | None = None
 
     @property
     def is_proven(self) -> bool:
@@ -83,6 +99,25 @@ def spec_of(manifest: Manifest) -> Mapping[str, Any]:
     """The `spec` of a manifest; empty for anything but a mapping, which the schema reports."""
     spec = manifest.get("spec")
     return spec if isinstance(spec, Mapping) else {}
+
+
+def count_surge(rules: UpdateRules, manifest: Manifest, replicas: int) -> int:
+    """How many replicas an update of so many starts beside the old ones at most."""
+    where = rules.max_surge
+    if where is None:
+        return 0
+    value: Any = spec_of(manifest)
+    strategy = value.get(where.path[0])
+    kind = strategy.get("type") if isinstance(strategy, Mapping) else None
+    if where.unless_type and kind == where.unless_type:
+        return 0
+    for step in where.path:
+        value = value.get(step) if isinstance(value, Mapping) else None
+    surge = where.usual if value is None else value
+    if isinstance(surge, str) and surge.endswith("%") and surge[:-1].isdecimal():
+        # Kubernetes rounds the surge up, and what may be missing down.
+        return math.ceil(replicas * int(surge[:-1]) / 100)
+    return surge if isinstance(surge, int) and not isinstance(surge, bool) else 0
 
 
 UNPROVEN = UpdateRules()

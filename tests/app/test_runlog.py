@@ -87,7 +87,7 @@ def test_failures_are_remembered_without_secrets(tmp_path: Path) -> None:
 
     ((run, (failed,)),) = history(repository)
 
-    assert (run.exit_code, run.counts) == (4, {"failed": 1})
+    assert (run.exit_code, run.counts) == (4, {"failed": 1, "refused": 1})
     assert failed.outcome == "failed"
     assert "the cluster refused it: bad --token=(sensitive" in failed.message
     assert "hunter2" not in failed.message

@@ -75,7 +75,7 @@ class TestExplain:
             "\n"
             "Policies:  * marks those that decide here\n"
             "    onMissing: recreate  (default)\n"
-            "  * onChange: replace  (default)\n"
+            "  * onChange: update-or-replace  (default)\n"
             "    onFailed: keep  (default)\n"
             "    protect: false  (default)\n"
             "    --on-drift: report  (default)\n"
@@ -83,7 +83,7 @@ class TestExplain:
             "Decision:\n"
             f"  ± replace  {project}/one  1 → 3 GPUs  w/one.json:1\n"
             "             spec-changed: /manifest/spec/replicas changed; "
-            "the API can only delete and create\n"
+            "API 2.23 can only delete and create\n"
             "             releases 1 GPU, requested for less than a minute\n"
         )
         assert "    replicas: 3\n" in blocks[0]

@@ -85,7 +85,7 @@ def test_a_plan_as_a_comment(cli: Cli, specs: Path, project: str) -> None:
         "### Changes (1)\n\n"
         f"<details><summary>± replace <code>{project}/one</code> · 1 → 3 GPUs · "
         "<code>workloads/one.json:1</code> · spec-changed</summary>\n\n"
-        "- spec-changed: `/manifest/spec/replicas` changed; the API can only delete and create\n"
+        "- spec-changed: `/manifest/spec/replicas` changed; API `2.23` can only delete and create\n"
         "- SINCE\n\n"
         "```diff\n! /manifest/spec/replicas: 1 → 3\n```\n\n"
         "</details>\n\n"

@@ -278,7 +278,7 @@ def test_a_project_is_adopted_as_a_plan(cli: Cli, former: Path, project: str) ->
 
     would = cli("state", "adopt", "--project", project, "--take-over", "--init", "--dry-run")
     told = re.sub(ID.pattern, "ID", would.out).splitlines()
-    changed = "/manifest/spec/replicas changed; the API can only delete and create"
+    changed = "/manifest/spec/replicas changed; API 2.23 can only delete and create"
     taken = (
         "taken over from stack 'green' (state ID): its ownership annotation names that stack "
         "until it is replaced"

@@ -54,7 +54,7 @@ def test_create_keep_replace_delete_destroy(cli: Cli, specs: Path, project: str)
     assert changed.out == (
         f"  ± replace  {project}/one  1 → 3 GPUs  w/one.json:1\n"
         "             spec-changed: /manifest/spec/replicas changed; "
-        "the API can only delete and create\n"
+        "API 2.23 can only delete and create\n"
         "             releases 1 GPU, requested for less than a minute\n"
         "             ~ /manifest/spec/replicas: 1 → 3\n\n"
         "Plan: 0 to create, 1 to replace, 0 to delete; 1 unchanged. GPUs 2 → 4 (peak 4).\n"

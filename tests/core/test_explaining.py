@@ -143,7 +143,7 @@ def test_only_the_policies_of_this_case_apply() -> None:
     failed = make_remote(row, seen=LastSeen.FAILED, message="no image")
     assert policies(explained(desired, [row], failed)) == {
         "onMissing": ("recreate", "default", False),
-        "onChange": ("replace", "default", False),
+        "onChange": ("update-or-replace", "default", False),
         "onFailed": ("keep", "default", True),
         "protect": ("true", "state", False),
         "--on-drift": ("report", "default", False),

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from reconciler.core.diff.comparison import Compared, compare
 from reconciler.core.model import Desired, LastSeen, Live, Missing, Own, Recorded, Remote, Unread
 from reconciler.core.planning.actions import (
+    SUMMARY_ORDER,
     Adopt,
     Create,
     Delete,
@@ -229,10 +230,10 @@ def test_counts_equal_actions(world: World, options: PlanOptions) -> None:
     """The summary adds up."""
     plan = plan_of(world, options)
     summary = plan.summary()
-    kinds = [key for key in summary if key not in ("unchanged", "drifted", "gpus")]
-    assert sum(summary[kind] for kind in kinds) + summary["unchanged"] == len(plan.actions)
+    assert sum(summary[kind] for kind in SUMMARY_ORDER) + summary["unchanged"] == len(plan.actions)
     assert len(plan.changes) + len(plan.holds) + plan.count("keep") == len(plan.actions)
-    assert plan.has_changes is bool(plan.changes or plan.drift or plan.failing)
+    due = plan.failing or plan.forbidden
+    assert plan.has_changes is bool(plan.changes or plan.drift or due)
 
 
 @given(worlds(), plan_options)

@@ -151,6 +151,8 @@ def test_the_summary_counts_every_kind() -> None:
         "record": 1,
         "unchanged": 2,
         "drifted": 1,
+        "down": 0,
+        "refused": 0,
         "gpus": {
             "before": 7.0,
             "after": 6.0,

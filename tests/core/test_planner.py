@@ -61,7 +61,7 @@ JOB = make_desired(manifest=make_manifest("Job"))
 DRIFTED = make_manifest(image="somebody/else:1")
 IMAGE = "/manifest/spec/template/spec/containers/0/image"
 REPLICAS = FieldChange(pointer="/manifest/spec/replicas", before=1, after=2, forces_replace=True)
-API = "the API can only delete and create"
+API = "API 2.23 can only delete and create"
 
 
 def plan_of(
@@ -404,15 +404,8 @@ def test_changed_settings_are_recorded_and_nothing_is_sent() -> None:
             with_lifecycle(CHANGED, on_change=OnChange.HOLD),
             None,
             {},
-            "protect false → true, onChange replace → hold",
+            "protect false → true, onChange update-or-replace → hold",
             f"/manifest/spec/replicas changed; {API}; held by onChange: hold",
-        ),
-        (
-            CHANGED,
-            None,
-            {"no_delete": True},
-            "protect false → true",
-            f"/manifest/spec/replicas changed; {API}; held by --no-delete",
         ),
     ],
 )
@@ -427,6 +420,20 @@ def test_protection_does_not_wait_for_what_is_held(
         Reason.LIFECYCLE_CHANGED,
         f"{changed}; nothing is sent; {held}",
     )
+
+
+def test_protection_is_remembered_with_what_is_forbidden() -> None:
+    """What waits is due, so it is what the plan shows; the setting is written down beside it."""
+    action = decide(with_lifecycle(CHANGED, protect=True), ROW, None, no_delete=True)
+    protect = FieldChange(pointer="/lifecycle/protect", before=False, after=True)
+    assert told(action) == (
+        Hold,
+        Reason.SPEC_CHANGED,
+        f"/manifest/spec/replicas changed; {API}; held by --no-delete",
+    )
+    assert isinstance(action, Hold)
+    assert (action.lifecycle, action.forbidden) == (Lifecycle(protect=True), True)
+    assert action.changes == (REPLICAS, protect)
 
 
 UNREAD = Unread(reason="503 after 10 tries")
@@ -793,7 +800,7 @@ def _embellished() -> dict[str, Any]:
             "namespace": "runai-team-a",
             "labels": {"runai/queue": "team-a"},
             "annotations": {
-                "workload-reconciler/op": "l/o",
+                "workload-reconciler/op": f"{LINEAGE}/o",
                 "workload-reconciler/stack": "s",
                 "runai/project": "4501",
             },

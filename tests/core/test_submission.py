@@ -156,7 +156,7 @@ def test_a_secret_that_runs_cannot_be_kept() -> None:
     assert isinstance(action, Replace)
     assert action.desired == wanted
     assert action.detail == (
-        f"{REPLICAS} changed; the API can only delete and create; "
+        f"{REPLICAS} changed; API 2.23 can only delete and create; "
         f"{SECRET}/0/value runs with a secret that is not kept, so the spec's is sent"
     )
     assert [(c.pointer, c.ignored) for c in action.changes] == [

@@ -208,8 +208,8 @@ def test_drift_that_survives_a_replace_is_not_replaced_again() -> None:
     [held, replaced] = world.plan(desired, other, request=UNDO).plan.actions
     assert isinstance(held, Hold)
     assert held.detail == (
-        f"{REPLICAS} was changed on the server again after a replace had undone it; "
-        "it is not replaced a second time (--replace does)"
+        f"{REPLICAS} was changed on the server again after an apply had undone it; "
+        "it is not undone a second time (--replace does)"
     )
     assert isinstance(replaced, Replace)
     drift = world.plan(desired, other).plan.drift

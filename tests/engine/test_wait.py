@@ -33,7 +33,7 @@ def test_what_the_cluster_refuses_fails_in_its_words() -> None:
         "failed: create 4501/a: the cluster refused it: image not allowed",
         "done: create 4501/b",
     ]
-    assert (ran.exit_code, ran.summary) == (4, {"created": 1, "failed": 1})
+    assert (ran.exit_code, ran.summary) == (4, {"created": 1, "failed": 1, "refused": 1})
     (failed,) = ran.of(ActionFailed)
     assert (failed.id, failed.cause) == (world.id_of("a"), Cause.CLUSTER)
     row = world.row("a")

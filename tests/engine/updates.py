@@ -7,55 +7,25 @@ import dataclasses
 import json
 from typing import Any
 
-from reconciler.core.model import Desired, Own, Recorded
-from reconciler.core.planning.actions import Keep, Record, Replace, Update
-from reconciler.core.planning.plan import Plan
-from reconciler.core.protocol.changes import ShownRev, classify_rev
+from reconciler.app.planning.planning import PlanRequest
+from reconciler.core.model import Desired, Recorded
+from reconciler.core.planning.case import OnDrift, PlanOptions
 from reconciler.core.protocol.marker import read_rev
 from tests.support.worlds import Ran, World, wish
 
 
 class UpdatingWorld(World):
-    """A world in which every change of a spec is an update, whatever the planner makes of it."""
+    """A world whose server changes workloads in place."""
+
+    def __init__(self, *faults: str, **settings: Any) -> None:
+        super().__init__(*faults, **settings)
+        self.settings = dataclasses.replace(self.settings, api_version="3.0")
 
     def update(self, desired: Desired, *, undo_drift: bool = False, **options: Any) -> Ran:
-        """Apply a spec by an update."""
-
-        def in_place(plan: Plan) -> Plan:
-            actions = tuple(
-                self._as_update(action, desired, plan, undo_drift=undo_drift)
-                for action in plan.actions
-            )
-            return dataclasses.replace(plan, actions=actions)
-
-        self.rewrite_plan = in_place
-        try:
-            return self.apply(desired, **options)
-        finally:
-            self.rewrite_plan = lambda plan: plan
-
-    def _as_update(self, action: Any, desired: Desired, plan: Plan, *, undo_drift: bool) -> Any:
-        if not isinstance(action, Replace | Keep | Record):
-            return action
-        row = action.recorded
-        if row.own is not Own.ACCEPTED:
-            return action
-        shown = classify_rev(row.change, self.rev(row.address.name))
-        unproven = row.change.open is not None or shown in (ShownRev.LATE, ShownRev.FOREIGN)
-        if not (isinstance(action, Replace) or unproven or undo_drift):
-            return action
-        drift = next((d.changes for d in plan.drift if d.address == action.address), ())
-        return Update(
-            address=action.address,
-            reason=action.reason,
-            source=desired.source,
-            changes=action.changes,
-            recorded=row,
-            desired=desired,
-            drift=drift,
-            overwrites=drift if undo_drift else (),
-            undo_drift=undo_drift,
-        )
+        """Apply a spec, and take back what others have changed if that is asked for."""
+        on_drift = OnDrift.UPDATE if undo_drift else OnDrift.REPORT
+        request = PlanRequest(options=PlanOptions(on_drift=on_drift))
+        return self.apply(desired, request=request, **options)
 
     def shown(self, name: str) -> dict[str, Any]:
         """What the server has been given last under a name, whether it shows it yet or not."""

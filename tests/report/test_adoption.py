@@ -64,7 +64,7 @@ def test_a_proposal_says_what_follows_and_what_is_left() -> None:
     )
     field = "/manifest/spec/template/spec/containers/0/resources/limits/nvidia.com~1gpu"
     kept = "its ownership annotation names that stack until it is replaced"
-    then = "changed; the API can only delete and create"
+    then = "changed; API 2.23 can only delete and create"
     counts = "left: 1 recorded already, 2 of another owner, 1 unreadable."
     assert proposal_text(proposal, ColorWriter(), prefix="../").splitlines() == [
         "  > adopt  4501/llm  Deployment  1 GPU  ../a.yaml:3  id 1b4e28ba",

@@ -101,6 +101,7 @@ def test_a_whole_plan() -> None:
             "url": "https://app.run.ai",
             "tenant_id": 1,
             "api_version": "2.23",
+            "can_update": "no",
             "stack": "team-a",
         },
         "state": {"lineage": LINEAGE, "serial": 7},
@@ -117,6 +118,8 @@ def test_a_whole_plan() -> None:
             "record": 0,
             "unchanged": 0,
             "drifted": 1,
+            "down": 0,
+            "refused": 0,
             "gpus": {**totals, "unknown_workloads": 0, "by_project": {"4501": totals}},
         },
         "actions": [
@@ -124,7 +127,7 @@ def test_a_whole_plan() -> None:
                 "address": "4501/llm",
                 "action": "replace",
                 "reason": "spec-changed",
-                "detail": f"{replicas} and 1 more changed; the API can only delete and create",
+                "detail": f"{replicas} and 1 more changed; API 2.23 can only delete and create",
                 "id": "id-op-4501-llm",
                 "source": {"file": "a.yaml", "line": 3},
                 "wave": 0,
@@ -239,6 +242,7 @@ SUMMARY = {
     "failed": 0,
     "skipped": 0,
     "down": 0,
+    "refused": 0,
     "in_doubt": 2,
 }
 EVENTS: list[tuple[Event, dict[str, Any]]] = [
@@ -397,7 +401,7 @@ def test_a_record_in_short_and_whole() -> None:
             "protect": True,
             "on_remove": "delete",
             "on_missing": None,
-            "on_change": "replace",
+            "on_change": "update-or-replace",
             "on_failed": "keep",
             "wave": 2,
             "ignore_changes": ["/a"],

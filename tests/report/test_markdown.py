@@ -62,7 +62,7 @@ Way out: re-run with `--allow-deletes` 41
 <details><summary>± replace <code>4501/changed</code> · 1 → 2 GPUs · \
 <code>w/team-a/changed.yaml:1</code> · spec-changed</summary>
 
-- spec-changed: `/manifest/spec/replicas` and 1 more changed; the API can only delete and create
+- spec-changed: `/manifest/spec/replicas` and 1 more changed; API `2.23` can only delete and create
 - releases 1 GPU, requested since 2026-11-20 09:00 UTC
 
 ```diff
@@ -106,7 +106,7 @@ Way out: re-run with `--allow-deletes` 41
 <details><summary>± replace <code>4501/undone</code> · 1 → 3 GPUs · \
 <code>w/team-a/undone.yaml:10</code> · spec-changed</summary>
 
-- spec-changed: `/manifest/spec/replicas` changed; the API can only delete and create
+- spec-changed: `/manifest/spec/replicas` changed; API `2.23` can only delete and create
 - releases 1 GPU, requested since 2026-11-20 09:00 UTC
 
 ```diff

@@ -45,7 +45,7 @@ from tests.support.plans import busy_plan
 BUSY = """\
   ± replace  4501/changed    1 → 2 GPUs  team-a/changed.yaml:1
              spec-changed: /manifest/spec/replicas and 1 more changed; \
-the API can only delete and create
+API 2.23 can only delete and create
              releases 1 GPU, requested since 2026-11-20 09:00 UTC
              ~ /manifest/spec/replicas: 1 → 2
              ~ /manifest/spec/template/spec/containers/0/image: "nvcr.io/llm:1" → "nvcr.io/llm:2"
@@ -61,7 +61,7 @@ the same request is sent again
              removed-from-specs: no spec declares it any more, created by run run-1
              releases 1 GPU, requested since 2026-11-20 09:00 UTC
   ± replace  4501/undone     1 → 3 GPUs  team-a/undone.yaml:10
-             spec-changed: /manifest/spec/replicas changed; the API can only delete and create
+             spec-changed: /manifest/spec/replicas changed; API 2.23 can only delete and create
              releases 1 GPU, requested since 2026-11-20 09:00 UTC
              ~ /manifest/spec/replicas: 1 → 3
              ~ /manifest/spec/template/spec/containers/0/image: "somebody/else:1" → "nvcr.io/llm:1"
@@ -99,7 +99,7 @@ def test_drift_that_came_back_has_another_way_out() -> None:
     text = Text().plan(dataclasses.replace(plan, drift=returned))
     assert "--on-drift replace does" not in text
     assert (
-        "Changed on the server again after a replace had undone it, and not undone "
+        "Changed on the server again after an apply had undone it, and not undone "
         "(--replace ADDRESS does):\n  4501/drifted\n"
     ) in text
 
@@ -144,7 +144,7 @@ def test_a_plan_in_colour() -> None:
         "  \x1b[33m± replace\x1b[0m  \x1b[1m4501/llm\x1b[0m  "
         "\x1b[2m1 → 2 GPUs  llm.yaml:1\x1b[0m\n"
         "             spec-changed: /manifest/spec/replicas changed; "
-        "the API can only delete and create\n"
+        "API 2.23 can only delete and create\n"
         "             releases 1 GPU, requested since 2026-11-20 09:00 UTC\n"
         "             \x1b[33m~ /manifest/spec/replicas: 1 → 2\x1b[0m\n\n"
         "\x1b[1mPlan: 0 to create, 1 to replace, 0 to delete; 0 unchanged. "

@@ -21,7 +21,7 @@ CHOICES = {
     "protect": st.booleans(),
     "onRemove": st.sampled_from(["delete", "forget"]),
     "onMissing": st.sampled_from(["recreate", "hold", "fail"]),
-    "onChange": st.sampled_from(["replace", "hold"]),
+    "onChange": st.sampled_from(["update-or-replace", "update", "replace", "hold"]),
     "onFailed": st.sampled_from(["keep", "replace"]),
     "wave": st.integers(-5, 5),
     "ignoreChanges": st.just(["/manifest/spec/replicas"]),
@@ -76,7 +76,7 @@ def test_a_rendered_spec(tmp_path: Path) -> None:
             "lifecycle": {
                 "protect": False,
                 "onRemove": "delete",
-                "onChange": "replace",
+                "onChange": "update-or-replace",
                 "onFailed": "keep",
                 "wave": 2,
                 "ignoreChanges": [],

@@ -23,6 +23,7 @@ from reconciler.core.model import (
 from reconciler.core.planning.case import PlanOptions
 from reconciler.core.planning.plan import Plan, PlanTarget
 from reconciler.core.planning.planner import make_plan
+from reconciler.core.protocol.capabilities import CanUpdate
 from reconciler.core.protocol.marker import Marker, mark, read_marker
 from reconciler.core.redact import Redactor
 from reconciler.core.secrets.rules import BUILT_IN, RedactionRules
@@ -154,6 +155,7 @@ def plan_for(
     *,
     now: datetime | None = None,
     rules: RedactionRules = BUILT_IN,
+    can_update: CanUpdate = CanUpdate.NO,
     **options: Any,
 ) -> Plan:
     """Make a plan for the usual target; what is left over are plan options."""
@@ -164,7 +166,7 @@ def plan_for(
         target=PLAN_TARGET,
         lineage=LINEAGE,
         serial=7,
-        options=PlanOptions(**options),
+        options=PlanOptions(can_update=can_update, **options),
         now=now,
         rules=rules,
     )

@@ -15,6 +15,7 @@ from reconciler.core.model import (
 from reconciler.core.planning.case import PlanOptions
 from reconciler.core.planning.plan import Plan
 from reconciler.core.planning.planner import make_plan
+from reconciler.core.protocol.capabilities import CanUpdate
 from tests.support.factories import (
     LINEAGE,
     PLAN_TARGET,
@@ -73,5 +74,5 @@ def plan_of(world: World, options: PlanOptions | None = None) -> Plan:
         world.live,
         target=PLAN_TARGET,
         lineage=LINEAGE,
-        options=options,
+        options=options or PlanOptions(can_update=CanUpdate.NO),
     )

@@ -27,6 +27,7 @@ from reconciler.core.model import (
     Unread,
 )
 from reconciler.core.planning.case import OnDrift, PlanOptions
+from reconciler.core.protocol.capabilities import CanUpdate
 from reconciler.core.protocol.marker import Marker
 from tests.support.factories import (
     make_address,
@@ -133,6 +134,8 @@ plan_options = st.builds(
     on_drift=st.sampled_from(OnDrift),
     no_delete=st.booleans(),
     no_create=st.booleans(),
+    no_update=st.booleans(),
+    can_update=st.sampled_from(CanUpdate),
     replace=st.lists(st.sampled_from(["1/a", "1/b", "2/a"]), max_size=2).map(tuple),
     refreshed=st.just(True),
 )

@@ -35,7 +35,6 @@ from reconciler.core.events import (
 )
 from reconciler.core.model import Address, Desired, Header, Lifecycle, Recorded, Target
 from reconciler.core.planning.guards import DeleteLimit
-from reconciler.core.planning.plan import Plan
 from reconciler.engine.apply import apply
 from reconciler.engine.journal import Journal
 from reconciler.engine.refresh import NOBODY
@@ -218,7 +217,6 @@ class World:
         self.on_request: Callable[[httpx.Request], None] = _nothing
         self.on_answer: Callable[[httpx.Request], None] = _nothing
         self.rewrite: Rewrite = _as_it_is
-        self.rewrite_plan: Callable[[Plan], Plan] = lambda plan: plan
         self._path = path
         self._memory = MemoryStore(Header(lineage=LINEAGE, serial=0, target=_target(stack)))
         self._processes = 0
@@ -375,8 +373,7 @@ class World:
             requests: list[RequestEnded] = []
             stack = workspace.settings.stack
             engine = _run(session, self.disk, stack, options, planned, requests=requests)
-            plan = self.rewrite_plan(planned.plan)
-            finished = await apply(plan, engine, deadline=session.deadline)
+            finished = await apply(planned.plan, engine, deadline=session.deadline)
             unsaved = tuple(engine.journal.unsaved.values())
             return Ran(
                 planned=planned,

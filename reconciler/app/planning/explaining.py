@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from reconciler.app.planning.planning import PlanRequest, plan_target
+from reconciler.app.planning.planning import PlanRequest, plan_target, settings_can_update
 from reconciler.app.planning.workspace import Workspace
 from reconciler.app.state.beside_server import open_beside_server
 from reconciler.app.state.states import without_state
@@ -117,7 +117,7 @@ async def _explain(
         target=plan_target(settings, session, header, tenant_of(live)),
         lineage=header.lineage,
         serial=header.serial,
-        options=request.options,
+        options=replace(request.options, can_update=settings_can_update(settings)),
         now=read_at,
         at_work=at_work,
         diagnostics=workspace.diagnostics,

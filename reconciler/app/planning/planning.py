@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from reconciler.app.planning.workspace import Workspace
@@ -27,6 +27,7 @@ from reconciler.core.planning.guards import (
 from reconciler.core.planning.plan import Plan, PlanTarget
 from reconciler.core.planning.planner import make_plan
 from reconciler.core.planning.selection import Selection
+from reconciler.core.protocol.capabilities import CanUpdate, capabilities_of
 from reconciler.core.redact import Redactor
 from reconciler.errors import InvalidInputError, UsageError
 from reconciler.ports import EventListener, StateStore
@@ -78,6 +79,11 @@ def plan_target(
         api_version=settings.api_version,
         tenant_id=header.target.tenant_id or tenant_id,
     )
+
+
+def settings_can_update(settings: Settings) -> CanUpdate:
+    """Whether the declared version of the server changes workloads in place."""
+    return capabilities_of(settings.api_version).can_update
 
 
 async def make(
@@ -148,7 +154,7 @@ async def prepare(
         target=plan_target(settings, session, header, tenant_id),
         lineage=header.lineage,
         serial=header.serial,
-        options=request.options,
+        options=replace(request.options, can_update=settings_can_update(settings)),
         now=read_at,
         at_work=at_work,
         diagnostics=workspace.diagnostics,

@@ -6,14 +6,16 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from reconciler.app.planning.planning import plan_target
+from reconciler.app.planning.planning import plan_target, settings_can_update
 from reconciler.app.session import Session
 from reconciler.app.settings import Settings
 from reconciler.app.state.claiming import IN_DOUBT
 from reconciler.core.model import Address, Desired, Header, Recorded, Remote
 from reconciler.core.planning.adoption import Adoption, NotAdopted, NotAdoptedReason
+from reconciler.core.planning.case import PlanOptions
 from reconciler.core.planning.plan import PlanTarget
 from reconciler.core.planning.planner import make_plan
+from reconciler.core.protocol.capabilities import CanUpdate
 from reconciler.core.protocol.marker import Marker, read_marker
 from reconciler.core.redact import Redactor
 from reconciler.engine.records import adopt_found
@@ -41,6 +43,7 @@ class AdoptionRules:
     session: Session
     terms: AdoptionTerms
     target: PlanTarget
+    can_update: CanUpdate
     lineage: str
     at: datetime
     rows: Mapping[Address, Sequence[Recorded]]
@@ -72,6 +75,7 @@ class AdoptionRules:
             session=session,
             terms=terms,
             target=plan_target(settings, session, header),
+            can_update=settings_can_update(settings),
             lineage=header.lineage,
             at=session.dispatcher.server.latest(),
             rows=rows,
@@ -181,6 +185,7 @@ class AdoptionRules:
             {remote.id: remote},
             target=self.target,
             lineage=self.lineage,
+            options=PlanOptions(can_update=self.can_update),
             rules=self.redactor.rules,
         )
         return Adoption(row=row, then=plan.actions[0], owner=None if is_ours else marker)

@@ -37,7 +37,8 @@ class Compared(Remote):
     `renewed` that echo under today's redaction rules, where they changed it. `answer` is the whole
     live content, redacted, where it differs from the echo; `filled_in` the values of the platform
     for fields that the submitted manifest leaves open and the spec now declares. `unmarked` says
-    that the marker of the record is lost. `marker` and `rev` are the live ones, empty for none.
+    that the marker of the record is lost. `marker` and `rev` are the live ones, `stack` is that of
+    the marker; empty for none.
     """
 
     drift: tuple[FieldChange, ...]
@@ -47,6 +48,7 @@ class Compared(Remote):
     unmarked: bool = False
     marker: str = ""
     rev: str = ""
+    stack: str = ""
 
 
 def compare(
@@ -71,6 +73,7 @@ def compare(
         unmarked=bool(row.marker) and marker is None,
         marker=str(marker) if marker else "",
         rev=rev,
+        stack=marker.stack if marker else "",
     )
     if remote.is_gone:
         return compared

@@ -36,7 +36,8 @@ class Origin(StrEnum):
 class FieldChange:
     """One field that differs, at an RFC 6901 pointer; ABSENT where one side has no value.
 
-    `ignored` says that it is covered by ignoreChanges, and stays as it is before.
+    `ignored` says that it is covered by ignoreChanges, and stays as it is before. `reason` is why
+    it cannot be changed in place, where that forces a replace; it completes "FIELD …".
     """
 
     pointer: str
@@ -45,6 +46,7 @@ class FieldChange:
     forces_replace: bool = False
     origin: Origin = Origin.SPEC
     ignored: bool = False
+    reason: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """The published form; a secret is never shown, only that it changed."""
@@ -55,6 +57,8 @@ class FieldChange:
             "forces_replace": self.forces_replace,
             "origin": self.origin.value,
         }
+        if self.reason:
+            document["reason"] = self.reason
         return document | {"ignored": True} if self.ignored else document
 
 

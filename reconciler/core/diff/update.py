@@ -51,7 +51,7 @@ def compose_update(
     rev = read_rev(live.raw_manifest)
     live_row = as_shown(row, rev)
     declared = declared_by_us(row, rev)
-    now = _without_cluster(echo_of(live))
+    now = without_cluster_fields(echo_of(live))
     merged = merge(
         desired.spec,
         now,
@@ -61,7 +61,7 @@ def compose_update(
         ignored=desired.lifecycle.ignore_changes,
         undo_drift=undo_drift,
     )
-    document = _without_cluster(merged.document)
+    document = without_cluster_fields(merged.document)
     metadata = document.get("metadata", {})
     fields = {key: metadata[key] for key in UPDATE_FIELDS if metadata.get(key) is not None}
     for key in UPDATE_FIELDS:
@@ -81,7 +81,8 @@ def compose_update(
     )
 
 
-def _without_cluster(document: Json) -> Json:
+def without_cluster_fields(document: Json) -> Json:
+    """A content without what the cluster writes into an object and nobody submits."""
     manifest = document.get("manifest")
     if not isinstance(manifest, Mapping):
         return document
@@ -129,7 +130,7 @@ def find_leftovers(
 ) -> Leftovers:
     """What an update should have removed and has not; `desired` is the redacted spec."""
     declared = declared_by_us(row, read_rev(live.raw_manifest))
-    now = redactor.redact(_without_cluster(echo_of(live)))
+    now = redactor.redact(without_cluster_fields(echo_of(live)))
     remaining = [p for p in find_remaining(declared, desired, now) if not is_ignored(p, ignored)]
     metadata = tuple(f"/metadata/{key}" for key in UPDATE_FIELDS)
     return Leftovers(

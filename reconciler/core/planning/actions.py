@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from reconciler.core.diff.diff import FieldChange
 from reconciler.core.digest import digest
-from reconciler.core.model import Address, Desired, Json, Recorded
+from reconciler.core.model import Address, Desired, Json, Lifecycle, Recorded
 from reconciler.errors import Where
 
 
@@ -28,6 +28,10 @@ class Reason(StrEnum):
     FORGOTTEN_ON_REMOVE = "forgotten-on-remove"
     RUN_TO_COMPLETION = "run-to-completion"
     DOWN = "down"
+    UPDATE_UNPROVEN = "update-unproven"
+    UPDATE_UNKNOWN = "update-unknown"
+    LATE_UPDATE = "late-update"
+    TAKEN_OVER = "taken-over"
     OWNER_UNKNOWN = "owner-unknown"
     MARKER_MISSING = "marker-missing"
     UNPROVEN_ABSENCE = "unproven-absence"
@@ -38,13 +42,27 @@ class Reason(StrEnum):
 class GpuEffect:
     """GPUs that one workload asks for, before and after; `known` is False where nobody can tell.
 
-    `since` is when those before were asked for (RFC 3339), where we were the ones who asked.
+    `since` is when those before were asked for (RFC 3339), where we were the ones who asked. `peak`
+    is what an update may take for a while, if that is more than both.
     """
 
     before: float = 0.0
     after: float = 0.0
     known: bool = True
     since: str | None = None
+    peak: float | None = None
+
+    @property
+    def most(self) -> float:
+        """The most that may be asked for at one time."""
+        return max(self.before, self.after, self.peak or 0.0)
+
+    def to_json(self) -> dict[str, Any]:
+        """The published form; `at_least` where the numbers are lower bounds."""
+        document: dict[str, Any] = {"before": self.before, "after": self.after}
+        if self.peak is not None:
+            document["peak"] = self.peak
+        return document if self.known else document | {"at_least": True}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +111,7 @@ class Create(Action):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Replace(_OfRecorded):
-    """Delete a workload, wait for its absence, create it anew: the API has no update.
+    """Delete a workload, wait for its absence, create it anew: what no update can do.
 
     `desired` is what is sent: the spec, with the values of what runs where ignoreChanges keeps
     them. `kept` is what runs, where anything of it is kept; `undone` are the pointers of what
@@ -112,9 +130,11 @@ class Replace(_OfRecorded):
 class Update(_OfRecorded):
     """Change a workload in place: its id, its pods and its place in a queue stay.
 
-    `desired` is the spec. `drift` is what others had changed when this was planned: an update is
-    not sent over anything else. `overwrites` are those of their changes that it takes back or over,
-    with `undo_drift` all of them. An update that was begun has its change in the record. One that
+    `desired` is the spec. `drift` is what others had changed of the declared fields when this was
+    planned (ignored ones left out): an update is not sent over anything else. `overwrites` are
+    those of their changes that it takes back or over, with `undo_drift` all of them. An update that
+    was begun has its change in the record; so has one that came true late. `document` is what will
+    be there: the spec, with what others keep of it. One that
     `marks` puts our marker on a workload and leaves its content, which `desired` then is.
     """
 
@@ -174,6 +194,11 @@ class Record(_OfRecorded):
     `follows` says that the record takes over the spec: it means what the record means, or `agreed`
     are its changes, to what somebody else made of the workload before; `echo` is then what the
     server is expected to say from now on.
+
+    `rev` is that of an update which this state does not know: another copy of it made that, and
+    our own open change is closed by it. What the workload shows of the declared fields becomes the
+    record, and the next plan decides. Who carries this out reads it again first, and only once: a
+    replica that lags may have shown an older update.
     """
 
     kind = "record"
@@ -182,6 +207,7 @@ class Record(_OfRecorded):
     follows: bool = False
     agreed: tuple[FieldChange, ...] = ()
     echo: Json | None = None
+    rev: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -189,7 +215,9 @@ class Hold(Action):
     """Something would be done if a setting or a flag did not hold it back.
 
     `fails` makes an apply count it as a failure (`onMissing: fail`), `outdated` says that it was
-    approved as another action; `outlived` as with Keep.
+    approved as another action; `outlived` as with Keep. `forbidden` says that it would need what a
+    flag or a setting forbids: that is a change for who asks whether there is any. `lifecycle` are
+    changed settings, which are remembered all the same.
     """
 
     kind = "hold"
@@ -197,6 +225,8 @@ class Hold(Action):
     recorded: Recorded | None = None
     fails: bool = False
     outdated: bool = False
+    forbidden: bool = False
+    lifecycle: Lifecycle | None = None
     outlived: tuple[Recorded, ...] = ()
 
     @property
@@ -248,10 +278,15 @@ def recorded_of(action: AnyAction) -> Recorded | None:
     return action.lost if isinstance(action, Create) else action.recorded
 
 
+def overwrites_of(action: object) -> tuple[FieldChange, ...]:
+    """What others have changed on the server and an update takes back or over."""
+    return action.overwrites if isinstance(action, Update) else ()
+
+
 def action_to_json(action: AnyAction) -> dict[str, Any]:
     """One action in the published form."""
     source = action.source
-    return {
+    document: dict[str, Any] = {
         "address": str(action.address),
         "action": action.kind,
         "reason": action.reason.value,
@@ -259,6 +294,9 @@ def action_to_json(action: AnyAction) -> dict[str, Any]:
         "id": action.id,
         "source": {"file": source.file, "line": source.line} if source else None,
         "wave": action.wave,
-        "gpus": {"before": action.gpus.before, "after": action.gpus.after},
+        "gpus": action.gpus.to_json(),
         "changes": [change.to_json() for change in action.changes],
     }
+    if isinstance(action, Update):
+        document["overwrites"] = [change.to_json() for change in action.overwrites]
+    return document

@@ -14,6 +14,8 @@ from reconciler.core.planning.actions import (
     Delete,
     GpuEffect,
     Hold,
+    Replace,
+    Update,
     desired_of,
     gist,
     recorded_of,
@@ -21,6 +23,7 @@ from reconciler.core.planning.actions import (
 from reconciler.core.planning.case import PlanOptions
 from reconciler.core.planning.plan import Plan
 from reconciler.core.planning.selection import Selection
+from reconciler.core.protocol.capabilities import CanUpdate
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +31,8 @@ class Binding:
     """What the approval of one action is bound to, as digests; None is nothing to be bound to.
 
     `live` covers what somebody changed on the server of the declared fields, and is None for a
-    plan that was made without reading the server.
+    plan that was made without reading the server. `can_update` is what the server was taken to be
+    able to do, where a plan depends on that.
     """
 
     address: Address
@@ -37,6 +41,7 @@ class Binding:
     spec: str | None
     record: str | None
     live: str | None
+    can_update: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,22 +77,32 @@ def bind(plan: Plan, *, refreshed: bool) -> tuple[Binding, ...]:
     """Tie every change of a plan to what it was decided from."""
     drift = {each.address: each.changes for each in plan.drift}
     return tuple(
-        _bind(action, drift.get(action.address, ()) if refreshed else None)
+        _bind(
+            action,
+            drift.get(action.address, ()) if refreshed else None,
+            plan.target.can_update,
+        )
         for action in plan.changes
     )
 
 
-def _bind(action: AnyAction, drift: Collection[FieldChange] | None) -> Binding:
+def _bind(
+    action: AnyAction, drift: Collection[FieldChange] | None, can_update: CanUpdate | None
+) -> Binding:
     desired, row = desired_of(action), recorded_of(action)
     # What others made of it is bound by `live`, and not at all where nobody looked.
     ours = tuple(replace(c, before=ABSENT) for c in action.changes if c.origin is not Origin.REMOTE)
+    bound = replace(action, changes=ours)
+    if isinstance(bound, Update):
+        bound = replace(bound, overwrites=())
     return Binding(
         address=action.address,
         action=action.kind,
-        gist=digest(gist(replace(action, changes=ours))),
+        gist=digest(gist(bound)),
         spec=digest(_declared(desired)) if desired else None,
         record=digest(_facts(row)) if row else None,
         live=None if drift is None else digest([change.to_json() for change in drift]),
+        can_update=can_update if isinstance(action, Update | Replace) else None,
     )
 
 
@@ -109,6 +124,7 @@ def _facts(row: Recorded) -> dict[str, Any]:
         "lifecycle": asdict(row.lifecycle),
         "protected": row.protected,
         "purpose": row.purpose.value if row.purpose else None,
+        "revs": row.change.revs,
     }
 
 
@@ -142,6 +158,8 @@ def _difference(before: Binding, now: Binding | None) -> str:
     """Why an entry is no longer the one that was approved; nothing where it is."""
     if now is None:
         return "there is nothing to do for it any more"
+    if now.can_update != before.can_update and now.can_update and before.can_update:
+        return "what the server can do has changed since"
     if now.action != before.action:
         return f"it would be another action now: {now.action}"
     if now.spec != before.spec:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cached_property
 from typing import Any
 
 from reconciler.core.diff.comparison import Compared, SpecChanges, what_runs
-from reconciler.core.diff.diff import FieldChange, is_ignored
-from reconciler.core.model import Desired, Lifecycle, Live, Recorded, Remote
+from reconciler.core.diff.diff import FieldChange, is_ignored, project
+from reconciler.core.model import Desired, Json, Lifecycle, Live, Recorded, Remote
 from reconciler.core.planning.actions import Reason
+from reconciler.core.planning.in_place import mark_forcing
+from reconciler.core.planning.plan import PlanTarget
 from reconciler.core.planning.submission import Submission, lifecycle_changes, submit
 from reconciler.core.protocol.capabilities import CanUpdate
+from reconciler.core.protocol.changes import ShownRev, declared_by_us
 from reconciler.core.redact import Redactor
 
 
@@ -20,6 +24,7 @@ class OnDrift(StrEnum):
     """What a change made only on the server leads to."""
 
     REPORT = "report"
+    UPDATE = "update"
     REPLACE = "replace"
 
 
@@ -28,16 +33,18 @@ class PlanOptions:
     """What the caller decides about a plan; the defaults are the careful ones.
 
     `destroying` says that specs are missing because everything was asked to go. `can_update` is no
-    decision but what is known of the server at the moment, so no saved plan keeps it.
+    decision but what is known of the server at the moment, so no saved plan keeps it; where nothing
+    is known, nothing is updated, nor replaced in the place of an update.
     """
 
     on_drift: OnDrift = OnDrift.REPORT
     no_delete: bool = False
     no_create: bool = False
+    no_update: bool = False
     replace: tuple[str, ...] = ()
     refreshed: bool = True
     destroying: bool = False
-    can_update: CanUpdate = CanUpdate.NO
+    can_update: CanUpdate = CanUpdate.UNKNOWN
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,18 +53,27 @@ class DecisionInputs:
 
     `renewed` says that the row is not what the state holds: it was written under other rules of
     what is a secret. `unmarked` says that what lives under its id has lost the marker that the
-    record knows.
+    record knows, `taken_by` who has put another there.
+
+    `row` is the record as of the update that the workload shows, which may not be proven yet, and
+    `known` is what the state holds: both comparisons are made with the former, and only the latter
+    is written. `shown` says what that update is to the record.
     """
 
     row: Recorded
+    known: Recorded
     desired: Desired | None
     options: PlanOptions
+    target: PlanTarget
     redactor: Redactor
     live: Live | None = None
     drift: tuple[FieldChange, ...] = ()
     since: SpecChanges | None = None
     renewed: bool = False
     unmarked: bool = False
+    taken_by: str = ""
+    shown: ShownRev = ShownRev.CONFIRMED
+    is_status_stale: bool = False
 
     @property
     def _by_author(self) -> tuple[FieldChange, ...]:
@@ -69,18 +85,18 @@ class DecisionInputs:
         """What the author has only written differently."""
         return self.since.restated if self.since else ()
 
-    @property
+    @cached_property
     def changes(self) -> tuple[FieldChange, ...]:
-        """What the author has changed and wants to be acted on.
-
-        The base version of the API has no update, so every changed field forces a replace.
-        """
+        """What the author has changed and wants to be acted on, and what of it forces a replace."""
         patterns = self.lifecycle.ignore_changes
-        return tuple(
-            replace(change, forces_replace=True)
-            for change in self._by_author
-            if not is_ignored(change.pointer, patterns)
+        return self.mark(
+            change for change in self._by_author if not is_ignored(change.pointer, patterns)
         )
+
+    def mark(self, changes: Iterable[FieldChange]) -> tuple[FieldChange, ...]:
+        """Changes with whether each forces a replace of what runs."""
+        wanted = self.since.spec if self.since else self.row.spec
+        return mark_forcing(changes, self.running, wanted, self.options.can_update)
 
     @property
     def ignored(self) -> tuple[FieldChange, ...]:
@@ -103,9 +119,39 @@ class DecisionInputs:
         if self.desired is None or self.since is None:
             raise AssertionError("nothing is sent for what nobody wants")
         there = isinstance(self.live, Remote) and not self.live.is_gone
+        submission = submit(self.desired, self.since, self.running, self.redactor, keeps=there)
+        return replace(submission, changes=self.mark(submission.changes))
+
+    @property
+    def declared_by_us(self) -> Json:
+        """What the record, and every update that may have reached the server, declares."""
+        if not self.row.is_declared:
+            return project(self.row.spec, self.since.spec) if self.since else self.row.spec
+        rev = self.live.rev if isinstance(self.live, Compared) else self.known.change.confirmed
+        return declared_by_us(self.known, rev)
+
+    @cached_property
+    def running(self) -> Json:
+        """What is on the server as far as anybody declares it, redacted."""
         live = self.live if isinstance(self.live, Compared) else None
-        runs = what_runs(self.row, live, self.since.spec, self.redactor)
-        return submit(self.desired, self.since, runs, self.redactor, keeps=there)
+        wanted = self.since.spec if self.since else self.row.spec
+        return what_runs(self.row, live, wanted, self.redactor)
+
+    @property
+    def open_drift(self) -> tuple[FieldChange, ...]:
+        """What somebody changed on the server and the spec has not followed."""
+        followed = {change.pointer for change in self.changes}
+        return tuple(change for change in self.drift if change.pointer not in followed)
+
+    @property
+    def fresh_drift(self) -> tuple[FieldChange, ...]:
+        """The drift that no replace has undone before."""
+        return tuple(c for c in self.open_drift if c.pointer not in self.row.undone)
+
+    @property
+    def is_asked_for(self) -> bool:
+        """Whether somebody asked by its name that it is replaced."""
+        return str(self.row.address) in self.options.replace
 
     @property
     def lifecycle(self) -> Lifecycle:

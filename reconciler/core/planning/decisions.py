@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 from reconciler.core.diff.comparison import Compared
-from reconciler.core.diff.diff import ABSENT, FieldChange, is_same, value_at, with_value
+from reconciler.core.diff.diff import ABSENT, is_same, value_at, with_value
 from reconciler.core.diff.equality import reword
 from reconciler.core.model import (
     Desired,
@@ -31,10 +30,17 @@ from reconciler.core.planning.actions import (
     Keep,
     Reason,
     Record,
-    Replace,
 )
 from reconciler.core.planning.case import DecisionInputs, OnDrift
+from reconciler.core.planning.changing import (
+    change_spec,
+    is_update_open,
+    replace_workload,
+    undo_by_update,
+)
+from reconciler.core.planning.holds import hold, hold_taken_over, hold_unmarked, name_fields
 from reconciler.core.planning.renewal import renew
+from reconciler.core.protocol.changes import ShownRev
 from reconciler.kinds.registry import runs_to_completion
 
 
@@ -44,12 +50,14 @@ def decide(case: DecisionInputs) -> AnyAction:
     if is_lost(live):
         return _judge_missing(case)
     if isinstance(live, Unread):
-        return _hold(case, Reason.IN_DOUBT, f"could not be read: {live.reason}")
+        return hold(case, Reason.IN_DOUBT, f"could not be read: {live.reason}")
     if case.desired is None:
         return _judge_removed(case)
+    if case.taken_by:
+        return hold_taken_over(case)
     if isinstance(live, Remote) and live.is_leaving:
         detail = "somebody else is deleting it on the server; the next run sees the outcome"
-        return _hold(case, Reason.MISSING_ON_SERVER, detail)
+        return hold(case, Reason.MISSING_ON_SERVER, detail)
     return _judge_wanted(case, case.desired)
 
 
@@ -66,16 +74,16 @@ def _judge_missing(case: DecisionInputs) -> AnyAction:
         detail = (
             f"a later run made {case.live.replacement} under its name; that is recorded instead"
         )
-        return Adopt(**case.common(reason, detail), recorded=case.row)
+        return Adopt(**case.common(reason, detail), recorded=case.known)
     if desired is None:
         return _judge_gone(case)
     policy = desired.lifecycle.on_missing
     if runs_to_completion(desired.manifest) and policy in (None, OnMissing.HOLD):
         return _judge_finished(case, desired)
     if policy is OnMissing.HOLD:
-        return _hold(case, reason, "no longer on the server; held by onMissing: hold")
+        return hold(case, reason, "no longer on the server; held by onMissing: hold")
     if policy is OnMissing.FAIL:
-        return _hold(case, reason, "no longer on the server; onMissing: fail", fails=True)
+        return hold(case, reason, "no longer on the server; onMissing: fail", fails=True)
     return _recreate(case, desired, reason, "deleted on the server by somebody else")
 
 
@@ -85,20 +93,21 @@ def _judge_finished(case: DecisionInputs, desired: Desired) -> AnyAction:
         detail = (
             "no longer on the server; a finished job is not run again (set onMissing: recreate)"
         )
-        return _hold(case, Reason.RUN_TO_COMPLETION, detail)
-    detail = f"{_name_fields(case.changes)} changed, so it is another job than the one that ended"
-    if desired.lifecycle.on_change is OnChange.HOLD and not _is_asked_for(case):
-        return _hold(case, Reason.SPEC_CHANGED, f"{detail}; held by onChange: hold")
+        return hold(case, Reason.RUN_TO_COMPLETION, detail)
+    detail = f"{name_fields(case.changes)} changed, so it is another job than the one that ended"
+    if desired.lifecycle.on_change is OnChange.HOLD and not case.is_asked_for:
+        return hold(case, Reason.SPEC_CHANGED, f"{detail}; held by onChange: hold")
     return _recreate(case, desired, Reason.SPEC_CHANGED, detail)
 
 
 def _recreate(case: DecisionInputs, desired: Desired, reason: Reason, detail: str) -> AnyAction:
     if case.options.no_create:
-        return _hold(case, reason, "no longer on the server; held by --no-create")
+        detail = "no longer on the server; held by --no-create"
+        return hold(case, reason, detail, forbidden=True)
     # Nothing runs that a field could be kept of, and nothing has to go for it.
     found = (*case.submission.changes, *case.settings)
     changes = tuple(replace(change, forces_replace=False) for change in found)
-    return Create(**case.common(reason, detail, changes=changes), desired=desired, lost=case.row)
+    return Create(**case.common(reason, detail, changes=changes), desired=desired, lost=case.known)
 
 
 def _judge_gone(case: DecisionInputs) -> AnyAction:
@@ -110,9 +119,9 @@ def _judge_gone(case: DecisionInputs) -> AnyAction:
             "gone from the specs, and the server does not find it; no list that can be believed "
             f"shows that it is gone. Once you know: reconciler state rm {case.row.address}"
         )
-        return _hold(case, Reason.UNPROVEN_ABSENCE, detail, fails=True)
+        return hold(case, Reason.UNPROVEN_ABSENCE, detail, fails=True)
     detail = "gone from the server and from the specs"
-    return Forget(**case.common(Reason.MISSING_ON_SERVER, detail), recorded=case.row)
+    return Forget(**case.common(Reason.MISSING_ON_SERVER, detail), recorded=case.known)
 
 
 def _judge_removed(case: DecisionInputs) -> AnyAction:
@@ -120,21 +129,23 @@ def _judge_removed(case: DecisionInputs) -> AnyAction:
     made = f", created by run {case.row.run}" if case.row.run else ""
     if case.row.lifecycle.on_remove is OnRemove.FORGET:
         detail = f"no spec declares it any more{made}; left on the server (onRemove: forget)"
-        return Forget(**case.common(Reason.FORGOTTEN_ON_REMOVE, detail), recorded=case.row)
+        return Forget(**case.common(Reason.FORGOTTEN_ON_REMOVE, detail), recorded=case.known)
     reason, detail = Reason.REMOVED_FROM_SPECS, f"no spec declares it any more{made}"
     if case.options.destroying:
         reason, detail = Reason.REQUESTED, f"destroy was asked for{made}"
     if case.options.no_delete:
-        return _hold(case, reason, f"{detail}; held by --no-delete")
+        return hold(case, reason, f"{detail}; held by --no-delete", forbidden=True)
     if case.unmarked:
-        return _hold_unmarked(case, detail)
-    return Delete(**case.common(reason, detail), recorded=case.row)
+        return hold_unmarked(case, detail)
+    return Delete(**case.common(reason, detail), recorded=case.known)
 
 
 def _judge_wanted(case: DecisionInputs, desired: Desired) -> AnyAction:
     """It is declared and there; the first rule that applies decides."""
+    if case.shown is ShownRev.FOREIGN:
+        return _take_over(case, desired)
     agreed = _agreed_spec(case, desired)
-    rules = (_changed_spec, _failed_sync, _asked_for, _drifted)
+    rules = (change_spec, _failed_sync, _asked_for, _drifted)
     settings = (
         agreed
         or _restated_spec(case, desired)
@@ -145,25 +156,31 @@ def _judge_wanted(case: DecisionInputs, desired: Desired) -> AnyAction:
         action = rule(case, desired)
         if isinstance(action, Hold) and settings:
             # Protection that waits for the hold to end would be missing when the spec goes first.
+            if action.fails or action.forbidden:
+                others = [change for change in action.changes if change not in case.settings]
+                return replace(
+                    action, lifecycle=desired.lifecycle, changes=(*others, *case.settings)
+                )
             return replace(settings, detail=f"{settings.detail}; {action.detail}")
         if action is not None:
             return action
-    return settings or Keep(**case.common(Reason.ALREADY_OWNED), recorded=case.row)
+    return settings or Keep(**case.common(Reason.ALREADY_OWNED), recorded=case.known)
 
 
-def _changed_spec(case: DecisionInputs, desired: Desired) -> AnyAction | None:
-    if not case.changes:
-        return None
-    detail = f"{_name_fields(case.changes)} changed; the API can only delete and create"
-    if desired.lifecycle.on_change is OnChange.HOLD and not _is_asked_for(case):
-        return _hold(case, Reason.SPEC_CHANGED, f"{detail}; held by onChange: hold")
-    return _replace(case, Reason.SPEC_CHANGED, detail)
+def _take_over(case: DecisionInputs, desired: Desired) -> Record:
+    """What another copy of this state has made of it is what runs, and nothing is undone unseen.
 
-
-def _name_fields(changes: Sequence[FieldChange]) -> str:
-    """The first field that differs, and how many more do."""
-    more = f" and {len(changes) - 1} more" if len(changes) > 1 else ""
-    return f"{changes[0].pointer}{more}"
+    Our own update was overtaken or is late: either way the next plan decides on what is there.
+    """
+    if not isinstance(case.live, Compared):
+        raise AssertionError("only a workload that was read shows a rev")
+    detail = "another copy of this state has updated it; that is recorded, and nothing is sent"
+    return Record(
+        **case.common(Reason.ALREADY_OWNED, detail, changes=case.settings),
+        recorded=case.known,
+        desired=desired,
+        rev=case.live.rev,
+    )
 
 
 def _agreed_spec(case: DecisionInputs, desired: Desired) -> Record | None:
@@ -172,7 +189,7 @@ def _agreed_spec(case: DecisionInputs, desired: Desired) -> Record | None:
     A value that our own create was not echoed with proves nothing: a server that has rewritten it
     once may do so again.
     """
-    if not case.changes:
+    if not case.changes or is_update_open(case):
         return None
     ours = {change.pointer for change in case.changes}
     drifted = {change.pointer for change in case.drift} - ours
@@ -193,10 +210,10 @@ def _agreed_spec(case: DecisionInputs, desired: Desired) -> Record | None:
         # What the platform filled in is in no manifest that the server repeats.
         echo = with_value(echo, change.pointer, value_at(now, change.pointer))
     agreed = tuple(replace(change, forces_replace=False) for change in case.changes)
-    detail = f"{_name_fields(agreed)} is on the server as it is declared now; nothing is sent"
+    detail = f"{name_fields(agreed)} is on the server as it is declared now; nothing is sent"
     return Record(
         **case.common(Reason.SPEC_CHANGED, detail, changes=(*agreed, *case.settings)),
-        recorded=case.row,
+        recorded=case.known,
         desired=desired,
         follows=True,
         agreed=agreed,
@@ -209,10 +226,10 @@ def _restated_spec(case: DecisionInputs, desired: Desired) -> Record | None:
     restated = case.restated
     if not restated or not case.row.is_declared:
         return None
-    detail = f"{_name_fields(restated)} is written differently and means the same; nothing is sent"
+    detail = f"{name_fields(restated)} is written differently and means the same; nothing is sent"
     return Record(
         **case.common(Reason.SPEC_CHANGED, detail, changes=(*restated, *case.settings)),
-        recorded=case.row,
+        recorded=case.known,
         desired=desired,
         follows=True,
     )
@@ -221,34 +238,46 @@ def _restated_spec(case: DecisionInputs, desired: Desired) -> Record | None:
 def _failed_sync(case: DecisionInputs, desired: Desired) -> AnyAction | None:
     if not (isinstance(case.live, Remote) and case.live.seen is LastSeen.FAILED):
         return None
-    words = f"the cluster refused it: {case.live.message or 'no message'}"
-    if desired.lifecycle.on_failed is OnFailed.REPLACE or _is_asked_for(case):
-        return _replace(case, Reason.SYNC_FAILED, words)
-    return _hold(case, Reason.SYNC_FAILED, words)
+    if case.is_status_stale:
+        # It may still speak about the content before the update (assumption A7).
+        return None
+    message = f"the cluster refused it: {case.live.message or 'no message'}"
+    change = case.known.change
+    runs_on = bool(change.confirmed) and change.was_synced
+    if case.is_asked_for or (desired.lifecycle.on_failed is OnFailed.REPLACE and not runs_on):
+        return replace_workload(case, Reason.SYNC_FAILED, message)
+    if runs_on:
+        # The pods from before the update may still do their work: only a person ends them.
+        ways = (
+            "what ran before its update may still run. Take the change back and apply, or mend it "
+            f"and apply, or end it with --replace {case.row.address}"
+        )
+        return hold(case, Reason.SYNC_FAILED, f"{message}; {ways}", fails=True)
+    return hold(case, Reason.SYNC_FAILED, message)
 
 
 def _asked_for(case: DecisionInputs, _: Desired) -> AnyAction | None:
-    if not _is_asked_for(case):
+    if not case.is_asked_for:
         return None
-    return _replace(case, Reason.REQUESTED, "asked for by --replace")
+    return replace_workload(case, Reason.REQUESTED, "asked for by --replace")
 
 
-def _drifted(case: DecisionInputs, _: Desired) -> AnyAction | None:
-    # What the spec has followed is not undone.
-    followed = {change.pointer for change in case.changes}
-    drift = [change for change in case.drift if change.pointer not in followed]
+def _drifted(case: DecisionInputs, desired: Desired) -> AnyAction | None:
+    drift = case.open_drift
     if not drift or case.options.on_drift is OnDrift.REPORT:
         return None
-    fresh = [change for change in drift if change.pointer not in case.row.undone]
+    fresh = case.fresh_drift
     if not fresh:
         # Whoever makes this change makes it again: to replace it in every run would only kill work.
         detail = (
-            f"{_name_fields(drift)} was changed on the server again after a replace had "
-            "undone it; it is not replaced a second time (--replace does)"
+            f"{name_fields(drift)} was changed on the server again after an apply had "
+            "undone it; it is not undone a second time (--replace does)"
         )
-        return _hold(case, Reason.DRIFTED, detail)
+        return hold(case, Reason.DRIFTED, detail)
+    if case.options.on_drift is OnDrift.UPDATE:
+        return undo_by_update(case, desired, fresh)
     detail = f"{fresh[0].pointer} was changed on the server"
-    return _replace(case, Reason.DRIFTED, detail)
+    return replace_workload(case, Reason.DRIFTED, detail)
 
 
 def _changed_lifecycle(case: DecisionInputs, desired: Desired) -> Record | None:
@@ -256,7 +285,7 @@ def _changed_lifecycle(case: DecisionInputs, desired: Desired) -> Record | None:
         detail = "found on the server as it is declared now; nothing is sent"
         common = case.common(Reason.ALREADY_OWNED, detail)
         follows = bool(case.restated)
-        return Record(**common, recorded=case.row, desired=desired, follows=follows)
+        return Record(**common, recorded=case.known, desired=desired, follows=follows)
     if not case.settings:
         return None
     changes = (*case.settings, *case.ignored)
@@ -267,7 +296,7 @@ def _changed_lifecycle(case: DecisionInputs, desired: Desired) -> Record | None:
     detail = f"{', '.join(changed)}; nothing is sent"
     return Record(
         **case.common(Reason.LIFECYCLE_CHANGED, detail, changes=changes),
-        recorded=case.row,
+        recorded=case.known,
         desired=desired,
     )
 
@@ -277,7 +306,7 @@ def _renewed_row(case: DecisionInputs, desired: Desired) -> Record | None:
         return None
     detail = "its record follows other rules of what is a secret; it is written anew, nothing sent"
     common = case.common(Reason.ALREADY_OWNED, detail)
-    return Record(**common, recorded=case.row, desired=desired)
+    return Record(**common, recorded=case.known, desired=desired)
 
 
 def _worded(value: Any) -> str:
@@ -287,52 +316,3 @@ def _worded(value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     return ", ".join(value) if isinstance(value, list) else str(value)
-
-
-def _is_asked_for(case: DecisionInputs) -> bool:
-    return str(case.row.address) in case.options.replace
-
-
-def _replace(case: DecisionInputs, reason: Reason, detail: str) -> AnyAction:
-    submission = case.submission
-    if submission.exposed:
-        fields = ", ".join(submission.exposed)
-        detail = f"{detail}; {fields} runs with a secret that is not kept, so the spec's is sent"
-    changes = submission.changes
-    if all(change.ignored for change in changes):
-        # The server repeats what it was sent in another form: what led to this is still to be told.
-        undone = (replace(c, before=c.after, after=c.before) for c in case.drift)
-        changes = (*(case.changes or undone), *changes)
-    changes = (*changes, *case.settings)
-    for flag, held in (
-        ("--no-delete", case.options.no_delete),
-        ("--no-create", case.options.no_create),
-    ):
-        if held:
-            return replace(_hold(case, reason, f"{detail}; held by {flag}"), changes=changes)
-    if case.unmarked:
-        return _hold_unmarked(case, detail)
-    overwritten = tuple(change.pointer for change in case.drift)
-    before = case.row.undone if reason is Reason.DRIFTED else ()
-    return Replace(
-        **case.common(reason, detail, changes=changes),
-        recorded=case.row,
-        desired=submission.desired,
-        kept=submission.kept,
-        undone=tuple(dict.fromkeys((*before, *overwritten))),
-    )
-
-
-def _hold_unmarked(case: DecisionInputs, detail: str) -> Hold:
-    """Nothing shows any more that it is ours, so nothing of it is ended unseen."""
-    row = case.row
-    detail = (
-        f"{detail}; left alone: workload {row.id} no longer carries the mark that it had. "
-        f"If it is yours: reconciler state rm {row.address}, "
-        f"then reconciler state adopt {row.address} --id {row.id}"
-    )
-    return _hold(case, Reason.MARKER_MISSING, detail, fails=True)
-
-
-def _hold(case: DecisionInputs, reason: Reason, detail: str, *, fails: bool = False) -> Hold:
-    return Hold(**case.common(reason, detail, changes=case.changes), recorded=case.row, fails=fails)

@@ -21,6 +21,8 @@ from reconciler.core.planning.actions import (
     Resolve,
     Update,
 )
+from reconciler.core.planning.in_place import update_rules
+from reconciler.kinds.updates import Surge, count_surge, covers, spec_of
 
 
 def with_gpus(action: AnyAction, row: Recorded | None, desired: Desired | None) -> AnyAction:
@@ -29,6 +31,8 @@ def with_gpus(action: AnyAction, row: Recorded | None, desired: Desired | None) 
     after = _gpus_after(action, before, desired)
     known = before.known and after.known
     effect = GpuEffect(before=before.gpus, after=after.gpus, known=known, since=_since(action))
+    if isinstance(action, Update) and row is not None:
+        effect = replace(effect, peak=_peak(action, row, effect))
     return replace(action, gpus=effect)
 
 
@@ -41,12 +45,10 @@ def _since(action: AnyAction) -> str | None:
 
 def _gpus_after(action: AnyAction, before: GpuRequest, desired: Desired | None) -> GpuRequest:
     match action:
-        case (
-            Create(desired=sent)
-            | Replace(desired=sent)
-            | Update(desired=sent)
-            | Resolve(desired=sent)
-        ):
+        case Update(document=document):
+            # Others may keep fields of it, and may have set what nobody declares.
+            return count_gpus((document or {}).get("manifest", {}))
+        case Create(desired=sent) | Replace(desired=sent) | Resolve(desired=sent):
             # What is sent may keep a number of replicas that runs.
             body = sent or desired
             return count_gpus(body.manifest) if body else GpuRequest()
@@ -56,3 +58,24 @@ def _gpus_after(action: AnyAction, before: GpuRequest, desired: Desired | None) 
             return before
         case _:
             assert_never(action)
+
+
+def _peak(action: Update, row: Recorded, effect: GpuEffect) -> float | None:
+    """What an update takes while old and new pods run side by side, if that is more than either."""
+    before, after = row.spec.get("manifest", {}), (action.document or {}).get("manifest", {})
+    changed = [change.pointer for change in (*action.changes, *action.overwrites)]
+    if not any(covers("/manifest/spec", p) and p != "/manifest/spec/replicas" for p in changed):
+        # Another number of replicas, or a label of the object, exchanges no pods.
+        return None
+    rules = update_rules(after)
+    if rules.surge is Surge.BOTH:
+        return effect.before + effect.after if effect.before and effect.after else None
+    if rules.surge is Surge.LARGER:
+        return None
+    old, new = (spec_of(manifest).get("replicas", 1) for manifest in (before, after))
+    if not all(isinstance(count, int) and count > 0 for count in (old, new)):
+        return None
+    # Which pods are exchanged first is the controller's affair: the larger ones may be all there.
+    largest = max(effect.before / old, effect.after / new)
+    peak = round((new + count_surge(rules, after, new)) * largest, 6)
+    return peak if peak > max(effect.before, effect.after) else None

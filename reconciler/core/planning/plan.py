@@ -19,8 +19,10 @@ from reconciler.core.planning.actions import (
     GpuEffect,
     Hold,
     Keep,
+    Reason,
     Replace,
     Resolve,
+    Update,
     gist,
 )
 from reconciler.core.protocol.capabilities import CanUpdate
@@ -86,15 +88,16 @@ def _total(effects: Iterable[tuple[AnyAction, GpuEffect]]) -> GpuTotals:
     """Sum up one group of actions.
 
     Deletes and creates run side by side, so at worst every create is up before any delete is
-    through; only a replace is sure to give back its own GPUs first.
+    through; only a replace is sure to give back its own GPUs first. An update may run old and new
+    pods side by side.
     """
     group = list(effects)
     before = _add(effect.before for _, effect in group)
     after = _add(effect.after for _, effect in group)
     growth = _add(
-        max(0.0, effect.after - effect.before)
+        max(0.0, effect.most - effect.before)
         for action, effect in group
-        if isinstance(action, Create | Replace | Resolve)
+        if isinstance(action, Create | Replace | Update | Resolve)
     )
     return GpuTotals(before=before, after=after, peak=max(_add((before, growth)), after))
 
@@ -140,14 +143,22 @@ class Plan:
         """What is held back and makes an apply fail until somebody settles it."""
         return tuple(hold for hold in self.holds if hold.fails)
 
+    @cached_property
+    def forbidden(self) -> tuple[Hold, ...]:
+        """What is due, and is held back because a flag or a setting forbids what it needs."""
+        return tuple(hold for hold in self.holds if hold.forbidden)
+
     def count(self, kind: str) -> int:
         """How many actions are of one kind."""
         return sum(action.kind == kind for action in self.actions)
 
     @property
     def has_changes(self) -> bool:
-        """Whether an apply would do anything, or fail, or somebody else has done something."""
-        return bool(self.changes or self.drift or self.failing)
+        """Whether something is due, done or not, or somebody else has done something."""
+        return bool(self.changes or self.drift or self.failing or self.forbidden)
+
+    def _count_reason(self, reason: Reason) -> int:
+        return sum(action.reason is reason for action in self.actions)
 
     @cached_property
     def gpus(self) -> GpuTotals:
@@ -192,5 +203,7 @@ class Plan:
             **counts,
             "unchanged": self.count("keep"),
             "drifted": len(self.drift),
+            "down": self._count_reason(Reason.DOWN),
+            "refused": self._count_reason(Reason.SYNC_FAILED),
             "gpus": gpus,
         }

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from reconciler.core.address_records import find_replaced
 from reconciler.core.diagnostics import Diagnostic, sort_diagnostics
-from reconciler.core.diff.comparison import Compared, body_digest, compare, compare_spec
-from reconciler.core.diff.diff import FieldChange, is_ignored
+from reconciler.core.diff.comparison import body_digest, compare_spec
+from reconciler.core.diff.diff import FieldChange
 from reconciler.core.model import (
     Address,
+    ChangeRecord,
     Desired,
     Live,
     Missing,
@@ -38,24 +39,18 @@ from reconciler.core.planning.actions import (
 from reconciler.core.planning.case import DecisionInputs, PlanOptions
 from reconciler.core.planning.decisions import decide, is_lost
 from reconciler.core.planning.effects import with_gpus
+from reconciler.core.planning.examining import World, bare_case, examine
 from reconciler.core.planning.plan import Drift, Plan, PlanTarget
 from reconciler.core.planning.renames import find_renames, warn_of
 from reconciler.core.planning.renewal import renew_row
 from reconciler.core.planning.submission import Submission, lifecycle_changes, submit
+from reconciler.core.protocol.changes import (
+    lands_until,
+    may_land,
+)
 from reconciler.core.protocol.transitions import comes_true_until, may_come_true
 from reconciler.core.redact import Redactor
 from reconciler.core.secrets.rules import BUILT_IN, RedactionRules
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _World:
-    """What every decision of one plan may look at."""
-
-    live: Mapping[str, Live]
-    options: PlanOptions
-    redactor: Redactor
-    now: datetime | None
-    at_work: bool
 
 
 def make_plan(
@@ -82,7 +77,15 @@ def make_plan(
     """
     options = options or PlanOptions()
     redactor = Redactor(lineage, rules)
-    world = _World(live=live, options=options, redactor=redactor, now=now, at_work=bool(at_work))
+    world = World(
+        live=live,
+        options=options,
+        redactor=redactor,
+        lineage=lineage,
+        now=now,
+        at_work=bool(at_work),
+        target=target,
+    )
     wanted = {d.address: d for d in desired}
     rows = _group(recorded)
     actions: list[AnyAction] = []
@@ -115,7 +118,7 @@ def _group(recorded: Iterable[Recorded]) -> dict[Address, list[Recorded]]:
 
 
 def _decide(
-    desired: Desired | None, rows: Sequence[Recorded], world: _World
+    desired: Desired | None, rows: Sequence[Recorded], world: World
 ) -> tuple[AnyAction, Drift | None]:
     """One workload and its drift: first what has been begun is finished, then what is wanted."""
     if world.at_work and (begun := next((row for row in rows if _is_begun(row)), None)):
@@ -131,7 +134,7 @@ def _decide(
             return with_gpus(_settle(row, find_replaced(rows), desired, world), None, desired), None
     for row in rows:
         if row.own is Own.ACCEPTED:
-            case = _examine(row, desired, world)
+            case = examine(row, desired, world)
             action = with_gpus(decide(case), _find_running(case), desired)
             ghosts = [other for other in rows if other.own is Own.LATE_CREATE_POSSIBLE]
             return _with_ghosts(action, case, ghosts, world), _open_drift(action, case)
@@ -141,7 +144,7 @@ def _decide(
     return with_gpus(_make(desired, down, world), None, desired), None
 
 
-def _renewed(row: Recorded, desired: Desired | None, world: _World) -> Recorded:
+def _renewed(row: Recorded, desired: Desired | None, world: World) -> Recorded:
     """A row as today's rules of what is a secret write it; an accepted one is examined first."""
     if row.own is Own.ACCEPTED and desired is not None:
         return row
@@ -153,7 +156,7 @@ def _is_begun(row: Recorded) -> bool:
     return row.own in (Own.CREATING, Own.DELETING) or row.is_down
 
 
-def _leave_to_run(row: Recorded, desired: Desired | None, world: _World) -> AnyAction:
+def _leave_to_run(row: Recorded, desired: Desired | None, world: World) -> AnyAction:
     """What another run has begun is no doubt of ours, and nothing that we would do.
 
     Its GPUs count as what that run is about to leave.
@@ -164,7 +167,7 @@ def _leave_to_run(row: Recorded, desired: Desired | None, world: _World) -> AnyA
         what, left = "its replacement", row
     else:
         what, left = "its deletion", None
-    case = DecisionInputs(row=row, desired=desired, options=world.options, redactor=world.redactor)
+    case = bare_case(row, desired, world)
     detail = f"{what} is under way: another run is at work on it"
     held = Hold(**case.common(Reason.IN_DOUBT, detail), recorded=row)
     return with_gpus(held, left, desired)
@@ -179,7 +182,7 @@ def _find_running(case: DecisionInputs) -> Recorded | None:
     return None
 
 
-def _make(desired: Desired, down: Recorded | None, world: _World) -> AnyAction:
+def _make(desired: Desired, down: Recorded | None, world: World) -> AnyAction:
     """A workload that does not run; `down` is what was deleted to make room for it."""
     common: dict[str, Any] = {
         "address": desired.address,
@@ -190,7 +193,8 @@ def _make(desired: Desired, down: Recorded | None, world: _World) -> AnyAction:
     detail = join_reasons(down.reason, f"{down.ending}; nothing runs there now") if down else ""
     if world.options.no_create:
         held = f"{detail or 'not created yet'}; held by --no-create"
-        return Hold(**common, detail=held, recorded=down, fails=down is not None)
+        fails = down is not None
+        return Hold(**common, detail=held, recorded=down, fails=fails, forbidden=True)
     if down is None:
         return Create(**common, detail="declared, and not in the state yet", desired=desired)
     submission = _succeed(down, desired, world)
@@ -198,7 +202,7 @@ def _make(desired: Desired, down: Recorded | None, world: _World) -> AnyAction:
     return Create(**common, detail=detail, changes=changes, desired=submission.desired)
 
 
-def _succeed(row: Recorded, desired: Desired, world: _World) -> Submission:
+def _succeed(row: Recorded, desired: Desired, world: World) -> Submission:
     """What takes the place of a workload whose deletion has begun.
 
     What ran was read before its delete; what of it was to be kept was written down with that.
@@ -208,13 +212,13 @@ def _succeed(row: Recorded, desired: Desired, world: _World) -> Submission:
     return submit(desired, since, runs, world.redactor, keeps=row.kept is not None)
 
 
-def _is_found_lost(row: Recorded, world: _World) -> bool:
+def _is_found_lost(row: Recorded, world: World) -> bool:
     return row.id is not None and is_lost(world.live.get(row.id))
 
 
-def _finish_delete(row: Recorded, desired: Desired | None, world: _World) -> AnyAction:
+def _finish_delete(row: Recorded, desired: Desired | None, world: World) -> AnyAction:
     """A delete that was begun is always finished: a late one would kill what we decided to keep."""
-    case = DecisionInputs(row=row, desired=desired, options=world.options, redactor=world.redactor)
+    case = bare_case(row, desired, world)
     if row.purpose is Purpose.GIVEN_UP and not _is_found_lost(row, world):
         detail = (
             f"{row.message}; workload {row.id} may still be there, and its name is not free. "
@@ -243,7 +247,7 @@ def _finish_delete(row: Recorded, desired: Desired | None, world: _World) -> Any
 
 
 def _settle(
-    row: Recorded, replaced: Recorded | None, desired: Desired | None, world: _World
+    row: Recorded, replaced: Recorded | None, desired: Desired | None, world: World
 ) -> AnyAction:
     """A create whose outcome is unknown: send the same again, or read, but never forget it.
 
@@ -271,7 +275,7 @@ def _settle(
             since_then = _succeed(replaced, desired, world).changes
             changes = tuple(replace(change, forces_replace=False) for change in since_then)
     detail = join_reasons(_doubt(row), emptied, remedy)
-    case = DecisionInputs(row=row, desired=desired, options=world.options, redactor=world.redactor)
+    case = bare_case(row, desired, world)
     # Whose create was answered with a no is sure of it: only who has its name is not known.
     unowned = row.own is Own.UNCONFIRMED and not row.ambiguous
     reason = Reason.OWNER_UNKNOWN if unowned else Reason.IN_DOUBT
@@ -292,9 +296,9 @@ def _doubt(row: Recorded) -> str:
     return join_reasons(row.refusal, f"a create{when} was cut short")
 
 
-def _watch(row: Recorded, world: _World) -> AnyAction:
+def _watch(row: Recorded, world: World) -> AnyAction:
     """A workload is gone, but a create of it whose answer was lost may not have been."""
-    case = DecisionInputs(row=row, desired=None, options=world.options, redactor=world.redactor)
+    case = bare_case(row, None, world)
     if not row.ambiguous:
         end = "nothing runs there, and no spec declares it any more"
         detail = join_reasons(row.reason, row.ending, end)
@@ -320,49 +324,37 @@ def _open_drift(action: AnyAction, case: DecisionInputs) -> Drift | None:
 
 
 def _with_ghosts(
-    action: AnyAction, case: DecisionInputs, ghosts: Sequence[Recorded], world: _World
+    action: AnyAction, case: DecisionInputs, ghosts: Sequence[Recorded], world: World
 ) -> AnyAction:
     """While one workload has the name, no older request can take it (assumption A1)."""
     there = isinstance(case.live, Remote) and not is_lost(case.live)
     past = tuple(row for row in ghosts if there and _is_past(row, world))
+    change = case.known.change
+    if action.reason is Reason.FORGOTTEN_ON_REMOVE and _may_land(change, world):
+        # Once it is forgotten, nobody would know that a late change of it was ours.
+        until = lands_until(change)
+        detail = (
+            f"{action.detail}; not forgotten while an update of it may still come true, "
+            f"until {until:%Y-%m-%d %H:%M:%S} UTC"
+        )
+        return Hold(**case.common(Reason.IN_DOUBT, detail), recorded=case.known)
     if action.reason is Reason.FORGOTTEN_ON_REMOVE and len(past) < len(ghosts):
         # Once it is forgotten, nothing would tell it from what the older request may have made.
         detail = f"{action.detail}; not forgotten while an older create of it may still come true"
-        return Hold(**case.common(Reason.IN_DOUBT, detail), recorded=case.row)
+        return Hold(**case.common(Reason.IN_DOUBT, detail), recorded=case.known)
     if past and isinstance(action, Keep | Hold | Forget):
         return replace(action, outlived=past)
     return action
 
 
-def _is_past(row: Recorded, world: _World) -> bool:
+def _may_land(change: ChangeRecord, world: World) -> bool:
+    if world.now is None:
+        return change.open is not None or bool(change.superseded)
+    return may_land(change, world.now)
+
+
+def _is_past(row: Recorded, world: World) -> bool:
     return world.now is not None and not may_come_true(row, world.now)
-
-
-def _examine(row: Recorded, desired: Desired | None, world: _World) -> DecisionInputs:
-    """Compare three ways: the spec with what was applied, the echo with what was echoed then."""
-    redactor = world.redactor
-    seen = world.live.get(row.id) if row.id else None
-    if isinstance(seen, Remote) and not seen.is_gone and not isinstance(seen, Compared):
-        seen = compare(row, seen, redactor, desired=desired)
-    ignored = (desired.lifecycle if desired else row.lifecycle).ignore_changes
-    since = compare_spec(row, desired, redactor) if desired else None
-    renewed = since.row if since else row
-    drift: Sequence[FieldChange] = ()
-    if isinstance(seen, Compared):
-        drift = seen.drift
-        if seen.renewed is not None:
-            renewed = replace(renewed, echo=seen.renewed)
-    return DecisionInputs(
-        row=renewed,
-        desired=desired,
-        live=seen,
-        options=world.options,
-        redactor=redactor,
-        drift=tuple(c for c in drift if not is_ignored(c.pointer, ignored)),
-        since=since,
-        renewed=renewed is not row,
-        unmarked=isinstance(seen, Compared) and seen.unmarked,
-    )
 
 
 def _with_document(action: AnyAction, redactor: Redactor) -> AnyAction:

@@ -71,6 +71,7 @@ def _read_plan(document: Json) -> Plan:
     saved = document["saved"]
     # A plan that was saved before this was kept names none of them.
     unknown, failing = set(saved["unknown"]), set(saved.get("failing", ()))
+    forbidden = set(saved.get("forbidden", ()))
     # `absent` has one entry for each action and then one for each drift, in the document's order.
     count = len(document["actions"])
     actions = [
@@ -80,6 +81,7 @@ def _read_plan(document: Json) -> Plan:
             known=action["address"] not in unknown,
             since=saved["since"].get(action["address"]),
             fails=action["address"] in failing,
+            forbidden=action["address"] in forbidden,
         )
         for action, absent in zip(document["actions"], saved["absent"][:count], strict=True)
     ]
@@ -125,7 +127,13 @@ def _read_target(target: Json) -> PlanTarget:
 
 
 def _read_action(
-    action: Json, absent: Sequence[str], *, known: bool, since: str | None, fails: bool
+    action: Json,
+    absent: Sequence[str],
+    *,
+    known: bool,
+    since: str | None,
+    fails: bool,
+    forbidden: bool,
 ) -> AnyAction:
     address = Address.parse(action["address"])
     source = Where(**action["source"]) if action["source"] else None
@@ -135,8 +143,14 @@ def _read_action(
         "detail": action["detail"],
         "source": source,
         "wave": action["wave"],
-        "gpus": GpuEffect(**action["gpus"], known=known, since=since),
-        "changes": _read_changes(action["changes"], absent),
+        "gpus": GpuEffect(
+            before=action["gpus"]["before"],
+            after=action["gpus"]["after"],
+            peak=action["gpus"].get("peak"),
+            known=known,
+            since=since,
+        ),
+        "changes": _read_changes(action["changes"], absent[: len(action["changes"])]),
     }
     record = _record_without_body(address, action["id"])
     desired = Desired(
@@ -153,7 +167,14 @@ def _read_action(
         case "replace":
             return Replace(**common, recorded=record, desired=desired, document=document)
         case "update":
-            return Update(**common, recorded=record, desired=desired, document=document)
+            overwrites = _read_changes(action["overwrites"], absent[len(action["changes"]) :])
+            return Update(
+                **common,
+                recorded=record,
+                desired=desired,
+                overwrites=overwrites,
+                document=document,
+            )
         case "delete":
             return Delete(**common, recorded=record)
         case "adopt":
@@ -170,7 +191,8 @@ def _read_action(
         case "record":
             return Record(**common, recorded=record, desired=desired)
         case _:
-            return Hold(**common, recorded=record if action["id"] else None, fails=fails)
+            held = record if action["id"] else None
+            return Hold(**common, recorded=held, fails=fails, forbidden=forbidden)
 
 
 def _record_without_body(address: Address, workload_id: str | None) -> Recorded:
@@ -188,6 +210,7 @@ def _read_changes(changes: Sequence[Json], absent: Sequence[str]) -> tuple[Field
             forces_replace=change["forces_replace"],
             origin=Origin(change["origin"]),
             ignored=change.get("ignored", False),
+            reason=change.get("reason", ""),
         )
         for change, side in zip(changes, absent, strict=True)
     )

@@ -62,9 +62,9 @@ def submit(
 
 
 def _attribute(change: FieldChange, by_author: Iterable[FieldChange]) -> FieldChange:
-    """The base version of the API has no update, so what an author changes forces a replace."""
+    """What the author has not changed, somebody has on the server."""
     if any(_overlap(change.pointer, each.pointer) for each in by_author):
-        return replace(change, forces_replace=True)
+        return change
     return replace(change, origin=Origin.REMOTE)
 
 

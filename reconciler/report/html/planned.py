@@ -48,7 +48,7 @@ OPEN = 8
 
 _DRIFT_HEADINGS = {
     DriftFate.LEFT: "Not undone (--on-drift replace does)",
-    DriftFate.RETURNED: "Back after a replace had undone it, and not undone (--replace does)",
+    DriftFate.RETURNED: "Back after an apply had undone it, and not undone (--replace does)",
     DriftFate.OVERWRITTEN: "Overwritten by this plan",
 }
 _LOOKS = {"+": "added", "-": "removed", "~": "changed", "@": "part", " ": "same"}

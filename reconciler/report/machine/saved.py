@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from reconciler.core.diff.diff import ABSENT
-from reconciler.core.planning.actions import Keep
+from reconciler.core.planning.actions import Keep, overwrites_of
 from reconciler.core.planning.approval import Approval
 from reconciler.core.planning.saved_plan import checksum
 from reconciler.report.machine.documents import plan_document
@@ -32,13 +32,14 @@ def saved_document(approval: Approval, created_at: datetime) -> dict[str, Any]:
         ],
         "since": {str(a.address): a.gpus.since for a in actions if a.gpus.since},
         "failing": [str(hold.address) for hold in plan.failing],
+        "forbidden": [str(hold.address) for hold in plan.forbidden],
         "unknown": [str(a.address) for a in plan.actions if not a.gpus.known],
         "unchanged": {str(a.address): a.gpus.before for a in plan.actions if isinstance(a, Keep)},
         # The published changes have null for a side without a value, and for a value of null.
         "absent": [
             [
                 "before" if change.before is ABSENT else "after" if change.after is ABSENT else ""
-                for change in entry.changes
+                for change in (*entry.changes, *overwrites_of(entry))
             ]
             for entry in (*actions, *plan.drift)
         ],

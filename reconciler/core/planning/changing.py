@@ -1,0 +1,167 @@
+"""What becomes of a changed spec: an update where one works, a replace where it is forced."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from reconciler.core.diff.comparison import Compared
+from reconciler.core.diff.diff import FieldChange
+from reconciler.core.diff.three_way import merge
+from reconciler.core.diff.update import without_cluster_fields
+from reconciler.core.model import Desired, OnChange, join_reasons
+from reconciler.core.planning.actions import AnyAction, Reason, Replace, Update
+from reconciler.core.planning.case import DecisionInputs, OnDrift
+from reconciler.core.planning.holds import hold, hold_unmarked, name_fields
+from reconciler.core.planning.in_place import find_obstacle, update_rules
+from reconciler.core.protocol.capabilities import CanUpdate
+from reconciler.core.protocol.changes import ShownRev
+
+
+def change_spec(case: DecisionInputs, desired: Desired) -> AnyAction | None:
+    """What the author has changed, and an update of ours that is not over yet."""
+    if not case.changes and not is_update_open(case):
+        return None
+    policy, can_update = desired.lifecycle.on_change, case.options.can_update
+    fields = f"{name_fields(case.changes)} changed" if case.changes else ""
+    forcing = [change for change in case.changes if change.forces_replace]
+    if case.is_asked_for and can_update is not CanUpdate.NO:
+        detail = join_reasons(fields, "asked for by --replace")
+        return replace_workload(case, Reason.SPEC_CHANGED, detail)
+    if policy is OnChange.REPLACE and case.changes and can_update is not CanUpdate.NO:
+        detail = f"{fields}; replaced by onChange: replace"
+        return replace_workload(case, Reason.SPEC_CHANGED, detail)
+    if can_update is CanUpdate.NO and case.changes:
+        detail = f"{fields}; {_name_server(case)} can only delete and create"
+    elif forcing and can_update is CanUpdate.YES:
+        more = f" (and {len(forcing) - 1} more)" if len(forcing) > 1 else ""
+        detail = f"{forcing[0].pointer} {forcing[0].reason}{more}"
+    elif case.options.on_drift is OnDrift.REPLACE and case.fresh_drift:
+        # A replace takes back the drift and carries out the change; the rule of drift decides.
+        return None
+    else:
+        return update(case, desired, Reason.SPEC_CHANGED, fields)
+    if case.is_asked_for:
+        return replace_workload(case, Reason.SPEC_CHANGED, detail)
+    if policy is OnChange.HOLD:
+        return hold(case, Reason.SPEC_CHANGED, f"{detail}; held by onChange: hold")
+    if policy is OnChange.UPDATE:
+        held = f"held by onChange: update (--replace {case.row.address} replaces it)"
+        return hold(case, Reason.SPEC_CHANGED, f"{detail}; {held}", forbidden=True)
+    return replace_workload(case, Reason.SPEC_CHANGED, detail)
+
+
+def _name_server(case: DecisionInputs) -> str:
+    version = case.target.api_version
+    return f"API {version}" if version else "this server"
+
+
+def is_update_open(case: DecisionInputs) -> bool:
+    """Whether an update of ours has to be settled, also where the spec is as recorded again."""
+    change, live = case.known.change, case.live
+    is_of_former = isinstance(live, Compared) and live.marker in change.former_markers
+    return change.open is not None or case.shown is ShownRev.LATE or is_of_former
+
+
+def update(case: DecisionInputs, desired: Desired, reason: Reason, detail: str) -> AnyAction:
+    """Change it in place, or hold that: what an update could do is never done by a replace."""
+    begun = is_update_open(case)
+    if begun and case.known.change.open is None:
+        late = "an update of ours that was given up"
+        if case.shown is not ShownRev.LATE:
+            late = "an update of its former owner"
+        reason, detail = Reason.LATE_UPDATE, join_reasons(f"{late} came true late", detail)
+    elif begun:
+        detail = join_reasons("its update was cut short and is finished", detail)
+    address = case.row.address
+    if desired.lifecycle.on_change is OnChange.HOLD and not begun and case.changes:
+        return hold(case, reason, f"{detail}; held by onChange: hold")
+    if case.options.no_update:
+        return hold(case, reason, f"{detail}; held by --no-update", forbidden=True)
+    if case.options.can_update is not CanUpdate.YES:
+        obstacle = f"it is not known whether {_name_server(case)} can change it in place"
+        if case.options.can_update is CanUpdate.NO:
+            obstacle = f"{_name_server(case)} can only delete and create"
+        ways = f"set api_version to the server's, or end it with --replace {address}"
+        return hold(case, Reason.UPDATE_UNKNOWN, f"{detail}; {obstacle}: {ways}", fails=True)
+    if case.unmarked:
+        return hold_unmarked(case, detail)
+    if case.known.change.drops_annotations:
+        # Without its annotation nothing would tell an update that was made from one that was not.
+        lost = "this server drops our annotations with an update, so none can be proven"
+        detail = f"{detail}; {lost}; to end it: --replace {address}"
+        return hold(case, Reason.MARKER_MISSING, detail, fails=True)
+    if not update_rules(desired.manifest).is_proven and reason is Reason.SPEC_CHANGED and not begun:
+        reason = Reason.UPDATE_UNPROVEN
+        kind = desired.manifest.get("kind")
+        detail = f"{detail}; no source says whether a {kind} takes it (else: --replace {address})"
+    live = case.live if isinstance(case.live, Compared) else None
+    shown = case.row.echo if case.row.echo is not None else case.row.spec
+    undo_drift = case.options.on_drift is OnDrift.UPDATE
+    # On redacted documents: the engine merges with what it reads, and decides in the same way.
+    merged = merge(
+        desired.spec,
+        shown if live is None or live.answer is None else live.answer,
+        before=case.declared_by_us,
+        echo=shown,
+        redactor=case.redactor,
+        ignored=desired.lifecycle.ignore_changes,
+        undo_drift=undo_drift,
+    )
+    return Update(
+        **case.common(reason, detail, changes=(*case.changes, *case.settings)),
+        recorded=case.known,
+        desired=desired,
+        drift=case.drift,
+        overwrites=merged.overwritten,
+        undo_drift=undo_drift,
+        document=case.redactor.redact(without_cluster_fields(merged.document)),
+    )
+
+
+def undo_by_update(
+    case: DecisionInputs, desired: Desired, drift: Sequence[FieldChange]
+) -> AnyAction:
+    """Somebody asked to take back in place what others have changed."""
+    detail = f"{name_fields(drift)} was changed on the server"
+    wanted = case.since.spec if case.since else case.row.spec
+    obstacles = [(c.pointer, find_obstacle(c.pointer, case.running, wanted)) for c in drift]
+    obstacle = next((f"{pointer} {reason}" for pointer, reason in obstacles if reason), "")
+    if case.options.can_update is CanUpdate.NO:
+        obstacle = f"{_name_server(case)} can only delete and create"
+    if obstacle:
+        detail = f"{detail}; {obstacle}; held: --on-drift replace takes it back"
+        return hold(case, Reason.DRIFTED, detail, forbidden=True)
+    return update(case, desired, Reason.DRIFTED, detail)
+
+
+def replace_workload(case: DecisionInputs, reason: Reason, detail: str) -> AnyAction:
+    """Delete it and create it anew, unless that is forbidden."""
+    submission = case.submission
+    if submission.exposed:
+        fields = ", ".join(submission.exposed)
+        detail = f"{detail}; {fields} runs with a secret that is not kept, so the spec's is sent"
+    changes = submission.changes
+    if all(change.ignored for change in changes):
+        # The server repeats what it was sent in another form: what led to this is still to be told.
+        undone = (replace(c, before=c.after, after=c.before) for c in case.drift)
+        changes = (*(case.changes or undone), *changes)
+    changes = (*changes, *case.settings)
+    for flag, is_given in (
+        ("--no-delete", case.options.no_delete),
+        ("--no-create", case.options.no_create),
+    ):
+        if is_given:
+            held_back = hold(case, reason, f"{detail}; held by {flag}", forbidden=True)
+            return replace(held_back, changes=changes)
+    if case.unmarked:
+        return hold_unmarked(case, detail)
+    overwritten = tuple(change.pointer for change in case.drift)
+    before = case.row.undone if reason is Reason.DRIFTED else ()
+    return Replace(
+        **case.common(reason, detail, changes=changes),
+        recorded=case.known,
+        desired=submission.desired,
+        kept=submission.kept,
+        undone=tuple(dict.fromkeys((*before, *overwritten))),
+    )

@@ -1,0 +1,102 @@
+"""Lays out one workload for a decision: its spec, its record and what was read, compared."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from reconciler.core.diff.comparison import Compared, compare, compare_spec
+from reconciler.core.diff.diff import is_ignored
+from reconciler.core.model import Desired, Json, Live, Recorded, Remote
+from reconciler.core.planning.case import DecisionInputs, PlanOptions
+from reconciler.core.planning.plan import PlanTarget
+from reconciler.core.planning.renewal import renew_row
+from reconciler.core.protocol.changes import (
+    ShownRev,
+    as_shown,
+    classify_rev,
+    is_not_visible_yet,
+    is_status_stale,
+)
+from reconciler.core.redact import Redactor
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class World:
+    """What every decision of one plan may look at."""
+
+    live: Mapping[str, Live]
+    options: PlanOptions
+    redactor: Redactor
+    lineage: str
+    now: datetime | None
+    at_work: bool
+    target: PlanTarget
+
+
+def bare_case(row: Recorded, desired: Desired | None, world: World) -> DecisionInputs:
+    """The case of a workload of which nothing was read that could be compared."""
+    return DecisionInputs(
+        row=row,
+        known=row,
+        desired=desired,
+        options=world.options,
+        target=world.target,
+        redactor=world.redactor,
+    )
+
+
+def examine(row: Recorded, desired: Desired | None, world: World) -> DecisionInputs:
+    """Compare three ways: the spec with what was applied, the echo with what was echoed then."""
+    redactor = world.redactor
+    seen = world.live.get(row.id) if row.id else None
+    if isinstance(seen, Remote) and not seen.is_gone and not isinstance(seen, Compared):
+        seen = compare(row, seen, redactor, desired=desired)
+    compared = seen if isinstance(seen, Compared) and not seen.is_gone else None
+    change, now = row.change, world.now
+    if compared and now is not None and is_not_visible_yet(change, compared.rev, now):
+        # What was read is older than what is known: neither its content nor its status counts.
+        seen = compared = replace(
+            compared, drift=(), renewed=None, answer=None, filled_in=None, seen=row.seen
+        )
+    rev = compared.rev if compared else change.confirmed
+    as_of = as_shown(row, rev)
+    since = compare_spec(as_of, desired, redactor) if desired else None
+    examined = since.row if since else as_of
+    if compared and compared.renewed is not None:
+        examined = replace(examined, echo=compared.renewed)
+    ignored = (desired.lifecycle if desired else row.lifecycle).ignore_changes
+    shown = classify_rev(change, rev)
+    # Another copy of this state has written what a foreign rev shows: it is ours, and no drift.
+    drift = compared.drift if compared and shown is not ShownRev.FOREIGN else ()
+    known = examined if as_of is row else renew_row(row, redactor, plain=_spec_of(desired))
+    return DecisionInputs(
+        row=examined,
+        known=known,
+        desired=desired,
+        live=seen,
+        options=world.options,
+        redactor=redactor,
+        drift=tuple(c for c in drift if not is_ignored(c.pointer, ignored)),
+        since=since,
+        renewed=known is not row,
+        unmarked=compared is not None and compared.unmarked,
+        taken_by=_find_taker(row, compared, world.lineage),
+        shown=shown,
+        is_status_stale=now is not None and is_status_stale(change, now),
+        target=world.target,
+    )
+
+
+def _spec_of(desired: Desired | None) -> Json | None:
+    return desired.spec if desired else None
+
+
+def _find_taker(row: Recorded, live: Compared | None, lineage: str) -> str:
+    """The stack of whoever has put a marker of another state on what was ours by its marker."""
+    ours = f"{lineage}/"
+    if live is None or not (row.marker.startswith(ours) and live.marker):
+        return ""
+    is_known = live.marker.startswith(ours) or live.marker in row.change.former_markers
+    return "" if is_known else live.stack

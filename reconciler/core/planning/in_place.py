@@ -1,0 +1,57 @@
+"""Whether a change can be made while a workload runs: what forces a replace instead, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from reconciler.core.diff.diff import FieldChange, Origin
+from reconciler.core.model import Json
+from reconciler.core.protocol.capabilities import UPDATE_FIELDS, CanUpdate
+from reconciler.kinds.registry import KINDS, group_kind
+from reconciler.kinds.updates import UNPROVEN, InPlace, UpdateRules, covers, judge_field
+
+ONLY_CREATE = "is taken only when a workload is created"
+_MANIFEST = "/manifest"
+_UPDATED_METADATA = tuple(f"/metadata/{name}" for name in UPDATE_FIELDS)
+
+
+def update_rules(manifest: Json) -> UpdateRules:
+    """What is known of updates of a manifest's kind, in whatever version of it."""
+    kind = KINDS.get(group_kind(manifest))
+    return kind.updates if kind is not None else UNPROVEN
+
+
+def mark_forcing(
+    changes: Iterable[FieldChange], running: Json, wanted: Json, can_update: CanUpdate
+) -> tuple[FieldChange, ...]:
+    """The changes, each with whether it forces a replace, and why.
+
+    `running` and `wanted` are redacted specs. What somebody changed on the server, and what is
+    ignored, forces nothing: it leads to no action of its own. On a server that cannot update, every
+    change does.
+    """
+    return tuple(
+        change
+        if change.ignored or change.origin is Origin.REMOTE
+        else _mark(change, running, wanted, can_update)
+        for change in changes
+    )
+
+
+def _mark(change: FieldChange, running: Json, wanted: Json, can_update: CanUpdate) -> FieldChange:
+    if can_update is CanUpdate.NO:
+        return replace(change, forces_replace=True)
+    reason = find_obstacle(change.pointer, running, wanted)
+    return replace(change, forces_replace=bool(reason), reason=reason)
+
+
+def find_obstacle(pointer: str, running: Json, wanted: Json) -> str:
+    """Why a field of a spec cannot be changed in place; empty where it can."""
+    if not covers(_MANIFEST, pointer):
+        # Of the metadata an update has these two members and no other, in every version.
+        return "" if any(covers(known, pointer) for known in _UPDATED_METADATA) else ONLY_CREATE
+    before, after = running.get("manifest", {}), wanted.get("manifest", {})
+    rules = update_rules(after)
+    verdict = judge_field(rules, pointer.removeprefix(_MANIFEST), before, after)
+    return "" if verdict.outcome is InPlace.WORKS else verdict.reason
