@@ -16,6 +16,7 @@ from reconciler.core.events import Event, InDoubt, RunFinished, RunStarted, Summ
 from reconciler.core.model import Live, Own, Purpose
 from reconciler.core.planning.case import PlanOptions
 from reconciler.core.planning.planner import make_plan
+from reconciler.core.protocol.capabilities import CanUpdate
 from reconciler.errors import Where
 from reconciler.report.machine.documents import (
     applied_document,
@@ -86,6 +87,7 @@ def test_a_whole_plan() -> None:
         target=PLAN_TARGET,
         lineage=LINEAGE,
         serial=7,
+        options=PlanOptions(can_update=CanUpdate.NO),
         diagnostics=[WARNING],
     )
     replicas = "/manifest/spec/replicas"
@@ -101,7 +103,6 @@ def test_a_whole_plan() -> None:
             "url": "https://app.run.ai",
             "tenant_id": 1,
             "api_version": "2.23",
-            "can_update": "no",
             "stack": "team-a",
         },
         "state": {"lineage": LINEAGE, "serial": 7},
