@@ -18,7 +18,7 @@ from tests.support import sandboxes
 PROGRAM = Path(sys.executable).parent / "reconciler"
 
 
-def manifest(name: str) -> dict[str, Any]:
+def manifest(name: str, replicas: int = 2) -> dict[str, Any]:
     """A Deployment of about a kilobyte, as people write them."""
     labels = {"app": name, "team": "benchmark"}
     container = {
@@ -34,23 +34,23 @@ def manifest(name: str) -> dict[str, Any]:
         "kind": "Deployment",
         "metadata": {"name": name, "labels": labels},
         "spec": {
-            "replicas": 2,
+            "replicas": replicas,
             "selector": {"matchLabels": {"app": name}},
             "template": {"metadata": {"labels": labels}, "spec": {"containers": [container]}},
         },
     }
 
 
-def body(index: int) -> dict[str, Any]:
+def body(index: int, replicas: int = 2) -> dict[str, Any]:
     """One create request."""
     name = f"bench-{index:05d}"
-    return {"metadata": {"name": name, "projectId": "1"}, "manifest": manifest(name)}
+    return {"metadata": {"name": name, "projectId": "1"}, "manifest": manifest(name, replicas)}
 
 
-def write_specs(folder: Path, count: int) -> None:
+def write_specs(folder: Path, count: int, replicas: int = 2) -> None:
     """So many workloads, a file each."""
     for index in range(count):
-        (folder / f"bench-{index:05d}.json").write_text(json.dumps(body(index)))
+        (folder / f"bench-{index:05d}.json").write_text(json.dumps(body(index, replicas)))
 
 
 class Sandbox(sandboxes.Sandbox):

@@ -89,6 +89,29 @@ def creates(settings: Settings) -> None:
     compare("whole process", done.seconds, best, 1.25)
 
 
+def updates(settings: Settings) -> None:
+    """An apply that changes every workload in place; the ideal is a GET and a PUT for each."""
+    with world(settings, "--sync-delay", "0s") as (server, folder):
+        (folder / "reconciler.yaml").write_text('api_version: "3.0"\n')
+        best = 2 * ideal(settings)
+        made = measure(program(settings, "apply", "--yes", "--init", "--no-wait"), server, folder)
+        before, live = len(requests(server, "GET")), server.live_ids()
+        write_specs(folder, settings.count, replicas=3)
+        done = measure(program(settings, "apply", "--yes", "--no-wait"), server, folder)
+        puts, gets = requests(server, "PUT"), requests(server, "GET")[before:]
+        kept = "the same ids" if sorted(server.live_ids()) == sorted(live) else "OTHER IDS"
+    print(
+        f"update of {settings.count}: {done}; {kept} on the server\n{made.output.splitlines()[-1]}"
+    )
+    print(done.output.splitlines()[-1])
+    print(f"requests per workload: {len(puts) / settings.count:.2f} PUT, ", end="")
+    print(f"{len(gets) / settings.count:.2f} GET (one for the plan, one before, one to prove it)")
+    compare("ideal: a GET and a PUT", best, 0.0, 0.0)
+    compare("first to last PUT", span(puts), best, 0.0)
+    compare("apply as it says itself", _took(done.output), best, 0.0)
+    compare("whole process", done.seconds, best, 0.0)
+
+
 def _took(output: str) -> float:
     found = re.search(r"\(([\d.]+) s\)\.$", output.splitlines()[-1])
     return float(found[1]) if found else 0.0
@@ -291,6 +314,7 @@ async def _log_in(transport: Any, base: str) -> str:
 COMMANDS: dict[str, Callable[[Settings], None]] = {
     "creates": creates,
     "plan": plan,
+    "updates": updates,
     "refused": refused,
     "wait": wait,
     "bare": bare,
@@ -298,14 +322,23 @@ COMMANDS: dict[str, Callable[[Settings], None]] = {
     "bare-reads": bare_reads,
 }
 # As many as it takes for the beginning and the end not to matter, in some seconds.
-COUNTS = {"creates": 5000, "plan": 5000, "refused": 10_000, "wait": 10_000, "bare": 2000}
-LATENCIES = {"creates": 50.0, "plan": 50.0, "wait": 50.0}
+COUNTS = {
+    "creates": 5000,
+    "plan": 5000,
+    "updates": 5000,
+    "refused": 10_000,
+    "wait": 10_000,
+    "bare": 2000,
+}
+LATENCIES = {"creates": 50.0, "plan": 50.0, "updates": 50.0, "wait": 50.0}
 
 
 def main() -> None:
     """Run one of the comparisons."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("command", choices=COMMANDS, metavar="creates|plan|refused|wait|bare")
+    parser.add_argument(
+        "command", choices=COMMANDS, metavar="creates|plan|updates|refused|wait|bare"
+    )
     parser.add_argument("--count", type=int, help="workloads")
     parser.add_argument("--latency", type=float, help="milliseconds before every answer")
     parser.add_argument("--concurrency", type=int, default=64)

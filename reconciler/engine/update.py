@@ -16,7 +16,7 @@ from reconciler.core.diff.update import (
     find_unlike,
 )
 from reconciler.core.events import Cause
-from reconciler.core.model import LastSeen, OpenChange, Recorded, Remote
+from reconciler.core.model import OpenChange, Recorded, Remote
 from reconciler.core.planning.actions import Reason, Update
 from reconciler.core.protocol.api_results import (
     Accepted,
@@ -98,8 +98,7 @@ class UpdateTask:
         self._asked_at = work.run.server_time()
         # What this run has sent, and whether its last send may have been carried out.
         self._sent: UpdateContent | None = None
-        self._differed = False
-        self._seen_before: LastSeen | None = None
+        self._before: Remote | None = None
         self._may_be_done = False
         self._accepted_at: datetime | None = None
         self._unclear = 0
@@ -234,14 +233,14 @@ class UpdateTask:
         )
 
     def _shows_what_was_sent(self, live: Remote) -> bool:
-        """Whether it has the content of this run's update, and no rev."""
-        return bool(
-            self._sent is not None
-            and self._differed
-            and not read_rev(live.raw_manifest)
-            and not self._find_unlike(live)
-            and not self._find_leftovers(live).pointers
-        )
+        """Whether it has the content of this run's update, had not before, and shows no rev."""
+        if self._before is None or read_rev(live.raw_manifest):
+            return False
+
+        def differs(shown: Remote) -> bool:
+            return bool(self._find_unlike(shown) or self._find_leftovers(shown).pointers)
+
+        return differs(self._before) and not differs(live)
 
     def _find_unlike(self, live: Remote) -> list[str]:
         """Where the server does not show what this run has sent."""
@@ -274,8 +273,7 @@ class UpdateTask:
             opened = replace(under_way, base=opened.base)
         self._row = open_update(self._row, live, opened)
         self._sent = content
-        self._differed = bool(self._find_unlike(live) or self._find_leftovers(live).pointers)
-        self._seen_before = live.seen
+        self._before = live
         # Who created it stays as it is live: an update proves nothing about that.
         own = read_annotations(live.raw_manifest)
         own = {key: value for key, value in own.items() if key.startswith(PREFIX)}
@@ -365,7 +363,9 @@ class UpdateTask:
         done = ActionDone(id=self._row.id, detail="; ".join(details))
         if not self._run.options.wait:
             return done
-        return await wait_until_updated(self._work, self._row, done, before=self._seen_before)
+        return await wait_until_updated(
+            self._work, self._row, done, before=self._before.seen if self._before else None
+        )
 
     async def _confirm(self, live: Remote) -> None:
         """Record what is in force: what was sent is what later comparisons start from."""

@@ -79,6 +79,8 @@ def declared_by_us(row: Recorded, rev: str) -> Json:
 
 def _declare_both(first: Any, second: Any) -> Any:
     """Both declarations; of a list whose items have names, the items of both."""
+    if first == second:
+        return first
     if isinstance(first, Mapping) and isinstance(second, Mapping):
         both = {key: _declare_both(first[key], second.get(key, first[key])) for key in first}
         return {**both, **{key: item for key, item in second.items() if key not in first}}
