@@ -7,17 +7,10 @@ from dataclasses import replace
 from datetime import datetime
 from itertools import chain
 
-from reconciler.core.diff.update import (
-    Leftovers,
-    UpdateContent,
-    compose_update,
-    find_drift,
-    find_leftovers,
-    find_unlike,
-)
+from reconciler.core.diff.update import UpdateContent, compose_update
 from reconciler.core.events import Cause
-from reconciler.core.model import OpenChange, Recorded, Remote
-from reconciler.core.planning.actions import Reason, Update
+from reconciler.core.model import OpenChange, Remote
+from reconciler.core.planning.actions import Update
 from reconciler.core.protocol.api_results import (
     Accepted,
     Ambiguous,
@@ -64,6 +57,7 @@ from reconciler.engine.records import (
 )
 from reconciler.engine.run import UNSENT, ActionContext, ActionDone, Failed, Outcome, Skipped
 from reconciler.engine.sending import SendGuard, send_recorded
+from reconciler.engine.update_comparison import UpdateComparison
 from reconciler.engine.wait import is_fresh, poll_intervals, wait_until_updated
 
 UPDATE_OPEN = "its update may have been carried out; the next run goes on with it"
@@ -78,15 +72,14 @@ class UpdateTask:
         self._run = work.run
         self._action = action
         self._desired = action.desired
-        self._ignored = action.desired.lifecycle.ignore_changes
         self._redactor = work.run.redactor
-        self._spec, self._digest = self._redactor.redact_and_digest(action.desired.spec)
+        spec, digest = self._redactor.redact_and_digest(action.desired.spec)
         row = action.recorded
         if action.marks:
             # Only who owns it changes: of its content, what is recorded goes on to count.
-            self._spec, self._digest = row.spec, row.digest
+            spec, digest = row.spec, row.digest
         elif not row.is_declared:
-            row = declare(row, self._spec)
+            row = declare(row, spec)
         under_way = row.change.open
         if under_way is not None and under_way.attempts:
             # Whatever the record believes: the process that wrote it may have died after the send.
@@ -94,11 +87,10 @@ class UpdateTask:
             row = replace(row, change=replace(row.change, open=under_way))
         self._marks = under_way.marks if under_way and under_way.marks else action.marks
         self._row = row
+        self._comparison = UpdateComparison(action, self._redactor, spec=spec, digest=digest)
         self._guard = SendGuard(work.run, self._redate)
         self._asked_at = work.run.server_time()
-        # What this run has sent, and whether its last send may have been carried out.
-        self._sent: UpdateContent | None = None
-        self._before: Remote | None = None
+        # Whether the last send of this run may have been carried out.
         self._may_be_done = False
         self._accepted_at: datetime | None = None
         self._unclear = 0
@@ -107,19 +99,20 @@ class UpdateTask:
     async def carry_out(self) -> Outcome:
         """Update, prove it, and wait for the cluster if the run waits."""
         try:
-            return await self._converge()
+            # At once at first: an update that was accepted is mostly to be seen by then.
+            for interval in chain((0.0,), poll_intervals(longest=16.0)):
+                live = await self._look()
+                outcome = await self._go_on(live) if isinstance(live, Remote) else live
+                if outcome is not None:
+                    return outcome
+                await self._run.dispatcher.pause(self._run.dispatcher.stretched(interval))
         except StoppedError:
-            return await self._withdraw()
-
-    async def _converge(self) -> Outcome:
-        """Look and send until the workload shows the update, or until no more can be done."""
-        # At once at first: an update that was accepted is mostly to be seen by then.
-        for interval in chain((0.0,), poll_intervals(longest=16.0)):
-            live = await self._look()
-            outcome = await self._go_on(live) if isinstance(live, Remote) else live
-            if outcome is not None:
-                return outcome
-            await self._run.dispatcher.pause(self._run.dispatcher.stretched(interval))
+            if self._accepted_at is not None or self._is_in_doubt:
+                return self._leave_open(UPDATE_OPEN)
+            # What certainly never left was never begun.
+            if self._row.change.open is not None and self._comparison.sent is not None:
+                await self._close()
+            return Skipped(message=UNSENT)
         raise AssertionError("the intervals never end")
 
     async def _go_on(self, live: Remote) -> Outcome | None:
@@ -131,8 +124,10 @@ class UpdateTask:
         change, rev = self._row.change, read_rev(live.raw_manifest)
         match classify_rev(change, rev):
             case ShownRev.FOREIGN:
+                # Under our marker, so it is our own write and no drift: nothing is sent on top of
+                # what this record does not know.
                 return await self._follow_other_copy(live)
-            case ShownRev.OPEN if not self._is_outdated(live):
+            case ShownRev.OPEN if not self._comparison.is_outdated(self._row, live):
                 return await self._finish(live)
             case ShownRev.LATE if change.open is not None and rev != change.open.base:
                 # An older update of ours has landed on the one that was accepted.
@@ -140,12 +135,13 @@ class UpdateTask:
             case _:
                 pass
         if self._accepted_at is not None:
-            if self._shows_what_was_sent(live):
+            if self._comparison.shows_sent(self._row, live):
                 return await self._finish(live)
             # Within a minute it may still show what it was: no look at that proves anything.
             if self._run.server_time() > self._accepted_at + VISIBLE + ROUNDING:
                 return self._leave_open("accepted, but the server does not show it")
             return None
+        # Bounded like a POST; nothing is lost, since the next run reads first and goes on.
         if self._unclear >= AMBIGUOUS_SENDS:
             return self._leave_open(f"{_ON_WAY}: {self._last_message}")
         content = compose_update(
@@ -157,6 +153,7 @@ class UpdateTask:
         refusal = self._compare_with_plan(live) or refuse_marks(self._row, self._desired, content)
         if refusal is not None:
             return refusal
+        # Whoever has made it so: a PUT that changes nothing could only take something back.
         if content.is_there and not self._marks:
             return await self._follow(live, content)
         return await self._put(live, content)
@@ -166,6 +163,7 @@ class UpdateTask:
         self._asked_at = self._run.server_time()
         answer = await self._work.read(self._row.id or "")
         match answer:
+            # Accepted is not visible at once (A3), and an update never creates.
             case NotFound(trusted=True) if is_fresh(self._asked_at, self._row):
                 return self._fail("was accepted just now and is not visible yet", "run apply again")
             case NotFound(trusted=True):
@@ -184,7 +182,7 @@ class UpdateTask:
 
     async def _recognise(self, remote: Remote) -> Remote | Outcome:
         marker = read_marker(remote.raw_manifest)
-        if marker is None and self._row.marker and self._shows_what_was_sent(remote):
+        if marker is None and self._row.marker and self._comparison.shows_sent(self._row, remote):
             # It was there before our update: that is no workload which nobody has marked.
             await self._confirm(remote)
             message = "the server took the update and dropped our mark with it"
@@ -206,65 +204,35 @@ class UpdateTask:
         return under_way is not None and (under_way.ambiguous or self._may_be_done)
 
     def _compare_with_plan(self, live: Remote) -> Outcome | None:
-        drift = find_drift(self._row, live, self._redactor, self._ignored)
-        if drift == self._action.drift:
+        unplanned = self._comparison.find_unplanned(self._row, live)
+        if unplanned is None:
             return None
-        differing = {c.pointer: c for c in (*self._action.drift, *drift)}
-        unlike = (p for p, c in differing.items() if not (c in drift and c in self._action.drift))
-        message = f"{', '.join(unlike)} changed on the server since this was planned"
+        message = f"{', '.join(unplanned)} changed on the server since this was planned"
+        # What an earlier send may have done cannot be called untouched.
         if self._is_in_doubt:
             return self._leave_open(message)
         return self._fail(f"{message}; nothing was sent", "plan again", cause=Cause.OUTDATED)
-
-    def _is_outdated(self, live: Remote) -> bool:
-        """Whether the update that is live is not what is wanted now: another one follows."""
-        under_way = self._row.change.open
-        if under_way is None or under_way.digest != self._digest:
-            return True
-        drifted = find_drift(self._row, live, self._redactor, self._ignored)
-        return self._action.undo_drift and bool(drifted) and self._sent is None
 
     def _is_same(self, content: UpdateContent) -> bool:
         """Whether this is what the open change has sent: one rev has one body."""
         under_way = self._row.change.open
         return under_way is not None and (
             (under_way.body_digest, under_way.digest, under_way.marks)
-            == (content.digest, self._digest, self._marks)
+            == (content.digest, self._comparison.digest, self._marks)
         )
-
-    def _shows_what_was_sent(self, live: Remote) -> bool:
-        """Whether it has the content of this run's update, had not before, and shows no rev."""
-        if self._before is None or read_rev(live.raw_manifest):
-            return False
-
-        def differs(shown: Remote) -> bool:
-            return bool(self._find_unlike(shown) or self._find_leftovers(shown).pointers)
-
-        return differs(self._before) and not differs(live)
-
-    def _find_unlike(self, live: Remote) -> list[str]:
-        """Where the server does not show what this run has sent."""
-        if self._sent is None:
-            return []
-        wanted = self._take_over_spec(self._row)
-        unlike = find_unlike(wanted, self._sent.sent, live, self._redactor, self._ignored)
-        return [change.pointer for change in unlike]
-
-    def _find_leftovers(self, live: Remote) -> Leftovers:
-        return find_leftovers(self._row, self._spec, live, self._redactor, self._ignored)
 
     async def _put(self, live: Remote, content: UpdateContent) -> Outcome | None:
         """Send, and say how it ended; None where another look decides."""
         under_way = self._row.change.open
-        if self._sent is not None:
+        if self._comparison.sent is not None:
             attempts = under_way.attempts if under_way else 0
             self._work.tell_retry(Method.PUT, attempts, delay=0.0, reason=self._last_message)
         opened = OpenChange(
             rev=self._run.mint_op(),
             base=read_rev(live.raw_manifest),
             body_digest=content.digest,
-            digest=self._digest,
-            spec=self._spec,
+            digest=self._comparison.digest,
+            spec=self._comparison.spec,
             body=content.base,
             marks=self._marks,
         )
@@ -272,8 +240,7 @@ class UpdateTask:
             # One rev has one body, and one body that is sent again keeps its rev.
             opened = replace(under_way, base=opened.base)
         self._row = open_update(self._row, live, opened)
-        self._sent = content
-        self._before = live
+        self._comparison.sent, self._comparison.before = content, live
         # Who created it stays as it is live: an update proves nothing about that.
         own = read_annotations(live.raw_manifest)
         own = {key: value for key, value in own.items() if key.startswith(PREFIX)}
@@ -292,6 +259,7 @@ class UpdateTask:
         return await self._conclude(answer)
 
     async def _intend(self, _: SendCounts) -> None:
+        # Until the bytes of this send leave, nothing of it can be carried out.
         self._may_be_done = False
         at = self._guard.date()
         await self._commit_open(
@@ -319,6 +287,8 @@ class UpdateTask:
                 self._accepted_at = self._run.latest_server_time()
                 return None
             case Ambiguous() | Unavailable() | NotFound(trusted=False):
+                # A server that is away is waited for until the deadline; only unclear answers are
+                # counted. Both are recorded before anything else is sent.
                 self._unclear += not isinstance(answer, Unavailable)
                 await self._commit_open(lambda under_way: replace(under_way, ambiguous=True))
                 return None
@@ -344,13 +314,13 @@ class UpdateTask:
 
     async def _finish(self, live: Remote) -> Outcome:
         """The update is in force: it is done once nothing is left that it was to take away."""
-        leftovers = self._find_leftovers(live)
+        leftovers = self._comparison.find_leftovers(self._row, live)
         if leftovers.pointers:
             return self._leave_open(
                 f"{', '.join(leftovers.pointers)} is declared no more, and the server keeps it",
                 f"the server merges updates; to take it away: --replace {self._row.address}",
             )
-        unlike = self._find_unlike(live)
+        unlike = self._comparison.find_unlike(self._row, live)
         await self._confirm(live)
         if unlike:
             return self._fail(
@@ -363,38 +333,25 @@ class UpdateTask:
         done = ActionDone(id=self._row.id, detail="; ".join(details))
         if not self._run.options.wait:
             return done
-        return await wait_until_updated(
-            self._work, self._row, done, before=self._before.seen if self._before else None
-        )
+        before = self._comparison.before.seen if self._comparison.before else None
+        return await wait_until_updated(self._work, self._row, done, before=before)
 
     async def _confirm(self, live: Remote) -> None:
         """Record what is in force: what was sent is what later comparisons start from."""
         under_way = self._row.change.open
         if under_way is None:
             raise AssertionError("only what was recorded can be confirmed")
-        row = confirm_update(self._take_over_spec(self._row), live, self._asked_at)
+        row = confirm_update(self._comparison.take_over_spec(self._row), live, self._asked_at)
+        # The content is in force without its rev: the server has dropped our annotation.
         if row.change.confirmed != under_way.rev:
             row = replace(row, change=replace(row.change, drops_annotations=True))
         self._row = row
         await self._work.commit(self._row)
 
-    def _take_over_spec(self, row: Recorded) -> Recorded:
-        """The record of what is declared now; whoever has lost a change is not fought for ever."""
-        before = row.undone if self._action.reason is Reason.DRIFTED else ()
-        overwritten = (change.pointer for change in self._action.overwrites)
-        return replace(
-            row,
-            spec=self._spec,
-            digest=self._digest,
-            lifecycle=self._desired.lifecycle,
-            source=self._desired.source.file,
-            undone=tuple(dict.fromkeys((*before, *overwritten))),
-        )
-
     async def _follow(self, live: Remote, content: UpdateContent) -> Outcome:
         """The server has all of it, by whoever's hand."""
         change = close_unsent(self._row.change)
-        row = replace(self._take_over_spec(self._row), echo=content.base, change=change)
+        row = replace(self._comparison.take_over_spec(self._row), echo=content.base, change=change)
         self._row = replace(row, seen=live.seen, message=live.message)
         await self._work.commit(self._row)
         detail = "it is on the server as it is declared; nothing was sent"
@@ -409,15 +366,6 @@ class UpdateTask:
             "and the next plan shows what to do"
         )
         return ActionDone(id=self._row.id, detail=detail, kept=True)
-
-    async def _withdraw(self) -> Outcome:
-        """The run ended first: what certainly never left was never begun."""
-        under_way = self._row.change.open
-        if self._accepted_at is not None or self._is_in_doubt:
-            return self._leave_open(UPDATE_OPEN)
-        if under_way is not None and self._sent is not None:
-            await self._close()
-        return Skipped(message=UNSENT)
 
     def _leave_open(self, message: str, hint: str = "") -> Failed:
         """Nothing is given up: the record has the change, and the next run goes on with it."""
