@@ -73,6 +73,7 @@ class DeleteTask:
         waited = self._resumed and bool(row.message)
         self._patience = min(self._run.options.wait_timeout, _SECOND_LOOK if waited else math.inf)
         self._alive_at: datetime | None = None
+        self._stays = False
         self._undone = () if self._resumed else row.undone
 
     async def carry_out(self, *, wait: bool) -> Outcome:
@@ -106,12 +107,25 @@ class DeleteTask:
         return await self._give_up(answer.description)
 
     async def look(self) -> Outcome:
-        """Record that it is gone, if it is; nothing is sent but a GET."""
+        """Record whether it is gone, or not being deleted at all; nothing is sent but a GET."""
         try:
             verified = await self._verify()
         except StoppedError:
             return Skipped(message=UNSENT)
+        if verified is None and self._stays and self._row.purpose is Purpose.GIVEN_UP:
+            return await self._begin_again()
         return verified or self._fail("still there; its name is not free before it is gone")
+
+    async def _begin_again(self) -> Outcome:
+        """A delete that was given up and that the server does not carry out is one to send again.
+
+        Nothing else may become of it: a DELETE that was never answered could come late, and end
+        what was decided to be kept.
+        """
+        self._row = replace(self._row, purpose=Purpose.REMOVED, message="")
+        await self._work.commit(self._row)
+        detail = "it is there, and is not being deleted; the next apply sends its DELETE again"
+        return ActionDone(id=self._row.id, kept=True, detail=detail)
 
     async def _verify(self) -> Outcome | None:
         """Read by id first: a delete must hit the workload that we made and nothing else."""
@@ -129,6 +143,7 @@ class DeleteTask:
                 # While it had the name, no other create of it could come true (A1).
                 if remote.seen is not LastSeen.DELETING and remote.deleted_at is None:
                     self._alive_at = asked_at
+                self._stays = not remote.is_leaving
                 return refuse_stranger(self._run, self._row, remote)
             case _:
                 return self._fail(f"cannot be read before its deletion: {answer.description}")
@@ -164,14 +179,17 @@ class DeleteTask:
                 # After a DELETE, this status says that the delete has failed.
                 case Accepted(remote=remote) if remote.seen is LastSeen.FAILED:
                     reason = remote.message or "no message"
-                    return await self._give_up(f"the server could not delete it: {reason}")
+                    return await self._give_up(
+                        f"the server could not delete it: {reason}", taken=True
+                    )
                 case Accepted():
                     pass
                 case _:
                     return self._fail(f"its deletion cannot be followed: {answer.description}")
             left = end - self._run.clock.monotonic()
             if left <= 0.0:
-                return await self._give_up(f"still there {self._patience:g} s after DELETE")
+                message = f"still there {self._patience:g} s after DELETE"
+                return await self._give_up(message, taken=True)
             # The last look is at the very end: for so long it is said to have been there.
             await self._run.dispatcher.pause(min(self._run.dispatcher.stretched(interval), left))
         raise AssertionError("the intervals never end")
@@ -181,13 +199,18 @@ class DeleteTask:
         successor = self._successor
         return {"kept": successor.kept, "undone": successor.undone} if successor else {}
 
-    async def _give_up(self, message: str) -> Outcome:
-        """What it was waited for in vain is on record, so that no later run waits as long again."""
+    async def _give_up(self, message: str, *, taken: bool = False) -> Outcome:
+        """What it was waited for in vain is on record, so that no later run waits as long again.
+
+        `taken` says that the server has accepted the DELETE: sending it once more helps nobody.
+        """
         if self._row.own is not Own.DELETING:
             hint = "nothing was deleted; ask what holds it on the server, or apply again later"
             return self._fail(message, hint)
         self._row = replace(self._row, message=message)
         await self._work.commit(self._row)
+        if not taken:
+            return self._fail(message)
         hint = f"to wait for it no longer: reconciler state resolve {self._row.address} --abandon"
         return self._fail(message, hint)
 

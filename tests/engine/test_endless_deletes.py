@@ -98,6 +98,32 @@ def test_a_recheck_settles_a_delete_once_the_workload_is_gone(world: World) -> N
     assert world.apply(wish("b")).summary == {}
 
 
+def test_a_given_up_delete_that_was_never_carried_out_is_sent_again(tmp_path: Path) -> None:
+    """A login page took its DELETE: a recheck finds the workload alive, and the next apply ends it.
+
+    Until the server takes a DELETE, giving up is not what is advised.
+    """
+    path = tmp_path / "state.db"
+    world = World("200 page=html on=DELETE", path=path)
+    world.settings = dataclasses.replace(world.settings, state=path)
+    world.apply(wish("a"), wish("b"))
+    refused = world.apply(wish("b"), wait_timeout=5.0)
+    abandon(world.settings, _request("resolve 4501/a --abandon"))
+    world.sandbox.set_faults()
+    sent = len(world.ledger())
+
+    looked = _recheck(world)
+    rows, read_only = world.state(), len(world.ledger()) == sent
+    (wanted,) = world.plan(wish("a"), wish("b")).plan.changes
+    ended = world.apply(wish("b"))
+
+    assert [failed.hint for failed in refused.of(ActionFailed)] == [""]
+    assert (looked, read_only, rows) == (0, True, ["a DELETING Synced", "b ACCEPTED Synced"])
+    assert wanted.detail == "its deletion has begun and is finished first; it is wanted again"
+    assert (ended.summary, ended.exit_code) == ({"deleted": 1}, 0)
+    assert world.state() == ["b ACCEPTED Synced"]
+
+
 def test_what_was_given_up_and_is_gone_after_all_is_made_again(world: World) -> None:
     """The next apply sees it: nothing has to be settled by hand."""
     world.apply(wish("b"), wait_timeout=5.0)

@@ -178,7 +178,8 @@ def resolve(
 
     A delete that does not come to its end is settled by --recheck once the workload is gone.
     --abandon only stops the waiting for it: its id stays listed, its name is not free, and an apply
-    ends with 4.
+    ends with 4. --recheck takes that back where the server is not deleting the workload at all: the
+    next apply sends the DELETE again.
     """
     from reconciler.app.state import claiming
     from reconciler.cli.connecting import connector_for
