@@ -111,7 +111,7 @@ def test_a_lost_reader_never_stops_an_apply(
     )
     os.close(writer)
     assert process.returncode == 0
-    words = "warning: not all of the result could be written: standard output: "
+    words = "warning: not all of the result could be written: standard output cannot be written: "
     assert process.stderr.startswith(words if sink == "/dev/full" else "")
     assert bool(process.stderr) is (sink == "/dev/full")
     assert (

@@ -19,6 +19,7 @@ from reconciler.cli.output.console import Console, explain
 from reconciler.cli.output.html_pages import ApplyPage, emit_plan_page
 from reconciler.cli.output.metrics_file import MetricsWriter
 from reconciler.core.events import RequestEnded, Summary
+from reconciler.errors import ReconcilerError
 from reconciler.ports import EventListener, RequestListener
 from reconciler.report.machine.documents import (
     applied_document,
@@ -71,15 +72,19 @@ class ApplyOutput:
     @contextmanager
     def following(self) -> Iterator[None]:
         """While work is under way; whoever waits for a report gets one of what ends it early."""
-        # The reporter ends first, so that a failure is reported below the live view, not into it.
-        with self._reports.failures(), self._reporter:
-            try:
-                yield
-            except GuardError as error:
-                if error.planned is not None:
-                    self._show(error.planned)
-                    emit_plan_page(self._console, error.planned, self._workspace.prefix)
-                raise
+        try:
+            # The reporter ends first, so that a failure is reported below the live view.
+            with self._reports.failures(), self._reporter:
+                try:
+                    yield
+                except GuardError as error:
+                    if error.planned is not None:
+                        self._show(error.planned)
+                        emit_plan_page(self._console, error.planned, self._workspace.prefix)
+                    raise
+        except ReconcilerError:
+            warn_of_losses(self._console, self._commands)
+            raise
 
     def confirm(self, planned: PlanResult) -> bool:
         """Show the plan, and ask whether it is to be carried out unless that was said before."""
@@ -133,7 +138,9 @@ class ApplyOutput:
                 console.warn(unsaved_text(applied.unsaved))
             if applied.unlogged:
                 console.warn(f"the history of this run is not complete: {applied.unlogged}")
-        warn_of_losses(console, applied, commands)
         unreported = self._reports.applied(applied, commands)
         self._page.emit(applied, commands)
-        return applied.exit_code or unreported
+        # After the last output: each of them may fail, and none keeps another from being written.
+        warn_of_losses(console, commands, finished.run if finished else "")
+        # What is done stays done: only a success is no success where its file is missing.
+        return applied.exit_code or unreported or int(any(file for file in console.losses))

@@ -37,15 +37,15 @@ def list_problems(
     console.stream("text", f"\n{conclusion.text(problems)}\n")
 
 
-def warn_of_losses(console: Console, applied: ApplyResult, commands: Commands) -> None:
-    """Say that nobody can have read the result; what was done is done, so the code stays."""
-    if not console.lost:
+def warn_of_losses(console: Console, commands: Commands, run: str = "") -> None:
+    """Name each output that could not be written, and where the result of the run is recorded."""
+    if not console.losses:
         return
-    message = f"warning: not all of the result could be written: {console.lost}"
-    if applied.finished is not None:
-        history = commands.of(f"runs show {applied.finished.run[:8]}")
-        message = f"{message}\n  hint: what was done is recorded: {history}"
-    console.warn(message)
+    for loss in console.losses.values():
+        console.warn(f"warning: not all of the result could be written: {loss}")
+    if run:
+        history = commands.of(f"runs show {run[:8]}")
+        console.warn(f"  hint: what was done is recorded: {history}")
 
 
 def follow_up_commands(

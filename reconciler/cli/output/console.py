@@ -26,8 +26,8 @@ from reconciler.report.text.text import Text
 class Console:
     """Where the results of one command go, and how they look there.
 
-    A reader that went away is noticed once and then left alone. A full standard output is an
-    error, unless the console is `lenient`: then it never stops work that is under way.
+    A reader that went away is noticed once and then left alone. An output that cannot be written
+    is an error, unless the console is `lenient`: then it stops neither work nor another output.
     Formats `beside` the result go to standard error, so that another one can have standard output.
     """
 
@@ -51,8 +51,8 @@ class Console:
             )
         self.quiet = options.quiet
         self.verbose = options.verbose
-        self.lost = ""
-        """Why a part of the result could not be written, empty while all of it could."""
+        self.losses: dict[Path | None, str] = {}
+        """Why an output could not be written in full, by its file; None is standard output."""
         self._color = options.color
         self._lenient = lenient
         self._beside = beside
@@ -101,8 +101,13 @@ class Console:
                 else:
                     # A file is read by programs, unless somebody wants colours in it.
                     text = render() if self._color == "always" else click.unstyle(render())
-                    with explained_writing(output.path):
-                        output.path.write_text(f"{text}\n", encoding="utf-8")
+                    try:
+                        with explained_writing(output.path):
+                            output.path.write_text(f"{text}\n", encoding="utf-8")
+                    except ReconcilerError as error:
+                        if not self._lenient:
+                            raise
+                        self.losses.setdefault(output.path, error.message)
 
     def stream(self, name: str, text: str) -> None:
         """Give a part of a result to every output of that format, while the work goes on.
@@ -122,7 +127,7 @@ class Console:
                     file.write(f"{text if self._color == 'always' else click.unstyle(text)}\n")
                 self._begun.add(output.path)
             except OSError as error:
-                self.lost = self.lost or f"{output.path}: {error.strerror or error}"
+                self.losses.setdefault(output.path, _unwritten(output.path, error))
 
     def check_files(self) -> None:
         """Raise ReconcilerError for a file that cannot be written, before there is anything to."""
@@ -158,12 +163,12 @@ class Console:
             click.echo(text, err=err, color=True)
         except OSError as error:
             self._has_reader = self._has_reader and err
-            if not (err or isinstance(error, BrokenPipeError)):
-                self.lost = self.lost or f"standard output: {error.strerror or error}"
-            if not (err or self._lenient or isinstance(error, BrokenPipeError)):
+            if err or isinstance(error, BrokenPipeError):
+                return
+            self.losses.setdefault(None, _unwritten("standard output", error))
+            if not self._lenient:
                 raise ReconcilerError(
-                    f"standard output cannot be written: {error.strerror or error}",
-                    hint="what was printed is not the whole result",
+                    self.losses[None], hint="what was printed is not the whole result"
                 ) from error
 
 
@@ -173,9 +178,11 @@ def explained_writing(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise ReconcilerError(
-            f"{path} cannot be written: {error.strerror or error}", hint="check -o"
-        ) from error
+        raise ReconcilerError(_unwritten(path, error), hint="check -o") from error
+
+
+def _unwritten(output: Path | str, error: OSError) -> str:
+    return f"{output} cannot be written: {error.strerror or error}"
 
 
 def wants_colour(choice: str, stream: Any) -> bool:
