@@ -29,11 +29,16 @@ _NAME = re.compile(
     r"(?<![\w-])(-{1,2})?(\w[\w-]*)"
     r"(?:[ \t]*=[ \t]*|(?:\\{0,3}[\"'])?[ \t]*:[ \t]*|(?(1)(?:[ \t]|\\\n)+|(?!)))"
 )
+_WORD_IN_QUOTES = r"\"(?:[^\"\\]|\\.)*\"|'[^']*'"
+# A quote before a space, or at the end, closes what was opened before the name, as that of
+# `-H 'X-Api-Key: x' -H '…'` does: what follows it is no part of the value.
+_PART_OF_WORD = rf"(?!\\{{0,3}}[\"'](?:[\s,;&|)}}\]]|\Z))(?:{_WORD_IN_QUOTES}|[^\s;&|])"
 _VALUE = re.compile(
     r"(?:(?i:basic|bearer|token)[ \t]+)?"
-    r"(?:\"(?:[^\"\\]|\\.)*\"|'[^']*'|[^\s;&|])+",
+    rf"(?:(?:{_WORD_IN_QUOTES})+(?:{_PART_OF_WORD})*|(?:{_PART_OF_WORD})+)",
     re.DOTALL,
 )
+_OPENED = re.compile(r"\\{0,3}[\"']\Z")
 # In JSON, and in what is written like it, a value ends with its quote or before the next sign.
 # A text in a text has a backslash before its quotes.
 _STRING = (
@@ -201,7 +206,9 @@ def _spans_of_value(text: str, name: re.Match[str]) -> Iterator[tuple[int, int]]
     has_colon, in_json = ":" in name[0], text[name.end(2)] in "\"'\\"
     if MARK.match(text, at):
         return
-    if has_colon and (quoted := _QUOTED.match(text, at)):
+    if has_colon and not in_json and (end := _end_of_header(text, name)) is not None:
+        yield at, end
+    elif has_colon and (quoted := _QUOTED.match(text, at)):
         yield _inside(quoted) if in_json else quoted.span()
     elif has_colon and in_json and text.startswith("[", at):
         yield from _spans_of_items(text, at)
@@ -212,6 +219,17 @@ def _spans_of_value(text: str, name: re.Match[str]) -> Iterator[tuple[int, int]]
         value = _VALUE.match(text, at)
         if value:
             yield value.span()
+
+
+def _end_of_header(text: str, name: re.Match[str]) -> int | None:
+    """Where the value of `'Name: value'` ends; None of a name that no quote stands before.
+
+    It may have spaces and other signs, as `Bearer …` and cookies have.
+    """
+    start = name.start()
+    opened = _OPENED.search(text, max(0, start - 4), start)
+    end = text.find(opened[0], name.end()) if opened else -1
+    return None if end < 0 or "\n" in text[name.end() : end] else end
 
 
 def _spans_of_items(text: str, at: int) -> Iterator[tuple[int, int]]:

@@ -279,6 +279,39 @@ def test_of_json_in_a_text_only_the_values_are_hidden(text: str, expected: str) 
     assert shown(text) == expected
 
 
+QUOTED = [
+    (
+        "{a}Authorization: Bearer X{a} -H {a}X-Api-Key: Y{a} h",
+        "{a}Authorization: ***{a} -H {a}X-Api-Key: ***{a} h",
+    ),
+    (
+        "{a}Authorization: Token X{a} -H {a}Private-Token: Y{a}",
+        "{a}Authorization: ***{a} -H {a}Private-Token: ***{a}",
+    ),
+    (
+        "{a}X-Api-Key: X{a} -H {a}Authorization: Basic Y{a}",
+        "{a}X-Api-Key: ***{a} -H {a}Authorization: ***{a}",
+    ),
+    (
+        "{a}Cookie: a=X; b=Y{a} -H {a}Accept: text/html{a} h",
+        "{a}Cookie: ***{a} -H {a}Accept: text/html{a} h",
+    ),
+    (
+        "{a}user=bob&password=X{a} -H {a}X-Api-Key: Y{a}",
+        "{a}user=bob&password=***{a} -H {a}X-Api-Key: ***{a}",
+    ),
+    ("{a}X-Api-Key:{a} -H {a}Token: Y{a} h", "{a}X-Api-Key:{a} -H {a}Token: ***{a} h"),
+    ("{a}export A=1 TOKEN=X{a}; BATCH_SIZE=64", "{a}export A=1 TOKEN=***{a}; BATCH_SIZE=64"),
+]
+
+
+@pytest.mark.parametrize("quote", ["'", '"', '\\"', "\\'"])
+@pytest.mark.parametrize(("text", "expected"), QUOTED)
+def test_a_closing_quote_ends_a_value(text: str, expected: str, quote: str) -> None:
+    """What a command has behind it is another argument, with a name and a value of its own."""
+    assert shown(text.replace("{a}", quote)) == expected.replace("{a}", quote)
+
+
 NAMED = st.sampled_from(["password", "api_key", "tokens", "user", "size"])
 PLAIN = st.sampled_from(["", "abc", "a b", 'q"q', "it's", "x,y}", "[z]", "tab\t", "é"]) | st.none()
 
@@ -446,9 +479,10 @@ def test_the_version_names_the_rules() -> None:
         *MARKED,
         *({"name": name, "value": CANARY} for name in JOINED),
         *(text for text, _ in JSON_TEXTS),
+        *(text.replace("{a}", "'") for text, _ in QUOTED),
     ]
     seen = hashlib.sha256(json.dumps(REDACTOR.redact(samples)).encode()).hexdigest()[:12]
-    assert (BUILT_IN.fingerprint[7:19], seen) == ("deec6c28fc8e", "a293752914b1")
+    assert (BUILT_IN.fingerprint[7:19], seen) == ("09e8387c84e3", "01647b90dafb")
 
 
 def test_a_name_that_is_sure_leaves_less_open() -> None:
