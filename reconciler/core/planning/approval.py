@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from reconciler.core.diff.diff import ABSENT, FieldChange, Origin, without
+from reconciler.core.diff.diff import ABSENT, Origin, without
 from reconciler.core.digest import digest
 from reconciler.core.model import Address, Desired, Recorded
 from reconciler.core.planning.actions import (
@@ -23,7 +23,6 @@ from reconciler.core.planning.actions import (
 from reconciler.core.planning.case import PlanOptions
 from reconciler.core.planning.plan import Plan
 from reconciler.core.planning.selection import Selection
-from reconciler.core.protocol.capabilities import CanUpdate
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,34 +75,33 @@ class RecheckedApproval:
 def bind(plan: Plan, *, refreshed: bool) -> tuple[Binding, ...]:
     """Tie every change of a plan to what it was decided from."""
     drift = {each.address: each.changes for each in plan.drift}
-    return tuple(
-        _bind(
-            action,
-            drift.get(action.address, ()) if refreshed else None,
-            plan.target.can_update,
+    bindings = []
+    for action in plan.changes:
+        desired, row = desired_of(action), recorded_of(action)
+        # What others made of it is bound by `live`, and not at all where nobody looked.
+        ours = tuple(
+            replace(c, before=ABSENT) for c in action.changes if c.origin is not Origin.REMOTE
         )
-        for action in plan.changes
-    )
-
-
-def _bind(
-    action: AnyAction, drift: Collection[FieldChange] | None, can_update: CanUpdate | None
-) -> Binding:
-    desired, row = desired_of(action), recorded_of(action)
-    # What others made of it is bound by `live`, and not at all where nobody looked.
-    ours = tuple(replace(c, before=ABSENT) for c in action.changes if c.origin is not Origin.REMOTE)
-    bound = replace(action, changes=ours)
-    if isinstance(bound, Update):
-        bound = replace(bound, overwrites=())
-    return Binding(
-        address=action.address,
-        action=action.kind,
-        gist=digest(gist(bound)),
-        spec=digest(_declared(desired)) if desired else None,
-        record=digest(_facts(row)) if row else None,
-        live=None if drift is None else digest([change.to_json() for change in drift]),
-        can_update=can_update if isinstance(action, Update | Replace) else None,
-    )
+        bound = replace(action, changes=ours)
+        if isinstance(bound, Update):
+            bound = replace(bound, overwrites=())
+        live = None
+        if refreshed:
+            live = digest([change.to_json() for change in drift.get(action.address, ())])
+        # What the server can do decides between these two, and about nothing else.
+        can_update = plan.target.can_update if isinstance(action, Update | Replace) else None
+        bindings.append(
+            Binding(
+                address=action.address,
+                action=action.kind,
+                gist=digest(gist(bound)),
+                spec=digest(_declared(desired)) if desired else None,
+                record=digest(_facts(row)) if row else None,
+                live=live,
+                can_update=can_update,
+            )
+        )
+    return tuple(bindings)
 
 
 def _declared(desired: Desired) -> list[Any]:
@@ -136,17 +134,24 @@ def recheck(approval: Approval, fresh: Plan) -> RecheckedApproval:
     approved = {binding.address: binding for binding in approval.bindings}
     now = {binding.address: binding for binding in bind(fresh, refreshed=True)}
     stale = {
-        address: words
+        address: difference
         for address, binding in approved.items()
-        if (words := _difference(binding, now.get(address)))
+        if (difference := _difference(binding, now.get(address)))
     }
-    stale |= _waiting(approval.plan, stale)
+    # Deletes have an order of their own, so each side refuses only what comes after it there.
+    stale |= dict(
+        (
+            *_later(approval.plan, stale, removals=False),
+            *_later(approval.plan, stale, removals=True),
+        )
+    )
     refused = tuple(
         _refuse(a, stale[a.address]) for a in approval.plan.changes if a.address in stale
     )
-    kept = [a for a in fresh.changes if a.address in approved and a.address not in stale]
-    left = [a for a in fresh.actions if a.address not in now and a.address not in stale]
-    actions = sorted((*kept, *left, *refused), key=lambda a: (a.wave, a.address))
+    # Taken from the new plan: the saved one has no bodies, since a file holds no secrets.
+    allowed = [a for a in fresh.changes if a.address in approved and a.address not in stale]
+    unchanged = [a for a in fresh.actions if a.address not in now and a.address not in stale]
+    actions = sorted((*allowed, *unchanged, *refused), key=lambda a: (a.wave, a.address))
     return RecheckedApproval(
         plan=replace(fresh, actions=tuple(actions)),
         refused=refused,
@@ -156,6 +161,7 @@ def recheck(approval: Approval, fresh: Plan) -> RecheckedApproval:
 
 def _difference(before: Binding, now: Binding | None) -> str:
     """Why an entry is no longer the one that was approved; nothing where it is."""
+    # The most telling difference comes first: each of the later ones may follow from it.
     if now is None:
         return "there is nothing to do for it any more"
     if now.can_update != before.can_update and now.can_update and before.can_update:
@@ -173,13 +179,6 @@ def _difference(before: Binding, now: Binding | None) -> str:
     )
 
 
-def _waiting(plan: Plan, stale: Mapping[Address, str]) -> dict[Address, str]:
-    """The entries that would be carried out only after one that is refused."""
-    return dict(
-        (*_later(plan, stale, removals=False), *_later(plan, stale, removals=True)),
-    )
-
-
 def _later(
     plan: Plan, stale: Mapping[Address, str], *, removals: bool
 ) -> Iterator[tuple[Address, str]]:
@@ -192,12 +191,13 @@ def _later(
             yield action.address, f"wave {first * turn} before it has changed since"
 
 
-def _refuse(action: AnyAction, words: str) -> Hold:
+def _refuse(action: AnyAction, difference: str) -> Hold:
+    # What is not done changes no GPUs.
     before = action.gpus.before
     return Hold(
         address=action.address,
         reason=action.reason,
-        detail=f"not as it was approved: {words}; plan again",
+        detail=f"not as it was approved: {difference}; plan again",
         source=action.source,
         wave=action.wave,
         gpus=GpuEffect(before=before, after=before, known=action.gpus.known),

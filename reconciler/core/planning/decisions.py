@@ -47,6 +47,7 @@ from reconciler.kinds.registry import runs_to_completion
 def decide(case: DecisionInputs) -> AnyAction:
     """A workload that was accepted once."""
     live = case.live
+    # First whether it is there at all: the rules below take for granted that it was read.
     if is_lost(live):
         return _judge_missing(case)
     if isinstance(live, Unread):
@@ -70,6 +71,7 @@ def _judge_missing(case: DecisionInputs) -> AnyAction:
     """The server has lost it, and it was not us."""
     reason = Reason.MISSING_ON_SERVER
     desired = case.desired
+    # The state may be older than the world: CI restores copies of it.
     if isinstance(case.live, Missing) and case.live.replacement:
         detail = (
             f"a later run made {case.live.replacement} under its name; that is recorded instead"
@@ -105,8 +107,8 @@ def _recreate(case: DecisionInputs, desired: Desired, reason: Reason, detail: st
         detail = "no longer on the server; held by --no-create"
         return hold(case, reason, detail, forbidden=True)
     # Nothing runs that a field could be kept of, and nothing has to go for it.
-    found = (*case.submission.changes, *case.settings)
-    changes = tuple(replace(change, forces_replace=False) for change in found)
+    differences = (*case.submission.changes, *case.settings)
+    changes = tuple(replace(change, forces_replace=False) for change in differences)
     return Create(**case.common(reason, detail, changes=changes), desired=desired, lost=case.known)
 
 
@@ -126,13 +128,13 @@ def _judge_gone(case: DecisionInputs) -> AnyAction:
 
 def _judge_removed(case: DecisionInputs) -> AnyAction:
     """Its spec is gone, or everything is to go."""
-    made = f", created by run {case.row.run}" if case.row.run else ""
+    origin = f", created by run {case.row.run}" if case.row.run else ""
     if case.row.lifecycle.on_remove is OnRemove.FORGET:
-        detail = f"no spec declares it any more{made}; left on the server (onRemove: forget)"
+        detail = f"no spec declares it any more{origin}; left on the server (onRemove: forget)"
         return Forget(**case.common(Reason.FORGOTTEN_ON_REMOVE, detail), recorded=case.known)
-    reason, detail = Reason.REMOVED_FROM_SPECS, f"no spec declares it any more{made}"
+    reason, detail = Reason.REMOVED_FROM_SPECS, f"no spec declares it any more{origin}"
     if case.options.destroying:
-        reason, detail = Reason.REQUESTED, f"destroy was asked for{made}"
+        reason, detail = Reason.REQUESTED, f"destroy was asked for{origin}"
     if case.options.no_delete:
         return hold(case, reason, f"{detail}; held by --no-delete", forbidden=True)
     if case.unmarked:
@@ -145,13 +147,16 @@ def _judge_wanted(case: DecisionInputs, desired: Desired) -> AnyAction:
     if case.shown is ShownRev.FOREIGN:
         return _take_over(case, desired)
     agreed = _agreed_spec(case, desired)
+    # What its author has changed goes before what has happened to it: that may be the remedy.
     rules = (change_spec, _failed_sync, _asked_for, _drifted)
-    settings = (
-        agreed
-        or _restated_spec(case, desired)
-        or _changed_lifecycle(case, desired)
-        or _renewed_row(case, desired)
-    )
+    settings = agreed or _restated_spec(case, desired) or _changed_lifecycle(case, desired)
+    if settings is None and case.renewed:
+        # Whatever else is recorded is written under today's rules as well.
+        detail = (
+            "its record follows other rules of what is a secret; it is written anew, nothing sent"
+        )
+        common = case.common(Reason.ALREADY_OWNED, detail)
+        settings = Record(**common, recorded=case.known, desired=desired)
     for rule in rules[1:] if agreed else rules:
         action = rule(case, desired)
         if isinstance(action, Hold) and settings:
@@ -194,6 +199,7 @@ def _agreed_spec(case: DecisionInputs, desired: Desired) -> Record | None:
     ours = {change.pointer for change in case.changes}
     drifted = {change.pointer for change in case.drift} - ours
     differences = [change for change in case.submission.changes if not change.ignored]
+    # What is still different may only be what others changed: that is drift, and stays so.
     if not {change.pointer for change in differences} <= drifted:
         return None
     recorded, spec = case.row, case.redactor.redact(desired.spec)
@@ -299,14 +305,6 @@ def _changed_lifecycle(case: DecisionInputs, desired: Desired) -> Record | None:
         recorded=case.known,
         desired=desired,
     )
-
-
-def _renewed_row(case: DecisionInputs, desired: Desired) -> Record | None:
-    if not case.renewed:
-        return None
-    detail = "its record follows other rules of what is a secret; it is written anew, nothing sent"
-    common = case.common(Reason.ALREADY_OWNED, detail)
-    return Record(**common, recorded=case.known, desired=desired)
 
 
 def _worded(value: Any) -> str:

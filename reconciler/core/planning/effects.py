@@ -30,17 +30,14 @@ def with_gpus(action: AnyAction, row: Recorded | None, desired: Desired | None) 
     before = count_gpus(row.spec.get("manifest", {})) if row else GpuRequest()
     after = _gpus_after(action, before, desired)
     known = before.known and after.known
-    effect = GpuEffect(before=before.gpus, after=after.gpus, known=known, since=_since(action))
+    since = None
+    # Of a workload that was found, nobody knows when its GPUs were asked for.
+    if isinstance(action, Delete | Replace) and action.recorded.first_sent_at is not None:
+        since = action.recorded.last_sent_at
+    effect = GpuEffect(before=before.gpus, after=after.gpus, known=known, since=since)
     if isinstance(action, Update) and row is not None:
         effect = replace(effect, peak=_peak(action, row, effect))
     return replace(action, gpus=effect)
-
-
-def _since(action: AnyAction) -> str | None:
-    """When what is given back was asked for; of a workload that was found, nobody knows."""
-    if not isinstance(action, Delete | Replace) or action.recorded.first_sent_at is None:
-        return None
-    return action.recorded.last_sent_at
 
 
 def _gpus_after(action: AnyAction, before: GpuRequest, desired: Desired | None) -> GpuRequest:

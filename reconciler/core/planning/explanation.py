@@ -105,12 +105,17 @@ def explain_workload(
     """Lay out what led to an action of a plan; `live` has to have its body, and is not compared."""
     row = decided_by(action)
     declared = redactor.redact(desired.spec) if desired else None
-    here = live if isinstance(live, Remote) and not live.is_gone else None
-    echoed = redactor.strict.redact(echo_of(here)) if here else None
+    remote = live if isinstance(live, Remote) and not live.is_gone else None
+    # A server may repeat a secret in places of its own, so its words fall under stricter rules.
+    echoed = redactor.strict.redact(echo_of(remote)) if remote else None
     since = compare_spec(row, desired, redactor) if row and desired else None
     changes = (since.changes or since.restated) if since else ()
-    drift = compare(row, here, redactor).drift if row and here else ()
-    settings = _settings(desired, row)
+    drift = compare(row, remote, redactor).drift if row and remote else ()
+    # What a spec said last is remembered for when it is gone.
+    settings = desired.lifecycle if desired else row.lifecycle if row else Lifecycle()
+    undeclared: list[FieldChange] = []
+    if row is not None and echoed is not None:
+        undeclared = list(find_changes(project(echoed, row.spec), echoed))
     differences = _merge(changes, drift, settings.ignore_changes)
     return Explanation(
         address=action.address,
@@ -123,7 +128,7 @@ def explain_workload(
         read_at=read_at,
         sent=document_of(action),
         differences=differences,
-        undeclared=tuple(_undeclared(row, echoed)),
+        undeclared=tuple(added.pointer for added in undeclared),
         policies=(
             *_policies(action, settings, differences, desired=desired, row=row, live=live),
             *_options(action.address, options, differences),
@@ -153,18 +158,6 @@ def _merge(
         )
         for pointer in dict.fromkeys((*by_spec, *by_others))
     )
-
-
-def _undeclared(row: Recorded | None, echoed: Json | None) -> Iterator[str]:
-    if row is not None and echoed is not None:
-        for added in find_changes(project(echoed, row.spec), echoed):
-            yield added.pointer
-
-
-def _settings(desired: Desired | None, row: Recorded | None) -> Lifecycle:
-    if desired is not None:
-        return desired.lifecycle
-    return row.lifecycle if row else Lifecycle()
 
 
 def _policies(
@@ -239,6 +232,6 @@ def _options(
         ("--replace", str(address) in options.replace),
         ("--no-refresh", not options.refreshed),
     )
-    for name, given in flags:
-        if given:
+    for name, is_set in flags:
+        if is_set:
             yield LifecycleSetting(name=name, value="given", origin="option", applies=True)

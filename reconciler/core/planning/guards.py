@@ -36,14 +36,14 @@ class DeleteLimit:
     @classmethod
     def parse(cls, text: str) -> DeleteLimit:
         """Read `30%` or `12`; raises ValueError for anything else."""
-        found = re.fullmatch(r"(\d{1,9}(?:\.\d{1,6})?)%|(\d{1,9})", text.strip())
-        if not found:
+        match = re.fullmatch(r"(\d{1,9}(?:\.\d{1,6})?)%|(\d{1,9})", text.strip())
+        if not match:
             raise ValueError(f"{text!r} is neither a number nor a percentage such as 30%")
-        if found[1] is None:
-            return cls(percent=None, count=int(found[2]))
-        if float(found[1]) > 100:
+        if match[1] is None:
+            return cls(percent=None, count=int(match[2]))
+        if float(match[1]) > 100:
             raise ValueError(f"{text!r} is more than 100%")
-        return cls(percent=float(found[1]))
+        return cls(percent=float(match[1]))
 
     def allowed(self, recorded: int) -> int:
         """How many of so many recorded workloads may go."""
@@ -113,10 +113,10 @@ def check_target(pinned: Target, met: Target) -> tuple[Refusal, ...]:
     return tuple(
         Refusal(
             guard="wrong-target",
-            message=f"this state belongs to {what} {before}, and this run is for {now}",
+            message=f"this state belongs to {name} {before}, and this run is for {now}",
             hint="give the right --url, --stack or login; another target needs another --state",
         )
-        for what, before, now in pairs
+        for name, before, now in pairs
         if before is not None and now is not None and before != now
     )
 
@@ -216,6 +216,7 @@ def _is_protected(action: Delete | Replace) -> bool:
     What a spec said last is remembered for when it is gone.
     """
     row = action.recorded
+    # Its delete may land at any moment: to stop here would only leave the name empty for longer.
     if row.own is Own.DELETING:
         return False
     lifecycle = action.desired.lifecycle if isinstance(action, Replace) else row.lifecycle
@@ -240,16 +241,17 @@ def _check_missing(
     }
     # What has a successor of ours was replaced by a run that this state does not know.
     lost = [a for a, answer in answers.items() if _is_lost(answer)]
-    there = [
+    alive = [
         a
         for a, answer in answers.items()
         if isinstance(answer, Remote | Missing) and not _is_lost(answer)
     ]
-    missing, seen = len(lost), len(there)
+    missing, seen = len(lost), len(alive)
     read = missing + seen
     if not missing or options.allow_missing == missing:
         return
     hint = f"if they are really gone from {plan.target.url}, add --allow-missing {missing}"
+    # One or two may well have been deleted; half of all at once is another server.
     if missing >= 3 and missing * 2 >= read:
         yield Refusal(
             guard="mass-missing",
@@ -257,14 +259,22 @@ def _check_missing(
             "server: this looks like a wrong URL, tenant or login",
             hint=hint,
         )
-    elif not seen and not options.target_confirmed and _recreates(plan):
+    # With few workloads only a sign of the right server allows to make them again.
+    elif (
+        not seen
+        and not options.target_confirmed
+        and any(
+            isinstance(a, Create) and a.reason is Reason.MISSING_ON_SERVER for a in plan.actions
+        )
+    ):
         yield Refusal(
             guard="mass-missing",
             message=f"{_workloads(missing)} missing and none could be read: "
             "nothing shows that this is the right server",
             hint=hint,
         )
-    elif emptied := _find_emptied(lost, there):
+    # The rights of a login may end at one project, which then looks empty.
+    elif emptied := _find_emptied(lost, alive):
         counts = ", ".join(f"{count} in project {project}" for project, count in emptied)
         yield Refusal(
             guard="mass-missing",
@@ -278,15 +288,11 @@ def _is_lost(answer: Live) -> bool:
     return isinstance(answer, Missing) and answer.replacement is None
 
 
-def _find_emptied(lost: Iterable[Address], there: Iterable[Address]) -> list[tuple[str, int]]:
+def _find_emptied(lost: Iterable[Address], alive: Iterable[Address]) -> list[tuple[str, int]]:
     """The projects of which two or more workloads are missing and none was found, in order."""
     counts = Counter(address.project for address in lost)
-    populated = {address.project for address in there}
+    populated = {address.project for address in alive}
     return sorted((p, count) for p, count in counts.items() if count >= 2 and p not in populated)
-
-
-def _recreates(plan: Plan) -> bool:
-    return any(isinstance(a, Create) and a.reason is Reason.MISSING_ON_SERVER for a in plan.actions)
 
 
 def _check_deletes(
@@ -294,6 +300,7 @@ def _check_deletes(
 ) -> Iterator[Refusal]:
     """Count deletes and replaces, per project and in total; the state holds the comparison."""
     going = _ending(plan)
+    # The very number and no other: what came on top since it was read was not meant.
     if len(going) == options.allow_deletes:
         return
     over = list(_over_limit([a.address for a in going], owned, options.max_delete))
@@ -328,9 +335,9 @@ def _over_limit(
     # When all of it is too much, which part of it is too much says nothing more.
     for group in ([("in all", len(going), len(owned))], groups):
         over = [_over(where, count, total, limit) for where, count, total in group]
-        found = [words for words in over if words]
-        if found:
-            yield from found
+        messages = [message for message in over if message]
+        if messages:
+            yield from messages
             return
 
 
@@ -338,16 +345,12 @@ def _over(where: str, count: int, total: int, limit: DeleteLimit) -> str:
     if count <= limit.allowed(total):
         return ""
     share = round(100 * count / total) if total else 100
-    return (
-        f"would delete or replace {count} of {total} workloads {where} ({share} %), "
-        f"limit {_worded(limit, total)}"
-    )
-
-
-def _worded(limit: DeleteLimit, total: int) -> str:
+    allowed = str(limit)
     if limit.count is None and total < limit.SMALL:
-        return f"{limit.allowed(total)} while fewer than {limit.SMALL} are recorded"
-    return str(limit)
+        allowed = f"{limit.allowed(total)} while fewer than {limit.SMALL} are recorded"
+    return (
+        f"would delete or replace {count} of {total} workloads {where} ({share} %), limit {allowed}"
+    )
 
 
 def _workloads(count: int) -> str:

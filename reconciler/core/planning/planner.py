@@ -13,7 +13,6 @@ from reconciler.core.diff.comparison import body_digest, compare_spec
 from reconciler.core.diff.diff import FieldChange
 from reconciler.core.model import (
     Address,
-    ChangeRecord,
     Desired,
     Live,
     Missing,
@@ -44,10 +43,7 @@ from reconciler.core.planning.plan import Drift, Plan, PlanTarget
 from reconciler.core.planning.renames import find_renames, warn_of
 from reconciler.core.planning.renewal import renew_row
 from reconciler.core.planning.submission import Submission, lifecycle_changes, submit
-from reconciler.core.protocol.changes import (
-    lands_until,
-    may_land,
-)
+from reconciler.core.protocol.changes import lands_until, may_land
 from reconciler.core.protocol.transitions import comes_true_until, may_come_true
 from reconciler.core.redact import Redactor
 from reconciler.core.secrets.rules import BUILT_IN, RedactionRules
@@ -86,13 +82,20 @@ def make_plan(
         at_work=bool(at_work),
         target=target,
     )
-    wanted = {d.address: d for d in desired}
-    rows = _group(recorded)
+    specs = {d.address: d for d in desired}
+    rows: dict[Address, list[Recorded]] = {}
+    # Ids of operations sort by age, so the oldest of an address comes first.
+    for row in sorted(recorded, key=lambda r: r.op):
+        if row.own is not Own.GONE:
+            rows.setdefault(row.address, []).append(row)
     actions: list[AnyAction] = []
     drift: list[Drift] = []
-    for address in sorted({*wanted, *rows}, key=lambda a: (a.project, a.name)):
-        action, drifted = _decide(wanted.get(address), rows.get(address, []), world)
-        actions.append(_with_document(action, world.redactor))
+    for address in sorted({*specs, *rows}, key=lambda a: (a.project, a.name)):
+        action, drifted = _decide(specs.get(address), rows.get(address, []), world)
+        if isinstance(action, Create | Replace | Resolve) and action.desired is not None:
+            # A plan goes to logs and reviewers, so it has what is sent without its secrets.
+            action = replace(action, document=redactor.redact(action.desired.spec))
+        actions.append(action)
         if drifted is not None:
             drift.append(drifted)
     renamed = warn_of(find_renames(actions, world.redactor))
@@ -109,26 +112,30 @@ def make_plan(
     )
 
 
-def _group(recorded: Iterable[Recorded]) -> dict[Address, list[Recorded]]:
-    groups: dict[Address, list[Recorded]] = {}
-    for row in sorted(recorded, key=lambda r: r.op):
-        if row.own is not Own.GONE:
-            groups.setdefault(row.address, []).append(row)
-    return groups
-
-
 def _decide(
     desired: Desired | None, rows: Sequence[Recorded], world: World
 ) -> tuple[AnyAction, Drift | None]:
     """One workload and its drift: first what has been begun is finished, then what is wanted."""
-    if world.at_work and (begun := next((row for row in rows if _is_begun(row)), None)):
-        return _leave_to_run(begun, desired, world), None
-    rows = [_renewed(row, desired, world) for row in rows]
+    if world.at_work:
+        # The run that is at work may be about to go on with what is half done.
+        for row in rows:
+            if row.own in (Own.CREATING, Own.DELETING) or row.is_down:
+                return _leave_to_run(row, desired, world), None
+    plain = desired.spec if desired else None
+    # An accepted row with a spec is renewed with the comparison, which needs it as it was written.
+    rows = [
+        row
+        if row.own is Own.ACCEPTED and desired is not None
+        else renew_row(row, world.redactor, plain=plain)
+        for row in rows
+    ]
+    # A delete goes before all else: the name is not free before it is through.
     for row in rows:
         if row.own is Own.DELETING:
             lost = _is_found_lost(row, world)
             action = _finish_delete(row, desired, world)
             return with_gpus(action, None if lost else row, desired), None
+    # Then what is in doubt: a second create beside it could make what nobody would find again.
     for row in rows:
         if row.own in (Own.CREATING, Own.UNCONFIRMED):
             return with_gpus(_settle(row, find_replaced(rows), desired, world), None, desired), None
@@ -136,24 +143,14 @@ def _decide(
         if row.own is Own.ACCEPTED:
             case = examine(row, desired, world)
             action = with_gpus(decide(case), _find_running(case), desired)
-            ghosts = [other for other in rows if other.own is Own.LATE_CREATE_POSSIBLE]
-            return _with_ghosts(action, case, ghosts, world), _open_drift(action, case)
+            late = [other for other in rows if other.own is Own.LATE_CREATE_POSSIBLE]
+            return _with_late_creates(action, case, late, world), _open_drift(action, case)
+    # Only late creates are left. A spec does not wait for them: its own create would be answered
+    # with 409, which leads to whatever has the name.
     if desired is None:
         return with_gpus(_watch(rows[0], world), None, None), None
     down = next((row for row in rows if row.is_down), None)
     return with_gpus(_make(desired, down, world), None, desired), None
-
-
-def _renewed(row: Recorded, desired: Desired | None, world: World) -> Recorded:
-    """A row as today's rules of what is a secret write it; an accepted one is examined first."""
-    if row.own is Own.ACCEPTED and desired is not None:
-        return row
-    return renew_row(row, world.redactor, plain=desired.spec if desired else None)
-
-
-def _is_begun(row: Recorded) -> bool:
-    """Whether a run that is at work may be about to go on with it."""
-    return row.own in (Own.CREATING, Own.DELETING) or row.is_down
 
 
 def _leave_to_run(row: Recorded, desired: Desired | None, world: World) -> AnyAction:
@@ -162,13 +159,13 @@ def _leave_to_run(row: Recorded, desired: Desired | None, world: World) -> AnyAc
     Its GPUs count as what that run is about to leave.
     """
     if row.own is Own.CREATING:
-        what, left = "its create", row
+        step, left = "its create", row
     elif row.purpose is Purpose.REPLACE:
-        what, left = "its replacement", row
+        step, left = "its replacement", row
     else:
-        what, left = "its deletion", None
+        step, left = "its deletion", None
     case = bare_case(row, desired, world)
-    detail = f"{what} is under way: another run is at work on it"
+    detail = f"{step} is under way: another run is at work on it"
     held = Hold(**case.common(Reason.IN_DOUBT, detail), recorded=row)
     return with_gpus(held, left, desired)
 
@@ -253,13 +250,14 @@ def _settle(
 
     `replaced` is what had the name before: what differs from that is shown.
     """
-    wanted, changes = desired, tuple[FieldChange, ...]()
+    sent, changes = desired, tuple[FieldChange, ...]()
     if desired is not None and body_digest(desired, world.redactor) != row.digest:
         # What was sent held values of ignored fields that were kept of its predecessor.
         since = compare_spec(row, desired, world.redactor)
         submission = submit(desired, since, since.row.spec, world.redactor, keeps=True)
-        wanted, changes = submission.desired, submission.changes
-    same = wanted is not None and body_digest(wanted, world.redactor) == row.digest
+        sent, changes = submission.desired, submission.changes
+    # One operation has one body: another one is another operation, after this one is settled.
+    same = sent is not None and body_digest(sent, world.redactor) == row.digest
     if same and not world.options.no_create:
         remedy = "the same request is sent again"
     elif same:
@@ -282,7 +280,8 @@ def _settle(
     return Resolve(
         **case.common(reason, detail, changes=changes),
         recorded=row,
-        desired=None if world.options.no_create else wanted,
+        # Without a spec an apply only reads: a POST would start what must not be created.
+        desired=None if world.options.no_create else sent,
         same=same,
     )
 
@@ -299,6 +298,7 @@ def _doubt(row: Recorded) -> str:
 def _watch(row: Recorded, world: World) -> AnyAction:
     """A workload is gone, but a create of it whose answer was lost may not have been."""
     case = bare_case(row, None, world)
+    # It waited for a successor, and nobody wants one any more.
     if not row.ambiguous:
         end = "nothing runs there, and no spec declares it any more"
         detail = join_reasons(row.reason, row.ending, end)
@@ -306,6 +306,7 @@ def _watch(row: Recorded, world: World) -> AnyAction:
     if _is_past(row, world):
         detail = "a lost create of it may have come true after its deletion; it is looked up"
         return Resolve(**case.common(Reason.IN_DOUBT, detail), recorded=row)
+    # A look before that proves nothing: it could come true right after it.
     until = comes_true_until(row)
     detail = (
         f"gone, but a lost create of it may still come true until {until:%Y-%m-%d %H:%M:%S} UTC"
@@ -323,14 +324,17 @@ def _open_drift(action: AnyAction, case: DecisionInputs) -> Drift | None:
     return Drift(address=case.row.address, changes=changes, returned=returned)
 
 
-def _with_ghosts(
-    action: AnyAction, case: DecisionInputs, ghosts: Sequence[Recorded], world: World
+def _with_late_creates(
+    action: AnyAction, case: DecisionInputs, late: Sequence[Recorded], world: World
 ) -> AnyAction:
     """While one workload has the name, no older request can take it (assumption A1)."""
-    there = isinstance(case.live, Remote) and not is_lost(case.live)
-    past = tuple(row for row in ghosts if there and _is_past(row, world))
+    lives = isinstance(case.live, Remote) and not is_lost(case.live)
+    past = tuple(row for row in late if lives and _is_past(row, world))
     change = case.known.change
-    if action.reason is Reason.FORGOTTEN_ON_REMOVE and _may_land(change, world):
+    # Without the server's time nothing that is open counts as too old.
+    unproven = change.open is not None or bool(change.superseded)
+    lands_late = unproven if world.now is None else may_land(change, world.now)
+    if action.reason is Reason.FORGOTTEN_ON_REMOVE and lands_late:
         # Once it is forgotten, nobody would know that a late change of it was ours.
         until = lands_until(change)
         detail = (
@@ -338,7 +342,7 @@ def _with_ghosts(
             f"until {until:%Y-%m-%d %H:%M:%S} UTC"
         )
         return Hold(**case.common(Reason.IN_DOUBT, detail), recorded=case.known)
-    if action.reason is Reason.FORGOTTEN_ON_REMOVE and len(past) < len(ghosts):
+    if action.reason is Reason.FORGOTTEN_ON_REMOVE and len(past) < len(late):
         # Once it is forgotten, nothing would tell it from what the older request may have made.
         detail = f"{action.detail}; not forgotten while an older create of it may still come true"
         return Hold(**case.common(Reason.IN_DOUBT, detail), recorded=case.known)
@@ -347,18 +351,5 @@ def _with_ghosts(
     return action
 
 
-def _may_land(change: ChangeRecord, world: World) -> bool:
-    if world.now is None:
-        return change.open is not None or bool(change.superseded)
-    return may_land(change, world.now)
-
-
 def _is_past(row: Recorded, world: World) -> bool:
     return world.now is not None and not may_come_true(row, world.now)
-
-
-def _with_document(action: AnyAction, redactor: Redactor) -> AnyAction:
-    """Say what will be sent, as far as others may read it."""
-    if isinstance(action, Create | Replace | Resolve) and action.desired is not None:
-        return replace(action, document=redactor.redact(action.desired.spec))
-    return action

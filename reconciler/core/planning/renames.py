@@ -55,19 +55,20 @@ def find_renames(actions: Iterable[AnyAction], redactor: Redactor) -> tuple[Rena
     Secrets are compared by the digests that the record has of them.
     """
     ended = [a for a in actions if isinstance(a, Delete)]
-    made = [a for a in actions if isinstance(a, Create) and a.lost is None]
-    if not (ended and made):
+    begun = [a for a in actions if isinstance(a, Create) and a.lost is None]
+    # Most plans have no such pair, and to digest every spec takes longer than the plan.
+    if not (ended and begun):
         return ()
     contents = {a.address: _content(a.address, a.recorded.spec) for a in ended}
-    contents |= {a.address: _content(a.address, redactor.redact(a.desired.spec)) for a in made}
-    found: list[Rename] = []
+    contents |= {a.address: _content(a.address, redactor.redact(a.desired.spec)) for a in begun}
+    renames: list[Rename] = []
     for likeness in _LIKENESSES:
         keys = {address: likeness(address, content) for address, content in contents.items()}
-        pairs = _pair(ended, made, keys)
-        found += pairs
+        pairs = _pair(ended, begun, keys)
+        renames += pairs
         ended = _without(ended, (pair.old for pair in pairs))
-        made = _without(made, (pair.new for pair in pairs))
-    return tuple(sorted(found, key=lambda rename: rename.new.address))
+        begun = _without(begun, (pair.new for pair in pairs))
+    return tuple(sorted(renames, key=lambda rename: rename.new.address))
 
 
 def warn_of(renames: Iterable[Rename]) -> list[Diagnostic]:
@@ -94,22 +95,19 @@ def _declared(old: Delete) -> str:
 
 def _content(address: Address, spec: Json) -> _Content:
     metadata = {key: value for key, value in spec["metadata"].items() if key not in _SETTINGS}
-    manifest = _unnamed(spec["manifest"], address.name)
+    manifest = spec["manifest"]
+    own = manifest.get("metadata")
+    if isinstance(own, Mapping) and own.get("name") == address.name:
+        # The object's own name is its address again, so it is no difference in content.
+        manifest = {**manifest, "metadata": {**own, "name": None}}
     text = canonical({"metadata": metadata, "manifest": manifest})
     # Between its quotes a name is a whole key or value, and never a part of one.
     nameless = text.replace(canonical(address.name), _ITS_NAME)
     return _Content(exact=digest_text(text), nameless=digest_text(nameless))
 
 
-def _unnamed(manifest: Json, name: str) -> Json:
-    metadata = manifest.get("metadata")
-    if not isinstance(metadata, Mapping) or metadata.get("name") != name:
-        return manifest
-    return {**manifest, "metadata": {**metadata, "name": None}}
-
-
 def _pair(
-    ended: Sequence[Delete], made: Sequence[Create], keys: dict[Address, Key]
+    ended: Sequence[Delete], begun: Sequence[Create], keys: dict[Address, Key]
 ) -> list[Rename]:
     """Equal ones in their own order: which of several it is makes no difference."""
     waiting: dict[Key, deque[Delete]] = {}
@@ -117,7 +115,7 @@ def _pair(
         waiting.setdefault(keys[delete.address], deque()).append(delete)
     return [
         Rename(old=equal.popleft(), new=create)
-        for create in made
+        for create in begun
         if (equal := waiting.get(keys[create.address]))
     ]
 

@@ -17,6 +17,7 @@ def renew(recorded: Any, redactor: Redactor, *, plain: Any = None) -> Any:
     A mark names a text: where `plain` holds a text whose mark under this key is that one, it is
     the text that was recorded. So rules may become stricter, and laxer.
     """
+    # Without a mark there is nothing to read, and most documents have none.
     if plain is not None and MARK.search(canonical(recorded)):
         recorded = _read(recorded, plain, _Texts(plain, redactor))
     return redactor.redact(recorded)
@@ -32,6 +33,7 @@ def renew_row(row: Recorded, redactor: Redactor, *, plain: Any = None) -> Record
     }
     change = _renew_change(row.change, redactor, plain)
     renewed = replace(row, spec=spec, echo=echo, change=change, **texts)
+    # Callers tell by identity whether there is anything to record.
     if renewed == row:
         return row
     return replace(renewed, digest=digest(spec)) if row.is_declared else renewed
@@ -71,6 +73,7 @@ def _read(recorded: Any, plain: Any, texts: _Texts) -> Any:
         return {key: _read(item, beside.get(key), texts) for key, item in recorded.items()}
     if isinstance(recorded, list):
         items = plain if isinstance(plain, list) else []
+        # The lists need not be of one length: what has nothing beside it is looked for everywhere.
         padded = [*items, *[None] * len(recorded)]
         return [_read(item, padded[index], texts) for index, item in enumerate(recorded)]
     return recorded
@@ -85,10 +88,12 @@ class _Texts:
     def __init__(self, document: Any, redactor: Redactor) -> None:
         self._redactor = redactor
         self._leaves = [leaf for leaf in _leaves(document) if _is_text(leaf)]
+        # Each text is marked once, not once for each mark that is read.
         self._by_mark = {redactor.mark(str(leaf)): leaf for leaf in self._leaves}
 
     def read(self, recorded: str, beside: Any) -> Any:
         """The value that a text with marks stands for, or the text where nobody knows it."""
+        # The text in the same place is nearly always the one, and a part of a text is dear to find.
         if _is_text(beside) and self._is_of(recorded, str(beside)):
             return beside
         if MARK.fullmatch(recorded):

@@ -95,8 +95,10 @@ def _read_plan(document: Json) -> Plan:
         )
         for address, gpus in saved["unchanged"].items()
     ]
+    target = dict(document["target"])
+    can_update = target.pop("can_update", None)
     return Plan(
-        target=_read_target(document["target"]),
+        target=PlanTarget(**target, can_update=CanUpdate(can_update) if can_update else None),
         lineage=document["state"]["lineage"],
         serial=document["state"]["serial"],
         actions=tuple(sorted((*actions, *unchanged), key=lambda a: (a.wave, a.address))),
@@ -112,17 +114,6 @@ def _read_plan(document: Json) -> Plan:
         complete=document["complete"],
         named=document["digest"],
         at_work=document.get("at_work", ""),
-    )
-
-
-def _read_target(target: Json) -> PlanTarget:
-    can_update = target.get("can_update")
-    return PlanTarget(
-        url=target["url"],
-        stack=target["stack"],
-        api_version=target["api_version"],
-        tenant_id=target["tenant_id"],
-        can_update=CanUpdate(can_update) if can_update else None,
     )
 
 

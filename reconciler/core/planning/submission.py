@@ -43,38 +43,43 @@ def submit(
     """
     # What a server says is hidden by stricter rules: a mark may be of a text that the spec shows.
     runs = renew(runs, redactor, plain=desired.spec)
-    found = find_changes(reword(runs, like=since.spec), since.spec)
+    # A server may write the same in another form, and that is no change.
+    differences = find_changes(reword(runs, like=since.spec), since.spec)
     patterns = desired.lifecycle.ignore_changes if keeps else ()
-    ignored = [change for change in found if is_ignored(change.pointer, patterns)]
-    kept = [change for change in ignored if not _holds_secret(change.before)]
-    if kept:
-        body = undo(desired.spec, kept)
+    ignored = [change for change in differences if is_ignored(change.pointer, patterns)]
+    # Of a secret only its digest is known here, and a digest must never be sent.
+    keep = [
+        change
+        for change in ignored
+        if not is_redacted(
+            change.before
+            if isinstance(change.before, str)
+            else json.dumps(change.before, default=str)
+        )
+    ]
+    if keep:
+        body = undo(desired.spec, keep)
         desired = replace(desired, metadata=body["metadata"], manifest=body["manifest"])
     return Submission(
         desired=desired,
         changes=tuple(
-            replace(change, ignored=True) if change in kept else _attribute(change, since.changes)
-            for change in found
+            replace(change, ignored=True) if change in keep else _attribute(change, since.changes)
+            for change in differences
         ),
-        kept=runs if kept else None,
-        exposed=tuple(change.pointer for change in ignored if change not in kept),
+        kept=runs if keep else None,
+        exposed=tuple(change.pointer for change in ignored if change not in keep),
     )
 
 
 def _attribute(change: FieldChange, by_author: Iterable[FieldChange]) -> FieldChange:
     """What the author has not changed, somebody has on the server."""
-    if any(_overlap(change.pointer, each.pointer) for each in by_author):
-        return change
+    # With the slash, `/spec/a` is no part of `/spec/ab`.
+    path = f"{change.pointer}/"
+    for authored in by_author:
+        other = f"{authored.pointer}/"
+        if path.startswith(other) or other.startswith(path):
+            return change
     return replace(change, origin=Origin.REMOTE)
-
-
-def _overlap(one: str, other: str) -> bool:
-    """Whether a pointer leads to what another leads to, or to a part of it."""
-    return f"{one}/".startswith(f"{other}/") or f"{other}/".startswith(f"{one}/")
-
-
-def _holds_secret(value: Any) -> bool:
-    return is_redacted(value if isinstance(value, str) else json.dumps(value, default=str))
 
 
 def lifecycle_changes(before: Lifecycle, after: Lifecycle) -> Iterator[FieldChange]:
