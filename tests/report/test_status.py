@@ -227,3 +227,21 @@ def test_what_was_given_up_is_wrong() -> None:
     live = make_remote(row, seen=LastSeen.DELETING)
     assert Status(row=row, live=live, at=NOW).is_wrong
     assert not Status(row=make_recorded(own=Own.DELETING), live=live, at=NOW).is_wrong
+
+
+def test_a_replace_that_was_cut_off_after_its_delete_is_down() -> None:
+    """Nobody has seen yet that the delete is through: this look does, and says what is not there.
+
+    One that the server still has is only being deleted.
+    """
+    cut_short: dict[str, Any] = {"own": Own.DELETING, "purpose": Purpose.REPLACE}
+    down, leaving = status("a", Missing(), **cut_short), status("b", **cut_short)
+    row = make_recorded(make_desired("4501/b"), id=ID)
+    leaving = dataclasses.replace(leaving, live=made(row, hours=1))
+
+    assert (down.word, down.is_down, down.deleted, down.is_wrong) == ("down", True, ID, True)
+    assert down.message == f"workload {ID} was deleted to be replaced; nothing runs there now"
+    assert total_text([down], PLAIN) == (
+        "1 workload, 0 GPUs requested; 0 failed, 0 missing, 0 in doubt, 1 down."
+    )
+    assert (leaving.word, leaving.is_down, leaving.deleted) == ("Synced", False, None)

@@ -22,7 +22,7 @@ from reconciler.core.events import (
     Summary,
     Throttled,
 )
-from reconciler.core.model import Own
+from reconciler.core.model import Own, Purpose
 from reconciler.core.planning.actions import GpuEffect, Reason, Replace
 from reconciler.core.planning.guards import Refusal
 from reconciler.core.planning.plan import Plan
@@ -424,11 +424,14 @@ def test_records_as_a_table() -> None:
     rows = [
         make_recorded(make_desired("1/a", protect=True)),
         make_recorded(make_desired("1/longer-name"), own=Own.CREATING),
+        make_recorded(make_desired("1/r"), own=Own.DELETING, purpose=Purpose.REPLACE),
     ]
     assert Text().records(rows) == (
         "ADDRESS        STATE     ID         NOTE\n"
         "1/a            accepted  id-op-1-a  protected\n"
-        "1/longer-name  creating  -"
+        "1/longer-name  creating  -\n"
+        "1/r            deleting  id-op-1-r  "
+        "it is deleted to be replaced, and nothing replaces it yet"
     )
     assert Text().records([]) == "The state records no workloads."
 

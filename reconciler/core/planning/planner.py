@@ -233,6 +233,9 @@ def _finish_delete(row: Recorded, desired: Desired | None, world: World) -> AnyA
     elif row.purpose is not Purpose.REPLACE:
         reason = Reason.REMOVED_FROM_SPECS
         detail = "its deletion has begun and is finished first; it is wanted again"
+    elif _is_found_lost(row, world):
+        end = f"workload {row.id} was deleted to be replaced, and nothing runs there now"
+        detail = join_reasons(end, detail)
     changes = (*submission.changes, *lifecycle_changes(row.lifecycle, desired.lifecycle))
     return Replace(
         **case.common(reason, detail, changes=changes),

@@ -84,6 +84,11 @@ class Status:
         begun = self.row.own in (Own.CREATING, Own.DELETING) or self.row.is_down
         return bool(self.at_work) and begun
 
+    @property
+    def _is_cut_short(self) -> bool:
+        """Whether its replace ended before anybody saw that its deletion is through."""
+        return self.row.own is Own.DELETING and self.row.purpose is Purpose.REPLACE
+
     @cached_property
     def word(self) -> str:
         """One word for how the workload is: the server's, or ours where it has none."""
@@ -91,6 +96,8 @@ class Status:
             # First of all: what another run is making or ending looks missing for a moment.
             case None | Missing() | Remote(is_gone=True) if self.is_under_way:
                 return UNDER_WAY
+            case Missing() | Remote(is_gone=True) if self._is_cut_short:
+                return DOWN
             case Remote(is_gone=True):
                 return LastSeen.DELETED.value
             case Remote(seen=LastSeen.UNKNOWN, desired_phase=phase):
@@ -113,6 +120,9 @@ class Status:
         match self.live:
             case Unread(reason=reason):
                 message = reason
+            case Missing() | Remote(is_gone=True) if self._is_cut_short and not self.is_under_way:
+                end = f"workload {self.row.id} was deleted to be replaced; nothing runs there now"
+                message = join_reasons(self.row.reason, end)
             case Remote(message=remote):
                 # Why a delete has not ended yet is known to the state, not to the server.
                 own = self.row.message if self.row.own is Own.DELETING else ""
@@ -161,6 +171,8 @@ class Status:
     @property
     def deleted(self) -> str | None:
         """The id of what was deleted to be replaced, where its successor is not there yet."""
+        if self.word == DOWN and self._is_cut_short:
+            return self.row.id
         return self.replaced.former_id if self.replaced else None
 
     @property
@@ -239,7 +251,7 @@ def total_text(statuses: Sequence[Status], paint: ColorWriter) -> str:
     """How many workloads there are, what they ask for at least, and how many need somebody."""
     counts = Counter(status.word for status in statuses)
     # What the server does not have asks for nothing; one that could not be read is still there.
-    present = [s for s in statuses if s.live is not None and s.word not in _GONE]
+    present = [s for s in statuses if s.live is not None and s.word not in (*_GONE, DOWN)]
     gpus = gpu_number(round(sum(status.gpus.gpus for status in present), 6))
     at_least = "" if all(status.gpus.known for status in present) else "+"
     parts = [

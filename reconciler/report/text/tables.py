@@ -45,6 +45,8 @@ def _notes(row: Recorded, replaced: Recorded | None) -> Iterator[str]:
         yield "protected"
     if row.purpose is Purpose.GIVEN_UP:
         yield f"given up; when it is gone, run: reconciler state resolve {row.address} --recheck"
+    if row.own is Own.DELETING and row.purpose is Purpose.REPLACE:
+        yield join_reasons(row.reason, "it is deleted to be replaced, and nothing replaces it yet")
     if row.own in (Own.CREATING, Own.UNCONFIRMED):
         if row.reason:
             yield row.reason
