@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import ssl
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.serialization import (
 from reconciler.api.connection.client_certificate import ClientCertificate
 from reconciler.api.connection.transport import make_transport
 from reconciler.core.protocol.api_results import Accepted, NotSent
-from reconciler.errors import InvalidInputError, ReconcilerError, UnreachableError
+from reconciler.errors import InvalidInputError, ReconcilerError
 from tests.api.factories import remote
 from tests.api.handshakes import (
     AUTHORITY,
@@ -131,33 +131,51 @@ def test_a_certificate_does_not_replace_the_check_of_the_server(
     assert answer.message.startswith("the server's certificate cannot be verified")
 
 
-DAY = timedelta(days=1)
+def issue_for(year: int) -> trustme.LeafCert:
+    """A certificate that is valid during one year."""
+    begins, ends = (datetime(each, 1, 1, tzinfo=UTC) for each in (year, year + 1))
+    return AUTHORITY.issue_cert("robot", not_before=begins, not_after=ends)
 
 
+@pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize(
-    ("begins", "ends", "problem"),
+    ("year", "reason"),
     [
-        (datetime(2020, 1, 1, tzinfo=UTC), datetime(2021, 1, 1, tzinfo=UTC), "expired at 2021"),
-        (datetime(1985, 1, 1, tzinfo=UTC), datetime(1986, 1, 1, tzinfo=UTC), "expired at 1986"),
-        (datetime(2098, 1, 1, tzinfo=UTC), datetime(2099, 1, 1, tzinfo=UTC), "is not valid before"),
+        (2020, "(certificate expired); replace it; its date: openssl x509 -enddate -noout -in {}"),
+        (
+            2098,
+            (
+                "(bad certificate); it must be current and signed by an authority that the server "
+                "trusts"
+            ),
+        ),
     ],
-    ids=["over", "last-century", "to-come"],
+    ids=["over", "to-come"],
 )
-def test_a_certificate_outside_its_dates_cannot_log_in(
-    begins: datetime, ends: datetime, problem: str, tmp_path: Path
+def test_a_certificate_outside_its_dates_was_not_sent(
+    version: ssl.TLSVersion, year: int, reason: str, tmp_path: Path
 ) -> None:
-    """Found before anything is sent, with the exit code of a login that fails."""
-    leaf = AUTHORITY.issue_cert("robot", not_before=begins, not_after=ends)
-    identity = identity_of(leaf, tmp_path)
-    error = refusal(identity)
-    assert isinstance(error, UnreachableError)
-    assert error.exit_code == 9
-    assert error.message.startswith(f"the client certificate {identity.certificate} {problem}")
-    assert "put a current one in its place" in error.hint
+    """The server says so in the handshake; the message names the file and how to see its date."""
+    identity = identity_of(issue_for(year), tmp_path)
+    with serving(asking(version)) as port:
+        answer = create(f"https://127.0.0.1:{port}", ca_file(tmp_path), identity=identity)
+    assert answer == NotSent(
+        message=f"the server does not accept the client certificate {identity.certificate} "
+        f"{reason.format(identity.certificate)}",
+        permanent=True,
+    )
+
+
+def test_an_outdated_certificate_is_no_hindrance_where_nobody_asks(tmp_path: Path) -> None:
+    """Whether it is needed at all, only the server knows."""
+    identity = identity_of(issue_for(2020), tmp_path)
+    with serving(server_context("127.0.0.1")) as port:
+        answer = create(f"https://127.0.0.1:{port}", ca_file(tmp_path), identity=identity)
+    assert answer == Accepted(remote=remote())
 
 
 def test_the_certificate_of_the_client_is_the_first_of_its_chain(tmp_path: Path) -> None:
-    """The dates of the authorities behind it are for the server to judge."""
+    """The authorities behind it come along, for servers that only know the one above them."""
     child = trustme.CA(parent_cert=AUTHORITY)
     identity = identity_of(child.issue_cert("robot"), tmp_path)
     assert identity.certificate.read_bytes().count(b"BEGIN CERTIFICATE") > 1
@@ -195,8 +213,8 @@ def test_files_that_hold_something_else_are_refused(
     """What is missing is said of the file that lacks it, also when the two are swapped."""
     assert identity.key is not None
     junk = write_pem(tmp_path / "junk", b"\xff\x00 not PEM\n")
-    no_certificate = "it holds no certificate in PEM form"
-    no_key = "it holds no private key in PEM form"
+    no_certificate = "it has no certificate in PEM form"
+    no_key = "it has no private key in PEM form"
     for broken, message in (
         (
             replace(identity, certificate=junk),
@@ -229,7 +247,7 @@ def test_an_encrypted_key_is_refused_without_a_question(
     error = refusal(identity)
     assert error.message == (
         f"cannot use the client key {identity.key}: "
-        "it is encrypted, and nobody is there to type a password"
+        "it is encrypted, and a password cannot be entered here"
     )
     assert error.hint.startswith("write a key without one: openssl pkey -in ")
 

@@ -252,7 +252,7 @@ def test_more_calls_than_connections_wait_their_turn() -> None:
     ("content", "reason"),
     [
         (None, "No such file or directory"),
-        (b"not a certificate", "it holds no certificate in PEM form"),
+        (b"not a certificate", "it has no certificate in PEM form"),
     ],
 )
 def test_a_ca_file_that_cannot_be_used_is_invalid_input(

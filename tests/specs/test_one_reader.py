@@ -26,11 +26,7 @@ ALLOWED = {
     ("api/login/tokens.py", "self._path.open"): "--token-file, read up to a limit",
     (
         "api/connection/client_certificate.py",
-        "path.read_text",
-    ): "--client-cert, which OpenSSL has read before",
-    (
-        "api/connection/client_certificate.py",
-        "path.open",
+        "candidate.open",
     ): "--client-cert and --client-key, opened and not read",
     (
         "api/connection/client_certificate.py",
@@ -42,7 +38,6 @@ ALLOWED = {
     ): "--fault @FILE and a local sandbox's secret",
     # The state's own files, and what the system says of where they lie.
     ("state/lock.py", "os.open"): "the state and its lock, opened and not read",
-    ("state/backups.py", "os.open"): "a copy of the state",
     ("state/database.py", "os.open"): "a new state, and the folder that is synced",
     ("state/mounts.py", "table.read_text"): "the kernel's table of mounts",
     # What is written.

@@ -1,4 +1,4 @@
-"""An httpx transport over aiohttp's connections, which stay cheap when many are in flight."""
+"""An httpx transport over aiohttp's connections, which cost little when many are in flight."""
 
 from __future__ import annotations
 
@@ -13,23 +13,29 @@ from aiohttp.tracing import Trace
 from yarl import URL
 
 from reconciler.api.connection.client_certificate import ClientCertificate
-from reconciler.api.connection.failures import UnconnectedError, break_of, failure_of
+from reconciler.api.connection.failures import (
+    UnconnectedError,
+    broken_connection_error,
+    to_httpx_error,
+)
 from reconciler.api.connection.proxies import Proxy
 from reconciler.api.connection.resolver import UnattendedResolver
 from reconciler.ports import BeforeSend
 
-# What the request of this task wants to be done once it has its connection: aiohttp hands nothing
-# of ours on to a connector.
+# What to await once the request of this task has its connection: aiohttp passes nothing of ours
+# on to a connector.
 _BEFORE_SEND: ContextVar[BeforeSend | None] = ContextVar("before_send", default=None)
 
 
 class AiohttpTransport(httpx.AsyncBaseTransport):
     """Sends each request once, over at most `limit` connections to one server.
 
-    Failures are sorted by what they prove, which is why this is not left to an adapter from
-    elsewhere: see `failure_of`. No redirects, cookies or decoding; the environment is not read.
-    `identity` is what `context` shows to the server, for messages that name it.
+    No redirects, cookies or decoding; the environment is not read. `identity` is the certificate in
+    `context`, for messages that name its file.
     """
+
+    # Ready-made adapters between httpx and aiohttp lose what a failure proves about the request:
+    # see `to_httpx_error`.
 
     def __init__(
         self,
@@ -48,19 +54,20 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
         self._session: aiohttp.ClientSession | None = None
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Send a request whose body is in memory; the answer's body is still to be read."""
+        """Send a request whose body is in memory; the body of the response is not read yet."""
         try:
-            answer = await self._send(request)
+            response = await self._send(request)
         except aiohttp.ClientError as error:
-            failure = failure_of(error, request, proxy=self._proxy, identity=self._identity)
+            failure = to_httpx_error(error, request, proxy=self._proxy, identity=self._identity)
         else:
             return httpx.Response(
-                answer.status,
-                headers=answer.raw_headers,
-                stream=_Body(answer, request),
+                response.status,
+                headers=response.raw_headers,
+                stream=_Body(response, request),
                 request=request,
             )
-        # Not where it was caught: aiohttp's exception holds the request's headers.
+        # Outside of the except block: as its context, aiohttp's exception would show the headers
+        # of the request.
         raise failure
 
     async def aclose(self) -> None:
@@ -71,16 +78,18 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
 
     async def _send(self, request: httpx.Request) -> aiohttp.ClientResponse:
         timeouts = request.extensions.get("timeout", {})
+        login = self._proxy.login if self._proxy else None
+        proxy_headers = {"Proxy-Authorization": login.reveal()} if login else None
         _BEFORE_SEND.set(request.extensions.get("before_send"))
         return await self._open_session().request(
             request.method,
-            # The target goes out as httpx wrote it: quoting it again would change it.
+            # As httpx has quoted it; quoted again, `%20` would become `%2520`.
             URL(str(request.url), encoded=True),
             headers=request.headers.multi_items(),
             data=request.content or None,
             allow_redirects=False,
             proxy=self._proxy.address if self._proxy else None,
-            proxy_headers=_login(self._proxy),
+            proxy_headers=proxy_headers,
             timeout=aiohttp.ClientTimeout(
                 total=None,
                 connect=timeouts.get("pool"),
@@ -90,7 +99,7 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
         )
 
     def _open_session(self) -> aiohttp.ClientSession:
-        # A session belongs to the event loop that is running when it is made.
+        # Made with the first request: a session belongs to the event loop that runs by then.
         if self._session is None:
             self._session = aiohttp.ClientSession(
                 connector=_Connector(
@@ -101,20 +110,20 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
                 ),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 auto_decompress=False,
-                # It would also take logins from ~/.netrc; proxies are chosen by `proxy_for`.
+                # Else it would take logins from ~/.netrc; `proxy_for` chooses the proxy.
                 trust_env=False,
             )
-            # aiohttp would repeat a GET or DELETE by itself when a kept connection turns out to be
-            # closed; what is sent again is decided and counted by the dispatcher. There is no
-            # public switch: a test with such a server proves that this one still works.
+            # aiohttp would repeat a GET or DELETE by itself on a kept connection that turns out to
+            # be closed; the dispatcher decides and counts what is sent again. There is no public
+            # switch: a test with such a server proves that this one still works.
             self._session._retry_connection = False
         return self._session
 
 
 class _Connector(aiohttp.TCPConnector):
-    """Tells a proxy's failures from the server's, which aiohttp raises as the same exceptions.
+    """Separates failures of a proxy from the server's, which aiohttp raises as the same exceptions.
 
-    It is the last to hear of a request before its bytes leave.
+    It also awaits `before_send`: once it has returned a connection, bytes leave.
     """
 
     async def connect(
@@ -133,42 +142,33 @@ class _Connector(aiohttp.TCPConnector):
         except (aiohttp.ClientError, OSError):
             status = None
         else:
-            return await _settle(connection)
+            before_send = _BEFORE_SEND.get()
+            try:
+                if before_send is not None:
+                    await before_send()
+            except BaseException:
+                # Nothing was sent on it: another request can use it.
+                connection.release()
+                raise
+            return connection
+        # Outside of the except block, for the same reason as above.
         raise UnconnectedError(status)
 
 
-async def _settle(connection: Connection) -> Connection:
-    """Do what a request wants to be done last; where that fails, its connection is given back."""
-    before_send = _BEFORE_SEND.get()
-    try:
-        if before_send is not None:
-            await before_send()
-    except BaseException:
-        connection.release()
-        raise
-    return connection
-
-
 class _Body(httpx.AsyncByteStream):
-    """The body of an answer as it comes off the wire."""
+    """The body of a response as it comes off the wire."""
 
-    def __init__(self, answer: aiohttp.ClientResponse, request: httpx.Request) -> None:
-        self._answer = answer
+    def __init__(self, response: aiohttp.ClientResponse, request: httpx.Request) -> None:
+        self._response = response
         self._request = request
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         try:
-            async for chunk in self._answer.content.iter_any():
+            async for chunk in self._response.content.iter_any():
                 yield chunk
         except aiohttp.ClientError as error:
-            raise break_of(error, self._request) from error
+            raise broken_connection_error(error, self._request) from error
 
     async def aclose(self) -> None:
-        # Gives the connection back after a whole body, and closes it after a part of one.
-        self._answer.release()
-
-
-def _login(proxy: Proxy | None) -> dict[str, str] | None:
-    if proxy is None or proxy.login is None:
-        return None
-    return {"Proxy-Authorization": proxy.login.reveal()}
+        # After a whole body this gives the connection back, after a part of one it closes it.
+        self._response.release()

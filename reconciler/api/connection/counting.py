@@ -7,7 +7,7 @@ from collections.abc import Callable
 import httpx
 
 OnRequest = Callable[[str, int | None], None]
-"""Is told the method and the status of an answer, None where no answer came."""
+"""Gets the method and the status of a response, None where no response came."""
 
 
 class CountingTransport(httpx.AsyncBaseTransport):
@@ -18,7 +18,7 @@ class CountingTransport(httpx.AsyncBaseTransport):
         self._on_request = on_request
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Send as the other one sends; a request that is given up counts as one without answer."""
+        """Send by the other transport; a cancelled request counts as one without a response."""
         status: int | None = None
         try:
             response = await self._inner.handle_async_request(request)

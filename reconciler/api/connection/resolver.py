@@ -1,4 +1,4 @@
-"""Names of servers looked up so that nobody has to wait for a resolver that is silent."""
+"""Look-ups of server names that do not keep the process from ending."""
 
 from __future__ import annotations
 
@@ -13,20 +13,19 @@ _NUMERIC = socket.NI_NUMERICHOST | socket.NI_NUMERICSERV
 
 
 class UnattendedResolver(AbstractResolver):
-    """Asks the operating system, in a thread of its own for each lookup.
+    """Asks the operating system, in a thread of its own for each look-up."""
 
-    `getaddrinfo` cannot be interrupted and may take minutes. The event loop's own threads are
-    waited for when the process ends; these are daemons, which are not.
-    """
+    # `getaddrinfo` cannot be interrupted and may take minutes. The end of a process waits for the
+    # threads of the event loop, but not for daemons, which these are.
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
     ) -> list[ResolveResult]:
-        """Return the addresses of a host; raises OSError where there are none."""
+        """Return the addresses of a host; raises OSError for a host without any."""
         lookup: Future[list[ResolveResult]] = Future()
 
         def work() -> None:
-            # From here on it cannot be cancelled: who no longer waits ignores the result.
+            # From here on it cannot be cancelled: a caller that has given up ignores the result.
             lookup.set_running_or_notify_cancel()
             try:
                 lookup.set_result(_look_up(host, port, family))
