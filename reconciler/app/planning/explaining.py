@@ -13,7 +13,8 @@ from reconciler.app.state.beside_server import open_beside_server
 from reconciler.app.state.states import without_state
 from reconciler.app.status.refresh import read_with_successors, tenant_of
 from reconciler.core.model import Address, Live, Recorded
-from reconciler.core.planning.explanation import Explanation, decided_by, explain_workload
+from reconciler.core.planning.actions import recorded_of
+from reconciler.core.planning.explanation import Explanation, explain_workload
 from reconciler.core.planning.guards import GuardOptions, Refusal, check_plan
 from reconciler.core.planning.plan import Plan
 from reconciler.core.planning.planner import make_plan
@@ -124,7 +125,7 @@ async def _explain(
         rules=settings.rules,
     )
     [action] = plan.actions
-    row = decided_by(action)
+    row = recorded_of(action)
     explanation = explain_workload(
         action,
         desired=desired,

@@ -254,6 +254,7 @@ SUMMARY_ORDER = (
 def gist(action: AnyAction) -> dict[str, Any]:
     """What an approval of this action is bound to."""
     bound = action_to_json(action)
+    # A spec that moves to another line is the same; a body that changes is not.
     del bound["source"]
     desired = desired_of(action)
     if desired is not None:

@@ -106,6 +106,7 @@ def bind(plan: Plan, *, refreshed: bool) -> tuple[Binding, ...]:
 
 def _declared(desired: Desired) -> list[Any]:
     """What an author has written; ignored fields of what is sent may be those that run."""
+    # A replace keeps what runs there, and a scaler may change that between plan and apply.
     spec: Any = desired.spec
     for pattern in desired.lifecycle.ignore_changes:
         spec = without(spec, pattern)
@@ -155,6 +156,7 @@ def recheck(approval: Approval, fresh: Plan) -> RecheckedApproval:
     return RecheckedApproval(
         plan=replace(fresh, actions=tuple(actions)),
         refused=refused,
+        # What is due besides was approved by nobody: it is counted, and not done.
         beyond=len(now.keys() - approved.keys()),
     )
 

@@ -56,12 +56,12 @@ class DecisionInputs:
     record knows, `taken_by` who has put another there.
 
     `row` is the record as of the update that the workload shows, which may not be proven yet, and
-    `known` is what the state holds: both comparisons are made with the former, and only the latter
-    is written. `shown` says what that update is to the record.
+    `stored` is what the state holds: both comparisons are made with the former, and only the latter
+    is written. `shown_rev` says what that update is to the record.
     """
 
     row: Recorded
-    known: Recorded
+    stored: Recorded
     desired: Desired | None
     options: PlanOptions
     target: PlanTarget
@@ -72,7 +72,7 @@ class DecisionInputs:
     renewed: bool = False
     unmarked: bool = False
     taken_by: str = ""
-    shown: ShownRev = ShownRev.CONFIRMED
+    shown_rev: ShownRev = ShownRev.CONFIRMED
     is_status_stale: bool = False
 
     @property
@@ -95,8 +95,8 @@ class DecisionInputs:
 
     def mark(self, changes: Iterable[FieldChange]) -> tuple[FieldChange, ...]:
         """Changes with whether each forces a replace of what runs."""
-        wanted = self.since.spec if self.since else self.row.spec
-        return mark_forcing(changes, self.running, wanted, self.options.can_update)
+        declared = self.since.spec if self.since else self.row.spec
+        return mark_forcing(changes, self.running, declared, self.options.can_update)
 
     @property
     def ignored(self) -> tuple[FieldChange, ...]:
@@ -118,8 +118,9 @@ class DecisionInputs:
         """What would be sent for what is wanted, held against what runs."""
         if self.desired is None or self.since is None:
             raise AssertionError("nothing is sent for what nobody wants")
-        there = isinstance(self.live, Remote) and not self.live.is_gone
-        submission = submit(self.desired, self.since, self.running, self.redactor, keeps=there)
+        # Of what is gone nothing can be read that ignoreChanges would keep.
+        lives = isinstance(self.live, Remote) and not self.live.is_gone
+        submission = submit(self.desired, self.since, self.running, self.redactor, keeps=lives)
         return replace(submission, changes=self.mark(submission.changes))
 
     @property
@@ -127,19 +128,21 @@ class DecisionInputs:
         """What the record, and every update that may have reached the server, declares."""
         if not self.row.is_declared:
             return project(self.row.spec, self.since.spec) if self.since else self.row.spec
-        rev = self.live.rev if isinstance(self.live, Compared) else self.known.change.confirmed
-        return declared_by_us(self.known, rev)
+        # Several updates may have reached the server: what any of them declared is ours to remove.
+        rev = self.live.rev if isinstance(self.live, Compared) else self.stored.change.confirmed
+        return declared_by_us(self.stored, rev)
 
     @cached_property
     def running(self) -> Json:
         """What is on the server as far as anybody declares it, redacted."""
         live = self.live if isinstance(self.live, Compared) else None
-        wanted = self.since.spec if self.since else self.row.spec
-        return what_runs(self.row, live, wanted, self.redactor)
+        declared = self.since.spec if self.since else self.row.spec
+        return what_runs(self.row, live, declared, self.redactor)
 
     @property
     def open_drift(self) -> tuple[FieldChange, ...]:
         """What somebody changed on the server and the spec has not followed."""
+        # Where the author has changed it as well, the spec's value is sent anyway.
         followed = {change.pointer for change in self.changes}
         return tuple(change for change in self.drift if change.pointer not in followed)
 
@@ -158,7 +161,7 @@ class DecisionInputs:
         """What the spec says now; what it said last, once it is gone."""
         return self.desired.lifecycle if self.desired else self.row.lifecycle
 
-    def common(self, reason: Reason, detail: str = "", **more: Any) -> dict[str, Any]:
+    def common(self, reason: Reason, detail: str = "", **fields: Any) -> dict[str, Any]:
         """The fields that every action of this case shares."""
         return {
             "address": self.row.address,
@@ -166,5 +169,5 @@ class DecisionInputs:
             "detail": detail,
             "source": self.desired.source if self.desired else None,
             "wave": self.lifecycle.wave,
-            **more,
+            **fields,
         }

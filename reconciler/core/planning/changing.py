@@ -34,8 +34,8 @@ def change_spec(case: DecisionInputs, desired: Desired) -> AnyAction | None:
     if can_update is CanUpdate.NO and case.changes:
         detail = f"{fields}; {_name_server(case)} can only delete and create"
     elif forcing and can_update is CanUpdate.YES:
-        more = f" (and {len(forcing) - 1} more)" if len(forcing) > 1 else ""
-        detail = f"{forcing[0].pointer} {forcing[0].reason}{more}"
+        others = f" (and {len(forcing) - 1} more)" if len(forcing) > 1 else ""
+        detail = f"{forcing[0].pointer} {forcing[0].reason}{others}"
     elif case.options.on_drift is OnDrift.REPLACE and case.fresh_drift:
         # A replace takes back the drift and carries out the change; the rule of drift decides.
         return None
@@ -58,26 +58,28 @@ def _name_server(case: DecisionInputs) -> str:
 
 def is_update_open(case: DecisionInputs) -> bool:
     """Whether an update of ours has to be settled, also where the spec is as recorded again."""
-    change, live = case.known.change, case.live
+    change, live = case.stored.change, case.live
     is_of_former = isinstance(live, Compared) and live.marker in change.former_markers
-    return change.open is not None or case.shown is ShownRev.LATE or is_of_former
+    return change.open is not None or case.shown_rev is ShownRev.LATE or is_of_former
 
 
 def update(case: DecisionInputs, desired: Desired, reason: Reason, detail: str) -> AnyAction:
     """Change it in place, or hold that: what an update could do is never done by a replace."""
     begun = is_update_open(case)
-    if begun and case.known.change.open is None:
+    if begun and case.stored.change.open is None:
         late = "an update of ours that was given up"
-        if case.shown is not ShownRev.LATE:
+        if case.shown_rev is not ShownRev.LATE:
             late = "an update of its former owner"
         reason, detail = Reason.LATE_UPDATE, join_reasons(f"{late} came true late", detail)
     elif begun:
         detail = join_reasons("its update was cut short and is finished", detail)
     address = case.row.address
+    # What was begun is finished whatever the settings say now: its PUT may land at any time (A4).
     if desired.lifecycle.on_change is OnChange.HOLD and not begun and case.changes:
         return hold(case, reason, f"{detail}; held by onChange: hold")
     if case.options.no_update:
         return hold(case, reason, f"{detail}; held by --no-update", forbidden=True)
+    # An approved update never deletes, so neither a no nor a doubt turns it into a replace (I17).
     if case.options.can_update is not CanUpdate.YES:
         obstacle = f"it is not known whether {_name_server(case)} can change it in place"
         if case.options.can_update is CanUpdate.NO:
@@ -86,7 +88,7 @@ def update(case: DecisionInputs, desired: Desired, reason: Reason, detail: str) 
         return hold(case, Reason.UPDATE_UNKNOWN, f"{detail}; {obstacle}: {ways}", fails=True)
     if case.unmarked:
         return hold_unmarked(case, detail)
-    if case.known.change.drops_annotations:
+    if case.stored.change.drops_annotations:
         # Without its annotation nothing would tell an update that was made from one that was not.
         lost = "this server drops our annotations with an update, so none can be proven"
         detail = f"{detail}; {lost}; to end it: --replace {address}"
@@ -96,21 +98,21 @@ def update(case: DecisionInputs, desired: Desired, reason: Reason, detail: str) 
         kind = desired.manifest.get("kind")
         detail = f"{detail}; no source says whether a {kind} takes it (else: --replace {address})"
     live = case.live if isinstance(case.live, Compared) else None
-    shown = case.row.echo if case.row.echo is not None else case.row.spec
+    echo = case.row.echo if case.row.echo is not None else case.row.spec
     undo_drift = case.options.on_drift is OnDrift.UPDATE
     # On redacted documents: the engine merges with what it reads, and decides in the same way.
     merged = merge(
         desired.spec,
-        shown if live is None or live.answer is None else live.answer,
+        echo if live is None or live.answer is None else live.answer,
         before=case.declared_by_us,
-        echo=shown,
+        echo=echo,
         redactor=case.redactor,
         ignored=desired.lifecycle.ignore_changes,
         undo_drift=undo_drift,
     )
     return Update(
         **case.common(reason, detail, changes=(*case.changes, *case.settings)),
-        recorded=case.known,
+        recorded=case.stored,
         desired=desired,
         drift=case.drift,
         overwrites=merged.overwritten,
@@ -124,8 +126,8 @@ def undo_by_update(
 ) -> AnyAction:
     """Somebody asked to take back in place what others have changed."""
     detail = f"{name_fields(drift)} was changed on the server"
-    wanted = case.since.spec if case.since else case.row.spec
-    obstacles = [(c.pointer, find_obstacle(c.pointer, case.running, wanted)) for c in drift]
+    declared = case.since.spec if case.since else case.row.spec
+    obstacles = [(c.pointer, find_obstacle(c.pointer, case.running, declared)) for c in drift]
     obstacle = next((f"{pointer} {reason}" for pointer, reason in obstacles if reason), "")
     if case.options.can_update is CanUpdate.NO:
         obstacle = f"{_name_server(case)} can only delete and create"
@@ -147,6 +149,7 @@ def replace_workload(case: DecisionInputs, reason: Reason, detail: str) -> AnyAc
         undone = (replace(c, before=c.after, after=c.before) for c in case.drift)
         changes = (*(case.changes or undone), *changes)
     changes = (*changes, *case.settings)
+    # A replace needs both: half of it would leave the name empty.
     for flag, is_given in (
         ("--no-delete", case.options.no_delete),
         ("--no-create", case.options.no_create),
@@ -156,11 +159,12 @@ def replace_workload(case: DecisionInputs, reason: Reason, detail: str) -> AnyAc
             return replace(held_back, changes=changes)
     if case.unmarked:
         return hold_unmarked(case, detail)
+    # Remembered, so that whoever makes the same change again is not fought in every run.
     overwritten = tuple(change.pointer for change in case.drift)
     before = case.row.undone if reason is Reason.DRIFTED else ()
     return Replace(
         **case.common(reason, detail, changes=changes),
-        recorded=case.known,
+        recorded=case.stored,
         desired=submission.desired,
         kept=submission.kept,
         undone=tuple(dict.fromkeys((*before, *overwritten))),

@@ -59,8 +59,8 @@ def content_of(redacted: Json) -> Content:
 
 def find_images(manifest: Json) -> tuple[str, ...]:
     """The images that a redacted manifest names, each once."""
-    shown = json.loads(spell_marks(canonical(manifest), HIDDEN))
-    return tuple(dict.fromkeys(_find_images(shown)))
+    document = json.loads(spell_marks(canonical(manifest), HIDDEN))
+    return tuple(dict.fromkeys(_find_images(document)))
 
 
 def _below(value: Any) -> Iterator[tuple[str, Any]]:
@@ -72,6 +72,7 @@ def _below(value: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _find_images(value: Any) -> Iterator[str]:
+    # Everywhere, not where pods have it: what a reviewer is not shown could run unseen.
     for key, item in _below(value):
         if key == "image" and isinstance(item, str):
             yield item

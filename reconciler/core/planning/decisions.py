@@ -76,7 +76,7 @@ def _judge_missing(case: DecisionInputs) -> AnyAction:
         detail = (
             f"a later run made {case.live.replacement} under its name; that is recorded instead"
         )
-        return Adopt(**case.common(reason, detail), recorded=case.known)
+        return Adopt(**case.common(reason, detail), recorded=case.stored)
     if desired is None:
         return _judge_gone(case)
     policy = desired.lifecycle.on_missing
@@ -109,7 +109,7 @@ def _recreate(case: DecisionInputs, desired: Desired, reason: Reason, detail: st
     # Nothing runs that a field could be kept of, and nothing has to go for it.
     differences = (*case.submission.changes, *case.settings)
     changes = tuple(replace(change, forces_replace=False) for change in differences)
-    return Create(**case.common(reason, detail, changes=changes), desired=desired, lost=case.known)
+    return Create(**case.common(reason, detail, changes=changes), desired=desired, lost=case.stored)
 
 
 def _judge_gone(case: DecisionInputs) -> AnyAction:
@@ -123,15 +123,16 @@ def _judge_gone(case: DecisionInputs) -> AnyAction:
         )
         return hold(case, Reason.UNPROVEN_ABSENCE, detail, fails=True)
     detail = "gone from the server and from the specs"
-    return Forget(**case.common(Reason.MISSING_ON_SERVER, detail), recorded=case.known)
+    return Forget(**case.common(Reason.MISSING_ON_SERVER, detail), recorded=case.stored)
 
 
 def _judge_removed(case: DecisionInputs) -> AnyAction:
     """Its spec is gone, or everything is to go."""
     origin = f", created by run {case.row.run}" if case.row.run else ""
+    # The spec that had this setting is gone: what it said last counts.
     if case.row.lifecycle.on_remove is OnRemove.FORGET:
         detail = f"no spec declares it any more{origin}; left on the server (onRemove: forget)"
-        return Forget(**case.common(Reason.FORGOTTEN_ON_REMOVE, detail), recorded=case.known)
+        return Forget(**case.common(Reason.FORGOTTEN_ON_REMOVE, detail), recorded=case.stored)
     reason, detail = Reason.REMOVED_FROM_SPECS, f"no spec declares it any more{origin}"
     if case.options.destroying:
         reason, detail = Reason.REQUESTED, f"destroy was asked for{origin}"
@@ -139,12 +140,12 @@ def _judge_removed(case: DecisionInputs) -> AnyAction:
         return hold(case, reason, f"{detail}; held by --no-delete", forbidden=True)
     if case.unmarked:
         return hold_unmarked(case, detail)
-    return Delete(**case.common(reason, detail), recorded=case.known)
+    return Delete(**case.common(reason, detail), recorded=case.stored)
 
 
 def _judge_wanted(case: DecisionInputs, desired: Desired) -> AnyAction:
     """It is declared and there; the first rule that applies decides."""
-    if case.shown is ShownRev.FOREIGN:
+    if case.shown_rev is ShownRev.FOREIGN:
         return _take_over(case, desired)
     agreed = _agreed_spec(case, desired)
     # What its author has changed goes before what has happened to it: that may be the remedy.
@@ -156,7 +157,7 @@ def _judge_wanted(case: DecisionInputs, desired: Desired) -> AnyAction:
             "its record follows other rules of what is a secret; it is written anew, nothing sent"
         )
         common = case.common(Reason.ALREADY_OWNED, detail)
-        settings = Record(**common, recorded=case.known, desired=desired)
+        settings = Record(**common, recorded=case.stored, desired=desired)
     for rule in rules[1:] if agreed else rules:
         action = rule(case, desired)
         if isinstance(action, Hold) and settings:
@@ -169,7 +170,7 @@ def _judge_wanted(case: DecisionInputs, desired: Desired) -> AnyAction:
             return replace(settings, detail=f"{settings.detail}; {action.detail}")
         if action is not None:
             return action
-    return settings or Keep(**case.common(Reason.ALREADY_OWNED), recorded=case.known)
+    return settings or Keep(**case.common(Reason.ALREADY_OWNED), recorded=case.stored)
 
 
 def _take_over(case: DecisionInputs, desired: Desired) -> Record:
@@ -182,7 +183,7 @@ def _take_over(case: DecisionInputs, desired: Desired) -> Record:
     detail = "another copy of this state has updated it; that is recorded, and nothing is sent"
     return Record(
         **case.common(Reason.ALREADY_OWNED, detail, changes=case.settings),
-        recorded=case.known,
+        recorded=case.stored,
         desired=desired,
         rev=case.live.rev,
     )
@@ -219,7 +220,7 @@ def _agreed_spec(case: DecisionInputs, desired: Desired) -> Record | None:
     detail = f"{name_fields(agreed)} is on the server as it is declared now; nothing is sent"
     return Record(
         **case.common(Reason.SPEC_CHANGED, detail, changes=(*agreed, *case.settings)),
-        recorded=case.known,
+        recorded=case.stored,
         desired=desired,
         follows=True,
         agreed=agreed,
@@ -235,7 +236,7 @@ def _restated_spec(case: DecisionInputs, desired: Desired) -> Record | None:
     detail = f"{name_fields(restated)} is written differently and means the same; nothing is sent"
     return Record(
         **case.common(Reason.SPEC_CHANGED, detail, changes=(*restated, *case.settings)),
-        recorded=case.known,
+        recorded=case.stored,
         desired=desired,
         follows=True,
     )
@@ -248,7 +249,7 @@ def _failed_sync(case: DecisionInputs, desired: Desired) -> AnyAction | None:
         # It may still speak about the content before the update (assumption A7).
         return None
     message = f"the cluster refused it: {case.live.message or 'no message'}"
-    change = case.known.change
+    change = case.stored.change
     runs_on = bool(change.confirmed) and change.was_synced
     if case.is_asked_for or (desired.lifecycle.on_failed is OnFailed.REPLACE and not runs_on):
         return replace_workload(case, Reason.SYNC_FAILED, message)
@@ -287,11 +288,12 @@ def _drifted(case: DecisionInputs, desired: Desired) -> AnyAction | None:
 
 
 def _changed_lifecycle(case: DecisionInputs, desired: Desired) -> Record | None:
+    # Adopted without a spec: from now on only what the spec declares of it counts.
     if not case.row.is_declared:
         detail = "found on the server as it is declared now; nothing is sent"
         common = case.common(Reason.ALREADY_OWNED, detail)
         follows = bool(case.restated)
-        return Record(**common, recorded=case.known, desired=desired, follows=follows)
+        return Record(**common, recorded=case.stored, desired=desired, follows=follows)
     if not case.settings:
         return None
     changes = (*case.settings, *case.ignored)
@@ -302,7 +304,7 @@ def _changed_lifecycle(case: DecisionInputs, desired: Desired) -> Record | None:
     detail = f"{', '.join(changed)}; nothing is sent"
     return Record(
         **case.common(Reason.LIFECYCLE_CHANGED, detail, changes=changes),
-        recorded=case.known,
+        recorded=case.stored,
         desired=desired,
     )
 

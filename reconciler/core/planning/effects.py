@@ -29,12 +29,13 @@ def with_gpus(action: AnyAction, row: Recorded | None, desired: Desired | None) 
     """An action with its effect: `row` is what runs now, if anything, `desired` what is wanted."""
     before = count_gpus(row.spec.get("manifest", {})) if row else GpuRequest()
     after = _gpus_after(action, before, desired)
-    known = before.known and after.known
     since = None
     # Of a workload that was found, nobody knows when its GPUs were asked for.
     if isinstance(action, Delete | Replace) and action.recorded.first_sent_at is not None:
         since = action.recorded.last_sent_at
-    effect = GpuEffect(before=before.gpus, after=after.gpus, known=known, since=since)
+    effect = GpuEffect(
+        before=before.gpus, after=after.gpus, known=before.known and after.known, since=since
+    )
     if isinstance(action, Update) and row is not None:
         effect = replace(effect, peak=_peak(action, row, effect))
     return replace(action, gpus=effect)
@@ -69,6 +70,7 @@ def _peak(action: Update, row: Recorded, effect: GpuEffect) -> float | None:
         return effect.before + effect.after if effect.before and effect.after else None
     if rules.surge is Surge.LARGER:
         return None
+    # Without a number of replicas Kubernetes makes one.
     old, new = (spec_of(manifest).get("replicas", 1) for manifest in (before, after))
     if not all(isinstance(count, int) and count > 0 for count in (old, new)):
         return None

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from reconciler.core.diff.comparison import Compared, compare, compare_spec
 from reconciler.core.diff.diff import is_ignored
-from reconciler.core.model import Desired, Json, Live, Recorded, Remote
+from reconciler.core.model import Desired, Live, Recorded, Remote
 from reconciler.core.planning.case import DecisionInputs, PlanOptions
 from reconciler.core.planning.plan import PlanTarget
 from reconciler.core.planning.renewal import renew_row
@@ -39,7 +39,7 @@ def bare_case(row: Recorded, desired: Desired | None, world: World) -> DecisionI
     """The case of a workload of which nothing was read that could be compared."""
     return DecisionInputs(
         row=row,
-        known=row,
+        stored=row,
         desired=desired,
         options=world.options,
         target=world.target,
@@ -51,6 +51,7 @@ def examine(row: Recorded, desired: Desired | None, world: World) -> DecisionInp
     """Compare three ways: the spec with what was applied, the echo with what was echoed then."""
     redactor = world.redactor
     seen = world.live.get(row.id) if row.id else None
+    # A refresh has compared already, so as not to keep thousands of bodies.
     if isinstance(seen, Remote) and not seen.is_gone and not isinstance(seen, Compared):
         seen = compare(row, seen, redactor, desired=desired)
     compared = seen if isinstance(seen, Compared) and not seen.is_gone else None
@@ -61,41 +62,44 @@ def examine(row: Recorded, desired: Desired | None, world: World) -> DecisionInp
             compared, drift=(), renewed=None, answer=None, filled_in=None, seen=row.seen
         )
     rev = compared.rev if compared else change.confirmed
+    # A run that was killed after its PUT has not recorded what is live by now: both comparisons
+    # start from the update that the workload shows.
     as_of = as_shown(row, rev)
     since = compare_spec(as_of, desired, redactor) if desired else None
     examined = since.row if since else as_of
     if compared and compared.renewed is not None:
         examined = replace(examined, echo=compared.renewed)
     ignored = (desired.lifecycle if desired else row.lifecycle).ignore_changes
-    shown = classify_rev(change, rev)
+    shown_rev = classify_rev(change, rev)
     # Another copy of this state has written what a foreign rev shows: it is ours, and no drift.
-    drift = compared.drift if compared and shown is not ShownRev.FOREIGN else ()
-    known = examined if as_of is row else renew_row(row, redactor, plain=_spec_of(desired))
+    drift = compared.drift if compared and shown_rev is not ShownRev.FOREIGN else ()
+    stored = (
+        examined
+        if as_of is row
+        else renew_row(row, redactor, plain=desired.spec if desired else None)
+    )
     return DecisionInputs(
         row=examined,
-        known=known,
+        stored=stored,
         desired=desired,
         live=seen,
         options=world.options,
         redactor=redactor,
         drift=tuple(c for c in drift if not is_ignored(c.pointer, ignored)),
         since=since,
-        renewed=known is not row,
+        renewed=stored is not row,
         unmarked=compared is not None and compared.unmarked,
         taken_by=_find_taker(row, compared, world.lineage),
-        shown=shown,
+        shown_rev=shown_rev,
         is_status_stale=now is not None and is_status_stale(change, now),
         target=world.target,
     )
 
 
-def _spec_of(desired: Desired | None) -> Json | None:
-    return desired.spec if desired else None
-
-
 def _find_taker(row: Recorded, live: Compared | None, lineage: str) -> str:
     """The stack of whoever has put a marker of another state on what was ours by its marker."""
     ours = f"{lineage}/"
+    # What was adopted with a foreign mark never was ours by its mark: nobody has taken it.
     if live is None or not (row.marker.startswith(ours) and live.marker):
         return ""
     is_known = live.marker.startswith(ours) or live.marker in row.change.former_markers

@@ -21,7 +21,13 @@ from reconciler.core.model import (
     Recorded,
     Remote,
 )
-from reconciler.core.planning.actions import AnyAction, Create, Delete, Replace, document_of
+from reconciler.core.planning.actions import (
+    AnyAction,
+    Delete,
+    Replace,
+    document_of,
+    recorded_of,
+)
 from reconciler.core.planning.case import OnDrift, PlanOptions
 from reconciler.core.planning.decisions import is_lost
 from reconciler.core.planning.renewal import renew_row
@@ -103,7 +109,7 @@ def explain_workload(
     read_at: datetime | None = None,
 ) -> Explanation:
     """Lay out what led to an action of a plan; `live` has to have its body, and is not compared."""
-    row = decided_by(action)
+    row = recorded_of(action)
     declared = redactor.redact(desired.spec) if desired else None
     remote = live if isinstance(live, Remote) and not live.is_gone else None
     # A server may repeat a secret in places of its own, so its words fall under stricter rules.
@@ -139,11 +145,6 @@ def explain_workload(
     )
 
 
-def decided_by(action: AnyAction) -> Recorded | None:
-    """The record that an action is about, or None where there is nothing but a spec."""
-    return action.lost if isinstance(action, Create) else action.recorded
-
-
 def _merge(
     changes: Sequence[FieldChange], drift: Sequence[FieldChange], patterns: Sequence[str]
 ) -> tuple[Difference, ...]:
@@ -169,11 +170,12 @@ def _policies(
     row: Recorded | None,
     live: Live | None,
 ) -> Iterator[LifecycleSetting]:
-    usual, said_by = Lifecycle(), "spec" if desired else "record"
+    usual, source = Lifecycle(), "spec" if desired else "record"
+    # What is ignored leads to no action, so no policy applies for it.
     counted = [difference for difference in differences if not difference.ignored]
 
     def of(name: str, value: Any, default: Any, *, applies: bool) -> LifecycleSetting:
-        origin = "default" if value == default else said_by
+        origin = "default" if value == default else source
         return LifecycleSetting(name=name, value=str(value), origin=origin, applies=applies)
 
     if desired is None:
@@ -184,11 +186,11 @@ def _policies(
         yield _on_missing(desired, applies=row is not None and is_lost(live))
         yield of("onChange", settings.on_change, usual.on_change, applies=changed)
         yield of("onFailed", settings.on_failed, usual.on_failed, applies=failed)
-    yield _protection(settings, row, said_by, ends=isinstance(action, Delete | Replace))
+    yield _protection(settings, row, source, ends=isinstance(action, Delete | Replace))
     if settings.ignore_changes:
         hits = any(difference.ignored for difference in differences)
         value = " ".join(settings.ignore_changes)
-        yield LifecycleSetting(name="ignoreChanges", value=value, origin=said_by, applies=hits)
+        yield LifecycleSetting(name="ignoreChanges", value=value, origin=source, applies=hits)
 
 
 def _on_missing(desired: Desired, *, applies: bool) -> LifecycleSetting:
@@ -204,12 +206,12 @@ def _on_missing(desired: Desired, *, applies: bool) -> LifecycleSetting:
 
 
 def _protection(
-    settings: Lifecycle, row: Recorded | None, said_by: str, *, ends: bool
+    settings: Lifecycle, row: Recorded | None, source: str, *, ends: bool
 ) -> LifecycleSetting:
     """A person's word goes before the spec's; it matters where the workload would end."""
     by_hand = row is not None and row.protected
     on = by_hand or settings.protect
-    origin = "state" if by_hand else said_by if on else "default"
+    origin = "state" if by_hand else source if on else "default"
     return LifecycleSetting(
         name="protect", value=str(on).lower(), origin=origin, applies=ends and on
     )

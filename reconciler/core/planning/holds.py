@@ -11,8 +11,8 @@ from reconciler.core.planning.case import DecisionInputs
 
 def name_fields(changes: Sequence[FieldChange]) -> str:
     """The first field that differs, and how many more do."""
-    more = f" and {len(changes) - 1} more" if len(changes) > 1 else ""
-    return f"{changes[0].pointer}{more}"
+    others = f" and {len(changes) - 1} more" if len(changes) > 1 else ""
+    return f"{changes[0].pointer}{others}"
 
 
 def hold_unmarked(case: DecisionInputs, detail: str) -> Hold:
@@ -47,7 +47,7 @@ def hold(
     """Leave it as it is, and show what waits; see `Hold` for the flags."""
     return Hold(
         **case.common(reason, detail, changes=case.changes),
-        recorded=case.known,
+        recorded=case.stored,
         fails=fails,
         forbidden=forbidden,
     )

@@ -23,35 +23,32 @@ def update_rules(manifest: Json) -> UpdateRules:
 
 
 def mark_forcing(
-    changes: Iterable[FieldChange], running: Json, wanted: Json, can_update: CanUpdate
+    changes: Iterable[FieldChange], running: Json, declared: Json, can_update: CanUpdate
 ) -> tuple[FieldChange, ...]:
     """The changes, each with whether it forces a replace, and why.
 
-    `running` and `wanted` are redacted specs. What somebody changed on the server, and what is
+    `running` and `declared` are redacted specs. What somebody changed on the server, and what is
     ignored, forces nothing: it leads to no action of its own. On a server that cannot update, every
     change does.
     """
-    return tuple(
-        change
-        if change.ignored or change.origin is Origin.REMOTE
-        else _mark(change, running, wanted, can_update)
-        for change in changes
-    )
+    marked = []
+    for change in changes:
+        if change.ignored or change.origin is Origin.REMOTE:
+            marked.append(change)
+        elif can_update is CanUpdate.NO:
+            marked.append(replace(change, forces_replace=True))
+        else:
+            reason = find_obstacle(change.pointer, running, declared)
+            marked.append(replace(change, forces_replace=bool(reason), reason=reason))
+    return tuple(marked)
 
 
-def _mark(change: FieldChange, running: Json, wanted: Json, can_update: CanUpdate) -> FieldChange:
-    if can_update is CanUpdate.NO:
-        return replace(change, forces_replace=True)
-    reason = find_obstacle(change.pointer, running, wanted)
-    return replace(change, forces_replace=bool(reason), reason=reason)
-
-
-def find_obstacle(pointer: str, running: Json, wanted: Json) -> str:
+def find_obstacle(pointer: str, running: Json, declared: Json) -> str:
     """Why a field of a spec cannot be changed in place; empty where it can."""
     if not covers(_MANIFEST, pointer):
         # Of the metadata an update has these two members and no other, in every version.
-        return "" if any(covers(known, pointer) for known in _UPDATED_METADATA) else ONLY_CREATE
-    before, after = running.get("manifest", {}), wanted.get("manifest", {})
+        return "" if any(covers(member, pointer) for member in _UPDATED_METADATA) else ONLY_CREATE
+    before, after = running.get("manifest", {}), declared.get("manifest", {})
     rules = update_rules(after)
     verdict = judge_field(rules, pointer.removeprefix(_MANIFEST), before, after)
     return "" if verdict.outcome is InPlace.WORKS else verdict.reason

@@ -185,6 +185,7 @@ class Plan:
         Not the published form alone: a body that changes after its approval is another plan, and
         a spec that moves to another line is not.
         """
+        # Read back, its actions have no bodies: their digest would be another one.
         if self.named is not None:
             return self.named
         actions = [gist(action) for action in (*self.changes, *self.holds)]

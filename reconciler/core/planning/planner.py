@@ -190,6 +190,7 @@ def _make(desired: Desired, down: Recorded | None, world: World) -> AnyAction:
     detail = join_reasons(down.reason, f"{down.ending}; nothing runs there now") if down else ""
     if world.options.no_create:
         held = f"{detail or 'not created yet'}; held by --no-create"
+        # Something ran there: a run that leaves the place empty is no success.
         fails = down is not None
         return Hold(**common, detail=held, recorded=down, fails=fails, forbidden=True)
     if down is None:
@@ -333,7 +334,7 @@ def _with_late_creates(
     """While one workload has the name, no older request can take it (assumption A1)."""
     lives = isinstance(case.live, Remote) and not is_lost(case.live)
     past = tuple(row for row in late if lives and _is_past(row, world))
-    change = case.known.change
+    change = case.stored.change
     # Without the server's time nothing that is open counts as too old.
     unproven = change.open is not None or bool(change.superseded)
     lands_late = unproven if world.now is None else may_land(change, world.now)
@@ -344,11 +345,11 @@ def _with_late_creates(
             f"{action.detail}; not forgotten while an update of it may still come true, "
             f"until {until:%Y-%m-%d %H:%M:%S} UTC"
         )
-        return Hold(**case.common(Reason.IN_DOUBT, detail), recorded=case.known)
+        return Hold(**case.common(Reason.IN_DOUBT, detail), recorded=case.stored)
     if action.reason is Reason.FORGOTTEN_ON_REMOVE and len(past) < len(late):
         # Once it is forgotten, nothing would tell it from what the older request may have made.
         detail = f"{action.detail}; not forgotten while an older create of it may still come true"
-        return Hold(**case.common(Reason.IN_DOUBT, detail), recorded=case.known)
+        return Hold(**case.common(Reason.IN_DOUBT, detail), recorded=case.stored)
     if past and isinstance(action, Keep | Hold | Forget):
         return replace(action, outlived=past)
     return action

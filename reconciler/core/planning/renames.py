@@ -63,6 +63,7 @@ def find_renames(actions: Iterable[AnyAction], redactor: Redactor) -> tuple[Rena
     contents |= {a.address: _content(a.address, redactor.redact(a.desired.spec)) for a in begun}
     renames: list[Rename] = []
     for likeness in _LIKENESSES:
+        # Each round takes only what is left, so that the closest likeness decides.
         keys = {address: likeness(address, content) for address, content in contents.items()}
         pairs = _pair(ended, begun, keys)
         renames += pairs

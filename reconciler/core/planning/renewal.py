@@ -119,6 +119,7 @@ class _Texts:
         return bool(self._redactor.mark(last) == marks[-1])
 
     def _end_of(self, text: str, at: int, mark: str, literal: str) -> int:
+        # A mark does not say how long its text is, so each place is tried at which it may end.
         end = at
         for _ in range(self.ENDS):
             end = text.find(literal, end + 1)

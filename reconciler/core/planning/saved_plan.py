@@ -95,6 +95,7 @@ def _read_plan(document: Json) -> Plan:
         )
         for address, gpus in saved["unchanged"].items()
     ]
+    # The published form leaves it out where no action depends on it.
     target = dict(document["target"])
     can_update = target.pop("can_update", None)
     return Plan(

@@ -38,16 +38,17 @@ class Selection:
         A record without a spec belongs to the folder of the file that last declared it, so a run
         over one folder never removes what another folder owns.
         """
-        wanted = [d for d in desired if self.takes(d.address) and self._holds(d.source.file)]
-        chosen = {d.address for d in wanted}
+        chosen = [d for d in desired if self.takes(d.address) and self._holds(d.source.file)]
+        addresses = {d.address for d in chosen}
         declared = {d.address for d in desired}
         rows = [
             r
             for r in recorded
-            if r.address in chosen
+            if r.address in addresses
+            # A spec that has moved out of the folder is declared still, and none of this run.
             or (r.address not in declared and self.takes(r.address) and self._holds(r.source))
         ]
-        return wanted, rows
+        return chosen, rows
 
     def _holds(self, file: str) -> bool:
         return any(p == "." or PurePosixPath(file).is_relative_to(p) for p in self.places)
