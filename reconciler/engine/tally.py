@@ -139,5 +139,5 @@ def with_loss(action: AnyAction, work: ActionContext, outcome: Outcome) -> Outco
     if emptied is None or isinstance(outcome, ActionDone):
         return outcome
     runs = "is known to run" if isinstance(outcome, ActionInDoubt) else "runs"
-    message = f"{outcome.message}; {emptied.ending}, and nothing {runs} there now"
+    message = f"{outcome.message}; {emptied.ending}, and nothing of ours {runs} there now"
     return replace(outcome, message=message, loss=EmptiedAddress(deleted=work.deleted))

@@ -57,7 +57,7 @@ def test_every_output_of_the_apply_says_so(
         *(word for output in ("text", "github", *kept) for word in ("-o", output)),
     )
 
-    deed = f"workload {old['id']} was deleted to be replaced, and nothing runs there now"
+    deed = f"workload {old['id']} was deleted to be replaced, and nothing of ours runs there now"
     assert applied.code == 4
     assert f"{WORDS}; {deed}" in applied.out
     assert applied.out.splitlines()[-1].startswith(
@@ -103,7 +103,7 @@ def test_status_and_plan_list_it_until_it_is_there(cli: Cli) -> None:
     listed = cli("state", "list")
 
     assert (looked.code, plain.code, planned.code) == (4, 0, 2)
-    assert re.search(r"/a +down .*nothing runs there now\n", looked.out)
+    assert re.search(r"/a +down .*nothing of ours runs there now\n", looked.out)
     assert looked.out.splitlines()[-1].endswith("0 failed, 0 missing, 0 in doubt, 1 down.")
     assert f"down: {WORDS}; workload " in planned.out
     assert f" {WORDS}; workload " in listed.out
@@ -128,7 +128,7 @@ def test_a_successor_in_doubt_is_told_with_what_it_replaced(cli: Cli, tmp_path: 
     )
     words = f"injected by a fault rule: {DOUBT}; {unlisted}"
     ending = f"workload {old['id']} was deleted to be replaced"
-    emptied = f"{ending} (image server:1 → nginx:2), and nothing is known to run there now"
+    emptied = f"{ending} (image server:1 → nginx:2), and nothing of ours is known to run there now"
     assert (looked.code, planned.code) == (8, 0)
     assert re.search(r"/a +in doubt ", looked.out)
     assert f"{words}; {emptied}\n" in looked.out
@@ -138,7 +138,7 @@ def test_a_successor_in_doubt_is_told_with_what_it_replaced(cli: Cli, tmp_path: 
     assert f"{words}; {emptied}\n" in listed.out
     assert (record["own"], record["former_id"]) == ("LATE_CREATE_POSSIBLE", old["id"])
     [action] = json.loads((tmp_path / "p.json").read_text())["actions"]
-    assert f"{ending}, and nothing is known to run there now" in action["detail"]
+    assert f"{ending}, and nothing of ours is known to run there now" in action["detail"]
     assert {"before": "server:1", "after": "nginx:2"} in [
         {side: change[side] for side in ("before", "after")} for change in action["changes"]
     ]
@@ -158,7 +158,7 @@ def test_a_doubt_that_is_abandoned_is_told_once(cli: Cli) -> None:
     assert abandoned.out == (
         f"Abandoned {old['address']} (no id).\n"
         f"{old['address']} is down: workload {old['id']} was deleted to be replaced, and nothing "
-        "runs there now.\n"
+        "of ours runs there now.\n"
     )
     assert (looked.code, looked.out.splitlines()[-1].endswith("1 down.")) == (4, True)
 

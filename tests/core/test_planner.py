@@ -529,7 +529,7 @@ def test_a_deletion_that_has_begun_is_finished_first(
     kind, reason, detail = expected
     if live is MISSING and (kind, purpose) == (Replace, Purpose.REPLACE):
         # The delete is through, which nobody had seen.
-        end = f"workload {row.id} was deleted to be replaced, and nothing runs there now"
+        end = f"workload {row.id} was deleted to be replaced, and nothing of ours runs there now"
         detail = f"{end}; {detail}"
     assert told(action) == (kind, reason, detail)
     assert action.gpus.before == (0 if live is MISSING else 1)

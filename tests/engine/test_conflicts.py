@@ -74,7 +74,7 @@ def test_the_name_of_our_own_delete_is_asked_for_again_for_a_minute() -> None:
 
 
 def test_a_name_that_our_own_delete_does_not_free_is_given_up_after_a_minute() -> None:
-    """It fails in the server's words, and says that nothing runs there now."""
+    """It fails in the server's words, and says that nothing of ours runs there now."""
     world = World("409 on=POST name=a nth=2-")
     world.apply(wish("a"), wish("z"))
     old, began = world.id_of("a"), world.timeline.now
@@ -83,7 +83,9 @@ def test_a_name_that_our_own_delete_does_not_free_is_given_up_after_a_minute() -
 
     (told,) = ran.told
     assert told.startswith("failed: replace 4501/a: injected by a fault rule: 409 ")
-    assert told.endswith(f"workload {old} was deleted to be replaced, and nothing runs there now")
+    assert told.endswith(
+        f"workload {old} was deleted to be replaced, and nothing of ours runs there now"
+    )
     assert ran.summary == {"deleted": 1, "failed": 1, "down": 1}
     assert 40.0 < world.timeline.now - began < 65.0
 

@@ -36,7 +36,7 @@ def test_a_refused_successor_is_told_with_what_was_deleted(world: World) -> None
     ran = world.apply(CHANGED, wish("z"))
 
     deed = f"workload {old} was deleted to be replaced"
-    message = f"{WORDS}; {deed}, and nothing runs there now"
+    message = f"{WORDS}; {deed}, and nothing of ours runs there now"
     assert ran.told == [f"failed: replace 4501/a: {message}"]
     assert ran.summary == {"deleted": 1, "failed": 1, "down": 1}
     assert ran.exit_code == 4
@@ -63,8 +63,10 @@ def test_it_stays_listed_and_keeps_its_exit_code(world: World) -> None:
 
     deed = f"workload {old} was deleted to be replaced"
     assert (type(planned), planned.reason) == (Create, Reason.DOWN)
-    assert planned.detail == f"{WORDS}; {deed}; nothing runs there now"
-    assert again.told == [f"failed: create 4501/a: {WORDS}; {deed}, and nothing runs there now"]
+    assert planned.detail == f"{WORDS}; {deed}; nothing of ours runs there now"
+    assert again.told == [
+        f"failed: create 4501/a: {WORDS}; {deed}, and nothing of ours runs there now"
+    ]
     assert (again.summary, again.exit_code) == ({"failed": 1, "down": 1}, 4)
     assert [row.is_down for row in world.rows()] == [True, False]
 
@@ -76,7 +78,7 @@ def test_what_is_down_and_held_fails_the_run(world: World) -> None:
     held = world.apply(CHANGED, wish("z"), request=NO_CREATE)
 
     assert (held.summary, held.exit_code) == ({"failed": 1, "down": 1}, 4)
-    assert held.told[0].endswith("nothing runs there now; held by --no-create")
+    assert held.told[0].endswith("nothing of ours runs there now; held by --no-create")
 
 
 def test_a_successor_ends_it(world: World) -> None:
@@ -115,7 +117,7 @@ def test_a_successor_in_doubt_is_told_with_what_was_deleted() -> None:
     (told,) = ran.told
     assert told.startswith("in doubt: replace 4501/a: injected by a fault rule: 500 ")
     assert told.endswith(
-        f"workload {old} was deleted to be replaced, and nothing is known to run there now"
+        f"workload {old} was deleted to be replaced, and nothing of ours is known to run there now"
     )
     assert (ran.summary, ran.exit_code) == ({"deleted": 1, "down": 1, "in_doubt": 1}, 8)
     (doubt,) = ran.of(InDoubt)
@@ -137,7 +139,7 @@ def test_a_run_that_ends_between_delete_and_create_says_so() -> None:
     (told,) = ran.told
     assert told == (
         "skipped: replace 4501/a: the run ended before it was sent; "
-        f"workload {old} was deleted to be replaced, and nothing runs there now"
+        f"workload {old} was deleted to be replaced, and nothing of ours runs there now"
     )
     assert ran.summary == {"deleted": 1, "skipped": 1, "down": 1}
     assert (left.own, left.purpose) == (Own.LATE_CREATE_POSSIBLE, Purpose.REPLACE)
@@ -187,5 +189,27 @@ def test_what_is_down_in_a_wave_that_is_not_reached_is_down_all_the_same() -> No
     assert ran.summary == {"failed": 1, "skipped": 1, "down": 1}
     assert ran.told[1] == (
         "skipped: create 4501/b: wave 0 before it did not succeed; "
-        f"workload {old} was deleted to be replaced, and nothing runs there now"
+        f"workload {old} was deleted to be replaced, and nothing of ours runs there now"
+    )
+
+
+def test_a_stranger_that_takes_the_name_during_a_replace_is_no_contradiction() -> None:
+    """Something runs there: only of ours it is said that nothing does."""
+    world = World()
+    world.apply(wish("a"), wish("z"))
+    old, planted = world.id_of("a"), list[str]()
+
+    def squat(request: httpx.Request) -> None:
+        if is_write(request) and request.method == "POST" and not planted:
+            spec = wish("a")
+            document = {"metadata": spec.metadata, "manifest": spec.manifest}
+            planted.append(world.sandbox.store.plant(document).id)
+
+    world.on_request = squat
+    ran = world.apply(CHANGED, wish("z"))
+
+    (told,) = ran.told
+    assert f"workload {planted[0]} has this name and was not made by this tool" in told
+    assert told.endswith(
+        f"workload {old} was deleted to be replaced, and nothing of ours runs there now"
     )

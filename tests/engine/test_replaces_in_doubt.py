@@ -24,7 +24,7 @@ CHANGED = (wish("a", image="nginx:2"), wish("z"))
 UNWANTED = (wish("z"),)
 RULE = "500 on=POST name=a"
 WORDS = f"injected by a fault rule: {RULE}"
-KNOWN_TO_RUN = "and nothing is known to run there now"
+KNOWN_TO_RUN = "and nothing of ours is known to run there now"
 A_WHILE = (QUIET + SETTLED).total_seconds() + 60.0
 
 
@@ -201,7 +201,7 @@ def test_who_abandons_the_doubt_is_left_with_what_is_down(tmp_path: Path) -> Non
     assert (type(planned), planned.reason) == (Create, Reason.DOWN)
     assert planned.detail == (
         f"{WORDS}; the server does not show it yet; workload {old} was deleted to be replaced; "
-        "nothing runs there now"
+        "nothing of ours runs there now"
     )
     assert "reconciler state rm 4501/a" in refused.value.hint
     assert (made.exit_code, made.summary) == (0, {"created": 1})

@@ -240,7 +240,9 @@ def test_a_replace_that_was_cut_off_after_its_delete_is_down() -> None:
     leaving = dataclasses.replace(leaving, live=made(row, hours=1))
 
     assert (down.word, down.is_down, down.deleted, down.is_wrong) == ("down", True, ID, True)
-    assert down.message == f"workload {ID} was deleted to be replaced; nothing runs there now"
+    assert (
+        down.message == f"workload {ID} was deleted to be replaced; nothing of ours runs there now"
+    )
     assert total_text([down], PLAIN) == (
         "1 workload, 0 GPUs requested; 0 failed, 0 missing, 0 in doubt, 1 down."
     )

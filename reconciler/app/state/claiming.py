@@ -203,7 +203,8 @@ def _doubts(rows: Sequence[Recorded], kinds: Collection[Own] = IN_DOUBT) -> list
     down = next((row for row in rows if row.is_down), None)
     if down is not None:
         raise StateError(
-            f"{address} is down, and not in doubt: {down.ending}, and nothing runs there now",
+            f"{address} is down, and not in doubt: {down.ending}, and nothing of ours runs there "
+            "now",
             hint="the next apply makes its replacement; to forget what was deleted: "
             f"reconciler state rm {address}",
         )

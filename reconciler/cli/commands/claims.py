@@ -203,7 +203,9 @@ def resolve(
         abandoned = claiming.abandon(settings, request)
         list_edited(abandoned.dropped, "Would abandon" if dry_run else "Abandoned")
         if abandoned.down is not None:
-            message = f"{address} is down: {abandoned.down.ending}, and nothing runs there now."
+            message = (
+                f"{address} is down: {abandoned.down.ending}, and nothing of ours runs there now."
+            )
             console.line(escape_terminal(message))
         return finish_edit(abandoned.dropped)
     request = claiming.ResolveRequest(

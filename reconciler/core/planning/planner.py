@@ -187,7 +187,9 @@ def _make(desired: Desired, down: Recorded | None, world: World) -> AnyAction:
         "source": desired.source,
         "wave": desired.lifecycle.wave,
     }
-    detail = join_reasons(down.reason, f"{down.ending}; nothing runs there now") if down else ""
+    detail = (
+        join_reasons(down.reason, f"{down.ending}; nothing of ours runs there now") if down else ""
+    )
     if world.options.no_create:
         held = f"{detail or 'not created yet'}; held by --no-create"
         # Something ran there: a run that leaves the place empty is no success.
@@ -235,7 +237,7 @@ def _finish_delete(row: Recorded, desired: Desired | None, world: World) -> AnyA
         reason = Reason.REMOVED_FROM_SPECS
         detail = "its deletion has begun and is finished first; it is wanted again"
     elif _is_found_lost(row, world):
-        end = f"workload {row.id} was deleted to be replaced, and nothing runs there now"
+        end = f"workload {row.id} was deleted to be replaced, and nothing of ours runs there now"
         detail = join_reasons(end, detail)
     changes = (*submission.changes, *lifecycle_changes(row.lifecycle, desired.lifecycle))
     return Replace(
@@ -272,7 +274,7 @@ def _settle(
         remedy = "it is no longer wanted, so it is looked up and not repeated"
     emptied = ""
     if replaced is not None:
-        emptied = f"{replaced.ending}, and nothing is known to run there now"
+        emptied = f"{replaced.ending}, and nothing of ours is known to run there now"
         if replaced is not row and desired is not None:
             since_then = _succeed(replaced, desired, world).changes
             changes = tuple(replace(change, forces_replace=False) for change in since_then)

@@ -69,7 +69,7 @@ def replacement_text(replaced: Recorded, row: Recorded) -> str:
     """What had the name before a workload whose create is in doubt, and what differs since."""
     before, after = (find_images(record.spec.get("manifest") or {}) for record in (replaced, row))
     images = f" (image {', '.join(before)} → {', '.join(after)})" if before != after else ""
-    return f"{replaced.ending}{images}, and nothing is known to run there now"
+    return f"{replaced.ending}{images}, and nothing of ours is known to run there now"
 
 
 def duration(passed: timedelta) -> str:

@@ -121,8 +121,8 @@ class Status:
             case Unread(reason=reason):
                 message = reason
             case Missing() | Remote(is_gone=True) if self._is_cut_short and not self.is_under_way:
-                end = f"workload {self.row.id} was deleted to be replaced; nothing runs there now"
-                message = join_reasons(self.row.reason, end)
+                end = f"workload {self.row.id} was deleted to be replaced"
+                message = join_reasons(self.row.reason, end, "nothing of ours runs there now")
             case Remote(message=remote):
                 # Why a delete has not ended yet is known to the state, not to the server.
                 own = self.row.message if self.row.own is Own.DELETING else ""
@@ -132,7 +132,7 @@ class Status:
                 message = f"{self.at_work} is at work on it"
             case None if self.row.is_down:
                 message = join_reasons(
-                    self.row.reason, f"{self.row.ending}; nothing runs there now"
+                    self.row.reason, f"{self.row.ending}; nothing of ours runs there now"
                 )
             case None if self.replaced is not None and self.word == IN_DOUBT:
                 message = join_reasons(self.row.reason, replacement_text(self.replaced, self.row))
@@ -165,7 +165,7 @@ class Status:
 
     @property
     def is_down(self) -> bool:
-        """Whether it was deleted to be replaced, and nothing is known to run there now."""
+        """Whether it was deleted to be replaced, and nothing of ours is known to run there now."""
         return self.word in (DOWN, IN_DOUBT) and self.deleted is not None
 
     @property

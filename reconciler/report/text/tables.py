@@ -53,7 +53,7 @@ def _notes(row: Recorded, replaced: Recorded | None) -> Iterator[str]:
         if replaced is not None:
             yield replacement_text(replaced, row)
     elif row.is_down:
-        yield join_reasons(row.reason, f"{row.ending}; nothing runs there now")
+        yield join_reasons(row.reason, f"{row.ending}; nothing of ours runs there now")
     elif row.own is Own.LATE_CREATE_POSSIBLE:
         yield "gone"
 
