@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from reconciler.engine.refresh import NOBODY
+from reconciler.core.protocol.api_results import NOBODY
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,11 +24,18 @@ from reconciler.app.target import (
     need_same_target,
 )
 from reconciler.core.model import Target
-from reconciler.core.protocol.api_results import ApiResult, Listed, Method, NotSent, Unauthorised
+from reconciler.core.protocol.api_results import (
+    ApiResult,
+    Listed,
+    Method,
+    NotSent,
+    Unauthorised,
+    is_from_elsewhere,
+)
 from reconciler.core.protocol.retry import SendCounts
 from reconciler.engine.clock import SystemClock
 from reconciler.engine.dispatcher import Dispatcher, StopSignal
-from reconciler.engine.refresh import is_from_elsewhere, probe, unless_ended
+from reconciler.engine.refresh import probe, unless_ended
 from reconciler.engine.servertime import ServerTime
 from reconciler.errors import UnreachableError
 from reconciler.ports import Clock, EventListener, WorkloadApi

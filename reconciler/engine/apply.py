@@ -35,6 +35,7 @@ from reconciler.engine.remove import DeleteTask
 from reconciler.engine.run import (
     CUT_SHORT,
     DEADLINE,
+    NOT_THE_API,
     STATE,
     UNDER_WAY,
     UNSENT,
@@ -230,6 +231,8 @@ async def _perform(action: AnyAction, run: ApplyContext, tally: Tally) -> Outcom
             raise
         outcome = _let_go(action, work, Skipped(message=UNSENT))
     outcome = with_loss(action, work, outcome)
+    if run.api_is_gone and isinstance(outcome, Failed) and not outcome.hint:
+        outcome = replace(outcome, hint=NOT_THE_API)
     tally.tell(action, outcome, run.clock.monotonic() - began)
     if run.options.fail_fast and isinstance(outcome, Failed | ActionInDoubt):
         run.halt.pull("fail-fast")

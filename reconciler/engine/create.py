@@ -195,7 +195,7 @@ class CreateTask:
             case Refused(status=status) if status == FORBIDDEN:
                 message = f"permission denied: {self._last_message}"
                 return await self._drop(message, evidence, cause=Cause.DENIED)
-            case Refused():
+            case Refused(is_redirect=False):
                 return await self._drop(self._last_message, evidence, cause=Cause.SERVER)
             case _:
                 return await self._drop(self._last_message, evidence)

@@ -67,8 +67,10 @@ def describe_refusal(row: Recorded, answer: ApiResult) -> Failed:
             cause = Cause.SERVER
         case Refused(status=status) if status == FORBIDDEN:
             message, cause = f"permission denied: {message}", Cause.DENIED
-        case Refused() | Conflict():
+        case Refused(is_redirect=False) | Conflict():
             cause = Cause.SERVER
+        case Refused():
+            pass
         case NotFound():
             message = f"no longer on the server: {message}"
         case _:

@@ -10,16 +10,17 @@ from functools import partial
 
 from reconciler.core.model import Live, Missing, Own, Recorded, Remote, Unread
 from reconciler.core.protocol.api_results import (
+    NOBODY,
     Accepted,
     Ambiguous,
     ApiResult,
     Method,
     NotFound,
     NotSent,
-    Refused,
     TooManyRequests,
     Unauthorised,
     Unavailable,
+    is_from_elsewhere,
 )
 from reconciler.core.protocol.retry import SendCounts
 from reconciler.engine.dispatcher import Dispatcher, Retry, StoppedError
@@ -32,8 +33,6 @@ OnReadRetry = Callable[[Recorded, Retry], None]
 Keep = Callable[[Recorded, Remote], Remote]
 """What is kept of a workload that was read."""
 
-# An id that no workload has: asking for it shows whether anyone answers, and lets us in.
-NOBODY = "00000000-0000-0000-0000-000000000000"
 # Enough for those that wait for another try not to hold up the rest.
 READERS = 1024
 NOT_VISIBLE_YET = "it was accepted just now and is not visible yet"
@@ -65,20 +64,6 @@ async def probe(*, api: WorkloadApi, dispatcher: Dispatcher) -> None:
             f"the server has not answered as the API does: {answer.description}",
             hint="run it again later, or give it more --deadline; nothing was changed",
         )
-
-
-def is_from_elsewhere(answer: ApiResult) -> bool:
-    """Whether this was answered by something that is not the API, and not in its place either.
-
-    What stands before the API says that it is away with 5xx; with these it speaks for itself.
-    """
-    match answer:
-        case NotFound(trusted=False) | NotSent(answered=True, permanent=True):
-            return True
-        case Refused(status=status) | Ambiguous(status=int(status)):
-            return status < 400
-        case _:
-            return False
 
 
 async def refresh(

@@ -103,7 +103,11 @@ class DeleteTask:
         if isinstance(answer, Refused) and answer.status == FORBIDDEN:
             return self._fail(f"permission denied: {answer.description}", cause=Cause.DENIED)
         if isinstance(answer, Refused):
-            return self._fail(answer.description, cause=Cause.SERVER)
+            cause = Cause.OTHER if answer.is_redirect else Cause.SERVER
+            return self._fail(answer.description, cause=cause)
+        if self._run.api_is_gone:
+            # Nobody has waited for it in vain: it was not the API that did not carry it out.
+            return self._fail(answer.description)
         return await self._give_up(answer.description)
 
     async def look(self) -> Outcome:

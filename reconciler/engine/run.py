@@ -20,6 +20,7 @@ from reconciler.core.events import (
 )
 from reconciler.core.model import Address, Own, Recorded
 from reconciler.core.protocol.api_results import (
+    NOBODY,
     Accepted,
     ApiResult,
     Conflict,
@@ -27,6 +28,7 @@ from reconciler.core.protocol.api_results import (
     NotFound,
     NotSent,
     Unauthorised,
+    is_from_elsewhere,
 )
 from reconciler.core.protocol.marker import Marker
 from reconciler.core.protocol.retry import SendCounts
@@ -39,6 +41,7 @@ from reconciler.ports import Clock, EventListener, RequestListener, WorkloadApi
 
 UNAUTHORISED = "unauthorised"
 UNREACHABLE = "unreachable"
+NOT_THE_API = "apply again once the server speaks the API"
 DEADLINE = "deadline"
 STATE = "state"
 UNSENT = "the run ended before it was sent"
@@ -65,7 +68,8 @@ class ApplyContext:
     """One apply in progress: its ports, its identity, and what it has learnt of the server.
 
     `known` is what the state holds at this moment, by operation; `alive` the ids that the server
-    has shown in this run. `trace` is told every request, for whoever draws them.
+    has shown in this run. `trace` is told every request, for whoever draws them. `api_is_gone` says
+    that something else answers in the API's place by now, such as a login page.
     """
 
     id: str
@@ -83,10 +87,12 @@ class ApplyContext:
     known: dict[str, Recorded] = field(default_factory=dict)
     alive: set[str] = field(default_factory=set)
     tenant_id: int | None = None
+    api_is_gone: bool = False
     rules: RedactionRules = BUILT_IN
 
     def __post_init__(self) -> None:
         self.redactor = Redactor(self.lineage, self.rules)
+        self._second_look = asyncio.Lock()
         self._at: dict[Address, dict[str, Recorded]] = {}
         for row in self.known.values():
             self._at.setdefault(row.address, {})[row.op] = row
@@ -165,6 +171,19 @@ class ApplyContext:
                 self.halt.pull(UNREACHABLE)
             case _:
                 pass
+
+    async def check_api(self, answer: ApiResult) -> None:
+        """Stop the run where something answers that is not the API, and a second look agrees.
+
+        One such answer may be an accident on the way; a login page stays, and takes everything.
+        """
+        if not is_from_elsewhere(answer):
+            return
+        # All that are in flight meet the page at once: the first of them looks for the others.
+        async with self._second_look:
+            if not self.halt and is_from_elsewhere(await self.api.read(NOBODY)):
+                self.api_is_gone = True
+                self.halt.pull(UNREACHABLE)
 
 
 def mint_op(now: datetime, rng: random.Random) -> str:
@@ -245,6 +264,7 @@ class ActionContext:
             answer = await attempt(tries)
             self._trace(method, answer, self.run.clock.monotonic() - began)
             self.run.observe(answer)
+            await self.run.check_api(answer)
             return answer
 
         answer = await self.run.dispatcher.send(

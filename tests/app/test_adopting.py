@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from reconciler.core.model import Own
-from reconciler.engine.refresh import NOBODY
+from reconciler.core.protocol.api_results import NOBODY
 from reconciler.errors import (
     LockedError,
     ReconcilerError,

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from reconciler.app.planning.planning import PlanRequest
+from reconciler.core.events import ActionFailed
 from reconciler.core.model import Own
 from reconciler.core.planning.case import PlanOptions
 from reconciler.errors import UnreachableError
@@ -256,3 +257,43 @@ def test_a_delete_that_a_page_answers_is_sent_again() -> None:
 
     assert (ran.exit_code, ran.summary) == (0, {"deleted": 1})
     assert world.ledger("DELETE") == ["DELETE a 200", "DELETE a 200", "DELETE a 202"]
+
+
+PAGE = 'an HTML page titled "200" instead of JSON'
+REPLACING = PlanRequest(options=PlanOptions(replace=("4501/a", "4501/b", "4501/c")))
+REDIRECT = "HTTP 307 redirects to https://sso.corp.example/login"
+
+
+@pytest.mark.parametrize(
+    ("rule", "words"),
+    [
+        ("200 page=html at=workloads,list", PAGE),
+        ("redirect=https://sso.corp.example/login at=workloads,list", REDIRECT),
+    ],
+    ids=["page", "redirect"],
+)
+@pytest.mark.parametrize("first", range(5, 17))
+def test_a_login_page_that_comes_up_meanwhile_ends_the_run(
+    rule: str, words: str, first: int
+) -> None:
+    """At once, with what answers there; nothing is given up, and the next apply finishes it."""
+    names = "abc"
+    world = World(latency=0.1)
+    world.apply(*(wish(name) for name in names))
+    changed = [wish(name, image="nginx:2") for name in names]
+    world.sandbox.set_faults(f"{rule} nth={first}-")
+    began = world.timeline.now
+
+    ran = world.apply(*changed, request=REPLACING)
+
+    assert ran.finished is not None
+    assert (ran.exit_code, ran.finished.stopped_by) == (9, "unreachable")
+    hints = {event.hint for event in ran.of(ActionFailed) if words in event.message}
+    assert hints <= {"apply again once the server speaks the API"}
+    assert world.timeline.now - began < 5.0
+    assert any(words in told for told in ran.told)
+    assert [row for row in world.rows() if row.own is Own.DELETING and row.message] == []
+    world.sandbox.set_faults()
+    assert world.apply(*changed, request=REPLACING).exit_code == 0
+    assert world.live() == [*names]
+    assert {row.own for row in world.rows()} == {Own.ACCEPTED}

@@ -35,9 +35,9 @@ from reconciler.core.events import (
 )
 from reconciler.core.model import Address, Desired, Header, Lifecycle, Recorded, Target
 from reconciler.core.planning.guards import DeleteLimit
+from reconciler.core.protocol.api_results import NOBODY
 from reconciler.engine.apply import apply
 from reconciler.engine.journal import Journal
-from reconciler.engine.refresh import NOBODY
 from reconciler.engine.run import ApplyContext, ApplyOptions
 from reconciler.errors import StateError, Where
 from reconciler.ports import StateStore

@@ -45,8 +45,8 @@ from reconciler.core.protocol.api_results import (
     TooManyRequests,
     Unauthorised,
     Unavailable,
+    is_from_elsewhere,
 )
-from reconciler.engine.refresh import is_from_elsewhere
 from reconciler.errors import InvalidInputError, ReconcilerError, UnreachableError
 from reconciler.report.text.doctor import Check, DoctorReport, Level
 from reconciler.specs.config import Config

@@ -10,6 +10,8 @@ from reconciler.core.model import Remote
 # The status of a refusal for want of rights.
 FORBIDDEN = 403
 NO_SUCH_CALL = frozenset({405, 501})
+# An id that no workload has: asking for it shows whether anyone answers, and lets us in.
+NOBODY = "00000000-0000-0000-0000-000000000000"
 
 
 class Method(StrEnum):
@@ -77,6 +79,11 @@ class Refused(ApiResult):
         """Whether the server says that it does not have this call at all (405, 501)."""
         return self.own and self.status in NO_SUCH_CALL
 
+    @property
+    def is_redirect(self) -> bool:
+        """Whether it says nothing of the request, only that another server is to be asked."""
+        return self.status < 400
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Conflict(ApiResult):
@@ -130,3 +137,17 @@ class Ambiguous(ApiResult):
     """Nobody can tell whether the server acted: lost, late, cut short, unreadable, 500."""
 
     status: int | None = None
+
+
+def is_from_elsewhere(answer: ApiResult) -> bool:
+    """Whether this was answered by something that is not the API, and not in its place either.
+
+    What stands before the API says that it is away with 5xx; with these it speaks for itself.
+    """
+    match answer:
+        case NotFound(trusted=False) | NotSent(answered=True, permanent=True):
+            return True
+        case Refused(status=status) | Ambiguous(status=int(status)):
+            return status < 400
+        case _:
+            return False
