@@ -135,6 +135,7 @@ def unconfirmed_server(url: str, source: str, *, state_may_be_committed: bool = 
 
 
 def _check_projects(plan: Plan, options: GuardOptions) -> Iterator[Refusal]:
+    # What lies outside and stays as it is needs no permission, so only changes count.
     allowed = options.allowed_projects
     outside = {a.address.project for a in plan.changes} - set(allowed)
     if allowed and outside:
@@ -149,6 +150,7 @@ def _check_projects(plan: Plan, options: GuardOptions) -> Iterator[Refusal]:
 def _check_empty(
     declared: int, recorded: Collection[Recorded], options: GuardOptions
 ) -> Iterator[Refusal]:
+    # Without records nothing can go, and a destroy means just that.
     if declared or not recorded or options.allow_empty or options.destroying:
         return
     yield Refusal(

@@ -51,6 +51,7 @@ def _renew_change(change: ChangeRecord, redactor: Redactor, plain: Any) -> Chang
         renewed: Json = renew(recorded, rules, plain=plain)
         return renewed
 
+    # A body is compared with what the server says, and that is hidden by the stricter rules.
     under_way = change.open
     if under_way is not None:
         spec = document(under_way.spec, redactor)
