@@ -251,6 +251,31 @@ def test_a_list_that_may_not_be_asked(world: World, path: Path, status: int, wor
     assert "discovery: off" in check.hint
 
 
+@pytest.mark.parametrize(
+    ("response", "words"),
+    [
+        (httpx.Response(302, headers={"location": "/in"}), "HTTP 302 redirects to /in"),
+        (httpx.Response(200, html="<title>Sign in</title>"), 'HTML page titled "Sign in"'),
+    ],
+    ids=["redirect", "page"],
+)
+def test_a_list_in_whose_place_something_else_answers(
+    world: World, path: Path, response: httpx.Response, words: str
+) -> None:
+    """That is no matter of rights: the way to the list leads elsewhere."""
+
+    def respond(request: httpx.Request) -> httpx.Response | None:
+        return response if request.url.path.endswith("/v1/workloads") else None
+
+    check = examined(world, path, respond=respond)["list"]
+    assert check.level is WARNING
+    assert check.message.startswith(
+        "the list could not be read: what answers there does not speak the API: "
+    )
+    assert words in check.message
+    assert check.hint == "let the list through to the API as well, or set discovery: off"
+
+
 def test_a_list_that_is_switched_off(world: World, path: Path) -> None:
     """It is not asked, and who decided that is named."""
     (path.parent / "reconciler.yaml").write_text("discovery: off\n")

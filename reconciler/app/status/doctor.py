@@ -365,10 +365,13 @@ async def _check_listing(
         case Listed() | NotFound():
             hint = "creates in doubt then need 'reconciler state resolve'; set discovery: off"
             doctor.say("list", Level.WARNING, "the server has no list of workloads", hint)
-        case Refused():
+        case Refused(is_redirect=False):
             message = f"workloads of project {project} may not be listed: {response.message}"
             doctor.say("list", Level.WARNING, message, f"{_ROLE}, or set discovery: off")
         case _:
             reason = response.message if response else ""
             hint = "lost answers are looked up there; try again, or set discovery: off"
+            if response is not None and is_from_elsewhere(response):
+                reason = f"what answers there does not speak the API: {reason}"
+                hint = "let the list through to the API as well, or set discovery: off"
             doctor.say("list", Level.WARNING, f"the list could not be read: {reason}", hint)
