@@ -221,6 +221,13 @@ def test_an_error_without_a_body_is_no_answer_to_a_delete(status: int) -> None:
     assert not isinstance(ask_by(reply(status, b""), Method.DELETE), Acknowledged)
 
 
+def test_the_title_of_a_page_is_read_as_a_browser_shows_it() -> None:
+    """HTML writes some characters as names; what they stand for may be a space."""
+    page = b"<title>Sign in &amp; go&nbsp;\n&#45; corp</title>"
+    answer = ask_by(reply(200, page, media="text/html"), Method.GET)
+    assert answer.message == 'HTTP 200: an HTML page titled "Sign in & go - corp" instead of JSON'
+
+
 def test_the_title_of_a_page_is_short_and_without_secrets() -> None:
     """It is redacted before it is cut, so that no half of a secret is left."""
     title = f"{'x' * 70} {TOKEN} {'y' * 70}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import math
 import re
@@ -85,7 +86,8 @@ def _decoder(coding: str) -> tuple[Inflate, Callable[[], bool]]:
 
 def _title(page: bytes) -> str:
     found = _TITLE.search(page[:16_384])
-    return " ".join(found[1].decode(errors="replace").split()) if found else ""
+    # Entities before spaces: some of them are spaces.
+    return " ".join(html.unescape(found[1].decode(errors="replace")).split()) if found else ""
 
 
 def _no_constant(name: str) -> float:
