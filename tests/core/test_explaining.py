@@ -97,6 +97,25 @@ def test_each_side_of_a_change_is_told_apart() -> None:
     }
 
 
+def test_what_the_spec_has_declared_since_is_not_the_servers_own() -> None:
+    """A field that ran before, also one in a tree that the record does not mention."""
+    old = make_desired()
+    row = make_recorded(old)
+    server = make_manifest()
+    server["metadata"]["labels"] = {"injected": "by the platform", "team": "llm"}
+    live = make_remote(
+        row,
+        raw_manifest=server,
+        metadata={**old.metadata, "category": "Train", "priority": "high"},
+    )
+    new = make_desired(metadata={"priority": "high"}, manifest=make_manifest(replicas=2))
+    new.manifest["metadata"]["labels"] = {"team": "llm"}
+
+    found = explained(new, [row], live)
+
+    assert found.undeclared == ("/manifest/metadata/labels/injected", "/metadata/category")
+
+
 def test_a_workload_that_is_new_has_no_past() -> None:
     """There is a spec and nothing to compare it with."""
     found = explained(make_desired())

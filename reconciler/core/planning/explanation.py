@@ -119,9 +119,10 @@ def explain_workload(
     drift = compare(row, remote, redactor).drift if row and remote else ()
     # What a spec said last is remembered for when it is gone.
     settings = desired.lifecycle if desired else row.lifecycle if row else Lifecycle()
-    undeclared: list[FieldChange] = []
+    undeclared: tuple[str, ...] = ()
     if row is not None and echoed is not None:
-        undeclared = list(find_changes(project(echoed, row.spec), echoed))
+        # What the spec has declared since is not the server's own, though it ran before.
+        undeclared = _find_undeclared(echoed, row.spec, declared or row.spec)
     differences = _merge(changes, drift, settings.ignore_changes)
     return Explanation(
         address=action.address,
@@ -134,7 +135,7 @@ def explain_workload(
         read_at=read_at,
         sent=document_of(action),
         differences=differences,
-        undeclared=tuple(added.pointer for added in undeclared),
+        undeclared=undeclared,
         policies=(
             *_policies(action, settings, differences, desired=desired, row=row, live=live),
             *_options(action.address, options, differences),
@@ -143,6 +144,24 @@ def explain_workload(
             renew_row(other, redactor) for other in rows if row is None or other.op != row.op
         ),
     )
+
+
+def _find_undeclared(echoed: Json, recorded: Json, declared: Json) -> tuple[str, ...]:
+    """The pointers of what neither of two specs mentions, of a whole tree only its root."""
+    beside_recorded, beside_declared = (
+        [added.pointer for added in find_changes(project(echoed, spec), echoed)]
+        for spec in (recorded, declared)
+    )
+    # A tree that one of them does not mention at all may be declared in part by the other.
+    inner = [
+        *(p for p in beside_recorded if any(_is_within(p, root) for root in beside_declared)),
+        *(p for p in beside_declared if any(_is_within(p, root) for root in beside_recorded)),
+    ]
+    return tuple(sorted(set(inner)))
+
+
+def _is_within(pointer: str, root: str) -> bool:
+    return pointer == root or pointer.startswith(f"{root}/")
 
 
 def _merge(
