@@ -17,6 +17,12 @@ from reconciler.core.secrets.hints import hints_for
 from reconciler.core.secrets.names import NameKind, kind_of_name
 from reconciler.core.secrets.rules import BUILT_IN, RedactionRules
 from reconciler.core.secrets.shapes import hide_blocks, hide_random, hide_tokens, is_open
+from reconciler.core.secrets.structures import (
+    begins_line,
+    end_of_line,
+    find_pairs,
+    find_structure,
+)
 
 HIDDEN = "(hidden)"
 # A shorter secret would be found within ordinary words of a message.
@@ -47,7 +53,6 @@ _STRING = (
 )
 _QUOTED = re.compile(rf"(?:{_STRING})(?=[\s,;)}}\]]|\Z)", re.DOTALL)
 _BARE = re.compile(r"[^\s,\"'\[\]{}]+")
-_PART_OF_LIST = re.compile(rf"{MARK.pattern}|{_STRING}|[\[\]{{]|{_BARE.pattern}", re.DOTALL)
 _BEARER = re.compile(r"(\b(?i:bearer)[ \t]+)([\w.~+/=-]{16,})")
 _WHOLE_SECRET = {"data": NameKind.HIDDEN, "stringData": NameKind.HIDDEN}
 _NO_KINDS: Mapping[str, NameKind] = {}
@@ -171,7 +176,7 @@ class Redactor:
         # In this order: a block of lines, or what a name assigns, is hidden as a whole, before a
         # pattern for a part of it could leave the remainder.
         text = hide_blocks(text, self._hide_text)
-        text = self._hide_assignments(text)
+        text = self._hide_assignments(self._hide_pairs(text))
         text = hide_in_command(text, self._hide_text)
         return hide_random(self._hide_shapes(text), self._hide_text)
 
@@ -181,8 +186,21 @@ class Redactor:
             text = _BEARER.sub(lambda m: m[1] + self._hide_text(m[2]), text)
         return hide_tokens(text, self._hide_text)
 
-    def _hide_assignments(self, text: str) -> str:
+    def _hide_pairs(self, text: str) -> str:
         parts, end = [], 0
+        for name, (start, stop) in find_pairs(text):
+            kind, value = self._kind_of(name), text[start:stop]
+            if start < end:
+                continue
+            if kind is NameKind.HIDDEN or (
+                kind in _BY_NAME and not is_open(value, surely=kind is NameKind.CERTAIN)
+            ):
+                parts += [text[end:start], self._hide_text(value)]
+                end = stop
+        return "".join([*parts, text[end:]])
+
+    def _hide_assignments(self, text: str) -> str:
+        parts, end, structure_end = [], 0, 0
         # Only names are searched for, so that `--env TOKEN=x` is found within the value of --env.
         for name in _NAME.finditer(text):
             kind = self._kind_of(name[2])
@@ -191,17 +209,29 @@ class Redactor:
             # `keys = table.keys()` is a program; a shell's variables have names in capitals.
             code = name[1] is None and not name[2].isupper()
             sure = kind is not NameKind.LIKELY
-            for start, stop in _spans_of_value(text, name):
+            structure = None
+            # What stands within a structure was found with it, and is not searched again.
+            if ":" in name[0] and name.start() >= structure_end:
+                structure = find_structure(
+                    text, name[2], name.start(), name.end(), everything=kind is NameKind.HIDDEN
+                )
+            if structure:
+                spans, structure_end = structure
+            elif name.start() < structure_end and text.startswith(("[", "{"), name.end()):
+                spans = []
+            else:
+                spans = list(_spans_of_value(text, name, sure=sure))
+            for start, stop in spans:
                 value = text[start:stop]
-                in_code = code and text[start - 1] not in "\"'"
+                in_code = code and not structure and text[start - 1] not in "\"'"
                 if kind is NameKind.HIDDEN or not is_open(value, surely=sure, code=in_code):
                     parts += [text[end:start], self._hide_text(value)]
                     end = stop
         return "".join([*parts, text[end:]])
 
 
-def _spans_of_value(text: str, name: re.Match[str]) -> Iterator[tuple[int, int]]:
-    """Begin and end of the value that a name introduces; of each item where it is a JSON list."""
+def _spans_of_value(text: str, name: re.Match[str], *, sure: bool) -> Iterator[tuple[int, int]]:
+    """Begin and end of the value that a name introduces."""
     at = name.end()
     has_colon, in_json = ":" in name[0], text[name.end(2)] in "\"'\\"
     if MARK.match(text, at):
@@ -210,15 +240,23 @@ def _spans_of_value(text: str, name: re.Match[str]) -> Iterator[tuple[int, int]]
         yield at, end
     elif has_colon and (quoted := _QUOTED.match(text, at)):
         yield _inside(quoted) if in_json else quoted.span()
-    elif has_colon and in_json and text.startswith("[", at):
-        yield from _spans_of_items(text, at)
     elif has_colon and in_json and (bare := _BARE.match(text, at)):
         yield bare.span()
-    # The values of an object have names of their own.
-    elif not (has_colon and in_json and text.startswith("{", at)):
-        value = _VALUE.match(text, at)
-        if value:
-            yield value.span()
+    elif sure and _is_setting(text, name):
+        yield at, end_of_line(text, at)
+    elif value := _VALUE.match(text, at):
+        yield value.span()
+
+
+def _is_setting(text: str, name: re.Match[str]) -> bool:
+    """Whether it is a line of a file (`password = a b`), of which the rest is the value.
+
+    A shell has no blank before the `=` of a variable.
+    """
+    is_spaced = name[0][-1].isspace() and (":" in name[0] or " =" in name[0])
+    at = name.end()
+    is_word = at < len(text) and text[at] not in "\"'\n"
+    return not name[1] and is_spaced and is_word and begins_line(text, name.start())
 
 
 def _end_of_header(text: str, name: re.Match[str]) -> int | None:
@@ -230,21 +268,6 @@ def _end_of_header(text: str, name: re.Match[str]) -> int | None:
     opened = _OPENED.search(text, max(0, start - 4), start)
     end = text.find(opened[0], name.end()) if opened else -1
     return None if end < 0 or "\n" in text[name.end() : end] else end
-
-
-def _spans_of_items(text: str, at: int) -> Iterator[tuple[int, int]]:
-    """Begin and end of each item of a JSON list, up to its end or to the first object in it."""
-    depth = 0
-    for part in _PART_OF_LIST.finditer(text, at):
-        match part[0]:
-            case "[":
-                depth += 1
-            case "]":
-                depth -= 1
-            case item if item != "{" and not MARK.fullmatch(item):
-                yield _inside(part)
-        if part[0] == "{" or not depth:
-            return
 
 
 def _inside(value: re.Match[str]) -> tuple[int, int]:

@@ -306,6 +306,14 @@ def test_a_long_text_costs_no_more_than_its_length() -> None:
         "\\'token: x" * 20_000 + "'token:" * 20_000 + "\"pass=a'" * 20_000 + "'\"token:' " * 9_000
     )
     assert "(sensitive " in REDACTOR.redact(quoted)
+    for part in (
+        "tokens: [",
+        "token: {a: ",
+        "\ntoken:\n",
+        "\n- token: |\n  ",
+        "name: token, value:\n",
+    ):
+        REDACTOR.redact(part * 20_000)
     assert REDACTOR.redact(text).startswith("token:(sensitive ")
 
 
