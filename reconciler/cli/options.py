@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import os
+import shlex
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -28,6 +29,7 @@ from reconciler.cli.option_tables import (
     output_table,
 )
 from reconciler.cli.params import Output
+from reconciler.errors import ReconcilerError
 
 if TYPE_CHECKING:
     from reconciler.app.planning.planning import PlanRequest
@@ -175,7 +177,15 @@ def _with_flags(command: Command) -> Command:
         # `max_delete` stands among the options of a plan, and is a setting like the others.
         names = {field.name for field in fields(Flags)} & values.keys()
         flags = Flags(**{name: values.pop(name) for name in names}, origins=_origins(names))
-        return command(**values, flags=flags)
+        try:
+            return command(**values, flags=flags)
+        except ReconcilerError as error:
+            from reconciler.report.next_step import Commands
+
+            place = place_options(flags, "state", "config")
+            commands = Commands(state=place, stack=place_options(flags, "stack"))
+            error.hint = commands.completed(error.hint)
+            raise
 
     return cast("Command", call)
 
@@ -194,6 +204,19 @@ def _origins(names: Collection[str]) -> dict[str, str]:
         elif source is ParameterSource.ENVIRONMENT:
             origins[option.name] = str(option.envvar)
     return origins
+
+
+def place_options(flags: Flags, *names: str) -> str:
+    """The given ones of these options, by which the next command finds the same state.
+
+    What a variable of the environment said holds for the next one too.
+    """
+    given = {"state": flags.state, "config": flags.config, "stack": flags.stack}
+    return "".join(
+        f" --{name} {shlex.quote(str(given[name]))}"
+        for name in names
+        if flags.origins.get(name) == f"--{name}"
+    )
 
 
 def settings_from(flags: Flags) -> Settings:

@@ -2,24 +2,40 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from reconciler.core.events import ActionFailed, ActionSkipped, Cause, InDoubt
 from reconciler.core.model import Address
+
+# A command about a state, as a hint names it: its options may follow at once.
+_ABOUT_STATE = re.compile(r"\breconciler ((?:state|runs) [a-z]+)")
+_ASKING_SERVER = ("state adopt", "state recover", "state resolve")
 
 Unsuccessful = ActionFailed | ActionSkipped | InDoubt
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Commands:
-    """How this run would be called again, and what other commands need to find its state."""
+    """How this run would be called again, and what other commands need to find its state.
+
+    `stack` is for those of them that ask the server: the others have no such option.
+    """
 
     again: str = "reconciler apply"
     state: str = ""
+    stack: str = ""
 
     def of(self, command: str) -> str:
         """Another command of the program, about the same state."""
-        return f"reconciler {command}{self.state}"
+        return f"reconciler {command}{self._place(command)}"
+
+    def completed(self, text: str) -> str:
+        """A hint of those who do not know where the state is, with that in each command."""
+        return _ABOUT_STATE.sub(lambda found: f"{found[0]}{self._place(found[1])}", text)
+
+    def _place(self, command: str) -> str:
+        return f"{self.state}{self.stack if command.startswith(_ASKING_SERVER) else ''}"
 
 
 COMMANDS = Commands()

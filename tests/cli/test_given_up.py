@@ -47,3 +47,31 @@ def test_every_command_says_that_it_is_given_up_and_how_to_settle_it(
         True,
         False,
     )
+
+
+def test_the_commands_of_hints_work_where_they_are_printed(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From the parent folder, for a state and a stack that only the folder of the specs names."""
+    project = new_project()
+    with Sandbox.running("--sync-delay", "0s", "--fault", "linger name=a") as server:
+        for name, value in server.variables.items():
+            monkeypatch.setenv(name, value)
+        folder = write_specs(tmp_path / "w", spec("a", project), spec("b", project))
+        (folder / "reconciler.yaml").write_text("stack: l1p\n")
+        monkeypatch.chdir(tmp_path)
+        assert cli("apply", "w", "--yes", "--init", "-q").code == 0
+        (folder / "a.json").unlink()
+        failed = cli("apply", "w", "--yes", "--wait-timeout", "1s")
+        place = "--state w/.reconciler/state.db --config w/reconciler.yaml"
+        printed = f"reconciler state resolve {place} {project}/a --abandon"
+        abandoned = cli(*printed.split()[1:], "--yes")
+        listed = cli("state", "list", *place.split())
+        again = f"state resolve {place} {project}/a --recheck"
+        removed = cli("state", "rm", f"{project}/a", "--yes", *place.split())
+        looked = cli(*again.split())
+
+    assert f"hint: to wait for it no longer: {printed}\n" in failed.out
+    assert (abandoned.code, removed.code, looked.code) == (0, 5, 4)
+    assert f"reconciler {again}" in listed.out
+    assert f"once it is gone: reconciler {again}\n" in removed.err

@@ -173,9 +173,7 @@ def _carry_out(
         console,
         workspace,
         metrics,
-        follow_up_commands(
-            request.command, directory, plan_flags, workspace, names_state=bool(flags.state)
-        ),
+        follow_up_commands(request.command, directory, plan_flags, workspace, flags),
         markdown_limit=markdown_limit,
         yes=apply_flags.yes,
     )

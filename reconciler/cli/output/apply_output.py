@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -18,7 +19,7 @@ from reconciler.cli.output.ci_reports import CiReports
 from reconciler.cli.output.console import Console, explain
 from reconciler.cli.output.html_pages import ApplyPage, emit_plan_page
 from reconciler.cli.output.metrics_file import MetricsWriter
-from reconciler.core.events import RequestEnded, Summary
+from reconciler.core.events import ActionFailed, Event, InDoubt, RequestEnded, Summary
 from reconciler.errors import ReconcilerError
 from reconciler.ports import EventListener, RequestListener
 from reconciler.report.machine.documents import (
@@ -52,9 +53,15 @@ class ApplyOutput:
         self._reporter = ApplyReporter(console, commands)
         self._reports = CiReports.of(console, workspace, markdown_limit, doing="apply")
         self._page = ApplyPage(console, workspace)
-        self.say: EventListener = metrics.listening(
+        self._listen: EventListener = metrics.listening(
             self._page.listening(self._reports.listening(self._reporter.say))
         )
+
+    def say(self, event: Event) -> None:
+        """Tell everyone; the engine's hints do not know where the state is."""
+        if isinstance(event, ActionFailed | InDoubt) and event.hint:
+            event = dataclasses.replace(event, hint=self._commands.completed(event.hint))
+        self._listen(event)
 
     @property
     def trace(self) -> RequestListener | None:

@@ -9,11 +9,13 @@ from pathlib import Path
 
 from reconciler.app.applying.applying import ApplyResult
 from reconciler.app.planning.workspace import Workspace
-from reconciler.cli.options import PlanFlags
+from reconciler.app.settings import Flags
+from reconciler.cli.options import PlanFlags, place_options
 from reconciler.cli.output.console import Console
 from reconciler.core.events import Event
 from reconciler.report.next_step import Commands
 from reconciler.report.text.conclusion import Conclusion
+from reconciler.specs.config import config_file
 
 
 def list_problems(
@@ -53,13 +55,11 @@ def follow_up_commands(
     directory: Path,
     plan_flags: PlanFlags,
     workspace: Workspace,
-    *,
-    names_state: bool,
+    flags: Flags,
 ) -> Commands:
-    """The commands that carry on where this one ended, for the same folder and state.
-
-    `names_state` says that this one was told its state.
-    """
+    """The commands that carry on where this one ended, for the same folder, state and stack."""
+    names_state = bool(flags.state)
+    config_given, stack = place_options(flags, "config"), place_options(flags, "stack")
     state = f" --state {shlex.quote(os.path.relpath(workspace.settings.state))}"
     folder = [] if directory == Path() else [str(directory)]
     words = [*command.split(), *folder]
@@ -72,8 +72,14 @@ def follow_up_commands(
     words += ["--no-delete"] if plan_flags.no_delete else []
     words += ["--no-create"] if plan_flags.no_create else []
     again = shlex.join(words)
+    # The commands about a state take no folder, and would look here for it and its configuration.
+    root = workspace.settings.root
+    config = config_file(root) if folder and root.resolve() != Path().resolve() else None
+    place = config_given
+    if config is not None and flags.config is None:
+        place = f" --config {shlex.quote(os.path.relpath(config))}"
     return Commands(
-        again=f"{again}{state}" if names_state else again,
-        # The commands about a state take no folder, and would look for it here.
-        state=state if folder or names_state else "",
+        again=f"{again}{state if names_state else ''}{config_given}{stack}",
+        state=f"{state if folder or names_state else ''}{place}",
+        stack=stack,
     )
