@@ -90,9 +90,26 @@ _COUNTED_TOKENS = frozenset(
 # Of what names are made that are written without separators: SSHKEY is an SSH_KEY, MONKEY is none.
 _JOINED_LAST = (
     *("keys", "keyid", "key", "creds", "cred", "pass", "pwds", "pwd", "pw", "secrets", "tokens"),
+    *("oauth", "auth"),
 )
 _JOINED_FIRST = _SECRET_KEYS | {
-    *("admin", "aes", "app", "aws", "azure", "bearer", "bot", "client", "crypt", "crypto", "db"),
+    *(
+        "admin",
+        "aes",
+        "app",
+        "aws",
+        "azure",
+        "basic",
+        "bearer",
+        "bot",
+        "client",
+        "crypt",
+        "crypto",
+        "db",
+        "docker",
+        "gh",
+        "sas",
+    ),
     *("dkim", "ec", "ecdsa", "elastic", "enc", "gcp", "gcs", "git", "github", "gitlab", "google"),
     *("gpg", "grafana", "hf", "hmac", "host", "jwt", "kafka", "kms", "ldap", "login", "mail"),
     *("minio", "mongo", "my", "mysql", "ngc", "nvidia", "oauth", "openai", "oss", "pg", "pgp"),
@@ -100,6 +117,8 @@ _JOINED_FIRST = _SECRET_KEYS | {
     *("service", "slack", "smtp", "sql", "ssh", "ssl", "sudo", "telegram", "tls", "user"),
     *("vault", "vpn", "wandb", "webhook", "wireguard"),
 }
+# Suffixes that are long enough not to be the end of a word; `base` is left of `BASE64`.
+_JOINED_SUFFIXES = ("backup", "base", "encoded", "json", "old", "pem", "plaintext", "previous")
 _LONGEST_JOINED = max(map(len, _JOINED_FIRST))
 _OPEN_SECRETS = frozenset({"existing", "pull"})
 # Fields of Kubernetes' own, and of operators, that name a Secret.
@@ -118,7 +137,7 @@ def _split_joined(word: str) -> list[str]:
     """The words that a joined word is made of (`sshkey`); the word itself for any other."""
     last = next((last for last in _JOINED_LAST if word.endswith(last)), "")
     if not last:
-        return [word]
+        return _split_suffix(word)
     parts, remaining = [last] if last != "keyid" else ["key", "id"], word.removesuffix(last)
     while remaining:
         # From the end, the longest first: `oauth` is one word, and not an `auth` after an `o`.
@@ -130,6 +149,16 @@ def _split_joined(word: str) -> list[str]:
         else:
             return [word]
     return parts
+
+
+def _split_suffix(word: str) -> list[str]:
+    """The words of a joined word that ends in a suffix (`sshkeypem`); else the word itself."""
+    for suffix in _JOINED_SUFFIXES:
+        if word.endswith(suffix):
+            parts = _split_joined(word.removesuffix(suffix))
+            is_known = len(parts) > 1 or parts[0].endswith(ENDINGS)
+            return [*parts, suffix] if is_known else [word]
+    return [word]
 
 
 # The same few hundred names come up again and again.
