@@ -138,6 +138,24 @@ def test_a_replace_names_the_first_field_and_counts_the_others() -> None:
     assert told(decide(desired, ROW)) == (Replace, Reason.SPEC_CHANGED, detail)
 
 
+def test_a_replace_names_the_field_that_needs_it() -> None:
+    """What the spec only writes down as it runs is no reason, whatever comes first."""
+    desired = make_desired(metadata={"priority": "high"}, manifest=make_manifest(replicas=2))
+    desired.manifest["metadata"]["namespace"] = "runai-a"
+    live = make_remote(
+        ROW,
+        metadata={**WANTED.metadata, "priority": "high"},
+        raw_manifest=with_namespace(make_manifest()),
+    )
+    detail = f"/manifest/spec/replicas changed; {API}"
+    assert told(decide(desired, ROW, live)) == (Replace, Reason.SPEC_CHANGED, detail)
+
+
+def with_namespace(manifest: dict[str, Any]) -> dict[str, Any]:
+    """What a server answers that has put a workload into the namespace of its project."""
+    return {**manifest, "metadata": {**manifest["metadata"], "namespace": "runai-a"}}
+
+
 def test_what_was_removed_is_deleted() -> None:
     """A delete names the run that created the workload, and carries the recorded wave."""
     row = make_recorded(make_desired(wave=3))

@@ -23,7 +23,7 @@ def change_spec(case: DecisionInputs, desired: Desired) -> AnyAction | None:
     if not case.changes and not is_update_open(case):
         return None
     policy, can_update = desired.lifecycle.on_change, case.options.can_update
-    fields = f"{name_fields(case.changes)} changed" if case.changes else ""
+    fields = f"{name_fields(_find_deciding(case))} changed" if case.changes else ""
     forcing = [change for change in case.changes if change.forces_replace]
     if case.is_asked_for and can_update is not CanUpdate.NO:
         detail = join_reasons(fields, "asked for by --replace")
@@ -49,6 +49,13 @@ def change_spec(case: DecisionInputs, desired: Desired) -> AnyAction | None:
         held = f"held by onChange: update (--replace {case.row.address} replaces it)"
         return hold(case, Reason.SPEC_CHANGED, f"{detail}; {held}", forbidden=True)
     return replace_workload(case, Reason.SPEC_CHANGED, detail)
+
+
+def _find_deciding(case: DecisionInputs) -> Sequence[FieldChange]:
+    """The changes that make a difference on the server; all of them where none is known to."""
+    # What only writes down what runs anyway is shown as well, and is no reason for anything.
+    differing = {change.pointer for change in case.submission.changes if not change.ignored}
+    return [change for change in case.changes if change.pointer in differing] or case.changes
 
 
 def _name_server(case: DecisionInputs) -> str:
