@@ -102,12 +102,10 @@ class DeleteTask:
             return Skipped(message=UNSENT)
         if isinstance(answer, Refused) and answer.status == FORBIDDEN:
             return self._fail(f"permission denied: {answer.description}", cause=Cause.DENIED)
-        if isinstance(answer, Refused):
-            cause = Cause.OTHER if answer.is_redirect else Cause.SERVER
-            return self._fail(answer.description, cause=cause)
-        if self._run.api_is_gone:
+        if self._run.api_is_gone or (isinstance(answer, Refused) and answer.is_redirect):
             # Nobody has waited for it in vain: it was not the API that did not carry it out.
             return self._fail(answer.description)
+        # Not Cause.SERVER, which asks for a spec to be mended: none is behind a delete.
         return await self._give_up(answer.description)
 
     async def look(self) -> Outcome:

@@ -187,6 +187,8 @@ def test_an_empty_set_is_refused() -> None:
             hint="check the directory; if this is meant, add --allow-empty",
         ),
     )
+    late = recorded(fleet(1), op="op-late", own=Own.LATE_CREATE_POSSIBLE)
+    assert check([], [*rows, *late])[0].message == check([], rows)[0].message
     assert check([], rows[:1])[0].message == (
         "no specs were found, but 1 workload is recorded: all would go"
     )

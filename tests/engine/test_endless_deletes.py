@@ -62,6 +62,7 @@ def test_a_delete_that_is_given_up_is_listed_and_never_frees_its_name(world: Wor
         forget(world.settings.state, "4501/a", command="rm", confirm=lambda _: True)
 
     abandon(world.settings, _request("resolve 4501/a --abandon"))
+    abandon(world.settings, _request("resolve 4501/a --abandon"))
     left = world.row("a")
     sent, began = len(world.ledger()), world.timeline.now
     unwanted = world.apply(wish("b"))
@@ -170,3 +171,18 @@ def test_a_refusal_for_want_of_rights_says_so(method: str) -> None:
     (failed,) = ran.of(ActionFailed)
     assert failed.message.startswith("permission denied: injected by a fault rule: 403")
     assert (failed.cause, ran.exit_code) == (Cause.DENIED, 4)
+
+
+@pytest.mark.parametrize("status", [400, 422])
+def test_a_refused_delete_asks_nobody_to_mend_a_spec(status: int) -> None:
+    """Its spec is gone: what holds the workload is on the server."""
+    world = World(f"{status} on=DELETE")
+    world.apply(wish("a"), wish("b"))
+
+    (failed,) = world.apply(wish("b")).of(ActionFailed)
+
+    assert failed.cause is Cause.OTHER
+    assert failed.hint == (
+        "nothing was deleted; ask what holds it on the server, or apply again later"
+    )
+    assert world.state() == ["a ACCEPTED Synced", "b ACCEPTED Synced"]

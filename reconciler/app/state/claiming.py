@@ -116,6 +116,8 @@ def abandon(settings: Settings, request: ResolveRequest) -> Abandoned:
 
 def abandoned_record(row: Recorded) -> Recorded:
     """What a record is on somebody's word that nothing more will become of it."""
+    if row.purpose is Purpose.GIVEN_UP:
+        return row
     if row.own is Own.DELETING:
         # Its workload may well be running: the record is all that still knows its id.
         message = join_reasons(row.message, "its deletion was given up by hand")

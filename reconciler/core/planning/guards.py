@@ -153,9 +153,11 @@ def _check_empty(
     # Without records nothing can go, and a destroy means just that.
     if declared or not recorded or options.allow_empty or options.destroying:
         return
+    # What is left of an older create is another record of the same workload.
+    count = len({row.address for row in recorded})
     yield Refusal(
         guard="empty-set",
-        message=f"no specs were found, but {_workloads(len(recorded))} recorded: all would go",
+        message=f"no specs were found, but {_workloads(count)} recorded: all would go",
         hint="check the directory; if this is meant, add --allow-empty",
     )
 
