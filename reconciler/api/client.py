@@ -27,8 +27,13 @@ from reconciler.api.urls import (
     normalise_url,
     workload_path,
 )
-from reconciler.api.wire.classification import Said, classify_response, said, unreadable
-from reconciler.api.wire.exchange import Call, Exchange, Reply
+from reconciler.api.wire.classification import (
+    ResultFields,
+    classify_response,
+    result_fields,
+    unreadable_response,
+)
+from reconciler.api.wire.exchange import Call, Exchange, RawResponse
 from reconciler.api.wire.headers import server_date
 from reconciler.api.wire.payloads import (
     ListItem,
@@ -217,7 +222,7 @@ class HttpWorkloadApi:
         try:
             return read_count(reply.data)
         except WireError as error:
-            return unreadable(reply, str(error))
+            return unreadable_response(reply, str(error))
 
     def _call_with(
         self, method: str, path: str, body: Json, before_send: BeforeSend | None
@@ -264,7 +269,7 @@ class HttpWorkloadApi:
             remote = reader(reply.data)
             check(remote)
         except WireError as error:
-            return unreadable(reply, str(error))
+            return unreadable_response(reply, str(error))
         if remote.message:
             # A cluster may repeat what it could not run, its environment included.
             remote = replace(remote, message=blank(remote.message, rules=self._rules))
@@ -294,16 +299,16 @@ class HttpWorkloadApi:
                 ids = _in_order(found)
                 return Listed(ids=ids, repeated=len(ids) < len(found), **_silent(reply))
             if page.next <= offset:
-                return unreadable(reply, "next does not lead on")
+                return unreadable_response(reply, "next does not lead on")
             offset = page.next
         return Ambiguous(message=f"the list of {what} did not end within {most} pages")
 
-    async def _ask(self, call: Call, deadline: float) -> Reply | ApiResult:
+    async def _ask(self, call: Call, deadline: float) -> RawResponse | ApiResult:
         bearer = await self._in_time(self._tokens.current(), deadline)
         if isinstance(bearer, ApiResult):
             return bearer
         reply = await self._exchange.send(call, deadline=deadline, bearer=bearer.token)
-        if not (isinstance(reply, Reply) and reply.status == 401):
+        if not (isinstance(reply, RawResponse) and reply.status == 401):
             return reply
         fresh = await self._in_time(self._tokens.renew(bearer), deadline)
         if fresh is None or isinstance(fresh, ApiResult):
@@ -320,10 +325,10 @@ class HttpWorkloadApi:
             self.issuer = found.issuer
         return found
 
-    async def _ask_for_token(self, call: Call, hide: Secret) -> Reply | NotSent | Ambiguous:
+    async def _ask_for_token(self, call: Call, hide: Secret) -> RawResponse | NotSent | Ambiguous:
         call = replace(call, hide=hide.hide_in)
         reply = await self._exchange.send(call, deadline=self._exchange.deadline())
-        if isinstance(reply, Reply) and reply.status == 200:
+        if isinstance(reply, RawResponse) and reply.status == 200:
             self.date = server_date(reply.headers)
         return reply
 
@@ -351,16 +356,16 @@ def _list_call(filter_by: str, offset: int, order: Mapping[str, str]) -> Call:
     return Call(method="GET", path=LIST_PATH, params=params)
 
 
-def _page(reply: Reply) -> ListPage | ApiResult:
+def _page(reply: RawResponse) -> ListPage | ApiResult:
     if reply.status in _NO_LIST:
-        return Listed(ids=(), trusted=False, **said(reply))
+        return Listed(ids=(), trusted=False, **result_fields(reply))
     refusal = classify_response(reply)
     if refusal is not None:
         return refusal
     try:
         return read_page(reply.data)
     except WireError as error:
-        return unreadable(reply, str(error))
+        return unreadable_response(reply, str(error))
 
 
 def _in_order(found: list[ListItem]) -> tuple[str, ...]:
@@ -369,8 +374,8 @@ def _in_order(found: list[ListItem]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(item.id for item in likely))
 
 
-def _silent(reply: Reply) -> Said:
+def _silent(reply: RawResponse) -> ResultFields:
     # What the words of a success would be is "HTTP 202: no message".
-    words = said(reply)
+    words = result_fields(reply)
     words["message"] = ""
     return words

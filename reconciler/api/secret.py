@@ -19,8 +19,9 @@ class Secret:
         return self.value
 
     def hide_in(self, text: str) -> str:
-        """The text with the secret blanked: servers echo what they are sent."""
+        """The text with the secret blanked."""
+        # An empty secret would be found between any two characters.
         if not self.value:
             return text
-        # A login form holds it in another spelling.
+        # Servers repeat what they are sent; in a login form the secret is percent-encoded.
         return text.replace(self.value, HIDDEN).replace(quote_plus(self.value), HIDDEN)

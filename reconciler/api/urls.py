@@ -26,12 +26,23 @@ def normalise_url(text: str) -> str:
     """Bring a base URL into the one form that is sent, compared and pinned.
 
     Lower-case host, no default port, no slash at the end; a path prefix is kept. Raises
-    InvalidInputError for anything that is not a plain https URL (http only to loopback). The
-    messages never repeat the text, which may hold a password.
+    InvalidInputError for anything that is not a plain https URL (http only to loopback).
     """
+    # No message repeats the text, which may hold a password.
     parts = _split(text.strip())
-    _refuse_extras(parts)
-    host, port = _host(parts), _port(parts)
+    if "@" in parts.netloc:
+        raise _invalid(
+            "the server URL has a user name or password in it",
+            "credentials come from --token-file, RUNAI_TOKEN, or RUNAI_CLIENT_ID and "
+            "RUNAI_CLIENT_SECRET",
+        )
+    if parts.query or parts.fragment:
+        raise _invalid("the server URL has a query or a fragment")
+    host = parts.hostname or ""
+    if not host:
+        raise _invalid("the server URL has no host")
+    if not _HOST.fullmatch(host):
+        raise _invalid("the host of the server URL is not a valid name or address")
     if parts.scheme == "http" and not is_loopback(host):
         raise _invalid(
             f"the server URL uses plain http to {host}: tokens would travel unencrypted",
@@ -39,10 +50,11 @@ def normalise_url(text: str) -> str:
         )
     path = parts.path.rstrip("/")
     if not _PATH.fullmatch(path):
-        raise _invalid("the path of the server URL holds characters that a prefix cannot have")
-    shown = f"[{host}]" if ":" in host else host
-    suffix = "" if port in (None, _DEFAULT_PORTS[parts.scheme]) else f":{port}"
-    return f"{parts.scheme}://{shown}{suffix}{path}"
+        raise _invalid("the path of the server URL has invalid characters")
+    bracketed = f"[{host}]" if ":" in host else host
+    is_default = parts.port in (None, _DEFAULT_PORTS[parts.scheme])
+    suffix = "" if is_default else f":{parts.port}"
+    return f"{parts.scheme}://{bracketed}{suffix}{path}"
 
 
 def is_loopback(host: str) -> bool:
@@ -57,7 +69,8 @@ def is_loopback(host: str) -> bool:
 
 
 def is_workload_id(text: str) -> bool:
-    """Whether a text can stand in a path as an id: `..` or a slash would name something else."""
+    """Whether a text can be an id in a path."""
+    # The server chooses ids: `..` or a slash in one would lead to another call.
     return _ID.fullmatch(text) is not None
 
 
@@ -67,7 +80,7 @@ def workload_path(workload_id: str) -> str:
 
 
 def strip_url(text: str) -> str:
-    """A URL fit for a message: without user, query and fragment, where secrets travel."""
+    """A URL for a message: without user, query and fragment, which may hold secrets."""
     try:
         parts = urlsplit(text)
         netloc = parts.netloc.rpartition("@")[2]
@@ -80,44 +93,21 @@ def _split(text: str) -> SplitResult:
     if not text:
         raise _invalid("the server URL is empty")
     if not text.isascii() or not text.isprintable() or " " in text or "\\" in text:
-        raise _invalid("the server URL holds characters that a URL cannot have")
+        raise _invalid("the server URL has invalid characters")
     try:
         parts = urlsplit(text)
     except ValueError:
-        raise _invalid("the server URL cannot be read") from None
+        raise _invalid("the server URL is not a valid URL") from None
     if parts.scheme not in _DEFAULT_PORTS or "://" not in text:
         raise _invalid("the server URL does not begin with https://")
-    return parts
-
-
-def _refuse_extras(parts: SplitResult) -> None:
-    if "@" in parts.netloc:
-        raise _invalid(
-            "the server URL holds a user name or password",
-            "credentials come from --token-file, RUNAI_TOKEN, or RUNAI_CLIENT_ID and "
-            "RUNAI_CLIENT_SECRET",
-        )
-    if parts.query or parts.fragment:
-        raise _invalid("the server URL holds a query or a fragment")
-
-
-def _host(parts: SplitResult) -> str:
-    host = parts.hostname or ""
-    if not host:
-        raise _invalid("the server URL names no host")
-    if not _HOST.fullmatch(host):
-        raise _invalid("the host of the server URL cannot be read")
-    return host
-
-
-def _port(parts: SplitResult) -> int | None:
     try:
-        port = parts.port
+        # `urlsplit` parses the port only when it is asked for.
+        is_valid = parts.port != 0
     except ValueError:
-        port = 0
-    if port == 0:
+        is_valid = False
+    if not is_valid:
         raise _invalid("the port of the server URL is not a number from 1 to 65535")
-    return port
+    return parts
 
 
 def _invalid(message: str, hint: str = _HINT) -> InvalidInputError:

@@ -1,4 +1,4 @@
-"""What a token says about itself; read, not verified: the server that takes it does that."""
+"""Claims of a token; read and not verified, which the server does that takes it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def read_claims(token: str) -> Mapping[str, Any]:
 
 
 def read_issuer(token: str) -> str | None:
-    """Who issued a token (`iss`); None where it does not say."""
+    """The issuer of a token (`iss`); None for a token without one."""
     issuer = read_claims(token).get("iss")
     return issuer if isinstance(issuer, str) and issuer else None
 
@@ -35,19 +35,21 @@ def read_issuer(token: str) -> str | None:
 def lifetime(expires_in: object, token: str, now: datetime | None) -> float:
     """Seconds for which a token just issued will serve, at most a day.
 
-    The server's `expiresIn`, else the token's `exp` counted from its `iat` or from the answer's
-    Date (never from our clock, which may be wrong), else five minutes.
+    The server's `expiresIn`, else the token's `exp` counted from its `iat` or from `now`, the Date
+    of the response, else five minutes.
     """
+    # Never by our clock, which may be wrong.
     claims = read_claims(token)
     expires = _seconds(claims.get("exp"))
     issued = _seconds(claims.get("iat")) or (now.timestamp() if now else None)
-    said = _seconds(expires_in)
-    if said is None and expires is not None and issued is not None and expires > issued:
-        said = expires - issued
-    return min(said or ASSUMED_LIFETIME, _LONGEST_LIFETIME)
+    seconds = _seconds(expires_in)
+    if seconds is None and expires is not None and issued is not None and expires > issued:
+        seconds = expires - issued
+    return min(seconds or ASSUMED_LIFETIME, _LONGEST_LIFETIME)
 
 
 def _seconds(value: object) -> float | None:
+    # Claims are JSON from elsewhere: NaN, a text or a number beyond all calendars counts as none.
     if isinstance(value, int | float) and not isinstance(value, bool):
         return float(value) if 0 < value < _LATEST_MOMENT else None
     return None

@@ -27,7 +27,7 @@ class TokenFile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FixedToken:
-    """A bearer token that lives as long as it lives."""
+    """A bearer token that nothing renews."""
 
     token: Secret
 
@@ -46,37 +46,30 @@ Credentials = TokenFile | FixedToken | ClientCredentials
 def credentials_from(environ: Mapping[str, str], token_file: Path | None = None) -> Credentials:
     """Choose the credentials: the token file, RUNAI_TOKEN, then the client's id and secret.
 
-    An empty variable counts as unset, as CI systems leave them. Raises UnreachableError where
-    there are none, or only half of a pair.
+    Raises UnreachableError where there are none, or only half of a pair.
     """
+    # An empty variable counts as unset: CI systems leave such for a secret that is not defined.
     if token_file is not None:
         return TokenFile(path=token_file)
     if token := environ.get("RUNAI_TOKEN", "").strip():
-        return FixedToken(token=_bearer(token))
+        if not is_bearer(token):
+            raise UnreachableError(
+                "RUNAI_TOKEN has characters that are invalid in a bearer token",
+                hint="set it to the token alone, without quotes and without 'Bearer'",
+            )
+        return FixedToken(token=Secret(value=token))
     client_id = environ.get("RUNAI_CLIENT_ID", "").strip()
     client_secret = environ.get("RUNAI_CLIENT_SECRET", "").strip()
     if client_id and client_secret:
         return ClientCredentials(client_id=client_id, client_secret=Secret(value=client_secret))
-    raise UnreachableError(_what_is_missing(client_id, client_secret), hint=_HINT)
+    message = "no credentials for the control plane"
+    if client_id:
+        message = "RUNAI_CLIENT_ID is set, but RUNAI_CLIENT_SECRET is not"
+    elif client_secret:
+        message = "RUNAI_CLIENT_SECRET is set, but RUNAI_CLIENT_ID is not"
+    raise UnreachableError(message, hint=_HINT)
 
 
 def is_bearer(text: str) -> bool:
     """Whether a text can be a bearer token at all (RFC 6750)."""
     return _BEARER.fullmatch(text) is not None
-
-
-def _bearer(text: str) -> Secret:
-    if not is_bearer(text):
-        raise UnreachableError(
-            "RUNAI_TOKEN holds characters that a bearer token cannot have",
-            hint="set it to the token alone, without quotes and without 'Bearer'",
-        )
-    return Secret(value=text)
-
-
-def _what_is_missing(client_id: str, client_secret: str) -> str:
-    if client_id:
-        return "RUNAI_CLIENT_ID is set, but RUNAI_CLIENT_SECRET is not"
-    if client_secret:
-        return "RUNAI_CLIENT_SECRET is set, but RUNAI_CLIENT_ID is not"
-    return "no credentials for the control plane"

@@ -21,8 +21,8 @@ from reconciler.api.login.credentials import (
 )
 from reconciler.api.secret import Secret
 from reconciler.api.urls import LOGIN_PATH, OLD_LOGIN_PATH
-from reconciler.api.wire.classification import Said, classify_response, said
-from reconciler.api.wire.exchange import FORM, Call, Reply
+from reconciler.api.wire.classification import ResultFields, classify_response, result_fields
+from reconciler.api.wire.exchange import FORM, Call, RawResponse
 from reconciler.api.wire.headers import http_date
 from reconciler.core.protocol.api_results import (
     Ambiguous,
@@ -35,7 +35,7 @@ from reconciler.core.protocol.api_results import (
     Unavailable,
 )
 
-Ask = Callable[[Call, Secret], Awaitable[Reply | NotSent | Ambiguous]]
+Ask = Callable[[Call, Secret], Awaitable[RawResponse | NotSent | Ambiguous]]
 Monotonic = Callable[[], float]
 
 _REFRESH_AT = 0.8
@@ -232,38 +232,45 @@ class ClientSource:
         if not self._has_had_one and self._path == LOGIN_PATH and await self._lacks_login(reply):
             self._path = OLD_LOGIN_PATH
             reply = await self._ask_login()
-        if not isinstance(reply, Reply):
+        if not isinstance(reply, RawResponse):
             return _not_asked(reply)
         refusal = classify_response(reply)
         if refusal is not None:
             return self._explain(refusal, reply)
         return self._keep(reply, asked_at)
 
-    async def _ask_login(self) -> Reply | NotSent | Ambiguous:
+    async def _ask_login(self) -> RawResponse | NotSent | Ambiguous:
         call = _token_call(self._credentials, self._path)
         return await self._ask(call, self._credentials.client_secret)
 
-    async def _lacks_login(self, reply: Reply | NotSent | Ambiguous) -> bool:
+    async def _lacks_login(self, reply: RawResponse | NotSent | Ambiguous) -> bool:
         """Whether the server says that it has no v2 login.
 
         Its own error is enough. Other JSON may come from a gateway in the middle of a restart, so
         it has to be said twice; a page is never the server's word.
         """
-        if not isinstance(reply, Reply) or reply.status not in _NO_SUCH_CALL or reply.data is None:
+        if (
+            not isinstance(reply, RawResponse)
+            or reply.status not in _NO_SUCH_CALL
+            or reply.data is None
+        ):
             return False
         refusal = classify_response(reply)
         own = isinstance(refusal, NotFound) and refusal.trusted
         if own or (isinstance(refusal, Refused) and refusal.own):
             return True
         again = await self._ask_login()
-        return isinstance(again, Reply) and (again.status, again.data) == (reply.status, reply.data)
+        return isinstance(again, RawResponse) and (again.status, again.data) == (
+            reply.status,
+            reply.data,
+        )
 
-    def _keep(self, reply: Reply, asked_at: float) -> BearerToken | ApiResult:
+    def _keep(self, reply: RawResponse, asked_at: float) -> BearerToken | ApiResult:
         data = reply.data or {}
         name, life_name = _ANSWERS[self._path]
         token = data.get(name)
         if not isinstance(token, str) or not is_bearer(token):
-            return self._no_endpoint(said(reply), f"its answer holds no {name}")
+            return self._no_endpoint(result_fields(reply), f"its answer holds no {name}")
         life = lifetime(data.get(life_name), token, http_date(reply.headers.get("date")))
         self._held = _Held(
             bearer=_bearer(token), due=asked_at + _REFRESH_AT * life, expires=asked_at + life
@@ -271,8 +278,8 @@ class ClientSource:
         self._has_had_one = True
         return self._held.bearer
 
-    def _explain(self, refusal: ApiResult, reply: Reply) -> ApiResult:
-        words = said(reply)
+    def _explain(self, refusal: ApiResult, reply: RawResponse) -> ApiResult:
+        words = result_fields(reply)
         match refusal:
             case Unauthorised():
                 return _not_accepted(words)
@@ -287,7 +294,7 @@ class ClientSource:
                 return NotSent(answered=True, **words)
         return self._no_endpoint(words, reply.message)
 
-    def _no_endpoint(self, words: Said, problem: str) -> NotSent:
+    def _no_endpoint(self, words: ResultFields, problem: str) -> NotSent:
         """Nobody gives tokens here: for good at the first login, for a moment after that.
 
         A wrong address is told at once. One that has given a token is right, and what stands
@@ -333,6 +340,6 @@ def _not_asked(failure: NotSent | Ambiguous) -> NotSent:
     return NotSent(message=f"no token: {failure.message}", permanent=permanent)
 
 
-def _not_accepted(words: Said) -> Unauthorised:
+def _not_accepted(words: ResultFields) -> Unauthorised:
     words["message"] = f"the client credentials are not accepted: {words['message']}"
     return Unauthorised(**words)

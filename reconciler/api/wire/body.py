@@ -1,4 +1,4 @@
-"""The body of an answer: decoded within a bound, and JSON or a fault."""
+"""The body of a response: decoded within a bound, then a JSON object or an error."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ Inflate = Callable[[bytes, int], bytes]
 
 
 class BodyError(Exception):
-    """A body that says nothing reliable: too large, badly coded, or no JSON object.
+    """A body that proves nothing: too large, badly encoded, or not a JSON object.
 
-    `title` is that of a page, as it was sent; `is_empty` says that there was no body at all.
+    `title` is that of an HTML page, as it was sent; `is_empty` says that there was no body at all.
     """
 
     def __init__(self, message: str, *, title: str = "", is_empty: bool = False) -> None:
@@ -33,11 +33,12 @@ class BodyError(Exception):
 
 
 async def read_body(chunks: AsyncIterable[bytes], coding: str) -> bytes:
-    """Collect a body up to 8 MiB decoded; never holds more, however well it compresses.
+    """Collect a body of at most 8 MiB decoded.
 
-    Raises BodyError beyond that, and for a content coding that we did not ask for.
+    Raises BodyError for a larger one, and for a content coding that we did not ask for.
     """
     inflate, is_whole = _decoder(coding.strip().lower())
+    # It never holds more than the bound, however well a body compresses.
     body = bytearray()
     async for chunk in chunks:
         body += inflate(chunk, MAX_BODY + 1 - len(body))
@@ -49,17 +50,22 @@ async def read_body(chunks: AsyncIterable[bytes], coding: str) -> bytes:
 
 
 def parse_object(body: bytes, content_type: str) -> Mapping[str, Any]:
-    """Parse a JSON object; raises BodyError where the body is or calls itself anything else."""
+    """Parse a JSON object; raises BodyError for another content or another content type."""
     if not body:
         raise BodyError("an empty body", is_empty=True)
     media = content_type.partition(";")[0].strip().lower()
     if not _JSON.fullmatch(media):
-        what = "an HTML page" if media in _HTML else media or "a body without a content type"
-        raise BodyError(f"{what} instead of JSON", title=_title(body))
+        label = "an HTML page" if media in _HTML else media or "a body without a content type"
+        title = _TITLE.search(body[:16_384])
+        # Entities before spaces: some of them are spaces.
+        text = html.unescape(title[1].decode(errors="replace")) if title else ""
+        raise BodyError(f"{label} instead of JSON", title=" ".join(text.split()))
     try:
+        # As `json.loads` does for bytes, which has no decoder of ours.
         data = _DECODER.decode(body.decode(json.detect_encoding(body), "surrogatepass"))
     except (ValueError, RecursionError):
         raise BodyError("JSON that cannot be read") from None
+    # Tested on the bytes: few bodies have such an escape, and the cure takes them all apart.
     if _SURROGATE_ESCAPE.search(body):
         data = _without_lone_surrogates(data)
     if not isinstance(data, dict):
@@ -72,7 +78,7 @@ def _decoder(coding: str) -> tuple[Inflate, Callable[[], bool]]:
         return (lambda chunk, _room: chunk), (lambda: True)
     if coding not in ("gzip", "x-gzip"):
         raise BodyError(f"a body coded as {coding}, which was not asked for")
-    # Not the HTTP library's decoder: that one expands a whole chunk, a thousand-fold at worst.
+    # Not httpx's decoder: that one expands a whole chunk, a thousand-fold at worst.
     stream = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
 
     def inflate(chunk: bytes, room: int) -> bytes:
@@ -84,28 +90,23 @@ def _decoder(coding: str) -> tuple[Inflate, Callable[[], bool]]:
     return inflate, lambda: stream.eof
 
 
-def _title(page: bytes) -> str:
-    found = _TITLE.search(page[:16_384])
-    # Entities before spaces: some of them are spaces.
-    return " ".join(html.unescape(found[1].decode(errors="replace")).split()) if found else ""
-
-
-def _no_constant(name: str) -> float:
+def _refuse_constant(name: str) -> float:
+    # Python reads NaN and Infinity, which are no JSON: neither can be written down as JSON again.
     raise ValueError(f"{name} is not JSON")
 
 
-def _finite(text: str) -> float:
+def _parse_finite(text: str) -> float:
     number = float(text)
     if math.isinf(number):
-        raise ValueError("a number beyond what can be kept")
+        raise ValueError("a number that is too large")
     return number
 
 
 # Made once: `json.loads` would make one for every body.
-_DECODER = json.JSONDecoder(parse_constant=_no_constant, parse_float=_finite)
+_DECODER = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_parse_finite)
 
 
 def _without_lone_surrogates(data: object) -> Any:
-    # JSON can spell half a character; UTF-8, and so the state, cannot hold it.
+    # JSON can spell half of a character; UTF-8, and so the state, cannot hold it.
     text = json.dumps(data, ensure_ascii=False).encode("utf-16", "surrogatepass")
     return json.loads(text.decode("utf-16", "replace"))

@@ -1,10 +1,10 @@
-"""What a reply proves: the table from status and kind of body to an answer."""
+"""What a response proves: the table from status and kind of body to a result."""
 
 from __future__ import annotations
 
 from typing import TypedDict
 
-from reconciler.api.wire.exchange import Reply
+from reconciler.api.wire.exchange import RawResponse
 from reconciler.api.wire.headers import request_id, retry_after, server_date
 from reconciler.api.wire.payloads import WireError, read_error
 from reconciler.core.protocol.api_results import (
@@ -19,76 +19,75 @@ from reconciler.core.protocol.api_results import (
 )
 
 
-class Said(TypedDict):
-    """What every answer repeats of the reply it stands for."""
+class ResultFields(TypedDict):
+    """The fields of a response that every result has."""
 
     message: str
     request_id: str
     date: str | None
 
 
-def said(reply: Reply) -> Said:
-    """The fields that all answers share."""
-    return Said(
-        message=reply.message,
-        request_id=request_id(reply.headers),
-        date=server_date(reply.headers),
+def result_fields(response: RawResponse) -> ResultFields:
+    """Message, request id and date of a response, for any result."""
+    return ResultFields(
+        message=response.message,
+        request_id=request_id(response.headers),
+        date=server_date(response.headers),
     )
 
 
-def classify_response(reply: Reply) -> ApiResult | None:
-    """Sort a reply; None is a 2xx in JSON, whose content is still to be read.
-
-    502, 503 and 504 say that the API is away, whoever says it and in whatever form. Else what is
-    not JSON comes from something between us and the API, which proves nothing about the workload.
-    Three exceptions: a redirect was certainly not the API acting; a 401 page is a gate that checks
-    credentials before it lets a request through (a 403 page is not: filters also send it in place
-    of an answer that has already been given); and a 429 page asks for patience, although it may
-    have taken the place of an answer too.
-    """
-    if reply.data is not None and 200 <= reply.status < 300:
+def classify_response(response: RawResponse) -> ApiResult | None:
+    """Classify a response; None is a 2xx in JSON, whose content is still to be read."""
+    # What is not JSON comes from something between us and the API, and proves nothing about the
+    # workload: Ambiguous. Redirects, 401, 5xx of gateways and 429 are the exceptions below.
+    if response.data is not None and 200 <= response.status < 300:
         return None
-    words = said(reply)
-    match reply.status:
+    fields = result_fields(response)
+    match response.status:
         case status if 300 <= status < 400:
-            return Refused(status=status, **words)
+            # Whatever redirects us, it was not the API carrying out a request.
+            return Refused(status=status, **fields)
         case 401:
-            return Unauthorised(**words)
+            # Also as a page: a gate checks credentials before it lets a request through. A 403
+            # page is no such proof: filters send it in place of a response of the API as well.
+            return Unauthorised(**fields)
         case 404:
-            return NotFound(trusted=_is_own_error(reply), **words)
+            return NotFound(trusted=_is_own_error(response), **fields)
         case 502 | 503 | 504:
-            return Unavailable(retry_after=_delay(reply), **words)
-        case 429 if reply.data is None:
-            return Unavailable(retry_after=_delay(reply), **words)
-        case status if reply.data is None:
-            return Ambiguous(status=status, **words)
+            return Unavailable(retry_after=_delay(response), **fields)
+        case 429 if response.data is None:
+            # A page asks for patience too, but may stand in place of a response of the API.
+            return Unavailable(retry_after=_delay(response), **fields)
+        case status if response.data is None:
+            return Ambiguous(status=status, **fields)
         case 409:
-            return Conflict(**words)
+            return Conflict(**fields)
         case 429:
-            return TooManyRequests(retry_after=_delay(reply), **words)
-        case 501 if _is_own_error(reply):
-            # Not a failure on the way: the server knows that it does not have this call.
-            return Refused(status=501, own=True, **words)
+            return TooManyRequests(retry_after=_delay(response), **fields)
+        case 501 if _is_own_error(response):
+            # Not a failure on the way: the server says that it does not have this call.
+            return Refused(status=501, own=True, **fields)
+        # A 408 may come after the request was carried out, like a timeout of ours.
         case status if status != 408 and 400 <= status < 500:
-            return Refused(status=status, own=_is_own_error(reply), **words)
+            return Refused(status=status, own=_is_own_error(response), **fields)
         case status:
-            return Ambiguous(status=status, **words)
+            return Ambiguous(status=status, **fields)
 
 
-def unreadable(reply: Reply, problem: str) -> Ambiguous:
-    """The answer for a 2xx whose content cannot be what it should be."""
-    words = said(reply)
-    words["message"] = f"HTTP {reply.status} with an unusable body: {problem}"
-    return Ambiguous(status=reply.status, **words)
+def unreadable_response(response: RawResponse, reason: str) -> Ambiguous:
+    """The result for a 2xx whose content is not what the API promises."""
+    fields = result_fields(response)
+    fields["message"] = f"HTTP {response.status} with an unusable body: {reason}"
+    return Ambiguous(status=response.status, **fields)
 
 
-def _is_own_error(reply: Reply) -> bool:
+def _is_own_error(response: RawResponse) -> bool:
     # Gateways answer unknown routes in JSON too; only the API's envelope repeats the status.
     try:
-        return read_error(reply.data).code == reply.status
+        return read_error(response.data).code == response.status
     except WireError:
         return False
 
 
-def _delay(reply: Reply) -> float | None:
-    return retry_after(reply.headers.get("retry-after"), reply.headers.get("date"))
+def _delay(response: RawResponse) -> float | None:
+    return retry_after(response.headers.get("retry-after"), response.headers.get("date"))

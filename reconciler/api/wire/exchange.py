@@ -1,4 +1,4 @@
-"""One request and its reply: bounded in time and size, failures sorted by what they prove."""
+"""One request and its response: bounded in time and size, failures by what they prove."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ FORM = "application/x-www-form-urlencoded"
 class Call:
     """One request before it has a token; `content` is of the type `content_type`.
 
-    `before_send` is awaited when the next thing to happen is that its bytes leave. `hide` takes out
-    of the server's words what they may not repeat of it, and without one what looks like a secret.
+    `before_send` is awaited right before its bytes leave. `hide` blanks the secrets of this request
+    in messages of the server; without it, everything that looks like a secret is blanked.
     """
 
     method: str
@@ -53,12 +53,12 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reply:
-    """A complete answer; `data` is None unless the body is a JSON object and says so.
+class RawResponse:
+    """A complete response; `data` is None unless the body is a JSON object and says so.
 
-    `is_empty` tells no body at all from one that cannot be read.
-    The names of `headers` are in lower case. `message` is the server's own words where it had any,
-    bounded, without secrets.
+    `is_empty` separates an empty body from one that cannot be read. The names of `headers` are in
+    lower case. `message` is the server's own, or else ours about its body; bounded, without
+    secrets.
     """
 
     status: int
@@ -83,13 +83,13 @@ class Exchange:
         self._transport = transport
         self._request_timeout = request_timeout
         self._rules = rules
-        # Waiting for a connection, making one and the TLS handshake get a share each, so that
-        # they give up before the whole call does: then nothing was sent, for certain.
+        # To wait for a connection and to make one get a share each, so that they time out before
+        # the whole call does: then it is certain that nothing was sent.
         share = request_timeout * _CONNECT_SHARE
         self._phases = {"connect": share, "pool": share, "read": None, "write": None}
 
     def deadline(self) -> float:
-        """The moment, on the event loop's clock, by which a call that begins now must be over."""
+        """When a call that begins now times out, on the event loop's clock."""
         return asyncio.get_running_loop().time() + self._request_timeout
 
     async def send(
@@ -98,18 +98,18 @@ class Exchange:
         *,
         deadline: float,
         bearer: Secret | None = None,
-    ) -> Reply | NotSent | Ambiguous:
+    ) -> RawResponse | NotSent | Ambiguous:
         """Send once; no message repeats the bearer or a secret of the call."""
 
-        def hide(words: str) -> str:
-            words = bearer.hide_in(words) if bearer else words
-            return call.hide(words) if call.hide else blank(words, rules=self._rules)
+        def hide(text: str) -> str:
+            text = bearer.hide_in(text) if bearer else text
+            return call.hide(text) if call.hide else blank(text, rules=self._rules)
 
         try:
             async with asyncio.timeout_at(deadline):
                 if call.before_send is not None:
                     await call.before_send()
-                return await self._exchange(self._request(call, bearer), hide)
+                return await self._receive(self._request(call, bearer), hide)
         except (httpx.HTTPError, OSError) as error:
             return self._failure(error, hide)
 
@@ -129,108 +129,99 @@ class Exchange:
             params=call.params,
             headers=headers,
             content=call.content,
-            # A connection that has to be made first takes its time: the transport asks again.
+            # Awaited here already, and by the transport once more, since a connection that has to
+            # be made first takes its time. Transports of tests do not know it.
             extensions={"timeout": self._phases, "before_send": call.before_send},
         )
 
-    async def _exchange(self, request: httpx.Request, hide: Callable[[str], str]) -> Reply:
+    async def _receive(self, request: httpx.Request, hide: Callable[[str], str]) -> RawResponse:
         response = await self._transport.handle_async_request(request)
-        # Looking into httpx's own headers costs a search for every name.
+        # httpx's own headers are searched for every name.
         headers = dict(response.headers.items())
-        read = await _read(response, headers)
-        data = None if isinstance(read, BodyError) else read
-        words = _words(response, data)
-        if not words:
-            words = f"HTTP {response.status_code}: {_fault(read, hide)}"
-        return Reply(
+        # The raw stream, not httpx's decoded one: the bound must hold while decoding.
+        stream = response.stream
+        if not isinstance(stream, httpx.AsyncByteStream):
+            raise TypeError("an asynchronous transport answered with a synchronous stream")
+        data: Mapping[str, Any] | None = None
+        fault: BodyError | None = None
+        try:
+            body = await read_body(stream, headers.get("content-encoding", ""))
+            data = parse_object(body, headers.get("content-type", ""))
+        except BodyError as error:
+            fault = error
+        finally:
+            await stream.aclose()
+        message = _server_message(response, data or {})
+        if not message:
+            reason = "no message" if fault is None else _describe_fault(fault, hide)
+            message = f"HTTP {response.status_code}: {reason}"
+        return RawResponse(
             status=response.status_code,
             headers=headers,
             data=data,
-            message=hide(words)[:MAX_MESSAGE],
-            is_empty=isinstance(read, BodyError) and read.is_empty,
+            message=hide(message)[:MAX_MESSAGE],
+            is_empty=fault is not None and fault.is_empty,
         )
 
     def _failure(self, error: Exception, hide: Callable[[str], str]) -> NotSent | Ambiguous:
-        words = hide(_first_words(error))[:MAX_MESSAGE]
+        chain = list(causes(error))
+        texts = (str(cause) for cause in chain)
+        message = hide(next(filter(None, texts), type(error).__name__))[:MAX_MESSAGE]
+        unverified = [cause for cause in chain if isinstance(cause, ssl.SSLCertVerificationError)]
         match error:
-            case httpx.ConnectError() if certificate := _certificate_problem(error):
-                return NotSent(message=certificate, permanent=True)
+            case httpx.ConnectError() if unverified:
+                return NotSent(
+                    message="the server's certificate cannot be verified: "
+                    f"{unverified[0].verify_message}; if a private authority signed it, name its "
+                    "certificate with --ca-file",
+                    permanent=True,
+                )
             case httpx.ConnectTimeout():
                 return NotSent(message=f"no connection to {self._url} in time")
             case httpx.PoolTimeout():
                 return NotSent(message="no free connection in time")
             case httpx.ConnectError():
-                return NotSent(message=f"cannot connect to {self._url}: {words}")
+                return NotSent(message=f"cannot connect to {self._url}: {message}")
             case httpx.UnsupportedProtocol():
-                return NotSent(message=words, permanent=True)
+                return NotSent(message=message, permanent=True)
             case TimeoutError() | httpx.TimeoutException():
                 return Ambiguous(message=f"no complete answer within {self._request_timeout:g} s")
             case _:
-                return Ambiguous(message=f"the connection broke: {words}")
+                # Not known to have happened before the request left, so it may have arrived.
+                return Ambiguous(message=f"the connection broke: {message}")
 
 
 def causes(error: BaseException | None) -> Iterator[BaseException]:
     """The error, and those that it was raised from or because of."""
-    # Each library on the way up wraps the error of the one below, often in a wordless one.
+    # Each library wraps the error of the one below, often in one without a message.
     while error is not None:
         yield error
         error = error.__cause__ or error.__context__
 
 
-# Every create has the same, and whoever waits for a workload asks for it again and again.
+# httpx parses slowly. Every create has one URL, and a wait reads the same one again and again.
 _parse_url = lru_cache(maxsize=1024)(httpx.URL)
 
 
-async def _read(
-    response: httpx.Response, headers: Mapping[str, str]
-) -> Mapping[str, Any] | BodyError:
-    # The raw stream, not httpx's decoded one: the bound must hold while decoding.
-    stream = response.stream
-    if not isinstance(stream, httpx.AsyncByteStream):
-        raise TypeError("an asynchronous transport answered with a synchronous stream")
-    try:
-        body = await read_body(stream, headers.get("content-encoding", ""))
-        return parse_object(body, headers.get("content-type", ""))
-    except BodyError as error:
-        return error
-    finally:
-        await stream.aclose()
-
-
-def _fault(read: Mapping[str, Any] | BodyError, hide: Callable[[str], str]) -> str:
-    """What is wrong with a body that has no words for us; a page is named by its title."""
-    if not isinstance(read, BodyError):
-        return "no message"
-    # Cut only after it was redacted: half of a secret would not be recognised.
-    title = hide(read.title)
-    if len(title) > MAX_TITLE:
-        title = f"{title[:MAX_TITLE]}…"
-    return f'an HTML page titled "{title}" instead of JSON' if title else str(read)
-
-
-def _words(response: httpx.Response, data: Mapping[str, Any] | None) -> str:
+def _server_message(response: httpx.Response, data: Mapping[str, Any]) -> str:
     if response.is_redirect:
         target = strip_url(response.headers.get("location", "")) or "nowhere"
         return (
             f"HTTP {response.status_code} redirects to {target}; "
             "redirects are not followed, check the server URL"
         )
-    texts = [data[key] for key in _MESSAGE_KEYS if isinstance(data.get(key), str)] if data else []
-    details = data.get("details") if data else None
+    # The API's own envelope has message and details; identity providers and gateways have others.
+    texts = [data[key] for key in _MESSAGE_KEYS if isinstance(data.get(key), str)]
+    details = data.get("details")
     if texts and isinstance(details, str) and details:
         return f"{texts[0]}: {details}"
-    return next((text for text in texts if text), "")
+    return next(filter(None, texts), "")
 
 
-def _certificate_problem(error: Exception) -> str:
-    for cause in causes(error):
-        if isinstance(cause, ssl.SSLCertVerificationError):
-            return (
-                f"the server's certificate cannot be verified: {cause.verify_message}; "
-                "if a private authority signed it, name its certificate with --ca-file"
-            )
-    return ""
-
-
-def _first_words(error: Exception) -> str:
-    return next((words for cause in causes(error) if (words := str(cause))), type(error).__name__)
+def _describe_fault(fault: BodyError, hide: Callable[[str], str]) -> str:
+    """What is wrong with a body; an HTML page is named by its title."""
+    # Cut only after it was redacted: half of a secret would not be recognised.
+    title = hide(fault.title)
+    if len(title) > MAX_TITLE:
+        title = f"{title[:MAX_TITLE]}…"
+    return f'an HTML page titled "{title}" instead of JSON' if title else str(fault)

@@ -1,4 +1,4 @@
-"""What the headers of an answer say about time and identity."""
+"""Headers of a response about time and identity."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from functools import lru_cache
 
 REQUEST_ID_HEADERS = ("x-request-id", "x-correlation-id", "request-id", "x-trace-id")
 
-# Longer than any delay anyone means, and short enough to stay a finite number.
-_MOST_DIGITS = 9
-_MOST_ID = 200
+# Thirty years: longer than any delay that is meant, and still a finite number.
+_MAX_DIGITS = 9
+_MAX_ID = 200
 
 
 def retry_after(value: str | None, date: str | None) -> float | None:
-    """Read Retry-After in seconds (RFC 9110 10.2.3), as asked for: clamping is the caller's.
+    """Read Retry-After in seconds (RFC 9110 10.2.3), not clamped and never negative.
 
-    A date counts from the answer's own Date, so that two clocks need not agree. None for a
-    missing or unreadable value; never negative.
+    None for a missing or unreadable value.
     """
     text = (value or "").strip()
     if text.isascii() and text.isdigit():
-        return float(text) if len(text) <= _MOST_DIGITS else None
+        return float(text) if len(text) <= _MAX_DIGITS else None
+    # A date counts from the response's own Date, so that our clock need not be right.
     until, now = http_date(text), http_date(date)
     if until is None or now is None:
         return None
@@ -30,7 +30,7 @@ def retry_after(value: str | None, date: str | None) -> float | None:
 
 
 def http_date(value: str | None) -> datetime | None:
-    """Read an HTTP date as a moment in UTC; None where there is none to read."""
+    """Read an HTTP date as a moment in UTC; None for a missing or unreadable one."""
     try:
         return parsedate_to_datetime(value or "").astimezone(UTC)
     except (ValueError, TypeError, IndexError, OverflowError):
@@ -39,17 +39,17 @@ def http_date(value: str | None) -> datetime | None:
 
 def server_date(headers: Mapping[str, str]) -> str | None:
     """The server's clock in RFC 3339, from the Date header."""
-    return _in_rfc3339(headers.get("date"))
+    return _to_rfc3339(headers.get("date"))
 
 
-# A second has one date, however many answers come within it.
+# Hundreds of responses come within one second, and have one date.
 @lru_cache(maxsize=16)
-def _in_rfc3339(value: str | None) -> str | None:
+def _to_rfc3339(value: str | None) -> str | None:
     date = http_date(value)
     return None if date is None else date.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def request_id(headers: Mapping[str, str]) -> str:
-    """The id under which the server's operators find this request; empty where it gave none."""
-    found = (headers.get(name, "") for name in REQUEST_ID_HEADERS)
-    return next((value[:_MOST_ID] for value in found if value), "")
+    """The id under which the server's operators find this request; empty for none."""
+    values = (headers.get(name, "") for name in REQUEST_ID_HEADERS)
+    return next(filter(None, values), "")[:_MAX_ID]

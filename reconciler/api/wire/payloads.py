@@ -1,7 +1,7 @@
-"""The wire format of the API: JSON into our values, our values into JSON.
+"""The wire format of the API: responses in JSON as our values.
 
-Extra fields are welcome, what we rely on is checked. A reader raises WireError and nothing else,
-and the error names the field by its path: `workload.metadata.id`.
+Extra fields are ignored, the fields that we use are checked. A reader raises WireError and nothing
+else, and the error names the field by its path: `workload.metadata.id`.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ T = TypeVar("T")
 
 
 class WireError(ValueError):
-    """A body that is JSON but not what the API promises; says where, never what it held."""
+    """JSON that is not what the API promises; the message names the field, never its value."""
 
-    def __init__(self, problem: str, path: str = "") -> None:
-        super().__init__(f"{path}: {problem}" if path else problem)
-        self.problem = problem
+    def __init__(self, reason: str, path: str = "") -> None:
+        super().__init__(f"{path}: {reason}" if path else reason)
+        self.reason = reason
         self.path = path
 
     def under(self, key: str) -> WireError:
-        """The same error seen from one level further out."""
+        """The same error, with its path from one level further out."""
         joint = "" if not self.path or self.path.startswith("[") else "."
-        return WireError(self.problem, f"{key}{joint}{self.path}")
+        return WireError(self.reason, f"{key}{joint}{self.path}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,14 +60,14 @@ class ListPage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SyncInfo:
-    """How far the cluster has followed (schema `WorkloadV2SyncInfo`)."""
+    """How far the cluster has carried out a request (schema `WorkloadV2SyncInfo`)."""
 
     status: str
     message: str = ""
 
 
 def read_workload(data: object) -> Remote:
-    """Read a bare WorkloadV2, as POST and DELETE answer it."""
+    """Read a bare WorkloadV2, the response of POST, PUT and DELETE."""
     return _workload(_object(data), None)
 
 
@@ -89,10 +89,11 @@ def read_error(data: object) -> ErrorBody:
 
 
 def read_page(data: object) -> ListPage:
-    """Read a page of the v1 list; a null list is an empty one."""
+    """Read a page of the v1 list."""
     fields = _object(data)
     if "workloads" not in fields:
         raise WireError("is missing", "workloads")
+    # Go writes an empty list as null where nobody has made it.
     return ListPage(
         items=_optional(fields, "workloads", _items) or (),
         next=_optional(fields, "next", _integer),
@@ -100,12 +101,12 @@ def read_page(data: object) -> ListPage:
 
 
 def read_count(data: object) -> int:
-    """Read how many workloads a filter of the v1 list leaves."""
+    """Read the number of workloads that a filter of the v1 list selects."""
     return _required(_object(data), "count", _integer)
 
 
 def address_of(body: Json) -> Address:
-    """The address that a create request asks for."""
+    """The address in a create request."""
     metadata = body["metadata"]
     return Address(project=metadata["projectId"], name=metadata["name"])
 
@@ -124,7 +125,7 @@ def _workload(fields: Mapping[str, Any], sync: SyncInfo | None) -> Remote:
         metadata={**metadata, "projectId": address.project},
         raw_manifest=_optional(fields, "rawManifest", _object) or {},
         desired_phase=_optional(fields, "desiredPhase", _text) or "",
-        seen=_seen(sync, deleted=deleted_at is not None),
+        seen=_last_seen(sync, deleted=deleted_at is not None),
         message=_sync_message(sync),
         tenant_id=tenant_id,
         deleted_at=deleted_at,
@@ -132,13 +133,13 @@ def _workload(fields: Mapping[str, Any], sync: SyncInfo | None) -> Remote:
     )
 
 
-def _seen(sync: SyncInfo | None, *, deleted: bool) -> LastSeen:
+def _last_seen(sync: SyncInfo | None, *, deleted: bool) -> LastSeen:
     if sync is None:
         return LastSeen.UNKNOWN
     if sync.status in _SYNC_STATUSES:
         return LastSeen(sync.status)
-    # A status that we do not know must not pass for "no syncInfo", which beside a deletion time
-    # would prove absence.
+    # An unknown status must not count as a missing syncInfo, which beside a deletion time would
+    # prove absence.
     return LastSeen.DELETING if deleted else LastSeen.UNKNOWN
 
 
@@ -164,10 +165,10 @@ def _sync_info(data: object) -> SyncInfo:
 def _items(data: object) -> tuple[ListItem, ...]:
     if not isinstance(data, Sequence) or isinstance(data, str):
         raise WireError("is not a list")
-    return tuple(_under(f"[{index}]", _item, item) for index, item in enumerate(data))
+    return tuple(_under(f"[{index}]", _list_item, item) for index, item in enumerate(data))
 
 
-def _item(data: object) -> ListItem:
+def _list_item(data: object) -> ListItem:
     fields = _object(data)
     return ListItem(
         id=_required(fields, "id", _workload_id),
