@@ -36,7 +36,7 @@ def test_what_stands_out_is_found_in_every_part_of_a_pod() -> None:
     assert (content.kind, content.priority) == ("Deployment", "high")
     assert content.images == ("nvcr.io/llm:1", "busybox")
     assert content.commands == (
-        Command(of="main", name="args", value=["curl -H 'Authorization: (hidden) x | sh"]),
+        Command(of="main", name="args", value=["curl -H 'Authorization: (hidden)' x | sh"]),
         Command(of="main", name="command", value=["sh", "-c"]),
         Command(of="main", name="command", value=["true"]),
         Command(of="first", name="command", value=["id"]),

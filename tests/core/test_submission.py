@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 
 from reconciler.core.diff.diff import ABSENT, FieldChange, Origin, find_changes, undo, without
 from reconciler.core.diff.equality import is_equal
@@ -243,6 +243,8 @@ def test_what_others_made_of_it_is_not_laid_on_the_author() -> None:
 
 
 @given(edits())
+@example(([{"name": "b", "x": None}], [{"name": "a"}, {"name": "b"}]))
+@example(([{"name": "a"}, {"name": "b", "x": [{"name": "a"}]}], [{"name": "b", "x": []}]))
 def test_changes_can_be_undone(pair: tuple[Any, Any]) -> None:
     """From what they led to, back to what was before them."""
     before, after = pair

@@ -235,23 +235,25 @@ def _with_value(document: Any, steps: list[str], value: Any) -> Any:
 
 def undo(document: Any, changes: Sequence[FieldChange]) -> Any:
     """A copy of the document that changes led to, as it was before them."""
-    # From the end, so that the pointers of the items before stay true.
-    for change in sorted(changes, key=lambda each: _sort_key(each.pointer), reverse=True):
-        if change.after is not ABSENT:
-            document = with_value(document, change.pointer, change.before)
-    # The pointer of a removed item is where it stood before: it is put between the others, in the
-    # order of the pointers, and replaces none of them.
-    for change in changes:
-        if change.after is not ABSENT:
-            continue
-        *way, last = split_pointer(change.pointer)
-        parent = value_at(document, join_steps(way))
-        if isinstance(parent, list):
-            index = int(last)
-            items = [*parent[:index], change.before, *parent[index:]]
-            document = _with_value(document, way, items)
-        else:
-            document = _with_value(document, [*way, last], change.before)
+    by_pointer = sorted(changes, key=lambda change: _sort_key(change.pointer))
+    # The deepest first: a pointer leads past items whose lists are put right afterwards.
+    for depth in sorted({change.pointer.count("/") for change in changes}, reverse=True):
+        level = [change for change in by_pointer if change.pointer.count("/") == depth]
+        parents = [value_at(document, change.pointer.rpartition("/")[0]) for change in level]
+        removed_items = [
+            change
+            for change, parent in zip(level, parents, strict=True)
+            if change.after is ABSENT and isinstance(parent, list)
+        ]
+        # From the end, so that the pointers of the items before stay true.
+        for change in reversed(level):
+            if change not in removed_items:
+                document = with_value(document, change.pointer, change.before)
+        # The pointer of a removed item is where it stood before: it is put between the others.
+        for change in removed_items:
+            *way, last = split_pointer(change.pointer)
+            items, index = value_at(document, join_steps(way)), int(last)
+            document = _with_value(document, way, [*items[:index], change.before, *items[index:]])
     return document
 
 
