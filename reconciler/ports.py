@@ -19,11 +19,14 @@ BeforeSend = Callable[[], Awaitable[None]]
 class WorkloadApi(Protocol):
     """A control plane, one request per call; the caller retries, since it records every send."""
 
-    async def create(self, body: Json, before_send: BeforeSend | None = None) -> ApiResult:
+    async def create(
+        self, body: Json, before_send: BeforeSend | None = None, *, dry_run: bool = False
+    ) -> ApiResult:
         """POST a workload: Accepted, or why not.
 
         `before_send` is awaited right before bytes leave: after the token was fetched and the
-        connection was made, which may take a while.
+        connection was made, which may take a while. With `dry_run` the server is asked to check
+        and not to create: DryRunPassed, or why not.
         """
         ...
 
@@ -55,6 +58,10 @@ class WorkloadApi(Protocol):
 
     async def find_all(self, project: str) -> ApiResult:
         """List the ids of all live workloads of a project: Listed, or why not."""
+        ...
+
+    async def find_cluster_versions(self) -> ApiResult:
+        """List the versions of the clusters: ClusterVersions, or why not."""
         ...
 
 

@@ -46,8 +46,12 @@ class Line:
         self._server = process.server
         self._loop = process.loop
 
-    async def create(self, body: Json, before_send: BeforeSend | None = None) -> ApiResult:
-        """POST."""
+    async def create(
+        self, body: Json, before_send: BeforeSend | None = None, *, dry_run: bool = False
+    ) -> ApiResult:
+        """POST; no apply asks for a dry run."""
+        if dry_run:
+            raise AssertionError("an apply has asked for a dry run")
         marker = body["manifest"]["metadata"]["annotations"]["workload-reconciler/op"]
         metadata = body["metadata"]
         target = f"{metadata['projectId']}/{metadata['name']}"
@@ -87,6 +91,10 @@ class Line:
         """GET the whole list of a project."""
         self._process.step()
         return self._server.list_project(project)
+
+    async def find_cluster_versions(self) -> ApiResult:
+        """No apply asks for them."""
+        raise AssertionError("an apply has asked for the versions of the clusters")
 
     async def _send(
         self,

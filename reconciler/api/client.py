@@ -20,8 +20,8 @@ from reconciler.api.login.credentials import Credentials
 from reconciler.api.login.tokens import BearerToken, Monotonic, open_source
 from reconciler.api.secret import Secret
 from reconciler.api.urls import (
+    CLUSTERS_PATH,
     COUNT_PATH,
-    LIST_PATH,
     WORKLOADS_PATH,
     is_workload_id,
     normalise_url,
@@ -35,14 +35,14 @@ from reconciler.api.wire.classification import (
 )
 from reconciler.api.wire.exchange import Call, Exchange, RawResponse
 from reconciler.api.wire.headers import server_date
+from reconciler.api.wire.listing import NO_LIST, ids_in_order, list_call, read_list_page
 from reconciler.api.wire.payloads import (
     ListItem,
-    ListPage,
     WireError,
     address_of,
+    read_cluster_versions,
     read_count,
     read_get_response,
-    read_page,
     read_workload,
 )
 from reconciler.core.diff.update import find_marks
@@ -52,6 +52,8 @@ from reconciler.core.protocol.api_results import (
     Acknowledged,
     Ambiguous,
     ApiResult,
+    ClusterVersions,
+    DryRunPassed,
     Listed,
     NotSent,
     Refused,
@@ -62,12 +64,10 @@ from reconciler.ports import BeforeSend
 
 T = TypeVar("T")
 
-_PAGE_SIZE = 500
 # A server that ignores the filter would have us read its whole list.
 _MOST_PAGES = 20
 _MOST_PAGES_OF_A_PROJECT = 400
 _FILTERABLE = re.compile(r"[A-Za-z0-9._-]+")
-_NO_LIST = (404, 405, 501)
 _ENCODER = json.JSONEncoder(allow_nan=False)
 
 
@@ -141,11 +141,25 @@ class HttpWorkloadApi:
         bearer = await self._in_time(self._tokens.current(), self._exchange.deadline())
         return None if isinstance(bearer, BearerToken) else bearer
 
-    async def create(self, body: Json, before_send: BeforeSend | None = None) -> ApiResult:
-        """POST a workload; Accepted only where the reply carries our name and project."""
+    async def create(
+        self, body: Json, before_send: BeforeSend | None = None, *, dry_run: bool = False
+    ) -> ApiResult:
+        """POST a workload; Accepted only where the reply carries our name and project.
+
+        What passed a dry run need not be described: no document says what a server answers then.
+        """
         call = self._call_with("POST", WORKLOADS_PATH, body, before_send)
         if isinstance(call, NotSent):
             return call
+        if dry_run:
+            reply = await self._ask(
+                replace(call, params={"dryRun": "true"}), self._exchange.deadline()
+            )
+            if isinstance(reply, ApiResult):
+                return reply
+            is_silent = reply.is_empty and 200 <= reply.status < 300
+            refusal = None if is_silent else classify_response(reply)
+            return refusal or DryRunPassed(id=_id_in(reply), **_silent(reply))
         wanted = address_of(body)
         return await self._answer(call, read_workload, lambda remote: _is_named(remote, wanted))
 
@@ -208,13 +222,29 @@ class HttpWorkloadApi:
         counted = await self._count(filter_by)
         return counted if isinstance(counted, ApiResult) else replace(listed, counted=counted)
 
+    async def find_cluster_versions(self) -> ApiResult:
+        """List the versions of the clusters, which are those of the server or older."""
+        reply = await self._ask(Call(method="GET", path=CLUSTERS_PATH), self._exchange.deadline())
+        if isinstance(reply, ApiResult):
+            return reply
+        if reply.status in NO_LIST:
+            return ClusterVersions(**result_fields(reply))
+        if reply.status != 200 or reply.rows is None:
+            refusal = classify_response(reply)
+            return refusal or unreadable_response(reply, "it is not a list of clusters")
+        try:
+            versions = read_cluster_versions(reply.rows)
+        except WireError as error:
+            return unreadable_response(reply, str(error))
+        return ClusterVersions(versions=versions, **_silent(reply))
+
     async def _count(self, filter_by: str) -> int | ApiResult | None:
         """How many the server counts; None where it has no count."""
         call = Call(method="GET", path=COUNT_PATH, params={"filterBy": filter_by})
         reply = await self._ask(call, self._exchange.deadline())
         if isinstance(reply, ApiResult):
             return reply
-        if reply.status in _NO_LIST:
+        if reply.status in NO_LIST:
             return None
         refusal = classify_response(reply)
         if refusal is not None:
@@ -287,16 +317,16 @@ class HttpWorkloadApi:
         found: list[ListItem] = []
         offset = 0
         for _ in range(most):
-            call = _list_call(filter_by, offset, order or {})
+            call = list_call(filter_by, offset, order or {})
             reply = await self._ask(call, self._exchange.deadline())
             if isinstance(reply, ApiResult):
                 return reply
-            page = _page(reply)
+            page = read_list_page(reply)
             if isinstance(page, ApiResult):
                 return page
             found += (item for item in page.items if item.deleted_at is None and match(item))
             if page.next is None:
-                ids = _in_order(found)
+                ids = ids_in_order(found)
                 return Listed(ids=ids, repeated=len(ids) < len(found), **_silent(reply))
             if page.next <= offset:
                 return unreadable_response(reply, "next does not lead on")
@@ -339,6 +369,13 @@ def _readable(body: Json) -> Json:
     return {**body, "manifest": json.loads(base64.b64decode(encoded))} if encoded else body
 
 
+def _id_in(reply: RawResponse) -> str | None:
+    try:
+        return read_workload(reply.data).id
+    except WireError:
+        return None
+
+
 def _is_named(remote: Remote, wanted: Address) -> None:
     if remote.address != wanted:
         raise WireError(f"it describes {remote.address}, asked for was {wanted}")
@@ -347,31 +384,6 @@ def _is_named(remote: Remote, wanted: Address) -> None:
 def _has_id(remote: Remote, wanted: str) -> None:
     if remote.id.lower() != wanted.lower():
         raise WireError(f"it describes workload {remote.id}, asked for was {wanted}")
-
-
-def _list_call(filter_by: str, offset: int, order: Mapping[str, str]) -> Call:
-    params = {"filterBy": filter_by, "limit": str(_PAGE_SIZE), **order}
-    if offset:
-        params["offset"] = str(offset)
-    return Call(method="GET", path=LIST_PATH, params=params)
-
-
-def _page(reply: RawResponse) -> ListPage | ApiResult:
-    if reply.status in _NO_LIST:
-        return Listed(ids=(), trusted=False, **result_fields(reply))
-    refusal = classify_response(reply)
-    if refusal is not None:
-        return refusal
-    try:
-        return read_page(reply.data)
-    except WireError as error:
-        return unreadable_response(reply, str(error))
-
-
-def _in_order(found: list[ListItem]) -> tuple[str, ...]:
-    # A native workload may hold the same name: what can be ours comes first.
-    likely = sorted(found, key=lambda item: item.source_api not in (None, "WorkloadsV2"))
-    return tuple(dict.fromkeys(item.id for item in likely))
 
 
 def _silent(reply: RawResponse) -> ResultFields:

@@ -14,6 +14,7 @@ OLD_LOGIN_PATH = "/api/v1/token"
 WORKLOADS_PATH = "/api/v2/workloads"
 LIST_PATH = "/api/v1/workloads"
 COUNT_PATH = "/api/v1/workloads/count"
+CLUSTERS_PATH = "/api/v1/clusters/minimal"
 
 _HINT = "give the address of the control plane, such as https://app.run.ai"
 _DEFAULT_PORTS = {"https": 443, "http": 80}

@@ -183,6 +183,7 @@ class Connector:
                 credentials=credentials,
                 request_timeout=settings.request_timeout,
                 rules=settings.rules.strict,
+                has_v2_token=settings.capabilities.has_v2_token,
             ),
             transport=CountingTransport(transport, self.traffic.sent),
             monotonic=self.clock.monotonic,

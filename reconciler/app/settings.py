@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from reconciler.core.planning.guards import DeleteLimit
+from reconciler.core.protocol.capabilities import Capabilities, capabilities_of
 from reconciler.core.secrets.rules import RedactionRules
 from reconciler.errors import InvalidInputError, UsageError
 from reconciler.specs.config import Config, name_below
@@ -17,7 +18,6 @@ D = TypeVar("D")
 
 DEFAULT_STATE = ".reconciler/state.db"
 DEFAULT_STACK = "default"
-API_VERSION = "2.23"
 CONCURRENCY = 32
 DEFAULT = "default"
 
@@ -50,6 +50,8 @@ class Flags:
 class Settings:
     """The values of one run; `url` is None where nobody gave one.
 
+    `api_version` is None where the server has to be asked for what it can do.
+
     `url_is_given` says that a flag or the environment named it, and not just a file in the
     repository, which a pull request can change.
     Of the `deadline`, reading the specs has `spent` a part already; both are seconds.
@@ -62,7 +64,7 @@ class Settings:
     url: str | None
     stack: str
     state: Path
-    api_version: str
+    api_version: str | None
     concurrency: int
     deadline: float
     request_timeout: float
@@ -80,6 +82,11 @@ class Settings:
     redact: tuple[str, ...] = ()
     reveal: tuple[str, ...] = ()
     origins: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What the server can do, as far as its declared version says."""
+        return capabilities_of(self.api_version)
 
     @property
     def rules(self) -> RedactionRules:
@@ -184,7 +191,7 @@ def resolve_settings(
             if config.state is None
             else (config.path.parent if config.path else root) / _local_path(config.state),
         ),
-        api_version=pick("api_version", None, API_VERSION, configured=config.api_version),
+        api_version=pick("api_version", None, None, configured=config.api_version),
         concurrency=pick(
             "concurrency", flags.concurrency, CONCURRENCY, configured=config.concurrency
         ),

@@ -363,12 +363,16 @@ Live = Remote | Missing | Unread
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """Which control plane and owner a state belongs to; None is not known yet."""
+    """Which control plane and owner a state belongs to; None is not known yet.
+
+    `can_update` says that the server has shown that it changes workloads in place.
+    """
 
     url: str
     stack: str
     issuer: str | None = None
     tenant_id: int | None = None
+    can_update: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

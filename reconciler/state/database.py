@@ -215,6 +215,8 @@ def target_meta(target: Target) -> dict[str, str]:
         "stack": target.stack,
         "issuer": target.issuer or "",
         "tenant_id": tenant,
+        # Only once it is known: a state that knows nothing of it stays as it is.
+        **({"can_update": "yes"} if target.can_update else {}),
     }
 
 
@@ -225,6 +227,7 @@ def target_of(meta: Mapping[str, str]) -> Target:
         stack=meta["stack"],
         issuer=meta.get("issuer") or None,
         tenant_id=int(meta["tenant_id"]) if meta.get("tenant_id") else None,
+        can_update=meta.get("can_update") == "yes",
     )
 
 

@@ -119,7 +119,7 @@ def test_a_watch_looks_until_a_signal_ends_it(world: World) -> None:
 
     assert screen.lines == [f"{start + after:.0f} 3" for after in (0, 5, 10)]
     paths = [entry.path for entry in list(world.sandbox.ledger)[logins:]]
-    assert paths.count("/api/v2/token") == 1
+    assert sum(path.endswith("/token") for path in paths) == 1
     assert signal.getsignal(signal.SIGINT) is before
 
 
@@ -171,7 +171,7 @@ def test_a_server_that_never_answers_is_given_up_for_this_time(world: World) -> 
     assert watched(world, screen) is signal.SIGINT
     assert "the server has not answered everything for 30 s" in screen.lines
     paths = [entry.path for entry in list(world.sandbox.ledger)[logins:]]
-    assert paths.count("/api/v2/token") > 1
+    assert sum(path.endswith("/token") for path in paths) > 1
 
 
 def test_trouble_at_the_first_look_ends_the_watch(world: World) -> None:

@@ -75,7 +75,9 @@ def test_what_was_planned_prints_in_a_line() -> None:
     """asyncio prints a program's result to itself: ten thousand specs took seconds."""
     world = World()
     world.apply(wish("a"))
-    assert repr(world.plan(wish("a"), wish("b"))) == "PlanResult(refusals=(), tenant_id=1)"
+    assert repr(world.plan(wish("a"), wish("b"))) == (
+        "PlanResult(refusals=(), tenant_id=1, shows_updates=False)"
+    )
 
 
 def test_the_same_plan_has_the_same_digest() -> None:

@@ -65,7 +65,7 @@ def test_yaml_syntax_error(cli: Cli, specs: Path) -> None:
 def test_wrong_types_are_all_reported(cli: Cli, specs: Path) -> None:
     """Every finding of every file is in one run, each at its line and column."""
     (specs / "types.yaml").write_text(
-        "metadata:\n  nmae: x\n  projectId: 1\n  priority: hihg\nmanifest: 3\n"
+        "metadata:\n  nmae: x\n  projectId: 1\n  priority: [hihg]\nmanifest: 3\n"
     )
     result = cli("validate", specs)
     found = [line for line in result.out.splitlines() if ": error:" in line]

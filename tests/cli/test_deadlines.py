@@ -16,7 +16,7 @@ from tests.cli.conftest import Cli
 
 COMMANDS = [("validate",), ("render",), ("plan",), ("apply", "--yes")]
 SPEC = """\
-metadata: {name: llm, projectId: "4501", category: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa}
+metadata: {name: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa, projectId: "4501"}
 manifest: {apiVersion: tekton.dev/v1, kind: TaskRun}
 """
 
@@ -27,14 +27,14 @@ def test_a_policy_without_end(
 ) -> None:
     """A finding in the policy's own file, before anything is sent."""
     monkeypatch.setattr(policyprocess, "LIMITS", policyprocess.LIMITS._replace(seconds=0.1))
-    category = {"properties": {"category": {"pattern": "^(a+)+b$"}}}
-    (tmp_path / "p.json").write_text(json.dumps({"properties": {"metadata": category}}))
+    name = {"properties": {"name": {"pattern": "^(a+)+b$"}}}
+    (tmp_path / "p.json").write_text(json.dumps({"properties": {"metadata": name}}))
     (tmp_path / "reconciler.yaml").write_text("policies: [p.json]\n")
     (tmp_path / "a.yaml").write_text(SPEC)
     ended = cli(*command)
     assert ended.code == 3
     assert ended.out + ended.err == (
-        "p.json:1:69: error: judging 4501/llm takes more than 0.1 s (bad-policy)\n"
+        f"p.json:1:65: error: judging 4501/{'a' * 40} takes more than 0.1 s (bad-policy)\n"
         "  hint: simplify it: no repetition inside a repetition, no long lists to compare,"
         " fewer references\n"
         + ("1 error.\n" if command[0] == "validate" else "")

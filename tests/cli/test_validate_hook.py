@@ -187,7 +187,7 @@ def test_an_editor_takes_a_good_spec(spec: Path) -> None:
 @pytest.mark.parametrize(
     ("before", "after", "complaint"),
     [
-        ("priority: high", "priority: urgent", ("metadata", "priority", "enum")),
+        ("priority: high", "priority: 3", ("metadata", "priority", "type")),
         ("priority: high", "priorty: high", ("metadata", "additionalProperties")),
         ("name: llm-finetune", "name: LLM", ("metadata", "name", "not")),
         ("onChange: hold", "onChange: wait", ("lifecycle", "onChange", "enum")),

@@ -7,8 +7,10 @@ import pytest
 from reconciler.core.protocol.capabilities import (
     KNOWN_VERSIONS,
     CanUpdate,
+    agree_on_dry_run,
     capabilities_of,
     is_newer_than_known,
+    is_older_than_any,
 )
 
 
@@ -68,3 +70,36 @@ def test_newer_versions() -> None:
     assert [is_newer_than_known(v) for v in ("3.0", "3.0.9", "3.1", "latest", "x")] == [
         *(False, False, True, False, False)
     ]
+
+
+@pytest.mark.parametrize(
+    ("versions", "agree"),
+    [
+        ([], False),
+        (["2.25.1"], True),
+        (["2.25", "3.0.4"], True),
+        (["3.0.0", "2.24.9"], False),
+        (["2.25", "unknown"], False),
+        (["1.0"], False),
+    ],
+)
+def test_clusters_that_agree_on_dry_runs(versions: list[str], agree: bool) -> None:
+    """All of them have to be new enough; what is no version could be any."""
+    assert agree_on_dry_run(versions) is agree
+
+
+@pytest.mark.parametrize(
+    ("version", "clusters", "older"),
+    [
+        ("2.23", ["2.24.1"], True),
+        ("2.24", ["2.24.1", "2.23"], False),
+        ("latest", ["3.0.2"], False),
+        ("2.24", ["x"], False),
+        ("2.24", [], False),
+    ],
+)
+def test_a_version_that_the_clusters_contradict(
+    version: str, clusters: list[str], older: bool
+) -> None:
+    """No control plane is older than one of its clusters."""
+    assert is_older_than_any(version, clusters) is older

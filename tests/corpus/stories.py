@@ -9,7 +9,9 @@ from tests.corpus.stage import Stage
 
 Story = Callable[[Stage], None]
 
+# A server that only deletes and creates, as most of these stories are about that.
 CONFIG = """\
+    api_version: "2.23"
     stack: blue
     projects:
       team-a: "4501"
@@ -198,6 +200,25 @@ def changes_applied(stage: Stage) -> None:
     stage.run("destroy . --yes")
     stage.run("state unprotect 4501/guarded")
     stage.run("destroy . --yes --allow-deletes 8")
+
+
+def updates(stage: Stage) -> None:
+    """A server of no declared version is asked what it can do, and that is known then."""
+    write_fleet(stage, "llm", "web")
+    stage.edit("reconciler.yaml", 'api_version: "2.23"\n', "")
+    stage.run("apply . --yes --init")
+    stage.edit("llm.yaml", "replicas: 1", "replicas: 3")
+    # Nothing is asked of the server, and nothing is known of it yet.
+    stage.run("plan . --no-refresh")
+    stage.run("plan . -o json")
+    stage.run(APPLY)
+    stage.edit("web.yaml", "replicas: 1", "replicas: 2")
+    stage.run("plan . --no-refresh")
+    stage.edit("reconciler.yaml", "stack: blue", 'stack: blue\napi_version: "2.24"')
+    stage.edit(
+        "web.yaml", 'projectId: "4501"', 'projectId: "4501"\n  configuration: {mnnvl: Required}'
+    )
+    stage.run("plan .")
 
 
 def guards(stage: Stage) -> None:
@@ -389,6 +410,7 @@ STORIES: dict[str, Story] = {
         first_apply,
         changes,
         changes_applied,
+        updates,
         guards,
         failures,
         refused_deletes,

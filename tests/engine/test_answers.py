@@ -221,7 +221,7 @@ def test_a_404_page_on_create_means_a_wrong_address() -> None:
 
 def test_a_revoked_token_is_renewed_in_the_middle_of_a_run() -> None:
     """A 401 is answered by one new login, and the run goes on."""
-    world = World(latency=1.0)
+    world = World(latency=1.0, declared=None)
 
     def revoke(_: object) -> None:
         if len(world.changes()) == 3:

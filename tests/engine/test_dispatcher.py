@@ -17,7 +17,9 @@ from reconciler.core.protocol.api_results import (
     Acknowledged,
     Ambiguous,
     ApiResult,
+    ClusterVersions,
     Conflict,
+    DryRunPassed,
     Listed,
     Method,
     NotFound,
@@ -35,6 +37,8 @@ FINE = Listed(ids=())
 POST, GET, DELETE = Method.POST, Method.GET, Method.DELETE
 
 ANSWERS: Sequence[ApiResult] = (
+    DryRunPassed(),
+    ClusterVersions(),
     FINE,
     Refused(status=400),
     Conflict(),

@@ -86,7 +86,7 @@ def test_what_is_not_the_api_is_told_at_once_and_gets_no_spec(
     rule: str, token: bool, work: Callable[[World], Any]
 ) -> None:
     """One GET has to be answered in the API's own JSON before anything is posted."""
-    world = World(rule)
+    world = World(rule, declared=None)
     if token:
         world.environ = {"RUNAI_TOKEN": "an-own-token"}
 
@@ -124,7 +124,7 @@ def test_a_login_page_is_named_by_its_title() -> None:
 )
 def test_a_login_page_that_answers_the_login_is_no_missing_network(rule: str, words: str) -> None:
     """The server was reached, and is not the API: a search of the network would find nothing."""
-    world = World(f"{rule} at=token")
+    world = World(f"{rule} at=token", declared=None)
 
     with pytest.raises(UnreachableError) as error:
         world.plan(wish("a"))
@@ -224,7 +224,7 @@ def test_a_login_that_stays_away_ends_the_run_at_its_deadline() -> None:
 @pytest.mark.parametrize("rule", LOST_ROUTES[:7])
 def test_a_first_login_at_a_wrong_address_is_told_at_once(rule: str) -> None:
     """Nothing has shown yet that the address is right, and half an hour of silence helps nobody."""
-    world = World(rule)
+    world = World(rule, declared=None)
     with pytest.raises(UnreachableError, match="issues no tokens"):
         world.apply(wish("a"))
     assert world.timeline.now == 0.0

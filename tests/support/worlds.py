@@ -202,10 +202,18 @@ async def _as_it_is(_: httpx.Request, response: httpx.Response) -> httpx.Respons
 
 
 class World:
-    """Everything that outlives a process; `path` puts the state into a real file."""
+    """Everything that outlives a process; `path` puts the state into a real file.
+
+    `declared` is the version of the API that the configuration declares.
+    """
 
     def __init__(
-        self, *faults: str, path: Path | None = None, stack: str = "blue", **sandbox: Any
+        self,
+        *faults: str,
+        path: Path | None = None,
+        stack: str = "blue",
+        declared: str | None = "2.23",
+        **sandbox: Any,
     ) -> None:
         self.timeline = Timeline()
         self.clock = VirtualClock(self.timeline)
@@ -213,7 +221,7 @@ class World:
             SandboxSettings(faults=faults, **sandbox), clock=self.timeline.epoch_seconds
         )
         self.environ = dict(LOGIN)
-        self.settings = _settings(stack)
+        self.settings = _settings(stack, declared)
         self.on_request: Callable[[httpx.Request], None] = _nothing
         self.on_answer: Callable[[httpx.Request], None] = _nothing
         self.rewrite: Rewrite = _as_it_is
@@ -429,14 +437,14 @@ def _pin(store: StateStore) -> PinnedTarget:
     return PinnedTarget(target=store.header.target, binds=bool(store.read()))
 
 
-def _settings(stack: str) -> Settings:
+def _settings(stack: str, declared: str | None) -> Settings:
     return Settings(
         root=Path(),
         url=URL,
         url_is_given=True,
         stack=stack,
         state=Path("state.db"),
-        api_version="2.23",
+        api_version=declared,
         concurrency=32,
         deadline=1800.0,
         request_timeout=30.0,

@@ -7,7 +7,7 @@ import json
 import math
 import re
 import zlib
-from collections.abc import AsyncIterable, Callable, Mapping
+from collections.abc import AsyncIterable, Callable, Mapping, Sequence
 from typing import Any
 
 MAX_BODY = 8 * 1024 * 1024
@@ -24,10 +24,19 @@ class BodyError(Exception):
     """A body that proves nothing: too large, badly encoded, or not a JSON object.
 
     `title` is that of an HTML page, as it was sent; `is_empty` says that there was no body at all.
+    `rows` is a list that stands where an object is expected, which one old call answers with.
     """
 
-    def __init__(self, message: str, *, title: str = "", is_empty: bool = False) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        title: str = "",
+        is_empty: bool = False,
+        rows: Sequence[Any] | None = None,
+    ) -> None:
         super().__init__(message)
+        self.rows = rows
         self.title = title
         self.is_empty = is_empty
 
@@ -69,7 +78,8 @@ def parse_object(body: bytes, content_type: str) -> Mapping[str, Any]:
     if _SURROGATE_ESCAPE.search(body):
         data = _without_lone_surrogates(data)
     if not isinstance(data, dict):
-        raise BodyError("JSON that is not an object")
+        rows = data if isinstance(data, list) else None
+        raise BodyError("JSON that is not an object", rows=rows)
     return data
 
 

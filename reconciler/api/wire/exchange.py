@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -56,9 +56,9 @@ class Call:
 class RawResponse:
     """A complete response; `data` is None unless the body is a JSON object and says so.
 
-    `is_empty` separates an empty body from one that cannot be read. The names of `headers` are in
-    lower case. `message` is the server's own, or else ours about its body; bounded, without
-    secrets.
+    `is_empty` separates an empty body from one that cannot be read; `rows` is a body that is a
+    list. The names of `headers` are in lower case. `message` is the server's own, or else ours
+    about its body; bounded, without secrets.
     """
 
     status: int
@@ -66,6 +66,7 @@ class RawResponse:
     data: Mapping[str, Any] | None
     message: str
     is_empty: bool = False
+    rows: Sequence[Any] | None = None
 
 
 class Exchange:
@@ -161,6 +162,7 @@ class Exchange:
             data=data,
             message=hide(message)[:MAX_MESSAGE],
             is_empty=fault is not None and fault.is_empty,
+            rows=fault.rows if fault is not None else None,
         )
 
     def _failure(self, error: Exception, hide: Callable[[str], str]) -> NotSent | Ambiguous:

@@ -105,6 +105,12 @@ def read_count(data: object) -> int:
     return _required(_object(data), "count", _integer)
 
 
+def read_cluster_versions(rows: object) -> tuple[str, ...]:
+    """Read the versions in the list of clusters; a cluster that has never connected has none."""
+    versions = (_optional(_object(row), "version", _text) for row in _sequence(rows))
+    return tuple(version for version in versions if version)
+
+
 def address_of(body: Json) -> Address:
     """The address in a create request."""
     metadata = body["metadata"]
@@ -163,9 +169,15 @@ def _sync_info(data: object) -> SyncInfo:
 
 
 def _items(data: object) -> tuple[ListItem, ...]:
+    return tuple(
+        _under(f"[{index}]", _list_item, item) for index, item in enumerate(_sequence(data))
+    )
+
+
+def _sequence(data: object) -> Sequence[object]:
     if not isinstance(data, Sequence) or isinstance(data, str):
         raise WireError("is not a list")
-    return tuple(_under(f"[{index}]", _list_item, item) for index, item in enumerate(data))
+    return data
 
 
 def _list_item(data: object) -> ListItem:

@@ -201,7 +201,11 @@ async def run_plan(
         log.end(finished, applied.exit_code)
         # A state that could not take every record is left as it is, for whoever mends it.
         if not journal.unsaved:
-            target = replace(session.target, tenant_id=planned.tenant_id or run.tenant_id)
+            target = replace(
+                session.target,
+                tenant_id=planned.tenant_id or run.tenant_id,
+                can_update=planned.shows_updates,
+            )
             # A state that recorded nothing may have moved here: nothing of its old server holds.
             store.pin(merge_targets(store.header.target, target) if planned.recorded else target)
             store.renew(run.redactor)

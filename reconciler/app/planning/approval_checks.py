@@ -55,7 +55,11 @@ def check_plan_target(approval: Approval, settings: Settings) -> None:
     pairs = (
         ("server", target.url, normalise_url(settings.need_url())),
         ("stack", target.stack, settings.stack),
-        ("version of the API", target.api_version, settings.api_version),
+        (
+            "version of the API",
+            target.api_version or "unknown",
+            settings.api_version or "unknown",
+        ),
     )
     for field, planned, current in pairs:
         if planned != current:

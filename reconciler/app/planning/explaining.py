@@ -7,7 +7,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from reconciler.app.planning.planning import PlanRequest, plan_target, settings_can_update
+from reconciler.app.planning.planning import PlanRequest, plan_target
+from reconciler.app.planning.server_capability import plan_for_server
 from reconciler.app.planning.workspace import Workspace
 from reconciler.app.state.beside_server import open_beside_server
 from reconciler.app.state.states import without_state
@@ -18,6 +19,7 @@ from reconciler.core.planning.explanation import Explanation, explain_workload
 from reconciler.core.planning.guards import GuardOptions, Refusal, check_plan
 from reconciler.core.planning.plan import Plan
 from reconciler.core.planning.planner import make_plan
+from reconciler.core.protocol.capabilities import CanUpdate
 from reconciler.core.redact import Redactor
 from reconciler.errors import UsageError
 from reconciler.ports import EventListener, StateStore
@@ -111,19 +113,26 @@ async def _explain(
     if request.options.refreshed:
         # The bodies are kept as they are, since the explanation shows them.
         live = await read_with_successors(rows, session, settings, header)
-    plan = make_plan(
-        [desired] if desired else [],
-        rows,
-        live,
-        target=plan_target(settings, session, header, tenant_of(live)),
-        lineage=header.lineage,
-        serial=header.serial,
-        options=replace(request.options, can_update=settings_can_update(settings)),
-        now=read_at,
-        at_work=at_work,
-        diagnostics=workspace.diagnostics,
-        rules=settings.rules,
+
+    def plan_with(can_update: CanUpdate) -> Plan:
+        return make_plan(
+            [desired] if desired else [],
+            rows,
+            live,
+            target=plan_target(settings, session, header, tenant_of(live)),
+            lineage=header.lineage,
+            serial=header.serial,
+            options=replace(request.options, can_update=can_update),
+            now=read_at,
+            at_work=at_work,
+            diagnostics=workspace.diagnostics,
+            rules=settings.rules,
+        )
+
+    planned = await plan_for_server(
+        plan_with, settings, session, header.target, may_ask=request.options.refreshed
     )
+    plan = planned.plan
     [action] = plan.actions
     row = recorded_of(action)
     explanation = explain_workload(
@@ -131,7 +140,7 @@ async def _explain(
         desired=desired,
         rows=rows,
         live=live.get(row.id) if row and row.id else None,
-        options=request.options,
+        options=replace(request.options, can_update=planned.can_update),
         redactor=Redactor(header.lineage, settings.rules),
         read_at=read_at if live else None,
     )

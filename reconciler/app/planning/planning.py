@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from reconciler.app.planning.server_capability import plan_for_server
 from reconciler.app.planning.workspace import Workspace
 from reconciler.app.settings import Settings
 from reconciler.app.state.beside_server import open_beside_server
@@ -27,7 +28,7 @@ from reconciler.core.planning.guards import (
 from reconciler.core.planning.plan import Plan, PlanTarget
 from reconciler.core.planning.planner import make_plan
 from reconciler.core.planning.selection import Selection
-from reconciler.core.protocol.capabilities import CanUpdate, capabilities_of
+from reconciler.core.protocol.capabilities import CanUpdate
 from reconciler.core.redact import Redactor
 from reconciler.errors import InvalidInputError, UsageError
 from reconciler.ports import EventListener, StateStore
@@ -53,8 +54,9 @@ class PlanRequest:
 class PlanResult:
     """A plan, what refuses it, the records that it was made from, and the ids seen alive for it.
 
-    `refused` are the entries of a saved plan that are no longer as they were approved, `beyond`
-    counts the changes that it does not hold.
+    `shows_updates` says that the server has just said that it changes workloads in place. `refused`
+    are the entries of a saved plan that are no longer as they were approved, `beyond` counts the
+    changes that it does not hold.
 
     Without its contents when printed: asyncio does that with the result of a program's main task,
     and would take longer for it than for the plan.
@@ -64,6 +66,7 @@ class PlanResult:
     refusals: tuple[Refusal, ...]
     recorded: tuple[Recorded, ...] = field(repr=False)
     tenant_id: int | None
+    shows_updates: bool = False
     alive: frozenset[str] = field(default_factory=frozenset, repr=False)
     refused: tuple[Hold, ...] = field(default=(), repr=False)
     beyond: int = field(default=0, repr=False)
@@ -79,11 +82,6 @@ def plan_target(
         api_version=settings.api_version,
         tenant_id=header.target.tenant_id or tenant_id,
     )
-
-
-def settings_can_update(settings: Settings) -> CanUpdate:
-    """Whether the declared version of the server changes workloads in place."""
-    return capabilities_of(settings.api_version).can_update
 
 
 async def make(
@@ -147,19 +145,26 @@ async def prepare(
 
         live = await read_with_successors(rows, session, settings, header, keep)
     tenant_id = tenant_of(live)
-    plan = make_plan(
-        desired,
-        rows,
-        live,
-        target=plan_target(settings, session, header, tenant_id),
-        lineage=header.lineage,
-        serial=header.serial,
-        options=replace(request.options, can_update=settings_can_update(settings)),
-        now=read_at,
-        at_work=at_work,
-        diagnostics=workspace.diagnostics,
-        rules=settings.rules,
+
+    def plan_with(can_update: CanUpdate) -> Plan:
+        return make_plan(
+            desired,
+            rows,
+            live,
+            target=plan_target(settings, session, header, tenant_id),
+            lineage=header.lineage,
+            serial=header.serial,
+            options=replace(request.options, can_update=can_update),
+            now=read_at,
+            at_work=at_work,
+            diagnostics=workspace.diagnostics,
+            rules=settings.rules,
+        )
+
+    planned = await plan_for_server(
+        plan_with, settings, session, header.target, may_ask=request.options.refreshed
     )
+    plan = planned.plan
     rechecked = (
         recheck(request.approval, plan) if request.approval else RecheckedApproval(plan=plan)
     )
@@ -182,6 +187,7 @@ async def prepare(
         refusals=refusals,
         recorded=recorded,
         tenant_id=tenant_id,
+        shows_updates=planned.has_shown,
         alive=frozenset(id_ for id_, remote in live.items() if isinstance(remote, Remote)),
     )
 

@@ -6,7 +6,8 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from reconciler.app.planning.planning import plan_target, settings_can_update
+from reconciler.app.planning.planning import plan_target
+from reconciler.app.planning.server_capability import known_capability
 from reconciler.app.session import Session
 from reconciler.app.settings import Settings
 from reconciler.app.state.claiming import IN_DOUBT
@@ -75,7 +76,7 @@ class AdoptionRules:
             session=session,
             terms=terms,
             target=plan_target(settings, session, header),
-            can_update=settings_can_update(settings),
+            can_update=known_capability(settings, header.target),
             lineage=header.lineage,
             at=session.dispatcher.server.latest(),
             rows=rows,

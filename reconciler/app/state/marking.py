@@ -13,7 +13,7 @@ from reconciler.core.model import Desired, Recorded, Remote
 from reconciler.core.planning.actions import Reason, Update
 from reconciler.core.planning.plan import Plan
 from reconciler.core.protocol.api_results import Accepted
-from reconciler.core.protocol.capabilities import CanUpdate, capabilities_of
+from reconciler.core.protocol.capabilities import CanUpdate
 from reconciler.core.protocol.marker import Marker
 from reconciler.engine.run import ApplyOptions
 from reconciler.errors import RefusedError, Where
@@ -22,7 +22,7 @@ from reconciler.state.sqlite import SqliteStore
 
 def need_updates(settings: Settings) -> None:
     """Raise RefusedError for a server that is known not to change a workload in place."""
-    if capabilities_of(settings.api_version).can_update is CanUpdate.NO:
+    if settings.capabilities.can_update is CanUpdate.NO:
         raise RefusedError(
             f"a server of version {settings.api_version} cannot change the mark of a workload",
             hint="without --mark it is recorded with the mark that it has; nothing was changed",

@@ -24,6 +24,7 @@ from reconciler.app.session import Connector
 from reconciler.app.settings import Flags, Settings, resolve_settings
 from reconciler.app.state.beside_server import pin_of
 from reconciler.app.state.states import inspect, read_state
+from reconciler.app.status.api_version import check_api_version
 from reconciler.app.status.environment_report import (
     connection_facts,
     credentials_facts,
@@ -249,7 +250,7 @@ async def _check_network(
     )
     if credentials is not None:
         doctor.ok("credentials", credentials_facts(credentials, settings))
-    api = None
+    api, clusters = None, None
     if server is not None:
         # Whether the files and the proxy can be used does not depend on who we are.
         user = credentials or FixedToken(token=Secret(value=""))
@@ -260,7 +261,8 @@ async def _check_network(
         reason = "not tried, because of the problems above"
         doctor.skip("login", "read", "list", "clock", reason=reason)
     else:
-        await _check_rights(doctor, api, settings, pin, credentials)
+        if await _check_rights(doctor, api, settings, pin, credentials):
+            clusters = await doctor.ask(api.find_cluster_versions)
         if doctor.skew is None:
             doctor.skip("clock", reason="no response had the server's time")
         elif abs(doctor.skew) > MOST_SKEW:
@@ -275,8 +277,7 @@ async def _check_network(
             doctor.ok("clock", f"within {MOST_SKEW:.0f} s of the server's")
     if api is not None:
         await api.aclose()
-    version, origin = settings.api_version, settings.origins["api_version"]
-    doctor.ok("api", f"{version} is assumed (from {origin}); the server does not tell its own")
+    doctor.checks.append(check_api_version(settings, pin, clusters))
 
 
 def _check_server(
@@ -308,15 +309,16 @@ async def _check_rights(
     settings: Settings,
     pin: PinnedTarget | None,
     credentials: Credentials,
-) -> None:
+) -> bool:
+    """Whether the API answers us at all comes out of it."""
     response = await doctor.ask(api.login)
     if response is not None:
         doctor.refused("login", response)
         doctor.skip("read", "list", reason="not tried without a login")
-        return
+        return False
     if not doctor.attempt("login", lambda: doctor.connector.check_login(settings, pin, api)):
         doctor.skip("read", "list", reason="not tried with a token of another login")
-        return
+        return False
     # An id that no workload has: the response shows what may be read, and holds nothing.
     response = await doctor.ask(lambda: api.read(str(uuid.uuid4())))
     is_api = response is not None and not is_from_elsewhere(response)
@@ -328,7 +330,7 @@ async def _check_rights(
     elif isinstance(response, Unauthorised):
         doctor.refused("login", response)
         doctor.skip("read", "list", reason="not tried without a login")
-        return
+        return False
     else:
         doctor.skip("login", reason=f"{token}; no response has shown yet that it is accepted")
     match response:
@@ -349,6 +351,7 @@ async def _check_rights(
         doctor.ok("list", f"not asked for (discovery: off, from {settings.origins['discovery']})")
     else:
         await _check_listing(doctor, api, settings, pin)
+    return is_api
 
 
 async def _check_listing(

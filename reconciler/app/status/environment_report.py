@@ -117,6 +117,7 @@ def list_settings(
     # What only the configuration holds is no setting of a run, and has no origin there.
     for name, text in (
         ("projects", ", ".join(f"{alias}={id_}" for alias, id_ in config.projects.items())),
+        ("schemas", config.schemas or ""),
         ("policies", ", ".join(config.policies)),
     ):
         yield Setting(name=name, value=text, origin=config_origin(config, name))

@@ -65,6 +65,23 @@ class Listed(ApiResult):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DryRunPassed(ApiResult):
+    """A 2xx to a create that was to be checked only; `id` is the one that it names, if any.
+
+    It may be that of a workload: servers before 2.25 ignore that only a check was asked for.
+    """
+
+    id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClusterVersions(ApiResult):
+    """The versions of the clusters, as the server names them; none where it has no such list."""
+
+    versions: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Refused(ApiResult):
     """A definite no: the request was understood and not carried out.
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
+
+from reconciler.core.protocol.api_results import ApiResult, NotFound, Refused
 
 LATEST: Final = "latest"
 _VERSION = re.compile(r"(\d{1,3})\.(\d{1,3})")
@@ -75,6 +77,40 @@ _TABLE: Mapping[tuple[int, int], Capabilities] = {
 OLDEST: Final = min(_TABLE)
 NEWEST: Final = max(_TABLE)
 KNOWN_VERSIONS: Final = tuple(entry.version for entry in _TABLE.values())
+
+
+def can_update_by(answer: ApiResult) -> CanUpdate:
+    """What the answer to an update of a workload that nobody has says of the server.
+
+    Only the API's own word counts. A page, a lack of rights or of patience come from something on
+    the way, or say nothing of the call.
+    """
+    match answer:
+        case NotFound(trusted=True) | Refused(status=400):
+            return CanUpdate.YES
+        case Refused(is_no_such_call=True):
+            return CanUpdate.NO
+        case _:
+            return CanUpdate.UNKNOWN
+
+
+def agree_on_dry_run(cluster_versions: Sequence[str]) -> bool:
+    """Whether clusters are all so new that their control plane must have the dry run.
+
+    A control plane is never older than its clusters.
+    """
+    numbers = [parse_version(version) for version in cluster_versions]
+    return bool(numbers) and all(
+        number is not None and number >= OLDEST and capabilities_of(version).can_dry_run
+        for number, version in zip(numbers, cluster_versions, strict=True)
+    )
+
+
+def is_older_than_any(version: str, cluster_versions: Sequence[str]) -> bool:
+    """Whether a control plane of a version is older than one of its clusters, which none is."""
+    declared = parse_version(version)
+    numbers = map(parse_version, cluster_versions)
+    return declared is not None and any(number and number > declared for number in numbers)
 
 
 def parse_version(text: str) -> tuple[int, int] | None:

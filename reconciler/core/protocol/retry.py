@@ -9,7 +9,9 @@ from reconciler.core.protocol.api_results import (
     Acknowledged,
     Ambiguous,
     ApiResult,
+    ClusterVersions,
     Conflict,
+    DryRunPassed,
     Listed,
     Method,
     NotFound,
@@ -45,6 +47,7 @@ UNREACHED_SENDS = 4
 
 RULES: dict[tuple[Method, type[ApiResult]], RetryRule] = {
     (Method.POST, Accepted): FINAL,
+    (Method.POST, DryRunPassed): FINAL,
     (Method.POST, Refused): FINAL,
     (Method.POST, Conflict): FINAL,
     (Method.POST, NotFound): FINAL,
@@ -55,6 +58,7 @@ RULES: dict[tuple[Method, type[ApiResult]], RetryRule] = {
     (Method.POST, Ambiguous): RetryRule(retry=True, limit=AMBIGUOUS_SENDS, ambiguous=True),
     (Method.GET, Accepted): FINAL,
     (Method.GET, Listed): FINAL,
+    (Method.GET, ClusterVersions): FINAL,
     (Method.GET, Refused): FINAL,
     (Method.GET, Conflict): FINAL,
     (Method.GET, NotFound): FINAL,

@@ -1,0 +1,42 @@
+"""The pages of the v1 list: how one is asked for, what it holds, and in which order it counts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from reconciler.api.urls import LIST_PATH
+from reconciler.api.wire.classification import classify_response, result_fields, unreadable_response
+from reconciler.api.wire.exchange import Call, RawResponse
+from reconciler.api.wire.payloads import ListItem, ListPage, WireError, read_page
+from reconciler.core.protocol.api_results import ApiResult, Listed
+
+_PAGE_SIZE = 500
+NO_LIST = (404, 405, 501)
+
+
+def list_call(filter_by: str, offset: int, order: Mapping[str, str]) -> Call:
+    """The request for the page that begins at an offset."""
+    params = {"filterBy": filter_by, "limit": str(_PAGE_SIZE), **order}
+    if offset:
+        params["offset"] = str(offset)
+    return Call(method="GET", path=LIST_PATH, params=params)
+
+
+def read_list_page(reply: RawResponse) -> ListPage | ApiResult:
+    """The page, or what was answered in its place."""
+    if reply.status in NO_LIST:
+        return Listed(ids=(), trusted=False, **result_fields(reply))
+    refusal = classify_response(reply)
+    if refusal is not None:
+        return refusal
+    try:
+        return read_page(reply.data)
+    except WireError as error:
+        return unreadable_response(reply, str(error))
+
+
+def ids_in_order(items: Sequence[ListItem]) -> tuple[str, ...]:
+    """The ids of a list, each once."""
+    # A native workload may hold the same name: what can be ours comes first.
+    likely = sorted(items, key=lambda item: item.source_api not in (None, "WorkloadsV2"))
+    return tuple(dict.fromkeys(item.id for item in likely))

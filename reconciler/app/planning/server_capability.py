@@ -1,0 +1,98 @@
+"""Finds out whether the server changes workloads in place, where a plan depends on it."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from reconciler.app.settings import Settings
+from reconciler.core.model import Target
+from reconciler.core.planning.actions import Replace, Update
+from reconciler.core.planning.plan import Plan
+from reconciler.core.protocol.api_results import (
+    Ambiguous,
+    ApiResult,
+    Method,
+    NotSent,
+    TooManyRequests,
+)
+from reconciler.core.protocol.capabilities import CanUpdate, can_update_by
+from reconciler.core.protocol.retry import SendCounts
+from reconciler.engine.refresh import unless_ended
+
+if TYPE_CHECKING:
+    from reconciler.app.session import Session
+
+_MOST_QUESTIONS = 3
+
+MakePlan = Callable[[CanUpdate], Plan]
+"""Makes a plan for a server that changes workloads in place, or does not, or may."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanForServer:
+    """A plan, and what it takes the server to be able to do.
+
+    `has_shown` says that the server itself has just said that it changes workloads in place.
+    """
+
+    plan: Plan = field(repr=False)
+    can_update: CanUpdate
+    has_shown: bool = False
+
+
+def known_capability(settings: Settings, pinned: Target) -> CanUpdate:
+    """What the server can do as far as it is known without asking it."""
+    declared = settings.capabilities.can_update
+    return _weigh(declared, pinned) if declared is CanUpdate.UNKNOWN else declared
+
+
+async def plan_for_server(
+    make: MakePlan, settings: Settings, session: Session, pinned: Target, *, may_ask: bool
+) -> PlanForServer:
+    """Make a plan for what the server can do; it is asked only where the plan depends on that.
+
+    The plan is made for a server that can: if nothing in it is an update, or a replace that could
+    have been one, no answer would change it. `pinned` is the target that the state knows, and
+    `may_ask` is off for a run without reads.
+    """
+    known, has_shown = settings.capabilities.can_update, False
+    plan = make(CanUpdate.NO if known is CanUpdate.NO else CanUpdate.YES)
+    if not any(isinstance(action, Update | Replace) for action in plan.actions):
+        return PlanForServer(plan=plan, can_update=known)
+    if known is CanUpdate.UNKNOWN:
+        answer = await _ask(session) if may_ask else CanUpdate.UNKNOWN
+        known, has_shown = _weigh(answer, pinned), answer is CanUpdate.YES
+        if known is not CanUpdate.YES:
+            plan = make(known)
+    # What decided between an update and a replace is a part of what is approved.
+    plan = replace(plan, target=replace(plan.target, can_update=known))
+    return PlanForServer(plan=plan, can_update=known, has_shown=has_shown)
+
+
+def _weigh(answer: CanUpdate, pinned: Target) -> CanUpdate:
+    """What an answer means beside what the server has shown before.
+
+    A server does not unlearn it: one that says no now is hidden behind something that forbids the
+    call. Then nobody knows, so that no update turns into the end of what runs.
+    """
+    if not pinned.can_update:
+        return answer
+    return CanUpdate.UNKNOWN if answer is CanUpdate.NO else CanUpdate.YES
+
+
+async def _ask(session: Session) -> CanUpdate:
+    """Ask for an update of a workload that nobody has: it changes nothing, whatever comes of it."""
+    nobody = str(uuid.UUID(int=session.rng.getrandbits(128), version=4))
+
+    async def attempt(counts: SendCounts) -> ApiResult:
+        answer = await session.api.update(nobody, {})
+        # Whoever keeps putting us off says nothing, and must not hold up a plan for half an hour.
+        if counts.sends >= _MOST_QUESTIONS - 1 and isinstance(answer, TooManyRequests | NotSent):
+            return Ambiguous(message=answer.message, date=answer.date)
+        return answer
+
+    with unless_ended():
+        return can_update_by(await session.dispatcher.send(Method.PUT, attempt))
