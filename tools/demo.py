@@ -85,14 +85,17 @@ def tell(demo: Demo, server: Sandbox) -> None:
     demo.run("reconciler validate workloads", expect="21 workloads in 18 files: valid")
 
     demo.say("See what an apply would do")
-    demo.run("reconciler plan workloads", expect="Plan: 21 to create, 0 to replace, 0 to delete")
+    demo.run(
+        "reconciler plan workloads",
+        expect="Plan: 21 to create, 0 to update, 0 to replace, 0 to delete",
+    )
 
     demo.say("Do it; --init makes the state, --yes answers the question")
     demo.run("reconciler apply workloads --yes --init", expect="Applied: 21 created")
     _insist_on(21, server)
 
     demo.say("Plan again: nothing is left to do")
-    quiet = "Plan: 0 to create, 0 to replace, 0 to delete; 21 unchanged"
+    quiet = "Plan: 0 to create, 0 to update, 0 to replace, 0 to delete; 21 unchanged"
     demo.run("reconciler plan workloads --detailed-exitcode", expect=quiet)
 
     demo.say("Ask for a third copy of the chat model; the API can only replace")

@@ -80,7 +80,7 @@ def insist(demo: Demo, referee: Referee) -> None:
     """Nothing is left to do, and the server has what is declared: each once, each on record."""
     specs = json.loads(demo.ask("reconciler render workloads -q -o json"))
     declared = sorted(f"{s['metadata']['projectId']}/{s['metadata']['name']}" for s in specs)
-    quiet = f"Plan: 0 to create, 0 to replace, 0 to delete; {len(declared)} unchanged"
+    quiet = f"Plan: 0 to create, 0 to update, 0 to replace, 0 to delete; {len(declared)} unchanged"
     demo.run("reconciler plan workloads --detailed-exitcode", expect=quiet)
     living = referee.living()
     if [address for address, _ in living] != declared:

@@ -23,7 +23,7 @@ from reconciler.app.settings import Settings
 from reconciler.app.target import PinnedTarget
 from reconciler.core.events import Event, RunFinished
 from reconciler.core.model import Desired, Json, Recorded, Target
-from reconciler.core.planning.guards import DeleteLimit
+from reconciler.core.planning.guards import WorkloadLimit
 from reconciler.core.protocol.api_results import Listed
 from reconciler.core.protocol.marker import Marker
 from reconciler.engine.apply import apply
@@ -302,6 +302,6 @@ def _settings(c: Circumstances) -> Settings:
         token_file=None,
         ca_file=None,
         discovery=c.discovery,
-        max_delete=DeleteLimit.parse("100%"),
+        max_delete=WorkloadLimit.parse("100%"),
         allowed_projects=(),
     )

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
-from reconciler.core.planning.guards import DeleteLimit
+from reconciler.core.planning.guards import WorkloadLimit
 from reconciler.core.protocol.capabilities import Capabilities, capabilities_of
 from reconciler.core.secrets.rules import RedactionRules
 from reconciler.errors import InvalidInputError, UsageError
@@ -71,7 +71,7 @@ class Settings:
     token_file: Path | None
     ca_file: Path | None
     discovery: bool
-    max_delete: DeleteLimit
+    max_delete: WorkloadLimit
     allowed_projects: tuple[str, ...]
     spent: float = field(default=0.0, compare=False)
     max_rps: float | None = None
@@ -226,7 +226,7 @@ def _local_path(state: str) -> str:
     return state
 
 
-def _limit(choice: _Choice, flags: Flags, config: Config) -> DeleteLimit:
+def _limit(choice: _Choice, flags: Flags, config: Config) -> WorkloadLimit:
     text = choice.of(
         "max_delete",
         flags.max_delete or None,
@@ -235,9 +235,9 @@ def _limit(choice: _Choice, flags: Flags, config: Config) -> DeleteLimit:
         within="limits",
     )
     if not text:
-        return DeleteLimit()
+        return WorkloadLimit()
     try:
-        return DeleteLimit.parse(text)
+        return WorkloadLimit.parse(text)
     except ValueError as error:
         # Whoever wrote it is who has to mend it: the caller, or the author of the file.
         kind = UsageError if flags.max_delete else InvalidInputError

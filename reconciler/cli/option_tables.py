@@ -140,6 +140,11 @@ PLAN: tuple[Decorator, ...] = (
     click.option("--no-delete", is_flag=True, help="Hold every delete and replace."),
     click.option("--no-create", is_flag=True, help="Hold every create and replace."),
     click.option(
+        "--no-update",
+        is_flag=True,
+        help="Hold every update in place; none becomes a replace.",
+    ),
+    click.option(
         "--replace",
         multiple=True,
         shell_complete=complete_recorded,
@@ -148,7 +153,7 @@ PLAN: tuple[Decorator, ...] = (
     ),
     click.option(
         "--on-drift",
-        type=click.Choice(["report", "replace"]),
+        type=click.Choice(["report", "update", "replace"]),
         default="report",
         show_default=True,
         help="What to do about a change that was made only on the server.",
@@ -158,6 +163,12 @@ PLAN: tuple[Decorator, ...] = (
         metavar="N|N%",
         help="Refuse a plan that deletes or replaces more, per project and in total; "
         "of fewer than 10 recorded workloads, a percentage allows 3.  [default: 30%]",
+    ),
+    click.option(
+        "--max-update",
+        metavar="N|N%",
+        help="Refuse a plan that updates more in place, per project and in total; "
+        "counted as for --max-delete. Without it there is no limit.",
     ),
     click.option(
         "--allow-deletes",

@@ -58,18 +58,29 @@ class PlanFlags:
     no_refresh: bool = False
     no_delete: bool = False
     no_create: bool = False
+    no_update: bool = False
     replace: tuple[str, ...] = ()
     on_drift: str = "report"
+    max_update: str | None = None
     allow_deletes: int = 0
     allow_missing: int = 0
     allow_empty: bool = False
 
     def request(self, places: tuple[str, ...]) -> PlanRequest:
-        """The plan that is asked for; `places` are the parts of the repository it is about."""
+        """The plan that is asked for; `places` are the parts of the repository it is about.
+
+        Raises UsageError for a limit that cannot be read.
+        """
         from reconciler.app.planning.planning import PlanRequest
         from reconciler.core.planning.case import OnDrift, PlanOptions
+        from reconciler.core.planning.guards import WorkloadLimit
         from reconciler.core.planning.selection import Selection
+        from reconciler.errors import UsageError
 
+        try:
+            max_update = WorkloadLimit.parse(self.max_update) if self.max_update else None
+        except ValueError as error:
+            raise UsageError(f"--max-update: {error}", hint="write 30% or a number") from None
         return PlanRequest(
             selection=Selection(
                 targets=self.targets, excludes=self.excludes, project=self.project, places=places
@@ -78,9 +89,11 @@ class PlanFlags:
                 on_drift=OnDrift(self.on_drift),
                 no_delete=self.no_delete,
                 no_create=self.no_create,
+                no_update=self.no_update,
                 replace=self.replace,
                 refreshed=not self.no_refresh,
             ),
+            max_update=max_update,
             allow_deletes=self.allow_deletes,
             allow_missing=self.allow_missing,
             allow_empty=self.allow_empty,

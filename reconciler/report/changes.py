@@ -21,6 +21,8 @@ from reconciler.core.planning.actions import (
     Reason,
     Replace,
     Resolve,
+    Update,
+    overwrites_of,
 )
 from reconciler.core.planning.content import Content, content_of
 from reconciler.core.planning.plan import Drift, Plan
@@ -86,6 +88,8 @@ def change_lines(change: FieldChange) -> Iterator[ChangeLine]:
         lines = [ChangeLine("~", f"{pointer}: {new if old == new else f'{old} → {new}'}")]
     first, *inner = lines
     remark = "  (ignored: the running value is kept)" if change.ignored else ""
+    if change.reason:
+        remark = f"  ({change.reason})"
     yield ChangeLine(first.sign, f"{first.text}{remark}")
     yield from inner
 
@@ -98,6 +102,11 @@ def action_lines(action: AnyAction) -> Iterator[ChangeLine]:
         # A record of settings has nothing else to say, and says it in its reason.
         if action.reason is not Reason.LIFECYCLE_CHANGED or change.ignored:
             yield from change_lines(change)
+    overwrites = overwrites_of(action)
+    if overwrites:
+        yield ChangeLine(" ", "overwrites what somebody changed on the server:")
+    for change in overwrites:
+        yield from (replace(line, inner=True) for line in change_lines(change))
 
 
 def needs_reason(action: AnyAction) -> bool:
@@ -120,8 +129,8 @@ class DriftFate(Enum):
 class ShownDrift:
     """The drift of one workload as every view shows it.
 
-    `changes` lead from what was there to what somebody made of it. Where a replace overwrites them
-    they lead from there to what comes next, as the changes of the replace do.
+    `changes` lead from what was there to what somebody made of it. Where this plan overwrites them
+    they lead from there to what comes next, as the changes of the action do.
     """
 
     address: Address
@@ -131,14 +140,30 @@ class ShownDrift:
 
 def shown_drift(plan: Plan) -> list[ShownDrift]:
     """The drift of a plan, and what becomes of it."""
-    ended = {a.address: a for a in plan.changes if isinstance(a, Replace | Delete)}
-    return [_shown_drift(drift, ended.get(drift.address)) for drift in plan.drift]
+    actions = {a.address: a for a in plan.changes if isinstance(a, Replace | Update | Delete)}
+    return [shown for drift in plan.drift for shown in _split_drift(drift, actions)]
 
 
-def _shown_drift(drift: Drift, ended_by: Replace | Delete | None) -> ShownDrift:
-    if ended_by is None:
+def _split_drift(
+    drift: Drift, actions: Mapping[Address, Replace | Update | Delete]
+) -> Iterator[ShownDrift]:
+    """An update takes back a part of the drift, all of it or nothing; what ends it, all."""
+    action, left = actions.get(drift.address), drift.changes
+    if isinstance(action, Replace | Delete):
+        yield _overwritten_drift(drift, action)
+        return
+    taken = {change.pointer for change in overwrites_of(action)}
+    if taken:
+        left = tuple(change for change in drift.changes if change.pointer not in taken)
+        yield ShownDrift(
+            address=drift.address, fate=DriftFate.OVERWRITTEN, changes=overwrites_of(action)
+        )
+    if left:
         fate = DriftFate.RETURNED if drift.returned else DriftFate.LEFT
-        return ShownDrift(address=drift.address, fate=fate, changes=drift.changes)
+        yield ShownDrift(address=drift.address, fate=fate, changes=left)
+
+
+def _overwritten_drift(drift: Drift, ended_by: Replace | Delete) -> ShownDrift:
     changes = drift.changes
     if isinstance(ended_by, Replace):
         sent = {change.pointer: change for change in ended_by.changes}
@@ -151,7 +176,7 @@ def _shown_drift(drift: Drift, ended_by: Replace | Delete | None) -> ShownDrift:
 
 def planned_counts(plan: Plan) -> list[tuple[str, int]]:
     """How many actions of each kind; kinds that few plans have only where there are any."""
-    always = ("create", "replace", "delete")
+    always = ("create", "update", "replace", "delete")
     kinds = (*always, "adopt", "forget", "resolve", "record")
     return [(kind, plan.count(kind)) for kind in kinds if kind in always or plan.count(kind)]
 

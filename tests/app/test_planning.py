@@ -13,7 +13,7 @@ from reconciler.app.planning.workspace import Workspace
 from reconciler.app.refused import GuardError
 from reconciler.core.events import Event, RequestRetried
 from reconciler.core.planning.case import PlanOptions
-from reconciler.core.planning.guards import DeleteLimit
+from reconciler.core.planning.guards import WorkloadLimit
 from reconciler.core.planning.selection import Selection
 from reconciler.errors import UnreachableError
 from tests.support.timing import run
@@ -138,7 +138,7 @@ def test_a_limit_of_none_allows_no_delete() -> None:
     """limits.max_delete: 0 holds for one workload as well."""
     world = World()
     world.apply(wish("a"), wish("b"))
-    world.settings = dataclasses.replace(world.settings, max_delete=DeleteLimit.parse("0"))
+    world.settings = dataclasses.replace(world.settings, max_delete=WorkloadLimit.parse("0"))
 
     with pytest.raises(GuardError):
         world.apply(wish("b"))

@@ -91,7 +91,9 @@ def test_a_pull_request_is_validated_planned_merged_and_applied(
     job, outputs = use(checkout(runner), github, **PLAN)
     assert not job.failed, job.log
     assert (outputs["has_changes"], outputs["create"]) == ("true", "1")
-    assert "## Plan: 1 to create, 0 to replace, 0 to delete" in forge.comments[0]["body"]
+    assert (
+        "## Plan: 1 to create, 0 to update, 0 to replace, 0 to delete" in forge.comments[0]["body"]
+    )
     assert outputs["digest"] in forge.comments[0]["body"].splitlines()[0].replace("\\u002d", "-")
 
     job, outputs = use(checkout(runner), github, **FIRST)

@@ -72,7 +72,7 @@ def test_bash_completes_commands_and_options() -> None:
     assert press("sta") == ["state", "status"]
     assert press("state", "un") == ["unprotect"]
     assert press("plan", "--detailed") == ["--detailed-exitcode"]
-    assert press("plan", "--on-drift", "") == ["report", "replace"]
+    assert press("plan", "--on-drift", "") == ["report", "update", "replace"]
 
 
 @pytest.mark.parametrize(

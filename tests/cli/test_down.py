@@ -61,7 +61,7 @@ def test_every_output_of_the_apply_says_so(
     assert applied.code == 4
     assert f"{WORDS}; {deed}" in applied.out
     assert applied.out.splitlines()[-1].startswith(
-        "Applied: 0 created, 0 replaced, 1 deleted; 1 failed, 1 down, 0 in doubt ("
+        "Applied: 0 created, 0 updated, 0 replaced, 1 deleted; 1 failed, 1 down, 0 in doubt ("
     )
     assert f"  next: {WAY_OUT}\n" in applied.out
     [action] = json.loads((tmp_path / "json").read_text())["actions"]

@@ -208,5 +208,6 @@ def test_the_end_of_an_apply_says_what_to_do(
         "  next: fix the spec and apply; to try it unchanged: "
         f"reconciler apply w -t '{project}/*' --replace {project}/poor-one\n"
         "\n"
-        "Applied: 1 created, 0 replaced, 0 deleted; 2 failed, 0 down, 0 in doubt (T s).\n"
+        "Applied: 1 created, 0 updated, 0 replaced, 0 deleted; "
+        "2 failed, 0 down, 0 in doubt (T s).\n"
     )

@@ -61,7 +61,7 @@ def test_a_quiet_apply_says_nothing_if_nothing_was_done(cli: Cli, specs: Path) -
     (specs / "one.json").write_text((specs / "one.json").read_text().replace("one", "two"))
     busy = cli("apply", specs, "--yes", "-q")
     assert busy.out.startswith(
-        "Applied: 1 created, 0 replaced, 1 deleted; 0 failed, 0 down, 0 in doubt ("
+        "Applied: 1 created, 0 updated, 0 replaced, 1 deleted; 0 failed, 0 down, 0 in doubt ("
     )
 
 

@@ -74,10 +74,11 @@ def test_a_plan_as_a_comment(cli: Cli, specs: Path, project: str) -> None:
     since = r"releases 1 GPU, requested since \d{4}-\d\d-\d\d \d\d:\d\d UTC"
     assert re.sub(since, "SINCE", result.out) == (
         "<!-- reconciler:plan:default -->\n\n"
-        "## Plan: 0 to create, 1 to replace, 0 to delete; 1 unchanged. GPUs 2 → 4 (peak 4).\n\n"
-        "| create | replace | delete | unchanged |\n"
-        "| ---: | ---: | ---: | ---: |\n"
-        "| 0 | 1 | 0 | 1 |\n\n"
+        "## Plan: 0 to create, 0 to update, 1 to replace, 0 to delete; "
+        "1 unchanged. GPUs 2 → 4 (peak 4).\n\n"
+        "| create | update | replace | delete | unchanged |\n"
+        "| ---: | ---: | ---: | ---: | ---: |\n"
+        "| 0 | 0 | 1 | 0 | 1 |\n\n"
         "| GPUs in project | before | after | peak |\n"
         "| --- | ---: | ---: | ---: |\n"
         f"| `{project}` | 2 | 4 | 4 |\n"
@@ -114,7 +115,8 @@ def test_annotations_leave_standard_output_alone(cli: Cli, specs: Path) -> None:
     assert json.loads(both.out)["summary"]["create"] == 2
     notice, *notes = both.err.splitlines()
     assert notice == (
-        "::notice title=reconciler plan::Plan: 2 to create, 0 to replace, 0 to delete; "
+        "::notice title=reconciler plan::Plan: 2 to create, 0 to update, 0 to replace, "
+        "0 to delete; "
         "0 unchanged. GPUs 0 → 2 (peak 2)."
     )
     assert notes == [
@@ -142,7 +144,7 @@ def test_a_step_of_a_workflow(cli: Cli, specs: Path, step: Step) -> None:
         "complete": "true",
         "digest": digest,
         "create": "2",
-        **dict.fromkeys(("replace", "delete", "adopt", "forget", "resolve"), "0"),
+        **dict.fromkeys(("update", "replace", "delete", "adopt", "forget", "resolve"), "0"),
         **dict.fromkeys(("record", "hold"), "0"),
         "unchanged": "0",
         "drifted": "0",
@@ -170,7 +172,9 @@ def test_a_refused_plan_shouts(cli: Cli, specs: Path, project: str, step: Step) 
         result = cli(*command, specs, "-o", "markdown=page.md", "-o", "github")
         assert result.code == 5
         page = Path("page.md").read_text("utf-8")
-        assert page.split("\n")[2].startswith("## Refused. Plan: 0 to create, 0 to replace, 4 to")
+        assert page.split("\n")[2].startswith(
+            "## Refused. Plan: 0 to create, 0 to update, 0 to replace, 4 to"
+        )
         assert "> - **mass-delete**: would delete or replace 4 of 5 workloads" in page
         assert "::error title=refused by mass-delete::would delete or replace 4 of 5" in result.err
         assert (step.values()["outcome"], step.values()["exit_code"]) == ("refused", "5")
@@ -214,7 +218,8 @@ def test_an_apply_in_which_workloads_fail(
     assert result.code == 4
     page = Path("page.md").read_text("utf-8")
     assert page.split("\n")[2].startswith(
-        "## Incomplete. Applied: 0 created, 0 replaced, 0 deleted; 2 failed, 0 down, 0 in doubt"
+        "## Incomplete. Applied: 0 created, 0 updated, 0 replaced, 0 deleted; "
+        "2 failed, 0 down, 0 in doubt"
     )
     rows = re.findall(r"^\| `(\S+)` \| create \| `(\S+)` \| (.+) \| (.+) \|$", page, re.MULTILINE)
     assert [row[:2] for row in rows] == [

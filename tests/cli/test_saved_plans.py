@@ -54,7 +54,7 @@ def test_what_was_approved_is_done_and_nothing_else(cli: Cli, specs: Path, proje
     assert applied.code == 0
     assert applied.err == "changes that are not in the saved plan, and are left: 1\n"
     assert applied.out.splitlines()[-1].startswith(
-        "Applied: 0 created, 1 replaced, 1 deleted; 0 failed, 0 down, 0 in doubt ("
+        "Applied: 0 created, 0 updated, 1 replaced, 1 deleted; 0 failed, 0 down, 0 in doubt ("
     )
     assert left.out.startswith(f"  ± replace  {project}/c  1 → 4 GPUs")
 
@@ -72,7 +72,8 @@ def test_what_has_changed_since_is_refused_and_the_rest_is_done(
     assert applied.code == 7
     assert f"failed    {project}/b  {refusal}" in applied.out
     assert (
-        "Applied: 0 created, 0 replaced, 1 deleted; 1 failed, 0 down, 0 in doubt (" in applied.out
+        "Applied: 0 created, 0 updated, 0 replaced, 1 deleted; 1 failed, 0 down, 0 in doubt ("
+        in applied.out
     )
 
 
@@ -154,7 +155,7 @@ def test_a_selection_is_part_of_the_plan(cli: Cli, specs: Path) -> None:
     cli("plan", specs, "-t", "*/b", "--save", "p.json")
     applied = cli("apply", specs, "--plan", "p.json", "--yes")
     assert (applied.code, applied.err) == (0, "")
-    assert "Applied: 0 created, 1 replaced, 0 deleted" in applied.out
+    assert "Applied: 0 created, 0 updated, 1 replaced, 0 deleted" in applied.out
     twice = cli("apply", specs, "--plan", "p.json", "--yes", "-t", "*/a")
     assert twice.code == 64
     assert "--target cannot be added to --plan: the saved plan has its own" in twice.err

@@ -38,14 +38,15 @@ def test_create_keep_replace_delete_destroy(cli: Cli, specs: Path, project: str)
     created = cli("apply", specs, "--yes", "--init")
     assert created.code == 0
     assert created.out.splitlines()[-1].startswith(
-        "Applied: 2 created, 0 replaced, 0 deleted; 0 failed, 0 down, 0 in doubt ("
+        "Applied: 2 created, 0 updated, 0 replaced, 0 deleted; 0 failed, 0 down, 0 in doubt ("
     )
 
     kept = cli("plan", specs, "--detailed-exitcode")
     assert (kept.code, kept.err) == (0, "")
     assert kept.out == (
         "Nothing to do.\n\n"
-        "Plan: 0 to create, 0 to replace, 0 to delete; 2 unchanged. GPUs 2 → 2 (peak 2).\n"
+        "Plan: 0 to create, 0 to update, 0 to replace, 0 to delete; "
+        "2 unchanged. GPUs 2 → 2 (peak 2).\n"
     )
 
     change(specs, "one", '"replicas": 1', '"replicas": 3')
@@ -57,14 +58,15 @@ def test_create_keep_replace_delete_destroy(cli: Cli, specs: Path, project: str)
         "API 2.23 can only delete and create\n"
         "             releases 1 GPU, requested for less than a minute\n"
         "             ~ /manifest/spec/replicas: 1 → 3\n\n"
-        "Plan: 0 to create, 1 to replace, 0 to delete; 1 unchanged. GPUs 2 → 4 (peak 4).\n"
+        "Plan: 0 to create, 0 to update, 1 to replace, 0 to delete; "
+        "1 unchanged. GPUs 2 → 4 (peak 4).\n"
     )
     assert cli("apply", specs, "--yes").code == 0
 
     (specs / "two.json").unlink()
     removed = cli("apply", specs, "--yes")
     assert removed.code == 0
-    assert "0 created, 0 replaced, 1 deleted" in removed.out
+    assert "0 created, 0 updated, 0 replaced, 1 deleted" in removed.out
 
     assert "1 deleted" in cli("destroy", specs, "--yes").out
     assert cli("state", "list", "--state", specs / ".reconciler/state.db").out == (

@@ -21,9 +21,9 @@ from reconciler.core.model import (
     Unread,
 )
 from reconciler.core.planning.guards import (
-    DeleteLimit,
     GuardOptions,
     Refusal,
+    WorkloadLimit,
     check_plan,
     check_target,
     find_emptied,
@@ -155,7 +155,7 @@ def test_every_project_that_loses_too_much_is_told() -> None:
 def test_the_limit_is_exact(size: int, going: int, limit: str, refused: bool) -> None:
     """A share counts from ten workloads on; below that three may go; a number is a number."""
     known = fleet(size)
-    found = check(known[going:], recorded(known), max_delete=DeleteLimit.parse(limit))
+    found = check(known[going:], recorded(known), max_delete=WorkloadLimit.parse(limit))
     assert guards(found) == (["mass-delete"] if refused else [])
 
 
@@ -456,18 +456,18 @@ def test_all_that_is_wrong_about_a_target_is_told() -> None:
 @pytest.mark.parametrize(
     ("text", "limit", "shown"),
     [
-        ("30%", DeleteLimit(), "30 %"),
-        (" 30% ", DeleteLimit(), "30 %"),
-        ("12.5%", DeleteLimit(percent=12.5), "12.5 %"),
-        ("0%", DeleteLimit(percent=0.0), "0 %"),
-        ("100%", DeleteLimit(percent=100.0), "100 %"),
-        ("12", DeleteLimit(percent=None, count=12), "12"),
-        ("0", DeleteLimit(percent=None, count=0), "0"),
+        ("30%", WorkloadLimit(), "30 %"),
+        (" 30% ", WorkloadLimit(), "30 %"),
+        ("12.5%", WorkloadLimit(percent=12.5), "12.5 %"),
+        ("0%", WorkloadLimit(percent=0.0), "0 %"),
+        ("100%", WorkloadLimit(percent=100.0), "100 %"),
+        ("12", WorkloadLimit(percent=None, count=12), "12"),
+        ("0", WorkloadLimit(percent=None, count=0), "0"),
     ],
 )
-def test_limits_that_can_be_read(text: str, limit: DeleteLimit, shown: str) -> None:
+def test_limits_that_can_be_read(text: str, limit: WorkloadLimit, shown: str) -> None:
     """A share in percent, or a number."""
-    assert DeleteLimit.parse(text) == limit
+    assert WorkloadLimit.parse(text) == limit
     assert str(limit) == shown
 
 
@@ -485,14 +485,14 @@ def test_limits_that_can_be_read(text: str, limit: DeleteLimit, shown: str) -> N
 def test_limits_that_cannot(text: str, message: str) -> None:
     """What is no limit is never taken for one."""
     with pytest.raises(ValueError, match=message):
-        DeleteLimit.parse(text)
+        WorkloadLimit.parse(text)
 
 
 @given(st.text(max_size=6))
 def test_reading_a_limit_ends_in_a_limit_or_a_value_error(text: str) -> None:
     """Whatever stands there."""
     try:
-        limit = DeleteLimit.parse(text)
+        limit = WorkloadLimit.parse(text)
     except ValueError:
         return
     assert (limit.percent is None) is not (limit.count is None)
@@ -501,7 +501,7 @@ def test_reading_a_limit_ends_in_a_limit_or_a_value_error(text: str) -> None:
 @given(st.integers(0, 10_000), st.integers(0, 100_00).map(lambda n: Fraction(n, 100)))
 def test_a_share_is_rounded_down_exactly(size: int, percent: Fraction) -> None:
     """Never one more than the share says, never one less, and never more for fewer workloads."""
-    limit = DeleteLimit.parse(f"{float(percent)}%")
+    limit = WorkloadLimit.parse(f"{float(percent)}%")
     allowed = limit.allowed(size)
     if size >= 10 or percent == 100:
         assert allowed == size * percent // 100
@@ -512,9 +512,9 @@ def test_a_share_is_rounded_down_exactly(size: int, percent: Fraction) -> None:
 @given(st.integers(0, 10**9 - 1))
 def test_a_number_is_the_limit_whatever_is_recorded(count: int) -> None:
     """It does not depend on the size of the fleet, and reads back."""
-    limit = DeleteLimit.parse(str(count))
+    limit = WorkloadLimit.parse(str(count))
     assert limit.allowed(5) == limit.allowed(10**6) == count
-    assert DeleteLimit.parse(str(limit)) == limit
+    assert WorkloadLimit.parse(str(limit)) == limit
 
 
 def test_a_remote_that_is_gone_was_read() -> None:

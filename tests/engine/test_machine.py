@@ -14,7 +14,7 @@ from reconciler.app.planning.planning import PlanRequest
 from reconciler.app.session import Session
 from reconciler.app.settings import Settings
 from reconciler.core.model import Desired, Own
-from reconciler.core.planning.guards import DeleteLimit
+from reconciler.core.planning.guards import WorkloadLimit
 from reconciler.errors import UnreachableError
 from tests.support.worlds import PROJECT, World, wish
 
@@ -170,7 +170,7 @@ class History(RuleBasedStateMachine):
 
 
 def _unlimited(world: World) -> Settings:
-    return replace(world.settings, max_delete=DeleteLimit.parse("100%"))
+    return replace(world.settings, max_delete=WorkloadLimit.parse("100%"))
 
 
 TestHistory = History.TestCase

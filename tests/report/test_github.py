@@ -89,7 +89,8 @@ def test_a_plan_as_annotations() -> None:
         with_diagnostics(UNKNOWN, BARE), [make_refusal("68 % of all", "fewer")], prefix="w/"
     ).split("\n") == [
         (
-            "::error title=reconciler plan::Refused. Plan: 1 to create, 0 to replace, 0 to delete; "
+            "::error title=reconciler plan::Refused. Plan: 1 to create, 0 to update, "
+            "0 to replace, 0 to delete; "
             "0 unchanged. GPUs 0 → 1 (peak 1)."
         ),
         "::error title=refused by mass-delete::68 %25 of all%0Ahint: fewer",
@@ -127,7 +128,7 @@ def test_the_end_of_an_apply_as_annotations() -> None:
         make_plan_with("x"), finished, make_outcomes("x"), prefix="w/"
     ).split("\n") == [
         (
-            "::error title=reconciler apply::Applied: 1 created, 0 replaced, 0 deleted; "
+            "::error title=reconciler apply::Applied: 1 created, 0 updated, 0 replaced, 0 deleted; "
             "1 failed, 0 down, 1 in doubt, 1 skipped (1.0 s)."
         ),
         "::error title=stopped::the run was stopped: SIGINT",
@@ -158,7 +159,7 @@ def test_a_plan_as_outputs_of_a_step() -> None:
     assert outputs_text(plan_outputs(plan, refused=True, exit_code=5)).splitlines() == [
         *("outcome=refused", "exit_code=5", "has_changes=true", "refused=true", "complete=false"),
         f"digest={plan.digest}",
-        *("create=2", "replace=2", "delete=1", "adopt=0", "forget=1", "resolve=1"),
+        *("create=2", "update=0", "replace=2", "delete=1", "adopt=0", "forget=1", "resolve=1"),
         *("record=1", "hold=2"),
         *("unchanged=2", "drifted=2", "gpus_before=8", "gpus_after=12", "gpus_peak=13"),
     ]
@@ -175,7 +176,7 @@ def test_the_end_of_an_apply_as_outputs_of_a_step() -> None:
     finished = RunFinished(at="now", run="r", took=1, summary=summary)
     assert outputs_text(applied_outputs(plan, finished, exit_code=8)).splitlines() == [
         *("outcome=incomplete", "exit_code=8", f"digest={plan.digest}", "created=1"),
-        *("replaced=0", "deleted=0", "settled=0", "forgotten=0", "recorded=0"),
+        *("updated=0", "replaced=0", "deleted=0", "settled=0", "forgotten=0", "recorded=0"),
         *("failed=0", "down=0", "in_doubt=2", "skipped=0"),
     ]
     assert applied_outputs(plan, finished, exit_code=0)["outcome"] == "applied"

@@ -33,7 +33,8 @@ from tests.support.plans import busy_plan
 BUSY = """\
 <!-- reconciler:plan:team-a -->
 
-## Refused. Plan: 2 to create, 2 to replace, 1 to delete, 1 to forget, 1 to resolve, 1 to record; \
+## Refused. Plan: 2 to create, 0 to update, 2 to replace, 1 to delete, 1 to forget, \
+1 to resolve, 1 to record; \
 2 unchanged, 2 held, 2 drifted. GPUs 8 → 12 (peak 13, 1 not countable).
 
 > [!CAUTION]
@@ -45,9 +46,9 @@ Way out: re-run with `--allow-deletes` 41
 > [!WARNING]
 > **Not everything was read from the server.**
 
-| create | replace | delete | forget | resolve | record | held | unchanged | drifted |
-| ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |
-| 2 | 2 | 1 | 1 | 1 | 1 | 2 | 2 | 2 |
+| create | update | replace | delete | forget | resolve | record | held | unchanged | drifted |
+| ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |
+| 2 | 0 | 2 | 1 | 1 | 1 | 1 | 2 | 2 | 2 |
 
 | GPUs in project | before | after | peak |
 | --- | ---: | ---: | ---: |
@@ -154,7 +155,7 @@ in-doubt</summary>
 
 <details><summary>~ drifted <code>4501/drifted</code> · not undone</summary>
 
-- `--on-drift replace` would undo it
+- `--on-drift update` or `replace` would undo it
 
 ```diff
 ! /manifest/spec/template/spec/containers/0/image: "nvcr.io/llm:1" → "somebody/else:1"
@@ -190,11 +191,11 @@ def test_a_plan_without_changes() -> None:
     plan = plan_for([desired], [row], {row.id or "": make_remote(row)})
     assert markdown_plan(plan, ()) == (
         "<!-- reconciler:plan:team-a -->\n\n"
-        "## Nothing to do. Plan: 0 to create, 0 to replace, 0 to delete; 1 unchanged. "
+        "## Nothing to do. Plan: 0 to create, 0 to update, 0 to replace, 0 to delete; 1 unchanged. "
         "GPUs 1 → 1 (peak 1).\n\n"
-        "| create | replace | delete | unchanged |\n"
-        "| ---: | ---: | ---: | ---: |\n"
-        "| 0 | 0 | 0 | 1 |\n\n"
+        "| create | update | replace | delete | unchanged |\n"
+        "| ---: | ---: | ---: | ---: | ---: |\n"
+        "| 0 | 0 | 0 | 0 | 1 |\n\n"
         "| GPUs in project | before | after | peak |\n"
         "| --- | ---: | ---: | ---: |\n"
         "| `4501` | 1 | 1 | 1 |\n"
@@ -246,7 +247,8 @@ def test_the_end_of_an_apply() -> None:
         troubles=["the disk is full"],
         prefix="w/",
     )
-    verdict = "2 created, 0 replaced, 0 deleted; 1 failed, 0 down, 1 in doubt, 1 skipped (4.2 s)."
+    done, others = "2 created, 0 updated, 0 replaced, 0 deleted", "1 failed, 0 down, 1 in doubt"
+    verdict = f"{done}; {others}, 1 skipped (4.2 s)."
     expected = APPLIED.replace("DIGEST", plan.digest).replace("VERDICT", f"Applied: {verdict}")
     assert page == expected
 
@@ -262,9 +264,9 @@ APPLIED = """\
 > - The run was stopped: SIGTERM.
 > - Record of the run: the disk is full
 
-| created | replaced | deleted | failed | in doubt | skipped |
-| ---: | ---: | ---: | ---: | ---: | ---: |
-| 2 | 0 | 0 | 1 | 1 | 1 |
+| created | updated | replaced | deleted | failed | in doubt | skipped |
+| ---: | ---: | ---: | ---: | ---: | ---: | ---: |
+| 2 | 0 | 0 | 0 | 1 | 1 | 1 |
 
 ### Failed (1)
 
@@ -301,10 +303,11 @@ def test_an_apply_that_went_well() -> None:
     finished = RunFinished(at="now", run="r-1", took=0.04, summary=Summary(created=1))
     assert markdown_applied(plan, finished, []) == (
         "<!-- reconciler:apply:team-a -->\n\n"
-        "## Applied: 1 created, 0 replaced, 0 deleted; 0 failed, 0 down, 0 in doubt (0.0 s).\n\n"
-        "| created | replaced | deleted | failed | in doubt |\n"
-        "| ---: | ---: | ---: | ---: | ---: |\n"
-        "| 1 | 0 | 0 | 0 | 0 |\n\n"
+        "## Applied: 1 created, 0 updated, 0 replaced, 0 deleted; "
+        "0 failed, 0 down, 0 in doubt (0.0 s).\n\n"
+        "| created | updated | replaced | deleted | failed | in doubt |\n"
+        "| ---: | ---: | ---: | ---: | ---: | ---: |\n"
+        "| 1 | 0 | 0 | 0 | 0 | 0 |\n\n"
         f"Stack `team-a` on `https://app.run.ai`, plan `{plan.digest}`, run `r-1` "
         "(`reconciler runs show`)."
     )

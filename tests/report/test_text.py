@@ -73,7 +73,7 @@ the same request is sent again
   ! hold     4501/job        team-a/job.yaml:4
              in-doubt: could not be read: 503
 
-Changed on the server, and not undone (--on-drift replace does):
+Changed on the server, and not undone (--on-drift update or replace does):
   4501/drifted
     ~ /manifest/spec/template/spec/containers/0/image: "nvcr.io/llm:1" → "somebody/else:1"
 
@@ -83,7 +83,7 @@ Changed on the server, and overwritten by this plan:
 
 Not everything was read from the server.
 
-Plan: 2 to create, 2 to replace, 1 to delete, 1 to forget, 1 to resolve, 1 to record; \
+Plan: 2 to create, 0 to update, 2 to replace, 1 to delete, 1 to forget, 1 to resolve, 1 to record; \
 2 unchanged, 2 held, 2 drifted. GPUs 8 → 12 (peak 13, 1 not countable)."""
 
 
@@ -117,7 +117,8 @@ def test_a_plan_seen_from_elsewhere() -> None:
     assert Text(prefix="../ws/").plan(plan_for([make_desired(file="a.yaml", line=3)])) == (
         "  + create   4501/llm  0 → 1 GPUs  ../ws/a.yaml:3\n"
         "             + image nvcr.io/llm:1\n\n"
-        "Plan: 1 to create, 0 to replace, 0 to delete; 0 unchanged. GPUs 0 → 1 (peak 1)."
+        "Plan: 1 to create, 0 to update, 0 to replace, 0 to delete; "
+        "0 unchanged. GPUs 0 → 1 (peak 1)."
     )
 
 
@@ -126,13 +127,15 @@ def test_a_plan_without_changes() -> None:
     desired, row = make_desired(), make_recorded()
     assert Text().plan(plan_for([desired], [row], {row.id or "": make_remote(row)})) == (
         "Nothing to do.\n\n"
-        "Plan: 0 to create, 0 to replace, 0 to delete; 1 unchanged. GPUs 1 → 1 (peak 1)."
+        "Plan: 0 to create, 0 to update, 0 to replace, 0 to delete; "
+        "1 unchanged. GPUs 1 → 1 (peak 1)."
     )
     assert Text().plan(plan_for([desired], no_create=True)) == (
         "  ! hold     4501/llm  llm.yaml:1\n"
         "             new: not created yet; held by --no-create\n\n"
         "Nothing to do.\n\n"
-        "Plan: 0 to create, 0 to replace, 0 to delete; 0 unchanged, 1 held. GPUs 0 → 0 (peak 0)."
+        "Plan: 0 to create, 0 to update, 0 to replace, 0 to delete; "
+        "0 unchanged, 1 held. GPUs 0 → 0 (peak 0)."
     )
 
 
@@ -147,7 +150,7 @@ def test_a_plan_in_colour() -> None:
         "API 2.23 can only delete and create\n"
         "             releases 1 GPU, requested since 2026-11-20 09:00 UTC\n"
         "             \x1b[33m~ /manifest/spec/replicas: 1 → 2\x1b[0m\n\n"
-        "\x1b[1mPlan: 0 to create, 1 to replace, 0 to delete; 0 unchanged. "
+        "\x1b[1mPlan: 0 to create, 0 to update, 1 to replace, 0 to delete; 0 unchanged. "
         "GPUs 1 → 2 (peak 2).\x1b[0m"
     )
 
@@ -277,14 +280,15 @@ def test_the_last_line_of_an_apply() -> None:
     """The counts that are always there, and the others where they are not zero."""
     text = Text()
     assert text.applied(Summary(created=3, replaced=1), 4.2) == (
-        "Applied: 3 created, 1 replaced, 0 deleted; 0 failed, 0 down, 0 in doubt (4.2 s)."
+        "Applied: 3 created, 0 updated, 1 replaced, 0 deleted; "
+        "0 failed, 0 down, 0 in doubt (4.2 s)."
     )
     everything = Summary(
         created=1, deleted=2, replaced=3, adopted=4, forgotten=5, recorded=6, failed=7
     )
     everything = dataclasses.replace(everything, skipped=8, in_doubt=9)
     assert text.applied(everything, 0.04) == (
-        "Applied: 1 created, 3 replaced, 2 deleted, 4 settled, 5 forgotten, 6 recorded; "
+        "Applied: 1 created, 0 updated, 3 replaced, 2 deleted, 4 settled, 5 forgotten, 6 recorded; "
         "7 failed, 0 down, 9 in doubt, 8 skipped (0.0 s)."
     )
 

@@ -34,7 +34,7 @@ from reconciler.core.events import (
     Throttled,
 )
 from reconciler.core.model import Address, Desired, Header, Lifecycle, Recorded, Target
-from reconciler.core.planning.guards import DeleteLimit
+from reconciler.core.planning.guards import WorkloadLimit
 from reconciler.core.protocol.api_results import NOBODY
 from reconciler.engine.apply import apply
 from reconciler.engine.journal import Journal
@@ -451,7 +451,7 @@ def _settings(stack: str, declared: str | None) -> Settings:
         token_file=None,
         ca_file=None,
         discovery=True,
-        max_delete=DeleteLimit(),
+        max_delete=WorkloadLimit(),
         allowed_projects=(),
     )
 

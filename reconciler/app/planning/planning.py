@@ -21,6 +21,7 @@ from reconciler.core.planning.case import PlanOptions
 from reconciler.core.planning.guards import (
     GuardOptions,
     Refusal,
+    WorkloadLimit,
     check_plan,
     count_ending,
     find_emptied,
@@ -44,6 +45,7 @@ class PlanRequest:
 
     selection: Selection = field(default_factory=Selection)
     options: PlanOptions = field(default_factory=PlanOptions)
+    max_update: WorkloadLimit | None = None
     allow_deletes: int = 0
     allow_missing: int = 0
     allow_empty: bool = False
@@ -228,6 +230,7 @@ def _guard_options(
     issuer = header.target.issuer
     return GuardOptions(
         max_delete=settings.max_delete,
+        max_update=request.max_update,
         # Each delete of a saved plan was approved by its name.
         allow_deletes=count_ending(plan) if request.approval else request.allow_deletes,
         allow_missing=request.allow_missing,

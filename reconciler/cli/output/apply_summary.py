@@ -71,6 +71,7 @@ def follow_up_commands(
         words += ["--project", plan_flags.project]
     words += ["--no-delete"] if plan_flags.no_delete else []
     words += ["--no-create"] if plan_flags.no_create else []
+    words += ["--no-update"] if plan_flags.no_update else []
     again = shlex.join(words)
     # The commands about a state take no folder, and would look here for it and its configuration.
     root = workspace.settings.root

@@ -250,6 +250,7 @@ def _options(
     flags = (
         ("--no-delete", options.no_delete),
         ("--no-create", options.no_create),
+        ("--no-update", options.no_update),
         ("--replace", str(address) in options.replace),
         ("--no-refresh", not options.refreshed),
     )

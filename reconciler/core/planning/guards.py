@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 
 from reconciler.core.model import Address, LastSeen, Live, Missing, Own, Recorded, Remote, Target
-from reconciler.core.planning.actions import Create, Delete, Reason, Replace
+from reconciler.core.planning.actions import Create, Delete, Reason, Replace, Update
 from reconciler.core.planning.plan import Plan
 
 
@@ -23,8 +23,8 @@ class Refusal:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DeleteLimit:
-    """How many workloads one run may delete or replace: a share in percent, or a number."""
+class WorkloadLimit:
+    """How many workloads one run may end, or change in place: a share in percent, or a number."""
 
     percent: float | None = 30.0
     count: int | None = None
@@ -34,7 +34,7 @@ class DeleteLimit:
     SMALL_LIMIT = 3
 
     @classmethod
-    def parse(cls, text: str) -> DeleteLimit:
+    def parse(cls, text: str) -> WorkloadLimit:
         """Read `30%` or `12`; raises ValueError for anything else."""
         match = re.fullmatch(r"(\d{1,9}(?:\.\d{1,6})?)%|(\d{1,9})", text.strip())
         if not match:
@@ -61,9 +61,14 @@ class DeleteLimit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GuardOptions:
-    """The limits and what was explicitly allowed on the command line."""
+    """The limits and what was explicitly allowed on the command line.
 
-    max_delete: DeleteLimit = field(default_factory=DeleteLimit)
+    `max_update` is None where nobody limits updates: they end nothing. But a line of defaults may
+    roll the pods of a whole fleet.
+    """
+
+    max_delete: WorkloadLimit = field(default_factory=WorkloadLimit)
+    max_update: WorkloadLimit | None = None
     allow_deletes: int = 0
     allow_missing: int = 0
     allow_empty: bool = False
@@ -95,6 +100,7 @@ def check_plan(
         _check_protection(plan),
         _check_missing(plan, recorded, live, options),
         _check_deletes(plan, owned, options),
+        _check_updates(plan, owned, options.max_update),
     )
     return tuple(refusal for check in checks for refusal in check)
 
@@ -307,12 +313,33 @@ def _check_deletes(
     # The very number and no other: what came on top since it was read was not meant.
     if len(going) == options.allow_deletes:
         return
-    over = list(_over_limit([a.address for a in going], owned, options.max_delete))
+    addresses = [action.address for action in going]
+    over = list(_over_limit("delete or replace", addresses, owned, options.max_delete))
     if over:
         yield Refusal(
             guard="mass-delete",
             message="; ".join(over),
             hint=f"read the plan; if this is meant, re-run with --allow-deletes {len(going)}",
+        )
+
+
+def _check_updates(
+    plan: Plan, owned: Collection[Recorded], limit: WorkloadLimit | None
+) -> Iterator[Refusal]:
+    if limit is None:
+        return
+    # One that was begun is finished whatever happens; it was counted when it was planned.
+    updates = [
+        action.address
+        for action in plan.changes
+        if isinstance(action, Update) and action.recorded.change.open is None
+    ]
+    over = list(_over_limit("update", updates, owned, limit))
+    if over:
+        yield Refusal(
+            guard="mass-update",
+            message="; ".join(over),
+            hint=f"read the plan; if this is meant, re-run with --max-update {len(updates)}",
         )
 
 
@@ -331,30 +358,28 @@ def _ending(plan: Plan) -> list[Delete | Replace]:
 
 
 def _over_limit(
-    going: list[Address], owned: Collection[Recorded], limit: DeleteLimit
+    verb: str, going: Sequence[Address], owned: Collection[Recorded], limit: WorkloadLimit
 ) -> Iterator[str]:
     rows = Counter(row.address.project for row in owned)
     per_project = sorted(Counter(address.project for address in going).items())
     groups = [(f"in project {project}", count, rows[project]) for project, count in per_project]
     # When all of it is too much, which part of it is too much says nothing more.
     for group in ([("in all", len(going), len(owned))], groups):
-        over = [_over(where, count, total, limit) for where, count, total in group]
+        over = [_over(verb, where, count, total, limit) for where, count, total in group]
         messages = [message for message in over if message]
         if messages:
             yield from messages
             return
 
 
-def _over(where: str, count: int, total: int, limit: DeleteLimit) -> str:
+def _over(verb: str, where: str, count: int, total: int, limit: WorkloadLimit) -> str:
     if count <= limit.allowed(total):
         return ""
     share = round(100 * count / total) if total else 100
     allowed = str(limit)
     if limit.count is None and total < limit.SMALL:
         allowed = f"{limit.allowed(total)} while fewer than {limit.SMALL} are recorded"
-    return (
-        f"would delete or replace {count} of {total} workloads {where} ({share} %), limit {allowed}"
-    )
+    return f"would {verb} {count} of {total} workloads {where} ({share} %), limit {allowed}"
 
 
 def _workloads(count: int) -> str:

@@ -68,6 +68,7 @@ def summary_section(summary: Summary) -> Section:
     """What was done, in numbers."""
     always = [
         ("create", summary.created, "created"),
+        ("update", summary.updated, "updated"),
         ("replace", summary.replaced, "replaced"),
         ("delete", summary.deleted, "deleted"),
     ]

@@ -37,7 +37,7 @@ from reconciler.report.text.formatting import gpu_number, number_of
 from reconciler.report.text.gpu_text import given_back, gpu_effect
 
 # What can end something comes first.
-KINDS = ("delete", "replace", "resolve", "create", "adopt", "forget", "record")
+KINDS = ("delete", "replace", "resolve", "update", "create", "adopt", "forget", "record")
 # Browsers and readers give up on more; 'show' and the text have all of it.
 WORKLOADS = 400
 LINES = 6_000
@@ -47,7 +47,7 @@ PROJECTS = 60
 OPEN = 8
 
 _DRIFT_HEADINGS = {
-    DriftFate.LEFT: "Not undone (--on-drift replace does)",
+    DriftFate.LEFT: "Not undone (--on-drift update or replace does)",
     DriftFate.RETURNED: "Back after an apply had undone it, and not undone (--replace does)",
     DriftFate.OVERWRITTEN: "Overwritten by this plan",
 }

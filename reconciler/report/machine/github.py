@@ -113,7 +113,17 @@ def failure_annotations(
 def plan_outputs(plan: Plan, *, refused: bool, exit_code: int) -> dict[str, str]:
     """A plan as the outputs of a step: short values of one line, all of them ours."""
     # Outputs end up in scripts: nothing here is a text of a spec or a server.
-    kinds = ("create", "replace", "delete", "adopt", "forget", "resolve", "record", "hold")
+    kinds = (
+        "create",
+        "update",
+        "replace",
+        "delete",
+        "adopt",
+        "forget",
+        "resolve",
+        "record",
+        "hold",
+    )
     outcome = "refused" if refused else "changes" if plan.has_changes else "nothing"
     gpus = plan.gpus
     return {
@@ -140,6 +150,7 @@ def applied_outputs(plan: Plan, finished: RunFinished, *, exit_code: int) -> dic
         "exit_code": str(exit_code),
         "digest": plan.digest,
         "created": str(done.created),
+        "updated": str(done.updated),
         "replaced": str(done.replaced),
         "deleted": str(done.deleted),
         "settled": str(done.adopted),

@@ -64,8 +64,8 @@ _FEW = 10
 _MOMENTS = ("before", "after", "peak")
 # What becomes of drift, and what would undo it.
 _DRIFT_FATES = {
-    DriftFate.LEFT: ("not undone", "`--on-drift replace` would undo it"),
-    DriftFate.RETURNED: ("back after a replace, not undone", "`--replace` would undo it"),
+    DriftFate.LEFT: ("not undone", "`--on-drift update` or `replace` would undo it"),
+    DriftFate.RETURNED: ("back after it was undone, not undone again", "`--replace` would undo it"),
     DriftFate.OVERWRITTEN: ("overwritten by this plan", ""),
 }
 
@@ -95,7 +95,7 @@ def markdown_plan(
                 "unchanged": plan.count("keep"),
                 "drifted": len(plan.drift),
             },
-            always=("create", "replace", "delete", "unchanged"),
+            always=("create", "update", "replace", "delete", "unchanged"),
         ),
         _gpus_section(plan),
         *_workloads("Changes", [_action(action, prefix) for action in plan.changes]),
@@ -221,6 +221,7 @@ def _summary_counts(summary: Summary) -> MarkdownSection:
     return _counts(
         {
             "created": summary.created,
+            "updated": summary.updated,
             "replaced": summary.replaced,
             "deleted": summary.deleted,
             "settled": summary.adopted,
@@ -231,7 +232,7 @@ def _summary_counts(summary: Summary) -> MarkdownSection:
             "in doubt": summary.in_doubt,
             "skipped": summary.skipped,
         },
-        always=("created", "replaced", "deleted", "failed", "in doubt"),
+        always=("created", "updated", "replaced", "deleted", "failed", "in doubt"),
     )
 
 

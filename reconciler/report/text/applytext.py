@@ -81,6 +81,7 @@ class ApplyText:
         """The last line of an apply."""
         done = [
             f"{summary.created} created",
+            f"{summary.updated} updated",
             f"{summary.replaced} replaced",
             f"{summary.deleted} deleted",
         ]

@@ -23,7 +23,8 @@ def gpu_effect(action: AnyAction) -> str:
     # A hold or a record changes nothing that runs; of a replace it is news that they stay.
     if before == after and (before == "0" or isinstance(action, Hold | Record)):
         return ""
-    return f"{before} → {after} GPUs"
+    peak = f", up to {gpu_number(action.gpus.peak)} meanwhile" if action.gpus.peak else ""
+    return f"{before} → {after} GPUs{peak}"
 
 
 def given_back(action: AnyAction, now: datetime | None = None) -> str:

@@ -23,7 +23,7 @@ from reconciler.report.text.gpu_text import given_back, gpu_effect
 
 INDENT = " " * 13
 _DRIFT_HEADINGS = {
-    DriftFate.LEFT: "Changed on the server, and not undone (--on-drift replace does):",
+    DriftFate.LEFT: "Changed on the server, and not undone (--on-drift update or replace does):",
     DriftFate.RETURNED: "Changed on the server again after an apply had undone it, and not undone "
     "(--replace ADDRESS does):",
     DriftFate.OVERWRITTEN: "Changed on the server, and overwritten by this plan:",
