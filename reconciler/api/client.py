@@ -17,7 +17,7 @@ import httpx
 
 from reconciler.api.connection.transport import make_transport
 from reconciler.api.login.credentials import Credentials
-from reconciler.api.login.tokens import BearerToken, Monotonic, open_source
+from reconciler.api.login.tokens import BearerToken, Monotonic, make_token_source
 from reconciler.api.secret import Secret
 from reconciler.api.urls import (
     CLUSTERS_PATH,
@@ -113,9 +113,9 @@ class HttpWorkloadApi:
             rules=settings.rules,
         )
         self._rules = settings.rules
-        self._tokens = open_source(
+        self._tokens = make_token_source(
             settings.credentials,
-            ask=self._ask_for_token,
+            send=self._send_login,
             monotonic=monotonic,
             has_v2_token=settings.has_v2_token,
         )
@@ -355,7 +355,7 @@ class HttpWorkloadApi:
             self.issuer = found.issuer
         return found
 
-    async def _ask_for_token(self, call: Call, hide: Secret) -> RawResponse | NotSent | Ambiguous:
+    async def _send_login(self, call: Call, hide: Secret) -> RawResponse | NotSent | Ambiguous:
         call = replace(call, hide=hide.hide_in)
         reply = await self._exchange.send(call, deadline=self._exchange.deadline())
         if isinstance(reply, RawResponse) and reply.status == 200:

@@ -62,9 +62,9 @@ def test_a_rejected_token_file_is_read_once_more(tmp_path: Path) -> None:
     [
         (None, "No such file or directory"),
         (b"", "it is empty"),
-        (b"two words", "it holds more than a bearer token"),
-        (b"\xff\xfe", "it holds more than a bearer token"),
-        (b"a" * 70_000, "it holds more than a bearer token"),
+        (b"two words", "it has more in it than a bearer token"),
+        (b"\xff\xfe", "it has more in it than a bearer token"),
+        (b"a" * 70_000, "it has more in it than a bearer token"),
     ],
 )
 def test_a_token_file_without_a_token_is_unauthorised(

@@ -164,7 +164,7 @@ NO_TOKENS = "/api/v2/token of this server issues no tokens: "
         (
             reply(200, {"access_token": "two words"}),
             NotSent(
-                message=NO_TOKENS + "its answer holds no access_token",
+                message=NO_TOKENS + "its answer has no access_token",
                 permanent=True,
                 answered=True,
             ),
