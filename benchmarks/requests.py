@@ -25,7 +25,7 @@ from reconciler.core.model import Address, Remote
 from reconciler.core.protocol.adaptive_limit import AdaptiveLimit
 from reconciler.core.protocol.api_results import Accepted, ApiResult, Method, Unavailable
 from reconciler.core.protocol.retry import SendCounts
-from reconciler.engine import dispatcher as engine
+from reconciler.engine.requests import dispatcher as engine
 from tests.support.timing import Timeline, VirtualClock, run
 from tests.support.worlds import World, wish
 

@@ -20,7 +20,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 from reconciler.core.model import Target
-from reconciler.core.planning.saved_plan import checksum
+from reconciler.core.review.saved_plan import checksum
 from reconciler.state.sqlite import create_state
 from tests.support.ways import SPEC
 

@@ -25,11 +25,11 @@ from reconciler.core.protocol.marker import Marker, read_marker
 from reconciler.core.protocol.transitions import Evidence, advance, end
 from reconciler.engine import apply, lookup, recognition, refresh, remove, wait
 from reconciler.engine.create import CreateTask
-from reconciler.engine.dispatcher import StoppedError
 from reconciler.engine.remove import DeleteTask
+from reconciler.engine.requests.dispatcher import StoppedError
+from reconciler.engine.requests.sending import PROMPT, SendGuard
+from reconciler.engine.requests.servertime import ServerTime
 from reconciler.engine.run import ActionContext, ActionDone, ApplyContext, Outcome
-from reconciler.engine.sending import PROMPT, SendGuard
-from reconciler.engine.servertime import ServerTime
 
 
 def _send_without_intent() -> list[Patch]:

@@ -27,8 +27,8 @@ from reconciler.core.planning.guards import WorkloadLimit
 from reconciler.core.protocol.api_results import Listed
 from reconciler.core.protocol.marker import Marker
 from reconciler.engine.apply import apply
-from reconciler.engine.dispatcher import Dispatcher, StopSignal
 from reconciler.engine.journal import Journal
+from reconciler.engine.requests.dispatcher import Dispatcher, StopSignal
 from reconciler.engine.run import ApplyContext, ApplyOptions
 from reconciler.errors import ReconcilerError
 from tests.support.timing import Timeline, VirtualClock

@@ -33,10 +33,10 @@ from reconciler.core.protocol.api_results import (
     is_from_elsewhere,
 )
 from reconciler.core.protocol.retry import SendCounts
-from reconciler.engine.clock import SystemClock
-from reconciler.engine.dispatcher import Dispatcher, StopSignal
 from reconciler.engine.refresh import probe, unless_ended
-from reconciler.engine.servertime import ServerTime
+from reconciler.engine.requests.clock import SystemClock
+from reconciler.engine.requests.dispatcher import Dispatcher, StopSignal
+from reconciler.engine.requests.servertime import ServerTime
 from reconciler.errors import UnreachableError
 from reconciler.ports import Clock, EventListener, WorkloadApi
 

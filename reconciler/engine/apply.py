@@ -28,10 +28,10 @@ from reconciler.core.protocol.api_results import Accepted
 from reconciler.core.protocol.marker import read_rev
 from reconciler.core.protocol.transitions import Evidence, may_come_true
 from reconciler.engine.create import CreateTask
-from reconciler.engine.dispatcher import StoppedError
 from reconciler.engine.lookup import LookupUnclear, OwnWorkload, look_up
 from reconciler.engine.records import declare, follow, follow_other_copy
 from reconciler.engine.remove import DeleteTask
+from reconciler.engine.requests.dispatcher import StoppedError
 from reconciler.engine.run import (
     CUT_SHORT,
     DEADLINE,

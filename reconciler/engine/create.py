@@ -21,7 +21,6 @@ from reconciler.core.protocol.api_results import (
 from reconciler.core.protocol.body import make_body
 from reconciler.core.protocol.retry import SendCounts
 from reconciler.core.protocol.transitions import Evidence, advance, end, superseded, vacancy
-from reconciler.engine.dispatcher import StoppedError
 from reconciler.engine.lookup import (
     LookupUnclear,
     NameFree,
@@ -37,6 +36,8 @@ from reconciler.engine.records import (
     row_of_stranger,
     without_other_id,
 )
+from reconciler.engine.requests.dispatcher import StoppedError
+from reconciler.engine.requests.sending import SendGuard, send_recorded
 from reconciler.engine.run import (
     UNSENT,
     ActionContext,
@@ -46,7 +47,6 @@ from reconciler.engine.run import (
     Outcome,
     Skipped,
 )
-from reconciler.engine.sending import SendGuard, send_recorded
 from reconciler.engine.wait import poll_intervals, wait_until_synced
 
 # How long a name that answers 409 is looked up before it stays in doubt (assumption A3).

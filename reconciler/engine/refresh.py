@@ -23,7 +23,7 @@ from reconciler.core.protocol.api_results import (
     is_from_elsewhere,
 )
 from reconciler.core.protocol.retry import SendCounts
-from reconciler.engine.dispatcher import Dispatcher, Retry, StoppedError
+from reconciler.engine.requests.dispatcher import Dispatcher, Retry, StoppedError
 from reconciler.engine.wait import is_fresh
 from reconciler.errors import UnreachableError
 from reconciler.ports import WorkloadApi

@@ -25,8 +25,8 @@ from reconciler.core.protocol.api_results import (
 )
 from reconciler.core.protocol.retry import SendCounts
 from reconciler.core.protocol.transitions import Evidence, absence
-from reconciler.engine.dispatcher import StoppedError
 from reconciler.engine.recognition import refuse_stranger
+from reconciler.engine.requests.dispatcher import StoppedError
 from reconciler.engine.run import (
     UNDER_WAY,
     UNSENT,

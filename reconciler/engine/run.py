@@ -35,8 +35,8 @@ from reconciler.core.protocol.retry import SendCounts
 from reconciler.core.protocol.transitions import Evidence, advance, outlived_by
 from reconciler.core.redact import Redactor
 from reconciler.core.secrets.rules import BUILT_IN, RedactionRules
-from reconciler.engine.dispatcher import Dispatcher, Retry, StopSignal
 from reconciler.engine.journal import Journal
+from reconciler.engine.requests.dispatcher import Dispatcher, Retry, StopSignal
 from reconciler.ports import Clock, EventListener, RequestListener, WorkloadApi
 
 UNAUTHORISED = "unauthorised"

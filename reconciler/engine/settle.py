@@ -18,7 +18,6 @@ from reconciler.core.protocol.transitions import (
     vacancy,
 )
 from reconciler.engine.create import CreateTask
-from reconciler.engine.dispatcher import StoppedError
 from reconciler.engine.lookup import (
     LookupUnclear,
     NameFree,
@@ -28,6 +27,7 @@ from reconciler.engine.lookup import (
     look_up,
 )
 from reconciler.engine.records import accept, row_of_stranger, without_other_id
+from reconciler.engine.requests.dispatcher import StoppedError
 from reconciler.engine.run import (
     UNSENT,
     ActionContext,

@@ -11,9 +11,9 @@ from reconciler.core.model import Address, Live, Missing, Own, Recorded, Remote
 from reconciler.core.protocol.api_results import Accepted, ApiResult, Listed, Method
 from reconciler.core.protocol.marker import read_marker
 from reconciler.core.protocol.retry import SendCounts
-from reconciler.engine.dispatcher import Dispatcher
 from reconciler.engine.lookup import CONTROLS
 from reconciler.engine.refresh import unless_ended
+from reconciler.engine.requests.dispatcher import Dispatcher
 from reconciler.ports import WorkloadApi
 
 

@@ -41,7 +41,6 @@ from reconciler.core.protocol.marker import (
 )
 from reconciler.core.protocol.retry import AMBIGUOUS_SENDS, SendCounts
 from reconciler.core.protocol.transitions import ROUNDING
-from reconciler.engine.dispatcher import StoppedError
 from reconciler.engine.recognition import (
     describe_refusal,
     refuse_marks,
@@ -55,8 +54,9 @@ from reconciler.engine.records import (
     one_more_send,
     open_update,
 )
+from reconciler.engine.requests.dispatcher import StoppedError
+from reconciler.engine.requests.sending import SendGuard, send_recorded
 from reconciler.engine.run import UNSENT, ActionContext, ActionDone, Failed, Outcome, Skipped
-from reconciler.engine.sending import SendGuard, send_recorded
 from reconciler.engine.update_comparison import UpdateComparison
 from reconciler.engine.wait import is_fresh, poll_intervals, wait_until_updated
 

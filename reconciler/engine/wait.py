@@ -14,7 +14,7 @@ from reconciler.core.protocol.api_results import Accepted, NotFound
 from reconciler.core.protocol.changes import is_status_stale
 from reconciler.core.protocol.marker import read_rev
 from reconciler.core.protocol.transitions import ROUNDING, SETTLED
-from reconciler.engine.dispatcher import StoppedError
+from reconciler.engine.requests.dispatcher import StoppedError
 from reconciler.engine.run import CUT_SHORT, ActionContext, ActionDone, Failed, Outcome
 
 REFUSED_UPDATE = "the cluster refused the update"

@@ -24,9 +24,9 @@ from reconciler.core.planning.actions import (
     Update,
     overwrites_of,
 )
-from reconciler.core.planning.content import Content, content_of
 from reconciler.core.planning.plan import Drift, Plan
 from reconciler.core.redact import is_redacted, spell_marks
+from reconciler.core.review.content import Content, content_of
 from reconciler.core.shorten import shorten
 
 # Of what is removed as a whole, enough to recognise it: it is not sent.

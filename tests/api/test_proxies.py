@@ -19,7 +19,7 @@ from reconciler.api.secret import Secret
 from reconciler.app.session import Connector
 from reconciler.core.events import Event
 from reconciler.core.protocol.api_results import Accepted, ApiResult, NotFound, NotSent
-from reconciler.engine.clock import SystemClock
+from reconciler.engine.requests.clock import SystemClock
 from reconciler.errors import UnreachableError
 from tests.api.factories import ID, TOKEN, error, remote
 from tests.api.handshakes import ca_file, send, server_context, serving

@@ -14,7 +14,7 @@ from reconciler.core.protocol.api_results import (
     Unavailable,
 )
 from reconciler.core.protocol.retry import RULES, SendCounts
-from reconciler.engine.dispatcher import Retry
+from reconciler.engine.requests.dispatcher import Retry
 from tests.support.timing import run
 from tests.support.worlds import World, wish
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from reconciler.core.digest import digest
-from reconciler.core.planning.saved_plan import checksum
+from reconciler.core.review.saved_plan import checksum
 from tests.cli.conftest import Cli
 from tests.cli.repositories import new_project, spec, write_specs
 

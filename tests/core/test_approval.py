@@ -7,9 +7,9 @@ from hypothesis import event, given
 
 from reconciler.core.model import Desired, LastSeen, Live, Recorded
 from reconciler.core.planning.actions import Hold, gist
-from reconciler.core.planning.approval import Approval, Binding, bind, recheck
 from reconciler.core.planning.case import PlanOptions
 from reconciler.core.planning.plan import Plan
+from reconciler.core.review.approval import Approval, Binding, bind, recheck
 from tests.support.factories import (
     make_desired,
     make_manifest,

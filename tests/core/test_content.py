@@ -4,7 +4,7 @@ from typing import Any
 
 from hypothesis import given
 
-from reconciler.core.planning.content import Command, Content, content_of
+from reconciler.core.review.content import Command, Content, content_of
 from tests.support.factories import REDACTOR, make_desired, make_manifest
 from tests.support.strategies import json_objects
 

@@ -19,8 +19,8 @@ from reconciler.core.model import (
 )
 from reconciler.core.planning.actions import Reason
 from reconciler.core.planning.case import OnDrift, PlanOptions
-from reconciler.core.planning.explanation import ChangedBy, Explanation, explain_workload
 from reconciler.core.planning.planner import make_plan
+from reconciler.core.review.explanation import ChangedBy, Explanation, explain_workload
 from tests.support.factories import (
     LINEAGE,
     PLAN_TARGET,

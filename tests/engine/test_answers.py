@@ -7,7 +7,7 @@ import pytest
 from reconciler.app.planning.planning import PlanRequest
 from reconciler.core.events import ActionFailed, Cause, RequestRetried, Throttled
 from reconciler.core.model import Own
-from reconciler.engine.dispatcher import StopSignal
+from reconciler.engine.requests.dispatcher import StopSignal
 from reconciler.sandbox import DEMO, Credential, Project
 from tests.support.worlds import PROJECT, World, wish
 

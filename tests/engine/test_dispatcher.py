@@ -30,7 +30,7 @@ from reconciler.core.protocol.api_results import (
     Unavailable,
 )
 from reconciler.core.protocol.retry import RULES, SendCounts
-from reconciler.engine.dispatcher import Dispatcher, Retry, StoppedError, StopSignal
+from reconciler.engine.requests.dispatcher import Dispatcher, Retry, StoppedError, StopSignal
 from tests.support.timing import Timeline, VirtualClock, run
 
 FINE = Listed(ids=())

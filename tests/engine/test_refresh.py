@@ -11,8 +11,8 @@ from typing import Any
 
 from reconciler.core.model import Address, Live, Recorded, Remote
 from reconciler.core.protocol.api_results import Accepted, ApiResult
-from reconciler.engine.dispatcher import Dispatcher, StopSignal
 from reconciler.engine.refresh import refresh
+from reconciler.engine.requests.dispatcher import Dispatcher, StopSignal
 from tests.support.factories import make_desired, make_recorded
 from tests.support.timing import Timeline, VirtualClock, run
 

@@ -11,8 +11,8 @@ import httpx
 
 from reconciler.core.model import Own
 from reconciler.core.protocol.api_results import Ambiguous, ApiResult, Listed, NotFound, Unavailable
-from reconciler.engine.sending import PROMPT
-from reconciler.engine.servertime import ServerTime
+from reconciler.engine.requests.sending import PROMPT
+from reconciler.engine.requests.servertime import ServerTime
 from tests.support.timing import EPOCH, Timeline, VirtualClock
 from tests.support.worlds import World, is_write, wish
 
@@ -105,7 +105,7 @@ def test_a_machine_that_slept_knows_it() -> None:
     clocks of this machine differ by what it has slept itself.
     """
     code = (
-        "import time; from reconciler.engine.clock import SystemClock as C;"
+        "import time; from reconciler.engine.requests.clock import SystemClock as C;"
         "print(C().monotonic() - time.clock_gettime(time.CLOCK_BOOTTIME),"
         " time.clock_gettime(time.CLOCK_BOOTTIME) - time.monotonic())"
     )

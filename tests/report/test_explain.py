@@ -8,7 +8,7 @@ from hypothesis import given
 
 from reconciler.core.model import LastSeen, Live, Missing, Own, Unread
 from reconciler.core.planning.case import PlanOptions
-from reconciler.core.planning.explanation import Explanation, explain_workload
+from reconciler.core.review.explanation import Explanation, explain_workload
 from reconciler.report.machine.documents import to_text
 from reconciler.report.text.escape import escape_terminal
 from reconciler.report.text.explain import ExplanationText, explanation_document

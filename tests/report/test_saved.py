@@ -7,11 +7,11 @@ from datetime import UTC, datetime
 from hypothesis import given
 from jsonschema import Draft202012Validator
 
-from reconciler.core.planning.approval import Approval, bind
 from reconciler.core.planning.case import PlanOptions
-from reconciler.core.planning.saved_plan import checksum, read_saved
 from reconciler.core.planning.selection import Selection
 from reconciler.core.protocol.capabilities import CanUpdate
+from reconciler.core.review.approval import Approval, bind
+from reconciler.core.review.saved_plan import checksum, read_saved
 from reconciler.report.machine.documents import plan_document
 from reconciler.report.machine.saved import saved_document
 from reconciler.report.text.text import Text

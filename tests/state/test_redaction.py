@@ -22,7 +22,7 @@ from reconciler.app.settings import Flags
 from reconciler.core.planning.plan import Plan
 from reconciler.core.redact import Redactor
 from reconciler.core.secrets.rules import RedactionRules
-from reconciler.engine.clock import SystemClock
+from reconciler.engine.requests.clock import SystemClock
 from reconciler.engine.run import ApplyOptions
 from reconciler.errors import StateError
 from reconciler.state.backups import list_backups

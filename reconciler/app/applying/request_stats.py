@@ -16,7 +16,7 @@ from reconciler.core.protocol.api_results import (
     TooManyRequests,
     Unavailable,
 )
-from reconciler.engine.dispatcher import Attempt, Dispatcher, OnRetry, Retry
+from reconciler.engine.requests.dispatcher import Attempt, Dispatcher, OnRetry, Retry
 from reconciler.ports import Clock
 
 # Every result that the rules of core/retry.py let a request be repeated after. Their names are

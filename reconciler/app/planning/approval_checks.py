@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from reconciler.api.urls import normalise_url
 from reconciler.app.settings import Settings
 from reconciler.core.model import Header
-from reconciler.core.planning.approval import Approval
 from reconciler.core.planning.plan import Plan
+from reconciler.core.review.approval import Approval
 from reconciler.errors import StalePlanError
 from reconciler.ports import RunEntry
 

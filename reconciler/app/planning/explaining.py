@@ -15,12 +15,12 @@ from reconciler.app.state.states import without_state
 from reconciler.app.status.refresh import read_with_successors, tenant_of
 from reconciler.core.model import Address, Live, Recorded
 from reconciler.core.planning.actions import recorded_of
-from reconciler.core.planning.explanation import Explanation, explain_workload
 from reconciler.core.planning.guards import GuardOptions, Refusal, check_plan
 from reconciler.core.planning.plan import Plan
 from reconciler.core.planning.planner import make_plan
 from reconciler.core.protocol.capabilities import CanUpdate
 from reconciler.core.redact import Redactor
+from reconciler.core.review.explanation import Explanation, explain_workload
 from reconciler.errors import UsageError
 from reconciler.ports import EventListener, StateStore
 

@@ -16,7 +16,6 @@ from reconciler.core.diff.comparison import compare
 from reconciler.core.globs import matches_any
 from reconciler.core.model import Address, Header, Live, Recorded, Remote
 from reconciler.core.planning.actions import Hold
-from reconciler.core.planning.approval import Approval, RecheckedApproval, recheck
 from reconciler.core.planning.case import PlanOptions
 from reconciler.core.planning.guards import (
     GuardOptions,
@@ -31,6 +30,7 @@ from reconciler.core.planning.planner import make_plan
 from reconciler.core.planning.selection import Selection
 from reconciler.core.protocol.capabilities import CanUpdate
 from reconciler.core.redact import Redactor
+from reconciler.core.review.approval import Approval, RecheckedApproval, recheck
 from reconciler.errors import InvalidInputError, UsageError
 from reconciler.ports import EventListener, StateStore
 from reconciler.specs.source.fileaccess import is_folder

@@ -11,7 +11,7 @@ from reconciler.app.refused import GuardError
 from reconciler.app.session import Session
 from reconciler.core.model import Remote
 from reconciler.core.protocol.api_results import Accepted, ApiResult, Listed, Method, NotFound
-from reconciler.engine.dispatcher import StoppedError
+from reconciler.engine.requests.dispatcher import StoppedError
 from reconciler.errors import UnreachableError
 
 Kept = TypeVar("Kept")

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from reconciler.app.settings import Settings
 from reconciler.core.events import RequestRetried
 from reconciler.core.model import Header, Live, Recorded, Remote
-from reconciler.engine.dispatcher import Retry
 from reconciler.engine.refresh import Keep, refresh
+from reconciler.engine.requests.dispatcher import Retry
 from reconciler.engine.successors import NameRegistry
 from reconciler.ports import EventListener
 

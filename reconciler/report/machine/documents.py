@@ -14,8 +14,8 @@ from reconciler.core.diagnostics import Diagnostic
 from reconciler.core.events import ActionFailed, Event, InDoubt, RunFinished, RunStarted
 from reconciler.core.model import Address, Recorded
 from reconciler.core.planning.actions import AnyAction, action_to_json, document_of
-from reconciler.core.planning.content import content_of
 from reconciler.core.planning.plan import FORMAT_VERSION, PLAN_FORMAT_VERSION, Plan
+from reconciler.core.review.content import content_of
 from reconciler.ports import ActionEntry, Inspection, RunEntry
 from reconciler.report.next_step import COMMANDS, Commands, hint_after
 from reconciler.report.text.escape import escape_json, escape_terminal

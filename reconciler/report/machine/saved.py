@@ -8,8 +8,8 @@ from typing import Any
 
 from reconciler.core.diff.diff import ABSENT
 from reconciler.core.planning.actions import Keep, overwrites_of
-from reconciler.core.planning.approval import Approval
-from reconciler.core.planning.saved_plan import checksum
+from reconciler.core.review.approval import Approval
+from reconciler.core.review.saved_plan import checksum
 from reconciler.report.machine.documents import plan_document
 
 

@@ -9,9 +9,9 @@ from typing import Any
 
 from reconciler.core.model import Json, Live, Missing, Recorded, Remote, Unread
 from reconciler.core.planning.actions import action_to_json
-from reconciler.core.planning.explanation import ChangedBy, Explanation
 from reconciler.core.planning.guards import Refusal
 from reconciler.core.planning.plan import FORMAT_VERSION
+from reconciler.core.review.explanation import ChangedBy, Explanation
 from reconciler.report.machine.documents import record_document, to_yaml
 from reconciler.report.text.color import ColorWriter
 from reconciler.report.text.escape import escape_terminal

@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 
 from reconciler.core.model import Recorded
-from reconciler.core.planning.content import find_images
 from reconciler.core.planning.plan import Plan
+from reconciler.core.review.content import find_images
 from reconciler.core.shorten import shorten
 from reconciler.report.text.escape import escape_terminal
 

@@ -24,11 +24,11 @@ from reconciler.core.planning.actions import (
     Resolve,
     Update,
 )
-from reconciler.core.planning.approval import Approval, Binding
 from reconciler.core.planning.case import OnDrift, PlanOptions
 from reconciler.core.planning.plan import Drift, Plan, PlanTarget
 from reconciler.core.planning.selection import Selection
 from reconciler.core.protocol.capabilities import CanUpdate
+from reconciler.core.review.approval import Approval, Binding
 from reconciler.errors import Where
 
 Json = Mapping[str, Any]

@@ -21,7 +21,7 @@ from reconciler.core.protocol.api_results import (
     Unavailable,
 )
 from reconciler.core.protocol.retry import RULES, SendCounts, asked_pause, may_retry
-from reconciler.engine.servertime import ServerTime
+from reconciler.engine.requests.servertime import ServerTime
 from reconciler.ports import Clock
 
 BACKOFF_CAP = 20.0

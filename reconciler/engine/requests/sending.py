@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from reconciler.core.protocol.api_results import ApiResult, Method
 from reconciler.core.protocol.retry import SendCounts
-from reconciler.engine.dispatcher import StoppedError
+from reconciler.engine.requests.dispatcher import StoppedError
 from reconciler.engine.run import ActionContext, ApplyContext
 
 # Seconds within which an intent is followed by its request, or its date is put right.

@@ -1,0 +1,1 @@
+"""What a reviewer approves: a plan explained, saved, read back and checked again."""

@@ -1,0 +1,1 @@
+"""How requests leave: in which order, at which pace, and by which clock."""
