@@ -76,7 +76,7 @@ class Line:
     ) -> ApiResult:
         """PUT; the client's own look at what is in it comes first."""
         if find_marks(body, declared or {}):
-            return Refused(status=422, message="it holds stand-ins of secrets, and was not sent")
+            return Refused(status=422, message="it has stand-ins of secrets, and was not sent")
         return await self._send("PUT", workload_id, before_send=before_send, body=body)
 
     async def delete(self, workload_id: str) -> ApiResult:

@@ -8,6 +8,7 @@ import json
 import re
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
@@ -28,9 +29,9 @@ from reconciler.api.urls import (
     workload_path,
 )
 from reconciler.api.wire.classification import (
-    ResultFields,
     classify_response,
     result_fields,
+    success_fields,
     unreadable_response,
 )
 from reconciler.api.wire.exchange import Call, Exchange, RawResponse
@@ -64,19 +65,20 @@ from reconciler.ports import BeforeSend
 
 T = TypeVar("T")
 
-# A server that ignores the filter would have us read its whole list.
-_MOST_PAGES = 20
-_MOST_PAGES_OF_A_PROJECT = 400
+# On a server that ignores the filter a search would read the whole list.
+_MAX_PAGES = 20
+_MAX_PAGES_OF_A_PROJECT = 400
+# What stands for itself in a filter, which has no way to quote.
 _FILTERABLE = re.compile(r"[A-Za-z0-9._-]+")
 _ENCODER = json.JSONEncoder(allow_nan=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApiSettings:
-    """What the client needs to know; `request_timeout` in seconds bounds one call in total.
+    """Settings of the client; `request_timeout` in seconds bounds one call in total.
 
-    `rules` say what is taken out of the server's words; `has_v2_token` is False for a server of
-    which it is known that it only has the old login.
+    `rules` redact messages of the server; `has_v2_token` is False for a server that only has the
+    old login.
     """
 
     url: str
@@ -91,8 +93,8 @@ class ApiSettings:
 class HttpWorkloadApi:
     """Workloads V2 over HTTP: one request per call, every outcome a value, no retries.
 
-    The exception is a 401, which is replayed once where another token is to be had. Building it
-    raises InvalidInputError for a URL or CA file that cannot be used.
+    Only after a 401 it sends a request again, once, if there is another token. Building it raises
+    InvalidInputError for a URL or CA file that cannot be used.
     """
 
     def __init__(
@@ -137,31 +139,37 @@ class HttpWorkloadApi:
         await self._exchange.aclose()
 
     async def login(self) -> ApiResult | None:
-        """Get a token without using it, so that `issuer` is known; an answer says why not."""
+        """Get a token without using it, so that `issuer` is known; returns why there is none."""
         bearer = await self._in_time(self._tokens.current(), self._exchange.deadline())
         return None if isinstance(bearer, BearerToken) else bearer
 
     async def create(
         self, body: Json, before_send: BeforeSend | None = None, *, dry_run: bool = False
     ) -> ApiResult:
-        """POST a workload; Accepted only where the reply carries our name and project.
-
-        What passed a dry run need not be described: no document says what a server answers then.
-        """
+        """POST a workload; Accepted only where the response carries our name and project."""
         call = self._call_with("POST", WORKLOADS_PATH, body, before_send)
         if isinstance(call, NotSent):
             return call
         if dry_run:
-            reply = await self._ask(
-                replace(call, params={"dryRun": "true"}), self._exchange.deadline()
-            )
-            if isinstance(reply, ApiResult):
-                return reply
-            is_silent = reply.is_empty and 200 <= reply.status < 300
-            refusal = None if is_silent else classify_response(reply)
-            return refusal or DryRunPassed(id=_id_in(reply), **_silent(reply))
-        wanted = address_of(body)
-        return await self._answer(call, read_workload, lambda remote: _is_named(remote, wanted))
+            call = replace(call, params={"dryRun": "true"})
+            response = await self._send(call, self._exchange.deadline())
+            if isinstance(response, ApiResult):
+                return response
+            # No document says what a server answers to a dry run: any 2xx will do.
+            is_empty = response.is_empty and 200 <= response.status < 300
+            if not is_empty and (failure := classify_response(response)) is not None:
+                return failure
+            workload_id = None
+            with suppress(WireError):
+                workload_id = read_workload(response.data).id
+            return DryRunPassed(id=workload_id, **success_fields(response))
+        address = address_of(body)
+
+        def check(remote: Remote) -> None:
+            if remote.address != address:
+                raise WireError(f"it describes {remote.address}, asked for was {address}")
+
+        return await self._send_and_read(call, read_workload, check)
 
     async def update(
         self,
@@ -171,30 +179,33 @@ class HttpWorkloadApi:
         *,
         declared: Json | None = None,
     ) -> ApiResult:
-        """PUT a workload; Accepted only where the reply carries the id that was asked for."""
+        """PUT a workload; Accepted only where the response carries its id."""
         if not is_workload_id(workload_id):
             return NotSent(message=f"{workload_id!r} is not a workload id", permanent=True)
         call = self._call_with("PUT", workload_path(workload_id), body, before_send)
         if isinstance(call, NotSent):
             return call
         if find_marks(_readable(body), declared or {}):
-            # The engine does not get here: what it merges it takes from the spec and the server.
-            return Refused(status=422, message="it holds stand-ins of secrets, and was not sent")
-        return await self._answer(call, read_workload, lambda remote: _has_id(remote, workload_id))
+            # A last guard: the engine takes every value from the spec or from the server.
+            return Refused(status=422, message="it has stand-ins of secrets, and was not sent")
+        return await self._send_and_read(
+            call, read_workload, lambda remote: _check_id(remote, workload_id)
+        )
 
     async def read(self, workload_id: str) -> ApiResult:
         """GET a workload by id."""
-        return await self._about("GET", workload_id, read_get_response)
+        return await self._send_for_id("GET", workload_id, read_get_response)
 
     async def delete(self, workload_id: str) -> ApiResult:
-        """DELETE a workload by id; what is accepted is under way, never already absence."""
-        answer = await self._about("DELETE", workload_id, read_workload)
-        if isinstance(answer, Accepted):
-            return replace(answer, remote=replace(answer.remote, seen=LastSeen.DELETING))
-        return answer
+        """DELETE a workload by id; Accepted says that the delete is under way, never absence."""
+        result = await self._send_for_id("DELETE", workload_id, read_workload)
+        if isinstance(result, Accepted):
+            # The response has no syncInfo, which beside its deletion time would prove absence.
+            return replace(result, remote=replace(result.remote, seen=LastSeen.DELETING))
+        return result
 
     async def find(self, address: Address) -> ApiResult:
-        """List live workloads of exactly that name in that project (v1 list, all its pages)."""
+        """List live workloads of exactly this name in this project (v1 list, all its pages)."""
         if not (_FILTERABLE.fullmatch(address.project) and _FILTERABLE.fullmatch(address.name)):
             return Listed(
                 ids=(), trusted=False, message=f"{address} cannot be written as a list filter"
@@ -203,10 +214,7 @@ class HttpWorkloadApi:
         return await self._pages(str(address), filter_by, lambda item: item.address == address)
 
     async def find_all(self, project: str) -> ApiResult:
-        """List the live workloads of one project (v1 list, all its pages), and have them counted.
-
-        Pages of a list without an order may show one workload twice and another one never.
-        """
+        """List the live workloads of one project (v1 list, all its pages), with their count."""
         if not _FILTERABLE.fullmatch(project):
             return Listed(ids=(), trusted=False, message=f"{project} cannot be written as a filter")
         filter_by = f"projectId=={project}"
@@ -214,50 +222,47 @@ class HttpWorkloadApi:
             f"project {project}",
             filter_by,
             lambda item: item.address.project == project,
-            most=_MOST_PAGES_OF_A_PROJECT,
+            max_pages=_MAX_PAGES_OF_A_PROJECT,
+            # Pages without an order may show one workload twice and another one never.
             order={"sortBy": "name", "sortOrder": "asc"},
         )
         if not isinstance(listed, Listed) or not listed.trusted:
             return listed
-        counted = await self._count(filter_by)
-        return counted if isinstance(counted, ApiResult) else replace(listed, counted=counted)
+        call = Call(method="GET", path=COUNT_PATH, params={"filterBy": filter_by})
+        response = await self._send(call, self._exchange.deadline())
+        if isinstance(response, ApiResult):
+            return response
+        if response.status in NO_LIST:
+            return listed
+        failure = classify_response(response)
+        if failure is not None:
+            return failure
+        try:
+            return replace(listed, counted=read_count(response.data))
+        except WireError as error:
+            return unreadable_response(response, str(error))
 
     async def find_cluster_versions(self) -> ApiResult:
         """List the versions of the clusters, which are those of the server or older."""
-        reply = await self._ask(Call(method="GET", path=CLUSTERS_PATH), self._exchange.deadline())
-        if isinstance(reply, ApiResult):
-            return reply
-        if reply.status in NO_LIST:
-            return ClusterVersions(**result_fields(reply))
-        if reply.status != 200 or reply.rows is None:
-            refusal = classify_response(reply)
-            return refusal or unreadable_response(reply, "it is not a list of clusters")
+        call = Call(method="GET", path=CLUSTERS_PATH)
+        response = await self._send(call, self._exchange.deadline())
+        if isinstance(response, ApiResult):
+            return response
+        if response.status in NO_LIST:
+            return ClusterVersions(**result_fields(response))
+        if response.status != 200 or response.rows is None:
+            failure = classify_response(response)
+            return failure or unreadable_response(response, "it is not a list of clusters")
         try:
-            versions = read_cluster_versions(reply.rows)
+            versions = read_cluster_versions(response.rows)
         except WireError as error:
-            return unreadable_response(reply, str(error))
-        return ClusterVersions(versions=versions, **_silent(reply))
-
-    async def _count(self, filter_by: str) -> int | ApiResult | None:
-        """How many the server counts; None where it has no count."""
-        call = Call(method="GET", path=COUNT_PATH, params={"filterBy": filter_by})
-        reply = await self._ask(call, self._exchange.deadline())
-        if isinstance(reply, ApiResult):
-            return reply
-        if reply.status in NO_LIST:
-            return None
-        refusal = classify_response(reply)
-        if refusal is not None:
-            return refusal
-        try:
-            return read_count(reply.data)
-        except WireError as error:
-            return unreadable_response(reply, str(error))
+            return unreadable_response(response, str(error))
+        return ClusterVersions(versions=versions, **success_fields(response))
 
     def _call_with(
         self, method: str, path: str, body: Json, before_send: BeforeSend | None
     ) -> Call | NotSent:
-        """A request with a body, whose secrets are taken out of whatever the server says to it."""
+        """A request with a body, and its secrets to be blanked in the server's messages."""
         try:
             content = _ENCODER.encode(body).encode()
         except (TypeError, ValueError) as error:
@@ -267,100 +272,106 @@ class HttpWorkloadApi:
             path=path,
             content=content,
             before_send=before_send,
-            hide=lambda words: blank(
-                words, find_secrets(_readable(body), self._rules), self._rules
-            ),
+            # Only a message of the server is worth the search for secrets in the body.
+            hide=lambda text: blank(text, find_secrets(_readable(body), self._rules), self._rules),
         )
 
-    async def _about(
+    async def _send_for_id(
         self, method: str, workload_id: str, reader: Callable[[object], Remote]
     ) -> ApiResult:
         if not is_workload_id(workload_id):
             return NotSent(message=f"{workload_id!r} is not a workload id", permanent=True)
         call = Call(method=method, path=workload_path(workload_id))
-        return await self._answer(call, reader, lambda remote: _has_id(remote, workload_id))
+        return await self._send_and_read(
+            call, reader, lambda remote: _check_id(remote, workload_id)
+        )
 
-    async def _answer(
+    async def _send_and_read(
         self,
         call: Call,
         reader: Callable[[object], Remote],
         check: Callable[[Remote], None],
     ) -> ApiResult:
-        reply = await self._ask(call, self._exchange.deadline())
-        if isinstance(reply, ApiResult):
-            return reply
-        if call.method == "DELETE" and reply.is_empty and 200 <= reply.status < 300:
-            # What is deleted need not be described; of anything else an empty answer says nothing.
-            return Acknowledged(**_silent(reply))
-        refusal = classify_response(reply)
-        if refusal is not None:
-            return refusal
+        response = await self._send(call, self._exchange.deadline())
+        if isinstance(response, ApiResult):
+            return response
+        if call.method == "DELETE" and response.is_empty and 200 <= response.status < 300:
+            # A deleted workload need not be described. To any other request an empty response
+            # proves nothing.
+            return Acknowledged(**success_fields(response))
+        failure = classify_response(response)
+        if failure is not None:
+            return failure
         try:
-            remote = reader(reply.data)
+            remote = reader(response.data)
             check(remote)
         except WireError as error:
-            return unreadable_response(reply, str(error))
+            return unreadable_response(response, str(error))
         if remote.message:
-            # A cluster may repeat what it could not run, its environment included.
+            # A cluster may quote the container that it could not run, with its environment.
             remote = replace(remote, message=blank(remote.message, rules=self._rules))
-        return Accepted(remote=remote, **_silent(reply))
+        return Accepted(remote=remote, **success_fields(response))
 
     async def _pages(
         self,
-        what: str,
+        label: str,
         filter_by: str,
         match: Callable[[ListItem], bool],
         *,
-        most: int = _MOST_PAGES,
+        max_pages: int = _MAX_PAGES,
         order: Mapping[str, str] | None = None,
     ) -> ApiResult:
-        found: list[ListItem] = []
+        items: list[ListItem] = []
         offset = 0
-        for _ in range(most):
+        for _ in range(max_pages):
             call = list_call(filter_by, offset, order or {})
-            reply = await self._ask(call, self._exchange.deadline())
-            if isinstance(reply, ApiResult):
-                return reply
-            page = read_list_page(reply)
+            response = await self._send(call, self._exchange.deadline())
+            if isinstance(response, ApiResult):
+                return response
+            page = read_list_page(response)
             if isinstance(page, ApiResult):
                 return page
-            found += (item for item in page.items if item.deleted_at is None and match(item))
+            # Matched here once more: an old server may ignore a filter that it does not know.
+            items += (item for item in page.items if item.deleted_at is None and match(item))
             if page.next is None:
-                ids = ids_in_order(found)
-                return Listed(ids=ids, repeated=len(ids) < len(found), **_silent(reply))
+                ids = ids_in_order(items)
+                fields = success_fields(response)
+                return Listed(ids=ids, repeated=len(ids) < len(items), **fields)
             if page.next <= offset:
-                return unreadable_response(reply, "next does not lead on")
+                return unreadable_response(response, "next does not lead on")
             offset = page.next
-        return Ambiguous(message=f"the list of {what} did not end within {most} pages")
+        return Ambiguous(message=f"the list of {label} did not end within {max_pages} pages")
 
-    async def _ask(self, call: Call, deadline: float) -> RawResponse | ApiResult:
+    async def _send(self, call: Call, deadline: float) -> RawResponse | ApiResult:
         bearer = await self._in_time(self._tokens.current(), deadline)
         if isinstance(bearer, ApiResult):
             return bearer
-        reply = await self._exchange.send(call, deadline=deadline, bearer=bearer.token)
-        if not (isinstance(reply, RawResponse) and reply.status == 401):
-            return reply
+        response = await self._exchange.send(call, deadline=deadline, bearer=bearer.token)
+        if not (isinstance(response, RawResponse) and response.status == 401):
+            return response
+        # A 401 certainly carried nothing out, so even a create may be sent again; the deadline is
+        # that of the whole call.
         fresh = await self._in_time(self._tokens.renew(bearer), deadline)
         if fresh is None or isinstance(fresh, ApiResult):
-            return fresh or reply
+            return fresh or response
         return await self._exchange.send(call, deadline=deadline, bearer=fresh.token)
 
     async def _in_time(self, token: Awaitable[T], deadline: float) -> T | NotSent:
         try:
             async with asyncio.timeout_at(deadline):
-                found = await token
+                bearer = await token
         except TimeoutError:
             return NotSent(message="no token in time")
-        if isinstance(found, BearerToken):
-            self.issuer = found.issuer
-        return found
+        if isinstance(bearer, BearerToken):
+            self.issuer = bearer.issuer
+        return bearer
 
-    async def _send_login(self, call: Call, hide: Secret) -> RawResponse | NotSent | Ambiguous:
-        call = replace(call, hide=hide.hide_in)
-        reply = await self._exchange.send(call, deadline=self._exchange.deadline())
-        if isinstance(reply, RawResponse) and reply.status == 200:
-            self.date = server_date(reply.headers)
-        return reply
+    async def _send_login(self, call: Call, secret: Secret) -> RawResponse | NotSent | Ambiguous:
+        call = replace(call, hide=secret.hide_in)
+        response = await self._exchange.send(call, deadline=self._exchange.deadline())
+        if isinstance(response, RawResponse) and response.status == 200:
+            self.date = server_date(response.headers)
+        return response
 
 
 def _readable(body: Json) -> Json:
@@ -369,25 +380,7 @@ def _readable(body: Json) -> Json:
     return {**body, "manifest": json.loads(base64.b64decode(encoded))} if encoded else body
 
 
-def _id_in(reply: RawResponse) -> str | None:
-    try:
-        return read_workload(reply.data).id
-    except WireError:
-        return None
-
-
-def _is_named(remote: Remote, wanted: Address) -> None:
-    if remote.address != wanted:
-        raise WireError(f"it describes {remote.address}, asked for was {wanted}")
-
-
-def _has_id(remote: Remote, wanted: str) -> None:
-    if remote.id.lower() != wanted.lower():
-        raise WireError(f"it describes workload {remote.id}, asked for was {wanted}")
-
-
-def _silent(reply: RawResponse) -> ResultFields:
-    # What the words of a success would be is "HTTP 202: no message".
-    words = result_fields(reply)
-    words["message"] = ""
-    return words
+def _check_id(remote: Remote, workload_id: str) -> None:
+    # In any case: servers write UUIDs in either.
+    if remote.id.lower() != workload_id.lower():
+        raise WireError(f"it describes workload {remote.id}, asked for was {workload_id}")

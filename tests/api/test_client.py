@@ -174,7 +174,7 @@ def test_an_update_with_the_stand_in_of_a_secret_never_leaves(encoded: bool) -> 
     manifest = {"kind": "Job", "spec": {"a": "(sensitive 0123456789abcdef)"}}
     body = create_body({"priority": "low"}, manifest, encoded=encoded)
     assert ask(handler, lambda api: api.update(ID, body)) == Refused(
-        status=422, message="it holds stand-ins of secrets, and was not sent"
+        status=422, message="it has stand-ins of secrets, and was not sent"
     )
     assert seen == []
     ask(handler, lambda api: api.update(ID, body, declared={"manifest": manifest}))

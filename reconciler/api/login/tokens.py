@@ -22,7 +22,7 @@ from reconciler.api.login.credentials import (
 from reconciler.api.secret import Secret
 from reconciler.api.urls import LOGIN_PATH, OLD_LOGIN_PATH
 from reconciler.api.wire.classification import classify_response, result_fields
-from reconciler.api.wire.exchange import FORM, Call, RawResponse
+from reconciler.api.wire.exchange import FORM, JSON, Call, RawResponse
 from reconciler.api.wire.headers import http_date
 from reconciler.core.protocol.api_results import (
     Ambiguous,
@@ -250,8 +250,23 @@ class ClientSource:
         return self._held.bearer
 
     async def _send_login(self) -> RawResponse | NotSent | Ambiguous:
-        call = _token_call(self._credentials, self._path)
-        return await self._send(call, self._credentials.client_secret)
+        client_id, secret = self._credentials.client_id, self._credentials.client_secret
+        if self._path == LOGIN_PATH:
+            form = {
+                "grant_type": "client_credentials",
+                "client_id": client_id,
+                "client_secret": secret.reveal(),
+            }
+            content, content_type = urlencode(form).encode("ascii"), FORM
+        else:
+            document = {
+                "grantType": "client_credentials",
+                "clientID": client_id,
+                "clientSecret": secret.reveal(),
+            }
+            content, content_type = json.dumps(document).encode(), JSON
+        call = Call(method="POST", path=self._path, content=content, content_type=content_type)
+        return await self._send(call, secret)
 
     async def _lacks_login(self, response: RawResponse | NotSent | Ambiguous) -> bool:
         """Whether the server says that it has no v2 login."""
@@ -306,22 +321,3 @@ _LOGIN_FIELDS = {
     LOGIN_PATH: ("access_token", "expires_in"),
     OLD_LOGIN_PATH: ("accessToken", "expiresIn"),
 }
-
-
-def _token_call(credentials: ClientCredentials, path: str) -> Call:
-    client_id, secret = credentials.client_id, credentials.client_secret.reveal()
-    if path == LOGIN_PATH:
-        form = {
-            "grant_type": "client_credentials",
-            "client_id": client_id,
-            "client_secret": secret,
-        }
-        return Call(
-            method="POST", path=path, content=urlencode(form).encode("ascii"), content_type=FORM
-        )
-    content = {
-        "grantType": "client_credentials",
-        "clientID": client_id,
-        "clientSecret": secret,
-    }
-    return Call(method="POST", path=path, content=json.dumps(content).encode())

@@ -74,9 +74,11 @@ def parse_object(body: bytes, content_type: str) -> Mapping[str, Any]:
         data = _DECODER.decode(body.decode(json.detect_encoding(body), "surrogatepass"))
     except (ValueError, RecursionError):
         raise BodyError("JSON that cannot be read") from None
-    # Tested on the bytes: few bodies have such an escape, and the cure takes them all apart.
+    # Tested on the bytes, since few bodies have such an escape.
     if _SURROGATE_ESCAPE.search(body):
-        data = _without_lone_surrogates(data)
+        # JSON can spell half of a character; UTF-8, and so the state, cannot hold it.
+        encoded = json.dumps(data, ensure_ascii=False).encode("utf-16", "surrogatepass")
+        data = json.loads(encoded.decode("utf-16", "replace"))
     if not isinstance(data, dict):
         rows = data if isinstance(data, list) else None
         raise BodyError("JSON that is not an object", rows=rows)
@@ -114,9 +116,3 @@ def _parse_finite(text: str) -> float:
 
 # Made once: `json.loads` would make one for every body.
 _DECODER = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_parse_finite)
-
-
-def _without_lone_surrogates(data: object) -> Any:
-    # JSON can spell half of a character; UTF-8, and so the state, cannot hold it.
-    text = json.dumps(data, ensure_ascii=False).encode("utf-16", "surrogatepass")
-    return json.loads(text.decode("utf-16", "replace"))

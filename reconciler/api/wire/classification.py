@@ -36,6 +36,11 @@ def result_fields(response: RawResponse) -> ResultFields:
     )
 
 
+def success_fields(response: RawResponse) -> ResultFields:
+    """The fields of a result that says that all is well, which needs no message."""
+    return ResultFields(**{**result_fields(response), "message": ""})
+
+
 def classify_response(response: RawResponse) -> ApiResult | None:
     """Classify a response; None is a 2xx in JSON, whose content is still to be read."""
     # What is not JSON comes from something between us and the API, and proves nothing about the

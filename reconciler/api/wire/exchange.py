@@ -31,7 +31,7 @@ _HEADERS = (
     (b"Accept-Encoding", b"gzip"),
     (b"User-Agent", USER_AGENT.encode()),
 )
-_JSON = "application/json"
+JSON = "application/json"
 FORM = "application/x-www-form-urlencoded"
 
 
@@ -46,7 +46,7 @@ class Call:
     method: str
     path: str
     content: bytes | None = None
-    content_type: str = _JSON
+    content_type: str = JSON
     params: Mapping[str, str] | None = None
     before_send: BeforeSend | None = None
     hide: Callable[[str], str] | None = None
@@ -106,34 +106,32 @@ class Exchange:
             text = bearer.hide_in(text) if bearer else text
             return call.hide(text) if call.hide else blank(text, rules=self._rules)
 
+        headers = [*_HEADERS]
+        if call.content is not None:
+            headers.append((b"Content-Type", call.content_type.encode("ascii")))
+        if bearer is not None:
+            headers.append((b"Authorization", f"Bearer {bearer.reveal()}".encode("ascii")))
         try:
             async with asyncio.timeout_at(deadline):
                 if call.before_send is not None:
                     await call.before_send()
-                return await self._receive(self._request(call, bearer), hide)
+                request = httpx.Request(
+                    call.method,
+                    _parse_url(self._url + call.path),
+                    params=call.params,
+                    headers=headers,
+                    content=call.content,
+                    # The transport awaits it once more, since a connection that has to be made
+                    # first takes its time. Transports of tests do not know it.
+                    extensions={"timeout": self._phases, "before_send": call.before_send},
+                )
+                return await self._receive(request, hide)
         except (httpx.HTTPError, OSError) as error:
             return self._failure(error, hide)
 
     async def aclose(self) -> None:
         """Close every connection."""
         await self._transport.aclose()
-
-    def _request(self, call: Call, bearer: Secret | None) -> httpx.Request:
-        headers = [*_HEADERS]
-        if call.content is not None:
-            headers.append((b"Content-Type", call.content_type.encode("ascii")))
-        if bearer is not None:
-            headers.append((b"Authorization", f"Bearer {bearer.reveal()}".encode("ascii")))
-        return httpx.Request(
-            call.method,
-            _parse_url(self._url + call.path),
-            params=call.params,
-            headers=headers,
-            content=call.content,
-            # Awaited here already, and by the transport once more, since a connection that has to
-            # be made first takes its time. Transports of tests do not know it.
-            extensions={"timeout": self._phases, "before_send": call.before_send},
-        )
 
     async def _receive(self, request: httpx.Request, hide: Callable[[str], str]) -> RawResponse:
         response = await self._transport.handle_async_request(request)

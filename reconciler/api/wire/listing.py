@@ -1,4 +1,4 @@
-"""The pages of the v1 list: how one is asked for, what it holds, and in which order it counts."""
+"""The pages of the v1 list: their requests, their responses, and the order of their ids."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ def list_call(filter_by: str, offset: int, order: Mapping[str, str]) -> Call:
     return Call(method="GET", path=LIST_PATH, params=params)
 
 
-def read_list_page(reply: RawResponse) -> ListPage | ApiResult:
-    """The page, or what was answered in its place."""
-    if reply.status in NO_LIST:
-        return Listed(ids=(), trusted=False, **result_fields(reply))
-    refusal = classify_response(reply)
+def read_list_page(response: RawResponse) -> ListPage | ApiResult:
+    """The page, or the result of a response that is none."""
+    if response.status in NO_LIST:
+        return Listed(ids=(), trusted=False, **result_fields(response))
+    refusal = classify_response(response)
     if refusal is not None:
         return refusal
     try:
-        return read_page(reply.data)
+        return read_page(response.data)
     except WireError as error:
-        return unreadable_response(reply, str(error))
+        return unreadable_response(response, str(error))
 
 
 def ids_in_order(items: Sequence[ListItem]) -> tuple[str, ...]:
     """The ids of a list, each once."""
-    # A native workload may hold the same name: what can be ours comes first.
-    likely = sorted(items, key=lambda item: item.source_api not in (None, "WorkloadsV2"))
-    return tuple(dict.fromkeys(item.id for item in likely))
+    # A native workload may have the same name: those that can be ours come first.
+    ordered = sorted(items, key=lambda item: item.source_api not in (None, "WorkloadsV2"))
+    return tuple(dict.fromkeys(item.id for item in ordered))

@@ -16,6 +16,8 @@ from reconciler.core.model import Address, Json, LastSeen, Remote
 
 T = TypeVar("T")
 
+_SYNC_STATUSES = frozenset({"Queued", "Applying", "Deleting", "Synced", "Deleted", "Failed"})
+
 
 class WireError(ValueError):
     """JSON that is not what the API promises; the message names the field, never its value."""
@@ -125,39 +127,27 @@ def _workload(fields: Mapping[str, Any], sync: SyncInfo | None) -> Remote:
         tenant_id = _optional(metadata, "tenantId", _integer)
     except WireError as error:
         raise error.under("metadata") from None
+    seen, message = LastSeen.UNKNOWN, ""
+    if sync is not None and sync.status in _SYNC_STATUSES:
+        seen, message = LastSeen(sync.status), sync.message
+    elif sync is not None:
+        # An unknown status must not count as a missing syncInfo, which beside a deletion time
+        # would prove absence.
+        seen = LastSeen.UNKNOWN if deleted_at is None else LastSeen.DELETING
+        unfamiliar = f"the server reports the unfamiliar sync status {sync.status!r}"
+        message = sync.message or unfamiliar
     return Remote(
         id=workload_id,
         address=address,
         metadata={**metadata, "projectId": address.project},
         raw_manifest=_optional(fields, "rawManifest", _object) or {},
         desired_phase=_optional(fields, "desiredPhase", _text) or "",
-        seen=_last_seen(sync, deleted=deleted_at is not None),
-        message=_sync_message(sync),
+        seen=seen,
+        message=message,
         tenant_id=tenant_id,
         deleted_at=deleted_at,
         workload_manifest=_optional(fields, "workloadManifest", _object) or {},
     )
-
-
-def _last_seen(sync: SyncInfo | None, *, deleted: bool) -> LastSeen:
-    if sync is None:
-        return LastSeen.UNKNOWN
-    if sync.status in _SYNC_STATUSES:
-        return LastSeen(sync.status)
-    # An unknown status must not count as a missing syncInfo, which beside a deletion time would
-    # prove absence.
-    return LastSeen.DELETING if deleted else LastSeen.UNKNOWN
-
-
-_SYNC_STATUSES = frozenset({"Queued", "Applying", "Deleting", "Synced", "Deleted", "Failed"})
-
-
-def _sync_message(sync: SyncInfo | None) -> str:
-    if sync is None:
-        return ""
-    if sync.status in _SYNC_STATUSES:
-        return sync.message
-    return sync.message or f"the server reports the unfamiliar sync status {sync.status!r}"
 
 
 def _sync_info(data: object) -> SyncInfo:
