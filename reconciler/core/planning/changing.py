@@ -100,10 +100,10 @@ def update(case: DecisionInputs, desired: Desired, reason: Reason, detail: str) 
         lost = "this server drops our annotations with an update, so none can be proven"
         detail = f"{detail}; {lost}; to end it: --replace {address}"
         return hold(case, Reason.MARKER_MISSING, detail, fails=True)
-    if not update_rules(desired.manifest).is_proven and reason is Reason.SPEC_CHANGED and not begun:
+    # Priority and category are the platform's, and change whatever the kind.
+    is_in_manifest = any(change.pointer.startswith("/manifest") for change in case.changes)
+    if not begun and is_in_manifest and not update_rules(desired.manifest).is_proven:
         reason = Reason.UPDATE_UNPROVEN
-        kind = desired.manifest.get("kind")
-        detail = f"{detail}; no source says whether a {kind} takes it (else: --replace {address})"
     live = case.live if isinstance(case.live, Compared) else None
     echo = case.row.echo if case.row.echo is not None else case.row.spec
     undo_drift = case.options.on_drift is OnDrift.UPDATE

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
+from reconciler.core.diagnostics import Diagnostic, Severity
 from reconciler.core.diff.diff import FieldChange, Origin
 from reconciler.core.model import Json
+from reconciler.core.planning.actions import AnyAction, Reason, Update
 from reconciler.core.protocol.capabilities import UPDATE_FIELDS, CanUpdate
 from reconciler.kinds.registry import KINDS, group_kind
 from reconciler.kinds.updates import UNPROVEN, InPlace, UpdateRules, covers, judge_field
 
+UNPROVEN_UPDATE = "update-unproven"
 ONLY_CREATE = "is taken only when a workload is created"
 _MANIFEST = "/manifest"
 _UPDATED_METADATA = tuple(f"/metadata/{name}" for name in UPDATE_FIELDS)
@@ -41,6 +44,21 @@ def mark_forcing(
             reason = find_obstacle(change.pointer, running, declared)
             marked.append(replace(change, forces_replace=bool(reason), reason=reason))
     return tuple(marked)
+
+
+def warn_of_unproven(actions: Iterable[AnyAction]) -> Iterator[Diagnostic]:
+    """What a reviewer has to know of an update that may be accepted and do nothing."""
+    for action in actions:
+        if isinstance(action, Update) and action.reason is Reason.UPDATE_UNPROVEN:
+            yield Diagnostic(
+                severity=Severity.WARNING,
+                code=UNPROVEN_UPDATE,
+                message=f"no source says what a {action.desired.manifest.get('kind')} does with a "
+                "change while it runs: it may be refused, or have no effect on what runs",
+                where=action.desired.source,
+                hint=f"if it has no effect: reconciler apply --replace {action.address}",
+                address=str(action.address),
+            )
 
 
 def find_obstacle(pointer: str, running: Json, declared: Json) -> str:

@@ -39,6 +39,7 @@ from reconciler.core.planning.case import DecisionInputs, PlanOptions
 from reconciler.core.planning.decisions import decide, is_lost
 from reconciler.core.planning.effects import with_gpus
 from reconciler.core.planning.examining import World, bare_case, examine
+from reconciler.core.planning.in_place import warn_of_unproven
 from reconciler.core.planning.plan import Drift, Plan, PlanTarget
 from reconciler.core.planning.renames import find_renames, warn_of
 from reconciler.core.planning.renewal import renew_row
@@ -98,7 +99,7 @@ def make_plan(
         actions.append(action)
         if drifted is not None:
             drift.append(drifted)
-    renamed = warn_of(find_renames(actions, world.redactor))
+    warnings = (*warn_of(find_renames(actions, redactor)), *warn_of_unproven(actions))
     return Plan(
         target=target,
         lineage=lineage or None,
@@ -106,7 +107,7 @@ def make_plan(
         # There is one action for each address, and they are in that order already.
         actions=tuple(sorted(actions, key=lambda action: action.wave)),
         drift=tuple(drift),
-        diagnostics=sort_diagnostics((*diagnostics, *renamed)),
+        diagnostics=sort_diagnostics((*diagnostics, *warnings)),
         complete=options.refreshed and not any(isinstance(x, Unread) for x in live.values()),
         at_work=at_work,
     )
