@@ -375,7 +375,8 @@ def test_drift_may_be_taken_back_in_place() -> None:
             Reason.UPDATE_UNKNOWN,
             (
                 f"{TEMPLATE} was changed on the server; it is not known whether API 2.23 can "
-                "change it in place: set api_version to the server's, or end it with --replace 4501/llm"
+                "change it in place: set api_version to the server's, or end it with "
+                "--replace 4501/llm"
             ),
         ),
     ],

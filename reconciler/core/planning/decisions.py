@@ -108,7 +108,7 @@ def _recreate(case: DecisionInputs, desired: Desired, reason: Reason, detail: st
         return hold(case, reason, detail, forbidden=True)
     # Nothing runs that a field could be kept of, and nothing has to go for it.
     differences = (*case.submission.changes, *case.settings)
-    changes = tuple(replace(change, forces_replace=False) for change in differences)
+    changes = tuple(replace(change, forces_replace=False, reason="") for change in differences)
     return Create(**case.common(reason, detail, changes=changes), desired=desired, lost=case.stored)
 
 
@@ -216,7 +216,7 @@ def _agreed_spec(case: DecisionInputs, desired: Desired) -> Record | None:
     for change in case.changes:
         # What the platform filled in is in no manifest that the server repeats.
         echo = with_value(echo, change.pointer, value_at(now, change.pointer))
-    agreed = tuple(replace(change, forces_replace=False) for change in case.changes)
+    agreed = tuple(replace(change, forces_replace=False, reason="") for change in case.changes)
     detail = f"{name_fields(agreed)} is on the server as it is declared now; nothing is sent"
     return Record(
         **case.common(Reason.SPEC_CHANGED, detail, changes=(*agreed, *case.settings)),

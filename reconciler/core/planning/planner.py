@@ -199,7 +199,9 @@ def _make(desired: Desired, down: Recorded | None, world: World) -> AnyAction:
     if down is None:
         return Create(**common, detail="declared, and not in the state yet", desired=desired)
     submission = _succeed(down, desired, world)
-    changes = tuple(replace(change, forces_replace=False) for change in submission.changes)
+    changes = tuple(
+        replace(change, forces_replace=False, reason="") for change in submission.changes
+    )
     return Create(**common, detail=detail, changes=changes, desired=submission.desired)
 
 
@@ -278,7 +280,9 @@ def _settle(
         emptied = f"{replaced.ending}, and nothing of ours is known to run there now"
         if replaced is not row and desired is not None:
             since_then = _succeed(replaced, desired, world).changes
-            changes = tuple(replace(change, forces_replace=False) for change in since_then)
+            changes = tuple(
+                replace(change, forces_replace=False, reason="") for change in since_then
+            )
     detail = join_reasons(_doubt(row), emptied, remedy)
     case = bare_case(row, desired, world)
     # Whose create was answered with a no is sure of it: only who has its name is not known.
