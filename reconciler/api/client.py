@@ -167,7 +167,7 @@ class HttpWorkloadApi:
 
         def check(remote: Remote) -> None:
             if remote.address != address:
-                raise WireError(f"it describes {remote.address}, asked for was {address}")
+                raise WireError(f"it describes {remote.address}, requested was {address}")
 
         return await self._send_and_read(call, read_workload, check)
 
@@ -338,7 +338,7 @@ class HttpWorkloadApi:
                 fields = success_fields(response)
                 return Listed(ids=ids, repeated=len(ids) < len(items), **fields)
             if page.next <= offset:
-                return unreadable_response(response, "next does not lead on")
+                return unreadable_response(response, "its next offset does not increase")
             offset = page.next
         return Ambiguous(message=f"the list of {label} did not end within {max_pages} pages")
 
@@ -383,4 +383,4 @@ def _readable(body: Json) -> Json:
 def _check_id(remote: Remote, workload_id: str) -> None:
     # In any case: servers write UUIDs in either.
     if remote.id.lower() != workload_id.lower():
-        raise WireError(f"it describes workload {remote.id}, asked for was {workload_id}")
+        raise WireError(f"it describes workload {remote.id}, requested was {workload_id}")

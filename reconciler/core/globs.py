@@ -94,7 +94,7 @@ def read_pattern(line: str) -> Pattern | None:
     anchored = "/" in text
     names = text.removeprefix("/").split("/")
     if not all(names):
-        raise BadPatternError("it names nothing" if names == [""] else "it has an empty part")
+        raise BadPatternError("it is empty" if names == [""] else "it has an empty part")
     steps = [None if name == "**" else _compile_step(name) for name in names]
     if names[-1] == "**" and anchored:
         # Everything inside, which is not the folder itself.
@@ -156,7 +156,7 @@ def _compile_set(glob: str, at: int) -> tuple[int, str]:
         name, first, last = member.groups()
         if name is not None:
             if name not in _CLASSES:
-                raise BadPatternError(f"there is no class [:{name}:]")
+                raise BadPatternError(f"unknown class [:{name}:]")
             members += _CLASSES[name]
         elif last is None:
             members += re.escape(first)

@@ -134,19 +134,19 @@ def test_an_accepted_delete_is_not_absence() -> None:
         (
             Method.POST,
             workload(name="other"),
-            "it describes 4501/other, asked for was 4501/finetune",
+            "it describes 4501/other, requested was 4501/finetune",
         ),
         (
             Method.POST,
             workload(projectId="1"),
-            "it describes 1/finetune, asked for was 4501/finetune",
+            "it describes 1/finetune, requested was 4501/finetune",
         ),
         (
             Method.GET,
             {"workload": workload(id="x")},
-            f"it describes workload x, asked for was {ID}",
+            f"it describes workload x, requested was {ID}",
         ),
-        (Method.DELETE, workload(id="x"), f"it describes workload x, asked for was {ID}"),
+        (Method.DELETE, workload(id="x"), f"it describes workload x, requested was {ID}"),
     ],
 )
 def test_a_2xx_that_is_not_about_our_workload_is_ambiguous(

@@ -138,7 +138,7 @@ def test_an_address_that_no_filter_can_hold_proves_no_absence() -> None:
 @pytest.mark.parametrize(
     ("content", "problem"),
     [
-        ({"workloads": [], "next": 0}, "next does not lead on"),
+        ({"workloads": [], "next": 0}, "its next offset does not increase"),
         ({"workloads": [{}]}, "workloads[0].id: is missing"),
         ({}, "workloads: is missing"),
     ],

@@ -265,7 +265,7 @@ def test_a_key_that_everybody_may_read_is_refused(
     error = refusal(identity)
     assert error.message == (
         f"cannot use the client key {identity.key}: "
-        f"everybody on this machine may use it (mode {mode:04o})"
+        f"every user of this machine has access to it (mode {mode:04o})"
     )
     assert error.hint.startswith(f"chmod o= {identity.key}")
 
@@ -278,7 +278,7 @@ def test_a_key_beside_its_certificate_is_guarded_as_well(identity: ClientCertifi
     both = identity.certificate.read_bytes() + identity.key.read_bytes()
     identity.certificate.write_bytes(both)
     assert (
-        "may use it (mode 0644)"
+        "has access to it (mode 0644)"
         in refusal(ClientCertificate(certificate=identity.certificate)).message
     )
 

@@ -102,12 +102,12 @@ def test_no_pattern_takes_long(pattern: str, path: str) -> None:
 @pytest.mark.parametrize(
     ("line", "problem"),
     [
-        ("!", "it names nothing"),
-        ("/", "it names nothing"),
+        ("!", "it is empty"),
+        ("/", "it is empty"),
         ("a//b", "it has an empty part"),
         ("[a", "its '[' is not closed"),
         ("a\\", "it ends with a lone backslash"),
-        ("[[:word:]]", "there is no class [:word:]"),
+        ("[[:word:]]", "unknown class [:word:]"),
     ],
 )
 def test_what_is_no_pattern(line: str, problem: str) -> None:

@@ -52,6 +52,7 @@ ALLOWED = {
     # No files.
     ("specs/source/yamlreader.py", "self.open"): "a node",
     ("app/state/beside_server.py", "self.open"): "a state, by its own module",
+    ("app/state/adopting.py", "self.state.open"): "a state, by its own module",
     **{
         (f"app/{name}.py", "state.open"): "a state, by its own module"
         for name in ("state/beside_server", "state/claiming", "status/workload_status")

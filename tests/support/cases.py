@@ -103,10 +103,7 @@ CASES = {
     "bad-ignore-file": Case(
         files={".reconcilerignore": "old/\n!\n"},
         said=(
-            (
-                ".reconcilerignore:2:1-2:2 error bad-ignore-file:"
-                " '!' is not a pattern: it names nothing"
-            ),
+            (".reconcilerignore:2:1-2:2 error bad-ignore-file: '!' is not a pattern: it is empty"),
         ),
     ),
     "misnamed-spec": Case(

@@ -114,7 +114,7 @@ def _refuse_open_key(path: Path) -> None:
         mode = stat.S_IMODE(status.st_mode)
         raise _bad_key(
             path,
-            f"everybody on this machine may use it (mode {mode:04o})",
+            f"every user of this machine has access to it (mode {mode:04o})",
             f"chmod o= {path}; for a Kubernetes secret, set defaultMode: 0440",
         )
 
