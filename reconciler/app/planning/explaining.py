@@ -7,18 +7,15 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from reconciler.app.planning.planning import PlanRequest, plan_target
-from reconciler.app.planning.server_capability import plan_for_server
+from reconciler.app.planning.planning import PlanRequest, decide
 from reconciler.app.planning.workspace import Workspace
 from reconciler.app.state.beside_server import open_beside_server
 from reconciler.app.state.states import without_state
-from reconciler.app.status.refresh import read_with_successors, tenant_of
+from reconciler.app.status.refresh import read_with_successors
 from reconciler.core.model import Address, Live, Recorded
 from reconciler.core.planning.actions import recorded_of
 from reconciler.core.planning.guards import GuardOptions, Refusal, check_plan
 from reconciler.core.planning.plan import Plan
-from reconciler.core.planning.planner import make_plan
-from reconciler.core.protocol.capabilities import CanUpdate
 from reconciler.core.redact import Redactor
 from reconciler.core.review.explanation import Explanation, explain_workload
 from reconciler.errors import UsageError
@@ -114,23 +111,16 @@ async def _explain(
         # The bodies are kept as they are, since the explanation shows them.
         live = await read_with_successors(rows, session, settings, header)
 
-    def plan_with(can_update: CanUpdate) -> Plan:
-        return make_plan(
-            [desired] if desired else [],
-            rows,
-            live,
-            target=plan_target(settings, session, header, tenant_of(live)),
-            lineage=header.lineage,
-            serial=header.serial,
-            options=replace(request.options, can_update=can_update),
-            now=read_at,
-            at_work=at_work,
-            diagnostics=workspace.diagnostics,
-            rules=settings.rules,
-        )
-
-    planned = await plan_for_server(
-        plan_with, settings, session, header.target, may_ask=request.options.refreshed
+    planned = await decide(
+        [desired] if desired else [],
+        rows,
+        live,
+        workspace=workspace,
+        request=request,
+        session=session,
+        header=header,
+        read_at=read_at,
+        at_work=at_work,
     )
     plan = planned.plan
     [action] = plan.actions

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import TYPE_CHECKING
 
-from reconciler.app.planning.server_capability import plan_for_server
+from reconciler.app.planning.server_capability import PlanForServer, plan_for_server
 from reconciler.app.planning.workspace import Workspace
 from reconciler.app.settings import Settings
 from reconciler.app.state.beside_server import open_beside_server
@@ -14,7 +15,7 @@ from reconciler.app.state.states import without_state
 from reconciler.app.status.refresh import read_with_successors, tenant_of
 from reconciler.core.diff.comparison import compare
 from reconciler.core.globs import matches_any
-from reconciler.core.model import Address, Header, Live, Recorded, Remote
+from reconciler.core.model import Address, Desired, Header, Live, Recorded, Remote
 from reconciler.core.planning.actions import Hold
 from reconciler.core.planning.case import PlanOptions
 from reconciler.core.planning.guards import (
@@ -146,25 +147,16 @@ async def prepare(
             return compare(row, remote, redactor, desired=specs.get(row.address))
 
         live = await read_with_successors(rows, session, settings, header, keep)
-    tenant_id = tenant_of(live)
-
-    def plan_with(can_update: CanUpdate) -> Plan:
-        return make_plan(
-            desired,
-            rows,
-            live,
-            target=plan_target(settings, session, header, tenant_id),
-            lineage=header.lineage,
-            serial=header.serial,
-            options=replace(request.options, can_update=can_update),
-            now=read_at,
-            at_work=at_work,
-            diagnostics=workspace.diagnostics,
-            rules=settings.rules,
-        )
-
-    planned = await plan_for_server(
-        plan_with, settings, session, header.target, may_ask=request.options.refreshed
+    planned = await decide(
+        desired,
+        rows,
+        live,
+        workspace=workspace,
+        request=request,
+        session=session,
+        header=header,
+        read_at=read_at,
+        at_work=at_work,
     )
     plan = planned.plan
     rechecked = (
@@ -188,9 +180,45 @@ async def prepare(
         beyond=rechecked.beyond,
         refusals=refusals,
         recorded=recorded,
-        tenant_id=tenant_id,
+        tenant_id=tenant_of(live),
         shows_updates=planned.has_shown,
         alive=frozenset(id_ for id_, remote in live.items() if isinstance(remote, Remote)),
+    )
+
+
+async def decide(
+    desired: Collection[Desired],
+    rows: Collection[Recorded],
+    live: Mapping[str, Live],
+    *,
+    workspace: Workspace,
+    request: PlanRequest,
+    session: Session,
+    header: Header,
+    read_at: datetime,
+    at_work: str,
+) -> PlanForServer:
+    """Decide about these workloads as this server can carry it out; `read_at` is its time."""
+    settings = workspace.settings
+    target = plan_target(settings, session, header, tenant_of(live))
+
+    def plan_with(can_update: CanUpdate) -> Plan:
+        return make_plan(
+            desired,
+            rows,
+            live,
+            target=target,
+            lineage=header.lineage,
+            serial=header.serial,
+            options=replace(request.options, can_update=can_update),
+            now=read_at,
+            at_work=at_work,
+            diagnostics=workspace.diagnostics,
+            rules=settings.rules,
+        )
+
+    return await plan_for_server(
+        plan_with, settings, session, header.target, may_ask=request.options.refreshed
     )
 
 
