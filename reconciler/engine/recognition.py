@@ -5,6 +5,7 @@ from __future__ import annotations
 from reconciler.core.diff.update import UpdateContent, find_marks
 from reconciler.core.events import Cause
 from reconciler.core.model import Desired, Recorded, Remote
+from reconciler.core.planning.holds import commands_to_readopt
 from reconciler.core.protocol.api_results import FORBIDDEN, ApiResult, Conflict, NotFound, Refused
 from reconciler.core.protocol.marker import read_marker
 from reconciler.engine.run import ApplyContext, Failed
@@ -34,8 +35,7 @@ def refuse_unmarked(row: Recorded, message: str) -> Failed:
     return Failed(
         id=row.id,
         message=message,
-        hint=f"if it is yours: reconciler state rm {row.address}, then "
-        f"reconciler state adopt {row.address} --id {row.id}",
+        hint=f"if it is yours: {commands_to_readopt(row)}",
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from reconciler.core.diff.diff import FieldChange
+from reconciler.core.model import Recorded
 from reconciler.core.planning.actions import Hold, Reason
 from reconciler.core.planning.case import DecisionInputs
 
@@ -15,13 +16,20 @@ def name_fields(changes: Sequence[FieldChange]) -> str:
     return f"{changes[0].pointer}{others}"
 
 
+def commands_to_readopt(row: Recorded) -> str:
+    """What a person runs who knows that a workload without its mark is theirs."""
+    return (
+        f"reconciler state rm {row.address}, "
+        f"then reconciler state adopt {row.address} --id {row.id}"
+    )
+
+
 def hold_unmarked(case: DecisionInputs, detail: str) -> Hold:
     """Nothing shows any more that it is ours, so nothing of it is ended unseen."""
     row = case.row
     detail = (
         f"{detail}; left alone: workload {row.id} no longer carries the mark that it had. "
-        f"If it is yours: reconciler state rm {row.address}, "
-        f"then reconciler state adopt {row.address} --id {row.id}"
+        f"If it is yours: {commands_to_readopt(row)}"
     )
     return hold(case, Reason.MARKER_MISSING, detail, fails=True)
 
