@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from proof.mutant import Mutant, Patch
@@ -126,56 +127,48 @@ def _send_stand_ins_of_secrets() -> list[Patch]:
     ]
 
 
+_mutant = partial(Mutant, updates=True)
+
 UPDATE_MUTANTS: Mapping[str, Mutant] = {
-    "new-rev": Mutant(
-        updates=True,
+    "new-rev": _mutant(
         mistake="a repetition of an update has a new rev",
         patches=_repeat_under_a_new_rev,
     ),
-    "two-bodies": Mutant(
+    "two-bodies": _mutant(
         mistake="one rev has two bodies",
-        updates=True,
         patches=_give_one_rev_two_bodies,
     ),
-    "fallback": Mutant(
-        updates=True,
+    "fallback": _mutant(
         mistake="a failed update becomes a replace",
         patches=_replace_where_an_update_failed,
     ),
-    "stale-status": Mutant(
-        updates=True,
+    "stale-status": _mutant(
         mistake="a word about the content before is believed",
         patches=_believe_a_stale_status,
     ),
-    "marker-dropped": Mutant(
+    "marker-dropped": _mutant(
         mistake="an update drops the marker",
-        updates=True,
         patches=_drop_the_marker,
     ),
-    "no-change": Mutant(
-        updates=True,
+    "no-change": _mutant(
         mistake="an update is sent before it is durable",
         patches=_send_before_the_change_is_durable,
     ),
-    "rev-forgotten": Mutant(
+    "rev-forgotten": _mutant(
         mistake="a superseded rev is forgotten",
-        updates=True,
         patches=_forget_superseded_revs,
     ),
-    "echo-swallowed": Mutant(
+    "echo-swallowed": _mutant(
         mistake="drift that an update left is swallowed",
-        updates=True,
         patches=_swallow_the_echo,
     ),
-    "rev-unknown": Mutant(
-        updates=True,
+    "rev-unknown": _mutant(
         stale=True,
         mistake="an unknown rev is taken for drift",
         patches=_take_an_unknown_rev_for_drift,
     ),
-    "stand-in": Mutant(
+    "stand-in": _mutant(
         mistake="the stand-in of a secret is sent",
-        updates=True,
         patches=_send_stand_ins_of_secrets,
     ),
 }

@@ -34,6 +34,7 @@ from reconciler.core.planning.actions import (
 from reconciler.core.protocol.capabilities import CanUpdate
 from reconciler.core.protocol.marker import REV, with_annotations
 from reconciler.errors import Where
+from tests.support.decisions import told, with_lifecycle
 from tests.support.factories import (
     NOW,
     make_address,
@@ -50,8 +51,6 @@ from tests.support.updates import (
     WANTED,
     decide,
     plan_of,
-    told,
-    under,
 )
 
 OPEN = OpenChange(
@@ -209,7 +208,7 @@ def test_without_the_servers_time_any_late_update_counts() -> None:
 
 def failed(change: ChangeRecord) -> tuple[Recorded, Remote]:
     """Return a record whose cluster has refused the last update, and what is read of it."""
-    row = make_recorded(under(SCALED, on_failed=OnFailed.REPLACE), seen=LastSeen.FAILED)
+    row = make_recorded(with_lifecycle(SCALED, on_failed=OnFailed.REPLACE), seen=LastSeen.FAILED)
     row = dataclasses.replace(row, change=change)
     live = shows(change.confirmed, SCALED, row, seen=LastSeen.FAILED, message="no image")
     return row, live
@@ -218,7 +217,7 @@ def failed(change: ChangeRecord) -> tuple[Recorded, Remote]:
 def test_an_update_that_failed_is_not_replaced_unasked() -> None:
     """What ran before may still run: onFailed: replace would end it. Three ways out are named."""
     row, live = failed(ChangeRecord(confirmed="rev-2", proven_at=NOW, was_synced=True))
-    desired = under(SCALED, on_failed=OnFailed.REPLACE)
+    desired = with_lifecycle(SCALED, on_failed=OnFailed.REPLACE)
     plan = plan_of(desired, row, live, now=LATER)
     [action] = plan.actions
     assert told(action) == (
@@ -233,20 +232,23 @@ def test_an_update_that_failed_is_not_replaced_unasked() -> None:
     asked = decide(desired, row, live, now=LATER, replace=("4501/llm",))
     assert told(asked) == (Replace, Reason.SYNC_FAILED, "the cluster refused it: no image")
     # Taking it back is an update like any other.
-    assert type(decide(under(WANTED, on_failed=OnFailed.REPLACE), row, live, now=LATER)) is Update
+    assert (
+        type(decide(with_lifecycle(WANTED, on_failed=OnFailed.REPLACE), row, live, now=LATER))
+        is Update
+    )
 
 
 def test_what_never_ran_is_replaced_as_its_author_says() -> None:
     """Nothing of it was ever synced, so an update that failed as well has ended nothing."""
     row, live = failed(ChangeRecord(confirmed="rev-2", proven_at=NOW))
-    action = decide(under(SCALED, on_failed=OnFailed.REPLACE), row, live, now=LATER)
+    action = decide(with_lifecycle(SCALED, on_failed=OnFailed.REPLACE), row, live, now=LATER)
     assert told(action) == (Replace, Reason.SYNC_FAILED, "the cluster refused it: no image")
 
 
 def test_a_stale_failure_is_not_believed() -> None:
     """For ten seconds it may speak about the content before the update (A7)."""
     row, live = failed(ChangeRecord(confirmed="rev-2", proven_at=NOW))
-    desired = under(SCALED, on_failed=OnFailed.REPLACE)
+    desired = with_lifecycle(SCALED, on_failed=OnFailed.REPLACE)
     assert type(decide(desired, row, live, now=SERVER_TIME + timedelta(seconds=5))) is Keep
 
 

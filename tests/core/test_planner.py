@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -25,7 +24,6 @@ from reconciler.core.model import (
     Unread,
 )
 from reconciler.core.planning.actions import (
-    AnyAction,
     Create,
     Delete,
     Forget,
@@ -43,6 +41,7 @@ from reconciler.core.redact import Redactor
 from reconciler.core.secrets.rules import BUILT_IN, RedactionRules
 from reconciler.engine.records import follow
 from reconciler.errors import Where
+from tests.support.decisions import decide, plan_of, told, with_lifecycle
 from tests.support.factories import (
     LINEAGE,
     NOW,
@@ -62,32 +61,6 @@ DRIFTED = make_manifest(image="somebody/else:1")
 IMAGE = "/manifest/spec/template/spec/containers/0/image"
 REPLICAS = FieldChange(pointer="/manifest/spec/replicas", before=1, after=2, forces_replace=True)
 API = "API 2.23 can only delete and create"
-
-
-def plan_of(
-    desired: Desired | None, row: Recorded | None, live: Live | None = None, **options: Any
-) -> Plan:
-    """Plan for one workload."""
-    answers: Mapping[str, Live] = {row.id: live} if live and row and row.id else {}
-    return plan_for([desired] if desired else [], [row] if row else [], answers, **options)
-
-
-def decide(
-    desired: Desired | None, row: Recorded | None, live: Live | None = None, **options: Any
-) -> AnyAction:
-    """Return the only action of a plan for one workload."""
-    [action] = plan_of(desired, row, live, **options).actions
-    return action
-
-
-def told(action: AnyAction) -> tuple[type[AnyAction], Reason, str]:
-    """Return what an action is and why."""
-    return type(action), action.reason, action.detail
-
-
-def with_lifecycle(desired: Desired, **settings: Any) -> Desired:
-    """Return the same spec under other settings."""
-    return dataclasses.replace(desired, lifecycle=Lifecycle(**settings))
 
 
 def test_what_is_new_is_created() -> None:

@@ -28,6 +28,7 @@ from reconciler.core.planning.actions import (
 from reconciler.core.planning.case import OnDrift, PlanOptions
 from reconciler.core.protocol.capabilities import CanUpdate
 from reconciler.errors import Where
+from tests.support.decisions import told, with_lifecycle
 from tests.support.factories import (
     make_address,
     make_desired,
@@ -48,8 +49,6 @@ from tests.support.updates import (
     decide,
     plan_of,
     pods,
-    told,
-    under,
     with_spec,
 )
 
@@ -265,7 +264,7 @@ JOB_ROW = make_recorded(make_desired(manifest=make_manifest("Job")))
 def test_on_change(policy: OnChange, desired: Desired, row: Recorded, expected: type) -> None:
     """In place or by a replace, in place only, by a replace only, or not before it is asked for."""
     row = dataclasses.replace(row, lifecycle=Lifecycle(on_change=policy))
-    plan = plan_of(under(desired, on_change=policy), row)
+    plan = plan_of(with_lifecycle(desired, on_change=policy), row)
     [action] = plan.actions
     assert type(action) is expected
     # Only what its author holds back on purpose is no change.
@@ -276,7 +275,7 @@ def test_what_cannot_be_updated_is_held_whole() -> None:
     """Not a part of it is sent; the record does not change, so every plan shows all of it."""
     changed = make_desired(manifest=make_manifest("Job", image="b", replicas=2))
     row = dataclasses.replace(JOB_ROW, lifecycle=Lifecycle(on_change=OnChange.UPDATE))
-    action = decide(under(changed, on_change=OnChange.UPDATE), row)
+    action = decide(with_lifecycle(changed, on_change=OnChange.UPDATE), row)
     assert told(action) == (
         Hold,
         Reason.SPEC_CHANGED,
@@ -288,7 +287,7 @@ def test_what_cannot_be_updated_is_held_whole() -> None:
 def test_a_replace_may_be_the_authors_choice() -> None:
     """onChange: replace says why a replace where an update would do."""
     row = dataclasses.replace(ROW, lifecycle=Lifecycle(on_change=OnChange.REPLACE))
-    action = decide(under(SCALED, on_change=OnChange.REPLACE), row)
+    action = decide(with_lifecycle(SCALED, on_change=OnChange.REPLACE), row)
     assert action.detail == "/manifest/spec/replicas changed; replaced by onChange: replace"
     assert action.changes == (REPLICAS,)
 
@@ -305,13 +304,13 @@ def test_no_update_holds_and_never_replaces() -> None:
 
 def test_protection_forbids_no_update() -> None:
     """It forbids the end of a workload; and where a replace is held, it is remembered."""
-    protected = under(SCALED, protect=True)
-    assert type(decide(protected, make_recorded(under(WANTED, protect=True)))) is Update
+    protected = with_lifecycle(SCALED, protect=True)
+    assert type(decide(protected, make_recorded(with_lifecycle(WANTED, protect=True)))) is Update
 
 
 def test_settings_are_taken_over_with_an_update() -> None:
     """They are shown beside what is sent."""
-    action = decide(under(SCALED, wave=2), ROW)
+    action = decide(with_lifecycle(SCALED, wave=2), ROW)
     wave = FieldChange(pointer="/lifecycle/wave", before=0, after=2)
     assert (type(action), action.changes, action.wave) == (Update, (REPLICAS, wave), 2)
 
