@@ -29,7 +29,7 @@ from reconciler.cli.option_tables import (
     output_table,
 )
 from reconciler.cli.params import Output
-from reconciler.errors import ReconcilerError
+from reconciler.errors import ReconcilerError, UsageError
 
 if TYPE_CHECKING:
     from reconciler.app.planning.planning import PlanRequest
@@ -75,7 +75,6 @@ class PlanFlags:
         from reconciler.core.planning.case import OnDrift, PlanOptions
         from reconciler.core.planning.guards import WorkloadLimit
         from reconciler.core.planning.selection import Selection
-        from reconciler.errors import UsageError
 
         try:
             max_update = WorkloadLimit.parse(self.max_update) if self.max_update else None
