@@ -60,7 +60,7 @@ def trouble_with(words: tuple[str, ...]) -> str | None:
         if found is None:
             return f"there is no command {rest[0]!r}"
         command, rest = found, rest[1:]
-    context = click.Context(command, info_name="reconciler")
+    context = click.Context(command, info_name="reconciler", **cli.context_settings)
     try:
         given, extra, _ = command.make_parser(context).parse_args(list(rest))
         for parameter in command.params:

@@ -29,3 +29,9 @@ def write_specs(folder: Path, *specs: dict[str, Any]) -> Path:
     for one in specs:
         (folder / f"{one['metadata']['name']}.json").write_text(json.dumps(one))
     return folder
+
+
+def without_updates(folder: Path) -> Path:
+    """The same folder, for a server that is declared to have no updates: a change is a replace."""
+    (folder / "reconciler.yaml").write_text('api_version: "2.23"\n')
+    return folder

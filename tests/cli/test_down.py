@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import Cli
-from tests.cli.repositories import new_project, spec, write_specs
+from tests.cli.repositories import new_project, spec, without_updates, write_specs
 from tests.support.sandboxes import Sandbox
 
 WAY_OUT = "fix the spec, then reconciler apply"
@@ -30,7 +30,7 @@ def _repository(
     with Sandbox.running("--sync-delay", "0s", "--fault", rule) as server:
         for name, value in server.variables.items():
             monkeypatch.setenv(name, value)
-        folder = write_specs(tmp_path / "w", spec("a", project))
+        folder = without_updates(write_specs(tmp_path / "w", spec("a", project)))
         assert cli("apply", folder, "--yes", "--init", "-q").code == 0
         path = folder / "a.json"
         document = json.loads(path.read_text())

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import Cli
-from tests.cli.repositories import new_project, spec, write_specs
+from tests.cli.repositories import new_project, spec, without_updates, write_specs
 from tests.support.sandboxes import Sandbox
 
 
@@ -23,7 +23,8 @@ def project() -> str:
 @pytest.fixture
 def specs(tmp_path: Path, project: str) -> Path:
     """Two workloads."""
-    return write_specs(tmp_path / "w", spec("one", project), spec("two", project))
+    specs = [spec(name, project) for name in ("one", "two")]
+    return without_updates(write_specs(tmp_path / "w", *specs))
 
 
 def edit(folder: Path, name: str, old: str, new: str) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import Cli, Result
-from tests.cli.repositories import new_project, spec, write_specs
+from tests.cli.repositories import new_project, spec, without_updates, write_specs
 
 pytestmark = pytest.mark.usefixtures("server")
 
@@ -55,7 +55,7 @@ def specs(tmp_path: Path, project: str) -> Path:
     """Two workloads in a folder of a git checkout."""
     (tmp_path / "checkout" / ".git").mkdir(parents=True)
     root = tmp_path / "checkout" / "workloads"
-    return write_specs(root, spec("one", project), spec("two", project))
+    return without_updates(write_specs(root, spec("one", project), spec("two", project)))
 
 
 def change(folder: Path, old: str, new: str) -> None:

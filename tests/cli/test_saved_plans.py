@@ -12,7 +12,7 @@ import pytest
 from reconciler.core.digest import digest
 from reconciler.core.review.saved_plan import checksum
 from tests.cli.conftest import Cli
-from tests.cli.repositories import new_project, spec, write_specs
+from tests.cli.repositories import new_project, spec, without_updates, write_specs
 
 pytestmark = pytest.mark.usefixtures("server")
 
@@ -30,7 +30,7 @@ def specs(cli: Cli, tmp_path: Path, project: str) -> Path:
     assert cli("apply", folder, "--yes", "--init", "-q").code == 0
     (folder / "a.json").unlink()
     change(folder, "b", replicas=2)
-    return folder
+    return without_updates(folder)
 
 
 def change(folder: Path, name: str, *, replicas: int) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import PROGRAM, Cli
-from tests.cli.repositories import new_project, spec, write_specs
+from tests.cli.repositories import new_project, spec, without_updates, write_specs
 from tests.support.sandboxes import Sandbox
 
 ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -254,7 +254,7 @@ def former(
     assert cli("apply", folder, "--yes", "--init", *green).code == 0
     changed = spec("b", project)
     changed["manifest"]["spec"]["replicas"] = 2
-    mine = write_specs(tmp_path / "blue", spec("a", project), changed)
+    mine = without_updates(write_specs(tmp_path / "blue", spec("a", project), changed))
     monkeypatch.chdir(mine)
     monkeypatch.setenv("RECONCILER_STACK", "blue")
     monkeypatch.setenv("RECONCILER_STATE", str(tmp_path / "blue.db"))

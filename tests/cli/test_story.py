@@ -10,7 +10,7 @@ from jsonschema import Draft202012Validator
 
 from reconciler.resources import load_schema
 from tests.cli.conftest import Cli
-from tests.cli.repositories import new_project, spec, write_specs
+from tests.cli.repositories import new_project, spec, without_updates, write_specs
 
 pytestmark = pytest.mark.usefixtures("server")
 
@@ -24,7 +24,8 @@ def project() -> str:
 @pytest.fixture
 def specs(tmp_path: Path, project: str) -> Path:
     """Two workloads."""
-    return write_specs(tmp_path / "w", spec("one", project), spec("two", project))
+    specs = [spec(name, project) for name in ("one", "two")]
+    return without_updates(write_specs(tmp_path / "w", *specs))
 
 
 def change(folder: Path, name: str, old: str, new: str) -> None:
@@ -185,7 +186,7 @@ def test_a_secret_is_nowhere(cli: Cli, tmp_path: Path, project: str) -> None:
     container = one["manifest"]["spec"]["template"]["spec"]["containers"][0]
     container["env"] = [{"name": "HF_TOKEN", "value": "canary-aaaa"}]
     container["args"] = ["--api-key=canary-aaaa", "--token", "canary-aaaa"]
-    root = write_specs(tmp_path / "w", one)
+    root = without_updates(write_specs(tmp_path / "w", one))
     shown = [cli("apply", root, "--yes", "--init", "-v", "-o", "ndjson")]
     change(root, "one", "canary-aaaa", "canary-bbbb")
     shown += [cli("plan", root), cli("plan", root, "-o", "json"), cli("status")]

@@ -14,7 +14,7 @@ from click.testing import CliRunner, Result
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.cli.commands.schema import schema
+from reconciler.cli.main import cli
 from reconciler.errors import InvalidInputError, ReconcilerError
 from reconciler.openapi.files import derive_all, shipped_documents
 from reconciler.openapi.sources import keep_descriptions, merge_excerpts, read_document
@@ -31,7 +31,7 @@ FILES = [SHIPPED] + [
 
 def run(*words: str | Path) -> Result:
     """Run `reconciler schema import` in this process."""
-    return CliRunner().invoke(schema, ["import", *map(str, words)])
+    return CliRunner().invoke(cli, ["schema", "import", *map(str, words)])
 
 
 def refused(file: Path) -> InvalidInputError:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 from openapi_schema_validator import OAS31Validator
 
-from reconciler.cli.commands.schema import schema
+from reconciler.cli.main import cli
 from reconciler.errors import InvalidInputError
 from reconciler.openapi.derive import derive, standalone
 from reconciler.openapi.translate31 import translate_3_1
@@ -230,7 +230,9 @@ def test_a_document_called_latest(tmp_path: Path) -> None:
     document["info"]["version"] = "latest"
     (tmp_path / "api.yaml").write_text(yaml.safe_dump(document, sort_keys=False))
     out = tmp_path / "out"
-    result = CliRunner().invoke(schema, ["import", str(tmp_path / "api.yaml"), "--out", str(out)])
+    result = CliRunner().invoke(
+        cli, ["schema", "import", str(tmp_path / "api.yaml"), "--out", str(out)]
+    )
     assert result.exit_code == 0, result.output
     assert (out / "openapi" / "workloads-v2-latest.json").is_file()
     identity = json.loads((out / "spec.schema.json").read_bytes())["$id"]

@@ -10,7 +10,7 @@ from click.testing import CliRunner, Result
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.cli.commands.schema import schema
+from reconciler.cli.main import cli
 from reconciler.errors import InvalidInputError, ReconcilerError, UsageError
 from reconciler.openapi.files import derive_all, find_stale, write_files
 from reconciler.resources import load_schema, schema_names, schema_text, schemas_folder
@@ -31,7 +31,7 @@ FILES = [
 
 def run(*words: str | Path) -> Result:
     """Run `reconciler schema` in this process."""
-    return CliRunner().invoke(schema, [str(word) for word in words])
+    return CliRunner().invoke(cli, ["schema", *map(str, words)])
 
 
 def error_of(result: Result) -> ReconcilerError:

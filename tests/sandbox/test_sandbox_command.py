@@ -12,7 +12,8 @@ import httpx
 import pytest
 from click.testing import CliRunner
 
-from reconciler.cli.commands.sandbox import sandbox
+from reconciler.cli.commands.sandbox import sandbox as sandbox_command
+from reconciler.cli.main import cli
 from reconciler.sandbox import Settings
 from reconciler.sandbox.versions import API_VERSIONS, NEWEST
 from tests.sandbox.rigs import WORKLOADS, request
@@ -23,7 +24,7 @@ PROGRAM = "from reconciler.cli.commands.sandbox import sandbox; sandbox()"
 
 def complaint(*arguments: str) -> str:
     """What the command says when it refuses to start."""
-    result = CliRunner().invoke(sandbox, [*arguments, "--port", "0"])
+    result = CliRunner().invoke(cli, ["sandbox", *arguments, "--port", "0"])
     assert result.exit_code == 2
     return result.output
 
@@ -93,7 +94,7 @@ def test_wrong_usage_is_explained(arguments: list[str], message: str) -> None:
 
 def test_scenarios_are_described() -> None:
     """Each with its story and the rules it stands for."""
-    result = CliRunner().invoke(sandbox, ["--list-scenarios"])
+    result = CliRunner().invoke(cli, ["sandbox", "--list-scenarios"])
     assert result.exit_code == 0
     assert "storm: three requests in ten answer 503" in result.output
     assert "    --fault 'lost p=10% on=POST,DELETE'" in result.output
@@ -102,7 +103,7 @@ def test_scenarios_are_described() -> None:
 def test_without_its_extra_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     """The optional dependencies are named by the extra that brings them."""
     monkeypatch.setattr("reconciler.cli.commands.sandbox.find_spec", lambda _: None)
-    result = CliRunner().invoke(sandbox, [])
+    result = CliRunner().invoke(cli, ["sandbox"])
     assert result.exit_code == 1
     assert "install 'workload-reconciler[sandbox]'" in result.output
 
@@ -132,7 +133,7 @@ def test_the_command_module_imports_only_click() -> None:
 
 def test_the_command_offers_every_version_and_begins_with_the_newest() -> None:
     """The command spells them out, so that its help does not load the sandbox."""
-    (option,) = (p for p in sandbox.params if p.name == "api_version")
+    (option,) = (p for p in sandbox_command.params if p.name == "api_version")
     assert isinstance(option.type, click.Choice)
     assert tuple(option.type.choices) == API_VERSIONS
     assert (option.default, Settings().api_version) == (NEWEST, NEWEST)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from reconciler.cli.commands.schema import schema
+from reconciler.cli.main import cli
 from reconciler.core.protocol.capabilities import KNOWN_VERSIONS, capabilities_of
 from reconciler.resources import load_schema, schemas_folder
 from tests.support.specs import SPEC, encoded, load, told
@@ -157,7 +157,7 @@ def import_into(folder: Path, change: Any) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "api.json").write_text(json.dumps(document))
     result = CliRunner().invoke(
-        schema, ["import", str(folder / "api.json"), "--out", str(folder / "schemas")]
+        cli, ["schema", "import", str(folder / "api.json"), "--out", str(folder / "schemas")]
     )
     assert result.exit_code == 0, result.output
     (folder / "api.json").unlink()
