@@ -34,7 +34,7 @@ def read_regular(path: str | Path, *, max_bytes: int = MAX_BYTES, follow: bool =
     """
     # Opening a device can have effects (a tape rewinds), so look first; the flags keep the open
     # itself from waiting for a writer, in case somebody puts a pipe there in between.
-    _need_regular(os.stat(path, follow_symlinks=follow), max_bytes)  # noqa: PTH116 - a Path takes thrice
+    _need_regular(os.stat(path, follow_symlinks=follow), max_bytes)  # noqa: PTH116 - Path.stat is slower
     handle = os.open(path, _FLAGS if follow else _FLAGS | os.O_NOFOLLOW)
     try:
         status = os.fstat(handle)

@@ -65,7 +65,7 @@ def check(
         ),
     ],
 )
-def test_what_is_told(  # noqa: PLR0917 - a row of the table above
+def test_what_is_told(  # noqa: PLR0917 - one for each column above
     config: str,
     clusters: ApiResult | None,
     pinned: bool,

@@ -324,7 +324,7 @@ def test_the_order_of_a_large_list_does_not_matter() -> None:
     pod["volumes"] = [{"name": f"v{i}"} for i in range(60)]
     pod["containers"][0]["env"] = [{"name": f"V{i}", "value": "x"} for i in range(60)]
     other = copy.deepcopy(manifest)
-    chance = random.Random(4)  # noqa: S311 - a shuffle
+    chance = random.Random(4)  # noqa: S311 - shuffles, hides nothing
     chance.shuffle(other["spec"]["template"]["spec"]["volumes"])
     chance.shuffle(other["spec"]["template"]["spec"]["containers"][0]["env"])
     assert reword(manifest, other) == other

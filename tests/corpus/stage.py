@@ -57,7 +57,7 @@ class _SteadyLoop(VirtualLoop):
 
     def run_in_executor(
         self,
-        executor: Executor | None,  # noqa: ARG002 - what a thread would do is done here
+        executor: Executor | None,  # noqa: ARG002 - asyncio passes it; no thread runs
         func: Callable[[*Ts], T],
         *args: *Ts,
     ) -> asyncio.Future[T]:

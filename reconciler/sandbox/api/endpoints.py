@@ -256,7 +256,7 @@ class Api:
         if query.sort_by is None:
             # Nothing is promised of an order that nobody asks for, not even from page to page.
             self._lists += 1
-            random = Random(f"{self._settings.seed}:{self._lists}")  # noqa: S311 - repeatable
+            random = Random(f"{self._settings.seed}:{self._lists}")  # noqa: S311 - not a secret
             random.shuffle(selected)
         tenant_id = self._settings.tenant_id
         page = query.page(

@@ -60,7 +60,7 @@ class Route(StrEnum):
     PROJECTS = "projects"
     CLUSTERS = "clusters"
     TOKEN_V1 = "token-v1"  # noqa: S105 - the name of an endpoint
-    TOKEN_V2 = "token-v2"  # noqa: S105 - so is this
+    TOKEN_V2 = "token-v2"  # noqa: S105 - the name of an endpoint
 
 
 class Page(StrEnum):

@@ -96,7 +96,7 @@ class _PatternSearch:
             path = os.path.join(folder, name)  # noqa: PTH118 - thousands of them
             if below:
                 is_inside = isinstance(self._border.resolve(path), str)
-                if is_inside and os.path.isdir(path):  # noqa: PTH112 - as above
+                if is_inside and os.path.isdir(path):  # noqa: PTH112 - thousands of them
                     yield from self.find(path, tuple(below))
             elif is_glob(step) or _exists(path):
                 yield path
@@ -108,10 +108,10 @@ class _PatternSearch:
             path = os.path.join(folder, name)  # noqa: PTH118 - thousands of them
             if name == ".git":
                 continue
-            if not os.path.isdir(path):  # noqa: PTH112 - as above
+            if not os.path.isdir(path):  # noqa: PTH112 - thousands of them
                 yield from () if below else (path,)
             # As in every shell, a link is no folder for `**`: it might lead around in a circle.
-            elif not os.path.islink(path):  # noqa: PTH114 - as above
+            elif not os.path.islink(path):  # noqa: PTH114 - thousands of them
                 yield from self.find(path, ("**", *below))
 
     def _list(self, folder: str) -> list[str]:
