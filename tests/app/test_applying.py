@@ -6,6 +6,7 @@ import asyncio
 import dataclasses
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -267,6 +268,15 @@ def test_a_signal_drains_the_run(tmp_path: Path, number: signal.Signals, code: i
     assert signal.getsignal(number) == handler
 
 
+@pytest.fixture
+def default_sigint() -> Iterator[None]:
+    """SIGINT as a terminal's program has it: a shell that works in the background ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("default_sigint")
 def test_a_second_sigint_ends_the_process_at_once(tmp_path: Path) -> None:
     """Whoever presses Ctrl-C twice does not want to wait; the state says what was sent."""
     repository = Repository(tmp_path, World("latency=20s on=POST"))
