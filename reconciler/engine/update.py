@@ -9,7 +9,7 @@ from itertools import chain
 
 from reconciler.core.diff.update import UpdateContent, compose_update
 from reconciler.core.events import Cause
-from reconciler.core.model import OpenChange, Remote
+from reconciler.core.model import LastSeen, OpenChange, Remote
 from reconciler.core.planning.actions import Update
 from reconciler.core.protocol.api_results import (
     Accepted,
@@ -27,7 +27,9 @@ from reconciler.core.protocol.changes import (
     ShownRev,
     classify_rev,
     close_unsent,
+    confirm,
     is_not_visible_yet,
+    is_status_stale,
 )
 from reconciler.core.protocol.marker import (
     OP,
@@ -90,6 +92,7 @@ class UpdateTask:
         self._comparison = UpdateComparison(action, self._redactor, spec=spec, digest=digest)
         self._guard = SendGuard(work.run, self._redate)
         self._asked_at = work.run.server_time()
+        self._seen_before: LastSeen | None = None
         # Whether the last send of this run may have been carried out.
         self._may_be_done = False
         self._accepted_at: datetime | None = None
@@ -239,6 +242,9 @@ class UpdateTask:
         if under_way is not None and self._is_same(content):
             # One rev has one body, and one body that is sent again keeps its rev.
             opened = replace(under_way, base=opened.base)
+        # What it says within ten seconds of another update may be about the content before that.
+        reliable = not is_status_stale(self._row.change, self._asked_at)
+        self._seen_before = live.seen if reliable else None
         self._row = open_update(self._row, live, opened)
         self._comparison.sent, self._comparison.before = content, live
         # Who created it stays as it is live: an update proves nothing about that.
@@ -333,8 +339,7 @@ class UpdateTask:
         done = ActionDone(id=self._row.id, detail="; ".join(details))
         if not self._run.options.wait:
             return done
-        before = self._comparison.before.seen if self._comparison.before else None
-        return await wait_until_updated(self._work, self._row, done, before=before)
+        return await wait_until_updated(self._work, self._row, done, before=self._seen_before)
 
     async def _confirm(self, live: Remote) -> None:
         """Record what is in force: what was sent is what later comparisons start from."""
@@ -350,7 +355,12 @@ class UpdateTask:
 
     async def _follow(self, live: Remote, content: UpdateContent) -> Outcome:
         """The server has all of it, by whoever's hand."""
-        change = close_unsent(self._row.change)
+        change, rev = self._row.change, read_rev(live.raw_manifest)
+        if classify_rev(change, rev) is ShownRev.NONE:
+            change = close_unsent(change)
+        else:
+            # Also what was given up and has landed since: with this content it is in force.
+            change = confirm(change, rev, self._asked_at)
         row = replace(self._comparison.take_over_spec(self._row), echo=content.base, change=change)
         self._row = replace(row, seen=live.seen, message=live.message)
         await self._work.commit(self._row)
