@@ -12,19 +12,21 @@ from proof.mutant import Mutant, Patch
 from proof.simulation import line
 from reconciler.core.diff.comparison import echo_of
 from reconciler.core.diff.update import UpdateContent, compose_update
-from reconciler.core.model import ChangeRecord, Desired, Json, Purpose, Recorded, Remote
-from reconciler.core.planning.actions import AnyAction, Update
+from reconciler.core.model import ChangeRecord, Desired, Json, OpenChange, Purpose, Recorded, Remote
+from reconciler.core.planning import changing, examining
+from reconciler.core.planning.actions import AnyAction, Reason, Update
+from reconciler.core.planning.case import DecisionInputs
+from reconciler.core.planning.changing import replace_workload
 from reconciler.core.protocol import changes
 from reconciler.core.protocol.changes import ShownRev, classify_rev
 from reconciler.core.protocol.marker import REV, with_annotations
 from reconciler.core.redact import Redactor
-from reconciler.engine import apply, recognition, records, update
+from reconciler.engine import apply, recognition, records, update, wait
 from reconciler.engine.create import CreateTask
-from reconciler.engine.records import confirm_update
+from reconciler.engine.records import confirm_update, open_update
 from reconciler.engine.remove import DeleteTask
 from reconciler.engine.run import ActionContext, ActionDone, Failed, Outcome
 from reconciler.engine.update import UpdateTask
-from reconciler.engine.wait import REFUSED_UPDATE, wait_until_synced
 
 
 def _repeat_under_a_new_rev() -> list[Patch]:
@@ -54,14 +56,29 @@ def _replace_where_an_update_failed() -> list[Patch]:
 
 
 def _believe_a_stale_status() -> list[Patch]:
-    async def believe(work: ActionContext, row: Recorded, done: ActionDone, **_: Any) -> Outcome:
-        outcome = await wait_until_synced(work, row, done)
-        if isinstance(outcome, Failed):
-            words = outcome.message.replace("the cluster refused it", REFUSED_UPDATE)
-            return replace(outcome, message=words)
-        return outcome
+    return [(wait, "is_status_stale", lambda *_: False)]
 
-    return [(update, "wait_until_updated", believe)]
+
+def _replace_for_a_stale_failed() -> list[Patch]:
+    return [(examining, "is_status_stale", lambda *_: False)]
+
+
+def _replace_what_an_update_made_fail() -> list[Patch]:
+    def forget(row: Recorded, live: Remote, opened: OpenChange) -> Recorded:
+        row = open_update(row, live, opened)
+        return replace(row, change=replace(row.change, was_synced=False))
+
+    return [(update, "open_update", forget)]
+
+
+def _replace_where_an_update_is_open() -> list[Patch]:
+    def fall_back(case: DecisionInputs, desired: Desired, reason: Reason, detail: str) -> AnyAction:
+        if case.stored.change.open is not None:
+            return replace_workload(case, Reason.SPEC_CHANGED, detail)
+        return changing_update(case, desired, reason, detail)
+
+    changing_update = changing.update
+    return [(changing, "update", fall_back)]
 
 
 def _drop_the_marker() -> list[Patch]:
@@ -107,7 +124,7 @@ def _take_an_unknown_rev_for_drift() -> list[Patch]:
         shown = classify_rev(change, rev)
         return ShownRev.NONE if shown is ShownRev.FOREIGN else shown
 
-    return [(module, "classify_rev", ignore) for module in (update, records)]
+    return [(module, "classify_rev", ignore) for module in (update, records, examining)]
 
 
 def _send_stand_ins_of_secrets() -> list[Patch]:
@@ -141,6 +158,18 @@ UPDATE_MUTANTS: Mapping[str, Mutant] = {
     "fallback": _mutant(
         mistake="a failed update becomes a replace",
         patches=_replace_where_an_update_failed,
+    ),
+    "fallback-later": _mutant(
+        mistake="an open update becomes a replace in the next run",
+        patches=_replace_where_an_update_is_open,
+    ),
+    "stale-failed": _mutant(
+        mistake="a Failed of the content before is replaced",
+        patches=_replace_for_a_stale_failed,
+    ),
+    "failed-update": _mutant(
+        mistake="onFailed replaces what failed after an update",
+        patches=_replace_what_an_update_made_fail,
     ),
     "stale-status": _mutant(
         mistake="a word about the content before is believed",

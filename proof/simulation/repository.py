@@ -25,6 +25,7 @@ class Repository:
     def __init__(self, rng: Random, workloads: int, *, updates: bool = False) -> None:
         self._rng = rng
         self._updates = updates
+        self._first: dict[Address, Desired] = {}
         self.names = _names(workloads)
         self.anchors = {
             address
@@ -67,7 +68,10 @@ class Repository:
         desired = _declare(address, replicas, on_remove, on_failed, wave)
         if not self._updates:
             return desired
-        return _declare_more(desired, paused=rng.random() < 0.3, secret=rng.randint(0, 2))
+        desired = _declare_more(desired, paused=rng.random() < 0.3, secret=rng.randint(0, 2))
+        # Changes are often taken back: the record of an older copy then says what is wanted.
+        first = self._first.setdefault(address, desired)
+        return first if rng.random() < 0.3 else desired
 
 
 @lru_cache(maxsize=64)

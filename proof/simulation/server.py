@@ -241,8 +241,7 @@ class Server:
         """
         self.catch_up()
         now = self.timeline.now
-        draw = {"GET": draw_read, "LIST": draw_read, "PUT": draw_update}.get(method, draw_write)
-        fate = draw(self.rng, self.weather)
+        fate = self.draw_fate(method)
         entry = Entry(len(self.book), now, process, method, target, op, fate.said)
         entry.body = body if method == "PUT" else None
         self.book.append(entry)
@@ -254,6 +253,11 @@ class Server:
                 self.at(now + fate.done, lambda when: self._carry_out(order, when))
         self.at(now + fate.heard, lambda when: self._give_answer(entry, address, when))
         return entry, fate
+
+    def draw_fate(self, method: str) -> Fate:
+        """What becomes of a request that has just arrived."""
+        draw = {"GET": draw_read, "LIST": draw_read, "PUT": draw_update}.get(method, draw_write)
+        return draw(self.rng, self.weather)
 
     def hear(self, entry: Entry) -> ApiResult:
         """What the client reads when it gets to it."""
