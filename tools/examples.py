@@ -13,11 +13,15 @@ from tests.support.specs import Case, load
 
 LONGEST_FILE = 1500
 LONGEST_LINE = 160
+# No files alone lead to these.
+SAID_BY_SERVER = frozenset({"refused-by-server"})
 
 
 @cache
 def example(code: str) -> str:
     """Show what gives a code, and what is said of it, as Markdown."""
+    if code in SAID_BY_SERVER:
+        return "Only a server says it, to `reconciler validate --server`."
     case = {**cases.CASES, **kubernetes_cases.CASES}[code]
     return "\n".join((*_show_files(case), "```", *_said(case), "```"))
 

@@ -61,8 +61,7 @@ READING: tuple[Decorator, ...] = (
     ),
 )
 
-ENVIRONMENT: tuple[Decorator, ...] = (
-    *STATE,
+SERVER: tuple[Decorator, ...] = (
     _from_environment("--url", help="Address of the control plane (also RUNAI_BASE_URL)."),
     _from_environment(
         "--stack", metavar="NAME", help="Name of the owner; it is written into every workload."
@@ -99,18 +98,23 @@ ENVIRONMENT: tuple[Decorator, ...] = (
         help="Send at most N requests per second.  [default: as many as the server takes]",
     ),
     _from_environment(
-        "--deadline",
-        type=DURATION,
-        default="30m",
-        show_default=True,
-        help="Maximum duration of the run.",
-    ),
-    _from_environment(
         "--request-timeout",
         type=DURATION,
         default="30s",
         show_default=True,
         help="Maximum duration of one request.",
+    ),
+)
+
+ENVIRONMENT: tuple[Decorator, ...] = (
+    *STATE,
+    *SERVER,
+    _from_environment(
+        "--deadline",
+        type=DURATION,
+        default="30m",
+        show_default=True,
+        help="Maximum duration of the run.",
     ),
 )
 

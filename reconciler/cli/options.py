@@ -23,6 +23,7 @@ from reconciler.cli.option_tables import (
     ENVIRONMENT,
     PLAN,
     READING,
+    SERVER,
     STATE,
     YES,
     Decorator,
@@ -156,6 +157,11 @@ def state_options(command: Command) -> Command:
 def reading_options(command: Command) -> Command:
     """The part of it for a command that reads specs and nothing else, as `flags`."""
     return _with_options(_with_flags(command), READING)
+
+
+def checking_options(command: Command) -> Command:
+    """The same for a command that reads specs and may ask the server about them, as `flags`."""
+    return _with_options(_with_flags(command), (*READING, *SERVER))
 
 
 def _with_options(command: Command, options: Sequence[Decorator]) -> Command:

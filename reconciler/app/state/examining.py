@@ -17,7 +17,7 @@ from reconciler.core.planning.case import PlanOptions
 from reconciler.core.planning.plan import PlanTarget
 from reconciler.core.planning.planner import make_plan
 from reconciler.core.protocol.capabilities import CanUpdate
-from reconciler.core.protocol.marker import Marker, read_marker
+from reconciler.core.protocol.marker import DRY_RUN, Marker, read_annotations, read_marker
 from reconciler.core.redact import Redactor
 from reconciler.engine.records import adopt_found
 from reconciler.engine.run import mint_op
@@ -135,6 +135,14 @@ class AdoptionRules:
                 NotAdoptedReason.LEAVING,
                 message=f"workload {remote.id} ({remote.address}) is being deleted on the server",
                 hint="there is nothing to record once it is gone",
+            )
+        if DRY_RUN in read_annotations(remote.raw_manifest):
+            return _skip(
+                remote,
+                NotAdoptedReason.DRY_RUN,
+                message=f"workload {remote.id} ({remote.address}) was created by a dry run, on a "
+                "server that does not know dry runs",
+                hint="'reconciler validate --server' of its stack deletes it",
             )
         is_ours = marker is not None and self._owns(marker)
         if marker is not None and is_ours and marker.op in self.ops:

@@ -1,4 +1,4 @@
-"""`reconciler validate`: everything that can be checked without a server."""
+"""`reconciler validate`: everything that can be checked without a server, or by the server."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from reconciler.cli.options import OutputOptions, output_options, reading_options
+from reconciler.cli.options import OutputOptions, checking_options, output_options
 from reconciler.errors import InvalidInputError
 
 if TYPE_CHECKING:
@@ -42,7 +42,13 @@ if TYPE_CHECKING:
     show_envvar=True,
     help="Check everything, even if nothing has changed since it was valid.",
 )
-@reading_options
+@click.option(
+    "--server",
+    "ask_server",
+    is_flag=True,
+    help="Have the server check new specs as well, by dry runs. Needs credentials, and 2.25.",
+)
+@checking_options
 @output_options("text", "json", "github", "sarif", "junit", "gitlab")
 def validate(
     paths: tuple[Path, ...],
@@ -51,18 +57,21 @@ def validate(
     fail_on: str,
     max_errors: int | None,
     no_cache: bool,
+    ask_server: bool,
     flags: Flags,
     output: OutputOptions,
 ) -> int:
     """Check the specs in PATH (default: here) without network or credentials.
 
     Exits with 3 when anything is wrong, after reporting all of it. All specs of the repository are
-    read, whatever part is asked for, since some mistakes only show between them.
+    read, whatever part is asked for, since some mistakes only show between them. With --server,
+    specs without errors that the state does not record are sent to the server to be checked there.
     """
     from reconciler.app.planning.validation_cache import ValidationCache, cache_folder
     from reconciler.app.planning.workspace import find_repository
     from reconciler.cli.output.console import Console
     from reconciler.cli.output.output_paths import check_output_paths
+    from reconciler.cli.output.server_check import check_by_server
     from reconciler.cli.output.validation_output import ValidationOutput
     from reconciler.core.diagnostics import has_errors
     from reconciler.specs.discovery.changes import changed_files
@@ -78,7 +87,7 @@ def validate(
     check_output_paths(console, root=root)
     results = ValidationOutput(console, config.rules)
     # The other formats name the files that were found valid, which nobody remembers.
-    is_cacheable = results.is_plain and not (no_cache or changed_since)
+    is_cacheable = results.is_plain and not (no_cache or changed_since or ask_server)
     cache = ValidationCache(cache_folder(os.environ), paths, root, config) if is_cacheable else None
     if cache and (verdict := cache.recall()):
         results.show_plain((), verdict.workloads, verdict.files)
@@ -97,6 +106,8 @@ def validate(
         narrowed = loaded.narrow_to_files(changed_files(root, changed_since))
         results.note_hidden(loaded, narrowed, f"not about changes since {changed_since}")
         loaded = narrowed
+    if ask_server:
+        loaded = check_by_server(console, loaded, flags, root=root, config=config)
     results.show(loaded, root, max_errors=max_errors, fail_on=fail_on)
     diagnostics = loaded.diagnostics
     return 3 if has_errors(diagnostics) or (diagnostics and fail_on == "warning") else 0

@@ -20,6 +20,7 @@ class NotAdoptedReason(StrEnum):
     UNDECLARED = "undeclared"
     LEAVING = "leaving"
     SAME_NAME = "same-name"
+    DRY_RUN = "dry-run"
     UNKNOWN = "unknown"
 
 

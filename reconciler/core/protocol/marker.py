@@ -11,6 +11,9 @@ from reconciler.core.model import Json
 PREFIX = "workload-reconciler/"
 OP = PREFIX + "op"
 STACK = PREFIX + "stack"
+# Stands in the place of an operation where a server was asked only to check. What exists with it
+# was created by mistake: nobody's workload, adopted by nothing, and deleted where it is found.
+DRY_RUN = PREFIX + "dry-run"
 # Names the update that a workload shows: on the object alone, since on a pod template it would
 # make every pod anew.
 REV = PREFIX + "rev"

@@ -24,6 +24,7 @@ _WHY = {
     NotAdoptedReason.UNDECLARED: "not declared",
     NotAdoptedReason.LEAVING: "being deleted",
     NotAdoptedReason.SAME_NAME: "with the same name",
+    NotAdoptedReason.DRY_RUN: "left behind by a dry run",
     NotAdoptedReason.UNKNOWN: "unreadable",
 }
 

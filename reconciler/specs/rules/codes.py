@@ -134,6 +134,10 @@ CODES: dict[str, Code] = {
     "unknown-kind": _about_content(
         "a kind that the platform does not register out of the box", _WARNING
     ),
+    # the server's own word
+    "refused-by-server": Code(
+        meaning="the server refuses a new workload when `validate --server` asks it"
+    ),
     # the manifest as a Kubernetes object
     "bad-kind": _about_content("apiVersion or kind are not those of one Kubernetes object"),
     "bad-name": _about_content(

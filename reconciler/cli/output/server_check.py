@@ -1,0 +1,50 @@
+"""What `validate --server` adds to a validation: the server's objections, and whom it looked at."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from dataclasses import replace
+from pathlib import Path
+
+from reconciler.app.planning.server_check import check_on_server
+from reconciler.app.settings import Flags, resolve_settings
+from reconciler.cli.connecting import connector_for
+from reconciler.cli.live.apply_reporter import Heartbeat
+from reconciler.cli.output.console import Console
+from reconciler.core.diagnostics import has_errors, sort_diagnostics
+from reconciler.report.text.formatting import number_of
+from reconciler.specs.config import Config
+from reconciler.specs.loaded import Loaded
+
+_MOST_NAMED = 5
+
+
+def check_by_server(
+    console: Console, loaded: Loaded, flags: Flags, *, root: Path, config: Config
+) -> Loaded:
+    """What was loaded, with what the server says of it; unchanged where it has errors already.
+
+    Raises a ReconcilerError where the server cannot be asked, or must not be.
+    """
+    if has_errors(loaded.diagnostics):
+        console.note("The server was not asked: the specs have errors.")
+        return loaded
+    settings = resolve_settings(flags, config, root=root, environ=os.environ)
+    with Heartbeat(console, "asking the server") as heartbeat:
+        result = asyncio.run(
+            check_on_server(loaded, settings, connector=connector_for(yes=False), say=heartbeat.say)
+        )
+    if result.removed:
+        listed = ", ".join(map(str, result.removed))
+        console.warn(f"deleted what an earlier dry run has created: {listed}")
+    if result.unlisted:
+        console.note(f"Not looked for what earlier dry runs may have created: {result.unlisted}")
+    console.note(f"The server has checked {number_of(result.checked, 'new workload')}.")
+    if result.named:
+        first = ", ".join(map(str, result.named[:_MOST_NAMED]))
+        others = len(result.named) - _MOST_NAMED
+        more = f" and {others} more" if others > 0 else ""
+        console.note(f"Only the name was checked of those that exist: {first}{more}.")
+    diagnostics = sort_diagnostics((*loaded.diagnostics, *result.diagnostics))
+    return replace(loaded, diagnostics=diagnostics)
