@@ -43,10 +43,12 @@ class PlanForServer:
     has_shown: bool = False
 
 
-def known_capability(settings: Settings, pinned: Target) -> CanUpdate:
-    """What the server can do as far as it is known without asking it."""
+async def find_capability(settings: Settings, session: Session, pinned: Target) -> CanUpdate:
+    """What the server can do: as it is declared, or else as the server says."""
     declared = settings.capabilities.can_update
-    return _weigh(declared, pinned) if declared is CanUpdate.UNKNOWN else declared
+    if declared is not CanUpdate.UNKNOWN:
+        return declared
+    return _weigh(await _ask(session), pinned)
 
 
 async def plan_for_server(

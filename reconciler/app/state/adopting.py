@@ -14,6 +14,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 
 from reconciler.app.applying.applying import ApplyResult
+from reconciler.app.planning.server_capability import find_capability
 from reconciler.app.session import Connector, Session
 from reconciler.app.settings import Settings
 from reconciler.app.state.beside_server import StateBesideServer, open_beside_server
@@ -26,6 +27,7 @@ from reconciler.app.state.states import merge_targets, parse_address
 from reconciler.core.globs import matches_any
 from reconciler.core.model import Address, Header
 from reconciler.core.planning.adoption import Adoption, NotAdopted, NotAdoptedReason, Proposal
+from reconciler.core.protocol.capabilities import CanUpdate
 from reconciler.core.protocol.transitions import outlived_by
 from reconciler.errors import RefusedError, StateError, UsageError
 from reconciler.ports import EventListener
@@ -124,13 +126,20 @@ async def _adopt_run(
             else:
                 header = Header(lineage=str(uuid.uuid4()), serial=0, target=session.target)
                 recorded = ()
+            can_update = CanUpdate.UNKNOWN
+            if options.terms.declared:
+                # What is declared may differ from what runs, and then the next plan changes it.
+                can_update = await find_capability(settings, session, header.target)
+            terms = options.terms
             yield _AdoptRun(
                 settings=settings,
                 options=options,
                 header=header,
                 state=state,
                 session=session,
-                rules=AdoptionRules.of(header, recorded, session, settings, options.terms),
+                rules=AdoptionRules.of(
+                    header, recorded, session, settings, terms, can_update=can_update
+                ),
             )
 
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from reconciler.app.planning.planning import plan_target
-from reconciler.app.planning.server_capability import known_capability
 from reconciler.app.session import Session
 from reconciler.app.settings import Settings
 from reconciler.app.state.claiming import IN_DOUBT
@@ -67,8 +66,13 @@ class AdoptionRules:
         session: Session,
         settings: Settings,
         terms: AdoptionTerms,
+        *,
+        can_update: CanUpdate,
     ) -> AdoptionRules:
-        """The rules for what is recorded, declared and asked for; each record is looked at once."""
+        """The rules for what is recorded, declared and asked for; each record is looked at once.
+
+        `can_update` decides what the next plan does about a difference, which is shown.
+        """
         rows: dict[Address, list[Recorded]] = {}
         for row in recorded:
             rows.setdefault(row.address, []).append(row)
@@ -76,7 +80,7 @@ class AdoptionRules:
             session=session,
             terms=terms,
             target=plan_target(settings, session, header),
-            can_update=known_capability(settings, header.target),
+            can_update=can_update,
             lineage=header.lineage,
             at=session.dispatcher.server.latest(),
             rows=rows,

@@ -242,7 +242,8 @@ def _finish_delete(row: Recorded, desired: Desired | None, world: World) -> AnyA
     elif _is_found_lost(row, world):
         end = f"workload {row.id} was deleted to be replaced, and nothing of ours runs there now"
         detail = join_reasons(end, detail)
-    changes = (*submission.changes, *lifecycle_changes(row.lifecycle, desired.lifecycle))
+    forcing = case.mark(submission.changes)
+    changes = (*forcing, *lifecycle_changes(row.lifecycle, desired.lifecycle))
     return Replace(
         **case.common(reason, detail, changes=changes),
         recorded=row,
