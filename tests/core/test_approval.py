@@ -9,6 +9,7 @@ from reconciler.core.model import Desired, LastSeen, Live, Recorded
 from reconciler.core.planning.actions import Hold, gist
 from reconciler.core.planning.case import PlanOptions
 from reconciler.core.planning.plan import Plan
+from reconciler.core.protocol.capabilities import CanUpdate
 from reconciler.core.review.approval import Approval, Binding, bind, recheck
 from tests.support.factories import (
     make_desired,
@@ -99,6 +100,48 @@ def test_what_has_changed_is_refused_by_name(approved: Plan, fresh: Plan, words:
     (refused,) = recheck(approve(approved), fresh).refused
     assert refused.detail == f"not as it was approved: {words}; plan again"
     assert refused.gpus.before == refused.gpus.after == approved.changes[0].gpus.before
+
+
+def _on_server(can_update: CanUpdate) -> Plan:
+    """A plan for a server that can, cannot, or may change workloads in place."""
+    plan = plan_for([CHANGED], [ROW], {ROW.id or "": make_remote(ROW)}, can_update=can_update)
+    return dataclasses.replace(
+        plan, target=dataclasses.replace(plan.target, can_update=can_update)
+    )
+
+
+@pytest.mark.parametrize(
+    ("approved", "fresh", "words"),
+    [
+        (CanUpdate.YES, CanUpdate.NO, "what the server can do has changed since"),
+        (CanUpdate.NO, CanUpdate.YES, "what the server can do has changed since"),
+        (
+            CanUpdate.YES,
+            CanUpdate.UNKNOWN,
+            "it is held now: /manifest/spec/replicas changed; it is not known whether API 2.23 can "
+            "change it in place: set api_version to the server's, or end it with --replace 4501/a",
+        ),
+    ],
+)
+def test_another_capability_of_the_server_is_another_plan(
+    approved: CanUpdate, fresh: CanUpdate, words: str
+) -> None:
+    """What was approved as an update is never carried out as a replace, nor the other way round."""
+    before, now = _on_server(approved), _on_server(fresh)
+    assert before.digest != now.digest
+    checked = recheck(approve(before), now)
+    assert checked.plan.changes == ()
+    [refused] = checked.refused
+    assert refused.detail == f"not as it was approved: {words}; plan again"
+
+
+def test_an_update_is_bound_to_what_others_have_changed() -> None:
+    """One that was planned on their change is not sent over another one."""
+    rows = {ROW.id or "": DRIFTED}
+    plan = plan_for([CHANGED], [ROW], rows, can_update=CanUpdate.YES)
+    assert recheck(approve(plan), plan).refused == ()
+    [refused] = recheck(approve(_on_server(CanUpdate.YES)), plan).refused
+    assert refused.detail == "not as it was approved: it was changed on the server since; plan again"
 
 
 def test_drift_is_no_change_to_a_plan_that_did_not_look() -> None:

@@ -28,6 +28,7 @@ from reconciler.core.planning.guards import (
     check_target,
     find_emptied,
 )
+from reconciler.core.protocol.capabilities import CanUpdate
 from tests.support.factories import (
     URL,
     make_desired,
@@ -164,6 +165,42 @@ def test_a_mass_delete_can_be_allowed_by_its_number() -> None:
     known = fleet(20)
     assert check(known[7:], recorded(known), allow_deletes=7) == ()
     assert guards(check(known[7:], recorded(known), allow_deletes=6)) == ["mass-delete"]
+
+
+def test_updates_are_limited_where_somebody_limits_them() -> None:
+    """They end nothing, so that no limit is the default; and they are no deletes."""
+    known = fleet(20)
+    changed = [*edited(known[:8]), *known[8:]]
+    rows, updating = recorded(known), CanUpdate.YES
+
+    def refusals(limit: str | None) -> tuple[Refusal, ...]:
+        options = {} if limit is None else {"max_update": WorkloadLimit.parse(limit)}
+        return check_plan(
+            plan_for(changed, rows, can_update=updating),
+            declared=20,
+            recorded=rows,
+            live={},
+            options=GuardOptions(**options),
+        )
+
+    assert refusals(None) == refusals("8") == refusals("40%") == ()
+    assert refusals("30%") == (
+        Refusal(
+            guard="mass-update",
+            message="would update 8 of 20 workloads in all (40 %), limit 30 %",
+            hint="read the plan; if this is meant, re-run with --max-update 8",
+        ),
+    )
+
+
+def test_updates_of_what_is_protected_pass() -> None:
+    """Protection forbids the end of a workload."""
+    known = fleet(3, protect=True)
+    changed = [dataclasses.replace(e, lifecycle=known[0].lifecycle) for e in edited(known)]
+    rows = recorded(known)
+    plan = plan_for(changed, rows, can_update=CanUpdate.YES)
+    assert plan.count("update") == 3
+    assert check_plan(plan, declared=3, recorded=rows, live={}, options=GuardOptions()) == ()
 
 
 def test_deletions_that_have_begun_are_not_counted_again() -> None:

@@ -134,10 +134,11 @@ def recheck(approval: Approval, fresh: Plan) -> RecheckedApproval:
     """
     approved = {binding.address: binding for binding in approval.bindings}
     now = {binding.address: binding for binding in bind(fresh, refreshed=True)}
+    held = {hold.address: hold.detail for hold in fresh.holds}
     stale = {
         address: difference
         for address, binding in approved.items()
-        if (difference := _difference(binding, now.get(address)))
+        if (difference := _difference(binding, now.get(address), held.get(address, "")))
     }
     # Deletes have an order of their own, so each side refuses only what comes after it there.
     stale |= dict(
@@ -161,11 +162,14 @@ def recheck(approval: Approval, fresh: Plan) -> RecheckedApproval:
     )
 
 
-def _difference(before: Binding, now: Binding | None) -> str:
-    """Why an entry is no longer the one that was approved; nothing where it is."""
+def _difference(before: Binding, now: Binding | None, held: str) -> str:
+    """Why an entry is no longer the one that was approved; nothing where it is.
+
+    `held` is why it is held back now, if it is.
+    """
     # The most telling difference comes first: each of the later ones may follow from it.
     if now is None:
-        return "there is nothing to do for it any more"
+        return f"it is held now: {held}" if held else "there is nothing to do for it any more"
     if now.can_update != before.can_update and now.can_update and before.can_update:
         return "what the server can do has changed since"
     if now.action != before.action:
