@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
@@ -16,6 +17,7 @@ from tests.support.sandboxes import Sandbox, SandboxError
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 PROGRAM = Path(sys.executable).parent / "reconciler"
+STATE = "--state workloads/.reconciler/state.db"
 BOLD, DIM, RED, GREEN, PLAIN = (
     ("\033[1m", "\033[2m", "\033[31m", "\033[32m", "\033[0m") if sys.stdout.isatty() else ("",) * 5
 )
@@ -98,12 +100,15 @@ def tell(demo: Demo, server: Sandbox) -> None:
     quiet = "Plan: 0 to create, 0 to update, 0 to replace, 0 to delete; 21 unchanged"
     demo.run("reconciler plan workloads --detailed-exitcode", expect=quiet)
 
-    demo.say("Ask for a third copy of the chat model; the API can only replace")
-    demo.run("sed -i.bak 's/replicas: 2/replicas: 3/' workloads/serving/chat.yaml")
-    demo.run("rm workloads/serving/chat.yaml.bak")
-    change = "~ /manifest/spec/replicas: 2 → 3"
+    demo.say("Ask for a third copy of the chat model: it changes in place, and no GPU is given up")
+    before = _find_id(demo, "4502/chat")
+    _ask_for_a_third_copy(demo)
+    change = "~ update   4502/chat  32 → 48 GPUs"
     demo.run("reconciler plan workloads --detailed-exitcode", code=2, expect=change)
-    demo.run("reconciler apply workloads --yes", expect="1 replaced")
+    demo.run("reconciler apply workloads --yes", expect="1 updated")
+    if (after := _find_id(demo, "4502/chat")) != before:
+        raise DemoError(f"the update made another workload: {before} became {after}")
+    print(f"{DIM}(the same workload: {after}){PLAIN}", flush=True)
 
     demo.say("Take one workload out of the specs")
     demo.run("rm workloads/research/reward-model.yaml")
@@ -112,10 +117,35 @@ def tell(demo: Demo, server: Sandbox) -> None:
 
     demo.say("Take everything away: the guards want to be told so, in numbers")
     demo.run("reconciler destroy workloads --yes", code=5, expect="vector-store")
-    demo.run("reconciler state unprotect 4503/vector-store --state workloads/.reconciler/state.db")
+    demo.run(f"reconciler state unprotect 4503/vector-store {STATE}")
     demo.run("reconciler destroy workloads --yes", code=5, expect="--allow-deletes 20")
     demo.run("reconciler destroy workloads --yes --allow-deletes 20", expect="20 deleted")
     _insist_on(0, server)
+
+
+def tell_of_an_older_server(demo: Demo, server: Sandbox) -> None:
+    """The same change where the API has no update: it ends what runs, and the plan says why."""
+    demo.ask("reconciler apply workloads --yes --init")
+    demo.say("The same change on a server of version 2.23, which cannot update")
+    before = _find_id(demo, "4502/chat")
+    _ask_for_a_third_copy(demo)
+    reason = "spec-changed: /manifest/spec/replicas changed; this server can only delete and create"
+    demo.run("reconciler plan workloads --detailed-exitcode", code=2, expect=reason)
+    demo.run("reconciler apply workloads --yes", expect="1 replaced")
+    if _find_id(demo, "4502/chat") == before:
+        raise DemoError("a replace kept the workload that it should have deleted")
+    _insist_on(21, server)
+
+
+def _ask_for_a_third_copy(demo: Demo) -> None:
+    demo.run("sed -i.bak 's/replicas: 2/replicas: 3/' workloads/serving/chat.yaml")
+    demo.run("rm workloads/serving/chat.yaml.bak")
+
+
+def _find_id(demo: Demo, address: str) -> str:
+    """Look up the id under which the state knows a workload."""
+    listed = json.loads(demo.ask(f"reconciler state show {address} {STATE} -o json"))
+    return str(listed["id"])
 
 
 def _insist_on(count: int, server: Sandbox) -> None:
@@ -158,4 +188,4 @@ def _show(line: str) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(play(tell))
+    sys.exit(play(tell) or play(tell_of_an_older_server, "--api-version", "2.23"))
