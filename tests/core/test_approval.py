@@ -105,9 +105,7 @@ def test_what_has_changed_is_refused_by_name(approved: Plan, fresh: Plan, words:
 def _on_server(can_update: CanUpdate) -> Plan:
     """A plan for a server that can, cannot, or may change workloads in place."""
     plan = plan_for([CHANGED], [ROW], {ROW.id or "": make_remote(ROW)}, can_update=can_update)
-    return dataclasses.replace(
-        plan, target=dataclasses.replace(plan.target, can_update=can_update)
-    )
+    return dataclasses.replace(plan, target=dataclasses.replace(plan.target, can_update=can_update))
 
 
 @pytest.mark.parametrize(
@@ -118,8 +116,11 @@ def _on_server(can_update: CanUpdate) -> Plan:
         (
             CanUpdate.YES,
             CanUpdate.UNKNOWN,
-            "it is held now: /manifest/spec/replicas changed; it is not known whether API 2.23 can "
-            "change it in place: set api_version to the server's, or end it with --replace 4501/a",
+            (
+                "it is held now: /manifest/spec/replicas changed; it is not known whether "
+                "API 2.23 can change it in place: set api_version to the server's, "
+                "or end it with --replace 4501/a"
+            ),
         ),
     ],
 )
@@ -141,7 +142,9 @@ def test_an_update_is_bound_to_what_others_have_changed() -> None:
     plan = plan_for([CHANGED], [ROW], rows, can_update=CanUpdate.YES)
     assert recheck(approve(plan), plan).refused == ()
     [refused] = recheck(approve(_on_server(CanUpdate.YES)), plan).refused
-    assert refused.detail == "not as it was approved: it was changed on the server since; plan again"
+    assert refused.detail == (
+        "not as it was approved: it was changed on the server since; plan again"
+    )
 
 
 def test_drift_is_no_change_to_a_plan_that_did_not_look() -> None:

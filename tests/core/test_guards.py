@@ -174,13 +174,15 @@ def test_updates_are_limited_where_somebody_limits_them() -> None:
     rows, updating = recorded(known), CanUpdate.YES
 
     def refusals(limit: str | None) -> tuple[Refusal, ...]:
-        options = {} if limit is None else {"max_update": WorkloadLimit.parse(limit)}
+        options = GuardOptions()
+        if limit is not None:
+            options = GuardOptions(max_update=WorkloadLimit.parse(limit))
         return check_plan(
             plan_for(changed, rows, can_update=updating),
             declared=20,
             recorded=rows,
             live={},
-            options=GuardOptions(**options),
+            options=options,
         )
 
     assert refusals(None) == refusals("8") == refusals("40%") == ()
