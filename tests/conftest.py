@@ -5,9 +5,15 @@ from __future__ import annotations
 import os
 import platform
 import sqlite3
+import uuid
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+if TYPE_CHECKING:
+    from tests.support.postgres import PostgresServer
 
 settings.register_profile("dev", deadline=None, max_examples=25)
 # CI repeats itself: a failure there is the change's, not the day's. `thorough` looks for more.
@@ -32,6 +38,24 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
         if name.upper().startswith(_FOREIGN) or name in _LOOKS:
             monkeypatch.delenv(name)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """A PostgreSQL of this process of pytest, started by the first test that asks for it."""
+    # Most runs of single tests need no server, and no driver of one.
+    from tests.support.postgres import running_server
+
+    with running_server() as server:
+        yield server
+
+
+@pytest.fixture
+def schema(postgres: PostgresServer) -> Iterator[str]:
+    """The name of a schema that no other test uses; what is in it goes with the test."""
+    name = f"t_{uuid.uuid4().hex[:12]}"
+    yield name
+    postgres.query(f"DROP SCHEMA IF EXISTS {name} CASCADE")
 
 
 def pytest_report_header() -> str:

