@@ -30,6 +30,7 @@ from reconciler.core.protocol.changes import (
     confirm,
     is_not_visible_yet,
     is_status_stale,
+    may_land,
 )
 from reconciler.core.protocol.marker import (
     OP,
@@ -242,8 +243,12 @@ class UpdateTask:
         if under_way is not None and self._is_same(content):
             # One rev has one body, and one body that is sent again keeps its rev.
             opened = replace(under_way, base=opened.base)
-        # What it says within ten seconds of another update may be about the content before that.
-        reliable = not is_status_stale(self._row.change, self._asked_at)
+        # What it says within ten seconds of another update, or of one that may have landed late,
+        # may be about the content before that.
+        change = self._row.change
+        reliable = not (
+            is_status_stale(change, self._asked_at) or may_land(change, self._asked_at)
+        )
         self._seen_before = live.seen if reliable else None
         self._row = open_update(self._row, live, opened)
         self._comparison.sent, self._comparison.before = content, live

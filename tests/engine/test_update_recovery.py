@@ -90,6 +90,25 @@ def test_a_late_update_lands_on_a_later_one_and_is_updated_again() -> None:
     assert world.row("a").change.superseded == ()
 
 
+def test_a_late_update_that_is_what_is_wanted_by_then_is_settled_without_a_request() -> None:
+    """It was given up, its spec came back, and it landed: one run records that, later ones rest."""
+    world = begun("late=200s hangup on=PUT")
+    assert world.update(scaled(2), deadline=20.0).exit_code == 4
+    late = open_rev(world.row("a"))
+    world.sandbox.set_faults()
+    world.timeline.skip(70.0)
+    assert world.update(scaled(1)).exit_code == 0
+    assert [sent.rev for sent in world.row("a").change.superseded] == [late]
+    world.timeline.skip(130.0)
+    ran = world.update(scaled(2))
+    assert (ran.exit_code, ran.told) == (
+        0,
+        ["done: update 4501/a: it is on the server as it is declared; nothing was sent"],
+    )
+    assert {*world.puts()} == {late}
+    assert is_converged(world, 2)
+
+
 @pytest.mark.parametrize("fault", ["500 on=PUT", "404 page=html on=PUT", "405 page=html on=PUT"])
 def test_what_stays_unclear_is_open_and_the_next_run_goes_on(fault: str) -> None:
     """Three sends, then it is left; nothing is deleted, and nothing is in doubt but the update."""
@@ -346,6 +365,39 @@ def test_a_stale_failed_is_not_believed() -> None:
     assert world.update(scaled(2)).exit_code == 0
     row = world.row("a")
     assert (row.seen, row.change.was_synced) == (LastSeen.SYNCED, False)
+
+
+@pytest.mark.parametrize(
+    ("refused", "told"),
+    [
+        ("sync-fails='no quota' on=PUT try=1", "done: update 4501/a"),
+        (
+            "sync-fails='no quota' on=PUT try=2",
+            "failed: update 4501/a: the cluster refused the update: no quota",
+        ),
+    ],
+)
+def test_a_word_about_the_update_before_is_not_believed(refused: str, told: str) -> None:
+    """Two updates within ten seconds: another word than before may still be about the first."""
+    world = begun("stale-status=9s on=PUT", refused, sync_delay=1.0)
+    assert world.update(scaled(2), wait=False).exit_code == 0
+    world.timeline.skip(5.0)
+    ran = world.update(scaled(3))
+    assert ran.told == [told]
+
+
+def test_a_word_about_a_late_update_is_not_believed() -> None:
+    """Nobody knows when it landed, so whatever the status says may be about the content before."""
+    stale = "stale-status=9s on=PUT"
+    refused = "sync-fails='no quota' on=PUT"
+    late = "late=100s hangup on=PUT try=1"
+    world = begun(late, "503 on=PUT", stale, refused, sync_delay=1.0)
+    assert world.update(scaled(2), deadline=5.0).exit_code == 4
+    world.sandbox.set_faults(stale)
+    world.timeline.skip(95.0)
+    assert world.shown("a")["spec"]["replicas"] == 2
+    world.timeline.skip(4.0)
+    assert world.update(scaled(3)).told == ["done: update 4501/a"]
 
 
 def test_the_change_is_durable_before_each_put() -> None:
