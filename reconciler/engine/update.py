@@ -246,9 +246,7 @@ class UpdateTask:
         # What it says within ten seconds of another update, or of one that may have landed late,
         # may be about the content before that.
         change = self._row.change
-        reliable = not (
-            is_status_stale(change, self._asked_at) or may_land(change, self._asked_at)
-        )
+        reliable = not (is_status_stale(change, self._asked_at) or may_land(change, self._asked_at))
         self._seen_before = live.seen if reliable else None
         self._row = open_update(self._row, live, opened)
         self._comparison.sent, self._comparison.before = content, live
