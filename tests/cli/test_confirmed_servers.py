@@ -30,6 +30,7 @@ ELSEWHERE = "https://runai.example.com"
 
 # Every command that opens a connection, as somebody would call it in a folder of specs.
 CONNECTING: dict[str, list[str]] = {
+    "validate --server": ["validate", "--server"],
     "plan": ["plan"],
     "plan --no-refresh": ["plan", "--no-refresh"],
     "plan --explain": ["plan", "--explain", f"{PROJECT}/one"],

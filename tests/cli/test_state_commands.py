@@ -289,12 +289,12 @@ def test_a_project_is_adopted_as_a_plan(cli: Cli, former: Path, project: str) ->
         "           next plan: unchanged",
         f"  > adopt  {project}/b  Deployment  1 GPU  b.json:1  id ID",
         f"           {taken}",
-        f"           next plan: update: {changed}",
+        f"           next plan: replace: {changed}; API 2.23 can only delete and create",
         "           ~ /manifest/spec/replicas: 1 → 2",
         "Left alone:",
         f"  no spec declares {project}/c: once recorded, it would be deleted by the next apply",
         "  hint: declare it first; or --undeclared, and a spec before the next apply",
-        "Adopt: 2 workloads, GPUs 2; next plan: 1 to update, 1 unchanged; left: 1 not declared.",
+        "Adopt: 2 workloads, GPUs 2; next plan: 1 to replace, 1 unchanged; left: 1 not declared.",
         "Would adopt 2 workloads.",
     ]
     assert not (former.parent / "blue.db").exists()

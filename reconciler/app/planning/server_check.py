@@ -94,6 +94,8 @@ async def check_on_server(
         taken = {row.address for row in recorded}
         new = [spec for spec in loaded.desired if spec.address not in taken]
         named = tuple(spec.address for spec in loaded.desired if spec.address in taken)
+        # Also where nothing is new: a wrong address is told today, not with the next new spec.
+        state.confirm_server()
         if not new:
             return ServerCheck(named=named)
         async with state.connect() as session:

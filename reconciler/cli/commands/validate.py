@@ -71,7 +71,6 @@ def validate(
     from reconciler.app.planning.workspace import find_repository
     from reconciler.cli.output.console import Console
     from reconciler.cli.output.output_paths import check_output_paths
-    from reconciler.cli.output.server_check import check_by_server
     from reconciler.cli.output.validation_output import ValidationOutput
     from reconciler.core.diagnostics import has_errors
     from reconciler.specs.discovery.changes import changed_files
@@ -107,6 +106,9 @@ def validate(
         results.note_hidden(loaded, narrowed, f"not about changes since {changed_since}")
         loaded = narrowed
     if ask_server:
+        # Only here: it loads the HTTP client, which takes longer than to read the specs.
+        from reconciler.cli.output.server_check import check_by_server
+
         loaded = check_by_server(console, loaded, flags, root=root, config=config)
     results.show(loaded, root, max_errors=max_errors, fail_on=fail_on)
     diagnostics = loaded.diagnostics
