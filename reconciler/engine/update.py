@@ -306,7 +306,6 @@ class UpdateTask:
         refused = isinstance(answer, Refused | Conflict | NotFound)
         if refused or not self._is_in_doubt:
             await self._close()
-        if refused or not self._is_in_doubt:
             return describe_refusal(self._row, answer)
         return self._leave_open(answer.description)
 
