@@ -125,6 +125,11 @@ class Own(StrEnum):
     LATE_CREATE_POSSIBLE = "LATE_CREATE_POSSIBLE"
     GONE = "GONE"
 
+    @property
+    def label(self) -> str:
+        """The same for people."""
+        return self.value.lower().replace("_", " ")
+
 
 class LastSeen(StrEnum):
     """The last `syncInfo.status` of the server; `unknown` and `missing` are ours."""

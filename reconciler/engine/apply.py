@@ -86,7 +86,8 @@ async def apply(plan: Plan, run: ApplyContext, *, deadline: float) -> RunFinishe
         for held in plan.failing:
             cause = Cause.OUTDATED if held.outdated else _CAUSES.get(held.reason, Cause.OTHER)
             loss = EmptiedAddress(deleted=None) if held.reason is Reason.DOWN else None
-            failed = Failed(message=held.detail, id=held.id, cause=cause, loss=loss)
+            message = held.detail.removesuffix(held.remedy)
+            failed = Failed(message=message, id=held.id, cause=cause, loss=loss)
             tally.tell(held, failed, 0.0)
         await _record_without_requests(plan, run)
         removals = [a for a in plan.changes if isinstance(a, Delete)]
@@ -231,7 +232,7 @@ async def _perform(action: AnyAction, run: ApplyContext, tally: Tally) -> Outcom
             raise
         outcome = _let_go(action, work, Skipped(message=UNSENT))
     outcome = with_loss(action, work, outcome)
-    if run.api_is_gone and isinstance(outcome, Failed) and not outcome.hint:
+    if run.api_is_gone and isinstance(outcome, Failed | ActionInDoubt) and not outcome.hint:
         outcome = replace(outcome, hint=NOT_THE_API)
     tally.tell(action, outcome, run.clock.monotonic() - began)
     if run.options.fail_fast and isinstance(outcome, Failed | ActionInDoubt):

@@ -383,6 +383,7 @@ class ActionInDoubt:
     """Nobody can tell yet whether the action was carried out; the record says so."""
 
     message: str
+    hint: str = ""
     loss: EmptiedAddress | None = None
 
 

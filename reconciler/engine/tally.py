@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import replace
 from typing import Any, assert_never
 
+from reconciler.core.address_records import find_replaced
 from reconciler.core.events import (
     ActionFailed,
     ActionSkipped,
@@ -15,8 +16,8 @@ from reconciler.core.events import (
     InDoubt,
     Summary,
 )
-from reconciler.core.model import Recorded
-from reconciler.core.planning.actions import AnyAction, Replace
+from reconciler.core.model import LastSeen, Recorded
+from reconciler.core.planning.actions import AnyAction, Create, Replace
 from reconciler.engine.run import (
     ActionContext,
     ActionDone,
@@ -92,13 +93,14 @@ class Tally:
                     message=message,
                     **self._count_loss(outcome.loss),
                 )
-            case ActionInDoubt(message=message):
+            case ActionInDoubt(message=message, hint=hint):
                 self._counts["in_doubt"] += 1
                 event = InDoubt(
                     at=at,
                     address=address,
                     action=kind,
                     message=message,
+                    hint=hint,
                     **self._count_loss(outcome.loss),
                 )
             case _:
@@ -123,6 +125,13 @@ def _find_emptied(action: AnyAction, work: ActionContext) -> Recorded | None:
     return emptied
 
 
+def _find_lost(action: AnyAction, work: ActionContext) -> Recorded | None:
+    """The workload that the server no longer had when its successor was asked for."""
+    if isinstance(action, Create) and action.lost:
+        return replace(action.lost, seen=LastSeen.MISSING)
+    return find_replaced(work.run.rows_at(action.address))
+
+
 async def note_loss(action: AnyAction, work: ActionContext, outcome: Problem) -> None:
     """What stands in the successor's way is on record for as long as it does.
 
@@ -136,8 +145,14 @@ async def note_loss(action: AnyAction, work: ActionContext, outcome: Problem) ->
 def with_loss(action: AnyAction, work: ActionContext, outcome: Outcome) -> Outcome:
     """Whatever else is said of what did not succeed: something ran there, and nothing does now."""
     emptied = _find_emptied(action, work)
-    if emptied is None or isinstance(outcome, ActionDone):
+    if isinstance(outcome, ActionDone):
         return outcome
+    if emptied is None:
+        lost = _find_lost(action, work) if isinstance(outcome, ActionInDoubt) else None
+        if lost is None:
+            return outcome
+        message = f"{outcome.message}; {lost.ending}, and nothing of ours is known to run there now"
+        return replace(outcome, message=message)
     runs = "is known to run" if isinstance(outcome, ActionInDoubt) else "runs"
     message = f"{outcome.message}; {emptied.ending}, and nothing of ours {runs} there now"
     return replace(outcome, message=message, loss=EmptiedAddress(deleted=work.deleted))

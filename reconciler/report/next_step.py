@@ -12,6 +12,9 @@ from reconciler.core.model import Address
 _ABOUT_STATE = re.compile(r"\breconciler ((?:state|runs) [a-z]+)")
 _ASKING_SERVER = ("state adopt", "state recover", "state resolve")
 
+# What the next apply holds back as well, until a person has done something about it.
+HELD_BACK = frozenset({Cause.HELD, Cause.UNPROVEN, Cause.GIVEN_UP})
+
 Unsuccessful = ActionFailed | ActionSkipped | InDoubt
 
 
@@ -104,6 +107,10 @@ def step_after(event: Unsuccessful, commands: Commands) -> NextStep:
 
 
 def hint_after(event: Unsuccessful, commands: Commands) -> str:
-    """The way out, where there is room for one: that of this very workload, or that of its kind."""
-    own = "" if isinstance(event, ActionSkipped) else event.hint
-    return own or str(step_after(event, commands))
+    """The way out: that of this very workload, or that of its kind."""
+    return own_hint(event) or str(step_after(event, commands))
+
+
+def own_hint(event: Unsuccessful) -> str:
+    """What the engine knows of this very workload; it stands instead of the step of its kind."""
+    return "" if isinstance(event, ActionSkipped) else event.hint

@@ -9,7 +9,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from reconciler.core.model import Own, Recorded
+from reconciler.core.model import Own, Purpose, Recorded
 from reconciler.errors import StateError
 from reconciler.ports import Inspection, StateFlaw
 from reconciler.state import database, history
@@ -40,12 +40,17 @@ def inspect_state(path: Path) -> Inspection:
     with explain_errors(path):
         content = _inspect_file(path, hint=lambda: _restore_hint(path, backups))
     alive = [row for row in content.rows if row.own is not Own.GONE]
-    # An address that is down for a replace has no workload: there is nothing to find out.
+    # An address that is down for a replace has no workload, and a person has decided about a
+    # delete that was given up: there is nothing to find out.
     doubtful = [
-        row for row in alive if row.own is not Own.ACCEPTED and (row.ambiguous or not row.is_down)
+        row
+        for row in alive
+        if row.own is not Own.ACCEPTED
+        and (row.ambiguous or not row.is_down)
+        and row.purpose is not Purpose.GIVEN_UP
     ]
     # A run that has the lock settles what it has begun; only after its end is that in doubt.
-    begun = [row for row in alive if row.own in (Own.CREATING, Own.DELETING)]
+    begun = [row for row in doubtful if row.own in (Own.CREATING, Own.DELETING)]
     under_way = len(begun) if StateLock(path).is_held() else 0
     return Inspection(
         path=str(path),

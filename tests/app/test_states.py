@@ -9,7 +9,7 @@ import pytest
 
 from reconciler.app.refused import GuardError
 from reconciler.app.state.state_edits import set_protections
-from reconciler.app.state.states import find_record, find_run, make_state, read_state
+from reconciler.app.state.states import find_records, find_run, make_state, read_state
 from reconciler.app.status.workload_status import read_statuses
 from reconciler.app.target import check_server
 from reconciler.core.model import Missing, Own, Remote, Target
@@ -31,11 +31,11 @@ def test_a_record_is_found_by_its_address(tmp_path: Path) -> None:
     """And what is no address, or is not recorded, is said to be so."""
     rows = _world(tmp_path).rows()
 
-    assert find_record(rows, "4501/a").address.name == "a"
+    assert [row.address.name for row in find_records(rows, "4501/a")] == ["a"]
     with pytest.raises(UsageError, match="not an address"):
-        find_record(rows, "a")
+        find_records(rows, "a")
     with pytest.raises(StateError, match="the state has no 4501/z"):
-        find_record(rows, "4501/z")
+        find_records(rows, "4501/z")
 
 
 def test_a_run_is_found_by_the_beginning_of_its_id() -> None:

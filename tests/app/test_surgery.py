@@ -130,7 +130,7 @@ def test_what_is_in_doubt_is_not_forgotten(world: World, path: Path, own: Own) -
         with pytest.raises(RefusedError) as caught:
             rm(path, "4501/a", dry_run=dry_run)
         assert caught.value.message == (
-            f"4501/a is in doubt ({own}): what the server has of it is not settled"
+            f"4501/a is in doubt ({own.label}): what the server has of it is not settled"
         )
         assert caught.value.hint == (
             "apply again, or settle it: reconciler state resolve 4501/a --recheck"

@@ -119,6 +119,8 @@ def test_a_successor_in_doubt_is_told_with_what_it_replaced(cli: Cli, tmp_path: 
     [document] = json.loads(cli("status", "-o", "json").out)
     listed = cli("state", "list")
     [record] = json.loads(cli("state", "list", "-o", "json").out)[:1]
+    shown = json.loads(cli("state", "show", old["address"]).out)
+    removed = cli("state", "rm", old["address"], "--yes")
     planned = cli("plan", "-o", "text", "-o", f"json={tmp_path / 'p.json'}")
     page = re.sub(r"[\\`]", "", cli("plan", "-o", "markdown").out)
 
@@ -136,6 +138,11 @@ def test_a_successor_in_doubt_is_told_with_what_it_replaced(cli: Cli, tmp_path: 
     assert (document["down"], document["deleted"]) == (True, old["id"])
     assert document["message"] == f"{words}; {emptied}"
     assert f"{words}; {emptied}\n" in listed.out
+    assert (shown["own"], shown["former_id"]) == ("UNCONFIRMED", old["id"])
+    assert (removed.code, f"{old['address']} is in doubt (unconfirmed): " in removed.err) == (
+        5,
+        True,
+    )
     assert (record["own"], record["former_id"]) == ("LATE_CREATE_POSSIBLE", old["id"])
     [action] = json.loads((tmp_path / "p.json").read_text())["actions"]
     assert f"{ending}, and nothing of ours is known to run there now" in action["detail"]

@@ -30,9 +30,12 @@ def test_every_command_says_that_it_is_given_up_and_how_to_settle_it(
 
         planned = cli("plan", "--detailed-exitcode")
         page = cli("plan", "-o", "markdown")
-        applied = cli("apply", "--yes")
+        listed = cli("state", "check")
+        applied = cli("apply", "--yes", "-o", "text", "-o", "markdown=applied.md")
         looked = cli("status", "--exit-status")
         removed = cli("state", "rm", old["address"], "--yes")
+        write_specs(folder, spec("c", project))
+        beside = cli("plan")
 
     settle = f"reconciler state resolve {old['address']} --recheck"
     assert (planned.code, applied.code, looked.code, removed.code) == (2, 4, 4, 5)
@@ -42,7 +45,12 @@ def test_every_command_says_that_it_is_given_up_and_how_to_settle_it(
     assert (idle in planned.out, idle in page.out) == (True, True)
     assert f"Deletion given up (1):\n  {old['address']}: error: " in applied.out
     assert f"  next: once the workload is gone: {settle}\n" in applied.out
-    assert "its deletion was given up by hand" in looked.out
+    report = (folder / "applied.md").read_text("utf-8")
+    assert (applied.out.partition("Plan: ")[2].count(settle), report.count(settle)) == (1, 1)
+    assert "Applying again" not in report
+    assert f"its deletion was given up by hand; when it is gone, run: {settle}\n" in looked.out
+    assert "2 records (0 in doubt)" in listed.out
+    assert "\n\n1 workload held back here will fail the apply.\n\nPlan: 1 to create" in beside.out
     assert (f"once it is gone: {settle}" in removed.err, "--abandon" in removed.err) == (
         True,
         False,

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from reconciler.app.planning.planning import PlanRequest
-from reconciler.core.events import ActionFailed
+from reconciler.core.events import ActionFailed, InDoubt
 from reconciler.core.model import Own
 from reconciler.core.planning.case import PlanOptions
 from reconciler.errors import UnreachableError
@@ -297,3 +297,19 @@ def test_a_login_page_that_comes_up_meanwhile_ends_the_run(
     assert world.apply(*changed, request=REPLACING).exit_code == 0
     assert world.live() == [*names]
     assert {row.own for row in world.rows()} == {Own.ACCEPTED}
+
+
+@pytest.mark.parametrize("first", [3, 4])
+def test_a_login_page_is_the_cause_of_a_create_in_doubt(first: int) -> None:
+    """The next apply looks for it by itself: nobody is asked to decide what became of it."""
+    world = World(latency=0.1)
+    world.apply(wish("b"))
+    world.sandbox.set_faults("lost on=POST name=a", f"200 page=html at=workloads,list nth={first}-")
+
+    ran = world.apply(wish("a"), wish("b"))
+
+    (doubt,) = ran.of(InDoubt)
+    assert (ran.exit_code, doubt.hint) == (9, "apply again once the server speaks the API")
+    world.sandbox.set_faults()
+    assert world.apply(wish("a"), wish("b")).exit_code == 0
+    assert (world.live(), world.created_twice()) == (["a", "b"], [])

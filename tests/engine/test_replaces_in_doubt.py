@@ -316,3 +316,19 @@ def test_a_missing_workload_that_was_only_out_of_sight_is_found_by_its_id() -> N
     assert (blind.exit_code, found.exit_code) == (8, 0)
     assert [row.id for row in world.rows() if row.own is Own.ACCEPTED] == [old, world.id_of("z")]
     assert world.changes().count("created a") == 1
+
+
+@pytest.mark.parametrize("listing", [True, False])
+def test_a_recreate_in_doubt_says_which_workload_was_lost(listing: bool) -> None:
+    """It is not down by our doing, and all the same nothing of it is known to run."""
+    world = World(listing=listing)
+    world.apply(wish("a"), wish("b"))
+    lost = world.id_of("a")
+    world.sandbox.store.vanish(lost)
+    world.sandbox.set_faults("500 on=POST name=a")
+
+    ran = world.apply(wish("a"), wish("b"))
+
+    (told,) = ran.of(InDoubt)
+    assert told.message.endswith(f"; workload {lost} was no longer on the server, {KNOWN_TO_RUN}")
+    assert ran.summary == {"in_doubt": 1}

@@ -29,6 +29,23 @@ from tests.report.pages import words as hostile_words
         ("`x` and ``", "`` `x` `` and ``` `` ```"),
         ("日本 ü \u202e", "日本 ü `\\u202e`"),
         ("", ""),
+        ("the server's own words don't matter", "the server's own words don't matter"),
+        (
+            "by hand: reconciler state resolve 1/a --id ID (or --abandon); or wait",
+            "by hand: `reconciler state resolve 1/a --id ID` (or `--abandon`); or wait",
+        ),
+        (
+            "run 'reconciler state recover', then reconciler state rm 1/a.",
+            "run `reconciler state recover`, then `reconciler state rm 1/a`.",
+        ),
+        (
+            "compare (reconciler state show 1/a --state 'my dir/s.db'), then go on",
+            "compare (`reconciler state show 1/a --state 'my dir/s.db'`), then go on",
+        ),
+        ("'reconciler a`b' c", "``reconciler a`b`` c"),
+        ("x(reconciler a) or a'reconciler b c", "`x(reconciler` a) or a'reconciler b c"),
+        ("'reconciler a''reconciler b'", "`'reconciler a''reconciler b'`"),
+        ("ask the reconciler", "ask the reconciler"),
     ],
 )
 def test_ordinary_words_stay_words(text: str, shown: str) -> None:

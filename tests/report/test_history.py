@@ -59,7 +59,7 @@ def test_runs_are_a_table() -> None:
 
 
 def test_the_history_fits_beside_a_prompt() -> None:
-    """Long names and results lose their middle, the widest first; ids and times lose nothing."""
+    """Authors lose their middle first, then commands and results, and it is said where all is."""
     long = dataclasses.replace(
         ENDED,
         user="a-user-with-a-name",
@@ -70,9 +70,10 @@ def test_the_history_fits_beside_a_prompt() -> None:
     lines = runs_text([long, ENDED]).splitlines()
     assert max(map(len, lines)) == 100
     assert lines[1] == (
-        "77777777  2026-11-20 10:00Z  a-user-w … ample.com  "
-        "state re … --id id-1  4.2 s  1203 cre … by SIGINT"
+        "77777777  2026-11-20 10:00Z  a- … com  "
+        "state resol … me --id id-1  4.2 s  1203 create … ed by SIGINT"
     )
+    assert lines[3:] == ["A result with … in it is cut; to see all of it: reconciler runs show RUN"]
 
 
 def test_a_run_is_told_with_what_it_did() -> None:

@@ -284,7 +284,7 @@ APPLIED = """\
 
 | Workload | Action | Line | Message | Way out |
 | --- | --- | --- | --- | --- |
-| ``p a\\|b `x` @all/n a\\|b `x` @all`` | create |  | ``a\\|b `x` @all`` | reconciler apply |
+| ``p a\\|b `x` @all/n a\\|b `x` @all`` | create |  | ``a\\|b `x` @all`` | `reconciler apply` |
 
 <details><summary>Done (1)</summary>
 

@@ -101,11 +101,17 @@ def test_every_format_names_the_same_way_out(problem: Unsuccessful, way_out: str
 
 
 def test_a_hint_of_its_own_goes_first() -> None:
-    """It knows this very workload; where there is room, the next step follows."""
+    """It knows this very workload, so it stands instead of the next step of its kind."""
     problem = failed(Cause.OTHER, "reconciler state resolve 1/one --abandon")
     assert event_document(problem, COMMANDS)["hint"] == problem.hint
     text = Conclusion(PLAN, run="r", commands=COMMANDS).text([problem])
-    assert text.splitlines()[-2:] == [
-        f"    hint: {problem.hint}",
-        "  next: reconciler apply w  (what was done stays done)",
-    ]
+    assert text == (
+        f"Failed (1):\n  llm.yaml:1:1: error: create failed: no (1/one)\n    hint: {problem.hint}"
+    )
+    timeline = Timeline()
+    for event in (RunStarted(at=at(0), run="r", actions=1), problem):
+        timeline.add(event)
+    finished = RunFinished(at=at(2), run="r", took=1.0, summary=Summary())
+    page = plain(apply_page(PLAN, finished, timeline, commands=COMMANDS))
+    assert f"Way out: {problem.hint}<" in page
+    assert "Next: " not in page

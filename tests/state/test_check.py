@@ -90,6 +90,23 @@ def test_what_the_holder_has_begun_is_under_way(path: Path) -> None:
     assert [found.in_doubt for found in (quick, quiet)] == [1, 2]
 
 
+def test_what_a_person_has_given_up_is_no_doubt(path: Path) -> None:
+    """Nobody looks for it any more, also while a run has the lock."""
+    store = open_state(path)
+    store.write(
+        [
+            make_recorded(address="1/x", op="x", own=Own.DELETING, purpose=Purpose.GIVEN_UP),
+            make_recorded(address="1/y", op="y", own=Own.DELETING, purpose=Purpose.REMOVED),
+        ]
+    )
+    store.hold("reconciler apply")
+    beside = inspect_state(path)
+    store.close()
+    alone = inspect_state(path)
+
+    assert [(found.in_doubt, found.under_way) for found in (beside, alone)] == [(0, 1), (1, 0)]
+
+
 def test_what_is_down_is_in_doubt_only_where_its_successor_is(path: Path) -> None:
     """A look counts it either way, for nothing is known to run."""
     store = open_state(path)

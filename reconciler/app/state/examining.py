@@ -113,7 +113,7 @@ class AdoptionRules:
                 id=workload_id,
                 address=address,
                 why=NotAdoptedReason.IN_DOUBT,
-                message=f"{address} is in doubt ({doubt.own.value}): an earlier create is not "
+                message=f"{address} is in doubt ({doubt.own.label}): an earlier create is not "
                 "settled",
                 hint=f"settle it: reconciler state resolve {address} --id {workload_id}",
             )

@@ -128,7 +128,8 @@ def refuse_doubt(rows: Sequence[Recorded]) -> None:
     """Raise RefusedError for records without which a workload could be lost or doubled."""
     # No server is asked here, so this machine's clock has to do.
     now = datetime.now(UTC)
-    for row in rows:
+    # A list shows the newest create of a workload, and has a note on what is left of older ones.
+    for row in sorted(rows, key=lambda row: row.own is Own.LATE_CREATE_POSSIBLE):
         if row.is_down and not row.ambiguous:
             continue
         if row.own is Own.DELETING:
@@ -144,7 +145,7 @@ def refuse_doubt(rows: Sequence[Recorded]) -> None:
             )
         if row.own is not Own.ACCEPTED:
             raise RefusedError(
-                f"{row.address} is in doubt ({row.own.value}): what the server has of it is not "
+                f"{row.address} is in doubt ({row.own.label}): what the server has of it is not "
                 "settled",
                 hint=f"apply again, or settle it: reconciler state resolve {row.address} --recheck",
             )

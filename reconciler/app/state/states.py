@@ -63,11 +63,6 @@ def inspect(path: Path) -> Inspection:
     return inspect_state(path)
 
 
-def find_record(rows: Sequence[Recorded], text: str) -> Recorded:
-    """The newest record of an address; raises StateError where there is none."""
-    return find_records(rows, text)[-1]
-
-
 def find_records(rows: Sequence[Recorded], text: str) -> list[Recorded]:
     """The records of an address, oldest first; raises StateError where there are none."""
     address = parse_address(text)

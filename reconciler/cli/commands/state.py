@@ -54,8 +54,9 @@ def list_(*, flags: Flags, output: OutputOptions) -> int:
 @output_options("json")
 def show(address: str, *, flags: Flags, output: OutputOptions) -> int:
     """Show everything recorded of the workload ADDRESS."""
-    from reconciler.app.state.states import find_record, read_state
+    from reconciler.app.state.states import find_records, read_state
     from reconciler.cli.output.console import Console
+    from reconciler.core.address_records import find_replaced
     from reconciler.core.planning.renewal import renew_row
     from reconciler.core.redact import Redactor
     from reconciler.report.machine.documents import record_document, to_text
@@ -65,8 +66,9 @@ def show(address: str, *, flags: Flags, output: OutputOptions) -> int:
     with read_state(settings.state) as store:
         # Earlier rules may have hidden less than today's.
         redactor = Redactor(store.header.lineage, settings.rules)
-        row = renew_row(find_record(store.read(), address), redactor)
-    console.emit("json", lambda: to_text(record_document(row, whole=True)))
+        rows = find_records(store.read(), address)
+        row, replaced = renew_row(rows[-1], redactor), find_replaced(rows)
+    console.emit("json", lambda: to_text(record_document(row, whole=True, replaced=replaced)))
     return 0
 
 

@@ -11,6 +11,7 @@ from reconciler.cli.options import (
     OutputOptions,
     environment_options,
     output_options,
+    place_options,
     settings_from,
 )
 from reconciler.cli.params import DURATION
@@ -78,6 +79,7 @@ def status(
     from reconciler.cli.live.watch_views import view_of
     from reconciler.cli.output.console import Console
     from reconciler.report.machine.documents import to_text
+    from reconciler.report.next_step import Commands
     from reconciler.report.text.status import status_document, statuses_text
 
     console, settings, connector = Console(output), settings_from(flags), connector_for(yes=False)
@@ -88,8 +90,12 @@ def status(
             lambda say: read_statuses(settings, addresses, connector=connector, say=say),
         )
         console.emit("json", lambda: to_text([status_document(status) for status in statuses]))
+        commands = Commands(state=place_options(flags, "state", "config"))
         console.emit(
-            "text", lambda: statuses_text(statuses, console.paint(), width=console.width())
+            "text",
+            lambda: commands.completed(
+                statuses_text(statuses, console.paint(), width=console.width())
+            ),
         )
         # Doubt goes first, as it does in an apply.
         if exit_status and any(status.is_in_doubt for status in statuses):

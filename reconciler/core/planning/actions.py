@@ -217,7 +217,8 @@ class Hold(Action):
     `fails` makes an apply count it as a failure (`onMissing: fail`), `outdated` says that it was
     approved as another action; `outlived` as with Keep. `forbidden` says that it would need what a
     flag or a setting forbids: that is a change for who asks whether there is any. `lifecycle` are
-    changed settings, which are remembered all the same.
+    changed settings, which are remembered all the same. `remedy` is the end of `detail` that says
+    what a person can do: where an apply fails over it, its cause says the same.
     """
 
     kind = "hold"
@@ -228,6 +229,7 @@ class Hold(Action):
     forbidden: bool = False
     lifecycle: Lifecycle | None = None
     outlived: tuple[Recorded, ...] = ()
+    remedy: str = ""
 
     @property
     def id(self) -> str | None:

@@ -117,11 +117,13 @@ def _judge_gone(case: DecisionInputs) -> AnyAction:
     if case.row.lifecycle.on_remove is OnRemove.FORGET:
         return _judge_removed(case)
     if isinstance(case.live, Missing) and not case.live.proven:
+        remedy = f". Once you know: reconciler state rm {case.row.address}"
         detail = (
             "gone from the specs, and the server does not find it; no list that can be believed "
-            f"shows that it is gone. Once you know: reconciler state rm {case.row.address}"
+            f"shows that it is gone{remedy}"
         )
-        return hold(case, Reason.UNPROVEN_ABSENCE, detail, fails=True)
+        held = hold(case, Reason.UNPROVEN_ABSENCE, detail, fails=True)
+        return replace(held, remedy=remedy)
     detail = "gone from the server and from the specs"
     return Forget(**case.common(Reason.MISSING_ON_SERVER, detail), recorded=case.stored)
 

@@ -223,11 +223,12 @@ def _finish_delete(row: Recorded, desired: Desired | None, world: World) -> AnyA
     """A delete that was begun is always finished: a late one would kill what we decided to keep."""
     case = bare_case(row, desired, world)
     if row.purpose is Purpose.GIVEN_UP and not _is_found_lost(row, world):
+        remedy = f". Once it is gone: reconciler state resolve {row.address} --recheck"
         detail = (
-            f"{row.message}; workload {row.id} may still be there, and its name is not free. "
-            f"Once it is gone: reconciler state resolve {row.address} --recheck"
+            f"{row.message}; workload {row.id} may still be there, and its name is not free{remedy}"
         )
-        return Hold(**case.common(Reason.GIVEN_UP, detail), recorded=row, fails=True)
+        common = case.common(Reason.GIVEN_UP, detail)
+        return Hold(**common, recorded=row, fails=True, remedy=remedy)
     if desired is None or world.options.no_create:
         detail = "its deletion has begun and is finished first"
         return Delete(**case.common(Reason.REMOVED_FROM_SPECS, detail), recorded=row)

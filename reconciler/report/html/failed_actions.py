@@ -95,6 +95,7 @@ def _group_entry(
     first = group[0]
     # A hint that all share stands once, others beside their workloads.
     hints = {action.hint for action in group}
+    unhinted = [action for action in group if not action.hint]
     members = []
     for action in group[:MEMBERS]:
         intent = planned.get((str(action.address), action.action))
@@ -117,6 +118,6 @@ def _group_entry(
         tag("ul", lines(members), class_="members"),
         note(f"and {omitted:,} more") if omitted else None,
         # Those with one message nearly always have one cause, so one step is for all of them.
-        advice.next_step(first),
+        advice.next_step(unhinted[0]) if unhinted else None,
         class_=look,
     )

@@ -107,15 +107,21 @@ def applied_document(
     }
 
 
-def record_document(record: Recorded, *, whole: bool = False) -> dict[str, Any]:
-    """A record of the state; `whole` adds the redacted documents."""
+def record_document(
+    record: Recorded, *, whole: bool = False, replaced: Recorded | None = None
+) -> dict[str, Any]:
+    """A record of the state; `whole` adds the redacted documents.
+
+    `replaced` is the record of what had the name before, where its successor is not there yet.
+    """
+    former_id = replaced.former_id if replaced else record.former_id
     document = {
         "address": str(record.address),
         "id": record.id,
         "own": record.own.value,
         "seen": record.seen.value,
         "message": record.reason or None,
-        "former_id": record.former_id,
+        "former_id": former_id,
         "protect": record.protected or record.lifecycle.protect,
         "wave": record.lifecycle.wave,
         "source": record.source or None,

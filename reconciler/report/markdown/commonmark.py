@@ -20,7 +20,13 @@ from reconciler.report.text.escape import escape_terminal
 # Letters or a short number, with the punctuation of a sentence: no forge makes a reference of it.
 # Seven letters from a to f could be the name of a commit.
 _WORD = re.compile(
-    r"(?!.*[0-9a-fA-F]{7})(?:\(?[^\W\d_]+(?:-[^\W\d_]+)*|\(?\d{1,6})[).,;:%]*|→|%[).,;:]*"
+    r"(?!.*[0-9a-fA-F]{7})(?:\(?[^\W\d_]+(?:[-'][^\W\d_]+)*|\(?\d{1,6})[).,;:%]*|→|%[).,;:]*|\(|[).,;:]+"
+)
+# A command of this program within a sentence: in quotes, or up to the next sign of one. Only where
+# a word could stand: two spans of code side by side would be another one.
+_COMMAND = re.compile(
+    r"(?<![^ (])(?<![^ ]\()(?:'(reconciler [^']+)'"
+    r"|(reconciler(?: (?:'[^']*'|[^\s();,'])*(?:'[^']*'|[^\s();,:.']))+))(?=[).,;:]*(?: |\Z))"
 )
 _TICKS = re.compile("`+")
 # Parsers give up on delimiters beyond some length of their own.
@@ -31,16 +37,27 @@ LONGEST = 400
 
 def prose(text: str) -> str:
     """A sentence for a line of Markdown that something of ours begins."""
+    text = shorten(text, LONGEST)
+    parts, end = [], 0
+    for command in _COMMAND.finditer(text):
+        parts += [_words(text[end : command.start()]), code(command[1] or command[2])]
+        end = command.end()
+    return "".join([*parts, _words(text[end:])]).strip()
+
+
+def _words(text: str) -> str:
+    """Ordinary words as they are, and everything else as code."""
     parts = []
     # Neighbours of one kind stay together: five odd words are one code span, not five.
     for plain, group in groupby(
-        shorten(text, LONGEST).split(" "), lambda part: not part or bool(_WORD.fullmatch(part))
+        text.split(" "), lambda part: not part or bool(_WORD.fullmatch(part))
     ):
         part = " ".join(group)
         # Punctuation that belongs to the sentence stands behind the code, not in it.
-        inner = part if plain else part.rstrip(",;:") or part
+        closing = ",;:" if "(" in part else ",;:)"
+        inner = part if plain else part.rstrip(closing) or part
         parts.append(part if plain else code(inner) + part[len(inner) :])
-    return " ".join(parts).strip()
+    return " ".join(parts)
 
 
 def code(text: str, longest: int = LONGEST) -> str:

@@ -50,8 +50,14 @@ from reconciler.report.markdown.size_limit import (
     compose,
     count_kinds,
 )
-from reconciler.report.next_step import COMMANDS, Commands, Unsuccessful, hint_after
-from reconciler.report.text.formatting import at_work, gpu_number, idle_text, number_of
+from reconciler.report.next_step import COMMANDS, HELD_BACK, Commands, Unsuccessful, hint_after
+from reconciler.report.text.formatting import (
+    at_work,
+    failing_text,
+    gpu_number,
+    idle_text,
+    number_of,
+)
 from reconciler.report.text.gpu_text import given_back, gpu_effect
 from reconciler.report.text.text import Text
 
@@ -78,8 +84,8 @@ def markdown_plan(
     `prefix` goes before the names of files. Raises ValueError for a limit below `size_limit.LEAST`.
     """
     verdict = Text().verdict(plan)
-    if not plan.changes:
-        verdict = f"{idle_text(plan)} {verdict}"
+    if sentence := failing_text(plan) if plan.changes else idle_text(plan):
+        verdict = f"{sentence} {verdict}"
     if refusals:
         verdict = f"Refused. {verdict}"
     other_run = [prose(at_work(plan))] if plan.at_work else []
@@ -142,7 +148,7 @@ def markdown_applied(
         *_unsuccessful("In doubt", doubtful, places, prefix, commands),
         *_unsuccessful("Skipped", skipped, places, prefix, commands),
         *_successful([event for event in outcomes if isinstance(event, ActionSucceeded)]),
-        MarkdownSection(head=_next_steps(plan, finished)),
+        MarkdownSection(head=_next_steps(plan, finished, failed)),
     ]
     return compose(sections, limit)
 
@@ -352,10 +358,12 @@ def _successful(events: Sequence[ActionSucceeded]) -> Iterator[MarkdownSection]:
         )
 
 
-def _next_steps(plan: Plan, finished: RunFinished) -> str:
+def _next_steps(plan: Plan, finished: RunFinished, failed: Sequence[ActionFailed]) -> str:
     summary = finished.summary
     steps = []
-    if summary.failed or summary.skipped or finished.stopped_by:
+    # What an apply has held back, the next one holds back as well.
+    can_finish = any(event.cause not in HELD_BACK for event in failed)
+    if can_finish or summary.skipped or finished.stopped_by:
         steps.append("Applying again is safe, and finishes what is left.")
     if summary.in_doubt:
         steps.append(

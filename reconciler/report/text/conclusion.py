@@ -9,7 +9,7 @@ from reconciler.core.events import ActionFailed, ActionSkipped, Cause, Event, In
 from reconciler.core.model import Address
 from reconciler.core.planning.plan import Plan
 from reconciler.report.error_field import Locate, find_place
-from reconciler.report.next_step import Commands, Unsuccessful, step_after
+from reconciler.report.next_step import Commands, Unsuccessful, own_hint, step_after
 from reconciler.report.text.color import ColorWriter, name_of
 from reconciler.report.text.escape import escape_terminal
 
@@ -18,7 +18,6 @@ MOST = 20
 FEW = 5
 _DOUBTFUL, _SKIPPED = "In doubt", "Skipped"
 
-# In the order in which they are told.
 # They are shown in this order.
 _TITLES = {
     Cause.SERVER: "Refused by the server",
@@ -79,8 +78,8 @@ class Conclusion:
         for event in listed:
             lines.append(f"  {self._event_line(event)}")
             # A refusal of many workloads has one hint, which is read once.
-            if isinstance(event, ActionFailed) and event.hint not in ("", hint):
-                hint = event.hint
+            if own_hint(event) not in ("", hint):
+                hint = own_hint(event)
                 lines.append(f"    hint: {escape_terminal(hint)}")
         if len(events) > MOST:
             lines.append(f"  {self._more(len(events) - MOST)}")
@@ -130,5 +129,6 @@ class Conclusion:
 
     def _next_lines(self, events: Sequence[Unsuccessful]) -> Iterator[str]:
         """Each way out once: one that names a workload is not the way out of another."""
-        for step in dict.fromkeys(str(step_after(event, self._commands)) for event in events):
+        unhinted = (event for event in events if not own_hint(event))
+        for step in dict.fromkeys(str(step_after(event, self._commands)) for event in unhinted):
             yield f"  next: {escape_terminal(step)}"

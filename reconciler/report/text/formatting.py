@@ -59,10 +59,20 @@ def at_work(plan: Plan) -> str:
 
 def idle_text(plan: Plan) -> str:
     """What an apply would do that has nothing to do."""
+    failing = failing_text(plan)
+    return f"Nothing to do, but {failing}" if failing else "Nothing to do."
+
+
+def failing_text(plan: Plan) -> str:
+    """How many workloads an apply will leave alone and call failed; empty where it is none."""
     if not plan.failing:
-        return "Nothing to do."
-    stuck = number_of(len(plan.failing), "workload")
-    return f"Nothing to do, but {stuck} held back here will fail the apply."
+        return ""
+    return f"{number_of(len(plan.failing), 'workload')} held back here will fail the apply."
+
+
+def given_up_text(row: Recorded) -> str:
+    """How a delete that was given up is settled."""
+    return f"when it is gone, run: reconciler state resolve {row.address} --recheck"
 
 
 def replacement_text(replaced: Recorded, row: Recorded) -> str:
@@ -90,7 +100,8 @@ def columns(
 ) -> str:
     """A table whose columns are as wide as they have to be.
 
-    Where that is wider than `width`, the `yielding` columns are cut, the widest first.
+    Where that is wider than `width`, the `yielding` columns are cut: the first as far as it can be,
+    then the others, the widest first.
     """
     table = [head, *rows]
     widths = [max(len(row[i]) for row in table) for i in range(len(head))]
@@ -107,10 +118,12 @@ def columns(
 
 
 def _fit(widths: list[int], yielding: list[int], width: int) -> list[int]:
-    """Take from the widest column until the table fits, or until nothing more can be taken."""
+    """Take from columns until the table fits, or until nothing more can be taken."""
     fitted = list(widths)
     while sum(fitted) + len(GAP) * (len(fitted) - 1) > width and yielding:
-        widest = max(yielding, key=lambda i: fitted[i])
+        first, *others = yielding
+        has_more = fitted[first] > NARROWEST
+        widest = first if has_more else max(others, key=lambda i: fitted[i], default=first)
         if fitted[widest] <= NARROWEST:
             break
         fitted[widest] -= 1

@@ -23,6 +23,7 @@ def runs_text(runs: Sequence[RunEntry], at_work: str = "") -> str:
     if not runs:
         return "The state remembers no runs."
     running = find_running(runs, at_work)
+    results = [escape_terminal(_result(run, brief=True, is_running=run is running)) for run in runs]
     table = [
         (
             escape_terminal(run.id[:8]),
@@ -30,12 +31,15 @@ def runs_text(runs: Sequence[RunEntry], at_work: str = "") -> str:
             _author(run),
             escape_terminal(run.command.removeprefix("reconciler ")),
             _duration(run.took),
-            escape_terminal(_result(run, brief=True, is_running=run is running)),
+            result,
         )
-        for run in runs
+        for run, result in zip(runs, results, strict=True)
     ]
     head = ("RUN", "STARTED", "BY", "COMMAND", "TOOK", "RESULT")
-    return columns(head, table, width=WIDTH, yielding=("BY", "COMMAND", "RESULT"))
+    text = columns(head, table, width=WIDTH, yielding=("BY", "COMMAND", "RESULT"))
+    if all(result in text for result in results):
+        return text
+    return f"{text}\nA result with … in it is cut; to see all of it: reconciler runs show RUN"
 
 
 def find_running(runs: Sequence[RunEntry], at_work: str) -> RunEntry | None:

@@ -18,7 +18,7 @@ from reconciler.report.changes import (
 )
 from reconciler.report.text.color import COLOURS, ColorWriter, name_of
 from reconciler.report.text.escape import escape_terminal
-from reconciler.report.text.formatting import at_work, gpu_number, idle_text
+from reconciler.report.text.formatting import at_work, failing_text, gpu_number, idle_text
 from reconciler.report.text.gpu_text import given_back, gpu_effect
 
 INDENT = " " * 13
@@ -48,8 +48,8 @@ class PlanText:
         lines = [self.action(action, width, details=details) for action in actions]
         blocks = ["\n".join(lines)] if lines else []
         blocks += self._drift_blocks(plan)
-        if not plan.changes:
-            blocks.append(idle_text(plan))
+        if sentence := failing_text(plan) if plan.changes else idle_text(plan):
+            blocks.append(sentence)
         if other_run := at_work(plan):
             blocks.append(self._paint(escape_terminal(other_run), "cyan"))
         if not plan.complete:

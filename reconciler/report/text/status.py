@@ -26,6 +26,7 @@ from reconciler.report.text.color import ColorWriter, name_of
 from reconciler.report.text.escape import escape_terminal
 from reconciler.report.text.formatting import (
     GAP,
+    given_up_text,
     gpu_number,
     number_of,
     replacement_text,
@@ -139,7 +140,8 @@ class Status:
             case _:
                 message = self.row.reason
         late = "an earlier create of it may still take effect" if self.late else ""
-        return join_reasons(message, late)
+        is_given_up = self.row.purpose is Purpose.GIVEN_UP
+        return join_reasons(message, given_up_text(self.row) if is_given_up else "", late)
 
     @cached_property
     def created_at(self) -> str | None:

@@ -10,7 +10,7 @@ from reconciler.core.model import Own, Purpose, Recorded, join_reasons
 from reconciler.core.protocol.transitions import comes_true_until
 from reconciler.report.text.color import name_of
 from reconciler.report.text.escape import escape_terminal
-from reconciler.report.text.formatting import columns, replacement_text
+from reconciler.report.text.formatting import columns, given_up_text, replacement_text
 
 NOTHING_RECORDED = "The state records no workloads."
 
@@ -34,7 +34,7 @@ def _record_lines(rows: list[Recorded]) -> Iterator[tuple[str, ...]]:
         if late_creates:
             which = "a lost" if row.own is Own.LATE_CREATE_POSSIBLE else "an earlier"
             notes.append(f"{which} create may still take effect {_until(late_creates)}")
-        state = "down" if row.is_down else row.own.value.lower().replace("_", " ")
+        state = "down" if row.is_down else row.own.label
         note = escape_terminal("; ".join(notes))
         yield (name_of(row.address), state, escape_terminal(row.id or "-"), note)
 
@@ -44,7 +44,7 @@ def _notes(row: Recorded, replaced: Recorded | None) -> Iterator[str]:
     if row.own is not Own.LATE_CREATE_POSSIBLE and (row.protected or row.lifecycle.protect):
         yield "protected"
     if row.purpose is Purpose.GIVEN_UP:
-        yield f"given up; when it is gone, run: reconciler state resolve {row.address} --recheck"
+        yield f"given up; {given_up_text(row)}"
     if row.own is Own.DELETING and row.purpose is Purpose.REPLACE:
         yield join_reasons(row.reason, "it is deleted to be replaced, and nothing replaces it yet")
     if row.own in (Own.CREATING, Own.UNCONFIRMED):
