@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
+import signal
 from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
@@ -15,6 +17,7 @@ from reconciler.app.planning.server_check import ServerCheck, check_on_server
 from reconciler.core.protocol.marker import DRY_RUN, OP, STACK
 from reconciler.errors import LockedError, RefusedError, UnreachableError
 from reconciler.sandbox.ledger import Effect
+from reconciler.sandbox.settings import Project
 from reconciler.state.sqlite import open_state
 from tests.app.commands import AdoptCommands, Repository
 from tests.support.specs import load
@@ -114,12 +117,11 @@ def test_what_exists_is_checked_for_its_name_only(tmp_path: Path) -> None:
     assert (result.checked, result.diagnostics) == (1, ())
 
 
-@pytest.mark.parametrize("declared", ["2.23", "2.24"])
-def test_a_declared_version_without_dry_runs(declared: str, tmp_path: Path) -> None:
+def test_a_declared_version_without_dry_runs(tmp_path: Path) -> None:
     """Nothing is sent at all."""
     world = World()
-    with pytest.raises(RefusedError, match=f"version {declared} would create what it is to check"):
-        check(world, tmp_path, GOOD, declared=declared, keeps_state=False)
+    with pytest.raises(RefusedError, match=r"version 2\.23 would create what it is to check"):
+        check(world, tmp_path, GOOD, declared="2.23", keeps_state=False)
     assert world.entries() == []
 
 
@@ -128,8 +130,9 @@ def test_a_declared_version_without_dry_runs(declared: str, tmp_path: Path) -> N
     [
         ("3.0", "3.0.1", True),
         ("3.0", "2.25.0", True),
-        ("3.0", "2.24.9", False),
-        ("2.24", None, False),
+        ("3.0", "2.24.9", True),
+        ("2.24", None, True),
+        ("3.0", "2.23.9", False),
         ("2.23", None, False),
     ],
 )
@@ -173,6 +176,48 @@ def test_a_server_that_creates_instead(
     assert name.startswith("dry-run-canary-")
     assert name in refusal.value.message
     assert live(world) == ["recorded"]
+
+
+def test_the_first_2_24_creates_although_its_version_has_dry_runs(tmp_path: Path) -> None:
+    """So a declared version is no proof: the canary is."""
+    world = World("ignore-dry-run", api_version="2.24")
+    with pytest.raises(RefusedError, match="creates what it was asked only to check"):
+        check(world, tmp_path, GOOD, declared="2.24", keeps_state=False)
+    assert [name.rpartition("-")[0] for name in created(world)] == ["dry-run-canary"]
+    assert live(world) == []
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_ends_the_questions_and_not_the_search(
+    number: signal.Signals, code: int, tmp_path: Path
+) -> None:
+    """A canary that a server has created meanwhile is deleted, and the history has the code."""
+    world = World()
+    Repository(tmp_path, world).apply(wish("recorded"))
+    world.sandbox.set_faults("ignore-dry-run", "slow=20s on=POST")
+    handler = signal.getsignal(number)
+
+    def stop(request: httpx.Request) -> None:
+        if is_write(request) and "dryRun" in str(request.url):
+            # Not os.kill: that may reach another thread first, while the time of the test goes on.
+            asyncio.get_running_loop().call_later(1.0, signal.raise_signal, number)
+
+    world.on_request = stop
+    result = check(world, tmp_path, GOOD)
+    [name] = created(world)
+    assert (result.stopped_by, [address.name for address in result.removed]) == (number, [name])
+    assert (live(world), signal.getsignal(number)) == (["recorded"], handler)
+    with closing(open_state(tmp_path / "state.db")) as store:
+        assert store.runs()[0].exit_code == code
+
+
+def test_a_project_that_refuses_the_canary_is_told_at_its_spec(tmp_path: Path) -> None:
+    """Another project proves what the server does with dry runs, and nothing is sent before."""
+    world = World(projects=(Project(id="4501", name="team-a"),))
+    result = check(world, tmp_path, GOOD.replace("4501", "1"), GOOD)
+    [diagnostic] = result.diagnostics
+    assert (str(diagnostic.where.file), diagnostic.address) == ("0.yaml", "1/good")
+    assert (result.checked, created(world)) == (2, [])
 
 
 def test_what_cannot_be_deleted_is_named(tmp_path: Path) -> None:
@@ -228,10 +273,12 @@ def test_the_history_of_the_state_tells_of_it(tmp_path: Path) -> None:
     """The name of the canary is there before it is sent, for whoever comes after a kill."""
     world = World()
     check(world, tmp_path, GOOD)
+    check(world, tmp_path, BAD)
     with closing(open_state(tmp_path / "state.db")) as store:
-        entry, before = store.runs()
+        refused, entry, before = store.runs()
         [action] = store.actions(entry.id)
     assert (entry.command, entry.exit_code, before.exit_code) == ("validate --server", 0, 0)
+    assert (refused.exit_code, refused.took is None) == (3, False)
     assert (action.action, action.outcome) == ("dry-run", "sent")
     assert action.address.startswith("4501/dry-run-canary-")
 

@@ -29,7 +29,7 @@ def test_the_table_of_versions() -> None:
     }
     assert rows == {
         "2.23": ("no", False, False, "2.23", "2.23"),
-        "2.24": ("yes", False, True, "2.24", "2.24"),
+        "2.24": ("yes", True, True, "2.24", "2.24"),
         "2.25": ("yes", True, True, "2.25", "2.25"),
         "2.26": ("yes", True, True, "2.25", "2.25"),
         "3.0": ("yes", True, True, "3.0", ""),
@@ -78,7 +78,8 @@ def test_newer_versions() -> None:
         ([], False),
         (["2.25.1"], True),
         (["2.25", "3.0.4"], True),
-        (["3.0.0", "2.24.9"], False),
+        (["3.0.0", "2.24.9"], True),
+        (["3.0.0", "2.23.9"], False),
         (["2.25", "unknown"], False),
         (["1.0"], False),
     ],

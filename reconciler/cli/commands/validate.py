@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     "--server",
     "ask_server",
     is_flag=True,
-    help="Have the server check new specs as well, by dry runs. Needs credentials, and 2.25.",
+    help="Have the server check new specs as well, by dry runs. Needs credentials, and 2.24.",
 )
 @checking_options
 @output_options("text", "json", "github", "sarif", "junit", "gitlab")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,7 +26,8 @@ def check_by_server(
 ) -> Loaded:
     """What was loaded, with what the server says of it; unchanged where it has errors already.
 
-    Raises a ReconcilerError where the server cannot be asked, or must not be.
+    Raises a ReconcilerError where the server cannot be asked, or must not be. Does not return after
+    a signal.
     """
     if has_errors(loaded.diagnostics):
         console.note("The server was not asked: the specs have errors.")
@@ -37,7 +39,10 @@ def check_by_server(
         )
     if result.removed:
         listed = ", ".join(map(str, result.removed))
-        console.warn(f"deleted what an earlier dry run has created: {listed}")
+        console.warn(f"deleted what a dry run has created: {listed}")
+    if result.stopped_by is not None:
+        # Now that nothing is left on the server it does what it does to every other command.
+        signal.raise_signal(result.stopped_by)
     if result.unlisted:
         console.note(f"Not looked for what earlier dry runs may have created: {result.unlisted}")
     console.note(f"The server has checked {number_of(result.checked, 'new workload')}.")

@@ -68,7 +68,7 @@ class Listed(ApiResult):
 class DryRunPassed(ApiResult):
     """A 2xx to a create that was to be checked only; `id` is the one that it names, if any.
 
-    It may be that of a workload: servers before 2.25 ignore that only a check was asked for.
+    It may be that of a workload: servers of 2.23 ignore that only a check was asked for.
     """
 
     id: str | None = None
