@@ -73,3 +73,11 @@ class UnreachableError(ReconcilerError):
     """The control plane cannot be reached, or does not accept our credentials."""
 
     exit_code = 9
+
+
+class LockLostError(StateError, LockedError):
+    """The state was taken over by another run while this one had its lock."""
+
+
+class StateUnreachableError(StateError, UnreachableError):
+    """The database that keeps the state cannot be reached."""

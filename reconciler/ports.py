@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 from typing import Protocol
 
 from reconciler.core.events import Event, RequestEnded
-from reconciler.core.model import Address, Header, Json, Recorded, Target
+from reconciler.core.model import Address, Header, Json, Own, Recorded, Target
+from reconciler.core.places import StatePlace
 from reconciler.core.protocol.api_results import ApiResult
+from reconciler.core.redact import Redactor
 
 EventListener = Callable[[Event], None]
 RequestListener = Callable[[RequestEnded], None]
@@ -65,7 +68,7 @@ class WorkloadApi(Protocol):
         ...
 
 
-class StateStore(Protocol):
+class RecordStore(Protocol):
     """The durable record of every operation that may exist on the server."""
 
     @property
@@ -164,6 +167,91 @@ class RunHistory(Protocol):
         ...
 
 
+LossListener = Callable[[str], None]
+"""Told that the lock of a state is lost, and why; called from any thread."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StateCopy:
+    """A copy that a state keeps of itself; `taken_at` is RFC 3339 in UTC, `name` where it is."""
+
+    name: str
+    taken_at: str
+    serial: int
+
+
+class StateStore(RecordStore, RunHistory, Protocol):
+    """A state that is open; every write needs `hold`, and is all or nothing.
+
+    A write raises StateError, and LockLostError once somebody else may have taken the lock.
+    """
+
+    @property
+    def place(self) -> StatePlace:
+        """Where it is kept."""
+        ...
+
+    def has_records(self) -> bool:
+        """Whether there is any operation that is not GONE."""
+        ...
+
+    def amend(
+        self,
+        run: RunEntry,
+        actions: Sequence[ActionEntry],
+        *,
+        rows: Sequence[Recorded] = (),
+        without: Iterable[str] = (),
+        target: Target | None = None,
+        lineage: str | None = None,
+    ) -> None:
+        """Edit the record and add the edit to the history, in one durable transaction.
+
+        `rows` are written, the operations of `without` are deleted, `target` is pinned. `lineage`
+        replaces the state's own, which only a state that has never written may do.
+        """
+        ...
+
+    def renew(self, redactor: Redactor) -> None:
+        """Write anew what other redaction rules wrote, so that it holds no secret by these."""
+        ...
+
+    def hold(self, command: str, timeout: float = 0.0, on_loss: LossListener | None = None) -> None:
+        """Take the lock in the name of a command, and prove that the state can be written.
+
+        Raises LockedError, which names the holder, after `timeout` seconds. `on_loss` is called
+        at most once, where the lock was lost without `release`.
+        """
+        ...
+
+    def writer(self) -> str:
+        """The other process that has the lock, and its command; empty where there is none."""
+        ...
+
+    def release(self) -> None:
+        """Give the lock back, if it is held."""
+        ...
+
+    def close(self) -> None:
+        """Release and close."""
+        ...
+
+    def back_up(self, to: Path | None = None) -> Path | str:
+        """Copy the state: to a new SQLite file, or to where it keeps the last few copies.
+
+        Returns where the copy is, as `StateCopy.name` has it. Raises StateError where `to` exists.
+        """
+        ...
+
+    def copies(self) -> Sequence[StateCopy]:
+        """The copies that the state keeps of itself, the newest first."""
+        ...
+
+    def read_copy(self, copy: StateCopy) -> Sequence[Recorded]:
+        """Every operation in a copy that is not GONE; raises StateError for a damaged one."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StateFlaw:
     """One defect of a state, and the way out of it."""
@@ -190,3 +278,24 @@ class Inspection:
     backups: int
     under_way: int = 0
     flaws: tuple[StateFlaw, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StateSummary:
+    """What a state records: its addresses in order, each once, and its operations by ownership.
+
+    `down` counts the addresses whose workload was deleted for a replace, and whose new one does
+    not run yet; `is_held` says that another process has the lock.
+    """
+
+    addresses: tuple[str, ...]
+    owned: Mapping[Own, int]
+    down: int = 0
+    is_held: bool = False
+
+    @property
+    def in_doubt(self) -> int:
+        """How many creates have an unknown outcome."""
+        # A run that has the lock settles what it has begun by itself.
+        begun = 0 if self.is_held else self.owned[Own.CREATING]
+        return begun + self.owned[Own.UNCONFIRMED]

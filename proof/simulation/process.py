@@ -23,6 +23,7 @@ from reconciler.app.settings import Settings
 from reconciler.app.target import PinnedTarget
 from reconciler.core.events import Event, RunFinished
 from reconciler.core.model import Desired, Json, Recorded, Target
+from reconciler.core.places import FilePlace
 from reconciler.core.planning.guards import WorkloadLimit
 from reconciler.core.protocol.api_results import Listed
 from reconciler.core.protocol.marker import Marker
@@ -294,7 +295,7 @@ def _settings(c: Circumstances) -> Settings:
         root=Path(),
         url=URL,
         stack=STACK,
-        state=Path("state.db"),
+        state=FilePlace(path=Path("state.db")),
         api_version=c.api_version,
         concurrency=c.concurrency,
         deadline=c.deadline,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from reconciler.core.places import FilePlace, StatePlace
 from reconciler.errors import InvalidInputError, StateError
 from reconciler.specs.discovery.git import Git, name_in_checkout
 
@@ -13,9 +14,11 @@ JOURNAL = "-journal"
 _BESIDE = (JOURNAL, "-wal", "-shm")
 
 
-def may_be_committed(state: Path, root: Path, environ: Mapping[str, str]) -> bool:
+def may_be_committed(state: StatePlace, root: Path, environ: Mapping[str, str]) -> bool:
     """Whether a state may have come with the specs: their author is then the address's, too."""
-    path = state.resolve()
+    if not isinstance(state, FilePlace):
+        return False
+    path = state.path.resolve()
     if name_in_checkout(path) is None:
         # In a pipeline without a checkout nobody can tell what came with the specs.
         return bool(environ.get("CI")) and name_in_checkout(root) is None
@@ -26,14 +29,16 @@ def may_be_committed(state: Path, root: Path, environ: Mapping[str, str]) -> boo
         return True
 
 
-def refuse_committed_journal(state: Path) -> None:
+def refuse_committed_journal(state: StatePlace) -> None:
     """Raise StateError for a journal that a commit brought, before SQLite opens the state.
 
     SQLite takes a journal for what a killed run has left, and writes its pages into the state.
     Where git cannot tell, it is believed: nearly every journal is a killed run's own, and without
     its journal that state is lost.
     """
-    path = state.resolve()
+    if not isinstance(state, FilePlace):
+        return
+    path = state.path.resolve()
     journal = path.with_name(path.name + JOURNAL)
     try:
         # Hardly any state has one, so that git is hardly ever started.

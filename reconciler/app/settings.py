@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
+from reconciler.core.places import FilePlace, StatePlace, parse_place
 from reconciler.core.planning.guards import WorkloadLimit
 from reconciler.core.protocol.capabilities import Capabilities, capabilities_of
 from reconciler.core.secrets.rules import RedactionRules
@@ -63,7 +64,7 @@ class Settings:
     root: Path
     url: str | None
     stack: str
-    state: Path
+    state: StatePlace
     api_version: str | None
     concurrency: int
     deadline: float
@@ -174,23 +175,16 @@ def resolve_settings(
     choice = _Choice(flags, config, environ)
     pick, limits = choice.of, config.limits
     explicit_url = choice.explicit_url()
+    # A name that is set and empty counts as none.
+    stack = pick("stack", flags.stack or None, DEFAULT_STACK, configured=config.stack)
     return Settings(
         root=root,
         url=pick("url", None, None, configured=config.url)
         if explicit_url is None
         else explicit_url,
         url_is_given=explicit_url is not None,
-        # A name that is set and empty counts as none.
-        stack=pick("stack", flags.stack or None, DEFAULT_STACK, configured=config.stack),
-        state=pick(
-            "state",
-            None if flags.state is None else Path(_local_path(flags.state)),
-            root / DEFAULT_STATE,
-            # In the configuration relative to its file, on the command line to the caller's folder.
-            configured=None
-            if config.state is None
-            else (config.path.parent if config.path else root) / _local_path(config.state),
-        ),
+        stack=stack,
+        state=_state(choice, flags, config, root, stack),
         api_version=pick("api_version", None, None, configured=config.api_version),
         concurrency=pick(
             "concurrency", flags.concurrency, CONCURRENCY, configured=config.concurrency
@@ -216,14 +210,24 @@ def resolve_settings(
     )
 
 
-def _local_path(state: str) -> str:
-    if "://" in state:
-        scheme = state.partition("://")[0]
+def _state(choice: _Choice, flags: Flags, config: Config, root: Path, stack: str) -> StatePlace:
+    text = choice.of("state", flags.state, None, configured=config.state)
+    if text is None:
+        return FilePlace(path=root / DEFAULT_STATE)
+    # In the configuration relative to its file, on the command line to the caller's folder.
+    folder = Path() if flags.state is not None else config.path.parent if config.path else root
+    return place_from(text, stack=stack, folder=folder)
+
+
+def place_from(text: str, *, stack: str, folder: Path = Path()) -> StatePlace:
+    """The place of a state as somebody wrote it; raises UsageError."""
+    if "://" in text:
+        scheme = text.partition("://")[0]
         raise UsageError(
             f"a state cannot be kept at {scheme}:// yet",
             hint="give the path of a file, for example --state .reconciler/state.db",
         )
-    return state
+    return parse_place(text, stack=stack, folder=folder)
 
 
 def _limit(choice: _Choice, flags: Flags, config: Config) -> WorkloadLimit:

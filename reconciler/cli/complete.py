@@ -24,12 +24,16 @@ def complete_recorded(
         # Only here: this module is loaded by every command, for the options that it completes.
         from reconciler.app.planning.workspace import settings_here
         from reconciler.app.settings import Flags
+        from reconciler.core.places import FilePlace
         from reconciler.state.summary import summarize_state
 
         config, state = context.params.get("config"), context.params.get("state")
         flags = Flags(config=Path(config) if config else None, state=state or None)
         settings = settings_here(_folder(context), flags, os.environ)
-        addresses = summarize_state(settings.state).addresses
+        if not isinstance(settings.state, FilePlace):
+            # A shell waits for this line: no database is asked, however near it is.
+            return []
+        addresses = summarize_state(settings.state.path).addresses
         return [address for address in addresses if address.startswith(incomplete)][:_MOST]
     return []
 

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 from reconciler.core.model import Recorded
 from reconciler.errors import StateError
-from reconciler.ports import StateStore
+from reconciler.ports import RecordStore
 
 # The database lets go of the interpreter's lock for every row, and gets it back from a busy loop
 # only after Python's own 5 ms: 26 rows took 10 to 100 ms instead of 2, and every create waits for
@@ -42,7 +42,7 @@ class Journal:
     `trouble` then says why, and `unsaved` holds what is known and could not be stored.
     """
 
-    def __init__(self, store: StateStore, executor: Executor | None = None) -> None:
+    def __init__(self, store: RecordStore, executor: Executor | None = None) -> None:
         self._store = store
         self._executor = executor
         self._waiting: list[tuple[tuple[Recorded, ...], asyncio.Future[None]]] = []

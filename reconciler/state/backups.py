@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from reconciler.errors import StateError
+from reconciler.ports import StateCopy
 from reconciler.state.database import check_ours, connect, create_private, sync
 from reconciler.state.filenames import unfinished_path
 from reconciler.state.state_errors import explain_errors
@@ -16,7 +17,8 @@ from reconciler.state.state_errors import explain_errors
 MAX_BACKUPS = 5
 _SUFFIX = ".db"
 # What this program names a backup that it makes by itself; people keep other copies there, too.
-_OURS = re.compile(r"[0-9]{8}T[0-9]{6}\.[0-9]{6}Z-serial-[0-9]+\.db")
+_OURS = re.compile(r"([0-9]{8}T[0-9]{6}\.[0-9]{6})Z-serial-([0-9]+)\.db")
+_STAMP = "%Y%m%dT%H%M%S.%f"
 
 
 def backups_folder(path: Path) -> Path:
@@ -34,6 +36,18 @@ def list_backups(path: Path) -> list[Path]:
     return sorted((file for file in finished if file.suffix == _SUFFIX), reverse=True)
 
 
+def list_copies(path: Path) -> list[StateCopy]:
+    """The backups that this program made by itself, the newest first."""
+    copies = []
+    for file in list_backups(path):
+        if ours := _OURS.fullmatch(file.name):
+            taken_at = datetime.strptime(ours[1], _STAMP).replace(tzinfo=UTC)
+            copies.append(
+                StateCopy(name=str(file), taken_at=taken_at.isoformat(), serial=int(ours[2]))
+            )
+    return copies
+
+
 def next_backup(path: Path, serial: int) -> Path:
     """A name for a backup made now; names sort by time.
 
@@ -45,8 +59,8 @@ def next_backup(path: Path, serial: int) -> Path:
             f"the folder {backups_folder(path)} is a symbolic link",
             hint="remove the link; what it leads to was not touched",
         )
-    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
-    return backups_folder(path) / f"{stamp}-serial-{serial}{_SUFFIX}"
+    stamp = datetime.now(UTC).strftime(_STAMP)
+    return backups_folder(path) / f"{stamp}Z-serial-{serial}{_SUFFIX}"
 
 
 def back_up(path: Path, to: Path) -> None:

@@ -6,15 +6,16 @@ import gc
 import os
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 from reconciler.core.model import Header, Own, Recorded, Target
+from reconciler.core.places import FilePlace
 from reconciler.core.redact import Redactor
 from reconciler.errors import StateError
-from reconciler.ports import ActionEntry, RunEntry
+from reconciler.ports import ActionEntry, LossListener, RunEntry, StateCopy
 from reconciler.state import database, history, lock_owner
-from reconciler.state.backups import back_up, next_backup, rotate
+from reconciler.state.backups import back_up, list_copies, next_backup, rotate
 from reconciler.state.database import read_meta, write_meta
 from reconciler.state.filenames import check_no_hard_links, unfinished_path
 from reconciler.state.lock import StateLock
@@ -44,6 +45,11 @@ class SqliteStore:
     def path(self) -> Path:
         """Where the file is."""
         return self._path
+
+    @property
+    def place(self) -> FilePlace:
+        """Where it is kept."""
+        return FilePlace(path=self._path)
 
     @property
     def header(self) -> Header:
@@ -171,7 +177,22 @@ class SqliteStore:
                 rotate(self._path, place)
         return place
 
-    def hold(self, command: str, timeout: float = 0.0) -> None:
+    def copies(self) -> Sequence[StateCopy]:
+        """The copies in the folder beside the file, the newest first."""
+        with explain_errors(self._path):
+            return list_copies(self._path)
+
+    def read_copy(self, copy: StateCopy) -> Sequence[Recorded]:
+        """Every operation in a copy that is not GONE; raises StateError for a damaged one."""
+        with closing(open_state(Path(copy.name), self._patience)) as store:
+            return store.read()
+
+    def hold(
+        self,
+        command: str,
+        timeout: float = 0.0,
+        on_loss: LossListener | None = None,  # noqa: ARG002 - the kernel takes no lock away
+    ) -> None:
         """Take the lock, migrate the file, and prove that it can be written.
 
         Raises LockedError, which names the owner, after `timeout` seconds; and StateError on a

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
 
 from reconciler.core.model import Own, Purpose
+from reconciler.ports import StateSummary
 from reconciler.state import database, lock_owner
 from reconciler.state.lock import StateLock
 from reconciler.state.mounts import check_local
@@ -17,27 +16,6 @@ from reconciler.state.state_errors import explain_errors
 
 # Seconds: a person presses the Tab key and waits for the completion.
 _TIME_LIMIT = 1.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StateSummary:
-    """What a state records: its addresses in order, each once, and its operations by ownership.
-
-    `down` counts the addresses whose workload was deleted for a replace, and whose new one does
-    not run yet; `is_held` says that another process has the lock.
-    """
-
-    addresses: tuple[str, ...]
-    owned: Mapping[Own, int]
-    down: int = 0
-    is_held: bool = False
-
-    @property
-    def in_doubt(self) -> int:
-        """How many creates have an unknown outcome."""
-        # A run that has the lock settles what it has begun by itself.
-        begun = 0 if self.is_held else self.owned[Own.CREATING]
-        return begun + self.owned[Own.UNCONFIRMED]
 
 
 def summarize_state(path: Path) -> StateSummary:

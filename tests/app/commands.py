@@ -20,6 +20,7 @@ from reconciler.app.state.examining import AdoptionTerms
 from reconciler.core.diagnostics import Diagnostic
 from reconciler.core.events import Event
 from reconciler.core.model import Desired, Recorded, Target
+from reconciler.core.places import FilePlace
 from reconciler.core.planning.adoption import NotAdopted, Proposal
 from reconciler.core.protocol.marker import OP, STACK
 from reconciler.engine.run import ApplyOptions
@@ -35,7 +36,9 @@ class Repository:
     def __init__(self, folder: Path, world: World) -> None:
         self.path = folder / "state.db"
         self.world = world
-        self.settings = dataclasses.replace(world.settings, state=self.path, root=folder)
+        self.settings = dataclasses.replace(
+            world.settings, state=FilePlace(path=self.path), root=folder
+        )
         self.asked: list[PlanResult] = []
         self.events: list[Event] = []
 
@@ -112,7 +115,7 @@ class StateCommands:
     @property
     def settings(self) -> Settings:
         """The settings of a command line here."""
-        return dataclasses.replace(self.world.settings, state=self.path)
+        return dataclasses.replace(self.world.settings, state=FilePlace(path=self.path))
 
     def request(self, address: str, *, dry_run: bool = False) -> ResolveRequest:
         """What is asked for."""

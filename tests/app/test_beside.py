@@ -17,6 +17,7 @@ from reconciler.app.planning.planning import PlanRequest, PlanResult, make
 from reconciler.app.planning.workspace import Workspace
 from reconciler.app.status.workload_status import read_statuses
 from reconciler.core.model import Address, LastSeen, Own, Purpose
+from reconciler.core.places import FilePlace
 from reconciler.core.planning.actions import Delete, Hold, Keep, Reason, Replace, Resolve
 from reconciler.report.html.pages import plan_page
 from reconciler.report.machine.documents import plan_document
@@ -26,7 +27,7 @@ from reconciler.report.text.color import ColorWriter
 from reconciler.report.text.status import Status, status_document, statuses_text
 from reconciler.report.text.text import Text
 from reconciler.resources import load_schema
-from reconciler.state.sqlite import open_state
+from reconciler.state.places import open_state
 from tests.support.timing import EPOCH, run
 from tests.support.worlds import World, wish
 
@@ -39,7 +40,7 @@ def world(tmp_path: Path) -> World:
     """A run has begun to make, to replace and to delete; an older create is in doubt."""
     path = tmp_path / "state.db"
     world = World(path=path)
-    world.settings = dataclasses.replace(world.settings, state=path)
+    world.settings = dataclasses.replace(world.settings, state=FilePlace(path=path))
     world.apply(wish("well"), wish("replaced"), wish("removed"))
 
     def begin(name: str, like: str, **changes: Any) -> None:
@@ -191,6 +192,6 @@ def test_an_explanation_beside_an_apply_says_the_same(world: World) -> None:
 def test_a_holder_that_was_killed_is_not_at_work(world: World) -> None:
     """Its name stays in the file, and its lock does not."""
     with held(world):
-        name = world.settings.state.with_name("state.db.lock").read_text()
+        name = Path(f"{world.settings.state}.lock").read_text()
     assert WRITER.fullmatch(name)
     assert plan(world).plan.at_work == ""

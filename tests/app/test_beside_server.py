@@ -17,6 +17,7 @@ from reconciler.app.state.claiming import ResolveRequest, recheck, resolve_by_id
 from reconciler.app.state.recovering import RecoverSearch, recover
 from reconciler.app.status.workload_status import read_statuses, watch
 from reconciler.core.model import Own, Target
+from reconciler.core.places import FilePlace
 from reconciler.report.text.status import Status
 from reconciler.state.sqlite import create_state
 from tests.app.commands import Repository
@@ -73,7 +74,7 @@ def adopt_all(world: World, _: str) -> Coroutine[Any, Any, object]:
 def in_state_of(target: Target, path: Path) -> tuple[World, str]:
     """A server with two workloads, one of them in doubt, in a state that has this target."""
     world = World(path=path)
-    world.settings = dataclasses.replace(world.settings, state=path)
+    world.settings = dataclasses.replace(world.settings, state=FilePlace(path=path))
     world.apply(wish("a"), wish("b"))
     workload_id = world.id_of("a")
     doubtful = dataclasses.replace(world.row("a"), own=Own.UNCONFIRMED, ambiguous=True)
@@ -111,7 +112,7 @@ def test_a_watch_ends_its_session_when_another_state_is_put_in_place(tmp_path: P
     """The file is opened for every look, and its server compared with the one that is asked."""
     path = tmp_path / "state.db"
     world = World(path=path)
-    world.settings = dataclasses.replace(world.settings, state=path)
+    world.settings = dataclasses.replace(world.settings, state=FilePlace(path=path))
     world.apply(wish("a"))
     troubles: list[str] = []
 

@@ -9,6 +9,7 @@ import pytest
 
 from reconciler.app.state.states import inspect, read_state
 from reconciler.core.model import Target
+from reconciler.core.places import FilePlace
 from reconciler.errors import StateError
 from reconciler.state.sqlite import create_state
 
@@ -30,15 +31,18 @@ def test_a_committed_journal_is_never_written_into_the_state(state: Path) -> Non
     """Whatever opens the state refuses before SQLite has seen the journal."""
     subprocess.run(["git", "-C", str(state.parent), "add", "-f", "state.db-journal"], check=True)
     before = state.read_bytes()
-    with pytest.raises(StateError, match=r"state\.db-journal is committed"), read_state(state):
+    with (
+        pytest.raises(StateError, match=r"state\.db-journal is committed"),
+        read_state(FilePlace(path=state)),
+    ):
         pass
     with pytest.raises(StateError, match=r"state\.db-journal is committed"):
-        inspect(state)
+        inspect(FilePlace(path=state))
     assert state.read_bytes() == before
     assert state.with_name("state.db-journal").read_bytes() == HEADER
 
 
 def test_the_journal_of_a_killed_run_is_no_reason_to_refuse(state: Path) -> None:
     """Git does not know it, and the state needs it."""
-    with read_state(state) as store:
+    with read_state(FilePlace(path=state)) as store:
         assert store.read() == []

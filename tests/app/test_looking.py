@@ -14,6 +14,7 @@ import pytest
 
 from reconciler.app.status.workload_status import read_statuses, watch
 from reconciler.core.model import Own
+from reconciler.core.places import FilePlace
 from reconciler.errors import StateError, UnreachableError, UsageError
 from reconciler.report.text.status import Status
 from tests.support.timing import run
@@ -24,7 +25,9 @@ from tests.support.worlds import World, wish
 def world(tmp_path: Path) -> World:
     """Three workloads that are applied and synced."""
     world = World(path=tmp_path / "state.db")
-    world.settings = dataclasses.replace(world.settings, state=tmp_path / "state.db")
+    world.settings = dataclasses.replace(
+        world.settings, state=FilePlace(path=tmp_path / "state.db")
+    )
     world.apply(wish("a"), wish("ab"), wish("b"))
     return world
 

@@ -13,6 +13,7 @@ from reconciler.app.state.moving import MoveResult, move
 from reconciler.app.state.states import list_leftovers
 from reconciler.core.events import Summary
 from reconciler.core.model import Desired, Own, Recorded, Target
+from reconciler.core.places import FilePlace
 from reconciler.errors import LockedError, RefusedError, StateError, UsageError
 from reconciler.state.backups import list_backups
 from reconciler.state.sqlite import SqliteStore, create_state, open_state
@@ -44,9 +45,9 @@ def carry(
 ) -> MoveResult:
     """Move records between two states."""
     return move(
-        old.path,
+        FilePlace(path=old.path),
         patterns or ("4501/goes*",),
-        new.path,
+        FilePlace(path=new.path),
         command="reconciler state move",
         confirm=lambda _: answer,
         **({"init": True} | more),
@@ -324,13 +325,16 @@ def test_what_a_killed_move_left_behind_is_swept_up(old: Repository, new: Reposi
     other = new.path.with_name(f".other.db.{'0' * 32}")
     for file in (mine, mine.with_name(f"{mine.name}-journal"), other):
         file.touch()
-    assert list_leftovers(new.path) == [mine, mine.with_name(f"{mine.name}-journal")]
+    assert list_leftovers(FilePlace(path=new.path)) == [
+        mine,
+        mine.with_name(f"{mine.name}-journal"),
+    ]
 
     carry(old, new, dry_run=True)
     assert mine.exists()
     carry(old, new)
 
-    assert (list_leftovers(new.path), other.exists()) == ([], True)
+    assert (list_leftovers(FilePlace(path=new.path)), other.exists()) == ([], True)
     assert settled(new, GOES, GOES_TOO)
 
 
@@ -340,4 +344,4 @@ def test_a_backup_that_was_cut_short_is_named(old: Repository) -> None:
     cut = store.back_up().parent / f".backup.db.{'a' * 32}"
     store.close()
     cut.touch()
-    assert list_leftovers(old.path) == [cut]
+    assert list_leftovers(FilePlace(path=old.path)) == [cut]

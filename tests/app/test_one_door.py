@@ -34,6 +34,7 @@ MAKERS = {
         "app/state/beside_server.py",
         "app/state/moving.py",
         "app/state/states.py",
+        "state/places.py",
     },
 }
 

@@ -12,6 +12,7 @@ from reconciler.app.planning.planning import PlanRequest, make
 from reconciler.app.planning.workspace import Workspace
 from reconciler.app.refused import GuardError
 from reconciler.core.events import Event, RequestRetried
+from reconciler.core.places import FilePlace
 from reconciler.core.planning.case import PlanOptions
 from reconciler.core.planning.guards import WorkloadLimit
 from reconciler.core.planning.selection import Selection
@@ -23,7 +24,9 @@ from tests.support.worlds import World, wish
 def test_a_plan_without_a_state_is_made_as_if_from_an_empty_one(tmp_path: Path) -> None:
     """Nothing is written, not even the state."""
     world = World()
-    settings = dataclasses.replace(world.settings, state=tmp_path / "none" / "state.db")
+    settings = dataclasses.replace(
+        world.settings, state=FilePlace(path=tmp_path / "none" / "state.db")
+    )
     workspace = Workspace(
         settings=settings,
         desired=(wish("a"), wish("b")),

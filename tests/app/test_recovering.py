@@ -13,6 +13,7 @@ from reconciler.app.state.claiming import ResolveRequest
 from reconciler.app.state.recovering import RecoverResult, RecoverSearch, recover
 from reconciler.app.state.states import read_state
 from reconciler.core.model import Own
+from reconciler.core.places import FilePlace
 from reconciler.core.planning.selection import Selection
 from reconciler.errors import ReconcilerError, RefusedError, UnreachableError, UsageError
 from reconciler.state.sqlite import create_state
@@ -26,7 +27,7 @@ def _recover(
     world: World, path: Path, search: RecoverSearch, *, dry_run: bool = False
 ) -> RecoverResult:
     request = ResolveRequest(address="", command="recover", confirm=lambda _: True, dry_run=dry_run)
-    settings = dataclasses.replace(world.settings, state=path)
+    settings = dataclasses.replace(world.settings, state=FilePlace(path=path))
     return run(
         recover(settings, request, search, connector=world.connector(), say=lambda _: None),
         world.timeline,
@@ -168,7 +169,7 @@ def test_a_recovered_state_belongs_to_the_server_it_came_from(tmp_path: Path) ->
     world.apply(wish("a"))
     _recover(world, tmp_path / "new.db", RecoverSearch(projects=("4501",)))
 
-    with read_state(tmp_path / "new.db") as store:
+    with read_state(FilePlace(path=tmp_path / "new.db")) as store:
         assert (store.header.target.url, store.header.target.stack) == (URL, "blue")
 
 

@@ -13,6 +13,7 @@ from reconciler.app.state.states import find_records, find_run, make_state, read
 from reconciler.app.status.workload_status import read_statuses
 from reconciler.app.target import check_server
 from reconciler.core.model import Missing, Own, Remote, Target
+from reconciler.core.places import FilePlace
 from reconciler.errors import StateError, UsageError
 from reconciler.ports import RunEntry
 from reconciler.state.sqlite import create_state
@@ -22,7 +23,9 @@ from tests.support.worlds import URL, World, wish
 
 def _world(tmp_path: Path) -> World:
     world = World(path=tmp_path / "state.db")
-    world.settings = dataclasses.replace(world.settings, state=tmp_path / "state.db")
+    world.settings = dataclasses.replace(
+        world.settings, state=FilePlace(path=tmp_path / "state.db")
+    )
     world.apply(wish("a"), wish("b"))
     return world
 
@@ -58,7 +61,11 @@ def test_protection_is_set_once_and_lifted_once(tmp_path: Path) -> None:
     _world(tmp_path)
 
     said = [
-        bool(set_protections(path, ["4501/a"], protect=protect, command="test").changed)
+        bool(
+            set_protections(
+                FilePlace(path=path), ["4501/a"], protect=protect, command="test"
+            ).changed
+        )
         for protect in (True, True, False, False)
     ]
 
@@ -68,7 +75,7 @@ def test_protection_is_set_once_and_lifted_once(tmp_path: Path) -> None:
 def test_a_protected_record_cannot_be_destroyed(tmp_path: Path) -> None:
     """What was protected by hand is protected against the specs as well."""
     world = _world(tmp_path)
-    set_protections(tmp_path / "state.db", ["4501/a"], protect=True, command="test")
+    set_protections(FilePlace(path=tmp_path / "state.db"), ["4501/a"], protect=True, command="test")
 
     with pytest.raises(GuardError):
         world.apply(wish("b"))
@@ -78,7 +85,9 @@ def test_a_protected_record_cannot_be_destroyed(tmp_path: Path) -> None:
 
 def test_a_state_is_made_once(tmp_path: Path) -> None:
     """A second one in its place would forget the first."""
-    settings = dataclasses.replace(World().settings, state=tmp_path / "x" / "state.db")
+    settings = dataclasses.replace(
+        World().settings, state=FilePlace(path=tmp_path / "x" / "state.db")
+    )
 
     server = check_server(settings, None, environ={})
 
@@ -127,7 +136,7 @@ def test_a_look_with_the_state_of_another_server_is_refused(tmp_path: Path) -> N
     """Its ids mean nothing here."""
     world = World()
     create_state(tmp_path / "state.db", Target(url="https://other.example", stack="blue")).close()
-    settings = dataclasses.replace(world.settings, state=tmp_path / "state.db")
+    settings = dataclasses.replace(world.settings, state=FilePlace(path=tmp_path / "state.db"))
 
     with pytest.raises(GuardError):
         run(

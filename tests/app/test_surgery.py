@@ -11,6 +11,7 @@ import pytest
 
 from reconciler.app.state.state_edits import back_up, forget, set_protections
 from reconciler.core.model import LastSeen, Own, Purpose, Recorded
+from reconciler.core.places import FilePlace
 from reconciler.errors import LockedError, RefusedError, StateError, UsageError
 from reconciler.ports import ActionEntry
 from reconciler.state.backups import list_backups
@@ -35,7 +36,13 @@ def path(tmp_path: Path, world: World) -> Path:
 
 def rm(path: Path, address: str, *, answer: bool = True, dry_run: bool = False) -> list[str]:
     """Forget a record and return the addresses that were."""
-    rows = forget(path, address, command=f"rm {address}", confirm=lambda _: answer, dry_run=dry_run)
+    rows = forget(
+        FilePlace(path=path),
+        address,
+        command=f"rm {address}",
+        confirm=lambda _: answer,
+        dry_run=dry_run,
+    )
     return [str(row.address) for row in rows]
 
 
@@ -87,7 +94,7 @@ def test_what_is_not_to_be_done_leaves_no_trace(
     """Neither an answer of no nor a dry run writes a record, a run or a backup."""
     before = _contents(path)
     assert rm(path, "4501/a", answer=answer, dry_run=dry_run) == said
-    set_protections(path, ["4501/a"], protect=True, command="protect", dry_run=True)
+    set_protections(FilePlace(path=path), ["4501/a"], protect=True, command="protect", dry_run=True)
     assert _contents(path) == before
     assert list_backups(path) == []
 
@@ -165,31 +172,32 @@ def test_a_state_in_use_is_left_alone(path: Path) -> None:
     with pytest.raises(LockedError):
         rm(path, "4501/a")
     with pytest.raises(LockedError):
-        set_protections(path, ["4501/a"], protect=True, command="protect")
+        set_protections(FilePlace(path=path), ["4501/a"], protect=True, command="protect")
     assert rm(path, "4501/a", dry_run=True) == ["4501/a"]
-    assert back_up(path, None, dry_run=False).exists()
+    assert Path(back_up(FilePlace(path=path), None, dry_run=False)).exists()
     holder.close()
 
 
 def test_a_backup_by_hand(path: Path, tmp_path: Path) -> None:
     """To a file of one's own or among the others; a dry run says where."""
-    assert back_up(path, tmp_path / "mine.db", dry_run=True) == tmp_path / "mine.db"
+    place, mine = FilePlace(path=path), tmp_path / "mine.db"
+    assert back_up(place, mine, dry_run=True) == str(mine)
     assert not (tmp_path / "mine.db").exists()
-    assert back_up(path, None, dry_run=True).parent == tmp_path / "state.db.backups"
+    assert Path(back_up(place, None, dry_run=True)).parent == tmp_path / "state.db.backups"
     assert list_backups(path) == []
-    assert back_up(path, tmp_path / "mine.db", dry_run=False) == tmp_path / "mine.db"
+    assert back_up(place, mine, dry_run=False) == str(mine)
     assert list_backups(path) == []
-    assert [back_up(path, None, dry_run=False)] == list_backups(path)
+    assert [Path(back_up(place, None, dry_run=False))] == list_backups(path)
     for dry_run in (True, False):
         with pytest.raises(StateError, match="there is already a file"):
-            back_up(path, tmp_path / "mine.db", dry_run=dry_run)
+            back_up(place, mine, dry_run=dry_run)
 
 
 def test_a_backup_makes_no_folders(path: Path, tmp_path: Path) -> None:
     """One made of a misspelt path would hold a backup that nobody finds again."""
     for dry_run in (True, False):
         with pytest.raises(StateError) as caught:
-            back_up(path, tmp_path / "bakcups" / "mine.db", dry_run=dry_run)
+            back_up(FilePlace(path=path), tmp_path / "bakcups" / "mine.db", dry_run=dry_run)
         assert caught.value.message == f"there is no folder {tmp_path / 'bakcups'} for the backup"
         assert caught.value.hint
     assert not (tmp_path / "bakcups").exists()
@@ -198,7 +206,9 @@ def test_a_backup_makes_no_folders(path: Path, tmp_path: Path) -> None:
 def test_a_protection_is_a_run(world: World, path: Path) -> None:
     """Set and lifted, each with its word; what changes nothing is none."""
     for protect in (True, True, False):
-        set_protections(path, ["4501/a"], protect=protect, command=f"protect {protect}")
+        set_protections(
+            FilePlace(path=path), ["4501/a"], protect=protect, command=f"protect {protect}"
+        )
     store = open_state(path)
     runs = [(run.command, run.counts) for run in store.runs()]
     store.close()
@@ -215,7 +225,9 @@ def test_several_are_protected_at_once(world: World, path: Path) -> None:
         return True
 
     def protect(*patterns: str) -> tuple[list[str], list[str]]:
-        done = set_protections(path, patterns, protect=True, command="protect", confirm=confirm)
+        done = set_protections(
+            FilePlace(path=path), patterns, protect=True, command="protect", confirm=confirm
+        )
         return [row.address.name for row in done.changed], [row.address.name for row in done.same]
 
     assert protect("4501/a") == (["a"], [])
@@ -231,13 +243,13 @@ def test_several_are_protected_at_once(world: World, path: Path) -> None:
 def test_a_protection_that_is_declined_or_means_nothing_changes_nothing(path: Path) -> None:
     """Every pattern has to match a record."""
     done = set_protections(
-        path, ["4501/*"], protect=True, command="protect", confirm=lambda _: False
+        FilePlace(path=path), ["4501/*"], protect=True, command="protect", confirm=lambda _: False
     )
     assert (done.changed, done.same) == ((), ())
     with pytest.raises(StateError, match=r"the state has no 4502/\*"):
-        set_protections(path, ["4501/a", "4502/*"], protect=True, command="protect")
+        set_protections(FilePlace(path=path), ["4501/a", "4502/*"], protect=True, command="protect")
     with pytest.raises(UsageError, match="'a' is not an address"):
-        set_protections(path, ["a"], protect=True, command="protect")
+        set_protections(FilePlace(path=path), ["a"], protect=True, command="protect")
     store = open_state(path)
     assert [row.protected for row in store.read()] == [False, False]
     store.close()
@@ -246,5 +258,5 @@ def test_a_protection_that_is_declined_or_means_nothing_changes_nothing(path: Pa
 def test_what_is_left_of_an_older_create_has_nothing_to_protect(world: World, path: Path) -> None:
     """One record for each address: the newest."""
     world.record(dataclasses.replace(world.row("a"), op="0", own=Own.LATE_CREATE_POSSIBLE, id=None))
-    done = set_protections(path, ["4501/a"], protect=True, command="protect")
+    done = set_protections(FilePlace(path=path), ["4501/a"], protect=True, command="protect")
     assert [row.own for row in done.changed] == [Own.ACCEPTED]

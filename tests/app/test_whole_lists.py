@@ -10,6 +10,7 @@ import pytest
 
 from reconciler.app.state.claiming import ResolveRequest
 from reconciler.app.state.recovering import RecoverSearch, recover
+from reconciler.core.places import FilePlace
 from reconciler.core.protocol.marker import Marker, mark
 from reconciler.errors import UnreachableError
 from tests.support.timing import run
@@ -33,7 +34,7 @@ def world() -> World:
 
 def _recover(world: World, path: Path) -> int:
     request = ResolveRequest(address="", command="recover", confirm=lambda _: True)
-    settings = dataclasses.replace(world.settings, state=path)
+    settings = dataclasses.replace(world.settings, state=FilePlace(path=path))
     search = RecoverSearch(projects=(PROJECT,))
     recovery = recover(settings, request, search, connector=world.connector(), say=lambda _: None)
     return len(run(recovery, world.timeline).rows)

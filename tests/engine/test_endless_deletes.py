@@ -11,6 +11,7 @@ from reconciler.app.state.claiming import ResolveRequest, abandon, recheck
 from reconciler.app.state.state_edits import forget
 from reconciler.core.events import ActionFailed, Cause, RequestRetried
 from reconciler.core.model import Own, Purpose
+from reconciler.core.places import FilePlace
 from reconciler.core.planning.actions import Hold, Reason
 from reconciler.errors import RefusedError
 from tests.support.timing import run
@@ -24,7 +25,7 @@ def world(tmp_path: Path) -> World:
     """A world in which the deletion of `a` never ends, with its state in a file."""
     path = tmp_path / "state.db"
     world = World(FOREVER, path=path)
-    world.settings = dataclasses.replace(world.settings, state=path)
+    world.settings = dataclasses.replace(world.settings, state=FilePlace(path=path))
     world.apply(wish("a"), wish("b"))
     return world
 
@@ -106,7 +107,7 @@ def test_a_given_up_delete_that_was_never_carried_out_is_sent_again(tmp_path: Pa
     """
     path = tmp_path / "state.db"
     world = World("200 page=html on=DELETE", path=path)
-    world.settings = dataclasses.replace(world.settings, state=path)
+    world.settings = dataclasses.replace(world.settings, state=FilePlace(path=path))
     world.apply(wish("a"), wish("b"))
     refused = world.apply(wish("b"), wait_timeout=5.0)
     abandon(world.settings, _request("resolve 4501/a --abandon"))

@@ -14,6 +14,7 @@ from reconciler.app.state.state_edits import forget
 from reconciler.core.address_records import find_replaced
 from reconciler.core.events import InDoubt
 from reconciler.core.model import LastSeen, Own, Recorded
+from reconciler.core.places import FilePlace
 from reconciler.core.planning.actions import Create, Forget, Hold, Reason, Resolve
 from reconciler.core.protocol.transitions import QUIET, SETTLED
 from reconciler.errors import RefusedError, StateError
@@ -32,7 +33,7 @@ def _doubtful(path: Path | None = None, *, listing: bool = True) -> tuple[World,
     """A world whose replacement of `a` was answered 500, and the id of what was deleted."""
     world = World(path=path, listing=listing)
     if path is not None:
-        world.settings = dataclasses.replace(world.settings, state=path)
+        world.settings = dataclasses.replace(world.settings, state=FilePlace(path=path))
     world.apply(wish("a"), wish("z"))
     old = world.id_of("a")
     world.sandbox.set_faults(RULE)

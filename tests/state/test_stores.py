@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from reconciler.core.model import Json, Own, Recorded, Target
 from reconciler.errors import StateError
-from reconciler.ports import StateStore
+from reconciler.ports import RecordStore
 from reconciler.state.memory import MemoryStore
 from reconciler.state.rows import COLUMNS
 from reconciler.state.sqlite import create_state, open_state
@@ -26,7 +26,7 @@ from tests.support.strategies import hostile, records
 class Sessions(Protocol):
     """One state, and a way to meet it as the next process does."""
 
-    def __call__(self) -> StateStore:
+    def __call__(self) -> RecordStore:
         """Open the state anew; what was open before is closed."""
         ...
 
@@ -37,7 +37,7 @@ class MemorySessions:
     def __init__(self) -> None:
         self._store = MemoryStore(make_header())
 
-    def __call__(self) -> StateStore:
+    def __call__(self) -> RecordStore:
         """Hand the rows over."""
         self._store = MemoryStore(self._store.header, self._store.read())
         return self._store
@@ -50,7 +50,7 @@ class SqliteSessions:
         self._path = path
         self._store = create_state(path, make_target())
 
-    def __call__(self) -> StateStore:
+    def __call__(self) -> RecordStore:
         """Close the file and open it."""
         self._store.close()
         self._store = open_state(self._path)

@@ -34,13 +34,14 @@ from reconciler.core.events import (
     Throttled,
 )
 from reconciler.core.model import Address, Desired, Header, Lifecycle, Recorded, Target
+from reconciler.core.places import FilePlace
 from reconciler.core.planning.guards import WorkloadLimit
 from reconciler.core.protocol.api_results import NOBODY
 from reconciler.engine.apply import apply
 from reconciler.engine.journal import Journal
 from reconciler.engine.run import ApplyContext, ApplyOptions
 from reconciler.errors import StateError, Where
-from reconciler.ports import StateStore
+from reconciler.ports import RecordStore
 from reconciler.sandbox import DEMO, Effect, Entry, Sandbox
 from reconciler.sandbox import Settings as SandboxSettings
 from reconciler.state.memory import MemoryStore
@@ -89,7 +90,7 @@ class Disk:
     `break_at` is the number of the write that fails, and every one after it, counted from 1.
     """
 
-    def __init__(self, store: StateStore) -> None:
+    def __init__(self, store: RecordStore) -> None:
         self._store = store
         self.break_at: int | None = None
         self.unplugged = False
@@ -408,7 +409,7 @@ def is_write(request: httpx.Request, method: str = "POST") -> bool:
 
 def _run(
     session: Session,
-    store: StateStore,
+    store: RecordStore,
     stack: str,
     options: ApplyOptions,
     planned: PlanResult,
@@ -433,7 +434,7 @@ def _run(
     )
 
 
-def _pin(store: StateStore) -> PinnedTarget:
+def _pin(store: RecordStore) -> PinnedTarget:
     return PinnedTarget(target=store.header.target, binds=bool(store.read()))
 
 
@@ -443,7 +444,7 @@ def _settings(stack: str, declared: str | None) -> Settings:
         url=URL,
         url_is_given=True,
         stack=stack,
-        state=Path("state.db"),
+        state=FilePlace(path=Path("state.db")),
         api_version=declared,
         concurrency=32,
         deadline=1800.0,

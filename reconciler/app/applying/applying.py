@@ -27,8 +27,7 @@ from reconciler.engine.apply import apply
 from reconciler.engine.journal import Journal, writing_thread
 from reconciler.engine.run import STATE, UNAUTHORISED, UNREACHABLE, ApplyContext, ApplyOptions
 from reconciler.errors import StateError
-from reconciler.ports import EventListener, RequestListener
-from reconciler.state.sqlite import SqliteStore
+from reconciler.ports import EventListener, RequestListener, StateStore
 
 if TYPE_CHECKING:
     from reconciler.app.session import Connector, Session
@@ -146,7 +145,7 @@ async def carry_out(
 
 async def run_plan(
     planned: PlanResult,
-    store: SqliteStore,
+    store: StateStore,
     session: Session,
     settings: Settings,
     *,

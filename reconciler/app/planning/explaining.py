@@ -19,7 +19,7 @@ from reconciler.core.planning.plan import Plan
 from reconciler.core.redact import Redactor
 from reconciler.core.review.explanation import Explanation, explain_workload
 from reconciler.errors import UsageError
-from reconciler.ports import EventListener, StateStore
+from reconciler.ports import EventListener, RecordStore
 
 if TYPE_CHECKING:
     from reconciler.app.session import Connector, Session
@@ -98,7 +98,7 @@ async def _explain(
     *,
     recorded: Sequence[Recorded],
     at_work: str,
-    store: StateStore,
+    store: RecordStore,
     session: Session,
 ) -> ExplainResult:
     settings, header = workspace.settings, store.header

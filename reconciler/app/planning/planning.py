@@ -33,7 +33,7 @@ from reconciler.core.protocol.capabilities import CanUpdate
 from reconciler.core.redact import Redactor
 from reconciler.core.review.approval import Approval, RecheckedApproval, recheck
 from reconciler.errors import InvalidInputError, UsageError
-from reconciler.ports import EventListener, StateStore
+from reconciler.ports import EventListener, RecordStore
 from reconciler.specs.source.fileaccess import is_folder
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ async def make(
 
 async def prepare(
     workspace: Workspace,
-    store: StateStore,
+    store: RecordStore,
     session: Session,
     request: PlanRequest,
     *,

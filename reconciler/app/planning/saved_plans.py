@@ -14,6 +14,7 @@ from reconciler.app.planning.approval_checks import PLAN_AGAIN, check_state, che
 from reconciler.app.planning.planning import PlanRequest, PlanResult
 from reconciler.app.state.states import read_state
 from reconciler.app.wholefiles import write_whole
+from reconciler.core.places import StatePlace
 from reconciler.core.planning.guards import Refusal
 from reconciler.core.planning.plan import PLAN_FORMAT_VERSION
 from reconciler.core.review.approval import Approval, bind
@@ -24,7 +25,7 @@ from reconciler.report.machine.saved import saved_document
 from reconciler.resources import load_schema
 from reconciler.specs.source.fileaccess import ReadBoundary, ReadFailure
 from reconciler.specs.source.quoting import quote
-from reconciler.state.sqlite import is_there
+from reconciler.state.places import is_there
 
 # The plan of a hundred thousand workloads; more was not written by this program.
 MOST_BYTES = 1024**3
@@ -92,7 +93,7 @@ def load_plan(path: Path) -> tuple[Approval, datetime]:
     return read_saved(document), datetime.fromisoformat(document["created_at"])
 
 
-def find_refusals(approval: Approval, state: Path) -> tuple[Refusal, ...]:
+def find_refusals(approval: Approval, state: StatePlace) -> tuple[Refusal, ...]:
     """Why a saved plan can no longer be applied, as far as a state at hand shows it."""
     if not is_there(state):
         return ()

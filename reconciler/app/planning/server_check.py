@@ -20,9 +20,8 @@ from reconciler.core.protocol.api_results import ClusterVersions, Method
 from reconciler.core.protocol.capabilities import agree_on_dry_run
 from reconciler.engine.refresh import unless_ended
 from reconciler.errors import InvalidInputError, ReconcilerError, RefusedError, UnreachableError
-from reconciler.ports import ActionEntry, EventListener
+from reconciler.ports import ActionEntry, EventListener, StateStore
 from reconciler.specs.loaded import Loaded
-from reconciler.state.sqlite import SqliteStore
 
 _VERSION_HINT = "set api_version in reconciler.yaml to the server's, if that is 2.24 or later"
 
@@ -166,7 +165,7 @@ class _History:
     It is there before the first byte is sent: if the run is killed, it names what may exist.
     """
 
-    def __init__(self, store: SqliteStore | None, session: Session) -> None:
+    def __init__(self, store: StateStore | None, session: Session) -> None:
         self.run_id = str(uuid.UUID(int=session.rng.getrandbits(128), version=4))
         self._store = store
         self._clock = session.clock

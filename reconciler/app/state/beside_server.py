@@ -17,8 +17,8 @@ from reconciler.app.state.states import read_state
 from reconciler.app.target import PinnedTarget, need_same_target
 from reconciler.core.model import Target
 from reconciler.errors import StateError
-from reconciler.ports import EventListener
-from reconciler.state.sqlite import SqliteStore, create_state, is_there
+from reconciler.ports import EventListener, StateStore
+from reconciler.state.places import create_state, is_there
 
 if TYPE_CHECKING:
     from reconciler.app.session import Connector, Session
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True, kw_only=True)
 class StateBesideServer:
-    """An open state, or the path where one may be created, and the way to its server.
+    """An open state, or the place where one may be created, and the way to its server.
 
     `store` is None until there is a state. A state that `may_move` follows its user to another
     server as long as it records nothing.
@@ -38,23 +38,23 @@ class StateBesideServer:
     hold_as: str
     lock_timeout: float
     may_move: bool
-    store: SqliteStore | None = None
+    store: StateStore | None = None
     _files: ExitStack = field(default_factory=ExitStack)
 
-    def open(self) -> SqliteStore:
+    def open(self) -> StateStore:
         """Open the state, and hold it for a command that writes.
 
         Raises StateError where there is none, LockedError where another run holds it.
         """
         if self.store is None:
-            path, patience = self.settings.state, self.settings.deadline
-            store = self._files.enter_context(read_state(path, patience))
+            settings = self.settings
+            store = self._files.enter_context(read_state(settings.state, settings.deadline))
             if self.hold_as:
                 store.hold(self.hold_as, self.lock_timeout)
             self.store = store
         return self.store
 
-    def create(self, target: Target, *, or_open: bool = False) -> SqliteStore:
+    def create(self, target: Target, *, or_open: bool = False) -> StateStore:
         """Create the state that was missing, and open it.
 
         Raises StateError where somebody else has created one since, unless told to open that.
@@ -77,9 +77,9 @@ class StateBesideServer:
         self.connector.check(self.settings, self._pin)
 
     def need_same_server(self, session: Session) -> None:
-        """Raise GuardError for a session that an earlier look at this path has left open.
+        """Raise GuardError for a session that an earlier look at this place has left open.
 
-        The file may be another one by now, which belongs to another server.
+        The state may be another one by now, which belongs to another server.
         """
         need_same_target(self._pin, session.target)
 
@@ -119,7 +119,7 @@ def open_beside_server(
         yield state
 
 
-def pin_of(store: SqliteStore, *, may_move: bool = True) -> PinnedTarget:
+def pin_of(store: StateStore, *, may_move: bool = True) -> PinnedTarget:
     """The target that a run on this state is bound to."""
     binds = not may_move or store.has_records()
     return PinnedTarget(target=store.header.target, binds=binds)

@@ -17,7 +17,7 @@ from reconciler.core.protocol.capabilities import CanUpdate
 from reconciler.core.protocol.marker import Marker
 from reconciler.engine.run import ApplyOptions
 from reconciler.errors import RefusedError, Where
-from reconciler.state.sqlite import SqliteStore
+from reconciler.ports import StateStore
 
 
 def need_updates(settings: Settings) -> None:
@@ -31,7 +31,7 @@ def need_updates(settings: Settings) -> None:
 
 async def mark_adopted(
     rows: Sequence[Recorded],
-    store: SqliteStore,
+    store: StateStore,
     session: Session,
     settings: Settings,
     *,

@@ -12,14 +12,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from pathlib import Path
 
 from reconciler.app.applying.runlog import edit_entry
 from reconciler.app.state.state_edits import Confirm, entries, refuse_doubt
 from reconciler.app.state.states import choose_records, edit_state, merge_targets, sweep
 from reconciler.core.model import Address, Header, Recorded
+from reconciler.core.places import FilePlace, StatePlace
 from reconciler.errors import RefusedError, StateError, UsageError
-from reconciler.state.sqlite import SqliteStore, create_state, is_there
+from reconciler.ports import StateStore
+from reconciler.state.places import create_state, is_there
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,9 +35,9 @@ class MoveResult:
 
 
 def move(
-    path: Path,
+    place: StatePlace,
     patterns: Sequence[str],
-    to: Path,
+    to: StatePlace,
     *,
     command: str,
     confirm: Confirm,
@@ -45,39 +46,49 @@ def move(
 ) -> MoveResult:
     """Move the records whose addresses match to another state, which `init` makes if need be.
 
-    Both files are locked. The records are durable there before they are taken out here, so that a
+    Both states are held. The records are durable there before they are taken out here, so that a
     kill in between leaves them in both, and the same move again mends that. Raises RefusedError
     for records in doubt and for a state that cannot take them, StateError, LockedError.
     """
     if not is_there(to) and not init:
         raise StateError(
-            f"there is no state at {to}", hint="check --to; --init makes a state there"
+            f"there is no state {'at ' if isinstance(to, FilePlace) else ''}{to.title}",
+            hint="check --to; --init makes a state there",
         )
-    # By the file and not by the name: a link would lock the same state twice, and wait for itself.
-    if is_there(to) and path.exists() and path.samefile(to):
+    if is_same_place(place, to):
         raise UsageError(f"{to} is the state that the records are in", hint="give another --to")
-    with ExitStack() as files:
-        giver = files.enter_context(edit_state(path, command, dry_run=dry_run))
+    with ExitStack() as states:
+        giver = states.enter_context(edit_state(place, command, dry_run=dry_run))
         rows = choose_records(giver.read(), patterns)
         refuse_doubt(rows)
         receiver, new = None, rows
         if is_there(to):
-            receiver = files.enter_context(edit_state(to, command, dry_run=dry_run))
+            receiver = states.enter_context(edit_state(to, command, dry_run=dry_run))
             new = _new_to(receiver, giver.header, rows)
         if not confirm(rows):
             return MoveResult()
         if not dry_run:
             if receiver is None:
                 create_state(to, giver.header.target).close()
-                receiver = files.enter_context(edit_state(to, command, dry_run=False))
+                receiver = states.enter_context(edit_state(to, command, dry_run=False))
             _carry(giver, receiver, rows, new, command)
             if init:
-                # A move that was killed while it made the other state has left a file there.
+                # A move that was killed while it made the other state may have left a file there.
                 sweep(to)
         return MoveResult(rows=tuple(rows), present=tuple(row for row in rows if row not in new))
 
 
-def _new_to(receiver: SqliteStore, giver: Header, rows: Sequence[Recorded]) -> list[Recorded]:
+def is_same_place(one: StatePlace, other: StatePlace) -> bool:
+    """Whether two places are one state, which cannot be held twice."""
+    match one, other:
+        case FilePlace(path=path), FilePlace(path=to):
+            # By the file and not by the name: there may be links.
+            return path.exists() and to.exists() and path.samefile(to)
+        case _:
+            return one == other
+
+
+def _new_to(receiver: StateStore, giver: Header, rows: Sequence[Recorded]) -> list[Recorded]:
     """The records that the other state has not got yet; raises RefusedError if it cannot have them.
 
     One that it has is left as it is there: a run may have used it since the move was cut short.
@@ -89,15 +100,15 @@ def _new_to(receiver: SqliteStore, giver: Header, rows: Sequence[Recorded]) -> l
     for row in rows:
         if present.get(row.address, {row.op}).isdisjoint({row.op}):
             raise RefusedError(
-                f"{receiver.path} records {row.address} too, under another operation: one of the "
-                "two is out of date",
+                f"{receiver.place.title} records {row.address} too, under another operation: "
+                "one of the two is out of date",
                 hint=f"compare the ids (reconciler state show {row.address}), and forget the wrong "
                 f"one: reconciler state rm {row.address}",
             )
     return [row for row in rows if row.address not in present]
 
 
-def _check_fits(receiver: SqliteStore, giver: Header) -> None:
+def _check_fits(receiver: StateStore, giver: Header) -> None:
     """Its workloads would be missing on another server, and foreign under another mark."""
     header = receiver.header
     ours, theirs = giver.target, header.target
@@ -110,32 +121,32 @@ def _check_fits(receiver: SqliteStore, giver: Header) -> None:
         # What one of the two does not know yet is no contradiction.
         if mine != other and None not in (mine, other):
             raise RefusedError(
-                f"{receiver.path} belongs to another {field} ({other}, not {mine})",
+                f"{receiver.place.title} belongs to another {field} ({other}, not {mine})",
                 hint="records can only move to a state of the same server and stack",
             )
     if header.lineage != giver.lineage and header.serial > 0:
         raise RefusedError(
-            f"{receiver.path} has workloads of its own, made under another lineage: those that "
-            "are moved would look foreign beside them",
+            f"{receiver.place.title} has workloads of its own, made under another lineage: those "
+            "that are moved would look foreign beside them",
             hint="move to a new state (--init), or to one that got its records by a move from here",
         )
 
 
 def _carry(
-    giver: SqliteStore,
-    receiver: SqliteStore,
+    giver: StateStore,
+    receiver: StateStore,
     rows: Sequence[Recorded],
     new: Sequence[Recorded],
     command: str,
 ) -> None:
-    # Both are copied first: this is the one edit that changes two files.
+    # Both are copied first: this is the one edit that changes two states.
     giver.back_up()
     # There before it goes here: a kill in between leaves records in both, and never in neither.
     if new:
         receiver.back_up()
         receiver.amend(
-            edit_entry(f"{command} (from {giver.path})", {"moved": len(new)}),
-            entries(new, "move", f"from {giver.path}"),
+            edit_entry(f"{command} (from {giver.place.title})", {"moved": len(new)}),
+            entries(new, "move", f"from {giver.place.title}"),
             rows=new,
             target=merge_targets(receiver.header.target, giver.header.target),
             lineage=giver.header.lineage,
@@ -143,11 +154,12 @@ def _carry(
     try:
         giver.amend(
             edit_entry(command, {"moved": len(rows)}),
-            entries(rows, "move", f"to {receiver.path}"),
+            entries(rows, "move", f"to {receiver.place.title}"),
             without=[row.op for row in rows],
         )
     except StateError as error:
         raise StateError(
-            f"the records are in {receiver.path} now, and still in {giver.path}: {error.message}",
+            f"the records are in {receiver.place.title} now, and still in {giver.place.title}: "
+            f"{error.message}",
             hint="repeat the same move before the next apply of either",
         ) from error

@@ -18,8 +18,7 @@ from reconciler.core.protocol.marker import read_marker
 from reconciler.core.redact import Redactor
 from reconciler.engine.records import adopt_found
 from reconciler.errors import RefusedError, StateError, UsageError
-from reconciler.ports import EventListener
-from reconciler.state.sqlite import SqliteStore
+from reconciler.ports import EventListener, StateStore
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,13 +124,13 @@ async def _read_marked(
 
 
 def _choose_lineage(
-    marked: Sequence[_MarkedWorkload], lineage: str | None, store: SqliteStore | None
+    marked: Sequence[_MarkedWorkload], lineage: str | None, store: StateStore | None
 ) -> str:
     """Whose workloads to take: a state that has written takes its own only."""
     if store is not None and store.header.serial > 0:
         if lineage not in (None, store.header.lineage):
             raise RefusedError(
-                f"the state {store.path} is of lineage {store.header.lineage}",
+                f"the state {store.place.title} is of lineage {store.header.lineage}",
                 hint="recover another lineage into a state of its own: --state FILE",
             )
         return store.header.lineage
@@ -154,7 +153,7 @@ def _choose_lineage(
 
 
 def _new_rows(
-    ours: Sequence[Recorded], selection: Selection, store: SqliteStore | None
+    ours: Sequence[Recorded], selection: Selection, store: StateStore | None
 ) -> tuple[Recorded, ...]:
     """The rows that are selected, and that the state does not have; sorted by address."""
     for pattern in selection.targets:

@@ -11,12 +11,12 @@ from pathlib import Path
 from reconciler.app.applying.runlog import edit_entry
 from reconciler.app.state.states import choose_records, edit_state, find_records, read_state
 from reconciler.core.model import Own, Purpose, Recorded, Target
+from reconciler.core.places import FilePlace, StatePlace
 from reconciler.core.protocol.changes import lands_until, may_land
 from reconciler.core.protocol.transitions import Evidence, advance, comes_true_until, may_come_true
 from reconciler.errors import RefusedError, StateError
-from reconciler.ports import ActionEntry
+from reconciler.ports import ActionEntry, StateStore
 from reconciler.state.backups import next_backup
-from reconciler.state.sqlite import SqliteStore
 
 Confirm = Callable[[Sequence[Recorded]], bool]
 """Shown what is about to be done; False leaves everything as it is."""
@@ -32,7 +32,7 @@ _PAST = {
 }
 
 
-def back_up(path: Path, to: Path | None, *, dry_run: bool) -> Path:
+def back_up(place: StatePlace, to: Path | None, *, dry_run: bool) -> str:
     """Copy a state, by default to its backups; returns where the copy is, or would be.
 
     Raises StateError for a folder that is not there, and for a file that is.
@@ -44,10 +44,12 @@ def back_up(path: Path, to: Path | None, *, dry_run: bool) -> Path:
         )
     if to is not None and to.exists():
         raise StateError(f"there is already a file at {to}", hint="give the backup another name")
-    with read_state(path) as store:
+    with read_state(place) as store:
+        if dry_run and to is None and isinstance(place, FilePlace):
+            return str(next_backup(place.path, store.header.serial))
         if dry_run:
-            return to or next_backup(path, store.header.serial)
-        return store.back_up(to)
+            return str(to or "the copies that it keeps of itself")
+        return str(store.back_up(to))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +61,7 @@ class Protection:
 
 
 def set_protections(
-    path: Path,
+    place: StatePlace,
     patterns: Sequence[str],
     *,
     protect: bool,
@@ -72,7 +74,7 @@ def set_protections(
     Nothing is changed where it was not confirmed. Raises StateError, also for a pattern that
     matches nothing, UsageError and LockedError.
     """
-    with edit_state(path, command, dry_run=dry_run) as store:
+    with edit_state(place, command, dry_run=dry_run) as store:
         # The newest of each address: what is left of older creates has nothing to protect.
         newest = {row.address: row for row in choose_records(store.read(), patterns)}
         rows = [newest[address] for address in sorted(newest)]
@@ -104,14 +106,14 @@ def set_protections(
 
 
 def forget(
-    path: Path, text: str, *, command: str, confirm: Confirm, dry_run: bool = False
+    place: StatePlace, text: str, *, command: str, confirm: Confirm, dry_run: bool = False
 ) -> list[Recorded]:
     """Drop the record of a workload; the server is not asked, and keeps the workload.
 
     Returns what was, or would be, forgotten; nothing where it was not confirmed. Raises
     RefusedError for a workload in doubt: its record is all that is known of it.
     """
-    with edit_state(path, command, dry_run=dry_run) as store:
+    with edit_state(place, command, dry_run=dry_run) as store:
         rows = find_records(store.read(), text)
         refuse_doubt(rows)
         _refuse_updates_on_their_way(rows)
@@ -193,7 +195,7 @@ def entries(
 
 
 def amend(
-    store: SqliteStore,
+    store: StateStore,
     command: str,
     action: str,
     rows: Sequence[Recorded],

@@ -12,23 +12,23 @@ from reconciler.app.settings import Settings
 from reconciler.app.target import CheckedServer
 from reconciler.core.globs import is_glob
 from reconciler.core.model import Address, Header, Recorded, Target
+from reconciler.core.places import FilePlace, StatePlace
 from reconciler.core.planning.selection import Selection
 from reconciler.errors import StateError, UsageError
-from reconciler.ports import Inspection, RunEntry, StateStore
+from reconciler.ports import Inspection, RecordStore, RunEntry, StateStore
 from reconciler.state.backups import backups_folder
-from reconciler.state.check import inspect_state
 from reconciler.state.database import TIME_LIMIT
 from reconciler.state.filenames import finished_name
 from reconciler.state.memory import MemoryStore
-from reconciler.state.sqlite import SqliteStore, create_state, open_state
+from reconciler.state.places import create_state, inspect_state, open_state
 
 
 @contextmanager
-def read_state(path: Path, patience: float = TIME_LIMIT) -> Iterator[SqliteStore]:
+def read_state(place: StatePlace, patience: float = TIME_LIMIT) -> Iterator[StateStore]:
     """A state to look at; raises StateError where there is none, or after so many seconds."""
     # Before SQLite sees the file: opening it would already play the journal back.
-    refuse_committed_journal(path)
-    store = open_state(path, min(patience, TIME_LIMIT))
+    refuse_committed_journal(place)
+    store = open_state(place, min(patience, TIME_LIMIT))
     try:
         yield store
     finally:
@@ -36,31 +36,31 @@ def read_state(path: Path, patience: float = TIME_LIMIT) -> Iterator[SqliteStore
 
 
 @contextmanager
-def edit_state(path: Path, command: str, *, dry_run: bool) -> Iterator[SqliteStore]:
+def edit_state(place: StatePlace, command: str, *, dry_run: bool) -> Iterator[StateStore]:
     """A state to edit by hand, held in the name of a command unless nothing will be written.
 
     Raises StateError where there is none, LockedError where a run holds it.
     """
-    with read_state(path) as store:
+    with read_state(place) as store:
         if not dry_run:
             store.hold(command)
         yield store
 
 
-def without_state(target: Target) -> StateStore:
+def without_state(target: Target) -> RecordStore:
     """What a plan is made from where there is no state yet; it is never written."""
     return MemoryStore(Header(lineage="", serial=0, target=target))
 
 
-def make_state(settings: Settings, server: CheckedServer) -> SqliteStore:
+def make_state(settings: Settings, server: CheckedServer) -> StateStore:
     """Make an empty state, pinned to a server; raises StateError where there is one."""
     return create_state(settings.state, Target(url=server.url, stack=settings.stack))
 
 
-def inspect(path: Path) -> Inspection:
+def inspect(place: StatePlace) -> Inspection:
     """Everything that is wrong with a state; raises StateError for what is none."""
-    refuse_committed_journal(path)
-    return inspect_state(path)
+    refuse_committed_journal(place)
+    return inspect_state(place)
 
 
 def find_records(rows: Sequence[Recorded], text: str) -> list[Recorded]:
@@ -108,9 +108,11 @@ def merge_targets(pinned: Target, target: Target) -> Target:
     )
 
 
-def list_leftovers(path: Path) -> list[Path]:
+def list_leftovers(place: StatePlace) -> list[Path]:
     """Files that a killed command left behind beside a state; or that another one is making now."""
-    leftovers = []
+    if not isinstance(place, FilePlace):
+        return []
+    path, leftovers = place.path, []
     for folder in (path.parent, backups_folder(path)):
         for file in folder.iterdir() if folder.is_dir() else ():
             # A state and its backups are made under a hidden name of their own, and then moved.
@@ -121,10 +123,10 @@ def list_leftovers(path: Path) -> list[Path]:
     return sorted(leftovers)
 
 
-def sweep(path: Path) -> None:
+def sweep(place: StatePlace) -> None:
     """Remove what was left behind of the making of a state that is there, and is held."""
-    for file in list_leftovers(path):
-        if file.parent == path.parent:
+    for file in list_leftovers(place):
+        if isinstance(place, FilePlace) and file.parent == place.path.parent:
             file.unlink(missing_ok=True)
 
 

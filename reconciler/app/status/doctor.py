@@ -35,6 +35,7 @@ from reconciler.app.status.environment_report import (
 from reconciler.app.target import CheckedServer, PinnedTarget
 from reconciler.core.diagnostics import has_errors
 from reconciler.core.model import Address
+from reconciler.core.places import FilePlace, StatePlace
 from reconciler.core.protocol.api_results import (
     Accepted,
     Ambiguous,
@@ -51,8 +52,7 @@ from reconciler.core.protocol.api_results import (
 from reconciler.errors import InvalidInputError, ReconcilerError, UnreachableError
 from reconciler.report.text.doctor import Check, DoctorReport, Level
 from reconciler.specs.config import Config
-from reconciler.state.sqlite import is_there
-from reconciler.state.summary import summarize_state, try_lock
+from reconciler.state.places import is_there, summarize_state, try_lock
 
 T = TypeVar("T")
 
@@ -218,18 +218,18 @@ def _check_machine(doctor: _Doctor, settings: Settings) -> PinnedTarget | None:
     return pin
 
 
-def _check_state(doctor: _Doctor, path: Path) -> PinnedTarget | None:
-    with read_state(path) as store:
+def _check_state(doctor: _Doctor, place: StatePlace) -> PinnedTarget | None:
+    with read_state(place) as store:
         header, pin = store.header, pin_of(store)
-    flaws, recorded = inspect(path).flaws, summarize_state(path)
+    flaws, recorded = inspect(place).flaws, summarize_state(place)
     doubts = recorded.in_doubt
     facts = (
-        f"{path}: {sum(recorded.owned.values())} recorded, {doubts} in doubt, "
+        f"{place}: {sum(recorded.owned.values())} recorded, {doubts} in doubt, "
         f"lineage {header.lineage}, serial {header.serial}"
     )
     if flaws:
         doctor.say("state", Level.WARNING, f"{facts}; {flaws[0].message}", flaws[0].hint)
-    elif not os.access(path, os.W_OK):
+    elif isinstance(place, FilePlace) and not os.access(place.path, os.W_OK):
         hint = "an apply writes to it: let this user do so"
         doctor.say("state", Level.PROBLEM, f"{facts}; it is not writable", hint, 1)
     elif doubts:

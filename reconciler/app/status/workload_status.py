@@ -21,9 +21,8 @@ from reconciler.core.events import RequestRetried
 from reconciler.core.globs import is_glob, matches_any
 from reconciler.core.model import Own, Recorded
 from reconciler.errors import ReconcilerError, UnreachableError, UsageError
-from reconciler.ports import EventListener
+from reconciler.ports import EventListener, StateStore
 from reconciler.report.text.status import Status
-from reconciler.state.sqlite import SqliteStore
 
 # A server that answers nothing for so long is in trouble, whatever it will say later.
 PATIENCE = 30.0
@@ -163,7 +162,7 @@ class _Watch:
             self._trouble(event.reason)
 
 
-def _choose(store: SqliteStore, patterns: Sequence[str]) -> _Chosen:
+def _choose(store: StateStore, patterns: Sequence[str]) -> _Chosen:
     """The records of the addresses that match."""
     rows = sorted(store.read(), key=lambda row: row.address)
     # Asked after the reading: a run that began in between may have written some of these records.

@@ -168,8 +168,9 @@ def check(*, flags: Flags, output: OutputOptions) -> int:
     from reconciler.report.text.history import inspection_text
 
     console = Console(output)
-    inspection = inspect(settings_from(flags).state)
-    for file in list_leftovers(Path(inspection.path)):
+    place = settings_from(flags).state
+    inspection = inspect(place)
+    for file in list_leftovers(place):
         console.note(
             f"{file} was left behind by a command that was killed, or is being written now. It is "
             "part of nothing; remove it while nothing runs."
@@ -178,7 +179,7 @@ def check(*, flags: Flags, output: OutputOptions) -> int:
     console.emit("text", lambda: inspection_text(inspection))
     # After the report, so that a script learns by the code what a person has read.
     if inspection.flaws:
-        raise StateError(f"the state {inspection.path} is not sound", hint=inspection.flaws[0].hint)
+        raise StateError(f"the state {place.title} is not sound", hint=inspection.flaws[0].hint)
     return 0
 
 
@@ -221,14 +222,16 @@ def move(addresses: tuple[str, ...], *, to: Path, init: bool, edit: EditFlags, f
     server and stack. Move the specs only afterwards, and before the next apply of either. Killed
     half-way, a move is finished by the same command.
     """
+    from reconciler.app.settings import place_from
     from reconciler.app.state.moving import move as move_records
     from reconciler.cli.output.console import Console
     from reconciler.cli.output.edits import asker, finish_edit
 
+    settings = settings_from(flags)
     moved = move_records(
-        settings_from(flags).state,
+        settings.state,
         addresses,
-        to,
+        place_from(str(to), stack=settings.stack),
         command=f"reconciler state move {' '.join(addresses)} --to {to}",
         confirm=asker(edit, f"Move these records to {to}?"),
         init=init,

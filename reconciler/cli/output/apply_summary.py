@@ -13,6 +13,7 @@ from reconciler.app.settings import Flags
 from reconciler.cli.options import PlanFlags, place_options
 from reconciler.cli.output.console import Console
 from reconciler.core.events import Event
+from reconciler.core.places import FilePlace
 from reconciler.report.next_step import Commands
 from reconciler.report.text.conclusion import Conclusion
 from reconciler.specs.config import config_file
@@ -60,7 +61,9 @@ def follow_up_commands(
     """The commands that carry on where this one ended, for the same folder, state and stack."""
     names_state = bool(flags.state)
     config_given, stack = place_options(flags, "config"), place_options(flags, "stack")
-    state = f" --state {shlex.quote(os.path.relpath(workspace.settings.state))}"
+    kept_at = workspace.settings.state
+    name = os.path.relpath(kept_at.path) if isinstance(kept_at, FilePlace) else str(kept_at)
+    state = f" --state {shlex.quote(name)}"
     folder = [] if directory == Path() else [str(directory)]
     words = [*command.split(), *folder]
     # What kept this run from being about everything: without it, the next one would do more.

@@ -8,12 +8,13 @@ import click
 
 from reconciler.cli.output.console import Console
 from reconciler.cli.output.metrics_file import MetricsWriter
+from reconciler.core.places import FilePlace, StatePlace
 
 SPEC_SUFFIXES = (".json", ".yaml", ".yml")
 
 
 def check_output_paths(
-    console: Console, *, root: Path, state: Path | None = None, save_to: Path | None = None
+    console: Console, *, root: Path, state: StatePlace | None = None, save_to: Path | None = None
 ) -> None:
     """Raise click's usage error for a file that another output, the state or the specs would lose.
 
@@ -23,12 +24,13 @@ def check_output_paths(
     outputs = [("-o", output.path) for output in console.outputs]
     outputs += [("--save", save_to), ("--metrics-file", metrics.path)]
     flags: dict[Path, str] = {}
+    file = state.path.resolve() if isinstance(state, FilePlace) else None
     for flag, path in outputs:
         if path is None:
             continue
         # Two names may lead to one file.
         real = path.resolve()
-        problem = _problem_with(flag, real, root.resolve(), state.resolve() if state else None)
+        problem = _problem_with(flag, real, root.resolve(), file)
         if real in flags:
             problem = f"{flags[real]} writes it as well"
         if problem:

@@ -15,7 +15,7 @@ from reconciler.cli.output.metrics_file import MetricsWriter
 from reconciler.errors import StateError
 from reconciler.regularfiles import read_regular
 from reconciler.report.machine.metrics import LAST_SUCCESS, RunMetrics, metrics_text
-from reconciler.state.summary import summarize_state
+from reconciler.state.places import summarize_state
 
 # Nothing of ours is longer; what is was not written by us.
 _MOST_BYTES = 1 << 20

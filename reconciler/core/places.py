@@ -1,0 +1,143 @@
+"""Where a state is kept: in a file, or in a PostgreSQL database as the row of a stack."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import unquote
+
+DEFAULT_SCHEMA = "reconciler"
+_SCHEMES = ("postgresql", "postgres")
+# Plain enough to stand in SQL without quotes, so that a DBA types it as it is written here.
+_SCHEMA = re.compile(r"(?!pg_)[a-z_][a-z0-9_]{0,62}")
+_HOST = re.compile(r"(\[[0-9A-Fa-f:.%]+\]|[^\[\]:]*)(:\d{1,5})?")
+_PARAMETER = re.compile(r"([a-z_]+)=(.*)")
+# Of libpq's parameters, and of what somebody may take for one of them.
+_SECRET = re.compile(r"pas+w|pwd|secret|scram_")
+
+
+class PlaceError(ValueError):
+    """A text that names no place for a state; the message never repeats what may be a password."""
+
+    def __init__(self, message: str, hint: str) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class PasswordError(PlaceError):
+    """A password where others can read it."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "a password does not belong here: others can read it",
+            "set PGPASSWORD, or PGPASSFILE for a file that holds it",
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FilePlace:
+    """A state in a file of this machine."""
+
+    path: Path
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+    @property
+    def title(self) -> str:
+        """What follows "the state" in a sentence."""
+        return str(self.path)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PostgresPlace:
+    """A state in PostgreSQL: the row of a stack in a schema.
+
+    `url` is libpq's, without what is ours and without secrets; `secrets` are the parameters of
+    libpq that have to be given beside it, for the connection alone.
+    """
+
+    url: str
+    schema: str
+    stack: str
+    secrets: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
+
+    def __str__(self) -> str:
+        if self.schema == DEFAULT_SCHEMA:
+            return self.url
+        return f"{self.url}{'&' if '?' in self.url else '?'}schema={self.schema}"
+
+    @property
+    def title(self) -> str:
+        """What follows "the state" in a sentence: without user and parameters."""
+        address, _, parameters = self.url.partition("://")[2].partition("?")
+        address = address.rpartition("@")[2].rstrip("/")
+        service = re.search(r"(?:^|&)service=([^&]*)", parameters)
+        where = address or (f"service {service[1]}" if service else "the default server")
+        return f"of stack {self.stack} ({where}, schema {self.schema})"
+
+
+StatePlace = FilePlace | PostgresPlace
+
+
+def parse_place(
+    text: str, *, stack: str, folder: Path = Path(), may_hold_password: bool = False
+) -> StatePlace:
+    """The place that a text names; a path is relative to `folder`.
+
+    Raises PlaceError, and PasswordError for a password where none may be.
+    """
+    scheme, separator, rest = text.partition("://")
+    if not separator:
+        return FilePlace(path=folder / text)
+    if scheme not in _SCHEMES:
+        raise PlaceError(
+            f"a state cannot be kept at {scheme}://",
+            "give the path of a file, or postgresql://HOST/DATABASE",
+        )
+    return _parse_url(rest, stack, may_hold_password=may_hold_password)
+
+
+def _parse_url(rest: str, stack: str, *, may_hold_password: bool) -> PostgresPlace:
+    """Read what follows the scheme, as libpq does; raises PlaceError."""
+    secrets: dict[str, str] = {}
+    # libpq ends the user at the first @ before a slash. A second one, or one behind a slash, is
+    # most likely of a password that is not spelt out: nothing of it may be taken for a host.
+    credentials, at, address = "", "", rest
+    if "@" in rest.partition("/")[0]:
+        credentials, at, address = rest.partition("@")
+    user, colon, password = credentials.partition(":")
+    if colon:
+        secrets["password"] = unquote(password)
+    address, mark, query = address.partition("?")
+    kept: list[str] = []
+    schema = DEFAULT_SCHEMA
+    for item in query.split("&") if mark else ():
+        parameter = _PARAMETER.fullmatch(item)
+        if parameter is None:
+            raise _unreadable("a parameter has the form NAME=VALUE")
+        name, value = parameter.groups()
+        if name == "schema":
+            schema = unquote(value)
+        elif _SECRET.search(name):
+            secrets[name] = unquote(value)
+        else:
+            kept.append(item)
+    if secrets and not may_hold_password:
+        raise PasswordError
+    hosts = address.partition("/")[0].split(",")
+    if "@" in address or not rest.isprintable() or " " in rest:
+        raise _unreadable("write @, : and / of a user or a password as %40, %3A and %2F")
+    if not all(_HOST.fullmatch(host) for host in hosts):
+        raise _unreadable("a host has the form NAME, NAME:PORT or [ADDRESS]:PORT")
+    if not _SCHEMA.fullmatch(schema):
+        raise _unreadable("a schema has small letters, digits and _, and does not begin with pg_")
+    url = f"postgresql://{user}{at}{address}{'?' if kept else ''}{'&'.join(kept)}"
+    return PostgresPlace(url=url, schema=schema, stack=stack, secrets=secrets)
+
+
+def _unreadable(hint: str) -> PlaceError:
+    return PlaceError("the address of the state's database cannot be read", hint)
