@@ -5,7 +5,15 @@ from __future__ import annotations
 from reconciler.kinds.fields import LARGEST_COUNT, Template, need, read_count, read_flag, read_items
 from reconciler.kinds.kind import Kind, Layout, Pods, always, pod_templates
 from reconciler.kinds.structures import TEXT, any_of, list_of, mapping
-from reconciler.kinds.updates import FieldRule, InPlace, Surge, UpdateRules, kept_by_pods, spec_of
+from reconciler.kinds.updates import (
+    FieldRule,
+    InPlace,
+    Surge,
+    UpdateRules,
+    is_suspended,
+    kept_by_pods,
+    spec_of,
+)
 
 
 def _cluster_pods(manifest: Template) -> Pods:
@@ -100,6 +108,8 @@ _JOB_UPDATES = UpdateRules(
             patterns=("/spec/rayClusterSpec", "/spec/entrypoint", "/spec/submitterPodTemplate"),
             outcome=InPlace.WITHOUT_EFFECT,
             reason="has no effect on what runs: a RayJob is submitted once",
+            # While suspended it has no cluster, and makes one of what it then says.
+            unless=is_suspended,
         ),
     ),
 )

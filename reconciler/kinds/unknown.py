@@ -20,10 +20,7 @@ def decided_later(reason: str) -> PodFinder:
     return find_pods
 
 
-_TEKTON_UPDATES = UpdateRules(
-    source="Tekton, validation of updates: once started, a run can only be cancelled",
-    only=("/spec/status", "/spec/statusMessage"),
-)
+_TEKTON = "Tekton, validation of updates: once started, a run can only be cancelled"
 
 KINDS = (
     Kind(
@@ -48,7 +45,7 @@ KINDS = (
         name="PipelineRun",
         versions=("v1",),
         find_pods=decided_later(STEPS),
-        updates=_TEKTON_UPDATES,
+        updates=UpdateRules(source=_TEKTON, only=("/spec/status",)),
         runs_to_completion=always,
     ),
     Kind(
@@ -56,7 +53,7 @@ KINDS = (
         name="TaskRun",
         versions=("v1",),
         find_pods=decided_later(STEPS),
-        updates=_TEKTON_UPDATES,
+        updates=UpdateRules(source=_TEKTON, only=("/spec/status", "/spec/statusMessage")),
         runs_to_completion=always,
     ),
     Kind(

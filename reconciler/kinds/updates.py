@@ -90,9 +90,14 @@ def kept_by_pods(
     )
 
 
-def is_not_suspended(running: Manifest, _: Manifest) -> bool:
-    """Whether `spec.suspend` does not keep a workload from having pods."""
-    return spec_of(running).get("suspend") is not True
+def is_suspended(running: Manifest, _: Manifest) -> bool:
+    """Whether `spec.suspend` keeps a workload from having pods."""
+    return spec_of(running).get("suspend") is True
+
+
+def is_not_suspended(running: Manifest, desired: Manifest) -> bool:
+    """Whether it does not."""
+    return not is_suspended(running, desired)
 
 
 def spec_of(manifest: Manifest) -> Mapping[str, Any]:

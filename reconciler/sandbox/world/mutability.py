@@ -14,6 +14,10 @@ _POD_TEMPLATE_WHILE_SUSPENDED = (
 )
 
 
+# What a RayJob makes its cluster and its submission of, once.
+_RAY_JOB_START = ("/spec/rayClusterSpec", "/spec/entrypoint", "/spec/submitterPodTemplate")
+
+
 class _Row(NamedTuple):
     """The rules of one kind, as JSON pointers into the manifest; `*` is any one segment.
 
@@ -85,6 +89,8 @@ _TABLE = {
         while_suspended=tuple(
             f"/spec/replicatedJobs/*/template/spec/template/{path}"
             for path in _POD_TEMPLATE_WHILE_SUSPENDED
+            # Its webhook lets through what Kueue changes, and that is not among it.
+            if path != "spec/affinity"
         ),
     ),
     "PyTorchJob": _training("pytorchReplicaSpecs"),
@@ -99,8 +105,8 @@ _TABLE = {
     ),
     "RayJob": _Row(
         refused=("/spec/managedBy",),
-        without_effect=("/spec/rayClusterSpec", "/spec/entrypoint"),
-        while_suspended=("/spec/rayClusterSpec", "/spec/entrypoint"),
+        without_effect=_RAY_JOB_START,
+        while_suspended=_RAY_JOB_START,
     ),
     "RayService": _Row(refused=("/spec/managedBy",)),
     # Everything else rolls.
