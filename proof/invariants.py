@@ -14,13 +14,9 @@ from proof.simulation.process import Process, Watcher
 from proof.simulation.server import Entry, Server, Workload
 from proof.simulation.weather import Said
 from proof.update_invariants import UpdateReferee
-from reconciler.core.events import (
-    ActionFailed,
-    ActionSucceeded,
-    Event,
-    InDoubt,
-)
+from reconciler.core.events import ActionEnded, Event
 from reconciler.core.model import Address, OnRemove, Own, Recorded
+from reconciler.core.outcome import Failed, InDoubt, Succeeded, message_of
 from reconciler.core.protocol.retry import AMBIGUOUS_SENDS
 from reconciler.engine.apply import LET_GO
 
@@ -96,13 +92,13 @@ class Referee(Watcher):
         """I7 at the instant at which something is told."""
         self.updates.said(process, event)
         match event:
-            case ActionSucceeded(action="delete", id=str() as id_, detail=detail):
+            case ActionEnded(action="delete", outcome=Succeeded(id=str() as id_, detail=detail)):
                 self._check_told_gone(process.disk, id_, under_way=bool(detail))
-            case ActionSucceeded(action="create" | "replace", id=str() as id_):
+            case ActionEnded(action="create" | "replace", outcome=Succeeded(id=str() as id_)):
                 self._check_told_made(process.disk, id_, str(event.address))
-            case ActionSucceeded(action="resolve", id=str() as id_):
+            case ActionEnded(action="resolve", outcome=Succeeded(id=str() as id_)):
                 self._check_told_made(process.disk, id_, str(event.address))
-            case ActionFailed(action="create", id=str() as id_):
+            case ActionEnded(action="create", outcome=Failed(id=str() as id_)):
                 self._check_told_made(process.disk, id_, str(event.address))
             case _:
                 pass
@@ -255,12 +251,13 @@ class Referee(Watcher):
         rows = [r for r in process.disk.read() if selection.takes(r.address)]
         doubtful = {row.address for row in rows if row.own in IN_DOUBT}
         possible = {row.address for row in rows if row.own in _MAY_EXIST}
-        told = [event for event in process.events if isinstance(event, InDoubt)]
+        ended = [event for event in process.events if isinstance(event, ActionEnded)]
+        told = [event for event in ended if isinstance(event.outcome, InDoubt)]
         listed = {event.address for event in told}
         for address in sorted(doubtful - listed):
             self._report("I13", f"{address} is in doubt, and nobody was told")
         # Of what was let go at the end, the answer may have come while the last row was written.
-        let_go = {event.address for event in told if event.message == LET_GO}
+        let_go = {event.address for event in told if message_of(event.outcome) == LET_GO}
         for address in sorted(listed - possible - let_go):
             self._report("I13", f"{address} was told to be in doubt, and is not")
         code = 130 if finished.stopped_by == "SIGINT" else 8

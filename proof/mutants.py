@@ -17,6 +17,7 @@ from proof.update_mutants import UPDATE_MUTANTS
 from reconciler.app.state import claiming
 from reconciler.core.diff import comparison
 from reconciler.core.model import Address, Json, Recorded
+from reconciler.core.outcome import Outcome, Succeeded
 from reconciler.core.planning import guards
 from reconciler.core.planning.actions import Resolve
 from reconciler.core.protocol import transitions
@@ -29,7 +30,7 @@ from reconciler.engine.remove import DeleteTask
 from reconciler.engine.requests.dispatcher import StoppedError
 from reconciler.engine.requests.sending import PROMPT, SendGuard
 from reconciler.engine.requests.servertime import ServerTime
-from reconciler.engine.run import ActionContext, ActionDone, ApplyContext, Outcome
+from reconciler.engine.run import ActionContext, ApplyContext
 
 
 def _send_without_intent() -> list[Patch]:
@@ -101,7 +102,7 @@ def _believe_an_empty_list() -> list[Patch]:
 def _drop_what_nobody_wants() -> list[Patch]:
     async def drop(work: ActionContext, row: Recorded) -> Outcome:
         await work.advance(row, Evidence.CONFIRMED_GONE)
-        return ActionDone()
+        return Succeeded()
 
     return [(apply, "settle", drop)]
 

@@ -11,8 +11,9 @@ from proof.simulation.process import Process
 from proof.simulation.server import Entry, Server, Workload
 from proof.simulation.weather import LATEST, Said
 from reconciler.core.digest import canonical
-from reconciler.core.events import ActionFailed, ActionSucceeded, Event
+from reconciler.core.events import ActionEnded, Event
 from reconciler.core.model import Address, Desired, LastSeen, Own, Recorded
+from reconciler.core.outcome import Failed, Succeeded
 from reconciler.core.planning.actions import Reason, Replace, Update
 from reconciler.core.planning.plan import Plan
 from reconciler.core.protocol.marker import read_marker, read_rev
@@ -110,13 +111,13 @@ class UpdateReferee:
     def said(self, process: Process, event: Event) -> None:
         """I7 at the instant at which something is told of an update."""
         match event:
-            case ActionSucceeded(action="update", id=str() as id_, detail=detail):
+            case ActionEnded(action="update", outcome=Succeeded(id=str() as id_, detail=detail)):
                 row = _row_of(process.disk, id_)
                 if row is not None and row.change.open is not None:
                     self._report("I7", f"{event.address} was told before it was proven")
                 elif row is not None and process.circumstances.wait and not detail:
                     self._check_status(row, LastSeen.SYNCED)
-            case ActionFailed(action="update", id=str() as id_, message=message):
+            case ActionEnded(action="update", outcome=Failed(id=str() as id_, message=message)):
                 row = _row_of(process.disk, id_)
                 if row is not None and message.startswith(REFUSED_UPDATE):
                     self._check_status(row, LastSeen.FAILED)

@@ -13,6 +13,7 @@ from proof.simulation import line
 from reconciler.core.diff.comparison import echo_of
 from reconciler.core.diff.update import UpdateContent, compose_update
 from reconciler.core.model import ChangeRecord, Desired, Json, OpenChange, Purpose, Recorded, Remote
+from reconciler.core.outcome import Failed, Outcome, Succeeded
 from reconciler.core.planning import changing, examining
 from reconciler.core.planning.actions import AnyAction, Reason, Update
 from reconciler.core.planning.case import DecisionInputs
@@ -25,7 +26,7 @@ from reconciler.engine import apply, recognition, records, update, wait
 from reconciler.engine.create import CreateTask
 from reconciler.engine.records import confirm_update, open_update
 from reconciler.engine.remove import DeleteTask
-from reconciler.engine.run import ActionContext, ActionDone, Failed, Outcome
+from reconciler.engine.run import ActionContext
 from reconciler.engine.update import UpdateTask
 
 
@@ -48,7 +49,7 @@ def _replace_where_an_update_failed() -> list[Patch]:
         if not (isinstance(action, Update) and isinstance(outcome, Failed)):
             return outcome
         removed = await DeleteTask(work, action.recorded, Purpose.REPLACE).carry_out(wait=True)
-        if not isinstance(removed, ActionDone):
+        if not isinstance(removed, Succeeded):
             return removed
         return await CreateTask(work, action.desired, replaces=True).carry_out()
 

@@ -29,11 +29,12 @@ from proof.simulation.weather import (
     draw_for_updates,
     draw_weather,
 )
-from reconciler.core.events import ActionSkipped, InDoubt
+from reconciler.core.events import ActionEnded
 from reconciler.core.model import (
     Address,
     Own,
 )
+from reconciler.core.outcome import InDoubt, Skipped
 from reconciler.core.planning.actions import AnyAction, Create, Resolve, Update
 from reconciler.core.planning.guards import Refusal
 from tests.support.timing import Timeline
@@ -288,9 +289,9 @@ class History:
             if last is not None and not (last.plan.changes or last.refusals):
                 return
             waits = any(
-                event.message.startswith("wave ")
+                event.outcome.message.startswith("wave ")
                 for event in process.events
-                if isinstance(event, ActionSkipped | InDoubt)
+                if isinstance(event, ActionEnded) and isinstance(event.outcome, Skipped | InDoubt)
             )
             if waits and waited < 2:
                 waited += 1

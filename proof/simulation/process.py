@@ -229,7 +229,7 @@ class Process:
             halt=session.halt,
             clock=session.clock,
             rng=session.rng,
-            say=session.say,
+            listeners=(session.say,),
             options=ApplyOptions(
                 wait=c.wait,
                 wait_timeout=c.wait_timeout,

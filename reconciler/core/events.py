@@ -3,22 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from enum import StrEnum
 
 from reconciler.core.model import Address
-
-
-class Cause(StrEnum):
-    """Who or what made an action fail."""
-
-    SERVER = "refused-by-server"
-    DENIED = "permission-denied"
-    CLUSTER = "refused-by-cluster"
-    HELD = "held"
-    OUTDATED = "not-as-approved"
-    GIVEN_UP = "deletion-given-up"
-    UNPROVEN = "absence-unproven"
-    OTHER = "other"
+from reconciler.core.outcome import Outcome
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,63 +55,14 @@ class Throttled:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ActionSucceeded:
-    """Done, and durable in the state; `took` in seconds.
-
-    `counted_as` names its count in the summary: a create may turn out to find its workload there.
-    """
+class ActionEnded:
+    """An action came to an end, whichever it was; `took` in seconds."""
 
     at: str
     address: Address
     action: str
-    id: str | None = None
+    outcome: Outcome
     took: float = 0.0
-    detail: str = ""
-    counted_as: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ActionFailed:
-    """Not done, and why, in the server's words where it sent any.
-
-    `down` says that a declared workload which once ran is not known to run any more; `deleted` is
-    the id that this run deleted to make room for it. The same in all events of actions below.
-    """
-
-    at: str
-    address: Address
-    action: str
-    message: str
-    id: str | None = None
-    hint: str = ""
-    cause: Cause = Cause.OTHER
-    deleted: str | None = None
-    down: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ActionSkipped:
-    """Not begun or not ended: the run stopped or ran out of time, or an earlier wave failed."""
-
-    at: str
-    address: Address
-    action: str
-    message: str
-    deleted: str | None = None
-    down: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class InDoubt:
-    """The server may or may not have this workload, and no evidence settles it yet."""
-
-    at: str
-    address: Address
-    action: str
-    message: str
-    hint: str = ""
-    deleted: str | None = None
-    down: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,14 +113,4 @@ class RequestEnded:
     limit: int = 0
 
 
-Event = (
-    RunStarted
-    | ActionStarted
-    | RequestRetried
-    | Throttled
-    | ActionSucceeded
-    | ActionFailed
-    | ActionSkipped
-    | InDoubt
-    | RunFinished
-)
+Event = RunStarted | ActionStarted | RequestRetried | Throttled | ActionEnded | RunFinished

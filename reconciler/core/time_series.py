@@ -7,9 +7,10 @@ from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 
+from reconciler.core.outcome import Failed, InDoubt, Succeeded
 from reconciler.core.planning.actions import GpuEffect
 from reconciler.core.planning.plan import Plan
-from reconciler.core.timeline import DONE, FAILED, IN_DOUBT, ActionTimeline, Timeline
+from reconciler.core.timeline import ActionTimeline, Timeline
 
 Point = tuple[float, float]
 """A moment in seconds since the run began, and the value from then on."""
@@ -57,12 +58,12 @@ def gpus_asked_for(plan: Plan, timeline: Timeline) -> list[Point]:
     edges = []
     for action in timeline.actions:
         effect = effects.get((str(action.address), action.action))
-        if effect is None or action.ended is None:
+        if effect is None or action.ended is None or action.outcome is None:
             continue
-        if action.outcome == DONE:
+        if isinstance(action.outcome, Succeeded):
             moment = action.ended if action.accepted is None else action.accepted
             edges.append((moment, effect.after - effect.before))
-        elif action.deleted is not None:
+        elif action.outcome.deleted is not None:
             edges.append((action.ended, -effect.before))
     return add_up(edges, start=plan.gpus.before)
 
@@ -73,11 +74,11 @@ def uncertain_gpus(plan: Plan, actions: Iterable[ActionTimeline]) -> float:
     gpus = []
     for action in actions:
         effect = effects.get((str(action.address), action.action), GpuEffect())
-        if action.outcome not in (FAILED, IN_DOUBT):
+        if not isinstance(action.outcome, Failed | InDoubt):
             continue
-        if action.down:
+        if action.outcome.down:
             # The old workload is known to be gone; only a replacement in doubt may be there.
-            gpus.append(effect.after if action.outcome == IN_DOUBT else 0.0)
+            gpus.append(effect.after if isinstance(action.outcome, InDoubt) else 0.0)
         else:
             gpus.append(max(effect.before, effect.after))
     return round(math.fsum(gpus), 6)

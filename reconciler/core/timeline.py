@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import TypeVar
 
 from reconciler.core.events import (
-    ActionFailed,
-    ActionSkipped,
+    ActionEnded,
     ActionStarted,
-    ActionSucceeded,
-    Cause,
     Event,
-    InDoubt,
     RequestEnded,
     RequestRetried,
     RunFinished,
@@ -21,9 +17,10 @@ from reconciler.core.events import (
     Throttled,
 )
 from reconciler.core.model import Address
+from reconciler.core.outcome import NAMES, Failed, Outcome, Succeeded
 from reconciler.core.shorten import shorten
 
-DONE, FAILED, IN_DOUBT, SKIPPED = "done", "failed", "in doubt", "skipped"
+T = TypeVar("T")
 
 # More than these are only counted: in an outage a run repeats its requests until its deadline.
 MOST_RETRIES_EACH = 20
@@ -60,10 +57,9 @@ class SentRequest:
 class ActionTimeline:
     """One action of an apply; times in seconds since the run began.
 
-    `began` is None where no request was sent, `ended` where no event ended it, and `accepted` where
-    the server accepted no create. `deleted` is the id that was deleted for a replacement which was
-    not accepted, `down` says that no workload is known to run there. `requests` are the first of
-    `sent`, `resends` the first of `sent_again`.
+    `began` is None where no request was sent, `ended` and `outcome` where no event ended it, and
+    `accepted` where the server accepted no create. `requests` are the first of `sent`, `resends`
+    the first of `sent_again`.
     """
 
     address: Address
@@ -71,17 +67,17 @@ class ActionTimeline:
     began: float | None = None
     ended: float | None = None
     accepted: float | None = None
-    outcome: str = ""
-    cause: Cause = Cause.OTHER
+    outcome: Outcome | None = None
     id: str | None = None
-    deleted: str | None = None
-    down: bool = False
-    message: str = ""
-    hint: str = ""
     requests: list[SentRequest] = field(default_factory=list)
     sent: int = 0
     resends: list[Resend] = field(default_factory=list)
     sent_again: int = 0
+
+    @property
+    def word(self) -> str:
+        """Its outcome in a word; empty where none is known."""
+        return "" if self.outcome is None else NAMES[type(self.outcome)].word
 
     @property
     def took(self) -> float:
@@ -119,15 +115,6 @@ class Timeline:
         self._resends = 0
         self._open: dict[Address, ActionTimeline] = {}
 
-    def listening(self, say: Callable[[Event], None]) -> Callable[[Event], None]:
-        """The same `say`, heard by this time line as well."""
-
-        def listener(event: Event) -> None:
-            say(event)
-            self.add(event)
-
-        return listener
-
     def add(self, event: Event) -> None:
         """Remember one event; they come in the order in which things happen."""
         if isinstance(event, RunStarted):
@@ -150,7 +137,7 @@ class Timeline:
                 )
             case Throttled():
                 self.dropped += 1
-            case ActionSucceeded() | ActionFailed() | ActionSkipped() | InDoubt():
+            case ActionEnded():
                 self._end_action(event, at)
             case RunStarted() | RequestRetried() | RunFinished():
                 pass
@@ -179,9 +166,9 @@ class Timeline:
                 )
             )
 
-    def ended_as(self, outcome: str) -> list[ActionTimeline]:
-        """The actions with one outcome, in the order in which they began."""
-        return [action for action in self.actions if action.outcome == outcome]
+    def ended_as(self, kind: type[T]) -> list[tuple[ActionTimeline, T]]:
+        """The actions with one kind of outcome, in the order in which they began."""
+        return [(a, a.outcome) for a in self.actions if isinstance(a.outcome, kind)]
 
     def _new(
         self, address: Address, kind: str, *, id_: str | None = None, began: float | None = None
@@ -206,30 +193,22 @@ class Timeline:
             )
         )
 
-    def _end_action(
-        self, event: ActionSucceeded | ActionFailed | ActionSkipped | InDoubt, at: float
-    ) -> None:
+    def _end_action(self, event: ActionEnded, at: float) -> None:
         action = self._open.get(event.address)
         if action is None or action.action != event.action:
             # One that was skipped, or failed before its first request, was never begun.
             action = self._new(event.address, event.action)
         else:
             del self._open[event.address]
-        action.ended = at
-        if not isinstance(event, ActionSucceeded):
-            action.deleted, action.down = event.deleted, event.down
-        match event:
-            case ActionSucceeded(id=id_, detail=message):
-                action.outcome, action.id = DONE, id_
-            case ActionFailed(id=id_, message=message, cause=cause):
-                action.outcome, action.id, action.cause = FAILED, id_, cause
-            case InDoubt(message=message):
-                action.outcome = IN_DOUBT
-            case ActionSkipped(message=message):
-                action.outcome = SKIPPED
-        action.message = shorten(message, LONGEST_MESSAGE)
-        if isinstance(event, ActionFailed | InDoubt):
-            action.hint = shorten(event.hint, LONGEST_MESSAGE)
+        action.ended, outcome = at, event.outcome
+        if isinstance(outcome, Succeeded | Failed):
+            action.id = outcome.id
+        if isinstance(outcome, Succeeded):
+            action.outcome = replace(outcome, detail=shorten(outcome.detail, LONGEST_MESSAGE))
+        else:
+            message = shorten(outcome.message, LONGEST_MESSAGE)
+            hint = shorten(outcome.hint, LONGEST_MESSAGE)
+            action.outcome = replace(outcome, message=message, hint=hint)
 
 
 def _seconds(at: str) -> float:

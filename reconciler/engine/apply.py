@@ -7,8 +7,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import assert_never
 
-from reconciler.core.events import Cause, RunFinished, RunStarted
+from reconciler.core.events import RunFinished, RunStarted
 from reconciler.core.model import LastSeen, Own, Purpose, Recorded
+from reconciler.core.outcome import Cause, Failed, InDoubt, Outcome, Skipped, Succeeded
 from reconciler.core.planning.actions import (
     Adopt,
     AnyAction,
@@ -40,13 +41,7 @@ from reconciler.engine.run import (
     UNDER_WAY,
     UNSENT,
     ActionContext,
-    ActionDone,
-    ActionInDoubt,
     ApplyContext,
-    EmptiedAddress,
-    Failed,
-    Outcome,
-    Skipped,
 )
 from reconciler.engine.settle import (
     NEXT_PLAN,
@@ -85,9 +80,8 @@ async def apply(plan: Plan, run: ApplyContext, *, deadline: float) -> RunFinishe
         # They fail before anything is sent, so a run that is cut short has told them as well.
         for held in plan.failing:
             cause = Cause.OUTDATED if held.outdated else _CAUSES.get(held.reason, Cause.OTHER)
-            loss = EmptiedAddress(deleted=None) if held.reason is Reason.DOWN else None
-            message = held.detail.removesuffix(held.remedy)
-            failed = Failed(message=message, id=held.id, cause=cause, loss=loss)
+            message, down = held.detail.removesuffix(held.remedy), held.reason is Reason.DOWN
+            failed = Failed(message=message, id=held.id, cause=cause, down=down)
             tally.tell(held, failed, 0.0)
         await _record_without_requests(plan, run)
         removals = [a for a in plan.changes if isinstance(a, Delete)]
@@ -180,7 +174,7 @@ async def _carry_out_waves(
                 tally.tell(action, with_loss(action, work, outcome), 0.0)
             continue
         outcomes = await _carry_out_wave(wave, run, tally)
-        if not all(isinstance(outcome, ActionDone) for outcome in outcomes):
+        if not all(isinstance(outcome, Succeeded) for outcome in outcomes):
             stopped = f"wave {wave[0].wave} before it did not succeed"
 
 
@@ -220,7 +214,7 @@ async def _perform(action: AnyAction, run: ApplyContext, tally: Tally) -> Outcom
     work = ActionContext(run, action.address, action.kind, action.id)
     try:
         outcome = await _act(action, work)
-        if not isinstance(outcome, ActionDone):
+        if not isinstance(outcome, Succeeded):
             await note_loss(action, work, outcome)
     except StateError as error:
         # Where a result cannot be recorded, no intent can be: nothing more may be sent (I4).
@@ -232,10 +226,10 @@ async def _perform(action: AnyAction, run: ApplyContext, tally: Tally) -> Outcom
             raise
         outcome = _let_go(action, work, Skipped(message=UNSENT))
     outcome = with_loss(action, work, outcome)
-    if run.api_is_gone and isinstance(outcome, Failed | ActionInDoubt) and not outcome.hint:
+    if run.api_is_gone and isinstance(outcome, Failed | InDoubt) and not outcome.hint:
         outcome = replace(outcome, hint=NOT_THE_API)
     tally.tell(action, outcome, run.clock.monotonic() - began)
-    if run.options.fail_fast and isinstance(outcome, Failed | ActionInDoubt):
+    if run.options.fail_fast and isinstance(outcome, Failed | InDoubt):
         run.halt.pull("fail-fast")
     return outcome
 
@@ -247,7 +241,7 @@ def _let_go(action: AnyAction, work: ActionContext, unsent: Failed | Skipped) ->
     match row:
         case Recorded(own=Own.CREATING | Own.UNCONFIRMED):
             message = LET_GO if unsent.message == UNSENT else unsent.message
-            return ActionInDoubt(message=message)
+            return InDoubt(message=message)
         case Recorded(own=Own.DELETING):
             message = unsent.message if isinstance(unsent, Failed) else UNDER_WAY
             return Failed(id=row.id, message=message)
@@ -255,9 +249,9 @@ def _let_go(action: AnyAction, work: ActionContext, unsent: Failed | Skipped) ->
             if change.open is not None:
                 return Failed(id=id_, message=UPDATE_OPEN)
             proven = change.confirmed != action.recorded.change.confirmed
-            return ActionDone(id=id_, detail=CUT_SHORT) if proven else unsent
+            return Succeeded(id=id_, detail=CUT_SHORT) if proven else unsent
         case Recorded(own=Own.ACCEPTED, id=id_) if not isinstance(action, Delete | Record):
-            return ActionDone(id=id_, detail=CUT_SHORT)
+            return Succeeded(id=id_, detail=CUT_SHORT)
         case _:
             return unsent
 
@@ -270,7 +264,7 @@ async def _act(action: AnyAction, work: ActionContext) -> Outcome:
             removal = DeleteTask(work, action.recorded, Purpose.REPLACE, successor=action)
             # Only a trusted absence makes room for the new one: until then the name is taken.
             removed = await removal.carry_out(wait=True)
-            if not isinstance(removed, ActionDone):
+            if not isinstance(removed, Succeeded):
                 return removed
             return await CreateTask(work, action.desired, replaces=True).carry_out()
         case Update():
@@ -286,11 +280,11 @@ async def _act(action: AnyAction, work: ActionContext) -> Outcome:
             return await forget_missing(work, action.recorded)
         case Forget():
             await work.advance(action.recorded, Evidence.RELEASED)
-            return ActionDone(id=action.id)
+            return Succeeded(id=action.id)
         case Record():
             return await _record(action, work)
         case Hold() | Keep():
-            return ActionDone(id=action.id)
+            return Succeeded(id=action.id)
         case _:
             assert_never(action)
 
@@ -299,7 +293,7 @@ async def _delete(action: Delete, work: ActionContext) -> Outcome:
     """A late create that may have come true while nobody looked is looked up at once."""
     row = action.recorded
     removed = await DeleteTask(work, row, Purpose.REMOVED).carry_out(wait=work.run.options.wait)
-    if not isinstance(removed, ActionDone):
+    if not isinstance(removed, Succeeded):
         return removed
     late: str | None = None
     match work.durable:
@@ -307,9 +301,9 @@ async def _delete(action: Delete, work: ActionContext) -> Outcome:
             ghost, work.run.server_time()
         ):
             settled = await settle(work, ghost)
-            if isinstance(settled, ActionInDoubt):
+            if isinstance(settled, InDoubt):
                 return settled
-            late = settled.id if isinstance(settled, ActionDone) else None
+            late = settled.id if isinstance(settled, Succeeded) else None
         case Recorded(own=Own.GONE) if row.own is Own.DELETING:
             # Much may have happened since it was begun, also through other copies of the state.
             late = await find_heir(work, row)
@@ -361,7 +355,7 @@ async def _record(action: Record, work: ActionContext) -> Outcome:
     if action.follows:
         row = follow(row, desired, action.echo, work.run.redactor)
     await work.commit(row)
-    return ActionDone(id=row.id)
+    return Succeeded(id=row.id)
 
 
 async def _follow_rev(action: Record, work: ActionContext) -> Outcome:
@@ -375,4 +369,4 @@ async def _follow_rev(action: Record, work: ActionContext) -> Outcome:
         message = "no longer shows the update that was planned on; nothing was recorded"
         return Failed(message=message, id=row.id, hint="plan again", cause=Cause.OUTDATED)
     await work.commit(follow_other_copy(row, answer.remote, work.run.redactor, asked_at))
-    return ActionDone(id=row.id)
+    return Succeeded(id=row.id)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from reconciler.core.events import Cause
 from reconciler.core.model import Desired, LastSeen, Own, Recorded, join_reasons
+from reconciler.core.outcome import ADOPTED, Cause, Failed, InDoubt, Outcome, Skipped, Succeeded
 from reconciler.core.protocol.api_results import (
     FORBIDDEN,
     Accepted,
@@ -38,15 +38,7 @@ from reconciler.engine.records import (
 )
 from reconciler.engine.requests.dispatcher import StoppedError
 from reconciler.engine.requests.sending import SendGuard, send_recorded
-from reconciler.engine.run import (
-    UNSENT,
-    ActionContext,
-    ActionDone,
-    ActionInDoubt,
-    Failed,
-    Outcome,
-    Skipped,
-)
+from reconciler.engine.run import UNSENT, ActionContext
 from reconciler.engine.wait import poll_intervals, wait_until_synced
 
 # How long a name that answers 409 is looked up before it stays in doubt (assumption A3).
@@ -93,7 +85,7 @@ class CreateTask:
         except StoppedError:
             if self._row.ambiguous:
                 message = self._message_with("an earlier create is still in doubt")
-                return ActionInDoubt(message=message)
+                return InDoubt(message=message)
             if self._row.attempts:
                 # The intent was certainly not sent: left there, it would count as a doubt.
                 await self._work.advance(self._row, Evidence.CREATE_REJECTED, message="never sent")
@@ -147,7 +139,7 @@ class CreateTask:
                 # It can be read a minute after this at the latest, not a minute after the send.
                 answered = self._run.latest_server_time().isoformat(timespec="milliseconds")
                 row = accept(self._row, remote, self._run.redactor, last_sent_at=answered)
-                return await self._take(row, ActionDone(id=remote.id))
+                return await self._take(row, Succeeded(id=remote.id))
             case Conflict():
                 # Also our own earlier send may hold the name: only a marker says whose it is.
                 return await self._resolve(answer)
@@ -159,7 +151,7 @@ class CreateTask:
                 # A no to this send says nothing about an earlier one that was not answered.
                 return await self._resolve(answer)
             case _ if self._row.ambiguous:
-                return ActionInDoubt(message=self._message_with(""))
+                return InDoubt(message=self._message_with(""))
             case _:
                 return await self._drop_refused(answer, Evidence.CREATE_REJECTED)
 
@@ -169,7 +161,7 @@ class CreateTask:
         self._unanswered += 1
         self._unclear_at = self._row.last_sent_at
 
-    async def _take(self, row: Recorded, done: ActionDone) -> Outcome:
+    async def _take(self, row: Recorded, done: Succeeded) -> Outcome:
         """Record the id before anything is said about it."""
         self._row = row
         await self._work.install(self._row)
@@ -251,7 +243,7 @@ class CreateTask:
                 await self._work.advance(
                     row, Evidence.UNPROVEN, refusal=self._last_message, message=""
                 )
-            return ActionInDoubt(
+            return InDoubt(
                 message=f"{self._last_message}; an earlier create of it may have come true"
             )
         if isinstance(verdict, LookupUnclear):
@@ -300,7 +292,8 @@ class CreateTask:
         """Take over what an earlier request made; a changed spec shows in the next plan."""
         remote, op = live.remote, live.marker.op
         detail = "an earlier request had created it; adopted by its marker"
-        done = ActionDone(id=remote.id, detail=detail, adopted=op != self._row.op)
+        counted_as = "" if op == self._row.op else ADOPTED
+        done = Succeeded(id=remote.id, detail=detail, counted_as=counted_as)
         if op == self._row.op:
             # Other sends of this operation may still come true after its workload is deleted; a
             # resumed record does not tell how many there were.
@@ -333,7 +326,7 @@ class CreateTask:
     async def _leave_unconfirmed(
         self, message: str, evidence: Evidence = Evidence.UNPROVEN
     ) -> Outcome:
-        in_doubt = ActionInDoubt(message=self._message_with(message))
+        in_doubt = InDoubt(message=self._message_with(message))
         self._row = await self._work.advance(self._row, evidence, **self._reasons(message))
         return in_doubt
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from reconciler.core.diff.update import UpdateContent, find_marks
-from reconciler.core.events import Cause
 from reconciler.core.model import Desired, Recorded, Remote
+from reconciler.core.outcome import Cause, Failed
 from reconciler.core.planning.holds import commands_to_readopt
 from reconciler.core.protocol.api_results import FORBIDDEN, ApiResult, Conflict, NotFound, Refused
 from reconciler.core.protocol.marker import read_marker
-from reconciler.engine.run import ApplyContext, Failed
+from reconciler.engine.run import ApplyContext
 
 
 def refuse_stranger(run: ApplyContext, row: Recorded, remote: Remote) -> Failed | None:

@@ -7,8 +7,8 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from reconciler.core.events import Cause
 from reconciler.core.model import LastSeen, Own, Purpose, Recorded
+from reconciler.core.outcome import RECORDED, Cause, Failed, Outcome, Skipped, Succeeded
 from reconciler.core.planning.actions import Replace
 from reconciler.core.protocol.api_results import (
     FORBIDDEN,
@@ -27,15 +27,7 @@ from reconciler.core.protocol.retry import SendCounts
 from reconciler.core.protocol.transitions import Evidence, absence
 from reconciler.engine.recognition import refuse_stranger
 from reconciler.engine.requests.dispatcher import StoppedError
-from reconciler.engine.run import (
-    UNDER_WAY,
-    UNSENT,
-    ActionContext,
-    ActionDone,
-    Failed,
-    Outcome,
-    Skipped,
-)
+from reconciler.engine.run import UNDER_WAY, UNSENT, ActionContext
 from reconciler.engine.wait import is_fresh, poll_intervals
 
 # Seconds for which a delete is waited for that an earlier run has waited for in full.
@@ -92,7 +84,7 @@ class DeleteTask:
                     # The answer says that a delete has begun, not that the name is free.
                     return await self._wait_for_absence()
                 case Accepted() | Acknowledged():
-                    return ActionDone(id=self._row.id, detail=UNDER_WAY)
+                    return Succeeded(id=self._row.id, detail=UNDER_WAY)
                 case _:
                     await self._take_back()
         except StoppedError:
@@ -127,7 +119,7 @@ class DeleteTask:
         self._row = replace(self._row, purpose=Purpose.REMOVED, message="")
         await self._work.commit(self._row)
         detail = "it is there, and is not being deleted; the next apply sends its DELETE again"
-        return ActionDone(id=self._row.id, kept=True, detail=detail)
+        return Succeeded(id=self._row.id, counted_as=RECORDED, detail=detail)
 
     async def _verify(self) -> Outcome | None:
         """Read by id first: a delete must hit the workload that we made and nothing else."""
@@ -224,7 +216,7 @@ class DeleteTask:
             )
 
     async def _gone(self) -> Outcome:
-        done = ActionDone(id=self._row.id)
+        done = Succeeded(id=self._row.id)
         evidence = absence(self._row, self._alive_at)
         seen, former_id = LastSeen.DELETED, None
         if self._successor:

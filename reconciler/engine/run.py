@@ -6,18 +6,12 @@ import asyncio
 import math
 import random
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from reconciler.core.events import (
-    ActionStarted,
-    Cause,
-    RequestEnded,
-    RequestRetried,
-    Throttled,
-)
+from reconciler.core.events import ActionStarted, Event, RequestEnded, RequestRetried, Throttled
 from reconciler.core.model import Address, Own, Recorded
 from reconciler.core.protocol.api_results import (
     NOBODY,
@@ -81,7 +75,7 @@ class ApplyContext:
     halt: StopSignal
     clock: Clock
     rng: random.Random
-    say: EventListener
+    listeners: Sequence[EventListener]
     trace: RequestListener | None = None
     options: ApplyOptions = field(default_factory=ApplyOptions)
     known: dict[str, Recorded] = field(default_factory=dict)
@@ -97,6 +91,11 @@ class ApplyContext:
         for row in self.known.values():
             self._at.setdefault(row.address, {})[row.op] = row
         self._owners = {row.id: (row.op, row.address) for row in self.known.values() if row.id}
+
+    def say(self, event: Event) -> None:
+        """Tell everyone who listens."""
+        for listener in self.listeners:
+            listener(event)
 
     def remember(self, row: Recorded) -> None:
         """Take note of a row that has become durable."""
@@ -333,59 +332,3 @@ class ActionContext:
                 is_news=is_news,
             )
         )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ActionDone:
-    """The action is carried out and recorded.
-
-    `adopted` where an earlier run had made what is recorded now, `kept` where it was there all
-    along and nothing was to be done.
-    """
-
-    id: str | None = None
-    detail: str = ""
-    adopted: bool = False
-    kept: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EmptiedAddress:
-    """Nothing is known to run at an address that a replace has emptied.
-
-    `deleted` is the id that this run has deleted for it; None where an earlier one had.
-    """
-
-    deleted: str | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Failed:
-    """The action was not carried out, and is known not to have been."""
-
-    message: str
-    hint: str = ""
-    id: str | None = None
-    cause: Cause = Cause.OTHER
-    loss: EmptiedAddress | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Skipped:
-    """The action was never begun, or not gone on with after its delete."""
-
-    message: str
-    loss: EmptiedAddress | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ActionInDoubt:
-    """Nobody can tell yet whether the action was carried out; the record says so."""
-
-    message: str
-    hint: str = ""
-    loss: EmptiedAddress | None = None
-
-
-Problem = Failed | Skipped | ActionInDoubt
-Outcome = ActionDone | Problem

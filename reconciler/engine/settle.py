@@ -4,8 +4,17 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from reconciler.core.events import Cause
 from reconciler.core.model import Desired, LastSeen, Own, Purpose, Recorded, join_reasons
+from reconciler.core.outcome import (
+    ADOPTED,
+    RECORDED,
+    Cause,
+    Failed,
+    InDoubt,
+    Outcome,
+    Skipped,
+    Succeeded,
+)
 from reconciler.core.protocol.api_results import Accepted
 from reconciler.core.protocol.transitions import (
     Evidence,
@@ -28,15 +37,7 @@ from reconciler.engine.lookup import (
 )
 from reconciler.engine.records import accept, row_of_stranger, without_other_id
 from reconciler.engine.requests.dispatcher import StoppedError
-from reconciler.engine.run import (
-    UNSENT,
-    ActionContext,
-    ActionDone,
-    ActionInDoubt,
-    Failed,
-    Outcome,
-    Skipped,
-)
+from reconciler.engine.run import UNSENT, ActionContext
 
 STILL_IN_DOUBT = "an earlier create is still in doubt"
 MAY_COME_LATE = "it may still be carried out late; looked up again by the next run"
@@ -50,7 +51,7 @@ async def settle(work: ActionContext, row: Recorded) -> Outcome:
     try:
         verdict = await look_up(work)
     except StoppedError:
-        return ActionInDoubt(message=join_reasons(row.refusal, STILL_IN_DOUBT))
+        return InDoubt(message=join_reasons(row.refusal, STILL_IN_DOUBT))
     outcome = await _conclude(work, advance(row, Evidence.RESUMED), verdict)
     await _settle_late_creates(work, row, verdict)
     return outcome
@@ -73,7 +74,7 @@ async def supersede(work: ActionContext, row: Recorded, desired: Desired) -> Out
     try:
         verdict = await look_up(work)
     except StoppedError:
-        return ActionInDoubt(message=join_reasons(row.refusal, STILL_IN_DOUBT))
+        return InDoubt(message=join_reasons(row.refusal, STILL_IN_DOUBT))
     row = advance(row, Evidence.RESUMED)
     if isinstance(verdict, OwnWorkload):
         return await _conclude(work, row, verdict)
@@ -83,7 +84,7 @@ async def supersede(work: ActionContext, row: Recorded, desired: Desired) -> Out
     # The old operation gives up the name on record before the new one asks for it.
     await work.advance(row, evidence, purpose=Purpose.SUPERSEDED)
     created = await CreateTask(work, desired).carry_out()
-    if isinstance(created, ActionDone) and not created.detail:
+    if isinstance(created, Succeeded) and not created.detail:
         return replace(created, detail="created as it is wanted now")
     return created
 
@@ -93,28 +94,26 @@ async def _conclude(work: ActionContext, row: Recorded, verdict: Verdict) -> Out
     match verdict:
         case OwnWorkload(remote=remote, marker=marker) if marker.op == row.op:
             await work.install(accept(row, remote, work.run.redactor))
-            return ActionDone(id=remote.id, detail=f"it had been created; {NEXT_PLAN}")
+            return Succeeded(id=remote.id, detail=f"it had been created; {NEXT_PLAN}")
         case OwnWorkload():
             # First what lives: a kill in between must not leave it without a record (I1).
             await _take_over(work, row, verdict)
             await work.commit(superseded(row, now))
-            return ActionDone(detail=f"{_end_of(row)}; another of ours has its name")
+            return Succeeded(detail=f"{_end_of(row)}; another of ours has its name")
         # Whoever has the name: an operation that can no longer come true is over (A4).
         case NameTaken() | NameFree() if not may_come_true(row, now):
             await work.commit(end(row, message=_end_of(row)))
-            return ActionDone(detail=_end_of(row))
+            return Succeeded(detail=_end_of(row))
         case NameTaken() | NameFree():
             return await _leave(work, row, Evidence.ABSENT, MAY_COME_LATE)
         case LookupUnclear(message=message):
             return await _leave(work, row, Evidence.UNPROVEN, message)
 
 
-async def _leave(
-    work: ActionContext, row: Recorded, evidence: Evidence, message: str
-) -> ActionInDoubt:
+async def _leave(work: ActionContext, row: Recorded, evidence: Evidence, message: str) -> InDoubt:
     """Nothing is settled; of what was deleted it stays on record why its successor is not there."""
     await work.advance(row, evidence, message=row.message if row.is_down else message)
-    return ActionInDoubt(message=join_reasons(row.refusal, message))
+    return InDoubt(message=join_reasons(row.refusal, message))
 
 
 def _end_of(row: Recorded) -> str:
@@ -145,7 +144,7 @@ async def forget_missing(work: ActionContext, row: Recorded) -> Outcome:
         return Failed(id=row.id, message=message, cause=Cause.UNPROVEN)
     await lose(work, row, verdict)
     await _settle_late_creates(work, row, verdict)
-    return ActionDone(id=row.id)
+    return Succeeded(id=row.id)
 
 
 async def hand_over(work: ActionContext, row: Recorded, live: OwnWorkload) -> Outcome:
@@ -153,15 +152,17 @@ async def hand_over(work: ActionContext, row: Recorded, live: OwnWorkload) -> Ou
     remote, op = live.remote, live.marker.op
     if remote.id == row.id:
         await work.commit(accept(row, remote, work.run.redactor))
-        return ActionDone(id=row.id, kept=True, detail=f"it is there after all; {NEXT_PLAN}")
+        detail = f"it is there after all; {NEXT_PLAN}"
+        return Succeeded(id=row.id, counted_as=RECORDED, detail=detail)
     if op == row.op:
         # An id is given up before another one is taken: none is ever overwritten.
         await work.commit(lost := without_other_id(row, remote))
         await work.install(accept(lost, remote, work.run.redactor))
         detail = f"it came to life again as {remote.id}; {NEXT_PLAN}"
-        return ActionDone(id=remote.id, adopted=True, detail=detail)
+        return Succeeded(id=remote.id, counted_as=ADOPTED, detail=detail)
     await _take_over(work, row, live)
-    return ActionDone(id=remote.id, adopted=True, detail=f"a successor has its name; {NEXT_PLAN}")
+    detail = f"a successor has its name; {NEXT_PLAN}"
+    return Succeeded(id=remote.id, counted_as=ADOPTED, detail=detail)
 
 
 async def lose(work: ActionContext, row: Recorded, verdict: Verdict) -> None:

@@ -4,46 +4,25 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
-from typing import Any, assert_never
 
 from reconciler.core.address_records import find_replaced
-from reconciler.core.events import (
-    ActionFailed,
-    ActionSkipped,
-    ActionSucceeded,
-    Cause,
-    Event,
-    InDoubt,
-    Summary,
-)
+from reconciler.core.events import ActionEnded, Summary
 from reconciler.core.model import LastSeen, Recorded
-from reconciler.core.planning.actions import AnyAction, Create, Replace
-from reconciler.engine.run import (
-    ActionContext,
-    ActionDone,
-    ActionInDoubt,
-    ApplyContext,
-    EmptiedAddress,
+from reconciler.core.outcome import (
+    Cause,
     Failed,
+    InDoubt,
     Outcome,
-    Problem,
-    Skipped,
+    Succeeded,
+    Unsuccessful,
+    count_of,
 )
-
-_COUNTED_AS = {
-    "create": "created",
-    "replace": "replaced",
-    "update": "updated",
-    "delete": "deleted",
-    "adopt": "adopted",
-    "forget": "forgotten",
-    "resolve": "adopted",
-    "record": "recorded",
-}
+from reconciler.core.planning.actions import AnyAction, Create, Replace
+from reconciler.engine.run import ActionContext, ApplyContext
 
 
 class Tally:
-    """Turns outcomes into events and counts; remembers whether anything went wrong."""
+    """Turns outcomes into events and counts."""
 
     def __init__(self, run: ApplyContext) -> None:
         self._run = run
@@ -56,63 +35,25 @@ class Tally:
 
     def tell(self, action: AnyAction, outcome: Outcome, took: float) -> None:
         """Count how an action ended, and say it; `took` in seconds."""
-        at, address, kind = self._run.at(), action.address, action.kind
-        event: Event
-        match outcome:
-            case ActionDone(id=id_, detail=detail, adopted=adopted, kept=kept):
-                name = "adopted" if adopted else "recorded" if kept else _COUNTED_AS[kind]
-                self._counts[name] += 1
-                event = ActionSucceeded(
-                    at=at,
-                    address=address,
-                    action=kind,
-                    id=id_,
-                    took=took,
-                    detail=detail,
-                    counted_as=name,
-                )
-            case Failed(message=message, hint=hint, id=id_, cause=cause):
-                self._counts["failed"] += 1
-                self._counts["refused"] += cause is Cause.CLUSTER
-                event = ActionFailed(
-                    at=at,
-                    address=address,
-                    action=kind,
-                    message=message,
-                    hint=hint,
-                    id=id_,
-                    cause=cause,
-                    **self._count_loss(outcome.loss),
-                )
-            case Skipped(message=message):
-                self._counts["skipped"] += 1
-                event = ActionSkipped(
-                    at=at,
-                    address=address,
-                    action=kind,
-                    message=message,
-                    **self._count_loss(outcome.loss),
-                )
-            case ActionInDoubt(message=message, hint=hint):
-                self._counts["in_doubt"] += 1
-                event = InDoubt(
-                    at=at,
-                    address=address,
-                    action=kind,
-                    message=message,
-                    hint=hint,
-                    **self._count_loss(outcome.loss),
-                )
-            case _:
-                assert_never(outcome)
-        self._run.say(event)
-
-    def _count_loss(self, loss: EmptiedAddress | None) -> dict[str, Any]:
-        if loss is None:
-            return {}
-        self._counts["down"] += 1
-        self._counts["deleted"] += loss.deleted is not None
-        return {"down": True, "deleted": loss.deleted}
+        count = count_of(action.kind, outcome)
+        self._counts[count] += 1
+        if isinstance(outcome, Succeeded):
+            outcome = replace(outcome, counted_as=count)
+        else:
+            self._counts["down"] += outcome.down
+            self._counts["deleted"] += outcome.deleted is not None
+            self._counts["refused"] += (
+                isinstance(outcome, Failed) and outcome.cause is Cause.CLUSTER
+            )
+        self._run.say(
+            ActionEnded(
+                at=self._run.at(),
+                address=action.address,
+                action=action.kind,
+                outcome=outcome,
+                took=took,
+            )
+        )
 
 
 def _find_emptied(action: AnyAction, work: ActionContext) -> Recorded | None:
@@ -132,7 +73,7 @@ def _find_lost(action: AnyAction, work: ActionContext) -> Recorded | None:
     return find_replaced(work.run.rows_at(action.address))
 
 
-async def note_loss(action: AnyAction, work: ActionContext, outcome: Problem) -> None:
+async def note_loss(action: AnyAction, work: ActionContext, outcome: Unsuccessful) -> None:
     """What stands in the successor's way is on record for as long as it does.
 
     What the server has said is replaced by nothing but what it says later.
@@ -145,14 +86,14 @@ async def note_loss(action: AnyAction, work: ActionContext, outcome: Problem) ->
 def with_loss(action: AnyAction, work: ActionContext, outcome: Outcome) -> Outcome:
     """Whatever else is said of what did not succeed: something ran there, and nothing does now."""
     emptied = _find_emptied(action, work)
-    if isinstance(outcome, ActionDone):
+    if isinstance(outcome, Succeeded):
         return outcome
     if emptied is None:
-        lost = _find_lost(action, work) if isinstance(outcome, ActionInDoubt) else None
+        lost = _find_lost(action, work) if isinstance(outcome, InDoubt) else None
         if lost is None:
             return outcome
         message = f"{outcome.message}; {lost.ending}, and nothing of ours is known to run there now"
         return replace(outcome, message=message)
-    runs = "is known to run" if isinstance(outcome, ActionInDoubt) else "runs"
+    runs = "is known to run" if isinstance(outcome, InDoubt) else "runs"
     message = f"{outcome.message}; {emptied.ending}, and nothing of ours {runs} there now"
-    return replace(outcome, message=message, loss=EmptiedAddress(deleted=work.deleted))
+    return replace(outcome, message=message, down=True, deleted=work.deleted)

@@ -8,8 +8,8 @@ from datetime import datetime
 from itertools import chain
 
 from reconciler.core.diff.update import UpdateContent, compose_update
-from reconciler.core.events import Cause
 from reconciler.core.model import LastSeen, OpenChange, Remote
+from reconciler.core.outcome import RECORDED, Cause, Failed, Outcome, Skipped, Succeeded
 from reconciler.core.planning.actions import Update
 from reconciler.core.protocol.api_results import (
     Accepted,
@@ -59,7 +59,7 @@ from reconciler.engine.records import (
 )
 from reconciler.engine.requests.dispatcher import StoppedError
 from reconciler.engine.requests.sending import SendGuard, send_recorded
-from reconciler.engine.run import UNSENT, ActionContext, ActionDone, Failed, Outcome, Skipped
+from reconciler.engine.run import UNSENT, ActionContext
 from reconciler.engine.update_comparison import UpdateComparison
 from reconciler.engine.wait import is_fresh, poll_intervals, wait_until_updated
 
@@ -338,7 +338,7 @@ class UpdateTask:
         details = [f"the server keeps {pointer}" for pointer in leftovers.metadata]
         if self._row.change.drops_annotations:
             details.append("the server dropped our annotation, so further updates are held")
-        done = ActionDone(id=self._row.id, detail="; ".join(details))
+        done = Succeeded(id=self._row.id, detail="; ".join(details))
         if not self._run.options.wait:
             return done
         return await wait_until_updated(self._work, self._row, done, before=self._seen_before)
@@ -367,7 +367,7 @@ class UpdateTask:
         self._row = replace(row, seen=live.seen, message=live.message)
         await self._work.commit(self._row)
         detail = "it is on the server as it is declared; nothing was sent"
-        return ActionDone(id=self._row.id, detail=detail)
+        return Succeeded(id=self._row.id, detail=detail)
 
     async def _follow_other_copy(self, live: Remote) -> Outcome:
         """Another copy of the state has updated it: that is recorded, and planned anew."""
@@ -377,7 +377,7 @@ class UpdateTask:
             "another copy of the state had updated it; that is recorded, "
             "and the next plan shows what to do"
         )
-        return ActionDone(id=self._row.id, detail=detail, kept=True)
+        return Succeeded(id=self._row.id, detail=detail, counted_as=RECORDED)
 
     def _leave_open(self, message: str, hint: str = "") -> Failed:
         """Nothing is given up: the record has the change, and the next run goes on with it."""

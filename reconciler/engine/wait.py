@@ -8,14 +8,14 @@ from datetime import datetime
 from itertools import chain
 
 from reconciler.core.diff.comparison import echo_of
-from reconciler.core.events import Cause
 from reconciler.core.model import LastSeen, Recorded
+from reconciler.core.outcome import Cause, Failed, Outcome, Succeeded
 from reconciler.core.protocol.api_results import Accepted, NotFound
 from reconciler.core.protocol.changes import is_status_stale
 from reconciler.core.protocol.marker import read_rev
 from reconciler.core.protocol.transitions import ROUNDING, SETTLED
 from reconciler.engine.requests.dispatcher import StoppedError
-from reconciler.engine.run import CUT_SHORT, ActionContext, ActionDone, Failed, Outcome
+from reconciler.engine.run import CUT_SHORT, ActionContext
 
 REFUSED_UPDATE = "the cluster refused the update"
 _AT_REST = (LastSeen.SYNCED, LastSeen.FAILED)
@@ -29,7 +29,7 @@ def poll_intervals(first: float = 0.25, longest: float = 10.0) -> Iterator[float
         interval = min(longest, interval * 1.6)
 
 
-async def wait_until_synced(work: ActionContext, row: Recorded, done: ActionDone) -> Outcome:
+async def wait_until_synced(work: ActionContext, row: Recorded, done: Succeeded) -> Outcome:
     """`done` once the cluster took the workload; Failed when it refused it or time is up.
 
     An interrupted wait is not a failure: the workload is accepted and recorded.
@@ -59,7 +59,7 @@ async def wait_until_synced(work: ActionContext, row: Recorded, done: ActionDone
 
 
 async def wait_until_updated(
-    work: ActionContext, row: Recorded, done: ActionDone, *, before: LastSeen | None
+    work: ActionContext, row: Recorded, done: Succeeded, *, before: LastSeen | None
 ) -> Outcome:
     """`done` once the cluster took an update; Failed when it refused it or time is up.
 
@@ -116,7 +116,7 @@ async def wait_until_updated(
 
 
 async def _look(
-    work: ActionContext, row: Recorded, done: ActionDone
+    work: ActionContext, row: Recorded, done: Succeeded
 ) -> tuple[Outcome | None, Recorded]:
     asked_at = work.run.server_time()
     answer = await work.read(row.id or "")

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import assert_never
 
-from reconciler.core.events import ActionFailed, ActionSkipped, Cause, InDoubt
 from reconciler.core.model import Address
+from reconciler.core.outcome import Cause, Failed, InDoubt, Skipped, Unsuccessful
 
 # A command about a state, as a hint names it: its options may follow at once.
 _ABOUT_STATE = re.compile(r"\breconciler ((?:state|runs) [a-z]+)")
@@ -14,8 +15,6 @@ _ASKING_SERVER = ("state adopt", "state recover", "state resolve")
 
 # What the next apply holds back as well, until a person has done something about it.
 HELD_BACK = frozenset({Cause.HELD, Cause.UNPROVEN, Cause.GIVEN_UP})
-
-Unsuccessful = ActionFailed | ActionSkipped | InDoubt
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,22 +55,26 @@ class NextStep:
         return f"{self.before}{self.command}{self.after}"
 
 
-def next_step(
-    address: Address,
-    commands: Commands,
-    *,
-    cause: Cause | None = None,
-    in_doubt: bool = False,
-) -> NextStep:
-    """What to do about a workload; `cause` is why it failed, and None where it was skipped."""
+def next_step(address: Address, outcome: Unsuccessful, commands: Commands) -> NextStep:
+    """What to do about a workload after this outcome."""
     again = commands.again
-    if in_doubt:
-        by_hand = commands.of(f"state resolve {address} --id ID")
-        after = f"  (looks for the proof once more), or by hand: {by_hand} (or --abandon)"
-        return NextStep(command=again, after=after)
-    match cause:
-        case None:
+    match outcome:
+        case InDoubt():
+            by_hand = commands.of(f"state resolve {address} --id ID")
+            after = f"  (looks for the proof once more), or by hand: {by_hand} (or --abandon)"
+            return NextStep(command=again, after=after)
+        case Skipped():
             return NextStep(command=again)
+        case Failed(cause=cause):
+            return _step_after_failure(address, cause, commands)
+        case _:
+            assert_never(outcome)
+
+
+def _step_after_failure(address: Address, cause: Cause, commands: Commands) -> NextStep:
+    """What to do depends on who or what made it fail."""
+    again = commands.again
+    match cause:
         case Cause.SERVER:
             return NextStep(before="fix the spec, then ", command=again)
         case Cause.DENIED:
@@ -96,21 +99,6 @@ def next_step(
             return NextStep(command=again, after="  (what was done stays done)")
 
 
-def step_after(event: Unsuccessful, commands: Commands) -> NextStep:
-    """What to do about a workload after one of these events."""
-    return next_step(
-        event.address,
-        commands,
-        cause=event.cause if isinstance(event, ActionFailed) else None,
-        in_doubt=isinstance(event, InDoubt),
-    )
-
-
-def hint_after(event: Unsuccessful, commands: Commands) -> str:
+def hint_after(address: Address, outcome: Unsuccessful, commands: Commands) -> str:
     """The way out: that of this very workload, or that of its kind."""
-    return own_hint(event) or str(step_after(event, commands))
-
-
-def own_hint(event: Unsuccessful) -> str:
-    """What the engine knows of this very workload; it stands instead of the step of its kind."""
-    return "" if isinstance(event, ActionSkipped) else event.hint
+    return outcome.hint or str(next_step(address, outcome, commands))

@@ -8,17 +8,15 @@ from itertools import islice
 from threading import Lock
 
 from reconciler.core.events import (
-    ActionFailed,
-    ActionSkipped,
+    ActionEnded,
     ActionStarted,
-    ActionSucceeded,
     Event,
-    InDoubt,
     RequestEnded,
     RequestRetried,
     Throttled,
 )
 from reconciler.core.model import Address
+from reconciler.core.outcome import NAMES, Failed, InDoubt, Outcome, Skipped, Succeeded
 from reconciler.core.planning.plan import Plan
 from reconciler.core.shorten import shorten
 from reconciler.report.text.color import name_of
@@ -34,13 +32,6 @@ NEWS_SECONDS = 15.0
 BAR_WIDTH = 20
 OLDEST = 3
 
-_ENDS = {
-    ActionSucceeded: "done",
-    ActionFailed: "failed",
-    ActionSkipped: "skipped",
-    InDoubt: "in doubt",
-}
-
 
 class Progress:
     """Counts what happens; told by one thread and asked by another.
@@ -53,7 +44,7 @@ class Progress:
         self._effects = {a.address: a.gpus for a in plan.changes} if plan else {}
         self._plan = plan
         self._gpus = plan.gpus.before if plan else 0.0
-        self._ends: Counter[str] = Counter()
+        self._ends: Counter[type[Outcome]] = Counter()
         self._retries = 0
         self._under_way: dict[Address, float] = {}
         self._pause_until = self._news_until = now
@@ -84,11 +75,11 @@ class Progress:
                     if event.limit is not None:
                         self._limit = event.limit
                         self._news_until = now + NEWS_SECONDS
-                case ActionSucceeded() | ActionFailed() | ActionSkipped() | InDoubt():
-                    self._under_way.pop(event.address, None)
-                    self._ends[_ENDS[type(event)]] += 1
-                    if isinstance(event, ActionSucceeded) and event.address in self._effects:
-                        effect = self._effects[event.address]
+                case ActionEnded(address=address, outcome=outcome):
+                    self._under_way.pop(address, None)
+                    self._ends[type(outcome)] += 1
+                    if isinstance(outcome, Succeeded) and address in self._effects:
+                        effect = self._effects[address]
                         # Only a success is known to have changed what is asked for.
                         self._gpus += effect.after - effect.before
                 case _:
@@ -144,8 +135,8 @@ class Progress:
         return ", ".join(parts)
 
     def _unsuccessful(self) -> list[str]:
-        outcomes = ("failed", "in doubt", "skipped")
-        return [f"{self._ends[name]} {name}" for name in outcomes if self._ends[name]]
+        counts = [(self._ends[kind], NAMES[kind].word) for kind in (Failed, InDoubt, Skipped)]
+        return [f"{count} {word}" for count, word in counts if count]
 
     def _time_left(self, now: float) -> str:
         """How long it will take at the present rate; empty where that would be a guess."""

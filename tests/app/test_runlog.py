@@ -6,13 +6,15 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from reconciler.app.applying import runlog
 from reconciler.app.refused import GuardError
-from reconciler.core.events import ActionSucceeded, Event
+from reconciler.core.events import ActionEnded, Event
 from reconciler.core.model import Own
+from reconciler.core.outcome import Succeeded
 from reconciler.errors import StateError
 from reconciler.ports import ActionEntry, RunEntry
 from reconciler.state import backups, database
@@ -36,6 +38,12 @@ def history(repository: Repository) -> list[tuple[RunEntry, list[ActionEntry]]]:
         return [(run, list(store.actions(run.id))) for run in store.runs()]
     finally:
         store.close()
+
+
+def done(repository: Repository) -> list[Any]:
+    """The events that told of a success, in their order."""
+    ended = [event for event in repository.events if isinstance(event, ActionEnded)]
+    return [event for event in ended if isinstance(event.outcome, Succeeded)]
 
 
 def in_words(actions: list[ActionEntry]) -> list[str]:
@@ -68,7 +76,7 @@ def test_every_apply_is_a_run(repository: Repository) -> None:
     assert first.started < first.finished
     assert all(action.seconds is not None and action.seconds > 0 for action in creates)
     assert {action.id for action in creates} == {
-        e.id for e in repository.events if isinstance(e, ActionSucceeded) and e.action == "create"
+        event.outcome.id for event in done(repository) if event.action == "create"
     }
 
 
@@ -99,7 +107,7 @@ def test_a_killed_run_stays_visible(repository: Repository) -> None:
     """It began and never ended; the next run is another one."""
 
     def die(event: Event) -> None:
-        if isinstance(event, ActionSucceeded):
+        if isinstance(event, ActionEnded) and isinstance(event.outcome, Succeeded):
             raise KilledError
 
     repository.events = _Listening(die)
@@ -134,7 +142,7 @@ def test_a_history_is_written_in_groups(
     monkeypatch.setattr(runlog, "GROUP", 3)
     repository.apply(*[wish(f"w{i}") for i in range(10)])
     ((_, actions),) = history(repository)
-    told = [str(e.address) for e in repository.events if isinstance(e, ActionSucceeded)]
+    told = [str(event.address) for event in done(repository)]
     assert [action.address for action in actions] == told
 
 

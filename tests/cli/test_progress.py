@@ -21,7 +21,8 @@ from reconciler.cli.live.live_view import DRAWS_PER_SECOND, LiveView
 from reconciler.cli.options import OutputOptions
 from reconciler.cli.output.console import Console
 from reconciler.cli.params import Output
-from reconciler.core.events import ActionStarted, ActionSucceeded, Event
+from reconciler.core.events import ActionEnded, ActionStarted
+from reconciler.core.outcome import Succeeded
 from tests.cli.conftest import PROGRAM
 from tests.cli.repositories import new_project, spec, write_specs
 from tests.support.factories import NOW, make_address
@@ -102,17 +103,16 @@ def test_a_terminal_that_went_away_stops_nothing() -> None:
         live.print("line")
 
 
-def event(kind: type[ActionStarted] | type[ActionSucceeded] = ActionSucceeded) -> Event:
-    """Something happened to a workload."""
-    return kind(at=NOW, address=make_address("1/a"), action="create", id="i")
+BEGUN = ActionStarted(at=NOW, address=make_address("1/a"), action="create", id="i")
+ENDED = ActionEnded(at=NOW, address=make_address("1/a"), action="create", outcome=Succeeded(id="i"))
 
 
 def test_without_a_terminal_every_end_is_a_line(capsys: pytest.CaptureFixture[str]) -> None:
     """And nothing is drawn."""
     with ApplyReporter(Console()) as reporter:
         reporter.begin(1)
-        reporter.say(event(ActionStarted))
-        reporter.say(event())
+        reporter.say(BEGUN)
+        reporter.say(ENDED)
     assert capsys.readouterr() == ("created   1/a  i\n", "")
 
 
@@ -121,15 +121,15 @@ def test_a_document_in_a_file_has_its_outcomes_too(tmp_path: Path) -> None:
     with ApplyReporter(
         Console(OutputOptions(outputs=(Output("json", tmp_path / "a.json"),)))
     ) as reporter:
-        reporter.say(event())
-    assert reporter.outcomes == [event()]
+        reporter.say(ENDED)
+    assert reporter.ended == [ENDED]
 
 
 def test_the_pulse_knows_how_far_it_is(capsys: pytest.CaptureFixture[str]) -> None:
     """A build system that sees a line now and then also sees that something moves."""
     reporter = ApplyReporter(Console())
     reporter.begin(3)
-    reporter.say(event())
+    reporter.say(ENDED)
     heartbeat = reporter.heartbeat
     heartbeat.beat()
     heartbeat.silent = True

@@ -7,8 +7,9 @@ from dataclasses import replace
 
 import httpx
 
-from reconciler.core.events import ActionFailed, ActionSucceeded, Cause
+from reconciler.core.events import ActionEnded
 from reconciler.core.model import LastSeen, Own
+from reconciler.core.outcome import Cause, Failed
 from reconciler.core.planning.actions import Adopt, Hold, Reason
 from reconciler.sandbox import AfterDelete
 from tests.support.worlds import PROJECT, World, wish
@@ -72,7 +73,7 @@ def test_a_replica_that_begins_to_lag_after_the_plan_proves_nothing_either() -> 
 
     ran = world.apply(wish("b"), meanwhile=lambda _: _blind(world))
 
-    (failed,) = ran.of(ActionFailed)
+    (failed,) = ran.ended(Failed)
     assert failed.message.startswith("not forgotten, for nothing proves that it is gone: ")
     assert failed.cause is Cause.UNPROVEN
     assert ran.exit_code == 4
@@ -135,8 +136,8 @@ def test_a_successor_is_told_as_settled_and_its_gpus_count() -> None:
     assert [type(action) for action in plan.changes] == [Adopt]
     assert (plan.gpus.before, plan.gpus.after) == (2.0, 2.0)
     assert ran.summary == {"adopted": 1}
-    (done,) = ran.of(ActionSucceeded)
-    assert (done.action, done.counted_as) == ("adopt", "adopted")
+    (done,) = ran.of(ActionEnded)
+    assert (done.action, done.outcome.counted_as) == ("adopt", "adopted")
 
 
 def _strip(world: World, name: str) -> None:
@@ -169,7 +170,7 @@ def test_a_mark_that_is_lost_after_the_plan_stops_the_delete() -> None:
 
     ran = world.apply(wish("b"), meanwhile=lambda _: _strip(world, "a"))
 
-    (failed,) = ran.of(ActionFailed)
+    (failed,) = ran.ended(Failed)
     assert failed.message.endswith("no longer carries the mark that it had; left alone")
     assert world.ledger("DELETE") == []
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from reconciler.app.planning.planning import PlanRequest
-from reconciler.core.events import ActionFailed, Cause, RequestRetried, Throttled
+from reconciler.core.events import RequestRetried, Throttled
 from reconciler.core.model import Own
+from reconciler.core.outcome import Cause, Failed
 from reconciler.engine.requests.dispatcher import StopSignal
 from reconciler.sandbox import DEMO, Credential, Project
 from tests.support.worlds import PROJECT, World, wish
@@ -163,7 +164,7 @@ def test_a_refusal_fails_in_the_words_of_the_server_and_stops_nobody() -> None:
 
     ran = world.apply(wish("a"), wish("Bad_Name"), wish("c"))
 
-    (failed,) = ran.of(ActionFailed)
+    (failed,) = ran.ended(Failed)
     assert "must consist of lower case" in failed.message
     assert failed.cause is Cause.SERVER
     assert ran.summary == {"created": 2, "failed": 1}

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from reconciler.app.planning.planning import PlanRequest
-from reconciler.core.events import ActionStarted, ActionSucceeded, RunFinished, RunStarted
+from reconciler.core.events import ActionEnded, ActionStarted, RunFinished, RunStarted
 from reconciler.core.events import Summary as Counts
 from reconciler.core.model import LastSeen, OnMissing, OnRemove, Own, Purpose
+from reconciler.core.outcome import Succeeded
 from reconciler.core.planning.case import OnDrift, PlanOptions
 from reconciler.sandbox import AfterDelete
 from tests.support.timing import EPOCH
@@ -27,12 +28,11 @@ def test_the_first_apply_creates_everything() -> None:
     assert ran.events == [
         RunStarted(at=at, run=row.run, actions=1),
         ActionStarted(at=at, address=row.address, action="create"),
-        ActionSucceeded(
+        ActionEnded(
             at=at,
             address=row.address,
             action="create",
-            id=world.id_of("a"),
-            counted_as="created",
+            outcome=Succeeded(id=world.id_of("a"), counted_as="created"),
         ),
         RunFinished(at=at, run=row.run, took=0.0, summary=Counts(created=1)),
     ]
@@ -102,7 +102,7 @@ def test_a_removed_spec_is_a_delete() -> None:
     ran = world.apply(wish("b"))
 
     assert ran.told == ["done: delete 4501/a"]
-    assert ran.of(ActionSucceeded)[0].id == gone
+    assert ran.ended(Succeeded)[0].id == gone
     assert world.state() == ["b ACCEPTED Synced"]
     assert world.live() == ["b"]
     requests = [f"{e.method} {e.name} {e.status}" for e in world.entries()[before:]]

@@ -8,8 +8,8 @@ import httpx
 import pytest
 
 from reconciler.app.planning.planning import PlanRequest
-from reconciler.core.events import ActionFailed, InDoubt
 from reconciler.core.model import Own, Purpose
+from reconciler.core.outcome import Failed, InDoubt
 from reconciler.core.planning.actions import Create, Reason
 from reconciler.core.planning.case import PlanOptions
 from tests.support.worlds import World, is_write, stop, wish
@@ -40,7 +40,7 @@ def test_a_refused_successor_is_told_with_what_was_deleted(world: World) -> None
     assert ran.told == [f"failed: replace 4501/a: {message}"]
     assert ran.summary == {"deleted": 1, "failed": 1, "down": 1}
     assert ran.exit_code == 4
-    (failed,) = ran.of(ActionFailed)
+    (failed,) = ran.ended(Failed)
     assert (failed.deleted, failed.down, failed.id) == (old, True, None)
     assert world.live() == ["z"]
     left = world.row("a")
@@ -120,7 +120,7 @@ def test_a_successor_in_doubt_is_told_with_what_was_deleted() -> None:
         f"workload {old} was deleted to be replaced, and nothing of ours is known to run there now"
     )
     assert (ran.summary, ran.exit_code) == ({"deleted": 1, "down": 1, "in_doubt": 1}, 8)
-    (doubt,) = ran.of(InDoubt)
+    (doubt,) = ran.ended(InDoubt)
     assert (doubt.deleted, doubt.down) == (old, True)
     assert planned.reason is Reason.IN_DOUBT
 

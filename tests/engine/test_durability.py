@@ -9,8 +9,9 @@ import httpx
 import pytest
 
 from reconciler.app.session import Session
-from reconciler.core.events import ActionSucceeded, Event
+from reconciler.core.events import ActionEnded, Event
 from reconciler.core.model import Own, Recorded
+from reconciler.core.outcome import Succeeded
 from reconciler.state.sqlite import open_state
 from tests.support.worlds import World, is_write, wish
 
@@ -93,10 +94,10 @@ def test_the_id_is_durable_before_success_is_told(tmp_path: Path, rules: tuple[s
         say = session.say
 
         def tell(event: Event) -> None:
-            if isinstance(event, ActionSucceeded):
+            if isinstance(event, ActionEnded) and isinstance(event.outcome, Succeeded):
                 rows = _on_disk(tmp_path / "state.db")
                 owned = {row.id for row in rows if row.own is Own.ACCEPTED}
-                told.append((event.id, event.id in owned))
+                told.append((event.outcome.id, event.outcome.id in owned))
             say(event)
 
         # A session is a value; its listener is the one thing that a test taps.

@@ -9,8 +9,9 @@ import pytest
 
 from reconciler.app.state.claiming import ResolveRequest, abandon, recheck
 from reconciler.app.state.state_edits import forget
-from reconciler.core.events import ActionFailed, Cause, RequestRetried
+from reconciler.core.events import RequestRetried
 from reconciler.core.model import Own, Purpose
+from reconciler.core.outcome import Cause, Failed
 from reconciler.core.places import FilePlace
 from reconciler.core.planning.actions import Hold, Reason
 from reconciler.errors import RefusedError
@@ -80,7 +81,7 @@ def test_a_delete_that_is_given_up_is_listed_and_never_frees_its_name(world: Wor
     )
     assert world.plan(wish("b")).plan.has_changes
     assert [ran.exit_code for ran in (unwanted, wanted)] == [4, 4]
-    assert [failed.cause for failed in unwanted.of(ActionFailed)] == [Cause.GIVEN_UP]
+    assert [failed.cause for failed in unwanted.ended(Failed)] == [Cause.GIVEN_UP]
     assert (len(world.ledger()), world.timeline.now - began < 2.0) == (sent, True)
 
 
@@ -119,7 +120,7 @@ def test_a_given_up_delete_that_was_never_carried_out_is_sent_again(tmp_path: Pa
     (wanted,) = world.plan(wish("a"), wish("b")).plan.changes
     ended = world.apply(wish("b"))
 
-    assert [failed.hint for failed in refused.of(ActionFailed)] == [""]
+    assert [failed.hint for failed in refused.ended(Failed)] == [""]
     assert (looked, read_only, rows) == (0, True, ["a DELETING Synced", "b ACCEPTED Synced"])
     assert wanted.detail == "its deletion has begun and is finished first; it is wanted again"
     assert (ended.summary, ended.exit_code) == ({"deleted": 1}, 0)
@@ -149,7 +150,7 @@ def test_a_delete_that_is_refused_for_now_is_repeated_while_an_apply_waits() -> 
 
     ran = world.apply(wish("b"), wait_timeout=60.0)
 
-    (failed,) = ran.of(ActionFailed)
+    (failed,) = ran.ended(Failed)
     assert failed.message == "injected by a fault rule: 409 on=DELETE"
     assert (
         failed.hint == "nothing was deleted; ask what holds it on the server, or apply again later"
@@ -169,7 +170,7 @@ def test_a_refusal_for_want_of_rights_says_so(method: str) -> None:
 
     ran = world.apply(*(() if method == "DELETE" else (wish("a"),)), wish("b"))
 
-    (failed,) = ran.of(ActionFailed)
+    (failed,) = ran.ended(Failed)
     assert failed.message.startswith("permission denied: injected by a fault rule: 403")
     assert (failed.cause, ran.exit_code) == (Cause.DENIED, 4)
 
@@ -180,7 +181,7 @@ def test_a_refused_delete_asks_nobody_to_mend_a_spec(status: int) -> None:
     world = World(f"{status} on=DELETE")
     world.apply(wish("a"), wish("b"))
 
-    (failed,) = world.apply(wish("b")).of(ActionFailed)
+    (failed,) = world.apply(wish("b")).ended(Failed)
 
     assert failed.cause is Cause.OTHER
     assert failed.hint == (

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from reconciler.app.planning.planning import PlanRequest
-from reconciler.core.events import ActionFailed, InDoubt
 from reconciler.core.model import Own
+from reconciler.core.outcome import Failed, InDoubt
 from reconciler.core.planning.case import PlanOptions
 from reconciler.errors import UnreachableError
 from reconciler.sandbox import Entry
@@ -288,7 +288,7 @@ def test_a_login_page_that_comes_up_meanwhile_ends_the_run(
 
     assert ran.finished is not None
     assert (ran.exit_code, ran.finished.stopped_by) == (9, "unreachable")
-    hints = {event.hint for event in ran.of(ActionFailed) if words in event.message}
+    hints = {failed.hint for failed in ran.ended(Failed) if words in failed.message}
     assert hints <= {"apply again once the server speaks the API"}
     assert world.timeline.now - began < 5.0
     assert any(words in told for told in ran.told)
@@ -308,7 +308,7 @@ def test_a_login_page_is_the_cause_of_a_create_in_doubt(first: int) -> None:
 
     ran = world.apply(wish("a"), wish("b"))
 
-    (doubt,) = ran.of(InDoubt)
+    (doubt,) = ran.ended(InDoubt)
     assert (ran.exit_code, doubt.hint) == (9, "apply again once the server speaks the API")
     world.sandbox.set_faults()
     assert world.apply(wish("a"), wish("b")).exit_code == 0

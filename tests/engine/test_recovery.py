@@ -9,8 +9,8 @@ import httpx
 import pytest
 
 from reconciler.app.planning.planning import PlanRequest
-from reconciler.core.events import ActionSucceeded
 from reconciler.core.model import Own, Purpose
+from reconciler.core.outcome import Succeeded
 from tests.support.worlds import World, is_write, wish
 
 ALLOW = PlanRequest(allow_empty=True)
@@ -355,7 +355,7 @@ def test_a_state_older_than_an_edit_adopts_and_then_replaces() -> None:
     adopting = world.apply(edited)
     replacing = world.apply(edited)
 
-    assert adopting.of(ActionSucceeded)[0].detail.startswith("an earlier request")
+    assert adopting.ended(Succeeded)[0].detail.startswith("an earlier request")
     assert replacing.summary == {"replaced": 1}
     assert world.changes() == ["created a", "deleted a", "created a"]
     assert world.apply(edited).summary == {}

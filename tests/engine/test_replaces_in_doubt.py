@@ -12,8 +12,8 @@ import pytest
 from reconciler.app.state.claiming import ResolveRequest, abandon, recheck, resolve_by_id
 from reconciler.app.state.state_edits import forget
 from reconciler.core.address_records import find_replaced
-from reconciler.core.events import InDoubt
 from reconciler.core.model import LastSeen, Own, Recorded
+from reconciler.core.outcome import InDoubt
 from reconciler.core.places import FilePlace
 from reconciler.core.planning.actions import Create, Forget, Hold, Reason, Resolve
 from reconciler.core.protocol.transitions import QUIET, SETTLED
@@ -84,7 +84,7 @@ def test_a_connection_that_breaks_later_does_not_hide_what_the_server_said(later
 
     ran = world.apply(*CHANGED)
 
-    (told,) = ran.of(InDoubt)
+    (told,) = ran.ended(InDoubt)
     assert told.message.startswith(f"{WORDS}; ")
     assert told.message.endswith(f"workload {old} was deleted to be replaced, {KNOWN_TO_RUN}")
     assert (ran.summary, told.deleted) == ({"in_doubt": 1, "down": 1}, None)
@@ -117,7 +117,7 @@ def test_what_was_down_and_is_in_doubt_now_is_both() -> None:
 
     ran = world.apply(*CHANGED)
 
-    (told,) = ran.of(InDoubt)
+    (told,) = ran.ended(InDoubt)
     assert told.message.endswith(f"workload {old} was deleted to be replaced, {KNOWN_TO_RUN}")
     assert (ran.summary, ran.exit_code) == ({"in_doubt": 1, "down": 1}, 8)
     assert _replaced(world).former_id == old
@@ -136,7 +136,7 @@ def test_a_spec_that_goes_while_its_create_is_in_doubt_loses_no_trace() -> None:
     (forgotten,) = world.plan(*UNWANTED).plan.changes
     last = world.apply(*UNWANTED)
 
-    (told,) = ran.of(InDoubt)
+    (told,) = ran.ended(InDoubt)
     assert told.message == (
         f"{WORDS}; it may still be carried out late; looked up again by the next run; "
         f"workload {old} was deleted to be replaced, {KNOWN_TO_RUN}"
@@ -330,6 +330,6 @@ def test_a_recreate_in_doubt_says_which_workload_was_lost(listing: bool) -> None
 
     ran = world.apply(wish("a"), wish("b"))
 
-    (told,) = ran.of(InDoubt)
+    (told,) = ran.ended(InDoubt)
     assert told.message.endswith(f"; workload {lost} was no longer on the server, {KNOWN_TO_RUN}")
     assert ran.summary == {"in_doubt": 1}

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from reconciler.app.session import Session
-from reconciler.core.events import ActionFailed, ActionSucceeded, Cause
+from reconciler.core.events import ActionEnded
 from reconciler.core.model import LastSeen, OnFailed, Own
+from reconciler.core.outcome import Cause, Failed, Succeeded
 from reconciler.sandbox import AfterDelete
 from tests.support.worlds import World, stop, wish
 
@@ -17,7 +18,8 @@ def test_success_is_told_when_the_cluster_has_taken_it() -> None:
 
     ran = world.apply(wish("a"))
 
-    (done,) = ran.of(ActionSucceeded)
+    (done,) = ran.of(ActionEnded)
+    assert isinstance(done.outcome, Succeeded)
     assert 20.0 <= done.took <= 31.0
     seen = [row.seen for write in world.disk.writes for row in write]
     assert seen == [LastSeen.UNKNOWN, LastSeen.QUEUED, LastSeen.APPLYING, LastSeen.SYNCED]
@@ -34,7 +36,7 @@ def test_what_the_cluster_refuses_fails_in_its_words() -> None:
         "done: create 4501/b",
     ]
     assert (ran.exit_code, ran.summary) == (4, {"created": 1, "failed": 1, "refused": 1})
-    (failed,) = ran.of(ActionFailed)
+    (failed,) = ran.ended(Failed)
     assert (failed.id, failed.cause) == (world.id_of("a"), Cause.CLUSTER)
     row = world.row("a")
     assert (row.own, row.seen, row.message) == (Own.ACCEPTED, LastSeen.FAILED, "image not allowed")
@@ -99,7 +101,7 @@ def test_what_vanishes_while_it_is_waited_for_fails() -> None:
 
     ran = world.apply(wish("a"))
 
-    (failed,) = ran.of(ActionFailed)
+    (failed,) = ran.ended(Failed)
     assert failed.message.startswith("accepted, but cannot be read")
     assert world.timeline.now < 120.0
 

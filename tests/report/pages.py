@@ -14,16 +14,9 @@ from markdown_it.token import Token
 
 from reconciler.core.diagnostics import Diagnostic, Severity
 from reconciler.core.diff.diff import ABSENT, FieldChange, Origin
-from reconciler.core.events import (
-    ActionFailed,
-    ActionSkipped,
-    ActionSucceeded,
-    Event,
-    InDoubt,
-    RunFinished,
-    Summary,
-)
+from reconciler.core.events import ActionEnded, RunFinished, Summary
 from reconciler.core.model import Address
+from reconciler.core.outcome import Failed, InDoubt, Skipped, Succeeded
 from reconciler.core.planning.actions import (
     AnyAction,
     Create,
@@ -107,7 +100,7 @@ def make_finding(word: str) -> Diagnostic:
     )
 
 
-def make_outcomes(word: str) -> list[Event]:
+def make_outcomes(word: str) -> list[ActionEnded]:
     """Return one event of each kind that a page shows."""
     here: dict[str, Any] = {
         "at": "now",
@@ -115,10 +108,10 @@ def make_outcomes(word: str) -> list[Event]:
         "action": "create",
     }
     return [
-        ActionFailed(**here, message=word, hint=f"h{word}"),
-        InDoubt(**here, message=word, hint=f"h{word}"),
-        ActionSkipped(**here, message=word),
-        ActionSucceeded(**here, id=word, detail=f"d{word}"),
+        ActionEnded(**here, outcome=Failed(message=word, hint=f"h{word}")),
+        ActionEnded(**here, outcome=InDoubt(message=word, hint=f"h{word}")),
+        ActionEnded(**here, outcome=Skipped(message=word)),
+        ActionEnded(**here, outcome=Succeeded(id=word, detail=f"d{word}")),
     ]
 
 

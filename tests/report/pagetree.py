@@ -11,13 +11,9 @@ from typing import Any
 
 from reconciler import __version__
 from reconciler.core.events import (
-    ActionFailed,
-    ActionSkipped,
+    ActionEnded,
     ActionStarted,
-    ActionSucceeded,
-    Cause,
     Event,
-    InDoubt,
     RequestEnded,
     RequestRetried,
     RunFinished,
@@ -25,6 +21,7 @@ from reconciler.core.events import (
     Summary,
     Throttled,
 )
+from reconciler.core.outcome import Cause, Failed, InDoubt, Skipped, Succeeded
 from reconciler.core.planning.guards import Refusal
 from reconciler.core.timeline import Timeline
 from reconciler.report.html import apply_page, plan_page
@@ -161,31 +158,38 @@ def events() -> list[Event]:
         begun(3, "4501/removed", "delete"),
         begun(3, "4501/changed", "replace"),
         begun(3.5, "4501/doubt", "resolve"),
-        ActionSucceeded(at=at(4), address=removed, action="delete", id="id-1", took=4.0),
-        ActionSucceeded(at=at(5), address=new, action="create", id="id-2", took=5.0),
-        ActionFailed(
+        ActionEnded(
+            at=at(4), address=removed, action="delete", outcome=Succeeded(id="id-1"), took=4.0
+        ),
+        ActionEnded(at=at(5), address=new, action="create", outcome=Succeeded(id="id-2"), took=5.0),
+        ActionEnded(
             at=at(6),
             address=odd,
             action="create",
-            message="the cluster refused it: no quota left",
-            id="id-3",
-            cause=Cause.CLUSTER,
+            outcome=Failed(
+                message="the cluster refused it: no quota left", id="id-3", cause=Cause.CLUSTER
+            ),
         ),
-        InDoubt(
+        ActionEnded(
             at=at(7),
             address=doubt,
             action="resolve",
-            message="the server does not show it yet",
-            hint="apply again, which looks for the proof once more",
+            outcome=InDoubt(
+                message="the server does not show it yet",
+                hint="apply again, which looks for the proof once more",
+            ),
         ),
-        ActionFailed(
-            at=at(8), address=changed, action="replace", message="409: name taken", hint="rename it"
+        ActionEnded(
+            at=at(8),
+            address=changed,
+            action="replace",
+            outcome=Failed(message="409: name taken", hint="rename it"),
         ),
-        ActionSkipped(
+        ActionEnded(
             at=at(8.2),
             address=make_address("4501/undone"),
             action="replace",
-            message="the run ended before it was sent",
+            outcome=Skipped(message="the run ended before it was sent"),
         ),
         _finished(),
     ]

@@ -4,15 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.core.events import (
-    ActionFailed,
-    ActionSkipped,
-    ActionSucceeded,
-    Cause,
-    Event,
-    InDoubt,
-)
+from reconciler.core.events import ActionEnded
 from reconciler.core.model import Address
+from reconciler.core.outcome import Cause, Failed, InDoubt, Outcome, Skipped, Succeeded
 from reconciler.errors import Where
 from reconciler.report.error_field import Locate, find_field
 from reconciler.report.next_step import Commands
@@ -31,15 +25,17 @@ def failed(
     action: str = "create",
     hint: str = "",
     cause: Cause = Cause.OTHER,
-) -> Event:
+) -> ActionEnded:
     """Return a failure."""
-    where = make_address(address)
-    return ActionFailed(
-        at=NOW, address=where, action=action, message=message, hint=hint, cause=cause
-    )
+    return ended(address, Failed(message=message, hint=hint, cause=cause), action)
 
 
-def told(*problems: Event, locate: Locate | None = None) -> str:
+def ended(address: str, outcome: Outcome, action: str = "create") -> ActionEnded:
+    """Return the end of an action."""
+    return ActionEnded(at=NOW, address=make_address(address), action=action, outcome=outcome)
+
+
+def told(*problems: ActionEnded, locate: Locate | None = None) -> str:
     """Conclude an apply of three specs."""
     plan = plan_for(
         [
@@ -54,11 +50,8 @@ def told(*problems: Event, locate: Locate | None = None) -> str:
 
 def test_every_kind_of_problem_has_its_place_and_its_way_on() -> None:
     """As diagnostics, by address; each group ends with the command for it."""
-    doubt = InDoubt(at=NOW, address=make_address("1/b"), action="create", message="no answer")
-    skipped = [
-        ActionSkipped(at=NOW, address=make_address(f"2/{name}"), action="create", message="stopped")
-        for name in "hgfedcba"
-    ]
+    doubt = ended("1/b", InDoubt(message="no answer"))
+    skipped = [ended(f"2/{name}", Skipped(message="stopped")) for name in "hgfedcba"]
     assert told(
         failed("9/gone", "still there 900 s after DELETE", "delete"),
         failed("1/a", "no\nquota", hint="ask for more"),
@@ -130,7 +123,7 @@ def test_many_problems_are_cut_and_counted() -> None:
 
 def test_no_problem_is_nothing_to_say() -> None:
     """What succeeded is not listed again."""
-    done = ActionSucceeded(at=NOW, address=make_address("1/a"), action="create")
+    done = ended("1/a", Succeeded())
     assert told() == told(done) == ""
 
 
@@ -189,10 +182,7 @@ def test_no_message_makes_the_search_fail(message: str) -> None:
 
 def test_each_doubt_has_its_own_way_out() -> None:
     """A command that settles one of several is no way out of the others."""
-    doubts = [
-        InDoubt(at=NOW, address=make_address(f"1/{name}"), action="create", message="no answer")
-        for name in ("b", "a")
-    ]
+    doubts = [ended(f"1/{name}", InDoubt(message="no answer")) for name in ("b", "a")]
     lines = told(*doubts).splitlines()
     assert [line.rpartition("state resolve ")[2] for line in lines if "next: " in line] == [
         f"1/{name} --id ID --state w/.reconciler/state.db (or --abandon)" for name in ("a", "b")

@@ -12,8 +12,9 @@ from jsonschema import Draft202012Validator
 from reconciler import __version__
 from reconciler.core import events
 from reconciler.core.diagnostics import Diagnostic, Severity
-from reconciler.core.events import Event, InDoubt, RunFinished, RunStarted, Summary
+from reconciler.core.events import ActionEnded, Event, RunFinished, RunStarted, Summary
 from reconciler.core.model import Live, Own, Purpose
+from reconciler.core.outcome import Failed, InDoubt, Outcome, Skipped, Succeeded
 from reconciler.core.planning.case import PlanOptions
 from reconciler.core.planning.planner import make_plan
 from reconciler.core.protocol.capabilities import CanUpdate
@@ -272,7 +273,9 @@ EVENTS: list[tuple[Event, dict[str, Any]]] = [
         {"event": "throttled", **PUBLISHED, "delay": 2, "reason": "429", "limit": None},
     ),
     (
-        events.ActionSucceeded(**HERE, action="create", id="i", took=1.5, detail="d"),
+        events.ActionEnded(
+            **HERE, action="create", took=1.5, outcome=Succeeded(id="i", detail="d")
+        ),
         {
             "event": "action_succeeded",
             **PUBLISHED,
@@ -284,7 +287,7 @@ EVENTS: list[tuple[Event, dict[str, Any]]] = [
         },
     ),
     (
-        events.ActionFailed(**HERE, action="delete", message="no", id="i", hint="h"),
+        events.ActionEnded(**HERE, action="delete", outcome=Failed(message="no", id="i", hint="h")),
         {
             "event": "action_failed",
             **PUBLISHED,
@@ -298,7 +301,7 @@ EVENTS: list[tuple[Event, dict[str, Any]]] = [
         },
     ),
     (
-        events.ActionSkipped(**HERE, action="replace", message="stopped"),
+        events.ActionEnded(**HERE, action="replace", outcome=Skipped(message="stopped")),
         {
             "event": "action_skipped",
             **PUBLISHED,
@@ -309,7 +312,11 @@ EVENTS: list[tuple[Event, dict[str, Any]]] = [
         },
     ),
     (
-        events.InDoubt(**HERE, action="resolve", message="m", hint="h", deleted="old", down=True),
+        events.ActionEnded(
+            **HERE,
+            action="resolve",
+            outcome=InDoubt(message="m", hint="h", deleted="old", down=True),
+        ),
         {
             "event": "in_doubt",
             **PUBLISHED,
@@ -348,13 +355,17 @@ def test_an_event_in_a_stream(event: Event, expected: dict[str, Any]) -> None:
 def test_every_kind_of_event_is_published() -> None:
     """The list above leaves none out."""
     assert {type(event) for event, _ in EVENTS} == set(Event.__args__)
+    outcomes = {type(event.outcome) for event, _ in EVENTS if isinstance(event, ActionEnded)}
+    assert outcomes == set(Outcome.__args__)
 
 
 def test_the_end_of_an_apply_names_its_plan() -> None:
     """The digest that was approved, what became of each workload, and the last event."""
     plan = plan_for([make_desired()])
     finished = RunFinished(at=NOW, run="r", took=1.0)
-    doubt = InDoubt(at=NOW, address=make_address(), action="create", message="?")
+    doubt = ActionEnded(
+        at=NOW, address=make_address(), action="create", outcome=InDoubt(message="?")
+    )
     assert applied_document(plan, finished, [doubt]) == {
         "format_version": "1.0",
         "tool_version": __version__,

@@ -13,17 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reconciler.core.diagnostics import Diagnostic, Severity
-from reconciler.core.events import (
-    ActionFailed,
-    ActionSkipped,
-    ActionStarted,
-    ActionSucceeded,
-    Event,
-    InDoubt,
-    RequestRetried,
-    Throttled,
-)
+from reconciler.core.events import ActionEnded, ActionStarted, Event, RequestRetried, Throttled
 from reconciler.core.model import Address, LastSeen, Live, Recorded, Unread
+from reconciler.core.outcome import Failed, InDoubt, Skipped, Succeeded
 from reconciler.core.planning.guards import Refusal
 from reconciler.core.shorten import shorten
 from reconciler.errors import ReconcilerError, Where
@@ -211,10 +203,10 @@ def everything(word: str) -> list[str]:
     here: dict[str, Any] = {"at": "now", "address": address, "action": "create"}
     events: list[Event] = [
         ActionStarted(**here),
-        ActionSucceeded(**here, id=word, detail=word),
-        ActionFailed(**here, message=word, hint=word),
-        ActionSkipped(**here, message=word),
-        InDoubt(**here, message=word, hint=word),
+        ActionEnded(**here, outcome=Succeeded(id=word, detail=word)),
+        ActionEnded(**here, outcome=Failed(message=word, hint=word)),
+        ActionEnded(**here, outcome=Skipped(message=word)),
+        ActionEnded(**here, outcome=InDoubt(message=word, hint=word)),
         Throttled(at="now", address=address, delay=1, reason=word),
         RequestRetried(at="now", address=address, method="GET", attempt=1, delay=1, reason=word),
     ]

@@ -7,21 +7,14 @@ import re
 
 import pytest
 
-from reconciler.core.events import (
-    ActionFailed,
-    ActionSkipped,
-    Cause,
-    InDoubt,
-    RunFinished,
-    RunStarted,
-    Summary,
-)
+from reconciler.core.events import ActionEnded, RunFinished, RunStarted, Summary
+from reconciler.core.outcome import Cause, Failed, InDoubt, Skipped, Unsuccessful
 from reconciler.core.timeline import Timeline
 from reconciler.report.html import apply_page
 from reconciler.report.machine.documents import event_document
 from reconciler.report.machine.github import applied_annotations
 from reconciler.report.markdown.markdown import markdown_applied
-from reconciler.report.next_step import Commands, Unsuccessful
+from reconciler.report.next_step import Commands
 from reconciler.report.text.conclusion import Conclusion
 from tests.report.pagetree import at
 from tests.support.factories import make_address, make_desired, plan_for
@@ -31,11 +24,14 @@ ADDRESS = make_address("1/one")
 PLAN = plan_for([make_desired("1/one")])
 
 
-def failed(cause: Cause, hint: str = "") -> ActionFailed:
+def failed(cause: Cause, hint: str = "") -> Failed:
     """It was refused, for this cause."""
-    return ActionFailed(
-        at=at(1), address=ADDRESS, action="create", message="no", cause=cause, hint=hint
-    )
+    return Failed(message="no", cause=cause, hint=hint)
+
+
+def ended(outcome: Unsuccessful) -> ActionEnded:
+    """It ended like this."""
+    return ActionEnded(at=at(1), address=ADDRESS, action="create", outcome=outcome)
 
 
 WAYS_OUT: list[tuple[Unsuccessful, str]] = [
@@ -63,14 +59,14 @@ WAYS_OUT: list[tuple[Unsuccessful, str]] = [
     (failed(Cause.OUTDATED), "plan again, and have the new plan approved"),
     (failed(Cause.OTHER), "reconciler apply w  (what was done stays done)"),
     (
-        InDoubt(at=at(1), address=ADDRESS, action="create", message="lost"),
+        InDoubt(message="lost"),
         (
             "reconciler apply w  (looks for the proof once more), or by hand: "
             "reconciler state resolve 1/one --id ID --state s.db (or --abandon)"
         ),
     ),
     (
-        ActionSkipped(at=at(1), address=ADDRESS, action="create", message="late"),
+        Skipped(message="late"),
         "reconciler apply w",
     ),
 ]
@@ -81,9 +77,10 @@ def plain(text: str) -> str:
     return re.sub(r"[\\`]", "", html.unescape(re.sub(r"</?(code|strong)>", "", text)))
 
 
-@pytest.mark.parametrize(("problem", "way_out"), WAYS_OUT)
-def test_every_format_names_the_same_way_out(problem: Unsuccessful, way_out: str) -> None:
+@pytest.mark.parametrize(("outcome", "way_out"), WAYS_OUT)
+def test_every_format_names_the_same_way_out(outcome: Unsuccessful, way_out: str) -> None:
     """People, programs and reviewers are told to do the same."""
+    problem = ended(outcome)
     finished = RunFinished(at=at(2), run="r", took=1.0, summary=Summary())
     timeline = Timeline()
     for event in (RunStarted(at=at(0), run="r", actions=1), problem):
@@ -94,7 +91,7 @@ def test_every_format_names_the_same_way_out(problem: Unsuccessful, way_out: str
         markdown_applied(PLAN, finished, [problem], commands=COMMANDS)
     )
     assert f"Next: {way_out}<" in plain(apply_page(PLAN, finished, timeline, commands=COMMANDS))
-    if not isinstance(problem, ActionSkipped):
+    if not isinstance(outcome, Skipped):
         assert event_document(problem, COMMANDS)["hint"] == way_out
         notes = applied_annotations(PLAN, finished, [problem], commands=COMMANDS)
         assert notes.endswith(f"%0Ahint: {way_out}")
@@ -102,16 +99,17 @@ def test_every_format_names_the_same_way_out(problem: Unsuccessful, way_out: str
 
 def test_a_hint_of_its_own_goes_first() -> None:
     """It knows this very workload, so it stands instead of the next step of its kind."""
-    problem = failed(Cause.OTHER, "reconciler state resolve 1/one --abandon")
-    assert event_document(problem, COMMANDS)["hint"] == problem.hint
+    hint = "reconciler state resolve 1/one --abandon"
+    problem = ended(failed(Cause.OTHER, hint))
+    assert event_document(problem, COMMANDS)["hint"] == hint
     text = Conclusion(PLAN, run="r", commands=COMMANDS).text([problem])
     assert text == (
-        f"Failed (1):\n  llm.yaml:1:1: error: create failed: no (1/one)\n    hint: {problem.hint}"
+        f"Failed (1):\n  llm.yaml:1:1: error: create failed: no (1/one)\n    hint: {hint}"
     )
     timeline = Timeline()
     for event in (RunStarted(at=at(0), run="r", actions=1), problem):
         timeline.add(event)
     finished = RunFinished(at=at(2), run="r", took=1.0, summary=Summary())
     page = plain(apply_page(PLAN, finished, timeline, commands=COMMANDS))
-    assert f"Way out: {problem.hint}<" in page
+    assert f"Way out: {hint}<" in page
     assert "Next: " not in page

@@ -8,17 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reconciler.core.events import (
-    ActionFailed,
-    ActionSkipped,
+    ActionEnded,
     ActionStarted,
-    ActionSucceeded,
     Event,
-    InDoubt,
     RequestEnded,
     RequestRetried,
     RunStarted,
     Throttled,
 )
+from reconciler.core.outcome import Failed, InDoubt, Outcome, Skipped, Succeeded
 from reconciler.core.planning.plan import Plan
 from reconciler.report.progress import BAR_WIDTH, NEWS_SECONDS, Progress
 from reconciler.report.text.escape import escape_terminal
@@ -38,6 +36,11 @@ def at(kind: Callable[..., Event], name: str = "1/a", **fields: Any) -> Event:
     return kind(at=NOW, address=make_address(name), **fields)
 
 
+def ended(outcome: Outcome, name: str = "1/a") -> Event:
+    """Return the end of a create."""
+    return at(ActionEnded, name, action="create", outcome=outcome)
+
+
 def begun(name: str = "1/a") -> Event:
     """Return the beginning of a create."""
     return at(ActionStarted, name, action="create")
@@ -45,7 +48,7 @@ def begun(name: str = "1/a") -> Event:
 
 def done(name: str = "1/a") -> Event:
     """Return the end of a create."""
-    return at(ActionSucceeded, name, action="create", id="i")
+    return ended(Succeeded(id="i"), name)
 
 
 def plan() -> Plan:
@@ -77,8 +80,8 @@ def test_an_apply_in_the_middle() -> None:
         (at(RequestRetried, "1/b", method="POST", attempt=2, delay=1.0, reason="503"), 3.0),
         (at(Throttled, "1/b", delay=4.0, reason="HTTP\n503", limit=5), 3.0),
         (done("1/a"), 4.0),
-        (at(ActionFailed, "3/x", action="create", message="no"), 4.0),
-        (at(ActionSkipped, "3/y", action="create", message="no"), 4.0),
+        (ended(Failed(message="no"), "3/x"), 4.0),
+        (ended(Skipped(message="no"), "3/y"), 4.0),
     ):
         progress.add(event, now)
     assert progress.lines(5.0) == [
@@ -128,10 +131,10 @@ def test_a_run_that_stands_still_promises_nothing() -> None:
 
 ends = st.sampled_from(
     [
-        lambda name: at(ActionSucceeded, name, action="create"),
-        lambda name: at(ActionFailed, name, action="create", message="no"),
-        lambda name: at(ActionSkipped, name, action="create", message="no"),
-        lambda name: at(InDoubt, name, action="create", message="no"),
+        lambda name: ended(Succeeded(), name),
+        lambda name: ended(Failed(message="no"), name),
+        lambda name: ended(Skipped(message="no"), name),
+        lambda name: ended(InDoubt(message="no"), name),
         begun,
         lambda name: at(Throttled, name, delay=1.0, reason="429", limit=3),
         lambda _: RunStarted(at=NOW, run="r", actions=1),
@@ -147,7 +150,7 @@ def test_the_counts_add_up(happened: list[tuple[Any, int]], more: int) -> None:
     for moment, (make, number) in enumerate(happened):
         event = make(f"1/w{number}")
         progress.add(event, float(moment))
-        if isinstance(event, ActionSucceeded | ActionFailed | ActionSkipped | InDoubt):
+        if isinstance(event, ActionEnded):
             ended.add((number, moment))
     head, counts = progress.lines(float(len(happened)))[:2]
     under_way, waiting = (int(part.split()[0]) for part in counts.split(", ")[:2])

@@ -10,12 +10,9 @@ import pytest
 from reconciler.core.diagnostics import Diagnostic, Severity
 from reconciler.core.diff.diff import ABSENT, FieldChange
 from reconciler.core.events import (
-    ActionFailed,
-    ActionSkipped,
+    ActionEnded,
     ActionStarted,
-    ActionSucceeded,
     Event,
-    InDoubt,
     RequestRetried,
     RunFinished,
     RunStarted,
@@ -23,6 +20,7 @@ from reconciler.core.events import (
     Throttled,
 )
 from reconciler.core.model import Own, Purpose
+from reconciler.core.outcome import Failed, InDoubt, Outcome, Skipped, Succeeded
 from reconciler.core.planning.actions import GpuEffect, Reason, Replace
 from reconciler.core.planning.guards import Refusal
 from reconciler.core.planning.plan import Plan
@@ -298,25 +296,30 @@ def at(kind: Callable[..., Event], **fields: Any) -> Event:
     return kind(at=NOW, address=make_address(), **fields)
 
 
+def ended(action: str, outcome: Outcome) -> Event:
+    """Return the end of an action."""
+    return at(ActionEnded, action=action, outcome=outcome, took=1.0)
+
+
 EVENTS = [
     (
-        at(ActionSucceeded, action="create", id="id-1", took=1.0),
+        ended("create", Succeeded(id="id-1")),
         "created   4501/llm  id-1",
     ),
     (
-        at(ActionSucceeded, action="resolve", id="id-1", detail="adopted by its marker"),
+        ended("resolve", Succeeded(id="id-1", detail="adopted by its marker")),
         "settled   4501/llm  id-1; adopted by its marker",
     ),
-    (at(ActionSucceeded, action="record"), "recorded  4501/llm"),
+    (ended("record", Succeeded()), "recorded  4501/llm"),
     (
-        at(ActionFailed, action="create", message="no\nquota", hint="ask for more"),
+        ended("create", Failed(message="no\nquota", hint="ask for more")),
         "failed    4501/llm  no\\x0aquota\n  hint: ask for more",
     ),
     (
-        at(InDoubt, action="create", message="no answer", hint="run apply again"),
+        ended("create", InDoubt(message="no answer", hint="run apply again")),
         "in doubt  4501/llm  no answer\n  hint: run apply again",
     ),
-    (at(ActionSkipped, action="delete", message="stopped"), "skipped   4501/llm  stopped"),
+    (ended("delete", Skipped(message="stopped")), "skipped   4501/llm  stopped"),
     (
         at(Throttled, delay=2.4, reason="429"),
         "429: pausing for 2 s",
@@ -362,10 +365,10 @@ def test_what_is_told_otherwise(event: Event) -> None:
 def test_events_in_colour() -> None:
     """The first word says how it went, in the colour of its action."""
     text = Text(colour=True)
-    assert text.event(at(ActionSucceeded, action="delete", id="i")) == (
+    assert text.event(ended("delete", Succeeded(id="i"))) == (
         "\x1b[31mdeleted  \x1b[0m 4501/llm  i"
     )
-    assert text.event(at(ActionFailed, action="create", message="no")) == (
+    assert text.event(ended("create", Failed(message="no"))) == (
         "\x1b[31mfailed   \x1b[0m 4501/llm  no"
     )
 

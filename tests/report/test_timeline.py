@@ -9,25 +9,20 @@ from hypothesis import strategies as st
 
 from reconciler.core import time_series
 from reconciler.core.events import (
-    ActionFailed,
-    ActionSkipped,
+    ActionEnded,
     ActionStarted,
-    ActionSucceeded,
     Event,
-    InDoubt,
     RequestEnded,
     RequestRetried,
     RunStarted,
     Throttled,
 )
+from reconciler.core.outcome import Failed, InDoubt, Outcome, Skipped, Succeeded
 from reconciler.core.timeline import (
-    DONE,
-    FAILED,
     LONGEST_MESSAGE,
     MOST_PAUSES,
     MOST_REQUESTS_EACH,
     MOST_RETRIES_EACH,
-    SKIPPED,
     ActionTimeline,
     SentRequest,
     Timeline,
@@ -43,6 +38,7 @@ from tests.support.factories import (
 )
 
 ONE = make_address("1/one")
+DONE = Succeeded(id="id-1")
 DOWN: dict[str, Any] = {"deleted": "id-0", "down": True}
 
 
@@ -58,9 +54,14 @@ def retried(when: float, delay: float = 1.0) -> RequestRetried:
     )
 
 
-def done(when: float, kind: str = "create") -> ActionSucceeded:
+def ended(when: float, outcome: Outcome, kind: str = "create") -> ActionEnded:
     """It is over."""
-    return ActionSucceeded(at=at(when), address=ONE, action=kind, id="id-1")
+    return ActionEnded(at=at(when), address=ONE, action=kind, outcome=outcome)
+
+
+def done(when: float, kind: str = "create") -> ActionEnded:
+    """It is over, and all is well."""
+    return ended(when, DONE, kind)
 
 
 def timeline_of(*happened: Event) -> Timeline:
@@ -119,17 +120,6 @@ def test_requests_beyond_a_bound_are_counted() -> None:
     assert (action.sent, len(action.requests)) == (MOST_REQUESTS_EACH + 5, MOST_REQUESTS_EACH)
 
 
-def test_the_same_say_is_heard_by_both() -> None:
-    """Whoever listened before hears every event, and hears it first."""
-    heard: list[Event] = []
-    timeline = Timeline()
-    say = timeline.listening(heard.append)
-    for event in (RunStarted(at=at(0), run="r", actions=1), started(1)):
-        say(event)
-    assert [type(event) for event in heard] == [RunStarted, ActionStarted]
-    assert len(timeline.actions) == 1
-
-
 def test_two_actions_of_one_workload_are_two_entries() -> None:
     """A delete that is finished, then a create under the same name."""
     timeline = timeline_of(started(0, "delete"), done(1, "delete"), started(2), retried(3), done(4))
@@ -141,9 +131,9 @@ def test_two_actions_of_one_workload_are_two_entries() -> None:
 
 def test_what_sent_nothing_has_no_beginning() -> None:
     """It is over in the moment in which it is told."""
-    skipped = ActionSkipped(at=at(2), address=ONE, action="create", message="too late")
-    [action] = timeline_of(skipped).actions
-    assert (action.began, action.ended, action.outcome, action.took) == (None, 2.0, SKIPPED, 0.0)
+    skipped = Skipped(message="too late")
+    [action] = timeline_of(ended(2, skipped)).actions
+    assert (action.began, action.ended, action.outcome, action.took) == (None, 2.0, skipped, 0.0)
 
 
 def test_what_happened_while_planning_is_counted() -> None:
@@ -168,13 +158,14 @@ def test_memory_is_bounded_however_long_an_outage_lasts() -> None:
         Throttled(at=at(number), address=ONE, delay=1.0, reason="x" * 5_000)
         for number in range(MOST_PAUSES + 10)
     ]
-    failed = ActionFailed(at=at(600), address=ONE, action="create", message="y" * 50_000)
+    failed = ended(600, Failed(message="y" * 50_000, hint="z" * 50_000))
     timeline = timeline_of(started(0), *storm, *pauses, failed)
     [action] = timeline.actions
     assert (action.sent_again, len(action.resends)) == (5_000, MOST_RETRIES_EACH)
     assert len(timeline.slowdowns) == MOST_PAUSES
     assert timeline.dropped == 5_000 - MOST_RETRIES_EACH + 10
-    assert (action.outcome, len(action.message)) == (FAILED, LONGEST_MESSAGE)
+    assert isinstance(action.outcome, Failed)
+    assert len(action.outcome.message) == len(action.outcome.hint) == LONGEST_MESSAGE
     assert max(len(slow.reason) for slow in timeline.slowdowns) <= 200
 
 
@@ -184,31 +175,30 @@ def test_the_gpu_curve_follows_the_plan_and_ends_where_it_ended() -> None:
         [make_desired("1/one", manifest=make_manifest(gpus=8))],
         [make_recorded(make_desired("1/old", manifest=make_manifest(gpus=3)))],
     )
-    old = ActionSucceeded(at=at(6), address=make_address("1/old"), action="delete")
+    old = ActionEnded(at=at(6), address=make_address("1/old"), action="delete", outcome=Succeeded())
     everything = timeline_of(started(1), done(4), old)
     assert time_series.gpus_asked_for(plan, everything) == [(0.0, 3.0), (4.0, 11.0), (6.0, 8.0)]
     assert time_series.gpus_asked_for(plan, everything)[-1][1] == plan.gpus.after
-    failed = ActionFailed(at=at(2), address=ONE, action="create", message="no")
-    half = timeline_of(started(1), failed)
+    half = timeline_of(started(1), ended(2, Failed(message="no")))
     assert time_series.gpus_asked_for(plan, half) == [(0.0, 3.0)]
     assert time_series.uncertain_gpus(plan, half.actions) == 8.0
 
 
 @pytest.mark.parametrize(
-    ("ended", "uncertain"),
+    ("outcome", "uncertain"),
     [
-        (ActionFailed(at=at(5), address=ONE, action="replace", message="no", **DOWN), 0.0),
-        (ActionSkipped(at=at(5), address=ONE, action="replace", message="late", **DOWN), 0.0),
-        (InDoubt(at=at(5), address=ONE, action="replace", message="lost", **DOWN), 8.0),
+        (Failed(message="no", **DOWN), 0.0),
+        (Skipped(message="late", **DOWN), 0.0),
+        (InDoubt(message="lost", **DOWN), 8.0),
     ],
 )
 def test_what_was_deleted_for_a_successor_that_is_not_there_is_off_the_gpu_curve(
-    ended: Event, uncertain: float
+    outcome: Outcome, uncertain: float
 ) -> None:
     """A refused replace leaves nothing; one in doubt may have been made, and no more than that."""
     row = make_recorded(make_desired("1/one", manifest=make_manifest(gpus=3)))
     plan = plan_for([make_desired("1/one", manifest=make_manifest(gpus=8))], [row])
-    timeline = timeline_of(started(1, "replace"), ended)
+    timeline = timeline_of(started(1, "replace"), ended(5, outcome, "replace"))
     assert time_series.gpus_asked_for(plan, timeline) == [(0.0, 3.0), (5.0, 0.0)]
     assert time_series.uncertain_gpus(plan, timeline.actions) == uncertain
 
@@ -262,7 +252,7 @@ def test_the_actions_that_tell_most_are_chosen() -> None:
     again = ActionTimeline(
         address=ONE, action="again", began=0.0, ended=1.0, outcome=DONE, sent_again=2
     )
-    bad = ActionTimeline(address=ONE, action="bad", outcome=FAILED)
+    bad = ActionTimeline(address=ONE, action="bad", outcome=Failed(message="no"))
     shown, rest = choose_drawn([*calm, slow, again, bad], 3)
     assert [action.action for action in shown] == ["slow", "again", "bad"]
     assert rest == calm
@@ -273,6 +263,6 @@ def test_the_example_is_a_run_like_any_other() -> None:
     timeline = Timeline()
     for event in events():
         timeline.add(event)
-    assert sorted(action.outcome for action in timeline.actions) == [
+    assert sorted(action.word for action in timeline.actions) == [
         *("done", "done", "failed", "failed", "in doubt", "skipped"),
     ]

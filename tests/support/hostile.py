@@ -9,12 +9,9 @@ from typing import Any
 from reconciler.core.diagnostics import Diagnostic, Severity
 from reconciler.core.diff.diff import ABSENT, FieldChange
 from reconciler.core.events import (
-    ActionFailed,
-    ActionSkipped,
+    ActionEnded,
     ActionStarted,
-    ActionSucceeded,
     Event,
-    InDoubt,
     RequestRetried,
     RunFinished,
     RunStarted,
@@ -22,6 +19,7 @@ from reconciler.core.events import (
     Throttled,
 )
 from reconciler.core.model import Address, Desired, Own, Recorded
+from reconciler.core.outcome import Failed, InDoubt, Outcome, Skipped, Succeeded
 from reconciler.core.planning.actions import (
     AnyAction,
     Create,
@@ -92,11 +90,16 @@ def make_plan(word: str, count: int) -> Plan:
 def events(plan: Plan, word: str) -> Iterator[Event]:
     """A run in which something of everything happened."""
     yield RunStarted(at=_at(0), run=word, actions=len(plan.changes))
-    ends = (ActionSucceeded, ActionFailed, ActionSkipped, InDoubt)
+    ends: tuple[Outcome, ...] = (
+        Succeeded(id=word, detail=word),
+        Failed(message=word, hint=word, id=word),
+        Skipped(message=word),
+        InDoubt(message=word, hint=word),
+    )
     for number, action in enumerate(plan.changes):
         address, kind, begin = action.address, action.kind, number % 40
-        end = ends[number % len(ends)]
-        if end is not ActionSkipped:
+        outcome = ends[number % len(ends)]
+        if not isinstance(outcome, Skipped):
             yield ActionStarted(at=_at(begin), address=address, action=kind, id=word)
             yield Throttled(at=_at(begin + 1), address=address, delay=1.5, reason=word, limit=4)
             yield RequestRetried(
@@ -107,17 +110,7 @@ def events(plan: Plan, word: str) -> Iterator[Event]:
                 delay=1.5,
                 reason=word,
             )
-        at = _at(begin + 5)
-        if end is ActionSucceeded:
-            yield ActionSucceeded(at=at, address=address, action=kind, id=word, detail=word)
-        elif end is ActionFailed:
-            yield ActionFailed(
-                at=at, address=address, action=kind, message=word, hint=word, id=word
-            )
-        elif end is InDoubt:
-            yield InDoubt(at=at, address=address, action=kind, message=word, hint=word)
-        else:
-            yield ActionSkipped(at=at, address=address, action=kind, message=word)
+        yield ActionEnded(at=_at(begin + 5), address=address, action=kind, outcome=outcome)
 
 
 def _actions(word: str, number: int) -> Iterator[AnyAction]:

@@ -20,20 +20,9 @@ from reconciler.app.refused import GuardError
 from reconciler.app.session import Connector, Session
 from reconciler.app.settings import Settings
 from reconciler.app.target import PinnedTarget
-from reconciler.core.events import (
-    ActionFailed,
-    ActionSkipped,
-    ActionStarted,
-    ActionSucceeded,
-    Event,
-    InDoubt,
-    RequestEnded,
-    RequestRetried,
-    RunFinished,
-    RunStarted,
-    Throttled,
-)
+from reconciler.core.events import ActionEnded, Event, RequestEnded, RunFinished
 from reconciler.core.model import Address, Desired, Header, Lifecycle, Recorded, Target
+from reconciler.core.outcome import NAMES, Outcome, message_of
 from reconciler.core.places import FilePlace
 from reconciler.core.planning.guards import WorkloadLimit
 from reconciler.core.protocol.api_results import NOBODY
@@ -172,25 +161,21 @@ class Ran:
     @property
     def told(self) -> list[str]:
         """How each action ended, in words."""
-        return [words for event in self.events if (words := _word(event))]
+        return [_word(event) for event in self.of(ActionEnded)]
 
     def of(self, kind: type[Event]) -> list[Any]:
         """The events of one kind."""
         return [event for event in self.events if isinstance(event, kind)]
 
+    def ended(self, kind: type[Outcome]) -> list[Any]:
+        """The outcomes of one kind."""
+        return [event.outcome for event in self.of(ActionEnded) if isinstance(event.outcome, kind)]
 
-def _word(event: Event) -> str:
-    match event:
-        case ActionSucceeded(action=kind, address=address, detail=detail):
-            return f"done: {kind} {address}" + (f": {detail}" if detail else "")
-        case ActionFailed(action=kind, address=address, message=message):
-            return f"failed: {kind} {address}: {message}"
-        case ActionSkipped(action=kind, address=address, message=message):
-            return f"skipped: {kind} {address}: {message}"
-        case InDoubt(action=kind, address=address, message=message):
-            return f"in doubt: {kind} {address}: {message}"
-        case RunStarted() | ActionStarted() | RequestRetried() | Throttled() | RunFinished():
-            return ""
+
+def _word(event: ActionEnded) -> str:
+    said = message_of(event.outcome)
+    ended = f"{NAMES[type(event.outcome)].word}: {event.action} {event.address}"
+    return f"{ended}: {said}" if said else ended
 
 
 def _nothing(_: httpx.Request) -> None:
@@ -426,7 +411,7 @@ def _run(
         halt=session.halt,
         clock=session.clock,
         rng=session.rng,
-        say=session.say,
+        listeners=(session.say,),
         trace=requests.append,
         options=options,
         known={row.op: row for row in planned.recorded},

@@ -180,7 +180,7 @@ async def run_plan(
             halt=session.halt,
             clock=session.clock,
             rng=session.rng,
-            say=log.listening(session.say),
+            listeners=(session.say, log.add),
             trace=trace,
             options=options,
             known={row.op: row for row in planned.recorded},

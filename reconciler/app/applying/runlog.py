@@ -9,33 +9,17 @@ from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from reconciler.core.events import (
-    ActionFailed,
-    ActionSkipped,
-    ActionStarted,
-    ActionSucceeded,
-    Event,
-    InDoubt,
-    RunFinished,
-)
+from reconciler.core.events import ActionEnded, ActionStarted, Event, RunFinished
+from reconciler.core.outcome import NAMES, Failed, Succeeded, message_of
 from reconciler.core.planning.plan import Plan
 from reconciler.core.redact import Redactor
 from reconciler.core.secrets.rules import BUILT_IN, RedactionRules
-from reconciler.ports import ActionEntry, EventListener, RunEntry, RunHistory
+from reconciler.ports import ActionEntry, RunEntry, RunHistory
 from reconciler.state.lock_owner import this_process
 
 # So many actions are written down in one transaction of their own: each costs a sync of the disk,
 # which the records of the workloads are waiting for as well.
 GROUP = 256
-
-Outcome = ActionSucceeded | ActionFailed | ActionSkipped | InDoubt
-
-_OUTCOMES: dict[type[Outcome], str] = {
-    ActionSucceeded: "done",
-    ActionFailed: "failed",
-    ActionSkipped: "skipped",
-    InDoubt: "in doubt",
-}
 
 
 @dataclass(kw_only=True)
@@ -95,23 +79,18 @@ class RunLog:
             log._has_begun = True
         return log
 
-    def listening(self, say: EventListener) -> EventListener:
-        """The same `say`, heard by this log as well."""
-
-        def hear(event: Event) -> None:
-            say(event)
-            match event:
-                case ActionStarted(address=address, action=kind, at=at):
-                    self._started[str(address), kind] = at
-                case ActionSucceeded() | ActionFailed() | ActionSkipped() | InDoubt():
-                    self._actions.append(self._entry(event))
-                    if len(self._actions) >= GROUP:
-                        group, self._actions = self._actions, []
-                        self.executor.submit(self._write, group)
-                case _:
-                    pass
-
-        return hear
+    def add(self, event: Event) -> None:
+        """Remember how an action ended, and hand over what makes a group."""
+        match event:
+            case ActionStarted(address=address, action=kind, at=at):
+                self._started[str(address), kind] = at
+            case ActionEnded():
+                self._actions.append(self._entry(event))
+                if len(self._actions) >= GROUP:
+                    group, self._actions = self._actions, []
+                    self.executor.submit(self._write, group)
+            case _:
+                pass
 
     def end(self, finished: RunFinished, exit_code: int) -> None:
         """Write down what is left and how it ended; returns when that is done.
@@ -129,12 +108,10 @@ class RunLog:
         )
         self.executor.submit(self._finish).result()
 
-    def _entry(self, event: Outcome) -> ActionEntry:
-        address = str(event.address)
-        if isinstance(event, ActionSucceeded):
-            message, seconds = event.detail, round(event.took, 3)
-        else:
-            message, seconds = event.message, None
+    def _entry(self, event: ActionEnded) -> ActionEntry:
+        address, outcome = str(event.address), event.outcome
+        seconds = round(event.took, 3) if isinstance(outcome, Succeeded) else None
+        if seconds is None:
             started = self._started.get((address, event.action))
             # What was skipped has never begun.
             if started is not None:
@@ -143,10 +120,10 @@ class RunLog:
         return ActionEntry(
             address=address,
             action=event.action,
-            outcome=_OUTCOMES[type(event)],
+            outcome=NAMES[type(outcome)].word,
             reason=self.reasons.get((address, event.action), ""),
-            message=self.redactor.strict.redact(message),
-            id=getattr(event, "id", None),
+            message=self.redactor.strict.redact(message_of(outcome)),
+            id=outcome.id if isinstance(outcome, Succeeded | Failed) else None,
             seconds=seconds,
         )
 

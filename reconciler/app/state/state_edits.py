@@ -11,6 +11,7 @@ from pathlib import Path
 from reconciler.app.applying.runlog import edit_entry
 from reconciler.app.state.states import choose_records, edit_state, find_records, read_state
 from reconciler.core.model import Own, Purpose, Recorded, Target
+from reconciler.core.outcome import NAMES, Succeeded
 from reconciler.core.places import FilePlace, StatePlace
 from reconciler.core.protocol.changes import lands_until, may_land
 from reconciler.core.protocol.transitions import Evidence, advance, comes_true_until, may_come_true
@@ -185,7 +186,7 @@ def entries(
         ActionEntry(
             address=str(row.address),
             action=action,
-            outcome="done",
+            outcome=NAMES[Succeeded].word,
             reason="requested",
             message=(notes or {}).get(row.op, message),
             id=row.id,

@@ -13,15 +13,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from reconciler.cli.output.console import Console
-from reconciler.core.events import (
-    ActionFailed,
-    ActionSkipped,
-    ActionSucceeded,
-    Event,
-    InDoubt,
-    RequestEnded,
-    Throttled,
-)
+from reconciler.core.events import ActionEnded, Event, RequestEnded, Throttled
+from reconciler.core.outcome import Succeeded
 from reconciler.core.planning.plan import Plan
 from reconciler.ports import EventListener
 from reconciler.report.machine.documents import event_document, to_line
@@ -35,8 +28,6 @@ T = TypeVar("T")
 
 # A build system that sees no output for a while takes the job for dead.
 PULSE_SECONDS = 25.0
-PROBLEMS = (ActionFailed, ActionSkipped, InDoubt)
-ENDED = (ActionSucceeded, *PROBLEMS)
 
 
 class Heartbeat:
@@ -103,7 +94,7 @@ def run_with_heartbeat(
 class ApplyReporter:
     """Follows an apply: every event to whoever asked for it, in the form they asked for.
 
-    `outcomes` holds how each action ended if a document is to be made of it, `problems` those that
+    `ended` holds how each action ended if a document is to be made of it, `problems` those that
     did not succeed.
     """
 
@@ -116,8 +107,8 @@ class ApplyReporter:
         self.heartbeat = Heartbeat(console, "planning")
         self._live: LiveView | None = None
         self._progress: Progress | None = None
-        self.outcomes: list[Event] = []
-        self.problems: list[Event] = []
+        self.ended: list[ActionEnded] = []
+        self.problems: list[ActionEnded] = []
 
     def __enter__(self) -> Self:
         self._stack.enter_context(self.heartbeat)
@@ -144,14 +135,16 @@ class ApplyReporter:
 
     def say(self, event: Event) -> None:
         """Show one event."""
-        is_problem, verbose = isinstance(event, PROBLEMS), self._console.verbose
+        is_problem, verbose = False, self._console.verbose
         if self._progress is not None:
             self._progress.add(event, time.monotonic())
-        if is_problem:
-            self.problems.append(event)
-        # A large apply has many outcomes, so they are kept only for who asked for the document.
-        if isinstance(event, ENDED) and self._documented:
-            self.outcomes.append(event)
+        if isinstance(event, ActionEnded):
+            is_problem = not isinstance(event.outcome, Succeeded)
+            if is_problem:
+                self.problems.append(event)
+            # A large apply has many of them, so they are kept only for who asked for the document.
+            if self._documented:
+                self.ended.append(event)
         if self._console.wants("ndjson"):
             self._console.stream("ndjson", to_line(event_document(event, self._commands)))
         if not self._console.wants("text"):

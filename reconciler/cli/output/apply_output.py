@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -19,7 +20,8 @@ from reconciler.cli.output.ci_reports import CiReports
 from reconciler.cli.output.console import Console, explain
 from reconciler.cli.output.html_pages import ApplyPage, emit_plan_page
 from reconciler.cli.output.metrics_file import MetricsWriter
-from reconciler.core.events import ActionFailed, Event, InDoubt, RequestEnded, Summary
+from reconciler.core.events import ActionEnded, Event, RequestEnded, Summary
+from reconciler.core.outcome import Succeeded
 from reconciler.errors import ReconcilerError
 from reconciler.ports import EventListener, RequestListener
 from reconciler.report.machine.documents import (
@@ -53,15 +55,24 @@ class ApplyOutput:
         self._reporter = ApplyReporter(console, commands)
         self._reports = CiReports.of(console, workspace, markdown_limit, doing="apply")
         self._page = ApplyPage(console, workspace)
-        self._listen: EventListener = metrics.listening(
-            self._page.listening(self._reports.listening(self._reporter.say))
+        # An apply that does nothing has results, all of them 0; other commands have none.
+        metrics.results = Counter()
+        self._listeners: tuple[EventListener, ...] = (
+            self._reporter.say,
+            self._reports.add,
+            self._page.add,
+            metrics.add,
         )
 
     def say(self, event: Event) -> None:
         """Tell everyone; the engine's hints do not know where the state is."""
-        if isinstance(event, ActionFailed | InDoubt) and event.hint:
-            event = dataclasses.replace(event, hint=self._commands.completed(event.hint))
-        self._listen(event)
+        if isinstance(event, ActionEnded) and not isinstance(event.outcome, Succeeded):
+            hint = self._commands.completed(event.outcome.hint)
+            event = dataclasses.replace(
+                event, outcome=dataclasses.replace(event.outcome, hint=hint)
+            )
+        for listener in self._listeners:
+            listener(event)
 
     @property
     def trace(self) -> RequestListener | None:
@@ -123,11 +134,11 @@ class ApplyOutput:
         if finished is None:
             console.note("Nothing was changed.")
         else:
-            outcomes = self._reporter.outcomes
+            ended = self._reporter.ended
             console.emit(
                 "json",
                 lambda: to_text(
-                    applied_document(applied.planned.plan, finished, outcomes, commands=commands)
+                    applied_document(applied.planned.plan, finished, ended, commands=commands)
                 ),
             )
             if applied.trouble is not None:

@@ -12,7 +12,7 @@ from reconciler.app.planning.workspace import Workspace
 from reconciler.app.settings import Flags
 from reconciler.cli.options import PlanFlags, place_options
 from reconciler.cli.output.console import Console
-from reconciler.core.events import Event
+from reconciler.core.events import ActionEnded
 from reconciler.core.places import FilePlace
 from reconciler.report.next_step import Commands
 from reconciler.report.text.conclusion import Conclusion
@@ -22,7 +22,7 @@ from reconciler.specs.config import config_file
 def list_problems(
     console: Console,
     applied: ApplyResult,
-    problems: Sequence[Event],
+    problems: Sequence[ActionEnded],
     workspace: Workspace,
     commands: Commands,
 ) -> None:

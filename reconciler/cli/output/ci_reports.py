@@ -14,11 +14,10 @@ from reconciler.cli.checkout import prefix_in_checkout
 from reconciler.cli.output.console import Console, explain
 from reconciler.cli.output.github_files import write_step
 from reconciler.core.diagnostics import Diagnostic
-from reconciler.core.events import ActionFailed, ActionSkipped, ActionSucceeded, Event, InDoubt
+from reconciler.core.events import ActionEnded, Event
 from reconciler.core.planning.guards import Refusal
 from reconciler.core.planning.plan import Plan
 from reconciler.errors import ReconcilerError
-from reconciler.ports import EventListener
 from reconciler.report.machine.documents import to_text
 from reconciler.report.machine.github import (
     applied_annotations,
@@ -57,7 +56,7 @@ class CiReports:
     stack: str
     limit: int
     prefix: str = ""
-    outcomes: list[Event] = field(default_factory=list)
+    ended: list[ActionEnded] = field(default_factory=list)
 
     @classmethod
     def of(cls, console: Console, workspace: Workspace, limit: int, *, doing: str) -> Self:
@@ -83,15 +82,11 @@ class CiReports:
                 explain(unreported)
             raise
 
-    def listening(self, say: EventListener) -> EventListener:
-        """Pass events on, and remember those that say how a workload ended."""
-
-        def listen(event: Event) -> None:
-            if isinstance(event, ActionFailed | ActionSkipped | ActionSucceeded | InDoubt):
-                self.outcomes.append(event)
-            say(event)
-
-        return listen if any(map(self.console.wants, ("markdown", "github"))) else say
+    def add(self, event: Event) -> None:
+        """Remember how an action ended, where somebody wants a report of it."""
+        wanted = any(map(self.console.wants, ("markdown", "github")))
+        if wanted and isinstance(event, ActionEnded):
+            self.ended.append(event)
 
     def plan(self, plan: Plan, refusals: Sequence[Refusal], exit_code: int) -> None:
         """A plan, whether it was just made or saved before."""
@@ -114,14 +109,14 @@ class CiReports:
                 lambda limit: markdown_applied(
                     plan,
                     finished,
-                    self.outcomes,
+                    self.ended,
                     troubles=_record_problems(applied),
                     limit=limit,
                     prefix=self.prefix,
                     commands=commands,
                 ),
                 lambda: applied_annotations(
-                    plan, finished, self.outcomes, prefix=self.prefix, commands=commands
+                    plan, finished, self.ended, prefix=self.prefix, commands=commands
                 ),
                 lambda: applied_outputs(plan, finished, exit_code=code),
             )

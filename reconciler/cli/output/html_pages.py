@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 from reconciler.app.planning.planning import PlanResult
 from reconciler.app.planning.workspace import Workspace
 from reconciler.cli.output.console import Console
+from reconciler.core.events import Event
 from reconciler.core.timeline import Timeline
-from reconciler.ports import EventListener, RequestListener
+from reconciler.ports import RequestListener
 from reconciler.report.html import UnsavedRecords, apply_page, plan_page
 from reconciler.report.next_step import Commands
 
@@ -43,10 +44,11 @@ class ApplyPage:
         self._workspace = workspace
         self._timeline = Timeline()
 
-    def listening(self, say: EventListener) -> EventListener:
-        """The same `say`, heard by this page as well."""
+    def add(self, event: Event) -> None:
+        """Remember one event, where somebody wants the page."""
         # A page remembers every request: without one, a large apply need not pay for that.
-        return self._timeline.listening(say) if self._console.wants(FORMAT) else say
+        if self._console.wants(FORMAT):
+            self._timeline.add(event)
 
     @property
     def trace(self) -> RequestListener | None:

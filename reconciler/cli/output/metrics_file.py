@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from reconciler.app.settings import Settings
     from reconciler.core.events import Event
     from reconciler.core.planning.plan import Plan
-    from reconciler.ports import EventListener
 
 
 class MetricsWriter:
@@ -56,25 +55,13 @@ class MetricsWriter:
         self.connector = connector_for(yes=yes)
         return self.connector
 
-    def listening(self, say: EventListener) -> EventListener:
-        """The same `say`, heard by this writer as well; for an apply that is about to begin."""
-        from reconciler.core.events import ActionFailed, ActionSkipped, ActionSucceeded, InDoubt
+    def add(self, event: Event) -> None:
+        """Count how an action of an apply ended."""
+        from reconciler.core.events import ActionEnded
+        from reconciler.core.outcome import NAMES
 
-        results = {
-            ActionFailed: "failed",
-            ActionSkipped: "skipped",
-            ActionSucceeded: "succeeded",
-            InDoubt: "in_doubt",
-        }
-        counter: Counter[tuple[str, str]] = Counter()
-
-        def hear(event: Event) -> None:
-            say(event)
-            if isinstance(event, ActionFailed | ActionSkipped | ActionSucceeded | InDoubt):
-                counter[event.action, results[type(event)]] += 1
-
-        self.results = counter
-        return hear
+        if self.results is not None and isinstance(event, ActionEnded):
+            self.results[event.action, NAMES[type(event.outcome)].result] += 1
 
     def end(self, code: int) -> None:
         """Write the file, if one is wanted; that it cannot be written changes nothing else."""

@@ -6,17 +6,16 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from statistics import median
 
+from reconciler.core.outcome import Skipped, Succeeded, message_of
 from reconciler.core.time_series import pauses
-from reconciler.core.timeline import DONE, FAILED, IN_DOUBT, SKIPPED, ActionTimeline, Timeline
+from reconciler.core.timeline import ActionTimeline, Timeline
 from reconciler.report.html.charts import BarPart, axis_labels, bar, seconds
-from reconciler.report.html.components import Section, address_of, join, message_text, note
+from reconciler.report.html.components import LOOKS, Section, address_of, join, message_text, note
 from reconciler.report.html.markup import Html, fragment, lines, tag
 from reconciler.report.text.formatting import number_of
 
 MOST_DRAWN = 200
 TICK = 0.004
-
-_LOOKS = {DONE: "done", FAILED: "failed", IN_DOUBT: "doubt", SKIPPED: "skipped"}
 
 
 def timeline_section(timeline: Timeline) -> Iterator[Section]:
@@ -51,7 +50,7 @@ def choose_drawn(
 
     def rank(index: int) -> tuple[bool, int, float]:
         action = actions[index]
-        return action.outcome == DONE, -action.sent_again, -action.took
+        return isinstance(action.outcome, Succeeded), -action.sent_again, -action.took
 
     # By index, so that what is chosen can be put back into the order of time.
     ranked = sorted(range(len(actions)), key=rank)
@@ -74,7 +73,7 @@ def _axis(timeline: Timeline) -> Html:
 
 
 def _action_item(action: ActionTimeline, timeline: Timeline) -> Html:
-    outcome = action.outcome or "no outcome known"
+    outcome = action.word or "no outcome known"
     again = f"sent again {number_of(action.sent_again, 'time')}" if action.sent_again else ""
     # What sent nothing took no time that anybody waited for.
     took = seconds(action.took) if action.began is not None else ""
@@ -89,7 +88,8 @@ def _action_item(action: ActionTimeline, timeline: Timeline) -> Html:
     summary = tag("summary", head, _action_bar(action, timeline))
     body = tag("ol", *_steps(action), class_="steps")
     # One that was not heard of again has no outcome, and looks like a skipped one.
-    return tag("li", tag("details", summary, body), class_=_LOOKS.get(action.outcome, "skipped"))
+    look = LOOKS[type(action.outcome) if action.outcome else Skipped]
+    return tag("li", tag("details", summary, body), class_=look)
 
 
 def _action_bar(action: ActionTimeline, timeline: Timeline) -> Html | None:
@@ -129,9 +129,9 @@ def _steps(action: ActionTimeline) -> Iterator[Html]:
     ):
         if uncounted > 0:
             yield tag("li", note(f"{number_of(uncounted, noun)} not kept one by one."))
-    if action.ended is not None:
-        detail = action.message or action.id or ""
-        yield _step(action.ended, ": ".join(part for part in (action.outcome, detail) if part))
+    if action.ended is not None and action.outcome is not None:
+        detail = message_of(action.outcome) or action.id or ""
+        yield _step(action.ended, ": ".join(part for part in (action.word, detail) if part))
 
 
 def _step(at: float, message: str) -> Html:
@@ -145,7 +145,7 @@ def _others_note(actions: Sequence[ActionTimeline]) -> Html | None:
     took = [action.took for action in actions]
     counts = ", ".join(
         f"{count:,} {outcome}"
-        for outcome, count in sorted(Counter(action.outcome for action in actions).items())
+        for outcome, count in sorted(Counter(action.word for action in actions).items())
     )
     # Counted over all, also the repetitions that were not kept one by one.
     again = sum(action.sent_again for action in actions)

@@ -7,10 +7,17 @@ from dataclasses import dataclass
 from enum import Enum
 
 from reconciler.core.model import Address
+from reconciler.core.outcome import Failed, InDoubt, Outcome, Skipped, Succeeded
 from reconciler.core.shorten import shorten
 from reconciler.errors import Where
 from reconciler.report.html.markup import Child, Html, fragment, tag
 
+LOOKS: Mapping[type[Outcome], str] = {
+    Succeeded: "done",
+    Failed: "failed",
+    InDoubt: "doubt",
+    Skipped: "skipped",
+}
 LONGEST_TEXT = 1_000
 LONGEST_PLACE = 300
 

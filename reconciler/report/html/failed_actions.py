@@ -6,13 +6,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
+from reconciler.core.outcome import NAMES, Failed, InDoubt, Skipped, Unsuccessful
 from reconciler.core.planning.actions import AnyAction
 from reconciler.core.planning.plan import Plan
 from reconciler.core.shorten import shorten
-from reconciler.core.timeline import FAILED, IN_DOUBT, SKIPPED, ActionTimeline, Timeline
+from reconciler.core.timeline import ActionTimeline, Timeline
 from reconciler.report.error_field import Locate, find_place
 from reconciler.report.html.components import (
     LONGEST_TEXT,
+    LOOKS,
     Section,
     address_of,
     hint_text,
@@ -28,11 +30,8 @@ from reconciler.report.text.formatting import number_of
 GROUPS = 60
 MEMBERS = 30
 
-_KINDS = (
-    (FAILED, "failed", "Failed"),
-    (IN_DOUBT, "doubt", "In doubt"),
-    (SKIPPED, "skipped", "Skipped"),
-)
+_KINDS: tuple[type[Unsuccessful], ...] = (Failed, InDoubt, Skipped)
+_Ended = tuple[ActionTimeline, Unsuccessful]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,14 +46,9 @@ class Advice:
     prefix: str = ""
     locate: Locate | None = None
 
-    def next_step(self, action: ActionTimeline) -> Html:
+    def next_step(self, action: ActionTimeline, outcome: Unsuccessful) -> Html:
         """What to do about an action that did not succeed."""
-        step = next_step(
-            action.address,
-            self.commands,
-            cause=action.cause if action.outcome == FAILED else None,
-            in_doubt=action.outcome == IN_DOUBT,
-        )
+        step = next_step(action.address, outcome, self.commands)
         command = tag("code", shorten(step.command, LONGEST_TEXT)) if step.command else None
         sentence = fragment(step.before, command, step.after)
         return tag("p", tag("strong", "Next: "), sentence, class_="hint")
@@ -66,12 +60,13 @@ def failed_action_sections(timeline: Timeline, advice: Advice) -> Iterator[Secti
         (str(action.address), action.kind): action
         for action in (*advice.plan.changes, *advice.plan.holds)
     }
-    for outcome, name, heading in _KINDS:
-        actions = timeline.ended_as(outcome)
+    for kind in _KINDS:
+        actions = timeline.ended_as(kind)
         if not actions:
             continue
-        ordered = sorted(actions, key=lambda action: (action.message, action.address))
-        groups = [list(group) for _, group in groupby(ordered, key=lambda a: a.message)]
+        name, heading = LOOKS[kind], NAMES[kind].word.capitalize()
+        ordered = sorted(actions, key=lambda ended: (ended[1].message, ended[0].address))
+        groups = [list(group) for _, group in groupby(ordered, key=lambda ended: ended[1].message)]
         # What struck most workloads has one cause, and is worth mending first.
         groups.sort(key=len, reverse=True)
         entries = (_group_entry(group, name, planned, advice) for group in groups[:GROUPS])
@@ -87,19 +82,19 @@ def failed_action_sections(timeline: Timeline, advice: Advice) -> Iterator[Secti
 
 
 def _group_entry(
-    group: Sequence[ActionTimeline],
+    group: Sequence[_Ended],
     look: str,
     planned: Mapping[tuple[str, str], AnyAction],
     advice: Advice,
 ) -> Html:
-    first = group[0]
+    first = group[0][1]
     # A hint that all share stands once, others beside their workloads.
-    hints = {action.hint for action in group}
-    unhinted = [action for action in group if not action.hint]
+    hints = {outcome.hint for _, outcome in group}
+    unhinted = [ended for ended in group if not ended[1].hint]
     members = []
-    for action in group[:MEMBERS]:
+    for action, outcome in group[:MEMBERS]:
         intent = planned.get((str(action.address), action.action))
-        place = place_of(find_place(intent, action.message, advice.locate), advice.prefix)
+        place = place_of(find_place(intent, outcome.message, advice.locate), advice.prefix)
         member = join(
             [
                 tag("span", action.action, class_="kind"),
@@ -108,7 +103,7 @@ def _group_entry(
                 tag("code", shorten(action.id, 80), class_="id") if action.id else None,
             ]
         )
-        members.append(tag("li", member, hint_text(action.hint) if len(hints) > 1 else None))
+        members.append(tag("li", member, hint_text(outcome.hint) if len(hints) > 1 else None))
     omitted = len(group) - len(members)
     return tag(
         "li",
@@ -118,6 +113,6 @@ def _group_entry(
         tag("ul", lines(members), class_="members"),
         note(f"and {omitted:,} more") if omitted else None,
         # Those with one message nearly always have one cause, so one step is for all of them.
-        advice.next_step(unhinted[0]) if unhinted else None,
+        advice.next_step(*unhinted[0]) if unhinted else None,
         class_=look,
     )

@@ -7,12 +7,13 @@ import json
 import re
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, assert_never
 
 from reconciler import __version__
 from reconciler.core.diagnostics import Diagnostic
-from reconciler.core.events import ActionFailed, Event, InDoubt, RunFinished, RunStarted
+from reconciler.core.events import ActionEnded, Event, RunFinished, RunStarted
 from reconciler.core.model import Address, Recorded
+from reconciler.core.outcome import NAMES, Failed, InDoubt, Skipped, Succeeded
 from reconciler.core.planning.actions import AnyAction, action_to_json, document_of
 from reconciler.core.planning.plan import FORMAT_VERSION, PLAN_FORMAT_VERSION, Plan
 from reconciler.core.review.content import content_of
@@ -72,7 +73,9 @@ def diagnostics_document(diagnostics: Sequence[Diagnostic]) -> list[dict[str, An
 
 def event_document(event: Event, commands: Commands = COMMANDS) -> dict[str, Any]:
     """An event as `schemas/event.schema.json` has it; its name comes first."""
-    # `ActionSucceeded` is published as `action_succeeded`.
+    if isinstance(event, ActionEnded):
+        return _ended_document(event, commands)
+    # `RunStarted` is published as `run_started`.
     name = re.sub(r"(?<!^)(?=[A-Z])", "_", type(event).__name__).lower()
     document: dict[str, Any] = {"event": name}
     if isinstance(event, RunStarted):
@@ -85,15 +88,37 @@ def event_document(event: Event, commands: Commands = COMMANDS) -> dict[str, Any
         elif dataclasses.is_dataclass(value) and not isinstance(value, type):
             value = dataclasses.asdict(value)
         document[field.name] = value
-    if isinstance(event, ActionFailed | InDoubt):
-        document["hint"] = hint_after(event, commands)
     return document
+
+
+def _ended_document(event: ActionEnded, commands: Commands) -> dict[str, Any]:
+    """The end of an action, which is published as an event of its outcome."""
+    outcome, address = event.outcome, event.address
+    document: dict[str, Any] = {
+        "event": NAMES[type(outcome)].event,
+        "at": event.at,
+        "address": str(address),
+        "action": event.action,
+    }
+    match outcome:
+        case Succeeded(id=id_, detail=detail, counted_as=count):
+            return document | {"id": id_, "took": event.took, "detail": detail, "counted_as": count}
+        case Failed(id=id_, message=message, cause=cause):
+            hint = hint_after(address, outcome, commands)
+            document |= {"message": message, "id": id_, "hint": hint, "cause": cause}
+        case InDoubt(message=message):
+            document |= {"message": message, "hint": hint_after(address, outcome, commands)}
+        case Skipped(message=message):
+            document["message"] = message
+        case _:
+            assert_never(outcome)
+    return document | {"deleted": outcome.deleted, "down": outcome.down}
 
 
 def applied_document(
     plan: Plan,
     finished: RunFinished,
-    outcomes: Iterable[Event] = (),
+    ended: Iterable[ActionEnded] = (),
     *,
     commands: Commands = COMMANDS,
 ) -> dict[str, Any]:
@@ -102,7 +127,7 @@ def applied_document(
         "format_version": FORMAT_VERSION,
         "tool_version": __version__,
         "digest": plan.digest,
-        "actions": [event_document(event, commands) for event in outcomes],
+        "actions": [event_document(event, commands) for event in ended],
         "run": event_document(finished),
     }
 

@@ -11,7 +11,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from reconciler.core.diagnostics import Diagnostic, Severity
-from reconciler.core.events import ActionFailed, Event, InDoubt, RunFinished
+from reconciler.core.events import ActionEnded, RunFinished
+from reconciler.core.outcome import NAMES, Failed, InDoubt
 from reconciler.core.planning.guards import Refusal
 from reconciler.core.planning.plan import Plan
 from reconciler.errors import ReconcilerError, Where
@@ -58,7 +59,7 @@ def plan_annotations(plan: Plan, refusals: Sequence[Refusal], *, prefix: str = "
 def applied_annotations(
     plan: Plan,
     finished: RunFinished,
-    outcomes: Sequence[Event],
+    ended: Sequence[ActionEnded],
     *,
     prefix: str = "",
     commands: Commands = COMMANDS,
@@ -69,15 +70,15 @@ def applied_annotations(
     if finished.stopped_by:
         message = f"the run was stopped: {finished.stopped_by}"
         annotations.append(_Annotation(level="error", title="stopped", message=message))
-    for event in outcomes:
-        if isinstance(event, ActionFailed | InDoubt):
-            outcome = "failed" if isinstance(event, ActionFailed) else "in doubt"
+    for event in ended:
+        outcome = event.outcome
+        if isinstance(outcome, Failed | InDoubt):
             annotations.append(
                 _Annotation(
                     level="error",
-                    title=f"{event.action} {outcome}",
-                    message=f"{event.address}: {event.message}",
-                    hint=hint_after(event, commands),
+                    title=f"{event.action} {NAMES[type(outcome)].word}",
+                    message=f"{event.address}: {outcome.message}",
+                    hint=hint_after(event.address, outcome, commands),
                     where=_below(places.get(event.address), prefix),
                 )
             )

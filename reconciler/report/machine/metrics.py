@@ -9,10 +9,10 @@ from typing import get_args
 
 from reconciler import __version__
 from reconciler.core.model import Own
+from reconciler.core.outcome import NAMES
 from reconciler.core.planning.actions import AnyAction, Hold, Keep
 from reconciler.core.planning.plan import Plan
 
-RESULTS = ("succeeded", "failed", "skipped", "in_doubt")
 LAST_SUCCESS = "reconciler_last_success_timestamp_seconds"
 FAMILIES = {
     "reconciler_build_info": "The version that ran, always 1.",
@@ -109,7 +109,7 @@ def _samples(run: RunMetrics) -> Iterator[Sample]:
         yield "reconciler_down_workloads", (), run.down
     if run.results is not None:
         # Also those that did not occur: a series that comes and goes cannot be compared.
-        for kind, result in product(_ACTIONS, RESULTS):
+        for kind, result in product(_ACTIONS, (names.result for names in NAMES.values())):
             labels = (("action", kind), ("result", result))
             yield "reconciler_operations", labels, run.results.get((kind, result), 0)
     for (method, code), count in sorted(run.requests.items()):

@@ -10,16 +10,9 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import chain
 
 from reconciler.core.diagnostics import Diagnostic, has_errors
-from reconciler.core.events import (
-    ActionFailed,
-    ActionSkipped,
-    ActionSucceeded,
-    Event,
-    InDoubt,
-    RunFinished,
-    Summary,
-)
+from reconciler.core.events import ActionEnded, RunFinished, Summary
 from reconciler.core.model import Address
+from reconciler.core.outcome import NAMES, Failed, InDoubt, Skipped, Succeeded, Unsuccessful
 from reconciler.core.planning.actions import AnyAction
 from reconciler.core.planning.guards import Refusal
 from reconciler.core.planning.plan import GpuTotals, Plan
@@ -50,7 +43,7 @@ from reconciler.report.markdown.size_limit import (
     compose,
     count_kinds,
 )
-from reconciler.report.next_step import COMMANDS, HELD_BACK, Commands, Unsuccessful, hint_after
+from reconciler.report.next_step import COMMANDS, HELD_BACK, Commands, hint_after
 from reconciler.report.text.formatting import (
     at_work,
     failing_text,
@@ -118,7 +111,7 @@ def markdown_plan(
 def markdown_applied(
     plan: Plan,
     finished: RunFinished,
-    outcomes: Sequence[Event],
+    ended: Sequence[ActionEnded],
     *,
     troubles: Sequence[str] = (),
     limit: int = COMMENT_LIMIT,
@@ -135,20 +128,17 @@ def markdown_applied(
     if unfinished or finished.stopped_by or troubles:
         verdict = f"Incomplete. {verdict}"
     places = {action.address: action.source for action in plan.actions}
-    failed = [event for event in outcomes if isinstance(event, ActionFailed)]
-    doubtful = [event for event in outcomes if isinstance(event, InDoubt)]
-    skipped = [event for event in outcomes if isinstance(event, ActionSkipped)]
     stopped = [f"The run was stopped: {finished.stopped_by}."] if finished.stopped_by else []
     unrecorded = [f"Record of the run: {prose(trouble)}" for trouble in troubles]
     sections = [
         MarkdownSection(head=f"{marker('apply', plan.target.stack)}\n\n## {verdict}"),
         *_alert("CAUTION", "Something went wrong with the run itself.", [*stopped, *unrecorded]),
         _summary_counts(summary),
-        *_unsuccessful("Failed", failed, places, prefix, commands),
-        *_unsuccessful("In doubt", doubtful, places, prefix, commands),
-        *_unsuccessful("Skipped", skipped, places, prefix, commands),
-        *_successful([event for event in outcomes if isinstance(event, ActionSucceeded)]),
-        MarkdownSection(head=_next_steps(plan, finished, failed)),
+        *_unsuccessful(Failed, ended, places, prefix, commands),
+        *_unsuccessful(InDoubt, ended, places, prefix, commands),
+        *_unsuccessful(Skipped, ended, places, prefix, commands),
+        *_successful(ended),
+        MarkdownSection(head=_next_steps(plan, finished, ended)),
     ]
     return compose(sections, limit)
 
@@ -316,25 +306,29 @@ def _details(
 
 
 def _unsuccessful(
-    title: str,
-    events: Sequence[Unsuccessful],
+    kind: type[Unsuccessful],
+    ended: Sequence[ActionEnded],
     places: dict[Address, Where | None],
     prefix: str,
     commands: Commands,
 ) -> Iterator[MarkdownSection]:
     """One way in which workloads did not become what they should, with the server's messages."""
     parts = []
-    for event in events:
+    for event in ended:
+        outcome = event.outcome
+        if not isinstance(outcome, kind):
+            continue
         where = places.get(event.address)
         cells = (
             code(str(event.address)),
             prose(event.action),
             code(_place(where, prefix)) if where else "",
-            prose(event.message),
-            prose(hint_after(event, commands)),
+            prose(outcome.message),
+            prose(hint_after(event.address, outcome, commands)),
         )
         parts.append(_whole(row(cells)))
     if parts:
+        title = NAMES[kind].word.capitalize()
         head = table(("Workload", "Action", "Line", "Message", "Way out"))
         yield MarkdownSection(
             head="\n".join([f"### {title} ({len(parts)})", "", *head]),
@@ -343,26 +337,28 @@ def _unsuccessful(
         )
 
 
-def _successful(events: Sequence[ActionSucceeded]) -> Iterator[MarkdownSection]:
+def _successful(ended: Sequence[ActionEnded]) -> Iterator[MarkdownSection]:
     parts = []
-    for event in events:
-        detail = f": {prose(event.detail)}" if event.detail else ""
-        line = f"- {prose(event.action)} {code(str(event.address))}{detail}"
-        parts.append(_whole(line, event.action))
+    for event in ended:
+        if isinstance(event.outcome, Succeeded):
+            detail = f": {prose(event.outcome.detail)}" if event.outcome.detail else ""
+            line = f"- {prose(event.action)} {code(str(event.address))}{detail}"
+            parts.append(_whole(line, event.action))
     if parts:
         yield MarkdownSection(
-            head=f"<details><summary>Done ({len(events)})</summary>\n",
+            head=f"<details><summary>Done ({len(parts)})</summary>\n",
             parts=parts,
             foot="\n</details>",
             say=lambda cut: f"- … {cut.count} more: {count_kinds(cut)}",
         )
 
 
-def _next_steps(plan: Plan, finished: RunFinished, failed: Sequence[ActionFailed]) -> str:
+def _next_steps(plan: Plan, finished: RunFinished, ended: Sequence[ActionEnded]) -> str:
     summary = finished.summary
     steps = []
     # What an apply has held back, the next one holds back as well.
-    can_finish = any(event.cause not in HELD_BACK for event in failed)
+    failures = [event.outcome for event in ended if isinstance(event.outcome, Failed)]
+    can_finish = any(failed.cause not in HELD_BACK for failed in failures)
     if can_finish or summary.skipped or finished.stopped_by:
         steps.append("Applying again is safe, and finishes what is left.")
     if summary.in_doubt:

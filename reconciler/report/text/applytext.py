@@ -5,19 +5,16 @@ from __future__ import annotations
 from typing import assert_never
 
 from reconciler.core.events import (
-    ActionFailed,
-    ActionSkipped,
+    ActionEnded,
     ActionStarted,
-    ActionSucceeded,
     Event,
-    InDoubt,
     RequestRetried,
     RunFinished,
     RunStarted,
     Summary,
     Throttled,
 )
-from reconciler.core.model import Address
+from reconciler.core.outcome import ADOPTED, NAMES, RECORDED, Failed, InDoubt, Skipped, Succeeded
 from reconciler.report.text.color import COLOURS, ColorWriter, name_of, with_hint
 from reconciler.report.text.escape import escape_terminal
 
@@ -33,7 +30,7 @@ _PAST = {
     "hold": "held",
 }
 # What turned out to be another deed than the one that was planned, by the summary's names.
-_COUNTS = {"adopted": "settled", "recorded": "recorded"}
+_COUNTS = {ADOPTED: "settled", RECORDED: "recorded"}
 # Seconds that would be shown as none at all.
 NONE_AT_ALL = 0.05
 
@@ -47,17 +44,8 @@ class ApplyText:
     def event(self, event: Event, *, verbose: bool = False) -> str | None:
         """One line about something that happened, or None where it is not worth one."""
         match event:
-            case ActionSucceeded(address=address, action=kind, id=id_, detail=detail):
-                past = _COUNTS.get(event.counted_as, _PAST[kind])
-                head = self._paint(f"{past:<9}", COLOURS[kind])
-                notes = escape_terminal("; ".join(part for part in (id_ or "", detail) if part))
-                return f"{head} {name_of(address)}  {notes}".rstrip()
-            case ActionFailed(address=address, message=message, hint=hint):
-                return self._unsuccessful("failed", "red", address, message, hint)
-            case InDoubt(address=address, message=message, hint=hint):
-                return self._unsuccessful("in doubt", "yellow", address, message, hint)
-            case ActionSkipped(address=address, message=message):
-                return self._unsuccessful("skipped", "bright_black", address, message, "")
+            case ActionEnded():
+                return self._ended(event)
             case Throttled(limit=limit, delay=delay):
                 parts = [f"slowing to {limit} at a time"] if limit is not None else []
                 parts += [f"pausing for {delay:.0f} s"] if delay else []
@@ -101,8 +89,21 @@ class ApplyText:
             others.append(f"{summary.skipped} skipped")
         return self._paint.bold(f"Applied: {', '.join(done)}; {', '.join(others)} ({took:.1f} s).")
 
-    def _unsuccessful(
-        self, outcome: str, colour: str, address: Address, message: str, hint: str
-    ) -> str:
-        head = self._paint(f"{outcome:<9}", colour)
-        return with_hint(f"{head} {name_of(address)}  {escape_terminal(message)}", hint)
+    def _ended(self, event: ActionEnded) -> str:
+        outcome, name = event.outcome, name_of(event.address)
+        match outcome:
+            case Succeeded(id=id_, detail=detail):
+                past = _COUNTS.get(outcome.counted_as, _PAST[event.action])
+                head = self._paint(f"{past:<9}", COLOURS[event.action])
+                notes = escape_terminal("; ".join(part for part in (id_ or "", detail) if part))
+                return f"{head} {name}  {notes}".rstrip()
+            case Failed():
+                colour = "red"
+            case InDoubt():
+                colour = "yellow"
+            case Skipped():
+                colour = "bright_black"
+            case _:
+                assert_never(outcome)
+        head = self._paint(f"{NAMES[type(outcome)].word:<9}", colour)
+        return with_hint(f"{head} {name}  {escape_terminal(outcome.message)}", outcome.hint)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import islice
+from typing import assert_never
 
-from reconciler.core.events import ActionFailed, ActionSkipped, Cause, Event, InDoubt
+from reconciler.core.events import ActionEnded
 from reconciler.core.model import Address
+from reconciler.core.outcome import Cause, Failed, InDoubt, Skipped, Succeeded, Unsuccessful
 from reconciler.core.planning.plan import Plan
 from reconciler.report.error_field import Locate, find_place
-from reconciler.report.next_step import Commands, Unsuccessful, own_hint, step_after
+from reconciler.report.next_step import Commands, next_step
 from reconciler.report.text.color import ColorWriter, name_of
 from reconciler.report.text.escape import escape_terminal
 
@@ -29,6 +31,8 @@ _TITLES = {
     Cause.UNPROVEN: "Missing, and not known to be gone",
     Cause.GIVEN_UP: "Deletion given up",
 }
+
+_Ended = tuple[ActionEnded, Unsuccessful]
 
 
 class Conclusion:
@@ -51,66 +55,70 @@ class Conclusion:
         self._prefix = prefix
         self._locate = locate
 
-    def text(self, outcomes: Sequence[Event]) -> str:
+    def text(self, ended: Sequence[ActionEnded]) -> str:
         """The outcomes that are no success, by their kind; empty if there are none."""
-        groups: dict[str, list[Unsuccessful]] = {}
-        for event in outcomes:
-            match event:
+        groups: dict[str, list[_Ended]] = {}
+        for event in ended:
+            outcome = event.outcome
+            match outcome:
+                case Succeeded():
+                    continue
                 case InDoubt():
-                    groups.setdefault(_DOUBTFUL, []).append(event)
-                case ActionSkipped():
-                    groups.setdefault(_SKIPPED, []).append(event)
-                case ActionFailed(cause=cause):
-                    groups.setdefault(_TITLES[cause], []).append(event)
+                    title = _DOUBTFUL
+                case Skipped():
+                    title = _SKIPPED
+                case Failed(cause=cause):
+                    title = _TITLES[cause]
                 case _:
-                    pass
+                    assert_never(outcome)
+            groups.setdefault(title, []).append((event, outcome))
         titles = (*_TITLES.values(), _DOUBTFUL)
         blocks = [self._block(title, groups[title]) for title in titles if title in groups]
         if _SKIPPED in groups:
             blocks.append(self._skipped_block(groups[_SKIPPED]))
         return "\n\n".join(blocks)
 
-    def _block(self, title: str, events: Sequence[Unsuccessful]) -> str:
+    def _block(self, title: str, ended: Sequence[_Ended]) -> str:
         # By address, since events come in the order in which a server answered.
-        listed = sorted(events, key=lambda event: event.address)[:MOST]
-        lines = [self._paint(f"{title} ({len(events)}):", "yellow")]
+        listed = sorted(ended, key=lambda each: each[0].address)[:MOST]
+        lines = [self._paint(f"{title} ({len(ended)}):", "yellow")]
         hint = ""
-        for event in listed:
-            lines.append(f"  {self._event_line(event)}")
+        for event, outcome in listed:
+            lines.append(f"  {self._event_line(event, outcome)}")
             # A refusal of many workloads has one hint, which is read once.
-            if own_hint(event) not in ("", hint):
-                hint = own_hint(event)
+            if outcome.hint not in ("", hint):
+                hint = outcome.hint
                 lines.append(f"    hint: {escape_terminal(hint)}")
-        if len(events) > MOST:
-            lines.append(f"  {self._more(len(events) - MOST)}")
+        if len(ended) > MOST:
+            lines.append(f"  {self._more(len(ended) - MOST)}")
         return "\n".join([*lines, *self._next_lines(listed)])
 
-    def _event_line(self, event: Unsuccessful) -> str:
+    def _event_line(self, event: ActionEnded, outcome: Unsuccessful) -> str:
         """Like a diagnostic, at the place in the spec if there is one."""
-        where = find_place(self._actions.get(event.address), event.message, self._locate)
+        where = find_place(self._actions.get(event.address), outcome.message, self._locate)
         severity = (
             self._paint("in doubt:", "yellow")
-            if isinstance(event, InDoubt)
+            if isinstance(outcome, InDoubt)
             else self._paint("error:", "red")
         )
-        match event:
-            case ActionFailed(cause=Cause.SERVER):
-                message = f"the server refused it: {event.message}"
+        match outcome:
+            case Failed(cause=Cause.SERVER):
+                message = f"the server refused it: {outcome.message}"
             # A hold did not fail at doing anything: its message says what held it.
-            case ActionFailed(cause=Cause.OTHER, action=action) if action != "hold":
-                message = f"{action} failed: {event.message}"
+            case Failed(cause=Cause.OTHER) if event.action != "hold":
+                message = f"{event.action} failed: {outcome.message}"
             case _:
-                message = event.message
+                message = outcome.message
         text = f"{severity} {escape_terminal(message)}"
         if where is None:
             return f"{name_of(event.address)}: {text}"
         return f"{escape_terminal(f'{self._prefix}{where}')}: {text} ({name_of(event.address)})"
 
-    def _skipped_block(self, events: Sequence[Unsuccessful]) -> str:
+    def _skipped_block(self, ended: Sequence[_Ended]) -> str:
         groups: dict[str, list[Address]] = {}
-        for event in events:
-            groups.setdefault(event.message, []).append(event.address)
-        lines = [self._paint(f"{_SKIPPED} ({len(events)}):", "yellow")]
+        for event, outcome in ended:
+            groups.setdefault(outcome.message, []).append(event.address)
+        lines = [self._paint(f"{_SKIPPED} ({len(ended)}):", "yellow")]
         for message, addresses in islice(groups.items(), MOST):
             # One more is named in the room that saying so would take.
             count = len(addresses) if len(addresses) <= FEW + 1 else FEW
@@ -120,15 +128,16 @@ class Conclusion:
             lines.append(f"  {escape_terminal(message)}: {', '.join(names)}")
         if len(groups) > MOST:
             lines.append(f"  {self._more(len(groups) - MOST)}")
-        return "\n".join([*lines, *self._next_lines(events[:1])])
+        return "\n".join([*lines, *self._next_lines(ended[:1])])
 
     def _more(self, count: int) -> str:
         # Eight digits name a run, and can be read out to a colleague.
         command = self._commands.of(f"runs show {self._run[:8]}")
         return f"… and {count} more: {escape_terminal(command)}"
 
-    def _next_lines(self, events: Sequence[Unsuccessful]) -> Iterator[str]:
+    def _next_lines(self, ended: Sequence[_Ended]) -> Iterator[str]:
         """Each way out once: one that names a workload is not the way out of another."""
-        unhinted = (event for event in events if not own_hint(event))
-        for step in dict.fromkeys(str(step_after(event, self._commands)) for event in unhinted):
+        unhinted = [each for each in ended if not each[1].hint]
+        steps = (next_step(event.address, outcome, self._commands) for event, outcome in unhinted)
+        for step in dict.fromkeys(map(str, steps)):
             yield f"  next: {escape_terminal(step)}"
