@@ -39,7 +39,31 @@ def inspect_state(path: Path) -> Inspection:
     backups = list_backups(path)
     with explain_errors(path):
         content = _inspect_file(path, hint=lambda: _restore_hint(path, backups))
-    alive = [row for row in content.rows if row.own is not Own.GONE]
+    return make_inspection(
+        str(path),
+        content.rows,
+        format_number=content.format,
+        lineage=content.lineage,
+        is_held=StateLock(path).is_held(),
+        runs=content.runs,
+        backups=len(backups),
+        flaws=content.flaws,
+    )
+
+
+def make_inspection(
+    path: str,
+    rows: Iterable[Recorded],
+    *,
+    format_number: int,
+    lineage: str,
+    is_held: bool,
+    runs: int,
+    backups: int,
+    flaws: Iterable[StateFlaw],
+) -> Inspection:
+    """The result for a state of these records; `is_held` says that some run has its lock."""
+    alive = [row for row in rows if row.own is not Own.GONE]
     # An address that is down for a replace has no workload, and a person has decided about a
     # delete that was given up: there is nothing to find out.
     doubtful = [
@@ -51,17 +75,17 @@ def inspect_state(path: Path) -> Inspection:
     ]
     # A run that has the lock settles what it has begun; only after its end is that in doubt.
     begun = [row for row in doubtful if row.own in (Own.CREATING, Own.DELETING)]
-    under_way = len(begun) if StateLock(path).is_held() else 0
+    under_way = len(begun) if is_held else 0
     return Inspection(
-        path=str(path),
-        format=content.format,
-        lineage=content.lineage,
+        path=path,
+        format=format_number,
+        lineage=lineage,
         records=len(alive),
         in_doubt=len(doubtful) - under_way,
         under_way=under_way,
-        runs=content.runs,
-        backups=len(backups),
-        flaws=tuple(content.flaws),
+        runs=runs,
+        backups=backups,
+        flaws=tuple(flaws),
     )
 
 
@@ -122,7 +146,7 @@ def _read_content(
             content.rows.append(from_values(values))
         except StateError as error:
             content.flaws.append(StateFlaw(message=error.message, hint=hint()))
-    content.flaws += _duplicates(content.rows)
+    content.flaws += find_duplicates(content.rows)
     content.runs = len(history.get_runs(conn))
     orphans = history.count_orphans(conn)
     if orphans:
@@ -134,7 +158,7 @@ def _read_content(
         )
 
 
-def _duplicates(rows: Iterable[Recorded]) -> Iterator[StateFlaw]:
+def find_duplicates(rows: Iterable[Recorded]) -> Iterator[StateFlaw]:
     """One workload has one record: of two with one id, or with one address, one is too many."""
     ids: dict[str, list[Recorded]] = defaultdict(list)
     owners: dict[str, list[Recorded]] = defaultdict(list)

@@ -7,6 +7,7 @@ import getpass
 import os
 import socket
 import sqlite3
+from collections.abc import Mapping
 from dataclasses import astuple, dataclass
 from pathlib import Path
 
@@ -28,6 +29,11 @@ class LockOwner:
     def __str__(self) -> str:
         return f"{self.user}@{self.host}, process {self.pid}, since {self.since} ({self.command})"
 
+    @property
+    def title(self) -> str:
+        """Who and what, for people elsewhere, to whom the number of a process says nothing."""
+        return f"{self.user}@{self.host} ({self.command})"
+
 
 def this_process(command: str) -> LockOwner:
     """This process as the owner of a lock."""
@@ -39,6 +45,15 @@ def this_process(command: str) -> LockOwner:
     return LockOwner(
         host=socket.gethostname(), pid=os.getpid(), user=user, command=command, since=now()
     )
+
+
+def job_link(environ: Mapping[str, str] = os.environ) -> str:
+    """Where people see the CI job that this process belongs to; empty outside of one we know."""
+    if link := environ.get("CI_JOB_URL"):
+        return link
+    names = ("GITHUB_SERVER_URL", "GITHUB_REPOSITORY", "GITHUB_RUN_ID")
+    server, repository, run = (environ.get(name) for name in names)
+    return f"{server}/{repository}/actions/runs/{run}" if server and repository and run else ""
 
 
 def write_owner(conn: sqlite3.Connection, owner: LockOwner) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from reconciler.core.model import Target
 from reconciler.core.places import FilePlace, PostgresPlace, StatePlace
@@ -15,42 +16,80 @@ from reconciler.state.database import TIME_LIMIT
 def open_state(place: StatePlace, patience: float = TIME_LIMIT) -> StateStore:
     """Open a state that exists; each read of it takes at most `patience` seconds.
 
-    Raises StateError when it is absent, not ours, newer than this program, or damaged.
+    Raises StateError when it is absent, not ours, newer than this program, or damaged, and
+    UnreachableError where its database does not answer.
     """
-    return sqlite.open_state(_file_of(place), patience)
+    match place:
+        case FilePlace(path=path):
+            return sqlite.open_state(path, patience)
+        case PostgresPlace():
+            with _driver_needed():
+                from reconciler.state.postgres import opening
+            return opening.open_state(place, patience)
 
 
 def create_state(place: StatePlace, target: Target) -> StateStore:
     """Make a new, empty state; raises StateError where there is one."""
-    return sqlite.create_state(_file_of(place), target)
+    match place:
+        case FilePlace(path=path):
+            return sqlite.create_state(path, target)
+        case PostgresPlace():
+            with _driver_needed():
+                from reconciler.state.postgres import opening
+            return opening.create_state(place, target, TIME_LIMIT)
 
 
 def is_there(place: StatePlace) -> bool:
     """Whether there is a state at a place; raises StateError where that cannot be told."""
-    return sqlite.is_there(_file_of(place))
+    match place:
+        case FilePlace(path=path):
+            return sqlite.is_there(path)
+        case PostgresPlace():
+            with _driver_needed():
+                from reconciler.state.postgres import opening
+            return opening.is_there(place)
 
 
 def inspect_state(place: StatePlace) -> Inspection:
     """Check a state; raises StateError for what is no state of ours at all, or a newer one."""
-    return check.inspect_state(_file_of(place))
+    match place:
+        case FilePlace(path=path):
+            return check.inspect_state(path)
+        case PostgresPlace():
+            with _driver_needed():
+                from reconciler.state.postgres import inspection
+            return inspection.inspect_state(place)
 
 
 def summarize_state(place: StatePlace) -> StateSummary:
     """Summarise a state of any known format; raises StateError where there is none."""
-    return summary.summarize_state(_file_of(place))
+    match place:
+        case FilePlace(path=path):
+            return summary.summarize_state(path)
+        case PostgresPlace():
+            with _driver_needed():
+                from reconciler.state.postgres import inspection
+            return inspection.summarize_state(place)
 
 
 def try_lock(place: StatePlace, command: str) -> None:
     """Take the lock of a state and give it back at once; raises LockedError, StateError."""
-    summary.try_lock(_file_of(place), command)
-
-
-def _file_of(place: StatePlace) -> Path:
     match place:
         case FilePlace(path=path):
-            return path
+            summary.try_lock(path, command)
         case PostgresPlace():
-            raise StateError(
-                f"the state {place.title} cannot be used: this version keeps states in files",
-                hint="give the path of a file, for example --state .reconciler/state.db",
-            )
+            with _driver_needed():
+                from reconciler.state.postgres import opening
+            opening.try_lock(place, command)
+
+
+@contextmanager
+def _driver_needed() -> Iterator[None]:
+    """Raise a StateError with the way out where the driver of PostgreSQL is not installed."""
+    try:
+        yield
+    except ImportError as error:
+        raise StateError(
+            f"a state in PostgreSQL needs a driver, which is not installed: {error}",
+            hint="pip install 'workload-reconciler[postgres]'",
+        ) from error

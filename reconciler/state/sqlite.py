@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -21,7 +20,7 @@ from reconciler.state.filenames import check_no_hard_links, unfinished_path
 from reconciler.state.lock import StateLock
 from reconciler.state.mounts import check_local
 from reconciler.state.renewal import renew_rows
-from reconciler.state.rows import SELECT, UPSERT, RowWriter, from_values
+from reconciler.state.rows import SELECT, UPSERT, RowWriter, read_records
 from reconciler.state.state_errors import explain_errors, naming_state
 
 
@@ -66,8 +65,8 @@ class SqliteStore:
         """Every operation that is not GONE, oldest first; raises StateError on damage."""
         with self._reading():
             rows = self._conn.execute(f"{SELECT} WHERE own != ? ORDER BY op", [Own.GONE]).fetchall()
-        with _collector_paused(), naming_state(self._path):
-            return [from_values(row) for row in rows]
+        with naming_state(self._path):
+            return read_records(rows)
 
     def has_records(self) -> bool:
         """Whether there is any operation that is not GONE."""
@@ -330,19 +329,3 @@ def open_state(path: Path, patience: float = database.TIME_LIMIT) -> SqliteStore
     Raises StateError when it is absent, not ours, newer than this program, or damaged.
     """
     return SqliteStore(path, patience)
-
-
-@contextmanager
-def _collector_paused() -> Iterator[None]:
-    """Reading without the garbage collector.
-
-    It starts again and again as thousands of documents are made, finds no garbage among them, and
-    doubles the time.
-    """
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()

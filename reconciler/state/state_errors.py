@@ -38,12 +38,12 @@ def explain_errors(path: Path, sentence: str = "") -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def naming_state(path: Path) -> Iterator[None]:
-    """Put the state's path before a StateError about one of its records."""
+def naming_state(title: object) -> Iterator[None]:
+    """Put the name of a state before a StateError about one of its records."""
     try:
         yield
     except StateError as error:
-        raise StateError(f"the state {path}: {error.message}", hint=error.hint) from error
+        raise StateError(f"the state {title}: {error.message}", hint=error.hint) from error
 
 
 def _hint(error: Exception) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -32,6 +33,11 @@ def summarize_state(path: Path) -> StateSummary:
             database.check_ours(conn, path)
             check_schema(conn, path, database.version_of(conn))
             rows = conn.execute(query, [Own.GONE]).fetchall()
+    return make_summary(rows, is_held=StateLock(path).is_held())
+
+
+def make_summary(rows: Sequence[tuple[str, str, str | None]], *, is_held: bool) -> StateSummary:
+    """The summary of records that are not GONE: address, ownership and purpose of each."""
     counts = Counter(own for _, own, _ in rows)
     occupied = {address for address, own, _ in rows if own in (Own.ACCEPTED, Own.DELETING)}
     # `Recorded.is_down` asks the record's memory as well, a column that older formats do not have.
@@ -44,7 +50,7 @@ def summarize_state(path: Path) -> StateSummary:
         addresses=tuple(sorted({address for address, *_ in rows})),
         owned={own: counts[own] for own in Own if own is not Own.GONE},
         down=len(down - occupied),
-        is_held=StateLock(path).is_held(),
+        is_held=is_held,
     )
 
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Protocol
@@ -13,12 +13,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reconciler.core.model import Json, Own, Recorded, Target
-from reconciler.errors import StateError
-from reconciler.ports import RecordStore
+from reconciler.core.places import FilePlace, StatePlace, parse_place
+from reconciler.errors import LockedError, StateError
+from reconciler.ports import RecordStore, StateStore
 from reconciler.state.memory import MemoryStore
+from reconciler.state.places import create_state, is_there, open_state
 from reconciler.state.rows import COLUMNS
-from reconciler.state.sqlite import create_state, open_state
+from tests.state.runs import begun, done
 from tests.support.factories import make_header, make_recorded, make_target
+from tests.support.postgres import PostgresServer
 from tests.support.rows import from_row, to_row
 from tests.support.strategies import hostile, records
 
@@ -43,17 +46,18 @@ class MemorySessions:
         return self._store
 
 
-class SqliteSessions:
-    """A file, opened again each time."""
+class PlaceSessions:
+    """A state at a place, opened again and held each time."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._store = create_state(path, make_target())
+    def __init__(self, place: StatePlace) -> None:
+        self.place = place
+        self._store = create_state(place, make_target())
 
-    def __call__(self) -> RecordStore:
-        """Close the file and open it."""
+    def __call__(self) -> StateStore:
+        """Close the state, open it and take its lock."""
         self._store.close()
-        self._store = open_state(self._path)
+        self._store = open_state(self.place)
+        self._store.hold("reconciler apply")
         return self._store
 
     def close(self) -> None:
@@ -61,13 +65,34 @@ class SqliteSessions:
         self._store.close()
 
 
-@pytest.fixture(params=["memory", "sqlite"])
-def sessions(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Sessions]:
+@pytest.fixture(params=["memory", "sqlite", "postgresql"])
+def sessions(request: pytest.FixtureRequest) -> Sessions:
     """Each kind of store, new and empty."""
     if request.param == "memory":
-        yield MemorySessions()
-        return
-    opened = SqliteSessions(tmp_path / "state.db")
+        return MemorySessions()
+    found: Sessions = request.getfixturevalue(f"{request.param}_sessions")
+    return found
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def state(request: pytest.FixtureRequest) -> PlaceSessions:
+    """Each kind of state that outlives its process, new and empty."""
+    found: PlaceSessions = request.getfixturevalue(f"{request.param}_sessions")
+    return found
+
+
+@pytest.fixture
+def sqlite_sessions(tmp_path: Path) -> Iterator[PlaceSessions]:
+    """A state in a file."""
+    opened = PlaceSessions(FilePlace(path=tmp_path / "state.db"))
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def postgresql_sessions(postgres: PostgresServer, schema: str) -> Iterator[PlaceSessions]:
+    """A state in a schema of its own."""
+    opened = PlaceSessions(parse_place(postgres.url(schema), stack=make_target().stack))
     yield opened
     opened.close()
 
@@ -145,8 +170,8 @@ def test_the_lineage_never_changes(sessions: Sessions) -> None:
     [
         make_target(),
         make_target(issuer="https://issuer", tenant_id=7),
-        make_target(tenant_id=0),
-        make_target(url="https://other", stack=""),
+        make_target(tenant_id=0, can_update=True),
+        make_target(url="https://other"),
     ],
 )
 def test_a_target_is_remembered(sessions: Sessions, target: Target) -> None:
@@ -201,9 +226,9 @@ def test_a_manifest_that_came_back_as_it_was_sent_is_read_once() -> None:
     assert back.spec["manifest"] is back.echo["manifest"]
 
 
-def test_every_record_survives_the_file(tmp_path: Path) -> None:
-    """Written and read again, through the database."""
-    store = create_state(tmp_path / "state.db", make_target())
+def test_every_record_survives_the_database(state: PlaceSessions) -> None:
+    """Written and read again."""
+    store = state()
 
     @given(st.lists(records, max_size=3, unique_by=lambda r: r.op))
     def survives(rows: list[Recorded]) -> None:
@@ -212,7 +237,6 @@ def test_every_record_survives_the_file(tmp_path: Path) -> None:
         assert store.read() == sorted(rows, key=lambda r: r.op)
 
     survives()
-    store.close()
 
 
 def test_what_is_no_text_does_not_stop_a_write(sessions: Sessions) -> None:
@@ -230,28 +254,161 @@ def test_what_is_no_text_does_not_stop_a_write(sessions: Sessions) -> None:
     ]
 
 
-def test_of_several_that_make_one_state_at_once_one_does(tmp_path: Path) -> None:
+def test_of_several_that_make_one_state_at_once_one_does(
+    sqlite_sessions: PlaceSessions, tmp_path: Path
+) -> None:
     """The others are told that there is one, and what they leave is that one and nothing else."""
-    path, start = tmp_path / "state.db", threading.Barrier(8)
+    folder = tmp_path / "new"
+    check_one_is_made(FilePlace(path=folder / "state.db"))
+    assert {file.name for file in folder.iterdir()} == {"state.db"}
+    # What is beside it has nothing to do with it.
+    assert sqlite_sessions().read() == []
+
+
+def test_of_several_that_make_one_state_and_its_tables_at_once_one_does(
+    postgres: PostgresServer, schema: str
+) -> None:
+    """The others are told that there is one."""
+    check_one_is_made(parse_place(postgres.url(schema), stack=make_target().stack))
+
+
+def check_one_is_made(place: StatePlace) -> None:
+    """Eight make a state at once."""
+    start = threading.Barrier(8)
 
     def make(_: int) -> str:
         start.wait()
         try:
-            store = create_state(path, make_target())
+            store = create_state(place, make_target())
         except StateError as error:
             return error.message
         lineage = store.header.lineage
         store.close()
         return lineage
 
+    assert not is_there(place)
     with ThreadPoolExecutor(max_workers=8) as threads:
         told = list(threads.map(make, range(8)))
 
-    store = open_state(path)
-    others = [f"there is already a state at {path}"] * 7
-    assert sorted(told) == sorted([store.header.lineage, *others])
+    assert is_there(place)
+    store = open_state(place)
+    assert store.header.lineage in told
+    others = [text for text in told if text != store.header.lineage]
+    assert len(others) == 7
+    assert all(text.startswith("there is already a state") for text in others)
     store.close()
-    assert {file.name for file in tmp_path.iterdir()} == {"state.db"}
+
+
+def test_nothing_is_written_without_the_lock(postgresql_sessions: PlaceSessions) -> None:
+    """Neither records, nor what belongs to them."""
+    store = postgresql_sessions()
+    store.release()
+    writes: list[Callable[[], None]] = [
+        lambda: store.write([row("a")]),
+        lambda: store.amend(begun("1"), [], rows=[row("a")]),
+        lambda: store.pin(make_target(tenant_id=7)),
+        lambda: store.begin_run(begun("1")),
+        lambda: store.end_run(begun("1")),
+        lambda: store.add_actions("1", [done("1/a")]),
+    ]
+    for write in writes:
+        with pytest.raises(AssertionError, match="hold"):
+            write()
+    assert (list(store.read()), list(store.runs())) == ([], [])
+
+
+def test_whoever_holds_a_state_keeps_others_out(state: PlaceSessions) -> None:
+    """They are told by whom, may read, and get the lock once it is given back."""
+    holder, other = state(), open_state(state.place)
+    holder.write([row("a")])
+    with pytest.raises(LockedError, match=r"is in use by .+@.+ \(reconciler apply\)"):
+        other.hold("reconciler apply")
+    assert "reconciler apply" in other.writer()
+    assert holder.writer() == ""
+    assert list(other.read()) == [row("a")]
+    holder.release()
+    assert other.writer() == ""
+    other.hold("reconciler apply", timeout=5)
+    other.write([row("b")])
+    other.close()
+    assert list(state().read()) == [row("a"), row("b")]
+
+
+def test_an_edit_is_all_or_nothing(state: PlaceSessions) -> None:
+    """Records, their end, target and history become durable together, or none of them."""
+    store = state()
+    store.write([row("a"), row("b")])
+    before = (list(store.read()), store.header, list(store.runs()))
+    no_key: dict[str, Any] = {"op": None}
+    broken = dataclasses.replace(row("c"), **no_key)
+    with pytest.raises(StateError):
+        store.amend(
+            begun("1"),
+            [done("1/a")],
+            rows=[row("d"), broken],
+            without=["a"],
+            target=make_target(tenant_id=9),
+        )
+    store = state()
+    assert (list(store.read()), store.header, list(store.runs())) == before
+    store.amend(begun("1"), [done("1/a")], rows=[row("d")], without=["a"])
+    assert list(store.read()) == [row("b"), row("d")]
+    assert list(state().actions("1")) == [done("1/a")]
+
+
+def test_a_state_remembers_its_runs(state: PlaceSessions) -> None:
+    """The newest first, each with its actions in their order; an odd character stops nothing."""
+    store = state()
+    first = dataclasses.replace(begun("1"), command="reconciler \0 apply")
+    store.begin_run(first)
+    store.add_actions("1", [done("1/a", message="\ud800\0"), done("1/b", seconds=1.5)])
+    store = state()
+    store.add_actions("1", [done("1/c", id="x")])
+    ended = dataclasses.replace(
+        first, finished=first.started, took=2.5, exit_code=4, counts={"a": 1}
+    )
+    store.end_run(ended)
+    store.begin_run(begun("2"))
+    assert list(state().runs()) == [
+        begun("2"),
+        dataclasses.replace(ended, command="reconciler \\x00 apply"),
+    ]
+    assert list(state().actions("1")) == [
+        done("1/a", message="\\ud800\\x00"),
+        done("1/b", seconds=1.5),
+        done("1/c", id="x"),
+    ]
+
+
+def test_a_state_keeps_its_last_copies(state: PlaceSessions) -> None:
+    """Five of them, each with the records of its time."""
+    store = state()
+    for number in range(7):
+        store.write([row(str(number)), row("gone", Own.GONE)])
+        store.back_up()
+    copies = store.copies()
+    assert [len(store.read_copy(copy)) for copy in copies] == [7, 6, 5, 4, 3]
+    assert list(store.read_copy(copies[0])) == list(store.read())
+    assert {copy.serial for copy in copies} == {1}
+
+
+def test_a_backup_of_any_state_is_a_file_with_all_of_it(
+    state: PlaceSessions, tmp_path: Path
+) -> None:
+    """It opens as a state: records, identity and history are the same."""
+    store = state()
+    store.write([row("a"), row("b", Own.GONE)])
+    store.pin(make_target(tenant_id=7))
+    store.begin_run(begun("1"))
+    store.add_actions("1", [done("1/a")])
+    file = tmp_path / "copies" / "copy.db"
+    assert store.back_up(file) == file
+    copy = open_state(FilePlace(path=file))
+    assert (copy.header, list(copy.read())) == (store.header, list(store.read()))
+    assert (list(copy.runs()), list(copy.actions("1"))) == ([begun("1")], [done("1/a")])
+    copy.close()
+    with pytest.raises(StateError, match="there is already a file"):
+        store.back_up(file)
 
 
 @given(hostile, hostile)

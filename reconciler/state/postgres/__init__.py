@@ -1,0 +1,1 @@
+"""The state in PostgreSQL: one row for each stack is its identity, its lock and its fence."""

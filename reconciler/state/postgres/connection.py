@@ -1,0 +1,310 @@
+"""A connection that is made again when it is lost, and that never waits for ever."""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from ipaddress import ip_address
+from typing import Any, TypeVar
+from urllib.parse import unquote
+
+import psycopg
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from reconciler.core.places import PostgresPlace
+from reconciler.errors import UnreachableError
+from reconciler.state.postgres.errors import explain, may_be_repeated, unreachable
+from reconciler.state.postgres.timings import Timings
+
+T = TypeVar("T")
+Connection = psycopg.Connection[tuple[Any, ...]]
+Work = Callable[[Connection], T]
+
+_FIRST_PAUSE = 0.1
+# How often somebody looks whether a wait is over.
+_POLL = 0.05
+_DEFAULTS: Mapping[str, str | int] = {
+    "application_name": "workload-reconciler",
+    "client_encoding": "utf8",
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 10_000,
+}
+
+
+class Link:
+    """One connection to the database of a state, connected when it is first used.
+
+    `writes` asks for a server that takes writes. `told` is called, once for each wait, when the
+    database has not answered for a while. One thread at a time uses it; `hurry` may be called by
+    any.
+    """
+
+    def __init__(
+        self,
+        place: PostgresPlace,
+        timings: Timings,
+        *,
+        writes: bool = False,
+        told: Callable[[], None] | None = None,
+    ) -> None:
+        self._place = place
+        self._timings = timings
+        self._writes = writes
+        self._told = told
+        self._conn: Connection | None = None
+        self._watchdog = _Watchdog()
+        self._ends_at: float | None = None
+        self.answered_at = time.monotonic()
+
+    @property
+    def is_hurried(self) -> bool:
+        """Whether the time of `hurry` is over."""
+        return self._ends_at is not None and time.monotonic() >= self._ends_at
+
+    def hurry(self, seconds: float) -> None:
+        """From now on, wait no longer than that for anything."""
+        at = time.monotonic() + seconds
+        self._ends_at = at if self._ends_at is None else min(self._ends_at, at)
+        self._watchdog.cap(self._ends_at)
+
+    def once(self, work: Work[T], seconds: float | None = None) -> T:
+        """Do something that must work at once; raises UnreachableError, StateError.
+
+        An answer is waited for so many seconds; None is for as long as usual.
+        """
+        try:
+            return self.attempt(work, seconds)
+        except psycopg.Error as error:
+            if may_be_repeated(error) and error.sqlstate is None:
+                raise unreachable(self._place, error) from error
+            raise explain(self._place, error) from error
+
+    def repeat(self, work: Work[T], seconds: float | None = None) -> T:
+        """Do something that has the same effect once or twice, until the database answers.
+
+        Raises UnreachableError once the patience is over, and StateError for what is refused.
+        Each answer is waited for so many seconds; None is for as long as usual.
+        """
+        began = time.monotonic()
+        end = began + self._timings.patience
+        pause, is_told = _FIRST_PAUSE, False
+        while True:
+            try:
+                return self.attempt(work, seconds)
+            except psycopg.Error as error:
+                if not may_be_repeated(error):
+                    raise explain(self._place, error) from error
+                now = time.monotonic()
+                if now + pause > end or self.is_hurried:
+                    raise unreachable(self._place, error) from error
+                if not is_told and now - began > self._timings.notice and self._told is not None:
+                    is_told = True
+                    self._told()
+            time.sleep(pause)
+            pause = min(2 * pause, self._timings.longest_pause)
+
+    def attempt(self, work: Work[T], seconds: float | None = None) -> T:
+        """Do something on a connection that works; raises psycopg.Error."""
+        conn = self._connected()
+        limit = self._limit(self._timings.silence if seconds is None else seconds)
+        try:
+            with self._watchdog.watching(limit):
+                result = work(conn)
+        except psycopg.Error as error:
+            # A server that was demoted or is going down answers the same to every statement.
+            if conn.broken or may_be_repeated(error):
+                self.drop()
+            raise
+        except BaseException:
+            # Ctrl-C in the middle of a statement: nothing may follow on this connection.
+            self.drop()
+            raise
+        self.answered_at = time.monotonic()
+        return result
+
+    def drop(self) -> None:
+        """Close the connection; the next use makes another one."""
+        self._watchdog.let_go()
+        conn, self._conn = self._conn, None
+        if conn is not None:
+            with suppress(psycopg.Error, OSError):
+                conn.close()
+
+    def close(self) -> None:
+        """Close the connection for good."""
+        self.drop()
+        self._watchdog.stop()
+
+    def _connected(self) -> Connection:
+        if self._conn is None or self._conn.closed:
+            self._conn = self._connect()
+            self._watchdog.guard(self._conn.fileno())
+        return self._conn
+
+    def _connect(self) -> Connection:
+        """Connect in a thread that can be left alone: looking up a name cannot be interrupted."""
+        outcome: list[Connection | BaseException] = []
+        gone = threading.Event()
+
+        def connect() -> None:
+            try:
+                conn = psycopg.connect(
+                    connection_string(self._place, self._timings, writes=self._writes),
+                    autocommit=True,
+                    # A pooler may give the next statement to another server process.
+                    prepare_threshold=None,
+                )
+            except BaseException as error:
+                outcome.append(error)
+                return
+            outcome.append(conn)
+            if gone.is_set():
+                conn.close()
+
+        thread = threading.Thread(target=connect, name="state-connect", daemon=True)
+        thread.start()
+        # Each of several hosts may use up the time of one attempt.
+        end = time.monotonic() + 3 * self._timings.connect
+        while thread.is_alive() and time.monotonic() < end and not self.is_hurried:
+            thread.join(_POLL)
+        if not outcome:
+            gone.set()
+            raise psycopg.OperationalError("it did not answer in time")
+        if isinstance(outcome[0], BaseException):
+            raise outcome[0]
+        return outcome[0]
+
+    def _limit(self, seconds: float) -> float:
+        """The moment at which a wait that begins now ends."""
+        end = time.monotonic() + seconds
+        return end if self._ends_at is None else min(end, self._ends_at)
+
+
+@contextmanager
+def snapshot(conn: Connection) -> Iterator[None]:
+    """Reads of one instant, on a standby as well."""
+    # By BEGIN and not by SET: a pooler may give the next transaction to another server process.
+    conn.execute(b"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+    try:
+        yield
+    finally:
+        if not conn.broken:
+            conn.execute(b"ROLLBACK")
+
+
+class _Watchdog:
+    """Shuts a socket down whose other side does not answer: libpq itself waits for ever."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._socket: socket.socket | None = None
+        self._until: float | None = None
+        self._stopped = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def guard(self, fd: int) -> None:
+        """Watch over the socket of a new connection."""
+        with self._lock:
+            # A descriptor of our own: the number of a closed one may belong to another file.
+            self._socket = socket.socket(fileno=os.dup(fd))
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._watch, name="state-watch", daemon=True)
+            self._thread.start()
+
+    @contextmanager
+    def watching(self, until: float) -> Iterator[None]:
+        """Expect an answer by that moment."""
+        with self._lock:
+            self._until = until
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._until = None
+
+    def cap(self, until: float) -> None:
+        """Expect the answer that is waited for at this moment by then."""
+        with self._lock:
+            if self._until is not None:
+                self._until = min(self._until, until)
+
+    def let_go(self) -> None:
+        """The connection is closed."""
+        with self._lock:
+            if self._socket is not None:
+                self._socket.close()
+            self._socket = None
+
+    def stop(self) -> None:
+        """End the thread."""
+        self._stopped.set()
+
+    def _watch(self) -> None:
+        while not self._stopped.wait(_POLL):
+            with self._lock:
+                if self._until is None or time.monotonic() < self._until or not self._socket:
+                    continue
+                self._until = None
+                # Whoever reads or writes on it gets an error at once.
+                with suppress(OSError):
+                    self._socket.shutdown(socket.SHUT_RDWR)
+
+
+def connection_string(place: PostgresPlace, timings: Timings, *, writes: bool) -> str:
+    """What libpq is told: what the place says, and defaults of ours for what it does not.
+
+    Raises UnreachableError for parameters that libpq does not know.
+    """
+    try:
+        given = {**conninfo_to_dict(place.url), **place.secrets}
+    except psycopg.ProgrammingError as error:
+        raise UnreachableError(
+            f"the address of the state {place.title} cannot be used: {error}",
+            hint="its parameters are those of libpq, and schema=",
+        ) from error
+    defaults = {**_DEFAULTS, "connect_timeout": max(2, round(timings.connect))}
+    if writes:
+        defaults["target_session_attrs"] = "read-write"
+    if not _is_local(given):
+        defaults |= _transport_security(given)
+    return make_conninfo("", **{**defaults, **given})
+
+
+def _transport_security(given: Mapping[str, Any]) -> dict[str, str]:
+    """Encrypted and verified unless somebody says otherwise; libpq's default is neither."""
+    if "service" in given or os.environ.get("PGSERVICE"):
+        # What a service file says comes before this, and libpq's own default after it: of all
+        # places for a parameter only the environment stands there.
+        os.environ.setdefault("PGSSLMODE", "verify-full")
+        os.environ.setdefault("PGSSLROOTCERT", "system")
+        return {}
+    # `system` allows for no weaker mode, so it is no default beside a mode that was chosen.
+    if "sslmode" in given or os.environ.get("PGSSLMODE"):
+        return {}
+    by_default = {"sslmode": "verify-full"}
+    if "sslrootcert" not in given and not os.environ.get("PGSSLROOTCERT"):
+        by_default["sslrootcert"] = "system"
+    return by_default
+
+
+def _is_local(given: Mapping[str, Any]) -> bool:
+    """Whether every host is this machine; a socket and a loopback address are."""
+    if "service" in given or os.environ.get("PGSERVICE"):
+        return False
+    hosts = given.get("hostaddr") or given.get("host") or os.environ.get("PGHOST") or ""
+    return all(_is_loopback(unquote(host)) for host in str(hosts).split(","))
+
+
+def _is_loopback(host: str) -> bool:
+    if host in ("", "localhost") or host.startswith(("/", "@")):
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False

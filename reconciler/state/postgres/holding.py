@@ -1,0 +1,237 @@
+"""The lock of a state as this process has it: the only way to write, and gone once it is lost."""
+
+from __future__ import annotations
+
+import threading
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from functools import partial
+
+from reconciler.core.places import PostgresPlace
+from reconciler.errors import (
+    LockedError,
+    LockLostError,
+    ReconcilerError,
+    StateError,
+    UnreachableError,
+)
+from reconciler.ports import LossListener
+from reconciler.state.lock_owner import job_link, this_process
+from reconciler.state.postgres import statements
+from reconciler.state.postgres.connection import Connection, Link
+from reconciler.state.postgres.lease import Renewal
+from reconciler.state.postgres.row import StateRow, read_state_row
+from reconciler.state.postgres.statements import Commit, Fence
+from reconciler.state.postgres.timings import Timings
+
+# A look at the lock while somebody else has it; more often where the lease is short.
+_POLL_SECONDS = 1.0
+# What one record more may add to the time that an answer takes, over a slow line.
+_SECONDS_PER_ROW = 0.01
+_FREEING_SECONDS = 2.0
+
+
+class HeldLock:
+    """A lock that was taken, by `take_lock`.
+
+    `row` is the state's own as of then, `was_forced` says that its last holder was alive as far as
+    anybody knows. Writes belong to one thread at a time.
+    """
+
+    def __init__(
+        self,
+        place: PostgresPlace,
+        timings: Timings,
+        *,
+        link: Link,
+        row: StateRow,
+        token: str,
+        was_forced: bool,
+        on_loss: LossListener | None,
+    ) -> None:
+        self.link = link
+        self.row = row
+        self.was_forced = was_forced
+        self._place = place
+        self._timings = timings
+        self._token = token
+        self._writes = row.writes
+        self._on_loss = on_loss
+        self._alive_at = time.monotonic()
+        self._failure: StateError | None = None
+        self._finding_out = threading.Lock()
+        self._renewal = Renewal(
+            Link(place, timings, writes=True),
+            statements.renew_lease(place.schema),
+            {**self._mark, "lease": timings.lease},
+            timings=timings,
+            refused=self._find_out,
+            renewed=self._note_alive,
+        )
+        self._renewal.start()
+
+    def commit(self, commit: Commit) -> None:
+        """Write something if the lock is still held; raises LockLostError, StateError."""
+        if self._failure is not None:
+            raise self._failure
+        fence = Fence(
+            state=self.row.id,
+            epoch=self.row.epoch,
+            token=self._token,
+            number=self._writes + 1,
+            lease=self._timings.lease,
+        )
+        text, values = statements.commit_statement(self._place.schema, fence, commit)
+        query = text.encode()
+
+        def write(conn: Connection) -> bool:
+            (held,) = conn.execute(query, values).fetchone() or (0,)
+            return bool(held)
+
+        seconds = self._timings.silence + _SECONDS_PER_ROW * len(commit.rows)
+        try:
+            is_held = self.link.repeat(write, seconds)
+        except UnreachableError as error:
+            # What became of it is not known: nothing may follow under another number.
+            self._failure = _as_state_error(error)
+            raise self._failure from error
+        if not is_held:
+            raise self._find_out()
+        self._writes += 1
+        self._note_alive()
+
+    def release(self) -> None:
+        """Give the lock back, if it is still held, and close the connections."""
+        self._renewal.stop()
+        # After a failure there is nothing to free, or nobody to ask: the lease runs out by itself.
+        if self._failure is None and not self.link.is_hurried:
+            self.link.hurry(_FREEING_SECONDS)
+            query = statements.free_lock(self._place.schema).encode()
+            with suppress(ReconcilerError):
+                self.link.once(lambda conn: conn.execute(query, self._mark))
+        self.link.close()
+
+    @property
+    def _mark(self) -> dict[str, object]:
+        return {"state": self.row.id, "epoch": self.row.epoch, "token": self._token}
+
+    def _note_alive(self) -> None:
+        self._alive_at = time.monotonic()
+
+    def _find_out(self) -> StateError:
+        """Read why the row has another mark than this holder's, and write nothing from now on."""
+        with self._finding_out:
+            if self._failure is not None:
+                return self._failure
+            silent = time.monotonic() - self._alive_at
+            # Two threads may be here, each of which has a connection that it must not share.
+            link = Link(self._place, self._timings, writes=True)
+            try:
+                row = link.repeat(lambda conn: read_state_row(conn, self._place))
+            except ReconcilerError as error:
+                self._failure = _as_state_error(error)
+                return self._failure
+            finally:
+                link.close()
+            self._failure = reason = self._explain_loss(row, silent)
+        if isinstance(reason, LockLostError) and self._on_loss is not None:
+            self._on_loss(reason.message)
+        return reason
+
+    def _explain_loss(self, row: StateRow, silent: float) -> StateError:
+        has_mark = row.epoch == self.row.epoch and row.token == self._token
+        # A database that went back in time hands out the same epochs again, to other holders.
+        if row.epoch < self.row.epoch or (has_mark and row.writes < self._writes):
+            lost = f"{self._writes - row.writes} commits" if has_mark else "commits"
+            return StateError(
+                f"the database of the state {self._place.title} lost {lost} that it had confirmed",
+                hint="a failover to a replica that was behind? Apply again: the next run finds by "
+                "markers what is missing",
+            )
+        holder = row.holder_text if row.token else "another run, which has ended"
+        return LockLostError(
+            f"the state {self._place.title} was taken over by {holder} while this run did not "
+            f"answer for {silent:.0f} s",
+            hint="what this run had announced is looked up by that one; nothing was recorded since",
+        )
+
+
+def take_lock(
+    place: PostgresPlace,
+    timings: Timings,
+    command: str,
+    *,
+    timeout: float,
+    on_loss: LossListener | None,
+    told: Callable[[], None] | None,
+) -> HeldLock:
+    """Take the lock; raises LockedError, which names the holder, after `timeout` seconds.
+
+    `told` is called when the database has not answered a commit for a while.
+    """
+    token = str(uuid.uuid4())
+    link = Link(place, timings, writes=True, told=told)
+    try:
+        row, was_forced = _take(link, place, timings, command, token=token, timeout=timeout)
+    except BaseException:
+        link.close()
+        raise
+    return HeldLock(
+        place,
+        timings,
+        link=link,
+        row=row,
+        token=token,
+        was_forced=was_forced,
+        on_loss=on_loss,
+    )
+
+
+def _take(
+    link: Link, place: PostgresPlace, timings: Timings, command: str, *, token: str, timeout: float
+) -> tuple[StateRow, bool]:
+    """The row once it has our token, and whether somebody had it who did not give it back."""
+    end = time.monotonic() + timeout
+    query = statements.take_lock(place.schema).encode()
+    mine = {
+        "token": token,
+        "holder": this_process(command).title,
+        "link": job_link(),
+        "lease": timings.lease,
+    }
+    was_forced = False
+    while True:
+        row = link.once(lambda conn: read_state_row(conn, place))
+        # Read again, and not taken from the answer: that may have been lost.
+        if row.token == token:
+            return row, was_forced
+        if row.moved_to:
+            raise StateError(
+                f"the state {place.title} moved to {row.moved_to}; nothing here is used any more",
+                hint="use that address",
+            )
+        if not row.is_held:
+            was_forced = row.token is not None
+            values = {**mine, "state": row.id, "epoch": row.epoch}
+            link.repeat(partial(_execute, query=query, values=values))
+        elif time.monotonic() >= end:
+            raise LockedError(
+                f"the state {place.title} is in use by {row.holder_text}",
+                hint="wait for it with --lock-timeout 10m; if it is dead, the lock is free in "
+                f"{max(1, round(row.lease_left))} s",
+            )
+        else:
+            time.sleep(min(_POLL_SECONDS, timings.lease / 10))
+
+
+def _execute(conn: Connection, *, query: bytes, values: Mapping[str, object]) -> None:
+    conn.execute(query, values)
+
+
+def _as_state_error(error: ReconcilerError) -> StateError:
+    """A database that stays away in the middle of a run is trouble with the state."""
+    if isinstance(error, StateError):
+        return error
+    return StateError(error.message, hint=error.hint)

@@ -1,0 +1,67 @@
+"""The ways to a state in PostgreSQL: opened, made, looked for."""
+
+from __future__ import annotations
+
+import uuid
+from contextlib import closing
+from datetime import UTC, datetime
+
+from reconciler.core.model import Target
+from reconciler.core.places import PostgresPlace
+from reconciler.errors import StateError
+from reconciler.state.postgres import statements, timings
+from reconciler.state.postgres.connection import Connection, Link
+from reconciler.state.postgres.holding import take_lock
+from reconciler.state.postgres.row import find_state_row
+from reconciler.state.postgres.schema import has_tables, make_tables
+from reconciler.state.postgres.store import PostgresStore
+
+
+def open_state(place: PostgresPlace, patience: float) -> PostgresStore:
+    """Open a state that exists; each read of it takes at most `patience` seconds.
+
+    Raises UnreachableError, and StateError where it is absent, not ours, or too new.
+    """
+    return PostgresStore(place, patience=patience)
+
+
+def create_state(place: PostgresPlace, target: Target, patience: float) -> PostgresStore:
+    """Make a new, empty state, and the tables where there are none; raises StateError."""
+    values = {
+        "stack": place.stack,
+        "lineage": str(uuid.uuid4()),
+        "nonce": str(uuid.uuid4()),
+        "url": target.url,
+        "issuer": target.issuer or "",
+        "tenant_id": target.tenant_id,
+        "can_update": target.can_update,
+        "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+    query = statements.insert_state(place.schema).encode()
+
+    def make(conn: Connection) -> bool:
+        make_tables(conn, place.schema)
+        return conn.execute(query, values).fetchone() is not None
+
+    with closing(Link(place, timings.DEFAULT, writes=True)) as link:
+        is_new = link.once(make)
+    if not is_new:
+        raise StateError(
+            f"there is already a state {place.title}", hint="use it, or give another stack:"
+        )
+    return open_state(place, patience)
+
+
+def is_there(place: PostgresPlace) -> bool:
+    """Whether the stack has a state; raises UnreachableError, StateError."""
+
+    def look(conn: Connection) -> bool:
+        return has_tables(conn, place.schema) and find_state_row(conn, place) is not None
+
+    with closing(Link(place, timings.DEFAULT)) as link:
+        return link.once(look)
+
+
+def try_lock(place: PostgresPlace, command: str) -> None:
+    """Take the lock and give it back at once; raises LockedError, StateError."""
+    take_lock(place, timings.DEFAULT, command, timeout=0.0, on_loss=None, told=None).release()

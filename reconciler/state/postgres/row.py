@@ -1,0 +1,117 @@
+"""The row of one stack: what a state says of itself, and who holds it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from reconciler.core.model import Header, Target
+from reconciler.core.places import PostgresPlace
+from reconciler.errors import StateError
+from reconciler.state.postgres import statements
+from reconciler.state.postgres.connection import Connection
+from reconciler.state.postgres.schema import check_format
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StateRow:
+    """The row as it was read; `lease_left` is in seconds by the database's clock.
+
+    Whoever takes the lock counts `epoch` up, and each commit of a holder `writes`. An empty
+    `moved_to` and `arriving_from` are of a state that is in use here.
+    """
+
+    id: int
+    header: Header
+    rules: str
+    arriving_from: str
+    moved_to: str
+    epoch: int
+    writes: int
+    token: str | None
+    holder: str
+    link: str
+    since: datetime | None
+    lease_left: float
+
+    @property
+    def is_held(self) -> bool:
+        """Whether somebody has the lock and may still be at work."""
+        return self.token is not None and self.lease_left > 0
+
+    @property
+    def holder_text(self) -> str:
+        """Who has the lock, where that can be looked at, and since when."""
+        at = self.since.astimezone(UTC).isoformat(timespec="seconds") if self.since else ""
+        parts = (self.holder or "another run", self.link, f"since {at}" if at else "")
+        return ", ".join(part for part in parts if part)
+
+    def updated(self, columns: Mapping[str, Any]) -> StateRow:
+        """The row after a commit has written these columns."""
+        target = replace(
+            self.header.target,
+            url=columns.get("url", self.header.target.url),
+            issuer=columns.get("issuer", self.header.target.issuer) or None,
+            tenant_id=columns.get("tenant_id", self.header.target.tenant_id),
+            can_update=columns.get("can_update", self.header.target.can_update),
+        )
+        header = Header(
+            lineage=columns.get("lineage", self.header.lineage),
+            serial=columns.get("serial", self.header.serial),
+            target=target,
+        )
+        rest = {name: value for name, value in columns.items() if name in ("rules", "moved_to")}
+        return replace(self, header=header, **rest)
+
+
+def find_state_row(conn: Connection, place: PostgresPlace) -> StateRow | None:
+    """The row of a stack; None where there is none, StateError where the tables are not ours."""
+    query = statements.select_header(place.schema).encode()
+    values = conn.execute(query, [place.stack]).fetchone()
+    if values is None:
+        raise StateError(
+            f"the tables in schema {place.schema} are not whole: format is empty",
+            hint="name another schema with ?schema=NAME; nothing was changed",
+        )
+    application, version, oldest_writer, *state = values
+    check_format(place, application, version, oldest_writer)
+    if state[0] is None:
+        return None
+    (id_, lineage, serial, url, issuer, tenant_id, can_update, *lock) = state
+    (rules, arriving_from, moved_to, epoch, writes, token, holder, link, since, left) = lock
+    target = Target(
+        url=url,
+        stack=place.stack,
+        issuer=issuer or None,
+        tenant_id=tenant_id,
+        can_update=can_update,
+    )
+    return StateRow(
+        id=id_,
+        header=Header(lineage=lineage, serial=serial, target=target),
+        rules=rules,
+        arriving_from=arriving_from,
+        moved_to=moved_to,
+        epoch=epoch,
+        writes=writes,
+        token=token,
+        holder=holder,
+        link=link,
+        since=since,
+        lease_left=left or 0.0,
+    )
+
+
+def read_state_row(conn: Connection, place: PostgresPlace) -> StateRow:
+    """The row of a stack; raises StateError where there is none."""
+    row = find_state_row(conn, place)
+    if row is None:
+        query = statements.select_stacks(place.schema).encode()
+        stacks = ", ".join(stack for (stack,) in conn.execute(query).fetchall())
+        raise StateError(
+            f"there is no state {place.title}; it has: {stacks or 'none'}",
+            hint="check stack:; only the very first apply makes one, with --init",
+        )
+    return row
