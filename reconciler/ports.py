@@ -114,7 +114,7 @@ class RunEntry:
 
     Times are RFC 3339 in UTC, `took` is in seconds. Without `finished` the run was killed or is
     still going on. `counts` are workloads by outcome, without zeros; `plan` is the id of the saved
-    plan that it carried out, empty for none.
+    plan that it carried out, `link` the address of the CI job that it was; both empty for none.
     """
 
     id: str
@@ -127,6 +127,7 @@ class RunEntry:
     stopped_by: str = ""
     exit_code: int | None = None
     plan: str = ""
+    link: str = ""
     counts: Mapping[str, int] = field(default_factory=dict)
 
 

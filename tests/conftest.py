@@ -28,13 +28,16 @@ settings.load_profile(
     os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.environ.get("CI") else "dev")
 )
 
-_FOREIGN = ("RUNAI_", "RECONCILER_", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
+_FOREIGN = (
+    *("RUNAI_", "RECONCILER_", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"),
+    *("GITHUB_RUN_ID", "CI_JOB_URL", "PG"),
+)
 _LOOKS = ("NO_COLOR", "FORCE_COLOR", "CLICOLOR_FORCE")
 
 
 @pytest.fixture(autouse=True)
 def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep the caller's control plane, proxies and colours out of the tests."""
+    """Keep the caller's control plane, databases, CI jobs, proxies and colours out of the tests."""
     for name in list(os.environ):
         if name.upper().startswith(_FOREIGN) or name in _LOOKS:
             monkeypatch.delenv(name)

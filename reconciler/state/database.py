@@ -20,7 +20,7 @@ from reconciler.state.state_errors import damage_error
 
 # "RcWl", so that `file` and we can tell our states from other people's databases.
 APPLICATION_ID = 0x5263576C
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 
 # Seconds for reading a file whose content nobody has checked yet: a schema can hide an endless
 # computation, and a page can point at itself.

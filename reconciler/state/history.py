@@ -33,7 +33,9 @@ _ORPHANS = "WHERE run NOT IN (SELECT id FROM runs)"
 def put_run(conn: sqlite3.Connection, run: RunEntry) -> None:
     """Write a run down, in the place of what was known of it."""
     values = {name: getattr(run, name) for name in _RUN}
-    values |= {name: storable(values[name]) for name in ("command", "user", "host", "stopped_by")}
+    values |= {
+        name: storable(values[name]) for name in ("command", "user", "host", "stopped_by", "link")
+    }
     values["counts"] = json.dumps(dict(run.counts))
     conn.execute(_PUT_RUN, list(values.values()))
 

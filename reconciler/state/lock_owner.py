@@ -8,7 +8,7 @@ import os
 import socket
 import sqlite3
 from collections.abc import Mapping
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 from reconciler.errors import LockedError
@@ -25,9 +25,13 @@ class LockOwner:
     user: str
     command: str
     since: str
+    link: str = ""
 
     def __str__(self) -> str:
-        return f"{self.user}@{self.host}, process {self.pid}, since {self.since} ({self.command})"
+        job = f", {self.link}" if self.link else ""
+        return (
+            f"{self.user}@{self.host}, process {self.pid}, since {self.since} ({self.command}){job}"
+        )
 
     @property
     def title(self) -> str:
@@ -43,7 +47,12 @@ def this_process(command: str) -> LockOwner:
     except (KeyError, OSError):
         user = str(os.getuid())
     return LockOwner(
-        host=socket.gethostname(), pid=os.getpid(), user=user, command=command, since=now()
+        host=socket.gethostname(),
+        pid=os.getpid(),
+        user=user,
+        command=command,
+        since=now(),
+        link=job_link(),
     )
 
 
@@ -62,7 +71,7 @@ def write_owner(conn: sqlite3.Connection, owner: LockOwner) -> None:
         conn.execute(
             "INSERT OR REPLACE INTO holder (slot, host, pid, user, command, since) "
             "VALUES (1, ?, ?, ?, ?, ?)",
-            astuple(owner),
+            [owner.host, owner.pid, owner.user, owner.command, owner.since],
         )
 
 

@@ -112,6 +112,12 @@ def m004_updates(db: Database) -> None:
         )
 
 
+@migrations()
+def m005_links(db: Database) -> None:
+    """Which CI job a run was: on another machine, the number of a process says nothing."""
+    db.table("runs").add_column("link", str, not_null_default="")
+
+
 _OWN_OF_FORMAT_4 = {"SUSPECT": "UNCONFIRMED", "HAUNTED": "LATE_CREATE_POSSIBLE"}
 _encode = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
 

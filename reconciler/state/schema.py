@@ -51,6 +51,8 @@ _SCHEMAS: Mapping[int, str] = {
     2: f"{_ALWAYS} {_HISTORY}) STRICT",
     3: f"{_ALWAYS} {_HISTORY}, plan TEXT NOT NULL DEFAULT '') STRICT",
     4: f"{_WITH_MEMORY} {_HISTORY}, plan TEXT NOT NULL DEFAULT '') STRICT",
+    5: f"{_WITH_MEMORY} {_HISTORY}, plan TEXT NOT NULL DEFAULT '', "
+    "link TEXT NOT NULL DEFAULT '') STRICT",
 }
 
 

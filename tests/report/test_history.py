@@ -58,6 +58,18 @@ def test_runs_are_a_table() -> None:
     assert runs_text([]) == "The state remembers no runs."
 
 
+def test_a_run_of_a_pipeline_leads_to_its_job() -> None:
+    """Behind what people read, where it is never cut."""
+    link = f"https://gitlab.example.com/{'group/' * 9}project/-/jobs/881"
+    job = dataclasses.replace(IDLE, link=link)
+    head, first, second = runs_text([job, ENDED]).split("\n")
+    without = runs_text([IDLE, ENDED]).split("\n")
+    assert (head[100:], first[100:], second) == ("  JOB", f"  {link}", without[2])
+    assert [head[:100].rstrip(), first[:100].rstrip()] == without[:2]
+    assert f"\njob       {link}\n" in run_text(job, [])
+    assert run_document(job)["link"] == link
+
+
 def test_the_history_fits_beside_a_prompt() -> None:
     """Authors lose their middle first, then commands and results, and it is said where all is."""
     long = dataclasses.replace(
@@ -115,6 +127,7 @@ def test_a_run_is_a_document() -> None:
         "exit_code": 130,
         "counts": {"created": 3, "in_doubt": 1},
         "plan": "",
+        "link": "",
     }
     assert run_document(ENDED, ACTIONS[:1]) == listed | {
         "actions": [

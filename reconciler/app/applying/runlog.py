@@ -68,6 +68,7 @@ class RunLog:
                 host=owner.host,
                 started=_timestamp(at),
                 plan=saved,
+                link=owner.link,
             ),
             history=history,
             executor=executor,
@@ -161,6 +162,7 @@ def edit_entry(command: str, counts: Mapping[str, int]) -> RunEntry:
         finished=at,
         took=0.0,
         exit_code=0,
+        link=owner.link,
         counts=counts,
     )
 

@@ -37,7 +37,13 @@ def runs_text(runs: Sequence[RunEntry], at_work: str = "") -> str:
     ]
     head = ("RUN", "STARTED", "BY", "COMMAND", "TOOK", "RESULT")
     text = columns(head, table, width=WIDTH, yielding=("BY", "COMMAND", "RESULT"))
-    if all(result in text for result in results):
+    is_whole = all(result in text for result in results)
+    if any(run.link for run in runs):
+        # A link that is cut leads nowhere, so it stands behind what people read.
+        links = ("JOB", *(escape_terminal(run.link) for run in runs))
+        lines = zip(text.split("\n"), links, strict=True)
+        text = "\n".join(f"{line:<{WIDTH}}  {link}".rstrip() for line, link in lines)
+    if is_whole:
         return text
     return f"{text}\nA result with … in it is cut; to see all of it: reconciler runs show RUN"
 
@@ -56,6 +62,7 @@ def run_text(run: RunEntry, actions: Sequence[ActionEntry], *, is_running: bool 
         ("run", escape_terminal(run.id)),
         ("command", escape_terminal(run.command)),
         ("by", _author(run)),
+        *((("job", escape_terminal(run.link)),) if run.link else ()),
         ("started", _moment(run.started)),
         ("finished", f"{_moment(run.finished)}{took}" if run.finished else unfinished),
         ("result", escape_terminal(_result(run, is_running=is_running))),
