@@ -43,6 +43,7 @@ class Flags:
     deadline: float = 1800.0
     request_timeout: float = 30.0
     max_delete: str | None = None
+    max_update: str | None = None
     max_rps: float | None = None
     origins: Mapping[str, str] = field(default_factory=dict)
 
@@ -75,6 +76,7 @@ class Settings:
     max_delete: WorkloadLimit
     allowed_projects: tuple[str, ...]
     spent: float = field(default=0.0, compare=False)
+    max_update: WorkloadLimit | None = None
     max_rps: float | None = None
     client_cert: Path | None = None
     client_key: Path | None = None
@@ -201,7 +203,9 @@ def resolve_settings(
         discovery=pick("discovery", None, True, configured=config.discovery),
         redact=pick("redact", None, (), configured=config.redact),
         reveal=pick("reveal", None, (), configured=config.reveal),
-        max_delete=_limit(choice, flags, config),
+        max_delete=_limit(choice, "max_delete", flags.max_delete, limits.max_delete)
+        or WorkloadLimit(),
+        max_update=_limit(choice, "max_update", flags.max_update, limits.max_update),
         max_rps=pick("max_rps", flags.max_rps, None),
         allowed_projects=pick(
             "allowed_projects", None, (), configured=limits.allowed_projects, within="limits"
@@ -230,19 +234,15 @@ def place_from(text: str, *, stack: str, folder: Path = Path()) -> StatePlace:
     return parse_place(text, stack=stack, folder=folder)
 
 
-def _limit(choice: _Choice, flags: Flags, config: Config) -> WorkloadLimit:
-    text = choice.of(
-        "max_delete",
-        flags.max_delete or None,
-        "",
-        configured=config.limits.max_delete or None,
-        within="limits",
-    )
+def _limit(
+    choice: _Choice, name: str, flag: str | None, configured: str | None
+) -> WorkloadLimit | None:
+    text = choice.of(name, flag or None, "", configured=configured or None, within="limits")
     if not text:
-        return WorkloadLimit()
+        return None
     try:
         return WorkloadLimit.parse(text)
     except ValueError as error:
         # Whoever wrote it is who has to mend it: the caller, or the author of the file.
-        kind = UsageError if flags.max_delete else InvalidInputError
-        raise kind(f"max_delete: {error}", hint="write 30% or a number") from None
+        kind = UsageError if flag else InvalidInputError
+        raise kind(f"{name}: {error}", hint="write 30% or a number") from None

@@ -172,7 +172,7 @@ PLAN: tuple[Decorator, ...] = (
         "--max-update",
         metavar="N|N%",
         help="Refuse a plan that updates more in place, per project and in total; "
-        "counted as for --max-delete. Without it there is no limit.",
+        "counted as for --max-delete; also limits.max_update.  [default: no limit]",
     ),
     click.option(
         "--allow-deletes",

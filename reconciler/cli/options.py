@@ -30,7 +30,7 @@ from reconciler.cli.option_tables import (
     output_table,
 )
 from reconciler.cli.params import Output
-from reconciler.errors import ReconcilerError, UsageError
+from reconciler.errors import ReconcilerError
 
 if TYPE_CHECKING:
     from reconciler.app.planning.planning import PlanRequest
@@ -62,25 +62,16 @@ class PlanFlags:
     no_update: bool = False
     replace: tuple[str, ...] = ()
     on_drift: str = "report"
-    max_update: str | None = None
     allow_deletes: int = 0
     allow_missing: int = 0
     allow_empty: bool = False
 
     def request(self, places: tuple[str, ...]) -> PlanRequest:
-        """The plan that is asked for; `places` are the parts of the repository it is about.
-
-        Raises UsageError for a limit that cannot be read.
-        """
+        """The plan that is asked for; `places` are the parts of the repository it is about."""
         from reconciler.app.planning.planning import PlanRequest
         from reconciler.core.planning.case import OnDrift, PlanOptions
-        from reconciler.core.planning.guards import WorkloadLimit
         from reconciler.core.planning.selection import Selection
 
-        try:
-            max_update = WorkloadLimit.parse(self.max_update) if self.max_update else None
-        except ValueError as error:
-            raise UsageError(f"--max-update: {error}", hint="write 30% or a number") from None
         return PlanRequest(
             selection=Selection(
                 targets=self.targets, excludes=self.excludes, project=self.project, places=places
@@ -93,7 +84,6 @@ class PlanFlags:
                 replace=self.replace,
                 refreshed=not self.no_refresh,
             ),
-            max_update=max_update,
             allow_deletes=self.allow_deletes,
             allow_missing=self.allow_missing,
             allow_empty=self.allow_empty,
@@ -192,7 +182,7 @@ def _with_flags(command: Command) -> Command:
     def call(**values: Any) -> Any:
         from reconciler.app.settings import Flags
 
-        # `max_delete` stands among the options of a plan, and is a setting like the others.
+        # The two limits stand among the options of a plan, and are settings like the others.
         names = {field.name for field in fields(Flags)} & values.keys()
         flags = Flags(**{name: values.pop(name) for name in names}, origins=_origins(names))
         try:

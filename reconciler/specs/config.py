@@ -30,9 +30,10 @@ _SECRETS = frozenset({"token", "client_id", "client_secret", "clientSecret", "pa
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApplyLimits:
-    """Bounds of an apply; `max_delete` is a number or a percentage, as written."""
+    """Bounds of an apply; the first two are numbers or percentages, as written."""
 
     max_delete: str | None = None
+    max_update: str | None = None
     allowed_projects: tuple[str, ...] | None = None
 
 
@@ -181,7 +182,7 @@ def _read_settings(
     settings = {name: value.get(name) for name in ("url", "stack", "state", "schemas")}
     settings["api_version"] = _read_version(value.get("api_version"), positions, diagnostics)
     limits = value.get("limits", {})
-    max_delete, allowed = limits.get("max_delete"), limits.get("allowed_projects")
+    allowed = limits.get("allowed_projects")
     concurrency, discovery = value.get("concurrency"), value.get("discovery")
     for name in ("redact", "reveal"):
         globs = value.get(name)
@@ -197,7 +198,7 @@ def _read_settings(
         "projects": MappingProxyType(dict(value.get("projects", {}))),
         "concurrency": None if concurrency is None else int(concurrency),
         "limits": ApplyLimits(
-            max_delete=None if max_delete is None else str(max_delete),
+            **{name: str(limits[name]) for name in ("max_delete", "max_update") if name in limits},
             allowed_projects=None if allowed is None else tuple(allowed),
         ),
         "policies": tuple(value.get("policies", ())),

@@ -24,6 +24,7 @@ use_env_proxy: true
 limits:
   max_delete: 10%
   allowed_projects: ["4501"]
+  max_update: 5
 discovery: off
 redact: [MY_KEY_*]
 reveal: [CACHE_KEY]
@@ -80,9 +81,10 @@ def test_a_configuration_is_named_with_its_lines(tmp_path: Path) -> None:
         "use_env_proxy": "reconciler.yaml:6",
         "max_delete": "reconciler.yaml:8",
         "allowed_projects": "reconciler.yaml:9",
-        "discovery": "reconciler.yaml:10",
-        "redact": "reconciler.yaml:11",
-        "reveal": "reconciler.yaml:12",
+        "max_update": "reconciler.yaml:10",
+        "discovery": "reconciler.yaml:11",
+        "redact": "reconciler.yaml:12",
+        "reveal": "reconciler.yaml:13",
     }
 
 

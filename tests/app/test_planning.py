@@ -149,6 +149,19 @@ def test_a_limit_of_none_allows_no_delete() -> None:
     assert world.live() == ["a", "b"]
 
 
+def test_a_limit_of_updates_stands_in_the_configuration() -> None:
+    """One line of defaults changes every workload: limits.max_update counts like the flag."""
+    world = World(declared="3.0")
+    world.apply(wish("a"), wish("b"))
+    world.settings = dataclasses.replace(world.settings, max_update=WorkloadLimit.parse("1"))
+
+    with pytest.raises(GuardError) as error:
+        world.apply(wish("a", image="nginx:2"), wish("b", image="nginx:2"))
+
+    assert [refusal.guard for refusal in error.value.refusals] == ["mass-update"]
+    assert world.apply(wish("a", image="nginx:2"), wish("b")).summary == {"updated": 1}
+
+
 def test_a_project_that_is_not_allowed_is_refused() -> None:
     """limits.allowed_projects bounds what a repository can touch."""
     world = World()

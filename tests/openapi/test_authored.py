@@ -187,7 +187,7 @@ CONFIG: dict[str, Any] = {
     "api_version": "2.23",
     "projects": {"team-a": "4501"},
     "concurrency": 32,
-    "limits": {"max_delete": "30%", "allowed_projects": ["4501"]},
+    "limits": {"max_delete": "30%", "max_update": "50%", "allowed_projects": ["4501"]},
     "policies": ["policies/*.schema.json"],
     "discovery": "auto",
 }
@@ -217,6 +217,7 @@ def test_configuration_is_accepted(settings: Any) -> None:
         {"limits": {"max_delete": "101%"}},
         {"limits": {"max_delete": "30%\n"}},
         {"limits": {"max_delete": -1}},
+        {"limits": {"max_update": "101%"}},
         {"limits": {"max_delete": True}},
         {"limits": {"allowed_projects": [4501]}},
         {"url": "app.run.ai"},

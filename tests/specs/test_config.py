@@ -23,7 +23,7 @@ def test_every_setting(tmp_path: Path) -> None:
             "reconciler.yaml": (
                 "url: https://app.run.ai\nstack: team-a-production\nstate: .reconciler/state.db\n"
                 'api_version: "2.23"\nprojects: {team-a: "4501"}\nconcurrency: 8\n'
-                'limits: {max_delete: 30%, allowed_projects: ["4501"]}\n'
+                'limits: {max_delete: 30%, max_update: 5, allowed_projects: ["4501"]}\n'
                 "policies: [policies/*.json]\ndiscovery: off\nuse_env_proxy: true\n"
             )
         },
@@ -38,7 +38,7 @@ def test_every_setting(tmp_path: Path) -> None:
         api_version="2.23",
         projects={"team-a": "4501"},
         concurrency=8,
-        limits=ApplyLimits(max_delete="30%", allowed_projects=("4501",)),
+        limits=ApplyLimits(max_delete="30%", max_update="5", allowed_projects=("4501",)),
         policies=("policies/*.json",),
         discovery=False,
         use_env_proxy=True,

@@ -159,7 +159,11 @@ def import_into(folder: Path, change: Any) -> None:
     result = CliRunner().invoke(
         cli, ["schema", "import", str(folder / "api.json"), "--out", str(folder / "schemas")]
     )
-    assert result.exit_code == 0, result.output
+    assert (result.exit_code, result.stderr) == (
+        0,
+        f"Next: name {folder / 'schemas'} as 'schemas' in reconciler.yaml; until then its files "
+        "count as specs.\n",
+    )
     (folder / "api.json").unlink()
 
 

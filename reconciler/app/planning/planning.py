@@ -21,7 +21,6 @@ from reconciler.core.planning.case import PlanOptions
 from reconciler.core.planning.guards import (
     GuardOptions,
     Refusal,
-    WorkloadLimit,
     check_plan,
     count_ending,
     find_emptied,
@@ -46,7 +45,6 @@ class PlanRequest:
 
     selection: Selection = field(default_factory=Selection)
     options: PlanOptions = field(default_factory=PlanOptions)
-    max_update: WorkloadLimit | None = None
     allow_deletes: int = 0
     allow_missing: int = 0
     allow_empty: bool = False
@@ -258,8 +256,8 @@ def _guard_options(
     issuer = header.target.issuer
     return GuardOptions(
         max_delete=settings.max_delete,
-        max_update=request.max_update,
-        # Each delete of a saved plan was approved by its name.
+        # Each delete and each update of a saved plan was approved by its name.
+        max_update=None if request.approval else settings.max_update,
         allow_deletes=count_ending(plan) if request.approval else request.allow_deletes,
         allow_missing=request.allow_missing,
         allow_empty=request.allow_empty,

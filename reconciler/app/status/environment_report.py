@@ -107,6 +107,7 @@ def list_settings(
         "request_timeout": f"{settings.request_timeout:g} s",
         "discovery": _switch(settings.discovery),
         "max_delete": settings.max_delete,
+        "max_update": settings.max_update,
         "allowed_projects": ", ".join(settings.allowed_projects),
         "redact": ", ".join(settings.redact),
         "reveal": ", ".join(settings.reveal),

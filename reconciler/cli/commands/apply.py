@@ -38,7 +38,6 @@ _SAVED_OPTIONS = {
     "no_update": "--no-update",
     "replace": "--replace",
     "on_drift": "--on-drift",
-    "max_update": "--max-update",
     "allow_deletes": "--allow-deletes",
     "allow_missing": "--allow-missing",
     "allow_empty": "--allow-empty",

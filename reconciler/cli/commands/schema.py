@@ -103,6 +103,8 @@ def import_(source: Path, overlay: Path | None, out: Path | None) -> None:
     rules = overlay or shipped.joinpath(OVERLAY)
     if out is not None:
         _write(import_files(source, rules, shipped), out)
+        todo = f"name {out} as 'schemas' in reconciler.yaml"
+        click.echo(f"Next: {todo}; until then its files count as specs.", err=True)
         return
     folder = _checkout()
     document = dict([import_document(source, shipped)])
