@@ -7,12 +7,13 @@ import hashlib
 import hmac
 import json
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 from reconciler.core.digest import canonical, digest, digest_text
 from reconciler.core.secrets.addresses import hide_in_addresses
 from reconciler.core.secrets.commands import hide_argument, hide_in_command
+from reconciler.core.secrets.elements import find_elements
 from reconciler.core.secrets.hints import hints_for
 from reconciler.core.secrets.names import NameKind, kind_of_name
 from reconciler.core.secrets.rules import BUILT_IN, RedactionRules
@@ -30,10 +31,10 @@ _SHORTEST = 4
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]{16,}={0,2}")
 MARK = re.compile(r"\(sensitive [0-9a-f]{16}\)")
 # What introduces a value in a command line, a script or a file within a string: `NAME=`,
-# `name = value`, `--name value`, `name: value`, `"name": value`.
+# `name = value`, `--name value`, `name: value`, `"name": value`, `name => value`.
 _NAME = re.compile(
     r"(?<![\w-])(-{1,2})?(\w[\w-]*)"
-    r"(?:[ \t]*=[ \t]*|(?:\\{0,3}[\"'])?[ \t]*:[ \t]*|(?(1)(?:[ \t]|\\\n)+|(?!)))"
+    r"(?:[ \t]*=(?!>)[ \t]*|(?:\\{0,3}[\"'])?[ \t]*(?::=?|=>)[ \t]*|(?(1)(?:[ \t]|\\\n)+|(?!)))"
 )
 _WORD_IN_QUOTES = r"\"(?:[^\"\\]|\\.)*\"|'[^']*'"
 # A quote before a space, or at the end, closes what was opened before the name, as that of
@@ -176,7 +177,9 @@ class Redactor:
         # In this order: a block of lines, or what a name assigns, is hidden as a whole, before a
         # pattern for a part of it could leave the remainder.
         text = hide_blocks(text, self._hide_text)
-        text = self._hide_assignments(self._hide_pairs(text))
+        if "<" in text:
+            text = self._hide_pairs(text, find_elements(text, self._is_secret))
+        text = self._hide_assignments(self._hide_pairs(text, find_pairs(text)))
         text = hide_in_command(text, self._hide_text)
         return hide_random(self._hide_shapes(text), self._hide_text)
 
@@ -186,9 +189,10 @@ class Redactor:
             text = _BEARER.sub(lambda m: m[1] + self._hide_text(m[2]), text)
         return hide_tokens(text, self._hide_text)
 
-    def _hide_pairs(self, text: str) -> str:
+    def _hide_pairs(self, text: str, pairs: Iterable[tuple[str, tuple[int, int]]]) -> str:
+        """Hide the values of names, given with where they stand in the text."""
         parts, end = [], 0
-        for name, (start, stop) in find_pairs(text):
+        for name, (start, stop) in pairs:
             kind, value = self._kind_of(name), text[start:stop]
             if start < end:
                 continue
@@ -198,6 +202,9 @@ class Redactor:
                 parts += [text[end:start], self._hide_text(value)]
                 end = stop
         return "".join([*parts, text[end:]])
+
+    def _is_secret(self, name: str) -> bool:
+        return self._kind_of(name) in _BY_NAME
 
     def _hide_assignments(self, text: str) -> str:
         parts, end, structure_end = [], 0, 0
@@ -233,7 +240,7 @@ class Redactor:
 def _spans_of_value(text: str, name: re.Match[str], *, sure: bool) -> Iterator[tuple[int, int]]:
     """Begin and end of the value that a name introduces."""
     at = name.end()
-    has_colon, in_json = ":" in name[0], text[name.end(2)] in "\"'\\"
+    has_colon, in_json = ":" in name[0] or "=>" in name[0], text[name.end(2)] in "\"'\\"
     if MARK.match(text, at):
         return
     if has_colon and not in_json and (end := _end_of_header(text, name)) is not None:

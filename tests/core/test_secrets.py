@@ -252,6 +252,34 @@ def test_a_value_that_is_a_secret_by_its_form_is_hidden(secret: str) -> None:
         ("https://discord.com/api/webhooks/1/x", "https://discord.com/api/webhooks/***"),
         ("https://o.webhook.office.com/webhookb2/x/y", "https://o.webhook.office.com/***"),
         ("https://mattermost.example.com/hooks/x", "https://mattermost.example.com/hooks/***"),
+        ("tool -p X --db-password Y", "tool -p *** --db-password ***"),
+        ("tool --db-password Y -p 'X' -v", "tool --db-password *** -p '***' -v"),
+        ("tool -p=p --password Y", "tool -p=*** --password ***"),
+        ("ssh -p 2222 h --db-password Y", "ssh -p 2222 h --db-password ***"),
+        ("docker run -p 80:80 r --password Y", "docker run -p 80:80 r --password ***"),
+        ("mkdir -p /a/b c --password Y", "mkdir -p /a/b c --password ***"),
+        ("mkdir -p x && tool --password Y", "mkdir -p x && tool --password ***"),
+        ("tool -p X --passive on", "tool -p X --passive on"),
+        ("machine h login u password X", "machine h login u password ***"),
+        ("machine h\n  login u\n  password X\n", "machine h\n  login u\n  password ***\n"),
+        ("machine h password X login u", "machine h password *** login u"),
+        (
+            r"printf 'machine h\nlogin u\npassword X\n'",
+            r"printf 'machine h\nlogin u\npassword ***\n'",
+        ),
+        (
+            "machine a login u password X machine b login v account w password Y",
+            "machine a login u password *** machine b login v account w password ***",
+        ),
+        ("default login u password X", "default login u password ***"),
+        ("machine h login u password $PW", "machine h login u password $PW"),
+        ("the default password is known", "the default password is known"),
+        ("login with password failed", "login with password failed"),
+        ("apikey => X", "apikey => ***"),
+        ("'apikey' => 'X', 'size' => 1", "'apikey' => '***', 'size' => 1"),
+        ('api_key => "X", size => 1', "api_key => ***, size => 1"),
+        ("password := X", "password := ***"),
+        ("cache_keys => tokens.ids", "cache_keys => tokens.ids"),
         ("redis://:X@h:6379/0", "redis://:***@h:6379/0"),
         ("AccountName=x;AccountKey=a==;Suffix=y", "AccountName=x;AccountKey=***;Suffix=y"),
     ],
@@ -313,6 +341,57 @@ QUOTED = [
 def test_a_closing_quote_ends_a_value(text: str, expected: str, quote: str) -> None:
     """What a command has behind it is another argument, with a name and a value of its own."""
     assert shown(text.replace("{a}", quote)) == expected.replace("{a}", quote)
+
+
+XML = [
+    ("<password>X</password>", "<password>***</password>"),
+    (
+        "<a><Password>\n X y \n</Password><n>1</n></a>",
+        "<a><Password>\n *** \n</Password><n>1</n></a>",
+    ),
+    ('<db:password enc="no">X</db:password>', '<db:password enc="no">***</db:password>'),
+    ("<apiKey><![CDATA[X]]></apiKey>", "<apiKey><![CDATA[***]]></apiKey>"),
+    ("<tokens><t>X</t><t>Y</t></tokens><n>1</n>", "<tokens><t>***</t><t>***</t></tokens><n>1</n>"),
+    (
+        "<credentials><user>bob</user><data>X</data></credentials>",
+        "<credentials><user>bob</user><data>***</data></credentials>",
+    ),
+    ('<add key="ApiKey" value="X"/>', '<add key="ApiKey" value="***"/>'),
+    (
+        "<add name='DB_PASSWORD' scope='a' value='X'/>",
+        "<add name='DB_PASSWORD' scope='a' value='***'/>",
+    ),
+    ('<property name="password">X</property>', '<property name="password">***</property>'),
+    ("<key>ApiKey</key>\n<string>X</string>", "<key>ApiKey</key>\n<string>***</string>"),
+    ("<name>fs.secret.key</name><value>X</value>", "<name>fs.secret.key</name><value>***</value>"),
+    (r'{"xml": "<token a=\"b\">X</token>"}', r'{"xml": "<token a=\"b\">***</token>"}'),
+]
+
+
+@pytest.mark.parametrize(("text", "expected"), XML)
+def test_of_xml_in_a_text_only_the_values_are_hidden(text: str, expected: str) -> None:
+    """Of elements, of attributes, and of what stands beside its name; twice is once."""
+    assert shown(text) == expected
+    once = REDACTOR.redact(text)
+    assert REDACTOR.redact(once) == once
+    assert renew(once, REDACTOR, plain=text) == once
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "usage: serve <token> --port 1 <model>",
+        "List<Token> tokens; Map<String, Secret> x;",
+        "<tokens>512</tokens><key>name</key><model>a</model>",
+        '<secret name="db"><key>a</key></secret>',
+        '<add key="BatchSize" value="64"/><password></password><password/>',
+        "<password>${DB_PASSWORD}</password><tokenFile>/run/token</tokenFile>",
+        "a < password > b",
+    ],
+)
+def test_what_only_looks_like_a_secret_in_xml_is_shown(text: str) -> None:
+    """Placeholders of a usage, types of a program, numbers, names and references."""
+    assert shown(text) == text
 
 
 STRUCTURES = [
@@ -406,6 +485,9 @@ def _shape(value: Any) -> Any:
         (["docker", "run", "-p", "80:80"], ["docker", "run", "-p", "80:80"]),
         (["/usr/bin/mysql", "-pX"], ["/usr/bin/mysql", "-p***"]),
         (["sshpass", "-p", "$PASS"], ["sshpass", "-p", "$PASS"]),
+        (["tool", "-p", "X", "--db-password", "Y"], ["tool", "-p", "***", "--db-password", "***"]),
+        (["tool", "--password=Y", "-p", "8080"], ["tool", "--password=***", "-p", "8080"]),
+        (["tool", "-p", "X", "--user", "u"], ["tool", "-p", "X", "--user", "u"]),
         (
             ["serve", "--api-key", "X", "--sort-key", "id"],
             ["serve", "--api-key", "***", "--sort-key", "id"],
@@ -539,11 +621,11 @@ def test_the_version_names_the_rules() -> None:
         *MARKED,
         *({"name": name, "value": CANARY} for name in JOINED),
         *(text for text, _ in JSON_TEXTS),
-        *(text for text, _ in STRUCTURES),
+        *(text for text, _ in [*STRUCTURES, *XML]),
         *(text.replace("{a}", "'") for text, _ in QUOTED),
     ]
     seen = hashlib.sha256(json.dumps(REDACTOR.redact(samples)).encode()).hexdigest()[:12]
-    assert (BUILT_IN.fingerprint[7:19], seen) == ("81fb3d13f644", "a48dd32b3102")
+    assert (BUILT_IN.fingerprint[7:19], seen) == ("990b8549a268", "16db761f90e4")
 
 
 def test_a_name_that_is_sure_leaves_less_open() -> None:

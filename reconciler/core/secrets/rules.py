@@ -11,7 +11,7 @@ from reconciler.core.globs import matches_any
 from reconciler.core.secrets.names import NameKind, kind_of_name
 
 # Raised with every change of the built-in rules, so that a state knows by which it was written.
-VERSION = 6
+VERSION = 7
 _LITERAL = re.compile(r"[a-z0-9]+")
 _SET = re.compile(r"\[[^\]]*\]")
 

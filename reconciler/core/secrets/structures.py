@@ -48,12 +48,7 @@ def find_structure(
     """
 
     def is_shown(field: str) -> bool:
-        lower = field.lower()
-        if everything:
-            return False
-        if name.lower().rstrip("s").endswith(_GROUPS):
-            return lower not in _VALUES
-        return lower in _SHOWN_FIELDS or lower.endswith(_SHOWN_ENDS)
+        return not everything and is_shown_field(field, of=name)
 
     # A template's `{{ name }}` is no object.
     if text.startswith(("[", "{"), at) and not text.startswith("{{", at):
@@ -62,6 +57,14 @@ def find_structure(
     if not block or not begins_line(text, start):
         return None
     return _find_in_block(text, block, start - _line_start(text, start), is_shown)
+
+
+def is_shown_field(field: str, *, of: str) -> bool:
+    """Whether a field says something beside the secret in a structure `of` this name."""
+    lower = field.lower()
+    if of.lower().rstrip("s").endswith(_GROUPS):
+        return lower not in _VALUES
+    return lower in _SHOWN_FIELDS or lower.endswith(_SHOWN_ENDS)
 
 
 def find_pairs(text: str) -> Iterator[tuple[str, tuple[int, int]]]:
