@@ -94,7 +94,7 @@ class PostgresServer:
         """Start the server, on the port that it had before, and wait until it answers."""
         for _ in range(5):
             # Another process may take the port between the look and the start.
-            port = self.port or _free_port()
+            port = self.port or free_port()
             if self._try_to_start(port):
                 self.port = port
                 return
@@ -212,7 +212,8 @@ def _die_with_parent() -> None:
         _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGQUIT)
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of this machine at which nobody listens."""
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         return int(found.getsockname()[1])
