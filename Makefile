@@ -60,7 +60,10 @@ proof: $(VENV)/.test ## Every gate of docs/guarantees.md, at a size that fits in
 	$(BIN)/python -m proof.simulation --seeds 1000
 	$(BIN)/python -m proof.simulation --seeds 300 --stale
 	$(BIN)/python -m proof.simulation --seeds 300 --paused
+	$(BIN)/python -m proof.simulation --seeds 300 --updates
+	$(BIN)/python -m proof.simulation --seeds 200 --updates --stale
 	$(BIN)/python -m proof.simulation --seeds 5 --kill-points
+	$(BIN)/python -m proof.updates --kills 1000
 	$(BIN)/python -m proof.simulation --mutants
 	$(BIN)/python -m proof.syscalls --stride 9
 	$(BIN)/python -m proof.kernel --stride 61 --steps 4
@@ -77,7 +80,11 @@ proof-full: $(VENV)/.test proof-honesty ## The same at full size: more than an h
 	$(BIN)/python -m proof.simulation --seeds 10000
 	$(BIN)/python -m proof.simulation --seeds 3000 --stale
 	$(BIN)/python -m proof.simulation --seeds 3000 --paused
+	$(BIN)/python -m proof.simulation --seeds 3000 --updates
+	$(BIN)/python -m proof.simulation --seeds 3000 --updates --stale
 	$(BIN)/python -m proof.simulation --seeds 50 --kill-points
+	$(BIN)/python -m proof.updates
+	$(BIN)/python -m proof.updates --puts 2 --kills 10000
 	$(BIN)/python -m proof.simulation --mutants
 	$(BIN)/python -m proof.syscalls --stride 1
 	$(BIN)/python -m proof.kernel --stride 1

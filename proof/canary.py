@@ -68,6 +68,30 @@ def drift(search: Search, server: Sandbox, project: str) -> None:
     search.command("state", "show", f"{project}/plain")
 
 
+def cut_updates_short(search: Search, server: Sandbox, project: str) -> None:
+    """An update stays open, so that its record holds two specs and what was to be sent."""
+    both = ("plain", "encoded")
+    write_specs(search.folder, secret_specs(search.canaries, project, 1))
+    search.command("apply", ".", "--yes", "--init", "--no-wait")
+    server.order("500 on=PUT")
+    for version in (2, 3):
+        write_specs(search.folder, secret_specs(search.canaries, project, version))
+        search.command("plan", ".", "-v", *PLANNED)
+        cut = search.command("apply", ".", "--yes", "-v", "--deadline", "4s", *APPLIED)
+        if cut.code == 0:
+            raise RuntimeError(f"the updates were not cut short: {cut}")
+        search.command("plan", ".", "--explain", f"{project}/plain", "-o", "json")
+        search.command("status", "-v", "-o", "json")
+        for name in both:
+            search.command("state", "show", f"{project}/{name}")
+    server.order()
+    write_specs(search.folder, secret_specs(search.canaries, project, 2))
+    search.command("apply", ".", "--yes", "--no-wait", "-v", "-o", "ndjson")
+    for name in both:
+        search.command("state", "show", f"{project}/{name}")
+    search.command("runs", "list", "-o", "json")
+
+
 def fail_on_the_cluster(search: Search, server: Sandbox, project: str) -> None:
     """The cluster's own message names the assignment that it did not like."""
     write_specs(search.folder, secret_specs(search.canaries, project, 1))
@@ -194,6 +218,8 @@ def main() -> int:
                 live_a_life(search, "1")
             with scenario(searches, "drift", server) as search:
                 drift(search, server, "2")
+            with scenario(searches, "updates cut short", server) as search:
+                cut_updates_short(search, server, "7")
             with scenario(searches, "a message of the cluster", server) as search:
                 fail_on_the_cluster(search, server, "3")
             with scenario(searches, "mistakes", server) as search:

@@ -13,7 +13,7 @@ from proof.simulation.disk import Disk
 from proof.simulation.process import Process, Watcher
 from proof.simulation.server import Entry, Server, Workload
 from proof.simulation.weather import Said
-from proof.update_invariants import UpdateReferee
+from proof.updates.invariants import UpdateReferee
 from reconciler.core.events import ActionEnded, Event
 from reconciler.core.model import Address, OnRemove, Own, Recorded
 from reconciler.core.outcome import Failed, InDoubt, Succeeded, message_of

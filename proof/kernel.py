@@ -21,7 +21,7 @@ from pathlib import Path
 
 from proof.commands import Ended, begin
 from proof.forks import Stop, fork, preload
-from proof.referee import Wanted, check_converged, check_known, read_rows
+from proof.referee import Wanted, check_known, read_rows
 from proof.rounds import APPLY, PLAN, Ground, Round, count_calls, follow, judge_recovery
 from proof.sandboxes import sandbox
 from proof.tracing import NoTracerError, need_strace, strike
@@ -33,6 +33,8 @@ ERRORS = ("ENOSPC", "EIO")
 # Few at a time, so that the failure meets some workloads before and some after their request.
 VICTIM = (*APPLY, "--concurrency", "2")
 OK, STATE_LOST = 0, 1
+# So long that an update's status is seen to move, which is what its wait ends with.
+SYNC = "300ms"
 NAMED = re.compile(r"the (?:state|backup) \S+ cannot be")
 
 
@@ -120,7 +122,7 @@ def judge_hurt(here: Round, wanted: Wanted, run: Ended) -> list[str]:
     if run.code == STATE_LOST and "everything known is recorded" in run.err:
         found.append("it says that everything known is recorded, which is not true")
     if run.code == OK:
-        found += here.judge(check_converged, wanted)
+        found += here.judge_end(wanted)
     return found + check_told(here, run)
 
 
@@ -128,7 +130,7 @@ def play(here: Round, wanted: Wanted, run: Ended, tally: Tally, what: object) ->
     """Judge a run that was hurt, let others follow, judge again."""
     found = judge_hurt(here, wanted, run)
     again = here.recover()
-    found += judge_recovery(again) + here.judge(check_converged, wanted)
+    found += judge_recovery(again) + here.judge_end(wanted)
     tally.blame(what, found, [run, *again])
 
 
@@ -136,8 +138,9 @@ def fail_calls(ground: Ground, tally: Tally, failures: Sequence[Failure], title:
     """Let system calls on the state fail, one failure a round."""
     hurt = unsaved = 0
     for failure in failures:
+        past = failure.thread != "main"
         with ground.round() as here:
-            wanted = here.prepare(FEW, past=failure.thread != "main")
+            wanted = here.prepare(FEW, past=past, updated=past)
 
             def attach(stop: Stop, failure: Failure = failure) -> subprocess.Popen[str] | None:
                 if stop.thread != failure.thread:
@@ -156,7 +159,7 @@ def list_failures(ground: Ground, stride: int) -> list[Failure]:
     found = []
     for past in (False, True):
         with ground.round() as here:
-            here.prepare(FEW, past=past)
+            here.prepare(FEW, past=past, updated=past)
             counts = count_calls(here, VICTIM)
         found += [
             Failure(thread, call, error, n, stays)
@@ -178,7 +181,7 @@ def limit_sizes(ground: Ground, tally: Tally, steps: int) -> None:
     hurt = unsaved = 0
     for step in range(steps):
         with ground.round() as here:
-            wanted = here.prepare(MANY, past=True)
+            wanted = here.prepare(MANY, past=True, updated=True)
             limit = here.state.stat().st_size + 4096 * 3 * step
             victim = fork(VICTIM, ground.server.variables, here.folder)
             for stop in victim.stops():
@@ -219,7 +222,7 @@ def fill_disks(ground: Ground, tally: Tally, steps: int) -> None:
             with ground.round() as here:
                 # Only the state lives on the small disk: what is printed has room.
                 here.state.parent.symlink_to(disk)
-                wanted = here.prepare(MANY, past=True)
+                wanted = here.prepare(MANY, past=True, updated=True)
                 ballast, pages = Path(disk) / "ballast", 2 + 5 * step
                 _fill(ballast, spare=4096 * pages)
                 run = here.run(VICTIM, "victim")
@@ -268,7 +271,7 @@ def lose_readers(ground: Ground, tally: Tally) -> None:
                 _, err = process.communicate(timeout=120)
                 run = Ended(code=process.returncode, out="", err=err)
                 tried += 1
-                found = here.judge(check_converged, wanted)
+                found = here.judge_end(wanted)
                 # Who has gone wants nothing more; a full device has lost what somebody wanted.
                 lost = "not all of the result could be written" in run.err
                 if run.code or (not lost if kind == "/dev/full" else run.err):
@@ -284,7 +287,7 @@ def lose_everything(ground: Ground, tally: Tally) -> None:
     unsaved = tried = 0
     for kind in ("/dev/full", "closed pipe"):
         with ground.round() as here, deaf_stream(kind) as writer:
-            wanted = here.prepare(FEW, past=True)
+            wanted = here.prepare(FEW, past=True, updated=True)
             limit = here.state.stat().st_size + 4096
             process = begin(
                 VICTIM,
@@ -310,7 +313,7 @@ def main() -> int:
     arguments = parser.parse_args()
     tally = Tally()
     missing = ""
-    with sandbox("--sync-delay", "0s", "--latency", "5ms") as server:
+    with sandbox("--sync-delay", SYNC, "--latency", "5ms") as server:
         ground = Ground(server)
         preload(server)
         try:

@@ -15,14 +15,11 @@ Patch = tuple[object, str, Any]
 class Mutant:
     """One mistake: what it is in words, and the patches that make it.
 
-    `paused` is one that shows where processes stand still, and there only; `updates` one that needs
-    a server with updates, and `stale` one that needs older copies of the state.
+    `paused` is one that shows where processes stand still, and there only.
     """
 
     mistake: str
     paused: bool = False
-    updates: bool = False
-    stale: bool = False
     patches: Callable[[], list[Patch]]
 
     @contextmanager

@@ -13,7 +13,7 @@ from weakref import WeakKeyDictionary
 
 from proof.mutant import Mutant, Patch
 from proof.simulation.disk import LINEAGE, STACK
-from proof.update_mutants import UPDATE_MUTANTS
+from proof.updates.mutants import UPDATE_MUTANTS
 from reconciler.app.state import claiming
 from reconciler.core.diff import comparison
 from reconciler.core.model import Address, Json, Recorded

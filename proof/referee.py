@@ -8,9 +8,11 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from proof.sandboxes import Entry, Resident
-from reconciler.core.model import Own, Recorded
+from reconciler.core.model import Json, Own, Recorded
+from reconciler.core.protocol.marker import OP, read_annotations
 from reconciler.errors import ReconcilerError
 from reconciler.state.sqlite import open_state
 
@@ -24,13 +26,15 @@ _UNSETTLED = (Own.CREATING, Own.UNCONFIRMED, Own.DELETING)
 class Wanted:
     """How a project must look in the end: how often each declared name was to be created.
 
-    `removed` are names that were created and must be gone; `foreign` are ids of others.
+    `removed` are names that were created and must be gone; `foreign` are ids of others. `specs` are
+    the fields that updates have to leave below `spec`, by name: ours, and what others wrote.
     """
 
     project: str
     creates: Mapping[str, int]
     removed: Mapping[str, int] = field(default_factory=dict)
     foreign: Collection[str] = ()
+    specs: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 def read_rows(state: Path) -> list[Recorded]:
@@ -127,3 +131,28 @@ def check_deletes(entries: Sequence[Entry], foreign: Collection[str]) -> list[st
         f"a DELETE was sent for {target}, which {'is' if target in foreign else 'may be'} foreign"
         for target in sorted(targets - ours)
     ]
+
+
+def check_updates(entries: Sequence[Entry], shown: Mapping[str, Json], wanted: Wanted) -> list[str]:
+    """What updates leave: every declared field, what others wrote, and who made the workload.
+
+    `shown` are the manifests that live, by id. One rev has one body, however often it was sent.
+    """
+    made = {entry.id: entry for entry in entries if entry.effect == "created"}
+    bodies: dict[str | None, set[str | None]] = {}
+    found = []
+    for entry in (entry for entry in entries if entry.effect == "updated"):
+        bodies.setdefault(entry.rev, set()).add(entry.body)
+        if entry.id not in made or entry.marker != made[entry.id].marker:
+            found.append(f"an update of {entry.name} has changed its mark to {entry.marker}")
+    found += [f"rev {rev} has {len(sent)} bodies" for rev, sent in bodies.items() if len(sent) > 1]
+    for id_, manifest in shown.items():
+        if id_ not in made or made[id_].name not in wanted.specs:
+            continue
+        name, spec = str(made[id_].name), manifest["spec"]
+        for field_, value in wanted.specs[name].items():
+            if spec.get(field_) != value:
+                found.append(f"{name} has {field_} {spec.get(field_)}, not {value}")
+        if read_annotations(manifest).get(OP) != made[id_].marker:
+            found.append(f"{name} has lost the mark of who made it")
+    return found

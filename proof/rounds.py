@@ -13,7 +13,7 @@ from pathlib import Path
 
 from proof.commands import Ended
 from proof.forks import Fork, Stop, fork, run_fork
-from proof.referee import Wanted
+from proof.referee import Wanted, check_converged, check_updates
 from proof.sandboxes import Entry, Resident, Sandbox
 from proof.tracing import finish, listen, read_counts
 from tests.support.workloads import spec, write_specs
@@ -71,16 +71,28 @@ class Round:
         """The state file, whether it is there or not."""
         return self.folder / STATE
 
-    def prepare(self, count: int, *, past: bool) -> Wanted:
-        """Write so many specs; with a past, the state exists and knows the first of them."""
+    def prepare(self, count: int, *, past: bool, updated: bool = False) -> Wanted:
+        """Write so many specs; with a past, the first of them lives, and may have to be updated."""
         names = [f"w{number:02d}" for number in range(count)]
         if past:
             write_specs(self.folder, [spec(names[0], self.project)])
             made = self.run(APPLY, "past")
             if made.code:
                 raise RuntimeError(f"the past could not be made: {made}")
-        write_specs(self.folder, [spec(name, self.project) for name in names])
-        return Wanted(project=self.project, creates=dict.fromkeys(names, 1))
+        first, *others = names
+        replicas = 2 if updated else 1
+        write_specs(
+            self.folder,
+            [
+                spec(first, self.project, replicas=replicas),
+                *(spec(name, self.project) for name in others),
+            ],
+        )
+        return Wanted(
+            project=self.project,
+            creates=dict.fromkeys(names, 1),
+            specs={first: {"replicas": replicas}},
+        )
 
     def entries(self) -> list[Entry]:
         """The ledger's entries of this round."""
@@ -96,11 +108,21 @@ class Round:
         residents = self.residents()
         return check(self.state, self.entries(), residents, wanted)
 
+    def judge_end(self, wanted: Wanted) -> list[str]:
+        """What is wrong once everything has come to rest, with what was updated as well."""
+        found = self.judge(check_converged, wanted)
+        ids = [one.id for one in self.residents() if one.name in wanted.specs]
+        shown = {id_: self.ground.server.manifest(id_) for id_ in ids}
+        return found + check_updates(self.entries(), shown, wanted)
+
     def recover(self) -> list[Ended]:
-        """Apply again, as often as is promised to be enough; an apply and a plan come last."""
+        """Apply again, as often as is promised to be enough; an apply and a plan come last.
+
+        These do not wait: who repeats an update cannot tell for ten seconds what a status is about.
+        """
         runs: list[Ended] = []
         for _ in range(APPLIES):
-            runs.append(self.run(APPLY, "again"))
+            runs.append(self.run((*APPLY, "--no-wait"), "again"))
             runs.append(self.run(PLAN, "plan"))
             if not any(run.code for run in runs[-2:]):
                 break

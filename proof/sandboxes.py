@@ -15,7 +15,8 @@ from tests.support import sandboxes
 class Entry:
     """One request in the sandbox's ledger; `arrived` and `decided` are epoch seconds.
 
-    `effect` is `created`, `deleted` or None; `status` is None where no answer was heard.
+    `effect` is `created`, `updated`, `deleted` or None; `status` is None where no answer was heard.
+    An update that was accepted has its `rev`, and the digest of its `body`.
     """
 
     seq: int
@@ -30,11 +31,13 @@ class Entry:
     marker: str | None
     status: int | None
     effect: str | None
+    rev: str | None = None
+    body: str | None = None
 
     @property
     def is_write(self) -> bool:
         """Whether it asks for a change of the world (a login does not)."""
-        return self.method in ("POST", "DELETE") and self.path.startswith("/api/v2/")
+        return self.method in ("POST", "PUT", "DELETE") and self.path.startswith("/api/v2/")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,12 +75,19 @@ class Sandbox(sandboxes.Sandbox):
         planted: str = self.ask("/sandbox/workloads", {"do": "plant", "request": request})["id"]
         return planted
 
+    def manifest(self, workload_id: str) -> dict[str, Any]:
+        """What a workload has been given last."""
+        (one,) = self.ask(f"/sandbox/workloads?id={workload_id}")["workloads"]
+        manifest: dict[str, Any] = one["rawManifest"]
+        return manifest
+
     def edit(self, workload_id: str, manifest: Mapping[str, Any]) -> None:
         """Let somebody change a workload's manifest behind our back."""
         self.ask("/sandbox/workloads", {"do": "edit", "id": workload_id, "manifest": manifest})
 
 
 def _read_entry(record: Mapping[str, Any]) -> Entry:
+    update = record.get("update") or {}
     return Entry(
         seq=record["seq"],
         arrived=record["arrived"],
@@ -91,6 +101,8 @@ def _read_entry(record: Mapping[str, Any]) -> Entry:
         marker=record["marker"],
         status=record["status"],
         effect=record["effect"],
+        rev=update.get("rev"),
+        body=update.get("body"),
     )
 
 

@@ -14,12 +14,12 @@ import os
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor
 from dataclasses import dataclass
 
 from proof.forks import Stop, fork, preload
-from proof.referee import Wanted, check_converged, check_known
+from proof.referee import Wanted, check_known
 from proof.rounds import APPLY, Ground, Round, count_calls, follow, judge_recovery
 from proof.sandboxes import Sandbox, sandbox
 from proof.tracing import NoTracerError, need_strace, strike
@@ -29,46 +29,95 @@ from tests.support.workloads import spec, write_specs
 MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108 - a private folder in it
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Scenario:
-    """What the killed apply has to do, and what the sandbox does to its answers."""
+    """What the killed apply has to do, and what the sandbox does to its responses.
+
+    `makes` writes the specs, and the past if there is one. `more` are flags of the killed apply.
+    """
 
     name: str
-    mixed: bool
+    makes: Callable[[Round], Wanted]
+    version: str = ""
+    sync_delay: str = "0s"
     faults: tuple[str, ...] = ()
+    more: tuple[str, ...] = ()
 
     @property
     def options(self) -> list[str]:
         """How its sandbox is started."""
-        return [word for rule in self.faults for word in ("--fault", rule)]
+        version = ["--api-version", self.version] if self.version else []
+        rules = (word for rule in self.faults for word in ("--fault", rule))
+        return ["--sync-delay", self.sync_delay, *version, *rules]
 
-    def prepare(self, here: Round) -> Wanted:
-        """Write the specs; a mixed scenario has a past: one to replace and one to delete."""
-        folder, project = here.folder, here.project
-        other = here.ground.server.plant(spec("foreign", project))
-        if not self.mixed:
-            write_specs(folder, [spec(name, project) for name in ("one", "two", "three")])
-            creates = {"one": 1, "two": 1, "three": 1}
-            return Wanted(project=project, creates=creates, foreign=(other,))
-        write_specs(folder, [spec("changed", project), spec("dropped", project)])
-        past = here.run((*APPLY, "--no-wait"), "past")
-        if past.code:
-            raise RuntimeError(f"the past could not be made: {past}")
-        write_specs(folder, [spec("changed", project, replicas=2), spec("fresh", project)])
-        creates = {"changed": 2, "fresh": 1}
-        return Wanted(project=project, creates=creates, removed={"dropped": 1}, foreign=(other,))
+
+def make_three(here: Round) -> Wanted:
+    """Three workloads to create."""
+    other = here.ground.server.plant(spec("foreign", here.project))
+    names = ("one", "two", "three")
+    write_specs(here.folder, [spec(name, here.project) for name in names])
+    return Wanted(project=here.project, creates=dict.fromkeys(names, 1), foreign=(other,))
+
+
+def replace_and_delete(here: Round) -> Wanted:
+    """One to replace, one to delete and one to create; the server has no updates."""
+    folder, project = here.folder, here.project
+    other = here.ground.server.plant(spec("foreign", project))
+    write_specs(folder, [spec("changed", project), spec("dropped", project)])
+    make_past(here)
+    write_specs(folder, [spec("changed", project, replicas=2), spec("fresh", project)])
+    creates = {"changed": 2, "fresh": 1}
+    return Wanted(project=project, creates=creates, removed={"dropped": 1}, foreign=(other,))
+
+
+def update_three(here: Round) -> Wanted:
+    """Three to update, of which one has a field that somebody else has written."""
+    folder, project, server = here.folder, here.project, here.ground.server
+    other = server.plant(spec("foreign", project))
+    names = ("one", "two", "three")
+    write_specs(folder, [spec(name, project) for name in names])
+    make_past(here)
+    (two,) = (one for one in here.residents() if one.name == "two")
+    manifest = server.manifest(two.id)
+    manifest["spec"]["minReadySeconds"] = 7
+    server.edit(two.id, manifest)
+    write_specs(folder, [spec(name, project, replicas=2) for name in names])
+    specs: dict[str, dict[str, int]] = {name: {"replicas": 2} for name in names}
+    specs["two"]["minReadySeconds"] = 7
+    creates = dict.fromkeys(names, 1)
+    return Wanted(project=project, creates=creates, foreign=(other,), specs=specs)
+
+
+def make_past(here: Round) -> None:
+    """Apply what is declared before it changes."""
+    past = here.run((*APPLY, "--no-wait"), "past")
+    if past.code:
+        raise RuntimeError(f"the past could not be made: {past}")
 
 
 SCENARIOS = {
     scenario.name: scenario
     for scenario in (
-        Scenario("create", mixed=False),
-        Scenario("mix", mixed=True),
-        Scenario("create-lost", mixed=False, faults=("lost on=POST try=1 name=two",)),
+        Scenario(name="create", makes=make_three),
+        Scenario(name="mix", makes=replace_and_delete, version="2.23"),
+        Scenario(name="update", makes=update_three, sync_delay="300ms"),
+        Scenario(name="create-lost", makes=make_three, faults=("lost on=POST try=1 name=two",)),
         Scenario(
-            "mix-lost",
-            mixed=True,
+            name="mix-lost",
+            makes=replace_and_delete,
+            version="2.23",
             faults=("lost on=POST try=1 name=fresh", "lost on=DELETE try=1 name=changed"),
+        ),
+        Scenario(
+            name="update-lost",
+            makes=update_three,
+            faults=(
+                "lost on=PUT try=1 name=one",
+                "late=500ms hangup on=PUT try=1 name=two",
+                "503 executed on=PUT try=1 name=three",
+            ),
+            # After a repetition nobody can tell for ten seconds what a status is about.
+            more=("--no-wait",),
         ),
     )
 }
@@ -100,6 +149,7 @@ class Outcome:
     point: Point
     killed: bool
     violations: tuple[str, ...]
+    updates: int = 0
     story: str = ""
 
 
@@ -113,13 +163,14 @@ class Site:
     def count(self, scenario: Scenario) -> dict[str, dict[str, int]]:
         """How often each thread makes each call in an apply that nothing disturbs."""
         with self._grounds[scenario.name].round(MEMORY) as here:
-            scenario.prepare(here)
-            return count_calls(here, APPLY)
+            scenario.makes(here)
+            return count_calls(here, (*APPLY, *scenario.more))
 
     def kill(self, point: Point) -> Outcome:
         """Kill one apply, let others follow, and judge."""
         with self._grounds[point.scenario.name].round(MEMORY) as here:
-            wanted = point.scenario.prepare(here)
+            wanted = point.scenario.makes(here)
+            arguments = (*APPLY, *point.scenario.more)
 
             def attach(stop: Stop) -> subprocess.Popen[str] | None:
                 if stop.thread != point.thread:
@@ -127,13 +178,14 @@ class Site:
                 what = f"signal=KILL:when={point.n}"
                 return strike(stop.tid, here.folder.parent / "strace", point.call, what)
 
-            ended = follow(fork(APPLY, here.ground.server.variables, here.folder), attach)
+            ended = follow(fork(arguments, here.ground.server.variables, here.folder), attach)
             found = [] if ended.code in (-9, 0) else ["the run was neither killed nor well"]
             found += here.judge(check_known, wanted)
             runs = [ended, *here.recover()]
-            found += judge_recovery(runs) + here.judge(check_converged, wanted)
+            found += judge_recovery(runs) + here.judge_end(wanted)
+            updates = len({e.rev for e in here.entries() if e.effect == "updated"})
         story = "\n".join(map(str, runs)) if found else ""
-        return Outcome(point, ended.code == -9, tuple(found), story)
+        return Outcome(point, ended.code == -9, tuple(found), updates, story)
 
 
 _site: Site | None = None
@@ -189,6 +241,7 @@ def report(scenario: Scenario, outcomes: Sequence[Outcome]) -> None:
     print(
         f"{scenario.name}: {len(killed)} kills ({_list(threads)}; {_list(calls)}), "
         f"{len(outcomes) - len(killed)} runs ended unhurt, "
+        f"{sum(outcome.updates for outcome in outcomes)} updates, "
         f"{sum(bool(outcome.violations) for outcome in outcomes)} broken promises",
         flush=True,
     )
@@ -221,10 +274,7 @@ def main() -> int:
     names = [only.scenario.name] if only else arguments.scenario or list(SCENARIOS)
     broken = False
     with contextlib.ExitStack() as stack:
-        servers = {
-            name: stack.enter_context(sandbox("--sync-delay", "0s", *SCENARIOS[name].options))
-            for name in names
-        }
+        servers = {name: stack.enter_context(sandbox(*SCENARIOS[name].options)) for name in names}
         workers = stack.enter_context(
             ProcessPoolExecutor(
                 1 if only else arguments.jobs,

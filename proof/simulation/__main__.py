@@ -10,7 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 
-from proof.mutants import ALL_MUTANTS, MUTANTS
+from proof.mutants import ALL_MUTANTS
 from proof.simulation.campaign import (
     VICTIM,
     Figures,
@@ -129,18 +129,19 @@ def _print_figures(figures: Figures, options: Options, asked: argparse.Namespace
 
 
 def _try_mutants(asked: argparse.Namespace, options: Options) -> int:
-    names = [asked.mutant] if asked.mutant else list(MUTANTS)
+    names = [asked.mutant] if asked.mutant else list(ALL_MUTANTS)
     seeds = range(asked.first, asked.first + asked.seeds)
     survivors = 0
     for caught in catch_mutants(names, seeds, options, asked.jobs):
         mistake = ALL_MUTANTS[caught.name].mistake
         if caught.violation is None:
             survivors += 1
-            print(f"{mistake:50} SURVIVES {caught.seeds} seeds")
+            print(f"{mistake:50} SURVIVES {caught.played} histories", flush=True)
         else:
             print(
-                f"{mistake:50} {' '.join(caught.invariants):12} seed {caught.seed} "
-                f"(the {caught.seeds}. played): {caught.violation}"
+                f"{mistake:50} {' '.join(caught.invariants):12} {caught.where} "
+                f"(the {caught.played}. played): {caught.violation}",
+                flush=True,
             )
     print(f"{len(names) - survivors} of {len(names)} mistakes caught")
     return 1 if survivors else 0

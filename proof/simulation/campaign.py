@@ -14,6 +14,8 @@ from proof.invariants import Violation
 from proof.mutants import ALL_MUTANTS
 from proof.simulation.history import History, Options, Told
 from proof.simulation.loop import Loop
+from proof.updates.hunt import find_mistake
+from proof.updates.mutants import UPDATE_MUTANTS
 from tests.support.timing import Timeline
 
 T = TypeVar("T")
@@ -80,14 +82,14 @@ class Figures:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caught:
-    """How a mistake was found; `violation` is None where it was not, within so many seeds.
+    """How a mistake was found; `violation` is None where it was not, in so many histories.
 
-    `invariants` are all that were broken in the history that showed it.
+    `invariants` are all that were broken in the history that showed it, which `where` names.
     """
 
     name: str
-    seeds: int
-    seed: int | None = None
+    played: int
+    where: str = ""
     violation: Violation | None = None
     invariants: tuple[str, ...] = ()
 
@@ -121,27 +123,33 @@ def play_kill_points(seeds: Iterable[int], options: Options) -> Figures:
 
 
 def catch_mutant(name: str, seeds: Sequence[int], options: Options) -> Caught:
-    """Play until the mistake shows where the engine without it kept all promises."""
+    """Play until the mistake shows where the engine without it kept all promises.
+
+    One about updates is looked for in their short stories, which hold every order of events.
+    """
     mutant = ALL_MUTANTS[name]
-    options = replace(
-        options,
-        paused=options.paused or mutant.paused,
-        updates=options.updates or mutant.updates,
-        stale=options.stale or mutant.stale,
-    )
+    if name in UPDATE_MUTANTS:
+        with _no_pauses():
+            number, story, played = find_mistake(name)
+        return _tell(name, number, str(story), played.violations if played else ())
+    options = replace(options, paused=options.paused or mutant.paused)
     with _no_pauses():
         for number, seed in enumerate(seeds, 1):
             with mutant.made():
                 told = open_history(seed, options).play()
             if told.violations and not open_history(seed, options).play().violations:
-                return Caught(
-                    name=name,
-                    seeds=number,
-                    seed=seed,
-                    violation=told.violations[0],
-                    invariants=tuple(sorted({v.invariant for v in told.violations})),
-                )
-    return Caught(name=name, seeds=len(seeds))
+                return _tell(name, number, f"seed {seed}", told.violations)
+    return _tell(name, len(seeds), "", ())
+
+
+def _tell(name: str, played: int, where: str, violations: Sequence[Violation]) -> Caught:
+    return Caught(
+        name=name,
+        played=played,
+        where=where,
+        violation=violations[0] if violations else None,
+        invariants=tuple(sorted({violation.invariant for violation in violations})),
+    )
 
 
 def spread(

@@ -65,10 +65,10 @@ class Repository:
         on_failed = OnFailed.REPLACE if rng.random() < 0.5 else OnFailed.KEEP
         # An anchor shows that its project's list can be believed, so it waits for nobody.
         wave = 1 if rng.random() < 0.1 and address not in self.anchors else 0
-        desired = _declare(address, replicas, on_remove, on_failed, wave)
+        desired = declare(address, replicas, on_remove, on_failed, wave)
         if not self._updates:
             return desired
-        desired = _declare_more(desired, paused=rng.random() < 0.3, secret=rng.randint(0, 2))
+        desired = declare_more(desired, paused=rng.random() < 0.3, secret=rng.randint(0, 2))
         # Changes are often taken back: the record of an older copy then says what is wanted.
         first = self._first.setdefault(address, desired)
         return first if rng.random() < 0.3 else desired
@@ -83,7 +83,7 @@ def _names(count: int) -> tuple[Address, ...]:
 
 
 @lru_cache(maxsize=4096)
-def _declare(
+def declare(
     address: Address, replicas: int, on_remove: OnRemove, on_failed: OnFailed, wave: int
 ) -> Desired:
     """A declared workload; `replicas` is what an edit of its spec changes."""
@@ -96,7 +96,7 @@ def _declare(
     )
 
 
-def _declare_more(desired: Desired, *, paused: bool, secret: int) -> Desired:
+def declare_more(desired: Desired, *, paused: bool, secret: int) -> Desired:
     """The same with a field that not every version of it has, and perhaps with a secret."""
     spec = dict(desired.manifest["spec"])
     if paused:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from proof.referee import Wanted, check_converged, check_known
+from proof.referee import Wanted, check_converged, check_known, check_updates
 from proof.sandboxes import Entry, Resident
 from reconciler.core.model import Address, Own, Recorded, Target
 from reconciler.state.sqlite import create_state
@@ -138,3 +138,28 @@ def test_a_state_that_does_not_open_is_seen(tmp_path: Path) -> None:
     path.write_bytes(b"no database, but long enough to be looked at" * 20)
     (found,) = check_converged(path, [], [], WANTED)
     assert found.startswith("the state cannot be opened: ")
+
+
+MARK = {"metadata": {"annotations": {"workload-reconciler/op": "lineage/op-1"}}}
+SHOWN = {**MARK, "spec": {"replicas": 2, "minReadySeconds": 7}}
+UPDATED = replace(
+    entry(2, "PUT", ONE, effect="updated"), marker="lineage/op-1", rev="r1", body="b1"
+)
+UPDATES = replace(WANTED, specs={"one": {"replicas": 2, "minReadySeconds": 7}})
+
+
+def test_an_update_as_wanted_is_in_order() -> None:
+    """Also where the same was sent twice."""
+    again = replace(UPDATED, seq=3)
+    assert check_updates([CREATED, UPDATED, again], {ONE: SHOWN}, UPDATES) == []
+
+
+def test_an_update_that_breaks_something_is_seen() -> None:
+    """A second content under one rev, a field of others, and the mark of who made it."""
+    other = replace(UPDATED, seq=3, body="b2", marker=None)
+    assert check_updates([CREATED, UPDATED, other], {ONE: {"spec": {"replicas": 2}}}, UPDATES) == [
+        "an update of one has changed its mark to None",
+        "rev r1 has 2 bodies",
+        "one has minReadySeconds None, not 7",
+        "one has lost the mark of who made it",
+    ]

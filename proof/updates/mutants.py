@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
-from functools import partial
 from typing import Any
 
 from proof.mutant import Mutant, Patch
@@ -58,6 +57,17 @@ def _replace_where_an_update_failed() -> list[Patch]:
 
 def _believe_a_stale_status() -> list[Patch]:
     return [(wait, "is_status_stale", lambda *_: False)]
+
+
+def _compare_with_a_stale_word() -> list[Patch]:
+    return [(update, name, lambda *_: False) for name in ("is_status_stale", "may_land")]
+
+
+def _keep_a_late_update_late() -> list[Patch]:
+    def close(change: ChangeRecord, _: str, __: datetime) -> ChangeRecord:
+        return changes.close_unsent(change)
+
+    return [(update, "confirm", close)]
 
 
 def _replace_for_a_stale_failed() -> list[Patch]:
@@ -145,59 +155,64 @@ def _send_stand_ins_of_secrets() -> list[Patch]:
     ]
 
 
-_mutant = partial(Mutant, updates=True)
-
 UPDATE_MUTANTS: Mapping[str, Mutant] = {
-    "new-rev": _mutant(
+    "new-rev": Mutant(
         mistake="a repetition of an update has a new rev",
         patches=_repeat_under_a_new_rev,
     ),
-    "two-bodies": _mutant(
+    "two-bodies": Mutant(
         mistake="one rev has two bodies",
         patches=_give_one_rev_two_bodies,
     ),
-    "fallback": _mutant(
+    "fallback": Mutant(
         mistake="a failed update becomes a replace",
         patches=_replace_where_an_update_failed,
     ),
-    "fallback-later": _mutant(
+    "fallback-later": Mutant(
         mistake="an open update becomes a replace in the next run",
         patches=_replace_where_an_update_is_open,
     ),
-    "stale-failed": _mutant(
+    "stale-failed": Mutant(
         mistake="a Failed of the content before is replaced",
         patches=_replace_for_a_stale_failed,
     ),
-    "failed-update": _mutant(
+    "failed-update": Mutant(
         mistake="onFailed replaces what failed after an update",
         patches=_replace_what_an_update_made_fail,
     ),
-    "stale-status": _mutant(
+    "stale-status": Mutant(
         mistake="a word about the content before is believed",
         patches=_believe_a_stale_status,
     ),
-    "marker-dropped": _mutant(
+    "stale-before": Mutant(
+        mistake="a word before an update is taken for its content's",
+        patches=_compare_with_a_stale_word,
+    ),
+    "late-kept": Mutant(
+        mistake="a late update that is wanted stays late",
+        patches=_keep_a_late_update_late,
+    ),
+    "marker-dropped": Mutant(
         mistake="an update drops the marker",
         patches=_drop_the_marker,
     ),
-    "no-change": _mutant(
+    "no-change": Mutant(
         mistake="an update is sent before it is durable",
         patches=_send_before_the_change_is_durable,
     ),
-    "rev-forgotten": _mutant(
+    "rev-forgotten": Mutant(
         mistake="a superseded rev is forgotten",
         patches=_forget_superseded_revs,
     ),
-    "echo-swallowed": _mutant(
+    "echo-swallowed": Mutant(
         mistake="drift that an update left is swallowed",
         patches=_swallow_the_echo,
     ),
-    "rev-unknown": _mutant(
-        stale=True,
+    "rev-unknown": Mutant(
         mistake="an unknown rev is taken for drift",
         patches=_take_an_unknown_rev_for_drift,
     ),
-    "stand-in": _mutant(
+    "stand-in": Mutant(
         mistake="the stand-in of a secret is sent",
         patches=_send_stand_ins_of_secrets,
     ),

@@ -1,22 +1,14 @@
 """Every short story of one update, with the real program: what happens to each PUT, and each death.
 
 Not drawn but enumerated: the fates of the first PUTs, the step at which the process dies, what
-becomes of the spec and of the workload afterwards. Then peace, and two applies.
-
-    python -m proof.updates --puts 2
+becomes of the spec, of the workload and of the state afterwards. Then peace, and two applies.
 """
 
 from __future__ import annotations
 
-import argparse
 import itertools
-import sys
-import time
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import nullcontext
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import partial
 from random import Random
 
 from proof.invariants import Referee, Violation
@@ -25,10 +17,9 @@ from proof.simulation.disk import Disk, ours
 from proof.simulation.forms import FOREIGN
 from proof.simulation.loop import Loop
 from proof.simulation.process import Process, run_all, sweep
-from proof.simulation.repository import _declare, _declare_more
+from proof.simulation.repository import declare, declare_more
 from proof.simulation.server import Server
 from proof.simulation.weather import Fate, Said, Weather
-from proof.update_mutants import UPDATE_MUTANTS
 from reconciler.core.model import Address, Desired, OnFailed, OnRemove
 from tests.support.timing import Timeline
 
@@ -48,19 +39,24 @@ FATES = {
 _QUIET = Fate(0.0, Said.ANSWER, 0.1)
 # How far apart two applies are: at once, within A6, when a late one has landed, after A4.
 RESTS = (1.0, 70.0, 150.0, 400.0)
+# A run makes no more steps than this before it only waits.
 LONGEST = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Story:
-    """One history: `kill_step` None is a run that is not killed."""
+    """One history: `kill_step` None is a run that is not killed.
+
+    With `restored`, a copy of the state from before the update is put back after it.
+    """
 
     fates: tuple[str, ...]
     spec: str
-    others: str
     rest: float
-    merges: bool
+    others: str = "nothing"
+    merges: bool = False
     sync: str = "well"
+    restored: bool = False
     kill_step: int | None = None
 
     def __str__(self) -> str:
@@ -68,7 +64,19 @@ class Story:
             f"PUTs {','.join(self.fates)}; killed at {self.kill_step}; {self.rest:g} s later the "
             f"spec is {self.spec}, others changed {self.others}; "
             f"the server {'merges' if self.merges else 'replaces'}, and syncs {self.sync}"
+            f"{'; an older state is put back' if self.restored else ''}"
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Played:
+    """How a story went; `steps` are those of the run that may be killed."""
+
+    steps: int
+    killed: bool
+    puts: int
+    unanswered: int
+    violations: tuple[Violation, ...]
 
 
 class _Scripted(Server):
@@ -82,22 +90,22 @@ class _Scripted(Server):
 
 def _specs(story: Story) -> tuple[Desired, Desired, Desired]:
     """What is declared at first, by the update, and after it."""
-    first = _declare(ADDRESS, 1, OnRemove.DELETE, OnFailed.REPLACE, 0)
-    update = _declare_more(
-        _declare(ADDRESS, 2, OnRemove.DELETE, OnFailed.REPLACE, 0), paused=True, secret=1
+    first = declare(ADDRESS, 1, OnRemove.DELETE, OnFailed.REPLACE, 0)
+    update = declare_more(
+        declare(ADDRESS, 2, OnRemove.DELETE, OnFailed.REPLACE, 0), paused=True, secret=1
     )
-    another = _declare(ADDRESS, 3, OnRemove.DELETE, OnFailed.REPLACE, 0)
+    another = declare(ADDRESS, 3, OnRemove.DELETE, OnFailed.REPLACE, 0)
     return first, update, {"the same": update, "back": first, "another": another}[story.spec]
 
 
-def play(story: Story) -> tuple[int, Sequence[Violation]]:
-    """Live through it; returns the steps of the run that may be killed, and what was broken."""
+def play(story: Story) -> Played:
+    """Live through it."""
     timeline = Timeline()
     loop = Loop(timeline)
     server = _Scripted(timeline, Random(1), ours=ours)
     server.merges = story.merges
     disk = Disk()
-    referee = Referee(server, disk)
+    referee = Referee(server, disk, copies=story.restored)
     first, update, after = _specs(story)
     rng = Random(2)
     processes: list[Process] = []
@@ -130,7 +138,10 @@ def play(story: Story) -> tuple[int, Sequence[Violation]]:
     apply(first)
     server.weather = Weather(failing_syncs=float(story.sync == "fails after"), stale=1.0)
     server.script = iter(story.fates)
+    before = disk.copy("from before the update")
     victim = apply(update, story.kill_step)
+    if story.restored:
+        disk = referee.disk = before
     timeline.skip(story.rest)
     server.catch_up()
     held = server.holder(ADDRESS, timeline.now)
@@ -158,7 +169,14 @@ def play(story: Story) -> tuple[int, Sequence[Violation]]:
         referee.report("I17", f"{made} creates and {ended} deletes")
     assert last.ended_at is not None
     sweep(loop)
-    return victim.steps, referee.found
+    puts = [entry for entry in server.book if entry.method == "PUT"]
+    return Played(
+        steps=victim.steps,
+        killed=victim.dead,
+        puts=len(puts),
+        unanswered=sum(entry.said is not Said.ANSWER for entry in puts),
+        violations=tuple(referee.found),
+    )
 
 
 def stories(puts: int) -> Iterator[Story]:
@@ -171,52 +189,7 @@ def stories(puts: int) -> Iterator[Story]:
             (False, True),
         ):
             yield Story(fates=fates, spec=spec, others=others, rest=rest, merges=merges)
-        for spec, rest, sync in itertools.product(
-            ("the same", "back", "another"), RESTS, ("failed before", "fails after")
-        ):
-            yield Story(
-                fates=fates, spec=spec, others="nothing", rest=rest, merges=False, sync=sync
-            )
-
-
-def play_all(kills: bool, mutant: str | None, story: Story) -> tuple[int, list[str]]:
-    """One story, and with `kills` each of its deaths; how many, and what was broken."""
-    with UPDATE_MUTANTS[mutant].made() if mutant else nullcontext():
-        return _play_all(kills, story)
-
-
-def _play_all(kills: bool, story: Story) -> tuple[int, list[str]]:
-    steps, found = play(story)
-    broken = [f"{story}: {found[0]}"] if found else []
-    count = 1
-    for step in range(1, min(steps, LONGEST) + 1) if kills else ():
-        killed = replace(story, kill_step=step)
-        _, found = play(killed)
-        broken += [f"{killed}: {found[0]}"] if found else []
-        count += 1
-    return count, broken
-
-
-def main() -> int:
-    """Play them; exits 1 when a promise was broken."""
-    parser = argparse.ArgumentParser(prog="python -m proof.updates", description=__doc__)
-    parser.add_argument("--puts", type=int, default=1, help="how many PUTs have a fate (1)")
-    parser.add_argument("--mutant", choices=sorted(UPDATE_MUTANTS), help="make one mistake")
-    parser.add_argument("--no-kills", action="store_true", help="nobody dies")
-    parser.add_argument("--jobs", type=int, default=2, help="processes (2)")
-    asked = parser.parse_args()
-    began, total, broken = time.monotonic(), 0, list[str]()
-    work = partial(play_all, not asked.no_kills, asked.mutant)
-    with ProcessPoolExecutor(max_workers=asked.jobs) as pool:
-        for count, found in pool.map(work, stories(asked.puts), chunksize=8):
-            total += count
-            broken += found
-    for line in broken[:20]:
-        print(f"  {line}")
-    took = time.monotonic() - began
-    print(f"{total} stories in {took:.1f} s on {asked.jobs} processes: {len(broken)} broken")
-    return 1 if broken else 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+        for spec, rest in itertools.product(("the same", "back", "another"), RESTS):
+            for sync in ("failed before", "fails after"):
+                yield Story(fates=fates, spec=spec, rest=rest, sync=sync)
+            yield Story(fates=fates, spec=spec, rest=rest, restored=True)
