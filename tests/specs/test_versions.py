@@ -161,8 +161,10 @@ def import_into(folder: Path, change: Any) -> None:
     )
     assert (result.exit_code, result.stderr) == (
         0,
-        f"Next: name {folder / 'schemas'} as 'schemas' in reconciler.yaml; until then its files "
-        "count as specs.\n",
+        (
+            f"Next: name {folder / 'schemas'} as 'schemas' in reconciler.yaml; "
+            "until then its files count as specs.\n"
+        ),
     )
     (folder / "api.json").unlink()
 
