@@ -77,13 +77,16 @@ OUTCOMES = (
     (1, "The sandbox's optional dependencies are not installed.", "cli/commands/sandbox.py"),
     (
         2,
-        "`plan --detailed-exitcode`: there are changes or drift, or what is held fails an apply.",
+        "`plan --detailed-exitcode`: there are changes or drift, or what is held back is due.",
         "cli/commands/plan.py",
     ),
     (3, "`validate` reported at least one error.", "cli/commands/validate.py"),
     (
         4,
-        "Some workloads failed, were skipped or are down; applying again is safe.",
+        (
+            "Some workloads failed, are down, were skipped, or are due and held back; "
+            "applying again is safe."
+        ),
         "app/applying/applying.py",
     ),
     (
@@ -323,7 +326,9 @@ def _exit_codes_page() -> Iterator[str]:
         "When several are true of one apply, the first of these counts: a signal, a state that "
         "could not be written (1), a lost server (9), creations in doubt (8), a workload that is "
         "not as it was approved (7), failures (4). "
-        "What is held back is no failure, unless `onMissing: fail` asks for it."
+        "What an author holds on purpose, such as with `onChange: hold`, is no failure. "
+        "What a flag or `onChange: update` holds back stays due: an apply counts it as skipped, "
+        "and ends with 4."
     )
 
 

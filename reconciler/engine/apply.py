@@ -64,6 +64,7 @@ _CAUSES = {
     Reason.GIVEN_UP: Cause.GIVEN_UP,
     Reason.UNPROVEN_ABSENCE: Cause.UNPROVEN,
 }
+HELD_HINT = "lift what holds it back, then apply again"
 LET_GO = "the run ended before its answer came"
 
 
@@ -77,8 +78,12 @@ async def apply(plan: Plan, run: ApplyContext, *, deadline: float) -> RunFinishe
     tally = Tally(run)
     watch = asyncio.create_task(_watch_deadline(run, deadline))
     try:
-        # They fail before anything is sent, so a run that is cut short has told them as well.
-        for held in plan.failing:
+        # They are told before anything is sent, so a run that is cut short has told them as well.
+        for held in plan.due_holds:
+            if not held.fails:
+                # Nothing went wrong with it, but an apply that leaves it undone is no success.
+                tally.tell(held, Skipped(message=held.detail, hint=HELD_HINT), 0.0)
+                continue
             cause = Cause.OUTDATED if held.outdated else _CAUSES.get(held.reason, Cause.OTHER)
             message, down = held.detail.removesuffix(held.remedy), held.reason is Reason.DOWN
             failed = Failed(message=message, id=held.id, cause=cause, down=down)

@@ -64,7 +64,6 @@ def describe_refusal(row: Recorded, answer: ApiResult) -> Failed:
                 "set api_version to the server's in reconciler.yaml, or end it and make it anew: "
                 f"--replace {row.address}"
             )
-            cause = Cause.SERVER
         case Refused(status=status) if status == FORBIDDEN:
             message, cause = f"permission denied: {message}", Cause.DENIED
         case Refused(is_redirect=False) | Conflict():

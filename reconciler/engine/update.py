@@ -9,7 +9,7 @@ from itertools import chain
 
 from reconciler.core.diff.update import UpdateContent, compose_update
 from reconciler.core.model import LastSeen, OpenChange, Remote
-from reconciler.core.outcome import RECORDED, Cause, Failed, Outcome, Skipped, Succeeded
+from reconciler.core.outcome import Cause, Failed, Outcome, Skipped, Succeeded
 from reconciler.core.planning.actions import Update
 from reconciler.core.protocol.api_results import (
     Accepted,
@@ -175,7 +175,8 @@ class UpdateTask:
             case Accepted(remote=remote) if remote.is_gone:
                 return await self._lose()
             case Accepted(remote=remote) if remote.is_leaving:
-                return self._fail("somebody else is deleting it; nothing was sent")
+                message = "somebody else is deleting it; nothing was sent"
+                return self._fail(message, cause=self._cause_of_difference)
             case Accepted(remote=remote):
                 return await self._recognise(remote)
             case _:
@@ -198,14 +199,21 @@ class UpdateTask:
         stranger = refuse_stranger(self._run, self._row, remote)
         ours = ("", self._row.marker, self._marks)
         if stranger is None and self._row.marker and str(marker or "") not in ours:
-            return self._fail(f"workload {remote.id} carries the mark {marker}")
-        return stranger or remote
+            stranger = self._fail(f"workload {remote.id} carries the mark {marker}")
+        if stranger is not None:
+            return replace(stranger, cause=self._cause_of_difference)
+        return remote
 
     @property
     def _is_in_doubt(self) -> bool:
         """Whether an update of it may be carried out, or was."""
         under_way = self._row.change.open
         return under_way is not None and (under_way.ambiguous or self._may_be_done)
+
+    @property
+    def _cause_of_difference(self) -> Cause:
+        """Why a workload that is not as it was planned fails: what was sent before is no plan."""
+        return Cause.OTHER if self._is_in_doubt or self._comparison.sent else Cause.OUTDATED
 
     def _compare_with_plan(self, live: Remote) -> Outcome | None:
         unplanned = self._comparison.find_unplanned(self._row, live)
@@ -311,9 +319,11 @@ class UpdateTask:
 
     async def _lose(self) -> Outcome:
         """It is gone: no update revives it, and the next plan decides about it."""
+        cause = self._cause_of_difference
         if self._row.change.open is not None:
             await self._close()
-        return self._fail("no longer on the server; nothing was sent, the next plan decides")
+        message = "no longer on the server; nothing was sent, the next plan decides"
+        return self._fail(message, cause=cause)
 
     async def _close(self) -> None:
         """What was certainly not carried out is over; what may still be is kept as late."""
@@ -371,13 +381,11 @@ class UpdateTask:
 
     async def _follow_other_copy(self, live: Remote) -> Outcome:
         """Another copy of the state has updated it: that is recorded, and planned anew."""
+        cause = self._cause_of_difference
         self._row = follow_other_copy(self._row, live, self._redactor, self._asked_at)
         await self._work.commit(self._row)
-        detail = (
-            "another copy of the state had updated it; that is recorded, "
-            "and the next plan shows what to do"
-        )
-        return Succeeded(id=self._row.id, detail=detail, counted_as=RECORDED)
+        message = "another copy of the state has updated it since; that is recorded"
+        return self._fail(message, "plan again", cause=cause)
 
     def _leave_open(self, message: str, hint: str = "") -> Failed:
         """Nothing is given up: the record has the change, and the next run goes on with it."""

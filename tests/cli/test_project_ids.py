@@ -69,7 +69,7 @@ def test_an_address_of_no_project(
 ) -> None:
     """Wrong usage in every command on the state that takes one."""
     root = write_specs(tmp_path / "w", spec("one", "1"))
-    assert cli("apply", root, "--yes", "--init", "--no-create").code == 0
+    assert cli("apply", root, "--yes", "--init", "--no-create").code == 4
     first, *rest = command
     ended = cli("state", first, f"{project}/llm", *rest, "--state", root / ".reconciler/state.db")
     assert (ended.code, ended.out) == (64, "")

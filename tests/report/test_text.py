@@ -121,7 +121,7 @@ def test_a_plan_seen_from_elsewhere() -> None:
 
 
 def test_a_plan_without_changes() -> None:
-    """It says so, and what is held or has drifted is no change."""
+    """It says so, and of what is due and held back that an apply is no success."""
     desired, row = make_desired(), make_recorded()
     assert Text().plan(plan_for([desired], [row], {row.id or "": make_remote(row)})) == (
         "Nothing to do.\n\n"
@@ -131,7 +131,7 @@ def test_a_plan_without_changes() -> None:
     assert Text().plan(plan_for([desired], no_create=True)) == (
         "  ! hold     4501/llm  llm.yaml:1\n"
         "             new: not created yet; held by --no-create\n\n"
-        "Nothing to do.\n\n"
+        "Nothing to do, but 1 workload held back here will fail the apply.\n\n"
         "Plan: 0 to create, 0 to update, 0 to replace, 0 to delete; "
         "0 unchanged, 1 held. GPUs 0 → 0 (peak 0)."
     )

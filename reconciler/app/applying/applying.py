@@ -21,8 +21,9 @@ from reconciler.app.settings import Settings
 from reconciler.app.signals import SIGNALS, on_signal
 from reconciler.app.state.beside_server import open_beside_server
 from reconciler.app.state.states import merge_targets
-from reconciler.core.events import RunFinished
-from reconciler.core.model import Recorded, Target
+from reconciler.core.events import ActionEnded, Event, RunFinished
+from reconciler.core.model import Address, Recorded, Target
+from reconciler.core.outcome import Cause, Failed
 from reconciler.engine.apply import apply
 from reconciler.engine.journal import Journal, writing_thread
 from reconciler.engine.run import STATE, UNAUTHORISED, UNREACHABLE, ApplyContext, ApplyOptions
@@ -54,6 +55,7 @@ class ApplyResult:
 
     `unsaved` holds what is known of the server and could not be written to the state;
     `trouble` says why, and `unlogged` why the state's history of this run is not complete.
+    `is_stale` says that an entry of a saved plan was not as it was approved when its turn came.
     """
 
     planned: PlanResult
@@ -61,6 +63,7 @@ class ApplyResult:
     unsaved: tuple[Recorded, ...] = ()
     trouble: StateError | None = None
     unlogged: str = ""
+    is_stale: bool = False
 
     @property
     def exit_code(self) -> int:
@@ -76,7 +79,7 @@ class ApplyResult:
             (1, finished.stopped_by == STATE),
             (9, finished.stopped_by in (UNAUTHORISED, UNREACHABLE)),
             (8, bool(summary.in_doubt)),
-            (7, bool(self.planned.refused)),
+            (7, bool(self.planned.refused) or self.is_stale),
             (4, bool(summary.failed or summary.skipped)),
         ):
             if applies:
@@ -170,6 +173,16 @@ async def run_plan(
             rules=settings.rules,
         )
         options = replace(options, discovery=settings.discovery)
+        outdated = list[Address]()
+
+        def hear(event: Event) -> None:
+            # Each entry is read once more before it is sent, and may have changed since the plan.
+            match event:
+                case ActionEnded(address=address, outcome=Failed(cause=Cause.OUTDATED)):
+                    outdated.append(address)
+                case _:
+                    pass
+
         run = ApplyContext(
             id=run_id,
             lineage=store.header.lineage,
@@ -180,7 +193,7 @@ async def run_plan(
             halt=session.halt,
             clock=session.clock,
             rng=session.rng,
-            listeners=(session.say, log.add),
+            listeners=(session.say, log.add, hear),
             trace=trace,
             options=options,
             known={row.op: row for row in planned.recorded},
@@ -195,6 +208,7 @@ async def run_plan(
             finished=finished,
             unsaved=tuple(journal.unsaved.values()),
             trouble=journal.trouble,
+            is_stale=bool(saved and outdated),
         )
         # Waits until the thread that writes is done with the file: from here on it is ours alone.
         log.end(finished, applied.exit_code)

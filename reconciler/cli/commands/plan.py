@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 @click.option(
     "--detailed-exitcode",
     is_flag=True,
-    help="Exit with 2 when there are changes or drift, or what is held fails an apply.",
+    help="Exit with 2 when there are changes or drift, or what is held back is due.",
 )
 @click.option(
     "--save",

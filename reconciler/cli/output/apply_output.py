@@ -111,7 +111,8 @@ class ApplyOutput:
             self._reporter.waiting("waiting for an answer")
             if not click.confirm("Apply this plan?", err=True):
                 return False
-        self._reporter.begin(len(planned.plan.changes), planned.plan)
+        told = len(planned.plan.changes) + len(planned.plan.due_holds)
+        self._reporter.begin(told, planned.plan)
         return True
 
     def _show(self, planned: PlanResult) -> None:

@@ -216,7 +216,7 @@ class Hold(Action):
 
     `fails` makes an apply count it as a failure (`onMissing: fail`), `outdated` says that it was
     approved as another action; `outlived` as with Keep. `forbidden` says that it would need what a
-    flag or a setting forbids: that is a change for who asks whether there is any. `lifecycle` are
+    flag or a setting forbids: it stays due, and an apply counts it as skipped. `lifecycle` are
     changed settings, which are remembered all the same. `remedy` is the end of `detail` that says
     what a person can do: where an apply fails over it, its cause says the same.
     """
@@ -235,6 +235,11 @@ class Hold(Action):
     def id(self) -> str | None:
         """The server's id of the workload that is held, if it was ever created."""
         return self.recorded.id if self.recorded else None
+
+    @property
+    def is_due(self) -> bool:
+        """Whether an apply that leaves it so is no success: its author has not held it."""
+        return self.fails or self.forbidden
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -302,4 +307,6 @@ def action_to_json(action: AnyAction) -> dict[str, Any]:
     }
     if isinstance(action, Update):
         document["overwrites"] = [change.to_json() for change in action.overwrites]
+    if isinstance(action, Hold):
+        document["due"] = action.is_due
     return document

@@ -139,6 +139,11 @@ class Plan:
         return tuple(a for a in self.actions if isinstance(a, Hold))
 
     @cached_property
+    def due_holds(self) -> tuple[Hold, ...]:
+        """What is held back and keeps an apply from being a success."""
+        return tuple(hold for hold in self.holds if hold.is_due)
+
+    @cached_property
     def failing(self) -> tuple[Hold, ...]:
         """What is held back and makes an apply fail until somebody settles it."""
         return tuple(hold for hold in self.holds if hold.fails)
@@ -155,7 +160,7 @@ class Plan:
     @property
     def has_changes(self) -> bool:
         """Whether something is due, done or not, or somebody else has done something."""
-        return bool(self.changes or self.drift or self.failing or self.forbidden)
+        return bool(self.changes or self.drift or self.due_holds)
 
     def _count_reason(self, reason: Reason) -> int:
         return sum(action.reason is reason for action in self.actions)

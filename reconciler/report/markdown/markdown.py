@@ -359,7 +359,8 @@ def _next_steps(plan: Plan, finished: RunFinished, ended: Sequence[ActionEnded])
     # What an apply has held back, the next one holds back as well.
     failures = [event.outcome for event in ended if isinstance(event.outcome, Failed)]
     can_finish = any(failed.cause not in HELD_BACK for failed in failures)
-    if can_finish or summary.skipped or finished.stopped_by:
+    skipped = summary.skipped - sum(not hold.fails for hold in plan.due_holds)
+    if can_finish or skipped or finished.stopped_by:
         steps.append("Applying again is safe, and finishes what is left.")
     if summary.in_doubt:
         steps.append(

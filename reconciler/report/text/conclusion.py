@@ -128,7 +128,9 @@ class Conclusion:
             lines.append(f"  {escape_terminal(message)}: {', '.join(names)}")
         if len(groups) > MOST:
             lines.append(f"  {self._more(len(groups) - MOST)}")
-        return "\n".join([*lines, *self._next_lines(ended[:1])])
+        # What is held back had its hint on its own line, and does not go on like the others.
+        unhinted = [each for each in ended if not each[1].hint]
+        return "\n".join([*lines, *self._next_lines(unhinted[:1])])
 
     def _more(self, count: int) -> str:
         # Eight digits name a run, and can be read out to a colleague.

@@ -64,10 +64,10 @@ def idle_text(plan: Plan) -> str:
 
 
 def failing_text(plan: Plan) -> str:
-    """How many workloads an apply will leave alone and call failed; empty where it is none."""
-    if not plan.failing:
+    """How many workloads an apply will leave alone without success; empty where it is none."""
+    if not plan.due_holds:
         return ""
-    return f"{number_of(len(plan.failing), 'workload')} held back here will fail the apply."
+    return f"{number_of(len(plan.due_holds), 'workload')} held back here will fail the apply."
 
 
 def given_up_text(row: Recorded) -> str:
