@@ -71,12 +71,13 @@ def test_accounts_of_the_dba_can_do_what_their_roles_say(
             store.hold("reconciler apply")
     assert says(caught.value) == (
         (
-            f"this account may not use the state of stack {STACK} ({postgres.address}/postgres, schema "
-            f"{roles}) like this (permission denied for table states)"
+            f"this account may not use the state of stack {STACK} ({postgres.address}/postgres, "
+            f"schema {roles}) like this (permission denied for table states)"
         ),
         (
-            f"GRANT {roles}_writer TO the account, or {roles}_reader where it only reads; 'reconciler "
-            "state sql' prints all tables, roles and grants for whoever owns the database"
+            f"GRANT {roles}_writer TO the account, or {roles}_reader where it only reads; "
+            "'reconciler state sql' prints all tables, roles and grants for whoever owns the "
+            "database"
         ),
         1,
     )

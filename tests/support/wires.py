@@ -116,7 +116,8 @@ class Wire:
                     item = (time.monotonic() + self.delay, number, data)
                     heapq.heappush(lines[ready].waiting, item)
                 self._flush(lines)
-        except OSError:
+        except (OSError, ValueError):
+            # Cut from the other side, or by us: a socket that is closed has no number any more.
             return
         finally:
             _close(client, server)

@@ -18,7 +18,7 @@ from reconciler.errors import (
     UnreachableError,
 )
 from reconciler.ports import LossListener
-from reconciler.state.lock_owner import job_link, this_process
+from reconciler.state.lock_owner import this_process
 from reconciler.state.postgres import statements
 from reconciler.state.postgres.connection import Connection, Link
 from reconciler.state.postgres.lease import Renewal
@@ -195,10 +195,11 @@ def _take(
     """The row once it has our token, and whether somebody had it who did not give it back."""
     end = time.monotonic() + timeout
     query = statements.take_lock(place.schema).encode()
+    owner = this_process(command)
     mine = {
         "token": token,
-        "holder": this_process(command).title,
-        "link": job_link(),
+        "holder": owner.title,
+        "link": owner.link,
         "lease": timings.lease,
     }
     was_forced = False
