@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
-from reconciler.app.state.claiming import ResolveRequest, abandon, recheck
+from reconciler.app.state.claiming import ResolveRequest, abandon, recheck, resolve_by_id
 from reconciler.app.state.state_edits import forget
 from reconciler.core.events import RequestRetried
-from reconciler.core.model import Own, Purpose
+from reconciler.core.model import Own, Purpose, Recorded
 from reconciler.core.outcome import Cause, Failed
 from reconciler.core.places import FilePlace
 from reconciler.core.planning.actions import Hold, Reason
@@ -40,6 +41,17 @@ def _request(words: str = "resolve") -> ResolveRequest:
 def _recheck(world: World) -> int:
     told = recheck(world.settings, _request(), connector=world.connector(), say=lambda _: None)
     return run(told, world.timeline).exit_code
+
+
+def _keep(world: World, workload_id: str) -> Sequence[Recorded]:
+    told = resolve_by_id(
+        world.settings,
+        _request(f"resolve 4501/a --id {workload_id}"),
+        workload_id,
+        connector=world.connector(),
+        say=lambda _: None,
+    )
+    return run(told, world.timeline)
 
 
 def test_an_earlier_runs_delete_is_not_waited_for_in_full_again(world: World) -> None:
@@ -188,3 +200,39 @@ def test_a_refused_delete_asks_nobody_to_mend_a_spec(status: int) -> None:
         "nothing was deleted; ask what holds it on the server, or apply again later"
     )
     assert world.state() == ["a ACCEPTED Synced", "b ACCEPTED Synced"]
+
+
+@pytest.mark.parametrize("given_up", [True, False])
+def test_a_delete_that_was_not_carried_out_can_be_taken_back(
+    tmp_path: Path, given_up: bool
+) -> None:
+    """By the workload's id: it is kept, and with its spec back there is nothing to do."""
+    path = tmp_path / "state.db"
+    world = World("200 page=html on=DELETE", path=path)
+    world.settings = dataclasses.replace(world.settings, state=FilePlace(path=path))
+    world.apply(wish("a"), wish("b"))
+    kept_id = world.id_of("a")
+    world.apply(wish("b"), wait_timeout=5.0)
+    if given_up:
+        abandon(world.settings, _request("resolve 4501/a --abandon"))
+    world.sandbox.set_faults()
+
+    kept = _keep(world, kept_id)
+    ran = world.apply(wish("a"), wish("b"))
+
+    assert [(row.own, row.id, row.purpose, row.message) for row in kept] == [
+        (Own.ACCEPTED, kept_id, None, "")
+    ]
+    assert (ran.summary, ran.exit_code, world.live()) == ({}, 0, ["a", "b"])
+    assert world.id_of("a") == kept_id
+
+
+def test_what_the_server_is_deleting_cannot_be_kept(world: World) -> None:
+    """Its end is certain, whatever a record says."""
+    world.apply(wish("b"), wait_timeout=5.0)
+    before = world.rows()
+
+    with pytest.raises(RefusedError, match="the server is deleting workload"):
+        _keep(world, world.id_of("a"))
+
+    assert world.rows() == before

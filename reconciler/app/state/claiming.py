@@ -15,10 +15,11 @@ from reconciler.app.state.state_edits import Confirm, amend
 from reconciler.app.state.states import edit_state, find_records
 from reconciler.core.model import Address, Own, Purpose, Recorded, Remote, join_reasons
 from reconciler.core.planning.actions import Reason, Resolve
+from reconciler.core.planning.holds import commands_to_readopt
 from reconciler.core.planning.plan import Plan
 from reconciler.core.protocol.api_results import Accepted, NotFound
 from reconciler.core.protocol.marker import Marker, read_marker
-from reconciler.core.protocol.transitions import Evidence, end, outlived_by
+from reconciler.core.protocol.transitions import Evidence, advance, end, outlived_by
 from reconciler.core.redact import Redactor
 from reconciler.engine.records import accept, without_other_id
 from reconciler.engine.run import ApplyOptions
@@ -53,7 +54,7 @@ async def resolve_by_id(
     connector: Connector,
     say: EventListener,
 ) -> Sequence[Recorded]:
-    """Settle a doubt: this workload is what became of the create.
+    """Settle a doubt: this workload is what became of the create, or lives on after a delete.
 
     A marker decides which operation made it; a workload without one is taken at the caller's word.
     Returns what is settled, or would be; nothing where it was not confirmed.
@@ -61,20 +62,26 @@ async def resolve_by_id(
     with open_beside_server(settings, connector, say, hold_as=request.hold_as) as state:
         store = state.open()
         rows = find_records(store.read(), request.address)
-        doubts = _doubts(rows)
+        deleting = next(
+            (row for row in rows if row.own is Own.DELETING and row.id == workload_id), None
+        )
+        doubts = [] if deleting else _doubts(rows)
         async with state.connect() as session:
             remote = await read_workload(session, workload_id)
             marker = _marker_of_ours(remote, rows[0].address, store.header.lineage, settings.stack)
             # A create that comes true late may be one of what was missing when this one was asked
             # for.
             lost = [row for row in rows if row.own is Own.ACCEPTED]
-            row = _made_by(marker, doubts, lost, workload_id)
-            redactor = Redactor(store.header.lineage, settings.rules)
-            settled = replace(
-                accept(without_other_id(row, remote), remote, redactor),
-                seen=remote.seen,
-                marker=row.marker if marker else "",
-            )
+            if deleting:
+                settled = _taken_back(deleting, remote, marker)
+            else:
+                row = _made_by(marker, doubts, lost, workload_id)
+                redactor = Redactor(store.header.lineage, settings.rules)
+                settled = replace(
+                    accept(without_other_id(row, remote), remote, redactor),
+                    seen=remote.seen,
+                    marker=row.marker if marker else "",
+                )
             if not request.confirm([settled]):
                 return ()
             if not request.dry_run:
@@ -213,6 +220,26 @@ def _doubts(rows: Sequence[Recorded], kinds: Collection[Own] = IN_DOUBT) -> list
     raise StateError(
         f"{address} is not in doubt",
         hint=f"look at it: reconciler state show {address}; nothing was changed",
+    )
+
+
+def _taken_back(row: Recorded, remote: Remote, marker: Marker | None) -> Recorded:
+    """The record of a delete that a person takes back, of a workload that lives on.
+
+    Only a person can: a DELETE that was never answered may still be carried out.
+    """
+    if remote.is_leaving:
+        raise RefusedError(
+            f"the server is deleting workload {remote.id}; nothing was changed",
+            hint=f"once it is gone: reconciler state resolve {row.address} --recheck",
+        )
+    if row.marker and (marker is None or str(marker) != row.marker):
+        raise RefusedError(
+            f"workload {remote.id} no longer carries the mark that it had; nothing was changed",
+            hint=f"if it is yours: {commands_to_readopt(row)}",
+        )
+    return advance(
+        row, Evidence.DELETE_REJECTED, purpose=None, kept=None, message="", seen=remote.seen
     )
 
 

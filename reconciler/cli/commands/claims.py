@@ -150,7 +150,12 @@ def adopt(
 
 @click.command(short_help="Settle a create or a delete that is in doubt.")
 @click.argument("address", shell_complete=complete_recorded)
-@click.option("--id", "workload_id", metavar="ID", help="The create made this workload.")
+@click.option(
+    "--id",
+    "workload_id",
+    metavar="ID",
+    help="This is the workload; one that is not being deleted is kept.",
+)
 @click.option("--recheck", is_flag=True, help="Look for the evidence again; only reads.")
 @click.option(
     "--abandon",
@@ -178,8 +183,9 @@ def resolve(
 
     A delete that does not come to its end is settled by --recheck once the workload is gone.
     --abandon only stops the waiting for it: its id stays listed, its name is not free, and an apply
-    ends with 4. --recheck takes that back where the server is not deleting the workload at all: the
-    next apply sends the DELETE again.
+    ends with 4. Where the server is not deleting the workload at all, --recheck lets the next apply
+    send the DELETE again. There --id ID keeps the workload: the next plan compares it with its spec.
+    A DELETE that was never answered may still be carried out, for some minutes.
     """
     from reconciler.app.state import claiming
     from reconciler.cli.connecting import connector_for
