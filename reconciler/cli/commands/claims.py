@@ -184,7 +184,7 @@ def resolve(
     A delete that does not come to its end is settled by --recheck once the workload is gone.
     --abandon only stops the waiting for it: its id stays listed, its name is not free, and an apply
     ends with 4. Where the server is not deleting the workload at all, --recheck lets the next apply
-    send the DELETE again. There --id ID keeps the workload: the next plan compares it with its spec.
+    send it again. There --id ID keeps the workload: the next plan compares it with its spec.
     A DELETE that was never answered may still be carried out, for some minutes.
     """
     from reconciler.app.state import claiming
