@@ -62,8 +62,9 @@ class ApplyContext:
     """One apply in progress: its ports, its identity, and what it has learnt of the server.
 
     `known` is what the state holds at this moment, by operation; `alive` the ids that the server
-    has shown in this run. `trace` is told every request, for whoever draws them. `api_is_gone` says
-    that something else answers in the API's place by now, such as a login page.
+    has shown in this run. `listeners` are told every event, and `tracers` every request, which is
+    for those who draw them. `api_is_gone` says that something else answers in the API's place by
+    now, such as a login page.
     """
 
     id: str
@@ -76,7 +77,7 @@ class ApplyContext:
     clock: Clock
     rng: random.Random
     listeners: Sequence[EventListener]
-    trace: RequestListener | None = None
+    tracers: Sequence[RequestListener] = ()
     options: ApplyOptions = field(default_factory=ApplyOptions)
     known: dict[str, Recorded] = field(default_factory=dict)
     alive: set[str] = field(default_factory=set)
@@ -286,17 +287,16 @@ class ActionContext:
         return await self.send(Method.GET, lambda _: self.run.api.find(address))
 
     def _trace(self, method: Method, answer: ApiResult, took: float) -> None:
-        if self.run.trace is not None:
-            self.run.trace(
-                RequestEnded(
-                    at=self.run.at(),
-                    address=self.address,
-                    method=method.value,
-                    took=took,
-                    answer=type(answer).__name__,
-                    limit=self.run.dispatcher.limit_of(method),
-                )
-            )
+        request = RequestEnded(
+            at=self.run.at(),
+            address=self.address,
+            method=method.value,
+            took=took,
+            answer=type(answer).__name__,
+            limit=self.run.dispatcher.limit_of(method),
+        )
+        for tracer in self.run.tracers:
+            tracer(request)
 
     def _tell_retry(self, retry: Retry) -> None:
         reason = retry.answer.description

@@ -412,7 +412,7 @@ def _run(
         clock=session.clock,
         rng=session.rng,
         listeners=(session.say,),
-        trace=requests.append,
+        tracers=(requests.append,),
         options=options,
         known={row.op: row for row in planned.recorded},
         alive=set(planned.alive),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -94,7 +94,7 @@ async def carry_out(
     connector: Connector,
     confirm: Confirm,
     say: EventListener,
-    trace: RequestListener | None = None,
+    tracers: Sequence[RequestListener] = (),
 ) -> ApplyResult:
     """Lock, plan, ask, apply. Raises a ReconcilerError where it does not get as far as applying."""
     settings, approval = workspace.settings, request.plan.approval
@@ -142,7 +142,7 @@ async def carry_out(
                 options=request.options,
                 command=request.command,
                 saved=approval.id if approval else "",
-                trace=trace,
+                tracers=tracers,
             )
 
 
@@ -155,7 +155,7 @@ async def run_plan(
     options: ApplyOptions,
     command: str,
     saved: str = "",
-    trace: RequestListener | None = None,
+    tracers: Sequence[RequestListener] = (),
 ) -> ApplyResult:
     """Carry out a plan that everybody agreed to, on a state that is held."""
     with writing_thread() as executor:
@@ -194,7 +194,7 @@ async def run_plan(
             clock=session.clock,
             rng=session.rng,
             listeners=(session.say, log.add, hear),
-            trace=trace,
+            tracers=tracers,
             options=options,
             known={row.op: row for row in planned.recorded},
             alive=set(planned.alive),

@@ -187,7 +187,7 @@ def _carry_out(
                 connector=metrics.connect(yes=apply_flags.yes),
                 confirm=apply_output.confirm,
                 say=apply_output.say,
-                trace=apply_output.trace,
+                tracers=apply_output.tracers,
             )
         )
     return apply_output.conclude(applied)

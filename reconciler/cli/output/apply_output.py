@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
@@ -20,7 +20,7 @@ from reconciler.cli.output.ci_reports import CiReports
 from reconciler.cli.output.console import Console, explain
 from reconciler.cli.output.html_pages import ApplyPage, emit_plan_page
 from reconciler.cli.output.metrics_file import MetricsWriter
-from reconciler.core.events import ActionEnded, Event, RequestEnded, Summary
+from reconciler.core.events import ActionEnded, Event, Summary
 from reconciler.core.outcome import Succeeded
 from reconciler.errors import ReconcilerError
 from reconciler.ports import EventListener, RequestListener
@@ -75,17 +75,10 @@ class ApplyOutput:
             listener(event)
 
     @property
-    def trace(self) -> RequestListener | None:
-        """Who is told every request, if anybody draws them: there are many."""
-        page_trace = self._page.trace
-        if page_trace is None:
-            return self._reporter.trace if self._reporter.is_live else None
-
-        def trace(request: RequestEnded) -> None:
-            self._reporter.trace(request)
-            page_trace(request)
-
-        return trace
+    def tracers(self) -> Sequence[RequestListener]:
+        """Those who are told every request, because they draw them: there are many."""
+        live = self._reporter.trace if self._reporter.is_live else None
+        return [trace for trace in (live, self._page.trace) if trace is not None]
 
     @contextmanager
     def following(self) -> Iterator[None]:
