@@ -77,7 +77,3 @@ class UnreachableError(ReconcilerError):
 
 class LockLostError(StateError, LockedError):
     """The state was taken over by another run while this one had its lock."""
-
-
-class StateUnreachableError(StateError, UnreachableError):
-    """The database that keeps the state cannot be reached."""

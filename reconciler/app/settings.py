@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
-from reconciler.core.places import FilePlace, StatePlace, parse_place
+from reconciler.core.places import FilePlace, PlaceError, StatePlace, parse_place
 from reconciler.core.planning.guards import WorkloadLimit
 from reconciler.core.protocol.capabilities import Capabilities, capabilities_of
 from reconciler.core.secrets.rules import RedactionRules
@@ -218,20 +218,28 @@ def _state(choice: _Choice, flags: Flags, config: Config, root: Path, stack: str
     text = choice.of("state", flags.state, None, configured=config.state)
     if text is None:
         return FilePlace(path=root / DEFAULT_STATE)
+    if flags.state is not None:
+        return place_from(text, stack=stack, origin=choice.origins["state"])
     # In the configuration relative to its file, on the command line to the caller's folder.
-    folder = Path() if flags.state is not None else config.path.parent if config.path else root
-    return place_from(text, stack=stack, folder=folder)
+    folder = config.path.parent if config.path else root
+    try:
+        return parse_place(text, stack=stack, folder=folder)
+    except PlaceError as error:
+        where = config.locate("state")
+        raise InvalidInputError(f"state: {error.message}", where=where, hint=error.hint) from None
 
 
-def place_from(text: str, *, stack: str, folder: Path = Path()) -> StatePlace:
-    """The place of a state as somebody wrote it; raises UsageError."""
-    if "://" in text:
-        scheme = text.partition("://")[0]
-        raise UsageError(
-            f"a state cannot be kept at {scheme}:// yet",
-            hint="give the path of a file, for example --state .reconciler/state.db",
-        )
-    return parse_place(text, stack=stack, folder=folder)
+def place_from(text: str, *, stack: str, origin: str) -> StatePlace:
+    """The place of a state as a flag or a variable gives it, which `origin` names.
+
+    Raises UsageError for a text that is no place, and for a password in a flag.
+    """
+    # Everybody on this machine sees the flags of its processes; a variable is its owner's.
+    is_private = not origin.startswith("-")
+    try:
+        return parse_place(text, stack=stack, may_hold_password=is_private)
+    except PlaceError as error:
+        raise UsageError(f"{origin}: {error.message}", hint=error.hint) from None
 
 
 def _limit(

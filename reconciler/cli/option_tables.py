@@ -46,7 +46,9 @@ def _from_environment(flag: str, **settings: Any) -> Decorator:
 STATE: tuple[Decorator, ...] = (
     _from_environment("--config", type=_PATH, metavar="FILE", help="Configuration to read."),
     _from_environment(
-        "--state", metavar="PATH", help="State file.  [default: .reconciler/state.db]"
+        "--state",
+        metavar="PATH|URL",
+        help="State: a file, or postgresql://HOST/DATABASE.  [default: .reconciler/state.db]",
     ),
 )
 

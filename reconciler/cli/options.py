@@ -219,7 +219,10 @@ def place_options(flags: Flags, *names: str) -> str:
 
     What a variable of the environment said holds for the next one too.
     """
-    given = {"state": flags.state, "config": flags.config, "stack": flags.stack}
+    from reconciler.core.places import hide_secrets
+
+    state = flags.state and hide_secrets(flags.state)
+    given = {"state": state, "config": flags.config, "stack": flags.stack}
     return "".join(
         f" --{name} {shlex.quote(str(given[name]))}"
         for name in names

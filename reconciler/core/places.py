@@ -101,6 +101,16 @@ def parse_place(
     return _parse_url(rest, stack, may_hold_password=may_hold_password)
 
 
+def hide_secrets(text: str) -> str:
+    """A text that may be a place as it may be shown: without what may be a secret."""
+    if "://" not in text:
+        return text
+    try:
+        return str(parse_place(text, stack="", may_hold_password=True))
+    except PlaceError:
+        return "URL"
+
+
 def _parse_url(rest: str, stack: str, *, may_hold_password: bool) -> PostgresPlace:
     """Read what follows the scheme, as libpq does; raises PlaceError."""
     secrets: dict[str, str] = {}

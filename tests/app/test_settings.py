@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -9,9 +10,10 @@ import pytest
 from click.testing import CliRunner
 
 from reconciler.app.settings import Flags, Settings, resolve_settings
-from reconciler.cli.options import environment_options
-from reconciler.errors import UsageError
-from reconciler.specs.config import Config
+from reconciler.cli.options import environment_options, place_options
+from reconciler.core.places import FilePlace, PostgresPlace
+from reconciler.errors import InvalidInputError, UsageError
+from reconciler.specs.config import Config, load_config
 
 CERT, KEY = Path("robot.pem"), Path("robot.key")
 
@@ -96,3 +98,62 @@ def test_no_switch_turns_verification_off() -> None:
     for flag in ("--insecure", "--no-verify", "-k"):
         with pytest.raises(UsageError, match="No such option"):
             flags_of(flag)
+
+
+PASSWORD = "a password does not belong here: others can read it"
+
+
+def config_with(state: str, folder: Path) -> Config:
+    """A configuration that says where the state is."""
+    path = folder / "reconciler.yaml"
+    path.write_text(f"stack: blue\nstate: {state}\n")
+    return load_config(path)
+
+
+def test_a_state_is_a_file_or_in_a_database(tmp_path: Path) -> None:
+    """A path in the configuration is relative to it; the stack chooses the row."""
+    url = "postgresql://ci@db.example.com/reconciler"
+    place = PostgresPlace(url=url, schema="team_a", stack="blue")
+    configured = config_with(f"{url}?schema=team_a", tmp_path)
+    assert settled(Flags(), configured).state == place
+    assert settled(flags_of("--stack", "green"), configured).state == replace(place, stack="green")
+    flags = flags_of("--state", f"{url}?schema=team_a", "--stack", "blue")
+    assert settled(flags).state == place
+    in_file = settled(Flags(), config_with("kept/state.db", tmp_path)).state
+    assert in_file == FilePlace(path=tmp_path / "kept/state.db")
+    assert settled(flags_of("--state", "state.db"), configured).state == FilePlace(
+        path=Path("state.db")
+    )
+
+
+def test_a_password_is_taken_from_the_environment_alone(tmp_path: Path) -> None:
+    """In a flag, or in a file of the repository, others can read it; it is never repeated."""
+    url = "postgresql://ci:hunter2@db.example.com/reconciler"
+    by_variable = settled(flags_of(RECONCILER_STATE=url)).state
+    assert isinstance(by_variable, PostgresPlace)
+    assert by_variable.secrets == {"password": "hunter2"}
+    with pytest.raises(UsageError) as by_flag:
+        settled(flags_of("--state", url))
+    assert (by_flag.value.message, by_flag.value.exit_code) == (f"--state: {PASSWORD}", 64)
+    with pytest.raises(InvalidInputError) as in_file:
+        settled(Flags(), config_with(url, tmp_path))
+    assert (in_file.value.message, in_file.value.exit_code) == (f"state: {PASSWORD}", 3)
+    assert str(in_file.value.where).startswith("reconciler.yaml:2:8")
+
+
+@pytest.mark.parametrize("state", ["s3://bucket/x", "postgresql://db/x?schema=A B"])
+def test_a_place_that_cannot_be_used_is_told_to_whoever_wrote_it(
+    state: str, tmp_path: Path
+) -> None:
+    """The caller, or the author of the file."""
+    with pytest.raises(UsageError):
+        settled(flags_of("--state", state))
+    with pytest.raises(InvalidInputError):
+        settled(Flags(), config_with(f"'{state}'", tmp_path))
+
+
+@pytest.mark.parametrize("url", ["postgresql://ci:hunter2@db/x", "postgresql://ci:hunter2@b@db/x"])
+def test_no_command_that_is_shown_repeats_a_password(url: str) -> None:
+    """Nor one that is refused for it."""
+    shown = place_options(flags_of("--state", url), "state")
+    assert shown in (" --state postgresql://ci@db/x", " --state URL")

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from reconciler.app.applying.runlog import edit_entry
-from reconciler.app.state.states import choose_records, edit_state, find_records, read_state
+from reconciler.app.state.states import choose_records, edit_state, find_records
 from reconciler.core.model import Own, Purpose, Recorded, Target
 from reconciler.core.outcome import NAMES, Succeeded
 from reconciler.core.places import FilePlace, StatePlace
@@ -45,7 +45,9 @@ def back_up(place: StatePlace, to: Path | None, *, dry_run: bool) -> str:
         )
     if to is not None and to.exists():
         raise StateError(f"there is already a file at {to}", hint="give the backup another name")
-    with read_state(place) as store:
+    # The copies that a database keeps are a part of the state, so they are written as all of it is.
+    is_edit = to is None and not isinstance(place, FilePlace)
+    with edit_state(place, "reconciler state backup", dry_run=dry_run or not is_edit) as store:
         if dry_run and to is None and isinstance(place, FilePlace):
             return str(next_backup(place.path, store.header.serial))
         if dry_run:

@@ -209,13 +209,11 @@ def rm(address: str, *, edit: EditFlags, flags: Flags) -> int:
 
 @state.command(short_help="Move records to another state.")
 @_addresses
-@click.option(
-    "--to", required=True, type=click.Path(path_type=Path), metavar="STATE", help="Other state."
-)
+@click.option("--to", required=True, metavar="STATE", help="Other state: a file or postgresql://….")
 @click.option("--init", is_flag=True, help="Create the other state if there is none.")
 @edit_options
 @state_options
-def move(addresses: tuple[str, ...], *, to: Path, init: bool, edit: EditFlags, flags: Flags) -> int:
+def move(addresses: tuple[str, ...], *, to: str, init: bool, edit: EditFlags, flags: Flags) -> int:
     """Move the records of ADDRESS... (also globs) to another STATE, to split a repository.
 
     The other state is new, or got its records by a move from this one, and belongs to the same
@@ -228,17 +226,18 @@ def move(addresses: tuple[str, ...], *, to: Path, init: bool, edit: EditFlags, f
     from reconciler.cli.output.edits import asker, finish_edit
 
     settings = settings_from(flags)
+    receiver = place_from(to, stack=settings.stack, origin="--to")
     moved = move_records(
         settings.state,
         addresses,
-        place_from(str(to), stack=settings.stack),
-        command=f"reconciler state move {' '.join(addresses)} --to {to}",
-        confirm=asker(edit, f"Move these records to {to}?"),
+        receiver,
+        command=f"reconciler state move {' '.join(addresses)} --to {receiver}",
+        confirm=asker(edit, f"Move these records to {receiver}?"),
         init=init,
         dry_run=edit.dry_run,
     )
     verb = "Would move" if edit.dry_run else "Moved"
     for row in moved.rows:
         already = " (it was there already)" if row in moved.present else ""
-        Console().line(f"{verb} {row.address} to {to}{already}.")
+        Console().line(f"{verb} {row.address} to {receiver}{already}.")
     return finish_edit(moved.rows)

@@ -12,13 +12,16 @@ from pathlib import Path
 from reconciler.app.applying.request_stats import RequestStats
 from reconciler.app.wholefiles import write_whole
 from reconciler.cli.output.metrics_file import MetricsWriter
-from reconciler.errors import StateError
+from reconciler.core.places import FilePlace
+from reconciler.errors import StateError, UnreachableError
 from reconciler.regularfiles import read_regular
 from reconciler.report.machine.metrics import LAST_SUCCESS, RunMetrics, metrics_text
 from reconciler.state.places import summarize_state
 
 # Nothing of ours is longer; what is was not written by us.
 _MOST_BYTES = 1 << 20
+# How a run ends that a database has served to its end.
+_WITH_DATABASE = (0, 2, 4, 5, 7, 8)
 _SAMPLE = re.compile(
     rf'{LAST_SUCCESS}\{{command="(\w+)",stack="((?:[^"\\]|\\.)*)"\}} (\S+)', re.ASCII
 )
@@ -43,8 +46,11 @@ def write_run_metrics(run: MetricsWriter, path: Path, code: int) -> None:
         stacks = [stack for command, stack in successes if command == run.command]
         stack = stacks[0] if len(stacks) == 1 else ""
     recorded = None
-    if run.settings is not None:
-        with contextlib.suppress(StateError):
+    # A run that was told to end, or whose database does not answer, waits for no database.
+    if run.settings is not None and (
+        isinstance(run.settings.state, FilePlace) or code in _WITH_DATABASE
+    ):
+        with contextlib.suppress(StateError, UnreachableError):
             recorded = summarize_state(run.settings.state)
     requests = run.connector.traffic if run.connector else RequestStats()
     metrics = RunMetrics(

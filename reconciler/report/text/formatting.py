@@ -54,7 +54,10 @@ def at_work(plan: Plan) -> str:
     """Who is changing what a plan was made from; empty where nobody is."""
     if not plan.at_work:
         return ""
-    return f"At work on this state: {plan.at_work}. What that run has begun is shown as under way."
+    return (
+        f"At work on this state: {plan.at_work}. What that run has begun is shown as under way, "
+        "and this plan may already be old."
+    )
 
 
 def idle_text(plan: Plan) -> str:

@@ -1,0 +1,158 @@
+"""What the commands do with a state, wherever it is kept."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+import pytest
+
+from reconciler.cli.complete import complete_recorded
+from reconciler.core.places import parse_place
+from reconciler.state.places import open_state
+from tests.cli.conftest import Cli
+from tests.cli.repositories import new_project, spec, write_specs
+from tests.support.postgres import PostgresServer
+
+pytestmark = pytest.mark.usefixtures("server")
+
+JOB = "https://gitlab.example.com/o/r/-/jobs/881"
+
+
+@pytest.fixture(params=["file", "postgresql"])
+def state(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Where a state is going to be made, as `--state` takes it."""
+    if request.param == "file":
+        return str(tmp_path / "kept" / "state.db")
+    postgres: PostgresServer = request.getfixturevalue("postgres")
+    return postgres.url(request.getfixturevalue("schema"))
+
+
+@pytest.fixture
+def project() -> str:
+    """The project of the workloads of one test."""
+    return new_project()
+
+
+@pytest.fixture
+def specs(cli: Cli, tmp_path: Path, state: str, project: str) -> Path:
+    """A repository of two workloads that is applied."""
+    folder = write_specs(tmp_path / "w", spec("one", project), spec("two", project))
+    (folder / "reconciler.yaml").write_text(f"stack: blue\nstate: {state}\n")
+    assert cli("apply", folder, "--yes", "--init").code == 0
+    return folder
+
+
+@contextmanager
+def held(state: str) -> Iterator[None]:
+    """An apply of somebody else is at work on the state."""
+    store = open_state(parse_place(state, stack="blue"))
+    store.hold("reconciler apply")
+    try:
+        yield
+    finally:
+        store.close()
+
+
+def test_whoever_comes_later_finds_what_was_made(cli: Cli, specs: Path, project: str) -> None:
+    """Plan, records, history and check are of one state, also from another folder."""
+    assert cli("plan", specs, "--detailed-exitcode").code == 0
+    config = ("--config", specs / "reconciler.yaml")
+    records = json.loads(cli("state", "list", *config, "-o", "json").out)
+    assert [row["address"] for row in records] == [f"{project}/one", f"{project}/two"]
+    shown = json.loads(cli("state", "show", f"{project}/one", *config).out)
+    assert shown["id"] == records[0]["id"]
+    assert cli("status", *config).code == 0
+    checked = json.loads(cli("state", "check", *config, "-o", "json").out)
+    assert (checked["sound"], checked["records"], checked["runs"]) == (True, 2, 1)
+    assert cli("doctor", specs).out.endswith("No problem, 0 warnings.\n")
+
+
+def test_a_state_is_made_for_whoever_asks_for_it(cli: Cli, specs: Path, state: str) -> None:
+    """A stack that was misspelt would otherwise make everything once more."""
+    if not state.startswith("postgresql:"):
+        state += ".other"
+    other = cli("apply", specs, "--yes", "--state", state, "--stack", "bleu")
+    assert (other.code, "there is no state" in other.err, "--init" in other.err) == (1, True, True)
+
+
+def test_every_edit_leads_to_the_job_that_made_it(
+    cli: Cli, specs: Path, project: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the list of runs, and in each of them."""
+    monkeypatch.setenv("CI_JOB_URL", JOB)
+    config = ("--config", specs / "reconciler.yaml")
+    assert cli("state", "protect", f"{project}/*", "--yes", *config).code == 0
+    assert cli("state", "unprotect", f"{project}/one", *config).code == 0
+    monkeypatch.delenv("CI_JOB_URL")
+    assert cli("state", "rm", f"{project}/one", "--yes", *config).code == 0
+    runs = json.loads(cli("runs", "list", *config, "-o", "json").out)
+    assert [(run["command"].split()[2:3], run["link"]) for run in runs] == [
+        (["rm"], ""),
+        (["unprotect"], JOB),
+        (["protect"], JOB),
+        ([], ""),
+    ]
+    assert JOB in cli("runs", "show", runs[1]["id"], *config).out
+
+
+def test_two_at_once_are_one_after_the_other(
+    cli: Cli, specs: Path, state: str, project: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second is led to the first; a plan takes no lock, and says that it may be old."""
+    monkeypatch.setenv("CI_JOB_URL", JOB)
+    with held(state):
+        monkeypatch.delenv("CI_JOB_URL")
+        for command in (
+            ("apply", specs, "--yes"),
+            ("state", "protect", f"{project}/one", "--config", specs / "reconciler.yaml"),
+        ):
+            refused = cli(*command)
+            assert refused.code == 6
+            assert "is in use by" in refused.err
+            assert JOB in refused.err
+        assert "problem" in cli("doctor", specs).out
+        planned = cli("plan", specs, "--detailed-exitcode")
+        assert planned.code == 0
+        assert "(reconciler apply)" in planned.out
+        assert JOB in planned.out
+        assert "shown as under way, and this plan may already be old.\n" in planned.out
+    assert cli("apply", specs, "--yes").code == 0
+
+
+def test_a_copy_is_a_file_wherever_the_state_is(
+    cli: Cli, specs: Path, project: str, tmp_path: Path
+) -> None:
+    """It can be looked into as any state; the copies that a state keeps of itself are counted."""
+    config = ("--config", specs / "reconciler.yaml")
+    copy = tmp_path / "copy.db"
+    assert cli("state", "backup", copy, *config).out == f"Copied the state to {copy}.\n"
+    assert cli("state", "backup", copy, *config).code == 1
+    assert cli("state", "backup", *config).code == 0
+    assert cli("state", "backup", "--dry-run", *config).code == 0
+    assert json.loads(cli("state", "check", *config, "-o", "json").out)["backups"] == 1
+    for command in (["state", "list"], ["runs", "list"]):
+        both = [cli(*command, *at, "-o", "json").out for at in (config, ["--state", copy])]
+        assert both[0].replace(str(copy), "") == both[1]
+    assert project in cli("state", "list", "--state", copy).out
+
+
+def test_metrics_count_what_is_recorded(cli: Cli, specs: Path, tmp_path: Path) -> None:
+    """Also what a database records."""
+    file = tmp_path / "runs.prom"
+    assert cli("plan", specs, "--metrics-file", file).code == 0
+    assert re.search(r'reconciler_recorded_workloads\{.*"accepted".*\} 2\n', file.read_text())
+
+
+def test_completion_asks_no_database(
+    specs: Path, state: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A shell waits for it; what is in a file is offered."""
+    monkeypatch.chdir(specs)
+    command = click.Command("show")
+    offered = complete_recorded(click.Context(command), click.Argument(["address"]), "")
+    assert bool(offered) is not state.startswith("postgresql:")
