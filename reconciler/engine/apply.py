@@ -63,6 +63,7 @@ _CAUSES = {
     Reason.MISSING_ON_SERVER: Cause.HELD,
     Reason.GIVEN_UP: Cause.GIVEN_UP,
     Reason.UNPROVEN_ABSENCE: Cause.UNPROVEN,
+    Reason.SYNC_FAILED: Cause.CLUSTER,
 }
 HELD_HINT = "lift what holds it back, then apply again"
 LET_GO = "the run ended before its answer came"

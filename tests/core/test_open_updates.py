@@ -252,6 +252,16 @@ def test_a_stale_failure_is_not_believed() -> None:
     assert type(decide(desired, row, live, now=SERVER_TIME + timedelta(seconds=5))) is Keep
 
 
+def test_a_failure_that_an_apply_has_told_is_told_at_once_again() -> None:
+    """It has waited until the word was about the update; until then nothing is recorded of it."""
+    row, live = failed(ChangeRecord(confirmed="rev-2", proven_at=NOW, was_synced=True))
+    desired = with_lifecycle(SCALED, on_failed=OnFailed.REPLACE)
+    soon = SERVER_TIME + timedelta(seconds=5)
+    assert told(decide(desired, row, live, now=soon))[:2] == (Hold, Reason.SYNC_FAILED)
+    unwaited = dataclasses.replace(row, seen=LastSeen.QUEUED)
+    assert type(decide(desired, unwaited, live, now=soon)) is Keep
+
+
 def test_a_server_that_drops_our_annotations_gets_no_further_update() -> None:
     """None could be proven; the way out is named."""
     row = dataclasses.replace(ROW, change=ChangeRecord(drops_annotations=True))

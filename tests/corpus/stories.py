@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 from collections.abc import Callable
 
@@ -221,6 +222,53 @@ def updates(stage: Stage) -> None:
     stage.run("plan .")
 
 
+def contested_updates(stage: Stage) -> None:
+    """Others change what its author changes as well, and more: what is overwritten, what stays."""
+    write_fleet(stage, "llm", "web")
+    stage.edit("reconciler.yaml", '"2.23"', '"3.0"')
+    stage.run(f"{APPLY} --init")
+    stage.skip(600)
+    store = stage.sandbox.store
+    for name, fields in (("llm", {"replicas": 9, "paused": True}), ("web", {"replicas": 5})):
+        manifest = copy.deepcopy(store.manifest(stage.id_of(name)))
+        manifest["spec"] |= fields
+        [container] = manifest["spec"]["template"]["spec"]["containers"]
+        container["image"] = "registry.example/patched:7"
+        store.edit(stage.id_of(name), manifest=manifest)
+    stage.edit("llm.yaml", "replicas: 1", "replicas: 2")
+    files = "-o json=_out.json -o markdown=_out.md -o html=_out.html"
+    stage.run(f"plan . -o text {files}")
+    for name in ("_out.json", "_out.md", "_out.html"):
+        stage.show_file(name)
+    stage.run(APPLY)
+    stage.run("plan . --detailed-exitcode")
+    # Somebody has asked to take the rest back: that is done once, and not for ever.
+    stage.run("plan . --on-drift update")
+    stage.run(f"{APPLY} --on-drift update")
+    stage.run("plan . --detailed-exitcode")
+
+
+def failed_updates(stage: Stage) -> None:
+    """The cluster refuses an update: it is told in every run, and never ended unasked."""
+    write_fleet(stage, "llm")
+    stage.edit("reconciler.yaml", '"2.23"', '"3.0"')
+    stage.edit("llm.yaml", "metadata:\n", "lifecycle: {onFailed: replace}\nmetadata:\n")
+    stage.run(f"{APPLY} --init")
+    stage.skip(600)
+    stage.edit("llm.yaml", "server:1", "server:2")
+    stage.sandbox.set_faults("sync-fails='no such image' on=PUT")
+    stage.run(APPLY)
+    stage.run("plan . --detailed-exitcode")
+    stage.run(APPLY)
+    stage.run("status --exit-status")
+    stage.run("plan . --replace 4501/llm")
+    stage.sandbox.set_faults()
+    # Mended and applied: the way that ends nothing.
+    stage.edit("llm.yaml", "server:2", "server:3")
+    stage.run(APPLY)
+    stage.run("plan . --detailed-exitcode")
+
+
 def guards(stage: Stage) -> None:
     """Every guard refuses with its numbers, and names the flag that overrides it."""
     names = ("one", "two", "three", "four", "five")
@@ -411,6 +459,8 @@ STORIES: dict[str, Story] = {
         changes,
         changes_applied,
         updates,
+        contested_updates,
+        failed_updates,
         guards,
         failures,
         refused_deletes,

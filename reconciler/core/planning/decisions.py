@@ -247,12 +247,14 @@ def _restated_spec(case: DecisionInputs, desired: Desired) -> Record | None:
 def _failed_sync(case: DecisionInputs, desired: Desired) -> AnyAction | None:
     if not (isinstance(case.live, Remote) and case.live.seen is LastSeen.FAILED):
         return None
-    if case.is_status_stale:
+    change = case.stored.change
+    runs_on = bool(change.confirmed) and change.was_synced
+    # An apply that has waited recorded it only once it could not be a stale word.
+    was_told = runs_on and change.open is None and case.stored.seen is LastSeen.FAILED
+    if case.is_status_stale and not was_told:
         # It may still speak about the content before the update (assumption A7).
         return None
     message = f"the cluster refused it: {case.live.message or 'no message'}"
-    change = case.stored.change
-    runs_on = bool(change.confirmed) and change.was_synced
     if case.is_asked_for or (desired.lifecycle.on_failed is OnFailed.REPLACE and not runs_on):
         return replace_workload(case, Reason.SYNC_FAILED, message)
     if runs_on:
