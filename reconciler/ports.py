@@ -13,6 +13,7 @@ from reconciler.core.model import Address, Header, Json, Own, Recorded, Target
 from reconciler.core.places import StatePlace
 from reconciler.core.protocol.api_results import ApiResult
 from reconciler.core.redact import Redactor
+from reconciler.errors import StateError
 
 EventListener = Callable[[Event], None]
 RequestListener = Callable[[RequestEnded], None]
@@ -168,8 +169,8 @@ class RunHistory(Protocol):
         ...
 
 
-LossListener = Callable[[str], None]
-"""Told that the lock of a state is lost, and why; called from any thread."""
+LossListener = Callable[[StateError], None]
+"""Told that the lock of a state is lost, and to whom."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -217,12 +218,23 @@ class StateStore(RecordStore, RunHistory, Protocol):
         """Write anew what other redaction rules wrote, so that it holds no secret by these."""
         ...
 
-    def hold(self, command: str, timeout: float = 0.0, on_loss: LossListener | None = None) -> None:
+    def hold(self, command: str, timeout: float = 0.0) -> None:
         """Take the lock in the name of a command, and prove that the state can be written.
 
-        Raises LockedError, which names the holder, after `timeout` seconds. `on_loss` is called
-        at most once, where the lock was lost without `release`.
+        Raises LockedError, which names the holder, after `timeout` seconds.
         """
+        ...
+
+    def watch(self, *, lost: LossListener, silent: Callable[[], None]) -> None:
+        """Be told, from any thread, what happens while the lock is held.
+
+        `lost` is called once where somebody else has taken it, `silent` for each long wait for an
+        answer of where the state is kept.
+        """
+        ...
+
+    def hurry(self, seconds: float) -> None:
+        """From now on, wait no longer than that for an answer; any thread may say so."""
         ...
 
     def writer(self) -> str:

@@ -55,6 +55,13 @@ class Throttled:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StateAwaited:
+    """What is to be recorded waits for where the state is kept; nothing new is sent meanwhile."""
+
+    at: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ActionEnded:
     """An action came to an end, whichever it was; `took` in seconds."""
 
@@ -113,4 +120,12 @@ class RequestEnded:
     limit: int = 0
 
 
-Event = RunStarted | ActionStarted | RequestRetried | Throttled | ActionEnded | RunFinished
+Event = (
+    RunStarted
+    | ActionStarted
+    | RequestRetried
+    | Throttled
+    | StateAwaited
+    | ActionEnded
+    | RunFinished
+)

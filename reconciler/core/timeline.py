@@ -14,6 +14,7 @@ from reconciler.core.events import (
     RequestRetried,
     RunFinished,
     RunStarted,
+    StateAwaited,
     Throttled,
 )
 from reconciler.core.model import Address
@@ -139,7 +140,7 @@ class Timeline:
                 self.dropped += 1
             case ActionEnded():
                 self._end_action(event, at)
-            case RunStarted() | RequestRetried() | RunFinished():
+            case RunStarted() | RequestRetried() | StateAwaited() | RunFinished():
                 pass
 
     def trace(self, request: RequestEnded) -> None:

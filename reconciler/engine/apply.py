@@ -37,7 +37,6 @@ from reconciler.engine.run import (
     CUT_SHORT,
     DEADLINE,
     NOT_THE_API,
-    STATE,
     UNDER_WAY,
     UNSENT,
     ActionContext,
@@ -149,9 +148,9 @@ async def _record_without_requests(plan: Plan, run: ApplyContext) -> None:
         try:
             # Begun at the same time, they share one transaction of the journal.
             await asyncio.gather(*writes)
-        except StateError:
+        except StateError as error:
             # Nothing is sent that could not be recorded, so the run ends before its first request.
-            run.halt.pull(STATE)
+            run.stop_for(error)
 
 
 async def _watch_deadline(run: ApplyContext, deadline: float) -> None:
@@ -223,8 +222,7 @@ async def _perform(action: AnyAction, run: ApplyContext, tally: Tally) -> Outcom
         if not isinstance(outcome, Succeeded):
             await note_loss(action, work, outcome)
     except StateError as error:
-        # Where a result cannot be recorded, no intent can be: nothing more may be sent (I4).
-        run.halt.pull(STATE)
+        run.stop_for(error)
         outcome = _let_go(action, work, Failed(message=error.message, hint=error.hint))
     except asyncio.CancelledError:
         # Without a stop it is the caller who has cancelled the whole apply.

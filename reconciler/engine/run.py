@@ -31,6 +31,7 @@ from reconciler.core.redact import Redactor
 from reconciler.core.secrets.rules import BUILT_IN, RedactionRules
 from reconciler.engine.journal import Journal
 from reconciler.engine.requests.dispatcher import Dispatcher, Retry, StopSignal
+from reconciler.errors import LockLostError, StateError
 from reconciler.ports import Clock, EventListener, RequestListener, WorkloadApi
 
 UNAUTHORISED = "unauthorised"
@@ -38,6 +39,7 @@ UNREACHABLE = "unreachable"
 NOT_THE_API = "apply again once the server speaks the API"
 DEADLINE = "deadline"
 STATE = "state"
+LOCK = "lock"
 UNSENT = "the run ended before it was sent"
 CUT_SHORT = "accepted; the wait for Synced was cut short"
 UNDER_WAY = "the deletion is under way; the next run finishes it"
@@ -171,6 +173,10 @@ class ApplyContext:
                 self.halt.pull(UNREACHABLE)
             case _:
                 pass
+
+    def stop_for(self, error: StateError) -> None:
+        """Stop the run: where a result cannot be recorded, no intent can be (I4)."""
+        self.halt.pull(LOCK if isinstance(error, LockLostError) else STATE)
 
     async def check_api(self, answer: ApiResult) -> None:
         """Stop the run where something answers that is not the API, and a second look agrees.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import uuid
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
@@ -186,12 +186,7 @@ class SqliteStore:
         with closing(open_state(Path(copy.name), self._patience)) as store:
             return store.read()
 
-    def hold(
-        self,
-        command: str,
-        timeout: float = 0.0,
-        on_loss: LossListener | None = None,  # noqa: ARG002 - the kernel takes no lock away
-    ) -> None:
+    def hold(self, command: str, timeout: float = 0.0) -> None:
         """Take the lock, migrate the file, and prove that it can be written.
 
         Raises LockedError, which names the owner, after `timeout` seconds; and StateError on a
@@ -222,6 +217,12 @@ class SqliteStore:
         except BaseException:
             self.release()
             raise
+
+    def watch(self, *, lost: LossListener, silent: Callable[[], None]) -> None:
+        """Nothing to tell: the kernel takes no lock away, and answers."""
+
+    def hurry(self, seconds: float) -> None:
+        """Nothing to hasten: a file waits for nobody who holds its lock."""
 
     def writer(self) -> str:
         """The other process that has the lock, and its command; empty where there is none."""

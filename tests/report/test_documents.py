@@ -273,6 +273,10 @@ EVENTS: list[tuple[Event, dict[str, Any]]] = [
         {"event": "throttled", **PUBLISHED, "delay": 2, "reason": "429", "limit": None},
     ),
     (
+        events.StateAwaited(at=HERE["at"]),
+        {"event": "state_awaited", "at": PUBLISHED["at"]},
+    ),
+    (
         events.ActionEnded(
             **HERE, action="create", took=1.5, outcome=Succeeded(id="i", detail="d")
         ),

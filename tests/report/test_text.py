@@ -16,6 +16,7 @@ from reconciler.core.events import (
     RequestRetried,
     RunFinished,
     RunStarted,
+    StateAwaited,
     Summary,
     Throttled,
 )
@@ -324,6 +325,7 @@ EVENTS = [
         at(Throttled, delay=2.4, reason="429"),
         "429: pausing for 2 s",
     ),
+    (StateAwaited(at=NOW), "waiting for the state's database"),
 ]
 VERBOSE = [
     (at(ActionStarted, action="create"), "begun     4501/llm  create"),

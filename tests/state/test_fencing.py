@@ -5,7 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -14,6 +14,7 @@ import pytest
 from reconciler.core.model import ChangeRecord, OpenChange, Own, Recorded
 from reconciler.core.places import PostgresPlace, parse_place
 from reconciler.errors import LockedError, LockLostError, StateError
+from reconciler.ports import LossListener
 from reconciler.state.postgres import opening
 from reconciler.state.postgres.store import PostgresStore
 from reconciler.state.postgres.timings import Timings
@@ -35,6 +36,7 @@ class World:
     wire: Wire
     schema: str
     stack: ExitStack
+    waits: list[float] = field(default_factory=list)
 
     def place(self, *, direct: bool = False) -> PostgresPlace:
         """Where it is, by the wire or around it."""
@@ -54,12 +56,13 @@ class World:
         self,
         waits: Timings = QUIET,
         *,
-        on_loss: Callable[[str], None] | None = None,
+        lost: LossListener = print,
         direct: bool = False,
     ) -> PostgresStore:
         """Open the state and take its lock."""
         store = self.open(waits, direct=direct)
-        store.hold("reconciler apply", on_loss=on_loss)
+        store.hold("reconciler apply")
+        store.watch(lost=lost, silent=lambda: self.waits.append(time.monotonic()))
         return store
 
     def ask(self, columns: str) -> tuple[Any, ...]:
@@ -156,8 +159,8 @@ def test_a_database_that_went_back_before_the_lock_is_noticed(world: World) -> N
 )
 def test_a_holder_that_was_replaced_writes_nothing(world: World, columns: str) -> None:
     """It is told once, by whom, and ends with 6; everything after that is refused as well."""
-    told: list[str] = []
-    store = world.held(on_loss=told.append)
+    told: list[StateError] = []
+    store = world.held(lost=told.append)
     store.write([row("a")])
     world.set(f"{columns}, holder = 'ci@runner-7', link = 'https://ci/881'")
     writes: list[Callable[[], None]] = [
@@ -171,7 +174,7 @@ def test_a_holder_that_was_replaced_writes_nothing(world: World, columns: str) -
         assert caught.value.exit_code == 6
     if "gen_random_uuid" in columns:
         assert "ci@runner-7, https://ci/881" in caught.value.message
-    assert told == [caught.value.message]
+    assert told == [caught.value]
     assert world.ops() == ["a"]
     before = world.ask("epoch, token, writes")
     store.close()
@@ -214,8 +217,8 @@ def test_a_renewal_keeps_others_out(world: World) -> None:
 def test_a_renewal_takes_nothing_back(world: World) -> None:
     """A lock that was taken away stays with whoever has it, and its former holder is told."""
     often = dataclasses.replace(QUIET, renewal=0.05)
-    told: list[str] = []
-    store = world.held(often, on_loss=told.append)
+    told: list[StateError] = []
+    store = world.held(often, lost=told.append)
     world.set("token = NULL, lease_until = NULL")
     wait_for(lambda: bool(told))
     assert world.ask("token, lease_until, epoch") == (None, None, 1)
@@ -229,8 +232,8 @@ def test_a_renewal_takes_nothing_back(world: World) -> None:
 
 def test_a_lock_that_was_given_back_is_not_renewed(world: World) -> None:
     """Nor is anybody told of a loss."""
-    told: list[str] = []
-    store = world.held(dataclasses.replace(QUIET, renewal=0.05), on_loss=told.append)
+    told: list[StateError] = []
+    store = world.held(dataclasses.replace(QUIET, renewal=0.05), lost=told.append)
     store.release()
     time.sleep(0.2)
     assert world.ask("token, lease_until") == (None, None)
@@ -272,13 +275,11 @@ def test_what_a_replaced_holder_had_begun_is_dated_by_the_take_over(world: World
 def test_a_database_that_does_not_answer_is_left_for_another_connection(world: World) -> None:
     """After a while that is said, and the commit is sent again; libpq itself would wait."""
     store = world.held()
-    said: list[float] = []
-    store.tell_waiting(lambda: said.append(time.monotonic()))
     world.wire.is_silent = True
     later(0.8, lambda: setattr(world.wire, "is_silent", False))
     store.write([row("a")])
     assert world.ask("writes") == (1,)
-    assert len(said) == 1
+    assert len(world.waits) == 1
 
 
 def test_whoever_is_in_a_hurry_gives_a_silent_database_up(world: World) -> None:

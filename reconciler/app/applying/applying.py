@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -21,17 +22,28 @@ from reconciler.app.settings import Settings
 from reconciler.app.signals import SIGNALS, on_signal
 from reconciler.app.state.beside_server import open_beside_server
 from reconciler.app.state.states import merge_targets
-from reconciler.core.events import ActionEnded, Event, RunFinished
+from reconciler.core.events import ActionEnded, Event, RunFinished, StateAwaited
 from reconciler.core.model import Address, Recorded, Target
 from reconciler.core.outcome import Cause, Failed
 from reconciler.engine.apply import apply
 from reconciler.engine.journal import Journal, writing_thread
-from reconciler.engine.run import STATE, UNAUTHORISED, UNREACHABLE, ApplyContext, ApplyOptions
+from reconciler.engine.run import (
+    DEADLINE,
+    LOCK,
+    STATE,
+    UNAUTHORISED,
+    UNREACHABLE,
+    ApplyContext,
+    ApplyOptions,
+)
 from reconciler.errors import StateError
 from reconciler.ports import EventListener, RequestListener, StateStore
 
 if TYPE_CHECKING:
     from reconciler.app.session import Connector, Session
+
+# Reasons to stop that leave a few seconds for what is to be recorded.
+_IMPATIENT = frozenset({*(number.name for number in SIGNALS), DEADLINE, LOCK})
 
 Confirm = Callable[[PlanResult], bool]
 """Shown every plan that no guard refuses, also one without changes; False ends the run."""
@@ -67,7 +79,7 @@ class ApplyResult:
 
     @property
     def exit_code(self) -> int:
-        """A signal first, then 9, 8, 7, 4: what a caller has to act on before the rest."""
+        """A signal first, then 6, 1, 9, 8, 7, 4: what a caller has to act on before the rest."""
         finished = self.finished
         if finished is None:
             return 0
@@ -76,6 +88,7 @@ class ApplyResult:
         # A bare 4 would send somebody after one workload while the state is what has to be mended.
         for code, applies in (
             (by_signal or 0, by_signal is not None),
+            (6, finished.stopped_by == LOCK),
             (1, finished.stopped_by == STATE),
             (9, finished.stopped_by in (UNAUTHORISED, UNREACHABLE)),
             (8, bool(summary.in_doubt)),
@@ -200,6 +213,7 @@ async def run_plan(
             alive=set(planned.alive),
             rules=settings.rules,
         )
+        losses = _watch_state(store, session, options)
         # The first signal drains the run: what was sent is recorded before the process ends.
         with on_signal(lambda number: session.halt.pull(number.name), once=True):
             finished = await apply(planned.plan, run, deadline=session.deadline)
@@ -207,19 +221,54 @@ async def run_plan(
             planned=planned,
             finished=finished,
             unsaved=tuple(journal.unsaved.values()),
-            trouble=journal.trouble,
+            trouble=journal.trouble or next(iter(losses), None),
             is_stale=bool(saved and outdated),
         )
         # Waits until the thread that writes is done with the file: from here on it is ours alone.
         log.end(finished, applied.exit_code)
         # A state that could not take every record is left as it is, for whoever mends it.
-        if not journal.unsaved:
+        if not journal.unsaved and not losses:
             target = replace(
                 session.target,
                 tenant_id=planned.tenant_id or run.tenant_id,
                 can_update=planned.shows_updates,
             )
             # A state that recorded nothing may have moved here: nothing of its old server holds.
-            store.pin(merge_targets(store.header.target, target) if planned.recorded else target)
-            store.renew(run.redactor)
+            pinned = merge_targets(store.header.target, target) if planned.recorded else target
+            try:
+                store.pin(pinned)
+                store.renew(run.redactor)
+            except StateError as error:
+                # Of a run that was stopped, all that counts is recorded; the reason to stop stands.
+                if not session.halt:
+                    raise
+                return replace(applied, unlogged=log.trouble or str(error))
         return replace(applied, unlogged=log.trouble)
+
+
+def _watch_state(
+    store: StateStore, session: Session, options: ApplyOptions
+) -> Sequence[StateError]:
+    """Stop the run where the lock of its state is lost, and hurry the state where the run ends.
+
+    Returns where the error of a loss is going to be.
+    """
+    loop = asyncio.get_running_loop()
+    losses: list[StateError] = []
+
+    def lost(error: StateError) -> None:
+        losses.append(error)
+        loop.call_soon_threadsafe(session.halt.pull, LOCK)
+
+    def silent() -> None:
+        at = session.clock.now().isoformat(timespec="milliseconds")
+        loop.call_soon_threadsafe(session.say, StateAwaited(at=at))
+
+    def hurry() -> None:
+        # Any other run has the time to record what it has done.
+        if session.halt.reason in _IMPATIENT:
+            store.hurry(options.drain)
+
+    store.watch(lost=lost, silent=silent)
+    session.halt.listen(hurry)
+    return losses

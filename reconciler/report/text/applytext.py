@@ -11,6 +11,7 @@ from reconciler.core.events import (
     RequestRetried,
     RunFinished,
     RunStarted,
+    StateAwaited,
     Summary,
     Throttled,
 )
@@ -51,6 +52,8 @@ class ApplyText:
                 parts += [f"pausing for {delay:.0f} s"] if delay else []
                 text = f"{escape_terminal(event.reason)}: {', '.join(parts)}"
                 return self._paint(text, "yellow")
+            case StateAwaited():
+                return self._paint("waiting for the state's database", "yellow")
             case RequestRetried(address=address) if verbose or event.is_news:
                 sent = "once" if event.attempt == 1 else f"{event.attempt} times"
                 wait = f"in {event.delay:.1f} s" if event.delay >= NONE_AT_ALL else "at once"

@@ -27,6 +27,8 @@ Work = Callable[[Connection], T]
 _FIRST_PAUSE = 0.1
 # How often somebody looks whether a wait is over.
 _POLL = 0.05
+# Whoever is in a hurry still asks a database that answers at once.
+_GRACE = 0.2
 _DEFAULTS: Mapping[str, str | int] = {
     "application_name": "workload-reconciler",
     "client_encoding": "utf8",
@@ -68,7 +70,7 @@ class Link:
         return self._ends_at is not None and time.monotonic() >= self._ends_at
 
     def hurry(self, seconds: float) -> None:
-        """From now on, wait no longer than that for anything."""
+        """From now on, wait no longer than that for anything; then only for what comes at once."""
         at = time.monotonic() + seconds
         self._ends_at = at if self._ends_at is None else min(self._ends_at, at)
         self._watchdog.cap(self._ends_at)
@@ -112,9 +114,9 @@ class Link:
     def attempt(self, work: Work[T], seconds: float | None = None) -> T:
         """Do something on a connection that works; raises psycopg.Error."""
         conn = self._connected()
-        limit = self._limit(self._timings.silence if seconds is None else seconds)
+        seconds = self._timings.silence if seconds is None else seconds
         try:
-            with self._watchdog.watching(limit):
+            with self._watchdog.watching(self._limit(time.monotonic(), seconds)):
                 result = work(conn)
         except psycopg.Error as error:
             # A server that was demoted or is going down answers the same to every statement.
@@ -170,8 +172,9 @@ class Link:
         thread = threading.Thread(target=connect, name="state-connect", daemon=True)
         thread.start()
         # Each of several hosts may use up the time of one attempt.
-        end = time.monotonic() + 3 * self._timings.connect
-        while thread.is_alive() and time.monotonic() < end and not self.is_hurried:
+        began = time.monotonic()
+        seconds = 3 * self._timings.connect
+        while thread.is_alive() and time.monotonic() < self._limit(began, seconds):
             thread.join(_POLL)
         if not outcome:
             gone.set()
@@ -180,10 +183,10 @@ class Link:
             raise outcome[0]
         return outcome[0]
 
-    def _limit(self, seconds: float) -> float:
-        """The moment at which a wait that begins now ends."""
-        end = time.monotonic() + seconds
-        return end if self._ends_at is None else min(end, self._ends_at)
+    def _limit(self, began: float, seconds: float) -> float:
+        """The moment at which a wait ends that began at another one."""
+        end = began + seconds
+        return end if self._ends_at is None else min(end, max(self._ends_at, began + _GRACE))
 
 
 @contextmanager

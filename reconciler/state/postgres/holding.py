@@ -49,7 +49,6 @@ class HeldLock:
         row: StateRow,
         token: str,
         was_forced: bool,
-        on_loss: LossListener | None,
     ) -> None:
         self.link = link
         self.row = row
@@ -58,7 +57,7 @@ class HeldLock:
         self._timings = timings
         self._token = token
         self._writes = row.writes
-        self._on_loss = on_loss
+        self._lost: LossListener | None = None
         self._alive_at = time.monotonic()
         self._failure: StateError | None = None
         self._finding_out = threading.Lock()
@@ -71,6 +70,14 @@ class HeldLock:
             renewed=self._note_alive,
         )
         self._renewal.start()
+
+    def watch(self, lost: LossListener) -> None:
+        """Be told, from any thread, that somebody else has taken the lock."""
+        with self._finding_out:
+            self._lost = lost
+            failure = self._failure
+        if isinstance(failure, LockLostError):
+            lost(failure)
 
     def commit(self, commit: Commit) -> None:
         """Write something if the lock is still held; raises LockLostError, StateError."""
@@ -106,7 +113,7 @@ class HeldLock:
         """Give the lock back, if it is still held, and close the connections."""
         self._renewal.stop()
         # After a failure there is nothing to free, or nobody to ask: the lease runs out by itself.
-        if self._failure is None and not self.link.is_hurried:
+        if self._failure is None:
             self.link.hurry(_FREEING_SECONDS)
             query = statements.free_lock(self._place.schema).encode()
             with suppress(ReconcilerError):
@@ -136,8 +143,9 @@ class HeldLock:
             finally:
                 link.close()
             self._failure = reason = self._explain_loss(row, silent)
-        if isinstance(reason, LockLostError) and self._on_loss is not None:
-            self._on_loss(reason.message)
+            lost = self._lost
+        if isinstance(reason, LockLostError) and lost is not None:
+            lost(reason)
         return reason
 
     def _explain_loss(self, row: StateRow, silent: float) -> StateError:
@@ -164,7 +172,6 @@ def take_lock(
     command: str,
     *,
     timeout: float,
-    on_loss: LossListener | None,
     told: Callable[[], None] | None,
 ) -> HeldLock:
     """Take the lock; raises LockedError, which names the holder, after `timeout` seconds.
@@ -178,15 +185,7 @@ def take_lock(
     except BaseException:
         link.close()
         raise
-    return HeldLock(
-        place,
-        timings,
-        link=link,
-        row=row,
-        token=token,
-        was_forced=was_forced,
-        on_loss=on_loss,
-    )
+    return HeldLock(place, timings, link=link, row=row, token=token, was_forced=was_forced)
 
 
 def _take(

@@ -46,7 +46,7 @@ class PostgresStore:
         self._place = place
         self._patience = patience
         self._timings = waits or timings.DEFAULT
-        self._told: Callable[[], None] | None = None
+        self._silent: Callable[[], None] | None = None
         self._reader = Link(place, self._timings)
         self._held: HeldLock | None = None
         self._written = False
@@ -200,7 +200,7 @@ class PostgresStore:
             rows = read_records(unpack(found[0][0]))
         return [row for row in rows if row.own is not Own.GONE]
 
-    def hold(self, command: str, timeout: float = 0.0, on_loss: LossListener | None = None) -> None:
+    def hold(self, command: str, timeout: float = 0.0) -> None:
         """Take the lock, and date what a holder that was replaced may have sent since.
 
         Raises LockedError, which names the holder, after `timeout` seconds.
@@ -210,7 +210,6 @@ class PostgresStore:
             self._timings,
             command,
             timeout=timeout,
-            on_loss=on_loss,
             told=self._tell_waiting,
         )
         self._reader.close()
@@ -234,9 +233,11 @@ class PostgresStore:
         if self._held is not None:
             self._held.link.hurry(seconds)
 
-    def tell_waiting(self, told: Callable[[], None]) -> None:
-        """Call this, from any thread, once for each long wait for the database."""
-        self._told = told
+    def watch(self, *, lost: LossListener, silent: Callable[[], None]) -> None:
+        """Be told, from any thread, of the loss of the lock and of each long wait."""
+        self._silent = silent
+        if self._held is not None:
+            self._held.watch(lost)
 
     def release(self) -> None:
         """Give the lock back, if it is held."""
@@ -266,8 +267,8 @@ class PostgresStore:
         self._row = self._row.updated(commit.header)
 
     def _tell_waiting(self) -> None:
-        if self._told is not None:
-            self._told()
+        if self._silent is not None:
+            self._silent()
 
     def _with_rows(self, commit: Commit, rows: Sequence[Recorded]) -> Commit:
         values = tuple(self._values.values(row) for row in {row.op: row for row in rows}.values())
