@@ -83,7 +83,27 @@ def test_a_marking_that_was_killed_is_gone_on_with(
     commands.world.on_answer = commands.world.on_request = lambda _: None
     row = commands.world.row("a")
     assert row.change.open is not None
-    assert row.change.open.marks == f"{lineage_of(commands)}/{row.op}"
+    ours = f"{lineage_of(commands)}/{row.op}"
+    assert row.change.open.marks == ours
+    commands.world.timeline.skip(600.0)
+    applied = commands.world.apply(wish("a"))
+    assert (applied.exit_code, mark_of(commands, "a")) == (0, ours)
+    assert commands.world.row("a").change.open is None
+    assert not commands.world.plan(wish("a")).plan.has_changes
+    # Its former owner holds it from now on, whatever becomes of its spec there.
+    former.settings = dataclasses.replace(former.settings, api_version="3.0")
+    for specs in ((wish("a"), wish("b")), (wish("b"),)):
+        held = former.apply(*specs)
+        assert (held.exit_code, held.told) == (
+            4,
+            [
+                (
+                    "failed: hold 4501/a: taken over by stack 'blue'; left alone. If that is meant, "
+                    "remove its spec here and run: reconciler state rm 4501/a"
+                )
+            ],
+        )
+    assert mark_of(commands, "a") == ours
 
 
 def test_a_server_without_updates_is_refused(commands: AdoptCommands, former: World) -> None:

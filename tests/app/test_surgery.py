@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from reconciler.app.state.state_edits import back_up, forget, set_protections
-from reconciler.core.model import LastSeen, Own, Purpose, Recorded
+from reconciler.core.model import ChangeRecord, LastSeen, OpenChange, Own, Purpose, Recorded
 from reconciler.core.places import FilePlace
 from reconciler.errors import LockedError, RefusedError, StateError, UsageError
 from reconciler.ports import ActionEntry
@@ -153,6 +153,38 @@ def test_a_create_that_may_still_come_true_is_a_doubt(world: World, path: Path) 
     with pytest.raises(RefusedError, match="4501/a is in doubt: one of its creates was never"):
         rm(path, "4501/a")
     world.record(dataclasses.replace(row, last_sent_at="2026-01-01T00:00:00+00:00"))
+    assert rm(path, "4501/a") == ["4501/a"]
+
+
+def test_what_may_still_be_updated_late_is_not_forgotten(world: World, path: Path) -> None:
+    """Whoever has the workload next would be surprised by that update; the time is named."""
+    at = recently()
+    opened = OpenChange(
+        rev="rev-1",
+        base="",
+        body_digest="",
+        digest="",
+        spec={},
+        body={},
+        first_sent_at=at,
+        last_sent_at=at,
+        attempts=1,
+        ambiguous=True,
+    )
+    row = dataclasses.replace(world.row("a"), change=ChangeRecord(open=opened))
+    world.record(row)
+    until = (datetime.fromisoformat(at) + timedelta(seconds=362)).isoformat(timespec="seconds")
+    for dry_run in (True, False):
+        with pytest.raises(RefusedError) as caught:
+            rm(path, "4501/a", dry_run=dry_run)
+        assert (caught.value.message, caught.value.hint) == (
+            f"4501/a has an update that was never answered, and may be carried out until {until}",
+            "wait until then and try again",
+        )
+    assert world.row("a") == row
+    long_ago = "2026-01-01T00:00:00+00:00"
+    opened = dataclasses.replace(opened, first_sent_at=long_ago, last_sent_at=long_ago)
+    world.record(dataclasses.replace(row, change=ChangeRecord(open=opened)))
     assert rm(path, "4501/a") == ["4501/a"]
 
 

@@ -288,7 +288,13 @@ def test_what_another_owner_has_marked_is_left_to_that_one() -> None:
         Hold,
         Reason.TAKEN_OVER,
         (
-            "taken over by stack 'green'; left alone. If that is meant, take it out of these "
-            "specs: reconciler state rm 4501/llm"
+            "taken over by stack 'green'; left alone. If that is meant, remove its spec here and "
+            "run: reconciler state rm 4501/llm"
         ),
     )
+    # Nor is it deleted once its spec is gone; only its record may go.
+    removed = decide(None, ROW, live)
+    assert isinstance(removed, Hold)
+    assert (told(removed), removed.fails) == (told(action), True)
+    forgotten = dataclasses.replace(ROW, lifecycle=Lifecycle(on_remove=OnRemove.FORGET))
+    assert type(decide(None, forgotten, live)) is Forget

@@ -197,6 +197,6 @@ def test_a_workload_of_another_stack_is_left_alone() -> None:
     assert (ran.exit_code, world.puts()) == (4, [])
     (told,) = ran.told
     assert told == (
-        "failed: hold 4501/a: taken over by stack 'green'; left alone. If that is meant, take it "
-        "out of these specs: reconciler state rm 4501/a"
+        "failed: hold 4501/a: taken over by stack 'green'; left alone. If that is meant, "
+        "remove its spec here and run: reconciler state rm 4501/a"
     )

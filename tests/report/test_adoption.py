@@ -78,6 +78,11 @@ def test_a_proposal_says_what_follows_and_what_is_left() -> None:
         "  workload e is listed, and not there",
         f"Adopt: 1 workload, GPUs 1; next plan: 1 to replace; {counts}",
     ]
+    marked = proposal_text(proposal, ColorWriter(), marks=True).splitlines()
+    assert marked[1] == (
+        f"{INDENT}taken over from stack 'green' (state 5e0d): our mark takes the place of that "
+        "stack's"
+    )
 
 
 def test_nothing_to_adopt_is_said() -> None:

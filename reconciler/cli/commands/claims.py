@@ -124,7 +124,7 @@ def adopt(
     marked: list[ApplyResult] = []
     options = AdoptOptions(
         command=" ".join(command),
-        agree=adoption_asker(console, edit, workspace.prefix),
+        agree=adoption_asker(console, edit, workspace.prefix, marks=mark),
         terms=AdoptionTerms(declared=workspace.desired, take_over=take_over, undeclared=undeclared),
         init=init,
         dry_run=edit.dry_run,

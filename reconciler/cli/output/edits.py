@@ -48,16 +48,18 @@ def finish_edit(done: Sequence[object]) -> int:
     return 0
 
 
-def adoption_asker(console: Console, edit: EditFlags, prefix: str) -> Callable[[Proposal], bool]:
+def adoption_asker(
+    console: Console, edit: EditFlags, prefix: str, *, marks: bool
+) -> Callable[[Proposal], bool]:
     """How an adoption is confirmed: by a flag, or by somebody who sees what it comes to."""
     asks = not (edit.yes or edit.dry_run)
 
     def agree(proposal: Proposal) -> bool:
         if console.has("text"):
-            console.line(proposal_text(proposal, console.paint(), prefix=prefix))
+            console.line(proposal_text(proposal, console.paint(), prefix=prefix, marks=marks))
         elif asks:
             # Standard output is for the document, so a question shows its subject beside it.
-            console.warn(proposal_text(proposal, ColorWriter(), prefix=prefix))
+            console.warn(proposal_text(proposal, ColorWriter(), prefix=prefix, marks=marks))
         if not (asks and proposal.adoptions):
             return True
         return click.confirm("Record these workloads?", err=True)

@@ -138,6 +138,8 @@ def _judge_removed(case: DecisionInputs) -> AnyAction:
     reason, detail = Reason.REMOVED_FROM_SPECS, f"no spec declares it any more{origin}"
     if case.options.destroying:
         reason, detail = Reason.REQUESTED, f"destroy was asked for{origin}"
+    if case.taken_by:
+        return hold_taken_over(case)
     if case.options.no_delete:
         return hold(case, reason, f"{detail}; held by --no-delete", forbidden=True)
     if case.unmarked:

@@ -38,8 +38,8 @@ def hold_taken_over(case: DecisionInputs) -> Hold:
     """Another owner has put its mark on it, and looks after it now."""
     row = case.row
     detail = (
-        f"taken over by stack {case.taken_by!r}; left alone. If that is meant, take it out of "
-        f"these specs: reconciler state rm {row.address}"
+        f"taken over by stack {case.taken_by!r}; left alone. If that is meant, remove its spec "
+        f"here and run: reconciler state rm {row.address}"
     )
     return hold(case, Reason.TAKEN_OVER, detail, fails=True)
 

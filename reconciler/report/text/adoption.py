@@ -29,12 +29,17 @@ _WHY = {
 }
 
 
-def proposal_text(proposal: Proposal, paint: ColorWriter, *, prefix: str = "") -> str:
+def proposal_text(
+    proposal: Proposal, paint: ColorWriter, *, prefix: str = "", marks: bool = False
+) -> str:
     """Each workload that would be recorded and what follows from it, then those that are left.
 
-    `prefix` before a file's name makes a path from the working directory.
+    `prefix` before a file's name makes a path from the working directory. `marks` says that our
+    mark is put on all of them afterwards.
     """
-    blocks = [_adoption_text(adoption, paint, prefix) for adoption in proposal.adoptions]
+    blocks = [
+        _adoption_text(adoption, paint, prefix, marks=marks) for adoption in proposal.adoptions
+    ]
     # What is recorded already is no news: the verdict counts it, and nobody has to act on it.
     left = [each for each in proposal.skipped if each.why is not NotAdoptedReason.RECORDED]
     if left:
@@ -95,7 +100,7 @@ def proposal_document(proposal: Proposal, *, done: bool) -> dict[str, Any]:
     }
 
 
-def _adoption_text(adoption: Adoption, paint: ColorWriter, prefix: str) -> str:
+def _adoption_text(adoption: Adoption, paint: ColorWriter, prefix: str, *, marks: bool) -> str:
     request, source = _gpus(adoption), adoption.then.source
     gpus = "GPUs that cannot be counted"
     if request.known:
@@ -105,17 +110,19 @@ def _adoption_text(adoption: Adoption, paint: ColorWriter, prefix: str) -> str:
     parts = (kind, gpus, place, f"id {adoption.row.id}")
     notes = "  ".join(escape_terminal(part) for part in parts if part)
     head = f"  {paint('> adopt', 'green')}  {paint.bold(name_of(adoption.address))}  {notes}"
-    return "\n".join([head, *(f"{_INDENT}{line}" for line in _consequences(adoption, paint))])
+    return "\n".join(
+        [head, *(f"{_INDENT}{line}" for line in _consequences(adoption, paint, marks=marks))]
+    )
 
 
-def _consequences(adoption: Adoption, paint: ColorWriter) -> Iterator[str]:
+def _consequences(adoption: Adoption, paint: ColorWriter, *, marks: bool) -> Iterator[str]:
     """Whose it was, and what the next plan does about it."""
-    # An adoption sends nothing, so the mark of the other stack stays on the server.
     if owner := adoption.owner:
-        taken = (
-            f"taken over from stack {owner.stack!r} (state {owner.lineage}): its ownership "
-            "annotation names that stack until it is replaced"
-        )
+        # Without --mark an adoption sends nothing, so the other stack's mark stays on the server.
+        mark = "our mark takes the place of that stack's"
+        if not marks:
+            mark = "its ownership annotation names that stack until it is replaced"
+        taken = f"taken over from stack {owner.stack!r} (state {owner.lineage}): {mark}"
         yield paint(escape_terminal(taken), "yellow")
     then = adoption.then
     if isinstance(then, Keep):
