@@ -370,7 +370,8 @@ Live = Remote | Missing | Unread
 class Target:
     """Which control plane and owner a state belongs to; None is not known yet.
 
-    `can_update` says that the server has shown that it changes workloads in place.
+    `can_update` says that the server has shown that it changes workloads in place, `keeps_removed`
+    that it has kept a field which an update no longer had: it merges what it is sent (A8).
     """
 
     url: str
@@ -378,6 +379,7 @@ class Target:
     issuer: str | None = None
     tenant_id: int | None = None
     can_update: bool = False
+    keeps_removed: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -66,7 +66,8 @@ class ApplyContext:
     `known` is what the state holds at this moment, by operation; `alive` the ids that the server
     has shown in this run. `listeners` are told every event, and `tracers` every request, which is
     for those who draw them. `api_is_gone` says that something else answers in the API's place by
-    now, such as a login page.
+    now, such as a login page; `keeps_removed` that the server has kept a field which an update no
+    longer had.
     """
 
     id: str
@@ -85,6 +86,7 @@ class ApplyContext:
     alive: set[str] = field(default_factory=set)
     tenant_id: int | None = None
     api_is_gone: bool = False
+    keeps_removed: bool = False
     rules: RedactionRules = BUILT_IN
 
     def __post_init__(self) -> None:

@@ -334,6 +334,7 @@ class UpdateTask:
         """The update is in force: it is done once nothing is left that it was to take away."""
         leftovers = self._comparison.find_leftovers(self._row, live)
         if leftovers.pointers:
+            self._run.keeps_removed = True
             return self._leave_open(
                 f"{', '.join(leftovers.pointers)} is declared no more, and the server keeps it",
                 f"the server merges updates; to take it away: --replace {self._row.address}",

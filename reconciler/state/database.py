@@ -215,8 +215,9 @@ def target_meta(target: Target) -> dict[str, str]:
         "stack": target.stack,
         "issuer": target.issuer or "",
         "tenant_id": tenant,
-        # Only once it is known: a state that knows nothing of it stays as it is.
+        # Only once they are known: a state that knows nothing of them stays as it is.
         **({"can_update": "yes"} if target.can_update else {}),
+        **({"keeps_removed": "yes"} if target.keeps_removed else {}),
     }
 
 
@@ -228,6 +229,7 @@ def target_of(meta: Mapping[str, str]) -> Target:
         issuer=meta.get("issuer") or None,
         tenant_id=int(meta["tenant_id"]) if meta.get("tenant_id") else None,
         can_update=meta.get("can_update") == "yes",
+        keeps_removed=meta.get("keeps_removed") == "yes",
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -16,9 +17,11 @@ from reconciler.core.planning.actions import Keep, Reason, Update
 from reconciler.core.planning.plan import Plan
 from reconciler.core.protocol.capabilities import CanUpdate
 from reconciler.state import database
+from tests.app.commands import Repository
+from tests.engine.updates import scaled
 from tests.support.factories import PLAN_TARGET, make_desired, make_recorded
 from tests.support.timing import run
-from tests.support.worlds import World
+from tests.support.worlds import World, wish
 
 YES, NO, UNKNOWN = CanUpdate.YES, CanUpdate.NO, CanUpdate.UNKNOWN
 
@@ -190,6 +193,27 @@ def test_only_a_yes_stays_in_the_state() -> None:
     assert "can_update" not in database.target_meta(silent)
     assert merge_targets(shown, silent) == shown
     assert merge_targets(silent, shown) == shown
+
+
+def test_a_server_that_merges_is_remembered(tmp_path: Path) -> None:
+    """What it has kept once, the next plan says of another workload before that is approved."""
+    repository = Repository(tmp_path, World("merge", declared="3.0"))
+    both = [
+        dataclasses.replace(scaled(3), address=wish(n).address, metadata=wish(n).metadata)
+        for n in "ab"
+    ]
+    repository.apply(*both)
+    assert not repository.target().keeps_removed
+
+    assert repository.apply(wish("a"), both[1]).exit_code == 4
+
+    assert repository.target().keeps_removed
+    repository.apply(wish("a"), wish("b"), answer=False)
+    details = [action.detail for action in repository.asked[-1].plan.changes]
+    assert details[-1] == (
+        "/manifest/spec/replicas changed; this server keeps what an update no longer has, "
+        "/manifest/spec/replicas; to take it away: --replace 4501/b"
+    )
 
 
 @pytest.mark.parametrize(

@@ -171,6 +171,7 @@ def test_the_lineage_never_changes(sessions: Sessions) -> None:
         make_target(),
         make_target(issuer="https://issuer", tenant_id=7),
         make_target(tenant_id=0, can_update=True),
+        make_target(keeps_removed=True),
         make_target(url="https://other"),
     ],
 )

@@ -232,6 +232,7 @@ async def run_plan(
                 session.target,
                 tenant_id=planned.tenant_id or run.tenant_id,
                 can_update=planned.shows_updates,
+                keeps_removed=run.keeps_removed,
             )
             # A state that recorded nothing may have moved here: nothing of its old server holds.
             pinned = merge_targets(store.header.target, target) if planned.recorded else target

@@ -208,7 +208,11 @@ async def decide(
             target=target,
             lineage=header.lineage,
             serial=header.serial,
-            options=replace(request.options, can_update=can_update),
+            options=replace(
+                request.options,
+                can_update=can_update,
+                keeps_removed=header.target.keeps_removed,
+            ),
             now=read_at,
             at_work=at_work,
             diagnostics=workspace.diagnostics,

@@ -105,6 +105,7 @@ def merge_targets(pinned: Target, target: Target) -> Target:
         issuer=pinned.issuer or target.issuer,
         tenant_id=target.tenant_id if pinned.tenant_id is None else pinned.tenant_id,
         can_update=pinned.can_update or target.can_update,
+        keeps_removed=pinned.keeps_removed or target.keeps_removed,
     )
 
 

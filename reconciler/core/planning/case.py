@@ -32,9 +32,10 @@ class OnDrift(StrEnum):
 class PlanOptions:
     """What the caller decides about a plan; the defaults are the careful ones.
 
-    `destroying` says that specs are missing because everything was asked to go. `can_update` is no
-    decision but what is known of the server at the moment, so no saved plan keeps it; where nothing
-    is known, nothing is updated, nor replaced in the place of an update.
+    `destroying` says that specs are missing because everything was asked to go. The last two are no
+    decisions but what is known of the server at the moment, so no saved plan keeps them. Where it
+    is not known whether it can update, nothing is updated, nor replaced in the place of an update;
+    one that `keeps_removed` has not taken a field away because an update no longer had it.
     """
 
     on_drift: OnDrift = OnDrift.REPORT
@@ -45,6 +46,7 @@ class PlanOptions:
     refreshed: bool = True
     destroying: bool = False
     can_update: CanUpdate = CanUpdate.UNKNOWN
+    keeps_removed: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from reconciler.core.diff.comparison import Compared
-from reconciler.core.diff.diff import FieldChange
+from reconciler.core.diff.diff import ABSENT, FieldChange
 from reconciler.core.diff.three_way import merge
 from reconciler.core.diff.update import without_cluster_fields
 from reconciler.core.model import Desired, OnChange, join_reasons
@@ -102,6 +102,10 @@ def update(case: DecisionInputs, desired: Desired, reason: Reason, detail: str) 
         return hold(case, Reason.MARKER_MISSING, detail, fails=True)
     # Priority and category are the platform's, and change whatever the kind.
     is_in_manifest = any(change.pointer.startswith("/manifest") for change in case.changes)
+    removed = [change for change in case.changes if change.after is ABSENT and not change.ignored]
+    if removed and case.options.keeps_removed:
+        kept = f"this server keeps what an update no longer has, {name_fields(removed)}"
+        detail = f"{detail}; {kept}; to take it away: --replace {address}"
     if not begun and is_in_manifest and not update_rules(desired.manifest).is_proven:
         reason = Reason.UPDATE_UNPROVEN
     live = case.live if isinstance(case.live, Compared) else None

@@ -19,8 +19,8 @@ def saved_document(approval: Approval, created_at: datetime) -> dict[str, Any]:
     document = plan_document(plan, created_at)
     actions = (*plan.changes, *plan.holds)
     options = _lists(asdict(approval.options))
-    # An apply finds it out again: a server may have changed since.
-    del options["can_update"]
+    # An apply finds them out again: a server may have changed since.
+    del options["can_update"], options["keeps_removed"]
     document["saved"] = {
         "id": approval.id,
         "options": options,

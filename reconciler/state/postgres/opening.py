@@ -35,6 +35,7 @@ def create_state(place: PostgresPlace, target: Target, patience: float) -> Postg
         "issuer": target.issuer or "",
         "tenant_id": target.tenant_id,
         "can_update": target.can_update,
+        "keeps_removed": target.keeps_removed,
         "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
     }
     query = statements.insert_state(place.schema).encode()

@@ -56,6 +56,7 @@ class StateRow:
             issuer=columns.get("issuer", self.header.target.issuer) or None,
             tenant_id=columns.get("tenant_id", self.header.target.tenant_id),
             can_update=columns.get("can_update", self.header.target.can_update),
+            keeps_removed=columns.get("keeps_removed", self.header.target.keeps_removed),
         )
         header = Header(
             lineage=columns.get("lineage", self.header.lineage),
@@ -79,7 +80,7 @@ def find_state_row(conn: Connection, place: PostgresPlace) -> StateRow | None:
     check_format(place, application, version, oldest_writer)
     if state[0] is None:
         return None
-    (id_, lineage, serial, url, issuer, tenant_id, can_update, *lock) = state
+    (id_, lineage, serial, url, issuer, tenant_id, can_update, keeps_removed, *lock) = state
     (rules, arriving_from, moved_to, epoch, writes, token, holder, link, since, left) = lock
     target = Target(
         url=url,
@@ -87,6 +88,7 @@ def find_state_row(conn: Connection, place: PostgresPlace) -> StateRow | None:
         issuer=issuer or None,
         tenant_id=tenant_id,
         can_update=can_update,
+        keeps_removed=keeps_removed,
     )
     return StateRow(
         id=id_,

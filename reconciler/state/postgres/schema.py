@@ -43,6 +43,7 @@ CREATE TABLE {{s}}.states (
   issuer text NOT NULL DEFAULT '',
   tenant_id bigint,
   can_update boolean NOT NULL DEFAULT false,
+  keeps_removed boolean NOT NULL DEFAULT false,
   rules text NOT NULL DEFAULT '',
   created_at text NOT NULL,
   arriving_from text NOT NULL DEFAULT '',

@@ -68,8 +68,8 @@ def select_header(schema: str) -> str:
     s = quote(schema)
     return f"""
         SELECT f.application, f.version, f.oldest_writer, s.id, s.lineage, s.serial, s.url,
-          s.issuer, s.tenant_id, s.can_update, s.rules, s.arriving_from, s.moved_to, s.epoch,
-          s.writes, s.token::text, s.holder, s.link, s.since,
+          s.issuer, s.tenant_id, s.can_update, s.keeps_removed, s.rules, s.arriving_from,
+          s.moved_to, s.epoch, s.writes, s.token::text, s.holder, s.link, s.since,
           extract(epoch FROM s.lease_until - clock_timestamp())::float8
         FROM {s}.format f LEFT JOIN {s}.states s ON s.stack = %b"""
 
@@ -89,9 +89,9 @@ def insert_state(schema: str) -> str:
     """A new, empty state, if its stack has none."""
     return f"""
         INSERT INTO {quote(schema)}.states
-          (stack, lineage, nonce, url, issuer, tenant_id, can_update, created_at)
+          (stack, lineage, nonce, url, issuer, tenant_id, can_update, keeps_removed, created_at)
         VALUES (%(stack)s, %(lineage)s, %(nonce)s, %(url)s, %(issuer)s, %(tenant_id)s,
-          %(can_update)s, %(created_at)s)
+          %(can_update)s, %(keeps_removed)s, %(created_at)s)
         ON CONFLICT (stack) DO NOTHING RETURNING 1"""
 
 

@@ -286,6 +286,7 @@ class PostgresStore:
             "issuer": target.issuer or "",
             "tenant_id": target.tenant_id,
             "can_update": target.can_update,
+            "keeps_removed": target.keeps_removed,
         }
         return replace(commit, header={**commit.header, **pinned})
 
