@@ -98,8 +98,8 @@ def test_a_marking_that_was_killed_is_gone_on_with(
             4,
             [
                 (
-                    "failed: hold 4501/a: taken over by stack 'blue'; left alone. If that is meant, "
-                    "remove its spec here and run: reconciler state rm 4501/a"
+                    "failed: hold 4501/a: taken over by stack 'blue'; left alone. If that is "
+                    "meant, remove its spec here and run: reconciler state rm 4501/a"
                 )
             ],
         )

@@ -52,6 +52,19 @@ def test_every_name_is_in_its_file(document: Path) -> None:
     assert lost == []
 
 
+def test_the_map_leads_to_every_module() -> None:
+    """Each module is named on the page from concepts to modules, or a folder that it is in."""
+    named = set(NAMED.findall((ROOT / "docs/development/map.md").read_text("utf-8")))
+    lost = []
+    for module in ROOT.glob("reconciler/**/*.py"):
+        path = module.relative_to(ROOT)
+        # The package itself leads nowhere: a folder has to be one within it.
+        folders = {f"{folder.as_posix()}/" for folder in path.parents[:-2]}
+        if module.name != "__init__.py" and not named & {path.as_posix(), *folders}:
+            lost.append(path.as_posix())
+    assert sorted(lost) == []
+
+
 def test_the_exemplary_test_is_a_real_one() -> None:
     """The test shown in CONTRIBUTING.md stands, word for word, in the file that it is said to."""
     quoted = QUOTED.findall((ROOT / "CONTRIBUTING.md").read_text("utf-8"))
