@@ -85,6 +85,7 @@ def journal(pairs: Sequence[tuple[Recorded, Recorded]], where: Path | None) -> S
     """Write intents and results in groups, as an apply with so many requests in flight does."""
     with folder(where) as path:
         store = create_state(path / "state.db", Target(url="u", stack="s"))
+        store.hold("benchmark")
         spent = timed(lambda: write(store, pairs))
         store.close()
         return spent
@@ -102,6 +103,7 @@ def read_and_copy(count: int, where: Path | None) -> tuple[Spent, Spent]:
     """Open a state of so many records and read all of them; and back it up."""
     with folder(where) as path:
         store = create_state(path / "state.db", Target(url="u", stack="s"))
+        store.hold("benchmark")
         store.write([records(index)[1] for index in range(count)])
         store.close()
         opened: list[SqliteStore] = []

@@ -235,7 +235,7 @@ def place_from(text: str, *, stack: str, origin: str) -> StatePlace:
     Raises UsageError for a text that is no place, and for a password in a flag.
     """
     # Everybody on this machine sees the flags of its processes; a variable is its owner's.
-    is_private = not origin.startswith("-")
+    is_private = origin.startswith("RECONCILER_")
     try:
         return parse_place(text, stack=stack, may_hold_password=is_private)
     except PlaceError as error:

@@ -250,8 +250,7 @@ class SqliteStore:
         """Open the file; one of an older format is migrated, or else copied into memory."""
         conn = database.open_database(self._path, self._patience)
         try:
-            self._copied = database.is_older(conn) and not migrating
-            if self._copied:
+            if database.is_older(conn) and not migrating:
                 with database.time_limited(conn, self._path, self._patience):
                     copy = database.migrated_copy(conn)
                 file, conn = conn, copy
@@ -269,8 +268,8 @@ class SqliteStore:
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
-        if self._copied:
-            raise AssertionError("the write would go to the copy in memory: call hold() first")
+        if self._lock is None:
+            raise AssertionError("a state is written only while it is held: call hold() first")
         with explain_errors(self._path), database.transaction(self._conn):
             yield
 

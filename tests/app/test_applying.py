@@ -179,6 +179,7 @@ def test_a_state_of_another_target_is_refused(
     rows = repository.rows()
     repository.path.unlink()
     store = create_state(repository.path, target)
+    store.hold("test")
     store.write(rows)
     store.close()
     before = repository.world.ledger()

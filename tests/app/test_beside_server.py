@@ -81,6 +81,7 @@ def in_state_of(target: Target, path: Path) -> tuple[World, str]:
     rows = [doubtful, world.row("b")]
     path.unlink()
     store = create_state(path, target)
+    store.hold("test")
     store.write(rows)
     store.close()
     return world, workload_id

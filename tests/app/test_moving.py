@@ -89,6 +89,7 @@ def test_what_is_lost_after_a_split_is_found_by_its_marker(
     """The lineage moved along, so a record that is gone is taken back as before."""
     carry(old, new)
     store = open_state(new.path)
+    store.hold("test")
     store.write([dataclasses.replace(row, own=Own.GONE) for row in store.read()])
     store.close()
     new.apply(GOES, GOES_TOO)
@@ -184,6 +185,7 @@ def test_a_move_that_was_cut_short_and_used_keeps_what_is_newer(
             carry(old, new)
     store = open_state(new.path)
     row = next(row for row in store.read() if row.address.name == "goes")
+    store.hold("test")
     store.write([dataclasses.replace(row, protected=True)])
     store.close()
     carry(old, new)
@@ -195,6 +197,7 @@ def test_two_operations_of_one_address_are_for_a_person(old: Repository, new: Re
     """One of them is out of date, and nothing here can tell which."""
     carry(old, new, "4501/goes")
     store = open_state(old.path)
+    store.hold("test")
     store.write([dataclasses.replace(new.rows()[0], op="another")])
     store.close()
     with pytest.raises(RefusedError) as caught:
@@ -234,6 +237,7 @@ def test_what_is_in_doubt_stays(old: Repository, new: Repository, own: Own) -> N
     """All or nothing: the way out is named."""
     store = open_state(old.path)
     row = next(row for row in store.read() if row.address.name == "goes")
+    store.hold("test")
     store.write([dataclasses.replace(row, own=own)])
     store.close()
     words = "is being deleted: workload" if own is Own.DELETING else "is in doubt"

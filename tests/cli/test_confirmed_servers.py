@@ -137,6 +137,7 @@ def record(url: str, *, rows: bool = True) -> None:
     address = Address(project=PROJECT, name="one")
     if rows:
         row = Recorded(op="0190-0", address=address, own=Own.UNCONFIRMED, digest="x", spec={})
+        store.hold("test")
         store.write([row])
     store.close()
 

@@ -104,7 +104,9 @@ def test_a_run_that_did_not_begin(
         held.hold("reconciler apply")
     if kind == "unreachable":
         # Of another server a state would not even be used.
+        held.hold("test")
         held.pin(dataclasses.replace(held.header.target, url=NOWHERE))
+        held.release()
     if kind == "unauthorised":
         monkeypatch.setenv("RUNAI_CLIENT_SECRET", "wrong")
     if kind == "invalid":

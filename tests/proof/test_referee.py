@@ -66,6 +66,7 @@ def judge(tmp_path: Path) -> Callable[..., list[str]]:
     ) -> list[str]:
         path = Path(tempfile.mkdtemp(dir=tmp_path)) / "state.db"
         store = create_state(path, Target(url="http://127.0.0.1", stack="proof"))
+        store.hold("test")
         store.write(rows)
         store.close()
         return check(path, entries, residents, WANTED)

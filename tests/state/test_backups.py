@@ -21,8 +21,8 @@ from tests.support.factories import make_recorded, make_target
 def store(tmp_path: Path) -> Iterator[SqliteStore]:
     """A state with some records, held."""
     store = create_state(tmp_path / "state.db", make_target())
-    store.write([make_recorded(address=f"1/w{i}") for i in range(30)])
     store.hold("test")
+    store.write([make_recorded(address=f"1/w{i}") for i in range(30)])
     yield store
     store.close()
 

@@ -28,6 +28,7 @@ def path(tmp_path: Path) -> Path:
     """A state with twenty records and a run, and two backups of it."""
     path = tmp_path / "state.db"
     store = create_state(path, make_target())
+    store.hold("test")
     store.write([make_recorded(address=f"1/w{i}", op=f"op-{i:02}") for i in range(20)])
     store.begin_run(begun("a"))
     store.add_actions("a", [done("1/w0")])
@@ -62,6 +63,7 @@ def restore(path: Path, nth: int = -1) -> str:
 def test_a_sound_state(path: Path) -> None:
     """It is counted, and what is in doubt is no flaw."""
     store = open_state(path)
+    store.hold("test")
     store.write(
         [
             make_recorded(address="1/x", op="x", own=Own.UNCONFIRMED),
@@ -79,8 +81,8 @@ def test_what_the_holder_has_begun_is_under_way(path: Path) -> None:
     """It is no doubt before the holder ends; what was in doubt before is one."""
     begun = {Own.CREATING: "x", Own.DELETING: "y", Own.UNCONFIRMED: "z"}
     store = open_state(path)
-    store.write([make_recorded(address=f"1/{n}", op=n, own=own) for own, n in begun.items()])
     store.hold("reconciler apply")
+    store.write([make_recorded(address=f"1/{n}", op=n, own=own) for own, n in begun.items()])
 
     beside, quick = inspect_state(path), summarize_state(path)
     store.close()
@@ -93,13 +95,13 @@ def test_what_the_holder_has_begun_is_under_way(path: Path) -> None:
 def test_what_a_person_has_given_up_is_no_doubt(path: Path) -> None:
     """Nobody looks for it any more, also while a run has the lock."""
     store = open_state(path)
+    store.hold("reconciler apply")
     store.write(
         [
             make_recorded(address="1/x", op="x", own=Own.DELETING, purpose=Purpose.GIVEN_UP),
             make_recorded(address="1/y", op="y", own=Own.DELETING, purpose=Purpose.REMOVED),
         ]
     )
-    store.hold("reconciler apply")
     beside = inspect_state(path)
     store.close()
     alone = inspect_state(path)
@@ -110,6 +112,7 @@ def test_what_a_person_has_given_up_is_no_doubt(path: Path) -> None:
 def test_what_is_down_is_in_doubt_only_where_its_successor_is(path: Path) -> None:
     """A look counts it either way, for nothing is known to run."""
     store = open_state(path)
+    store.hold("test")
     store.write(
         [
             make_recorded(
@@ -204,6 +207,7 @@ def test_orphans_are_taken_out_by_the_next_run(path: Path) -> None:
     """As the hint says."""
     sql(path, "DELETE FROM runs")
     store = open_state(path)
+    store.hold("test")
     store.begin_run(begun("b"))
     store.close()
     assert flaws(path) == []
@@ -212,6 +216,7 @@ def test_orphans_are_taken_out_by_the_next_run(path: Path) -> None:
 def test_doubles_are_found(path: Path) -> None:
     """Two records of one id, and two accepted ones of one address."""
     store = open_state(path)
+    store.hold("test")
     store.write(
         [
             make_recorded(address="1/w1", op="z1", id="other"),

@@ -28,6 +28,7 @@ NOT_OURS = "the state STATE is damaged: its schema is not the one of its format 
 def fill(path: Path, count: int = 20) -> None:
     """Make a state with some records."""
     store = create_state(path, make_target(issuer="i", tenant_id=1))
+    store.hold("test")
     store.write([make_recorded(address=f"1/w{i}") for i in range(count)])
     store.close()
 

@@ -55,6 +55,7 @@ def test_everything_beside_a_state_is_private(tmp_path: Path) -> None:
 def test_a_state_is_one_file(path: Path) -> None:
     """Whoever copies it has everything that was committed, also while it is open."""
     with opened(path) as store:
+        store.hold("test")
         store.write([make_recorded()])
         copy = path.with_name("copy.db")
         copy.write_bytes(path.read_bytes())
@@ -146,8 +147,10 @@ def test_a_process_killed_while_it_makes_a_state_leaves_no_state(tmp_path: Path)
 def test_a_write_is_all_or_nothing(path: Path) -> None:
     """An error in the middle leaves the rows, the serial and the header as they were."""
     with opened(path) as store:
+        store.hold("test")
         store.write([make_recorded(address="1/a", op="a")])
     with opened(path) as store:
+        store.hold("test")
         before = (store.header, store.read())
         execute(
             path,
@@ -162,6 +165,7 @@ def test_a_write_is_all_or_nothing(path: Path) -> None:
 def test_another_thread_may_write(path: Path) -> None:
     """An apply writes from a thread of its own, so that the network does not wait for the disk."""
     with opened(path) as store, ThreadPoolExecutor(max_workers=1) as executor:
+        store.hold("test")
         executor.submit(store.write, [make_recorded()]).result()
         assert store.read() == [make_recorded()]
 
@@ -176,6 +180,7 @@ def execute(path: Path, statement: str) -> None:
 def test_a_full_disk_is_told_with_a_way_out(path: Path) -> None:
     """What was recorded before is still there."""
     with opened(path) as store:
+        store.hold("test")
         store.write([make_recorded(address="1/a", op="a")])
         pages = store._conn.execute("PRAGMA page_count").fetchone()[0]
         store._conn.execute(f"PRAGMA max_page_count = {pages}")
@@ -350,9 +355,22 @@ def _nobody() -> str:
 def test_a_database_that_somebody_else_keeps_locked(path: Path) -> None:
     """A browser for databases, say: it has to let go first."""
     with opened(path) as store, contextlib.closing(sqlite3.connect(path)) as other:
+        store.hold("test")
         store._conn.execute("PRAGMA busy_timeout = 0")
         other.execute("BEGIN EXCLUSIVE")
         with pytest.raises(StateError) as caught:
             store.write([make_recorded()])
         assert caught.value.message == f"the state {path} cannot be used: database is locked"
         assert caught.value.hint == "another program has it open; close that and run this again"
+
+
+def test_a_state_is_written_only_while_it_is_held(path: Path) -> None:
+    """Not before the lock, nor after it: by then the state may be somebody else's."""
+    with opened(path) as store:
+        with pytest.raises(AssertionError, match="call hold"):
+            store.write([make_recorded()])
+        store.hold("test")
+        store.release()
+        with pytest.raises(AssertionError, match="call hold"):
+            store.pin(make_target(tenant_id=5))
+        assert (store.read(), store.header.target) == ([], make_target())

@@ -24,6 +24,7 @@ from tests.support.strategies import hostile
 def store(tmp_path: Path) -> Iterator[SqliteStore]:
     """A new state."""
     store = create_state(tmp_path / "state.db", make_target())
+    store.hold("test")
     yield store
     store.close()
 

@@ -134,6 +134,7 @@ def test_a_file_that_keeps_its_reader_busy_is_given_up(path: Path) -> None:
 def test_opening_a_state_is_bounded(path: Path) -> None:
     """The check of all its pages is part of it."""
     store = open_state(path)
+    store.hold("test")
     store.write([make_recorded(op=f"op-{n}", address=f"1/w{n}") for n in range(5000)])
     store.close()
     with pytest.raises(StateError, match=r"could not be looked through within 0 s"):
@@ -143,6 +144,7 @@ def test_opening_a_state_is_bounded(path: Path) -> None:
 def test_reading_an_open_state_is_bounded(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """By as much as opening it, each time."""
     store = open_state(path, patience=60.0)
+    store.hold("test")
     store.write([make_recorded(op=f"op-{n}", address=f"1/w{n}") for n in range(10_000)])
     now = time.monotonic()
     hours = iter(range(1_000_000))

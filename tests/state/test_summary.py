@@ -23,6 +23,7 @@ def path(tmp_path: Path) -> Path:
     """A state with three workloads, one of them in doubt, and one that is gone."""
     path = tmp_path / "a state?#%41.db"
     store = create_state(path, Target(url="https://cp.example", stack="blue"))
+    store.hold("test")
     store.write(
         [
             make_recorded(make_desired("4501/b")),

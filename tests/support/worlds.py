@@ -339,6 +339,7 @@ class World:
             yield self.disk
             return
         store = open_state(self._path)
+        store.hold("reconciler apply")
         self.disk = Disk(store)
         try:
             yield self.disk
