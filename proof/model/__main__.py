@@ -10,6 +10,10 @@ from itertools import product
 from proof.model.client import Client
 from proof.model.mutants import CLASSIC, FOUND_HERE, HUNTS
 from proof.model.search import Report, Search, Violation
+from proof.model.updates.mutants import MUTANTS as UPDATE_MUTANTS
+from proof.model.updates.mutants import hunt as hunt_update
+from proof.model.updates.search import Search as UpdateSearch
+from proof.model.updates.world import Budget as UpdateBudget
 from proof.model.world import Budget, Settings
 
 SETTINGS = (Settings(), Settings(control=False), Settings(discovery=False))
@@ -24,7 +28,17 @@ MIXES = (
     Budget(edits=2, crashes=1, faults=1, meddling=0, restores=0),
     Budget(edits=2, crashes=2, faults=2, meddling=1, restores=1),
 )
+# The same for one workload that is updated; each of its steps may be a whole run of the engine.
+UPDATE_MIXES = (
+    UpdateBudget(edits=1, crashes=1, faults=1, meddling=0, restores=0),
+    UpdateBudget(edits=1, crashes=0, faults=2, meddling=0, restores=0),
+    UpdateBudget(edits=2, crashes=0, faults=1, meddling=1, restores=0),
+    UpdateBudget(edits=2, crashes=1, faults=0, meddling=0, restores=1),
+    UpdateBudget(edits=2, crashes=1, faults=2, meddling=1, restores=0),
+    UpdateBudget(edits=2, crashes=2, faults=2, meddling=1, restores=1),
+)
 STATES = 450_000
+UPDATE_STATES = 40_000
 MUTANTS = {mutant.__name__: mutant for mutant in (*CLASSIC, *FOUND_HERE)}
 
 
@@ -32,6 +46,9 @@ def main() -> int:
     """Run what was asked for."""
     parser = argparse.ArgumentParser(prog="python -m proof.model", description=__doc__)
     parser.add_argument("--states", type=int, default=STATES, help="states of all searches")
+    parser.add_argument(
+        "--update-states", type=int, default=UPDATE_STATES, help="states of searches with updates"
+    )
     parser.add_argument("--mutant", choices=sorted(MUTANTS), help="break one rule and look for it")
     parser.add_argument("--mutants", action="store_true", help="break every rule, one by one")
     options = parser.parse_args()
@@ -41,7 +58,26 @@ def main() -> int:
         found, _, _ = hunt(MUTANTS[options.mutant])
         print("it survives" if found is None else _story(found))
         return 0 if found else 1
-    return search(options.states)
+    return max(search(options.states), search_updates(options.update_states))
+
+
+def search_updates(states: int) -> int:
+    """Search what may happen to an updated workload; what one mix leaves goes to the next."""
+    violations = total = 0
+    for left, mix in zip(range(len(UPDATE_MIXES), 0, -1), UPDATE_MIXES, strict=True):
+        report = UpdateSearch().run(mix, (states - total) // left)
+        print(
+            f"updates, {mix}: {report.states} states, {report.runs} runs of the engine, depth "
+            f"{report.depth}{' (all of them)' if report.is_exhausted else ''}; "
+            f"{report.ends} ends judged, {report.seconds:.1f} s",
+            flush=True,
+        )
+        total += report.states
+        if report.violation:
+            violations += 1
+            print("\n".join([report.violation.broken, *report.violation.path]))
+    print(f"{total} states with updates, {violations} violations")
+    return 1 if violations else 0
 
 
 def search(states: int) -> int:
@@ -99,7 +135,15 @@ def hunt_all() -> int:
             more = f" + {len(found.story)} to its end" if found.story else ""
             told = f"after {len(found.path)} steps{more}: {found.broken} [{settings}]"
         print(f"{name}: {told} ({states} states, {time.perf_counter() - began:.1f} s)", flush=True)
-    print(f"{len(MUTANTS) - survivors} of {len(MUTANTS)} mutants found")
+    for name in UPDATE_MUTANTS:
+        report = hunt_update(name)
+        survivors += report.violation is None
+        told = "SURVIVES"
+        if report.violation:
+            told = f"after {len(report.violation.path)} steps: {report.violation.broken}"
+        print(f"{name}: {told} ({report.states} states, {report.seconds:.1f} s)", flush=True)
+    count = len(MUTANTS) + len(UPDATE_MUTANTS)
+    print(f"{count - survivors} of {count} mutants found")
     return 1 if survivors else 0
 
 

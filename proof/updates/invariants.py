@@ -47,7 +47,8 @@ class UpdateReferee:
         if self._bodies.setdefault(rev, canonical(body)) != canonical(body):
             self._report("I15", f"PUT {target}: rev {rev} has two bodies")
         workload = self._server.workloads.get(target)
-        self._check_repetition(target, rev, body)
+        proven = row.change.confirmed if row is not None else ""
+        self._check_repetition(target, rev, body, proven)
         if workload is not None and read_marker(body["manifest"]) != workload.marker:
             self._report("I15", f"PUT {target}: the mark of its creator is not what it was")
         if MARK.search(canonical(body)):
@@ -61,14 +62,21 @@ class UpdateReferee:
             self._check_known(row, rev, target)
         self._puts.setdefault(target, []).append(entry)
 
-    def _check_repetition(self, target: str, rev: str, body: Mapping[str, Any]) -> None:
-        """What may have been carried out is repeated as it was, or not at all."""
+    def _check_repetition(
+        self, target: str, rev: str, body: Mapping[str, Any], proven: str
+    ) -> None:
+        """What may have been carried out is repeated as it was, or not at all.
+
+        One that was proven is over: where a late one has landed on it, another follows.
+        """
         sent = self._puts.get(target, ())
         before = sent[-1] if sent else None
         if before is None or before.body is None or not _is_open(before) or self._copies:
             return
         other = read_rev(before.body["manifest"])
-        if other != rev and canonical(before.body).replace(other, rev) == canonical(body):
+        if other not in (rev, proven) and canonical(before.body).replace(other, rev) == canonical(
+            body
+        ):
             self._report("I15", f"PUT {target}: {other} is repeated as {rev}")
 
     def _check_known(self, row: Recorded, rev: str, target: str) -> None:
@@ -147,6 +155,9 @@ class UpdateReferee:
             # Of what was found, nobody knows what had been declared: only what is counts.
             # So it is with what only another copy of the state has declared.
             found = row.attempts == 0 or self._copies
+            # Nor is it seen on a server that merges, where a late repetition of the last update has
+            # landed on a late one before it: its rev is shown, and fields of both are there.
+            found = found or (self._server.merges and bool(row.change.superseded))
             known = {*spec} if found else {*spec, *live} - {FOREIGN}
             for name in sorted(known):
                 pointer = f"/manifest/spec/{name}"

@@ -24,6 +24,8 @@ from proof.model.mutants import (
     TombstoneOnAccept,
 )
 from proof.model.search import Search
+from proof.model.updates import mutants as update_mutants
+from proof.model.updates.search import Search as UpdateSearch
 from proof.model.world import IDLE, Budget, Settings, World
 
 PLAIN = Budget(edits=1, crashes=0, faults=0, meddling=0, restores=0)
@@ -113,3 +115,31 @@ def test_the_command_prints_its_figures(
     assert [line.partition(":")[0] for line in lines[:3]] == [str(s) for s in SETTINGS]
     assert lines[3].startswith("3000 states in ")
     assert lines[3].endswith(", 0 violations")
+
+
+def test_no_update_breaks_a_rule() -> None:
+    """One edit, one death and one fault in every order, to the end of what can happen."""
+    report = UpdateSearch().run(update_mutants.MIXES[0], 1_000)
+
+    assert report.violation is None, report.violation
+    assert (report.is_exhausted, report.states > 300, report.ends > 30) == (True, True, True)
+
+
+@pytest.mark.parametrize(
+    ("name", "rule"),
+    [
+        ("new-rev", "I15"),
+        ("two-bodies", "I15"),
+        ("fallback-later", "I17"),
+        ("no-change", "I15"),
+        ("rev-forgotten", "I15"),
+        ("echo-swallowed", "I16"),
+        ("late-kept", "I8"),
+    ],
+)
+def test_a_mistake_about_updates_is_found(name: str, rule: str) -> None:
+    """It is put into the engine that the search runs."""
+    violation = update_mutants.hunt(name).violation
+
+    assert violation is not None
+    assert violation.broken.startswith(rule)
