@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from proof.model.__main__ import MIXES, SETTINGS, main
+from proof.model.__main__ import MIXES, SETTINGS, UPDATE_MIXES, main
 from proof.model.automaton import Automaton
 from proof.model.client import Client
 from proof.model.mutants import (
@@ -107,7 +107,7 @@ def test_the_command_prints_its_figures(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """States, depth and violations of each search, and of all of them."""
-    monkeypatch.setattr("sys.argv", ["model", "--states", "3000"])
+    monkeypatch.setattr("sys.argv", ["model", "--states", "3000", "--update-states", "60"])
 
     assert main() == 0
 
@@ -115,6 +115,8 @@ def test_the_command_prints_its_figures(
     assert [line.partition(":")[0] for line in lines[:3]] == [str(s) for s in SETTINGS]
     assert lines[3].startswith("3000 states in ")
     assert lines[3].endswith(", 0 violations")
+    assert len(lines[4:-1]) == len(UPDATE_MIXES)
+    assert lines[-1] == "60 states with updates, 0 violations"
 
 
 def test_no_update_breaks_a_rule() -> None:
