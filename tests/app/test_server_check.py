@@ -211,6 +211,22 @@ def test_a_signal_ends_the_questions_and_not_the_search(
         assert store.runs()[0].exit_code == code
 
 
+def test_a_signal_counts_also_where_the_server_cannot_be_searched(tmp_path: Path) -> None:
+    """Its code goes before that of a read that nobody answers."""
+    world, asked = World("latency=20s on=POST"), []
+
+    def stop(request: httpx.Request) -> None:
+        if "dryRun" in str(request.url):
+            asked.append(request)
+            if len(asked) == 2:
+                world.sandbox.set_faults("latency=20s on=POST", "503 on=GET")
+                asyncio.get_running_loop().call_later(1.0, signal.raise_signal, signal.SIGTERM)
+
+    world.on_request = stop
+    result = check(world, tmp_path, GOOD, keeps_state=False, deadline=90.0)
+    assert (result.stopped_by, result.exit_code, len(asked)) == (signal.SIGTERM, 143, 2)
+
+
 def test_a_project_that_refuses_the_canary_is_told_at_its_spec(tmp_path: Path) -> None:
     """Another project proves what the server does with dry runs, and nothing is sent before."""
     world = World(projects=(Project(id="4501", name="team-a"),))

@@ -144,10 +144,10 @@ async def _check(specs: Sequence[Desired], runs: DryRuns) -> ServerCheck:
             created, removed = await runs.sweep(sorted({spec.address.project for spec in specs}))
         except UnreachableError as error:
             # What went wrong first is the reason; the next run of this command looks again.
-            raise failure or error from None
+            failure, created, removed = failure or error, [], []
     if created and not stopped:
         raise describe_created(created)
-    if failure is not None:
+    if failure is not None and not stopped:
         raise failure
     return ServerCheck(
         diagnostics=checked.diagnostics,

@@ -41,7 +41,7 @@ def check_by_server(
         listed = ", ".join(map(str, result.removed))
         console.warn(f"deleted what a dry run has created: {listed}")
     if result.stopped_by is not None:
-        # Now that nothing is left on the server it does what it does to every other command.
+        # The search is over, so it does what it does to every other command.
         signal.raise_signal(result.stopped_by)
     if result.unlisted:
         console.note(f"Not looked for what earlier dry runs may have created: {result.unlisted}")
