@@ -16,7 +16,7 @@ def taken_over(world: World, *, after: float) -> Meanwhile:
     """Let time pass after each write, and somebody else take the state over after the first."""
 
     def meanwhile(_: object) -> None:
-        world.disk.error = LOST
+        world.disk.breakage = LOST
         world.disk.break_at = len(world.disk.writes) + 2
         world.disk.on_write = lambda: world.timeline.skip(after)
 

@@ -77,13 +77,13 @@ class Disk:
     """A state as one process sees it: it breaks when told to, and forgets nothing that it wrote.
 
     `break_at` is the number of the write that fails, and every one after it, counted from 1; with
-    `error`, which a full disk is unless somebody says otherwise.
+    `breakage`, which a full disk is unless somebody says otherwise.
     """
 
     def __init__(self, store: RecordStore) -> None:
         self._store = store
         self.break_at: int | None = None
-        self.error = StateError("the state cannot be used: disk full", hint="make room")
+        self.breakage = StateError("the state cannot be used: disk full", hint="make room")
         self.unplugged = False
         self.on_write: Callable[[], None] = lambda: None
         self.writes: list[tuple[Recorded, ...]] = []
@@ -103,7 +103,7 @@ class Disk:
             return
         self.writes.append(tuple(rows))
         if self.break_at is not None and len(self.writes) >= self.break_at:
-            raise self.error
+            raise self.breakage
         self._store.write(rows)
         self.on_write()
 
