@@ -54,6 +54,15 @@ VARIABLES = {
     "HOME": "See `XDG_CACHE_HOME`.",
     "SSL_CERT_FILE": "The authorities to trust, instead of the system's.",
     "SSL_CERT_DIR": "The same, as a folder.",
+    "PGHOST": "For a state in PostgreSQL, like every other variable of libpq (`PGPASSWORD`, "
+    "`PGPASSFILE`, `PGPORT`, …): the server, where the state's address names none.",
+    "PGSERVICE": "The same: an entry of the service file, which then decides about TLS as well.",
+    "PGSSLMODE": "The same: how TLS is checked; without it `verify-full`, except on this machine.",
+    "PGSSLROOTCERT": "The same: the authorities to trust; without it the system's.",
+    "CI_JOB_URL": "The CI job that a run was, for its history and for whoever waits for its lock.",
+    "GITHUB_SERVER_URL": "The same on GitHub, together with the next two.",
+    "GITHUB_REPOSITORY": "See `GITHUB_SERVER_URL`.",
+    "GITHUB_RUN_ID": "See `GITHUB_SERVER_URL`.",
     "RECONCILER_DEBUG": "Shows the traceback of an unexpected failure.",
 }
 
