@@ -247,6 +247,47 @@ def test_a_proxy_that_forbids_updates_replaces_nothing(
         assert way.out.startswith(f"  ± replace  {project}/a  2 → 3 GPUs  w/a.json:1\n")
 
 
+def test_a_saved_update_is_refused_where_the_server_has_no_updates_any_more(
+    cli: Cli, tmp_path: Path, project: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By name and with 7: what was approved as an update is never done as a replace."""
+    folder = write_specs(tmp_path / "w", spec("a", project))
+    data = tmp_path / "server.db"
+    with serving(monkeypatch, "--data", str(data)) as sandbox:
+        port = sandbox.url.rpartition(":")[2]
+        assert cli("apply", folder, "--yes", "--init", "-q").code == 0
+        replace_text(folder / "a.json", '"replicas": 1', '"replicas": 2')
+        before = live_id(cli, folder)
+        assert cli("plan", folder, "--save", "p.json", "-q").code == 0
+    with serving(monkeypatch, "--data", str(data), "--port", port, "--fault", NO_UPDATES):
+        applied = cli("apply", folder, "--plan", "p.json", "--yes")
+        assert live_id(cli, folder) == before
+
+    why = "not as it was approved: what the server can do has changed since; plan again"
+    assert (applied.code, applied.err, lasting(applied.out)) == (
+        7,
+        "",
+        (
+            f"  ! hold     {project}/a  w/a.json:1\n"
+            f"             spec-changed: {why}\n"
+            "\n"
+            "Nothing to do, but 1 workload held back here will fail the apply.\n"
+            "\n"
+            "Plan: 0 to create, 0 to update, 0 to replace, 0 to delete; 0 unchanged, 1 held. "
+            "GPUs 1 → 1 (peak 1).\n"
+            "\n"
+            f"failed    {project}/a  {why}\n"
+            "\n"
+            "Not as it was approved (1):\n"
+            f"  w/a.json:1:1: error: {why} ({project}/a)\n"
+            "  next: plan again, and have the new plan approved\n"
+            "\n"
+            "Applied: 0 created, 0 updated, 0 replaced, 0 deleted; "
+            "1 failed, 0 down, 0 in doubt (… s).\n"
+        ),
+    )
+
+
 HELD_BY = {
     "--no-update": "/manifest/spec/replicas changed; held by --no-update",
     "onChange: update": f"{JOB_IMAGE} {REFUSED}; held by onChange: update (--replace ADDRESS "
