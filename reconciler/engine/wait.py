@@ -11,13 +11,17 @@ from reconciler.core.diff.comparison import echo_of
 from reconciler.core.model import LastSeen, Recorded
 from reconciler.core.outcome import Cause, Failed, Outcome, Succeeded
 from reconciler.core.protocol.api_results import Accepted, NotFound
-from reconciler.core.protocol.changes import is_status_stale
+from reconciler.core.protocol.changes import ShownRev, classify_rev, is_status_stale
 from reconciler.core.protocol.marker import read_rev
 from reconciler.core.protocol.transitions import ROUNDING, SETTLED
 from reconciler.engine.requests.dispatcher import StoppedError
 from reconciler.engine.run import CUT_SHORT, ActionContext
 
 REFUSED_UPDATE = "the cluster refused the update"
+OVERTAKEN = (
+    "updated; an update of ours that was given up has come true on it since, "
+    "and the next run takes that back"
+)
 _AT_REST = (LastSeen.SYNCED, LastSeen.FAILED)
 
 
@@ -69,7 +73,7 @@ async def wait_until_updated(
     """
     run = work.run
     end = run.clock.monotonic() + run.options.wait_timeout
-    rev, last = row.change.confirmed, None
+    last: LastSeen | None = None
     moved = False
     try:
         for shortest in chain((0.0,), poll_intervals()):
@@ -91,7 +95,10 @@ async def wait_until_updated(
             remote = answer.remote
             if remote.is_gone or remote.is_leaving:
                 return Failed(id=row.id, message="updated, but deleted by somebody else")
-            if read_rev(remote.raw_manifest) != rev:
+            shown = classify_rev(row.change, read_rev(remote.raw_manifest))
+            if shown is ShownRev.LATE:
+                return replace(done, detail=OVERTAKEN)
+            if shown is not ShownRev.CONFIRMED:
                 return replace(done, detail="updated; somebody has changed it again since")
             # Where it had come to rest before, any other word is about the update.
             moved = moved or (before in _AT_REST and remote.seen is not before)

@@ -400,6 +400,21 @@ def test_a_word_about_a_late_update_is_not_believed() -> None:
     assert world.update(scaled(3)).told == ["done: update 4501/a"]
 
 
+def test_a_late_update_that_lands_on_a_later_one_is_called_ours() -> None:
+    """Nobody else has changed it, and the next run takes it back."""
+    world = begun("late=100s hangup on=PUT try=1", "503 on=PUT", sync_delay=1.0)
+    assert world.update(scaled(2), deadline=5.0).exit_code == 4
+    world.sandbox.set_faults("stale-status=9s on=PUT")
+    world.timeline.skip(89.0)
+    assert world.update(scaled(3)).told == [
+        "done: update 4501/a: updated; an update of ours that was given up has come true on it "
+        "since, and the next run takes that back"
+    ]
+    assert world.shown("a")["spec"]["replicas"] == 2
+    assert world.update(scaled(3)).exit_code == 0
+    assert is_converged(world, 3)
+
+
 def test_the_change_is_durable_before_each_put() -> None:
     """With the rev and the number of the attempt that arrive."""
     world = begun("503 on=PUT try=1-2")
