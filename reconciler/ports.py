@@ -20,8 +20,56 @@ RequestListener = Callable[[RequestEnded], None]
 BeforeSend = Callable[[], Awaitable[None]]
 
 
+class LiveApi(Protocol):
+    """What runs, beside Workloads V2: calls of v1, which may be missing or forbidden.
+
+    Each is one request. Where the server does not let us look the result is NotShown, which
+    says why and is not worth a retry.
+    """
+
+    async def list_page(
+        self, project: str, *, offset: int = 0, name: str = "", deleted: bool = False
+    ) -> ApiResult:
+        """List up to 500 workloads of a project, by name: WorkloadPage, or why not.
+
+        With `name` only those of this name; with `deleted` those deleted of late instead.
+        """
+        ...
+
+    async def count(self, project: str, *, name: str = "", deleted: bool = False) -> ApiResult:
+        """Count what `list_page` lists: WorkloadCount, or why not."""
+        ...
+
+    async def describe(self, workload_id: str) -> ApiResult:
+        """Read one workload with why it is pending: Described, or why not."""
+        ...
+
+    async def read_history(self, workload_id: str) -> ApiResult:
+        """Read its latest changes of phase and events: Occurrences, or why not."""
+        ...
+
+    async def read_events(self, workload_id: str) -> ApiResult:
+        """Read its latest Kubernetes events: Occurrences, or why not."""
+        ...
+
+    async def list_projects(
+        self, *, name: str = "", cluster_id: str = "", offset: int = 0
+    ) -> ApiResult:
+        """List up to 500 projects, by name, with their quotas: ProjectPage, or why not."""
+        ...
+
+    async def read_project(self, project: str) -> ApiResult:
+        """Read one project by its id: ProjectPage with this one, or why not."""
+        ...
+
+
 class WorkloadApi(Protocol):
     """A control plane, one request per call; the caller retries, since it records every send."""
+
+    @property
+    def live(self) -> LiveApi:
+        """What runs, in the words of v1."""
+        ...
 
     async def create(
         self, body: Json, before_send: BeforeSend | None = None, *, dry_run: bool = False

@@ -11,7 +11,7 @@ from reconciler.core.diff.update import find_marks
 from reconciler.core.model import Address, Json
 from reconciler.core.protocol.api_results import Accepted, ApiResult, Refused
 from reconciler.core.protocol.marker import Marker, read_marker
-from reconciler.ports import BeforeSend
+from reconciler.ports import BeforeSend, LiveApi
 
 
 class Sender(Protocol):
@@ -57,6 +57,11 @@ class Line:
         target = f"{metadata['projectId']}/{metadata['name']}"
         op = marker.partition("/")[2]
         return await self._send("POST", target, before_send=before_send, op=op, body=body)
+
+    @property
+    def live(self) -> LiveApi:
+        """No apply asks what runs."""
+        raise AssertionError("an apply has asked what runs")
 
     async def read(self, workload_id: str) -> ApiResult:
         """GET."""

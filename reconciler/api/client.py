@@ -17,6 +17,7 @@ from typing import Self, TypeVar
 import httpx
 
 from reconciler.api.connection.transport import make_transport
+from reconciler.api.live_calls import HttpLiveApi
 from reconciler.api.login.credentials import Credentials
 from reconciler.api.login.tokens import BearerToken, Monotonic, make_token_source
 from reconciler.api.secret import Secret
@@ -115,6 +116,7 @@ class HttpWorkloadApi:
             rules=settings.rules,
         )
         self._rules = settings.rules
+        self.live = HttpLiveApi(self._send_in_time)
         self._tokens = make_token_source(
             settings.credentials,
             send=self._send_login,
@@ -341,6 +343,9 @@ class HttpWorkloadApi:
                 return unreadable_response(response, "its next offset does not increase")
             offset = page.next
         return Ambiguous(message=f"the list of {label} did not end within {max_pages} pages")
+
+    async def _send_in_time(self, call: Call) -> RawResponse | ApiResult:
+        return await self._send(call, self._exchange.deadline())
 
     async def _send(self, call: Call, deadline: float) -> RawResponse | ApiResult:
         bearer = await self._in_time(self._tokens.current(), deadline)

@@ -11,16 +11,23 @@ from reconciler.core.protocol.api_results import (
     ApiResult,
     ClusterVersions,
     Conflict,
+    Described,
     DryRunPassed,
     Listed,
     Method,
     NotFound,
     NotSent,
+    NotShown,
+    Occurrences,
+    ProjectPage,
     Refused,
     TooManyRequests,
     Unauthorised,
     Unavailable,
+    WorkloadCount,
+    WorkloadPage,
 )
+from reconciler.core.protocol.live import LiveWorkload
 from reconciler.core.protocol.retry import RULES, SendCounts, asked_pause, may_retry
 from tests.support.factories import make_remote
 
@@ -30,6 +37,14 @@ ANSWERS: dict[str, ApiResult] = {
     "listed": Listed(ids=()),
     "dry run": DryRunPassed(),
     "versions": ClusterVersions(),
+    "page": WorkloadPage(workloads=()),
+    "count": WorkloadCount(count=0),
+    "described": Described(
+        workload=LiveWorkload(id="a", address=make_remote().address, is_v2=True)
+    ),
+    "occurrences": Occurrences(occurrences=()),
+    "projects": ProjectPage(projects=()),
+    "not shown": NotShown(),
     "refused": Refused(status=400),
     "conflict": Conflict(),
     "not found": NotFound(trusted=True),
@@ -49,6 +64,12 @@ EXPECTED = {
     "listed":       "- . - -",
     "dry run":      ". - - -",
     "versions":     "- . - -",
+    "page":         "- . - -",
+    "count":        "- . - -",
+    "described":    "- . - -",
+    "occurrences":  "- . - -",
+    "projects":     "- . - -",
+    "not shown":    "- . - -",
     "refused":      ". . . .",
     "conflict":     ". . . r",
     "not found":    ". . . .",

@@ -19,16 +19,23 @@ from reconciler.core.protocol.api_results import (
     ApiResult,
     ClusterVersions,
     Conflict,
+    Described,
     DryRunPassed,
     Listed,
     Method,
     NotFound,
     NotSent,
+    NotShown,
+    Occurrences,
+    ProjectPage,
     Refused,
     TooManyRequests,
     Unauthorised,
     Unavailable,
+    WorkloadCount,
+    WorkloadPage,
 )
+from reconciler.core.protocol.live import LiveWorkload
 from reconciler.core.protocol.retry import RULES, SendCounts
 from reconciler.engine.requests.dispatcher import Dispatcher, Retry, StoppedError, StopSignal
 from tests.support.timing import Timeline, VirtualClock, run
@@ -39,6 +46,12 @@ POST, GET, DELETE = Method.POST, Method.GET, Method.DELETE
 ANSWERS: Sequence[ApiResult] = (
     DryRunPassed(),
     ClusterVersions(),
+    Described(workload=LiveWorkload(id="x", address=Address(project="1", name="x"), is_v2=True)),
+    WorkloadPage(workloads=()),
+    WorkloadCount(count=0),
+    Occurrences(occurrences=()),
+    ProjectPage(projects=()),
+    NotShown(),
     FINE,
     Refused(status=400),
     Conflict(),

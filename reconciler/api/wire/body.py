@@ -23,7 +23,8 @@ Inflate = Callable[[bytes, int], bytes]
 class BodyError(Exception):
     """A body that proves nothing: too large, badly encoded, or not a JSON object.
 
-    `title` is that of an HTML page, as it was sent; `is_empty` says that there was no body at all.
+    `title` is that of an HTML page, as it was sent; `is_empty` says that there was no body at all,
+    `is_page` that it does not claim to be JSON.
     `rows` is a list that stands where an object is expected, which one old call answers with.
     """
 
@@ -33,10 +34,12 @@ class BodyError(Exception):
         *,
         title: str = "",
         is_empty: bool = False,
+        is_page: bool = False,
         rows: Sequence[Any] | None = None,
     ) -> None:
         super().__init__(message)
         self.rows = rows
+        self.is_page = is_page
         self.title = title
         self.is_empty = is_empty
 
@@ -68,7 +71,7 @@ def parse_object(body: bytes, content_type: str) -> Mapping[str, Any]:
         title = _TITLE.search(body[:16_384])
         # Entities before spaces: some of them are spaces.
         text = html.unescape(title[1].decode(errors="replace")) if title else ""
-        raise BodyError(f"{label} instead of JSON", title=" ".join(text.split()))
+        raise BodyError(f"{label} instead of JSON", title=" ".join(text.split()), is_page=True)
     try:
         # As `json.loads` does for bytes, which has no decoder of ours.
         data = _DECODER.decode(body.decode(json.detect_encoding(body), "surrogatepass"))

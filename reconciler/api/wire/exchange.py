@@ -57,8 +57,8 @@ class RawResponse:
     """A complete response; `data` is None unless the body is a JSON object and says so.
 
     `is_empty` separates an empty body from one that cannot be read; `rows` is a body that is a
-    list. The names of `headers` are in lower case. `message` is the server's own, or else ours
-    about its body; bounded, without secrets.
+    list; `is_page` says that it is of another content type. The names of `headers` are in lower
+    case. `message` is the server's own, or else ours about its body; bounded, without secrets.
     """
 
     status: int
@@ -67,6 +67,7 @@ class RawResponse:
     message: str
     is_empty: bool = False
     rows: Sequence[Any] | None = None
+    is_page: bool = False
 
 
 class Exchange:
@@ -161,6 +162,7 @@ class Exchange:
             message=hide(message)[:MAX_MESSAGE],
             is_empty=fault is not None and fault.is_empty,
             rows=fault.rows if fault is not None else None,
+            is_page=fault is not None and fault.is_page,
         )
 
     def _failure(self, error: Exception, hide: Callable[[str], str]) -> NotSent | Ambiguous:

@@ -70,46 +70,42 @@ class SyncInfo:
 
 def read_workload(data: object) -> Remote:
     """Read a bare WorkloadV2, the response of POST, PUT and DELETE."""
-    return _workload(_object(data), None)
+    return _workload(read_object(data), None)
 
 
 def read_get_response(data: object) -> Remote:
     """Read a WorkloadV2GetResponse: the workload is wrapped, with syncInfo beside it."""
-    fields = _object(data)
-    sync = _optional(fields, "syncInfo", _sync_info)
-    return _required(fields, "workload", lambda inner: _workload(_object(inner), sync))
+    fields = read_object(data)
+    sync = read_optional(fields, "syncInfo", _sync_info)
+    return read_required(fields, "workload", lambda inner: _workload(read_object(inner), sync))
 
 
 def read_error(data: object) -> ErrorBody:
     """Read the error envelope."""
-    fields = _object(data)
+    fields = read_object(data)
     return ErrorBody(
-        code=_required(fields, "code", _integer),
-        message=_required(fields, "message", _text),
-        details=_optional(fields, "details", _text) or "",
+        code=read_required(fields, "code", read_integer),
+        message=read_required(fields, "message", read_text),
+        details=read_optional(fields, "details", read_text) or "",
     )
 
 
 def read_page(data: object) -> ListPage:
     """Read a page of the v1 list."""
-    fields = _object(data)
-    if "workloads" not in fields:
-        raise WireError("is missing", "workloads")
-    # Go writes an empty list as null where nobody has made it.
     return ListPage(
-        items=_optional(fields, "workloads", _items) or (),
-        next=_optional(fields, "next", _integer),
+        items=read_items(data, "workloads", read_list_item),
+        next=read_optional(read_object(data), "next", read_integer),
     )
 
 
 def read_count(data: object) -> int:
     """Read the number of workloads that a filter of the v1 list selects."""
-    return _required(_object(data), "count", _integer)
+    return read_required(read_object(data), "count", read_integer)
 
 
 def read_cluster_versions(rows: object) -> tuple[str, ...]:
     """Read the versions in the list of clusters; a cluster that has never connected has none."""
-    versions = (_optional(_object(row), "version", _text) for row in _sequence(rows))
+    versions = (read_optional(read_object(row), "version", read_text) for row in _sequence(rows))
     return tuple(version for version in versions if version)
 
 
@@ -120,11 +116,11 @@ def address_of(body: Json) -> Address:
 
 
 def _workload(fields: Mapping[str, Any], sync: SyncInfo | None) -> Remote:
-    metadata = _required(fields, "metadata", _object)
+    metadata = read_required(fields, "metadata", read_object)
     try:
-        address, workload_id = _address(metadata), _required(metadata, "id", _workload_id)
-        deleted_at = _optional(metadata, "deletedAt", _moment)
-        tenant_id = _optional(metadata, "tenantId", _integer)
+        address, workload_id = _address(metadata), read_required(metadata, "id", _workload_id)
+        deleted_at = read_optional(metadata, "deletedAt", read_moment)
+        tenant_id = read_optional(metadata, "tenantId", read_integer)
     except WireError as error:
         raise error.under("metadata") from None
     seen, message = LastSeen.UNKNOWN, ""
@@ -140,28 +136,35 @@ def _workload(fields: Mapping[str, Any], sync: SyncInfo | None) -> Remote:
         id=workload_id,
         address=address,
         metadata={**metadata, "projectId": address.project},
-        raw_manifest=_optional(fields, "rawManifest", _object) or {},
-        desired_phase=_optional(fields, "desiredPhase", _text) or "",
+        raw_manifest=read_optional(fields, "rawManifest", read_object) or {},
+        desired_phase=read_optional(fields, "desiredPhase", read_text) or "",
         seen=seen,
         message=message,
         tenant_id=tenant_id,
         deleted_at=deleted_at,
-        workload_manifest=_optional(fields, "workloadManifest", _object) or {},
+        workload_manifest=read_optional(fields, "workloadManifest", read_object) or {},
     )
 
 
 def _sync_info(data: object) -> SyncInfo:
-    fields = _object(data)
+    fields = read_object(data)
     return SyncInfo(
-        status=_required(fields, "status", _text),
-        message=_optional(fields, "message", _text) or "",
+        status=read_required(fields, "status", read_text),
+        message=read_optional(fields, "message", read_text) or "",
     )
 
 
-def _items(data: object) -> tuple[ListItem, ...]:
-    return tuple(
-        _under(f"[{index}]", _list_item, item) for index, item in enumerate(_sequence(data))
-    )
+def read_items(data: object, key: str, read: Callable[[object], T]) -> tuple[T, ...]:
+    """Read the rows of a list that stands under a name, each by a reader."""
+    fields = read_object(data)
+    if key not in fields:
+        raise WireError("is missing", key)
+    # Go writes an empty list as null where nobody has made it.
+    rows = read_optional(fields, key, _sequence) or ()
+    try:
+        return tuple(_under(f"[{index}]", read, row) for index, row in enumerate(rows))
+    except WireError as error:
+        raise error.under(key) from None
 
 
 def _sequence(data: object) -> Sequence[object]:
@@ -170,30 +173,33 @@ def _sequence(data: object) -> Sequence[object]:
     return data
 
 
-def _list_item(data: object) -> ListItem:
-    fields = _object(data)
+def read_list_item(data: object) -> ListItem:
+    """What identifies a workload in any v1 call."""
+    fields = read_object(data)
     return ListItem(
-        id=_required(fields, "id", _workload_id),
+        id=read_required(fields, "id", _workload_id),
         address=_address(fields),
-        source_api=_optional(fields, "sourceApi", _text),
-        deleted_at=_optional(fields, "deletedAt", _moment),
+        source_api=read_optional(fields, "sourceApi", read_text),
+        deleted_at=read_optional(fields, "deletedAt", read_moment),
     )
 
 
 def _address(fields: Mapping[str, Any]) -> Address:
     return Address(
-        project=_required(fields, "projectId", _project),
-        name=_required(fields, "name", _filled_text),
+        project=read_required(fields, "projectId", read_project_id),
+        name=read_required(fields, "name", _filled_text),
     )
 
 
-def _required(fields: Mapping[str, Any], key: str, read: Callable[[object], T]) -> T:
+def read_required(fields: Mapping[str, Any], key: str, read: Callable[[object], T]) -> T:
+    """Read a field that must be there."""
     if fields.get(key) is None:
         raise WireError("is missing", key)
     return _under(key, read, fields[key])
 
 
-def _optional(fields: Mapping[str, Any], key: str, read: Callable[[object], T]) -> T | None:
+def read_optional(fields: Mapping[str, Any], key: str, read: Callable[[object], T]) -> T | None:
+    """Read a field that may be absent or null."""
     value = fields.get(key)
     return None if value is None else _under(key, read, value)
 
@@ -205,32 +211,36 @@ def _under(key: str, read: Callable[[object], T], value: object) -> T:
         raise error.under(key) from None
 
 
-def _object(value: object) -> Mapping[str, Any]:
+def read_object(value: object) -> Mapping[str, Any]:
+    """A JSON object."""
     if not isinstance(value, Mapping):
         raise WireError("is not an object")
     return value
 
 
-def _text(value: object) -> str:
+def read_text(value: object) -> str:
+    """A string."""
     if not isinstance(value, str):
         raise WireError("is not a string")
     return value
 
 
 def _filled_text(value: object) -> str:
-    text = _text(value)
+    text = read_text(value)
     if not text:
         raise WireError("is empty")
     return text
 
 
-def _integer(value: object) -> int:
+def read_integer(value: object) -> int:
+    """A whole number."""
     if not isinstance(value, int) or isinstance(value, bool):
         raise WireError("is not an integer")
     return value
 
 
-def _project(value: object) -> str:
+def read_project_id(value: object) -> str:
+    """The id of a project."""
     # The schema says string and its example is a bare 1: both are the same project.
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
@@ -238,15 +248,16 @@ def _project(value: object) -> str:
 
 
 def _workload_id(value: object) -> str:
-    text = _text(value)
+    text = read_text(value)
     if not is_workload_id(text):
         raise WireError("is not a workload id")
     return text
 
 
-def _moment(value: object) -> str | None:
+def read_moment(value: object) -> str | None:
+    """A time of RFC 3339, None for one that never comes."""
     # A zero time is how Go servers write "never".
-    text = _text(value)
+    text = read_text(value)
     if not text:
         return None
     try:

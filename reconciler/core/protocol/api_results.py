@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from reconciler.core.model import Remote
+from reconciler.core.protocol.live import LiveWorkload, Occurrence, ServerProject
 
 # The status of a refusal for want of rights.
 FORBIDDEN = 403
@@ -62,6 +63,58 @@ class Listed(ApiResult):
     trusted: bool = True
     counted: int | None = None
     repeated: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkloadPage(ApiResult):
+    """One page of a project's workloads; `next` is the offset of the following one."""
+
+    workloads: tuple[LiveWorkload, ...]
+    next: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkloadCount(ApiResult):
+    """How many workloads a list has, by the server's own count."""
+
+    count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Described(ApiResult):
+    """One workload with the reasons why it is pending."""
+
+    workload: LiveWorkload
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Occurrences(ApiResult):
+    """The latest of what happened to one workload, the newest first."""
+
+    occurrences: tuple[Occurrence, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProjectPage(ApiResult):
+    """One page of the projects, with their quotas; `next` is the offset of the following one."""
+
+    projects: tuple[ServerProject, ...]
+    next: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotShown(ApiResult):
+    """The server does not let us look: no rights, no such call, or a page in its place.
+
+    It proves nothing about any workload. `status` is None where nothing was sent.
+    """
+
+    status: int | None = None
+
+    @property
+    def is_forbidden(self) -> bool:
+        """Whether it is for want of rights."""
+        return self.status == FORBIDDEN
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

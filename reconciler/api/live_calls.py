@@ -1,0 +1,174 @@
+"""What runs, over HTTP, as `ports.LiveApi` describes it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
+from urllib.parse import quote
+
+from reconciler.api.urls import COUNT_PATH, LIST_PATH, PROJECTS_PATH, is_workload_id
+from reconciler.api.wire.classification import classify_response, result_fields, success_fields
+from reconciler.api.wire.exchange import Call, RawResponse
+from reconciler.api.wire.live_payloads import (
+    read_events,
+    read_history,
+    read_live_workload,
+    read_project_page,
+    read_server_project,
+    read_workload_page,
+)
+from reconciler.api.wire.payloads import WireError, read_count
+from reconciler.core.model import is_project_id
+from reconciler.core.protocol.api_results import (
+    ApiResult,
+    Conflict,
+    Described,
+    NotFound,
+    NotShown,
+    Occurrences,
+    ProjectPage,
+    Refused,
+    WorkloadCount,
+    WorkloadPage,
+)
+
+Send = Callable[[Call], Awaitable[RawResponse | ApiResult]]
+
+_PAGE_SIZE = "500"
+# An explanation quotes the latest only.
+_LATEST = "100"
+# What stands for itself in a filter, which has no way to quote.
+_FILTERABLE = re.compile(r"[A-Za-z0-9._-]+")
+
+
+class HttpLiveApi:
+    """The v1 calls about what runs: one request each, every outcome a value."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+
+    async def list_page(
+        self, project: str, *, offset: int = 0, name: str = "", deleted: bool = False
+    ) -> ApiResult:
+        """GET one page of a project's workloads."""
+        return await self._list(
+            LIST_PATH,
+            {"projectId": project, "name": name},
+            lambda data: _check_next(WorkloadPage(**read_workload_page(data)), offset),
+            # Pages without an order may show one workload twice and another one never.
+            limit=_PAGE_SIZE,
+            sortBy="name",
+            sortOrder="asc",
+            deleted="true" if deleted else "",
+            offset=str(offset or ""),
+        )
+
+    async def count(self, project: str, *, name: str = "", deleted: bool = False) -> ApiResult:
+        """GET how many workloads `list_page` lists."""
+        return await self._list(
+            COUNT_PATH,
+            {"projectId": project, "name": name},
+            lambda data: WorkloadCount(count=read_count(data)),
+            deleted="true" if deleted else "",
+        )
+
+    async def list_projects(
+        self, *, name: str = "", cluster_id: str = "", offset: int = 0
+    ) -> ApiResult:
+        """GET one page of the projects."""
+        return await self._list(
+            PROJECTS_PATH,
+            {"name": name, "clusterId": cluster_id},
+            lambda data: _check_next(ProjectPage(**read_project_page(data)), offset),
+            limit=_PAGE_SIZE,
+            sortBy="name",
+            sortOrder="asc",
+            offset=str(offset or ""),
+        )
+
+    async def read_project(self, project: str) -> ApiResult:
+        """GET one project."""
+        if not is_project_id(project) or set(project) == {"."}:
+            return NotShown(message=f"{project!r} is not a project id")
+        path = f"{PROJECTS_PATH}/{quote(project)}"
+        return await self._get(
+            path, {}, lambda data: ProjectPage(projects=(read_server_project(data),))
+        )
+
+    async def describe(self, workload_id: str) -> ApiResult:
+        """GET one workload as v1 has it."""
+        return await self._get_for_id(
+            workload_id, "", {}, lambda data: Described(workload=read_live_workload(data))
+        )
+
+    async def read_history(self, workload_id: str) -> ApiResult:
+        """GET the history of one workload."""
+        return await self._get_for_id(
+            workload_id,
+            "/history",
+            {"limit": _LATEST},
+            lambda data: Occurrences(occurrences=read_history(data)),
+        )
+
+    async def read_events(self, workload_id: str) -> ApiResult:
+        """GET the events of one workload."""
+        return await self._get_for_id(
+            workload_id,
+            "/events",
+            {"limit": _LATEST, "sortOrder": "desc"},
+            lambda data: Occurrences(occurrences=read_events(data)),
+        )
+
+    async def _get_for_id(
+        self,
+        workload_id: str,
+        suffix: str,
+        params: Mapping[str, str],
+        read: Callable[[object], ApiResult],
+    ) -> ApiResult:
+        if not is_workload_id(workload_id):
+            return NotShown(message=f"{workload_id!r} is not a workload id")
+        return await self._get(f"{LIST_PATH}/{workload_id}{suffix}", params, read)
+
+    async def _list(
+        self,
+        path: str,
+        conditions: Mapping[str, str],
+        read: Callable[[object], ApiResult],
+        **params: str,
+    ) -> ApiResult:
+        """GET a list; conditions and parameters that are empty are left out."""
+        wanted = {field: value for field, value in conditions.items() if value}
+        for value in wanted.values():
+            if not _FILTERABLE.fullmatch(value):
+                return NotShown(message=f"{value!r} cannot be written as a list filter")
+        if wanted:
+            params["filterBy"] = ",".join(f"{field}=={value}" for field, value in wanted.items())
+        return await self._get(path, {key: text for key, text in params.items() if text}, read)
+
+    async def _get(
+        self, path: str, params: Mapping[str, str], read: Callable[[object], ApiResult]
+    ) -> ApiResult:
+        response = await self._send(Call(method="GET", path=path, params=params or None))
+        if isinstance(response, ApiResult):
+            return response
+        failure = classify_response(response)
+        if failure is None:
+            try:
+                return replace(read(response.data), **success_fields(response))
+            except WireError as error:
+                fields = result_fields(response)
+                fields["message"] = f"HTTP {response.status} with an unusable body: {error}"
+                return NotShown(status=response.status, **fields)
+        # A page never becomes the list by asking again, unless a gateway asks for patience.
+        is_page = response.is_page and response.status not in (429, 500, 502, 503, 504)
+        if is_page or isinstance(failure, Refused | NotFound | Conflict) or response.status == 501:
+            return NotShown(status=response.status, **result_fields(response))
+        return failure
+
+
+def _check_next(page: WorkloadPage | ProjectPage, offset: int) -> ApiResult:
+    if page.next is not None and page.next <= offset:
+        raise WireError("its next offset does not increase")
+    return page
