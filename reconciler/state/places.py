@@ -83,6 +83,13 @@ def try_lock(place: StatePlace, command: str) -> None:
             opening.try_lock(place, command)
 
 
+def sql_text(place: PostgresPlace) -> str:
+    """The statements that make tables, roles and grants for states in a schema."""
+    with _driver_needed():
+        from reconciler.state.postgres import schema
+    return schema.sql_text(place.schema)
+
+
 @contextmanager
 def _driver_needed() -> Iterator[None]:
     """Raise a StateError with the way out where the driver of PostgreSQL is not installed."""

@@ -156,3 +156,78 @@ def test_completion_asks_no_database(
     command = click.Command("show")
     offered = complete_recorded(click.Context(command), click.Argument(["address"]), "")
     assert bool(offered) is not state.startswith("postgresql:")
+
+
+def test_a_copy_is_taken_back_whole(cli: Cli, specs: Path, project: str, tmp_path: Path) -> None:
+    """Its records and no others, by its time or its file; workloads stay, and are found again."""
+    config = ("--config", specs / "reconciler.yaml")
+    listed = cli("state", "list", *config).out
+    (specs / "three.json").write_text(json.dumps(spec("three", project)))
+    assert cli("apply", specs, "--yes").code == 0
+    assert cli("state", "rm", f"{project}/one", "--yes", *config).code == 0
+    after = cli("state", "list", *config).out
+
+    newest, oldest = cli("state", "restore", *config).out.splitlines()
+    assert [line.split()[1:] for line in (newest, oldest)] == [["serial", "2"], ["serial", "1"]]
+    time = oldest.split()[0]
+    would = cli("state", "restore", time, "--dry-run", *config)
+    assert would.out.startswith("Would restore 2 records from ")
+    assert cli("state", "list", *config).out == after
+    done = cli("state", "restore", time, "--yes", *config)
+    assert (done.code, f"{project}/three is not in the copy" in done.out) == (0, True)
+    assert cli("state", "list", *config).out == listed
+    assert cli("state", "backup", tmp_path / "copy.db", *config).code == 0
+    assert cli("apply", specs, "--yes").code == 0
+    assert cli("plan", specs, "--detailed-exitcode").code == 0
+    assert cli("state", "restore", tmp_path / "copy.db", "--yes", *config).code == 0
+    assert cli("state", "list", *config).out == listed
+    runs = json.loads(cli("runs", "list", *config, "-o", "json").out)
+    assert runs[0]["counts"] == {"restored": 0, "dropped": 1}
+    assert cli("state", "check", *config).code == 0
+
+
+def test_what_is_no_copy_of_a_state_is_not_taken_back(
+    cli: Cli, specs: Path, tmp_path: Path
+) -> None:
+    """Of another state, of no time, of several."""
+    config = ("--config", specs / "reconciler.yaml")
+    other = write_specs(tmp_path / "other", spec("x", new_project()))
+    assert cli("apply", other, "--yes", "--init", "--state", "x.db", "--stack", "blue").code == 0
+    assert cli("state", "restore", "x.db", "--yes", *config).code == 5
+    for _ in range(2):
+        assert cli("state", "backup", *config).code == 0
+    for time, count in (("1999", "no copies"), ("2", "2 copies")):
+        refused = cli("state", "restore", time, "--yes", *config)
+        assert (refused.code, count in refused.err) == (1, True)
+
+
+def test_a_database_is_prepared_by_whoever_owns_it(
+    cli: Cli, project: str, postgres: PostgresServer, schema: str, tmp_path: Path
+) -> None:
+    """With what 'state sql' prints: who writes needs no more rights, who reads can only plan."""
+    folder = write_specs(tmp_path / "w", spec("one", project))
+    roles = [f"{schema}_{role}" for role in ("writer", "reader")]
+    printed = cli("state", "sql", "--state", postgres.url(schema))
+    with postgres.connect() as conn:
+        conn.execute(printed.out.encode())
+        for role in roles:
+            conn.execute(f"CREATE ROLE {role}_login LOGIN IN ROLE {role}".encode())
+    writer, reader = (postgres.url(schema, user=f"{role}_login") for role in roles)
+    try:
+        assert cli("apply", folder, "--yes", "--init", "--state", writer).code == 0
+        assert cli("state", "backup", "--state", writer).code == 0
+        assert cli("plan", folder, "--detailed-exitcode", "--state", reader).code == 0
+        assert cli("runs", "list", "--state", reader).code == 0
+        refused = cli("apply", folder, "--yes", "--state", reader)
+        assert (refused.code, f"GRANT {schema}_writer" in refused.err) == (1, True)
+    finally:
+        for role in roles:
+            postgres.query(f"DROP ROLE {role}_login")
+            postgres.query(f"DROP OWNED BY {role}")
+            postgres.query(f"DROP ROLE {role}")
+
+
+def test_a_file_needs_no_sql(cli: Cli) -> None:
+    """Who asks for it has named no database."""
+    refused = cli("state", "sql")
+    assert (refused.code, "--state postgresql://" in refused.err) == (64, True)

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from reconciler.app.applying.runlog import edit_entry
 from reconciler.app.state.state_edits import Confirm, entries, refuse_doubt
 from reconciler.app.state.states import choose_records, edit_state, merge_targets, sweep
-from reconciler.core.model import Address, Header, Recorded
+from reconciler.core.model import Address, Header, Recorded, Target
 from reconciler.core.places import FilePlace, StatePlace
 from reconciler.errors import RefusedError, StateError, UsageError
 from reconciler.ports import StateStore
@@ -111,25 +111,29 @@ def _new_to(receiver: StateStore, giver: Header, rows: Sequence[Recorded]) -> li
 def _check_fits(receiver: StateStore, giver: Header) -> None:
     """Its workloads would be missing on another server, and foreign under another mark."""
     header = receiver.header
-    ours, theirs = giver.target, header.target
-    for field, mine, other in (
-        ("server", ours.url, theirs.url),
-        ("stack", ours.stack, theirs.stack),
-        ("token issuer", ours.issuer, theirs.issuer),
-        ("tenant", ours.tenant_id, theirs.tenant_id),
-    ):
-        # What one of the two does not know yet is no contradiction.
-        if mine != other and None not in (mine, other):
-            raise RefusedError(
-                f"{receiver.place.title} belongs to another {field} ({other}, not {mine})",
-                hint="records can only move to a state of the same server and stack",
-            )
+    need_fitting_target(receiver.place.title, header.target, giver.target)
     if header.lineage != giver.lineage and header.serial > 0:
         raise RefusedError(
             f"{receiver.place.title} has workloads of its own, made under another lineage: those "
             "that are moved would look foreign beside them",
             hint="move to a new state (--init), or to one that got its records by a move from here",
         )
+
+
+def need_fitting_target(title: str, own: Target, other: Target) -> None:
+    """Raise RefusedError where records for `other` cannot be in a state that is for `own`."""
+    for field, mine, theirs in (
+        ("server", other.url, own.url),
+        ("stack", other.stack, own.stack),
+        ("token issuer", other.issuer, own.issuer),
+        ("tenant", other.tenant_id, own.tenant_id),
+    ):
+        # What one of the two does not know yet is no contradiction.
+        if mine != theirs and None not in (mine, theirs):
+            raise RefusedError(
+                f"{title} belongs to another {field} ({theirs}, not {mine})",
+                hint="records can only go to a state of the same server and stack",
+            )
 
 
 def _carry(

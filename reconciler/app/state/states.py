@@ -20,7 +20,7 @@ from reconciler.state.backups import backups_folder
 from reconciler.state.database import TIME_LIMIT
 from reconciler.state.filenames import finished_name
 from reconciler.state.memory import MemoryStore
-from reconciler.state.places import create_state, inspect_state, open_state
+from reconciler.state.places import create_state, inspect_state, open_state, sql_text
 
 
 @contextmanager
@@ -61,6 +61,16 @@ def inspect(place: StatePlace) -> Inspection:
     """Everything that is wrong with a state; raises StateError for what is none."""
     refuse_committed_journal(place)
     return inspect_state(place)
+
+
+def sql_of(place: StatePlace) -> str:
+    """What whoever owns a database runs for a state there; raises UsageError for a file."""
+    if isinstance(place, FilePlace):
+        raise UsageError(
+            f"the state {place.title} is in a file, which needs no tables",
+            hint="name the database: --state postgresql://HOST/DATABASE?schema=SCHEMA",
+        )
+    return sql_text(place)
 
 
 def find_records(rows: Sequence[Recorded], text: str) -> list[Recorded]:

@@ -139,17 +139,72 @@ def _set_protection(
 @DRY_RUN
 @state_options
 def backup(file: Path | None, *, dry_run: bool, flags: Flags) -> int:
-    """Copy the state to FILE, or to a folder beside it where the last five copies are kept.
+    """Copy the state to FILE, or to where it keeps its last five copies.
 
-    FILE must not be there yet, and its folder must be. An apply and every edit do so by themselves
-    before they change anything. A copy is a state like any other: look at it with --state, restore
-    it with cp while nothing runs.
+    FILE becomes an SQLite file; it must not be there yet, and its folder must be. An apply and
+    every edit do so by themselves before they change anything. A copy is a state like any other:
+    look at it with --state, take it back with 'state restore'.
     """
     from reconciler.app.state.state_edits import back_up
     from reconciler.cli.output.console import Console
 
     copy = back_up(settings_from(flags).state, file, dry_run=dry_run)
     Console().line(f"{'Would copy' if dry_run else 'Copied'} the state to {copy}.")
+    return 0
+
+
+@state.command(short_help="Take a copy of the state back.")
+@click.argument("copy", required=False, metavar="[FILE|TIME]")
+@edit_options
+@state_options
+def restore(copy: str | None, *, edit: EditFlags, flags: Flags) -> int:
+    """Record what a copy records and nothing else: a FILE, or one that the state keeps by itself.
+
+    Without an argument, the copies that the state keeps are listed; the beginning of a TIME chooses
+    one. The server is not asked, and what is recorded now is copied before. The next apply finds
+    by their markers the workloads that the copy lacks.
+    """
+    from reconciler.app.state import restoring
+    from reconciler.cli.output.console import Console
+    from reconciler.cli.output.edits import asker, finish_edit
+    from reconciler.report.text.formatting import number_of
+
+    console, settings = Console(), settings_from(flags)
+    if copy is None:
+        copies = restoring.list_copies(settings.state)
+        for one in copies:
+            console.line(f"{one.taken_at}  serial {one.serial}")
+        if not copies:
+            console.note("The state keeps no copies yet; an apply and every edit make one.")
+        return 0
+    restored = restoring.restore(
+        settings.state,
+        copy,
+        rules=settings.rules,
+        command=f"reconciler state restore {copy}",
+        confirm=asker(edit, "Replace what is recorded by these records?"),
+        dry_run=edit.dry_run,
+    )
+    if restored is None:
+        return finish_edit([])
+    verb = "Would restore" if edit.dry_run else "Restored"
+    console.line(f"{verb} {number_of(len(restored.rows), 'record')} from {restored.copy}.")
+    for row in restored.dropped:
+        console.line(f"{row.address} is not in the copy ({row.id or 'no id'}).")
+    return 0
+
+
+@state.command(short_help="Print the SQL for a state in PostgreSQL.")
+@state_options
+def sql(*, flags: Flags) -> int:
+    """Print the tables, roles and grants of a state in PostgreSQL, for whoever owns the database.
+
+    Pipe it into psql, once for each schema. Nothing is connected to.
+    """
+    from reconciler.app.state.states import sql_of
+    from reconciler.cli.output.console import Console
+
+    Console().line(sql_of(settings_from(flags).state).rstrip("\n"))
     return 0
 
 
