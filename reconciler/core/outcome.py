@@ -60,7 +60,10 @@ class Failed(_Unsuccessful):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Skipped(_Unsuccessful):
-    """Never begun, or not gone on with after its delete: the run ended, or a lower wave failed."""
+    """Never begun, or not gone on with after its delete.
+
+    The run ended, a lower wave failed, or a flag or setting holds back what is due.
+    """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -212,8 +212,10 @@ class UpdateTask:
 
     @property
     def _cause_of_difference(self) -> Cause:
-        """Why a workload that is not as it was planned fails: what was sent before is no plan."""
-        return Cause.OTHER if self._is_in_doubt or self._comparison.sent else Cause.OUTDATED
+        """Why it fails over what is not as it was planned."""
+        # After a send of ours the difference may be our own doing.
+        has_sent = self._is_in_doubt or self._comparison.sent is not None
+        return Cause.OTHER if has_sent else Cause.OUTDATED
 
     def _compare_with_plan(self, live: Remote) -> Outcome | None:
         unplanned = self._comparison.find_unplanned(self._row, live)
