@@ -192,50 +192,35 @@ class Apply:
 
     def update(self, body: dict[str, Any]) -> ApiResult:
         """PUT: judged as it leaves, then carried out, lost, late or refused."""
-        form, world = take(body), self.world
+        form = take(body)
         self._judge(form)
-        world = world._replace(unanswered=form.rev)
-        # Without a choice first: what is carried out and answered.
-        ways = [f"PUT {form.rev} is carried out"]
-        if world.left.faults:
+        heard = self.world._replace(unanswered="")
+        sent = self.world._replace(unanswered=form.rev)
+        done = sent._replace(live=form, hidden=None)
+        flying = sent._replace(flights=(*sent.flights, Flight(form, sent.now)))
+        accepted, unclear = Accepted(remote=show(form)), Ambiguous(message="no answer")
+        ways: list[tuple[str, World, ApiResult | None]] = [
+            ("is carried out", done._replace(unanswered=""), accepted)
+        ]
+        if sent.left.faults:
+            unseen = done._replace(hidden=sent.shown, unanswered="")
             ways += [
-                f"PUT {form.rev} is carried out, and cannot be seen yet",
-                f"PUT {form.rev} is carried out, and not answered",
-                f"PUT {form.rev} is not answered, and on its way",
-                f"PUT {form.rev} is lost",
-                f"PUT {form.rev} is refused",
+                ("is carried out, and cannot be seen yet", unseen.spend("faults"), accepted),
+                ("is carried out, and not answered", done.spend("faults"), unclear),
+                ("is not answered, and on its way", flying.spend("faults"), unclear),
+                ("is lost", sent.spend("faults"), unclear),
+                ("is refused", heard.spend("faults"), Refused(status=422, message="refused")),
             ]
-        if world.left.crashes:
+        if sent.left.crashes:
             ways += [
-                f"PUT {form.rev} is on its way; the client is killed",
-                f"PUT {form.rev} is carried out; the client is killed",
+                ("is on its way; the client is killed", flying.spend("crashes"), None),
+                ("is carried out; the client is killed", done.spend("crashes"), None),
             ]
-        choice = self._choose(*ways)
-        if choice and not world.left.faults:
-            choice += 5
-        flying = world._replace(flights=(*world.flights, Flight(form, world.now)))
-        done = world._replace(live=form, hidden=None)
-        match choice:
-            case 0:
-                self.world = done
-            case 1:
-                self.world = done._replace(hidden=world.shown).spend("faults")
-            case 2:
-                self.world = done.spend("faults")
-            case 3:
-                self.world = flying.spend("faults")
-            case 4 | 5:
-                self.world = world.spend("faults")
-            case _:
-                self.world = (flying if choice == 6 else done).spend("crashes")
-                raise Died
-        if choice in (0, 1, 5):
-            self.world = self.world._replace(unanswered="")
-        if choice in (0, 1):
-            return Accepted(remote=show(form))
-        if choice == 5:
-            return Refused(status=422, message="refused")
-        return Ambiguous(message="no answer")
+        choice = self._choose(*(f"PUT {form.rev} {words}" for words, _, _ in ways))
+        _, self.world, answer = ways[choice]
+        if answer is None:
+            raise Died
+        return answer
 
     def _judge(self, form: Form) -> None:
         """I15 and I16 of one update as it leaves."""
