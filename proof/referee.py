@@ -6,14 +6,17 @@ import shutil
 import tempfile
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from proof.sandboxes import Entry, Resident
 from reconciler.core.model import Json, Own, Recorded
+from reconciler.core.places import PostgresPlace
 from reconciler.core.protocol.marker import OP, read_annotations
 from reconciler.errors import ReconcilerError
+from reconciler.state import places
 from reconciler.state.sqlite import open_state
 
 # Rows that say "it may exist": they own whatever lives under their operation.
@@ -37,8 +40,11 @@ class Wanted:
     specs: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
-def read_rows(state: Path) -> list[Recorded]:
-    """The rows of a state, read from a copy: opening repairs, and that is for the next run."""
+def read_rows(state: Path | PostgresPlace) -> list[Recorded]:
+    """The rows of a state, a file from a copy: opening repairs, and that is for the next run."""
+    if isinstance(state, PostgresPlace):
+        with closing(places.open_state(state)) as shared:
+            return list(shared.read())
     if not state.exists():
         return []
     with tempfile.TemporaryDirectory(prefix="reconciler-proof-") as name:
@@ -51,7 +57,10 @@ def read_rows(state: Path) -> list[Recorded]:
 
 
 def check_known(
-    state: Path, entries: Sequence[Entry], residents: Sequence[Resident], wanted: Wanted
+    state: Path | PostgresPlace,
+    entries: Sequence[Entry],
+    residents: Sequence[Resident],
+    wanted: Wanted,
 ) -> list[str]:
     """Whatever lives and was made by us is on record, by id or as doubt about its operation.
 
@@ -72,7 +81,10 @@ def check_known(
 
 
 def check_converged(
-    state: Path, entries: Sequence[Entry], residents: Sequence[Resident], wanted: Wanted
+    state: Path | PostgresPlace,
+    entries: Sequence[Entry],
+    residents: Sequence[Resident],
+    wanted: Wanted,
 ) -> list[str]:
     """Exactly what is declared lives, once, under the recorded id; nobody else lost anything."""
     try:

@@ -115,6 +115,21 @@ class PostgresServer:
         self.stop(how)
         self.start()
 
+    def save(self) -> Path:
+        """A base backup, as of now; the server is restarted for it."""
+        self.stop()
+        saved = Path(tempfile.mkdtemp(prefix="saved-", dir=self.folder))
+        subprocess.run(["cp", "-a", str(self.folder / "data"), str(saved)], check=True)
+        self.start()
+        return saved
+
+    def go_back(self, saved: Path) -> None:
+        """Crash, and come back with what there was when `save` was called."""
+        self.stop(signal.SIGQUIT)
+        shutil.rmtree(self.folder / "data")
+        subprocess.run(["cp", "-a", str(saved / "data"), str(self.folder)], check=True)
+        self.start()
+
     def _try_to_start(self, port: int) -> bool:
         settings = {**_SETTINGS, **self.settings, "unix_socket_directories": str(self.folder)}
         pairs = [f"{name}={value}" for name, value in settings.items()]
