@@ -70,7 +70,7 @@ class StalePlanError(ReconcilerError):
 
 
 class UnreachableError(ReconcilerError):
-    """The control plane cannot be reached, or does not accept our credentials."""
+    """The server or the state's database cannot be reached, or does not accept our credentials."""
 
     exit_code = 9
 

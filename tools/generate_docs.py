@@ -110,6 +110,7 @@ OUTCOMES = (
         "`apply --plan`: some workloads are not as they were approved.",
         "app/applying/applying.py",
     ),
+    (6, "Another run took the state over while this one stood still.", "app/applying/applying.py"),
     (8, "Some creations are in doubt and need evidence.", "app/applying/applying.py"),
     (9, "The server was lost, or stopped accepting the login.", "app/applying/applying.py"),
     (USAGE, "An option or argument that does not exist or does not fit.", "cli/main.py"),
@@ -333,8 +334,8 @@ def _exit_codes_page() -> Iterator[str]:
     yield ""
     yield fill(
         "When several are true of one apply, the first of these counts: a signal, a state that "
-        "could not be written (1), a lost server (9), creations in doubt (8), a workload that is "
-        "not as it was approved (7), failures (4). "
+        "was taken over (6) or could not be written (1), a lost server (9), creations in doubt "
+        "(8), a workload that is not as it was approved (7), failures (4). "
         "What an author holds on purpose, such as with `onChange: hold`, is no failure. "
         "What a flag or `onChange: update` holds back stays due: an apply counts it as skipped, "
         "and ends with 4."
