@@ -77,3 +77,7 @@ class UnreachableError(ReconcilerError):
 
 class LockLostError(StateError, LockedError):
     """The state was taken over by another run while this one had its lock."""
+
+
+class NotInUseError(StateError, RefusedError):
+    """The state has moved elsewhere, or has not wholly arrived."""

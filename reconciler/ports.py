@@ -230,6 +230,32 @@ class StateCopy:
     serial: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Transit:
+    """Why a state is not in use: it is being moved here, or has moved elsewhere.
+
+    `moved_to` names the other place and the day; both texts are empty for a state in use.
+    """
+
+    arriving_from: str = ""
+    moved_to: str = ""
+
+
+IN_USE = Transit()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StateContent:
+    """All of a state, as it moves: every operation, also a GONE one, and every run, oldest first.
+
+    Operations are in their order, and each run has its actions.
+    """
+
+    header: Header
+    rows: tuple[Recorded, ...]
+    runs: tuple[tuple[RunEntry, tuple[ActionEntry, ...]], ...]
+
+
 class StateStore(RecordStore, RunHistory, Protocol):
     """A state that is open; every write needs `hold`, and is all or nothing.
 
@@ -302,6 +328,23 @@ class StateStore(RecordStore, RunHistory, Protocol):
 
         Returns where the copy is, as `StateCopy.name` has it. Raises StateError where `to` exists.
         """
+        ...
+
+    @property
+    def transit(self) -> Transit:
+        """Why it is not in use, as of when it was opened or held."""
+        ...
+
+    def set_transit(self, transit: Transit) -> None:
+        """Take the state out of use, or into it; durable when it returns."""
+        ...
+
+    def content(self) -> StateContent:
+        """All of the state; raises StateError on damage."""
+        ...
+
+    def fill(self, content: StateContent) -> None:
+        """Replace all of a state that is not in use, identity and history with it."""
         ...
 
     def copies(self) -> Sequence[StateCopy]:

@@ -50,6 +50,9 @@ STATE: tuple[Decorator, ...] = (
         metavar="PATH|URL",
         help="State: a file, or postgresql://HOST/DATABASE.  [default: .reconciler/state.db]",
     ),
+    _from_environment(
+        "--stack", metavar="NAME", help="Name of the owner; it is written into every workload."
+    ),
 )
 
 READING: tuple[Decorator, ...] = (
@@ -65,9 +68,6 @@ READING: tuple[Decorator, ...] = (
 
 SERVER: tuple[Decorator, ...] = (
     _from_environment("--url", help="Address of the control plane (also RUNAI_BASE_URL)."),
-    _from_environment(
-        "--stack", metavar="NAME", help="Name of the owner; it is written into every workload."
-    ),
     _from_environment("--token-file", type=_PATH, metavar="FILE", help="File that holds a token."),
     _from_environment("--ca-file", type=_PATH, metavar="FILE", help="Extra certificates to trust."),
     _from_environment(

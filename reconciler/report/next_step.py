@@ -11,7 +11,6 @@ from reconciler.core.outcome import Cause, Failed, InDoubt, Skipped, Unsuccessfu
 
 # A command about a state, as a hint names it: its options may follow at once.
 _ABOUT_STATE = re.compile(r"\breconciler ((?:state|runs) [a-z]+)")
-_ASKING_SERVER = ("state adopt", "state recover", "state resolve")
 
 # What the next apply holds back as well, until a person has done something about it.
 HELD_BACK = frozenset({Cause.HELD, Cause.UNPROVEN, Cause.GIVEN_UP})
@@ -19,10 +18,7 @@ HELD_BACK = frozenset({Cause.HELD, Cause.UNPROVEN, Cause.GIVEN_UP})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Commands:
-    """How this run would be called again, and what other commands need to find its state.
-
-    `stack` is for those of them that ask the server: the others have no such option.
-    """
+    """How this run would be called again, and what other commands need to find its state."""
 
     again: str = "reconciler apply"
     state: str = ""
@@ -30,14 +26,11 @@ class Commands:
 
     def of(self, command: str) -> str:
         """Another command of the program, about the same state."""
-        return f"reconciler {command}{self._place(command)}"
+        return f"reconciler {command}{self.state}{self.stack}"
 
     def completed(self, text: str) -> str:
         """A hint of those who do not know where the state is, with that in each command."""
-        return _ABOUT_STATE.sub(lambda found: f"{found[0]}{self._place(found[1])}", text)
-
-    def _place(self, command: str) -> str:
-        return f"{self.state}{self.stack if command.startswith(_ASKING_SERVER) else ''}"
+        return _ABOUT_STATE.sub(lambda found: f"{found[0]}{self.state}{self.stack}", text)
 
 
 COMMANDS = Commands()

@@ -117,6 +117,7 @@ def _inspect_file(path: Path, hint: Callable[[], str]) -> _Content:
         except StateError as error:
             content.flaws.append(StateFlaw(message=error.message, hint=hint()))
             return content
+        database.need_in_use(conn, path)
         pages = conn.execute(f"PRAGMA integrity_check({_MOST_PAGES})").fetchall()
         content.flaws += [
             StateFlaw(message=message, hint=hint()) for (message,) in pages if message != "ok"

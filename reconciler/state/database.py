@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import os
 import sqlite3
 import time
@@ -15,12 +16,16 @@ from urllib.parse import quote
 from reconciler.core.digest import digest
 from reconciler.core.model import Target
 from reconciler.errors import StateError
+from reconciler.ports import IN_USE, Transit
 from reconciler.state.schema import check_schema
-from reconciler.state.state_errors import damage_error
+from reconciler.state.state_errors import damage_error, refuse_transit
 
 # "RcWl", so that `file` and we can tell our states from other people's databases.
 APPLICATION_ID = 0x5263576C
 SCHEMA_VERSION = 5
+# What is added to the format of a state that is not in use: beyond every format, so that programs
+# which know nothing of it refuse it as well.
+_NOT_IN_USE = 1 << 16
 
 # Seconds for reading a file whose content nobody has checked yet: a schema can hide an endless
 # computation, and a page can point at itself.
@@ -29,6 +34,7 @@ TIME_LIMIT = 60.0
 _INSTRUCTIONS = 100_000
 # Seconds to wait for whoever writes to the file at this moment.
 _BUSY_TIMEOUT = 10.0
+_TRANSIT = tuple(field.name for field in dataclasses.fields(Transit))
 # Without a shared cache each connection would see a database of its own under the name.
 _IN_MEMORY = "memory&cache=shared"
 
@@ -92,10 +98,13 @@ def transaction(conn: sqlite3.Connection) -> Iterator[None]:
         raise
 
 
-def open_database(path: Path, patience: float = TIME_LIMIT) -> sqlite3.Connection:
+def open_database(
+    path: Path, patience: float = TIME_LIMIT, *, in_transit: bool = False
+) -> sqlite3.Connection:
     """Open a file that is a sound state of this format or an older one; raises StateError.
 
-    It waits no longer than `patience` for another process either.
+    It waits no longer than `patience` for another process either. One that is not in use is opened
+    only `in_transit`.
     """
     check_is_file(path)
     conn = connect(path, timeout=min(_BUSY_TIMEOUT, patience))
@@ -103,6 +112,8 @@ def open_database(path: Path, patience: float = TIME_LIMIT) -> sqlite3.Connectio
         with time_limited(conn, path, patience):
             check_ours(conn, path)
             check_schema(conn, path, version_of(conn))
+            if not in_transit:
+                need_in_use(conn, path)
             set_journal(conn, "TRUNCATE")
             # A row that a damaged page hides would look like one that was never written, and its
             # workload would be created a second time.
@@ -122,7 +133,34 @@ def is_older(conn: sqlite3.Connection) -> bool:
 
 def version_of(conn: sqlite3.Connection) -> int:
     """The format of a database."""
+    return _user_version(conn) % _NOT_IN_USE
+
+
+def _user_version(conn: sqlite3.Connection) -> int:
     return int(conn.execute("PRAGMA user_version").fetchone()[0])
+
+
+def need_in_use(conn: sqlite3.Connection, path: Path) -> None:
+    """Raise NotInUseError for a state that has moved, or has not arrived; its schema is ours."""
+    if _user_version(conn) >= _NOT_IN_USE:
+        refuse_transit(path, transit_of(read_meta(conn, path)))
+
+
+def transit_of(meta: Mapping[str, str]) -> Transit:
+    """Why a state is not in use, as it was written down."""
+    return Transit(arriving_from=meta.get("arriving_from", ""), moved_to=meta.get("moved_to", ""))
+
+
+def write_transit(conn: sqlite3.Connection, path: Path, transit: Transit) -> None:
+    """Write down why a state is not in use; within a transaction."""
+    meta = {**read_meta(conn, path), **dataclasses.asdict(transit)}
+    # A state that never moved has no trace of it.
+    write_meta(conn, {name: value for name, value in meta.items() if value or name not in _TRANSIT})
+    conn.executemany(
+        "DELETE FROM meta WHERE key = ?", [[name] for name in _TRANSIT if not meta[name]]
+    )
+    offset = 0 if transit == IN_USE else _NOT_IN_USE
+    conn.execute(f"PRAGMA user_version = {version_of(conn) + offset}")
 
 
 def migrate(conn: sqlite3.Connection) -> None:
@@ -138,7 +176,8 @@ def migrate(conn: sqlite3.Connection) -> None:
     with transaction(conn):
         # Plugins are whatever else is installed beside us, and run code of their own.
         migrations.apply(Database(conn, execute_plugins=False))
-        conn.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+        offset = _user_version(conn) - version_of(conn)
+        conn.execute(f"PRAGMA user_version = {SCHEMA_VERSION + offset}")
 
 
 def migrated_copy(conn: sqlite3.Connection) -> sqlite3.Connection:
@@ -157,7 +196,7 @@ def migrated_copy(conn: sqlite3.Connection) -> sqlite3.Connection:
     return copy
 
 
-def build(path: Path, target: Target) -> None:
+def build(path: Path, target: Target, transit: Transit = IN_USE) -> None:
     """Fill a new file with an empty state."""
     create_private(path)
     conn = connect(path)
@@ -176,6 +215,7 @@ def build(path: Path, target: Target) -> None:
         }
         with transaction(conn):
             write_meta(conn, meta)
+            write_transit(conn, path, transit)
     finally:
         conn.close()
 

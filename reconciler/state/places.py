@@ -8,35 +8,41 @@ from contextlib import contextmanager
 from reconciler.core.model import Target
 from reconciler.core.places import FilePlace, PostgresPlace, StatePlace
 from reconciler.errors import StateError
-from reconciler.ports import Inspection, StateStore, StateSummary
+from reconciler.ports import IN_USE, Inspection, StateStore, StateSummary, Transit
 from reconciler.state import check, sqlite, summary
 from reconciler.state.database import TIME_LIMIT
 
 
-def open_state(place: StatePlace, patience: float = TIME_LIMIT) -> StateStore:
+def open_state(
+    place: StatePlace, patience: float = TIME_LIMIT, *, in_transit: bool = False
+) -> StateStore:
     """Open a state that exists; each read of it takes at most `patience` seconds.
 
     Raises StateError when it is absent, not ours, newer than this program, or damaged, and
-    UnreachableError where its database does not answer.
+    UnreachableError where its database does not answer. One that is not in use is opened only
+    `in_transit`; otherwise that is a NotInUseError.
     """
     match place:
         case FilePlace(path=path):
-            return sqlite.open_state(path, patience)
+            return sqlite.open_state(path, patience, in_transit=in_transit)
         case PostgresPlace():
             with _driver_needed():
                 from reconciler.state.postgres import opening
-            return opening.open_state(place, patience)
+            return opening.open_state(place, patience, in_transit=in_transit)
 
 
-def create_state(place: StatePlace, target: Target) -> StateStore:
-    """Make a new, empty state; raises StateError where there is one."""
+def create_state(place: StatePlace, target: Target, transit: Transit = IN_USE) -> StateStore:
+    """Make a new, empty state; raises StateError where there is one.
+
+    Where it is going to be filled by a move, it is not in use before that is done.
+    """
     match place:
         case FilePlace(path=path):
-            return sqlite.create_state(path, target)
+            return sqlite.create_state(path, target, transit)
         case PostgresPlace():
             with _driver_needed():
                 from reconciler.state.postgres import opening
-            return opening.create_state(place, target, TIME_LIMIT)
+            return opening.create_state(place, target, TIME_LIMIT, transit)
 
 
 def is_there(place: StatePlace) -> bool:

@@ -12,7 +12,15 @@ from reconciler.core.model import Header, Own, Recorded, Target
 from reconciler.core.places import FilePlace
 from reconciler.core.redact import Redactor
 from reconciler.errors import StateError
-from reconciler.ports import ActionEntry, LossListener, RunEntry, StateCopy
+from reconciler.ports import (
+    IN_USE,
+    ActionEntry,
+    LossListener,
+    RunEntry,
+    StateContent,
+    StateCopy,
+    Transit,
+)
 from reconciler.state import database, history, lock_owner
 from reconciler.state.backups import back_up, list_copies, next_backup, rotate
 from reconciler.state.database import read_meta, write_meta
@@ -31,9 +39,12 @@ class SqliteStore:
     file itself, since a migration writes and so needs the lock.
     """
 
-    def __init__(self, path: Path, patience: float = database.TIME_LIMIT) -> None:
+    def __init__(
+        self, path: Path, patience: float = database.TIME_LIMIT, *, in_transit: bool = False
+    ) -> None:
         self._path = path
         self._patience = patience
+        self._in_transit = in_transit
         self._lock: StateLock | None = None
         self._written = False
         self._rows = RowWriter()
@@ -176,6 +187,45 @@ class SqliteStore:
                 rotate(self._path, place)
         return place
 
+    @property
+    def transit(self) -> Transit:
+        """Why the state is not in use."""
+        with self._reading():
+            return database.transit_of(self._meta())
+
+    def set_transit(self, transit: Transit) -> None:
+        """Take the state out of use, or into it."""
+        with self._transaction():
+            database.write_transit(self._conn, self._path, transit)
+
+    def content(self) -> StateContent:
+        """All of the state; raises StateError on damage."""
+        with self._reading():
+            rows = self._conn.execute(f"{SELECT} ORDER BY op").fetchall()
+        with naming_state(self._path):
+            records = tuple(read_records(rows))
+        return StateContent(
+            header=self.header,
+            rows=records,
+            runs=tuple((run, tuple(self.actions(run.id))) for run in reversed(self.runs())),
+        )
+
+    def fill(self, content: StateContent) -> None:
+        """Replace all of a state that is not in use, in one transaction."""
+        if self.transit == IN_USE:
+            raise AssertionError("a state that is in use would be lost")
+        header = content.header
+        with self._transaction():
+            for table in ("operations", "runs", "run_actions"):
+                self._conn.execute(f"DELETE FROM {table}")  # noqa: S608 - our own tables
+            self._conn.executemany(UPSERT, [self._rows.values(row) for row in content.rows])
+            for run, actions in content.runs:
+                history.put_run(self._conn, run)
+                history.put_actions(self._conn, run.id, actions)
+            identity = {"lineage": header.lineage, "serial": str(header.serial)}
+            fresh = {"nonce": str(uuid.uuid4()), **database.target_meta(header.target)}
+            self._set_meta(identity | fresh)
+
     def copies(self) -> Sequence[StateCopy]:
         """The copies in the folder beside the file, the newest first."""
         with explain_errors(self._path):
@@ -248,7 +298,7 @@ class SqliteStore:
 
     def _open(self, *, migrating: bool) -> None:
         """Open the file; one of an older format is migrated, or else copied into memory."""
-        conn = database.open_database(self._path, self._patience)
+        conn = database.open_database(self._path, self._patience, in_transit=self._in_transit)
         try:
             if database.is_older(conn) and not migrating:
                 with database.time_limited(conn, self._path, self._patience):
@@ -296,7 +346,7 @@ class SqliteStore:
         write_meta(self._conn, {**self._meta(), **values})
 
 
-def create_state(path: Path, target: Target) -> SqliteStore:
+def create_state(path: Path, target: Target, transit: Transit = IN_USE) -> SqliteStore:
     """Make a new, empty state; raises StateError where a file exists."""
     check_local(path)
     with explain_errors(path):
@@ -305,7 +355,7 @@ def create_state(path: Path, target: Target) -> SqliteStore:
         try:
             # Built under a hidden name: a kill leaves a whole state or none. A link, unlike a
             # rename, does not replace a state that another process has made meanwhile.
-            database.build(unfinished, target)
+            database.build(unfinished, target, transit)
             os.link(unfinished, path)
         except FileExistsError:
             raise StateError(
@@ -314,7 +364,7 @@ def create_state(path: Path, target: Target) -> SqliteStore:
         finally:
             unfinished.unlink(missing_ok=True)
         database.sync(path.parent)
-    return open_state(path)
+    return open_state(path, in_transit=transit != IN_USE)
 
 
 def is_there(path: Path) -> bool:
@@ -323,9 +373,12 @@ def is_there(path: Path) -> bool:
         return path.exists()
 
 
-def open_state(path: Path, patience: float = database.TIME_LIMIT) -> SqliteStore:
+def open_state(
+    path: Path, patience: float = database.TIME_LIMIT, *, in_transit: bool = False
+) -> SqliteStore:
     """Open a state that exists; each read of it takes at most `patience` seconds.
 
-    Raises StateError when it is absent, not ours, newer than this program, or damaged.
+    Raises StateError when it is absent, not ours, newer than this program, or damaged, and
+    NotInUseError for one that moved, unless it is opened `in_transit`.
     """
-    return SqliteStore(path, patience)
+    return SqliteStore(path, patience, in_transit=in_transit)

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from errno import EDQUOT, EFBIG, EIO, ELOOP
 from pathlib import Path
 
-from reconciler.errors import StateError
+from reconciler.errors import NotInUseError, StateError
+from reconciler.ports import Transit
 
 RESTORE = (
     "restore a copy from its .backups folder, or move it away and run "
@@ -19,6 +20,20 @@ RESTORE = (
 def damage_error(path: Path, reason: str) -> StateError:
     """The error for a state whose content cannot be trusted."""
     return StateError(f"the state {path} is damaged: {reason}", hint=RESTORE)
+
+
+def refuse_transit(title: object, transit: Transit) -> None:
+    """Raise NotInUseError for a state that has moved elsewhere, or has not wholly arrived."""
+    if transit.moved_to:
+        raise NotInUseError(
+            f"the state {title} moved to {transit.moved_to}; nothing here is used any more",
+            hint="give that address with --state, and in reconciler.yaml and every pipeline",
+        )
+    if transit.arriving_from:
+        raise NotInUseError(
+            f"the state {title} has not wholly arrived from {transit.arriving_from}",
+            hint="repeat the same 'reconciler state move --all'; until then that one is in use",
+        )
 
 
 @contextlib.contextmanager

@@ -32,6 +32,7 @@ def summarize_state(path: Path) -> StateSummary:
         with closing(conn), database.time_limited(conn, path, _TIME_LIMIT):
             database.check_ours(conn, path)
             check_schema(conn, path, database.version_of(conn))
+            database.need_in_use(conn, path)
             rows = conn.execute(query, [Own.GONE]).fetchall()
     return make_summary(rows, is_held=StateLock(path).is_held())
 

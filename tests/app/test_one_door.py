@@ -33,6 +33,7 @@ MAKERS = {
     "create_state": {
         "app/state/beside_server.py",
         "app/state/moving.py",
+        "app/state/relocating.py",
         "app/state/states.py",
         "state/places.py",
     },

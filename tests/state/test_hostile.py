@@ -265,9 +265,9 @@ def test_a_state_that_is_replaced_while_its_lock_is_taken_is_left_alone(
     store = open_state(path)
     opened = database.open_database
 
-    def replace_first(path: Path, patience: float) -> sqlite3.Connection:
+    def replace_first(path: Path, patience: float, *, in_transit: bool) -> sqlite3.Connection:
         other.replace(path)
-        return opened(path, patience)
+        return opened(path, patience, in_transit=in_transit)
 
     with monkeypatch.context() as patch:
         patch.setattr(database, "open_database", replace_first)

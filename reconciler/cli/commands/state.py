@@ -21,7 +21,8 @@ from reconciler.cli.options import (
 from reconciler.errors import StateError
 
 if TYPE_CHECKING:
-    from reconciler.app.settings import Flags
+    from reconciler.app.settings import Flags, Settings
+    from reconciler.core.places import StatePlace
 
 
 @click.group()
@@ -262,19 +263,33 @@ def rm(address: str, *, edit: EditFlags, flags: Flags) -> int:
     return finish_edit(rows)
 
 
-@state.command(short_help="Move records to another state.")
-@_addresses
+@state.command(short_help="Move records, or all of the state, to another one.")
+@click.argument("addresses", nargs=-1, metavar="[ADDRESS...]", shell_complete=complete_recorded)
+@click.option("--all", "everything", is_flag=True, help="Move the whole state, with its history.")
 @click.option("--to", required=True, metavar="STATE", help="Other state: a file or postgresql://….")
 @click.option("--init", is_flag=True, help="Create the other state if there is none.")
 @edit_options
 @state_options
-def move(addresses: tuple[str, ...], *, to: str, init: bool, edit: EditFlags, flags: Flags) -> int:
+def move(
+    addresses: tuple[str, ...],
+    *,
+    everything: bool,
+    to: str,
+    init: bool,
+    edit: EditFlags,
+    flags: Flags,
+) -> int:
     """Move the records of ADDRESS... (also globs) to another STATE, to split a repository.
 
     The other state is new, or got its records by a move from this one, and belongs to the same
-    server and stack. Move the specs only afterwards, and before the next apply of either. Killed
-    half-way, a move is finished by the same command.
+    server and stack. Move the specs only afterwards, and before the next apply of either.
+
+    With --all the state itself moves, between files and databases: whatever is recorded, also what
+    is in doubt, and its history. From then on this place refuses every command, and names the other
+    one. Killed half-way, a move is finished by the same command.
     """
+    if bool(addresses) is everything:
+        raise click.UsageError("give the addresses of the records to move, or --all")
     from reconciler.app.settings import place_from
     from reconciler.app.state.moving import move as move_records
     from reconciler.cli.output.console import Console
@@ -282,6 +297,8 @@ def move(addresses: tuple[str, ...], *, to: str, init: bool, edit: EditFlags, fl
 
     settings = settings_from(flags)
     receiver = place_from(to, stack=settings.stack, origin="--to")
+    if everything:
+        return _relocate(settings, receiver, edit, init=init)
     moved = move_records(
         settings.state,
         addresses,
@@ -296,3 +313,32 @@ def move(addresses: tuple[str, ...], *, to: str, init: bool, edit: EditFlags, fl
         already = " (it was there already)" if row in moved.present else ""
         Console().line(f"{verb} {row.address} to {receiver}{already}.")
     return finish_edit(moved.rows)
+
+
+def _relocate(settings: Settings, to: StatePlace, edit: EditFlags, *, init: bool) -> int:
+    from reconciler.app.state.relocating import relocate
+    from reconciler.cli.output.console import Console
+    from reconciler.cli.output.edits import asker, finish_edit
+    from reconciler.report.text.formatting import number_of
+
+    moved = relocate(
+        settings.state,
+        to,
+        command=f"reconciler state move --all --to {to}",
+        confirm=asker(edit, f"Move the whole state to {to}?"),
+        init=init,
+        dry_run=edit.dry_run,
+    )
+    if moved is None:
+        return finish_edit([])
+    verb = "Would move" if edit.dry_run else "Moved"
+    if moved.finished:
+        verb = "Would finish a move of" if edit.dry_run else "Finished a move of"
+    counts = f"{number_of(len(moved.rows), 'record')} and {number_of(moved.runs, 'run')}"
+    Console().line(f"{verb} {counts} to {to}.")
+    if not edit.dry_run:
+        Console().note(
+            f"{settings.state} is not used any more: give the new address in reconciler.yaml and "
+            "in every pipeline, and remove copies of it from caches."
+        )
+    return 0

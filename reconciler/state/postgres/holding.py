@@ -136,7 +136,7 @@ class HeldLock:
             # Two threads may be here, each of which has a connection that it must not share.
             link = Link(self._place, self._timings, writes=True)
             try:
-                row = link.repeat(lambda conn: read_state_row(conn, self._place))
+                row = link.repeat(lambda conn: read_state_row(conn, self._place, in_transit=True))
             except ReconcilerError as error:
                 self._failure = _as_state_error(error)
                 return self._failure
@@ -173,15 +173,18 @@ def take_lock(
     *,
     timeout: float,
     told: Callable[[], None] | None,
+    in_transit: bool = False,
 ) -> HeldLock:
     """Take the lock; raises LockedError, which names the holder, after `timeout` seconds.
 
-    `told` is called when the database has not answered a commit for a while.
+    `told` is called when the database has not answered a commit for a while. A state that is not in
+    use is held only `in_transit`.
     """
     token = str(uuid.uuid4())
     link = Link(place, timings, writes=True, told=told)
+    look = partial(read_state_row, place=place, in_transit=in_transit)
     try:
-        row, was_forced = _take(link, place, timings, command, token=token, timeout=timeout)
+        row, was_forced = _take(link, look, place, timings, command, token=token, timeout=timeout)
     except BaseException:
         link.close()
         raise
@@ -189,7 +192,14 @@ def take_lock(
 
 
 def _take(
-    link: Link, place: PostgresPlace, timings: Timings, command: str, *, token: str, timeout: float
+    link: Link,
+    look: Callable[[Connection], StateRow],
+    place: PostgresPlace,
+    timings: Timings,
+    command: str,
+    *,
+    token: str,
+    timeout: float,
 ) -> tuple[StateRow, bool]:
     """The row once it has our token, and whether somebody had it who did not give it back."""
     end = time.monotonic() + timeout
@@ -203,15 +213,10 @@ def _take(
     }
     was_forced = False
     while True:
-        row = link.once(lambda conn: read_state_row(conn, place))
+        row = link.once(look)
         # Read again, and not taken from the answer: that may have been lost.
         if row.token == token:
             return row, was_forced
-        if row.moved_to:
-            raise StateError(
-                f"the state {place.title} moved to {row.moved_to}; nothing here is used any more",
-                hint="use that address",
-            )
         if not row.is_held:
             was_forced = row.token is not None
             values = {**mine, "state": row.id, "epoch": row.epoch}

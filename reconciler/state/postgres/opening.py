@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import uuid
 from contextlib import closing
+from dataclasses import asdict
 from datetime import UTC, datetime
 
 from reconciler.core.model import Target
 from reconciler.core.places import PostgresPlace
 from reconciler.errors import StateError
+from reconciler.ports import IN_USE, Transit
 from reconciler.state.postgres import statements, timings
 from reconciler.state.postgres.connection import Connection, Link
 from reconciler.state.postgres.holding import take_lock
@@ -17,15 +19,17 @@ from reconciler.state.postgres.schema import has_tables, make_tables
 from reconciler.state.postgres.store import PostgresStore
 
 
-def open_state(place: PostgresPlace, patience: float) -> PostgresStore:
+def open_state(place: PostgresPlace, patience: float, *, in_transit: bool = False) -> PostgresStore:
     """Open a state that exists; each read of it takes at most `patience` seconds.
 
     Raises UnreachableError, and StateError where it is absent, not ours, or too new.
     """
-    return PostgresStore(place, patience=patience)
+    return PostgresStore(place, patience=patience, in_transit=in_transit)
 
 
-def create_state(place: PostgresPlace, target: Target, patience: float) -> PostgresStore:
+def create_state(
+    place: PostgresPlace, target: Target, patience: float, transit: Transit = IN_USE
+) -> PostgresStore:
     """Make a new, empty state, and the tables where there are none; raises StateError."""
     values = {
         "stack": place.stack,
@@ -37,6 +41,7 @@ def create_state(place: PostgresPlace, target: Target, patience: float) -> Postg
         "can_update": target.can_update,
         "keeps_removed": target.keeps_removed,
         "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        **asdict(transit),
     }
     query = statements.insert_state(place.schema).encode()
 
@@ -50,7 +55,7 @@ def create_state(place: PostgresPlace, target: Target, patience: float) -> Postg
         raise StateError(
             f"there is already a state {place.title}", hint="use it, or give another stack:"
         )
-    return open_state(place, patience)
+    return open_state(place, patience, in_transit=transit != IN_USE)
 
 
 def is_there(place: PostgresPlace) -> bool:

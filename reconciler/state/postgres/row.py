@@ -10,24 +10,24 @@ from typing import Any
 from reconciler.core.model import Header, Target
 from reconciler.core.places import PostgresPlace
 from reconciler.errors import StateError
+from reconciler.ports import Transit
 from reconciler.state.postgres import statements
 from reconciler.state.postgres.connection import Connection
 from reconciler.state.postgres.schema import check_format
+from reconciler.state.state_errors import refuse_transit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StateRow:
     """The row as it was read; `lease_left` is in seconds by the database's clock.
 
-    Whoever takes the lock counts `epoch` up, and each commit of a holder `writes`. An empty
-    `moved_to` and `arriving_from` are of a state that is in use here.
+    Whoever takes the lock counts `epoch` up, and each commit of a holder `writes`.
     """
 
     id: int
     header: Header
     rules: str
-    arriving_from: str
-    moved_to: str
+    transit: Transit
     epoch: int
     writes: int
     token: str | None
@@ -63,8 +63,13 @@ class StateRow:
             serial=columns.get("serial", self.header.serial),
             target=target,
         )
-        rest = {name: value for name, value in columns.items() if name in ("rules", "moved_to")}
-        return replace(self, header=header, **rest)
+        transit = {name: columns[name] for name in ("arriving_from", "moved_to") if name in columns}
+        return replace(
+            self,
+            header=header,
+            rules=columns.get("rules", self.rules),
+            transit=replace(self.transit, **transit),
+        )
 
 
 def find_state_row(conn: Connection, place: PostgresPlace) -> StateRow | None:
@@ -94,8 +99,7 @@ def find_state_row(conn: Connection, place: PostgresPlace) -> StateRow | None:
         id=id_,
         header=Header(lineage=lineage, serial=serial, target=target),
         rules=rules,
-        arriving_from=arriving_from,
-        moved_to=moved_to,
+        transit=Transit(arriving_from=arriving_from, moved_to=moved_to),
         epoch=epoch,
         writes=writes,
         token=token,
@@ -106,8 +110,11 @@ def find_state_row(conn: Connection, place: PostgresPlace) -> StateRow | None:
     )
 
 
-def read_state_row(conn: Connection, place: PostgresPlace) -> StateRow:
-    """The row of a stack; raises StateError where there is none."""
+def read_state_row(conn: Connection, place: PostgresPlace, *, in_transit: bool = False) -> StateRow:
+    """The row of a stack; raises StateError where there is none.
+
+    One that is not in use is a NotInUseError, unless it is read `in_transit`.
+    """
     row = find_state_row(conn, place)
     if row is None:
         query = statements.select_stacks(place.schema).encode()
@@ -116,4 +123,6 @@ def read_state_row(conn: Connection, place: PostgresPlace) -> StateRow:
             f"there is no state {place.title}; it has: {stacks or 'none'}",
             hint="check stack:; only the very first apply makes one, with --init",
         )
+    if not in_transit:
+        refuse_transit(place.title, row.transit)
     return row

@@ -89,9 +89,11 @@ def insert_state(schema: str) -> str:
     """A new, empty state, if its stack has none."""
     return f"""
         INSERT INTO {quote(schema)}.states
-          (stack, lineage, nonce, url, issuer, tenant_id, can_update, keeps_removed, created_at)
+          (stack, lineage, nonce, url, issuer, tenant_id, can_update, keeps_removed, created_at,
+           arriving_from, moved_to)
         VALUES (%(stack)s, %(lineage)s, %(nonce)s, %(url)s, %(issuer)s, %(tenant_id)s,
-          %(can_update)s, %(keeps_removed)s, %(created_at)s)
+          %(can_update)s, %(keeps_removed)s, %(created_at)s,
+          %(arriving_from)s, %(moved_to)s)
         ON CONFLICT (stack) DO NOTHING RETURNING 1"""
 
 
@@ -101,7 +103,7 @@ def take_lock(schema: str) -> str:
         UPDATE {quote(schema)}.states SET epoch = epoch + 1, token = %(token)s::uuid,
           holder = %(holder)s, link = %(link)s, since = clock_timestamp(),
           lease_until = clock_timestamp() + make_interval(secs => %(lease)s)
-        WHERE id = %(state)s AND epoch = %(epoch)s AND moved_to = ''
+        WHERE id = %(state)s AND epoch = %(epoch)s
           AND (token IS NULL OR lease_until < clock_timestamp())"""
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
@@ -15,7 +15,15 @@ from reconciler.core.places import PostgresPlace
 from reconciler.core.planning.renewal import renew_row
 from reconciler.core.redact import Redactor
 from reconciler.errors import StateError
-from reconciler.ports import ActionEntry, LossListener, RunEntry, StateCopy
+from reconciler.ports import (
+    IN_USE,
+    ActionEntry,
+    LossListener,
+    RunEntry,
+    StateContent,
+    StateCopy,
+    Transit,
+)
 from reconciler.state.history import RETENTION
 from reconciler.state.postgres import statements, timings
 from reconciler.state.postgres.connection import Connection, Link, snapshot
@@ -27,6 +35,10 @@ from reconciler.state.rows import RowWriter, from_values, read_records, storable
 from reconciler.state.state_errors import naming_state
 
 T = TypeVar("T")
+
+_GROUP = 1000
+# Later than any run or record.
+_AFTER_ALL = "9999"
 
 
 class PostgresStore:
@@ -42,8 +54,10 @@ class PostgresStore:
         *,
         patience: float,
         waits: timings.Timings | None = None,
+        in_transit: bool = False,
     ) -> None:
         self._place = place
+        self._in_transit = in_transit
         self._patience = patience
         self._timings = waits or timings.DEFAULT
         self._silent: Callable[[], None] | None = None
@@ -175,6 +189,43 @@ class PostgresStore:
         self._commit(Commit(copy=(taken_at, self.header.serial, content)))
         return taken_at.isoformat()
 
+    @property
+    def transit(self) -> Transit:
+        """Why the state is not in use, as of the last read or write."""
+        return self._row.transit
+
+    def set_transit(self, transit: Transit) -> None:
+        """Take the state out of use, or into it."""
+        self._commit(Commit(header=asdict(transit)))
+
+    def content(self) -> StateContent:
+        """All of the state; raises StateError on damage."""
+        values = self._select_values(ended=True)
+        with naming_state(self._place.title):
+            rows = tuple(read_records(values))
+        return StateContent(
+            header=self.header,
+            rows=rows,
+            runs=tuple((run, tuple(self.actions(run.id))) for run in reversed(self.runs())),
+        )
+
+    def fill(self, content: StateContent) -> None:
+        """Replace all of a state that is not in use, in many commits: nobody reads it yet."""
+        if self.transit == IN_USE:
+            raise AssertionError("a state that is in use would be lost")
+        ops = [str(values[0]) for values in self._select_values(ended=True)]
+        self._commit(Commit(without=ops, oldest=_AFTER_ALL))
+        self._numbers.clear()
+        for rows in _groups(content.rows):
+            self._commit(Commit(rows=tuple(self._values.values(row) for row in rows)))
+        for run, actions in content.runs:
+            self._commit(Commit(runs=(run,)))
+            for group in _groups(actions):
+                self._commit(Commit(actions=self._numbered(run.id, group)))
+        header = content.header
+        identity = {"lineage": header.lineage, "serial": header.serial, "nonce": str(uuid.uuid4())}
+        self._commit(self._with_target(Commit(header=identity), header.target))
+
     def copies(self) -> Sequence[StateCopy]:
         """The copies that the state keeps of itself, the newest first."""
         rows = self._fetch(statements.select_copies(self._place.schema), self._row.id)
@@ -211,6 +262,7 @@ class PostgresStore:
             command,
             timeout=timeout,
             told=self._tell_waiting,
+            in_transit=self._in_transit,
         )
         self._reader.close()
         self._held, self._row = held, held.row
@@ -317,7 +369,7 @@ class PostgresStore:
         return rows
 
     def _select_row(self, conn: Connection) -> StateRow:
-        return read_state_row(conn, self._place)
+        return read_state_row(conn, self._place, in_transit=self._in_transit)
 
     def _fetch(self, query: str, *values: object) -> list[tuple[Any, ...]]:
         text = query.encode()
@@ -327,6 +379,12 @@ class PostgresStore:
         if self._held is not None:
             return self._held.link.repeat(work, self._patience)
         return self._reader.once(work, self._patience)
+
+
+def _groups(items: Sequence[T]) -> Iterator[Sequence[T]]:
+    """A thousand at a time: one statement holds all values of a commit."""
+    for start in range(0, len(items), _GROUP):
+        yield items[start : start + _GROUP]
 
 
 def _oldest(run: RunEntry) -> str:
