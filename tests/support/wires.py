@@ -6,6 +6,7 @@ import contextlib
 import heapq
 import select
 import socket
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -155,3 +156,18 @@ def wire_to(port: int) -> Iterator[Wire]:
         yield wire
     finally:
         wire.close()
+
+
+def main() -> None:
+    """A slow wire as a process of its own: `PORT SECONDS`; it tells its port, and ends with us."""
+    wire = Wire(int(sys.argv[1]))
+    wire.delay = float(sys.argv[2])
+    sys.stdout.write(f"{wire.port}\n")
+    sys.stdout.flush()
+    # Whoever has started it closes this when done.
+    sys.stdin.read()
+    wire.close()
+
+
+if __name__ == "__main__":
+    main()
