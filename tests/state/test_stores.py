@@ -300,9 +300,9 @@ def check_one_is_made(place: StatePlace) -> None:
     store.close()
 
 
-def test_nothing_is_written_without_the_lock(postgresql_sessions: PlaceSessions) -> None:
+def test_nothing_is_written_without_the_lock(state: PlaceSessions) -> None:
     """Neither records, nor what belongs to them."""
-    store = postgresql_sessions()
+    store = state()
     store.release()
     writes: list[Callable[[], None]] = [
         lambda: store.write([row("a")]),
