@@ -102,6 +102,9 @@ class History:
             luck = Random(f"updates {seed}")
             self.server.merges = luck.random() < 0.3
             self.server.drops = luck.choice(("rev", "all")) if luck.random() < 0.1 else ""
+            if options.stale and self.server.drops:
+                # What only its mark could show to be ours is a stranger's to an older copy (A2).
+                self.server.drops = "rev"
             self._weathers = luck
         self._shelf = Shelf(self._rng)
         self.disk = self._shelf.newest
@@ -340,7 +343,7 @@ class History:
 
     def _check_world(self, squatted: set[Address], known: Iterable[Address]) -> None:
         """Exactly what is declared lives, and the state knows it by id."""
-        reach = set(known)
+        reach = set(known) - self._blocked
         self.referee.check_reach(reach)
         last = self.processes[-1].planned
         if self.options.updates and last is not None:

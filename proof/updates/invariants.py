@@ -151,6 +151,9 @@ class UpdateReferee:
             row = _row_of(disk, workload.id)
             if desired is None or row is None or workload.address in told or not workload.has_mark:
                 continue
+            if row.ambiguous and not any(read_rev(form.manifest) for form in workload.forms):
+                # Never updated, and what others did before it was first read cannot be told.
+                continue
             live, spec = workload.manifest["spec"], desired.manifest["spec"]
             # Of what was found, nobody knows what had been declared: only what is counts.
             # So it is with what only another copy of the state has declared.

@@ -25,6 +25,7 @@ from reconciler.core.protocol.changes import (
     classify_rev,
     confirm,
     declared_by_us,
+    learn,
 )
 from reconciler.core.protocol.marker import read_marker, read_rev
 from reconciler.core.protocol.transitions import Evidence, advance
@@ -220,5 +221,5 @@ def follow_other_copy(
         digest=digest(spec) if row.is_declared else "",
         echo=echo,
         seen=live.seen,
-        change=confirm(row.change, rev, asked_at),
+        change=learn(row.change, rev, asked_at, spec=spec, body=echo),
     )

@@ -287,6 +287,20 @@ def test_an_older_copy_of_the_state_takes_a_rev_that_it_does_not_know_for_ours()
     assert is_converged(world, 3)
 
 
+def test_a_late_repetition_of_what_an_older_copy_has_learnt_is_no_drift() -> None:
+    """Whoever made it may have sent it twice: it is known until the second cannot land any more."""
+    world = begun("late=100s hangup on=PUT try=1")
+    copy = world.rows()
+    assert world.update(scaled(2)).exit_code == 0
+    world.record(*copy)
+    assert world.update(scaled(1)).summary == {"recorded": 1}
+    assert world.update(scaled(1)).summary == {"updated": 1}
+    world.timeline.skip(100.0)
+    assert world.shown("a")["spec"]["replicas"] == 2
+    assert world.update(scaled(1)).summary == {"updated": 1}
+    assert is_converged(world, 1)
+
+
 def test_an_older_copy_with_an_update_under_way_lets_go_of_it() -> None:
     """Another copy has updated it since: what was under way here may only come late."""
     world = begun("late=2s hangup on=PUT")

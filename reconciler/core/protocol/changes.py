@@ -173,6 +173,20 @@ def confirm(change: ChangeRecord, rev: str, asked_at: datetime) -> ChangeRecord:
     )
 
 
+def learn(
+    change: ChangeRecord, rev: str, asked_at: datetime, *, spec: Json, body: Json
+) -> ChangeRecord:
+    """The record once a GET has shown an update that another copy of the state has made.
+
+    How often that one has sent it nobody knows here: a repetition may land as late as of our own.
+    """
+    confirmed = confirm(change, rev, asked_at)
+    at = asked_at.isoformat(timespec="milliseconds")
+    others = tuple(sent for sent in confirmed.superseded if sent.rev != rev)
+    late = SentRev(rev=rev, last_sent_at=at, spec=spec, body=body)
+    return replace(confirmed, superseded=(*others, late))
+
+
 def _give_up(change: ChangeRecord) -> ChangeRecord:
     under_way = change.open
     if under_way is None or under_way.last_sent_at is None:
