@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from reconciler.core.inspection import DatabaseReport, Inspection, StateSummary
 from reconciler.core.model import Target
 from reconciler.core.places import FilePlace, PostgresPlace, StatePlace
 from reconciler.errors import StateError
-from reconciler.ports import IN_USE, Inspection, StateStore, StateSummary, Transit
+from reconciler.ports import IN_USE, StateStore, Transit
 from reconciler.state import check, sqlite, summary
 from reconciler.state.database import TIME_LIMIT
 
@@ -87,6 +88,13 @@ def try_lock(place: StatePlace, command: str) -> None:
             with _driver_needed():
                 from reconciler.state.postgres import opening
             opening.try_lock(place, command)
+
+
+def report_database(place: PostgresPlace) -> DatabaseReport:
+    """What can be told of the database of a state; raises UnreachableError, StateError."""
+    with _driver_needed():
+        from reconciler.state.postgres import report
+    return report.report_database(place)
 
 
 def sql_text(place: PostgresPlace) -> str:

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
+from reconciler.core.inspection import StateSummary
 from reconciler.core.model import Own, Purpose
-from reconciler.ports import StateSummary
 from reconciler.state import database, lock_owner
 from reconciler.state.lock import StateLock
 from reconciler.state.mounts import check_local

@@ -69,7 +69,6 @@ def test_whoever_comes_later_finds_what_was_made(cli: Cli, specs: Path, project:
     assert cli("status", *config).code == 0
     checked = json.loads(cli("state", "check", *config, "-o", "json").out)
     assert (checked["sound"], checked["records"], checked["runs"]) == (True, 2, 1)
-    assert cli("doctor", specs).out.endswith("No problem, 0 warnings.\n")
 
 
 def test_a_state_is_made_for_whoever_asks_for_it(cli: Cli, specs: Path, state: str) -> None:
@@ -231,3 +230,34 @@ def test_a_file_needs_no_sql(cli: Cli) -> None:
     """Who asks for it has named no database."""
     refused = cli("state", "sql")
     assert (refused.code, "--state postgresql://" in refused.err) == (64, True)
+
+
+def test_doctor_looks_at_the_database(
+    cli: Cli, specs: Path, state: str, postgres: PostgresServer
+) -> None:
+    """Which server, by which way, with which rights; what it may lose is a warning."""
+    doctored = json.loads(cli("doctor", specs, "-o", "json").out)
+    found = [check for check in doctored["checks"] if check["name"] == "database"]
+    if not state.startswith("postgresql:"):
+        assert found == []
+        return
+    facts, warning = found
+    version = postgres.query("SHOW server_version")[0][0]
+    assert re.fullmatch(
+        rf"PostgreSQL {version}, the primary; on this machine; "
+        r"this account may read and write; round trip \d+\.\d ms",
+        facts["message"],
+    )
+    assert (warning["level"], warning["message"].partition(":")[0]) == ("warning", "fsync is off")
+    assert doctored["exit_code"] == 0
+
+
+def test_doctor_says_why_a_database_is_of_no_use(
+    cli: Cli, project: str, postgres: PostgresServer, schema: str, tmp_path: Path
+) -> None:
+    """None that answers is a problem; one without tables says who can make them."""
+    folder = write_specs(tmp_path / "w", spec("one", project))
+    nowhere = cli("doctor", folder, "--state", "postgresql://127.0.0.1:1/x")
+    assert (nowhere.code, "cannot be reached" in nowhere.out) == (9, True)
+    empty = cli("doctor", folder, "--state", postgres.url(schema))
+    assert (empty.code, "finds no tables, and may make them" in empty.out) == (0, True)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 
+from reconciler.core.inspection import Inspection, StateFlaw
 from reconciler.core.model import Own
-from reconciler.ports import ActionEntry, Inspection, RunEntry, StateFlaw
+from reconciler.ports import ActionEntry, RunEntry
 from reconciler.report.machine.documents import inspection_document, run_document, unsaved_document
 from reconciler.report.text.history import (
     find_running,

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from reconciler.core.inspection import Inspection, StateFlaw
 from reconciler.core.model import LastSeen, Own, Purpose
 from reconciler.errors import StateError
-from reconciler.ports import Inspection, StateFlaw
 from reconciler.state.check import inspect_state
 from reconciler.state.sqlite import create_state, open_state
 from reconciler.state.summary import summarize_state

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
+from reconciler.core.inspection import Inspection, StateFlaw
 from reconciler.core.model import Own
 from reconciler.core.places import PostgresPlace, parse_place
 from reconciler.errors import ReconcilerError, StateError, UnreachableError
-from reconciler.ports import Inspection, StateFlaw
 from reconciler.state.places import (
     create_state,
     inspect_state,

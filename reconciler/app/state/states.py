@@ -11,11 +11,12 @@ from reconciler.app.committed import refuse_committed_journal
 from reconciler.app.settings import Settings
 from reconciler.app.target import CheckedServer
 from reconciler.core.globs import is_glob
+from reconciler.core.inspection import Inspection
 from reconciler.core.model import Address, Header, Recorded, Target
 from reconciler.core.places import FilePlace, StatePlace
 from reconciler.core.planning.selection import Selection
 from reconciler.errors import StateError, UsageError
-from reconciler.ports import Inspection, RecordStore, RunEntry, StateStore
+from reconciler.ports import RecordStore, RunEntry, StateStore
 from reconciler.state.backups import backups_folder
 from reconciler.state.database import TIME_LIMIT
 from reconciler.state.filenames import finished_name

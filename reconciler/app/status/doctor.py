@@ -35,7 +35,7 @@ from reconciler.app.status.environment_report import (
 from reconciler.app.target import CheckedServer, PinnedTarget
 from reconciler.core.diagnostics import has_errors
 from reconciler.core.model import Address
-from reconciler.core.places import FilePlace, StatePlace
+from reconciler.core.places import FilePlace, PostgresPlace, StatePlace
 from reconciler.core.protocol.api_results import (
     Accepted,
     Ambiguous,
@@ -52,7 +52,7 @@ from reconciler.core.protocol.api_results import (
 from reconciler.errors import InvalidInputError, ReconcilerError, UnreachableError
 from reconciler.report.text.doctor import Check, DoctorReport, Level
 from reconciler.specs.config import Config
-from reconciler.state.places import is_there, summarize_state, try_lock
+from reconciler.state.places import is_there, report_database, summarize_state, try_lock
 
 T = TypeVar("T")
 
@@ -196,6 +196,8 @@ def _check_machine(doctor: _Doctor, settings: Settings) -> PinnedTarget | None:
     url = doctor.attempt("server", lambda: normalised(settings))
     if url is not None:
         doctor.ok("server", url)
+    if isinstance(settings.state, PostgresPlace):
+        _check_database(doctor, settings.state)
     exists = doctor.attempt("state", lambda: is_there(settings.state))
     if exists is False:
         doctor.say(
@@ -218,14 +220,25 @@ def _check_machine(doctor: _Doctor, settings: Settings) -> PinnedTarget | None:
     return pin
 
 
+def _check_database(doctor: _Doctor, place: PostgresPlace) -> None:
+    """Who serves the state, by which way, and what this account may do there."""
+    report = doctor.attempt("database", lambda: report_database(place))
+    if report is None:
+        return
+    doctor.ok("database", report.facts)
+    for flaw in report.flaws:
+        doctor.say("database", Level.WARNING, flaw.message, flaw.hint)
+
+
 def _check_state(doctor: _Doctor, place: StatePlace) -> PinnedTarget | None:
     with read_state(place) as store:
         header, pin = store.header, pin_of(store)
+        copies = f", {len(store.copies())} copies" if isinstance(place, PostgresPlace) else ""
     flaws, recorded = inspect(place).flaws, summarize_state(place)
     doubts = recorded.in_doubt
     facts = (
         f"{place}: {sum(recorded.owned.values())} recorded, {doubts} in doubt, "
-        f"lineage {header.lineage}, serial {header.serial}"
+        f"lineage {header.lineage}, serial {header.serial}{copies}"
     )
     if flaws:
         doctor.say("state", Level.WARNING, f"{facts}; {flaws[0].message}", flaws[0].hint)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from reconciler.core.inspection import Inspection
 from reconciler.core.model import Own, Recorded
 from reconciler.core.shorten import shorten
-from reconciler.ports import ActionEntry, Inspection, RunEntry
+from reconciler.ports import ActionEntry, RunEntry
 from reconciler.report.text.escape import escape_terminal
 from reconciler.report.text.formatting import columns, moment, number_of
 

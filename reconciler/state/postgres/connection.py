@@ -301,10 +301,11 @@ def _is_local(given: Mapping[str, Any]) -> bool:
     if "service" in given or os.environ.get("PGSERVICE"):
         return False
     hosts = given.get("hostaddr") or given.get("host") or os.environ.get("PGHOST") or ""
-    return all(_is_loopback(unquote(host)) for host in str(hosts).split(","))
+    return all(is_loopback(unquote(host)) for host in str(hosts).split(","))
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether a host of libpq is this machine: a socket, or a loopback address."""
     if host in ("", "localhost") or host.startswith(("/", "@")):
         return True
     try:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from contextlib import closing
 
+from reconciler.core.inspection import Inspection, StateFlaw, StateSummary
 from reconciler.core.model import Recorded
 from reconciler.core.places import PostgresPlace
 from reconciler.errors import StateError
-from reconciler.ports import Inspection, StateFlaw, StateSummary
 from reconciler.state.check import find_duplicates, make_inspection
 from reconciler.state.postgres import schema, statements, timings
 from reconciler.state.postgres.connection import Connection, Link, snapshot

@@ -28,6 +28,7 @@ from reconciler.state.history import RETENTION
 from reconciler.state.postgres import statements, timings
 from reconciler.state.postgres.connection import Connection, Link, snapshot
 from reconciler.state.postgres.copies import pack, unpack, write_file
+from reconciler.state.postgres.dating import date_request
 from reconciler.state.postgres.holding import HeldLock, take_lock
 from reconciler.state.postgres.row import StateRow, read_state_row
 from reconciler.state.postgres.statements import Commit
@@ -306,7 +307,7 @@ class PostgresStore:
     def _date_what_was_begun(self) -> None:
         """Whoever was replaced may have sent what it had announced until this moment."""
         now = datetime.now(UTC).isoformat(timespec="milliseconds")
-        dated = [_dated(row, now) for row in self.read()]
+        dated = [date_request(row, now) for row in self.read()]
         begun = [row for row in dated if row.own is Own.CREATING or row.change.open is not None]
         if begun:
             self._commit(self._with_rows(Commit(), begun))
@@ -391,19 +392,3 @@ def _oldest(run: RunEntry) -> str:
     """The moment before which runs are too old to be kept when this one begins."""
     begun = datetime.fromisoformat(run.started).astimezone(UTC)
     return (begun - RETENTION).isoformat(timespec="seconds")
-
-
-def _dated(row: Recorded, now: str) -> Recorded:
-    """A record whose request may have been sent until now."""
-    if row.own is Own.CREATING:
-        row = replace(row, last_sent_at=_later(row.last_sent_at, now))
-    if row.change.open is not None:
-        sent = replace(row.change.open, last_sent_at=_later(row.change.open.last_sent_at, now))
-        row = replace(row, change=replace(row.change, open=sent))
-    return row
-
-
-def _later(first: str | None, second: str) -> str:
-    if first is None:
-        return second
-    return max(first, second, key=datetime.fromisoformat)
