@@ -318,6 +318,40 @@ def test_a_plan_reads_header_and_records_of_one_instant(world: World) -> None:
     assert len(reader.read()) == 2
 
 
+def test_a_connection_that_came_too_late_is_closed(world: World) -> None:
+    """Nobody waits for it any more, and the server must not keep it."""
+    store = world.held(dataclasses.replace(QUIET, connect=0.1))
+    world.wire.cut_all()
+    world.wire.is_silent = True
+    store.hurry(0.3)
+    with pytest.raises(StateError, match="did not answer in time"):
+        store.write([row("a")])
+    assert world.wire.connections > 0
+    world.wire.is_silent = False
+    wait_for(lambda: world.wire.connections == 0)
+
+
+def test_a_pooler_sees_nothing_that_outlives_a_transaction(world: World) -> None:
+    """No setting, nothing prepared, no lock: the next statement may go to another process."""
+    store = world.held()
+    for op in "abcdefgh":
+        store.write([row(op)])
+    store.read()
+    held = store._held
+    assert held is not None
+    query = b"""
+        SELECT current_setting('synchronous_commit'),
+          current_setting('default_transaction_isolation'),
+          (SELECT count(*) FROM pg_prepared_statements),
+          (SELECT count(*) FROM pg_locks WHERE pid = pg_backend_pid() AND locktype = 'advisory')"""
+    world.server.query("ALTER ROLE postgres SET synchronous_commit = off")
+    held.link.drop()
+    store.write([row("z")])
+    seen = held.link.once(lambda conn: conn.execute(query).fetchone())
+    world.server.query("ALTER ROLE postgres RESET synchronous_commit")
+    assert seen == ("off", "read committed", 0, 0)
+
+
 def wait_for(condition: Callable[[], bool]) -> None:
     """Look again and again for some seconds."""
     end = time.monotonic() + 10

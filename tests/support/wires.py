@@ -64,6 +64,11 @@ class Wire:
         """Cut the connection that sends such a statement; 1 is the next one."""
         self._cut = Cut(statement=statement, number=number, is_heard=is_heard, times=times)
 
+    @property
+    def connections(self) -> int:
+        """How many connections there are."""
+        return sum(client.fileno() >= 0 for client, _ in self._pairs)
+
     def cut_all(self) -> None:
         """Cut every connection that there is."""
         for pair in self._pairs:

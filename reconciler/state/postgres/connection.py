@@ -7,6 +7,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, wait
 from contextlib import contextmanager, suppress
 from ipaddress import ip_address
 from typing import Any, TypeVar
@@ -151,37 +152,36 @@ class Link:
 
     def _connect(self) -> Connection:
         """Connect in a thread that can be left alone: looking up a name cannot be interrupted."""
-        outcome: list[Connection | BaseException] = []
-        gone = threading.Event()
+        parameters = connection_string(self._place, self._timings, writes=self._writes)
+        outcome: Future[Connection] = Future()
 
         def connect() -> None:
             try:
-                conn = psycopg.connect(
-                    connection_string(self._place, self._timings, writes=self._writes),
-                    autocommit=True,
-                    # A pooler may give the next statement to another server process.
-                    prepare_threshold=None,
-                )
+                # A pooler may give the next statement to another server process, which would not
+                # know what was prepared.
+                conn = psycopg.connect(parameters, autocommit=True, prepare_threshold=None)
             except BaseException as error:
-                outcome.append(error)
+                if outcome.set_running_or_notify_cancel():
+                    outcome.set_exception(error)
                 return
-            outcome.append(conn)
-            if gone.is_set():
+            if outcome.set_running_or_notify_cancel():
+                outcome.set_result(conn)
+            else:
                 conn.close()
 
-        thread = threading.Thread(target=connect, name="state-connect", daemon=True)
-        thread.start()
-        # Each of several hosts may use up the time of one attempt.
+        threading.Thread(target=connect, name="state-connect", daemon=True).start()
         began = time.monotonic()
-        seconds = 3 * self._timings.connect
-        while thread.is_alive() and time.monotonic() < self._limit(began, seconds):
-            thread.join(_POLL)
-        if not outcome:
-            gone.set()
+        try:
+            # Each of several hosts may use up the time of one attempt.
+            while not outcome.done() and time.monotonic() < self._limit(
+                began, 3 * self._timings.connect
+            ):
+                wait([outcome], _POLL)
+        finally:
+            is_late = outcome.cancel()
+        if is_late:
             raise psycopg.OperationalError("it did not answer in time")
-        if isinstance(outcome[0], BaseException):
-            raise outcome[0]
-        return outcome[0]
+        return outcome.result()
 
     def _limit(self, began: float, seconds: float) -> float:
         """The moment at which a wait ends that began at another one."""
