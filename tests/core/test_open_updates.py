@@ -163,7 +163,7 @@ def test_an_update_by_another_copy_of_the_state_is_recorded_first(row: Recorded)
             detail="another copy of this state has updated it; that is recorded, and nothing is "
             "sent",
             source=Where(file="llm.yaml"),
-            gpus=GpuEffect(before=1, after=1),
+            gpus=GpuEffect(before=7, after=7),
             recorded=row,
             desired=SCALED,
             rev="rev-9",

@@ -15,11 +15,14 @@ from reconciler.core.diff.equality import is_equal
 from reconciler.core.model import (
     ChangeRecord,
     Desired,
+    LastSeen,
     Lifecycle,
     Live,
     Missing,
     OnMissing,
     OpenChange,
+    Own,
+    Purpose,
     Recorded,
     SentRev,
 )
@@ -177,7 +180,35 @@ def test_a_replace_keeps_replicas_in_its_count_of_gpus() -> None:
     changed = dataclasses.replace(desired, manifest=make_manifest(image="b"))
     [action] = plan_for([changed], [row], {row.id or "": remote}).actions
     assert isinstance(action, Replace)
-    assert (action.desired.manifest["spec"]["replicas"], action.gpus.after) == (4, 4.0)
+    assert action.desired.manifest["spec"]["replicas"] == 4
+    # Nor is that growth: what is given back before it is what ran.
+    assert (action.gpus.before, action.gpus.after) == (4.0, 4.0)
+
+
+def test_a_kept_secret_is_spoken_of_again_after_a_kill() -> None:
+    """Also where no other ignored field could be kept, and once the workload is gone."""
+
+    def with_token(value: str, image: str, **lifecycle: Any) -> Desired:
+        env = [{"name": "HF_TOKEN", "value": value}]
+        return pod_with({"env": env, "image": image}, {}, **lifecycle)
+
+    row = make_recorded(with_token("abcdefgh", "a", ignore_changes=(SECRET,)))
+    remote = make_remote(row, with_token("stuvwxyz", "a"))
+    wanted = with_token("abcdefgh", "b", ignore_changes=(SECRET,))
+    [planned] = plan_for([wanted], [row], {row.id or "": remote}).actions
+    assert isinstance(planned, Replace)
+    begun = dataclasses.replace(
+        row, own=Own.DELETING, purpose=Purpose.REPLACE, kept=planned.kept, undone=planned.undone
+    )
+    down = dataclasses.replace(
+        begun, own=Own.LATE_CREATE_POSSIBLE, former_id=row.id, seen=LastSeen.DELETED
+    )
+    note = f"{SECRET}/0/value runs with a secret that is not kept, so the spec's is sent"
+    for left in (begun, down):
+        [action] = plan_for([wanted], [left]).actions
+        assert isinstance(action, Replace | Create)
+        assert action.desired == wanted
+        assert action.detail.endswith(f"; {note}")
 
 
 def test_a_field_that_the_server_has_already_is_no_change() -> None:

@@ -151,9 +151,7 @@ def undo_by_update(
 def replace_workload(case: DecisionInputs, reason: Reason, detail: str) -> AnyAction:
     """Delete it and create it anew, unless that is forbidden."""
     submission = case.submission
-    if submission.exposed:
-        fields = ", ".join(submission.exposed)
-        detail = f"{detail}; {fields} runs with a secret that is not kept, so the spec's is sent"
+    detail = join_reasons(detail, submission.exposed_text)
     changes = submission.changes
     if all(change.ignored for change in changes):
         # The server repeats what it was sent in another form: what led to this is still to be told.

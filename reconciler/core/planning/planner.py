@@ -9,7 +9,7 @@ from typing import Any
 
 from reconciler.core.address_records import find_replaced
 from reconciler.core.diagnostics import Diagnostic, sort_diagnostics
-from reconciler.core.diff.comparison import body_digest, compare_spec
+from reconciler.core.diff.comparison import Compared, body_digest, compare_spec
 from reconciler.core.diff.diff import FieldChange
 from reconciler.core.model import (
     Address,
@@ -174,7 +174,9 @@ def _leave_to_run(row: Recorded, desired: Desired | None, world: World) -> AnyAc
 def _find_running(case: DecisionInputs) -> Recorded | None:
     """What runs under the name, for the count of its GPUs: a successor is not what was lost."""
     if not is_lost(case.live):
-        return case.row
+        is_changed = isinstance(case.live, Compared) and case.live.answer is not None
+        # Somebody may have scaled it since, and what is given back is what runs.
+        return replace(case.row, spec=case.running) if is_changed else case.row
     if isinstance(case.live, Missing) and case.live.manifest is not None:
         return replace(case.row, spec={"manifest": case.live.manifest})
     return None
@@ -202,6 +204,7 @@ def _make(desired: Desired, down: Recorded | None, world: World) -> AnyAction:
     changes = tuple(
         replace(change, forces_replace=False, reason="") for change in submission.changes
     )
+    detail = join_reasons(detail, submission.exposed_text)
     return Create(**common, detail=detail, changes=changes, desired=submission.desired)
 
 
@@ -246,7 +249,7 @@ def _finish_delete(row: Recorded, desired: Desired | None, world: World) -> AnyA
     forcing = case.mark(submission.changes)
     changes = (*forcing, *lifecycle_changes(row.lifecycle, desired.lifecycle))
     return Replace(
-        **case.common(reason, detail, changes=changes),
+        **case.common(reason, join_reasons(detail, submission.exposed_text), changes=changes),
         recorded=row,
         desired=submission.desired,
         kept=row.kept,

@@ -22,14 +22,22 @@ class Submission:
 
     `desired` is sent: the spec, in which ignored fields are as they run. `changes` are all
     differences between it and what runs, and those of the spec that are ignored. `kept` is what
-    runs, where any of it is kept; `exposed` are pointers of ignored fields that cannot be kept,
-    since what runs there is a secret.
+    runs, where any of it is to be kept; `exposed` are pointers of ignored fields that cannot be
+    kept, since what runs there is a secret.
     """
 
     desired: Desired
     changes: tuple[FieldChange, ...] = ()
     kept: Json | None = None
     exposed: tuple[str, ...] = ()
+
+    @property
+    def exposed_text(self) -> str:
+        """What a reviewer is told of them; empty where there are none."""
+        if not self.exposed:
+            return ""
+        fields = ", ".join(self.exposed)
+        return f"{fields} runs with a secret that is not kept, so the spec's is sent"
 
 
 def submit(
@@ -66,7 +74,8 @@ def submit(
             replace(change, ignored=True) if change in keep else _attribute(change, since.changes)
             for change in differences
         ),
-        kept=runs if keep else None,
+        # Also where all of it is secret: after a kill the next plan has to say so again.
+        kept=runs if ignored else None,
         exposed=tuple(change.pointer for change in ignored if change not in keep),
     )
 

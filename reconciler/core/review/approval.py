@@ -82,7 +82,8 @@ def bind(plan: Plan, *, refreshed: bool) -> tuple[Binding, ...]:
         ours = tuple(
             replace(c, before=ABSENT) for c in action.changes if c.origin is not Origin.REMOTE
         )
-        bound = replace(action, changes=ours)
+        gpus = replace(action.gpus, before=0.0, peak=None)
+        bound = replace(action, changes=ours, gpus=gpus)
         if isinstance(bound, Update):
             bound = replace(bound, overwrites=())
         live = None
