@@ -16,7 +16,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 from proof.commands import Ended, begin
@@ -42,15 +42,21 @@ STORIES = ("tests/state/test_fencing.py", "tests/engine/test_fenced_sends.py")
 _numbers = itertools.count()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Game:
-    """One round with a schema of its own; `wire` is between the applies and the database."""
+    """One round with a schema of its own; `wire` is between the applies and the database.
+
+    `server` is the one that takes writes, and `address` where the applies look for it. `stack` has
+    what goes with the round.
+    """
 
     round: Round
     server: PostgresServer
     wire: Wire
     schema: str
     wanted: Wanted
+    address: str
+    stack: ExitStack
 
     def place(self) -> PostgresPlace:
         """The state, around the wire."""
@@ -60,10 +66,9 @@ class Game:
 
     def begin(self, *arguments: str, **timings: float) -> subprocess.Popen[str]:
         """Start a command on the state."""
-        port, wire = str(self.server.port), str(self.wire.port)
         variables = {
             **self.round.ground.server.variables,
-            "RECONCILER_STATE": self.server.url(self.schema).replace(port, wire),
+            "RECONCILER_STATE": self.address,
             "RECONCILER_STACK": "default",
             TIMINGS: json.dumps({**BRIEF, **timings}),
         }
@@ -206,6 +211,28 @@ def go_back(game: Game, rng: random.Random) -> tuple[list[str], list[Ended]]:
     return found, [run]
 
 
+def fail_over(game: Game, rng: random.Random) -> tuple[list[str], list[Ended]]:
+    """The primary dies, and a standby that may be behind is promoted: found, or said to be behind.
+
+    Whatever the standby did not have any more, the next apply finds by markers.
+    """
+    primary = game.server
+    standby = game.stack.enter_context(primary.standby())
+    game.address = game.address.replace(
+        f":{game.wire.port}/", f":{primary.port},127.0.0.1:{standby.port}/"
+    )
+    process = game.begin(*APPLY, "--concurrency", "4")
+    game.await_writes(rng.randint(2, COUNT // 2))
+    primary.stop(signal.SIGQUIT)
+    game.stack.callback(primary.start)
+    standby.promote()
+    game.server = standby
+    run = end(process)
+    if run.code == STATE_BROKEN and "that it had confirmed" in run.err:
+        return [], [run]
+    return expect(run, 0), [run]
+
+
 Play = Callable[[Game, random.Random], tuple[list[str], list[Ended]]]
 GAMES: dict[str, Play] = {
     f"{RIVALS} applies at once": race,
@@ -214,17 +241,19 @@ GAMES: dict[str, Play] = {
     "the server crashed three times": crash,
     "a database that falls silent": fall_silent,
     "a database that goes back": go_back,
+    "a standby promoted": fail_over,
 }
 
 
 @contextmanager
 def new_game(ground: Ground, server: PostgresServer) -> Iterator[Game]:
     """A new project, and a new schema."""
-    with ground.round() as here, wire_to(server.port) as wire:
+    with ground.round() as here, wire_to(server.port) as wire, ExitStack() as stack:
         wanted = here.prepare(COUNT, past=False)
         ground.server.order(BUSY)
         schema = f"game_{os.getpid()}_{next(_numbers)}"
-        yield Game(here, server, wire, schema, wanted)
+        address = server.url(schema).replace(f":{server.port}/", f":{wire.port}/")
+        yield Game(here, server, wire, schema, wanted, address, stack)
         ground.server.order()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import dataclasses
 import importlib.util
 import itertools
 import os
@@ -80,15 +81,38 @@ class PostgresServer:
 
     def initialise(self) -> None:
         """Make the folder of the data."""
-        command = [
-            *(str(self.programs / "initdb"), "-D", str(self.folder / "data"), "-U", "postgres"),
-            *("--auth=trust", "--locale=C", "--encoding=UTF8", "--no-sync", "--no-instructions"),
-        ]
+        options = ("--auth=trust", "--locale=C", "--encoding=UTF8", "--no-sync")
+        self._run("initdb", "-D", str(self.folder / "data"), "-U", "postgres", *options)
+
+    @contextlib.contextmanager
+    def standby(self) -> Iterator[PostgresServer]:
+        """Another server that follows this one, as far as it has come, until it is promoted."""
+        folder = self.folder / "standby"
+        source = ("-h", "127.0.0.1", "-p", str(self.port), "-U", "postgres")
+        self._run("pg_basebackup", *source, "-D", str(folder / "data"), "-R", "-c", "fast", "-N")
+        follower = dataclasses.replace(self, folder=folder, port=0, _process=None)
+        follower.start()
+        try:
+            yield follower
+        finally:
+            follower.stop(signal.SIGQUIT)
+            shutil.rmtree(folder)
+
+    def promote(self) -> None:
+        """Let a standby take writes."""
+        self.query("SELECT pg_promote()")
+
+    def _run(self, program: str, *arguments: str) -> None:
         done = subprocess.run(
-            command, cwd=self.folder, capture_output=True, text=True, check=False, **self.user
+            [str(self.programs / program), *arguments],
+            cwd=self.folder,
+            capture_output=True,
+            text=True,
+            check=False,
+            **self.user,
         )
         if done.returncode:
-            raise RuntimeError(f"initdb failed: {done.stdout}{done.stderr}")
+            raise RuntimeError(f"{program} failed: {done.stdout}{done.stderr}")
 
     def start(self) -> None:
         """Start the server, on the port that it had before, and wait until it answers."""
@@ -199,7 +223,7 @@ def _programs(folder: Path) -> tuple[Path, Mapping[str, Any]]:
     for name in ("lib", "share"):
         shutil.copytree(installed / "pginstall" / name, copied / name, symlinks=True)
     (copied / "bin").mkdir()
-    for name in ("initdb", "postgres"):
+    for name in ("initdb", "postgres", "pg_basebackup"):
         shutil.copy2(installed / "pginstall" / "bin" / name, copied / "bin" / name)
     libraries = installed.with_name(f"{_PACKAGE}.libs")
     if libraries.is_dir():
