@@ -14,7 +14,7 @@ from reconciler.core.model import Own, Purpose, Recorded
 from reconciler.errors import StateError
 from reconciler.state import database, history
 from reconciler.state.backups import list_backups
-from reconciler.state.lock import StateLock
+from reconciler.state.locking.lock import StateLock
 from reconciler.state.rows import SELECT, from_values
 from reconciler.state.schema import check_schema
 from reconciler.state.state_errors import explain_errors

@@ -21,12 +21,13 @@ from reconciler.ports import (
     StateCopy,
     Transit,
 )
-from reconciler.state import database, history, lock_owner
+from reconciler.state import database, history
 from reconciler.state.backups import back_up, list_copies, next_backup, rotate
 from reconciler.state.database import read_meta, write_meta
 from reconciler.state.filenames import check_no_hard_links, unfinished_path
-from reconciler.state.lock import StateLock
-from reconciler.state.mounts import check_local
+from reconciler.state.locking import lock_owner
+from reconciler.state.locking.lock import StateLock
+from reconciler.state.locking.mounts import check_local
 from reconciler.state.renewal import renew_rows
 from reconciler.state.rows import SELECT, UPSERT, RowWriter, read_records
 from reconciler.state.state_errors import explain_errors, naming_state

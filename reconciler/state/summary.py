@@ -9,9 +9,10 @@ from pathlib import Path
 
 from reconciler.core.inspection import StateSummary
 from reconciler.core.model import Own, Purpose
-from reconciler.state import database, lock_owner
-from reconciler.state.lock import StateLock
-from reconciler.state.mounts import check_local
+from reconciler.state import database
+from reconciler.state.locking import lock_owner
+from reconciler.state.locking.lock import StateLock
+from reconciler.state.locking.mounts import check_local
 from reconciler.state.schema import check_schema
 from reconciler.state.state_errors import explain_errors
 

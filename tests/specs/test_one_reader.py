@@ -37,9 +37,9 @@ ALLOWED = {
         "path.read_text",
     ): "--fault @FILE and a local sandbox's secret",
     # The state's own files, and what the system says of where they lie.
-    ("state/lock.py", "os.open"): "the state and its lock, opened and not read",
+    ("state/locking/lock.py", "os.open"): "the state and its lock, opened and not read",
     ("state/database.py", "os.open"): "a new state, and the folder that is synced",
-    ("state/mounts.py", "table.read_text"): "the kernel's table of mounts",
+    ("state/locking/mounts.py", "table.read_text"): "the kernel's table of mounts",
     # What is written.
     ("app/wholefiles.py", "os.open"): "written, and new",
     ("app/wholefiles.py", "os.fdopen"): "written, and new",

@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 
 from reconciler.errors import LockedError, StateError
-from reconciler.state import database, lock
+from reconciler.state import database
+from reconciler.state.locking import lock
 from reconciler.state.sqlite import create_state
 from tests.support.factories import make_recorded, make_target
 from tests.support.states import KilledError, opened

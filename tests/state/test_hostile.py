@@ -16,7 +16,7 @@ from reconciler.state import database
 from reconciler.state.check import inspect_state
 from reconciler.state.database import SCHEMA_VERSION, connect, migrate, time_limited
 from reconciler.state.filenames import unfinished_path
-from reconciler.state.lock import StateLock
+from reconciler.state.locking.lock import StateLock
 from reconciler.state.schema import check_schema
 from reconciler.state.sqlite import create_state, open_state
 from reconciler.state.summary import summarize_state

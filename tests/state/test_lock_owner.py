@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from reconciler.errors import LockedError
-from reconciler.state.lock_owner import job_link
+from reconciler.state.locking.lock_owner import job_link
 from reconciler.state.sqlite import create_state, open_state
 from tests.support.factories import make_target
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reconciler.errors import StateError
-from reconciler.state.mounts import Mount, check_local, mount_of
+from reconciler.state.locking.mounts import Mount, check_local, mount_of
 from reconciler.state.sqlite import create_state
 from tests.support.factories import make_target
 

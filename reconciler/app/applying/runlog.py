@@ -15,7 +15,7 @@ from reconciler.core.planning.plan import Plan
 from reconciler.core.redact import Redactor
 from reconciler.core.secrets.rules import BUILT_IN, RedactionRules
 from reconciler.ports import ActionEntry, RunEntry, RunHistory
-from reconciler.state.lock_owner import this_process
+from reconciler.state.locking.lock_owner import this_process
 
 # So many actions are written down in one transaction of their own: each costs a sync of the disk,
 # which the records of the workloads are waiting for as well.

@@ -18,7 +18,7 @@ from reconciler.errors import (
     UnreachableError,
 )
 from reconciler.ports import LossListener
-from reconciler.state.lock_owner import this_process
+from reconciler.state.locking.lock_owner import this_process
 from reconciler.state.postgres import statements
 from reconciler.state.postgres.connection import Connection, Link
 from reconciler.state.postgres.lease import Renewal

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from reconciler.errors import LockedError
 from reconciler.state.database import now, transaction
-from reconciler.state.lock import StateLock
+from reconciler.state.locking.lock import StateLock
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
