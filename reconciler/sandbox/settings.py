@@ -39,10 +39,29 @@ class Credential:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NodePool:
+    """A project's GPUs in one node pool; no limit is None."""
+
+    name: str
+    deserved: float = 0.0
+    limit: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cluster:
+    """A cluster beside the sandbox's own; a version of None is that of the control plane."""
+
+    id: str
+    name: str
+    version: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Project:
     """A project by id (a string, as everywhere in the API) and by name.
 
     `cluster_id` of None is the cluster of the sandbox. A name may exist once on each cluster.
+    `namespace` of None follows from the name. `phase` is what the API says of its state.
     """
 
     id: str
@@ -50,6 +69,15 @@ class Project:
     cluster_id: str | None = None
     # Ample: a sandbox schedules nothing, so its quota must not be what stops a rehearsal.
     gpu_quota: float = 1000.0
+    # Without any, all of the quota is in the node pool `default`.
+    pools: tuple[NodePool, ...] = ()
+    phase: str = "Ready"
+    namespace: str | None = None
+
+    @property
+    def quotas(self) -> tuple[NodePool, ...]:
+        """The node pools with their quotas, the default one first."""
+        return self.pools or (NodePool(name="default", deserved=self.gpu_quota),)
 
 
 DEMO = Credential(client_id=DEMO_CLIENT_ID, client_secret=DEMO_SECRET)
@@ -74,6 +102,7 @@ class Settings:
     tenant_id: int = 1
     # Fixed, as the issuer is: what a client has recorded stays true over restarts.
     cluster_id: str = "9c1f7b64-5a0e-4a61-8d5e-2f0f6a3f8b10"
+    clusters: tuple[Cluster, ...] = ()
     issuer: str = "http://sandbox.localhost/auth/realms/sandbox"
     token_lifetime: float = 3600.0
     refresh_lifetime: float = 36_000.0

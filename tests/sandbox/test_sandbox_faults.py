@@ -407,7 +407,10 @@ def test_the_login_can_be_struck_too() -> None:
         ("503 on=PATCH", "PATCH is not GET, POST, PUT or DELETE"),
         (
             "503 at=moon",
-            "workloads, list, types, projects, clusters, token-v1, token-v2, token, all",
+            (
+                "workloads, list, details, types, projects, clusters, node-pools, token-v1, "
+                "token-v2, token, all"
+            ),
         ),
         ("503 page=pdf", "page=pdf: known are json, html, empty, oauth"),
         ("503 colour=red", "'colour=red' is not understood"),

@@ -9,6 +9,11 @@ from tests.sandbox.rigs import DEPLOYMENT, Rig, request
 
 LIST = "/api/v1/workloads"
 DEFAULT_POOL = "bd7a0a4b-552d-4165-8907-7fa95c28ab45"
+NOTHING_USED = {
+    "allocated": {"gpu": 0},
+    "allocatedNonPreemptible": {"gpu": 0},
+    "requested": {"gpu": 0},
+}
 TEAMS = (Project(id="1", name="team-a"), Project(id="2", name="team-b"))
 
 
@@ -46,11 +51,23 @@ def test_an_item_says_what_a_workload_is_and_carries_no_manifest(rig: Rig) -> No
                 "phase": "Running",
                 "phaseUpdatedAt": "2027-01-15T08:00:00.000Z",
                 "phaseMessage": "",
+                "phaseReason": None,
                 "k8sPhase": "Running",
                 "k8sPhaseUpdatedAt": "2027-01-15T08:00:00.000Z",
                 "conditions": [],
                 "runningPods": 1,
                 "requestedPods": {"number": 1},
+                "workloadRequestedResources": {
+                    "gpuRequestType": "portion",
+                    "gpu": {"request": 0.0, "limit": 0.0},
+                },
+                "allocatedResources": {"gpu": 0.0},
+                "idleGpus": 0,
+                "idleAllocatedGpus": 0.0,
+                "requestedNodePools": ["default"],
+                "currentNodePools": ["default"],
+                "totalPendingTimeSeconds": 0,
+                "totalRunningTimeSeconds": 0,
                 "category": "Build",
                 "priority": 125,
                 "priorityClassName": "high",
@@ -61,6 +78,7 @@ def test_an_item_says_what_a_workload_is_and_carries_no_manifest(rig: Rig) -> No
                 "submittedBy": "demo",
                 "createdAt": "2027-01-15T08:00:00.000Z",
                 "updatedAt": "2027-01-15T08:00:00.000Z",
+                "completedAt": None,
                 "deletedAt": None,
             }
         ]
@@ -192,6 +210,7 @@ def test_projects_are_those_given() -> None:
                 "parentId": "1",
                 "requestedNamespace": None,
                 "enforceRunaiScheduler": True,
+                "defaultNodePools": ["default"],
                 "createdAt": "1970-01-01T00:00:00.000Z",
                 "updatedAt": "1970-01-01T00:00:00.000Z",
                 "resources": [
@@ -201,8 +220,15 @@ def test_projects_are_those_given() -> None:
                     }
                 ],
                 "totalResources": {"gpuQuota": 1000.0},
-                "effective": {},
-                "status": {"namespace": "runai-team-b", "phase": "Ready"},
+                "effective": {"defaultNodePools": ["default"]},
+                "status": {
+                    "namespace": "runai-team-b",
+                    "phase": "Ready",
+                    "quotaStatus": NOTHING_USED,
+                    "nodePoolQuotaStatuses": [
+                        {"nodePoolId": DEFAULT_POOL, "nodePoolName": "default", **NOTHING_USED}
+                    ],
+                },
             }
         ]
     }

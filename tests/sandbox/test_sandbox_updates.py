@@ -500,6 +500,7 @@ def test_the_control_api_shows_one_workload_in_full() -> None:
                 "kind": "Job",
                 "phase": "Failed",
                 "createdBy": "demo",
+                "runPhase": "Running",
                 "updatedBy": "demo",
                 "priority": "high",
                 "category": "Build",

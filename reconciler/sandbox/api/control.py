@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 from urllib.parse import parse_qs
 
 from reconciler.sandbox.api.tokens import Tokens
-from reconciler.sandbox.faults.plan import FaultPlan
+from reconciler.sandbox.faults.plan import FaultPlan, read_life
+from reconciler.sandbox.faults.quantities import read_duration
 from reconciler.sandbox.faults.rules import FaultRule, read_rule
 from reconciler.sandbox.faults.scenarios import SCENARIOS, find_scenario
 from reconciler.sandbox.http import (
@@ -19,7 +21,8 @@ from reconciler.sandbox.http import (
 )
 from reconciler.sandbox.ledger import Ledger, to_record
 from reconciler.sandbox.settings import SandboxError
-from reconciler.sandbox.world.store import Store
+from reconciler.sandbox.world.running import RunPhase, moments_of
+from reconciler.sandbox.world.store import SOMEBODY_ELSE, Store
 from reconciler.sandbox.world.workload import Workload
 
 PREFIX = "/sandbox/"
@@ -52,6 +55,7 @@ class Control:
             "faults": dict.fromkeys(("GET", "PUT", "POST", "DELETE"), self._serve_faults),
             "scenarios": {"GET": _list_scenarios},
             "workloads": {"GET": self._read_workloads, "POST": self._change_workload},
+            "projects": {"POST": self._change_project},
             "revocations": {
                 "POST": lambda request: {
                     "revoked": self._tokens.revoke(read_json_object(request.body).get("client_id"))
@@ -101,6 +105,7 @@ class Control:
             return {"workloads": [_describe(workload, now) for workload in self._store.all()]}
         workload = self._store.workload(self._read_id({"id": workload_id}))
         details = {
+            "runPhase": moments_of(workload, now)[-1].phase,
             "updatedBy": workload.updated_by,
             "priority": workload.priority,
             "category": workload.category,
@@ -116,7 +121,7 @@ class Control:
         order = read_json_object(request.body)
         match order.pop("do", None):
             case "plant":
-                workload = self._store.plant(order.get("request") or {})
+                workload = self._plant(order)
             case "vanish":
                 workload = self._store.vanish(self._read_id(order))
             case "edit":
@@ -129,9 +134,50 @@ class Control:
             case "fail-sync":
                 message = str(order.get("message", "admission denied"))
                 workload = self._store.fail_sync(self._read_id(order), message)
+            case "run":
+                workload = self._store.change_run(
+                    self._read_id(order),
+                    _read_phase(order.get("phase")),
+                    message=str(order.get("message", "")),
+                    code=order.get("reason"),
+                )
             case other:
-                raise Refusal(400, f"do must be plant, vanish, edit or fail-sync, not '{other}'")
+                names = "plant, vanish, edit, fail-sync or run"
+                raise Refusal(400, f"do must be {names}, not '{other}'")
         return _describe(workload, self._clock())
+
+    def _plant(self, order: dict[str, Any]) -> Workload:
+        """Create what somebody else has, as long ago as the order says."""
+        try:
+            faults = read_life(order.get("life", ()))
+            age = read_duration(order["age"]) if "age" in order else 0.0
+        except (SandboxError, ValueError, TypeError, AttributeError) as exc:
+            raise Refusal(400, f"life or age cannot be read: {exc}") from None
+        return self._store.plant(
+            order.get("request") or {},
+            by=str(order.get("by", SOMEBODY_ELSE)),
+            age=age,
+            faults=faults,
+            native=order.get("native"),
+        )
+
+    def _change_project(self, request: Request) -> Any:
+        """Carry out an order of the kind `{"do": "remake", "id": "4501", "as": "4502"}`."""
+        order, projects = read_json_object(request.body), self._store.projects
+        project_id, new_id = str(order.get("id", "")), str(order.get("as", ""))
+        project = projects.get(project_id)
+        if project is None:
+            raise Refusal(404, f"project {project_id} not found")
+        match order.get("do"):
+            case "remake" if new_id:
+                self._store.remake_project(project_id, new_id)
+            case "phase":
+                projects.put(replace(project, phase=str(order.get("phase", "Ready"))))
+            case other:
+                raise Refusal(400, f"do must be remake with an id in as, or phase, not '{other}'")
+        return {
+            "projects": [{"id": p.id, "name": p.name, "phase": p.phase} for p in projects.listed]
+        }
 
     def _read_id(self, order: dict[str, Any]) -> str:
         workload_id = order.get("id")
@@ -142,6 +188,13 @@ class Control:
 
 def _list_scenarios(_: Request) -> Any:
     return {"scenarios": [{"name": s.name, "story": s.story, "rules": s.rules} for s in SCENARIOS]}
+
+
+def _read_phase(text: object) -> RunPhase:
+    try:
+        return RunPhase(str(text))
+    except ValueError:
+        raise Refusal(400, f"phase must be one of {', '.join(RunPhase)}, not '{text}'") from None
 
 
 def _describe(workload: Workload, now: float) -> dict[str, Any]:

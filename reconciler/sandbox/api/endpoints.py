@@ -5,18 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from hashlib import sha256
-from random import Random
 from typing import NamedTuple
 from urllib.parse import parse_qs
 
-from reconciler.sandbox.api.listing import read_query
-from reconciler.sandbox.api.rows import (
-    KIND_FIELDS,
-    project_fields,
-    workload_fields,
-    write_kind,
-    write_project,
-    write_workload,
+from reconciler.sandbox.api.reads import (
+    COUNT_PATH,
+    LIST_PATH,
+    PROJECTS_PATH,
+    Reads,
+    is_project,
+    split_details,
 )
 from reconciler.sandbox.api.tokens import Tokens
 from reconciler.sandbox.faults.rules import Route
@@ -24,7 +22,6 @@ from reconciler.sandbox.http import Refusal, Request, SandboxResponse, json_resp
 from reconciler.sandbox.ledger import Effect, UpdateRecord
 from reconciler.sandbox.settings import AfterDelete, Credential, Settings
 from reconciler.sandbox.versions import find_version
-from reconciler.sandbox.world.kinds import KINDS
 from reconciler.sandbox.world.store import Store
 from reconciler.sandbox.world.submission import read_annotation, read_submission, read_update
 from reconciler.sandbox.world.workload import (
@@ -36,7 +33,6 @@ from reconciler.sandbox.world.workload import (
 )
 
 WORKLOADS_PATH = "/api/v2/workloads"
-COUNT_PATH = "/api/v1/workloads/count"
 MARKER = "workload-reconciler/op"
 REVISION = "workload-reconciler/rev"
 
@@ -62,7 +58,7 @@ class Api:
         self._store = store
         self._tokens = tokens
         self._clock = clock
-        self._lists = 0
+        self._reads = Reads(settings, store, clock)
         # Where PUT does not exist it is a 405, as of a server that knows the path: by that and by
         # the 404 for an unknown id a client tells the versions apart.
         self._item_methods = {"GET", "DELETE"} | ({"PUT"} if self._version.updates else set())
@@ -70,9 +66,10 @@ class Api:
             ("/api/v1/token", Route.TOKEN_V1, "POST", settings.v1_token),
             ("/api/v2/token", Route.TOKEN_V2, "POST", self._version.token_v2),
             ("/api/v1/workload-types", Route.TYPES, "GET", True),
-            ("/api/v1/org-unit/projects", Route.PROJECTS, "GET", True),
+            (PROJECTS_PATH, Route.PROJECTS, "GET", True),
+            ("/api/v1/node-pools", Route.NODE_POOLS, "GET", True),
             ("/api/v1/clusters/minimal", Route.CLUSTERS, "GET", self._version.clusters_minimal),
-            ("/api/v1/workloads", Route.LIST, "GET", settings.listing),
+            (LIST_PATH, Route.LIST, "GET", settings.listing),
             (COUNT_PATH, Route.LIST, "GET", settings.listing),
             (WORKLOADS_PATH, Route.WORKLOADS, "POST", True),
         )
@@ -86,6 +83,10 @@ class Api:
         # Whether the id is a UUID is not asked: one that is none names nothing, which is a 404.
         if route is None and _id_in(path) is not None:
             route = Route.WORKLOADS
+        if route is None and is_project(path):
+            route, methods = Route.PROJECTS, {"GET"}
+        if route is None and self._settings.listing and split_details(path) is not None:
+            route, methods = Route.DETAILS, {"GET"}
         if route is None:
             raise Refusal(404, f"no such path: {path}")
         if method not in methods:
@@ -116,20 +117,10 @@ class Api:
             raise Refusal(415, "Content-Type must be application/json")
         if caller is None:
             return Outcome(response=json_response(200, self._tokens.grant(request.body)))
-        match route:
-            case Route.LIST:
-                return Outcome(response=self._list_workloads(request, caller))
-            case Route.TYPES:
-                query, cluster_id = read_query(request.query), self._settings.cluster_id
-                kinds = query.select(KINDS, KIND_FIELDS)
-                rows = [write_kind(kind, cluster_id) for kind in kinds]
-                return Outcome(response=json_response(200, {"types": rows}))
-            case Route.PROJECTS:
-                return Outcome(response=self._list_projects(request, caller))
-            case Route.CLUSTERS:
-                return Outcome(response=self._list_clusters(request))
-            case _ if request.method == "POST":
-                return self._create(request, caller, faults)
+        if route is not Route.WORKLOADS:
+            return Outcome(response=self._reads.perform(request, route, caller))
+        if request.method == "POST":
+            return self._create(request, caller, faults)
         # Found before it is allowed: the rights hang on the project of the workload.
         workload = self.addressed(request.path)
         if workload is None:
@@ -144,6 +135,8 @@ class Api:
 
     def addressed(self, path: str) -> Workload | None:
         """Find the workload that a path names."""
+        if split_details(path) is not None:
+            return self._reads.addressed(path)
         workload_id = _id_in(path)
         # UUIDs are the same in either case, and some clients write them in capitals.
         return None if workload_id is None else self._store.get(workload_id.lower())
@@ -232,60 +225,6 @@ class Api:
         allowed = caller.may_see(project_id) and self._store.projects.exists(project_id)
         if not allowed or (writing and not caller.writes):
             raise Refusal(403, "You do not have sufficient permissions.")
-
-    def _list_workloads(self, request: Request, caller: Credential) -> SandboxResponse:
-        query, now = read_query(request.query), self._clock()
-        project_id, name = query.pinned("projectId"), query.pinned("name")
-        # A client that looks for one name does so for each of its workloads: no scan of all.
-        candidates = (
-            self._store.namesakes(project_id, name)
-            if project_id is not None and name is not None
-            else self._store.all()
-        )
-        listed = (
-            w
-            for w in candidates
-            if w.listed_at <= now
-            and w.is_gone(now) == query.deleted
-            and caller.may_see(w.project_id)
-        )
-        cluster_id = self._settings.cluster_id
-        selected = query.select(listed, workload_fields(now, cluster_id))
-        if request.path == COUNT_PATH:
-            return json_response(200, {"count": len(selected)})
-        if query.sort_by is None:
-            # Nothing is promised of an order that nobody asks for, not even from page to page.
-            self._lists += 1
-            random = Random(f"{self._settings.seed}:{self._lists}")  # noqa: S311 - not a secret
-            random.shuffle(selected)
-        tenant_id = self._settings.tenant_id
-        page = query.page(
-            "workloads", selected, lambda w: write_workload(w, now, cluster_id, tenant_id)
-        )
-        return json_response(200, page)
-
-    def _list_projects(self, request: Request, caller: Credential) -> SandboxResponse:
-        query, cluster_id = read_query(request.query), self._settings.cluster_id
-        visible = (p for p in self._store.projects.listed if caller.may_see(p.id))
-        selected = query.select(visible, project_fields(cluster_id))
-        page = query.page("projects", selected, lambda p: write_project(p, cluster_id))
-        return json_response(200, page)
-
-    def _list_clusters(self, request: Request) -> SandboxResponse:
-        """List the one cluster: a bare array, and the only call that tells a version."""
-        settings, query = self._settings, read_query(request.query)
-        cluster = {
-            "uuid": settings.cluster_id,
-            "name": "sandbox",
-            "tenantId": settings.tenant_id,
-            "version": settings.cluster_version or f"{settings.api_version}.0",
-            "domain": "sandbox.localhost",
-            "platform": {"type": "vanilla"},
-            "state": "Connected",
-        }
-        fields = {name: lambda row, name=name: str(row[name]) for name in ("uuid", "name", "state")}
-        rows = query.select([cluster], fields)
-        return json_response(200, rows[query.offset : query.offset + query.limit])
 
 
 def _id_in(path: str) -> str | None:

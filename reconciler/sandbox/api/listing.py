@@ -11,19 +11,20 @@ from urllib.parse import parse_qs
 from reconciler.sandbox.http import Refusal
 
 T = TypeVar("T")
-Field = Callable[[T], str]
+# None is a field that a row does not have; it satisfies "is not" only.
+Field = Callable[[T], str | float | None]
 
 _CONDITION = re.compile(r"(\w+)(==|!=|<=|>=|=@|!@|=\^|=\$)(.*)", re.DOTALL)
-# Every value is compared as text; time stamps of one format and zone sort as their text does.
-_OPERATORS: dict[str, Callable[[str, str], bool]] = {
+# Time stamps of one format and zone sort as their text does; numbers are compared as numbers.
+_OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
     "==": lambda actual, value: actual == value,
     "!=": lambda actual, value: actual != value,
     "<=": lambda actual, value: actual <= value,
     ">=": lambda actual, value: actual >= value,
-    "=@": lambda actual, value: value in actual,
-    "!@": lambda actual, value: value not in actual,
-    "=^": lambda actual, value: actual.startswith(value),
-    "=$": lambda actual, value: actual.endswith(value),
+    "=@": lambda actual, value: str(value) in str(actual),
+    "!@": lambda actual, value: str(value) not in str(actual),
+    "=^": lambda actual, value: str(actual).startswith(str(value)),
+    "=$": lambda actual, value: str(actual).endswith(str(value)),
 }
 _LIMIT_DEFAULT = 50
 _LIMIT_MAX = 500
@@ -37,9 +38,17 @@ class Condition:
     operator: str
     value: str
 
-    def holds(self, actual: str) -> bool:
-        """Whether a field's value satisfies the condition."""
-        return _OPERATORS[self.operator](actual, self.value)
+    def holds(self, actual: str | float | None) -> bool:
+        """Whether a field's value satisfies the condition; raises Refusal (400) for no number."""
+        if actual is None:
+            return self.operator in ("!=", "!@")
+        if isinstance(actual, str):
+            return _OPERATORS[self.operator](actual, self.value)
+        try:
+            number = float(self.value)
+        except ValueError:
+            raise Refusal(400, f"'{self.value}' is not a number, as {self.field} is") from None
+        return _OPERATORS[self.operator](actual, number)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +60,7 @@ class Query:
     offset: int = 0
     sort_by: str | None = None
     descending: bool = False
+    has_order: bool = False
     deleted: bool = False
     search: str = ""
 
@@ -66,9 +76,16 @@ class Query:
         checks = [(_find_field(c.field, fields), c) for c in self.conditions]
         selected = [row for row in rows if all(c.holds(read(row)) for read, c in checks)]
         if self.search:
-            selected = [row for row in selected if self.search in fields["name"](row)]
+            selected = [row for row in selected if self.search in str(fields["name"](row))]
         if self.sort_by is not None:
-            selected.sort(key=_find_field(self.sort_by, fields), reverse=self.descending)
+            read = _find_field(self.sort_by, fields)
+
+            def key(row: T) -> tuple[bool, Any]:
+                # What a row does not have comes first; all others are of one type.
+                value = read(row)
+                return value is not None, 0 if value is None else value
+
+            selected.sort(key=key, reverse=self.descending)
         return selected
 
     def page(self, key: str, rows: Sequence[T], write: Callable[[T], Any]) -> dict[str, Any]:
@@ -105,6 +122,7 @@ def read_query(text: str) -> Query:
         offset=_read_number(parameters, "offset", 0, 0, None),
         sort_by=parameters.get("sortBy"),
         descending=order == "desc",
+        has_order="sortOrder" in parameters,
         deleted=deleted == "true",
         search=parameters.get("search", ""),
     )

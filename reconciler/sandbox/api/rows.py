@@ -2,46 +2,69 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from hashlib import blake2b
 from typing import Any
 from uuid import UUID
 
 from reconciler.sandbox.api.listing import Field
 from reconciler.sandbox.http import timestamp
-from reconciler.sandbox.settings import Project
+from reconciler.sandbox.settings import Cluster, Project
 from reconciler.sandbox.world.kinds import PRIORITIES, Kind
-from reconciler.sandbox.world.projects import namespace_of
-from reconciler.sandbox.world.workload import DEPARTMENT_ID, DEPARTMENT_NAME, Phase, Workload
-
-# The v1 API has phases of its own for the life of a workload.
-_V1_PHASES = {
-    Phase.QUEUED: "Creating",
-    Phase.APPLYING: "Initializing",
-    Phase.SYNCED: "Running",
-    Phase.FAILED: "Failed",
-    Phase.DELETING: "Deleting",
-    Phase.DELETED: "Terminating",
-}
+from reconciler.sandbox.world.projects import Projects
+from reconciler.sandbox.world.running import OVER, WITH_PODS, RunPhase
+from reconciler.sandbox.world.view import View
+from reconciler.sandbox.world.workload import DEPARTMENT_ID, DEPARTMENT_NAME, Workload
 
 KIND_FIELDS: dict[str, Field[Kind]] = {"name": lambda k: k.name, "group": lambda k: k.group}
+CLUSTER_FIELDS: dict[str, Field[Cluster]] = {
+    "uuid": lambda c: c.id,
+    "name": lambda c: c.name,
+    "state": lambda _: "Connected",
+}
 
 
-def workload_fields(now: float, cluster_id: str) -> dict[str, Field[Workload]]:
+NODE_POOL_FIELDS: dict[str, Field[tuple[Cluster, str]]] = {
+    "name": lambda pool: pool[1],
+    "clusterId": lambda pool: pool[0].id,
+    "phase": lambda _: "Ready",
+}
+
+
+def workload_fields(now: float, projects: Projects) -> dict[str, Field[Workload]]:
     """The fields of the workload list, as they are at this instant."""
+
+    def view(workload: Workload) -> View:
+        return View(workload, now)
+
     return {
         "name": lambda w: w.name,
         "type": lambda w: w.kind,
-        "clusterId": lambda _: cluster_id,
+        "clusterId": lambda w: projects.cluster_of(w.project_id),
         "projectId": lambda w: w.project_id,
         "projectName": lambda w: w.project_name,
         "departmentId": lambda _: DEPARTMENT_ID,
         "departmentName": lambda _: DEPARTMENT_NAME,
         "category": lambda w: w.shown(now).category or "",
+        "priority": lambda w: PRIORITIES.get(w.shown(now).priority or ""),
         "priorityClassName": lambda w: w.shown(now).priority or "",
         "submittedBy": lambda w: w.created_by,
         "createdAt": lambda w: timestamp(w.created_at),
-        "phase": lambda w: _V1_PHASES[w.phase(now)],
-        "phaseUpdatedAt": lambda w: timestamp(w.phase_since(now)),
+        "deletedAt": lambda w: _stamp(view(w).deleted_at),
+        "completedAt": lambda w: _stamp(view(w).completed_at),
+        "phase": lambda w: view(w).phase,
+        "phaseUpdatedAt": lambda w: timestamp(view(w).phase_since),
+        "allocatedGPU": lambda w: view(w).allocated_gpus,
+        "idleGpus": lambda w: float(int(view(w).idle_gpus)),
+        "idleAllocatedGpus": lambda w: view(w).idle_gpus,
+        "nodepool": lambda w: view(w).pool(projects) if view(w).has_pods else None,
+        "totalPendingTimeSeconds": lambda w: view(w).seconds_in(RunPhase.PENDING),
+        "totalRunningTimeSeconds": lambda w: view(w).seconds_in(*WITH_PODS),
+        # The document names them; nothing in here has them.
+        "distributedFramework": lambda _: None,
+        "guaranteedRuntimeEndsAt": lambda _: None,
+        "aiApplicationId": lambda _: None,
+        "aiApplicationName": lambda _: None,
     }
 
 
@@ -51,17 +74,17 @@ def project_fields(cluster_id: str) -> dict[str, Field[Project]]:
         "name": lambda p: p.name,
         "clusterId": lambda p: p.cluster_id or cluster_id,
         "parentId": lambda _: DEPARTMENT_ID,
-        "phase": lambda _: "Ready",
+        "phase": lambda p: p.phase,
     }
 
 
 def write_workload(
-    workload: Workload, now: float, cluster_id: str, tenant_id: int
+    workload: Workload, now: float, projects: Projects, tenant_id: int
 ) -> dict[str, Any]:
     """Build a row of `GET /api/v1/workloads`, which carries no manifest."""
-    phase, form = workload.phase(now), workload.shown(now)
-    gone_at = workload.delete_settles_at if phase is Phase.DELETED else None
-    phase_since = timestamp(workload.phase_since(now))
+    view, form = View(workload, now), workload.shown(now)
+    phase_since = timestamp(view.phase_since)
+    pool = view.pool(projects)
     return {
         "id": workload.id,
         "name": workload.name,
@@ -70,42 +93,153 @@ def write_workload(
         "projectName": workload.project_name,
         "departmentId": DEPARTMENT_ID,
         "departmentName": DEPARTMENT_NAME,
-        "clusterId": cluster_id,
+        "clusterId": projects.cluster_of(workload.project_id),
         "tenantId": tenant_id,
-        "namespace": namespace_of(workload.project_name),
-        "phase": _V1_PHASES[phase],
+        "namespace": workload.namespace,
+        "phase": view.phase,
         "phaseUpdatedAt": phase_since,
-        "phaseMessage": workload.failure(now) or "" if phase is Phase.FAILED else "",
+        "phaseMessage": view.message,
+        "phaseReason": view.code,
         # What Kubernetes says differs from the platform's phase; here both come from one clock.
-        "k8sPhase": _V1_PHASES[phase],
+        "k8sPhase": view.phase,
         "k8sPhaseUpdatedAt": phase_since,
         # A type without a mapping of its status has none; every client must live with that.
         "conditions": [],
-        "runningPods": workload.pods if phase is Phase.SYNCED else 0,
+        "runningPods": form.pods if view.has_pods else 0,
         "requestedPods": {"number": form.pods},
-        "category": form.category,
+        "workloadRequestedResources": {
+            "gpuRequestType": "portion",
+            "gpu": {"request": form.gpus, "limit": form.gpus},
+        },
+        "allocatedResources": {"gpu": view.allocated_gpus},
+        "idleGpus": int(view.idle_gpus),
+        "idleAllocatedGpus": view.idle_gpus,
+        "requestedNodePools": [pool],
+        "currentNodePools": [pool] if view.has_pods else [],
+        "totalPendingTimeSeconds": view.seconds_in(RunPhase.PENDING),
+        "totalRunningTimeSeconds": view.seconds_in(*WITH_PODS),
+        "category": form.category or "",
         "priority": None if form.priority is None else PRIORITIES[form.priority],
         # The document lets the number be null and not the name.
         "priorityClassName": form.priority or "",
         # Semi-preemptible counts as yes: a part of it may be taken away.
         "preemptible": form.preemptible_as != "non-preemptible",
-        "source": "Control-plane",
-        "sourceApi": "WorkloadsV2",
-        "actionsSupport": {"delete": True, "suspend": False},
+        "source": "CLI" if workload.native else "Control-plane",
+        "sourceApi": None if workload.native else "WorkloadsV2",
+        "actionsSupport": {"delete": True, "suspend": workload.native},
         "submittedBy": workload.created_by,
         "createdAt": timestamp(workload.created_at),
         "updatedAt": timestamp(form.updated_at),
-        "deletedAt": None if gone_at is None else timestamp(gone_at),
+        "completedAt": _stamp(view.completed_at),
+        "deletedAt": _stamp(view.deleted_at),
     }
+
+
+def write_details(
+    workload: Workload, now: float, projects: Projects, tenant_id: int
+) -> dict[str, Any]:
+    """Build the answer of `GET /api/v1/workloads/{id}`: the row, and why it is pending."""
+    view = View(workload, now)
+    messages = []
+    if view.code is not None:
+        messages.append(
+            {
+                "nodePool": view.pool(projects),
+                "phaseReason": view.code,
+                "reason": view.message,
+                "orgType": "PROJECT",
+                "userMessage": view.message,
+            }
+        )
+    row = write_workload(workload, now, projects, tenant_id)
+    return {**row, "pendingSchedulingMessages": messages}
+
+
+def write_history(workload: Workload, now: float) -> list[dict[str, Any]]:
+    """Build the records of `GET /api/v1/workloads/{id}/history`, the oldest first."""
+    return [
+        {
+            "meta": {"creationTimestamp": timestamp(moment.at), "type": "PhaseUpdate"},
+            "spec": {"phaseUpdate": {"phase": moment.phase, "phaseMessage": moment.message}},
+        }
+        for moment in View(workload, now).moments
+    ]
+
+
+def write_events(workload: Workload, now: float, projects: Projects) -> list[dict[str, Any]]:
+    """Build the rows of `GET /api/v1/workloads/{id}/events`, the oldest first."""
+    return [
+        {
+            "createdAt": timestamp(moment.at),
+            "id": stable_id(f"{workload.id} {number}"),
+            "type": "Warning" if moment.phase in _TROUBLE else "Normal",
+            "clusterId": projects.cluster_of(workload.project_id),
+            "message": moment.message or f"{workload.kind} is {moment.phase}",
+            "reason": moment.phase,
+            "source": "runai",
+            "involvedObject": {
+                "uid": workload.id,
+                "kind": workload.kind,
+                "name": workload.name,
+                "namespace": workload.namespace,
+            },
+        }
+        for number, moment in enumerate(View(workload, now).moments)
+    ]
+
+
+def write_pods(
+    workload: Workload, now: float, projects: Projects, tenant_id: int
+) -> list[dict[str, Any]]:
+    """Build the rows of `GET /api/v1/workloads/{id}/pods`: one for each pod that is there."""
+    view, form = View(workload, now), workload.shown(now)
+    if not view.has_pods and view.phase not in (*OVER, RunPhase.PENDING):
+        return []
+    since, pool = timestamp(view.phase_since), view.pool(projects)
+    gpus = form.gpus / form.pods if form.pods else 0.0
+    k8s_phase = {RunPhase.COMPLETED: "Succeeded", RunPhase.FAILED: "Failed"}.get(
+        view.phase, "Running" if view.has_pods else "Pending"
+    )
+    return [
+        {
+            "name": f"{workload.name}-{number}",
+            "priorityClassName": form.priority or "",
+            "id": stable_id(f"{workload.id} pod {number}"),
+            "workloadId": workload.id,
+            "clusterId": projects.cluster_of(workload.project_id),
+            "projectId": workload.project_id,
+            "nodeName": f"node-{number}" if view.has_pods else None,
+            "createdAt": since,
+            "completedAt": _stamp(view.completed_at),
+            "containers": [],
+            "currentNodePool": pool if view.has_pods else None,
+            "requestedNodePools": [pool],
+            "requestedResources": {"gpu": {"request": gpus, "limit": gpus}},
+            "allocatedResources": {"gpu": gpus if view.has_pods else 0.0},
+            "k8sPhase": k8s_phase,
+            "tenantId": tenant_id,
+            "k8sPhaseUpdatedAt": since,
+            "updatedAt": since,
+            "deletedAt": None,
+        }
+        for number in range(form.pods)
+    ]
+
+
+def _stamp(instant: float | None) -> str | None:
+    return None if instant is None else timestamp(instant)
+
+
+_TROUBLE = frozenset({RunPhase.FAILED, RunPhase.DEGRADED})
 
 
 def write_kind(kind: Kind, cluster_id: str) -> dict[str, Any]:
     """Build a row of `GET /api/v1/workload-types`."""
     return {
-        "id": _stable_id(f"{kind.group}/{kind.name}"),
+        "id": stable_id(f"{kind.group}/{kind.name}"),
         "name": kind.name,
         "group": kind.group,
-        "categoryId": None if kind.category is None else _stable_id(kind.category),
+        "categoryId": None if kind.category is None else stable_id(kind.category),
         "categoryName": kind.category,
         "priorityId": None if kind.priority is None else PRIORITIES[kind.priority],
         "priorityName": kind.priority,
@@ -119,32 +253,104 @@ def write_kind(kind: Kind, cluster_id: str) -> dict[str, Any]:
     }
 
 
-def write_project(project: Project, cluster_id: str) -> dict[str, Any]:
-    """Build a row of `GET /api/v1/org-unit/projects`, with all that the document requires."""
+def write_project(
+    project: Project, now: float, projects: Projects, workloads: Iterable[Workload]
+) -> dict[str, Any]:
+    """Build a project with all that the document requires, and what its workloads have now."""
     # Projects are given at the start: that they have no history shows.
     made_at = timestamp(0.0)
+    quotas = project.quotas
+    views = [View(workload, now) for workload in workloads]
+    status = {
+        quota.name: _quota_status([v for v in views if v.pool(projects) == quota.name])
+        for quota in quotas
+    }
     return {
         "id": project.id,
         "name": project.name,
         "description": "",
-        "clusterId": project.cluster_id or cluster_id,
+        "clusterId": projects.cluster_of(project.id),
         "parentId": DEPARTMENT_ID,
-        "requestedNamespace": None,
+        "requestedNamespace": project.namespace,
         "enforceRunaiScheduler": True,
+        "defaultNodePools": [quota.name for quota in quotas],
         "createdAt": made_at,
         "updatedAt": made_at,
         "resources": [
             {
-                "nodePool": {"id": _stable_id("default"), "name": "default"},
-                "gpu": {"deserved": project.gpu_quota, "limit": None},
+                "nodePool": {"id": stable_id(quota.name), "name": quota.name},
+                "gpu": {"deserved": quota.deserved, "limit": quota.limit},
             }
+            for quota in quotas
         ],
-        "totalResources": {"gpuQuota": project.gpu_quota},
-        "effective": {},
-        "status": {"namespace": namespace_of(project.name), "phase": "Ready"},
+        "totalResources": {"gpuQuota": sum(quota.deserved for quota in quotas)},
+        "effective": {"defaultNodePools": [quota.name for quota in quotas]},
+        "status": {
+            "namespace": projects.namespace_of(project.id),
+            "phase": project.phase,
+            "quotaStatus": _quota_status(views),
+            "nodePoolQuotaStatuses": [
+                {"nodePoolId": stable_id(name), "nodePoolName": name, **used}
+                for name, used in status.items()
+            ],
+        },
     }
 
 
-def _stable_id(text: str) -> str:
-    # An id that is the same in every run, so that a recorded response stays comparable.
+def _quota_status(views: list[View]) -> dict[str, Any]:
+    fixed = [v for v in views if v.workload.preemptible_as == "non-preemptible"]
+    return {
+        "allocated": {"gpu": sum(v.allocated_gpus for v in views)},
+        "allocatedNonPreemptible": {"gpu": sum(v.allocated_gpus for v in fixed)},
+        "requested": {"gpu": sum(v.requested_gpus for v in views)},
+    }
+
+
+def write_cluster(cluster: Cluster, version: str, tenant_id: int) -> dict[str, Any]:
+    """Build a row of `GET /api/v1/clusters/minimal`, the only call that tells a version."""
+    return {
+        "uuid": cluster.id,
+        "name": cluster.name,
+        "tenantId": tenant_id,
+        "version": cluster.version or version,
+        "domain": f"{cluster.name}.localhost",
+        "platform": {"type": "vanilla"},
+        "state": "Connected",
+    }
+
+
+def list_node_pools(projects: Projects, clusters: Sequence[Cluster]) -> list[tuple[Cluster, str]]:
+    """The node pools of all clusters: the default one, and those in which projects have quotas."""
+    pools = {(cluster.id, "default"): cluster for cluster in clusters}
+    for project in projects.listed:
+        for cluster in clusters:
+            if cluster.id == projects.cluster_of(project.id):
+                pools |= {(cluster.id, quota.name): cluster for quota in project.quotas}
+    return [(cluster, name) for (_, name), cluster in pools.items()]
+
+
+def write_node_pool(pool: tuple[Cluster, str], tenant_id: int) -> dict[str, Any]:
+    """Build a row of `GET /api/v1/node-pools`."""
+    cluster, name = pool
+    made_at = timestamp(0.0)
+    return {
+        "id": stable_id(name),
+        "name": name,
+        "labelKey": "node-pool",
+        "labelValue": name,
+        "clusterId": cluster.id,
+        "clusterName": cluster.name,
+        "tenantId": tenant_id,
+        "isDefault": name == "default",
+        "phase": "Ready",
+        "createdBy": "system",
+        "createdAt": made_at,
+        "updatedBy": "system",
+        "updatedAt": made_at,
+        "deletedAt": None,
+    }
+
+
+def stable_id(text: str) -> str:
+    """An id that is the same in every run, so that a recorded response stays comparable."""
     return str(UUID(bytes=blake2b(text.encode(), digest_size=16).digest(), version=4))

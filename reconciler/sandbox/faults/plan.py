@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from hashlib import blake2b
 from typing import Any
 
-from reconciler.sandbox.faults.rules import METHODS, WORKLOAD_FAULTS, Fault, FaultRule, Route
+from reconciler.sandbox.faults.rules import (
+    METHODS,
+    WORKLOAD_FAULTS,
+    Fault,
+    FaultRule,
+    Route,
+    read_rule,
+)
+from reconciler.sandbox.settings import SandboxError
+from reconciler.sandbox.world.running import End, RunPhase, Wait
 from reconciler.sandbox.world.workload import NO_WORKLOAD_FAULTS, WorkloadFaults
 
 
@@ -145,10 +154,7 @@ class FaultPlan:
             elif _spoils_response(rule):
                 injected = replace(injected, rule=rule)
             else:
-                field, source = _WORKLOAD_FIELDS[rule.fault]
-                value: Any = True if source is None else getattr(rule, source)
-                workload = replace(injected.workload, **{field: value})
-                injected = replace(injected, workload=workload)
+                injected = replace(injected, workload=_strike(injected.workload, rule))
         return injected
 
     def _chance(self, text: str, key: str, attempt: int) -> float:
@@ -157,14 +163,57 @@ class FaultPlan:
         return int.from_bytes(blake2b(drawn, digest_size=7).digest(), "big") / 2**56
 
 
+def read_life(texts: Iterable[str]) -> WorkloadFaults:
+    """What rules say of the life of one workload, whatever they filter by; raises SandboxError."""
+    faults = NO_WORKLOAD_FAULTS
+    for text in texts:
+        rule = read_rule(text)
+        if rule.fault not in WORKLOAD_FAULTS:
+            raise SandboxError(f"fault rule '{text}' is not about the life of a workload")
+        faults = _strike(faults, rule)
+    return faults
+
+
+def _strike(faults: WorkloadFaults, rule: FaultRule) -> WorkloadFaults:
+    field, source = _WORKLOAD_FIELDS[rule.fault]
+    value: Any = True
+    if isinstance(source, str):
+        value = getattr(rule, source)
+    elif source is not None:
+        value = source(rule)
+    return replace(faults, **{field: value})
+
+
+def _read_wait(rule: FaultRule) -> Wait:
+    message = "Waiting for GPUs" if rule.message is None else rule.message
+    return Wait(rule.amount, rule.reason, message, rule.pool)
+
+
+def _read_end(rule: FaultRule) -> End:
+    phase, message = _ENDS[rule.fault]
+    return End(rule.amount, phase, message if rule.message is None else rule.message)
+
+
+_ENDS = {
+    Fault.COMPLETES: (RunPhase.COMPLETED, ""),
+    Fault.FAILS: (RunPhase.FAILED, "Container main exited with code 1"),
+    Fault.DEGRADES: (RunPhase.DEGRADED, "Some pods are not ready"),
+    Fault.PREEMPTED: (RunPhase.PENDING, "Preempted by a workload of a higher priority"),
+}
 # fault -> the field of WorkloadFaults and where its value comes from; None is a plain yes.
-_WORKLOAD_FIELDS: dict[Fault, tuple[str, str | None]] = {
+_WORKLOAD_FIELDS: dict[Fault, tuple[str, str | Callable[[FaultRule], Any] | None]] = {
     Fault.LAG: ("read_lag", "amount"),
     Fault.LIST_LAG: ("list_lag", "amount"),
     Fault.STRIP: ("stripped_annotations", "note"),
     Fault.SYNC_DELAY: ("sync_delay", "amount"),
     Fault.SYNC_STUCK: ("stuck", None),
     Fault.SYNC_FAILS: ("sync_failure", "note"),
+    Fault.PENDING: ("wait", _read_wait),
+    Fault.COMPLETES: ("end", _read_end),
+    Fault.FAILS: ("end", _read_end),
+    Fault.DEGRADES: ("end", _read_end),
+    Fault.PREEMPTED: ("end", _read_end),
+    Fault.IDLE: ("idle", "amount"),
     Fault.STALE_STATUS: ("stale_status", "amount"),
     Fault.MERGE: ("merges", None),
     Fault.IMMUTABLE: ("refuses_immutable", None),

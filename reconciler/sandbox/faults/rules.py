@@ -42,6 +42,12 @@ class Fault(StrEnum):
     SYNC_DELAY = "sync-delay"
     SYNC_STUCK = "sync-stuck"
     SYNC_FAILS = "sync-fails"
+    PENDING = "pending"
+    COMPLETES = "completes"
+    FAILS = "fails"
+    DEGRADES = "degrades"
+    PREEMPTED = "preempted"
+    IDLE = "idle"
     LINGER = "linger"
     DELETE_FAILS = "delete-fails"
     STALE_STATUS = "stale-status"
@@ -56,9 +62,11 @@ class Route(StrEnum):
 
     WORKLOADS = "workloads"
     LIST = "list"
+    DETAILS = "details"
     TYPES = "types"
     PROJECTS = "projects"
     CLUSTERS = "clusters"
+    NODE_POOLS = "node-pools"
     TOKEN_V1 = "token-v1"  # noqa: S105 - the name of an endpoint
     TOKEN_V2 = "token-v2"  # noqa: S105 - the name of an endpoint
 
@@ -82,6 +90,13 @@ WORKLOAD_FAULTS: dict[Fault, tuple[str, ...]] = {
     Fault.SYNC_DELAY: ("POST", "PUT"),
     Fault.SYNC_STUCK: ("POST", "PUT"),
     Fault.SYNC_FAILS: ("POST", "PUT"),
+    # With on=PUT they are about what runs after an update.
+    Fault.PENDING: ("POST", "PUT"),
+    Fault.COMPLETES: ("POST", "PUT"),
+    Fault.FAILS: ("POST", "PUT"),
+    Fault.DEGRADES: ("POST", "PUT"),
+    Fault.PREEMPTED: ("POST", "PUT"),
+    Fault.IDLE: ("POST", "PUT"),
     Fault.STALE_STATUS: ("PUT",),
     Fault.MERGE: ("PUT",),
     Fault.IMMUTABLE: ("PUT",),
@@ -101,7 +116,9 @@ _ROUTE_GROUPS = {
 class FaultRule:
     """One fault and when it strikes; seconds and bytes, None where nothing is asked for.
 
-    `amount` is the number behind the fault's name: a status, a duration, a size or a ceiling.
+    `amount` is the number behind the fault's name: a status, a duration, a size, a share or a
+    ceiling. `message`, `reason` and `pool` are what the server says of a workload that waits or
+    has ended.
     """
 
     text: str
@@ -129,6 +146,9 @@ class FaultRule:
     hangup: bool = False
     jitter: float = 0.0
     chunk: int = 64
+    message: str | None = None
+    reason: str = "OverLimit"
+    pool: str | None = None
 
 
 def read_rule(text: str) -> FaultRule:
@@ -221,6 +241,12 @@ def _read_page(text: str) -> Page:
         raise ValueError(f"page={text}: known are {', '.join(Page)}") from None
 
 
+def _read_reason(text: str) -> str:
+    if text not in ("NonPreemptibleOverQuota", "OverLimit"):
+        raise ValueError(f"reason={text}: known are NonPreemptibleOverQuota, OverLimit")
+    return text
+
+
 _Reader = Callable[[str], Any]
 # name -> how its value is read, and its default; without a reader the value is a text. A default
 # of None means that the value must be there.
@@ -246,6 +272,12 @@ _HEADS: dict[str, tuple[_Reader | None, Any]] = {
     Fault.SYNC_DELAY: (read_duration, None),
     Fault.SYNC_STUCK: (None, ""),
     Fault.SYNC_FAILS: (None, "admission webhook denied the request"),
+    Fault.PENDING: (read_duration, float("inf")),
+    Fault.COMPLETES: (read_duration, None),
+    Fault.FAILS: (read_duration, None),
+    Fault.DEGRADES: (read_duration, None),
+    Fault.PREEMPTED: (read_duration, None),
+    Fault.IDLE: (read_share, 1.0),
     Fault.LINGER: (read_duration, float("inf")),
     Fault.DELETE_FAILS: (None, "the cluster did not delete the workload"),
     Fault.STALE_STATUS: (read_duration, None),
@@ -273,5 +305,8 @@ _OPTIONS: dict[str, tuple[str, _Reader]] = {
     "page": ("page", _read_page),
     "jitter": ("jitter", read_duration),
     "chunk": ("chunk", read_count),
+    "message": ("message", str),
+    "reason": ("reason", _read_reason),
+    "pool": ("pool", str),
 }
 _FLAGS = ("executed", "hangup")

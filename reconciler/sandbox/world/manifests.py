@@ -10,7 +10,6 @@ from typing import Any
 
 from reconciler.sandbox.http import Refusal, encode
 from reconciler.sandbox.world.kinds import default_preemptibility
-from reconciler.sandbox.world.projects import namespace_of
 
 SCHEDULER = "runai-scheduler"
 # Aliases let a kilobyte of YAML unfold to terabytes; a real manifest stays far below this.
@@ -40,6 +39,7 @@ def complete_manifest(
     *,
     name: str,
     project_name: str,
+    namespace: str,
     priority: str | None,
     category: str | None,
     preemptibility: str | None,
@@ -52,7 +52,7 @@ def complete_manifest(
     if priority is not None:
         scheduled_as = preemptibility or default_preemptibility(category)
         labels |= {"priorityClassName": priority, "kai.scheduler/preemptibility": scheduled_as}
-    metadata |= {"name": name, "namespace": namespace_of(project_name), "labels": labels}
+    metadata |= {"name": name, "namespace": namespace, "labels": labels}
     # Each kind nests its pods elsewhere, so a pod spec is known by its containers.
     pending: list[Any] = [manifest]
     while pending:
@@ -82,6 +82,39 @@ def count_pods(manifest: dict[str, Any]) -> int:
         if isinstance(group, dict)
     )
     return sum(count if isinstance(count, int) and 0 <= count < 2**20 else 1 for count in counts)
+
+
+def count_gpus(node: Any) -> float:
+    """Add up the GPUs of the pods that a manifest asks for; what cannot be read counts as none."""
+    if isinstance(node, list):
+        return sum(map(count_gpus, node))
+    if not isinstance(node, dict):
+        return 0.0
+    containers, metadata = node.get("containers"), node.get("metadata")
+    if isinstance(containers, list):
+        return sum(map(_gpus_of_container, containers))
+    annotations = metadata.get("annotations") if isinstance(metadata, dict) else None
+    if isinstance(annotations, dict) and "gpu-fraction" in annotations:
+        devices = _number(annotations.get("gpu-fraction-num-devices", 1))
+        return _number(annotations["gpu-fraction"]) * devices
+    # At each level on the way to a pod there may be a number of copies of what is below it.
+    copies = node.get("replicas", node.get("parallelism", 1))
+    copies = copies if isinstance(copies, int) and 0 <= copies < 2**20 else 1
+    return copies * sum(map(count_gpus, node.values()))
+
+
+def _gpus_of_container(container: Any) -> float:
+    resources = container.get("resources") if isinstance(container, dict) else None
+    limits = resources.get("limits") if isinstance(resources, dict) else None
+    return _number(limits.get("nvidia.com/gpu", 0)) if isinstance(limits, dict) else 0.0
+
+
+def _number(value: Any) -> float:
+    try:
+        number = float(value)
+    except (TypeError, ValueError, OverflowError):
+        return 0.0
+    return number if 0 <= number < 2**20 else 0.0
 
 
 def merge_manifests(old: Any, new: Any) -> Any:

@@ -12,19 +12,20 @@ from uuid import UUID
 from reconciler.sandbox.http import Refusal, encode
 from reconciler.sandbox.settings import Settings
 from reconciler.sandbox.versions import find_version
+from reconciler.sandbox.world.creation import build_workload, sync_times
 from reconciler.sandbox.world.journal import Journal
-from reconciler.sandbox.world.manifests import complete_manifest, count_pods, strip_annotations
 from reconciler.sandbox.world.projects import Projects
+from reconciler.sandbox.world.running import RunPhase, Step
 from reconciler.sandbox.world.submission import Submission, UpdateRequest, read_submission
 from reconciler.sandbox.world.updates import (
     UpdatedContent,
     apply_to_cluster,
     declared_fields,
     read_content,
+    run_fields,
 )
 from reconciler.sandbox.world.workload import (
     NO_WORKLOAD_FAULTS,
-    ClusterObject,
     Phase,
     Workload,
     WorkloadFaults,
@@ -33,7 +34,7 @@ from reconciler.sandbox.world.workload import (
 )
 
 SOMEBODY_ELSE = "somebody-else"
-_RETENTION_SECONDS = 14 * 24 * 3600.0
+RETENTION_SECONDS = 14 * 24 * 3600.0
 # No sweep below this many workloads: there is nothing to gain.
 _SWEEP_EVERY = 1024
 
@@ -41,8 +42,8 @@ _SWEEP_EVERY = 1024
 class Store:
     """All workloads by id; one living workload per (project, name), ids never reused.
 
-    Methods named after API calls obey its rules and raise Refusal. `plant`, `vanish`, `edit` and
-    `fail_sync` are for tests and the control API: they act as somebody else would.
+    Methods named after API calls obey its rules and raise Refusal. `plant`, `vanish`, `edit`,
+    `fail_sync` and `change_run` are for tests and the control API: they act as somebody else would.
     """
 
     def __init__(self, settings: Settings, clock: Callable[[], float], journal: Journal) -> None:
@@ -52,7 +53,7 @@ class Store:
         self._shows_preemptibility = (
             "preemptibility" in find_version(settings.api_version).create_fields
         )
-        self.projects = Projects(settings.projects)
+        self.projects = Projects(settings)
         self._by_id: dict[str, Workload] = {}
         # Written once for each form of a workload, not for each read of it.
         self._heads: dict[str, bytes] = {}
@@ -75,7 +76,7 @@ class Store:
         self._refuse_held_name(submission)
         # Swept once for every doubling: a sweep of all for each create would be quadratic.
         if len(self._by_id) >= self._next_sweep:
-            self._sweep(now - _RETENTION_SECONDS)
+            self._sweep(now - RETENTION_SECONDS)
         return self._add(submission, caller, faults, now)
 
     def preview(self, submission: Submission, caller: str) -> Workload:
@@ -86,11 +87,15 @@ class Store:
         return self._build(submission, workload_id, caller, NO_WORKLOAD_FAULTS, self._clock())
 
     def get(self, workload_id: str) -> Workload | None:
-        """The workload as its creator wrote it, gone or alive, unless it is still invisible."""
+        """The workload as its creator wrote it, gone or alive, unless it is not shown here."""
         workload = self._by_id.get(workload_id)
         if workload is None or workload.visible_at > self._clock():
             return None
-        return workload
+        return None if workload.native else workload
+
+    def known(self, workload_id: str) -> Workload | None:
+        """A workload as it is, native or invisible as well; None for an id never given out."""
+        return self._by_id.get(workload_id)
 
     def update(
         self,
@@ -113,6 +118,7 @@ class Store:
         message = content.refusal
         if message is not None and faults.refuses_immutable:
             raise Refusal(400, message)
+        times = sync_times(self._settings, faults, now + faults.stale_status)
         after = self._save(
             replace(
                 workload,
@@ -123,7 +129,8 @@ class Store:
                 previous=workload.without_past(now),
                 shown_at=now + faults.read_lag,
                 status_at=now + faults.stale_status,
-                **self._sync_times(faults, now + faults.stale_status),
+                **times,
+                **run_fields(workload, content, faults, times["settled_at"], now),
                 sync_failure=faults.sync_failure or message,
                 cluster_before=workload.in_cluster(now),
                 cluster_after=content.cluster,
@@ -157,7 +164,8 @@ class Store:
     def find(self, project_id: str, name: str) -> Workload | None:
         """The living workload that holds a name, visible or not."""
         now = self._clock()
-        living = (w for w in self.namesakes(project_id, name) if not w.is_gone(now))
+        # A native workload does not stand in the way of one of the same name.
+        living = (w for w in self.namesakes(project_id, name) if not (w.native or w.is_gone(now)))
         return next(living, None)
 
     def namesakes(self, project_id: str, name: str) -> tuple[Workload, ...]:
@@ -208,10 +216,36 @@ class Store:
             head = self._write_head(workload)
         return write_document(workload, head)
 
-    def plant(self, request: Mapping[str, Any], *, by: str = SOMEBODY_ELSE) -> Workload:
-        """Create a workload out of band, even where the name is held; raises Refusal (400)."""
+    def plant(
+        self,
+        request: Mapping[str, Any],
+        *,
+        by: str = SOMEBODY_ELSE,
+        age: float = 0.0,
+        faults: WorkloadFaults = NO_WORKLOAD_FAULTS,
+        native: str | None = None,
+    ) -> Workload:
+        """Create a workload out of band, even where the name is held; raises Refusal (400).
+
+        `age` seconds ago, by rules for its life. `native` is the type under which the v1 calls show
+        one that was not submitted through this API; its manifest only says how many GPUs it has.
+        """
         submission = read_submission(encode(request), self._settings, self.projects)
-        return self._add(submission, by, NO_WORKLOAD_FAULTS, self._clock())
+        planted = self._add(submission, by, faults, self._clock() - age)
+        if native is None:
+            return planted
+        return self._save(replace(planted, native=True, kind=native, group="", version=""))
+
+    def change_run(
+        self, workload_id: str, phase: RunPhase, *, message: str = "", code: str | None = None
+    ) -> Workload:
+        """Put a workload into a phase from now on; raises KeyError for an unknown id."""
+        old, now = self._by_id[workload_id], self._clock()
+        start = now if old.settled_at is None else old.settled_at
+        run_from = start if old.run_from is None else old.run_from
+        past = tuple(step for step in old.run.steps if run_from + step.after < now)
+        run = old.run._replace(steps=(*past, Step(now - run_from, phase, message, code)))
+        return self._save(replace(old, run=run, run_from=run_from))
 
     def vanish(self, workload_id: str, *, by: str = SOMEBODY_ELSE) -> Workload:
         """Make a workload disappear at once; raises KeyError for an unknown id."""
@@ -254,6 +288,16 @@ class Store:
         )
         return self._save(edited)
 
+    def remake_project(self, project_id: str, new_id: str) -> None:
+        """Delete a project with its workloads, and make it again; raises KeyError for no project.
+
+        Nobody can see the old ones any more: their project is forbidden, as an unknown one is.
+        """
+        for workload in self.live():
+            if workload.project_id == project_id:
+                self.vanish(workload.id)
+        self.projects.remake(project_id, new_id)
+
     def fail_sync(self, workload_id: str, message: str = "admission denied") -> Workload:
         """Let the cluster refuse a workload from now on; raises KeyError for an unknown id."""
         now = self._clock()
@@ -294,49 +338,15 @@ class Store:
         faults: WorkloadFaults,
         now: float,
     ) -> Workload:
-        manifest = strip_annotations(submission.manifest, faults.stripped_annotations)
-        raw = submission.raw if manifest is submission.manifest else encode(manifest)
-        project_name = self.projects.name_of(submission.project_id)
-        return Workload(
-            id=workload_id,
-            project_id=submission.project_id,
-            project_name=project_name,
-            name=submission.name,
-            group=submission.kind.group,
-            version=submission.version,
-            kind=submission.kind.name,
-            priority=submission.priority,
-            category=submission.category,
-            preemptibility=submission.preemptibility,
-            mnnvl=submission.mnnvl,
-            pods=count_pods(submission.manifest),
-            raw=raw,
-            workload_manifest=complete_manifest(
-                raw,
-                name=submission.name,
-                project_name=project_name,
-                priority=submission.priority,
-                category=submission.category,
-                preemptibility=submission.preemptibility,
-            ),
-            created_at=now,
-            created_by=caller,
-            updated_at=now,
-            updated_by=caller,
-            visible_at=now + faults.read_lag,
-            # Lists lag behind the id, never the other way round.
-            listed_at=now + max(faults.read_lag, faults.list_lag),
-            **self._sync_times(faults, now),
-            sync_failure=faults.sync_failure,
-            cluster_after=ClusterObject(raw, raw),
+        return build_workload(
+            submission,
+            workload_id=workload_id,
+            projects=self.projects,
+            caller=caller,
+            faults=faults,
+            now=now,
+            settings=self._settings,
         )
-
-    def _sync_times(self, faults: WorkloadFaults, start: float) -> dict[str, Any]:
-        delay = self._settings.sync_delay if faults.sync_delay is None else faults.sync_delay
-        return {
-            "applying_at": start + delay / 2,
-            "settled_at": None if faults.stuck else start + delay,
-        }
 
     def _derive_id(self, project_id: str, name: str, counter: str) -> str:
         text = "\0".join((str(self._settings.seed), project_id, name, counter))
@@ -367,7 +377,7 @@ class Store:
         return write_head(
             workload,
             settings.tenant_id,
-            settings.cluster_id,
+            self.projects.cluster_of(workload.project_id),
             gone_at=gone_at,
             preemptibility=workload.preemptible_as if self._shows_preemptibility else None,
         )

@@ -72,7 +72,7 @@ def read_submission(body: bytes, settings: Settings, projects: Projects) -> Subm
     if not isinstance(prefix, bool):
         raise Refusal(400, "metadata.useGivenNameAsPrefix must be a boolean")
     manifest = _read_manifest(request, version)
-    project_id = _read_project(metadata, manifest, settings, projects)
+    project_id = _read_project(metadata, manifest, projects)
     kind, kind_version = _read_kind(manifest)
     configuration = metadata.get("configuration")
     # To a server in Go, null and absent are the same.
@@ -119,7 +119,6 @@ def read_update(body: bytes, settings: Settings, gvk: tuple[str, str, str]) -> U
 def _read_project(
     metadata: dict[str, Any],
     manifest: dict[str, Any],
-    settings: Settings,
     projects: Projects,
 ) -> str:
     """Read the project's id; with a cluster instead, the manifest's namespace is the project's."""
@@ -135,7 +134,7 @@ def _read_project(
         raise Refusal(400, "either projectId or clusterId must be provided")
     kubernetes = manifest.get("metadata")
     namespace = kubernetes.get("namespace") if isinstance(kubernetes, dict) else None
-    owner = None if cluster_id != settings.cluster_id else projects.in_namespace(namespace)
+    owner = projects.in_namespace(cluster_id, namespace)
     if owner is None:
         raise Refusal(400, f"no project of cluster {cluster_id} has the namespace '{namespace}'")
     return owner

@@ -9,6 +9,7 @@ from reconciler.sandbox.http import encode
 from reconciler.sandbox.world.kinds import find_kind
 from reconciler.sandbox.world.manifests import (
     complete_manifest,
+    count_gpus,
     count_pods,
     merge_manifests,
     strip_annotations,
@@ -19,6 +20,7 @@ from reconciler.sandbox.world.mutability import (
     judge_update,
     refusal_message,
 )
+from reconciler.sandbox.world.running import plan_run
 from reconciler.sandbox.world.submission import UpdateRequest
 from reconciler.sandbox.world.workload import ClusterObject, Workload, WorkloadFaults
 
@@ -103,6 +105,7 @@ def declared_fields(
         raw,
         name=old.name,
         project_name=old.project_name,
+        namespace=old.namespace,
         priority=priority,
         category=category,
         preemptibility=old.preemptibility,
@@ -113,4 +116,26 @@ def declared_fields(
         "raw": raw,
         "workload_manifest": completed,
         "pods": count_pods(manifest),
+        "gpus": count_gpus(manifest),
     }
+
+
+def run_fields(
+    old: Workload,
+    content: UpdatedContent,
+    faults: WorkloadFaults,
+    settled_at: float | None,
+    now: float,
+) -> dict[str, Any]:
+    """What runs after an update: new pods begin a run of their own, others leave the run."""
+    before = old.in_cluster(now)
+    same_pods = (
+        before is not None
+        and content.cluster is not None
+        and before.running == content.cluster.running
+    )
+    has_rules = faults.wait is not None or faults.end is not None or faults.idle > 0
+    if faults.sync_failure is not None or (same_pods and not has_rules):
+        return {"run_from": old.settled_at if old.run_from is None else old.run_from}
+    run = plan_run(old.kind, faults.wait, faults.end, faults.idle)
+    return {"run": run, "run_from": settled_at}

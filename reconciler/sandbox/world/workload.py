@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 
 from reconciler.sandbox.http import encode, timestamp
 from reconciler.sandbox.world.kinds import default_preemptibility
+from reconciler.sandbox.world.projects import default_namespace
+from reconciler.sandbox.world.running import ALWAYS_RUNNING, End, Run, RunPhase, Step, Wait
 
 DEPARTMENT_ID = "1"
 DEPARTMENT_NAME = "default"
@@ -28,7 +30,8 @@ class Phase(StrEnum):
 class WorkloadFaults:
     """What goes wrong with one workload; seconds, and None for what goes as usual.
 
-    `stripped_annotations` is a glob of names. The last five concern updates and dry runs.
+    `stripped_annotations` is a glob of names. `wait`, `end` and `idle` (a share of its GPUs) are
+    about what runs once it is synced. The last five concern updates and dry runs.
     """
 
     sync_delay: float | None = None
@@ -39,6 +42,9 @@ class WorkloadFaults:
     stripped_annotations: str | None = None
     delete_delay: float | None = None
     delete_failure: str | None = None
+    wait: Wait | None = None
+    end: End | None = None
+    idle: float = 0.0
     stale_status: float = 0.0
     merges: bool = False
     refuses_immutable: bool = False
@@ -66,7 +72,8 @@ class Workload:
     `raw` (what was submitted) and `workload_manifest` (completed) are already written as JSON.
     `previous` is the form before the last update: documents show it until `shown_at`, and the
     status speaks about it until `status_at`. The cluster holds `cluster_before` until the sync
-    settles well, then `cluster_after`.
+    settles well, then `cluster_after`. `run` begins at `run_from`. A native workload was not
+    submitted through this API, which does not show it.
     """
 
     id: str
@@ -98,6 +105,11 @@ class Workload:
     deleted_by: str | None = None
     cluster_before: ClusterObject | None = None
     cluster_after: ClusterObject | None = None
+    namespace: str = ""
+    gpus: float = 0.0
+    run: Run = ALWAYS_RUNNING
+    run_from: float | None = None
+    native: bool = False
     previous: Workload | None = None
     shown_at: float = 0.0
     status_at: float = 0.0
@@ -157,11 +169,6 @@ class Workload:
         # Time stamps, not the status: that may be a stale word about the form before.
         synced = _reached(self.settled_at, now) and self.sync_failure is None
         return self.cluster_after if synced else self.cluster_before
-
-    def phase_since(self, now: float) -> float:
-        """The instant of the last change of the phase."""
-        instants = (self.delete_at, self.delete_settles_at, self.applying_at, self.settled_at)
-        return max(i for i in (self.created_at, *instants) if i is not None and i <= now)
 
     def without_past(self, now: float) -> Workload:
         """Drop the previous form once nothing shows it any more; a chain would only grow."""
@@ -235,6 +242,8 @@ def to_record(value: Any) -> Any:
     # dataclasses.asdict would copy every manifest, and leaves bytes as they are.
     if isinstance(value, Workload):
         return {field.name: to_record(getattr(value, field.name)) for field in fields(Workload)}
+    if isinstance(value, Run):
+        return {**value._asdict(), "steps": [list(step) for step in value.steps]}
     if isinstance(value, ClusterObject):
         return [part.decode() for part in value]
     return value.decode() if isinstance(value, bytes) else value
@@ -248,6 +257,11 @@ def from_record(record: dict[str, Any]) -> Workload:
     for name in ("cluster_before", "cluster_after"):
         parts = record[name]
         rebuilt[name] = None if parts is None else ClusterObject(*(p.encode() for p in parts))
+    # A file of an earlier sandbox has neither namespaces nor runs.
+    rebuilt["namespace"] = record.get("namespace") or default_namespace(record["project_name"])
+    if "run" in record:
+        steps = [Step(after, RunPhase(p), *more) for after, p, *more in record["run"]["steps"]]
+        rebuilt["run"] = Run(**record["run"] | {"steps": tuple(steps)})
     previous = record["previous"]
     rebuilt["previous"] = None if previous is None else from_record(previous)
     return Workload(**record | rebuilt)
