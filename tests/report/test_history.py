@@ -224,8 +224,8 @@ def test_what_could_not_be_saved_can_be_settled_by_hand() -> None:
         "2 records could not be written to the state; the lines above hold what is known."
     )
     assert plan == (
-        "Make room and apply again. The state announces every request before it is sent, so "
-        "the next apply finds each workload by its marker and finishes each delete."
+        "Apply again once it can be written. The state announces every request before it is sent, "
+        "so the next apply finds each workload by its marker and finishes each delete."
     )
     assert example == (
         "If the server cannot list its workloads, record one by its id, for example: "

@@ -113,8 +113,8 @@ def unsaved_text(records: Sequence[Recorded]) -> str:
     count = number_of(len(records), "record")
     lines = [f"{count} could not be written to the state; the lines above hold what is known."]
     lines.append(
-        "Make room and apply again. The state announces every request before it is sent, so the "
-        "next apply finds each workload by its marker and finishes each delete."
+        "Apply again once it can be written. The state announces every request before it is sent, "
+        "so the next apply finds each workload by its marker and finishes each delete."
     )
     for record in records:
         # One example is enough: the lines above have the ids of all.

@@ -43,9 +43,9 @@ _DEFAULTS: Mapping[str, str | int] = {
 class Link:
     """One connection to the database of a state, connected when it is first used.
 
-    `writes` asks for a server that takes writes. `told` is called, once for each wait, when the
-    database has not answered for a while. One thread at a time uses it; `hurry` may be called by
-    any.
+    `writes` asks for a server that takes writes. `told` is called, once for each wait and from
+    another thread, when the database has not answered for a while. One thread at a time uses it;
+    `hurry` may be called by any.
     """
 
     def __init__(
@@ -63,7 +63,6 @@ class Link:
         self._conn: Connection | None = None
         self._watchdog = _Watchdog()
         self._ends_at: float | None = None
-        self.answered_at = time.monotonic()
 
     @property
     def is_hurried(self) -> bool:
@@ -96,21 +95,18 @@ class Link:
         """
         began = time.monotonic()
         end = began + self._timings.patience
-        pause, is_told = _FIRST_PAUSE, False
-        while True:
-            try:
-                return self.attempt(work, seconds)
-            except psycopg.Error as error:
-                if not may_be_repeated(error):
-                    raise explain(self._place, error) from error
-                now = time.monotonic()
-                if now + pause > end or self.is_hurried:
-                    raise unreachable(self._place, error) from error
-                if not is_told and now - began > self._timings.notice and self._told is not None:
-                    is_told = True
-                    self._told()
-            time.sleep(pause)
-            pause = min(2 * pause, self._timings.longest_pause)
+        pause = _FIRST_PAUSE
+        with self._watchdog.telling(began + self._timings.notice, self._told):
+            while True:
+                try:
+                    return self.attempt(work, seconds)
+                except psycopg.Error as error:
+                    if not may_be_repeated(error):
+                        raise explain(self._place, error) from error
+                    if time.monotonic() + pause > end or self.is_hurried:
+                        raise unreachable(self._place, error) from error
+                time.sleep(pause)
+                pause = min(2 * pause, self._timings.longest_pause)
 
     def attempt(self, work: Work[T], seconds: float | None = None) -> T:
         """Do something on a connection that works; raises psycopg.Error."""
@@ -128,7 +124,6 @@ class Link:
             # Ctrl-C in the middle of a statement: nothing may follow on this connection.
             self.drop()
             raise
-        self.answered_at = time.monotonic()
         return result
 
     def drop(self) -> None:
@@ -208,6 +203,7 @@ class _Watchdog:
         self._lock = threading.Lock()
         self._socket: socket.socket | None = None
         self._until: float | None = None
+        self._tell_at: tuple[float, Callable[[], None]] | None = None
         self._stopped = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -231,6 +227,18 @@ class _Watchdog:
             with self._lock:
                 self._until = None
 
+    @contextmanager
+    def telling(self, at: float, told: Callable[[], None] | None) -> Iterator[None]:
+        """Tell somebody if this takes until that moment."""
+        if told is not None:
+            with self._lock:
+                self._tell_at = at, told
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._tell_at = None
+
     def cap(self, until: float) -> None:
         """Expect the answer that is waited for at this moment by then."""
         with self._lock:
@@ -250,13 +258,18 @@ class _Watchdog:
 
     def _watch(self) -> None:
         while not self._stopped.wait(_POLL):
+            now = time.monotonic()
             with self._lock:
-                if self._until is None or time.monotonic() < self._until or not self._socket:
-                    continue
-                self._until = None
-                # Whoever reads or writes on it gets an error at once.
-                with suppress(OSError):
-                    self._socket.shutdown(socket.SHUT_RDWR)
+                if self._until is not None and now >= self._until and self._socket:
+                    self._until = None
+                    # Whoever reads or writes on it gets an error at once.
+                    with suppress(OSError):
+                        self._socket.shutdown(socket.SHUT_RDWR)
+                told = None
+                if self._tell_at is not None and now >= self._tell_at[0]:
+                    told, self._tell_at = self._tell_at[1], None
+            if told is not None:
+                told()
 
 
 def connection_string(place: PostgresPlace, timings: Timings, *, writes: bool) -> str:
