@@ -191,7 +191,7 @@ class PostgresServer:
 @contextlib.contextmanager
 def running_server(**settings: str) -> Iterator[PostgresServer]:
     """A new server with these settings, and none of it left afterwards."""
-    folder = Path(tempfile.mkdtemp(prefix="postgres-"))
+    folder = Path(tempfile.mkdtemp(prefix="postgres-", dir=_open_folder()))
     try:
         programs, user = _programs(folder)
         server = PostgresServer(folder=folder, programs=programs, user=user, settings=settings)
@@ -203,6 +203,16 @@ def running_server(**settings: str) -> Iterator[PostgresServer]:
             server.stop(signal.SIGQUIT)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _open_folder() -> Path:
+    """A folder for temporary files that whoever the server runs as can reach."""
+    folders = [Path(name) for name in (tempfile.gettempdir(), "/tmp", "/var/tmp")]  # noqa: S108 - what is made there is private
+    for folder in folders:
+        ways = (folder, *folder.resolve().parents)
+        if os.geteuid() != 0 or all(way.stat().st_mode & 0o001 for way in ways):
+            return folder
+    raise RuntimeError(f"nobody but root can reach any of {', '.join(map(str, folders))}")
 
 
 def _programs(folder: Path) -> tuple[Path, Mapping[str, Any]]:
