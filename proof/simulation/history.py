@@ -35,8 +35,9 @@ from reconciler.core.model import (
     Own,
 )
 from reconciler.core.outcome import InDoubt, Skipped
-from reconciler.core.planning.actions import AnyAction, Create, Resolve, Update
+from reconciler.core.planning.actions import AnyAction, Create, Delete, Resolve, Update
 from reconciler.core.planning.guards import Refusal
+from reconciler.core.planning.plan import Plan
 from tests.support.timing import Timeline
 
 # Faults stop, and then everything that was still to come has come and can be seen.
@@ -301,11 +302,11 @@ class History:
             else:
                 applies += 1
 
-    def _plan(self, discovery: bool) -> Sequence[AnyAction]:
+    def _plan(self, discovery: bool) -> Plan | None:
         """What another apply would do; one that had nothing to do has just shown it."""
         last = self.processes[-1].planned
         if last is not None and not (last.plan.changes or last.refusals):
-            return ()
+            return last.plan
         process = self._make(self.disk, peaceful(self._rng, discovery=discovery))
         process.only_plan = True
         self._note_begin([process])
@@ -313,11 +314,18 @@ class History:
         self._note_end(process)
         if process.planned is None or process.planned.refusals:
             self.referee.report("I8", f"no plan in peace: {process.error or process.planned}")
-            return ()
-        return process.planned.plan.changes
+            return None
+        return process.planned.plan
 
     def _check_plan(self, squatted: set[Address], *, discovery: bool) -> None:
-        actions = self._plan(discovery)
+        plan = self._plan(discovery)
+        if plan is None:
+            return
+        # What comes after something that the cluster refuses waits for a person, as it does.
+        if plan.unwell_wave is not None:
+            waiting = [action for action in plan.changes if action.wave > plan.unwell_wave]
+            self._blocked = {a.address for a in waiting if not isinstance(a, Delete)}
+        actions = [action for action in plan.changes if action.address not in self._blocked]
         forgotten = self._forgotten()
         doubts: list[AnyAction] = (
             [] if discovery else [a for a in actions if isinstance(a, Resolve)]
@@ -325,7 +333,7 @@ class History:
         if self.server.merges:
             # What a server that merges does not take away stays open until a person decides.
             doubts += (action for action in actions if isinstance(action, Update))
-            self._blocked = {doubt.address for doubt in doubts}
+            self._blocked |= {doubt.address for doubt in doubts}
             self._blocked |= {a.address for a in actions if any(a.wave > d.wave for d in doubts)}
         for action in actions:
             if isinstance(action, Create) and action.address in squatted:

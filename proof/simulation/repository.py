@@ -62,7 +62,7 @@ class Repository:
     def _wish(self, address: Address, replicas: int) -> Desired:
         rng = self._rng
         on_remove = OnRemove.FORGET if rng.random() < 0.05 else OnRemove.DELETE
-        on_failed = OnFailed.REPLACE if rng.random() < 0.5 else OnFailed.KEEP
+        on_failed = OnFailed.REPLACE if rng.random() < 0.5 else OnFailed.REPORT
         # An anchor shows that its project's list can be believed, so it waits for nobody.
         wave = 1 if rng.random() < 0.1 and address not in self.anchors else 0
         desired = declare(address, replicas, on_remove, on_failed, wave)

@@ -146,6 +146,9 @@ class UpdateReferee:
         told = {hold.address for hold in plan.failing}
         # What a server that merges does not take away stays open until a person decides.
         told |= {a.address for a in plan.changes if self._server.merges and isinstance(a, Update)}
+        if plan.unwell_wave is not None:
+            # What comes after something that the cluster refuses waits for a person, as it does.
+            told |= {a.address for a in plan.changes if a.wave > plan.unwell_wave}
         for workload in self._server.live():
             desired = wanted.get(workload.address)
             row = _row_of(disk, workload.id)

@@ -70,10 +70,16 @@ class OnChange(StrEnum):
 
 
 class OnFailed(StrEnum):
-    """What happens to a workload that the cluster refused."""
+    """What happens to a workload that the cluster refused; IGNORE makes it no failure."""
 
-    KEEP = "keep"
+    REPORT = "report"
     REPLACE = "replace"
+    IGNORE = "ignore"
+
+    @classmethod
+    def _missing_(cls, value: object) -> OnFailed | None:
+        # What older states and specs call it.
+        return cls.REPORT if value == "keep" else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +94,7 @@ class Lifecycle:
     on_remove: OnRemove = OnRemove.DELETE
     on_missing: OnMissing | None = None
     on_change: OnChange | None = OnChange.UPDATE_OR_REPLACE
-    on_failed: OnFailed = OnFailed.KEEP
+    on_failed: OnFailed = OnFailed.REPORT
     wave: int = 0
     ignore_changes: tuple[str, ...] = ()
 

@@ -58,6 +58,7 @@ from reconciler.errors import StateError
 # So many actions are begun at most, if none of them waits for a cluster: more would fill memory.
 CROWD = 1024
 _MISSING = (Reason.MISSING_ON_SERVER, Reason.RUN_TO_COMPLETION, Reason.UNPROVEN_ABSENCE)
+_CHANGE_NOTHING = Record | Forget | Adopt
 _CAUSES = {
     Reason.MISSING_ON_SERVER: Cause.HELD,
     Reason.GIVEN_UP: Cause.GIVEN_UP,
@@ -94,7 +95,7 @@ async def apply(plan: Plan, run: ApplyContext, *, deadline: float) -> RunFinishe
         # What others depend on is made first and deleted last. The two sides share no address, so
         # neither waits for the other.
         async with asyncio.TaskGroup() as group:
-            group.create_task(_carry_out_waves(_waves(builds), run, tally))
+            group.create_task(_carry_out_waves(_waves(builds), run, tally, plan.unwell_wave))
             group.create_task(_carry_out_waves(_waves(removals)[::-1], run, tally))
     finally:
         watch.cancel()
@@ -166,20 +167,27 @@ def _waves(actions: Iterable[AnyAction]) -> list[list[AnyAction]]:
 
 
 async def _carry_out_waves(
-    waves: Sequence[Sequence[AnyAction]], run: ApplyContext, tally: Tally
+    waves: Sequence[Sequence[AnyAction]],
+    run: ApplyContext,
+    tally: Tally,
+    unwell: int | None = None,
 ) -> None:
     stopped = ""
     for wave in waves:
-        if stopped:
-            # An action that is never begun is counted all the same: what an earlier run has deleted
-            # for it is down now.
-            for action in wave:
-                work = ActionContext(run, action.address, action.kind, action.id)
-                outcome = _let_go(action, work, Skipped(message=stopped))
-                tally.tell(action, with_loss(action, work, outcome), 0.0)
-            continue
-        outcomes = await _carry_out_wave(wave, run, tally)
-        if not all(isinstance(outcome, Succeeded) for outcome in outcomes):
+        if unwell is not None and unwell < wave[0].wave:
+            stopped = f"wave {unwell} before it is not as declared"
+        begun = list[AnyAction]()
+        for action in wave:
+            # What changes no workload does not wait for others: a protection may be among it.
+            if not stopped or (isinstance(action, _CHANGE_NOTHING) and not run.halt):
+                begun.append(action)
+                continue
+            # Counted all the same: what an earlier run has deleted for it is down now.
+            work = ActionContext(run, action.address, action.kind, action.id)
+            outcome = _let_go(action, work, Skipped(message=stopped))
+            tally.tell(action, with_loss(action, work, outcome), 0.0)
+        outcomes = await _carry_out_wave(begun, run, tally)
+        if not stopped and not all(isinstance(outcome, Succeeded) for outcome in outcomes):
             stopped = f"wave {wave[0].wave} before it did not succeed"
 
 

@@ -77,7 +77,7 @@ class TestExplain:
             "Policies:  * marks those that decide here\n"
             "    onMissing: recreate  (default)\n"
             "  * onChange: update-or-replace  (default)\n"
-            "    onFailed: keep  (default)\n"
+            "    onFailed: report  (default)\n"
             "    protect: false  (default)\n"
             "    --on-drift: report  (default)\n"
             "\n"

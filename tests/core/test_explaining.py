@@ -163,7 +163,7 @@ def test_only_the_policies_of_this_case_apply() -> None:
     assert policies(explained(desired, [row], failed)) == {
         "onMissing": ("recreate", "default", False),
         "onChange": ("update-or-replace", "default", False),
-        "onFailed": ("keep", "default", True),
+        "onFailed": ("report", "default", True),
         "protect": ("true", "state", False),
         "--on-drift": ("report", "default", False),
     }

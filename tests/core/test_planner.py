@@ -262,6 +262,29 @@ def test_what_the_cluster_refused(
     assert told(decide(desired, row, live, **options)) == expected
 
 
+@pytest.mark.parametrize(
+    ("desired", "lifecycle", "live", "fails"),
+    [
+        (WANTED, {}, FAILED, True),
+        (WANTED, {"on_failed": OnFailed.IGNORE}, FAILED, False),
+        (CHANGED, {"on_change": OnChange.HOLD}, FAILED, True),
+        (CHANGED, {"on_change": OnChange.HOLD, "on_failed": OnFailed.IGNORE}, FAILED, False),
+        (WANTED, {}, None, True),
+        (WANTED, {"on_failed": OnFailed.REPLACE}, None, True),
+    ],
+)
+def test_what_the_cluster_refused_fails_every_apply(
+    desired: Desired, lifecycle: dict[str, Any], live: Live | None, fails: bool
+) -> None:
+    """Also beside a change that waits, and unread; only onFailed: ignore makes it no failure."""
+    row = dataclasses.replace(
+        make_recorded(with_lifecycle(WANTED, **lifecycle)), seen=LastSeen.FAILED
+    )
+    plan = plan_of(with_lifecycle(desired, **lifecycle), row, live, refreshed=live is not None)
+    assert [type(action) for action in plan.actions] == [Hold]
+    assert plan.has_changes is bool(plan.due_holds) is fails
+
+
 def test_a_change_may_be_held_until_it_is_asked_for() -> None:
     """onChange: hold waits for --replace with this address, and shows what waits."""
     desired = with_lifecycle(CHANGED, on_change=OnChange.HOLD)
@@ -390,7 +413,13 @@ def test_changed_settings_are_recorded_and_nothing_is_sent() -> None:
 @pytest.mark.parametrize(
     ("desired", "live", "options", "changed", "held"),
     [
-        (WANTED, FAILED, {}, "protect false → true", REFUSED),
+        (
+            with_lifecycle(WANTED, on_failed=OnFailed.IGNORE),
+            FAILED,
+            {},
+            "protect false → true, onFailed report → ignore",
+            REFUSED,
+        ),
         (
             with_lifecycle(CHANGED, on_change=OnChange.HOLD),
             None,

@@ -43,15 +43,24 @@ def test_what_the_cluster_refuses_fails_in_its_words() -> None:
 
 
 def test_what_the_cluster_refused_is_kept_or_replaced_as_its_spec_says() -> None:
-    """onFailed: keep holds it, replace deletes and creates."""
+    """onFailed: report holds it and fails, ignore only holds it, replace deletes and creates."""
     world = World("sync-fails name=a times=1")
     world.apply(wish("a"))
     world.timeline.skip(3600.0)
 
-    kept = world.apply(wish("a"))
+    reported = world.apply(wish("a"))
+    ignored = world.apply(wish("a", on_failed=OnFailed.IGNORE))
     replaced = world.apply(wish("a", on_failed=OnFailed.REPLACE))
 
-    assert (kept.summary, replaced.summary) == ({}, {"replaced": 1})
+    assert reported.told == [
+        "failed: hold 4501/a: the cluster refused it: admission webhook denied the request"
+    ]
+    assert [ran.exit_code for ran in (reported, ignored, replaced)] == [4, 0, 0]
+    assert [ran.summary for ran in (reported, ignored, replaced)] == [
+        {"failed": 1, "refused": 1},
+        {"recorded": 1},
+        {"replaced": 1},
+    ]
     assert world.state() == ["a ACCEPTED Synced"]
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
+
 from reconciler.app.planning.planning import PlanRequest
+from reconciler.core.model import OnFailed, OnMissing
 from tests.support.worlds import World, stop, wish
 
 ALLOW = PlanRequest(allow_empty=True, allow_deletes=9)
@@ -52,6 +55,53 @@ def test_a_failure_stops_the_waves_above_it() -> None:
     assert (ran.exit_code, ran.summary) == (4, {"created": 1, "failed": 1, "skipped": 2})
     assert world.live() == ["b"]
     assert world.state() == ["b ACCEPTED Synced"]
+
+
+@pytest.mark.parametrize("on_failed", OnFailed)
+def test_what_the_cluster_refused_stops_the_waves_above_it_in_every_apply(
+    on_failed: OnFailed,
+) -> None:
+    """Not only in the run that met the refusal; onFailed: ignore lets them go on."""
+    world = World("sync-fails='no such image' name=a")
+    specs = (wish("a", on_failed=on_failed), wish("b"), wish("c", wave=1))
+    world.apply(*specs)
+    world.timeline.skip(3600.0)
+
+    again = world.apply(*specs)
+
+    waits = "skipped: create 4501/c: wave 0 before it"
+    assert (
+        again.told
+        == {
+            OnFailed.REPORT: [
+                "failed: hold 4501/a: the cluster refused it: no such image",
+                f"{waits} is not as declared",
+            ],
+            OnFailed.REPLACE: [
+                "failed: replace 4501/a: the cluster refused it: no such image",
+                f"{waits} did not succeed",
+            ],
+            OnFailed.IGNORE: ["done: create 4501/c"],
+        }[on_failed]
+    )
+    assert again.exit_code == (0 if on_failed is OnFailed.IGNORE else 4)
+
+
+def test_what_is_down_or_missing_stops_the_waves_above_it() -> None:
+    """Also where a flag or a setting keeps it from being made again."""
+    world = World()
+    kept = wish("a", on_missing=OnMissing.FAIL)
+    world.apply(kept, wish("b"))
+    world.sandbox.store.vanish(world.id_of("a"))
+    world.timeline.skip(3600.0)
+
+    ran = world.apply(kept, wish("b"), wish("c", wave=1), wish("d", wave=-1))
+
+    assert ran.told == [
+        "failed: hold 4501/a: no longer on the server; onMissing: fail",
+        "done: create 4501/d",
+        "skipped: create 4501/c: wave 0 before it is not as declared",
+    ]
 
 
 def test_a_failed_create_does_not_keep_deletes_from_happening() -> None:

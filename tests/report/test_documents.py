@@ -419,7 +419,7 @@ def test_a_record_in_short_and_whole() -> None:
             "on_remove": "delete",
             "on_missing": None,
             "on_change": "update-or-replace",
-            "on_failed": "keep",
+            "on_failed": "report",
             "wave": 2,
             "ignore_changes": ["/a"],
         },

@@ -33,7 +33,8 @@ from tests.support.plans import busy_plan
 BUSY = """\
 <!-- reconciler:plan:team-a -->
 
-## Refused. Plan: 2 to create, 0 to update, 2 to replace, 1 to delete, 1 to forget, \
+## Refused. 1 workload held back here will fail the apply. Plan: 2 to create, 0 to update, \
+2 to replace, 1 to delete, 1 to forget, \
 1 to resolve, 1 to record; \
 2 unchanged, 2 held, 2 drifted. GPUs 8 → 12 (peak 13, 1 not countable).
 

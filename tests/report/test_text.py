@@ -80,6 +80,8 @@ Changed on the server, and overwritten by this plan:
   4501/undone
     ~ /manifest/spec/template/spec/containers/0/image: "somebody/else:1" → "nvcr.io/llm:1"
 
+1 workload held back here will fail the apply.
+
 Not everything was read from the server.
 
 Plan: 2 to create, 0 to update, 2 to replace, 1 to delete, 1 to forget, 1 to resolve, 1 to record; \

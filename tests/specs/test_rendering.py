@@ -77,7 +77,7 @@ def test_a_rendered_spec(tmp_path: Path) -> None:
                 "protect": False,
                 "onRemove": "delete",
                 "onChange": "update-or-replace",
-                "onFailed": "keep",
+                "onFailed": "report",
                 "wave": 2,
                 "ignoreChanges": [],
             },

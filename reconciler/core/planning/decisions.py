@@ -164,6 +164,10 @@ def _judge_wanted(case: DecisionInputs, desired: Desired) -> AnyAction:
         settings = Record(**common, recorded=case.stored, desired=desired)
     for rule in rules[1:] if agreed else rules:
         action = rule(case, desired)
+        if isinstance(action, Hold) and not action.is_due:
+            # A change that waits by its author's wish does not make a refusal any better.
+            refused = _failed_sync(case, desired)
+            action = refused if isinstance(refused, Hold) else action
         if isinstance(action, Hold) and settings:
             # Protection that waits for the hold to end would be missing when the spec goes first.
             if action.fails or action.forbidden:
@@ -247,7 +251,9 @@ def _restated_spec(case: DecisionInputs, desired: Desired) -> Record | None:
 
 
 def _failed_sync(case: DecisionInputs, desired: Desired) -> AnyAction | None:
-    if not (isinstance(case.live, Remote) and case.live.seen is LastSeen.FAILED):
+    # Where nobody looks (--no-refresh) the last look counts, and ends nothing.
+    look = case.live if isinstance(case.live, Remote) else case.stored
+    if look.seen is not LastSeen.FAILED:
         return None
     change = case.stored.change
     runs_on = bool(change.confirmed) and change.was_synced
@@ -256,8 +262,10 @@ def _failed_sync(case: DecisionInputs, desired: Desired) -> AnyAction | None:
     if case.is_status_stale and not was_told:
         # It may still speak about the content before the update (assumption A7).
         return None
-    message = f"the cluster refused it: {case.live.message or 'no message'}"
-    if case.is_asked_for or (desired.lifecycle.on_failed is OnFailed.REPLACE and not runs_on):
+    message = f"the cluster refused it: {look.message or 'no message'}"
+    on_failed = desired.lifecycle.on_failed
+    may_replace = isinstance(case.live, Remote) and not runs_on
+    if case.is_asked_for or (on_failed is OnFailed.REPLACE and may_replace):
         return replace_workload(case, Reason.SYNC_FAILED, message)
     if runs_on:
         # The pods from before the update may still do their work: only a person ends them.
@@ -265,8 +273,8 @@ def _failed_sync(case: DecisionInputs, desired: Desired) -> AnyAction | None:
             "what ran before its update may still run. Take the change back and apply, or mend it "
             f"and apply, or end it with --replace {case.row.address}"
         )
-        return hold(case, Reason.SYNC_FAILED, f"{message}; {ways}", fails=True)
-    return hold(case, Reason.SYNC_FAILED, message)
+        message = f"{message}; {ways}"
+    return hold(case, Reason.SYNC_FAILED, message, fails=on_failed is not OnFailed.IGNORE)
 
 
 def _asked_for(case: DecisionInputs, _: Desired) -> AnyAction | None:

@@ -29,6 +29,16 @@ from reconciler.core.protocol.capabilities import CanUpdate
 
 PLAN_FORMAT_VERSION = "1.1"
 FORMAT_VERSION = "1.0"
+# Of what is held back and due, the rest runs and only cannot be changed.
+_UNWELL = frozenset(
+    {
+        Reason.MISSING_ON_SERVER,
+        Reason.UNPROVEN_ABSENCE,
+        Reason.DOWN,
+        Reason.GIVEN_UP,
+        Reason.SYNC_FAILED,
+    }
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,6 +162,15 @@ class Plan:
     def forbidden(self) -> tuple[Hold, ...]:
         """What is due, and is held back because a flag or a setting forbids what it needs."""
         return tuple(hold for hold in self.holds if hold.forbidden)
+
+    @cached_property
+    def unwell_wave(self) -> int | None:
+        """The lowest wave with something declared that is refused, missing or down, and not held.
+
+        What comes after it may need it, and waits until it is mended.
+        """
+        held = (hold for hold in self.due_holds if hold.source is not None)
+        return min((hold.wave for hold in held if hold.reason in _UNWELL), default=None)
 
     def count(self, kind: str) -> int:
         """How many actions are of one kind."""

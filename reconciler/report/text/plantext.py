@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 from reconciler.core.diff.diff import FieldChange
-from reconciler.core.planning.actions import AnyAction
+from reconciler.core.planning.actions import AnyAction, Hold
 from reconciler.core.planning.plan import Plan
 from reconciler.report.changes import (
     DriftFate,
@@ -72,7 +72,9 @@ class PlanText:
 
     def action(self, action: AnyAction, width: int = 0, *, details: bool = True) -> str:
         """One line for what happens, below it the reason and the fields that lead to it."""
-        head = self._paint(f"{action.glyph} {action.kind:<7}", COLOURS.get(action.kind, ""))
+        is_due = isinstance(action, Hold) and action.is_due
+        colour = "red" if is_due else COLOURS.get(action.kind, "")
+        head = self._paint(f"{action.glyph} {action.kind:<7}", colour)
         source = action.source
         place = f"{escape_terminal(f'{self._prefix}{source.file}')}:{source.line}" if source else ""
         wave = f"wave {action.wave}" if action.wave else ""
