@@ -20,7 +20,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 from reconciler.core.model import Target
-from reconciler.core.review.saved_plan import checksum
+from reconciler.core.review.saved_plan import plan_checksum
 from reconciler.state.sqlite import create_state
 from tests.support.ways import SPEC
 
@@ -186,7 +186,7 @@ def _plan_with(**changes: object) -> Callable[[Place], None]:
         for name, value in changes.items():
             document[name] = value(document, place) if callable(value) else value
         # Everybody can compute it.
-        document["saved"]["checksum"] = checksum(document)
+        document["saved"]["checksum"] = plan_checksum(document)
         (place.checkout / "plan.txt").write_text(json.dumps(document))
 
     return arrange

@@ -14,7 +14,7 @@ from typing import Any
 from proof.sandboxes import Entry, Resident
 from reconciler.core.model import Json, Own, Recorded
 from reconciler.core.places import PostgresPlace
-from reconciler.core.protocol.marker import OP, read_annotations
+from reconciler.core.protocol.marker import OP, read_own_annotations
 from reconciler.errors import ReconcilerError
 from reconciler.state import places
 from reconciler.state.sqlite import open_state
@@ -165,6 +165,6 @@ def check_updates(entries: Sequence[Entry], shown: Mapping[str, Json], wanted: W
         for field_, value in wanted.specs[name].items():
             if spec.get(field_) != value:
                 found.append(f"{name} has {field_} {spec.get(field_)}, not {value}")
-        if read_annotations(manifest).get(OP) != made[id_].marker:
+        if read_own_annotations(manifest).get(OP) != made[id_].marker:
             found.append(f"{name} has lost the mark of who made it")
     return found

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from reconciler.core.model import Json, LastSeen
-from reconciler.core.protocol.marker import REV, read_annotations, read_rev, unmark
+from reconciler.core.protocol.marker import REV, read_own_annotations, read_rev, unmark
 
 # Fields that others write and no spec declares.
 FOREIGN = "minReadySeconds"
@@ -63,6 +63,6 @@ def drop(manifest: Json, dropped: str) -> Json:
     if dropped == "all":
         return unmark(manifest)
     if dropped == "rev" and read_rev(manifest):
-        kept = {k: v for k, v in read_annotations(manifest).items() if k != REV}
+        kept = {k: v for k, v in read_own_annotations(manifest).items() if k != REV}
         return {**manifest, "metadata": {**manifest["metadata"], "annotations": kept}}
     return manifest

@@ -41,11 +41,11 @@ from reconciler.api.wire.listing import NO_LIST, ids_in_order, list_call, read_l
 from reconciler.api.wire.payloads import (
     ListItem,
     WireError,
-    address_of,
     read_cluster_versions,
-    read_count,
     read_get_response,
     read_workload,
+    read_workload_count,
+    requested_address,
 )
 from reconciler.core.diff.update import find_marks
 from reconciler.core.model import Address, Json, LastSeen, Remote
@@ -165,7 +165,7 @@ class HttpWorkloadApi:
             with suppress(WireError):
                 workload_id = read_workload(response.data).id
             return DryRunPassed(id=workload_id, **success_fields(response))
-        address = address_of(body)
+        address = requested_address(body)
 
         def check(remote: Remote) -> None:
             if remote.address != address:
@@ -240,7 +240,7 @@ class HttpWorkloadApi:
         if failure is not None:
             return failure
         try:
-            return replace(listed, counted=read_count(response.data))
+            return replace(listed, counted=read_workload_count(response.data))
         except WireError as error:
             return unreadable_response(response, str(error))
 

@@ -11,14 +11,14 @@ from reconciler.api.urls import COUNT_PATH, LIST_PATH, PROJECTS_PATH, is_workloa
 from reconciler.api.wire.classification import classify_response, result_fields, success_fields
 from reconciler.api.wire.exchange import Call, RawResponse
 from reconciler.api.wire.live_payloads import (
-    read_events,
     read_history,
     read_live_workload,
     read_project_page,
     read_server_project,
+    read_workload_events,
     read_workload_page,
 )
-from reconciler.api.wire.payloads import WireError, read_count
+from reconciler.api.wire.payloads import WireError, read_workload_count
 from reconciler.core.model import is_project_id
 from reconciler.core.protocol.api_results import (
     ApiResult,
@@ -69,7 +69,7 @@ class HttpLiveApi:
         return await self._list(
             COUNT_PATH,
             {"projectId": project, "name": name},
-            lambda data: WorkloadCount(count=read_count(data)),
+            lambda data: WorkloadCount(count=read_workload_count(data)),
             deleted="true" if deleted else "",
         )
 
@@ -117,7 +117,7 @@ class HttpLiveApi:
             workload_id,
             "/events",
             {"limit": _LATEST, "sortOrder": "desc"},
-            lambda data: Occurrences(occurrences=read_events(data)),
+            lambda data: Occurrences(occurrences=read_workload_events(data)),
         )
 
     async def _get_for_id(

@@ -30,7 +30,7 @@ from reconciler.core.protocol.marker import read_rev
 from reconciler.core.protocol.transitions import Evidence, may_come_true
 from reconciler.engine.create import CreateTask
 from reconciler.engine.lookup import LookupUnclear, OwnWorkload, look_up
-from reconciler.engine.records import declare, follow, follow_other_copy
+from reconciler.engine.records import declare, follow_other_copy, follow_spec
 from reconciler.engine.remove import DeleteTask
 from reconciler.engine.requests.dispatcher import StoppedError
 from reconciler.engine.run import (
@@ -365,7 +365,7 @@ async def _record(action: Record, work: ActionContext) -> Outcome:
     if not row.is_declared:
         row = declare(row, work.run.redactor.redact(desired.spec))
     if action.follows:
-        row = follow(row, desired, action.echo, work.run.redactor)
+        row = follow_spec(row, desired, action.echo, work.run.redactor)
     await work.commit(row)
     return Succeeded(id=row.id)
 

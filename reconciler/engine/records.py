@@ -165,7 +165,7 @@ def declare(row: Recorded, spec: Json) -> Recorded:
     return replace(row, spec=declared, digest=digest(declared))
 
 
-def follow(row: Recorded, desired: Desired, echo: Json | None, redactor: Redactor) -> Recorded:
+def follow_spec(row: Recorded, desired: Desired, echo: Json | None, redactor: Redactor) -> Recorded:
     """The record of a workload whose spec says in other words what runs already.
 
     `echo` is what the server is expected to say from now on, if that is something else.

@@ -37,8 +37,8 @@ from reconciler.core.protocol.marker import (
     PREFIX,
     REV,
     STACK,
-    read_annotations,
     read_marker,
+    read_own_annotations,
     read_rev,
     with_annotations,
 )
@@ -261,7 +261,7 @@ class UpdateTask:
         self._row = open_update(self._row, live, opened)
         self._comparison.sent, self._comparison.before = content, live
         # Who created it stays as it is live: an update proves nothing about that.
-        own = read_annotations(live.raw_manifest)
+        own = read_own_annotations(live.raw_manifest)
         own = {key: value for key, value in own.items() if key.startswith(PREFIX)}
         if self._marks:
             own |= {OP: self._marks, STACK: self._run.stack}

@@ -16,11 +16,11 @@ from reconciler.api.wire.payloads import (
     ListItem,
     ListPage,
     WireError,
-    address_of,
     read_error,
     read_get_response,
     read_page,
     read_workload,
+    requested_address,
 )
 from reconciler.core.model import LastSeen
 from reconciler.core.protocol.body import create_body
@@ -166,7 +166,7 @@ def test_the_error_envelope_has_three_fields() -> None:
 def test_a_plain_manifest_is_sent_as_an_object() -> None:
     """Nothing but metadata and manifest, and the address can be read back."""
     assert create_body(METADATA, MANIFEST) == BODY
-    assert address_of(BODY) == ADDRESS
+    assert requested_address(BODY) == ADDRESS
 
 
 def test_an_encoded_manifest_is_json_in_base64() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from reconciler.core.digest import digest
-from reconciler.core.review.saved_plan import checksum
+from reconciler.core.review.saved_plan import plan_checksum
 from tests.cli.conftest import Cli
 from tests.cli.repositories import new_project, spec, without_updates, write_specs
 
@@ -204,7 +204,7 @@ def _drop(document: dict[str, Any]) -> None:
 
 def _sign(document: dict[str, Any]) -> None:
     document["saved"]["bindings"][0]["action"] = 7
-    document["saved"]["checksum"] = checksum(document)
+    document["saved"]["checksum"] = plan_checksum(document)
 
 
 def _age(document: dict[str, Any]) -> None:

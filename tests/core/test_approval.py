@@ -10,7 +10,7 @@ from reconciler.core.planning.actions import Hold, gist
 from reconciler.core.planning.case import PlanOptions
 from reconciler.core.planning.plan import Plan
 from reconciler.core.protocol.capabilities import CanUpdate
-from reconciler.core.review.approval import Approval, Binding, bind, recheck
+from reconciler.core.review.approval import Approval, Binding, bind, recheck_approval
 from tests.support.factories import (
     make_desired,
     make_manifest,
@@ -41,7 +41,7 @@ def told(plan: Plan) -> list[str]:
 def test_nothing_is_refused_where_nothing_has_changed(world: World, options: PlanOptions) -> None:
     """The plan of the same specs, records and answers is the one that was approved."""
     plan = plan_of(world, options)
-    checked = recheck(approve(plan), plan)
+    checked = recheck_approval(approve(plan), plan)
     assert (checked.plan, checked.refused, checked.beyond) == (plan, (), 0)
 
 
@@ -49,7 +49,7 @@ def test_nothing_is_refused_where_nothing_has_changed(world: World, options: Pla
 def test_nothing_is_done_that_was_not_approved(before: World, now: World) -> None:
     """Whatever has happened in between: each action is one of the approved, to the letter."""
     plan, fresh = plan_of(before), plan_of(now)
-    checked = recheck(approve(plan), fresh)
+    checked = recheck_approval(approve(plan), fresh)
     approved = {action.address: gist(action) for action in plan.changes}
     event(f"{len(checked.plan.changes)} kept, {len(checked.refused)} refused")
     for action in checked.plan.changes:
@@ -97,7 +97,7 @@ DRIFTED = make_remote(ROW, dataclasses.replace(A, manifest=make_manifest(replica
 )
 def test_what_has_changed_is_refused_by_name(approved: Plan, fresh: Plan, words: str) -> None:
     """Each way in which an entry can have changed has its words."""
-    (refused,) = recheck(approve(approved), fresh).refused
+    (refused,) = recheck_approval(approve(approved), fresh).refused
     assert refused.detail == f"not as it was approved: {words}; plan again"
     assert refused.gpus.before == refused.gpus.after == approved.changes[0].gpus.before
 
@@ -130,7 +130,7 @@ def test_another_capability_of_the_server_is_another_plan(
     """What was approved as an update is never carried out as a replace, nor the other way round."""
     before, now = _on_server(approved), _on_server(fresh)
     assert before.digest != now.digest
-    checked = recheck(approve(before), now)
+    checked = recheck_approval(approve(before), now)
     assert checked.plan.changes == ()
     [refused] = checked.refused
     assert refused.detail == f"not as it was approved: {words}; plan again"
@@ -140,8 +140,8 @@ def test_an_update_is_bound_to_what_others_have_changed() -> None:
     """One that was planned on their change is not sent over another one."""
     rows = {ROW.id or "": DRIFTED}
     plan = plan_for([CHANGED], [ROW], rows, can_update=CanUpdate.YES)
-    assert recheck(approve(plan), plan).refused == ()
-    [refused] = recheck(approve(_on_server(CanUpdate.YES)), plan).refused
+    assert recheck_approval(approve(plan), plan).refused == ()
+    [refused] = recheck_approval(approve(_on_server(CanUpdate.YES)), plan).refused
     assert refused.detail == (
         "not as it was approved: it was changed on the server since; plan again"
     )
@@ -150,7 +150,7 @@ def test_an_update_is_bound_to_what_others_have_changed() -> None:
 def test_drift_is_no_change_to_a_plan_that_did_not_look() -> None:
     """With --no-refresh nobody claimed to know what the server has."""
     approval = approve(_fresh(ROW, CHANGED), refreshed=False)
-    assert recheck(approval, _fresh(ROW, CHANGED, DRIFTED)).refused == ()
+    assert recheck_approval(approval, _fresh(ROW, CHANGED, DRIFTED)).refused == ()
 
 
 def test_another_value_of_an_ignored_field_is_another_body() -> None:
@@ -164,8 +164,8 @@ def test_another_value_of_an_ignored_field_is_another_body() -> None:
         for count in (4, 5)
     )
     assert plan.digest != other.digest
-    assert recheck(approve(plan), plan).refused == ()
-    [refused] = recheck(approve(plan), other).refused
+    assert recheck_approval(approve(plan), plan).refused == ()
+    [refused] = recheck_approval(approve(plan), other).refused
     assert refused.detail == (
         "not as it was approved: what is sent, or the reason for it, has changed since; plan again"
     )
@@ -173,7 +173,7 @@ def test_another_value_of_an_ignored_field_is_another_body() -> None:
 
 def test_what_nobody_approved_is_left() -> None:
     """The rest of the plan is carried out, what came after it is counted."""
-    checked = recheck(approve(plan_for([A], [])), plan_for([A, B], []))
+    checked = recheck_approval(approve(plan_for([A], [])), plan_for([A, B], []))
     assert (told(checked.plan), checked.beyond) == (
         ["create 4501/a: declared, and not in the state yet"],
         1,
@@ -184,11 +184,13 @@ def test_later_waves_wait_for_a_refused_entry() -> None:
     """Builds go up and deletes go down, so what comes after differs."""
     waves = [make_desired(f"4501/w{n}", wave=n) for n in range(3)]
     other = dataclasses.replace(waves[1], manifest=make_manifest(replicas=9))
-    built = recheck(approve(plan_for(waves, [])), plan_for([waves[0], other, waves[2]], []))
+    built = recheck_approval(
+        approve(plan_for(waves, [])), plan_for([waves[0], other, waves[2]], [])
+    )
     rows = [make_recorded(one) for one in waves]
     live: dict[str, Live] = {str(row.id): make_remote(row) for row in rows}
     kept = [rows[0], dataclasses.replace(rows[1], protected=True), rows[2]]
-    removed = recheck(approve(plan_for([], rows, live)), plan_for([], kept, live))
+    removed = recheck_approval(approve(plan_for([], rows, live)), plan_for([], kept, live))
 
     assert [(str(a.address), isinstance(a, Hold)) for a in built.plan.actions] == [
         ("4501/w0", False),

@@ -26,7 +26,7 @@ from reconciler.core.planning.case import PlanOptions
 from reconciler.core.planning.plan import Plan
 from reconciler.core.planning.selection import Selection
 from reconciler.core.redact import Redactor
-from reconciler.engine.records import follow
+from reconciler.engine.records import follow_spec
 from reconciler.report.machine.documents import plan_document, to_text
 from reconciler.report.text.text import Text
 from tests.support.factories import (
@@ -82,7 +82,9 @@ def perfect_apply(world: World, plan: Plan, run: int) -> World:
                     make(wanted)
             case Record(desired=desired, recorded=row, follows=follows, echo=echo):
                 row = dataclasses.replace(row, lifecycle=desired.lifecycle)
-                rows[row.op] = follow(row, desired, echo, Redactor(LINEAGE)) if follows else row
+                rows[row.op] = (
+                    follow_spec(row, desired, echo, Redactor(LINEAGE)) if follows else row
+                )
             case Hold() | Keep():
                 pass
     return World(desired=world.desired, recorded=list(rows.values()), live=live)

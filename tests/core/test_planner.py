@@ -39,7 +39,7 @@ from reconciler.core.planning.case import OnDrift
 from reconciler.core.planning.plan import Plan
 from reconciler.core.redact import Redactor
 from reconciler.core.secrets.rules import BUILT_IN, RedactionRules
-from reconciler.engine.records import follow
+from reconciler.engine.records import follow_spec
 from reconciler.errors import Where
 from tests.support.decisions import decide, plan_of, told, with_lifecycle
 from tests.support.factories import (
@@ -335,7 +335,7 @@ def test_a_spec_that_follows_the_server_sends_nothing() -> None:
     )
     assert isinstance(action, Record)
     assert action.agreed == action.changes == (agreed,)
-    row = follow(ROW, CHANGED, action.echo, Redactor(LINEAGE))
+    row = follow_spec(ROW, CHANGED, action.echo, Redactor(LINEAGE))
     plan = plan_of(CHANGED, row, live)
     assert (plan.changes, plan.drift) == ((), ())
 
@@ -1022,5 +1022,5 @@ def test_a_revealed_value_that_both_sides_changed_alike_is_recorded() -> None:
     remote = make_remote(row, OTHER_TOKEN)
     action = decide(OTHER_TOKEN, row, remote, rules=SHOWN)
     assert isinstance(action, Record)
-    after = follow(action.recorded, OTHER_TOKEN, action.echo, Redactor(LINEAGE, SHOWN))
+    after = follow_spec(action.recorded, OTHER_TOKEN, action.echo, Redactor(LINEAGE, SHOWN))
     assert isinstance(decide(OTHER_TOKEN, after, remote, rules=SHOWN), Keep)

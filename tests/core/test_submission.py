@@ -29,7 +29,7 @@ from reconciler.core.model import (
 from reconciler.core.planning.actions import Create, Hold, Record, Replace
 from reconciler.core.planning.case import OnDrift
 from reconciler.core.planning.plan import Plan
-from reconciler.engine.records import follow
+from reconciler.engine.records import follow_spec
 from reconciler.report.html import plan_page
 from reconciler.report.machine.documents import plan_document, to_text
 from reconciler.report.markdown.markdown import markdown_plan
@@ -361,7 +361,7 @@ def test_a_spec_may_follow_what_the_submitted_manifest_leaves_open(
     assert type(action) is kind
     if isinstance(action, Record):
         assert is_equal(row.echo, action.echo)
-        followed = follow(row, dressed, action.echo, REDACTOR)
+        followed = follow_spec(row, dressed, action.echo, REDACTOR)
         plan = plan_for([dressed], [followed], live)
         assert (plan.changes, plan.drift) == ((), ())
 

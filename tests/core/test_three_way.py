@@ -10,7 +10,13 @@ from hypothesis import strategies as st
 
 from reconciler.core.diff.diff import ABSENT
 from reconciler.core.diff.equality import is_equal, normal_form
-from reconciler.core.diff.three_way import KeptDrift, Merge, find_remaining, merge, rebase_echo
+from reconciler.core.diff.three_way import (
+    KeptDrift,
+    Merge,
+    find_remaining,
+    merge_three_way,
+    rebase_echo,
+)
 from reconciler.core.redact import Redactor
 
 REDACTOR = Redactor("lineage")
@@ -21,7 +27,7 @@ def merged(
     wanted: Any, live: Any, *, before: Any, echo: Any = None, **options: Any
 ) -> tuple[Any, list[tuple[str, Any, Any]], list[tuple[str, Any]]]:
     """The merged document, what it takes back, and what it leaves, as plain tuples."""
-    result: Merge = merge(
+    result: Merge = merge_three_way(
         wanted,
         live,
         before=REDACTOR.redact(before),
@@ -145,7 +151,7 @@ def test_what_was_left_of_somebody_is_drift_afterwards() -> None:
     before = {"a": 1, "b": 1, "l": [{"name": "x", "v": 1}]}
     wanted = {"a": 2, "b": 1, "l": [{"name": "x", "v": 1}]}
     live = {"a": 1, "b": 5, "l": [{"name": "x", "v": 9}]}
-    result = merge(wanted, live, before=before, echo=before, redactor=REDACTOR)
+    result = merge_three_way(wanted, live, before=before, echo=before, redactor=REDACTOR)
     assert result.kept == (
         KeptDrift(pointer="/b", echo=1),
         KeptDrift(pointer="/l/0/v", echo=1),

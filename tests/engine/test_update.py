@@ -8,7 +8,7 @@ import json
 
 import httpx
 
-from reconciler.core.protocol.marker import read_annotations
+from reconciler.core.protocol.marker import read_own_annotations
 from tests.engine.updates import UpdatingWorld, scaled
 from tests.support.worlds import is_write, wish
 
@@ -17,7 +17,7 @@ def test_an_update_keeps_id_and_marker_and_is_proven_by_a_read() -> None:
     """A GET, a PUT, and a GET that shows it; then the wait for Synced."""
     world = UpdatingWorld(sync_delay=2.0)
     world.apply(scaled(1))
-    before, marker = world.id_of("a"), read_annotations(world.shown("a"))
+    before, marker = world.id_of("a"), read_own_annotations(world.shown("a"))
     since = len(world.entries())
     ran = world.update(scaled(3), wait=False)
     assert (ran.exit_code, ran.summary) == (0, {"updated": 1})
@@ -25,7 +25,7 @@ def test_an_update_keeps_id_and_marker_and_is_proven_by_a_read() -> None:
     assert [entry.method for entry in world.entries()[since:]] == ["GET", "GET", "PUT", "GET"]
     row = world.row("a")
     assert (world.id_of("a"), world.shown("a")["spec"]["replicas"]) == (before, 3)
-    assert read_annotations(world.shown("a")) == {
+    assert read_own_annotations(world.shown("a")) == {
         **marker,
         "workload-reconciler/rev": row.change.confirmed,
     }

@@ -21,7 +21,7 @@ from reconciler.report.markdown.size_limit import (
     LEAST,
     MarkdownPart,
     MarkdownSection,
-    compose,
+    fit_into_page,
     share,
     size,
 )
@@ -136,4 +136,6 @@ def test_room_is_shared_fairly(needs: list[int], room: int) -> None:
 def test_too_small_a_page_is_refused() -> None:
     """Nothing that matters would fit."""
     with pytest.raises(ValueError, match="a page needs room for 8000 bytes, not 7999"):
-        compose([MarkdownSection(head="x", parts=[MarkdownPart(full="y", brief="y")])], LEAST - 1)
+        fit_into_page(
+            [MarkdownSection(head="x", parts=[MarkdownPart(full="y", brief="y")])], LEAST - 1
+        )

@@ -11,7 +11,7 @@ from reconciler.core.planning.case import PlanOptions
 from reconciler.core.planning.selection import Selection
 from reconciler.core.protocol.capabilities import CanUpdate
 from reconciler.core.review.approval import Approval, bind
-from reconciler.core.review.saved_plan import checksum, read_saved
+from reconciler.core.review.saved_plan import plan_checksum, read_saved
 from reconciler.report.machine.documents import plan_document
 from reconciler.report.machine.saved import saved_document
 from reconciler.report.text.text import Text
@@ -86,5 +86,5 @@ def test_a_checksum_covers_every_part() -> None:
         {**document, "complete": False},
         {**document, "saved": {**document["saved"], "allow_missing": 4}},
     ):
-        assert checksum(edited) != document["saved"]["checksum"]
-    assert checksum(document) == document["saved"]["checksum"]
+        assert plan_checksum(edited) != document["saved"]["checksum"]
+    assert plan_checksum(document) == document["saved"]["checksum"]

@@ -24,8 +24,8 @@ from reconciler.core.protocol.marker import REV as REV_KEY
 from reconciler.core.protocol.marker import (
     Marker,
     mark,
-    read_annotations,
     read_marker,
+    read_own_annotations,
     read_rev,
     with_annotations,
 )
@@ -85,7 +85,7 @@ def show(form: Form) -> Remote:
         op = form.marker.partition("/")[2]
         manifest = mark(manifest, Marker(lineage=LINEAGE, op=op, stack=STACK))
     if form.rev:
-        manifest = with_annotations(manifest, {**read_annotations(manifest), REV_KEY: form.rev})
+        manifest = with_annotations(manifest, {**read_own_annotations(manifest), REV_KEY: form.rev})
     return Remote(
         id=ID,
         address=ADDRESS,

@@ -8,15 +8,15 @@ from typing import Any, TypedDict
 
 from reconciler.api.wire.payloads import (
     WireError,
-    read_integer,
-    read_items,
     read_list_item,
+    read_list_rows,
     read_moment,
     read_object,
     read_optional,
     read_project_id,
     read_required,
-    read_text,
+    read_string,
+    read_whole_number,
 )
 from reconciler.core.protocol.live import (
     LiveWorkload,
@@ -44,13 +44,13 @@ class ProjectRows(TypedDict):
 
 def read_workload_page(data: object) -> WorkloadRows:
     """Read a page of workloads; raises WireError."""
-    rows = read_items(data, "workloads", read_live_workload)
+    rows = read_list_rows(data, "workloads", read_live_workload)
     return WorkloadRows(workloads=rows, next=_next(data))
 
 
 def read_project_page(data: object) -> ProjectRows:
     """Read a page of projects; raises WireError."""
-    rows = read_items(data, "projects", read_server_project)
+    rows = read_list_rows(data, "projects", read_server_project)
     return ProjectRows(projects=rows, next=_next(data))
 
 
@@ -103,7 +103,7 @@ def read_server_project(data: object) -> ServerProject:
     }
     return ServerProject(
         id=read_required(fields, "id", read_project_id),
-        name=read_required(fields, "name", read_text),
+        name=read_required(fields, "name", read_string),
         cluster_id=_text(fields, "clusterId"),
         namespace=_text(status, "namespace"),
         phase=_text(status, "phase"),
@@ -120,15 +120,15 @@ def read_server_project(data: object) -> ServerProject:
 
 def read_history(data: object) -> tuple[Occurrence, ...]:
     """Read the records of a workload's history, the newest first; raises WireError."""
-    records = read_items(data, "records", read_object)
+    records = read_list_rows(data, "records", read_object)
     occurrences = [found for record in records if (found := _history_record(record)) is not None]
     # The call has no order to ask for. The texts sort as their times do, from one server.
     return tuple(sorted(occurrences, key=lambda item: item.at or "", reverse=True))
 
 
-def read_events(data: object) -> tuple[Occurrence, ...]:
+def read_workload_events(data: object) -> tuple[Occurrence, ...]:
     """Read the Kubernetes events of a workload, as ordered by the server; raises WireError."""
-    return tuple(_event(row) for row in read_items(data, "events", read_object))
+    return tuple(_event(row) for row in read_list_rows(data, "events", read_object))
 
 
 def _history_record(record: Mapping[str, Any]) -> Occurrence | None:
@@ -176,7 +176,7 @@ def _pool_quota(row: Mapping[str, Any], used: Mapping[str, Mapping[str, Any]]) -
 
 
 def _next(data: object) -> int | None:
-    return read_optional(read_object(data), "next", read_integer)
+    return read_optional(read_object(data), "next", read_whole_number)
 
 
 def _phase(fields: Mapping[str, Any]) -> WorkloadPhase | None:

@@ -84,32 +84,32 @@ def read_error(data: object) -> ErrorBody:
     """Read the error envelope."""
     fields = read_object(data)
     return ErrorBody(
-        code=read_required(fields, "code", read_integer),
-        message=read_required(fields, "message", read_text),
-        details=read_optional(fields, "details", read_text) or "",
+        code=read_required(fields, "code", read_whole_number),
+        message=read_required(fields, "message", read_string),
+        details=read_optional(fields, "details", read_string) or "",
     )
 
 
 def read_page(data: object) -> ListPage:
     """Read a page of the v1 list."""
     return ListPage(
-        items=read_items(data, "workloads", read_list_item),
-        next=read_optional(read_object(data), "next", read_integer),
+        items=read_list_rows(data, "workloads", read_list_item),
+        next=read_optional(read_object(data), "next", read_whole_number),
     )
 
 
-def read_count(data: object) -> int:
+def read_workload_count(data: object) -> int:
     """Read the number of workloads that a filter of the v1 list selects."""
-    return read_required(read_object(data), "count", read_integer)
+    return read_required(read_object(data), "count", read_whole_number)
 
 
 def read_cluster_versions(rows: object) -> tuple[str, ...]:
     """Read the versions in the list of clusters; a cluster that has never connected has none."""
-    versions = (read_optional(read_object(row), "version", read_text) for row in _sequence(rows))
+    versions = (read_optional(read_object(row), "version", read_string) for row in _sequence(rows))
     return tuple(version for version in versions if version)
 
 
-def address_of(body: Json) -> Address:
+def requested_address(body: Json) -> Address:
     """The address in a create request."""
     metadata = body["metadata"]
     return Address(project=metadata["projectId"], name=metadata["name"])
@@ -120,7 +120,7 @@ def _workload(fields: Mapping[str, Any], sync: SyncInfo | None) -> Remote:
     try:
         address, workload_id = _address(metadata), read_required(metadata, "id", _workload_id)
         deleted_at = read_optional(metadata, "deletedAt", read_moment)
-        tenant_id = read_optional(metadata, "tenantId", read_integer)
+        tenant_id = read_optional(metadata, "tenantId", read_whole_number)
     except WireError as error:
         raise error.under("metadata") from None
     seen, message = LastSeen.UNKNOWN, ""
@@ -137,7 +137,7 @@ def _workload(fields: Mapping[str, Any], sync: SyncInfo | None) -> Remote:
         address=address,
         metadata={**metadata, "projectId": address.project},
         raw_manifest=read_optional(fields, "rawManifest", read_object) or {},
-        desired_phase=read_optional(fields, "desiredPhase", read_text) or "",
+        desired_phase=read_optional(fields, "desiredPhase", read_string) or "",
         seen=seen,
         message=message,
         tenant_id=tenant_id,
@@ -149,12 +149,12 @@ def _workload(fields: Mapping[str, Any], sync: SyncInfo | None) -> Remote:
 def _sync_info(data: object) -> SyncInfo:
     fields = read_object(data)
     return SyncInfo(
-        status=read_required(fields, "status", read_text),
-        message=read_optional(fields, "message", read_text) or "",
+        status=read_required(fields, "status", read_string),
+        message=read_optional(fields, "message", read_string) or "",
     )
 
 
-def read_items(data: object, key: str, read: Callable[[object], T]) -> tuple[T, ...]:
+def read_list_rows(data: object, key: str, read: Callable[[object], T]) -> tuple[T, ...]:
     """Read the rows of a list that stands under a name, each by a reader."""
     fields = read_object(data)
     if key not in fields:
@@ -179,7 +179,7 @@ def read_list_item(data: object) -> ListItem:
     return ListItem(
         id=read_required(fields, "id", _workload_id),
         address=_address(fields),
-        source_api=read_optional(fields, "sourceApi", read_text),
+        source_api=read_optional(fields, "sourceApi", read_string),
         deleted_at=read_optional(fields, "deletedAt", read_moment),
     )
 
@@ -218,7 +218,7 @@ def read_object(value: object) -> Mapping[str, Any]:
     return value
 
 
-def read_text(value: object) -> str:
+def read_string(value: object) -> str:
     """A string."""
     if not isinstance(value, str):
         raise WireError("is not a string")
@@ -226,13 +226,13 @@ def read_text(value: object) -> str:
 
 
 def _filled_text(value: object) -> str:
-    text = read_text(value)
+    text = read_string(value)
     if not text:
         raise WireError("is empty")
     return text
 
 
-def read_integer(value: object) -> int:
+def read_whole_number(value: object) -> int:
     """A whole number."""
     if not isinstance(value, int) or isinstance(value, bool):
         raise WireError("is not an integer")
@@ -248,7 +248,7 @@ def read_project_id(value: object) -> str:
 
 
 def _workload_id(value: object) -> str:
-    text = read_text(value)
+    text = read_string(value)
     if not is_workload_id(text):
         raise WireError("is not a workload id")
     return text
@@ -257,7 +257,7 @@ def _workload_id(value: object) -> str:
 def read_moment(value: object) -> str | None:
     """A time of RFC 3339, None for one that never comes."""
     # A zero time is how Go servers write "never".
-    text = read_text(value)
+    text = read_string(value)
     if not text:
         return None
     try:

@@ -31,7 +31,7 @@ from reconciler.core.protocol.api_results import (
 )
 from reconciler.core.protocol.body import create_body
 from reconciler.core.protocol.changes import VISIBLE
-from reconciler.core.protocol.marker import DRY_RUN, STACK, read_annotations, with_annotations
+from reconciler.core.protocol.marker import DRY_RUN, STACK, read_own_annotations, with_annotations
 from reconciler.engine.refresh import unless_ended
 from reconciler.errors import RefusedError, UnreachableError
 from reconciler.report.error_field import find_field
@@ -135,7 +135,7 @@ class DryRuns:
         of_others: list[Remote] = []
         for remote in found.values():
             await self._delete(remote)
-            is_of_this = read_annotations(remote.raw_manifest)[DRY_RUN] == self.mark
+            is_of_this = read_own_annotations(remote.raw_manifest)[DRY_RUN] == self.mark
             (of_this_run if is_of_this else of_others).append(remote)
         return of_this_run, of_others
 
@@ -217,7 +217,7 @@ class DryRuns:
 
     async def _read_marked(self, ids: Iterable[str]) -> dict[str, Remote]:
         def keep_marked(remote: Remote) -> Remote | None:
-            annotations = read_annotations(remote.raw_manifest)
+            annotations = read_own_annotations(remote.raw_manifest)
             is_ours = annotations.get(STACK) == self.settings.stack
             return remote if DRY_RUN in annotations and is_ours and not remote.is_leaving else None
 

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from reconciler.app.planning.planning import PlanRequest, decide
+from reconciler.app.planning.planning import PlanRequest, decide_on_server
 from reconciler.app.planning.workspace import Workspace
 from reconciler.app.state.beside_server import open_beside_server
 from reconciler.app.state.states import without_state
@@ -111,7 +111,7 @@ async def _explain(
         # The bodies are kept as they are, since the explanation shows them.
         live = await read_with_successors(rows, session, settings, header)
 
-    planned = await decide(
+    planned = await decide_on_server(
         [desired] if desired else [],
         rows,
         live,

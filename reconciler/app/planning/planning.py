@@ -30,7 +30,7 @@ from reconciler.core.planning.planner import make_plan
 from reconciler.core.planning.selection import Selection
 from reconciler.core.protocol.capabilities import CanUpdate
 from reconciler.core.redact import Redactor
-from reconciler.core.review.approval import Approval, RecheckedApproval, recheck
+from reconciler.core.review.approval import Approval, RecheckedApproval, recheck_approval
 from reconciler.errors import InvalidInputError, UsageError
 from reconciler.ports import EventListener, RecordStore
 from reconciler.specs.source.fileaccess import is_folder
@@ -145,7 +145,7 @@ async def prepare(
             return compare(row, remote, redactor, desired=specs.get(row.address))
 
         live = await read_with_successors(rows, session, settings, header, keep)
-    planned = await decide(
+    planned = await decide_on_server(
         desired,
         rows,
         live,
@@ -158,7 +158,9 @@ async def prepare(
     )
     plan = planned.plan
     rechecked = (
-        recheck(request.approval, plan) if request.approval else RecheckedApproval(plan=plan)
+        recheck_approval(request.approval, plan)
+        if request.approval
+        else RecheckedApproval(plan=plan)
     )
     plan = rechecked.plan
     files = {spec.source.file for spec in workspace.desired}
@@ -184,7 +186,7 @@ async def prepare(
     )
 
 
-async def decide(
+async def decide_on_server(
     desired: Collection[Desired],
     rows: Collection[Recorded],
     live: Mapping[str, Live],

@@ -18,7 +18,7 @@ from reconciler.core.places import StatePlace
 from reconciler.core.planning.guards import Refusal
 from reconciler.core.planning.plan import PLAN_FORMAT_VERSION
 from reconciler.core.review.approval import Approval, bind
-from reconciler.core.review.saved_plan import checksum, read_saved
+from reconciler.core.review.saved_plan import plan_checksum, read_saved
 from reconciler.errors import InvalidInputError, ReconcilerError, StalePlanError
 from reconciler.report.machine.documents import to_text
 from reconciler.report.machine.saved import saved_document
@@ -86,7 +86,7 @@ def load_plan(path: Path) -> tuple[Approval, datetime]:
             f"{quote(violation.message, 200)}",
             hint=PLAN_AGAIN,
         )
-    if checksum(document) != document["saved"]["checksum"]:
+    if plan_checksum(document) != document["saved"]["checksum"]:
         raise InvalidInputError(
             f"{path} is not as it was saved: its checksum does not match", hint=PLAN_AGAIN
         )

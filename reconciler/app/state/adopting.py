@@ -18,7 +18,7 @@ from reconciler.app.planning.server_capability import find_capability
 from reconciler.app.session import Connector, Session
 from reconciler.app.settings import Settings
 from reconciler.app.state.beside_server import StateBesideServer, open_beside_server
-from reconciler.app.state.claiming import read_workload
+from reconciler.app.state.claiming import fetch_workload
 from reconciler.app.state.examining import AdoptionRules, AdoptionTerms, Examined
 from reconciler.app.state.list_workloads import list_ids, read_each
 from reconciler.app.state.marking import mark_adopted, need_updates
@@ -163,7 +163,7 @@ async def adopt(
     async with _adopt_run(settings, options, connector, say) as adopt_run:
         examined: Examined | None = adopt_run.rules.find_record(expected, workload_id)
         if examined is None:
-            remote = await read_workload(adopt_run.session, workload_id)
+            remote = await fetch_workload(adopt_run.session, workload_id)
             if remote.address != expected:
                 raise RefusedError(
                     f"workload {remote.id} is {remote.address}, not {expected}",

@@ -67,7 +67,7 @@ async def resolve_by_id(
         )
         doubts = [] if deleting else _doubts(rows)
         async with state.connect() as session:
-            remote = await read_workload(session, workload_id)
+            remote = await fetch_workload(session, workload_id)
             marker = _marker_of_ours(remote, rows[0].address, store.header.lineage, settings.stack)
             # A create that comes true late may be one of what was missing when this one was asked
             # for.
@@ -168,7 +168,7 @@ async def recheck(
             )
 
 
-async def read_workload(session: Session, workload_id: str) -> Remote:
+async def fetch_workload(session: Session, workload_id: str) -> Remote:
     """GET one workload; raises StateError where the server has none of that id."""
     response = await read_by_id(session, workload_id)
     match response:

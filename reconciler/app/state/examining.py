@@ -16,7 +16,7 @@ from reconciler.core.planning.case import PlanOptions
 from reconciler.core.planning.plan import PlanTarget
 from reconciler.core.planning.planner import make_plan
 from reconciler.core.protocol.capabilities import CanUpdate
-from reconciler.core.protocol.marker import DRY_RUN, Marker, read_annotations, read_marker
+from reconciler.core.protocol.marker import DRY_RUN, Marker, read_marker, read_own_annotations
 from reconciler.core.redact import Redactor
 from reconciler.engine.records import adopt_found
 from reconciler.engine.run import mint_op
@@ -140,7 +140,7 @@ class AdoptionRules:
                 message=f"workload {remote.id} ({remote.address}) is being deleted on the server",
                 hint="there is nothing to record once it is gone",
             )
-        if DRY_RUN in read_annotations(remote.raw_manifest):
+        if DRY_RUN in read_own_annotations(remote.raw_manifest):
             return _skip(
                 remote,
                 NotAdoptedReason.DRY_RUN,

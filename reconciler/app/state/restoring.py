@@ -28,7 +28,7 @@ class RestoreResult:
     dropped: tuple[Recorded, ...]
 
 
-def list_copies(place: StatePlace) -> Sequence[StateCopy]:
+def read_copies(place: StatePlace) -> Sequence[StateCopy]:
     """The copies that a state keeps of itself, the newest first."""
     with read_state(place) as store:
         return store.copies()

@@ -172,7 +172,7 @@ def restore(copy: str | None, *, edit: EditFlags, flags: Flags) -> int:
 
     console, settings = Console(), settings_from(flags)
     if copy is None:
-        copies = restoring.list_copies(settings.state)
+        copies = restoring.read_copies(settings.state)
         for one in copies:
             console.line(f"{one.taken_at}  serial {one.serial}")
         if not copies:

@@ -69,7 +69,7 @@ class _Sides(NamedTuple):
     live: _Value
 
 
-def merge(
+def merge_three_way(
     desired: Json,
     live: Json,
     *,

@@ -8,7 +8,7 @@ from typing import Any
 
 from reconciler.core.diff.comparison import compare, echo_of
 from reconciler.core.diff.diff import FieldChange, is_ignored, is_same
-from reconciler.core.diff.three_way import KeptDrift, find_remaining, merge, rebase_echo
+from reconciler.core.diff.three_way import KeptDrift, find_remaining, merge_three_way, rebase_echo
 from reconciler.core.digest import canonical
 from reconciler.core.model import NO_CHANGE, Desired, Json, Recorded, Remote
 from reconciler.core.protocol.capabilities import UPDATE_FIELDS
@@ -52,7 +52,7 @@ def compose_update(
     live_row = as_shown(row, rev)
     declared = declared_by_us(row, rev)
     now = without_cluster_fields(echo_of(live))
-    merged = merge(
+    merged = merge_three_way(
         desired.spec,
         now,
         before=declared,

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from reconciler.core.diff.comparison import Compared
 from reconciler.core.diff.diff import ABSENT, FieldChange
-from reconciler.core.diff.three_way import merge
+from reconciler.core.diff.three_way import merge_three_way
 from reconciler.core.diff.update import without_cluster_fields
 from reconciler.core.model import Desired, OnChange, join_reasons
 from reconciler.core.planning.actions import AnyAction, Reason, Replace, Update
@@ -112,7 +112,7 @@ def update(case: DecisionInputs, desired: Desired, reason: Reason, detail: str) 
     echo = case.row.echo if case.row.echo is not None else case.row.spec
     undo_drift = case.options.on_drift is OnDrift.UPDATE
     # On redacted documents: the engine merges with what it reads, and decides in the same way.
-    merged = merge(
+    merged = merge_three_way(
         desired.spec,
         echo if live is None or live.answer is None else live.answer,
         before=case.declared_by_us,

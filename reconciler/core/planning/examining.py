@@ -47,7 +47,7 @@ def bare_case(row: Recorded, desired: Desired | None, world: World) -> DecisionI
     )
 
 
-def examine(row: Recorded, desired: Desired | None, world: World) -> DecisionInputs:
+def gather_inputs(row: Recorded, desired: Desired | None, world: World) -> DecisionInputs:
     """Compare three ways: the spec with what was applied, the echo with what was echoed then."""
     redactor = world.redactor
     seen = world.live.get(row.id) if row.id else None

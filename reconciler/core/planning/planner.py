@@ -38,7 +38,7 @@ from reconciler.core.planning.actions import (
 from reconciler.core.planning.case import DecisionInputs, PlanOptions
 from reconciler.core.planning.decisions import decide, is_lost
 from reconciler.core.planning.effects import with_gpus
-from reconciler.core.planning.examining import World, bare_case, examine
+from reconciler.core.planning.examining import World, bare_case, gather_inputs
 from reconciler.core.planning.in_place import warn_of_unproven
 from reconciler.core.planning.plan import Drift, Plan, PlanTarget
 from reconciler.core.planning.renames import find_renames, warn_of
@@ -142,7 +142,7 @@ def _decide(
             return with_gpus(_settle(row, find_replaced(rows), desired, world), None, desired), None
     for row in rows:
         if row.own is Own.ACCEPTED:
-            case = examine(row, desired, world)
+            case = gather_inputs(row, desired, world)
             action = with_gpus(decide(case), _find_running(case), desired)
             late = [other for other in rows if other.own is Own.LATE_CREATE_POSSIBLE]
             return _with_late_creates(action, case, late, world), _open_drift(action, case)

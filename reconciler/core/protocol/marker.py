@@ -42,7 +42,7 @@ def mark(manifest: Json, marker: Marker) -> dict[str, Any]:
 
 def read_marker(manifest: Json) -> Marker | None:
     """The marker that a manifest carries; None where it is missing or incomplete."""
-    annotations = read_annotations(manifest)
+    annotations = read_own_annotations(manifest)
     proof, stack = annotations.get(OP), annotations.get(STACK)
     if not (isinstance(proof, str) and isinstance(stack, str)):
         return None
@@ -54,11 +54,11 @@ def read_marker(manifest: Json) -> Marker | None:
 
 def read_rev(manifest: Json) -> str:
     """The rev of the update that a manifest shows; empty for a workload as it was created."""
-    rev = read_annotations(manifest).get(REV)
+    rev = read_own_annotations(manifest).get(REV)
     return rev if isinstance(rev, str) else ""
 
 
-def read_annotations(manifest: Json) -> Mapping[str, Any]:
+def read_own_annotations(manifest: Json) -> Mapping[str, Any]:
     """The annotations of an object itself, not those of its pods."""
     return _mapping(_mapping(manifest.get("metadata")).get("annotations"))
 

@@ -128,7 +128,7 @@ def _facts(row: Recorded) -> dict[str, Any]:
     }
 
 
-def recheck(approval: Approval, fresh: Plan) -> RecheckedApproval:
+def recheck_approval(approval: Approval, fresh: Plan) -> RecheckedApproval:
     """Hold every approved entry against a plan of this moment, made in the same way.
 
     A wave waits for the ones before it, so what comes after a refused entry is refused as well.

@@ -34,7 +34,7 @@ from reconciler.errors import Where
 Json = Mapping[str, Any]
 
 
-def checksum(document: Json) -> str:
+def plan_checksum(document: Json) -> str:
     """Covers all of a saved plan but the checksum itself."""
     saved = {key: value for key, value in document["saved"].items() if key != "checksum"}
     return digest({**document, "saved": saved})

@@ -9,7 +9,7 @@ from typing import Any
 from reconciler.core.diff.diff import ABSENT
 from reconciler.core.planning.actions import Keep, overwrites_of
 from reconciler.core.review.approval import Approval
-from reconciler.core.review.saved_plan import checksum
+from reconciler.core.review.saved_plan import plan_checksum
 from reconciler.report.machine.documents import plan_document
 
 
@@ -44,7 +44,7 @@ def saved_document(approval: Approval, created_at: datetime) -> dict[str, Any]:
             for entry in (*actions, *plan.drift)
         ],
     }
-    document["saved"]["checksum"] = checksum(document)
+    document["saved"]["checksum"] = plan_checksum(document)
     return document
 
 

@@ -40,8 +40,8 @@ from reconciler.report.markdown.size_limit import (
     MarkdownPart,
     MarkdownSection,
     Omitted,
-    compose,
     count_kinds,
+    fit_into_page,
 )
 from reconciler.report.next_step import COMMANDS, HELD_BACK, Commands, hint_after
 from reconciler.report.text.formatting import (
@@ -105,7 +105,7 @@ def markdown_plan(
         ),
         MarkdownSection(head=f"{_plan_name(plan)} (`reconciler apply --expect-digest`)."),
     ]
-    return compose(sections, limit)
+    return fit_into_page(sections, limit)
 
 
 def markdown_applied(
@@ -140,7 +140,7 @@ def markdown_applied(
         *_successful(ended),
         MarkdownSection(head=_next_steps(plan, finished, ended)),
     ]
-    return compose(sections, limit)
+    return fit_into_page(sections, limit)
 
 
 def markdown_failure(
@@ -167,7 +167,7 @@ def markdown_failure(
         *_alert("CAUTION", f"{verdict}.", [] if refusals or diagnostics else why),
         *_diagnostics(diagnostics, prefix),
     ]
-    return compose(sections, limit)
+    return fit_into_page(sections, limit)
 
 
 def _refusals(refusals: Sequence[Refusal]) -> Iterator[MarkdownSection]:

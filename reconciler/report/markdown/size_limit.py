@@ -53,7 +53,7 @@ class MarkdownSection:
     say: Callable[[Omitted], str] = count_kinds
 
 
-def compose(sections: Sequence[MarkdownSection], limit: int) -> str:
+def fit_into_page(sections: Sequence[MarkdownSection], limit: int) -> str:
     """A page of fewer bytes than the limit: every head and foot, and of the parts what fits.
 
     Raises ValueError where the limit is below LEAST.

@@ -18,7 +18,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from reconciler.core.places import PostgresPlace
 from reconciler.errors import UnreachableError
-from reconciler.state.postgres.errors import explain, may_be_repeated, unreachable
+from reconciler.state.postgres.errors import may_be_repeated, to_state_error, unreachable
 from reconciler.state.postgres.timings import Timings
 
 T = TypeVar("T")
@@ -85,7 +85,7 @@ class Link:
         except psycopg.Error as error:
             if may_be_repeated(error) and error.sqlstate is None:
                 raise unreachable(self._place, error) from error
-            raise explain(self._place, error) from error
+            raise to_state_error(self._place, error) from error
 
     def repeat(self, work: Work[T], seconds: float | None = None) -> T:
         """Do something that has the same effect once or twice, until the database answers.
@@ -102,7 +102,7 @@ class Link:
                     return self.attempt(work, seconds)
                 except psycopg.Error as error:
                     if not may_be_repeated(error):
-                        raise explain(self._place, error) from error
+                        raise to_state_error(self._place, error) from error
                     if time.monotonic() + pause > end or self.is_hurried:
                         raise unreachable(self._place, error) from error
                 time.sleep(pause)
@@ -314,10 +314,10 @@ def _is_local(given: Mapping[str, Any]) -> bool:
     if "service" in given or os.environ.get("PGSERVICE"):
         return False
     hosts = given.get("hostaddr") or given.get("host") or os.environ.get("PGHOST") or ""
-    return all(is_loopback(unquote(host)) for host in str(hosts).split(","))
+    return all(is_this_machine(unquote(host)) for host in str(hosts).split(","))
 
 
-def is_loopback(host: str) -> bool:
+def is_this_machine(host: str) -> bool:
     """Whether a host of libpq is this machine: a socket, or a loopback address."""
     if host in ("", "localhost") or host.startswith(("/", "@")):
         return True

@@ -37,7 +37,7 @@ def unreachable(place: PostgresPlace, error: psycopg.Error) -> UnreachableError:
     )
 
 
-def explain(place: PostgresPlace, error: psycopg.Error) -> StateError:
+def to_state_error(place: PostgresPlace, error: psycopg.Error) -> StateError:
     """The error for a statement that the database did not carry out."""
     state = error.sqlstate or ""
     message = _first_line(error)

@@ -11,7 +11,7 @@ from functools import partial
 from reconciler.core.inspection import DatabaseReport, StateFlaw
 from reconciler.core.places import PostgresPlace
 from reconciler.state.postgres import timings
-from reconciler.state.postgres.connection import Connection, Link, is_loopback
+from reconciler.state.postgres.connection import Connection, Link, is_this_machine
 
 _OLDEST = 14
 _ROUND_TRIPS = 5
@@ -66,7 +66,7 @@ def _mode(conn: Connection) -> str:
 
 
 def _is_local(conn: Connection) -> bool:
-    return is_loopback(conn.info.host)
+    return is_this_machine(conn.info.host)
 
 
 def _way(conn: Connection) -> str:

@@ -119,13 +119,14 @@ GRANT INSERT, UPDATE, DELETE ON {s}.states, {s}.operations, {s}.runs, {s}.run_ac
 def sql_text(schema: str) -> str:
     """Everything that whoever owns a database runs once: tables, roles and grants."""
     rights = _RIGHTS.format(
-        s=quote(schema),
+        s=quote_name(schema),
         name=schema,
-        reader=quote(f"{schema}_reader"),
-        writer=quote(f"{schema}_writer"),
+        reader=quote_name(f"{schema}_reader"),
+        writer=quote_name(f"{schema}_writer"),
     )
-    made = f"CREATE SCHEMA IF NOT EXISTS {quote(schema)};\n{_TABLES.format(s=quote(schema))}"
-    return f"BEGIN;\n{made}{rights}COMMIT;\n"
+    quoted = quote_name(schema)
+    tables = _TABLES.format(s=quoted)
+    return f"BEGIN;\nCREATE SCHEMA IF NOT EXISTS {quoted};\n{tables}{rights}COMMIT;\n"
 
 
 def make_tables(conn: Connection, schema: str) -> None:
@@ -136,8 +137,8 @@ def make_tables(conn: Connection, schema: str) -> None:
         if not has_tables(conn, schema):
             # An account that may use a schema of its own need not be able to make one.
             if not _has_schema(conn, schema):
-                conn.execute(f"CREATE SCHEMA {quote(schema)}".encode())
-            conn.execute(_TABLES.format(s=quote(schema)).encode())
+                conn.execute(f"CREATE SCHEMA {quote_name(schema)}".encode())
+            conn.execute(_TABLES.format(s=quote_name(schema)).encode())
 
 
 def check_format(place: PostgresPlace, application: str, version: int, oldest_writer: int) -> None:
@@ -155,7 +156,7 @@ def check_format(place: PostgresPlace, application: str, version: int, oldest_wr
         )
 
 
-def quote(name: str) -> str:
+def quote_name(name: str) -> str:
     """A name in SQL, also where it is a reserved word."""
     return '"' + name.replace('"', '""') + '"'
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from reconciler.core.model import Own
 from reconciler.ports import ActionEntry, RunEntry
-from reconciler.state.postgres.schema import quote
+from reconciler.state.postgres.schema import quote_name
 from reconciler.state.rows import COLUMNS, storable
 
 MAX_COPIES = 5
@@ -24,7 +24,7 @@ _ACTION: Mapping[str, str] = {
     **dict.fromkeys(_ACTION_FIELDS, "text"),
     "seconds": "float8",
 }
-_RUN_COLUMNS = ", ".join(quote(name) for name in _RUN)
+_RUN_COLUMNS = ", ".join(quote_name(name) for name in _RUN)
 _NAMES = ", ".join(COLUMNS)
 
 
@@ -65,7 +65,7 @@ class Commit:
 
 def select_header(schema: str) -> str:
     """The format of the tables and the row of a stack, which may be absent."""
-    s = quote(schema)
+    s = quote_name(schema)
     return f"""
         SELECT f.application, f.version, f.oldest_writer, s.id, s.lineage, s.serial, s.url,
           s.issuer, s.tenant_id, s.can_update, s.keeps_removed, s.rules, s.arriving_from,
@@ -77,18 +77,20 @@ def select_header(schema: str) -> str:
 def select_rows(schema: str, *, ended: bool = False) -> str:
     """Records in the order of their operations, as columns."""
     only = "" if ended else f" AND own <> '{Own.GONE.value}'"
-    return f"SELECT {_NAMES} FROM {quote(schema)}.operations WHERE state = %b{only} ORDER BY op"
+    return (
+        f"SELECT {_NAMES} FROM {quote_name(schema)}.operations WHERE state = %b{only} ORDER BY op"
+    )
 
 
 def select_stacks(schema: str) -> str:
     """The stacks that have a state here."""
-    return f"SELECT stack FROM {quote(schema)}.states ORDER BY stack"
+    return f"SELECT stack FROM {quote_name(schema)}.states ORDER BY stack"
 
 
 def insert_state(schema: str) -> str:
     """A new, empty state, if its stack has none."""
     return f"""
-        INSERT INTO {quote(schema)}.states
+        INSERT INTO {quote_name(schema)}.states
           (stack, lineage, nonce, url, issuer, tenant_id, can_update, keeps_removed, created_at,
            arriving_from, moved_to)
         VALUES (%(stack)s, %(lineage)s, %(nonce)s, %(url)s, %(issuer)s, %(tenant_id)s,
@@ -100,7 +102,7 @@ def insert_state(schema: str) -> str:
 def take_lock(schema: str) -> str:
     """Take the lock, if the row is as it was looked at and nobody's lease runs."""
     return f"""
-        UPDATE {quote(schema)}.states SET epoch = epoch + 1, token = %(token)s::uuid,
+        UPDATE {quote_name(schema)}.states SET epoch = epoch + 1, token = %(token)s::uuid,
           holder = %(holder)s, link = %(link)s, since = clock_timestamp(),
           lease_until = clock_timestamp() + make_interval(secs => %(lease)s)
         WHERE id = %(state)s AND epoch = %(epoch)s
@@ -110,7 +112,7 @@ def take_lock(schema: str) -> str:
 def renew_lease(schema: str) -> str:
     """A sign of life: an UPDATE of what is held, which takes nothing back."""
     return f"""
-        UPDATE {quote(schema)}.states
+        UPDATE {quote_name(schema)}.states
         SET lease_until = clock_timestamp() + make_interval(secs => %(lease)s)
         WHERE id = %(state)s AND epoch = %(epoch)s AND token = %(token)s::uuid RETURNING 1"""
 
@@ -118,7 +120,7 @@ def renew_lease(schema: str) -> str:
 def free_lock(schema: str) -> str:
     """Give the lock back, if it is still held."""
     return f"""
-        UPDATE {quote(schema)}.states
+        UPDATE {quote_name(schema)}.states
         SET token = NULL, lease_until = NULL, holder = '', link = '', since = NULL
         WHERE id = %(state)s AND epoch = %(epoch)s AND token = %(token)s::uuid"""
 
@@ -128,7 +130,7 @@ def commit_statement(schema: str, fence: Fence, commit: Commit) -> tuple[str, di
 
     It returns how many rows the fence has found: 1 or 0. Its values are named.
     """
-    s = quote(schema)
+    s = quote_name(schema)
     values: dict[str, Any] = {
         "state": fence.state,
         "epoch": fence.epoch,
@@ -179,7 +181,9 @@ def _put_rows(s: str, commit: Commit, values: dict[str, Any]) -> list[str]:
 
 def _put_runs(s: str, commit: Commit, values: dict[str, Any]) -> list[str]:
     parts = []
-    sets = ", ".join(f"{quote(name)} = excluded.{quote(name)}" for name in _RUN if name != "id")
+    sets = ", ".join(
+        f"{quote_name(name)} = excluded.{quote_name(name)}" for name in _RUN if name != "id"
+    )
     for number, run in enumerate(commit.runs):
         marks = ", ".join(f"%(run{number}_{name})b" for name in _RUN)
         values |= {f"run{number}_{name}": value for name, value in _run_values(run).items()}
@@ -277,7 +281,7 @@ def _put_copy(s: str, commit: Commit, values: dict[str, Any]) -> list[str]:
 def select_runs(schema: str) -> str:
     """Every run, the newest first."""
     return f"""
-        SELECT {_RUN_COLUMNS} FROM {quote(schema)}.runs WHERE state = %b
+        SELECT {_RUN_COLUMNS} FROM {quote_name(schema)}.runs WHERE state = %b
         ORDER BY started DESC, number DESC"""
 
 
@@ -290,7 +294,7 @@ def read_run(values: Sequence[Any]) -> RunEntry:
 def select_actions(schema: str) -> str:
     """The actions of a run, in their order."""
     return f"""
-        SELECT {", ".join(_ACTION_FIELDS)} FROM {quote(schema)}.run_actions
+        SELECT {", ".join(_ACTION_FIELDS)} FROM {quote_name(schema)}.run_actions
         WHERE state = %b AND run = %b ORDER BY number"""
 
 
@@ -302,30 +306,30 @@ def read_action(values: Sequence[Any]) -> ActionEntry:
 def select_last_number(schema: str) -> str:
     """The number of the last action of a run; -1 before the first."""
     return f"""
-        SELECT coalesce(max(number), -1) FROM {quote(schema)}.run_actions
+        SELECT coalesce(max(number), -1) FROM {quote_name(schema)}.run_actions
         WHERE state = %b AND run = %b"""
 
 
 def select_messages(schema: str) -> str:
     """What the actions of all runs say."""
-    return f"SELECT run, number, message FROM {quote(schema)}.run_actions WHERE state = %b"
+    return f"SELECT run, number, message FROM {quote_name(schema)}.run_actions WHERE state = %b"
 
 
 def select_copies(schema: str) -> str:
     """When each copy was taken and of which serial, the newest first."""
     return f"""
-        SELECT taken_at, serial FROM {quote(schema)}.copies WHERE state = %b
+        SELECT taken_at, serial FROM {quote_name(schema)}.copies WHERE state = %b
         ORDER BY taken_at DESC"""
 
 
 def select_copy(schema: str) -> str:
     """The content of one copy."""
-    return f"SELECT rows FROM {quote(schema)}.copies WHERE state = %b AND taken_at = %b"
+    return f"SELECT rows FROM {quote_name(schema)}.copies WHERE state = %b AND taken_at = %b"
 
 
 def count_history(schema: str) -> str:
     """How many runs and copies a state has."""
-    s = quote(schema)
+    s = quote_name(schema)
     return f"""
         SELECT (SELECT count(*) FROM {s}.runs WHERE state = %b),
           (SELECT count(*) FROM {s}.copies WHERE state = %b)"""
@@ -334,5 +338,5 @@ def count_history(schema: str) -> str:
 def select_summary(schema: str) -> str:
     """Address, ownership and purpose of each record."""
     return f"""
-        SELECT project || '/' || name, own, purpose FROM {quote(schema)}.operations
+        SELECT project || '/' || name, own, purpose FROM {quote_name(schema)}.operations
         WHERE state = %b AND own <> '{Own.GONE.value}'"""
