@@ -5,11 +5,14 @@ from __future__ import annotations
 import configparser
 import shlex
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import yaml
 
+from reconciler.core.places import PostgresPlace, parse_place
 from reconciler.specs.kubernetes.structure import definition_schema
 from reconciler.specs.schema.compiled_schema import find_violations
 from tests.ci.command_lines import find_command_lines
@@ -18,7 +21,13 @@ from tests.ci.tools import ROOT
 
 CRON = ROOT / "examples" / "cron"
 CRON_JOB = CRON / "kubernetes-cronjob.yaml"
-EXAMPLES = ("crontab", "kubernetes-cronjob.yaml", "systemd/reconciler.service")
+SHARED_JOB = CRON / "kubernetes-cronjob-postgresql.yaml"
+EXAMPLES = (
+    "crontab",
+    "kubernetes-cronjob.yaml",
+    "kubernetes-cronjob-postgresql.yaml",
+    "systemd/reconciler.service",
+)
 ALWAYS = {
     "--yes": None,
     "--lock-timeout": "10m",
@@ -28,21 +37,50 @@ ALWAYS = {
 DEADLINE, LOCK, DRAIN = 25 * 60, 10 * 60, 5
 
 
-def documents() -> dict[str, Any]:
-    """The manifests by kind."""
-    found = yaml.safe_load_all(CRON_JOB.read_text(encoding="utf-8"))
+def documents(path: Path = CRON_JOB) -> dict[str, Any]:
+    """The manifests of a file by kind."""
+    found = yaml.safe_load_all(path.read_text(encoding="utf-8"))
     return {document["kind"]: document for document in found}
 
 
-@pytest.mark.parametrize("kind", ["CronJob", "PersistentVolumeClaim"])
-def test_kubernetes_takes_the_manifests(kind: str) -> None:
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [(CRON_JOB, "CronJob"), (CRON_JOB, "PersistentVolumeClaim"), (SHARED_JOB, "CronJob")],
+)
+def test_kubernetes_takes_the_manifests(path: Path, kind: str) -> None:
     """Kubernetes' own schema has nothing against them."""
-    assert list(find_violations(definition_schema(kind), documents()[kind])) == []
+    assert list(find_violations(definition_schema(kind), documents(path)[kind])) == []
 
 
-def test_a_cron_job_runs_alone_and_has_time_to_end() -> None:
+def test_the_address_of_a_shared_state_is_understood_and_leads_to_its_database() -> None:
+    """Without a password, verified, at the service and with the secrets that the operator makes."""
+    found = documents(SHARED_JOB)
+    name = found["Cluster"]["metadata"]["name"]
+    pod = found["CronJob"]["spec"]["jobTemplate"]["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    (address,) = [arg for arg in container["args"] if arg.startswith("--state=")]
+    place = parse_place(address.removeprefix("--state="), stack="s")
+    assert isinstance(place, PostgresPlace)
+    parts = urlsplit(place.url)
+    database = found["Cluster"]["spec"]["bootstrap"]["initdb"]
+    assert (parts.hostname, parts.path) == (f"{name}-rw", f"/{database['database']}")
+    assert parts.username == database["owner"]
+    mounts = {mount["name"]: mount["mountPath"] for mount in container["volumeMounts"]}
+    assert parse_qs(parts.query) == {
+        "sslmode": ["verify-full"],
+        "sslrootcert": [f"{mounts['db']}/ca.crt"],
+    }
+    (password,) = [entry for entry in container["env"] if entry["name"] == "PGPASSWORD"]
+    assert password["valueFrom"]["secretKeyRef"] == {"name": f"{name}-app", "key": "password"}
+    volumes = {volume["name"]: volume for volume in pod["volumes"]}
+    assert volumes["db"]["secret"]["secretName"] == f"{name}-ca"
+    assert set(mounts) == set(volumes)
+
+
+@pytest.mark.parametrize("path", [CRON_JOB, SHARED_JOB], ids=lambda path: path.name)
+def test_a_cron_job_runs_alone_and_has_time_to_end(path: Path) -> None:
     """No second run beside it, no repetition of a refusal, and no kill before the deadline."""
-    spec = documents()["CronJob"]["spec"]
+    spec = documents(path)["CronJob"]["spec"]
     job = spec["jobTemplate"]["spec"]
     pod = job["template"]["spec"]
     assert spec["concurrencyPolicy"] == "Forbid"

@@ -58,6 +58,11 @@ class Shell:
         for process in self._sandboxes:
             stop(process)
 
+    def stand_in(self, shown: str, real: str, programs: Path) -> None:
+        """Let a name in the page mean something real, and find the programs that it needs."""
+        self._urls[shown] = real
+        self._variables["PATH"] += f":{programs}"
+
     def write(self, name: str, content: str) -> None:
         """Write a file, as the reader's editor would."""
         path = self._folder / name

@@ -19,9 +19,13 @@ from tests.docs.sessions import (
     words_of,
 )
 from tests.docs.shell import ROOT, Shell
+from tests.support.postgres import PostgresServer
 
 # Written by the program: the forms of its commands, and what tests make of bad specs.
 GENERATED = {"docs/cli.md", "docs/diagnostics.md"}
+
+# The page that needs a database, which it calls db.example.com.
+DATABASE_PAGE = "docs/how-to/postgresql.md"
 
 # Blocks that nobody runs here, by the reason that stands above each of them.
 UNRUN = {
@@ -33,6 +37,7 @@ UNRUN = {
     "docs/guarantees.md": {"forms": 1},
     "docs/how-to/air-gapped.md": {"install": 3, "server": 1},
     "docs/how-to/credentials.md": {"server": 1},
+    DATABASE_PAGE: {"forms": 1, "install": 1},
     "docs/sandbox.md": {"install": 1, "make": 2},
     "docs/tutorial.md": {"install": 1},
     "docs/versioning.md": {"forge": 1},
@@ -46,12 +51,19 @@ def page_names() -> list[str]:
 
 
 @pytest.mark.parametrize("name", page_names())
-def test_a_page_does_what_it_says(name: str, tmp_path: Path) -> None:
+def test_a_page_does_what_it_says(
+    name: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
     """Its commands, in order, print what stands below them and end as it says."""
     page = read_page(ROOT / name, name)
     if not page.runs:
         return
     with Shell.opened(tmp_path) as shell:
+        if name == DATABASE_PAGE:
+            server: PostgresServer = request.getfixturevalue("postgres")
+            server.query("CREATE DATABASE reconciler")
+            server.query("CREATE ROLE dba LOGIN SUPERUSER")
+            shell.stand_in("db.example.com", server.address, server.programs)
         for step in page.setup:
             assert shell.run(step.command, hidden=True)[0] == 0, step.command
         for part in page.parts:
