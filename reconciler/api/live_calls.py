@@ -139,12 +139,12 @@ class HttpLiveApi:
         **params: str,
     ) -> ApiResult:
         """GET a list; conditions and parameters that are empty are left out."""
-        wanted = {field: value for field, value in conditions.items() if value}
-        for value in wanted.values():
+        filters = {field: value for field, value in conditions.items() if value}
+        for value in filters.values():
             if not _FILTERABLE.fullmatch(value):
                 return NotShown(message=f"{value!r} cannot be written as a list filter")
-        if wanted:
-            params["filterBy"] = ",".join(f"{field}=={value}" for field, value in wanted.items())
+        if filters:
+            params["filterBy"] = ",".join(f"{field}=={value}" for field, value in filters.items())
         return await self._get(path, {key: text for key, text in params.items() if text}, read)
 
     async def _get(

@@ -90,7 +90,7 @@ def parse_place(
 
     Raises PlaceError, and PasswordError for a password where none may be.
     """
-    scheme, separator, rest = text.partition("://")
+    scheme, separator, after_scheme = text.partition("://")
     if not separator:
         return FilePlace(path=folder / text)
     if scheme not in _SCHEMES:
@@ -98,7 +98,7 @@ def parse_place(
             f"a state cannot be kept at {scheme}://",
             "give the path of a file, or postgresql://HOST/DATABASE",
         )
-    return _parse_url(rest, stack, may_hold_password=may_hold_password)
+    return _parse_url(after_scheme, stack, may_hold_password=may_hold_password)
 
 
 def hide_secrets(text: str) -> str:
@@ -111,19 +111,19 @@ def hide_secrets(text: str) -> str:
         return "URL"
 
 
-def _parse_url(rest: str, stack: str, *, may_hold_password: bool) -> PostgresPlace:
+def _parse_url(after_scheme: str, stack: str, *, may_hold_password: bool) -> PostgresPlace:
     """Read what follows the scheme, as libpq does; raises PlaceError."""
     secrets: dict[str, str] = {}
     # libpq ends the user at the first @ before a slash. A second one, or one behind a slash, is
     # most likely of a password that is not spelt out: nothing of it may be taken for a host.
-    credentials, at, address = "", "", rest
-    if "@" in rest.partition("/")[0]:
-        credentials, at, address = rest.partition("@")
+    credentials, at, address = "", "", after_scheme
+    if "@" in after_scheme.partition("/")[0]:
+        credentials, at, address = after_scheme.partition("@")
     user, colon, password = credentials.partition(":")
     if colon:
         secrets["password"] = unquote(password)
     address, mark, query = address.partition("?")
-    kept: list[str] = []
+    parameters: list[str] = []
     schema = DEFAULT_SCHEMA
     for item in query.split("&") if mark else ():
         parameter = _PARAMETER.fullmatch(item)
@@ -135,17 +135,17 @@ def _parse_url(rest: str, stack: str, *, may_hold_password: bool) -> PostgresPla
         elif _SECRET.search(name):
             secrets[name] = unquote(value)
         else:
-            kept.append(item)
+            parameters.append(item)
     if secrets and not may_hold_password:
         raise PasswordError
     hosts = address.partition("/")[0].split(",")
-    if "@" in address or not rest.isprintable() or " " in rest:
+    if "@" in address or not after_scheme.isprintable() or " " in after_scheme:
         raise _unreadable("write @, : and / of a user or a password as %40, %3A and %2F")
     if not all(_HOST.fullmatch(host) for host in hosts):
         raise _unreadable("a host has the form NAME, NAME:PORT or [ADDRESS]:PORT")
     if not _SCHEMA.fullmatch(schema):
         raise _unreadable("a schema has small letters, digits and _, and does not begin with pg_")
-    url = f"postgresql://{user}{at}{address}{'?' if kept else ''}{'&'.join(kept)}"
+    url = f"postgresql://{user}{at}{address}{'?' if parameters else ''}{'&'.join(parameters)}"
     return PostgresPlace(url=url, schema=schema, stack=stack, secrets=secrets)
 
 

@@ -62,8 +62,8 @@ class UpdateComparison:
         if self.before is None or read_rev(live.raw_manifest):
             return False
 
-        def differs(shown: Remote) -> bool:
-            return bool(self.find_unlike(row, shown) or self.find_leftovers(row, shown).pointers)
+        def differs(remote: Remote) -> bool:
+            return bool(self.find_unlike(row, remote) or self.find_leftovers(row, remote).pointers)
 
         return differs(self.before) and not differs(live)
 

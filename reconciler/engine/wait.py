@@ -95,10 +95,10 @@ async def wait_until_updated(
             remote = answer.remote
             if remote.is_gone or remote.is_leaving:
                 return Failed(id=row.id, message="updated, but deleted by somebody else")
-            shown = classify_rev(row.change, read_rev(remote.raw_manifest))
-            if shown is ShownRev.LATE:
+            shown_rev = classify_rev(row.change, read_rev(remote.raw_manifest))
+            if shown_rev is ShownRev.LATE:
                 return replace(done, detail=OVERTAKEN)
-            if shown is not ShownRev.CONFIRMED:
+            if shown_rev is not ShownRev.CONFIRMED:
                 return replace(done, detail="updated; somebody has changed it again since")
             # Where it had come to rest before, any other word is about the update.
             moved = moved or (before in _AT_REST and remote.seen is not before)

@@ -83,8 +83,8 @@ def change_lines(change: FieldChange) -> Iterator[ChangeLine]:
         lines = (head, *_text_lines(*_settle_secrets(change.before, change.after)))
     else:
         before, after = _settle_secrets(_json(change.before), _json(change.after))
-        words, shared = _secret_words([before], [after]), _common(before, after)
-        old, new = (_reveal(_cut_around(side, *shared, WIDTH), words) for side in (before, after))
+        mask, shared = _secret_words([before], [after]), _common(before, after)
+        old, new = (_reveal(_cut_around(side, *shared, WIDTH), mask) for side in (before, after))
         lines = [ChangeLine("~", f"{pointer}: {new if old == new else f'{old} → {new}'}")]
     first, *inner = lines
     remark = "  (ignored: the running value is kept)" if change.ignored else ""
@@ -256,12 +256,12 @@ def _changed_lines(old: Sequence[str], new: Sequence[str]) -> Iterator[ChangeLin
     """Lines that have gone and come; long ones are cut around what the one has of the other."""
     # Line by line: a replaced block mostly has as many lines as before, each a little changed.
     shared = [_common(before, after) for before, after in zip(old, new, strict=False)]
-    words = _secret_words(old, new)
+    mask = _secret_words(old, new)
     sides: tuple[tuple[Sign, Sequence[str]], ...] = (("-", old), ("+", new))
     for sign, lines in sides:
         for at, line in enumerate(lines):
             text = _cut_around(line, *shared[at], LINE_WIDTH) if at < len(shared) else line
-            yield ChangeLine(sign, _reveal(text, words), inner=True)
+            yield ChangeLine(sign, _reveal(text, mask), inner=True)
 
 
 def _secret_words(before: Sequence[str], after: Sequence[str]) -> str:
@@ -270,9 +270,9 @@ def _secret_words(before: Sequence[str], after: Sequence[str]) -> str:
     return SENSITIVE if both else PLAIN_MARK
 
 
-def _reveal(text: str, words: str = PLAIN_MARK) -> str:
+def _reveal(text: str, mask: str = PLAIN_MARK) -> str:
     """A text as it is shown: stand-ins of secrets without the digests that tell them apart."""
-    return words if _STAND_IN.fullmatch(text.strip('"')) else spell_marks(text, words)
+    return mask if _STAND_IN.fullmatch(text.strip('"')) else spell_marks(text, mask)
 
 
 def _common(before: Sequence[str], after: Sequence[str]) -> tuple[int, int]:

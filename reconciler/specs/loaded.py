@@ -72,12 +72,12 @@ class Loaded:
             self,
             desired=tuple(spec for spec in self.desired if spec.address in chosen),
             diagnostics=tuple(
-                one
-                for one in self.diagnostics
-                if one.address in addresses
-                or is_chosen(one.where.file)
+                diagnostic
+                for diagnostic in self.diagnostics
+                if diagnostic.address in addresses
+                or is_chosen(diagnostic.where.file)
                 # What is not about a spec, but about a file that one is made of.
-                or (not one.address and one.where.file in parts)
+                or (not diagnostic.address and diagnostic.where.file in parts)
             ),
             sources=tuple(file for file in self.sources if file in own or is_chosen(file)),
         )

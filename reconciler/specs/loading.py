@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, MutableMapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
+from operator import attrgetter
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
@@ -103,7 +104,8 @@ def _load(
     ]
     # A file that a spec names as its manifest is not a spec itself. So nothing is checked before
     # everything is composed.
-    manifests = {one.spec.manifest_path for one in candidates if one.spec is not None} - {""}
+    specs = (candidate.spec for candidate in candidates if candidate.spec is not None)
+    manifests = {spec.manifest_path for spec in specs} - {""}
     for candidate in candidates:
         if candidate.file.real not in manifests:
             checks.add(candidate)
@@ -232,6 +234,6 @@ def _duplicate(address: Address, first: ComposedSpec, second: ComposedSpec) -> D
 def _distinct(diagnostics: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
     """Sort diagnostics, and keep one of those that many specs share through defaults or a file."""
     distinct: dict[tuple[object, ...], Diagnostic] = {}
-    for one in sorted(diagnostics, key=lambda one: (one.address, one.pointer)):
-        distinct.setdefault((one.where, one.code, one.message), one)
+    for diagnostic in sorted(diagnostics, key=attrgetter("address", "pointer")):
+        distinct.setdefault((diagnostic.where, diagnostic.code, diagnostic.message), diagnostic)
     return sort_diagnostics(distinct.values())

@@ -121,7 +121,7 @@ def read_server_project(data: object) -> ServerProject:
 def read_history(data: object) -> tuple[Occurrence, ...]:
     """Read the records of a workload's history, the newest first; raises WireError."""
     records = read_list_rows(data, "records", read_object)
-    occurrences = [found for record in records if (found := _history_record(record)) is not None]
+    occurrences = [item for record in records if (item := _history_record(record)) is not None]
     # The call has no order to ask for. The texts sort as their times do, from one server.
     return tuple(sorted(occurrences, key=lambda item: item.at or "", reverse=True))
 

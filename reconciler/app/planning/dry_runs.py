@@ -113,27 +113,27 @@ class DryRuns:
         What this run is known to have created is looked for until it is to be seen. Raises
         RefusedError for what could not be deleted.
         """
-        found: dict[str, Remote] = {}
+        marked: dict[str, Remote] = {}
         now = self.session.clock.monotonic()
         ends = min(now + VISIBLE.total_seconds(), self.session.deadline)
         while True:
-            found |= await self._read_marked(self._ids)
+            marked |= await self._read_marked(self._ids)
             if self.settings.discovery:
                 try:
-                    found |= await self._read_marked(await list_ids(self.session, projects))
+                    marked |= await self._read_marked(await list_ids(self.session, projects))
                 except UnreachableError as error:
                     # The canary has proven what the server does; this would only find what others
                     # have left behind.
                     self.unlisted = error.message
             else:
                 self.unlisted = "discovery is off"
-            is_seen = self._created in (None, *(remote.address for remote in found.values()))
+            is_seen = self._created in (None, *(remote.address for remote in marked.values()))
             if is_seen or self.session.clock.monotonic() > ends:
                 break
             await self.session.clock.sleep(_PAUSE)
         of_this_run: list[Remote] = []
         of_others: list[Remote] = []
-        for remote in found.values():
+        for remote in marked.values():
             await self._delete(remote)
             is_of_this = read_own_annotations(remote.raw_manifest)[DRY_RUN] == self.mark
             (of_this_run if is_of_this else of_others).append(remote)
@@ -252,6 +252,6 @@ def _is_undecided(answer: ApiResult) -> bool:
     return not is_verdict or is_from_elsewhere(answer)
 
 
-def _unanswered(answer: ApiResult, what: str) -> UnreachableError:
+def _unanswered(answer: ApiResult, summary: str) -> UnreachableError:
     hint = "check the credentials" if isinstance(answer, Unauthorised) else "run it again"
-    return UnreachableError(f"{what}: {answer.description}", hint=hint)
+    return UnreachableError(f"{summary}: {answer.description}", hint=hint)

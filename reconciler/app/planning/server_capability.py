@@ -60,18 +60,18 @@ async def plan_for_server(
     have been one, no answer would change it. `pinned` is the target that the state knows, and
     `may_ask` is off for a run without reads.
     """
-    known, has_shown = settings.capabilities.can_update, False
-    plan = make(CanUpdate.NO if known is CanUpdate.NO else CanUpdate.YES)
+    can_update, has_shown = settings.capabilities.can_update, False
+    plan = make(CanUpdate.NO if can_update is CanUpdate.NO else CanUpdate.YES)
     if not any(isinstance(action, Update | Replace) for action in plan.actions):
-        return PlanForServer(plan=plan, can_update=known)
-    if known is CanUpdate.UNKNOWN:
+        return PlanForServer(plan=plan, can_update=can_update)
+    if can_update is CanUpdate.UNKNOWN:
         answer = await _ask(session) if may_ask else CanUpdate.UNKNOWN
-        known, has_shown = _weigh(answer, pinned), answer is CanUpdate.YES
-        if known is not CanUpdate.YES:
-            plan = make(known)
+        can_update, has_shown = _weigh(answer, pinned), answer is CanUpdate.YES
+        if can_update is not CanUpdate.YES:
+            plan = make(can_update)
     # What decided between an update and a replace is a part of what is approved.
-    plan = replace(plan, target=replace(plan.target, can_update=known))
-    return PlanForServer(plan=plan, can_update=known, has_shown=has_shown)
+    plan = replace(plan, target=replace(plan.target, can_update=can_update))
+    return PlanForServer(plan=plan, can_update=can_update, has_shown=has_shown)
 
 
 def _weigh(answer: CanUpdate, pinned: Target) -> CanUpdate:

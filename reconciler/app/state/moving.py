@@ -78,14 +78,14 @@ def move(
         return MoveResult(rows=tuple(rows), present=tuple(row for row in rows if row not in new))
 
 
-def is_same_place(one: StatePlace, other: StatePlace) -> bool:
+def is_same_place(first: StatePlace, other: StatePlace) -> bool:
     """Whether two places are one state, which cannot be held twice."""
-    match one, other:
+    match first, other:
         case FilePlace(path=path), FilePlace(path=to):
             # By the file and not by the name: there may be links.
             return path.exists() and to.exists() and path.samefile(to)
         case _:
-            return one == other
+            return first == other
 
 
 def _new_to(receiver: StateStore, giver: Header, rows: Sequence[Recorded]) -> list[Recorded]:

@@ -56,14 +56,14 @@ def restore(
                 lineage = _fitting_lineage(store, copy)
                 copied = copy.read()
         else:
-            found = _find_copy(store, source)
-            name, copied = found.name, store.read_copy(found)
+            chosen = _find_copy(store, source)
+            name, copied = chosen.name, store.read_copy(chosen)
         # A copy was written by the rules of its time, which may have hidden less than today's.
         redactor = Redactor(lineage, rules)
         rows = [renew_row(row, redactor) for row in copied]
         now = {row.op: row for row in store.read()}
-        kept = {row.op for row in rows}
-        dropped = [row for op, row in now.items() if op not in kept]
+        in_copy = {row.op for row in rows}
+        dropped = [row for op, row in now.items() if op not in in_copy]
         if not confirm(rows):
             return None
         if not dry_run:

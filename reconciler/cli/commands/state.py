@@ -173,8 +173,8 @@ def restore(copy: str | None, *, edit: EditFlags, flags: Flags) -> int:
     console, settings = Console(), settings_from(flags)
     if copy is None:
         copies = restoring.read_copies(settings.state)
-        for one in copies:
-            console.line(f"{one.taken_at}  serial {one.serial}")
+        for state_copy in copies:
+            console.line(f"{state_copy.taken_at}  serial {state_copy.serial}")
         if not copies:
             console.note("The state keeps no copies yet; an apply and every edit make one.")
         return 0

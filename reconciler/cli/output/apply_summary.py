@@ -65,17 +65,17 @@ def follow_up_commands(
     name = os.path.relpath(kept_at.path) if isinstance(kept_at, FilePlace) else str(kept_at)
     state = f" --state {shlex.quote(name)}"
     folder = [] if directory == Path() else [str(directory)]
-    words = [*command.split(), *folder]
+    arguments = [*command.split(), *folder]
     # What kept this run from being about everything: without it, the next one would do more.
     for flag, patterns in (("-t", plan_flags.targets), ("-x", plan_flags.excludes)):
         for pattern in patterns:
-            words += [flag, pattern]
+            arguments += [flag, pattern]
     if plan_flags.project is not None:
-        words += ["--project", plan_flags.project]
-    words += ["--no-delete"] if plan_flags.no_delete else []
-    words += ["--no-create"] if plan_flags.no_create else []
-    words += ["--no-update"] if plan_flags.no_update else []
-    again = shlex.join(words)
+        arguments += ["--project", plan_flags.project]
+    arguments += ["--no-delete"] if plan_flags.no_delete else []
+    arguments += ["--no-create"] if plan_flags.no_create else []
+    arguments += ["--no-update"] if plan_flags.no_update else []
+    again = shlex.join(arguments)
     # The commands about a state take no folder, and would look here for it and its configuration.
     root = workspace.settings.root
     config = config_file(root) if folder and root.resolve() != Path().resolve() else None

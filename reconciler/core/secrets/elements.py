@@ -27,12 +27,12 @@ def find_elements(
     text: str, is_secret: Callable[[str], bool]
 ) -> Iterator[tuple[str, tuple[int, int]]]:
     """The name of each secret in XML and where its value stands, in the order of the text."""
-    found = [
+    candidates = [
         (match[1], _span(match))
         for pattern in (_NAMED_VALUE, _NAMED_TEXT, _NEIGHBOURS)
         for match in pattern.finditer(text)
     ]
-    found += [(match[2], _span(match)) for match in _LEAF.finditer(text)]
+    candidates += [(match[2], _span(match)) for match in _LEAF.finditer(text)]
     end = 0
     for parent in _PARENT.finditer(text):
         # What stands within another one was found with it.
@@ -41,12 +41,12 @@ def find_elements(
         end = text.find(f"</{parent[1]}", parent.end())
         if end < 0:
             break
-        found += [
+        candidates += [
             (parent[2], _span(leaf))
             for leaf in _LEAF.finditer(text, parent.end(), end)
             if not is_shown_field(leaf[2], of=parent[2])
         ]
-    named = [(name, span) for name, span in found if span[0] < span[1] and is_secret(name)]
+    named = [(name, span) for name, span in candidates if span[0] < span[1] and is_secret(name)]
     yield from sorted(named, key=lambda pair: pair[1])
 
 

@@ -111,7 +111,7 @@ def _find_in_flow(
 ) -> tuple[Spans, int]:
     stop = len(text) if stop is None else stop
     spans: Spans = []
-    depth, shown = 0, False
+    depth, is_public = 0, False
     while space := _SPACE.match(text, at, stop):
         at = space.end()
         string = _STRING.match(text, at, stop)
@@ -129,9 +129,9 @@ def _find_in_flow(
             if depth <= 0:
                 break
         elif part.re is not _MARK and (colon := _COLON.match(text, at, stop)):
-            shown = is_shown(part[string.lastindex or 0] if string else part[0])
+            is_public = is_shown(part[string.lastindex or 0] if string else part[0])
             at = colon.end()
-        elif part.re is not _MARK and not shown:
+        elif part.re is not _MARK and not is_public:
             spans.append(part.span(string.lastindex or 0) if string else part.span())
     return spans, at
 

@@ -43,7 +43,7 @@ _DEFAULTS: Mapping[str, str | int] = {
 class Link:
     """One connection to the database of a state, connected when it is first used.
 
-    `writes` asks for a server that takes writes. `told` is called, once for each wait and from
+    `writes` asks for a server that takes writes. `on_wait` is called, once for each wait and from
     another thread, when the database has not answered for a while. One thread at a time uses it;
     `hurry` may be called by any.
     """
@@ -54,12 +54,12 @@ class Link:
         timings: Timings,
         *,
         writes: bool = False,
-        told: Callable[[], None] | None = None,
+        on_wait: Callable[[], None] | None = None,
     ) -> None:
         self._place = place
         self._timings = timings
         self._writes = writes
-        self._told = told
+        self._on_wait = on_wait
         self._conn: Connection | None = None
         self._watchdog = _Watchdog()
         self._ends_at: float | None = None
@@ -96,7 +96,7 @@ class Link:
         began = time.monotonic()
         end = began + self._timings.patience
         pause = _FIRST_PAUSE
-        with self._watchdog.telling(began + self._timings.notice, self._told):
+        with self._watchdog.telling(began + self._timings.notice, self._on_wait):
             while True:
                 try:
                     return self.attempt(work, seconds)
@@ -228,11 +228,11 @@ class _Watchdog:
                 self._until = None
 
     @contextmanager
-    def telling(self, at: float, told: Callable[[], None] | None) -> Iterator[None]:
+    def telling(self, at: float, on_wait: Callable[[], None] | None) -> Iterator[None]:
         """Tell somebody if this takes until that moment."""
-        if told is not None:
+        if on_wait is not None:
             with self._lock:
-                self._tell_at = at, told
+                self._tell_at = at, on_wait
         try:
             yield
         finally:
@@ -265,11 +265,11 @@ class _Watchdog:
                     # Whoever reads or writes on it gets an error at once.
                     with suppress(OSError):
                         self._socket.shutdown(socket.SHUT_RDWR)
-                told = None
+                on_wait = None
                 if self._tell_at is not None and now >= self._tell_at[0]:
-                    told, self._tell_at = self._tell_at[1], None
-            if told is not None:
-                told()
+                    on_wait, self._tell_at = self._tell_at[1], None
+            if on_wait is not None:
+                on_wait()
 
 
 def connection_string(place: PostgresPlace, timings: Timings, *, writes: bool) -> str:
@@ -278,7 +278,7 @@ def connection_string(place: PostgresPlace, timings: Timings, *, writes: bool) -
     Raises UnreachableError for parameters that libpq does not know.
     """
     try:
-        given = {**conninfo_to_dict(place.url), **place.secrets}
+        parameters = {**conninfo_to_dict(place.url), **place.secrets}
     except psycopg.ProgrammingError as error:
         raise UnreachableError(
             f"the address of the state {place.title} cannot be used: {error}",
@@ -287,33 +287,33 @@ def connection_string(place: PostgresPlace, timings: Timings, *, writes: bool) -
     defaults = {**_DEFAULTS, "connect_timeout": max(2, round(timings.connect))}
     if writes:
         defaults["target_session_attrs"] = "read-write"
-    if not _is_local(given):
-        defaults |= _transport_security(given)
-    return make_conninfo("", **{**defaults, **given})
+    if not _is_local(parameters):
+        defaults |= _transport_security(parameters)
+    return make_conninfo("", **{**defaults, **parameters})
 
 
-def _transport_security(given: Mapping[str, Any]) -> dict[str, str]:
+def _transport_security(parameters: Mapping[str, Any]) -> dict[str, str]:
     """Encrypted and verified unless somebody says otherwise; libpq's default is neither."""
-    if "service" in given or os.environ.get("PGSERVICE"):
+    if "service" in parameters or os.environ.get("PGSERVICE"):
         # What a service file says comes before this, and libpq's own default after it: of all
         # places for a parameter only the environment stands there.
         os.environ.setdefault("PGSSLMODE", "verify-full")
         os.environ.setdefault("PGSSLROOTCERT", "system")
         return {}
     # `system` allows for no weaker mode, so it is no default beside a mode that was chosen.
-    if "sslmode" in given or os.environ.get("PGSSLMODE"):
+    if "sslmode" in parameters or os.environ.get("PGSSLMODE"):
         return {}
     by_default = {"sslmode": "verify-full"}
-    if "sslrootcert" not in given and not os.environ.get("PGSSLROOTCERT"):
+    if "sslrootcert" not in parameters and not os.environ.get("PGSSLROOTCERT"):
         by_default["sslrootcert"] = "system"
     return by_default
 
 
-def _is_local(given: Mapping[str, Any]) -> bool:
+def _is_local(parameters: Mapping[str, Any]) -> bool:
     """Whether every host is this machine; a socket and a loopback address are."""
-    if "service" in given or os.environ.get("PGSERVICE"):
+    if "service" in parameters or os.environ.get("PGSERVICE"):
         return False
-    hosts = given.get("hostaddr") or given.get("host") or os.environ.get("PGHOST") or ""
+    hosts = parameters.get("hostaddr") or parameters.get("host") or os.environ.get("PGHOST") or ""
     return all(is_this_machine(unquote(host)) for host in str(hosts).split(","))
 
 

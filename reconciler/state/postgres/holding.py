@@ -172,16 +172,16 @@ def take_lock(
     command: str,
     *,
     timeout: float,
-    told: Callable[[], None] | None,
+    on_wait: Callable[[], None] | None,
     in_transit: bool = False,
 ) -> HeldLock:
     """Take the lock; raises LockedError, which names the holder, after `timeout` seconds.
 
-    `told` is called when the database has not answered a commit for a while. A state that is not in
-    use is held only `in_transit`.
+    `on_wait` is called when the database has not answered a commit for a while. A state that is
+    not in use is held only `in_transit`.
     """
     token = str(uuid.uuid4())
-    link = Link(place, timings, writes=True, told=told)
+    link = Link(place, timings, writes=True, on_wait=on_wait)
     look = partial(read_state_row, place=place, in_transit=in_transit)
     try:
         row, was_forced = _take(link, look, place, timings, command, token=token, timeout=timeout)

@@ -70,4 +70,4 @@ def is_there(place: PostgresPlace) -> bool:
 
 def try_lock(place: PostgresPlace, command: str) -> None:
     """Take the lock and give it back at once; raises LockedError, StateError."""
-    take_lock(place, timings.DEFAULT, command, timeout=0.0, told=None).release()
+    take_lock(place, timings.DEFAULT, command, timeout=0.0, on_wait=None).release()

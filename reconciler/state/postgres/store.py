@@ -242,14 +242,14 @@ class PostgresStore:
     def read_copy(self, copy: StateCopy) -> Sequence[Recorded]:
         """Every operation in a copy that is not GONE; raises StateError for a damaged one."""
         query = statements.select_copy(self._place.schema)
-        found = self._fetch(query, self._row.id, datetime.fromisoformat(copy.name))
-        if not found:
+        copies = self._fetch(query, self._row.id, datetime.fromisoformat(copy.name))
+        if not copies:
             raise StateError(
                 f"the state {self._place.title} has no copy of {copy.name}",
                 hint="only the last few are kept",
             )
         with naming_state(self._place.title):
-            rows = read_records(unpack(found[0][0]))
+            rows = read_records(unpack(copies[0][0]))
         return [row for row in rows if row.own is not Own.GONE]
 
     def hold(self, command: str, timeout: float = 0.0) -> None:
@@ -262,7 +262,7 @@ class PostgresStore:
             self._timings,
             command,
             timeout=timeout,
-            told=self._tell_waiting,
+            on_wait=self._tell_waiting,
             in_transit=self._in_transit,
         )
         self._reader.close()
