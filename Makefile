@@ -102,7 +102,8 @@ proof-full: $(VENV)/.test proof-honesty ## The same at full size: more than an h
 		tests/engine/test_machine.py tests/core/test_laws.py tests/state/test_damage.py tests/specs/test_fuzz.py
 
 proof-honesty: $(VENV)/.test ## Thousands of requests that try to catch the sandbox at a lie.
-	HYPOTHESIS_PROFILE=thorough $(BIN)/python -m pytest -q --timeout=0 tests/sandbox/test_schemathesis.py
+	HYPOTHESIS_PROFILE=thorough $(BIN)/python -m pytest -q --timeout=0 tests/sandbox/test_schemathesis.py \
+		tests/sandbox/test_reads_schemathesis.py
 
 bench-requests: $(VENV)/.test ## Failures, requests and time against servers that refuse.
 	$(BIN)/python -m benchmarks.requests

@@ -125,6 +125,8 @@ def test_a_list_is_filtered_and_sorted(rig: Rig, query: str, expected: list[str]
         ("sortBy=size", "'size' is not a field of this list"),
         ("filterBy=size==1", "'size' is not a field of this list"),
         ("filterBy=name", "filterBy item 'name' is not <field><operator><value>"),
+        ("filterBy=name==a,", "filterBy item '' is not <field><operator><value>"),
+        ("offset=2147483648", "offset must be at least 0"),
     ],
 )
 def test_a_list_refuses_what_it_does_not_understand(rig: Rig, query: str, message: str) -> None:

@@ -28,6 +28,7 @@ _OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
 }
 _LIMIT_DEFAULT = 50
 _LIMIT_MAX = 500
+_INT32_MAX = 2**31 - 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,7 +111,7 @@ def read_query(text: str) -> Query:
         raise Refusal(400, "deleted must be true or false")
     conditions = []
     # One comma-joined parameter (the document's explode: false), its items joined by "and".
-    for item in filter(None, parameters.get("filterBy", "").split(",")):
+    for item in parameters["filterBy"].split(",") if "filterBy" in parameters else ():
         match = _CONDITION.fullmatch(item)
         if match is None:
             raise Refusal(400, f"filterBy item '{item}' is not <field><operator><value>")
@@ -135,8 +136,8 @@ def _read_number(
     if text is None:
         return default
     # A length first: int() takes quadratic time for a number of a million digits.
-    fits = text.isascii() and text.isdigit() and len(text) < 10
-    if not fits or int(text) < low or (high is not None and int(text) > high):
+    fits = text.isascii() and text.isdigit() and len(text) <= 10
+    if not fits or int(text) < low or int(text) > (_INT32_MAX if high is None else high):
         span = f"at least {low}" if high is None else f"between {low} and {high}"
         raise Refusal(400, f"{key} must be {span}")
     return int(text)

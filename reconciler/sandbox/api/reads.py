@@ -68,9 +68,10 @@ class Reads:
                 pools = list_node_pools(self._store.projects, self._clusters)
                 selected = query.select(pools, NODE_POOL_FIELDS)
                 tenant_id = self._settings.tenant_id
-                return json_response(
-                    200, {"nodepools": [write_node_pool(pool, tenant_id) for pool in selected]}
-                )
+                page = selected[query.offset : query.offset + query.limit]
+                # The only list in an object without a `next`.
+                rows = [write_node_pool(pool, tenant_id) for pool in page]
+                return json_response(200, {"nodepools": rows})
             case Route.PROJECTS if request.path != PROJECTS_PATH:
                 return self._read_project(request, caller)
             case Route.PROJECTS:
