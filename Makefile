@@ -60,6 +60,7 @@ proof: $(VENV)/.test ## Every gate of docs/guarantees.md, at a size that fits in
 	$(BIN)/python -m proof.simulation --seeds 1000
 	$(BIN)/python -m proof.simulation --seeds 300 --stale
 	$(BIN)/python -m proof.simulation --seeds 300 --paused
+	$(BIN)/python -m proof.simulation --seeds 300 --shared
 	$(BIN)/python -m proof.simulation --seeds 300 --updates
 	$(BIN)/python -m proof.simulation --seeds 200 --updates --stale
 	$(BIN)/python -m proof.simulation --seeds 5 --kill-points
@@ -82,6 +83,7 @@ proof-full: $(VENV)/.test proof-honesty ## The same at full size: more than an h
 	$(BIN)/python -m proof.simulation --seeds 10000
 	$(BIN)/python -m proof.simulation --seeds 3000 --stale
 	$(BIN)/python -m proof.simulation --seeds 3000 --paused
+	$(BIN)/python -m proof.simulation --seeds 3000 --shared
 	$(BIN)/python -m proof.simulation --seeds 3000 --updates
 	$(BIN)/python -m proof.simulation --seeds 3000 --updates --stale
 	$(BIN)/python -m proof.simulation --seeds 50 --kill-points

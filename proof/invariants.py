@@ -63,7 +63,12 @@ class Referee(Watcher):
         server.on_birth = self._born
 
     def sending(self, process: Process, entry: Entry, disk: Disk) -> None:
-        """I4, I3 and I9 at the instant at which a request reaches the server."""
+        """I4, I3, I9 and I18 at the instant at which a request reaches the server."""
+        if process.is_replaced:
+            # An id is never used twice, so a DELETE that is late finds what it was meant for.
+            if entry.method in ("POST", "PUT"):
+                self._report("I18", f"{entry.method} {entry.target} by a run that was replaced")
+            return
         if entry.method == "POST":
             self._check_intent(entry, disk)
             self._posts.setdefault(entry.op or "", []).append(entry)
@@ -90,6 +95,9 @@ class Referee(Watcher):
 
     def said(self, process: Process, event: Event) -> None:
         """I7 at the instant at which something is told."""
+        if process.is_replaced:
+            # What was so when it stood still is somebody else's by now.
+            return
         self.updates.said(process, event)
         match event:
             case ActionEnded(action="delete", outcome=Succeeded(id=str() as id_, detail=detail)):
@@ -104,11 +112,15 @@ class Referee(Watcher):
                 pass
 
     def ended(self, process: Process) -> None:
-        """I1, I2, I9 and I13 when a process has ended or was killed."""
+        """I1, I2, I9, I13 and I18 when a process has ended or was killed."""
         self.check_world()
         self._check_length(process)
-        if not process.dead:
+        if process.dead:
+            return
+        if not process.is_replaced:
             self._check_doubts(process)
+        elif process.was_refused and process.exit_code not in (6, 130):
+            self._report("I18", f"run {process.number} was replaced: {process.exit_code}, not 6")
 
     def check_world(self) -> None:
         """I1 and I2 now."""

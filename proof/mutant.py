@@ -15,11 +15,13 @@ Patch = tuple[object, str, Any]
 class Mutant:
     """One mistake: what it is in words, and the patches that make it.
 
-    `paused` is one that shows where processes stand still, and there only.
+    `paused` is one that shows where processes stand still, and there only; `shared` one that shows
+    where they are replaced meanwhile.
     """
 
     mistake: str
     paused: bool = False
+    shared: bool = False
     patches: Callable[[], list[Patch]]
 
     @contextmanager

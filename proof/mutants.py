@@ -1,4 +1,4 @@
-"""Fifteen mistakes that this protocol exists to avoid, each put into the real engine for a while.
+"""Sixteen mistakes that this protocol exists to avoid, each put into the real engine for a while.
 
 A proof that lets one of them pass proves nothing. They are patches of the running engine: no
 switch in the product leads to them.
@@ -216,6 +216,11 @@ MUTANTS: Mapping[str, Mutant] = {
         mistake="a create is sent under an old date",
         patches=_send_under_an_old_date,
         paused=True,
+    ),
+    "send-when-replaced": Mutant(
+        mistake="a run that was replaced sends what it had announced",
+        patches=_send_under_an_old_date,
+        shared=True,
     ),
 }
 ALL_MUTANTS: Mapping[str, Mutant] = {**MUTANTS, **UPDATE_MUTANTS}

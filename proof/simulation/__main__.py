@@ -32,6 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         workloads=asked.workloads,
         stale=asked.stale,
         paused=asked.paused,
+        shared=asked.shared,
         updates=asked.updates,
         skew=not asked.no_skew,
     )
@@ -57,6 +58,11 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument(
         "--paused", action="store_true", help="most runs stand still and die soon after"
+    )
+    parser.add_argument(
+        "--shared",
+        action="store_true",
+        help="most runs stand still, and another one takes the state over meanwhile",
     )
     parser.add_argument(
         "--updates", action="store_true", help="the server changes workloads in place"

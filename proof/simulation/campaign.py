@@ -132,7 +132,11 @@ def catch_mutant(name: str, seeds: Sequence[int], options: Options) -> Caught:
         with _no_pauses():
             number, story, played = find_mistake(name)
         return _tell(name, number, str(story), played.violations if played else ())
-    options = replace(options, paused=options.paused or mutant.paused)
+    options = replace(
+        options,
+        paused=options.paused or mutant.paused,
+        shared=options.shared or mutant.shared,
+    )
     with _no_pauses():
         for number, seed in enumerate(seeds, 1):
             with mutant.made():

@@ -16,12 +16,16 @@ ISSUER = "https://control-plane.example/issuer"
 
 
 class Disk(MemoryStore):
-    """A state that outlives its processes; `durable` holds every row, the latest of each."""
+    """A state that outlives its processes; `durable` holds every row, the latest of each.
+
+    `holder` is the number of the process that took its lock last.
+    """
 
     def __init__(self, rows: Sequence[Recorded] = (), name: str = "state") -> None:
         target = Target(url=URL, stack=STACK, issuer=ISSUER)
         super().__init__(Header(lineage=LINEAGE, serial=0, target=target), rows)
         self.name = name
+        self.holder: int | None = None
         self.durable = {row.op: row for row in rows}
 
     def write(self, rows: Sequence[Recorded]) -> None:

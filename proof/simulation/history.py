@@ -6,6 +6,7 @@ import dataclasses
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from random import Random
 
 from proof.invariants import Referee, Violation
@@ -38,12 +39,15 @@ from reconciler.core.outcome import InDoubt, Skipped
 from reconciler.core.planning.actions import AnyAction, Create, Delete, Resolve, Update
 from reconciler.core.planning.guards import Refusal
 from reconciler.core.planning.plan import Plan
+from reconciler.state.postgres.dating import date_request
 from tests.support.timing import Timeline
 
 # Faults stop, and then everything that was still to come has come and can be seen.
 PEACE = LATEST + LONGEST_LAG + 5.0
 # What a plan without actions may need afterwards to let go of its last ghosts.
 AFTERMATH = LATEST + LONGEST_LAG + 5.0
+# Seconds after which somebody else may take the lock of a process that stands still.
+LEASE = 30.0
 _MISSING = re.compile(r"--allow-missing (\d+)")
 _FOREIGN: tuple[dict[str, str], ...] = (
     {},
@@ -56,13 +60,15 @@ _FOREIGN: tuple[dict[str, str], ...] = (
 class Options:
     """What a history may contain; `stale` lets any run start from an older copy of the state.
 
-    `paused` lets most runs in a storm stand still and die soon after; `updates` is a server that
-    changes workloads in place, with people who do so as well.
+    `paused` lets most runs in a storm stand still and die soon after; with `shared` another one
+    takes the state over meanwhile, and many are resumed. `updates` is a server that changes
+    workloads in place, with people who do so as well.
     """
 
     workloads: int = 20
     stale: bool = False
     paused: bool = False
+    shared: bool = False
     updates: bool = False
     skew: bool = True
 
@@ -113,8 +119,9 @@ class History:
         self.repository = Repository(self._rng, options.workloads, updates=options.updates)
         self.referee.wanted = self.repository.wanted.__contains__
         # Rights may hide what lives in a project from its list.
+        self._takers = Random(f"shared {seed}")
         self._hidden = frozenset(p for p in PROJECTS if self._rng.random() < 0.15)
-        self._discovery = options.stale or self._rng.random() < 0.75
+        self._discovery = options.stale or options.shared or self._rng.random() < 0.75
         self.processes: list[Process] = []
         self._notes: list[Note] = []
         self.beyond_reach = 0
@@ -162,8 +169,27 @@ class History:
             # What slept wakes up among broken connections, and what was sent over them is late.
             weather = self.server.weather
             self.server.weather = dataclasses.replace(weather, writes=0.5, late=0.9)
+        if self.options.shared:
+            for process in processes:
+                process.meanwhile = partial(self._take_over, process.disk)
         self._run(processes)
         return processes[0]
+
+    def _take_over(self, disk: Disk) -> None:
+        """Apply on a state whose holder stands still, once its lease has run out."""
+        self.timeline.skip(LEASE)
+        if self._takers.random() < 0.5:
+            self.repository.edit()
+        loop = Loop(self.timeline)
+        # A clock that is ahead makes a doubt last for so long: safe, and past all patience here.
+        drawn = dataclasses.replace(self._draw(plain=False), pause_step=None, skew=0.0)
+        taker = self._make(disk, drawn, loop)
+        now = taker.clock.now().isoformat(timespec="milliseconds")
+        dated = [date_request(row, now) for row in disk.read()]
+        disk.write([row for row in dated if row.own is Own.CREATING or row.change.open is not None])
+        self._note_begin([taker])
+        run_all([taker], loop)
+        self._note_end(taker)
 
     def _let_others_act(self) -> None:
         """What happens to workloads, to a project and to the state while no apply is at work."""
@@ -210,17 +236,22 @@ class History:
     def _draw(self, plain: bool) -> Circumstances:
         options = self.options
         drawn = draw_circumstances(
-            self._rng, options.workloads, self._discovery, paused=options.paused
+            self._rng,
+            options.workloads,
+            self._discovery,
+            paused=options.paused or options.shared,
         )
+        if options.shared and self._takers.random() < 0.7:
+            drawn = dataclasses.replace(drawn, kill_step=None)
         drawn = drawn if options.skew else dataclasses.replace(drawn, skew=0.0)
         return undisturbed(drawn) if plain else drawn
 
-    def _make(self, disk: Disk, circumstances: Circumstances) -> Process:
+    def _make(self, disk: Disk, circumstances: Circumstances, loop: Loop | None = None) -> Process:
         if self.options.updates:
             circumstances = dataclasses.replace(circumstances, api_version="3.0")
         process = Process(
             number=len(self.processes),
-            loop=self._loop,
+            loop=loop or self._loop,
             server=self.server,
             disk=disk,
             specs=tuple(self.repository.wanted.values()),
@@ -271,6 +302,11 @@ class History:
         lifecycles += [row.lifecycle for row in self.disk.read()]
         waves = any(lifecycle.wave for lifecycle in lifecycles)
         taken: set[Address] = set()
+        known = {row.id for row in self.disk.read()}
+        # What has lost its mark and was let go is nobody's any more.
+        lost = [w for w in self.server.live() if w.ours and not w.has_mark and w.id not in known]
+        for workload in lost:
+            self.server.vanish(workload.address, now)
         for workload in [w for w in self.server.live() if not w.ours]:
             if stay and not waves and workload.address not in self.repository.anchors:
                 taken.add(workload.address)

@@ -128,11 +128,13 @@ class Loop(asyncio.BaseEventLoop):
     def run(self, main: Coroutine[Any, Any, T]) -> T:
         """Take turns until it is done; raises RuntimeError where it would wait for ever."""
         task: asyncio.Task[T] = asyncio.Task(main, loop=self)
+        # Another one may stand still meanwhile, as its machine does.
+        outer = asyncio._get_running_loop()
         asyncio._set_running_loop(self)
         try:
             self._take_turns(task)
         finally:
-            asyncio._set_running_loop(None)
+            asyncio._set_running_loop(outer)
         if self.errors:
             raise RuntimeError(f"lost on the way: {self.errors}")
         return task.result()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from random import Random
@@ -31,7 +31,7 @@ from reconciler.engine.apply import apply
 from reconciler.engine.journal import Journal
 from reconciler.engine.requests.dispatcher import Dispatcher, StopSignal
 from reconciler.engine.run import ApplyContext, ApplyOptions
-from reconciler.errors import ReconcilerError
+from reconciler.errors import LockLostError, ReconcilerError
 from tests.support.timing import Timeline, VirtualClock
 
 
@@ -100,6 +100,9 @@ class Process:
         self.told: list[tuple[float, Event]] = []
         self.written: list[tuple[float, Recorded]] = []
         self.only_plan = False
+        self.meanwhile: Callable[[], None] | None = None
+        self.was_refused = False
+        self.journal: Journal | None = None
         self._main: asyncio.Task[None] | None = None
 
     @property
@@ -110,10 +113,26 @@ class Process:
         if self.error is not None:
             return self.error.exit_code
         assert self.planned is not None
-        return ApplyResult(planned=self.planned, finished=self.finished).exit_code
+        return ApplyResult(
+            planned=self.planned,
+            finished=self.finished,
+            trouble=self.journal.trouble if self.journal is not None else None,
+        ).exit_code
+
+    @property
+    def clock(self) -> VirtualClock:
+        """The clock of its machine."""
+        timeline, skew = self.server.timeline, self.circumstances.skew
+        return SkewedClock(timeline, skew) if skew else VirtualClock(timeline)
+
+    @property
+    def is_replaced(self) -> bool:
+        """Whether another process has taken the lock of its state since."""
+        return self.disk.holder != self.number
 
     async def live(self) -> None:
         """Plan and apply; returns also when it is killed."""
+        self.disk.holder = self.number
         task = self._main = asyncio.ensure_future(self._run())
         loop = asyncio.get_running_loop()
         after = self.circumstances.kill_after
@@ -139,8 +158,12 @@ class Process:
         self.steps += 1
         if self.steps == self.circumstances.pause_step:
             # What comes meanwhile waits: answers to be read, and timers that are overdue.
-            self.server.timeline.skip(self.circumstances.pause)
-            self.server.resumed_at = self.server.timeline.now
+            timeline = self.server.timeline
+            end = timeline.now + self.circumstances.pause
+            if self.meanwhile is not None:
+                self.meanwhile()
+            timeline.skip(max(0.0, end - timeline.now))
+            self.server.resumed_at = timeline.now
         if self.steps == self.circumstances.kill_step:
             self.kill()
         if self.dead:
@@ -193,8 +216,7 @@ class Process:
 
     def _session(self) -> Session:
         c = self.circumstances
-        timeline = self.server.timeline
-        clock = SkewedClock(timeline, c.skew) if c.skew else VirtualClock(timeline)
+        timeline, clock = self.server.timeline, self.clock
         rng, halt = Random(c.seed), StopSignal()
         deadline = clock.monotonic() + c.deadline
         dispatcher = Dispatcher(
@@ -219,12 +241,13 @@ class Process:
     def _make_run(self, session: Session, planned: PlanResult) -> ApplyContext:
         c = self.circumstances
         platter = Platter(Random(c.seed + 1), c.slowest_write) if c.slowest_write else None
+        self.journal = Journal(_Pen(self), platter)
         return ApplyContext(
             id=str(UUID(int=session.rng.getrandbits(128), version=4)),
             lineage=LINEAGE,
             stack=STACK,
             api=session.api,
-            journal=Journal(_Pen(self), platter),
+            journal=self.journal,
             dispatcher=session.dispatcher,
             halt=session.halt,
             clock=session.clock,
@@ -260,6 +283,10 @@ class _Pen:
         if process.dead:
             return
         process.step()
+        if process.is_replaced:
+            # As the fence of a shared state does.
+            process.was_refused = True
+            raise LockLostError("the state was taken over")
         before = [self._disk.durable.get(row.op) for row in rows]
         self._disk.write(rows)
         process.written += [(process.server.timeline.now, row) for row in rows]

@@ -37,6 +37,14 @@ def test_any_apply_may_start_from_an_older_copy() -> None:
     assert [str(broken) for broken in figures.broken] == []
 
 
+def test_a_run_may_be_replaced_while_it_stands_still() -> None:
+    """It sends nothing more, records nothing more, and says so; the world converges."""
+    figures = play_seeds(range(20), Options(shared=True))
+
+    assert [str(broken) for broken in figures.broken] == []
+    assert catch_mutant("send-when-replaced", range(20), Options()).violation is not None
+
+
 def test_a_run_may_die_at_any_of_its_steps() -> None:
     """Before and after every request and every write of one run."""
     figures = play_kill_points(range(4), Options(workloads=5))

@@ -144,13 +144,17 @@ class Ran:
     events: list[Event]
     requests: list[RequestEnded] = field(default_factory=list)
     unsaved: tuple[Recorded, ...] = ()
+    trouble: StateError | None = None
 
     @property
     def exit_code(self) -> int:
         """What the command would have ended with."""
         assert self.planned is not None
         return ApplyResult(
-            planned=self.planned, finished=self.finished, unsaved=self.unsaved
+            planned=self.planned,
+            finished=self.finished,
+            unsaved=self.unsaved,
+            trouble=self.trouble,
         ).exit_code
 
     @property
@@ -378,6 +382,7 @@ class World:
                 events=events,
                 requests=requests,
                 unsaved=unsaved,
+                trouble=engine.journal.trouble,
             )
 
 

@@ -36,7 +36,7 @@ from reconciler.engine.run import (
     ApplyContext,
     ApplyOptions,
 )
-from reconciler.errors import StateError
+from reconciler.errors import LockLostError, StateError
 from reconciler.ports import EventListener, RequestListener, StateStore
 
 if TYPE_CHECKING:
@@ -88,7 +88,8 @@ class ApplyResult:
         # A bare 4 would send somebody after one workload while the state is what has to be mended.
         for code, applies in (
             (by_signal or 0, by_signal is not None),
-            (6, finished.stopped_by == LOCK),
+            # Whatever it was that stopped the run: its state is somebody else's by now.
+            (6, isinstance(self.trouble, LockLostError)),
             (1, finished.stopped_by == STATE),
             (9, finished.stopped_by in (UNAUTHORISED, UNREACHABLE)),
             (8, bool(summary.in_doubt)),
