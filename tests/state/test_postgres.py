@@ -125,7 +125,7 @@ def test_a_state_that_is_not_there_is_told_from_one_that_is(
             f"there is no state of stack team-b ({postgres.address}/postgres, schema {schema}); it "
             f"has: {STACK}"
         ),
-        "name one with --stack or --config; only the very first apply makes one, with --init",
+        "give --stack or --config; only the very first apply makes one, with --init",
         1,
     )
 

@@ -121,7 +121,7 @@ def read_state_row(conn: Connection, place: PostgresPlace, *, in_transit: bool =
         stacks = ", ".join(stack for (stack,) in conn.execute(query).fetchall())
         raise StateError(
             f"there is no state {place.title}; it has: {stacks or 'none'}",
-            hint="name one with --stack or --config; only the very first apply makes one, with --init",
+            hint="give --stack or --config; only the very first apply makes one, with --init",
         )
     if not in_transit:
         refuse_transit(place.title, row.transit)
