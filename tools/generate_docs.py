@@ -100,7 +100,10 @@ OUTCOMES = (
     ),
     (
         4,
-        "`status --exit-status`: a workload is Failed, missing, down or given up.",
+        (
+            "`status --exit-status`: a workload is Failed, Degraded, refused, missing, down or "
+            "given up."
+        ),
         "cli/commands/status.py",
     ),
     (8, "`status --exit-status`: a create is in doubt.", "cli/commands/status.py"),

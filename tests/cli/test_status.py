@@ -35,10 +35,10 @@ def test_the_table(cli: Cli, project: str) -> None:
     result = cli("status")
     assert (result.code, result.err) == (0, "")
     head, chat, train, total = result.out.splitlines()
-    assert head.split() == ["ADDRESS", "STATUS", "AGE", "GPUS", "ID", "MESSAGE"]
-    assert chat.split()[:2] == [f"{project}/chat", "Synced"]
-    assert train.split()[:2] == [f"{project}/train", "Synced"]
-    assert chat.split()[2].endswith("s")
+    assert head.split() == ["ADDRESS", "PHASE", "SYNC", "AGE", "GPUS", "MESSAGE"]
+    assert chat.split()[:3] == [f"{project}/chat", "Running", "Synced"]
+    assert train.split()[:3] == [f"{project}/train", "Running", "Synced"]
+    assert chat.split()[3].endswith("s")
     assert total == "2 workloads, 2 GPUs requested; 0 failed, 0 missing, 0 in doubt."
 
 
@@ -93,7 +93,7 @@ def test_a_watch_without_a_terminal(
         }
         assert json.loads(first)["address"] == address
     else:
-        assert first.split()[1:] == [address, "Synced"]
+        assert first.split()[1:] == [address, "Running", "Synced"]
     process.send_signal(number)
     out, err = process.communicate(timeout=20)
     assert (process.returncode, out, err) == (128 + number, "", "")

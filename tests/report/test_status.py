@@ -9,7 +9,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.core.model import LastSeen, Live, Missing, Own, Purpose, Recorded, Unread
+from reconciler.core.model import (
+    LastSeen,
+    Lifecycle,
+    Live,
+    Missing,
+    OnFailed,
+    Own,
+    Purpose,
+    Recorded,
+    Unread,
+)
+from reconciler.core.protocol.live import LiveWorkload, WorkloadPhase
 from reconciler.report.text.color import ColorWriter
 from reconciler.report.text.status import (
     Status,
@@ -64,17 +75,65 @@ def everything() -> list[Status]:
 def test_the_table_and_its_total() -> None:
     """What the server says, how old it is, and how many need somebody."""
     assert statuses_text(everything(), PLAIN) == (
-        "ADDRESS      STATUS    AGE  GPUS  ID                                    MESSAGE\n"
-        f"4501/chat    Synced    1h   1     {ID}\n"
-        f"4501/train   Failed    3d   1     {ID}  no quota\n"
-        f"4501/gone    missing   -    1     {ID}\n"
-        f"4501/unread  unread    -    1     {ID}  HTTP 500\n"
-        "4501/lost    in doubt  -    1     -                                     "
-        "the connection broke\n"
-        f"4501/late    Synced    1h   1     {ID}  "
+        "ADDRESS      PHASE     SYNC    AGE  GPUS   MESSAGE\n"
+        "4501/chat    -         Synced  1h   1/-/-\n"
+        "4501/train   -         Failed  3d   1/-/-  no quota\n"
+        "4501/gone    missing   -       -    1/-/-\n"
+        "4501/unread  unread    -       -    1/-/-  HTTP 500\n"
+        "4501/lost    in doubt  -       -    1/-/-  the connection broke\n"
+        "4501/late    -         Synced  1h   1/-/-  "
         "an earlier create of it may still take effect\n"
         "6 workloads, 4 GPUs requested; 1 failed, 1 missing, 1 in doubt, 1 unread."
     )
+
+
+def in_phase(name: str, phase: WorkloadPhase, message: str = "", **fields: Any) -> Status:
+    """A synced workload of which the list tells the phase."""
+    one = status(name)
+    workload = LiveWorkload(
+        id=ID,
+        address=one.row.address,
+        is_v2=True,
+        phase=phase,
+        phase_message=message,
+        **({"gpus_allocated": 1.0, "gpus_idle": 0.0} | fields),
+    )
+    return dataclasses.replace(one, listed=workload)
+
+
+def test_what_became_of_what_the_cluster_took() -> None:
+    """Synced is not running: phases, GPUs and the messages of both; unlisted projects are named."""
+    unlisted = dataclasses.replace(status("hid"), unlisted="HTTP 403: no rights")
+    statuses = [
+        in_phase("chat", WorkloadPhase.RUNNING, gpus_idle=0.5),
+        in_phase("done", WorkloadPhase.COMPLETED, gpus_allocated=0.0),
+        in_phase("ill", WorkloadPhase.DEGRADED, "1 of 2 pods ready"),
+        in_phase("nan", WorkloadPhase.FAILED, "main: exit code 1"),
+        in_phase("wait", WorkloadPhase.PENDING, "no node has 1 GPU", gpus_allocated=None),
+        unlisted,
+    ]
+    assert statuses_text(statuses, PLAIN) == (
+        "ADDRESS    PHASE      SYNC    AGE  GPUS     MESSAGE\n"
+        "4501/chat  Running    Synced  1h   1/1/0.5\n"
+        "4501/done  Completed  Synced  1h   1/0/0\n"
+        "4501/ill   Degraded   Synced  1h   1/1/0    1 of 2 pods ready\n"
+        "4501/nan   Failed     Synced  1h   1/1/0    main: exit code 1\n"
+        "4501/wait  Pending    Synced  1h   1/-/0    no node has 1 GPU\n"
+        "4501/hid   -          Synced  1h   1/-/-\n"
+        "Phases of project 4501 could not be looked at: HTTP 403: no rights\n"
+        "6 workloads, 6 GPUs requested; 1 failed, 0 missing, 0 in doubt, 1 degraded, 1 pending."
+    )
+    assert [one.is_wrong for one in statuses] == [False, False, True, True, False, False]
+    assert [one.is_quiet for one in statuses] == [True, True, False, False, False, True]
+
+
+def test_a_refusal_that_its_author_ignores_is_not_wrong() -> None:
+    """onFailed: ignore is about what the cluster refuses, not about what fails in it."""
+    refused = troubled(LastSeen.FAILED)
+    ignored = dataclasses.replace(refused.row, lifecycle=Lifecycle(on_failed=OnFailed.IGNORE))
+    assert refused.is_wrong
+    assert not dataclasses.replace(refused, row=ignored).is_wrong
+    assert dataclasses.replace(in_phase("nan", WorkloadPhase.FAILED), row=ignored).is_wrong
 
 
 def test_nothing_recorded() -> None:
@@ -82,12 +141,11 @@ def test_nothing_recorded() -> None:
     assert statuses_text([], PLAIN) == "The state records no workloads."
 
 
-def test_a_narrow_terminal_cuts_ids_first() -> None:
-    """Then messages; addresses are never cut: commands take them."""
-    assert statuses_text(everything(), PLAIN, width=80).splitlines()[:3] == [
-        "ADDRESS      STATUS    AGE  GPUS  ID         MESSAGE",
-        "4501/chat    Synced    1h   1     0ae9b56f…",
-        "4501/train   Failed    3d   1     0ae9b56f…  no quota",
+def test_a_narrow_terminal_cuts_messages() -> None:
+    """Addresses are never cut: commands take them."""
+    assert statuses_text(everything(), PLAIN, width=60).splitlines()[5:7] == [
+        "4501/lost    in doubt  -       -    1/-/-  the connection b…",
+        "4501/late    -         Synced  1h   1/-/-  an earlier creat…",
     ]
 
 
@@ -114,8 +172,8 @@ def test_a_low_terminal_keeps_what_needs_somebody(height: int) -> None:
 def test_a_colour_is_not_counted_as_width() -> None:
     """With and without colours the columns are the same."""
     coloured = statuses_text(everything(), ColorWriter(colour=True))
-    assert "\x1b[32mSynced  \x1b[0m" in coloured
-    assert "\x1b[31mFailed  \x1b[0m" in coloured
+    assert "\x1b[32mSynced\x1b[0m" in coloured
+    assert "\x1b[31mFailed\x1b[0m" in coloured
     assert "\x1b[33min doubt\x1b[0m" in coloured
     assert click.unstyle(coloured) == statuses_text(everything(), PLAIN)
 
@@ -160,11 +218,16 @@ def test_the_document() -> None:
         "id": ID,
         "recorded": "ACCEPTED",
         "status": "Failed",
+        "phase": None,
+        "phase_since": None,
+        "phase_unknown_because": None,
         "message": "no quota",
         "down": False,
         "deleted": None,
         "gpus": 1.0,
         "gpus_known": True,
+        "gpus_allocated": None,
+        "gpus_idle": None,
         "created_at": "2026-02-27T12:00:00+00:00",
         "age_seconds": 259200,
     }
@@ -198,7 +261,7 @@ def test_gpus_that_cannot_be_counted_are_a_lower_bound() -> None:
     }
     row = make_recorded(make_desired("4501/a", manifest=manifest))
     text = statuses_text([Status(row=row, live=made(row, hours=1), at=NOW)], PLAIN)
-    assert text.splitlines()[1].split()[3] == "0+"
+    assert text.splitlines()[1].split()[4] == "0+/-/-"
     assert "1 workload, 0+ GPUs requested;" in text
 
 

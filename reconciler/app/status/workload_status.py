@@ -15,6 +15,7 @@ from reconciler.app.settings import Settings
 from reconciler.app.signals import on_signal
 from reconciler.app.state.beside_server import open_beside_server
 from reconciler.app.state.states import find_records
+from reconciler.app.status.phases import read_phases
 from reconciler.app.status.refresh import read_live
 from reconciler.core.address_records import find_replaced, find_shown, group_by_address
 from reconciler.core.events import RequestRetried
@@ -52,7 +53,7 @@ async def read_statuses(
     with open_beside_server(settings, connector, say) as state:
         chosen = _choose(state.open(), addresses)
         async with state.connect() as session:
-            return await _read(chosen, session, say)
+            return await _read(chosen, session, say, discovery=settings.discovery)
 
 
 async def watch(
@@ -150,7 +151,9 @@ class _Watch:
                         )
                     else:
                         state.need_same_server(self._session)
-                    return await _read(chosen, self._session, self._say)
+                    return await _read(
+                        chosen, self._session, self._say, discovery=self._settings.discovery
+                    )
             except TimeoutError:
                 raise UnreachableError(
                     f"the server has not answered everything for {PATIENCE:.0f} s"
@@ -185,8 +188,13 @@ def _choose(store: StateStore, patterns: Sequence[str]) -> _Chosen:
     return _Chosen(rows=rows, at_work=at_work)
 
 
-async def _read(chosen: _Chosen, session: Session, say: EventListener) -> list[Status]:
+async def _read(
+    chosen: _Chosen, session: Session, say: EventListener, *, discovery: bool
+) -> list[Status]:
+    """Phases from a list of each project; only a look by its id tells what the cluster took."""
     rows = chosen.rows
+    projects = {row.address.project for row in rows if row.id and row.own is Own.ACCEPTED}
+    phases = await read_phases(projects, session, discovery=discovery)
     live = await read_live(rows, session, say)
     at = session.dispatcher.server.earliest()
     statuses: list[Status] = []
@@ -200,6 +208,8 @@ async def _read(chosen: _Chosen, session: Session, say: EventListener) -> list[S
                 late=late and row.own is not Own.LATE_CREATE_POSSIBLE,
                 at_work=chosen.at_work,
                 replaced=find_replaced(group),
+                listed=phases.listed.get(row.id or ""),
+                unlisted=phases.unlisted.get(row.address.project, ""),
             )
             for row in find_shown(group)
         ]

@@ -50,8 +50,8 @@ class _StatusCommand(click.Command):
 @click.option(
     "--exit-status",
     is_flag=True,
-    help="End with 8 where a create is in doubt, with 4 where a workload is Failed, missing, down "
-    "or given up.",
+    help="End with 8 where a create is in doubt, with 4 where a workload is Failed, Degraded, "
+    "refused by the cluster, missing, down or given up.",
 )
 @environment_options
 @output_options("text", "json")
@@ -65,10 +65,11 @@ def status(
 ) -> int:
     """Show the live status of every recorded workload, or of those given (also as globs).
 
-    AGE is how long ago the server made it; what is down was deleted to be replaced, and its
-    replacement is not there. The exit code is 0 whatever the status is, unless --exit-status asks
-    for another. With --watch a terminal shows the table anew; elsewhere there is a line for every
-    change, with -o json an object for each.
+    PHASE is what became of it in the cluster, SYNC whether the cluster took what was sent last,
+    AGE how long ago the server made it. GPUS are those asked for, allocated, and of these idle.
+    What is down was deleted to be replaced, and its replacement is not there. The exit code is 0
+    whatever the status is, unless --exit-status asks for another. With --watch a terminal shows
+    the table anew; elsewhere there is a line for every change, with -o json an object for each.
     """
     import asyncio
 

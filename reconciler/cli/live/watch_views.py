@@ -49,7 +49,7 @@ class ChangeView:
         self._console = console
         self._spoke = spoke
         self._paint = paint
-        self._seen: dict[str, tuple[str, str, str | None]] = {}
+        self._seen: dict[str, tuple[str, ...]] = {}
         self._trouble = ""
 
     def show(self, statuses: Sequence[Status]) -> None:
@@ -60,7 +60,7 @@ class ChangeView:
         by_address = {str(status.row.address): status for status in statuses}
         for address, status in by_address.items():
             # The age changes with every look, and is no news.
-            news = (status.word, status.message, status.row.id)
+            news = (status.word, status.phase_word, status.message, status.row.id or "")
             if self._seen.get(address) != news:
                 self._seen[address] = news
                 self._print(status, address)

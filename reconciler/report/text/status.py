@@ -14,6 +14,7 @@ from reconciler.core.model import (
     LastSeen,
     Live,
     Missing,
+    OnFailed,
     Own,
     Purpose,
     Recorded,
@@ -21,6 +22,7 @@ from reconciler.core.model import (
     Unread,
     join_reasons,
 )
+from reconciler.core.protocol.live import LiveWorkload, WorkloadPhase
 from reconciler.core.shorten import shorten
 from reconciler.report.text.color import ColorWriter, name_of
 from reconciler.report.text.escape import escape_terminal
@@ -37,7 +39,7 @@ UNDER_WAY = "under way"
 DOWN = "down"
 MISSING = "missing"
 UNREAD = "unread"
-HEAD = ("ADDRESS", "STATUS", "AGE", "GPUS", "ID", "MESSAGE")
+HEAD = ("ADDRESS", "PHASE", "SYNC", "AGE", "GPUS", "MESSAGE")
 
 _COLOURS = {
     LastSeen.SYNCED.value: "green",
@@ -51,15 +53,22 @@ _COLOURS = {
     IN_DOUBT: "yellow",
     UNDER_WAY: "cyan",
     UNREAD: "yellow",
+    WorkloadPhase.RUNNING.value: "green",
+    WorkloadPhase.COMPLETED.value: "green",
+    WorkloadPhase.PENDING.value: "yellow",
+    WorkloadPhase.DEGRADED.value: "red",
 }
+# What has no phase has one of these words in its place.
+_INSTEAD = (
+    *(IN_DOUBT, UNDER_WAY, DOWN, MISSING, UNREAD),
+    *(LastSeen.DELETED.value, Own.LATE_CREATE_POSSIBLE.value.lower()),
+)
+_ILL = (WorkloadPhase.FAILED, WorkloadPhase.DEGRADED)
 _GONE = (MISSING, LastSeen.DELETED.value)
-_WRONG = (*_GONE, DOWN, LastSeen.FAILED.value)
 _RARE = (UNDER_WAY, DOWN, UNREAD, Own.LATE_CREATE_POSSIBLE.value.lower())
+_PHASES = (WorkloadPhase.DEGRADED, WorkloadPhase.PENDING)
 # So many messages that are too long for the table are told below it.
 MOST_MESSAGES = 20
-# As much of an id as tells two apart; commands that take one want it whole.
-_SHORT_ID = 9
-_LEAST_MESSAGE = 16
 _UNITS = ((86_400, "d", 2 * 86_400), (3_600, "h", 3_600), (60, "m", 60))
 
 
@@ -69,7 +78,8 @@ class Status:
 
     `late` says that an older create of the same workload may come true beside it; `at_work` is who
     writes to the state meanwhile, and is about to go on with what is begun. `replaced` is the
-    record of what had the name before, where its successor is not there yet.
+    record of what had the name before, where its successor is not there yet. `listed` is what the
+    server's list says of it, `unlisted` why its list could not be looked at.
     """
 
     row: Recorded
@@ -78,6 +88,8 @@ class Status:
     late: bool = False
     at_work: str = ""
     replaced: Recorded | None = None
+    listed: LiveWorkload | None = None
+    unlisted: str = ""
 
     @cached_property
     def is_under_way(self) -> bool:
@@ -115,9 +127,31 @@ class Status:
                 doubtful = self.row.own in (Own.CREATING, Own.UNCONFIRMED)
                 return IN_DOUBT if doubtful else self.row.own.value.lower()
 
+    @property
+    def phase(self) -> WorkloadPhase | None:
+        """What became of it in the cluster; None where nobody can tell."""
+        return self.listed.phase if self.listed else None
+
+    @property
+    def phase_word(self) -> str:
+        """Its phase as the table has it, or our word for what has none."""
+        if self.word in _INSTEAD:
+            return self.word
+        return self.phase.value if self.phase else "-"
+
+    @property
+    def sync_word(self) -> str:
+        """What the cluster made of the last submission, in the server's words."""
+        return "-" if self.word in _INSTEAD else self.word
+
     @cached_property
     def message(self) -> str:
-        """The message that goes with it."""
+        """The messages that go with it: of its phase, then of its sync and of its record."""
+        of_phase = self.listed.phase_message if self.listed else ""
+        return join_reasons("" if of_phase in self._sync_message else of_phase, self._sync_message)
+
+    @cached_property
+    def _sync_message(self) -> str:
         match self.live:
             case Unread(reason=reason):
                 message = reason
@@ -166,6 +200,14 @@ class Status:
         return count_gpus(manifest if isinstance(manifest, Mapping) else {})
 
     @property
+    def gpu_text(self) -> str:
+        """GPUs asked for, and where the list tells them those allocated and those of them idle."""
+        asked = gpu_number(self.gpus.gpus) + ("" if self.gpus.known else "+")
+        told = (self.listed.gpus_allocated, self.listed.gpus_idle) if self.listed else (None, None)
+        others = ("-" if figure is None else gpu_number(figure) for figure in told)
+        return "/".join([asked, *others])
+
+    @property
     def is_down(self) -> bool:
         """Whether it was deleted to be replaced, and nothing of ours is known to run there now."""
         return self.word in (DOWN, IN_DOUBT) and self.deleted is not None
@@ -185,12 +227,18 @@ class Status:
     @property
     def is_wrong(self) -> bool:
         """Whether it is not as it was declared, and an apply alone will not mend it."""
-        return self.word in _WRONG or self.is_down or self.row.purpose is Purpose.GIVEN_UP
+        if self.word == LastSeen.FAILED.value:
+            # Its author has said that a refusal by the cluster is none.
+            is_refused = self.row.lifecycle.on_failed is not OnFailed.IGNORE
+        else:
+            is_refused = self.word in _GONE or self.is_down
+        return is_refused or self.phase in _ILL or self.row.purpose is Purpose.GIVEN_UP
 
     @property
     def is_quiet(self) -> bool:
         """Whether nobody has to look at it."""
-        return self.word == LastSeen.SYNCED.value and not self.late
+        is_synced = self.word == LastSeen.SYNCED.value
+        return is_synced and not self.late and self.phase not in (*_ILL, WorkloadPhase.PENDING)
 
 
 def status_document(status: Status) -> dict[str, Any]:
@@ -201,11 +249,16 @@ def status_document(status: Status) -> dict[str, Any]:
         "id": status.row.id,
         "recorded": status.row.own.value,
         "status": status.word,
+        "phase": status.phase.value if status.phase else None,
+        "phase_since": status.listed.phase_updated_at if status.listed else None,
+        "phase_unknown_because": status.unlisted or None,
         "message": status.message or None,
         "down": status.is_down,
         "deleted": status.deleted,
         "gpus": status.gpus.gpus,
         "gpus_known": status.gpus.known,
+        "gpus_allocated": status.listed.gpus_allocated if status.listed else None,
+        "gpus_idle": status.listed.gpus_idle if status.listed else None,
         "created_at": status.created_at,
         "age_seconds": None if age is None else int(age.total_seconds()),
     }
@@ -236,6 +289,7 @@ def statuses_text(
         lines.append(paint.dim(f"… {number_of(len(statuses) - len(listed), 'more workload')}"))
     if height is None:
         lines += _whole_messages(statuses, "\n".join(lines))
+        lines += _unlisted_notes(statuses)
     return "\n".join([*lines, total_text(statuses, paint)])
 
 
@@ -249,6 +303,14 @@ def _whole_messages(statuses: Sequence[Status], table: str) -> Iterator[str]:
         yield f"… {number_of(len(long) - MOST_MESSAGES, 'more message')}: status ADDRESS"
 
 
+def _unlisted_notes(statuses: Sequence[Status]) -> Iterator[str]:
+    """Which projects have phases that nobody could look at, and why."""
+    reasons = {status.row.address.project: status.unlisted for status in statuses}
+    for project, reason in sorted(reasons.items()):
+        if reason:
+            yield escape_terminal(f"Phases of project {project} could not be looked at: {reason}")
+
+
 def total_text(statuses: Sequence[Status], paint: ColorWriter) -> str:
     """How many workloads there are, what they ask for at least, and how many need somebody."""
     counts = Counter(status.word for status in statuses)
@@ -256,14 +318,17 @@ def total_text(statuses: Sequence[Status], paint: ColorWriter) -> str:
     present = [s for s in statuses if s.live is not None and s.word not in (*_GONE, DOWN)]
     gpus = gpu_number(round(sum(status.gpus.gpus for status in present), 6))
     at_least = "" if all(status.gpus.known for status in present) else "+"
+    failed = sum(LastSeen.FAILED.value in (status.word, status.phase) for status in statuses)
     parts = [
-        f"{counts[LastSeen.FAILED.value]} failed",
+        f"{failed} failed",
         f"{sum(counts[word] for word in _GONE)} missing",
         f"{counts[IN_DOUBT]} in doubt",
     ]
     # What is in doubt and has replaced something counts twice, as it does in the end of an apply.
     counts[DOWN] = sum(status.is_down for status in statuses)
     parts += [f"{counts[word]} {word}" for word in _RARE if counts[word]]
+    phases = Counter(status.phase for status in present)
+    parts += [f"{phases[word]} {word.lower()}" for word in _PHASES if phases[word]]
     head = f"{number_of(len(statuses), 'workload')}, {gpus}{at_least} GPUs requested"
     return paint.bold(f"{head}; {', '.join(parts)}.")
 
@@ -272,8 +337,9 @@ def change_text(status: Status | None, address: str, at: str, paint: ColorWriter
     """A line for a workload that is not as it was when last looked at; None is no longer there."""
     if status is None:
         return f"{at}  {escape_terminal(address)}  no longer recorded"
-    word = paint(escape_terminal(status.word), _COLOURS.get(status.word, ""))
-    return f"{at}  {name_of(status.row.address)}  {word}  {_message(status)}".rstrip()
+    words = [word for word in (status.phase_word, status.sync_word) if word != "-"]
+    painted = [paint(escape_terminal(word), _COLOURS.get(word, "")) for word in words]
+    return GAP.join([at, name_of(status.row.address), *painted, _message(status)]).rstrip()
 
 
 def age_text(age: timedelta | None) -> str:
@@ -291,46 +357,32 @@ def _table(statuses: Sequence[Status], paint: ColorWriter, width: int | None) ->
     rows: list[tuple[str, ...]] = [
         (
             name_of(status.row.address),
-            escape_terminal(status.word),
+            escape_terminal(status.phase_word),
+            escape_terminal(status.sync_word),
             age_text(status.age),
-            gpu_number(status.gpus.gpus) + ("" if status.gpus.known else "+"),
-            escape_terminal(status.row.id or "-"),
+            status.gpu_text,
             _message(status),
         )
         for status in statuses
     ]
     widths = [max(len(row[i]) for row in (HEAD, *rows)) for i in range(len(HEAD))]
     if width is not None:
-        rows, widths = _fit(rows, widths, width)
+        # Only messages are cut: commands take addresses, and the rest is short.
+        room = max(width - sum(widths[:-1]) - len(GAP) * (len(widths) - 1), 0)
+        rows = [(*row[:-1], _cut(row[-1], room)) for row in rows]
+        widths[-1] = max(len(HEAD[-1]), *(len(row[-1]) for row in rows))
     lines = [GAP.join(cell.ljust(most) for cell, most in zip(HEAD, widths, strict=True)).rstrip()]
     for status, row in zip(statuses, rows, strict=True):
         padded = [cell.ljust(most) for cell, most in zip(row, widths, strict=True)]
         # Painted last: escape sequences have no width.
-        padded[1] = paint(padded[1], _COLOURS.get(status.word, ""))
+        for column, word in ((1, status.phase_word), (2, status.sync_word)):
+            padded[column] = paint(padded[column], _COLOURS.get(word, ""))
         lines.append(GAP.join(padded).rstrip())
     return lines
 
 
 def _message(status: Status) -> str:
     return escape_terminal(shorten(status.message))
-
-
-def _fit(
-    rows: list[tuple[str, ...]], widths: list[int], width: int
-) -> tuple[list[tuple[str, ...]], list[int]]:
-    """Cut ids where the messages need their room, then the messages, then what is left."""
-    ids = widths[4]
-    if _room(widths, width) < min(widths[5], _LEAST_MESSAGE):
-        ids = min(ids, _SHORT_ID)
-    widths = [*widths[:4], ids, 0]
-    room = max(_room(widths, width), 0)
-    cut = [(*row[:4], _cut(row[4], ids), _cut(row[5], room)) for row in rows]
-    return cut, [*widths[:5], max(len(HEAD[5]), *(len(row[5]) for row in cut))]
-
-
-def _room(widths: Sequence[int], width: int) -> int:
-    """What is left for the last column."""
-    return width - sum(widths[:-1]) - len(GAP) * (len(widths) - 1)
 
 
 def _cut(text: str, most: int) -> str:

@@ -1,0 +1,153 @@
+"""A status tells the phases, from one list of each project."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import httpx
+import pytest
+
+from reconciler.app.status.workload_status import read_statuses
+from reconciler.core.places import FilePlace
+from reconciler.report.text.color import ColorWriter
+from reconciler.report.text.status import Status, statuses_text
+from tests.support.timing import run
+from tests.support.worlds import World, wish
+
+SCENE = (
+    "pending name=wait message='no node has a GPU'",
+    "completes=10m name=done",
+    "fails=10m name=crash message='main: exit code 1'",
+    "degrades=10m name=half",
+    "sync-fails='no such image' name=refused",
+)
+NAMES = ("chat", "crash", "done", "half", "refused", "wait")
+
+
+def look(world: World) -> list[Status]:
+    """What one status shows."""
+    return run(
+        read_statuses(world.settings, (), connector=world.connector(), say=lambda _: None),
+        world.timeline,
+    )
+
+
+def kind_of(name: str) -> str:
+    """What ends by itself is a job."""
+    return "Job" if name in ("crash", "done") else "Deployment"
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    """One workload in each phase that matters, an hour after the apply."""
+    world = World(*SCENE, path=tmp_path / "state.db")
+    world.settings = dataclasses.replace(
+        world.settings, state=FilePlace(path=tmp_path / "state.db")
+    )
+    world.apply(*(wish(name, kind=kind_of(name)) for name in NAMES))
+    world.timeline.skip(3600.0)
+    return world
+
+
+def requests_of(world: World) -> list[str]:
+    """The GETs of the last look, by what they ask for."""
+    return [entry.path for entry in world.entries() if entry.method == "GET"]
+
+
+def test_one_list_tells_the_phases(world: World) -> None:
+    """Beside a look at each by its id, which tells what the cluster took."""
+    before = len(requests_of(world))
+    statuses = look(world)
+
+    assert statuses_text(statuses, ColorWriter()) == (
+        "ADDRESS       PHASE      SYNC    AGE  GPUS   MESSAGE\n"
+        "4501/chat     Running    Synced  1h   0/0/0\n"
+        "4501/crash    Failed     Synced  1h   0/0/0  main: exit code 1\n"
+        "4501/done     Completed  Synced  1h   0/0/0\n"
+        "4501/half     Degraded   Synced  1h   0/0/0  Some pods are not ready\n"
+        "4501/refused  Failed     Failed  1h   0/0/0  no such image\n"
+        "4501/wait     Pending    Synced  1h   0/0/0  no node has a GPU\n"
+        "6 workloads, 0 GPUs requested; 2 failed, 0 missing, 0 in doubt, 1 degraded, 1 pending."
+    )
+    assert [one.row.address.name for one in statuses if one.is_wrong] == [
+        "crash",
+        "half",
+        "refused",
+    ]
+    assert sorted(requests_of(world)[before:]) == [
+        "/api/v1/workloads",
+        *sorted(f"/api/v2/workloads/{world.id_of(name)}" for name in NAMES),
+    ]
+
+
+def test_a_sync_that_fails_later_is_seen(world: World) -> None:
+    """Whatever its phase and its record say: what is read by its id counts."""
+    world.sandbox.store.fail_sync(world.id_of("chat"), "quota exceeded")
+
+    chat = look(world)[0]
+
+    assert (chat.phase_word, chat.sync_word, chat.is_wrong) == ("Running", "Failed", True)
+
+
+def test_what_the_list_does_not_show_is_looked_for_by_its_id(world: World) -> None:
+    """It is missing only if that look says so."""
+    world.sandbox.store.vanish(world.id_of("chat"))
+
+    (missing,) = (one for one in look(world) if one.row.address.name == "chat")
+
+    assert (missing.phase_word, missing.sync_word, missing.is_wrong) == ("missing", "-", True)
+
+
+@pytest.mark.parametrize(
+    ("status", "discovery", "reason"),
+    [
+        (200, False, "the list is switched off (discovery: off)"),
+        (403, True, "not for you"),
+        (404, True, "not for you"),
+    ],
+)
+def test_without_the_list_it_says_so_and_reads_each(
+    world: World, status: int, discovery: bool, reason: str
+) -> None:
+    """Nothing is guessed of a phase, and a refusal by the cluster is still found."""
+
+    async def hide_list(request: httpx.Request, response: httpx.Response) -> httpx.Response:
+        if request.url.path != "/api/v1/workloads" or status == 200:
+            return response
+        return httpx.Response(status, json={"code": status, "message": "not for you"})
+
+    world.rewrite = hide_list
+    world.settings = dataclasses.replace(world.settings, discovery=discovery)
+
+    text = statuses_text(look(world), ColorWriter())
+
+    assert text == (
+        "ADDRESS       PHASE  SYNC    AGE  GPUS   MESSAGE\n"
+        "4501/chat     -      Synced  1h   0/-/-\n"
+        "4501/crash    -      Synced  1h   0/-/-\n"
+        "4501/done     -      Synced  1h   0/-/-\n"
+        "4501/half     -      Synced  1h   0/-/-\n"
+        "4501/refused  -      Failed  1h   0/-/-  no such image\n"
+        "4501/wait     -      Synced  1h   0/-/-\n"
+        f"Phases of project 4501 could not be looked at: {reason}\n"
+        "6 workloads, 0 GPUs requested; 1 failed, 0 missing, 0 in doubt."
+    )
+
+
+def test_pages_are_read_once_each(tmp_path: Path) -> None:
+    """More workloads than a page holds cost one request a page, and one that counts them."""
+    world = World(path=tmp_path / "state.db")
+    world.settings = dataclasses.replace(
+        world.settings, state=FilePlace(path=tmp_path / "state.db")
+    )
+    world.apply(*(wish(f"w{number:04}") for number in range(1001)))
+    world.timeline.skip(3600.0)
+    before = len(requests_of(world))
+
+    assert {one.phase_word for one in look(world)} == {"Running"}
+
+    assert [path for path in requests_of(world)[before:] if "/v1/" in path] == [
+        *["/api/v1/workloads"] * 3,
+        "/api/v1/workloads/count",
+    ]
