@@ -17,7 +17,8 @@ _BESIDE = (JOURNAL, "-wal", "-shm")
 def may_be_committed(state: StatePlace, root: Path, environ: Mapping[str, str]) -> bool:
     """Whether a state may have come with the specs: their author is then the address's, too."""
     if not isinstance(state, FilePlace):
-        return False
+        # Whoever names a database of their own can have written anything into it.
+        return state.by_repository
     path = state.path.resolve()
     if name_in_checkout(path) is None:
         # In a pipeline without a checkout nobody can tell what came with the specs.

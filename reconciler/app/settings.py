@@ -223,7 +223,7 @@ def _state(choice: _Choice, flags: Flags, config: Config, root: Path, stack: str
     # In the configuration relative to its file, on the command line to the caller's folder.
     folder = config.path.parent if config.path else root
     try:
-        return parse_place(text, stack=stack, folder=folder)
+        return parse_place(text, stack=stack, folder=folder, by_repository=True)
     except PlaceError as error:
         where = config.locate("state")
         raise InvalidInputError(f"state: {error.message}", where=where, hint=error.hint) from None

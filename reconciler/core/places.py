@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -16,6 +16,18 @@ _HOST = re.compile(r"(\[[0-9A-Fa-f:.%]+\]|[^\[\]:]*)(:\d{1,5})?")
 _PARAMETER = re.compile(r"([a-z_]+)=(.*)")
 # Of libpq's parameters, and of what somebody may take for one of them.
 _SECRET = re.compile(r"pas+w|pwd|secret|scram_")
+# What a file that a pull request can change may say of a connection: others write files, choose
+# weaker logins or read what is none of their business.
+_OF_REPOSITORY = frozenset(
+    {
+        *("host", "hostaddr", "port", "dbname", "user", "service", "target_session_attrs"),
+        *("sslmode", "sslrootcert", "sslcert", "sslkey", "sslcrl", "sslnegotiation", "sslsni"),
+        *("ssl_min_protocol_version", "ssl_max_protocol_version", "channel_binding"),
+        *("connect_timeout", "keepalives", "keepalives_idle", "keepalives_interval"),
+        *("keepalives_count", "tcp_user_timeout", "load_balance_hosts", "application_name"),
+        *("gssencmode", "krbsrvname"),
+    }
+)
 
 
 class PlaceError(ValueError):
@@ -57,13 +69,15 @@ class PostgresPlace:
     """A state in PostgreSQL: the row of a stack in a schema.
 
     `url` is libpq's, without what is ours and without secrets; `secrets` are the parameters of
-    libpq that have to be given beside it, for the connection alone.
+    libpq that have to be given beside it, for the connection alone. With `by_repository` the
+    address is in a file that a pull request can change: it may be anybody's.
     """
 
     url: str
     schema: str
     stack: str
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
+    by_repository: bool = field(default=False, compare=False)
 
     def __str__(self) -> str:
         if self.schema == DEFAULT_SCHEMA:
@@ -84,7 +98,12 @@ StatePlace = FilePlace | PostgresPlace
 
 
 def parse_place(
-    text: str, *, stack: str, folder: Path = Path(), may_hold_password: bool = False
+    text: str,
+    *,
+    stack: str,
+    folder: Path = Path(),
+    may_hold_password: bool = False,
+    by_repository: bool = False,
 ) -> StatePlace:
     """The place that a text names; a path is relative to `folder`.
 
@@ -98,7 +117,16 @@ def parse_place(
             f"a state cannot be kept at {scheme}://",
             "give the path of a file, or postgresql://HOST/DATABASE",
         )
-    return _parse_url(after_scheme, stack, may_hold_password=may_hold_password)
+    place = _parse_url(after_scheme, stack, may_hold_password=may_hold_password)
+    if by_repository:
+        for item in place.url.partition("?")[2].split("&"):
+            name = item.partition("=")[0]
+            if name and name not in _OF_REPOSITORY:
+                raise PlaceError(
+                    f"{name} cannot be set in a file that a pull request can change",
+                    "give the address with --state or RECONCILER_STATE, where you mean it",
+                )
+    return replace(place, by_repository=by_repository)
 
 
 def hide_secrets(text: str) -> str:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import re
-from collections.abc import Iterator
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -261,3 +264,110 @@ def test_doctor_says_why_a_database_is_of_no_use(
     assert (nowhere.code, "cannot be reached" in nowhere.out) == (9, True)
     empty = cli("doctor", folder, "--state", postgres.url(schema))
     assert (empty.code, "finds no tables, and may make them" in empty.out) == (0, True)
+
+
+def test_single_records_move_between_places(cli: Cli, specs: Path, project: str) -> None:
+    """Out of a state and back, wherever each of the two is kept."""
+    config = ("--config", specs / "reconciler.yaml")
+    one = f"{project}/one"
+    there = cli("state", "move", one, "--to", "other.db", "--init", "--yes", *config)
+    assert (there.code, there.out) == (0, f"Moved {one} to other.db.\n")
+    assert one not in cli("state", "list", *config).out
+    state = (specs / "reconciler.yaml").read_text().rpartition("state: ")[2].strip()
+    back = ("state", "move", one, "--to", state, "--yes", "--state", "other.db", "--stack", "blue")
+    assert cli(*back).code == 0
+    assert cli("plan", specs, "--detailed-exitcode").code == 0
+    assert cli("state", "check", *config).code == 0
+
+
+def test_a_saved_plan_is_of_one_state_wherever_it_is_applied(
+    cli: Cli, specs: Path, project: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once, from any folder; after another run of the same state it is out of date."""
+    (specs / "three.json").write_text(json.dumps(spec("three", project)))
+    plan = specs.parent / "three.plan"
+    assert cli("plan", specs, "--save", plan).code == 0
+    (specs.parent / "elsewhere").mkdir()
+    monkeypatch.chdir(specs.parent / "elsewhere")
+    assert cli("show", plan, "--config", specs / "reconciler.yaml").code == 0
+    assert cli("apply", specs, "--plan", plan, "--yes").code == 0
+    assert cli("apply", specs, "--plan", plan, "--yes").code == 7
+
+
+def test_a_password_of_the_environment_is_in_no_output(
+    cli: Cli,
+    postgres: PostgresServer,
+    schema: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Neither where all is well nor in an error, nor in the database itself."""
+    folder = write_specs(tmp_path / "w", spec("one", new_project()))
+    config = ("--config", folder / "reconciler.yaml")
+    url = postgres.url(schema).replace("postgres@", "postgres:hunter2@")
+    monkeypatch.setenv("RECONCILER_STATE", url)
+    outputs = [
+        cli("init", folder, "--ci", "none"),
+        cli("apply", folder, "--yes", "--init", "-o", "text", "-o", "ndjson=events.ndjson", "-v"),
+        cli("plan", folder, "--save", "plan.json", "-o", "json"),
+        cli("doctor", folder),
+        cli("doctor", folder, "-o", "json"),
+        cli("state", "check", *config),
+        cli("state", "sql", *config),
+        cli("state", "backup", "copy.db", *config),
+        cli("state", "move", "--all", "--to", "moved.db", "--init", "--yes", *config),
+        cli("plan", folder),
+    ]
+    assert [output.code for output in outputs] == [0, 0, 0, 0, 0, 0, 0, 0, 0, 5]
+    monkeypatch.setenv("RECONCILER_STATE", "postgresql://ci:hunter2@127.0.0.1:1/x")
+    outputs += [cli("plan", folder), cli("doctor", folder)]
+    assert "cannot be reached" in outputs[-2].err
+    assert "hunter2" not in "".join(output.out + output.err for output in outputs)
+    for table in ("states", "runs", "run_actions", "operations", "copies"):
+        rows = postgres.query(f"SELECT t::text FROM {schema}.{table} t")
+        assert "hunter2" not in str(rows)
+    for file in tmp_path.rglob("*"):
+        assert not file.is_file() or b"hunter2" not in file.read_bytes()
+
+
+def test_a_state_is_made_in_a_database_on_its_own(
+    cli: Cli, postgres: PostgresServer, schema: str, tmp_path: Path
+) -> None:
+    """As one in a file; a second one of the same stack is none."""
+    url = postgres.url(schema)
+    made = cli("init", tmp_path / "w", "--ci", "none", "--state", url)
+    assert (made.code, f"wrote {url}" in made.out) == (0, True)
+    again = cli("init", tmp_path / "w", "--ci", "none", "--state", url)
+    assert (again.code, "there is already a state of stack w" in again.err) == (1, True)
+
+
+def test_without_its_driver_a_database_is_told_how_to_be_used(server: Mapping[str, str]) -> None:
+    """The extra is optional; whoever keeps the state in a file never needs it."""
+    program = (
+        "import sys; sys.modules['psycopg'] = None; from reconciler.cli import main; "
+        "sys.argv[0] = 'reconciler'; main()"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", program, "state", "list", "--state", "postgresql://db/x"],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, **server},
+    )
+    assert ended.returncode == 1
+    assert ended.stderr.splitlines()[1:] == ["  hint: pip install 'workload-reconciler[postgres]'"]
+
+
+def test_a_database_that_only_the_repository_names_confirms_no_server(
+    cli: Cli, specs: Path, state: str, server: Mapping[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever may change the address of the server may change that of the database as well."""
+    config = specs / "reconciler.yaml"
+    config.write_text(f"{config.read_text()}url: {server['RUNAI_BASE_URL']}\n")
+    monkeypatch.delenv("RUNAI_BASE_URL")
+    refused = cli("plan", specs)
+    is_database = state.startswith("postgresql:")
+    assert refused.code == (5 if is_database else 0)
+    assert ("it, and proves nothing" in refused.err) is is_database
+    monkeypatch.setenv("RECONCILER_STATE", state)
+    assert cli("plan", specs, "--detailed-exitcode").code == 0

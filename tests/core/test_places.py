@@ -138,3 +138,17 @@ def test_other_places_are_refused_by_name(scheme: str) -> None:
     """What is not known is never taken for a path."""
     with pytest.raises(PlaceError, match=f"a state cannot be kept at {scheme}://"):
         parse(f"{scheme}://x/y")
+
+
+@pytest.mark.parametrize(
+    "parameter", ["sslkeylogfile=/x", "passfile=/x", "require_auth=password", "options=-csome"]
+)
+def test_a_file_of_the_repository_says_little_of_a_connection(parameter: str) -> None:
+    """What writes files, weakens the login or reads other files is for whoever runs it."""
+    address = f"postgresql://db/r?sslmode=require&{parameter}"
+    assert str(parse(address)) == address
+    with pytest.raises(PlaceError, match="cannot be set in a file that a pull request can change"):
+        parse_place(address, stack="blue", by_repository=True)
+    place = parse_place("postgresql://db/r?sslmode=require", stack="blue", by_repository=True)
+    assert isinstance(place, PostgresPlace)
+    assert place.by_repository

@@ -284,6 +284,9 @@ def connection_string(place: PostgresPlace, timings: Timings, *, writes: bool) -
             f"the address of the state {place.title} cannot be used: {error}",
             hint="its parameters are those of libpq, and schema=",
         ) from error
+    if place.by_repository and not os.environ.get("PGREQUIREAUTH"):
+        # The server may be anybody's: it gets no password in the clear, also from a password file.
+        parameters["require_auth"] = "!password,!md5"
     defaults = {**_DEFAULTS, "connect_timeout": max(2, round(timings.connect))}
     if writes:
         defaults["target_session_attrs"] = "read-write"
