@@ -417,14 +417,24 @@ def test_the_control_api_sets_a_scene() -> None:
         "wait",
     )
     assert phases(rig, mine)[-2:] == [(at(0), "Running", ""), (at(5), "Pending", "wait")]
-    order("projects", {"do": "phase", "id": "4501", "phase": "Deleting"})
-    assert rig.ask("GET", f"{PROJECTS}/4501").json()["status"]["phase"] == "Deleting"
+    quota = {"default": {"deserved": 8, "limit": 16}, "a100": {"deserved": 1, "limit": None}}
+    order("projects", {"do": "put", "id": "4501", "phase": "Deleting", "pools": quota})
+    project = rig.ask("GET", f"{PROJECTS}/4501").json()
+    assert (project["name"], project["status"]["phase"]) == ("team-a", "Deleting")
+    assert [(r["nodePool"]["name"], r["gpu"]) for r in project["resources"]] == [
+        ("default", {"deserved": 8.0, "limit": 16.0}),
+        ("a100", {"deserved": 1.0, "limit": None}),
+    ]
+    order("projects", {"do": "put", "id": "7", "name": "new", "cluster": WEST})
+    listed = rig.ask("GET", f"{PROJECTS}?filterBy=clusterId=={WEST}&sortBy=name").json()
+    assert [p["id"] for p in listed["projects"]] == ["7", "4502"]
     for path, wrong, status, message in (
         ("workloads", {**moved, "phase": "Dreaming"}, 400, "phase must be one of "),
         ("workloads", {"do": "plant", "age": "soon"}, 400, "life or age cannot be read: "),
         ("workloads", {"do": "plant", "life": ["drop"]}, 400, "life or age cannot be read: "),
-        ("projects", {"do": "phase", "id": "9"}, 404, "project 9 not found"),
-        ("projects", {"do": "remake", "id": "4501"}, 400, "do must be remake with an id in as"),
+        ("projects", {"do": "remake", "id": "9"}, 404, "project 9 not found"),
+        ("projects", {"do": "remake", "id": "4501"}, 400, "do must be put, or remake with an id"),
+        ("projects", {"do": "put", "id": "4501", "pools": {"a": 8}}, 400, 'say {"pools": '),
     ):
         answer = order(path, wrong)
         assert answer.status_code == status

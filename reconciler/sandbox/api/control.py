@@ -20,7 +20,7 @@ from reconciler.sandbox.http import (
     read_json_object,
 )
 from reconciler.sandbox.ledger import Ledger, to_record
-from reconciler.sandbox.settings import SandboxError
+from reconciler.sandbox.settings import NodePool, Project, SandboxError
 from reconciler.sandbox.world.running import RunPhase, moments_of
 from reconciler.sandbox.world.store import SOMEBODY_ELSE, Store
 from reconciler.sandbox.world.workload import Workload
@@ -165,16 +165,15 @@ class Control:
         """Carry out an order of the kind `{"do": "remake", "id": "4501", "as": "4502"}`."""
         order, projects = read_json_object(request.body), self._store.projects
         project_id, new_id = str(order.get("id", "")), str(order.get("as", ""))
-        project = projects.get(project_id)
-        if project is None:
-            raise Refusal(404, f"project {project_id} not found")
         match order.get("do"):
+            case "put" if project_id:
+                projects.put(_read_project(order, projects.get(project_id)))
+            case "remake" if projects.get(project_id) is None:
+                raise Refusal(404, f"project {project_id} not found")
             case "remake" if new_id:
                 self._store.remake_project(project_id, new_id)
-            case "phase":
-                projects.put(replace(project, phase=str(order.get("phase", "Ready"))))
             case other:
-                raise Refusal(400, f"do must be remake with an id in as, or phase, not '{other}'")
+                raise Refusal(400, f"do must be put, or remake with an id in as, not '{other}'")
         return {
             "projects": [{"id": p.id, "name": p.name, "phase": p.phase} for p in projects.listed]
         }
@@ -188,6 +187,27 @@ class Control:
 
 def _list_scenarios(_: Request) -> Any:
     return {"scenarios": [{"name": s.name, "story": s.story, "rules": s.rules} for s in SCENARIOS]}
+
+
+def _read_project(order: dict[str, Any], old: Project | None) -> Project:
+    """A project with what an order says of it; raises Refusal (400)."""
+    project_id = str(order["id"])
+    project = old or Project(id=project_id, name=project_id)
+    texts = {"name": "name", "phase": "phase", "namespace": "namespace", "cluster": "cluster_id"}
+    changes: dict[str, Any] = {texts[key]: str(order[key]) for key in texts.keys() & order.keys()}
+    try:
+        if "pools" in order:
+            changes["pools"] = tuple(
+                NodePool(
+                    name=name,
+                    deserved=float(quota["deserved"]),
+                    limit=None if quota.get("limit") is None else float(quota["limit"]),
+                )
+                for name, quota in order["pools"].items()
+            )
+    except (KeyError, TypeError, ValueError, AttributeError):
+        raise Refusal(400, 'say {"pools": {"default": {"deserved": 8, "limit": 16}}}') from None
+    return replace(project, **changes)
 
 
 def _read_phase(text: object) -> RunPhase:

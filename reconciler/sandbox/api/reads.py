@@ -103,7 +103,7 @@ class Reads:
             for w in candidates
             if w.listed_at <= now
             and w.is_gone(now) == query.deleted
-            and not w.is_gone(now - RETENTION_SECONDS)
+            and not (query.deleted and w.is_gone(now - RETENTION_SECONDS))
             and caller.may_see(w.project_id)
         )
         selected = query.select(listed, workload_fields(now, projects))

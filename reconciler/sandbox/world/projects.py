@@ -70,11 +70,10 @@ class Projects:
         self._projects[project.id] = project
         self._is_open = False
 
-    def remake(self, project_id: str, new_id: str) -> Project:
-        """Delete a project and make it again, which gives it another id; raises KeyError."""
-        made = replace(self._projects.pop(project_id), id=new_id)
-        self._projects[new_id] = made
-        return made
+    def remake(self, project: Project, new_id: str) -> None:
+        """Delete a project and make it again, which gives it another id."""
+        self._projects.pop(project.id, None)
+        self.put(replace(project, id=new_id))
 
 
 def default_namespace(project_name: str) -> str:

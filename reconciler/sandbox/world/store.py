@@ -293,10 +293,13 @@ class Store:
 
         Nobody can see the old ones any more: their project is forbidden, as an unknown one is.
         """
+        project = self.projects.get(project_id)
+        if project is None:
+            raise KeyError(project_id)
         for workload in self.live():
             if workload.project_id == project_id:
                 self.vanish(workload.id)
-        self.projects.remake(project_id, new_id)
+        self.projects.remake(project, new_id)
 
     def fail_sync(self, workload_id: str, message: str = "admission denied") -> Workload:
         """Let the cluster refuse a workload from now on; raises KeyError for an unknown id."""
