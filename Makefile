@@ -44,6 +44,7 @@ lint: $(VENV)/.test
 	$(BIN)/check-jsonschema --builtin-schema vendor.github-actions action.yml
 	$(BIN)/check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
 	$(BIN)/check-jsonschema --builtin-schema vendor.gitlab-ci --data-transform gitlab-ci examples/ci/gitlab/*.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec examples/postgresql/compose.yaml
 	$(BIN)/shellcheck ci/*.sh
 	$(HADOLINT)
 	$(BIN)/reconciler schema check
