@@ -116,7 +116,7 @@ class HttpWorkloadApi:
             rules=settings.rules,
         )
         self._rules = settings.rules
-        self.live = HttpLiveApi(self._send_in_time)
+        self.live = HttpLiveApi(self._send_in_time, lambda text: blank(text, rules=settings.rules))
         self._tokens = make_token_source(
             settings.credentials,
             send=self._send_login,

@@ -32,6 +32,7 @@ from reconciler.core.protocol.api_results import (
     WorkloadCount,
     WorkloadPage,
 )
+from reconciler.core.protocol.live import LiveWorkload
 
 Send = Callable[[Call], Awaitable[RawResponse | ApiResult]]
 
@@ -45,8 +46,10 @@ _FILTERABLE = re.compile(r"[A-Za-z0-9._-]+")
 class HttpLiveApi:
     """The v1 calls about what runs: one request each, every outcome a value."""
 
-    def __init__(self, send: Send) -> None:
+    def __init__(self, send: Send, hide: Callable[[str], str]) -> None:
         self._send = send
+        # A cluster may quote the container that it could not run, with its environment.
+        self._hide = hide
 
     async def list_page(
         self, project: str, *, offset: int = 0, name: str = "", deleted: bool = False
@@ -156,16 +159,42 @@ class HttpLiveApi:
         failure = classify_response(response)
         if failure is None:
             try:
-                return replace(read(response.data), **success_fields(response))
+                result = replace(read(response.data), **success_fields(response))
             except WireError as error:
                 fields = result_fields(response)
                 fields["message"] = f"HTTP {response.status} with an unusable body: {error}"
                 return NotShown(status=response.status, **fields)
+            return self._redact(result)
         # A page never becomes the list by asking again, unless a gateway asks for patience.
         is_page = response.is_page and response.status not in (429, 500, 502, 503, 504)
         if is_page or isinstance(failure, Refused | NotFound | Conflict) or response.status == 501:
             return NotShown(status=response.status, **result_fields(response))
         return failure
+
+    def _redact(self, result: ApiResult) -> ApiResult:
+        """Blank the secrets in every text that a cluster has put together."""
+        match result:
+            case WorkloadPage(workloads=workloads):
+                return replace(result, workloads=tuple(map(self._redact_workload, workloads)))
+            case Described(workload=workload):
+                return replace(result, workload=self._redact_workload(workload))
+            case Occurrences(occurrences=occurrences):
+                hidden = (replace(item, message=self._hide(item.message)) for item in occurrences)
+                return replace(result, occurrences=tuple(hidden))
+            case _:
+                return result
+
+    def _redact_workload(self, workload: LiveWorkload) -> LiveWorkload:
+        # Most have no message: a copy of each of 100,000 rows would be felt.
+        if not workload.phase_message and not workload.pending:
+            return workload
+        return replace(
+            workload,
+            phase_message=self._hide(workload.phase_message),
+            pending=tuple(
+                replace(reason, message=self._hide(reason.message)) for reason in workload.pending
+            ),
+        )
 
 
 def _check_next(page: WorkloadPage | ProjectPage, offset: int) -> ApiResult:

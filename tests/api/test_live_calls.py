@@ -412,3 +412,24 @@ def test_what_would_change_the_request_is_not_sent(call: Call, message: str) -> 
         raise AssertionError("nothing may be sent")
 
     assert ask(handler, call) == NotShown(message=message)
+
+
+def test_a_message_of_the_cluster_shows_no_secret() -> None:
+    """It may quote the container that it could not run, with its environment."""
+    text = "cannot run: env API_TOKEN=s3cr3t-value-of-mine, image busybox"
+    pending = [{"nodePool": "a", "phaseReason": "OverLimit", "reason": text}]
+    described = {**ROW, "phaseMessage": text, "pendingSchedulingMessages": pending}
+    event = {"createdAt": "2026-03-03T09:00:00Z", "type": "Warning", "message": text}
+    update = {"phaseUpdate": {"phase": "Failed", "phaseMessage": text}}
+    answers = [
+        ask(reply(200, content), CALLS[name])
+        for name, content in (
+            ("list_page", {"workloads": [described]}),
+            ("describe", described),
+            ("read_events", {"events": [event]}),
+            ("read_history", {"records": [{"meta": {}, "spec": update}]}),
+        )
+    ]
+    for answer in answers:
+        assert "busybox" in repr(answer)
+        assert "s3cr3t-value-of-mine" not in repr(answer)
