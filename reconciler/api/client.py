@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-import re
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
@@ -37,7 +36,13 @@ from reconciler.api.wire.classification import (
 )
 from reconciler.api.wire.exchange import Call, Exchange, RawResponse
 from reconciler.api.wire.headers import server_date
-from reconciler.api.wire.listing import NO_LIST, ids_in_order, list_call, read_list_page
+from reconciler.api.wire.listing import (
+    NO_LIST,
+    ids_in_order,
+    is_filterable,
+    list_call,
+    read_list_page,
+)
 from reconciler.api.wire.payloads import (
     ListItem,
     WireError,
@@ -69,8 +74,6 @@ T = TypeVar("T")
 # On a server that ignores the filter a search would read the whole list.
 _MAX_PAGES = 20
 _MAX_PAGES_OF_A_PROJECT = 400
-# What stands for itself in a filter, which has no way to quote.
-_FILTERABLE = re.compile(r"[A-Za-z0-9._-]+")
 _ENCODER = json.JSONEncoder(allow_nan=False)
 
 
@@ -208,7 +211,7 @@ class HttpWorkloadApi:
 
     async def find(self, address: Address) -> ApiResult:
         """List live workloads of exactly this name in this project (v1 list, all its pages)."""
-        if not (_FILTERABLE.fullmatch(address.project) and _FILTERABLE.fullmatch(address.name)):
+        if not (is_filterable(address.project) and is_filterable(address.name)):
             return Listed(
                 ids=(), trusted=False, message=f"{address} cannot be written as a list filter"
             )
@@ -217,7 +220,7 @@ class HttpWorkloadApi:
 
     async def find_all(self, project: str) -> ApiResult:
         """List the live workloads of one project (v1 list, all its pages), with their count."""
-        if not _FILTERABLE.fullmatch(project):
+        if not is_filterable(project):
             return Listed(ids=(), trusted=False, message=f"{project} cannot be written as a filter")
         filter_by = f"projectId=={project}"
         listed = await self._pages(

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from urllib.parse import quote
 
 from reconciler.api.urls import COUNT_PATH, LIST_PATH, PROJECTS_PATH, is_workload_id
-from reconciler.api.wire.classification import classify_response, result_fields, success_fields
+from reconciler.api.wire.classification import (
+    classify_response,
+    result_fields,
+    success_fields,
+    unreadable_response,
+)
 from reconciler.api.wire.exchange import Call, RawResponse
+from reconciler.api.wire.listing import PAGE_SIZE, is_filterable
 from reconciler.api.wire.live_payloads import (
     read_history,
     read_live_workload,
@@ -36,11 +41,8 @@ from reconciler.core.protocol.live import LiveWorkload
 
 Send = Callable[[Call], Awaitable[RawResponse | ApiResult]]
 
-_PAGE_SIZE = "500"
 # An explanation quotes the latest only.
 _LATEST = "100"
-# What stands for itself in a filter, which has no way to quote.
-_FILTERABLE = re.compile(r"[A-Za-z0-9._-]+")
 
 
 class HttpLiveApi:
@@ -60,7 +62,7 @@ class HttpLiveApi:
             {"projectId": project, "name": name},
             lambda data: _check_next(WorkloadPage(**read_workload_page(data)), offset),
             # Pages without an order may show one workload twice and another one never.
-            limit=_PAGE_SIZE,
+            limit=PAGE_SIZE,
             sortBy="name",
             sortOrder="asc",
             deleted="true" if deleted else "",
@@ -84,7 +86,7 @@ class HttpLiveApi:
             PROJECTS_PATH,
             {"name": name, "clusterId": cluster_id},
             lambda data: _check_next(ProjectPage(**read_project_page(data)), offset),
-            limit=_PAGE_SIZE,
+            limit=PAGE_SIZE,
             sortBy="name",
             sortOrder="asc",
             offset=str(offset or ""),
@@ -144,7 +146,7 @@ class HttpLiveApi:
         """GET a list; conditions and parameters that are empty are left out."""
         filters = {field: value for field, value in conditions.items() if value}
         for value in filters.values():
-            if not _FILTERABLE.fullmatch(value):
+            if not is_filterable(value):
                 return NotShown(message=f"{value!r} cannot be written as a list filter")
         if filters:
             params["filterBy"] = ",".join(f"{field}=={value}" for field, value in filters.items())
@@ -162,7 +164,7 @@ class HttpLiveApi:
                 result = replace(read(response.data), **success_fields(response))
             except WireError as error:
                 fields = result_fields(response)
-                fields["message"] = f"HTTP {response.status} with an unusable body: {error}"
+                fields["message"] = unreadable_response(response, str(error)).message
                 return NotShown(status=response.status, **fields)
             return self._redact(result)
         # A page never becomes the list by asking again, unless a gateway asks for patience.

@@ -184,6 +184,54 @@ def test_a_number_is_filtered_as_a_number() -> None:
     assert rig.ask("GET", f"{LIST}?filterBy=completedAt>=2000").json() == {"workloads": []}
 
 
+@pytest.mark.parametrize(
+    ("spec", "gpus"),
+    [
+        (pods(8), 8.0),
+        ({"replicas": 3, **pods(2)}, 6.0),
+        ({"parallelism": 2, **pods(2)}, 4.0),
+        ({"pytorchReplicaSpecs": {"Master": pods(1), "Worker": {"replicas": 3, **pods(4)}}}, 13.0),
+        ({"replicatedJobs": [{"replicas": 2, "template": {"spec": pods(3)}}]}, 6.0),
+        (
+            {
+                "replicas": 2,
+                "template": {
+                    "metadata": {
+                        "annotations": {"gpu-fraction": "0.5", "gpu-fraction-num-devices": "2"}
+                    },
+                    "spec": {"containers": [{"name": "a"}]},
+                },
+            },
+            2.0,
+        ),
+        (pods(-1), 0.0),
+        ({"containers": "none"}, 0.0),
+        ({"containers": [7, {"resources": 7}, {"resources": {"limits": 7}}]}, 0.0),
+    ],
+)
+def test_gpus_are_counted_with_their_replicas(spec: Any, gpus: float) -> None:
+    """At every level on the way to a pod; what cannot be read is none."""
+    rig = Rig()
+    manifest = {"apiVersion": "batch/v1", "kind": "Job", "spec": spec}
+    planted = rig.sandbox.store.plant(
+        {"metadata": {"name": "a", "projectId": "1"}, "manifest": manifest}
+    )
+    told = row(rig, planted.id)
+    assert told["workloadRequestedResources"]["gpu"] == {"request": gpus, "limit": gpus}
+
+
+def test_a_deep_manifest_is_counted_or_refused_and_never_a_crash() -> None:
+    """As deep as the reader of JSON goes."""
+    rig = Rig()
+    for depth in (100, 300, 450, 600, 900):
+        nested: Any = {}
+        for _ in range(depth):
+            nested = {"a": nested}
+        manifest = {"apiVersion": "batch/v1", "kind": "Job", "spec": nested}
+        asked = {"metadata": {"name": f"d{depth}", "projectId": "1"}, "manifest": manifest}
+        assert rig.ask("POST", WORKLOADS, json=asked).status_code in (202, 400)
+
+
 def test_events_come_newest_first_unless_asked_otherwise() -> None:
     """As the document has it for this list alone; pages join."""
     rig = Rig("fails=5s")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 
 from reconciler.api.urls import LIST_PATH
@@ -10,13 +11,20 @@ from reconciler.api.wire.exchange import Call, RawResponse
 from reconciler.api.wire.payloads import ListItem, ListPage, WireError, read_page
 from reconciler.core.protocol.api_results import ApiResult, Listed
 
-_PAGE_SIZE = 500
+PAGE_SIZE = "500"
+# What stands for itself in a filter, which has no way to quote.
+_FILTERABLE = re.compile(r"[A-Za-z0-9._-]+")
 NO_LIST = (404, 405, 501)
+
+
+def is_filterable(text: str) -> bool:
+    """Whether a text can be written as the value of a list filter."""
+    return _FILTERABLE.fullmatch(text) is not None
 
 
 def list_call(filter_by: str, offset: int, order: Mapping[str, str]) -> Call:
     """The request for the page that begins at an offset."""
-    params = {"filterBy": filter_by, "limit": str(_PAGE_SIZE), **order}
+    params = {"filterBy": filter_by, "limit": PAGE_SIZE, **order}
     if offset:
         params["offset"] = str(offset)
     return Call(method="GET", path=LIST_PATH, params=params)

@@ -84,23 +84,31 @@ def count_pods(manifest: dict[str, Any]) -> int:
     return sum(count if isinstance(count, int) and 0 <= count < 2**20 else 1 for count in counts)
 
 
-def count_gpus(node: Any) -> float:
+def count_gpus(manifest: dict[str, Any]) -> float:
     """Add up the GPUs of the pods that a manifest asks for; what cannot be read counts as none."""
-    if isinstance(node, list):
-        return sum(map(count_gpus, node))
-    if not isinstance(node, dict):
-        return 0.0
-    containers, metadata = node.get("containers"), node.get("metadata")
-    if isinstance(containers, list):
-        return sum(map(_gpus_of_container, containers))
-    annotations = metadata.get("annotations") if isinstance(metadata, dict) else None
-    if isinstance(annotations, dict) and "gpu-fraction" in annotations:
-        devices = _number(annotations.get("gpu-fraction-num-devices", 1))
-        return _number(annotations["gpu-fraction"]) * devices
+    gpus = 0.0
     # At each level on the way to a pod there may be a number of copies of what is below it.
-    copies = node.get("replicas", node.get("parallelism", 1))
-    copies = copies if isinstance(copies, int) and 0 <= copies < 2**20 else 1
-    return copies * sum(map(count_gpus, node.values()))
+    # No recursion: a manifest may be nested as deep as its reader goes.
+    pending: list[tuple[Any, float]] = [(manifest, 1.0)]
+    while pending:
+        node, copies = pending.pop()
+        if isinstance(node, list):
+            pending.extend((item, copies) for item in node)
+        if not isinstance(node, dict):
+            continue
+        containers, metadata = node.get("containers"), node.get("metadata")
+        annotations = metadata.get("annotations") if isinstance(metadata, dict) else None
+        if isinstance(containers, list):
+            gpus += copies * sum(map(_gpus_of_container, containers))
+        elif isinstance(annotations, dict) and "gpu-fraction" in annotations:
+            devices = _number(annotations.get("gpu-fraction-num-devices", 1))
+            gpus += copies * _number(annotations["gpu-fraction"]) * devices
+        else:
+            number = node.get("replicas", node.get("parallelism", 1))
+            copies *= number if isinstance(number, int) and 0 <= number < 2**20 else 1
+            pending.extend((value, copies) for value in node.values())
+    # Far beyond any cluster, and still a number that JSON can say.
+    return min(gpus, 2.0**40)
 
 
 def _gpus_of_container(container: Any) -> float:
