@@ -24,7 +24,9 @@ from tests.support.postgres import PostgresServer
 from tests.support.wires import TAKE_OVER, Wire, wire_to
 
 # Long enough that nothing is renewed by itself, and short where something is waited for.
-QUIET = Timings(lease=30, renewal=600, silence=0.5, patience=10, notice=0.1, connect=2)
+QUIET = Timings(
+    lease=30, renewal=600, silence=0.5, patience=10, notice=0.1, connect=2, first_pause=0.01
+)
 BRIEF = dataclasses.replace(QUIET, lease=0.2)
 
 

@@ -25,7 +25,6 @@ T = TypeVar("T")
 Connection = psycopg.Connection[tuple[Any, ...]]
 Work = Callable[[Connection], T]
 
-_FIRST_PAUSE = 0.1
 # How often somebody looks whether a wait is over.
 _POLL = 0.05
 # Whoever is in a hurry still asks a database that answers at once.
@@ -95,7 +94,7 @@ class Link:
         """
         began = time.monotonic()
         end = began + self._timings.patience
-        pause = _FIRST_PAUSE
+        pause = self._timings.first_pause
         with self._watchdog.telling(began + self._timings.notice, self._on_wait):
             while True:
                 try:

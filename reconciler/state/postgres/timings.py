@@ -11,7 +11,8 @@ class Timings:
 
     `renewal` is between two signs of life, `silence` how long an answer is waited for before its
     connection is given up, `patience` how long a commit is repeated, `notice` until that is said.
-    `connect` bounds one attempt to connect, `longest_pause` a pause between two attempts.
+    `connect` bounds one attempt to connect; the pauses between two attempts double from
+    `first_pause` to `longest_pause`.
     """
 
     lease: float = 30.0
@@ -20,6 +21,7 @@ class Timings:
     patience: float = 120.0
     notice: float = 10.0
     connect: float = 10.0
+    first_pause: float = 0.1
     longest_pause: float = 2.0
 
 
