@@ -56,6 +56,8 @@ VARIABLES = {
     "SSL_CERT_DIR": "The same, as a folder.",
     "PGHOST": "For a state in PostgreSQL, like every other variable of libpq (`PGPASSWORD`, "
     "`PGPASSFILE`, `PGPORT`, …): the server, where the state's address names none.",
+    "PGREQUIREAUTH": "The same: by which login alone; without it a server that only "
+    "`reconciler.yaml` names gets no password in the clear, and no MD5 of one.",
     "PGSERVICE": "The same: an entry of the service file, which then decides about TLS as well.",
     "PGSSLMODE": "The same: how TLS is checked; without it `verify-full`, except on this machine.",
     "PGSSLROOTCERT": "The same: the authorities to trust; without it the system's.",
@@ -108,6 +110,8 @@ OUTCOMES = (
     ),
     (8, "`status --exit-status`: a create is in doubt.", "cli/commands/status.py"),
     (5, "`plan`: a guard would refuse the apply.", "cli/commands/plan.py"),
+    (5, "The state has moved elsewhere, or has not wholly arrived.", "state/state_errors.py"),
+    (1, "The driver for a state in PostgreSQL is not installed.", "state/places.py"),
     (
         7,
         "`apply --plan`: some workloads are not as they were approved.",

@@ -224,7 +224,8 @@ class SqliteStore:
                 history.put_run(self._conn, run)
                 history.put_actions(self._conn, run.id, actions)
             identity = {"lineage": header.lineage, "serial": str(header.serial)}
-            fresh = {"nonce": str(uuid.uuid4()), **database.target_meta(header.target)}
+            # By which rules of redaction the records were written is not known of those that came.
+            fresh = {"nonce": str(uuid.uuid4()), "rules": "", **database.target_meta(header.target)}
             self._set_meta(identity | fresh)
 
     def copies(self) -> Sequence[StateCopy]:

@@ -13,6 +13,7 @@ from reconciler.app.state.relocating import Relocation, relocate
 from reconciler.app.state.state_edits import Confirm
 from reconciler.core.model import Own, Purpose, Recorded
 from reconciler.core.places import FilePlace, StatePlace, parse_place
+from reconciler.core.redact import Redactor
 from reconciler.errors import LockedError, NotInUseError, RefusedError, StateError
 from reconciler.ports import IN_USE, StateContent, StateStore, Transit
 from reconciler.state import places
@@ -126,6 +127,29 @@ def test_there_and_back_it_is_the_same(place: StatePlace, to: StatePlace) -> Non
     after = content(place)
     assert (after.header, after.rows, after.runs[:-2]) == (before.header, before.rows, before.runs)
     assert (uses(place), uses(to)) == (True, False)
+
+
+def test_what_came_back_is_redacted_by_the_rules_of_today(
+    place: StatePlace, to: StatePlace
+) -> None:
+    """That a place was once written by these rules says nothing of records from elsewhere."""
+    secret = {"metadata": {}, "manifest": {"env": [{"name": "TOKEN", "value": "hunter2-canary"}]}}
+
+    def renew(at: StatePlace) -> None:
+        with closing(open_state(at)) as store:
+            store.hold("test")
+            store.renew(Redactor(store.header.lineage))
+
+    renew(place)
+    go(place, to)
+    renew(to)
+    with closing(open_state(to)) as store:
+        store.hold("test")
+        store.write([make_recorded(address="1/e", op="e", spec=secret, echo=None)])
+    go(to, place, init=False)
+    assert "hunter2-canary" in str(content(place).rows)
+    renew(place)
+    assert "hunter2-canary" not in str(content(place).rows)
 
 
 def test_what_is_not_confirmed_or_only_tried_changes_nothing(

@@ -224,7 +224,9 @@ class PostgresStore:
             for group in _groups(actions):
                 self._commit(Commit(actions=self._numbered(run.id, group)))
         header = content.header
-        identity = {"lineage": header.lineage, "serial": header.serial, "nonce": str(uuid.uuid4())}
+        # By which rules of redaction the records were written is not known of those that came.
+        fresh = {"nonce": str(uuid.uuid4()), "rules": ""}
+        identity = {"lineage": header.lineage, "serial": header.serial, **fresh}
         self._commit(self._with_target(Commit(header=identity), header.target))
 
     def copies(self) -> Sequence[StateCopy]:
