@@ -8,8 +8,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
-import click
-
 from reconciler.app.applying.applying import ApplyResult
 from reconciler.app.planning.planning import PlanResult
 from reconciler.app.planning.workspace import Workspace
@@ -20,6 +18,7 @@ from reconciler.cli.output.ci_reports import CiReports
 from reconciler.cli.output.console import Console, explain
 from reconciler.cli.output.html_pages import ApplyPage, emit_plan_page
 from reconciler.cli.output.metrics_file import MetricsWriter
+from reconciler.cli.output.question import ask
 from reconciler.core.events import ActionEnded, Event, Summary
 from reconciler.core.outcome import Succeeded
 from reconciler.errors import ReconcilerError
@@ -102,7 +101,7 @@ class ApplyOutput:
         self._show(planned)
         if planned.plan.changes and not self._yes:
             self._reporter.waiting("waiting for an answer")
-            if not click.confirm("Apply this plan?", err=True):
+            if not ask("Apply this plan?"):
                 return False
         told = len(planned.plan.changes) + len(planned.plan.due_holds)
         self._reporter.begin(told, planned.plan)
