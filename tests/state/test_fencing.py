@@ -347,9 +347,9 @@ def test_a_pooler_sees_nothing_that_outlives_a_transaction(world: World) -> None
           (SELECT count(*) FROM pg_prepared_statements),
           (SELECT count(*) FROM pg_locks WHERE pid = pg_backend_pid() AND locktype = 'advisory')"""
     world.server.query("ALTER ROLE postgres SET synchronous_commit = off")
-    held.link.drop()
+    held.channel.drop()
     store.write([row("z")])
-    seen = held.link.once(lambda conn: conn.execute(query).fetchone())
+    seen = held.channel.once(lambda conn: conn.execute(query).fetchone())
     world.server.query("ALTER ROLE postgres RESET synchronous_commit")
     assert seen == ("off", "read committed", 0, 0)
 

@@ -39,7 +39,7 @@ _DEFAULTS: Mapping[str, str | int] = {
 }
 
 
-class Link:
+class Channel:
     """One connection to the database of a state, connected when it is first used.
 
     `writes` asks for a server that takes writes. `on_wait` is called, once for each wait and from

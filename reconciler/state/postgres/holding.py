@@ -20,7 +20,7 @@ from reconciler.errors import (
 from reconciler.ports import LossListener
 from reconciler.state.locking.lock_owner import this_process
 from reconciler.state.postgres import statements
-from reconciler.state.postgres.connection import Connection, Link
+from reconciler.state.postgres.connection import Connection, Channel
 from reconciler.state.postgres.lease import Renewal
 from reconciler.state.postgres.row import StateRow, read_state_row
 from reconciler.state.postgres.statements import Commit, Fence
@@ -45,12 +45,12 @@ class HeldLock:
         place: PostgresPlace,
         timings: Timings,
         *,
-        link: Link,
+        channel: Channel,
         row: StateRow,
         token: str,
         was_forced: bool,
     ) -> None:
-        self.link = link
+        self.channel = channel
         self.row = row
         self.was_forced = was_forced
         self._place = place
@@ -62,7 +62,7 @@ class HeldLock:
         self._failure: StateError | None = None
         self._finding_out = threading.Lock()
         self._renewal = Renewal(
-            Link(place, timings, writes=True),
+            Channel(place, timings, writes=True),
             statements.renew_lease(place.schema),
             {**self._mark, "lease": timings.lease},
             timings=timings,
@@ -99,7 +99,7 @@ class HeldLock:
 
         seconds = self._timings.silence + _SECONDS_PER_ROW * len(commit.rows)
         try:
-            is_held = self.link.repeat(write, seconds)
+            is_held = self.channel.repeat(write, seconds)
         except UnreachableError as error:
             # What became of it is not known: nothing may follow under another number.
             self._failure = _as_state_error(error)
@@ -114,11 +114,11 @@ class HeldLock:
         self._renewal.stop()
         # After a failure there is nothing to free, or nobody to ask: the lease runs out by itself.
         if self._failure is None:
-            self.link.hurry(_FREEING_SECONDS)
+            self.channel.hurry(_FREEING_SECONDS)
             query = statements.free_lock(self._place.schema).encode()
             with suppress(ReconcilerError):
-                self.link.once(lambda conn: conn.execute(query, self._mark))
-        self.link.close()
+                self.channel.once(lambda conn: conn.execute(query, self._mark))
+        self.channel.close()
 
     @property
     def _mark(self) -> dict[str, object]:
@@ -134,14 +134,16 @@ class HeldLock:
                 return self._failure
             silent = time.monotonic() - self._alive_at
             # Two threads may be here, each of which has a connection that it must not share.
-            link = Link(self._place, self._timings, writes=True)
+            channel = Channel(self._place, self._timings, writes=True)
             try:
-                row = link.repeat(lambda conn: read_state_row(conn, self._place, in_transit=True))
+                row = channel.repeat(
+                    lambda conn: read_state_row(conn, self._place, in_transit=True)
+                )
             except ReconcilerError as error:
                 self._failure = _as_state_error(error)
                 return self._failure
             finally:
-                link.close()
+                channel.close()
             self._failure = reason = self._explain_loss(row, silent)
             lost = self._lost
         if isinstance(reason, LockLostError) and lost is not None:
@@ -181,18 +183,20 @@ def take_lock(
     not in use is held only `in_transit`.
     """
     token = str(uuid.uuid4())
-    link = Link(place, timings, writes=True, on_wait=on_wait)
+    channel = Channel(place, timings, writes=True, on_wait=on_wait)
     look = partial(read_state_row, place=place, in_transit=in_transit)
     try:
-        row, was_forced = _take(link, look, place, timings, command, token=token, timeout=timeout)
+        row, was_forced = _take(
+            channel, look, place, timings, command, token=token, timeout=timeout
+        )
     except BaseException:
-        link.close()
+        channel.close()
         raise
-    return HeldLock(place, timings, link=link, row=row, token=token, was_forced=was_forced)
+    return HeldLock(place, timings, channel=channel, row=row, token=token, was_forced=was_forced)
 
 
 def _take(
-    link: Link,
+    channel: Channel,
     look: Callable[[Connection], StateRow],
     place: PostgresPlace,
     timings: Timings,
@@ -213,14 +217,14 @@ def _take(
     }
     was_forced = False
     while True:
-        row = link.once(look)
+        row = channel.once(look)
         # Read again, and not taken from the answer: that may have been lost.
         if row.token == token:
             return row, was_forced
         if not row.is_held:
             was_forced = row.token is not None
             values = {**mine, "state": row.id, "epoch": row.epoch}
-            link.repeat(partial(_execute, query=query, values=values))
+            channel.repeat(partial(_execute, query=query, values=values))
         elif time.monotonic() >= end:
             raise LockedError(
                 f"the state {place.title} is in use by {row.holder_text}",

@@ -10,7 +10,7 @@ from reconciler.core.places import PostgresPlace
 from reconciler.errors import StateError
 from reconciler.state.check import find_duplicates, make_inspection
 from reconciler.state.postgres import schema, statements, timings
-from reconciler.state.postgres.connection import Connection, Link, snapshot
+from reconciler.state.postgres.connection import Connection, Channel, snapshot
 from reconciler.state.postgres.row import read_state_row
 from reconciler.state.rows import from_values
 from reconciler.state.summary import make_summary
@@ -48,8 +48,8 @@ def inspect_state(place: PostgresPlace) -> Inspection:
             flaws=[*flaws, *find_duplicates(rows)],
         )
 
-    with closing(Link(place, timings.DEFAULT)) as link:
-        return link.once(inspect, _SECONDS)
+    with closing(Channel(place, timings.DEFAULT)) as channel:
+        return channel.once(inspect, _SECONDS)
 
 
 def summarize_state(place: PostgresPlace) -> StateSummary:
@@ -63,5 +63,5 @@ def summarize_state(place: PostgresPlace) -> StateSummary:
         summary = [(str(address), str(own), purpose) for address, own, purpose in rows]
         return make_summary(summary, is_held=state.is_held)
 
-    with closing(Link(place, timings.DEFAULT)) as link:
-        return link.once(summarize)
+    with closing(Channel(place, timings.DEFAULT)) as channel:
+        return channel.once(summarize)

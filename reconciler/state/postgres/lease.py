@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from reconciler.errors import ReconcilerError
-from reconciler.state.postgres.connection import Connection, Link
+from reconciler.state.postgres.connection import Connection, Channel
 from reconciler.state.postgres.timings import Timings
 
 
@@ -20,7 +20,7 @@ class Renewal(threading.Thread):
 
     def __init__(
         self,
-        link: Link,
+        channel: Channel,
         statement: str,
         values: dict[str, Any],
         *,
@@ -29,7 +29,7 @@ class Renewal(threading.Thread):
         renewed: Callable[[], None],
     ) -> None:
         super().__init__(name="state-lease", daemon=True)
-        self._link = link
+        self._channel = channel
         self._statement = statement.encode()
         self._values = values
         self._timings = timings
@@ -40,13 +40,13 @@ class Renewal(threading.Thread):
     def stop(self) -> None:
         """Renew no more; a renewal that is under way is left alone."""
         self._stopped.set()
-        self._link.hurry(0)
+        self._channel.hurry(0)
 
     def run(self) -> None:
         """Renew every few seconds; what the database does not answer is asked again."""
         while not self._stopped.wait(self._timings.renewal):
             try:
-                is_held = self._link.repeat(self._renew)
+                is_held = self._channel.repeat(self._renew)
             except ReconcilerError:
                 # Time decides only who may take the lock. The next commit finds out who has it.
                 continue
@@ -56,7 +56,7 @@ class Renewal(threading.Thread):
                 self._refused()
                 break
             self._renewed()
-        self._link.close()
+        self._channel.close()
 
     def _renew(self, conn: Connection) -> bool:
         return conn.execute(self._statement, self._values).fetchone() is not None

@@ -12,7 +12,7 @@ from reconciler.core.places import PostgresPlace
 from reconciler.errors import StateError
 from reconciler.ports import IN_USE, Transit
 from reconciler.state.postgres import statements, timings
-from reconciler.state.postgres.connection import Connection, Link
+from reconciler.state.postgres.connection import Connection, Channel
 from reconciler.state.postgres.holding import take_lock
 from reconciler.state.postgres.row import find_state_row
 from reconciler.state.postgres.schema import has_tables, make_tables
@@ -49,8 +49,8 @@ def create_state(
         make_tables(conn, place.schema)
         return conn.execute(query, values).fetchone() is not None
 
-    with closing(Link(place, timings.DEFAULT, writes=True)) as link:
-        is_new = link.once(make)
+    with closing(Channel(place, timings.DEFAULT, writes=True)) as channel:
+        is_new = channel.once(make)
     if not is_new:
         raise StateError(
             f"there is already a state {place.title}", hint="use it, or give another stack:"
@@ -64,8 +64,8 @@ def is_there(place: PostgresPlace) -> bool:
     def look(conn: Connection) -> bool:
         return has_tables(conn, place.schema) and find_state_row(conn, place) is not None
 
-    with closing(Link(place, timings.DEFAULT)) as link:
-        return link.once(look)
+    with closing(Channel(place, timings.DEFAULT)) as channel:
+        return channel.once(look)
 
 
 def try_lock(place: PostgresPlace, command: str) -> None:

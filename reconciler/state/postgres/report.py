@@ -11,7 +11,7 @@ from functools import partial
 from reconciler.core.inspection import DatabaseReport, StateFlaw
 from reconciler.core.places import PostgresPlace
 from reconciler.state.postgres import timings
-from reconciler.state.postgres.connection import Connection, Link, is_this_machine
+from reconciler.state.postgres.connection import Connection, Channel, is_this_machine
 
 _OLDEST = 14
 _ROUND_TRIPS = 5
@@ -26,8 +26,8 @@ _SERVER = b"""
 
 def report_database(place: PostgresPlace) -> DatabaseReport:
     """Look at the database of a state; raises UnreachableError, StateError."""
-    with closing(Link(place, timings.DEFAULT)) as link:
-        return link.once(partial(_look, place=place))
+    with closing(Channel(place, timings.DEFAULT)) as channel:
+        return channel.once(partial(_look, place=place))
 
 
 def _look(conn: Connection, *, place: PostgresPlace) -> DatabaseReport:

@@ -26,7 +26,7 @@ from reconciler.ports import (
 )
 from reconciler.state.history import RETENTION
 from reconciler.state.postgres import statements, timings
-from reconciler.state.postgres.connection import Connection, Link, snapshot
+from reconciler.state.postgres.connection import Connection, Channel, snapshot
 from reconciler.state.postgres.copies import pack, unpack, write_file
 from reconciler.state.postgres.dating import date_request
 from reconciler.state.postgres.holding import HeldLock, take_lock
@@ -62,7 +62,7 @@ class PostgresStore:
         self._patience = patience
         self._timings = waits or timings.DEFAULT
         self._silent: Callable[[], None] | None = None
-        self._reader = Link(place, self._timings)
+        self._reader = Channel(place, self._timings)
         self._held: HeldLock | None = None
         self._written = False
         self._values = RowWriter()
@@ -286,7 +286,7 @@ class PostgresStore:
     def hurry(self, seconds: float) -> None:
         """From now on, wait no longer than that for the database; any thread may say so."""
         if self._held is not None:
-            self._held.link.hurry(seconds)
+            self._held.channel.hurry(seconds)
 
     def watch(self, *, lost: LossListener, silent: Callable[[], None]) -> None:
         """Be told, from any thread, of the loss of the lock and of each long wait."""
@@ -299,7 +299,7 @@ class PostgresStore:
         if self._held is not None:
             self._held.release()
             self._held = None
-            self._reader = Link(self._place, self._timings)
+            self._reader = Channel(self._place, self._timings)
 
     def close(self) -> None:
         """Release and close."""
@@ -380,7 +380,7 @@ class PostgresStore:
 
     def _reading(self, work: Callable[[Connection], T]) -> T:
         if self._held is not None:
-            return self._held.link.repeat(work, self._patience)
+            return self._held.channel.repeat(work, self._patience)
         return self._reader.once(work, self._patience)
 
 
