@@ -20,7 +20,7 @@ from reconciler.errors import (
 from reconciler.ports import LossListener
 from reconciler.state.locking.lock_owner import this_process
 from reconciler.state.postgres import statements
-from reconciler.state.postgres.connection import Connection, Channel
+from reconciler.state.postgres.connection import Channel, Connection
 from reconciler.state.postgres.lease import Renewal
 from reconciler.state.postgres.row import StateRow, read_state_row
 from reconciler.state.postgres.statements import Commit, Fence

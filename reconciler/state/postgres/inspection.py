@@ -10,7 +10,7 @@ from reconciler.core.places import PostgresPlace
 from reconciler.errors import StateError
 from reconciler.state.check import find_duplicates, make_inspection
 from reconciler.state.postgres import schema, statements, timings
-from reconciler.state.postgres.connection import Connection, Channel, snapshot
+from reconciler.state.postgres.connection import Channel, Connection, snapshot
 from reconciler.state.postgres.row import read_state_row
 from reconciler.state.rows import from_values
 from reconciler.state.summary import make_summary

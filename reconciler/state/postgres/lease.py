@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from reconciler.errors import ReconcilerError
-from reconciler.state.postgres.connection import Connection, Channel
+from reconciler.state.postgres.connection import Channel, Connection
 from reconciler.state.postgres.timings import Timings
 
 

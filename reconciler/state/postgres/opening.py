@@ -12,7 +12,7 @@ from reconciler.core.places import PostgresPlace
 from reconciler.errors import StateError
 from reconciler.ports import IN_USE, Transit
 from reconciler.state.postgres import statements, timings
-from reconciler.state.postgres.connection import Connection, Channel
+from reconciler.state.postgres.connection import Channel, Connection
 from reconciler.state.postgres.holding import take_lock
 from reconciler.state.postgres.row import find_state_row
 from reconciler.state.postgres.schema import has_tables, make_tables

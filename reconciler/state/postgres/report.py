@@ -11,7 +11,7 @@ from functools import partial
 from reconciler.core.inspection import DatabaseReport, StateFlaw
 from reconciler.core.places import PostgresPlace
 from reconciler.state.postgres import timings
-from reconciler.state.postgres.connection import Connection, Channel, is_this_machine
+from reconciler.state.postgres.connection import Channel, Connection, is_this_machine
 
 _OLDEST = 14
 _ROUND_TRIPS = 5

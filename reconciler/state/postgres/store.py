@@ -26,7 +26,7 @@ from reconciler.ports import (
 )
 from reconciler.state.history import RETENTION
 from reconciler.state.postgres import statements, timings
-from reconciler.state.postgres.connection import Connection, Channel, snapshot
+from reconciler.state.postgres.connection import Channel, Connection, snapshot
 from reconciler.state.postgres.copies import pack, unpack, write_file
 from reconciler.state.postgres.dating import date_request
 from reconciler.state.postgres.holding import HeldLock, take_lock
