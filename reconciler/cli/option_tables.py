@@ -167,14 +167,14 @@ PLAN: tuple[Decorator, ...] = (
     click.option(
         "--max-delete",
         metavar="N|N%",
-        help="Refuse a plan that deletes or replaces more, per project and in total; "
-        "of fewer than 10 recorded workloads, a percentage allows 3.  [default: 30%]",
+        help="Limit of deletes and replaces, per project and in total; with fewer than "
+        "10 recorded workloads, a percentage allows 3.  [default: 30%]",
     ),
     click.option(
         "--max-update",
         metavar="N|N%",
-        help="Refuse a plan that updates more in place, per project and in total; "
-        "counted as for --max-delete; also limits.max_update.  [default: no limit]",
+        help="Limit of updates in place, per project and in total; counted as for "
+        "--max-delete; also limits.max_update.  [default: no limit]",
     ),
     click.option(
         "--allow-deletes",

@@ -175,7 +175,7 @@ async def _carry_out_waves(
     stopped = ""
     for wave in waves:
         if unwell is not None and unwell < wave[0].wave:
-            stopped = f"wave {unwell} before it is not as declared"
+            stopped = f"wave {unwell} is not as declared, so this action was not started"
         begun = list[AnyAction]()
         for action in wave:
             # What changes no workload does not wait for others: a protection may be among it.
@@ -188,7 +188,7 @@ async def _carry_out_waves(
             tally.tell(action, with_loss(action, work, outcome), 0.0)
         outcomes = await _carry_out_wave(begun, run, tally)
         if not stopped and not all(isinstance(outcome, Succeeded) for outcome in outcomes):
-            stopped = f"wave {wave[0].wave} before it did not succeed"
+            stopped = f"wave {wave[0].wave} did not succeed, so this action was not started"
 
 
 async def _carry_out_wave(

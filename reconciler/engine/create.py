@@ -253,10 +253,10 @@ class CreateTask:
             )
             return await self._leave_unconfirmed(message, Evidence.NAME_TAKEN)
         return await self._drop(
-            f"{self._last_message}; the server lists nothing under this name",
+            f"{self._last_message}; the server lists no workload with this name",
             Evidence.CONFIRMED_GONE,
-            hint="the name of a deleted workload may stay taken for a while: apply again later, "
-            "ask who keeps it on the server, or choose another name",
+            hint="the server may keep a deleted name for a while: apply again later, or choose "
+            "another name",
         )
 
     def _find_late_creates(self) -> list[Recorded]:

@@ -140,7 +140,8 @@ def _foreign(remote: Remote, marker: Marker | None, work: ActionContext) -> Name
         return NameTaken(
             message=f"workload {remote.id} has this name and was made by another state of this "
             f"stack (lineage {marker.lineage})",
-            hint="if that state is lost: move this new one away, then 'reconciler state recover'",
+            hint="if that state is lost: move the new state away, then run 'reconciler state "
+            "recover'",
         )
     return NameTaken(
         message=f"workload {remote.id} has this name and belongs to stack {marker.stack!r} "

@@ -117,7 +117,7 @@ def unless_ended() -> Iterator[None]:
         yield
     except StoppedError:
         raise UnreachableError(
-            "the run ended before the server had answered everything that it was asked",
+            "the run ended before all answers had come",
             hint="give it more --deadline",
         ) from None
 

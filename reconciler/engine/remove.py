@@ -108,7 +108,7 @@ class DeleteTask:
             return Skipped(message=UNSENT)
         if verified is None and self._stays and self._row.purpose is Purpose.GIVEN_UP:
             return await self._begin_again()
-        return verified or self._fail("still there; its name is not free before it is gone")
+        return verified or self._fail("still there; its name is free only once it is gone")
 
     async def _begin_again(self) -> Outcome:
         """A delete that was given up and that the server does not carry out is one to send again.
@@ -140,7 +140,7 @@ class DeleteTask:
                 self._stays = not remote.is_leaving
                 return refuse_stranger(self._run, self._row, remote)
             case _:
-                return self._fail(f"cannot be read before its deletion: {answer.description}")
+                return self._fail(f"not deleted, because it cannot be read: {answer.description}")
 
     async def _attempt(self, _: SendCounts) -> ApiResult:
         # A repetition finds its intent on the disk already.

@@ -41,7 +41,7 @@ DEADLINE = "deadline"
 STATE = "state"
 LOCK = "lock"
 UNSENT = "the run ended before it was sent"
-CUT_SHORT = "accepted; the wait for Synced was cut short"
+CUT_SHORT = "accepted; the run ended before it was Synced"
 UNDER_WAY = "the deletion is under way; the next run finishes it"
 
 

@@ -99,7 +99,7 @@ async def _conclude(work: ActionContext, row: Recorded, verdict: Verdict) -> Out
             # First what lives: a kill in between must not leave it without a record (I1).
             await _take_over(work, row, verdict)
             await work.commit(superseded(row, now))
-            return Succeeded(detail=f"{_end_of(row)}; another of ours has its name")
+            return Succeeded(detail=f"{_end_of(row)}; another workload of ours has its name")
         # Whoever has the name: an operation that can no longer come true is over (A4).
         case NameTaken() | NameFree() if not may_come_true(row, now):
             await work.commit(end(row, message=_end_of(row)))
@@ -139,7 +139,7 @@ async def forget_missing(work: ActionContext, row: Recorded) -> Outcome:
     if isinstance(verdict, OwnWorkload):
         return await hand_over(work, row, verdict)
     if isinstance(verdict, LookupUnclear) and not deleted:
-        message = f"not forgotten, for nothing proves that it is gone: {verdict.message}"
+        message = f"the record stays, because nothing proves that it is gone: {verdict.message}"
         await work.commit(replace(row, seen=LastSeen.MISSING, message=message))
         return Failed(id=row.id, message=message, cause=Cause.UNPROVEN)
     await lose(work, row, verdict)
@@ -161,7 +161,7 @@ async def hand_over(work: ActionContext, row: Recorded, live: OwnWorkload) -> Ou
         detail = f"it came to life again as {remote.id}; {NEXT_PLAN}"
         return Succeeded(id=remote.id, counted_as=ADOPTED, detail=detail)
     await _take_over(work, row, live)
-    detail = f"a successor has its name; {NEXT_PLAN}"
+    detail = f"a newer workload of ours has its name; {NEXT_PLAN}"
     return Succeeded(id=remote.id, counted_as=ADOPTED, detail=detail)
 
 

@@ -181,6 +181,6 @@ def find_duplicates(rows: Iterable[Recorded]) -> Iterator[StateFlaw]:
         operations = ", ".join(f"{row.op} ({row.address})" for row in same)
         yield StateFlaw(
             message=f"{len(same)} records have the {identity}: operations {operations}",
-            hint=f"'reconciler state rm {same[-1].address}' forgets what has this address; "
+            hint=f"'reconciler state rm {same[-1].address}' forgets the record of this address; "
             "the next apply takes a living workload back by its marker",
         )

@@ -31,8 +31,9 @@ def refuse_transit(title: object, transit: Transit) -> None:
         )
     if transit.arriving_from:
         raise NotInUseError(
-            f"the state {title} has not wholly arrived from {transit.arriving_from}",
-            hint="repeat the same 'reconciler state move --all'; until then that one is in use",
+            f"the state {title} has not fully arrived from {transit.arriving_from}",
+            hint="repeat the same 'reconciler state move --all'; until then the old state stays "
+            "in use",
         )
 
 

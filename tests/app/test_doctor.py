@@ -270,7 +270,7 @@ def test_a_list_in_whose_place_something_else_answers(
     check = examined(world, path, respond=respond)["list"]
     assert check.level is WARNING
     assert check.message.startswith(
-        "the list could not be read: what answers there does not speak the API: "
+        "the list could not be read: the answer does not come from the API: "
     )
     assert words in check.message
     assert check.hint == "let the list through to the API as well, or set discovery: off"

@@ -117,7 +117,7 @@ def test_a_mass_delete_is_refused_in_numbers() -> None:
         world.apply(*(wish(name) for name in names[:8]))
 
     assert error.value.message == (
-        "would delete or replace 4 of 12 workloads in all (33 %), limit 30 %"
+        "would delete or replace 4 of 12 workloads in total (33 %), limit 30 %"
     )
     assert "--allow-deletes 4" in error.value.hint
     assert world.ledger() == before

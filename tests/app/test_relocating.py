@@ -268,9 +268,9 @@ def test_what_moved_elsewhere_does_not_move_again(
     with pytest.raises(NotInUseError, match="moved to"):
         go(place, to)
     create_state(third, make_target(), Transit(arriving_from="/elsewhere")).close()
-    with pytest.raises(NotInUseError, match="has not wholly arrived from /elsewhere"):
+    with pytest.raises(NotInUseError, match="has not fully arrived from /elsewhere"):
         go(to, third)
-    with pytest.raises(NotInUseError, match="has not wholly arrived from /elsewhere"):
+    with pytest.raises(NotInUseError, match="has not fully arrived from /elsewhere"):
         open_state(third)
 
 

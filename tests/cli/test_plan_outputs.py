@@ -256,7 +256,7 @@ def test_a_summary_that_is_nearly_full(cli: Cli, specs: Path, step: Step) -> Non
     assert 1024 * 1024 - room // 2 < step.summary.stat().st_size <= 1024 * 1024
     assert "shown without details" in step.summary.read_text("utf-8")
     full = cli("plan", specs, "-o", "github")
-    assert "the summary of this step has no room left for this one" in full.err
+    assert "the step summary has no room left for this report" in full.err
     assert step.summary.stat().st_size <= 1024 * 1024
 
 

@@ -52,7 +52,7 @@ def test_what_was_approved_is_done_and_nothing_else(cli: Cli, specs: Path, proje
     again = f"reconciler apply {specs} --plan p.json"
     assert planned.err == f"Saved: reconciler show p.json; {again}\n"
     assert applied.code == 0
-    assert applied.err == "changes that are not in the saved plan, and are left: 1\n"
+    assert applied.err == "changes that are not in the saved plan, and are not applied: 1\n"
     assert applied.out.splitlines()[-1].startswith(
         "Applied: 0 created, 0 updated, 1 replaced, 1 deleted; 0 failed, 0 down, 0 in doubt ("
     )
@@ -264,7 +264,7 @@ def test_a_plan_is_not_saved_among_the_specs(cli: Cli, specs: Path) -> None:
     """The next run would take it for one; another ending, or a hidden name, is no spec."""
     refused = cli("plan", specs, "--save", specs / "p.json")
     assert (refused.code, refused.out) == (64, "")
-    assert "it is among the specs and would be read as one; write it elsewhere" in refused.err
+    assert "it is among the specs and would be read as one; use another folder" in refused.err
     for name in ("p.plan", ".p.json", "_p.json"):
         assert cli("plan", specs, "--save", specs / name).code == 0
     assert cli("validate", specs).code == 0

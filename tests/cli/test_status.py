@@ -57,7 +57,7 @@ def test_globs_choose(cli: Cli, project: str) -> None:
     [
         (["--watch", "soon"], "'soon' is not a duration"),
         (["--watch", "0s"], "an interval such as 5s"),
-        (["--watch=5s", "-o", "json=f.json"], "cannot be kept in a file"),
+        (["--watch=5s", "-o", "json=f.json"], "cannot go to a file"),
     ],
     ids=["word", "zero", "file"],
 )

@@ -135,7 +135,7 @@ def test_an_empty_directory_deletes_nothing(cli: Cli, specs: Path) -> None:
         path.unlink()
     refused = cli("apply", specs, "--yes")
     assert refused.code == 5
-    assert "no specs were found, but 2 workloads are recorded: all would go" in refused.err
+    assert "no specs were found, but 2 workloads are recorded: all would be deleted" in refused.err
     assert "--allow-empty" in refused.err
     assert cli("apply", specs, "--yes", "--allow-empty").code == 0
 

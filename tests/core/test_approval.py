@@ -78,9 +78,9 @@ DRIFTED = make_remote(ROW, dataclasses.replace(A, manifest=make_manifest(replica
         (
             _fresh(None, A),
             _fresh(ROW, A),
-            "there is nothing to do for it any more",
+            "nothing is left to do",
         ),
-        (_fresh(ROW, None), _fresh(ROW, CHANGED), "it would be another action now: replace"),
+        (_fresh(ROW, None), _fresh(ROW, CHANGED), "the action is now replace"),
         (_fresh(None, A), _fresh(None, CHANGED), "its spec has changed since"),
         (
             _fresh(ROW, None),

@@ -94,7 +94,7 @@ def test_a_mass_delete_is_refused_with_numbers_and_a_way_out() -> None:
     assert check([*known[5:10], *edited(known[10:12]), *known[12:]], recorded(known)) == (
         Refusal(
             guard="mass-delete",
-            message="would delete or replace 7 of 20 workloads in all (35 %), limit 30 %",
+            message="would delete or replace 7 of 20 workloads in total (35 %), limit 30 %",
             hint="read the plan; if this is meant, re-run with --allow-deletes 7",
         ),
     )
@@ -117,7 +117,7 @@ def test_where_the_whole_is_too_much_its_parts_are_not_told() -> None:
     ones, twos = fleet(6, "1"), fleet(6, "2")
     [refusal] = check(ones[:1], recorded([*ones, *twos]))
     assert refusal.message == (
-        "would delete or replace 11 of 12 workloads in all (92 %), limit 30 %"
+        "would delete or replace 11 of 12 workloads in total (92 %), limit 30 %"
     )
 
 
@@ -189,7 +189,7 @@ def test_updates_are_limited_where_somebody_limits_them() -> None:
     assert refusals("30%") == (
         Refusal(
             guard="mass-update",
-            message="would update 8 of 20 workloads in all (40 %), limit 30 %",
+            message="would update 8 of 20 workloads in total (40 %), limit 30 %",
             hint="read the plan; if this is meant, re-run with --max-update 8",
         ),
     )
@@ -222,14 +222,14 @@ def test_an_empty_set_is_refused() -> None:
     assert check([], rows) == (
         Refusal(
             guard="empty-set",
-            message="no specs were found, but 2 workloads are recorded: all would go",
+            message="no specs were found, but 2 workloads are recorded: all would be deleted",
             hint="check the directory; if this is meant, add --allow-empty",
         ),
     )
     late = recorded(fleet(1), op="op-late", own=Own.LATE_CREATE_POSSIBLE)
     assert check([], [*rows, *late])[0].message == check([], rows)[0].message
     assert check([], rows[:1])[0].message == (
-        "no specs were found, but 1 workload is recorded: all would go"
+        "no specs were found, but 1 workload is recorded: all would be deleted"
     )
     assert check([], recorded(fleet(1), own=Own.UNCONFIRMED))[0].guard == "empty-set"
     assert check([], rows, allow_empty=True) == ()
@@ -257,7 +257,7 @@ def test_a_folder_that_stands_without_its_specs_is_refused() -> None:
         guard="emptied-folder",
         message="the folder team-a is there, but has none of its specs any more: "
         "2 workloads are to be deleted",
-        hint="is it checked out, mounted and rendered as a whole? if this is meant, "
+        hint="check that the folder is complete (checkout, mount, rendering); if this is meant, "
         "re-run with --allow-deletes 3",
     )
     assert check(others[1:], rows, emptied=["team-a"]) == (refusal,)
@@ -370,7 +370,7 @@ def test_a_project_of_which_everything_is_missing_is_refused() -> None:
         assert guards(found) == expected
         if found:
             assert found[0].message.startswith(
-                "everything that is known of a project is missing on the server (2 in project 9): "
+                "all recorded workloads of a project are missing on the server (2 in project 9): "
             )
             assert found[0].hint.endswith("add --allow-missing 2")
         allowed = check([*elsewhere, *emptied], known, live, allow_missing=count)

@@ -194,7 +194,7 @@ def test_what_may_still_change_late_is_not_forgotten(minutes: int, expected: typ
             Reason.IN_DOUBT,
             (
                 "no spec declares it any more, created by run run-1; left on the server (onRemove: "
-                "forget); not forgotten while an update of it may still come true, until "
+                "forget); its record stays while the server may still carry out an update, until "
                 "2026-11-20 09:06:02 UTC"
             ),
         )

@@ -525,7 +525,7 @@ def test_what_somebody_else_is_deleting_waits(fields: dict[str, Any]) -> None:
             (
                 Replace,
                 Reason.REMOVED_FROM_SPECS,
-                "its deletion has begun and is finished first; it is wanted again",
+                "its deletion has begun and is finished first; a spec declares it again",
             ),
         ),
         (
@@ -588,7 +588,7 @@ AGAIN = f"{CUT_SHORT}; the same request is sent again"
             None,
             {},
             False,
-            f"{CUT_SHORT}; it is no longer wanted, so it is looked up and not repeated",
+            f"{CUT_SHORT}; no spec declares it any more, so it is looked up and not sent again",
         ),
     ],
 )
@@ -719,12 +719,15 @@ def test_a_ghost_is_watched_and_then_looked_up() -> None:
     assert told(early) == (
         Hold,
         Reason.IN_DOUBT,
-        "gone, but a lost create of it may still come true until 2026-03-15 12:06:02 UTC",
+        (
+            "gone, but the server may still carry out an unanswered create until "
+            "2026-03-15 12:06:02 UTC"
+        ),
     )
     assert told(late) == (
         Resolve,
         Reason.IN_DOUBT,
-        "a lost create of it may have come true after its deletion; it is looked up",
+        "an unanswered create may have made it after its deletion; it is looked up",
     )
 
 
@@ -760,7 +763,7 @@ def test_what_is_to_be_forgotten_waits_for_its_ghosts() -> None:
     (late,) = _plan_later(363, [GHOST, row]).actions
     detail = (
         "no spec declares it any more, created by run run-1; left on the server (onRemove: "
-        "forget); not forgotten while an older create of it may still come true"
+        "forget); its record stays while the server may still carry out an older create"
     )
     assert told(early) == (Hold, Reason.IN_DOUBT, detail)
     assert isinstance(late, Forget)

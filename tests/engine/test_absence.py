@@ -59,7 +59,7 @@ def test_what_a_lagging_replica_does_not_show_is_not_forgotten() -> None:
     found = world.apply(wish("b"))
 
     assert (type(held), held.reason, held.fails) == (Hold, Reason.UNPROVEN_ABSENCE, True)
-    assert held.detail.endswith("Once you know: reconciler state rm 4501/a")
+    assert held.detail.endswith("If it is gone: reconciler state rm 4501/a")
     assert [(ran.exit_code, ran.summary) for ran in runs] == [(4, {"failed": 1})] * 2
     assert (left.own, left.id, left.seen) == (Own.ACCEPTED, row.id, LastSeen.MISSING)
     assert (found.summary, world.live()) == ({"deleted": 1}, ["b"])
@@ -74,7 +74,7 @@ def test_a_replica_that_begins_to_lag_after_the_plan_proves_nothing_either() -> 
     ran = world.apply(wish("b"), meanwhile=lambda _: _blind(world))
 
     (failed,) = ran.ended(Failed)
-    assert failed.message.startswith("not forgotten, for nothing proves that it is gone: ")
+    assert failed.message.startswith("the record stays, because nothing proves that it is gone: ")
     assert failed.cause is Cause.UNPROVEN
     assert ran.exit_code == 4
     assert [row.address.name for row in world.rows()] == ["a", "b"]

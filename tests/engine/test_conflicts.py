@@ -12,7 +12,7 @@ from tests.support.worlds import World, is_write, wish
 
 RESERVED = "409 on=POST name=a"
 WORDS = "injected by a fault rule: 409 on=POST name=a"
-NOBODY = f"{WORDS}; the server lists nothing under this name"
+NOBODY = f"{WORDS}; the server lists no workload with this name"
 UNLISTED = (
     "the server's list does not show it, and nothing else is recorded in its project that would "
     "show whether the list is whole"

@@ -164,7 +164,7 @@ def test_a_doubt_whose_name_another_operation_of_ours_has(
     ran = world.apply(wish("z"))
 
     assert ran.told == [
-        "done: resolve 4501/a: it was never carried out; another of ours has its name"
+        "done: resolve 4501/a: it was never carried out; another workload of ours has its name"
     ]
     assert {row.id for row in world.rows() if row.own is Own.ACCEPTED} >= {found}
     assert [state for state in world.state() if state.startswith("a LATE_CREATE_POSSIBLE")] == left

@@ -188,7 +188,7 @@ def test_what_is_down_in_a_wave_that_is_not_reached_is_down_all_the_same() -> No
 
     assert ran.summary == {"failed": 1, "skipped": 1, "down": 1}
     assert ran.told[1] == (
-        "skipped: create 4501/b: wave 0 before it did not succeed; "
+        "skipped: create 4501/b: wave 0 did not succeed, so this action was not started; "
         f"workload {old} was deleted to be replaced, and nothing of ours runs there now"
     )
 

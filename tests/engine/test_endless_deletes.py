@@ -134,7 +134,7 @@ def test_a_given_up_delete_that_was_never_carried_out_is_sent_again(tmp_path: Pa
 
     assert [failed.hint for failed in refused.ended(Failed)] == [""]
     assert (looked, read_only, rows) == (0, True, ["a DELETING Synced", "b ACCEPTED Synced"])
-    assert wanted.detail == "its deletion has begun and is finished first; it is wanted again"
+    assert wanted.detail == "its deletion has begun and is finished first; a spec declares it again"
     assert (ended.summary, ended.exit_code) == ({"deleted": 1}, 0)
     assert world.state() == ["b ACCEPTED Synced"]
 

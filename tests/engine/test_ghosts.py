@@ -38,7 +38,9 @@ def test_a_create_that_comes_true_after_the_delete_is_found_and_deleted() -> Non
     deleted = world.apply(wish("z"))
 
     assert isinstance(watched, Hold)
-    assert watched.detail.startswith("gone, but a lost create of it may still come true until ")
+    assert watched.detail.startswith(
+        "gone, but the server may still carry out an unanswered create until "
+    )
     assert came_true == ["a", "z"]
     assert found.told == [
         "done: resolve 4501/a: it had been created; the next plan shows what to do"

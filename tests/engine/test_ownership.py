@@ -164,7 +164,7 @@ def test_what_is_missing_is_looked_up_by_name_before_it_is_created_again() -> No
     ran = world.apply(*edited)
 
     assert ran.told == [
-        "done: adopt 4501/a: a successor has its name; the next plan shows what to do"
+        "done: adopt 4501/a: a newer workload of ours has its name; the next plan shows what to do"
     ]
     assert world.ledger() == before
     assert (world.row("a").op, world.row("a").id) == (new.op, new.id)
@@ -186,7 +186,7 @@ def test_what_is_missing_and_unwanted_is_looked_up_before_it_is_forgotten() -> N
     deleted = world.apply(wish("b"))
 
     assert found.told == [
-        "done: adopt 4501/a: a successor has its name; the next plan shows what to do"
+        "done: adopt 4501/a: a newer workload of ours has its name; the next plan shows what to do"
     ]
     assert deleted.summary == {"deleted": 1}
     assert (world.live(), world.state()) == (

@@ -212,7 +212,9 @@ def test_a_page_instead_of_a_404_is_no_absence() -> None:
     ran = world.apply(wish("b"), meanwhile=spoil)
 
     (failed,) = ran.told
-    assert failed.startswith("failed: delete 4501/a: cannot be read before its deletion: HTTP 404")
+    assert failed.startswith(
+        "failed: delete 4501/a: not deleted, because it cannot be read: HTTP 404"
+    )
     assert world.row("a") == before
     assert world.ledger("DELETE") == []
 

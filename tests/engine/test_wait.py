@@ -138,7 +138,7 @@ def test_an_interrupted_wait_is_no_failure() -> None:
 
     ran = world.apply(wish("a"), meanwhile=stop(30.0))
 
-    assert ran.told == ["done: create 4501/a: accepted; the wait for Synced was cut short"]
+    assert ran.told == ["done: create 4501/a: accepted; the run ended before it was Synced"]
     assert ran.exit_code == 130
     assert world.timeline.now < 36.0
 
@@ -153,7 +153,7 @@ def test_a_wait_that_hangs_in_a_read_when_the_run_ends_is_no_doubt() -> None:
 
     ran = world.apply(wish("a"), meanwhile=hang)
 
-    assert ran.told == ["done: create 4501/a: accepted; the wait for Synced was cut short"]
+    assert ran.told == ["done: create 4501/a: accepted; the run ended before it was Synced"]
     assert ran.summary == {"created": 1}
     assert world.timeline.now <= 15.0
     assert world.row("a").own is Own.ACCEPTED

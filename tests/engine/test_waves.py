@@ -49,8 +49,8 @@ def test_a_failure_stops_the_waves_above_it() -> None:
     assert sorted(ran.told) == [
         "done: create 4501/b",
         "failed: create 4501/a: injected by a fault rule: 422 on=POST name=a",
-        "skipped: create 4501/c: wave 0 before it did not succeed",
-        "skipped: create 4501/d: wave 0 before it did not succeed",
+        "skipped: create 4501/c: wave 0 did not succeed, so this action was not started",
+        "skipped: create 4501/d: wave 0 did not succeed, so this action was not started",
     ]
     assert (ran.exit_code, ran.summary) == (4, {"created": 1, "failed": 1, "skipped": 2})
     assert world.live() == ["b"]
@@ -69,17 +69,17 @@ def test_what_the_cluster_refused_stops_the_waves_above_it_in_every_apply(
 
     again = world.apply(*specs)
 
-    waits = "skipped: create 4501/c: wave 0 before it"
+    waits = "so this action was not started"
     assert (
         again.told
         == {
             OnFailed.REPORT: [
                 "failed: hold 4501/a: the cluster refused it: no such image",
-                f"{waits} is not as declared",
+                f"skipped: create 4501/c: wave 0 is not as declared, {waits}",
             ],
             OnFailed.REPLACE: [
                 "failed: replace 4501/a: the cluster refused it: no such image",
-                f"{waits} did not succeed",
+                f"skipped: create 4501/c: wave 0 did not succeed, {waits}",
             ],
             OnFailed.IGNORE: ["done: create 4501/c"],
         }[on_failed]
@@ -100,7 +100,7 @@ def test_what_is_down_or_missing_stops_the_waves_above_it() -> None:
     assert ran.told == [
         "failed: hold 4501/a: no longer on the server; onMissing: fail",
         "done: create 4501/d",
-        "skipped: create 4501/c: wave 0 before it is not as declared",
+        "skipped: create 4501/c: wave 0 is not as declared, so this action was not started",
     ]
 
 
@@ -147,7 +147,7 @@ def test_a_stop_in_one_wave_skips_the_next() -> None:
     ran = world.apply(wish("a"), wish("b", wave=1), meanwhile=stop(1.0))
 
     assert ran.told == [
-        "done: create 4501/a: accepted; the wait for Synced was cut short",
+        "done: create 4501/a: accepted; the run ended before it was Synced",
         "skipped: create 4501/b: the run ended before it was sent",
     ]
     assert ran.exit_code == 130

@@ -131,7 +131,7 @@ def refused_plan() -> str:
     """A plan that has everything in it, and a guard that refuses it."""
     refusal = Refusal(
         guard="mass-delete",
-        message="would delete or replace 3 of 9 workloads in all (33 %), limit 30 %",
+        message="would delete or replace 3 of 9 workloads in total (33 %), limit 30 %",
         hint="read the plan; if this is meant, re-run with --allow-deletes 3",
     )
     return plan_page(busy_plan(), [refusal], created_at=BEGIN, prefix="specs/")

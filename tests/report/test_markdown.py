@@ -41,7 +41,7 @@ BUSY = """\
 > [!CAUTION]
 > **Guards refuse this plan: an apply would change nothing.**
 >
-> - **mass-delete**: would delete or replace 41 of 60 workloads in all (68 %), limit 30 %. \
+> - **mass-delete**: would delete or replace 41 of 60 workloads in total (68 %), limit 30 %. \
 Way out: re-run with `--allow-deletes` 41
 
 > [!WARNING]
@@ -179,7 +179,7 @@ def test_a_plan_with_everything_in_it() -> None:
     """Verdict, refusals, what is missing, counts, GPUs, and each workload to unfold."""
     plan = busy_plan()
     refusal = make_refusal(
-        "would delete or replace 41 of 60 workloads in all (68 %), limit 30 %",
+        "would delete or replace 41 of 60 workloads in total (68 %), limit 30 %",
         "re-run with --allow-deletes 41",
     )
     page = markdown_plan(plan, [refusal], prefix="w/")

@@ -229,12 +229,12 @@ def test_doubles_are_found(path: Path) -> None:
     assert flaws(path) == [
         StateFlaw(
             message="2 records have the id id-op-02: operations op-02 (1/w2), z2 (1/elsewhere)",
-            hint="'reconciler state rm 1/elsewhere' forgets what has this address; "
+            hint="'reconciler state rm 1/elsewhere' forgets the record of this address; "
             "the next apply takes a living workload back by its marker",
         ),
         StateFlaw(
             message="2 records have the address 1/w1: operations op-01 (1/w1), z1 (1/w1)",
-            hint="'reconciler state rm 1/w1' forgets what has this address; "
+            hint="'reconciler state rm 1/w1' forgets the record of this address; "
             "the next apply takes a living workload back by its marker",
         ),
     ]

@@ -72,7 +72,7 @@ def test_accounts_of_the_dba_can_do_what_their_roles_say(
     assert says(caught.value) == (
         (
             f"this account may not use the state of stack {STACK} ({postgres.address}/postgres, "
-            f"schema {roles}) like this (permission denied for table states)"
+            f"schema {roles}) (permission denied for table states)"
         ),
         (
             f"GRANT {roles}_writer TO the account, or {roles}_reader where it only reads; "
@@ -228,7 +228,7 @@ def test_a_server_that_only_reads_says_so(postgres: PostgresServer, roles: str) 
         with pytest.raises(UnreachableError) as caught:
             store.hold("reconciler apply")
     assert caught.value.hint == (
-        "this server only reads: name all hosts; the primary is found by itself"
+        "this server is read-only: name all hosts; the program finds the primary"
     )
 
 

@@ -108,7 +108,7 @@ def test_records_of_other_rules_are_written_anew_and_nothing_is_sent(path: Path)
     before = plan(path)
     assert summary(before) == {"record": 1}
     assert [action.detail for action in before.changes] == [
-        "its record follows other rules of what is a secret; it is written anew, nothing sent"
+        "the rules for secrets have changed; its record is rewritten, and nothing is sent"
     ]
 
     applied = apply(path)

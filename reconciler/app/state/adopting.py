@@ -203,8 +203,8 @@ async def adopt_project(
             or NotAdopted(
                 id=workload_id,
                 why=NotAdoptedReason.UNKNOWN,
-                message=f"workload {workload_id} is listed, and the API does not have it: it is "
-                "gone meanwhile, or was not made through this API",
+                message=f"workload {workload_id} is in the list, but the API does not find it: it "
+                "was deleted meanwhile, or another API made it",
             )
             for workload_id, result in results.items()
         ]

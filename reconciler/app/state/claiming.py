@@ -255,5 +255,5 @@ def _made_by(
     origin = f"was made by operation {marker.op}" if marker else "carries no marker"
     raise RefusedError(
         f"workload {workload_id} {origin}, and {len(doubts)} other operations are in doubt",
-        hint=f"let the tool look: reconciler state resolve {doubts[0].address} --recheck",
+        hint=f"run: reconciler state resolve {doubts[0].address} --recheck",
     )

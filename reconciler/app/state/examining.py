@@ -160,7 +160,7 @@ class AdoptionRules:
             )
         is_altered = marker is not None and marker.lineage == self.lineage
         if marker is not None and not is_ours and (is_altered or not self.terms.take_over):
-            hint = "once it is forgotten there (state rm), add --take-over; nothing was changed"
+            hint = "run 'state rm' in that state first, then add --take-over; nothing was changed"
             return _skip(
                 remote,
                 NotAdoptedReason.FOREIGN,

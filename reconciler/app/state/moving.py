@@ -114,8 +114,8 @@ def _check_fits(receiver: StateStore, giver: Header) -> None:
     need_fitting_target(receiver.place.title, header.target, giver.target)
     if header.lineage != giver.lineage and header.serial > 0:
         raise RefusedError(
-            f"{receiver.place.title} has workloads of its own, made under another lineage: those "
-            "that are moved would look foreign beside them",
+            f"{receiver.place.title} records workloads of another lineage: the markers of the "
+            "moved records would not match it",
             hint="move to a new state (--init), or to one that got its records by a move from here",
         )
 

@@ -204,8 +204,8 @@ def _check_machine(doctor: _Doctor, settings: Settings) -> PinnedTarget | None:
             "state",
             Level.WARNING,
             f"there is none at {settings.state}",
-            "if this is a new repository, the first apply makes one with --init; if not, "
-            "restore it before anything else, or run 'reconciler state recover'",
+            "if the repository is new, the first apply makes one with --init; otherwise restore "
+            "it first, or run 'reconciler state recover'",
         )
     if not exists:
         doctor.skip("lock", reason="there is no state to lock")
@@ -388,6 +388,6 @@ async def _check_listing(
             reason = response.message if response else ""
             hint = "lost answers are looked up there; try again, or set discovery: off"
             if response is not None and is_from_elsewhere(response):
-                reason = f"what answers there does not speak the API: {reason}"
+                reason = f"the answer does not come from the API: {reason}"
                 hint = "let the list through to the API as well, or set discovery: off"
             doctor.say("list", Level.WARNING, f"the list could not be read: {reason}", hint)

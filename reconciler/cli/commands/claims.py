@@ -41,20 +41,18 @@ if TYPE_CHECKING:
     "patterns",
     multiple=True,
     metavar="GLOB",
-    help="Of these, record only names that match (with a slash: addresses); repeatable.",
+    help="Record only workloads whose name matches (with a slash: the address); repeatable.",
 )
 @click.option(
     "--undeclared",
     is_flag=True,
-    help="Of these, record also what no spec declares: the next apply would delete it.",
+    help="Record also workloads without a spec; the next apply deletes them.",
 )
-@click.option(
-    "--take-over", is_flag=True, help="Record also what another stack or state has marked."
-)
+@click.option("--take-over", is_flag=True, help="Record also workloads of another stack or state.")
 @click.option(
     "--mark",
     is_flag=True,
-    help="Put our mark on what is recorded, by an update that leaves its content alone.",
+    help="Put our mark on the recorded workloads, by an update that changes nothing else.",
 )
 @click.option("--init", is_flag=True, help="Create the state if there is none.")
 @edit_options
@@ -80,10 +78,10 @@ def adopt(
     it. Nothing changes on the server without --mark, and nothing is written unless everything could
     be read.
 
-    --take-over is for what its owner has given up, and has forgotten with 'state rm'. The mark on
-    the workload stays: it is deleted or replaced from here by its id and that very mark. A state
-    that still records it would go on to do the same. With --mark, on a server with updates, the
-    workload carries our mark instead, and its former owner leaves it alone.
+    Use --take-over only after the owner of the workload has run 'state rm'. The workload keeps its
+    old mark, and this state deletes or replaces it by its id and that mark. If another state still
+    records it, both do. With --mark, on a server with updates, the workload gets our mark instead,
+    and its former owner leaves it alone.
     """
     from reconciler.app.planning.workspace import open_workspace
     from reconciler.app.state.adopting import AdoptOptions, adopt_project
@@ -154,13 +152,13 @@ def adopt(
     "--id",
     "workload_id",
     metavar="ID",
-    help="This is the workload; one that is not being deleted is kept.",
+    help="This workload is the result; it is kept unless it is being deleted.",
 )
-@click.option("--recheck", is_flag=True, help="Look for the evidence again; only reads.")
+@click.option("--recheck", is_flag=True, help="Search the server again; sends no changes.")
 @click.option(
     "--abandon",
     is_flag=True,
-    help="Wait for it no longer: it made no workload, and never will.",
+    help="Stop waiting for it: it made no workload, and never will.",
 )
 @edit_options
 @environment_options
@@ -178,14 +176,14 @@ def resolve(
     """Settle a create of ADDRESS that is in doubt, in one of three ways.
 
     --recheck looks again and records what is proven. --id names the workload; its marker is
-    checked if it has one. --abandon drops the doubt on your word: if the create comes true after
-    all, that workload runs without being known here.
+    checked if it has one. --abandon trusts you: if the server still carries out the create, that
+    workload runs without a record.
 
-    A delete that does not come to its end is settled by --recheck once the workload is gone.
-    --abandon only stops the waiting for it: its id stays listed, its name is not free, and an apply
-    ends with 4. Where the server is not deleting the workload at all, --recheck lets the next apply
-    send it again. There --id ID keeps the workload: the next plan compares it with its spec.
-    A DELETE that was never answered may still be carried out, for some minutes.
+    For a delete that does not end, wait until the workload is gone, then use --recheck. --abandon
+    only stops the waiting: the id stays listed, the name is not free, and an apply ends with 4.
+    If the server is not deleting the workload at all, --recheck lets the next apply send the DELETE
+    again. Then --id ID keeps the workload instead, and the next plan compares it with its spec. The
+    server may still carry out an unanswered DELETE for some minutes.
     """
     from reconciler.app.state import claiming
     from reconciler.cli.connecting import connector_for
@@ -283,9 +281,9 @@ def recover(
 ) -> int:
     """Rebuild a lost state from the server's list and the markers of this stack's workloads.
 
-    PATTERN is a glob on <projectId>/<name>. A state that is there gets what it does not know.
-    Nothing changes on the server. Run it where the specs are: what they declare is compared by the
-    next plan, of anything else the whole content is taken as it is.
+    PATTERN is a glob on <projectId>/<name>. An existing state gets the records that it lacks.
+    Nothing changes on the server. Run it in the folder of the specs: the next plan compares
+    declared workloads with them. Other workloads are recorded as they are.
     """
     from reconciler.app.planning.workspace import open_workspace
     from reconciler.app.state.claiming import ResolveRequest

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     "save_to",
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE",
-    help="Keep the plan in FILE for 'apply --plan' and 'show'.",
+    help="Save the plan to FILE, for 'apply --plan' and 'show'.",
 )
 @click.option(
     "--explain",

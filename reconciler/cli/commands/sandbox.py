@@ -96,7 +96,7 @@ class SandboxOptions:
 )
 @click.option("--scenario", help="A named set of rules; see --list-scenarios.")
 @click.option("--list-scenarios", is_flag=True, help="Describe the scenarios and exit.")
-@click.option("--seed", type=int, help="Seed of the chance; repeats an earlier run.")
+@click.option("--seed", type=int, help="Seed of the random faults; repeats an earlier run.")
 @click.option("--client-id", default="demo", show_default=True, help="Who may log in.")
 @click.option("--client-secret-file", type=_READABLE, help="File with the secret to log in with.")
 @click.option(

@@ -159,11 +159,11 @@ def backup(file: Path | None, *, dry_run: bool, flags: Flags) -> int:
 @edit_options
 @state_options
 def restore(copy: str | None, *, edit: EditFlags, flags: Flags) -> int:
-    """Record what a copy records and nothing else: a FILE, or one that the state keeps by itself.
+    """Replace all records by those of a copy: a FILE, or one of the copies that the state keeps.
 
     Without an argument, the copies that the state keeps are listed; the beginning of a TIME chooses
-    one. The server is not asked, and what is recorded now is copied before. The next apply finds
-    by their markers the workloads that the copy lacks.
+    one. The server is not asked, and today's records are copied first. The next apply finds the
+    workloads that the copy lacks by their markers.
     """
     from reconciler.app.state import restoring
     from reconciler.cli.output.console import Console
@@ -198,9 +198,9 @@ def restore(copy: str | None, *, edit: EditFlags, flags: Flags) -> int:
 @state.command(short_help="Print the SQL for a state in PostgreSQL.")
 @state_options
 def sql(*, flags: Flags) -> int:
-    """Print the tables, roles and grants of a state in PostgreSQL, for whoever owns the database.
+    """Print the tables, roles and grants of a state in PostgreSQL, for the owner of the database.
 
-    Pipe it into psql, once for each schema. Nothing is connected to.
+    Pipe it into psql, once for each schema. Connects to no database.
     """
     from reconciler.app.state.states import sql_of
     from reconciler.cli.output.console import Console
@@ -213,10 +213,10 @@ def sql(*, flags: Flags) -> int:
 @state_options
 @output_options("text", "json")
 def check(*, flags: Flags, output: OutputOptions) -> int:
-    """Look at all of the state, and say what is wrong with it and the way out.
+    """Check all of the state, and report each problem with a way out.
 
-    Ends with 0 for a state that is sound, with 1 for one that is not. Workloads in doubt are
-    counted and are no flaw: the next apply looks for them.
+    Ends with 0 for a sound state, and with 1 for a damaged one. Workloads in doubt are counted and
+    are no problem: the next apply looks for them.
     """
     from reconciler.app.state.states import inspect, list_leftovers
     from reconciler.cli.output.console import Console
@@ -281,12 +281,12 @@ def move(
 ) -> int:
     """Move the records of ADDRESS... (also globs) to another STATE, to split a repository.
 
-    The other state is new, or got its records by a move from this one, and belongs to the same
-    server and stack. Move the specs only afterwards, and before the next apply of either.
+    The other state must be new, or come from an earlier move, and have the same server and stack.
+    Move the specs afterwards, and before the next apply of either.
 
-    With --all the state itself moves, between files and databases: whatever is recorded, also what
-    is in doubt, and its history. From then on this place refuses every command, and names the other
-    one. Killed half-way, a move is finished by the same command.
+    With --all the whole state moves between files and databases: all records, also those in doubt,
+    and the history. From then on the old place refuses every command, and names the new one. If a
+    move is killed half-way, the same command finishes it.
     """
     if bool(addresses) is everything:
         raise click.UsageError("give the addresses of the records to move, or --all")

@@ -65,11 +65,12 @@ def status(
 ) -> int:
     """Show the live status of every recorded workload, or of those given (also as globs).
 
-    PHASE is what became of it in the cluster, SYNC whether the cluster took what was sent last,
-    AGE how long ago the server made it. GPUS are those asked for, allocated, and of these idle.
-    What is down was deleted to be replaced, and its replacement is not there. The exit code is 0
-    whatever the status is, unless --exit-status asks for another. With --watch a terminal shows
-    the table anew; elsewhere there is a line for every change, with -o json an object for each.
+    PHASE tells how the workload does in the cluster. SYNC tells whether the cluster took the last
+    request. AGE is the time since the server created it. GPUS are those asked for, allocated, and
+    of these idle. A workload that is down was deleted for a replace, and its replacement does not
+    run yet. The exit code is 0 whatever the status is, unless --exit-status asks for another. With
+    --watch a terminal shows the table anew; elsewhere there is a line for every change, with
+    -o json an object for each.
     """
     import asyncio
 
@@ -103,9 +104,9 @@ def status(
             return 8
         return 4 if exit_status and any(status.is_wrong for status in statuses) else 0
     if exit_status:
-        raise click.UsageError("--watch ends when somebody ends it: it has no --exit-status")
+        raise click.UsageError("--watch has no exit status of its own: leave out --exit-status")
     if any(output.path is not None for output in console.outputs):
-        raise click.UsageError("--watch shows what changes; it cannot be kept in a file (-o)")
+        raise click.UsageError("--watch shows changes as they come; they cannot go to a file (-o)")
     if watch <= 0:
         raise click.UsageError("--watch needs an interval such as 5s")
     with view_of(console, watch) as view:

@@ -33,14 +33,14 @@ if TYPE_CHECKING:
     "--max-errors",
     type=click.IntRange(1),
     metavar="N",
-    help="Show no more than N errors, and what comes before them.",
+    help="Show the findings up to error N, and then stop.",
 )
 @click.option(
     "--no-cache",
     is_flag=True,
     envvar="RECONCILER_NO_CACHE",
     show_envvar=True,
-    help="Check everything, even if nothing has changed since it was valid.",
+    help="Ignore the cache, and check all files again.",
 )
 @click.option(
     "--server",

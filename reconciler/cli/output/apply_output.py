@@ -117,7 +117,9 @@ class ApplyOutput:
             text = console.text(prefix, now=datetime.now(UTC)).plan(planned.plan)
             console.stream("text", f"{text}\n")
         if planned.beyond:
-            console.warn(f"changes that are not in the saved plan, and are left: {planned.beyond}")
+            console.warn(
+                f"changes that are not in the saved plan, and are not applied: {planned.beyond}"
+            )
 
     def conclude(self, applied: ApplyResult) -> int:
         """Tell how it ended, in every form that was asked for; returns the exit code."""
@@ -137,7 +139,7 @@ class ApplyOutput:
             if applied.trouble is not None:
                 explain(applied.trouble)
             if finished.stopped_by:
-                extent = "not all of what is" if applied.unsaved else "everything"
+                extent = "not everything" if applied.unsaved else "everything"
                 console.warn(f"stopped by {finished.stopped_by}; {extent} known is recorded")
             idle = finished.summary == Summary()
             if console.wants("text") and not (console.quiet and idle):

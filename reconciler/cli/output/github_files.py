@@ -29,7 +29,7 @@ def write_step(
         # All commands of a step share its limit. Two line breaks at most go around this text.
         room = SUMMARY_LIMIT - (path.stat().st_size if path.is_file() else 0) - 2
         if room < LEAST:
-            notes.append("the summary of this step has no room left for this one")
+            notes.append("the step summary has no room left for this report")
         else:
             _append("GITHUB_STEP_SUMMARY", path, f"{summary(room)}\n")
     else:

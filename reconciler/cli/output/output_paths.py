@@ -50,7 +50,7 @@ def _problem_with(flag: str, path: Path, root: Path, state: Path | None) -> str:
         is_hidden = any(part.startswith((".", "_")) for part in path.relative_to(root).parts)
         if not is_hidden:
             return (
-                "it is among the specs and would be read as one; write it elsewhere, "
-                "or under a name that begins with '.' or '_', or ends otherwise"
+                "it is among the specs and would be read as one; use another folder, another "
+                "ending, or a name that begins with '.' or '_'"
             )
     return ""

@@ -119,7 +119,7 @@ class DecisionInputs:
     def submission(self) -> Submission:
         """What would be sent for what is wanted, held against what runs."""
         if self.desired is None or self.since is None:
-            raise AssertionError("nothing is sent for what nobody wants")
+            raise AssertionError("nothing is sent for a workload without a spec")
         # Of what is gone nothing can be read that ignoreChanges would keep.
         lives = isinstance(self.live, Remote) and not self.live.is_gone
         submission = submit(self.desired, self.since, self.running, self.redactor, keeps=lives)

@@ -117,10 +117,10 @@ def _judge_gone(case: DecisionInputs) -> AnyAction:
     if case.row.lifecycle.on_remove is OnRemove.FORGET:
         return _judge_removed(case)
     if isinstance(case.live, Missing) and not case.live.proven:
-        remedy = f". Once you know: reconciler state rm {case.row.address}"
+        remedy = f". If it is gone: reconciler state rm {case.row.address}"
         detail = (
-            "gone from the specs, and the server does not find it; no list that can be believed "
-            f"shows that it is gone{remedy}"
+            "no spec declares it, and the server does not find it; no list confirms that it "
+            f"is gone{remedy}"
         )
         held = hold(case, Reason.UNPROVEN_ABSENCE, detail, fails=True)
         return replace(held, remedy=remedy)
@@ -157,9 +157,7 @@ def _judge_wanted(case: DecisionInputs, desired: Desired) -> AnyAction:
     settings = agreed or _restated_spec(case, desired) or _changed_lifecycle(case, desired)
     if settings is None and case.renewed:
         # Whatever else is recorded is written under today's rules as well.
-        detail = (
-            "its record follows other rules of what is a secret; it is written anew, nothing sent"
-        )
+        detail = "the rules for secrets have changed; its record is rewritten, and nothing is sent"
         common = case.common(Reason.ALREADY_OWNED, detail)
         settings = Record(**common, recorded=case.stored, desired=desired)
     for rule in rules[1:] if agreed else rules:

@@ -133,8 +133,8 @@ def unconfirmed_server(url: str, source: str, *, state_may_be_committed: bool = 
     return Refusal(
         guard="unconfirmed-server",
         message=f"only {source or 'the repository'} names the server {url}"
-        f"{committed if state_may_be_committed else ''}, and whoever may change "
-        "that file could have the credentials sent anywhere; nothing was sent",
+        f"{committed if state_may_be_committed else ''}; whoever can edit that file could "
+        "redirect your credentials; nothing was sent",
         hint="if it is your control plane, set RUNAI_BASE_URL or --url to it; at a terminal, "
         "without --yes, you are asked once",
     )
@@ -163,7 +163,7 @@ def _check_empty(
     count = len({row.address for row in recorded})
     yield Refusal(
         guard="empty-set",
-        message=f"no specs were found, but {_workloads(count)} recorded: all would go",
+        message=f"no specs were found, but {_workloads(count)} recorded: all would be deleted",
         hint="check the directory; if this is meant, add --allow-empty",
     )
 
@@ -201,7 +201,8 @@ def _check_emptied(
                 guard="emptied-folder",
                 message=f"the folder {folder} is there, but has none of its specs any more: "
                 f"{_workloads(len(deletes))} to be deleted",
-                hint="is it checked out, mounted and rendered as a whole? if this is meant, "
+                hint="check that the folder is complete (checkout, mount, rendering); if this is "
+                "meant, "
                 f"re-run with --allow-deletes {len(ending)}",
             )
 
@@ -288,8 +289,8 @@ def _check_missing(
         counts = ", ".join(f"{count} in project {project}" for project, count in emptied)
         yield Refusal(
             guard="mass-missing",
-            message=f"everything that is known of a project is missing on the server ({counts}): "
-            "this looks like a project that was moved or that the login may not see",
+            message=f"all recorded workloads of a project are missing on the server ({counts}): "
+            "the project may have moved, or the login may not see it",
             hint=hint,
         )
 
@@ -364,7 +365,7 @@ def _over_limit(
     per_project = sorted(Counter(address.project for address in going).items())
     groups = [(f"in project {project}", count, rows[project]) for project, count in per_project]
     # When all of it is too much, which part of it is too much says nothing more.
-    for group in ([("in all", len(going), len(owned))], groups):
+    for group in ([("in total", len(going), len(owned))], groups):
         over = [_over(verb, where, count, total, limit) for where, count, total in group]
         messages = [message for message in over if message]
         if messages:

@@ -242,7 +242,7 @@ def _finish_delete(row: Recorded, desired: Desired | None, world: World) -> AnyA
         detail = "its deletion was given up by hand, and is through now; it is made as declared"
     elif row.purpose is not Purpose.REPLACE:
         reason = Reason.REMOVED_FROM_SPECS
-        detail = "its deletion has begun and is finished first; it is wanted again"
+        detail = "its deletion has begun and is finished first; a spec declares it again"
     elif _is_found_lost(row, world):
         end = f"workload {row.id} was deleted to be replaced, and nothing of ours runs there now"
         detail = join_reasons(end, detail)
@@ -279,7 +279,7 @@ def _settle(
     elif desired is not None:
         remedy = "the spec has changed since, so it is looked up before anything is sent"
     else:
-        remedy = "it is no longer wanted, so it is looked up and not repeated"
+        remedy = "no spec declares it any more, so it is looked up and not sent again"
     emptied = ""
     if replaced is not None:
         emptied = f"{replaced.ending}, and nothing of ours is known to run there now"
@@ -320,12 +320,13 @@ def _watch(row: Recorded, world: World) -> AnyAction:
         detail = join_reasons(row.reason, row.ending, end)
         return Forget(**case.common(Reason.REMOVED_FROM_SPECS, detail), recorded=row)
     if _is_past(row, world):
-        detail = "a lost create of it may have come true after its deletion; it is looked up"
+        detail = "an unanswered create may have made it after its deletion; it is looked up"
         return Resolve(**case.common(Reason.IN_DOUBT, detail), recorded=row)
     # A look before that proves nothing: it could come true right after it.
     until = comes_true_until(row)
     detail = (
-        f"gone, but a lost create of it may still come true until {until:%Y-%m-%d %H:%M:%S} UTC"
+        "gone, but the server may still carry out an unanswered create until "
+        f"{until:%Y-%m-%d %H:%M:%S} UTC"
     )
     return Hold(**case.common(Reason.IN_DOUBT, detail), recorded=row)
 
@@ -354,13 +355,16 @@ def _with_late_creates(
         # Once it is forgotten, nobody would know that a late change of it was ours.
         until = lands_until(change)
         detail = (
-            f"{action.detail}; not forgotten while an update of it may still come true, "
-            f"until {until:%Y-%m-%d %H:%M:%S} UTC"
+            f"{action.detail}; its record stays while the server may still carry out an "
+            f"update, until {until:%Y-%m-%d %H:%M:%S} UTC"
         )
         return Hold(**case.common(Reason.IN_DOUBT, detail), recorded=case.stored)
     if action.reason is Reason.FORGOTTEN_ON_REMOVE and len(past) < len(late):
         # Once it is forgotten, nothing would tell it from what the older request may have made.
-        detail = f"{action.detail}; not forgotten while an older create of it may still come true"
+        detail = (
+            f"{action.detail}; its record stays while the server may still carry out an "
+            "older create"
+        )
         return Hold(**case.common(Reason.IN_DOUBT, detail), recorded=case.stored)
     if past and isinstance(action, Keep | Hold | Forget):
         return replace(action, outlived=past)

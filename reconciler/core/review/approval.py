@@ -170,11 +170,11 @@ def _difference(before: Binding, now: Binding | None, held: str) -> str:
     """
     # The most telling difference comes first: each of the later ones may follow from it.
     if now is None:
-        return f"it is held now: {held}" if held else "there is nothing to do for it any more"
+        return f"it is held now: {held}" if held else "nothing is left to do"
     if now.can_update != before.can_update and now.can_update and before.can_update:
         return "what the server can do has changed since"
     if now.action != before.action:
-        return f"it would be another action now: {now.action}"
+        return f"the action is now {now.action}"
     if now.spec != before.spec:
         return "its spec has changed since"
     if now.record != before.record:

@@ -43,7 +43,7 @@ def to_state_error(place: PostgresPlace, error: psycopg.Error) -> StateError:
     message = _first_line(error)
     if state == DENIED:
         return StateError(
-            f"this account may not use the state {place.title} like this ({message})",
+            f"this account may not use the state {place.title} ({message})",
             hint=f"GRANT {place.schema}_writer TO the account, or {place.schema}_reader where it "
             f"only reads; {_SQL}",
         )
@@ -54,8 +54,8 @@ def to_state_error(place: PostgresPlace, error: psycopg.Error) -> StateError:
         )
     if state == _READ_ONLY:
         return StateError(
-            f"the server of the state {place.title} only reads (it is a standby)",
-            hint="name all hosts in the state's address; the primary is found by itself",
+            f"the database server of the state {place.title} is read-only (a standby)",
+            hint="name all hosts in the state's address; the program finds the primary",
         )
     if state.startswith(_NO_ROOM):
         return StateError(
@@ -64,7 +64,7 @@ def to_state_error(place: PostgresPlace, error: psycopg.Error) -> StateError:
         )
     return StateError(
         f"the state {place.title} cannot be used: {message}",
-        hint="nothing was changed by this; ask whoever runs the database",
+        hint="nothing was changed; ask the operator of the database",
     )
 
 
@@ -84,5 +84,5 @@ def _way_in(error: psycopg.Error) -> str:
             "state's address; sslmode=verify-full is the default"
         )
     if "read-only" in text or "read-write" in text or "standby" in text:
-        return "this server only reads: name all hosts; the primary is found by itself"
+        return "this server is read-only: name all hosts; the program finds the primary"
     return "check the state's address and the network; nothing was changed"

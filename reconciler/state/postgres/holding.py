@@ -157,14 +157,15 @@ class HeldLock:
             lost = f"{self._writes - row.writes} commits" if has_mark else "commits"
             return StateError(
                 f"the database of the state {self._place.title} lost {lost} that it had confirmed",
-                hint="a failover to a replica that was behind? Apply again: the next run finds by "
-                "markers what is missing",
+                hint="the server may have failed over to a replica that was behind. Apply again: "
+                "the next run finds missing records by their markers",
             )
         holder = row.holder_text if row.token else "another run, which has ended"
         return LockLostError(
             f"the state {self._place.title} was taken over by {holder} while this run did not "
             f"answer for {silent:.0f} s",
-            hint="what this run had announced is looked up by that one; nothing was recorded since",
+            hint="the other run looks up all that this run had announced; this run recorded "
+            "nothing since",
         )
 
 

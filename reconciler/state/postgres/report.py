@@ -96,7 +96,7 @@ def _flaws(
         )
     if is_standby:
         yield StateFlaw(
-            message="this server only reads (a standby)",
+            message="this server is read-only (a standby)",
             hint="name all hosts in the state's address; an apply finds the primary by itself",
         )
     if rights is not None and not rights[1]:
