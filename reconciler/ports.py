@@ -58,6 +58,10 @@ class LiveApi(Protocol):
         """List up to 500 projects, by name, with their quotas: ProjectPage, or why not."""
         ...
 
+    async def list_clusters(self) -> ApiResult:
+        """List the clusters: ClusterList, or why not; a server of 2.23 does not show them."""
+        ...
+
     async def read_project(self, project: str) -> ApiResult:
         """Read one project by its id: ProjectPage with this one, or why not."""
         ...

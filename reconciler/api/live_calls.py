@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from urllib.parse import quote
 
-from reconciler.api.urls import COUNT_PATH, LIST_PATH, PROJECTS_PATH, is_workload_id
+from reconciler.api.urls import CLUSTERS_PATH, COUNT_PATH, LIST_PATH, PROJECTS_PATH, is_workload_id
 from reconciler.api.wire.classification import (
     classify_response,
     result_fields,
@@ -16,6 +16,7 @@ from reconciler.api.wire.classification import (
 from reconciler.api.wire.exchange import Call, RawResponse
 from reconciler.api.wire.listing import PAGE_SIZE, is_filterable
 from reconciler.api.wire.live_payloads import (
+    read_clusters,
     read_history,
     read_live_workload,
     read_project_page,
@@ -27,6 +28,7 @@ from reconciler.api.wire.payloads import WireError, read_workload_count
 from reconciler.core.model import is_project_id
 from reconciler.core.protocol.api_results import (
     ApiResult,
+    ClusterList,
     Conflict,
     Described,
     NotFound,
@@ -90,6 +92,12 @@ class HttpLiveApi:
             sortBy="name",
             sortOrder="asc",
             offset=str(offset or ""),
+        )
+
+    async def list_clusters(self) -> ApiResult:
+        """GET the clusters."""
+        return await self._get(
+            CLUSTERS_PATH, {}, lambda data: ClusterList(clusters=read_clusters(data))
         )
 
     async def read_project(self, project: str) -> ApiResult:
@@ -158,10 +166,13 @@ class HttpLiveApi:
         response = await self._send(Call(method="GET", path=path, params=params or None))
         if isinstance(response, ApiResult):
             return response
-        failure = classify_response(response)
+        # One call answers with a bare array, which is no JSON object as all others have it.
+        is_array = response.status == 200 and response.rows is not None
+        failure = None if is_array else classify_response(response)
         if failure is None:
+            data = response.rows if is_array else response.data
             try:
-                result = replace(read(response.data), **success_fields(response))
+                result = replace(read(data), **success_fields(response))
             except WireError as error:
                 fields = result_fields(response)
                 fields["message"] = unreadable_response(response, str(error)).message

@@ -11,6 +11,7 @@ from reconciler.core.model import Address
 from reconciler.core.protocol.api_results import (
     Ambiguous,
     ApiResult,
+    ClusterList,
     Described,
     NotShown,
     Occurrences,
@@ -26,6 +27,7 @@ from reconciler.core.protocol.live import (
     Occurrence,
     PendingReason,
     PoolQuota,
+    ServerCluster,
     ServerProject,
     WorkloadPhase,
 )
@@ -42,6 +44,7 @@ CALLS: dict[str, Call] = {
     "read_events": lambda api: api.live.read_events(ID),
     "list_projects": lambda api: api.live.list_projects(),
     "read_project": lambda api: api.live.read_project("4501"),
+    "list_clusters": lambda api: api.live.list_clusters(),
 }
 ROW: dict[str, Any] = {
     "id": ID,
@@ -125,6 +128,7 @@ def test_the_requests_are_the_documented_ones() -> None:
         ("GET", f"{LIST}/{ID}/events", {"limit": "100", "sortOrder": "desc"}),
         ("GET", PROJECTS, order),
         ("GET", f"{PROJECTS}/4501", {}),
+        ("GET", f"{URL}/api/v1/clusters/minimal", {}),
         (
             "GET",
             LIST,
@@ -317,6 +321,15 @@ def test_a_project_has_its_quotas_per_node_pool() -> None:
     assert one == stamped(ProjectPage(projects=(project,)))
 
 
+def test_clusters_have_names() -> None:
+    """A bare array; one that has never connected has no version."""
+    rows = [{"uuid": "c-1", "name": "east", "version": "2.25.1"}, {"uuid": "c-2", "name": "west"}]
+    east = ServerCluster(id="c-1", name="east", version="2.25.1")
+    west = ServerCluster(id="c-2", name="west")
+    answer = ask(reply(200, rows), CALLS["list_clusters"])
+    assert answer == stamped(ClusterList(clusters=(east, west)))
+
+
 def test_a_count_is_a_number() -> None:
     """Of what the list would show."""
     answer = ask(reply(200, {"count": 3}), CALLS["count"])
@@ -378,6 +391,9 @@ def test_a_failure_that_passes_is_a_failure_as_of_any_call(
         ("read_events", {"events": ["x"]}, "events[0]: is not an object"),
         ("list_projects", {"projects": [{"id": "1"}]}, "projects[0].name: is missing"),
         ("read_project", {}, "id: is missing"),
+        ("list_clusters", {}, "it is not a list of clusters"),
+        ("list_clusters", [{"uuid": "c-1"}], "name: is missing"),
+        ("list_page", [], "is not an object"),
     ],
 )
 def test_an_answer_of_another_form_says_that_we_cannot_look(

@@ -373,6 +373,9 @@ def test_a_project_tells_quota_and_use_for_each_node_pool() -> None:
         for p in listed["projects"]
     ] == [("4502", WEST, "own", "NotReady"), ("4501", CLUSTER, "runai-team-a", "Ready")]
     assert project == listed["projects"][1]
+    for query, ids in (("gpuAllocated>=8", ["4501"]), ("totalGpuQuota==1000", ["4502"])):
+        rows = rig.ask("GET", f"{PROJECTS}?filterBy={query}").json()["projects"]
+        assert [p["id"] for p in rows] == ids
 
 
 def test_clusters_and_node_pools_are_listed() -> None:

@@ -23,6 +23,7 @@ from reconciler.core.protocol.live import (
     Occurrence,
     PendingReason,
     PoolQuota,
+    ServerCluster,
     ServerProject,
     WorkloadPhase,
 )
@@ -118,6 +119,20 @@ def read_server_project(data: object) -> ServerProject:
         gpus_deserved=_number(_inner(fields, "totalResources"), "gpuQuota"),
         gpus_allocated=_number(_inner(quota, "allocated"), "gpu"),
         gpus_allocated_non_preemptible=_number(_inner(quota, "allocatedNonPreemptible"), "gpu"),
+    )
+
+
+def read_clusters(data: object) -> tuple[ServerCluster, ...]:
+    """Read the list of clusters, a bare array; raises WireError."""
+    if not isinstance(data, list):
+        raise WireError("it is not a list of clusters")
+    return tuple(
+        ServerCluster(
+            id=read_required(row, "uuid", read_string),
+            name=read_required(row, "name", read_string),
+            version=_text(row, "version"),
+        )
+        for row in map(read_object, data)
     )
 
 

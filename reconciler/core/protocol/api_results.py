@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from reconciler.core.model import Remote
-from reconciler.core.protocol.live import LiveWorkload, Occurrence, ServerProject
+from reconciler.core.protocol.live import LiveWorkload, Occurrence, ServerCluster, ServerProject
 
 # The status of a refusal for want of rights.
 FORBIDDEN = 403
@@ -100,6 +100,13 @@ class ProjectPage(ApiResult):
 
     projects: tuple[ServerProject, ...]
     next: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClusterList(ApiResult):
+    """The clusters by name."""
+
+    clusters: tuple[ServerCluster, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -126,6 +126,15 @@ class ServerProject:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ServerCluster:
+    """A cluster; one that has never connected has no version."""
+
+    id: str
+    name: str
+    version: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Occurrence:
     """Something that happened to a workload; `phase` where that was a change of its phase.
 

@@ -148,10 +148,10 @@ class Reads:
     def _list_projects(self, query: Query, caller: Credential) -> SandboxResponse:
         now, projects = self._clock(), self._store.projects
         visible = (p for p in projects.listed if caller.may_see(p.id))
-        selected = query.select(visible, project_fields(self._settings.cluster_id))
         by_project: dict[str, list[Workload]] = defaultdict(list)
         for workload in self._store.live():
             by_project[workload.project_id].append(workload)
+        selected = query.select(visible, project_fields(projects, now, by_project))
         page = query.page(
             "projects", selected, lambda p: write_project(p, now, projects, by_project[p.id])
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from hashlib import blake2b
 from typing import Any
 from uuid import UUID
@@ -16,6 +16,8 @@ from reconciler.sandbox.world.running import OVER, WITH_PODS, RunPhase
 from reconciler.sandbox.world.view import View
 from reconciler.sandbox.world.workload import DEPARTMENT_ID, DEPARTMENT_NAME, Workload
 
+# Projects and node pools are given at the start: that they have no history shows.
+_MADE_AT = timestamp(0.0)
 KIND_FIELDS: dict[str, Field[Kind]] = {"name": lambda k: k.name, "group": lambda k: k.group}
 CLUSTER_FIELDS: dict[str, Field[Cluster]] = {
     "uuid": lambda c: c.id,
@@ -28,7 +30,26 @@ NODE_POOL_FIELDS: dict[str, Field[tuple[Cluster, str]]] = {
     "name": lambda pool: pool[1],
     "clusterId": lambda pool: pool[0].id,
     "phase": lambda _: "Ready",
+    "createdAt": lambda _: _MADE_AT,
+    "updatedAt": lambda _: _MADE_AT,
+    # The document names them; nothing in here has them.
+    **dict.fromkeys(
+        (
+            "gpuNetworkAccelerationDetection",
+            "gpuNetworkAccelerationDetected",
+            "gpuNetworkAccelerationLabelKey",
+            "networkTopologyName",
+            "swapEnabled",
+            "nodeLevelSchedulerEnabled",
+        ),
+        lambda _: None,
+    ),
 }
+_AVERAGES = tuple(
+    f"avg{what}{span}"
+    for what in ("GpuAllocation", "GpuUtilization", "GpuMemoryUtilization")
+    for span in ("24h", "7d", "30d")
+)
 
 
 def workload_fields(now: float, projects: Projects) -> dict[str, Field[Workload]]:
@@ -68,13 +89,26 @@ def workload_fields(now: float, projects: Projects) -> dict[str, Field[Workload]
     }
 
 
-def project_fields(cluster_id: str) -> dict[str, Field[Project]]:
+def project_fields(
+    projects: Projects, now: float, workloads: Mapping[str, Sequence[Workload]]
+) -> dict[str, Field[Project]]:
     """The fields of the project list; the API filters by many, but never by id."""
+
+    def allocated(project: Project) -> float:
+        return sum(View(w, now).allocated_gpus for w in workloads.get(project.id, ()))
+
     return {
         "name": lambda p: p.name,
-        "clusterId": lambda p: p.cluster_id or cluster_id,
+        "clusterId": lambda p: projects.cluster_of(p.id),
+        "departmentId": lambda _: DEPARTMENT_ID,
         "parentId": lambda _: DEPARTMENT_ID,
+        "parentName": lambda _: DEPARTMENT_NAME,
         "phase": lambda p: p.phase,
+        "totalGpuQuota": lambda p: sum(quota.deserved for quota in p.quotas),
+        "gpuAllocated": allocated,
+        "createdAt": lambda _: _MADE_AT,
+        # Nothing in here is measured over time.
+        **dict.fromkeys(_AVERAGES, lambda _: None),
     }
 
 
@@ -257,8 +291,6 @@ def write_project(
     project: Project, now: float, projects: Projects, workloads: Iterable[Workload]
 ) -> dict[str, Any]:
     """Build a project with all that the document requires, and what its workloads have now."""
-    # Projects are given at the start: that they have no history shows.
-    made_at = timestamp(0.0)
     quotas = project.quotas
     views = [View(workload, now) for workload in workloads]
     status = {
@@ -274,8 +306,8 @@ def write_project(
         "requestedNamespace": project.namespace,
         "enforceRunaiScheduler": True,
         "defaultNodePools": [quota.name for quota in quotas],
-        "createdAt": made_at,
-        "updatedAt": made_at,
+        "createdAt": _MADE_AT,
+        "updatedAt": _MADE_AT,
         "resources": [
             {
                 "nodePool": {"id": stable_id(quota.name), "name": quota.name},
@@ -332,7 +364,6 @@ def list_node_pools(projects: Projects, clusters: Sequence[Cluster]) -> list[tup
 def write_node_pool(pool: tuple[Cluster, str], tenant_id: int) -> dict[str, Any]:
     """Build a row of `GET /api/v1/node-pools`."""
     cluster, name = pool
-    made_at = timestamp(0.0)
     return {
         "id": stable_id(name),
         "name": name,
@@ -344,9 +375,9 @@ def write_node_pool(pool: tuple[Cluster, str], tenant_id: int) -> dict[str, Any]
         "isDefault": name == "default",
         "phase": "Ready",
         "createdBy": "system",
-        "createdAt": made_at,
+        "createdAt": _MADE_AT,
         "updatedBy": "system",
-        "updatedAt": made_at,
+        "updatedAt": _MADE_AT,
         "deletedAt": None,
     }
 
