@@ -120,7 +120,7 @@ def test_a_look_shows_what_the_server_says(tmp_path: Path) -> None:
 
 
 def test_a_look_at_one_reads_one(tmp_path: Path) -> None:
-    """The addresses given are the ones that are asked for."""
+    """The addresses given are the ones that are asked for, beside one list for the phases."""
     world = _world(tmp_path)
     before = len(world.entries())
 
@@ -129,7 +129,7 @@ def test_a_look_at_one_reads_one(tmp_path: Path) -> None:
         world.timeline,
     )
 
-    assert [f"{e.method} {e.name}" for e in world.entries()[before:]] == ["GET b"]
+    assert [f"{e.method} {e.name}" for e in world.entries()[before:]] == ["GET None", "GET b"]
 
 
 def test_a_look_with_the_state_of_another_server_is_refused(tmp_path: Path) -> None:

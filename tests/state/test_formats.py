@@ -273,7 +273,11 @@ def test_a_state_of_format_3_opens_with_the_words_and_the_columns_of_today(
         [record] = [record for record in store.read() if record.op == row["op"]]
     assert settings["on_change"] == "replace"
     columns = to_row(record)
-    assert json.loads(columns.pop("lifecycle")) == {**settings, "on_change": None}
+    today = {"on_change": None, "on_failed": "report"}
+    assert (settings["on_failed"], json.loads(columns.pop("lifecycle"))) == (
+        "keep",
+        {**settings, **today},
+    )
     assert json.loads(columns.pop("memory")) == memory
     del columns["checksum"]
     assert columns == {key: row[key] for key in columns} | {"own": after.value}
