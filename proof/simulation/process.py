@@ -27,6 +27,7 @@ from reconciler.core.places import FilePlace
 from reconciler.core.planning.guards import WorkloadLimit
 from reconciler.core.protocol.api_results import Listed
 from reconciler.core.protocol.marker import Marker
+from reconciler.core.quotas.fit import QuotaPolicy
 from reconciler.engine.apply import apply
 from reconciler.engine.journal import Journal
 from reconciler.engine.requests.dispatcher import Dispatcher, StopSignal
@@ -331,5 +332,7 @@ def _settings(c: Circumstances) -> Settings:
         ca_file=None,
         discovery=c.discovery,
         max_delete=WorkloadLimit.parse("100%"),
+        # A quota holds back or warns; it has no part in what an apply does.
+        quota=QuotaPolicy.OFF,
         allowed_projects=(),
     )

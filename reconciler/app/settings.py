@@ -10,6 +10,7 @@ from typing import TypeVar
 from reconciler.core.places import FilePlace, PlaceError, StatePlace, parse_place
 from reconciler.core.planning.guards import WorkloadLimit
 from reconciler.core.protocol.capabilities import Capabilities, capabilities_of
+from reconciler.core.quotas.fit import QuotaPolicy
 from reconciler.core.secrets.rules import RedactionRules
 from reconciler.errors import InvalidInputError, UsageError
 from reconciler.specs.config import Config, name_below
@@ -77,6 +78,7 @@ class Settings:
     allowed_projects: tuple[str, ...]
     spent: float = field(default=0.0, compare=False)
     max_update: WorkloadLimit | None = None
+    quota: QuotaPolicy = QuotaPolicy.WARN
     max_rps: float | None = None
     client_cert: Path | None = None
     client_key: Path | None = None
@@ -206,6 +208,9 @@ def resolve_settings(
         max_delete=_limit(choice, "max_delete", flags.max_delete, limits.max_delete)
         or WorkloadLimit(),
         max_update=_limit(choice, "max_update", flags.max_update, limits.max_update),
+        quota=QuotaPolicy(
+            pick("quota", None, QuotaPolicy.WARN, configured=limits.quota, within="limits")
+        ),
         max_rps=pick("max_rps", flags.max_rps, None),
         allowed_projects=pick(
             "allowed_projects", None, (), configured=limits.allowed_projects, within="limits"

@@ -34,6 +34,7 @@ class ApplyLimits:
 
     max_delete: str | None = None
     max_update: str | None = None
+    quota: str | None = None
     allowed_projects: tuple[str, ...] | None = None
 
 
@@ -199,6 +200,7 @@ def _read_settings(
         "concurrency": None if concurrency is None else int(concurrency),
         "limits": ApplyLimits(
             **{name: str(limits[name]) for name in ("max_delete", "max_update") if name in limits},
+            quota="off" if limits.get("quota") is False else limits.get("quota"),
             allowed_projects=None if allowed is None else tuple(allowed),
         ),
         "policies": tuple(value.get("policies", ())),

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from reconciler.app.planning.quota_check import with_quotas
+from reconciler.app.planning.replacement_check import hold_invalid
 from reconciler.app.planning.server_capability import PlanForServer, plan_for_server
 from reconciler.app.planning.workspace import Workspace
 from reconciler.app.settings import Settings
@@ -29,6 +31,7 @@ from reconciler.core.planning.plan import Plan, PlanTarget
 from reconciler.core.planning.planner import make_plan
 from reconciler.core.planning.selection import Selection
 from reconciler.core.protocol.capabilities import CanUpdate
+from reconciler.core.quotas.fit import check_quota
 from reconciler.core.redact import Redactor
 from reconciler.core.review.approval import Approval, RecheckedApproval, recheck_approval
 from reconciler.errors import InvalidInputError, UsageError
@@ -162,9 +165,14 @@ async def prepare(
         if request.approval
         else RecheckedApproval(plan=plan)
     )
-    plan = rechecked.plan
+    plan = await with_quotas(
+        hold_invalid(rechecked.plan, settings),
+        settings,
+        session,
+        may_ask=request.options.refreshed,
+    )
     files = {spec.source.file for spec in workspace.desired}
-    refusals = check_plan(
+    guarded = check_plan(
         plan,
         declared=len(workspace.desired),
         recorded=recorded,
@@ -178,7 +186,7 @@ async def prepare(
         plan=plan,
         refused=rechecked.refused,
         beyond=rechecked.beyond,
-        refusals=refusals,
+        refusals=(*guarded, *check_quota(plan, settings.quota)),
         recorded=recorded,
         tenant_id=tenant_of(live),
         shows_updates=planned.has_shown,

@@ -108,6 +108,7 @@ def list_settings(
         "discovery": _switch(settings.discovery),
         "max_delete": settings.max_delete,
         "max_update": settings.max_update,
+        "quota": settings.quota,
         "allowed_projects": ", ".join(settings.allowed_projects),
         "redact": ", ".join(settings.redact),
         "reveal": ", ".join(settings.reveal),

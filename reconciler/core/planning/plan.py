@@ -26,6 +26,7 @@ from reconciler.core.planning.actions import (
     gist,
 )
 from reconciler.core.protocol.capabilities import CanUpdate
+from reconciler.core.quotas.project_quota import ProjectQuota
 
 PLAN_FORMAT_VERSION = "1.1"
 FORMAT_VERSION = "1.0"
@@ -125,7 +126,8 @@ class Plan:
     `complete` is False where something could not be read or was left out on purpose. `named` is
     the digest of a plan that was read back: its actions have no bodies to tell it from. `at_work`
     is who writes to the state meanwhile: what that run has begun is held, and no change of this
-    plan.
+    plan. `quotas` are those of the projects in which something grows, as far as the server tells;
+    `quota_note` says why it does not.
     """
 
     target: PlanTarget
@@ -137,6 +139,8 @@ class Plan:
     complete: bool = True
     named: str | None = None
     at_work: str = ""
+    quotas: tuple[ProjectQuota, ...] = ()
+    quota_note: str = ""
 
     @cached_property
     def changes(self) -> tuple[AnyAction, ...]:

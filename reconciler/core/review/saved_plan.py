@@ -28,6 +28,7 @@ from reconciler.core.planning.case import OnDrift, PlanOptions
 from reconciler.core.planning.plan import Drift, Plan, PlanTarget
 from reconciler.core.planning.selection import Selection
 from reconciler.core.protocol.capabilities import CanUpdate
+from reconciler.core.quotas.project_quota import ProjectQuota
 from reconciler.core.review.approval import Approval, Binding
 from reconciler.errors import Where
 
@@ -115,6 +116,8 @@ def _read_plan(document: Json) -> Plan:
         complete=document["complete"],
         named=document["digest"],
         at_work=document.get("at_work", ""),
+        quotas=tuple(map(ProjectQuota.from_json, document.get("quota", {}).get("projects", ()))),
+        quota_note=document.get("quota", {}).get("note", ""),
     )
 
 

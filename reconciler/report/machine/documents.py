@@ -35,6 +35,7 @@ def plan_document(plan: Plan, created_at: datetime) -> dict[str, Any]:
         "complete": plan.complete,
         **({"at_work": plan.at_work} if plan.at_work else {}),
         "summary": plan.summary(),
+        **_quota(plan),
         "actions": [action_document(action) for action in (*plan.changes, *plan.holds)],
         "drift": [
             {
@@ -47,6 +48,13 @@ def plan_document(plan: Plan, created_at: datetime) -> dict[str, Any]:
         ],
         "diagnostics": [diagnostic.to_json() for diagnostic in plan.diagnostics],
     }
+
+
+def _quota(plan: Plan) -> dict[str, Any]:
+    """The quotas that a plan has to fit into; nothing where none was looked at."""
+    if plan.quota_note:
+        return {"quota": {"projects": [], "note": plan.quota_note}}
+    return {"quota": {"projects": [q.to_json() for q in plan.quotas]}} if plan.quotas else {}
 
 
 def action_document(action: AnyAction) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from reconciler.core.model import Address
 from reconciler.core.outcome import NAMES, Failed, InDoubt, Skipped, Succeeded, Unsuccessful
 from reconciler.core.planning.actions import AnyAction
 from reconciler.core.planning.guards import Refusal
-from reconciler.core.planning.plan import GpuTotals, Plan
+from reconciler.core.planning.plan import Plan
 from reconciler.core.shorten import shorten
 from reconciler.errors import ReconcilerError, Where
 from reconciler.report.changes import (
@@ -36,18 +36,19 @@ from reconciler.report.markdown.commonmark import (
     row,
     table,
 )
+from reconciler.report.markdown.gpu_tables import gpus_section, quota_section
 from reconciler.report.markdown.size_limit import (
     MarkdownPart,
     MarkdownSection,
     Omitted,
     count_kinds,
     fit_into_page,
+    whole_part,
 )
 from reconciler.report.next_step import COMMANDS, HELD_BACK, Commands, hint_after
 from reconciler.report.text.formatting import (
     at_work,
     failing_text,
-    gpu_number,
     idle_text,
     number_of,
 )
@@ -58,9 +59,6 @@ from reconciler.report.text.text import Text
 COMMENT_LIMIT = 65_536
 # What is always there must stay within `size_limit.LEAST`.
 _LONGEST_NAME = 80
-# Of more projects, those in which nothing changes would hide those in which something does.
-_FEW = 10
-_MOMENTS = ("before", "after", "peak")
 # What becomes of drift, and what would undo it.
 _DRIFT_FATES = {
     DriftFate.LEFT: ("not undone", "`--on-drift update` or `replace` would undo it"),
@@ -96,7 +94,8 @@ def markdown_plan(
             },
             always=("create", "update", "replace", "delete", "unchanged"),
         ),
-        _gpus_section(plan),
+        gpus_section(plan),
+        *quota_section(plan),
         *_workloads("Changes", [_action(action, prefix) for action in plan.changes]),
         *_workloads("Held back", [_action(action, prefix) for action in plan.holds]),
         *_workloads(
@@ -197,13 +196,8 @@ def _alert(kind: str, title: str, lines: Sequence[str]) -> Iterator[MarkdownSect
     """A box in the colour of its kind; a plain quotation where nobody knows such boxes."""
     if lines:
         head = f"> [!{kind}]\n> **{title}**\n>"
-        parts = [_whole(f"> - {line}") for line in lines]
+        parts = [whole_part(f"> - {line}") for line in lines]
         yield MarkdownSection(head=head, parts=parts, say=lambda cut: f"> - … {cut.count} more")
-
-
-def _whole(text: str, kind: str = "more") -> MarkdownPart:
-    """A part that has no brief form."""
-    return MarkdownPart(full=text, brief=text, kind=kind)
 
 
 def _counts(counts: Mapping[str, int], *, always: Collection[str]) -> MarkdownSection:
@@ -230,33 +224,6 @@ def _summary_counts(summary: Summary) -> MarkdownSection:
         },
         always=("created", "updated", "replaced", "deleted", "failed", "in doubt"),
     )
-
-
-def _gpus_section(plan: Plan) -> MarkdownSection:
-    projects = plan.gpus_by_project
-    listed = {
-        project: totals
-        for project, totals in projects.items()
-        if len(projects) <= _FEW or not totals.before == totals.after == totals.peak
-    }
-    total = _gpu_row("**total**", plan.gpus, "**{}**")
-    if len(listed) < len(projects):
-        unchanged = f"{len(projects) - len(listed)} without a change"
-        total = f"{row((unchanged, '', '', ''))}\n{total}"
-    unknown = plan.unknown_gpus
-    verb = "asks" if unknown == 1 else "ask"
-    remark = f"\n\n{number_of(unknown, 'workload')} {verb} for GPUs that cannot be counted."
-    return MarkdownSection(
-        head="\n".join(table(("GPUs in project", *_MOMENTS), numbers=_MOMENTS)),
-        parts=[_whole(_gpu_row(code(project), t, "{}")) for project, t in listed.items()],
-        foot=total + (remark if unknown else ""),
-        say=lambda cut: row((f"… {cut.count} more", "", "", "")),
-    )
-
-
-def _gpu_row(name: str, totals: GpuTotals, form: str) -> str:
-    numbers = (totals.before, totals.after, totals.peak)
-    return row((name, *(form.format(gpu_number(number)) for number in numbers)))
 
 
 def _workloads(title: str, parts: Sequence[MarkdownPart]) -> Iterator[MarkdownSection]:
@@ -326,7 +293,7 @@ def _unsuccessful(
             prose(outcome.message),
             prose(hint_after(event.address, outcome, commands)),
         )
-        parts.append(_whole(row(cells)))
+        parts.append(whole_part(row(cells)))
     if parts:
         title = NAMES[kind].word.capitalize()
         head = table(("Workload", "Action", "Line", "Message", "Way out"))
@@ -343,7 +310,7 @@ def _successful(ended: Sequence[ActionEnded]) -> Iterator[MarkdownSection]:
         if isinstance(event.outcome, Succeeded):
             detail = f": {prose(event.outcome.detail)}" if event.outcome.detail else ""
             line = f"- {prose(event.action)} {code(str(event.address))}{detail}"
-            parts.append(_whole(line, event.action))
+            parts.append(whole_part(line, event.action))
     if parts:
         yield MarkdownSection(
             head=f"<details><summary>Done ({len(parts)})</summary>\n",

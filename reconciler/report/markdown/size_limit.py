@@ -132,3 +132,8 @@ def _from_both_ends(count: int) -> Iterator[int]:
     """The first, the last, the second, the last but one, and so on."""
     for at in range(count):
         yield at // 2 if at % 2 == 0 else count - 1 - at // 2
+
+
+def whole_part(text: str, kind: str = "more") -> MarkdownPart:
+    """A part that has no brief form."""
+    return MarkdownPart(full=text, brief=text, kind=kind)

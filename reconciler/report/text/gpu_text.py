@@ -6,9 +6,13 @@ the cluster has the object), so nothing here says it either.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime
 
 from reconciler.core.planning.actions import AnyAction, Delete, Hold, Record, Replace
+from reconciler.core.planning.plan import Plan
+from reconciler.core.protocol.live import PoolQuota
+from reconciler.core.quotas.project_quota import ProjectQuota
 from reconciler.report.text.formatting import age, gpu_number, moment
 
 _JUST_NOW = "less than a minute"
@@ -48,3 +52,32 @@ def given_back(action: AnyAction, now: datetime | None = None) -> str:
         return f"releases {amount}, requested for {long}"
     since = f"releases {amount}, requested since {moment(begun)} UTC"
     return f"{since}, {long}" if long else since
+
+
+def quota_lines(plan: Plan) -> Iterator[str]:
+    """The quotas that a plan has to fit into; names are as the server wrote them."""
+    if plan.quota_note:
+        yield f"GPU quotas were not looked at: {plan.quota_note}"
+    if not plan.quotas:
+        return
+    yield "GPU quotas:"
+    for quota in plan.quotas:
+        pool = f", {quota.pools[0].pool}" if len(quota.pools) == 1 and quota.pools[0].pool else ""
+        yield f"  {quota.label}{pool}: {_amounts(quota)}; this plan {gpu_change(quota.change)}"
+        if len(quota.pools) > 1:
+            yield from (f"    {pool.pool or '-'}: {_amounts(pool)}" for pool in quota.pools)
+
+
+def _amounts(quota: ProjectQuota | PoolQuota) -> str:
+    limit = "no limit" if quota.limit is None else f"limit {gpu_number(quota.limit)}"
+    return f"deserved {told(quota.deserved)}, {limit}, allocated {told(quota.allocated)}"
+
+
+def told(gpus: float | None) -> str:
+    """A number of GPUs that the server may not have told."""
+    return "unknown" if gpus is None else gpu_number(gpus)
+
+
+def gpu_change(gpus: float) -> str:
+    """What is added to a number of GPUs, or taken from it."""
+    return f"{'-' if gpus < 0 else '+'}{gpu_number(abs(gpus))}"

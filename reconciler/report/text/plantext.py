@@ -19,7 +19,7 @@ from reconciler.report.changes import (
 from reconciler.report.text.color import COLOURS, ColorWriter, name_of
 from reconciler.report.text.escape import escape_terminal
 from reconciler.report.text.formatting import at_work, failing_text, gpu_number, idle_text
-from reconciler.report.text.gpu_text import given_back, gpu_effect
+from reconciler.report.text.gpu_text import given_back, gpu_effect, quota_lines
 
 INDENT = " " * 13
 _DRIFT_HEADINGS = {
@@ -48,6 +48,8 @@ class PlanText:
         lines = [self.action(action, width, details=details) for action in actions]
         blocks = ["\n".join(lines)] if lines else []
         blocks += self._drift_blocks(plan)
+        if quotas := list(quota_lines(plan)):
+            blocks.append("\n".join(map(escape_terminal, quotas)))
         if sentence := failing_text(plan) if plan.changes else idle_text(plan):
             blocks.append(sentence)
         if other_run := at_work(plan):

@@ -1,0 +1,1 @@
+"""Whether a plan fits into the GPU quotas of its projects."""
