@@ -29,6 +29,7 @@ from reconciler.core.protocol.api_results import Accepted
 from reconciler.core.protocol.marker import read_rev
 from reconciler.core.protocol.transitions import Evidence, may_come_true
 from reconciler.engine.create import CreateTask
+from reconciler.engine.dry_run import check_replacement
 from reconciler.engine.lookup import LookupUnclear, OwnWorkload, look_up
 from reconciler.engine.records import declare, follow_other_copy, follow_spec
 from reconciler.engine.remove import DeleteTask
@@ -273,12 +274,7 @@ async def _act(action: AnyAction, work: ActionContext) -> Outcome:
         case Create():
             return await _create(action, work)
         case Replace():
-            removal = DeleteTask(work, action.recorded, Purpose.REPLACE, successor=action)
-            # Only a trusted absence makes room for the new one: until then the name is taken.
-            removed = await removal.carry_out(wait=True)
-            if not isinstance(removed, Succeeded):
-                return removed
-            return await CreateTask(work, action.desired, replaces=True).carry_out()
+            return await _replace(action, work)
         case Update():
             return await UpdateTask(work, action).carry_out()
         case Delete():
@@ -299,6 +295,23 @@ async def _act(action: AnyAction, work: ActionContext) -> Outcome:
             return Succeeded(id=action.id)
         case _:
             assert_never(action)
+
+
+async def _replace(action: Replace, work: ActionContext) -> Outcome:
+    # A delete that was begun may land at any time: nothing is left to be asked before it.
+    if work.run.options.dry_run and action.recorded.own is Own.ACCEPTED:
+        try:
+            refused = await check_replacement(work, action)
+        except StoppedError:
+            return Skipped(message=UNSENT)
+        if refused is not None:
+            return refused
+    removal = DeleteTask(work, action.recorded, Purpose.REPLACE, successor=action)
+    # Only a trusted absence makes room for the new one: until then the name is taken.
+    removed = await removal.carry_out(wait=True)
+    if not isinstance(removed, Succeeded):
+        return removed
+    return await CreateTask(work, action.desired, replaces=True).carry_out()
 
 
 async def _delete(action: Delete, work: ActionContext) -> Outcome:

@@ -49,13 +49,15 @@ UNDER_WAY = "the deletion is under way; the next run finishes it"
 class ApplyOptions:
     """How an apply behaves; durations in seconds.
 
-    `wait` is for Synced; `discovery` says whether the server's list may be asked.
+    `wait` is for Synced; `discovery` says whether the server's list may be asked, and `dry_run`
+    whether it knows dry runs: then it is asked about a replacement before anything is deleted.
     """
 
     wait: bool = True
     wait_timeout: float = 900.0
     fail_fast: bool = False
     discovery: bool = True
+    dry_run: bool = False
     drain: float = 5.0
 
 

@@ -10,10 +10,12 @@ from typing import Any
 import httpx
 import pytest
 
+from reconciler.app.planning.planning import PlanRequest
 from reconciler.app.planning.server_capability import PlanForServer, plan_for_server
 from reconciler.app.state.states import merge_targets
 from reconciler.core.model import Target
 from reconciler.core.planning.actions import Keep, Reason, Update
+from reconciler.core.planning.case import PlanOptions
 from reconciler.core.planning.plan import Plan
 from reconciler.core.protocol.capabilities import CanUpdate
 from reconciler.state import database
@@ -226,3 +228,40 @@ def test_how_a_declared_version_logs_in(declared: str | None, logins: list[str])
     ask(world, api_version=declared, depends=False)
     paths = [entry.path for entry in world.sandbox.ledger]
     assert [path for path in paths if path.endswith("/token")] == logins
+
+
+@pytest.mark.parametrize(
+    ("how", "asked", "can"),
+    [
+        ({"api_version": None}, "3.0", True),
+        ({"api_version": None}, "2.23", False),
+        ({"api_version": None, "discovery": False}, "3.0", False),
+        ({"api_version": "2.23"}, "3.0", False),
+        ({"api_version": "3.0"}, "2.23", True),
+    ],
+)
+def test_a_replace_is_checked_where_the_server_knows_dry_runs(
+    tmp_path: Path, how: dict[str, Any], asked: str, can: bool
+) -> None:
+    """A declared version says so, or else those of all clusters; nothing else is asked for it."""
+    repository = Repository(tmp_path, World(api_version=asked))
+    repository.settings = dataclasses.replace(repository.settings, **how)
+    repository.apply(wish("a", kind="Job"))
+    before = len(repository.world.ledger("POST"))
+    request = PlanRequest(options=PlanOptions(replace=("4501/a",)))
+    repository.apply(wish("a", kind="Job", image="nginx:2"), request=request)
+    sent = repository.world.ledger("POST")[before:]
+    assert sent == ([] if not can else ["POST a 409"]) + ["POST a 202"]
+    clusters = [e for e in repository.world.entries() if e.path.endswith("/clusters/minimal")]
+    assert len(clusters) == (how == {"api_version": None})
+
+
+def test_what_was_refused_in_a_dry_run_ends_with_4(tmp_path: Path) -> None:
+    """Nothing was deleted, and the history has the server's words."""
+    world = World("422 on=POST name=a nth=2", declared="3.0")
+    repository = Repository(tmp_path, world)
+    repository.apply(wish("a", kind="Job"))
+    refused = repository.apply(wish("a", kind="Job", image="nginx:2"))
+    assert refused.exit_code == 4
+    assert world.live() == ["a"]
+    assert world.ledger("DELETE") == []

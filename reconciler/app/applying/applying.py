@@ -16,6 +16,7 @@ from reconciler.app.planning.approval_checks import (
     check_unused,
 )
 from reconciler.app.planning.planning import PlanRequest, PlanResult, prepare
+from reconciler.app.planning.server_capability import can_dry_run
 from reconciler.app.planning.workspace import Workspace
 from reconciler.app.refused import GuardError
 from reconciler.app.settings import Settings
@@ -25,6 +26,7 @@ from reconciler.app.state.states import merge_targets
 from reconciler.core.events import ActionEnded, Event, RunFinished, StateAwaited
 from reconciler.core.model import Address, Recorded, Target
 from reconciler.core.outcome import Cause, Failed
+from reconciler.core.planning.actions import Replace
 from reconciler.engine.apply import apply
 from reconciler.engine.journal import Journal, writing_thread
 from reconciler.engine.run import (
@@ -186,7 +188,13 @@ async def run_plan(
             saved=saved,
             rules=settings.rules,
         )
-        options = replace(options, discovery=settings.discovery)
+        options = replace(
+            options,
+            discovery=settings.discovery,
+            # Only a replace asks for it: what it deletes should not be missed.
+            dry_run=any(isinstance(action, Replace) for action in planned.plan.changes)
+            and await can_dry_run(settings, session),
+        )
         outdated = list[Address]()
 
         def hear(event: Event) -> None:

@@ -14,11 +14,13 @@ from reconciler.core.planning.plan import Plan
 from reconciler.core.protocol.api_results import (
     Ambiguous,
     ApiResult,
+    ClusterVersions,
     Method,
     NotSent,
+    NotShown,
     TooManyRequests,
 )
-from reconciler.core.protocol.capabilities import CanUpdate, can_update_by
+from reconciler.core.protocol.capabilities import CanUpdate, agree_on_dry_run, can_update_by
 from reconciler.core.protocol.retry import SendCounts
 from reconciler.engine.refresh import unless_ended
 
@@ -49,6 +51,22 @@ async def find_capability(settings: Settings, session: Session, pinned: Target) 
     if declared is not CanUpdate.UNKNOWN:
         return declared
     return _weigh(await _ask(session), pinned)
+
+
+async def can_dry_run(settings: Settings, session: Session) -> bool:
+    """Whether a declared version, or else those of all clusters, speak for the dry run."""
+    if settings.api_version is not None or not settings.discovery:
+        return settings.capabilities.can_dry_run
+
+    async def attempt(counts: SendCounts) -> ApiResult:
+        result = await session.api.find_cluster_versions()
+        if counts.sends >= _MOST_QUESTIONS - 1 and not isinstance(result, ClusterVersions):
+            return NotShown(message=result.description, date=result.date)
+        return result
+
+    with unless_ended():
+        answer = await session.dispatcher.send(Method.GET, attempt)
+    return isinstance(answer, ClusterVersions) and agree_on_dry_run(answer.versions)
 
 
 async def plan_for_server(
