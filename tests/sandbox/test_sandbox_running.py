@@ -378,6 +378,19 @@ def test_a_project_tells_quota_and_use_for_each_node_pool() -> None:
         assert [p["id"] for p in rows] == ids
 
 
+def test_a_call_without_parameters_ignores_them() -> None:
+    """As the real server ignores what it does not know; the calls beside it have them."""
+    rig = Rig(projects=TEAMS)
+    workload_id = create(rig)
+    for path, status in (
+        (f"{PROJECTS}/4501", 200),
+        (f"{LIST}/{workload_id}", 200),
+        (PROJECTS, 400),
+        (f"{LIST}/{workload_id}/history", 400),
+    ):
+        assert rig.ask("GET", f"{path}?limit=many").status_code == status
+
+
 def test_clusters_and_node_pools_are_listed() -> None:
     """The sandbox's own cluster first; every node pool with a quota is one of its cluster."""
     rig = Rig(projects=TEAMS, clusters=(Cluster(id=WEST, name="west", version="2.25.1"),))

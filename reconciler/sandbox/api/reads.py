@@ -51,7 +51,11 @@ class Reads:
 
     def perform(self, request: Request, route: Route, caller: Credential) -> SandboxResponse:
         """Answer one routed request."""
-        query = read_query(request.query)
+        # These have no parameters, so one that is sent along is ignored, as unknown ones are.
+        if route is Route.PROJECTS and request.path != PROJECTS_PATH:
+            return self._read_project(request, caller)
+        details = split_details(request.path) if route is Route.DETAILS else None
+        query = read_query("" if details is not None and not details[1] else request.query)
         match route:
             case Route.TYPES:
                 kinds = query.select(KINDS, KIND_FIELDS)
@@ -72,8 +76,6 @@ class Reads:
                 # The only list in an object without a `next`.
                 rows = [write_node_pool(pool, tenant_id) for pool in page]
                 return json_response(200, {"nodepools": rows})
-            case Route.PROJECTS if request.path != PROJECTS_PATH:
-                return self._read_project(request, caller)
             case Route.PROJECTS:
                 return self._list_projects(query, caller)
             case Route.DETAILS:
