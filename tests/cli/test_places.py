@@ -71,4 +71,4 @@ def test_a_deadline_that_is_over_at_once(cli: Cli, specs: Path) -> None:
         more = ("--yes",) if command == "apply" else ()
         ended = cli(command, specs, "--deadline", "1ms", *more)
         assert ended.code == 9
-        assert ended.err.startswith("error: the run ended before the server had answered")
+        assert ended.err.startswith("error: the run ended before all answers had come")

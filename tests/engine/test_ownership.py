@@ -112,7 +112,8 @@ def test_a_marked_workload_of_another_stack_is_not_deleted_even_by_its_id() -> N
     ran = world.apply(request=ALLOW)
 
     assert ran.told == [
-        f"failed: delete 4501/a: workload {world.id_of('a')} belongs to stack 'green'; left alone"
+        "failed: hold 4501/a: taken over by stack 'green'; left alone. If that is meant, remove its "
+        "spec here and run: reconciler state rm 4501/a"
     ]
     assert world.ledger("DELETE") == []
     assert world.live() == ["a"]
