@@ -112,8 +112,10 @@ def test_a_marked_workload_of_another_stack_is_not_deleted_even_by_its_id() -> N
     ran = world.apply(request=ALLOW)
 
     assert ran.told == [
-        "failed: hold 4501/a: taken over by stack 'green'; left alone. If that is meant, remove its "
-        "spec here and run: reconciler state rm 4501/a"
+        (
+            "failed: hold 4501/a: taken over by stack 'green'; left alone. If that is meant, "
+            "remove its spec here and run: reconciler state rm 4501/a"
+        )
     ]
     assert world.ledger("DELETE") == []
     assert world.live() == ["a"]
