@@ -7,8 +7,8 @@ import psycopg
 from reconciler.core.places import PostgresPlace
 from reconciler.errors import StateError, UnreachableError
 
-UNDEFINED = frozenset({"42P01", "3F000"})
-DENIED = "42501"
+_UNDEFINED = frozenset({"42P01", "3F000"})
+_DENIED = "42501"
 _READ_ONLY = "25006"
 # Connections that broke or were ended, a server that is busy or was demoted: the same statement
 # may succeed later, and a commit that was carried out already counts once.
@@ -41,13 +41,13 @@ def to_state_error(place: PostgresPlace, error: psycopg.Error) -> StateError:
     """The error for a statement that the database did not carry out."""
     state = error.sqlstate or ""
     message = _first_line(error)
-    if state == DENIED:
+    if state == _DENIED:
         return StateError(
             f"this account may not use the state {place.title} ({message})",
             hint=f"GRANT {place.schema}_writer TO the account, or {place.schema}_reader where it "
             f"only reads; {_SQL}",
         )
-    if state in UNDEFINED:
+    if state in _UNDEFINED:
         return StateError(
             f"there are no tables of a state in schema {place.schema} ({message})",
             hint=f"only the very first apply makes them, with --init; {_SQL}",
