@@ -300,7 +300,7 @@ def test_whoever_is_in_a_hurry_gives_a_silent_database_up(world: World) -> None:
     with pytest.raises(StateError, match="cannot be reached"):
         store.begin_run(begun("1"))
     store.close()
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 5
     assert world.ask("token IS NULL") == (False,)
 
 
