@@ -94,11 +94,12 @@ def test_the_hook() -> None:
 
 
 def test_the_hook_installs_what_is_pinned() -> None:
-    """Neither more nor less, and no version that is newer than those that were tried."""
+    """No version that is newer than those that were tried, and all but a database's driver."""
     runtime = (HOOKS.parent / "requirements" / "runtime.txt").read_text("utf-8")
     pins = re.findall(r"^(\S+==\S+(?: ; .*\S)?) \\$", runtime, re.MULTILINE)
-    assert pins
-    assert HOOK["additional_dependencies"] == pins
+    driver = [pin for pin in pins if pin.startswith("psycopg")]
+    assert len(driver) == 2
+    assert HOOK["additional_dependencies"] == [pin for pin in pins if pin not in driver]
 
 
 @pytest.mark.parametrize(
