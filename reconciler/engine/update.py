@@ -111,8 +111,12 @@ class UpdateTask:
                     return outcome
                 await self._run.dispatcher.pause(self._run.dispatcher.stretched(interval))
         except StoppedError:
-            if self._accepted_at is not None or self._is_in_doubt:
+            if self._accepted_at is not None:
                 return self._leave_open(UPDATE_OPEN)
+            if self._is_in_doubt:
+                # Why it is open is the server's to say, where it has said anything in this run.
+                said = f": {self._last_message}" if self._last_message else ""
+                return self._leave_open(f"{UPDATE_OPEN}{said}")
             # What certainly never left was never begun.
             if self._row.change.open is not None and self._comparison.sent is not None:
                 await self._close()

@@ -16,9 +16,9 @@ from reconciler.app.planning.explaining import explain_one
 from reconciler.app.planning.planning import PlanRequest, PlanResult, make
 from reconciler.app.planning.workspace import Workspace
 from reconciler.app.status.workload_status import read_statuses
-from reconciler.core.model import Address, LastSeen, Own, Purpose
+from reconciler.core.model import Address, ChangeRecord, LastSeen, OpenChange, Own, Purpose
 from reconciler.core.places import FilePlace
-from reconciler.core.planning.actions import Delete, Hold, Keep, Reason, Replace, Resolve
+from reconciler.core.planning.actions import Delete, Hold, Keep, Reason, Replace, Resolve, Update
 from reconciler.report.html.pages import plan_page
 from reconciler.report.machine.documents import plan_document
 from reconciler.report.machine.github import plan_annotations
@@ -31,17 +31,19 @@ from reconciler.state.places import open_state
 from tests.support.timing import EPOCH, run
 from tests.support.worlds import World, wish
 
-WANTED = tuple(wish(name) for name in ("made", "replaced", "well", "doubtful"))
+WANTED = tuple(wish(name) for name in ("made", "replaced", "well", "doubtful", "updated"))
 WRITER = re.compile(r"\S+@\S+, process \d+, since \S+ \(reconciler apply team-a\)")
 
 
 @pytest.fixture
 def world(tmp_path: Path) -> World:
-    """A run has begun to make, to replace and to delete; an older create is in doubt."""
+    """A run has begun to make, update, replace and delete; an older create is in doubt."""
     path = tmp_path / "state.db"
     world = World(path=path)
-    world.settings = dataclasses.replace(world.settings, state=FilePlace(path=path))
-    world.apply(wish("well"), wish("replaced"), wish("removed"))
+    world.settings = dataclasses.replace(
+        world.settings, state=FilePlace(path=path), api_version="3.0"
+    )
+    world.apply(wish("well"), wish("replaced"), wish("removed"), wish("updated"))
 
     def begin(name: str, like: str, **changes: Any) -> None:
         address = Address(project="4501", name=name)
@@ -53,6 +55,9 @@ def world(tmp_path: Path) -> World:
     begin("doubtful", "well", op="op-doubt", own=Own.UNCONFIRMED, ambiguous=True, **unmade)
     begin("replaced", "replaced", own=Own.DELETING, purpose=Purpose.REPLACE)
     begin("removed", "removed", own=Own.DELETING, purpose=Purpose.REMOVED)
+    spec = world.row("updated").spec
+    begun = OpenChange(rev="rev", base="", body_digest="", digest="", spec=spec, body=spec)
+    begin("updated", "updated", change=ChangeRecord(open=begun))
     return world
 
 
@@ -100,6 +105,7 @@ def test_what_a_running_holder_has_begun_is_under_way(world: World) -> None:
         "made": (Hold, Reason.IN_DOUBT),
         "replaced": (Hold, Reason.IN_DOUBT),
         "removed": (Hold, Reason.IN_DOUBT),
+        "updated": (Hold, Reason.IN_DOUBT),
         "doubtful": (Resolve, Reason.IN_DOUBT),
         "well": (Keep, Reason.ALREADY_OWNED),
     }
@@ -107,6 +113,7 @@ def test_what_a_running_holder_has_begun_is_under_way(world: World) -> None:
         "made": "its create is under way: another run is at work on it",
         "replaced": "its replacement is under way: another run is at work on it",
         "removed": "its deletion is under way: another run is at work on it",
+        "updated": "its update is under way: another run is at work on it",
     }
     assert WRITER.fullmatch(beside.plan.at_work)
     assert [a.address.name for a in beside.plan.changes] == ["doubtful"]
@@ -115,6 +122,7 @@ def test_what_a_running_holder_has_begun_is_under_way(world: World) -> None:
         "made": Resolve,
         "replaced": Replace,
         "removed": Delete,
+        "updated": Update,
         "doubtful": Resolve,
         "well": Keep,
     }
@@ -159,10 +167,19 @@ def test_a_status_beside_an_apply_counts_no_doubts_of_it(world: World) -> None:
         "doubtful": "in doubt",
         "replaced": "Synced",
         "removed": "Synced",
+        "updated": "Synced",
         "well": "Synced",
     }
     (made,) = (status_document(s) for s in beside if s.row.address.name == "made")
     assert re.fullmatch(rf"{WRITER.pattern} is at work on it", made["message"])
+    (open_beside, open_after) = (
+        next(s for s in looks if s.row.address.name == "updated") for looks in (beside, after)
+    )
+    assert re.fullmatch(
+        rf"an update of it is under way: {WRITER.pattern} is at work on it", open_beside.message
+    )
+    assert open_after.message == "an update of it is under way: the next apply finishes it"
+    assert (open_beside.is_quiet, open_after.is_quiet) == (False, False)
     assert (
         statuses_text(beside, ColorWriter()).splitlines()[-1].endswith("1 in doubt, 1 under way.")
     )

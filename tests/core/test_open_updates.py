@@ -99,7 +99,7 @@ def test_an_open_update_is_an_action(desired: Desired, live: Live | None, detail
     assert told(action) == (
         Update,
         Reason.SPEC_CHANGED,
-        f"its update was cut short and is finished{detail}",
+        f"its update was cut short, and this finishes it{detail}",
     )
     assert isinstance(action, Update)
     assert (action.recorded, action.drift, plan.drift) == (BEGUN, (), ())
@@ -119,7 +119,7 @@ def test_what_was_begun_may_be_held_but_not_forgotten() -> None:
         Hold,
         Reason.SPEC_CHANGED,
         (
-            "its update was cut short and is finished; /manifest/spec/replicas changed; held by "
+            "its update was cut short, and this finishes it; /manifest/spec/replicas changed; held by "
             "--no-update"
         ),
     )

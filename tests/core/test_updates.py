@@ -404,6 +404,43 @@ def test_drift_that_comes_back_is_not_taken_back_for_ever() -> None:
     )
 
 
+PRIORITY = "/metadata/priority"
+URGENT = make_desired(metadata={"priority": "high"})
+# An apply has taken back once already what somebody made of the priority.
+RAISED = dataclasses.replace(make_recorded(URGENT), undone=(PRIORITY,))
+LOWERED = make_remote(RAISED, metadata={**make_remote(RAISED).metadata, "priority": "low"})
+
+
+def test_a_priority_is_taken_back_as_often_as_that_is_asked_for() -> None:
+    """It costs no pods, and to replace the workload would be the only other way."""
+    action = decide(URGENT, RAISED, LOWERED, on_drift=OnDrift.UPDATE)
+    assert told(action) == (Update, Reason.DRIFTED, f"{PRIORITY} was changed on the server")
+    [reported] = plan_of(URGENT, RAISED, LOWERED).drift
+    assert ([c.pointer for c in reported.changes], reported.returned) == ([PRIORITY], False)
+
+
+def test_a_priority_brings_back_no_fight_about_pods() -> None:
+    """What came back with it would be exchanged in every run as well: both are held."""
+    row = dataclasses.replace(RAISED, undone=(PRIORITY, TEMPLATE))
+    live = dataclasses.replace(LOWERED, raw_manifest=drifted(row, image="theirs").raw_manifest)
+    action = decide(URGENT, row, live, on_drift=OnDrift.UPDATE)
+    assert (type(action), action.reason) == (Hold, Reason.DRIFTED)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"on_drift": OnDrift.REPLACE},
+        {"on_drift": OnDrift.UPDATE, "can_update": CanUpdate.NO},
+    ],
+)
+def test_what_would_end_work_is_not_repeated_for_a_priority(options: dict[str, Any]) -> None:
+    """By a replace, or where the server has no other way, a drift is undone once."""
+    action = decide(URGENT, RAISED, LOWERED, **options)
+    assert (type(action), action.reason) == (Hold, Reason.DRIFTED)
+    assert "not undone a second time" in action.detail
+
+
 @given(worlds(), plan_options)
 def test_an_update_is_never_planned_for_a_field_that_forces_a_replace(
     world: World, options: PlanOptions

@@ -129,9 +129,11 @@ def test_a_server_that_is_away_is_asked_until_the_deadline() -> None:
     world = begun("503 page=html on=PUT")
     ran = world.update(scaled(2), deadline=120.0)
     assert ran.exit_code == 4
-    assert ran.told == [
-        "failed: update 4501/a: its update may have been carried out; the next run goes on with it"
-    ]
+    [told] = ran.told
+    assert told == (
+        "failed: update 4501/a: its update may have been carried out; the next run goes on with "
+        'it: HTTP 503: an HTML page titled "503" instead of JSON'
+    )
     assert len(world.ledger("PUT")) > 5
     world.sandbox.set_faults()
     assert world.update(scaled(2)).exit_code == 0

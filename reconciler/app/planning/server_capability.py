@@ -19,6 +19,7 @@ from reconciler.core.protocol.api_results import (
     NotSent,
     NotShown,
     TooManyRequests,
+    Unavailable,
 )
 from reconciler.core.protocol.capabilities import CanUpdate, agree_on_dry_run, can_update_by
 from reconciler.core.protocol.retry import SendCounts
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from reconciler.app.session import Session
 
 _MOST_QUESTIONS = 3
+# Seconds before another question, where nobody could tell what came of the one before.
+_PAUSE = 2.0
 
 MakePlan = Callable[[CanUpdate], Plan]
 """Makes a plan for a server that changes workloads in place, or does not, or may."""
@@ -107,12 +110,22 @@ async def _ask(session: Session) -> CanUpdate:
     """Ask for an update of a workload that nobody has: it changes nothing, whatever comes of it."""
     nobody = str(uuid.UUID(int=session.rng.getrandbits(128), version=4))
 
-    async def attempt(counts: SendCounts) -> ApiResult:
+    questions = 0
+
+    async def attempt(_: SendCounts) -> ApiResult:
+        nonlocal questions
+        questions += 1
         answer = await session.api.update(nobody, {})
         # Whoever keeps putting us off says nothing, and must not hold up a plan for half an hour.
-        if counts.sends >= _MOST_QUESTIONS - 1 and isinstance(answer, TooManyRequests | NotSent):
+        if questions >= _MOST_QUESTIONS and isinstance(answer, TooManyRequests | NotSent):
             return Ambiguous(message=answer.message, date=answer.date)
         return answer
 
     with unless_ended():
-        return can_update_by(await session.dispatcher.send(Method.PUT, attempt))
+        answer = await session.dispatcher.send(Method.PUT, attempt)
+        # Other updates are never just repeated; this one hits nothing, and one lost response must
+        # not hold every change of an unattended run.
+        while isinstance(answer, Ambiguous | Unavailable) and questions < _MOST_QUESTIONS:
+            await session.dispatcher.pause(_PAUSE)
+            answer = await session.dispatcher.send(Method.PUT, attempt)
+        return can_update_by(answer)

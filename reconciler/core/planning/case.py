@@ -12,7 +12,7 @@ from reconciler.core.diff.comparison import Compared, SpecChanges, what_runs
 from reconciler.core.diff.diff import FieldChange, is_ignored, project
 from reconciler.core.model import Desired, Json, Lifecycle, Live, Recorded, Remote
 from reconciler.core.planning.actions import Reason
-from reconciler.core.planning.in_place import mark_forcing
+from reconciler.core.planning.in_place import exchanges_nothing, mark_forcing
 from reconciler.core.planning.plan import PlanTarget
 from reconciler.core.planning.submission import Submission, lifecycle_changes, submit
 from reconciler.core.protocol.capabilities import CanUpdate
@@ -150,8 +150,17 @@ class DecisionInputs:
 
     @property
     def fresh_drift(self) -> tuple[FieldChange, ...]:
-        """The drift that no replace has undone before."""
-        return tuple(c for c in self.open_drift if c.pointer not in self.row.undone)
+        """The drift that may be undone: not undone before, or nothing but what ends no work."""
+        fresh = tuple(c for c in self.open_drift if c.pointer not in self.row.undone)
+        return fresh or (() if self.has_returned(self.open_drift) else self.open_drift)
+
+    def has_returned(self, drift: Iterable[FieldChange]) -> bool:
+        """Whether all this drift was undone before, and undoing it in every run would end work."""
+        in_place = self.options.on_drift is not OnDrift.REPLACE
+        pointers = [change.pointer for change in drift]
+        if in_place and all(exchanges_nothing(each, self.options.can_update) for each in pointers):
+            return False
+        return all(pointer in self.row.undone for pointer in pointers)
 
     @property
     def is_asked_for(self) -> bool:

@@ -61,6 +61,11 @@ def warn_of_unproven(actions: Iterable[AnyAction]) -> Iterator[Diagnostic]:
             )
 
 
+def exchanges_nothing(pointer: str, can_update: CanUpdate) -> bool:
+    """Whether a change there is done in place and leaves the pods alone, whatever the kind."""
+    return pointer in _UPDATED_METADATA and can_update is not CanUpdate.NO
+
+
 def find_obstacle(pointer: str, running: Json, declared: Json) -> str:
     """Why a field of a spec cannot be changed in place; empty where it can."""
     if not covers(_MANIFEST, pointer):

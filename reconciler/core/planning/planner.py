@@ -120,7 +120,8 @@ def _decide(
     if world.at_work:
         # The run that is at work may be about to go on with what is half done.
         for row in rows:
-            if row.own in (Own.CREATING, Own.DELETING) or row.is_down:
+            is_begun = row.own in (Own.CREATING, Own.DELETING) or row.is_down
+            if is_begun or row.change.open is not None:
                 return _leave_to_run(row, desired, world), None
     plain = desired.spec if desired else None
     # An accepted row with a spec is renewed with the comparison, which needs it as it was written.
@@ -159,10 +160,14 @@ def _leave_to_run(row: Recorded, desired: Desired | None, world: World) -> AnyAc
 
     Its GPUs count as what that run is about to leave.
     """
+    under_way = row.change.open
+    left: Recorded | None = row
     if row.own is Own.CREATING:
-        step, left = "its create", row
+        step = "its create"
     elif row.purpose is Purpose.REPLACE:
-        step, left = "its replacement", row
+        step = "its replacement"
+    elif row.own is Own.ACCEPTED and under_way is not None:
+        step, left = "its update", replace(row, spec=under_way.spec)
     else:
         step, left = "its deletion", None
     case = bare_case(row, desired, world)
@@ -337,7 +342,7 @@ def _open_drift(action: AnyAction, case: DecisionInputs) -> Drift | None:
     changes = tuple(c for c in case.drift if c.pointer not in agreed)
     if not changes:
         return None
-    returned = all(change.pointer in case.row.undone for change in changes)
+    returned = case.has_returned(changes)
     return Drift(address=case.row.address, changes=changes, returned=returned)
 
 

@@ -98,6 +98,11 @@ class Status:
         return bool(self.at_work) and begun
 
     @property
+    def _has_open_update(self) -> bool:
+        """Whether an update of it was begun and is not proven, so that it may be in force or not."""
+        return self.row.own is Own.ACCEPTED and self.row.change.open is not None
+
+    @property
     def _is_cut_short(self) -> bool:
         """Whether its replace ended before anybody saw that its deletion is through."""
         return self.row.own is Own.DELETING and self.row.purpose is Purpose.REPLACE
@@ -174,6 +179,12 @@ class Status:
             case _:
                 message = self.row.reason
         late = "an earlier create of it may still take effect" if self.late else ""
+        # Of what is gone nothing is updated any more.
+        if self._has_open_update and self.word not in _GONE:
+            by = (
+                f"{self.at_work} is at work on it" if self.at_work else "the next apply finishes it"
+            )
+            message = join_reasons(message, f"an update of it is under way: {by}")
         is_given_up = self.row.purpose is Purpose.GIVEN_UP
         return join_reasons(message, given_up_text(self.row) if is_given_up else "", late)
 
@@ -238,7 +249,8 @@ class Status:
     def is_quiet(self) -> bool:
         """Whether nobody has to look at it."""
         is_synced = self.word == LastSeen.SYNCED.value
-        return is_synced and not self.late and self.phase not in (*_ILL, WorkloadPhase.PENDING)
+        is_open = self.late or self._has_open_update
+        return is_synced and not is_open and self.phase not in (*_ILL, WorkloadPhase.PENDING)
 
 
 def status_document(status: Status) -> dict[str, Any]:
