@@ -99,7 +99,7 @@ def test_an_open_update_is_an_action(desired: Desired, live: Live | None, detail
     assert told(action) == (
         Update,
         Reason.SPEC_CHANGED,
-        f"its update was cut short, and this finishes it{detail}",
+        f"an update of it was cut short{detail}",
     )
     assert isinstance(action, Update)
     assert (action.recorded, action.drift, plan.drift) == (BEGUN, (), ())
@@ -118,10 +118,7 @@ def test_what_was_begun_may_be_held_but_not_forgotten() -> None:
     assert told(decide(SCALED, BEGUN, now=LATER, no_update=True)) == (
         Hold,
         Reason.SPEC_CHANGED,
-        (
-            "its update was cut short, and this finishes it; /manifest/spec/replicas changed; held by "
-            "--no-update"
-        ),
+        "an update of it was cut short; /manifest/spec/replicas changed; held by --no-update",
     )
     action = decide(SCALED, BEGUN, now=LATER, can_update=CanUpdate.UNKNOWN)
     assert (type(action), action.reason) == (Hold, Reason.UPDATE_UNKNOWN)

@@ -79,7 +79,7 @@ def update(case: DecisionInputs, desired: Desired, reason: Reason, detail: str) 
             late = "an update of its former owner"
         reason, detail = Reason.LATE_UPDATE, join_reasons(f"{late} came true late", detail)
     elif begun:
-        detail = join_reasons("its update was cut short, and this finishes it", detail)
+        detail = join_reasons("an update of it was cut short", detail)
     address = case.row.address
     # What was begun is finished whatever the settings say now: its PUT may land at any time (A4).
     if desired.lifecycle.on_change is OnChange.HOLD and not begun and case.changes:

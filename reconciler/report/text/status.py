@@ -99,7 +99,7 @@ class Status:
 
     @property
     def _has_open_update(self) -> bool:
-        """Whether an update of it was begun and is not proven, so that it may be in force or not."""
+        """Whether an update of it was begun and not proven: it may be in force or not."""
         return self.row.own is Own.ACCEPTED and self.row.change.open is not None
 
     @property
