@@ -237,16 +237,8 @@ async def run_plan(
         log.end(finished, applied.exit_code)
         # A state that could not take every record is left as it is, for whoever mends it.
         if not journal.unsaved and not losses:
-            target = replace(
-                session.target,
-                tenant_id=planned.tenant_id or run.tenant_id,
-                can_update=planned.shows_updates,
-                keeps_removed=run.keeps_removed,
-            )
-            # A state that recorded nothing may have moved here: nothing of its old server holds.
-            pinned = merge_targets(store.header.target, target) if planned.recorded else target
             try:
-                store.pin(pinned)
+                store.pin(_learnt_target(planned, store, session, run))
                 store.renew(run.redactor)
             except StateError as error:
                 # Of a run that was stopped, all that counts is recorded; the reason to stop stands.
@@ -254,6 +246,20 @@ async def run_plan(
                     raise
                 return replace(applied, unlogged=log.trouble or str(error))
         return replace(applied, unlogged=log.trouble)
+
+
+def _learnt_target(
+    planned: PlanResult, store: StateStore, session: Session, run: ApplyContext
+) -> Target:
+    """The server as this run has met it, beside what the state knew of it."""
+    target = replace(
+        session.target,
+        tenant_id=planned.tenant_id or run.tenant_id,
+        can_update=planned.shows_updates,
+        keeps_removed=run.keeps_removed,
+    )
+    # A state that recorded nothing may have moved here: nothing of its old server holds.
+    return merge_targets(store.header.target, target) if planned.recorded else target
 
 
 def _watch_state(

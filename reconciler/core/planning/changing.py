@@ -10,7 +10,7 @@ from reconciler.core.diff.diff import ABSENT, FieldChange
 from reconciler.core.diff.three_way import merge_three_way
 from reconciler.core.diff.update import without_cluster_fields
 from reconciler.core.model import Desired, OnChange, join_reasons
-from reconciler.core.planning.actions import AnyAction, Reason, Replace, Update
+from reconciler.core.planning.actions import AnyAction, Hold, Reason, Replace, Update
 from reconciler.core.planning.case import DecisionInputs, OnDrift
 from reconciler.core.planning.holds import hold, hold_unmarked, name_fields
 from reconciler.core.planning.in_place import find_obstacle, update_rules
@@ -80,32 +80,14 @@ def update(case: DecisionInputs, desired: Desired, reason: Reason, detail: str) 
         reason, detail = Reason.LATE_UPDATE, join_reasons(f"{late} came true late", detail)
     elif begun:
         detail = join_reasons("an update of it was cut short", detail)
-    address = case.row.address
-    # What was begun is finished whatever the settings say now: its PUT may land at any time (A4).
-    if desired.lifecycle.on_change is OnChange.HOLD and not begun and case.changes:
-        return hold(case, reason, f"{detail}; held by onChange: hold")
-    if case.options.no_update:
-        return hold(case, reason, f"{detail}; held by --no-update", forbidden=True)
-    # An approved update never deletes, so neither a no nor a doubt turns it into a replace (I17).
-    if case.options.can_update is not CanUpdate.YES:
-        obstacle = f"it is not known whether {_name_server(case)} can change it in place"
-        if case.options.can_update is CanUpdate.NO:
-            obstacle = f"{_name_server(case)} can only delete and create"
-        ways = f"set api_version to the server's, or end it with --replace {address}"
-        return hold(case, Reason.UPDATE_UNKNOWN, f"{detail}; {obstacle}: {ways}", fails=True)
-    if case.unmarked:
-        return hold_unmarked(case, detail)
-    if case.stored.change.drops_annotations:
-        # Without its annotation nothing would tell an update that was made from one that was not.
-        lost = "this server drops our annotations with an update, so none can be proven"
-        detail = f"{detail}; {lost}; to end it: --replace {address}"
-        return hold(case, Reason.MARKER_MISSING, detail, fails=True)
+    if held := _find_update_hold(case, desired, reason, detail, begun=begun):
+        return held
     # Priority and category are the platform's, and change whatever the kind.
     is_in_manifest = any(change.pointer.startswith("/manifest") for change in case.changes)
     removed = [change for change in case.changes if change.after is ABSENT and not change.ignored]
     if removed and case.options.keeps_removed:
         kept = f"this server keeps what an update no longer has, {name_fields(removed)}"
-        detail = f"{detail}; {kept}; to take it away: --replace {address}"
+        detail = f"{detail}; {kept}; to take it away: --replace {case.row.address}"
     if not begun and is_in_manifest and not update_rules(desired.manifest).is_proven:
         reason = Reason.UPDATE_UNPROVEN
     live = case.live if isinstance(case.live, Compared) else None
@@ -130,6 +112,33 @@ def update(case: DecisionInputs, desired: Desired, reason: Reason, detail: str) 
         undo_drift=undo_drift,
         document=case.redactor.redact(without_cluster_fields(merged.document)),
     )
+
+
+def _find_update_hold(
+    case: DecisionInputs, desired: Desired, reason: Reason, detail: str, *, begun: bool
+) -> Hold | None:
+    """What keeps an update from being sent: a setting, this server, or a mark that is not ours."""
+    address = case.row.address
+    # What was begun is finished whatever the settings say now: its PUT may land at any time (A4).
+    if desired.lifecycle.on_change is OnChange.HOLD and not begun and case.changes:
+        return hold(case, reason, f"{detail}; held by onChange: hold")
+    if case.options.no_update:
+        return hold(case, reason, f"{detail}; held by --no-update", forbidden=True)
+    # An approved update never deletes, so neither a no nor a doubt turns it into a replace (I17).
+    if case.options.can_update is not CanUpdate.YES:
+        obstacle = f"it is not known whether {_name_server(case)} can change it in place"
+        if case.options.can_update is CanUpdate.NO:
+            obstacle = f"{_name_server(case)} can only delete and create"
+        ways = f"set api_version to the server's, or end it with --replace {address}"
+        return hold(case, Reason.UPDATE_UNKNOWN, f"{detail}; {obstacle}: {ways}", fails=True)
+    if case.unmarked:
+        return hold_unmarked(case, detail)
+    if case.stored.change.drops_annotations:
+        # Without its annotation nothing would tell an update that was made from one that was not.
+        lost = "this server drops our annotations with an update, so none can be proven"
+        detail = f"{detail}; {lost}; to end it: --replace {address}"
+        return hold(case, Reason.MARKER_MISSING, detail, fails=True)
+    return None
 
 
 def undo_by_update(

@@ -241,22 +241,7 @@ def _check_missing(
     options: GuardOptions,
 ) -> Iterator[Refusal]:
     """Many workloads missing at once look like a wrong server, not like many deletions."""
-    # What was missing before, and has been accepted as that, is no news.
-    answers = {
-        row.address: live[row.id]
-        for row in recorded
-        if row.own is Own.ACCEPTED
-        and row.seen is not LastSeen.MISSING
-        and row.id
-        and row.id in live
-    }
-    # What has a successor of ours was replaced by a run that this state does not know.
-    lost = [a for a, answer in answers.items() if _is_lost(answer)]
-    alive = [
-        a
-        for a, answer in answers.items()
-        if isinstance(answer, Remote | Missing) and not _is_lost(answer)
-    ]
+    lost, alive = _sort_by_presence(recorded, live)
     missing, seen = len(lost), len(alive)
     read = missing + seen
     if not missing or options.allow_missing == missing:
@@ -293,6 +278,29 @@ def _check_missing(
             "the project may have moved, or the login may not see it",
             hint=hint,
         )
+
+
+def _sort_by_presence(
+    recorded: Collection[Recorded], live: Mapping[str, Live]
+) -> tuple[list[Address], list[Address]]:
+    """The addresses of what has gone since it was last seen, and of what is still there."""
+    # What was missing before, and has been accepted as that, is no news.
+    answers = {
+        row.address: live[row.id]
+        for row in recorded
+        if row.own is Own.ACCEPTED
+        and row.seen is not LastSeen.MISSING
+        and row.id
+        and row.id in live
+    }
+    # What has a successor of ours was replaced by a run that this state does not know.
+    lost = [address for address, answer in answers.items() if _is_lost(answer)]
+    alive = [
+        address
+        for address, answer in answers.items()
+        if isinstance(answer, Remote | Missing) and not _is_lost(answer)
+    ]
+    return lost, alive
 
 
 def _is_lost(answer: Live) -> bool:
