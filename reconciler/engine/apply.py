@@ -31,7 +31,12 @@ from reconciler.core.protocol.transitions import Evidence, may_come_true
 from reconciler.engine.create import CreateTask
 from reconciler.engine.dry_run import check_replacement
 from reconciler.engine.lookup import LookupUnclear, OwnWorkload, look_up
-from reconciler.engine.records import declare, follow_other_copy, follow_spec
+from reconciler.engine.records import (
+    declare,
+    follow_other_copy,
+    follow_spec,
+    record_without_requests,
+)
 from reconciler.engine.remove import DeleteTask
 from reconciler.engine.requests.dispatcher import StoppedError
 from reconciler.engine.run import (
@@ -58,7 +63,6 @@ from reconciler.errors import StateError
 
 # So many actions are begun at most, if none of them waits for a cluster: more would fill memory.
 CROWD = 1024
-_MISSING = (Reason.MISSING_ON_SERVER, Reason.RUN_TO_COMPLETION, Reason.UNPROVEN_ABSENCE)
 _CHANGE_NOTHING = Record | Forget | Adopt
 _CAUSES = {
     Reason.MISSING_ON_SERVER: Cause.HELD,
@@ -66,6 +70,7 @@ _CAUSES = {
     Reason.UNPROVEN_ABSENCE: Cause.UNPROVEN,
     Reason.SYNC_FAILED: Cause.CLUSTER,
 }
+NO_ROOM = "held back by --max-surge-gpus: not as many GPUs were given back as it asks for"
 HELD_HINT = "lift what holds it back, then apply again"
 LET_GO = "the run ended before its answer came"
 
@@ -90,9 +95,10 @@ async def apply(plan: Plan, run: ApplyContext, *, deadline: float) -> RunFinishe
             message, down = held.detail.removesuffix(held.remedy), held.reason is Reason.DOWN
             failed = Failed(message=message, id=held.id, cause=cause, down=down)
             tally.tell(held, failed, 0.0)
-        await _record_without_requests(plan, run)
+        await record_without_requests(plan, run)
         removals = [a for a in plan.changes if isinstance(a, Delete)]
         builds = [a for a in plan.changes if not isinstance(a, Delete)]
+        run.surge.expect(removals)
         # What others depend on is made first and deleted last. The two sides share no address, so
         # neither waits for the other.
         async with asyncio.TaskGroup() as group:
@@ -112,47 +118,6 @@ async def apply(plan: Plan, run: ApplyContext, *, deadline: float) -> RunFinishe
     )
     run.say(finished)
     return finished
-
-
-async def _record_without_requests(plan: Plan, run: ApplyContext) -> None:
-    """Record what is known without a request, and send no event for it.
-
-    A late create that can no longer come true needs no record; a workload that is left alone has
-    the place of its spec now, and whether it was missing.
-    """
-    ended = [
-        ActionContext(run, row.address, action.kind, action.id).advance(
-            row, Evidence.CONFIRMED_GONE
-        )
-        for action in plan.actions
-        if isinstance(action, Keep | Hold | Forget)
-        for row in action.outlived
-        if not may_come_true(row, run.server_time())
-    ]
-    updated = []
-    for action in plan.actions:
-        if not isinstance(action, Keep | Hold) or action.recorded is None:
-            continue
-        row = action.recorded
-        if action.source is not None:
-            # A guard asks which folder has lost its specs: a spec that moved counts where it is.
-            row = replace(row, source=action.source.file)
-        if isinstance(action, Hold) and action.reason in _MISSING:
-            # It is no news to the next run, and no sign of a wrong server.
-            row = replace(row, seen=LastSeen.MISSING)
-        if isinstance(action, Hold) and action.lifecycle is not None:
-            # Protection that waits for the hold to end would be missing when the spec goes first.
-            row = replace(row, lifecycle=action.lifecycle)
-        if row != action.recorded:
-            work = ActionContext(run, action.address, action.kind, action.id)
-            updated.append(work.commit(row))
-    for writes in (ended, updated):
-        try:
-            # Begun at the same time, they share one transaction of the journal.
-            await asyncio.gather(*writes)
-        except StateError as error:
-            # Nothing is sent that could not be recorded, so the run ends before its first request.
-            run.stop_for(error)
 
 
 async def _watch_deadline(run: ApplyContext, deadline: float) -> None:
@@ -187,6 +152,9 @@ async def _carry_out_waves(
             work = ActionContext(run, action.address, action.kind, action.id)
             outcome = _let_go(action, work, Skipped(message=stopped))
             tally.tell(action, with_loss(action, work, outcome), 0.0)
+            if isinstance(action, Delete):
+                run.surge.end(action, outcome)
+        run.surge.expect(action for action in begun if not isinstance(action, Delete))
         outcomes = await _carry_out_wave(begun, run, tally)
         if not stopped and not all(isinstance(outcome, Succeeded) for outcome in outcomes):
             stopped = f"wave {wave[0].wave} did not succeed, so this action was not started"
@@ -196,7 +164,7 @@ async def _carry_out_wave(
     wave: Sequence[AnyAction], run: ApplyContext, tally: Tally
 ) -> list[Outcome]:
     """Everything at once; without a wait for Synced, no more than a crowd of it is begun."""
-    queue, outcomes = iter(wave), list[Outcome]()
+    queue, outcomes = iter(run.surge.order(wave)), list[Outcome]()
 
     async def work_on() -> None:
         for action in queue:
@@ -226,8 +194,11 @@ async def _carry_out_wave(
 async def _perform(action: AnyAction, run: ApplyContext, tally: Tally) -> Outcome:
     began = run.clock.monotonic()
     work = ActionContext(run, action.address, action.kind, action.id)
+    is_admitted = False
     try:
-        outcome = await _act(action, work)
+        is_admitted = await run.surge.admit(action)
+        no_room = Skipped(message=UNSENT if run.halt else NO_ROOM)
+        outcome = await _act(action, work) if is_admitted else no_room
         if not isinstance(outcome, Succeeded):
             await note_loss(action, work, outcome)
     except StateError as error:
@@ -239,6 +210,8 @@ async def _perform(action: AnyAction, run: ApplyContext, tally: Tally) -> Outcom
             raise
         outcome = _let_go(action, work, Skipped(message=UNSENT))
     outcome = with_loss(action, work, outcome)
+    if is_admitted:
+        run.surge.end(action, outcome)
     if run.api_is_gone and isinstance(outcome, Failed | InDoubt) and not outcome.hint:
         outcome = replace(outcome, hint=NOT_THE_API)
     tally.tell(action, outcome, run.clock.monotonic() - began)
@@ -317,7 +290,9 @@ async def _replace(action: Replace, work: ActionContext) -> Outcome:
 async def _delete(action: Delete, work: ActionContext) -> Outcome:
     """A late create that may have come true while nobody looked is looked up at once."""
     row = action.recorded
-    removed = await DeleteTask(work, row, Purpose.REMOVED).carry_out(wait=work.run.options.wait)
+    # Only what is absent has given its GPUs back.
+    wait = work.run.options.wait or work.run.surge.is_bounded
+    removed = await DeleteTask(work, row, Purpose.REMOVED).carry_out(wait=wait)
     if not isinstance(removed, Succeeded):
         return removed
     late: str | None = None

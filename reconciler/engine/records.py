@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -19,6 +20,8 @@ from reconciler.core.model import (
     Recorded,
     Remote,
 )
+from reconciler.core.planning.actions import Forget, Hold, Keep, Reason
+from reconciler.core.planning.plan import Plan
 from reconciler.core.protocol.changes import (
     ShownRev,
     begin,
@@ -28,10 +31,13 @@ from reconciler.core.protocol.changes import (
     learn,
 )
 from reconciler.core.protocol.marker import read_marker, read_rev
-from reconciler.core.protocol.transitions import Evidence, advance
+from reconciler.core.protocol.transitions import Evidence, advance, may_come_true
 from reconciler.core.redact import Redactor
-from reconciler.engine.run import ApplyContext
+from reconciler.engine.run import ActionContext, ApplyContext
+from reconciler.errors import StateError
 
+# Why a workload that is held is known not to be there.
+_MISSING = (Reason.MISSING_ON_SERVER, Reason.RUN_TO_COMPLETION, Reason.UNPROVEN_ABSENCE)
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 
@@ -223,3 +229,44 @@ def follow_other_copy(
         seen=live.seen,
         change=learn(row.change, rev, asked_at, spec=spec, body=echo),
     )
+
+
+async def record_without_requests(plan: Plan, run: ApplyContext) -> None:
+    """Record what is known without a request, and send no event for it.
+
+    A late create that can no longer come true needs no record; a workload that is left alone has
+    the place of its spec now, and whether it was missing.
+    """
+    ended = [
+        ActionContext(run, row.address, action.kind, action.id).advance(
+            row, Evidence.CONFIRMED_GONE
+        )
+        for action in plan.actions
+        if isinstance(action, Keep | Hold | Forget)
+        for row in action.outlived
+        if not may_come_true(row, run.server_time())
+    ]
+    updated = []
+    for action in plan.actions:
+        if not isinstance(action, Keep | Hold) or action.recorded is None:
+            continue
+        row = action.recorded
+        if action.source is not None:
+            # A guard asks which folder has lost its specs: a spec that moved counts where it is.
+            row = replace(row, source=action.source.file)
+        if isinstance(action, Hold) and action.reason in _MISSING:
+            # It is no news to the next run, and no sign of a wrong server.
+            row = replace(row, seen=LastSeen.MISSING)
+        if isinstance(action, Hold) and action.lifecycle is not None:
+            # Protection that waits for the hold to end would be missing when the spec goes first.
+            row = replace(row, lifecycle=action.lifecycle)
+        if row != action.recorded:
+            work = ActionContext(run, action.address, action.kind, action.id)
+            updated.append(work.commit(row))
+    for writes in (ended, updated):
+        try:
+            # Begun at the same time, they share one transaction of the journal.
+            await asyncio.gather(*writes)
+        except StateError as error:
+            # Nothing is sent that could not be recorded, so the run ends before its first request.
+            run.stop_for(error)

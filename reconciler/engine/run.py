@@ -31,6 +31,7 @@ from reconciler.core.redact import Redactor
 from reconciler.core.secrets.rules import BUILT_IN, RedactionRules
 from reconciler.engine.journal import Journal
 from reconciler.engine.requests.dispatcher import Dispatcher, Retry, StopSignal
+from reconciler.engine.requests.surge import SurgeGate
 from reconciler.errors import LockLostError, StateError
 from reconciler.ports import Clock, EventListener, RequestListener, WorkloadApi
 
@@ -51,6 +52,7 @@ class ApplyOptions:
 
     `wait` is for Synced; `discovery` says whether the server's list may be asked, and `dry_run`
     whether it knows dry runs: then it is asked about a replacement before anything is deleted.
+    `max_surge_gpus` bounds the GPUs that are asked for at one time, beyond those before.
     """
 
     wait: bool = True
@@ -58,6 +60,7 @@ class ApplyOptions:
     fail_fast: bool = False
     discovery: bool = True
     dry_run: bool = False
+    max_surge_gpus: float | None = None
     drain: float = 5.0
 
 
@@ -93,6 +96,7 @@ class ApplyContext:
 
     def __post_init__(self) -> None:
         self.redactor = Redactor(self.lineage, self.rules)
+        self.surge = SurgeGate(self.options.max_surge_gpus)
         self._second_look = asyncio.Lock()
         self._at: dict[Address, dict[str, Recorded]] = {}
         for row in self.known.values():

@@ -27,6 +27,7 @@ from reconciler.core.events import ActionEnded, Event, RunFinished, StateAwaited
 from reconciler.core.model import Address, Recorded, Target
 from reconciler.core.outcome import Cause, Failed
 from reconciler.core.planning.actions import Replace
+from reconciler.core.quotas.surge import check_surge
 from reconciler.engine.apply import apply
 from reconciler.engine.journal import Journal, writing_thread
 from reconciler.engine.run import (
@@ -143,8 +144,9 @@ async def carry_out(
             planned = await prepare(workspace, store, session, request.plan)
             if approval is None:
                 check_expected(planned.plan, request.expect_digest)
-            if planned.refusals:
-                raise GuardError(planned.refusals, planned)
+            surge = check_surge(planned.plan, request.options.max_surge_gpus)
+            if refusals := (*planned.refusals, *surge):
+                raise GuardError(refusals, planned)
             if not confirm(planned):
                 return ApplyResult(planned=planned, finished=None)
             # A state that records nothing has nothing to lose.

@@ -58,6 +58,13 @@ _SAVED_OPTIONS = {
     metavar="FILE",
     help="Apply this saved plan, and leave out what has changed since it was made.",
 )
+@click.option(
+    "--max-surge-gpus",
+    type=click.FloatRange(0),
+    metavar="N",
+    help="Create and grow only while at most N GPUs more are asked for than before; the rest waits "
+    "until what was deleted is gone.  [default: no limit]",
+)
 @environment_options
 @output_options(*APPLY_FORMATS)
 def apply(
@@ -68,6 +75,7 @@ def apply(
     markdown_limit: int,
     init: bool,
     plan_file: Path | None,
+    max_surge_gpus: float | None,
     flags: Flags,
     output: OutputOptions,
 ) -> int:
@@ -88,6 +96,7 @@ def apply(
         markdown_limit=markdown_limit,
         init=init,
         plan_file=plan_file,
+        max_surge_gpus=max_surge_gpus,
     )
 
 
@@ -133,6 +142,7 @@ def _carry_out(
     markdown_limit: int,
     init: bool = False,
     plan_file: Path | None = None,
+    max_surge_gpus: float | None = None,
     destroying: bool = False,
 ) -> int:
     import asyncio
@@ -164,6 +174,7 @@ def _carry_out(
             wait=apply_flags.wait,
             wait_timeout=apply_flags.wait_timeout,
             fail_fast=apply_flags.fail_fast,
+            max_surge_gpus=max_surge_gpus,
         ),
         command="reconciler destroy" if destroying else "reconciler apply",
         init=init,

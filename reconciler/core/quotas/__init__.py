@@ -1,1 +1,1 @@
-"""Whether a plan fits into the GPU quotas of its projects."""
+"""Whether a plan fits into the GPUs that it may have."""
