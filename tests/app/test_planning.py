@@ -17,6 +17,7 @@ from reconciler.core.planning.case import PlanOptions
 from reconciler.core.planning.guards import WorkloadLimit
 from reconciler.core.planning.selection import Selection
 from reconciler.errors import UnreachableError
+from reconciler.sandbox.settings import Project
 from tests.support.timing import run
 from tests.support.worlds import World, wish
 
@@ -51,15 +52,15 @@ def test_a_plan_without_a_state_is_made_as_if_from_an_empty_one(tmp_path: Path) 
 
 
 def test_a_plan_reads_each_recorded_workload_once() -> None:
-    """One GET per id, and no request that writes."""
-    world = World()
+    """One GET per id, one for the projects of what is replaced, and no request that writes."""
+    world = World(projects=(Project(id="4501", name="team-a"),))
     world.apply(wish("a"), wish("b"))
     before = len(world.entries())
 
     world.plan(wish("a", image="nginx:2"))
 
-    requests = [f"{e.method} {e.name}" for e in world.entries()[before:]]
-    assert sorted(requests) == ["GET a", "GET b"]
+    requests = [f"{e.method} {e.name or e.path}" for e in world.entries()[before:]]
+    assert sorted(requests) == ["GET /api/v1/org-unit/projects", "GET a", "GET b"]
 
 
 def test_a_plan_without_a_refresh_reads_nothing_and_says_so() -> None:
@@ -93,7 +94,7 @@ def test_the_same_plan_has_the_same_digest() -> None:
 
 
 def test_a_target_leaves_everything_else_alone() -> None:
-    """Outside of it nothing is read, changed or deleted."""
+    """Outside of it no workload is read, changed or deleted."""
     world = World()
     world.apply(wish("a"), wish("b"), wish("c"))
     before = len(world.entries())
@@ -102,7 +103,8 @@ def test_a_target_leaves_everything_else_alone() -> None:
     ran = world.apply(wish("a", image="nginx:2"), request=request)
 
     assert ran.summary == {"replaced": 1}
-    assert {e.name for e in world.entries()[before:]} == {"a"}
+    about_workloads = [e for e in world.entries()[before:] if "/org-unit/" not in e.path]
+    assert {e.name for e in about_workloads} == {"a"}
     assert world.live() == ["a", "b", "c"]
 
 
