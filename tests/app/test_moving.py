@@ -273,7 +273,7 @@ def test_a_state_with_a_lineage_of_its_own_takes_nothing(old: Repository, new: R
     new.apply(wish("own"))
     with pytest.raises(RefusedError) as caught:
         carry(old, new)
-    assert "has workloads of its own, made under another lineage" in caught.value.message
+    assert "records workloads of another lineage" in caught.value.message
     assert "--init" in caught.value.hint
     assert (len(old.rows()), names(new)) == (3, ["own"])
 
