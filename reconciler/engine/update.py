@@ -285,9 +285,7 @@ class UpdateTask:
         # Until the bytes of this send leave, nothing of it can be carried out.
         self._may_be_done = False
         at = self._guard.date()
-        await self._commit_open(
-            lambda under_way: replace(under_way, **one_more_send(under_way, at))
-        )
+        await self._commit_open(lambda sent: replace(sent, **one_more_send(sent, at)))
 
     async def _redate(self, at: str) -> None:
         await self._commit_open(lambda under_way: replace(under_way, last_sent_at=at))

@@ -351,7 +351,9 @@ def change_text(status: Status | None, address: str, at: str, paint: ColorWriter
         return f"{at}  {escape_terminal(address)}  no longer recorded"
     words = [word for word in (status.phase_word, status.sync_word) if word != "-"]
     painted = [paint(escape_terminal(word), _COLOURS.get(word, "")) for word in words]
-    return GAP.join([at, name_of(status.row.address), *painted, _message(status)]).rstrip()
+    return GAP.join(
+        [at, name_of(status.row.address), *painted, escape_terminal(shorten(status.message))]
+    ).rstrip()
 
 
 def age_text(age: timedelta | None) -> str:
@@ -373,7 +375,7 @@ def _table(statuses: Sequence[Status], paint: ColorWriter, width: int | None) ->
             escape_terminal(status.sync_word),
             age_text(status.age),
             status.gpu_text,
-            _message(status),
+            escape_terminal(shorten(status.message)),
         )
         for status in statuses
     ]
@@ -391,10 +393,6 @@ def _table(statuses: Sequence[Status], paint: ColorWriter, width: int | None) ->
             padded[column] = paint(padded[column], _COLOURS.get(word, ""))
         lines.append(GAP.join(padded).rstrip())
     return lines
-
-
-def _message(status: Status) -> str:
-    return escape_terminal(shorten(status.message))
 
 
 def _cut(text: str, most: int) -> str:
