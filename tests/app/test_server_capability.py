@@ -191,6 +191,30 @@ def test_who_is_not_asked(how: dict[str, Any], means: CanUpdate, asked: int) -> 
     assert planned.plan.target.can_update is (means if has_updates else None)
 
 
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [
+        ("403 on=PUT", "injected by a fault rule: 403 on=PUT"),
+        ("503 page=html on=PUT", 'HTTP 503: an HTML page titled "503" instead of JSON'),
+    ],
+)
+def test_what_the_server_said_is_told_once(fault: str, said: str) -> None:
+    """Its words say what is in the way; they are a warning, so that no digest depends on them."""
+    world = World()
+    world.settings = dataclasses.replace(world.settings, api_version=None)
+    world.apply(scaled(1), wish("b"))
+    world.sandbox.set_faults(fault)
+    plan = world.plan(scaled(2), wish("b", image="nginx:2")).plan
+    assert [hold.reason for hold in plan.holds] == [Reason.UPDATE_UNKNOWN] * 2
+    assert [(d.code, d.message, d.address) for d in plan.diagnostics] == [
+        (
+            "update-unknown",
+            f"no clear answer to whether workloads can be changed in place: {said}",
+            "4501/a",
+        )
+    ]
+
+
 def test_a_capability_tells_plans_apart() -> None:
     """What was approved for a server that can is another plan than for one that cannot."""
     world = World()

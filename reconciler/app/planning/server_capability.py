@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from reconciler.app.settings import Settings
+from reconciler.core.diagnostics import Diagnostic, Severity
 from reconciler.core.model import Target
-from reconciler.core.planning.actions import Replace, Update
+from reconciler.core.planning.actions import Reason, Replace, Update
 from reconciler.core.planning.plan import Plan
 from reconciler.core.protocol.api_results import (
     Ambiguous,
@@ -53,7 +55,7 @@ async def find_capability(settings: Settings, session: Session, pinned: Target) 
     declared = settings.capabilities.can_update
     if declared is not CanUpdate.UNKNOWN:
         return declared
-    return _weigh(await _ask(session), pinned)
+    return _weigh(can_update_by(await _ask(session)), pinned)
 
 
 async def can_dry_run(settings: Settings, session: Session) -> bool:
@@ -86,13 +88,35 @@ async def plan_for_server(
     if not any(isinstance(action, Update | Replace) for action in plan.actions):
         return PlanForServer(plan=plan, can_update=can_update)
     if can_update is CanUpdate.UNKNOWN:
-        answer = await _ask(session) if may_ask else CanUpdate.UNKNOWN
-        can_update, has_shown = _weigh(answer, pinned), answer is CanUpdate.YES
+        answer = await _ask(session) if may_ask else None
+        told = can_update_by(answer) if answer is not None else CanUpdate.UNKNOWN
+        can_update, has_shown = _weigh(told, pinned), told is CanUpdate.YES
         if can_update is not CanUpdate.YES:
             plan = make(can_update)
+        if can_update is CanUpdate.UNKNOWN and answer is not None:
+            plan = replace(plan, diagnostics=(*plan.diagnostics, *_warn_of(plan, answer)))
     # What decided between an update and a replace is a part of what is approved.
     plan = replace(plan, target=replace(plan.target, can_update=can_update))
     return PlanForServer(plan=plan, can_update=can_update, has_shown=has_shown)
+
+
+def _warn_of(plan: Plan, answer: ApiResult) -> Iterator[Diagnostic]:
+    """The server's words, at the first workload that is held for want of clear ones.
+
+    They are no part of the reason of a hold: the digest of a plan covers that, and the next answer
+    may read otherwise.
+    """
+    held = (hold for hold in plan.holds if hold.reason is Reason.UPDATE_UNKNOWN)
+    for hold in islice(held, 1):
+        if hold.source is not None:
+            yield Diagnostic(
+                severity=Severity.WARNING,
+                code=Reason.UPDATE_UNKNOWN.value,
+                message="no clear answer to whether workloads can be changed in place: "
+                f"{answer.description}",
+                where=hold.source,
+                address=str(hold.address),
+            )
 
 
 def _weigh(answer: CanUpdate, pinned: Target) -> CanUpdate:
@@ -106,10 +130,9 @@ def _weigh(answer: CanUpdate, pinned: Target) -> CanUpdate:
     return CanUpdate.UNKNOWN if answer is CanUpdate.NO else CanUpdate.YES
 
 
-async def _ask(session: Session) -> CanUpdate:
+async def _ask(session: Session) -> ApiResult:
     """Ask for an update of a workload that nobody has: it changes nothing, whatever comes of it."""
     nobody = str(uuid.UUID(int=session.rng.getrandbits(128), version=4))
-
     questions = 0
 
     async def attempt(_: SendCounts) -> ApiResult:
@@ -128,4 +151,4 @@ async def _ask(session: Session) -> CanUpdate:
         while isinstance(answer, Ambiguous | Unavailable) and questions < _MOST_QUESTIONS:
             await session.dispatcher.pause(_PAUSE)
             answer = await session.dispatcher.send(Method.PUT, attempt)
-        return can_update_by(answer)
+        return answer
