@@ -206,12 +206,20 @@ APPLY: tuple[Decorator, ...] = (
         help="Wait until the cluster has accepted every workload.",
     ),
     click.option(
+        "--wait-for",
+        type=click.Choice(["synced", "running", "completed"]),
+        default="synced",
+        show_default=True,
+        envvar="RECONCILER_WAIT_FOR",
+        help="What to wait for, of all declared workloads that are targeted; what serves until it "
+        "is ended is complete once it runs.",
+    ),
+    click.option(
         "--wait-timeout",
         type=DURATION,
-        default="15m",
-        show_default=True,
         envvar="RECONCILER_WAIT_TIMEOUT",
-        help="Wait at most this long for one workload.",
+        help="Wait at most this long for one workload (default: 15m; without an end, and without "
+        "the default --deadline, for completed).",
     ),
     click.option("--fail-fast", is_flag=True, help="Start no further action after a failure."),
     click.option(

@@ -96,7 +96,8 @@ class ApplyFlags:
 
     yes: bool
     wait: bool
-    wait_timeout: float
+    wait_for: str
+    wait_timeout: float | None
     fail_fast: bool
     lock_timeout: float
     expect_digest: str | None

@@ -16,6 +16,7 @@ class Cause(StrEnum):
     SERVER = "refused-by-server"
     DENIED = "permission-denied"
     CLUSTER = "refused-by-cluster"
+    FAILED_LATER = "failed-in-cluster"
     HELD = "held"
     OUTDATED = "not-as-approved"
     GIVEN_UP = "deletion-given-up"

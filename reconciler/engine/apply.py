@@ -31,6 +31,7 @@ from reconciler.core.protocol.transitions import Evidence, may_come_true
 from reconciler.engine.create import CreateTask
 from reconciler.engine.dry_run import check_replacement
 from reconciler.engine.lookup import LookupUnclear, OwnWorkload, look_up
+from reconciler.engine.phase_wait import is_waited_for, wait_for_aim
 from reconciler.engine.records import (
     declare,
     follow_other_copy,
@@ -97,7 +98,7 @@ async def apply(plan: Plan, run: ApplyContext, *, deadline: float) -> RunFinishe
             tally.tell(held, failed, 0.0)
         await record_without_requests(plan, run)
         removals = [a for a in plan.changes if isinstance(a, Delete)]
-        builds = [a for a in plan.changes if not isinstance(a, Delete)]
+        builds = [a for a in plan.actions if is_waited_for(a, run.options)]
         run.surge.expect(removals)
         # What others depend on is made first and deleted last. The two sides share no address, so
         # neither waits for the other.
@@ -106,6 +107,7 @@ async def apply(plan: Plan, run: ApplyContext, *, deadline: float) -> RunFinishe
             group.create_task(_carry_out_waves(_waves(removals)[::-1], run, tally))
     finally:
         watch.cancel()
+        run.phases.close()
         # A write goes on when the action that waited for it was let go: its end is part of the run.
         await run.journal.settle()
         run.dispatcher.close()
@@ -147,6 +149,8 @@ async def _carry_out_waves(
             # What changes no workload does not wait for others: a protection may be among it.
             if not stopped or (isinstance(action, _CHANGE_NOTHING) and not run.halt):
                 begun.append(action)
+                continue
+            if isinstance(action, Keep | Hold):
                 continue
             # Counted all the same: what an earlier run has deleted for it is down now.
             work = ActionContext(run, action.address, action.kind, action.id)
@@ -192,13 +196,15 @@ async def _carry_out_wave(
 
 
 async def _perform(action: AnyAction, run: ApplyContext, tally: Tally) -> Outcome:
-    began = run.clock.monotonic()
+    began, began_at = run.clock.monotonic(), run.server_time()
     work = ActionContext(run, action.address, action.kind, action.id)
     is_admitted = False
     try:
         is_admitted = await run.surge.admit(action)
         no_room = Skipped(message=UNSENT if run.halt else NO_ROOM)
         outcome = await _act(action, work) if is_admitted else no_room
+        if isinstance(outcome, Succeeded) and run.options.wait:
+            outcome = await wait_for_aim(action, work, outcome, began_at)
         if not isinstance(outcome, Succeeded):
             await note_loss(action, work, outcome)
     except StateError as error:

@@ -20,8 +20,8 @@ from reconciler.core.model import (
     Recorded,
     Remote,
 )
-from reconciler.core.planning.actions import Forget, Hold, Keep, Reason
-from reconciler.core.planning.plan import Plan
+from reconciler.core.planning.actions import Forget, Hold, Keep
+from reconciler.core.planning.plan import MISSING, Plan
 from reconciler.core.protocol.changes import (
     ShownRev,
     begin,
@@ -37,7 +37,6 @@ from reconciler.engine.run import ActionContext, ApplyContext
 from reconciler.errors import StateError
 
 # Why a workload that is held is known not to be there.
-_MISSING = (Reason.MISSING_ON_SERVER, Reason.RUN_TO_COMPLETION, Reason.UNPROVEN_ABSENCE)
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 
@@ -254,7 +253,7 @@ async def record_without_requests(plan: Plan, run: ApplyContext) -> None:
         if action.source is not None:
             # A guard asks which folder has lost its specs: a spec that moved counts where it is.
             row = replace(row, source=action.source.file)
-        if isinstance(action, Hold) and action.reason in _MISSING:
+        if isinstance(action, Hold) and action.reason in MISSING:
             # It is no news to the next run, and no sign of a wrong server.
             row = replace(row, seen=LastSeen.MISSING)
         if isinstance(action, Hold) and action.lifecycle is not None:

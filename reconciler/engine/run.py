@@ -9,10 +9,12 @@ import uuid
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from enum import StrEnum
 from typing import Any
 
 from reconciler.core.events import ActionStarted, Event, RequestEnded, RequestRetried, Throttled
 from reconciler.core.model import Address, Own, Recorded
+from reconciler.core.planning.actions import Hold, Keep
 from reconciler.core.protocol.api_results import (
     NOBODY,
     Accepted,
@@ -31,6 +33,7 @@ from reconciler.core.redact import Redactor
 from reconciler.core.secrets.rules import BUILT_IN, RedactionRules
 from reconciler.engine.journal import Journal
 from reconciler.engine.requests.dispatcher import Dispatcher, Retry, StopSignal
+from reconciler.engine.requests.polling import PhaseWatch
 from reconciler.engine.requests.surge import SurgeGate
 from reconciler.errors import LockLostError, StateError
 from reconciler.ports import Clock, EventListener, RequestListener, WorkloadApi
@@ -46,16 +49,25 @@ CUT_SHORT = "accepted; the run ended before it was Synced"
 UNDER_WAY = "the deletion is under way; the next run finishes it"
 
 
+class WaitFor(StrEnum):
+    """What an apply waits for: that the cluster took a workload, that it runs, that it is over."""
+
+    SYNCED = "synced"
+    RUNNING = "running"
+    COMPLETED = "completed"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApplyOptions:
     """How an apply behaves; durations in seconds.
 
-    `wait` is for Synced; `discovery` says whether the server's list may be asked, and `dry_run`
-    whether it knows dry runs: then it is asked about a replacement before anything is deleted.
-    `max_surge_gpus` bounds the GPUs that are asked for at one time, beyond those before.
+    `wait_for` counts with `wait` only. `discovery` says whether the server's list may be asked, and
+    `dry_run` whether it knows dry runs: then it is asked about a replacement before anything is
+    deleted. `max_surge_gpus` bounds the GPUs that are asked for at one time, beyond those before.
     """
 
     wait: bool = True
+    wait_for: WaitFor = WaitFor.SYNCED
     wait_timeout: float = 900.0
     fail_fast: bool = False
     discovery: bool = True
@@ -97,6 +109,7 @@ class ApplyContext:
     def __post_init__(self) -> None:
         self.redactor = Redactor(self.lineage, self.rules)
         self.surge = SurgeGate(self.options.max_surge_gpus)
+        self.phases = PhaseWatch(self.dispatcher, self.api)
         self._second_look = asyncio.Lock()
         self._at: dict[Address, dict[str, Recorded]] = {}
         for row in self.known.values():
@@ -224,7 +237,8 @@ class ActionContext:
         self.address = address
         self._kind = kind
         self._id = workload_id
-        self._started = False
+        # Nothing is begun with what is only waited for.
+        self._started = kind in (Keep.kind, Hold.kind)
         self.durable: Recorded | None = None
         self.deleted: str | None = None
         self.refusal = ""

@@ -17,7 +17,7 @@ from reconciler.core.outcome import (
     Unsuccessful,
     count_of,
 )
-from reconciler.core.planning.actions import AnyAction, Create, Replace
+from reconciler.core.planning.actions import AnyAction, Create, Hold, Keep, Replace
 from reconciler.engine.run import ActionContext, ApplyContext
 
 
@@ -34,8 +34,14 @@ class Tally:
         return Summary(**self._counts)
 
     def tell(self, action: AnyAction, outcome: Outcome, took: float) -> None:
-        """Count how an action ended, and say it; `took` in seconds."""
-        count = count_of(action.kind, outcome)
+        """Count how an action ended, and say it; `took` in seconds.
+
+        Of what was only waited for, a bad end is told: as what the next plan would hold.
+        """
+        if isinstance(action, Keep | Hold) and isinstance(outcome, Succeeded):
+            return
+        kind = Hold.kind if isinstance(action, Keep) else action.kind
+        count = count_of(kind, outcome)
         self._counts[count] += 1
         if isinstance(outcome, Succeeded):
             outcome = replace(outcome, counted_as=count)
@@ -49,7 +55,7 @@ class Tally:
             ActionEnded(
                 at=self._run.at(),
                 address=action.address,
-                action=action.kind,
+                action=kind,
                 outcome=outcome,
                 took=took,
             )

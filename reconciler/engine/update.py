@@ -58,10 +58,11 @@ from reconciler.engine.records import (
     open_update,
 )
 from reconciler.engine.requests.dispatcher import StoppedError
+from reconciler.engine.requests.polling import poll_intervals
 from reconciler.engine.requests.sending import SendGuard, send_recorded
 from reconciler.engine.run import UNSENT, ActionContext
 from reconciler.engine.update_comparison import UpdateComparison
-from reconciler.engine.wait import is_fresh, poll_intervals, wait_until_updated
+from reconciler.engine.wait import is_fresh, wait_until_updated
 
 UPDATE_OPEN = "its update may have been carried out; the next run goes on with it"
 _ON_WAY = "nobody can tell yet whether its update was carried out"

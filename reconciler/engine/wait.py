@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
 from itertools import chain
@@ -15,6 +14,7 @@ from reconciler.core.protocol.changes import ShownRev, classify_rev, is_status_s
 from reconciler.core.protocol.marker import read_rev
 from reconciler.core.protocol.transitions import ROUNDING, SETTLED
 from reconciler.engine.requests.dispatcher import StoppedError
+from reconciler.engine.requests.polling import poll_intervals
 from reconciler.engine.run import CUT_SHORT, ActionContext
 
 REFUSED_UPDATE = "the cluster refused the update"
@@ -25,17 +25,12 @@ OVERTAKEN = (
 _AT_REST = (LastSeen.SYNCED, LastSeen.FAILED)
 
 
-def poll_intervals(first: float = 0.25, longest: float = 10.0) -> Iterator[float]:
-    """Seconds between looks at one workload: soon at first, then ever more patient."""
-    interval = first
-    while True:
-        yield interval
-        interval = min(longest, interval * 1.6)
-
-
-async def wait_until_synced(work: ActionContext, row: Recorded, done: Succeeded) -> Outcome:
+async def wait_until_synced(
+    work: ActionContext, row: Recorded, done: Succeeded, *, is_new: bool = True
+) -> Outcome:
     """`done` once the cluster took the workload; Failed when it refused it or time is up.
 
+    What the platform fills in is taken over of a new one only: later it would be somebody's change.
     An interrupted wait is not a failure: the workload is accepted and recorded.
     """
     run = work.run
@@ -54,7 +49,7 @@ async def wait_until_synced(work: ActionContext, row: Recorded, done: Succeeded)
                 )
             if interval:
                 await run.dispatcher.pause(interval)
-            outcome, row = await _look(work, row, done)
+            outcome, row = await _look(work, row, done, is_new=is_new)
             if outcome is not None:
                 return outcome
     except StoppedError:
@@ -123,7 +118,7 @@ async def wait_until_updated(
 
 
 async def _look(
-    work: ActionContext, row: Recorded, done: Succeeded
+    work: ActionContext, row: Recorded, done: Succeeded, *, is_new: bool
 ) -> tuple[Outcome | None, Recorded]:
     asked_at = work.run.server_time()
     answer = await work.read(row.id or "")
@@ -131,7 +126,7 @@ async def _look(
         case Accepted(remote=remote):
             if (row.seen, row.message) != (remote.seen, remote.message):
                 row = replace(row, seen=remote.seen, message=remote.message)
-                if remote.seen is LastSeen.SYNCED:
+                if remote.seen is LastSeen.SYNCED and is_new:
                     # The platform goes on filling in what it has accepted: from now on, this is how
                     # it runs.
                     row = replace(row, echo=work.run.redactor.strict.redact(echo_of(remote)))

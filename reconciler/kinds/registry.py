@@ -56,6 +56,12 @@ def runs_to_completion(manifest: Mapping[str, Any]) -> bool:
     return kind is not None and kind.runs_to_completion(manifest)
 
 
+def serves_until_ended(manifest: Mapping[str, Any]) -> bool:
+    """Whether a workload is of a kind that is known not to finish by itself."""
+    kind = KINDS.get(group_kind(manifest))
+    return kind is not None and not kind.runs_to_completion(manifest)
+
+
 def find_pods(manifest: Any) -> Pods:
     """The pods of a manifest; raises UnreadableError, also while they are walked."""
     if not isinstance(manifest, Mapping):

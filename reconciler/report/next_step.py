@@ -77,6 +77,9 @@ def _step_after_failure(address: Address, cause: Cause, commands: Commands) -> N
         case Cause.CLUSTER:
             before = "fix the spec and apply; to try it unchanged: "
             return NextStep(before=before, command=f"{again} --replace {address}")
+        case Cause.FAILED_LATER:
+            before = "look into its logs, mend it and apply; to run it again unchanged: "
+            return NextStep(before=before, command=f"{again} --replace {address}")
         case Cause.HELD:
             before = "set lifecycle.onMissing: recreate, or remove the spec, then "
             return NextStep(before=before, command=again)

@@ -10,12 +10,16 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
+import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from reconciler.state.sqlite import open_state
 from tests.cli.conftest import PROGRAM, Cli, start_sandbox, stop_sandbox
 from tests.cli.repositories import new_project, spec, write_specs
+from tests.support.places import ROOT
+from tests.support.promql import evaluate
 
+CONTAINER = {"name": "main", "image": "registry.example.com/train:1"}
 NOWHERE = "http://127.0.0.1:1"
 
 pytestmark = pytest.mark.usefixtures("server")
@@ -221,3 +225,68 @@ def test_a_run_that_is_stopped_while_it_plans(
     process.send_signal(number)
     assert process.wait(timeout=20) == 128 + number
     assert ending(file) == (128 + number, None)
+
+
+@pytest.fixture(scope="module")
+def failing_server() -> Iterator[Mapping[str, str]]:
+    """A sandbox in which every Job fails in its container a second after its sync."""
+    process, variables = start_sandbox("--fault", "fails=1s kind=Job message=OOMKilled")
+    yield variables
+    stop_sandbox(process)
+
+
+def test_a_job_that_fails_in_its_container_is_seen_everywhere(
+    cli: Cli,
+    file: Path,
+    tmp_path: Path,
+    failing_server: Mapping[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The apply that waits for it ends with 4, so does a status, and the shipped alert fires."""
+    for name, value in failing_server.items():
+        monkeypatch.setenv(name, value)
+    job = spec("train", new_project())
+    job["manifest"] = {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "spec": {"template": {"spec": {"restartPolicy": "Never", "containers": [CONTAINER]}}},
+    }
+    write_specs(tmp_path, job)
+
+    applied = cli("apply", "--yes", "--init", "--wait-for", "completed")
+    status = cli("status", "--exit-status", "--metrics-file", file)
+
+    assert applied.code == 4
+    assert "it failed in the cluster: OOMKilled" in applied.out
+    assert status.code == 4
+    assert status.out.splitlines()[1].split()[1:3] == ["Failed", "Synced"]
+    rules = yaml.safe_load((ROOT / "examples/monitoring/alerts.yaml").read_text("utf-8"))
+    fired = {
+        rule["alert"]
+        for group in rules["groups"]
+        for rule in group["rules"]
+        if evaluate(rule["expr"], file.read_text("utf-8"), now=time.time())
+    }
+    # Of an apply there is no file here.
+    assert fired == {
+        "ReconcilerMetricsMissing",
+        "ReconcilerRunFailed",
+        "ReconcilerWorkloadFailed",
+    }
+
+
+def test_a_wait_without_the_list_is_refused(cli: Cli, specs: Path) -> None:
+    """Before anything is sent: nobody could tell when it is over."""
+    (specs / "reconciler.yaml").write_text("discovery: off\n")
+    result = cli("apply", specs, "--yes", "--init", "--wait-for", "running")
+    assert (result.code, result.out) == (64, "")
+    assert "--wait-for running needs the server's list, and discovery is off" in result.err
+    assert not (specs / ".reconciler/state.db").exists()
+
+
+def test_a_watch_leaves_no_metrics(cli: Cli, file: Path) -> None:
+    """It has no end to write them at."""
+    result = cli("status", "--watch", "--metrics-file", file)
+    assert result.code == 64
+    assert "--watch has no end to write --metrics-file at" in result.err
+    assert not file.exists()

@@ -73,7 +73,10 @@ def test_a_wait_has_an_end() -> None:
     assert ran.told == ["failed: create 4501/a: accepted, but still Applying after 60 s"]
     assert ran.exit_code == 4
     assert world.timeline.now <= 61.0
-    assert world.apply(wish("a")).summary == {}
+    # It is declared, so the next apply waits for it as well.
+    again = world.apply(wish("a"), wait_timeout=60.0)
+    assert again.told == ["failed: hold 4501/a: accepted, but still Applying after 60 s"]
+    assert world.ledger() == ["POST a 202"]
 
 
 def test_nobody_waits_with_no_wait() -> None:

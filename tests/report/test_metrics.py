@@ -12,7 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from reconciler import __version__
 from reconciler.cli.output.run_metrics import read_successes
-from reconciler.core.model import Own
+from reconciler.core.model import OnChange, Own
 from reconciler.report.machine.metrics import FAMILIES, RunMetrics, metrics_text
 from tests.support.factories import (
     make_desired,
@@ -22,8 +22,10 @@ from tests.support.factories import (
     plan_for,
 )
 from tests.support.places import ROOT
+from tests.support.promql import evaluate
 
 ALERTS = ROOT / "examples" / "monitoring" / "alerts.yaml"
+KEPT = make_recorded(make_desired("4501/kept"))
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))
 
 
@@ -105,9 +107,14 @@ def test_a_run_that_failed_at_once() -> None:
 
 def test_a_run_of_which_everything_is_known() -> None:
     """The official client library reads every family back, with its help, type and values."""
-    found = samples(metrics_text(make_full_run()))
+    found = samples(metrics_text(make_full_run(refused=1, phases={"Running": 2, "missing": 1})))
     assert {name for name, *_ in found} == set(FAMILIES)
     expected = {
+        ("reconciler_refused_workloads",): 1,
+        ("reconciler_workloads", "Running"): 2,
+        ("reconciler_workloads", "Failed"): 0,
+        ("reconciler_workloads", "missing"): 1,
+        ("reconciler_held_workloads", "spec-changed"): 0,
         ("reconciler_last_success_timestamp_seconds",): 1_800_000_000.25,
         ("reconciler_last_run_exit_code",): 0,
         ("reconciler_planned_changes", "create"): 1,
@@ -193,7 +200,7 @@ def test_an_alert_of_the_example(rule: dict[str, Any]) -> None:
     """It is a rule as Prometheus reads it, about metrics and labels that there are."""
     assert set(rule) == {"alert", "expr", "for", "labels", "annotations"}
     assert re.fullmatch(r"[A-Z]\w+", rule["alert"])
-    assert re.fullmatch(r"\d+[mh]", rule["for"])
+    assert re.fullmatch(r"\d+[mhd]", rule["for"])
     assert set(rule["annotations"]) == {"summary", "description"}
     assert rule["labels"]["severity"] in ("info", "warning", "critical")
     promql_parser.parse(rule["expr"])
@@ -201,7 +208,47 @@ def test_an_alert_of_the_example(rule: dict[str, Any]) -> None:
     assert named
     assert named <= set(FAMILIES)
     words = " ".join(rule["annotations"].values())
-    assert set(re.findall(r"\$labels\.(\w+)", words)) <= {"command", "stack"}
+    assert set(re.findall(r"\$labels\.(\w+)", words)) <= {"command", "stack", "phase", "reason"}
+
+
+NOW = 1_800_000_100.0
+WAITING = make_recorded(make_desired("4501/kept", on_change=OnChange.HOLD))
+HELD = plan_for(
+    [make_desired("4501/kept", manifest=make_manifest(image="x:9"), on_change=OnChange.HOLD)],
+    [WAITING],
+)
+DRIFTED = plan_for(
+    [make_desired("4501/kept")],
+    [KEPT],
+    {KEPT.id or "": make_remote(KEPT, raw_manifest=make_manifest(image="x:9"))},
+)
+FIRING: dict[str, dict[str, Any]] = {
+    "ReconcilerNotSucceeding": {"last_success": NOW - 4 * 3600},
+    "ReconcilerMetricsMissing": {},
+    "ReconcilerRunFailed": {},
+    "ReconcilerInDoubt": {"owned": dict.fromkeys(Own, 0), "in_doubt": 1},
+    "ReconcilerDown": {"owned": dict.fromkeys(Own, 0), "down": 1},
+    "ReconcilerRefused": {"refused": 1},
+    "ReconcilerWorkloadFailed": {"phases": {"Failed": 1}},
+    "ReconcilerWorkloadMissing": {"phases": {"missing": 1}},
+    "ReconcilerWorkloadPending": {"phases": {"Pending": 1}},
+    "ReconcilerHeld": {"plan": HELD},
+    "ReconcilerDrift": {"plan": DRIFTED},
+    "ReconcilerThrottled": {"paused": 90.0, "duration": 100.0},
+}
+
+
+@pytest.mark.parametrize("rule", alerts(), ids=lambda rule: str(rule["alert"]))
+def test_each_alert_fires_over_what_it_is_for(rule: dict[str, Any]) -> None:
+    """And over nothing that is well; each alert of the example has its case here."""
+    ill = metrics_text(make_run(**FIRING[rule["alert"]]))
+    well = metrics_text(
+        make_full_run(refused=0, phases={"Running": 2}, last_success=NOW)
+        if rule["alert"] != "ReconcilerInDoubt"
+        else make_run(exit_code=0)
+    )
+    assert evaluate(rule["expr"], ill, now=NOW)
+    assert not evaluate(rule["expr"], well, now=NOW)
 
 
 def test_every_metric_is_described() -> None:

@@ -38,8 +38,9 @@ from reconciler.engine.run import (
     UNREACHABLE,
     ApplyContext,
     ApplyOptions,
+    WaitFor,
 )
-from reconciler.errors import LockLostError, StateError
+from reconciler.errors import LockLostError, StateError, UsageError
 from reconciler.ports import EventListener, RequestListener, StateStore
 
 if TYPE_CHECKING:
@@ -118,6 +119,12 @@ async def carry_out(
     # What is wrong on this machine is said at once: specs, settings and state before the network.
     workspace.need_valid()
     settings.need_url()
+    wait_for = request.options.wait_for
+    if request.options.wait and wait_for is not WaitFor.SYNCED and not settings.discovery:
+        raise UsageError(
+            f"--wait-for {wait_for} needs the server's list, and discovery is off",
+            hint="set discovery: auto in reconciler.yaml, or wait for synced",
+        )
     with open_beside_server(
         settings,
         connector,

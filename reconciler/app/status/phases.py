@@ -38,7 +38,7 @@ async def read_phases(projects: Iterable[str], session: Session, *, discovery: b
         )
     for name, result in zip(names, lists, strict=True):
         if isinstance(result, LiveList):
-            listed |= {workload.id: workload for workload in result.workloads}
+            listed |= result.by_id
         else:
             unlisted[name] = result.description
     return Phases(listed=listed, unlisted=unlisted)

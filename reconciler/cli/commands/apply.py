@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import os
 import sys
 from pathlib import Path
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from reconciler.app.planning.planning import PlanRequest
     from reconciler.app.settings import Flags
 
+# In seconds, for one workload to be synced or to run.
+WAIT_TIMEOUT = 900.0
 # A saved plan holds these itself.
 _SAVED_OPTIONS = {
     "targets": "--target",
@@ -154,13 +157,20 @@ def _carry_out(
     from reconciler.cli.output.ci_reports import BESIDE
     from reconciler.cli.output.console import Console
     from reconciler.cli.output.output_paths import check_output_paths
-    from reconciler.engine.run import ApplyOptions
+    from reconciler.engine.run import ApplyOptions, WaitFor
 
     # Lenient: an output that cannot be written must not end work that is under way.
     console = Console(output, lenient=True, beside=BESIDE)
     if not apply_flags.yes and not sys.stdin.isatty():
         raise click.UsageError("there is no terminal to ask on; add --yes to apply without asking")
     workspace, metrics = open_workspace([directory], flags, os.environ), MetricsWriter.current()
+    wait_for = WaitFor(apply_flags.wait_for)
+    has_no_end = apply_flags.wait and wait_for is WaitFor.COMPLETED
+    source = click.get_current_context().get_parameter_source("deadline")
+    if has_no_end and source is ParameterSource.DEFAULT:
+        # A training takes as long as it takes; whoever wants an end says which.
+        endless = dataclasses.replace(workspace.settings, deadline=math.inf)
+        workspace = dataclasses.replace(workspace, settings=endless)
     metrics.settings = workspace.settings
     check_output_paths(console, root=workspace.settings.root, state=workspace.settings.state)
     # Once workloads are being made it is too late to find out that a report cannot be written.
@@ -172,7 +182,8 @@ def _carry_out(
         ),
         options=ApplyOptions(
             wait=apply_flags.wait,
-            wait_timeout=apply_flags.wait_timeout,
+            wait_for=wait_for,
+            wait_timeout=apply_flags.wait_timeout or (math.inf if has_no_end else WAIT_TIMEOUT),
             fail_fast=apply_flags.fail_fast,
             max_surge_gpus=max_surge_gpus,
         ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import click
@@ -14,6 +15,7 @@ from reconciler.cli.options import (
     place_options,
     settings_from,
 )
+from reconciler.cli.output.metrics_file import MetricsWriter, metrics_option
 from reconciler.cli.params import DURATION
 
 if TYPE_CHECKING:
@@ -53,6 +55,7 @@ class _StatusCommand(click.Command):
     help="End with 8 where a create is in doubt, with 4 where a workload is Failed, Degraded, "
     "refused by the cluster, missing, down or given up.",
 )
+@metrics_option
 @environment_options
 @output_options("text", "json")
 def status(
@@ -76,7 +79,6 @@ def status(
 
     from reconciler.app.status.workload_status import read_statuses
     from reconciler.app.status.workload_status import watch as watch_statuses
-    from reconciler.cli.connecting import connector_for
     from reconciler.cli.live.apply_reporter import run_with_heartbeat
     from reconciler.cli.live.watch_views import view_of
     from reconciler.cli.output.console import Console
@@ -84,13 +86,16 @@ def status(
     from reconciler.report.next_step import Commands
     from reconciler.report.text.status import status_document, statuses_text
 
-    console, settings, connector = Console(output), settings_from(flags), connector_for(yes=False)
+    console, settings, metrics = Console(output), settings_from(flags), MetricsWriter.current()
+    metrics.settings, connector = settings, metrics.connect(yes=False)
     if watch is None:
         statuses = run_with_heartbeat(
             console,
             "reading the server",
             lambda say: read_statuses(settings, addresses, connector=connector, say=say),
         )
+        metrics.phases = Counter(status.phase_word for status in statuses)
+        metrics.refused = sum(status.is_refused for status in statuses)
         console.emit("json", lambda: to_text([status_document(status) for status in statuses]))
         commands = Commands(state=place_options(flags, "state", "config"))
         console.emit(
@@ -107,6 +112,9 @@ def status(
         raise click.UsageError("--watch has no exit status of its own: leave out --exit-status")
     if any(output.path is not None for output in console.outputs):
         raise click.UsageError("--watch shows changes as they come; they cannot go to a file (-o)")
+    if metrics.path is not None:
+        metrics.disarm()
+        raise click.UsageError("--watch has no end to write --metrics-file at")
     if watch <= 0:
         raise click.UsageError("--watch needs an interval such as 5s")
     with view_of(console, watch) as view:

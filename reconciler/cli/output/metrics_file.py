@@ -32,6 +32,8 @@ class MetricsWriter:
         self.settings: Settings | None = None
         self.connector: Connector | None = None
         self.results: Counter[tuple[str, str]] | None = None
+        self.refused: int | None = None
+        self.phases: Counter[str] | None = None
 
     @classmethod
     def current(cls) -> MetricsWriter:
@@ -58,10 +60,12 @@ class MetricsWriter:
     def add(self, event: Event) -> None:
         """Count how an action of an apply ended."""
         from reconciler.core.events import ActionEnded
-        from reconciler.core.outcome import NAMES
+        from reconciler.core.outcome import NAMES, Cause, Failed
 
         if self.results is not None and isinstance(event, ActionEnded):
             self.results[event.action, NAMES[type(event.outcome)].result] += 1
+            if isinstance(event.outcome, Failed) and event.outcome.cause is Cause.CLUSTER:
+                self.refused = (self.refused or 0) + 1
 
     def end(self, code: int) -> None:
         """Write the file, if one is wanted; that it cannot be written changes nothing else."""

@@ -70,8 +70,17 @@ def write_run_metrics(run: MetricsWriter, path: Path, code: int) -> None:
         owned=recorded.owned if recorded else None,
         in_doubt=recorded.in_doubt if recorded else 0,
         down=recorded.down if recorded else 0,
+        refused=_count_refused(run),
+        phases=run.phases,
     )
     write_whole(real, metrics_text(metrics), shared=True)
+
+
+def _count_refused(run: MetricsWriter) -> int | None:
+    """What a status or an apply has met, or what a plan has found; None where nobody looked."""
+    if run.refused is not None or run.plan is None:
+        return run.refused
+    return 0 if run.results is not None else int(run.plan.summary()["refused"])
 
 
 def read_successes(text: str) -> dict[tuple[str, str], float]:

@@ -30,6 +30,7 @@ from reconciler.core.quotas.project_quota import ProjectQuota
 
 PLAN_FORMAT_VERSION = "1.1"
 FORMAT_VERSION = "1.0"
+MISSING = (Reason.MISSING_ON_SERVER, Reason.RUN_TO_COMPLETION, Reason.UNPROVEN_ABSENCE)
 # Of what is held back and due, the rest runs and only cannot be changed.
 _UNWELL = frozenset(
     {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 from reconciler.core.protocol.api_results import (
@@ -32,6 +32,11 @@ class LiveList:
     workloads: tuple[LiveWorkload, ...]
     is_whole: bool
     date: str | None = None
+
+    @property
+    def by_id(self) -> Mapping[str, LiveWorkload]:
+        """The workloads by their ids."""
+        return {workload.id: workload for workload in self.workloads}
 
 
 async def list_live(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import product
@@ -10,8 +11,9 @@ from typing import get_args
 from reconciler import __version__
 from reconciler.core.model import Own
 from reconciler.core.outcome import NAMES
-from reconciler.core.planning.actions import AnyAction, Hold, Keep
+from reconciler.core.planning.actions import AnyAction, Hold, Keep, Reason
 from reconciler.core.planning.plan import Plan
+from reconciler.core.protocol.live import WorkloadPhase
 
 LAST_SUCCESS = "reconciler_last_success_timestamp_seconds"
 FAMILIES = {
@@ -21,7 +23,9 @@ FAMILIES = {
     "reconciler_last_run_exit_code": "The exit code of the last run.",
     "reconciler_last_run_duration_seconds": "How long the last run took.",
     "reconciler_planned_changes": "Workloads that the last plan would change, by action.",
-    "reconciler_held_workloads": "Workloads that a setting or a flag holds back from a change.",
+    "reconciler_held_workloads": "Workloads that are held back from a change, by reason.",
+    "reconciler_refused_workloads": "Workloads that the cluster has refused and nobody has mended.",
+    "reconciler_workloads": "Recorded workloads by phase, as the last status has seen them.",
     "reconciler_drifted_workloads": "Workloads that somebody else changed on the server.",
     "reconciler_recorded_workloads": "Records of the state, by how the workload is owned.",
     "reconciler_in_doubt_workloads": "Creates that were announced and whose outcome is not known.",
@@ -51,7 +55,8 @@ class RunMetrics:
     `results` counts the actions of an apply by kind and result, `requests` what was sent by method
     and status (empty where none came), `retries` and the pauses what the server's trouble led to.
     `owned`, `in_doubt` and `down` count the state's records after the run, without what another run
-    is at work on; `last_success` is that of an earlier run.
+    is at work on; `last_success` is that of an earlier run. `refused` counts what the cluster has
+    refused, `phases` what a status has seen, by the words of its table.
     """
 
     command: str
@@ -69,6 +74,8 @@ class RunMetrics:
     owned: Mapping[Own, int] | None = None
     in_doubt: int = 0
     down: int = 0
+    refused: int | None = None
+    phases: Mapping[str, int] | None = None
 
 
 def metrics_text(run: RunMetrics) -> str:
@@ -107,6 +114,12 @@ def _samples(run: RunMetrics) -> Iterator[Sample]:
             yield "reconciler_recorded_workloads", (("own", own.value.lower()),), count
         yield "reconciler_in_doubt_workloads", (), run.in_doubt
         yield "reconciler_down_workloads", (), run.down
+    if run.refused is not None:
+        yield "reconciler_refused_workloads", (), run.refused
+    if run.phases is not None:
+        # All of them, with a zero: what comes and goes cannot be compared.
+        for phase in dict.fromkeys((*WorkloadPhase, *run.phases)):
+            yield "reconciler_workloads", (("phase", phase),), run.phases.get(phase, 0)
     if run.results is not None:
         # Also those that did not occur: a series that comes and goes cannot be compared.
         for kind, result in product(_ACTIONS, (names.result for names in NAMES.values())):
@@ -125,7 +138,9 @@ def _plan_samples(plan: Plan) -> Iterator[Sample]:
         # A hold changes nothing; it has a family of its own.
         if kind != Hold.kind:
             yield "reconciler_planned_changes", (("action", kind),), plan.count(kind)
-    yield "reconciler_held_workloads", (), len(plan.holds)
+    held = Counter(hold.reason for hold in plan.holds)
+    for reason in Reason:
+        yield "reconciler_held_workloads", (("reason", reason.value),), held[reason]
     yield "reconciler_drifted_workloads", (), len(plan.drift)
     for project, gpus in plan.gpus_by_project.items():
         for moment, number in gpus.to_json().items():

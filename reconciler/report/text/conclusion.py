@@ -27,6 +27,7 @@ _TITLES = {
     Cause.OUTDATED: "Not as it was approved",
     Cause.OTHER: "Failed",
     Cause.CLUSTER: "Refused by the cluster",
+    Cause.FAILED_LATER: "Failed in the cluster",
     Cause.HELD: "Missing on the server",
     Cause.UNPROVEN: "Missing, and not known to be gone",
     Cause.GIVEN_UP: "Deletion given up",

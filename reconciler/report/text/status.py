@@ -236,14 +236,17 @@ class Status:
         return self.word == IN_DOUBT
 
     @property
+    def is_refused(self) -> bool:
+        """Whether the cluster has refused it, and its author has not said to ignore that."""
+        is_ignored = self.row.lifecycle.on_failed is OnFailed.IGNORE
+        return self.word == LastSeen.FAILED.value and not is_ignored
+
+    @property
     def is_wrong(self) -> bool:
         """Whether it is not as it was declared, and an apply alone will not mend it."""
-        if self.word == LastSeen.FAILED.value:
-            # Its author has said that a refusal by the cluster is none.
-            is_refused = self.row.lifecycle.on_failed is not OnFailed.IGNORE
-        else:
-            is_refused = self.word in _GONE or self.is_down
-        return is_refused or self.phase in _ILL or self.row.purpose is Purpose.GIVEN_UP
+        is_gone = self.word in _GONE or self.is_down
+        is_ill = self.is_refused or self.phase in _ILL
+        return is_gone or is_ill or self.row.purpose is Purpose.GIVEN_UP
 
     @property
     def is_quiet(self) -> bool:

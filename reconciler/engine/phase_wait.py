@@ -1,0 +1,160 @@
+"""Waits for what becomes of accepted workloads in the cluster: running, or completed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from reconciler.core.model import LastSeen, Own, Recorded
+from reconciler.core.outcome import Cause, Failed, Outcome, Succeeded
+from reconciler.core.planning.actions import (
+    AnyAction,
+    Delete,
+    Forget,
+    Hold,
+    Keep,
+    Update,
+    recorded_of,
+)
+from reconciler.core.planning.plan import MISSING
+from reconciler.core.protocol.api_results import ApiResult, NotFound
+from reconciler.core.protocol.live import LiveWorkload, WorkloadPhase
+from reconciler.engine.requests.dispatcher import StoppedError
+from reconciler.engine.requests.live_list import LiveList, list_live
+from reconciler.engine.run import DEADLINE, ActionContext, ApplyOptions, WaitFor
+from reconciler.engine.wait import is_fresh, wait_until_synced
+from reconciler.kinds.registry import serves_until_ended
+
+_SEEN_TO_RUN = (WorkloadPhase.RUNNING, WorkloadPhase.COMPLETED)
+
+
+def is_waited_for(action: AnyAction, options: ApplyOptions) -> bool:
+    """Whether its outcome counts for the waves of what is made; also of what is only waited for.
+
+    An earlier run may have been killed while it waited.
+    """
+    if not isinstance(action, Keep | Hold):
+        return not isinstance(action, Delete)
+    row = action.recorded
+    # What its author holds lives and is waited for; what is due has been told already.
+    if not options.wait or row is None or row.own is not Own.ACCEPTED:
+        return False
+    if isinstance(action, Hold) and (action.is_due or action.reason in MISSING):
+        return False
+    is_settled = row.seen in (LastSeen.SYNCED, LastSeen.FAILED)
+    return options.wait_for is not WaitFor.SYNCED or not is_settled
+
+
+async def wait_for_aim(
+    action: AnyAction, work: ActionContext, done: Succeeded, began_at: datetime
+) -> Outcome:
+    """Wait for what was asked for: beyond Synced where that is more, and for what was kept."""
+    row = work.durable or recorded_of(action)
+    wait_for = work.run.options.wait_for
+    if isinstance(action, Delete | Forget) or row is None or row.own is not Own.ACCEPTED:
+        return done
+    if isinstance(action, Keep | Hold):
+        # What the run has recorded since the plan stands; it keeps no echo in memory.
+        row = replace(work.run.known.get(row.op, row), echo=row.echo)
+    if isinstance(action, Keep | Hold) and row.seen is not LastSeen.SYNCED:
+        synced = await wait_until_synced(work, row, done, is_new=False)
+        if not isinstance(synced, Succeeded):
+            return synced
+    if wait_for is WaitFor.SYNCED:
+        return done
+    updated_at = began_at if isinstance(action, Update) else None
+    if updated_at is None and row.change.proven_at is not None:
+        updated_at = datetime.fromisoformat(row.change.proven_at)
+    return await _wait_for_phase(work, row, done, updated_at=updated_at)
+
+
+async def _wait_for_phase(
+    work: ActionContext,
+    row: Recorded,
+    done: Succeeded,
+    *,
+    updated_at: datetime | None,
+) -> Outcome:
+    """`done` once the workload runs, or has completed; Failed when it fails or time is up.
+
+    `updated_at` is the server's time before which a phase is about the content before an update;
+    None for what was never updated. An interrupted wait is no failure, one without an end is.
+    """
+    run, aim = work.run, _aim_of(row, work.run.options.wait_for)
+    end = run.clock.monotonic() + run.options.wait_timeout
+    phase = "not listed"
+    try:
+        while run.clock.monotonic() <= end:
+            look = await run.phases.look(row.address.project)
+            if isinstance(look, ApiResult):
+                return Failed(
+                    id=row.id,
+                    message=f"accepted, but its phase cannot be looked at: {look.description}",
+                    hint="--wait-for synced does without the server's list",
+                )
+            workload = look.get(row.id or "") or await _find_deleted(work, row)
+            if isinstance(workload, Failed):
+                return workload
+            if workload is None or workload.phase is None:
+                continue
+            phase = workload.phase.value
+            if _is_stale(workload, updated_at):
+                continue
+            if workload.phase is WorkloadPhase.FAILED:
+                return Failed(
+                    id=row.id,
+                    message=f"it failed in the cluster: {workload.phase_message or 'no message'}",
+                    cause=Cause.FAILED_LATER,
+                )
+            if workload.phase in _SEEN_TO_RUN and (
+                aim is WaitFor.RUNNING or workload.phase is WorkloadPhase.COMPLETED
+            ):
+                return done
+    except StoppedError:
+        if run.halt.reason != DEADLINE:
+            return replace(done, detail=f"accepted; the wait for {aim} was cut short")
+    waited = "at the deadline" if run.halt else f"after {run.options.wait_timeout:g} s"
+    return Failed(
+        id=row.id,
+        message=f"accepted, but not {aim}: still {phase} {waited}",
+        hint="an apply with the same --wait-for goes on waiting; 'reconciler status' tells more",
+    )
+
+
+def _aim_of(row: Recorded, wait_for: WaitFor) -> WaitFor:
+    """What serves until somebody ends it never completes: that it runs is all there is."""
+    manifest: Any = row.spec.get("manifest")
+    serves = isinstance(manifest, Mapping) and serves_until_ended(manifest)
+    return WaitFor.RUNNING if serves else wait_for
+
+
+def _is_stale(workload: LiveWorkload, updated_at: datetime | None) -> bool:
+    """Whether an end may be that of the content before an update."""
+    if updated_at is None or workload.phase is None or not workload.phase.is_over:
+        return False
+    try:
+        return datetime.fromisoformat(workload.phase_updated_at or "") <= updated_at
+    except (TypeError, ValueError):
+        return True
+
+
+async def _find_deleted(work: ActionContext, row: Recorded) -> LiveWorkload | Failed | None:
+    """What is not listed: its last phase if it has ended and was removed; None if it lives."""
+    asked_at = work.run.server_time()
+    response = await work.read(row.id or "")
+    # A list may lag behind, and so may an answer about a new id (A3).
+    if not (isinstance(response, NotFound) and response.trusted) or is_fresh(asked_at, row):
+        return None
+    deleted = await list_live(
+        work.run.dispatcher,
+        work.run.api.live,
+        row.address.project,
+        name=row.address.name,
+        deleted=True,
+    )
+    last = deleted.by_id.get(row.id or "") if isinstance(deleted, LiveList) else None
+    if last is not None and last.phase is not None and last.phase.is_over:
+        return last
+    return Failed(id=row.id, message="accepted, but deleted by somebody else")
