@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from jsonschema import Draft202012Validator
 
 from reconciler.core.diagnostics import Diagnostic
 from reconciler.core.model import Desired
+from reconciler.core.planning.case import PlanOptions
 from reconciler.core.planning.plan import Plan
+from reconciler.core.planning.selection import Selection
 from reconciler.core.protocol.live import PoolQuota, ServerProject
 from reconciler.core.quotas.fit import (
     NEVER_FITS,
@@ -21,10 +25,14 @@ from reconciler.core.quotas.fit import (
     measure_quotas,
 )
 from reconciler.core.quotas.project_quota import ProjectQuota
+from reconciler.core.review.approval import Approval, bind
+from reconciler.core.review.saved_plan import read_saved
 from reconciler.errors import Where
 from reconciler.report.machine.documents import plan_document
+from reconciler.report.machine.saved import saved_document
 from reconciler.report.markdown.markdown import markdown_plan
 from reconciler.report.text.text import Text
+from reconciler.resources import load_schema
 from tests.support.factories import (
     make_desired,
     make_manifest,
@@ -242,3 +250,24 @@ def test_every_view_says_why_there_is_no_quota() -> None:
     assert plan_document(plan, NOW)["quota"] == {"projects": [], "note": plan.quota_note}
     assert "GPU quotas were not looked at: HTTP 403: \\x1b[31m<b>" in Text().plan(plan)
     assert "GPU quotas were not looked at: HTTP 403:" in markdown_plan(plan, ())
+
+
+@pytest.mark.parametrize("is_told", [True, False])
+def test_a_saved_plan_keeps_what_was_told(*, is_told: bool) -> None:
+    """Its document has the published form, and is shown again as it was."""
+    second = PoolQuota(pool=None, deserved=None, limit=4.0)
+    plan = look(plan_for([asking("a", 4)], []), server_project(IN_POOL, second))
+    if not is_told:
+        plan = dataclasses.replace(plan, quotas=(), quota_note="discovery is off")
+    approval = Approval(
+        id="7f4f2f7e-1c5a-4f0e-9d39-5f2d6d2a9c11",
+        plan=plan,
+        bindings=bind(plan, refreshed=True),
+        options=PlanOptions(),
+        selection=Selection(),
+    )
+    document = saved_document(approval, NOW)
+    Draft202012Validator(load_schema("plan")).validate(document)
+    again = read_saved(json.loads(json.dumps(document)))
+    assert saved_document(again, NOW) == document
+    assert Text().plan(again.plan) == Text().plan(plan)
