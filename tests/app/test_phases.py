@@ -8,10 +8,11 @@ from pathlib import Path
 import httpx
 import pytest
 
-from reconciler.app.status.workload_status import read_statuses
+from reconciler.app.status.workload_status import explain_statuses, read_statuses
 from reconciler.core.places import FilePlace
 from reconciler.report.text.color import ColorWriter
 from reconciler.report.text.status import Status, statuses_text
+from reconciler.report.text.status_explanation import explanation_text
 from tests.support.timing import run
 from tests.support.worlds import World, wish
 
@@ -151,3 +152,42 @@ def test_pages_are_read_once_each(tmp_path: Path) -> None:
         *["/api/v1/workloads"] * 3,
         "/api/v1/workloads/count",
     ]
+
+
+def explained(world: World, address: str) -> str:
+    """What `--explain` says of one workload, without its id."""
+    (one,) = run(
+        explain_statuses(
+            world.settings, (address,), connector=world.connector(), say=lambda _: None
+        ),
+        world.timeline,
+    )
+    return explanation_text(one, ColorWriter()).replace(one.status.row.id or "", "ID")
+
+
+def test_why_a_workload_is_pending(world: World) -> None:
+    """By node pool, with what happened to it last, in the server's words."""
+    began = "2026-03-02T09:00:00.000Z"
+    assert explained(world, "4501/wait") == (
+        "4501/wait  ID\n"
+        "  phase Pending, sync Synced, GPUs 0/0/0 (asked for, allocated, idle)\n"
+        "  no node has a GPU\n"
+        "Why it is pending, by node pool:\n"
+        "  default  OverLimit  no node has a GPU\n"
+        "Its last changes of phase:\n"
+        f"  {began}  Creating\n"
+        f"  {began}  Pending  no node has a GPU\n"
+        "Its last events:\n"
+        f"  {began}  Normal  Pending  Deployment/wait  no node has a GPU\n"
+        f"  {began}  Normal  Creating  Deployment/wait  Deployment is Creating"
+    )
+
+
+def test_what_cannot_be_looked_at_is_named(world: World) -> None:
+    """Without the list nothing is asked."""
+    world.settings = dataclasses.replace(world.settings, discovery=False)
+    assert explained(world, "4501/chat") == (
+        "4501/chat  ID\n"
+        "  phase -, sync Synced, GPUs 0/-/- (asked for, allocated, idle)\n"
+        "Not looked at: the list is switched off (discovery: off)"
+    )

@@ -52,14 +52,23 @@ def test_globs_choose(cli: Cli, project: str) -> None:
     assert "no recorded workload matches nobody/*" in nothing.err
 
 
+def test_an_explanation_is_a_document(cli: Cli, project: str) -> None:
+    """What the table shows of the workload, and what explains it."""
+    (explained,) = json.loads(cli("status", f"{project}/chat", "--explain", "-o", "json").out)
+    assert (explained["phase"], explained["pending"], explained["unknown"]) == ("Running", [], [])
+    assert {one["phase"] for one in explained["history"]} >= {"Creating", "Running"}
+    assert explained["events"]
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
+        (["--explain"], "--explain needs an ADDRESS"),
         (["--watch", "soon"], "'soon' is not a duration"),
         (["--watch", "0s"], "an interval such as 5s"),
         (["--watch=5s", "-o", "json=f.json"], "cannot go to a file"),
     ],
-    ids=["word", "zero", "file"],
+    ids=["nothing", "word", "zero", "file"],
 )
 def test_a_watch_that_cannot_be(cli: Cli, words: list[str], said: str) -> None:
     """It is wrong usage, and says so before it asks the server."""

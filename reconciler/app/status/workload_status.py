@@ -15,6 +15,7 @@ from reconciler.app.settings import Settings
 from reconciler.app.signals import on_signal
 from reconciler.app.state.beside_server import open_beside_server
 from reconciler.app.state.states import find_records
+from reconciler.app.status.explanations import explain
 from reconciler.app.status.phases import read_phases
 from reconciler.app.status.refresh import read_live
 from reconciler.core.address_records import find_replaced, find_shown, group_by_address
@@ -24,6 +25,7 @@ from reconciler.core.model import Own, Recorded
 from reconciler.errors import ReconcilerError, UnreachableError, UsageError
 from reconciler.ports import EventListener, StateStore
 from reconciler.report.text.status import Status
+from reconciler.report.text.status_explanation import StatusExplanation
 
 # A server that answers nothing for so long is in trouble, whatever it will say later.
 PATIENCE = 30.0
@@ -54,6 +56,18 @@ async def read_statuses(
         chosen = _choose(state.open(), addresses)
         async with state.connect() as session:
             return await _read(chosen, session, say, discovery=settings.discovery)
+
+
+async def explain_statuses(
+    settings: Settings, addresses: Sequence[str], *, connector: Connector, say: EventListener
+) -> list[StatusExplanation]:
+    """Read the given workloads and why they are as they are; raises what `read_statuses` does."""
+    with open_beside_server(settings, connector, say) as state:
+        chosen = _choose(state.open(), addresses)
+        async with state.connect() as session:
+            discovery = settings.discovery
+            statuses = await _read(chosen, session, say, discovery=discovery)
+            return [await explain(status, session, discovery=discovery) for status in statuses]
 
 
 async def watch(

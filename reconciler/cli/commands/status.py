@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import click
@@ -20,6 +21,7 @@ from reconciler.cli.params import DURATION
 
 if TYPE_CHECKING:
     from reconciler.app.settings import Flags
+    from reconciler.report.text.status import Status
 
 EVERY = "5s"
 
@@ -50,6 +52,11 @@ class _StatusCommand(click.Command):
     help=f"Look again and again, by default every {EVERY}, until Ctrl-C.",
 )
 @click.option(
+    "--explain",
+    is_flag=True,
+    help="Say of each ADDRESS why it is pending, and what happened to it last.",
+)
+@click.option(
     "--exit-status",
     is_flag=True,
     help="End with 8 where a create is in doubt, with 4 where a workload is Failed, Degraded, "
@@ -62,6 +69,7 @@ def status(
     addresses: tuple[str, ...],
     *,
     watch: float | None,
+    explain: bool,
     exit_status: bool,
     flags: Flags,
     output: OutputOptions,
@@ -77,7 +85,7 @@ def status(
     """
     import asyncio
 
-    from reconciler.app.status.workload_status import read_statuses
+    from reconciler.app.status.workload_status import explain_statuses, read_statuses
     from reconciler.app.status.workload_status import watch as watch_statuses
     from reconciler.cli.live.apply_reporter import run_with_heartbeat
     from reconciler.cli.live.watch_views import view_of
@@ -85,9 +93,22 @@ def status(
     from reconciler.report.machine.documents import to_text
     from reconciler.report.next_step import Commands
     from reconciler.report.text.status import status_document, statuses_text
+    from reconciler.report.text.status_explanation import explanation_document, explanation_text
 
+    if explain and (watch is not None or not addresses):
+        raise click.UsageError("--explain needs an ADDRESS, and no --watch")
     console, settings, metrics = Console(output), settings_from(flags), MetricsWriter.current()
     metrics.settings, connector = settings, metrics.connect(yes=False)
+    if explain:
+        explained = run_with_heartbeat(
+            console,
+            "reading the server",
+            lambda say: explain_statuses(settings, addresses, connector=connector, say=say),
+        )
+        console.emit("json", lambda: to_text([explanation_document(one) for one in explained]))
+        paint = console.paint()
+        console.emit("text", lambda: "\n\n".join(explanation_text(one, paint) for one in explained))
+        return _exit_code([one.status for one in explained]) if exit_status else 0
     if watch is None:
         statuses = run_with_heartbeat(
             console,
@@ -104,10 +125,7 @@ def status(
                 statuses_text(statuses, console.paint(), width=console.width())
             ),
         )
-        # Doubt goes first, as it does in an apply.
-        if exit_status and any(status.is_in_doubt for status in statuses):
-            return 8
-        return 4 if exit_status and any(status.is_wrong for status in statuses) else 0
+        return _exit_code(statuses) if exit_status else 0
     if exit_status:
         raise click.UsageError("--watch has no exit status of its own: leave out --exit-status")
     if any(output.path is not None for output in console.outputs):
@@ -130,3 +148,10 @@ def status(
         )
     # As a shell counts what a signal has ended.
     return 128 + ended if ended else 0
+
+
+def _exit_code(statuses: Sequence[Status]) -> int:
+    """What --exit-status ends with; doubt goes first, as it does in an apply."""
+    if any(status.is_in_doubt for status in statuses):
+        return 8
+    return 4 if any(status.is_wrong for status in statuses) else 0
