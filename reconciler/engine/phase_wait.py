@@ -15,6 +15,7 @@ from reconciler.core.planning.actions import (
     Forget,
     Hold,
     Keep,
+    Reason,
     Update,
     recorded_of,
 )
@@ -24,7 +25,7 @@ from reconciler.core.protocol.live import LiveWorkload, WorkloadPhase
 from reconciler.engine.requests.dispatcher import StoppedError
 from reconciler.engine.requests.live_list import LiveList, list_live
 from reconciler.engine.run import DEADLINE, ActionContext, ApplyOptions, WaitFor
-from reconciler.engine.wait import is_fresh, wait_until_synced
+from reconciler.engine.wait import is_fresh, wait_until_synced, wait_until_updated
 from reconciler.kinds.registry import serves_until_ended
 
 _SEEN_TO_RUN = (WorkloadPhase.RUNNING, WorkloadPhase.COMPLETED)
@@ -38,10 +39,11 @@ def is_waited_for(action: AnyAction, options: ApplyOptions) -> bool:
     if not isinstance(action, Keep | Hold):
         return not isinstance(action, Delete)
     row = action.recorded
-    # What its author holds lives and is waited for; what is due has been told already.
+    # What is due has been told already, and nobody waits for a refusal that its author ignores.
+    unwaited = (*MISSING, Reason.SYNC_FAILED)
     if not options.wait or row is None or row.own is not Own.ACCEPTED:
         return False
-    if isinstance(action, Hold) and (action.is_due or action.reason in MISSING):
+    if isinstance(action, Hold) and (action.is_due or action.reason in unwaited):
         return False
     is_settled = row.seen in (LastSeen.SYNCED, LastSeen.FAILED)
     return options.wait_for is not WaitFor.SYNCED or not is_settled
@@ -59,7 +61,11 @@ async def wait_for_aim(
         # What the run has recorded since the plan stands; it keeps no echo in memory.
         row = replace(work.run.known.get(row.op, row), echo=row.echo)
     if isinstance(action, Keep | Hold) and row.seen is not LastSeen.SYNCED:
-        synced = await wait_until_synced(work, row, done, is_new=False)
+        if row.change.confirmed:
+            # Its status may still be about the content before the last update (A7).
+            synced = await wait_until_updated(work, row, done, before=None)
+        else:
+            synced = await wait_until_synced(work, row, done, is_new=False)
         if not isinstance(synced, Succeeded):
             return synced
     if wait_for is WaitFor.SYNCED:

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from reconciler.core.events import ActionEnded
-from reconciler.core.model import Desired
+from reconciler.core.model import Desired, OnFailed
 from reconciler.core.outcome import Cause, Failed
 from reconciler.engine.run import WaitFor
 from tests.support.worlds import PROJECT, Meanwhile, Ran, World, stop, wish
@@ -209,4 +209,29 @@ def test_without_the_list_nothing_is_waited_for() -> None:
     (failed,) = ran.ended(Failed)
     assert failed.message.startswith("accepted, but its phase cannot be looked at: ")
     assert failed.hint == "--wait-for synced does without the server's list"
+    assert world.state() == ["a ACCEPTED Synced"]
+
+
+def test_a_refusal_that_is_ignored_is_not_waited_for() -> None:
+    """Its author has said that it is no failure."""
+    world = World("sync-fails name=a")
+    ignored = wish("a", on_failed=OnFailed.IGNORE)
+    world.apply(ignored)
+    world.timeline.skip(3600.0)
+
+    ran = world.apply(ignored, wait_for=RUNNING)
+
+    assert (ran.told, ran.exit_code) == ([], 0)
+
+
+def test_a_stale_refusal_is_not_that_of_an_update_nobody_waited_for() -> None:
+    """A second apply waits for it as the first would have."""
+    world = World("sync-fails name=a try=1", "stale-status=5s", declared="2.25")
+    world.apply(wish("a"))
+    world.timeline.skip(3600.0)
+    world.apply(wish("a", image="nginx:2"), wait=False)
+
+    ran = world.apply(wish("a", image="nginx:2"))
+
+    assert (ran.told, ran.exit_code) == ([], 0)
     assert world.state() == ["a ACCEPTED Synced"]
