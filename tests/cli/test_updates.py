@@ -227,10 +227,14 @@ def test_a_proxy_that_forbids_updates_replaces_nothing(
         "Plan: 0 to create, 0 to update, 0 to replace, 0 to delete; 0 unchanged, 1 held. "
         "GPUs 2 → 2 (peak 2).\n"
     )
-    assert (planned.code, planned.err, planned.out) == (2, "", plan)
+    warning = (
+        "w/a.json:1:1: warning: no clear answer to whether workloads can be changed in place: "
+        "injected by a fault rule: 405 on=PUT (update-unknown)\n"
+    )
+    assert (planned.code, planned.err, planned.out) == (2, warning, plan)
     assert (applied.code, applied.err, lasting(applied.out)) == (
         4,
-        "",
+        warning,
         (
             f"{plan}\n"
             f"failed    {project}/a  {why}\n"

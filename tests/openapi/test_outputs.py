@@ -10,6 +10,7 @@ from jsonschema import Draft202012Validator
 from reconciler.core import events, model
 from reconciler.core.diagnostics import Severity
 from reconciler.core.diff.diff import Origin
+from reconciler.core.outcome import NAMES, Outcome, Succeeded
 from reconciler.core.planning import actions
 from reconciler.resources import load_schema
 
@@ -192,8 +193,24 @@ def test_closed_sets_are_those_of_the_core() -> None:
     assert _enum(*lifecycle, "onFailed") == [report, "keep", *others]
 
 
-@pytest.mark.parametrize("event", events.Event.__args__, ids=lambda event: event.__name__)
+@pytest.mark.parametrize(
+    "event", set(events.Event.__args__) - {events.ActionEnded}, ids=lambda event: event.__name__
+)
 def test_events_are_published_whole(event: type) -> None:
     """Every field of an event has its place in the published stream."""
     published = load_schema("event")["$defs"][event.__name__]["properties"]
     assert {field.name for field in dataclasses.fields(event)} <= set(published)
+
+
+@pytest.mark.parametrize("outcome", Outcome.__args__, ids=lambda outcome: outcome.__name__)
+def test_outcomes_are_published_whole(outcome: type[Outcome]) -> None:
+    """The end of an action is an event of its outcome, with every field of both."""
+    [published] = [
+        set(definition["properties"])
+        for definition in load_schema("event")["$defs"].values()
+        if definition.get("properties", {}).get("event") == {"const": NAMES[outcome].event}
+    ]
+    fields = {field.name for field in dataclasses.fields(outcome)}
+    # How long it took is of interest where something was done.
+    fields |= {"at", "address", "action"} | ({"took"} if outcome is Succeeded else set())
+    assert fields <= published

@@ -312,6 +312,7 @@ EVENTS: list[tuple[Event, dict[str, Any]]] = [
             **PUBLISHED,
             "action": "replace",
             "message": "stopped",
+            "hint": "",
             "deleted": None,
             "down": False,
         },

@@ -117,8 +117,9 @@ def _ended_document(event: ActionEnded, commands: Commands) -> dict[str, Any]:
             document |= {"message": message, "id": id_, "hint": hint, "cause": cause}
         case InDoubt(message=message):
             document |= {"message": message, "hint": hint_after(address, outcome, commands)}
-        case Skipped(message=message):
-            document["message"] = message
+        case Skipped(message=message, hint=hint):
+            # The one hint is of what a flag holds back; for the rest, applying again is all.
+            document |= {"message": message, "hint": hint}
         case _:
             assert_never(outcome)
     return document | {"deleted": outcome.deleted, "down": outcome.down}
