@@ -147,7 +147,7 @@ class Work:
         return [
             self.superseded(other, self.now)
             for other in sorted(self.known.values())
-            if other.op != row.op and (other.former or other.own is Own.ACCEPTED)
+            if other.op != row.op and (other.former or other.own in {Own.ACCEPTED, Own.UNCONFIRMED})
         ]
 
     def superseded(self, row: Row, at: int) -> Row:

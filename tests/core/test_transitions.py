@@ -18,6 +18,7 @@ from reconciler.core.protocol.transitions import (
     advance,
     comes_true_until,
     may_come_true,
+    outlived_by,
     succession,
     vacancy,
 )
@@ -186,3 +187,22 @@ def test_an_unanswered_create_may_come_true_for_six_minutes(
     assert absence(row, None) is (Evidence.ABSENT if ambiguous else Evidence.CONFIRMED_GONE)
     assert succession(row, now) is (Evidence.SUPERSEDED if late else Evidence.CONFIRMED_GONE)
     assert (now <= comes_true_until(row)) is late
+
+
+@pytest.mark.parametrize(
+    ("own", "seconds", "left"),
+    [
+        (Own.UNCONFIRMED, 0, Own.LATE_CREATE_POSSIBLE),
+        (Own.UNCONFIRMED, 363, Own.GONE),
+        (Own.ACCEPTED, 0, Own.LATE_CREATE_POSSIBLE),
+        (Own.ACCEPTED, 363, Own.GONE),
+    ],
+)
+def test_what_has_a_name_ends_every_other_record_under_it(
+    own: Own, seconds: int, left: Own
+) -> None:
+    """Also one in doubt, of which no run would speak once its address has what is wanted."""
+    lives = replace(make_recorded(), op="op-that-lives")
+    other = replace(_row(own, ambiguous=True, sent=SENT), op="op-that-does-not")
+    [ended] = outlived_by(lives, [lives, other], SENT + timedelta(seconds=seconds))
+    assert (ended.op, ended.own) == (other.op, left)

@@ -190,11 +190,14 @@ def end(row: Recorded, evidence: Evidence = Evidence.CONFIRMED_GONE, **facts: An
 
 
 def outlived_by(row: Recorded, others: Iterable[Recorded], now: datetime) -> list[Recorded]:
-    """The records of other workloads that cannot live beside this one (assumption A1)."""
+    """The records of other workloads that cannot live beside this one (assumption A1).
+
+    Those in doubt are among them: while this one has the name, they are not there.
+    """
     return [
         superseded(other, now)
         for other in others
-        if other.op != row.op and (other.former_id or other.own is Own.ACCEPTED)
+        if other.op != row.op and (other.former_id or other.own in {Own.ACCEPTED, Own.UNCONFIRMED})
     ]
 
 
