@@ -119,7 +119,7 @@ def judge_hurt(here: Round, wanted: Wanted, run: Ended) -> list[str]:
         found.append("a traceback or a bug was printed")
     if run.code == STATE_LOST and not NAMED.search(run.out + run.err):
         found.append("nothing says that it is the state that could not be written")
-    if run.code == STATE_LOST and "everything known is recorded" in run.err:
+    if run.code == STATE_LOST and "; everything known is recorded" in run.err:
         found.append("it says that everything known is recorded, which is not true")
     if run.code == OK:
         found += here.judge_end(wanted)
