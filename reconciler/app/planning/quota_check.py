@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Collection
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
+from reconciler.app.planning.questions import ask_briefly
 from reconciler.app.planning.replacement_check import hold_replaces
 from reconciler.app.settings import Settings
 from reconciler.core.diagnostics import sort_diagnostics
 from reconciler.core.model import Address
 from reconciler.core.planning.actions import Replace
 from reconciler.core.planning.plan import Plan
-from reconciler.core.protocol.api_results import ApiResult, Method, NotShown, ProjectPage
+from reconciler.core.protocol.api_results import ApiResult, NotShown, ProjectPage
 from reconciler.core.protocol.live import ServerProject
-from reconciler.core.protocol.retry import SendCounts
 from reconciler.core.quotas.fit import (
     QuotaPolicy,
     find_excesses,
@@ -23,12 +23,10 @@ from reconciler.core.quotas.fit import (
     growing_actions,
     measure_quotas,
 )
-from reconciler.engine.refresh import unless_ended
 
 if TYPE_CHECKING:
     from reconciler.app.session import Session
 
-_MOST_QUESTIONS = 3
 _MOST_PAGES = 40
 _NOT_FOUND = 404
 # What the server says of a project that is on its way out.
@@ -42,27 +40,27 @@ async def with_quotas(plan: Plan, settings: Settings, session: Session, *, may_a
     plan says why and nothing else. `may_ask` is off for a run without reads.
     """
     growing = {action.address.project for action in growing_actions(plan.actions)}
-    wanted = growing | {a.address.project for a in plan.changes if isinstance(a, Replace)}
+    affected = growing | {a.address.project for a in plan.changes if isinstance(a, Replace)}
     # That nothing was read is said of the whole plan already.
-    if not wanted or not may_ask or settings.quota is QuotaPolicy.OFF:
+    if not affected or not may_ask or settings.quota is QuotaPolicy.OFF:
         return plan
     if not settings.discovery:
         return replace(plan, quota_note="discovery is off")
-    result = await _read_projects(session, wanted)
+    result = await _read_projects(session, affected)
     if isinstance(result, ApiResult):
         return replace(plan, quota_note=result.description)
-    shown = [project for project in result if project.id in wanted]
-    told = [project for project in shown if project.id in growing]
-    quotas = measure_quotas(plan, told)
+    projects = [project for project in result if project.id in affected]
+    growing_projects = [project for project in projects if project.id in growing]
+    quotas = measure_quotas(plan, growing_projects)
     warnings = find_excesses(plan, quotas)
     diagnostics = sort_diagnostics((*plan.diagnostics, *warnings))
-    reasons = find_hopeless(plan, quotas) | await _find_lost(plan, shown, session)
+    reasons = find_hopeless(plan, quotas) | await _find_lost(plan, projects, session)
     plan = hold_replaces(plan, reasons)
-    return replace(plan, quotas=measure_quotas(plan, told), diagnostics=diagnostics)
+    return replace(plan, quotas=measure_quotas(plan, growing_projects), diagnostics=diagnostics)
 
 
 async def _find_lost(
-    plan: Plan, shown: Collection[ServerProject], session: Session
+    plan: Plan, projects: Collection[ServerProject], session: Session
 ) -> dict[Address, str]:
     """Why nothing can be created any more in the project of each of these replaces.
 
@@ -71,43 +69,33 @@ async def _find_lost(
     replaced = [action.address for action in plan.changes if isinstance(action, Replace)]
     lost = {
         project.id: f"would be in project {project.id} ({project.name}), which is being deleted"
-        for project in shown
+        for project in projects
         if project.phase == _DELETING
     }
-    known = {project.id for project in shown}
-    for project_id in sorted({address.project for address in replaced} - known):
-        result = await _ask(session, partial(session.api.live.read_project, project_id))
+    listed = {project.id for project in projects}
+    for project_id in sorted({address.project for address in replaced} - listed):
+        result = await ask_briefly(
+            session, partial(session.api.live.read_project, project_id), expected=ProjectPage
+        )
         if isinstance(result, NotShown) and result.status == _NOT_FOUND:
             lost[project_id] = f"would be in project {project_id}, which does not exist"
     return {address: lost[address.project] for address in replaced if address.project in lost}
 
 
 async def _read_projects(
-    session: Session, wanted: Collection[str]
+    session: Session, project_ids: Collection[str]
 ) -> list[ServerProject] | ApiResult:
-    """The projects up to the page on which the last of the wanted ones is, or why not."""
+    """The projects up to the page on which the last of these is, or why not."""
     projects: list[ServerProject] = []
     offset = 0
     for _ in range(_MOST_PAGES):
-        page = await _ask(session, partial(session.api.live.list_projects, offset=offset))
+        page = await ask_briefly(
+            session, partial(session.api.live.list_projects, offset=offset), expected=ProjectPage
+        )
         if not isinstance(page, ProjectPage):
             return page
         projects += page.projects
-        if page.next is None or {project.id for project in projects}.issuperset(wanted):
+        if page.next is None or {project.id for project in projects}.issuperset(project_ids):
             break
         offset = page.next
     return projects
-
-
-async def _ask(session: Session, question: Callable[[], Awaitable[ApiResult]]) -> ApiResult:
-    """A page of projects, or why there is none."""
-
-    async def attempt(counts: SendCounts) -> ApiResult:
-        result = await question()
-        # A plan is whole without it: whoever keeps putting us off must not hold it up.
-        if counts.sends >= _MOST_QUESTIONS - 1 and not isinstance(result, ProjectPage | NotShown):
-            return NotShown(message=result.description, date=result.date)
-        return result
-
-    with unless_ended():
-        return await session.dispatcher.send(Method.GET, attempt)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from reconciler.app.planning.questions import MOST_QUESTIONS, ask_briefly
 from reconciler.app.settings import Settings
 from reconciler.core.diagnostics import Diagnostic, Severity
 from reconciler.core.model import Target
@@ -19,7 +20,6 @@ from reconciler.core.protocol.api_results import (
     ClusterVersions,
     Method,
     NotSent,
-    NotShown,
     TooManyRequests,
     Unavailable,
 )
@@ -30,7 +30,6 @@ from reconciler.engine.refresh import unless_ended
 if TYPE_CHECKING:
     from reconciler.app.session import Session
 
-_MOST_QUESTIONS = 3
 # Seconds before another question, where nobody could tell what came of the one before.
 _PAUSE = 2.0
 
@@ -62,15 +61,7 @@ async def can_dry_run(settings: Settings, session: Session) -> bool:
     """Whether a declared version, or else those of all clusters, speak for the dry run."""
     if settings.api_version is not None or not settings.discovery:
         return settings.capabilities.can_dry_run
-
-    async def attempt(counts: SendCounts) -> ApiResult:
-        result = await session.api.find_cluster_versions()
-        if counts.sends >= _MOST_QUESTIONS - 1 and not isinstance(result, ClusterVersions):
-            return NotShown(message=result.description, date=result.date)
-        return result
-
-    with unless_ended():
-        answer = await session.dispatcher.send(Method.GET, attempt)
+    answer = await ask_briefly(session, session.api.find_cluster_versions, expected=ClusterVersions)
     return isinstance(answer, ClusterVersions) and agree_on_dry_run(answer.versions)
 
 
@@ -89,8 +80,8 @@ async def plan_for_server(
         return PlanForServer(plan=plan, can_update=can_update)
     if can_update is CanUpdate.UNKNOWN:
         answer = await _ask(session) if may_ask else None
-        told = can_update_by(answer) if answer is not None else CanUpdate.UNKNOWN
-        can_update, has_shown = _weigh(told, pinned), told is CanUpdate.YES
+        verdict = can_update_by(answer) if answer is not None else CanUpdate.UNKNOWN
+        can_update, has_shown = _weigh(verdict, pinned), verdict is CanUpdate.YES
         if can_update is not CanUpdate.YES:
             plan = make(can_update)
         if can_update is CanUpdate.UNKNOWN and answer is not None:
@@ -140,7 +131,7 @@ async def _ask(session: Session) -> ApiResult:
         questions += 1
         answer = await session.api.update(nobody, {})
         # Whoever keeps putting us off says nothing, and must not hold up a plan for half an hour.
-        if questions >= _MOST_QUESTIONS and isinstance(answer, TooManyRequests | NotSent):
+        if questions >= MOST_QUESTIONS and isinstance(answer, TooManyRequests | NotSent):
             return Ambiguous(message=answer.message, date=answer.date)
         return answer
 
@@ -148,7 +139,7 @@ async def _ask(session: Session) -> ApiResult:
         answer = await session.dispatcher.send(Method.PUT, attempt)
         # Other updates are never just repeated; this one hits nothing, and one lost response must
         # not hold every change of an unattended run.
-        while isinstance(answer, Ambiguous | Unavailable) and questions < _MOST_QUESTIONS:
+        while isinstance(answer, Ambiguous | Unavailable) and questions < MOST_QUESTIONS:
             await session.dispatcher.pause(_PAUSE)
             answer = await session.dispatcher.send(Method.PUT, attempt)
         return answer
