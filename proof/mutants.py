@@ -24,13 +24,14 @@ from reconciler.core.protocol import transitions
 from reconciler.core.protocol.api_results import Ambiguous, ApiResult, Conflict, Unavailable
 from reconciler.core.protocol.marker import Marker, read_marker
 from reconciler.core.protocol.transitions import Evidence, advance, end
-from reconciler.engine import apply, lookup, recognition, refresh, remove, wait
+from reconciler.engine import apply, lookup, recognition, refresh, remove
 from reconciler.engine.create import CreateTask
 from reconciler.engine.remove import DeleteTask
 from reconciler.engine.requests.dispatcher import StoppedError
 from reconciler.engine.requests.sending import PROMPT, SendGuard
 from reconciler.engine.requests.servertime import ServerTime
 from reconciler.engine.run import ActionContext, ApplyContext
+from reconciler.engine.waiting import wait
 
 
 def _send_without_intent() -> list[Patch]:

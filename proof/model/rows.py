@@ -41,7 +41,7 @@ from reconciler.core.protocol import transitions
 from reconciler.core.protocol.capabilities import CanUpdate
 from reconciler.core.protocol.marker import Marker, mark
 from reconciler.core.protocol.transitions import Evidence
-from reconciler.engine import wait
+from reconciler.engine.waiting import wait
 from reconciler.errors import Where
 
 EPOCH = datetime.fromisoformat("2026-03-02T09:00:00+00:00")

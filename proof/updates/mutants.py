@@ -21,12 +21,13 @@ from reconciler.core.protocol import changes
 from reconciler.core.protocol.changes import ShownRev, classify_rev
 from reconciler.core.protocol.marker import REV, with_annotations
 from reconciler.core.redact import Redactor
-from reconciler.engine import apply, recognition, records, update, wait
+from reconciler.engine import apply, recognition, records, update
 from reconciler.engine.create import CreateTask
 from reconciler.engine.records import confirm_update, open_update
 from reconciler.engine.remove import DeleteTask
 from reconciler.engine.run import ActionContext
 from reconciler.engine.update import UpdateTask
+from reconciler.engine.waiting import wait
 
 
 def _repeat_under_a_new_rev() -> list[Patch]:

@@ -31,7 +31,6 @@ from reconciler.core.protocol.transitions import Evidence, may_come_true
 from reconciler.engine.create import CreateTask
 from reconciler.engine.dry_run import check_replacement
 from reconciler.engine.lookup import LookupUnclear, OwnWorkload, look_up
-from reconciler.engine.phase_wait import is_waited_for, wait_for_aim
 from reconciler.engine.records import (
     declare,
     follow_other_copy,
@@ -60,6 +59,7 @@ from reconciler.engine.settle import (
 )
 from reconciler.engine.tally import Tally, note_loss, with_loss
 from reconciler.engine.update import UPDATE_OPEN, UpdateTask
+from reconciler.engine.waiting.phase_wait import is_waited_for, wait_for_aim
 from reconciler.errors import StateError
 
 # So many actions are begun at most, if none of them waits for a cluster: more would fill memory.

@@ -40,7 +40,7 @@ from reconciler.engine.requests.dispatcher import StoppedError
 from reconciler.engine.requests.polling import poll_intervals
 from reconciler.engine.requests.sending import SendGuard, send_recorded
 from reconciler.engine.run import UNSENT, ActionContext
-from reconciler.engine.wait import wait_until_synced
+from reconciler.engine.waiting.wait import wait_until_synced
 
 # How long a name that answers 409 is looked up before it stays in doubt (assumption A3).
 SETTLING_SECONDS = 60.0

@@ -24,7 +24,7 @@ from reconciler.core.protocol.api_results import (
 )
 from reconciler.core.protocol.retry import SendCounts
 from reconciler.engine.requests.dispatcher import Dispatcher, Retry, StoppedError
-from reconciler.engine.wait import is_fresh
+from reconciler.engine.waiting.wait import is_fresh
 from reconciler.errors import UnreachableError
 from reconciler.ports import WorkloadApi
 

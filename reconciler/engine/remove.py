@@ -29,7 +29,7 @@ from reconciler.engine.recognition import refuse_stranger
 from reconciler.engine.requests.dispatcher import StoppedError
 from reconciler.engine.requests.polling import poll_intervals
 from reconciler.engine.run import UNDER_WAY, UNSENT, ActionContext
-from reconciler.engine.wait import is_fresh
+from reconciler.engine.waiting.wait import is_fresh
 
 # Seconds for which a delete is waited for that an earlier run has waited for in full.
 _SECOND_LOOK = 30.0

@@ -62,7 +62,7 @@ from reconciler.engine.requests.polling import poll_intervals
 from reconciler.engine.requests.sending import SendGuard, send_recorded
 from reconciler.engine.run import UNSENT, ActionContext
 from reconciler.engine.update_comparison import UpdateComparison
-from reconciler.engine.wait import is_fresh, wait_until_updated
+from reconciler.engine.waiting.wait import is_fresh, wait_until_updated
 
 UPDATE_OPEN = "its update may have been carried out; the next run goes on with it"
 _ON_WAY = "nobody can tell yet whether its update was carried out"
@@ -116,8 +116,7 @@ class UpdateTask:
                 return self._leave_open(UPDATE_OPEN)
             if self._is_in_doubt:
                 # Why it is open is the server's to say, where it has said anything in this run.
-                said = f": {self._last_message}" if self._last_message else ""
-                return self._leave_open(f"{UPDATE_OPEN}{said}")
+                return self._leave_open(": ".join(filter(None, (UPDATE_OPEN, self._last_message))))
             # What certainly never left was never begun.
             if self._row.change.open is not None and self._comparison.sent is not None:
                 await self._close()

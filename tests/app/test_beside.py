@@ -23,8 +23,9 @@ from reconciler.report.html.pages import plan_page
 from reconciler.report.machine.documents import plan_document
 from reconciler.report.machine.github import plan_annotations
 from reconciler.report.markdown.markdown import markdown_plan
+from reconciler.report.status.status import Status, status_document
+from reconciler.report.status.table import statuses_text
 from reconciler.report.text.color import ColorWriter
-from reconciler.report.text.status import Status, status_document, statuses_text
 from reconciler.report.text.text import Text
 from reconciler.resources import load_schema
 from reconciler.state.places import open_state

@@ -18,7 +18,7 @@ from reconciler.app.state.recovering import RecoverSearch, recover
 from reconciler.app.status.workload_status import read_statuses, watch
 from reconciler.core.model import Own, Target
 from reconciler.core.places import FilePlace
-from reconciler.report.text.status import Status
+from reconciler.report.status.status import Status
 from reconciler.state.sqlite import create_state
 from tests.app.commands import Repository
 from tests.support.timing import run

@@ -16,7 +16,7 @@ from reconciler.app.status.workload_status import read_statuses, watch
 from reconciler.core.model import Own
 from reconciler.core.places import FilePlace
 from reconciler.errors import StateError, UnreachableError, UsageError
-from reconciler.report.text.status import Status
+from reconciler.report.status.status import Status
 from tests.support.timing import run
 from tests.support.worlds import World, wish
 

@@ -10,9 +10,10 @@ import pytest
 
 from reconciler.app.status.workload_status import explain_statuses, read_statuses
 from reconciler.core.places import FilePlace
+from reconciler.report.status.explanation import explanation_text
+from reconciler.report.status.status import Status
+from reconciler.report.status.table import statuses_text
 from reconciler.report.text.color import ColorWriter
-from reconciler.report.text.status import Status, statuses_text
-from reconciler.report.text.status_explanation import explanation_text
 from tests.support.timing import run
 from tests.support.worlds import World, wish
 

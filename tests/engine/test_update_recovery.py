@@ -10,7 +10,7 @@ import pytest
 
 from reconciler.app.session import Session
 from reconciler.core.model import LastSeen, Recorded
-from reconciler.engine.wait import OVERTAKEN
+from reconciler.engine.waiting.wait import OVERTAKEN
 from tests.engine.updates import UpdatingWorld, open_rev, scaled
 from tests.support.worlds import is_write, stop
 

@@ -20,9 +20,10 @@ from reconciler.core.planning.guards import Refusal
 from reconciler.core.shorten import shorten
 from reconciler.errors import ReconcilerError, Where
 from reconciler.report.machine.documents import to_line, to_text, to_yaml
+from reconciler.report.status.status import Status
+from reconciler.report.status.table import statuses_text
 from reconciler.report.text.color import ColorWriter
 from reconciler.report.text.escape import escape_json, escape_terminal
-from reconciler.report.text.status import Status, statuses_text
 from reconciler.report.text.text import Text
 from tests.report.characters import harmful
 from tests.support.factories import (

@@ -21,15 +21,9 @@ from reconciler.core.model import (
     Unread,
 )
 from reconciler.core.protocol.live import LiveWorkload, WorkloadPhase
+from reconciler.report.status.status import Status, status_document
+from reconciler.report.status.table import age_text, change_text, statuses_text, total_text
 from reconciler.report.text.color import ColorWriter
-from reconciler.report.text.status import (
-    Status,
-    age_text,
-    change_text,
-    status_document,
-    statuses_text,
-    total_text,
-)
 from tests.support.factories import make_desired, make_recorded, make_remote
 
 NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)

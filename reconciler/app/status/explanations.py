@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from reconciler.app.status.phases import NOT_ASKED
 from reconciler.core.protocol.api_results import ApiResult, Described, Method, Occurrences
 from reconciler.engine.refresh import unless_ended
-from reconciler.report.text.status import Status
-from reconciler.report.text.status_explanation import StatusExplanation
+from reconciler.report.status.explanation import StatusExplanation
+from reconciler.report.status.status import Status
 
 if TYPE_CHECKING:
     from reconciler.app.session import Session

@@ -24,8 +24,8 @@ from reconciler.core.globs import is_glob, matches_any
 from reconciler.core.model import Own, Recorded
 from reconciler.errors import ReconcilerError, UnreachableError, UsageError
 from reconciler.ports import EventListener, StateStore
-from reconciler.report.text.status import Status
-from reconciler.report.text.status_explanation import StatusExplanation
+from reconciler.report.status.explanation import StatusExplanation
+from reconciler.report.status.status import Status
 
 # A server that answers nothing for so long is in trouble, whatever it will say later.
 PATIENCE = 30.0

@@ -21,7 +21,7 @@ from reconciler.cli.params import DURATION
 
 if TYPE_CHECKING:
     from reconciler.app.settings import Flags
-    from reconciler.report.text.status import Status
+    from reconciler.report.status.status import Status
 
 EVERY = "5s"
 
@@ -92,8 +92,9 @@ def status(
     from reconciler.cli.output.console import Console
     from reconciler.report.machine.documents import to_text
     from reconciler.report.next_step import Commands
-    from reconciler.report.text.status import status_document, statuses_text
-    from reconciler.report.text.status_explanation import explanation_document, explanation_text
+    from reconciler.report.status.explanation import explanation_document, explanation_text
+    from reconciler.report.status.status import status_document
+    from reconciler.report.status.table import statuses_text
 
     if explain and (watch is not None or not addresses):
         raise click.UsageError("--explain needs an ADDRESS, and no --watch")
@@ -105,10 +106,12 @@ def status(
             "reading the server",
             lambda say: explain_statuses(settings, addresses, connector=connector, say=say),
         )
-        console.emit("json", lambda: to_text([explanation_document(one) for one in explained]))
+        console.emit("json", lambda: to_text([explanation_document(item) for item in explained]))
         paint = console.paint()
-        console.emit("text", lambda: "\n\n".join(explanation_text(one, paint) for one in explained))
-        return _exit_code([one.status for one in explained]) if exit_status else 0
+        console.emit(
+            "text", lambda: "\n\n".join(explanation_text(item, paint) for item in explained)
+        )
+        return _exit_code([item.status for item in explained]) if exit_status else 0
     if watch is None:
         statuses = run_with_heartbeat(
             console,

@@ -13,9 +13,10 @@ from rich.text import Text
 
 from reconciler.cli.output.console import utc_now
 from reconciler.core.shorten import shorten
+from reconciler.report.status.status import Status
+from reconciler.report.status.table import statuses_text
 from reconciler.report.text.color import ColorWriter
 from reconciler.report.text.escape import escape_terminal
-from reconciler.report.text.status import Status, statuses_text
 
 
 class TableView:

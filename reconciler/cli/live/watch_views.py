@@ -11,9 +11,10 @@ from typing import Protocol
 from reconciler.cli.live.apply_reporter import Heartbeat
 from reconciler.cli.output.console import Console, utc_now
 from reconciler.report.machine.documents import to_line
+from reconciler.report.status.status import Status, status_document
+from reconciler.report.status.table import change_text
 from reconciler.report.text.color import ColorWriter
 from reconciler.report.text.escape import escape_terminal
-from reconciler.report.text.status import Status, change_text, status_document
 
 
 class View(Protocol):

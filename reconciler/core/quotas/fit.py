@@ -75,8 +75,8 @@ def _measure(project: ServerProject, change: float) -> ProjectQuota:
 
 def _sum(parts: Iterable[float | None]) -> float | None:
     """The sum; None where a part is not known."""
-    known = list(parts)
-    return None if None in known else round(math.fsum(part or 0.0 for part in known), 6)
+    figures = list(parts)
+    return None if None in figures else round(math.fsum(part or 0.0 for part in figures), 6)
 
 
 def _first(*values: float | None) -> float | None:
@@ -93,9 +93,9 @@ def find_excesses(plan: Plan, quotas: Sequence[ProjectQuota]) -> Iterator[Diagno
                 hopeless.add(action.address)
                 yield _diagnostic(NEVER_FITS, action, message)
         # What never starts takes nothing from the others.
-        rest = [action for action in actions if action.address not in hopeless]
-        yield from _exceeds_for_good(rest, quota)
-        yield from _exceeds(rest, quota)
+        startable = [action for action in actions if action.address not in hopeless]
+        yield from _exceeds_for_good(startable, quota)
+        yield from _exceeds(startable, quota)
 
 
 def find_hopeless(plan: Plan, quotas: Iterable[ProjectQuota]) -> dict[Address, str]:

@@ -25,7 +25,7 @@ from reconciler.core.protocol.live import LiveWorkload, WorkloadPhase
 from reconciler.engine.requests.dispatcher import StoppedError
 from reconciler.engine.requests.live_list import LiveList, list_live
 from reconciler.engine.run import DEADLINE, ActionContext, ApplyOptions, WaitFor
-from reconciler.engine.wait import is_fresh, wait_until_synced, wait_until_updated
+from reconciler.engine.waiting.wait import is_fresh, wait_until_synced, wait_until_updated
 from reconciler.kinds.registry import serves_until_ended
 
 _SEEN_TO_RUN = (WorkloadPhase.RUNNING, WorkloadPhase.COMPLETED)

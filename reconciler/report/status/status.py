@@ -1,9 +1,8 @@
-"""`reconciler status` for people and programs: each record beside the state on the server."""
+"""What `reconciler status` knows of a workload: its record beside what the server says."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -23,14 +22,9 @@ from reconciler.core.model import (
     join_reasons,
 )
 from reconciler.core.protocol.live import LiveWorkload, WorkloadPhase
-from reconciler.core.shorten import shorten
-from reconciler.report.text.color import ColorWriter, name_of
-from reconciler.report.text.escape import escape_terminal
 from reconciler.report.text.formatting import (
-    GAP,
     given_up_text,
     gpu_number,
-    number_of,
     replacement_text,
 )
 
@@ -39,37 +33,14 @@ UNDER_WAY = "under way"
 DOWN = "down"
 MISSING = "missing"
 UNREAD = "unread"
-HEAD = ("ADDRESS", "PHASE", "SYNC", "AGE", "GPUS", "MESSAGE")
 
-_COLOURS = {
-    LastSeen.SYNCED.value: "green",
-    LastSeen.QUEUED.value: "cyan",
-    LastSeen.APPLYING.value: "cyan",
-    LastSeen.DELETING.value: "magenta",
-    LastSeen.FAILED.value: "red",
-    LastSeen.DELETED.value: "red",
-    MISSING: "red",
-    DOWN: "red",
-    IN_DOUBT: "yellow",
-    UNDER_WAY: "cyan",
-    UNREAD: "yellow",
-    WorkloadPhase.RUNNING.value: "green",
-    WorkloadPhase.COMPLETED.value: "green",
-    WorkloadPhase.PENDING.value: "yellow",
-    WorkloadPhase.DEGRADED.value: "red",
-}
 # What has no phase has one of these words in its place.
 _INSTEAD = (
     *(IN_DOUBT, UNDER_WAY, DOWN, MISSING, UNREAD),
     *(LastSeen.DELETED.value, Own.LATE_CREATE_POSSIBLE.value.lower()),
 )
 _ILL = (WorkloadPhase.FAILED, WorkloadPhase.DEGRADED)
-_GONE = (MISSING, LastSeen.DELETED.value)
-_RARE = (UNDER_WAY, DOWN, UNREAD, Own.LATE_CREATE_POSSIBLE.value.lower())
-_PHASES = (WorkloadPhase.DEGRADED, WorkloadPhase.PENDING)
-# So many messages that are too long for the table are told below it.
-MOST_MESSAGES = 20
-_UNITS = ((86_400, "d", 2 * 86_400), (3_600, "h", 3_600), (60, "m", 60))
+GONE = (MISSING, LastSeen.DELETED.value)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -180,7 +151,7 @@ class Status:
                 message = self.row.reason
         late = "an earlier create of it may still take effect" if self.late else ""
         # Of what is gone nothing is updated any more.
-        if self._has_open_update and self.word not in _GONE:
+        if self._has_open_update and self.word not in GONE:
             by = (
                 f"{self.at_work} is at work on it" if self.at_work else "the next apply finishes it"
             )
@@ -244,7 +215,7 @@ class Status:
     @property
     def is_wrong(self) -> bool:
         """Whether it is not as it was declared, and an apply alone will not mend it."""
-        is_gone = self.word in _GONE or self.is_down
+        is_gone = self.word in GONE or self.is_down
         is_ill = self.is_refused or self.phase in _ILL
         return is_gone or is_ill or self.row.purpose is Purpose.GIVEN_UP
 
@@ -277,126 +248,3 @@ def status_document(status: Status) -> dict[str, Any]:
         "created_at": status.created_at,
         "age_seconds": None if age is None else int(age.total_seconds()),
     }
-
-
-def statuses_text(
-    statuses: Sequence[Status],
-    paint: ColorWriter,
-    *,
-    width: int | None = None,
-    height: int | None = None,
-) -> str:
-    """The table and the total below it; within `width` columns and `height` lines, where given.
-
-    Where not all lines fit, those that nobody has to look at go first.
-    """
-    if not statuses:
-        return "The state records no workloads."
-    listed = statuses
-    # Three lines are the head, the total, and how many are left out. Where that is one workload,
-    # it takes the line that would say so.
-    if height is not None and len(statuses) > (most := height - 3) + 1:
-        # In the order of the list, so that a workload keeps its place while others come and go.
-        urgent = sorted(range(len(statuses)), key=lambda i: (statuses[i].is_quiet, i))
-        listed = [statuses[i] for i in sorted(urgent[: max(most, 1)])]
-    lines = _table(listed, paint, width)
-    if len(listed) < len(statuses):
-        lines.append(paint.dim(f"… {number_of(len(statuses) - len(listed), 'more workload')}"))
-    if height is None:
-        lines += _whole_messages(statuses, "\n".join(lines))
-        lines += _unlisted_notes(statuses)
-    return "\n".join([*lines, total_text(statuses, paint)])
-
-
-def _whole_messages(statuses: Sequence[Status], table: str) -> Iterator[str]:
-    """What is wrong, in full, where the table does not hold it."""
-    wrong = (status for status in statuses if status.is_wrong or status.is_in_doubt)
-    long = [status for status in wrong if escape_terminal(status.message) not in table]
-    for status in long[:MOST_MESSAGES]:
-        yield f"{name_of(status.row.address)}: {escape_terminal(status.message)}"
-    if len(long) > MOST_MESSAGES:
-        yield f"… {number_of(len(long) - MOST_MESSAGES, 'more message')}: status ADDRESS"
-
-
-def _unlisted_notes(statuses: Sequence[Status]) -> Iterator[str]:
-    """Which projects have phases that nobody could look at, and why."""
-    reasons = {status.row.address.project: status.unlisted for status in statuses}
-    for project, reason in sorted(reasons.items()):
-        if reason:
-            yield escape_terminal(f"Phases of project {project} could not be looked at: {reason}")
-
-
-def total_text(statuses: Sequence[Status], paint: ColorWriter) -> str:
-    """How many workloads there are, what they ask for at least, and how many need somebody."""
-    counts = Counter(status.word for status in statuses)
-    # What the server does not have asks for nothing; one that could not be read is still there.
-    present = [s for s in statuses if s.live is not None and s.word not in (*_GONE, DOWN)]
-    gpus = gpu_number(round(sum(status.gpus.gpus for status in present), 6))
-    at_least = "" if all(status.gpus.known for status in present) else "+"
-    failed = sum(LastSeen.FAILED.value in (status.word, status.phase) for status in statuses)
-    parts = [
-        f"{failed} failed",
-        f"{sum(counts[word] for word in _GONE)} missing",
-        f"{counts[IN_DOUBT]} in doubt",
-    ]
-    # What is in doubt and has replaced something counts twice, as it does in the end of an apply.
-    counts[DOWN] = sum(status.is_down for status in statuses)
-    parts += [f"{counts[word]} {word}" for word in _RARE if counts[word]]
-    phases = Counter(status.phase for status in present)
-    parts += [f"{phases[word]} {word.lower()}" for word in _PHASES if phases[word]]
-    head = f"{number_of(len(statuses), 'workload')}, {gpus}{at_least} GPUs requested"
-    return paint.bold(f"{head}; {', '.join(parts)}.")
-
-
-def change_text(status: Status | None, address: str, at: str, paint: ColorWriter) -> str:
-    """A line for a workload that is not as it was when last looked at; None is no longer there."""
-    if status is None:
-        return f"{at}  {escape_terminal(address)}  no longer recorded"
-    words = [word for word in (status.phase_word, status.sync_word) if word != "-"]
-    painted = [paint(escape_terminal(word), _COLOURS.get(word, "")) for word in words]
-    return GAP.join(
-        [at, name_of(status.row.address), *painted, escape_terminal(shorten(status.message))]
-    ).rstrip()
-
-
-def age_text(age: timedelta | None) -> str:
-    """An age in the largest unit that says enough: 40s, 5m, 47h, 3d."""
-    if age is None:
-        return "-"
-    seconds = int(age.total_seconds())
-    for size, unit, least in _UNITS:
-        if seconds >= least:
-            return f"{seconds // size}{unit}"
-    return f"{seconds}s"
-
-
-def _table(statuses: Sequence[Status], paint: ColorWriter, width: int | None) -> list[str]:
-    rows: list[tuple[str, ...]] = [
-        (
-            name_of(status.row.address),
-            escape_terminal(status.phase_word),
-            escape_terminal(status.sync_word),
-            age_text(status.age),
-            status.gpu_text,
-            escape_terminal(shorten(status.message)),
-        )
-        for status in statuses
-    ]
-    widths = [max(len(row[i]) for row in (HEAD, *rows)) for i in range(len(HEAD))]
-    if width is not None:
-        # Only messages are cut: commands take addresses, and the rest is short.
-        room = max(width - sum(widths[:-1]) - len(GAP) * (len(widths) - 1), 0)
-        rows = [(*row[:-1], _cut(row[-1], room)) for row in rows]
-        widths[-1] = max(len(HEAD[-1]), *(len(row[-1]) for row in rows))
-    lines = [GAP.join(cell.ljust(most) for cell, most in zip(HEAD, widths, strict=True)).rstrip()]
-    for status, row in zip(statuses, rows, strict=True):
-        padded = [cell.ljust(most) for cell, most in zip(row, widths, strict=True)]
-        # Painted last: escape sequences have no width.
-        for column, word in ((1, status.phase_word), (2, status.sync_word)):
-            padded[column] = paint(padded[column], _COLOURS.get(word, ""))
-        lines.append(GAP.join(padded).rstrip())
-    return lines
-
-
-def _cut(text: str, most: int) -> str:
-    return text if len(text) <= most else f"{text[: most - 1]}…" if most > 0 else ""

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from reconciler.core.protocol.live import Occurrence, PendingReason
+from reconciler.report.status.status import Status, status_document
 from reconciler.report.text.color import ColorWriter, name_of
 from reconciler.report.text.escape import escape_terminal
-from reconciler.report.text.status import Status, status_document
 
 # The latest of each: what led to today's phase is rarely older.
 MOST = 10
@@ -37,20 +37,20 @@ def explanation_document(explanation: StatusExplanation) -> dict[str, Any]:
             {"node_pool": reason.node_pool, "code": reason.code, "message": reason.message}
             for reason in explanation.pending
         ],
-        "history": [_document(one) for one in explanation.history[:MOST]],
-        "events": [_document(one) for one in explanation.events[:MOST]],
+        "history": [_document(occurrence) for occurrence in explanation.history[:MOST]],
+        "events": [_document(occurrence) for occurrence in explanation.events[:MOST]],
         "unknown": list(explanation.unknown),
     }
 
 
-def _document(one: Occurrence) -> dict[str, Any]:
+def _document(occurrence: Occurrence) -> dict[str, Any]:
     return {
-        "at": one.at,
-        "phase": one.phase.value if one.phase else None,
-        "severity": one.severity,
-        "reason": one.reason,
-        "subject": one.subject,
-        "message": one.message,
+        "at": occurrence.at,
+        "phase": occurrence.phase.value if occurrence.phase else None,
+        "severity": occurrence.severity,
+        "reason": occurrence.reason,
+        "subject": occurrence.subject,
+        "message": occurrence.message,
     }
 
 
@@ -81,6 +81,13 @@ def explanation_text(explanation: StatusExplanation, paint: ColorWriter) -> str:
 
 
 def _lines(occurrences: Sequence[Occurrence]) -> Iterator[str]:
-    for one in occurrences:
-        words = (one.at or "-", one.phase, one.severity, one.reason, one.subject, one.message)
-        yield escape_terminal("  " + "  ".join(word for word in words if word))
+    for occurrence in occurrences:
+        cells = (
+            occurrence.at or "-",
+            occurrence.phase,
+            occurrence.severity,
+            occurrence.reason,
+            occurrence.subject,
+            occurrence.message,
+        )
+        yield escape_terminal("  " + "  ".join(cell for cell in cells if cell))

@@ -1,0 +1,1 @@
+"""How a run waits for what the cluster makes of a workload."""

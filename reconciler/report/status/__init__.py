@@ -1,0 +1,1 @@
+"""What `reconciler status` says of each recorded workload."""
