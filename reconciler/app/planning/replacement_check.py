@@ -8,7 +8,7 @@ from dataclasses import replace
 from reconciler.app.settings import Settings
 from reconciler.core.json_pointer import join_steps
 from reconciler.core.model import Address, Own
-from reconciler.core.planning.actions import AnyAction, GpuEffect, Hold, Replace
+from reconciler.core.planning.actions import AnyAction, Hold, Replace
 from reconciler.core.planning.plan import Plan
 from reconciler.specs.schema.compiled_schema import find_violations, shipped_schema
 
@@ -40,16 +40,13 @@ def hold_replaces(plan: Plan, reasons: Mapping[Address, str]) -> Plan:
         if not isinstance(action, Replace) or is_begun or action.address not in reasons:
             return action
         why = f"its replacement {reasons[action.address]}, so nothing is deleted for it"
-        gpus = GpuEffect(
-            before=action.gpus.before, after=action.gpus.before, known=action.gpus.known
-        )
         return Hold(
             address=action.address,
             reason=action.reason,
             detail=f"{action.detail}; {why}",
             source=action.source,
             wave=action.wave,
-            gpus=gpus,
+            gpus=action.gpus.withheld,
             changes=action.changes,
             recorded=action.recorded,
             fails=True,

@@ -57,6 +57,11 @@ class GpuEffect:
         """The most that may be asked for at one time."""
         return max(self.before, self.after, self.peak or 0.0)
 
+    @property
+    def withheld(self) -> GpuEffect:
+        """The effect where the action is not carried out: what is asked for stays."""
+        return GpuEffect(before=self.before, after=self.before, known=self.known)
+
     def to_json(self) -> dict[str, Any]:
         """The published form; `at_least` where the numbers are lower bounds."""
         document: dict[str, Any] = {"before": self.before, "after": self.after}

@@ -12,7 +12,6 @@ from reconciler.core.model import Address, Desired, Recorded
 from reconciler.core.planning.actions import (
     AnyAction,
     Delete,
-    GpuEffect,
     Hold,
     Replace,
     Update,
@@ -199,15 +198,13 @@ def _later(
 
 
 def _refuse(action: AnyAction, difference: str) -> Hold:
-    # What is not done changes no GPUs.
-    before = action.gpus.before
     return Hold(
         address=action.address,
         reason=action.reason,
         detail=f"not as it was approved: {difference}; plan again",
         source=action.source,
         wave=action.wave,
-        gpus=GpuEffect(before=before, after=before, known=action.gpus.known),
+        gpus=action.gpus.withheld,
         fails=True,
         outdated=True,
     )
