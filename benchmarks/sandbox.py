@@ -37,7 +37,7 @@ def hello() -> None:
     """Serve the smallest answer there is, under the settings of the sandbox."""
     import uvicorn  # noqa: PLC0415 - the measuring process does not need it
 
-    from reconciler.sandbox.server import configure  # noqa: PLC0415 - the server needs it
+    from reconciler.sandbox.server import configure  # noqa: PLC0415 - it loads uvicorn
 
     async def app(
         _: Message,

@@ -260,7 +260,7 @@ async def _loop(concurrency: int, method: str, calls: list[tuple[str, bytes]]) -
     """Seconds that the calls take, parsing included."""
     import httpx  # noqa: PLC0415 - the measuring process does not need it
 
-    from reconciler.api.connection.transport import make_transport  # noqa: PLC0415 - the loop needs it
+    from reconciler.api.connection.transport import make_transport  # noqa: PLC0415 - it loads httpx
 
     base = os.environ["RUNAI_BASE_URL"]
     transport = make_transport(base, concurrency=concurrency)

@@ -92,7 +92,7 @@ class Game:
 
     def epoch(self) -> tuple[int, int]:
         """How often the lock was taken, and how much was committed."""
-        query = f"SELECT epoch, writes FROM {self.schema}.states"  # noqa: S608 - our own name
+        query = f"SELECT epoch, writes FROM {self.schema}.states"  # noqa: S608 - the schema is named by this program
         ((epoch, writes),) = self.server.query(query)
         return epoch, writes
 

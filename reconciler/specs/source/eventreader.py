@@ -44,7 +44,7 @@ def read_events(source: SourceText) -> list[Document] | None:
     return documents
 
 
-def _read_value(event: Any, next_event: Any) -> tuple[Any, int]:  # noqa: PLR0912 - calls cost
+def _read_value(event: Any, next_event: Any) -> tuple[Any, int]:  # noqa: PLR0912 - a call for each event is slow
     """Build the value that begins with an event; also returns the offset where it ends.
 
     One loop with a stack of its own: a call for each of millions of events takes longer than what
