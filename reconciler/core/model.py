@@ -105,7 +105,8 @@ class Desired:
 
     `metadata` is sent as it is (name, projectId and what else was declared). `manifest` is the
     decoded Kubernetes object; `encoded` says that its author wrote it as base64, and that it is
-    sent that way.
+    sent that way. `older_readings` are the numbers that an earlier version read otherwise (`0400`
+    as 400), by their pointers in `spec`.
     """
 
     address: Address
@@ -114,6 +115,7 @@ class Desired:
     manifest: Json
     encoded: bool = False
     lifecycle: Lifecycle = field(default_factory=Lifecycle)
+    older_readings: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def spec(self) -> Json:

@@ -319,12 +319,12 @@ CASES = {
         ),
     ),
     "ambiguous-yaml": Case(
-        files={"a.yaml": spec(manifest="{apiVersion: tekton.dev/v1, kind: TaskRun, mode: 0644}")},
+        files={"a.yaml": spec(manifest="{apiVersion: tekton.dev/v1, kind: TaskRun, at: 1:30}")},
         said=(
             (
-                "a.yaml:2:60-2:64 warning ambiguous-yaml:"
-                " 0644 is the number 644 in YAML 1.2, but the number 420 in YAML 1.1"
-                " | write the number in decimal digits, or quote it if it is meant as text"
+                "a.yaml:2:58-2:62 warning ambiguous-yaml:"
+                " 1:30 is the text '1:30' in YAML 1.2, but the number 90 in YAML 1.1"
+                " | quote it, or write it in a form that both versions read alike"
             ),
         ),
     ),

@@ -10,7 +10,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
-from reconciler.core.diff.diff import ABSENT, FieldChange, Origin, find_changes, is_same, project
+from reconciler.core.diff.diff import (
+    ABSENT,
+    FieldChange,
+    Origin,
+    find_changes,
+    is_same,
+    project,
+    with_value,
+)
 from reconciler.core.diff.equality import (
     ROOT,
     Spot,
@@ -148,13 +156,15 @@ def body_digest(desired: Desired, redactor: Redactor) -> str:
 class SpecChanges:
     """How a spec differs from its record: in its meaning (`changes`), or only in its text.
 
-    `row` is the record under today's redaction rules, `spec` the redacted spec.
+    `row` is the record under today's redaction rules, `spec` the redacted spec. `only_read_anew`
+    says that its author has changed nothing: numbers in it are read otherwise than then.
     """
 
     row: Recorded
     spec: Json
     changes: tuple[FieldChange, ...] = ()
     restated: tuple[FieldChange, ...] = ()
+    only_read_anew: bool = False
 
 
 def compare_spec(row: Recorded, desired: Desired, redactor: Redactor) -> SpecChanges:
@@ -168,7 +178,22 @@ def compare_spec(row: Recorded, desired: Desired, redactor: Redactor) -> SpecCha
     if not by_text:
         return SpecChanges(row=row, spec=spec)
     changes = _find_differences(before, spec, Origin.SPEC)
-    return SpecChanges(row=row, spec=spec, changes=changes, restated=() if changes else by_text)
+    return SpecChanges(
+        row=row,
+        spec=spec,
+        changes=changes,
+        restated=() if changes else by_text,
+        only_read_anew=bool(changes) and _is_only_read_anew(before, desired, redactor),
+    )
+
+
+def _is_only_read_anew(before: Json, desired: Desired, redactor: Redactor) -> bool:
+    if not desired.older_readings:
+        return False
+    then: Any = desired.spec
+    for pointer, value in desired.older_readings.items():
+        then = with_value(then, pointer, value)
+    return is_equal(before, redactor.redact(then))
 
 
 def _find_differences(before: Any, after: Any, origin: Origin) -> tuple[FieldChange, ...]:

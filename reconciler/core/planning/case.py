@@ -101,6 +101,11 @@ class DecisionInputs:
         return mark_forcing(changes, self.running, declared, self.options.can_update)
 
     @property
+    def is_only_read_anew(self) -> bool:
+        """Whether nobody has changed the spec: its numbers are read otherwise than they were."""
+        return self.since is not None and self.since.only_read_anew
+
+    @property
     def ignored(self) -> tuple[FieldChange, ...]:
         """What the author has changed, and wants to be left as it runs."""
         patterns = self.lifecycle.ignore_changes

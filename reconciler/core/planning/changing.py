@@ -12,7 +12,7 @@ from reconciler.core.diff.update import without_cluster_fields
 from reconciler.core.model import Desired, OnChange, join_reasons
 from reconciler.core.planning.actions import AnyAction, Hold, Reason, Replace, Update
 from reconciler.core.planning.case import DecisionInputs, OnDrift
-from reconciler.core.planning.holds import hold, hold_unmarked, name_fields
+from reconciler.core.planning.holds import explain_read_anew, hold, hold_unmarked, name_fields
 from reconciler.core.planning.in_place import find_obstacle, update_rules
 from reconciler.core.protocol.capabilities import CanUpdate
 from reconciler.core.protocol.changes import ShownRev
@@ -22,6 +22,8 @@ def change_spec(case: DecisionInputs, desired: Desired) -> AnyAction | None:
     """What the author has changed, and an update of ours that is not over yet."""
     if not case.changes and not is_update_open(case):
         return None
+    if case.is_only_read_anew and not (case.is_asked_for or is_update_open(case)):
+        return hold(case, Reason.SPEC_CHANGED, explain_read_anew(case))
     policy, can_update = desired.lifecycle.on_change, case.options.can_update
     fields = f"{name_fields(_find_deciding(case))} changed" if case.changes else ""
     forcing = [change for change in case.changes if change.forces_replace]

@@ -91,7 +91,7 @@ def _judge_missing(case: DecisionInputs) -> AnyAction:
 
 def _judge_finished(case: DecisionInputs, desired: Desired) -> AnyAction:
     """A job that has been cleaned up is not run again; another spec is another job."""
-    if not case.changes:
+    if not case.changes or case.is_only_read_anew:
         detail = (
             "no longer on the server; a finished job is not run again (set onMissing: recreate)"
         )

@@ -2,18 +2,53 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from reconciler.core.diff.diff import FieldChange
-from reconciler.core.model import Recorded
-from reconciler.core.planning.actions import Hold, Reason
+from reconciler.core.diagnostics import Diagnostic, Severity
+from reconciler.core.diff.diff import FieldChange, is_same
+from reconciler.core.model import Address, Desired, Recorded
+from reconciler.core.planning.actions import AnyAction, Hold, Reason
 from reconciler.core.planning.case import DecisionInputs
+
+READ_ANEW = "number-read-anew"
 
 
 def name_fields(changes: Sequence[FieldChange]) -> str:
     """The first field that differs, and how many more do."""
     others = f" and {len(changes) - 1} more" if len(changes) > 1 else ""
     return f"{changes[0].pointer}{others}"
+
+
+def explain_read_anew(case: DecisionInputs) -> str:
+    """Why a spec that nobody has changed differs, and what moves it."""
+    return (
+        f"{name_fields(case.changes)} is read otherwise than when it was applied, as Kubernetes "
+        f"reads it; held until the number is written in decimal, or --replace {case.row.address}"
+    )
+
+
+def warn_of_read_anew(
+    actions: Iterable[AnyAction], specs: Mapping[Address, Desired]
+) -> Iterator[Diagnostic]:
+    """Name each number that is read otherwise than when it was applied."""
+    for action in actions:
+        desired = specs.get(action.address)
+        if desired is None:
+            continue
+        for change in action.changes:
+            then = desired.older_readings.get(change.pointer)
+            # Another number than the one of then is a change by its author.
+            if then is not None and is_same(change.before, then):
+                yield Diagnostic(
+                    severity=Severity.WARNING,
+                    code=READ_ANEW,
+                    message=f"{change.pointer} was applied as {change.before}, and is read as "
+                    f"{change.after} now, as Kubernetes reads it",
+                    where=desired.source,
+                    hint=f"write {change.after} to have it changed, or {change.before} to keep it",
+                    pointer=change.pointer,
+                    address=str(action.address),
+                )
 
 
 def commands_to_readopt(row: Recorded) -> str:

@@ -39,6 +39,7 @@ from reconciler.core.planning.case import DecisionInputs, PlanOptions
 from reconciler.core.planning.decisions import decide, is_lost
 from reconciler.core.planning.effects import with_gpus
 from reconciler.core.planning.examining import World, bare_case, gather_inputs
+from reconciler.core.planning.holds import warn_of_read_anew
 from reconciler.core.planning.in_place import warn_of_unproven
 from reconciler.core.planning.plan import Drift, Plan, PlanTarget
 from reconciler.core.planning.renames import find_renames, warn_of
@@ -99,7 +100,11 @@ def make_plan(
         actions.append(action)
         if drifted is not None:
             drift.append(drifted)
-    warnings = (*warn_of(find_renames(actions, redactor)), *warn_of_unproven(actions))
+    warnings = (
+        *warn_of(find_renames(actions, redactor)),
+        *warn_of_unproven(actions),
+        *warn_of_read_anew(actions, specs),
+    )
     return Plan(
         target=target,
         lineage=lineage or None,

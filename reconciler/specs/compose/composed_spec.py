@@ -9,6 +9,12 @@ from typing import Any, NamedTuple
 
 from reconciler.core.diagnostics import Diagnostic
 from reconciler.specs.compose.defaults import DefaultsChain
+from reconciler.specs.compose.manifest_integers import (
+    manifest_tree,
+    manifest_value,
+    spec_tree,
+    spec_value,
+)
 from reconciler.specs.compose.merging import merge, merge_trees
 from reconciler.specs.rules.codes import make_diagnostic
 from reconciler.specs.rules.tree_diagnostics import diagnostic_at
@@ -55,10 +61,10 @@ class ComposedSpec(NamedTuple):
 
     def tree(self) -> Node:
         """Build the same value again with the place of every part of it."""
-        root = reduce(merge_trees, (layer.tree() for layer in (*self.chain.layers, self.document)))
+        root = reduce(merge_trees, map(spec_tree, (*self.chain.layers, self.document)))
         if self.manifest is None:
             return root
-        manifest = self.manifest.tree()
+        manifest = manifest_tree(self.manifest)
         inline = root.value.get(INLINE)
         if inline is not None and not self.encoded:
             manifest = merge_trees(inline[1], manifest)
@@ -76,7 +82,7 @@ def compose(
     spec = ComposedSpec(
         document=document,
         chain=chain,
-        value=merge(chain.value, document.value),
+        value=merge(chain.value, spec_value(document)),
         broken=chain.broken,
     )
     written = [form for form in FORMS if form in document.value]
@@ -140,7 +146,9 @@ def _lay_in_file(
     if manifest is None:
         return _fail(named)
     inline = spec.value.get(INLINE)
-    value = merge(inline, manifest.value) if isinstance(inline, dict) else manifest.value
+    value = manifest_value(manifest)
+    if isinstance(inline, dict):
+        value = merge(inline, value)
     return _complete(named, manifest, value)
 
 
@@ -169,7 +177,7 @@ def _lay_in_encoded(spec: ComposedSpec, diagnostics: list[Diagnostic]) -> Compos
     manifest = _only_mapping(reading, diagnostics) if reading.documents else None
     if manifest is None:
         return _fail(spec)
-    return _complete(spec, manifest, manifest.value)._replace(encoded=True)
+    return _complete(spec, manifest, manifest_value(manifest))._replace(encoded=True)
 
 
 def _complete(spec: ComposedSpec, manifest: Document, value: dict[str, Any]) -> ComposedSpec:

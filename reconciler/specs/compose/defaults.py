@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from reconciler.core.diagnostics import Diagnostic, has_errors
+from reconciler.specs.compose.manifest_integers import spec_value
 from reconciler.specs.compose.merging import merge
 from reconciler.specs.discovery.files import SourceFile
 from reconciler.specs.rules.codes import make_diagnostic
@@ -45,7 +46,7 @@ class Defaults:
             layer = self._layers.get(folder)
             if layer is not None:
                 chain = DefaultsChain(
-                    value=merge(chain.value, layer.value),
+                    value=merge(chain.value, spec_value(layer)),
                     layers=(*chain.layers, layer),
                     broken=chain.broken,
                 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from reconciler.core.json_pointer import join_steps
 from reconciler.core.model import (
     Address,
     Desired,
@@ -16,6 +17,7 @@ from reconciler.core.model import (
 )
 from reconciler.errors import Where
 from reconciler.specs.compose.composed_spec import INLINE, ComposedSpec
+from reconciler.specs.compose.manifest_integers import find_older_readings
 from reconciler.specs.rules.checks import effective
 
 
@@ -24,12 +26,16 @@ def to_desired(composed: ComposedSpec, address: Address) -> Desired:
     spec = effective(composed.value, address)
     document = composed.document
     line, column = document.source.position(document.first)
+    older = {}
+    if any(each.ambiguous for each in composed.documents):
+        older = {join_steps(path): before for path, before in find_older_readings(composed.tree())}
     return Desired(
         address=address,
         source=Where(file=document.source.file, line=line, column=column),
         metadata=spec["metadata"],
         manifest=spec[INLINE],
         encoded=composed.encoded,
+        older_readings=older,
         lifecycle=Lifecycle(
             **{
                 _LIFECYCLE_FIELDS[key][0]: _LIFECYCLE_FIELDS[key][1](value)

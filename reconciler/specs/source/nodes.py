@@ -24,7 +24,8 @@ MAX_DOCUMENTS = 10_000
 class Node:
     """A value as written: a scalar, a list of nodes, or entries of a key node and a value node.
 
-    `yaml11` says how YAML 1.1 reads a plain scalar, where that is something else.
+    `yaml11` says how YAML 1.1 reads a plain scalar, where that is something else, and `integer`
+    what number it is inside a manifest, where that is one.
     """
 
     source: SourceText
@@ -32,6 +33,7 @@ class Node:
     end: int
     value: Any
     yaml11: str = ""
+    integer: int | None = None
 
     @property
     def where(self) -> Where:

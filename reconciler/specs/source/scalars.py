@@ -23,6 +23,12 @@ _BOOL = {
 _DECIMAL = re.compile(r"[-+]?[0-9]+\Z")
 _OCTAL = re.compile(r"0o[0-7]+\Z")
 _HEXADECIMAL = re.compile(r"0x[0-9a-fA-F]+\Z")
+# As Go reads an integer whose base its own beginning tells, underscores taken out: the reader of
+# Kubernetes does so. Neither it nor JSON knows the base 60 of YAML 1.1 (`1:30`).
+_GO_INTEGER = re.compile(
+    r"(?P<sign>[-+]?)(?:0[bB](?P<b2>[01]+)|0[xX](?P<b16>[0-9a-fA-F]+)"
+    r"|0[oO]?(?P<b8>[0-7]+)|(?P<b10>0|[1-9][0-9]*))\Z"
+)
 _FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?\Z")
 _NOT_FINITE = re.compile(r"(?:[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))\Z")
 
@@ -46,12 +52,14 @@ _WORDS = frozenset({"yes", "no", "on", "off", "y", "n"})
 class PlainScalar(NamedTuple):
     """The value of a plain scalar; `yaml11` describes the reading of YAML 1.1 where it differs.
 
-    `unusable` says why a number cannot be used.
+    `unusable` says why a number cannot be used. `integer` is what Kubernetes reads, where that is
+    an integer and YAML 1.1 and 1.2 differ.
     """
 
     value: Any
     yaml11: str = ""
     unusable: str = ""
+    integer: int | None = None
 
 
 _EMPTY = PlainScalar(None)
@@ -75,10 +83,18 @@ def _read_typed(text: str) -> PlainScalar:
     if _ALIKE.match(text) and text.lower() not in _WORDS:
         return PlainScalar(value)
     yaml11 = _LETTERS.get(text) or _read_yaml11(text)
-    # The types as well: to Python, 1 == 1.0 == True.
-    if yaml11 is _SAME or (type(value) is type(yaml11) and value == yaml11):
+    integer = read_kubernetes_integer(text)
+    if not _is_same(value, yaml11):
+        return PlainScalar(value, yaml11=_describe_yaml11(yaml11), integer=integer)
+    if integer is None or _is_same(value, integer):
         return PlainScalar(value)
-    return PlainScalar(value, yaml11=_describe_yaml11(yaml11))
+    # Capital letters (`0X1F`), which only Go takes.
+    return PlainScalar(value, yaml11=_describe_yaml11(integer), integer=integer)
+
+
+def _is_same(value: Any, other: Any) -> bool:
+    # The types as well: to Python, 1 == 1.0 == True.
+    return other is _SAME or (type(value) is type(other) and value == other)
 
 
 def read_core(text: str) -> tuple[Any, str]:
@@ -98,6 +114,16 @@ def read_core(text: str) -> tuple[Any, str]:
     if _NOT_FINITE.match(text):
         return 0, "is not a number that JSON can hold"
     return text, ""
+
+
+def read_kubernetes_integer(text: str) -> int | None:
+    """Read an integer as Kubernetes reads its YAML; None for whatever is none there."""
+    written = _GO_INTEGER.match(text.replace("_", "")) if text[0] != "_" else None
+    if written is None:
+        return None
+    base = written.lastgroup or ""
+    number, unusable = read_integer(written["sign"] + written[base], int(base.removeprefix("b")))
+    return None if unusable else number
 
 
 def read_integer(text: str, base: int) -> tuple[int, str]:

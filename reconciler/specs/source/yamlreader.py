@@ -181,6 +181,7 @@ class _Reader:
     def plain_scalar(self, event: Any) -> Node:
         scalar = read_plain(event.value)
         node = self.node(event, scalar.value, scalar.yaml11)
+        node.integer = scalar.integer
         if scalar.unusable:
             message = f"{quote(event.value, 40)} {scalar.unusable}"
             self.say("unsupported-number", message, node, hint="quote it if it is meant as text")
