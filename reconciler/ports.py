@@ -66,6 +66,10 @@ class LiveApi(Protocol):
         """Read one project by its id: ProjectPage with this one, or why not."""
         ...
 
+    async def list_types(self) -> ApiResult:
+        """List the kinds of workloads with what the server fills in: TypeList, or why not."""
+        ...
+
 
 class WorkloadApi(Protocol):
     """A control plane, one request per call; the caller retries, since it records every send."""

@@ -6,7 +6,14 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from urllib.parse import quote
 
-from reconciler.api.urls import CLUSTERS_PATH, COUNT_PATH, LIST_PATH, PROJECTS_PATH, is_workload_id
+from reconciler.api.urls import (
+    CLUSTERS_PATH,
+    COUNT_PATH,
+    LIST_PATH,
+    PROJECTS_PATH,
+    TYPES_PATH,
+    is_workload_id,
+)
 from reconciler.api.wire.classification import (
     classify_response,
     result_fields,
@@ -23,6 +30,7 @@ from reconciler.api.wire.live_payloads import (
     read_server_project,
     read_workload_events,
     read_workload_page,
+    read_workload_types,
 )
 from reconciler.api.wire.payloads import WireError, read_workload_count
 from reconciler.core.model import is_project_id
@@ -36,6 +44,7 @@ from reconciler.core.protocol.api_results import (
     Occurrences,
     ProjectPage,
     Refused,
+    TypeList,
     WorkloadCount,
     WorkloadPage,
 )
@@ -107,6 +116,12 @@ class HttpLiveApi:
         path = f"{PROJECTS_PATH}/{quote(project)}"
         return await self._get(
             path, {}, lambda data: ProjectPage(projects=(read_server_project(data),))
+        )
+
+    async def list_types(self) -> ApiResult:
+        """GET the types of workloads."""
+        return await self._get(
+            TYPES_PATH, {}, lambda data: TypeList(types=read_workload_types(data))
         )
 
     async def describe(self, workload_id: str) -> ApiResult:

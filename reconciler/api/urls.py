@@ -16,6 +16,7 @@ LIST_PATH = "/api/v1/workloads"
 COUNT_PATH = "/api/v1/workloads/count"
 CLUSTERS_PATH = "/api/v1/clusters/minimal"
 PROJECTS_PATH = "/api/v1/org-unit/projects"
+TYPES_PATH = "/api/v1/workload-types"
 
 _HINT = "give the address of the control plane, such as https://app.run.ai"
 _DEFAULT_PORTS = {"https": 443, "http": 80}

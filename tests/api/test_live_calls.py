@@ -17,6 +17,7 @@ from reconciler.core.protocol.api_results import (
     Occurrences,
     ProjectPage,
     TooManyRequests,
+    TypeList,
     Unauthorised,
     Unavailable,
     WorkloadCount,
@@ -30,6 +31,7 @@ from reconciler.core.protocol.live import (
     ServerCluster,
     ServerProject,
     WorkloadPhase,
+    WorkloadType,
 )
 from tests.api.factories import ID, URL, ask, error, reply, stamped
 
@@ -45,6 +47,7 @@ CALLS: dict[str, Call] = {
     "list_projects": lambda api: api.live.list_projects(),
     "read_project": lambda api: api.live.read_project("4501"),
     "list_clusters": lambda api: api.live.list_clusters(),
+    "list_types": lambda api: api.live.list_types(),
 }
 ROW: dict[str, Any] = {
     "id": ID,
@@ -129,6 +132,7 @@ def test_the_requests_are_the_documented_ones() -> None:
         ("GET", PROJECTS, order),
         ("GET", f"{PROJECTS}/4501", {}),
         ("GET", f"{URL}/api/v1/clusters/minimal", {}),
+        ("GET", f"{URL}/api/v1/workload-types", {}),
         (
             "GET",
             LIST,
@@ -330,6 +334,17 @@ def test_clusters_have_names() -> None:
     assert answer == stamped(ClusterList(clusters=(east, west)))
 
 
+def test_types_tell_what_the_server_fills_in() -> None:
+    """A kind without a default has none; the group of a Pod is empty."""
+    rows = [
+        {"name": "Job", "group": "batch", "categoryName": "Build", "priorityName": "high"},
+        {"name": "Pod", "categoryName": None},
+    ]
+    job = WorkloadType(kind="Job", group="batch", category="Build", priority="high")
+    answer = ask(reply(200, {"types": rows}), CALLS["list_types"])
+    assert answer == stamped(TypeList(types=(job, WorkloadType(kind="Pod", group=""))))
+
+
 def test_a_count_is_a_number() -> None:
     """Of what the list would show."""
     answer = ask(reply(200, {"count": 3}), CALLS["count"])
@@ -393,6 +408,7 @@ def test_a_failure_that_passes_is_a_failure_as_of_any_call(
         ("read_project", {}, "id: is missing"),
         ("list_clusters", {}, "it is not a list of clusters"),
         ("list_clusters", [{"uuid": "c-1"}], "name: is missing"),
+        ("list_types", {"types": [{}]}, "types[0].name: is missing"),
         ("list_page", [], "is not an object"),
     ],
 )

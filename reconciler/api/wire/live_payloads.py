@@ -26,6 +26,7 @@ from reconciler.core.protocol.live import (
     ServerCluster,
     ServerProject,
     WorkloadPhase,
+    WorkloadType,
 )
 
 # Looked up for every row: making a member from its text takes longer.
@@ -88,6 +89,8 @@ def read_live_workload(data: object) -> LiveWorkload:
         preemptible=_flag(fields, "preemptible"),
         priority=_text(fields, "priorityClassName"),
         category=_text(fields, "category"),
+        tenant_id=_count(fields, "tenantId"),
+        updated_at=_time(fields, "updatedAt"),
         pending_seconds=_count(fields, "totalPendingTimeSeconds"),
         running_seconds=_count(fields, "totalRunningTimeSeconds"),
         submitted_by=_text(fields, "submittedBy"),
@@ -134,6 +137,22 @@ def read_clusters(data: object) -> tuple[ServerCluster, ...]:
         )
         for row in map(read_object, data)
     )
+
+
+def read_workload_types(data: object) -> tuple[WorkloadType, ...]:
+    """Read the list of workload types; raises WireError."""
+
+    def read(row: object) -> WorkloadType:
+        fields = read_object(row)
+        return WorkloadType(
+            kind=read_required(fields, "name", read_string),
+            # That of a Pod is empty, as in Kubernetes.
+            group=_text(fields, "group") or "",
+            category=_text(fields, "categoryName"),
+            priority=_text(fields, "priorityName"),
+        )
+
+    return read_list_rows(data, "types", read)
 
 
 def read_history(data: object) -> tuple[Occurrence, ...]:

@@ -69,24 +69,37 @@ async def read_each(
     UnreachableError for one that cannot be read: a state that lacks it would be worse than none.
     Raises GuardError for one of another tenant than the state's.
     """
-    results: dict[str, Kept | None] = {}
+
+    def take(workload_id: str, response: ApiResult) -> Kept | None:
+        match response:
+            case Accepted(remote=remote):
+                return None if remote.is_gone else keep(remote)
+            case NotFound(trusted=True):
+                return None
+            case _:
+                raise UnreachableError(
+                    f"workload {workload_id} is listed and cannot be read: {response.description}",
+                    hint="nothing was written; run it again",
+                )
+
+    return await visit_each(session, ids, take)
+
+
+async def visit_each(
+    session: Session, ids: Sequence[str], take: Callable[[str, ApiResult], Kept]
+) -> dict[str, Kept]:
+    """What `take` makes of the answer about each id, in the order of the ids.
+
+    Raises UnreachableError where the run ends before that, GuardError for another tenant's
+    workload, and either as `take` does.
+    """
+    results: dict[str, Kept] = {}
     queue = iter(ids)
 
     async def read_on() -> None:
         for workload_id in queue:
-            response = await read_by_id(session, workload_id)
-            match response:
-                case Accepted(remote=remote):
-                    # What `keep` drops of a body is gone before this waits for its next turn.
-                    results[workload_id] = None if remote.is_gone else keep(remote)
-                case NotFound(trusted=True):
-                    results[workload_id] = None
-                case _:
-                    raise UnreachableError(
-                        f"workload {workload_id} is listed and cannot be read: "
-                        f"{response.description}",
-                        hint="nothing was written; run it again",
-                    )
+            # What `take` drops of a body is gone before this waits for its next turn.
+            results[workload_id] = take(workload_id, await read_by_id(session, workload_id))
 
     try:
         # A task for each of a hundred thousand ids would cost more than the reading.

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Sequence
+from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -17,25 +20,28 @@ from reconciler.cli.options import (
     settings_from,
 )
 from reconciler.cli.output.metrics_file import MetricsWriter, metrics_option
-from reconciler.cli.params import DURATION
+from reconciler.cli.params import DURATION, PROJECT_ID
 
 if TYPE_CHECKING:
     from reconciler.app.settings import Flags
+    from reconciler.core.running.search import LiveSearch
     from reconciler.report.status.status import Status
 
 EVERY = "5s"
+IDLE_FOR = "10m"
 
 
 class _StatusCommand(click.Command):
-    """A command whose `--watch` may be followed by an address as well as by an interval."""
+    """A command whose `--watch` and `--idle` may be followed by an address or by a duration."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Give `--watch` its default where what comes next can only be an address."""
+        """Give them their defaults where what comes next can only be an address."""
+        defaults = {"--watch": EVERY, "--idle": IDLE_FOR}
         # Every address has a slash, and no duration has one.
         return super().parse_args(
             ctx,
             [
-                f"--watch={EVERY}" if arg == "--watch" and ("/" in after or "*" in after) else arg
+                f"{arg}={defaults[arg]}" if arg in defaults and {"/", "*"} & set(after) else arg
                 for arg, after in zip(args, [*args[1:], ""], strict=False)
             ],
         )
@@ -62,15 +68,41 @@ class _StatusCommand(click.Command):
     help="End with 8 where a create is in doubt, with 4 where a workload is Failed, Degraded, "
     "refused by the cluster, missing, down or given up.",
 )
+@click.option(
+    "--unmanaged",
+    is_flag=True,
+    help="Show instead what runs in the projects and is not recorded.",
+)
+@click.option(
+    "--idle",
+    type=DURATION,
+    is_flag=False,
+    flag_value=IDLE_FOR,
+    metavar="[DURATION]",
+    help="Show instead what holds idle GPUs and has been in its phase for so long, by default "
+    f"{IDLE_FOR}; recorded or not.",
+)
+@click.option(
+    "--project",
+    "projects",
+    type=PROJECT_ID,
+    multiple=True,
+    metavar="ID",
+    help="With --unmanaged or --idle: look in this project; repeatable.  [default: those that the "
+    "specs and the state name]",
+)
 @metrics_option
 @environment_options
-@output_options("text", "json")
+@output_options("text", "json", "markdown")
 def status(
     addresses: tuple[str, ...],
     *,
     watch: float | None,
     explain: bool,
     exit_status: bool,
+    unmanaged: bool,
+    idle: float | None,
+    projects: tuple[str, ...],
     flags: Flags,
     output: OutputOptions,
 ) -> int:
@@ -94,13 +126,22 @@ def status(
     from reconciler.report.next_step import Commands
     from reconciler.report.status.explanation import explanation_document, explanation_text
     from reconciler.report.status.status import status_document
-    from reconciler.report.status.table import statuses_text
+    from reconciler.report.status.table import statuses_markdown, statuses_text
 
     if explain and (watch is not None or not addresses):
         raise click.UsageError("--explain needs an ADDRESS, and no --watch")
+    if unmanaged or idle is not None:
+        if watch is not None or explain or (unmanaged and idle is not None):
+            raise click.UsageError("give one of --unmanaged, --idle, --watch and --explain")
+        found = _search(addresses, projects, idle, flags, output)
+        return found.exit_code if exit_status else 0
+    if projects:
+        raise click.UsageError("--project is for --unmanaged and --idle; ADDRESS may be a glob")
     console, settings, metrics = Console(output), settings_from(flags), MetricsWriter.current()
     metrics.settings, connector = settings, metrics.connect(yes=False)
     if explain:
+        if console.wants("markdown"):
+            raise click.UsageError("--explain is shown as text or JSON")
         explained = run_with_heartbeat(
             console,
             "reading the server",
@@ -121,6 +162,7 @@ def status(
         metrics.phases = Counter(status.phase_word for status in statuses)
         metrics.refused = sum(status.is_refused for status in statuses)
         console.emit("json", lambda: to_text([status_document(status) for status in statuses]))
+        console.emit("markdown", lambda: statuses_markdown(statuses))
         commands = Commands(state=place_options(flags, "state", "config"))
         console.emit(
             "text",
@@ -129,6 +171,8 @@ def status(
             ),
         )
         return _exit_code(statuses) if exit_status else 0
+    if console.has("markdown"):
+        raise click.UsageError("--watch shows changes as text or JSON")
     if exit_status:
         raise click.UsageError("--watch has no exit status of its own: leave out --exit-status")
     if any(output.path is not None for output in console.outputs):
@@ -151,6 +195,49 @@ def status(
         )
     # As a shell counts what a signal has ended.
     return 128 + ended if ended else 0
+
+
+def _search(
+    patterns: tuple[str, ...],
+    projects: tuple[str, ...],
+    idle: float | None,
+    flags: Flags,
+    output: OutputOptions,
+) -> LiveSearch:
+    """Show what is not recorded, or with a duration what is idle for so long."""
+    from reconciler.app.status.declared import read_declared
+    from reconciler.app.status.unmanaged import ProjectSearch, search_idle, search_unmanaged
+    from reconciler.cli.live.apply_reporter import run_with_heartbeat
+    from reconciler.cli.output.console import Console
+    from reconciler.report.machine.documents import to_text
+    from reconciler.report.status import live_search as views
+
+    console, settings, metrics = Console(output), settings_from(flags), MetricsWriter.current()
+    metrics.settings, connector = settings, metrics.connect(yes=False)
+    declared = read_declared(Path(), flags, os.environ)
+    if declared.problem and not projects:
+        console.warn(f"warning: {declared.problem}; give --project for a project that is missing")
+    search = ProjectSearch(projects=projects, declared=declared.projects, patterns=patterns)
+    if idle is None:
+        found = run_with_heartbeat(
+            console,
+            "reading the server",
+            lambda say: search_unmanaged(settings, search, connector=connector, say=say),
+        )
+        console.emit("json", lambda: to_text(views.unmanaged_document(found)))
+        console.emit("markdown", lambda: views.unmanaged_markdown(found))
+        console.emit("text", lambda: views.unmanaged_text(found, console.paint()))
+        return found
+    at_least = timedelta(seconds=idle)
+    found = run_with_heartbeat(
+        console,
+        "reading the server",
+        lambda say: search_idle(settings, search, at_least, connector=connector, say=say),
+    )
+    console.emit("json", lambda: to_text(views.idle_document(found)))
+    console.emit("markdown", lambda: views.idle_markdown(found))
+    console.emit("text", lambda: views.idle_text(found, console.paint()))
+    return found
 
 
 def _exit_code(statuses: Sequence[Status]) -> int:

@@ -6,7 +6,13 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from reconciler.core.model import Remote
-from reconciler.core.protocol.live import LiveWorkload, Occurrence, ServerCluster, ServerProject
+from reconciler.core.protocol.live import (
+    LiveWorkload,
+    Occurrence,
+    ServerCluster,
+    ServerProject,
+    WorkloadType,
+)
 
 # The status of a refusal for want of rights.
 FORBIDDEN = 403
@@ -107,6 +113,13 @@ class ClusterList(ApiResult):
     """The clusters by name."""
 
     clusters: tuple[ServerCluster, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TypeList(ApiResult):
+    """The kinds of workloads that the server takes."""
+
+    types: tuple[WorkloadType, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -54,7 +54,8 @@ class LiveWorkload:
     """A workload as the v1 calls describe it, whoever submitted it; they show no manifest.
 
     `kind` is the server's `type`. `is_v2` says that it was submitted through Workloads V2: only
-    then can its id be read there. Times are RFC 3339 by the server's clock. GPUs are devices, and
+    then can its id be read there. `updated_at` is when it was last submitted or otherwise written.
+    Times are RFC 3339 by the server's clock. GPUs are devices, and
     fractions of them; `gpus_idle` are allocated and not used. `phase` is None where the server
     names one that this program does not know. Only the call for one workload tells `pending`.
     """
@@ -82,10 +83,22 @@ class LiveWorkload:
     preemptible: bool | None = None
     priority: str | None = None
     category: str | None = None
+    tenant_id: int | None = None
+    updated_at: str | None = None
     pending_seconds: int | None = None
     running_seconds: int | None = None
     submitted_by: str | None = None
     pending: tuple[PendingReason, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkloadType:
+    """A kind that the server takes, with what it fills in where a create does not say it."""
+
+    kind: str
+    group: str
+    category: str | None = None
+    priority: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

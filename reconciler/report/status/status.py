@@ -168,12 +168,7 @@ class Status:
     @cached_property
     def age(self) -> timedelta | None:
         """How long ago that was."""
-        try:
-            passed = self.at - datetime.fromisoformat(self.created_at or "")
-        except (TypeError, ValueError):
-            return None
-        # The clocks behind one server may differ a little.
-        return max(passed, timedelta())
+        return age_between(self.created_at, self.at)
 
     @cached_property
     def gpus(self) -> GpuRequest:
@@ -225,6 +220,16 @@ class Status:
         is_synced = self.word == LastSeen.SYNCED.value
         is_open = self.late or self._has_open_update
         return is_synced and not is_open and self.phase not in (*_ILL, WorkloadPhase.PENDING)
+
+
+def age_between(since: str | None, at: datetime) -> timedelta | None:
+    """How long before a time of the server something was; None where it is not told."""
+    try:
+        passed = at - datetime.fromisoformat(since or "")
+    except (TypeError, ValueError):
+        return None
+    # The clocks behind one server may differ a little.
+    return max(passed, timedelta())
 
 
 def status_document(status: Status) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from datetime import timedelta
 from reconciler.core.model import LastSeen, Own
 from reconciler.core.protocol.live import WorkloadPhase
 from reconciler.core.shorten import shorten
+from reconciler.report.markdown.commonmark import code, prose, table
 from reconciler.report.status.status import (
     DOWN,
     GONE,
@@ -76,6 +77,15 @@ def statuses_text(
     return "\n".join([*lines, total_text(statuses, paint)])
 
 
+def statuses_markdown(statuses: Sequence[Status]) -> str:
+    """The total and the table for a comment or a summary."""
+    lines = [f"**{total_text(statuses, ColorWriter())}**", ""]
+    if statuses:
+        lines += [*table(HEAD, [[code(cell) for cell in _cells(s)] for s in statuses]), ""]
+    lines += [f"- {prose(note)}" for note in _unlisted_notes(statuses)]
+    return "\n".join(lines).rstrip("\n")
+
+
 def _whole_messages(statuses: Sequence[Status], table: str) -> Iterator[str]:
     """What is wrong, in full, where the table does not hold it."""
     wrong = (status for status in statuses if status.is_wrong or status.is_in_doubt)
@@ -138,18 +148,19 @@ def age_text(age: timedelta | None) -> str:
     return f"{seconds}s"
 
 
+def _cells(status: Status) -> tuple[str, ...]:
+    return (
+        name_of(status.row.address),
+        escape_terminal(status.phase_word),
+        escape_terminal(status.sync_word),
+        age_text(status.age),
+        status.gpu_text,
+        escape_terminal(shorten(status.message)),
+    )
+
+
 def _table(statuses: Sequence[Status], paint: ColorWriter, width: int | None) -> list[str]:
-    rows: list[tuple[str, ...]] = [
-        (
-            name_of(status.row.address),
-            escape_terminal(status.phase_word),
-            escape_terminal(status.sync_word),
-            age_text(status.age),
-            status.gpu_text,
-            escape_terminal(shorten(status.message)),
-        )
-        for status in statuses
-    ]
+    rows = [_cells(status) for status in statuses]
     widths = [max(len(row[i]) for row in (HEAD, *rows)) for i in range(len(HEAD))]
     if width is not None:
         # Only messages are cut: commands take addresses, and the rest is short.

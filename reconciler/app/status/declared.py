@@ -1,0 +1,47 @@
+"""What the repository around the working directory declares, for commands that read a state."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from reconciler.app.planning.workspace import open_workspace, read_config
+from reconciler.app.settings import Flags
+from reconciler.core.diagnostics import Severity
+from reconciler.core.model import Desired
+from reconciler.specs.config import config_file
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeclaredSpecs:
+    """The specs at hand and the projects that they and the configuration name.
+
+    `stack` is whose specs they are. `problem` says why they may not be all.
+    """
+
+    stack: str = ""
+    desired: tuple[Desired, ...] = ()
+    projects: frozenset[str] = frozenset()
+    problem: str = ""
+
+
+def read_declared(folder: Path, flags: Flags, environ: Mapping[str, str]) -> DeclaredSpecs:
+    """Read the specs of the repository that a folder belongs to, if it has a configuration.
+
+    Without one any folder would be a repository, whatever lies in it.
+    """
+    root, config = read_config(folder, flags)
+    if config_file(root) is None:
+        return DeclaredSpecs()
+    workspace = open_workspace([root], flags, environ)
+    errors = sum(found.severity is Severity.ERROR for found in workspace.diagnostics)
+    problem = f"the specs have errors ({errors}): reconciler validate" if errors else ""
+    return DeclaredSpecs(
+        stack=workspace.settings.stack,
+        desired=workspace.desired,
+        projects=frozenset(
+            {*config.projects.values(), *(spec.address.project for spec in workspace.desired)}
+        ),
+        problem=problem,
+    )

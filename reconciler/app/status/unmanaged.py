@@ -1,0 +1,147 @@
+"""What runs in some projects beside what a state records, and what there holds idle GPUs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, TypeVar
+
+from reconciler.app.settings import Settings
+from reconciler.app.state.beside_server import open_beside_server
+from reconciler.app.state.list_workloads import visit_each
+from reconciler.app.status.phases import read_phases
+from reconciler.core.globs import matches_any
+from reconciler.core.model import Header, Recorded, Remote
+from reconciler.core.protocol.api_results import Accepted, ApiResult, NotFound
+from reconciler.core.protocol.live import LiveWorkload
+from reconciler.core.protocol.marker import read_marker
+from reconciler.core.running.idle import find_idle
+from reconciler.core.running.search import LiveSearch
+from reconciler.core.running.unmanaged import RecordedKeys, UnmanagedWorkload
+from reconciler.errors import UsageError
+
+if TYPE_CHECKING:
+    from reconciler.app.session import Connector, Session
+    from reconciler.ports import EventListener
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProjectSearch:
+    """Which projects to look through, and which addresses there (globs; without any, all).
+
+    Without `projects` those that are `declared`, and those in which something is recorded.
+    """
+
+    projects: Collection[str] = ()
+    declared: Collection[str] = ()
+    patterns: Sequence[str] = ()
+
+    def selects(self, workload: LiveWorkload) -> bool:
+        """Whether a listed workload is asked about."""
+        return not self.patterns or matches_any(str(workload.address), self.patterns)
+
+    def among(self, recorded: Iterable[Recorded]) -> list[str]:
+        """The projects to look through; raises UsageError where there is none."""
+        projects = sorted(
+            self.projects or {*self.declared, *(row.address.project for row in recorded)}
+        )
+        if not projects:
+            raise UsageError(
+                "there is no project to look in",
+                hint="give --project ID, or run it in the folder of the specs",
+            )
+        return projects
+
+
+async def search_unmanaged(
+    settings: Settings, search: ProjectSearch, *, connector: Connector, say: EventListener
+) -> LiveSearch:
+    """Find the live workloads that the state does not record, by address.
+
+    Raises StateError, UnreachableError, GuardError for another target, UsageError without projects.
+    """
+    with open_beside_server(settings, connector, say) as state:
+        store = state.open()
+        rows, header = store.read(), store.header
+        async with state.connect() as session:
+            projects = search.among(rows)
+            phases = await read_phases(projects, session, discovery=settings.discovery)
+            unmanaged = await find_unmanaged(
+                filter(search.selects, phases.listed.values()), rows, header, session
+            )
+            return LiveSearch(
+                projects=tuple(projects),
+                at=session.dispatcher.server.earliest(),
+                unmanaged=tuple(found for found, _ in unmanaged),
+                unlisted=phases.unlisted,
+                changing=tuple(sorted(phases.changing)),
+            )
+
+
+async def search_idle(
+    settings: Settings,
+    search: ProjectSearch,
+    at_least: timedelta,
+    *,
+    connector: Connector,
+    say: EventListener,
+) -> LiveSearch:
+    """Find what holds idle GPUs, recorded or not; raises what `search_unmanaged` does."""
+    with open_beside_server(settings, connector, say) as state:
+        rows = state.open().read()
+        async with state.connect() as session:
+            projects = search.among(rows)
+            phases = await read_phases(projects, session, discovery=settings.discovery)
+            at = session.dispatcher.server.earliest()
+            listed = filter(search.selects, phases.listed.values())
+            return LiveSearch(
+                projects=tuple(projects),
+                at=at,
+                idle=find_idle(listed, at_least, at),
+                recorded=frozenset(row.id for row in rows if row.id),
+                unlisted=phases.unlisted,
+                changing=tuple(sorted(phases.changing)),
+            )
+
+
+async def find_unmanaged(
+    listed: Iterable[LiveWorkload],
+    rows: Sequence[Recorded],
+    header: Header,
+    session: Session,
+    keep: Callable[[Remote], T | None] = lambda _: None,
+) -> list[tuple[UnmanagedWorkload, T | None]]:
+    """Those of the listed workloads that no record is about, each with what `keep` makes of it.
+
+    Raises UnreachableError where the run ends before all could be looked at.
+    """
+    keys = RecordedKeys.of(rows, header.lineage)
+    others = {row.id: row for row in listed if row.id not in keys.ids and row.deleted_at is None}
+
+    def look(workload_id: str, result: ApiResult) -> tuple[UnmanagedWorkload, T | None] | None:
+        row = others[workload_id]
+        match result:
+            case Accepted(remote=remote) if remote.is_gone:
+                return None
+            case Accepted(remote=remote):
+                marker = read_marker(remote.raw_manifest)
+                if keys.hold(marker):
+                    return None
+                return UnmanagedWorkload(listed=row, marker=marker), keep(remote)
+            case NotFound(trusted=True):
+                return None
+            case _:
+                return UnmanagedWorkload(listed=row, unread=result.description), None
+
+    v2 = [workload_id for workload_id, row in others.items() if row.is_v2]
+    found = await visit_each(session, v2, look)
+    native = {
+        workload_id: (UnmanagedWorkload(listed=row), None)
+        for workload_id, row in others.items()
+        if not row.is_v2
+    }
+    unmanaged = [pair for pair in (*found.values(), *native.values()) if pair is not None]
+    return sorted(unmanaged, key=lambda pair: (pair[0].listed.address, pair[0].listed.id))

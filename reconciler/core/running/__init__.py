@@ -1,0 +1,1 @@
+"""What runs on the server, whether a state records it or not."""
