@@ -124,13 +124,18 @@ class Desired:
 
 
 class Own(StrEnum):
-    """What we know about owning the workload of one operation."""
+    """What we know about owning the workload of one operation.
+
+    ENDED is no workload that may exist: its lifecycle ended it, and it is not made again as long
+    as a spec declares the same content. `purpose` says why, `id` which workload that was.
+    """
 
     CREATING = "CREATING"
     ACCEPTED = "ACCEPTED"
     UNCONFIRMED = "UNCONFIRMED"
     DELETING = "DELETING"
     LATE_CREATE_POSSIBLE = "LATE_CREATE_POSSIBLE"
+    ENDED = "ENDED"
     GONE = "GONE"
 
     @property
@@ -153,15 +158,18 @@ class LastSeen(StrEnum):
 
 
 class Purpose(StrEnum):
-    """Why a workload is being deleted, so that the next run can continue.
+    """Why a workload is being deleted, so that the next run can continue, or why it has ended.
 
     GIVEN_UP: a person stopped waiting; the delete is not sent again, and its name stays taken.
+    FINISHED: it ran to its end. EXPIRED: it ran for longer than its lifecycle allows.
     """
 
     REMOVED = "removed"
     REPLACE = "replace"
     SUPERSEDED = "superseded"
     GIVEN_UP = "given-up"
+    FINISHED = "finished"
+    EXPIRED = "expired"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -380,6 +388,7 @@ class Target:
 
     `can_update` says that the server has shown that it changes workloads in place, `keeps_removed`
     that it has kept a field which an update no longer had: it merges what it is sent (A8).
+    `pins` are the ids of projects by the names under which specs have them.
     """
 
     url: str
@@ -388,6 +397,7 @@ class Target:
     tenant_id: int | None = None
     can_update: bool = False
     keeps_removed: bool = False
+    pins: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

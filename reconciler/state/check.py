@@ -70,6 +70,7 @@ def make_inspection(
         row
         for row in alive
         if row.own is not Own.ACCEPTED
+        and row.own is not Own.ENDED
         and (row.ambiguous or not row.is_down)
         and row.purpose is not Purpose.GIVEN_UP
     ]
@@ -164,7 +165,8 @@ def find_duplicates(rows: Iterable[Recorded]) -> Iterator[StateFlaw]:
     ids: dict[str, list[Recorded]] = defaultdict(list)
     owners: dict[str, list[Recorded]] = defaultdict(list)
     for row in rows:
-        if row.id is not None and row.own is not Own.GONE:
+        # One that was forgotten at its end runs on, and may have been adopted again.
+        if row.id is not None and row.own not in (Own.ENDED, Own.GONE):
             ids[row.id].append(row)
         # Other records beside an accepted one are normal: a deletion that is under way, or a
         # create that may still come late.

@@ -17,12 +17,13 @@ from reconciler.core.digest import digest
 from reconciler.core.model import Target
 from reconciler.errors import StateError
 from reconciler.ports import IN_USE, Transit
+from reconciler.state.rows import encode_pins, read_pins
 from reconciler.state.schema import check_schema
 from reconciler.state.state_errors import damage_error, refuse_transit
 
 # "RcWl", so that `file` and we can tell our states from other people's databases.
 APPLICATION_ID = 0x5263576C
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 # What is added to the format of a state that is not in use: beyond every format, so that programs
 # which know nothing of it refuse it as well.
 _NOT_IN_USE = 1 << 16
@@ -258,6 +259,7 @@ def target_meta(target: Target) -> dict[str, str]:
         # Only once they are known: a state that knows nothing of them stays as it is.
         **({"can_update": "yes"} if target.can_update else {}),
         **({"keeps_removed": "yes"} if target.keeps_removed else {}),
+        "pins": encode_pins(target.pins),
     }
 
 
@@ -270,6 +272,7 @@ def target_of(meta: Mapping[str, str]) -> Target:
         tenant_id=int(meta["tenant_id"]) if meta.get("tenant_id") else None,
         can_update=meta.get("can_update") == "yes",
         keeps_removed=meta.get("keeps_removed") == "yes",
+        pins=read_pins(meta.get("pins", "")),
     )
 
 

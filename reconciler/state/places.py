@@ -97,11 +97,14 @@ def report_database(place: PostgresPlace) -> DatabaseReport:
     return report.report_database(place)
 
 
-def sql_text(place: PostgresPlace) -> str:
-    """The statements that make tables, roles and grants for states in a schema."""
+def sql_text(place: PostgresPlace, *, upgrade: bool = False) -> str:
+    """The statements that make tables, roles and grants for states in a schema.
+
+    With `upgrade` those that bring older tables to the present format instead.
+    """
     with _driver_needed():
         from reconciler.state.postgres import schema
-    return schema.sql_text(place.schema)
+    return schema.upgrade_text(place.schema) if upgrade else schema.sql_text(place.schema)
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""One operation as columns: the only place that knows how a record is written down."""
+"""One operation as columns: the only place that knows how records and pins are written down."""
 
 from __future__ import annotations
 
@@ -124,6 +124,23 @@ class RowWriter:
                 del self._texts[next(iter(self._texts))]
             self._texts[id(document)] = (document, text)
         return text
+
+
+def encode_pins(pins: Mapping[str, str]) -> str:
+    """The pins of a target as a text; an empty one for none."""
+    return _encode(dict(pins)) if pins else ""
+
+
+def read_pins(text: str) -> Mapping[str, str]:
+    """The pins that `encode_pins` wrote; raises StateError for anything else."""
+    try:
+        pins = json.loads(text) if text else {}
+    except ValueError:
+        pins = None
+    # A checksum has no key: anyone who can write a state can make one for anything.
+    if not (isinstance(pins, dict) and all(isinstance(id_, str) for id_ in pins.values())):
+        raise StateError("the pinned projects cannot be read", hint=RESTORE)
+    return pins
 
 
 def storable(text: str) -> str:

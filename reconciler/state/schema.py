@@ -46,13 +46,18 @@ CREATE TABLE runs (
   id TEXT PRIMARY KEY, command TEXT NOT NULL, user TEXT NOT NULL, host TEXT NOT NULL,
   started TEXT NOT NULL, finished TEXT, took REAL, stopped_by TEXT, exit_code INTEGER,
   counts TEXT NOT NULL"""
+_WITH_LINKS = (
+    f"{_WITH_MEMORY} {_HISTORY}, plan TEXT NOT NULL DEFAULT '', "
+    "link TEXT NOT NULL DEFAULT '') STRICT"
+)
 _SCHEMAS: Mapping[int, str] = {
     1: f"{_ALWAYS} CREATE INDEX idx_operations_own ON operations (own)",
     2: f"{_ALWAYS} {_HISTORY}) STRICT",
     3: f"{_ALWAYS} {_HISTORY}, plan TEXT NOT NULL DEFAULT '') STRICT",
     4: f"{_WITH_MEMORY} {_HISTORY}, plan TEXT NOT NULL DEFAULT '') STRICT",
-    5: f"{_WITH_MEMORY} {_HISTORY}, plan TEXT NOT NULL DEFAULT '', "
-    "link TEXT NOT NULL DEFAULT '') STRICT",
+    5: _WITH_LINKS,
+    # No other tables: other words in them, which the programs before would take for damage.
+    6: _WITH_LINKS,
 }
 
 

@@ -30,6 +30,7 @@ ROWS = [
     make_recorded(address="1/b", op="b", own=Own.CREATING, ambiguous=True),
     make_recorded(address="1/c", op="c", own=Own.DELETING, purpose=Purpose.REPLACE),
     make_recorded(address="1/d", op="d", own=Own.GONE, message="gone \0"),
+    make_recorded(address="1/f", op="f", own=Own.ENDED, purpose=Purpose.FINISHED),
 ]
 
 
@@ -48,7 +49,7 @@ def ends(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[StatePlace, St
 @pytest.fixture
 def place(ends: tuple[StatePlace, StatePlace]) -> StatePlace:
     """Where a state with doubt, a protection and a history is."""
-    with closing(create_state(ends[0], make_target(issuer="i"))) as store:
+    with closing(create_state(ends[0], make_target(issuer="i", pins={"a": "1"}))) as store:
         store.hold("test")
         store.write(ROWS)
         store.begin_run(begun("r1"))
@@ -106,11 +107,11 @@ def test_everything_moves_and_the_old_place_says_where_to(
     before = content(place)
     moved = go(place, to)
     assert moved is not None
-    assert ([row.op for row in moved.rows], moved.runs) == (["a", "b", "c"], 2)
+    assert ([row.op for row in moved.rows], moved.runs) == (["a", "b", "c", "f"], 2)
     after = content(to)
     assert (after.header, after.rows, after.runs[:-1]) == (before.header, before.rows, before.runs)
     last, actions = after.runs[-1]
-    assert (last.command, last.counts) == (f"{COMMAND} (from {place})", {"moved": 3})
+    assert (last.command, last.counts) == (f"{COMMAND} (from {place})", {"moved": 4})
     assert actions == ()
     assert (uses(place), uses(to)) == (False, True)
     with pytest.raises(NotInUseError, match="nothing here is used any more") as caught:
@@ -164,7 +165,7 @@ def test_what_is_not_confirmed_or_only_tried_changes_nothing(
 
     assert go(place, to, confirm=decline) is None
     tried = go(place, to, dry_run=True)
-    assert (shown, tried) == ([3], Relocation(rows=tuple(ROWS[:3]), runs=2))
+    assert (shown, tried) == ([4], Relocation(rows=(*ROWS[:3], ROWS[4]), runs=2))
     assert not places.is_there(to)
     assert content(place) == before
     with pytest.raises(StateError, match="there is no state"):

@@ -108,7 +108,7 @@ def test_a_check_ends_with_its_verdict(cli: Cli, specs: Path, tmp_path: Path) ->
     cli("state", "backup")
     sound = cli("state", "check")
     assert (sound.code, sound.err) == (0, "")
-    assert sound.out.endswith("sound; 2 records (0 in doubt), 1 run, 1 backup, format 5.\n")
+    assert sound.out.endswith("sound; 2 records (0 in doubt), 1 run, 1 backup, format 6.\n")
 
     with sqlite3.connect(tmp_path / "state.db") as conn:
         conn.execute("UPDATE operations SET attempts = 7")

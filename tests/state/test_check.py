@@ -73,7 +73,7 @@ def test_a_sound_state(path: Path) -> None:
     lineage = store.header.lineage
     store.close()
     assert inspect_state(path) == Inspection(
-        path=str(path), format=5, lineage=lineage, records=21, in_doubt=1, runs=1, backups=2
+        path=str(path), format=6, lineage=lineage, records=21, in_doubt=1, runs=1, backups=2
     )
 
 

@@ -130,7 +130,7 @@ def test_a_state_of_a_newer_program(tmp_path: Path) -> None:
     sql(path, "PRAGMA user_version = 7")
     before = path.read_bytes()
     assert refusal(path) == (
-        "STATE was written by a newer version of this program (format 7, this one knows 5)",
+        "STATE was written by a newer version of this program (format 7, this one knows 6)",
         "upgrade the program that runs here; nothing was changed",
     )
     assert path.read_bytes() == before

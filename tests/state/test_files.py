@@ -69,7 +69,7 @@ def test_a_state_says_what_it_is(path: Path) -> None:
     """Application and format are in the file's first bytes, for `file` and for later versions."""
     data = path.read_bytes()
     assert data[68:72] == b"RcWl"
-    assert data[60:64] == b"\0\0\0\5"
+    assert data[60:64] == b"\0\0\0\6"
 
 
 def test_two_states_have_two_lineages(tmp_path: Path) -> None:

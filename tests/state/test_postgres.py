@@ -1,16 +1,19 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import sys
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
 from reconciler.core.inspection import Inspection, StateFlaw
-from reconciler.core.model import Own
+from reconciler.core.model import Header, Own, Target
 from reconciler.core.places import PostgresPlace, parse_place
 from reconciler.errors import ReconcilerError, StateError, UnreachableError
 from reconciler.state.places import (
@@ -22,13 +25,15 @@ from reconciler.state.places import (
     try_lock,
 )
 from reconciler.state.postgres.connection import connection_string
-from reconciler.state.postgres.schema import sql_text
+from reconciler.state.postgres.schema import sql_text, upgrade_text
 from reconciler.state.postgres.timings import DEFAULT
+from reconciler.state.rows import COLUMNS
 from tests.state.runs import begun
 from tests.support.factories import make_recorded, make_target
 from tests.support.postgres import PostgresServer, free_port
 
 STACK = make_target().stack
+FIXTURES = Path(__file__).parent / "fixtures"
 
 
 def place(url: str, stack: str = STACK) -> PostgresPlace:
@@ -147,11 +152,70 @@ def test_tables_of_a_newer_version_are_left_alone(postgres: PostgresServer, sche
     """Unless they say that this version may still write."""
     here = place(postgres.url(schema))
     create_state(here, make_target()).close()
-    postgres.query(f"UPDATE {schema}.format SET version = 2")
+    postgres.query(f"UPDATE {schema}.format SET version = 3")
     open_state(here).close()
-    postgres.query(f"UPDATE {schema}.format SET oldest_writer = 2")
+    postgres.query(f"UPDATE {schema}.format SET oldest_writer = 3")
     with pytest.raises(StateError, match="newer version of this program"):
         open_state(here)
+
+
+def test_tables_of_format_1_are_read_and_written_after_their_upgrade(
+    postgres: PostgresServer, schema: str
+) -> None:
+    """Tables and records as the program before made them; whoever owns them runs one command."""
+    here = place(postgres.url(schema))
+    make_format_1(postgres, schema)
+    target = Target(url="https://old.example.com", stack=STACK, tenant_id=7, can_update=True)
+    with closing(open_state(here)) as store:
+        before = store.content()
+        assert before.header == Header(lineage="lin", serial=3, target=target)
+        assert [(row.address.name, row.own) for row in store.read()] == [
+            ("chat", Own.ACCEPTED),
+            ("train", Own.ACCEPTED),
+        ]
+        assert (inspect_state(here).format, summarize_state(here).owned[Own.ACCEPTED]) == (1, 2)
+        with pytest.raises(StateError) as caught:
+            store.hold("reconciler apply")
+    with pytest.raises(StateError, match="format 1, and this version of the program writes 2"):
+        create_state(place(postgres.url(schema), stack="another"), make_target())
+    assert says(caught.value) == (
+        (
+            f"the tables of the state of stack {STACK} ({postgres.address}/postgres, schema "
+            f"{schema}) are of format 1, and this version of the program writes 2"
+        ),
+        "as their owner: reconciler state sql --upgrade | psql; nothing was changed",
+        1,
+    )
+    # A second time it changes nothing.
+    for _ in range(2):
+        with postgres.connect() as conn:
+            conn.execute(upgrade_text(schema).encode())
+        with closing(open_state(here)) as store:
+            store.hold("reconciler apply")
+            assert store.content() == before
+    with closing(open_state(here)) as store:
+        store.hold("reconciler apply")
+        store.pin(replace(target, pins={"team-a": "4501"}))
+        assert store.header.target.pins == {"team-a": "4501"}
+    assert postgres.query(f"SELECT version, oldest_writer FROM {schema}.format") == [(2, 2)]
+
+
+def make_format_1(postgres: PostgresServer, schema: str) -> None:
+    """The tables of format 1 with the records of a file of that time."""
+    tables = (FIXTURES / "postgresql-1.sql").read_text("utf-8").partition("-- Who may what")[0]
+    names = ", ".join(COLUMNS)
+    with closing(sqlite3.connect(FIXTURES / "format-5" / "state.db")) as conn:
+        rows = conn.execute(f"SELECT {names} FROM operations").fetchall()
+    with postgres.connect() as conn:
+        conn.execute((tables.replace('"team_a"', schema) + "COMMIT;").encode())
+        conn.execute(
+            f"INSERT INTO {schema}.states (stack, lineage, serial, nonce, url, tenant_id, "
+            "can_update, created_at) VALUES (%s, 'lin', 3, 'n', %s, 7, true, 'then')".encode(),
+            [STACK, "https://old.example.com"],
+        )
+        marks = ", ".join(["%s"] * len(COLUMNS))
+        query = f"INSERT INTO {schema}.operations (state, {names}) VALUES (1, {marks})"
+        conn.cursor().executemany(query.encode(), rows)
 
 
 def test_a_damaged_record_is_found(postgres: PostgresServer, schema: str) -> None:
@@ -170,7 +234,7 @@ def test_a_damaged_record_is_found(postgres: PostgresServer, schema: str) -> Non
     lineage = inspect_state(here).lineage
     assert inspect_state(here) == Inspection(
         path=str(here),
-        format=1,
+        format=2,
         lineage=lineage,
         records=1,
         in_doubt=1,

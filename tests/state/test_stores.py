@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.core.model import Json, Own, Recorded, Target
+from reconciler.core.model import Json, Own, Purpose, Recorded, Target
 from reconciler.core.places import FilePlace, StatePlace, parse_place
 from reconciler.errors import LockedError, StateError
 from reconciler.ports import RecordStore, StateStore
@@ -172,6 +172,7 @@ def test_the_lineage_never_changes(sessions: Sessions) -> None:
         make_target(issuer="https://issuer", tenant_id=7),
         make_target(tenant_id=0, can_update=True),
         make_target(keeps_removed=True),
+        make_target(pins={"team-a": "4501", "Grüße \ud800": ""}),
         make_target(url="https://other"),
     ],
 )
@@ -179,6 +180,33 @@ def test_a_target_is_remembered(sessions: Sessions, target: Target) -> None:
     """Tenant 0 is a tenant; what is not known stays unknown."""
     sessions().pin(target)
     assert sessions().header.target == target
+
+
+def test_a_pin_can_be_taken_back(sessions: Sessions) -> None:
+    """Nothing of an older target stays beside the newer one."""
+    sessions().pin(make_target(pins={"team-a": "4501", "team-b": "4502"}))
+    for pins in ({"team-b": "4503"}, {}):
+        sessions().pin(make_target(pins=pins))
+        assert sessions().header.target == make_target(pins=pins)
+
+
+@pytest.mark.parametrize("purpose", [Purpose.FINISHED, Purpose.EXPIRED])
+def test_an_end_is_kept_until_it_is_taken_back(sessions: Sessions, purpose: Purpose) -> None:
+    """It is read with the others, unlike one that is gone; nothing of it is in doubt."""
+    ended = dataclasses.replace(row("a", Own.ENDED), purpose=purpose)
+    sessions().write([ended, row("b")])
+    assert list(sessions().read()) == [ended, row("b")]
+    sessions().write([dataclasses.replace(ended, own=Own.GONE)])
+    assert list(sessions().read()) == [row("b")]
+
+
+def test_an_end_outlives_the_history(state: PlaceSessions) -> None:
+    """A record that is gone is dropped with the runs of its time; an end holds for good."""
+    ends = [row("a", Own.ENDED), row("b", Own.GONE)]
+    old = [dataclasses.replace(one, last_sent_at="2020-01-01T00:00:00+00:00") for one in ends]
+    state().write(old)
+    state().begin_run(begun("1"))
+    assert "a" in [one.op for one in state().content().rows]
 
 
 def test_many_records_are_one_write(sessions: Sessions) -> None:
@@ -385,10 +413,10 @@ def test_a_state_keeps_its_last_copies(state: PlaceSessions) -> None:
     """Five of them, each with the records of its time."""
     store = state()
     for number in range(7):
-        store.write([row(str(number)), row("gone", Own.GONE)])
+        store.write([row(str(number)), row("end", Own.ENDED), row("gone", Own.GONE)])
         store.back_up()
     copies = store.copies()
-    assert [len(store.read_copy(copy)) for copy in copies] == [7, 6, 5, 4, 3]
+    assert [len(store.read_copy(copy)) for copy in copies] == [8, 7, 6, 5, 4]
     assert list(store.read_copy(copies[0])) == list(store.read())
     assert {copy.serial for copy in copies} == {1}
 
@@ -398,8 +426,8 @@ def test_a_backup_of_any_state_is_a_file_with_all_of_it(
 ) -> None:
     """It opens as a state: records, identity and history are the same."""
     store = state()
-    store.write([row("a"), row("b", Own.GONE)])
-    store.pin(make_target(tenant_id=7))
+    store.write([row("a"), row("b", Own.GONE), row("c", Own.ENDED)])
+    store.pin(make_target(tenant_id=7, pins={"team-a": "1"}))
     store.begin_run(begun("1"))
     store.add_actions("1", [done("1/a")])
     file = tmp_path / "copies" / "copy.db"

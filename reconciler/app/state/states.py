@@ -64,14 +64,14 @@ def inspect(place: StatePlace) -> Inspection:
     return inspect_state(place)
 
 
-def sql_of(place: StatePlace) -> str:
+def sql_of(place: StatePlace, *, upgrade: bool) -> str:
     """What whoever owns a database runs for a state there; raises UsageError for a file."""
     if isinstance(place, FilePlace):
         raise UsageError(
             f"the state {place.title} is in a file, which needs no tables",
             hint="name the database: --state postgresql://HOST/DATABASE?schema=SCHEMA",
         )
-    return sql_text(place)
+    return sql_text(place, upgrade=upgrade)
 
 
 def find_records(rows: Sequence[Recorded], text: str) -> list[Recorded]:
@@ -117,6 +117,7 @@ def merge_targets(pinned: Target, target: Target) -> Target:
         tenant_id=target.tenant_id if pinned.tenant_id is None else pinned.tenant_id,
         can_update=pinned.can_update or target.can_update,
         keeps_removed=pinned.keeps_removed or target.keeps_removed,
+        pins={**target.pins, **pinned.pins},
     )
 
 

@@ -196,8 +196,11 @@ def restore(copy: str | None, *, edit: EditFlags, flags: Flags) -> int:
 
 
 @state.command(short_help="Print the SQL for a state in PostgreSQL.")
+@click.option(
+    "--upgrade", is_flag=True, help="Bring the tables of an older version to the present format."
+)
 @state_options
-def sql(*, flags: Flags) -> int:
+def sql(*, upgrade: bool, flags: Flags) -> int:
     """Print the tables, roles and grants of a state in PostgreSQL, for the owner of the database.
 
     Pipe it into psql, once for each schema. Connects to no database.
@@ -205,7 +208,7 @@ def sql(*, flags: Flags) -> int:
     from reconciler.app.state.states import sql_of
     from reconciler.cli.output.console import Console
 
-    Console().line(sql_of(settings_from(flags).state).rstrip("\n"))
+    Console().line(sql_of(settings_from(flags).state, upgrade=upgrade).rstrip("\n"))
     return 0
 
 

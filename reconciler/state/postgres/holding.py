@@ -23,6 +23,7 @@ from reconciler.state.postgres import statements
 from reconciler.state.postgres.connection import Channel, Connection
 from reconciler.state.postgres.lease import Renewal
 from reconciler.state.postgres.row import StateRow, read_state_row
+from reconciler.state.postgres.schema import need_present_format
 from reconciler.state.postgres.statements import Commit, Fence
 from reconciler.state.postgres.timings import Timings
 
@@ -181,7 +182,7 @@ def take_lock(
     """Take the lock; raises LockedError, which names the holder, after `timeout` seconds.
 
     `on_wait` is called when the database has not answered a commit for a while. A state that is
-    not in use is held only `in_transit`.
+    not in use is held only `in_transit`, and one in older tables not at all.
     """
     token = str(uuid.uuid4())
     channel = Channel(place, timings, writes=True, on_wait=on_wait)
@@ -219,6 +220,7 @@ def _take(
     was_forced = False
     while True:
         row = channel.once(look)
+        need_present_format(place, row.version)
         # Read again, and not taken from the answer: that may have been lost.
         if row.token == token:
             return row, was_forced

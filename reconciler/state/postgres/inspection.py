@@ -9,7 +9,7 @@ from reconciler.core.model import Recorded
 from reconciler.core.places import PostgresPlace
 from reconciler.errors import StateError
 from reconciler.state.check import find_duplicates, make_inspection
-from reconciler.state.postgres import schema, statements, timings
+from reconciler.state.postgres import statements, timings
 from reconciler.state.postgres.connection import Channel, Connection, snapshot
 from reconciler.state.postgres.row import read_state_row
 from reconciler.state.rows import from_values
@@ -40,7 +40,7 @@ def inspect_state(place: PostgresPlace) -> Inspection:
         return make_inspection(
             str(place),
             rows,
-            format_number=schema.VERSION,
+            format_number=state.version,
             lineage=state.header.lineage,
             is_held=state.is_held,
             runs=runs,

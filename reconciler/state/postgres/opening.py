@@ -15,8 +15,9 @@ from reconciler.state.postgres import statements, timings
 from reconciler.state.postgres.connection import Channel, Connection
 from reconciler.state.postgres.holding import take_lock
 from reconciler.state.postgres.row import find_state_row
-from reconciler.state.postgres.schema import has_tables, make_tables
+from reconciler.state.postgres.schema import has_tables, make_tables, need_present_format
 from reconciler.state.postgres.store import PostgresStore
+from reconciler.state.rows import encode_pins
 
 
 def open_state(place: PostgresPlace, patience: float, *, in_transit: bool = False) -> PostgresStore:
@@ -40,13 +41,17 @@ def create_state(
         "tenant_id": target.tenant_id,
         "can_update": target.can_update,
         "keeps_removed": target.keeps_removed,
+        "pins": encode_pins(target.pins),
         "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
         **asdict(transit),
     }
     query = statements.insert_state(place.schema).encode()
+    versions = statements.select_version(place.schema).encode()
 
     def make(conn: Connection) -> bool:
         make_tables(conn, place.schema)
+        for (version,) in conn.execute(versions).fetchall():
+            need_present_format(place, version)
         return conn.execute(query, values).fetchone() is not None
 
     with closing(Channel(place, timings.DEFAULT, writes=True)) as channel:

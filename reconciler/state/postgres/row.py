@@ -14,17 +14,21 @@ from reconciler.ports import Transit
 from reconciler.state.postgres import statements
 from reconciler.state.postgres.connection import Connection
 from reconciler.state.postgres.schema import check_format
+from reconciler.state.rows import read_pins
 from reconciler.state.state_errors import refuse_transit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StateRow:
-    """The row as it was read; `lease_left` is in seconds by the database's clock.
+    """The row as it was read; `version` is that of the tables.
+
+    `lease_left` is in seconds by the database's clock.
 
     Whoever takes the lock counts `epoch` up, and each commit of a holder `writes`.
     """
 
     id: int
+    version: int
     header: Header
     rules: str
     transit: Transit
@@ -57,6 +61,7 @@ class StateRow:
             tenant_id=columns.get("tenant_id", self.header.target.tenant_id),
             can_update=columns.get("can_update", self.header.target.can_update),
             keeps_removed=columns.get("keeps_removed", self.header.target.keeps_removed),
+            pins=read_pins(columns["pins"]) if "pins" in columns else self.header.target.pins,
         )
         header = Header(
             lineage=columns.get("lineage", self.header.lineage),
@@ -85,7 +90,7 @@ def find_state_row(conn: Connection, place: PostgresPlace) -> StateRow | None:
     check_format(place, application, version, oldest_writer)
     if state[0] is None:
         return None
-    (id_, lineage, serial, url, issuer, tenant_id, can_update, keeps_removed, *lock) = state
+    (id_, lineage, serial, url, issuer, tenant_id, can_update, keeps_removed, pins, *lock) = state
     (rules, arriving_from, moved_to, epoch, writes, token, holder, link, since, left) = lock
     target = Target(
         url=url,
@@ -94,9 +99,11 @@ def find_state_row(conn: Connection, place: PostgresPlace) -> StateRow | None:
         tenant_id=tenant_id,
         can_update=can_update,
         keeps_removed=keeps_removed,
+        pins=read_pins(pins),
     )
     return StateRow(
         id=id_,
+        version=version,
         header=Header(lineage=lineage, serial=serial, target=target),
         rules=rules,
         transit=Transit(arriving_from=arriving_from, moved_to=moved_to),

@@ -8,7 +8,7 @@ from reconciler.state.postgres.connection import Connection
 from reconciler.state.rows import COLUMNS
 
 APPLICATION = "workload-reconciler"
-VERSION = 1
+VERSION = 2
 # Of the lock that keeps two that make the same tables apart; any number that is always the same.
 _MAKING = 0x5263576C
 
@@ -44,6 +44,7 @@ CREATE TABLE {{s}}.states (
   tenant_id bigint,
   can_update boolean NOT NULL DEFAULT false,
   keeps_removed boolean NOT NULL DEFAULT false,
+  pins text NOT NULL DEFAULT '',
   rules text NOT NULL DEFAULT '',
   created_at text NOT NULL,
   arriving_from text NOT NULL DEFAULT '',
@@ -103,6 +104,15 @@ INSERT INTO {{s}}.format (application, version, oldest_writer)
   VALUES ('{APPLICATION}', {VERSION}, {VERSION});
 """
 
+# Whoever reads the version of the tables sees them whole, before or after: one transaction.
+_UPGRADE = f"""\
+BEGIN;
+ALTER TABLE {{s}}.states ADD COLUMN IF NOT EXISTS pins text NOT NULL DEFAULT '';
+UPDATE {{s}}.format SET version = {VERSION}, oldest_writer = {VERSION}
+  WHERE application = '{APPLICATION}' AND version < {VERSION};
+COMMIT;
+"""
+
 _RIGHTS = """\
 -- Who may what: group roles without a login. Grant them to the accounts of people and of CI:
 --   GRANT {name}_writer TO ci;
@@ -129,6 +139,14 @@ def sql_text(schema: str) -> str:
     return f"BEGIN;\nCREATE SCHEMA IF NOT EXISTS {quoted};\n{tables}{rights}COMMIT;\n"
 
 
+def upgrade_text(schema: str) -> str:
+    """What whoever owns a database runs once after an upgrade of this program; again, it is idle.
+
+    Older programs refuse the tables from then on.
+    """
+    return _UPGRADE.format(s=quote_name(schema))
+
+
 def make_tables(conn: Connection, schema: str) -> None:
     """Make schema and tables where they are absent, for the account that asks; not the roles."""
     # IF NOT EXISTS is no lock: of two that make the same at once, one fails in the middle.
@@ -153,6 +171,16 @@ def check_format(place: PostgresPlace, application: str, version: int, oldest_wr
             f"the state {place.title} is of a newer version of this program (format {version}, "
             f"this one knows {VERSION})",
             hint="upgrade the program that runs here; nothing was changed",
+        )
+
+
+def need_present_format(place: PostgresPlace, version: int) -> None:
+    """Raise StateError for older tables, which can only be read."""
+    if version < VERSION:
+        raise StateError(
+            f"the tables of the state {place.title} are of format {version}, and this version of "
+            f"the program writes {VERSION}",
+            hint="as their owner: reconciler state sql --upgrade | psql; nothing was changed",
         )
 
 

@@ -66,12 +66,19 @@ class Commit:
 def select_header(schema: str) -> str:
     """The format of the tables and the row of a stack, which may be absent."""
     s = quote_name(schema)
+    # By its name within the row: tables of format 1, which can be read, have no such column.
     return f"""
         SELECT f.application, f.version, f.oldest_writer, s.id, s.lineage, s.serial, s.url,
-          s.issuer, s.tenant_id, s.can_update, s.keeps_removed, s.rules, s.arriving_from,
+          s.issuer, s.tenant_id, s.can_update, s.keeps_removed,
+          coalesce(to_jsonb(s) ->> 'pins', ''), s.rules, s.arriving_from,
           s.moved_to, s.epoch, s.writes, s.token::text, s.holder, s.link, s.since,
           extract(epoch FROM s.lease_until - clock_timestamp())::float8
         FROM {s}.format f LEFT JOIN {s}.states s ON s.stack = %b"""
+
+
+def select_version(schema: str) -> str:
+    """The format of the tables alone."""
+    return f"SELECT version FROM {quote_name(schema)}.format"
 
 
 def select_rows(schema: str, *, ended: bool = False) -> str:
@@ -91,10 +98,10 @@ def insert_state(schema: str) -> str:
     """A new, empty state, if its stack has none."""
     return f"""
         INSERT INTO {quote_name(schema)}.states
-          (stack, lineage, nonce, url, issuer, tenant_id, can_update, keeps_removed, created_at,
-           arriving_from, moved_to)
+          (stack, lineage, nonce, url, issuer, tenant_id, can_update, keeps_removed, pins,
+           created_at, arriving_from, moved_to)
         VALUES (%(stack)s, %(lineage)s, %(nonce)s, %(url)s, %(issuer)s, %(tenant_id)s,
-          %(can_update)s, %(keeps_removed)s, %(created_at)s,
+          %(can_update)s, %(keeps_removed)s, %(pins)s, %(created_at)s,
           %(arriving_from)s, %(moved_to)s)
         ON CONFLICT (stack) DO NOTHING RETURNING 1"""
 

@@ -32,7 +32,7 @@ from reconciler.state.postgres.dating import date_request
 from reconciler.state.postgres.holding import HeldLock, take_lock
 from reconciler.state.postgres.row import StateRow, read_state_row
 from reconciler.state.postgres.statements import Commit
-from reconciler.state.rows import RowWriter, from_values, read_records, storable
+from reconciler.state.rows import RowWriter, encode_pins, from_values, read_records, storable
 from reconciler.state.state_errors import naming_state
 
 T = TypeVar("T")
@@ -342,6 +342,7 @@ class PostgresStore:
             "tenant_id": target.tenant_id,
             "can_update": target.can_update,
             "keeps_removed": target.keeps_removed,
+            "pins": encode_pins(target.pins),
         }
         return replace(commit, header={**commit.header, **pinned})
 
