@@ -64,6 +64,7 @@ class Config:
     concurrency: int | None = None
     limits: ApplyLimits = field(default_factory=ApplyLimits)
     schemas: str | None = None
+    include: tuple[str, ...] = ()
     policies: tuple[str, ...] = ()
     suppressions: tuple[Suppression, ...] = ()
     budgets: tuple[GpuBudget, ...] = ()
@@ -203,6 +204,7 @@ def _read_settings(
             quota="off" if limits.get("quota") is False else limits.get("quota"),
             allowed_projects=None if allowed is None else tuple(allowed),
         ),
+        "include": tuple(value.get("include", ())),
         "policies": tuple(value.get("policies", ())),
         # `off` is a string in YAML 1.2; other tools may have written the boolean they read.
         "discovery": None if discovery is None else discovery not in ("off", False),

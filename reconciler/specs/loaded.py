@@ -25,14 +25,16 @@ class Loaded:
 
     `desired` holds the specs without errors, by address; while `diagnostics` has errors they are
     not the whole. `sources` are the files read as specs, `rules` those that every spec is checked
-    by: configuration and policies. `targets` are the given paths. All are relative to the root;
-    `prefix` goes before such a name to make a path from the working directory.
+    by: configuration, policies and patches. `included` are the folders that the root includes,
+    `targets` the given paths. All are relative to the root; `prefix` goes before such a name to
+    make a path from the working directory.
     """
 
     desired: tuple[Desired, ...] = ()
     diagnostics: tuple[Diagnostic, ...] = ()
     sources: tuple[str, ...] = ()
     rules: frozenset[str] = frozenset()
+    included: tuple[str, ...] = ()
     targets: tuple[str, ...] = (".",)
     prefix: str = ""
     composed: Mapping[Address, ComposedSpec] = field(

@@ -16,9 +16,11 @@ from reconciler.core.diagnostics import Diagnostic, has_errors, sort_diagnostics
 from reconciler.core.model import Address, Desired
 from reconciler.specs.compose.composed_spec import ComposedSpec, compose, looks_like_spec
 from reconciler.specs.compose.defaults import Defaults
+from reconciler.specs.compose.patches import Patches
 from reconciler.specs.compose.to_desired import to_desired
 from reconciler.specs.config import Config, name_below
 from reconciler.specs.discovery.files import SourceFile
+from reconciler.specs.discovery.ignoring import IGNORE_FILE
 from reconciler.specs.discovery.spec_files import discover_files, display_prefix
 from reconciler.specs.loaded import Loaded
 from reconciler.specs.rules.checks import check, identify
@@ -90,7 +92,8 @@ def _load(
     )
     discovered = discover_files(paths, root, config)
     sources = SourceCache(root, digests if len(discovered.tree.specs) >= WORTH_A_DIGEST else None)
-    defaults = Defaults(discovered.tree.defaults, sources, schemas)
+    defaults = Defaults(discovered.tree.defaults, sources, schemas, discovered.included)
+    patches = Patches(discovered.tree.patches, sources)
     readings = [(file, sources.read(file)) for file in discovered.tree.specs]
     if discovered.reads_stdin:
         reading = read_data(read_stream(stdin or sys.stdin.buffer), STDIN)
@@ -100,7 +103,9 @@ def _load(
     candidates = [
         candidate
         for file, reading in readings
-        for candidate in _compose_file(file, reading, defaults, sources)
+        for candidate in _compose_file(
+            file, reading, defaults, sources, patches=patches, config=config
+        )
     ]
     # A file that a spec names as its manifest is not a spec itself. So nothing is checked before
     # everything is composed.
@@ -110,17 +115,24 @@ def _load(
         if candidate.file.real not in manifests:
             checks.add(candidate)
     checks.apply_policies(deadline)
-    diagnostics += [*discovered.tree.diagnostics, *defaults.diagnostics, *sources.diagnostics()]
+    diagnostics += [*discovered.tree.diagnostics, *sources.diagnostics()]
+    diagnostics += [*defaults.diagnostics, *patches.diagnostics]
+    if not has_errors(diagnostics) and discovered.tree.specs:
+        diagnostics += patches.unused()
     checks.check_together()
     rules = {policy.file for policy in policies}
     if config.path is not None:
         rules.add(name_below(config.path, root))
     rules.update(name_below(Path(real), root) for real in imported_files(config))
+    # A patch that was taken out of its file has a part in specs that no longer know of it.
+    rules.update(file.name for file in discovered.tree.patches)
+    rules.update(f"{folder}/{IGNORE_FILE}" for folder in discovered.included)
     return Loaded(
         desired=tuple(checks.desired[address] for address in sorted(checks.desired)),
         diagnostics=_distinct(diagnostics),
         sources=tuple(file.name for file, _ in readings if file.real not in manifests),
         rules=frozenset(rules),
+        included=discovered.included,
         targets=discovered.targets,
         prefix=display_prefix(root, absolute(Path())),
         composed=checks.composed,
@@ -196,7 +208,13 @@ class _SpecChecks:
 
 
 def _compose_file(
-    file: SourceFile, reading: Reading, defaults: Defaults, sources: SourceCache
+    file: SourceFile,
+    reading: Reading,
+    defaults: Defaults,
+    sources: SourceCache,
+    *,
+    patches: Patches,
+    config: Config,
 ) -> Iterator[_CandidateSpec]:
     for document in reading.documents:
         value, spec = document.value, None
@@ -211,6 +229,8 @@ def _compose_file(
             diagnostics.append(make_diagnostic("not-a-spec", message, where, hint=hint))
         else:
             spec = compose(document, defaults.reaching(document.folder), sources, diagnostics)
+            if not spec.broken:
+                spec = patches.lay_over(spec, identify(spec.value, config), diagnostics)
         yield _CandidateSpec(file=file, reading=reading, spec=spec, diagnostics=diagnostics)
 
 

@@ -7,6 +7,11 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from reconciler.core.diagnostics import Diagnostic
+from reconciler.specs.source.jsonreader import read_json
+from reconciler.specs.source.nodes import Node
+from reconciler.specs.source.source_text import SourceText
+
 KEYS = st.sampled_from(["name", "kind", "spec", "a", "b", "on", "8080", "x/y", "k~", "ключ", "<<"])
 TEXTS = st.one_of(
     st.sampled_from(
@@ -54,6 +59,13 @@ FRAGMENTS = st.sampled_from(
         "[" * 120,
     ]
 )
+
+
+def tree(value: Any) -> Node:
+    """Return the tree of a value, by way of JSON text."""
+    found: list[Diagnostic] = []
+    (parsed,) = read_json(SourceText(file="a.json", text=json.dumps(value), notation="json"), found)
+    return parsed.root
 
 
 @st.composite

@@ -1,18 +1,14 @@
 from __future__ import annotations
 
 import copy
-import json
 from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.core.diagnostics import Diagnostic
 from reconciler.specs.compose.merging import merge, merge_trees
-from reconciler.specs.source.jsonreader import read_json
-from reconciler.specs.source.nodes import Node, plain, walk
-from reconciler.specs.source.source_text import SourceText
-from tests.specs.strategies import MAPPINGS
+from reconciler.specs.source.nodes import plain, walk
+from tests.specs.strategies import MAPPINGS, tree
 
 # Documents in which a key always holds the same kind of value, as under one schema.
 LEAVES = st.dictionaries(st.sampled_from("pqr"), st.integers() | st.none(), max_size=3)
@@ -29,13 +25,6 @@ SPECS = st.fixed_dictionaries(
         "lifecycle": LEAVES,
     },
 )
-
-
-def tree(value: Any) -> Node:
-    """Return the tree of a value, by way of JSON text."""
-    found: list[Diagnostic] = []
-    (parsed,) = read_json(SourceText(file="a.json", text=json.dumps(value), notation="json"), found)
-    return parsed.root
 
 
 @given(MAPPINGS)

@@ -153,6 +153,67 @@ CASES = {
             ),
         ),
     ),
+    "misplaced-patches": Case(
+        files={"team-a/_patches.yaml": "match: {name: llm}\n"},
+        said=(
+            (
+                "team-a/_patches.yaml:1:1 error misplaced-patches:"
+                " '_patches.yaml' is not read"
+                " | move its documents to the _patches.yaml beside reconciler.yaml"
+            ),
+        ),
+    ),
+    "bad-include": Case(
+        files={"reconciler.yaml": "include: [team-a]\n", "team-a/a.yaml": SPEC},
+        said=(
+            (
+                "reconciler.yaml:1:11-1:17 error bad-include:"
+                " 'team-a' lies in this root, which reads it anyway"
+            ),
+        ),
+    ),
+    "unused-patch": Case(
+        files={
+            "a.yaml": SPEC,
+            "_patches.yaml": "match: {name: lmm}\npatch: {metadata: {priority: high}}\n",
+        },
+        said=(
+            (
+                "_patches.yaml:1:8-1:19 warning unused-patch: the patch matches no spec"
+                " | correct 'match', or remove the patch"
+            ),
+        ),
+    ),
+    "patch-overlap": Case(
+        files={
+            "a.yaml": SPEC,
+            "_patches.yaml": (
+                "match: {name: '*'}\npatch: {metadata: {priority: low}}\n---\n"
+                "match: {name: llm}\nset: {/metadata/priority: high}\n"
+            ),
+        },
+        said=(
+            (
+                "_patches.yaml:5:27-5:31 warning patch-overlap:"
+                " the patch at _patches.yaml:2:30 writes '/metadata/priority' as well;"
+                " this one decides"
+                " | write it once, or narrow 'match' of one of them"
+            ),
+        ),
+    ),
+    "patch-misses": Case(
+        files={
+            "a.yaml": SPEC,
+            "_patches.yaml": "match: {name: llm}\nremove: [/manifest/spec/replicas]\n",
+        },
+        said=(
+            (
+                "_patches.yaml:2:10-2:33 error patch-misses:"
+                " the pointer leads nowhere in 'llm': there is no 'spec'"
+                " | correct the pointer, or narrow 'match'"
+            ),
+        ),
+    ),
     "nested-config": Case(
         files={"team-a/reconciler.yaml": CONFIG},
         said=(

@@ -102,7 +102,8 @@ def validate(
             "no specs were found", hint="give the folder that holds them; *.yaml, *.yml and *.json"
         )
     if changed_since is not None:
-        narrowed = loaded.narrow_to_files(changed_files(root, changed_since))
+        changed = changed_files(root, changed_since, included=whole.included)
+        narrowed = loaded.narrow_to_files(changed)
         results.note_hidden(loaded, narrowed, f"not about changes since {changed_since}")
         loaded = narrowed
     if ask_server:

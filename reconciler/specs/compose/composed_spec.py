@@ -16,6 +16,7 @@ from reconciler.specs.compose.manifest_integers import (
     spec_value,
 )
 from reconciler.specs.compose.merging import merge, merge_trees
+from reconciler.specs.compose.patching import Patch
 from reconciler.specs.rules.codes import make_diagnostic
 from reconciler.specs.rules.tree_diagnostics import diagnostic_at
 from reconciler.specs.schema.compiled_schema import quote_value
@@ -34,7 +35,8 @@ class ComposedSpec(NamedTuple):
 
     `value` has the manifest in it wherever it was written. `manifest` is the document that it came
     from if that is another one, `manifest_path` the real path of that file, and `manifest_file` its
-    name in diagnostics. `broken`: an error that was reported already leaves the spec incomplete.
+    name in diagnostics. `patches` were applied to the value in their order. `broken`: an error that
+    was reported already leaves the spec incomplete.
     """
 
     document: Document
@@ -44,13 +46,15 @@ class ComposedSpec(NamedTuple):
     encoded: bool = False
     manifest_path: str = ""
     manifest_file: str = ""
+    patches: tuple[Patch, ...] = ()
     broken: bool = False
 
     @property
     def documents(self) -> tuple[Document, ...]:
         """Every document that parts of the value may come from, the spec's own first."""
         manifest = () if self.manifest is None else (self.manifest,)
-        return (self.document, *self.chain.layers, *manifest)
+        patches = (patch.document for patch in self.patches)
+        return (self.document, *self.chain.layers, *manifest, *patches)
 
     @property
     def files(self) -> set[str]:
@@ -61,6 +65,12 @@ class ComposedSpec(NamedTuple):
 
     def tree(self) -> Node:
         """Build the same value again with the place of every part of it."""
+        root = self._unpatched_tree()
+        for patch in self.patches:
+            root = patch.apply_to_tree(root)
+        return root
+
+    def _unpatched_tree(self) -> Node:
         root = reduce(merge_trees, map(spec_tree, (*self.chain.layers, self.document)))
         if self.manifest is None:
             return root

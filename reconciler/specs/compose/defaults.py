@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from reconciler.core.diagnostics import Diagnostic, has_errors
@@ -28,10 +28,15 @@ class Defaults:
     """The defaults of a repository, merged once per folder."""
 
     def __init__(
-        self, files: Iterable[SourceFile], sources: SourceCache, schemas: SpecSchemas
+        self,
+        files: Iterable[SourceFile],
+        sources: SourceCache,
+        schemas: SpecSchemas,
+        included: Sequence[str] = (),
     ) -> None:
         self.diagnostics: list[Diagnostic] = []
         self._schemas = schemas
+        self._included = included
         self._layers: dict[str, Document | None] = {}
         self._chains: dict[str, DefaultsChain] = {}
         for file in files:
@@ -39,21 +44,35 @@ class Defaults:
             self._layers[folder] = self._read(file, sources)
 
     def reaching(self, folder: str) -> DefaultsChain:
-        """Return the defaults of a folder relative to the root, whose own name is empty."""
+        """Return the defaults of a folder relative to the root, whose own name is empty.
+
+        A folder that is included has the root's as well, as if it stood there: over its own of the
+        same level, under those farther in.
+        """
         chain = self._chains.get(folder)
         if chain is None:
-            chain = self.reaching(folder.rpartition("/")[0]) if folder else DefaultsChain(value={})
-            layer = self._layers.get(folder)
-            if layer is not None:
-                chain = DefaultsChain(
-                    value=merge(chain.value, spec_value(layer)),
-                    layers=(*chain.layers, layer),
-                    broken=chain.broken,
-                )
-            elif folder in self._layers:
-                chain = chain._replace(broken=True)
+            top = self._top_of(folder)
+            is_top = folder == top
+            chain = DefaultsChain(value={}) if is_top else self.reaching(folder.rpartition("/")[0])
+            chain = self._extend(chain, folder)
+            if top:
+                chain = self._extend(chain, folder[len(top) :].removeprefix("/"))
             self._chains[folder] = chain
         return chain
+
+    def _top_of(self, folder: str) -> str:
+        """The included folder that a folder lies in, or the root's empty name."""
+        return next((top for top in self._included if f"{folder}/".startswith(f"{top}/")), "")
+
+    def _extend(self, chain: DefaultsChain, folder: str) -> DefaultsChain:
+        layer = self._layers.get(folder)
+        if layer is None:
+            return chain._replace(broken=True) if folder in self._layers else chain
+        return DefaultsChain(
+            value=merge(chain.value, spec_value(layer)),
+            layers=(*chain.layers, layer),
+            broken=chain.broken,
+        )
 
     def _read(self, file: SourceFile, sources: SourceCache) -> Document | None:
         """Return the one document of a file; None, with a diagnostic, where it cannot be used."""

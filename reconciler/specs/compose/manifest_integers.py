@@ -1,7 +1,7 @@
 """Integers inside manifests, which are read as Kubernetes reads YAML: `0400` is 256 there.
 
 Everything else follows YAML 1.2, also outside manifests. This is the one place where it is applied:
-to a manifest in a spec, in defaults, in a file of its own and in base64.
+to a manifest in a spec, in defaults, in patches, in a file of its own and in base64.
 """
 
 from __future__ import annotations
@@ -31,15 +31,31 @@ def manifest_value(document: Document) -> Any:
 def spec_tree(document: Document) -> Node:
     """The tree of a spec or of defaults, which may hold a manifest."""
     tree = document.tree()
-    if not document.ambiguous or _MANIFEST not in tree.value:
-        return tree
-    key, manifest = tree.value[_MANIFEST]
-    return replace(tree, value={**tree.value, _MANIFEST: (key, _read_integers(manifest))})
+    return _read_manifest(tree) if document.ambiguous else tree
 
 
 def spec_value(document: Document) -> Any:
     """The value of a spec or of defaults."""
     return plain(spec_tree(document)) if document.ambiguous else document.value
+
+
+def patch_tree(document: Document) -> Node:
+    """The tree of a patch, which writes parts of manifests in two places."""
+    tree = document.tree()
+    if not document.ambiguous:
+        return tree
+    entries = dict(tree.value)
+    if "patch" in entries:
+        key, merged = entries["patch"]
+        entries["patch"] = (key, _read_manifest(merged))
+    if "set" in entries:
+        key, pointers = entries["set"]
+        parts = {
+            pointer: (name, _read_integers(part) if pointer.startswith("/manifest") else part)
+            for pointer, (name, part) in pointers.value.items()
+        }
+        entries["set"] = (key, replace(pointers, value=parts))
+    return replace(tree, value=entries)
 
 
 def find_older_readings(tree: Node) -> Iterator[tuple[tuple[Step, ...], Any]]:
@@ -50,6 +66,13 @@ def find_older_readings(tree: Node) -> Iterator[tuple[tuple[Step, ...], Any]]:
             before, _ = read_core(node.source.text[node.start : node.end])
             if before != node.integer:
                 yield path, before
+
+
+def _read_manifest(tree: Node) -> Node:
+    if _MANIFEST not in tree.value:
+        return tree
+    key, manifest = tree.value[_MANIFEST]
+    return replace(tree, value={**tree.value, _MANIFEST: (key, _read_integers(manifest))})
 
 
 def _read_integers(node: Node) -> Node:

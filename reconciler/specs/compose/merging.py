@@ -15,7 +15,7 @@ _ALTERNATIVES: dict[tuple[str, ...], frozenset[str]] = {
 
 def merge(far: dict[str, Any], near: dict[str, Any], path: tuple[str, ...] = ()) -> dict[str, Any]:
     """Merge plain values; neither is changed, and parts of both are shared with the result."""
-    dropped = _dropped(near, path)
+    dropped = alternatives_dropped_by(near, path)
     merged = {key: value for key, value in far.items() if key not in dropped}
     for key, value in near.items():
         under = merged.get(key)
@@ -30,7 +30,7 @@ def merge_trees(far: Node, near: Node, path: tuple[str, ...] = ()) -> Node:
     """Merge trees just as `merge` does values; each part keeps the place it came from."""
     if not (isinstance(far.value, dict) and isinstance(near.value, dict)):
         return near
-    dropped = _dropped(near.value, path)
+    dropped = alternatives_dropped_by(near.value, path)
     merged: dict[str, Entry] = {k: entry for k, entry in far.value.items() if k not in dropped}
     for key, (name, node) in near.value.items():
         under = merged.get(key)
@@ -38,7 +38,8 @@ def merge_trees(far: Node, near: Node, path: tuple[str, ...] = ()) -> Node:
     return Node(near.source, near.start, near.end, merged)
 
 
-def _dropped(near: dict[str, Any], path: tuple[str, ...]) -> frozenset[str]:
+def alternatives_dropped_by(near: dict[str, Any], path: tuple[str, ...]) -> frozenset[str]:
+    """The keys at a path that whatever lies farther away has given in vain."""
     alternatives = _ALTERNATIVES.get(path)
     if alternatives is None:
         return frozenset()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from reconciler.errors import UsageError
@@ -17,7 +18,7 @@ _PLAIN = (
 )
 
 
-def changed_files(root: Path, revision: str) -> frozenset[str]:
+def changed_files(root: Path, revision: str, *, included: Sequence[str] = ()) -> frozenset[str]:
     """Name the files of a checkout, relative to a root, that differ from where a revision was left.
 
     That is the last common ancestor of the revision and HEAD, as a pull request is shown; changes
@@ -36,11 +37,12 @@ def changed_files(root: Path, revision: str) -> frozenset[str]:
         )
     base = git.try_run("merge-base", commit, "HEAD") or commit
     folder = root.resolve()
-    below = str(folder.relative_to(git.top))
+    tops = [folder, *((folder / name).resolve() for name in included)]
+    below = [str(top.relative_to(git.top)) for top in tops]
     # With `-z`, because git would write unusual names in quotes.
     listed = [
         git.run("diff", "--name-only", *_PLAIN, "-z", base, "--"),
-        git.run("ls-files", "--others", "--exclude-standard", "-z", "--", below),
+        git.run("ls-files", "--others", "--exclude-standard", "-z", "--", *below),
     ]
     names = {name for part in listed for name in part.split("\0") if name}
     return frozenset(posix_name(os.path.relpath(git.top / name, folder)) for name in names)

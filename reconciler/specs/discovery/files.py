@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -22,11 +22,13 @@ from reconciler.specs.source.fileaccess import (
 
 CONFIG_FILE = "reconciler.yaml"
 DEFAULTS_FILE = "_defaults.yaml"
+PATCHES_FILE = "_patches.yaml"
 SUFFIXES = (".yaml", ".yml", ".json")
 MAX_LINKED_FOLDERS = 1000
 
 # In small letters. Left out in silence, their values would be missing from every spec.
 _MISNAMED = ("_defaults.yml", "_defaults.json", "_default.yaml", "_default.yml")
+_MISNAMED_PATCHES = ("_patches.yaml", "_patches.yml", "_patches.json", "_patch.yaml", "_patch.yml")
 
 
 class SourceFile(NamedTuple):
@@ -36,12 +38,21 @@ class SourceFile(NamedTuple):
     real: str
 
 
+class IncludedFolder(NamedTuple):
+    """A folder beside the root: its path, its name relative to the root, and its real path."""
+
+    path: str
+    name: str
+    real: str
+
+
 @dataclass(slots=True, kw_only=True)
 class FileTree:
-    """The files below a root, in the order of their names."""
+    """The files of a root, in the order of their names; patches in that of their use."""
 
     specs: list[SourceFile] = field(default_factory=list)
     defaults: list[SourceFile] = field(default_factory=list)
+    patches: list[SourceFile] = field(default_factory=list)
     diagnostics: list[Diagnostic] = field(default_factory=list)
 
 
@@ -53,18 +64,29 @@ class _Folder(NamedTuple):
     real: str
     above: tuple[str, ...]
     rules: tuple[IgnoreRules, ...]
+    is_top: bool = False
 
 
-def find_files(root: Path, *, skip: Collection[str] = ()) -> FileTree:
-    """Look through a folder recursively; `skip` holds real paths that are something else."""
+def find_files(
+    root: Path, *, included: Sequence[IncludedFolder] = (), skip: Collection[str] = ()
+) -> FileTree:
+    """Look through a root and the folders that it includes; `skip` holds real paths to leave out.
+
+    What the root's own `.reconcilerignore` lists is left out of the included folders as well.
+    """
     walker = _Walker(ReadBoundary.around(root), skip)
-    top = _Folder(str(root), "", os.path.realpath(root), (), ())
-    pending = [top] if walker.boundary.holds(top.real) else []
-    if not pending:
+    top = _Folder(str(root), "", os.path.realpath(root), (), (), is_top=True)
+    if walker.boundary.holds(top.real):
+        walker.walk(top)
+    else:
         walker.tree.diagnostics.append(OUTSIDE.at(Where(file="."), "the folder"))
-    while pending:
-        pending.extend(walker.enter(pending.pop()))
     tree = walker.tree
+    own_patches, tree.patches = tree.patches, []
+    for folder in included:
+        rules = tuple(rule._replace(folder=folder.name) for rule in walker.root_rules)
+        walker.walk(_Folder(folder.path, folder.name, folder.real, (), rules, is_top=True))
+    # The root has the last word.
+    tree.patches += own_patches
     tree.specs.sort(key=lambda file: file.name)
     tree.defaults.sort(key=lambda file: file.name)
     return tree
@@ -77,6 +99,13 @@ class _Walker:
         self.skip = frozenset(skip)
         self.tree = FileTree()
         self.links = 0
+        self.root_rules: tuple[IgnoreRules, ...] = ()
+
+    def walk(self, top: _Folder) -> None:
+        """Look through a folder and all below it."""
+        pending = [top]
+        while pending:
+            pending.extend(self.enter(pending.pop()))
 
     def enter(self, folder: _Folder) -> Iterator[_Folder]:
         """Sort the entries of a folder into the tree; yields the folders among them."""
@@ -106,6 +135,8 @@ class _Walker:
         name = f"{folder.name}/{IGNORE_FILE}" if folder.name else IGNORE_FILE
         data = self.boundary.read(f"{folder.real}/{IGNORE_FILE}")
         own = read_rules(data, posix_name(name), folder.name, self.tree.diagnostics)
+        if own and not folder.name:
+            self.root_rules = (own,)
         return (*folder.rules, own) if own else folder.rules
 
     def sort_in(
@@ -121,11 +152,10 @@ class _Walker:
         if entry.name == CONFIG_FILE and not folder.name and not is_folder:
             # Read already, wherever it leads to.
             return None
-        if entry.name.startswith("_") and (is_folder or entry.name != DEFAULTS_FILE):
-            lower = entry.name.lower()
-            if lower in _MISNAMED or (lower == DEFAULTS_FILE and entry.name != DEFAULTS_FILE):
-                message = f"'{entry.name}' is not read"
-                self.say("misnamed-defaults", message, name, f"name it {DEFAULTS_FILE}")
+        is_patches = entry.name == PATCHES_FILE and folder.is_top
+        is_read = not is_folder and (entry.name == DEFAULTS_FILE or is_patches)
+        if entry.name.startswith("_") and not is_read:
+            self.note_misnamed(entry.name, name, in_root=folder.is_top)
             return None
         real = self.real_path(folder, entry, name, is_folder=is_folder)
         if real is None:
@@ -135,13 +165,27 @@ class _Walker:
         self.sort_in_file(entry, name, real)
         return None
 
+    def note_misnamed(self, entry: str, name: str, *, in_root: bool) -> None:
+        lower = entry.lower()
+        message = f"'{entry}' is not read"
+        if lower in _MISNAMED or (lower == DEFAULTS_FILE and entry != DEFAULTS_FILE):
+            self.say("misnamed-defaults", message, name, f"name it {DEFAULTS_FILE}")
+        elif lower in _MISNAMED_PATCHES:
+            # Left out in silence, an environment would get what is meant for another one.
+            hint = f"name it {PATCHES_FILE}" if in_root else "move its documents"
+            hint += "" if in_root else f" to the {PATCHES_FILE} beside reconciler.yaml"
+            self.say("misplaced-patches", message, name, hint)
+
     def sort_in_file(self, entry: os.DirEntry[str], name: str, real: str) -> None:
         file = SourceFile(name=posix_name(name), real=real)
         if entry.name == CONFIG_FILE:
-            message = "the configuration below the root is not read: its specs belong to this root"
+            side = "of an included folder" if name.startswith("../") else "below the root"
+            message = f"the configuration {side} is not read: its specs belong to this root"
             self.say("nested-config", message, name, "run in its folder to use it")
         elif entry.name == DEFAULTS_FILE:
             self.tree.defaults.append(file)
+        elif entry.name == PATCHES_FILE:
+            self.tree.patches.append(file)
         elif real in self.skip:
             return
         elif entry.name.endswith(SUFFIXES):

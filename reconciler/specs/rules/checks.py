@@ -207,9 +207,10 @@ def _reaches(value: Any, steps: Sequence[str]) -> bool:
 
 def _check_ambiguity(context: CheckContext) -> None:
     composed = context.composed
-    documents = [*composed.chain.layers, composed.document, composed.manifest]
+    patches = [patch.document for patch in composed.patches]
+    documents = [*composed.chain.layers, composed.document, composed.manifest, *patches]
     if composed.encoded:
-        documents = [composed.manifest]
+        documents = [composed.manifest, *patches]
     if not any(document is not None and document.ambiguous for document in documents):
         return
     _, manifest = follow(context.tree, [INLINE])

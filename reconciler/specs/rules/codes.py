@@ -49,6 +49,10 @@ CODES: dict[str, Code] = {
     "misnamed-defaults": Code(
         "a file looks like defaults but is not named _defaults.yaml", _WARNING
     ),
+    "misplaced-patches": Code(
+        meaning="a file looks like patches, and is not read: not _patches.yaml of a root"
+    ),
+    "bad-include": Code(meaning="a folder that `include` names cannot be included"),
     "nested-config": Code("a reconciler.yaml below the root is not read in this run", _WARNING),
     # text and notation
     "not-text": Code(meaning="a file is not UTF-8 text"),
@@ -91,6 +95,9 @@ CODES: dict[str, Code] = {
         "api_version is one that this program does not know yet; it works as with the newest known",
         _WARNING,
     ),
+    "unused-patch": Code("a patch matches no spec", _WARNING),
+    "patch-overlap": _about_content("two patches write one field of a spec", _WARNING),
+    "patch-misses": Code(meaning="a pointer of a patch leads nowhere in a spec that it matches"),
     "bad-suppression": Code(meaning="a suppression without a reason, or of what cannot be"),
     "unused-suppression": Code("a suppression of a diagnostic that does not occur", _WARNING),
     # workloads

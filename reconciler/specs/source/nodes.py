@@ -113,7 +113,8 @@ def place_of_key(root: Node, path: Sequence[Step]) -> Node:
         return key
     if isinstance(node.value, dict) and node.value:
         first: Node = next(iter(node.value.values()))[0]
-        return first
+        # Another file gave the first key: this one is what is meant, as a whole.
+        return first if first.source is node.source else node
     return node
 
 
