@@ -6,13 +6,13 @@ What the manifest alone does not say is reported as unknown, in words, never cou
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
+from reconciler.kinds.devices import Device, describe_device, device_of
 from reconciler.kinds.fields import (
-    WHOLE_GPU,
     Template,
     UnreadableError,
     need,
@@ -54,18 +54,32 @@ def count_gpus(manifest: Mapping[str, Any]) -> GpuRequest:
     """
     gpus: int | Fraction = 0
     memory = mig = 0
-    unknown: tuple[str, ...] = ()
-    try:
-        for pods, template in find_pods(manifest):
-            # A template of which no pod is made may be unreadable: it asks for nothing.
-            if pods:
+    # Each reason once, in the order of the manifest.
+    gaps: dict[str, None] = {}
+    for pods, template in _walk(manifest, gaps):
+        # A template of which no pod is made may be unreadable: it asks for nothing.
+        if pods:
+            try:
                 request = _count_pod(template)
-                gpus += pods * request.gpus
-                memory += pods * request.memory_mib
-                mig += pods * request.mig_instances
+            except UnreadableError as gap:
+                request = _PodRequest(unknown=(str(gap),))
+            gpus += pods * request.gpus
+            memory += pods * request.memory_mib
+            mig += pods * request.mig_instances
+            gaps |= dict.fromkeys(request.unknown)
+    return GpuRequest(gpus=float(gpus), memory_mib=memory, mig_instances=mig, unknown=tuple(gaps))
+
+
+def _walk(manifest: Mapping[str, Any], gaps: dict[str, None]) -> Iterator[tuple[int, Template]]:
+    """The pods that can be found; why others cannot is added to `gaps`."""
+    try:
+        for group in find_pods(manifest):
+            if isinstance(group, UnreadableError):
+                gaps[str(group)] = None
+            else:
+                yield group
     except UnreadableError as gap:
-        unknown = (str(gap),)
-    return GpuRequest(gpus=float(gpus), memory_mib=memory, mig_instances=mig, unknown=unknown)
+        gaps[str(gap)] = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +89,7 @@ class _PodRequest:
     gpus: int | Fraction = 0
     memory_mib: int = 0
     mig_instances: int = 0
+    unknown: tuple[str, ...] = ()
 
 
 def _count_pod(template: Template) -> _PodRequest:
@@ -90,22 +105,40 @@ def _count_pod(template: Template) -> _PodRequest:
 
 def _count_containers(spec: Template) -> _PodRequest:
     """Kubernetes' effective request: the larger of what starting and what running needs."""
+    gaps: list[str] = []
     if spec.get("resourceClaims"):
-        raise UnreadableError("resourceClaims may claim GPUs that the manifest does not count")
-    if spec.get("containers") is None:
+        gaps.append("resourceClaims may claim GPUs that the manifest does not count")
+    elif spec.get("containers") is None:
         raise UnreadableError("containers is missing")
     running: Counter[str] = Counter()
     for container in read_items(spec, "containers"):
-        running.update(read_gpus(container))
+        running.update(_read_container(container, gaps))
+    # What a pod has for all of its containers together, where that is more.
+    running |= Counter(_read_container(spec, gaps))
     # Init containers run one after the other, so the largest of them counts. One that may be
     # restarted is a sidecar: it stays, and all that starts after it comes on top.
     sidecars: Counter[str] = Counter()
     peak: Counter[str] = Counter()
     for container in read_items(spec, "initContainers"):
-        starting = sidecars + Counter(read_gpus(container))
+        starting = sidecars + Counter(_read_container(container, gaps))
         peak |= starting
         if container.get("restartPolicy") == "Always":
             sidecars = starting
     effective = peak | (sidecars + running)
-    whole = effective.pop(WHOLE_GPU, 0)
-    return _PodRequest(gpus=whole, mig_instances=sum(effective.values()))
+    amounts: Counter[Device | None] = Counter()
+    for name, amount in effective.items():
+        device = device_of(name)
+        amounts[device] += amount
+        if device is Device.OTHER and amount:
+            gaps.append(describe_device(name))
+    return _PodRequest(
+        gpus=amounts[Device.WHOLE], mig_instances=amounts[Device.MIG], unknown=tuple(gaps)
+    )
+
+
+def _read_container(container: Template, gaps: list[str]) -> dict[str, int]:
+    try:
+        return read_gpus(container)
+    except UnreadableError as gap:
+        gaps.append(str(gap))
+        return {}

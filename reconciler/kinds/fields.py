@@ -7,13 +7,10 @@ from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any, TypeAlias
 
+from reconciler.kinds.devices import device_of
+
 Template: TypeAlias = Mapping[str, Any]
 """Anything shaped like a pod: `metadata.annotations` and `spec`."""
-
-WHOLE_GPU = "nvidia.com/gpu"
-MIG_PREFIX = "nvidia.com/mig-"
-# Time-slicing renames the resource: a slot of a device that any number of pods share.
-TIME_SLICE_PREFIX = "nvidia.com/gpu."
 
 # Kubernetes keeps replica counts in an int32; what is larger is a mistake, not a request.
 LARGEST_COUNT = 2**31 - 1
@@ -112,14 +109,12 @@ def describe(value: Any) -> str:
 
 
 def read_gpus(container: Template) -> dict[str, int]:
-    """The GPU resources of a container, by name: limits go before requests."""
+    """The GPUs and the like of a container, by the name of the resource: limits before requests."""
     resources = optional(container, "resources")
     # Kubernetes takes no request of an extended resource that differs from its limit.
     requested = {**optional(resources, "requests"), **optional(resources, "limits")}
-    gpus: dict[str, int] = {}
-    for name in map(str, requested):
-        if name.startswith(TIME_SLICE_PREFIX):
-            raise UnreadableError(f"{name} is a slot of a shared GPU")
-        if name == WHOLE_GPU or name.startswith(MIG_PREFIX):
-            gpus[name] = read_count(requested, name, 0)
-    return gpus
+    return {
+        name: read_count(requested, name, 0)
+        for name in map(str, requested)
+        if device_of(name) is not None
+    }

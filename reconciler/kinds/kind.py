@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
-from reconciler.kinds.fields import Template
+from reconciler.kinds.fields import Template, UnreadableError
 from reconciler.kinds.updates import UpdateRules
 
-Pods: TypeAlias = Iterator[tuple[int, Template]]
-"""How many pods of which shape; walking it may raise UnreadableError."""
+Pods: TypeAlias = Iterator[tuple[int, Template] | UnreadableError]
+"""How many pods of which shape, or why some of them are not known; walking it may raise that."""
 PodFinder: TypeAlias = Callable[[Template], Pods]
 
 
@@ -64,6 +64,18 @@ class Layout:
     derive_names: NameDeriver | None = None
     inherits_annotations: bool = False
     needs_pods: bool = True
+
+
+Part = TypeVar("Part")
+
+
+def walk_each(parts: Iterable[Part], find_pods: Callable[[Part], Pods]) -> Pods:
+    """The pods of every part: one that cannot be read hides none of the others."""
+    for part in parts:
+        try:
+            yield from find_pods(part)
+        except UnreadableError as gap:
+            yield gap
 
 
 def always(_: Template) -> bool:

@@ -22,6 +22,7 @@ from reconciler.kinds.kind import (
     Pods,
     always,
     pod_templates,
+    walk_each,
 )
 from reconciler.kinds.unknown import STEPS, decided_later
 from reconciler.kinds.updates import UNPROVEN, FieldRule, UpdateRules, kept_by_pods
@@ -30,12 +31,16 @@ from reconciler.kinds.updates import UNPROVEN, FieldRule, UpdateRules, kept_by_p
 def _role_pods(field: str, default_replicas: dict[str, int]) -> PodFinder:
     def find_pods(manifest: Template) -> Pods:
         spec = need(manifest, "spec")
-        if not read_flag(optional(spec, "runPolicy"), "suspend"):
-            roles = need(spec, field)
-            for role in roles:
-                replica = need(roles, role)
-                default = default_replicas.get(str(role).casefold(), 1)
-                yield read_count(replica, "replicas", default), need(replica, "template")
+        if read_flag(optional(spec, "runPolicy"), "suspend"):
+            return
+        roles = need(spec, field)
+
+        def role_pods(role: str) -> Pods:
+            replica = need(roles, role)
+            default = default_replicas.get(str(role).casefold(), 1)
+            yield read_count(replica, "replicas", default), need(replica, "template")
+
+        yield from walk_each(roles, role_pods)
 
     return find_pods
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from reconciler.kinds.devices import WHOLE_GPU, is_virtual
 from reconciler.kinds.fields import (
-    WHOLE_GPU,
     Template,
     UnreadableError,
     need,
@@ -18,14 +18,18 @@ def _machine_pods(manifest: Template) -> Pods:
     # Each entry is one device node of the host; whether it is a whole card only the host knows.
     spec = need(manifest, "spec")
     if spec.get("resourceClaims"):
-        raise UnreadableError("resourceClaims may claim GPUs that the manifest does not count")
+        yield UnreadableError("resourceClaims may claim GPUs that the manifest does not count")
     devices = optional(need(spec, "domain"), "devices")
     hosted = (str(device.get("deviceName")) for device in read_items(devices, "hostDevices"))
     if any(name.startswith("nvidia.com/") for name in hosted):
-        raise UnreadableError("hostDevices may pass GPUs through under any name")
+        yield UnreadableError("hostDevices may pass GPUs through under any name")
     # One pod runs the machine and holds all of its devices.
-    gpus = len(read_items(devices, "gpus"))
-    yield 1, {"spec": {"containers": [{"resources": {"limits": {WHOLE_GPU: gpus}}}]}}
+    names = [str(device.get("deviceName")) for device in read_items(devices, "gpus")]
+    virtual = [name for name in names if is_virtual(name)]
+    for name in virtual:
+        yield UnreadableError(f"{name} is a vGPU, a part of a GPU")
+    limits = {WHOLE_GPU: len(names) - len(virtual)}
+    yield 1, {"spec": {"containers": [{"resources": {"limits": limits}}]}}
 
 
 KINDS = (

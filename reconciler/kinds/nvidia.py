@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from reconciler.kinds.devices import WHOLE_GPU
 from reconciler.kinds.fields import (
-    WHOLE_GPU,
     Template,
     UnreadableError,
     need,
@@ -13,7 +13,7 @@ from reconciler.kinds.fields import (
     read_gpus,
     read_items,
 )
-from reconciler.kinds.kind import Kind, Layout, Pods
+from reconciler.kinds.kind import Kind, Layout, Pods, walk_each
 from reconciler.kinds.structures import TEXT, mapping
 from reconciler.kinds.updates import UNPROVEN
 
@@ -22,8 +22,8 @@ def _nim_service_pods(manifest: Template) -> Pods:
     spec = need(manifest, "spec")
     resources = optional(spec, "resources")
     if spec.get("draResources"):
-        raise UnreadableError("draResources claims GPUs that the manifest does not count")
-    if not read_gpus({"resources": resources}):
+        yield UnreadableError("draResources claims GPUs that the manifest does not count")
+    elif not read_gpus({"resources": resources}):
         raise UnreadableError(f"without {WHOLE_GPU} in resources the NIM operator decides")
     # An autoscaler starts from its own lower bound, whatever the replicas say.
     replicas, scale = read_count(spec, "replicas", 1), optional(spec, "scale")
@@ -46,20 +46,31 @@ def _nim_cache_pods(manifest: Template) -> Pods:
 
 def _dynamo_pods(manifest: Template) -> Pods:
     services = need(need(manifest, "spec"), "services")
-    for name in services:
+
+    def service_pods(name: str) -> Pods:
         service = need(services, name)
         nodes = read_count(optional(service, "multinode"), "nodeCount", 1)
-        resources, extra = optional(service, "resources"), optional(service, "extraPodSpec")
+        extra = optional(service, "extraPodSpec")
         main = optional(extra, "mainContainer")
-        # Dynamo has a name of its own for the resource, which goes into the main container.
-        gpus = {**optional(resources, "requests"), **optional(resources, "limits")}.get("gpu")
-        if gpus is not None:
-            main = {"resources": {"limits": {WHOLE_GPU: gpus}}}
+        # What Dynamo has names of its own for goes into the main container.
+        if gpus := _dynamo_devices(optional(service, "resources")):
+            main = {"resources": {"limits": gpus}}
         metadata = optional(service, "extraPodMetadata")
         annotations = {**optional(service, "annotations"), **optional(metadata, "annotations")}
         spec = {**extra, "containers": [main, *read_items(extra, "containers")]}
         pod = {"metadata": {"annotations": annotations}, "spec": spec}
         yield read_count(service, "replicas", 1) * nodes, pod
+
+    yield from walk_each(services, service_pods)
+
+
+def _dynamo_devices(resources: Template) -> Template:
+    """Its `gpu` is a number of `gpuType`, NVIDIA's if that is left out; `custom` has full names."""
+    amounts = {**optional(resources, "requests"), **optional(resources, "limits")}
+    devices = dict(optional(amounts, "custom"))
+    if amounts.get("gpu") is not None:
+        devices[str(amounts.get("gpuType") or WHOLE_GPU)] = amounts["gpu"]
+    return devices
 
 
 KINDS = (

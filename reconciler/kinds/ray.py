@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from reconciler.kinds.fields import LARGEST_COUNT, Template, need, read_count, read_flag, read_items
-from reconciler.kinds.kind import Kind, Layout, Pods, always, pod_templates
+from reconciler.kinds.kind import Kind, Layout, Pods, always, pod_templates, walk_each
 from reconciler.kinds.structures import TEXT, any_of, list_of, mapping
 from reconciler.kinds.updates import (
     FieldRule,
@@ -22,15 +22,22 @@ def _cluster_pods(manifest: Template) -> Pods:
 
 def _group_pods(spec: Template) -> Pods:
     if not read_flag(spec, "suspend"):
-        yield 1, need(need(spec, "headGroupSpec"), "template")
-        for group in read_items(spec, "workerGroupSpecs"):
-            if read_flag(group, "suspend"):
-                continue
-            # KubeRay's own defaults: no replicas unless asked for, and always within the bounds.
-            least = read_count(group, "minReplicas", 0)
-            most = read_count(group, "maxReplicas", LARGEST_COUNT)
-            replicas = min(max(read_count(group, "replicas", 0), least), most)
-            yield replicas * read_count(group, "numOfHosts", 1), need(group, "template")
+        yield from walk_each((spec,), _head_pods)
+        yield from walk_each(read_items(spec, "workerGroupSpecs"), _worker_pods)
+
+
+def _head_pods(spec: Template) -> Pods:
+    yield 1, need(need(spec, "headGroupSpec"), "template")
+
+
+def _worker_pods(group: Template) -> Pods:
+    if read_flag(group, "suspend"):
+        return
+    # KubeRay's own defaults: no replicas unless asked for, and always within the bounds.
+    least = read_count(group, "minReplicas", 0)
+    most = read_count(group, "maxReplicas", LARGEST_COUNT)
+    replicas = min(max(read_count(group, "replicas", 0), least), most)
+    yield replicas * read_count(group, "numOfHosts", 1), need(group, "template")
 
 
 def _job_pods(manifest: Template) -> Pods:

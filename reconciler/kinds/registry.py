@@ -9,11 +9,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from reconciler.kinds import kubeflow, kubernetes, kubevirt, nvidia, ray, serving, sigs, unknown
+from reconciler.kinds import (
+    kubeflow,
+    kubernetes,
+    kubevirt,
+    nvidia,
+    ray,
+    serving,
+    sigs,
+    tekton,
+    unknown,
+)
 from reconciler.kinds.fields import UnreadableError, describe
 from reconciler.kinds.kind import Kind, Pods
 
-_MODULES = (kubernetes, sigs, kubeflow, ray, serving, nvidia, kubevirt, unknown)
+_MODULES = (kubernetes, sigs, kubeflow, ray, serving, nvidia, kubevirt, tekton, unknown)
 
 KINDS: Mapping[tuple[str, str], Kind] = {
     (kind.group, kind.name): kind for module in _MODULES for kind in module.KINDS

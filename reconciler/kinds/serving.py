@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from reconciler.kinds.devices import WHOLE_GPU
 from reconciler.kinds.fields import (
-    WHOLE_GPU,
     Template,
     UnreadableError,
     need,
@@ -12,7 +12,7 @@ from reconciler.kinds.fields import (
     read_count,
     read_items,
 )
-from reconciler.kinds.kind import Kind, Layout, Pods
+from reconciler.kinds.kind import Kind, Layout, Pods, walk_each
 from reconciler.kinds.structures import COUNT, TEXT, any_of, list_of, mapping
 from reconciler.kinds.updates import UNPROVEN, Surge, UpdateRules
 
@@ -45,11 +45,9 @@ def _kserve_pods(manifest: Template) -> Pods:
     if annotations.get("serving.kserve.io/stop") == "true":
         return
     if spec.get("canary"):
-        raise UnreadableError("canary shares its replicas with the predictor as it is rolled out")
-    for name in ("predictor", "transformer", "explainer"):
-        # Only the predictor has to be there.
-        if name != "predictor" and spec.get(name) is None:
-            continue
+        yield UnreadableError("canary shares its replicas with the predictor as it is rolled out")
+
+    def component_pods(name: str) -> Pods:
         component = need(spec, name)
         own = {**annotations, **optional(component, "annotations")}
         # A component is a pod's spec, with a field for each server that KServe has a container for.
@@ -61,6 +59,10 @@ def _kserve_pods(manifest: Template) -> Pods:
             containers = [_kserve_node_group(need(component, "workerSpec"))]
         pod = {"metadata": {"annotations": own}, "spec": {**component, "containers": containers}}
         yield _at_least_started(own, read_count(component, "minReplicas", 1)), pod
+
+    # Only the predictor has to be there.
+    others = [name for name in ("transformer", "explainer") if spec.get(name) is not None]
+    yield from walk_each(("predictor", *others), component_pods)
 
 
 def _kserve_node_group(worker: Template) -> Template:
@@ -74,9 +76,11 @@ def _kserve_node_group(worker: Template) -> Template:
 
 def _seldon_pods(manifest: Template) -> Pods:
     spec = need(manifest, "spec")
-    for predictor in read_items(spec, "predictors"):
+
+    def predictor_pods(predictor: Template) -> Pods:
         replicas = read_count(predictor, "replicas", read_count(spec, "replicas", 1))
-        for component in read_items(predictor, "componentSpecs"):
+
+        def component_pods(component: Template) -> Pods:
             # An autoscaler decides instead of the replicas, from its own lower bound upwards.
             if component.get("kedaSpec") is not None:
                 scaler = need(component, "kedaSpec")
@@ -85,10 +89,14 @@ def _seldon_pods(manifest: Template) -> Pods:
                 yield read_count(need(component, "hpaSpec"), "minReplicas", 1), component
             else:
                 yield read_count(component, "replicas", replicas), component
+
+        yield from walk_each(read_items(predictor, "componentSpecs"), component_pods)
         explainer = optional(predictor, "explainer")
         if explainer.get("containerSpec") is not None and replicas:
             container = {"resources": need(explainer, "containerSpec").get("resources")}
             yield read_count(explainer, "replicas", 1), {"spec": {"containers": [container]}}
+
+    yield from walk_each(read_items(spec, "predictors"), predictor_pods)
 
 
 _PREDICTOR = mapping(

@@ -14,6 +14,7 @@ from reconciler.kinds.kind import (
     Pods,
     always,
     pod_templates,
+    walk_each,
 )
 from reconciler.kinds.kubernetes import job_parallelism, last_index
 from reconciler.kinds.structures import COUNT, TEXT, list_of, mapping
@@ -31,9 +32,12 @@ def _job_set_pods(manifest: Template) -> Pods:
     # JobSet overwrites `suspend` of its jobs with its own, so theirs is not asked.
     spec = need(manifest, "spec")
     if not read_flag(spec, "suspend"):
-        for group in read_items(spec, "replicatedJobs"):
-            job = need(need(group, "template"), "spec")
-            yield read_count(group, "replicas", 1) * job_parallelism(job), need(job, "template")
+        yield from walk_each(read_items(spec, "replicatedJobs"), _replicated_job_pods)
+
+
+def _replicated_job_pods(group: Template) -> Pods:
+    job = need(need(group, "template"), "spec")
+    yield read_count(group, "replicas", 1) * job_parallelism(job), need(job, "template")
 
 
 def _job_set_names(manifest: Template) -> Iterator[Derived]:

@@ -20,8 +20,6 @@ def decided_later(reason: str) -> PodFinder:
     return find_pods
 
 
-_TEKTON = "Tekton, validation of updates: once started, a run can only be cancelled"
-
 KINDS = (
     Kind(
         group="argoproj.io",
@@ -38,22 +36,6 @@ KINDS = (
                 ),
             ),
         ),
-        runs_to_completion=always,
-    ),
-    Kind(
-        group="tekton.dev",
-        name="PipelineRun",
-        versions=("v1",),
-        find_pods=decided_later(STEPS),
-        updates=UpdateRules(source=_TEKTON, only=("/spec/status",)),
-        runs_to_completion=always,
-    ),
-    Kind(
-        group="tekton.dev",
-        name="TaskRun",
-        versions=("v1",),
-        find_pods=decided_later(STEPS),
-        updates=UpdateRules(source=_TEKTON, only=("/spec/status", "/spec/statusMessage")),
         runs_to_completion=always,
     ),
     Kind(

@@ -388,17 +388,236 @@ def test_what_cannot_be_read_is_unknown_and_says_why(value: Json, reason: str) -
     assert count_gpus(value) == GpuRequest(unknown=(reason,))
 
 
-def test_what_was_counted_before_a_gap_remains_as_a_lower_bound() -> None:
-    """One unreadable worker group does not hide the head and the groups before it."""
+def test_what_can_be_counted_beside_a_gap_remains_as_a_lower_bound() -> None:
+    """One unreadable worker group hides neither the head nor the groups around it."""
     spec = {
         "headGroupSpec": {"template": template(1)},
         "workerGroupSpecs": [
             {"replicas": 2, "template": template(4)},
             {"replicas": "many", "template": template(4)},
+            {"replicas": 3, "template": template(1)},
         ],
     }
     asked = count_gpus(manifest("RayCluster", spec))
-    assert asked == GpuRequest(gpus=9, unknown=("replicas is 'many', not a count",))
+    assert asked == GpuRequest(gpus=12, unknown=("replicas is 'many', not a count",))
+
+
+CLAIMED = "resourceClaims may claim GPUs that the manifest does not count"
+CLAIMING = {"spec": {"containers": [asking(1)], "resourceClaims": [{"name": "gpu"}]}}
+
+
+@pytest.mark.parametrize(
+    ("kind", "spec", "gpus", "reason"),
+    [
+        (
+            "MPIJob",
+            {
+                "mpiReplicaSpecs": {
+                    "Launcher": {"template": CLAIMING},
+                    "Worker": {"replicas": 9, "template": template(8)},
+                }
+            },
+            73,
+            CLAIMED,
+        ),
+        (
+            "JobSet",
+            {
+                "replicatedJobs": [
+                    {"name": "a", "template": {}},
+                    {"name": "b", "template": {"spec": {"template": template(8)}}},
+                ]
+            },
+            8,
+            "spec is missing",
+        ),
+        (
+            "RayJob",
+            {
+                "rayClusterSpec": {
+                    "headGroupSpec": {},
+                    "workerGroupSpecs": [{"replicas": 2, "template": template(4)}],
+                }
+            },
+            8,
+            "template is missing",
+        ),
+        (
+            "InferenceService",
+            {
+                "predictor": {"model": {}, "workerSpec": {}},
+                "transformer": {"containers": [asking(2)]},
+            },
+            2,
+            "workerSpec leaves its parallel sizes to the serving runtime",
+        ),
+        (
+            "InferenceService",
+            {"predictor": {"model": asking(2)}, "canary": {"model": {}}},
+            2,
+            "canary shares its replicas with the predictor as it is rolled out",
+        ),
+        (
+            "SeldonDeployment",
+            {"predictors": [{"replicas": -1}, {"componentSpecs": [template(3)]}]},
+            3,
+            "replicas is -1, not a count",
+        ),
+        (
+            "DynamoGraphDeployment",
+            {"services": {"a": 7, "b": {"resources": {"limits": {"gpu": 4}}}}},
+            4,
+            "a is 7, not a mapping",
+        ),
+        (
+            "NIMService",
+            {**asking(2), "draResources": [{}]},
+            2,
+            "draResources claims GPUs that the manifest does not count",
+        ),
+        (
+            "Deployment",
+            {"template": {"spec": {"containers": [asking("x"), asking(2)]}}},
+            2,
+            "nvidia.com/gpu is 'x', not a count",
+        ),
+    ],
+)
+def test_one_unreadable_pod_hides_none_of_the_others(
+    kind: str, spec: Json, gpus: float, reason: str
+) -> None:
+    """What is written is the least that is asked for, and why it may be more is said."""
+    assert count_gpus(manifest(kind, spec)) == GpuRequest(gpus=gpus, unknown=(reason,))
+
+
+@pytest.mark.parametrize(
+    ("name", "gpus", "unknown"),
+    [
+        ("nvidia.com/gpu", 2, False),
+        ("nvidia.com/pgpu", 2, False),
+        ("amd.com/gpu", 2, False),
+        ("nvidia.com/GRID_T4-2Q", 0, True),
+        ("nvidia.com/NVIDIA_A10-24C", 0, True),
+        ("nvidia.com/GPU", 0, True),
+        ("nvidia.com/gpus", 0, True),
+        ("nvidia/gpu", 0, True),
+        ("gpu", 0, True),
+        ("gpu.intel.com/i915", 0, True),
+        ("habana.ai/gaudi", 0, True),
+        ("google.com/tpu", 0, True),
+        ("aws.amazon.com/neurondevice", 0, True),
+        ("huawei.com/Ascend910", 0, True),
+        ("aliyun.com/gpu-mem", 0, True),
+        ("volcano.sh/vgpu-number", 0, True),
+        ("cambricon.com/vmlu", 0, True),
+        ("nvidia.com/hostdev", 0, False),
+        ("nvidia.com/rdma_shared_device_a", 0, False),
+        ("rdma/hca_shared_devices", 0, False),
+        ("vpc.amazonaws.com/efa", 0, False),
+        ("example.com/dongle", 0, False),
+        ("ephemeral-storage", 0, False),
+        ("hugepages-2Mi", 0, False),
+    ],
+)
+def test_a_resource_counts_as_what_it_is(name: str, gpus: float, unknown: bool) -> None:
+    """Whole GPUs count; parts of them and other accelerators are unknown, never a known 0."""
+    asked = count_gpus(pod(containers=[{"resources": {"limits": {name: 2}}}]))
+    reasons = (f"{name} is no number of whole GPUs",) if unknown else ()
+    assert asked == GpuRequest(gpus=gpus, unknown=reasons)
+
+
+def test_a_device_of_which_none_is_asked_for_is_no_gap() -> None:
+    """A chart writes zeros for what is switched off."""
+    limits = {"nvidia.com/gpu.shared": 0, "habana.ai/gaudi": 0, "amd.com/gpu": 0}
+    assert count_gpus(pod(containers=[{"resources": {"limits": limits}}])) == GpuRequest()
+
+
+def test_a_pod_may_have_resources_as_a_whole() -> None:
+    """They are for its containers together: what these write counts where it is more."""
+    spec = {"containers": [asking(1), asking(1)], **asking(8)}
+    assert count_gpus(pod(**spec)) == GpuRequest(gpus=8)
+    assert count_gpus(pod(**spec | asking(1))) == GpuRequest(gpus=2)
+
+
+@pytest.mark.parametrize(
+    ("limits", "asked"),
+    [
+        ({"gpu": "4", "gpuType": "amd.com/gpu"}, GpuRequest(gpus=4)),
+        ({"gpu": 1, "gpuType": "nvidia.com/mig-1g.24gb"}, GpuRequest(mig_instances=1)),
+        (
+            {"gpu": 2, "gpuType": "gpu.intel.com/xe"},
+            GpuRequest(unknown=("gpu.intel.com/xe is no number of whole GPUs",)),
+        ),
+        ({"custom": {"nvidia.com/pgpu": "2", "rdma/ib": "1"}}, GpuRequest(gpus=2)),
+    ],
+)
+def test_dynamo_names_the_type_of_its_gpus(limits: Json, asked: GpuRequest) -> None:
+    """`gpuType` is the resource that `gpu` is a number of, and `custom` has others."""
+    spec = {"services": {"Decode": {"resources": {"limits": limits}}}}
+    assert count_gpus(manifest("DynamoGraphDeployment", spec)) == asked
+
+
+STEPS = [{"name": "a", "computeResources": {"limits": {"nvidia.com/gpu": 2}}}, {"name": "b"}]
+
+
+@pytest.mark.parametrize(
+    ("spec", "asked"),
+    [
+        ({"taskSpec": {"steps": STEPS}}, GpuRequest(gpus=2)),
+        (
+            {
+                "taskSpec": {
+                    "steps": STEPS,
+                    "stepTemplate": {"computeResources": {"limits": {"nvidia.com/gpu": 1}}},
+                }
+            },
+            GpuRequest(gpus=3),
+        ),
+        (
+            {
+                "taskSpec": {"steps": STEPS},
+                "stepSpecs": [{"name": "a", "computeResources": {"limits": {"nvidia.com/gpu": 4}}}],
+            },
+            GpuRequest(gpus=4),
+        ),
+        (
+            {"taskSpec": {"steps": STEPS}, "computeResources": {"limits": {"nvidia.com/gpu": 1}}},
+            GpuRequest(gpus=1),
+        ),
+        (
+            {
+                "taskSpec": {
+                    "steps": STEPS,
+                    "sidecars": [{"computeResources": {"limits": {"nvidia.com/gpu": 1}}}],
+                }
+            },
+            GpuRequest(gpus=3),
+        ),
+        (
+            {"taskSpec": {"steps": [*STEPS, {"ref": {"name": "shared"}}]}},
+            GpuRequest(
+                gpus=2, unknown=("a step is that of a StepAction, which is another object",)
+            ),
+        ),
+        (
+            {"taskRef": {"name": "train"}},
+            GpuRequest(unknown=("its steps are those of a Task, which is another object",)),
+        ),
+    ],
+)
+def test_a_task_run_is_one_pod(spec: Json, asked: GpuRequest) -> None:
+    """Its steps are containers of one pod; those of other objects are not known."""
+    assert count_gpus(manifest("TaskRun", spec, version="tekton.dev/v1")) == asked
+
+
+def test_a_virtual_machine_may_have_a_part_of_a_gpu() -> None:
+    """By its name a device is a whole card, or the profile of a vGPU."""
+    names = ["nvidia.com/GA102GL_A10", "nvidia.com/GRID_T4-2Q"]
+    devices = {"gpus": [{"name": name, "deviceName": name} for name in names]}
+    asked = count_gpus(manifest("VirtualMachineInstance", {"domain": {"devices": devices}}))
+    assert asked == GpuRequest(
+        gpus=1, unknown=("nvidia.com/GRID_T4-2Q is a vGPU, a part of a GPU",)
+    )
 
 
 json_values = st.recursive(

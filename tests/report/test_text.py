@@ -221,7 +221,7 @@ def test_a_field_that_changed(before: Any, after: Any, line: str) -> None:
         (GpuEffect(before=1, after=1), "  1 → 1 GPUs"),
         (GpuEffect(before=0.5, after=8), "  0.5 → 8 GPUs"),
         (GpuEffect(known=False), "  GPUs that cannot be counted"),
-        (GpuEffect(after=8, known=False), "  0 → 8 and more that cannot be counted"),
+        (GpuEffect(after=8, known=False), "  0 → at least 8 GPUs"),
     ],
 )
 def test_the_effect_on_the_gpus(effect: GpuEffect, words: str) -> None:
@@ -245,7 +245,7 @@ def test_the_effect_on_the_gpus(effect: GpuEffect, words: str) -> None:
         ),
         (
             GpuEffect(before=8, known=False),
-            [f"releases 8 GPUs and more that cannot be counted, {SINCE}"],
+            [f"releases at least 8 GPUs, {SINCE}"],
         ),
     ],
 )

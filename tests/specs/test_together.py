@@ -51,13 +51,35 @@ def test_budgets_by_project(tmp_path: Path) -> None:
 
 
 def test_a_budget_counts_what_a_plan_counts(tmp_path: Path) -> None:
-    """A share counts as its share, and what cannot be counted as nothing."""
+    """A share counts as its share."""
     shares = pod("a", "1", 0).replace(
         "  spec", '  metadata: {annotations: {gpu-fraction: "0.5"}}\n  spec'
     )
     shares = shares.replace(", resources: {limits: {nvidia.com/gpu: 0}}", "")
     files = {"reconciler.yaml": LIMITS + "0.5\n", "a.yaml": shares}
     assert told(load(tmp_path, files)) == []
+
+
+def test_a_budget_is_compared_with_what_can_be_counted(tmp_path: Path) -> None:
+    """One pod that cannot be read hides none of the others, and the message says "at least"."""
+    roles = (
+        "{Launcher: {template: {spec: {resourceClaims: [{name: gpu, resourceClaimName: c}],"
+        " containers: [{name: a, image: b}]}}}, Worker: {replicas: 9, template: {spec: {containers:"
+        " [{name: a, image: b, resources: {limits: {nvidia.com/gpu: 8}}}]}}}}"
+    )
+    job = (
+        'metadata: {name: job, projectId: "1"}\n'
+        "manifest: {apiVersion: kubeflow.org/v1, kind: MPIJob, spec: {mpiReplicaSpecs: "
+        + roles
+        + "}}\n"
+    )
+    files = {"reconciler.yaml": LIMITS + "8\n", "a.yaml": job}
+    assert [line for line in told(load(tmp_path, files)) if "gpu-budget" in line] == [
+        (
+            "reconciler.yaml:3:9-3:10 error gpu-budget: project 1 asks for at least 72 GPUs; its"
+            " limit is 8 | largest requests: 1/job at least 72 (a.yaml:1:1)"
+        )
+    ]
 
 
 def test_names_of_manifests(tmp_path: Path) -> None:

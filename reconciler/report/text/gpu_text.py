@@ -22,8 +22,11 @@ def gpu_effect(action: AnyAction) -> str:
     """GPUs that one workload asks for before and after; empty where that is nothing at all."""
     before, after = gpu_number(action.gpus.before), gpu_number(action.gpus.after)
     if not action.gpus.known:
-        counted = f"{before} → {after} and more" if (before, after) != ("0", "0") else "GPUs"
-        return f"{counted} that cannot be counted"
+        if (before, after) == ("0", "0"):
+            return "GPUs that cannot be counted"
+        # Nothing is at least 0, and so is everything.
+        before, after = (gpus if gpus == "0" else f"at least {gpus}" for gpus in (before, after))
+        return f"{before} → {after} GPUs"
     # A hold or a record changes nothing that runs; of a replace it is news that they stay.
     if before == after and (before == "0" or isinstance(action, Hold | Record)):
         return ""
@@ -41,8 +44,8 @@ def given_back(action: AnyAction, now: datetime | None = None) -> str:
     effect, begun = action.gpus, action.gpus.since
     if effect.before:
         noun = "GPU" if effect.before == 1 else "GPUs"
-        unknown = "" if effect.known else " and more that cannot be counted"
-        amount = f"{gpu_number(effect.before)} {noun}{unknown}"
+        least = "" if effect.known else "at least "
+        amount = f"{least}{gpu_number(effect.before)} {noun}"
     else:
         amount = "" if effect.known else "GPUs that cannot be counted"
     if not amount or begun is None:

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from reconciler.core.diagnostics import Severity
-from reconciler.kinds.fields import WHOLE_GPU, UnreadableError, read_fraction, read_positive
+from reconciler.kinds.devices import WHOLE_GPU
+from reconciler.kinds.fields import UnreadableError, read_fraction, read_positive
 from reconciler.specs.compose.composed_spec import INLINE
 from reconciler.specs.kubernetes.bodies import CONTAINERS, Body, Manifest
 from reconciler.specs.kubernetes.paths import Path, find, find_all

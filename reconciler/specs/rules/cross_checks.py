@@ -74,19 +74,26 @@ class CrossChecks:
 
     def _check_budget(self, budget: GpuBudget) -> Iterator[Diagnostic]:
         # Only a run with a budget pays for loading it.
-        from reconciler.core.gpus import count_gpus
+        from reconciler.core.gpus import GpuRequest, count_gpus
 
-        requests: dict[str, list[tuple[float, Desired]]] = defaultdict(list)
+        requests: dict[str, list[tuple[GpuRequest, Desired]]] = defaultdict(list)
         for spec in self.desired:
             if budget.project in (None, spec.address.project):
-                requests[spec.address.project].append((count_gpus(spec.manifest).gpus, spec))
+                requests[spec.address.project].append((count_gpus(spec.manifest), spec))
         for project, requested in sorted(requests.items()):
-            total = sum(gpus for gpus, _ in requested)
+            total = sum(request.gpus for request, _ in requested)
             if total > budget.gpus:
-                message = f"project {project} asks for {total:g} GPUs; its limit is {budget.gpus:g}"
-                most = sorted(requested, key=lambda pair: (-pair[0], pair[1].address))[:_SHOWN]
+                # What cannot be counted makes each of these numbers a lower bound.
+                least = "" if all(request.known for request, _ in requested) else "at least "
+                message = (
+                    f"project {project} asks for {least}{total:g} GPUs; its limit is "
+                    f"{budget.gpus:g}"
+                )
+                most = sorted(requested, key=lambda pair: (-pair[0].gpus, pair[1].address))
                 listed = ", ".join(
-                    f"{spec.address} {gpus:g} ({spec.source})" for gpus, spec in most
+                    f"{spec.address} {'' if request.known else 'at least '}{request.gpus:g} "
+                    f"({spec.source})"
+                    for request, spec in most[:_SHOWN]
                 )
                 hint = f"largest requests: {listed}"
                 yield make_diagnostic("gpu-budget", message, budget.where, hint=hint)
