@@ -102,6 +102,21 @@ def test_what_is_ignored_is_kept_and_shown() -> None:
     assert action.kept == BEFORE.spec
 
 
+def test_a_value_that_is_kept_is_somebodys_where_its_author_has_not_changed_it() -> None:
+    """An ignored field that drifted is none of the spec's changes, though a replace shows it."""
+    manifest = make_manifest()
+    manifest["spec"]["template"]["spec"]["containers"][0] |= {"image": "somebody/else:1"}
+    before = make_desired(ignore_changes=PATTERNS)
+    after = pod_with({"args": ["--epochs=2"]}, {}, ignore_changes=PATTERNS)
+    row = make_recorded(before)
+    live = {row.id or "": make_remote(row, raw_manifest=manifest)}
+    [action] = plan_for([after], [row], live).actions
+    assert [(c.pointer, c.origin, c.ignored) for c in action.changes] == [
+        (ARGS, Origin.SPEC, False),
+        (IMAGE, Origin.REMOTE, True),
+    ]
+
+
 def test_without_a_look_at_the_server_the_spec_is_sent_and_shown() -> None:
     """Nothing is marked as kept that could not be read."""
     [action] = plan_attack(refreshed=False).actions

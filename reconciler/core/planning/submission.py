@@ -71,7 +71,7 @@ def submit(
     return Submission(
         desired=desired,
         changes=tuple(
-            replace(change, ignored=True) if change in keep else _attribute(change, since.changes)
+            replace(_attribute(change, since.changes), ignored=change in keep)
             for change in differences
         ),
         # Also where all of it is secret: after a kill the next plan has to say so again.
