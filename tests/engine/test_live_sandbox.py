@@ -114,6 +114,8 @@ def test_a_row_of_the_sandbox_is_read_in_full() -> None:
         "cluster_id": CLUSTER,
         "namespace": "runai-team-a",
         "created_at": "2026-03-02T07:00:00.000Z",
+            "updated_at": "2026-03-02T07:00:00.000Z",
+            "tenant_id": 1,
         "phase_updated_at": "2026-03-02T07:00:00.000Z",
         "gpus_requested": 8.0,
         "gpus_allocated": 0.0,
