@@ -97,6 +97,10 @@ class DecisionInputs:
 
     def mark(self, changes: Iterable[FieldChange]) -> tuple[FieldChange, ...]:
         """Changes with whether each forces a replace of what runs."""
+        changes = tuple(changes)
+        # Nearly every workload ends here: what runs is worked out only where something differs.
+        if not changes:
+            return ()
         declared = self.since.spec if self.since else self.row.spec
         return mark_forcing(changes, self.running, declared, self.options.can_update)
 
