@@ -13,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 if TYPE_CHECKING:
+    from tests.support.object_server import ObjectServer
     from tests.support.postgres import PostgresServer
 
 settings.register_profile("dev", deadline=None, max_examples=25)
@@ -30,7 +31,7 @@ settings.load_profile(
 
 _FOREIGN = (
     *("RUNAI_", "RECONCILER_", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"),
-    *("GITHUB_RUN_ID", "CI_JOB_URL", "PG"),
+    *("GITHUB_RUN_ID", "CI_JOB_URL", "PG", "AWS_", "GOOGLE_", "AZURE_", "CLOUDSDK_"),
 )
 _LOOKS = ("NO_COLOR", "FORCE_COLOR", "CLICOLOR_FORCE")
 
@@ -59,6 +60,17 @@ def schema(postgres: PostgresServer) -> Iterator[str]:
     name = f"t_{uuid.uuid4().hex[:12]}"
     yield name
     postgres.query(f"DROP SCHEMA IF EXISTS {name} CASCADE")
+
+
+@pytest.fixture
+def objects(monkeypatch: pytest.MonkeyPatch) -> Iterator[ObjectServer]:
+    """An empty server of objects, which the environment names as the cloud's."""
+    from tests.support.object_server import running_objects
+
+    with running_objects() as server:
+        for name, value in server.environment().items():
+            monkeypatch.setenv(name, value)
+        yield server
 
 
 def pytest_report_header() -> str:

@@ -39,7 +39,7 @@ from reconciler.core.outcome import InDoubt, Skipped
 from reconciler.core.planning.actions import AnyAction, Create, Delete, Resolve, Update
 from reconciler.core.planning.guards import Refusal
 from reconciler.core.planning.plan import Plan
-from reconciler.state.postgres.dating import date_request
+from reconciler.state.shared.dating import date_request
 from tests.support.timing import Timeline
 
 # Faults stop, and then everything that was still to come has come and can be seen.

@@ -1,4 +1,4 @@
-"""Where a state is kept: in a file, or in a PostgreSQL database as the row of a stack."""
+"""Where a state is kept: in a file, as a row of a PostgreSQL database, or in a bucket."""
 
 from __future__ import annotations
 
@@ -10,12 +10,20 @@ from urllib.parse import unquote
 
 DEFAULT_SCHEMA = "reconciler"
 _SCHEMES = ("postgresql", "postgres")
+# S3 and what speaks its language, Google Cloud Storage, Azure Blob Storage.
+_OBJECT_SCHEMES = ("s3", "gs", "az")
 # Plain enough to stand in SQL without quotes, so that a DBA types it as it is written here.
 _SCHEMA = re.compile(r"(?!pg_)[a-z_][a-z0-9_]{0,62}")
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.%]+\]|[^\[\]:]*)(:\d{1,5})?")
 _PARAMETER = re.compile(r"([a-z_]+)=(.*)")
 # Of libpq's parameters, and of what somebody may take for one of them.
 _SECRET = re.compile(r"pas+w|pwd|secret|scram_")
+_BUCKET_SECRET = re.compile(r"(?i)key|secret|token|sig|sas|pas+w|pwd|cred")
+# Of names in a bucket: what every store keeps as it is, and what leads out of no folder. A bucket's
+# name becomes a part of the server's address.
+_BUCKET = re.compile(r"[a-z0-9][a-z0-9._-]{1,61}[a-z0-9]")
+_FOLDER = re.compile(r"(?!\.)[A-Za-z0-9._-]+")
+_REGION = re.compile(r"[a-z0-9-]+")
 # What a file that a pull request can change may say of a connection: others write files, choose
 # weaker logins or read what is none of their business.
 _OF_REPOSITORY = frozenset(
@@ -42,11 +50,10 @@ class PlaceError(ValueError):
 class PasswordError(PlaceError):
     """A password where others can read it."""
 
-    def __init__(self) -> None:
-        super().__init__(
-            "a password does not belong here: others can read it",
-            "set PGPASSWORD, or PGPASSFILE for a file that holds it",
-        )
+    def __init__(
+        self, hint: str = "set PGPASSWORD, or PGPASSFILE for a file that holds it"
+    ) -> None:
+        super().__init__("a password does not belong here: others can read it", hint)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,7 +101,41 @@ class PostgresPlace:
         return f"of stack {self.stack} ({where}, schema {self.schema})"
 
 
-StatePlace = FilePlace | PostgresPlace
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObjectPlace:
+    """A state in object storage: the folder of a stack in a bucket.
+
+    `scheme` is s3, gs or az, `prefix` a folder without slashes around it, which may be empty. An
+    empty `region` is what the environment says. Credentials and servers come from there alone.
+    """
+
+    scheme: str
+    bucket: str
+    prefix: str
+    stack: str
+    region: str = ""
+    by_repository: bool = field(default=False, compare=False)
+
+    def __str__(self) -> str:
+        return f"{self.address}?region={self.region}" if self.region else self.address
+
+    @property
+    def address(self) -> str:
+        """The address without its parameters."""
+        return f"{self.scheme}://{self.bucket}{'/' if self.prefix else ''}{self.prefix}"
+
+    @property
+    def folder(self) -> str:
+        """The folder of the stack in the bucket."""
+        return f"{self.prefix}/{self.stack}" if self.prefix else self.stack
+
+    @property
+    def title(self) -> str:
+        """What follows "the state" in a sentence."""
+        return f"of stack {self.stack} ({self.address})"
+
+
+StatePlace = FilePlace | PostgresPlace | ObjectPlace
 
 
 def parse_place(
@@ -112,10 +153,13 @@ def parse_place(
     scheme, separator, after_scheme = text.partition("://")
     if not separator:
         return FilePlace(path=folder / text)
+    if scheme in _OBJECT_SCHEMES:
+        return replace(_parse_bucket(scheme, after_scheme, stack), by_repository=by_repository)
     if scheme not in _SCHEMES:
         raise PlaceError(
             f"a state cannot be kept at {scheme}://",
-            "give the path of a file, or postgresql://HOST/DATABASE",
+            "give the path of a file, postgresql://HOST/DATABASE, or s3://, gs:// or az:// with "
+            "BUCKET/FOLDER",
         )
     place = _parse_url(after_scheme, stack, may_hold_password=may_hold_password)
     if by_repository:
@@ -175,6 +219,31 @@ def _parse_url(after_scheme: str, stack: str, *, may_hold_password: bool) -> Pos
         raise _unreadable("a schema has small letters, digits and _, and does not begin with pg_")
     url = f"postgresql://{user}{at}{address}{'?' if parameters else ''}{'&'.join(parameters)}"
     return PostgresPlace(url=url, schema=schema, stack=stack, secrets=secrets)
+
+
+def _parse_bucket(scheme: str, after_scheme: str, stack: str) -> ObjectPlace:
+    """Read what follows the scheme; raises PlaceError."""
+    address, mark, query = after_scheme.partition("?")
+    if "@" in after_scheme or _BUCKET_SECRET.search(query):
+        raise PasswordError("set the credentials in the environment, as the cloud's own tools do")
+    bucket, _, prefix = address.rstrip("/").partition("/")
+    region = query.removeprefix("region=")
+    if mark and (scheme != "s3" or region == query or not _REGION.fullmatch(region)):
+        raise _unreadable_bucket("the only parameter is region=NAME, of s3:// alone")
+    if not _BUCKET.fullmatch(bucket):
+        raise _unreadable_bucket(f"it has the form {scheme}://BUCKET/FOLDER")
+    if prefix and not all(_FOLDER.fullmatch(part) for part in prefix.split("/")):
+        raise _unreadable_bucket("a folder has letters, digits, ., _ and -")
+    if stack and not _FOLDER.fullmatch(stack):
+        raise PlaceError(
+            "the stack is a folder in the bucket, and its name cannot be one",
+            "give the stack a name of letters, digits, ., _ and -",
+        )
+    return ObjectPlace(scheme=scheme, bucket=bucket, prefix=prefix, stack=stack, region=region)
+
+
+def _unreadable_bucket(hint: str) -> PlaceError:
+    return PlaceError("the address of the state's bucket cannot be read", hint)
 
 
 def _unreadable(hint: str) -> PlaceError:

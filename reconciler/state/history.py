@@ -71,8 +71,13 @@ def count_orphans(conn: sqlite3.Connection) -> int:
 
 
 def prune(conn: sqlite3.Connection, at: str) -> None:
-    """Forget the runs that began more than `KEPT` before that moment, and what they did."""
-    oldest = (datetime.fromisoformat(at).astimezone(UTC) - RETENTION).isoformat(timespec="seconds")
-    # Times are compared as texts: all of them are written in UTC, to the second, in one form.
-    conn.execute("DELETE FROM runs WHERE started < ?", [oldest])
+    """Forget the runs that are too old at that moment, and what they did."""
+    conn.execute("DELETE FROM runs WHERE started < ?", [oldest_kept(at)])
     conn.execute(f"DELETE FROM run_actions {_ORPHANS}")  # noqa: S608 - our own words
+
+
+def oldest_kept(at: str) -> str:
+    """The moment before which runs are too old to be kept at another moment."""
+    oldest = datetime.fromisoformat(at).astimezone(UTC) - RETENTION
+    # Times are compared as texts: all of them are written in UTC, to the second, in one form.
+    return oldest.isoformat(timespec="seconds")

@@ -7,11 +7,13 @@ from contextlib import contextmanager
 
 from reconciler.core.inspection import DatabaseReport, Inspection, StateSummary
 from reconciler.core.model import Target
-from reconciler.core.places import FilePlace, PostgresPlace, StatePlace
+from reconciler.core.places import FilePlace, ObjectPlace, PostgresPlace, StatePlace
 from reconciler.errors import StateError
 from reconciler.ports import IN_USE, StateStore, Transit
 from reconciler.state import check, sqlite, summary
 from reconciler.state.database import TIME_LIMIT
+
+_KEPT_IN = {"postgres": "PostgreSQL", "objects": "object storage"}
 
 
 def open_state(
@@ -27,9 +29,13 @@ def open_state(
         case FilePlace(path=path):
             return sqlite.open_state(path, patience, in_transit=in_transit)
         case PostgresPlace():
-            with _driver_needed():
+            with _library_needed("postgres"):
                 from reconciler.state.postgres import opening
             return opening.open_state(place, patience, in_transit=in_transit)
+        case ObjectPlace():
+            with _library_needed("objects"):
+                from reconciler.state.objects import opening as objects
+            return objects.open_state(place, in_transit=in_transit)
 
 
 def create_state(place: StatePlace, target: Target, transit: Transit = IN_USE) -> StateStore:
@@ -41,9 +47,13 @@ def create_state(place: StatePlace, target: Target, transit: Transit = IN_USE) -
         case FilePlace(path=path):
             return sqlite.create_state(path, target, transit)
         case PostgresPlace():
-            with _driver_needed():
+            with _library_needed("postgres"):
                 from reconciler.state.postgres import opening
             return opening.create_state(place, target, TIME_LIMIT, transit)
+        case ObjectPlace():
+            with _library_needed("objects"):
+                from reconciler.state.objects import opening as objects
+            return objects.create_state(place, target, transit)
 
 
 def is_there(place: StatePlace) -> bool:
@@ -52,9 +62,13 @@ def is_there(place: StatePlace) -> bool:
         case FilePlace(path=path):
             return sqlite.is_there(path)
         case PostgresPlace():
-            with _driver_needed():
+            with _library_needed("postgres"):
                 from reconciler.state.postgres import opening
             return opening.is_there(place)
+        case ObjectPlace():
+            with _library_needed("objects"):
+                from reconciler.state.objects import opening as objects
+            return objects.is_there(place)
 
 
 def inspect_state(place: StatePlace) -> Inspection:
@@ -63,9 +77,13 @@ def inspect_state(place: StatePlace) -> Inspection:
         case FilePlace(path=path):
             return check.inspect_state(path)
         case PostgresPlace():
-            with _driver_needed():
+            with _library_needed("postgres"):
                 from reconciler.state.postgres import inspection
             return inspection.inspect_state(place)
+        case ObjectPlace():
+            with _library_needed("objects"):
+                from reconciler.state.objects import inspection as objects
+            return objects.inspect_state(place)
 
 
 def summarize_state(place: StatePlace) -> StateSummary:
@@ -74,9 +92,13 @@ def summarize_state(place: StatePlace) -> StateSummary:
         case FilePlace(path=path):
             return summary.summarize_state(path)
         case PostgresPlace():
-            with _driver_needed():
+            with _library_needed("postgres"):
                 from reconciler.state.postgres import inspection
             return inspection.summarize_state(place)
+        case ObjectPlace():
+            with _library_needed("objects"):
+                from reconciler.state.objects import inspection as objects
+            return objects.summarize_state(place)
 
 
 def try_lock(place: StatePlace, command: str) -> None:
@@ -85,14 +107,18 @@ def try_lock(place: StatePlace, command: str) -> None:
         case FilePlace(path=path):
             summary.try_lock(path, command)
         case PostgresPlace():
-            with _driver_needed():
+            with _library_needed("postgres"):
                 from reconciler.state.postgres import opening
             opening.try_lock(place, command)
+        case ObjectPlace():
+            with _library_needed("objects"):
+                from reconciler.state.objects import opening as objects
+            objects.try_lock(place, command)
 
 
 def report_database(place: PostgresPlace) -> DatabaseReport:
     """What can be told of the database of a state; raises UnreachableError, StateError."""
-    with _driver_needed():
+    with _library_needed("postgres"):
         from reconciler.state.postgres import report
     return report.report_database(place)
 
@@ -102,18 +128,18 @@ def sql_text(place: PostgresPlace, *, upgrade: bool = False) -> str:
 
     With `upgrade` those that bring older tables to the present format instead.
     """
-    with _driver_needed():
+    with _library_needed("postgres"):
         from reconciler.state.postgres import schema
     return schema.upgrade_text(place.schema) if upgrade else schema.sql_text(place.schema)
 
 
 @contextmanager
-def _driver_needed() -> Iterator[None]:
-    """Raise a StateError with the way out where the driver of PostgreSQL is not installed."""
+def _library_needed(extra: str) -> Iterator[None]:
+    """Raise a StateError with the way out where the library of an extra is not installed."""
     try:
         yield
     except ImportError as error:
         raise StateError(
-            f"a state in PostgreSQL needs a driver, which is not installed: {error}",
-            hint="pip install 'workload-reconciler[postgres]'",
+            f"a state in {_KEPT_IN[extra]} needs a library, which is not installed: {error}",
+            hint=f"pip install 'workload-reconciler[{extra}]'",
         ) from error

@@ -18,7 +18,7 @@ from reconciler.errors import LockedError, LockLostError, StateError
 from reconciler.ports import LossListener
 from reconciler.state.postgres import opening
 from reconciler.state.postgres.store import PostgresStore
-from reconciler.state.postgres.timings import Timings
+from reconciler.state.shared.timings import Timings
 from tests.state.runs import begun, done
 from tests.support.factories import make_recorded, make_target
 from tests.support.postgres import PostgresServer

@@ -26,8 +26,8 @@ from reconciler.state.places import (
 )
 from reconciler.state.postgres.connection import connection_string
 from reconciler.state.postgres.schema import sql_text, upgrade_text
-from reconciler.state.postgres.timings import DEFAULT
 from reconciler.state.rows import COLUMNS
+from reconciler.state.shared.timings import DEFAULT
 from tests.state.runs import begun
 from tests.support.factories import make_recorded, make_target
 from tests.support.postgres import PostgresServer, free_port

@@ -21,6 +21,7 @@ from reconciler.state.places import create_state, is_there, open_state
 from reconciler.state.rows import COLUMNS
 from tests.state.runs import begun, done
 from tests.support.factories import make_header, make_recorded, make_target
+from tests.support.object_server import ObjectServer
 from tests.support.postgres import PostgresServer
 from tests.support.rows import from_row, to_row
 from tests.support.strategies import hostile, records
@@ -65,7 +66,7 @@ class PlaceSessions:
         self._store.close()
 
 
-@pytest.fixture(params=["memory", "sqlite", "postgresql"])
+@pytest.fixture(params=["memory", "sqlite", "postgresql", "objects"])
 def sessions(request: pytest.FixtureRequest) -> Sessions:
     """Each kind of store, new and empty."""
     if request.param == "memory":
@@ -74,7 +75,7 @@ def sessions(request: pytest.FixtureRequest) -> Sessions:
     return found
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=["sqlite", "postgresql", "objects"])
 def state(request: pytest.FixtureRequest) -> PlaceSessions:
     """Each kind of state that outlives its process, new and empty."""
     found: PlaceSessions = request.getfixturevalue(f"{request.param}_sessions")
@@ -93,6 +94,14 @@ def sqlite_sessions(tmp_path: Path) -> Iterator[PlaceSessions]:
 def postgresql_sessions(postgres: PostgresServer, schema: str) -> Iterator[PlaceSessions]:
     """A state in a schema of its own."""
     opened = PlaceSessions(parse_place(postgres.url(schema), stack=make_target().stack))
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def objects_sessions(objects: ObjectServer) -> Iterator[PlaceSessions]:
+    """A state in a bucket."""
+    opened = PlaceSessions(parse_place(objects.url("states"), stack=make_target().stack))
     yield opened
     opened.close()
 
@@ -299,6 +308,14 @@ def test_of_several_that_make_one_state_and_its_tables_at_once_one_does(
 ) -> None:
     """The others are told that there is one."""
     check_one_is_made(parse_place(postgres.url(schema), stack=make_target().stack))
+
+
+def test_of_several_that_make_one_state_in_a_bucket_at_once_one_does(
+    objects: ObjectServer,
+) -> None:
+    """The others are told that there is one, and nothing of theirs is left."""
+    check_one_is_made(parse_place(objects.url("states"), stack=make_target().stack))
+    assert objects.keys() == [f"states/{make_target().stack}/log/000000000001"]
 
 
 def check_one_is_made(place: StatePlace) -> None:

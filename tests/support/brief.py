@@ -1,4 +1,4 @@
-"""The command line with other timings of a state in PostgreSQL, as JSON in a variable.
+"""The command line with other timings of a state that machines share, as JSON in a variable.
 
 Run as `python -m tests.support.brief` in the place of `python -m reconciler`.
 """
@@ -9,7 +9,7 @@ import json
 import os
 
 from reconciler.cli import main
-from reconciler.state.postgres import timings
+from reconciler.state.shared import timings
 
 TIMINGS = "BRIEF_TIMINGS"
 

@@ -19,7 +19,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from reconciler.core.places import PostgresPlace
 from reconciler.errors import UnreachableError
 from reconciler.state.postgres.errors import may_be_repeated, to_state_error, unreachable
-from reconciler.state.postgres.timings import Timings
+from reconciler.state.shared.timings import Timings
 
 T = TypeVar("T")
 Connection = psycopg.Connection[tuple[Any, ...]]

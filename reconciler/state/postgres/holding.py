@@ -10,28 +10,47 @@ from contextlib import suppress
 from functools import partial
 
 from reconciler.core.places import PostgresPlace
-from reconciler.errors import (
-    LockedError,
-    LockLostError,
-    ReconcilerError,
-    StateError,
-    UnreachableError,
-)
+from reconciler.errors import LockLostError, ReconcilerError, StateError, UnreachableError
 from reconciler.ports import LossListener
 from reconciler.state.locking.lock_owner import this_process
 from reconciler.state.postgres import statements
 from reconciler.state.postgres.connection import Channel, Connection
-from reconciler.state.postgres.lease import Renewal
 from reconciler.state.postgres.row import StateRow, read_state_row
 from reconciler.state.postgres.schema import need_present_format
-from reconciler.state.postgres.statements import Commit, Fence
-from reconciler.state.postgres.timings import Timings
+from reconciler.state.postgres.statements import Fence
+from reconciler.state.shared.commit import Commit
+from reconciler.state.shared.holder import as_state_error, lock_lost_error, locked_error
+from reconciler.state.shared.lease import Renewal
+from reconciler.state.shared.timings import Timings
 
 # A look at the lock while somebody else has it; more often where the lease is short.
 _POLL_SECONDS = 1.0
 # What one record more may add to the time that an answer takes, over a slow line.
 _SECONDS_PER_ROW = 0.01
 _FREEING_SECONDS = 2.0
+
+
+class RowLease:
+    """The lease that a row has, renewed by an UPDATE of what is held."""
+
+    def __init__(self, channel: Channel, statement: str, values: Mapping[str, object]) -> None:
+        self._channel = channel
+        self._statement = statement.encode()
+        self._values = values
+
+    def renew(self) -> bool:
+        """Give a sign of life; False where the row has another holder's mark."""
+        return self._channel.repeat(
+            lambda conn: conn.execute(self._statement, self._values).fetchone() is not None
+        )
+
+    def hurry(self, seconds: float) -> None:
+        """From now on, wait no longer than that for an answer."""
+        self._channel.hurry(seconds)
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._channel.close()
 
 
 class HeldLock:
@@ -63,9 +82,11 @@ class HeldLock:
         self._failure: StateError | None = None
         self._finding_out = threading.Lock()
         self._renewal = Renewal(
-            Channel(place, timings, writes=True),
-            statements.renew_lease(place.schema),
-            {**self._mark, "lease": timings.lease},
+            RowLease(
+                Channel(place, timings, writes=True),
+                statements.renew_lease(place.schema),
+                {**self._mark, "lease": timings.lease},
+            ),
             timings=timings,
             refused=self._find_out,
             renewed=self._note_alive,
@@ -103,7 +124,7 @@ class HeldLock:
             is_held = self.channel.repeat(write, seconds)
         except UnreachableError as error:
             # What became of it is not known: nothing may follow under another number.
-            self._failure = _as_state_error(error)
+            self._failure = as_state_error(error)
             raise self._failure from error
         if not is_held:
             raise self._find_out()
@@ -141,7 +162,7 @@ class HeldLock:
                     lambda conn: read_state_row(conn, self._place, in_transit=True)
                 )
             except ReconcilerError as error:
-                self._failure = _as_state_error(error)
+                self._failure = as_state_error(error)
                 return self._failure
             finally:
                 channel.close()
@@ -161,13 +182,8 @@ class HeldLock:
                 hint="the server may have failed over to a replica that was behind. Apply again: "
                 "the next run finds missing records by their markers",
             )
-        holder = row.holder_text if row.token else "another run, which has ended"
-        return LockLostError(
-            f"the state {self._place.title} was taken over by {holder} while this run did not "
-            f"answer for {silent:.0f} s",
-            hint="the other run looks up all that this run had announced; this run recorded "
-            "nothing since",
-        )
+        holder = row.holder if row.token else None
+        return lock_lost_error(self._place.title, holder, silent)
 
 
 def take_lock(
@@ -229,21 +245,10 @@ def _take(
             values = {**mine, "state": row.id, "epoch": row.epoch}
             channel.repeat(partial(_execute, query=query, values=values))
         elif time.monotonic() >= end:
-            raise LockedError(
-                f"the state {place.title} is in use by {row.holder_text}",
-                hint="wait for it with --lock-timeout 10m; if it is dead, the lock is free in "
-                f"{max(1, round(row.lease_left))} s",
-            )
+            raise locked_error(place.title, row.holder, row.lease_left)
         else:
             time.sleep(min(_POLL_SECONDS, timings.lease / 10))
 
 
 def _execute(conn: Connection, *, query: bytes, values: Mapping[str, object]) -> None:
     conn.execute(query, values)
-
-
-def _as_state_error(error: ReconcilerError) -> StateError:
-    """A database that stays away in the middle of a run is trouble with the state."""
-    if isinstance(error, StateError):
-        return error
-    return StateError(error.message, hint=error.hint)

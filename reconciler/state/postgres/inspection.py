@@ -9,10 +9,11 @@ from reconciler.core.model import Recorded
 from reconciler.core.places import PostgresPlace
 from reconciler.errors import StateError
 from reconciler.state.check import find_duplicates, make_inspection
-from reconciler.state.postgres import statements, timings
+from reconciler.state.postgres import statements
 from reconciler.state.postgres.connection import Channel, Connection, snapshot
 from reconciler.state.postgres.row import read_state_row
 from reconciler.state.rows import from_values
+from reconciler.state.shared import timings
 from reconciler.state.summary import make_summary
 
 # The database checks its pages by itself; what is left to check takes as long as reading it all.

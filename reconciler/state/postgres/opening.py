@@ -11,13 +11,14 @@ from reconciler.core.model import Target
 from reconciler.core.places import PostgresPlace
 from reconciler.errors import StateError
 from reconciler.ports import IN_USE, Transit
-from reconciler.state.postgres import statements, timings
+from reconciler.state.postgres import statements
 from reconciler.state.postgres.connection import Channel, Connection
 from reconciler.state.postgres.holding import take_lock
 from reconciler.state.postgres.row import find_state_row
 from reconciler.state.postgres.schema import has_tables, make_tables, need_present_format
 from reconciler.state.postgres.store import PostgresStore
-from reconciler.state.rows import encode_pins
+from reconciler.state.shared import timings
+from reconciler.state.shared.store import target_fields
 
 
 def open_state(place: PostgresPlace, patience: float, *, in_transit: bool = False) -> PostgresStore:
@@ -36,12 +37,7 @@ def create_state(
         "stack": place.stack,
         "lineage": str(uuid.uuid4()),
         "nonce": str(uuid.uuid4()),
-        "url": target.url,
-        "issuer": target.issuer or "",
-        "tenant_id": target.tenant_id,
-        "can_update": target.can_update,
-        "keeps_removed": target.keeps_removed,
-        "pins": encode_pins(target.pins),
+        **target_fields(target),
         "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
         **asdict(transit),
     }

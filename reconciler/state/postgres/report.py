@@ -10,8 +10,8 @@ from functools import partial
 
 from reconciler.core.inspection import DatabaseReport, StateFlaw
 from reconciler.core.places import PostgresPlace
-from reconciler.state.postgres import timings
 from reconciler.state.postgres.connection import Channel, Connection, is_this_machine
+from reconciler.state.shared import timings
 
 _OLDEST = 14
 _ROUND_TRIPS = 5

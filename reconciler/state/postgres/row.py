@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from typing import Any
 
 from reconciler.core.model import Header, Target
@@ -15,6 +14,7 @@ from reconciler.state.postgres import statements
 from reconciler.state.postgres.connection import Connection
 from reconciler.state.postgres.schema import check_format
 from reconciler.state.rows import read_pins
+from reconciler.state.shared.holder import Holder
 from reconciler.state.state_errors import refuse_transit
 
 
@@ -35,22 +35,13 @@ class StateRow:
     epoch: int
     writes: int
     token: str | None
-    holder: str
-    link: str
-    since: datetime | None
+    holder: Holder
     lease_left: float
 
     @property
     def is_held(self) -> bool:
         """Whether somebody has the lock and may still be at work."""
         return self.token is not None and self.lease_left > 0
-
-    @property
-    def holder_text(self) -> str:
-        """Who has the lock, where that can be looked at, and since when."""
-        at = self.since.astimezone(UTC).isoformat(timespec="seconds") if self.since else ""
-        parts = (self.holder or "another run", self.link, f"since {at}" if at else "")
-        return ", ".join(part for part in parts if part)
 
     def updated(self, columns: Mapping[str, Any]) -> StateRow:
         """The row after a commit has written these columns."""
@@ -110,9 +101,7 @@ def find_state_row(conn: Connection, place: PostgresPlace) -> StateRow | None:
         epoch=epoch,
         writes=writes,
         token=token,
-        holder=holder,
-        link=link,
-        since=since,
+        holder=Holder(title=holder, link=link, since=since),
         lease_left=left or 0.0,
     )
 

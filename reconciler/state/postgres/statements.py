@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
-from datetime import datetime
+from dataclasses import dataclass, fields
 from typing import Any
 
 from reconciler.core.model import Own
 from reconciler.ports import ActionEntry, RunEntry
 from reconciler.state.postgres.schema import quote_name
 from reconciler.state.rows import COLUMNS, storable
-
-MAX_COPIES = 5
+from reconciler.state.shared.commit import MAX_COPIES, Commit
 
 _SQL_TYPES = {str: "text", int: "bigint"}
 _RUN = tuple(field.name for field in fields(RunEntry))
@@ -41,26 +39,6 @@ class Fence:
     token: str
     number: int
     lease: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Commit:
-    """Everything that becomes durable at one instant.
-
-    `rows` are values of records, `header` columns of the state's own row. `actions` are pairs of a
-    run's id and number with an entry. Runs that began before `oldest`, and records that ended and
-    were last sent before it, are deleted (RFC 3339). `messages` replace those of actions. `copy` is
-    when it was taken, and its content.
-    """
-
-    rows: Sequence[tuple[Any, ...]] = ()
-    without: Sequence[str] = ()
-    header: Mapping[str, Any] = field(default_factory=dict)
-    runs: Sequence[RunEntry] = ()
-    actions: Sequence[tuple[str, int, ActionEntry]] = ()
-    messages: Sequence[tuple[str, int, str]] = ()
-    oldest: str | None = None
-    copy: tuple[datetime, int, bytes] | None = None
 
 
 def select_header(schema: str) -> str:

@@ -1,4 +1,4 @@
-"""Copies of a state that is in PostgreSQL: packed beside it, or as a SQLite file."""
+"""Copies of a state that machines share: packed beside it, or as a SQLite file."""
 
 from __future__ import annotations
 

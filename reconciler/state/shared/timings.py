@@ -1,4 +1,4 @@
-"""How long the parts of a state in PostgreSQL wait for each other."""
+"""How long the parts of a state that machines share wait for each other."""
 
 from __future__ import annotations
 

@@ -1,0 +1,1 @@
+"""A state in object storage: a log of segments, of which each is created once."""
