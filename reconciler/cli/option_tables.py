@@ -48,7 +48,8 @@ STATE: tuple[Decorator, ...] = (
     _from_environment(
         "--state",
         metavar="PATH|URL",
-        help="State: a file, or postgresql://HOST/DATABASE.  [default: .reconciler/state.db]",
+        help="State: a file, postgresql://HOST/DATABASE or s3://BUCKET/FOLDER.  "
+        "[default: .reconciler/state.db]",
     ),
     _from_environment(
         "--stack", metavar="NAME", help="Name of the owner; it is written into every workload."

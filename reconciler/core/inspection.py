@@ -17,8 +17,8 @@ class StateFlaw:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DatabaseReport:
-    """What can be told of the database of a state, in one line, and what speaks against it."""
+class StorageReport:
+    """What can be told of a state's database or bucket, in one line, and what speaks against it."""
 
     facts: str
     flaws: tuple[StateFlaw, ...] = ()

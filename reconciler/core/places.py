@@ -113,7 +113,7 @@ class ObjectPlace:
     bucket: str
     prefix: str
     stack: str
-    region: str = ""
+    region: str = field(default="", compare=False)
     by_repository: bool = field(default=False, compare=False)
 
     def __str__(self) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from reconciler.core.inspection import DatabaseReport, Inspection, StateSummary
+from reconciler.core.inspection import Inspection, StateSummary, StorageReport
 from reconciler.core.model import Target
 from reconciler.core.places import FilePlace, ObjectPlace, PostgresPlace, StatePlace
 from reconciler.errors import StateError
@@ -116,11 +116,17 @@ def try_lock(place: StatePlace, command: str) -> None:
             objects.try_lock(place, command)
 
 
-def report_database(place: PostgresPlace) -> DatabaseReport:
-    """What can be told of the database of a state; raises UnreachableError, StateError."""
-    with _library_needed("postgres"):
-        from reconciler.state.postgres import report
-    return report.report_database(place)
+def report_storage(place: PostgresPlace | ObjectPlace) -> StorageReport:
+    """What can be told of where a state is kept; raises UnreachableError, StateError."""
+    match place:
+        case PostgresPlace():
+            with _library_needed("postgres"):
+                from reconciler.state.postgres import report
+            return report.report_storage(place)
+        case ObjectPlace():
+            with _library_needed("objects"):
+                from reconciler.state.objects import report as objects
+            return objects.report_storage(place)
 
 
 def sql_text(place: PostgresPlace, *, upgrade: bool = False) -> str:

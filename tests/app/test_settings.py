@@ -141,7 +141,9 @@ def test_a_password_is_taken_from_the_environment_alone(tmp_path: Path) -> None:
     assert str(in_file.value.where).startswith("reconciler.yaml:2:8")
 
 
-@pytest.mark.parametrize("state", ["s3://bucket/x", "postgresql://db/x?schema=A B"])
+@pytest.mark.parametrize(
+    "state", ["ftp://host/x", "s3://key:secret@x", "postgresql://db/x?schema=A B"]
+)
 def test_a_place_that_cannot_be_used_is_told_to_whoever_wrote_it(
     state: str, tmp_path: Path
 ) -> None:

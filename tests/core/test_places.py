@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from reconciler.core.places import (
     FilePlace,
+    ObjectPlace,
     PasswordError,
     PlaceError,
     PostgresPlace,
@@ -133,7 +134,7 @@ def test_a_schema_needs_no_quotes(schema: str) -> None:
         parse(f"postgresql://db/r?schema={quote(schema)}")
 
 
-@pytest.mark.parametrize("scheme", ["s3", "https", "sqlite"])
+@pytest.mark.parametrize("scheme", ["s3a", "https", "sqlite"])
 def test_other_places_are_refused_by_name(scheme: str) -> None:
     """What is not known is never taken for a path."""
     with pytest.raises(PlaceError, match=f"a state cannot be kept at {scheme}://"):
@@ -152,3 +153,63 @@ def test_a_file_of_the_repository_says_little_of_a_connection(parameter: str) ->
     place = parse_place("postgresql://db/r?sslmode=require", stack="blue", by_repository=True)
     assert isinstance(place, PostgresPlace)
     assert place.by_repository
+
+
+BUCKETS = st.sampled_from(["team-states", "a.b.c", "x_y9"])
+FOLDERS = st.lists(st.sampled_from(["a", "Team_1", "x.y", "9-z"]), max_size=3).map("/".join)
+
+
+@given(st.sampled_from(["s3", "gs", "az"]), BUCKETS, FOLDERS, st.sampled_from(["", "eu-west-1"]))
+def test_a_bucket_is_printed_as_it_can_be_read_again(
+    scheme: str, bucket: str, folder: str, region: str
+) -> None:
+    """The stack is a folder below the address; a region is of Amazon alone."""
+    assume(scheme == "s3" or not region)
+    address = f"{scheme}://{bucket}{'/' if folder else ''}{folder}"
+    place = parse(address + (f"?region={region}" if region else ""))
+    assert place == ObjectPlace(scheme=scheme, bucket=bucket, prefix=folder, stack="blue")
+    assert isinstance(place, ObjectPlace)
+    assert (place.region, place.folder) == (region, f"{folder}/blue".lstrip("/"))
+    assert parse(str(place)) == place
+    assert place.title == f"of stack blue ({address})"
+
+
+@given(PASSWORDS, st.sampled_from(["s3", "gs", "az"]), st.booleans())
+def test_a_bucket_never_holds_credentials(password: str, scheme: str, in_front: bool) -> None:
+    """Not even where a password of a database may stand: the cloud's tools read the environment."""
+    encoded = quote(password, safe="")
+    text = f"//id:{encoded}@states/x" if in_front else f"//states/x?aws_secret_access_key={encoded}"
+    with pytest.raises(PasswordError) as caught:
+        parse(f"{scheme}:{text}", may_hold_password=True)
+    assert (caught.value.message, caught.value.hint) == (
+        "a password does not belong here: others can read it",
+        "set the credentials in the environment, as the cloud's own tools do",
+    )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("s3://", "s3:///x", "s3://B/x", "s3://b/x", "s3://host:9000/x", "s3://a.b../../x"),
+        *("s3://states/../other", "s3://states/a//b", "s3://states/ä", "s3://states/.hidden"),
+        *("s3://states/x?endpoint=evil", "gs://states/x?region=eu", "s3://states?region=a.b/"),
+        *("s3://states/x?region=eu&region=us", "az://acc#x/y"),
+    ],
+)
+def test_what_leads_out_of_a_bucket_is_refused(text: str) -> None:
+    """Names become a part of the server's address and of a path, and no address names a server."""
+    with pytest.raises(PlaceError, match="the address of the state's bucket cannot be read"):
+        parse(text)
+
+
+@pytest.mark.parametrize("stack", ["a/b", "..", "a b", "ä"])
+def test_a_stack_in_a_bucket_is_a_folder(stack: str) -> None:
+    """It is refused where it could be another state's."""
+    with pytest.raises(PlaceError, match="the stack is a folder in the bucket"):
+        parse_place("s3://states/x", stack=stack)
+
+
+@given(hostile, st.sampled_from(["s3", "gs", "az"]))
+def test_whatever_is_written_of_a_bucket_is_a_place_or_told(text: str, scheme: str) -> None:
+    """Nothing else is raised, and a terminal can show it."""
+    assert shown(f"{scheme}://{text}", may_hold_password=True).isprintable()

@@ -13,7 +13,7 @@ from reconciler.app.target import CheckedServer
 from reconciler.core.globs import is_glob
 from reconciler.core.inspection import Inspection
 from reconciler.core.model import Address, Header, Recorded, Target
-from reconciler.core.places import FilePlace, StatePlace
+from reconciler.core.places import FilePlace, PostgresPlace, StatePlace
 from reconciler.core.planning.selection import Selection
 from reconciler.errors import StateError, UsageError
 from reconciler.ports import RecordStore, RunEntry, StateStore
@@ -65,10 +65,10 @@ def inspect(place: StatePlace) -> Inspection:
 
 
 def sql_of(place: StatePlace, *, upgrade: bool) -> str:
-    """What whoever owns a database runs for a state there; raises UsageError for a file."""
-    if isinstance(place, FilePlace):
+    """What whoever owns a database runs for a state there; raises UsageError for another place."""
+    if not isinstance(place, PostgresPlace):
         raise UsageError(
-            f"the state {place.title} is in a file, which needs no tables",
+            f"the state {place.title} is in no database, and needs no tables",
             hint="name the database: --state postgresql://HOST/DATABASE?schema=SCHEMA",
         )
     return sql_text(place, upgrade=upgrade)

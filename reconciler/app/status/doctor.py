@@ -35,7 +35,7 @@ from reconciler.app.status.environment_report import (
 from reconciler.app.target import CheckedServer, PinnedTarget
 from reconciler.core.diagnostics import has_errors
 from reconciler.core.model import Address
-from reconciler.core.places import FilePlace, PostgresPlace, StatePlace
+from reconciler.core.places import FilePlace, ObjectPlace, PostgresPlace, StatePlace
 from reconciler.core.protocol.api_results import (
     Accepted,
     Ambiguous,
@@ -52,7 +52,7 @@ from reconciler.core.protocol.api_results import (
 from reconciler.errors import InvalidInputError, ReconcilerError, UnreachableError
 from reconciler.report.text.doctor import Check, DoctorReport, Level
 from reconciler.specs.config import Config
-from reconciler.state.places import is_there, report_database, summarize_state, try_lock
+from reconciler.state.places import is_there, report_storage, summarize_state, try_lock
 
 T = TypeVar("T")
 
@@ -196,8 +196,13 @@ def _check_machine(doctor: _Doctor, settings: Settings) -> PinnedTarget | None:
     url = doctor.attempt("server", lambda: normalised(settings))
     if url is not None:
         doctor.ok("server", url)
-    if isinstance(settings.state, PostgresPlace):
-        _check_database(doctor, settings.state)
+    match settings.state:
+        case PostgresPlace():
+            _check_storage(doctor, "database", settings.state)
+        case ObjectPlace():
+            _check_storage(doctor, "bucket", settings.state)
+        case FilePlace():
+            pass
     exists = doctor.attempt("state", lambda: is_there(settings.state))
     if exists is False:
         doctor.say(
@@ -220,20 +225,20 @@ def _check_machine(doctor: _Doctor, settings: Settings) -> PinnedTarget | None:
     return pin
 
 
-def _check_database(doctor: _Doctor, place: PostgresPlace) -> None:
+def _check_storage(doctor: _Doctor, name: str, place: PostgresPlace | ObjectPlace) -> None:
     """Who serves the state, by which way, and what this account may do there."""
-    report = doctor.attempt("database", lambda: report_database(place))
+    report = doctor.attempt(name, lambda: report_storage(place))
     if report is None:
         return
-    doctor.ok("database", report.facts)
+    doctor.ok(name, report.facts)
     for flaw in report.flaws:
-        doctor.say("database", Level.WARNING, flaw.message, flaw.hint)
+        doctor.say(name, Level.WARNING, flaw.message, flaw.hint)
 
 
 def _check_state(doctor: _Doctor, place: StatePlace) -> PinnedTarget | None:
     with read_state(place) as store:
         header, pin = store.header, pin_of(store)
-        copies = f", {len(store.copies())} copies" if isinstance(place, PostgresPlace) else ""
+        copies = "" if isinstance(place, FilePlace) else f", {len(store.copies())} copies"
     flaws, recorded = inspect(place).flaws, summarize_state(place)
     doubts = recorded.in_doubt
     facts = (

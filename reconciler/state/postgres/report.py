@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from functools import partial
 
-from reconciler.core.inspection import DatabaseReport, StateFlaw
+from reconciler.core.inspection import StateFlaw, StorageReport
 from reconciler.core.places import PostgresPlace
 from reconciler.state.postgres.connection import Channel, Connection, is_this_machine
 from reconciler.state.shared import timings
@@ -24,13 +24,13 @@ _SERVER = b"""
       has_database_privilege(current_database(), 'CREATE')"""
 
 
-def report_database(place: PostgresPlace) -> DatabaseReport:
+def report_storage(place: PostgresPlace) -> StorageReport:
     """Look at the database of a state; raises UnreachableError, StateError."""
     with closing(Channel(place, timings.DEFAULT)) as channel:
         return channel.once(partial(_look, place=place))
 
 
-def _look(conn: Connection, *, place: PostgresPlace) -> DatabaseReport:
+def _look(conn: Connection, *, place: PostgresPlace) -> StorageReport:
     seconds, backends = [], set()
     for _ in range(_ROUND_TRIPS):
         began = time.perf_counter()
@@ -48,7 +48,7 @@ def _look(conn: Connection, *, place: PostgresPlace) -> DatabaseReport:
     if len(backends) > 1 or conn.info.backend_pid not in backends:
         parts.insert(1, "through a pooler")
     flaws = _flaws(conn, place, bool(is_standby), bool(is_durable), rights)
-    return DatabaseReport(facts="; ".join(parts), flaws=tuple(flaws))
+    return StorageReport(facts="; ".join(parts), flaws=tuple(flaws))
 
 
 def _row(conn: Connection, query: bytes) -> tuple[object, ...]:
