@@ -182,9 +182,11 @@ def planned_counts(plan: Plan) -> list[tuple[str, int]]:
 
 
 def _content_lines(content: Content) -> Iterator[ChangeLine]:
-    """The images of a new workload, its access to the host, its commands."""
+    """The images of a new workload, its priority, its access to the host, its commands."""
     if content.images:
         yield ChangeLine("+", f"image {', '.join(content.images)}")
+    if content.priority is not None:
+        yield ChangeLine("+", f"priority {content.priority}")
     if content.host_access:
         yield ChangeLine("+", f"host access: {', '.join(content.host_access)}")
     for command in content.commands:

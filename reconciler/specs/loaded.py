@@ -5,6 +5,7 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from reconciler.core.diagnostics import Diagnostic
 from reconciler.core.model import Address, Desired
@@ -91,6 +92,20 @@ class Loaded:
         """
         spec = self.composed[address]
         return place_of_value(spec.tree(), resolve_steps(spec.value, pointer)).where
+
+    def written_at(self, address: Address, pointer: str) -> Where | None:
+        """Where a part of an effective spec was written; None where no file writes it."""
+        spec = self.composed.get(address)
+        if spec is None:
+            return None
+        value: Any = spec.value
+        steps = resolve_steps(value, pointer)
+        for step in steps:
+            is_there = step in value if isinstance(value, dict) else isinstance(step, int)
+            if not is_there:
+                return None
+            value = value[step]
+        return place_of_value(spec.tree(), steps).where
 
     def _is_target(self, file: str) -> bool:
         folder, slash, name = file.rpartition("/")

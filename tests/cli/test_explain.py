@@ -69,6 +69,7 @@ class TestExplain:
             "\n"
             "Differences:\n"
             "  spec     ~ /manifest/spec/replicas: 1 → 3\n"
+            "           w/one.json:1\n"
             "\n"
             "Not declared:  2 fields of the server's, left alone\n"
             "  /metadata/category\n"
@@ -82,7 +83,7 @@ class TestExplain:
             "    --on-drift: report  (default)\n"
             "\n"
             "Decision:\n"
-            f"  ± replace  {project}/one  1 → 3 GPUs  w/one.json:1\n"
+            f"  ± replace  {project}/one  Deployment  1 → 3 GPUs  w/one.json:1\n"
             "             spec-changed: /manifest/spec/replicas changed; "
             "API 2.23 can only delete and create\n"
             "             releases 1 GPU, requested for less than a minute\n"
@@ -96,8 +97,34 @@ class TestExplain:
         kept = cli("plan", specs, "--explain", f"{project}/two", "--detailed-exitcode")
         assert kept.code == 0
         assert f"    keep     {project}/two" in kept.out
+        assert "Policies:  none of them decides here" in kept.out
         new = cli("plan", specs, "--explain", f"{project}/two", "--state", "other.db")
         assert "Last applied:  never: the state does not record it" in new.out
+        assert "Differences:  all of it is new" in new.out
+
+    def test_a_value_is_shown_where_it_is_written(
+        self, cli: Cli, specs: Path, project: str
+    ) -> None:
+        """In the defaults of its folder, in the spec itself, or nowhere."""
+        (specs / "_defaults.yaml").write_text(
+            "lifecycle:\n  onMissing: hold\n  onChange: update-or-replace\n"
+        )
+        text = cli("plan", specs, "--explain", f"{project}/two")
+        document = json.loads(cli("plan", specs, "--explain", f"{project}/two", "-o", "json").out)
+        assert (
+            "    onMissing: hold  (w/_defaults.yaml:2)\n"
+            "    onChange: update-or-replace  (w/_defaults.yaml:3)\n"
+            "    onFailed: report  (default)\n"
+        ) in text.out
+        assert document["policies"][:1] == [
+            {
+                "name": "onMissing",
+                "value": "hold",
+                "origin": "spec",
+                "applies": False,
+                "where": {"file": "_defaults.yaml", "line": 2},
+            }
+        ]
 
     def test_a_removed_and_protected_workload(self, cli: Cli, specs: Path, project: str) -> None:
         """Its guard speaks, and the exit code is that of the refused apply."""
@@ -137,6 +164,7 @@ class TestExplain:
                 "pointer": pointer,
                 "changed_by": "spec",
                 "ignored": False,
+                "where": {"file": "one.json", "line": 1},
                 "spec": change,
                 "remote": None,
             }

@@ -50,7 +50,8 @@ def test_every_command_says_that_it_is_given_up_and_how_to_settle_it(
     assert "Applying again" not in report
     assert f"its deletion was given up by hand; when it is gone, run: {settle}\n" in looked.out
     assert "2 records (0 in doubt)" in listed.out
-    assert "\n\n1 workload held back here will fail the apply.\n\nPlan: 1 to create" in beside.out
+    assert "\n\n1 workload held back here will fail the apply.\n\nStack " in beside.out
+    assert "\nPlan: 1 to create" in beside.out
     assert (f"once it is gone: {settle}" in removed.err, "--abandon" in removed.err) == (
         True,
         False,

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.cli.conftest import Cli, Result
 from tests.cli.repositories import new_project, spec, without_updates, write_specs
@@ -70,7 +71,8 @@ def test_a_plan_as_a_comment(cli: Cli, specs: Path, project: str) -> None:
     change(specs, '"replicas": 1', '"replicas": 3')
     result = cli("plan", specs, "-o", "markdown")
     assert (result.code, result.err) == (0, "")
-    digest = json.loads(cli("plan", specs, "-o", "json").out)["digest"]
+    plan = json.loads(cli("plan", specs, "-o", "json").out)
+    digest, document = plan["digest"], yaml.safe_dump(plan["actions"][0]["document"])
     since = r"releases 1 GPU, requested since \d{4}-\d\d-\d\d \d\d:\d\d UTC"
     assert re.sub(since, "SINCE", result.out) == (
         "<!-- reconciler:plan:default -->\n\n"
@@ -84,11 +86,15 @@ def test_a_plan_as_a_comment(cli: Cli, specs: Path, project: str) -> None:
         f"| `{project}` | 2 | 4 | 4 |\n"
         "| **total** | **2** | **4** | **4** |\n\n"
         "### Changes (1)\n\n"
-        f"<details><summary>± replace <code>{project}/one</code> · 1 → 3 GPUs · "
+        f"<details><summary>± replace <code>{project}/one</code> · "
+        "<code>Deployment</code> · 1 → 3 GPUs · "
         "<code>workloads/one.json:1</code> · spec-changed</summary>\n\n"
         "- spec-changed: `/manifest/spec/replicas` changed; API `2.23` can only delete and create\n"
         "- SINCE\n\n"
         "```diff\n! /manifest/spec/replicas: 1 → 3\n```\n\n"
+        "<details><summary>Effective document</summary>\n\n"
+        f"```yaml\n{document}```\n\n"
+        "</details>\n\n"
         "</details>\n\n"
         f"Stack `default` on `{os.environ['RUNAI_BASE_URL']}`, plan `{digest}` "
         "(`reconciler apply --expect-digest`).\n"

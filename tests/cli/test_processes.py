@@ -133,8 +133,11 @@ def test_ctrl_c_at_the_question_ends_the_program(
         stderr=subprocess.PIPE,
     )
     assert process.stderr is not None
-    question = process.stderr.read(len("Apply this plan? [y/N]"))
-    assert question == "Apply this plan? [y/N]"
+    url = fast_server["RUNAI_BASE_URL"]
+    question = (
+        f"Stack default on {url}, state {specs.name}/.reconciler/state.db. Apply this plan? [y/N]"
+    )
+    assert process.stderr.read(len(question)) == question
     # Between the question and the read that waits for its answer no signal is noticed.
     time.sleep(0.3)
     process.send_signal(signal.SIGINT)

@@ -56,7 +56,7 @@ def test_what_was_approved_is_done_and_nothing_else(cli: Cli, specs: Path, proje
     assert applied.out.splitlines()[-1].startswith(
         "Applied: 0 created, 0 updated, 1 replaced, 1 deleted; 0 failed, 0 down, 0 in doubt ("
     )
-    assert left.out.startswith(f"  ± replace  {project}/c  1 → 4 GPUs")
+    assert left.out.startswith(f"  ± replace  {project}/c  Deployment  1 → 4 GPUs")
 
 
 def test_what_has_changed_since_is_refused_and_the_rest_is_done(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -46,6 +47,7 @@ def test_create_keep_replace_delete_destroy(cli: Cli, specs: Path, project: str)
     assert (kept.code, kept.err) == (0, "")
     assert kept.out == (
         "Nothing to do.\n\n"
+        f"Stack default on {os.environ['RUNAI_BASE_URL']}, state w/.reconciler/state.db.\n"
         "Plan: 0 to create, 0 to update, 0 to replace, 0 to delete; "
         "2 unchanged. GPUs 2 → 2 (peak 2).\n"
     )
@@ -54,11 +56,12 @@ def test_create_keep_replace_delete_destroy(cli: Cli, specs: Path, project: str)
     changed = cli("plan", specs, "--detailed-exitcode")
     assert changed.code == 2
     assert changed.out == (
-        f"  ± replace  {project}/one  1 → 3 GPUs  w/one.json:1\n"
+        f"  ± replace  {project}/one  Deployment  1 → 3 GPUs  w/one.json:1\n"
         "             spec-changed: /manifest/spec/replicas changed; "
         "API 2.23 can only delete and create\n"
         "             releases 1 GPU, requested for less than a minute\n"
         "             ~ /manifest/spec/replicas: 1 → 3\n\n"
+        f"Stack default on {os.environ['RUNAI_BASE_URL']}, state w/.reconciler/state.db.\n"
         "Plan: 0 to create, 0 to update, 1 to replace, 0 to delete; "
         "1 unchanged. GPUs 2 → 4 (peak 4).\n"
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -78,11 +79,12 @@ def test_a_deployment_is_changed_in_place(cli: Cli, tmp_path: Path, project: str
 
     assert (applied.code, applied.err, live_id(cli, folder)) == (0, "", before)
     assert lasting(applied.out) == (
-        f"  ~ update   {project}/a  1 → 4 GPUs, up to 5 meanwhile  w/a.json:1\n"
+        f"  ~ update   {project}/a  Deployment  1 → 4 GPUs, up to 5 meanwhile  w/a.json:1\n"
         "             spec-changed: /manifest/spec/replicas and 1 more changed\n"
         "             ~ /manifest/spec/replicas: 1 → 4\n"
         f'             ~ {JOB_IMAGE}: "server:1" → "server:2"\n'
         "\n"
+        f"Stack default on {os.environ['RUNAI_BASE_URL']}, state w/.reconciler/state.db.\n"
         "Plan: 0 to create, 1 to update, 0 to replace, 0 to delete; 0 unchanged. "
         "GPUs 1 → 4 (peak 5).\n"
         "\n"
@@ -120,10 +122,11 @@ def test_a_field_that_forces_a_replace_is_named_with_the_reason(
         0,
         "",
         (
-            f"  ± replace  {project}/a  w/a.json:1\n"
+            f"  ± replace  {project}/a  {kind.rpartition('/')[2]}  w/a.json:1\n"
             f"             spec-changed: {pointer} {why}\n"
             f'             ~ {pointer}: "a:1" → "a:2"  ({why})\n'
             "\n"
+            f"Stack default on {os.environ['RUNAI_BASE_URL']}, state w/.reconciler/state.db.\n"
             "Plan: 0 to create, 0 to update, 1 to replace, 0 to delete; 0 unchanged. "
             "GPUs 0 → 0 (peak 0).\n"
         ),
@@ -145,11 +148,12 @@ def test_an_older_server_gets_a_replace_that_says_so(
         0,
         "",
         (
-            f"  ± replace  {project}/a  1 → 2 GPUs  w/a.json:1\n"
+            f"  ± replace  {project}/a  Deployment  1 → 2 GPUs  w/a.json:1\n"
             f"             spec-changed: {why}\n"
             "             releases 1 GPU, requested for less than a minute\n"
             "             ~ /manifest/spec/replicas: 1 → 2\n"
             "\n"
+            f"Stack default on {os.environ['RUNAI_BASE_URL']}, state w/.reconciler/state.db.\n"
             "Plan: 0 to create, 0 to update, 1 to replace, 0 to delete; 0 unchanged. "
             "GPUs 1 → 2 (peak 2).\n"
         ),
@@ -218,12 +222,13 @@ def test_a_proxy_that_forbids_updates_replaces_nothing(
         f"place: set api_version to the server's, or end it with --replace {project}/a"
     )
     plan = (
-        f"  ! hold     {project}/a  w/a.json:1\n"
+        f"  ! hold     {project}/a  Deployment  w/a.json:1\n"
         f"             update-unknown: {why}\n"
         "             ~ /manifest/spec/replicas: 2 → 3\n"
         "\n"
         "Nothing to do, but 1 workload held back here will fail the apply.\n"
         "\n"
+        f"Stack default on {os.environ['RUNAI_BASE_URL']}, state w/.reconciler/state.db.\n"
         "Plan: 0 to create, 0 to update, 0 to replace, 0 to delete; 0 unchanged, 1 held. "
         "GPUs 2 → 2 (peak 2).\n"
     )
@@ -248,7 +253,7 @@ def test_a_proxy_that_forbids_updates_replaces_nothing(
         ),
     )
     for way in (asked, declared):
-        assert way.out.startswith(f"  ± replace  {project}/a  2 → 3 GPUs  w/a.json:1\n")
+        assert way.out.startswith(f"  ± replace  {project}/a  Deployment  2 → 3 GPUs  w/a.json:1\n")
 
 
 def test_a_saved_update_is_refused_where_the_server_has_no_updates_any_more(
@@ -277,6 +282,7 @@ def test_a_saved_update_is_refused_where_the_server_has_no_updates_any_more(
             "\n"
             "Nothing to do, but 1 workload held back here will fail the apply.\n"
             "\n"
+            f"Stack default on {os.environ['RUNAI_BASE_URL']}, state w/.reconciler/state.db.\n"
             "Plan: 0 to create, 0 to update, 0 to replace, 0 to delete; 0 unchanged, 1 held. "
             "GPUs 1 → 1 (peak 1).\n"
             "\n"
@@ -316,6 +322,7 @@ def test_what_is_due_and_held_is_no_success(
     if held_by == "onChange: update":
         declared["lifecycle"] = {"onChange": "update"}
     flags = [held_by] if held_by.startswith("--") else []
+    kind = declared["manifest"]["kind"]
     folder = write_specs(tmp_path / "w", declared)
     assert cli("apply", folder, "--yes", "--init", "-q").code == 0
     replace_text(folder / "a.json", old, new)
@@ -325,12 +332,13 @@ def test_what_is_due_and_held_is_no_success(
     applied = cli("apply", folder, *flags, "--yes", "-otext", "-ojson=a.json", "-omarkdown=a.md")
 
     plan = (
-        f"  ! hold     {project}/a  w/a.json:1\n"
+        f"  ! hold     {project}/a  {kind}  w/a.json:1\n"
         f"             spec-changed: {why}\n"
         f"             ~ {changed}\n"
         "\n"
         "Nothing to do, but 1 workload held back here will fail the apply.\n"
         "\n"
+        f"Stack default on {os.environ['RUNAI_BASE_URL']}, state w/.reconciler/state.db.\n"
         "Plan: 0 to create, 0 to update, 0 to replace, 0 to delete; 0 unchanged, 1 held. "
         f"{gpus}\n"
     )
@@ -379,12 +387,13 @@ def test_what_its_author_holds_is_a_success(cli: Cli, tmp_path: Path, project: s
     applied = cli("apply", folder, "--yes")
 
     plan = (
-        f"  ! hold     {project}/a  w/a.json:1\n"
+        f"  ! hold     {project}/a  Deployment  w/a.json:1\n"
         "             spec-changed: /manifest/spec/replicas changed; held by onChange: hold\n"
         "             ~ /manifest/spec/replicas: 1 → 2\n"
         "\n"
         "Nothing to do.\n"
         "\n"
+        f"Stack default on {os.environ['RUNAI_BASE_URL']}, state w/.reconciler/state.db.\n"
         "Plan: 0 to create, 0 to update, 0 to replace, 0 to delete; 0 unchanged, 1 held. "
         "GPUs 1 → 1 (peak 1).\n"
     )

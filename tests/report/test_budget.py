@@ -110,7 +110,7 @@ def test_the_middle_goes_first() -> None:
     [note] = [line for line in page.split("\n") if line.startswith("**…")]
     assert re.fullmatch(
         r"\*\*… (\d+ workloads left out here: \d+ delete, \d+ replace; )?"
-        r"\d+ workloads shown without details\. All of it is in the text of the plan\.\*\*",
+        r"\d+ workloads shown without details\. All of it is in the plan as JSON\.\*\*",
         note,
     )
 

@@ -127,7 +127,7 @@ def test_a_document_that_is_the_same_is_not_shown_twice() -> None:
         "\n"
         "Differences:  none in the declared fields\n"
         "\n"
-        "Policies:  * marks those that decide here\n"
+        "Policies:  none of them decides here\n"
         "    onMissing: recreate  (default)\n"
         "    onChange: update-or-replace  (default)\n"
         "    onFailed: report  (default)\n"
@@ -135,7 +135,7 @@ def test_a_document_that_is_the_same_is_not_shown_twice() -> None:
         "    --on-drift: report  (default)\n"
         "\n"
         "Decision:\n"
-        "    keep     4501/llm  1 → 1 GPUs  llm.yaml:1\n"
+        "    keep     4501/llm  Deployment  1 → 1 GPU  llm.yaml:1\n"
         "             already-owned"
     )
 

@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+import re
+
+import yaml
+
 from reconciler.core.diff.diff import FieldChange
 from reconciler.core.events import RunFinished, Summary
 from reconciler.core.model import Live, Missing
-from reconciler.core.planning.actions import Reason, Replace
+from reconciler.core.planning.actions import Reason, Replace, document_of
 from reconciler.core.planning.plan import Plan
 from reconciler.errors import ReconcilerError, Where
 from reconciler.report.markdown.markdown import (
@@ -33,16 +37,15 @@ from tests.support.plans import busy_plan
 BUSY = """\
 <!-- reconciler:plan:team-a -->
 
-## Refused. 1 workload held back here will fail the apply. Plan: 2 to create, 0 to update, \
-2 to replace, 1 to delete, 1 to forget, \
-1 to resolve, 1 to record; \
-2 unchanged, 2 held, 2 drifted. GPUs 8 → 12 (peak 13, 1 not countable).
+## Refused. 1 workload held back here will fail the apply. Plan: 2 to create, 0 to update, 2 to \
+replace, 1 to delete, 1 to forget, 1 to resolve, 1 to record; 2 unchanged, 2 held, 2 drifted. \
+GPUs 8 → 12 (peak 13, 1 not countable).
 
 > [!CAUTION]
 > **Guards refuse this plan: an apply would change nothing.**
 >
-> - **mass-delete**: would delete or replace 41 of 60 workloads in total (68 %), limit 30 %. \
-Way out: re-run with `--allow-deletes` 41
+> - **mass-delete**: would delete or replace 41 of 60 workloads in total (68 %), limit 30 %. Way \
+out: re-run with `--allow-deletes` 41
 
 > [!WARNING]
 > **Not everything was read from the server.**
@@ -61,7 +64,7 @@ Way out: re-run with `--allow-deletes` 41
 
 ### Changes (8)
 
-<details><summary>± replace <code>4501/changed</code> · 1 → 2 GPUs · \
+<details><summary>± replace <code>4501/changed</code> · <code>Deployment</code> · 1 → 2 GPUs · \
 <code>w/team-a/changed.yaml:1</code> · spec-changed</summary>
 
 - spec-changed: `/manifest/spec/replicas` and 1 more changed; API `2.23` can only delete and create
@@ -72,9 +75,15 @@ Way out: re-run with `--allow-deletes` 41
 ! /manifest/spec/template/spec/containers/0/image: "nvcr.io/llm:1" → "nvcr.io/llm:2"
 ```
 
+<details><summary>Effective document</summary>
+
+DOCUMENT
+
 </details>
 
-<details><summary>? resolve <code>4501/doubt</code> · 0 → 1 GPUs · \
+</details>
+
+<details><summary>? resolve <code>4501/doubt</code> · <code>Deployment</code> · 0 → 1 GPU · \
 <code>w/team-a/doubt.yaml:7</code> · in-doubt</summary>
 
 - in-doubt: a create of `2026-11-20 09:00:00` UTC was cut short; the same request is sent again
@@ -83,29 +92,37 @@ Way out: re-run with `--allow-deletes` 41
 + image nvcr.io/llm:1
 ```
 
+<details><summary>Effective document</summary>
+
+DOCUMENT
+
 </details>
 
-<details><summary>. forget <code>4501/lost</code> · missing-on-server</summary>
+</details>
+
+<details><summary>. forget <code>4501/lost</code> · <code>Deployment</code> · last declared in \
+<code>w/team-a/lost.yaml</code> · missing-on-server</summary>
 
 - missing-on-server: gone from the server and from the specs
 
 </details>
 
-<details><summary>= record <code>4501/protected</code> · \
+<details><summary>= record <code>4501/protected</code> · <code>Deployment</code> · \
 <code>w/team-a/protected.yaml:8</code> · lifecycle-changed</summary>
 
 - lifecycle-changed: protect false → true; nothing is sent
 
 </details>
 
-<details><summary>- delete <code>4501/removed</code> · 1 → 0 GPUs · removed-from-specs</summary>
+<details><summary>- delete <code>4501/removed</code> · <code>Deployment</code> · 1 → 0 GPUs · \
+last declared in <code>w/team-a/removed.yaml</code> · removed-from-specs</summary>
 
 - removed-from-specs: no spec declares it any more, created by run `run-1`
 - releases 1 GPU, requested since 2026-11-20 09:00 UTC
 
 </details>
 
-<details><summary>± replace <code>4501/undone</code> · 1 → 3 GPUs · \
+<details><summary>± replace <code>4501/undone</code> · <code>Deployment</code> · 1 → 3 GPUs · \
 <code>w/team-a/undone.yaml:10</code> · spec-changed</summary>
 
 - spec-changed: `/manifest/spec/replicas` changed; API `2.23` can only delete and create
@@ -116,10 +133,16 @@ Way out: re-run with `--allow-deletes` 41
 ! /manifest/spec/template/spec/containers/0/image: "somebody/else:1" → "nvcr.io/llm:1"
 ```
 
+<details><summary>Effective document</summary>
+
+DOCUMENT
+
 </details>
 
-<details><summary>+ create <code>7/new</code> · 0 → 1 GPUs · <code>w/new.yaml:9</code> \
-· new</summary>
+</details>
+
+<details><summary>+ create <code>7/new</code> · <code>Deployment</code> · 0 → 1 GPU · \
+<code>w/new.yaml:9</code> · new</summary>
 
 - new: declared, and not in the state yet
 
@@ -127,26 +150,38 @@ Way out: re-run with `--allow-deletes` 41
 + image nvcr.io/llm:1
 ```
 
+<details><summary>Effective document</summary>
+
+DOCUMENT
+
 </details>
 
-<details><summary>+ create <code>7/odd</code> · GPUs that cannot be counted · \
+</details>
+
+<details><summary>+ create <code>7/odd</code> · <code>Odd</code> · GPUs that cannot be counted · \
 <code>w/llm.yaml:1</code> · new</summary>
 
 - new: declared, and not in the state yet
+
+<details><summary>Effective document</summary>
+
+DOCUMENT
+
+</details>
 
 </details>
 
 ### Held back (2)
 
-<details><summary>! hold <code>4501/failed</code> · <code>w/team-a/failed.yaml:3</code> · \
-sync-failed</summary>
+<details><summary>! hold <code>4501/failed</code> · <code>Deployment</code> · \
+<code>w/team-a/failed.yaml:3</code> · sync-failed</summary>
 
 - sync-failed: the cluster refused it: no image
 
 </details>
 
-<details><summary>! hold <code>4501/job</code> · <code>w/team-a/job.yaml:4</code> · \
-in-doubt</summary>
+<details><summary>! hold <code>4501/job</code> · <code>Deployment</code> · \
+<code>w/team-a/job.yaml:4</code> · in-doubt</summary>
 
 - in-doubt: could not be read: 503
 
@@ -183,7 +218,15 @@ def test_a_plan_with_everything_in_it() -> None:
         "re-run with --allow-deletes 41",
     )
     page = markdown_plan(plan, [refusal], prefix="w/")
-    assert page == BUSY.replace("DIGEST", plan.digest)
+    documents = re.findall(r"```yaml\n.*?```", page, re.DOTALL)
+    assert re.sub(r"```yaml\n.*?```", "DOCUMENT", page, flags=re.DOTALL) == BUSY.replace(
+        "DIGEST", plan.digest
+    )
+    assert documents == [
+        f"```yaml\n{yaml.safe_dump(document_of(action))}```"
+        for action in plan.changes
+        if document_of(action) is not None
+    ]
 
 
 def test_a_plan_without_changes() -> None:

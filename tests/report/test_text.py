@@ -42,34 +42,34 @@ from tests.support.factories import (
 from tests.support.plans import busy_plan
 
 BUSY = """\
-  ± replace  4501/changed    1 → 2 GPUs  team-a/changed.yaml:1
+  ± replace  4501/changed    Deployment  1 → 2 GPUs  team-a/changed.yaml:1
              spec-changed: /manifest/spec/replicas and 1 more changed; \
 API 2.23 can only delete and create
              releases 1 GPU, requested since 2026-11-20 09:00 UTC
              ~ /manifest/spec/replicas: 1 → 2
              ~ /manifest/spec/template/spec/containers/0/image: "nvcr.io/llm:1" → "nvcr.io/llm:2"
-  ? resolve  4501/doubt      0 → 1 GPUs  team-a/doubt.yaml:7
+  ? resolve  4501/doubt      Deployment  0 → 1 GPU  team-a/doubt.yaml:7
              in-doubt: a create of 2026-11-20 09:00:00 UTC was cut short; \
 the same request is sent again
              + image nvcr.io/llm:1
-  . forget   4501/lost
+  . forget   4501/lost       Deployment  last declared in team-a/lost.yaml
              missing-on-server: gone from the server and from the specs
-  = record   4501/protected  team-a/protected.yaml:8
+  = record   4501/protected  Deployment  team-a/protected.yaml:8
              lifecycle-changed: protect false → true; nothing is sent
-  - delete   4501/removed    1 → 0 GPUs
+  - delete   4501/removed    Deployment  1 → 0 GPUs  last declared in team-a/removed.yaml
              removed-from-specs: no spec declares it any more, created by run run-1
              releases 1 GPU, requested since 2026-11-20 09:00 UTC
-  ± replace  4501/undone     1 → 3 GPUs  team-a/undone.yaml:10
+  ± replace  4501/undone     Deployment  1 → 3 GPUs  team-a/undone.yaml:10
              spec-changed: /manifest/spec/replicas changed; API 2.23 can only delete and create
              releases 1 GPU, requested since 2026-11-20 09:00 UTC
              ~ /manifest/spec/replicas: 1 → 3
              ~ /manifest/spec/template/spec/containers/0/image: "somebody/else:1" → "nvcr.io/llm:1"
-  + create   7/new           0 → 1 GPUs  new.yaml:9
+  + create   7/new           Deployment  0 → 1 GPU  new.yaml:9
              + image nvcr.io/llm:1
-  + create   7/odd           GPUs that cannot be counted  llm.yaml:1
-  ! hold     4501/failed     team-a/failed.yaml:3
+  + create   7/odd           Odd  GPUs that cannot be counted  llm.yaml:1
+  ! hold     4501/failed     Deployment  team-a/failed.yaml:3
              sync-failed: the cluster refused it: no image
-  ! hold     4501/job        team-a/job.yaml:4
+  ! hold     4501/job        Deployment  team-a/job.yaml:4
              in-doubt: could not be read: 503
 
 Changed on the server, and not undone (--on-drift update or replace does):
@@ -84,6 +84,7 @@ Changed on the server, and overwritten by this plan:
 
 Not everything was read from the server.
 
+Stack team-a on https://app.run.ai, state of lineage 5e0d6c0e-3f0a-4d51-9a52-0c6f6f9d2f11.
 Plan: 2 to create, 0 to update, 2 to replace, 1 to delete, 1 to forget, 1 to resolve, 1 to record; \
 2 unchanged, 2 held, 2 drifted. GPUs 8 → 12 (peak 13, 1 not countable)."""
 
@@ -116,8 +117,9 @@ def test_a_plan_in_short() -> None:
 def test_a_plan_seen_from_elsewhere() -> None:
     """Paths can be opened from where the command was typed."""
     assert Text(prefix="../ws/").plan(plan_for([make_desired(file="a.yaml", line=3)])) == (
-        "  + create   4501/llm  0 → 1 GPUs  ../ws/a.yaml:3\n"
+        "  + create   4501/llm  Deployment  0 → 1 GPU  ../ws/a.yaml:3\n"
         "             + image nvcr.io/llm:1\n\n"
+        f"Stack team-a on https://app.run.ai, state of lineage {LINEAGE}.\n"
         "Plan: 1 to create, 0 to update, 0 to replace, 0 to delete; "
         "0 unchanged. GPUs 0 → 1 (peak 1)."
     )
@@ -128,6 +130,7 @@ def test_a_plan_without_changes() -> None:
     desired, row = make_desired(), make_recorded()
     assert Text().plan(plan_for([desired], [row], {row.id or "": make_remote(row)})) == (
         "Nothing to do.\n\n"
+        f"Stack team-a on https://app.run.ai, state of lineage {LINEAGE}.\n"
         "Plan: 0 to create, 0 to update, 0 to replace, 0 to delete; "
         "1 unchanged. GPUs 1 → 1 (peak 1)."
     )
@@ -135,6 +138,7 @@ def test_a_plan_without_changes() -> None:
         "  ! hold     4501/llm  llm.yaml:1\n"
         "             new: not created yet; held by --no-create\n\n"
         "Nothing to do, but 1 workload held back here will fail the apply.\n\n"
+        f"Stack team-a on https://app.run.ai, state of lineage {LINEAGE}.\n"
         "Plan: 0 to create, 0 to update, 0 to replace, 0 to delete; "
         "0 unchanged, 1 held. GPUs 0 → 0 (peak 0)."
     )
@@ -146,11 +150,12 @@ def test_a_plan_in_colour() -> None:
     desired = make_desired(manifest=make_manifest(replicas=2))
     assert Text(colour=True).plan(plan_for([desired], [row])) == (
         "  \x1b[33m± replace\x1b[0m  \x1b[1m4501/llm\x1b[0m  "
-        "\x1b[2m1 → 2 GPUs  llm.yaml:1\x1b[0m\n"
+        "\x1b[2mDeployment  1 → 2 GPUs  llm.yaml:1\x1b[0m\n"
         "             spec-changed: /manifest/spec/replicas changed; "
         "API 2.23 can only delete and create\n"
         "             releases 1 GPU, requested since 2026-11-20 09:00 UTC\n"
         "             \x1b[33m~ /manifest/spec/replicas: 1 → 2\x1b[0m\n\n"
+        f"\x1b[2mStack team-a on https://app.run.ai, state of lineage {LINEAGE}.\x1b[0m\n"
         "\x1b[1mPlan: 0 to create, 0 to update, 1 to replace, 0 to delete; 0 unchanged. "
         "GPUs 1 → 2 (peak 2).\x1b[0m"
     )
@@ -177,6 +182,7 @@ def changed(
         address=make_address(),
         reason=Reason.SPEC_CHANGED,
         detail="d",
+        source=Where(file="llm.yaml"),
         recorded=make_recorded(),
         desired=make_desired(),
         changes=changes,
@@ -218,7 +224,7 @@ def test_a_field_that_changed(before: Any, after: Any, line: str) -> None:
     ("effect", "words"),
     [
         (GpuEffect(), ""),
-        (GpuEffect(before=1, after=1), "  1 → 1 GPUs"),
+        (GpuEffect(before=1, after=1), "  1 → 1 GPU"),
         (GpuEffect(before=0.5, after=8), "  0.5 → 8 GPUs"),
         (GpuEffect(known=False), "  GPUs that cannot be counted"),
         (GpuEffect(after=8, known=False), "  0 → at least 8 GPUs"),
@@ -226,7 +232,9 @@ def test_a_field_that_changed(before: Any, after: Any, line: str) -> None:
 )
 def test_the_effect_on_the_gpus(effect: GpuEffect, words: str) -> None:
     """What is unknown is never shown as nothing."""
-    assert changed(gpus=effect).splitlines()[0] == f"  ± replace  4501/llm{words}"
+    assert changed(gpus=effect).splitlines()[0] == (
+        f"  ± replace  4501/llm  Deployment{words}  llm.yaml:1"
+    )
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from reconciler.app.planning.planning import PlanRequest, decide_on_server
@@ -17,7 +18,7 @@ from reconciler.core.planning.actions import recorded_of
 from reconciler.core.planning.guards import GuardOptions, Refusal, check_plan
 from reconciler.core.planning.plan import Plan
 from reconciler.core.redact import Redactor
-from reconciler.core.review.explanation import Explanation, explain_workload
+from reconciler.core.review.explanation import Explanation, explain_workload, with_places
 from reconciler.errors import UsageError
 from reconciler.ports import EventListener, RecordStore
 
@@ -142,7 +143,7 @@ async def _explain(
         options=GuardOptions(allowed_projects=settings.allowed_projects),
     )
     return ExplainResult(
-        explanation=explanation,
+        explanation=with_places(explanation, partial(workspace.loaded.written_at, address)),
         plan=plan,
         refusals=tuple(refusal for refusal in refusals if refusal.guard in _ABOUT_ONE),
     )

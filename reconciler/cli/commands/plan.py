@@ -73,7 +73,7 @@ def plan(
     from reconciler.cli.output.console import Console
     from reconciler.cli.output.explaining import check_explain_options, show_explanation
     from reconciler.cli.output.output_paths import check_output_paths
-    from reconciler.cli.output.plan_output import show_plan
+    from reconciler.cli.output.plan_output import show_plan, state_name
 
     console = Console(output, beside=BESIDE)
     workspace, metrics = open_workspace([directory], flags, os.environ), MetricsWriter.current()
@@ -95,7 +95,8 @@ def plan(
         connector = metrics.connect(yes=False)
         planned = asyncio.run(make(workspace, request, connector=connector, say=heartbeat.say))
     metrics.plan = planned.plan
-    show_plan(console, planned, workspace.prefix)
+    state = state_name(workspace.settings.state)
+    show_plan(console, planned, workspace.prefix, state=state)
     if save_to is not None and planned.refusals:
         # Nobody could apply it.
         console.warn(f"not saved to {save_to}: an apply of this plan would be refused")

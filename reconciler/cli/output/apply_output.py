@@ -18,6 +18,7 @@ from reconciler.cli.output.ci_reports import CiReports
 from reconciler.cli.output.console import Console, explain
 from reconciler.cli.output.html_pages import ApplyPage, emit_plan_page
 from reconciler.cli.output.metrics_file import MetricsWriter
+from reconciler.cli.output.plan_output import state_name
 from reconciler.cli.output.question import ask
 from reconciler.core.events import ActionEnded, Event, Summary
 from reconciler.core.outcome import Succeeded
@@ -30,6 +31,7 @@ from reconciler.report.machine.documents import (
     unsaved_document,
 )
 from reconciler.report.next_step import Commands
+from reconciler.report.text.formatting import target_text
 from reconciler.report.text.history import unsaved_text
 
 
@@ -49,6 +51,7 @@ class ApplyOutput:
         self._console = console
         self._commands = commands
         self._workspace = workspace
+        self._state = state_name(workspace.settings.state)
         self._yes = yes
         self._metrics = metrics
         self._reporter = ApplyReporter(console, commands)
@@ -101,7 +104,8 @@ class ApplyOutput:
         self._show(planned)
         if planned.plan.changes and not self._yes:
             self._reporter.waiting("waiting for an answer")
-            if not ask("Apply this plan?"):
+            target = target_text(planned.plan, self._state)
+            if not ask(f"{target}. Apply this plan?"):
                 return False
         told = len(planned.plan.changes) + len(planned.plan.due_holds)
         self._reporter.begin(told, planned.plan)
@@ -114,7 +118,8 @@ class ApplyOutput:
         console.diagnostics(planned.plan.diagnostics, prefix)
         # Who is asked has to see what about, however quiet the rest is.
         if console.wants("text") and not (console.quiet and self._yes):
-            text = console.text(prefix, now=datetime.now(UTC)).plan(planned.plan)
+            now = datetime.now(UTC)
+            text = console.text(prefix, now=now, state=self._state).plan(planned.plan)
             console.stream("text", f"{text}\n")
         if planned.beyond:
             console.warn(

@@ -60,10 +60,12 @@ class Console:
         self._begun: set[Path] = set()
         self._colours: dict[int, bool] = {}
 
-    def text(self, prefix: str = "", *, err: bool = False, now: datetime | None = None) -> Text:
+    def text(
+        self, prefix: str = "", *, err: bool = False, now: datetime | None = None, state: str = ""
+    ) -> Text:
         """A renderer for people, coloured as its stream allows; `now` lets it tell ages."""
         stream = sys.stderr if err else sys.stdout
-        return Text(colour=self._wants_colour(stream), prefix=prefix, now=now)
+        return Text(colour=self._wants_colour(stream), prefix=prefix, now=now, state=state)
 
     def paint(self) -> ColorWriter:
         """The colours of standard output."""

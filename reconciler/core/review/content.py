@@ -9,6 +9,7 @@ from typing import Any
 
 from reconciler.core.digest import canonical
 from reconciler.core.model import Json
+from reconciler.core.planning.actions import AnyAction, document_of, recorded_of
 from reconciler.core.redact import HIDDEN, spell_marks
 
 # What a process is started with, in pods and in the kinds around them.
@@ -55,6 +56,20 @@ def content_of(redacted: Json) -> Content:
         host_access=tuple(dict.fromkeys(_find_host_access(manifest))),
         document=document,
     )
+
+
+def kind_of(action: AnyAction) -> str:
+    """The kind of a workload, by what is sent or else by its record; empty where none tells."""
+    row = recorded_of(action)
+    document = document_of(action) or (row.spec if row else {})
+    kind = (document.get("manifest") or {}).get("kind")
+    return kind if isinstance(kind, str) else ""
+
+
+def former_source_of(action: AnyAction) -> str:
+    """The file that declared a workload which no spec declares any more; else empty."""
+    row = recorded_of(action)
+    return row.source if row is not None and action.source is None else ""
 
 
 def find_images(manifest: Json) -> tuple[str, ...]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -32,6 +32,7 @@ from reconciler.core.planning.case import OnDrift, PlanOptions
 from reconciler.core.planning.decisions import is_lost
 from reconciler.core.planning.renewal import renew_row
 from reconciler.core.redact import Redactor
+from reconciler.errors import Where
 from reconciler.kinds.registry import runs_to_completion
 
 
@@ -45,12 +46,16 @@ class ChangedBy(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Difference:
-    """A field that the spec's author, somebody on the server, or both have changed."""
+    """A field that the spec's author, somebody on the server, or both have changed.
+
+    `where` is the line that its author wrote, where a file has it.
+    """
 
     pointer: str
     spec: FieldChange | None = None
     remote: FieldChange | None = None
     ignored: bool = False
+    where: Where | None = None
 
     @property
     def changed_by(self) -> ChangedBy:
@@ -64,13 +69,15 @@ class Difference:
 class LifecycleSetting:
     """A setting that decides in some situation; `applies` where it is this one.
 
-    `origin` is `spec`, `record`, `state` (a person's word), `option` or `default`.
+    `origin` is `spec`, `record`, `state` (a person's word), `option` or `default`; `where` is the
+    line of a spec, of its defaults or of a patch that says so.
     """
 
     name: str
     value: str
     origin: str
     applies: bool = False
+    where: Where | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,6 +149,25 @@ def explain_workload(
         ),
         others=tuple(
             renew_row(other, redactor) for other in rows if row is None or other.op != row.op
+        ),
+    )
+
+
+def with_places(explanation: Explanation, written_at: Callable[[str], Where | None]) -> Explanation:
+    """The same with the line of each declared value; `written_at` finds that of a pointer."""
+
+    def place(setting: LifecycleSetting) -> LifecycleSetting:
+        where = written_at(f"/lifecycle/{setting.name}")
+        # What is written as it would be by default is no default any more.
+        is_written = where is not None and setting.origin in ("spec", "default")
+        return replace(setting, origin="spec", where=where) if is_written else setting
+
+    return replace(
+        explanation,
+        policies=tuple(map(place, explanation.policies)),
+        differences=tuple(
+            replace(each, where=written_at(each.pointer)) if each.spec else each
+            for each in explanation.differences
         ),
     )
 

@@ -147,7 +147,13 @@ def _read_action(
         ),
         "changes": _read_changes(action["changes"], absent[: len(action["changes"])]),
     }
-    record = _record_without_body(address, action["id"])
+    # Of a body that is not sent, what every view of a plan names.
+    record = _record_without_body(
+        address,
+        action["id"],
+        spec={"manifest": {"kind": action["kind"]}} if "kind" in action else {},
+        source=action.get("declared_in", ""),
+    )
     desired = Desired(
         address=address,
         source=source or Where(file=""),
@@ -186,14 +192,24 @@ def _read_action(
         case "record":
             return Record(**common, recorded=record, desired=desired)
         case _:
-            held = record if action["id"] else None
+            held = record if action["id"] or record.spec else None
             return Hold(**common, recorded=held, fails=fails, forbidden=forbidden)
 
 
-def _record_without_body(address: Address, workload_id: str | None) -> Recorded:
+def _record_without_body(
+    address: Address, workload_id: str | None, *, spec: Json | None = None, source: str = ""
+) -> Recorded:
     # A file holds no secrets, so no bodies: an apply plans again, compares that plan with the
     # bindings of this one (`recheck`), and sends what the new plan has.
-    return Recorded(op="", address=address, own=Own.ACCEPTED, digest="", spec={}, id=workload_id)
+    return Recorded(
+        op="",
+        address=address,
+        own=Own.ACCEPTED,
+        digest="",
+        spec=spec or {},
+        id=workload_id,
+        source=source,
+    )
 
 
 def _read_changes(changes: Sequence[Json], absent: Sequence[str]) -> tuple[FieldChange, ...]:

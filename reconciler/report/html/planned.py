@@ -6,9 +6,11 @@ from collections.abc import Iterator, Sequence
 
 from reconciler.core.diagnostics import Diagnostic, Severity
 from reconciler.core.model import Address
-from reconciler.core.planning.actions import AnyAction
+from reconciler.core.planning.actions import AnyAction, document_of
 from reconciler.core.planning.guards import Refusal
 from reconciler.core.planning.plan import GpuTotals, Plan
+from reconciler.core.review.content import content_of, former_source_of, kind_of
+from reconciler.core.shorten import shorten
 from reconciler.report.changes import (
     ChangeLine,
     DriftFate,
@@ -20,6 +22,7 @@ from reconciler.report.changes import (
 )
 from reconciler.report.html.charts import BarPart, bar
 from reconciler.report.html.components import (
+    LONGEST_PLACE,
     Section,
     address_of,
     facts,
@@ -33,6 +36,7 @@ from reconciler.report.html.components import (
     tiles,
 )
 from reconciler.report.html.markup import Child, Html, fragment, lines, tag
+from reconciler.report.machine.documents import to_yaml
 from reconciler.report.text.formatting import gpu_number, number_of
 from reconciler.report.text.gpu_text import given_back, gpu_effect
 
@@ -41,6 +45,7 @@ KINDS = ("delete", "replace", "resolve", "update", "create", "adopt", "forget", 
 # Browsers and readers give up on more; 'show' and the text have all of it.
 WORKLOADS = 400
 LINES = 6_000
+DOCUMENT_LINES = 3_000
 DIAGNOSTICS = 200
 PROJECTS = 60
 # So few are read without unfolding each of them.
@@ -60,8 +65,9 @@ class LineBudget:
     All of a workload's or none of them: what is left out in the middle could be what matters.
     """
 
-    def __init__(self, left: int = LINES) -> None:
+    def __init__(self, left: int = LINES, *, documents: int = DOCUMENT_LINES) -> None:
         self._left = left
+        self._left_for_documents = documents
 
     def take(self, difference: Sequence[ChangeLine]) -> Sequence[ChangeLine]:
         """All of these lines, if there is room for them."""
@@ -69,6 +75,13 @@ class LineBudget:
             return ()
         self._left -= len(difference)
         return difference
+
+    def take_document(self, count: int) -> bool:
+        """Whether there is room for so many lines of a document: they take none from changes."""
+        if count > self._left_for_documents:
+            return False
+        self._left_for_documents -= count
+        return True
 
 
 def plan_facts(plan: Plan) -> Html:
@@ -141,10 +154,10 @@ def gpus_section(plan: Plan) -> Section:
     # Where most changes stands first; what does not change is left out first.
     groups = sorted(plan.gpus_by_project.items(), key=lambda group: -moved(group[1]))
     listed = groups[:PROJECTS]
-    widest = max((_most(total) for _, total in listed), default=0.0)
+    # One scale, so that any two bars can be compared: that of all projects together.
+    widest = max(map(_most, (plan.gpus, *(total for _, total in listed))))
     rows = [_gpu_row(tag("code", name), total, widest) for name, total in listed]
-    # A bar of its own scale: beside all projects together each of them would be a thin line.
-    rows.append(_gpu_row("All projects", plan.gpus, _most(plan.gpus), look="total"))
+    rows.append(_gpu_row("All projects", plan.gpus, widest, look="total"))
     caption = (
         "GPUs asked for. The peak is what an apply may need at worst while it lasts. "
         "Bars: before in grey, after in blue, the peak paler."
@@ -247,10 +260,29 @@ def _action(action: AnyAction, prefix: str, budget: LineBudget, is_open: bool) -
     differences = _difference([*action_lines(action)], budget)
     kind = tag("span", f"{action.glyph} {action.kind}", class_="kind")
     wave = tag("span", f"wave {action.wave}") if action.wave else None
-    effects = [tag("span", text) for text in (gpu_effect(action), given_back(action)) if text]
-    notes = join([*effects, place_of(action.source, prefix), wave])
-    body = fragment(reason, differences) if reason or differences else None
+    texts = (kind_of(action), gpu_effect(action), given_back(action))
+    effects = [tag("span", text) for text in texts if text]
+    place = place_of(action.source, prefix)
+    if former := former_source_of(action):
+        name = shorten(prefix + former, LONGEST_PLACE)
+        place = fragment("last declared in ", tag("code", name, class_="place"))
+    notes = join([*effects, place, wave])
+    document = _effective_document(action, budget)
+    has_body = reason or differences or document
+    body = fragment(reason, differences, document) if has_body else None
     return _workload(kind, action.address, notes, body, action.kind, is_open=is_open)
+
+
+def _effective_document(action: AnyAction, budget: LineBudget) -> Html | None:
+    """All that is sent, folded: the spec with its defaults, without its secrets."""
+    document = document_of(action)
+    if document is None:
+        return None
+    text = to_yaml([content_of(document).document]).splitlines()
+    if not budget.take_document(len(text)):
+        return note("The effective document is left out here; the plan as JSON has it.")
+    body = tag("pre", lines(text), class_="difference")
+    return tag("details", tag("summary", "Effective document"), body, class_="document")
 
 
 def _workload(

@@ -17,7 +17,7 @@ from reconciler.core.model import Address, Recorded
 from reconciler.core.outcome import NAMES, Failed, InDoubt, Skipped, Succeeded
 from reconciler.core.planning.actions import AnyAction, action_to_json, document_of
 from reconciler.core.planning.plan import FORMAT_VERSION, PLAN_FORMAT_VERSION, Plan
-from reconciler.core.review.content import content_of
+from reconciler.core.review.content import content_of, former_source_of, kind_of
 from reconciler.ports import ActionEntry, RunEntry
 from reconciler.report.next_step import COMMANDS, Commands, hint_after
 from reconciler.report.text.escape import escape_json, escape_terminal
@@ -60,6 +60,10 @@ def _quota(plan: Plan) -> dict[str, Any]:
 def action_document(action: AnyAction) -> dict[str, Any]:
     """One action of a plan; of one that sends a body, what that is and what stands out in it."""
     document = action_to_json(action)
+    if kind := kind_of(action):
+        document["kind"] = kind
+    if former := former_source_of(action):
+        document["declared_in"] = former
     body = document_of(action)
     if body is None:
         return document

@@ -96,10 +96,19 @@ def diff_block(lines: Sequence[ChangeLine]) -> str:
         text = _harmless(line.text)
         sign = "!" if line.sign == "~" else line.sign
         block.append(f"@@ {text} @@" if sign == "@" else f"{sign} {text}")
-    longest = max((len(run) for line in block for run in _TICKS.findall(line)), default=0)
+    return _fenced("diff", block)
+
+
+def yaml_block(text: str) -> str:
+    """A document as a fenced block; nothing of it is shortened."""
+    return _fenced("yaml", [escape_terminal(line) for line in text.splitlines()])
+
+
+def _fenced(language: str, lines: Sequence[str]) -> str:
+    longest = max((len(run) for line in lines for run in _TICKS.findall(line)), default=0)
     # A fence inside of the text must be shorter than the one around it.
     fence = "`" * max(3, longest + 1)
-    return "\n".join([f"{fence}diff", *block, fence])
+    return "\n".join([f"{fence}{language}", *lines, fence])
 
 
 def marker(kind: str, stack: str) -> str:

@@ -7,15 +7,17 @@ bytes of UTF-8, which are never fewer than characters.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import chain
 
 from reconciler.core.diagnostics import Diagnostic, has_errors
 from reconciler.core.events import ActionEnded, RunFinished, Summary
 from reconciler.core.model import Address
 from reconciler.core.outcome import NAMES, Failed, InDoubt, Skipped, Succeeded, Unsuccessful
-from reconciler.core.planning.actions import AnyAction
+from reconciler.core.planning.actions import AnyAction, document_of
 from reconciler.core.planning.guards import Refusal
 from reconciler.core.planning.plan import Plan
+from reconciler.core.review.content import content_of, former_source_of, kind_of
 from reconciler.core.shorten import shorten
 from reconciler.errors import ReconcilerError, Where
 from reconciler.report.changes import (
@@ -27,6 +29,7 @@ from reconciler.report.changes import (
     planned_counts,
     shown_drift,
 )
+from reconciler.report.machine.documents import to_yaml
 from reconciler.report.markdown.commonmark import (
     code,
     code_html,
@@ -35,6 +38,7 @@ from reconciler.report.markdown.commonmark import (
     prose,
     row,
     table,
+    yaml_block,
 )
 from reconciler.report.markdown.gpu_tables import gpus_section, quota_section
 from reconciler.report.markdown.size_limit import (
@@ -234,7 +238,9 @@ def _workloads(title: str, parts: Sequence[MarkdownPart]) -> Iterator[MarkdownSe
             texts.append(f"{left_out}: {count_kinds(cut)}")
         if cut.shortened:
             texts.append(f"{number_of(cut.shortened, 'workload')} shown without details")
-        return f"\n**… {'; '.join(texts)}. All of it is in the text of the plan.**"
+        if cut.unextended:
+            texts.append(f"{number_of(cut.unextended, 'effective document')} left out")
+        return f"\n**… {'; '.join(texts)}. All of it is in the plan as JSON.**"
 
     if parts:
         yield MarkdownSection(head=f"### {title} ({len(parts)})", parts=parts, say=say)
@@ -242,12 +248,24 @@ def _workloads(title: str, parts: Sequence[MarkdownPart]) -> Iterator[MarkdownSe
 
 def _action(action: AnyAction, prefix: str) -> MarkdownPart:
     place = code_html(_place(action.source, prefix)) if action.source else ""
-    notes = (gpu_effect(action), place, action.reason.value)
+    kind, former = kind_of(action), former_source_of(action)
+    if former:
+        place = f"last declared in {code_html(f'{prefix}{former}')}"
+    notes = (code_html(kind) if kind else "", gpu_effect(action), place, action.reason.value)
     head = f"{action.glyph} {action.kind} {code_html(str(action.address))}"
     why = f"{action.reason}: {prose(action.detail)}" if action.detail else str(action.reason)
     facts = [why, given_back(action), f"wave {action.wave}" if action.wave else ""]
     lines = list(action_lines(action))
-    return _details(" · ".join([head, *filter(None, notes)]), facts, lines, action.kind)
+    shown = _details(" · ".join([head, *filter(None, notes)]), facts, lines, action.kind)
+    document = document_of(action)
+    if document is None:
+        return shown
+    # What a policy or a reviewer judges: the spec with its defaults, as it will be sent.
+    block = yaml_block(to_yaml([content_of(document).document]))
+    # Nested, so that one click shows what changes and a second one all that is sent.
+    end = "</details>"
+    effective = f"<details><summary>Effective document</summary>\n\n{block}\n\n{end}"
+    return replace(shown, extended=f"{shown.full.removesuffix(end)}{effective}\n\n{end}")
 
 
 def _drift(drift: ShownDrift) -> MarkdownPart:

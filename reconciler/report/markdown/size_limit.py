@@ -14,20 +14,34 @@ LEAST = 8_000
 class MarkdownPart:
     """One of many things alike: as it should be shown, and in brief where room is short.
 
+    `extended` is the full form with what is only shown where there is room for that of all else.
     `kind` names it where those that are left out are counted.
     """
 
     full: str
     brief: str
     kind: str = ""
+    extended: str = ""
+
+    @property
+    def longest(self) -> str:
+        """All that there is to show of it."""
+        return self.extended or self.full
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Omitted:
-    """What a cut took: whole parts by their kind, and all but the brief form of some others."""
+    """What a cut took: whole parts by their kind, and all but the brief form of some others.
+
+    `unextended` are those that are shown in full and no more.
+    """
 
     parts: Counter[str] = field(default_factory=Counter)
     shortened: int = 0
+    unextended: int = 0
+
+    def __bool__(self) -> bool:
+        return bool(self.parts or self.shortened or self.unextended)
 
     @property
     def count(self) -> int:
@@ -62,11 +76,11 @@ def fit_into_page(sections: Sequence[MarkdownSection], limit: int) -> str:
         raise ValueError(f"a page needs room for {LEAST} bytes, not {limit}")
     # Between two sections stands an empty line, and a line break below each head.
     fixed = sum(size(each.head) + size(each.foot) + len("\n\n\n") for each in sections)
-    needs = [sum(size(part.full) + 1 for part in each.parts) for each in sections]
+    needs = [sum(size(part.longest) + 1 for part in each.parts) for each in sections]
     blocks = []
     for section, room in zip(sections, share(needs, limit - fixed), strict=True):
         lines, tail, omitted = fit(section.parts, room, section.say)
-        if omitted.parts or omitted.shortened:
+        if omitted:
             lines = [*lines, section.say(omitted), *tail]
         blocks.append("\n".join(text for text in (section.head, *lines, section.foot) if text))
     return "\n\n".join(blocks)
@@ -95,12 +109,12 @@ def fit(
     """The parts before a cut and those after it, each below the room with a line break.
 
     `say` tells what is omitted; the room for its longest text is kept. Both ends are filled in
-    turn, first in brief, so that as many as possible are there, then in full.
+    turn, first in brief, so that as many as possible are there, then in full, then extended.
     """
-    if sum(size(part.full) + 1 for part in parts) <= room:
-        return [part.full for part in parts], [], Omitted()
-    # As if all were omitted: no other cut takes a longer text to tell.
-    left = room - size(say(_omitted(parts, len(parts)))) - 1
+    if sum(size(part.longest) + 1 for part in parts) <= room:
+        return [part.longest for part in parts], [], Omitted()
+    # As if all were omitted in each way: no other cut takes a longer text to tell.
+    left = room - size(say(_omitted(parts, len(parts), len(parts)))) - 1
     texts: dict[int, str] = {}
     for at in _from_both_ends(len(parts)):
         need = size(parts[at].brief) + 1
@@ -110,22 +124,30 @@ def fit(
         texts[at] = parts[at].brief
         left -= need
     # What is left goes to details, from both ends again: brief forms of all come first.
-    full = 0
+    full, extended = set[int](), set[int]()
     for at in _from_both_ends(len(parts)):
         extra = size(parts[at].full) - size(parts[at].brief)
         if at in texts and extra <= left:
             texts[at] = parts[at].full
             left -= extra
-            full += 1
+            full.add(at)
+    for at in _from_both_ends(len(parts)):
+        extra = size(parts[at].longest) - size(parts[at].full)
+        if at in full and extra <= left:
+            texts[at] = parts[at].longest
+            left -= extra
+            extended.add(at)
     absent = [part for at, part in enumerate(parts) if at not in texts]
+    shown_in_part = sum(bool(parts[at].extended) for at in full - extended)
     # Both ends were filled in turn, the beginning first.
     head = [texts[at] for at in range((len(texts) + 1) // 2)]
     tail = [texts[at] for at in range(len(parts) - len(texts) // 2, len(parts))]
-    return head, tail, _omitted(absent, len(texts) - full)
+    return head, tail, _omitted(absent, len(texts) - len(full), shown_in_part)
 
 
-def _omitted(parts: Sequence[MarkdownPart], shortened: int) -> Omitted:
-    return Omitted(parts=Counter(part.kind for part in parts), shortened=shortened)
+def _omitted(parts: Sequence[MarkdownPart], shortened: int, unextended: int) -> Omitted:
+    kinds = Counter(part.kind for part in parts)
+    return Omitted(parts=kinds, shortened=shortened, unextended=unextended)
 
 
 def _from_both_ends(count: int) -> Iterator[int]:

@@ -12,6 +12,7 @@ from reconciler.core.planning.actions import action_to_json
 from reconciler.core.planning.guards import Refusal
 from reconciler.core.planning.plan import FORMAT_VERSION
 from reconciler.core.review.explanation import ChangedBy, Explanation
+from reconciler.errors import Where
 from reconciler.report.machine.documents import record_document, to_yaml
 from reconciler.report.text.color import ColorWriter
 from reconciler.report.text.escape import escape_terminal
@@ -32,7 +33,7 @@ def explanation_document(
         "format_version": FORMAT_VERSION,
         "address": str(explanation.address),
         "declared": {
-            "source": {"file": source.file, "line": source.line} if source else None,
+            "source": _place_document(source),
             "document": explanation.declared,
         },
         "applied": record_document(record, whole=True) if record else None,
@@ -46,6 +47,7 @@ def explanation_document(
                 "pointer": difference.pointer,
                 "changed_by": difference.changed_by.value,
                 "ignored": difference.ignored,
+                "where": _place_document(difference.where),
                 "spec": difference.spec.to_json() if difference.spec else None,
                 "remote": difference.remote.to_json() if difference.remote else None,
             }
@@ -53,11 +55,18 @@ def explanation_document(
         ],
         "undeclared": list(explanation.undeclared),
         "sent": explanation.sent,
-        "policies": [asdict(policy) for policy in explanation.policies],
+        "policies": [
+            {**asdict(policy), "where": _place_document(policy.where)}
+            for policy in explanation.policies
+        ],
         "other_records": [record_document(record) for record in explanation.others],
         "decision": action_to_json(explanation.action),
         "refusals": [asdict(refusal) for refusal in refusals],
     }
+
+
+def _place_document(where: Where | None) -> dict[str, Any] | None:
+    return {"file": where.file, "line": where.line} if where else None
 
 
 class ExplanationText:
@@ -114,7 +123,9 @@ class ExplanationText:
 
     def _differences(self, explanation: Explanation) -> str:
         if not explanation.differences:
-            return f"{self._heading('Differences')}  none in the declared fields"
+            # Without a record there was nothing to compare with, which is not the same as equal.
+            told = "none in the declared fields" if explanation.recorded else "all of it is new"
+            return f"{self._heading('Differences')}  {told}"
         lines = [self._heading("Differences")]
         for difference in explanation.differences:
             for label, change in (("spec", difference.spec), ("server", difference.remote)):
@@ -122,11 +133,16 @@ class ExplanationText:
                     continue
                 for number, line in enumerate(self._plans.changes((change,))):
                     lines.append(f"  {'' if number else label:<8} {line}")
+            if difference.where is not None:
+                lines.append(f"  {'':<8} {self._paint.dim(self._place(difference.where))}")
             if difference.ignored:
                 lines.append(f"  {'':<8} left alone by ignoreChanges")
             elif difference.changed_by is ChangedBy.BOTH:
                 lines.append(f"  {'':<8} changed on both sides")
         return "\n".join(lines)
+
+    def _place(self, where: Where) -> str:
+        return escape_terminal(f"{self._prefix}{where.file}:{where.line}")
 
     def _circumstances(self, explanation: Explanation) -> Iterator[str]:
         """The server's own fields, the policies, other records, and what differs when sent."""
@@ -138,11 +154,15 @@ class ExplanationText:
             if len(undeclared) > MOST_POINTERS:
                 lines.append(f"  … and {len(undeclared) - MOST_POINTERS} more")
             yield "\n".join(lines)
-        lines = [self._heading("Policies", "* marks those that decide here")]
+        applies = any(policy.applies for policy in explanation.policies)
+        legend = "* marks those that decide here" if applies else "none of them decides here"
+        lines = [self._heading("Policies", legend)]
         for policy in explanation.policies:
             mark = "*" if policy.applies else " "
-            text = f"{mark} {policy.name}: {policy.value}  ({policy.origin})"
-            lines.append(f"  {escape_terminal(text)}")
+            origin = self._place(policy.where) if policy.where else policy.origin
+            lines.append(
+                f"  {escape_terminal(f'{mark} {policy.name}: {policy.value}')}  ({origin})"
+            )
         yield "\n".join(lines)
         if explanation.others:
             origins = (f"  {escape_terminal(_origin_of(record))}" for record in explanation.others)

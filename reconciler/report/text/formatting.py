@@ -50,6 +50,14 @@ def age(since: str, now: datetime) -> str:
     return duration(passed) if passed > -timedelta(minutes=1) else ""
 
 
+def target_text(plan: Plan, state: str = "") -> str:
+    """Which workloads a plan is about: stack, server and state; `state` is the place of that."""
+    target, lineage = plan.target, plan.lineage
+    name = state or (f"of lineage {lineage}" if lineage else "")
+    kept = f"{'' if lineage else 'new '}state {name}".rstrip()
+    return f"Stack {target.stack} on {target.url}, {kept}"
+
+
 def at_work(plan: Plan) -> str:
     """Who is changing what a plan was made from; empty where nobody is."""
     if not plan.at_work:

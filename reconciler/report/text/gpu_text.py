@@ -31,7 +31,7 @@ def gpu_effect(action: AnyAction) -> str:
     if before == after and (before == "0" or isinstance(action, Hold | Record)):
         return ""
     peak = f", up to {gpu_number(action.gpus.peak)} meanwhile" if action.gpus.peak else ""
-    return f"{before} → {after} GPUs{peak}"
+    return f"{before} → {after} {'GPU' if after == '1' else 'GPUs'}{peak}"
 
 
 def given_back(action: AnyAction, now: datetime | None = None) -> str:

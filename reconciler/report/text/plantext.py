@@ -8,6 +8,7 @@ from datetime import datetime
 from reconciler.core.diff.diff import FieldChange
 from reconciler.core.planning.actions import AnyAction, Hold
 from reconciler.core.planning.plan import Plan
+from reconciler.core.review.content import former_source_of, kind_of
 from reconciler.report.changes import (
     DriftFate,
     action_lines,
@@ -18,7 +19,13 @@ from reconciler.report.changes import (
 )
 from reconciler.report.text.color import COLOURS, ColorWriter, name_of
 from reconciler.report.text.escape import escape_terminal
-from reconciler.report.text.formatting import at_work, failing_text, gpu_number, idle_text
+from reconciler.report.text.formatting import (
+    at_work,
+    failing_text,
+    gpu_number,
+    idle_text,
+    target_text,
+)
 from reconciler.report.text.gpu_text import given_back, gpu_effect, quota_lines
 
 INDENT = " " * 13
@@ -31,12 +38,21 @@ _DRIFT_HEADINGS = {
 
 
 class PlanText:
-    """Renders a plan; `now` turns its time stamps into ages, `prefix` its files into paths."""
+    """Renders a plan; `now` turns its time stamps into ages, `prefix` its files into paths.
+
+    `state` names the state that it was made from.
+    """
 
     def __init__(
-        self, paint: ColorWriter, *, prefix: str = "", now: datetime | None = None
+        self,
+        paint: ColorWriter,
+        *,
+        prefix: str = "",
+        now: datetime | None = None,
+        state: str = "",
     ) -> None:
         self._paint = paint
+        self._state = state
         self._prefix = prefix
         self._now = now
 
@@ -56,7 +72,8 @@ class PlanText:
             blocks.append(self._paint(escape_terminal(other_run), "cyan"))
         if not plan.complete:
             blocks.append(self._paint("Not everything was read from the server.", "yellow"))
-        return "\n\n".join([*blocks, self.verdict(plan)])
+        target = self._paint.dim(escape_terminal(f"{target_text(plan, self._state)}."))
+        return "\n\n".join([*blocks, f"{target}\n{self.verdict(plan)}"])
 
     def verdict(self, plan: Plan) -> str:
         """The last line of a plan."""
@@ -77,10 +94,9 @@ class PlanText:
         is_due = isinstance(action, Hold) and action.is_due
         colour = "red" if is_due else COLOURS.get(action.kind, "")
         head = self._paint(f"{action.glyph} {action.kind:<7}", colour)
-        source = action.source
-        place = f"{escape_terminal(f'{self._prefix}{source.file}')}:{source.line}" if source else ""
         wave = f"wave {action.wave}" if action.wave else ""
-        notes = "  ".join(part for part in (gpu_effect(action), place, wave) if part)
+        parts = (escape_terminal(kind_of(action)), gpu_effect(action), self._place(action), wave)
+        notes = "  ".join(part for part in parts if part)
         # Padded only before notes: no line of a log should end in blanks.
         address = self._paint.bold(f"{name_of(action.address):<{width if notes else 0}}")
         lines = [f"  {head}  {address}"]
@@ -94,6 +110,13 @@ class PlanText:
         if details:
             lines += [f"{INDENT}{self._paint.line(line)}" for line in action_lines(action)]
         return "\n".join(lines)
+
+    def _place(self, action: AnyAction) -> str:
+        """The line that declares a workload, or the file that did before."""
+        if source := action.source:
+            return f"{escape_terminal(f'{self._prefix}{source.file}')}:{source.line}"
+        former = former_source_of(action)
+        return f"last declared in {escape_terminal(f'{self._prefix}{former}')}" if former else ""
 
     def changes(self, changes: Sequence[FieldChange]) -> Iterator[str]:
         """The fields that differ, in the colours of their signs."""

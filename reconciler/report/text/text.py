@@ -24,12 +24,18 @@ class Text:
     """Renders values as text; `colour` decides about escape sequences, nothing else does.
 
     `prefix` before a file's name makes a path from the working directory, `now` turns time stamps
-    into ages.
+    into ages, `state` names the state that a plan was made from.
     """
 
     def __init__(
-        self, *, colour: bool = False, prefix: str = "", now: datetime | None = None
+        self,
+        *,
+        colour: bool = False,
+        prefix: str = "",
+        now: datetime | None = None,
+        state: str = "",
     ) -> None:
+        self._state = state
         self._paint = ColorWriter(colour=colour)
         self._prefix = prefix
         self._now = now
@@ -86,7 +92,7 @@ class Text:
         return with_hint(f"{where}{self._error('error')} {message}", error.hint)
 
     def _plans(self) -> PlanText:
-        return PlanText(self._paint, prefix=self._prefix, now=self._now)
+        return PlanText(self._paint, prefix=self._prefix, now=self._now, state=self._state)
 
     def _error(self, word: str) -> str:
         return self._paint(f"{word}:", "red")
