@@ -20,6 +20,7 @@ from reconciler.cli.commands.apply import apply, destroy
 from reconciler.cli.commands.claims import adopt, recover, resolve
 from reconciler.cli.commands.completion import completion
 from reconciler.cli.commands.doctor import doctor
+from reconciler.cli.commands.import_workloads import import_command
 from reconciler.cli.commands.init import init
 from reconciler.cli.commands.plan import plan
 from reconciler.cli.commands.render import render
@@ -59,6 +60,7 @@ for command in (
     destroy,
     show,
     status,
+    import_command,
     state,
     runs,
     schema,

@@ -286,6 +286,15 @@ class Recorded:
         return bool(self.digest)
 
     @property
+    def awaits_spec(self) -> bool:
+        """Whether it was imported, and no apply has seen the file that declares it.
+
+        Of everything else with a digest a file is known, or we have sent its create.
+        """
+        found = self.own is Own.ACCEPTED and not self.attempts
+        return found and self.is_declared and not self.source
+
+    @property
     def is_down(self) -> bool:
         """Whether it was deleted to be replaced, and no replacement has been accepted yet."""
         return self.former_id is not None and self.own is Own.LATE_CREATE_POSSIBLE

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import gc
 import sys
-from collections.abc import Iterable, Iterator, MutableMapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
 from operator import attrgetter
 from pathlib import Path
+from types import MappingProxyType
 from typing import BinaryIO, NamedTuple
 
 from reconciler.core.diagnostics import Diagnostic, has_errors, sort_diagnostics
@@ -52,18 +53,22 @@ def load_specs(
     stdin: BinaryIO | None = None,
     digests: MutableMapping[str, bytes] | None = None,
     deadline: Deadline | None = None,
+    drafts: Mapping[str, str] = MappingProxyType({}),
 ) -> Loaded:
     """Read every spec below the root; `-` among the paths reads standard input.
 
     With `-` alone the root's files are not specs, while its defaults and manifests still are used.
     Nothing is raised for what files hold or are: see `Loaded.diagnostics`. `digests` is filled with
     the SHA-256 of each file that is read, by its name, where they are enough to be worth it.
-    Policies are applied until the `deadline`, by default for half an hour.
+    Policies are applied until the `deadline`, by default for half an hour. `drafts` are texts of
+    files that are not there yet, by their names below the root: they are read as if they were.
     """
     deadline = deadline or Deadline.after(_POLICY_SECONDS)
     # Thousands of documents hold no cycles, and looking for some takes as long as reading them.
     with _garbage_collector_paused():
-        loaded = _load(paths, absolute(root), config, stdin, digests, deadline=deadline)
+        loaded = _load(
+            paths, absolute(root), config, stdin, digests, deadline=deadline, drafts=drafts
+        )
         if loaded.files > _MANY:
             # Nor does it pay ever to look at them again.
             gc.freeze()
@@ -78,6 +83,7 @@ def _load(
     digests: MutableMapping[str, bytes] | None,
     *,
     deadline: Deadline,
+    drafts: Mapping[str, str],
 ) -> Loaded:
     diagnostics = list(config.diagnostics)
     policies = load_policies(config, root, diagnostics)
@@ -99,6 +105,10 @@ def _load(
         reading = read_data(read_stream(stdin or sys.stdin.buffer), STDIN)
         readings.append((SourceFile(name=STDIN, real=""), reading))
         # The cache knows the diagnostics of files only.
+        diagnostics += reading.diagnostics
+    for name, text in drafts.items():
+        reading = read_data(text.encode(), name)
+        readings.append((SourceFile(name=name, real=""), reading))
         diagnostics += reading.diagnostics
     candidates = [
         candidate

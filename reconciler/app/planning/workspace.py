@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import MappingProxyType
 
 from reconciler.app.settings import Flags, Settings, resolve_settings
 from reconciler.core.diagnostics import Diagnostic, has_errors
@@ -47,10 +48,17 @@ class Workspace:
             raise InvalidSpecsError(self.diagnostics, self.prefix)
 
 
-def open_workspace(paths: Sequence[Path], flags: Flags, environ: Mapping[str, str]) -> Workspace:
+def open_workspace(
+    paths: Sequence[Path],
+    flags: Flags,
+    environ: Mapping[str, str],
+    *,
+    drafts: Mapping[str, str] = MappingProxyType({}),
+) -> Workspace:
     """Read the repository that the paths belong to, and what holds for a run in it.
 
-    Raises InvalidInputError when a path does not exist, or reading takes longer than the deadline.
+    `drafts` are texts of files that are not there yet, by their names below the root. Raises
+    InvalidInputError when a path does not exist, or reading takes longer than the deadline.
     """
     from reconciler.specs.loading import load_specs
 
@@ -58,7 +66,7 @@ def open_workspace(paths: Sequence[Path], flags: Flags, environ: Mapping[str, st
     with deadline.enforced():
         root, config = find_repository(paths, flags.config)
         # All of it is read, whatever part is asked for: some mistakes only show between specs.
-        loaded = load_specs(paths, root=root, config=config, deadline=deadline)
+        loaded = load_specs(paths, root=root, config=config, deadline=deadline, drafts=drafts)
     settings = resolve_settings(flags, config, root=root, environ=environ)
     return Workspace(
         # The deadline is one for reading and applying together.

@@ -25,7 +25,7 @@ from reconciler.app.state.marking import mark_adopted, need_updates
 from reconciler.app.state.state_edits import amend
 from reconciler.app.state.states import merge_targets, parse_address
 from reconciler.core.globs import matches_any
-from reconciler.core.model import Address, Header
+from reconciler.core.model import Address, Header, Recorded
 from reconciler.core.planning.adoption import Adoption, NotAdopted, NotAdoptedReason, Proposal
 from reconciler.core.protocol.capabilities import CanUpdate
 from reconciler.core.protocol.transitions import outlived_by
@@ -40,8 +40,9 @@ Agree = Callable[[Proposal], bool]
 class AdoptOptions:
     """On which terms, and how to go about it; with `dry_run` nothing is written.
 
-    `init` creates a state where there is none, once there is something to write. `on_marked` is
-    told how it went to put our mark on what was recorded; without it every mark stays as it is.
+    `init` creates a state where there is none, once there is something to write. `on_agreed` does
+    what has to be there before anything is recorded. `on_marked` is told how it went to put our
+    mark on what was recorded; without it every mark stays as it is.
     """
 
     command: str
@@ -49,11 +50,12 @@ class AdoptOptions:
     terms: AdoptionTerms = field(default_factory=AdoptionTerms)
     init: bool = False
     dry_run: bool = False
+    on_agreed: Callable[[Proposal], None] = lambda _: None
     on_marked: Callable[[ApplyResult], None] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _AdoptRun:
+class AdoptRun:
     """A state, or what a new one is going to be, beside a session with its server."""
 
     settings: Settings
@@ -63,6 +65,11 @@ class _AdoptRun:
     session: Session
     rules: AdoptionRules
 
+    @property
+    def recorded(self) -> Sequence[Recorded]:
+        """What the state has, as of when it was opened."""
+        return [row for rows in self.rules.rows.values() for row in rows]
+
     async def conclude(self, proposal: Proposal) -> Proposal | None:
         """Ask, and write everything at once: a copy of the state first, one entry of history."""
         options = self.options
@@ -71,6 +78,7 @@ class _AdoptRun:
         if not self.options.agree(proposal):
             return None
         if proposal.adoptions and not self.options.dry_run:
+            options.on_agreed(proposal)
             target = replace(self.session.target, tenant_id=self.rules.tenant)
             at = self.session.dispatcher.server.earliest()
             outlived = [
@@ -109,9 +117,9 @@ class _AdoptRun:
 
 
 @asynccontextmanager
-async def _adopt_run(
+async def open_adopt_run(
     settings: Settings, options: AdoptOptions, connector: Connector, say: EventListener
-) -> AsyncIterator[_AdoptRun]:
+) -> AsyncIterator[AdoptRun]:
     """The state before the network, as an apply does; raises StateError where there is none."""
     with open_beside_server(
         settings,
@@ -131,7 +139,7 @@ async def _adopt_run(
                 # What is declared may differ from what runs, and then the next plan changes it.
                 can_update = await find_capability(settings, session, header.target)
             terms = options.terms
-            yield _AdoptRun(
+            yield AdoptRun(
                 settings=settings,
                 options=options,
                 header=header,
@@ -160,7 +168,7 @@ async def adopt(
     expected = parse_address(address, "give it as the plan shows it")
     # Who names a workload by its id means it, whatever the specs say.
     options = replace(options, terms=replace(options.terms, undeclared=True))
-    async with _adopt_run(settings, options, connector, say) as adopt_run:
+    async with open_adopt_run(settings, options, connector, say) as adopt_run:
         examined: Examined | None = adopt_run.rules.find_record(expected, workload_id)
         if examined is None:
             remote = await fetch_workload(adopt_run.session, workload_id)
@@ -190,7 +198,7 @@ async def adopt_project(
     agreed to. Raises UnreachableError without a list that can be believed, UsageError for a glob
     that matches nothing there, StateError for an empty project.
     """
-    async with _adopt_run(settings, options, connector, say) as adopt_run:
+    async with open_adopt_run(settings, options, connector, say) as adopt_run:
         ids = await list_ids(adopt_run.session, [project])
         if not ids:
             raise StateError(
@@ -208,7 +216,7 @@ async def adopt_project(
             )
             for workload_id, result in results.items()
         ]
-        examined = _without_doubles(_select(examined, project, patterns))
+        examined = without_doubles(_select(examined, project, patterns))
         adoptions = [adoption for adoption in examined if isinstance(adoption, Adoption)]
         skipped = [skip for skip in examined if isinstance(skip, NotAdopted)]
         return await adopt_run.conclude(
@@ -225,7 +233,7 @@ def _select(
 ) -> Sequence[Examined]:
     """Those that a glob matches; raises UsageError for a glob that matches none."""
     for pattern in patterns:
-        if not any(_matches(result.address, pattern) for result in examined):
+        if not any(matches(result.address, pattern) for result in examined):
             raise UsageError(
                 f"nothing in project {project} matches {pattern}",
                 hint=f"a glob is on the name, or on {project}/<name>; nothing was changed",
@@ -235,17 +243,18 @@ def _select(
     return [
         result
         for result in examined
-        if any(_matches(result.address, pattern) for pattern in patterns)
+        if any(matches(result.address, pattern) for pattern in patterns)
     ]
 
 
-def _matches(address: Address | None, pattern: str) -> bool:
+def matches(address: Address | None, pattern: str) -> bool:
+    """Whether a glob means a workload: with a slash it is on the address, else on the name."""
     if address is None:
         return False
     return matches_any(str(address) if "/" in pattern else address.name, [pattern])
 
 
-def _without_doubles(examined: Sequence[Examined]) -> list[Examined]:
+def without_doubles(examined: Sequence[Examined]) -> list[Examined]:
     """One address has one workload, and one operation made one: of several, a person decides."""
     adoptions = [adoption for adoption in examined if isinstance(adoption, Adoption)]
     names = Counter(adoption.address for adoption in adoptions)

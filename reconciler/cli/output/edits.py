@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import click
 
@@ -16,6 +16,7 @@ from reconciler.report.machine.documents import to_text
 from reconciler.report.text.adoption import proposal_document, proposal_text
 from reconciler.report.text.color import ColorWriter
 from reconciler.report.text.formatting import number_of
+from reconciler.specs.loaded import display_name
 
 
 def asker(
@@ -74,6 +75,33 @@ def show_adopted(console: Console, proposal: Proposal, *, dry_run: bool) -> None
     if proposal.adoptions and console.has("text"):
         verb = "Adopted" if done else "Would adopt"
         console.line(f"{verb} {number_of(len(proposal.adoptions), 'workload')}.")
+
+
+def show_imported(
+    console: Console,
+    proposal: Proposal,
+    files: Mapping[str, str],
+    prefix: str,
+    *,
+    dry_run: bool,
+) -> None:
+    """What was imported and which files were written, or would be; a dry run shows their texts."""
+    done = bool(proposal.adoptions) and not dry_run
+    console.emit(
+        "json",
+        lambda: to_text(proposal_document(proposal, done=done) | {"files": dict(files)}),
+    )
+    if not (proposal.adoptions and console.has("text")):
+        return
+    if dry_run:
+        for file, text in files.items():
+            console.line(f"\n# {display_name(file, prefix)}\n{text.rstrip()}")
+        console.line("")
+    verb, written = ("Imported", "wrote") if done else ("Would import", "write")
+    new = number_of(len(files), "new file")
+    console.line(f"{verb} {number_of(len(proposal.adoptions), 'workload')}, {written} {new}.")
+    if done:
+        console.line("  hint: commit the files; an apply without them leaves these workloads alone")
 
 
 def show_marked(console: Console, applied: ApplyResult) -> None:

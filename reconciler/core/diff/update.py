@@ -17,7 +17,7 @@ from reconciler.core.protocol.marker import read_rev
 from reconciler.core.redact import MARK, Redactor
 
 # Fields that the cluster writes into an object and nobody submits.
-_CLUSTER_FIELDS = (
+CLUSTER_FIELDS = (
     "uid",
     "resourceVersion",
     "generation",
@@ -89,7 +89,7 @@ def without_cluster_fields(document: Json) -> Json:
     submitted: dict[str, Any] = {key: item for key, item in manifest.items() if key != "status"}
     metadata = manifest.get("metadata")
     if isinstance(metadata, Mapping):
-        submitted["metadata"] = {k: v for k, v in metadata.items() if k not in _CLUSTER_FIELDS}
+        submitted["metadata"] = {k: v for k, v in metadata.items() if k not in CLUSTER_FIELDS}
     return {**document, "manifest": submitted}
 
 

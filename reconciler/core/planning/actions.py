@@ -35,6 +35,7 @@ class Reason(StrEnum):
     OWNER_UNKNOWN = "owner-unknown"
     MARKER_MISSING = "marker-missing"
     UNPROVEN_ABSENCE = "unproven-absence"
+    NOT_DECLARED_YET = "not-declared-yet"
     GIVEN_UP = "given-up"
 
 

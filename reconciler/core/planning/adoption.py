@@ -22,6 +22,12 @@ class NotAdoptedReason(StrEnum):
     SAME_NAME = "same-name"
     DRY_RUN = "dry-run"
     UNKNOWN = "unknown"
+    NATIVE = "native"
+    SENSITIVE = "sensitive"
+    DECLARED = "declared"
+    FILE_EXISTS = "file-exists"
+    INVALID = "invalid"
+    DIFFERS = "differs"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

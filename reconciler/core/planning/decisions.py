@@ -130,6 +130,12 @@ def _judge_gone(case: DecisionInputs) -> AnyAction:
 
 def _judge_removed(case: DecisionInputs) -> AnyAction:
     """Its spec is gone, or everything is to go."""
+    if case.row.awaits_spec:
+        detail = (
+            "imported, and no apply has seen the spec that declares it; left alone until one does. "
+            f"To give it up: reconciler state rm {case.row.address}"
+        )
+        return hold(case, Reason.NOT_DECLARED_YET, detail)
     origin = f", created by run {case.row.run}" if case.row.run else ""
     # The spec that had this setting is gone: what it said last counts.
     if case.row.lifecycle.on_remove is OnRemove.FORGET:

@@ -227,7 +227,8 @@ def to_yaml(documents: Sequence[Any]) -> str:
         def represent_text(self, text: str) -> yaml.ScalarNode:
             # A long text is folded at its blanks, after which anything may begin a line.
             is_harmless = text == escape_terminal(text, keep="\n") and " ::" not in text
-            style = None if is_harmless else '"'
+            # A script of several lines is read as such; what cannot stand in a block is quoted.
+            style = ("|" if "\n" in text else None) if is_harmless else '"'
             return self.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 
     Dumper.add_representer(str, Dumper.represent_text)

@@ -26,6 +26,12 @@ _WHY = {
     NotAdoptedReason.SAME_NAME: "with the same name",
     NotAdoptedReason.DRY_RUN: "left behind by a dry run",
     NotAdoptedReason.UNKNOWN: "unreadable",
+    NotAdoptedReason.NATIVE: "not of Workloads V2",
+    NotAdoptedReason.SENSITIVE: "with secrets",
+    NotAdoptedReason.DECLARED: "declared already",
+    NotAdoptedReason.FILE_EXISTS: "without a free file name",
+    NotAdoptedReason.INVALID: "with errors in its spec",
+    NotAdoptedReason.DIFFERS: "that would not stay as they are",
 }
 
 

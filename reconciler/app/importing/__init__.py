@@ -1,0 +1,1 @@
+"""Writes specs for workloads that run already, and records them."""

@@ -1,0 +1,127 @@
+"""`reconciler import`: specs for what runs already, and the records of it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from reconciler.cli.options import (
+    EditFlags,
+    OutputOptions,
+    edit_options,
+    environment_options,
+    output_options,
+)
+from reconciler.cli.params import PROJECT_ID
+
+if TYPE_CHECKING:
+    from reconciler.app.settings import Flags
+
+
+@click.command("import", short_help="Write specs for workloads that run, and record them.")
+@click.option(
+    "--into",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    required=True,
+    metavar="DIR",
+    help="Folder for the new specs.",
+)
+@click.option(
+    "--project",
+    "projects",
+    type=PROJECT_ID,
+    multiple=True,
+    metavar="ID",
+    help="Look in this project; repeatable.  [default: those that the specs and the state name]",
+)
+@click.option(
+    "--match",
+    "patterns",
+    multiple=True,
+    metavar="GLOB",
+    help="Only workloads whose name matches (with a slash: the address); repeatable.",
+)
+@click.option("--init", is_flag=True, help="Create the state if there is none.")
+@edit_options
+@environment_options
+@output_options("text", "json")
+def import_command(
+    *,
+    into: Path,
+    projects: tuple[str, ...],
+    patterns: tuple[str, ...],
+    init: bool,
+    edit: EditFlags,
+    flags: Flags,
+    output: OutputOptions,
+) -> int:
+    """Write a spec into DIR for each live workload that is not recorded, and record it.
+
+    A spec says what was submitted, without what the server and Kubernetes add. It is written only
+    if the plan leaves the workload as it is. No existing file is changed, and no secret is written.
+
+    Until an apply has seen the new specs, the workloads are held: an apply without these files
+    deletes none of them. Run it again after an interruption.
+    """
+    from reconciler.app.importing.importing import (
+        ImportRequest,
+        import_workloads,
+        spec_folder,
+    )
+    from reconciler.app.planning.workspace import Workspace, find_repository, open_workspace
+    from reconciler.app.state.adopting import AdoptOptions
+    from reconciler.app.status.unmanaged import ProjectSearch
+    from reconciler.cli.connecting import connector_for
+    from reconciler.cli.live.apply_reporter import run_with_heartbeat
+    from reconciler.cli.output.console import Console
+    from reconciler.cli.output.edits import adoption_asker, asker, finish_edit, show_imported
+
+    # A question that nobody can answer is a mistake before anything is read.
+    asker(edit, "")
+    console = Console(output)
+
+    def read(drafts: Mapping[str, str]) -> Workspace:
+        return open_workspace([into], flags, os.environ, drafts=drafts)
+
+    root, config = find_repository([into], flags.config)
+    folder = spec_folder(into, root)
+    workspace = read({})
+    workspace.need_valid()
+    files: dict[str, str] = {}
+    request = ImportRequest(
+        search=ProjectSearch(
+            projects=projects,
+            declared={
+                *config.projects.values(),
+                *(spec.address.project for spec in workspace.desired),
+            },
+        ),
+        root=root,
+        folder=folder,
+        read=read,
+        patterns=patterns,
+        on_files=files.update,
+    )
+    command = [f"reconciler import --into {folder}"]
+    command += [f"--project {project}" for project in projects]
+    command += [f"--match {pattern}" for pattern in patterns]
+    options = AdoptOptions(
+        command=" ".join(command),
+        agree=adoption_asker(console, edit, workspace.prefix, marks=False),
+        init=init,
+        dry_run=edit.dry_run,
+    )
+    connector = connector_for(yes=edit.yes)
+    proposal = run_with_heartbeat(
+        console,
+        "reading the server",
+        lambda say: import_workloads(workspace, options, request, connector=connector, say=say),
+    )
+    if proposal is None:
+        return finish_edit(())
+    show_imported(console, proposal, files, workspace.prefix, dry_run=edit.dry_run)
+    return 0
