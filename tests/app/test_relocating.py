@@ -21,6 +21,7 @@ from reconciler.state.database import SCHEMA_VERSION
 from reconciler.state.places import create_state, inspect_state, open_state, summarize_state
 from tests.state.runs import begun, done
 from tests.support.factories import make_recorded, make_target
+from tests.support.object_server import ObjectServer
 from tests.support.postgres import PostgresServer
 from tests.support.states import KilledError
 
@@ -34,12 +35,24 @@ ROWS = [
 ]
 
 
-@pytest.fixture(params=["file to database", "database to file", "file to file"])
+@pytest.fixture(
+    params=[
+        "file to database",
+        "database to file",
+        "file to file",
+        "file to bucket",
+        "bucket to file",
+    ]
+)
 def ends(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[StatePlace, StatePlace]:
     """Where a state is, and where it goes."""
     file = FilePlace(path=tmp_path / "state.db")
     if request.param == "file to file":
         return file, FilePlace(path=tmp_path / "there" / "state.db")
+    if "bucket" in request.param:
+        objects: ObjectServer = request.getfixturevalue("objects")
+        bucket = parse_place(objects.url("states"), stack=make_target().stack)
+        return (file, bucket) if request.param == "file to bucket" else (bucket, file)
     server: PostgresServer = request.getfixturevalue("postgres")
     schema = request.getfixturevalue("schema")
     database = parse_place(server.url(schema), stack=make_target().stack)

@@ -19,6 +19,7 @@ from reconciler.core.places import parse_place
 from reconciler.state.places import open_state
 from tests.cli.conftest import Cli
 from tests.cli.repositories import new_project, spec, write_specs
+from tests.support.object_server import ObjectServer
 from tests.support.postgres import PostgresServer
 
 pytestmark = pytest.mark.usefixtures("server")
@@ -26,11 +27,14 @@ pytestmark = pytest.mark.usefixtures("server")
 JOB = "https://gitlab.example.com/o/r/-/jobs/881"
 
 
-@pytest.fixture(params=["file", "postgresql"])
+@pytest.fixture(params=["file", "postgresql", "objects"])
 def state(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """Where a state is going to be made, as `--state` takes it."""
     if request.param == "file":
         return str(tmp_path / "kept" / "state.db")
+    if request.param == "objects":
+        objects: ObjectServer = request.getfixturevalue("objects")
+        return objects.url("states")
     postgres: PostgresServer = request.getfixturevalue("postgres")
     return postgres.url(request.getfixturevalue("schema"))
 
@@ -76,7 +80,7 @@ def test_whoever_comes_later_finds_what_was_made(cli: Cli, specs: Path, project:
 
 def test_a_state_is_made_for_whoever_asks_for_it(cli: Cli, specs: Path, state: str) -> None:
     """A stack that was misspelt would otherwise make everything once more."""
-    if not state.startswith("postgresql:"):
+    if "://" not in state:
         state += ".other"
     other = cli("apply", specs, "--yes", "--state", state, "--stack", "bleu")
     assert (other.code, "there is no state" in other.err, "--init" in other.err) == (1, True, True)
@@ -150,14 +154,14 @@ def test_metrics_count_what_is_recorded(cli: Cli, specs: Path, tmp_path: Path) -
     assert re.search(r'reconciler_recorded_workloads\{.*"accepted".*\} 2\n', file.read_text())
 
 
-def test_completion_asks_no_database(
+def test_completion_asks_nobody_far_away(
     specs: Path, state: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A shell waits for it; what is in a file is offered."""
     monkeypatch.chdir(specs)
     command = click.Command("show")
     offered = complete_recorded(click.Context(command), click.Argument(["address"]), "")
-    assert bool(offered) is not state.startswith("postgresql:")
+    assert bool(offered) is not ("://" in state)
 
 
 def test_a_copy_is_taken_back_whole(cli: Cli, specs: Path, project: str, tmp_path: Path) -> None:
@@ -235,14 +239,23 @@ def test_a_file_needs_no_sql(cli: Cli) -> None:
     assert (refused.code, "--state postgresql://" in refused.err) == (64, True)
 
 
-def test_doctor_looks_at_the_database(
+def test_doctor_looks_at_where_a_state_is_shared(
     cli: Cli, specs: Path, state: str, postgres: PostgresServer
 ) -> None:
     """Which server, by which way, with which rights; what it may lose is a warning."""
     doctored = json.loads(cli("doctor", specs, "-o", "json").out)
-    found = [check for check in doctored["checks"] if check["name"] == "database"]
-    if not state.startswith("postgresql:"):
+    found = [check for check in doctored["checks"] if check["name"] in ("database", "bucket")]
+    assert doctored["exit_code"] == 0
+    if "://" not in state:
         assert found == []
+        return
+    if state.startswith("s3:"):
+        assert [check["name"] for check in found] == ["bucket"]
+        assert re.fullmatch(
+            r"127\.0\.0\.1:\d+; on this machine; this account may read and write; conditional "
+            r"writes are kept; round trip \d+\.\d ms",
+            found[0]["message"],
+        )
         return
     facts, warning = found
     version = postgres.query("SHOW server_version")[0][0]
@@ -252,7 +265,6 @@ def test_doctor_looks_at_the_database(
         facts["message"],
     )
     assert (warning["level"], warning["message"].partition(":")[0]) == ("warning", "fsync is off")
-    assert doctored["exit_code"] == 0
 
 
 def test_doctor_says_why_a_database_is_of_no_use(
@@ -368,8 +380,8 @@ def test_a_database_that_only_the_repository_names_confirms_no_server(
     # In a CI job a file may have been checked out with the repository, and confirms nothing either.
     monkeypatch.delenv("CI", raising=False)
     refused = cli("plan", specs)
-    is_database = state.startswith("postgresql:")
-    assert refused.code == (5 if is_database else 0)
-    assert ("it, and proves nothing" in refused.err) is is_database
+    is_far_away = "://" in state
+    assert refused.code == (5 if is_far_away else 0)
+    assert ("it, and proves nothing" in refused.err) is is_far_away
     monkeypatch.setenv("RECONCILER_STATE", state)
     assert cli("plan", specs, "--detailed-exitcode").code == 0

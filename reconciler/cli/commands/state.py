@@ -269,7 +269,9 @@ def rm(address: str, *, edit: EditFlags, flags: Flags) -> int:
 @state.command(short_help="Move records, or all of the state, to another one.")
 @click.argument("addresses", nargs=-1, metavar="[ADDRESS...]", shell_complete=complete_recorded)
 @click.option("--all", "everything", is_flag=True, help="Move the whole state, with its history.")
-@click.option("--to", required=True, metavar="STATE", help="Other state: a file, postgresql://… or s3://….")
+@click.option(
+    "--to", required=True, metavar="STATE", help="Other state: a file, postgresql://… or s3://…."
+)
 @click.option("--init", is_flag=True, help="Create the other state if there is none.")
 @edit_options
 @state_options

@@ -32,6 +32,8 @@ from reconciler.state.shared.lease import Renewal
 _POLL_SECONDS = 1.0
 # As many segments as are read at once: whoever comes next reads no longer for these.
 _SHORT_LOG = 16
+# So many more a holder that was replaced may write before the next one gives up.
+_LATE_SEGMENTS = 10
 
 
 class HeldLog:
@@ -122,16 +124,17 @@ class HeldLog:
     def _explain_loss(self, silent: float) -> StateError:
         bucket, number = self.bucket, self.replica.number
         title = bucket.place.title
-        if bucket.get(key_of(LOG, number)) is None and number > self.replica.base:
+        key = key_of(LOG, number + 1)
+        taken = bucket.get(key)
+        if taken is not None:
+            return lock_lost_error(title, unpack_segment(taken.content, key).holder, silent)
+        # Whoever takes the state over leaves the segment there for good: it was not replaced.
+        if bucket.get(key_of(LOG, number)) is None:
             return StateError(
                 f"the storage of the state {title} lost commits that it had confirmed",
                 hint="its bucket may have been emptied or put back. Apply again: the next run "
                 "finds missing records by their markers",
             )
-        key = key_of(LOG, number + 1)
-        taken = bucket.get(key)
-        if taken is not None:
-            return lock_lost_error(title, unpack_segment(taken.content, key).holder, silent)
         lease = read_lease(bucket)
         return lock_lost_error(title, lease.holder if lease and lease.token else None, silent)
 
@@ -182,8 +185,8 @@ def _take_over(
     """Write that the log is ours; None where somebody else has taken the lease meanwhile."""
     try:
         is_written = False
-        while not is_written:
-            # A holder that was replaced may still write one segment more, and then no other.
+        for _ in range(_LATE_SEGMENTS):
+            # A holder that was replaced may still write, until this segment is there.
             replica = look(bucket)
             segment = Segment(
                 number=replica.number + 1,
@@ -193,11 +196,11 @@ def _take_over(
                 holder=lease.holder,
                 was_forced=was_forced,
             )
-            is_written = log.append(bucket, replica, segment)
-        # Only now: whoever stood still between the look and the write may have written into a gap
-        # that a later holder has left behind.
+            if is_written := log.append(bucket, replica, segment):
+                break
+        # Whoever stood still since it took the lease may have been replaced before it wrote.
         found = read_lease(bucket)
-        if found is not None and found.token == lease.token:
+        if is_written and found is not None and found.token == lease.token:
             return HeldLog(bucket, replica, lease, was_forced=was_forced)
     except BaseException:
         with suppress(ReconcilerError):

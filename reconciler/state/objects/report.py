@@ -6,7 +6,7 @@ import statistics
 import time
 from collections.abc import Iterator
 from ipaddress import ip_address
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from reconciler.core.inspection import StateFlaw, StorageReport
 from reconciler.core.places import ObjectPlace
@@ -34,10 +34,10 @@ def report_storage(place: ObjectPlace) -> StorageReport:
     except StateError as error:
         may = "does not prove that it may write"
         flaws.append(StateFlaw(message=error.message, hint=error.hint))
-    endpoint = endpoint_of(place)
+    endpoint = urlsplit(endpoint_of(place))
     parts = [
-        urlsplit(endpoint).netloc if endpoint else _CLOUDS[place.scheme],
-        "TLS" if not endpoint.startswith("http://") else "without TLS",
+        endpoint.netloc or _CLOUDS[place.scheme],
+        _way(endpoint),
         f"this account {may}",
         f"round trip {statistics.median(seconds) * 1000:.1f} ms",
     ]
@@ -51,6 +51,12 @@ def _find_flaws(place: ObjectPlace) -> Iterator[StateFlaw]:
             message=f"{endpoint.netloc} is asked without TLS: others can read and change the state",
             hint="give the endpoint with https://",
         )
+
+
+def _way(endpoint: SplitResult) -> str:
+    if endpoint.scheme != "http":
+        return "TLS"
+    return "on this machine" if _is_this_machine(endpoint.hostname or "") else "without TLS"
 
 
 def _is_this_machine(host: str) -> bool:
