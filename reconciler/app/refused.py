@@ -1,4 +1,4 @@
-"""What guards raise."""
+"""What ends an apply of a plan that was made, and that people are shown all the same."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from reconciler.core.planning.guards import Refusal
-from reconciler.errors import RefusedError
+from reconciler.errors import RefusedError, StalePlanError
 
 if TYPE_CHECKING:
     from reconciler.app.planning.planning import PlanResult
@@ -18,4 +18,12 @@ class GuardError(RefusedError):
     def __init__(self, refusals: Sequence[Refusal], planned: PlanResult | None = None) -> None:
         super().__init__(refusals[0].message, hint=refusals[0].hint)
         self.refusals = tuple(refusals)
+        self.planned = planned
+
+
+class OutdatedPlanError(StalePlanError):
+    """The plan of this moment, `planned`, is not the approved one; it says in what."""
+
+    def __init__(self, message: str, *, hint: str, planned: PlanResult) -> None:
+        super().__init__(message, hint=hint)
         self.planned = planned

@@ -233,8 +233,9 @@ APPLY: tuple[Decorator, ...] = (
     ),
     click.option(
         "--expect-digest",
-        metavar="DIGEST",
-        help="Go on only if the plan has this digest (see 'plan -o json').",
+        metavar="DIGEST|FILE",
+        help="Go on only if the plan has this digest, or is the one in this file "
+        "('plan -o json=FILE'); what differs from a file is shown.",
     ),
 )
 

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import httpx
 
 from reconciler.app.applying.applying import ApplyRequest, ApplyResult, carry_out
+from reconciler.app.planning.approval_checks import read_approved
 from reconciler.app.planning.planning import PlanRequest, PlanResult
 from reconciler.app.planning.workspace import Workspace
 from reconciler.app.settings import Settings
@@ -75,7 +76,7 @@ class Repository:
                 options=ApplyOptions(),
                 command="reconciler apply",
                 init=init,
-                expect_digest=expect_digest,
+                expected=read_approved(expect_digest) if expect_digest else None,
             ),
             connector=self.world.connector(),
             confirm=confirm,

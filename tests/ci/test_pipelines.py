@@ -139,6 +139,7 @@ def test_only_the_workflow_that_comments_may() -> None:
         "apply-postgresql/apply": {"contents": "read", "pull-requests": "read"},
         "apply/apply": {"contents": "write", "pull-requests": "read"},
         "cron/apply": {"contents": "write"},
+        "plan/plan": {"contents": "read"},
         "pull-request/plan": {"contents": "read", "pull-requests": "write"},
         "pull-request/validate": {"contents": "read"},
     }

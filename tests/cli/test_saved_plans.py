@@ -52,7 +52,11 @@ def test_what_was_approved_is_done_and_nothing_else(cli: Cli, specs: Path, proje
     again = f"reconciler apply {specs} --plan p.json"
     assert planned.err == f"Saved: reconciler show p.json; {again}\n"
     assert applied.code == 0
-    assert applied.err == "changes that are not in the saved plan, and are not applied: 1\n"
+    assert applied.err == (
+        "Not as it was approved: 1 workload\n"
+        f"  {project}/c  now replace; not in the approved plan\n"
+        "changes that are not in the saved plan, and are not applied: 1\n"
+    )
     assert applied.out.splitlines()[-1].startswith(
         "Applied: 0 created, 0 updated, 1 replaced, 1 deleted; 0 failed, 0 down, 0 in doubt ("
     )
@@ -277,3 +281,42 @@ def test_a_plan_that_cannot_be_read_or_written(cli: Cli, specs: Path) -> None:
     assert (missing.code, unwritable.code) == (3, 1)
     assert missing.err.startswith("error: the plan nothing.json does not exist\n  hint: make one")
     assert "the plan cannot be saved to no/such/folder/p.json: " in unwritable.err
+
+
+def test_a_plan_that_is_not_the_approved_one_is_shown_with_what_differs(
+    cli: Cli, specs: Path, project: str
+) -> None:
+    """Nobody approves a digest unseen: text, Markdown and the page name every entry that differs."""
+    assert cli("plan", specs, "-o", "json=approved.json").code == 0
+    write_specs(specs, spec("a", project), spec("new", project))
+    change(specs, "b", replicas=4)
+
+    forms = ("-o", "text", "-o", "markdown=apply.md", "-o", "html=apply.html")
+    applied = cli("apply", specs, "--yes", "--expect-digest", "approved.json", *forms)
+
+    assert applied.code == 7
+    assert f"  + create   {project}/new  Deployment  0 → 1 GPU" in applied.out
+    told = applied.err.split("error: ")[0]
+    assert told == (
+        "Not as it was approved: 3 workloads\n"
+        f"  {project}/a  approved as delete, and not in the plan any more\n"
+        f"  {project}/b  now replace; what is sent is not what was approved\n"
+        "    ~ /manifest/spec/replicas: 2 → 4\n"
+        f"  {project}/new  now create; not in the approved plan\n"
+    )
+    page, html = Path("apply.md").read_text("utf-8"), Path("apply.html").read_text("utf-8")
+    assert page.splitlines()[0] == "<!-- reconciler:apply:default -->"
+    assert page.splitlines()[2].startswith("## Not applied. Plan: ")
+    assert "### Not as it was approved (3)" in page
+    assert "! /manifest/spec/replicas: 2 → 4" in page
+    assert '<h2 id="approved">Not as it was approved</h2>' in html
+
+
+def test_what_is_expected_is_a_digest_or_a_plan(cli: Cli, specs: Path) -> None:
+    """A file that is no plan is wrong usage, not a plan that has changed."""
+    applied = cli("apply", specs, "--yes", "--expect-digest", specs / "b.json")
+    assert (applied.code, applied.err) == (
+        64,
+        f"error: --expect-digest {specs / 'b.json'}: neither a digest nor the file of a plan\n"
+        "  hint: pass sha256:… as a plan shows it, or the file of 'plan -o json=FILE'\n",
+    )

@@ -109,7 +109,10 @@ def test_an_approved_digest_binds_the_apply(cli: Cli, specs: Path) -> None:
     change(specs, "one", '"replicas": 1', '"replicas": 2')
     other = cli("apply", specs, "--yes", "--init", "--expect-digest", digest)
     assert other.code == 7
-    assert "no longer the one that was approved" in other.err
+    digest_now = json.loads(cli("plan", specs, "-o", "json").out)["digest"]
+    assert f"no longer the one that was approved: its digest is {digest_now}\n" in other.err
+    assert "  + create   " in other.out
+    assert "Plan: 2 to create, " in other.out
     change(specs, "one", '"replicas": 2', '"replicas": 1')
     assert cli("apply", specs, "--yes", "--expect-digest", digest).code == 0
 

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING
 
 from reconciler.app.applying.runlog import RunLog
 from reconciler.app.planning.approval_checks import (
+    ApprovedPlan,
     check_expected,
     check_plan_target,
+    check_saved_digest,
     check_state,
     check_unused,
 )
@@ -62,7 +64,7 @@ class ApplyRequest:
     command: str
     init: bool = False
     lock_timeout: float = 0.0
-    expect_digest: str | None = None
+    expected: ApprovedPlan | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,14 +145,14 @@ async def carry_out(
             store = state.create(target, or_open=True)
         # A saved plan is compared before anything is sent, one that is made now once it is made.
         if approval is not None:
-            check_expected(approval.plan, request.expect_digest)
+            check_saved_digest(approval, request.expected)
             check_unused(approval, store.runs())
             check_state(approval, store.header)
             check_plan_target(approval, settings)
         async with state.connect() as session:
             planned = await prepare(workspace, store, session, request.plan)
             if approval is None:
-                check_expected(planned.plan, request.expect_digest)
+                check_expected(planned, request.expected)
             surge = check_surge(planned.plan, request.options.max_surge_gpus)
             if refusals := (*planned.refusals, *surge):
                 raise GuardError(refusals, planned)

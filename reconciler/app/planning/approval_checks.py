@@ -2,25 +2,87 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from jsonschema import Draft202012Validator
 
 from reconciler.api.urls import normalise_url
+from reconciler.app.refused import OutdatedPlanError
 from reconciler.app.settings import Settings
-from reconciler.core.model import Header
-from reconciler.core.planning.plan import Plan
+from reconciler.core.model import Header, Json
 from reconciler.core.review.approval import Approval
-from reconciler.errors import StalePlanError
+from reconciler.core.review.plan_differences import EntryDifference, compare_entries
+from reconciler.errors import StalePlanError, UsageError
 from reconciler.ports import RunEntry
+from reconciler.report.machine.documents import action_document
+from reconciler.resources import load_schema
+from reconciler.specs.source.fileaccess import ReadBoundary
+
+if TYPE_CHECKING:
+    from reconciler.app.planning.planning import PlanResult
 
 PLAN_AGAIN = "plan again and have the new plan approved"
 
 
-def check_expected(plan: Plan, expected: str | None) -> None:
-    """Raise StalePlanError for a plan with another digest than the one that was approved."""
-    if expected is not None and expected != plan.digest:
+_DIGEST = "sha256:"
+_MOST_BYTES = 1024**3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApprovedPlan:
+    """What `--expect-digest` names: a plan by its digest, and its entries where a file has them."""
+
+    digest: str
+    actions: Sequence[Json] | None = None
+
+
+def read_approved(text: str) -> ApprovedPlan:
+    """Read a digest, or the file of a plan as JSON; raises UsageError for anything else."""
+    if text.startswith(_DIGEST):
+        return ApprovedPlan(digest=text)
+    path = Path(text)
+    data = ReadBoundary.around(path.parent).read(path, max_bytes=_MOST_BYTES)
+    try:
+        document = json.loads(data) if isinstance(data, bytes) else None
+    except (ValueError, RecursionError):
+        document = None
+    if isinstance(document, dict) and Draft202012Validator(load_schema("plan")).is_valid(document):
+        return ApprovedPlan(digest=document["digest"], actions=document["actions"])
+    raise UsageError(
+        f"--expect-digest {text}: neither a digest nor the file of a plan",
+        hint="pass sha256:… as a plan shows it, or the file of 'plan -o json=FILE'",
+    )
+
+
+def check_expected(planned: PlanResult, expected: ApprovedPlan | None) -> None:
+    """Raise OutdatedPlanError for a plan with another digest than the one that was approved."""
+    if expected is None or expected.digest == planned.plan.digest:
+        return
+    hint = "read the plan above; if it is meant, have it approved and pass its digest"
+    differences: tuple[EntryDifference, ...] = ()
+    if expected.actions is None:
+        hint += ". The file of the approved plan in the digest's place shows what differs"
+    else:
+        present = [action_document(action) for action in planned.plan.published]
+        differences = compare_entries(expected.actions, present)
+    raise OutdatedPlanError(
+        f"the plan is no longer the one that was approved: its digest is {planned.plan.digest}",
+        hint=hint,
+        planned=replace(planned, differences=differences),
+    )
+
+
+def check_saved_digest(approval: Approval, expected: ApprovedPlan | None) -> None:
+    """Raise StalePlanError for a saved plan that is not the one with this digest."""
+    if expected is not None and expected.digest != approval.plan.digest:
         raise StalePlanError(
-            f"the plan is no longer the one that was approved: its digest is {plan.digest}",
-            hint="plan again, have the new plan approved, and pass its digest",
+            "the saved plan is not the one that was approved: its digest is "
+            f"{approval.plan.digest}",
+            hint="give the file that was approved, or have this one approved",
         )
 
 

@@ -34,8 +34,10 @@ from reconciler.core.protocol.capabilities import CanUpdate
 from reconciler.core.quotas.fit import check_quota
 from reconciler.core.redact import Redactor
 from reconciler.core.review.approval import Approval, RecheckedApproval, recheck_approval
+from reconciler.core.review.plan_differences import EntryDifference, compare_entries
 from reconciler.errors import InvalidInputError, UsageError
 from reconciler.ports import EventListener, RecordStore
+from reconciler.report.machine.documents import action_document
 from reconciler.specs.source.fileaccess import is_folder
 
 if TYPE_CHECKING:
@@ -60,7 +62,7 @@ class PlanResult:
 
     `shows_updates` says that the server has just said that it changes workloads in place. `refused`
     are the entries of a saved plan that are no longer as they were approved, `beyond` counts the
-    changes that it does not hold.
+    changes that it does not hold; `differences` say for each what it is now.
 
     Without its contents when printed: asyncio does that with the result of a program's main task,
     and would take longer for it than for the plan.
@@ -74,6 +76,7 @@ class PlanResult:
     alive: frozenset[str] = field(default_factory=frozenset, repr=False)
     refused: tuple[Hold, ...] = field(default=(), repr=False)
     beyond: int = field(default=0, repr=False)
+    differences: tuple[EntryDifference, ...] = field(default=(), repr=False)
 
 
 def plan_target(
@@ -165,6 +168,13 @@ async def prepare(
         if request.approval
         else RecheckedApproval(plan=plan)
     )
+    differences: tuple[EntryDifference, ...] = ()
+    if request.approval is not None and (rechecked.refused or rechecked.beyond):
+        approved, present = (
+            [action_document(action) for action in each.published]
+            for each in (request.approval.plan, plan)
+        )
+        differences = compare_entries(approved, present)
     plan = await with_quotas(
         hold_invalid(rechecked.plan, settings),
         settings,
@@ -185,6 +195,7 @@ async def prepare(
     return PlanResult(
         plan=plan,
         refused=rechecked.refused,
+        differences=differences,
         beyond=rechecked.beyond,
         refusals=(*guarded, *check_quota(plan, settings.quota)),
         recorded=recorded,

@@ -151,6 +151,7 @@ def _carry_out(
     import asyncio
 
     from reconciler.app.applying.applying import ApplyRequest, carry_out
+    from reconciler.app.planning.approval_checks import read_approved
     from reconciler.app.planning.workspace import open_workspace
     from reconciler.cli.output.apply_output import ApplyOutput
     from reconciler.cli.output.apply_summary import follow_up_commands
@@ -190,7 +191,7 @@ def _carry_out(
         command="reconciler destroy" if destroying else "reconciler apply",
         init=init,
         lock_timeout=apply_flags.lock_timeout,
-        expect_digest=apply_flags.expect_digest,
+        expected=read_approved(apply_flags.expect_digest) if apply_flags.expect_digest else None,
     )
     apply_output = ApplyOutput(
         console,

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from reconciler.app.applying.applying import ApplyResult
 from reconciler.app.planning.planning import PlanResult
 from reconciler.app.planning.workspace import Workspace
-from reconciler.app.refused import GuardError
+from reconciler.app.refused import GuardError, OutdatedPlanError
 from reconciler.cli.live.apply_reporter import ApplyReporter
 from reconciler.cli.output.apply_summary import list_problems, warn_of_losses
 from reconciler.cli.output.ci_reports import CiReports
@@ -90,7 +90,7 @@ class ApplyOutput:
             with self._reports.failures(), self._reporter:
                 try:
                     yield
-                except GuardError as error:
+                except (GuardError, OutdatedPlanError) as error:
                     if error.planned is not None:
                         self._show(error.planned)
                         emit_plan_page(self._console, error.planned, self._workspace.prefix)
@@ -121,6 +121,8 @@ class ApplyOutput:
             now = datetime.now(UTC)
             text = console.text(prefix, now=now, state=self._state).plan(planned.plan)
             console.stream("text", f"{text}\n")
+        if planned.differences:
+            console.warn(console.text(prefix, err=True).differences(planned.differences))
         if planned.beyond:
             console.warn(
                 f"changes that are not in the saved plan, and are not applied: {planned.beyond}"

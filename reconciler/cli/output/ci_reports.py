@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Self
 
 from reconciler.app.planning.workspace import InvalidSpecsError, Workspace
-from reconciler.app.refused import GuardError
+from reconciler.app.refused import GuardError, OutdatedPlanError
 from reconciler.cli.checkout import prefix_in_checkout
 from reconciler.cli.output.console import Console, explain
 from reconciler.cli.output.github_files import write_step
@@ -130,6 +130,9 @@ class CiReports:
         if isinstance(error, GuardError) and error.planned is not None:
             self.plan(error.planned.plan, refusals, error.exit_code)
             return
+        if isinstance(error, OutdatedPlanError):
+            self._report_outdated(error)
+            return
         diagnostics = error.diagnostics if isinstance(error, InvalidSpecsError) else ()
         about: dict[str, Any] = {
             "doing": self.doing,
@@ -143,6 +146,22 @@ class CiReports:
             lambda: failure_outputs(error, refused=bool(refusals)),
         )
         self._code_quality(diagnostics)
+
+    def _report_outdated(self, error: OutdatedPlanError) -> None:
+        """The plan of this moment: nobody should approve one by its digest alone."""
+        planned = error.planned
+        self._emit(
+            lambda limit: markdown_plan(
+                planned.plan,
+                planned.refusals,
+                limit=limit,
+                prefix=self.prefix,
+                outdated=error,
+                differences=planned.differences,
+            ),
+            lambda: failure_annotations(error, doing=self.doing, prefix=self.prefix),
+            lambda: failure_outputs(error, refused=False) | {"digest": planned.plan.digest},
+        )
 
     def _emit(
         self,

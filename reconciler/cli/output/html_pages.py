@@ -32,6 +32,7 @@ def emit_plan_page(
             planned.refusals,
             created_at=created_at or datetime.now(UTC),
             prefix=prefix,
+            differences=planned.differences,
         ),
     )
 

@@ -153,6 +153,11 @@ class Plan:
         """What is held back."""
         return tuple(a for a in self.actions if isinstance(a, Hold))
 
+    @property
+    def published(self) -> tuple[AnyAction, ...]:
+        """What a view of the plan has an entry for: all but what stays as it is."""
+        return (*self.changes, *self.holds)
+
     @cached_property
     def due_holds(self) -> tuple[Hold, ...]:
         """What is held back and keeps an apply from being a success."""

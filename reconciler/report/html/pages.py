@@ -10,6 +10,7 @@ from reconciler.core.diagnostics import Severity
 from reconciler.core.events import RunFinished
 from reconciler.core.planning.guards import Refusal
 from reconciler.core.planning.plan import Plan
+from reconciler.core.review.plan_differences import EntryDifference
 from reconciler.core.timeline import Timeline
 from reconciler.report.error_field import Locate
 from reconciler.report.html.action_timelines import timeline_section
@@ -29,6 +30,7 @@ from reconciler.report.html.planned import (
     changes_section,
     counts_section,
     diagnostics_section,
+    differences_section,
     drift_section,
     gpus_section,
     holds_section,
@@ -41,13 +43,19 @@ from reconciler.report.text.text import Text
 
 
 def plan_page(
-    plan: Plan, refusals: Sequence[Refusal] = (), *, created_at: datetime, prefix: str = ""
+    plan: Plan,
+    refusals: Sequence[Refusal] = (),
+    *,
+    created_at: datetime,
+    prefix: str = "",
+    differences: Sequence[EntryDifference] = (),
 ) -> str:
     """A plan as a page of its own; `prefix` leads from here to the files of its specs."""
     # One budget for the whole page, spent in the order of its sections: changes come first.
     budget = LineBudget()
     sections = [
         *refusals_section(refusals),
+        *differences_section(differences, budget),
         *diagnostics_section(plan.diagnostics, prefix),
         counts_section(plan),
         gpus_section(plan),

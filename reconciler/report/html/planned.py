@@ -10,6 +10,7 @@ from reconciler.core.planning.actions import AnyAction, document_of
 from reconciler.core.planning.guards import Refusal
 from reconciler.core.planning.plan import GpuTotals, Plan
 from reconciler.core.review.content import content_of, former_source_of, kind_of
+from reconciler.core.review.plan_differences import EntryDifference
 from reconciler.core.shorten import shorten
 from reconciler.report.changes import (
     ChangeLine,
@@ -197,6 +198,22 @@ def _gpu_row(name: Child, total: GpuTotals, widest: float, look: str | None = No
         tag("td", bar(pieces, label, "bars", rows=2)),
         class_=look,
     )
+
+
+def differences_section(
+    differences: Sequence[EntryDifference], budget: LineBudget
+) -> Iterator[Section]:
+    """In which entries the plan is not the approved one."""
+    if not differences:
+        return
+    items = []
+    for each in differences[:WORKLOADS]:
+        now = f"now {each.now}; " if each.now else ""
+        lines_ = [line for change in each.changes for line in change_lines(change)]
+        head = join([tag("code", shorten(each.address, LONGEST_PLACE)), f"{now}{each.message}"])
+        items.append(tag("li", tag("p", head), _difference(lines_, budget), class_="attention"))
+    content = fragment(tag("ul", *items, class_="cards"), _omitted(len(differences) - len(items)))
+    yield Section(id="approved", heading="Not as it was approved", content=content)
 
 
 def changes_section(plan: Plan, prefix: str, budget: LineBudget) -> Iterator[Section]:

@@ -36,7 +36,7 @@ def plan_document(plan: Plan, created_at: datetime) -> dict[str, Any]:
         **({"at_work": plan.at_work} if plan.at_work else {}),
         "summary": plan.summary(),
         **_quota(plan),
-        "actions": [action_document(action) for action in (*plan.changes, *plan.holds)],
+        "actions": [action_document(action) for action in plan.published],
         "drift": [
             {
                 "address": str(drift.address),

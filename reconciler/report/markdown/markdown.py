@@ -18,7 +18,7 @@ from reconciler.core.planning.actions import AnyAction, document_of
 from reconciler.core.planning.guards import Refusal
 from reconciler.core.planning.plan import Plan
 from reconciler.core.review.content import content_of, former_source_of, kind_of
-from reconciler.core.shorten import shorten
+from reconciler.core.review.plan_differences import EntryDifference
 from reconciler.errors import ReconcilerError, Where
 from reconciler.report.changes import (
     ChangeLine,
@@ -63,6 +63,7 @@ from reconciler.report.text.text import Text
 COMMENT_LIMIT = 65_536
 # What is always there must stay within `size_limit.LEAST`.
 _LONGEST_NAME = 80
+_LONGEST_HEADING = 80
 # What becomes of drift, and what would undo it.
 _DRIFT_FATES = {
     DriftFate.LEFT: ("not undone", "`--on-drift update` or `replace` would undo it"),
@@ -72,20 +73,35 @@ _DRIFT_FATES = {
 
 
 def markdown_plan(
-    plan: Plan, refusals: Sequence[Refusal], *, limit: int = COMMENT_LIMIT, prefix: str = ""
+    plan: Plan,
+    refusals: Sequence[Refusal],
+    *,
+    limit: int = COMMENT_LIMIT,
+    prefix: str = "",
+    outdated: ReconcilerError | None = None,
+    differences: Sequence[EntryDifference] = (),
 ) -> str:
     """What an apply would do: verdict, what speaks against it, counts, GPUs, the workloads.
 
-    `prefix` goes before the names of files. Raises ValueError for a limit below `size_limit.LEAST`.
+    `prefix` goes before the names of files. `outdated` says that this plan is not the approved one,
+    and was not applied; `differences` say in what it is not. Raises ValueError for a limit below
+    `size_limit.LEAST`.
     """
     verdict = Text().verdict(plan)
     if sentence := failing_text(plan) if plan.changes else idle_text(plan):
         verdict = f"{sentence} {verdict}"
     if refusals:
         verdict = f"Refused. {verdict}"
+    stale = []
+    if outdated is not None:
+        verdict = f"Not applied. {verdict}"
+        stale = [f"{prose(outdated.message)}. Way out: {prose(outdated.hint)}"]
+    # The comment of an apply must not take the place of that of a plan.
+    kind = "plan" if outdated is None else "apply"
     other_run = [prose(at_work(plan))] if plan.at_work else []
     sections = [
-        MarkdownSection(head=f"{marker('plan', plan.target.stack)}\n\n## {verdict}"),
+        MarkdownSection(head=f"{marker(kind, plan.target.stack)}\n\n## {verdict}"),
+        *_alert("CAUTION", "Nothing was applied: this plan is not the approved one.", stale),
         *_refusals(refusals),
         *_alert("NOTE", "Another run is at work on this state.", other_run),
         *_diagnostics(plan.diagnostics, prefix, complete=plan.complete),
@@ -100,6 +116,7 @@ def markdown_plan(
         ),
         gpus_section(plan),
         *quota_section(plan),
+        *_workloads("Not as it was approved", [_entry_difference(each) for each in differences]),
         *_workloads("Changes", [_action(action, prefix) for action in plan.changes]),
         *_workloads("Held back", [_action(action, prefix) for action in plan.holds]),
         *_workloads(
@@ -161,12 +178,14 @@ def markdown_failure(
     hint = f". Way out: {prose(error.hint)}" if error.hint else ""
     why = [f"Error: {place}{prose(error.message)}{hint}"]
     verdict = "No plan" if doing == "plan" else "Nothing was applied"
-    # A head is never cut, and must not take the room of all the rest.
-    title = f"{verdict}: {prose(shorten(error.message, _LONGEST_NAME))}"
+    # A heading is a whole sentence or none: the alert below it has the long ones.
+    title = (
+        verdict if len(error.message) > _LONGEST_HEADING else f"{verdict}: {prose(error.message)}"
+    )
     sections = [
         MarkdownSection(head=f"{marker(doing, stack)}\n\n## {title}"),
         *_refusals(refusals),
-        # Refusals and diagnostics say why by themselves.
+        # Refusals and diagnostics say why by themselves, and a short heading has said it.
         *_alert("CAUTION", f"{verdict}.", [] if refusals or diagnostics else why),
         *_diagnostics(diagnostics, prefix),
     ]
@@ -266,6 +285,13 @@ def _action(action: AnyAction, prefix: str) -> MarkdownPart:
     end = "</details>"
     effective = f"<details><summary>Effective document</summary>\n\n{block}\n\n{end}"
     return replace(shown, extended=f"{shown.full.removesuffix(end)}{effective}\n\n{end}")
+
+
+def _entry_difference(difference: EntryDifference) -> MarkdownPart:
+    now = f" · now {difference.now}" if difference.now else ""
+    lines = list(chain.from_iterable(map(change_lines, difference.changes)))
+    head = f"{code_html(difference.address)}{now}"
+    return _details(head, [prose(difference.message)], lines, difference.now or "none")
 
 
 def _drift(drift: ShownDrift) -> MarkdownPart:

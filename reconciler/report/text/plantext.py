@@ -9,6 +9,7 @@ from reconciler.core.diff.diff import FieldChange
 from reconciler.core.planning.actions import AnyAction, Hold
 from reconciler.core.planning.plan import Plan
 from reconciler.core.review.content import former_source_of, kind_of
+from reconciler.core.review.plan_differences import EntryDifference
 from reconciler.report.changes import (
     DriftFate,
     action_lines,
@@ -24,6 +25,7 @@ from reconciler.report.text.formatting import (
     failing_text,
     gpu_number,
     idle_text,
+    number_of,
     target_text,
 )
 from reconciler.report.text.gpu_text import given_back, gpu_effect, quota_lines
@@ -117,6 +119,16 @@ class PlanText:
             return f"{escape_terminal(f'{self._prefix}{source.file}')}:{source.line}"
         former = former_source_of(action)
         return f"last declared in {escape_terminal(f'{self._prefix}{former}')}" if former else ""
+
+    def differences(self, differences: Sequence[EntryDifference]) -> str:
+        """In which entries a plan is not the approved one, each with what would be sent now."""
+        count = number_of(len(differences), "workload")
+        lines = [self._paint(f"Not as it was approved: {count}", "yellow")]
+        for each in differences:
+            now = f"now {each.now}; " if each.now else ""
+            lines.append(f"  {escape_terminal(f'{each.address}  {now}{each.message}')}")
+            lines += [f"    {line}" for line in self.changes(each.changes)]
+        return "\n".join(lines)
 
     def changes(self, changes: Sequence[FieldChange]) -> Iterator[str]:
         """The fields that differ, in the colours of their signs."""

@@ -10,6 +10,7 @@ from reconciler.core.events import Event, Summary
 from reconciler.core.model import Recorded
 from reconciler.core.planning.guards import Refusal
 from reconciler.core.planning.plan import Plan
+from reconciler.core.review.plan_differences import EntryDifference
 from reconciler.errors import ReconcilerError
 from reconciler.report.text.applytext import ApplyText
 from reconciler.report.text.code_frames import CodeFrames
@@ -49,6 +50,10 @@ class Text:
     def verdict(self, plan: Plan) -> str:
         """The last line of a plan."""
         return self._plans().verdict(plan)
+
+    def differences(self, differences: Sequence[EntryDifference]) -> str:
+        """In which entries a plan is not the approved one."""
+        return self._plans().differences(differences)
 
     def applied(self, summary: Summary, took: float) -> str:
         """The last line of an apply."""
