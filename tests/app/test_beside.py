@@ -15,7 +15,7 @@ import pytest
 from reconciler.app.planning.explaining import explain_one
 from reconciler.app.planning.planning import PlanRequest, PlanResult, make
 from reconciler.app.planning.workspace import Workspace
-from reconciler.app.status.workload_status import read_statuses
+from reconciler.app.status.workload_status import StatusRequest, read_statuses
 from reconciler.core.model import Address, ChangeRecord, LastSeen, OpenChange, Own, Purpose
 from reconciler.core.places import FilePlace
 from reconciler.core.planning.actions import Delete, Hold, Keep, Reason, Replace, Resolve, Update
@@ -154,10 +154,18 @@ def test_a_status_beside_an_apply_counts_no_doubts_of_it(world: World) -> None:
 
     def statuses() -> list[Status]:
         looks = run(
-            read_statuses(world.settings, (), connector=world.connector(), say=lambda _: None),
+            read_statuses(
+                world.settings,
+                StatusRequest(),
+                connector=world.connector(),
+                say=lambda _: None,
+            ),
             world.timeline,
         )
-        return [Status(row=x.row, live=x.live, at=x.at, at_work=x.at_work) for x in looks]
+        return [
+            Status(row=x.row, live=x.live, at=x.at, at_work=x.at_work, told_by_list=x.told_by_list)
+            for x in looks
+        ]
 
     with held(world):
         beside = statuses()

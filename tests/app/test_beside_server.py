@@ -15,7 +15,7 @@ from reconciler.app.refused import GuardError
 from reconciler.app.state.adopting import AdoptOptions, adopt_project
 from reconciler.app.state.claiming import ResolveRequest, recheck, resolve_by_id
 from reconciler.app.state.recovering import RecoverSearch, recover
-from reconciler.app.status.workload_status import read_statuses, watch
+from reconciler.app.status.workload_status import StatusRequest, read_statuses, watch
 from reconciler.core.model import Own, Target
 from reconciler.core.places import FilePlace
 from reconciler.report.status.status import Status
@@ -32,7 +32,12 @@ Command = Callable[[World, str], Coroutine[Any, Any, object]]
 
 def read_status(world: World, _: str) -> Coroutine[Any, Any, object]:
     """`reconciler status`."""
-    return read_statuses(world.settings, (), connector=world.connector(), say=lambda _: None)
+    return read_statuses(
+        world.settings,
+        StatusRequest(),
+        connector=world.connector(),
+        say=lambda _: None,
+    )
 
 
 def request(address: str = "4501/a") -> ResolveRequest:
@@ -128,7 +133,7 @@ def test_a_watch_ends_its_session_when_another_state_is_put_in_place(tmp_path: P
     ended = run(
         watch(
             world.settings,
-            (),
+            StatusRequest(),
             interval=5.0,
             connector=world.connector(),
             show=show,

@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from reconciler.app.status.workload_status import read_statuses, watch
+from reconciler.app.status.workload_status import StatusRequest, read_statuses, watch
 from reconciler.core.model import Own
 from reconciler.core.places import FilePlace
 from reconciler.errors import StateError, UnreachableError, UsageError
@@ -35,7 +35,12 @@ def world(tmp_path: Path) -> World:
 def found(world: World, *patterns: str) -> list[str]:
     """The names of what a look shows."""
     looks = run(
-        read_statuses(world.settings, patterns, connector=world.connector(), say=lambda _: None),
+        read_statuses(
+            world.settings,
+            StatusRequest(patterns=patterns),
+            connector=world.connector(),
+            say=lambda _: None,
+        ),
         world.timeline,
     )
     return [one.row.address.name for one in looks]
@@ -64,7 +69,12 @@ def test_what_is_left_of_an_older_create_is_a_note(world: World) -> None:
     lost = dataclasses.replace(ghost, op="zy", address=dataclasses.replace(ghost.address, name="c"))
     world.record(ghost, lost)
     looks = run(
-        read_statuses(world.settings, (), connector=world.connector(), say=lambda _: None),
+        read_statuses(
+            world.settings,
+            StatusRequest(),
+            connector=world.connector(),
+            say=lambda _: None,
+        ),
         world.timeline,
     )
     assert [(one.row.address.name, one.row.own, one.late) for one in looks] == [
@@ -101,7 +111,7 @@ def watched(world: World, screen: Screen, interval: float = 5.0) -> signal.Signa
     return run(
         watch(
             world.settings,
-            (),
+            StatusRequest(),
             interval=interval,
             connector=world.connector(),
             show=screen.show,
@@ -194,7 +204,7 @@ def test_a_watch_that_is_cancelled_by_its_caller_is_cancelled(world: World) -> N
         task = asyncio.ensure_future(
             watch(
                 world.settings,
-                (),
+                StatusRequest(),
                 interval=5.0,
                 connector=world.connector(),
                 show=screen.show,

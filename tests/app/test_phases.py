@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 
-from reconciler.app.status.workload_status import explain_statuses, read_statuses
+from reconciler.app.status.declared import DeclaredSpecs
+from reconciler.app.status.workload_status import StatusRequest, explain_statuses, read_statuses
+from reconciler.core.model import ChangeRecord, LastSeen, Own
 from reconciler.core.places import FilePlace
 from reconciler.report.status.explanation import explanation_text
-from reconciler.report.status.status import Status
+from reconciler.report.status.status import Status, status_document
 from reconciler.report.status.table import statuses_text
 from reconciler.report.text.color import ColorWriter
 from tests.support.timing import run
@@ -27,10 +30,15 @@ SCENE = (
 NAMES = ("chat", "crash", "done", "half", "refused", "wait")
 
 
-def look(world: World) -> list[Status]:
+def look(world: World, **request: Any) -> list[Status]:
     """What one status shows."""
     return run(
-        read_statuses(world.settings, (), connector=world.connector(), say=lambda _: None),
+        read_statuses(
+            world.settings,
+            StatusRequest(**request),
+            connector=world.connector(),
+            say=lambda _: None,
+        ),
         world.timeline,
     )
 
@@ -58,7 +66,7 @@ def requests_of(world: World) -> list[str]:
 
 
 def test_one_list_tells_the_phases(world: World) -> None:
-    """Beside a look at each by its id, which tells what the cluster took."""
+    """Beside a look by its id at what is not well, which tells what the cluster took."""
     before = len(requests_of(world))
     statuses = look(world)
 
@@ -79,17 +87,75 @@ def test_one_list_tells_the_phases(world: World) -> None:
     ]
     assert sorted(requests_of(world)[before:]) == [
         "/api/v1/workloads",
-        *sorted(f"/api/v2/workloads/{world.id_of(name)}" for name in NAMES),
+        *sorted(f"/api/v2/workloads/{world.id_of(name)}" for name in ("crash", "half", "refused")),
     ]
+
+
+def test_a_thorough_look_reads_each_by_its_id(world: World) -> None:
+    """It shows the same, from one request for each more."""
+    before = len(requests_of(world))
+    quick = statuses_text(look(world), ColorWriter())
+    between = len(requests_of(world))
+    assert statuses_text(look(world, thorough=True), ColorWriter()) == quick
+    assert (between - before, len(requests_of(world)) - between) == (4, 7)
 
 
 def test_a_sync_that_fails_later_is_seen(world: World) -> None:
     """Whatever its phase and its record say: what is read by its id counts."""
     world.sandbox.store.fail_sync(world.id_of("chat"), "quota exceeded")
 
-    chat = look(world)[0]
+    chat = look(world, thorough=True)[0]
 
     assert (chat.phase_word, chat.sync_word, chat.is_wrong) == ("Running", "Failed", True)
+
+
+def test_what_was_submitted_since_is_read_by_its_id(world: World) -> None:
+    """The list says when that was; what came of it, only the workload itself."""
+    chat = world.id_of("chat")
+    world.sandbox.store.edit(chat, manifest=wish("chat", image="nginx:2").manifest)
+    before = len(requests_of(world))
+
+    (shown,) = (one for one in look(world) if one.row.address.name == "chat")
+
+    assert (shown.sync_word, shown.told_by_list) == ("Synced", False)
+    assert f"/api/v2/workloads/{chat}" in requests_of(world)[before:]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"seen": LastSeen.QUEUED},
+        {"own": Own.DELETING},
+        {"change": ChangeRecord(confirmed="1", proven_at=None)},
+    ],
+    ids=["not synced", "deleting", "updated"],
+)
+def test_what_the_record_leaves_open_is_read_by_its_id(
+    world: World, change: dict[str, Any]
+) -> None:
+    """Nothing is concluded from a list where the record does not know what was submitted last."""
+    world.record(dataclasses.replace(world.row("chat"), **change))
+    (chat,) = (one for one in look(world) if one.row.address.name == "chat")
+    assert not chat.told_by_list
+
+
+def test_what_is_declared_and_was_never_created_is_listed(world: World) -> None:
+    """With its line; it counts as missing. Another stack's specs say nothing about this state."""
+    new = wish("new")
+    declared = DeclaredSpecs(stack="blue", desired=(wish("chat"), new))
+    looks = look(world, declared=declared, patterns=["*/new", "4501/chat"])
+    assert statuses_text(looks, ColorWriter()) == (
+        "ADDRESS    PHASE        SYNC    AGE  GPUS   MESSAGE\n"
+        "4501/chat  Running      Synced  1h   0/0/0\n"
+        "4501/new   not created  -       -    0/-/-  "
+        "declared in new.yaml:1; no apply has created it\n"
+        "2 workloads, 0 GPUs requested; 0 failed, 0 missing, 0 in doubt, 1 not created."
+    )
+    assert [one.is_wrong for one in looks] == [False, True]
+    document = status_document(looks[1])
+    assert (document["recorded"], document["status"], document["id"]) == (None, "not created", None)
+    other = dataclasses.replace(declared, stack="green")
+    assert "new" not in {one.row.address.name for one in look(world, declared=other)}
 
 
 def test_what_the_list_does_not_show_is_looked_for_by_its_id(world: World) -> None:
@@ -159,7 +225,10 @@ def explained(world: World, address: str) -> str:
     """What `--explain` says of one workload, without its id."""
     (one,) = run(
         explain_statuses(
-            world.settings, (address,), connector=world.connector(), say=lambda _: None
+            world.settings,
+            StatusRequest(patterns=(address,)),
+            connector=world.connector(),
+            say=lambda _: None,
         ),
         world.timeline,
     )

@@ -10,7 +10,7 @@ import pytest
 from reconciler.app.refused import GuardError
 from reconciler.app.state.state_edits import set_protections
 from reconciler.app.state.states import find_records, find_run, make_state, read_state
-from reconciler.app.status.workload_status import read_statuses
+from reconciler.app.status.workload_status import StatusRequest, read_statuses
 from reconciler.app.target import check_server
 from reconciler.core.model import Missing, Own, Remote, Target
 from reconciler.core.places import FilePlace
@@ -106,7 +106,12 @@ def test_a_look_shows_what_the_server_says(tmp_path: Path) -> None:
     world.timeline.skip(3600.0)
 
     found = run(
-        read_statuses(world.settings, [], connector=world.connector(), say=lambda _: None),
+        read_statuses(
+            world.settings,
+            StatusRequest(thorough=True),
+            connector=world.connector(),
+            say=lambda _: None,
+        ),
         world.timeline,
     )
 
@@ -125,7 +130,12 @@ def test_a_look_at_one_reads_one(tmp_path: Path) -> None:
     before = len(world.entries())
 
     run(
-        read_statuses(world.settings, ["4501/b"], connector=world.connector(), say=lambda _: None),
+        read_statuses(
+            world.settings,
+            StatusRequest(patterns=["4501/b"], thorough=True),
+            connector=world.connector(),
+            say=lambda _: None,
+        ),
         world.timeline,
     )
 
@@ -140,6 +150,11 @@ def test_a_look_with_the_state_of_another_server_is_refused(tmp_path: Path) -> N
 
     with pytest.raises(GuardError):
         run(
-            read_statuses(settings, [], connector=world.connector(), say=lambda _: None),
+            read_statuses(
+                settings,
+                StatusRequest(thorough=True),
+                connector=world.connector(),
+                say=lambda _: None,
+            ),
             world.timeline,
         )

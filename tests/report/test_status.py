@@ -211,6 +211,7 @@ def test_the_document() -> None:
         "address": "4501/train",
         "id": ID,
         "recorded": "ACCEPTED",
+        "status_from": "server",
         "status": "Failed",
         "phase": None,
         "phase_since": None,

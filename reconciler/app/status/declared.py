@@ -26,6 +26,9 @@ class DeclaredSpecs:
     problem: str = ""
 
 
+NOTHING_DECLARED = DeclaredSpecs()
+
+
 def read_declared(folder: Path, flags: Flags, environ: Mapping[str, str]) -> DeclaredSpecs:
     """Read the specs of the repository that a folder belongs to, if it has a configuration.
 
@@ -33,7 +36,7 @@ def read_declared(folder: Path, flags: Flags, environ: Mapping[str, str]) -> Dec
     """
     root, config = read_config(folder, flags)
     if config_file(root) is None:
-        return DeclaredSpecs()
+        return NOTHING_DECLARED
     workspace = open_workspace([root], flags, environ)
     errors = sum(found.severity is Severity.ERROR for found in workspace.diagnostics)
     problem = f"the specs have errors ({errors}): reconciler validate" if errors else ""

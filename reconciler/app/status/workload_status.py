@@ -15,13 +15,15 @@ from reconciler.app.settings import Settings
 from reconciler.app.signals import on_signal
 from reconciler.app.state.beside_server import open_beside_server
 from reconciler.app.state.states import find_records
+from reconciler.app.status.declared import NOTHING_DECLARED, DeclaredSpecs
 from reconciler.app.status.explanations import explain
 from reconciler.app.status.phases import read_phases
 from reconciler.app.status.refresh import read_live
 from reconciler.core.address_records import find_replaced, find_shown, group_by_address
 from reconciler.core.events import RequestRetried
 from reconciler.core.globs import is_glob, matches_any
-from reconciler.core.model import Own, Recorded
+from reconciler.core.model import Desired, Own, Recorded
+from reconciler.core.running.listed_sync import is_synced_by_list
 from reconciler.errors import ReconcilerError, UnreachableError, UsageError
 from reconciler.ports import EventListener, StateStore
 from reconciler.report.status.explanation import StatusExplanation
@@ -32,11 +34,25 @@ PATIENCE = 30.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StatusRequest:
+    """Which workloads to look at (addresses and globs; without any, all), and how closely.
+
+    Those of `declared` that the state does not know are looked at as well. `thorough` reads each
+    workload by its id; otherwise only those of which the list does not tell all.
+    """
+
+    patterns: Sequence[str] = ()
+    declared: DeclaredSpecs = NOTHING_DECLARED
+    thorough: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Chosen:
     """The records to look at, and who else is at work on their state."""
 
     rows: Sequence[Recorded]
     at_work: str
+    thorough: bool
 
 
 Show = Callable[[Sequence[Status]], None]
@@ -46,24 +62,24 @@ Trouble = Callable[[str], None]
 
 
 async def read_statuses(
-    settings: Settings, addresses: Sequence[str], *, connector: Connector, say: EventListener
+    settings: Settings, request: StatusRequest, *, connector: Connector, say: EventListener
 ) -> list[Status]:
-    """Read the recorded workloads, all or the given ones (addresses and globs).
+    """Read the recorded workloads, and what is declared and was never created.
 
     Raises StateError without a state or record, UnreachableError, GuardError for another target.
     """
     with open_beside_server(settings, connector, say) as state:
-        chosen = _choose(state.open(), addresses)
+        chosen = _choose(state.open(), request)
         async with state.connect() as session:
             return await _read(chosen, session, say, discovery=settings.discovery)
 
 
 async def explain_statuses(
-    settings: Settings, addresses: Sequence[str], *, connector: Connector, say: EventListener
+    settings: Settings, request: StatusRequest, *, connector: Connector, say: EventListener
 ) -> list[StatusExplanation]:
     """Read the given workloads and why they are as they are; raises what `read_statuses` does."""
     with open_beside_server(settings, connector, say) as state:
-        chosen = _choose(state.open(), addresses)
+        chosen = _choose(state.open(), request)
         async with state.connect() as session:
             discovery = settings.discovery
             statuses = await _read(chosen, session, say, discovery=discovery)
@@ -72,7 +88,7 @@ async def explain_statuses(
 
 async def watch(
     settings: Settings,
-    addresses: Sequence[str],
+    request: StatusRequest,
     *,
     interval: float,
     connector: Connector,
@@ -87,7 +103,7 @@ async def watch(
     # There is no last moment: a watch ends when somebody ends it.
     endless = dataclasses.replace(settings, deadline=math.inf)
     with open_beside_server(endless, connector, lambda _: None) as state:
-        _choose(state.open(), addresses)
+        _choose(state.open(), request)
         # A question about the server is asked while a signal still ends it.
         state.confirm_server()
     ended: list[signal.Signals] = []
@@ -100,7 +116,7 @@ async def watch(
 
     # Each signal cancels anew: the first may meet the logout of a server that does not answer.
     with on_signal(end, once=False):
-        watching = _Watch(endless, addresses, connector, show, trouble)
+        watching = _Watch(endless, request, connector, show, trouble)
         try:
             while True:
                 await watching.look()
@@ -119,13 +135,13 @@ class _Watch:
     def __init__(
         self,
         settings: Settings,
-        addresses: Sequence[str],
+        request: StatusRequest,
         connector: Connector,
         show: Show,
         trouble: Trouble,
     ) -> None:
         self._settings = settings
-        self._addresses = addresses
+        self._request = request
         self._connector = connector
         self._show = show
         self._trouble = trouble
@@ -155,7 +171,7 @@ class _Watch:
     async def _read(self) -> list[Status]:
         """The state anew as well: an apply may be changing it."""
         with open_beside_server(self._settings, self._connector, self._say) as state:
-            chosen = _choose(state.open(), self._addresses)
+            chosen = _choose(state.open(), self._request)
             try:
                 async with asyncio.timeout(PATIENCE):
                     if self._session is None:
@@ -179,37 +195,66 @@ class _Watch:
             self._trouble(event.reason)
 
 
-def _choose(store: StateStore, patterns: Sequence[str]) -> _Chosen:
-    """The records of the addresses that match."""
-    rows = sorted(store.read(), key=lambda row: row.address)
+def _choose(store: StateStore, request: StatusRequest) -> _Chosen:
+    """The records of the addresses that match, and stand-ins for what was never begun."""
+    rows = list(store.read())
+    declared = request.declared
+    known = {row.address for row in rows}
+    # Another stack's specs say nothing about this state.
+    if declared.stack == store.header.target.stack:
+        rows += [_never_begun(spec) for spec in declared.desired if spec.address not in known]
+    rows.sort(key=lambda row: row.address)
     # Asked after the reading: a run that began in between may have written some of these records.
     at_work = store.writer()
-    if not patterns:
-        return _Chosen(rows=rows, at_work=at_work)
-    chosen: dict[str, Recorded] = {}
+    if request.patterns:
+        rows = _select(rows, request.patterns)
+    return _Chosen(rows=rows, at_work=at_work, thorough=request.thorough)
+
+
+def _select(rows: Sequence[Recorded], patterns: Sequence[str]) -> list[Recorded]:
+    chosen: dict[int, Recorded] = {}
     for pattern in patterns:
         if not is_glob(pattern):
-            chosen |= {row.op: row for row in find_records(rows, pattern)}
-            continue
-        matching = [row for row in rows if matches_any(str(row.address), [pattern])]
+            matching: Sequence[Recorded] = find_records(rows, pattern)
+        else:
+            matching = [row for row in rows if matches_any(str(row.address), [pattern])]
         if not matching:
             raise UsageError(
                 f"no recorded workload matches {pattern}",
                 hint="'reconciler state list' shows what is recorded",
             )
-        chosen |= {row.op: row for row in matching}
-    rows = sorted(chosen.values(), key=lambda row: row.address)
-    return _Chosen(rows=rows, at_work=at_work)
+        chosen |= {id(row): row for row in matching}
+    return sorted(chosen.values(), key=lambda row: row.address)
+
+
+def _never_begun(spec: Desired) -> Recorded:
+    """What stands for a declared workload of which the state has no operation."""
+    return Recorded(
+        op="",
+        address=spec.address,
+        own=Own.GONE,
+        digest="",
+        spec={"manifest": spec.manifest},
+        lifecycle=spec.lifecycle,
+        source=spec.source.file,
+        message=f"declared in {spec.source.file}:{spec.source.line}; no apply has created it",
+    )
 
 
 async def _read(
     chosen: _Chosen, session: Session, say: EventListener, *, discovery: bool
 ) -> list[Status]:
-    """Phases from a list of each project; only a look by its id tells what the cluster took."""
+    """Phases from a list of each project, and a look by its id where that does not tell all."""
     rows = chosen.rows
     projects = {row.address.project for row in rows if row.id and row.own is Own.ACCEPTED}
     phases = await read_phases(projects, session, discovery=discovery)
-    live = await read_live(rows, session, say)
+    listed = phases.listed
+    told = {
+        row.op
+        for row in rows
+        if not chosen.thorough and is_synced_by_list(row, listed.get(row.id or ""))
+    }
+    live = await read_live([row for row in rows if row.op not in told], session, say)
     at = session.dispatcher.server.earliest()
     statuses: list[Status] = []
     for group in group_by_address(rows).values():
@@ -222,7 +267,8 @@ async def _read(
                 late=late and row.own is not Own.LATE_CREATE_POSSIBLE,
                 at_work=chosen.at_work,
                 replaced=find_replaced(group),
-                listed=phases.listed.get(row.id or ""),
+                listed=listed.get(row.id or ""),
+                told_by_list=row.op in told,
                 unlisted=phases.unlisted.get(row.address.project, ""),
             )
             for row in find_shown(group)

@@ -24,6 +24,8 @@ from reconciler.cli.params import DURATION, PROJECT_ID
 
 if TYPE_CHECKING:
     from reconciler.app.settings import Flags
+    from reconciler.app.status.workload_status import StatusRequest
+    from reconciler.cli.output.console import Console
     from reconciler.core.running.search import LiveSearch
     from reconciler.report.status.status import Status
 
@@ -66,7 +68,7 @@ class _StatusCommand(click.Command):
     "--exit-status",
     is_flag=True,
     help="End with 8 where a create is in doubt, with 4 where a workload is Failed, Degraded, "
-    "refused by the cluster, missing, down or given up.",
+    "refused by the cluster, missing, never created, down or given up.",
 )
 @click.option(
     "--unmanaged",
@@ -108,6 +110,7 @@ def status(
 ) -> int:
     """Show the live status of every recorded workload, or of those given (also as globs).
 
+    In the folder of the specs, or below, it also lists what they declare and no apply has created.
     PHASE tells how the workload does in the cluster. SYNC tells whether the cluster took the last
     request. AGE is the time since the server created it. GPUS are those asked for, allocated, and
     of these idle. A workload that is down was deleted for a replace, and its replacement does not
@@ -115,19 +118,6 @@ def status(
     --watch a terminal shows the table anew; elsewhere there is a line for every change, with
     -o json an object for each.
     """
-    import asyncio
-
-    from reconciler.app.status.workload_status import explain_statuses, read_statuses
-    from reconciler.app.status.workload_status import watch as watch_statuses
-    from reconciler.cli.live.apply_reporter import run_with_heartbeat
-    from reconciler.cli.live.watch_views import view_of
-    from reconciler.cli.output.console import Console
-    from reconciler.report.machine.documents import to_text
-    from reconciler.report.next_step import Commands
-    from reconciler.report.status.explanation import explanation_document, explanation_text
-    from reconciler.report.status.status import status_document
-    from reconciler.report.status.table import statuses_markdown, statuses_text
-
     if explain and (watch is not None or not addresses):
         raise click.UsageError("--explain needs an ADDRESS, and no --watch")
     if unmanaged or idle is not None:
@@ -137,57 +127,107 @@ def status(
         return found.exit_code if exit_status else 0
     if projects:
         raise click.UsageError("--project is for --unmanaged and --idle; ADDRESS may be a glob")
+    if watch is not None:
+        if exit_status:
+            raise click.UsageError("--watch has no exit status of its own: leave out --exit-status")
+        return _watch(addresses, watch, flags, output)
+    statuses = _show(addresses, flags, output, explain=explain, thorough=exit_status)
+    return _exit_code(statuses) if exit_status else 0
+
+
+def _show(
+    addresses: tuple[str, ...],
+    flags: Flags,
+    output: OutputOptions,
+    *,
+    explain: bool,
+    thorough: bool,
+) -> list[Status]:
+    """Look once; with `explain` at what explains each as well."""
+    from reconciler.app.status.workload_status import explain_statuses, read_statuses
+    from reconciler.cli.live.apply_reporter import run_with_heartbeat
+    from reconciler.cli.output.console import Console
+    from reconciler.report.machine.documents import to_text
+    from reconciler.report.next_step import Commands
+    from reconciler.report.status.explanation import explanation_document, explanation_text
+    from reconciler.report.status.status import status_document
+    from reconciler.report.status.table import statuses_markdown, statuses_text
+
     console, settings, metrics = Console(output), settings_from(flags), MetricsWriter.current()
     metrics.settings, connector = settings, metrics.connect(yes=False)
+    # Who acts on an answer, or asks about a few, gets the one that is right now.
+    is_thorough = bool(addresses) or thorough or metrics.path is not None
+    request = _request(console, addresses, flags, thorough=is_thorough)
     if explain:
         if console.wants("markdown"):
             raise click.UsageError("--explain is shown as text or JSON")
         explained = run_with_heartbeat(
             console,
             "reading the server",
-            lambda say: explain_statuses(settings, addresses, connector=connector, say=say),
+            lambda say: explain_statuses(settings, request, connector=connector, say=say),
         )
         console.emit("json", lambda: to_text([explanation_document(item) for item in explained]))
         paint = console.paint()
         console.emit(
             "text", lambda: "\n\n".join(explanation_text(item, paint) for item in explained)
         )
-        return _exit_code([item.status for item in explained]) if exit_status else 0
-    if watch is None:
-        statuses = run_with_heartbeat(
-            console,
-            "reading the server",
-            lambda say: read_statuses(settings, addresses, connector=connector, say=say),
-        )
-        metrics.phases = Counter(status.phase_word for status in statuses)
-        metrics.refused = sum(status.is_refused for status in statuses)
-        console.emit("json", lambda: to_text([status_document(status) for status in statuses]))
-        console.emit("markdown", lambda: statuses_markdown(statuses))
-        commands = Commands(state=place_options(flags, "state", "config"))
-        console.emit(
-            "text",
-            lambda: commands.completed(
-                statuses_text(statuses, console.paint(), width=console.width())
-            ),
-        )
-        return _exit_code(statuses) if exit_status else 0
-    if console.has("markdown"):
+        return [item.status for item in explained]
+    statuses = run_with_heartbeat(
+        console,
+        "reading the server",
+        lambda say: read_statuses(settings, request, connector=connector, say=say),
+    )
+    metrics.phases = Counter(status.phase_word for status in statuses)
+    metrics.refused = sum(status.is_refused for status in statuses)
+    console.emit("json", lambda: to_text([status_document(status) for status in statuses]))
+    console.emit("markdown", lambda: statuses_markdown(statuses))
+    commands = Commands(state=place_options(flags, "state", "config"))
+    console.emit(
+        "text",
+        lambda: commands.completed(statuses_text(statuses, console.paint(), width=console.width())),
+    )
+    return statuses
+
+
+def _request(
+    console: Console, addresses: tuple[str, ...], flags: Flags, *, thorough: bool
+) -> StatusRequest:
+    """What to look at, with the specs that are at hand."""
+    from reconciler.app.status.declared import read_declared
+    from reconciler.app.status.workload_status import StatusRequest
+
+    declared = read_declared(Path(), flags, os.environ)
+    if declared.problem:
+        console.warn(f"warning: {declared.problem}; what was never created may be incomplete")
+    return StatusRequest(patterns=addresses, declared=declared, thorough=thorough)
+
+
+def _watch(addresses: tuple[str, ...], interval: float, flags: Flags, output: OutputOptions) -> int:
+    """Look again and again, until a signal ends it."""
+    import asyncio
+
+    from reconciler.app.status.workload_status import watch as watch_statuses
+    from reconciler.cli.live.watch_views import view_of
+    from reconciler.cli.output.console import Console
+
+    console, settings, metrics = Console(output), settings_from(flags), MetricsWriter.current()
+    metrics.settings, connector = settings, metrics.connect(yes=False)
+    if console.wants("markdown"):
         raise click.UsageError("--watch shows changes as text or JSON")
-    if exit_status:
-        raise click.UsageError("--watch has no exit status of its own: leave out --exit-status")
     if any(output.path is not None for output in console.outputs):
         raise click.UsageError("--watch shows changes as they come; they cannot go to a file (-o)")
     if metrics.path is not None:
         metrics.disarm()
         raise click.UsageError("--watch has no end to write --metrics-file at")
-    if watch <= 0:
+    if interval <= 0:
         raise click.UsageError("--watch needs an interval such as 5s")
-    with view_of(console, watch) as view:
+    request = _request(console, addresses, flags, thorough=bool(addresses))
+    with view_of(console, interval) as view:
         ended = asyncio.run(
             watch_statuses(
                 settings,
-                addresses,
-                interval=watch,
+                request,
+                interval=interval,
                 connector=connector,
                 show=view.show,
                 trouble=view.trouble,

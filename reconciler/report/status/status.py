@@ -33,10 +33,12 @@ UNDER_WAY = "under way"
 DOWN = "down"
 MISSING = "missing"
 UNREAD = "unread"
+NOT_CREATED = "not created"
 
 # What has no phase has one of these words in its place.
 _INSTEAD = (
-    *(IN_DOUBT, UNDER_WAY, DOWN, MISSING, UNREAD),
+    *(IN_DOUBT, UNDER_WAY, DOWN, MISSING, UNREAD, NOT_CREATED),
+    *(Own.ENDED.value.lower(), Purpose.FINISHED.value, Purpose.EXPIRED.value),
     *(LastSeen.DELETED.value, Own.LATE_CREATE_POSSIBLE.value.lower()),
 )
 _ILL = (WorkloadPhase.FAILED, WorkloadPhase.DEGRADED)
@@ -50,7 +52,9 @@ class Status:
     `late` says that an older create of the same workload may come true beside it; `at_work` is who
     writes to the state meanwhile, and is about to go on with what is begun. `replaced` is the
     record of what had the name before, where its successor is not there yet. `listed` is what the
-    server's list says of it, `unlisted` why its list could not be looked at.
+    server's list says of it, `unlisted` why its list could not be looked at. `told_by_list` says
+    that it was not read by its id, since the list shows that it is as it was recorded. A record
+    that is GONE stands for a declared workload that was never created.
     """
 
     row: Recorded
@@ -60,6 +64,7 @@ class Status:
     at_work: str = ""
     replaced: Recorded | None = None
     listed: LiveWorkload | None = None
+    told_by_list: bool = False
     unlisted: str = ""
 
     @cached_property
@@ -99,6 +104,12 @@ class Status:
                 return UNREAD
             case None if self.row.is_down:
                 return DOWN
+            case None if self.told_by_list:
+                return LastSeen.SYNCED.value
+            case None if self.row.own is Own.GONE:
+                return NOT_CREATED
+            case None if self.row.own is Own.ENDED and self.row.purpose is not None:
+                return self.row.purpose.value
             case None:
                 doubtful = self.row.own in (Own.CREATING, Own.UNCONFIRMED)
                 return IN_DOUBT if doubtful else self.row.own.value.lower()
@@ -162,6 +173,8 @@ class Status:
     @cached_property
     def created_at(self) -> str | None:
         """When the server made it (RFC 3339), if it says so."""
+        if self.told_by_list and self.listed is not None:
+            return self.listed.created_at
         moment = self.live.metadata.get("createdAt") if isinstance(self.live, Remote) else None
         return moment if isinstance(moment, str) else None
 
@@ -210,14 +223,14 @@ class Status:
     @property
     def is_wrong(self) -> bool:
         """Whether it is not as it was declared, and an apply alone will not mend it."""
-        is_gone = self.word in GONE or self.is_down
+        is_gone = self.word in (*GONE, NOT_CREATED) or self.is_down
         is_ill = self.is_refused or self.phase in _ILL
         return is_gone or is_ill or self.row.purpose is Purpose.GIVEN_UP
 
     @property
     def is_quiet(self) -> bool:
         """Whether nobody has to look at it."""
-        is_synced = self.word == LastSeen.SYNCED.value
+        is_synced = self.word == LastSeen.SYNCED.value or self.row.own is Own.ENDED
         is_open = self.late or self._has_open_update
         return is_synced and not is_open and self.phase not in (*_ILL, WorkloadPhase.PENDING)
 
@@ -238,8 +251,9 @@ def status_document(status: Status) -> dict[str, Any]:
     return {
         "address": str(status.row.address),
         "id": status.row.id,
-        "recorded": status.row.own.value,
+        "recorded": None if status.word == NOT_CREATED else status.row.own.value,
         "status": status.word,
+        "status_from": "state" if status.told_by_list else "server" if status.live else None,
         "phase": status.phase.value if status.phase else None,
         "phase_since": status.listed.phase_updated_at if status.listed else None,
         "phase_unknown_because": status.unlisted or None,

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
 
-from reconciler.core.model import LastSeen, Own
+from reconciler.core.model import LastSeen, Own, Purpose
 from reconciler.core.protocol.live import WorkloadPhase
 from reconciler.core.shorten import shorten
 from reconciler.report.markdown.commonmark import code, prose, table
@@ -15,6 +15,7 @@ from reconciler.report.status.status import (
     GONE,
     IN_DOUBT,
     MISSING,
+    NOT_CREATED,
     UNDER_WAY,
     UNREAD,
     Status,
@@ -33,6 +34,7 @@ _COLOURS = {
     LastSeen.DELETED.value: "red",
     MISSING: "red",
     DOWN: "red",
+    NOT_CREATED: "red",
     IN_DOUBT: "yellow",
     UNDER_WAY: "cyan",
     UNREAD: "yellow",
@@ -41,7 +43,10 @@ _COLOURS = {
     WorkloadPhase.PENDING.value: "yellow",
     WorkloadPhase.DEGRADED.value: "red",
 }
-_RARE = (UNDER_WAY, DOWN, UNREAD, Own.LATE_CREATE_POSSIBLE.value.lower())
+_RARE = (
+    *(UNDER_WAY, DOWN, NOT_CREATED, UNREAD, Own.LATE_CREATE_POSSIBLE.value.lower()),
+    *(Purpose.FINISHED.value, Purpose.EXPIRED.value),
+)
 _PHASES = (WorkloadPhase.DEGRADED, WorkloadPhase.PENDING)
 # So many messages that are too long for the table are told below it.
 MOST_MESSAGES = 20
@@ -108,7 +113,11 @@ def total_text(statuses: Sequence[Status], paint: ColorWriter) -> str:
     """How many workloads there are, what they ask for at least, and how many need somebody."""
     counts = Counter(status.word for status in statuses)
     # What the server does not have asks for nothing; one that could not be read is still there.
-    present = [s for s in statuses if s.live is not None and s.word not in (*GONE, DOWN)]
+    present = [
+        status
+        for status in statuses
+        if (status.live is not None or status.told_by_list) and status.word not in (*GONE, DOWN)
+    ]
     gpus = gpu_number(round(sum(status.gpus.gpus for status in present), 6))
     at_least = "" if all(status.gpus.known for status in present) else "+"
     failed = sum(LastSeen.FAILED.value in (status.word, status.phase) for status in statuses)
