@@ -14,14 +14,23 @@ from tests.support.specs import Case, load
 LONGEST_FILE = 1500
 LONGEST_LINE = 160
 # No files alone lead to these.
-SAID_BY_SERVER = frozenset({"refused-by-server"})
+_IN_A_PLAN = "Only a server says it, to `plan` and `apply`, and to `validate --server`."
+SAID_BY_SERVER = {
+    "refused-by-server": "Only a server says it, to `reconciler validate --server`.",
+    "ambiguous-project": _IN_A_PLAN,
+    "unresolved-project": _IN_A_PLAN,
+    "renamed-project": _IN_A_PLAN,
+    "project-being-deleted": "Only a server says it, to `plan` and `apply`.",
+    "project-not-ready": "Only a server says it, to `plan` and `apply`.",
+    "other-namespace": "Only a server says it, to `plan` and `apply`.",
+}
 
 
 @cache
 def example(code: str) -> str:
     """Show what gives a code, and what is said of it, as Markdown."""
     if code in SAID_BY_SERVER:
-        return "Only a server says it, to `reconciler validate --server`."
+        return SAID_BY_SERVER[code]
     case = {**cases.CASES, **kubernetes_cases.CASES}[code]
     return "\n".join((*_show_files(case), "```", *_said(case), "```"))
 

@@ -22,6 +22,7 @@ DEFAULT_STATE = ".reconciler/state.db"
 DEFAULT_STACK = "default"
 CONCURRENCY = 32
 DEFAULT = "default"
+NO_PROJECTS: Mapping[str, str] = {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +62,7 @@ class Settings:
     Without a `client_key`, the file of `client_cert` holds the key as well. Proxies of the
     environment count only with `use_env_proxy`. `origins` says of each value who gave it: a flag,
     a variable of the environment, a line of the configuration, or nobody (`default`).
+    `projects` are the aliases of project ids.
     """
 
     root: Path
@@ -79,6 +81,7 @@ class Settings:
     spent: float = field(default=0.0, compare=False)
     max_update: WorkloadLimit | None = None
     quota: QuotaPolicy = QuotaPolicy.WARN
+    projects: Mapping[str, str] = field(default_factory=dict)
     max_rps: float | None = None
     client_cert: Path | None = None
     client_key: Path | None = None
@@ -211,6 +214,7 @@ def resolve_settings(
         quota=QuotaPolicy(
             pick("quota", None, QuotaPolicy.WARN, configured=limits.quota, within="limits")
         ),
+        projects=pick("projects", None, NO_PROJECTS, configured=config.projects or None),
         max_rps=pick("max_rps", flags.max_rps, None),
         allowed_projects=pick(
             "allowed_projects", None, (), configured=limits.allowed_projects, within="limits"

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from reconciler.cli.complete import complete_recorded
-from reconciler.cli.params import DURATION, PROJECT_ID, OutputType
+from reconciler.cli.params import DURATION, PROJECT, PROJECT_MEANING, OutputType
 
 Decorator = Callable[[Any], Any]
 
@@ -140,7 +140,12 @@ PLAN: tuple[Decorator, ...] = (
         metavar="PATTERN",
         help="Leave out addresses that match this glob; repeatable.",
     ),
-    click.option("--project", type=PROJECT_ID, metavar="ID", help="Include only this project."),
+    click.option(
+        "--project",
+        type=PROJECT,
+        metavar="PROJECT",
+        help="Include only this project, by its id or its name.",
+    ),
     click.option(
         "--no-refresh", is_flag=True, help="Trust the state; read nothing from the server."
     ),
@@ -195,6 +200,14 @@ PLAN: tuple[Decorator, ...] = (
         "--allow-empty",
         is_flag=True,
         help="Accept that no spec is left; the plan then deletes every workload.",
+    ),
+    click.option(
+        "--accept-project",
+        "accept_projects",
+        type=PROJECT_MEANING,
+        multiple=True,
+        metavar="NAME=ID",
+        help="Accept that a project's name means another project now, this one; repeatable.",
     ),
 )
 

@@ -65,6 +65,7 @@ class PlanFlags:
     allow_deletes: int = 0
     allow_missing: int = 0
     allow_empty: bool = False
+    accept_projects: tuple[tuple[str, str], ...] = ()
 
     def request(self, places: tuple[str, ...]) -> PlanRequest:
         """The plan that is asked for; `places` are the parts of the repository it is about."""
@@ -87,6 +88,7 @@ class PlanFlags:
             allow_deletes=self.allow_deletes,
             allow_missing=self.allow_missing,
             allow_empty=self.allow_empty,
+            accept_projects=dict(self.accept_projects),
         )
 
 

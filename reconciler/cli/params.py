@@ -33,19 +33,40 @@ class Duration(click.ParamType[float]):
         return sum(float(number) * _UNITS[unit] for number, unit in parts)
 
 
-class ProjectId(click.ParamType[str]):
-    """The id of a project, such as `4501`."""
+class Project(click.ParamType[str]):
+    """A project by its id, such as `4501`, or by its name, such as `ml` or `ml@west`."""
 
-    name = "id"
+    name = "project"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """Read it; click's usage error for what no project can have as its id."""
+        """Read it; click's usage error for what no project can be called."""
         from reconciler.core.model import is_project_id
 
-        if not is_project_id(str(value)):
-            message = f"{value!r} is not the id of a project: letters, digits, '.', '_' and '-'"
+        name, _, cluster = str(value).partition("@")
+        if not is_project_id(name) or "@" in cluster:
+            message = f"{value!r} is not the id or the name of a project"
             self.fail(message, param, ctx)
         return str(value)
+
+
+class ProjectMeaning(click.ParamType[tuple[str, str]]):
+    """`NAME=ID`: a project's name and what it means."""
+
+    name = "meaning"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, str]:
+        """Read it; click's usage error for anything else."""
+        from reconciler.core.model import is_project_id
+
+        # As in `Duration`: a value may come here a second time.
+        if isinstance(value, tuple):
+            return value
+        name, _, project = str(value).rpartition("=")
+        if not (name and is_project_id(project)):
+            self.fail(f"{value!r} is not NAME=ID, such as ml=4501", param, ctx)
+        return name, project
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,4 +105,5 @@ class OutputType(click.ParamType[Output]):
 
 
 DURATION = Duration()
-PROJECT_ID = ProjectId()
+PROJECT = Project()
+PROJECT_MEANING = ProjectMeaning()

@@ -262,7 +262,9 @@ async def _act(action: AnyAction, work: ActionContext) -> Outcome:
             return await _resolve(action, work)
         case Adopt():
             return await forget_missing(work, action.recorded)
-        case Forget(reason=Reason.MISSING_ON_SERVER):
+        case Forget(reason=Reason.MISSING_ON_SERVER) if (
+            action.address.project not in work.run.options.gone_projects
+        ):
             # A run that started from another copy of the state may have replaced it.
             return await forget_missing(work, action.recorded)
         case Forget():

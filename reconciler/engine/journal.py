@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
 
-from reconciler.core.model import Recorded
+from reconciler.core.model import Recorded, Target
 from reconciler.errors import StateError
 from reconciler.ports import RecordStore
 
@@ -39,11 +39,15 @@ class Journal:
 
     With an executor the event loop stays free meanwhile; without one the write happens in it.
     After a failed write nothing more is written: an order that skips a record is worse than none.
-    `trouble` then says why, and `unsaved` holds what is known and could not be stored.
+    `trouble` then says why, and `unsaved` holds what is known and could not be stored. `target` is
+    what the state has to know of its target before the first row.
     """
 
-    def __init__(self, store: RecordStore, executor: Executor | None = None) -> None:
+    def __init__(
+        self, store: RecordStore, executor: Executor | None = None, *, target: Target | None = None
+    ) -> None:
         self._store = store
+        self._target = target
         self._executor = executor
         self._waiting: list[tuple[tuple[Recorded, ...], asyncio.Future[None]]] = []
         self._writer: asyncio.Task[None] | None = None
@@ -94,7 +98,14 @@ class Journal:
         # The last word on each operation is enough: the transaction is one instant.
         latest = list({row.op: row for row in rows}.values())
         if self._executor is None:
-            self._store.write(latest)
+            self._store_rows(latest)
         else:
             loop = asyncio.get_running_loop()
-            await loop.run_in_executor(self._executor, self._store.write, latest)
+            await loop.run_in_executor(self._executor, self._store_rows, latest)
+
+    def _store_rows(self, rows: list[Recorded]) -> None:
+        if self._target is not None:
+            # After a kill the rows would be in a project that no name on record means.
+            self._store.pin(self._target)
+            self._target = None
+        self._store.write(rows)

@@ -64,6 +64,7 @@ class ApplyOptions:
     `wait_for` counts with `wait` only. `discovery` says whether the server's list may be asked, and
     `dry_run` whether it knows dry runs: then it is asked about a replacement before anything is
     deleted. `max_surge_gpus` bounds the GPUs that are asked for at one time, beyond those before.
+    What was in `gone_projects` is gone with them.
     """
 
     wait: bool = True
@@ -73,6 +74,7 @@ class ApplyOptions:
     discovery: bool = True
     dry_run: bool = False
     max_surge_gpus: float | None = None
+    gone_projects: frozenset[str] = frozenset()
     drain: float = 5.0
 
 

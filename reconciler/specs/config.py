@@ -12,6 +12,8 @@ from typing import Any
 
 from reconciler.core.diagnostics import Diagnostic, has_errors, sort_diagnostics
 from reconciler.core.globs import BadPatternError, Pattern, read_pattern
+from reconciler.core.projects.names import ProjectName, may_be_on_server
+from reconciler.core.projects.resolution import Resolution
 from reconciler.core.protocol.capabilities import capabilities_of, is_newer_than_known
 from reconciler.core.secrets.rules import RedactionRules, literals_of
 from reconciler.errors import Where
@@ -52,7 +54,8 @@ class Config:
     """The settings of a configuration file; None leaves one to flags, environment and defaults.
 
     `path` is None where there is no file, `where` holds the place of each top-level value that the
-    file sets, and a setting that has an error counts as one that is not set.
+    file sets, and a setting that has an error counts as one that is not set. `resolution` is what
+    the server says of names that are no aliases, once it was asked.
     """
 
     path: Path | None = None
@@ -74,6 +77,17 @@ class Config:
     reveal: tuple[str, ...] | None = None
     where: Mapping[str, Where] = field(default_factory=dict)
     diagnostics: tuple[Diagnostic, ...] = ()
+    resolution: Resolution = field(default_factory=Resolution)
+
+    def find_project(self, name: ProjectName) -> str | None:
+        """The id of a project: that of its alias, the server's, or a placeholder for it.
+
+        None for what is no alias, and what no server can have as a name.
+        """
+        if name.name in self.projects:
+            return self.projects[name.name]
+        placeholder = name.placeholder if may_be_on_server(name.name) else None
+        return self.resolution.ids.get(str(name), placeholder)
 
     @property
     def rules(self) -> RedactionRules:

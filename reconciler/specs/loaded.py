@@ -9,10 +9,13 @@ from typing import Any
 
 from reconciler.core.diagnostics import Diagnostic
 from reconciler.core.model import Address, Desired
+from reconciler.core.projects.names import ProjectName, is_placeholder
+from reconciler.core.projects.resolution import Resolution
 from reconciler.errors import Where
 from reconciler.specs.compose.composed_spec import ComposedSpec
 from reconciler.specs.discovery.files import CONFIG_FILE, DEFAULTS_FILE
 from reconciler.specs.discovery.ignoring import IGNORE_FILE
+from reconciler.specs.source.deadline import Deadline
 from reconciler.specs.source.fileaccess import STDIN
 from reconciler.specs.source.nodes import place_of_value, resolve_steps
 
@@ -28,7 +31,8 @@ class Loaded:
     not the whole. `sources` are the files read as specs, `rules` those that every spec is checked
     by: configuration, policies and patches. `included` are the folders that the root includes,
     `targets` the given paths. All are relative to the root; `prefix` goes before such a name to
-    make a path from the working directory.
+    make a path from the working directory. `names` are the projects that
+    specs give by name, each with its id or a placeholder for that.
     """
 
     desired: tuple[Desired, ...] = ()
@@ -41,6 +45,33 @@ class Loaded:
     composed: Mapping[Address, ComposedSpec] = field(
         default_factory=dict, repr=False, compare=False
     )
+    names: Mapping[ProjectName, str] = field(default_factory=dict)
+    check_again: Callable[[Deadline, Resolution], Loaded] | None = field(
+        default=None, repr=False, compare=False
+    )
+    _narrowings: tuple[Callable[[str], bool], ...] = field(default=(), repr=False, compare=False)
+
+    @property
+    def ids(self) -> dict[str, str]:
+        """The id of each project that a spec gives by a name that is resolved."""
+        return {str(name): id_ for name, id_ in self.names.items() if not is_placeholder(id_)}
+
+    @property
+    def unresolved(self) -> tuple[ProjectName, ...]:
+        """The names that only a server can tell the ids of, in order."""
+        return tuple(sorted(name for name, id_ in self.names.items() if is_placeholder(id_)))
+
+    def resolved(self, resolution: Resolution, deadline: Deadline) -> Loaded:
+        """The same with what names of projects mean: nothing is read again, all is checked again.
+
+        What a policy or another spec says may depend on the project that a name turns out to be.
+        """
+        if self.check_again is None:
+            return self
+        loaded = self.check_again(deadline, resolution)
+        for is_chosen in self._narrowings:
+            loaded = loaded._narrow(is_chosen)
+        return loaded
 
     @property
     def files(self) -> int:
@@ -83,6 +114,12 @@ class Loaded:
                 or (not diagnostic.address and diagnostic.where.file in parts)
             ),
             sources=tuple(file for file in self.sources if file in own or is_chosen(file)),
+            names={
+                name: project
+                for name, project in self.names.items()
+                if any(address.project == project for address in chosen)
+            },
+            _narrowings=(*self._narrowings, is_chosen),
         )
 
     def locate(self, address: Address, pointer: str) -> Where:

@@ -6,7 +6,8 @@ import gc
 import sys
 from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import islice
 from operator import attrgetter
 from pathlib import Path
@@ -15,6 +16,8 @@ from typing import BinaryIO, NamedTuple
 
 from reconciler.core.diagnostics import Diagnostic, has_errors, sort_diagnostics
 from reconciler.core.model import Address, Desired
+from reconciler.core.projects.names import ProjectName
+from reconciler.core.projects.resolution import Resolution
 from reconciler.specs.compose.composed_spec import ComposedSpec, compose, looks_like_spec
 from reconciler.specs.compose.defaults import Defaults
 from reconciler.specs.compose.patches import Patches
@@ -24,12 +27,12 @@ from reconciler.specs.discovery.files import SourceFile
 from reconciler.specs.discovery.ignoring import IGNORE_FILE
 from reconciler.specs.discovery.spec_files import discover_files, display_prefix
 from reconciler.specs.loaded import Loaded
-from reconciler.specs.rules.checks import check, identify
+from reconciler.specs.rules.checks import check, identify, named_project
 from reconciler.specs.rules.codes import MOST_DIAGNOSTICS, make_diagnostic
 from reconciler.specs.rules.cross_checks import CrossChecks
 from reconciler.specs.rules.suppressions import Suppressions
 from reconciler.specs.schema.imported_schemas import imported_files, load_schemas
-from reconciler.specs.schema.policies import load_policies
+from reconciler.specs.schema.policies import Policy, load_policies
 from reconciler.specs.schema.policychecks import PolicyChecks
 from reconciler.specs.schema.spec_schemas import SpecSchemas
 from reconciler.specs.source.deadline import Deadline
@@ -66,36 +69,51 @@ def load_specs(
     deadline = deadline or Deadline.after(_POLICY_SECONDS)
     # Thousands of documents hold no cycles, and looking for some takes as long as reading them.
     with _garbage_collector_paused():
-        loaded = _load(
-            paths, absolute(root), config, stdin, digests, deadline=deadline, drafts=drafts
-        )
+        read = _read(paths, absolute(root), config, stdin, digests, drafts=drafts)
+        loaded = _check(read, deadline, config.resolution)
         if loaded.files > _MANY:
             # Nor does it pay ever to look at them again.
             gc.freeze()
         return loaded
 
 
-def _load(
+class _CandidateSpec(NamedTuple):
+    """A document that may be a spec, with the diagnostics of composing it."""
+
+    file: SourceFile
+    reading: Reading
+    spec: ComposedSpec | None
+    diagnostics: Sequence[Diagnostic]
+
+
+class _ReadRepository(NamedTuple):
+    """Everything that files and configuration hold, before any spec of it is checked."""
+
+    root: Path
+    config: Config
+    policies: Sequence[Policy]
+    schemas: SpecSchemas
+    candidates: Sequence[_CandidateSpec]
+    sources: tuple[str, ...]
+    rules: frozenset[str]
+    included: tuple[str, ...]
+    targets: tuple[str, ...]
+    diagnostics: Sequence[Diagnostic]
+    unused: Sequence[Diagnostic]
+
+
+def _read(
     paths: Sequence[Path],
     root: Path,
     config: Config,
     stdin: BinaryIO | None,
     digests: MutableMapping[str, bytes] | None,
     *,
-    deadline: Deadline,
     drafts: Mapping[str, str],
-) -> Loaded:
+) -> _ReadRepository:
     diagnostics = list(config.diagnostics)
     policies = load_policies(config, root, diagnostics)
     schemas = load_schemas(config, root, diagnostics)
-    suppressions = Suppressions(configured=config.suppressions)
-    checks = _SpecChecks(
-        config=config,
-        schemas=schemas,
-        diagnostics=diagnostics,
-        suppressions=suppressions,
-        policy_checks=PolicyChecks(policies=policies, suppressions=suppressions),
-    )
     discovered = discover_files(paths, root, config)
     sources = SourceCache(root, digests if len(discovered.tree.specs) >= WORTH_A_DIGEST else None)
     defaults = Defaults(discovered.tree.defaults, sources, schemas, discovered.included)
@@ -121,15 +139,8 @@ def _load(
     # everything is composed.
     specs = (candidate.spec for candidate in candidates if candidate.spec is not None)
     manifests = {spec.manifest_path for spec in specs} - {""}
-    for candidate in candidates:
-        if candidate.file.real not in manifests:
-            checks.add(candidate)
-    checks.apply_policies(deadline)
     diagnostics += [*discovered.tree.diagnostics, *sources.diagnostics()]
     diagnostics += [*defaults.diagnostics, *patches.diagnostics]
-    if not has_errors(diagnostics) and discovered.tree.specs:
-        diagnostics += patches.unused()
-    checks.check_together()
     rules = {policy.file for policy in policies}
     if config.path is not None:
         rules.add(name_below(config.path, root))
@@ -137,15 +148,49 @@ def _load(
     # A patch that was taken out of its file has a part in specs that no longer know of it.
     rules.update(file.name for file in discovered.tree.patches)
     rules.update(f"{folder}/{IGNORE_FILE}" for folder in discovered.included)
-    return Loaded(
-        desired=tuple(checks.desired[address] for address in sorted(checks.desired)),
-        diagnostics=_distinct(diagnostics),
+    return _ReadRepository(
+        root=root,
+        config=config,
+        policies=policies,
+        schemas=schemas,
+        candidates=[c for c in candidates if c.file.real not in manifests],
         sources=tuple(file.name for file, _ in readings if file.real not in manifests),
         rules=frozenset(rules),
         included=discovered.included,
         targets=discovered.targets,
-        prefix=display_prefix(root, absolute(Path())),
+        diagnostics=diagnostics,
+        unused=tuple(patches.unused()) if discovered.tree.specs else (),
+    )
+
+
+def _check(read: _ReadRepository, deadline: Deadline, resolution: Resolution) -> Loaded:
+    """Check what was read, with what the names of projects in it mean."""
+    config = replace(read.config, resolution=resolution)
+    suppressions = Suppressions(configured=config.suppressions)
+    checks = _SpecChecks(
+        config=config,
+        schemas=read.schemas,
+        diagnostics=list(read.diagnostics),
+        suppressions=suppressions,
+        policy_checks=PolicyChecks(policies=read.policies, suppressions=suppressions),
+    )
+    for candidate in read.candidates:
+        checks.add(candidate)
+    checks.apply_policies(deadline)
+    if not has_errors(checks.diagnostics):
+        checks.diagnostics += read.unused
+    checks.check_together()
+    return Loaded(
+        desired=tuple(checks.desired[address] for address in sorted(checks.desired)),
+        diagnostics=_distinct(checks.diagnostics),
+        sources=read.sources,
+        rules=read.rules,
+        included=read.included,
+        targets=read.targets,
+        prefix=display_prefix(read.root, absolute(Path())),
         composed=checks.composed,
+        names=checks.names,
+        check_again=partial(_check, read),
     )
 
 
@@ -160,15 +205,6 @@ def _garbage_collector_paused() -> Iterator[None]:
             gc.enable()
 
 
-class _CandidateSpec(NamedTuple):
-    """A document that may be a spec, with the diagnostics of composing it."""
-
-    file: SourceFile
-    reading: Reading
-    spec: ComposedSpec | None
-    diagnostics: Sequence[Diagnostic]
-
-
 @dataclass(slots=True, kw_only=True)
 class _SpecChecks:
     """Checks composed specs, each by itself and beside those before it."""
@@ -180,6 +216,7 @@ class _SpecChecks:
     policy_checks: PolicyChecks
     desired: dict[Address, Desired] = field(default_factory=dict)
     composed: dict[Address, ComposedSpec] = field(default_factory=dict)
+    names: dict[ProjectName, str] = field(default_factory=dict)
 
     def add(self, candidate: _CandidateSpec) -> None:
         self.diagnostics += candidate.diagnostics
@@ -189,6 +226,8 @@ class _SpecChecks:
             self.suppressions.read(document.source)
         own = check(spec, self.config, self.schemas, self.suppressions)
         address = identify(spec.value, self.config)
+        if address is not None and (name := named_project(spec.value)) is not None:
+            self.names[name] = address.project
         # A policy is written for specs of the right shape, and would fail on others in odd ways.
         if address is not None and not (spec.broken or has_errors(own)):
             self.policy_checks.add(spec, address)
@@ -211,7 +250,12 @@ class _SpecChecks:
     def check_together(self) -> None:
         """Check the specs beside each other, and what suppressions were good for."""
         self.diagnostics += islice(self.suppressions.diagnostics(), MOST_DIAGNOSTICS)
-        self.diagnostics += CrossChecks(self.desired, self.composed).check(self.config.budgets)
+        projects = {str(name): project for name, project in self.names.items()}
+        budgets = [
+            replace(budget, project=projects.get(budget.project or "", budget.project))
+            for budget in self.config.budgets
+        ]
+        self.diagnostics += CrossChecks(self.desired, self.composed).check(budgets)
         if not has_errors(self.diagnostics):
             # Behind an error, rules may not have looked at all.
             self.diagnostics += self.suppressions.unused()

@@ -177,7 +177,6 @@ class TestExplain:
     def test_an_address_that_nobody_knows(self, cli: Cli, specs: Path, project: str) -> None:
         """A usage error that names what looks like it."""
         for given, meant in (
-            ("one", f"did you mean {project}/one?"),
             (f"{project}/onne", f"did you mean {project}/one?"),
             ("x", "give an address as the plan shows it, <projectId>/<name>"),
         ):
@@ -187,6 +186,11 @@ class TestExplain:
                 f"error: no spec declares {given}, and the state does not record it\n"
                 f"  hint: {meant}\n"
             )
+
+    def test_the_name_alone(self, cli: Cli, specs: Path, project: str) -> None:
+        """It is the address of the one workload that has it."""
+        explained = cli("plan", specs, "--explain", "one", "-o", "json")
+        assert (explained.code, json.loads(explained.out)["address"]) == (0, f"{project}/one")
 
     def test_what_it_cannot_be_combined_with(self, cli: Cli, specs: Path) -> None:
         """It is about one workload, as text or JSON."""

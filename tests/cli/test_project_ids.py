@@ -55,7 +55,7 @@ def test_a_flag_of_no_project(cli: Cli, command: tuple[str, ...], project: str) 
     """Wrong usage, before anything is read."""
     ended = cli(*command, "--project", project)
     assert (ended.code, ended.out) == (64, "")
-    assert f"{project!r} is not the id of a project" in ended.err
+    assert f"{project!r} is not the id or the name of a project" in ended.err
 
 
 @pytest.mark.usefixtures("server")

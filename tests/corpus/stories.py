@@ -69,7 +69,7 @@ def invalid_specs(stage: Stage) -> None:
                 manifest: {apiVersion: example.com/v1, kind: Trainer}
             """,
             "pods.yaml": """\
-                metadata: {name: pods, project: team-c}
+                metadata: {name: pods, project: Team-C}
                 manifest:
                   apiVersion: apps/v1
                   kind: Deployment

@@ -7,6 +7,7 @@ import pytest
 from reconciler.specs.rules.codes import CODES
 from tests.support import cases, kubernetes_cases
 from tests.support.specs import load, told
+from tools.examples import SAID_BY_SERVER
 
 ONE_CASE_PER_CODE = {**cases.CASES, **kubernetes_cases.CASES}
 
@@ -22,5 +23,5 @@ def test_each_code_says_what_is_wrong_where_and_what_to_do(code: str, tmp_path: 
 
 def test_every_code_has_its_case() -> None:
     """No finding is documented that nothing produces, and none is produced undocumented."""
-    # What a server says has its cases in tests/app/test_server_check.py.
-    assert {*ONE_CASE_PER_CODE, "refused-by-server"} == set(CODES)
+    # What a server says has its cases in tests/app/test_server_check.py and test_project_names.py.
+    assert {*ONE_CASE_PER_CODE, *SAID_BY_SERVER} == set(CODES)

@@ -546,13 +546,13 @@ CASES = {
     "unknown-project": Case(
         files={
             "reconciler.yaml": CONFIG,
-            "a.yaml": "metadata: {name: llm, project: teama}\n"
+            "a.yaml": "metadata: {name: llm, project: Team-a}\n"
             "manifest: {apiVersion: tekton.dev/v1, kind: TaskRun}\n",
         },
         said=(
             (
-                "a.yaml:1:32-1:37 error unknown-project:"
-                " no project is called 'teama'; the known projects are team-a"
+                "a.yaml:1:32-1:38 error unknown-project:"
+                " no project is called 'Team-a'; the aliases are team-a"
                 " | did you mean 'team-a'?"
             ),
         ),

@@ -186,7 +186,7 @@ async def run_plan(
 ) -> ApplyResult:
     """Carry out a plan that everybody agreed to, on a state that is held."""
     with writing_thread() as executor:
-        journal = Journal(store, executor)
+        journal = Journal(store, executor, target=_target_with_pins(planned, store, session))
         # From the session's own chance, so that a test sees the same run twice.
         run_id = str(uuid.UUID(int=session.rng.getrandbits(128), version=4))
         log = RunLog.of(
@@ -202,6 +202,7 @@ async def run_plan(
         options = replace(
             options,
             discovery=settings.discovery,
+            gone_projects=planned.gone_projects,
             # Only a replace asks for it: what it deletes should not be missed.
             dry_run=any(isinstance(action, Replace) for action in planned.plan.changes)
             and await can_dry_run(settings, session),
@@ -259,10 +260,22 @@ async def run_plan(
         return replace(applied, unlogged=log.trouble)
 
 
+def _target_with_pins(planned: PlanResult, store: StateStore, session: Session) -> Target | None:
+    """What the state has to know of names before anything is sent; None where that is no news.
+
+    A state that recorded nothing may have moved here.
+    """
+    if planned.pins is None or planned.pins == store.header.target.pins:
+        return None
+    target = store.header.target if planned.recorded else session.target
+    return replace(target, pins=planned.pins)
+
+
 def _learnt_target(
     planned: PlanResult, store: StateStore, session: Session, run: ApplyContext
 ) -> Target:
     """The server as this run has met it, beside what the state knew of it."""
+    before = store.header.target
     target = replace(
         session.target,
         tenant_id=planned.tenant_id or run.tenant_id,
@@ -270,7 +283,8 @@ def _learnt_target(
         keeps_removed=run.keeps_removed,
     )
     # A state that recorded nothing may have moved here: nothing of its old server holds.
-    return merge_targets(store.header.target, target) if planned.recorded else target
+    target = merge_targets(before, target) if planned.recorded else target
+    return replace(target, pins=before.pins if planned.pins is None else planned.pins)
 
 
 def _watch_state(

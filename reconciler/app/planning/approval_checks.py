@@ -20,6 +20,7 @@ from reconciler.errors import StalePlanError, UsageError
 from reconciler.ports import RunEntry
 from reconciler.report.machine.documents import action_document
 from reconciler.resources import load_schema
+from reconciler.specs.loaded import Loaded
 from reconciler.specs.source.fileaccess import ReadBoundary
 
 if TYPE_CHECKING:
@@ -109,6 +110,18 @@ def check_state(approval: Approval, header: Header) -> None:
         f"this plan was made {origin}, and this state is of lineage {header.lineage}",
         hint=f"give the state that it was made from, or {PLAN_AGAIN}",
     )
+
+
+def check_named_projects(approval: Approval, loaded: Loaded) -> None:
+    """Raise StalePlanError for a plan in which a name means another project than it does now."""
+    meant = loaded.ids
+    for name, planned in approval.plan.target.projects.items():
+        current = meant.get(name, planned)
+        if current != planned:
+            raise StalePlanError(
+                f"in this plan the project '{name}' is {planned}, and it is {current} now",
+                hint=PLAN_AGAIN,
+            )
 
 
 def check_plan_target(approval: Approval, settings: Settings) -> None:

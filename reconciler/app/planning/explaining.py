@@ -8,12 +8,15 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
+from reconciler.app.planning.named_projects import resolve_workspace
 from reconciler.app.planning.planning import PlanRequest, decide_on_server
+from reconciler.app.planning.server_projects import ServerProjects
 from reconciler.app.planning.workspace import Workspace
 from reconciler.app.state.beside_server import open_beside_server
 from reconciler.app.state.states import without_state
 from reconciler.app.status.refresh import read_with_successors
-from reconciler.core.model import Address, Live, Recorded
+from reconciler.app.typed_names import TypedNames
+from reconciler.core.model import Address, Live, Recorded, Target
 from reconciler.core.planning.actions import recorded_of
 from reconciler.core.planning.guards import GuardOptions, Refusal, check_plan
 from reconciler.core.planning.plan import Plan
@@ -59,12 +62,21 @@ async def explain_one(
     ) as state:
         recorded = state.store.read() if state.store is not None else ()
         at_work = state.store.writer() if state.store is not None else ""
-        # Before the network: a misspelt address needs no server to be told so.
-        declared = {spec.address for spec in workspace.desired}
-        address = find_address(text, {*declared, *(row.address for row in recorded)})
+        target = state.store.header.target if state.store is not None else None
+        if not workspace.loaded.unresolved:
+            # Before the network: a misspelt address needs no server to be told so.
+            _find_typed(text, workspace, recorded, target)
         async with state.connect() as session:
+            projects = ServerProjects(session, discovery=workspace.settings.discovery)
+            workspace = await resolve_workspace(
+                workspace,
+                projects,
+                pins=target.pins if target is not None else {},
+                may_ask=request.options.refreshed,
+            )
+            workspace.need_valid()
             return await _explain(
-                address,
+                _find_typed(text, workspace, recorded, target),
                 workspace,
                 request,
                 recorded=recorded,
@@ -74,16 +86,22 @@ async def explain_one(
             )
 
 
+def _find_typed(
+    text: str, workspace: Workspace, recorded: Sequence[Recorded], target: Target | None
+) -> Address:
+    """The declared or recorded address that somebody has typed; raises UsageError."""
+    known = {*(spec.address for spec in workspace.desired), *(row.address for row in recorded)}
+    aliases = {**workspace.settings.projects, **workspace.loaded.ids}
+    names = TypedNames.of(target or Target(url="", stack=""), aliases, known)
+    return find_address(names.address(text), known)
+
+
 def find_address(text: str, known: Collection[Address]) -> Address:
     """The address that a text means; raises UsageError with those that look like it."""
     addresses = {str(address): address for address in known}
     if text in addresses:
         return addresses[text]
-    # A name without its project is the likeliest mistake, so its projects come first.
-    close = sorted(name for name in addresses if name.partition("/")[2] == text)
-    close = close or difflib.get_close_matches(
-        text, sorted(addresses), n=MOST_MATCHES, cutoff=CLOSE
-    )
+    close = difflib.get_close_matches(text, sorted(addresses), n=MOST_MATCHES, cutoff=CLOSE)
     hint = (
         f"did you mean {' or '.join(close[:MOST_MATCHES])}?"
         if close

@@ -2,22 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from reconciler.app.planning.approval_checks import check_named_projects
+from reconciler.app.planning.named_projects import (
+    NamedProjects,
+    check_names,
+    need_no_acceptance,
+    resolve_workspace,
+)
+from reconciler.app.planning.project_check import check_projects
 from reconciler.app.planning.quota_check import with_quotas
 from reconciler.app.planning.replacement_check import hold_invalid
 from reconciler.app.planning.server_capability import PlanForServer, plan_for_server
-from reconciler.app.planning.workspace import Workspace
+from reconciler.app.planning.server_projects import ServerProjects
+from reconciler.app.planning.workspace import InvalidSpecsError, Workspace
 from reconciler.app.settings import Settings
 from reconciler.app.state.beside_server import open_beside_server
 from reconciler.app.state.states import without_state
 from reconciler.app.status.refresh import read_with_successors, tenant_of
+from reconciler.app.typed_names import TypedNames, ask_for_names
+from reconciler.core.diagnostics import has_errors, sort_diagnostics
 from reconciler.core.diff.comparison import compare
 from reconciler.core.globs import matches_any
-from reconciler.core.model import Address, Desired, Header, Live, Recorded, Remote
+from reconciler.core.model import Address, Desired, Header, Live, Missing, Recorded, Remote
 from reconciler.core.planning.actions import Hold
 from reconciler.core.planning.case import PlanOptions
 from reconciler.core.planning.guards import (
@@ -38,6 +49,7 @@ from reconciler.core.review.plan_differences import EntryDifference, compare_ent
 from reconciler.errors import InvalidInputError, UsageError
 from reconciler.ports import EventListener, RecordStore
 from reconciler.report.machine.documents import action_document
+from reconciler.specs.loaded import Loaded
 from reconciler.specs.source.fileaccess import is_folder
 
 if TYPE_CHECKING:
@@ -53,6 +65,7 @@ class PlanRequest:
     allow_deletes: int = 0
     allow_missing: int = 0
     allow_empty: bool = False
+    accept_projects: Mapping[str, str] = field(default_factory=dict)
     approval: Approval | None = None
 
 
@@ -62,7 +75,10 @@ class PlanResult:
 
     `shows_updates` says that the server has just said that it changes workloads in place. `refused`
     are the entries of a saved plan that are no longer as they were approved, `beyond` counts the
-    changes that it does not hold; `differences` say for each what it is now.
+    changes that it does not hold; `differences` say for each what it is now. `loaded` are the specs
+    with every project resolved, `pins` what the state is to know of the names of projects, if
+    anything new, `request` what was asked for in ids alone. `gone_projects` are those that a name
+    has left, and that the server does not have.
 
     Without its contents when printed: asyncio does that with the result of a program's main task,
     and would take longer for it than for the plan.
@@ -77,17 +93,26 @@ class PlanResult:
     refused: tuple[Hold, ...] = field(default=(), repr=False)
     beyond: int = field(default=0, repr=False)
     differences: tuple[EntryDifference, ...] = field(default=(), repr=False)
+    loaded: Loaded = field(default_factory=Loaded, repr=False, compare=False)
+    pins: Mapping[str, str] | None = field(default=None, repr=False)
+    request: PlanRequest | None = field(default=None, repr=False, compare=False)
+    gone_projects: frozenset[str] = field(default_factory=frozenset, repr=False)
 
 
 def plan_target(
-    settings: Settings, session: Session, header: Header, tenant_id: int | None = None
+    settings: Settings,
+    session: Session,
+    header: Header,
+    tenant_id: int | None = None,
+    projects: Mapping[str, str] | None = None,
 ) -> PlanTarget:
-    """The control plane and owner that a plan made now is for."""
+    """The control plane and owner that a plan made now is for, and its `projects` by name."""
     return PlanTarget(
         url=session.target.url,
         stack=settings.stack,
         api_version=settings.api_version,
         tenant_id=header.target.tenant_id or tenant_id,
+        projects=projects or {},
     )
 
 
@@ -116,7 +141,8 @@ async def prepare(
     """Read what is recorded from the server, decide, and ask the guards.
 
     `writer` says who else is at work on the state: a plan may be made beside an apply. Raises
-    InvalidInputError where there is nothing to decide about, UnreachableError, GuardError.
+    InvalidInputError where there is nothing to decide about, InvalidSpecsError for a project that
+    cannot be used, UnreachableError, GuardError.
     """
     settings, header = workspace.settings, store.header
     recorded = tuple(store.read())
@@ -126,22 +152,32 @@ async def prepare(
         raise InvalidInputError(
             "no specs were found", hint="give the folder that holds them; *.yaml, *.yml and *.json"
         )
+    projects = ServerProjects(session, discovery=settings.discovery)
+    named = await _name_projects(workspace, projects, header, recorded, request)
+    workspace = named.workspace
     declared = () if request.options.destroying else workspace.desired
-    desired, rows = request.selection.narrow(declared, recorded)
     # A saved plan was checked when it was made, and its workloads may be gone since.
     if request.approval is None:
+        addresses = {
+            *(spec.address for spec in workspace.desired),
+            *(row.address for row in recorded),
+        }
+        aliases = {**projects.ids, **settings.projects, **named.meant}
+        names = TypedNames.of(header.target, aliases, addresses)
+        request = await spell_request(request, names, projects)
+        desired, rows = request.selection.narrow(declared, recorded)
         _check_names(
             request,
             selected={*(spec.address for spec in desired), *(row.address for row in rows)},
-            addresses={
-                *(spec.address for spec in workspace.desired),
-                *(row.address for row in recorded),
-            },
+            addresses=addresses,
         )
+    else:
+        desired, rows = request.selection.narrow(declared, recorded)
     # The server may change a workload after it has answered: what is read from here on is as old
     # as this moment, however late its answer arrives.
     read_at = session.dispatcher.server.earliest()
     live: Mapping[str, Live] = {}
+    gone: set[str] = set()
     if request.options.refreshed:
         redactor = Redactor(header.lineage, settings.rules)
         specs = {spec.address: spec for spec in desired}
@@ -150,7 +186,12 @@ async def prepare(
         def keep(row: Recorded, remote: Remote) -> Remote:
             return compare(row, remote, redactor, desired=specs.get(row.address))
 
-        live = await read_with_successors(rows, session, settings, header, keep)
+        gone = await projects.find_gone(named.explained)
+        read = [row for row in rows if row.address.project not in gone]
+        live = await read_with_successors(read, session, settings, header, keep)
+        # What was in a project that is gone is gone with it: no list can show anything there.
+        lost = {row.id: Missing(proven=True) for row in rows if row.id and row not in read}
+        live = {**live, **lost}
     planned = await decide_on_server(
         desired,
         rows,
@@ -161,6 +202,7 @@ async def prepare(
         header=header,
         read_at=read_at,
         at_work=at_work,
+        projects=named.meant,
     )
     plan = planned.plan
     rechecked = (
@@ -178,16 +220,17 @@ async def prepare(
     plan = await with_quotas(
         hold_invalid(rechecked.plan, settings),
         settings,
-        session,
+        projects,
         may_ask=request.options.refreshed,
     )
+    plan = _check_projects(plan, desired, projects, workspace)
     files = {spec.source.file for spec in workspace.desired}
     guarded = check_plan(
         plan,
         declared=len(workspace.desired),
         recorded=recorded,
         live=live,
-        options=_guard_options(workspace.settings, request, header, session, plan),
+        options=_guard_options(settings, request, header, session, plan=plan, named=named),
         emptied=[
             folder for folder in find_emptied(recorded, files) if is_folder(settings.root / folder)
         ],
@@ -202,7 +245,68 @@ async def prepare(
         tenant_id=tenant_of(live),
         shows_updates=planned.has_shown,
         alive=frozenset(id_ for id_, remote in live.items() if isinstance(remote, Remote)),
+        loaded=workspace.loaded,
+        pins=named.pins,
+        request=request,
+        gone_projects=frozenset(gone),
     )
+
+
+async def spell_request(
+    request: PlanRequest, names: TypedNames, projects: ServerProjects
+) -> PlanRequest:
+    """A request in ids alone; raises UsageError for the name of several workloads."""
+    selection, options = request.selection, request.options
+    named_projects = () if selection.project is None else (selection.project,)
+    typed = (*selection.targets, *selection.excludes, *options.replace)
+    if options.refreshed:
+        names = await ask_for_names(names, names.unknown(typed, named_projects), projects)
+    return replace(
+        request,
+        selection=replace(
+            selection,
+            targets=names.patterns(selection.targets),
+            excludes=names.patterns(selection.excludes),
+            project=None if selection.project is None else names.project(selection.project),
+        ),
+        options=replace(options, replace=tuple(map(names.address, options.replace))),
+    )
+
+
+async def _name_projects(
+    workspace: Workspace,
+    projects: ServerProjects,
+    header: Header,
+    recorded: Sequence[Recorded],
+    request: PlanRequest,
+) -> NamedProjects:
+    """What the names of projects in the specs mean; a destroy goes by recorded ids alone."""
+    pins, approval = header.target.pins, request.approval
+    if request.options.destroying:
+        need_no_acceptance(request.accept_projects)
+        return NamedProjects(workspace=workspace, pins=pins)
+    workspace = await resolve_workspace(
+        workspace, projects, pins=pins, may_ask=request.options.refreshed
+    )
+    workspace.need_valid()
+    if approval is not None:
+        # Before the pins: whoever approved another project has to look again in any case.
+        check_named_projects(approval, workspace.loaded)
+    return check_names(workspace, pins=pins, recorded=recorded, accepted=request.accept_projects)
+
+
+def _check_projects(
+    plan: Plan, desired: Collection[Desired], projects: ServerProjects, workspace: Workspace
+) -> Plan:
+    """A plan with what the projects of its specs are found to be, as far as they were listed.
+
+    Raises InvalidSpecsError for a project that is being deleted.
+    """
+    diagnostics = check_projects(desired, projects.listed, workspace.loaded)
+    plan = replace(plan, diagnostics=sort_diagnostics((*plan.diagnostics, *diagnostics)))
+    if has_errors(diagnostics):
+        raise InvalidSpecsError(plan.diagnostics, workspace.prefix)
+    return plan
 
 
 async def decide_on_server(
@@ -216,10 +320,11 @@ async def decide_on_server(
     header: Header,
     read_at: datetime,
     at_work: str,
+    projects: Mapping[str, str] | None = None,
 ) -> PlanForServer:
     """Decide about these workloads as this server can carry it out; `read_at` is its time."""
     settings = workspace.settings
-    target = plan_target(settings, session, header, tenant_of(live))
+    target = plan_target(settings, session, header, tenant_of(live), projects)
 
     def plan_with(can_update: CanUpdate) -> Plan:
         return make_plan(
@@ -276,9 +381,16 @@ def _check_names(
 
 
 def _guard_options(
-    settings: Settings, request: PlanRequest, header: Header, session: Session, plan: Plan
+    settings: Settings,
+    request: PlanRequest,
+    header: Header,
+    session: Session,
+    *,
+    plan: Plan,
+    named: NamedProjects,
 ) -> GuardOptions:
     issuer = header.target.issuer
+    ids = {**named.pins, **settings.projects}
     return GuardOptions(
         max_delete=settings.max_delete,
         # Each delete and each update of a saved plan was approved by its name.
@@ -287,7 +399,8 @@ def _guard_options(
         allow_missing=request.allow_missing,
         allow_empty=request.allow_empty,
         destroying=request.options.destroying,
-        allowed_projects=settings.allowed_projects,
+        allowed_projects=[ids.get(project, project) for project in settings.allowed_projects],
+        explained_projects=named.explained,
         # Only a token that names its issuer proves that this is the server from before.
         target_confirmed=issuer is not None and issuer == session.target.issuer,
     )

@@ -42,6 +42,7 @@ def save_plan(path: Path, planned: PlanResult, request: PlanRequest, now: dateti
         selection=request.selection,
         allow_missing=request.allow_missing,
         allow_empty=request.allow_empty,
+        accept_projects=request.accept_projects,
     )
     try:
         write_whole(path, to_text(saved_document(approval, now)) + "\n")

@@ -44,6 +44,7 @@ _SAVED_OPTIONS = {
     "allow_deletes": "--allow-deletes",
     "allow_missing": "--allow-missing",
     "allow_empty": "--allow-empty",
+    "accept_projects": "--accept-project",
 }
 
 
@@ -228,5 +229,6 @@ def _saved_request(path: Path) -> PlanRequest:
         options=dataclasses.replace(approval.options, refreshed=True),
         allow_missing=approval.allow_missing,
         allow_empty=approval.allow_empty,
+        accept_projects=approval.accept_projects,
         approval=approval,
     )

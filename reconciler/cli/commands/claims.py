@@ -18,7 +18,7 @@ from reconciler.cli.options import (
     output_options,
     settings_from,
 )
-from reconciler.cli.params import PROJECT_ID
+from reconciler.cli.params import PROJECT
 
 if TYPE_CHECKING:
     from reconciler.app.applying.applying import ApplyResult
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 @click.option("--id", "workload_id", metavar="ID", help="Which workload ADDRESS is.")
 @click.option(
     "--project",
-    type=PROJECT_ID,
+    type=PROJECT,
     metavar="ID",
     help="Record all that the server lists in this project.",
 )
@@ -261,7 +261,7 @@ def _recheck(address: str, edit: EditFlags, flags: Flags, output: OutputOptions)
 @click.option(
     "--project",
     "projects",
-    type=PROJECT_ID,
+    type=PROJECT,
     multiple=True,
     metavar="ID",
     help="Look in this project too, repeatable.  [default: those that the specs name]",

@@ -16,7 +16,7 @@ from reconciler.cli.options import (
     environment_options,
     output_options,
 )
-from reconciler.cli.params import PROJECT_ID
+from reconciler.cli.params import PROJECT
 
 if TYPE_CHECKING:
     from reconciler.app.settings import Flags
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 @click.option(
     "--project",
     "projects",
-    type=PROJECT_ID,
+    type=PROJECT,
     multiple=True,
     metavar="ID",
     help="Look in this project; repeatable.  [default: those that the specs and the state name]",

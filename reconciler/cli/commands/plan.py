@@ -103,7 +103,7 @@ def plan(
     elif save_to is not None:
         from reconciler.app.planning.saved_plans import save_plan
 
-        save_plan(save_to, planned, request, datetime.now(UTC))
+        save_plan(save_to, planned, planned.request or request, datetime.now(UTC))
         folder = [] if directory == Path() else [str(directory)]
         apply = shlex.join(["reconciler", "apply", *folder, "--plan", str(save_to)])
         console.note(f"Saved: {shlex.join(['reconciler', 'show', str(save_to)])}; {apply}")

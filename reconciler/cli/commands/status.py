@@ -20,7 +20,7 @@ from reconciler.cli.options import (
     settings_from,
 )
 from reconciler.cli.output.metrics_file import MetricsWriter, metrics_option
-from reconciler.cli.params import DURATION, PROJECT_ID
+from reconciler.cli.params import DURATION, PROJECT
 
 if TYPE_CHECKING:
     from reconciler.app.settings import Flags
@@ -87,7 +87,7 @@ class _StatusCommand(click.Command):
 @click.option(
     "--project",
     "projects",
-    type=PROJECT_ID,
+    type=PROJECT,
     multiple=True,
     metavar="ID",
     help="With --unmanaged or --idle: look in this project; repeatable.  [default: those that the "

@@ -35,7 +35,7 @@ def list_problems(
         commands=commands,
         paint=console.paint(),
         prefix=workspace.prefix,
-        locate=workspace.loaded.locate,
+        locate=applied.planned.loaded.locate,
     )
     console.stream("text", f"\n{conclusion.text(problems)}\n")
 

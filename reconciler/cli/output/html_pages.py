@@ -72,7 +72,7 @@ class ApplyPage:
                 self._timeline,
                 prefix=self._workspace.prefix,
                 commands=commands,
-                locate=self._workspace.loaded.locate,
+                locate=applied.planned.loaded.locate,
                 losses=losses,
             ),
         )

@@ -64,7 +64,7 @@ class GuardOptions:
     """The limits and what was explicitly allowed on the command line.
 
     `max_update` is None where nobody limits updates: they end nothing. But a line of defaults may
-    roll the pods of a whole fleet.
+    roll the pods of a whole fleet. What is missing in `explained_projects` is accepted.
     """
 
     max_delete: WorkloadLimit = field(default_factory=WorkloadLimit)
@@ -75,6 +75,7 @@ class GuardOptions:
     destroying: bool = False
     allowed_projects: Collection[str] = ()
     target_confirmed: bool = False
+    explained_projects: Collection[str] = ()
 
 
 def check_plan(
@@ -241,7 +242,9 @@ def _check_missing(
     options: GuardOptions,
 ) -> Iterator[Refusal]:
     """Many workloads missing at once look like a wrong server, not like many deletions."""
-    lost, alive = _sort_by_presence(recorded, live)
+    lost, alive = _sort_by_presence(
+        [row for row in recorded if row.address.project not in options.explained_projects], live
+    )
     missing, seen = len(lost), len(alive)
     read = missing + seen
     if not missing or options.allow_missing == missing:

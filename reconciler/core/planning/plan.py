@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -60,7 +60,7 @@ class PlanTarget:
     """The control plane and owner that a plan is for.
 
     `api_version` is the declared one, if any. `can_update` is what the server can do, where
-    anything in the plan depends on that.
+    anything in the plan depends on that. `projects` are the ids of those that specs give by name.
     """
 
     url: str
@@ -68,6 +68,7 @@ class PlanTarget:
     api_version: str | None = None
     tenant_id: int | None = None
     can_update: CanUpdate | None = None
+    projects: Mapping[str, str] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """The published form."""
@@ -80,6 +81,8 @@ class PlanTarget:
         # Left out where it does not matter, so that it tells no two plans apart.
         if self.can_update is not None:
             document["can_update"] = self.can_update.value
+        if self.projects:
+            document["projects"] = dict(sorted(self.projects.items()))
         return document
 
 

@@ -56,6 +56,7 @@ class Approval:
     selection: Selection = field(default_factory=Selection)
     allow_missing: int = 0
     allow_empty: bool = False
+    accept_projects: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -65,6 +65,8 @@ def read_saved(document: Json) -> Approval:
         ),
         allow_missing=saved["allow_missing"],
         allow_empty=saved["allow_empty"],
+        # A plan that was saved before there were names accepts none.
+        accept_projects=saved.get("accept_projects", {}),
     )
 
 

@@ -27,6 +27,7 @@ def saved_document(approval: Approval, created_at: datetime) -> dict[str, Any]:
         "selection": _lists(asdict(approval.selection)),
         "allow_missing": approval.allow_missing,
         "allow_empty": approval.allow_empty,
+        "accept_projects": dict(approval.accept_projects),
         "bindings": [
             {**asdict(binding), "address": str(binding.address)} for binding in approval.bindings
         ],

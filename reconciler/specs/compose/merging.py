@@ -11,6 +11,8 @@ _ALTERNATIVES: dict[tuple[str, ...], frozenset[str]] = {
     (): frozenset({"manifestFile", "manifestBase64Encoded"}),
     ("metadata",): frozenset({"project", "projectId"}),
 }
+# An id says on which cluster its project is.
+_SETTLES_CLUSTER = "projectId"
 
 
 def merge(far: dict[str, Any], near: dict[str, Any], path: tuple[str, ...] = ()) -> dict[str, Any]:
@@ -45,4 +47,6 @@ def alternatives_dropped_by(near: dict[str, Any], path: tuple[str, ...]) -> froz
         return frozenset()
     # An inline manifest, too, decides against a file or base64 text given farther away.
     decides = alternatives | {"manifest"} if not path else alternatives
-    return alternatives if not decides.isdisjoint(near) else frozenset()
+    if decides.isdisjoint(near):
+        return frozenset()
+    return alternatives | {"cluster"} if path and _SETTLES_CLUSTER in near else alternatives

@@ -8,6 +8,7 @@ from typing import Any
 from reconciler.core.diagnostics import Diagnostic, Severity
 from reconciler.core.json_pointer import split_pointer
 from reconciler.core.model import Address
+from reconciler.core.projects.names import ProjectName, is_placeholder, may_be_on_server
 from reconciler.core.protocol.body import create_body
 from reconciler.core.protocol.marker import PREFIX, REV, Marker, mark, with_annotations
 from reconciler.kinds.registry import api_versions_of, is_registered, kind_names
@@ -26,16 +27,27 @@ _EXPLAINED_BY_BROKEN_DEFAULTS = frozenset({"missing-field", "project-choice", "m
 
 
 def identify(value: Any, config: Config) -> Address | None:
-    """Return the address of an effective spec, aliases resolved, as far as it is known."""
+    """Return the address of an effective spec, names resolved, as far as it is known."""
     metadata = value.get("metadata")
     if not isinstance(metadata, dict):
         return None
     name, project = metadata.get("name"), metadata.get("projectId")
-    if project is None and isinstance(alias := metadata.get("project"), str):
-        project = config.projects.get(alias)
+    if project is None and (named := named_project(value)) is not None:
+        project = config.find_project(named)
     if not (isinstance(name, str) and isinstance(project, str) and name and project):
         return None
     return Address(project=project, name=name)
+
+
+def named_project(value: Mapping[str, Any]) -> ProjectName | None:
+    """The project of an effective spec, where it is given by its name."""
+    metadata = value.get("metadata")
+    if not isinstance(metadata, dict) or metadata.get("projectId") is not None:
+        return None
+    name, cluster = metadata.get("project"), metadata.get("cluster", "")
+    if not (isinstance(name, str) and isinstance(cluster, str) and name):
+        return None
+    return ProjectName(name=name, cluster=cluster)
 
 
 def check(
@@ -52,7 +64,7 @@ def check(
     for violation in schemas.find_violations("spec", composed.value):
         if not (composed.chain.broken and violation.code in _EXPLAINED_BY_BROKEN_DEFAULTS):
             context.report_violation(violation)
-    _check_alias(context, config)
+    _check_project(context, config)
     _check_server_fields(context)
     _check_encoded_length(context, config, schemas)
     _check_metadata(context)
@@ -65,27 +77,42 @@ def check(
 
 
 def effective(value: Mapping[str, Any], address: Address) -> dict[str, Any]:
-    """Return a checked spec with its project's alias resolved."""
+    """Return a checked spec with its project's name resolved, if it is."""
+    if is_placeholder(address.project):
+        return dict(value)
     # In the order of the spec: the key of the project is replaced where it stands.
     metadata = {
         "projectId" if key == "project" else key: address.project if key == "project" else field
         for key, field in value["metadata"].items()
+        if key != "cluster"
     }
     return {**value, "metadata": metadata}
 
 
-def _check_alias(context: CheckContext, config: Config) -> None:
-    alias = context.get("metadata", "project")
-    if not isinstance(alias, str) or alias in config.projects:
+def _check_project(context: CheckContext, config: Config) -> None:
+    """A name that no server can have is wrong already; of others the server knows, if anybody."""
+    cluster = ["metadata", "cluster"]
+    if context.get(*cluster) is not None and context.get("metadata", "projectId") is not None:
+        message = "the id of a project already says on which cluster it is"
+        hint = "remove it; it is for a project that is given by its name"
+        context.report("unusable-field", message, cluster, hint=hint, at_key=True)
+    project = named_project(context.composed.value)
+    if project is None or project.name in config.projects:
         return
-    aliases = ", ".join(sorted(config.projects))
-    if config.projects:
-        hint = did_you_mean(alias, config.projects) or f"known projects: {aliases}"
-    else:
-        hint = f"add it under 'projects' in reconciler.yaml: {{{alias}: \"<projectId>\"}}"
-    listed = f"; the known projects are {aliases}" if config.projects else ""
-    message = f"no project is called '{alias}'{listed}"
-    context.report("unknown-project", message, ["metadata", "project"], hint=hint)
+    path = ["metadata", "project"]
+    if problem := config.resolution.problems.get(str(project)):
+        context.report(problem.code, problem.message, path, hint=problem.hint)
+    elif current := config.resolution.renamed.get(str(project)):
+        message = f"the project '{project.name}' is called '{current}' now"
+        context.report("renamed-project", message, path, hint=f"write project: {current}")
+    elif not may_be_on_server(project.name):
+        aliases = ", ".join(sorted(config.projects)) or "none"
+        message = f"no project is called {quote_value(project.name)}; the aliases are {aliases}"
+        hint = did_you_mean(project.name, config.projects) or (
+            "write an alias of reconciler.yaml, or a name of the server: lower case letters, "
+            "digits and '-'"
+        )
+        context.report("unknown-project", message, path, hint=hint)
 
 
 def _check_server_fields(context: CheckContext) -> None:

@@ -102,7 +102,19 @@ CODES: dict[str, Code] = {
     "unused-suppression": Code("a suppression of a diagnostic that does not occur", _WARNING),
     # workloads
     "project-choice": Code(meaning="not exactly one of `project` and `projectId`"),
-    "unknown-project": Code(meaning="a project alias that reconciler.yaml does not define"),
+    "unknown-project": Code(
+        meaning="a project that neither reconciler.yaml nor the server knows by this name"
+    ),
+    "ambiguous-project": Code(meaning="several projects of the server have this name"),
+    "unresolved-project": Code(
+        meaning="a project is given by its name, and the server cannot be asked for it"
+    ),
+    "renamed-project": Code("a project has another name on the server by now", _WARNING),
+    "project-being-deleted": Code(meaning="the server is deleting the project of a spec"),
+    "project-not-ready": Code("the server says that a project is not ready", _WARNING),
+    "other-namespace": Code(
+        "a manifest names a namespace that is not the one of its project", _WARNING
+    ),
     "manifest-choice": Code(
         meaning="not exactly one of `manifest`, `manifestFile` and `manifestBase64Encoded`"
     ),

@@ -1,0 +1,78 @@
+"""What people type where an address or a project is asked for, in ids."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from reconciler.core.globs import is_glob
+from reconciler.core.model import Address, Target
+from reconciler.core.projects.addresses import (
+    AmbiguousNameError,
+    spell_address,
+    spell_pattern,
+    spell_project,
+)
+from reconciler.core.projects.names import ProjectName, may_be_on_server
+from reconciler.errors import UsageError
+
+if TYPE_CHECKING:
+    from reconciler.app.planning.server_projects import ServerProjects
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TypedNames:
+    """The names that may be typed: `ids` of projects by name, and the `known` workloads."""
+
+    ids: Mapping[str, str]
+    known: frozenset[Address]
+
+    @classmethod
+    def of(cls, target: Target, aliases: Mapping[str, str], known: Iterable[Address]) -> TypedNames:
+        """Those that a state and a configuration know of."""
+        return cls(ids={**target.pins, **aliases}, known=frozenset(known))
+
+    def project(self, text: str) -> str:
+        """The id of a project."""
+        return spell_project(text, self.ids, self.known)
+
+    def address(self, text: str) -> str:
+        """An address; raises UsageError for the name of several workloads."""
+        try:
+            return spell_address(text, self.ids, self.known)
+        except AmbiguousNameError as error:
+            raise UsageError(str(error), hint="give one of these addresses") from None
+
+    def patterns(self, texts: Iterable[str]) -> tuple[str, ...]:
+        """Globs on addresses; raises UsageError for the name of several workloads."""
+        try:
+            spelt = (p for text in texts for p in spell_pattern(text, self.ids, self.known))
+            return tuple(dict.fromkeys(spelt))
+        except AmbiguousNameError as error:
+            raise UsageError(str(error), hint="give one of these addresses") from None
+
+    def unknown(self, addresses: Iterable[str], projects: Iterable[str] = ()) -> set[ProjectName]:
+        """The projects that were typed and that only a server may know by this name."""
+        heads = {text.partition("/")[0] for text in addresses if "/" in text}
+        known_ids = {address.project for address in self.known}
+        return {
+            ProjectName(name=name, cluster=cluster)
+            for head in (heads | set(projects)).difference(self.ids, known_ids)
+            for name, _, cluster in [head.partition("@")]
+            # Ids are numbers: to ask for the project of each would be a list for nothing.
+            if not is_glob(head) and may_be_on_server(name) and not name.isdigit()
+        }
+
+
+async def ask_for_names(
+    names: TypedNames, unknown: Collection[ProjectName], projects: ServerProjects
+) -> TypedNames:
+    """The same, with what a server knows of projects that were typed; it may know none of them.
+
+    Raises UnreachableError when the run ends meanwhile.
+    """
+    if not unknown:
+        return names
+    resolution = await projects.resolve(unknown, pins={}, aliases=names.ids)
+    return TypedNames(ids={**names.ids, **resolution.ids}, known=names.known)

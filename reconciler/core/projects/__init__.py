@@ -1,0 +1,1 @@
+"""Projects by name: what a name means, and whether it still means that."""
