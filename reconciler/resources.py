@@ -13,9 +13,16 @@ from reconciler.errors import ReconcilerError
 SUFFIX = ".schema.json"
 OVERLAY = "overlay.json"
 REINSTALL = "install workload-reconciler again"
+# Where the schemas of the kinds of operators lie in the folder of schemas.
+_CRDS = ("kubernetes", "crds")
 
 # Where the wheel keeps what a checkout keeps in `schemas/` (see pyproject.toml).
 _INSTALLED = "_schemas"
+
+
+def crd_file_name(api_version: str, kind: str) -> str:
+    """The file of a custom kind's schema, such as `PyTorchJob.kubeflow.org_v1.json`."""
+    return f"{kind}.{api_version.replace('/', '_')}.json"
 
 
 def schemas_folder() -> Traversable:
@@ -34,6 +41,12 @@ def schemas_folder() -> Traversable:
 def is_checkout(folder: Traversable) -> bool:
     """Tell a checkout's schemas, which may be derived again, from those of an installed package."""
     return folder.name != _INSTALLED
+
+
+def crd_text(api_version: str, kind: str) -> str | None:
+    """The shipped schema of an operator's kind as it is written; None where there is none."""
+    file = schemas_folder().joinpath(*_CRDS, crd_file_name(api_version, kind))
+    return file.read_text(encoding="utf-8") if file.is_file() else None
 
 
 def schema_names(folder: str = "") -> tuple[str, ...]:

@@ -28,6 +28,9 @@ class Derived:
 
 NameDeriver: TypeAlias = Callable[[Template], Iterator[Derived]]
 
+# The groups that Kubernetes owns and that have workloads: nobody else adds a kind to them.
+CORE_GROUPS = frozenset({"", "apps", "batch"})
+
 ANY_POLICY = ("Always", "OnFailure", "Never")
 FINITE_POLICIES = ("OnFailure", "Never")
 STEADY_POLICIES = ("Always",)
@@ -39,8 +42,7 @@ class Layout:
     """Where a kind keeps its pods, and what it lets them be.
 
     Paths are relative to the manifest; `*` stands for every item of a list or entry of a mapping.
-    `pods` lead to pod templates, `counts` to numbers of pods. `definitions` pair a path with the
-    name of Kubernetes' own definition of what stands there. `roles` leads to the parts of a
+    `pods` lead to pod templates, `counts` to numbers of pods. `roles` leads to the parts of a
     training job, which have a restart policy of their own; `role_names` are those that its operator
     knows, the first of them required if `needs_first_role`; `worker_container` is the name of the
     container that does the work. `selects` says that a selector has to match the pods' labels,
@@ -51,7 +53,6 @@ class Layout:
 
     pods: tuple[str, ...] = ()
     counts: tuple[str, ...] = ()
-    definitions: tuple[tuple[str, str], ...] = ()
     restart_policies: tuple[str, ...] = ANY_POLICY
     needs_restart_policy: bool = False
     roles: str = ""
@@ -96,10 +97,10 @@ class Kind:
     the pods that its controller makes. `runs_to_completion` tells whether a workload ends by
     itself, so that running it again by surprise would repeat its work. `layout` is None where its
     pods are put together later, by steps or by a service of its own. `structure` is a JSON Schema
-    of `spec`, written by hand: only what the operator is sure to refuse. `references` are paths to
-    names of other workloads, with the kind that each is of. `updates` tells what
-    changes in place. `first_container_counts` says that the operator does something to the first
-    container of a pod, whatever it is called.
+    of `spec`, written by hand: what the operator is sure to refuse, and its CRD does not say.
+    `references` are paths to names of other workloads, with the kind that each is of. `updates`
+    tells what changes in place. `first_container_counts` says that the operator does something to
+    the first container of a pod, whatever it is called.
     """
 
     group: str
@@ -114,12 +115,12 @@ class Kind:
     first_container_counts: bool = False
 
     @property
+    def is_core(self) -> bool:
+        """Whether Kubernetes itself ships the kind."""
+        return self.group in CORE_GROUPS
+
+    @property
     def api_versions(self) -> tuple[str, ...]:
         """The values of `apiVersion` that manifests of this kind may have."""
         prefix = f"{self.group}/" if self.group else ""
         return tuple(f"{prefix}{version}" for version in self.versions)
-
-
-def pod_templates(*paths: str) -> tuple[tuple[str, str], ...]:
-    """`Layout.definitions` that say: pod templates stand at these paths."""
-    return tuple((path, "PodTemplateSpec") for path in paths)

@@ -21,7 +21,6 @@ from reconciler.kinds.kind import (
     PodFinder,
     Pods,
     always,
-    pod_templates,
     walk_each,
 )
 from reconciler.kinds.unknown import STEPS, decided_later
@@ -85,7 +84,6 @@ def _training_job(
         layout=Layout(
             pods=(f"spec/{field}/*/template",),
             counts=(f"spec/{field}/*/replicas",),
-            definitions=pod_templates(f"spec/{field}/*/template"),
             roles=f"spec/{field}/*",
             role_names=role_names,
             needs_first_role=needs_first_role,
@@ -145,7 +143,6 @@ KINDS = (
         layout=Layout(
             pods=("spec/template",),
             restart_policies=STEADY_POLICIES,
-            definitions=(("spec/template/spec", "PodSpec"),),
             inherits_annotations=True,
         ),
         first_container_counts=True,

@@ -167,7 +167,6 @@ def _controller(name: str, updates: UpdateRules, longest_name: int = 253) -> Kin
             pods=("spec/template",),
             counts=("spec/replicas",),
             restart_policies=STEADY_POLICIES,
-            definitions=(("", name),),
             selects=True,
             longest_name=longest_name,
         ),
@@ -184,7 +183,7 @@ KINDS = (
         find_pods=_pod,
         updates=_POD_UPDATES,
         runs_to_completion=_pod_ends,
-        layout=Layout(pods=("",), definitions=(("", "Pod"),), inherits_annotations=True),
+        layout=Layout(pods=("",), inherits_annotations=True),
     ),
     # Its ReplicaSets are named after it, with a dash and a hash of ten characters.
     _controller("Deployment", _DEPLOYMENT_UPDATES, longest_name=242),
@@ -203,7 +202,6 @@ KINDS = (
             counts=tuple(f"spec/{count}" for count in _JOB_COUNTS),
             restart_policies=FINITE_POLICIES,
             needs_restart_policy=True,
-            definitions=(("", "Job"),),
             # Its pods have it as a label.
             longest_name=63,
             derive_names=_job_names,
@@ -220,7 +218,6 @@ KINDS = (
             counts=tuple(f"spec/jobTemplate/spec/{count}" for count in _JOB_COUNTS),
             restart_policies=FINITE_POLICIES,
             needs_restart_policy=True,
-            definitions=(("", "CronJob"),),
             schedule="spec/schedule",
             # Its jobs are named after it, and what they append takes eleven characters.
             longest_name=52,

@@ -14,7 +14,6 @@ from reconciler.kinds.fields import (
     read_items,
 )
 from reconciler.kinds.kind import Kind, Layout, Pods, walk_each
-from reconciler.kinds.structures import TEXT, mapping
 from reconciler.kinds.updates import UNPROVEN
 
 
@@ -81,13 +80,6 @@ KINDS = (
         find_pods=_nim_service_pods,
         updates=UNPROVEN,
         layout=Layout(counts=("spec/replicas",), inherits_annotations=True, needs_pods=False),
-        structure=mapping(
-            {
-                "authSecret": {"type": "string"},
-                "image": mapping({"repository": TEXT, "tag": {"type": "string"}}, ("repository",)),
-            },
-            ("authSecret", "image"),
-        ),
         references=((("spec", "storage", "nimCache", "name"), "NIMCache"),),
     ),
     Kind(
@@ -97,7 +89,6 @@ KINDS = (
         find_pods=_nim_cache_pods,
         updates=UNPROVEN,
         layout=Layout(inherits_annotations=True, needs_pods=False),
-        structure=mapping({"source": mapping(), "storage": mapping()}, ("source", "storage")),
     ),
     Kind(
         group="nvidia.com",
@@ -108,6 +99,5 @@ KINDS = (
         layout=Layout(
             counts=("spec/services/*/replicas",), inherits_annotations=True, needs_pods=False
         ),
-        structure=mapping({"services": mapping()}),
     ),
 )

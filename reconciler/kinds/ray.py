@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from reconciler.kinds.fields import LARGEST_COUNT, Template, need, read_count, read_flag, read_items
-from reconciler.kinds.kind import Kind, Layout, Pods, always, pod_templates, walk_each
-from reconciler.kinds.structures import TEXT, any_of, list_of, mapping
+from reconciler.kinds.kind import Kind, Layout, Pods, always, walk_each
+from reconciler.kinds.structures import any_of, mapping
 from reconciler.kinds.updates import (
     FieldRule,
     InPlace,
@@ -73,20 +73,13 @@ def _layout(
     return Layout(
         pods=templates,
         counts=tuple(f"{cluster}/workerGroupSpecs/*/{count}" for count in counts),
-        definitions=pod_templates(*templates),
         needs_pods=needs_pods,
         longest_name=longest_name,
     )
 
 
 _SERVICE_TYPE = {"type": "string", "enum": ["ClusterIP", "NodePort", "LoadBalancer", ""]}
-_CLUSTER = mapping(
-    {
-        "headGroupSpec": mapping({"serviceType": _SERVICE_TYPE}, ("template",)),
-        "workerGroupSpecs": list_of(mapping({"groupName": TEXT}, ("groupName", "template"))),
-    },
-    ("headGroupSpec",),
-)
+_CLUSTER = mapping({"headGroupSpec": mapping({"serviceType": _SERVICE_TYPE})})
 
 
 def _recreates_pods(_: Template, wanted: Template) -> bool:

@@ -103,7 +103,7 @@ _PREDICTOR = mapping(
     {
         "minReplicas": COUNT,
         "maxReplicas": COUNT,
-        "model": mapping({"modelFormat": mapping({"name": TEXT}, ("name",))}, ("modelFormat",)),
+        "model": mapping({"modelFormat": mapping({"name": TEXT})}, ("modelFormat",)),
     },
     anyOf=any_of(
         *("model", "containers", "sklearn", "xgboost", "tensorflow", "pytorch", "triton", "onnx"),
@@ -138,7 +138,7 @@ KINDS = (
         find_pods=_kserve_pods,
         updates=_REVISIONS,
         layout=Layout(inherits_annotations=True, needs_pods=False),
-        structure=mapping({"predictor": _PREDICTOR}, ("predictor",)),
+        structure=mapping({"predictor": _PREDICTOR}),
     ),
     Kind(
         group="machinelearning.seldon.io",
@@ -153,6 +153,5 @@ KINDS = (
             # Its ready-made servers bring their own.
             needs_pods=False,
         ),
-        structure=mapping({"predictors": list_of(mapping())}),
     ),
 )

@@ -13,11 +13,9 @@ from reconciler.kinds.kind import (
     Layout,
     Pods,
     always,
-    pod_templates,
     walk_each,
 )
 from reconciler.kinds.kubernetes import job_parallelism, last_index
-from reconciler.kinds.structures import COUNT, TEXT, list_of, mapping
 from reconciler.kinds.updates import (
     FieldRule,
     InPlace,
@@ -64,7 +62,6 @@ def _leader_worker_pods(manifest: Template) -> Pods:
     yield groups * max(0, read_count(group, "size", 1) - 1), worker
 
 
-_GROUP_RESTARTS = ["Default", "RecreateGroupOnPodRestart", "RecreateGroupAfterStart", "None", ""]
 _LEADER = "spec/leaderWorkerTemplate/leaderTemplate"
 _WORKER = "spec/leaderWorkerTemplate/workerTemplate"
 
@@ -118,12 +115,8 @@ KINDS = (
                 "spec/replicatedJobs/*/template/spec/completions",
             ),
             restart_policies=FINITE_POLICIES,
-            definitions=(("spec/replicatedJobs/*/template", "JobTemplateSpec"),),
             longest_name=63,
             derive_names=_job_set_names,
-        ),
-        structure=mapping(
-            {"replicatedJobs": list_of(mapping({"name": TEXT, "replicas": COUNT}, ("name",)))}
         ),
     ),
     Kind(
@@ -136,18 +129,8 @@ KINDS = (
             pods=(_LEADER, _WORKER),
             counts=("spec/replicas", "spec/leaderWorkerTemplate/size"),
             restart_policies=STEADY_POLICIES,
-            definitions=pod_templates(_LEADER, _WORKER),
             # It is made of StatefulSets, whose names are longer than its own.
             longest_name=51,
-        ),
-        structure=mapping(
-            {
-                "leaderWorkerTemplate": mapping(
-                    {"restartPolicy": {"enum": _GROUP_RESTARTS}}, ("workerTemplate",)
-                ),
-                "startupPolicy": {"enum": ["LeaderCreated", "LeaderReady", ""]},
-            },
-            ("leaderWorkerTemplate",),
         ),
     ),
 )

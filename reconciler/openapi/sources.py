@@ -112,12 +112,20 @@ def _merge(left: Any, right: Any, at: str) -> Any:
 
 
 def _load_yaml(text: str, file: str) -> object:
+    documents = load_yaml_documents(text, file)
+    if len(documents) > 1:
+        raise InvalidInputError(f"{file}: several documents where one is expected")
+    return documents[0] if documents else None
+
+
+def load_yaml_documents(text: str, file: str) -> list[object]:
+    """Read the documents of a YAML text; raises InvalidInputError at the place of a mistake."""
     import yaml
 
     from reconciler.openapi.plainyaml import PlainLoader
 
     try:
-        return yaml.load(text, PlainLoader)  # noqa: S506 - it makes nothing but JSON's values
+        return list(yaml.load_all(text, PlainLoader))
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = Where(file=file, line=mark.line + 1, column=mark.column + 1) if mark else None

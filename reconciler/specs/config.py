@@ -68,6 +68,7 @@ class Config:
     limits: ApplyLimits = field(default_factory=ApplyLimits)
     schemas: str | None = None
     include: tuple[str, ...] = ()
+    lenient: bool = False
     policies: tuple[str, ...] = ()
     suppressions: tuple[Suppression, ...] = ()
     budgets: tuple[GpuBudget, ...] = ()
@@ -219,6 +220,7 @@ def _read_settings(
             allowed_projects=None if allowed is None else tuple(allowed),
         ),
         "include": tuple(value.get("include", ())),
+        "lenient": bool(value.get("lenient")),
         "policies": tuple(value.get("policies", ())),
         # `off` is a string in YAML 1.2; other tools may have written the boolean they read.
         "discovery": None if discovery is None else discovery not in ("off", False),

@@ -19,7 +19,10 @@ RAY = {
     "workerGroupSpecs": [{"groupName": name, "template": TEMPLATE} for name in ("a", "b")],
 }
 NIM = {"authSecret": "ngc", "image": {"repository": "nvcr.example.com/nim/llm", "tag": "1"}}
-CACHE: dict[str, Any] = {"source": {"ngc": {}}, "storage": {"pvc": {}}}
+CACHE: dict[str, Any] = {
+    "source": {"ngc": {"authSecret": "ngc", "modelPuller": "nvcr.example.com/nim/llm:1"}},
+    "storage": {"pvc": {}},
+}
 RAY_PODS = ("headGroupSpec", "workerGroupSpecs/0", "workerGroupSpecs/1")
 
 
@@ -119,7 +122,11 @@ MANIFESTS: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
         manifest(
             "machinelearning.seldon.io/v1",
             "SeldonDeployment",
-            {"predictors": [{"componentSpecs": [TEMPLATE]}]},
+            {
+                "predictors": [
+                    {"name": "a", "graph": {"name": "main"}, "componentSpecs": [TEMPLATE]}
+                ]
+            },
         ),
         ("/spec/predictors/0/componentSpecs/0/spec",),
     ),

@@ -12,24 +12,24 @@ from tests.support.specs import SPEC, load, spec, told
 @pytest.mark.parametrize(
     ("value", "said"),
     [
-        ("1" + ":20" * 3_000, "64-2:9065 warning ambiguous-yaml: 1:20"),
-        ("0b" + "1" * 20_000, "64-2:20066 warning ambiguous-yaml: 0b11"),
-        ("0" * 9_000 + "8", "64-2:9065 warning ambiguous-yaml: 0000"),
-        ("0" * 9_000 + ":01.5", "64-2:9069 warning ambiguous-yaml: 0000"),
-        ("9" * 9_000, "64-2:9064 error unsupported-number: 9999"),
-        ("1e" + "9" * 9_000, "64-2:9066 error unsupported-number: 1e99"),
-        ("!!int " + "9" * 9_000, "70-2:9070 error unsupported-number: 9999"),
-        ("!!float 1e" + "9" * 9_000, "72-2:9074 error unsupported-number: 1e99"),
-        ("!!int 1" + ":20" * 3_000, "64-2:9071 error unsupported-tag: '1:20"),
-        ("!!binary " + "9" * 9_000, "64-2:9073 error unsupported-tag: the tag !!binary has"),
-        ("!!timestamp 2026-01-01", "64-2:86 error unsupported-tag: the tag !!timestamp has"),
-        ("[" * 9_000 + "]" * 9_000, "161-2:162 error too-deep: nested more than 100 levels"),
+        ("1" + ":20" * 3_000, "71-2:9072 warning ambiguous-yaml: 1:20"),
+        ("0b" + "1" * 20_000, "71-2:20073 warning ambiguous-yaml: 0b11"),
+        ("0" * 9_000 + "8", "71-2:9072 warning ambiguous-yaml: 0000"),
+        ("0" * 9_000 + ":01.5", "71-2:9076 warning ambiguous-yaml: 0000"),
+        ("9" * 9_000, "71-2:9071 error unsupported-number: 9999"),
+        ("1e" + "9" * 9_000, "71-2:9073 error unsupported-number: 1e99"),
+        ("!!int " + "9" * 9_000, "77-2:9077 error unsupported-number: 9999"),
+        ("!!float 1e" + "9" * 9_000, "79-2:9081 error unsupported-number: 1e99"),
+        ("!!int 1" + ":20" * 3_000, "71-2:9078 error unsupported-tag: '1:20"),
+        ("!!binary " + "9" * 9_000, "71-2:9080 error unsupported-tag: the tag !!binary has"),
+        ("!!timestamp 2026-01-01", "71-2:93 error unsupported-tag: the tag !!timestamp has"),
+        ("[" * 9_000 + "]" * 9_000, "168-2:169 error too-deep: nested more than 100 levels"),
     ],
     ids=lambda given: given[:20],
 )
 def test_scalars_without_measure(tmp_path: Path, value: str, said: str) -> None:
     """Whatever a number's notation and length, its place is told, and a few words of it."""
-    manifest = f"{{apiVersion: tekton.dev/v1, kind: TaskRun, spec: {{a: {value}}}}}"
+    manifest = f"{{apiVersion: egx.nvidia.io/v1, kind: SPOTRequest, spec: {{a: {value}}}}}"
     findings = told(load(tmp_path, {"a.yaml": spec(manifest=manifest)}))
     assert [finding[: len(said) + 9] for finding in findings] == [f"a.yaml:2:{said}"]
     assert len(findings[0]) < 300

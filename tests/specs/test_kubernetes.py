@@ -317,7 +317,7 @@ BODY = "{apiVersion: v1, kind: Pod, spec: {containers: [{name: A_1, image: x}]}}
 
 def test_what_is_meant_again_counts_again(tmp_path: Path) -> None:
     """Some lines of YAML with aliases are an object of megabytes."""
-    lines = ["manifest:", "  apiVersion: argoproj.io/v1alpha1", "  kind: Workflow", "  spec:"]
+    lines = ["manifest:", "  apiVersion: egx.nvidia.io/v1", "  kind: SPOTRequest", "  spec:"]
     lines += [f"    a0: &a0 ['{'x' * 1000}', {'y' * 1000}]"]
     lines += [f"    a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 4)]
     text = "metadata: {name: a, projectId: '1'}\n" + "\n".join(lines) + "\n"

@@ -8,8 +8,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from reconciler.kinds.registry import KINDS
+from reconciler.specs.kubernetes.object_schemas import object_schema
 from reconciler.specs.kubernetes.paths import find
-from reconciler.specs.kubernetes.structure import definition_schema, kind_schema, without_nulls
+from reconciler.specs.kubernetes.structure import kind_schema, without_nulls
 from reconciler.specs.schema.compiled_schema import CompiledSchema
 from tests.specs.manifests import MANIFESTS, fresh
 from tests.specs.strategies import VALUES
@@ -78,11 +79,9 @@ def _parts(case: tuple[str, Any]) -> list[tuple[Any, CompiledSchema]]:
     kind, value = case
     (known,) = (known for known in KINDS.values() if known.name == kind)
     assert known.layout
-    parts = [
-        (part, definition_schema(definition))
-        for pattern, definition in known.layout.definitions
-        for _, part in find(value, pattern)
-    ]
+    whole = object_schema(known.api_versions[0], known)
+    assert whole
+    parts = [(value, whole)]
     if known.structure:
         shape = kind_schema((known.group, known.name))
         parts += [(part, shape) for _, part in find(value, "spec")]

@@ -22,7 +22,7 @@ from tests.support.specs import SPEC, encoded, load, pointed_at, spec, told
 
 LLM = Address(project="4501", name="llm")
 CONFIG = 'projects: {team-a: "4501"}\n'
-JOB = "apiVersion: tekton.dev/v1\nkind: TaskRun\nspec: {parallelism: 2}\n"
+JOB = "apiVersion: egx.nvidia.io/v1\nkind: SPOTRequest\nspec: {parallelism: 2}\n"
 FROM_FILE = "metadata: {name: llm, project: team-a}\nmanifestFile: manifests/job.yaml\n"
 
 
@@ -201,8 +201,8 @@ def test_a_manifest_file(tmp_path: Path) -> None:
     assert loaded.files == 1
     (one,) = loaded.desired
     assert one.manifest == {
-        "apiVersion": "tekton.dev/v1",
-        "kind": "TaskRun",
+        "apiVersion": "egx.nvidia.io/v1",
+        "kind": "SPOTRequest",
         "spec": {"parallelism": 2, "completions": 1},
     }
     assert one.source == Where(file="team/a.yaml")
@@ -220,7 +220,7 @@ def test_a_manifest_file_named_by_defaults(tmp_path: Path) -> None:
         },
     )
     assert told(loaded) == []
-    assert [one.manifest["kind"] for one in loaded.desired] == ["TaskRun", "TaskRun"]
+    assert [one.manifest["kind"] for one in loaded.desired] == ["SPOTRequest", "TaskRun"]
 
 
 def test_mistakes_inside_a_manifest_file(tmp_path: Path) -> None:
@@ -358,7 +358,10 @@ def test_a_base64_manifest(tmp_path: Path) -> None:
     ("text", "said"),
     [
         (
-            "apiVersion: tekton.dev/v1\nkind: TaskRun\nspec:\n  hostPID: on\n  since: 2026-01-01\n",
+            (
+                "apiVersion: egx.nvidia.io/v1\nkind: SPOTRequest\n"
+                "spec:\n  hostPID: on\n  since: 2026-01-01\n"
+            ),
             [
                 (
                     "ambiguous-yaml: on is the text 'on' in YAML 1.2, but true in YAML 1.1"

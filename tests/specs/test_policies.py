@@ -24,7 +24,7 @@ properties:
         "policies/small.yaml": policy,
         "_defaults.yaml": "metadata: {project: team-a}\n",
         "a.yaml": "metadata: {name: llm}\nmanifestFile: job.yaml\n",
-        "job.yaml": "apiVersion: tekton.dev/v1\nkind: TaskRun\nspec: {parallelism: 9}\n",
+        "job.yaml": "apiVersion: egx.nvidia.io/v1\nkind: SPOTRequest\nspec: {parallelism: 9}\n",
     }
     loaded = load(tmp_path, files)
     assert told(loaded) == [

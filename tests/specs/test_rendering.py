@@ -33,7 +33,7 @@ DOCUMENTS = st.fixed_dictionaries(
             optional={"priority": st.sampled_from(["low", None]), "category": st.none()},
         ),
         "manifest": st.fixed_dictionaries(
-            {"apiVersion": st.just("tekton.dev/v1"), "kind": st.just("TaskRun")},
+            {"apiVersion": st.just("egx.nvidia.io/v1"), "kind": st.just("SPOTRequest")},
             optional={"spec": VALUES},
         ),
     },
@@ -88,7 +88,8 @@ def test_a_rendered_spec(tmp_path: Path) -> None:
 def test_a_base64_manifest_stays_one(tmp_path: Path) -> None:
     """It is rendered in base64, and reads back as the same manifest."""
     loaded = load(
-        tmp_path, {"a.yaml": encoded("apiVersion: tekton.dev/v1\nkind: TaskRun\ndata: {a: ü}\n")}
+        tmp_path,
+        {"a.yaml": encoded("apiVersion: egx.nvidia.io/v1\nkind: SPOTRequest\ndata: {a: ü}\n")},
     )
     (rendered,) = render_documents(loaded.desired)
     assert set(rendered) == {"metadata", "manifestBase64Encoded", "lifecycle"}

@@ -122,7 +122,7 @@ def test_a_field_that_no_version_has(tmp_path: Path) -> None:
 def test_a_long_manifest_in_base64(version: str | None, is_bounded: bool, tmp_path: Path) -> None:
     """From 2.25 on it has a limit, which counts what is sent: our annotations are in it."""
     config = f'api_version: "{version}"\n' if version else ""
-    text = "{apiVersion: tekton.dev/v1, kind: TaskRun, x: %s}"
+    text = "{apiVersion: egx.nvidia.io/v1, kind: SPOTRequest, x: %s}"
     files = {"reconciler.yaml": config, "a.yaml": encoded(text % ("x" * 1_572_600))}
     codes = [diagnostic.code for diagnostic in load(tmp_path, files).diagnostics]
     assert codes == (["encoded-too-long"] if is_bounded else [])
@@ -191,7 +191,7 @@ def test_imported_schemas_are_used(tmp_path: Path) -> None:
         "a.yaml": with_field("team", "a" * 60 + "!"),
         "b.yaml": with_field("preemptibility", "hardly-preemptible").replace("llm", "b"),
         "c.yaml": with_field("configuration", {"mnnvl": "None"}).replace("llm", "c"),
-        "d.yaml": encoded(f"{{apiVersion: tekton.dev/v1, kind: TaskRun, x: {'x' * 900}}}"),
+        "d.yaml": encoded(f"{{apiVersion: egx.nvidia.io/v1, kind: SPOTRequest, x: {'x' * 900}}}"),
     }
     loaded = load(tmp_path, files)
     assert [(one.where.file, one.code) for one in loaded.diagnostics] == [

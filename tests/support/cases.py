@@ -292,21 +292,23 @@ CASES = {
     ),
     "non-string-key": Case(
         files={
-            "a.yaml": spec(manifest="{apiVersion: tekton.dev/v1, kind: TaskRun, data: {80: http}}")
+            "a.yaml": spec(
+                manifest="{apiVersion: egx.nvidia.io/v1, kind: SPOTRequest, data: {80: http}}"
+            )
         },
         said=(
-            'a.yaml:2:61-2:63 error non-string-key: the key 80 is not a string | quote it: "80"',
+            'a.yaml:2:68-2:70 error non-string-key: the key 80 is not a string | quote it: "80"',
         ),
     ),
     "unsupported-tag": Case(
         files={
             "a.yaml": spec(
-                manifest="{apiVersion: tekton.dev/v1, kind: TaskRun, data: !!binary aGk=}"
+                manifest="{apiVersion: egx.nvidia.io/v1, kind: SPOTRequest, data: !!binary aGk=}"
             )
         },
         said=(
             (
-                "a.yaml:2:60-2:73 error unsupported-tag:"
+                "a.yaml:2:67-2:80 error unsupported-tag:"
                 " the tag !!binary has no meaning here: a spec holds JSON values"
                 " | remove the tag"
             ),
@@ -315,17 +317,17 @@ CASES = {
     "unsupported-number": Case(
         files={
             "a.yaml": spec(
-                manifest="{apiVersion: tekton.dev/v1, kind: TaskRun, data: [.nan, 1e999]}"
+                manifest="{apiVersion: egx.nvidia.io/v1, kind: SPOTRequest, data: [.nan, 1e999]}"
             )
         },
         said=(
             (
-                "a.yaml:2:61-2:65 error unsupported-number:"
+                "a.yaml:2:68-2:72 error unsupported-number:"
                 " .nan is not a number that JSON can hold"
                 " | quote it if it is meant as text"
             ),
             (
-                "a.yaml:2:67-2:72 error unsupported-number:"
+                "a.yaml:2:74-2:79 error unsupported-number:"
                 " 1e999 is too large for a number"
                 " | quote it if it is meant as text"
             ),
@@ -380,10 +382,12 @@ CASES = {
         ),
     ),
     "ambiguous-yaml": Case(
-        files={"a.yaml": spec(manifest="{apiVersion: tekton.dev/v1, kind: TaskRun, at: 1:30}")},
+        files={
+            "a.yaml": spec(manifest="{apiVersion: egx.nvidia.io/v1, kind: SPOTRequest, at: 1:30}")
+        },
         said=(
             (
-                "a.yaml:2:58-2:62 warning ambiguous-yaml:"
+                "a.yaml:2:65-2:69 warning ambiguous-yaml:"
                 " 1:30 is the text '1:30' in YAML 1.2, but the number 90 in YAML 1.1"
                 " | quote it, or write it in a form that both versions read alike"
             ),
@@ -583,13 +587,13 @@ CASES = {
     ),
     "encoded-too-long": Case(
         arrange=lambda root: (root / "a.yaml").write_text(
-            encoded(f"{{apiVersion: tekton.dev/v1, kind: TaskRun, x: {'x' * 1_572_600}}}")
+            encoded(f"{{apiVersion: egx.nvidia.io/v1, kind: SPOTRequest, x: {'x' * 1_572_600}}}")
         ),
         arranged="`a.yaml` holds a manifest of a million and a half characters, in base64.",
         said=(
             (
                 "a.yaml:2:1-2:22 error encoded-too-long:"
-                " in base64 the manifest has 2,097,388 characters, the server takes 2,097,152"
+                " in base64 the manifest has 2,097,400 characters, the server takes 2,097,152"
                 " | write it as `manifest` or `manifestFile`, or move data out of it"
             ),
         ),

@@ -553,8 +553,8 @@ CASES: dict[str, Case] = {
         },
         said=(
             (
-                "a.yaml:7:5-7:15 warning kubernetes-unknown-field:"
-                " Kubernetes has no field 'paralelism' here"
+                "a.yaml:7:5-7:15 error kubernetes-unknown-field:"
+                " Kubernetes 1.37.0 has no field 'paralelism' here"
                 " | did you mean 'parallelism'?"
             ),
         ),

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from reconciler.kinds.registry import registered_kind
 from reconciler.specs.compose.composed_spec import INLINE
 from reconciler.specs.kubernetes.bodies import Body, open_body
+from reconciler.specs.kubernetes.object_schemas import ObjectSchemas
 from reconciler.specs.kubernetes.objects import (
     check_derived_names,
     check_kind_syntax,
@@ -26,13 +27,13 @@ from reconciler.specs.kubernetes.pods import (
 )
 from reconciler.specs.kubernetes.resources import check_resources, check_shares
 from reconciler.specs.kubernetes.rollouts import check_job, check_roles, check_rollout
-from reconciler.specs.kubernetes.structure import check_structure, definition_schema, kind_schema
+from reconciler.specs.kubernetes.structure import check_structure, kind_schema
 from reconciler.specs.rules.check_context import CheckContext
 
 LONGEST_NAME = 253
 
 
-def check_manifest(context: CheckContext) -> None:
+def check_manifest(context: CheckContext, schemas: ObjectSchemas) -> None:
     """Report what Kubernetes would refuse or misread."""
     manifest = context.get(INLINE)
     if not isinstance(manifest, dict):
@@ -48,16 +49,15 @@ def check_manifest(context: CheckContext) -> None:
     if body is not None:
         for rule in _RULES:
             rule(context, body)
+    # Last, since it is silent where a rule has reported the same more clearly.
+    schemas.check(context, manifest)
 
 
-def check_schemas(context: CheckContext, body: Body) -> None:
-    """Every part whose schema is known satisfies it."""
+def check_operator(context: CheckContext, body: Body) -> None:
+    """The operator of the kind takes its `spec`, as far as that is written down by hand."""
     group_kind = (body.definition.group, body.definition.name)
     for path, value in body.find("spec") if body.definition.structure else ():
         check_structure(context, value, path, kind_schema(group_kind))
-    for pattern, definition in body.layout.definitions:
-        for path, value in body.find(pattern):
-            check_structure(context, value, path, definition_schema(definition))
 
 
 _RULES: tuple[Callable[[CheckContext, Body], None], ...] = (
@@ -74,6 +74,5 @@ _RULES: tuple[Callable[[CheckContext, Body], None], ...] = (
     check_rollout,
     check_job,
     check_roles,
-    # Last, since it is silent where a rule has reported the same more clearly.
-    check_schemas,
+    check_operator,
 )

@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
+from reconciler.core.diagnostics import Severity
 from reconciler.kinds.registry import KINDS
 from reconciler.resources import schemas_folder
 from reconciler.specs.kubernetes.limits import with_limits
 from reconciler.specs.rules.check_context import CheckContext
-from reconciler.specs.schema.compiled_schema import CompiledSchema, find_violations, quote_value
+from reconciler.specs.schema.compiled_schema import (
+    CompiledSchema,
+    SchemaViolation,
+    find_violations,
+    quote_value,
+)
+from reconciler.specs.schema.schema_precheck import Precheck
 from reconciler.specs.source.nodes import Step
 
 SCHEMA_FILE = "v1.37.json"
+
+# The note in a schema that names what it is taken from.
+ORIGIN = "x-origin"
 
 _CODES = {
     "unknown-field": "kubernetes-unknown-field",
@@ -24,46 +34,85 @@ _CODES = {
 
 
 def check_structure(
-    context: CheckContext, value: Any, path: Sequence[Step], schema: CompiledSchema
+    context: CheckContext,
+    value: Any,
+    path: Sequence[Step],
+    schema: CompiledSchema,
+    *,
+    lenient: bool = False,
 ) -> None:
-    """Report the violations of a schema by a part of a spec, unless a rule has reported there."""
+    """Report the violations of a schema by a part of a spec, unless a rule has reported there.
+
+    A field that the schema does not have is a warning where that is `lenient`.
+    """
     # The copy without nulls is only made where the precheck declines.
     if schema.passes(value):
         return
     for violation in find_violations(schema, without_nulls(value)):
-        code = _CODES.get(violation.code, "kubernetes-invalid-value")
         violation_path = (*path, *violation.path)
         if violation.code == "missing-field" or not context.has_reported(violation_path):
-            message = violation.message
-            if violation.code == "unknown-field":
-                message = f"Kubernetes has no field {quote_value(violation_path[-1])} here"
+            is_accepted = lenient and violation.code == "unknown-field"
             context.report_violation(
-                violation._replace(code=code, path=violation_path, message=message)
+                violation._replace(
+                    code=_CODES.get(violation.code, "kubernetes-invalid-value"),
+                    path=violation_path,
+                    message=_message(violation),
+                ),
+                severity=Severity.WARNING if is_accepted else None,
             )
 
 
+def _message(violation: SchemaViolation) -> str:
+    if violation.code != "unknown-field":
+        return violation.message
+    origin = violation.notes.get(ORIGIN, "Kubernetes")
+    return f"{origin} has no field {quote_value(violation.path[-1])} here"
+
+
 @cache
-def definitions() -> dict[str, Any]:
-    """The shipped definitions by name."""
+def _shipped() -> dict[str, Any]:
     file = schemas_folder().joinpath("kubernetes", SCHEMA_FILE)
-    loaded: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))["$defs"]
+    loaded: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
     return loaded
 
 
+def definitions() -> dict[str, Any]:
+    """The shipped definitions by name."""
+    loaded: dict[str, Any] = _shipped()["$defs"]
+    return loaded
+
+
+class CoreShapes(NamedTuple):
+    """Kubernetes' definitions as schemas refer to them, and their prechecks as `make_precheck` has.
+
+    With limits they say what the API server asks of values, beside what is published.
+    """
+
+    definitions: Mapping[str, Any]
+    prechecks: dict[str, Precheck | None]
+
+
 @cache
-def _limited_definitions() -> dict[str, Any]:
-    return with_limits(definitions())
+def core_shapes(*, limited: bool = True) -> CoreShapes:
+    """The shipped definitions with their origin, and with limits unless they are not wanted."""
+    origin = f"Kubernetes {_shipped()['release']}"
+    shapes = with_limits(definitions()) if limited else definitions()
+    return CoreShapes(
+        definitions={name: {**shape, ORIGIN: origin} for name, shape in shapes.items()},
+        prechecks=dict.fromkeys(shapes),
+    )
 
 
 @cache
 def definition_schema(name: str) -> CompiledSchema:
     """Return the schema of one of Kubernetes' own definitions, compiled once per process."""
-    return CompiledSchema({"$ref": f"#/$defs/{name}", "$defs": _limited_definitions()})
+    core = core_shapes()
+    return CompiledSchema({"$ref": f"#/$defs/{name}", "$defs": core.definitions}, core.prechecks)
 
 
 @cache
 def kind_schema(group_kind: tuple[str, str]) -> CompiledSchema:
-    """Return the schema of the `spec` of a kind that Kubernetes does not ship."""
+    """Return what the operator of a kind is sure to refuse in `spec`, beyond its CRD."""
     return CompiledSchema(KINDS[group_kind].structure or {})
 
 

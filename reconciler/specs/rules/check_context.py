@@ -11,7 +11,7 @@ from reconciler.core.model import Address
 from reconciler.core.redact import find_secrets
 from reconciler.core.secrets.rules import BUILT_IN, RedactionRules
 from reconciler.specs.compose.composed_spec import ENCODED, ComposedSpec, writer_of
-from reconciler.specs.rules.codes import MOST_DIAGNOSTICS, too_many_diagnostics
+from reconciler.specs.rules.codes import CODES, MOST_DIAGNOSTICS, too_many_diagnostics
 from reconciler.specs.rules.suppressions import Suppressions
 from reconciler.specs.rules.tree_diagnostics import diagnostic_at, violation_hint
 from reconciler.specs.schema.compiled_schema import SchemaViolation
@@ -88,7 +88,10 @@ class CheckContext:
             if source.decoded_from is not None:
                 source = writer_of(self.composed, ENCODED).source
             if self._suppressions.cover(source, code, rule):
-                return
+                # Some mistakes are never passed over in silence.
+                severity = CODES[code].accepted
+                if severity is None:
+                    return
         if len(self.diagnostics) == MOST_DIAGNOSTICS:
             where = self.composed.document.where
             self.diagnostics.append(too_many_diagnostics(where, str(self.address or "")))
@@ -107,11 +110,18 @@ class CheckContext:
             )
         )
 
-    def report_violation(self, violation: SchemaViolation) -> None:
+    def report_violation(
+        self, violation: SchemaViolation, *, severity: Severity | None = None
+    ) -> None:
         """Add the diagnostic of a violation of a schema."""
         hint = violation_hint(violation, self.tree)
         self.report(
-            violation.code, violation.message, violation.path, hint=hint, at_key=violation.at_key
+            violation.code,
+            violation.message,
+            violation.path,
+            hint=hint,
+            at_key=violation.at_key,
+            severity=severity,
         )
 
     def has_reported(self, path: Sequence[Step]) -> bool:

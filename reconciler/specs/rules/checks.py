@@ -14,6 +14,7 @@ from reconciler.core.protocol.marker import PREFIX, REV, Marker, mark, with_anno
 from reconciler.kinds.registry import api_versions_of, is_registered, kind_names
 from reconciler.specs.compose.composed_spec import ENCODED, INLINE, ComposedSpec
 from reconciler.specs.config import Config
+from reconciler.specs.kubernetes.object_schemas import ObjectSchemas
 from reconciler.specs.kubernetes.rules import check_manifest
 from reconciler.specs.rules.check_context import CheckContext
 from reconciler.specs.rules.suppressions import Suppressions
@@ -55,6 +56,7 @@ def check(
     config: Config,
     schemas: SpecSchemas,
     suppressions: Suppressions | None = None,
+    objects: ObjectSchemas | None = None,
 ) -> list[Diagnostic]:
     """Everything that is wrong with one spec by itself, policies aside."""
     address = identify(composed.value, config)
@@ -71,7 +73,7 @@ def check(
     _check_kind(context)
     _check_ignored(context)
     if not composed.chain.broken:
-        check_manifest(context)
+        check_manifest(context, objects or ObjectSchemas(lenient=config.lenient))
     _check_ambiguity(context)
     return context.diagnostics
 

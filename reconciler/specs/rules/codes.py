@@ -12,12 +12,14 @@ class Code(NamedTuple):
     """What a code means, and how bad it is where the diagnostic does not say otherwise.
 
     A `suppressible` one is about what a spec asks for. The others say that the spec was not
-    understood, or not as a whole: to accept that would be to apply something else.
+    understood, or not as a whole: to accept that would be to apply something else. `accepted` is
+    how bad it still is where it is suppressed; None does not tell it then.
     """
 
     meaning: str
     severity: Severity = Severity.ERROR
     suppressible: bool = False
+    accepted: Severity | None = None
 
 
 _WARNING = Severity.WARNING
@@ -189,8 +191,11 @@ CODES: dict[str, Code] = {
     "misplaced-gpu-share": _about_content(
         "gpu-fraction or gpu-memory where no pod gets to see it", _WARNING
     ),
-    "kubernetes-unknown-field": _about_content(
-        "a field that Kubernetes does not have, and drops", _WARNING
+    "kubernetes-unknown-field": Code(
+        meaning="a field that the kind does not have; a warning where it is suppressed, or where"
+        " `lenient` is set",
+        suppressible=True,
+        accepted=_WARNING,
     ),
     "kubernetes-missing-field": _about_content("a field that Kubernetes requires is missing"),
     "kubernetes-wrong-type": _about_content("a value of another type than Kubernetes takes"),

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from reconciler.resources import load_schema
 from reconciler.specs.rules.codes import MOST_DIAGNOSTICS
 from reconciler.specs.schema.notes import collect_notes
-from reconciler.specs.schema.schema_precheck import make_precheck
+from reconciler.specs.schema.schema_precheck import Precheck, make_precheck
 from reconciler.specs.source.nodes import Step
 from reconciler.specs.source.quoting import quote
 
@@ -41,9 +41,10 @@ class SchemaViolation(NamedTuple):
 class CompiledSchema:
     """A schema with its precheck; jsonschema, which is slow to load, is only asked after that."""
 
-    def __init__(self, schema: Any) -> None:
+    def __init__(self, schema: Any, shared: dict[str, Precheck | None] | None = None) -> None:
+        """Keep a schema; `shared` is what `make_precheck` says."""
         self.schema = schema
-        self._precheck = make_precheck(schema)
+        self._precheck = make_precheck(schema, shared)
 
     @cached_property
     def validator(self) -> Validator:

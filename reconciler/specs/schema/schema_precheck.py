@@ -45,17 +45,22 @@ class _UnsupportedError(Exception):
     """The schema has a keyword that only jsonschema can judge."""
 
 
-def make_precheck(schema: Any) -> Precheck:
-    """Build the precheck of a schema that stands by itself."""
-    return _Maker(schema).try_to_make(schema, at_root=True)
+def make_precheck(schema: Any, shared: dict[str, Precheck | None] | None = None) -> Precheck:
+    """Build the precheck of a schema that stands by itself.
+
+    `shared` holds those of the definitions that it has in common with other schemas, by name; None
+    stands for one that nobody has needed yet.
+    """
+    return _Maker(schema, {} if shared is None else shared).try_to_make(schema, at_root=True)
 
 
 class _Maker:
     """Builds the prechecks of one schema, and those of its definitions when one is first needed."""
 
-    def __init__(self, root: Any) -> None:
+    def __init__(self, root: Any, shared: dict[str, Precheck | None]) -> None:
         self.definitions: Mapping[str, Any] = root.get("$defs", {}) if type(root) is dict else {}
-        self.prechecks: dict[str, Precheck] = {}
+        self.shared = shared
+        self.prechecks: dict[str, Precheck | None] = {}
 
     def try_to_make(self, schema: Any, *, at_root: bool = False) -> Precheck:
         try:
@@ -88,10 +93,7 @@ class _Maker:
     def make_keyword(self, keyword: str, argument: Any) -> Precheck:
         match keyword:
             case "$ref":
-                name = argument.removeprefix("#/$defs/")
-                if name not in self.definitions:
-                    raise _UnsupportedError
-                return self.prechecks.setdefault(name, self.make_late(self.definitions[name]))
+                return self.make_reference(argument.removeprefix("#/$defs/"))
             case "items":
                 item = self.make(argument)
                 return lambda value: type(value) is list and all(map(item, value))
@@ -107,6 +109,18 @@ class _Maker:
                 return _SIMPLE[keyword](argument)
             case _:
                 raise _UnsupportedError
+
+    def make_reference(self, name: str) -> Precheck:
+        """The precheck of a definition, or of one of its fields."""
+        name, _, field = name.partition("/properties/")
+        if name not in self.definitions:
+            raise _UnsupportedError
+        if field:
+            return self.make(self.definitions[name]["properties"][field])
+        prechecks = self.shared if name in self.shared else self.prechecks
+        if (precheck := prechecks.get(name)) is None:
+            precheck = prechecks[name] = self.make_late(self.definitions[name])
+        return precheck
 
     def make_late(self, definition: Any) -> Precheck:
         """The precheck of a definition, made when it is first needed: most never are."""

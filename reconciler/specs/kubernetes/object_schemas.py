@@ -1,0 +1,72 @@
+"""The schemas of whole objects: those of core kinds, of operators' kinds, and imported ones."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from functools import cache
+from typing import Any, NamedTuple
+
+from reconciler.kinds.kind import Kind
+from reconciler.kinds.registry import registered_kind
+from reconciler.resources import crd_text
+from reconciler.specs.compose.composed_spec import INLINE
+from reconciler.specs.kubernetes.structure import (
+    check_structure,
+    core_shapes,
+    definition_schema,
+)
+from reconciler.specs.rules.check_context import CheckContext
+from reconciler.specs.schema.compiled_schema import CompiledSchema
+
+
+class ObjectSchemas(NamedTuple):
+    """The schemas that the objects of a run are held to.
+
+    `imported` are those of a repository by apiVersion and kind, which go before the shipped ones.
+    `lenient` makes a warning of a field that a schema does not have.
+    """
+
+    imported: Mapping[tuple[str, str], CompiledSchema] = {}
+    lenient: bool = False
+
+    def check(self, context: CheckContext, manifest: Mapping[str, Any]) -> None:
+        """Report where an object is not as its schema says; of any object, its metadata."""
+        version, name = manifest.get("apiVersion"), manifest.get("kind")
+        schema = None
+        if isinstance(version, str) and isinstance(name, str):
+            schema = self.imported.get((version, name))
+        if schema is None and (kind := registered_kind(manifest)) is not None:
+            schema = object_schema(str(version), kind)
+        if schema is not None:
+            check_structure(context, manifest, (INLINE,), schema, lenient=self.lenient)
+        elif (metadata := manifest.get("metadata")) is not None:
+            check_structure(
+                context,
+                metadata,
+                (INLINE, "metadata"),
+                definition_schema("ObjectMeta"),
+                lenient=self.lenient,
+            )
+
+
+def object_schema(version: str, kind: Kind) -> CompiledSchema | None:
+    """The shipped schema of the objects of a kind; None where nobody publishes one."""
+    if kind.is_core:
+        return definition_schema(kind.name)
+    # Where steps decide later what runs, fields may hold templates for what limits speak about.
+    return _crd_schema(version, kind.name, limited=kind.layout is not None)
+
+
+@cache
+def _crd_schema(version: str, name: str, *, limited: bool) -> CompiledSchema | None:
+    # A few kinds belong to services that publish none.
+    text = crd_text(version, name)
+    return None if text is None else compile_crd(json.loads(text), limited=limited)
+
+
+def compile_crd(schema: Mapping[str, Any], *, limited: bool) -> CompiledSchema:
+    """Compile the schema of a custom kind, which refers to Kubernetes' definitions for pods."""
+    core = core_shapes(limited=limited)
+    known = {**schema["$defs"], **core.definitions}
+    return CompiledSchema({**schema, "$defs": known}, core.prechecks)
