@@ -36,7 +36,9 @@ def repository() -> dict[str, str]:
         "reconciler.yaml": settings + block("# reconciler.yaml") + block("suppressions:"),
         "policies/train.schema.yaml": block("# policies/train.schema.yaml"),
         "research/a.yaml": block("# reconciler:ignore") + unknown.replace("NAME", "a"),
-        "vendored/b.yaml": JOB.replace("NAME", "b").replace("  spec:\n", "  status: {active: 1}\n  spec:\n", 1),
+        "vendored/b.yaml": JOB.replace("NAME", "b").replace(
+            "  spec:", "  status: {ready: 1}\n  spec:", 1
+        ),
     }
 
 
