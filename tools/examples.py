@@ -8,7 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from reconciler.report.text.text import Text
-from tests.support import cases, kubernetes_cases
+from tests.support import cases, kubernetes_cases, workload_cases
 from tests.support.specs import Case, load
 
 LONGEST_FILE = 1500
@@ -31,7 +31,7 @@ def example(code: str) -> str:
     """Show what gives a code, and what is said of it, as Markdown."""
     if code in SAID_BY_SERVER:
         return SAID_BY_SERVER[code]
-    case = {**cases.CASES, **kubernetes_cases.CASES}[code]
+    case = {**cases.CASES, **kubernetes_cases.CASES, **workload_cases.CASES}[code]
     return "\n".join((*_show_files(case), "```", *_said(case), "```"))
 
 

@@ -24,6 +24,7 @@ from reconciler.report.text.text import Text
 from reconciler.specs.rules.codes import CODES, make_diagnostic
 from tools.examples import example
 from tools.markdown import escape, fill, span, table
+from tools.rule_docs import rules_page
 from tools.schema_docs import schema_pages
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -165,6 +166,7 @@ def pages() -> dict[str, str]:
         "docs/diagnostics.md": "\n".join(_diagnostics_page()) + "\n",
         "docs/exit-codes.md": "\n".join(_exit_codes_page()) + "\n",
         "docs/reference/environment.md": "\n".join(_environment_page()) + "\n",
+        "docs/reference/kubernetes-rules.md": "\n".join((NOTE, "", *rules_page())) + "\n",
         **{
             f"docs/reference/{name}.md": "\n".join((NOTE, "", *lines)) + "\n"
             for name, lines in schema_pages(ROOT / "schemas")

@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 
 from reconciler.specs.rules.codes import CODES
-from tests.support import cases, kubernetes_cases
+from tests.support import cases, kubernetes_cases, workload_cases
 from tests.support.specs import load, told
 from tools.examples import SAID_BY_SERVER
 
-ONE_CASE_PER_CODE = {**cases.CASES, **kubernetes_cases.CASES}
+ONE_CASE_PER_CODE = {**cases.CASES, **kubernetes_cases.CASES, **workload_cases.CASES}
 
 
 @pytest.mark.parametrize("code", ONE_CASE_PER_CODE)

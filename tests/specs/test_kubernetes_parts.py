@@ -49,7 +49,8 @@ def test_volumes_and_mounts(volumes: Any, mounts: Any, found: list[str], tmp_pat
 def test_claims_of_a_stateful_set_are_volumes(tmp_path: Path) -> None:
     """Its pods mount what it claims for each of them."""
     value = controller("StatefulSet")
-    value["spec"]["volumeClaimTemplates"] = [{"metadata": {"name": "data"}, "spec": {}}]
+    claim = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
+    value["spec"]["volumeClaimTemplates"] = [{"metadata": {"name": "data"}, "spec": claim}]
     container = value["spec"]["template"]["spec"]["containers"][0]
     container = {**container, "volumeMounts": [{"name": "data", "mountPath": "/a"}]}
     value["spec"]["template"] = {
@@ -94,7 +95,7 @@ def test_names_of_ports(name: str, is_right: bool, tmp_path: Path) -> None:
         ([{"name": "A", "value": "1", "valueFrom": SECRET}], ["0/valueFrom"]),
         ([{"name": "A", "valueFrom": {}}], ["0/valueFrom"]),
         (
-            [{"name": "A", "valueFrom": {**SECRET, "fieldRef": {"fieldPath": "a"}}}],
+            [{"name": "A", "valueFrom": {**SECRET, "fieldRef": {"fieldPath": "metadata.name"}}}],
             ["0/valueFrom"],
         ),
     ],
@@ -245,7 +246,7 @@ def test_roles(kind: str, field: str, roles: list[str], found: list[str], tmp_pa
         ),
         ("NIMCache", {"source": {}}, [("kubernetes-missing-field", "/spec")]),
         ("DynamoGraphDeployment", {"services": []}, [("kubernetes-wrong-type", "/spec/services")]),
-        ("RayJob", {"entrypoint": "a"}, [("kubernetes-invalid-value", "/spec")]),
+        ("RayJob", {"entrypoint": "a"}, [("bad-job", "/spec")]),
         ("RayJob", {"clusterSelector": {"ray.io/cluster": "a"}}, []),
         ("SeldonDeployment", {"predictors": {}}, [("kubernetes-wrong-type", "/spec/predictors")]),
     ],

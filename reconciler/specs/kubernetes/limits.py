@@ -62,6 +62,9 @@ LIMITS: Mapping[str, Limits] = {
     },
     "JobSpec": {
         "activeDeadlineSeconds": _NOT_NEGATIVE,
+        "backoffLimit": _NOT_NEGATIVE,
+        "backoffLimitPerIndex": _NOT_NEGATIVE,
+        "maxFailedIndexes": _NOT_NEGATIVE,
         "completionMode": _choice("NonIndexed", "Indexed"),
         "podReplacementPolicy": _choice("TerminatingOrFailed", "Failed"),
         "ttlSecondsAfterFinished": _NOT_NEGATIVE,
@@ -78,6 +81,8 @@ LIMITS: Mapping[str, Limits] = {
         "fsGroupChangePolicy": _choice("Always", "OnRootMismatch"),
         "runAsGroup": _USER,
         "runAsUser": _USER,
+        "seLinuxChangePolicy": _choice("MountOption", "Recursive"),
+        "supplementalGroupsPolicy": _choice("Merge", "Strict"),
     },
     "PodSpec": {
         "activeDeadlineSeconds": _POSITIVE,

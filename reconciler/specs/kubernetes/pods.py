@@ -11,6 +11,7 @@ from reconciler.specs.compose.composed_spec import INLINE
 from reconciler.specs.kubernetes.bodies import Body, Manifest
 from reconciler.specs.kubernetes.paths import Path, find
 from reconciler.specs.kubernetes.syntax import problem_of_label
+from reconciler.specs.kubernetes.workloads.serving import implemented_nodes
 from reconciler.specs.rules.check_context import CheckContext
 from reconciler.specs.schema.compiled_schema import did_you_mean, quote_value
 
@@ -18,12 +19,13 @@ from reconciler.specs.schema.compiled_schema import did_you_mean, quote_value
 def check_containers(context: CheckContext, body: Body) -> None:
     """Each pod has containers, each of them an image and a name of its own."""
     _check_presence(context, body)
+    with_image = implemented_nodes(body.manifest) if body.kind == "SeldonDeployment" else ()
     for pod in body.pods:
         names: set[str] = set()
         for path, container in pod.containers:
             name, image = container.get("name"), container.get("image")
             image_path = [*path, "image"]
-            if image is None or image == "":
+            if (image is None or image == "") and name not in with_image:
                 noun = (
                     f"the container {quote_value(name)}"
                     if isinstance(name, str)

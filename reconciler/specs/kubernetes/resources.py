@@ -9,28 +9,56 @@ from typing import Any
 from reconciler.core.diagnostics import Severity
 from reconciler.kinds.devices import WHOLE_GPU
 from reconciler.kinds.fields import UnreadableError, read_fraction, read_positive
+from reconciler.kinds.registry import group_kind
 from reconciler.specs.compose.composed_spec import INLINE
 from reconciler.specs.kubernetes.bodies import CONTAINERS, Body, Manifest
 from reconciler.specs.kubernetes.paths import Path, find, find_all
+from reconciler.specs.kubernetes.podspec.amounts import HUGE_PAGES, looks_like_gpu
 from reconciler.specs.kubernetes.syntax import hint_at_quantity, read_quantity
 from reconciler.specs.rules.check_context import CheckContext
-from reconciler.specs.schema.compiled_schema import quote_value
+from reconciler.specs.schema.compiled_schema import did_you_mean, quote_value
 
 FRACTION, MEMORY, DEVICES = "gpu-fraction", "gpu-memory", "gpu-fraction-num-devices"
 _PARTS = ("requests", "limits")
 # Fields below which no kind asks for resources, though most of a manifest may be in there.
 _ELSEWHERE = frozenset({"args", "command", "env", "metadata"})
 _SHARES = (FRACTION, MEMORY, DEVICES)
+_LONGER_SHARES = (f"{FRACTION}-", f"{MEMORY}-")
+# Their schemas take whole numbers and texts; the API server's own kinds take fractions as well.
+_TEXTS_ONLY = frozenset(
+    {
+        *("apps.nvidia.com", "jobset.x-k8s.io", "kubeflow.org", "leaderworkerset.x-k8s.io"),
+        *("machinelearning.seldon.io", "nvidia.com", "ray.io", "serving.knative.dev"),
+        "serving.kserve.io",
+    }
+)
 
 
 def check_resources(context: CheckContext, body: Body) -> None:
     """Amounts can be read, are not negative, and no request is above its limit."""
+    refuses_fractions = group_kind(body.manifest)[0] in _TEXTS_ONLY
     for path, resources in _find_resources(body.manifest):
         for part in _PARTS:
             amounts = resources.get(part)
             for name, value in amounts.items() if isinstance(amounts, dict) else ():
-                _check_amount(context, (*path, part, name), name, value)
+                amount_path = (*path, part, name)
+                _check_amount(context, amount_path, name, value)
+                if "/" in name and looks_like_gpu(name):
+                    _warn_of_likeness(context, amount_path, name, WHOLE_GPU)
+                if refuses_fractions and isinstance(value, float) and not value.is_integer():
+                    message = f"a {body.kind} takes {quote_value(value)} of {name} as a text only"
+                    hint = context.quoting_hint(amount_path)
+                    context.report("bad-quantity", message, amount_path, hint=hint)
         _check_request_and_limit(context, path, resources)
+
+
+def _warn_of_likeness(context: CheckContext, path: Path, name: str, meant: str) -> None:
+    # Some device plugin may have it: the API server takes it, and most often nothing serves it.
+    message = f"'{name}' is taken for a resource of its own, of which there is likely none"
+    hint = f"did you mean {meant}?"
+    context.report(
+        "unknown-resource", message, path, hint=hint, at_key=True, severity=Severity.WARNING
+    )
 
 
 def _find_resources(manifest: Manifest) -> Iterator[tuple[Path, Manifest]]:
@@ -81,20 +109,20 @@ def _check_request_and_limit(context: CheckContext, path: Path, resources: Manif
     for name, value in requests.items() if isinstance(requests, dict) else ():
         limit = limits.get(name) if isinstance(limits, dict) else None
         request_path = (*path, "requests", name)
-        if limit is None and not _is_extended(name):
+        if limit is None and not _is_whole(name):
             continue
         if value == limit or context.has_reported(request_path):
             continue
         requested, most = read_quantity(value), read_quantity(limit)
         request = f"the request of {quote_value(value)} {name}"
         hint = ""
-        if _is_extended(name) and limit is None and requested is not None:
+        if _is_whole(name) and limit is None and requested is not None:
             message = f"{name} is requested without a limit, which Kubernetes refuses"
             hint = "write it under 'limits', which is enough"
         elif requested is None or most is None:
             # What cannot be read has been reported.
             continue
-        elif _is_extended(name) and requested != most:
+        elif _is_whole(name) and requested != most:
             message = f"{request} differs from its limit of {quote_value(limit)}"
             hint = "write it under 'limits' only"
         elif requested > most:
@@ -111,6 +139,11 @@ def _code_for(name: str) -> str:
 def _is_extended(name: str) -> bool:
     # Kubernetes' own resources have no domain, or its own.
     return "/" in name and not name.rpartition("/")[0].endswith("kubernetes.io")
+
+
+def _is_whole(name: str) -> bool:
+    """Whether what is requested is held for the pod alone, and so is its limit as well."""
+    return _is_extended(name) or name.startswith(HUGE_PAGES)
 
 
 def check_shares(context: CheckContext, body: Body) -> None:
@@ -132,11 +165,22 @@ def check_shares(context: CheckContext, body: Body) -> None:
         for steps, annotations in find(holder, "metadata/annotations"):
             if isinstance(annotations, dict):
                 annotations_path = (*holder_path, *steps)
+                _check_spelling(context, annotations_path, annotations)
                 for name in _SHARES:
                     # A value without quotes is no annotation at all, which has been reported.
                     if isinstance(value := annotations.get(name), str):
                         _check_share(context, (*annotations_path, name), name, value)
                 _check_exclusive(context, body, annotations_path, annotations)
+
+
+def _check_spelling(context: CheckContext, path: Path, annotations: Manifest) -> None:
+    """An annotation that is nearly one of a share has no effect, and is easily overlooked."""
+    for name in annotations:
+        # Longer ones are the scheduler's own, such as gpu-fraction-container-name.
+        if name in _SHARES or not name.startswith("gpu") or name.startswith(_LONGER_SHARES):
+            continue
+        if (meant := did_you_mean(name, _SHARES)) and "/" not in name:
+            _warn_of_likeness(context, (*path, name), name, meant.split("'")[1])
 
 
 def _check_share(context: CheckContext, path: Path, name: str, value: str) -> None:

@@ -16,8 +16,6 @@ from reconciler.specs.kubernetes.objects import (
     check_server_fields,
     check_size,
 )
-from reconciler.specs.kubernetes.parts import check_parts
-from reconciler.specs.kubernetes.placement import check_placement
 from reconciler.specs.kubernetes.pods import (
     check_containers,
     check_counts,
@@ -25,9 +23,11 @@ from reconciler.specs.kubernetes.pods import (
     check_schedule,
     check_selector,
 )
+from reconciler.specs.kubernetes.podspec.rules import check_pods, report
 from reconciler.specs.kubernetes.resources import check_resources, check_shares
-from reconciler.specs.kubernetes.rollouts import check_job, check_roles, check_rollout
+from reconciler.specs.kubernetes.roles import check_roles
 from reconciler.specs.kubernetes.structure import check_structure, kind_schema
+from reconciler.specs.kubernetes.workloads.rules import rules_of
 from reconciler.specs.rules.check_context import CheckContext
 
 LONGEST_NAME = 253
@@ -53,6 +53,12 @@ def check_manifest(context: CheckContext, schemas: ObjectSchemas) -> None:
     schemas.check(context, manifest)
 
 
+def check_kind(context: CheckContext, body: Body) -> None:
+    """The kind's own fields fit together."""
+    for rule in rules_of(body):
+        report(context, rule.code, rule.check(body))
+
+
 def check_operator(context: CheckContext, body: Body) -> None:
     """The operator of the kind takes its `spec`, as far as that is written down by hand."""
     group_kind = (body.definition.group, body.definition.name)
@@ -69,10 +75,8 @@ _RULES: tuple[Callable[[CheckContext, Body], None], ...] = (
     check_schedule,
     check_resources,
     check_shares,
-    check_parts,
-    check_placement,
-    check_rollout,
-    check_job,
+    check_pods,
+    check_kind,
     check_roles,
     check_operator,
 )

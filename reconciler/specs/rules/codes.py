@@ -175,16 +175,30 @@ CODES: dict[str, Code] = {
     "bad-count": _about_content("a number of pods that is no number, or negative"),
     "bad-volume": _about_content("volumes and mounts of a pod that do not fit together"),
     "bad-port": _about_content("a port whose name Kubernetes refuses, or that two ports have"),
-    "bad-env": _about_content("a variable that is given twice, or in two ways"),
-    "bad-probe": _about_content("a probe that does not look in exactly one way"),
-    "bad-placement": _about_content("a toleration or label expression that contradicts itself"),
+    "bad-env": _about_content("a variable that is given twice, in two ways, or from nowhere"),
+    "bad-probe": _about_content("a probe that cannot look, or stands where none is asked"),
+    "bad-lifecycle": _about_content(
+        "a handler, gate or container that cannot be part of a pod's life"
+    ),
+    "bad-security": _about_content("security settings that contradict each other"),
+    "bad-dns": _about_content("name servers, domains or hosts that a pod cannot have"),
+    "bad-claim": _about_content("a claim of storage or devices that cannot be fulfilled"),
+    "bad-placement": _about_content(
+        "a toleration, affinity or spread that contradicts itself, or asks for no label"
+    ),
     "bad-rollout": _about_content("pods are replaced or counted in a way that cannot work"),
     "bad-role": _about_content(
         "a role of a training job that its operator does not know, or does not find its way in"
     ),
+    "bad-job": _about_content("modes, limits or policies of a job that do not fit together"),
+    "bad-group": _about_content("groups of pods that cannot be made, or that nothing finds"),
+    "bad-scale": _about_content("bounds of a scale, or shares of traffic, that cannot hold"),
     "bad-schedule": _about_content("a schedule that the CronJob controller cannot read"),
     "bad-quantity": _about_content(
         "an amount of a resource that cannot be read, or above its limit"
+    ),
+    "unknown-resource": _about_content(
+        "a resource that Kubernetes does not have, or a name that is nearly one of its own"
     ),
     "bad-gpu-request": _about_content("GPUs that are not asked for in whole numbers, as a limit"),
     "bad-gpu-share": _about_content("gpu-fraction or gpu-memory that the scheduler refuses"),
