@@ -151,7 +151,7 @@ def _check_sub_groups(path: Path, policy: Manifest, size: Any) -> Problems:
     part = policy.get("subGroupSize")
     if not (is_number(part) and is_number(size)) or size < 1:
         return
-    without_leader = policy.get("type") == "LeaderExcluded"
+    without_leader = policy.get("subGroupPolicyType") == "LeaderExcluded"
     part_path = (*path, "subGroupSize")
     if part < 1:
         yield Problem(part_path, f"'subGroupSize' must be 1 or more, not {part}")
