@@ -160,8 +160,14 @@ PLAN: tuple[Decorator, ...] = (
         "--replace",
         multiple=True,
         shell_complete=complete_recorded,
-        metavar="ADDRESS",
-        help="Replace this workload even if nothing changed, repeatable.",
+        metavar="PATTERN",
+        help="Replace workloads whose address matches this glob even if nothing changed; "
+        "repeatable.",
+    ),
+    click.option(
+        "--retry-failed",
+        is_flag=True,
+        help="Replace every workload that the cluster has refused, unchanged.",
     ),
     click.option(
         "--on-drift",

@@ -61,6 +61,7 @@ class PlanFlags:
     no_create: bool = False
     no_update: bool = False
     replace: tuple[str, ...] = ()
+    retry_failed: bool = False
     on_drift: str = "report"
     allow_deletes: int = 0
     allow_missing: int = 0
@@ -83,6 +84,7 @@ class PlanFlags:
                 no_create=self.no_create,
                 no_update=self.no_update,
                 replace=self.replace,
+                retry_failed=self.retry_failed,
                 refreshed=not self.no_refresh,
             ),
             allow_deletes=self.allow_deletes,

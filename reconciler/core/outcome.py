@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
+# The API has no code for it: the documented messages and those of Kubernetes have the word.
+_QUOTA = re.compile(r"\bquotas?\b", re.IGNORECASE)
 ADOPTED, RECORDED = "adopted", "recorded"
 
 
@@ -15,6 +18,8 @@ class Cause(StrEnum):
 
     SERVER = "refused-by-server"
     DENIED = "permission-denied"
+    QUOTA = "over-quota"
+    NAME_TAKEN = "name-taken"
     CLUSTER = "refused-by-cluster"
     FAILED_LATER = "failed-in-cluster"
     HELD = "held"
@@ -22,6 +27,11 @@ class Cause(StrEnum):
     GIVEN_UP = "deletion-given-up"
     UNPROVEN = "absence-unproven"
     OTHER = "other"
+
+
+def cause_of_refusal(message: str) -> Cause:
+    """Whether a refusal of the server is about a quota, in its own words, or about the spec."""
+    return Cause.QUOTA if _QUOTA.search(message) else Cause.SERVER
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

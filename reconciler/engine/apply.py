@@ -70,6 +70,7 @@ _CAUSES = {
     Reason.GIVEN_UP: Cause.GIVEN_UP,
     Reason.UNPROVEN_ABSENCE: Cause.UNPROVEN,
     Reason.SYNC_FAILED: Cause.CLUSTER,
+    Reason.NAME_TAKEN: Cause.NAME_TAKEN,
 }
 NO_ROOM = "held back by --max-surge-gpus: not as many GPUs were given back as it asks for"
 HELD_HINT = "lift what holds it back, then apply again"
@@ -94,7 +95,9 @@ async def apply(plan: Plan, run: ApplyContext, *, deadline: float) -> RunFinishe
                 continue
             cause = Cause.OUTDATED if held.outdated else _CAUSES.get(held.reason, Cause.OTHER)
             message, down = held.detail.removesuffix(held.remedy), held.reason is Reason.DOWN
-            failed = Failed(message=message, id=held.id, cause=cause, down=down)
+            # Whose the name is decides about the way out, which no cause alone can tell.
+            hint = held.remedy.removeprefix("; ") if cause is Cause.NAME_TAKEN else ""
+            failed = Failed(message=message, hint=hint, id=held.id, cause=cause, down=down)
             tally.tell(held, failed, 0.0)
         await record_without_requests(plan, run)
         removals = [a for a in plan.changes if isinstance(a, Delete)]

@@ -5,7 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 
 from reconciler.core.model import Desired, LastSeen, Own, Recorded, join_reasons
-from reconciler.core.outcome import ADOPTED, Cause, Failed, InDoubt, Outcome, Skipped, Succeeded
+from reconciler.core.outcome import (
+    ADOPTED,
+    Cause,
+    Failed,
+    InDoubt,
+    Outcome,
+    Skipped,
+    Succeeded,
+    cause_of_refusal,
+)
 from reconciler.core.protocol.api_results import (
     FORBIDDEN,
     Accepted,
@@ -20,7 +29,14 @@ from reconciler.core.protocol.api_results import (
 )
 from reconciler.core.protocol.body import make_body
 from reconciler.core.protocol.retry import SendCounts
-from reconciler.core.protocol.transitions import Evidence, advance, end, superseded, vacancy
+from reconciler.core.protocol.transitions import (
+    Evidence,
+    advance,
+    comes_true_until,
+    end,
+    superseded,
+    vacancy,
+)
 from reconciler.engine.lookup import (
     LookupUnclear,
     NameFree,
@@ -189,7 +205,8 @@ class CreateTask:
                 message = f"permission denied: {self._last_message}"
                 return await self._drop(message, evidence, cause=Cause.DENIED)
             case Refused(is_redirect=False):
-                return await self._drop(self._last_message, evidence, cause=Cause.SERVER)
+                cause = cause_of_refusal(self._last_message)
+                return await self._drop(self._last_message, evidence, cause=cause)
             case _:
                 return await self._drop(self._last_message, evidence)
 
@@ -211,7 +228,8 @@ class CreateTask:
             case OwnWorkload():
                 return await self.adopt(verdict)
             case NameTaken(message=message, hint=hint) if gone is Evidence.CONFIRMED_GONE:
-                return await self._drop(f"{self._last_message}; {message}", gone, hint=hint)
+                told = f"{self._last_message}; {message}"
+                return await self._drop(told, gone, hint=hint, cause=Cause.NAME_TAKEN)
             case NameFree() if gone is Evidence.CONFIRMED_GONE and isinstance(
                 answer, Refused | NotFound
             ):
@@ -223,7 +241,10 @@ class CreateTask:
             ):
                 return await self._give_way(verdict)
             case NameFree():
-                return await self._leave_unconfirmed("the server does not show it yet")
+                until = f"{comes_true_until(self._row):%Y-%m-%d %H:%M:%S} UTC"
+                return await self._leave_unconfirmed(
+                    f"the server does not show it yet; it may still come true until {until}"
+                )
             case LookupUnclear(message=message):
                 return await self._leave_unconfirmed(message)
 

@@ -91,7 +91,7 @@ async def look_up(work: ActionContext, hint: str = "") -> Verdict:
             # we made must not be lost.
             return OwnWorkload(remote=remote, marker=marker)
         # The first stranger is told, and the candidates behind it are still read.
-        theirs = theirs or _foreign(remote, marker, work)
+        theirs = theirs or tell_owner(remote, marker, work.run.stack)
     if theirs:
         return theirs
     if not candidates.listed:
@@ -130,13 +130,14 @@ async def _find_candidates(work: ActionContext, hint: str) -> _Candidates:
     )
 
 
-def _foreign(remote: Remote, marker: Marker | None, work: ActionContext) -> NameTaken:
+def tell_owner(remote: Remote, marker: Marker | None, stack: str) -> NameTaken:
+    """Whose a workload is that this state of this stack has not made, and what to do about it."""
     if marker is None:
         return NameTaken(
             message=f"workload {remote.id} has this name and was not made by this tool",
-            hint=f"to take it over: reconciler state adopt {work.address} --id {remote.id}",
+            hint=f"to take it over: reconciler state adopt {remote.address} --id {remote.id}",
         )
-    if marker.stack == work.run.stack:
+    if marker.stack == stack:
         return NameTaken(
             message=f"workload {remote.id} has this name and was made by another state of this "
             f"stack (lineage {marker.lineage})",
@@ -145,7 +146,8 @@ def _foreign(remote: Remote, marker: Marker | None, work: ActionContext) -> Name
         )
     return NameTaken(
         message=f"workload {remote.id} has this name and belongs to stack {marker.stack!r} "
-        f"(state {marker.lineage})"
+        f"(state {marker.lineage})",
+        hint="choose another name, or ask its owner for it",
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from reconciler.core.diff.update import UpdateContent, find_marks
 from reconciler.core.model import Desired, Recorded, Remote
-from reconciler.core.outcome import Cause, Failed
+from reconciler.core.outcome import Cause, Failed, cause_of_refusal
 from reconciler.core.planning.holds import commands_to_readopt
 from reconciler.core.protocol.api_results import FORBIDDEN, ApiResult, Conflict, NotFound, Refused
 from reconciler.core.protocol.marker import read_marker
@@ -67,7 +67,7 @@ def describe_refusal(row: Recorded, answer: ApiResult) -> Failed:
         case Refused(status=status) if status == FORBIDDEN:
             message, cause = f"permission denied: {message}", Cause.DENIED
         case Refused(is_redirect=False) | Conflict():
-            cause = Cause.SERVER
+            cause = cause_of_refusal(answer.description)
         case Refused():
             pass
         case NotFound():

@@ -13,7 +13,17 @@ from reconciler.core.outcome import Cause, Failed, InDoubt, Skipped, Unsuccessfu
 _ABOUT_STATE = re.compile(r"\breconciler ((?:state|runs) [a-z]+)")
 
 # What the next apply holds back as well, until a person has done something about it.
-HELD_BACK = frozenset({Cause.HELD, Cause.UNPROVEN, Cause.GIVEN_UP})
+HELD_BACK = frozenset({Cause.HELD, Cause.UNPROVEN, Cause.GIVEN_UP, Cause.NAME_TAKEN})
+
+
+# What has to be mended before an apply can go on that stopped as a whole, by why it stopped.
+_BEFORE_GOING_ON = {
+    "lock": "once the other run has ended: ",
+    "state": "once the state can be written ('reconciler state check'): ",
+    "unauthorised": "once the login is accepted ('reconciler doctor'): ",
+    "unreachable": "once the server answers ('reconciler doctor'): ",
+    "deadline": "with more --deadline: ",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,8 +58,19 @@ class NextStep:
         return f"{self.before}{self.command}{self.after}"
 
 
-def next_step(address: Address, outcome: Unsuccessful, commands: Commands) -> NextStep:
-    """What to do about a workload after this outcome."""
+def next_step(
+    address: Address,
+    outcome: Unsuccessful,
+    commands: Commands,
+    *,
+    stopped_by: str = "",
+    several: bool = False,
+) -> NextStep:
+    """What to do about a workload after this outcome.
+
+    `stopped_by` is why the run ended before its work was done; `several` workloads have had this
+    outcome, which one command is to retry.
+    """
     again = commands.again
     match outcome:
         case InDoubt():
@@ -57,16 +78,19 @@ def next_step(address: Address, outcome: Unsuccessful, commands: Commands) -> Ne
             after = f"  (looks for the proof once more), or by hand: {by_hand} (or --abandon)"
             return NextStep(command=again, after=after)
         case Skipped():
-            return NextStep(command=again)
+            return NextStep(before=_BEFORE_GOING_ON.get(stopped_by, ""), command=again)
         case Failed(cause=cause):
-            return _step_after_failure(address, cause, commands)
+            return _step_after_failure(address, cause, commands, several=several)
         case _:
             assert_never(outcome)
 
 
-def _step_after_failure(address: Address, cause: Cause, commands: Commands) -> NextStep:
+def _step_after_failure(
+    address: Address, cause: Cause, commands: Commands, *, several: bool
+) -> NextStep:
     """What to do depends on who or what made it fail."""
     again = commands.again
+    them, retry = ("them", "--retry-failed") if several else ("it", f"--replace {address}")
     match cause:
         case Cause.SERVER:
             return NextStep(before="fix the spec, then ", command=again)
@@ -74,12 +98,17 @@ def _step_after_failure(address: Address, cause: Cause, commands: Commands) -> N
             project = address.project
             before = f"let the login change workloads in project {project}, then "
             return NextStep(before=before, command=again)
+        case Cause.QUOTA:
+            before = f"free GPUs in project {address.project} or have its quota raised, then "
+            return NextStep(before=before, command=again)
+        case Cause.NAME_TAKEN:
+            return NextStep(before="choose another name, or adopt what has it")
         case Cause.CLUSTER:
-            before = "fix the spec and apply; to try it unchanged: "
-            return NextStep(before=before, command=f"{again} --replace {address}")
+            before = f"fix the spec and apply; to try {them} unchanged: "
+            return NextStep(before=before, command=f"{again} {retry}")
         case Cause.FAILED_LATER:
-            before = "look into its logs, mend it and apply; to run it again unchanged: "
-            return NextStep(before=before, command=f"{again} --replace {address}")
+            before = f"look into the logs, mend it and apply; to run {them} again unchanged: "
+            return NextStep(before=before, command=f"{again} {retry}")
         case Cause.HELD:
             before = "set lifecycle.onMissing: recreate, or remove the spec, then "
             return NextStep(before=before, command=again)

@@ -286,7 +286,7 @@ def test_a_plan_that_cannot_be_read_or_written(cli: Cli, specs: Path) -> None:
 def test_a_plan_that_is_not_the_approved_one_is_shown_with_what_differs(
     cli: Cli, specs: Path, project: str
 ) -> None:
-    """Nobody approves a digest unseen: text, Markdown and the page name every entry that differs."""
+    """Nobody approves a digest unseen: every format names each entry that differs."""
     assert cli("plan", specs, "-o", "json=approved.json").code == 0
     write_specs(specs, spec("a", project), spec("new", project))
     change(specs, "b", replicas=4)
@@ -315,8 +315,8 @@ def test_a_plan_that_is_not_the_approved_one_is_shown_with_what_differs(
 def test_what_is_expected_is_a_digest_or_a_plan(cli: Cli, specs: Path) -> None:
     """A file that is no plan is wrong usage, not a plan that has changed."""
     applied = cli("apply", specs, "--yes", "--expect-digest", specs / "b.json")
-    assert (applied.code, applied.err) == (
-        64,
+    assert applied.code == 64
+    assert applied.err == (
         f"error: --expect-digest {specs / 'b.json'}: neither a digest nor the file of a plan\n"
-        "  hint: pass sha256:… as a plan shows it, or the file of 'plan -o json=FILE'\n",
+        "  hint: pass sha256:… as a plan shows it, or the file of 'plan -o json=FILE'\n"
     )

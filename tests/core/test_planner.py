@@ -240,6 +240,9 @@ REFUSED = "the cluster refused it: no such image"
             (Hold, Reason.SYNC_FAILED, "the cluster refused it: no message"),
         ),
         (WANTED, FAILED, {"replace": ("4501/llm",)}, (Replace, Reason.SYNC_FAILED, REFUSED)),
+        (WANTED, FAILED, {"replace": ("4501/l*",)}, (Replace, Reason.SYNC_FAILED, REFUSED)),
+        (WANTED, FAILED, {"replace": ("4502/*",)}, (Hold, Reason.SYNC_FAILED, REFUSED)),
+        (WANTED, FAILED, {"retry_failed": True}, (Replace, Reason.SYNC_FAILED, REFUSED)),
         (
             make_desired(on_failed=OnFailed.REPLACE),
             FAILED,

@@ -294,7 +294,7 @@ def guards(stage: Stage) -> None:
     stage.run(f"{APPLY} --allow-missing 2")
     stage.run("plan . --stack green")
     stage.run("plan . --url https://elsewhere.example")
-    stage.run(f"{APPLY} --expect-digest 0000")
+    stage.run(f"{APPLY} --expect-digest sha256:0000")
 
 
 def failures(stage: Stage) -> None:

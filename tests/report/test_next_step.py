@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import html
 import re
 
 import pytest
 
 from reconciler.core.events import ActionEnded, RunFinished, RunStarted, Summary
-from reconciler.core.outcome import Cause, Failed, InDoubt, Skipped, Unsuccessful
+from reconciler.core.outcome import Cause, Failed, InDoubt, Skipped, Unsuccessful, cause_of_refusal
 from reconciler.core.timeline import Timeline
 from reconciler.report.html import apply_page
 from reconciler.report.machine.documents import event_document
@@ -57,6 +58,11 @@ WAYS_OUT: list[tuple[Unsuccessful, str]] = [
         "once you know that it is gone: reconciler state rm 1/one --state s.db",
     ),
     (failed(Cause.OUTDATED), "plan again, and have the new plan approved"),
+    (
+        failed(Cause.QUOTA),
+        "free GPUs in project 1 or have its quota raised, then reconciler apply w",
+    ),
+    (failed(Cause.NAME_TAKEN), "choose another name, or adopt what has it"),
     (failed(Cause.OTHER), "reconciler apply w  (what was done stays done)"),
     (
         InDoubt(message="lost"),
@@ -113,3 +119,45 @@ def test_a_hint_of_its_own_goes_first() -> None:
     page = plain(apply_page(PLAN, finished, timeline, commands=COMMANDS))
     assert f"Way out: {hint}<" in page
     assert "Next: " not in page
+
+
+def test_many_that_the_cluster_refused_have_one_way_out() -> None:
+    """Not a flag for each of them."""
+    problems = [
+        dataclasses.replace(ended(failed(Cause.CLUSTER)), address=make_address(f"1/w{number}"))
+        for number in range(3)
+    ]
+    text = Conclusion(PLAN, run="r", commands=COMMANDS).text(problems)
+    assert [line for line in text.splitlines() if "next:" in line] == [
+        "  next: fix the spec and apply; to try them unchanged: reconciler apply w --retry-failed"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("stopped_by", "way_out"),
+    [
+        ("lock", "once the other run has ended: reconciler apply w"),
+        ("unauthorised", "once the login is accepted ('reconciler doctor'): reconciler apply w"),
+        ("unreachable", "once the server answers ('reconciler doctor'): reconciler apply w"),
+        ("state", "once the state can be written ('reconciler state check'): reconciler apply w"),
+        ("SIGTERM", "reconciler apply w"),
+    ],
+)
+def test_what_stopped_the_run_is_mended_first(stopped_by: str, way_out: str) -> None:
+    """Applying again at once would stop for the same reason."""
+    problem = ended(Skipped(message="late"))
+    text = Conclusion(PLAN, run="r", stopped_by=stopped_by, commands=COMMANDS).text([problem])
+    assert text.splitlines()[-1] == f"  next: {way_out}"
+
+
+@pytest.mark.parametrize(
+    ("message", "cause"),
+    [
+        ("Project quota exceeded", Cause.QUOTA),
+        ("exceeded quotas: gpu", Cause.QUOTA),
+        ("quotation marks are missing", Cause.SERVER),
+    ],
+)
+def test_a_quota_is_known_by_the_word(message: str, cause: Cause) -> None:
+    """No other field of an answer says it."""
+    assert cause_of_refusal(message) is cause

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from reconciler.app.planning.approval_checks import check_named_projects
+from reconciler.app.planning.name_check import hold_taken_names
 from reconciler.app.planning.named_projects import (
     NamedProjects,
     check_names,
@@ -217,8 +218,15 @@ async def prepare(
             for each in (request.approval.plan, plan)
         )
         differences = compare_entries(approved, present)
-    plan = await with_quotas(
+    plan = await hold_taken_names(
         hold_invalid(rechecked.plan, settings),
+        settings,
+        session,
+        header,
+        may_ask=request.options.refreshed,
+    )
+    plan = await with_quotas(
+        plan,
         settings,
         projects,
         may_ask=request.options.refreshed,
@@ -372,11 +380,11 @@ def _check_names(
             f"--project {selection.project}: no workload here is in that project",
             hint=f"give a project id; there are {', '.join(projects) or 'none'}",
         )
-    for address in request.options.replace:
-        if address not in map(str, selected):
+    for pattern in request.options.replace:
+        if not any(matches_any(str(address), [pattern]) for address in selected):
             raise UsageError(
-                f"--replace {address}: there is no such workload here",
-                hint="give an address as the plan shows it, <projectId>/<name>",
+                f"--replace {pattern}: there is no such workload here",
+                hint="give an address as the plan shows it, <projectId>/<name>, or a glob on it",
             )
 
 

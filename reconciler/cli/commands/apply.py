@@ -40,6 +40,7 @@ _SAVED_OPTIONS = {
     "no_create": "--no-create",
     "no_update": "--no-update",
     "replace": "--replace",
+    "retry_failed": "--retry-failed",
     "on_drift": "--on-drift",
     "allow_deletes": "--allow-deletes",
     "allow_missing": "--allow-missing",

@@ -32,6 +32,7 @@ def list_problems(
     conclusion = Conclusion(
         applied.planned.plan,
         run=applied.finished.run,
+        stopped_by=applied.finished.stopped_by,
         commands=commands,
         paint=console.paint(),
         prefix=workspace.prefix,

@@ -37,6 +37,7 @@ class Reason(StrEnum):
     UNPROVEN_ABSENCE = "unproven-absence"
     NOT_DECLARED_YET = "not-declared-yet"
     GIVEN_UP = "given-up"
+    NAME_TAKEN = "name-taken"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

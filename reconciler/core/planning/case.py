@@ -10,6 +10,7 @@ from typing import Any
 
 from reconciler.core.diff.comparison import Compared, SpecChanges, what_runs
 from reconciler.core.diff.diff import FieldChange, is_ignored, project
+from reconciler.core.globs import matches_any
 from reconciler.core.model import Desired, Json, Lifecycle, Live, Recorded, Remote
 from reconciler.core.planning.actions import Reason
 from reconciler.core.planning.in_place import exchanges_nothing, mark_forcing
@@ -32,6 +33,9 @@ class OnDrift(StrEnum):
 class PlanOptions:
     """What the caller decides about a plan; the defaults are the careful ones.
 
+    `replace` are globs on the addresses that are replaced by name; with `retry_failed` so is
+    whatever the cluster has refused, unless an earlier content of it may still run.
+
     `destroying` says that specs are missing because everything was asked to go. The last two are no
     decisions but what is known of the server at the moment, so no saved plan keeps them. Where it
     is not known whether it can update, nothing is updated, nor replaced in the place of an update;
@@ -43,6 +47,7 @@ class PlanOptions:
     no_create: bool = False
     no_update: bool = False
     replace: tuple[str, ...] = ()
+    retry_failed: bool = False
     refreshed: bool = True
     destroying: bool = False
     can_update: CanUpdate = CanUpdate.UNKNOWN
@@ -174,7 +179,7 @@ class DecisionInputs:
     @property
     def is_asked_for(self) -> bool:
         """Whether somebody asked by its name that it is replaced."""
-        return str(self.row.address) in self.options.replace
+        return matches_any(str(self.row.address), self.options.replace)
 
     @property
     def lifecycle(self) -> Lifecycle:

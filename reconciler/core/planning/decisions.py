@@ -269,7 +269,8 @@ def _failed_sync(case: DecisionInputs, desired: Desired) -> AnyAction | None:
     message = f"the cluster refused it: {look.message or 'no message'}"
     on_failed = desired.lifecycle.on_failed
     may_replace = isinstance(case.live, Remote) and not runs_on
-    if case.is_asked_for or (on_failed is OnFailed.REPLACE and may_replace):
+    is_retried = on_failed is OnFailed.REPLACE or case.options.retry_failed
+    if case.is_asked_for or (is_retried and may_replace):
         return replace_workload(case, Reason.SYNC_FAILED, message)
     if runs_on:
         # The pods from before the update may still do their work: only a person ends them.

@@ -10,6 +10,7 @@ from typing import Any
 
 from reconciler.core.diff.comparison import compare, compare_spec, echo_of
 from reconciler.core.diff.diff import FieldChange, find_changes, is_ignored, project
+from reconciler.core.globs import matches_any
 from reconciler.core.model import (
     Address,
     Desired,
@@ -277,7 +278,8 @@ def _options(
         ("--no-delete", options.no_delete),
         ("--no-create", options.no_create),
         ("--no-update", options.no_update),
-        ("--replace", str(address) in options.replace),
+        ("--replace", matches_any(str(address), options.replace)),
+        ("--retry-failed", options.retry_failed),
         ("--no-refresh", not options.refreshed),
     )
     for name, is_set in flags:

@@ -24,6 +24,8 @@ _DOUBTFUL, _SKIPPED = "In doubt", "Skipped"
 _TITLES = {
     Cause.SERVER: "Refused by the server",
     Cause.DENIED: "Not permitted",
+    Cause.QUOTA: "Beyond the quota",
+    Cause.NAME_TAKEN: "Name taken",
     Cause.OUTDATED: "Not as it was approved",
     Cause.OTHER: "Failed",
     Cause.CLUSTER: "Refused by the cluster",
@@ -44,6 +46,7 @@ class Conclusion:
         plan: Plan,
         *,
         run: str,
+        stopped_by: str = "",
         commands: Commands,
         paint: ColorWriter | None = None,
         prefix: str = "",
@@ -51,6 +54,7 @@ class Conclusion:
     ) -> None:
         self._actions = {action.address: action for action in (*plan.changes, *plan.holds)}
         self._run = run
+        self._stopped_by = stopped_by
         self._commands = commands
         self._paint = paint or ColorWriter()
         self._prefix = prefix
@@ -103,7 +107,7 @@ class Conclusion:
             else self._paint("error:", "red")
         )
         match outcome:
-            case Failed(cause=Cause.SERVER):
+            case Failed(cause=Cause.SERVER | Cause.QUOTA):
                 message = f"the server refused it: {outcome.message}"
             # A hold did not fail at doing anything: its message says what held it.
             case Failed(cause=Cause.OTHER) if event.action != "hold":
@@ -141,6 +145,15 @@ class Conclusion:
     def _next_lines(self, ended: Sequence[_Ended]) -> Iterator[str]:
         """Each way out once: one that names a workload is not the way out of another."""
         unhinted = [each for each in ended if not each[1].hint]
-        steps = (next_step(event.address, outcome, self._commands) for event, outcome in unhinted)
+        steps = (
+            next_step(
+                event.address,
+                outcome,
+                self._commands,
+                stopped_by=self._stopped_by,
+                several=len(unhinted) > 1,
+            )
+            for event, outcome in unhinted
+        )
         for step in dict.fromkeys(map(str, steps)):
             yield f"  next: {escape_terminal(step)}"
