@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -33,6 +34,10 @@ class ReconcilerError(Exception):
         self.message = message
         self.where = where
         self.hint = hint
+
+    def complete_commands(self, complete: Callable[[str], str]) -> None:
+        """Let the commands that are named as ways out be completed by who knows the rest."""
+        self.hint = complete(self.hint)
 
 
 class UsageError(ReconcilerError):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from reconciler.core.planning.guards import Refusal
@@ -19,6 +20,14 @@ class GuardError(RefusedError):
         super().__init__(refusals[0].message, hint=refusals[0].hint)
         self.refusals = tuple(refusals)
         self.planned = planned
+
+    def complete_commands(self, complete: Callable[[str], str]) -> None:
+        """Those of every refusal."""
+        super().complete_commands(complete)
+        self.refusals = tuple(
+            replace(refusal, message=complete(refusal.message), hint=complete(refusal.hint))
+            for refusal in self.refusals
+        )
 
 
 class OutdatedPlanError(StalePlanError):

@@ -17,6 +17,7 @@ import yaml
 from reconciler.errors import InvalidInputError
 from reconciler.regularfiles import read_regular
 from reconciler.specs.discovery.git import checkout_top, name_in_checkout
+from reconciler.state.filenames import GITIGNORE
 
 DISTRIBUTION = "workload-reconciler"
 GITHUB_FILE = ".github/workflows/workloads.yml"
@@ -24,7 +25,6 @@ GITHUB_FILE = ".github/workflows/workloads.yml"
 GITLAB_FILE = ".gitlab/reconciler.gitlab-ci.yml"
 GITLAB_ENTRY = ".gitlab-ci.yml"
 INCLUDE = f"include:\n  - local: {GITLAB_FILE}\n"
-IGNORE = "# The state is not source code.\n*\n"
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_./-]*")
@@ -87,7 +87,7 @@ def scaffold(folder: Path, *, ci: Ci | None = None, source: Source | None = None
     if not config.exists():
         # Who has a configuration has specs, and would not want another workload to be made.
         files[folder / "hello.yaml"] = _template("hello.yaml")
-    files[folder / ".reconciler" / ".gitignore"] = IGNORE
+    files[folder / ".reconciler" / ".gitignore"] = GITIGNORE
     name = name_in_checkout(real) or "."
     files |= {_near(top / file): text for file, text in _pipeline(system, name, source)}
     written, untouched = [], []

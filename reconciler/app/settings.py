@@ -225,12 +225,12 @@ def resolve_settings(
 
 def _state(choice: _Choice, flags: Flags, config: Config, root: Path, stack: str) -> StatePlace:
     text = choice.of("state", flags.state, None, configured=config.state)
-    if text is None:
-        return FilePlace(path=root / DEFAULT_STATE)
     if flags.state is not None:
-        return place_from(text, stack=stack, origin=choice.origins["state"])
+        return place_from(text or "", stack=stack, origin=choice.origins["state"])
     # In the configuration relative to its file, on the command line to the caller's folder.
     folder = config.path.parent if config.path else root
+    if text is None:
+        return FilePlace(path=folder / DEFAULT_STATE)
     try:
         return parse_place(text, stack=stack, folder=folder, by_repository=True)
     except PlaceError as error:

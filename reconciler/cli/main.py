@@ -31,6 +31,7 @@ from reconciler.cli.commands.show import show
 from reconciler.cli.commands.state import state
 from reconciler.cli.commands.status import status
 from reconciler.cli.commands.validate import validate
+from reconciler.cli.invocation import add_folder_option
 from reconciler.cli.output.metrics_file import MetricsWriter
 from reconciler.errors import ReconcilerError
 
@@ -69,6 +70,8 @@ for command in (
     completion,
 ):
     cli.add_command(command)
+
+add_folder_option(cli)
 
 
 def main() -> None:

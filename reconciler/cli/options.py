@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import functools
 import os
-import shlex
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import click
 from click.core import ParameterSource
 
+from reconciler.cli.invocation import remember_commands
 from reconciler.cli.option_tables import (
     APPLY,
     DRY_RUN,
@@ -190,14 +190,13 @@ def _with_flags(command: Command) -> Command:
         # The two limits stand among the options of a plan, and are settings like the others.
         names = {field.name for field in fields(Flags)} & values.keys()
         flags = Flags(**{name: values.pop(name) for name in names}, origins=_origins(names))
+        paths = values.get("paths") or [values.get("directory", Path())]
+        commands = remember_commands(flags, paths)
         try:
             return command(**values, flags=flags)
         except ReconcilerError as error:
-            from reconciler.report.next_step import Commands
-
-            place = place_options(flags, "state", "config")
-            commands = Commands(state=place, stack=place_options(flags, "stack"))
-            error.hint = commands.completed(error.hint)
+            # Here, because it is shown when the command is over.
+            error.complete_commands(commands.completed)
             raise
 
     return cast("Command", call)
@@ -217,22 +216,6 @@ def _origins(names: Collection[str]) -> dict[str, str]:
         elif source is ParameterSource.ENVIRONMENT:
             origins[option.name] = str(option.envvar)
     return origins
-
-
-def place_options(flags: Flags, *names: str) -> str:
-    """The given ones of these options, by which the next command finds the same state.
-
-    What a variable of the environment said holds for the next one too.
-    """
-    from reconciler.core.places import hide_secrets
-
-    state = flags.state and hide_secrets(flags.state)
-    given = {"state": state, "config": flags.config, "stack": flags.stack}
-    return "".join(
-        f" --{name} {shlex.quote(str(given[name]))}"
-        for name in names
-        if flags.origins.get(name) == f"--{name}"
-    )
 
 
 def settings_from(flags: Flags) -> Settings:

@@ -9,6 +9,9 @@ from pathlib import Path
 
 from reconciler.errors import StateError
 
+# The content of the `.gitignore` in a folder that holds states and nothing else.
+GITIGNORE = "# The state is not source code.\n*\n"
+
 _UNFINISHED = re.compile(r"\.(.+)\.[0-9a-f]{32}(?:-journal)?")
 
 

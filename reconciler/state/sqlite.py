@@ -24,7 +24,7 @@ from reconciler.ports import (
 from reconciler.state import database, history
 from reconciler.state.backups import back_up, list_copies, next_backup, rotate
 from reconciler.state.database import read_meta, write_meta
-from reconciler.state.filenames import check_no_hard_links, unfinished_path
+from reconciler.state.filenames import GITIGNORE, check_no_hard_links, unfinished_path
 from reconciler.state.locking import lock_owner
 from reconciler.state.locking.lock import StateLock
 from reconciler.state.locking.mounts import check_local
@@ -352,7 +352,7 @@ def create_state(path: Path, target: Target, transit: Transit = IN_USE) -> Sqlit
     """Make a new, empty state; raises StateError where a file exists."""
     check_local(path)
     with explain_errors(path):
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _make_folder(path.parent)
         unfinished = unfinished_path(path)
         try:
             # Built under a hidden name: a kill leaves a whole state or none. A link, unlike a
@@ -367,6 +367,14 @@ def create_state(path: Path, target: Target, transit: Transit = IN_USE) -> Sqlit
             unfinished.unlink(missing_ok=True)
         database.sync(path.parent)
     return open_state(path, in_transit=transit != IN_USE)
+
+
+def _make_folder(folder: Path) -> None:
+    """Make the folder of a state; what git finds in one that was made for it is no source code."""
+    if not folder.exists():
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with suppress(FileExistsError), (folder / ".gitignore").open("x", encoding="utf-8") as file:
+            file.write(GITIGNORE)
 
 
 def is_there(path: Path) -> bool:

@@ -10,7 +10,8 @@ import pytest
 from click.testing import CliRunner
 
 from reconciler.app.settings import Flags, Settings, resolve_settings
-from reconciler.cli.options import environment_options, place_options
+from reconciler.cli.invocation import place_options
+from reconciler.cli.options import environment_options
 from reconciler.core.places import FilePlace, PostgresPlace
 from reconciler.errors import InvalidInputError, UsageError
 from reconciler.specs.config import Config, load_config

@@ -12,6 +12,7 @@ from typing import Protocol
 import pytest
 
 from reconciler.cli.main import run
+from tests.support.printed_commands import PrintedCommands
 from tests.support.sandboxes import Sandbox, start, stop
 
 PROGRAM = Path(sys.executable).parent / "reconciler"
@@ -35,13 +36,19 @@ class Cli(Protocol):
 
 
 @pytest.fixture
-def cli(capsys: pytest.CaptureFixture[str]) -> Cli:
-    """The command line as `main` runs it, with what it prints."""
+def cli(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Cli:
+    """The command line as `main` runs it, with what it prints.
+
+    Every command that it prints for its reader is tried, from the folder in which it was printed.
+    """
+    printed = PrintedCommands(monkeypatch, capsys)
 
     def call(*arguments: object) -> Result:
         capsys.readouterr()
+        printed.begin()
         code = run([str(argument) for argument in arguments])
         captured = capsys.readouterr()
+        printed.check(captured.err + captured.out)
         return Result(code, captured.out, captured.err)
 
     return call

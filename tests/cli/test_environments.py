@@ -74,7 +74,7 @@ def test_a_finding_in_what_was_overridden_points_at_the_patch(cli: Cli, reposito
     assert (result.code, result.out) == (
         3,
         (
-            "serving/production/_patches.yaml:5:17: error: 'replicas' must be a whole number from 0, "
-            "not -6 (bad-count)\n1 error.\n"
+            "serving/production/_patches.yaml:5:17: error: 'replicas' must be a whole number "
+            "from 0, not -6 (bad-count)\n1 error.\n"
         ),
     )

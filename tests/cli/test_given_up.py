@@ -72,7 +72,7 @@ def test_the_commands_of_hints_work_where_they_are_printed(
         assert cli("apply", "w", "--yes", "--init", "-q").code == 0
         (folder / "a.json").unlink()
         failed = cli("apply", "w", "--yes", "--wait-timeout", "1s")
-        place = "--state w/.reconciler/state.db --config w/reconciler.yaml"
+        place = "--config w/reconciler.yaml"
         printed = f"reconciler state resolve {place} {project}/a --abandon"
         abandoned = cli(*printed.split()[1:], "--yes")
         listed = cli("state", "list", *place.split())

@@ -127,7 +127,8 @@ def test_protection_outlives_the_spec(cli: Cli, specs: Path, project: str) -> No
     assert refused.err == (
         f"refused: 1 of the planned changes would end a protected workload: delete {project}/two\n"
         f"  hint: leave it out with -x {project}/two, or lift the protection: reconciler state "
-        f"unprotect {project}/two (and lifecycle.protect: false in its spec)\n"
+        f"unprotect --config {specs}/reconciler.yaml {project}/two "
+        "(and lifecycle.protect: false in its spec)\n"
     )
     state = ("--state", specs / ".reconciler/state.db")
     assert cli("state", "unprotect", f"{project}/two", *state).code == 0

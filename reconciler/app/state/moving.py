@@ -102,7 +102,7 @@ def _new_to(receiver: StateStore, giver: Header, rows: Sequence[Recorded]) -> li
             raise RefusedError(
                 f"{receiver.place.title} records {row.address} too, under another operation: "
                 "one of the two is out of date",
-                hint=f"compare the ids (reconciler state show {row.address}), and forget the wrong "
+                hint=f"compare the ids: reconciler state show {row.address}; and forget the wrong "
                 f"one: reconciler state rm {row.address}",
             )
     return [row for row in rows if row.address not in present]

@@ -199,7 +199,7 @@ def _carry_out(
         console,
         workspace,
         metrics,
-        follow_up_commands(request.command, directory, plan_flags, workspace, flags),
+        follow_up_commands(request.command, directory, plan_flags),
         markdown_limit=markdown_limit,
         yes=apply_flags.yes,
     )

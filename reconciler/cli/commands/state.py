@@ -14,7 +14,6 @@ from reconciler.cli.options import (
     OutputOptions,
     edit_options,
     output_options,
-    place_options,
     settings_from,
     state_options,
 )
@@ -38,14 +37,12 @@ def list_(*, flags: Flags, output: OutputOptions) -> int:
     from reconciler.app.state.states import read_state
     from reconciler.cli.output.console import Console
     from reconciler.report.machine.documents import record_document, to_text
-    from reconciler.report.next_step import Commands
 
     console = Console(output)
     with read_state(settings_from(flags).state) as store:
         rows = sorted(store.read(), key=lambda row: row.address)
     console.emit("json", lambda: to_text([record_document(row) for row in rows]))
-    commands = Commands(state=place_options(flags, "state", "config"))
-    console.emit("text", lambda: commands.completed(console.text().records(rows)))
+    console.emit("text", lambda: console.text().records(rows))
     return 0
 
 

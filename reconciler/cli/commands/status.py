@@ -16,7 +16,6 @@ from reconciler.cli.options import (
     OutputOptions,
     environment_options,
     output_options,
-    place_options,
     settings_from,
 )
 from reconciler.cli.output.metrics_file import MetricsWriter, metrics_option
@@ -148,7 +147,6 @@ def _show(
     from reconciler.cli.live.apply_reporter import run_with_heartbeat
     from reconciler.cli.output.console import Console
     from reconciler.report.machine.documents import to_text
-    from reconciler.report.next_step import Commands
     from reconciler.report.status.explanation import explanation_document, explanation_text
     from reconciler.report.status.status import status_document
     from reconciler.report.status.table import statuses_markdown, statuses_text
@@ -181,11 +179,7 @@ def _show(
     metrics.refused = sum(status.is_refused for status in statuses)
     console.emit("json", lambda: to_text([status_document(status) for status in statuses]))
     console.emit("markdown", lambda: statuses_markdown(statuses))
-    commands = Commands(state=place_options(flags, "state", "config"))
-    console.emit(
-        "text",
-        lambda: commands.completed(statuses_text(statuses, console.paint(), width=console.width())),
-    )
+    console.emit("text", lambda: statuses_text(statuses, console.paint(), width=console.width()))
     return statuses
 
 

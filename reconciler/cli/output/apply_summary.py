@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import os
+import dataclasses
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
 from reconciler.app.applying.applying import ApplyResult
 from reconciler.app.planning.workspace import Workspace
-from reconciler.app.settings import Flags
-from reconciler.cli.options import PlanFlags, place_options
+from reconciler.cli.invocation import current_commands
+from reconciler.cli.options import PlanFlags
 from reconciler.cli.output.console import Console
 from reconciler.core.events import ActionEnded
-from reconciler.core.places import FilePlace
 from reconciler.report.next_step import Commands
 from reconciler.report.text.conclusion import Conclusion
-from reconciler.specs.config import config_file
 
 
 def list_problems(
@@ -52,21 +50,10 @@ def warn_of_losses(console: Console, commands: Commands, run: str = "") -> None:
         console.warn(f"  hint: what was done is recorded: {history}")
 
 
-def follow_up_commands(
-    command: str,
-    directory: Path,
-    plan_flags: PlanFlags,
-    workspace: Workspace,
-    flags: Flags,
-) -> Commands:
+def follow_up_commands(command: str, directory: Path, plan_flags: PlanFlags) -> Commands:
     """The commands that carry on where this one ended, for the same folder, state and stack."""
-    names_state = bool(flags.state)
-    config_given, stack = place_options(flags, "config"), place_options(flags, "stack")
-    kept_at = workspace.settings.state
-    name = os.path.relpath(kept_at.path) if isinstance(kept_at, FilePlace) else str(kept_at)
-    state = f" --state {shlex.quote(name)}"
-    folder = [] if directory == Path() else [str(directory)]
-    arguments = [*command.split(), *folder]
+    commands = current_commands()
+    arguments = [] if directory == Path() else [str(directory)]
     # What kept this run from being about everything: without it, the next one would do more.
     for flag, patterns in (("-t", plan_flags.targets), ("-x", plan_flags.excludes)):
         for pattern in patterns:
@@ -76,15 +63,6 @@ def follow_up_commands(
     arguments += ["--no-delete"] if plan_flags.no_delete else []
     arguments += ["--no-create"] if plan_flags.no_create else []
     arguments += ["--no-update"] if plan_flags.no_update else []
-    again = shlex.join(arguments)
-    # The commands about a state take no folder, and would look here for it and its configuration.
-    root = workspace.settings.root
-    config = config_file(root) if folder and root.resolve() != Path().resolve() else None
-    place = config_given
-    if config is not None and flags.config is None:
-        place = f" --config {shlex.quote(os.path.relpath(config))}"
-    return Commands(
-        again=f"{again}{state if names_state else ''}{config_given}{stack}",
-        state=f"{state if folder or names_state else ''}{place}",
-        stack=stack,
+    return dataclasses.replace(
+        commands, again=commands.completed(shlex.join([*command.split(), *arguments]))
     )

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import html
+import json
 import os
 import shutil
 import sys
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,6 +17,7 @@ import click
 
 from reconciler.app.planning.workspace import InvalidSpecsError
 from reconciler.app.refused import GuardError
+from reconciler.cli.invocation import current_commands
 from reconciler.cli.options import OutputOptions
 from reconciler.cli.params import Output
 from reconciler.core.diagnostics import Diagnostic
@@ -22,9 +25,19 @@ from reconciler.errors import ReconcilerError
 from reconciler.report.text.color import ColorWriter
 from reconciler.report.text.text import Text
 
+# How a text is written inside a string of a format; the others take it as it is.
+_ESCAPES: Mapping[str, Callable[[str], str]] = {
+    "html": html.escape,
+    **dict.fromkeys(
+        ("json", "ndjson", "sarif", "gitlab", "gitlab-plan"), lambda text: json.dumps(text)[1:-1]
+    ),
+}
+
 
 class Console:
     """Where the results of one command go, and how they look there.
+
+    Each command that is named in them is completed, so that it can be run as it stands.
 
     A reader that went away is noticed once and then left alone. An output that cannot be written
     is an error, unless the console is `lenient`: then it stops neither work nor another output.
@@ -98,11 +111,12 @@ class Console:
         """Give a finished result to every output of that format."""
         for output in self.outputs:
             if output.format == name:
+                result = current_commands().completed(render(), _ESCAPES.get(name, str))
                 if output.path is None:
-                    self._print(render(), err=name in self._beside)
+                    self._print(result, err=name in self._beside)
                 else:
                     # A file is read by programs, unless somebody wants colours in it.
-                    text = render() if self._color == "always" else click.unstyle(render())
+                    text = result if self._color == "always" else click.unstyle(result)
                     try:
                         with explained_writing(output.path):
                             output.path.write_text(f"{text}\n", encoding="utf-8")
@@ -116,11 +130,12 @@ class Console:
 
         A file that cannot be written stops no work: the loss is told at the end.
         """
+        text = current_commands().completed(text, _ESCAPES.get(name, str))
         for output in self.outputs:
             if output.format != name:
                 continue
             if output.path is None:
-                self.line(text)
+                self._print(text, err=False)
                 continue
             try:
                 # The first part replaces what an earlier run left there.
@@ -140,16 +155,16 @@ class Console:
 
     def line(self, text: str) -> None:
         """A line of a result."""
-        self._print(text, err=False)
+        self._print(current_commands().completed(text), err=False)
 
     def note(self, text: str) -> None:
         """A line about the work, which is not its result."""
         if not self.quiet:
-            self._print(text, err=True)
+            self._print(current_commands().completed(text), err=True)
 
     def warn(self, text: str) -> None:
         """A line that is shown even when quiet."""
-        self._print(text, err=True)
+        self._print(current_commands().completed(text), err=True)
 
     def diagnostics(self, diagnostics: Sequence[Diagnostic], prefix: str) -> None:
         """Diagnostics, beside the result."""
