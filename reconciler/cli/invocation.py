@@ -88,10 +88,15 @@ def _place_of(folders: Sequence[Path], flags: Flags) -> str:
     config, near = config_file(root), config_file(find_root(Path()))
     if config is not None:
         is_near = near is not None and near.samefile(config)
-        return "" if is_near else f" --config {shlex.quote(os.path.relpath(config))}"
+        return "" if is_near else f" --config {_typed(config, like=folder)}"
     if near is not None or flags.state is not None or root.samefile(Path()):
         return ""
-    return f" --state {shlex.quote(os.path.relpath(root / DEFAULT_STATE))}"
+    return f" --state {_typed(root / DEFAULT_STATE, like=folder)}"
+
+
+def _typed(path: Path, *, like: Path) -> str:
+    """An absolute path as one would type it beside another one."""
+    return shlex.quote(str(path) if like.is_absolute() else os.path.relpath(path))
 
 
 def place_options(flags: Flags, *names: str) -> str:

@@ -6,6 +6,7 @@ found by the type checker. All of these values are made here.
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import os
 from collections.abc import Callable, Collection, Sequence
@@ -221,8 +222,14 @@ def _origins(names: Collection[str]) -> dict[str, str]:
 def settings_from(flags: Flags) -> Settings:
     """The settings of the repository that the current folder belongs to.
 
-    Raises InvalidSpecsError for a configuration with errors.
+    A state that a command is about knows its owner, where nobody names one. Raises
+    InvalidSpecsError for a configuration with errors.
     """
     from reconciler.app.planning.workspace import settings_here
+    from reconciler.app.settings import DEFAULT
+    from reconciler.app.state.states import recorded_stack
 
-    return settings_here(Path(), flags, os.environ)
+    settings = settings_here(Path(), flags, os.environ)
+    if settings.origins.get("stack") == DEFAULT and (stack := recorded_stack(settings.state)):
+        return dataclasses.replace(settings, stack=stack)
+    return settings

@@ -15,7 +15,7 @@ from reconciler.core.inspection import Inspection
 from reconciler.core.model import Address, Header, Recorded, Target
 from reconciler.core.places import FilePlace, PostgresPlace, StatePlace
 from reconciler.core.planning.selection import Selection
-from reconciler.errors import StateError, UsageError
+from reconciler.errors import ReconcilerError, StateError, UsageError
 from reconciler.ports import RecordStore, RunEntry, StateStore
 from reconciler.state.backups import backups_folder
 from reconciler.state.database import TIME_LIMIT
@@ -46,6 +46,21 @@ def edit_state(place: StatePlace, command: str, *, dry_run: bool) -> Iterator[St
         if not dry_run:
             store.hold(command)
         yield store
+
+
+def recorded_stack(place: StatePlace) -> str:
+    """Whose a state in a file is; empty where there is none, or none that can be read."""
+    if not isinstance(place, FilePlace):
+        # The stack is a part of any other place.
+        return ""
+    try:
+        if not place.path.is_file():
+            return ""
+        with read_state(place) as store:
+            return store.header.target.stack
+    except (OSError, ReconcilerError):
+        # Whoever goes on to use the state says what is wrong with it.
+        return ""
 
 
 def without_state(target: Target) -> RecordStore:
