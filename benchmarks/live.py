@@ -68,6 +68,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--count", type=int, default=10_000)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--latency", default="50ms", help="of the API, once the state is filled")
     parser.add_argument("--bare", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.bare:
@@ -78,17 +79,21 @@ def main() -> None:
         specs, ledger = Path(name, "specs"), Path(name, "ledger.jsonl")
         specs.mkdir()
         write_specs(specs, count)
-        with sandbox("--sync-delay", "0s", "--ledger", str(ledger)) as server:
+        data = ("--data", str(Path(name, "sandbox.jsonl")), "--ledger", str(ledger))
+        with sandbox("--sync-delay", "0s", *data) as server:
+            port = server.url.rpartition(":")[2]
             apply = [str(PROGRAM), "apply", ".", "--yes", "--init", "-q"]
             print(f"apply of {count}: {measure(apply, server, specs)}")
-            state = str(specs / ".reconciler" / "state.db")
-            # Not in the folder of the specs: reading those is measured elsewhere.
-            status = [str(PROGRAM), "status", "--state", state, "-o", "json"]
-            _take_turns(status, server, Path(name), ledger, arguments.rounds, count)
+        state = str(specs / ".reconciler" / "state.db")
+        # Not in the folder of the specs: reading those is measured elsewhere.
+        status = [str(PROGRAM), "status", "--state", state, "-o", "json"]
+        # The same server, at the same address, as far away as one in another place.
+        with sandbox("--port", port, "--latency", arguments.latency, *data) as server:
+            _take_turns(status, server, Path(name), ledger, rounds=arguments.rounds, count=count)
 
 
 def _take_turns(
-    status: list[str], server: Sandbox, folder: Path, ledger: Path, rounds: int, count: int
+    status: list[str], server: Sandbox, folder: Path, ledger: Path, *, rounds: int, count: int
 ) -> None:
     bare = [sys.executable, "-m", "benchmarks.live", "--bare"]
     here = Path(__file__).parent.parent

@@ -109,14 +109,14 @@ def test_pages_are_read_once_each_and_counted(count: int | None) -> None:
     """A server without a count is believed."""
     result, asked = listed(lambda params: TWO_PAGES[params.get("offset", "0")], count=count)
     assert result == LiveList(workloads=live("a", "b", "c"), is_whole=True, date=AT)
-    assert asked == ["0", "2", "count"]
+    assert asked == ["0", "count", "2"]
 
 
 def test_a_list_that_holds_fewer_than_the_server_counts_is_not_whole() -> None:
     """It is read once more, and then said to be incomplete."""
     result, asked = listed(lambda params: TWO_PAGES[params.get("offset", "0")], count=4)
     assert result == LiveList(workloads=live("a", "b", "c"), is_whole=False, date=AT)
-    assert asked == ["0", "2", "count", "0", "2", "count"]
+    assert asked == ["0", "count", "2", "0", "count", "2"]
 
 
 def test_a_list_that_repeats_itself_is_read_again() -> None:
@@ -131,7 +131,7 @@ def test_a_list_that_repeats_itself_is_read_again() -> None:
     )
     result, asked = listed(lambda _: next(walks), count=4)
     assert result == LiveList(workloads=live("a", "aa", "b", "c"), is_whole=True, date=AT)
-    assert asked == ["0", "2", "0", "2", "count"]
+    assert asked == ["0", "count", "2", "0", "count", "2"]
 
 
 def test_a_later_page_that_cannot_be_read_is_no_list() -> None:
@@ -149,4 +149,18 @@ def test_a_list_without_an_end_is_given_up() -> None:
         lambda params: {"workloads": [], "next": int(params.get("offset", "0")) + 1}
     )
     assert result == Ambiguous(message="the list did not end within 400 pages")
-    assert len(asked) == 400
+    assert len(asked) == 401  # one of them is the count
+
+
+def test_pages_after_the_first_are_asked_for_at_once() -> None:
+    """The server counts them; a list that has grown since is followed to its end."""
+    names = [f"w{number}" for number in range(9)]
+
+    def page(params: Mapping[str, str]) -> Any:
+        start = int(params.get("offset", "0"))
+        rows = [row(name) for name in names[start : start + 2]]
+        return {"workloads": rows} | ({"next": start + 2} if start + 2 < len(names) else {})
+
+    result, asked = listed(page, count=5)
+    assert asked == ["0", "count", "2", "4", "6", "8", "0", "count", "2", "4", "6", "8"]
+    assert result == LiveList(workloads=live(*names), is_whole=False, date=AT)

@@ -271,16 +271,24 @@ def test_a_long_list_is_one_request_a_page_and_a_count() -> None:
     listed = scene.look(everything)
     assert ({w.id for w in listed.workloads}, len(listed.workloads)) == (ids, 1200)
     assert listed.is_whole
-    assert scene.requests() == [*["/api/v1/workloads"] * 3, "/api/v1/workloads/count"]
+    assert scene.requests() == [
+        "/api/v1/workloads",
+        "/api/v1/workloads/count",
+        *["/api/v1/workloads"] * 2,
+    ]
 
 
 def test_a_page_that_fails_once_is_asked_for_again_by_itself() -> None:
     """The pages before it are kept: a busy server would never let a whole walk pass."""
-    scene = Scene("503 at=list nth=2")
+    scene = Scene("503 at=list nth=3")
     for number in range(1200):
         scene.plant(f"w{number}")
     assert len(scene.look(everything).workloads) == 1200
-    assert scene.requests() == [*["/api/v1/workloads"] * 4, "/api/v1/workloads/count"]
+    assert scene.requests() == [
+        "/api/v1/workloads",
+        "/api/v1/workloads/count",
+        *["/api/v1/workloads"] * 3,
+    ]
 
 
 @pytest.mark.parametrize(

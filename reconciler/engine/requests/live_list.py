@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
@@ -54,11 +55,17 @@ async def list_live(
             lambda _: api.list_page(project, offset=offset, name=name, deleted=deleted),
         )
 
+    async def count() -> ApiResult:
+        return await dispatcher.send(
+            Method.GET, lambda _: api.count(project, name=name, deleted=deleted)
+        )
+
     result: LiveList | ApiResult = Ambiguous()
     for _ in range(_WALKS):
-        pages = await _walk(read)
-        if isinstance(pages, ApiResult):
-            return pages
+        walk = await _walk(read, count)
+        if isinstance(walk, ApiResult):
+            return walk
+        pages = walk.pages
         rows = [
             row
             for page in pages
@@ -72,11 +79,8 @@ async def list_live(
         is_whole = len(once) == len(rows)
         # One page is one look at the list. Of several, each is a look of its own, and what is
         # created or deleted in between shifts the next one.
-        if len(pages) > 1 and is_whole:
-            counted = await dispatcher.send(
-                Method.GET, lambda _: api.count(project, name=name, deleted=deleted)
-            )
-            is_whole = not isinstance(counted, WorkloadCount) or counted.count == len(rows)
+        if walk.counted is not None:
+            is_whole = is_whole and walk.counted == len(rows)
         result = LiveList(
             workloads=tuple(sorted(once.values(), key=lambda row: (row.address, row.id))),
             is_whole=is_whole,
@@ -87,16 +91,42 @@ async def list_live(
     return result
 
 
-async def _walk(read: Callable[[int], Awaitable[ApiResult]]) -> list[WorkloadPage] | ApiResult:
-    """Every page of a list, or the first result that is none."""
-    pages: list[WorkloadPage] = []
-    offset: int | None = 0
-    while offset is not None:
-        if len(pages) == _MAX_PAGES:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Walk:
+    """Every page of a list, and how many workloads it has by the server's count, if it has one."""
+
+    pages: list[WorkloadPage]
+    counted: int | None = None
+
+
+async def _walk(
+    read: Callable[[int], Awaitable[ApiResult]], count: Callable[[], Awaitable[ApiResult]]
+) -> _Walk | ApiResult:
+    """Every page of a list, or the first result that is none.
+
+    Where the server counts, the pages after the first are asked for at the same time: each is a
+    look of its own in any case, and one after the other they would take as many round trips.
+    """
+    first = await read(0)
+    if not isinstance(first, WorkloadPage):
+        return first
+    pages, size = [first], first.next
+    if size is None:
+        return _Walk(pages=pages)
+    response = await count()
+    counted = response.count if isinstance(response, WorkloadCount) else None
+    if counted is not None and counted <= size * _MAX_PAGES:
+        others = await asyncio.gather(*map(read, range(size, counted, size)))
+        for page in others:
+            if not isinstance(page, WorkloadPage):
+                return page
+            pages.append(page)
+    # What the count has not foreseen: a list that has grown, or a server without a count.
+    while (offset := pages[-1].next) is not None:
+        if len(pages) >= _MAX_PAGES:
             return Ambiguous(message=f"the list did not end within {_MAX_PAGES} pages")
         page = await read(offset)
         if not isinstance(page, WorkloadPage):
             return page
         pages.append(page)
-        offset = page.next
-    return pages
+    return _Walk(pages=pages, counted=counted)

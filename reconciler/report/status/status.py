@@ -185,7 +185,11 @@ class Status:
 
     @cached_property
     def gpus(self) -> GpuRequest:
-        """The GPUs that its manifest asks for."""
+        """The GPUs that it asks for: by the server's count, or else by its manifest."""
+        if self.told_by_list and self.listed is not None:
+            requested = self.listed.gpus_requested
+            if requested is not None:
+                return GpuRequest(gpus=requested)
         manifest = self.row.spec.get("manifest")
         return count_gpus(manifest if isinstance(manifest, Mapping) else {})
 
