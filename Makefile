@@ -72,6 +72,8 @@ proof: $(VENV)/.test ## Every gate of docs/guarantees.md, at a size that fits in
 	$(BIN)/python -m proof.rivals --rounds 2
 	$(BIN)/python -m proof.postgres --rounds 1
 	$(BIN)/python -m proof.postgres --mutants
+	$(BIN)/python -m proof.objects --rounds 1
+	$(BIN)/python -m proof.objects --mutants
 	$(BIN)/python -m proof.signals --rounds 3
 	$(BIN)/python -m proof.canary --rude 2
 	$(BIN)/python -m proof.fuzz --documents 5000 --trees 100
@@ -96,6 +98,8 @@ proof-full: $(VENV)/.test proof-honesty ## The same at full size: more than an h
 	$(BIN)/python -m proof.rivals --rounds 20
 	$(BIN)/python -m proof.postgres --rounds 20
 	$(BIN)/python -m proof.postgres --mutants
+	$(BIN)/python -m proof.objects --rounds 20
+	$(BIN)/python -m proof.objects --mutants
 	$(BIN)/python -m proof.signals --rounds 30
 	$(BIN)/python -m proof.canary --rude 10
 	$(BIN)/python -m proof.fuzz --documents 100000 --trees 1000

@@ -1,13 +1,16 @@
-"""What a state in PostgreSQL costs, as ratios to a file on the disk of the same machine.
+"""What a state that machines share costs, as ratios to a file on the disk of the same machine.
 
 Everything is measured in turns, so that a busy machine is busy for both. The database is a real one
-with real syncs; a wire in between adds the round trips of a network. Run it from the root of the
-repository: `python -m benchmarks.state`.
+with real syncs; a wire in between adds the round trips of a network. The bucket is in a process of
+its own, which answers that much later. Run it from the root of the repository:
+`python -m benchmarks.state`.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
+import os
 import statistics
 import subprocess
 import sys
@@ -17,6 +20,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
 from functools import partial
 from pathlib import Path
+from unittest import mock
 
 from benchmarks.journal import GROUP, records
 from benchmarks.sandboxes import PROGRAM, Sandbox, measure, sandbox, write_specs
@@ -24,11 +28,13 @@ from reconciler.core.model import Target
 from reconciler.core.places import FilePlace, StatePlace, parse_place
 from reconciler.ports import StateStore
 from reconciler.state.places import create_state, open_state
+from tests.support.object_server import ObjectServer
 from tests.support.postgres import PostgresServer, running_server
 
 TARGET = Target(url="https://server", stack="s")
 # Milliseconds: the same machine, the same region, another one.
 ROUND_TRIPS = (0, 5, 20)
+BUCKET_TRIPS = (0, 20, 50)
 FILE = "file"
 # The design's bounds: of a commit, of whole commands at API latency 50 ms, of reading.
 COMMANDS = {0: 1.05, 5: 1.15, 20: 1.25}
@@ -48,6 +54,80 @@ def wire(port: int, milliseconds: int) -> Iterator[int]:
     ) as process:
         # It ends when its input does, which the end of this block closes.
         yield int(process.stdout.readline()) if process.stdout else 0
+
+
+@contextmanager
+def storage(milliseconds: int, counts: dict[str, int] | None = None) -> Iterator[dict[str, str]]:
+    """The environment of a bucket that is so far away; afterwards `counts` has its requests."""
+    command = [sys.executable, "-m", "tests.support.object_server", str(milliseconds / 1000)]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        if process.stdin is None or process.stdout is None:
+            raise RuntimeError("the server has no pipes")
+        server = ObjectServer(port=int(process.stdout.readline().rpartition(":")[2]))
+        yield server.environment()
+        process.stdin.close()
+        told: dict[str, int] = json.loads(process.stdout.read())
+        if counts is not None:
+            counts |= told
+
+
+def measure_bucket(count: int, rounds: int, milliseconds: int) -> None:
+    """Commits of a group, and reading all records, with a bucket that is so far away."""
+    pairs = [records(index) for index in range(GROUP)]
+    with storage(milliseconds) as environment, mock.patch.dict(os.environ, environment):
+        place = parse_place(ObjectServer().url("bench"), stack=TARGET.stack)
+        clocks, cpus = [], []
+        with closing(create_state(place, TARGET)) as store:
+            store.hold("benchmark")
+            for _ in range(rounds):
+                for part in (0, 1):
+                    rows = [pair[part] for pair in pairs]
+                    clock, cpu = timed(partial(store.write, rows))
+                    clocks.append(clock)
+                    cpus.append(cpu)
+            if count:
+                store.write([records(index)[1] for index in range(count)])
+        print(
+            f"commit of {GROUP} records, bucket at RTT {milliseconds} ms  "
+            f"{statistics.median(clocks) * 1e3:6.1f} ms  "
+            f"{statistics.median(cpus) / GROUP * 2 * 1e6:4.0f} us CPU per create"
+        )
+        if count:
+            spent = [timed(partial(_read, place))[0] for _ in range(3)]
+            print(
+                f"open and read {count}, bucket at RTT {milliseconds} ms  "
+                f"{statistics.median(spent) * 1e3:6.0f} ms"
+            )
+
+
+def _read(place: StatePlace) -> None:
+    with closing(open_state(place)) as store:
+        store.read()
+
+
+def count_requests(count: int, milliseconds: int, latency: str, concurrency: int) -> None:
+    """One apply of so many new workloads with a bucket, and what the bucket was asked for it."""
+    counts: dict[str, int] = {}
+    with (
+        tempfile.TemporaryDirectory() as name,
+        storage(milliseconds, counts) as environment,
+        sandbox("--sync-delay", "0s", "--latency", latency) as server,
+        mock.patch.dict(os.environ, environment),
+    ):
+        specs = Path(name)
+        write_specs(specs, count)
+        options = ("--concurrency", str(concurrency))
+        for command, seconds in _commands(server, specs, ObjectServer().url("apply"), *options):
+            print(
+                f"{command} of {count} at {latency} of API latency, bucket at RTT {milliseconds} ms"
+                f"  {seconds:6.2f} s"
+            )
+    print(
+        f"requests to the bucket: {counts}; PUTs of the log for {count} creates: "
+        f"{counts.get('PUT log', 0)}"
+    )
 
 
 def place_at(server: PostgresServer, port: int, schema: str) -> StatePlace:
@@ -107,13 +187,9 @@ def measure_reading(places: Mapping[str, StatePlace], count: int, rounds: int) -
             store.write([records(index)[1] for index in range(count)])
     spent: dict[str, list[float]] = {name: [] for name in places}
 
-    def read(place: StatePlace) -> None:
-        with closing(open_state(place)) as store:
-            store.read()
-
     for _ in range(rounds):
         for name, place in places.items():
-            spent[name].append(timed(partial(read, place))[0])
+            spent[name].append(timed(partial(_read, place))[0])
     base = statistics.median(spent[FILE])
     for name, seconds in spent.items():
         median = statistics.median(seconds)
@@ -145,8 +221,10 @@ def measure_commands(
         )
 
 
-def _commands(server: Sandbox, specs: Path, state: str) -> Iterator[tuple[str, float]]:
-    common = (str(specs), "--state", state, "-q")
+def _commands(
+    server: Sandbox, specs: Path, state: str, *options: str
+) -> Iterator[tuple[str, float]]:
+    common = (str(specs), "--state", state, "-q", *options)
     apply = [str(PROGRAM), "apply", *common, "--yes", "--init", "--no-wait"]
     yield "apply", measure([*apply, "-o", "ndjson=/dev/null"], server, specs).seconds
     plan = [str(PROGRAM), "plan", *common, "--detailed-exitcode"]
@@ -162,7 +240,7 @@ def tell_driver() -> None:
     """Whether anything that needs no database loads its driver."""
     probe = (
         "import sys; from reconciler.cli.main import run; run(sys.argv[1:]); "
-        "print('psycopg' in sys.modules, file=sys.stderr)"
+        "print('psycopg' in sys.modules or 'obstore' in sys.modules, file=sys.stderr)"
     )
     with tempfile.TemporaryDirectory() as folder:
         for arguments in (["--help"], ["state", "list", "--state", f"{folder}/none.db"]):
@@ -184,8 +262,17 @@ def main() -> None:
     parser.add_argument("--apply", type=int, default=1000, help="workloads to apply; 0 is none")
     parser.add_argument("--latency", default="50ms", help="of the API")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--creates", type=int, default=0, help="to count the requests of")
+    parser.add_argument("--concurrency", type=int, default=64, help="of those creates")
+    parser.add_argument("--only-bucket", action="store_true", help="measure no database")
     options = parser.parse_args()
     tell_driver()
+    for trip in BUCKET_TRIPS:
+        measure_bucket(options.records, options.commits, trip)
+    if options.creates:
+        count_requests(options.creates, BUCKET_TRIPS[-1], options.latency, options.concurrency)
+    if options.only_bucket:
+        return
     with ExitStack() as stack:
         server = stack.enter_context(running_server(fsync="on", full_page_writes="on"))
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))

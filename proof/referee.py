@@ -13,11 +13,13 @@ from typing import Any
 
 from proof.sandboxes import Entry, Resident
 from reconciler.core.model import Json, Own, Recorded
-from reconciler.core.places import PostgresPlace
+from reconciler.core.places import ObjectPlace, PostgresPlace
 from reconciler.core.protocol.marker import OP, read_own_annotations
 from reconciler.errors import ReconcilerError
 from reconciler.state import places
 from reconciler.state.sqlite import open_state
+
+SharedPlace = PostgresPlace | ObjectPlace
 
 # Rows that say "it may exist": they own whatever lives under their operation.
 _DOUBT = (Own.CREATING, Own.UNCONFIRMED, Own.LATE_CREATE_POSSIBLE)
@@ -40,9 +42,9 @@ class Wanted:
     specs: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
-def read_rows(state: Path | PostgresPlace) -> list[Recorded]:
+def read_rows(state: Path | SharedPlace) -> list[Recorded]:
     """The rows of a state, a file from a copy: opening repairs, and that is for the next run."""
-    if isinstance(state, PostgresPlace):
+    if not isinstance(state, Path):
         with closing(places.open_state(state)) as shared:
             return list(shared.read())
     if not state.exists():
@@ -57,7 +59,7 @@ def read_rows(state: Path | PostgresPlace) -> list[Recorded]:
 
 
 def check_known(
-    state: Path | PostgresPlace,
+    state: Path | SharedPlace,
     entries: Sequence[Entry],
     residents: Sequence[Resident],
     wanted: Wanted,
@@ -81,7 +83,7 @@ def check_known(
 
 
 def check_converged(
-    state: Path | PostgresPlace,
+    state: Path | SharedPlace,
     entries: Sequence[Entry],
     residents: Sequence[Resident],
     wanted: Wanted,

@@ -62,6 +62,16 @@ VARIABLES = {
     "PGSERVICE": "The same: an entry of the service file, which then decides about TLS as well.",
     "PGSSLMODE": "The same: how TLS is checked; without it `verify-full`, except on this machine.",
     "PGSSLROOTCERT": "The same: the authorities to trust; without it the system's.",
+    "AWS_REGION": "For a state in S3, like all others of Amazon's tools (`AWS_ROLE_ARN`, "
+    "`AWS_ACCESS_KEY_ID`, …): [which](../how-to/bucket.md#2-one-line).",
+    "AWS_ENDPOINT_URL": "The same: the server, where it is not Amazon's; also "
+    "`AWS_ENDPOINT_URL_S3`.",
+    "GOOGLE_OAUTH_ACCESS_TOKEN": "For a state in Google Cloud Storage: a token of now; also "
+    "`CLOUDSDK_AUTH_ACCESS_TOKEN`. Without it `GOOGLE_APPLICATION_CREDENTIALS`.",
+    "GOOGLE_BASE_URL": "The same: the server, where it is not Google's.",
+    "AZURE_STORAGE_ACCOUNT_NAME": "For a state in Azure Blob Storage, with "
+    "`AZURE_FEDERATED_TOKEN_FILE` and its like: the account.",
+    "AZURE_STORAGE_ENDPOINT": "The same: the server, where it is not Azure's.",
     "CI_JOB_URL": "The CI job that a run was, for its history and for whoever waits for its lock.",
     "GITHUB_SERVER_URL": "The same on GitHub, together with the next two.",
     "GITHUB_REPOSITORY": "See `GITHUB_SERVER_URL`.",
@@ -112,7 +122,7 @@ OUTCOMES = (
     (8, "`status --exit-status`: a create is in doubt.", "cli/commands/status.py"),
     (5, "`plan`: a guard would refuse the apply.", "cli/commands/plan.py"),
     (5, "The state has moved elsewhere, or has not wholly arrived.", "state/state_errors.py"),
-    (1, "The driver for a state in PostgreSQL is not installed.", "state/places.py"),
+    (1, "The library for a state in PostgreSQL or in a bucket is not installed.", "state/places.py"),
     (
         7,
         "`apply --plan`: some workloads are not as they were approved.",

@@ -14,8 +14,10 @@ import yaml
 
 from tests.ci.conftest import NewRunner
 from tests.ci.tools import ROOT, Runner
+from tests.support.object_server import ObjectServer
 
 TEMPLATE = ROOT / "examples" / "ci" / "gitlab" / "reconciler.gitlab-ci.yml"
+IN_BUCKET = TEMPLATE.with_name("reconciler-bucket.gitlab-ci.yml")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,18 +36,29 @@ def project(tmp_path: Path) -> Mapping[str, str]:
     return {"CI_PROJECT_URL": str(tmp_path / "project"), "CI_JOB_TOKEN": "job", "CI_JOB_ID": "7"}
 
 
-def run(name: str, runner: Runner, given: Mapping[str, str]) -> Ended:
+def load_jobs(*others: Path) -> dict[str, Any]:
+    """The jobs of the template, and what files that are included after it change of them."""
+    jobs: dict[str, Any] = yaml.safe_load(TEMPLATE.read_text(encoding="utf-8"))
+    for other in others:
+        for name, job in yaml.safe_load(other.read_text(encoding="utf-8")).items():
+            variables = {**jobs[name].get("variables", {}), **job.get("variables", {})}
+            jobs[name] = {**jobs[name], **job, "variables": variables}
+    return jobs
+
+
+def run(name: str, runner: Runner, given: Mapping[str, str], *others: Path) -> Ended:
     """Run script and after_script of a job, each in a shell of its own.
 
     What before_script installs is the checkout that these tests belong to.
     """
-    template: dict[str, Any] = yaml.safe_load(TEMPLATE.read_text(encoding="utf-8"))
+    template = load_jobs(*others)
     job = template[name]
     declared = {**template[".reconciler"]["variables"], **job.get("variables", {})}
     known = {**given, "CI_PROJECT_DIR": str(runner.folder)}
     variables = {key: Template(value).safe_substitute(known) for key, value in declared.items()}
     variables |= {**known, "TOOL": str(ROOT), "DIRECTORY": "."}
-    (runner.folder / ".reconciler").mkdir(exist_ok=True)
+    for folder in (f"{runner.folder}/.reconciler", f"{runner.folder}.reconciler"):
+        Path(folder).mkdir(exist_ok=True)
     ended = [
         runner.run("bash", "-eo", "pipefail", "-c", "\n".join(job.get(part, [])), **variables)
         for part in ("script", "after_script")
@@ -97,3 +110,35 @@ def test_a_refused_apply_fails_the_job_after_it_stored(
     first = {"PLAN_DIGEST": digest, "INIT_STATE": "true"}
     ended = run("reconciler:apply", runner, {**control_plane, **project, **first})
     assert ended.code == 7, ended.log
+
+
+def test_jobs_keep_their_state_in_a_bucket(
+    new_runner: NewRunner,
+    control_plane: Mapping[str, str],
+    project: Mapping[str, str],
+    objects: ObjectServer,
+) -> None:
+    """A later pipeline finds what an earlier one has recorded, and the branch is not needed.
+
+    Nobody here exchanges the forge's token for a key, which the cloud does over TLS alone; it lies
+    where the cloud's tools look for it, and no other user can read it.
+    """
+    cloud = {**objects.environment(), "STATE_TOKEN_OF_AWS": "who I am"}
+    given = {**control_plane, **project, **cloud, "STATE": objects.url("reconciler")}
+    runner = new_runner()
+    runner.write_spec("shared")
+    planned = run("reconciler:plan", runner, given, IN_BUCKET)
+    assert planned.code == 0, planned.log
+    token = Path(f"{runner.folder}.reconciler/token")
+    assert (token.read_text("utf-8"), token.stat().st_mode & 0o777) == ("who I am", 0o600)
+    (line,) = (runner.folder / ".reconciler" / "plan.env").read_text("utf-8").splitlines()
+    first = {**given, **dict([line.split("=", 1)]), "INIT_STATE": "true"}
+    applied = run("reconciler:apply", runner, first, IN_BUCKET)
+    assert applied.code == 0, applied.log
+    assert any("/log/" in key for key in objects.keys("reconciler/"))
+
+    later = new_runner()
+    later.write_spec("shared")
+    again = run("reconciler:plan", later, given, IN_BUCKET)
+    plan = (later.folder / ".reconciler" / "plan.md").read_text("utf-8")
+    assert "Nothing to do" in plan, again.log

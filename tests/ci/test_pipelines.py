@@ -69,7 +69,9 @@ def test_an_apply_is_never_cancelled_by_another() -> None:
         for step in uses_of(job)
         if step["with"]["command"] == "apply"
     ]
-    assert [path.name for path in applying] == ["apply-postgresql.yml", "apply.yml", "cron.yml"]
+    assert [path.name for path in applying] == [
+        *("apply-bucket.yml", "apply-postgresql.yml", "apply.yml", "cron.yml")
+    ]
     for path in applying:
         assert load(path)["concurrency"] == {
             "group": "reconciler-state",
@@ -136,6 +138,7 @@ def test_only_the_workflow_that_comments_may() -> None:
         for name, job in jobs(path).items()
     }
     assert found == {
+        "apply-bucket/apply": {"contents": "read", "id-token": "write", "pull-requests": "read"},
         "apply-postgresql/apply": {"contents": "read", "pull-requests": "read"},
         "apply/apply": {"contents": "write", "pull-requests": "read"},
         "cron/apply": {"contents": "write"},

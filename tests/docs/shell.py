@@ -10,7 +10,7 @@ import shlex
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from string import Template
 from unittest import mock
@@ -62,6 +62,10 @@ class Shell:
         """Let a name in the page mean something real, and find the programs that it needs."""
         self._urls[shown] = real
         self._variables["PATH"] += f":{programs}"
+
+    def export(self, variables: Mapping[str, str]) -> None:
+        """Set variables, as whoever looks after the reader's machine has done."""
+        self._variables |= variables
 
     def write(self, name: str, content: str) -> None:
         """Write a file, as the reader's editor would."""

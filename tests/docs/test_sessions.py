@@ -19,6 +19,7 @@ from tests.docs.sessions import (
     words_of,
 )
 from tests.docs.shell import ROOT, Shell
+from tests.support.object_server import ObjectServer
 from tests.support.postgres import PostgresServer
 
 # Written by the program: the forms of its commands, and what tests make of bad specs.
@@ -26,6 +27,9 @@ GENERATED = {"docs/cli.md", "docs/diagnostics.md"}
 
 # The page that needs a database, which it calls db.example.com.
 DATABASE_PAGE = "docs/how-to/postgresql.md"
+
+# The page that needs a bucket; its cloud is where the environment says.
+BUCKET_PAGE = "docs/how-to/bucket.md"
 
 # Blocks that nobody runs here, by the reason that stands above each of them.
 UNRUN = {
@@ -37,6 +41,7 @@ UNRUN = {
     "docs/guarantees.md": {"forms": 1},
     "docs/how-to/air-gapped.md": {"install": 3, "server": 1},
     "docs/how-to/credentials.md": {"server": 1},
+    BUCKET_PAGE: {"forms": 2, "install": 1},
     DATABASE_PAGE: {"forms": 1, "install": 1},
     "docs/sandbox.md": {"install": 1, "make": 2},
     "docs/tutorial.md": {"install": 1},
@@ -64,6 +69,9 @@ def test_a_page_does_what_it_says(
             server.query("CREATE DATABASE reconciler")
             server.query("CREATE ROLE dba LOGIN SUPERUSER")
             shell.stand_in("db.example.com", server.address, server.programs)
+        if name == BUCKET_PAGE:
+            objects: ObjectServer = request.getfixturevalue("objects")
+            shell.export(objects.environment())
         for step in page.setup:
             assert shell.run(step.command, hidden=True)[0] == 0, step.command
         for part in page.parts:

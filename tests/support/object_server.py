@@ -9,10 +9,13 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import itertools
+import json
 import re
 import socket
+import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -379,3 +382,28 @@ def running_objects() -> Iterator[ObjectServer]:
         finally:
             server.gone = True
             listener.shutdown()
+
+
+def main() -> None:
+    """A server as a process of its own: `SECONDS` of delay for each request.
+
+    It tells its endpoint, and how many requests of which kind there were once its input ends.
+    """
+    with running_objects() as server:
+        server.delay = float(sys.argv[1])
+        sys.stdout.write(f"{server.endpoint}\n")
+        sys.stdout.flush()
+        # Whoever has started it closes this when done.
+        sys.stdin.read()
+        kinds = Counter(f"{method} {_folder(name)}" for method, name in server.requests)
+        sys.stdout.write(json.dumps(kinds))
+
+
+def _folder(name: str) -> str:
+    """The folder of an object within its state; a request for the whole bucket has none."""
+    *parts, last = name.split("/")
+    return last if last in ("", "lease") else parts[-1]
+
+
+if __name__ == "__main__":
+    main()
