@@ -122,7 +122,7 @@ OUTCOMES = (
     (8, "`status --exit-status`: a create is in doubt.", "cli/commands/status.py"),
     (5, "`plan`: a guard would refuse the apply.", "cli/commands/plan.py"),
     (5, "The state has moved elsewhere, or has not wholly arrived.", "state/state_errors.py"),
-    (1, "The library for a state in PostgreSQL or in a bucket is not installed.", "state/places.py"),
+    (1, "The library of a state in PostgreSQL or a bucket is not installed.", "state/places.py"),
     (
         7,
         "`apply --plan`: some workloads are not as they were approved.",
