@@ -28,8 +28,8 @@ class Derived:
 
 NameDeriver: TypeAlias = Callable[[Template], Iterator[Derived]]
 
-# The groups that Kubernetes owns and that have workloads: nobody else adds a kind to them.
-CORE_GROUPS = frozenset({"", "apps", "batch"})
+# The groups of workloads that Kubernetes owns: nobody else adds a kind to them.
+CORE_GROUPS = frozenset({"", "apps", "batch", "extensions"})
 
 ANY_POLICY = ("Always", "OnFailure", "Never")
 FINITE_POLICIES = ("OnFailure", "Never")

@@ -155,6 +155,23 @@ _CRON_JOB_UPDATES = UpdateRules(
 )
 
 
+BUILT_IN: Mapping[str, frozenset[str]] = {
+    "v1": frozenset(
+        {
+            *("Binding", "ComponentStatus", "ConfigMap", "Endpoints", "Event", "LimitRange"),
+            *("Namespace", "Node", "PersistentVolume", "PersistentVolumeClaim", "Pod"),
+            *("PodTemplate", "ReplicationController", "ResourceQuota", "Secret", "Service"),
+            "ServiceAccount",
+        }
+    ),
+    "apps/v1": frozenset(
+        {"ControllerRevision", "DaemonSet", "Deployment", "ReplicaSet", "StatefulSet"}
+    ),
+    "batch/v1": frozenset({"CronJob", "Job"}),
+}
+"""Every kind of the groups that Kubernetes keeps to itself, by the only version they have."""
+
+
 def _controller(name: str, updates: UpdateRules, longest_name: int = 253) -> Kind:
     """A kind that keeps a number of equal pods running."""
     return Kind(

@@ -21,7 +21,8 @@ from reconciler.kinds import (
     unknown,
 )
 from reconciler.kinds.fields import UnreadableError, describe
-from reconciler.kinds.kind import Kind, Pods
+from reconciler.kinds.kind import CORE_GROUPS, Kind, Pods
+from reconciler.kinds.kubernetes import BUILT_IN
 
 _MODULES = (kubernetes, sigs, kubeflow, ray, serving, nvidia, kubevirt, tekton, unknown)
 
@@ -42,6 +43,25 @@ def registered_kind(manifest: Mapping[str, Any]) -> Kind | None:
     kind = KINDS.get(group_kind(manifest))
     registered = kind is not None and manifest.get("apiVersion") in kind.api_versions
     return kind if registered else None
+
+
+def intended_kind(manifest: Mapping[str, Any]) -> Kind | None:
+    """The registered kind of a manifest, or the one that it must mean.
+
+    A kind that a group of Kubernetes' own does not have is a mistake in the version; what it means
+    is known where only one registered kind has that name.
+    """
+    if not is_wrong_core_kind(manifest):
+        return registered_kind(manifest)
+    named = [kind for kind in KINDS.values() if kind.name == manifest.get("kind")]
+    return named[0] if len(named) == 1 else None
+
+
+def is_wrong_core_kind(manifest: Mapping[str, Any]) -> bool:
+    """Whether a manifest is of a group of Kubernetes' own, and that has no such kind."""
+    group, name = group_kind(manifest)
+    version = str(manifest.get("apiVersion"))
+    return group in CORE_GROUPS and name not in BUILT_IN.get(version, ())
 
 
 def is_registered(api_version: str, kind: str) -> bool:

@@ -61,17 +61,23 @@ def schema_files(
     """
     return {
         crd_file_name(kind.api_version, kind.name): to_text(
-            core.replace(dict(kind.schema)), core.names, origin=origin, comment=comment
+            core.replace(dict(kind.schema)),
+            core.names,
+            {
+                "$comment": comment,
+                "title": f"{kind.api_version} {kind.name}",
+                "x-origin": origin,
+            },
         ).encode()
         for kind in kinds
     }
 
 
-def to_text(schema: Schema, taken: Iterable[str], *, origin: str, comment: str) -> str:
+def to_text(schema: Schema, taken: Iterable[str], head: Schema) -> str:
     """Write a schema with a line for each definition, so that another release can be read."""
     root, defined = share(schema, taken)
-    head = {"$comment": comment, "x-origin": origin, **root}
-    lines = [f" {json.dumps(key)}: {json.dumps(value)}," for key, value in head.items()]
+    whole = {**head, **root}
+    lines = [f" {json.dumps(key)}: {json.dumps(value)}," for key, value in whole.items()]
     return "\n".join(["{", *lines, *_definition_lines(defined), "}", ""])
 
 

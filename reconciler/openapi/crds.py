@@ -94,8 +94,8 @@ def _object(schema: Mapping[str, Any]) -> Schema:
     if _STATUS in made["properties"]:
         made["properties"][_STATUS] = {}
     # An object without a name gets that of its workload, and so its metadata.
-    made["required"] = [name for name in made.get("required", ()) if name != "metadata"]
-    return made
+    required = [name for name in made.pop("required", ()) if name != "metadata"]
+    return {**made, "required": required} if required else made
 
 
 def translate(schema: Mapping[str, Any], *, closed: bool = True) -> Schema:

@@ -68,6 +68,7 @@ class Config:
     limits: ApplyLimits = field(default_factory=ApplyLimits)
     schemas: str | None = None
     include: tuple[str, ...] = ()
+    crds: str | None = None
     lenient: bool = False
     policies: tuple[str, ...] = ()
     suppressions: tuple[Suppression, ...] = ()
@@ -196,7 +197,7 @@ def _read_settings(
     value: dict[str, Any], positions: ConfigPositions, diagnostics: list[Diagnostic]
 ) -> dict[str, Any]:
     """Return what `Config` takes of values that satisfy the schema."""
-    settings = {name: value.get(name) for name in ("url", "stack", "state", "schemas")}
+    settings = {name: value.get(name) for name in ("url", "stack", "state", "schemas", "crds")}
     settings["api_version"] = _read_version(value.get("api_version"), positions, diagnostics)
     limits = value.get("limits", {})
     allowed = limits.get("allowed_projects")

@@ -26,6 +26,8 @@ from reconciler.specs.config import Config, name_below
 from reconciler.specs.discovery.files import SourceFile
 from reconciler.specs.discovery.ignoring import IGNORE_FILE
 from reconciler.specs.discovery.spec_files import discover_files, display_prefix
+from reconciler.specs.kubernetes.imported_kinds import load_object_schemas
+from reconciler.specs.kubernetes.object_schemas import ObjectSchemas
 from reconciler.specs.loaded import Loaded
 from reconciler.specs.rules.checks import check, identify, named_project
 from reconciler.specs.rules.codes import MOST_DIAGNOSTICS, make_diagnostic
@@ -93,6 +95,7 @@ class _ReadRepository(NamedTuple):
     config: Config
     policies: Sequence[Policy]
     schemas: SpecSchemas
+    objects: ObjectSchemas
     candidates: Sequence[_CandidateSpec]
     sources: tuple[str, ...]
     rules: frozenset[str]
@@ -114,6 +117,7 @@ def _read(
     diagnostics = list(config.diagnostics)
     policies = load_policies(config, root, diagnostics)
     schemas = load_schemas(config, root, diagnostics)
+    objects = load_object_schemas(config, root, diagnostics)
     discovered = discover_files(paths, root, config)
     sources = SourceCache(root, digests if len(discovered.tree.specs) >= WORTH_A_DIGEST else None)
     defaults = Defaults(discovered.tree.defaults, sources, schemas, discovered.included)
@@ -153,6 +157,7 @@ def _read(
         config=config,
         policies=policies,
         schemas=schemas,
+        objects=objects,
         candidates=[c for c in candidates if c.file.real not in manifests],
         sources=tuple(file.name for file, _ in readings if file.real not in manifests),
         rules=frozenset(rules),
@@ -170,6 +175,7 @@ def _check(read: _ReadRepository, deadline: Deadline, resolution: Resolution) ->
     checks = _SpecChecks(
         config=config,
         schemas=read.schemas,
+        objects=read.objects,
         diagnostics=list(read.diagnostics),
         suppressions=suppressions,
         policy_checks=PolicyChecks(policies=read.policies, suppressions=suppressions),
@@ -211,6 +217,7 @@ class _SpecChecks:
 
     config: Config
     schemas: SpecSchemas
+    objects: ObjectSchemas
     diagnostics: list[Diagnostic]
     suppressions: Suppressions
     policy_checks: PolicyChecks
@@ -224,7 +231,7 @@ class _SpecChecks:
             return
         for document in spec.documents:
             self.suppressions.read(document.source)
-        own = check(spec, self.config, self.schemas, self.suppressions)
+        own = check(spec, self.config, self.schemas, self.suppressions, self.objects)
         address = identify(spec.value, self.config)
         if address is not None and (name := named_project(spec.value)) is not None:
             self.names[name] = address.project

@@ -696,13 +696,13 @@ CASES = {
         ),
     ),
     "unknown-kind": Case(
-        files={"a.yaml": spec(manifest="{apiVersion: apps/v1beta1, kind: Deployment}")},
+        files={"a.yaml": spec(manifest="{apiVersion: ray.io/v1alpha1, kind: RayJob}")},
         said=(
             (
-                "a.yaml:2:24-2:36 warning unknown-kind:"
-                " apps/v1beta1 Deployment is not among the kinds that the platform registers out"
+                "a.yaml:2:24-2:39 warning unknown-kind:"
+                " ray.io/v1alpha1 RayJob is not among the kinds that the platform registers out"
                 " of the box"
-                " | the platform registers apps/v1 Deployment"
+                " | the platform registers ray.io/v1 RayJob"
             ),
         ),
     ),

@@ -14,6 +14,8 @@ from reconciler.errors import InvalidInputError, UsageError
 if TYPE_CHECKING:
     from importlib.resources.abc import Traversable
 
+    from reconciler.specs.kubernetes.kind_documents import KindDocument
+
 _Command = Callable[..., None]
 
 
@@ -32,7 +34,9 @@ def schema() -> None:
 def show(kind: str | None, api_version: str | None) -> None:
     """Print the JSON Schema KIND; without KIND, list what there is.
 
-    Those that follow from the API are the newest, unless a version is given.
+    KIND is one of this program's documents, such as spec, or a kind of workload, such as
+    PyTorchJob or kubeflow.org/v1/PyTorchJob. Those that follow from the API are the newest, unless
+    a version is given.
     """
     from reconciler.core.protocol.capabilities import LATEST, capabilities_of
     from reconciler.resources import load_schema, schema_names, schema_text
@@ -42,17 +46,43 @@ def show(kind: str | None, api_version: str | None) -> None:
     except ValueError as error:
         raise UsageError(str(error)) from None
     names = schema_names(folder)
-    if kind is None:
-        width = max(map(len, names), default=0)
-        for name in names:
-            click.echo(f"{name:<{width}}  {load_schema(name, folder)['description']}")
+    if kind in names:
+        # The text ends with a line break of its own.
+        click.echo(schema_text(kind, folder), nl=False)
         return
-    if kind not in names:
+    documents = _kinds_here()
+    if kind is None:
+        lines = {name: str(load_schema(name, folder)["description"]) for name in names}
+        lines |= {name: f"kind of workload, from {one.origin}" for name, one in documents.items()}
+        width = max(map(len, lines), default=0)
+        for name, line in lines.items():
+            click.echo(f"{name:<{width}}  {line}")
+        return
+    meant = [name for name in documents if kind in (name, name.rpartition("/")[2])]
+    if len(meant) > 1:
+        raise UsageError(f"{kind} has several versions", hint=f"there are: {', '.join(meant)}")
+    if not meant:
         raise UsageError(
-            f"no JSON Schema is called '{kind}'", hint=f"there are: {', '.join(names)}"
+            f"no JSON Schema is called '{kind}'",
+            hint=f"there are: {', '.join(names)}, and those of kinds: reconciler schema show",
         )
-    # The text ends with a line break of its own.
-    click.echo(schema_text(kind, folder), nl=False)
+    click.echo(documents[meant[0]].text())
+
+
+def _kinds_here() -> dict[str, KindDocument]:
+    """The kinds whose schema is known in the repository of the working directory, by name."""
+    from reconciler.app.planning.workspace import InvalidSpecsError
+    from reconciler.core.diagnostics import has_errors
+    from reconciler.specs.config import config_file, find_root, load_config
+    from reconciler.specs.kubernetes.kind_documents import kind_documents
+
+    root = find_root(Path())
+    config = load_config(config_file(root), root=root)
+    diagnostics = list(config.diagnostics)
+    documents = kind_documents(config, root, diagnostics)
+    if has_errors(diagnostics):
+        raise InvalidSpecsError(tuple(diagnostics), "")
+    return {f"{one.api_version}/{one.kind}": one for one in documents}
 
 
 _PATH = click.Path(path_type=Path)
@@ -109,6 +139,46 @@ def import_(source: Path, overlay: Path | None, out: Path | None) -> None:
     folder = _checkout()
     document = dict([import_document(source, shipped)])
     _write(document | derive_all(shipped, rules, document), folder)
+
+
+@schema.command("import-crd")
+@click.argument("source", type=click.Path(path_type=Path, allow_dash=True), metavar="FILE")
+@click.option(
+    "--out",
+    type=_PATH,
+    default=Path("crds"),
+    show_default=True,
+    metavar="DIR",
+    help="Folder to write to.",
+)
+def import_crd(source: Path, out: Path) -> None:
+    """Take over the kinds that a CustomResourceDefinition in FILE defines; - is standard input.
+
+    FILE is what `kubectl get crd NAME -o yaml` prints, or a list of such. Writes a JSON Schema for
+    each version into DIR, which `crds` in reconciler.yaml can then name.
+    """
+    from reconciler.openapi.crdfiles import read_crds, schema_files
+    from reconciler.openapi.sharing import CoreDefinitions
+    from reconciler.openapi.sources import read_text
+    from reconciler.specs.kubernetes.limits import LIMITS
+    from reconciler.specs.kubernetes.structure import definitions
+
+    if str(source) == "-":
+        text = click.get_binary_stream("stdin").read().decode("utf-8", "replace")
+        kinds = read_crds(text, "standard input")
+    else:
+        kinds = read_crds(read_text(source), str(source))
+    contents = schema_files(
+        kinds,
+        CoreDefinitions(definitions(), LIMITS),
+        origin="the imported definition",
+        comment="From a CustomResourceDefinition. Written by: reconciler schema import-crd",
+    )
+    _write(contents, out)
+    click.echo(
+        f"Next: name {out} as 'crds' in reconciler.yaml; until then its files count as specs.",
+        err=True,
+    )
 
 
 def _write(contents: Mapping[str, bytes], folder: Path) -> None:

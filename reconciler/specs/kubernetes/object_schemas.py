@@ -8,7 +8,6 @@ from functools import cache
 from typing import Any, NamedTuple
 
 from reconciler.kinds.kind import Kind
-from reconciler.kinds.registry import registered_kind
 from reconciler.resources import crd_text
 from reconciler.specs.compose.composed_spec import INLINE
 from reconciler.specs.kubernetes.structure import (
@@ -18,6 +17,9 @@ from reconciler.specs.kubernetes.structure import (
 )
 from reconciler.specs.rules.check_context import CheckContext
 from reconciler.specs.schema.compiled_schema import CompiledSchema
+
+# Where steps run later, fields may hold templates of what the limits of pods speak about.
+_FILLED_IN_LATER = frozenset({"argoproj.io", "tekton.dev", "workspace.devfile.io"})
 
 
 class ObjectSchemas(NamedTuple):
@@ -30,13 +32,13 @@ class ObjectSchemas(NamedTuple):
     imported: Mapping[tuple[str, str], CompiledSchema] = {}
     lenient: bool = False
 
-    def check(self, context: CheckContext, manifest: Mapping[str, Any]) -> None:
+    def check(self, context: CheckContext, manifest: Mapping[str, Any], kind: Kind | None) -> None:
         """Report where an object is not as its schema says; of any object, its metadata."""
         version, name = manifest.get("apiVersion"), manifest.get("kind")
         schema = None
         if isinstance(version, str) and isinstance(name, str):
             schema = self.imported.get((version, name))
-        if schema is None and (kind := registered_kind(manifest)) is not None:
+        if schema is None and kind is not None:
             schema = object_schema(str(version), kind)
         if schema is not None:
             check_structure(context, manifest, (INLINE,), schema, lenient=self.lenient)
@@ -54,8 +56,9 @@ def object_schema(version: str, kind: Kind) -> CompiledSchema | None:
     """The shipped schema of the objects of a kind; None where nobody publishes one."""
     if kind.is_core:
         return definition_schema(kind.name)
-    # Where steps decide later what runs, fields may hold templates for what limits speak about.
-    return _crd_schema(version, kind.name, limited=kind.layout is not None)
+    if version not in kind.api_versions:
+        version = kind.api_versions[-1]
+    return _crd_schema(version, kind.name, limited=kind.group not in _FILLED_IN_LATER)
 
 
 @cache
@@ -65,7 +68,7 @@ def _crd_schema(version: str, name: str, *, limited: bool) -> CompiledSchema | N
     return None if text is None else compile_crd(json.loads(text), limited=limited)
 
 
-def compile_crd(schema: Mapping[str, Any], *, limited: bool) -> CompiledSchema:
+def compile_crd(schema: Mapping[str, Any], *, limited: bool = True) -> CompiledSchema:
     """Compile the schema of a custom kind, which refers to Kubernetes' definitions for pods."""
     core = core_shapes(limited=limited)
     known = {**schema["$defs"], **core.definitions}

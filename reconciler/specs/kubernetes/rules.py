@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from reconciler.kinds.registry import registered_kind
+from reconciler.kinds.registry import intended_kind
 from reconciler.specs.compose.composed_spec import INLINE
 from reconciler.specs.kubernetes.bodies import Body, open_body
 from reconciler.specs.kubernetes.object_schemas import ObjectSchemas
@@ -39,7 +39,7 @@ def check_manifest(context: CheckContext, schemas: ObjectSchemas) -> None:
     if not isinstance(manifest, dict):
         return
     # In a version that is not registered, the same fields may mean something else.
-    kind = registered_kind(manifest)
+    kind = intended_kind(manifest)
     body = open_body(manifest, kind, kind.layout) if kind and kind.layout else None
     check_kind_syntax(context, manifest)
     check_name(context, manifest, body.layout.longest_name if body else LONGEST_NAME)
@@ -50,7 +50,7 @@ def check_manifest(context: CheckContext, schemas: ObjectSchemas) -> None:
         for rule in _RULES:
             rule(context, body)
     # Last, since it is silent where a rule has reported the same more clearly.
-    schemas.check(context, manifest)
+    schemas.check(context, manifest, kind)
 
 
 def check_kind(context: CheckContext, body: Body) -> None:

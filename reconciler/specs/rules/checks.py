@@ -11,11 +11,17 @@ from reconciler.core.model import Address
 from reconciler.core.projects.names import ProjectName, is_placeholder, may_be_on_server
 from reconciler.core.protocol.body import create_body
 from reconciler.core.protocol.marker import PREFIX, REV, Marker, mark, with_annotations
-from reconciler.kinds.registry import api_versions_of, is_registered, kind_names
+from reconciler.kinds.registry import (
+    api_versions_of,
+    is_registered,
+    is_wrong_core_kind,
+    kind_names,
+)
 from reconciler.specs.compose.composed_spec import ENCODED, INLINE, ComposedSpec
 from reconciler.specs.config import Config
 from reconciler.specs.kubernetes.object_schemas import ObjectSchemas
 from reconciler.specs.kubernetes.rules import check_manifest
+from reconciler.specs.kubernetes.syntax import problem_of_api_version, problem_of_kind
 from reconciler.specs.rules.check_context import CheckContext
 from reconciler.specs.rules.suppressions import Suppressions
 from reconciler.specs.rules.templating import check_templates
@@ -55,8 +61,8 @@ def check(
     composed: ComposedSpec,
     config: Config,
     schemas: SpecSchemas,
-    suppressions: Suppressions | None = None,
-    objects: ObjectSchemas | None = None,
+    suppressions: Suppressions,
+    objects: ObjectSchemas,
 ) -> list[Diagnostic]:
     """Everything that is wrong with one spec by itself, policies aside."""
     address = identify(composed.value, config)
@@ -70,10 +76,10 @@ def check(
     _check_server_fields(context)
     _check_encoded_length(context, config, schemas)
     _check_metadata(context)
-    _check_kind(context)
+    _check_kind(context, objects)
     _check_ignored(context)
     if not composed.chain.broken:
-        check_manifest(context, objects or ObjectSchemas(lenient=config.lenient))
+        check_manifest(context, objects)
     _check_ambiguity(context)
     return context.diagnostics
 
@@ -184,13 +190,22 @@ def _check_metadata(context: CheckContext) -> None:
             context.report("reserved-annotation", message, [*path, key], hint=hint, at_key=True)
 
 
-def _check_kind(context: CheckContext) -> None:
+def _check_kind(context: CheckContext, objects: ObjectSchemas) -> None:
     version, kind = context.get(INLINE, "apiVersion"), context.get(INLINE, "kind")
     if not (isinstance(version, str) and isinstance(kind, str) and version and kind):
         return
-    if is_registered(version, kind):
+    # A kind whose definition was imported is one that an administrator has registered.
+    if is_registered(version, kind) or (version, kind) in objects.imported:
         return
     versions = api_versions_of(kind)
+    if is_wrong_core_kind(context.get(INLINE)) and not (
+        kind.endswith("List") or problem_of_api_version(version) or problem_of_kind(kind)
+    ):
+        message = f"Kubernetes has no {kind} in {version}"
+        hint = f"write {' or '.join(versions)}" if versions else did_you_mean(kind, kind_names())
+        path = [INLINE, "apiVersion" if versions else "kind"]
+        context.report("bad-kind", message, path, hint=hint)
+        return
     if versions:
         hint = f"the platform registers {' and '.join(f'{version} {kind}' for version in versions)}"
     else:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from reconciler.core.diagnostics import Diagnostic
@@ -22,6 +23,11 @@ _NAMES = ("spec", "defaults")
 # What `schema import` writes beside the schemas: the document that they follow from.
 _DOCUMENTS, _DOCUMENT = "openapi", "workloads-v2-"
 _DEFS = "#/$defs/"
+# What CRDs say of an amount of a resource; it has no way to go back.
+_QUANTITY = (
+    r"^(\+|-)?(([0-9]+(\.[0-9]*)?)|(\.[0-9]+))"
+    r"(([KMGTPE]i)|[numkMGTPE]|([eE](\+|-)?(([0-9]+(\.[0-9]*)?)|(\.[0-9]+))))?$"
+)
 _WAY_OUT = "write it with: reconciler schema import FILE --out DIR"
 
 
@@ -47,21 +53,27 @@ def schemas_folder_of(config: Config) -> Path | None:
     return absolute(config.path.parent / config.schemas)
 
 
+def crd_files(config: Config) -> list[Path]:
+    """The files in the folder of the schemas of kinds that a configuration names."""
+    if config.crds is None or config.path is None:
+        return []
+    folder = absolute(config.path.parent / config.crds)
+    return [path for path in _entries(folder) if path.name.endswith(".json")]
+
+
 def imported_files(config: Config) -> list[str]:
-    """The real paths of what `schema import` wrote: JSON files that are no specs.
+    """The real paths of what `schema import` and `import-crd` wrote: files that are no specs.
 
     Not the folder as a whole: what else lies there is declared as ever, and is not removed by a
     line of the configuration.
     """
-    folder = schemas_folder_of(config)
-    if folder is None:
-        return []
-    boundary = ReadBoundary.around(folder)
-    paths = [
-        *(path for path in _entries(folder) if path.name.endswith(SUFFIX)),
-        *(path for path in _entries(folder / _DOCUMENTS) if path.name.startswith(_DOCUMENT)),
-    ]
-    return [real for path in paths if isinstance(real := boundary.resolve(path), str)]
+    paths = crd_files(config)
+    if (folder := schemas_folder_of(config)) is not None:
+        paths += [path for path in _entries(folder) if path.name.endswith(SUFFIX)]
+        documents = _entries(folder / _DOCUMENTS)
+        paths += [path for path in documents if path.name.startswith(_DOCUMENT)]
+    reals = (ReadBoundary.around(path.parent).resolve(path) for path in paths)
+    return [real for real in reals if isinstance(real, str)]
 
 
 def _entries(folder: Path) -> list[Path]:
@@ -86,8 +98,8 @@ def _load(
     diagnostics.extend(reading.diagnostics)
     if reading.broken or len(reading.documents) != 1:
         return None
-    schema = _without_unknown_patterns(reading.documents[0].value)
-    problem = _problem_with(schema)
+    schema = without_unknown_patterns(reading.documents[0].value)
+    problem = problem_with_schema(schema)
     if problem:
         message = f"this cannot be used as a schema of specs: {problem}"
         diagnostics.append(make_diagnostic("bad-schema", message, Where(file=name), hint=_WAY_OUT))
@@ -95,7 +107,8 @@ def _load(
     return CompiledSchema(schema)
 
 
-def _problem_with(schema: Any) -> str:
+def problem_with_schema(schema: Any, known: Mapping[str, Any] = MappingProxyType({})) -> str:
+    """Why a schema cannot be used, or nothing; `known` are definitions that it may refer to."""
     from jsonschema import Draft202012Validator, SchemaError
 
     if not isinstance(schema, dict):
@@ -104,13 +117,13 @@ def _problem_with(schema: Any) -> str:
         Draft202012Validator.check_schema(schema)
     except (SchemaError, RecursionError) as error:
         return f"it is not a valid JSON Schema: {getattr(error, 'message', 'it nests too deeply')}"
-    definitions = schema.get("$defs", {})
+    definitions = {**schema.get("$defs", {}), **known}
     for keyword, value in _walk(schema):
         if keyword in ("$dynamicRef", "$id") and value != schema.get("$id"):
             return f"it uses '{keyword}'"
-        if keyword == "$ref" and str(value).removeprefix(_DEFS) not in definitions:
+        if keyword == "$ref" and _target(value) not in definitions:
             return f"nothing is defined at '{value}'"
-    for name in definitions:
+    for name in schema.get("$defs", {}):
         if _leads_back(name, definitions):
             return f"'{_DEFS}{name}' refers to itself"
     return ""
@@ -122,13 +135,18 @@ def _leads_back(name: str, definitions: dict[str, Any]) -> bool:
     waiting = [name]
     while waiting:
         for keyword, value in _walk(definitions[waiting.pop()]):
-            target = str(value).removeprefix(_DEFS)
+            target = _target(value)
             if keyword == "$ref" and target == name:
                 return True
             if keyword == "$ref" and target not in seen:
                 seen.add(target)
                 waiting.append(target)
     return False
+
+
+def _target(reference: Any) -> str:
+    """The definition that a reference leads to, or into."""
+    return str(reference).removeprefix(_DEFS).partition("/properties/")[0]
 
 
 def _walk(value: Any) -> Iterator[tuple[str, Any]]:
@@ -143,18 +161,18 @@ def _walk(value: Any) -> Iterator[tuple[str, Any]]:
             parts.extend(part)
 
 
-def _without_unknown_patterns(value: Any) -> Any:
+def without_unknown_patterns(value: Any) -> Any:
     """Leave out the patterns that the shipped schemas do not have.
 
     A regular expression can keep Python busy for years, and nothing interrupts it; this file may be
     a stranger's, and the server checks names itself.
     """
     if isinstance(value, list):
-        return [_without_unknown_patterns(item) for item in value]
+        return [without_unknown_patterns(item) for item in value]
     if not isinstance(value, dict):
         return value
     return {
-        key: _without_unknown_patterns(part)
+        key: without_unknown_patterns(part)
         for key, part in value.items()
         if key != "patternProperties"
         and not (key == "pattern" and isinstance(part, str) and part not in _known_patterns())
@@ -166,8 +184,11 @@ def _known_patterns() -> frozenset[str]:
     folders = {capabilities_of(version).schema_folder for version in KNOWN_VERSIONS}
     schemas = [load_schema(name, folder) for name in _NAMES for folder in folders]
     return frozenset(
-        value
-        for schema in schemas
-        for key, value in _walk(schema)
-        if key == "pattern" and isinstance(value, str)
+        {
+            value
+            for schema in schemas
+            for key, value in _walk(schema)
+            if key == "pattern" and isinstance(value, str)
+        }
+        | {_QUANTITY}
     )
