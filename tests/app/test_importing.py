@@ -412,7 +412,7 @@ def test_defaults_that_would_change_it_are_seen(importer: Importer) -> None:
     importer.plant(made("other", kind="Job"))
     assert why(importer.run()) == {
         "same": NotAdoptedReason.DIFFERS,
-        "other": NotAdoptedReason.DIFFERS,
+        "other": NotAdoptedReason.INVALID,
     }
     assert (importer.written(), importer.names()) == (["_defaults.yaml"], [])
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -164,7 +165,7 @@ def import_crd(source: Path, out: Path) -> None:
     from reconciler.specs.kubernetes.structure import definitions
 
     if str(source) == "-":
-        text = click.get_binary_stream("stdin").read().decode("utf-8", "replace")
+        text = sys.stdin.buffer.read().decode("utf-8", "replace")
         kinds = read_crds(text, "standard input")
     else:
         kinds = read_crds(read_text(source), str(source))
