@@ -46,9 +46,11 @@ def test_show_prints_the_file() -> None:
 
 
 def test_show_lists_what_there_is() -> None:
-    """`schema show` names each schema on a line of its own, with its description."""
+    """`schema show` names each schema on a line, with its description; behind them the kinds."""
     lines = [line.split(maxsplit=1) for line in run("show").stdout.splitlines()]
-    assert lines == [[name, load_schema(name)["description"]] for name in schema_names()]
+    names = schema_names()
+    assert lines[: len(names)] == [[name, load_schema(name)["description"]] for name in names]
+    assert {line[0].rpartition("/")[0] for line in lines[len(names) :]} > {"v1", "ray.io/v1"}
 
 
 @pytest.mark.parametrize(

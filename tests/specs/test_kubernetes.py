@@ -15,6 +15,7 @@ from tests.specs.manifests import (
     TEMPLATE,
     at,
     controller,
+    findings,
     fresh,
     manifest,
     said,
@@ -275,11 +276,43 @@ def test_null_is_what_is_left_out(tmp_path: Path) -> None:
 
 def test_a_version_that_nobody_registers_is_left_alone(tmp_path: Path) -> None:
     """Nothing is known of how its pods look, so only the object itself is checked."""
-    value = {**manifest("apps/v1beta2", "Deployment", {"template": 3}), "metadata": {"uid": "x"}}
+    value = {**manifest("ray.io/v1alpha1", "RayCluster", {"template": 3}), "metadata": {"uid": "x"}}
     assert said(tmp_path, value) == [
         ("server-field", "/metadata/uid"),
         ("unknown-kind", "/apiVersion"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("version", "kind", "hint"),
+    [
+        ("apps/v1beta2", "Deployment", "write apps/v1"),
+        ("extensions/v1beta1", "Deployment", "write apps/v1"),
+        ("v1", "CronJob", "write batch/v1"),
+        ("batch/v1beta1", "CronJob", "write batch/v1"),
+        ("batch/v1", "PyTorchJob", "write kubeflow.org/v1"),
+        ("apps/v1", "Deploymant", "did you mean 'Deployment'?"),
+    ],
+)
+def test_a_kind_that_kubernetes_does_not_have(
+    version: str, kind: str, hint: str, tmp_path: Path
+) -> None:
+    """Nobody can add one to its own groups; what is meant is checked where it is known."""
+    value = {**manifest(version, kind, {"x": 1}), "metadata": {"lables": {}}}
+    found = findings(tmp_path, value)
+    assert [one.hint for one in found if one.code == "bad-kind"] == [hint]
+    unknown = {one.pointer for one in found if one.code == "kubernetes-unknown-field"}
+    is_known = hint.startswith("write")
+    assert unknown == {"/manifest/metadata/lables", *(["/manifest/spec/x"] if is_known else [])}
+
+
+@pytest.mark.parametrize(
+    ("version", "kind"),
+    [("v1", "ConfigMap"), ("apps/v1", "DaemonSet"), ("apps.example.com/v1", "Job")],
+)
+def test_kinds_that_may_be_registered(version: str, kind: str, tmp_path: Path) -> None:
+    """An administrator can register any that exists, and any of another group."""
+    assert [code for code, _ in said(tmp_path, manifest(version, kind, {}))] == ["unknown-kind"]
 
 
 def test_labels_of_the_template_are_checked_as_well(tmp_path: Path) -> None:
