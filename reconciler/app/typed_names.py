@@ -6,7 +6,6 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from reconciler.core.globs import is_glob
 from reconciler.core.model import Address, Target
 from reconciler.core.projects.addresses import (
     AmbiguousNameError,
@@ -26,7 +25,7 @@ class TypedNames:
     """The names that may be typed: `ids` of projects by name, and the `known` workloads."""
 
     ids: Mapping[str, str]
-    known: frozenset[Address]
+    known: frozenset[Address] = frozenset()
 
     @classmethod
     def of(cls, target: Target, aliases: Mapping[str, str], known: Iterable[Address]) -> TypedNames:
@@ -56,13 +55,9 @@ class TypedNames:
         """The projects that were typed and that only a server may know by this name."""
         heads = {text.partition("/")[0] for text in addresses if "/" in text}
         known_ids = {address.project for address in self.known}
-        return {
-            ProjectName(name=name, cluster=cluster)
-            for head in (heads | set(projects)).difference(self.ids, known_ids)
-            for name, _, cluster in [head.partition("@")]
-            # Ids are numbers: to ask for the project of each would be a list for nothing.
-            if not is_glob(head) and may_be_on_server(name) and not name.isdigit()
-        }
+        typed = map(ProjectName.of, (heads | set(projects)).difference(self.ids, known_ids))
+        # Ids are numbers: to ask for the project of each would be a list for nothing.
+        return {name for name in typed if may_be_on_server(name.name) and not name.name.isdigit()}
 
 
 async def ask_for_names(

@@ -35,8 +35,10 @@ def test_a_record_is_found_by_its_address(tmp_path: Path) -> None:
     rows = _world(tmp_path).rows()
 
     assert [row.address.name for row in find_records(rows, "4501/a")] == ["a"]
+    assert [row.address.name for row in find_records(rows, "a")] == ["a"]
+    assert [row.address.name for row in find_records(rows, "ml/a", {"ml": "4501"})] == ["a"]
     with pytest.raises(UsageError, match="not an address"):
-        find_records(rows, "a")
+        find_records(rows, "z")
     with pytest.raises(StateError, match="the state has no 4501/z"):
         find_records(rows, "4501/z")
 

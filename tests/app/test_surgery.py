@@ -280,8 +280,8 @@ def test_a_protection_that_is_declined_or_means_nothing_changes_nothing(path: Pa
     assert (done.changed, done.same) == ((), ())
     with pytest.raises(StateError, match=r"the state has no 4502/\*"):
         set_protections(FilePlace(path=path), ["4501/a", "4502/*"], protect=True, command="protect")
-    with pytest.raises(UsageError, match="'a' is not an address"):
-        set_protections(FilePlace(path=path), ["a"], protect=True, command="protect")
+    with pytest.raises(UsageError, match="'z' is not an address"):
+        set_protections(FilePlace(path=path), ["z"], protect=True, command="protect")
     store = open_state(path)
     assert [row.protected for row in store.read()] == [False, False]
     store.close()

@@ -91,10 +91,12 @@ async def import_workloads(
     drafts: dict[Address, Draft] = {}
     options = replace(
         options,
-        terms=AdoptionTerms(declared=workspace.desired, undeclared=True),
+        workspace=workspace,
+        terms=AdoptionTerms(undeclared=True),
         on_agreed=lambda proposal: _write(request, proposal, drafts),
     )
     async with open_adopt_run(workspace.settings, options, connector, say) as adopt_run:
+        request = await _resolve(request, adopt_run)
         found = await _find(adopt_run, request, discovery=workspace.settings.discovery)
         types = await _read_types(adopt_run.session)
         examined = _examine(found, adopt_run.rules, request, types, drafts)
@@ -107,6 +109,21 @@ async def import_workloads(
         new = [drafts[each.address] for each in proposal.adoptions if each.address in drafts]
         request.on_files({draft.file: draft.text for draft in new})
         return await adopt_run.conclude(proposal)
+
+
+async def _resolve(request: ImportRequest, adopt_run: AdoptRun) -> ImportRequest:
+    """The same in ids: what was typed, and every spec that is read."""
+    names = await adopt_run.ask_for(request.patterns, request.search.projects)
+    declared = {each.project for each in adopt_run.rules.declared}
+    return replace(
+        request,
+        search=replace(
+            request.search,
+            projects=[names.project(project) for project in request.search.projects],
+            declared=declared.union(adopt_run.settings.projects.values()),
+        ),
+        read=lambda drafts: request.read(drafts).resolved(adopt_run.resolution),
+    )
 
 
 async def _find(adopt_run: AdoptRun, request: ImportRequest, *, discovery: bool) -> list[Found]:

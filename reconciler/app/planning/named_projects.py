@@ -9,13 +9,10 @@ from reconciler.app.planning.server_projects import ServerProjects
 from reconciler.app.planning.workspace import Workspace
 from reconciler.app.refused import GuardError
 from reconciler.core.model import Recorded
+from reconciler.core.projects.names import ProjectName
 from reconciler.core.projects.pins import check_pins, explained_projects, renew_pins
 from reconciler.core.projects.resolution import Resolution, leave_unresolved
 from reconciler.errors import UsageError
-from reconciler.specs.source.deadline import Deadline
-
-# Of a run that has no end of its own.
-_LONGEST = 1800.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,30 +60,35 @@ async def resolve_workspace(
     pins: Mapping[str, str],
     may_ask: bool = True,
 ) -> Workspace:
-    """The same specs with the ids of their projects; `pins` is what the names meant before.
-
-    Without `may_ask` that is trusted. A name that means nothing, or that nobody may look up, has an
-    error among the diagnostics. Raises UnreachableError when the run ends meanwhile.
-    """
-    loaded, settings = workspace.loaded, workspace.settings
-    if not loaded.unresolved:
+    """The same specs with the ids of their projects; as `find_resolution`."""
+    names = workspace.loaded.unresolved
+    if not names:
         return workspace
+    aliases = workspace.settings.projects
+    return workspace.resolved(
+        await find_resolution(names, projects, pins=pins, aliases=aliases, may_ask=may_ask)
+    )
+
+
+async def find_resolution(
+    names: Collection[ProjectName],
+    projects: ServerProjects,
+    *,
+    pins: Mapping[str, str],
+    aliases: Collection[str],
+    may_ask: bool = True,
+) -> Resolution:
+    """What names mean that only a server knows; `pins` is what they meant before.
+
+    Without `may_ask` that is trusted. Raises UnreachableError when the run ends meanwhile.
+    """
+    if not names:
+        return Resolution()
     if may_ask:
-        resolution = await projects.resolve(loaded.unresolved, pins=pins, aliases=settings.projects)
-    else:
-        known = {name: pins[str(name)] for name in loaded.unresolved if str(name) in pins}
-        rest = [name for name in loaded.unresolved if name not in known]
-        resolution = replace(
-            leave_unresolved(rest, "--no-refresh asks the server nothing", pins=pins),
-            ids={str(name): id_ for name, id_ in known.items()},
-        )
-    return _with_resolution(workspace, resolution)
-
-
-def _with_resolution(workspace: Workspace, resolution: Resolution) -> Workspace:
-    deadline = Deadline.after(min(workspace.settings.deadline, _LONGEST))
-    loaded = workspace.loaded.resolved(resolution, deadline)
-    return replace(workspace, loaded=loaded, desired=loaded.desired, diagnostics=loaded.diagnostics)
+        return await projects.resolve(names, pins=pins, aliases=aliases)
+    rest = [name for name in names if str(name) not in pins]
+    unresolved = leave_unresolved(rest, "--no-refresh asks the server nothing", pins=pins)
+    return replace(unresolved, ids={n: pins[n] for n in map(str, names) if n in pins})
 
 
 def need_no_acceptance(accepted: Mapping[str, str]) -> None:

@@ -42,6 +42,7 @@ from reconciler.core.planning.guards import (
 from reconciler.core.planning.plan import Plan, PlanTarget
 from reconciler.core.planning.planner import make_plan
 from reconciler.core.planning.selection import Selection
+from reconciler.core.projects.names import is_placeholder
 from reconciler.core.protocol.capabilities import CanUpdate
 from reconciler.core.quotas.fit import check_quota
 from reconciler.core.redact import Redactor
@@ -159,10 +160,10 @@ async def prepare(
     declared = () if request.options.destroying else workspace.desired
     # A saved plan was checked when it was made, and its workloads may be gone since.
     if request.approval is None:
-        addresses = {
-            *(spec.address for spec in workspace.desired),
-            *(row.address for row in recorded),
-        }
+        addresses = {row.address for row in recorded}
+        # What only a server could resolve, a destroy need not know.
+        known = (spec.address for spec in workspace.desired)
+        addresses |= {address for address in known if not is_placeholder(address.project)}
         aliases = {**projects.ids, **settings.projects, **named.meant}
         names = TypedNames.of(header.target, aliases, addresses)
         request = await spell_request(request, names, projects)

@@ -5,30 +5,35 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from signal import Signals
 
 from reconciler.app.applying.runlog import edit_entry
 from reconciler.app.planning.dry_runs import COMMAND, CheckedSpecs, DryRuns, describe_created
+from reconciler.app.planning.named_projects import find_resolution
+from reconciler.app.planning.server_projects import ServerProjects
+from reconciler.app.refused import GuardError
 from reconciler.app.session import Connector, Session
 from reconciler.app.settings import Settings
 from reconciler.app.signals import SIGNALS, on_signal
 from reconciler.app.state.beside_server import open_beside_server
-from reconciler.core.diagnostics import Diagnostic
+from reconciler.core.diagnostics import Diagnostic, has_errors
 from reconciler.core.model import Address, Desired
+from reconciler.core.projects.pins import check_pins
 from reconciler.core.protocol.api_results import ClusterVersions, Method
 from reconciler.core.protocol.capabilities import agree_on_dry_run
 from reconciler.engine.refresh import unless_ended
 from reconciler.errors import InvalidInputError, ReconcilerError, RefusedError, UnreachableError
 from reconciler.ports import ActionEntry, EventListener, StateStore
 from reconciler.specs.loaded import Loaded
+from reconciler.specs.source.deadline import Deadline
 
 _VERSION_HINT = "set api_version in reconciler.yaml to the server's, if that is 2.24 or later"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerCheck:
-    """What the server said about the specs.
+    """What the server said about the specs, which are `loaded` with every project resolved.
 
     `checked` counts those that it has looked at, `named` are those of which only the name was
     checked, since a workload of that name exists. `removed` was left behind by an earlier run, and
@@ -42,6 +47,7 @@ class ServerCheck:
     removed: tuple[Address, ...] = ()
     unlisted: str = ""
     stopped_by: Signals | None = None
+    loaded: Loaded = field(default_factory=Loaded, repr=False)
 
     @property
     def exit_code(self) -> int:
@@ -65,24 +71,28 @@ async def check_on_server(
             f"a server of version {settings.api_version} would create what it is to check",
             hint=_VERSION_HINT,
         )
-    outside = {spec.address.project for spec in loaded.desired} - set(settings.allowed_projects)
-    if settings.allowed_projects and outside:
-        raise RefusedError(
-            f"limits.allowed_projects does not hold {', '.join(sorted(outside))}",
-            hint="nothing was sent",
-        )
+    if not loaded.unresolved:
+        _check_allowed(loaded, settings)
     with open_beside_server(
         settings, connector, say, hold_as=f"reconciler {COMMAND}", may_be_missing=True
     ) as state:
         recorded = () if state.store is None else tuple(state.store.read())
         taken = {row.address for row in recorded}
-        new = [spec for spec in loaded.desired if spec.address not in taken]
-        named = tuple(spec.address for spec in loaded.desired if spec.address in taken)
         # Also where nothing is new: a wrong address is told today, not with the next new spec.
         state.confirm_server()
-        if not new:
-            return ServerCheck(named=named)
+        if not loaded.unresolved and all(spec.address in taken for spec in loaded.desired):
+            named = tuple(spec.address for spec in loaded.desired)
+            return ServerCheck(named=named, loaded=loaded)
         async with state.connect() as session:
+            if loaded.unresolved:
+                loaded = await _resolve(loaded, settings, state.store, session)
+                if has_errors(loaded.diagnostics):
+                    return ServerCheck(loaded=loaded)
+                _check_allowed(loaded, settings)
+            new = [spec for spec in loaded.desired if spec.address not in taken]
+            named = tuple(spec.address for spec in loaded.desired if spec.address in taken)
+            if not new:
+                return ServerCheck(named=named, loaded=loaded)
             await _need_dry_run(settings, session)
             history = _History(state.store, session)
             runs = DryRuns(
@@ -100,7 +110,37 @@ async def check_on_server(
                 history.end(error.exit_code)
                 raise
             history.end(result.exit_code)
-    return replace(result, named=tuple(sorted((*named, *result.named))))
+    return replace(result, named=tuple(sorted((*named, *result.named))), loaded=loaded)
+
+
+def _check_allowed(loaded: Loaded, settings: Settings) -> None:
+    """Raise RefusedError for specs in a project that nothing may be sent to."""
+    ids = {**loaded.ids, **settings.projects}
+    allowed = {ids.get(project, project) for project in settings.allowed_projects}
+    outside = {spec.address.project for spec in loaded.desired} - allowed
+    if allowed and outside:
+        raise RefusedError(
+            f"limits.allowed_projects does not hold {', '.join(sorted(outside))}",
+            hint="nothing was sent",
+        )
+
+
+async def _resolve(
+    loaded: Loaded, settings: Settings, store: StateStore | None, session: Session
+) -> Loaded:
+    """The same specs with the ids of their projects, held against what a state knows of names.
+
+    Raises GuardError for a name that means another project than before.
+    """
+    projects = ServerProjects(session, discovery=settings.discovery)
+    pins = store.header.target.pins if store is not None else {}
+    resolution = await find_resolution(
+        loaded.unresolved, projects, pins=pins, aliases=settings.projects
+    )
+    loaded = loaded.resolved(resolution, Deadline.after(settings.deadline))
+    if refusals := check_pins(pins, loaded.ids, {}, recorded=store.read() if store else ()):
+        raise GuardError(refusals)
+    return loaded
 
 
 async def _need_dry_run(settings: Settings, session: Session) -> None:

@@ -10,6 +10,7 @@ from types import MappingProxyType
 from reconciler.app.settings import Flags, Settings, resolve_settings
 from reconciler.core.diagnostics import Diagnostic, has_errors
 from reconciler.core.model import Desired
+from reconciler.core.projects.resolution import Resolution
 from reconciler.errors import InvalidInputError
 from reconciler.specs.config import Config, config_file, find_root, load_config
 from reconciler.specs.loaded import Loaded
@@ -24,6 +25,10 @@ class InvalidSpecsError(InvalidInputError):
         super().__init__("the specs are not valid; nothing was sent")
         self.diagnostics = tuple(diagnostics)
         self.prefix = prefix
+
+
+# For policies, in a run that has no end of its own.
+_LONGEST = 1800.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +46,12 @@ class Workspace:
     places: tuple[str, ...]
     prefix: str
     loaded: Loaded = field(default_factory=Loaded, repr=False, compare=False)
+
+    def resolved(self, resolution: Resolution) -> Workspace:
+        """The same with what names of projects mean; one that means none has an error."""
+        deadline = Deadline.after(min(self.settings.deadline, _LONGEST))
+        loaded = self.loaded.resolved(resolution, deadline)
+        return replace(self, loaded=loaded, desired=loaded.desired, diagnostics=loaded.diagnostics)
 
     def need_valid(self) -> None:
         """Raise InvalidSpecsError when anything has an error, whichever file it is in."""

@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import uuid
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 
 from reconciler.app.applying.applying import ApplyResult
+from reconciler.app.planning.named_projects import find_resolution
 from reconciler.app.planning.server_capability import find_capability
+from reconciler.app.planning.server_projects import ServerProjects
+from reconciler.app.planning.workspace import Workspace
 from reconciler.app.session import Connector, Session
 from reconciler.app.settings import Settings
 from reconciler.app.state.beside_server import StateBesideServer, open_beside_server
@@ -24,9 +27,11 @@ from reconciler.app.state.list_workloads import list_ids, read_each
 from reconciler.app.state.marking import mark_adopted, need_updates
 from reconciler.app.state.state_edits import amend
 from reconciler.app.state.states import merge_targets, parse_address
+from reconciler.app.typed_names import TypedNames, ask_for_names
 from reconciler.core.globs import matches_any
 from reconciler.core.model import Address, Header, Recorded
 from reconciler.core.planning.adoption import Adoption, NotAdopted, NotAdoptedReason, Proposal
+from reconciler.core.projects.resolution import Resolution
 from reconciler.core.protocol.capabilities import CanUpdate
 from reconciler.core.protocol.transitions import outlived_by
 from reconciler.errors import RefusedError, StateError, UsageError
@@ -40,13 +45,15 @@ Agree = Callable[[Proposal], bool]
 class AdoptOptions:
     """On which terms, and how to go about it; with `dry_run` nothing is written.
 
-    `init` creates a state where there is none, once there is something to write. `on_agreed` does
+    The specs of a `workspace` are those of the terms, with every project resolved. `init` creates a
+    state where there is none, once there is something to write. `on_agreed` does
     what has to be there before anything is recorded. `on_marked` is told how it went to put our
     mark on what was recorded; without it every mark stays as it is.
     """
 
     command: str
     agree: Agree
+    workspace: Workspace | None = None
     terms: AdoptionTerms = field(default_factory=AdoptionTerms)
     init: bool = False
     dry_run: bool = False
@@ -56,7 +63,10 @@ class AdoptOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AdoptRun:
-    """A state, or what a new one is going to be, beside a session with its server."""
+    """A state, or what a new one is going to be, beside a session with its server.
+
+    `resolution` is what names of projects in the specs mean, `names` are those that may be typed.
+    """
 
     settings: Settings
     options: AdoptOptions
@@ -64,6 +74,16 @@ class AdoptRun:
     state: StateBesideServer
     session: Session
     rules: AdoptionRules
+    projects: ServerProjects
+    resolution: Resolution
+    names: TypedNames
+
+    async def ask_for(
+        self, addresses: Iterable[str] = (), projects: Iterable[str] = ()
+    ) -> TypedNames:
+        """The names that may be typed, with what the server knows of these."""
+        unknown = self.names.unknown(addresses, projects)
+        return await ask_for_names(self.names, unknown, self.projects)
 
     @property
     def recorded(self) -> Sequence[Recorded]:
@@ -118,9 +138,17 @@ class AdoptRun:
 
 @asynccontextmanager
 async def open_adopt_run(
-    settings: Settings, options: AdoptOptions, connector: Connector, say: EventListener
+    settings: Settings,
+    options: AdoptOptions,
+    connector: Connector,
+    say: EventListener,
+    *,
+    need_specs: bool = True,
 ) -> AsyncIterator[AdoptRun]:
-    """The state before the network, as an apply does; raises StateError where there is none."""
+    """The state before the network, as an apply does; raises StateError where there is none.
+
+    With `need_specs` raises InvalidSpecsError for a project that cannot be found by its name.
+    """
     with open_beside_server(
         settings,
         connector,
@@ -134,13 +162,33 @@ async def open_adopt_run(
             else:
                 header = Header(lineage=str(uuid.uuid4()), serial=0, target=session.target)
                 recorded = ()
-            can_update = CanUpdate.UNKNOWN
-            if options.terms.declared:
+            can_update, terms = CanUpdate.UNKNOWN, options.terms
+            projects = ServerProjects(session, discovery=settings.discovery)
+            resolution = Resolution()
+            if (workspace := options.workspace) is not None:
+                resolution = await find_resolution(
+                    workspace.loaded.unresolved,
+                    projects,
+                    pins=header.target.pins,
+                    aliases=settings.projects,
+                )
+                workspace = workspace.resolved(resolution)
+                if need_specs:
+                    workspace.need_valid()
+                terms = replace(terms, declared=workspace.desired)
+            if terms.declared:
                 # What is declared may differ from what runs, and then the next plan changes it.
                 can_update = await find_capability(settings, session, header.target)
-            terms = options.terms
+            known = {row.address for row in recorded} | {spec.address for spec in terms.declared}
             yield AdoptRun(
                 settings=settings,
+                projects=projects,
+                resolution=resolution,
+                names=TypedNames.of(
+                    header.target,
+                    {**settings.projects, **resolution.ids},
+                    known,
+                ),
                 options=options,
                 header=header,
                 state=state,
@@ -165,10 +213,11 @@ async def adopt(
     What a spec says of it is compared from now on. Returns None where it was not agreed to. Raises
     RefusedError for a workload of another name or owner, and for an address that is recorded.
     """
-    expected = parse_address(address, "give it as the plan shows it")
     # Who names a workload by its id means it, whatever the specs say.
     options = replace(options, terms=replace(options.terms, undeclared=True))
-    async with open_adopt_run(settings, options, connector, say) as adopt_run:
+    async with open_adopt_run(settings, options, connector, say, need_specs=False) as adopt_run:
+        names = await adopt_run.ask_for([address])
+        expected = parse_address(names.address(address), "give it as the plan shows it")
         examined: Examined | None = adopt_run.rules.find_record(expected, workload_id)
         if examined is None:
             remote = await fetch_workload(adopt_run.session, workload_id)
@@ -199,6 +248,12 @@ async def adopt_project(
     that matches nothing there, StateError for an empty project.
     """
     async with open_adopt_run(settings, options, connector, say) as adopt_run:
+        names = await adopt_run.ask_for(patterns, [project])
+        project = names.project(project)
+        # Without a slash it is the name of a workload, which need not be known yet.
+        patterns = [
+            p for text in patterns for p in (names.patterns([text]) if "/" in text else [text])
+        ]
         ids = await list_ids(adopt_run.session, [project])
         if not ids:
             raise StateError(

@@ -12,7 +12,7 @@ from reconciler.app.settings import Settings
 from reconciler.app.state.beside_server import open_beside_server
 from reconciler.app.state.list_workloads import read_by_id
 from reconciler.app.state.state_edits import Confirm, amend
-from reconciler.app.state.states import edit_state, find_records
+from reconciler.app.state.states import edit_state, find_records, project_ids
 from reconciler.core.model import Address, Own, Purpose, Recorded, Remote, join_reasons
 from reconciler.core.planning.actions import Reason, Resolve
 from reconciler.core.planning.holds import commands_to_readopt
@@ -61,7 +61,8 @@ async def resolve_by_id(
     """
     with open_beside_server(settings, connector, say, hold_as=request.hold_as) as state:
         store = state.open()
-        rows = find_records(store.read(), request.address)
+        ids = project_ids(store, settings.projects)
+        rows = find_records(store.read(), request.address, ids)
         deleting = next(
             (row for row in rows if row.own is Own.DELETING and row.id == workload_id), None
         )
@@ -109,7 +110,8 @@ def abandon(settings: Settings, request: ResolveRequest) -> Abandoned:
     deleted to be replaced stays on record until its replacement is there.
     """
     with edit_state(settings.state, request.command, dry_run=request.dry_run) as store:
-        rows = find_records(store.read(), request.address)
+        ids = project_ids(store, settings.projects)
+        rows = find_records(store.read(), request.address, ids)
         doubts = _doubts(rows, UNSETTLED)
         if not request.confirm(doubts):
             return Abandoned()
@@ -140,7 +142,8 @@ async def recheck(
         store = state.open()
         recorded = tuple(store.read())
         # One look at the name settles everything under it.
-        row, *_ = _doubts(find_records(recorded, request.address), UNSETTLED)
+        ids = project_ids(store, settings.projects)
+        row, *_ = _doubts(find_records(recorded, request.address, ids), UNSETTLED)
         action = Resolve(
             address=row.address,
             reason=Reason.REQUESTED,

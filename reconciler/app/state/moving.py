@@ -9,13 +9,20 @@ state and a copy of it are, with every workload recorded in one of them only.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 
 from reconciler.app.applying.runlog import edit_entry
 from reconciler.app.state.state_edits import Confirm, entries, refuse_doubt
-from reconciler.app.state.states import choose_records, edit_state, merge_targets, sweep
+from reconciler.app.state.states import (
+    NO_IDS,
+    choose_records,
+    edit_state,
+    merge_targets,
+    project_ids,
+    sweep,
+)
 from reconciler.core.model import Address, Header, Recorded, Target
 from reconciler.core.places import FilePlace, StatePlace
 from reconciler.errors import RefusedError, StateError, UsageError
@@ -41,14 +48,16 @@ def move(
     *,
     command: str,
     confirm: Confirm,
+    aliases: Mapping[str, str] = NO_IDS,
     init: bool = False,
     dry_run: bool = False,
 ) -> MoveResult:
     """Move the records whose addresses match to another state, which `init` makes if need be.
 
-    Both states are held. The records are durable there before they are taken out here, so that a
-    kill in between leaves them in both, and the same move again mends that. Raises RefusedError
-    for records in doubt and for a state that cannot take them, StateError, LockedError.
+    `aliases` are ids of projects by name, beside those that the state knows. Both states are held.
+    The records are durable there before they are taken out here, so that a kill in between leaves
+    them in both, and the same move again mends that. Raises RefusedError for records in doubt and
+    for a state that cannot take them, StateError, LockedError.
     """
     if not is_there(to) and not init:
         raise StateError(
@@ -59,7 +68,7 @@ def move(
         raise UsageError(f"{to} is the state that the records are in", hint="give another --to")
     with ExitStack() as states:
         giver = states.enter_context(edit_state(place, command, dry_run=dry_run))
-        rows = choose_records(giver.read(), patterns)
+        rows = choose_records(giver.read(), patterns, project_ids(giver, aliases))
         refuse_doubt(rows)
         receiver, new = None, rows
         if is_there(to):

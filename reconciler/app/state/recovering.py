@@ -6,12 +6,16 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from reconciler.app.planning.named_projects import resolve_workspace
+from reconciler.app.planning.server_projects import ServerProjects
+from reconciler.app.planning.workspace import Workspace
 from reconciler.app.session import Connector, Session
 from reconciler.app.settings import Settings
 from reconciler.app.state.beside_server import open_beside_server
 from reconciler.app.state.claiming import ResolveRequest
 from reconciler.app.state.list_workloads import list_ids, read_each
 from reconciler.app.state.state_edits import amend
+from reconciler.app.typed_names import TypedNames, ask_for_names
 from reconciler.core.model import Address, Desired, Recorded, Remote
 from reconciler.core.planning.selection import Selection
 from reconciler.core.protocol.marker import read_marker
@@ -23,8 +27,12 @@ from reconciler.ports import EventListener, StateStore
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecoverSearch:
-    """Where to look and what to take; `lineage` chooses among the states that made workloads."""
+    """Where to look and what to take; `lineage` chooses among the states that made workloads.
 
+    What a `workspace` declares is declared, once every project in it is resolved.
+    """
+
+    workspace: Workspace | None = None
     declared: tuple[Desired, ...] = ()
     projects: tuple[str, ...] = ()
     selection: Selection = field(default_factory=Selection)
@@ -68,14 +76,16 @@ async def recover(
     RefusedError where the workloads of several states are found and none is chosen, and UsageError
     for a pattern that matches none.
     """
-    declared = {desired.address: desired for desired in search.declared}
-    projects = sorted({*search.projects, *(address.project for address in declared)})
-    if not projects:
+    named = search.workspace.desired if search.workspace is not None else ()
+    if not (search.projects or search.declared or named):
         raise UsageError("there is no project to look in", hint="give --project, or a folder")
     with open_beside_server(
         settings, connector, say, hold_as=request.hold_as, may_be_missing=True
     ) as state:
         async with state.connect() as session:
+            search = await _resolve(search, settings, state.store, session)
+            declared = {desired.address: desired for desired in search.declared}
+            projects = sorted({*search.projects, *(address.project for address in declared)})
             ids = await list_ids(session, projects)
             marked = await _read_marked(session, ids, settings, declared)
             lineage = _choose_lineage(marked, search.lineage, state.store)
@@ -96,6 +106,28 @@ async def recover(
         lineage=lineage,
         others=len(ids) - len(marked),
         elsewhere=Counter(workload.lineage for workload in marked if workload.lineage != lineage),
+    )
+
+
+async def _resolve(
+    search: RecoverSearch, settings: Settings, store: StateStore | None, session: Session
+) -> RecoverSearch:
+    """The same in ids; raises InvalidSpecsError for a project that cannot be found by its name."""
+    target = store.header.target if store is not None else session.target
+    projects = ServerProjects(session, discovery=settings.discovery)
+    if search.workspace is not None:
+        workspace = await resolve_workspace(search.workspace, projects, pins=target.pins)
+        # A mistake in one of the specs is no reason to lose the others.
+        if search.workspace.loaded.unresolved:
+            workspace.need_valid()
+        search = replace(search, declared=workspace.desired)
+    names = TypedNames.of(target, settings.projects, (spec.address for spec in search.declared))
+    typed = search.selection.targets
+    names = await ask_for_names(names, names.unknown(typed, search.projects), projects)
+    return replace(
+        search,
+        projects=tuple(map(names.project, search.projects)),
+        selection=replace(search.selection, targets=names.patterns(typed)),
     )
 
 

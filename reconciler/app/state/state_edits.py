@@ -9,7 +9,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from reconciler.app.applying.runlog import edit_entry
-from reconciler.app.state.states import choose_records, edit_state, find_records
+from reconciler.app.state.states import (
+    NO_IDS,
+    choose_records,
+    edit_state,
+    find_records,
+    project_ids,
+)
 from reconciler.core.model import Own, Purpose, Recorded, Target
 from reconciler.core.outcome import NAMES, Succeeded
 from reconciler.core.places import FilePlace, StatePlace
@@ -70,16 +76,19 @@ def set_protections(
     protect: bool,
     command: str,
     confirm: Confirm = lambda _: True,
+    aliases: Mapping[str, str] = NO_IDS,
     dry_run: bool = False,
 ) -> Protection:
     """Protect workloads (addresses and globs) against deletes and replaces, or lift that.
 
+    `aliases` are ids of projects by name, beside those that the state knows.
     Nothing is changed where it was not confirmed. Raises StateError, also for a pattern that
     matches nothing, UsageError and LockedError.
     """
     with edit_state(place, command, dry_run=dry_run) as store:
         # The newest of each address: what is left of older creates has nothing to protect.
-        newest = {row.address: row for row in choose_records(store.read(), patterns)}
+        chosen = choose_records(store.read(), patterns, project_ids(store, aliases))
+        newest = {row.address: row for row in chosen}
         rows = [newest[address] for address in sorted(newest)]
         same: list[Recorded] = []
         changed: list[Recorded] = []
@@ -109,7 +118,13 @@ def set_protections(
 
 
 def forget(
-    place: StatePlace, text: str, *, command: str, confirm: Confirm, dry_run: bool = False
+    place: StatePlace,
+    text: str,
+    *,
+    command: str,
+    confirm: Confirm,
+    aliases: Mapping[str, str] = NO_IDS,
+    dry_run: bool = False,
 ) -> list[Recorded]:
     """Drop the record of a workload; the server is not asked, and keeps the workload.
 
@@ -117,7 +132,7 @@ def forget(
     RefusedError for a workload in doubt: its record is all that is known of it.
     """
     with edit_state(place, command, dry_run=dry_run) as store:
-        rows = find_records(store.read(), text)
+        rows = find_records(store.read(), text, project_ids(store, aliases))
         refuse_doubt(rows)
         _refuse_updates_on_their_way(rows)
         if not confirm(rows):

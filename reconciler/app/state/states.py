@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from reconciler.app.committed import refuse_committed_journal
 from reconciler.app.settings import Settings
 from reconciler.app.target import CheckedServer
+from reconciler.app.typed_names import TypedNames
 from reconciler.core.globs import is_glob
 from reconciler.core.inspection import Inspection
 from reconciler.core.model import Address, Header, Recorded, Target
@@ -22,6 +23,13 @@ from reconciler.state.database import TIME_LIMIT
 from reconciler.state.filenames import finished_name
 from reconciler.state.memory import MemoryStore
 from reconciler.state.places import create_state, inspect_state, open_state, sql_text
+
+NO_IDS: Mapping[str, str] = {}
+
+
+def project_ids(store: RecordStore, aliases: Mapping[str, str]) -> dict[str, str]:
+    """The ids of projects by the names that a state and a configuration know."""
+    return {**store.header.target.pins, **aliases}
 
 
 @contextmanager
@@ -89,9 +97,15 @@ def sql_of(place: StatePlace, *, upgrade: bool) -> str:
     return sql_text(place, upgrade=upgrade)
 
 
-def find_records(rows: Sequence[Recorded], text: str) -> list[Recorded]:
-    """The records of an address, oldest first; raises StateError where there are none."""
-    address = parse_address(text)
+def find_records(
+    rows: Sequence[Recorded], text: str, ids: Mapping[str, str] = NO_IDS
+) -> list[Recorded]:
+    """The records of an address, oldest first; `ids` are those of projects by name.
+
+    Raises StateError where there are none, UsageError for what is no address.
+    """
+    names = TypedNames(ids=ids, known=frozenset(row.address for row in rows))
+    address = parse_address(names.address(text))
     records = [row for row in rows if row.address == address]
     if not records:
         raise StateError(
@@ -108,13 +122,20 @@ def parse_address(text: str, hint: str = "'reconciler state list' shows them") -
         raise UsageError(str(error), hint=hint) from None
 
 
-def choose_records(rows: Sequence[Recorded], patterns: Sequence[str]) -> list[Recorded]:
-    """The records whose addresses match; raises StateError for a pattern that matches none."""
+def choose_records(
+    rows: Sequence[Recorded], patterns: Sequence[str], ids: Mapping[str, str] = NO_IDS
+) -> list[Recorded]:
+    """The records whose addresses match; `ids` are those of projects by name.
+
+    Raises StateError for a pattern that matches none, UsageError for what is no address.
+    """
     chosen: set[str] = set()
+    names = TypedNames(ids=ids, known=frozenset(row.address for row in rows))
     for pattern in patterns:
+        spelt = names.patterns([pattern])
         if not is_glob(pattern):
-            parse_address(pattern)
-        ops = {row.op for row in rows if Selection(targets=(pattern,)).takes(row.address)}
+            parse_address(spelt[0])
+        ops = {row.op for row in rows if Selection(targets=spelt).takes(row.address)}
         if not ops:
             raise StateError(
                 f"the state has no {pattern}", hint="'reconciler state list' shows what it has"

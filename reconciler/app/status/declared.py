@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from reconciler.app.planning.workspace import open_workspace, read_config
+from reconciler.app.planning.workspace import Workspace, open_workspace, read_config
 from reconciler.app.settings import Flags
 from reconciler.core.diagnostics import Severity
 from reconciler.core.model import Desired
+from reconciler.core.projects.names import ProjectName
+from reconciler.core.projects.resolution import Resolution
 from reconciler.specs.config import config_file
 
 
@@ -17,13 +19,27 @@ from reconciler.specs.config import config_file
 class DeclaredSpecs:
     """The specs at hand and the projects that they and the configuration name.
 
-    `stack` is whose specs they are. `problem` says why they may not be all.
+    `stack` is whose specs they are. `problem` says why they may not be all. A project that a spec
+    gives by a name which only the server knows is a placeholder until that is `resolved`.
     """
 
     stack: str = ""
     desired: tuple[Desired, ...] = ()
     projects: frozenset[str] = frozenset()
     problem: str = ""
+    workspace: Workspace | None = None
+
+    @property
+    def unresolved(self) -> tuple[ProjectName, ...]:
+        """The names of projects that nobody has looked up yet."""
+        return self.workspace.loaded.unresolved if self.workspace is not None else ()
+
+    def resolved(self, ids: Mapping[str, str]) -> DeclaredSpecs:
+        """The same with the ids of some names; the others stay as they are."""
+        if self.workspace is None or not self.unresolved:
+            return self
+        workspace = self.workspace.resolved(Resolution(ids=ids))
+        return replace(self, workspace=workspace, desired=workspace.desired)
 
 
 NOTHING_DECLARED = DeclaredSpecs()
@@ -47,4 +63,5 @@ def read_declared(folder: Path, flags: Flags, environ: Mapping[str, str]) -> Dec
             {*config.projects.values(), *(spec.address.project for spec in workspace.desired)}
         ),
         problem=problem,
+        workspace=workspace,
     )

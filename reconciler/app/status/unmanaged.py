@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, TypeVar
 
+from reconciler.app.planning.named_projects import find_resolution
+from reconciler.app.planning.server_projects import ServerProjects
 from reconciler.app.settings import Settings
 from reconciler.app.state.beside_server import open_beside_server
 from reconciler.app.state.list_workloads import visit_each
 from reconciler.app.status.phases import read_phases
+from reconciler.app.typed_names import TypedNames, ask_for_names
 from reconciler.core.globs import matches_any
 from reconciler.core.model import Header, Recorded, Remote
+from reconciler.core.projects.names import ProjectName, is_placeholder
 from reconciler.core.protocol.api_results import Accepted, ApiResult, NotFound
 from reconciler.core.protocol.live import LiveWorkload
 from reconciler.core.protocol.marker import read_marker
@@ -23,7 +27,7 @@ from reconciler.errors import UsageError
 
 if TYPE_CHECKING:
     from reconciler.app.session import Connector, Session
-    from reconciler.ports import EventListener
+    from reconciler.ports import EventListener, StateStore
 
 T = TypeVar("T")
 
@@ -32,7 +36,8 @@ T = TypeVar("T")
 class ProjectSearch:
     """Which projects to look through, and which addresses there (globs; without any, all).
 
-    Without `projects` those that are `declared`, and those in which something is recorded.
+    Without `projects` those that are `declared`, and those in which something is recorded. What is
+    declared by a name that nobody has looked up yet is a placeholder.
     """
 
     projects: Collection[str] = ()
@@ -56,6 +61,30 @@ class ProjectSearch:
         return projects
 
 
+async def _resolve(
+    search: ProjectSearch, settings: Settings, store: StateStore, session: Session
+) -> tuple[ProjectSearch, dict[str, str]]:
+    """The same in ids, and why declared projects have none, by name."""
+    projects = ServerProjects(session, discovery=settings.discovery)
+    target = store.header.target
+    names = TypedNames.of(target, settings.projects, (row.address for row in store.read()))
+    unknown = names.unknown(search.patterns, search.projects)
+    names = await ask_for_names(names, unknown, projects)
+    declared = {} if search.projects else {p: p for p in search.declared}
+    placeholders = [ProjectName.of(p) for p in declared if is_placeholder(p)]
+    resolution = await find_resolution(
+        placeholders, projects, pins=target.pins, aliases=settings.projects
+    )
+    ids = {name.placeholder: resolution.ids.get(str(name)) for name in placeholders}
+    found = replace(
+        search,
+        projects=[names.project(project) for project in search.projects],
+        declared={id_ for p in declared if (id_ := ids.get(p, p)) is not None},
+        patterns=names.patterns(search.patterns),
+    )
+    return found, {name: problem.message for name, problem in resolution.problems.items()}
+
+
 async def search_unmanaged(
     settings: Settings, search: ProjectSearch, *, connector: Connector, say: EventListener
 ) -> LiveSearch:
@@ -67,6 +96,7 @@ async def search_unmanaged(
         store = state.open()
         rows, header = store.read(), store.header
         async with state.connect() as session:
+            search, unresolved = await _resolve(search, settings, store, session)
             projects = search.among(rows)
             phases = await read_phases(projects, session, discovery=settings.discovery)
             unmanaged = await find_unmanaged(
@@ -76,7 +106,7 @@ async def search_unmanaged(
                 projects=tuple(projects),
                 at=session.dispatcher.server.earliest(),
                 unmanaged=tuple(found for found, _ in unmanaged),
-                unlisted=phases.unlisted,
+                unlisted={**phases.unlisted, **unresolved},
                 changing=tuple(sorted(phases.changing)),
             )
 
@@ -91,8 +121,10 @@ async def search_idle(
 ) -> LiveSearch:
     """Find what holds idle GPUs, recorded or not; raises what `search_unmanaged` does."""
     with open_beside_server(settings, connector, say) as state:
-        rows = state.open().read()
+        store = state.open()
+        rows = store.read()
         async with state.connect() as session:
+            search, unresolved = await _resolve(search, settings, store, session)
             projects = search.among(rows)
             phases = await read_phases(projects, session, discovery=settings.discovery)
             at = session.dispatcher.server.earliest()
@@ -102,7 +134,7 @@ async def search_idle(
                 at=at,
                 idle=find_idle(listed, at_least, at),
                 recorded=frozenset(row.id for row in rows if row.id),
-                unlisted=phases.unlisted,
+                unlisted={**phases.unlisted, **unresolved},
                 changing=tuple(sorted(phases.changing)),
             )
 

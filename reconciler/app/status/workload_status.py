@@ -6,10 +6,11 @@ import asyncio
 import dataclasses
 import math
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
+from reconciler.app.planning.server_projects import ServerProjects
 from reconciler.app.session import Connector, Session
 from reconciler.app.settings import Settings
 from reconciler.app.signals import on_signal
@@ -19,10 +20,12 @@ from reconciler.app.status.declared import NOTHING_DECLARED, DeclaredSpecs
 from reconciler.app.status.explanations import explain
 from reconciler.app.status.phases import read_phases
 from reconciler.app.status.refresh import read_live
+from reconciler.app.typed_names import TypedNames, ask_for_names
 from reconciler.core.address_records import find_replaced, find_shown, group_by_address
 from reconciler.core.events import RequestRetried
 from reconciler.core.globs import is_glob, matches_any
 from reconciler.core.model import Desired, Own, Recorded
+from reconciler.core.projects.names import is_placeholder
 from reconciler.core.running.listed_sync import is_synced_by_list
 from reconciler.errors import ReconcilerError, UnreachableError, UsageError
 from reconciler.ports import EventListener, StateStore
@@ -69,8 +72,10 @@ async def read_statuses(
     Raises StateError without a state or record, UnreachableError, GuardError for another target.
     """
     with open_beside_server(settings, connector, say) as state:
-        chosen = _choose(state.open(), request)
+        choice = _Choice(request, settings)
+        chosen = choice.make(state.open())
         async with state.connect() as session:
+            chosen = chosen or await choice.make_on_server(state.open(), session)
             return await _read(chosen, session, say, discovery=settings.discovery)
 
 
@@ -79,8 +84,10 @@ async def explain_statuses(
 ) -> list[StatusExplanation]:
     """Read the given workloads and why they are as they are; raises what `read_statuses` does."""
     with open_beside_server(settings, connector, say) as state:
-        chosen = _choose(state.open(), request)
+        choice = _Choice(request, settings)
+        chosen = choice.make(state.open())
         async with state.connect() as session:
+            chosen = chosen or await choice.make_on_server(state.open(), session)
             discovery = settings.discovery
             statuses = await _read(chosen, session, say, discovery=discovery)
             return [await explain(status, session, discovery=discovery) for status in statuses]
@@ -103,7 +110,7 @@ async def watch(
     # There is no last moment: a watch ends when somebody ends it.
     endless = dataclasses.replace(settings, deadline=math.inf)
     with open_beside_server(endless, connector, lambda _: None) as state:
-        _choose(state.open(), request)
+        _Choice(request, settings).make(state.open())
         # A question about the server is asked while a signal still ends it.
         state.confirm_server()
     ended: list[signal.Signals] = []
@@ -141,7 +148,7 @@ class _Watch:
         trouble: Trouble,
     ) -> None:
         self._settings = settings
-        self._request = request
+        self._choice = _Choice(request, settings)
         self._connector = connector
         self._show = show
         self._trouble = trouble
@@ -171,7 +178,7 @@ class _Watch:
     async def _read(self) -> list[Status]:
         """The state anew as well: an apply may be changing it."""
         with open_beside_server(self._settings, self._connector, self._say) as state:
-            chosen = _choose(state.open(), self._request)
+            chosen = self._choice.make(state.open())
             try:
                 async with asyncio.timeout(PATIENCE):
                     if self._session is None:
@@ -181,6 +188,8 @@ class _Watch:
                         )
                     else:
                         state.need_same_server(self._session)
+                    if chosen is None:
+                        chosen = await self._choice.make_on_server(state.open(), self._session)
                     return await _read(
                         chosen, self._session, self._say, discovery=self._settings.discovery
                     )
@@ -195,20 +204,58 @@ class _Watch:
             self._trouble(event.reason)
 
 
-def _choose(store: StateStore, request: StatusRequest) -> _Chosen:
-    """The records of the addresses that match, and stand-ins for what was never begun."""
-    rows = list(store.read())
-    declared = request.declared
-    known = {row.address for row in rows}
-    # Another stack's specs say nothing about this state.
-    if declared.stack == store.header.target.stack:
-        rows += [_never_begun(spec) for spec in declared.desired if spec.address not in known]
-    rows.sort(key=lambda row: row.address)
-    # Asked after the reading: a run that began in between may have written some of these records.
-    at_work = store.writer()
-    if request.patterns:
-        rows = _select(rows, request.patterns)
-    return _Chosen(rows=rows, at_work=at_work, thorough=request.thorough)
+class _Choice:
+    """Chooses what to look at; a server is asked once for names that nobody else knows."""
+
+    def __init__(self, request: StatusRequest, settings: Settings) -> None:
+        self._request = request
+        self._settings = settings
+        self._ids: Mapping[str, str] = {}
+        self._has_asked = False
+
+    def make(self, store: StateStore) -> _Chosen | None:
+        """The records that match, and stand-ins; None where only the server may know which."""
+        rows = store.read()
+        names = self._names(store, rows)
+        is_unknown = self._request.declared.unresolved or names.unknown(self._request.patterns)
+        if is_unknown and not self._has_asked:
+            return None
+        return self._choose(store, rows, names)
+
+    async def make_on_server(self, store: StateStore, session: Session) -> _Chosen:
+        """The same, with what the server knows of names, which may be nothing."""
+        projects = ServerProjects(session, discovery=self._settings.discovery)
+        names = TypedNames(ids=self._settings.projects)
+        unknown = {*self._request.declared.unresolved, *names.unknown(self._request.patterns)}
+        self._ids = (await ask_for_names(names, unknown, projects)).ids
+        self._has_asked = True
+        rows = store.read()
+        return self._choose(store, rows, self._names(store, rows))
+
+    def _names(self, store: StateStore, rows: Sequence[Recorded]) -> TypedNames:
+        """The names that may be typed; what is declared is resolved by them."""
+        target, request = store.header.target, self._request
+        ids = {**self._ids, **target.pins, **self._settings.projects}
+        declared = request.declared.resolved(ids)
+        self._request = dataclasses.replace(request, declared=declared)
+        specs = declared.desired if declared.stack == target.stack else ()
+        known = (*(row.address for row in rows), *(spec.address for spec in specs))
+        return TypedNames(ids=ids, known=frozenset(known))
+
+    def _choose(self, store: StateStore, rows: Sequence[Recorded], names: TypedNames) -> _Chosen:
+        declared = self._request.declared
+        recorded = {row.address for row in rows}
+        chosen = list(rows)
+        # Another stack's specs say nothing about this state.
+        if declared.stack == store.header.target.stack:
+            new = (spec for spec in declared.desired if spec.address not in recorded)
+            chosen += map(_never_begun, new)
+        chosen.sort(key=lambda row: row.address)
+        # Asked after the reading: a run that began in between may have written some of them.
+        at_work = store.writer()
+        if self._request.patterns:
+            chosen = _select(chosen, names.patterns(self._request.patterns))
+        return _Chosen(rows=chosen, at_work=at_work, thorough=self._request.thorough)
 
 
 def _select(rows: Sequence[Recorded], patterns: Sequence[str]) -> list[Recorded]:
@@ -229,6 +276,7 @@ def _select(rows: Sequence[Recorded], patterns: Sequence[str]) -> list[Recorded]
 
 def _never_begun(spec: Desired) -> Recorded:
     """What stands for a declared workload of which the state has no operation."""
+    project = spec.address.project
     return Recorded(
         op="",
         address=spec.address,
@@ -237,7 +285,8 @@ def _never_begun(spec: Desired) -> Recorded:
         spec={"manifest": spec.manifest},
         lifecycle=spec.lifecycle,
         source=spec.source.file,
-        message=f"declared in {spec.source.file}:{spec.source.line}; no apply has created it",
+        message=f"declared in {spec.source.file}:{spec.source.line}; no apply has created it"
+        + ("; its project could not be found by its name" if is_placeholder(project) else ""),
     )
 
 

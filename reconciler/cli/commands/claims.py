@@ -123,7 +123,8 @@ def adopt(
     options = AdoptOptions(
         command=" ".join(command),
         agree=adoption_asker(console, edit, workspace.prefix, marks=mark),
-        terms=AdoptionTerms(declared=workspace.desired, take_over=take_over, undeclared=undeclared),
+        workspace=workspace,
+        terms=AdoptionTerms(take_over=take_over, undeclared=undeclared),
         init=init,
         dry_run=edit.dry_run,
         on_marked=marked.append if mark else None,
@@ -303,7 +304,7 @@ def recover(
         dry_run=edit.dry_run,
     )
     search = RecoverSearch(
-        declared=workspace.desired,
+        workspace=workspace,
         projects=projects,
         selection=Selection(targets=patterns),
         lineage=lineage,

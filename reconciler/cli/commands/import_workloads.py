@@ -87,19 +87,13 @@ def import_command(
     def read(drafts: Mapping[str, str]) -> Workspace:
         return open_workspace([into], flags, os.environ, drafts=drafts)
 
-    root, config = find_repository([into], flags.config)
+    root, _ = find_repository([into], flags.config)
     folder = spec_folder(into, root)
     workspace = read({})
     workspace.need_valid()
     files: dict[str, str] = {}
     request = ImportRequest(
-        search=ProjectSearch(
-            projects=projects,
-            declared={
-                *config.projects.values(),
-                *(spec.address.project for spec in workspace.desired),
-            },
-        ),
+        search=ProjectSearch(projects=projects),
         root=root,
         folder=folder,
         read=read,

@@ -52,7 +52,7 @@ def list_(*, flags: Flags, output: OutputOptions) -> int:
 @output_options("json")
 def show(address: str, *, flags: Flags, output: OutputOptions) -> int:
     """Show everything recorded of the workload ADDRESS."""
-    from reconciler.app.state.states import find_records, read_state
+    from reconciler.app.state.states import find_records, project_ids, read_state
     from reconciler.cli.output.console import Console
     from reconciler.core.address_records import find_replaced
     from reconciler.core.planning.renewal import renew_row
@@ -64,7 +64,7 @@ def show(address: str, *, flags: Flags, output: OutputOptions) -> int:
     with read_state(settings.state) as store:
         # Earlier rules may have hidden less than today's.
         redactor = Redactor(store.header.lineage, settings.rules)
-        rows = find_records(store.read(), address)
+        rows = find_records(store.read(), address, project_ids(store, settings.projects))
         row, replaced = renew_row(rows[-1], redactor), find_replaced(rows)
     console.emit("json", lambda: to_text(record_document(row, whole=True, replaced=replaced)))
     return 0
@@ -115,9 +115,11 @@ def _set_protection(
     verb, participle = ("protect", "protected") if protect else ("unprotect", "unprotected")
     # Who writes an address out means that one; what a glob matches, somebody should see first.
     asks = not edit.yes and any(map(is_glob, addresses))
+    settings = settings_from(flags)
     done = set_protections(
-        settings_from(flags).state,
+        settings.state,
         addresses,
+        aliases=settings.projects,
         protect=protect,
         command=f"reconciler state {verb} {' '.join(addresses)}",
         confirm=asker(edit, f"Shall these be {participle}?", asks=asks),
@@ -252,9 +254,11 @@ def rm(address: str, *, edit: EditFlags, flags: Flags) -> int:
     from reconciler.app.state.state_edits import forget
     from reconciler.cli.output.edits import asker, finish_edit, list_edited
 
+    settings = settings_from(flags)
     rows = forget(
-        settings_from(flags).state,
+        settings.state,
         address,
+        aliases=settings.projects,
         command=f"reconciler state rm {address}",
         confirm=asker(edit, "Forget this record?"),
         dry_run=edit.dry_run,
@@ -305,6 +309,7 @@ def move(
         settings.state,
         addresses,
         receiver,
+        aliases=settings.projects,
         command=f"reconciler state move {' '.join(addresses)} --to {receiver}",
         confirm=asker(edit, f"Move these records to {receiver}?"),
         init=init,

@@ -45,11 +45,14 @@ def check_by_server(
         signal.raise_signal(result.stopped_by)
     if result.unlisted:
         console.note(f"Not looked for what earlier dry runs may have created: {result.unlisted}")
+    if has_errors(result.loaded.diagnostics):
+        console.note("The server was asked for projects only: the specs have errors.")
+        return result.loaded
     console.note(f"The server has checked {number_of(result.checked, 'new workload')}.")
     if result.named:
         first = ", ".join(map(str, result.named[:_MOST_NAMED]))
         others = len(result.named) - _MOST_NAMED
         more = f" and {others} more" if others > 0 else ""
         console.note(f"Only the name was checked of those that exist: {first}{more}.")
-    diagnostics = sort_diagnostics((*loaded.diagnostics, *result.diagnostics))
-    return replace(loaded, diagnostics=diagnostics)
+    diagnostics = sort_diagnostics((*result.loaded.diagnostics, *result.diagnostics))
+    return replace(result.loaded, diagnostics=diagnostics)

@@ -16,6 +16,12 @@ class ProjectName:
     name: str
     cluster: str = ""
 
+    @classmethod
+    def of(cls, text: str) -> ProjectName:
+        """Read `NAME`, `NAME@CLUSTER` or the placeholder of one of them."""
+        name, _, cluster = text.removeprefix("@").partition("@")
+        return cls(name=name, cluster=cluster)
+
     def __str__(self) -> str:
         return f"{self.name}@{self.cluster}" if self.cluster else self.name
 
