@@ -6,7 +6,7 @@ import enum
 import json
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata, resources
 from pathlib import Path
@@ -16,6 +16,8 @@ import yaml
 
 from reconciler.errors import InvalidInputError
 from reconciler.regularfiles import read_regular
+from reconciler.specs.config import load_config
+from reconciler.specs.discovery.files import CONFIG_FILE
 from reconciler.specs.discovery.git import checkout_top, name_in_checkout
 from reconciler.state.filenames import GITIGNORE
 
@@ -38,6 +40,21 @@ class Ci(enum.StrEnum):
     GITHUB = "github"
     GITLAB = "gitlab"
     NONE = "none"
+
+
+# The pipelines that have a line for each stack, by the names under which they are to be copied.
+_MATRICES: Mapping[Ci, tuple[str, ...]] = {
+    Ci.GITHUB: (
+        GITHUB_FILE,
+        ".github/workflows/workloads-apply.yml",
+        ".github/workflows/workloads-nightly.yml",
+        ".github/workflows/workloads-plan.yml",
+    ),
+    Ci.GITLAB: (GITLAB_FILE,),
+    Ci.NONE: (),
+}
+# What the name of a branch, a group or an artifact may not have everywhere.
+_KEY_OTHER = re.compile(r"[^A-Za-z0-9_-]+")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,9 +80,14 @@ class Source:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scaffold:
-    """What was written, what was there already and was left alone, and what is left to be done."""
+    """What was written, what was there already and was left alone, and what is left to be done.
 
+    `extended` are the pipelines that were there, and are for this stack as well now.
+    """
+
+    stack: str
     written: tuple[Path, ...]
+    extended: tuple[Path, ...]
     untouched: tuple[Path, ...]
     ci: Ci
     notes: tuple[str, ...]
@@ -74,6 +96,7 @@ class Scaffold:
 def scaffold(folder: Path, *, ci: Ci | None = None, source: Source | None = None) -> Scaffold:
     """Write the first files of a repository into a folder; nothing that exists is touched.
 
+    Except for the pipelines that were written for another folder: a line for this one is added.
     Without `ci` the system is the one that the repository around the folder is made for. Raises
     InvalidInputError when the folder cannot be written.
     """
@@ -83,14 +106,16 @@ def scaffold(folder: Path, *, ci: Ci | None = None, source: Source | None = None
     system = detect_ci(top) if ci is None else ci
     source = Source.installed() if source is None else source
     config = folder / "reconciler.yaml"
-    files = {config: _template("reconciler.yaml", STACK=_yaml(real.name))}
+    name = name_in_checkout(real) or "."
+    stack = load_config(config).stack if config.exists() else None
+    stack = stack or _stack_name(folder, real, name, top)
+    files = {config: _template("reconciler.yaml", STACK=_yaml(stack))}
     if not config.exists():
         # Who has a configuration has specs, and would not want another workload to be made.
         files[folder / "hello.yaml"] = _template("hello.yaml")
     files[folder / ".reconciler" / ".gitignore"] = GITIGNORE
-    name = name_in_checkout(real) or "."
-    files |= {_near(top / file): text for file, text in _pipeline(system, name, source)}
-    written, untouched = [], []
+    files |= {_near(top / file): text for file, text in _pipeline(system, name, stack, source)}
+    written, extended, untouched = [], [], []
     try:
         for path, text in files.items():
             if path.exists():
@@ -101,13 +126,67 @@ def scaffold(folder: Path, *, ci: Ci | None = None, source: Source | None = None
             with path.open("x", encoding="utf-8") as stream:
                 stream.write(text)
             written.append(path)
+        extended += [
+            path
+            for path in (_near(top / file) for file in _MATRICES[system])
+            if path not in written and _add_to_matrix(path, system, stack, name)
+        ]
         notes = tuple(_notes(top, system, source, written))
     except OSError as error:
         raise InvalidInputError(
             f"{error.filename or folder} cannot be written: {error.strerror or error}",
             hint="give a folder that this user may write to",
         ) from error
-    return Scaffold(written=tuple(written), untouched=tuple(untouched), ci=system, notes=notes)
+    return Scaffold(
+        stack=stack,
+        written=tuple(written),
+        extended=tuple(extended),
+        untouched=tuple(path for path in untouched if path not in extended),
+        ci=system,
+        notes=notes,
+    )
+
+
+def _stack_name(folder: Path, real: Path, name: str, top: Path) -> str:
+    """A name for a new stack that no other stack of the repository has.
+
+    It is made of the last two folders, since many teams call one of theirs `production`.
+    """
+    parts = Path(name).parts or ((real.name,) if folder.is_absolute() else folder.parts)
+    parts = tuple(part for part in parts if part != "..") or (real.name,)
+    others = (path for depth in range(1, 4) for path in top.glob("*/" * depth + CONFIG_FILE))
+    taken = {load_config(path).stack for path in others if path.parent.resolve() != real}
+    candidates = ("-".join(parts[-count:]) for count in range(min(2, len(parts)), len(parts) + 1))
+    return next((stack for stack in candidates if stack not in taken), "-".join(parts))
+
+
+def _matrix_line(ci: Ci, stack: str, folder: str) -> str:
+    """What stands in the matrix of a pipeline for one stack."""
+    key = _KEY_OTHER.sub("-", stack)
+    match ci:
+        case Ci.GITHUB:
+            return f"- {{stack: {_yaml(key)}, directory: {_yaml(folder)}}}"
+        case Ci.GITLAB:
+            # GitLab expands variables in its own file, and `$$` is how it writes one dollar.
+            name = _yaml(folder.replace("$", "$$"))
+            return f"- {{STACK: {_yaml(key)}, DIRECTORY: {name}}}"
+        case Ci.NONE:
+            return ""
+
+
+def _add_to_matrix(path: Path, ci: Ci, stack: str, folder: str) -> bool:
+    """Add a line for a stack to each matrix of a pipeline; False where it is there, or none is."""
+    try:
+        text = _read(path)
+    except OSError:
+        return False
+    line = _matrix_line(ci, stack, folder)
+    entry = r" *- \{(?:stack|STACK): .*\}\n"
+    runs = re.compile(rf"^(?P<indent> *)(?={entry})(?:{entry})+", re.MULTILINE)
+    if line in text or not runs.search(text):
+        return False
+    path.write_text(runs.sub(lambda run: f"{run[0]}{run['indent']}{line}\n", text), "utf-8")
+    return True
 
 
 def detect_ci(top: Path) -> Ci:
@@ -132,19 +211,18 @@ def detect_ci(top: Path) -> Ci:
     return Ci.GITHUB if systems else Ci.NONE
 
 
-def _pipeline(ci: Ci, folder: str, source: Source) -> Iterator[tuple[str, str]]:
+def _pipeline(ci: Ci, folder: str, stack: str, source: Source) -> Iterator[tuple[str, str]]:
     """The files of a pipeline for the specs in a folder of the repository."""
     values = {"SOURCE": json.dumps(source.url), "COMMIT": json.dumps(source.commit)}
+    values["MATRIX"] = _matrix_line(ci, stack, folder)
     match ci:
         case Ci.GITHUB:
             # There `${{` begins an expression, and nothing can be put before it to take it back.
             if "${{" in folder:
                 raise InvalidInputError(f"a workflow cannot name the folder {folder}")
-            yield GITHUB_FILE, _template("github.yml", FOLDER=_yaml(folder), **values)
+            yield GITHUB_FILE, _template("github.yml", **values)
         case Ci.GITLAB:
-            # GitLab expands variables in its own file, and `$$` is how it writes one dollar.
-            name = _yaml(folder.replace("$", "$$"))
-            yield GITLAB_FILE, _template("gitlab.yml", FOLDER=name, **values)
+            yield GITLAB_FILE, _template("gitlab.yml", **values)
             yield GITLAB_ENTRY, INCLUDE
         case Ci.NONE:
             return

@@ -89,7 +89,7 @@ def _place_of(folders: Sequence[Path], flags: Flags) -> str:
     if config is not None:
         is_near = near is not None and near.samefile(config)
         return "" if is_near else f" --config {_typed(config, like=folder)}"
-    if near is not None or flags.state is not None or root.samefile(Path()):
+    if near is not None or flags.state is not None or root.resolve() == Path().resolve():
         return ""
     return f" --state {_typed(root / DEFAULT_STATE, like=folder)}"
 

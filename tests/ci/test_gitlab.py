@@ -53,8 +53,9 @@ def run(name: str, runner: Runner, given: Mapping[str, str], *others: Path) -> E
     """
     template = load_jobs(*others)
     job = template[name]
+    (stack,) = template[".reconciler"]["parallel"]["matrix"]
     declared = {**template[".reconciler"]["variables"], **job.get("variables", {})}
-    known = {**given, "CI_PROJECT_DIR": str(runner.folder)}
+    known = {**given, **stack, "CI_PROJECT_DIR": str(runner.folder)}
     variables = {key: Template(value).safe_substitute(known) for key, value in declared.items()}
     variables |= {**known, "TOOL": str(ROOT), "DIRECTORY": "."}
     for folder in (f"{runner.folder}/.reconciler", f"{runner.folder}.reconciler"):
@@ -107,7 +108,7 @@ def test_a_refused_apply_fails_the_job_after_it_stored(
     runner = new_runner()
     runner.write_spec("refused")
     digest = f"sha256:{'0' * 64}"
-    first = {"PLAN_DIGEST": digest, "INIT_STATE": "true"}
+    first = {"PLAN_DIGEST_workloads": digest, "INIT_STATE": "true"}
     ended = run("reconciler:apply", runner, {**control_plane, **project, **first})
     assert ended.code == 7, ended.log
 

@@ -73,8 +73,9 @@ def test_an_apply_is_never_cancelled_by_another() -> None:
         *("apply-bucket.yml", "apply-postgresql.yml", "apply.yml", "cron.yml")
     ]
     for path in applying:
-        assert load(path)["concurrency"] == {
-            "group": "reconciler-state",
+        (job,) = jobs(path).values()
+        assert job["concurrency"] == {
+            "group": "reconciler-state-${{ matrix.stack }}",
             "cancel-in-progress": False,
             # Of several that wait, GitHub would otherwise cancel all but the newest.
             "queue": "max",
@@ -152,12 +153,12 @@ def test_gitlab_applies_one_at_a_time_what_was_approved() -> None:
     """The job waits for its turn, is not interrupted, and is for the plan before it."""
     template = load(GITLAB)
     apply = template["reconciler:apply"]
-    assert apply["resource_group"] == "reconciler-state"
+    assert apply["resource_group"] == "reconciler-state-$STACK"
     assert apply["interruptible"] is False
     assert apply["needs"] == ["reconciler:plan"]
     assert apply["rules"][0]["when"] == "manual"
     (command,) = [line for line in apply["script"] if line.startswith("reconciler apply")]
-    assert '--expect-digest "$PLAN_DIGEST"' in command
+    assert '--expect-digest "${!approved:?this stack has no plan}"' in command
     assert command.endswith("|| code=$?")
     store = 'bash "$TOOL/ci/state-branch.sh" store "$STATE"'
     assert apply["script"][-2:] == [store, 'exit "$code"']

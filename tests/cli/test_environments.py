@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from reconciler.app.scaffold import Ci, Source, scaffold
 from reconciler.specs.compose.rendering import render_documents
 from reconciler.specs.config import Config, config_file, load_config
 from reconciler.specs.loaded import Loaded
@@ -78,3 +79,15 @@ def test_a_finding_in_what_was_overridden_points_at_the_patch(cli: Cli, reposito
             "from 0, not -6 (bad-count)\n1 error.\n"
         ),
     )
+
+
+def test_its_workflow_is_what_init_writes(tmp_path: Path) -> None:
+    """Run on the six folders one after the other, which all have their configuration already."""
+    (tmp_path / ".git").mkdir()
+    shutil.copytree(EXAMPLE, tmp_path, dirs_exist_ok=True)
+    workflow = tmp_path / ".github" / "workflows" / "workloads.yml"
+    shown = workflow.read_text()
+    workflow.unlink()
+    for folder in STACKS.values():
+        scaffold(tmp_path / folder, ci=Ci.GITHUB, source=Source())
+    assert workflow.read_text() == shown

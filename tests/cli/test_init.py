@@ -43,6 +43,12 @@ def zizmor(path: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
+def matrix_of(job: dict[str, Any]) -> list[dict[str, str]]:
+    """The stacks that a job of a workflow is for."""
+    entries: list[dict[str, str]] = job["strategy"]["matrix"]["include"]
+    return entries
+
+
 def test_a_plain_folder_gets_no_pipeline(cli: Cli, tmp_path: Path) -> None:
     """Where nothing says which CI system there is, none is guessed, and the way is named."""
     result = cli("init", "w")
@@ -144,12 +150,14 @@ def test_the_workflow_fetches_what_is_installed(tmp_path: Path) -> None:
         "TOOL_SOURCE": SOURCE.url,
         "TOOL_COMMIT": COMMIT,
     }
+    entry = {"stack": "specs", "directory": "specs"}
+    assert [matrix_of(job) for job in workflow["jobs"].values()] == [[entry], [entry]]
     assert {
         step["with"]["directory"]
         for job in workflow["jobs"].values()
         for step in job["steps"]
         if "directory" in step.get("with", {})
-    } == {"specs"}
+    } == {"${{ matrix.directory }}"}
     assert not any("Fill in" in note for note in made.notes)
     assert zizmor(path).returncode == 0, zizmor(path).stdout
 
@@ -184,6 +192,60 @@ def test_a_program_that_is_not_installed_has_no_source(monkeypatch: pytest.Monke
     """Run from a folder on the path, it does without."""
     monkeypatch.setattr(scaffolding, "DISTRIBUTION", "there-is-no-such-distribution")
     assert Source.installed() == Source()
+
+
+@pytest.mark.parametrize("ci", ["github", "gitlab"])
+def test_a_pipeline_is_for_every_stack(cli: Cli, tmp_path: Path, ci: str) -> None:
+    """Six folders of two teams get names of their own, and a line each where one was written."""
+    repository(tmp_path)
+    folders = [f"{team}/{place}" for team in ("a", "b") for place in ("dev", "test", "prod")]
+    said = [cli("init", folder, "--ci", ci).out for folder in folders]
+    stacks = [load_config(tmp_path / folder / "reconciler.yaml").stack for folder in folders]
+    assert stacks == ["a-dev", "a-test", "a-prod", "b-dev", "b-test", "b-prod"]
+    if ci == "github":
+        path = ".github/workflows/workloads.yml"
+        jobs = yaml.safe_load((tmp_path / path).read_text("utf-8"))["jobs"]
+        expected = [{"stack": s, "directory": f} for s, f in zip(stacks, folders, strict=True)]
+        assert [matrix_of(job) for job in jobs.values()] == [expected, expected]
+        assert zizmor(tmp_path / path).returncode == 0
+    else:
+        path = ".gitlab/reconciler.gitlab-ci.yml"
+        template = yaml.safe_load((tmp_path / path).read_text("utf-8"))[".reconciler"]
+        expected = [{"STACK": s, "DIRECTORY": f} for s, f in zip(stacks, folders, strict=True)]
+        assert template["parallel"]["matrix"] == expected
+    assert [
+        f"added {stack} to {path}\n" in out for stack, out in zip(stacks, said, strict=True)
+    ] == [
+        False,
+        *[True] * 5,
+    ]
+    again = cli("init", folders[1], "--ci", ci)
+    assert (f"kept  {path}\n" in again.out, "added" in again.out) == (True, False)
+
+
+def test_workflows_that_were_copied_are_extended_as_well(cli: Cli, tmp_path: Path) -> None:
+    """Those that apply, by the names that they ask to be copied to, and no other file."""
+    repository(tmp_path)
+    workflows = tmp_path / ".github" / "workflows"
+    workflows.mkdir(parents=True)
+    for example, name in (("apply", "workloads-apply"), ("cron", "other")):
+        text = (EXAMPLES / "github" / f"{example}.yml").read_text("utf-8")
+        (workflows / f"{name}.yml").write_text(text, "utf-8")
+    assert cli("init", "more/specs").out.splitlines()[-1:] == [
+        "added more-specs to .github/workflows/workloads-apply.yml"
+    ]
+    line = "          - {stack: more-specs, directory: more/specs}\n"
+    assert line in (workflows / "workloads-apply.yml").read_text("utf-8")
+    assert line not in (workflows / "other.yml").read_text("utf-8")
+
+
+def test_a_name_that_another_stack_has_gets_longer(cli: Cli, tmp_path: Path) -> None:
+    """Two folders may be called alike, and so may those above them."""
+    repository(tmp_path)
+    for folder in ("x/a/dev", "y/a/dev"):
+        assert cli("init", folder).code == 0
+    found = [load_config(tmp_path / f / "reconciler.yaml").stack for f in ("x/a/dev", "y/a/dev")]
+    assert found == ["a-dev", "y-a-dev"]
 
 
 def test_a_missing_source_is_asked_for(cli: Cli, tmp_path: Path) -> None:
@@ -261,7 +323,11 @@ def test_what_is_shown_as_a_comment_is_the_default(cli: Cli, tmp_path: Path) -> 
         for field in fields(found)
         if getattr(found, field.name) != getattr(plain, field.name)
     }
-    without_default = {"url", "stack", "allowed_projects", "api_version", "max_update"}
+    without_default = {
+        *("url", "stack", "allowed_projects", "api_version", "max_update"),
+        # Not shown as a comment: without one, the example would have no project.
+        "projects",
+    }
     assert differing - {"origins"} == without_default
 
 
@@ -280,10 +346,11 @@ def test_a_folder_with_a_strange_name_is_named_in_the_pipelines(cli: Cli, tmp_pa
         assert cli("init", name, "--ci", ci).code == 0
     assert cli("validate", name).code == 0
     github = yaml.safe_load((tmp_path / ".github/workflows/workloads.yml").read_text("utf-8"))
-    assert github["jobs"]["validate"]["steps"][-1]["with"]["directory"] == name
+    (entry,) = matrix_of(github["jobs"]["validate"])
+    assert entry == {"stack": "a-folder-yes", "directory": name}
     gitlab = yaml.safe_load((tmp_path / ".gitlab/reconciler.gitlab-ci.yml").read_text("utf-8"))
-    shown = gitlab[".reconciler"]["variables"]["DIRECTORY"]
-    assert shown.replace("$$", "$") == name
+    (entry,) = gitlab[".reconciler"]["parallel"]["matrix"]
+    assert entry["DIRECTORY"].replace("$$", "$") == name
 
 
 def test_an_expression_as_a_folder_is_refused(cli: Cli, tmp_path: Path) -> None:

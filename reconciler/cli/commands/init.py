@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 def init(directory: Path, *, ci: str | None, flags: Flags) -> int:
     """Write a commented configuration, one example spec and a CI pipeline into DIR.
 
-    What exists is left alone. With --state, the state is made as well.
+    What exists is left alone, but a pipeline that was written for another folder gets a line for
+    this one. With --state, the state is made as well.
     """
     from reconciler.app.planning.workspace import settings_here
     from reconciler.app.scaffold import Ci, scaffold
@@ -38,6 +39,8 @@ def init(directory: Path, *, ci: str | None, flags: Flags) -> int:
     files = scaffold(directory, ci=Ci(ci) if ci else None)
     for path in files.written:
         console.line(f"wrote {path}")
+    for path in files.extended:
+        console.line(f"added {files.stack} to {path}")
     for path in files.untouched:
         console.line(f"kept  {path}")
     if flags.state is not None:
