@@ -61,8 +61,9 @@ def is_wrong_core_kind(manifest: Mapping[str, Any]) -> bool:
     """Whether a manifest is of a group of Kubernetes' own, and that has no such kind."""
     group, name = group_kind(manifest)
     version = manifest.get("apiVersion")
-    is_named = isinstance(version, str) and version != "" and name != ""
-    return is_named and group in CORE_GROUPS and name not in BUILT_IN.get(version, ())
+    if not (isinstance(version, str) and version and name):
+        return False
+    return group in CORE_GROUPS and name not in BUILT_IN.get(version, ())
 
 
 def is_registered(api_version: str, kind: str) -> bool:
