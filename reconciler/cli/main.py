@@ -31,6 +31,8 @@ from reconciler.cli.commands.show import show
 from reconciler.cli.commands.state import state
 from reconciler.cli.commands.status import status
 from reconciler.cli.commands.validate import validate
+from reconciler.cli.habits import find_habit
+from reconciler.cli.help import HelpGroup
 from reconciler.cli.invocation import add_folder_option
 from reconciler.cli.output.metrics_file import MetricsWriter
 from reconciler.errors import ReconcilerError
@@ -40,7 +42,10 @@ USAGE = 64
 INTERRUPTED = 130
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(
+    cls=HelpGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
 @click.version_option(__version__, prog_name="reconciler", message="%(prog)s %(version)s")
 def cli() -> None:
     """Keep NVIDIA Run:ai workloads as declared in a directory of spec files.
@@ -116,16 +121,22 @@ def run(arguments: Sequence[str], metrics: MetricsWriter | None = None) -> int:
 
 
 def _run(arguments: Sequence[str], metrics: MetricsWriter) -> int:
+    habit = find_habit(arguments, cli)
+    if habit:
+        click.echo(f"error: {habit}", err=True)
+        return USAGE
     try:
         # Standing alone, click would end the process with codes of its own.
         result = cli.main(
             list(arguments), prog_name="reconciler", standalone_mode=False, obj=metrics
         )
     except click.UsageError as error:
-        error.show()
+        called = error.ctx.command_path if error.ctx else "reconciler"
+        click.echo(f"error: {error.format_message()}", err=True)
+        click.echo(f"  hint: {called} --help shows what there is", err=True)
         return USAGE
     except click.ClickException as error:
-        error.show()
+        click.echo(f"error: {error.format_message()}", err=True)
         return error.exit_code
     except click.Abort:
         click.echo("stopped", err=True)

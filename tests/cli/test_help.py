@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
+from reconciler.cli.help import EXAMPLES, GROUPS
 from reconciler.cli.main import cli
 from tests.cli.imports import HEAVY, LOADED
 from tests.support.places import ROOT
@@ -89,3 +91,42 @@ def test_an_exit_code_has_one_meaning() -> None:
         "UsageError": 64,
     }
     assert len(set(owners.values())) == len(owners)
+
+
+@pytest.mark.parametrize("name", [name for name, _ in commands()])
+def test_help_fits_a_narrow_terminal(name: str) -> None:
+    """80 columns, and no summary that is cut; only an example is longer than a line."""
+    page = CliRunner().invoke(
+        cli, [*name.split()[1:], "--help"], prog_name="reconciler", terminal_width=80
+    )
+    head, _, _ = page.stdout.partition("\nExample")
+    assert [line for line in head.splitlines() if len(line) > 80] == []
+    _, _, listed = head.partition("\nCommands:\n")
+    assert [line for line in listed.splitlines() if line.endswith("...")] == []
+
+
+def test_every_command_has_an_example_that_it_understands() -> None:
+    """Each is parsed by the command that it stands under."""
+    leaves = {
+        name.removeprefix("reconciler "): command
+        for name, command in commands()
+        if not isinstance(command, click.Group)
+    }
+    assert EXAMPLES.keys() == leaves.keys()
+    for name, examples in EXAMPLES.items():
+        for example in examples:
+            words = shlex.split(example.partition(">>")[0])
+            assert words[: len(name.split()) + 1] == ["reconciler", *name.split()]
+            arguments = words[len(name.split()) + 1 :]
+            leaves[name].make_context(name, arguments, resilient_parsing=True)
+
+
+def test_the_options_of_long_helps_are_in_groups() -> None:
+    """No table names a parameter that is gone, and what few commands have may stand last."""
+    known = {param.name for _, command in commands() for param in command.params}
+    assert {name for names in GROUPS.values() for name in names} - known == set()
+    apply = dict(commands())["reconciler apply"]
+    grouped = {name for names in GROUPS.values() for name in names}
+    assert [p.name for p in apply.params if isinstance(p, click.Option)] == [
+        p.name for p in apply.params if isinstance(p, click.Option) and p.name in grouped
+    ]

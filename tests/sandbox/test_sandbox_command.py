@@ -128,6 +128,7 @@ def test_the_command_module_imports_only_click() -> None:
         "reconciler.cli",
         "reconciler.cli.commands",
         "reconciler.cli.commands.sandbox",
+        "reconciler.cli.help",
     ]
 
 

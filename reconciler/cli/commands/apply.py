@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import click
 from click.core import ParameterSource
 
+from reconciler.cli.help import HelpCommand
 from reconciler.cli.option_tables import APPLY_FORMATS, MARKDOWN_LIMIT
 from reconciler.cli.options import (
     ApplyFlags,
@@ -49,7 +50,7 @@ _SAVED_OPTIONS = {
 }
 
 
-@click.command()
+@click.command(cls=HelpCommand)
 @click.argument("directory", type=click.Path(path_type=Path), default=".", metavar="[DIR]")
 @plan_options
 @apply_options
@@ -105,7 +106,7 @@ def apply(
     )
 
 
-@click.command()
+@click.command(cls=HelpCommand)
 @click.argument("directory", type=click.Path(path_type=Path), default=".", metavar="[DIR]")
 @plan_options
 @apply_options
@@ -154,6 +155,7 @@ def _carry_out(
 
     from reconciler.app.applying.applying import ApplyRequest, carry_out
     from reconciler.app.planning.approval_checks import read_approved
+    from reconciler.app.planning.saved_plans import need_folder
     from reconciler.app.planning.workspace import open_workspace
     from reconciler.cli.output.apply_output import ApplyOutput
     from reconciler.cli.output.apply_summary import follow_up_commands
@@ -166,6 +168,7 @@ def _carry_out(
     console = Console(output, lenient=True, beside=BESIDE)
     if not apply_flags.yes and not sys.stdin.isatty():
         raise click.UsageError("there is no terminal to ask on; add --yes to apply without asking")
+    need_folder(directory)
     workspace, metrics = open_workspace([directory], flags, os.environ), MetricsWriter.current()
     wait_for = WaitFor(apply_flags.wait_for)
     has_no_end = apply_flags.wait and wait_for is WaitFor.COMPLETED

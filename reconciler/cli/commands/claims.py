@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from reconciler.cli.complete import complete_recorded
+from reconciler.cli.help import HelpCommand
 from reconciler.cli.options import (
     EditFlags,
     OutputOptions,
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from reconciler.ports import EventListener
 
 
-@click.command(short_help="Record workloads that the state does not know.")
+@click.command(cls=HelpCommand, short_help="Record workloads that the state does not know.")
 @click.argument("address", required=False)
 @click.option("--id", "workload_id", metavar="ID", help="Which workload ADDRESS is.")
 @click.option(
@@ -147,7 +148,7 @@ def adopt(
     return max((applied.exit_code for applied in marked), default=0)
 
 
-@click.command(short_help="Settle a create or a delete that is in doubt.")
+@click.command(cls=HelpCommand, short_help="Settle a create or a delete that is in doubt.")
 @click.argument("address", shell_complete=complete_recorded)
 @click.option(
     "--id",
@@ -257,7 +258,7 @@ def _recheck(address: str, edit: EditFlags, flags: Flags, output: OutputOptions)
     return applied.exit_code
 
 
-@click.command(short_help="Rebuild a lost state from the server.")
+@click.command(cls=HelpCommand, short_help="Rebuild a lost state from the server.")
 @click.argument("patterns", nargs=-1, metavar="[PATTERN]...")
 @click.option(
     "--project",

@@ -5,12 +5,14 @@ from __future__ import annotations
 import click
 from click.shell_completion import get_completion_class
 
+from reconciler.cli.help import HelpCommand
+
 PROGRAM = "reconciler"
 # What click derives from the program's name, and looks for when the program is called.
 VARIABLE = "_RECONCILER_COMPLETE"
 
 
-@click.command()
+@click.command(cls=HelpCommand)
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 @click.pass_context
 def completion(context: click.Context, shell: str) -> int:

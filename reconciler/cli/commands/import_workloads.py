@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from reconciler.cli.help import HelpCommand
 from reconciler.cli.options import (
     EditFlags,
     OutputOptions,
@@ -22,7 +23,9 @@ if TYPE_CHECKING:
     from reconciler.app.settings import Flags
 
 
-@click.command("import", short_help="Write specs for workloads that run, and record them.")
+@click.command(
+    "import", cls=HelpCommand, short_help="Write specs for workloads that run, and record them."
+)
 @click.option(
     "--into",
     type=click.Path(path_type=Path, exists=True, file_okay=False),

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 
 import click
 
+from reconciler.cli.help import HelpCommand
 from reconciler.cli.options import environment_options
 
 if TYPE_CHECKING:
     from reconciler.app.settings import Flags
 
 
-@click.command()
+@click.command(cls=HelpCommand)
 @click.argument("directory", type=click.Path(path_type=Path), default=".", metavar="[DIR]")
 @click.option(
     "--ci",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from reconciler.cli.help import HelpCommand
 from reconciler.cli.option_tables import MARKDOWN_LIMIT, PLAN_FORMATS
 from reconciler.cli.options import (
     OutputOptions,
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from reconciler.app.settings import Flags
 
 
-@click.command()
+@click.command(cls=HelpCommand)
 @click.argument("directory", type=click.Path(path_type=Path), default=".", metavar="[DIR]")
 @plan_options
 @click.option(
@@ -67,6 +68,7 @@ def plan(
     import asyncio
 
     from reconciler.app.planning.planning import make
+    from reconciler.app.planning.saved_plans import need_folder
     from reconciler.app.planning.workspace import open_workspace
     from reconciler.cli.live.apply_reporter import Heartbeat
     from reconciler.cli.output.ci_reports import BESIDE, CiReports
@@ -76,6 +78,7 @@ def plan(
     from reconciler.cli.output.plan_output import show_plan, state_name
 
     console = Console(output, beside=BESIDE)
+    need_folder(directory)
     workspace, metrics = open_workspace([directory], flags, os.environ), MetricsWriter.current()
     metrics.settings = workspace.settings
     check_output_paths(

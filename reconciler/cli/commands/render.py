@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 
 import click
 
+from reconciler.cli.help import HelpCommand
 from reconciler.cli.options import OutputOptions, output_options, reading_options
 
 if TYPE_CHECKING:
     from reconciler.app.settings import Flags
 
 
-@click.command()
+@click.command(cls=HelpCommand)
 @click.argument("paths", nargs=-1, type=click.Path(path_type=Path), metavar="[PATH]...")
 @reading_options
 @output_options("yaml", "json")

@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING
 
 import click
 
+from reconciler.cli.help import HelpGroup
 from reconciler.cli.options import OutputOptions, output_options, settings_from, state_options
 
 if TYPE_CHECKING:
     from reconciler.app.settings import Flags
 
 
-@click.group()
+@click.group(cls=HelpGroup)
 def runs() -> None:
     """Look at what earlier runs did; they are remembered for 90 days."""
 

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from reconciler.cli.help import HelpCommand
+
 if TYPE_CHECKING:
     from reconciler.sandbox import Credential, Entry, Settings
 
@@ -57,7 +59,7 @@ class SandboxOptions:
     quiet: bool
 
 
-@click.command()
+@click.command(cls=HelpCommand)
 @click.option(
     "--host", default="127.0.0.1", show_default=True, help="Loopback address to listen on."
 )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from reconciler.cli.help import HelpGroup
 from reconciler.errors import InvalidInputError, UsageError
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 _Command = Callable[..., None]
 
 
-@click.group("schema")
+@click.group("schema", cls=HelpGroup)
 def schema() -> None:
     """Show, derive and check the JSON Schemas of specs, requests, answers and reports."""
 

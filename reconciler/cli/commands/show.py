@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from reconciler.cli.help import HelpCommand
 from reconciler.cli.option_tables import MARKDOWN_LIMIT, PLAN_FORMATS
 from reconciler.cli.options import OutputOptions, output_options, settings_from, state_options
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from reconciler.app.settings import Flags
 
 
-@click.command()
+@click.command(cls=HelpCommand)
 @click.argument("file", type=click.Path(path_type=Path), metavar="PLAN")
 @state_options
 @MARKDOWN_LIMIT

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from reconciler.cli.complete import complete_recorded
+from reconciler.cli.help import HelpGroup
 from reconciler.cli.option_tables import DRY_RUN
 from reconciler.cli.options import (
     EditFlags,
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from reconciler.core.places import StatePlace
 
 
-@click.group()
+@click.group(cls=HelpGroup)
 def state() -> None:
     """Look at what is recorded, check it, and change it by hand."""
 

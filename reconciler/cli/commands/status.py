@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from reconciler.cli.complete import complete_recorded
+from reconciler.cli.help import HelpCommand
 from reconciler.cli.options import (
     OutputOptions,
     environment_options,
@@ -32,7 +33,7 @@ EVERY = "5s"
 IDLE_FOR = "10m"
 
 
-class _StatusCommand(click.Command):
+class _StatusCommand(HelpCommand):
     """A command whose `--watch` and `--idle` may be followed by an address or by a duration."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from reconciler.cli.help import HelpCommand
 from reconciler.cli.options import OutputOptions, checking_options, output_options
 from reconciler.errors import InvalidInputError
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from reconciler.app.settings import Flags
 
 
-@click.command()
+@click.command(cls=HelpCommand)
 @click.argument("paths", nargs=-1, type=click.Path(path_type=Path), metavar="[PATH]...")
 @click.option(
     "--changed-since",
