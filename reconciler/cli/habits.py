@@ -53,6 +53,8 @@ def find_habit(arguments: Sequence[str], group: click.Group) -> str:
     Click would read `-target=x` as `-t arget=x`, so this comes before it.
     """
     words = list(arguments)
+    while words[:1] == ["-C"]:
+        words = words[2:]
     if not words:
         return ""
     name = words[0]
@@ -75,7 +77,7 @@ def find_habit(arguments: Sequence[str], group: click.Group) -> str:
             return f"{name} has no {flag}: write -{flag}"
     if name == "import" and not any(word.startswith(("--into", "-h", "--help")) for word in words):
         return (
-            "import has no --into: to write specs for what runs: reconciler import --into DIR; "
+            "import has no --into: add it, with the folder in which specs of what runs are written; "
             "to record one workload by its id: reconciler state adopt ADDRESS --id ID"
         )
     return ""

@@ -28,7 +28,17 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
         *("request_timeout", "concurrency", "max_rps", "watch"),
     ),
     "Where everything is": (
-        *("config", "state", "stack", "url", "token_file", "ca_file", "client_cert", "client_key"),
+        *(
+            "chdir",
+            "config",
+            "state",
+            "stack",
+            "url",
+            "token_file",
+            "ca_file",
+            "client_cert",
+            "client_key",
+        ),
         *("use_env_proxy",),
     ),
     "What it shows": (

@@ -20,6 +20,7 @@ from tests.cli.conftest import Cli
             "apply has no -target: to choose workloads: -t PATTERN, a glob on <projectId>/<name>",
         ),
         ("apply -auto-approve", "apply has no -auto-approve: to apply without a question: --yes"),
+        ("-C w apply -y", "apply has no -y: to apply without a question: --yes"),
         ("apply w -y", "apply has no -y: to apply without a question: --yes"),
         (
             "apply --dry-run",
@@ -48,7 +49,7 @@ from tests.cli.conftest import Cli
         (
             "import 4501/chat ID",
             (
-                "import has no --into: to write specs for what runs: reconciler import --into DIR; "
+                "import has no --into: add it, with the folder in which specs of what runs are written; "
                 "to record one workload by its id: reconciler state adopt ADDRESS --id ID"
             ),
         ),
