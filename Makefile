@@ -106,7 +106,7 @@ proof-full: $(VENV)/.test proof-honesty ## The same at full size: more than an h
 	$(BIN)/python -m proof.pages
 	$(BIN)/python -m proof.load --count 10000
 	HYPOTHESIS_PROFILE=thorough $(BIN)/python -m pytest -q -n auto --timeout=0 \
-		tests/engine/test_machine.py tests/core/test_laws.py tests/state/test_damage.py tests/specs/test_fuzz.py
+		tests/engine/test_machine.py tests/core/test_laws.py tests/state/test_damage.py tests/state/test_bucket_machine.py tests/specs/test_fuzz.py
 
 proof-honesty: $(VENV)/.test ## Thousands of requests that try to catch the sandbox at a lie.
 	HYPOTHESIS_PROFILE=thorough $(BIN)/python -m pytest -q --timeout=0 tests/sandbox/test_schemathesis.py \

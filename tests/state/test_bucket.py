@@ -4,6 +4,7 @@ import dataclasses
 import itertools
 import sys
 import threading
+import zlib
 from collections.abc import Callable
 from contextlib import closing
 from datetime import UTC, datetime
@@ -14,6 +15,7 @@ import pytest
 from reconciler.core.inspection import Inspection, StateFlaw
 from reconciler.core.model import Header, Own
 from reconciler.core.places import ObjectPlace, parse_place
+from reconciler.core.redact import Redactor
 from reconciler.errors import ReconcilerError, StateError, UnreachableError
 from reconciler.state.objects import segments
 from reconciler.state.objects.bucket import Bucket
@@ -286,6 +288,39 @@ def test_what_is_long_over_is_forgotten(objects: ObjectServer) -> None:
         content = store.content()
     assert [row.op for row in content.rows] == ["alive", "new"]
     assert [run.id for run, _ in content.runs] == ["1"]
+
+
+def test_nothing_of_what_is_hidden_now_is_left_in_the_bucket(objects: ObjectServer) -> None:
+    """A log never writes over; so all of before goes at once, also where only a message had it."""
+    here, secret = place(objects), "ghp_0123456789abcdefghijABCDEFGHIJ012345"
+    with closing(create_state(here, make_target())) as store:
+        for _ in range(2):
+            store.hold("reconciler apply")
+            store.begin_run(begun("1"))
+            store.add_actions("1", [done("1/a", message=f"no {secret}")])
+            for number in range(20):
+                spec = {"manifest": {"env": [{"name": "CODE", "value": secret}]}}
+                store.write([make_recorded(op=f"{number:02}", spec=spec, echo=None)])
+            store.release()
+        assert holds(objects, secret)
+        redactor = Redactor(store.header.lineage)
+        store.hold("reconciler apply")
+        store.renew(redactor)
+        assert not holds(objects, secret)
+        puts = objects.count("PUT")
+        store.renew(redactor)
+        assert objects.count("PUT") == puts
+        (action, _) = store.actions("1")
+        assert action.message.startswith("no ")
+        assert len(store.read()) == 20
+    with closing(open_state(here)) as store:
+        assert len(store.read()) == 20
+
+
+def holds(objects: ObjectServer, text: str) -> bool:
+    """Whether any object has a text, once it is unfolded."""
+    contents = (zlib.decompress(one.content) for one in objects.objects.values())
+    return any(text.encode() in content for content in contents)
 
 
 def test_a_lock_can_be_tried(objects: ObjectServer) -> None:

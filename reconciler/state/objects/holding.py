@@ -89,6 +89,11 @@ class HeldLog:
             raise self._find_out()
         self._note_alive()
 
+    def compact(self) -> None:
+        """Write a snapshot, and leave nothing of before; raises StateError, UnreachableError."""
+        with self.bucket.patiently():
+            log.compact(self.bucket, self.replica, keeps_former=False)
+
     def release(self) -> None:
         """Write a snapshot if the log is long, and give the lock back, if it is still held."""
         self._renewal.stop()

@@ -5,10 +5,14 @@ from __future__ import annotations
 import uuid
 from contextlib import suppress
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from reconciler.errors import ReconcilerError, StateError
 from reconciler.state.objects.bucket import Bucket
 from reconciler.state.objects.segments import PROBES
+
+if TYPE_CHECKING:
+    from obstore import UpdateVersion
 
 _FIRST, _SECOND, _THIRD = b"first", b"second", b"third"
 
@@ -20,13 +24,14 @@ def prove_honest(bucket: Bucket) -> datetime:
     or does not list what is.
     """
     key = f"{PROBES}/{uuid.uuid4()}"
-    first = bucket.put_new(key, _FIRST)
+    first = bucket.put_new(key, _FIRST) or _find_own(bucket, key, _FIRST)
     try:
         if first is None:
             raise _dishonest(bucket, "refuses to create an object that is not there")
         if bucket.put_new(key, _SECOND) is not None:
             raise _dishonest(bucket, "ignores If-None-Match")
-        if bucket.put_over(key, _SECOND, first) is None:
+        second = bucket.put_over(key, _SECOND, first) or _find_own(bucket, key, _SECOND)
+        if second is None:
             raise _dishonest(bucket, "refuses If-Match with the tag that it gave")
         if bucket.put_over(key, _THIRD, first) is not None:
             raise _dishonest(bucket, "ignores If-Match")
@@ -39,6 +44,12 @@ def prove_honest(bucket: Bucket) -> datetime:
         with suppress(ReconcilerError):
             bucket.delete([key])
     return blob.modified
+
+
+def _find_own(bucket: Bucket, key: str, content: bytes) -> UpdateVersion | None:
+    """What was written by a request whose answer was lost, so that its repetition was refused."""
+    blob = bucket.get(key)
+    return blob.version if blob is not None and blob.content == content else None
 
 
 def _dishonest(bucket: Bucket, fault: str) -> StateError:

@@ -111,8 +111,11 @@ def append(bucket: Bucket, replica: Replica, segment: Segment) -> bool:
     )
 
 
-def compact(bucket: Bucket, replica: Replica) -> None:
-    """Write a snapshot of what is held, and remove what the one before it has already."""
+def compact(bucket: Bucket, replica: Replica, *, keeps_former: bool = True) -> None:
+    """Write a snapshot of what is held, and remove what the one before it has already.
+
+    Without `keeps_former` that one goes as well, and all that it has.
+    """
     for index, run in enumerate(replica.runs.values()):
         if run.actions or run.messages:
             actions = run.merged(read_actions(bucket, run.stored))
@@ -120,6 +123,8 @@ def compact(bucket: Bucket, replica: Replica) -> None:
             bucket.put_new(key, pack_actions(actions))
             run.stored, run.actions, run.messages = key, {}, {}
     bucket.put_new(key_of(SNAPSHOTS, replica.number), pack_snapshot(replica.snapshot()))
+    if not keeps_former:
+        replica.base, replica.base_history = replica.number, frozenset()
     _collect_garbage(bucket, replica)
     replica.base = replica.number
     replica.base_history = replica.history

@@ -164,6 +164,11 @@ class ObjectStore(SharedStore):
     def _select_values(self, *, ended: bool = False) -> Sequence[Sequence[Any]]:
         return self._newest().values(ended=ended)
 
+    def _remove_former(self) -> None:
+        if self._held is None:
+            raise AssertionError("a state is written only while it is held: call hold() first")
+        self._held.compact()
+
     def _messages(self) -> Sequence[tuple[str, int, str]]:
         return [
             (id_, number, action.message)

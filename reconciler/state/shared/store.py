@@ -86,6 +86,10 @@ class SharedStore(ABC):
     def _keep_copy(self, rows: Sequence[Sequence[Any]]) -> str:
         """Keep a copy of records, and the last few before it; returns its name."""
 
+    @abstractmethod
+    def _remove_former(self) -> None:
+        """Remove what was written over, where that is still there."""
+
     def read(self) -> Sequence[Recorded]:
         """Every operation that is not GONE, oldest first; raises StateError on damage."""
         values = self._select_values()
@@ -157,7 +161,11 @@ class SharedStore(ABC):
             for run, number, message in self._messages()
             if redactor.strict.redact(message) != message
         ]
-        self._commit(Commit(rows=renewed, messages=messages, header={"rules": rules}))
+        if renewed or messages:
+            self._commit(Commit(rows=renewed, messages=messages))
+            self._remove_former()
+        # Last, so that a kill before lets the next one begin again.
+        self._commit(Commit(header={"rules": rules}))
 
     def back_up(self, to: Path | None = None) -> Path | str:
         """Copy the state to a SQLite file, or beside itself, where the last few copies are kept."""
