@@ -9,10 +9,11 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.specs.source.documents import Reading
-from reconciler.specs.source.nodes import plain, walk
+from reconciler.specs.source.documents import Reading, read_trees
+from reconciler.specs.source.nodes import Node, plain, walk
 from reconciler.specs.source.readers import read_carefully, read_quickly, read_source
 from reconciler.specs.source.source_text import Notation, SourceText
+from reconciler.specs.source.treereader import read_tree
 from reconciler.specs.source.yamlreader import FORBIDDEN
 from tests.specs.strategies import JSON_TEXTS, MAPPINGS, TEXTS, VALUES, mutated
 from tests.support.specs import tell
@@ -100,6 +101,33 @@ def test_the_fast_way_agrees_with_the_careful_one(text: str) -> None:
         careful = read_carefully(page)
         assert not careful.diagnostics
         assert [_slice(one) for one in careful.documents] == [_slice(one) for one in quick]
+
+
+@given(
+    st.one_of(
+        st.just(REALISTIC), JSON_TEXTS, MAPPINGS.map(yaml.safe_dump), mutated(st.just(REALISTIC))
+    )
+)
+def test_the_fast_way_to_places_agrees_with_the_careful_one(text: str) -> None:
+    """Every key and value has the same place and reading in both trees."""
+    page = SourceText(file="a.yaml", text=text)
+    for document in read_carefully(page).documents:
+        quick = read_tree(page, document.start, document.end)
+        if quick is not None:
+            [careful] = read_trees(page, [], document.start, document.end)
+            assert list(map(_place, walk(quick))) == list(map(_place, walk(careful.root)))
+
+
+def test_places_are_read_in_the_fast_way() -> None:
+    """A document without anchors and tags is, also where its scalars are ambiguous."""
+    assert read_tree(SourceText(file="a.yaml", text="a: [0400, on]\n"), 0, 14) is not None
+    assert read_tree(SourceText(file="a.yaml", text="a: &a 1\nb: *a\n"), 0, 14) is None
+
+
+def _place(found: tuple[Any, Node]) -> tuple[Any, ...]:
+    path, node = found
+    value = None if isinstance(node.value, dict | list) else repr(node.value)
+    return path, node.start, node.end, value, node.yaml11, node.integer
 
 
 def _slice(one: Any) -> tuple[Any, ...]:

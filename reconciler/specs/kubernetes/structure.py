@@ -83,7 +83,7 @@ def definitions() -> dict[str, Any]:
 
 
 class CoreShapes(NamedTuple):
-    """Kubernetes' definitions as schemas refer to them, and their prechecks as `make_precheck` has.
+    """Kubernetes' definitions as schemas refer to them, and their prechecks as `Prechecks` has.
 
     With limits they say what the API server asks of values, beside what is published.
     """

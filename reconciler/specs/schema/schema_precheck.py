@@ -45,13 +45,25 @@ class _UnsupportedError(Exception):
     """The schema has a keyword that only jsonschema can judge."""
 
 
-def make_precheck(schema: Any, shared: dict[str, Precheck | None] | None = None) -> Precheck:
-    """Build the precheck of a schema that stands by itself.
+class Prechecks:
+    """The precheck of a schema that stands by itself, and those of parts of it.
 
     `shared` holds those of the definitions that it has in common with other schemas, by name; None
     stands for one that nobody has needed yet.
     """
-    return _Maker(schema, {} if shared is None else shared).try_to_make(schema, at_root=True)
+
+    def __init__(self, schema: Any, shared: dict[str, Precheck | None] | None = None) -> None:
+        self._maker = _Maker(schema, {} if shared is None else shared)
+        self.whole = self._maker.try_to_make(schema, at_root=True)
+        # By identity, with the part itself: so that no other one gets its number.
+        self._parts: dict[int, tuple[Any, Precheck]] = {}
+
+    def of(self, part: Any) -> Precheck:
+        """The precheck of a part of the schema, made when it is first needed."""
+        known = self._parts.get(id(part))
+        if known is None:
+            known = self._parts[id(part)] = (part, self._maker.try_to_make(part))
+        return known[1]
 
 
 class _Maker:

@@ -47,6 +47,11 @@ class Document(NamedTuple):
 
     def tree(self) -> Node:
         """Read the document again, with the place of every key and value."""
+        if self.source.notation == "yaml":
+            from reconciler.specs.source.treereader import read_tree
+
+            if (tree := read_tree(self.source, self.start, self.end)) is not None:
+                return tree
         return read_trees(self.source, [], self.start, self.end)[0].root
 
 
