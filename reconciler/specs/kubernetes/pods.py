@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
+from reconciler.core.diagnostics import Severity
 from reconciler.kinds.fields import LARGEST_COUNT
 from reconciler.kinds.kind import ANY_POLICY, FINITE_POLICIES, ROLE_POLICIES
 from reconciler.specs.compose.composed_spec import INLINE
@@ -14,6 +16,9 @@ from reconciler.specs.kubernetes.syntax import problem_of_label
 from reconciler.specs.kubernetes.workloads.serving import implemented_nodes
 from reconciler.specs.rules.check_context import CheckContext
 from reconciler.specs.schema.compiled_schema import did_you_mean, quote_value
+
+# Of a shell: `$(NAME)` is of Kubernetes, which fills it in elsewhere.
+_VARIABLE = re.compile(r"\$[A-Za-z_]")
 
 
 def check_containers(context: CheckContext, body: Body) -> None:
@@ -32,6 +37,13 @@ def check_containers(context: CheckContext, body: Body) -> None:
                     else "the container"
                 )
                 context.report("no-image", f"{noun} has no image", image_path, at_key=True)
+            elif isinstance(image, str) and _VARIABLE.search(image):
+                # The API server takes any text, and no kubelet pulls this one.
+                message = f"the image {quote_value(image)} holds a variable that is not filled in"
+                hint = "fill it in first, and validate the result"
+                context.report(
+                    "unrendered-template", message, image_path, hint=hint, severity=Severity.WARNING
+                )
             elif isinstance(image, str) and image != image.strip():
                 message = f"the image {quote_value(image)} has blanks around it"
                 context.report("no-image", message, image_path)

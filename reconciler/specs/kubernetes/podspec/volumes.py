@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
+from reconciler.core.diagnostics import Severity
 from reconciler.specs.kubernetes.bodies import Manifest
 from reconciler.specs.kubernetes.paths import Path
 from reconciler.specs.kubernetes.podspec.claims import check_claim_template
@@ -64,6 +65,10 @@ def _check_source(path: Path, kind: str, source: Manifest) -> Problems:
     needed = _NEEDED.get(kind)
     if needed is not None and source.get(needed) in (None, ""):
         yield Problem(path, f"'{kind}' needs '{needed}'", at_key=True)
+    elif needed and isinstance(name := source[needed], str) and name[:1] == "$":
+        # The API server takes any name, and nothing can be called like this.
+        message = f"the name {quote_value(name)} holds a variable that is not filled in"
+        yield Problem((*path, needed), message, severity=Severity.WARNING)
     for field in _NOT_EMPTY.get(kind, ()):
         if source.get(field) == "":
             yield Problem((*path, field), f"'{field}' is empty")
