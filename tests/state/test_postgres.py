@@ -324,7 +324,7 @@ def test_without_the_driver_the_way_to_it_is_said(monkeypatch: pytest.MonkeyPatc
         if name.split(".")[0] == "psycopg" or name.startswith("reconciler.state.postgres"):
             monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "psycopg", None)
-    with pytest.raises(StateError, match="needs a driver") as caught:
+    with pytest.raises(StateError, match="in PostgreSQL needs a library") as caught:
         open_state(place("postgresql://db/x"))
     assert caught.value.hint == "pip install 'workload-reconciler[postgres]'"
 
