@@ -43,7 +43,10 @@ def _folder(context: click.Context) -> Path:
 
     Click stops at such an option, and leaves the arguments as they were typed.
     """
-    if "directory" not in {option.name for option in context.command.params}:
+    name = {"directory", "directories"} & {option.name for option in context.command.params}
+    if not name:
         return Path()
     unread = [Path(argument) for argument in context.args if Path(argument).is_dir()]
-    return unread[0] if unread else context.params.get("directory") or Path()
+    read = context.params.get(name.pop()) or Path()
+    folders = unread or (list(read) if isinstance(read, tuple) else [read])
+    return folders[0]

@@ -191,7 +191,9 @@ def _with_flags(command: Command) -> Command:
         # The two limits stand among the options of a plan, and are settings like the others.
         names = {field.name for field in fields(Flags)} & values.keys()
         flags = Flags(**{name: values.pop(name) for name in names}, origins=_origins(names))
-        paths = values.get("paths") or [values.get("directory", Path())]
+        # By whichever name the command takes its folders.
+        paths = values.get("paths") or values.get("directories")
+        paths = paths or [values.get("directory", Path())]
         commands = remember_commands(flags, paths)
         try:
             return command(**values, flags=flags)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -153,6 +153,27 @@ class Loaded:
             or (name == DEFAULTS_FILE and target.startswith(folder + slash))
             for target in self.targets
         )
+
+
+def merge_roots(parts: Sequence[Loaded]) -> Loaded:
+    """Several roots as one, for showing them: each file is named from the working directory."""
+
+    def named(where: Where, prefix: str) -> Where:
+        return replace(where, file=display_name(where.file, prefix))
+
+    return Loaded(
+        desired=tuple(
+            replace(spec, source=named(spec.source, part.prefix))
+            for part in parts
+            for spec in part.desired
+        ),
+        diagnostics=tuple(
+            replace(diagnostic, where=named(diagnostic.where, part.prefix))
+            for part in parts
+            for diagnostic in part.diagnostics
+        ),
+        sources=tuple(display_name(file, part.prefix) for part in parts for file in part.sources),
+    )
 
 
 def display_name(file: str, prefix: str) -> str:

@@ -106,6 +106,23 @@ def find_repository(paths: Sequence[Path], config: Path | None) -> tuple[Path, C
     return root, _load_config(config, root)
 
 
+def group_by_root(paths: Sequence[Path]) -> list[list[Path]]:
+    """Group paths by the repository that each belongs to, in their order.
+
+    Standard input belongs to the first of them.
+    """
+    groups: dict[Path | None, list[Path]] = {}
+    for path in paths:
+        is_stdin = str(path) == "-"
+        root = None if is_stdin else find_root(path if path.is_dir() else path.parent)
+        groups.setdefault(root, []).append(path)
+    stdin = groups.pop(None, [])
+    if not groups:
+        return [stdin]
+    first, *others = groups.values()
+    return [[*first, *stdin], *others]
+
+
 def settings_here(folder: Path, flags: Flags, environ: Mapping[str, str]) -> Settings:
     """The settings of the repository that a folder belongs to, without reading its specs.
 

@@ -23,10 +23,11 @@ from reconciler.cli.output.metrics_file import MetricsWriter, metrics_option
 
 if TYPE_CHECKING:
     from reconciler.app.settings import Flags
+    from reconciler.cli.output.console import Console
 
 
 @click.command(cls=HelpCommand)
-@click.argument("directory", type=click.Path(path_type=Path), default=".", metavar="[DIR]")
+@click.argument("directories", nargs=-1, type=click.Path(path_type=Path), metavar="[DIR]...")
 @plan_options
 @click.option(
     "--detailed-exitcode",
@@ -51,7 +52,7 @@ if TYPE_CHECKING:
 @MARKDOWN_LIMIT
 @output_options(*PLAN_FORMATS)
 def plan(
-    directory: Path,
+    directories: tuple[Path, ...],
     *,
     plan_flags: PlanFlags,
     detailed_exitcode: bool,
@@ -63,21 +64,72 @@ def plan(
 ) -> int:
     """Show what 'apply' would do with the specs in DIR (default: here), and why.
 
-    Reads the server, changes nothing. Exits with 5 when a guard would refuse the apply.
+    Reads the server, changes nothing. Exits with 5 when a guard would refuse the apply. Several DIR
+    are planned one after the other, each with its own configuration, state and server. They end
+    in one report, and with the highest exit code.
     """
+    from reconciler.cli.output.ci_reports import BESIDE
+    from reconciler.cli.output.console import Console
+
+    if len(directories) < 2:
+        console = Console(output, beside=BESIDE)
+        (directory,) = directories or (Path(),)
+        return _plan(
+            console,
+            directory,
+            plan_flags,
+            flags,
+            detailed_exitcode=detailed_exitcode,
+            save_to=save_to,
+            explain=explain,
+            markdown_limit=markdown_limit,
+        )
+    from reconciler.cli.output.several_roots import CombiningConsole, for_each_root
+
+    metrics = MetricsWriter.current()
+    if save_to is not None or explain is not None or metrics.path is not None:
+        metrics.disarm()
+        raise click.UsageError("--save, --explain and --metrics-file are for one DIR")
+    several = CombiningConsole(output, beside=BESIDE)
+    return for_each_root(
+        several,
+        directories,
+        flags,
+        lambda directory: _plan(
+            several,
+            directory,
+            plan_flags,
+            flags,
+            detailed_exitcode=detailed_exitcode,
+            save_to=None,
+            explain=None,
+            markdown_limit=markdown_limit // len(directories),
+        ),
+    )
+
+
+def _plan(
+    console: Console,
+    directory: Path,
+    plan_flags: PlanFlags,
+    flags: Flags,
+    *,
+    detailed_exitcode: bool,
+    save_to: Path | None,
+    explain: str | None,
+    markdown_limit: int,
+) -> int:
     import asyncio
 
     from reconciler.app.planning.planning import make
     from reconciler.app.planning.saved_plans import need_folder
     from reconciler.app.planning.workspace import open_workspace
     from reconciler.cli.live.apply_reporter import Heartbeat
-    from reconciler.cli.output.ci_reports import BESIDE, CiReports
-    from reconciler.cli.output.console import Console
+    from reconciler.cli.output.ci_reports import CiReports
     from reconciler.cli.output.explaining import check_explain_options, show_explanation
     from reconciler.cli.output.output_paths import check_output_paths
     from reconciler.cli.output.plan_output import show_plan, state_name
 
-    console = Console(output, beside=BESIDE)
     need_folder(directory)
     workspace, metrics = open_workspace([directory], flags, os.environ), MetricsWriter.current()
     metrics.settings = workspace.settings

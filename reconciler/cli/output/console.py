@@ -26,7 +26,7 @@ from reconciler.report.text.color import ColorWriter
 from reconciler.report.text.text import Text
 
 # How a text is written inside a string of a format; the others take it as it is.
-_ESCAPES: Mapping[str, Callable[[str], str]] = {
+ESCAPES: Mapping[str, Callable[[str], str]] = {
     "html": html.escape,
     **dict.fromkeys(
         ("json", "ndjson", "sarif", "gitlab", "gitlab-plan"), lambda text: json.dumps(text)[1:-1]
@@ -111,7 +111,7 @@ class Console:
         """Give a finished result to every output of that format."""
         for output in self.outputs:
             if output.format == name:
-                result = current_commands().completed(render(), _ESCAPES.get(name, str))
+                result = current_commands().completed(render(), ESCAPES.get(name, str))
                 if output.path is None:
                     self._print(result, err=name in self._beside)
                 else:
@@ -130,7 +130,7 @@ class Console:
 
         A file that cannot be written stops no work: the loss is told at the end.
         """
-        text = current_commands().completed(text, _ESCAPES.get(name, str))
+        text = current_commands().completed(text, ESCAPES.get(name, str))
         for output in self.outputs:
             if output.format != name:
                 continue
