@@ -66,7 +66,7 @@ def requests_of(world: World) -> list[str]:
 
 
 def test_one_list_tells_the_phases(world: World) -> None:
-    """Beside a look by its id at what is not well, which tells what the cluster took."""
+    """Beside a look at each by its id, which tells what the cluster took."""
     before = len(requests_of(world))
     statuses = look(world)
 
@@ -87,24 +87,35 @@ def test_one_list_tells_the_phases(world: World) -> None:
     ]
     assert sorted(requests_of(world)[before:]) == [
         "/api/v1/workloads",
-        *sorted(f"/api/v2/workloads/{world.id_of(name)}" for name in ("crash", "half", "refused")),
+        *sorted(f"/api/v2/workloads/{world.id_of(name)}" for name in NAMES),
     ]
 
 
-def test_a_thorough_look_reads_each_by_its_id(world: World) -> None:
-    """It shows the same, from one request for each more."""
+def test_a_quick_look_reads_only_what_is_not_well(world: World) -> None:
+    """It shows the same, and of the others it says that it goes by the list and the record."""
+    whole = statuses_text(look(world), ColorWriter())
     before = len(requests_of(world))
-    quick = statuses_text(look(world), ColorWriter())
-    between = len(requests_of(world))
-    assert statuses_text(look(world, thorough=True), ColorWriter()) == quick
-    assert (between - before, len(requests_of(world)) - between) == (4, 7)
+    quick = look(world, quick=True)
+    assert statuses_text(quick, ColorWriter()) == whole
+    assert sorted(requests_of(world)[before:]) == [
+        "/api/v1/workloads",
+        *sorted(f"/api/v2/workloads/{world.id_of(name)}" for name in ("crash", "half", "refused")),
+    ]
+    assert {str(one.row.address.name): status_document(one)["status_from"] for one in quick} == {
+        "chat": "state",
+        "crash": "server",
+        "done": "state",
+        "half": "server",
+        "refused": "server",
+        "wait": "state",
+    }
 
 
 def test_a_sync_that_fails_later_is_seen(world: World) -> None:
     """Whatever its phase and its record say: what is read by its id counts."""
     world.sandbox.store.fail_sync(world.id_of("chat"), "quota exceeded")
 
-    chat = look(world, thorough=True)[0]
+    chat = look(world)[0]
 
     assert (chat.phase_word, chat.sync_word, chat.is_wrong) == ("Running", "Failed", True)
 
@@ -115,7 +126,7 @@ def test_what_was_submitted_since_is_read_by_its_id(world: World) -> None:
     world.sandbox.store.edit(chat, manifest=wish("chat", image="nginx:2").manifest)
     before = len(requests_of(world))
 
-    (shown,) = (one for one in look(world) if one.row.address.name == "chat")
+    (shown,) = (one for one in look(world, quick=True) if one.row.address.name == "chat")
 
     assert (shown.sync_word, shown.told_by_list) == ("Synced", False)
     assert f"/api/v2/workloads/{chat}" in requests_of(world)[before:]
@@ -135,7 +146,7 @@ def test_what_the_record_leaves_open_is_read_by_its_id(
 ) -> None:
     """Nothing is concluded from a list where the record does not know what was submitted last."""
     world.record(dataclasses.replace(world.row("chat"), **change))
-    (chat,) = (one for one in look(world) if one.row.address.name == "chat")
+    (chat,) = (one for one in look(world, quick=True) if one.row.address.name == "chat")
     assert not chat.told_by_list
 
 

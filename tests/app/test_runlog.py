@@ -233,3 +233,21 @@ def test_no_room_for_a_backup_stops_the_apply_before_it_sends(
     assert repository.world.ledger() == before
     assert len(history(repository)) == runs
     assert repository.apply(wish("a"), wish("b")).exit_code == 0
+
+
+def test_the_history_says_how_a_workload_was_left(tmp_path: Path) -> None:
+    """Refused by the cluster, or down: that counts more than why the action was begun."""
+    repository = Repository(
+        tmp_path, World("sync-fails='no image' name=b", "400 on=POST name=a nth=2", latency=1.0)
+    )
+    repository.apply(wish("a"), wish("b"))
+    repository.apply(wish("a", image="nginx:2"), wish("b"))
+    (_, second), (_, first) = history(repository)
+    assert in_words(first) == [
+        "create 4501/a new: done",
+        "create 4501/b sync-failed: failed",
+    ]
+    assert sorted(in_words(second)) == [
+        "hold 4501/b sync-failed: failed",
+        "replace 4501/a down: failed",
+    ]

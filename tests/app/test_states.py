@@ -110,7 +110,7 @@ def test_a_look_shows_what_the_server_says(tmp_path: Path) -> None:
     found = run(
         read_statuses(
             world.settings,
-            StatusRequest(thorough=True),
+            StatusRequest(),
             connector=world.connector(),
             say=lambda _: None,
         ),
@@ -134,7 +134,7 @@ def test_a_look_at_one_reads_one(tmp_path: Path) -> None:
     run(
         read_statuses(
             world.settings,
-            StatusRequest(patterns=["4501/b"], thorough=True),
+            StatusRequest(patterns=["4501/b"]),
             connector=world.connector(),
             say=lambda _: None,
         ),
@@ -154,7 +154,7 @@ def test_a_look_with_the_state_of_another_server_is_refused(tmp_path: Path) -> N
         run(
             read_statuses(
                 settings,
-                StatusRequest(thorough=True),
+                StatusRequest(),
                 connector=world.connector(),
                 say=lambda _: None,
             ),

@@ -232,3 +232,26 @@ def test_what_could_not_be_saved_can_be_settled_by_hand() -> None:
         "reconciler state resolve 4501/llm --id id-op-1"
     )
     assert len(unsaved_text([doubtful]).splitlines()) == 2
+
+
+def test_a_run_tells_how_it_left_workloads() -> None:
+    """Down and refused as it left them; expired and finished where it ended them."""
+
+    def entry(name: str, action: str, outcome: str, reason: str) -> ActionEntry:
+        return ActionEntry(address=name, action=action, outcome=outcome, reason=reason)
+
+    entries = [
+        entry("4501/a", "replace", "failed", "down"),
+        entry("4501/b", "create", "failed", "sync-failed"),
+        entry("4501/c", "delete", "done", "expired"),
+        entry("4501/d", "delete", "failed", "finished"),
+        entry("4501/e", "create", "done", "down"),
+    ]
+    head = run_text(ENDED, entries).partition("\n\n")[0]
+    assert head.splitlines()[6:] == [
+        "down      4501/a",
+        "refused   4501/b",
+        "expired   4501/c",
+    ]
+    many = [entry(f"4501/{number:02}", "replace", "failed", "down") for number in range(12)]
+    assert ", 4501/09 and 2 more\n" in run_text(ENDED, many)

@@ -170,6 +170,9 @@ def test_the_verdict_of_a_plan_comes_first() -> None:
     assert reasons(refused_plan()) == [
         "Refused by 1 guard: an apply would not begin.",
         "Not everything was read from the server.",
+        "3 workloads to be ended by a delete or a replace.",
+        "1 workload refused by the cluster.",
+        "1 workload held back without success.",
         "2 workloads changed on the server.",
         "2 workloads held back.",
     ]

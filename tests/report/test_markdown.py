@@ -47,6 +47,11 @@ GPUs 8 → 12 (peak 13, 1 not countable).
 > - **mass-delete**: would delete or replace 41 of 60 workloads in total (68 %), limit 30 %. Way \
 out: re-run with `--allow-deletes` 41
 
+> [!CAUTION]
+> **1 refused.**
+>
+> - `4501/failed` is refused: the cluster refused it: no image
+
 > [!WARNING]
 > **Not everything was read from the server.**
 
@@ -329,6 +334,11 @@ APPLIED = """\
 | Workload | Action | Line | Message | Way out |
 | --- | --- | --- | --- | --- |
 | ``p a\\|b `x` @all/n a\\|b `x` @all`` | create |  | ``a\\|b `x` @all`` | `reconciler apply` |
+
+> [!CAUTION]
+> **1 refused.**
+>
+> - `p/n` is refused
 
 <details><summary>Done (1)</summary>
 

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from reconciler.core.events import ActionEnded, ActionStarted, Event, RunFinished
-from reconciler.core.outcome import NAMES, Failed, Succeeded, message_of
+from reconciler.core.outcome import NAMES, Cause, Failed, Outcome, Succeeded, message_of
+from reconciler.core.planning.actions import Reason
 from reconciler.core.planning.plan import Plan
 from reconciler.core.redact import Redactor
 from reconciler.core.secrets.rules import BUILT_IN, RedactionRules
@@ -122,7 +123,7 @@ class RunLog:
             address=address,
             action=event.action,
             outcome=NAMES[type(outcome)].word,
-            reason=self.reasons.get((address, event.action), ""),
+            reason=_reason_of(outcome) or self.reasons.get((address, event.action), ""),
             message=self.redactor.strict.redact(message_of(outcome)),
             id=outcome.id if isinstance(outcome, Succeeded | Failed) else None,
             seconds=seconds,
@@ -148,6 +149,16 @@ class RunLog:
         except Exception as error:
             # The work is done and recorded: that it is not listed as a run does not undo it.
             self.trouble = self.trouble or str(error)
+
+
+def _reason_of(outcome: Outcome) -> str:
+    """How an action left its workload, where that matters more than why it was begun."""
+    if isinstance(outcome, Succeeded):
+        return ""
+    if outcome.down:
+        return Reason.DOWN.value
+    is_refused = isinstance(outcome, Failed) and outcome.cause is Cause.CLUSTER
+    return Reason.SYNC_FAILED.value if is_refused else ""
 
 
 def edit_entry(command: str, counts: Mapping[str, int]) -> RunEntry:

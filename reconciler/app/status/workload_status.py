@@ -40,13 +40,14 @@ PATIENCE = 30.0
 class StatusRequest:
     """Which workloads to look at (addresses and globs; without any, all), and how closely.
 
-    Those of `declared` that the state does not know are looked at as well. `thorough` reads each
-    workload by its id; otherwise only those of which the list does not tell all.
+    Those of `declared` that the state does not know are looked at as well. With `quick` only those
+    are read by their id that the list does not show as well as they were recorded: a refusal that
+    no apply has seen, without another submission, is not in the list.
     """
 
     patterns: Sequence[str] = ()
     declared: DeclaredSpecs = NOTHING_DECLARED
-    thorough: bool = False
+    quick: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +56,7 @@ class _Chosen:
 
     rows: Sequence[Recorded]
     at_work: str
-    thorough: bool
+    quick: bool
 
 
 Show = Callable[[Sequence[Status]], None]
@@ -255,7 +256,7 @@ class _Choice:
         at_work = store.writer()
         if self._request.patterns:
             chosen = _select(chosen, names.patterns(self._request.patterns))
-        return _Chosen(rows=chosen, at_work=at_work, thorough=self._request.thorough)
+        return _Chosen(rows=chosen, at_work=at_work, quick=self._request.quick)
 
 
 def _select(rows: Sequence[Recorded], patterns: Sequence[str]) -> list[Recorded]:
@@ -293,15 +294,13 @@ def _never_begun(spec: Desired) -> Recorded:
 async def _read(
     chosen: _Chosen, session: Session, say: EventListener, *, discovery: bool
 ) -> list[Status]:
-    """Phases from a list of each project, and a look by its id where that does not tell all."""
+    """Phases from a list of each project; only a look by its id tells what the cluster took."""
     rows = chosen.rows
     projects = {row.address.project for row in rows if row.id and row.own is Own.ACCEPTED}
     phases = await read_phases(projects, session, discovery=discovery)
     listed = phases.listed
     told = {
-        row.op
-        for row in rows
-        if not chosen.thorough and is_synced_by_list(row, listed.get(row.id or ""))
+        row.op for row in rows if chosen.quick and is_synced_by_list(row, listed.get(row.id or ""))
     }
     live = await read_live([row for row in rows if row.op not in told], session, say)
     at = session.dispatcher.server.earliest()

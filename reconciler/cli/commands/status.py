@@ -71,6 +71,12 @@ class _StatusCommand(HelpCommand):
     "refused by the cluster, missing, never created, down or given up.",
 )
 @click.option(
+    "--quick",
+    is_flag=True,
+    help="Read by its id only what the list does not show to be well; what the cluster has refused "
+    "since the last apply may look Synced.",
+)
+@click.option(
     "--unmanaged",
     is_flag=True,
     help="Show instead what runs in the projects and is not recorded.",
@@ -102,6 +108,7 @@ def status(
     watch: float | None,
     explain: bool,
     exit_status: bool,
+    quick: bool,
     unmanaged: bool,
     idle: float | None,
     projects: tuple[str, ...],
@@ -127,11 +134,13 @@ def status(
         return found.exit_code if exit_status else 0
     if projects:
         raise click.UsageError("--project is for --unmanaged and --idle; ADDRESS may be a glob")
+    if quick and (exit_status or MetricsWriter.current().path is not None):
+        raise click.UsageError("--quick may miss a refusal; leave it out where somebody is alerted")
     if watch is not None:
         if exit_status:
             raise click.UsageError("--watch has no exit status of its own: leave out --exit-status")
-        return _watch(addresses, watch, flags, output)
-    statuses = _show(addresses, flags, output, explain=explain, thorough=exit_status)
+        return _watch(addresses, watch, flags, output, quick=quick)
+    statuses = _show(addresses, flags, output, explain=explain, quick=quick)
     return _exit_code(statuses) if exit_status else 0
 
 
@@ -141,7 +150,7 @@ def _show(
     output: OutputOptions,
     *,
     explain: bool,
-    thorough: bool,
+    quick: bool,
 ) -> list[Status]:
     """Look once; with `explain` at what explains each as well."""
     from reconciler.app.status.workload_status import explain_statuses, read_statuses
@@ -154,9 +163,7 @@ def _show(
 
     console, settings, metrics = Console(output), settings_from(flags), MetricsWriter.current()
     metrics.settings, connector = settings, metrics.connect(yes=False)
-    # Who acts on an answer, or asks about a few, gets the one that is right now.
-    is_thorough = bool(addresses) or thorough or metrics.path is not None
-    request = _request(console, addresses, flags, thorough=is_thorough)
+    request = _request(console, addresses, flags, quick=quick)
     if explain:
         if console.wants("markdown"):
             raise click.UsageError("--explain is shown as text or JSON")
@@ -185,7 +192,7 @@ def _show(
 
 
 def _request(
-    console: Console, addresses: tuple[str, ...], flags: Flags, *, thorough: bool
+    console: Console, addresses: tuple[str, ...], flags: Flags, *, quick: bool
 ) -> StatusRequest:
     """What to look at, with the specs that are at hand."""
     from reconciler.app.status.declared import read_declared
@@ -194,10 +201,17 @@ def _request(
     declared = read_declared(Path(), flags, os.environ)
     if declared.problem:
         console.warn(f"warning: {declared.problem}; what was never created may be incomplete")
-    return StatusRequest(patterns=addresses, declared=declared, thorough=thorough)
+    return StatusRequest(patterns=addresses, declared=declared, quick=quick)
 
 
-def _watch(addresses: tuple[str, ...], interval: float, flags: Flags, output: OutputOptions) -> int:
+def _watch(
+    addresses: tuple[str, ...],
+    interval: float,
+    flags: Flags,
+    output: OutputOptions,
+    *,
+    quick: bool,
+) -> int:
     """Look again and again, until a signal ends it."""
     import asyncio
 
@@ -216,7 +230,7 @@ def _watch(addresses: tuple[str, ...], interval: float, flags: Flags, output: Ou
         raise click.UsageError("--watch has no end to write --metrics-file at")
     if interval <= 0:
         raise click.UsageError("--watch needs an interval such as 5s")
-    request = _request(console, addresses, flags, thorough=bool(addresses))
+    request = _request(console, addresses, flags, quick=quick)
     with view_of(console, interval) as view:
         ended = asyncio.run(
             watch_statuses(

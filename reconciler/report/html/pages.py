@@ -8,6 +8,8 @@ from datetime import datetime
 from reconciler import __version__
 from reconciler.core.diagnostics import Severity
 from reconciler.core.events import RunFinished
+from reconciler.core.model import Address
+from reconciler.core.outcome import Succeeded
 from reconciler.core.planning.guards import Refusal
 from reconciler.core.planning.plan import Plan
 from reconciler.core.review.plan_differences import EntryDifference
@@ -36,8 +38,10 @@ from reconciler.report.html.planned import (
     holds_section,
     plan_facts,
     refusals_section,
+    standings_section,
 )
 from reconciler.report.next_step import COMMANDS, Commands
+from reconciler.report.standing import find_standings, plan_concerns
 from reconciler.report.text.formatting import at_work, number_of
 from reconciler.report.text.text import Text
 
@@ -56,6 +60,7 @@ def plan_page(
     sections = [
         *refusals_section(refusals),
         *differences_section(differences, budget),
+        *standings_section(find_standings(plan)),
         *diagnostics_section(plan.diagnostics, prefix),
         counts_section(plan),
         gpus_section(plan),
@@ -63,14 +68,15 @@ def plan_page(
         *holds_section(plan, prefix, budget),
         *drift_section(plan, budget),
     ]
-    reasons = list(_plan_remarks(plan))
-    mood = PageMood.BAD if refusals else PageMood.ATTENTION if reasons else PageMood.GOOD
+    concerns = [*_plan_doubts(plan), *plan_concerns(plan)]
+    reasons = [*concerns, *_plan_remarks(plan)]
+    mood = PageMood.BAD if refusals else PageMood.ATTENTION if concerns else PageMood.GOOD
     state = "ready" if plan.changes else "nothing to do"
     if refusals:
         count = number_of(len(refusals), "guard")
         reasons.insert(0, f"Refused by {count}: an apply would not begin.")
         state = "refused"
-    elif reasons:
+    elif concerns:
         state = "needs attention"
     title = f"Plan: {state}"
     top = verdict(mood, title=title, sentence=Text().verdict(plan), why=reasons)
@@ -101,6 +107,7 @@ def apply_page(
     sections = [
         *unsaved_section(losses),
         *failed_action_sections(timeline, advice),
+        *standings_section(find_standings(plan, _mended(timeline))),
         *diagnostics_section(plan.diagnostics, prefix),
         summary_section(finished.summary),
         gpus_section(plan),
@@ -110,9 +117,10 @@ def apply_page(
         *holds_section(plan, prefix, budget),
         *drift_section(plan, budget),
     ]
-    reasons = [*_apply_remarks(finished, losses), *_plan_remarks(plan)]
+    remarks = [*_apply_remarks(finished, losses), *_plan_doubts(plan)]
+    reasons = [*remarks, *_plan_remarks(plan)]
     failed = finished.summary.failed or losses.unsaved or losses.trouble
-    mood = PageMood.BAD if failed else PageMood.ATTENTION if reasons else PageMood.GOOD
+    mood = PageMood.BAD if failed else PageMood.ATTENTION if remarks else PageMood.GOOD
     unfinished = finished.stopped_by or finished.summary.in_doubt or finished.summary.skipped
     state = "failed in part" if failed else "not finished" if unfinished else "done"
     title = f"Apply: {state}"
@@ -123,16 +131,28 @@ def apply_page(
     return _page(title, top, about, sections, finished.at)
 
 
-def _plan_remarks(plan: Plan) -> Iterator[str]:
-    """What a reader of a plan should know before agreeing to it."""
+def _mended(timeline: Timeline) -> set[Address]:
+    """The workloads to which an apply has done what it wanted."""
+    return {action.address for action in timeline.actions if isinstance(action.outcome, Succeeded)}
+
+
+def _plan_doubts(plan: Plan) -> Iterator[str]:
+    """Why a plan may not be right."""
     if other_run := at_work(plan):
         yield other_run
     if not plan.complete:
         yield "Not everything was read from the server."
-    errors = sum(diagnostic.severity is Severity.ERROR for diagnostic in plan.diagnostics)
-    if errors:
+    if errors := _count_errors(plan):
         yield f"The specs have {number_of(errors, 'error')}."
-    if warnings := len(plan.diagnostics) - errors:
+
+
+def _count_errors(plan: Plan) -> int:
+    return sum(diagnostic.severity is Severity.ERROR for diagnostic in plan.diagnostics)
+
+
+def _plan_remarks(plan: Plan) -> Iterator[str]:
+    """What a reader of a plan should know besides; a warning alone needs nobody's attention."""
+    if warnings := len(plan.diagnostics) - _count_errors(plan):
         yield f"The specs have {number_of(warnings, 'warning')}."
     if plan.drift:
         yield f"{number_of(len(plan.drift), 'workload')} changed on the server."

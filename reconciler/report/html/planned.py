@@ -38,6 +38,7 @@ from reconciler.report.html.components import (
 )
 from reconciler.report.html.markup import Child, Html, fragment, lines, tag
 from reconciler.report.machine.documents import to_yaml
+from reconciler.report.standing import standings_title
 from reconciler.report.text.formatting import gpu_number, number_of
 from reconciler.report.text.gpu_text import given_back, gpu_effect
 
@@ -49,6 +50,8 @@ LINES = 6_000
 DOCUMENT_LINES = 3_000
 DIAGNOSTICS = 200
 PROJECTS = 60
+STANDINGS = 30
+LONGEST_REASON = 200
 # So few are read without unfolding each of them.
 OPEN = 8
 
@@ -107,6 +110,26 @@ def refusals_section(refusals: Sequence[Refusal]) -> Iterator[Section]:
         yield Section(
             id="refused", heading="Refused by guards", content=tag("ul", *items, class_="cards")
         )
+
+
+def standings_section(standings: Sequence[tuple[str, AnyAction]]) -> Iterator[Section]:
+    """Which workloads are down, refused, expired or finished, and why."""
+    if not standings:
+        return
+    rows = [
+        tag(
+            "tr",
+            tag("th", address_of(action.address), scope="row"),
+            tag("td", word),
+            tag("td", shorten(action.detail, LONGEST_REASON), class_="words"),
+        )
+        for word, action in standings[:STANDINGS]
+    ]
+    content = fragment(
+        table("Workloads that do not run as declared", ("Workload", "Is", "Because"), rows),
+        _omitted(len(standings) - len(rows)),
+    )
+    yield Section(id="standings", heading=standings_title(standings), content=content)
 
 
 def diagnostics_section(diagnostics: Sequence[Diagnostic], prefix: str) -> Iterator[Section]:

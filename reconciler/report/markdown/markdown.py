@@ -50,6 +50,7 @@ from reconciler.report.markdown.size_limit import (
     whole_part,
 )
 from reconciler.report.next_step import COMMANDS, HELD_BACK, Commands, hint_after
+from reconciler.report.standing import find_standings, standings_title
 from reconciler.report.text.formatting import (
     at_work,
     failing_text,
@@ -104,6 +105,7 @@ def markdown_plan(
         *_alert("CAUTION", "Nothing was applied: this plan is not the approved one.", stale),
         *_refusals(refusals),
         *_alert("NOTE", "Another run is at work on this state.", other_run),
+        *_standings(find_standings(plan)),
         *_diagnostics(plan.diagnostics, prefix, complete=plan.complete),
         _counts(
             {
@@ -148,6 +150,7 @@ def markdown_applied(
     if unfinished or finished.stopped_by or troubles:
         verdict = f"Incomplete. {verdict}"
     places = {action.address: action.source for action in plan.actions}
+    mended = {event.address for event in ended if isinstance(event.outcome, Succeeded)}
     stopped = [f"The run was stopped: {finished.stopped_by}."] if finished.stopped_by else []
     unrecorded = [f"Record of the run: {prose(trouble)}" for trouble in troubles]
     sections = [
@@ -157,6 +160,7 @@ def markdown_applied(
         *_unsuccessful(Failed, ended, places, prefix, commands),
         *_unsuccessful(InDoubt, ended, places, prefix, commands),
         *_unsuccessful(Skipped, ended, places, prefix, commands),
+        *_standings(find_standings(plan, mended)),
         *_successful(ended),
         MarkdownSection(head=_next_steps(plan, finished, ended)),
     ]
@@ -198,6 +202,16 @@ def _refusals(refusals: Sequence[Refusal]) -> Iterator[MarkdownSection]:
         for refusal in refusals
     ]
     yield from _alert("CAUTION", "Guards refuse this plan: an apply would change nothing.", lines)
+
+
+def _standings(standings: Sequence[tuple[str, AnyAction]]) -> Iterator[MarkdownSection]:
+    lines = [
+        f"{code(str(action.address))} is {word}"
+        + (f": {prose(action.detail)}" if action.detail else "")
+        for word, action in standings
+    ]
+    is_bad = any(word in ("down", "refused") for word, _ in standings)
+    yield from _alert("CAUTION" if is_bad else "NOTE", f"{standings_title(standings)}.", lines)
 
 
 def _diagnostics(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from reconciler.core.inspection import Inspection
 from reconciler.core.model import Own, Recorded
+from reconciler.core.outcome import NAMES, Succeeded
 from reconciler.core.shorten import shorten
 from reconciler.ports import ActionEntry, RunEntry
+from reconciler.report.standing import STANDINGS
 from reconciler.report.text.escape import escape_terminal
 from reconciler.report.text.formatting import columns, moment, number_of
 
@@ -16,6 +18,9 @@ WIDTH = 100
 # The history of one run is looked at for what happened: an id in the middle is worth a long line.
 MESSAGE = 400
 # The history counts under the names of the published summary; people read what an apply says.
+_DONE = NAMES[Succeeded].word
+# So many workloads are named at the top of a run; the table has all of them.
+MOST_NAMED = 10
 _LABELS = {"adopted": "settled", "in_doubt": "in doubt"}
 
 
@@ -83,7 +88,22 @@ def run_text(run: RunEntry, actions: Sequence[ActionEntry], *, is_running: bool 
         for action in actions
     ]
     titles = ("ADDRESS", "ACTION", "OUTCOME", "TOOK", "ID", "MESSAGE")
-    return f"{head}\n\n{columns(titles, table)}"
+    return "\n".join([head, *_standings(actions), "", columns(titles, table)])
+
+
+def _standings(actions: Sequence[ActionEntry]) -> Iterator[str]:
+    """Which workloads the run left down or refused, and which it ended because they were over."""
+    for reason, word in STANDINGS.items():
+        is_over = reason in ("expired", "finished")
+        named = dict.fromkeys(
+            action.address
+            for action in actions
+            if action.reason == reason and (action.outcome == _DONE) is is_over
+        )
+        if named:
+            listed = ", ".join(map(escape_terminal, [*named][:MOST_NAMED]))
+            more = f" and {len(named) - MOST_NAMED:,} more" if len(named) > MOST_NAMED else ""
+            yield f"{word:<9} {listed}{more}"
 
 
 def inspection_text(inspection: Inspection) -> str:

@@ -1,0 +1,53 @@
+"""Which workloads are down, refused, expired or finished, by what a plan says of them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+
+from reconciler.core.model import Address
+from reconciler.core.planning.actions import AnyAction
+from reconciler.core.planning.plan import Plan
+from reconciler.report.text.formatting import number_of
+
+# By the published names of reasons, which the history has as well; what is worst comes first.
+STANDINGS: Mapping[str, str] = {
+    "down": "down",
+    "sync-failed": "refused",
+    "expired": "expired",
+    "finished": "finished",
+}
+
+
+def find_standings(plan: Plan, mended: Collection[Address] = ()) -> Sequence[tuple[str, AnyAction]]:
+    """Each workload with its word, in the order of the words; `mended` are left out."""
+    order = list(STANDINGS.values())
+    found = [
+        (STANDINGS[action.reason.value], action)
+        for action in plan.actions
+        if action.reason.value in STANDINGS and action.address not in mended
+    ]
+    return sorted(found, key=lambda pair: order.index(pair[0]))
+
+
+def standings_title(standings: Sequence[tuple[str, AnyAction]]) -> str:
+    """How many there are of each word."""
+    counts = Counter(word for word, _ in standings)
+    return ", ".join(f"{count:,} {word}" for word, count in counts.items())
+
+
+def plan_concerns(plan: Plan) -> list[str]:
+    """What a plan does that somebody has to look at before it is applied, a sentence each."""
+    ends = plan.count("delete") + plan.count("replace")
+    found = Counter(word for word, _ in find_standings(plan))
+    concerns = [
+        f"{number_of(ends, 'workload')} to be ended by a delete or a replace." if ends else "",
+        f"{number_of(found['down'], 'workload')} down." if found["down"] else "",
+        f"{number_of(found['refused'], 'workload')} refused by the cluster."
+        if found["refused"]
+        else "",
+        f"{number_of(len(plan.due_holds), 'workload')} held back without success."
+        if plan.due_holds
+        else "",
+    ]
+    return [concern for concern in concerns if concern]
