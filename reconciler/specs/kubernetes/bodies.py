@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple, TypeAlias
 
 from reconciler.kinds.kind import Kind, Layout
+from reconciler.kinds.serving import KSERVE_SERVERS
 from reconciler.specs.compose.composed_spec import INLINE
 from reconciler.specs.kubernetes.paths import Path, find_all
 
@@ -27,10 +28,23 @@ class Pod(NamedTuple):
         return list_items(self.path, self.spec, field)
 
 
+# Where an operator takes a part of a pod's own specification and completes it, and the containers
+# that stand in it under names of their own.
+_COMPLETED: Mapping[tuple[str, str], tuple[str, ...]] = {
+    ("nvidia.com", "DynamoGraphDeployment"): ("spec/services/*/extraPodSpec",),
+    ("serving.kserve.io", "InferenceService"): (
+        *("spec/predictor", "spec/transformer", "spec/explainer"),
+        "spec/predictor/workerSpec",
+    ),
+}
+_NAMED_CONTAINERS = (*KSERVE_SERVERS, "mainContainer")
+
+
 class Body(NamedTuple):
     """A manifest of a known kind.
 
-    `templates` are its pod templates, if any, with their paths in the spec.
+    `templates` are its pod templates, if any, with their paths in the spec. `completed` are parts
+    of pods that the operator completes: what is missing in them is nothing to tell.
     """
 
     manifest: Manifest
@@ -38,6 +52,7 @@ class Body(NamedTuple):
     layout: Layout
     templates: list[Placed]
     pods: list[Pod]
+    completed: list[Pod]
 
     @property
     def kind(self) -> str:
@@ -59,11 +74,29 @@ def open_body(manifest: Manifest, definition: Kind, layout: Layout) -> Body:
         spec = template.get("spec") if isinstance(template, dict) else None
         if isinstance(spec, dict):
             spec_path = (*path, "spec")
-            containers = [
-                item for field in CONTAINERS for item in list_items(spec_path, spec, field)
-            ]
-            pods.append(Pod(spec_path, spec, containers))
-    return Body(manifest, definition, layout, templates, pods)
+            pods.append(Pod(spec_path, spec, list(_containers(spec_path, spec))))
+    patterns = _COMPLETED.get((definition.group, definition.name), ())
+    completed = [
+        Pod(
+            (INLINE, *path),
+            spec,
+            [*_containers((INLINE, *path), spec), *_named((INLINE, *path), spec)],
+        )
+        for path, spec in find_all(manifest, patterns)
+        if isinstance(spec, dict)
+    ]
+    return Body(manifest, definition, layout, templates, pods, completed)
+
+
+def _containers(path: Path, spec: Manifest) -> Iterator[tuple[Path, Manifest]]:
+    for field in CONTAINERS:
+        yield from list_items(path, spec, field)
+
+
+def _named(path: Path, spec: Manifest) -> Iterator[tuple[Path, Manifest]]:
+    for name in _NAMED_CONTAINERS:
+        if isinstance(container := spec.get(name), dict):
+            yield (*path, name), container
 
 
 def list_items(path: Path, value: Manifest, field: str) -> Iterator[tuple[Path, Manifest]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
 from reconciler.core.diagnostics import Severity
@@ -19,18 +19,19 @@ _BLOCK_SOURCES = frozenset({"persistentVolumeClaim", "ephemeral"})
 
 
 def check_mounts(
-    view: ContainerView, path: Path, mounts: Any, claimed: Iterable[str] = ()
+    view: ContainerView, path: Path, mounts: Any, claimed: Collection[str] | None
 ) -> Problems:
     """A mount is of a volume of the pod, at a place of its own, in a way that works.
 
-    `claimed` are the names of volumes that the kind makes beside those of the pod.
+    `claimed` are the names of volumes that the kind makes beside those of the pod; None where it
+    may make any.
     """
     severity = None if view.view.group in _OWN_GROUPS else Severity.WARNING
-    names = _volumes(view).keys() | set(claimed)
+    names = _volumes(view).keys() | set(claimed or ())
     places = {device.get("devicePath") for _, device in _devices(view)}
     for mount_path, mount in entries(mounts, path):
         name, place = mount.get("name"), mount.get("mountPath")
-        if isinstance(name, str) and name not in names:
+        if claimed is not None and isinstance(name, str) and name not in names:
             hint = did_you_mean(name, names) or "add it under 'volumes' of the pod"
             message = f"the pod has no volume '{name}'"
             yield Problem((*mount_path, "name"), message, hint, severity=severity)
@@ -67,7 +68,7 @@ def _check_ways(view: ContainerView, path: Path, mount: Manifest) -> Problems:
 
 
 def check_devices(
-    view: ContainerView, path: Path, devices: Any, claimed: Iterable[str] = ()
+    view: ContainerView, path: Path, devices: Any, claimed: Collection[str] | None
 ) -> Problems:
     """A device is a claim of the pod, at a path of its own, and is not mounted as well."""
     volumes = _volumes(view)
@@ -78,7 +79,7 @@ def check_devices(
         name, place = device.get("name"), device.get("devicePath")
         if isinstance(name, str):
             volume = volumes.get(name)
-            if volume is None and name not in claimed:
+            if volume is None and claimed is not None and name not in claimed:
                 hint = did_you_mean(name, volumes) or "add it under 'volumes' of the pod"
                 yield Problem((*device_path, "name"), f"the pod has no volume '{name}'", hint)
             elif volume is not None and _BLOCK_SOURCES.isdisjoint(volume):

@@ -106,21 +106,23 @@ _MOUNTING = {"volumeDevices": check_devices, "volumeMounts": check_mounts}
 def check_pods(context: CheckContext, body: Body) -> None:
     """Every pod and container satisfies the rules of what is written in it."""
     group = group_kind(body.manifest)[0]
-    for pod in body.pods:
+    for pod in (*body.pods, *body.completed):
         view = PodView(pod, group, is_bare=len(pod.path) == len((INLINE, "spec")))
         for field, value in pod.spec.items():
             for rule in POD_RULES.get(field, ()) if value is not None else ():
                 report(context, rule.code, rule.check(view, (*pod.path, field), value))
         claimed = claimed_volumes(body) if _mounts(pod) else set()
+        # An operator that completes a pod may add any volume to it.
+        known = None if pod in body.completed else claimed
         for path, container in pod.containers:
-            _check_container(context, ContainerView(view, path, container), claimed)
+            _check_container(context, ContainerView(view, path, container), known)
 
 
 def _mounts(pod: Pod) -> bool:
     return any(not _MOUNTING.keys().isdisjoint(container) for _, container in pod.containers)
 
 
-def _check_container(context: CheckContext, view: ContainerView, claimed: set[str]) -> None:
+def _check_container(context: CheckContext, view: ContainerView, claimed: set[str] | None) -> None:
     for field, value in view.container.items():
         if value is None:
             continue

@@ -101,7 +101,8 @@ def _check_failure_policy(path: Path, spec: Manifest) -> Problems:
         for _, container in entries(pod.get(field), ())
     }
     for rule_path, rule in entries(rules, (*policy_path, "rules")):
-        conditions = given(rule, "onExitCodes", "onPodConditions")
+        # An empty list of conditions is none.
+        conditions = [each for each in ("onExitCodes", "onPodConditions") if rule.get(each)]
         if len(conditions) != 1:
             message = "a rule is about onExitCodes or onPodConditions"
             yield Problem(rule_path, message, "write one of both")
