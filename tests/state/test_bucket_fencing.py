@@ -246,6 +246,17 @@ def test_a_lock_that_was_given_back_is_not_renewed(world: World) -> None:
     assert told == []
 
 
+@pytest.mark.parametrize("kind", ["lost", "unheard", "busy"])
+def test_a_lock_is_given_back_beside_a_renewal(world: World, kind: str) -> None:
+    """Whatever becomes of the answers of both: the next one need not wait."""
+    store = world.held(dataclasses.replace(QUIET, renewal=0.02))
+    store.write([row("a")])
+    world.server.faults.append(Fault(kind=kind, key="/lease", times=4))
+    store.close()
+    assert lease_of(world).token == ""
+    world.held().write([row("b")])
+
+
 def test_what_a_replaced_holder_had_begun_is_dated_by_the_take_over(world: World) -> None:
     """It may have been sent until then; what had ended keeps its date."""
     long_ago = "2026-01-01T00:00:00.000+00:00"

@@ -298,7 +298,7 @@ def test_of_several_that_make_one_state_at_once_one_does(
     """The others are told that there is one, and what they leave is that one and nothing else."""
     folder = tmp_path / "new"
     check_one_is_made(FilePlace(path=folder / "state.db"))
-    assert {file.name for file in folder.iterdir()} == {"state.db"}
+    assert {file.name for file in folder.iterdir()} == {"state.db", ".gitignore"}
     # What is beside it has nothing to do with it.
     assert sqlite_sessions().read() == []
 

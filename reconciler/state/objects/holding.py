@@ -30,6 +30,7 @@ from reconciler.state.shared.lease import Renewal
 
 # A look at the lock while somebody else has it.
 _POLL_SECONDS = 1.0
+_FREEING_SECONDS = 2.0
 # As many segments as are read at once: whoever comes next reads no longer for these.
 _SHORT_LOG = 16
 # So many more a holder that was replaced may write before the next one gives up.
@@ -104,8 +105,9 @@ class HeldLog:
             # A signal leaves a few seconds, and the next run gets along without a snapshot.
             if self.replica.number > self.replica.base + _SHORT_LOG and not self.bucket.is_hurried:
                 log.compact(self.bucket, self.replica)
+        self.bucket.hurry(_FREEING_SECONDS)
         with suppress(ReconcilerError):
-            self._lease.free()
+            self._lease.free(self.bucket)
 
     def _note_alive(self) -> None:
         self._alive_at = time.monotonic()
@@ -209,6 +211,6 @@ def _take_over(
             return HeldLog(bucket, replica, lease, was_forced=was_forced)
     except BaseException:
         with suppress(ReconcilerError):
-            lease.free()
+            lease.free(bucket)
         raise
     return None

@@ -21,6 +21,8 @@ from reconciler.state.shared.holder import Holder
 if TYPE_CHECKING:
     from obstore import UpdateVersion
 
+_FREEINGS = 3
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeaseObject:
@@ -99,10 +101,15 @@ class OwnLease:
         with self._bucket.patiently():
             return self.write(self._version)
 
-    def free(self) -> None:
-        """Give it back, if it is still ours."""
-        if self._version is not None:
-            self._bucket.put_over(LEASE, self._content(""), self._version)
+    def free(self, bucket: Bucket) -> None:
+        """Give it back, if it is still ours; by another client, since renewals wait for nothing."""
+        # One that is under way may write a version that is not known here.
+        for _ in range(_FREEINGS):
+            found = read_lease(bucket)
+            if found is None or found.token != self.token:
+                return
+            if bucket.put_over(LEASE, self._content(""), found.version) is not None:
+                return
 
     def hurry(self, seconds: float) -> None:
         """From now on, wait no longer than that for an answer."""
