@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from ipaddress import ip_address
 from typing import Any
 
 from reconciler.specs.kubernetes.paths import Path
@@ -81,6 +80,9 @@ def check_host_aliases(_: PodView, path: Path, aliases: Any) -> Problems:
 
 def check_address(path: Path, text: str) -> Problems:
     """An address of IPv4 or IPv6."""
+    # Few pods write one, and the module takes as long to load as all of these rules.
+    from ipaddress import ip_address
+
     try:
         ip_address(text)
     except ValueError:
