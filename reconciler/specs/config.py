@@ -176,6 +176,9 @@ def load_config(path: Path | None, *, root: Path | None = None) -> Config:
     bad = {str(violation.path[0]) for violation in violations if violation.path}
     # A setting with an error is left out, so that the others can be used to say more.
     good = {k: v for k, v in document.value.items() if is_whole and k not in bad}
+    if is_whole and isinstance(aliases := document.value.get("projects"), dict):
+        # An alias with an error keeps the others, and is known itself: one mistake is told once.
+        good["projects"] = {name: _likely_id(value) for name, value in aliases.items()}
     settings = _read_settings(good, positions, diagnostics)
     suppressions = _read_suppressions(good.get("suppressions", ()), positions, diagnostics)
     return Config(
@@ -186,6 +189,11 @@ def load_config(path: Path | None, *, root: Path | None = None) -> Config:
         diagnostics=sort_diagnostics(diagnostics),
         **settings,
     )
+
+
+def _likely_id(value: Any) -> str:
+    """The id that is meant by what stands in its place, mostly a number without its quotes."""
+    return str(value) if isinstance(value, str | int) and value != "" else "?"
 
 
 def name_below(path: Path, root: Path) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import posixpath
 import sys
 from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import contextmanager
@@ -18,12 +19,13 @@ from reconciler.core.diagnostics import Diagnostic, has_errors, sort_diagnostics
 from reconciler.core.model import Address, Desired
 from reconciler.core.projects.names import ProjectName
 from reconciler.core.projects.resolution import Resolution
+from reconciler.errors import Where
 from reconciler.specs.compose.composed_spec import ComposedSpec, compose, looks_like_spec
 from reconciler.specs.compose.defaults import Defaults
 from reconciler.specs.compose.patches import Patches
 from reconciler.specs.compose.to_desired import to_desired
 from reconciler.specs.config import Config, name_below
-from reconciler.specs.discovery.files import SourceFile
+from reconciler.specs.discovery.files import CONFIG_FILE, FileTree, SourceFile
 from reconciler.specs.discovery.ignoring import IGNORE_FILE
 from reconciler.specs.discovery.spec_files import discover_files, display_prefix
 from reconciler.specs.kubernetes.imported_kinds import load_object_schemas
@@ -38,13 +40,17 @@ from reconciler.specs.schema.policies import Policy, load_policies
 from reconciler.specs.schema.policychecks import PolicyChecks
 from reconciler.specs.schema.spec_schemas import SpecSchemas
 from reconciler.specs.source.deadline import Deadline
-from reconciler.specs.source.documents import Reading
+from reconciler.specs.source.documents import Document, Reading
 from reconciler.specs.source.fileaccess import STDIN, absolute, read_stream
 from reconciler.specs.source.nodes import follow
 from reconciler.specs.source.quoting import quote
 from reconciler.specs.source.source_cache import SourceCache, read_data
 
 _MANY = 1000
+# So many files that are no specs are enough to know that this is no repository of them.
+MOST_FOREIGN = 50
+# What any spec or manifest has, and hardly any other file.
+_OURS = frozenset({"metadata", "lifecycle", "apiVersion", "kind"})
 # Fewer files are read again before a digest could tell that they need not be.
 WORTH_A_DIGEST = 100
 _POLICY_SECONDS = 1800.0
@@ -122,7 +128,12 @@ def _read(
     sources = SourceCache(root, digests if len(discovered.tree.specs) >= WORTH_A_DIGEST else None)
     defaults = Defaults(discovered.tree.defaults, sources, schemas, discovered.included)
     patches = Patches(discovered.tree.patches, sources)
-    readings = [(file, sources.read(file)) for file in discovered.tree.specs]
+    readings = _read_specs(discovered.tree, sources, config)
+    if readings is None:
+        diagnostics.append(_no_configuration(discovered.tree))
+        # Nothing of what was read is said: it is about other people's files.
+        discovered.tree.diagnostics.clear()
+        sources, readings = SourceCache(root), []
     if discovered.reads_stdin:
         reading = read_data(read_stream(stdin or sys.stdin.buffer), STDIN)
         readings.append((SourceFile(name=STDIN, real=""), reading))
@@ -198,6 +209,41 @@ def _check(read: _ReadRepository, deadline: Deadline, resolution: Resolution) ->
         names=checks.names,
         check_again=partial(_check, read),
     )
+
+
+def _read_specs(
+    tree: FileTree, sources: SourceCache, config: Config
+) -> list[tuple[SourceFile, Reading]] | None:
+    """Read the files of a tree; None, early, where they are hardly a repository of specs."""
+    readings, foreign = [], 0
+    for file in tree.specs:
+        reading = sources.read(file)
+        readings.append((file, reading))
+        # Without a configuration nobody has said that these are specs.
+        foreign += config.path is None and not any(map(_may_be_ours, reading.documents))
+        if foreign > MOST_FOREIGN:
+            return None
+    return readings
+
+
+def _may_be_ours(document: Document) -> bool:
+    """Whether a document is a spec, or a manifest that one may be made of."""
+    value = document.value
+    return isinstance(value, dict) and (
+        looks_like_spec(value) or "metadata" in value or {"apiVersion", "kind"} <= value.keys()
+    )
+
+
+def _no_configuration(tree: FileTree) -> Diagnostic:
+    """Say once what thousands of findings in other people's files would say."""
+    nested = (one.where.file for one in tree.diagnostics if one.code == "nested-config")
+    below = next((posixpath.dirname(file) for file in nested), "")
+    tree.diagnostics.clear()
+    message = (
+        f"no {CONFIG_FILE} here or above, and more than {MOST_FOREIGN} files that are no specs"
+    )
+    hint = f"did you mean {below}/?" if below else "give the folder that holds the specs"
+    return make_diagnostic("no-configuration", message, Where(file="."), hint=hint)
 
 
 @contextmanager
@@ -283,6 +329,10 @@ def _compose_file(
         if not isinstance(value, dict):
             message = "a spec must be a mapping with 'metadata' and a manifest"
             diagnostics.append(make_diagnostic("not-a-mapping", message, document.where))
+        elif value and not (looks_like_spec(value) or _OURS & value.keys()):
+            message = "this is no spec: it has neither 'metadata' nor a manifest"
+            hint = "list the file in .reconcilerignore, or give the folder that holds the specs"
+            diagnostics.append(make_diagnostic("not-a-spec", message, document.where, hint=hint))
         elif {"apiVersion", "kind"} <= value.keys() and not looks_like_spec(value):
             message = f"this is a Kubernetes manifest ({quote(str(value['kind']))}), not a spec"
             hint = "put it under 'manifest:' of a spec, or list the file in .reconcilerignore"

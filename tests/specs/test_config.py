@@ -7,7 +7,7 @@ import pytest
 
 from reconciler.errors import Where
 from reconciler.specs.config import ApplyLimits, Config, config_file, find_root, load_config
-from tests.support.specs import tell, write
+from tests.support.specs import MANIFEST, load, tell, write
 
 
 def said(config: Config) -> list[str]:
@@ -200,3 +200,17 @@ def test_what_is_no_budget_and_no_suppression(tmp_path: Path) -> None:
         "reconciler.yaml:2:17-2:22 error missing-field: the field 'reason' is missing",
     ]
     assert (config.budgets, config.suppressions) == ((), ())
+
+
+def test_one_alias_without_quotes_is_one_finding(tmp_path: Path) -> None:
+    """The others are known as before, and so is what it was meant to be."""
+    files = {
+        "reconciler.yaml": 'projects: {a: 4501, b: "4502"}\n',
+        "a.yaml": f"metadata: {{name: a, project: a}}\nmanifest: {MANIFEST}\n",
+        "b.yaml": f"metadata: {{name: b, project: b}}\nmanifest: {MANIFEST}\n",
+    }
+    loaded = load(tmp_path, files)
+    assert [(one.code, one.where.line, one.where.column) for one in loaded.diagnostics] == [
+        ("wrong-type", 1, 15)
+    ]
+    assert [str(one.address) for one in loaded.desired] == ["4501/a", "4502/b"]

@@ -153,6 +153,19 @@ CASES = {
             ),
         ),
     ),
+    "no-configuration": Case(
+        files={
+            **{f"app/{number}.json": "{}" for number in range(60)},
+            "workloads/reconciler.yaml": "stack: a\n",
+        },
+        said=(
+            (
+                ".:1:1 error no-configuration:"
+                " no reconciler.yaml here or above, and more than 50 files that are no specs"
+                " | did you mean workloads/?"
+            ),
+        ),
+    ),
     "misplaced-patches": Case(
         files={"team-a/_patches.yaml": "match: {name: llm}\n"},
         said=(

@@ -51,6 +51,9 @@ CODES: dict[str, Code] = {
     "misnamed-defaults": Code(
         "a file looks like defaults but is not named _defaults.yaml", _WARNING
     ),
+    "no-configuration": Code(
+        meaning="a folder without a reconciler.yaml holds more than 50 files that are no specs"
+    ),
     "misplaced-patches": Code(
         meaning="a file looks like patches, and is not read: not _patches.yaml of a root"
     ),
