@@ -265,6 +265,9 @@ store() {
   if [ -z "$new" ]; then
     free_lock
     say "the state did not change: nothing to store"
+  elif is_unchanged; then
+    free_lock
+    say "the run changed nothing that the state records: nothing to store"
   else
     push "$from" "$new"
   fi
@@ -286,12 +289,26 @@ check_lineage() {
   here cat-file blob "$1:state.db" >"$clone/fetched.db"
   fetched=$(lineage_of "$clone/fetched.db")
   stored=$(lineage_of "$copy")
+  fetched_content=$(content_of "$clone/fetched.db")
   rm -f "$clone/fetched.db"
   [ "$fetched" != "$stored" ] || return 0
   cp -- "$copy" "$keep"
   free_lock
   fail 1 "this state has another lineage ($stored) than the branch $branch ($fetched), so it was not \
 made from it; the branch is left as it is, and this state is kept at $keep"
+}
+
+# Whether the copy records what the fetched state did. Only the history of this run is lost then, and
+# a schedule of half an hour does not fill the branch with the same state.
+is_unchanged() {
+  local content
+  content=$(content_of "$copy")
+  [ -n "$content" ] && [ "$content" = "${fetched_content:-}" ]
+}
+
+content_of() {
+  (cd / && reconciler state check --state "$1" -o json) 2>/dev/null |
+    sed -n 's/^ *"content": "\(sha256:[0-9a-f]*\)",\{0,1\}$/\1/p' || true
 }
 
 lineage_of() {

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import shlex
 from importlib import resources
+from importlib.metadata import PackageNotFoundError, distribution
 from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 from reconciler.errors import ReconcilerError
 
@@ -18,6 +21,32 @@ _CRDS = ("kubernetes", "crds")
 
 # Where the wheel keeps what a checkout keeps in `schemas/` (see pyproject.toml).
 _INSTALLED = "_schemas"
+
+
+def install_command(extra: str) -> str:
+    """How pip adds an extra to the program as it was installed here.
+
+    Never the bare name where it did not come from an index: whoever owns that name there could be
+    anybody.
+    """
+    try:
+        text = distribution("workload-reconciler").read_text("direct_url.json")
+        origin = json.loads(text or "{}")
+    except (PackageNotFoundError, ValueError):
+        # Run from a checkout that was not installed at all.
+        origin = {"url": Path(__file__).parent.parent.as_uri()}
+    url = str(origin.get("url", ""))
+    if not url:
+        return f"pip install 'workload-reconciler[{extra}]'"
+    if "vcs_info" in origin:
+        revision = origin["vcs_info"].get("commit_id", "")
+        source = f"{origin['vcs_info'].get('vcs', 'git')}+{url}{'@' if revision else ''}{revision}"
+        return f"pip install {shlex.quote(f'workload-reconciler[{extra}] @ {source}')}"
+    parts = urlsplit(url)
+    if parts.scheme != "file":
+        return f"pip install {shlex.quote(f'workload-reconciler[{extra}] @ {url}')}"
+    editable = "-e " if origin.get("dir_info", {}).get("editable") else ""
+    return f"pip install {editable}{shlex.quote(f'{unquote(parts.path)}[{extra}]')}"
 
 
 def crd_file_name(api_version: str, kind: str) -> str:

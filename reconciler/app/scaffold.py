@@ -16,6 +16,7 @@ import yaml
 
 from reconciler.errors import InvalidInputError
 from reconciler.regularfiles import read_regular
+from reconciler.resources import schema_text
 from reconciler.specs.config import load_config
 from reconciler.specs.discovery.files import CONFIG_FILE
 from reconciler.specs.discovery.git import checkout_top, name_in_checkout
@@ -113,6 +114,8 @@ def scaffold(folder: Path, *, ci: Ci | None = None, source: Source | None = None
     if not config.exists():
         # Who has a configuration has specs, and would not want another workload to be made.
         files[folder / "hello.yaml"] = _template("hello.yaml")
+        # Its first line names this file, so that an editor checks it while it is written.
+        files[folder / ".schemas" / "spec.schema.json"] = schema_text("spec")
     files[folder / ".reconciler" / ".gitignore"] = GITIGNORE
     files |= {_near(top / file): text for file, text in _pipeline(system, name, stack, source)}
     written, extended, untouched = [], [], []

@@ -77,7 +77,7 @@ def find_habit(arguments: Sequence[str], group: click.Group) -> str:
             return f"{name} has no {flag}: write -{flag}"
     if name == "import" and not any(word.startswith(("--into", "-h", "--help")) for word in words):
         return (
-            "import has no --into: add it, with the folder in which specs of what runs are written; "
+            "import has no --into: add it, with the folder for the specs of what runs; "
             "to record one workload by its id: reconciler state adopt ADDRESS --id ID"
         )
     return ""

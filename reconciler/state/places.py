@@ -10,6 +10,7 @@ from reconciler.core.model import Target
 from reconciler.core.places import FilePlace, ObjectPlace, PostgresPlace, StatePlace
 from reconciler.errors import StateError
 from reconciler.ports import IN_USE, StateStore, Transit
+from reconciler.resources import install_command
 from reconciler.state import check, sqlite, summary
 from reconciler.state.database import TIME_LIMIT
 
@@ -147,5 +148,5 @@ def _library_needed(extra: str) -> Iterator[None]:
     except ImportError as error:
         raise StateError(
             f"a state in {_KEPT_IN[extra]} needs a library, which is not installed: {error}",
-            hint=f"pip install 'workload-reconciler[{extra}]'",
+            hint=install_command(extra),
         ) from error

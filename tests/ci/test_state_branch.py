@@ -386,3 +386,20 @@ def test_a_wrong_call_is_refused(machine: NewRunner, words: list[str]) -> None:
     done = machine().run("bash", SCRIPT, *words)
     assert done.returncode == 64
     assert done.stderr == "error: use: state-branch.sh fetch|read|store STATE\n"
+
+
+def test_a_run_that_changes_nothing_stores_nothing(machine: NewRunner, remote: Path) -> None:
+    """Every half hour one more commit of the same records would bury those that changed."""
+    first_run(machine(), "idle")
+    runner = machine()
+    runner.write_spec("idle")
+    assert branch(runner, "fetch").returncode == 0
+    assert apply(runner) == 0
+
+    kept = branch(runner, "store")
+
+    assert kept.returncode == 0
+    assert kept.stderr.endswith(
+        "the run changed nothing that the state records: nothing to store\n"
+    )
+    assert (commits(remote), lock_of(remote)) == (1, "")

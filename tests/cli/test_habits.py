@@ -49,7 +49,7 @@ from tests.cli.conftest import Cli
         (
             "import 4501/chat ID",
             (
-                "import has no --into: add it, with the folder in which specs of what runs are written; "
+                "import has no --into: add it, with the folder for the specs of what runs; "
                 "to record one workload by its id: reconciler state adopt ADDRESS --id ID"
             ),
         ),

@@ -53,9 +53,14 @@ def test_a_plain_folder_gets_no_pipeline(cli: Cli, tmp_path: Path) -> None:
     """Where nothing says which CI system there is, none is guessed, and the way is named."""
     result = cli("init", "w")
     assert result.code == 0
-    assert (
-        result.out
-        == "wrote w/reconciler.yaml\nwrote w/hello.yaml\nwrote w/.reconciler/.gitignore\n"
+    assert result.out == (
+        "wrote w/reconciler.yaml\nwrote w/hello.yaml\nwrote w/.schemas/spec.schema.json\n"
+        "wrote w/.reconciler/.gitignore\n"
+    )
+    first, *_ = (tmp_path / "w" / "hello.yaml").read_text().splitlines()
+    assert first == "# yaml-language-server: $schema=.schemas/spec.schema.json"
+    assert json.loads((tmp_path / "w" / ".schemas" / "spec.schema.json").read_text()) == (
+        load_schema("spec")
     )
     assert result.err == (
         "No CI system was recognised, so no pipeline: --ci github or --ci gitlab writes one.\n"
@@ -87,7 +92,8 @@ def test_a_second_init_touches_nothing(cli: Cli, tmp_path: Path, ci: str) -> Non
     second = cli("init", "w", "--ci", ci)
     assert second.code == 0
     # The example is for who has no specs yet.
-    kept = first.out.replace("wrote w/hello.yaml\n", "").replace("wrote ", "kept  ")
+    example = "wrote w/hello.yaml\nwrote w/.schemas/spec.schema.json\n"
+    kept = first.out.replace(example, "").replace("wrote ", "kept  ")
     assert second.out == kept
     assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
     assert second.err == "Next: edit them, then run 'reconciler validate w'.\n"

@@ -330,7 +330,6 @@ EVENTS = [
         ended("create", InDoubt(message="no answer", hint="run apply again")),
         "in doubt  4501/llm  no answer\n  hint: run apply again",
     ),
-    (ended("delete", Skipped(message="stopped")), "skipped   4501/llm  stopped"),
     (
         at(Throttled, delay=2.4, reason="429"),
         "429: pausing for 2 s",
@@ -338,6 +337,7 @@ EVENTS = [
     (StateAwaited(at=NOW), "waiting for the state's database"),
 ]
 VERBOSE = [
+    (ended("delete", Skipped(message="stopped")), "skipped   4501/llm  stopped"),
     (at(ActionStarted, action="create"), "begun     4501/llm  create"),
     (
         at(RequestRetried, method="POST", attempt=2, delay=0.51, reason="503"),

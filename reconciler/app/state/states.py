@@ -11,6 +11,7 @@ from reconciler.app.committed import refuse_committed_journal
 from reconciler.app.settings import Settings
 from reconciler.app.target import CheckedServer
 from reconciler.app.typed_names import TypedNames
+from reconciler.core.digest import digest_text
 from reconciler.core.globs import is_glob
 from reconciler.core.inspection import Inspection
 from reconciler.core.model import Address, Header, Recorded, Target
@@ -79,6 +80,13 @@ def without_state(target: Target) -> RecordStore:
 def make_state(settings: Settings, server: CheckedServer) -> StateStore:
     """Make an empty state, pinned to a server; raises StateError where there is one."""
     return create_state(settings.state, Target(url=server.url, stack=settings.stack))
+
+
+def content_digest(place: StatePlace) -> str:
+    """Names what a state records and knows of its server; runs that changed nothing keep it."""
+    with read_state(place) as store:
+        lines = (repr(store.header.target), *sorted(map(repr, store.read())))
+        return digest_text("\n".join(lines))
 
 
 def inspect(place: StatePlace) -> Inspection:

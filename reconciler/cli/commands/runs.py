@@ -32,7 +32,7 @@ def list_(*, flags: Flags, output: OutputOptions) -> int:
     with read_state(settings_from(flags).state) as store:
         entries, at_work = store.runs(), store.writer()
     console.emit("json", lambda: to_text([run_document(entry) for entry in entries]))
-    console.emit("text", lambda: runs_text(entries, at_work))
+    console.emit("text", lambda: runs_text(entries, at_work, width=console.width()))
     return 0
 
 

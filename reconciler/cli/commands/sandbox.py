@@ -17,7 +17,6 @@ from reconciler.cli.help import HelpCommand
 if TYPE_CHECKING:
     from reconciler.sandbox import Credential, Entry, Settings
 
-_EXTRA = "the sandbox needs uvicorn and PyJWT: install 'workload-reconciler[sandbox]'"
 _FILE = click.Path(path_type=Path, dir_okay=False)
 _READABLE = click.Path(path_type=Path, dir_okay=False, exists=True)
 
@@ -142,7 +141,11 @@ class SandboxOptions:
 def sandbox(**values: Any) -> None:
     """Serve the Workloads V2 API on this machine, as strict and as hostile as asked."""
     if find_spec("uvicorn") is None or find_spec("jwt") is None:
-        raise click.ClickException(_EXTRA)
+        from reconciler.resources import install_command
+
+        raise click.ClickException(
+            f"the sandbox needs uvicorn and PyJWT: {install_command('sandbox')}"
+        )
     from reconciler.sandbox import DEMO_SECRET, SCENARIOS, SandboxError, serve
 
     options = SandboxOptions(**values)

@@ -221,7 +221,7 @@ def check(*, flags: Flags, output: OutputOptions) -> int:
     Ends with 0 for a sound state, and with 1 for a damaged one. Workloads in doubt are counted and
     are no problem: the next apply looks for them.
     """
-    from reconciler.app.state.states import inspect, list_leftovers
+    from reconciler.app.state.states import content_digest, inspect, list_leftovers
     from reconciler.cli.output.console import Console
     from reconciler.report.machine.documents import inspection_document, to_text
     from reconciler.report.text.history import inspection_text
@@ -234,7 +234,9 @@ def check(*, flags: Flags, output: OutputOptions) -> int:
             f"{file} was left behind by a command that was killed, or is being written now. It is "
             "part of nothing; remove it while nothing runs."
         )
-    console.emit("json", lambda: to_text(inspection_document(inspection)))
+    # A state that is not sound may not be readable at all.
+    content = "" if inspection.flaws else content_digest(place)
+    console.emit("json", lambda: to_text(inspection_document(inspection) | {"content": content}))
     console.emit("text", lambda: inspection_text(inspection))
     # After the report, so that a script learns by the code what a person has read.
     if inspection.flaws:

@@ -23,6 +23,7 @@ from reconciler.cli.params import Output
 from reconciler.core.diagnostics import Diagnostic
 from reconciler.errors import ReconcilerError
 from reconciler.report.text.color import ColorWriter
+from reconciler.report.text.formatting import wrap_words
 from reconciler.report.text.text import Text
 
 # How a text is written inside a string of a format; the others take it as it is.
@@ -175,6 +176,9 @@ class Console:
         # Work goes on after its reader has left (`| head`), without an error for each line.
         if not self._has_reader and not err:
             return
+        stream = sys.stderr if err else sys.stdout
+        if stream.isatty():
+            text = wrap_words(text, shutil.get_terminal_size().columns)
         try:
             # Click would take the colours away again wherever there is no terminal.
             click.echo(text, err=err, color=True)

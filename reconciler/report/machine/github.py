@@ -53,7 +53,15 @@ def plan_annotations(plan: Plan, refusals: Sequence[Refusal], *, prefix: str = "
         annotations.append(_Annotation(level="warning", title="incomplete", message=message))
     annotations += [_diagnostic(each, prefix) for each in plan.diagnostics]
     refused = "Refused. " if refusals else ""
-    return _with_aggregate("reconciler plan", f"{refused}{Text().verdict(plan)}", annotations)
+    verdict = f"{refused}{Text().verdict(plan)}"
+    # What ends something is a warning of the plan, with its numbers; a lint beside it is one more.
+    ends = plan.count("delete") + plan.count("replace")
+    return _with_aggregate(
+        "reconciler plan: deletes or replaces" if ends else "reconciler plan",
+        verdict,
+        annotations,
+        least="warning" if ends else "notice",
+    )
 
 
 def applied_annotations(
@@ -202,11 +210,13 @@ def _below(where: Where | None, prefix: str) -> Where | None:
     return replace(where, file=f"{prefix}{where.file}") if where else None
 
 
-def _with_aggregate(title: str, verdict: str, annotations: Sequence[_Annotation]) -> str:
+def _with_aggregate(
+    title: str, verdict: str, annotations: Sequence[_Annotation], *, least: str = "notice"
+) -> str:
     """The verdict as an annotation of the worst level that there is, then all others."""
     levels = (Severity.ERROR.value, Severity.WARNING.value)
     counts = {level: sum(each.level == level for each in annotations) for level in levels}
-    worst = next((level for level, count in counts.items() if count), "notice")
+    worst = next((level for level, count in counts.items() if count), least)
     cut = [number_of(count, level) for level, count in counts.items() if count >= _MOST_SHOWN]
     totals = f" {' and '.join(cut)} in all, GitHub shows fewer." if cut else ""
     first = _Annotation(level=worst, title=title, message=f"{verdict}{totals}")

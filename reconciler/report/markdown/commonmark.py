@@ -33,14 +33,16 @@ _TICKS = re.compile("`+")
 _LONGEST_RUN = 8
 _LONGEST_NAME = 80
 LONGEST = 400
+# A way out is to be typed: cut in the middle it is none.
+LONGEST_HINT = 2_000
 
 
-def prose(text: str) -> str:
+def prose(text: str, longest: int = LONGEST) -> str:
     """A sentence for a line of Markdown that something of ours begins."""
-    text = shorten(text, LONGEST)
+    text = shorten(text, longest)
     parts, end = [], 0
     for command in _COMMAND.finditer(text):
-        parts += [_words(text[end : command.start()]), code(command[1] or command[2])]
+        parts += [_words(text[end : command.start()]), code(command[1] or command[2], longest)]
         end = command.end()
     return "".join([*parts, _words(text[end:])]).strip()
 
@@ -62,7 +64,7 @@ def _words(text: str) -> str:
 
 def code(text: str, longest: int = LONGEST) -> str:
     """A code span around the text; its delimiters are longer than any run of them inside."""
-    text = _harmless(shorten(text, longest))
+    text = _harmless(text, longest)
     if not text.strip():
         return "`(empty)`" if not text else "`(blank)`"
     ticks = "`" * (1 + max((len(run) for run in _TICKS.findall(text)), default=0))
@@ -121,9 +123,9 @@ def marker(kind: str, stack: str) -> str:
     return f"<!-- reconciler:{kind}:{name} -->"
 
 
-def _harmless(text: str) -> str:
+def _harmless(text: str, longest: int = LONGEST) -> str:
     """On one line, of a bounded length, and with long runs of backticks spelt out."""
-    text = escape_terminal(shorten(text, LONGEST))
+    text = escape_terminal(shorten(text, longest))
     return _TICKS.sub(
         lambda run: run[0] if len(run[0]) <= _LONGEST_RUN else "\\x60" * len(run[0]), text
     )

@@ -31,6 +31,7 @@ from reconciler.report.changes import (
 )
 from reconciler.report.machine.documents import to_yaml
 from reconciler.report.markdown.commonmark import (
+    LONGEST_HINT,
     code,
     code_html,
     diff_block,
@@ -96,7 +97,7 @@ def markdown_plan(
     stale = []
     if outdated is not None:
         verdict = f"Not applied. {verdict}"
-        stale = [f"{prose(outdated.message)}. Way out: {prose(outdated.hint)}"]
+        stale = [f"{prose(outdated.message)}. Way out: {prose(outdated.hint, LONGEST_HINT)}"]
     # The comment of an apply must not take the place of that of a plan.
     kind = "plan" if outdated is None else "apply"
     other_run = [prose(at_work(plan))] if plan.at_work else []
@@ -179,7 +180,7 @@ def markdown_failure(
 ) -> str:
     """Why there is no plan, or why an apply did not begin; `doing` is `plan` or `apply`."""
     place = f"{code(_place(error.where, prefix))}: " if error.where else ""
-    hint = f". Way out: {prose(error.hint)}" if error.hint else ""
+    hint = f". Way out: {prose(error.hint, LONGEST_HINT)}" if error.hint else ""
     why = [f"Error: {place}{prose(error.message)}{hint}"]
     verdict = "No plan" if doing == "plan" else "Nothing was applied"
     # A heading is a whole sentence or none: the alert below it has the long ones.
@@ -198,7 +199,8 @@ def markdown_failure(
 
 def _refusals(refusals: Sequence[Refusal]) -> Iterator[MarkdownSection]:
     lines = [
-        f"**{prose(refusal.guard)}**: {prose(refusal.message)}. Way out: {prose(refusal.hint)}"
+        f"**{prose(refusal.guard)}**: {prose(refusal.message)}. "
+        f"Way out: {prose(refusal.hint, LONGEST_HINT)}"
         for refusal in refusals
     ]
     yield from _alert("CAUTION", "Guards refuse this plan: an apply would change nothing.", lines)
@@ -349,7 +351,7 @@ def _unsuccessful(
             prose(event.action),
             code(_place(where, prefix)) if where else "",
             prose(outcome.message),
-            prose(hint_after(event.address, outcome, commands)),
+            prose(hint_after(event.address, outcome, commands), LONGEST_HINT),
         )
         parts.append(whole_part(row(cells)))
     if parts:

@@ -45,6 +45,9 @@ class ApplyText:
     def event(self, event: Event, *, verbose: bool = False) -> str | None:
         """One line about something that happened, or None where it is not worth one."""
         match event:
+            case ActionEnded(outcome=Skipped()) if not verbose:
+                # They are alike, and the end of the run counts them by their reasons.
+                return None
             case ActionEnded():
                 return self._ended(event)
             case Throttled(limit=limit, delay=delay):

@@ -26,10 +26,13 @@ def escape_terminal(text: str, *, keep: str = "") -> str:
     # Nearly every text; to ask for the category of each character takes six times as long.
     if text.isascii() and text.isprintable():
         return text
-    return "".join(
-        char if char in keep or unicodedata.category(char) not in _HARMFUL else _spell(char)
-        for char in text
-    )
+    return "".join(char if char in keep or not _is_harmful(char) else _spell(char) for char in text)
+
+
+def _is_harmful(char: str) -> bool:
+    category = unicodedata.category(char)
+    # A blank that is no space looks like one, and what is wrong with a key would not be seen.
+    return category in _HARMFUL or (category == "Zs" and char != " ")
 
 
 def escape_json(text: str) -> str:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
+from unicodedata import east_asian_width
+
+import click
 
 from reconciler.core.model import Recorded
 from reconciler.core.planning.plan import Plan
@@ -139,3 +143,31 @@ def _fit(widths: list[int], yielding: list[int], width: int) -> list[int]:
             break
         fitted[widest] -= 1
     return fitted
+
+
+def wrap_words(text: str, width: int) -> str:
+    """Lines that end between two words, for a terminal of this width; what goes on is indented.
+
+    A word that is longer than a line stays whole: a path or a command that is broken leads nowhere.
+    """
+    return "\n".join(_wrap_line(line, width) for line in text.split("\n"))
+
+
+def _wrap_line(line: str, width: int) -> str:
+    if _length(line) <= width:
+        return line
+    indent = " " * min(len(line) - len(line.lstrip(" ")) + 2, width // 2)
+    lines, current = [], ""
+    for word in re.split(r"(?<=\S)(?= )", line):
+        if current.strip() and _length(current) + _length(word) > width:
+            lines.append(current)
+            current = indent + word.lstrip(" ")
+        else:
+            current += word
+    return "\n".join([*lines, current])
+
+
+def _length(text: str) -> int:
+    """The columns of a text without its colours."""
+    plain = click.unstyle(text)
+    return sum(2 if east_asian_width(char) in "WF" else 1 for char in plain)

@@ -24,8 +24,11 @@ MOST_NAMED = 10
 _LABELS = {"adopted": "settled", "in_doubt": "in doubt"}
 
 
-def runs_text(runs: Sequence[RunEntry], at_work: str = "") -> str:
-    """The history of a state, a line each, the newest first; `at_work` is who writes to it now."""
+def runs_text(runs: Sequence[RunEntry], at_work: str = "", *, width: int | None = WIDTH) -> str:
+    """The history of a state, a line each, the newest first; `at_work` is who writes to it now.
+
+    Without a `width` nothing is cut: whoever reads a pipe looks for whole words.
+    """
     if not runs:
         return "The state remembers no runs."
     running = find_running(runs, at_work)
@@ -42,13 +45,13 @@ def runs_text(runs: Sequence[RunEntry], at_work: str = "") -> str:
         for run, result in zip(runs, results, strict=True)
     ]
     head = ("RUN", "STARTED", "BY", "COMMAND", "TOOK", "RESULT")
-    text = columns(head, table, width=WIDTH, yielding=("BY", "COMMAND", "RESULT"))
+    text = columns(head, table, width=width, yielding=("BY", "COMMAND", "RESULT"))
     is_whole = all(result in text for result in results)
     if any(run.link for run in runs):
         # A link that is cut leads nowhere, so it stands behind what people read.
         links = ("JOB", *(escape_terminal(run.link) for run in runs))
         lines = zip(text.split("\n"), links, strict=True)
-        text = "\n".join(f"{line:<{WIDTH}}  {link}".rstrip() for line, link in lines)
+        text = "\n".join(f"{line:<{width or WIDTH}}  {link}".rstrip() for line, link in lines)
     if is_whole:
         return text
     return f"{text}\nA result with … in it is cut; to see all of it: reconciler runs show RUN"

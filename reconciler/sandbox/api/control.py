@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from typing import Any
 from urllib.parse import parse_qs
@@ -26,6 +26,14 @@ from reconciler.sandbox.world.store import SOMEBODY_ELSE, Store
 from reconciler.sandbox.world.workload import Workload
 
 PREFIX = "/sandbox/"
+# What each order about a workload may say; a key that is misspelt would change nothing unnoticed.
+_ORDERS = {
+    "plant": {"request", "by", "life", "age", "native"},
+    "vanish": {"id"},
+    "edit": {"id", "manifest", "priority", "category"},
+    "fail-sync": {"id", "message"},
+    "run": {"id", "phase", "message", "reason"},
+}
 _Handler = Callable[[Request], Any]
 
 
@@ -119,7 +127,9 @@ class Control:
     def _change_workload(self, request: Request) -> Any:
         """Carry out an order of the kind `{"do": "vanish", "id": …}`, out of band."""
         order = read_json_object(request.body)
-        match order.pop("do", None):
+        name = order.pop("do", None)
+        _need_known(order, _ORDERS.get(str(name), order.keys()))
+        match name:
             case "plant":
                 workload = self._plant(order)
             case "vanish":
@@ -164,6 +174,8 @@ class Control:
     def _change_project(self, request: Request) -> Any:
         """Carry out an order of the kind `{"do": "remake", "id": "4501", "as": "4502"}`."""
         order, projects = read_json_object(request.body), self._store.projects
+        if order.get("do") == "remake":
+            _need_known(order, {"do", "id", "as"})
         project_id, new_id = str(order.get("id", "")), str(order.get("as", ""))
         match order.get("do"):
             case "put" if project_id:
@@ -238,3 +250,9 @@ def _read_rules(request: Request) -> tuple[FaultRule, ...]:
         raise Refusal(400, 'say {"faults": ["503 p=30%"]} or {"scenario": "storm"}') from None
     except SandboxError as exc:
         raise Refusal(400, str(exc)) from None
+
+
+def _need_known(order: Mapping[str, Any], known: Collection[str]) -> None:
+    unknown = sorted(order.keys() - set(known))
+    if unknown:
+        raise Refusal(400, f"unknown: {', '.join(unknown)}; known are {', '.join(sorted(known))}")

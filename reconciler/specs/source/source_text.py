@@ -18,6 +18,7 @@ Notation = Literal["yaml", "json"]
 _NEAR = 4096
 
 # The marks of UTF-32 come first: that of its little-endian form begins with UTF-16's.
+_ENCRYPTED = b"\0GITCRYPT\0"
 _FOREIGN_MARKS = (
     (codecs.BOM_UTF32_LE, "UTF-32"),
     (codecs.BOM_UTF32_BE, "UTF-32"),
@@ -74,6 +75,9 @@ def _line_starts(text: str) -> list[int]:
 def decode(data: bytes, file: str, decoded_from: Where | None = None) -> SourceText | Diagnostic:
     """Read bytes as UTF-8, with or without a byte order mark; a diagnostic if they are not."""
     start = decoded_from or Where(file=file)
+    if data.startswith(_ENCRYPTED):
+        message = "the file is encrypted by git-crypt"
+        return make_diagnostic("not-text", message, start, hint="unlock it first: git-crypt unlock")
     for mark, name in _FOREIGN_MARKS:
         if data.startswith(mark):
             return _not_text(f"is {name} text", start)
