@@ -57,10 +57,7 @@ def plan_annotations(plan: Plan, refusals: Sequence[Refusal], *, prefix: str = "
     # What ends something is a warning of the plan, with its numbers; a lint beside it is one more.
     ends = plan.count("delete") + plan.count("replace")
     return _with_aggregate(
-        "reconciler plan: deletes or replaces" if ends else "reconciler plan",
-        verdict,
-        annotations,
-        least="warning" if ends else "notice",
+        "reconciler plan", verdict, annotations, least="warning" if ends else "notice"
     )
 
 
