@@ -18,6 +18,7 @@ PAGES = [
     "docs/diagnostics.md",
     "docs/exit-codes.md",
     "docs/reference/environment.md",
+    "docs/reference/kubernetes-rules.md",
     "docs/reference/configuration.md",
     "docs/reference/spec.md",
     "docs/reference/plan.md",
