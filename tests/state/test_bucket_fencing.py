@@ -18,7 +18,7 @@ from reconciler.errors import LockedError, LockLostError, StateError
 from reconciler.ports import LossListener
 from reconciler.state.objects import holding, opening
 from reconciler.state.objects.bucket import Bucket
-from reconciler.state.objects.lease import read_lease, take_lease
+from reconciler.state.objects.lease import OwnLease, read_lease
 from reconciler.state.objects.log import load_existing
 from reconciler.state.objects.replica import Replica
 from reconciler.state.objects.store import ObjectStore
@@ -345,8 +345,8 @@ def test_whoever_stood_still_while_it_took_the_lock_has_not_got_it(world: World)
     """Somebody else took the lease meanwhile, and may be at work or have ended."""
     bucket = Bucket(world.place, QUIET)
     looks = iter([load_existing(bucket)])
-    lease = take_lease(bucket, read_lease(bucket), "token", Holder(title="slow"))
-    assert lease is not None
+    lease = OwnLease(bucket, "token", Holder(title="slow"))
+    assert lease.write(None)
     taker = world.taken_over()
     ops = fill(taker, "a")
     taker.close()

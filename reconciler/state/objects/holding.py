@@ -2,30 +2,24 @@
 
 from __future__ import annotations
 
-import threading
 import time
 import uuid
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime, timedelta
 
-from reconciler.errors import LockLostError, ReconcilerError, StateError
-from reconciler.ports import LossListener
+from reconciler.errors import ReconcilerError, StateError
 from reconciler.state.locking.lock_owner import this_process
 from reconciler.state.objects import log
 from reconciler.state.objects.bucket import Bucket
 from reconciler.state.objects.honesty import prove_honest
-from reconciler.state.objects.lease import OwnLease, read_lease, take_lease
+from reconciler.state.objects.lease import OwnLease, read_lease
 from reconciler.state.objects.replica import Replica
 from reconciler.state.objects.segments import LOG, Segment, key_of, unpack_segment
 from reconciler.state.rows import storable
 from reconciler.state.shared.commit import Commit
-from reconciler.state.shared.holder import (
-    Holder,
-    as_state_error,
-    lock_lost_error,
-    locked_error,
-)
+from reconciler.state.shared.holder import Holder, lock_lost_error, locked_error
+from reconciler.state.shared.holding import Holding
 from reconciler.state.shared.lease import Renewal
 
 # A look at the lock while somebody else has it.
@@ -37,7 +31,7 @@ _SHORT_LOG = 16
 _LATE_SEGMENTS = 10
 
 
-class HeldLog:
+class HeldLog(Holding):
     """A log that only this process continues, as far as anybody knows; made by `take_lock`.
 
     `replica` is all of the state, `was_forced` says that its last holder was alive as far as
@@ -47,31 +41,19 @@ class HeldLog:
     def __init__(
         self, bucket: Bucket, replica: Replica, lease: OwnLease, *, was_forced: bool
     ) -> None:
+        super().__init__()
         self.bucket = bucket
         self.replica = replica
         self.was_forced = was_forced
         self._lease = lease
-        self._lost: LossListener | None = None
-        self._alive_at = time.monotonic()
-        self._failure: StateError | None = None
-        self._finding_out = threading.Lock()
         self._renewal = Renewal(
             lease, timings=bucket.timings, refused=self._find_out, renewed=self._note_alive
         )
         self._renewal.start()
 
-    def watch(self, lost: LossListener) -> None:
-        """Be told, from any thread, that somebody else has taken the lock."""
-        with self._finding_out:
-            self._lost = lost
-            failure = self._failure
-        if isinstance(failure, LockLostError):
-            lost(failure)
-
     def commit(self, commit: Commit) -> None:
         """Write something if the lock is still held; raises LockLostError, StateError."""
-        if self._failure is not None:
-            raise self._failure
+        self._need_no_failure()
         segment = Segment(
             number=self.replica.number + 1,
             epoch=self.replica.epoch,
@@ -84,8 +66,7 @@ class HeldLog:
                 is_held = log.append(self.bucket, self.replica, segment)
         except ReconcilerError as error:
             # What became of it is not known: nothing may follow under another number.
-            self._failure = as_state_error(error)
-            raise self._failure from error
+            raise self._fail(error) from error
         if not is_held:
             raise self._find_out()
         self._note_alive()
@@ -108,25 +89,6 @@ class HeldLog:
         self.bucket.hurry(_FREEING_SECONDS)
         with suppress(ReconcilerError):
             self._lease.free(self.bucket)
-
-    def _note_alive(self) -> None:
-        self._alive_at = time.monotonic()
-
-    def _find_out(self) -> StateError:
-        """Read who has the state now, and write nothing from now on."""
-        with self._finding_out:
-            if self._failure is not None:
-                return self._failure
-            silent = time.monotonic() - self._alive_at
-            try:
-                self._failure = reason = self._explain_loss(silent)
-            except ReconcilerError as error:
-                self._failure = as_state_error(error)
-                return self._failure
-            lost = self._lost
-        if isinstance(reason, LockLostError) and lost is not None:
-            lost(reason)
-        return reason
 
     def _explain_loss(self, silent: float) -> StateError:
         bucket, number = self.bucket, self.replica.number
@@ -175,8 +137,8 @@ def take_lock(
         left = found.left(now) if found else 0.0
         if left <= 0:
             # The renewals have a client to themselves.
-            lease = take_lease(connect(), found, token, holder)
-            if lease is not None:
+            lease = OwnLease(connect(), token, holder)
+            if lease.write(found.version if found else None):
                 held = _take_over(bucket, look, lease, was_forced=bool(found and found.token))
                 if held is not None:
                     return held

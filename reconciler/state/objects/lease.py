@@ -65,14 +65,6 @@ def read_lease(bucket: Bucket) -> LeaseObject | None:
         ) from error
 
 
-def take_lease(
-    bucket: Bucket, found: LeaseObject | None, token: str, holder: Holder
-) -> OwnLease | None:
-    """Take a lease that is as it was found; None where somebody else has written it since."""
-    lease = OwnLease(bucket, token, holder)
-    return lease if lease.write(found.version if found else None) else None
-
-
 class OwnLease:
     """The lease as this process has it; `renew` is for a thread of its own."""
 

@@ -145,12 +145,17 @@ class ObjectStore(SharedStore):
         """Release and close."""
         self.release()
 
-    def _write_commit(self, commit: Commit) -> None:
+    @property
+    def _lock(self) -> HeldLog:
         if self._held is None:
             raise AssertionError("a state is written only while it is held: call hold() first")
+        return self._held
+
+    def _write_commit(self, commit: Commit) -> None:
+        lock = self._lock
         if not all(isinstance(values[0], str) for values in commit.rows):
             raise StateError(f"the state {self._place.title} takes no record without an operation")
-        self._held.commit(
+        lock.commit(
             replace(
                 commit,
                 runs=[_storable(run) for run in commit.runs],
@@ -165,9 +170,7 @@ class ObjectStore(SharedStore):
         return self._newest().values(ended=ended)
 
     def _remove_former(self) -> None:
-        if self._held is None:
-            raise AssertionError("a state is written only while it is held: call hold() first")
-        self._held.compact()
+        self._lock.compact()
 
     def _messages(self) -> Sequence[tuple[str, int, str]]:
         return [
@@ -183,13 +186,12 @@ class ObjectStore(SharedStore):
         return str(self._replica.header_fields["rules"])
 
     def _keep_copy(self, rows: Sequence[Sequence[Any]]) -> str:
-        if self._held is None:
-            raise AssertionError("a state is copied only while it is held: call hold() first")
+        bucket = self._lock.bucket
         key = f"{COPIES}/{datetime.now(UTC).strftime(_STAMP)}-serial-{self.header.serial}"
-        self._bucket.put_new(key, pack(rows))
+        bucket.put_new(key, pack(rows))
         # The new one stays, whatever its clock says.
-        older = [name for name in self._bucket.names(COPIES) if name != key]
-        self._bucket.delete(older[: max(0, len(older) - (MAX_COPIES - 1))])
+        older = [name for name in bucket.names(COPIES) if name != key]
+        bucket.delete(older[: max(0, len(older) - (MAX_COPIES - 1))])
         return key
 
     def _actions(self, replica: Replica, run_id: str) -> Mapping[int, ActionEntry]:

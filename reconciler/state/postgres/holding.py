@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 import uuid
 from collections.abc import Callable, Mapping
@@ -10,8 +9,7 @@ from contextlib import suppress
 from functools import partial
 
 from reconciler.core.places import PostgresPlace
-from reconciler.errors import LockLostError, ReconcilerError, StateError, UnreachableError
-from reconciler.ports import LossListener
+from reconciler.errors import ReconcilerError, StateError, UnreachableError
 from reconciler.state.locking.lock_owner import this_process
 from reconciler.state.postgres import statements
 from reconciler.state.postgres.connection import Channel, Connection
@@ -19,7 +17,8 @@ from reconciler.state.postgres.row import StateRow, read_state_row
 from reconciler.state.postgres.schema import need_present_format
 from reconciler.state.postgres.statements import Fence
 from reconciler.state.shared.commit import Commit
-from reconciler.state.shared.holder import as_state_error, lock_lost_error, locked_error
+from reconciler.state.shared.holder import lock_lost_error, locked_error
+from reconciler.state.shared.holding import Holding
 from reconciler.state.shared.lease import Renewal
 from reconciler.state.shared.timings import Timings
 
@@ -53,7 +52,7 @@ class RowLease:
         self._channel.close()
 
 
-class HeldLock:
+class HeldLock(Holding):
     """A lock that was taken, by `take_lock`.
 
     `row` is the state's own as of then, `was_forced` says that its last holder was alive as far as
@@ -70,6 +69,7 @@ class HeldLock:
         token: str,
         was_forced: bool,
     ) -> None:
+        super().__init__()
         self.channel = channel
         self.row = row
         self.was_forced = was_forced
@@ -77,10 +77,6 @@ class HeldLock:
         self._timings = timings
         self._token = token
         self._writes = row.writes
-        self._lost: LossListener | None = None
-        self._alive_at = time.monotonic()
-        self._failure: StateError | None = None
-        self._finding_out = threading.Lock()
         self._renewal = Renewal(
             RowLease(
                 Channel(place, timings, writes=True),
@@ -93,18 +89,9 @@ class HeldLock:
         )
         self._renewal.start()
 
-    def watch(self, lost: LossListener) -> None:
-        """Be told, from any thread, that somebody else has taken the lock."""
-        with self._finding_out:
-            self._lost = lost
-            failure = self._failure
-        if isinstance(failure, LockLostError):
-            lost(failure)
-
     def commit(self, commit: Commit) -> None:
         """Write something if the lock is still held; raises LockLostError, StateError."""
-        if self._failure is not None:
-            raise self._failure
+        self._need_no_failure()
         fence = Fence(
             state=self.row.id,
             epoch=self.row.epoch,
@@ -124,8 +111,7 @@ class HeldLock:
             is_held = self.channel.repeat(write, seconds)
         except UnreachableError as error:
             # What became of it is not known: nothing may follow under another number.
-            self._failure = as_state_error(error)
-            raise self._failure from error
+            raise self._fail(error) from error
         if not is_held:
             raise self._find_out()
         self._writes += 1
@@ -146,33 +132,13 @@ class HeldLock:
     def _mark(self) -> dict[str, object]:
         return {"state": self.row.id, "epoch": self.row.epoch, "token": self._token}
 
-    def _note_alive(self) -> None:
-        self._alive_at = time.monotonic()
-
-    def _find_out(self) -> StateError:
-        """Read why the row has another mark than this holder's, and write nothing from now on."""
-        with self._finding_out:
-            if self._failure is not None:
-                return self._failure
-            silent = time.monotonic() - self._alive_at
-            # Two threads may be here, each of which has a connection that it must not share.
-            channel = Channel(self._place, self._timings, writes=True)
-            try:
-                row = channel.repeat(
-                    lambda conn: read_state_row(conn, self._place, in_transit=True)
-                )
-            except ReconcilerError as error:
-                self._failure = as_state_error(error)
-                return self._failure
-            finally:
-                channel.close()
-            self._failure = reason = self._explain_loss(row, silent)
-            lost = self._lost
-        if isinstance(reason, LockLostError) and lost is not None:
-            lost(reason)
-        return reason
-
-    def _explain_loss(self, row: StateRow, silent: float) -> StateError:
+    def _explain_loss(self, silent: float) -> StateError:
+        # Two threads may be here, each of which has a connection that it must not share.
+        channel = Channel(self._place, self._timings, writes=True)
+        try:
+            row = channel.repeat(lambda conn: read_state_row(conn, self._place, in_transit=True))
+        finally:
+            channel.close()
         has_mark = row.epoch == self.row.epoch and row.token == self._token
         # A database that went back in time hands out the same epochs again, to other holders.
         if row.epoch < self.row.epoch or (has_mark and row.writes < self._writes):
