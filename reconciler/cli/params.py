@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import click
-
-_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
 
 
 class Duration(click.ParamType[float]):
@@ -25,12 +21,12 @@ class Duration(click.ParamType[float]):
         # Click expects that a value which is converted already passes unchanged.
         if isinstance(value, int | float):
             return float(value)
-        text = str(value).strip()
-        # What `findall` leaves out between the parts is missing in their sum.
-        parts = _PART.findall(text)
-        if not parts or "".join(number + unit for number, unit in parts) != text:
-            self.fail(f"{value!r} is not a duration such as 30s, 5m or 1h30m", param, ctx)
-        return sum(float(number) * _UNITS[unit] for number, unit in parts)
+        from reconciler.core.durations import parse_duration
+
+        try:
+            return parse_duration(str(value).strip()).total_seconds()
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
 
 
 class Project(click.ParamType[str]):

@@ -19,9 +19,10 @@ def find_shown(rows: Sequence[Recorded]) -> list[Recorded]:
     """The records of an address that are shown as workloads.
 
     What is left of an older create, or of a workload that is being replaced, becomes a note beside
-    them; where there is nothing else, it is shown itself.
+    them; where there is nothing else, it is shown itself. So is what has ended.
     """
     workloads = [row for row in rows if row.own is not Own.LATE_CREATE_POSSIBLE]
+    workloads = [row for row in workloads if row.own is not Own.ENDED] or workloads
     # A missing workload whose replacement was asked for is shown as that replacement.
     if any(row.own in (Own.CREATING, Own.UNCONFIRMED) for row in workloads):
         workloads = [row for row in workloads if row.own is not Own.ACCEPTED or not row.ending]

@@ -76,8 +76,8 @@ class ActionEnded:
 class Summary:
     """What an apply did, by number of workloads.
 
-    Each workload is counted once, except in `down` and `refused` (by the cluster): it is counted by
-    its outcome as well.
+    Each workload is counted once, except in `down`, `refused` (by the cluster), `finished` and
+    `expired` (ended by their lifecycle): it is counted by its outcome as well.
     """
 
     created: int = 0
@@ -91,6 +91,8 @@ class Summary:
     skipped: int = 0
     down: int = 0
     refused: int = 0
+    finished: int = 0
+    expired: int = 0
     in_doubt: int = 0
 
 

@@ -82,12 +82,22 @@ class OnFailed(StrEnum):
         return cls.REPORT if value == "keep" else None
 
 
+class AfterCompletion(StrEnum):
+    """What happens to a workload that has completed; FORGET leaves it on the server."""
+
+    KEEP = "keep"
+    DELETE = "delete"
+    FORGET = "forget"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lifecycle:
     """Our own settings of a workload; never sent to the server, remembered in the state.
 
     `on_missing` is None where the spec leaves it to the kind (see `kinds.runs_to_completion`).
     `on_change` is None in a record of an old format, which does not tell a default from a setting.
+    `ttl` is how long after its completion a workload is deleted, `max_runtime` how long it may run:
+    durations as their author wrote them, see `core.durations`.
     """
 
     protect: bool = False
@@ -95,8 +105,21 @@ class Lifecycle:
     on_missing: OnMissing | None = None
     on_change: OnChange | None = OnChange.UPDATE_OR_REPLACE
     on_failed: OnFailed = OnFailed.REPORT
+    after_completion: AfterCompletion = AfterCompletion.KEEP
+    ttl: str | None = None
+    max_runtime: str | None = None
     wave: int = 0
     ignore_changes: tuple[str, ...] = ()
+
+    @property
+    def at_completion(self) -> AfterCompletion:
+        """What becomes of it once it has completed; a `ttl` implies its deletion."""
+        return self.after_completion if self.ttl is None else AfterCompletion.DELETE
+
+    @property
+    def may_end(self) -> bool:
+        """Whether it may be ended by these settings, and not be there for that reason."""
+        return self.at_completion is not AfterCompletion.KEEP or self.max_runtime is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,6 +193,10 @@ class Purpose(StrEnum):
     GIVEN_UP = "given-up"
     FINISHED = "finished"
     EXPIRED = "expired"
+
+
+ENDS = (Purpose.FINISHED, Purpose.EXPIRED)
+"""The purposes with which a lifecycle ends a workload."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

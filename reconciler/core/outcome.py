@@ -26,6 +26,7 @@ class Cause(StrEnum):
     OUTDATED = "not-as-approved"
     GIVEN_UP = "deletion-given-up"
     UNPROVEN = "absence-unproven"
+    EXPIRED = "expired"
     OTHER = "other"
 
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import assert_never
 
 from reconciler.core.events import RunFinished, RunStarted
-from reconciler.core.model import LastSeen, Own, Purpose, Recorded
+from reconciler.core.model import ENDS, LastSeen, Own, Purpose, Recorded
 from reconciler.core.outcome import Cause, Failed, InDoubt, Outcome, Skipped, Succeeded
 from reconciler.core.planning.actions import (
     Adopt,
@@ -59,7 +59,7 @@ from reconciler.engine.settle import (
 )
 from reconciler.engine.tally import Tally, note_loss, with_loss
 from reconciler.engine.update import UPDATE_OPEN, UpdateTask
-from reconciler.engine.waiting.phase_wait import is_waited_for, wait_for_aim
+from reconciler.engine.waiting.phase_wait import is_waited_for, judge_expired, wait_for_aim
 from reconciler.errors import StateError
 
 # So many actions are begun at most, if none of them waits for a cluster: more would fill memory.
@@ -223,7 +223,9 @@ async def _perform(action: AnyAction, run: ApplyContext, tally: Tally) -> Outcom
         run.surge.end(action, outcome)
     if run.api_is_gone and isinstance(outcome, Failed | InDoubt) and not outcome.hint:
         outcome = replace(outcome, hint=NOT_THE_API)
-    tally.tell(action, outcome, run.clock.monotonic() - began)
+    # The waves go by what was done, and not by what somebody had hoped for.
+    told = judge_expired(action, run.options, outcome)
+    tally.tell(action, told, run.clock.monotonic() - began)
     if run.options.fail_fast and isinstance(outcome, Failed | InDoubt):
         run.halt.pull("fail-fast")
     return outcome
@@ -265,14 +267,8 @@ async def _act(action: AnyAction, work: ActionContext) -> Outcome:
             return await _resolve(action, work)
         case Adopt():
             return await forget_missing(work, action.recorded)
-        case Forget(reason=Reason.MISSING_ON_SERVER) if (
-            action.address.project not in work.run.options.gone_projects
-        ):
-            # A run that started from another copy of the state may have replaced it.
-            return await forget_missing(work, action.recorded)
         case Forget():
-            await work.advance(action.recorded, Evidence.RELEASED)
-            return Succeeded(id=action.id)
+            return await _forget(action, work)
         case Record():
             return await _record(action, work)
         case Hold() | Keep():
@@ -303,7 +299,9 @@ async def _delete(action: Delete, work: ActionContext) -> Outcome:
     row = action.recorded
     # Only what is absent has given its GPUs back.
     wait = work.run.options.wait or work.run.surge.is_bounded
-    removed = await DeleteTask(work, row, Purpose.REMOVED).carry_out(wait=wait)
+    # What a run before this one has begun was worded by it, for another moment.
+    cause = action.detail if action.purpose in ENDS and row.own is Own.ACCEPTED else ""
+    removed = await DeleteTask(work, row, action.purpose, cause=cause).carry_out(wait=wait)
     if not isinstance(removed, Succeeded):
         return removed
     late: str | None = None
@@ -315,7 +313,7 @@ async def _delete(action: Delete, work: ActionContext) -> Outcome:
             if isinstance(settled, InDoubt):
                 return settled
             late = settled.id if isinstance(settled, Succeeded) else None
-        case Recorded(own=Own.GONE) if row.own is Own.DELETING:
+        case Recorded(own=Own.GONE | Own.ENDED) if row.own is Own.DELETING:
             # Much may have happened since it was begun, also through other copies of the state.
             late = await find_heir(work, row)
         case _:
@@ -323,6 +321,20 @@ async def _delete(action: Delete, work: ActionContext) -> Outcome:
     if late is None:
         return removed
     return replace(removed, detail=f"a late create of it came true as {late}; {NEXT_PLAN}")
+
+
+async def _forget(action: Forget, work: ActionContext) -> Outcome:
+    if action.ends:
+        facts = {"purpose": Purpose.FINISHED, "message": action.detail}
+        await work.advance(action.recorded, Evidence.ENDED, **facts)
+        return Succeeded(id=action.id)
+    is_finished = action.reason is Reason.FINISHED
+    is_project_gone = action.address.project in work.run.options.gone_projects
+    if (action.reason is Reason.MISSING_ON_SERVER or is_finished) and not is_project_gone:
+        # A run that started from another copy of the state may have replaced it.
+        return await forget_missing(work, action.recorded, finished=is_finished)
+    await work.advance(action.recorded, Evidence.RELEASED)
+    return Succeeded(id=action.id)
 
 
 async def _create(action: Create, work: ActionContext) -> Outcome:
@@ -346,7 +358,8 @@ async def _create(action: Create, work: ActionContext) -> Outcome:
 async def _resolve(action: Resolve, work: ActionContext) -> Outcome:
     if action.recorded.own is Own.DELETING:
         # Only a recheck by hand leads here, and that promises to read and nothing else.
-        return await DeleteTask(work, action.recorded, Purpose.REMOVED).look()
+        purpose = action.recorded.purpose or Purpose.REMOVED
+        return await DeleteTask(work, action.recorded, purpose).look()
     # A POST would start what nobody wants any more, so it is settled by reading alone.
     if action.desired is None:
         return await settle(work, action.recorded)

@@ -20,7 +20,7 @@ from reconciler.core.model import (
     Recorded,
     Remote,
 )
-from reconciler.core.planning.actions import Forget, Hold, Keep
+from reconciler.core.planning.actions import Delete, Forget, Hold, Keep
 from reconciler.core.planning.plan import MISSING, Plan
 from reconciler.core.protocol.changes import (
     ShownRev,
@@ -241,7 +241,7 @@ async def record_without_requests(plan: Plan, run: ApplyContext) -> None:
             row, Evidence.CONFIRMED_GONE
         )
         for action in plan.actions
-        if isinstance(action, Keep | Hold | Forget)
+        if isinstance(action, Keep | Hold | Forget | Delete)
         for row in action.outlived
         if not may_come_true(row, run.server_time())
     ]
@@ -253,7 +253,7 @@ async def record_without_requests(plan: Plan, run: ApplyContext) -> None:
         if action.source is not None:
             # A guard asks which folder has lost its specs: a spec that moved counts where it is.
             row = replace(row, source=action.source.file)
-        if isinstance(action, Hold) and action.reason in MISSING:
+        if isinstance(action, Hold) and (action.reason in MISSING or action.is_gone):
             # It is no news to the next run, and no sign of a wrong server.
             row = replace(row, seen=LastSeen.MISSING)
         if isinstance(action, Hold) and action.lifecycle is not None:

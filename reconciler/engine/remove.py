@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from reconciler.core.model import LastSeen, Own, Purpose, Recorded
+from reconciler.core.model import ENDS, LastSeen, Own, Purpose, Recorded
 from reconciler.core.outcome import RECORDED, Cause, Failed, Outcome, Skipped, Succeeded
 from reconciler.core.planning.actions import Replace
 from reconciler.core.protocol.api_results import (
@@ -41,7 +41,7 @@ class DeleteTask:
     """One delete from verification to trusted absence.
 
     What makes room for a `successor` stays on record until that one is accepted, with what it keeps
-    and overwrites of what ran.
+    and overwrites of what ran. `cause` is why a lifecycle ends it, in words for its record.
     """
 
     def __init__(
@@ -51,15 +51,18 @@ class DeleteTask:
         purpose: Purpose,
         *,
         successor: Replace | None = None,
+        cause: str = "",
     ) -> None:
         self._successor = successor
+        self._cause = cause
         self._work = work
         self._run = work.run
         self._row = row
         self._resumed = row.own is Own.DELETING
-        # A delete that was begun keeps its purpose, unless this run adds a successor to it.
+        # A delete that was begun keeps its purpose, unless this run adds a successor to it. What
+        # was to stay ended is only gone where no spec declares it any more.
         keeps_purpose = self._resumed and row.purpose is not None and not successor
-        self._purpose = row.purpose if keeps_purpose else purpose
+        self._purpose = row.purpose if keeps_purpose and row.purpose not in ENDS else purpose
         # The process that wrote this record may have died after the send.
         self._may_be_sent = self._resumed
         # An earlier run has waited for this one in vain, and said why: it is looked at, no more.
@@ -148,7 +151,7 @@ class DeleteTask:
         if self._row.own is not Own.DELETING:
             self._row = await self._work.advance(
                 self._row,
-                Evidence.DELETE_INTENDED,
+                Evidence.END_INTENDED if self._purpose in ENDS else Evidence.DELETE_INTENDED,
                 purpose=self._purpose,
                 message="",
                 **self._memory(),
@@ -219,6 +222,8 @@ class DeleteTask:
     async def _gone(self) -> Outcome:
         done = Succeeded(id=self._row.id)
         evidence = absence(self._row, self._alive_at)
+        if self._purpose in ENDS:
+            evidence = Evidence.ENDED
         seen, former_id = LastSeen.DELETED, None
         if self._successor:
             former_id = self._row.id
@@ -237,7 +242,7 @@ class DeleteTask:
             seen=seen,
             purpose=self._purpose,
             former_id=former_id,
-            message="",
+            message=self._cause,
             **self._memory(),
         )
         return done

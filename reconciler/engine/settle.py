@@ -120,16 +120,18 @@ def _end_of(row: Recorded) -> str:
     return NOTHING_LEFT if row.own is Own.LATE_CREATE_POSSIBLE else NEVER_CARRIED_OUT
 
 
-async def forget_missing(work: ActionContext, row: Recorded) -> Outcome:
+async def forget_missing(work: ActionContext, row: Recorded, *, finished: bool = False) -> Outcome:
     """Drop the record of a workload that the server lost, if that is proven.
+
+    `finished` says that the list of what was deleted of late has proven it.
 
     Another one of ours under its name is taken into the state: nothing that we made may be lost.
     One that may only be out of sight is kept: nothing else would point to it.
     """
     try:
         verdict = await look_up(work)
-        deleted = False
-        if isinstance(verdict, LookupUnclear):
+        deleted = finished
+        if isinstance(verdict, LookupUnclear) and not finished:
             # Where no list can be believed, the server may still say of this very id that it was
             # deleted.
             answer = await work.read(row.id or "")

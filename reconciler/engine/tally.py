@@ -17,8 +17,10 @@ from reconciler.core.outcome import (
     Unsuccessful,
     count_of,
 )
-from reconciler.core.planning.actions import AnyAction, Create, Hold, Keep, Replace
+from reconciler.core.planning.actions import AnyAction, Create, Hold, Keep, Reason, Replace
 from reconciler.engine.run import ActionContext, ApplyContext
+
+_ENDS = (Reason.FINISHED, Reason.EXPIRED)
 
 
 class Tally:
@@ -43,6 +45,8 @@ class Tally:
         kind = Hold.kind if isinstance(action, Keep) else action.kind
         count = count_of(kind, outcome)
         self._counts[count] += 1
+        if action.reason in _ENDS and (isinstance(outcome, Succeeded) or outcome.deleted):
+            self._counts[action.reason.value] += 1
         if isinstance(outcome, Succeeded):
             outcome = replace(outcome, counted_as=count)
         else:

@@ -146,6 +146,9 @@ def _step_after_failure(
         case Cause.FAILED_LATER:
             before = f"look into the logs, mend it and apply; to run {them} again unchanged: "
             return NextStep(before=before, command=f"{again} {retry}")
+        case Cause.EXPIRED:
+            before = f"give more maxRuntime, or make it quicker; to run {them} again unchanged: "
+            return NextStep(before=before, command=f"{again} {retry}")
         case Cause.HELD:
             before = "set lifecycle.onMissing: recreate, or remove the spec, then "
             return NextStep(before=before, command=again)

@@ -13,6 +13,7 @@ from typing import Any
 from reconciler.core.model import (
     NO_CHANGE,
     Address,
+    AfterCompletion,
     ChangeRecord,
     Json,
     LastSeen,
@@ -301,6 +302,10 @@ def _read_lifecycle(text: str) -> Lifecycle:
         on_missing=OnMissing(on_missing) if on_missing else None,
         on_change=OnChange(value["on_change"]) if value["on_change"] else None,
         on_failed=OnFailed(value["on_failed"]),
+        # Unknown before format 6, as nothing ended by itself then.
+        after_completion=AfterCompletion(value.get("after_completion", AfterCompletion.KEEP)),
+        ttl=value.get("ttl"),
+        max_runtime=value.get("max_runtime"),
         wave=value["wave"],
         ignore_changes=tuple(value["ignore_changes"]),
     )

@@ -153,6 +153,8 @@ def test_the_summary_counts_every_kind() -> None:
         "drifted": 1,
         "down": 0,
         "refused": 0,
+        "finished": 0,
+        "expired": 0,
         "gpus": {
             "before": 7.0,
             "after": 6.0,

@@ -51,6 +51,8 @@ UNCONFIRMED          SUPERSEDED          LATE_CREATE_POSSIBLE? / LATE_CREATE_POS
 UNCONFIRMED          RELEASED            GONE                  / GONE?
 ACCEPTED             FOUND               ACCEPTED              / ACCEPTED?
 ACCEPTED             DELETE_INTENDED     DELETING              / DELETING?
+ACCEPTED             END_INTENDED        DELETING              / DELETING
+ACCEPTED             ENDED               ENDED                 / ENDED
 ACCEPTED             ABSENT              LATE_CREATE_POSSIBLE? / LATE_CREATE_POSSIBLE?
 ACCEPTED             CONFIRMED_GONE      GONE                  / GONE?
 ACCEPTED             DELETED_FOR_REPLACE LATE_CREATE_POSSIBLE  / LATE_CREATE_POSSIBLE?
@@ -58,6 +60,7 @@ ACCEPTED             SUPERSEDED          LATE_CREATE_POSSIBLE? / LATE_CREATE_POS
 ACCEPTED             RELEASED            GONE                  / GONE?
 DELETING             DELETE_INTENDED     DELETING              / DELETING?
 DELETING             DELETE_REJECTED     ACCEPTED              / ACCEPTED?
+DELETING             ENDED               ENDED                 / ENDED?
 DELETING             ABSENT              LATE_CREATE_POSSIBLE? / LATE_CREATE_POSSIBLE?
 DELETING             CONFIRMED_GONE      GONE                  / GONE?
 DELETING             DELETED_FOR_REPLACE LATE_CREATE_POSSIBLE  / LATE_CREATE_POSSIBLE?
@@ -70,6 +73,9 @@ LATE_CREATE_POSSIBLE CONFIRMED_GONE      GONE                  / GONE?
 LATE_CREATE_POSSIBLE DELETED_FOR_REPLACE LATE_CREATE_POSSIBLE  / LATE_CREATE_POSSIBLE
 LATE_CREATE_POSSIBLE SUPERSEDED          LATE_CREATE_POSSIBLE? / LATE_CREATE_POSSIBLE?
 LATE_CREATE_POSSIBLE RELEASED            GONE                  / GONE?
+ENDED                FOUND               ACCEPTED              / ACCEPTED?
+ENDED                CONFIRMED_GONE      GONE                  / GONE?
+ENDED                RELEASED            GONE                  / GONE?
 """
 
 
@@ -155,6 +161,9 @@ def test_a_doubt_ends_only_by_evidence(start: Own, steps: list[Evidence]) -> Non
                 Evidence.MATCHED_ONLY_SEND,
                 Evidence.NAME_TAKEN,
                 Evidence.DELETED_FOR_REPLACE,
+                # Only where no create of it can come true any more.
+                Evidence.END_INTENDED,
+                Evidence.ENDED,
             )
         row = after
 

@@ -123,6 +123,8 @@ def test_a_whole_plan() -> None:
             "drifted": 1,
             "down": 0,
             "refused": 0,
+            "finished": 0,
+            "expired": 0,
             "gpus": {**totals, "unknown_workloads": 1, "by_project": {"4501": totals}},
         },
         "actions": [
@@ -246,6 +248,8 @@ SUMMARY = {
     "skipped": 0,
     "down": 0,
     "refused": 0,
+    "finished": 0,
+    "expired": 0,
     "in_doubt": 2,
 }
 EVENTS: list[tuple[Event, dict[str, Any]]] = [
@@ -421,6 +425,9 @@ def test_a_record_in_short_and_whole() -> None:
             "on_missing": None,
             "on_change": "update-or-replace",
             "on_failed": "report",
+            "after_completion": "keep",
+            "ttl": None,
+            "max_runtime": None,
             "wave": 2,
             "ignore_changes": ["/a"],
         },

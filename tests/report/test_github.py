@@ -177,6 +177,7 @@ def test_the_end_of_an_apply_as_outputs_of_a_step() -> None:
     assert outputs_text(applied_outputs(plan, finished, exit_code=8)).splitlines() == [
         *("outcome=incomplete", "exit_code=8", f"digest={plan.digest}", "created=1"),
         *("updated=0", "replaced=0", "deleted=0", "settled=0", "forgotten=0", "recorded=0"),
+        *("finished=0", "expired=0"),
         *("failed=0", "down=0", "in_doubt=2", "skipped=0"),
     ]
     assert applied_outputs(plan, finished, exit_code=0)["outcome"] == "applied"

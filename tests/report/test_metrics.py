@@ -115,6 +115,8 @@ def test_a_run_of_which_everything_is_known() -> None:
         ("reconciler_workloads", "Failed"): 0,
         ("reconciler_workloads", "missing"): 1,
         ("reconciler_held_workloads", "spec-changed"): 0,
+        ("reconciler_ended_workloads", "finished"): 0,
+        ("reconciler_ended_workloads", "expired"): 0,
         ("reconciler_last_success_timestamp_seconds",): 1_800_000_000.25,
         ("reconciler_last_run_exit_code",): 0,
         ("reconciler_planned_changes", "create"): 1,

@@ -7,6 +7,11 @@ from pathlib import Path
 
 from tests.support.specs import SPEC, Case, encoded, spec
 
+_TASK = (
+    'metadata: {name: task, projectId: "1"}\n'
+    "manifest: {apiVersion: tekton.dev/v1, kind: TaskRun}\n"
+)
+
 NESTED = "a: " + "[" * 101 + "]" * 101
 CONFIG = 'projects: {team-a: "4501"}\n'
 
@@ -628,6 +633,43 @@ CASES = {
                 " a workload on a cluster without a project has no address, <projectId>/<name>"
                 " | remove it: the project decides about the cluster, and the server takes one of"
                 " both"
+            ),
+        ),
+    ),
+    "bad-duration": Case(
+        files={"a.yaml": f"{_TASK}lifecycle:\n  ttl: tomorrow\n  maxRuntime: 0s\n"},
+        said=(
+            (
+                "a.yaml:4:8-4:16 error bad-duration:"
+                " 'ttl': 'tomorrow' is not a duration such as 30s, 5m or 1h30m"
+                " | write a number with a unit: 45m, 24h, 7d or 1h30m"
+            ),
+            (
+                "a.yaml:5:15-5:17 error bad-duration: 'maxRuntime' must be longer than nothing"
+                " | write a number with a unit: 45m, 24h, 7d or 1h30m"
+            ),
+        ),
+    ),
+    "lifecycle-conflict": Case(
+        files={
+            "_defaults.yaml": "lifecycle: {afterCompletion: keep}\n",
+            "a.yaml": f"{_TASK}lifecycle: {{ttl: 24h}}\n",
+        },
+        said=(
+            (
+                "a.yaml:3:13-3:16 error lifecycle-conflict:"
+                " 'ttl' deletes what has completed, and 'afterCompletion: keep' does not"
+                " | remove one of the two; defaults may have given the other"
+            ),
+        ),
+    ),
+    "idle-lifecycle": Case(
+        files={"a.yaml": f"{_TASK}lifecycle: {{protect: true, maxRuntime: 12h}}\n"},
+        said=(
+            (
+                "a.yaml:3:28-3:38 warning idle-lifecycle:"
+                " 'maxRuntime' has no effect: a protected workload is never deleted"
+                " | remove it, or 'protect: true'"
             ),
         ),
     ),

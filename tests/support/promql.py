@@ -69,6 +69,8 @@ def _matches(matcher: Any, labels: Mapping[str, str]) -> bool:
             return bool(value != matcher.value)
         case "MatchOp.Re":
             return re.fullmatch(matcher.value, value) is not None
+        case "MatchOp.NotRe":
+            return re.fullmatch(matcher.value, value) is None
         case other:
             raise NotImplementedError(other)
 

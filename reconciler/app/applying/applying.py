@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,7 @@ from reconciler.app.planning.approval_checks import (
     check_state,
     check_unused,
 )
+from reconciler.app.planning.endings import warn_of_deadline
 from reconciler.app.planning.planning import PlanRequest, PlanResult, prepare
 from reconciler.app.planning.server_capability import can_dry_run
 from reconciler.app.planning.workspace import Workspace
@@ -25,8 +26,9 @@ from reconciler.app.settings import Settings
 from reconciler.app.signals import SIGNALS, on_signal
 from reconciler.app.state.beside_server import open_beside_server
 from reconciler.app.state.states import merge_targets
+from reconciler.core.diagnostics import sort_diagnostics
 from reconciler.core.events import ActionEnded, Event, RunFinished, StateAwaited
-from reconciler.core.model import Address, Recorded, Target
+from reconciler.core.model import Address, Desired, Recorded, Target
 from reconciler.core.outcome import Cause, Failed
 from reconciler.core.planning.actions import Replace
 from reconciler.core.quotas.surge import check_surge
@@ -151,6 +153,8 @@ async def carry_out(
             check_plan_target(approval, settings)
         async with state.connect() as session:
             planned = await prepare(workspace, store, session, request.plan)
+            if request.options.wait and wait_for is WaitFor.COMPLETED:
+                planned = _with_deadline(planned, workspace.desired, settings.deadline)
             if approval is None:
                 check_expected(planned, request.expected)
             surge = check_surge(planned.plan, request.options.max_surge_gpus)
@@ -171,6 +175,16 @@ async def carry_out(
                 saved=approval.id if approval else "",
                 tracers=tracers,
             )
+
+
+def _with_deadline(
+    planned: PlanResult, declared: Collection[Desired], deadline: float
+) -> PlanResult:
+    """The same plan, which says of what it waits for that it may take longer than the run."""
+    addresses = {action.address for action in planned.plan.actions}
+    warnings = warn_of_deadline([one for one in declared if one.address in addresses], deadline)
+    diagnostics = sort_diagnostics((*planned.plan.diagnostics, *warnings))
+    return replace(planned, plan=replace(planned.plan, diagnostics=diagnostics))
 
 
 async def run_plan(

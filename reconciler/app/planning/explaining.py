@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
+from reconciler.app.planning.endings import read_what_is_over
 from reconciler.app.planning.named_projects import resolve_workspace
 from reconciler.app.planning.planning import PlanRequest, decide_on_server
 from reconciler.app.planning.server_projects import ServerProjects
@@ -20,6 +21,7 @@ from reconciler.core.model import Address, Live, Recorded, Target
 from reconciler.core.planning.actions import recorded_of
 from reconciler.core.planning.guards import GuardOptions, Refusal, check_plan
 from reconciler.core.planning.plan import Plan
+from reconciler.core.protocol.live import LiveWorkload
 from reconciler.core.redact import Redactor
 from reconciler.core.review.explanation import Explanation, explain_workload, with_places
 from reconciler.errors import UsageError
@@ -126,14 +128,17 @@ async def _explain(
     rows = [row for row in recorded if row.address == address]
     read_at = session.dispatcher.server.earliest()
     live: Mapping[str, Live] = {}
+    listed: Mapping[str, LiveWorkload] = {}
     if request.options.refreshed:
         # The bodies are kept as they are, since the explanation shows them.
         live = await read_with_successors(rows, session, settings, header)
-
+        specs = {address: desired} if desired else {}
+        listed = await read_what_is_over(rows, specs, live, session=session, settings=settings)
     planned = await decide_on_server(
         [desired] if desired else [],
         rows,
         live,
+        listed,
         workspace=workspace,
         request=request,
         session=session,

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from reconciler.app.planning.approval_checks import check_named_projects
+from reconciler.app.planning.endings import read_what_is_over
 from reconciler.app.planning.name_check import hold_taken_names
 from reconciler.app.planning.named_projects import (
     NamedProjects,
@@ -28,6 +29,7 @@ from reconciler.app.status.refresh import read_with_successors, tenant_of
 from reconciler.app.typed_names import TypedNames, ask_for_names
 from reconciler.core.diagnostics import has_errors, sort_diagnostics
 from reconciler.core.diff.comparison import compare
+from reconciler.core.ending.lifetime import find_finished
 from reconciler.core.globs import matches_any
 from reconciler.core.model import Address, Desired, Header, Live, Missing, Recorded, Remote
 from reconciler.core.planning.actions import Hold
@@ -44,6 +46,7 @@ from reconciler.core.planning.planner import make_plan
 from reconciler.core.planning.selection import Selection
 from reconciler.core.projects.names import is_placeholder
 from reconciler.core.protocol.capabilities import CanUpdate
+from reconciler.core.protocol.live import LiveWorkload
 from reconciler.core.quotas.fit import check_quota
 from reconciler.core.redact import Redactor
 from reconciler.core.review.approval import Approval, RecheckedApproval, recheck_approval
@@ -180,9 +183,10 @@ async def prepare(
     read_at = session.dispatcher.server.earliest()
     live: Mapping[str, Live] = {}
     gone: set[str] = set()
+    listed: Mapping[str, LiveWorkload] = {}
+    specs = {spec.address: spec for spec in desired}
     if request.options.refreshed:
         redactor = Redactor(header.lineage, settings.rules)
-        specs = {spec.address: spec for spec in desired}
 
         # A body is compared as soon as it is read, so that a large fleet's are never all in memory.
         def keep(row: Recorded, remote: Remote) -> Remote:
@@ -194,10 +198,12 @@ async def prepare(
         # What was in a project that is gone is gone with it: no list can show anything there.
         lost = {row.id: Missing(proven=True) for row in rows if row.id and row not in read}
         live = {**live, **lost}
+        listed = await read_what_is_over(read, specs, live, session=session, settings=settings)
     planned = await decide_on_server(
         desired,
         rows,
         live,
+        listed,
         workspace=workspace,
         request=request,
         session=session,
@@ -240,6 +246,7 @@ async def prepare(
         recorded=recorded,
         live=live,
         options=_guard_options(settings, request, header, session, plan=plan, named=named),
+        finished=find_finished(recorded, listed),
         emptied=[
             folder for folder in find_emptied(recorded, files) if is_folder(settings.root / folder)
         ],
@@ -322,6 +329,7 @@ async def decide_on_server(
     desired: Collection[Desired],
     rows: Collection[Recorded],
     live: Mapping[str, Live],
+    listed: Mapping[str, LiveWorkload],
     *,
     workspace: Workspace,
     request: PlanRequest,
@@ -348,6 +356,7 @@ async def decide_on_server(
                 can_update=can_update,
                 keeps_removed=header.target.keeps_removed,
             ),
+            listed=listed,
             now=read_at,
             at_work=at_work,
             diagnostics=workspace.diagnostics,

@@ -13,7 +13,8 @@ from reconciler.app.state.beside_server import open_beside_server
 from reconciler.app.state.list_workloads import read_by_id
 from reconciler.app.state.state_edits import Confirm, amend
 from reconciler.app.state.states import edit_state, find_records, project_ids
-from reconciler.core.model import Address, Own, Purpose, Recorded, Remote, join_reasons
+from reconciler.core.ending.ended import ended_text
+from reconciler.core.model import ENDS, Address, Own, Purpose, Recorded, Remote, join_reasons
 from reconciler.core.planning.actions import Reason, Resolve
 from reconciler.core.planning.holds import commands_to_readopt
 from reconciler.core.planning.plan import Plan
@@ -127,6 +128,9 @@ def abandoned_record(row: Recorded) -> Recorded:
     """What a record is on somebody's word that nothing more will become of it."""
     if row.purpose is Purpose.GIVEN_UP:
         return row
+    if row.own is Own.DELETING and row.purpose in ENDS:
+        # Nothing waits for its name, since it is not made again.
+        return advance(row, Evidence.ENDED, message=f"{ended_text(row)}; abandoned by hand")
     if row.own is Own.DELETING:
         # Its workload may well be running: the record is all that still knows its id.
         message = join_reasons(row.message, "its deletion was given up by hand")

@@ -10,7 +10,7 @@ from reconciler.app.planning.planning import plan_target
 from reconciler.app.session import Session
 from reconciler.app.settings import Settings
 from reconciler.app.state.claiming import IN_DOUBT
-from reconciler.core.model import Address, Desired, Header, Recorded, Remote
+from reconciler.core.model import Address, Desired, Header, Own, Recorded, Remote
 from reconciler.core.planning.adoption import Adoption, NotAdopted, NotAdoptedReason
 from reconciler.core.planning.case import PlanOptions
 from reconciler.core.planning.plan import PlanTarget
@@ -84,7 +84,8 @@ class AdoptionRules:
             lineage=header.lineage,
             at=session.dispatcher.server.latest(),
             rows=rows,
-            ids={row.id for row in recorded},
+            # What was forgotten at its end may be taken back.
+            ids={row.id for row in recorded if row.own is not Own.ENDED},
             ops={row.op: row for row in recorded},
             declared={spec.address: spec for spec in terms.declared},
             redactor=Redactor(header.lineage, settings.rules),
@@ -106,7 +107,11 @@ class AdoptionRules:
 
         What was deleted to be replaced waits for just that: a workload of its name.
         """
-        rows = [row for row in self.rows.get(address, ()) if not row.is_down or row.ambiguous]
+        rows = [
+            row
+            for row in self.rows.get(address, ())
+            if row.own is not Own.ENDED and (not row.is_down or row.ambiguous)
+        ]
         doubt = next((row for row in rows if row.own in IN_DOUBT), None)
         if doubt is not None:
             return NotAdopted(

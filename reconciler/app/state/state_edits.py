@@ -150,7 +150,7 @@ def refuse_doubt(rows: Sequence[Recorded]) -> None:
     now = datetime.now(UTC)
     # A list shows the newest create of a workload, and has a note on what is left of older ones.
     for row in sorted(rows, key=lambda row: row.own is Own.LATE_CREATE_POSSIBLE):
-        if row.is_down and not row.ambiguous:
+        if row.own is Own.ENDED or (row.is_down and not row.ambiguous):
             continue
         if row.own is Own.DELETING:
             given_up = row.purpose is Purpose.GIVEN_UP

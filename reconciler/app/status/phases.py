@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from reconciler.core.model import Live, Missing, Own, Recorded
+from reconciler.core.planning.decisions import is_lost
 from reconciler.core.protocol.live import LiveWorkload
 from reconciler.engine.refresh import unless_ended
 from reconciler.engine.requests.live_list import LiveList, list_live
+from reconciler.kinds.registry import runs_to_completion
 
 if TYPE_CHECKING:
     from reconciler.app.session import Session
@@ -29,8 +32,33 @@ class Phases:
     changing: frozenset[str] = frozenset()
 
 
-async def read_phases(projects: Iterable[str], session: Session, *, discovery: bool) -> Phases:
-    """List some projects.
+async def read_removed(
+    rows: Iterable[Recorded], live: Mapping[str, Live], session: Session, *, discovery: bool
+) -> Mapping[str, LiveWorkload]:
+    """The last words about jobs that the server no longer has, by id, where it still tells them.
+
+    A list that cannot be looked at says nothing; raises what `read_phases` does.
+    """
+    lost = {
+        row.address.project
+        for row in rows
+        if row.own is Own.ACCEPTED and row.id is not None and _has_lost_job(row, live.get(row.id))
+    }
+    phases = await read_phases(lost, session, discovery=discovery, deleted=True)
+    return phases.listed
+
+
+def _has_lost_job(row: Recorded, answer: Live | None) -> bool:
+    has_heir = isinstance(answer, Missing) and answer.replacement is not None
+    manifest: Any = row.spec.get("manifest")
+    completes = isinstance(manifest, Mapping) and runs_to_completion(manifest)
+    return is_lost(answer) and completes and not has_heir
+
+
+async def read_phases(
+    projects: Iterable[str], session: Session, *, discovery: bool, deleted: bool = False
+) -> Phases:
+    """List some projects, or with `deleted` what was deleted there of late.
 
     Raises UnreachableError where the run ends before that, GuardError for another tenant's.
     """
@@ -42,7 +70,10 @@ async def read_phases(projects: Iterable[str], session: Session, *, discovery: b
     changing: set[str] = set()
     with unless_ended():
         lists = await asyncio.gather(
-            *(list_live(session.dispatcher, session.api.live, name) for name in names)
+            *(
+                list_live(session.dispatcher, session.api.live, name, deleted=deleted)
+                for name in names
+            )
         )
     for name, result in zip(names, lists, strict=True):
         if isinstance(result, LiveList):

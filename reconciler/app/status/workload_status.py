@@ -18,7 +18,7 @@ from reconciler.app.state.beside_server import open_beside_server
 from reconciler.app.state.states import find_records
 from reconciler.app.status.declared import NOTHING_DECLARED, DeclaredSpecs
 from reconciler.app.status.explanations import explain
-from reconciler.app.status.phases import read_phases
+from reconciler.app.status.phases import read_phases, read_removed
 from reconciler.app.status.refresh import read_live
 from reconciler.app.typed_names import TypedNames, ask_for_names
 from reconciler.core.address_records import find_replaced, find_shown, group_by_address
@@ -303,6 +303,7 @@ async def _read(
         row.op for row in rows if chosen.quick and is_synced_by_list(row, listed.get(row.id or ""))
     }
     live = await read_live([row for row in rows if row.op not in told], session, say)
+    removed = await read_removed(rows, live, session, discovery=discovery)
     at = session.dispatcher.server.earliest()
     statuses: list[Status] = []
     for group in group_by_address(rows).values():
@@ -315,7 +316,7 @@ async def _read(
                 late=late and row.own is not Own.LATE_CREATE_POSSIBLE,
                 at_work=chosen.at_work,
                 replaced=find_replaced(group),
-                listed=listed.get(row.id or ""),
+                listed=listed.get(row.id or "") or removed.get(row.id or ""),
                 told_by_list=row.op in told,
                 unlisted=phases.unlisted.get(row.address.project, ""),
             )

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from reconciler.core.diff.diff import FieldChange
 from reconciler.core.digest import digest
-from reconciler.core.model import Address, Desired, Json, Lifecycle, Recorded
+from reconciler.core.model import Address, Desired, Json, Lifecycle, Purpose, Recorded
 from reconciler.errors import Where
 
 
@@ -38,6 +38,8 @@ class Reason(StrEnum):
     NOT_DECLARED_YET = "not-declared-yet"
     GIVEN_UP = "given-up"
     NAME_TAKEN = "name-taken"
+    FINISHED = "finished"
+    EXPIRED = "expired"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,18 +159,31 @@ class Update(_OfRecorded):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delete(_OfRecorded):
-    """Delete a workload and wait for its absence."""
+    """Delete a workload and wait for its absence; `purpose` is what its record says then.
+
+    `outlived` as with Keep.
+
+    `is_foreseen` says that the record had asked for it before this run, so that nobody's slip can
+    be behind it.
+    """
 
     kind = "delete"
     glyph = "-"
+    purpose: Purpose = Purpose.REMOVED
+    is_foreseen: bool = False
+    outlived: tuple[Recorded, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Forget(_OfRecorded):
-    """Drop a workload from the state without touching it on the server; `outlived` as with Keep."""
+    """Drop a workload from the state without touching it on the server; `outlived` as with Keep.
+
+    With `ends` its record stays as that of a workload which has ended, and is not made again.
+    """
 
     kind = "forget"
     glyph = "."
+    ends: bool = False
     outlived: tuple[Recorded, ...] = ()
 
 
@@ -225,7 +240,8 @@ class Hold(Action):
     approved as another action; `outlived` as with Keep. `forbidden` says that it would need what a
     flag or a setting forbids: it stays due, and an apply counts it as skipped. `lifecycle` are
     changed settings, which are remembered all the same. `remedy` is the end of `detail` that says
-    what a person can do: where an apply fails over it, its cause says the same.
+    what a person can do: where an apply fails over it, its cause says the same. `is_gone` says that
+    it had ended by itself, and that the server no longer has it.
     """
 
     kind = "hold"
@@ -237,6 +253,7 @@ class Hold(Action):
     lifecycle: Lifecycle | None = None
     outlived: tuple[Recorded, ...] = ()
     remedy: str = ""
+    is_gone: bool = False
 
     @property
     def id(self) -> str | None:

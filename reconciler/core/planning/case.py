@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from datetime import datetime
 from enum import StrEnum
 from functools import cached_property
 from typing import Any
@@ -18,6 +19,7 @@ from reconciler.core.planning.plan import PlanTarget
 from reconciler.core.planning.submission import Submission, lifecycle_changes, submit
 from reconciler.core.protocol.capabilities import CanUpdate
 from reconciler.core.protocol.changes import ShownRev, declared_by_us
+from reconciler.core.protocol.live import LiveWorkload
 from reconciler.core.redact import Redactor
 
 
@@ -64,7 +66,8 @@ class DecisionInputs:
 
     `row` is the record as of the update that the workload shows, which may not be proven yet, and
     `stored` is what the state holds: both comparisons are made with the former, and only the latter
-    is written. `shown_rev` says what that update is to the record.
+    is written. `shown_rev` says what that update is to the record. `listed` is what the lists of v1
+    say of it, among what lives or what was deleted of late, and `now` the server's time.
     """
 
     row: Recorded
@@ -81,6 +84,8 @@ class DecisionInputs:
     taken_by: str = ""
     shown_rev: ShownRev = ShownRev.CONFIRMED
     is_status_stale: bool = False
+    listed: LiveWorkload | None = None
+    now: datetime | None = None
 
     @property
     def _by_author(self) -> tuple[FieldChange, ...]:

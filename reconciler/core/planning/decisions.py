@@ -8,14 +8,15 @@ from typing import Any
 from reconciler.core.diff.comparison import Compared
 from reconciler.core.diff.diff import ABSENT, is_same, value_at, with_value
 from reconciler.core.diff.equality import reword
+from reconciler.core.ending.ended import end_by_lifecycle
+from reconciler.core.ending.lifetime import is_finished
+from reconciler.core.ending.missing import judge_missing
 from reconciler.core.model import (
     Desired,
     LastSeen,
     Live,
     Missing,
-    OnChange,
     OnFailed,
-    OnMissing,
     OnRemove,
     Remote,
     Unread,
@@ -23,7 +24,6 @@ from reconciler.core.model import (
 from reconciler.core.planning.actions import (
     Adopt,
     AnyAction,
-    Create,
     Delete,
     Forget,
     Hold,
@@ -41,7 +41,6 @@ from reconciler.core.planning.changing import (
 from reconciler.core.planning.holds import hold, hold_taken_over, hold_unmarked, name_fields
 from reconciler.core.planning.renewal import renew
 from reconciler.core.protocol.changes import ShownRev
-from reconciler.kinds.registry import runs_to_completion
 
 
 def decide(case: DecisionInputs) -> AnyAction:
@@ -49,7 +48,7 @@ def decide(case: DecisionInputs) -> AnyAction:
     live = case.live
     # First whether it is there at all: the rules below take for granted that it was read.
     if is_lost(live):
-        return _judge_missing(case)
+        return _judge_lost(case)
     if isinstance(live, Unread):
         return hold(case, Reason.IN_DOUBT, f"could not be read: {live.reason}")
     if case.desired is None:
@@ -67,55 +66,24 @@ def is_lost(live: Live | None) -> bool:
     return isinstance(live, Missing) or (isinstance(live, Remote) and live.is_gone)
 
 
-def _judge_missing(case: DecisionInputs) -> AnyAction:
+def _judge_lost(case: DecisionInputs) -> AnyAction:
     """The server has lost it, and it was not us."""
-    reason = Reason.MISSING_ON_SERVER
-    desired = case.desired
     # The state may be older than the world: CI restores copies of it.
     if isinstance(case.live, Missing) and case.live.replacement:
         detail = (
             f"a later run made {case.live.replacement} under its name; that is recorded instead"
         )
-        return Adopt(**case.common(reason, detail), recorded=case.stored)
-    if desired is None:
-        return _judge_gone(case)
-    policy = desired.lifecycle.on_missing
-    if runs_to_completion(desired.manifest) and policy in (None, OnMissing.HOLD):
-        return _judge_finished(case, desired)
-    if policy is OnMissing.HOLD:
-        return hold(case, reason, "no longer on the server; held by onMissing: hold")
-    if policy is OnMissing.FAIL:
-        return hold(case, reason, "no longer on the server; onMissing: fail", fails=True)
-    return _recreate(case, desired, reason, "deleted on the server by somebody else")
-
-
-def _judge_finished(case: DecisionInputs, desired: Desired) -> AnyAction:
-    """A job that has been cleaned up is not run again; another spec is another job."""
-    if not case.changes or case.is_only_read_anew:
-        detail = (
-            "no longer on the server; a finished job is not run again (set onMissing: recreate)"
-        )
-        return hold(case, Reason.RUN_TO_COMPLETION, detail)
-    detail = f"{name_fields(case.changes)} changed, so it is another job than the one that ended"
-    if desired.lifecycle.on_change is OnChange.HOLD and not case.is_asked_for:
-        return hold(case, Reason.SPEC_CHANGED, f"{detail}; held by onChange: hold")
-    return _recreate(case, desired, Reason.SPEC_CHANGED, detail)
-
-
-def _recreate(case: DecisionInputs, desired: Desired, reason: Reason, detail: str) -> AnyAction:
-    if case.options.no_create:
-        detail = "no longer on the server; held by --no-create"
-        return hold(case, reason, detail, forbidden=True)
-    # Nothing runs that a field could be kept of, and nothing has to go for it.
-    differences = (*case.submission.changes, *case.settings)
-    changes = tuple(replace(change, forces_replace=False, reason="") for change in differences)
-    return Create(**case.common(reason, detail, changes=changes), desired=desired, lost=case.stored)
+        return Adopt(**case.common(Reason.MISSING_ON_SERVER, detail), recorded=case.stored)
+    return _judge_gone(case) if case.desired is None else judge_missing(case, case.desired)
 
 
 def _judge_gone(case: DecisionInputs) -> AnyAction:
     """Neither declared nor found: it is forgotten on proof, for nothing would point to it again."""
     if case.row.lifecycle.on_remove is OnRemove.FORGET:
         return _judge_removed(case)
+    if is_finished(case.row, case.listed):
+        detail = "it had ended and was removed from the server, and no spec declares it any more"
+        return Forget(**case.common(Reason.FINISHED, detail), recorded=case.stored)
     if isinstance(case.live, Missing) and not case.live.proven:
         remedy = f". If it is gone: reconciler state rm {case.row.address}"
         detail = (
@@ -159,7 +127,7 @@ def _judge_wanted(case: DecisionInputs, desired: Desired) -> AnyAction:
         return _take_over(case, desired)
     agreed = _agreed_spec(case, desired)
     # What its author has changed goes before what has happened to it: that may be the remedy.
-    rules = (change_spec, _failed_sync, _asked_for, _drifted)
+    rules = (change_spec, _failed_sync, _asked_for, end_by_lifecycle, _drifted)
     settings = agreed or _restated_spec(case, desired) or _changed_lifecycle(case, desired)
     if settings is None and case.renewed:
         # Whatever else is recorded is written under today's rules as well.

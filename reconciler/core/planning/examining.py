@@ -19,6 +19,7 @@ from reconciler.core.protocol.changes import (
     is_not_visible_yet,
     is_status_stale,
 )
+from reconciler.core.protocol.live import LiveWorkload
 from reconciler.core.redact import Redactor
 
 
@@ -27,6 +28,7 @@ class World:
     """What every decision of one plan may look at."""
 
     live: Mapping[str, Live]
+    listed: Mapping[str, LiveWorkload]
     options: PlanOptions
     redactor: Redactor
     lineage: str
@@ -45,6 +47,15 @@ def bare_case(row: Recorded, desired: Desired | None, world: World) -> DecisionI
         target=world.target,
         redactor=world.redactor,
     )
+
+
+def compared_case(row: Recorded, desired: Desired | None, world: World) -> DecisionInputs:
+    """The same, compared with its spec."""
+    case = bare_case(row, desired, world)
+    if desired is None:
+        return case
+    since = compare_spec(row, desired, world.redactor)
+    return replace(case, row=since.row, stored=since.row, since=since)
 
 
 def gather_inputs(row: Recorded, desired: Desired | None, world: World) -> DecisionInputs:
@@ -93,6 +104,8 @@ def gather_inputs(row: Recorded, desired: Desired | None, world: World) -> Decis
         shown_rev=shown_rev,
         is_status_stale=now is not None and is_status_stale(change, now),
         target=world.target,
+        listed=world.listed.get(row.id or ""),
+        now=now,
     )
 
 

@@ -86,12 +86,16 @@ def check_plan(
     live: Mapping[str, Live],
     options: GuardOptions,
     emptied: Collection[str] = (),
+    finished: Collection[str] = (),
 ) -> tuple[Refusal, ...]:
     """Everything that speaks against carrying out a plan.
 
     `declared` counts the specs of the whole repository, `recorded` is every row in the state.
-    `emptied` are the folders of `find_emptied` that still stand.
+    `emptied` are the folders of `find_emptied` that still stand, `finished` the ids of what had
+    ended by itself before it was removed.
     """
+    # What ends and is cleaned up every day says nothing about the server.
+    unexplained = [row for row in recorded if row.id not in finished]
     owned = [row for row in recorded if row.own in (Own.ACCEPTED, Own.DELETING)]
     checks = (
         _check_projects(plan, options),
@@ -99,7 +103,7 @@ def check_plan(
         # Where nothing is declared at all, the guard before has said it.
         _check_emptied(plan, emptied if declared else (), options),
         _check_protection(plan),
-        _check_missing(plan, recorded, live, options),
+        _check_missing(plan, unexplained, live, options),
         _check_deletes(plan, owned, options),
         _check_updates(plan, owned, options.max_update),
     )
@@ -361,11 +365,13 @@ def count_ending(plan: Plan) -> int:
 
 
 def _ending(plan: Plan) -> list[Delete | Replace]:
-    # A delete that was begun is finished whatever happens; it was counted when it was planned.
+    # A delete that was begun is finished whatever happens; it was counted when it was planned. One
+    # that an earlier run has agreed to is nobody's slip of today.
     return [
         a
         for a in plan.changes
-        if isinstance(a, Delete | Replace) and a.recorded.own is not Own.DELETING
+        if isinstance(a, Replace) or (isinstance(a, Delete) and not a.is_foreseen)
+        if a.recorded.own is not Own.DELETING
     ]
 
 

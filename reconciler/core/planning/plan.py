@@ -243,5 +243,7 @@ class Plan:
             "drifted": len(self.drift),
             "down": self._count_reason(Reason.DOWN),
             "refused": self._count_reason(Reason.SYNC_FAILED),
+            "finished": self._count_reason(Reason.FINISHED),
+            "expired": self._count_reason(Reason.EXPIRED),
             "gpus": gpus,
         }

@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any
 
 from reconciler.core.address_records import find_replaced
 from reconciler.core.diagnostics import Diagnostic, sort_diagnostics
 from reconciler.core.diff.comparison import Compared, body_digest, compare_spec
 from reconciler.core.diff.diff import FieldChange
+from reconciler.core.ending.deletion import finish_delete, is_found_lost, succeed
+from reconciler.core.ending.ended import judge_ended
 from reconciler.core.model import (
+    ENDS,
     Address,
     Desired,
     Live,
@@ -38,14 +42,15 @@ from reconciler.core.planning.actions import (
 from reconciler.core.planning.case import DecisionInputs, PlanOptions
 from reconciler.core.planning.decisions import decide, is_lost
 from reconciler.core.planning.effects import with_gpus
-from reconciler.core.planning.examining import World, bare_case, gather_inputs
+from reconciler.core.planning.examining import World, bare_case, compared_case, gather_inputs
 from reconciler.core.planning.holds import warn_of_read_anew
 from reconciler.core.planning.in_place import warn_of_unproven
 from reconciler.core.planning.plan import Drift, Plan, PlanTarget
 from reconciler.core.planning.renames import find_renames, warn_of
 from reconciler.core.planning.renewal import renew_row
-from reconciler.core.planning.submission import Submission, lifecycle_changes, submit
+from reconciler.core.planning.submission import submit
 from reconciler.core.protocol.changes import lands_until, may_land
+from reconciler.core.protocol.live import LiveWorkload
 from reconciler.core.protocol.transitions import comes_true_until, may_come_true
 from reconciler.core.redact import Redactor
 from reconciler.core.secrets.rules import BUILT_IN, RedactionRules
@@ -60,6 +65,7 @@ def make_plan(
     lineage: str,
     serial: int = 0,
     options: PlanOptions | None = None,
+    listed: Mapping[str, LiveWorkload] = MappingProxyType({}),
     now: datetime | None = None,
     diagnostics: Iterable[Diagnostic] = (),
     rules: RedactionRules = BUILT_IN,
@@ -68,15 +74,17 @@ def make_plan(
     """Decide about every workload that is wanted or recorded.
 
     `live` maps ids to what the server said of them, compared already or not; a recorded id that is
-    not in it counts as unchanged (`--no-refresh`). `now` is the server's time; without it no lost
-    request counts as too old to come true. `rules` say what is a secret; a row that was written
-    under others is taken as these would have written it. `at_work` is another run that writes to
-    the state now. Pure: the order of the inputs does not matter.
+    not in it counts as unchanged (`--no-refresh`). `listed` is what the lists of v1 say of them,
+    among what lives and what was deleted of late: without it nothing counts as over. `now` is the
+    server's time; without it no lost request counts as too old to come true. `rules` say what is a
+    secret; a row that was written under others is taken as these would have written it. `at_work`
+    is another run that writes to the state now. Pure: the order of the inputs does not matter.
     """
     options = options or PlanOptions()
     redactor = Redactor(lineage, rules)
     world = World(
         live=live,
+        listed=listed,
         options=options,
         redactor=redactor,
         lineage=lineage,
@@ -139,8 +147,8 @@ def _decide(
     # A delete goes before all else: the name is not free before it is through.
     for row in rows:
         if row.own is Own.DELETING:
-            lost = _is_found_lost(row, world)
-            action = _finish_delete(row, desired, world)
+            lost = is_found_lost(row, world)
+            action = finish_delete(row, desired, world)
             return with_gpus(action, None if lost else row, desired), None
     # Then what is in doubt: a second create beside it could make what nobody would find again.
     for row in rows:
@@ -149,15 +157,29 @@ def _decide(
     for row in rows:
         if row.own is Own.ACCEPTED:
             case = gather_inputs(row, desired, world)
-            action = with_gpus(decide(case), _find_running(case), desired)
             late = [other for other in rows if other.own is Own.LATE_CREATE_POSSIBLE]
+            if not all(_is_past(other, world) for other in late):
+                # An older create could make it again after its end: it is ended once that is past.
+                case = replace(case, listed=None)
+            action = with_gpus(decide(case), _find_running(case), desired)
             return _with_late_creates(action, case, late, world), _open_drift(action, case)
-    # Only late creates are left. A spec does not wait for them: its own create would be answered
-    # with 409, which leads to whatever has the name.
+    return _judge_absent(desired, rows, world), None
+
+
+def _judge_absent(desired: Desired | None, rows: Sequence[Recorded], world: World) -> AnyAction:
+    """An address under which nothing of ours is known to run or to be on its way."""
+    late = [row for row in rows if row.own is Own.LATE_CREATE_POSSIBLE]
+    ended = next((row for row in rows if row.own is Own.ENDED), None)
+    # A spec does not wait for a late create: its own create would be answered with 409, which leads
+    # to whatever has the name. What has ended is not made, and so waits.
+    if late and (desired is None or ended is not None):
+        return with_gpus(_watch(late[0], world), None, None)
+    if ended is not None:
+        return with_gpus(judge_ended(compared_case(ended, desired, world)), None, desired)
     if desired is None:
-        return with_gpus(_watch(rows[0], world), None, None), None
-    down = next((row for row in rows if row.is_down), None)
-    return with_gpus(_make(desired, down, world), None, desired), None
+        raise AssertionError("an address has a spec or a record")
+    down = next((row for row in late if row.is_down), None)
+    return with_gpus(_make(desired, down, world), None, desired)
 
 
 def _leave_to_run(row: Recorded, desired: Desired | None, world: World) -> AnyAction:
@@ -210,61 +232,12 @@ def _make(desired: Desired, down: Recorded | None, world: World) -> AnyAction:
         return Hold(**common, detail=held, recorded=down, fails=fails, forbidden=True)
     if down is None:
         return Create(**common, detail="declared, and not in the state yet", desired=desired)
-    submission = _succeed(down, desired, world)
+    submission = succeed(down, desired, world)
     changes = tuple(
         replace(change, forces_replace=False, reason="") for change in submission.changes
     )
     detail = join_reasons(detail, submission.exposed_text)
     return Create(**common, detail=detail, changes=changes, desired=submission.desired)
-
-
-def _succeed(row: Recorded, desired: Desired, world: World) -> Submission:
-    """What takes the place of a workload whose deletion has begun.
-
-    What ran was read before its delete; what of it was to be kept was written down with that.
-    """
-    since = compare_spec(row, desired, world.redactor)
-    runs = since.row.spec if row.kept is None else row.kept
-    return submit(desired, since, runs, world.redactor, keeps=row.kept is not None)
-
-
-def _is_found_lost(row: Recorded, world: World) -> bool:
-    return row.id is not None and is_lost(world.live.get(row.id))
-
-
-def _finish_delete(row: Recorded, desired: Desired | None, world: World) -> AnyAction:
-    """A delete that was begun is always finished: a late one would kill what we decided to keep."""
-    case = bare_case(row, desired, world)
-    if row.purpose is Purpose.GIVEN_UP and not _is_found_lost(row, world):
-        remedy = f". Once it is gone: reconciler state resolve {row.address} --recheck"
-        detail = (
-            f"{row.message}; workload {row.id} may still be there, and its name is not free{remedy}"
-        )
-        common = case.common(Reason.GIVEN_UP, detail)
-        return Hold(**common, recorded=row, fails=True, remedy=remedy)
-    if desired is None or world.options.no_create:
-        detail = "its deletion has begun and is finished first"
-        return Delete(**case.common(Reason.REMOVED_FROM_SPECS, detail), recorded=row)
-    submission = _succeed(row, desired, world)
-    reason, detail = Reason.SPEC_CHANGED, "its replacement was cut short and is finished"
-    if row.purpose is Purpose.GIVEN_UP:
-        reason = Reason.SPEC_CHANGED if submission.changes else Reason.GIVEN_UP
-        detail = "its deletion was given up by hand, and is through now; it is made as declared"
-    elif row.purpose is not Purpose.REPLACE:
-        reason = Reason.REMOVED_FROM_SPECS
-        detail = "its deletion has begun and is finished first; a spec declares it again"
-    elif _is_found_lost(row, world):
-        end = f"workload {row.id} was deleted to be replaced, and nothing of ours runs there now"
-        detail = join_reasons(end, detail)
-    forcing = case.mark(submission.changes)
-    changes = (*forcing, *lifecycle_changes(row.lifecycle, desired.lifecycle))
-    return Replace(
-        **case.common(reason, join_reasons(detail, submission.exposed_text), changes=changes),
-        recorded=row,
-        desired=submission.desired,
-        kept=row.kept,
-        undone=row.undone,
-    )
 
 
 def _settle(
@@ -294,7 +267,7 @@ def _settle(
     if replaced is not None:
         emptied = f"{replaced.ending}, and nothing of ours is known to run there now"
         if replaced is not row and desired is not None:
-            since_then = _succeed(replaced, desired, world).changes
+            since_then = succeed(replaced, desired, world).changes
             changes = tuple(
                 replace(change, forces_replace=False, reason="") for change in since_then
             )
@@ -377,6 +350,8 @@ def _with_late_creates(
         )
         return Hold(**case.common(Reason.IN_DOUBT, detail), recorded=case.stored)
     if past and isinstance(action, Keep | Hold | Forget):
+        return replace(action, outlived=past)
+    if past and isinstance(action, Delete) and action.purpose in ENDS:
         return replace(action, outlived=past)
     return action
 

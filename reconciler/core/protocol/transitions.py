@@ -34,7 +34,9 @@ class Evidence(StrEnum):
     DELETED_FOR_REPLACE = "it was deleted for a replace, and no replacement was accepted yet"
     SUPERSEDED = "another operation of ours has the name, or is about to ask for it"
     DELETE_INTENDED = "a delete is about to be sent"
+    END_INTENDED = "a delete is about to be sent of what lives, and no create can come true"
     DELETE_REJECTED = "the delete was certainly not carried out"
+    ENDED = "nothing of it is left to look after: its lifecycle has ended it"
     RELEASED = "a spec or a person says that it is no longer ours to keep"
 
 
@@ -92,6 +94,8 @@ TRANSITIONS: Mapping[tuple[Own, Evidence], Step] = {
     (Own.UNCONFIRMED, Evidence.RELEASED): _step(Own.GONE),
     (Own.ACCEPTED, Evidence.FOUND): _step(Own.ACCEPTED, _TAKE_ID),
     (Own.ACCEPTED, Evidence.DELETE_INTENDED): _step(Own.DELETING),
+    (Own.ACCEPTED, Evidence.END_INTENDED): _step(Own.DELETING, _CERTAINTY),
+    (Own.ACCEPTED, Evidence.ENDED): _step(Own.ENDED, _CERTAINTY),
     (Own.ACCEPTED, Evidence.ABSENT): _step(Own.LATE_CREATE_POSSIBLE, _LOSE_ID, _DOUBT),
     (Own.ACCEPTED, Evidence.CONFIRMED_GONE): _step(Own.GONE),
     (Own.ACCEPTED, Evidence.DELETED_FOR_REPLACE): _step(Own.LATE_CREATE_POSSIBLE, _LOSE_ID),
@@ -99,6 +103,7 @@ TRANSITIONS: Mapping[tuple[Own, Evidence], Step] = {
     (Own.ACCEPTED, Evidence.RELEASED): _step(Own.GONE),
     (Own.DELETING, Evidence.DELETE_INTENDED): _step(Own.DELETING),
     (Own.DELETING, Evidence.DELETE_REJECTED): _step(Own.ACCEPTED),
+    (Own.DELETING, Evidence.ENDED): _step(Own.ENDED),
     (Own.DELETING, Evidence.ABSENT): _step(Own.LATE_CREATE_POSSIBLE, _LOSE_ID, _DOUBT),
     (Own.DELETING, Evidence.CONFIRMED_GONE): _step(Own.GONE),
     (Own.DELETING, Evidence.DELETED_FOR_REPLACE): _step(Own.LATE_CREATE_POSSIBLE, _LOSE_ID),
@@ -115,6 +120,10 @@ TRANSITIONS: Mapping[tuple[Own, Evidence], Step] = {
     ),
     (Own.LATE_CREATE_POSSIBLE, Evidence.SUPERSEDED): _step(Own.LATE_CREATE_POSSIBLE, _DOUBT),
     (Own.LATE_CREATE_POSSIBLE, Evidence.RELEASED): _step(Own.GONE),
+    # What was forgotten at its end lives on, and may be found under its name.
+    (Own.ENDED, Evidence.FOUND): _step(Own.ACCEPTED, _TAKE_ID),
+    (Own.ENDED, Evidence.CONFIRMED_GONE): _step(Own.GONE),
+    (Own.ENDED, Evidence.RELEASED): _step(Own.GONE),
 }
 
 
@@ -192,13 +201,17 @@ def end(row: Recorded, evidence: Evidence = Evidence.CONFIRMED_GONE, **facts: An
 def outlived_by(row: Recorded, others: Iterable[Recorded], now: datetime) -> list[Recorded]:
     """The records of other workloads that cannot live beside this one (assumption A1).
 
-    Those in doubt are among them: while this one has the name, they are not there.
+    Those in doubt are among them: while this one has the name, they are not there. So are those
+    that have ended: that holds until something is made again.
     """
     return [
         superseded(other, now)
         for other in others
-        if other.op != row.op and (other.former_id or other.own in {Own.ACCEPTED, Own.UNCONFIRMED})
+        if other.op != row.op and (other.former_id or other.own in _OUTLIVED)
     ]
+
+
+_OUTLIVED = frozenset({Own.ACCEPTED, Own.UNCONFIRMED, Own.ENDED})
 
 
 def superseded(row: Recorded, now: datetime) -> Recorded:

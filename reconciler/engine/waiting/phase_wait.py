@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from reconciler.core.model import LastSeen, Own, Recorded
+from reconciler.core.model import LastSeen, Own, Purpose, Recorded
 from reconciler.core.outcome import Cause, Failed, Outcome, Succeeded
 from reconciler.core.planning.actions import (
     AnyAction,
@@ -41,8 +41,11 @@ def is_waited_for(action: AnyAction, options: ApplyOptions) -> bool:
     row = action.recorded
     # What is due has been told already, and nobody waits for a refusal that its author ignores.
     unwaited = (*MISSING, Reason.SYNC_FAILED)
-    if not options.wait or row is None or row.own is not Own.ACCEPTED:
+    if not options.wait or row is None or row.own not in (Own.ACCEPTED, Own.ENDED):
         return False
+    if row.own is Own.ENDED or (isinstance(action, Hold) and action.is_gone):
+        # How it ended counts for those who ask for its completion alone.
+        return options.wait_for is WaitFor.COMPLETED
     if isinstance(action, Hold) and (action.is_due or action.reason in unwaited):
         return False
     is_settled = row.seen in (LastSeen.SYNCED, LastSeen.FAILED)
@@ -55,8 +58,12 @@ async def wait_for_aim(
     """Wait for what was asked for: beyond Synced where that is more, and for what was kept."""
     row = work.durable or recorded_of(action)
     wait_for = work.run.options.wait_for
+    if isinstance(action, Hold) and row is not None and row.own is Own.ENDED:
+        return done if row.purpose is Purpose.FINISHED else _not_completed(row, deleted=None)
     if isinstance(action, Delete | Forget) or row is None or row.own is not Own.ACCEPTED:
         return done
+    if isinstance(action, Hold) and action.is_gone:
+        return await _wait_for_phase(work, row, done, updated_at=None)
     if isinstance(action, Keep | Hold):
         # What the run has recorded since the plan stands; it keeps no echo in memory.
         row = replace(work.run.known.get(row.op, row), echo=row.echo)
@@ -74,6 +81,26 @@ async def wait_for_aim(
     if updated_at is None and row.change.proven_at is not None:
         updated_at = datetime.fromisoformat(row.change.proven_at)
     return await _wait_for_phase(work, row, done, updated_at=updated_at)
+
+
+def judge_expired(action: AnyAction, options: ApplyOptions, outcome: Outcome) -> Outcome:
+    """What is told of a delete: who waits for a completion has waited in vain for what expired."""
+    if not (isinstance(action, Delete) and action.purpose is Purpose.EXPIRED):
+        return outcome
+    waits = options.wait and options.wait_for is WaitFor.COMPLETED
+    if not (waits and isinstance(outcome, Succeeded)):
+        return outcome
+    return _not_completed(action.recorded, deleted=action.id)
+
+
+def _not_completed(row: Recorded, *, deleted: str | None) -> Failed:
+    return Failed(
+        id=row.id,
+        message="it has not completed: it ran for longer than its maxRuntime, and was deleted",
+        hint="a change of its spec makes it again; so does --replace",
+        deleted=deleted,
+        cause=Cause.EXPIRED,
+    )
 
 
 async def _wait_for_phase(

@@ -76,6 +76,8 @@ def summary_section(summary: Summary) -> Section:
         ("resolve", summary.adopted, "settled"),
         ("forget", summary.forgotten, "forgotten"),
         ("record", summary.recorded, "recorded"),
+        ("delete", summary.finished, "finished"),
+        ("delete", summary.expired, "expired"),
     ]
     ends = [("failed", summary.failed, "failed"), ("doubt", summary.in_doubt, "in doubt")]
     # Named apart: nothing runs there any more, which cannot wait as other failures can.

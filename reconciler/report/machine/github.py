@@ -162,6 +162,8 @@ def applied_outputs(plan: Plan, finished: RunFinished, *, exit_code: int) -> dic
         "settled": str(done.adopted),
         "forgotten": str(done.forgotten),
         "recorded": str(done.recorded),
+        "finished": str(done.finished),
+        "expired": str(done.expired),
         "failed": str(done.failed),
         "down": str(done.down),
         "in_doubt": str(done.in_doubt),

@@ -11,7 +11,7 @@ from typing import get_args
 from reconciler import __version__
 from reconciler.core.model import Own
 from reconciler.core.outcome import NAMES
-from reconciler.core.planning.actions import AnyAction, Hold, Keep, Reason
+from reconciler.core.planning.actions import AnyAction, Delete, Forget, Hold, Keep, Reason
 from reconciler.core.planning.plan import Plan
 from reconciler.core.protocol.live import WorkloadPhase
 
@@ -24,6 +24,7 @@ FAMILIES = {
     "reconciler_last_run_duration_seconds": "How long the last run took.",
     "reconciler_planned_changes": "Workloads that the last plan would change, by action.",
     "reconciler_held_workloads": "Workloads that are held back from a change, by reason.",
+    "reconciler_ended_workloads": "Workloads that the last plan ends by lifecycle, by reason.",
     "reconciler_refused_workloads": "Workloads that the cluster has refused and nobody has mended.",
     "reconciler_workloads": "Recorded workloads by phase, as the last status has seen them.",
     "reconciler_drifted_workloads": "Workloads that somebody else changed on the server.",
@@ -138,6 +139,9 @@ def _plan_samples(plan: Plan) -> Iterator[Sample]:
         # A hold changes nothing; it has a family of its own.
         if kind != Hold.kind:
             yield "reconciler_planned_changes", (("action", kind),), plan.count(kind)
+    ending = Counter(a.reason for a in plan.changes if isinstance(a, Delete | Forget))
+    for reason in (Reason.FINISHED, Reason.EXPIRED):
+        yield "reconciler_ended_workloads", (("reason", reason.value),), ending[reason]
     held = Counter(hold.reason for hold in plan.holds)
     for reason in Reason:
         yield "reconciler_held_workloads", (("reason", reason.value),), held[reason]

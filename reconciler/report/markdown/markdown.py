@@ -256,6 +256,8 @@ def _summary_counts(summary: Summary) -> MarkdownSection:
             "settled": summary.adopted,
             "forgotten": summary.forgotten,
             "recorded": summary.recorded,
+            "finished": summary.finished,
+            "expired": summary.expired,
             "failed": summary.failed,
             "down": summary.down,
             "in doubt": summary.in_doubt,

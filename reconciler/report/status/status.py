@@ -8,8 +8,10 @@ from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any
 
+from reconciler.core.ending.lifetime import is_finished
 from reconciler.core.gpus import GpuRequest, count_gpus
 from reconciler.core.model import (
+    ENDS,
     LastSeen,
     Live,
     Missing,
@@ -35,11 +37,12 @@ MISSING = "missing"
 UNREAD = "unread"
 NOT_CREATED = "not created"
 
+OVER = tuple(purpose.value for purpose in ENDS)
 # What has no phase has one of these words in its place.
 _INSTEAD = (
     *(IN_DOUBT, UNDER_WAY, DOWN, MISSING, UNREAD, NOT_CREATED),
-    *(Own.ENDED.value.lower(), Purpose.FINISHED.value, Purpose.EXPIRED.value),
     *(LastSeen.DELETED.value, Own.LATE_CREATE_POSSIBLE.value.lower()),
+    *OVER,
 )
 _ILL = (WorkloadPhase.FAILED, WorkloadPhase.DEGRADED)
 GONE = (MISSING, LastSeen.DELETED.value)
@@ -52,9 +55,9 @@ class Status:
     `late` says that an older create of the same workload may come true beside it; `at_work` is who
     writes to the state meanwhile, and is about to go on with what is begun. `replaced` is the
     record of what had the name before, where its successor is not there yet. `listed` is what the
-    server's list says of it, `unlisted` why its list could not be looked at. `told_by_list` says
-    that it was not read by its id, since the list shows that it is as it was recorded. A record
-    that is GONE stands for a declared workload that was never created.
+    server's list says of it, also after its removal, `unlisted` why that could not be looked at.
+    `told_by_list` says that it was not read by its id, since the list shows that it is as it was
+    recorded. A record that is GONE stands for a declared workload that was never created.
     """
 
     row: Recorded
@@ -92,6 +95,8 @@ class Status:
                 return UNDER_WAY
             case Missing() | Remote(is_gone=True) if self._is_cut_short:
                 return DOWN
+            case Missing() | Remote(is_gone=True) if is_finished(self.row, self.listed):
+                return Purpose.FINISHED.value
             case Remote(is_gone=True):
                 return LastSeen.DELETED.value
             case Remote(seen=LastSeen.UNKNOWN, desired_phase=phase):
@@ -106,13 +111,21 @@ class Status:
                 return DOWN
             case None if self.told_by_list:
                 return LastSeen.SYNCED.value
-            case None if self.row.own is Own.GONE:
-                return NOT_CREATED
-            case None if self.row.own is Own.ENDED and self.row.purpose is not None:
-                return self.row.purpose.value
             case None:
-                doubtful = self.row.own in (Own.CREATING, Own.UNCONFIRMED)
-                return IN_DOUBT if doubtful else self.row.own.value.lower()
+                return self._word_of_record
+
+    @property
+    def _word_of_record(self) -> str:
+        """How it is by its record alone."""
+        match self.row.own:
+            case Own.GONE:
+                return NOT_CREATED
+            case Own.ENDED if self.row.purpose is not None:
+                return self.row.purpose.value
+            case Own.CREATING | Own.UNCONFIRMED:
+                return IN_DOUBT
+            case own:
+                return own.value.lower()
 
     @property
     def phase(self) -> WorkloadPhase | None:
@@ -234,7 +247,9 @@ class Status:
     @property
     def is_quiet(self) -> bool:
         """Whether nobody has to look at it."""
-        is_synced = self.word == LastSeen.SYNCED.value or self.row.own is Own.ENDED
+        if self.word in OVER:
+            return self.phase not in _ILL
+        is_synced = self.word == LastSeen.SYNCED.value
         is_open = self.late or self._has_open_update
         return is_synced and not is_open and self.phase not in (*_ILL, WorkloadPhase.PENDING)
 

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
 
-from reconciler.core.model import LastSeen, Own, Purpose
+from reconciler.core.model import LastSeen, Own
 from reconciler.core.protocol.live import WorkloadPhase
 from reconciler.core.shorten import shorten
 from reconciler.report.markdown.commonmark import code, prose, table
@@ -16,6 +16,7 @@ from reconciler.report.status.status import (
     IN_DOUBT,
     MISSING,
     NOT_CREATED,
+    OVER,
     UNDER_WAY,
     UNREAD,
     Status,
@@ -35,6 +36,7 @@ _COLOURS = {
     MISSING: "red",
     DOWN: "red",
     NOT_CREATED: "red",
+    **dict.fromkeys(OVER, "green"),
     IN_DOUBT: "yellow",
     UNDER_WAY: "cyan",
     UNREAD: "yellow",
@@ -44,8 +46,8 @@ _COLOURS = {
     WorkloadPhase.DEGRADED.value: "red",
 }
 _RARE = (
-    *(UNDER_WAY, DOWN, NOT_CREATED, UNREAD, Own.LATE_CREATE_POSSIBLE.value.lower()),
-    *(Purpose.FINISHED.value, Purpose.EXPIRED.value),
+    *(*OVER, UNDER_WAY, DOWN, NOT_CREATED, UNREAD),
+    Own.LATE_CREATE_POSSIBLE.value.lower(),
 )
 _PHASES = (WorkloadPhase.DEGRADED, WorkloadPhase.PENDING)
 # So many messages that are too long for the table are told below it.
@@ -116,7 +118,8 @@ def total_text(statuses: Sequence[Status], paint: ColorWriter) -> str:
     present = [
         status
         for status in statuses
-        if (status.live is not None or status.told_by_list) and status.word not in (*GONE, DOWN)
+        if (status.live is not None or status.told_by_list)
+        and status.word not in (*GONE, *OVER, DOWN)
     ]
     gpus = gpu_number(round(sum(status.gpus.gpus for status in present), 6))
     at_least = "" if all(status.gpus.known for status in present) else "+"

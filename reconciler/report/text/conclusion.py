@@ -30,6 +30,7 @@ _TITLES = {
     Cause.OTHER: "Failed",
     Cause.CLUSTER: "Refused by the cluster",
     Cause.FAILED_LATER: "Failed in the cluster",
+    Cause.EXPIRED: "Ran for too long",
     Cause.HELD: "Missing on the server",
     Cause.UNPROVEN: "Missing, and not known to be gone",
     Cause.GIVEN_UP: "Deletion given up",

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
 from reconciler.core.address_records import find_replaced, find_shown, group_by_address
+from reconciler.core.ending.ended import ended_text
 from reconciler.core.model import Own, Purpose, Recorded, join_reasons
 from reconciler.core.protocol.transitions import comes_true_until
 from reconciler.report.text.color import name_of
@@ -41,10 +42,13 @@ def _record_lines(rows: list[Recorded]) -> Iterator[tuple[str, ...]]:
 
 def _notes(row: Recorded, replaced: Recorded | None) -> Iterator[str]:
     """What has to be known of a record; the server's words first where its create is in doubt."""
-    if row.own is not Own.LATE_CREATE_POSSIBLE and (row.protected or row.lifecycle.protect):
+    is_there = row.own not in (Own.LATE_CREATE_POSSIBLE, Own.ENDED)
+    if is_there and (row.protected or row.lifecycle.protect):
         yield "protected"
     if row.purpose is Purpose.GIVEN_UP:
         yield f"given up; {given_up_text(row)}"
+    if row.own is Own.ENDED:
+        yield f"{ended_text(row)}; not made again before its spec changes"
     if row.own is Own.DELETING and row.purpose is Purpose.REPLACE:
         yield join_reasons(row.reason, "it is deleted to be replaced, and nothing replaces it yet")
     if row.own in (Own.CREATING, Own.UNCONFIRMED):

@@ -8,6 +8,7 @@ from typing import Any
 from reconciler.core.json_pointer import join_steps
 from reconciler.core.model import (
     Address,
+    AfterCompletion,
     Desired,
     Lifecycle,
     OnChange,
@@ -52,6 +53,9 @@ _LIFECYCLE_FIELDS: Mapping[str, tuple[str, Callable[[Any], Any]]] = {
     "onMissing": ("on_missing", OnMissing),
     "onChange": ("on_change", OnChange),
     "onFailed": ("on_failed", OnFailed),
+    "afterCompletion": ("after_completion", AfterCompletion),
+    "ttl": ("ttl", str),
+    "maxRuntime": ("max_runtime", str),
     "wave": ("wave", int),
     "ignoreChanges": ("ignore_changes", tuple),
 }

@@ -23,6 +23,7 @@ from reconciler.specs.kubernetes.object_schemas import ObjectSchemas
 from reconciler.specs.kubernetes.rules import check_manifest
 from reconciler.specs.kubernetes.syntax import problem_of_api_version, problem_of_kind
 from reconciler.specs.rules.check_context import CheckContext
+from reconciler.specs.rules.lifecycle import check_lifecycle
 from reconciler.specs.rules.suppressions import Suppressions
 from reconciler.specs.rules.templating import check_templates
 from reconciler.specs.schema.compiled_schema import did_you_mean, quote_value, type_name
@@ -78,6 +79,7 @@ def check(
     _check_metadata(context)
     _check_kind(context, objects)
     _check_ignored(context)
+    check_lifecycle(context)
     if not composed.chain.broken:
         check_manifest(context, objects)
     _check_ambiguity(context)

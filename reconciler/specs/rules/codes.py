@@ -123,6 +123,9 @@ CODES: dict[str, Code] = {
     "manifest-choice": Code(
         meaning="not exactly one of `manifest`, `manifestFile` and `manifestBase64Encoded`"
     ),
+    "bad-duration": Code(meaning="a `ttl` or `maxRuntime` is not a length of time"),
+    "lifecycle-conflict": Code(meaning="settings of a lifecycle that contradict each other"),
+    "idle-lifecycle": _about_content("a setting of a lifecycle that never takes effect", _WARNING),
     "empty-manifest": Code(meaning="a manifest holds nothing"),
     "bad-base64": Code(meaning="manifestBase64Encoded is not strict base64"),
     "encoded-too-long": Code(

@@ -1,0 +1,62 @@
+"""Reads what tells whether recorded workloads are over: the lists of what lives and of late."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import TYPE_CHECKING
+
+from reconciler.app.settings import Settings
+from reconciler.app.status.phases import read_phases, read_removed
+from reconciler.core.diagnostics import Diagnostic, Severity
+from reconciler.core.durations import parse_duration
+from reconciler.core.json_pointer import join_steps
+from reconciler.core.model import Address, Desired, Live, Own, Recorded, Remote
+from reconciler.core.protocol.live import LiveWorkload
+
+if TYPE_CHECKING:
+    from reconciler.app.session import Session
+
+
+async def read_what_is_over(
+    rows: Collection[Recorded],
+    specs: Mapping[Address, Desired],
+    live: Mapping[str, Live],
+    *,
+    session: Session,
+    settings: Settings,
+) -> Mapping[str, LiveWorkload]:
+    """What the lists say of workloads that may be over, by id: one request a project and page.
+
+    Only projects are listed in which a lifecycle asks for it, or a job is missing. A list that
+    cannot be looked at says nothing. Raises UnreachableError, GuardError for another tenant.
+    """
+    discovery = settings.discovery
+    ending = {
+        row.address.project
+        for row in rows
+        if row.own is Own.ACCEPTED
+        and isinstance(live.get(row.id or ""), Remote)
+        and (desired := specs.get(row.address)) is not None
+        and desired.lifecycle.may_end
+    }
+    phases = await read_phases(ending, session, discovery=discovery)
+    return {**phases.listed, **await read_removed(rows, live, session, discovery=discovery)}
+
+
+def warn_of_deadline(desired: Collection[Desired], deadline: float) -> list[Diagnostic]:
+    """Name what may run for longer than an apply that waits for its end; seconds."""
+    return [
+        Diagnostic(
+            severity=Severity.WARNING,
+            code="deadline-too-short",
+            message=f"it may run for {spec.lifecycle.max_runtime}, and this apply waits for its "
+            f"completion until --deadline {deadline:g}s",
+            where=spec.source,
+            hint="give a longer --deadline; an apply with the same --wait-for goes on waiting",
+            pointer=join_steps(["lifecycle", "maxRuntime"]),
+            address=str(spec.address),
+        )
+        for spec in desired
+        if spec.lifecycle.max_runtime is not None
+        and parse_duration(spec.lifecycle.max_runtime).total_seconds() > deadline
+    ]

@@ -1,0 +1,1 @@
+"""What is over: what has ended by itself, and what its lifecycle ends."""
