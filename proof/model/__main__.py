@@ -8,7 +8,7 @@ import time
 from itertools import product
 
 from proof.model.client import Client
-from proof.model.mutants import CLASSIC, FOUND_HERE, HUNTS
+from proof.model.mutants import CLASSIC, FOUND_HERE, HUNTS, OF_ENDS
 from proof.model.search import Report, Search, Violation
 from proof.model.updates.mutants import MUTANTS as UPDATE_MUTANTS
 from proof.model.updates.mutants import hunt as hunt_update
@@ -17,6 +17,8 @@ from proof.model.updates.world import Budget as UpdateBudget
 from proof.model.world import Budget, Settings
 
 SETTINGS = (Settings(), Settings(control=False), Settings(discovery=False))
+# The same for a workload whose lifecycle deletes it once it has completed.
+END_SETTINGS = (Settings(ends=True), Settings(ends=True, control=False))
 # From little that goes wrong, searched deeply, to everything at once.
 MIXES = (
     Budget(edits=1, crashes=0, faults=0, meddling=0, restores=0),
@@ -39,7 +41,7 @@ UPDATE_MIXES = (
 )
 STATES = 450_000
 UPDATE_STATES = 40_000
-MUTANTS = {mutant.__name__: mutant for mutant in (*CLASSIC, *FOUND_HERE)}
+MUTANTS = {mutant.__name__: mutant for mutant in (*CLASSIC, *FOUND_HERE, *OF_ENDS)}
 
 
 def main() -> int:
@@ -83,8 +85,10 @@ def search_updates(states: int) -> int:
 def search(states: int) -> int:
     """Search the client as it is, once for each kind of server."""
     reports = []
-    for settings in SETTINGS:
-        report = Search(settings).run(MIXES, states // len(SETTINGS))
+    kinds = (*SETTINGS, *END_SETTINGS)
+    for settings in kinds:
+        mixes = [mix._replace(ends=1) for mix in MIXES] if settings.ends else MIXES
+        report = Search(settings).run(mixes, states // len(kinds))
         reports.append(report)
         print(f"{settings}: {_figures(report)}", flush=True)
         if report.violation:
@@ -114,9 +118,11 @@ def _story(violation: Violation) -> str:
 def hunt(mutant: type[Client]) -> tuple[Violation | None, Settings, int]:
     """The first violation of a mutant, where it was found, and after how many states."""
     states = 0
+    kinds = END_SETTINGS if mutant in OF_ENDS else SETTINGS
     for mixes, patience in HUNTS:
-        for settings, mix in product(SETTINGS, mixes):
-            report = Search(settings, mutant).run([mix], patience)
+        for settings, mix in product(kinds, mixes):
+            happens = mix._replace(ends=int(settings.ends))
+            report = Search(settings, mutant).run([happens], patience)
             states += report.states
             if report.violation:
                 return report.violation, settings, states

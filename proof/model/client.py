@@ -36,7 +36,7 @@ from proof.model.work import (
     Steps,
     Verdict,
 )
-from proof.model.world import Row
+from proof.model.world import Row, Workload
 from reconciler.core.model import LastSeen, Own, Purpose
 from reconciler.core.protocol.transitions import Evidence
 
@@ -48,11 +48,19 @@ class Client(Removing):
         """Read what is recorded, let the planner decide, carry it out."""
         try:
             sights = yield from self.refresh()
-            proven = yield from self.is_absence_proven(sights)
+            proven, heir = yield from self.find_heir(sights)
         except HaltedError:
             return End(SKIPPED)
         known = tuple(sorted(self.known.values()))
-        task = rows.decide(known, sights, self.desire, self.now, proven=proven)
+        task = rows.decide(
+            known,
+            sights,
+            self.desire,
+            self.now,
+            proven=proven,
+            heir=heir,
+            ends=self.settings.ends,
+        )
         for past in task.outlived:
             if not self.may_come_true(past, self.now):
                 yield from self.move(past, Evidence.CONFIRMED_GONE)
@@ -68,19 +76,28 @@ class Client(Removing):
             fresh = self.is_fresh(row) and row.own is Own.ACCEPTED
             match answer:
                 case Found(workload=found):
-                    sights += ((row.id, found),)
+                    sights += ((row.id, self.with_end(found)),)
                 case Absent() if not fresh:
                     sights += ((row.id, None),)
                 case _:
                     sights += ((row.id, UNREAD),)
         return sights
 
-    def is_absence_proven(self, sights: Sights) -> Steps[bool]:
-        """Whether the list says as well that what was not found is gone."""
+    def with_end(self, found: Workload) -> Workload:
+        """The workload with whether it has completed, where the list says so."""
+        return found._replace(over=found.over and self.settings.shows_ends)
+
+    def find_heir(self, sights: Sights) -> Steps[tuple[bool, int | None]]:
+        """Whether the list says as well that what was not found is gone, and what has its name.
+
+        What is missing and made again is looked up by name anyway; only what is held needs this.
+        """
         lost = {id_ for id_, sight in sights if sight is None}
         if not any(row.own is Own.ACCEPTED and row.id in lost for row in self.known.values()):
-            return False
-        return self.is_proof((yield from self.look_up()))
+            return False, None
+        verdict = yield from self.look_up()
+        ours = verdict.found if verdict.word == "ours" and self.settings.ends else None
+        return self.is_proof(verdict), ours.id if ours else None
 
     def act(self, task: Task) -> Steps[End]:
         """Carry out the one action of this address."""
@@ -103,7 +120,7 @@ class Client(Removing):
                     return removed
                 return (yield from self.carry_out(self.new_sending()._replace(replaces=True)))
             case "delete" if row:
-                return (yield from self.delete(row))
+                return (yield from self.delete(row, task.purpose))
             case "unproven":
                 return End(FAILED)
             case "forget" if row and task.missing:

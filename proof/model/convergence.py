@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from proof.model import rows
 from proof.model.automaton import Automaton
 from proof.model.invariants import check_command, write_all
 from proof.model.messages import (
@@ -23,6 +24,7 @@ from proof.model.messages import (
     Taken,
     describe,
 )
+from proof.model.server import note_end
 from proof.model.work import DOUBTFUL, FAILED
 from proof.model.world import (
     FOREIGN,
@@ -95,7 +97,9 @@ class Convergence:
                 point = self._automaton.resume(point, heard, world.now)
             world, ended = rest(world), command.outcome
             words.append(f"the run ends: {ended}")
-        broken = self._check_rest(world, ended)
+        broken = self._check_ends(world)
+        if not broken and not self._is_over(world):
+            broken = self._check_rest(world, ended)
         return broken and f"I8 after {self._applies} applies: {broken}"
 
     def _answer(self, world: World, command: Command) -> tuple[World, Answer]:
@@ -109,7 +113,7 @@ class Convergence:
                 made = Workload(world.ids + 1, op, body, readable=True, listed=True)
                 return world._replace(holder=made, ids=made.id), Made(made.id)
             case Remove(id=id_) if holder and holder.id == id_:
-                return world._replace(holder=None), Going()
+                return note_end(world)._replace(holder=None), Going()
             case Read(id=id_) if holder and holder.id == id_:
                 return world._replace(verified=id_), Found(holder)
             case Read() | Remove():
@@ -152,6 +156,31 @@ class Convergence:
         if not self._settings.discovery and holder.op in world.beyond and told == FAILED:
             return ""
         return f"{holder.id} of op {holder.op} lives, on record are {[r.id for r in owned]}"
+
+    def _is_over(self, world: World) -> bool:
+        """Whether what is declared was ended, or is missing: another copy may have ended it."""
+        met = [row for row in world.rows if row.own in (Own.ACCEPTED, Own.ENDED)]
+        is_known = any(row.body == world.desire for row in met)
+        holder = world.holder
+        # What came to life late under the name of what is held is seen by a list alone.
+        is_hidden = holder is not None and any(row.op == holder.op for row in world.rows)
+        # Nothing is wanted of the name any more, whoever has it.
+        gone = holder is None or holder.op == FOREIGN
+        gone = gone or (is_hidden and not self._settings.shows_ends)
+        return self._settings.ends and is_known and gone
+
+    def _check_ends(self, world: World) -> str:
+        """What has completed is gone, and its end is on record as long as it is declared."""
+        holder, desire = world.holder, world.desire
+        ends = [row for row in world.rows if row.own is Own.ENDED]
+        if ends and (desire == NOTHING or any(row.own is Own.ACCEPTED for row in world.rows)):
+            return f"the end of op {ends[0].op} is on record, and nothing needs it"
+        if holder and holder.over and holder.body == desire and self._settings.shows_ends:
+            # What was found by its mark alone may still be made once more: it is ended after that.
+            sure = [row for row in world.rows if not rows.may_come_true(row, world.now)]
+            known = any(row.id == holder.id for row in sure)
+            return f"{holder.id} has completed, and is still there" if known else ""
+        return ""
 
     def _may_be_unproven(self, told: str) -> bool:
         """Without a list nothing proves an absence: the row stays listed for a person to decide."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from proof.model.messages import Command, Commit, Defect, End, Post, Remove
 from proof.model.work import DONE, DOUBTFUL
-from proof.model.world import FOREIGN, OLD, Row, World
-from reconciler.core.model import Own
+from proof.model.world import FOREIGN, NOTHING, OLD, Row, World
+from reconciler.core.model import ENDS, Own
 
 IN_DOUBT = (Own.CREATING, Own.UNCONFIRMED, Own.LATE_CREATE_POSSIBLE)
 
@@ -45,6 +45,8 @@ def check_post(world: World, post: Post) -> str:
     row = world.find(post.op)
     if row is None or row.own is not Own.CREATING or row.sent != world.now:
         return f"I4: op {post.op} is sent without a durable intent"
+    if world.over != NOTHING and post.body == world.over:
+        return f"I20: body {post.body} has ended, and is asked for again"
     return ""
 
 
@@ -55,8 +57,11 @@ def check_remove(world: World, remove: Remove) -> str:
         return f"I3: a DELETE is sent for {remove.id}, which is somebody else's"
     if world.verified != remove.id:
         return f"I3: a DELETE is sent for {remove.id}, which was not read in this run"
-    if not any(row.id == remove.id and row.own is Own.DELETING for row in world.rows):
+    row = next((r for r in world.rows if r.id == remove.id and r.own is Own.DELETING), None)
+    if row is None:
         return f"I4: a DELETE is sent for {remove.id} without a durable intent"
+    if row.purpose in ENDS and holder and holder.id == remove.id and not holder.over:
+        return f"I20: a DELETE is sent for {remove.id} as {row.purpose}, and it is not over"
     return ""
 
 
@@ -76,6 +81,8 @@ def check_write(world: World, new: Row) -> str:
         return ""
     if new.id not in (None, old.id):
         return f"I6: the id {old.id} of op {new.op} is overwritten with {new.id}"
+    if new.own is Own.ENDED and holder and holder.id == new.id:
+        return f"I20: {new.id} is recorded as ended, and it holds its name"
     kept = new.id == old.id and new.own is not Own.GONE
     if not kept and holder and holder.id == old.id:
         return f"I5: the state loses the id {old.id}, and it lives"

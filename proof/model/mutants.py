@@ -12,7 +12,7 @@ from proof.model.messages import End, Post, Taken
 from proof.model.rows import Task
 from proof.model.work import DONE, Sending, Steps, Verdict
 from proof.model.world import DEAD, Budget, Row, Workload
-from reconciler.core.model import Purpose
+from reconciler.core.model import ENDS, Own, Purpose
 from reconciler.core.protocol.transitions import Evidence
 
 
@@ -180,9 +180,9 @@ class ConflictUnexplained(Client):
 class GhostAfterDelete(Client):
     """A ghost that may live once a workload is deleted is left to the next run."""
 
-    def delete(self, row: Row) -> Steps[End]:
+    def delete(self, row: Row, purpose: Purpose) -> Steps[End]:
         """Without a look at what may have come true in its place."""
-        return (yield from self.remove(row, Purpose.REMOVED))
+        return (yield from self.remove(row, purpose))
 
 
 class TracedByCopy(Client):
@@ -199,6 +199,48 @@ class SureOfConflict(Client):
     def is_sure(self, sending: Sending) -> bool:
         """Always."""
         return True
+
+
+class EndNotRecorded(Client):
+    """What its lifecycle has ended is forgotten like anything that is gone."""
+
+    def end_for_good(self, row: Row, purpose: Purpose) -> Steps[None]:
+        """Nothing of it is left."""
+        yield from self.move(row, Evidence.CONFIRMED_GONE, purpose=purpose)
+
+
+class EndNotExplained(Client):
+    """The intent of a delete does not say that it is an end."""
+
+    def noted(self, purpose: Purpose) -> Purpose:
+        """As if its spec were gone."""
+        return Purpose.REMOVED
+
+
+class EndBeforeCompletion(Client):
+    """What is there is taken for completed."""
+
+    def with_end(self, found: Workload) -> Workload:
+        """Whatever the list says."""
+        return found._replace(over=self.settings.shows_ends)
+
+
+class EndOnAccept(Client):
+    """A delete that the server took ends a workload, before it has given its name back."""
+
+    def wait_for_absence(self, row: Row, purpose: Purpose, alive_at: int | None) -> Steps[End]:
+        """Without waiting, for an end."""
+        if purpose in ENDS:
+            return (yield from self.gone(row, purpose, alive_at))
+        return (yield from super().wait_for_absence(row, purpose, alive_at))
+
+
+class EndLeftBehind(Client):
+    """The record of an end stays beside what was made of another spec since."""
+
+    def outlived_by(self, row: Row) -> list[Row]:
+        """All but the ends."""
+        return [one for one in super().outlived_by(row) if self.known[one.op].own is not Own.ENDED]
 
 
 CLASSIC: tuple[type[Client], ...] = (
@@ -223,6 +265,13 @@ FOUND_HERE: tuple[type[Client], ...] = (
     TracedByCopy,
     ConflictUnexplained,
     SureOfConflict,
+)
+OF_ENDS: tuple[type[Client], ...] = (
+    EndNotRecorded,
+    EndNotExplained,
+    EndBeforeCompletion,
+    EndOnAccept,
+    EndLeftBehind,
 )
 # Where mutants are looked for, and among how many states: most of them are close at hand.
 NEAR = (

@@ -17,16 +17,16 @@ from proof.model.messages import (
 from proof.model.settling import Settling
 from proof.model.work import DONE, FAILED, LOOKS, SENDS, SKIPPED, HaltedError, Steps
 from proof.model.world import Phase, Row
-from reconciler.core.model import Own, Purpose
+from reconciler.core.model import ENDS, Own, Purpose
 from reconciler.core.protocol.transitions import Evidence
 
 
 class Removing(Settling):
     """One delete from verification to trusted absence."""
 
-    def delete(self, row: Row) -> Steps[End]:
+    def delete(self, row: Row, purpose: Purpose) -> Steps[End]:
         """End a workload that nobody wants, then look for what may have come true in its place."""
-        ended = yield from self.remove(row, Purpose.REMOVED)
+        ended = yield from self.remove(row, purpose)
         if ended.outcome != DONE:
             return ended
         for ghost in sorted(self.known.values()):
@@ -39,13 +39,15 @@ class Removing(Settling):
         """One delete from verification to trusted absence; a `successor` may follow."""
         self.makes_room = successor
         resumed = row.own is Own.DELETING
-        purpose = (resumed and not successor and row.purpose) or purpose
+        if resumed and not successor and row.purpose and row.purpose not in ENDS:
+            purpose = row.purpose
         try:
             verified, alive_at = yield from self.verify(row, purpose)
             if verified is not None:
                 return verified
             if not resumed:
-                row = yield from self.move(row, Evidence.DELETE_INTENDED, purpose=purpose)
+                intended = Evidence.END_INTENDED if purpose in ENDS else Evidence.DELETE_INTENDED
+                row = yield from self.move(row, intended, purpose=self.noted(purpose))
         except HaltedError:
             return End(SKIPPED)
         may_be_sent = resumed
@@ -98,8 +100,19 @@ class Removing(Settling):
 
     def gone(self, row: Row, purpose: Purpose, alive_at: int | None) -> Steps[End]:
         """Its id names nothing any more; `alive_at` is when this run saw it living, if it did."""
+        if purpose in ENDS:
+            yield from self.end_for_good(row, purpose)
+            return End(DONE)
         evidence = self.absence(row, alive_at)
         if self.makes_room and evidence is Evidence.CONFIRMED_GONE:
             evidence = Evidence.DELETED_FOR_REPLACE
         yield from self.move(row, evidence, purpose=purpose, former=self.makes_room)
         return End(DONE)
+
+    def noted(self, purpose: Purpose) -> Purpose:
+        """What the intent of a delete says of why it is sent."""
+        return purpose
+
+    def end_for_good(self, row: Row, purpose: Purpose) -> Steps[None]:
+        """Its end stays on record."""
+        yield from self.move(row, Evidence.ENDED, purpose=purpose)

@@ -11,11 +11,14 @@ from proof.model.world import FOREIGN, NOTHING, TICK, Phase, Row, Workload
 from reconciler.core.digest import digest
 from reconciler.core.model import (
     Address,
+    AfterCompletion,
     Desired,
     LastSeen,
+    Lifecycle,
     Live,
     Missing,
     Own,
+    Purpose,
     Recorded,
     Remote,
     Unread,
@@ -39,6 +42,7 @@ from reconciler.core.planning.plan import PlanTarget
 from reconciler.core.planning.planner import make_plan
 from reconciler.core.protocol import transitions
 from reconciler.core.protocol.capabilities import CanUpdate
+from reconciler.core.protocol.live import LiveWorkload, WorkloadPhase
 from reconciler.core.protocol.marker import Marker, mark
 from reconciler.core.protocol.transitions import Evidence
 from reconciler.engine.waiting import wait
@@ -65,6 +69,7 @@ class Task(NamedTuple):
     same: bool = False
     missing: bool = False
     outlived: tuple[Row, ...] = ()
+    purpose: Purpose = Purpose.REMOVED
 
 
 def at(tick: int) -> datetime:
@@ -73,20 +78,23 @@ def at(tick: int) -> datetime:
 
 
 @cache
-def wish(body: int) -> Desired:
+def wish(body: int, *, ends: bool = False) -> Desired:
     """The declared workload; the body is what an edit changes."""
+    after = AfterCompletion.DELETE if ends else AfterCompletion.KEEP
     return Desired(
         address=ADDRESS,
         source=Where(file="a.yaml"),
         metadata={"name": ADDRESS.name, "projectId": ADDRESS.project},
         manifest={"apiVersion": "apps/v1", "kind": "Deployment", "spec": {"replicas": body}},
+        lifecycle=Lifecycle(after_completion=after),
     )
 
 
 @cache
-def to_record(row: Row) -> Recorded:
+def to_record(row: Row, *, ends: bool = False) -> Recorded:
     """The product's record of a row."""
-    spec = wish(row.body).spec
+    desired = wish(row.body, ends=ends)
+    spec = desired.spec
     return Recorded(
         op=f"{row.op:03}",
         address=ADDRESS,
@@ -100,6 +108,7 @@ def to_record(row: Row) -> Recorded:
         last_sent_at=None if row.sent is None else at(row.sent).isoformat(),
         purpose=row.purpose,
         former_id="former" if row.former else None,
+        lifecycle=desired.lifecycle,
     )
 
 
@@ -117,7 +126,7 @@ def to_row(record: Recorded) -> Row:
         ambiguous=record.ambiguous,
         attempts=min(record.attempts, MANY),
         sent=None if sent is None else round((datetime.fromisoformat(sent) - EPOCH) / TICK),
-        purpose=record.purpose if record.own is Own.DELETING else None,
+        purpose=record.purpose if record.own in (Own.DELETING, Own.ENDED) else None,
         seen=seen,
         former=record.former_id is not None,
     )
@@ -167,26 +176,51 @@ def is_fresh(row: Row, now: int) -> bool:
 
 
 @cache
-def decide(rows: tuple[Row, ...], sights: Sights, desire: int, now: int, *, proven: bool) -> Task:
+def decide(
+    rows: tuple[Row, ...],
+    sights: Sights,
+    desire: int,
+    now: int,
+    *,
+    proven: bool,
+    heir: int | None = None,
+    ends: bool = False,
+) -> Task:
     """What the product's planner wants done, given what was read of the recorded ids.
 
-    `proven`: the list can be believed, so that it confirms what a read did not find.
+    `proven`: the list can be believed, so that it confirms what a read did not find. `heir`: the id
+    of ours that it shows under the name. `ends`: what has completed is deleted by its lifecycle.
     """
     plan = make_plan(
-        [wish(desire)] if desire != NOTHING else [],
-        map(to_record, rows),
-        {str(id_): _live(sight, proven=proven) for id_, sight in sights},
+        [wish(desire, ends=ends)] if desire != NOTHING else [],
+        [to_record(row, ends=ends) for row in rows],
+        {str(id_): _live(sight, proven=proven, heir=heir) for id_, sight in sights},
         target=PlanTarget(url="", stack=STACK, api_version=""),
         lineage=LINEAGE,
         options=PlanOptions(can_update=CanUpdate.NO),
+        listed={
+            str(id_): _completed(sight, now)
+            for id_, sight in sights
+            if isinstance(sight, Workload) and sight.over
+        },
         now=at(now),
     )
     return _task(plan.actions)
 
 
-def _live(sight: Sight, *, proven: bool) -> Live:
+def _completed(workload: Workload, now: int) -> LiveWorkload:
+    return LiveWorkload(
+        id=str(workload.id),
+        address=ADDRESS,
+        is_v2=True,
+        phase=WorkloadPhase.COMPLETED,
+        completed_at=at(now).isoformat(),
+    )
+
+
+def _live(sight: Sight, *, proven: bool, heir: int | None) -> Live:
     if sight is None:
-        return Missing(proven=proven)
+        return Missing(proven=proven, replacement=None if heir is None else str(heir))
     if isinstance(sight, str):
         return Unread(reason=sight)
     manifest = wish(sight.body).manifest
@@ -220,12 +254,10 @@ def _task(actions: Iterable[AnyAction]) -> Task:
             return Task("forget", to_row(recorded), missing=reason == "missing-on-server")
         case Keep(outlived=outlived):
             return Task("keep", outlived=tuple(map(to_row, outlived)))
-        case (
-            Replace(recorded=recorded)
-            | Update(recorded=recorded)
-            | Delete(recorded=recorded)
-            | Record(recorded=recorded)
-        ):
+        case Delete(recorded=recorded, purpose=purpose, outlived=outlived):
+            past = tuple(map(to_row, outlived))
+            return Task(action.kind, to_row(recorded), purpose=purpose, outlived=past)
+        case Replace(recorded=recorded) | Update(recorded=recorded) | Record(recorded=recorded):
             return Task(action.kind, to_row(recorded))
         case Adopt(recorded=recorded):
             return Task("forget", to_row(recorded), missing=True)

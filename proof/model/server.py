@@ -40,6 +40,7 @@ from proof.model.world import (
     Workload,
     World,
 )
+from reconciler.core.model import Own
 
 Next = tuple[str, World]
 Heard = tuple[str, World, Any]
@@ -156,7 +157,16 @@ def strike(world: World, id_: int) -> World:
     holder = world.holder
     if holder is None or holder.id != id_:
         return world
-    return world._replace(holder=holder._replace(phase=Phase.DELETING))
+    return note_end(world)._replace(holder=holder._replace(phase=Phase.DELETING))
+
+
+def note_end(world: World) -> World:
+    """What is about to be deleted may be over, for good: where the state knows of it."""
+    holder = world.holder
+    if holder is None or not holder.over or holder.body != world.desire:
+        return world
+    known = any(row.id == holder.id and row.own is not Own.ENDED for row in world.rows)
+    return world._replace(over=holder.body) if known else world
 
 
 def _answer_read(world: World, id_: int) -> Iterator[Heard]:
@@ -183,8 +193,15 @@ def happen(world: World) -> Iterator[Next]:
     holder = world.holder
     if holder and holder.phase is Phase.DELETING:
         yield f"the deletion of {holder.id} comes to its end", world._replace(holder=None)
+    if holder and world.left.ends and _may_complete(holder):
+        done = world.spend("ends")._replace(holder=holder._replace(over=True))
+        yield f"{holder.id} completes", done
     if world.left.meddling:
         yield from _meddle(world.spend("meddling"))
+
+
+def _may_complete(holder: Workload) -> bool:
+    return holder.phase is Phase.LIVING and holder.op != FOREIGN and not holder.over
 
 
 def _arrive(world: World) -> Iterator[Next]:
@@ -218,7 +235,7 @@ def _meddle(world: World) -> Iterator[Next]:
         taken = world._replace(holder=theirs, ids=theirs.id)
         yield "somebody else takes the name", taken
         return
-    yield f"somebody else makes an end of {holder.id}", world._replace(holder=None)
+    yield f"somebody else makes an end of {holder.id}", note_end(world)._replace(holder=None)
     if holder.phase is Phase.LIVING and holder.op != FOREIGN:
         yield f"somebody else begins to delete {holder.id}", strike(world, holder.id)
     if holder.phase is Phase.DELETING:
@@ -253,7 +270,7 @@ def between_runs(world: World) -> Iterator[Next]:
     if world.left.edits:
         for body in BODIES:
             if body != world.desire:
-                edited = world.spend("edits")._replace(desire=body)
+                edited = world.spend("edits")._replace(desire=body, over=NOTHING)
                 yield f"the specs now want {f'body {body}' if body else 'nothing'}", edited
     if world.copy is not None:
         yield "the older copy of the state is put back", _restore(world, world.copy)
@@ -276,4 +293,7 @@ def _restore(world: World, copy: tuple[Row, ...]) -> World:
         unseen |= {holder.op} if not (holder.listed and copy) else set()
     beyond = tuple(sorted(op for op, at in sent.items() if known.get(op, OLD) != at))
     lost = tuple(op for op in beyond if op in unseen)
-    return world._replace(rows=copy, copy=None, beyond=beyond, lost=lost)
+    # A copy that had never heard of the workload cannot know that it has ended.
+    met = (Own.ACCEPTED, Own.DELETING, Own.ENDED)
+    over = any(row.body == world.over and row.own in met for row in copy) and world.over
+    return world._replace(rows=copy, copy=None, beyond=beyond, lost=lost, over=over or NOTHING)

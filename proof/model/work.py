@@ -25,6 +25,8 @@ from reconciler.core.protocol.transitions import Evidence
 SENDS = 2
 LOOKS = 2
 
+OUTLIVED = frozenset({Own.ACCEPTED, Own.UNCONFIRMED, Own.ENDED})
+
 T = TypeVar("T")
 Steps = Generator[Command, Any, T]
 
@@ -147,7 +149,7 @@ class Work:
         return [
             self.superseded(other, self.now)
             for other in sorted(self.known.values())
-            if other.op != row.op and (other.former or other.own in {Own.ACCEPTED, Own.UNCONFIRMED})
+            if other.op != row.op and (other.former or other.own in OUTLIVED)
         ]
 
     def superseded(self, row: Row, at: int) -> Row:

@@ -44,7 +44,10 @@ class Phase(IntEnum):
 
 
 class Workload(NamedTuple):
-    """The workload that holds the name; it may not be visible to a GET or in the list yet."""
+    """The workload that holds the name; it may not be visible to a GET or in the list yet.
+
+    `over` says that it has completed.
+    """
 
     id: int
     op: int
@@ -52,6 +55,7 @@ class Workload(NamedTuple):
     readable: bool
     listed: bool
     phase: Phase = Phase.LIVING
+    over: bool = False
 
 
 class Row(NamedTuple):
@@ -95,6 +99,7 @@ class Budget(NamedTuple):
     faults: int = 2
     meddling: int = 1
     restores: int = 1
+    ends: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,16 +107,22 @@ class Settings:
     """What does not change within one search.
 
     `control`: another workload of ours lives in the project and the list shows it; without it the
-    list may as well hide everything from us.
+    list may as well hide everything from us. `ends`: its lifecycle deletes what has completed.
     """
 
     discovery: bool = True
     control: bool = True
+    ends: bool = False
 
     def __str__(self) -> str:
-        if not self.discovery:
-            return "no discovery"
-        return "discovery" if self.control else "discovery, no control workload"
+        looks = "discovery" if self.control else "discovery, no control workload"
+        looks = looks if self.discovery else "no discovery"
+        return f"{looks}, ends" if self.ends else looks
+
+    @property
+    def shows_ends(self) -> bool:
+        """Whether the list tells that something has completed."""
+        return self.ends and self.discovery and self.control
 
 
 class World(NamedTuple):
@@ -120,6 +131,8 @@ class World(NamedTuple):
     `client` is the point at which a running apply stands, `verified` the id that it has read,
     `copy` an older copy of the state. After its restoring `beyond` are the operations that have
     been sent since the copy was taken, `lost` those of them that nothing could show at that moment.
+    `over` is the body of which the state knew a workload that had completed when it was deleted: as
+    long as nobody edits the spec it is not made again.
     """
 
     rows: tuple[Row, ...] = ()
@@ -134,6 +147,7 @@ class World(NamedTuple):
     copy: tuple[Row, ...] | None = None
     beyond: tuple[int, ...] = ()
     lost: tuple[int, ...] = ()
+    over: int = NOTHING
     left: Budget = Budget()
 
     def find(self, op: int) -> Row | None:
@@ -178,7 +192,7 @@ def rest(world: World) -> World:
     def renew(row: Row) -> Row:
         sent = None if row.sent is None else max(row.sent - world.now, -OLD)
         row = row._replace(op=op_of[row.op], id=id_of.get(row.id), sent=sent)
-        if row.own in (Own.ACCEPTED, Own.DELETING) and not row.ambiguous:
+        if row.own in (Own.ACCEPTED, Own.DELETING, Own.ENDED) and not row.ambiguous:
             # Its sends have all been answered: only its freshness is left to know.
             return row._replace(attempts=1, sent=sent if sent == 0 else -OLD)
         return row

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from proof.model.__main__ import MIXES, SETTINGS, UPDATE_MIXES, main
+from proof.model.__main__ import END_SETTINGS, MIXES, SETTINGS, UPDATE_MIXES, main
 from proof.model.automaton import Automaton
 from proof.model.client import Client
 from proof.model.mutants import (
@@ -15,6 +15,11 @@ from proof.model.mutants import (
     DroppedIntent,
     EarlyNotFound,
     EmptyListAsAbsence,
+    EndBeforeCompletion,
+    EndLeftBehind,
+    EndNotExplained,
+    EndNotRecorded,
+    EndOnAccept,
     ForgottenBit,
     InvisibleForgotten,
     JudgedLate,
@@ -33,12 +38,14 @@ KILLED = PLAIN._replace(crashes=1)
 FAULTY = PLAIN._replace(faults=1, meddling=1)
 WORSE = FAULTY._replace(crashes=1)
 BLIND = Settings(control=False)
+ENDING, OVER = Settings(ends=True), PLAIN._replace(ends=1)
 
 
-@pytest.mark.parametrize("settings", SETTINGS, ids=str)
+@pytest.mark.parametrize("settings", [*SETTINGS, *END_SETTINGS], ids=str)
 def test_no_rule_can_be_broken(settings: Settings) -> None:
     """Whatever happens to one workload, its record stays true and the end is what was declared."""
-    report = Search(settings).run(MIXES, 6_000)
+    mixes = [mix._replace(ends=int(settings.ends)) for mix in MIXES]
+    report = Search(settings).run(mixes, 6_000)
 
     assert report.violation is None, report.violation
     assert report.states == 6_000
@@ -58,6 +65,11 @@ def test_no_rule_can_be_broken(settings: Settings) -> None:
         (DroppedIntent, "I8", Settings(), KILLED),
         (TombstoneOnAccept, "I5", Settings(), PLAIN),
         (JudgedLate, "I1", Settings(), KILLED),
+        (EndNotRecorded, "I8", ENDING, OVER),
+        (EndNotExplained, "I20", ENDING, OVER),
+        (EndBeforeCompletion, "I20", ENDING, OVER),
+        (EndOnAccept, "I20", ENDING, OVER),
+        (EndLeftBehind, "I8", ENDING, OVER),
         (InvisibleForgotten, "I1", Settings(), KILLED),
     ],
     ids=lambda value: value.__name__ if isinstance(value, type) else "",
@@ -112,10 +124,11 @@ def test_the_command_prints_its_figures(
     assert main() == 0
 
     lines = capsys.readouterr().out.splitlines()
-    assert [line.partition(":")[0] for line in lines[:3]] == [str(s) for s in SETTINGS]
-    assert lines[3].startswith("3000 states in ")
-    assert lines[3].endswith(", 0 violations")
-    assert len(lines[4:-1]) == len(UPDATE_MIXES)
+    kinds = [*SETTINGS, *END_SETTINGS]
+    assert [line.partition(":")[0] for line in lines[:5]] == [str(s) for s in kinds]
+    assert lines[5].startswith("3000 states in ")
+    assert lines[5].endswith(", 0 violations")
+    assert len(lines[6:-1]) == len(UPDATE_MIXES)
     assert lines[-1] == "60 states with updates, 0 violations"
 
 
