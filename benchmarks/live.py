@@ -2,9 +2,11 @@
 
 A first apply fills a sandbox and a state. Then a bare loop and `status` take turns, each a process
 of its own, and the ledger of the sandbox counts what was asked: a login, each page of the list, one
-count, and each workload by its id, as many at a time for the one as for the other. `status --quick`
-leaves out the last, so it is also measured against a loop that does nothing but read the pages; that
-ratio is told and has no bound, for opening the state and printing weigh more than so few requests.
+count, and each workload by its id, as many at a time for the one as for the other.
+
+`status --quick` leaves out the last, so it is also measured against a loop that does nothing but
+read the pages. That ratio is told and has no bound: opening the state and printing weigh more than
+so few requests.
 Run it from the root of the repository: `python -m benchmarks.live`.
 """
 
