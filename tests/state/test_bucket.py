@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import ssl
 import sys
 import threading
 import zlib
@@ -11,12 +12,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+import trustme
 
 from reconciler.core.inspection import Inspection, StateFlaw
 from reconciler.core.model import Header, Own
 from reconciler.core.places import ObjectPlace, parse_place
 from reconciler.core.redact import Redactor
 from reconciler.errors import ReconcilerError, StateError, UnreachableError
+from reconciler.resources import install_command
 from reconciler.state.objects import segments
 from reconciler.state.objects.bucket import Bucket
 from reconciler.state.places import (
@@ -31,7 +34,7 @@ from reconciler.state.places import (
 from reconciler.state.shared.timings import DEFAULT
 from tests.state.runs import begun, done
 from tests.support.factories import make_recorded, make_target
-from tests.support.object_server import ObjectServer, Stored
+from tests.support.object_server import ObjectServer, Stored, running_objects
 from tests.support.postgres import free_port
 
 STACK = make_target().stack
@@ -169,7 +172,29 @@ def test_storage_that_is_not_there_ends_with_9(
         assert message.startswith(
             f"the storage of the state of stack {STACK} (s3://team-states/x) cannot be reached: "
         )
+        assert message.endswith("(Connection refused)")
         assert ("secret" in message + hint, code) == (False, 9)
+
+
+def test_a_server_has_to_prove_whose_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the authorities of the system, or by those of SSL_CERT_FILE in their place."""
+    monkeypatch.setattr("reconciler.state.objects.bucket._PATIENCE", 0.0)
+    authority = trustme.CA()
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(tls)
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    with running_objects(tls) as server:
+        for name, value in server.environment().items():
+            monkeypatch.setenv(name, value)
+        with pytest.raises(UnreachableError, match=r"\(UnknownIssuer\)") as caught:
+            is_there(place(server))
+        assert caught.value.hint == (
+            "give the authority that signed its certificate with SSL_CERT_FILE"
+        )
+        assert server.requests == []
+        monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
+        create_state(place(server), make_target()).close()
+        assert "TLS" in report_storage(place(server)).facts
 
 
 def test_no_address_leads_to_another_server(objects: ObjectServer) -> None:
@@ -355,7 +380,7 @@ def test_without_the_library_the_way_to_it_is_said(monkeypatch: pytest.MonkeyPat
     monkeypatch.setitem(sys.modules, "obstore", None)
     with pytest.raises(StateError, match="in object storage needs a library") as caught:
         open_state(parse_place("s3://states/x", stack=STACK))
-    assert caught.value.hint == "pip install 'workload-reconciler[objects]'"
+    assert caught.value.hint == install_command("objects")
 
 
 def test_of_many_that_write_one_object_at_once_one_does(objects: ObjectServer) -> None:

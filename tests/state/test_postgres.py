@@ -16,6 +16,7 @@ from reconciler.core.inspection import Inspection, StateFlaw
 from reconciler.core.model import Header, Own, Target
 from reconciler.core.places import PostgresPlace, parse_place
 from reconciler.errors import ReconcilerError, StateError, UnreachableError
+from reconciler.resources import install_command
 from reconciler.state.places import (
     create_state,
     inspect_state,
@@ -326,7 +327,7 @@ def test_without_the_driver_the_way_to_it_is_said(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setitem(sys.modules, "psycopg", None)
     with pytest.raises(StateError, match="in PostgreSQL needs a library") as caught:
         open_state(place("postgresql://db/x"))
-    assert caught.value.hint == "pip install 'workload-reconciler[postgres]'"
+    assert caught.value.hint == install_command("postgres")
 
 
 VERIFIED = {"sslmode": "verify-full", "sslrootcert": "system"}

@@ -12,6 +12,7 @@ import itertools
 import json
 import re
 import socket
+import ssl
 import sys
 import threading
 import time
@@ -86,6 +87,7 @@ class ObjectServer:
     ahead: float = 0.0
     gone: bool = False
     silent: bool = False
+    has_tls: bool = False
     port: int = 0
     lock: Any = field(default_factory=threading.Lock)
     generations: Any = field(default_factory=lambda: itertools.count(1))
@@ -93,7 +95,7 @@ class ObjectServer:
     @property
     def endpoint(self) -> str:
         """The address of the server."""
-        return f"http://127.0.0.1:{self.port}"
+        return f"{'https' if self.has_tls else 'http'}://127.0.0.1:{self.port}"
 
     def url(self, folder: str = "", scheme: str = "s3") -> str:
         """Where a state is, as `--state` takes it."""
@@ -369,12 +371,14 @@ def _error(code: str) -> bytes:
 
 
 @contextlib.contextmanager
-def running_objects() -> Iterator[ObjectServer]:
-    """A new server without objects."""
-    server = ObjectServer()
+def running_objects(tls: ssl.SSLContext | None = None) -> Iterator[ObjectServer]:
+    """A new server without objects; with `tls` it speaks nothing else."""
+    server = ObjectServer(has_tls=tls is not None)
     handler = type("Handler", (_Handler,), {"state": server})
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as listener:
         listener.daemon_threads = True
+        if tls is not None:
+            listener.socket = tls.wrap_socket(listener.socket, server_side=True)
         server.port = listener.server_address[1]
         threading.Thread(target=listener.serve_forever, args=(0.05,), daemon=True).start()
         try:

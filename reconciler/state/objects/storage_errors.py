@@ -18,6 +18,8 @@ _STATUS = re.compile(r"status code: (\d{3}[^:<]*)")
 _CODE = re.compile(r"<Code>([^<]{1,80})</Code>")
 # Of an address only what is before its query: that may hold a signature.
 _QUERY = re.compile(r"\?[^\s\"')]+")
+# Why no request could be sent stands in the debug output alone.
+_CAUSE = re.compile(r'InvalidCertificate\(\s*(\w+)|(?:message|error): "([^"]{1,100})"')
 # The login itself is wrong or too old, which whoever may write has no part in.
 _LOGIN = frozenset(
     {
@@ -63,6 +65,11 @@ def to_error(place: ObjectPlace, error: Exception) -> ReconcilerError:
             f"there is no bucket {place.bucket} ({reason})",
             hint="check the address; a bucket is made by whoever owns it, never by this program",
         )
+    if "InvalidCertificate" in str(error):
+        return UnreachableError(
+            f"the storage of the state {place.title} cannot be reached: {reason}",
+            hint="give the authority that signed its certificate with SSL_CERT_FILE",
+        )
     if may_be_repeated(error):
         return UnreachableError(
             f"the storage of the state {place.title} cannot be reached: {reason}",
@@ -81,4 +88,6 @@ def reason_of(error: Exception) -> str:
     if status is not None:
         return " ".join((status[1].strip(), *((code[1],) if code else ())))
     line = text.partition("\n")[0].rpartition(" - ")[2]
-    return _QUERY.sub("", line).strip().rstrip(".:") or type(error).__name__
+    said = _QUERY.sub("", line).strip().rstrip(".:") or type(error).__name__
+    cause = _CAUSE.search(str(error))
+    return f"{said} ({cause[1] or cause[2]})" if cause else said
