@@ -368,12 +368,12 @@ PROXIED = {"HTTPS_PROXY": "http://robot:canary@proxy.example:3128", "NO_PROXY": 
 @pytest.mark.parametrize(
     ("flags", "environ", "words"),
     [
-        ({}, {}, "TLS 1.2 or newer, certificates are checked by the system's authorities; directly"),
+        ({}, {}, "TLS 1.2 or newer, checked by the system's authorities; directly"),
         (
             {"ca_file": Path("ca.pem"), "client_cert": Path("robot.pem")},
             {},
             (
-                "TLS 1.2 or newer, certificates are checked by the system's authorities and ca.pem; "
+                "TLS 1.2 or newer, checked by the system's authorities and ca.pem; "
                 "we show robot.pem; directly"
             ),
         ),
@@ -381,7 +381,7 @@ PROXIED = {"HTTPS_PROXY": "http://robot:canary@proxy.example:3128", "NO_PROXY": 
             {"use_env_proxy": True},
             PROXIED,
             (
-                "TLS 1.2 or newer, certificates are checked by the system's authorities; through the proxy "
+                "TLS 1.2 or newer, checked by the system's authorities; through the proxy "
                 "http://proxy.example:3128 (from HTTPS_PROXY, with a login)"
             ),
         ),
@@ -389,7 +389,7 @@ PROXIED = {"HTTPS_PROXY": "http://robot:canary@proxy.example:3128", "NO_PROXY": 
             {},
             PROXIED | {"SSL_CERT_FILE": "/ca"},
             (
-                "TLS 1.2 or newer, certificates are checked by the system's authorities (SSL_CERT_FILE); "
+                "TLS 1.2 or newer, checked by the system's authorities (SSL_CERT_FILE); "
                 "directly (HTTPS_PROXY is set, and not used without --use-env-proxy)"
             ),
         ),
@@ -397,7 +397,7 @@ PROXIED = {"HTTPS_PROXY": "http://robot:canary@proxy.example:3128", "NO_PROXY": 
             {"use_env_proxy": True},
             {},
             (
-                "TLS 1.2 or newer, certificates are checked by the system's authorities; "
+                "TLS 1.2 or newer, checked by the system's authorities; "
                 "directly (no proxy is named for this server)"
             ),
         ),

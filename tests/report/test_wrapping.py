@@ -36,3 +36,13 @@ def test_colours_take_no_room() -> None:
     wrapped = wrap_words(line, 40)
     assert click.unstyle(wrapped) == wrap_words(click.unstyle(line), 40)
     assert wrapped.startswith("\x1b[31merror:\x1b[0m word")
+
+
+def test_a_command_in_quotes_is_not_broken() -> None:
+    """Copied from two lines it would not run."""
+    line = "  hint: restore it or run 'reconciler state recover --state nope.db'; only then go on"
+    assert wrap_words(line, 50) == (
+        "  hint: restore it or run\n"
+        "    'reconciler state recover --state nope.db';\n"
+        "    only then go on"
+    )

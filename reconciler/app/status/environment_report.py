@@ -65,7 +65,7 @@ def connection_facts(url: str, settings: Settings, environ: Mapping[str, str]) -
         believed += f" ({', '.join(variables)})"
     if settings.ca_file:
         believed += f" and {settings.ca_file}"
-    facts = [f"TLS 1.2 or newer, certificates are checked by {believed}"]
+    facts = [f"TLS 1.2 or newer, checked by {believed}"]
     if settings.client_cert:
         facts.append(f"we show {settings.client_cert}")
     facts.append(_route(url, settings, environ))

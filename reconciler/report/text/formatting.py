@@ -17,6 +17,8 @@ from reconciler.report.text.escape import escape_terminal
 
 # Narrower than this a shortened cell says nothing.
 NARROWEST = 8
+# What is not broken between two lines: a word, and a command in quotes, which is to be copied.
+_WORD = re.compile(r" *(?:'reconciler [^']*'\S*|\S+)| +$")
 GAP = "  "
 
 
@@ -158,7 +160,7 @@ def _wrap_line(line: str, width: int) -> str:
         return line
     indent = " " * min(len(line) - len(line.lstrip(" ")) + 2, width // 2)
     lines, current = [], ""
-    for word in re.split(r"(?<=\S)(?= )", line):
+    for word in _WORD.findall(line):
         if current.strip() and _length(current) + _length(word) > width:
             lines.append(current)
             current = indent + word.lstrip(" ")
