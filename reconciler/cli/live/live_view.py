@@ -14,6 +14,8 @@ from rich.live import Live
 from rich.segment import Segment
 from rich.text import Text
 
+from reconciler.report.text.formatting import wrap_words
+
 # Faster than people read and slower than events come: drawing must cost an apply nothing.
 DRAWS_PER_SECOND = 4.0
 
@@ -71,7 +73,8 @@ class LiveView:
         # No more than waits now: an apply that prints faster than this draws never lets it end.
         waiting = [self._pending.popleft() for _ in range(len(self._pending))]
         if waiting:
-            self._console.print(_Raw("\n".join(waiting)), soft_wrap=True)
+            text = wrap_words("\n".join(waiting), self._console.width)
+            self._console.print(_Raw(text), soft_wrap=True)
         self._live.update(Group(*map(_one_line, self._lines())), refresh=True)
 
     def _keep_drawing(self) -> None:
