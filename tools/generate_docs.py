@@ -114,8 +114,8 @@ OUTCOMES = (
     (
         4,
         (
-            "`status --exit-status`: a workload is Failed, Degraded, refused, missing, never created, "
-            "down or given up; with `--unmanaged` or `--idle`, there is any."
+            "`status --exit-status`: a workload is Failed, Degraded, refused, missing, never "
+            "created, down or given up; with `--unmanaged` or `--idle`, there is any."
         ),
         "cli/commands/status.py",
     ),

@@ -6,16 +6,16 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 
 from reconciler.core.model import Address
-from reconciler.core.planning.actions import AnyAction
+from reconciler.core.planning.actions import AnyAction, Reason
 from reconciler.core.planning.plan import Plan
 from reconciler.report.text.formatting import number_of
 
-# By the published names of reasons, which the history has as well; what is worst comes first.
-STANDINGS: Mapping[str, str] = {
-    "down": "down",
-    "sync-failed": "refused",
-    "expired": "expired",
-    "finished": "finished",
+# What is worst comes first. The history has reasons by these names as well.
+STANDINGS: Mapping[Reason, str] = {
+    Reason.DOWN: "down",
+    Reason.SYNC_FAILED: "refused",
+    Reason.EXPIRED: "expired",
+    Reason.FINISHED: "finished",
 }
 
 
@@ -23,9 +23,9 @@ def find_standings(plan: Plan, mended: Collection[Address] = ()) -> Sequence[tup
     """Each workload with its word, in the order of the words; `mended` are left out."""
     order = list(STANDINGS.values())
     found = [
-        (STANDINGS[action.reason.value], action)
+        (STANDINGS[action.reason], action)
         for action in plan.actions
-        if action.reason.value in STANDINGS and action.address not in mended
+        if action.reason in STANDINGS and action.address not in mended
     ]
     return sorted(found, key=lambda pair: order.index(pair[0]))
 

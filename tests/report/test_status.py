@@ -305,3 +305,13 @@ def test_a_replace_that_was_cut_off_after_its_delete_is_down() -> None:
         "1 workload, 0 GPUs requested; 0 failed, 0 missing, 0 in doubt, 1 down."
     )
     assert (leaving.word, leaving.is_down, leaving.deleted) == ("Synced", False, None)
+
+
+@pytest.mark.parametrize("purpose", [Purpose.FINISHED, Purpose.EXPIRED])
+def test_what_its_lifecycle_has_ended_needs_nobody(purpose: Purpose) -> None:
+    """It is over by its author's wish: shown by its word, and counted, and nothing is wrong."""
+    row = make_recorded(own=Own.ENDED, purpose=purpose)
+    over = Status(row=row, live=None, at=NOW)
+    assert (over.phase_word, over.sync_word) == (purpose.value, "-")
+    assert (over.is_wrong, over.is_quiet) == (False, True)
+    assert f", 1 {purpose.value}." in statuses_text([over], PLAIN)

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from reconciler.core.inspection import Inspection
 from reconciler.core.model import Own, Recorded
 from reconciler.core.outcome import NAMES, Succeeded
+from reconciler.core.planning.actions import Reason
 from reconciler.core.shorten import shorten
 from reconciler.ports import ActionEntry, RunEntry
 from reconciler.report.standing import STANDINGS
@@ -97,7 +98,7 @@ def run_text(run: RunEntry, actions: Sequence[ActionEntry], *, is_running: bool 
 def _standings(actions: Sequence[ActionEntry]) -> Iterator[str]:
     """Which workloads the run left down or refused, and which it ended because they were over."""
     for reason, word in STANDINGS.items():
-        is_over = reason in ("expired", "finished")
+        is_over = reason in (Reason.EXPIRED, Reason.FINISHED)
         named = dict.fromkeys(
             action.address
             for action in actions
