@@ -15,6 +15,7 @@ from reconciler.cli.output.console import Console, explain
 from reconciler.cli.output.github_files import write_step
 from reconciler.core.diagnostics import Diagnostic
 from reconciler.core.events import ActionEnded, Event
+from reconciler.core.file_names import under_prefix
 from reconciler.core.planning.guards import Refusal
 from reconciler.core.planning.plan import Plan
 from reconciler.errors import ReconcilerError
@@ -181,7 +182,9 @@ class CiReports:
         in_checkout = [
             replace(
                 diagnostic,
-                where=replace(diagnostic.where, file=f"{self.prefix}{diagnostic.where.file}"),
+                where=replace(
+                    diagnostic.where, file=under_prefix(self.prefix, diagnostic.where.file)
+                ),
             )
             for diagnostic in diagnostics
         ]

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
+from reconciler.core.file_names import under_prefix
 from reconciler.core.model import Address
 from reconciler.core.outcome import Failed, InDoubt, Outcome, Skipped, Succeeded
 from reconciler.core.shorten import shorten
@@ -104,7 +105,9 @@ def place_of(source: Where | None, prefix: str) -> Html | None:
     if source is None:
         return None
     return tag(
-        "code", f"{shorten(prefix + source.file, LONGEST_PLACE)}:{source.line}", class_="place"
+        "code",
+        f"{shorten(under_prefix(prefix, source.file), LONGEST_PLACE)}:{source.line}",
+        class_="place",
     )
 
 

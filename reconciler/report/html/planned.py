@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from reconciler.core.diagnostics import Diagnostic, Severity
+from reconciler.core.file_names import under_prefix
 from reconciler.core.model import Address
 from reconciler.core.planning.actions import AnyAction, document_of
 from reconciler.core.planning.guards import Refusal
@@ -304,7 +305,7 @@ def _action(action: AnyAction, prefix: str, budget: LineBudget, is_open: bool) -
     effects = [tag("span", text) for text in texts if text]
     place = place_of(action.source, prefix)
     if former := former_source_of(action):
-        name = shorten(prefix + former, LONGEST_PLACE)
+        name = shorten(under_prefix(prefix, former), LONGEST_PLACE)
         place = fragment("last declared in ", tag("code", name, class_="place"))
     notes = join([*effects, place, wave])
     document = _effective_document(action, budget)

@@ -12,6 +12,7 @@ from typing import Any
 
 from reconciler.core.diagnostics import Diagnostic, Severity
 from reconciler.core.events import ActionEnded, RunFinished
+from reconciler.core.file_names import under_prefix
 from reconciler.core.outcome import NAMES, Failed, InDoubt
 from reconciler.core.planning.guards import Refusal
 from reconciler.core.planning.plan import Plan
@@ -206,7 +207,7 @@ def _diagnostic(diagnostic: Diagnostic, prefix: str = "") -> _Annotation:
 
 
 def _below(where: Where | None, prefix: str) -> Where | None:
-    return replace(where, file=f"{prefix}{where.file}") if where else None
+    return replace(where, file=under_prefix(prefix, where.file)) if where else None
 
 
 def _with_aggregate(

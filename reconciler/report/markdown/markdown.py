@@ -12,6 +12,7 @@ from itertools import chain
 
 from reconciler.core.diagnostics import Diagnostic, has_errors
 from reconciler.core.events import ActionEnded, RunFinished, Summary
+from reconciler.core.file_names import under_prefix
 from reconciler.core.model import Address
 from reconciler.core.outcome import NAMES, Failed, InDoubt, Skipped, Succeeded, Unsuccessful
 from reconciler.core.planning.actions import AnyAction, document_of
@@ -287,7 +288,7 @@ def _action(action: AnyAction, prefix: str) -> MarkdownPart:
     place = code_html(_place(action.source, prefix)) if action.source else ""
     kind, former = kind_of(action), former_source_of(action)
     if former:
-        place = f"last declared in {code_html(f'{prefix}{former}')}"
+        place = f"last declared in {code_html(under_prefix(prefix, former))}"
     notes = (code_html(kind) if kind else "", gpu_effect(action), place, action.reason.value)
     head = f"{action.glyph} {action.kind} {code_html(str(action.address))}"
     why = f"{action.reason}: {prose(action.detail)}" if action.detail else str(action.reason)
@@ -407,5 +408,5 @@ def _plan_name(plan: Plan) -> str:
 def _place(where: Where | None, prefix: str, *, column: bool = False) -> str:
     if where is None:
         return ""
-    place = f"{prefix}{where.file}:{where.line}"
+    place = f"{under_prefix(prefix, where.file)}:{where.line}"
     return f"{place}:{where.column}" if column else place

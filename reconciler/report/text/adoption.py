@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from itertools import groupby
 from typing import Any
 
+from reconciler.core.file_names import under_prefix
 from reconciler.core.gpus import GpuRequest, count_gpus
 from reconciler.core.planning.actions import Keep
 from reconciler.core.planning.adoption import Adoption, NotAdopted, NotAdoptedReason, Proposal
@@ -111,7 +112,9 @@ def _adoption_text(adoption: Adoption, paint: ColorWriter, prefix: str, *, marks
     gpus = "GPUs that cannot be counted"
     if request.known:
         gpus = f"{gpu_number(request.gpus)} {'GPU' if request.gpus == 1 else 'GPUs'}"
-    place = f"{prefix}{source.file}:{source.line}" if source else "no spec declares it"
+    place = (
+        f"{under_prefix(prefix, source.file)}:{source.line}" if source else "no spec declares it"
+    )
     kind = str(adoption.row.spec.get("manifest", {}).get("kind") or "")
     parts = (kind, gpus, place, f"id {adoption.row.id}")
     notes = "  ".join(escape_terminal(part) for part in parts if part)

@@ -7,6 +7,7 @@ from itertools import islice
 from typing import assert_never
 
 from reconciler.core.events import ActionEnded
+from reconciler.core.file_names import under_prefix
 from reconciler.core.model import Address
 from reconciler.core.outcome import Cause, Failed, InDoubt, Skipped, Succeeded, Unsuccessful
 from reconciler.core.planning.plan import Plan
@@ -118,7 +119,7 @@ class Conclusion:
         text = f"{severity} {escape_terminal(message)}"
         if where is None:
             return f"{name_of(event.address)}: {text}"
-        return f"{escape_terminal(f'{self._prefix}{where}')}: {text} ({name_of(event.address)})"
+        return f"{escape_terminal(under_prefix(self._prefix, str(where)))}: {text} ({name_of(event.address)})"
 
     def _skipped_block(self, ended: Sequence[_Ended]) -> str:
         groups: dict[str, list[Address]] = {}

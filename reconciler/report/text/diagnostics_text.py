@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from reconciler.core.diagnostics import Diagnostic, Severity
+from reconciler.core.file_names import under_prefix
 from reconciler.report.text.color import ColorWriter, with_hint
 from reconciler.report.text.escape import escape_terminal
 from reconciler.report.text.formatting import number_of
@@ -55,7 +56,7 @@ class DiagnosticsText:
             colour = "red" if diagnostic.severity is Severity.ERROR else "yellow"
             where = diagnostic.where
             # As compilers write it: editors and terminals make a link of it.
-            place = f"{escape_terminal(f'{self._prefix}{where.file}')}:{where.line}:{where.column}"
+            place = f"{escape_terminal(under_prefix(self._prefix, where.file))}:{where.line}:{where.column}"
             severity = self._paint(f"{diagnostic.severity.value}:", colour)
             message = escape_terminal(diagnostic.message)
             text = f"{place}: {severity} {message} ({diagnostic.code})"

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
+from reconciler.core.file_names import under_prefix
 from reconciler.core.model import Json, Live, Missing, Recorded, Remote, Unread
 from reconciler.core.planning.actions import action_to_json
 from reconciler.core.planning.guards import Refusal
@@ -101,7 +102,7 @@ class ExplanationText:
         if explanation.desired is None or declared is None:
             yield f"{self._heading('Declared now')}  no spec declares it"
         else:
-            origin = f"{self._prefix}{explanation.desired.source}"
+            origin = under_prefix(self._prefix, str(explanation.desired.source))
             yield f"{self._heading('Declared now', origin)}\n{_yaml(declared)}"
         if record is None:
             yield f"{self._heading('Last applied')}  never: the state does not record it"
@@ -142,7 +143,7 @@ class ExplanationText:
         return "\n".join(lines)
 
     def _place(self, where: Where) -> str:
-        return escape_terminal(f"{self._prefix}{where.file}:{where.line}")
+        return escape_terminal(f"{under_prefix(self._prefix, where.file)}:{where.line}")
 
     def _circumstances(self, explanation: Explanation) -> Iterator[str]:
         """The server's own fields, the policies, other records, and what differs when sent."""

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 from reconciler.core.diff.diff import FieldChange
+from reconciler.core.file_names import under_prefix
 from reconciler.core.planning.actions import AnyAction, Hold
 from reconciler.core.planning.plan import Plan
 from reconciler.core.review.content import former_source_of, kind_of
@@ -116,9 +117,13 @@ class PlanText:
     def _place(self, action: AnyAction) -> str:
         """The line that declares a workload, or the file that did before."""
         if source := action.source:
-            return f"{escape_terminal(f'{self._prefix}{source.file}')}:{source.line}"
+            return f"{escape_terminal(under_prefix(self._prefix, source.file))}:{source.line}"
         former = former_source_of(action)
-        return f"last declared in {escape_terminal(f'{self._prefix}{former}')}" if former else ""
+        return (
+            f"last declared in {escape_terminal(under_prefix(self._prefix, former))}"
+            if former
+            else ""
+        )
 
     def differences(self, differences: Sequence[EntryDifference]) -> str:
         """In which entries a plan is not the approved one, each with what would be sent now."""
