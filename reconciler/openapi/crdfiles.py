@@ -61,7 +61,7 @@ def schema_files(
     """
     return {
         crd_file_name(kind.api_version, kind.name): to_text(
-            core.replace(dict(kind.schema)),
+            core.replace(kind.schema),
             core.names,
             {
                 "$comment": comment,

@@ -34,12 +34,16 @@ _PATTERNS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CustomKind:
-    """One version of a kind that a cluster was taught, with the JSON Schema of its objects."""
+    """One version of a kind that a cluster was taught.
+
+    `structural` is the schema in its definition, and `schema` the JSON Schema of its objects.
+    """
 
     group: str
     version: str
     name: str
-    schema: Mapping[str, Any]
+    structural: Mapping[str, Any]
+    schema: Schema
 
     @property
     def api_version(self) -> str:
@@ -77,7 +81,13 @@ def custom_kinds(crd: Mapping[str, Any], file: str) -> list[CustomKind]:
         if not isinstance(versions := spec["versions"], list) or spec.get("preserveUnknownFields"):
             return []
         return [
-            CustomKind(group=group, version=str(version["name"]), name=name, schema=_object(schema))
+            CustomKind(
+                group=group,
+                version=str(version["name"]),
+                name=name,
+                structural=schema,
+                schema=_object(schema),
+            )
             for version in versions
             if version.get("served", True)
             and (schema := (version.get("schema") or {}).get("openAPIV3Schema") or {}).get(
@@ -88,9 +98,9 @@ def custom_kinds(crd: Mapping[str, Any], file: str) -> list[CustomKind]:
         raise InvalidInputError(f"{file}: this {CRD} is not whole: {error!r}") from error
 
 
-def _object(schema: Mapping[str, Any]) -> Schema:
+def _object(structural: Mapping[str, Any]) -> Schema:
     """The schema of a whole object, whose head is the same for all kinds."""
-    made = translate({**schema, _EMBEDDED: True})
+    made = translate({**structural, _EMBEDDED: True})
     if _STATUS in made["properties"]:
         made["properties"][_STATUS] = {}
     # An object without a name gets that of its workload, and so its metadata.

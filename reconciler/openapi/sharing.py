@@ -21,6 +21,7 @@ _LONG = 1500
 _MOST_MISSING = 0.35
 # What has so many fields of a definition, and so few others, is that with fields of its own.
 _FEWEST_COMMON, _LEAST_SHARE = 5, 0.6
+_PLAIN = ("string", "integer", ["integer", "string"])
 _BOUNDS = ("minimum", "maximum")
 _TOLD_BY_RULES = frozenset({"pattern", "uniqueItems", *_BOUNDS})
 _STRUCTURE = frozenset(
@@ -29,16 +30,10 @@ _STRUCTURE = frozenset(
 
 
 class CoreDefinitions:
-    """Kubernetes' own definitions, and where in a custom schema one of them may stand.
+    """Kubernetes' own definitions, and where in a custom schema one of them may stand."""
 
-    `limited` names the fields, by definition, that are checked for more than the schemas say.
-    """
-
-    def __init__(
-        self, definitions: Mapping[str, Schema], limited: Mapping[str, Collection[str]]
-    ) -> None:
+    def __init__(self, definitions: Mapping[str, Schema]) -> None:
         self._definitions = definitions
-        self._limited = limited
         self._in_pods = _reachable_from("PodSpec", definitions)
         self._by_field: dict[str, list[Schema]] = defaultdict(list)
         for definition in definitions.values():
@@ -64,10 +59,9 @@ class CoreDefinitions:
             return {"$ref": f"{DEFS}PodTemplateSpec"}
         made = dict(schema)
         if properties := schema.get("properties"):
-            limited = self._limited_fields(properties)
+            own = self._fields_of_pods(properties)
             made["properties"] = {
-                name: limited.get(name) or self.replace(one, name)
-                for name, one in properties.items()
+                name: own.get(name) or self.replace(one, name) for name, one in properties.items()
             }
         for keyword in ("items", "additionalProperties"):
             if isinstance(schema.get(keyword), dict):
@@ -80,8 +74,11 @@ class CoreDefinitions:
         spec = properties.get("spec", {})
         return "containers" in spec.get("properties", {}) and self._covers(template, schema)
 
-    def _limited_fields(self, properties: Mapping[str, Schema]) -> dict[str, Schema]:
-        """The limited fields of a mapping that is a definition of pods with some more fields."""
+    def _fields_of_pods(self, properties: Mapping[str, Schema]) -> dict[str, Schema]:
+        """The plain fields of a mapping that is a definition of pods with some more fields.
+
+        Of such values the API server asks more than definitions say, wherever they stand.
+        """
         names = properties.keys()
         likest = max(
             self._in_pods,
@@ -93,8 +90,8 @@ class CoreDefinitions:
             return {}
         return {
             field: {"$ref": f"{DEFS}{likest}/properties/{field}"}
-            for field in sorted(common & set(self._limited.get(likest, ())))
-            if self._covers(known[field], properties[field])
+            for field in sorted(common)
+            if known[field].get("type") in _PLAIN and self._covers(known[field], properties[field])
         }
 
     def _resolve(self, schema: Schema) -> Schema:

@@ -162,7 +162,6 @@ def import_crd(source: Path, out: Path) -> None:
     from reconciler.openapi.crdfiles import read_crds, schema_files
     from reconciler.openapi.sharing import CoreDefinitions
     from reconciler.openapi.sources import read_text
-    from reconciler.specs.kubernetes.limits import LIMITS
     from reconciler.specs.kubernetes.structure import definitions
 
     if str(source) == "-":
@@ -172,7 +171,7 @@ def import_crd(source: Path, out: Path) -> None:
         kinds = read_crds(read_text(source), str(source))
     contents = schema_files(
         kinds,
-        CoreDefinitions(definitions(), LIMITS),
+        CoreDefinitions(definitions()),
         origin="the imported definition",
         comment="From a CustomResourceDefinition. Written by: reconciler schema import-crd",
     )

@@ -77,8 +77,10 @@ class CheckContext:
             return
         if settles:
             self._settled.add(tuple(path))
-        # Also where it is suppressed: a later check must not report the same in other words.
-        self._reported.add(tuple(path))
+        # Also where it is suppressed: a later check must not report the same in other words. A
+        # warning keeps no error from being told.
+        if (severity or CODES[code].severity) is Severity.ERROR:
+            self._reported.add(tuple(path))
         # One more than the most: the last says that the list was cut.
         if len(self.diagnostics) > MOST_DIAGNOSTICS:
             return
@@ -125,7 +127,7 @@ class CheckContext:
         )
 
     def has_reported(self, path: Sequence[Step]) -> bool:
-        """Whether anything was reported at a path, suppressed or not."""
+        """Whether an error was reported at a path, suppressed or not."""
         return tuple(path) in self._reported
 
     def quoting_hint(self, path: Sequence[Step]) -> str:
