@@ -18,7 +18,7 @@ def test_right_manifests_have_no_error() -> None:
 
 
 def test_mistakes_are_caught_where_they_stand() -> None:
-    """One in every other manifest: of each row of the table, nearly all at the right line and column.
+    """One in every other manifest: of each row, nearly all at the right line and column.
 
     `tools/mistakes.py` prints the table for more of them, and for seeds that nobody has looked at.
     """
