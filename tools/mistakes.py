@@ -1,7 +1,7 @@
 """Prints how many of the mistakes that people make in manifests are caught where they stand.
 
 Mistakes are drawn by seed from the schemas of all registered kinds, and planted into the right
-manifests of tests/mistakes; the odd seeds were not looked at while the rules were written.
+manifests of tests/support/mistakes; the odd seeds were not looked at while the rules were written.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections import Counter
 
 import click
 
-from tests.mistakes.judging import Row, mistakes, refused, table, total
+from tests.support.mistakes.judging import Row, mistakes, refused, table, total
 
 
 @click.command()

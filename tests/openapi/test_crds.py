@@ -16,9 +16,9 @@ from reconciler.resources import crd_file_name, crd_text
 from reconciler.specs.kubernetes.object_schemas import compile_crd
 from reconciler.specs.kubernetes.structure import without_nulls
 from reconciler.specs.schema.compiled_schema import CompiledSchema
-from tests.mistakes.manifests import manifests
-from tests.mistakes.ways import WAYS
 from tests.openapi.apiserver import accepts
+from tests.support.mistakes.manifests import manifests
+from tests.support.mistakes.ways import WAYS
 from tools.derive_crds import derive, read_kept
 
 CRDS = read_kept()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from tests.mistakes.pods import Fields, container, pod_spec, template
+from tests.support.mistakes.pods import Fields, container, pod_spec, template
 
 Maker = Callable[[int], Fields]
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from copy import deepcopy
 from typing import Any
 
-from tests.mistakes.own import OWN
-from tests.mistakes.pods import PARTS, Fields
+from tests.support.mistakes.own import OWN
+from tests.support.mistakes.pods import PARTS, Fields
 
 EACH = len(PARTS)
 

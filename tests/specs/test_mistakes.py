@@ -2,10 +2,10 @@ from __future__ import annotations
 
 from random import Random
 
-from tests.mistakes.judging import ROWS, mistakes, refused, table
-from tests.mistakes.manifests import EACH, manifests
-from tests.mistakes.own import OWN
-from tests.mistakes.ways import WAYS
+from tests.support.mistakes.judging import ROWS, mistakes, refused, table
+from tests.support.mistakes.manifests import EACH, manifests
+from tests.support.mistakes.own import OWN
+from tests.support.mistakes.ways import WAYS
 
 SEED = 0
 LEAST = 0.97

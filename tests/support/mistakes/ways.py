@@ -8,7 +8,7 @@ from copy import deepcopy
 from random import Random
 from typing import Any, NamedTuple, TypeAlias
 
-from tests.mistakes.places import Path, Place, is_in_pod, places
+from tests.support.mistakes.places import Path, Place, is_in_pod, places
 
 
 class Planted(NamedTuple):

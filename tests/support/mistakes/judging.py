@@ -15,9 +15,9 @@ import yaml
 from reconciler.core.diagnostics import Severity
 from reconciler.specs.config import Config
 from reconciler.specs.loading import load_specs
-from tests.mistakes.manifests import manifests
-from tests.mistakes.places import Path as Steps
-from tests.mistakes.ways import WAYS, Planted
+from tests.support.mistakes.manifests import manifests
+from tests.support.mistakes.places import Path as Steps
+from tests.support.mistakes.ways import WAYS, Planted
 
 CORE = ("v1", "apps/v1", "batch/v1")
 ROWS = ("core kinds", "custom kinds, their pods", "custom kinds, their own fields")
