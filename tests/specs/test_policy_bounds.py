@@ -38,7 +38,8 @@ def fan(levels: int, leaf: Any) -> dict[str, Any]:
 
 def with_value(value: Any) -> str:
     """A spec with that value as the field `x`."""
-    return spec(manifest=json.dumps({"apiVersion": "v1", "kind": "Foo", "spec": {"x": value}}))
+    manifest = {"apiVersion": "example.com/v1", "kind": "Foo", "spec": {"x": value}}
+    return spec(manifest=json.dumps(manifest))
 
 
 ATTACKS = {

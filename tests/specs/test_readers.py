@@ -113,7 +113,8 @@ def test_the_fast_way_to_places_agrees_with_the_careful_one(text: str) -> None:
     page = SourceText(file="a.yaml", text=text)
     for document in read_carefully(page).documents:
         quick = read_tree(page, document.start, document.end)
-        if quick is not None:
+        # A text that YAML refuses may have been read as JSON, which has a reader of its own.
+        if quick is not None and document.source.notation == "yaml":
             [careful] = read_trees(page, [], document.start, document.end)
             assert list(map(_place, walk(quick))) == list(map(_place, walk(careful.root)))
 
