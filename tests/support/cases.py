@@ -8,8 +8,7 @@ from pathlib import Path
 from tests.support.specs import SPEC, Case, encoded, spec
 
 _TASK = (
-    'metadata: {name: task, projectId: "1"}\n'
-    "manifest: {apiVersion: tekton.dev/v1, kind: TaskRun}\n"
+    'metadata: {name: task, projectId: "1"}\nmanifest: {apiVersion: tekton.dev/v1, kind: TaskRun}\n'
 )
 
 NESTED = "a: " + "[" * 101 + "]" * 101

@@ -119,7 +119,8 @@ class Conclusion:
         text = f"{severity} {escape_terminal(message)}"
         if where is None:
             return f"{name_of(event.address)}: {text}"
-        return f"{escape_terminal(under_prefix(self._prefix, str(where)))}: {text} ({name_of(event.address)})"
+        place = escape_terminal(under_prefix(self._prefix, str(where)))
+        return f"{place}: {text} ({name_of(event.address)})"
 
     def _skipped_block(self, ended: Sequence[_Ended]) -> str:
         groups: dict[str, list[Address]] = {}

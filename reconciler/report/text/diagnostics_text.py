@@ -56,7 +56,8 @@ class DiagnosticsText:
             colour = "red" if diagnostic.severity is Severity.ERROR else "yellow"
             where = diagnostic.where
             # As compilers write it: editors and terminals make a link of it.
-            place = f"{escape_terminal(under_prefix(self._prefix, where.file))}:{where.line}:{where.column}"
+            path = escape_terminal(under_prefix(self._prefix, where.file))
+            place = f"{path}:{where.line}:{where.column}"
             severity = self._paint(f"{diagnostic.severity.value}:", colour)
             message = escape_terminal(diagnostic.message)
             text = f"{place}: {severity} {message} ({diagnostic.code})"
