@@ -66,6 +66,8 @@ proof: $(VENV)/.test ## Every gate of docs/guarantees.md, at a size that fits in
 	$(BIN)/python -m proof.simulation --seeds 200 --updates --stale
 	$(BIN)/python -m proof.simulation --seeds 5 --kill-points
 	$(BIN)/python -m proof.updates --kills 1000
+	$(BIN)/python -m proof.endings
+	$(BIN)/python -m proof.endings --mutants
 	$(BIN)/python -m proof.simulation --mutants
 	$(BIN)/python -m proof.syscalls --stride 9
 	$(BIN)/python -m proof.kernel --stride 61 --steps 4
@@ -91,6 +93,8 @@ proof-full: $(VENV)/.test proof-honesty ## The same at full size: more than an h
 	$(BIN)/python -m proof.simulation --seeds 3000 --updates --stale
 	$(BIN)/python -m proof.simulation --seeds 50 --kill-points
 	$(BIN)/python -m proof.updates
+	$(BIN)/python -m proof.endings
+	$(BIN)/python -m proof.endings --mutants
 	$(BIN)/python -m proof.updates --puts 2 --kills 10000
 	$(BIN)/python -m proof.simulation --mutants
 	$(BIN)/python -m proof.syscalls --stride 1

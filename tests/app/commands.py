@@ -24,7 +24,7 @@ from reconciler.core.model import Desired, Recorded, Target
 from reconciler.core.places import FilePlace
 from reconciler.core.planning.adoption import NotAdopted, Proposal
 from reconciler.core.protocol.marker import OP, STACK
-from reconciler.engine.run import ApplyOptions
+from reconciler.engine.run import ApplyOptions, WaitFor
 from reconciler.sandbox.world.workload import WorkloadFaults
 from reconciler.state.sqlite import open_state
 from tests.support.timing import run
@@ -52,6 +52,7 @@ class Repository:
         request: PlanRequest | None = None,
         expect_digest: str | None = None,
         init: bool = True,
+        wait_for: WaitFor = WaitFor.SYNCED,
         at: tuple[float, Callable[[], None]] | None = None,
     ) -> ApplyResult:
         """Apply specs, confirming or not; `at` does something so many seconds after that."""
@@ -73,7 +74,7 @@ class Repository:
             ),
             ApplyRequest(
                 plan=request or PlanRequest(),
-                options=ApplyOptions(),
+                options=ApplyOptions(wait_for=wait_for),
                 command="reconciler apply",
                 init=init,
                 expected=read_approved(expect_digest) if expect_digest else None,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
+from reconciler.app.planning.endings import warn_of_deadline
 from reconciler.app.planning.planning import PlanRequest
 from reconciler.app.refused import GuardError
 from reconciler.app.status.workload_status import StatusRequest, read_statuses
@@ -22,6 +24,7 @@ from reconciler.report.status.table import statuses_text
 from reconciler.report.text.color import ColorWriter
 from reconciler.report.text.tables import records_text
 from reconciler.state.memory import MemoryStore
+from tests.app.commands import Repository
 from tests.support.timing import run
 from tests.support.worlds import World, is_write, wish
 
@@ -372,3 +375,26 @@ def test_a_status_calls_nothing_missing_that_is_over(tmp_path: Path) -> None:
     (line,) = (line for line in records_text(world.rows()).splitlines() if "our-job" in line)
     assert line.split()[:2] == ["4501/our-job", "ended"]
     assert line.endswith("; ttl 1h is over; not made again before its spec changes")
+
+
+def test_a_wait_that_may_outlast_its_run_is_named_at_the_start(tmp_path: Path) -> None:
+    """At the spec's line, before anybody is asked; a longer deadline needs no word."""
+    warnings = warn_of_deadline(
+        [job(), job("short", max_runtime="20m"), job("long", max_runtime="2h")], 1800.0
+    )
+    (warning,) = warnings
+    assert (warning.code, warning.address, str(warning.where)) == (
+        "deadline-too-short",
+        "4501/long",
+        "long.yaml:1:1",
+    )
+    assert warning.message == (
+        "it may run for 2h, and this apply waits for its completion until --deadline 1800s"
+    )
+    assert warn_of_deadline([job(max_runtime="2h")], math.inf) == []
+
+    repository = Repository(tmp_path, World(ENDS))
+    for wait_for, expected in ((WaitFor.COMPLETED, ["deadline-too-short"]), (WaitFor.SYNCED, [])):
+        repository.apply(job(max_runtime="2h"), wait_for=wait_for, deadline=3600.0)
+        told = repository.asked[-1].plan.diagnostics
+        assert [one.code for one in told] == expected

@@ -385,3 +385,26 @@ def test_a_database_that_only_the_repository_names_confirms_no_server(
     assert ("it, and proves nothing" in refused.err) is is_far_away
     monkeypatch.setenv("RECONCILER_STATE", state)
     assert cli("plan", specs, "--detailed-exitcode").code == 0
+
+
+def test_an_end_is_kept_wherever_the_state_is(cli: Cli, specs: Path, project: str) -> None:
+    """Nothing is made again, neither by the next apply nor after a copy was put back."""
+    config = ("--config", specs / "reconciler.yaml")
+    short = {**spec("one", project), "lifecycle": {"maxRuntime": "1ms"}}
+    write_specs(specs, short, spec("two", project))
+    owned: list[str] = []
+    for _ in range(40):
+        # It may take the sandbox a moment until it runs.
+        assert cli("apply", specs, "--yes").code == 0
+        records = json.loads(cli("state", "list", *config, "-o", "json").out)
+        owned = [row["own"] for row in records]
+        if "ENDED" in owned:
+            break
+    assert owned == ["ENDED", "ACCEPTED"]
+    assert cli("plan", specs, "--detailed-exitcode").code == 0
+    assert cli("status", "--exit-status", *config).code == 0
+    # Every apply that changes something keeps a copy of what was before it.
+    newest = cli("state", "restore", *config).out.split()[0]
+    assert cli("state", "restore", newest, "--yes", *config).code == 0
+    held = cli("plan", specs, "--detailed-exitcode")
+    assert (held.code, "hold     " in held.out) == (0, True)
