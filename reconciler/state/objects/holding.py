@@ -137,11 +137,13 @@ def take_lock(
         left = found.left(now) if found else 0.0
         if left <= 0:
             # The renewals have a client to themselves.
-            lease = OwnLease(connect(), token, holder)
-            if lease.write(found.version if found else None):
-                held = _take_over(bucket, look, lease, was_forced=bool(found and found.token))
-                if held is not None:
-                    return held
+            renewing = connect()
+            lease = OwnLease(renewing, token, holder)
+            with renewing.patiently(), bucket.patiently():
+                if lease.write(found.version if found else None):
+                    held = _take_over(bucket, look, lease, was_forced=bool(found and found.token))
+                    if held is not None:
+                        return held
         elif time.monotonic() >= end:
             raise locked_error(bucket.place.title, found.holder if found else Holder(), left)
         else:

@@ -30,15 +30,15 @@ _CREATIONS = 5
 
 def load(bucket: Bucket) -> Replica | None:
     """All of a state; None where there is none, StateError where it is damaged."""
-    replica = Replica()
+    missing = 1
     for _ in range(_READINGS):
-        found = _load_snapshot(bucket)
-        if found is not None:
-            replica = found
-            if catch_up(bucket, replica):
+        replica = _load_snapshot(bucket)
+        if replica is not None:
+            missing = catch_up(bucket, replica)
+            if not missing:
                 return replica if replica.number else None
     raise StateError(
-        f"the state {bucket.place.title} has no segment {replica.number + 1}, and has later ones",
+        f"the state {bucket.place.title} has no segment {missing}, and has later ones",
         hint="get the objects back that were removed, where the bucket keeps versions; no rule "
         "of the bucket may expire them",
     )
@@ -73,18 +73,18 @@ def _load_snapshot(bucket: Bucket) -> Replica | None:
     return Replica()
 
 
-def catch_up(bucket: Bucket, replica: Replica) -> bool:
-    """Follow the log to its end; False where a segment in between is not there any more."""
+def catch_up(bucket: Bucket, replica: Replica) -> int:
+    """Follow the log to its end; otherwise the number of a segment before it that is not there."""
     after = key_of(LOG, replica.number) if replica.number else ""
     keys = bucket.names(LOG, after)
-    numbers = range(replica.number + 1, replica.number + 1 + len(keys))
-    if [number_of(key) for key in keys] != list(numbers):
-        return False
+    for number, key in enumerate(keys, replica.number + 1):
+        if number_of(key) != number:
+            return number
     for key, blob in zip(keys, bucket.get_all(keys), strict=True):
         if blob is None:
-            return False
+            return number_of(key)
         replica.follow(unpack_segment(blob.content, key), digest_of(blob.content))
-    return True
+    return 0
 
 
 def append(bucket: Bucket, replica: Replica, segment: Segment) -> bool:

@@ -204,7 +204,7 @@ class ObjectStore(SharedStore):
 
     def _look(self, bucket: Bucket) -> Replica:
         """Read what is new; raises StateError where there is no state, NotInUseError for a move."""
-        if not (self._replica.number and log.catch_up(bucket, self._replica)):
+        if not self._replica.number or log.catch_up(bucket, self._replica):
             self._replica = log.load_existing(bucket)
         if not self._in_transit:
             refuse_transit(self._place.title, self._replica.transit)
