@@ -16,6 +16,7 @@ import pytest
 
 from reconciler.cli.complete import complete_recorded
 from reconciler.core.places import parse_place
+from reconciler.resources import install_command
 from reconciler.state.places import open_state
 from tests.cli.conftest import Cli
 from tests.cli.repositories import new_project, spec, write_specs
@@ -367,7 +368,7 @@ def test_without_its_driver_a_database_is_told_how_to_be_used(server: Mapping[st
         env={**os.environ, **server},
     )
     assert ended.returncode == 1
-    assert ended.stderr.splitlines()[1:] == ["  hint: pip install 'workload-reconciler[postgres]'"]
+    assert ended.stderr.splitlines()[1:] == [f"  hint: {install_command('postgres')}"]
 
 
 def test_a_database_that_only_the_repository_names_confirms_no_server(
