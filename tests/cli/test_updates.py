@@ -275,7 +275,7 @@ def test_a_saved_update_is_refused_where_the_server_has_no_updates_any_more(
     why = "not as it was approved: what the server can do has changed since; plan again"
     assert (applied.code, applied.err, lasting(applied.out)) == (
         7,
-        "",
+        (f"Not as it was approved: 1 workload\n  {project}/a  now replace; approved as update\n"),
         (
             f"  ! hold     {project}/a  w/a.json:1\n"
             f"             spec-changed: {why}\n"
@@ -352,11 +352,10 @@ def test_what_is_due_and_held_is_no_success(
         "",
         (
             f"{plan}\n"
-            f"skipped   {project}/a  {why}\n"
-            "  hint: lift what holds it back, then apply again\n"
             "\n"
             "Skipped (1):\n"
             f"  {why}: {project}/a\n"
+            "    hint: lift what holds it back, then apply again\n"
             "\n"
             f"{verdict}\n"
         ),

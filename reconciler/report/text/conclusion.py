@@ -136,7 +136,9 @@ class Conclusion:
             lines.append(f"  {escape_terminal(message)}: {', '.join(names)}")
         if len(groups) > MOST:
             lines.append(f"  {self._more(len(groups) - MOST)}")
-        # What is held back had its hint on its own line, and does not go on like the others.
+        # What is held back has a way out of its own, and does not go on like the others.
+        hints = dict.fromkeys(outcome.hint for _, outcome in ended if outcome.hint)
+        lines += [f"    hint: {escape_terminal(hint)}" for hint in hints]
         unhinted = [each for each in ended if not each[1].hint]
         return "\n".join([*lines, *self._next_lines(unhinted[:1])])
 
