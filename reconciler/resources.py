@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+from functools import cache
 from importlib import resources
 from importlib.metadata import PackageNotFoundError, distribution
 from importlib.resources.abc import Traversable
@@ -74,8 +75,14 @@ def is_checkout(folder: Traversable) -> bool:
 
 def crd_text(api_version: str, kind: str) -> str | None:
     """The shipped schema of an operator's kind as it is written; None where there is none."""
-    file = schemas_folder().joinpath(*_CRDS, crd_file_name(api_version, kind))
+    file = _crds_folder().joinpath(crd_file_name(api_version, kind))
     return file.read_text(encoding="utf-8") if file.is_file() else None
+
+
+# A repository has many kinds, and finding the folder costs as much as reading a file.
+@cache
+def _crds_folder() -> Traversable:
+    return schemas_folder().joinpath(*_CRDS)
 
 
 def schema_names(folder: str = "") -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from reconciler.openapi.walk import DEFS, Schema, references
 # A name of its own costs about as much as this many characters of a schema.
 _WORTH_A_NAME = 90
 # A longer line is hard to compare with that of another release.
-_LONG = 1500
+_LONG = 250
 # How many fields of a copy may be younger than it, or left out by its operator.
 _MOST_MISSING = 0.35
 # What has so many fields of a definition, and so few others, is that with fields of its own.

@@ -49,6 +49,13 @@ SCHEMA = {
     "properties": {
         "apiVersion": {"type": "string"},
         "kind": {"type": "string"},
+        "spec": {"$ref": "#/$defs/spec"},
+        "status": {},
+        "metadata": {"$ref": "#/$defs/ObjectMeta"},
+    },
+    "additionalProperties": False,
+    "required": ["spec"],
+    "$defs": {
         "spec": {
             "type": "object",
             "properties": {
@@ -60,12 +67,7 @@ SCHEMA = {
             "required": ["size"],
             "additionalProperties": False,
         },
-        "status": {},
-        "metadata": {"$ref": "#/$defs/ObjectMeta"},
     },
-    "additionalProperties": False,
-    "required": ["spec"],
-    "$defs": {},
 }
 SPEC = """\
 metadata: {name: a, projectId: "1"}
@@ -144,8 +146,8 @@ def test_the_schemas_of_kinds_are_shown(cli: Cli) -> None:
         ["kubeflow.org/v2beta1/MPIJob", "kind of workload, from kubeflow/mpi-operator v0.8.0"],
     ]
     shown = json.loads(cli("schema", "show", "Widget").out)
-    assert sorted(shown["$defs"]) == ["ObjectMeta", "OwnerReference"]
-    assert {**shown, "$defs": {}} == SCHEMA
+    assert sorted(shown["$defs"]) == ["ObjectMeta", "OwnerReference", "spec"]
+    assert {**shown, "$defs": SCHEMA["$defs"]} == SCHEMA
     twice = cli("schema", "show", "MPIJob")
     assert (twice.code, "kubeflow.org/v2beta1/MPIJob" in twice.err) == (64, True)
 
