@@ -165,13 +165,19 @@ class Clock(Protocol):
         ...
 
 
+# In a column that all formats of the state have; no address of a job has a blank before it.
+_COMMIT = "commit:"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunEntry:
     """One run in a state's history: an apply, or an edit of the record.
 
     Times are RFC 3339 in UTC, `took` is in seconds. Without `finished` the run was killed or is
     still going on. `counts` are workloads by outcome, without zeros; `plan` is the id of the saved
-    plan that it carried out, `link` the address of the CI job that it was; both empty for none.
+    plan that it carried out. `link` is the address of the CI job that it was, and behind it the
+    commit that it was made from (`commit:HASH`, with `+` where files differed from it). All are
+    empty for none.
     """
 
     id: str
@@ -186,6 +192,21 @@ class RunEntry:
     plan: str = ""
     link: str = ""
     counts: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def job(self) -> str:
+        """The address of the CI job alone."""
+        return self.link.partition(_COMMIT)[0].rstrip()
+
+    @property
+    def commit(self) -> str:
+        """The commit alone."""
+        return self.link.partition(_COMMIT)[2]
+
+
+def link_with(job: str, commit: str) -> str:
+    """What `RunEntry.link` holds of a job and a commit."""
+    return f"{job} {_COMMIT}{commit}".lstrip() if commit else job
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

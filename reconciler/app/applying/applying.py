@@ -18,15 +18,15 @@ from reconciler.app.planning.approval_checks import (
     check_unused,
 )
 from reconciler.app.planning.endings import warn_of_deadline
-from reconciler.app.planning.planning import PlanRequest, PlanResult, prepare
+from reconciler.app.planning.planning import PlanRequest, PlanResult, prepare, with_warnings
 from reconciler.app.planning.server_capability import can_dry_run
 from reconciler.app.planning.workspace import Workspace
+from reconciler.app.provenance import commit_of, warn_of_behind
 from reconciler.app.refused import GuardError
 from reconciler.app.settings import Settings
 from reconciler.app.signals import SIGNALS, on_signal
 from reconciler.app.state.beside_server import open_beside_server
 from reconciler.app.state.states import merge_targets
-from reconciler.core.diagnostics import sort_diagnostics
 from reconciler.core.events import ActionEnded, Event, RunFinished, StateAwaited
 from reconciler.core.model import Address, Desired, Recorded, Target
 from reconciler.core.outcome import Cause, Failed
@@ -153,6 +153,7 @@ async def carry_out(
             check_plan_target(approval, settings)
         async with state.connect() as session:
             planned = await prepare(workspace, store, session, request.plan)
+            planned = with_warnings(planned, warn_of_behind(settings.root, store.runs()))
             if request.options.wait and wait_for is WaitFor.COMPLETED:
                 planned = _with_deadline(planned, workspace.desired, settings.deadline)
             if approval is None:
@@ -182,9 +183,10 @@ def _with_deadline(
 ) -> PlanResult:
     """The same plan, which says of what it waits for that it may take longer than the run."""
     addresses = {action.address for action in planned.plan.actions}
-    warnings = warn_of_deadline([one for one in declared if one.address in addresses], deadline)
-    diagnostics = sort_diagnostics((*planned.plan.diagnostics, *warnings))
-    return replace(planned, plan=replace(planned.plan, diagnostics=diagnostics))
+    return with_warnings(
+        planned,
+        warn_of_deadline([one for one in declared if one.address in addresses], deadline),
+    )
 
 
 async def run_plan(
@@ -211,6 +213,7 @@ async def run_plan(
             command=command,
             at=session.clock.now(),
             saved=saved,
+            commit=commit_of(settings.root),
             rules=settings.rules,
         )
         options = replace(

@@ -15,7 +15,7 @@ from reconciler.core.planning.actions import Reason
 from reconciler.core.planning.plan import Plan
 from reconciler.core.redact import Redactor
 from reconciler.core.secrets.rules import BUILT_IN, RedactionRules
-from reconciler.ports import ActionEntry, RunEntry, RunHistory
+from reconciler.ports import ActionEntry, RunEntry, RunHistory, link_with
 from reconciler.state.locking.lock_owner import this_process
 
 # So many actions are written down in one transaction of their own: each costs a sync of the disk,
@@ -52,13 +52,14 @@ class RunLog:
         command: str,
         at: datetime,
         saved: str = "",
+        commit: str = "",
         rules: RedactionRules = BUILT_IN,
     ) -> RunLog:
         """The log of an apply that is about to begin; raises StateError if it cannot be kept.
 
         A run that is going to send something is in the history before it does, so that one that
         is killed stays visible; a run without changes is written down once, at its end. `saved`
-        is the id of the saved plan that it carries out.
+        is the id of the saved plan that it carries out, `commit` what it is made from.
         """
         owner = this_process(command)
         log = cls(
@@ -69,7 +70,7 @@ class RunLog:
                 host=owner.host,
                 started=_timestamp(at),
                 plan=saved,
-                link=owner.link,
+                link=link_with(owner.link, commit),
             ),
             history=history,
             executor=executor,

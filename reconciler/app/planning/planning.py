@@ -22,12 +22,13 @@ from reconciler.app.planning.replacement_check import hold_invalid
 from reconciler.app.planning.server_capability import PlanForServer, plan_for_server
 from reconciler.app.planning.server_projects import ServerProjects
 from reconciler.app.planning.workspace import InvalidSpecsError, Workspace
+from reconciler.app.provenance import warn_of_behind
 from reconciler.app.settings import Settings
 from reconciler.app.state.beside_server import open_beside_server
 from reconciler.app.state.states import without_state
 from reconciler.app.status.refresh import read_with_successors, tenant_of
 from reconciler.app.typed_names import TypedNames, ask_for_names
-from reconciler.core.diagnostics import has_errors, sort_diagnostics
+from reconciler.core.diagnostics import Diagnostic, has_errors, sort_diagnostics
 from reconciler.core.diff.comparison import compare
 from reconciler.core.ending.lifetime import find_finished
 from reconciler.core.globs import matches_any
@@ -130,9 +131,18 @@ async def make(
         async with state.connect() as session:
             if state.store is None:
                 return await prepare(workspace, without_state(session.target), session, request)
-            return await prepare(
+            planned = await prepare(
                 workspace, state.store, session, request, writer=state.store.writer
             )
+            return with_warnings(planned, warn_of_behind(settings.root, state.store.runs()))
+
+
+def with_warnings(planned: PlanResult, warnings: Sequence[Diagnostic]) -> PlanResult:
+    """The same plan, with what is to be said beside it."""
+    if not warnings:
+        return planned
+    diagnostics = sort_diagnostics((*planned.plan.diagnostics, *warnings))
+    return replace(planned, plan=replace(planned.plan, diagnostics=diagnostics))
 
 
 async def prepare(

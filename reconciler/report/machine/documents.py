@@ -186,6 +186,7 @@ def record_document(
 def run_document(run: RunEntry, actions: Sequence[ActionEntry] | None = None) -> dict[str, Any]:
     """A run of the state's history; with `actions`, what it did to each workload."""
     document = dataclasses.asdict(run) | {"counts": dict(run.counts)}
+    document |= {"link": run.job, "commit": run.commit}
     if actions is None:
         return document
     return document | {"actions": [dataclasses.asdict(action) for action in actions]}

@@ -48,9 +48,9 @@ def runs_text(runs: Sequence[RunEntry], at_work: str = "", *, width: int | None 
     head = ("RUN", "STARTED", "BY", "COMMAND", "TOOK", "RESULT")
     text = columns(head, table, width=width, yielding=("BY", "COMMAND", "RESULT"))
     is_whole = all(result in text for result in results)
-    if any(run.link for run in runs):
+    if any(run.job for run in runs):
         # A link that is cut leads nowhere, so it stands behind what people read.
-        links = ("JOB", *(escape_terminal(run.link) for run in runs))
+        links = ("JOB", *(escape_terminal(run.job) for run in runs))
         lines = zip(text.split("\n"), links, strict=True)
         text = "\n".join(f"{line:<{width or WIDTH}}  {link}".rstrip() for line, link in lines)
     if is_whole:
@@ -72,7 +72,8 @@ def run_text(run: RunEntry, actions: Sequence[ActionEntry], *, is_running: bool 
         ("run", escape_terminal(run.id)),
         ("command", escape_terminal(run.command)),
         ("by", _author(run)),
-        *((("job", escape_terminal(run.link)),) if run.link else ()),
+        *((("job", escape_terminal(run.job)),) if run.job else ()),
+        *((("commit", escape_terminal(run.commit)),) if run.commit else ()),
         ("started", _moment(run.started)),
         ("finished", f"{_moment(run.finished)}{took}" if run.finished else unfinished),
         ("result", escape_terminal(_result(run, is_running=is_running))),
