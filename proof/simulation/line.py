@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 from proof.simulation.disk import Disk
+from proof.simulation.hidden import HiddenLive
 from proof.simulation.loop import Loop
 from proof.simulation.server import Entry, Server
 from reconciler.core.diff.update import find_marks
@@ -60,8 +61,8 @@ class Line:
 
     @property
     def live(self) -> LiveApi:
-        """No apply asks what runs."""
-        raise AssertionError("an apply has asked what runs")
+        """What runs is not shown: no promise depends on it."""
+        return HiddenLive()
 
     async def read(self, workload_id: str) -> ApiResult:
         """GET."""
