@@ -94,7 +94,6 @@ def check_plan(
     `emptied` are the folders of `find_emptied` that still stand, `finished` the ids of what had
     ended by itself before it was removed.
     """
-    # What ends and is cleaned up every day says nothing about the server.
     unexplained = [row for row in recorded if row.id not in finished]
     owned = [row for row in recorded if row.own in (Own.ACCEPTED, Own.DELETING)]
     checks = (
@@ -367,12 +366,9 @@ def count_ending(plan: Plan) -> int:
 def _ending(plan: Plan) -> list[Delete | Replace]:
     # A delete that was begun is finished whatever happens; it was counted when it was planned. One
     # that an earlier run has agreed to is nobody's slip of today.
-    return [
-        a
-        for a in plan.changes
-        if isinstance(a, Replace) or (isinstance(a, Delete) and not a.is_foreseen)
-        if a.recorded.own is not Own.DELETING
-    ]
+    ending = [a for a in plan.changes if isinstance(a, Delete | Replace)]
+    agreed = {a.address for a in ending if isinstance(a, Delete) and a.is_foreseen}
+    return [a for a in ending if not (a.recorded.own is Own.DELETING or a.address in agreed)]
 
 
 def _over_limit(
