@@ -15,7 +15,7 @@ from reconciler.openapi.walk import DEFS, Schema, references
 
 # A name of its own costs about as much as this many characters of a schema.
 _WORTH_A_NAME = 90
-# A longer line is hard to compare with that of another release.
+# A longer part gets a line of its own, which is only looked at for a manifest that has the part.
 _LONG = 250
 # How many fields of a copy may be younger than it, or left out by its operator.
 _MOST_MISSING = 0.35
@@ -108,9 +108,7 @@ class CoreDefinitions:
         own = self._resolve(own)
         if own.keys() - _STRUCTURE or not _types(own) or not _types(own) <= _types(core):
             return False
-        if any(_is_tighter(core, own, bound) for bound in _BOUNDS):
-            return False
-        if "enum" in core:
+        if "enum" in core or any(core.get(bound) != own.get(bound) for bound in _BOUNDS):
             return False
         if not set(core.get("required", ())) <= set(own.get("required", ())):
             return False
@@ -153,14 +151,6 @@ def _types(schema: Schema) -> set[str]:
     given = schema.get("type", ())
     types = {given} if isinstance(given, str) else set(given)
     return types | {"integer"} if "number" in types else types
-
-
-def _is_tighter(core: Schema, own: Schema, bound: str) -> bool:
-    if bound not in core:
-        return False
-    if bound not in own:
-        return True
-    return bool(core[bound] > own[bound] if bound == "minimum" else core[bound] < own[bound])
 
 
 def _reachable_from(name: str, definitions: Mapping[str, Schema]) -> list[str]:

@@ -38,6 +38,7 @@ UNRUN = {
     "docs/api-versions.md": {"server": 2},
     "docs/ci.md": {"forge": 2},
     "docs/development/extending.md": {"make": 1},
+    "docs/development/schemas.md": {"make": 2},
     "docs/guarantees.md": {"forms": 1},
     "docs/how-to/air-gapped.md": {"install": 3, "server": 1},
     "docs/how-to/credentials.md": {"server": 1},
@@ -46,6 +47,7 @@ UNRUN = {
     "docs/how-to/runbook.md": {"forms": 3},
     "docs/sandbox.md": {"install": 1, "make": 2},
     "docs/tutorial.md": {"install": 1},
+    "docs/validation.md": {"server": 1},
     "docs/versioning.md": {"forge": 1},
 }
 
