@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from reconciler.core.globs import matches_any
 from reconciler.core.model import Address, Target
 from reconciler.core.projects.addresses import (
     AmbiguousNameError,
@@ -17,6 +18,7 @@ from reconciler.core.projects.names import ProjectName, may_be_on_server
 from reconciler.errors import UsageError
 
 if TYPE_CHECKING:
+    from reconciler.app.planning.planning import PlanRequest
     from reconciler.app.planning.server_projects import ServerProjects
 
 
@@ -71,3 +73,54 @@ async def ask_for_names(
         return names
     resolution = await projects.resolve(unknown, pins={}, aliases=names.ids)
     return TypedNames(ids={**names.ids, **resolution.ids}, known=names.known)
+
+
+async def spell_request(
+    request: PlanRequest, names: TypedNames, projects: ServerProjects
+) -> PlanRequest:
+    """A request in ids alone; raises UsageError for the name of several workloads."""
+    selection, options = request.selection, request.options
+    named_projects = () if selection.project is None else (selection.project,)
+    typed = (*selection.targets, *selection.excludes, *options.replace)
+    if options.refreshed:
+        names = await ask_for_names(names, names.unknown(typed, named_projects), projects)
+    return replace(
+        request,
+        selection=replace(
+            selection,
+            targets=names.patterns(selection.targets),
+            excludes=names.patterns(selection.excludes),
+            project=None if selection.project is None else names.project(selection.project),
+        ),
+        options=replace(options, replace=tuple(map(names.address, options.replace))),
+    )
+
+
+def check_typed(
+    request: PlanRequest, *, selected: Collection[Address], addresses: Collection[Address]
+) -> None:
+    """Raise UsageError for a pattern or address that means nothing: it is more likely misspelt."""
+    selection = request.selection
+    if selection.targets and not selected:
+        patterns = " ".join(selection.targets)
+        raise UsageError(
+            f"no workload matches -t {patterns}", hint="patterns are globs on <projectId>/<name>"
+        )
+    for pattern in selection.excludes:
+        if not any(matches_any(str(address), [pattern]) for address in addresses):
+            raise UsageError(
+                f"no workload matches -x {pattern}: nothing would be left out by it",
+                hint="patterns are globs on <projectId>/<name>",
+            )
+    projects = sorted({address.project for address in addresses})
+    if selection.project is not None and selection.project not in projects:
+        raise UsageError(
+            f"--project {selection.project}: no workload here is in that project",
+            hint=f"give a project id; there are {', '.join(projects) or 'none'}",
+        )
+    for pattern in request.options.replace:
+        if not any(matches_any(str(address), [pattern]) for address in selected):
+            raise UsageError(
+                f"--replace {pattern}: there is no such workload here",
+                hint="give an address as the plan shows it, <projectId>/<name>, or a glob on it",
+            )

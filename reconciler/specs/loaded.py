@@ -173,6 +173,7 @@ def merge_roots(parts: Sequence[Loaded]) -> Loaded:
             for diagnostic in part.diagnostics
         ),
         sources=tuple(display_name(file, part.prefix) for part in parts for file in part.sources),
+        names={name: project for part in parts for name, project in part.names.items()},
     )
 
 

@@ -373,3 +373,84 @@ def test_two_spellings_of_one_workload_are_two_specs_of_it(tmp_path: Path) -> No
             " | remove one of them, or give it another name"
         )
     ]
+
+
+def test_limits_know_projects_by_name(tmp_path: Path) -> None:
+    """A budget of GPUs and the allowed projects hold for a name as they do for its id."""
+    team = Team(tmp_path, projects=(ML, Project(id="4502", name="vision")))
+    team.write(
+        reconciler_yaml="limits: {allowed_projects: [ml], gpus: {vision: 1}}\n",
+        a_yaml=spec(),
+        b_yaml=spec("seer", "project: vision"),
+    )
+    with pytest.raises(GuardError) as error:
+        team.apply()
+    assert error.value.refusals[0].message == (
+        "the plan changes project 4502, which limits.allowed_projects leaves out"
+    )
+    team.write(b_yaml=spec("seer", "project: vision").replace("nginx", _GPUS))
+    with pytest.raises(InvalidSpecsError) as invalid:
+        team.plan()
+    assert [line.split(": ")[1] for line in refused(invalid)] == [
+        "project 4502 asks for 2 GPUs; its limit is 1 | largest requests"
+    ]
+
+
+_GPUS = 'nginx, resources: {limits: {"nvidia.com/gpu": 2}}'
+
+
+@pytest.mark.parametrize(
+    ("metadata", "project"),
+    [("project: ml", "4502"), ('projectId: "4501"', "4501"), ("project: tea", "4501")],
+)
+def test_a_folder_has_its_cluster_from_its_defaults(
+    tmp_path: Path, metadata: str, project: str
+) -> None:
+    """It decides about names of the server; an id and an alias need none."""
+    team = Team(tmp_path, projects=TWO, clusters=(EAST, WEST))
+    team.write(
+        reconciler_yaml='projects: {tea: "4501"}\n',
+        _defaults_yaml="metadata: {cluster: west}\n",
+        chat_yaml=spec(metadata=metadata),
+    )
+    assert [str(action.address) for action in team.plan().plan.changes] == [f"{project}/chat"]
+
+
+def test_a_cluster_beside_an_id_is_a_mistake(tmp_path: Path) -> None:
+    """In one and the same file: the id says it already."""
+    team = Team(tmp_path)
+    team.write(chat_yaml=spec(metadata='projectId: "4501", cluster: west'))
+    assert [tell(found) for found in team.workspace.diagnostics] == [
+        (
+            "chat.yaml:1:43-1:50 error unusable-field: the id of a project already says on which "
+            "cluster it is | remove it; it is for a project that is given by its name"
+        )
+    ]
+
+
+def test_a_policy_judges_by_the_project_that_a_name_turns_out_to_be(tmp_path: Path) -> None:
+    """Offline it judges what does not depend on that; with the id all of it."""
+    team = Team(tmp_path)
+    team.write(
+        reconciler_yaml="policies: [rule.schema.json]\n",
+        chat_yaml=spec(),
+        **{"rule.schema.json": '{"x-projects": ["4501"], "required": ["lifecycle"]}'},
+    )
+    assert team.workspace.diagnostics == ()
+    with pytest.raises(InvalidSpecsError) as error:
+        team.plan()
+    assert [" error policy: " in line for line in refused(error)] == [True]
+
+
+def test_a_destroy_goes_by_recorded_ids(tmp_path: Path) -> None:
+    """A name that means nothing any more stops nobody from clearing up."""
+    team = Team(tmp_path)
+    team.write(chat_yaml=spec(), batch_yaml=spec("batch"))
+    team.apply()
+    team.world.sandbox.store.projects.put(Project(id="4501", name="other"))
+    destroying = PlanOptions(destroying=True)
+    request = PlanRequest(options=destroying, selection=Selection(targets=("ml/chat",)))
+    assert team.apply(request).exit_code == 0
+    assert (team.live(), team.pins()) == (["4501/batch"], {"ml": "4501"})
+    with pytest.raises(UsageError, match="--accept-project is for plan and apply"):
+        team.apply(PlanRequest(options=destroying), ml="4501")

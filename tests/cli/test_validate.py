@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from reconciler.specs.loading import WORTH_A_DIGEST
 from tests.cli.conftest import Cli
 from tests.cli.repositories import spec, write_specs
 
@@ -140,3 +141,23 @@ def test_a_revision_that_is_not_there(cli: Cli, history: Path) -> None:
     outside = cli("validate", elsewhere, "--changed-since", "HEAD")
     assert (outside.code, outside.out) == (3, "")
     assert outside.err.startswith("error: git cannot list the changed files: not a git repository")
+
+
+def test_names_of_projects_wait_for_a_server(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Offline they are no error: what was not resolved is said, from the cache as well."""
+    monkeypatch.chdir(tmp_path)
+    manifest = "{apiVersion: v1, kind: Pod, spec: {containers: [{name: m, image: a}]}}"
+    text = f"metadata: {{name: NAME, project: ml}}\nmanifest: {manifest}\n"
+    note = "Not resolved: project ml; plan, apply and validate --server ask the server.\n"
+    for number in range(WORTH_A_DIGEST):
+        (tmp_path / f"{number}.yaml").write_text(text.replace("NAME", f"w{number}"))
+    # What is remembered of a repository has no name of it.
+    for told in (note, note.replace("project ml", "project 1 name")):
+        ended = cli("validate")
+        assert (ended.code, ended.out) == (0, "100 workloads in 100 files: valid.\n")
+        assert ended.err == told
+    rendered = cli("render", "1.yaml")
+    assert (rendered.code, rendered.err) == (0, note)
+    assert rendered.out.startswith("metadata:\n  name: w1\n  project: ml\n")

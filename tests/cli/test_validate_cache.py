@@ -163,7 +163,8 @@ def test_only_a_digest_is_kept(tmp_path: Path) -> None:
     validate(write_valid(tmp_path / "w"))
     (known,) = [path for path in (tmp_path / "cache").rglob("*") if path.is_file()]
     content = json.loads(known.read_text())
-    assert content.keys() == {"digest", "workloads", "files"}
+    assert content.keys() == {"digest", "workloads", "files", "unresolved"}
+    assert [content[key] for key in ("workloads", "files", "unresolved")] == [3, 3, 0]
     assert len(bytes.fromhex(content["digest"])) == 32
     assert stat.S_IMODE(known.stat().st_mode) == 0o600
     assert SECRET not in known.read_text()

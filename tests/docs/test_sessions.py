@@ -44,6 +44,7 @@ UNRUN = {
     "docs/how-to/credentials.md": {"server": 1},
     BUCKET_PAGE: {"forms": 2, "install": 1},
     DATABASE_PAGE: {"forms": 1, "install": 1},
+    "docs/how-to/project-names.md": {"forms": 2, "server": 1},
     "docs/how-to/runbook.md": {"forms": 3},
     "docs/sandbox.md": {"install": 1, "make": 2},
     "docs/tutorial.md": {"install": 1},

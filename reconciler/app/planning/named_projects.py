@@ -20,13 +20,15 @@ class NamedProjects:
     """What the names of projects mean in one run.
 
     `workspace` has every address resolved, `meant` the id of each name that a spec has. `pins` is
-    what the state is to know from now on, `explained` the projects that an accepted name has left.
+    what the state is to know from now on, `explained` the projects that an accepted name has left,
+    `server_names` the names by id that only the server knows.
     """
 
     workspace: Workspace
     meant: Mapping[str, str] = field(default_factory=dict)
     pins: Mapping[str, str] = field(default_factory=dict)
     explained: frozenset[str] = frozenset()
+    server_names: Mapping[str, str] = field(default_factory=dict)
 
 
 def check_names(
@@ -50,6 +52,11 @@ def check_names(
         explained=explained_projects(
             pins, meant, {spec.address.project for spec in workspace.desired}
         ),
+        server_names={
+            project: name.name
+            for name, project in workspace.loaded.names.items()
+            if name.name not in workspace.settings.projects
+        },
     )
 
 

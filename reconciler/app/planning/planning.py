@@ -27,12 +27,11 @@ from reconciler.app.settings import Settings
 from reconciler.app.state.beside_server import open_beside_server
 from reconciler.app.state.states import without_state
 from reconciler.app.status.refresh import read_with_successors, tenant_of
-from reconciler.app.typed_names import TypedNames, ask_for_names
+from reconciler.app.typed_names import TypedNames, check_typed, spell_request
 from reconciler.core.diagnostics import Diagnostic, has_errors, sort_diagnostics
 from reconciler.core.diff.comparison import compare
 from reconciler.core.ending.lifetime import find_finished
-from reconciler.core.globs import matches_any
-from reconciler.core.model import Address, Desired, Header, Live, Missing, Recorded, Remote
+from reconciler.core.model import Desired, Header, Live, Missing, Recorded, Remote
 from reconciler.core.planning.actions import Hold
 from reconciler.core.planning.case import PlanOptions
 from reconciler.core.planning.guards import (
@@ -52,7 +51,7 @@ from reconciler.core.quotas.fit import check_quota
 from reconciler.core.redact import Redactor
 from reconciler.core.review.approval import Approval, RecheckedApproval, recheck_approval
 from reconciler.core.review.plan_differences import EntryDifference, compare_entries
-from reconciler.errors import InvalidInputError, UsageError
+from reconciler.errors import InvalidInputError
 from reconciler.ports import EventListener, RecordStore
 from reconciler.report.machine.documents import action_document
 from reconciler.specs.loaded import Loaded
@@ -181,7 +180,7 @@ async def prepare(
         names = TypedNames.of(header.target, aliases, addresses)
         request = await spell_request(request, names, projects)
         desired, rows = request.selection.narrow(declared, recorded)
-        _check_names(
+        check_typed(
             request,
             selected={*(spec.address for spec in desired), *(row.address for row in rows)},
             addresses=addresses,
@@ -206,8 +205,8 @@ async def prepare(
         read = [row for row in rows if row.address.project not in gone]
         live = await read_with_successors(read, session, settings, header, keep)
         # What was in a project that is gone is gone with it: no list can show anything there.
-        lost = {row.id: Missing(proven=True) for row in rows if row.id and row not in read}
-        live = {**live, **lost}
+        lost = (row.id for row in rows if row.id and row.address.project in gone)
+        live = {**live, **dict.fromkeys(lost, Missing(proven=True))}
         listed = await read_what_is_over(read, specs, live, session=session, settings=settings)
     planned = await decide_on_server(
         desired,
@@ -249,6 +248,7 @@ async def prepare(
         may_ask=request.options.refreshed,
     )
     plan = _check_projects(plan, desired, projects, workspace)
+    plan = replace(plan, project_names=named.server_names)
     files = {spec.source.file for spec in workspace.desired}
     guarded = check_plan(
         plan,
@@ -275,27 +275,6 @@ async def prepare(
         pins=named.pins,
         request=request,
         gone_projects=frozenset(gone),
-    )
-
-
-async def spell_request(
-    request: PlanRequest, names: TypedNames, projects: ServerProjects
-) -> PlanRequest:
-    """A request in ids alone; raises UsageError for the name of several workloads."""
-    selection, options = request.selection, request.options
-    named_projects = () if selection.project is None else (selection.project,)
-    typed = (*selection.targets, *selection.excludes, *options.replace)
-    if options.refreshed:
-        names = await ask_for_names(names, names.unknown(typed, named_projects), projects)
-    return replace(
-        request,
-        selection=replace(
-            selection,
-            targets=names.patterns(selection.targets),
-            excludes=names.patterns(selection.excludes),
-            project=None if selection.project is None else names.project(selection.project),
-        ),
-        options=replace(options, replace=tuple(map(names.address, options.replace))),
     )
 
 
@@ -376,36 +355,6 @@ async def decide_on_server(
     return await plan_for_server(
         plan_with, settings, session, header.target, may_ask=request.options.refreshed
     )
-
-
-def _check_names(
-    request: PlanRequest, *, selected: Collection[Address], addresses: Collection[Address]
-) -> None:
-    """Raise UsageError for a pattern or address that means nothing: it is more likely misspelt."""
-    selection = request.selection
-    if selection.targets and not selected:
-        patterns = " ".join(selection.targets)
-        raise UsageError(
-            f"no workload matches -t {patterns}", hint="patterns are globs on <projectId>/<name>"
-        )
-    for pattern in selection.excludes:
-        if not any(matches_any(str(address), [pattern]) for address in addresses):
-            raise UsageError(
-                f"no workload matches -x {pattern}: nothing would be left out by it",
-                hint="patterns are globs on <projectId>/<name>",
-            )
-    projects = sorted({address.project for address in addresses})
-    if selection.project is not None and selection.project not in projects:
-        raise UsageError(
-            f"--project {selection.project}: no workload here is in that project",
-            hint=f"give a project id; there are {', '.join(projects) or 'none'}",
-        )
-    for pattern in request.options.replace:
-        if not any(matches_any(str(address), [pattern]) for address in selected):
-            raise UsageError(
-                f"--replace {pattern}: there is no such workload here",
-                hint="give an address as the plan shows it, <projectId>/<name>, or a glob on it",
-            )
 
 
 def _guard_options(

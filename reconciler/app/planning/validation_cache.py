@@ -30,14 +30,16 @@ from reconciler.specs.source.fileaccess import ReadFailure, read_bytes
 
 # What reads and judges beside our own code.
 _LIBRARIES = ("yaml", "jsonschema")
+_KEYS = {"digest", "workloads", "files", "unresolved"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CachedVerdict:
-    """What was valid."""
+    """What was valid; `unresolved` counts the projects by name that only a server knows."""
 
     workloads: int
     files: int
+    unresolved: int = 0
 
 
 class ValidationCache:
@@ -54,7 +56,7 @@ class ValidationCache:
         entry = None
         with contextlib.suppress(OSError, ValueError):
             entry = json.loads(self._file.read_text(encoding="utf-8"))
-        if not isinstance(entry, dict) or entry.keys() != {"digest", "workloads", "files"}:
+        if not isinstance(entry, dict) or entry.keys() != _KEYS:
             return None
         discovered = discover_files(self._paths, self._root, self._config)
         contents = {file.name: read_bytes(file.real) for file in discovered.files}
@@ -65,7 +67,11 @@ class ValidationCache:
         }
         if entry["digest"] != self._digest(discovered, digests):
             return None
-        return CachedVerdict(workloads=entry["workloads"], files=entry["files"])
+        return CachedVerdict(
+            workloads=entry["workloads"],
+            files=entry["files"],
+            unresolved=entry["unresolved"],
+        )
 
     def remember(self, whole: Loaded, loaded: Loaded, digests: Mapping[str, bytes]) -> None:
         """Keep that nothing is wrong with all that was read; `digests` are of those very bytes.
@@ -78,7 +84,11 @@ class ValidationCache:
         digest = self._digest(discover_files(self._paths, self._root, self._config), digests)
         if digest is None:
             return
-        verdict = CachedVerdict(workloads=len(loaded.desired), files=loaded.files)
+        verdict = CachedVerdict(
+            workloads=len(loaded.desired),
+            files=loaded.files,
+            unresolved=len(loaded.unresolved),
+        )
         # Who cannot write there does without.
         with contextlib.suppress(OSError):
             self._file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -23,6 +23,7 @@ def render(paths: tuple[Path, ...], *, flags: Flags, output: OutputOptions) -> i
     """Print the effective specs of PATH (default: here)."""
     from reconciler.app.planning.workspace import open_workspace
     from reconciler.cli.output.console import Console
+    from reconciler.cli.output.validation_output import unresolved_note
     from reconciler.core.planning.selection import Selection
     from reconciler.report.machine.documents import to_text, to_yaml
     from reconciler.specs.compose.rendering import render_documents
@@ -35,4 +36,6 @@ def render(paths: tuple[Path, ...], *, flags: Flags, output: OutputOptions) -> i
     documents = render_documents(desired)
     console.emit("json", lambda: to_text(documents))
     console.emit("yaml", lambda: to_yaml(documents))
+    if names := [str(name) for name in workspace.loaded.unresolved]:
+        console.note(unresolved_note(names))
     return 0

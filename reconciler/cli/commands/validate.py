@@ -116,6 +116,7 @@ def validate(
         loaded = parts[0] if len(parts) == 1 else merge_roots(parts)
     root = roots[0][0] if len(roots) == 1 else Path()
     results.show(loaded, root, max_errors=max_errors, fail_on=fail_on)
+    results.note_unresolved([str(name) for name in loaded.unresolved])
     diagnostics = loaded.diagnostics
     return 3 if has_errors(diagnostics) or (diagnostics and fail_on == "warning") else 0
 
@@ -129,10 +130,13 @@ def _load_cached(
 ) -> Loaded | None:
     """Read a repository; None where it is as it was when it was found valid, which is shown."""
     from reconciler.app.planning.validation_cache import ValidationCache, cache_folder
+    from reconciler.report.text.formatting import number_of
 
     cache = ValidationCache(cache_folder(os.environ), paths, *repository)
     if verdict := cache.recall():
         results.show_plain((), verdict.workloads, verdict.files)
+        if verdict.unresolved:
+            results.note_unresolved([number_of(verdict.unresolved, "name")])
         return None
     return _load(console, results, paths, repository, deadline, cache=cache)
 

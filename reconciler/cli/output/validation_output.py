@@ -38,6 +38,11 @@ class ValidationOutput:
             subject = "1 finding is" if hidden == 1 else f"{hidden} findings are"
             self._console.note(f"{subject} not shown: {reason}")
 
+    def note_unresolved(self, names: Sequence[str]) -> None:
+        """Say which projects were not looked up."""
+        if names:
+            self._console.note(unresolved_note(names))
+
     def show(self, loaded: Loaded, root: Path, *, max_errors: int | None, fail_on: str) -> None:
         """Show the diagnostics in every format, at most so many errors."""
         diagnostics = loaded.diagnostics
@@ -80,6 +85,12 @@ class ValidationOutput:
         console.emit("gitlab", lambda: to_text(code_quality_document(named)))
         console.emit("junit", lambda: junit_text(named, files, Severity(fail_on)))
         console.emit("sarif", lambda: to_text(sarif_document(named, meanings)))
+
+
+def unresolved_note(names: Sequence[str]) -> str:
+    """What a command that asks no server says of the names of projects in the specs."""
+    listed = ", ".join(names)
+    return f"Not resolved: project {listed}; plan, apply and validate --server ask the server."
 
 
 def _name_files(diagnostics: Sequence[Diagnostic], prefix: str) -> list[Diagnostic]:

@@ -131,7 +131,8 @@ class Plan:
     the digest of a plan that was read back: its actions have no bodies to tell it from. `at_work`
     is who writes to the state meanwhile: what that run has begun is held, and no change of this
     plan. `quotas` are those of the projects in which something grows, as far as the server tells;
-    `quota_note` says why it does not.
+    `quota_note` says why it does not. `project_names` are the names, by id, that the server alone
+    knows: whoever reads the plan finds an alias in the repository.
     """
 
     target: PlanTarget
@@ -145,6 +146,7 @@ class Plan:
     at_work: str = ""
     quotas: tuple[ProjectQuota, ...] = ()
     quota_note: str = ""
+    project_names: Mapping[str, str] = field(default_factory=dict)
 
     @cached_property
     def changes(self) -> tuple[AnyAction, ...]:

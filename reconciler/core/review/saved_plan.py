@@ -120,6 +120,7 @@ def _read_plan(document: Json) -> Plan:
         at_work=document.get("at_work", ""),
         quotas=tuple(map(ProjectQuota.from_json, document.get("quota", {}).get("projects", ()))),
         quota_note=document.get("quota", {}).get("note", ""),
+        project_names=saved.get("project_names", {}),
     )
 
 

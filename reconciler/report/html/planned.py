@@ -99,6 +99,8 @@ def plan_facts(plan: Plan) -> Html:
         ("State", tag("code", state)),
         ("Digest", tag("code", plan.digest)),
     ]
+    for project, name in sorted(plan.project_names.items()):
+        pairs.append((f"Project {project}", tag("code", name)))
     return facts(pairs)
 
 

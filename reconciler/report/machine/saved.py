@@ -28,6 +28,7 @@ def saved_document(approval: Approval, created_at: datetime) -> dict[str, Any]:
         "allow_missing": approval.allow_missing,
         "allow_empty": approval.allow_empty,
         "accept_projects": dict(approval.accept_projects),
+        "project_names": dict(plan.project_names),
         "bindings": [
             {**asdict(binding), "address": str(binding.address)} for binding in approval.bindings
         ],

@@ -58,6 +58,7 @@ from reconciler.report.text.formatting import (
     failing_text,
     idle_text,
     number_of,
+    projects_text,
 )
 from reconciler.report.text.gpu_text import given_back, gpu_effect
 from reconciler.report.text.text import Text
@@ -402,7 +403,8 @@ def _next_steps(plan: Plan, finished: RunFinished, ended: Sequence[ActionEnded])
 
 def _plan_name(plan: Plan) -> str:
     stack, url = (code(text, _LONGEST_NAME) for text in (plan.target.stack, plan.target.url))
-    return f"Stack {stack} on {url}, plan `{plan.digest}`"
+    target = f"Stack {stack} on {url} {prose(projects_text(plan))}".rstrip()
+    return f"{target}, plan `{plan.digest}`"
 
 
 def _place(where: Where | None, prefix: str, *, column: bool = False) -> str:

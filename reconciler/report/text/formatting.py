@@ -22,6 +22,10 @@ _WORD = re.compile(r" *(?:'reconciler [^']*'\S*|\S+)| +$")
 GAP = "  "
 
 
+# A reader looks one up; more than these, nobody reads.
+_MOST_PROJECTS = 10
+
+
 def gpu_number(gpus: float) -> str:
     """A number of GPUs without trailing zeros."""
     # From a million on `g` would write an exponent.
@@ -61,7 +65,14 @@ def target_text(plan: Plan, state: str = "") -> str:
     target, lineage = plan.target, plan.lineage
     name = state or (f"of lineage {lineage}" if lineage else "")
     kept = f"{'' if lineage else 'new '}state {name}".rstrip()
-    return f"Stack {target.stack} on {target.url}, {kept}"
+    return f"Stack {target.stack} on {target.url}, {kept} {projects_text(plan)}".rstrip()
+
+
+def projects_text(plan: Plan) -> str:
+    """What the server calls the projects of a plan, in brackets, where specs call them so."""
+    called = [f"{project} is {name}" for project, name in sorted(plan.project_names.items())]
+    more = f" and {rest} more" if (rest := len(called) - _MOST_PROJECTS) > 0 else ""
+    return f"(project {', '.join(called[:_MOST_PROJECTS])}{more})" if called else ""
 
 
 def at_work(plan: Plan) -> str:
