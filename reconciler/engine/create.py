@@ -32,7 +32,6 @@ from reconciler.core.protocol.retry import SendCounts
 from reconciler.core.protocol.transitions import (
     Evidence,
     advance,
-    comes_true_until,
     end,
     superseded,
     vacancy,
@@ -241,10 +240,7 @@ class CreateTask:
             ):
                 return await self._give_way(verdict)
             case NameFree():
-                until = f"{comes_true_until(self._row):%Y-%m-%d %H:%M:%S} UTC"
-                return await self._leave_unconfirmed(
-                    f"the server does not show it yet; it may still come true until {until}"
-                )
+                return await self._leave_unconfirmed("the server does not show it yet")
             case LookupUnclear(message=message):
                 return await self._leave_unconfirmed(message)
 
