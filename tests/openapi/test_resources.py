@@ -46,7 +46,7 @@ def test_a_checkout() -> None:
 def test_an_installed_package(tmp_path: Path) -> None:
     """In an installed package the schemas lie inside."""
     shutil.copytree(SOURCE.parent / "schemas", installed(tmp_path) / "_schemas")
-    assert ask(tmp_path) == "False 12 Workload spec"
+    assert ask(tmp_path) == "False 13 Workload spec"
 
 
 def test_an_installation_without_schemas(tmp_path: Path) -> None:
