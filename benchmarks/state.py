@@ -25,7 +25,7 @@ from unittest import mock
 from benchmarks.journal import GROUP, records
 from benchmarks.sandboxes import PROGRAM, Sandbox, measure, sandbox, write_specs
 from reconciler.core.model import Target
-from reconciler.core.places import FilePlace, StatePlace, parse_place
+from reconciler.core.states.places import FilePlace, StatePlace, parse_place
 from reconciler.ports import StateStore
 from reconciler.state.places import create_state, open_state
 from tests.support.object_server import ObjectServer

@@ -16,7 +16,13 @@ from unittest import mock
 import httpx
 
 from reconciler.core.ending import deletion, ended, missing
-from reconciler.core.model import AfterCompletion, Desired, Own
+from reconciler.core.lifecycle import (
+    AfterCompletion,
+)
+from reconciler.core.model import (
+    Desired,
+    Own,
+)
 from reconciler.core.planning.actions import AnyAction, Reason
 from reconciler.core.planning.case import DecisionInputs
 from reconciler.core.protocol import transitions

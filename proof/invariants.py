@@ -15,7 +15,14 @@ from proof.simulation.server import Entry, Server, Workload
 from proof.simulation.weather import Said
 from proof.updates.invariants import UpdateReferee
 from reconciler.core.events import ActionEnded, Event
-from reconciler.core.model import Address, OnRemove, Own, Recorded
+from reconciler.core.lifecycle import (
+    OnRemove,
+)
+from reconciler.core.model import (
+    Address,
+    Own,
+    Recorded,
+)
 from reconciler.core.outcome import Failed, InDoubt, Succeeded, message_of
 from reconciler.core.protocol.retry import AMBIGUOUS_SENDS
 from reconciler.engine.apply import LET_GO

@@ -40,7 +40,7 @@ from proof.shared_games import (
     race,
     stand_still,
 )
-from reconciler.core.places import ObjectPlace, parse_place
+from reconciler.core.states.places import ObjectPlace, parse_place
 from tests.support.object_server import BUCKET, Fault, ObjectServer, running_objects
 
 STORIES = ("tests/state/test_bucket_fencing.py", "tests/state/test_bucket.py")

@@ -36,7 +36,7 @@ from proof.shared_games import (
     stand_still,
 )
 from proof.store_mutants import MUTANTS, VARIABLE
-from reconciler.core.places import PostgresPlace, parse_place
+from reconciler.core.states.places import PostgresPlace, parse_place
 from tests.support.postgres import PostgresServer, running_server
 from tests.support.wires import Wire, wire_to
 

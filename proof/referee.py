@@ -13,8 +13,8 @@ from typing import Any
 
 from proof.sandboxes import Entry, Resident
 from reconciler.core.model import Json, Own, Recorded
-from reconciler.core.places import ObjectPlace, PostgresPlace
 from reconciler.core.protocol.marker import OP, read_own_annotations
+from reconciler.core.states.places import ObjectPlace, PostgresPlace
 from reconciler.errors import ReconcilerError
 from reconciler.state import places
 from reconciler.state.sqlite import open_state

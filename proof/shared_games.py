@@ -18,7 +18,7 @@ from typing import TypeVar
 from proof.commands import Ended, begin
 from proof.referee import Wanted, check_converged, check_known
 from proof.rounds import APPLIES, APPLY, PLAN, Round, judge_recovery
-from reconciler.core.places import ObjectPlace, PostgresPlace
+from reconciler.core.states.places import ObjectPlace, PostgresPlace
 from tests.support.brief import TIMINGS
 
 COUNT = 24

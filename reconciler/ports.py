@@ -10,9 +10,9 @@ from typing import Protocol
 
 from reconciler.core.events import Event, RequestEnded
 from reconciler.core.model import Address, Header, Json, Recorded, Target
-from reconciler.core.places import StatePlace
 from reconciler.core.protocol.api_results import ApiResult
 from reconciler.core.redact import Redactor
+from reconciler.core.states.places import StatePlace
 from reconciler.errors import StateError
 
 EventListener = Callable[[Event], None]

@@ -9,12 +9,14 @@ from typing import Any, NamedTuple
 
 from proof.model.world import FOREIGN, NOTHING, TICK, Phase, Row, Workload
 from reconciler.core.digest import digest
+from reconciler.core.lifecycle import (
+    AfterCompletion,
+    Lifecycle,
+)
 from reconciler.core.model import (
     Address,
-    AfterCompletion,
     Desired,
     LastSeen,
-    Lifecycle,
     Live,
     Missing,
     Own,

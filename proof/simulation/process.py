@@ -23,11 +23,11 @@ from reconciler.app.settings import Settings
 from reconciler.app.target import PinnedTarget
 from reconciler.core.events import Event, RunFinished
 from reconciler.core.model import Desired, Json, Recorded, Target
-from reconciler.core.places import FilePlace
 from reconciler.core.planning.guards import WorkloadLimit
 from reconciler.core.protocol.api_results import Listed
 from reconciler.core.protocol.marker import Marker
 from reconciler.core.quotas.fit import QuotaPolicy
+from reconciler.core.states.places import FilePlace
 from reconciler.engine.apply import apply
 from reconciler.engine.journal import Journal
 from reconciler.engine.requests.dispatcher import Dispatcher, StopSignal

@@ -6,7 +6,15 @@ from dataclasses import replace
 from functools import lru_cache
 from random import Random
 
-from reconciler.core.model import Address, Desired, Lifecycle, OnFailed, OnRemove
+from reconciler.core.lifecycle import (
+    Lifecycle,
+    OnFailed,
+    OnRemove,
+)
+from reconciler.core.model import (
+    Address,
+    Desired,
+)
 from reconciler.errors import Where
 
 PROJECTS = ("4501", "4502")

@@ -20,7 +20,14 @@ from proof.simulation.process import Process, run_all, sweep
 from proof.simulation.repository import declare, declare_more
 from proof.simulation.server import Server
 from proof.simulation.weather import Fate, Said, Weather
-from reconciler.core.model import Address, Desired, OnFailed, OnRemove
+from reconciler.core.lifecycle import (
+    OnFailed,
+    OnRemove,
+)
+from reconciler.core.model import (
+    Address,
+    Desired,
+)
 from tests.support.timing import Timeline
 
 ADDRESS = Address(project="4501", name="w00")

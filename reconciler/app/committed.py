@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from reconciler.core.places import FilePlace, StatePlace
+from reconciler.core.states.places import FilePlace, StatePlace
 from reconciler.errors import InvalidInputError, StateError
 from reconciler.specs.discovery.git import Git, name_in_checkout
 

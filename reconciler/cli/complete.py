@@ -24,7 +24,7 @@ def complete_recorded(
         # Only here: this module is loaded by every command, for the options that it completes.
         from reconciler.app.planning.workspace import settings_here
         from reconciler.app.settings import Flags
-        from reconciler.core.places import FilePlace
+        from reconciler.core.states.places import FilePlace
         from reconciler.state.summary import summarize_state
 
         config, state = context.params.get("config"), context.params.get("state")

@@ -104,7 +104,7 @@ def place_options(flags: Flags, *names: str) -> str:
 
     What a variable of the environment said holds for the next one too.
     """
-    from reconciler.core.places import hide_secrets
+    from reconciler.core.states.places import hide_secrets
 
     state = flags.state and hide_secrets(flags.state)
     given = {"state": state, "config": flags.config, "stack": flags.stack}

@@ -34,7 +34,7 @@ from reconciler.cli.commands.validate import validate
 from reconciler.cli.habits import find_habit
 from reconciler.cli.help import HelpGroup
 from reconciler.cli.invocation import add_folder_option
-from reconciler.cli.output.metrics_file import MetricsWriter
+from reconciler.cli.metrics.metrics_file import MetricsWriter
 from reconciler.errors import ReconcilerError
 
 # Click's own code for wrong usage is 2, which a plan with changes has here.

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 
-from reconciler.core.address_records import find_replaced
 from reconciler.core.events import ActionEnded, Summary
 from reconciler.core.model import LastSeen, Recorded
 from reconciler.core.outcome import (
@@ -18,6 +17,7 @@ from reconciler.core.outcome import (
     count_of,
 )
 from reconciler.core.planning.actions import AnyAction, Create, Hold, Keep, Reason, Replace
+from reconciler.core.states.address_records import find_replaced
 from reconciler.engine.run import ActionContext, ApplyContext
 
 _ENDS = (Reason.FINISHED, Reason.EXPIRED)

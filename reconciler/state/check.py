@@ -9,8 +9,8 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from reconciler.core.inspection import Inspection, StateFlaw
 from reconciler.core.model import Own, Purpose, Recorded
+from reconciler.core.states.inspection import Inspection, StateFlaw
 from reconciler.errors import StateError
 from reconciler.state import database, history
 from reconciler.state.backups import list_backups

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from reconciler.core.inspection import Inspection, StateSummary, StorageReport
 from reconciler.core.model import Target
-from reconciler.core.places import FilePlace, ObjectPlace, PostgresPlace, StatePlace
+from reconciler.core.states.inspection import Inspection, StateSummary, StorageReport
+from reconciler.core.states.places import FilePlace, ObjectPlace, PostgresPlace, StatePlace
 from reconciler.errors import StateError
 from reconciler.ports import IN_USE, StateStore, Transit
 from reconciler.resources import install_command

@@ -10,18 +10,20 @@ from functools import lru_cache
 from hashlib import sha256
 from typing import Any
 
-from reconciler.core.model import (
-    NO_CHANGE,
-    Address,
+from reconciler.core.lifecycle import (
     AfterCompletion,
-    ChangeRecord,
-    Json,
-    LastSeen,
     Lifecycle,
     OnChange,
     OnFailed,
     OnMissing,
     OnRemove,
+)
+from reconciler.core.model import (
+    NO_CHANGE,
+    Address,
+    ChangeRecord,
+    Json,
+    LastSeen,
     OpenChange,
     Own,
     Purpose,

@@ -9,8 +9,8 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 from reconciler.core.model import Header, Own, Recorded, Target
-from reconciler.core.places import FilePlace
 from reconciler.core.redact import Redactor
+from reconciler.core.states.places import FilePlace
 from reconciler.errors import StateError
 from reconciler.ports import (
     IN_USE,

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
-from reconciler.core.inspection import StateSummary
 from reconciler.core.model import Own, Purpose
+from reconciler.core.states.inspection import StateSummary
 from reconciler.state import database
 from reconciler.state.locking import lock_owner
 from reconciler.state.locking.lock import StateLock

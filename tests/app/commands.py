@@ -21,9 +21,9 @@ from reconciler.app.state.examining import AdoptionTerms
 from reconciler.core.diagnostics import Diagnostic
 from reconciler.core.events import Event
 from reconciler.core.model import Desired, Recorded, Target
-from reconciler.core.places import FilePlace
 from reconciler.core.planning.adoption import NotAdopted, Proposal
 from reconciler.core.protocol.marker import OP, STACK
+from reconciler.core.states.places import FilePlace
 from reconciler.engine.run import ApplyOptions, WaitFor
 from reconciler.sandbox.world.workload import WorkloadFaults
 from reconciler.state.sqlite import open_state

@@ -17,8 +17,8 @@ from reconciler.app.planning.planning import PlanRequest, PlanResult, make
 from reconciler.app.planning.workspace import Workspace
 from reconciler.app.status.workload_status import StatusRequest, read_statuses
 from reconciler.core.model import Address, ChangeRecord, LastSeen, OpenChange, Own, Purpose
-from reconciler.core.places import FilePlace
 from reconciler.core.planning.actions import Delete, Hold, Keep, Reason, Replace, Resolve, Update
+from reconciler.core.states.places import FilePlace
 from reconciler.report.html.pages import plan_page
 from reconciler.report.machine.documents import plan_document
 from reconciler.report.machine.github import plan_annotations

@@ -17,7 +17,7 @@ from reconciler.app.state.claiming import ResolveRequest, recheck, resolve_by_id
 from reconciler.app.state.recovering import RecoverSearch, recover
 from reconciler.app.status.workload_status import StatusRequest, read_statuses, watch
 from reconciler.core.model import Own, Target
-from reconciler.core.places import FilePlace
+from reconciler.core.states.places import FilePlace
 from reconciler.report.status.status import Status
 from reconciler.state.sqlite import create_state
 from tests.app.commands import Repository

@@ -9,7 +9,7 @@ import pytest
 
 from reconciler.app.state.states import inspect, read_state
 from reconciler.core.model import Target
-from reconciler.core.places import FilePlace
+from reconciler.core.states.places import FilePlace
 from reconciler.errors import StateError
 from reconciler.state.sqlite import create_state
 

@@ -16,9 +16,18 @@ from reconciler.app.planning.endings import warn_of_deadline
 from reconciler.app.planning.planning import PlanRequest
 from reconciler.app.refused import GuardError
 from reconciler.app.status.workload_status import StatusRequest, read_statuses
-from reconciler.core.model import AfterCompletion, Desired, OnMissing, Own, Purpose, Recorded
-from reconciler.core.places import FilePlace
+from reconciler.core.lifecycle import (
+    AfterCompletion,
+    OnMissing,
+)
+from reconciler.core.model import (
+    Desired,
+    Own,
+    Purpose,
+    Recorded,
+)
 from reconciler.core.planning.case import PlanOptions
+from reconciler.core.states.places import FilePlace
 from reconciler.engine.run import WaitFor
 from reconciler.report.status.table import statuses_text
 from reconciler.report.text.color import ColorWriter

@@ -19,9 +19,9 @@ from reconciler.app.state.adopting import AdoptOptions
 from reconciler.app.status.unmanaged import ProjectSearch
 from reconciler.app.wholefiles import write_new
 from reconciler.core.model import Desired
-from reconciler.core.places import FilePlace
 from reconciler.core.planning.actions import Hold, Reason
 from reconciler.core.planning.adoption import NotAdoptedReason, Proposal
+from reconciler.core.states.places import FilePlace
 from reconciler.errors import InvalidInputError, LockedError, UnreachableError, UsageError
 from reconciler.state.sqlite import open_state
 from tests.support.timing import run

@@ -13,8 +13,8 @@ import pytest
 
 from reconciler.app.status.unmanaged import ProjectSearch, search_idle, search_unmanaged
 from reconciler.core.model import Desired, Own
-from reconciler.core.places import FilePlace
 from reconciler.core.running.search import LiveSearch
+from reconciler.core.states.places import FilePlace
 from reconciler.errors import UsageError
 from reconciler.report.status.live_search import (
     idle_document,

@@ -14,7 +14,7 @@ import pytest
 
 from reconciler.app.status.workload_status import StatusRequest, read_statuses, watch
 from reconciler.core.model import Own
-from reconciler.core.places import FilePlace
+from reconciler.core.states.places import FilePlace
 from reconciler.errors import StateError, UnreachableError, UsageError
 from reconciler.report.status.status import Status
 from tests.support.timing import run

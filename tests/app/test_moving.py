@@ -13,7 +13,7 @@ from reconciler.app.state.moving import MoveResult, move
 from reconciler.app.state.states import list_leftovers
 from reconciler.core.events import Summary
 from reconciler.core.model import Desired, Own, Recorded, Target
-from reconciler.core.places import FilePlace
+from reconciler.core.states.places import FilePlace
 from reconciler.errors import LockedError, RefusedError, StateError, UsageError
 from reconciler.state.backups import list_backups
 from reconciler.state.sqlite import SqliteStore, create_state, open_state

@@ -12,7 +12,7 @@ import pytest
 from reconciler.app.status.declared import DeclaredSpecs
 from reconciler.app.status.workload_status import StatusRequest, explain_statuses, read_statuses
 from reconciler.core.model import ChangeRecord, LastSeen, Own
-from reconciler.core.places import FilePlace
+from reconciler.core.states.places import FilePlace
 from reconciler.report.status.explanation import explanation_text
 from reconciler.report.status.status import Status, status_document
 from reconciler.report.status.table import statuses_text

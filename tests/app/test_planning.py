@@ -12,10 +12,10 @@ from reconciler.app.planning.planning import PlanRequest, make
 from reconciler.app.planning.workspace import Workspace
 from reconciler.app.refused import GuardError
 from reconciler.core.events import Event, RequestRetried
-from reconciler.core.places import FilePlace
 from reconciler.core.planning.case import PlanOptions
 from reconciler.core.planning.guards import WorkloadLimit
 from reconciler.core.planning.selection import Selection
+from reconciler.core.states.places import FilePlace
 from reconciler.errors import UnreachableError
 from reconciler.sandbox.settings import Project
 from tests.support.timing import run

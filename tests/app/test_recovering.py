@@ -13,8 +13,8 @@ from reconciler.app.state.claiming import ResolveRequest
 from reconciler.app.state.recovering import RecoverResult, RecoverSearch, recover
 from reconciler.app.state.states import read_state
 from reconciler.core.model import Own
-from reconciler.core.places import FilePlace
 from reconciler.core.planning.selection import Selection
+from reconciler.core.states.places import FilePlace
 from reconciler.errors import ReconcilerError, RefusedError, UnreachableError, UsageError
 from reconciler.state.sqlite import create_state
 from tests.support.timing import run

@@ -12,8 +12,8 @@ import pytest
 from reconciler.app.state.relocating import Relocation, relocate
 from reconciler.app.state.state_edits import Confirm
 from reconciler.core.model import Own, Purpose, Recorded
-from reconciler.core.places import FilePlace, StatePlace, parse_place
 from reconciler.core.redact import Redactor
+from reconciler.core.states.places import FilePlace, StatePlace, parse_place
 from reconciler.errors import LockedError, NotInUseError, RefusedError, StateError
 from reconciler.ports import IN_USE, StateContent, StateStore, Transit
 from reconciler.state import places

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from reconciler.app.settings import Flags, Settings, resolve_settings
 from reconciler.cli.invocation import place_options
 from reconciler.cli.options import environment_options
-from reconciler.core.places import FilePlace, PostgresPlace
+from reconciler.core.states.places import FilePlace, PostgresPlace
 from reconciler.errors import InvalidInputError, UsageError
 from reconciler.specs.config import Config, load_config
 

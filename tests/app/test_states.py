@@ -13,7 +13,7 @@ from reconciler.app.state.states import find_records, find_run, make_state, read
 from reconciler.app.status.workload_status import StatusRequest, read_statuses
 from reconciler.app.target import check_server
 from reconciler.core.model import Missing, Own, Remote, Target
-from reconciler.core.places import FilePlace
+from reconciler.core.states.places import FilePlace
 from reconciler.errors import StateError, UsageError
 from reconciler.ports import RunEntry
 from reconciler.state.sqlite import create_state

@@ -11,7 +11,7 @@ import pytest
 
 from reconciler.app.state.state_edits import back_up, forget, set_protections
 from reconciler.core.model import ChangeRecord, LastSeen, OpenChange, Own, Purpose, Recorded
-from reconciler.core.places import FilePlace
+from reconciler.core.states.places import FilePlace
 from reconciler.errors import LockedError, RefusedError, StateError, UsageError
 from reconciler.ports import ActionEntry
 from reconciler.state.backups import list_backups

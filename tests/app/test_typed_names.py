@@ -25,9 +25,9 @@ from reconciler.app.state.state_edits import set_protections
 from reconciler.app.status.declared import DeclaredSpecs
 from reconciler.app.status.unmanaged import ProjectSearch, search_idle, search_unmanaged
 from reconciler.app.status.workload_status import StatusRequest, read_statuses
-from reconciler.core.places import FilePlace
 from reconciler.core.planning.selection import Selection
 from reconciler.core.running.search import LiveSearch
+from reconciler.core.states.places import FilePlace
 from reconciler.errors import UsageError
 from reconciler.sandbox.settings import Project
 from tests.app.teams import LIST, ML, Team, spec

@@ -10,8 +10,8 @@ import pytest
 
 from reconciler.app.state.claiming import ResolveRequest
 from reconciler.app.state.recovering import RecoverSearch, recover
-from reconciler.core.places import FilePlace
 from reconciler.core.protocol.marker import Marker, mark
+from reconciler.core.states.places import FilePlace
 from reconciler.errors import UnreachableError
 from tests.support.timing import run
 from tests.support.worlds import LINEAGE, PROJECT, World, wish

@@ -12,7 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 import yaml
 
-from reconciler.core.places import PostgresPlace, parse_place
+from reconciler.core.states.places import PostgresPlace, parse_place
 from reconciler.specs.kubernetes.structure import definition_schema
 from reconciler.specs.schema.compiled_schema import find_violations
 from tests.ci.command_lines import find_command_lines

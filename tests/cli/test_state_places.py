@@ -15,7 +15,7 @@ import click
 import pytest
 
 from reconciler.cli.complete import complete_recorded
-from reconciler.core.places import parse_place
+from reconciler.core.states.places import parse_place
 from reconciler.resources import install_command
 from reconciler.state.places import open_state
 from tests.cli.conftest import Cli

@@ -12,7 +12,13 @@ from hypothesis import strategies as st
 
 from reconciler.core.durations import parse_duration
 from reconciler.core.ending.lifetime import find_ending, find_finished
-from reconciler.core.model import AfterCompletion, Lifecycle, Purpose
+from reconciler.core.lifecycle import (
+    AfterCompletion,
+    Lifecycle,
+)
+from reconciler.core.model import (
+    Purpose,
+)
 from reconciler.core.protocol.live import LiveWorkload, WorkloadPhase
 from tests.support.factories import make_address, make_desired, make_recorded
 

@@ -7,13 +7,15 @@ import pytest
 from hypothesis import given
 
 from reconciler.core.diff.diff import FieldChange, Origin
+from reconciler.core.lifecycle import (
+    OnMissing,
+    OnRemove,
+)
 from reconciler.core.model import (
     Desired,
     LastSeen,
     Live,
     Missing,
-    OnMissing,
-    OnRemove,
     Own,
     Recorded,
 )

@@ -9,11 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from reconciler.core.lifecycle import (
+    OnMissing,
+)
 from reconciler.core.model import (
     Desired,
     Live,
     Missing,
-    OnMissing,
     Own,
     Purpose,
     Recorded,

@@ -8,14 +8,16 @@ from typing import Any
 
 import pytest
 
+from reconciler.core.lifecycle import (
+    Lifecycle,
+    OnFailed,
+    OnRemove,
+)
 from reconciler.core.model import (
     ChangeRecord,
     Desired,
     LastSeen,
-    Lifecycle,
     Live,
-    OnFailed,
-    OnRemove,
     OpenChange,
     Recorded,
     Remote,

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from reconciler.core.places import (
+from reconciler.core.states.places import (
     FilePlace,
     ObjectPlace,
     PasswordError,

@@ -7,7 +7,14 @@ from typing import Any
 import pytest
 
 from reconciler.core.diagnostics import Diagnostic, Severity
-from reconciler.core.model import Lifecycle, Live, Missing, Own
+from reconciler.core.lifecycle import (
+    Lifecycle,
+)
+from reconciler.core.model import (
+    Live,
+    Missing,
+    Own,
+)
 from reconciler.core.planning.actions import (
     AnyAction,
     Create,

@@ -8,16 +8,18 @@ import pytest
 
 from reconciler.core.diff.diff import ABSENT, FieldChange, Origin
 from reconciler.core.digest import digest
-from reconciler.core.model import (
-    Desired,
-    LastSeen,
+from reconciler.core.lifecycle import (
     Lifecycle,
-    Live,
-    Missing,
     OnChange,
     OnFailed,
     OnMissing,
     OnRemove,
+)
+from reconciler.core.model import (
+    Desired,
+    LastSeen,
+    Live,
+    Missing,
     Own,
     Purpose,
     Recorded,

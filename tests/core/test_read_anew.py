@@ -6,7 +6,15 @@ from typing import Any
 import pytest
 
 from reconciler.core.diagnostics import Diagnostic, Severity
-from reconciler.core.model import Desired, LastSeen, Lifecycle, Missing, OnFailed
+from reconciler.core.lifecycle import (
+    Lifecycle,
+    OnFailed,
+)
+from reconciler.core.model import (
+    Desired,
+    LastSeen,
+    Missing,
+)
 from reconciler.core.planning.actions import Hold, Keep, Reason, Replace, Update
 from reconciler.core.protocol.capabilities import CanUpdate
 from tests.support.decisions import decide, plan_of, told

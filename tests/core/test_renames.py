@@ -11,7 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reconciler.core.diagnostics import Diagnostic, Severity
-from reconciler.core.model import Desired, OnRemove, Own, Purpose, Recorded
+from reconciler.core.lifecycle import (
+    OnRemove,
+)
+from reconciler.core.model import (
+    Desired,
+    Own,
+    Purpose,
+    Recorded,
+)
 from reconciler.core.planning.actions import Create, Delete
 from reconciler.core.planning.planner import make_plan
 from reconciler.core.planning.renames import Rename, find_renames

@@ -12,14 +12,16 @@ from hypothesis import example, given
 
 from reconciler.core.diff.diff import ABSENT, FieldChange, Origin, find_changes, undo, without
 from reconciler.core.diff.equality import is_equal
+from reconciler.core.lifecycle import (
+    Lifecycle,
+    OnMissing,
+)
 from reconciler.core.model import (
     ChangeRecord,
     Desired,
     LastSeen,
-    Lifecycle,
     Live,
     Missing,
-    OnMissing,
     OpenChange,
     Own,
     Purpose,

@@ -10,11 +10,13 @@ from hypothesis import given
 
 from reconciler.core.diagnostics import Diagnostic, Severity
 from reconciler.core.diff.diff import FieldChange, Origin
-from reconciler.core.model import (
-    Desired,
+from reconciler.core.lifecycle import (
     Lifecycle,
     OnChange,
     OnFailed,
+)
+from reconciler.core.model import (
+    Desired,
     Recorded,
     Remote,
 )

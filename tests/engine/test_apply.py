@@ -9,7 +9,15 @@ import pytest
 from reconciler.app.planning.planning import PlanRequest
 from reconciler.core.events import ActionEnded, ActionStarted, RunFinished, RunStarted
 from reconciler.core.events import Summary as Counts
-from reconciler.core.model import LastSeen, OnMissing, OnRemove, Own, Purpose
+from reconciler.core.lifecycle import (
+    OnMissing,
+    OnRemove,
+)
+from reconciler.core.model import (
+    LastSeen,
+    Own,
+    Purpose,
+)
 from reconciler.core.outcome import Succeeded
 from reconciler.core.planning.case import OnDrift, PlanOptions
 from reconciler.sandbox import AfterDelete

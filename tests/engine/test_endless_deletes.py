@@ -13,8 +13,8 @@ from reconciler.app.state.state_edits import forget
 from reconciler.core.events import RequestRetried
 from reconciler.core.model import Own, Purpose, Recorded
 from reconciler.core.outcome import Cause, Failed
-from reconciler.core.places import FilePlace
 from reconciler.core.planning.actions import Hold, Reason
+from reconciler.core.states.places import FilePlace
 from reconciler.errors import RefusedError
 from tests.support.timing import run
 from tests.support.worlds import World, wish

@@ -11,7 +11,13 @@ import pytest
 
 from reconciler.app.planning.planning import PlanRequest
 from reconciler.core.diff.diff import ABSENT, with_value
-from reconciler.core.model import Desired, OnChange, OnMissing
+from reconciler.core.lifecycle import (
+    OnChange,
+    OnMissing,
+)
+from reconciler.core.model import (
+    Desired,
+)
 from reconciler.core.planning.actions import Hold, Replace
 from reconciler.core.planning.case import OnDrift, PlanOptions
 from reconciler.errors import Where

@@ -8,7 +8,12 @@ import pytest
 
 from reconciler.app.planning.planning import PlanRequest
 from reconciler.app.refused import GuardError
-from reconciler.core.model import OnMissing, Own
+from reconciler.core.lifecycle import (
+    OnMissing,
+)
+from reconciler.core.model import (
+    Own,
+)
 from reconciler.core.planning.actions import Reason
 from tests.support.worlds import World, wish
 

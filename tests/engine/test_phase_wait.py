@@ -9,7 +9,12 @@ import httpx
 import pytest
 
 from reconciler.core.events import ActionEnded
-from reconciler.core.model import Desired, OnFailed
+from reconciler.core.lifecycle import (
+    OnFailed,
+)
+from reconciler.core.model import (
+    Desired,
+)
 from reconciler.core.outcome import Cause, Failed
 from reconciler.engine.run import WaitFor
 from tests.support.worlds import PROJECT, Meanwhile, Ran, World, stop, wish

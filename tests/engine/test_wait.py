@@ -6,7 +6,13 @@ import pytest
 
 from reconciler.app.session import Session
 from reconciler.core.events import ActionEnded
-from reconciler.core.model import LastSeen, OnFailed, Own
+from reconciler.core.lifecycle import (
+    OnFailed,
+)
+from reconciler.core.model import (
+    LastSeen,
+    Own,
+)
 from reconciler.core.outcome import Cause, Failed, Succeeded
 from reconciler.sandbox import AfterDelete
 from tests.support.worlds import World, stop, wish

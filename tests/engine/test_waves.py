@@ -5,7 +5,10 @@ from __future__ import annotations
 import pytest
 
 from reconciler.app.planning.planning import PlanRequest
-from reconciler.core.model import OnFailed, OnMissing
+from reconciler.core.lifecycle import (
+    OnFailed,
+    OnMissing,
+)
 from tests.support.worlds import World, stop, wish
 
 ALLOW = PlanRequest(allow_empty=True, allow_deletes=9)

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from reconciler.core import model
+from reconciler.core.lifecycle import OnMissing
 from reconciler.resources import load_schema
 
 JOB = {"apiVersion": "batch/v1", "kind": "Job"}
@@ -113,7 +113,7 @@ ACCEPTED_SPECS: dict[str, dict[str, Any]] = {
         wave=-3,
         ignoreChanges=["/manifest/spec/replicas", "/manifest/spec/*/a~1b", "/metadata/priority"],
     ),
-    **{f"onMissing {way}": with_lifecycle(onMissing=way) for way in model.OnMissing},
+    **{f"onMissing {way}": with_lifecycle(onMissing=way) for way in OnMissing},
 }
 
 OURS = ("an alias", "a manifest file", "lifecycle")

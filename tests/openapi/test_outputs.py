@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from reconciler.core import events, model
+from reconciler.core import events
 from reconciler.core.diagnostics import Severity
 from reconciler.core.diff.diff import Origin
+from reconciler.core.lifecycle import OnChange, OnFailed, OnMissing, OnRemove
 from reconciler.core.outcome import NAMES, Outcome, Succeeded
 from reconciler.core.planning import actions
 from reconciler.resources import load_schema
@@ -185,11 +186,11 @@ def test_closed_sets_are_those_of_the_core() -> None:
     assert _enum("event", "$defs", "ActionKind") == [*actions.SUMMARY_ORDER]
     assert _enum("plan", "$defs", "Origin") == [*Origin]
     assert _enum("diagnostic", "properties", "severity") == [*Severity]
-    assert _enum(*lifecycle, "onRemove") == [*model.OnRemove]
-    assert _enum(*lifecycle, "onMissing") == [*model.OnMissing]
-    assert _enum(*lifecycle, "onChange") == [*model.OnChange]
+    assert _enum(*lifecycle, "onRemove") == [*OnRemove]
+    assert _enum(*lifecycle, "onMissing") == [*OnMissing]
+    assert _enum(*lifecycle, "onChange") == [*OnChange]
     # What `report` was called before goes on being read.
-    report, *others = model.OnFailed
+    report, *others = OnFailed
     assert _enum(*lifecycle, "onFailed") == [report, "keep", *others]
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 
-from reconciler.core.inspection import Inspection, StateFlaw
 from reconciler.core.model import Own
+from reconciler.core.states.inspection import Inspection, StateFlaw
 from reconciler.ports import ActionEntry, RunEntry
 from reconciler.report.machine.documents import inspection_document, run_document, unsaved_document
 from reconciler.report.text.history import (

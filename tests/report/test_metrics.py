@@ -11,8 +11,13 @@ from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
 from reconciler import __version__
-from reconciler.cli.output.run_metrics import read_successes
-from reconciler.core.model import OnChange, Own
+from reconciler.cli.metrics.run_metrics import read_successes
+from reconciler.core.lifecycle import (
+    OnChange,
+)
+from reconciler.core.model import (
+    Own,
+)
 from reconciler.report.machine.metrics import FAMILIES, RunMetrics, metrics_text
 from tests.support.factories import (
     make_desired,

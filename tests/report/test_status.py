@@ -9,12 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from reconciler.core.lifecycle import (
+    Lifecycle,
+    OnFailed,
+)
 from reconciler.core.model import (
     LastSeen,
-    Lifecycle,
     Live,
     Missing,
-    OnFailed,
     Own,
     Purpose,
     Recorded,

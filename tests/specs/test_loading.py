@@ -7,14 +7,16 @@ from pathlib import Path
 import pytest
 
 from reconciler.core.diagnostics import Severity
-from reconciler.core.model import (
-    Address,
-    Desired,
+from reconciler.core.lifecycle import (
     Lifecycle,
     OnChange,
     OnFailed,
     OnMissing,
     OnRemove,
+)
+from reconciler.core.model import (
+    Address,
+    Desired,
 )
 from reconciler.errors import Where
 from reconciler.specs.loaded import display_name

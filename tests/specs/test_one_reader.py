@@ -22,6 +22,7 @@ ALLOWED = {
     ("openapi/files.py", "file.read_bytes"): "a derived schema, compared and never quoted",
     ("app/scaffold.py", "file.read_text"): "a shipped template",
     ("app/scaffold.py", "metadata.distribution(DISTRIBUTION).read_text"): "the installer's note",
+    ("resources.py", "distribution('workload-reconciler').read_text"): "the installer's note",
     # What the user names for this very purpose: a pipe is welcome there.
     ("api/login/tokens.py", "self._path.open"): "--token-file, read up to a limit",
     (
@@ -45,6 +46,7 @@ ALLOWED = {
     ("app/wholefiles.py", "os.fdopen"): "written, and new",
     ("app/planning/validation_cache.py", "self._file.read_text"): "the cache of this user",
     ("app/scaffold.py", "path.open"): "written, and new",
+    ("state/sqlite.py", "(folder / '.gitignore').open"): "written, and new",
     ("cli/output/console.py", "output.path.open"): "written",
     ("cli/output/github_files.py", "path.open"): "written, and its last character looked at",
     ("cli/main.py", "os.open"): "the null device",
@@ -55,7 +57,12 @@ ALLOWED = {
     ("app/state/adopting.py", "self.state.open"): "a state, by its own module",
     **{
         (f"app/{name}.py", "state.open"): "a state, by its own module"
-        for name in ("state/beside_server", "state/claiming", "status/workload_status")
+        for name in (
+            "state/beside_server",
+            "state/claiming",
+            "status/unmanaged",
+            "status/workload_status",
+        )
     },
 }
 

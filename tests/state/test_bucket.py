@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 import trustme
 
-from reconciler.core.inspection import Inspection, StateFlaw
 from reconciler.core.model import Header, Own
-from reconciler.core.places import ObjectPlace, parse_place
 from reconciler.core.redact import Redactor
+from reconciler.core.states.inspection import Inspection, StateFlaw
+from reconciler.core.states.places import ObjectPlace, parse_place
 from reconciler.errors import ReconcilerError, StateError, UnreachableError
 from reconciler.resources import install_command
 from reconciler.state.objects import segments

@@ -11,7 +11,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from reconciler.core.places import ObjectPlace, parse_place
+from reconciler.core.states.places import ObjectPlace, parse_place
 from reconciler.errors import LockLostError
 from reconciler.state.objects import holding, opening
 from reconciler.state.objects.store import ObjectStore

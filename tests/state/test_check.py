@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.core.inspection import Inspection, StateFlaw
 from reconciler.core.model import LastSeen, Own, Purpose
+from reconciler.core.states.inspection import Inspection, StateFlaw
 from reconciler.errors import StateError
 from reconciler.state.check import inspect_state
 from reconciler.state.sqlite import create_state, open_state

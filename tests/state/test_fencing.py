@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from reconciler.core.model import ChangeRecord, OpenChange, Own, Recorded
-from reconciler.core.places import PostgresPlace, parse_place
+from reconciler.core.states.places import PostgresPlace, parse_place
 from reconciler.errors import LockedError, LockLostError, StateError
 from reconciler.ports import LossListener
 from reconciler.state.postgres import opening

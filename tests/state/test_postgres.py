@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
-from reconciler.core.inspection import Inspection, StateFlaw
 from reconciler.core.model import Header, Own, Target
-from reconciler.core.places import PostgresPlace, parse_place
+from reconciler.core.states.inspection import Inspection, StateFlaw
+from reconciler.core.states.places import PostgresPlace, parse_place
 from reconciler.errors import ReconcilerError, StateError, UnreachableError
 from reconciler.resources import install_command
 from reconciler.state.places import (

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from reconciler.core.places import parse_place
+from reconciler.core.states.places import parse_place
 from reconciler.errors import UnreachableError
 from reconciler.state.places import open_state
 

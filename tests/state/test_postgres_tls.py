@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import trustme
 
-from reconciler.core.places import PostgresPlace, parse_place
+from reconciler.core.states.places import PostgresPlace, parse_place
 from reconciler.errors import UnreachableError
 from reconciler.state.places import create_state, open_state
 from tests.support.factories import make_target

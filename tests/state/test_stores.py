@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reconciler.core.model import Json, Own, Purpose, Recorded, Target
-from reconciler.core.places import FilePlace, StatePlace, parse_place
+from reconciler.core.states.places import FilePlace, StatePlace, parse_place
 from reconciler.errors import LockedError, StateError
 from reconciler.ports import RecordStore, StateStore
 from reconciler.state.memory import MemoryStore

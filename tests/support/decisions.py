@@ -5,7 +5,14 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from reconciler.core.model import Desired, Lifecycle, Live, Recorded
+from reconciler.core.lifecycle import (
+    Lifecycle,
+)
+from reconciler.core.model import (
+    Desired,
+    Live,
+    Recorded,
+)
 from reconciler.core.planning.actions import AnyAction, Reason
 from reconciler.core.planning.plan import Plan
 from tests.support.factories import plan_for

@@ -8,12 +8,14 @@ from datetime import datetime
 from typing import Any
 
 from reconciler.core.diff.comparison import body_digest
+from reconciler.core.lifecycle import (
+    Lifecycle,
+)
 from reconciler.core.model import (
     Address,
     Desired,
     Header,
     LastSeen,
-    Lifecycle,
     Live,
     Own,
     Recorded,

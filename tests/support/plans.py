@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 
+from reconciler.core.lifecycle import (
+    Lifecycle,
+)
 from reconciler.core.model import (
     LastSeen,
-    Lifecycle,
     Live,
     Missing,
     Own,

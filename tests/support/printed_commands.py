@@ -13,7 +13,7 @@ import pytest
 from reconciler.app.planning import workspace
 from reconciler.app.settings import Flags, Settings, resolve_settings
 from reconciler.cli.main import run
-from reconciler.core.places import FilePlace
+from reconciler.core.states.places import FilePlace
 
 # A command up to where its sentence goes on; what a run was called is none.
 _PRINTED = re.compile(

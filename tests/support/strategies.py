@@ -10,16 +10,18 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from reconciler.core.model import (
-    Desired,
-    LastSeen,
+from reconciler.core.lifecycle import (
     Lifecycle,
-    Live,
-    Missing,
     OnChange,
     OnFailed,
     OnMissing,
     OnRemove,
+)
+from reconciler.core.model import (
+    Desired,
+    LastSeen,
+    Live,
+    Missing,
     Own,
     Purpose,
     Recorded,

@@ -21,11 +21,20 @@ from reconciler.app.session import Connector, Session
 from reconciler.app.settings import Settings
 from reconciler.app.target import PinnedTarget
 from reconciler.core.events import ActionEnded, Event, RequestEnded, RunFinished
-from reconciler.core.model import Address, Desired, Header, Lifecycle, Recorded, Target
+from reconciler.core.lifecycle import (
+    Lifecycle,
+)
+from reconciler.core.model import (
+    Address,
+    Desired,
+    Header,
+    Recorded,
+    Target,
+)
 from reconciler.core.outcome import NAMES, Outcome, message_of
-from reconciler.core.places import FilePlace
 from reconciler.core.planning.guards import WorkloadLimit
 from reconciler.core.protocol.api_results import NOBODY
+from reconciler.core.states.places import FilePlace
 from reconciler.engine.apply import apply
 from reconciler.engine.journal import Journal
 from reconciler.engine.run import ApplyContext, ApplyOptions

@@ -9,14 +9,14 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from reconciler.app.planning.endings import read_what_is_over
-from reconciler.app.planning.named_projects import resolve_workspace
 from reconciler.app.planning.planning import PlanRequest, decide_on_server
-from reconciler.app.planning.server_projects import ServerProjects
 from reconciler.app.planning.workspace import Workspace
+from reconciler.app.projects.named_projects import resolve_workspace
+from reconciler.app.projects.server_projects import ServerProjects
+from reconciler.app.projects.typed_names import TypedNames
 from reconciler.app.state.beside_server import open_beside_server
 from reconciler.app.state.states import without_state
 from reconciler.app.status.refresh import read_with_successors
-from reconciler.app.typed_names import TypedNames
 from reconciler.core.model import Address, Live, Recorded, Target
 from reconciler.core.planning.actions import recorded_of
 from reconciler.core.planning.guards import GuardOptions, Refusal, check_plan

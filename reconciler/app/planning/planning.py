@@ -10,24 +10,24 @@ from typing import TYPE_CHECKING
 from reconciler.app.planning.approval_checks import check_named_projects
 from reconciler.app.planning.endings import read_what_is_over
 from reconciler.app.planning.name_check import hold_taken_names
-from reconciler.app.planning.named_projects import (
+from reconciler.app.planning.quota_check import with_quotas
+from reconciler.app.planning.replacement_check import hold_invalid
+from reconciler.app.planning.server_capability import PlanForServer, plan_for_server
+from reconciler.app.planning.workspace import InvalidSpecsError, Workspace
+from reconciler.app.projects.named_projects import (
     NamedProjects,
     check_names,
     need_no_acceptance,
     resolve_workspace,
 )
-from reconciler.app.planning.project_check import check_projects
-from reconciler.app.planning.quota_check import with_quotas
-from reconciler.app.planning.replacement_check import hold_invalid
-from reconciler.app.planning.server_capability import PlanForServer, plan_for_server
-from reconciler.app.planning.server_projects import ServerProjects
-from reconciler.app.planning.workspace import InvalidSpecsError, Workspace
+from reconciler.app.projects.project_check import check_projects
+from reconciler.app.projects.server_projects import ServerProjects
+from reconciler.app.projects.typed_names import TypedNames, check_typed, spell_request
 from reconciler.app.provenance import warn_of_behind
 from reconciler.app.settings import Settings
 from reconciler.app.state.beside_server import open_beside_server
 from reconciler.app.state.states import without_state
 from reconciler.app.status.refresh import read_with_successors, tenant_of
-from reconciler.app.typed_names import TypedNames, check_typed, spell_request
 from reconciler.core.diagnostics import Diagnostic, has_errors, sort_diagnostics
 from reconciler.core.diff.comparison import compare
 from reconciler.core.ending.lifetime import find_finished

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from reconciler.app.planning.replacement_check import hold_replaces
-from reconciler.app.planning.server_projects import ServerProjects
+from reconciler.app.projects.server_projects import ServerProjects
 from reconciler.app.settings import Settings
 from reconciler.core.diagnostics import sort_diagnostics
 from reconciler.core.model import Address

@@ -15,11 +15,11 @@ from reconciler.app.planning.approval_checks import PLAN_AGAIN, check_state, che
 from reconciler.app.planning.planning import PlanRequest, PlanResult
 from reconciler.app.state.states import read_state
 from reconciler.app.wholefiles import write_whole
-from reconciler.core.places import StatePlace
 from reconciler.core.planning.guards import Refusal
 from reconciler.core.planning.plan import PLAN_FORMAT_VERSION
 from reconciler.core.review.approval import Approval, bind
 from reconciler.core.review.saved_plan import plan_checksum, read_saved
+from reconciler.core.states.places import StatePlace
 from reconciler.errors import InvalidInputError, ReconcilerError, StalePlanError, UsageError
 from reconciler.report.machine.documents import to_text
 from reconciler.report.machine.saved import saved_document

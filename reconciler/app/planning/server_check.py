@@ -10,8 +10,8 @@ from signal import Signals
 
 from reconciler.app.applying.runlog import edit_entry
 from reconciler.app.planning.dry_runs import COMMAND, CheckedSpecs, DryRuns, describe_created
-from reconciler.app.planning.named_projects import find_resolution
-from reconciler.app.planning.server_projects import ServerProjects
+from reconciler.app.projects.named_projects import find_resolution
+from reconciler.app.projects.server_projects import ServerProjects
 from reconciler.app.refused import GuardError
 from reconciler.app.session import Connector, Session
 from reconciler.app.settings import Settings

@@ -14,10 +14,11 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 
 from reconciler.app.applying.applying import ApplyResult
-from reconciler.app.planning.named_projects import find_resolution
 from reconciler.app.planning.server_capability import find_capability
-from reconciler.app.planning.server_projects import ServerProjects
 from reconciler.app.planning.workspace import Workspace
+from reconciler.app.projects.named_projects import find_resolution
+from reconciler.app.projects.server_projects import ServerProjects
+from reconciler.app.projects.typed_names import TypedNames, ask_for_names
 from reconciler.app.session import Connector, Session
 from reconciler.app.settings import Settings
 from reconciler.app.state.beside_server import StateBesideServer, open_beside_server
@@ -27,7 +28,6 @@ from reconciler.app.state.list_workloads import list_ids, read_each
 from reconciler.app.state.marking import mark_adopted, need_updates
 from reconciler.app.state.state_edits import amend
 from reconciler.app.state.states import merge_targets, parse_address
-from reconciler.app.typed_names import TypedNames, ask_for_names
 from reconciler.core.globs import matches_any
 from reconciler.core.model import Address, Header, Recorded
 from reconciler.core.planning.adoption import Adoption, NotAdopted, NotAdoptedReason, Proposal

@@ -24,7 +24,7 @@ from reconciler.app.state.states import (
     sweep,
 )
 from reconciler.core.model import Address, Header, Recorded, Target
-from reconciler.core.places import FilePlace, StatePlace
+from reconciler.core.states.places import FilePlace, StatePlace
 from reconciler.errors import RefusedError, StateError, UsageError
 from reconciler.ports import StateStore
 from reconciler.state.places import create_state, is_there

@@ -6,16 +6,16 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from reconciler.app.planning.named_projects import resolve_workspace
-from reconciler.app.planning.server_projects import ServerProjects
 from reconciler.app.planning.workspace import Workspace
+from reconciler.app.projects.named_projects import resolve_workspace
+from reconciler.app.projects.server_projects import ServerProjects
+from reconciler.app.projects.typed_names import TypedNames, ask_for_names
 from reconciler.app.session import Connector, Session
 from reconciler.app.settings import Settings
 from reconciler.app.state.beside_server import open_beside_server
 from reconciler.app.state.claiming import ResolveRequest
 from reconciler.app.state.list_workloads import list_ids, read_each
 from reconciler.app.state.state_edits import amend
-from reconciler.app.typed_names import TypedNames, ask_for_names
 from reconciler.core.model import Address, Desired, Recorded, Remote
 from reconciler.core.planning.selection import Selection
 from reconciler.core.protocol.marker import read_marker

@@ -18,7 +18,7 @@ from reconciler.app.state.moving import is_same_place, need_fitting_target
 from reconciler.app.state.state_edits import Confirm
 from reconciler.app.state.states import sweep
 from reconciler.core.model import Own, Recorded
-from reconciler.core.places import FilePlace, StatePlace
+from reconciler.core.states.places import FilePlace, StatePlace
 from reconciler.errors import RefusedError, StateError, UsageError
 from reconciler.ports import IN_USE, StateContent, StateStore, Transit
 from reconciler.state.places import create_state, is_there, open_state

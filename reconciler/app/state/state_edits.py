@@ -18,9 +18,9 @@ from reconciler.app.state.states import (
 )
 from reconciler.core.model import Own, Purpose, Recorded, Target
 from reconciler.core.outcome import NAMES, Succeeded
-from reconciler.core.places import FilePlace, StatePlace
 from reconciler.core.protocol.changes import lands_until, may_land
 from reconciler.core.protocol.transitions import Evidence, advance, comes_true_until, may_come_true
+from reconciler.core.states.places import FilePlace, StatePlace
 from reconciler.errors import RefusedError, StateError
 from reconciler.ports import ActionEntry, StateStore
 from reconciler.state.backups import next_backup

@@ -8,15 +8,15 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from reconciler.app.committed import refuse_committed_journal
+from reconciler.app.projects.typed_names import TypedNames
 from reconciler.app.settings import Settings
 from reconciler.app.target import CheckedServer
-from reconciler.app.typed_names import TypedNames
 from reconciler.core.digest import digest_text
 from reconciler.core.globs import is_glob
-from reconciler.core.inspection import Inspection
 from reconciler.core.model import Address, Header, Recorded, Target
-from reconciler.core.places import FilePlace, PostgresPlace, StatePlace
 from reconciler.core.planning.selection import Selection
+from reconciler.core.states.inspection import Inspection
+from reconciler.core.states.places import FilePlace, PostgresPlace, StatePlace
 from reconciler.errors import ReconcilerError, StateError, UsageError
 from reconciler.ports import RecordStore, RunEntry, StateStore
 from reconciler.state.backups import backups_folder

@@ -35,7 +35,6 @@ from reconciler.app.status.environment_report import (
 from reconciler.app.target import CheckedServer, PinnedTarget
 from reconciler.core.diagnostics import has_errors
 from reconciler.core.model import Address
-from reconciler.core.places import FilePlace, ObjectPlace, PostgresPlace, StatePlace
 from reconciler.core.protocol.api_results import (
     Accepted,
     Ambiguous,
@@ -49,6 +48,7 @@ from reconciler.core.protocol.api_results import (
     Unavailable,
     is_from_elsewhere,
 )
+from reconciler.core.states.places import FilePlace, ObjectPlace, PostgresPlace, StatePlace
 from reconciler.errors import InvalidInputError, ReconcilerError, UnreachableError
 from reconciler.report.text.doctor import Check, DoctorReport, Level
 from reconciler.specs.config import Config

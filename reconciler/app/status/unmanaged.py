@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, TypeVar
 
-from reconciler.app.planning.named_projects import find_resolution
-from reconciler.app.planning.server_projects import ServerProjects
+from reconciler.app.projects.named_projects import find_resolution
+from reconciler.app.projects.server_projects import ServerProjects
+from reconciler.app.projects.typed_names import TypedNames, ask_for_names
 from reconciler.app.settings import Settings
 from reconciler.app.state.beside_server import open_beside_server
 from reconciler.app.state.list_workloads import visit_each
 from reconciler.app.status.phases import read_phases
-from reconciler.app.typed_names import TypedNames, ask_for_names
 from reconciler.core.globs import matches_any
 from reconciler.core.model import Header, Recorded, Remote
 from reconciler.core.projects.names import ProjectName, is_placeholder

@@ -10,7 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
-from reconciler.app.planning.server_projects import ServerProjects
+from reconciler.app.projects.server_projects import ServerProjects
+from reconciler.app.projects.typed_names import TypedNames, ask_for_names
 from reconciler.app.session import Connector, Session
 from reconciler.app.settings import Settings
 from reconciler.app.signals import on_signal
@@ -20,13 +21,12 @@ from reconciler.app.status.declared import NOTHING_DECLARED, DeclaredSpecs
 from reconciler.app.status.explanations import explain
 from reconciler.app.status.phases import read_phases, read_removed
 from reconciler.app.status.refresh import read_live
-from reconciler.app.typed_names import TypedNames, ask_for_names
-from reconciler.core.address_records import find_replaced, find_shown, group_by_address
 from reconciler.core.events import RequestRetried
 from reconciler.core.globs import is_glob, matches_any
 from reconciler.core.model import Desired, Own, Recorded
 from reconciler.core.projects.names import is_placeholder
 from reconciler.core.running.listed_sync import is_synced_by_list
+from reconciler.core.states.address_records import find_replaced, find_shown, group_by_address
 from reconciler.errors import ReconcilerError, UnreachableError, UsageError
 from reconciler.ports import EventListener, StateStore
 from reconciler.report.status.explanation import StatusExplanation

@@ -13,6 +13,7 @@ import click
 from click.core import ParameterSource
 
 from reconciler.cli.help import HelpCommand
+from reconciler.cli.metrics.metrics_file import MetricsWriter, metrics_option
 from reconciler.cli.option_tables import APPLY_FORMATS, MARKDOWN_LIMIT
 from reconciler.cli.options import (
     ApplyFlags,
@@ -23,7 +24,6 @@ from reconciler.cli.options import (
     output_options,
     plan_options,
 )
-from reconciler.cli.output.metrics_file import MetricsWriter, metrics_option
 
 if TYPE_CHECKING:
     from reconciler.app.planning.planning import PlanRequest

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from reconciler.cli.help import HelpCommand
+from reconciler.cli.metrics.metrics_file import MetricsWriter, metrics_option
 from reconciler.cli.option_tables import MARKDOWN_LIMIT, PLAN_FORMATS
 from reconciler.cli.options import (
     OutputOptions,
@@ -19,7 +20,6 @@ from reconciler.cli.options import (
     output_options,
     plan_options,
 )
-from reconciler.cli.output.metrics_file import MetricsWriter, metrics_option
 
 if TYPE_CHECKING:
     from reconciler.app.settings import Flags

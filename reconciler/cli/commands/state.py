@@ -22,7 +22,7 @@ from reconciler.errors import StateError
 
 if TYPE_CHECKING:
     from reconciler.app.settings import Flags, Settings
-    from reconciler.core.places import StatePlace
+    from reconciler.core.states.places import StatePlace
 
 
 @click.group(cls=HelpGroup)
@@ -55,9 +55,9 @@ def show(address: str, *, flags: Flags, output: OutputOptions) -> int:
     """Show everything recorded of the workload ADDRESS."""
     from reconciler.app.state.states import find_records, project_ids, read_state
     from reconciler.cli.output.console import Console
-    from reconciler.core.address_records import find_replaced
     from reconciler.core.planning.renewal import renew_row
     from reconciler.core.redact import Redactor
+    from reconciler.core.states.address_records import find_replaced
     from reconciler.report.machine.documents import record_document, to_text
 
     console = Console(output, default="json")

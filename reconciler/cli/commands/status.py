@@ -13,13 +13,13 @@ import click
 
 from reconciler.cli.complete import complete_recorded
 from reconciler.cli.help import HelpCommand
+from reconciler.cli.metrics.metrics_file import MetricsWriter, metrics_option
 from reconciler.cli.options import (
     OutputOptions,
     environment_options,
     output_options,
     settings_from,
 )
-from reconciler.cli.output.metrics_file import MetricsWriter, metrics_option
 from reconciler.cli.params import DURATION, PROJECT
 
 if TYPE_CHECKING:

@@ -13,11 +13,11 @@ from reconciler.app.planning.planning import PlanResult
 from reconciler.app.planning.workspace import Workspace
 from reconciler.app.refused import GuardError, OutdatedPlanError
 from reconciler.cli.live.apply_reporter import ApplyReporter
+from reconciler.cli.metrics.metrics_file import MetricsWriter
 from reconciler.cli.output.apply_summary import list_problems, warn_of_losses
 from reconciler.cli.output.ci_reports import CiReports
 from reconciler.cli.output.console import Console, explain
 from reconciler.cli.output.html_pages import ApplyPage, emit_plan_page
-from reconciler.cli.output.metrics_file import MetricsWriter
 from reconciler.cli.output.plan_output import state_name
 from reconciler.cli.output.question import ask
 from reconciler.core.events import ActionEnded, Event, Summary

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import click
 
+from reconciler.cli.metrics.metrics_file import MetricsWriter
 from reconciler.cli.output.console import Console
-from reconciler.cli.output.metrics_file import MetricsWriter
-from reconciler.core.places import FilePlace, StatePlace
+from reconciler.core.states.places import FilePlace, StatePlace
 
 SPEC_SUFFIXES = (".json", ".yaml", ".yml")
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from reconciler.app.planning.planning import PlanResult
 from reconciler.cli.output.console import Console
 from reconciler.cli.output.html_pages import emit_plan_page
-from reconciler.core.places import FilePlace, StatePlace
+from reconciler.core.states.places import FilePlace, StatePlace
 from reconciler.report.machine.documents import plan_document, to_text
 
 

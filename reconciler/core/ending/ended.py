@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 from reconciler.core.ending.lifetime import Ending, find_ending, read_time
-from reconciler.core.model import (
-    Desired,
+from reconciler.core.lifecycle import (
     Lifecycle,
     OnChange,
+)
+from reconciler.core.model import (
+    Desired,
     Own,
     Purpose,
     Recorded,

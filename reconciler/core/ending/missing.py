@@ -5,7 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 from reconciler.core.ending.lifetime import completion_text, is_finished
-from reconciler.core.model import Desired, OnChange, OnMissing
+from reconciler.core.lifecycle import (
+    OnChange,
+    OnMissing,
+)
+from reconciler.core.model import (
+    Desired,
+)
 from reconciler.core.planning.actions import AnyAction, Create, Reason
 from reconciler.core.planning.case import DecisionInputs
 from reconciler.core.planning.holds import hold, name_fields

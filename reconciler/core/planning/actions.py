@@ -8,7 +8,16 @@ from typing import Any, ClassVar
 
 from reconciler.core.diff.diff import FieldChange
 from reconciler.core.digest import digest
-from reconciler.core.model import Address, Desired, Json, Lifecycle, Purpose, Recorded
+from reconciler.core.lifecycle import (
+    Lifecycle,
+)
+from reconciler.core.model import (
+    Address,
+    Desired,
+    Json,
+    Purpose,
+    Recorded,
+)
 from reconciler.errors import Where
 
 

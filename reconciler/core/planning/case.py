@@ -12,7 +12,16 @@ from typing import Any
 from reconciler.core.diff.comparison import Compared, SpecChanges, what_runs
 from reconciler.core.diff.diff import FieldChange, is_ignored, project
 from reconciler.core.globs import matches_any
-from reconciler.core.model import Desired, Json, Lifecycle, Live, Recorded, Remote
+from reconciler.core.lifecycle import (
+    Lifecycle,
+)
+from reconciler.core.model import (
+    Desired,
+    Json,
+    Live,
+    Recorded,
+    Remote,
+)
 from reconciler.core.planning.actions import Reason
 from reconciler.core.planning.in_place import exchanges_nothing, mark_forcing
 from reconciler.core.planning.plan import PlanTarget

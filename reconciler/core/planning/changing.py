@@ -9,7 +9,13 @@ from reconciler.core.diff.comparison import Compared
 from reconciler.core.diff.diff import ABSENT, FieldChange
 from reconciler.core.diff.three_way import merge_three_way
 from reconciler.core.diff.update import without_cluster_fields
-from reconciler.core.model import Desired, OnChange, join_reasons
+from reconciler.core.lifecycle import (
+    OnChange,
+)
+from reconciler.core.model import (
+    Desired,
+    join_reasons,
+)
 from reconciler.core.planning.actions import AnyAction, Hold, Reason, Replace, Update
 from reconciler.core.planning.case import DecisionInputs, OnDrift
 from reconciler.core.planning.holds import explain_read_anew, hold, hold_unmarked, name_fields

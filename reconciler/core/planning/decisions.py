@@ -11,13 +11,15 @@ from reconciler.core.diff.equality import reword
 from reconciler.core.ending.ended import end_by_lifecycle
 from reconciler.core.ending.lifetime import is_finished
 from reconciler.core.ending.missing import judge_missing
+from reconciler.core.lifecycle import (
+    OnFailed,
+    OnRemove,
+)
 from reconciler.core.model import (
     Desired,
     LastSeen,
     Live,
     Missing,
-    OnFailed,
-    OnRemove,
     Remote,
     Unread,
 )

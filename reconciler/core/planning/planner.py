@@ -8,7 +8,6 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Any
 
-from reconciler.core.address_records import find_replaced
 from reconciler.core.diagnostics import Diagnostic, sort_diagnostics
 from reconciler.core.diff.comparison import Compared, body_digest, compare_spec
 from reconciler.core.diff.diff import FieldChange
@@ -54,6 +53,7 @@ from reconciler.core.protocol.live import LiveWorkload
 from reconciler.core.protocol.transitions import comes_true_until, may_come_true
 from reconciler.core.redact import Redactor
 from reconciler.core.secrets.rules import BUILT_IN, RedactionRules
+from reconciler.core.states.address_records import find_replaced
 
 
 def make_plan(

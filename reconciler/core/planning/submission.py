@@ -11,7 +11,14 @@ from typing import Any
 from reconciler.core.diff.comparison import SpecChanges
 from reconciler.core.diff.diff import ABSENT, FieldChange, Origin, find_changes, is_ignored, undo
 from reconciler.core.diff.equality import reword
-from reconciler.core.model import Desired, Json, Lifecycle, OnChange
+from reconciler.core.lifecycle import (
+    Lifecycle,
+    OnChange,
+)
+from reconciler.core.model import (
+    Desired,
+    Json,
+)
 from reconciler.core.planning.renewal import renew
 from reconciler.core.redact import Redactor, is_redacted
 

@@ -11,14 +11,16 @@ from typing import Any
 from reconciler.core.diff.comparison import compare, compare_spec, echo_of
 from reconciler.core.diff.diff import FieldChange, find_changes, is_ignored, project
 from reconciler.core.globs import matches_any
+from reconciler.core.lifecycle import (
+    Lifecycle,
+    OnMissing,
+)
 from reconciler.core.model import (
     Address,
     Desired,
     Json,
     LastSeen,
-    Lifecycle,
     Live,
-    OnMissing,
     Recorded,
     Remote,
 )

@@ -8,7 +8,15 @@ from typing import Any
 from reconciler.core.diagnostics import Diagnostic, Severity
 from reconciler.core.diff.diff import ABSENT, FieldChange, Origin
 from reconciler.core.digest import digest
-from reconciler.core.model import Address, Desired, Lifecycle, Own, Recorded
+from reconciler.core.lifecycle import (
+    Lifecycle,
+)
+from reconciler.core.model import (
+    Address,
+    Desired,
+    Own,
+    Recorded,
+)
 from reconciler.core.planning.actions import (
     Adopt,
     AnyAction,

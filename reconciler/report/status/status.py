@@ -10,12 +10,14 @@ from typing import Any
 
 from reconciler.core.ending.lifetime import is_finished
 from reconciler.core.gpus import GpuRequest, count_gpus
+from reconciler.core.lifecycle import (
+    OnFailed,
+)
 from reconciler.core.model import (
     ENDS,
     LastSeen,
     Live,
     Missing,
-    OnFailed,
     Own,
     Purpose,
     Recorded,

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from reconciler.core.inspection import Inspection
 from reconciler.core.model import Own, Recorded
 from reconciler.core.outcome import NAMES, Succeeded
 from reconciler.core.planning.actions import Reason
 from reconciler.core.shorten import shorten
+from reconciler.core.states.inspection import Inspection
 from reconciler.ports import ActionEntry, RunEntry
 from reconciler.report.standing import STANDINGS
 from reconciler.report.text.escape import escape_terminal

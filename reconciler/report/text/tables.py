@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
-from reconciler.core.address_records import find_replaced, find_shown, group_by_address
 from reconciler.core.ending.ended import ended_text
 from reconciler.core.model import Own, Purpose, Recorded, join_reasons
 from reconciler.core.protocol.transitions import comes_true_until
+from reconciler.core.states.address_records import find_replaced, find_shown, group_by_address
 from reconciler.report.text.color import name_of
 from reconciler.report.text.escape import escape_terminal
 from reconciler.report.text.formatting import columns, given_up_text, replacement_text

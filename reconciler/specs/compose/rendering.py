@@ -5,7 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from reconciler.core.model import Desired, Lifecycle
+from reconciler.core.lifecycle import (
+    Lifecycle,
+)
+from reconciler.core.model import (
+    Desired,
+)
 from reconciler.core.protocol.body import create_body
 
 

@@ -6,15 +6,17 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from reconciler.core.json_pointer import join_steps
-from reconciler.core.model import (
-    Address,
+from reconciler.core.lifecycle import (
     AfterCompletion,
-    Desired,
     Lifecycle,
     OnChange,
     OnFailed,
     OnMissing,
     OnRemove,
+)
+from reconciler.core.model import (
+    Address,
+    Desired,
 )
 from reconciler.errors import Where
 from reconciler.specs.compose.composed_spec import INLINE, ComposedSpec

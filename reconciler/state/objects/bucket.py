@@ -18,7 +18,7 @@ import obstore
 from obstore.exceptions import AlreadyExistsError, BaseError, NotFoundError, PreconditionError
 from obstore.store import AzureStore, GCSStore, ObjectStore, S3Store
 
-from reconciler.core.places import ObjectPlace
+from reconciler.core.states.places import ObjectPlace
 from reconciler.state.objects.storage_errors import may_be_repeated, to_error
 from reconciler.state.shared.timings import Timings
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from reconciler.core.inspection import Inspection, StateFlaw, StateSummary
 from reconciler.core.model import Recorded
-from reconciler.core.places import ObjectPlace
+from reconciler.core.states.inspection import Inspection, StateFlaw, StateSummary
+from reconciler.core.states.places import ObjectPlace
 from reconciler.errors import StateError
 from reconciler.state.check import find_duplicates, make_inspection
 from reconciler.state.objects import log

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 
 from reconciler.core.model import Target
-from reconciler.core.places import ObjectPlace
+from reconciler.core.states.places import ObjectPlace
 from reconciler.errors import StateError
 from reconciler.ports import IN_USE, Transit
 from reconciler.state.objects import log

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from ipaddress import ip_address
 from urllib.parse import SplitResult, urlsplit
 
-from reconciler.core.inspection import StateFlaw, StorageReport
-from reconciler.core.places import ObjectPlace
+from reconciler.core.states.inspection import StateFlaw, StorageReport
+from reconciler.core.states.places import ObjectPlace
 from reconciler.errors import StateError
 from reconciler.state.objects.bucket import Bucket, endpoint_of
 from reconciler.state.objects.honesty import prove_honest

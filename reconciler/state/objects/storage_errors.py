@@ -11,7 +11,7 @@ from obstore.exceptions import (
     UnauthenticatedError,
 )
 
-from reconciler.core.places import ObjectPlace
+from reconciler.core.states.places import ObjectPlace
 from reconciler.errors import ReconcilerError, StateError, UnreachableError
 
 _STATUS = re.compile(r"status code: (\d{3}[^:<]*)")

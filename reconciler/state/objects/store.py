@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 from reconciler.core.model import Header, Own, Recorded
-from reconciler.core.places import ObjectPlace
+from reconciler.core.states.places import ObjectPlace
 from reconciler.errors import StateError
 from reconciler.ports import ActionEntry, LossListener, RunEntry, StateCopy, Transit
 from reconciler.state.objects import log

@@ -16,7 +16,7 @@ from urllib.parse import unquote
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from reconciler.core.places import PostgresPlace
+from reconciler.core.states.places import PostgresPlace
 from reconciler.errors import UnreachableError
 from reconciler.state.postgres.errors import may_be_repeated, to_state_error, unreachable
 from reconciler.state.shared.timings import Timings

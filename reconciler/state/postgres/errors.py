@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import psycopg
 
-from reconciler.core.places import PostgresPlace
+from reconciler.core.states.places import PostgresPlace
 from reconciler.errors import StateError, UnreachableError
 
 _UNDEFINED = frozenset({"42P01", "3F000"})

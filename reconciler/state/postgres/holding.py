@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
 
-from reconciler.core.places import PostgresPlace
+from reconciler.core.states.places import PostgresPlace
 from reconciler.errors import ReconcilerError, StateError, UnreachableError
 from reconciler.state.locking.lock_owner import this_process
 from reconciler.state.postgres import statements

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from contextlib import closing
 from functools import partial
 
-from reconciler.core.inspection import StateFlaw, StorageReport
-from reconciler.core.places import PostgresPlace
+from reconciler.core.states.inspection import StateFlaw, StorageReport
+from reconciler.core.states.places import PostgresPlace
 from reconciler.state.postgres.connection import Channel, Connection, is_this_machine
 from reconciler.state.shared import timings
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from reconciler.core.model import Header, Target
-from reconciler.core.places import PostgresPlace
+from reconciler.core.states.places import PostgresPlace
 from reconciler.errors import StateError
 from reconciler.ports import Transit
 from reconciler.state.postgres import statements

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from reconciler.core.places import PostgresPlace
+from reconciler.core.states.places import PostgresPlace
 from reconciler.errors import StateError
 from reconciler.state.postgres.connection import Connection
 from reconciler.state.rows import COLUMNS

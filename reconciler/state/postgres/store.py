@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from reconciler.core.model import Header, Own, Recorded
-from reconciler.core.places import PostgresPlace
+from reconciler.core.states.places import PostgresPlace
 from reconciler.errors import StateError
 from reconciler.ports import (
     ActionEntry,

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from reconciler.core.model import Header, Own, Recorded, Target
-from reconciler.core.places import ObjectPlace, PostgresPlace
 from reconciler.core.planning.renewal import renew_row
 from reconciler.core.redact import Redactor
+from reconciler.core.states.places import ObjectPlace, PostgresPlace
 from reconciler.errors import StateError
 from reconciler.ports import IN_USE, ActionEntry, RunEntry, StateContent, Transit
 from reconciler.state.history import oldest_kept

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 
-from reconciler.app.planning.server_projects import ServerProjects
 from reconciler.app.planning.workspace import Workspace
+from reconciler.app.projects.server_projects import ServerProjects
 from reconciler.app.refused import GuardError
 from reconciler.core.model import Recorded
 from reconciler.core.projects.names import ProjectName

@@ -19,7 +19,7 @@ from reconciler.errors import UsageError
 
 if TYPE_CHECKING:
     from reconciler.app.planning.planning import PlanRequest
-    from reconciler.app.planning.server_projects import ServerProjects
+    from reconciler.app.projects.server_projects import ServerProjects
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

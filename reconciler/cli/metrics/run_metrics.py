@@ -11,8 +11,8 @@ from pathlib import Path
 
 from reconciler.app.applying.request_stats import RequestStats
 from reconciler.app.wholefiles import write_whole
-from reconciler.cli.output.metrics_file import MetricsWriter
-from reconciler.core.places import FilePlace
+from reconciler.cli.metrics.metrics_file import MetricsWriter
+from reconciler.core.states.places import FilePlace
 from reconciler.errors import StateError, UnreachableError
 from reconciler.regularfiles import read_regular
 from reconciler.report.machine.metrics import LAST_SUCCESS, RunMetrics, metrics_text

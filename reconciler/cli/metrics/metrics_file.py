@@ -73,7 +73,7 @@ class MetricsWriter:
         if self.path is None or asked_for_help:
             return
         try:
-            from reconciler.cli.output.run_metrics import write_run_metrics
+            from reconciler.cli.metrics.run_metrics import write_run_metrics
 
             write_run_metrics(self, self.path, code)
         except Exception as error:

@@ -1,0 +1,1 @@
+"""Projects by name, as a run needs them: looked up, pinned, and held against the specs."""
