@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from functools import partial
 from itertools import groupby
@@ -34,29 +35,38 @@ async def hold_taken_names(
     new = [a for a in plan.changes if isinstance(a, Create) and a.reason is Reason.NEW]
     if not (new and may_ask and settings.discovery):
         return plan
-    owners: dict[Address, NameTaken] = {}
-    for project, actions in groupby(sorted(a.address for a in new), key=lambda a: a.project):
-        for address, workload_id in (await _find(session, project, {*actions})).items():
-            response = await ask_briefly(
-                session, partial(session.api.read, workload_id), expected=Accepted
-            )
-            if not isinstance(response, Accepted) or response.remote.is_gone:
-                continue
-            marker = read_marker(response.remote.raw_manifest)
-            if response.remote.address == address and not (
-                marker and marker.is_of(header.lineage, settings.stack)
-            ):
-                owners[address] = tell_owner(response.remote, marker, settings.stack)
+    taken: dict[Address, str] = {}
+    for project, addresses in groupby(sorted(a.address for a in new), key=lambda a: a.project):
+        taken |= await _find_ids(session, project, {*addresses})
+    if not taken:
+        return plan
+
+    async def find_owner(address: Address, workload_id: str) -> NameTaken | None:
+        """Whose it is; None for ours. Of its body nothing is kept."""
+        response = await ask_briefly(
+            session, partial(session.api.read, workload_id), expected=Accepted
+        )
+        if not isinstance(response, Accepted) or response.remote.is_gone:
+            return None
+        marker = read_marker(response.remote.raw_manifest)
+        is_ours = marker is not None and marker.is_of(header.lineage, settings.stack)
+        if response.remote.address != address or is_ours:
+            return None
+        return tell_owner(response.remote, marker, settings.stack)
+
+    # At once, since a lost state has a whole fleet of them; the dispatcher keeps the pace.
+    verdicts = await asyncio.gather(*(find_owner(*each) for each in taken.items()))
+    owners = {address: owner for address, owner in zip(taken, verdicts, strict=True) if owner}
 
     def judge(action: AnyAction) -> AnyAction:
         if not isinstance(action, Create) or action.address not in owners:
             return action
-        taken = owners[action.address]
-        remedy = f"; {taken.hint}" if taken.hint else ""
+        owner = owners[action.address]
+        remedy = f"; {owner.hint}" if owner.hint else ""
         return Hold(
             address=action.address,
             reason=Reason.NAME_TAKEN,
-            detail=f"{taken.message}{remedy}",
+            detail=f"{owner.message}{remedy}",
             source=action.source,
             wave=action.wave,
             gpus=replace(action.gpus, after=action.gpus.before, peak=None),
@@ -67,11 +77,11 @@ async def hold_taken_names(
     return replace(plan, actions=tuple(map(judge, plan.actions))) if owners else plan
 
 
-async def _find(session: Session, project: str, wanted: set[Address]) -> dict[Address, str]:
-    """The ids of those of the wanted names that a project's list shows."""
+async def _find_ids(session: Session, project: str, addresses: set[Address]) -> dict[Address, str]:
+    """The ids of those of some addresses that a project's list shows."""
     # One name is asked for by itself; of several, the pages of a list cost less.
-    name = next(iter(wanted)).name if len(wanted) == 1 else ""
-    found: dict[Address, str] = {}
+    name = next(iter(addresses)).name if len(addresses) == 1 else ""
+    ids: dict[Address, str] = {}
     offset: int | None = 0
     for _ in range(_MOST_PAGES):
         if offset is None:
@@ -80,6 +90,6 @@ async def _find(session: Session, project: str, wanted: set[Address]) -> dict[Ad
         page = await ask_briefly(session, read, expected=WorkloadPage)
         if not isinstance(page, WorkloadPage):
             break
-        found |= {row.address: row.id for row in page.workloads if row.is_v2}
+        ids |= {row.address: row.id for row in page.workloads if row.is_v2}
         offset = page.next
-    return {address: found[address] for address in wanted & found.keys()}
+    return {address: ids[address] for address in addresses & ids.keys()}

@@ -8,9 +8,9 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from reconciler.app.planning.approval_checks import check_named_projects
-from reconciler.app.planning.endings import read_what_is_over
 from reconciler.app.planning.name_check import hold_taken_names
 from reconciler.app.planning.quota_check import with_quotas
+from reconciler.app.planning.reading import ServerReading, read_server
 from reconciler.app.planning.replacement_check import hold_invalid
 from reconciler.app.planning.server_capability import PlanForServer, plan_for_server
 from reconciler.app.planning.workspace import InvalidSpecsError, Workspace
@@ -27,11 +27,10 @@ from reconciler.app.provenance import warn_of_behind
 from reconciler.app.settings import Settings
 from reconciler.app.state.beside_server import open_beside_server
 from reconciler.app.state.states import without_state
-from reconciler.app.status.refresh import read_with_successors, tenant_of
+from reconciler.app.status.refresh import tenant_of
 from reconciler.core.diagnostics import Diagnostic, has_errors, sort_diagnostics
-from reconciler.core.diff.comparison import compare
 from reconciler.core.ending.lifetime import find_finished
-from reconciler.core.model import Desired, Header, Live, Missing, Recorded, Remote
+from reconciler.core.model import Desired, Header, Live, Recorded, Remote
 from reconciler.core.planning.actions import Hold
 from reconciler.core.planning.case import PlanOptions
 from reconciler.core.planning.guards import (
@@ -48,7 +47,6 @@ from reconciler.core.projects.names import is_placeholder
 from reconciler.core.protocol.capabilities import CanUpdate
 from reconciler.core.protocol.live import LiveWorkload
 from reconciler.core.quotas.fit import check_quota
-from reconciler.core.redact import Redactor
 from reconciler.core.review.approval import Approval, RecheckedApproval, recheck_approval
 from reconciler.core.review.plan_differences import EntryDifference, compare_entries
 from reconciler.errors import InvalidInputError
@@ -190,29 +188,22 @@ async def prepare(
     # The server may change a workload after it has answered: what is read from here on is as old
     # as this moment, however late its answer arrives.
     read_at = session.dispatcher.server.earliest()
-    live: Mapping[str, Live] = {}
-    gone: set[str] = set()
-    listed: Mapping[str, LiveWorkload] = {}
-    specs = {spec.address: spec for spec in desired}
+    reading = ServerReading()
     if request.options.refreshed:
-        redactor = Redactor(header.lineage, settings.rules)
-
-        # A body is compared as soon as it is read, so that a large fleet's are never all in memory.
-        def keep(row: Recorded, remote: Remote) -> Remote:
-            return compare(row, remote, redactor, desired=specs.get(row.address))
-
-        gone = await projects.find_gone(named.explained)
-        read = [row for row in rows if row.address.project not in gone]
-        live = await read_with_successors(read, session, settings, header, keep)
-        # What was in a project that is gone is gone with it: no list can show anything there.
-        lost = (row.id for row in rows if row.id and row.address.project in gone)
-        live = {**live, **dict.fromkeys(lost, Missing(proven=True))}
-        listed = await read_what_is_over(read, specs, live, session=session, settings=settings)
+        reading = await read_server(
+            desired,
+            rows,
+            projects,
+            named.explained,
+            session=session,
+            workspace=workspace,
+            header=header,
+        )
     planned = await decide_on_server(
         desired,
         rows,
-        live,
-        listed,
+        reading.live,
+        reading.listed,
         workspace=workspace,
         request=request,
         session=session,
@@ -221,32 +212,16 @@ async def prepare(
         at_work=at_work,
         projects=named.meant,
     )
-    plan = planned.plan
+    plan_now = planned.plan
     rechecked = (
-        recheck_approval(request.approval, plan)
+        recheck_approval(request.approval, plan_now)
         if request.approval
-        else RecheckedApproval(plan=plan)
+        else RecheckedApproval(plan=plan_now)
     )
-    differences: tuple[EntryDifference, ...] = ()
-    if request.approval is not None and (rechecked.refused or rechecked.beyond):
-        approved, present = (
-            [action_document(action) for action in each.published]
-            for each in (request.approval.plan, plan)
-        )
-        differences = compare_entries(approved, present)
-    plan = await hold_taken_names(
-        hold_invalid(rechecked.plan, settings),
-        settings,
-        session,
-        header,
-        may_ask=request.options.refreshed,
-    )
-    plan = await with_quotas(
-        plan,
-        settings,
-        projects,
-        may_ask=request.options.refreshed,
-    )
+    may_ask = request.options.refreshed
+    plan = hold_invalid(rechecked.plan, settings)
+    plan = await hold_taken_names(plan, settings, session, header, may_ask=may_ask)
+    plan = await with_quotas(plan, settings, projects, may_ask=may_ask)
     plan = _check_projects(plan, desired, projects, workspace)
     plan = replace(plan, project_names=named.server_names)
     files = {spec.source.file for spec in workspace.desired}
@@ -254,9 +229,9 @@ async def prepare(
         plan,
         declared=len(workspace.desired),
         recorded=recorded,
-        live=live,
+        live=reading.live,
         options=_guard_options(settings, request, header, session, plan=plan, named=named),
-        finished=find_finished(recorded, listed),
+        finished=find_finished(recorded, reading.listed),
         emptied=[
             folder for folder in find_emptied(recorded, files) if is_folder(settings.root / folder)
         ],
@@ -264,18 +239,30 @@ async def prepare(
     return PlanResult(
         plan=plan,
         refused=rechecked.refused,
-        differences=differences,
+        differences=_find_differences(request.approval, plan_now, rechecked),
         beyond=rechecked.beyond,
         refusals=(*guarded, *check_quota(plan, settings.quota)),
         recorded=recorded,
-        tenant_id=tenant_of(live),
+        tenant_id=tenant_of(reading.live),
         shows_updates=planned.has_shown,
-        alive=frozenset(id_ for id_, remote in live.items() if isinstance(remote, Remote)),
+        alive=frozenset(id_ for id_, it in reading.live.items() if isinstance(it, Remote)),
         loaded=workspace.loaded,
         pins=named.pins,
         request=request,
-        gone_projects=frozenset(gone),
+        gone_projects=reading.gone_projects,
     )
+
+
+def _find_differences(
+    approval: Approval | None, now: Plan, rechecked: RecheckedApproval
+) -> tuple[EntryDifference, ...]:
+    """In what the plan of now is not the approved one, entry by entry."""
+    if approval is None or not (rechecked.refused or rechecked.beyond):
+        return ()
+    approved, present = (
+        [action_document(action) for action in plan.published] for plan in (approval.plan, now)
+    )
+    return compare_entries(approved, present)
 
 
 async def _name_projects(
