@@ -6,11 +6,11 @@ bytes of UTF-8, which are never fewer than characters.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import chain
 
-from reconciler.core.diagnostics import Diagnostic, has_errors
+from reconciler.core.diagnostics import Diagnostic
 from reconciler.core.events import ActionEnded, RunFinished, Summary
 from reconciler.core.file_names import under_prefix
 from reconciler.core.model import Address
@@ -43,6 +43,16 @@ from reconciler.report.markdown.commonmark import (
     yaml_block,
 )
 from reconciler.report.markdown.gpu_tables import gpus_section, quota_section
+from reconciler.report.markdown.sections import (
+    LONGEST_NAME,
+    alert_section,
+    counts_section,
+    diagnostics_section,
+    place_text,
+    plan_name,
+    refusals_section,
+    standings_section,
+)
 from reconciler.report.markdown.size_limit import (
     MarkdownPart,
     MarkdownSection,
@@ -52,21 +62,19 @@ from reconciler.report.markdown.size_limit import (
     whole_part,
 )
 from reconciler.report.next_step import COMMANDS, HELD_BACK, Commands, hint_after
-from reconciler.report.standing import find_standings, standings_title
+from reconciler.report.standing import find_standings
 from reconciler.report.text.formatting import (
     at_work,
     failing_text,
     idle_text,
     number_of,
-    projects_text,
 )
 from reconciler.report.text.gpu_text import given_back, gpu_effect
 from reconciler.report.text.text import Text
 
 # What GitHub takes as a comment.
 COMMENT_LIMIT = 65_536
-# What is always there must stay within `size_limit.LEAST`.
-_LONGEST_NAME = 80
+# As for the names in `sections`: what is always there must stay within `size_limit.LEAST`.
 _LONGEST_HEADING = 80
 # What becomes of drift, and what would undo it.
 _DRIFT_FATES = {
@@ -105,12 +113,12 @@ def markdown_plan(
     other_run = [prose(at_work(plan))] if plan.at_work else []
     sections = [
         MarkdownSection(head=f"{marker(kind, plan.target.stack)}\n\n## {verdict}"),
-        *_alert("CAUTION", "Nothing was applied: this plan is not the approved one.", stale),
-        *_refusals(refusals),
-        *_alert("NOTE", "Another run is at work on this state.", other_run),
-        *_standings(find_standings(plan)),
-        *_diagnostics(plan.diagnostics, prefix, complete=plan.complete),
-        _counts(
+        *alert_section("CAUTION", "Nothing was applied: this plan is not the approved one.", stale),
+        *refusals_section(refusals),
+        *alert_section("NOTE", "Another run is at work on this state.", other_run),
+        *standings_section(find_standings(plan)),
+        *diagnostics_section(plan.diagnostics, prefix, complete=plan.complete),
+        counts_section(
             {
                 **dict(planned_counts(plan)),
                 "held": len(plan.holds),
@@ -128,7 +136,7 @@ def markdown_plan(
             "Changed on the server",
             [_drift(drift) for drift in shown_drift(plan)],
         ),
-        MarkdownSection(head=f"{_plan_name(plan)} (`reconciler apply --expect-digest`)."),
+        MarkdownSection(head=f"{plan_name(plan)} (`reconciler apply --expect-digest`)."),
     ]
     return fit_into_page(sections, limit)
 
@@ -158,12 +166,14 @@ def markdown_applied(
     unrecorded = [f"Record of the run: {prose(trouble)}" for trouble in troubles]
     sections = [
         MarkdownSection(head=f"{marker('apply', plan.target.stack)}\n\n## {verdict}"),
-        *_alert("CAUTION", "Something went wrong with the run itself.", [*stopped, *unrecorded]),
+        *alert_section(
+            "CAUTION", "Something went wrong with the run itself.", [*stopped, *unrecorded]
+        ),
         _summary_counts(summary),
         *_unsuccessful(Failed, ended, places, prefix, commands),
         *_unsuccessful(InDoubt, ended, places, prefix, commands),
         *_unsuccessful(Skipped, ended, places, prefix, commands),
-        *_standings(find_standings(plan, mended)),
+        *standings_section(find_standings(plan, mended)),
         *_successful(ended),
         MarkdownSection(head=_next_steps(plan, finished, ended)),
     ]
@@ -181,7 +191,7 @@ def markdown_failure(
     prefix: str = "",
 ) -> str:
     """Why there is no plan, or why an apply did not begin; `doing` is `plan` or `apply`."""
-    place = f"{code(_place(error.where, prefix))}: " if error.where else ""
+    place = f"{code(place_text(error.where, prefix))}: " if error.where else ""
     hint = f". Way out: {prose(error.hint, LONGEST_HINT)}" if error.hint else ""
     why = [f"Error: {place}{prose(error.message)}{hint}"]
     verdict = "No plan" if doing == "plan" else "Nothing was applied"
@@ -191,65 +201,16 @@ def markdown_failure(
     )
     sections = [
         MarkdownSection(head=f"{marker(doing, stack)}\n\n## {title}"),
-        *_refusals(refusals),
+        *refusals_section(refusals),
         # Refusals and diagnostics say why by themselves, and a short heading has said it.
-        *_alert("CAUTION", f"{verdict}.", [] if refusals or diagnostics else why),
-        *_diagnostics(diagnostics, prefix),
+        *alert_section("CAUTION", f"{verdict}.", [] if refusals or diagnostics else why),
+        *diagnostics_section(diagnostics, prefix),
     ]
     return fit_into_page(sections, limit)
 
 
-def _refusals(refusals: Sequence[Refusal]) -> Iterator[MarkdownSection]:
-    lines = [
-        f"**{prose(refusal.guard)}**: {prose(refusal.message)}. "
-        f"Way out: {prose(refusal.hint, LONGEST_HINT)}"
-        for refusal in refusals
-    ]
-    yield from _alert("CAUTION", "Guards refuse this plan: an apply would change nothing.", lines)
-
-
-def _standings(standings: Sequence[tuple[str, AnyAction]]) -> Iterator[MarkdownSection]:
-    lines = [
-        f"{code(str(action.address))} is {word}"
-        + (f": {prose(action.detail)}" if action.detail else "")
-        for word, action in standings
-    ]
-    is_bad = any(word in ("down", "refused") for word, _ in standings)
-    yield from _alert("CAUTION" if is_bad else "NOTE", f"{standings_title(standings)}.", lines)
-
-
-def _diagnostics(
-    diagnostics: Sequence[Diagnostic], prefix: str, *, complete: bool = True
-) -> Iterator[MarkdownSection]:
-    if not complete:
-        yield MarkdownSection(head="> [!WARNING]\n> **Not everything was read from the server.**")
-    lines = [
-        f"{diagnostic.severity.value} at {code(_place(diagnostic.where, prefix, column=True))}: "
-        f"{prose(diagnostic.message)} ({code(diagnostic.code)})"
-        + (f". Way out: {prose(diagnostic.hint)}" if diagnostic.hint else "")
-        for diagnostic in diagnostics
-    ]
-    kind = "CAUTION" if has_errors(diagnostics) else "WARNING"
-    yield from _alert(kind, f"{number_of(len(diagnostics), 'finding')} in the specs.", lines)
-
-
-def _alert(kind: str, title: str, lines: Sequence[str]) -> Iterator[MarkdownSection]:
-    """A box in the colour of its kind; a plain quotation where nobody knows such boxes."""
-    if lines:
-        head = f"> [!{kind}]\n> **{title}**\n>"
-        parts = [whole_part(f"> - {line}") for line in lines]
-        yield MarkdownSection(head=head, parts=parts, say=lambda cut: f"> - … {cut.count} more")
-
-
-def _counts(counts: Mapping[str, int], *, always: Collection[str]) -> MarkdownSection:
-    """Numbers below their names, where there are any; the names are ours."""
-    counts = {name: count for name, count in counts.items() if count or name in always}
-    cells = [str(count) for count in counts.values()]
-    return MarkdownSection(head="\n".join(table([*counts], [cells], numbers=[*counts])))
-
-
 def _summary_counts(summary: Summary) -> MarkdownSection:
-    return _counts(
+    return counts_section(
         {
             "created": summary.created,
             "updated": summary.updated,
@@ -286,7 +247,7 @@ def _workloads(title: str, parts: Sequence[MarkdownPart]) -> Iterator[MarkdownSe
 
 
 def _action(action: AnyAction, prefix: str) -> MarkdownPart:
-    place = code_html(_place(action.source, prefix)) if action.source else ""
+    place = code_html(place_text(action.source, prefix)) if action.source else ""
     kind, former = kind_of(action), former_source_of(action)
     if former:
         place = f"last declared in {code_html(under_prefix(prefix, former))}"
@@ -353,7 +314,7 @@ def _unsuccessful(
         cells = (
             code(str(event.address)),
             prose(event.action),
-            code(_place(where, prefix)) if where else "",
+            code(place_text(where, prefix)) if where else "",
             prose(outcome.message),
             prose(hint_after(event.address, outcome, commands), LONGEST_HINT),
         )
@@ -397,18 +358,5 @@ def _next_steps(plan: Plan, finished: RunFinished, ended: Sequence[ActionEnded])
         steps.append(
             "The next apply looks for what is in doubt, as does `reconciler state resolve`."
         )
-    run = f"run {code(finished.run, _LONGEST_NAME)} (`reconciler runs show`)"
-    return " ".join([*steps, f"{_plan_name(plan)}, {run}."])
-
-
-def _plan_name(plan: Plan) -> str:
-    stack, url = (code(text, _LONGEST_NAME) for text in (plan.target.stack, plan.target.url))
-    target = f"Stack {stack} on {url} {prose(projects_text(plan))}".rstrip()
-    return f"{target}, plan `{plan.digest}`"
-
-
-def _place(where: Where | None, prefix: str, *, column: bool = False) -> str:
-    if where is None:
-        return ""
-    place = f"{under_prefix(prefix, where.file)}:{where.line}"
-    return f"{place}:{where.column}" if column else place
+    run = f"run {code(finished.run, LONGEST_NAME)} (`reconciler runs show`)"
+    return " ".join([*steps, f"{plan_name(plan)}, {run}."])
