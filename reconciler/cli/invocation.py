@@ -72,8 +72,8 @@ def current_commands() -> Commands:
     from reconciler.report.next_step import COMMANDS
 
     context = click.get_current_context(silent=True)
-    found = context.meta.get(_KEY) if context else None
-    return found or COMMANDS
+    commands = context.meta.get(_KEY) if context else None
+    return commands or COMMANDS
 
 
 def _place_of(folders: Sequence[Path], flags: Flags) -> str:

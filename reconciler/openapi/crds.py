@@ -100,12 +100,12 @@ def custom_kinds(crd: Mapping[str, Any], file: str) -> list[CustomKind]:
 
 def _object(structural: Mapping[str, Any]) -> Schema:
     """The schema of a whole object, whose head is the same for all kinds."""
-    made = translate({**structural, _EMBEDDED: True})
-    if _STATUS in made["properties"]:
-        made["properties"][_STATUS] = {}
+    schema = translate({**structural, _EMBEDDED: True})
+    if _STATUS in schema["properties"]:
+        schema["properties"][_STATUS] = {}
     # An object without a name gets that of its workload, and so its metadata.
-    required = [name for name in made.pop("required", ()) if name != "metadata"]
-    return {**made, "required": required} if required else made
+    required = [name for name in schema.pop("required", ()) if name != "metadata"]
+    return {**schema, "required": required} if required else schema
 
 
 def translate(schema: Mapping[str, Any], *, closed: bool = True) -> Schema:
@@ -115,41 +115,41 @@ def translate(schema: Mapping[str, Any], *, closed: bool = True) -> Schema:
     it keeps them or is part of another schema's conditions (not `closed`). A field with a default
     need not be given.
     """
-    made: Schema = {key: schema[key] for key in _KEPT if key in schema}
+    translated: Schema = {key: schema[key] for key in _KEPT if key in schema}
     if kind := schema.get("type"):
-        made["type"] = kind
+        translated["type"] = kind
     if schema.get(_INT_OR_STRING):
-        made["type"] = ["integer", "string"]
-    made |= _bounds(schema) | _pattern(schema)
+        translated["type"] = ["integer", "string"]
+    translated |= _bounds(schema) | _pattern(schema)
     properties = {
-        name: translate(one, closed=closed)
-        for name, one in (schema.get("properties") or {}).items()
+        name: translate(part, closed=closed)
+        for name, part in (schema.get("properties") or {}).items()
     }
     if schema.get(_EMBEDDED):
         properties = {"apiVersion": {"type": "string"}, "kind": {"type": "string"}, **properties}
         properties["metadata"] = {"$ref": "#/$defs/ObjectMeta"}
     if properties:
-        made["properties"] = properties
+        translated["properties"] = properties
     if required := _required(schema):
-        made["required"] = required
+        translated["required"] = required
     if isinstance(items := schema.get("items"), Mapping):
-        made["items"] = translate(items, closed=closed)
+        translated["items"] = translate(items, closed=closed)
     others = schema.get("additionalProperties")
     if isinstance(others, Mapping):
-        made["additionalProperties"] = translate(others, closed=closed)
+        translated["additionalProperties"] = translate(others, closed=closed)
     elif closed and others is None and kind == "object" and not schema.get(_PRESERVE):
-        made["additionalProperties"] = False
+        translated["additionalProperties"] = False
     for keyword in _BRANCHES:
         # The two types of an int-or-string have been told already.
         if (branches := schema.get(keyword)) and not (
             schema.get(_INT_OR_STRING) and keyword == "anyOf"
         ):
-            made[keyword] = [translate(branch, closed=False) for branch in branches]
+            translated[keyword] = [translate(branch, closed=False) for branch in branches]
     if unwanted := schema.get("not"):
-        made["not"] = translate(unwanted, closed=False)
+        translated["not"] = translate(unwanted, closed=False)
     if schema.get("x-kubernetes-list-type") == "set":
-        made["uniqueItems"] = True
-    return made
+        translated["uniqueItems"] = True
+    return translated
 
 
 def _required(schema: Mapping[str, Any]) -> list[str]:

@@ -57,16 +57,16 @@ class CoreDefinitions:
             return min(candidates, key=self._count_fields)
         if self._is_pod_template(schema):
             return {"$ref": f"{DEFS}PodTemplateSpec"}
-        made = dict(schema)
+        replaced = dict(schema)
         if properties := schema.get("properties"):
             own = self._fields_of_pods(properties)
-            made["properties"] = {
-                name: own.get(name) or self.replace(one, name) for name, one in properties.items()
+            replaced["properties"] = {
+                name: own.get(name) or self.replace(part, name) for name, part in properties.items()
             }
         for keyword in ("items", "additionalProperties"):
             if isinstance(schema.get(keyword), dict):
-                made[keyword] = self.replace(schema[keyword])
-        return made
+                replaced[keyword] = self.replace(schema[keyword])
+        return replaced
 
     def _is_pod_template(self, schema: Schema) -> bool:
         properties = schema.get("properties", {})
@@ -84,14 +84,15 @@ class CoreDefinitions:
             self._in_pods,
             key=lambda name: len(self._definitions[name].get("properties", {}).keys() & names),
         )
-        known = self._definitions[likest].get("properties", {})
-        common = known.keys() & names
+        core_fields = self._definitions[likest].get("properties", {})
+        common = core_fields.keys() & names
         if len(common) < max(_FEWEST_COMMON, _LEAST_SHARE * len(names)):
             return {}
         return {
             field: {"$ref": f"{DEFS}{likest}/properties/{field}"}
             for field in sorted(common)
-            if known[field].get("type") in _PLAIN and self._covers(known[field], properties[field])
+            if core_fields[field].get("type") in _PLAIN
+            and self._covers(core_fields[field], properties[field])
         }
 
     def _resolve(self, schema: Schema) -> Schema:
@@ -112,13 +113,13 @@ class CoreDefinitions:
             return False
         if not set(core.get("required", ())) <= set(own.get("required", ())):
             return False
-        fields, known = own.get("properties", {}), core.get("properties")
-        if known is not None:
+        fields, core_fields = own.get("properties", {}), core.get("properties")
+        if core_fields is not None:
             is_closed = own.get("additionalProperties") is False
             return (
                 is_closed
-                and fields.keys() <= known.keys()
-                and all(self._covers(known[name], one) for name, one in fields.items())
+                and fields.keys() <= core_fields.keys()
+                and all(self._covers(core_fields[name], part) for name, part in fields.items())
             )
         return all(
             self._covers(core[keyword], own[keyword])
@@ -133,8 +134,8 @@ class CoreDefinitions:
         for keyword in ("items", "additionalProperties"):
             if isinstance(core.get(keyword), dict) and isinstance(own.get(keyword), dict):
                 return self._is_near(core[keyword], own[keyword])
-        known, fields = core.get("properties", {}), own.get("properties", {})
-        return len(known.keys() - fields.keys()) <= _MOST_MISSING * len(known)
+        core_fields, fields = core.get("properties", {}), own.get("properties", {})
+        return len(core_fields.keys() - fields.keys()) <= _MOST_MISSING * len(core_fields)
 
     def _count_fields(self, schema: Schema) -> int:
         core = self._resolve(schema)
@@ -148,8 +149,8 @@ def _refers(schema: Schema) -> bool:
 
 
 def _types(schema: Schema) -> set[str]:
-    given = schema.get("type", ())
-    types = {given} if isinstance(given, str) else set(given)
+    kind = schema.get("type", ())
+    types = {kind} if isinstance(kind, str) else set(kind)
     return types | {"integer"} if "number" in types else types
 
 
@@ -173,8 +174,8 @@ def share(schema: Schema, taken: Iterable[str]) -> tuple[Schema, dict[str, Schem
     uses: dict[str, int] = defaultdict(int)
     _count(schema, uses)
     sharing = _Sharing({text for text, count in uses.items() if count > 1}, set(taken))
-    made = sharing.shorten_parts(schema, "object")
-    return made, dict(sorted(sharing.definitions.items()))
+    shortened = sharing.shorten_parts(schema, "object")
+    return shortened, dict(sorted(sharing.definitions.items()))
 
 
 def _text(schema: Any) -> str:
@@ -211,26 +212,26 @@ class _Sharing:
         text = _text(schema)
         if text in self._names:
             return {"$ref": f"{DEFS}{self._names[text]}"}
-        made = self.shorten_parts(schema, field)
-        if text not in self._shared and len(_text(made)) < _LONG:
-            return made
+        shortened = self.shorten_parts(schema, field)
+        if text not in self._shared and len(_text(shortened)) < _LONG:
+            return shortened
         name, number = field, 1
         while name in self._taken:
             number += 1
             name = f"{field}{number}"
         self._taken.add(name)
         self._names[text] = name
-        self.definitions[name] = made
+        self.definitions[name] = shortened
         return {"$ref": f"{DEFS}{name}"}
 
     def shorten_parts(self, schema: Schema, field: str) -> Schema:
         """Return a schema whose fields and items are shortened."""
-        made = dict(schema)
+        shortened = dict(schema)
         if "properties" in schema:
-            made["properties"] = {
-                name: self.shorten(one, name) for name, one in schema["properties"].items()
+            shortened["properties"] = {
+                name: self.shorten(part, name) for name, part in schema["properties"].items()
             }
         for keyword in ("items", "additionalProperties"):
             if isinstance(schema.get(keyword), dict):
-                made[keyword] = self.shorten(schema[keyword], field)
-        return made
+                shortened[keyword] = self.shorten(schema[keyword], field)
+        return shortened

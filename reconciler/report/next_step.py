@@ -62,13 +62,13 @@ class Commands:
         if not (self.specs or self.state or self.stack or self.chdir):
             return text
 
-        def complete(found: re.Match[str]) -> str:
-            ends = _END.search(text, found.end())
-            rest = text[found.end() : ends.start() if ends else None]
-            place = self.state if found["state"] else self.specs
+        def complete(mention: re.Match[str]) -> str:
+            ends = _END.search(text, mention.end())
+            rest = text[mention.end() : ends.start() if ends else None]
+            place = self.state if mention["state"] else self.specs
             parts = [escape(part) for part in _parts(f"{place}{self.stack}")]
             missing = [p for p in parts if not re.search(rf"{re.escape(p)}(?![\w./-])", rest)]
-            command = found[0].replace("reconciler", f"reconciler{escape(self.chdir)}", 1)
+            command = mention[0].replace("reconciler", f"reconciler{escape(self.chdir)}", 1)
             return f"{command}{''.join(missing)}"
 
         return _COMMAND.sub(complete, text)
@@ -76,7 +76,7 @@ class Commands:
 
 def _parts(options: str) -> list[str]:
     """The options of a text one by one, with what stands before the first of them."""
-    starts = [found.start() for found in _OPTION.finditer(options)]
+    starts = [mention.start() for mention in _OPTION.finditer(options)]
     return [options[a:b] for a, b in pairwise([0, *starts]) if a < b]
 
 

@@ -22,12 +22,12 @@ STANDINGS: Mapping[Reason, str] = {
 def find_standings(plan: Plan, mended: Collection[Address] = ()) -> Sequence[tuple[str, AnyAction]]:
     """Each workload with its word, in the order of the words; `mended` are left out."""
     order = list(STANDINGS.values())
-    found = [
+    standings = [
         (STANDINGS[action.reason], action)
         for action in plan.actions
         if action.reason in STANDINGS and action.address not in mended
     ]
-    return sorted(found, key=lambda pair: order.index(pair[0]))
+    return sorted(standings, key=lambda pair: order.index(pair[0]))
 
 
 def standings_title(standings: Sequence[tuple[str, AnyAction]]) -> str:
@@ -39,12 +39,12 @@ def standings_title(standings: Sequence[tuple[str, AnyAction]]) -> str:
 def plan_concerns(plan: Plan) -> list[str]:
     """What a plan does that somebody has to look at before it is applied, a sentence each."""
     ends = plan.count("delete") + plan.count("replace")
-    found = Counter(word for word, _ in find_standings(plan))
+    counts = Counter(word for word, _ in find_standings(plan))
     concerns = [
         f"{number_of(ends, 'workload')} to be ended by a delete or a replace." if ends else "",
-        f"{number_of(found['down'], 'workload')} down." if found["down"] else "",
-        f"{number_of(found['refused'], 'workload')} refused by the cluster."
-        if found["refused"]
+        f"{number_of(counts['down'], 'workload')} down." if counts["down"] else "",
+        f"{number_of(counts['refused'], 'workload')} refused by the cluster."
+        if counts["refused"]
         else "",
         f"{number_of(len(plan.due_holds), 'workload')} held back without success."
         if plan.due_holds

@@ -183,9 +183,9 @@ def _examine(
         namespaces={one.listed.id: one.listed.namespace for one, _ in found},
         redactor=rules.redactor.strict,
     )
-    made = draft_files(candidates, draft_rules, request.root, request.folder)
-    results += [each for each in made if isinstance(each, NotAdopted)]
-    written = [each for each in made if isinstance(each, Draft)]
+    drafted = draft_files(candidates, draft_rules, request.root, request.folder)
+    results += [each for each in drafted if isinstance(each, NotAdopted)]
+    written = [each for each in drafted if isinstance(each, Draft)]
     read = request.read({draft.file: draft.text for draft in written})
     declared = {spec.address: spec for spec in read.desired}
     trial = replace(rules, declared=declared)

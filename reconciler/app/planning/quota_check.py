@@ -35,8 +35,8 @@ async def with_quotas(
         return plan
     if not await projects.read(until=affected):
         return replace(plan, quota_note=projects.unlisted)
-    found = [project for id_, project in projects.listed.items() if id_ in affected]
-    growing_projects = [project for project in found if project.id in growing]
+    affected_projects = [project for id_, project in projects.listed.items() if id_ in affected]
+    growing_projects = [project for project in affected_projects if project.id in growing]
     quotas = measure_quotas(plan, growing_projects)
     warnings = find_excesses(plan, quotas)
     diagnostics = sort_diagnostics((*plan.diagnostics, *warnings))

@@ -54,7 +54,7 @@ def read_declared(folder: Path, flags: Flags, environ: Mapping[str, str]) -> Dec
     if config_file(root) is None:
         return NOTHING_DECLARED
     workspace = open_workspace([root], flags, environ)
-    errors = sum(found.severity is Severity.ERROR for found in workspace.diagnostics)
+    errors = sum(diagnostic.severity is Severity.ERROR for diagnostic in workspace.diagnostics)
     problem = f"the specs have errors ({errors}): reconciler validate" if errors else ""
     return DeclaredSpecs(
         stack=workspace.settings.stack,

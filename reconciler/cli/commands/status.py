@@ -130,8 +130,8 @@ def status(
     if unmanaged or idle is not None:
         if watch is not None or explain or (unmanaged and idle is not None):
             raise click.UsageError("give one of --unmanaged, --idle, --watch and --explain")
-        found = _search(addresses, projects, idle, flags, output)
-        return found.exit_code if exit_status else 0
+        search = _search(addresses, projects, idle, flags, output)
+        return search.exit_code if exit_status else 0
     if projects:
         raise click.UsageError("--project is for --unmanaged and --idle; ADDRESS may be a glob")
     if quick and (exit_status or MetricsWriter.current().path is not None):
@@ -268,25 +268,25 @@ def _search(
         console.warn(f"warning: {declared.problem}; give --project for a project that is missing")
     search = ProjectSearch(projects=projects, declared=declared.projects, patterns=patterns)
     if idle is None:
-        found = run_with_heartbeat(
+        result = run_with_heartbeat(
             console,
             "reading the server",
             lambda say: search_unmanaged(settings, search, connector=connector, say=say),
         )
-        console.emit("json", lambda: to_text(views.unmanaged_document(found)))
-        console.emit("markdown", lambda: views.unmanaged_markdown(found))
-        console.emit("text", lambda: views.unmanaged_text(found, console.paint()))
-        return found
+        console.emit("json", lambda: to_text(views.unmanaged_document(result)))
+        console.emit("markdown", lambda: views.unmanaged_markdown(result))
+        console.emit("text", lambda: views.unmanaged_text(result, console.paint()))
+        return result
     at_least = timedelta(seconds=idle)
-    found = run_with_heartbeat(
+    result = run_with_heartbeat(
         console,
         "reading the server",
         lambda say: search_idle(settings, search, at_least, connector=connector, say=say),
     )
-    console.emit("json", lambda: to_text(views.idle_document(found)))
-    console.emit("markdown", lambda: views.idle_markdown(found))
-    console.emit("text", lambda: views.idle_text(found, console.paint()))
-    return found
+    console.emit("json", lambda: to_text(views.idle_document(result)))
+    console.emit("markdown", lambda: views.idle_markdown(result))
+    console.emit("text", lambda: views.idle_text(result, console.paint()))
+    return result
 
 
 def _exit_code(statuses: Sequence[Status]) -> int:

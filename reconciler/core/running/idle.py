@@ -30,7 +30,7 @@ class IdleSearch:
     @property
     def gpus(self) -> float:
         """All GPUs that are held and not used."""
-        return round(sum(found.listed.gpus_idle or 0.0 for found in self.idle), 6)
+        return round(sum(workload.listed.gpus_idle or 0.0 for workload in self.idle), 6)
 
 
 def find_idle(workloads: Iterable[LiveWorkload], at_least: timedelta, at: datetime) -> IdleSearch:
@@ -54,5 +54,5 @@ def find_idle(workloads: Iterable[LiveWorkload], at_least: timedelta, at: dateti
             continue
         if running_for >= at_least:
             idle.append(IdleWorkload(listed=workload, running_for=running_for))
-    idle.sort(key=lambda found: (-(found.listed.gpus_idle or 0.0), found.listed.address))
+    idle.sort(key=lambda workload: (-(workload.listed.gpus_idle or 0.0), workload.listed.address))
     return IdleSearch(idle=tuple(idle), unknown=tuple(unknown))

@@ -40,8 +40,8 @@ class LiveSearch:
             yield f"project {project} could not be looked at: {reason}"
         for project in self.changing:
             yield f"the list of project {project} changed while it was read: some may be missing"
-        for found in self.unmanaged:
-            if found.unread:
-                yield f"{found.listed.address} could not be read: {found.unread}"
+        for unmanaged in self.unmanaged:
+            if unmanaged.unread:
+                yield f"{unmanaged.listed.address} could not be read: {unmanaged.unread}"
         for workload, reason in self.idle.unknown:
             yield f"{workload.address}: {reason}"

@@ -47,5 +47,5 @@ class PhaseWatch:
 
     async def _read(self, project: str) -> Look:
         await self._dispatcher.pause(next(self._intervals))
-        found = await list_live(self._dispatcher, self._api.live, project)
-        return found.by_id if isinstance(found, LiveList) else found
+        result = await list_live(self._dispatcher, self._api.live, project)
+        return result.by_id if isinstance(result, LiveList) else result

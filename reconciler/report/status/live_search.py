@@ -23,13 +23,13 @@ IDLE_HEAD = ("ADDRESS", "RECORDED", "KIND", "BY", "PHASE", "FOR", "GPUS")
 
 def unmanaged_text(search: LiveSearch, paint: ColorWriter) -> str:
     """The workloads that the state does not record, as a table for a terminal."""
-    rows = [_unmanaged_cells(found, search.at) for found in search.unmanaged]
+    rows = [_unmanaged_cells(workload, search.at) for workload in search.unmanaged]
     return _text(UNMANAGED_HEAD, rows, search, _unmanaged_total(search), paint)
 
 
 def unmanaged_markdown(search: LiveSearch) -> str:
     """The same for a comment or a summary."""
-    rows = [_unmanaged_cells(found, search.at) for found in search.unmanaged]
+    rows = [_unmanaged_cells(workload, search.at) for workload in search.unmanaged]
     return _markdown(UNMANAGED_HEAD, rows, search, _unmanaged_total(search))
 
 
@@ -37,26 +37,26 @@ def unmanaged_document(search: LiveSearch) -> dict[str, Any]:
     """The same for programs."""
     return _document(search) | {
         "unmanaged": [
-            _workload_document(found.listed)
+            _workload_document(workload.listed)
             | {
-                "api": found.origin,
-                "stack": found.marker.stack if found.marker else None,
-                "lineage": found.marker.lineage if found.marker else None,
+                "api": workload.origin,
+                "stack": workload.marker.stack if workload.marker else None,
+                "lineage": workload.marker.lineage if workload.marker else None,
             }
-            for found in search.unmanaged
+            for workload in search.unmanaged
         ]
     }
 
 
 def idle_text(search: LiveSearch, paint: ColorWriter) -> str:
     """The workloads that hold idle GPUs, as a table for a terminal."""
-    rows = [_idle_cells(found, search) for found in search.idle.idle]
+    rows = [_idle_cells(workload, search) for workload in search.idle.idle]
     return _text(IDLE_HEAD, rows, search, _idle_total(search), paint)
 
 
 def idle_markdown(search: LiveSearch) -> str:
     """The same for a comment or a summary."""
-    rows = [_idle_cells(found, search) for found in search.idle.idle]
+    rows = [_idle_cells(workload, search) for workload in search.idle.idle]
     return _markdown(IDLE_HEAD, rows, search, _idle_total(search))
 
 
@@ -64,23 +64,23 @@ def idle_document(search: LiveSearch) -> dict[str, Any]:
     """The same for programs."""
     return _document(search) | {
         "idle": [
-            _workload_document(found.listed)
+            _workload_document(workload.listed)
             | {
-                "recorded": found.listed.id in search.recorded,
-                "phase_seconds": int(found.running_for.total_seconds()),
+                "recorded": workload.listed.id in search.recorded,
+                "phase_seconds": int(workload.running_for.total_seconds()),
             }
-            for found in search.idle.idle
+            for workload in search.idle.idle
         ],
         "idle_gpus": search.idle.gpus,
     }
 
 
-def _unmanaged_cells(found: UnmanagedWorkload, at: datetime) -> tuple[str, ...]:
-    listed = found.listed
+def _unmanaged_cells(workload: UnmanagedWorkload, at: datetime) -> tuple[str, ...]:
+    listed = workload.listed
     return (
         str(listed.address),
-        found.marker.stack if found.marker else "-",
-        found.origin,
+        workload.marker.stack if workload.marker else "-",
+        workload.origin,
         listed.kind or "-",
         listed.submitted_by or "-",
         age_text(age_between(listed.created_at, at)),
@@ -89,15 +89,15 @@ def _unmanaged_cells(found: UnmanagedWorkload, at: datetime) -> tuple[str, ...]:
     )
 
 
-def _idle_cells(found: IdleWorkload, search: LiveSearch) -> tuple[str, ...]:
-    listed = found.listed
+def _idle_cells(workload: IdleWorkload, search: LiveSearch) -> tuple[str, ...]:
+    listed = workload.listed
     return (
         str(listed.address),
         "yes" if listed.id in search.recorded else "no",
         listed.kind or "-",
         listed.submitted_by or "-",
         listed.phase or "-",
-        age_text(found.running_for),
+        age_text(workload.running_for),
         _gpus(listed),
     )
 
@@ -109,22 +109,23 @@ def _gpus(listed: LiveWorkload) -> str:
 
 
 def _unmanaged_total(search: LiveSearch) -> str:
-    found = search.unmanaged
-    gpus = gpu_number(round(sum(one.listed.gpus_requested or 0.0 for one in found), 6))
-    marked = sum(one.marker is not None for one in found)
-    native = sum(not one.listed.is_v2 for one in found)
+    unmanaged = search.unmanaged
+    gpus = sum(workload.listed.gpus_requested or 0.0 for workload in unmanaged)
+    marked = sum(workload.marker is not None for workload in unmanaged)
+    native = sum(not workload.listed.is_v2 for workload in unmanaged)
     where = number_of(len(search.projects), "project")
     return (
-        f"{number_of(len(found), 'unmanaged workload')} in {where}, {gpus} GPUs requested; "
+        f"{number_of(len(unmanaged), 'unmanaged workload')} in {where}, "
+        f"{gpu_number(round(gpus, 6))} GPUs requested; "
         f"{marked} of a stack, {native} native."
     )
 
 
 def _idle_total(search: LiveSearch) -> str:
-    found = search.idle.idle
+    idle = search.idle.idle
     where = number_of(len(search.projects), "project")
     return (
-        f"{number_of(len(found), 'workload')} with {gpu_number(search.idle.gpus)} idle GPUs "
+        f"{number_of(len(idle), 'workload')} with {gpu_number(search.idle.gpus)} idle GPUs "
         f"in {where}."
     )
 

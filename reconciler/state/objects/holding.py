@@ -132,20 +132,22 @@ def take_lock(
     # By the storage's clock: those of two machines may be an hour apart.
     proven_at, began = prove_honest(bucket), time.monotonic()
     while True:
-        found = read_lease(bucket)
+        current = read_lease(bucket)
         now = proven_at + timedelta(seconds=time.monotonic() - began)
-        left = found.left(now) if found else 0.0
+        left = current.left(now) if current else 0.0
         if left <= 0:
             # The renewals have a client to themselves.
             renewing = connect()
             lease = OwnLease(renewing, token, holder)
             with renewing.patiently(), bucket.patiently():
-                if lease.write(found.version if found else None):
-                    held = _take_over(bucket, look, lease, was_forced=bool(found and found.token))
+                if lease.write(current.version if current else None):
+                    held = _take_over(
+                        bucket, look, lease, was_forced=bool(current and current.token)
+                    )
                     if held is not None:
                         return held
         elif time.monotonic() >= end:
-            raise locked_error(bucket.place.title, found.holder if found else Holder(), left)
+            raise locked_error(bucket.place.title, current.holder if current else Holder(), left)
         else:
             time.sleep(min(_POLL_SECONDS, bucket.timings.lease / 10))
 
@@ -170,8 +172,8 @@ def _take_over(
             if is_written := log.append(bucket, replica, segment):
                 break
         # Whoever stood still since it took the lease may have been replaced before it wrote.
-        found = read_lease(bucket)
-        if is_written and found is not None and found.token == lease.token:
+        current = read_lease(bucket)
+        if is_written and current is not None and current.token == lease.token:
             return HeldLog(bucket, replica, lease, was_forced=was_forced)
     except BaseException:
         with suppress(ReconcilerError):

@@ -83,8 +83,8 @@ class OwnLease:
             version = self._bucket.put_over(LEASE, content, over)
         if version is None:
             # An answer may have been lost: then the one that is there is our own.
-            found = read_lease(self._bucket)
-            version = found.version if found and found.token == self.token else None
+            current = read_lease(self._bucket)
+            version = current.version if current and current.token == self.token else None
         self._version = version or self._version
         return version is not None
 
@@ -97,10 +97,10 @@ class OwnLease:
         """Give it back, if it is still ours; by another client, since renewals wait for nothing."""
         # One that is under way may write a version that is not known here.
         for _ in range(_FREEINGS):
-            found = read_lease(bucket)
-            if found is None or found.token != self.token:
+            current = read_lease(bucket)
+            if current is None or current.token != self.token:
                 return
-            if bucket.put_over(LEASE, self._content(""), found.version) is not None:
+            if bucket.put_over(LEASE, self._content(""), current.version) is not None:
                 return
 
     def hurry(self, seconds: float) -> None:

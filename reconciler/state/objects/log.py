@@ -96,11 +96,11 @@ def append(bucket: Bucket, replica: Replica, segment: Segment) -> bool:
     for _ in range(_CREATIONS):
         is_ours = bucket.put_new(key, content) is not None
         if not is_ours:
-            found = bucket.get(key)
-            if found is None:
+            existing = bucket.get(key)
+            if existing is None:
                 continue
             # The answer to an earlier attempt of our own may have been lost.
-            is_ours = found.content == content
+            is_ours = existing.content == content
         if is_ours:
             replica.follow(segment, digest_of(content))
         return is_ours
