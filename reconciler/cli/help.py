@@ -88,6 +88,7 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
     "schema show": ("reconciler schema show spec",),
     "schema derive": ("reconciler schema derive",),
     "schema import": ("reconciler schema import openapi.json --out schemas",),
+    "schema import-crd": ("reconciler schema import-crd trainers.yaml",),
     "schema check": ("reconciler schema check",),
     "sandbox": ("reconciler sandbox --port 8080",),
     "doctor": ("reconciler doctor workloads",),

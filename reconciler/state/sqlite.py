@@ -371,10 +371,12 @@ def create_state(path: Path, target: Target, transit: Transit = IN_USE) -> Sqlit
 
 def _make_folder(folder: Path) -> None:
     """Make the folder of a state; what git finds in one that was made for it is no source code."""
-    if not folder.exists():
+    if not folder.is_dir():
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with suppress(FileExistsError), (folder / ".gitignore").open("x", encoding="utf-8") as file:
-            file.write(GITIGNORE)
+        with suppress(FileExistsError):
+            ignoring = folder / ".gitignore"
+            ignoring.touch(mode=0o600, exist_ok=False)
+            ignoring.write_text(GITIGNORE, encoding="utf-8")
 
 
 def is_there(path: Path) -> bool:

@@ -55,6 +55,9 @@ def trouble_with(words: tuple[str, ...]) -> str | None:
     """Why the program would refuse these words, or None; missing arguments are no trouble."""
     command: click.Command = cli
     rest = list(words)
+    # As in git, the folder to begin in may stand before the command.
+    if rest[:1] == ["-C"]:
+        rest = rest[2:]
     while isinstance(command, click.Group) and rest and not rest[0].startswith("-"):
         found = command.commands.get(rest[0])
         if found is None:
@@ -75,7 +78,9 @@ def trouble_with(words: tuple[str, ...]) -> str | None:
 
 def _check_value(context: click.Context, parameter: click.Parameter, value: Any) -> None:
     values = value if isinstance(value, list | tuple) else [value]
-    if not isinstance(parameter, click.Option) or parameter.is_flag:
+    # Whether a file or folder is there, only its reader's machine knows.
+    is_path = isinstance(parameter.type, click.Path)
+    if not isinstance(parameter, click.Option) or parameter.is_flag or is_path:
         return
     for one in values:
         if isinstance(one, str) and not _PLACEHOLDER.search(one):

@@ -190,7 +190,7 @@ def test_a_terminal_shows_the_lines(root: Path) -> None:
         "    |   ^^^^^^^\n"
         "  hint: did you mean 'priority'?\n"
         "bad.yaml:5:46: warning: example.com/v1 Trainer is not among the kinds that the platform "
-        "registers out of the box (unknown-kind)\n"
+        "registers\n  out of the box (unknown-kind)\n"
         "  5 | manifest: {apiVersion: example.com/v1, kind: Trainer}\n"
         "    |                                              ^^^^^^^\n"
         "  hint: the platform's administrator can register it\n"
@@ -232,7 +232,8 @@ def test_lines_that_cannot_be_shown(
     """What is no text, or has no such line, is reported as ever."""
     (root / "bad.yaml").write_bytes(content)
     monkeypatch.chdir(root)
-    plain, seen = cli("validate"), on_terminal(root)
+    # Wide enough for every line: a terminal breaks longer ones between words.
+    plain, seen = cli("validate"), on_terminal(root, COLUMNS="500")
     shown = [line for line in seen.split("\n") if not re.match(r" +\d* \| ", line)]
     assert "\n".join(shown) == plain.out
 
@@ -253,12 +254,13 @@ def test_standard_input_is_not_read_twice(root: Path) -> None:
 def test_lines_are_cut_to_the_terminal_and_coloured(root: Path) -> None:
     """The line that is meant is cut around what is meant."""
     lines = on_terminal(root, "--color", "always", COLUMNS="40").split("\n")
-    assert lines[4:7] == [
-        "bad.yaml:4:3: \x1b[31merror:\x1b[0m unknown field 'priorty' (unknown-field)",
+    assert lines[6:10] == [
+        "bad.yaml:4:3: \x1b[31merror:\x1b[0m unknown field",
+        "  'priorty' (unknown-field)",
         "\x1b[2m  4 | \x1b[0m  priorty: high",
         "\x1b[2m    |   \x1b[0m\x1b[31m^^^^^^^\x1b[0m",
     ]
-    assert lines[9] == "\x1b[2m  5 | \x1b[0m…n: example.com/v1, kind: Trainer}"
+    assert lines[15] == "\x1b[2m  5 | \x1b[0m…n: example.com/v1, kind: Trainer}"
 
 
 def _read(terminal: int) -> bytes:

@@ -52,7 +52,8 @@ def test_the_first_apply_creates_everything() -> None:
         1,
         False,
     )
-    assert world.ledger("GET", "POST", "DELETE") == ["POST a 202", "GET a 200"]
+    # The plan has looked whether somebody else has the name.
+    assert world.ledger("GET", "POST", "DELETE") == ["GET None 200", "POST a 202", "GET a 200"]
 
 
 def test_the_second_apply_is_empty(tmp_path: Path) -> None:

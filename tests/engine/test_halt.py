@@ -8,7 +8,6 @@ from reconciler.app.session import Session
 from reconciler.core.events import ActionStarted
 from reconciler.core.model import Own
 from reconciler.engine.run import ApplyOptions
-from reconciler.sandbox import Entry
 from tests.support.timing import EPOCH
 from tests.support.worlds import World, stop, wish
 
@@ -26,20 +25,22 @@ def _exact(world: World) -> None:
     assert {str(id_) for id_ in owned} <= {w.id for w in world.sandbox.store.live()}
 
 
-def _opening(world: World) -> list[Entry]:
-    """What the session began with: a login, and a read that shows who is there."""
-    return [entry for entry in world.sandbox.ledger if entry not in world.entries()]
-
-
 @pytest.mark.parametrize("reason", ["SIGINT", "SIGTERM"])
 @pytest.mark.parametrize("after", [0.0, 0.9, 1.0, 2.5, 4.2, 7.0])
 def test_nothing_is_sent_after_the_switch_is_pulled(reason: str, after: float) -> None:
     """What is in flight comes home, its outcome is recorded, and the run ends in five seconds."""
     world = World("503 p=20%", "lost p=10% on=POST", latency=1.0, sync_delay=3.0)
 
-    ran = world.apply(*SPECS, meanwhile=stop(after, reason), concurrency=8)
+    planned_at = 0.0
 
-    pulled = _opening(world)[-1].decided + after
+    def pull_later(session: Session) -> None:
+        nonlocal planned_at
+        planned_at = world.timeline.now
+        stop(after, reason)(session)
+
+    ran = world.apply(*SPECS, meanwhile=pull_later, concurrency=8)
+
+    pulled = EPOCH.timestamp() + planned_at + after
     late = [e for e in world.entries() if e.arrived > pulled]
     assert late == []
     assert world.timeline.now <= pulled - EPOCH.timestamp() + 5.0

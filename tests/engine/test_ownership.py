@@ -32,12 +32,12 @@ def _mark(lineage: str, stack: str) -> dict[str, str]:
 
 
 def test_a_workload_made_by_hand_is_never_touched() -> None:
-    """Its name is taken: one workload fails and says why, the others go on."""
+    """Its name is taken since the plan: one workload fails and says why, the others go on."""
     world = World()
-    theirs = _plant(world, "a")
 
-    ran = world.apply(wish("a"), wish("b"))
+    ran = world.apply(wish("a"), wish("b"), meanwhile=lambda _: _plant(world, "a"))
 
+    theirs = world.id_of("a")
     failed = (
         f"create 4501/a: {TAKEN}; workload {theirs} has this name and was not made by this tool"
     )
@@ -49,12 +49,13 @@ def test_a_workload_made_by_hand_is_never_touched() -> None:
 
 
 def test_a_workload_of_another_stack_is_named_by_its_owner() -> None:
-    """Its marker says whose it is."""
+    """Its marker says whose it is, also where it was made since the plan."""
     world = World()
-    theirs = _plant(world, "a", **_mark("some-lineage", "green"))
+    marks = _mark("some-lineage", "green")
 
-    ran = world.apply(wish("a"))
+    ran = world.apply(wish("a"), meanwhile=lambda _: _plant(world, "a", **marks))
 
+    theirs = world.id_of("a")
     (told,) = ran.told
     assert told == (
         f"failed: create 4501/a: {TAKEN}; workload {theirs} has this name and belongs to stack "

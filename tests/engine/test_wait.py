@@ -86,13 +86,13 @@ def test_a_wait_has_an_end() -> None:
 
 
 def test_nobody_waits_with_no_wait() -> None:
-    """The 202 is enough: nothing is read."""
+    """The 202 is enough: nothing is read after it."""
     world = World(sync_delay=600.0)
 
     ran = world.apply(wish("a"), wait=False)
 
     assert ran.summary == {"created": 1}
-    assert world.ledger("GET", "POST") == ["POST a 202"]
+    assert world.ledger("GET", "POST") == ["GET None 200", "POST a 202"]
     assert world.timeline.now == 0.0
     assert world.state() == ["a ACCEPTED Queued"]
 

@@ -129,6 +129,7 @@ def test_a_run_is_a_document() -> None:
         "counts": {"created": 3, "in_doubt": 1},
         "plan": "",
         "link": "",
+        "commit": "",
     }
     assert run_document(ENDED, ACTIONS[:1]) == listed | {
         "actions": [

@@ -46,7 +46,6 @@ ALLOWED = {
     ("app/wholefiles.py", "os.fdopen"): "written, and new",
     ("app/planning/validation_cache.py", "self._file.read_text"): "the cache of this user",
     ("app/scaffold.py", "path.open"): "written, and new",
-    ("state/sqlite.py", "(folder / '.gitignore').open"): "written, and new",
     ("cli/output/console.py", "output.path.open"): "written",
     ("cli/output/github_files.py", "path.open"): "written, and its last character looked at",
     ("cli/main.py", "os.open"): "the null device",

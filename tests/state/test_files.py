@@ -49,7 +49,9 @@ def test_everything_beside_a_state_is_private(tmp_path: Path) -> None:
         os.umask(old)
     modes = {file.name: file.stat().st_mode & 0o777 for file in path.parent.iterdir()}
     store.close()
-    assert modes == dict.fromkeys(["state.db", "state.db-journal", "state.db.lock"], 0o600)
+    assert modes == dict.fromkeys(
+        [".gitignore", "state.db", "state.db-journal", "state.db.lock"], 0o600
+    )
     assert path.parent.stat().st_mode & 0o777 == 0o700
 
 

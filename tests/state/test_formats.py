@@ -273,7 +273,8 @@ def test_a_state_of_format_3_opens_with_the_words_and_the_columns_of_today(
         [record] = [record for record in store.read() if record.op == row["op"]]
     assert settings["on_change"] == "replace"
     columns = to_row(record)
-    today = {"on_change": None, "on_failed": "report"}
+    ends = {"after_completion": "keep", "ttl": None, "max_runtime": None}
+    today = {"on_change": None, "on_failed": "report", **ends}
     assert (settings["on_failed"], json.loads(columns.pop("lifecycle"))) == (
         "keep",
         {**settings, **today},

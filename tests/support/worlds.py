@@ -246,7 +246,12 @@ class World:
     ) -> Ran:
         """Apply these specs in a new process; raises GuardError where a guard refuses."""
         events: list[Event] = []
-        settings = dataclasses.replace(self.settings, deadline=deadline, concurrency=concurrency)
+        settings = dataclasses.replace(
+            self.settings,
+            deadline=deadline,
+            concurrency=concurrency,
+            discovery=options.get("discovery", True),
+        )
         with self._booted() as disk:
             disk.break_at = break_at
             main = self._apply(
