@@ -52,7 +52,7 @@ PROJECT = "4501"
 LINEAGE = "11111111-2222-4333-8444-555555555555"
 LOGIN = {"RUNAI_CLIENT_ID": DEMO.client_id, "RUNAI_CLIENT_SECRET": DEMO.client_secret}
 
-Meanwhile = Callable[[Session], None]
+Meanwhile = Callable[[Session], object]
 Rewrite = Callable[[httpx.Request, httpx.Response], Awaitable[httpx.Response]]
 """Puts other words into the server's mouth."""
 
@@ -250,7 +250,7 @@ class World:
             self.settings,
             deadline=deadline,
             concurrency=concurrency,
-            discovery=options.get("discovery", True),
+            discovery=options.get("discovery", self.settings.discovery),
         )
         with self._booted() as disk:
             disk.break_at = break_at
