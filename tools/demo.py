@@ -103,7 +103,7 @@ def tell(demo: Demo, server: Sandbox) -> None:
     demo.say("Ask for a third copy of the chat model: it changes in place, and no GPU is given up")
     before = _find_id(demo, "4502/chat")
     _ask_for_a_third_copy(demo)
-    change = "~ update   4502/chat  32 → 48 GPUs"
+    change = "~ update   4502/chat  LeaderWorkerSet  32 → 48 GPUs"
     demo.run("reconciler plan workloads --detailed-exitcode", code=2, expect=change)
     demo.run("reconciler apply workloads --yes", expect="1 updated")
     if (after := _find_id(demo, "4502/chat")) != before:
