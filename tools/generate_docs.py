@@ -120,6 +120,11 @@ OUTCOMES = (
         "cli/commands/status.py",
     ),
     (8, "`status --exit-status`: a create is in doubt.", "cli/commands/status.py"),
+    (
+        9,
+        "`status --exit-status`: some workloads, or their phases, could not be looked at.",
+        "cli/commands/status.py",
+    ),
     (5, "`plan`: a guard would refuse the apply.", "cli/commands/plan.py"),
     (5, "The state has moved elsewhere, or has not wholly arrived.", "state/state_errors.py"),
     (1, "The library of a state in PostgreSQL or a bucket is not installed.", "state/places.py"),

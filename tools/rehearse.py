@@ -112,7 +112,7 @@ def storm(demo: Demo, server: Sandbox) -> None:
     insist(demo, referee)
     expected = Counter(address for address, _ in referee.living())
 
-    demo.say("Change one, which means to delete and to create it")
+    demo.say("Change one, in place")
     demo.run("sed -i.bak 's/replicas: 2/replicas: 3/' workloads/serving/chat.yaml")
     demo.run("rm workloads/serving/chat.yaml.bak")
     converge(demo, "reconciler apply workloads --yes")

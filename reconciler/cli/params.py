@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,22 @@ class Duration(click.ParamType[float]):
             return parse_duration(str(value).strip()).total_seconds()
         except ValueError as error:
             self.fail(str(error), param, ctx)
+
+
+class GpuCount(click.ParamType[float]):
+    """A number of GPUs, such as `8` or `0.5`."""
+
+    name = "gpus"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Read it; click's usage error for anything else."""
+        count: float = click.FLOAT.convert(value, param, ctx)
+        # `nan` is smaller than nothing, and would be a bound that bounds nothing.
+        if not 0 <= count < math.inf:
+            self.fail(f"{value!r} is not a number of GPUs", param, ctx)
+        return count
 
 
 class Project(click.ParamType[str]):
@@ -102,4 +119,5 @@ class OutputType(click.ParamType[Output]):
 
 DURATION = Duration()
 PROJECT = Project()
+GPUS = GpuCount()
 PROJECT_MEANING = ProjectMeaning()

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 
 from reconciler.core.model import Address
-from reconciler.core.planning.actions import AnyAction, Reason
+from reconciler.core.planning.actions import AnyAction, Hold, Reason
 from reconciler.core.planning.plan import Plan
 from reconciler.report.text.formatting import number_of
 
@@ -25,7 +25,12 @@ def find_standings(plan: Plan, mended: Collection[Address] = ()) -> Sequence[tup
     standings = [
         (STANDINGS[action.reason], action)
         for action in plan.actions
-        if action.reason in STANDINGS and action.address not in mended
+        if action.reason in STANDINGS
+        and action.address not in mended
+        # Whose author ignores a refusal is not told of it in every run.
+        and not (
+            isinstance(action, Hold) and action.reason is Reason.SYNC_FAILED and not action.is_due
+        )
     ]
     return sorted(standings, key=lambda pair: order.index(pair[0]))
 

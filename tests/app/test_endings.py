@@ -231,6 +231,20 @@ def test_finished_and_then_removed_is_told_from_deleted_by_somebody(
     ]
 
 
+def test_the_next_job_of_the_same_content_is_no_rename_of_one_that_is_over() -> None:
+    """The spec of the first still stands there: nobody has given its name to another."""
+    world = World(ENDS)
+    first = job(ttl="1h")
+    world.apply(first)
+    world.timeline.skip(2 * HOUR)
+    plan = world.plan(first, job("job2", ttl="1h")).plan
+    assert [(a.kind, a.reason.value) for a in plan.changes] == [
+        ("delete", "finished"),
+        ("create", "new"),
+    ]
+    assert plan.diagnostics == ()
+
+
 def test_without_the_list_what_is_missing_is_missing() -> None:
     """A server that lists nothing, or a list that is switched off, explains nothing."""
     world = World(ENDS)
@@ -239,6 +253,13 @@ def test_without_the_list_what_is_missing_is_missing() -> None:
     world.apply(spec)
     world.timeline.skip(2 * HOUR)
     assert world.apply(spec).summary == {}
+    [warning] = world.plan(spec).plan.diagnostics
+    why = "the list is switched off (discovery: off)"
+    assert (warning.code, warning.message, warning.address) == (
+        "ends-not-seen",
+        f"what is over in project 4501 was not looked at, so that nothing is ended there: {why}",
+        "4501/job",
+    )
     world.sandbox.store.vanish(world.id_of("job"))
     (told,) = actions(world, spec)
     assert told.startswith("hold job run-to-completion: ")

@@ -26,6 +26,7 @@ from reconciler.report.status.live_search import (
 )
 from reconciler.report.text.color import ColorWriter
 from reconciler.sandbox.faults.plan import read_life
+from reconciler.sandbox.settings import Project
 from tests.support.timing import run
 from tests.support.worlds import World, wish
 
@@ -137,7 +138,7 @@ def test_a_document_has_all_of_it(world: World) -> None:
 def test_markdown_is_a_table(world: World) -> None:
     """What a server says stands in code, where no forge reads anything into it."""
     assert unmanaged_markdown(unmanaged(world, patterns=["4501/h*"])) == (
-        "**1 unmanaged workload in 1 project, 1 GPUs requested; 0 of a stack, 0 native.**\n"
+        "**1 unmanaged workload in 1 project, 1 GPU requested; 0 of a stack, 0 native.**\n"
         "\n"
         "| ADDRESS | STACK | API | KIND | BY | AGE | PHASE | GPUS |\n"
         "| --- | --- | --- | --- | --- | --- | --- | --- |\n"
@@ -151,6 +152,22 @@ def test_a_project_may_be_named(world: World) -> None:
         "4502/elsewhere"
     ]
     assert unmanaged(world, declared=["4502"]).projects == ("4501", "4502")
+
+
+def test_a_project_that_the_server_does_not_show_is_not_taken_for_an_empty_one(
+    tmp_path: Path,
+) -> None:
+    """A slip in a number would read as if nobody ran anything there."""
+    world = World(path=tmp_path / "state.db", projects=(Project(id="4501", name="ml"),))
+    world.settings = dataclasses.replace(
+        world.settings, state=FilePlace(path=tmp_path / "state.db")
+    )
+    world.apply(gpus("busy", 2))
+    assert unmanaged(world, projects=["4501"]).exit_code == 0
+    search = unmanaged(world, projects=["9999"])
+    assert (search.unmanaged, search.exit_code) == ((), 9)
+    [gap] = search.gaps
+    assert gap.startswith("project 9999 could not be looked at: ")
 
 
 def test_a_create_whose_answer_was_lost_is_no_stranger(world: World) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -86,6 +87,20 @@ def test_a_project_that_was_made_again_is_another_one(tmp_path: Path) -> None:
     assert applied.exit_code == 0
     assert (team.live(), team.pins()) == (["4502/batch", "4502/chat"], {"ml": "4502"})
     assert not team.plan().plan.has_changes
+
+
+@pytest.mark.parametrize("part", [{"targets": ("4502/chat",)}, {"excludes": ("*/batch",)}])
+def test_a_project_is_not_accepted_for_a_part_of_its_workloads(
+    tmp_path: Path, part: dict[str, Any]
+) -> None:
+    """The rest would stay where no name leads any more."""
+    team = Team(tmp_path)
+    team.write(chat_yaml=spec(), batch_yaml=spec("batch"))
+    team.apply()
+    team.world.sandbox.store.remake_project("4501", "4502")
+    with pytest.raises(UsageError, match="--accept-project is about every workload"):
+        team.apply(PlanRequest(selection=Selection(**part)), ml="4502")
+    assert (team.live(), team.pins()) == ([], {"ml": "4501"})
 
 
 def test_a_kill_between_leaves_the_pin_with_the_first_intent(tmp_path: Path) -> None:

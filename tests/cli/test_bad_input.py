@@ -222,6 +222,9 @@ def test_wrong_usage(cli: Cli, specs: Path) -> None:
         ("plan", specs, "--deadline", "5x"),
         ("plan", specs, "--max-delete", "many", "--url", "http://127.0.0.1:1"),
         ("plan", specs, "-o", "text", "-o", "json"),
+        ("apply", specs, "--yes", "--max-surge-gpus", "nan"),
+        ("apply", specs, "--yes", "--max-surge-gpus", "-1"),
+        ("apply", specs, "--yes", "--no-wait", "--wait-for", "running"),
         ("state", "show", "no-slash", "--state", "s.db"),
     ):
         if arguments[0] == "state":

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import example, given
+from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from reconciler import __version__
@@ -30,6 +31,7 @@ from reconciler.report.machine.documents import (
     to_yaml,
 )
 from reconciler.resources import load_schema
+from reconciler.specs.source.source_cache import read_data
 from tests.support.factories import (
     LINEAGE,
     NOW,
@@ -446,3 +448,19 @@ def test_yaml_keeps_the_order_and_ends_without_a_line_break() -> None:
     assert text.startswith("b: 1\na: ü\n---\n")
     assert not text.endswith("\n")
     assert list(yaml.safe_load_all(text)) == documents
+
+
+@example("1e-4")
+@example("0o17")
+@example("08")
+@example("y")
+@example("+1.5E3")
+@example(".5")
+@example("-.inf")
+@example("2026-11-29")
+@given(st.text(alphabet="0123456789+-.eEoxXyYnN~:_af", max_size=8))
+def test_a_text_of_a_document_is_read_as_a_text(text: str) -> None:
+    """Also one that another version of YAML takes for a number: a learning rate is an argument."""
+    written = to_yaml([{"args": [text]}])
+    [document] = read_data(written.encode(), "x.yaml").documents
+    assert (document.value, document.ambiguous) == ({"args": [text]}, False)

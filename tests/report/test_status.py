@@ -121,6 +121,9 @@ def test_what_became_of_what_the_cluster_took() -> None:
     )
     assert [one.is_wrong for one in statuses] == [False, False, True, True, False, False]
     assert [one.is_quiet for one in statuses] == [True, True, False, False, False, True]
+    assert [one.is_unseen for one in statuses] == [False, False, False, False, False, True]
+    unread = dataclasses.replace(status("lost"), live=Unread(reason="HTTP 403"))
+    assert unread.is_unseen
 
 
 def test_a_refusal_that_its_author_ignores_is_not_wrong() -> None:
@@ -130,6 +133,8 @@ def test_a_refusal_that_its_author_ignores_is_not_wrong() -> None:
     assert refused.is_wrong
     assert not dataclasses.replace(refused, row=ignored).is_wrong
     assert dataclasses.replace(in_phase("nan", WorkloadPhase.FAILED), row=ignored).is_wrong
+    listed = in_phase("nan", WorkloadPhase.FAILED).listed
+    assert not dataclasses.replace(refused, row=ignored, listed=listed).is_wrong
 
 
 def test_nothing_recorded() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from reconciler.app.settings import Settings
@@ -24,11 +24,12 @@ async def read_what_is_over(
     *,
     session: Session,
     settings: Settings,
-) -> Mapping[str, LiveWorkload]:
+) -> tuple[Mapping[str, LiveWorkload], list[Diagnostic]]:
     """What the lists say of workloads that may be over, by id: one request a project and page.
 
     Only projects are listed in which a lifecycle asks for it, or a job is missing. A list that
-    cannot be looked at says nothing. Raises UnreachableError, GuardError for another tenant.
+    cannot be looked at says nothing, and has a warning. Raises UnreachableError, and GuardError for
+    another tenant.
     """
     discovery = settings.discovery
     ending = {
@@ -40,7 +41,28 @@ async def read_what_is_over(
         and desired.lifecycle.may_end
     }
     phases = await read_phases(ending, session, discovery=discovery)
-    return {**phases.listed, **await read_removed(rows, live, session, discovery=discovery)}
+    removed = await read_removed(rows, live, session, discovery=discovery)
+    return {**phases.listed, **removed}, _warn_of_unseen(specs.values(), phases.unlisted)
+
+
+def _warn_of_unseen(desired: Iterable[Desired], unlisted: Mapping[str, str]) -> list[Diagnostic]:
+    """Name each project in which nobody can tell what is over, at the first line that asks."""
+    first: dict[str, Desired] = {}
+    for spec in desired:
+        if spec.lifecycle.may_end and spec.address.project in unlisted:
+            first.setdefault(spec.address.project, spec)
+    return [
+        Diagnostic(
+            severity=Severity.WARNING,
+            code="ends-not-seen",
+            message=f"what is over in project {project} was not looked at, so that nothing is "
+            f"ended there: {unlisted[project]}",
+            where=spec.source,
+            hint="let the login list workloads, and leave discovery on",
+            address=str(spec.address),
+        )
+        for project, spec in sorted(first.items())
+    ]
 
 
 def warn_of_deadline(desired: Collection[Desired], deadline: float) -> list[Diagnostic]:

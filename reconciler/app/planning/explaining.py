@@ -133,7 +133,7 @@ async def _explain(
         # The bodies are kept as they are, since the explanation shows them.
         live = await read_with_successors(rows, session, settings, header)
         specs = {address: desired} if desired else {}
-        listed = await read_what_is_over(rows, specs, live, session=session, settings=settings)
+        listed, _ = await read_what_is_over(rows, specs, live, session=session, settings=settings)
     planned = await decide_on_server(
         [desired] if desired else [],
         rows,

@@ -18,6 +18,7 @@ from reconciler.app.projects.named_projects import (
     NamedProjects,
     check_names,
     need_no_acceptance,
+    need_whole_acceptance,
     resolve_workspace,
 )
 from reconciler.app.projects.project_check import check_projects
@@ -223,7 +224,8 @@ async def prepare(
     plan = await hold_taken_names(plan, settings, session, header, may_ask=may_ask)
     plan = await with_quotas(plan, settings, projects, may_ask=may_ask)
     plan = _check_projects(plan, desired, projects, workspace)
-    plan = replace(plan, project_names=named.server_names)
+    diagnostics = sort_diagnostics((*plan.diagnostics, *reading.warnings))
+    plan = replace(plan, project_names=named.server_names, diagnostics=diagnostics)
     files = {spec.source.file for spec in workspace.desired}
     guarded = check_plan(
         plan,
@@ -277,6 +279,7 @@ async def _name_projects(
     if request.options.destroying:
         need_no_acceptance(request.accept_projects)
         return NamedProjects(workspace=workspace, pins=pins)
+    need_whole_acceptance(request.accept_projects, is_narrowed=request.selection.is_narrowed)
     workspace = await resolve_workspace(
         workspace, projects, pins=pins, may_ask=request.options.refreshed
     )

@@ -10,6 +10,7 @@ from reconciler.app.planning.endings import read_what_is_over
 from reconciler.app.planning.workspace import Workspace
 from reconciler.app.projects.server_projects import ServerProjects
 from reconciler.app.status.refresh import read_with_successors
+from reconciler.core.diagnostics import Diagnostic
 from reconciler.core.diff.comparison import compare
 from reconciler.core.model import Desired, Header, Live, Missing, Recorded, Remote
 from reconciler.core.protocol.live import LiveWorkload
@@ -24,12 +25,13 @@ class ServerReading:
     """What the server says of recorded workloads, and what its lists say of those that are over.
 
     Both are by id. `gone_projects` are those that a name has left, and that the server does not
-    have.
+    have; `warnings` tell what could not be looked at.
     """
 
     live: Mapping[str, Live] = field(default_factory=dict)
     listed: Mapping[str, LiveWorkload] = field(default_factory=dict)
     gone_projects: frozenset[str] = frozenset()
+    warnings: tuple[Diagnostic, ...] = ()
 
 
 async def read_server(
@@ -60,5 +62,7 @@ async def read_server(
     # What was in a project that is gone is gone with it: no list can show anything there.
     lost = (row.id for row in rows if row.id and row.address.project in gone)
     live = {**live, **dict.fromkeys(lost, Missing(proven=True))}
-    listed = await read_what_is_over(read, specs, live, session=session, settings=settings)
-    return ServerReading(live=live, listed=listed, gone_projects=gone)
+    listed, warnings = await read_what_is_over(
+        read, specs, live, session=session, settings=settings
+    )
+    return ServerReading(live=live, listed=listed, gone_projects=gone, warnings=tuple(warnings))

@@ -98,6 +98,19 @@ async def find_resolution(
     return replace(unresolved, ids={n: pins[n] for n in map(str, names) if n in pins})
 
 
+def need_whole_acceptance(accepted: Mapping[str, str], *, is_narrowed: bool) -> None:
+    """Raise UsageError where a name is accepted for a part of its workloads.
+
+    The pin moves with the first intent of the run: what it leaves out would stay in a project that
+    no name means any more.
+    """
+    if accepted and is_narrowed:
+        raise UsageError(
+            "--accept-project is about every workload of a project, and this run is about some",
+            hint="leave out --target, --exclude, --project, and folders below the root",
+        )
+
+
 def need_no_acceptance(accepted: Mapping[str, str]) -> None:
     """Raise UsageError for a name that is accepted where no name decides anything."""
     if accepted:

@@ -77,6 +77,16 @@ class ServerProjects:
                 gone.add(project_id)
         return gone
 
+    async def find_unseen(self, project_ids: Iterable[str]) -> dict[str, str]:
+        """Those of these projects that the server does not show, and its words for it."""
+        unseen: dict[str, str] = {}
+        for project_id in sorted(set(project_ids).difference(self.listed)):
+            call = partial(self._session.api.live.read_project, project_id)
+            answer = await ask_briefly(self._session, call, expected=ProjectPage)
+            if not isinstance(answer, ProjectPage):
+                unseen[project_id] = answer.description
+        return unseen
+
     async def _read_page(self, offset: int, *, patient: bool) -> ApiResult:
         session = self._session
         call = partial(session.api.live.list_projects, offset=offset)

@@ -13,7 +13,7 @@ from reconciler.app.projects.typed_names import TypedNames, ask_for_names
 from reconciler.app.settings import Settings
 from reconciler.app.state.beside_server import open_beside_server
 from reconciler.app.state.list_workloads import visit_each
-from reconciler.app.status.phases import read_phases
+from reconciler.app.status.phases import Phases, read_phases
 from reconciler.core.globs import matches_any
 from reconciler.core.model import Header, Recorded, Remote
 from reconciler.core.projects.names import ProjectName, is_placeholder
@@ -61,13 +61,13 @@ class ProjectSearch:
         return projects
 
 
-async def _resolve(
+async def _look_through(
     search: ProjectSearch, settings: Settings, store: StateStore, session: Session
-) -> tuple[ProjectSearch, dict[str, str]]:
-    """The same in ids, and why declared projects have none, by name."""
+) -> tuple[ProjectSearch, Phases]:
+    """The search in ids, and the lists of its projects with why others have none, by name."""
     projects = ServerProjects(session, discovery=settings.discovery)
-    target = store.header.target
-    names = TypedNames.of(target, settings.projects, (row.address for row in store.read()))
+    target, rows = store.header.target, store.read()
+    names = TypedNames.of(target, settings.projects, (row.address for row in rows))
     unknown = names.unknown(search.patterns, search.projects)
     names = await ask_for_names(names, unknown, projects)
     declared = {} if search.projects else {p: p for p in search.declared}
@@ -76,13 +76,19 @@ async def _resolve(
         placeholders, projects, pins=target.pins, aliases=settings.projects
     )
     ids = {name.placeholder: resolution.ids.get(str(name)) for name in placeholders}
-    found = replace(
+    search = replace(
         search,
         projects=[names.project(project) for project in search.projects],
         declared={id_ for p in declared if (id_ := ids.get(p, p)) is not None},
         patterns=names.patterns(search.patterns),
     )
-    return found, {name: problem.message for name, problem in resolution.problems.items()}
+    phases = await read_phases(search.among(rows), session, discovery=settings.discovery)
+    unlisted = {name: problem.message for name, problem in resolution.problems.items()}
+    # The list of a project that does not exist is as empty as that of one in which nothing runs.
+    listed = {workload.address.project for workload in phases.listed.values()}
+    empty = set(search.projects) - listed - set(phases.unlisted)
+    unlisted |= await projects.find_unseen(empty)
+    return search, replace(phases, unlisted={**phases.unlisted, **unlisted})
 
 
 async def search_unmanaged(
@@ -96,17 +102,15 @@ async def search_unmanaged(
         store = state.open()
         rows, header = store.read(), store.header
         async with state.connect() as session:
-            search, unresolved = await _resolve(search, settings, store, session)
-            projects = search.among(rows)
-            phases = await read_phases(projects, session, discovery=settings.discovery)
+            search, phases = await _look_through(search, settings, store, session)
             unmanaged = await find_unmanaged(
                 filter(search.selects, phases.listed.values()), rows, header, session
             )
             return LiveSearch(
-                projects=tuple(projects),
+                projects=tuple(search.among(rows)),
                 at=session.dispatcher.server.earliest(),
-                unmanaged=tuple(found for found, _ in unmanaged),
-                unlisted={**phases.unlisted, **unresolved},
+                unmanaged=tuple(workload for workload, _ in unmanaged),
+                unlisted=phases.unlisted,
                 changing=tuple(sorted(phases.changing)),
             )
 
@@ -124,17 +128,15 @@ async def search_idle(
         store = state.open()
         rows = store.read()
         async with state.connect() as session:
-            search, unresolved = await _resolve(search, settings, store, session)
-            projects = search.among(rows)
-            phases = await read_phases(projects, session, discovery=settings.discovery)
+            search, phases = await _look_through(search, settings, store, session)
             at = session.dispatcher.server.earliest()
             listed = filter(search.selects, phases.listed.values())
             return LiveSearch(
-                projects=tuple(projects),
+                projects=tuple(search.among(rows)),
                 at=at,
                 idle=find_idle(listed, at_least, at),
                 recorded=frozenset(row.id for row in rows if row.id),
-                unlisted={**phases.unlisted, **unresolved},
+                unlisted=phases.unlisted,
                 changing=tuple(sorted(phases.changing)),
             )
 

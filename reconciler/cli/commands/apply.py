@@ -24,6 +24,7 @@ from reconciler.cli.options import (
     output_options,
     plan_options,
 )
+from reconciler.cli.params import GPUS
 
 if TYPE_CHECKING:
     from reconciler.app.planning.planning import PlanRequest
@@ -66,7 +67,7 @@ _SAVED_OPTIONS = {
 )
 @click.option(
     "--max-surge-gpus",
-    type=click.FloatRange(0),
+    type=GPUS,
     metavar="N",
     help="Create and grow only while at most N GPUs more are asked for than before; the rest waits "
     "until what was deleted is gone.  [default: no limit]",
@@ -172,6 +173,13 @@ def _carry_out(
     workspace, metrics = open_workspace([directory], flags, os.environ), MetricsWriter.current()
     wait_for = WaitFor(apply_flags.wait_for)
     has_no_end = apply_flags.wait and wait_for is WaitFor.COMPLETED
+    if not apply_flags.wait and wait_for is not WaitFor.SYNCED:
+        raise click.UsageError(
+            f"--no-wait waits for nothing: leave it out, or --wait-for {wait_for}"
+        )
+    wait_timeout = apply_flags.wait_timeout
+    if wait_timeout is None:
+        wait_timeout = math.inf if has_no_end else WAIT_TIMEOUT
     source = click.get_current_context().get_parameter_source("deadline")
     if has_no_end and source is ParameterSource.DEFAULT:
         # A training takes as long as it takes; whoever wants an end says which.
@@ -189,7 +197,7 @@ def _carry_out(
         options=ApplyOptions(
             wait=apply_flags.wait,
             wait_for=wait_for,
-            wait_timeout=apply_flags.wait_timeout or (math.inf if has_no_end else WAIT_TIMEOUT),
+            wait_timeout=wait_timeout,
             fail_fast=apply_flags.fail_fast,
             max_surge_gpus=max_surge_gpus,
         ),

@@ -293,4 +293,7 @@ def _exit_code(statuses: Sequence[Status]) -> int:
     """What --exit-status ends with; doubt goes first, as it does in an apply."""
     if any(status.is_in_doubt for status in statuses):
         return 8
-    return 4 if any(status.is_wrong for status in statuses) else 0
+    if any(status.is_wrong for status in statuses):
+        return 4
+    # What nobody could look at is not well: it is not known.
+    return 9 if any(status.is_unseen for status in statuses) else 0

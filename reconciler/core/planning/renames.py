@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from reconciler.core.diagnostics import Diagnostic, Severity
 from reconciler.core.digest import canonical, digest_text
-from reconciler.core.model import Address, Json
+from reconciler.core.model import ENDS, Address, Json
 from reconciler.core.planning.actions import AnyAction, Create, Delete
 from reconciler.core.redact import Redactor
 
@@ -54,7 +54,8 @@ def find_renames(actions: Iterable[AnyAction], redactor: Redactor) -> tuple[Rena
     Either the name or the project is another one: where both are, equal content says little.
     Secrets are compared by the digests that the record has of them.
     """
-    ended = [a for a in actions if isinstance(a, Delete)]
+    # What its lifecycle ends is still declared: its name is not given to another.
+    ended = [a for a in actions if isinstance(a, Delete) and a.purpose not in ENDS]
     begun = [a for a in actions if isinstance(a, Create) and a.lost is None]
     # Most plans have no such pair, and to digest every spec takes longer than the plan.
     if not (ended and begun):

@@ -22,6 +22,11 @@ class Selection:
     project: str | None = None
     places: tuple[str, ...] = (".",)
 
+    @property
+    def is_narrowed(self) -> bool:
+        """Whether anything is left out."""
+        return self != Selection()
+
     def takes(self, address: Address) -> bool:
         """Whether the address passes the globs and the project."""
         if self.project is not None and address.project != self.project:

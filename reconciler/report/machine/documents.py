@@ -216,6 +216,12 @@ def unsaved_document(record: Recorded) -> dict[str, Any]:
     }
 
 
+# Whatever any version of YAML may take for a number, a date, or a truth of one letter.
+_LIKE_NUMBER = re.compile(
+    r"[-+.]*[0-9][-+.:_0-9a-fA-FoOxX]*|[-+]?\.(?:inf|nan)|[ynYN~]", re.IGNORECASE
+)
+
+
 def to_yaml(documents: Sequence[Any]) -> str:
     """Documents as one YAML stream, keys in their own order, with nothing harmful in it.
 
@@ -230,6 +236,10 @@ def to_yaml(documents: Sequence[Any]) -> str:
             is_harmless = text == escape_terminal(text, keep="\n") and " ::" not in text
             # A script of several lines is read as such; what cannot stand in a block is quoted.
             style = ("|" if "\n" in text else None) if is_harmless else '"'
+            # The library quotes what its own YAML 1.1 would misread: `1e-4` is a text there, and
+            # a number for everybody else.
+            if style is None and _LIKE_NUMBER.fullmatch(text):
+                style = "'"
             return self.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 
     Dumper.add_representer(str, Dumper.represent_text)

@@ -116,7 +116,7 @@ def _unmanaged_total(search: LiveSearch) -> str:
     where = number_of(len(search.projects), "project")
     return (
         f"{number_of(len(unmanaged), 'unmanaged workload')} in {where}, "
-        f"{gpu_number(round(gpus, 6))} GPUs requested; "
+        f"{gpu_number(round(gpus, 6))} {'GPU' if gpus == 1 else 'GPUs'} requested; "
         f"{marked} of a stack, {native} native."
     )
 

@@ -243,8 +243,15 @@ class Status:
     def is_wrong(self) -> bool:
         """Whether it is not as it was declared, and an apply alone will not mend it."""
         is_gone = self.word in (*GONE, NOT_CREATED) or self.is_down
-        is_ill = self.is_refused or self.phase in _ILL
+        # Who ignores a refusal ignores the phase that comes of it.
+        is_ignored = self.word == LastSeen.FAILED.value and not self.is_refused
+        is_ill = self.is_refused or (self.phase in _ILL and not is_ignored)
         return is_gone or is_ill or self.row.purpose is Purpose.GIVEN_UP
+
+    @property
+    def is_unseen(self) -> bool:
+        """Whether it should be there, and the server did not let us see how it is."""
+        return self.word == UNREAD or (bool(self.unlisted) and self.word not in _INSTEAD)
 
     @property
     def is_quiet(self) -> bool:

@@ -134,7 +134,8 @@ def total_text(statuses: Sequence[Status], paint: ColorWriter) -> str:
     parts += [f"{counts[word]} {word}" for word in _RARE if counts[word]]
     phases = Counter(status.phase for status in present)
     parts += [f"{phases[word]} {word.lower()}" for word in _PHASES if phases[word]]
-    head = f"{number_of(len(statuses), 'workload')}, {gpus}{at_least} GPUs requested"
+    unit = "GPU" if f"{gpus}{at_least}" == "1" else "GPUs"
+    head = f"{number_of(len(statuses), 'workload')}, {gpus}{at_least} {unit} requested"
     return paint.bold(f"{head}; {', '.join(parts)}.")
 
 
