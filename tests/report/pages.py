@@ -75,7 +75,7 @@ def make_plan_with(word: str) -> Plan:
         Create(reason=Reason.NEW, desired=desired, **here),
         Replace(reason=Reason.SPEC_CHANGED, recorded=row, desired=desired, changes=changes, **here),
         Delete(reason=Reason.REMOVED_FROM_SPECS, recorded=row, **here),
-        Hold(reason=Reason.SYNC_FAILED, recorded=row, **here),
+        Hold(reason=Reason.SYNC_FAILED, recorded=row, fails=True, **here),
     )
     remote = (FieldChange(pointer=f"/{word}", before=1, after=word, origin=Origin.REMOTE),)
     return Plan(
