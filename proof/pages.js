@@ -82,11 +82,12 @@
     return wrong;
   },
 
-  // How many parts that can be opened do not show what is in them.
+  // How many parts that can be opened do not show what is in them. A whole document is not put on
+  // paper: it would bury what changes.
   shut() {
-    return [...document.querySelectorAll('details')]
+    return [...document.querySelectorAll('details:not(.document)')]
       .filter(d => !d.parentElement.closest('details'))
-      .filter(d => [...d.children].some(child => child.localName !== 'summary' &&
+      .filter(d => [...d.children].some(child => !child.matches('summary, .document') &&
         !child.checkVisibility({ contentVisibilityAuto: true, visibilityProperty: true }))).length;
   },
 
