@@ -75,6 +75,12 @@ class Search:
                 self.look(f"{what}: {path.relative_to(self.folder)}", path.read_bytes())
         return ended
 
+    def succeed(self, *arguments: str) -> None:
+        """Run a command that has to do its work: a run that is refused reveals nothing."""
+        ended = self.command(*arguments)
+        if ended.code != 0:
+            raise RuntimeError(f"{self.title}: {' '.join(arguments)}: {ended}")
+
     def look(self, what: str, content: bytes) -> None:
         """Search one artefact."""
         self.artefacts += 1
@@ -101,14 +107,16 @@ def secret_specs(canaries: Canaries, project: str, version: int) -> list[dict[st
         "example.com/api-token": secret("an annotation"),
         "example.com/config": json.dumps({"clientSecret": secret("JSON in an annotation")}),
     }
-    # The schema of a kind is the cluster's business; inline configuration is common.
-    plain["manifest"]["spec"]["config"] = {
-        "data": {
-            "password": secret("configuration data"),
-            "app.ini": f"[db]\npassword = {secret('a file in configuration data')}\n",
-        },
-        "stringData": {"apiKey": secret("string data")},
+    # Drivers of volumes take whatever their authors thought of.
+    attributes = {
+        "password": secret("an attribute of a volume"),
+        "app.ini": f"[db]\npassword = {secret('a file in an attribute')}\n",
     }
+    options = {"apiKey": secret("an option of a volume")}
+    plain["manifest"]["spec"]["template"]["spec"]["volumes"] = [
+        {"name": "csi", "csi": {"driver": "csi.example.com", "volumeAttributes": attributes}},
+        {"name": "flex", "flexVolume": {"driver": "example.com/flex", "options": options}},
+    ]
     encoded = spec("encoded", project)
     manifest = encoded.pop("manifest")
     inner = manifest["spec"]["template"]["spec"]["containers"][0]

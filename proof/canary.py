@@ -31,7 +31,7 @@ def live_a_life(search: Search, project: str) -> None:
     search.command("validate", ".", "-v")
     search.command("validate", ".", "-o", "json")
     search.command("plan", ".", "-v", *PLANNED)
-    search.command("apply", ".", "--yes", "--init", "-v", *APPLIED)
+    search.succeed("apply", ".", "--yes", "--init", "-v", *APPLIED)
     search.command("plan", ".", "-o", "json", "-v")
     search.command("status", "-v", "-o", "json")
     search.command("status", "-v")
@@ -47,23 +47,23 @@ def live_a_life(search: Search, project: str) -> None:
         search.command("plan", ".", "--explain", f"{project}/{name}", "-o", "json")
     search.command("doctor", ".", "-v")
     search.command("doctor", ".", "-o", "json")
-    search.command("apply", ".", "--plan", "plan.txt", "--yes", "-v", "-o", "ndjson")
+    search.succeed("apply", ".", "--plan", "plan.txt", "--yes", "-v", "-o", "ndjson")
     search.command("runs", "list", "-o", "json")
     for name in ("plain", "encoded"):
         search.command("state", "show", f"{project}/{name}")
-    search.command("destroy", ".", "--yes", "--allow-deletes", "2", "-v", "-o", "ndjson")
+    search.succeed("destroy", ".", "--yes", "--allow-deletes", "2", "-v", "-o", "ndjson")
 
 
 def drift(search: Search, server: Sandbox, project: str) -> None:
     """Somebody changes a secret on the server: the drift is shown, its value is not."""
     write_specs(search.folder, secret_specs(search.canaries, project, 1))
-    search.command("apply", ".", "--yes", "--init", "--no-wait")
+    search.succeed("apply", ".", "--yes", "--init", "--no-wait")
     (there,) = (one for one in server.residents(project) if one.name == "plain")
     changed = secret_specs(search.canaries, project, 3)[0]["manifest"]
     server.edit(there.id, changed)
     search.command("plan", ".", *PLANNED)
     search.command("plan", ".", "--explain", f"{project}/plain", "-v")
-    search.command("apply", ".", "--yes", "-v", *APPLIED)
+    search.succeed("apply", ".", "--yes", "-v", *APPLIED)
     search.command("status", "-o", "json")
     search.command("state", "show", f"{project}/plain")
 
